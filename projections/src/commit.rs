@@ -1,0 +1,209 @@
+//! A commit: one accepted operation, its stored bytes, and its place in the hash chain.
+//!
+//! The stored form is a MessagePack map with named fields (`docs/events.md`). It carries its format
+//! number; formats older than [`FORMAT`] are brought up to date here when they are read, and
+//! nowhere else.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    entity::Timestamp,
+    event::Event,
+    id::{ClientId, OperationId, UserId},
+    version::{Hash, Head, Version},
+};
+
+/// The format that is written.
+pub const FORMAT: u8 = 1;
+
+/// How an accepted operation went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Nobody else had touched its targets.
+    #[default]
+    Applied,
+    /// Others had, and it was reconciled with what they did (rule D2).
+    Merged,
+}
+
+/// What the operation was, in the words of the wire: a command's type, or `BATCH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs)]
+pub enum CommandType {
+    CreateNode,
+    UpdateNode,
+    UpdateNodePosition,
+    DeleteNode,
+    CreateEdge,
+    UpdateEdge,
+    DeleteEdge,
+    SetViewport,
+    BatchUpdate,
+    Batch,
+}
+
+impl CommandType {
+    /// All nine commands, in the order of the protocol, and the batch.
+    pub const ALL: [Self; 10] = [
+        Self::CreateNode,
+        Self::UpdateNode,
+        Self::UpdateNodePosition,
+        Self::DeleteNode,
+        Self::CreateEdge,
+        Self::UpdateEdge,
+        Self::DeleteEdge,
+        Self::SetViewport,
+        Self::BatchUpdate,
+        Self::Batch,
+    ];
+
+    /// As on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CreateNode => "CREATE_NODE",
+            Self::UpdateNode => "UPDATE_NODE",
+            Self::UpdateNodePosition => "UPDATE_NODE_POSITION",
+            Self::DeleteNode => "DELETE_NODE",
+            Self::CreateEdge => "CREATE_EDGE",
+            Self::UpdateEdge => "UPDATE_EDGE",
+            Self::DeleteEdge => "DELETE_EDGE",
+            Self::SetViewport => "SET_VIEWPORT",
+            Self::BatchUpdate => "BATCH_UPDATE",
+            Self::Batch => "BATCH",
+        }
+    }
+}
+
+/// What a commit's bytes say: everything but its place in a history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommitBody {
+    /// The operation that it is the effect of.
+    pub operation_id: OperationId,
+    /// Who did it.
+    pub user_id: UserId,
+    /// Through which client.
+    pub client_id: ClientId,
+    /// When, by the server's clock; never earlier than the commit before it (rule V5).
+    pub timestamp: Timestamp,
+    /// What was asked for.
+    pub command_type: CommandType,
+    /// How it went.
+    pub outcome: Outcome,
+    /// What happened, in order; never empty.
+    pub events: Vec<Event>,
+}
+
+/// A commit in its place: `hash` covers its bytes and every commit before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Commit {
+    /// Its number, and the graph's version after it.
+    pub version: Version,
+    /// The history up to and with it.
+    pub hash: Hash,
+    /// What it says.
+    pub body: CommitBody,
+}
+
+impl Commit {
+    /// The head of the history that ends with this commit.
+    pub fn head(&self) -> Head {
+        Head { version: self.version, hash: self.hash }
+    }
+}
+
+/// Stored bytes that are no commit this program can read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Written by a newer release.
+    #[error("stored in format {0}, this release reads up to {FORMAT}")]
+    NewerFormat(u64),
+    /// Not the MessagePack of a commit.
+    #[error("not a commit: {0}")]
+    Malformed(#[from] rmp_serde::decode::Error),
+}
+
+#[derive(Serialize)]
+struct Stored<'a> {
+    format: u8,
+    operation: &'a OperationId,
+    user: &'a UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a ClientId>,
+    at: Timestamp,
+    command: CommandType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    events: &'a [Event],
+}
+
+#[derive(Deserialize)]
+struct Loaded {
+    operation: OperationId,
+    user: UserId,
+    client: Option<ClientId>,
+    at: Timestamp,
+    command: CommandType,
+    #[serde(default)]
+    outcome: Outcome,
+    events: Vec<Event>,
+}
+
+#[derive(Deserialize)]
+struct FormatOnly {
+    format: u64,
+}
+
+impl CommitBody {
+    /// The exact bytes that are stored and hashed. `client` is left out where it is the user,
+    /// `outcome` where it is `applied`.
+    pub fn encode(&self) -> Vec<u8> {
+        let stored = Stored {
+            format: FORMAT,
+            operation: &self.operation_id,
+            user: &self.user_id,
+            client: Some(&self.client_id).filter(|client| client.as_str() != self.user_id.as_str()),
+            at: self.timestamp,
+            command: self.command_type,
+            outcome: Some(self.outcome).filter(|outcome| *outcome != Outcome::Applied),
+            events: &self.events,
+        };
+        let mut bytes = Vec::with_capacity(256);
+        let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
+        // Writing to memory cannot fail, and every map above knows its length.
+        if let Err(e) = stored.serialize(&mut serializer) {
+            unreachable!("a commit could not be encoded: {e}");
+        }
+        bytes
+    }
+
+    /// Reads stored bytes of this format or an older one.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let loaded: Loaded = match rmp_serde::from_slice(bytes) {
+            Ok(loaded) if is_current_format(bytes) => loaded,
+            unreadable => {
+                let format = rmp_serde::from_slice::<FormatOnly>(bytes)?.format;
+                if format != u64::from(FORMAT) {
+                    return Err(DecodeError::NewerFormat(format));
+                }
+                unreadable?
+            }
+        };
+        Ok(Self {
+            client_id: loaded.client.unwrap_or_else(|| ClientId::from(&loaded.user)),
+            operation_id: loaded.operation,
+            user_id: loaded.user,
+            timestamp: loaded.at,
+            command_type: loaded.command,
+            outcome: loaded.outcome,
+            events: loaded.events,
+        })
+    }
+}
+
+/// Whether the bytes begin as [`CommitBody::encode`] begins them: a small map whose first entry is
+/// the format, and that the one this release writes.
+fn is_current_format(bytes: &[u8]) -> bool {
+    bytes.get(1..9) == Some(&[0xa6, b'f', b'o', b'r', b'm', b'a', b't', FORMAT])
+}

@@ -1,0 +1,536 @@
+//! Nodes, edges and the viewport: React Flow's shapes, every other attribute kept as given (G1).
+//!
+//! What the server adds to an entity (`createdAt`, `updatedAt`, `version`, rule G2) is not part of
+//! it here: the fold keeps it beside the entity, see [`crate::Placed`].
+
+use std::{fmt, sync::Arc};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, MapAccess},
+    ser::SerializeMap,
+};
+use serde_json::{Number, Value};
+
+use crate::{
+    id::{EdgeId, NodeId},
+    patch::MergePatch,
+};
+
+/// A JSON object that keeps the order of its keys.
+pub type Map = serde_json::Map<String, Value>;
+
+/// Integer milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub u64);
+
+/// What the server writes on every entity it returns; on input these are ignored (rule G2).
+pub(crate) const SERVER_FIELDS: [&str; 3] = ["createdAt", "updatedAt", "version"];
+const PARENT_FIELDS: [&str; 2] = ["parentId", "parentNode"];
+
+/// A value that does not have the shape of rule G1 or breaks G4 by itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct ShapeError {
+    /// Where, from the entity's top, dotted.
+    pub field: String,
+    /// What is wrong there.
+    pub problem: String,
+}
+
+impl ShapeError {
+    fn new(field: &str, problem: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), problem: problem.into() }
+    }
+
+    /// The same problem, seen from one level further out.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        if self.field.is_empty() {
+            return Self { field: outer.to_owned(), ..self };
+        }
+        Self { field: format!("{outer}.{}", self.field), ..self }
+    }
+}
+
+/// A finite number, kept exactly as given (rule G6); `1` and `1.0` are equal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Coordinate(Number);
+
+impl PartialEq for Coordinate {
+    fn eq(&self, other: &Self) -> bool {
+        match (self.0.as_i128(), other.0.as_i128()) {
+            (Some(a), Some(b)) => a == b,
+            _ => self.0.as_f64() == other.0.as_f64(),
+        }
+    }
+}
+
+impl Coordinate {
+    fn take(fields: &Map, field: &str) -> Result<Self, ShapeError> {
+        match fields.get(field) {
+            Some(Value::Number(number)) => Ok(Self(number.clone())),
+            Some(other) => Err(ShapeError::new(field, format!("must be a finite number, not {}", kind(other)))),
+            None => Err(ShapeError::new(field, "is missing")),
+        }
+    }
+}
+
+/// What sort of JSON value this is, for messages.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn only_fields(fields: &Map, known: &[&str]) -> Result<(), ShapeError> {
+    match fields.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(stranger) => Err(ShapeError::new(stranger, "is not a known field")),
+        None => Ok(()),
+    }
+}
+
+fn as_object(value: &Value) -> Result<&Map, ShapeError> {
+    value
+        .as_object()
+        .ok_or_else(|| ShapeError::new("", format!("must be an object, not {}", kind(value))))
+}
+
+/// Where a node stands, in React Flow's coordinates: relative to its parent if it has one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    x: Coordinate,
+    y: Coordinate,
+}
+
+impl Position {
+    /// Reads `{x, y}` and nothing else.
+    pub fn from_json(value: &Value) -> Result<Self, ShapeError> {
+        let fields = as_object(value)?;
+        only_fields(fields, &["x", "y"])?;
+        Ok(Self { x: Coordinate::take(fields, "x")?, y: Coordinate::take(fields, "y")? })
+    }
+
+    /// `{x, y}` with the numbers as they were given.
+    pub fn to_json(&self) -> Value {
+        let mut fields = Map::new();
+        fields.insert("x".to_owned(), Value::Number(self.x.0.clone()));
+        fields.insert("y".to_owned(), Value::Number(self.y.0.clone()));
+        Value::Object(fields)
+    }
+}
+
+impl Default for Position {
+    /// `{0, 0}`.
+    fn default() -> Self {
+        Self { x: Coordinate(0.into()), y: Coordinate(0.into()) }
+    }
+}
+
+/// What an editor looks at first: `{x, y, zoom}`, zoom above 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Viewport {
+    x: Coordinate,
+    y: Coordinate,
+    zoom: Coordinate,
+}
+
+impl Viewport {
+    /// Reads `{x, y, zoom}` and nothing else.
+    pub fn from_json(value: &Value) -> Result<Self, ShapeError> {
+        let fields = as_object(value)?;
+        only_fields(fields, &["x", "y", "zoom"])?;
+        let zoom = Coordinate::take(fields, "zoom")?;
+        if zoom.0.as_f64().is_none_or(|zoom| zoom <= 0.0) {
+            return Err(ShapeError::new("zoom", "must be above 0"));
+        }
+        Ok(Self { x: Coordinate::take(fields, "x")?, y: Coordinate::take(fields, "y")?, zoom })
+    }
+
+    /// `{x, y, zoom}` with the numbers as they were given.
+    pub fn to_json(&self) -> Value {
+        let mut fields = Map::new();
+        fields.insert("x".to_owned(), Value::Number(self.x.0.clone()));
+        fields.insert("y".to_owned(), Value::Number(self.y.0.clone()));
+        fields.insert("zoom".to_owned(), Value::Number(self.zoom.0.clone()));
+        Value::Object(fields)
+    }
+}
+
+impl Default for Viewport {
+    /// `{0, 0, 1}`.
+    fn default() -> Self {
+        Self { x: Coordinate(0.into()), y: Coordinate(0.into()), zoom: Coordinate(1.into()) }
+    }
+}
+
+/// A node. Its parts are shared: a clone copies pointers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    id: NodeId,
+    position: Position,
+    attributes: Arc<Map>,
+}
+
+impl Node {
+    /// A node of these parts. `attributes` is all but `id` and `position`; what the server writes
+    /// and a null parent are dropped from it.
+    pub fn new(id: NodeId, position: Position, mut attributes: Map) -> Result<Self, ShapeError> {
+        for field in SERVER_FIELDS.iter().chain(&["id", "position"]) {
+            attributes.shift_remove(*field);
+        }
+        for field in PARENT_FIELDS {
+            if attributes.get(field).is_some_and(Value::is_null) {
+                attributes.shift_remove(field);
+            }
+        }
+        check_attributes(&attributes)?;
+        check_parents(&attributes)?;
+        Ok(Self { id, position, attributes: Arc::new(attributes) })
+    }
+
+    /// Unique in its graph.
+    pub fn id(&self) -> &NodeId {
+        &self.id
+    }
+
+    /// Where it stands.
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// All but `id` and `position`.
+    pub fn attributes(&self) -> &Map {
+        &self.attributes
+    }
+
+    /// The nodes it is inside of: `parentId`, and React Flow 11's `parentNode` if it names another.
+    /// With the field that names each.
+    pub fn parents(&self) -> impl Iterator<Item = (&'static str, NodeId)> + '_ {
+        let named = |field| self.attributes.get(field).and_then(Value::as_str);
+        let first = named(PARENT_FIELDS[0]);
+        let second = named(PARENT_FIELDS[1]).filter(|id| Some(*id) != first);
+        [(PARENT_FIELDS[0], first), (PARENT_FIELDS[1], second)]
+            .into_iter()
+            .filter_map(|(field, id)| Some((field, NodeId::parse(id?).ok()?)))
+    }
+
+    /// The node elsewhere.
+    #[must_use]
+    pub fn moved(&self, position: Position) -> Self {
+        Self { position, ..self.clone() }
+    }
+
+    /// Whether `patch` can be merged into any node and leave a node.
+    pub fn check_patch(patch: &MergePatch) -> Result<(), ShapeError> {
+        if let Some(part) = patch.fields().get("position") {
+            let mut position = Position::default().to_json();
+            json_patch::merge(&mut position, part);
+            Position::from_json(&position).map_err(|e| e.within("position"))?;
+        }
+        check_attributes(patch.fields())?;
+        check_parents(patch.fields())
+    }
+
+    /// The node with `patch` merged into it; its `id` stays. Total, because folding is: a patch is
+    /// checked by [`Node::check_patch`] before it becomes an event, and a part that would leave no
+    /// position is not merged.
+    #[must_use]
+    pub fn patched(&self, patch: &MergePatch) -> Self {
+        let position = patch.fields().get("position").and_then(|part| {
+            let mut position = self.position.to_json();
+            json_patch::merge(&mut position, part);
+            Position::from_json(&position).ok()
+        });
+        let mut attributes = (*self.attributes).clone();
+        patch.merge_into(&mut attributes, &["id", "position"]);
+        Self {
+            id: self.id.clone(),
+            position: position.unwrap_or_else(|| self.position.clone()),
+            attributes: Arc::new(attributes),
+        }
+    }
+
+    /// The node as one JSON object.
+    pub fn to_json(&self) -> Map {
+        let mut fields = Map::new();
+        fields.insert("id".to_owned(), Value::from(self.id.as_str()));
+        fields.insert("position".to_owned(), self.position.to_json());
+        fields.extend(self.attributes.iter().map(|(k, v)| (k.clone(), v.clone())));
+        fields
+    }
+
+    pub(crate) fn serialize_fields<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("position", &self.position)?;
+        self.attributes.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))
+    }
+
+    pub(crate) fn field_count(&self) -> usize {
+        2 + self.attributes.len()
+    }
+}
+
+/// An edge between two nodes, or from a node to itself. Its parts are shared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edge {
+    id: EdgeId,
+    source: NodeId,
+    target: NodeId,
+    attributes: Arc<Map>,
+}
+
+impl Edge {
+    /// An edge of these parts. `attributes` is all but `id`, `source` and `target`.
+    pub fn new(id: EdgeId, source: NodeId, target: NodeId, mut attributes: Map) -> Result<Self, ShapeError> {
+        for field in SERVER_FIELDS.iter().chain(&["id", "source", "target"]) {
+            attributes.shift_remove(*field);
+        }
+        check_attributes(&attributes)?;
+        Ok(Self { id, source, target, attributes: Arc::new(attributes) })
+    }
+
+    /// Unique in its graph.
+    pub fn id(&self) -> &EdgeId {
+        &self.id
+    }
+
+    /// The node it comes from.
+    pub fn source(&self) -> &NodeId {
+        &self.source
+    }
+
+    /// The node it leads to.
+    pub fn target(&self) -> &NodeId {
+        &self.target
+    }
+
+    /// All but `id`, `source` and `target`.
+    pub fn attributes(&self) -> &Map {
+        &self.attributes
+    }
+
+    /// Whether `patch` can be merged into any edge and leave an edge.
+    pub fn check_patch(patch: &MergePatch) -> Result<(), ShapeError> {
+        for field in ["source", "target"] {
+            if let Some(id) = patch.fields().get(field) {
+                check_node_id(field, id)?;
+            }
+        }
+        check_attributes(patch.fields())
+    }
+
+    /// The edge with `patch` merged into it; its `id` stays. Total, as [`Node::patched`] is.
+    #[must_use]
+    pub fn patched(&self, patch: &MergePatch) -> Self {
+        let end = |field, old: &NodeId| {
+            let new = patch.fields().get(field).and_then(Value::as_str);
+            new.and_then(|id| NodeId::parse(id).ok()).unwrap_or_else(|| old.clone())
+        };
+        let mut attributes = (*self.attributes).clone();
+        patch.merge_into(&mut attributes, &["id", "source", "target"]);
+        Self {
+            id: self.id.clone(),
+            source: end("source", &self.source),
+            target: end("target", &self.target),
+            attributes: Arc::new(attributes),
+        }
+    }
+
+    /// The edge as one JSON object.
+    pub fn to_json(&self) -> Map {
+        let mut fields = Map::new();
+        fields.insert("id".to_owned(), Value::from(self.id.as_str()));
+        fields.insert("source".to_owned(), Value::from(self.source.as_str()));
+        fields.insert("target".to_owned(), Value::from(self.target.as_str()));
+        fields.extend(self.attributes.iter().map(|(k, v)| (k.clone(), v.clone())));
+        fields
+    }
+
+    pub(crate) fn serialize_fields<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry("id", &self.id)?;
+        map.serialize_entry("source", &self.source)?;
+        map.serialize_entry("target", &self.target)?;
+        self.attributes.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))
+    }
+
+    pub(crate) fn field_count(&self) -> usize {
+        3 + self.attributes.len()
+    }
+}
+
+/// Rule G1: `type` is a string, `data` an object; null is a value.
+fn check_attributes(attributes: &Map) -> Result<(), ShapeError> {
+    match attributes.get("type") {
+        None | Some(Value::Null | Value::String(_)) => {}
+        Some(other) => return Err(ShapeError::new("type", format!("must be a string, not {}", kind(other)))),
+    }
+    match attributes.get("data") {
+        None | Some(Value::Null | Value::Object(_)) => {}
+        Some(other) => return Err(ShapeError::new("data", format!("must be an object, not {}", kind(other)))),
+    }
+    Ok(())
+}
+
+fn check_parents(attributes: &Map) -> Result<(), ShapeError> {
+    PARENT_FIELDS.iter().try_for_each(|field| match attributes.get(*field) {
+        None | Some(Value::Null) => Ok(()),
+        Some(id) => check_node_id(field, id),
+    })
+}
+
+fn check_node_id(field: &str, id: &Value) -> Result<(), ShapeError> {
+    match id {
+        Value::String(id) => NodeId::parse(id).map(drop).map_err(|e| ShapeError::new(field, e.to_string())),
+        other => Err(ShapeError::new(field, format!("must be a node id, not {}", kind(other)))),
+    }
+}
+
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(Some(self.field_count()))?;
+        self.serialize_fields(&mut map)?;
+        map.end()
+    }
+}
+
+impl Serialize for Edge {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(Some(self.field_count()))?;
+        self.serialize_fields(&mut map)?;
+        map.end()
+    }
+}
+
+/// Reads the stored form, which was checked before it was stored.
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Stored;
+        impl<'de> de::Visitor<'de> for Stored {
+            type Value = Node;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a node")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+                let (mut id, mut position, mut attributes) = (None, None, Map::new());
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "id" => id = Some(map.next_value()?),
+                        "position" => position = Some(map.next_value()?),
+                        _ => {
+                            attributes.insert(key, map.next_value()?);
+                        }
+                    }
+                }
+                Ok(Node {
+                    id: id.ok_or_else(|| de::Error::missing_field("id"))?,
+                    position: position.ok_or_else(|| de::Error::missing_field("position"))?,
+                    attributes: Arc::new(attributes),
+                })
+            }
+        }
+        d.deserialize_map(Stored)
+    }
+}
+
+/// Reads the stored form, which was checked before it was stored.
+impl<'de> Deserialize<'de> for Edge {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Stored;
+        impl<'de> de::Visitor<'de> for Stored {
+            type Value = Edge;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an edge")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Edge, A::Error> {
+                let (mut id, mut source, mut target, mut attributes) = (None, None, None, Map::new());
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "id" => id = Some(map.next_value()?),
+                        "source" => source = Some(map.next_value()?),
+                        "target" => target = Some(map.next_value()?),
+                        _ => {
+                            attributes.insert(key, map.next_value()?);
+                        }
+                    }
+                }
+                Ok(Edge {
+                    id: id.ok_or_else(|| de::Error::missing_field("id"))?,
+                    source: source.ok_or_else(|| de::Error::missing_field("source"))?,
+                    target: target.ok_or_else(|| de::Error::missing_field("target"))?,
+                    attributes: Arc::new(attributes),
+                })
+            }
+        }
+        d.deserialize_map(Stored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn patch(value: Value) -> MergePatch {
+        MergePatch::new(value.as_object().cloned().unwrap_or_default())
+    }
+
+    fn node(attributes: Value) -> Result<Node, ShapeError> {
+        Node::new("n".parse().expect("an id"), Position::default(), attributes.as_object().cloned().unwrap_or_default())
+    }
+
+    #[test]
+    fn g1_type_is_a_string_data_an_object_and_null_is_a_value() {
+        assert!(node(json!({"type": "input", "data": {"a": 1}, "width": 3})).is_ok());
+        let kept = node(json!({"type": null, "data": null})).expect("nulls are values");
+        assert_eq!(kept.attributes().len(), 2);
+        for bad in [json!({"type": 1}), json!({"data": []}), json!({"parentId": 1}), json!({"parentId": ""})] {
+            assert!(node(bad.clone()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn g1_a_null_parent_means_none() {
+        let node = node(json!({"parentId": null, "parentNode": null})).expect("valid");
+        assert!(node.attributes().is_empty());
+    }
+
+    #[test]
+    fn g2_what_the_server_writes_is_ignored_on_input() {
+        let node = node(json!({"createdAt": 1, "updatedAt": 2, "version": 3})).expect("valid");
+        assert!(node.attributes().is_empty());
+    }
+
+    #[test]
+    fn g4_a_patch_can_not_take_the_position_away() {
+        let node = node(json!({})).expect("valid");
+        for bad in [json!({"position": null}), json!({"position": {"x": null}}), json!({"position": {"x": "1"}})] {
+            assert!(Node::check_patch(&patch(bad.clone())).is_err(), "{bad}");
+            assert_eq!(node.patched(&patch(bad)), node, "folding leaves it as it was");
+        }
+        let moved = node.patched(&patch(json!({"position": {"x": 5}})));
+        assert_eq!(moved.position().to_json(), json!({"x": 5, "y": 0}));
+    }
+
+    #[test]
+    fn g6_numbers_are_kept_and_compared_exactly() {
+        let at = |x: Value| Position::from_json(&json!({"x": x, "y": 0})).expect("valid");
+        assert_eq!(at(json!(1)), at(json!(1.0)));
+        assert_ne!(at(json!(9_007_199_254_740_993_u64)), at(json!(9_007_199_254_740_992_u64)));
+        assert_eq!(at(json!(u64::MAX)).to_json()["x"], json!(u64::MAX));
+    }
+
+    #[test]
+    fn g4_zoom_is_above_zero() {
+        for bad in [json!({"x": 0, "y": 0, "zoom": 0}), json!({"x": 0, "y": 0, "zoom": -1.5}), json!({"x": 0, "y": 0})] {
+            assert!(Viewport::from_json(&bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The fold that editors see and decisions look at: a graph as its commits left it.
+//!
+//! All maps are persistent (`imbl`) and entities are shared, so a clone costs a few pointers: a
+//! reader keeps the graph it was given while the writer goes on with its own.
+//!
+//! Every operation here is logarithmic in the size of the graph or linear in what it returns;
+//! nothing walks the whole graph to change a part of it.
+
+use std::{
+    ops::Bound,
+    sync::{Arc, OnceLock},
+};
+
+use imbl::{HashMap, OrdMap, OrdSet};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::{
+    commit::Commit,
+    entity::{Edge, Node, Timestamp, Viewport},
+    event::Event,
+    id::{EdgeId, NodeId, OperationId},
+    version::{Head, Version},
+};
+
+/// A place in creation order (rule G5): entities of one graph are numbered as they are created.
+pub type Ordinal = u64;
+
+/// An entity with what the server keeps beside it (rule G2).
+#[derive(Debug)]
+pub struct Placed<T> {
+    /// The node or edge itself.
+    pub entity: T,
+    /// Its place in creation order.
+    pub ordinal: Ordinal,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+    /// The commit that last wrote it.
+    pub version: Version,
+    json: OnceLock<Box<[u8]>>,
+}
+
+impl<T> Placed<T>
+where
+    Self: Serialize,
+{
+    /// The entity as JSON, server's fields included; encoded once and kept.
+    pub fn json(&self) -> &[u8] {
+        self.json.get_or_init(|| match serde_json::to_vec(self) {
+            Ok(bytes) => bytes.into_boxed_slice(),
+            Err(e) => unreachable!("an entity could not be encoded: {e}"),
+        })
+    }
+}
+
+/// Rewritten entities compare by what they are, not by what is cached of them.
+impl<T: PartialEq> PartialEq for Placed<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.entity == other.entity
+            && (self.ordinal, self.created_at, self.updated_at, self.version)
+                == (other.ordinal, other.created_at, other.updated_at, other.version)
+    }
+}
+
+macro_rules! serialize_placed {
+    ($entity:ty) => {
+        impl Serialize for Placed<$entity> {
+            fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                let mut map = s.serialize_map(Some(self.entity.field_count() + 3))?;
+                self.entity.serialize_fields(&mut map)?;
+                map.serialize_entry("createdAt", &self.created_at)?;
+                map.serialize_entry("updatedAt", &self.updated_at)?;
+                map.serialize_entry("version", &self.version)?;
+                map.end()
+            }
+        }
+    };
+}
+serialize_placed!(Node);
+serialize_placed!(Edge);
+
+/// All nodes, or all edges: by id, and in creation order.
+#[derive(Debug)]
+pub struct Table<Id, T> {
+    ordinals: HashMap<Id, Ordinal>,
+    rows: OrdMap<Ordinal, Arc<Placed<T>>>,
+}
+
+impl<Id: Clone, T> Clone for Table<Id, T> {
+    fn clone(&self) -> Self {
+        Self { ordinals: self.ordinals.clone(), rows: self.rows.clone() }
+    }
+}
+
+impl<Id: Clone + Eq + std::hash::Hash, T> Default for Table<Id, T> {
+    fn default() -> Self {
+        Self { ordinals: HashMap::default(), rows: OrdMap::default() }
+    }
+}
+
+impl<Id: Clone + Eq + std::hash::Hash, T> Table<Id, T> {
+    /// The entity with this id.
+    pub fn get(&self, id: &Id) -> Option<&Arc<Placed<T>>> {
+        self.rows.get(self.ordinals.get(id)?)
+    }
+
+    /// The entity at this place in creation order.
+    pub fn at(&self, ordinal: Ordinal) -> Option<&Arc<Placed<T>>> {
+        self.rows.get(&ordinal)
+    }
+
+    /// All of them, in creation order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Placed<T>>> {
+        self.rows.values()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn insert(&mut self, id: Id, placed: Placed<T>) {
+        self.ordinals.insert(id, placed.ordinal);
+        self.rows.insert(placed.ordinal, Arc::new(placed));
+    }
+
+    fn remove(&mut self, id: &Id) -> Option<Arc<Placed<T>>> {
+        let ordinal = self.ordinals.remove(id)?;
+        self.rows.remove(&ordinal)
+    }
+}
+
+/// A graph at one version.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    head: Head,
+    last_modified: Option<Timestamp>,
+    last_operation: Option<OperationId>,
+    nodes: Table<NodeId, Node>,
+    edges: Table<EdgeId, Edge>,
+    viewport: Viewport,
+    viewport_version: Version,
+    /// Edges by each end, and nodes by parent: what goes when a node goes.
+    incident: OrdSet<(NodeId, Ordinal)>,
+    children: OrdSet<(NodeId, Ordinal)>,
+    next_ordinal: Ordinal,
+}
+
+impl Graph {
+    /// The graph that nobody has written to (rule V7).
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Where in its history it stands.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// The time of its last commit.
+    pub fn last_modified(&self) -> Option<Timestamp> {
+        self.last_modified
+    }
+
+    /// The operation of its last commit.
+    pub fn last_operation(&self) -> Option<OperationId> {
+        self.last_operation
+    }
+
+    /// Its nodes.
+    pub fn nodes(&self) -> &Table<NodeId, Node> {
+        &self.nodes
+    }
+
+    /// Its edges.
+    pub fn edges(&self) -> &Table<EdgeId, Edge> {
+        &self.edges
+    }
+
+    /// Its viewport.
+    pub fn viewport(&self) -> &Viewport {
+        &self.viewport
+    }
+
+    /// The commit that last set the viewport; [`Version::EMPTY`] if none did.
+    pub fn viewport_version(&self) -> Version {
+        self.viewport_version
+    }
+
+    /// The edges that begin or end at `node`, in creation order; a self-loop once.
+    pub fn edges_of(&self, node: &NodeId) -> impl Iterator<Item = &Arc<Placed<Edge>>> {
+        of(&self.incident, node).filter_map(|ordinal| self.edges.at(ordinal))
+    }
+
+    /// The nodes directly inside `node`, in creation order.
+    pub fn children_of(&self, node: &NodeId) -> impl Iterator<Item = &Arc<Placed<Node>>> {
+        of(&self.children, node).filter_map(|ordinal| self.nodes.at(ordinal))
+    }
+
+    /// The graph after `commit`, which must be the next one of this history.
+    pub fn apply(&mut self, commit: &Commit) {
+        debug_assert_eq!(commit.version, self.head.version.next(), "a hole in the history");
+        for event in &commit.body.events {
+            self.apply_event(event, commit.version, commit.body.timestamp);
+        }
+        self.head = commit.head();
+        self.last_modified = Some(commit.body.timestamp);
+        self.last_operation = Some(commit.body.operation_id);
+    }
+
+    /// What one event adds up to, as part of commit `version`. The head stays: a commit is whole.
+    pub fn apply_event(&mut self, event: &Event, version: Version, at: Timestamp) {
+        match event {
+            Event::NodeCreated { node } | Event::NodeReplaced { node } => self.put_node(node.clone(), version, at),
+            Event::NodeUpdated { node_id, patch } => {
+                if let Some(node) = self.nodes.get(node_id).map(|old| old.entity.patched(patch)) {
+                    self.put_node(node, version, at);
+                }
+            }
+            Event::NodeMoved { node_id, position } => {
+                if let Some(node) = self.nodes.get(node_id).map(|old| old.entity.moved(position.clone())) {
+                    self.put_node(node, version, at);
+                }
+            }
+            Event::NodeDeleted { node_id } => self.remove_node(node_id),
+            Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => self.put_edge(edge.clone(), version, at),
+            Event::EdgeUpdated { edge_id, patch } => {
+                if let Some(edge) = self.edges.get(edge_id).map(|old| old.entity.patched(patch)) {
+                    self.put_edge(edge, version, at);
+                }
+            }
+            Event::EdgeDeleted { edge_id } => self.remove_edge(edge_id),
+            Event::ViewportSet { viewport } => {
+                self.viewport = viewport.clone();
+                self.viewport_version = version;
+            }
+        }
+    }
+
+    /// Writes a node over the one with its id, which keeps its place, or as the newest.
+    fn put_node(&mut self, node: Node, version: Version, at: Timestamp) {
+        let (ordinal, created_at) = match self.nodes.get(node.id()) {
+            Some(old) => {
+                let (ordinal, created_at) = (old.ordinal, old.created_at);
+                let old = Arc::clone(old);
+                for (_, parent) in old.entity.parents() {
+                    self.children.remove(&(parent, ordinal));
+                }
+                (ordinal, created_at)
+            }
+            None => (self.take_ordinal(), at),
+        };
+        for (_, parent) in node.parents() {
+            self.children.insert((parent, ordinal));
+        }
+        let id = node.id().clone();
+        self.nodes.insert(id, placed(node, ordinal, created_at, at, version));
+    }
+
+    fn remove_node(&mut self, id: &NodeId) {
+        if let Some(old) = self.nodes.remove(id) {
+            for (_, parent) in old.entity.parents() {
+                self.children.remove(&(parent, old.ordinal));
+            }
+        }
+    }
+
+    /// Writes an edge over the one with its id, which keeps its place, or as the newest.
+    fn put_edge(&mut self, edge: Edge, version: Version, at: Timestamp) {
+        let (ordinal, created_at) = match self.edges.get(edge.id()) {
+            Some(old) => {
+                let old = Arc::clone(old);
+                self.unlink(&old);
+                (old.ordinal, old.created_at)
+            }
+            None => (self.take_ordinal(), at),
+        };
+        self.incident.insert((edge.source().clone(), ordinal));
+        self.incident.insert((edge.target().clone(), ordinal));
+        let id = edge.id().clone();
+        self.edges.insert(id, placed(edge, ordinal, created_at, at, version));
+    }
+
+    fn remove_edge(&mut self, id: &EdgeId) {
+        if let Some(old) = self.edges.remove(id) {
+            self.unlink(&old);
+        }
+    }
+
+    fn unlink(&mut self, edge: &Placed<Edge>) {
+        self.incident.remove(&(edge.entity.source().clone(), edge.ordinal));
+        self.incident.remove(&(edge.entity.target().clone(), edge.ordinal));
+    }
+
+    fn take_ordinal(&mut self) -> Ordinal {
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        ordinal
+    }
+}
+
+/// Graphs are equal when editors see the same and their histories are the same.
+impl PartialEq for Graph {
+    fn eq(&self, other: &Self) -> bool {
+        self.head == other.head
+            && self.last_modified == other.last_modified
+            && self.last_operation == other.last_operation
+            && self.viewport == other.viewport
+            && self.viewport_version == other.viewport_version
+            && self.next_ordinal == other.next_ordinal
+            && self.nodes.iter().eq(other.nodes.iter())
+            && self.edges.iter().eq(other.edges.iter())
+            && self.incident == other.incident
+            && self.children == other.children
+    }
+}
+
+fn placed<T>(entity: T, ordinal: Ordinal, created_at: Timestamp, updated_at: Timestamp, version: Version) -> Placed<T> {
+    Placed { entity, ordinal, created_at, updated_at, version, json: OnceLock::new() }
+}
+
+fn of<'a>(index: &'a OrdSet<(NodeId, Ordinal)>, node: &NodeId) -> impl Iterator<Item = Ordinal> + use<'a> {
+    let from = (node.clone(), Ordinal::MIN);
+    let to = (node.clone(), Ordinal::MAX);
+    index.range((Bound::Included(from), Bound::Included(to))).map(|(_, ordinal)| *ordinal)
+}

@@ -1,0 +1,30 @@
+//! What happened to a graph, and what it adds up to.
+//!
+//! This crate owns the event vocabulary, the stored form of a commit with its hash chain, and the
+//! folds over commits. An analyst's own program can depend on it alone to read the streams.
+//!
+//! Invariants:
+//! - Nothing here is async, does I/O, reads a clock or draws a random number: the same commits fold
+//!   to the same state on every machine.
+//! - Folding cannot fail and never judges. History already happened; whether a command may happen
+//!   is decided elsewhere, before there is an event.
+//! - A value that exists is valid: identifiers, positions and viewports are checked when they are
+//!   made and nowhere else.
+//!
+//! Not here: commands, conflict rules, stores, and the JSON that HTTP clients see of a whole graph.
+
+mod commit;
+mod entity;
+mod event;
+mod graph;
+mod id;
+mod patch;
+mod version;
+
+pub use commit::{Commit, CommandType, CommitBody, DecodeError, FORMAT, Outcome};
+pub use entity::{Edge, Map, Node, Position, ShapeError, Timestamp, Viewport};
+pub use event::{Entity, EntityKind, Event};
+pub use graph::{Graph, Ordinal, Placed, Table};
+pub use id::{ClientId, EdgeId, GraphId, InvalidId, NodeId, OperationId, UserId};
+pub use patch::{MergePatch, Pointer};
+pub use version::{Hash, Head, InvalidHash, Version};

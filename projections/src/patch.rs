@@ -1,0 +1,190 @@
+//! JSON Merge Patch (RFC 7396) and the JSON Pointers (RFC 6901) of what a patch writes.
+//!
+//! The merging itself is the `json-patch` crate's.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::entity::Map;
+
+/// A merge patch whose top level is an object: it changes an entity, it never replaces it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MergePatch(Map);
+
+impl MergePatch {
+    /// A patch that sets what `fields` sets and removes what is null in it.
+    pub fn new(fields: Map) -> Self {
+        Self(fields)
+    }
+
+    /// The patch as it was sent.
+    pub fn fields(&self) -> &Map {
+        &self.0
+    }
+
+    /// Writes the patch onto `target`, except the fields in `handled`.
+    pub(crate) fn merge_into(&self, target: &mut Map, handled: &[&str]) {
+        for (key, value) in self.0.iter().filter(|(key, _)| !handled.contains(&key.as_str())) {
+            if value.is_null() {
+                target.shift_remove(key);
+            } else {
+                json_patch::merge(target.entry(key.as_str()).or_insert(Value::Null), value);
+            }
+        }
+    }
+
+    /// The leaf paths: where the patch writes or removes a value. An empty object is a leaf.
+    pub fn leaves(&self) -> Vec<(Pointer, &Value)> {
+        let mut leaves = Vec::new();
+        for (key, value) in &self.0 {
+            collect_leaves(Pointer::root().child(key), value, &mut leaves);
+        }
+        leaves
+    }
+
+    /// The patch that turns `before` into `after`; `None` where no merge patch can say it, because
+    /// `after` holds a null that `before` has not, or an object turns into another by removal only
+    /// in a place a patch cannot reach.
+    pub fn between(before: &Map, after: &Map) -> Option<Self> {
+        let patch = difference(before, after);
+        let mut check = before.clone();
+        let patch = Self(patch);
+        patch.merge_into(&mut check, &[]);
+        (check == *after).then_some(patch)
+    }
+}
+
+fn collect_leaves<'a>(path: Pointer, value: &'a Value, into: &mut Vec<(Pointer, &'a Value)>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (key, value) in fields {
+                collect_leaves(path.child(key), value, into);
+            }
+        }
+        _ => into.push((path, value)),
+    }
+}
+
+fn difference(before: &Map, after: &Map) -> Map {
+    let mut patch = Map::new();
+    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    for (key, new) in after {
+        match (before.get(key), new) {
+            (Some(old), new) if old == new => {}
+            (Some(Value::Object(old)), Value::Object(new)) => {
+                patch.insert(key.clone(), Value::Object(difference(old, new)));
+            }
+            _ => {
+                patch.insert(key.clone(), new.clone());
+            }
+        }
+    }
+    patch
+}
+
+/// A JSON Pointer inside an entity; `""` is the whole entity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Pointer(String);
+
+impl Pointer {
+    /// The whole entity.
+    pub fn root() -> Self {
+        Self(String::new())
+    }
+
+    /// `/position`, which is one field whatever part of it is written (rule D2).
+    pub fn position() -> Self {
+        Self("/position".to_owned())
+    }
+
+    /// The path of `key` below this one.
+    #[must_use]
+    pub fn child(&self, key: &str) -> Self {
+        let mut path = String::with_capacity(self.0.len() + 1 + key.len());
+        path.push_str(&self.0);
+        path.push('/');
+        for c in key.chars() {
+            match c {
+                '~' => path.push_str("~0"),
+                '/' => path.push_str("~1"),
+                c => path.push(c),
+            }
+        }
+        Self(path)
+    }
+
+    /// Whether writing the one touches the other: they are equal, or one is an ancestor.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (short, long) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };
+        match long.0.strip_prefix(short.0.as_str()) {
+            Some(rest) => rest.is_empty() || rest.starts_with('/'),
+            None => false,
+        }
+    }
+
+    /// Whether this is the field `position` of a node, or a part of it.
+    pub fn is_within_position(&self) -> bool {
+        self.0 == "/position" || self.0.starts_with("/position/")
+    }
+
+    /// The pointer as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Pointer {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn map(value: Value) -> Map {
+        match value {
+            Value::Object(map) => map,
+            _ => panic!("not an object"),
+        }
+    }
+
+    #[test]
+    fn d2_leaves_of_a_patch_are_its_fields() {
+        let patch = MergePatch::new(map(json!({"data": {"a/b": 1, "c": {"d": null}, "e": {}}, "x": [1, {"y": 2}]})));
+        let paths: Vec<_> = patch.leaves().into_iter().map(|(path, _)| path.to_string()).collect();
+        assert_eq!(paths, ["/data/a~1b", "/data/c/d", "/data/e", "/x"]);
+    }
+
+    #[test]
+    fn d2_a_path_and_its_ancestor_overlap() {
+        let data = Pointer::root().child("data");
+        let label = data.child("label");
+        assert!(data.overlaps(&label) && label.overlaps(&data) && label.overlaps(&label));
+        assert!(Pointer::root().overlaps(&label));
+        assert!(!data.child("lab").overlaps(&label));
+    }
+
+    #[test]
+    fn a_difference_is_said_as_a_patch_where_a_patch_can_say_it() {
+        let before = map(json!({"a": 1, "b": {"c": 2, "d": 3}, "e": 4}));
+        let after = map(json!({"a": 1, "b": {"c": 5}, "f": {"g": 6}}));
+        let patch = MergePatch::between(&before, &after).map(|p| Value::Object(p.0));
+        assert_eq!(patch, Some(json!({"e": null, "b": {"d": null, "c": 5}, "f": {"g": 6}})));
+        assert_eq!(MergePatch::between(&before, &map(json!({"a": null}))), None);
+    }
+}
