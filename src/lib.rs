@@ -1,1 +1,7 @@
+//! dao-api: an event-sourced CQRS backend for graph editors.
+//!
+//! `docs/architecture.md` opens with the invariants; each module's own page says what it keeps and
+//! what is not in it. Arrows between modules, checked by a test:
+//! `cli → http → {write, read} → {store, domain} → dao_projections`.
 
+pub mod store;

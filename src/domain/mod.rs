@@ -1,0 +1,17 @@
+//! The write side's judgement: what a command comes to on this graph, with this history.
+//!
+//! Pure and total: no clock, random number, I/O or await. Not here: the loop that loads, decides,
+//! appends and answers ([`crate::write`]), and how a refusal looks on the wire ([`crate::http`]).
+
+mod command;
+mod conflict;
+mod decide;
+mod record;
+mod refusal;
+mod size;
+
+pub use command::{Action, Command, Member, OnConflict, Operation, Target};
+pub use conflict::{History, HistoryMissing, Interest, Verdict, judge};
+pub use decide::Limits;
+pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome};
+pub use refusal::{Conflict, Reason, Refusal, Resolution};

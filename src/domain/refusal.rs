@@ -1,0 +1,100 @@
+//! Refusals: what is told to somebody whose command was understood and can't be done.
+
+use dao_projections::{EntityKind, OperationId, Pointer, UserId, Version};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Why a command was refused; on the wire it is the problem's `code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Reason {
+    /// Others wrote the same field since the client's version (rule D3), or anything at all (D5).
+    Conflict,
+    /// The target was deleted since (rule D4).
+    TargetDeleted,
+    /// There is no such node.
+    NodeNotFound,
+    /// There is no such edge.
+    EdgeNotFound,
+    /// The id to create exists.
+    IdTaken,
+    /// An edge would lead to or from a node that is not there.
+    DanglingEdge,
+    /// A node would be inside of one that is not there.
+    ParentNotFound,
+    /// A node would be inside of itself.
+    ParentCycle,
+    /// The client's version is above the graph's (rule D6).
+    VersionAhead,
+    /// The operation id belongs to another command, or to another user (rule C3).
+    OperationIdReused,
+    /// The graph would hold more nodes or edges than it may (rule O3).
+    TooManyEntities,
+    /// The entity would be larger than it may (rules H1, O3).
+    EntityTooLarge,
+}
+
+impl Reason {
+    /// Whether the refusal is the operation's outcome for good (rule C3). One that is not is not
+    /// remembered, and the same id may be tried again.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::EntityTooLarge | Self::OperationIdReused)
+    }
+}
+
+/// A refused operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// For a person; names what it is about.
+    pub message: String,
+    /// What stands in the way; there if and only if this is a conflict with others (rule D7).
+    pub resolution: Option<Resolution>,
+    /// The member of an atomic batch that was refused.
+    pub index: Option<usize>,
+}
+
+impl Refusal {
+    /// A refusal that is not about what others did.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), resolution: None, index: None }
+    }
+
+    /// Whether it is a conflict with what others did: a 409.
+    pub fn is_conflict(&self) -> bool {
+        self.resolution.is_some()
+    }
+}
+
+/// What a client needs to show a person what happened, and to try again (rule D7).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resolution {
+    /// The graph's version when it was judged.
+    pub current_version: Version,
+    /// One entry a path.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// One field on which two sides disagree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conflict {
+    /// What kind of thing it is about.
+    pub entity: EntityKind,
+    /// Its id; `viewport` for the viewport.
+    pub id: String,
+    /// Where in it; `""` is the whole entity.
+    pub path: Pointer,
+    /// What was asked for; null where that is absence.
+    pub yours: Value,
+    /// What stands there; null where nothing does.
+    pub current: Value,
+    /// The latest commit that wrote it.
+    pub version: Version,
+    /// Who made that commit.
+    pub user_id: UserId,
+    /// The operation of that commit.
+    pub operation_id: OperationId,
+}

@@ -1,0 +1,143 @@
+//! The one seam between this program and where histories are kept: [`EventStore`], and its adapters.
+//!
+//! Invariants that every adapter keeps, and one contract suite proves on each:
+//! - A commit is appended only onto the exact head, version **and** hash, that the writer named.
+//! - All entries of one append take effect together, durably, before `append` answers; or none does.
+//! - An operation id has at most one record in its graph for as long as the window lasts, and that
+//!   record is written by the same append as its commit.
+//! - A read never crosses a hole: it ends before one, or fails.
+//!
+//! Not here: what commits mean. Adapters move bytes and compare heads; they never decode an event.
+
+pub mod embedded;
+pub mod redis;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dao_projections::{GraphId, Hash, Head, OperationId, Version};
+
+/// One commit as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCommit {
+    /// Its number.
+    pub version: Version,
+    /// The chain up to and with it.
+    pub hash: Hash,
+    /// The MessagePack that the hash covers.
+    pub body: Bytes,
+}
+
+impl StoredCommit {
+    /// The head of the history that ends with this commit.
+    pub fn head(&self) -> Head {
+        Head { version: self.version, hash: self.hash }
+    }
+}
+
+/// What one operation leaves behind: its record, and its commit if it changed anything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The idempotency key.
+    pub operation: OperationId,
+    /// How it ended, for those who ask again: bytes that only the writer understands.
+    pub record: Bytes,
+    /// The commit; `None` for an operation that changed nothing or was refused.
+    pub commit: Option<StoredCommit>,
+}
+
+/// How an append ended. Only `Appended` changed anything.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Append {
+    /// Every entry is durable.
+    Appended,
+    /// Somebody else was faster, or the history is another: the head is this one.
+    HeadMoved(Head),
+    /// Some of the operations have a record already: these.
+    Duplicate(Vec<(OperationId, Bytes)>),
+}
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It is away, or refused for now. Nothing was changed.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The answer is lost: what was asked for may have happened, or may yet happen.
+    #[error("the store did not answer: {0}")]
+    OutcomeUnknown(String),
+    /// What it holds is not a history: a hole, or bytes that are no commit.
+    #[error("the history of {graph} is damaged at version {version}: {problem}")]
+    Corrupt {
+        /// Whose history.
+        graph: GraphId,
+        /// The first version that can't be read.
+        version: Version,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Until when an acknowledged commit can be lost (rules V6, O5); shown at start and in `/readyz`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Durability {
+    /// In a word or two, stable: `fsync`, `interval`, `appendfsync always` …
+    pub name: String,
+    /// A sentence for an operator: what can be lost, and when.
+    pub meaning: String,
+}
+
+/// Where histories are kept.
+#[async_trait]
+pub trait EventStore: Send + Sync + 'static {
+    /// Appends `entries` to `graph` if its head is `expected` and no operation in them has a record.
+    ///
+    /// Commits among the entries follow on `expected` without a gap, in order. Duplicates are
+    /// looked for before heads are compared, so a repeat is told apart from a lost race (rule C3).
+    /// A dropped future may still take effect.
+    async fn append(&self, graph: &GraphId, expected: Head, entries: &[Entry]) -> Result<Append, StoreError>;
+
+    /// The last commit's version and hash; [`Head::EMPTY`] for a graph nobody has written to.
+    async fn head(&self, graph: &GraphId) -> Result<Head, StoreError>;
+
+    /// The commits in `(after, to]`, in order: at most `limit`, and no more than [`READ_BYTES_MAX`]
+    /// of bodies (but always one if there is one). Fewer than asked for says nothing about the end
+    /// of the history; none at all says that `after` is its end or beyond.
+    ///
+    /// A commit that is missing among them is [`StoreError::Corrupt`].
+    async fn read(
+        &self,
+        graph: &GraphId,
+        after: Version,
+        to: Version,
+        limit: usize,
+    ) -> Result<Vec<StoredCommit>, StoreError>;
+
+    /// The records of these operations in `graph`, in the order asked; `None` where there is none.
+    async fn operations(
+        &self,
+        graph: &GraphId,
+        ids: &[OperationId],
+    ) -> Result<Vec<Option<Bytes>>, StoreError>;
+
+    /// Every graph that has a record of this operation: one, but for ids used in several graphs.
+    async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError>;
+
+    /// Whether another process can write the same histories. Where none can, what a writer
+    /// remembers is the truth and a reader need not ask.
+    fn is_shared(&self) -> bool;
+
+    /// Whether the store can take a write now; the reason where not.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// What an acknowledgement promises.
+    fn durability(&self) -> Durability;
+
+    /// Where it is, for people: a path or an address, without secrets.
+    fn location(&self) -> String;
+
+    /// Lets go of files and connections after finishing what was asked. Nothing is lost without it.
+    async fn close(&self);
+}
+
+/// The most bytes of commit bodies one [`EventStore::read`] returns: more are left for the next.
+pub const READ_BYTES_MAX: usize = 8 << 20;
