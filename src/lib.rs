@@ -4,4 +4,6 @@
 //! what is not in it. Arrows between modules, checked by a test:
 //! `cli → http → {write, read} → {store, domain} → dao_projections`.
 
+pub mod domain;
 pub mod store;
+pub mod write;

@@ -45,9 +45,15 @@ impl MergePatch {
         leaves
     }
 
+    /// Whether merging `patch` into `standing` leaves it as it is.
+    pub fn leaves_as_is(standing: &Value, patch: &Value) -> bool {
+        let mut merged = standing.clone();
+        json_patch::merge(&mut merged, patch);
+        merged == *standing
+    }
+
     /// The patch that turns `before` into `after`; `None` where no merge patch can say it, because
-    /// `after` holds a null that `before` has not, or an object turns into another by removal only
-    /// in a place a patch cannot reach.
+    /// `after` holds a null that `before` has not.
     pub fn between(before: &Map, after: &Map) -> Option<Self> {
         let patch = difference(before, after);
         let mut check = before.clone();

@@ -61,6 +61,22 @@ impl Refusal {
         Self { reason, message: message.into(), resolution: None, index: None }
     }
 
+    /// What is kept of it for those who ask again. The values in a resolution are left out where
+    /// they are large: a refusal must not cost the store more than a commit does.
+    #[must_use]
+    pub fn for_the_record(&self) -> Self {
+        const VALUE_BYTES_MAX: usize = 4 << 10;
+        let mut kept = self.clone();
+        for conflict in kept.resolution.iter_mut().flat_map(|resolution| &mut resolution.conflicts) {
+            for value in [&mut conflict.yours, &mut conflict.current] {
+                if value.to_string().len() > VALUE_BYTES_MAX {
+                    *value = Value::from("(too large to be kept: read the graph)");
+                }
+            }
+        }
+        kept
+    }
+
     /// Whether it is a conflict with what others did: a 409.
     pub fn is_conflict(&self) -> bool {
         self.resolution.is_some()

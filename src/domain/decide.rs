@@ -1,0 +1,302 @@
+//! `decide(graph, command) -> events`: what a command comes to on the graph as it stands.
+//!
+//! An empty list means "already so". Nothing here knows of versions or of what others did: that is
+//! [`super::conflict`], which asks here last.
+
+use std::collections::HashSet;
+
+use dao_projections::{
+    Edge, EdgeId, Event, Graph, Map, MergePatch, Node, NodeId, Placed, Position, Timestamp, Version, Viewport,
+};
+
+use super::{command::Command, size};
+
+/// How much a graph and its entities may hold (rule O3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one entity as JSON.
+    pub entity_bytes_max: usize,
+    /// Nodes of one graph.
+    pub nodes_max: usize,
+    /// Edges of one graph.
+    pub edges_max: usize,
+}
+
+impl Default for Limits {
+    /// 256 KiB, 100,000 nodes, 200,000 edges.
+    fn default() -> Self {
+        Self { entity_bytes_max: 256 << 10, nodes_max: 100_000, edges_max: 200_000 }
+    }
+}
+
+/// What the graph as it stands does not allow.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Rejection {
+    NodeNotFound(NodeId),
+    EdgeNotFound(EdgeId),
+    NodeIdTaken(NodeId),
+    EdgeIdTaken(EdgeId),
+    DanglingEdge { edge: EdgeId, end: &'static str, node: NodeId },
+    ParentNotFound { node: NodeId, field: &'static str, parent: NodeId },
+    ParentCycle(NodeId),
+    TooManyNodes,
+    TooManyEdges,
+    NodeTooLarge(NodeId),
+    EdgeTooLarge(EdgeId),
+}
+
+/// What `command` comes to.
+pub(super) fn decide(graph: &Graph, command: &Command, limits: &Limits) -> Result<Vec<Event>, Rejection> {
+    match command {
+        Command::CreateNode { node } => create_node(graph, node, limits),
+        Command::UpdateNode { node_id, patch } => update_node(graph, node_id, patch, limits),
+        Command::UpdateNodePosition { node_id, position } => move_node(graph, node_id, position),
+        Command::DeleteNode { node_id } => delete_node(graph, node_id),
+        Command::CreateEdge { edge } => create_edge(graph, edge, limits),
+        Command::UpdateEdge { edge_id, patch } => update_edge(graph, edge_id, patch, limits),
+        Command::DeleteEdge { edge_id } => delete_edge(graph, edge_id),
+        Command::SetViewport { viewport } => Ok(set_viewport(graph, viewport)),
+        Command::BatchUpdate { nodes, edges, viewport } => {
+            batch_update(graph, nodes, edges.as_deref(), viewport.as_ref(), limits)
+        }
+    }
+}
+
+fn create_node(graph: &Graph, node: &Node, limits: &Limits) -> Result<Vec<Event>, Rejection> {
+    if graph.nodes().get(node.id()).is_some() {
+        return Err(Rejection::NodeIdTaken(node.id().clone()));
+    }
+    if graph.nodes().len() >= limits.nodes_max {
+        return Err(Rejection::TooManyNodes);
+    }
+    check_node_size(node, limits)?;
+    check_parents(graph, node)?;
+    Ok(vec![Event::NodeCreated { node: node.clone() }])
+}
+
+fn update_node(graph: &Graph, id: &NodeId, patch: &MergePatch, limits: &Limits) -> Result<Vec<Event>, Rejection> {
+    let old = &found_node(graph, id)?.entity;
+    let new = old.patched(patch);
+    if new == *old {
+        return Ok(vec![]);
+    }
+    check_node_size(&new, limits)?;
+    if !new.parents().eq(old.parents()) {
+        check_parents(graph, &new)?;
+    }
+    Ok(vec![Event::NodeUpdated { node_id: id.clone(), patch: patch.clone() }])
+}
+
+/// Moves a node. Moving it to where it already is decides nothing.
+fn move_node(graph: &Graph, id: &NodeId, to: &Position) -> Result<Vec<Event>, Rejection> {
+    if found_node(graph, id)?.entity.position() == to {
+        return Ok(vec![]);
+    }
+    Ok(vec![Event::NodeMoved { node_id: id.clone(), position: to.clone() }])
+}
+
+/// Deletes a node with all that is inside of it and every edge of those: edges first, then nodes,
+/// children before parents.
+fn delete_node(graph: &Graph, id: &NodeId) -> Result<Vec<Event>, Rejection> {
+    found_node(graph, id)?;
+    let going = with_descendants(graph, id);
+    let mut edges: Vec<_> = going.iter().flat_map(|node| graph.edges_of(node)).collect();
+    edges.sort_unstable_by_key(|edge| edge.ordinal);
+    edges.dedup_by_key(|edge| edge.ordinal);
+    let edges = edges.into_iter().map(|edge| Event::EdgeDeleted { edge_id: edge.entity.id().clone() });
+    let nodes = going.iter().rev().map(|node| Event::NodeDeleted { node_id: node.clone() });
+    Ok(edges.chain(nodes).collect())
+}
+
+/// The node and all inside of it, each after what it is inside of.
+fn with_descendants(graph: &Graph, id: &NodeId) -> Vec<NodeId> {
+    let mut seen = HashSet::from([id.clone()]);
+    let mut found = vec![id.clone()];
+    let mut next = 0;
+    while let Some(node) = found.get(next).cloned() {
+        next += 1;
+        for child in graph.children_of(&node) {
+            if seen.insert(child.entity.id().clone()) {
+                found.push(child.entity.id().clone());
+            }
+        }
+    }
+    found
+}
+
+fn create_edge(graph: &Graph, edge: &Edge, limits: &Limits) -> Result<Vec<Event>, Rejection> {
+    if graph.edges().get(edge.id()).is_some() {
+        return Err(Rejection::EdgeIdTaken(edge.id().clone()));
+    }
+    if graph.edges().len() >= limits.edges_max {
+        return Err(Rejection::TooManyEdges);
+    }
+    check_edge_size(edge, limits)?;
+    check_ends(graph, edge)?;
+    Ok(vec![Event::EdgeCreated { edge: edge.clone() }])
+}
+
+fn update_edge(graph: &Graph, id: &EdgeId, patch: &MergePatch, limits: &Limits) -> Result<Vec<Event>, Rejection> {
+    let old = &found_edge(graph, id)?.entity;
+    let new = old.patched(patch);
+    if new == *old {
+        return Ok(vec![]);
+    }
+    check_edge_size(&new, limits)?;
+    check_ends(graph, &new)?;
+    Ok(vec![Event::EdgeUpdated { edge_id: id.clone(), patch: patch.clone() }])
+}
+
+fn delete_edge(graph: &Graph, id: &EdgeId) -> Result<Vec<Event>, Rejection> {
+    found_edge(graph, id)?;
+    Ok(vec![Event::EdgeDeleted { edge_id: id.clone() }])
+}
+
+fn set_viewport(graph: &Graph, viewport: &Viewport) -> Vec<Event> {
+    if graph.viewport() == viewport {
+        return vec![];
+    }
+    vec![Event::ViewportSet { viewport: viewport.clone() }]
+}
+
+/// Brings the graph to what is given: nodes created or replaced in the order received, then the
+/// edge set, then the viewport; one event for each entity that changes.
+fn batch_update(
+    graph: &Graph,
+    nodes: &[Node],
+    edges: Option<&[Edge]>,
+    viewport: Option<&Viewport>,
+    limits: &Limits,
+) -> Result<Vec<Event>, Rejection> {
+    let mut events: Vec<Event> = nodes.iter().filter_map(|node| node_change(graph, node)).collect();
+    let mut then = graph.clone();
+    apply_all(&mut then, &events);
+    if then.nodes().len() > limits.nodes_max {
+        return Err(Rejection::TooManyNodes);
+    }
+    for event in &events {
+        if let dao_projections::Entity::Node(id) = event.entity() {
+            let node = &found_node(&then, id)?.entity;
+            check_node_size(node, limits)?;
+            check_parents(&then, node)?;
+        }
+    }
+    if let Some(edges) = edges {
+        events.extend(edge_set_changes(graph, &then, edges, limits)?);
+    }
+    events.extend(viewport.into_iter().flat_map(|viewport| set_viewport(graph, viewport)));
+    Ok(events)
+}
+
+/// The event that brings this node to be, in the words of the single commands where they can say it.
+fn node_change(graph: &Graph, node: &Node) -> Option<Event> {
+    let Some(old) = graph.nodes().get(node.id()).map(|old| &old.entity) else {
+        return Some(Event::NodeCreated { node: node.clone() });
+    };
+    if old == node {
+        return None;
+    }
+    if old.attributes() == node.attributes() {
+        return Some(Event::NodeMoved { node_id: node.id().clone(), position: node.position().clone() });
+    }
+    Some(match MergePatch::between(&old.to_json(), &node.to_json()) {
+        Some(patch) if old.patched(&patch) == *node => Event::NodeUpdated { node_id: node.id().clone(), patch },
+        _ => Event::NodeReplaced { node: node.clone() },
+    })
+}
+
+fn edge_set_changes(
+    before: &Graph,
+    graph: &Graph,
+    edges: &[Edge],
+    limits: &Limits,
+) -> Result<Vec<Event>, Rejection> {
+    if edges.len() > limits.edges_max {
+        return Err(Rejection::TooManyEdges);
+    }
+    let kept: HashSet<&EdgeId> = edges.iter().map(Edge::id).collect();
+    let gone = before.edges().iter().map(|old| old.entity.id()).filter(|id| !kept.contains(id));
+    let mut events: Vec<Event> = gone.map(|id| Event::EdgeDeleted { edge_id: id.clone() }).collect();
+    for edge in edges {
+        if let Some(event) = edge_change(before, edge) {
+            check_edge_size(edge, limits)?;
+            check_ends(graph, edge)?;
+            events.push(event);
+        }
+    }
+    Ok(events)
+}
+
+fn edge_change(graph: &Graph, edge: &Edge) -> Option<Event> {
+    let Some(old) = graph.edges().get(edge.id()).map(|old| &old.entity) else {
+        return Some(Event::EdgeCreated { edge: edge.clone() });
+    };
+    if old == edge {
+        return None;
+    }
+    Some(match MergePatch::between(&old.to_json(), &edge.to_json()) {
+        Some(patch) if old.patched(&patch) == *edge => Event::EdgeUpdated { edge_id: edge.id().clone(), patch },
+        _ => Event::EdgeReplaced { edge: edge.clone() },
+    })
+}
+
+/// Folds events that are not a commit yet.
+pub(super) fn apply_all(graph: &mut Graph, events: &[Event]) {
+    let version: Version = graph.head().version.next();
+    let at = graph.last_modified().unwrap_or(Timestamp(0));
+    events.iter().for_each(|event| graph.apply_event(event, version, at));
+}
+
+fn found_node<'a>(graph: &'a Graph, id: &NodeId) -> Result<&'a Placed<Node>, Rejection> {
+    graph.nodes().get(id).map(AsRef::as_ref).ok_or_else(|| Rejection::NodeNotFound(id.clone()))
+}
+
+fn found_edge<'a>(graph: &'a Graph, id: &EdgeId) -> Result<&'a Placed<Edge>, Rejection> {
+    graph.edges().get(id).map(AsRef::as_ref).ok_or_else(|| Rejection::EdgeNotFound(id.clone()))
+}
+
+fn check_node_size(node: &Node, limits: &Limits) -> Result<(), Rejection> {
+    let attributes: &Map = node.attributes();
+    if size::exceeds(node, attributes, limits.entity_bytes_max) {
+        return Err(Rejection::NodeTooLarge(node.id().clone()));
+    }
+    Ok(())
+}
+
+fn check_edge_size(edge: &Edge, limits: &Limits) -> Result<(), Rejection> {
+    if size::exceeds(edge, edge.attributes(), limits.entity_bytes_max) {
+        return Err(Rejection::EdgeTooLarge(edge.id().clone()));
+    }
+    Ok(())
+}
+
+/// Both ends exist (rule G4).
+fn check_ends(graph: &Graph, edge: &Edge) -> Result<(), Rejection> {
+    for (end, node) in [("source", edge.source()), ("target", edge.target())] {
+        if graph.nodes().get(node).is_none() {
+            return Err(Rejection::DanglingEdge { edge: edge.id().clone(), end, node: node.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Every parent exists and none is the node itself or inside of it (rule G4). Walks upwards only.
+fn check_parents(graph: &Graph, node: &Node) -> Result<(), Rejection> {
+    let mut above: Vec<NodeId> = Vec::new();
+    for (field, parent) in node.parents() {
+        if parent != *node.id() && graph.nodes().get(&parent).is_none() {
+            return Err(Rejection::ParentNotFound { node: node.id().clone(), field, parent });
+        }
+        above.push(parent);
+    }
+    let mut seen = HashSet::new();
+    while let Some(ancestor) = above.pop() {
+        if ancestor == *node.id() {
+            return Err(Rejection::ParentCycle(ancestor));
+        }
+        if let Some(found) = graph.nodes().get(&ancestor).filter(|_| seen.insert(ancestor.clone())) {
+            above.extend(found.entity.parents().map(|(_, parent)| parent));
+        }
+    }
+    Ok(())
+}

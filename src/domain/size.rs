@@ -1,0 +1,50 @@
+//! How large an entity is: the bytes of its JSON, without what the server adds (rule O3).
+
+use std::io;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use dao_projections::Map;
+
+/// Whether `entity` takes more than `max` bytes as JSON. `attributes` is the part of it that has no
+/// bound of its own; most entities are told from it without encoding anything.
+pub(super) fn exceeds(entity: &impl Serialize, attributes: &Map, max: usize) -> bool {
+    /// Ids and coordinates, escaped, at their longest.
+    const FIXED_BYTES_MAX: usize = 3 * 6 * 1_024 + 200;
+    FIXED_BYTES_MAX + object_bytes_at_most(attributes) > max && exact_bytes(entity) > max
+}
+
+/// An upper bound that needs no encoding: a byte becomes six at most when escaped.
+fn value_bytes_at_most(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 32,
+        Value::String(text) => 2 + 6 * text.len(),
+        Value::Array(items) => 2 + items.iter().map(|item| 1 + value_bytes_at_most(item)).sum::<usize>(),
+        Value::Object(fields) => object_bytes_at_most(fields),
+    }
+}
+
+fn object_bytes_at_most(fields: &Map) -> usize {
+    2 + fields.iter().map(|(key, value)| 4 + 6 * key.len() + value_bytes_at_most(value)).sum::<usize>()
+}
+
+fn exact_bytes(entity: &impl Serialize) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail; an entity that could not be encoded would not fit either.
+    match serde_json::to_writer(&mut count, entity) {
+        Ok(()) => count.0,
+        Err(_) => usize::MAX,
+    }
+}

@@ -1,0 +1,148 @@
+//! Reading histories back: from stored bytes to commits, with the chain checked on the way.
+
+use std::sync::Arc;
+
+use dao_projections::{Commit, CommitBody, Graph, GraphId, Head, Version};
+
+use super::recent::{Recorded, Ring};
+use crate::store::{EventStore, StoreError, StoredCommit};
+
+/// Commits read at once when a history is folded; between two reads other tasks get their turn.
+const CHUNK: usize = 512;
+
+/// Decodes a stored commit.
+pub fn decode(graph: &GraphId, stored: &StoredCommit) -> Result<Commit, StoreError> {
+    match CommitBody::decode(&stored.body) {
+        Ok(body) => Ok(Commit { version: stored.version, hash: stored.hash, body }),
+        Err(problem) => Err(corrupt(graph, stored.version, problem.to_string())),
+    }
+}
+
+fn corrupt(graph: &GraphId, version: Version, problem: impl Into<String>) -> StoreError {
+    StoreError::Corrupt { graph: graph.clone(), version, problem: problem.into() }
+}
+
+/// How following a history ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// The graph is level with what the log held.
+    Level,
+    /// The log does not continue this graph: its history is another one (rule V4).
+    OtherHistory,
+}
+
+/// Folds into `graph` all that the log holds after it, up to `to`, and into `ring` the latest of it.
+/// The chain is checked link by link.
+pub async fn follow(
+    store: &dyn EventStore,
+    id: &GraphId,
+    graph: &mut Graph,
+    mut ring: Option<&mut Ring>,
+    to: Version,
+) -> Result<Followed, StoreError> {
+    while graph.head().version < to {
+        let chunk = store.read(id, graph.head().version, to, CHUNK).await?;
+        let Some(first) = chunk.first() else { return Ok(Followed::OtherHistory) };
+        if first.version != graph.head().version.next() {
+            return Err(corrupt(id, graph.head().version.next(), "this commit is missing"));
+        }
+        if first.hash != graph.head().hash.chain(&first.body) {
+            return other_or_broken(id, graph.head(), first);
+        }
+        for stored in chunk {
+            if stored.head() != graph.head().after(&stored.body) {
+                return Err(corrupt(id, stored.version, "its hash does not follow from its content"));
+            }
+            let commit = decode(id, &stored)?;
+            graph.apply(&commit);
+            if let Some(ring) = ring.as_deref_mut() {
+                ring.push(Recorded::new(commit, stored.body));
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(Followed::Level)
+}
+
+/// The first commit after what is in memory does not follow from it. Where nothing is in memory
+/// there is no other history to belong to: the log itself is broken.
+fn other_or_broken(id: &GraphId, from: Head, first: &StoredCommit) -> Result<Followed, StoreError> {
+    if from == Head::EMPTY {
+        return Err(corrupt(id, first.version, "its hash does not follow from its content"));
+    }
+    Ok(Followed::OtherHistory)
+}
+
+/// A graph with its latest commits, folded from the beginning of its history to its head.
+pub async fn load(store: &dyn EventStore, id: &GraphId) -> Result<(Graph, Ring), StoreError> {
+    let (mut graph, mut ring) = (Graph::empty(), Ring::default());
+    bring_level(store, id, &mut graph, &mut ring).await?;
+    Ok((graph, ring))
+}
+
+/// Brings a graph in memory level with the log. One that holds another history starts anew.
+pub async fn bring_level(
+    store: &dyn EventStore,
+    id: &GraphId,
+    graph: &mut Graph,
+    ring: &mut Ring,
+) -> Result<(), StoreError> {
+    let head = store.head(id).await?;
+    let is_behind = graph.head().version < head.version;
+    if graph.head() == head {
+        return Ok(());
+    }
+    if is_behind && follow(store, id, graph, Some(ring), head.version).await? == Followed::Level {
+        return Ok(());
+    }
+    (*graph, *ring) = (Graph::empty(), Ring::default());
+    match follow(store, id, graph, Some(ring), head.version).await? {
+        Followed::Level => Ok(()),
+        Followed::OtherHistory => Err(corrupt(id, graph.head().version.next(), "the history ends before its head")),
+    }
+}
+
+/// The graph as it was after commit `to`, which exists (rule A2).
+pub async fn at_version(store: &dyn EventStore, id: &GraphId, to: Version) -> Result<Graph, StoreError> {
+    let mut graph = Graph::empty();
+    match follow(store, id, &mut graph, None, to).await? {
+        Followed::Level => Ok(graph),
+        Followed::OtherHistory => Err(corrupt(id, graph.head().version.next(), "the history ends before its head")),
+    }
+}
+
+/// Those commits in `(after, to]` that `matters` keeps, oldest first.
+pub async fn sift(
+    store: &dyn EventStore,
+    id: &GraphId,
+    mut after: Version,
+    to: Version,
+    matters: impl Fn(&Commit) -> bool,
+) -> Result<Vec<Commit>, StoreError> {
+    let mut kept = Vec::new();
+    while after < to {
+        let chunk = store.read(id, after, to, CHUNK).await?;
+        let Some(last) = chunk.last() else { break };
+        after = last.version;
+        for stored in &chunk {
+            let commit = decode(id, stored)?;
+            if matters(&commit) {
+                kept.push(commit);
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(kept)
+}
+
+/// One commit as it is stored; `None` if the history does not reach it.
+pub async fn one(
+    store: &dyn EventStore,
+    id: &GraphId,
+    version: Version,
+) -> Result<Option<Arc<Recorded>>, StoreError> {
+    let Some(before) = version.get().checked_sub(1).and_then(Version::new) else { return Ok(None) };
+    let found = store.read(id, before, version, 1).await?;
+    let Some(stored) = found.into_iter().next() else { return Ok(None) };
+    Ok(Some(Recorded::new(decode(id, &stored)?, stored.body)))
+}

@@ -1,0 +1,21 @@
+//! The write path: one task a graph; load, decide, append, answer.
+//!
+//! [`Graphs`] is the registry of the graphs in use. Invariants:
+//! - Nothing is acknowledged that is not durable, and nothing durable is refused.
+//! - A graph is written by one task in this process; another process is found out by its commits,
+//!   through the expected head, and never by a lock.
+//! - Everything waits in bounded places: mailboxes, rounds, rings, the number of hot graphs.
+//!
+//! Not here: JSON, status codes, SQL, Redis.
+
+mod answer;
+pub mod log;
+mod recent;
+mod registry;
+mod round;
+mod task;
+
+pub use answer::{Answer, Effect, Ending, Shown, WriteError};
+pub use recent::{Recorded, Ring};
+pub use registry::{Graphs, GraphsConfig, Hot};
+pub use task::{Clock, View};

@@ -1,0 +1,223 @@
+//! The graphs in use: who asks for one gets the handle of its task, which is started if need be.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use dao_projections::{GraphId, Head, Timestamp, Version};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    answer::{Answer, Ending, WriteError},
+    recent::{Recorded, Ring},
+    task::{Clock, MAILBOX_MAX, Message, Task, View, recall},
+};
+use crate::{
+    domain::{Limits, Operation, OperationRecord},
+    store::{EventStore, StoreError},
+};
+
+/// How graphs are kept.
+#[derive(Clone)]
+pub struct GraphsConfig {
+    /// What a graph may hold.
+    pub limits: Limits,
+    /// How long a graph that nobody asks for stays in memory.
+    pub idle: Duration,
+    /// Graphs in memory at once; with one more, the one that was asked for longest ago goes.
+    pub hot_max: usize,
+    /// Where commit timestamps come from.
+    pub clock: Clock,
+}
+
+impl Default for GraphsConfig {
+    fn default() -> Self {
+        let clock = || {
+            let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            Timestamp(since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64))
+        };
+        Self {
+            limits: Limits::default(),
+            idle: Duration::from_secs(300),
+            hot_max: 10_000,
+            clock: Arc::new(clock),
+        }
+    }
+}
+
+/// A hot graph: what readers may look at without asking its task.
+#[derive(Clone)]
+pub struct Hot {
+    mailbox: mpsc::Sender<Message>,
+    view: watch::Receiver<Option<Arc<View>>>,
+    ring: Arc<Mutex<Ring>>,
+    last_used: Arc<AtomicU64>,
+}
+
+impl Hot {
+    /// The graph after its latest commit known here; `None` before it is loaded.
+    pub fn view(&self) -> Option<Arc<View>> {
+        self.view.borrow().clone()
+    }
+
+    /// Waits for the next change; false when the graph's task has ended.
+    pub async fn changed(&mut self) -> bool {
+        self.view.changed().await.is_ok()
+    }
+
+    /// The commits in `(since, …]`, at most `limit`, and the head at `since`, if memory reaches
+    /// back to it.
+    pub fn commits_since(&self, since: Version, limit: usize) -> Option<(Head, Vec<Arc<Recorded>>)> {
+        let ring = lock(&self.ring);
+        let from = ring.head_at(since)?;
+        Some((from, ring.since(since)?.take(limit).cloned().collect()))
+    }
+}
+
+/// The registry of hot graphs, over one store.
+pub struct Graphs {
+    store: Arc<dyn EventStore>,
+    config: GraphsConfig,
+    tasks: TaskTracker,
+    /// Guards which task a graph has; held to look up or change an entry, never across an await.
+    hot: Arc<Mutex<HashMap<GraphId, Hot>>>,
+    uses: AtomicU64,
+}
+
+impl Graphs {
+    /// An empty registry: graphs are loaded as they are asked for.
+    pub fn new(store: Arc<dyn EventStore>, config: GraphsConfig) -> Arc<Self> {
+        let (tasks, hot) = (TaskTracker::new(), Arc::default());
+        Arc::new(Self { store, config, tasks, hot, uses: AtomicU64::new(0) })
+    }
+
+    /// The store below.
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        &self.store
+    }
+
+    /// What a graph may hold.
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// Judges these operations one after the other and answers when all that they come to is
+    /// durable; the answers are in their order. An error says nothing about any of them: sending
+    /// them again under the same ids is safe (rule C3).
+    pub async fn execute(
+        &self,
+        graph: &GraphId,
+        operations: Vec<Operation>,
+    ) -> Result<Vec<Answer>, WriteError> {
+        let (reply, answers) = oneshot::channel();
+        self.tell(graph, Message::Execute { operations, reply })?;
+        answers.await.map_err(|_| WriteError::Stopped)?
+    }
+
+    /// The graph brought level with the store.
+    pub async fn refresh(&self, graph: &GraphId) -> Result<Arc<View>, WriteError> {
+        let (reply, view) = oneshot::channel();
+        self.tell(graph, Message::Refresh { reply })?;
+        view.await.map_err(|_| WriteError::Stopped)?
+    }
+
+    /// The handle of the graph's task.
+    pub fn hot(&self, graph: &GraphId) -> Hot {
+        let now = self.uses.fetch_add(1, Ordering::Relaxed);
+        let mut hot = lock(&self.hot);
+        if let Some(found) = hot.get(graph) {
+            found.last_used.store(now, Ordering::Relaxed);
+            return found.clone();
+        }
+        if hot.len() >= self.config.hot_max {
+            let oldest = hot.iter().min_by_key(|(_, hot)| hot.last_used.load(Ordering::Relaxed));
+            if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
+                hot.remove(&oldest);
+            }
+        }
+        let started = self.start(graph, now);
+        hot.insert(graph.clone(), started.clone());
+        started
+    }
+
+    /// How an operation ended, in every graph that has a record of it.
+    pub async fn find_operation(
+        &self,
+        id: dao_projections::OperationId,
+    ) -> Result<Vec<(GraphId, OperationRecord, Ending)>, StoreError> {
+        let mut found = Vec::new();
+        for (graph, bytes) in self.store.find_operation(id).await? {
+            if let Some(record) = OperationRecord::decode(&bytes) {
+                let ending = recall(&*self.store, &graph, record.outcome.clone()).await?;
+                found.push((graph, record, ending));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Stops: no graph is loaded any more, and everything that waits is answered first.
+    pub async fn close(&self) {
+        self.tasks.close();
+        lock(&self.hot).clear();
+        self.tasks.wait().await;
+    }
+
+    fn tell(&self, graph: &GraphId, message: Message) -> Result<(), WriteError> {
+        let mut message = message;
+        // A task may retire between the look-up and the message; then a new one is started.
+        for _ in 0..3 {
+            match self.hot(graph).mailbox.try_send(message) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::error::TrySendError::Full(_)) => return Err(WriteError::Overloaded),
+                Err(mpsc::error::TrySendError::Closed(back)) => message = back,
+            }
+            self.forget_ended(graph);
+        }
+        Err(WriteError::Stopped)
+    }
+
+    fn start(&self, graph: &GraphId, now: u64) -> Hot {
+        let (sender, mailbox) = mpsc::channel(MAILBOX_MAX);
+        let (view_sender, view) = watch::channel(None);
+        let ring = Arc::new(Mutex::new(Ring::default()));
+        let task = Task {
+            id: graph.clone(),
+            store: self.store.clone(),
+            limits: self.config.limits,
+            clock: self.config.clock.clone(),
+            mailbox,
+            view: view_sender,
+            ring: ring.clone(),
+            idle: self.config.idle,
+        };
+        let (registry, id, own) = (Arc::downgrade(&self.hot), graph.clone(), sender.downgrade());
+        let retire = move || {
+            let Some(registry) = registry.upgrade() else { return };
+            let mut hot = lock(&registry);
+            let is_own = |hot: &Hot| own.upgrade().is_some_and(|own| own.same_channel(&hot.mailbox));
+            if hot.get(&id).is_some_and(is_own) {
+                hot.remove(&id);
+            }
+        };
+        self.tasks.spawn(task.run(retire));
+        Hot { mailbox: sender, view, ring, last_used: Arc::new(AtomicU64::new(now)) }
+    }
+
+    /// Forgets a task that has ended, so that the next look-up starts another.
+    fn forget_ended(&self, graph: &GraphId) {
+        let mut hot = lock(&self.hot);
+        if hot.get(graph).is_some_and(|hot| hot.mailbox.is_closed()) {
+            hot.remove(graph);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,409 @@
+//! The task of one hot graph: it owns the graph, and it alone writes to it from this process.
+//!
+//! A round is: take everything that waits, decide, append once, answer. The loop moves messages and
+//! asks the store; [`super::round`] decides. Nothing is answered before it is durable, and an append
+//! whose outcome is unknown is found out about before anybody is told anything.
+
+use std::{sync::Arc, time::Duration};
+
+use dao_projections::{Graph, GraphId, Head, OperationId, Timestamp};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    answer::{Answer, Effect, Ending, WriteError},
+    log,
+    recent::{Known, Operations, Ring},
+    round::{Older, Round, Surroundings},
+};
+use crate::{
+    domain::{HistoryMissing, Interest, Limits, Operation, OperationRecord, RecordedOutcome},
+    store::{Append, EventStore, StoreError},
+};
+
+/// Messages that wait for one graph; more are refused with `OVERLOADED`.
+pub(super) const MAILBOX_MAX: usize = 1_024;
+/// Operations in one round, but for those of the last request it takes. More wait for the next.
+const ROUND_OPERATIONS_MAX: usize = 1_024;
+/// How often a round is decided again because another instance was faster, or an operation turned
+/// out to have ended before. Then its authors are told to try again.
+const ROUND_ATTEMPTS_MAX: u32 = 24;
+/// How often a lost answer of the store is asked after. Then its authors are told to try again,
+/// which is safe (rule H4).
+const SETTLE_ATTEMPTS_MAX: u32 = 4;
+
+/// Milliseconds since the Unix epoch, by whatever clock the owner keeps.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A hot graph as readers see it.
+#[derive(Debug)]
+pub struct View {
+    /// The graph after its latest durable commit.
+    pub graph: Graph,
+    /// The `state` answer for it, once somebody has asked for it.
+    pub state: std::sync::OnceLock<bytes::Bytes>,
+}
+
+/// What a task is asked for.
+pub(super) enum Message {
+    /// Judge these, one after the other, and answer when all is durable.
+    Execute { operations: Vec<Operation>, reply: oneshot::Sender<Result<Vec<Answer>, WriteError>> },
+    /// Load the graph, or bring it level with the store.
+    Refresh { reply: oneshot::Sender<Result<Arc<View>, WriteError>> },
+}
+
+/// What a task works with.
+pub(super) struct Task {
+    pub(super) id: GraphId,
+    pub(super) store: Arc<dyn EventStore>,
+    pub(super) limits: Limits,
+    pub(super) clock: Clock,
+    pub(super) mailbox: mpsc::Receiver<Message>,
+    pub(super) view: watch::Sender<Option<Arc<View>>>,
+    pub(super) ring: Arc<std::sync::Mutex<Ring>>,
+    pub(super) idle: Duration,
+}
+
+/// What it has learnt of the graph; nothing before the first load.
+enum Memory {
+    Cold,
+    Hot { graph: Graph, operations: Operations },
+}
+
+impl Task {
+    /// Works until nothing was asked for `idle` or every handle is dropped; what waits then is
+    /// still answered. `retire` is called when it goes idle, so that nobody finds it any more.
+    pub(super) async fn run(mut self, retire: impl FnOnce()) {
+        let mut memory = Memory::Cold;
+        let mut retire = Some(retire);
+        loop {
+            let next = if retire.is_some() {
+                match tokio::time::timeout(self.idle, self.mailbox.recv()).await {
+                    Ok(next) => next,
+                    Err(_idle) => {
+                        if let Some(retire) = retire.take() {
+                            retire();
+                        }
+                        self.mailbox.close();
+                        continue;
+                    }
+                }
+            } else {
+                self.mailbox.recv().await
+            };
+            let Some(first) = next else { return };
+            self.serve(first, &mut memory).await;
+        }
+    }
+
+    /// Everything that waits: reads are answered, operations gathered into one round.
+    async fn serve(&mut self, first: Message, memory: &mut Memory) {
+        let mut requests = Vec::new();
+        let mut waiting = 0;
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Execute { operations, reply } => {
+                    waiting += operations.len();
+                    requests.push((operations, reply));
+                }
+                Message::Refresh { reply } => {
+                    let _gone = reply.send(self.refresh(memory).await);
+                }
+            }
+            next = if waiting < ROUND_OPERATIONS_MAX { self.mailbox.try_recv().ok() } else { None };
+        }
+        if requests.is_empty() {
+            return;
+        }
+        let (operations, replies): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
+        match self.execute(&operations, memory).await {
+            Ok(answers) => {
+                let mut answers = answers.into_iter();
+                for (operations, reply) in operations.iter().zip(replies) {
+                    // Somebody who does not wait any more finds the answer under the same id.
+                    let _gone = reply.send(Ok(answers.by_ref().take(operations.len()).collect()));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(graph = %self.id, %error, "a round was given up");
+                for reply in replies {
+                    let _gone = reply.send(Err(error.share()));
+                }
+            }
+        }
+    }
+
+    async fn refresh(&self, memory: &mut Memory) -> Result<Arc<View>, WriteError> {
+        let (graph, _) = self.hot(memory).await?;
+        self.bring_level(graph).await?;
+        match &*self.view.borrow() {
+            Some(view) => Ok(view.clone()),
+            None => Err(WriteError::Stopped),
+        }
+    }
+
+    /// Load–decide–append–resync: decides all of `requests` in one round and appends once.
+    async fn execute(
+        &self,
+        requests: &[Vec<Operation>],
+        memory: &mut Memory,
+    ) -> Result<Vec<Answer>, WriteError> {
+        let (graph, operations) = self.hot(memory).await?;
+        for attempt in 0..ROUND_ATTEMPTS_MAX {
+            let round = self.decide(graph, operations, requests).await?;
+            if self.learn_of_unrecorded(&round, operations).await? {
+                continue;
+            }
+            match self.append(graph.head(), &round).await? {
+                Append::Appended => {
+                    self.adopt(graph, operations, &round);
+                    return Ok(round.answers);
+                }
+                Append::HeadMoved(head) => {
+                    tracing::debug!(graph = %self.id, attempt, version = %head.version, "the head moved");
+                    jitter(attempt, &round).await;
+                    self.bring_level(graph).await?;
+                }
+                Append::Duplicate(records) => {
+                    self.bring_level(graph).await?;
+                    self.learn(operations, records).await?;
+                }
+            }
+        }
+        Err(WriteError::Contended)
+    }
+
+    /// The synchronous round, with the history it asks for read where it is not at hand.
+    async fn decide(
+        &self,
+        graph: &Graph,
+        operations: &Operations,
+        requests: &[Vec<Operation>],
+    ) -> Result<Round, WriteError> {
+        let mut round = Round::on(graph.clone());
+        let now = (self.clock)();
+        for operation in requests.iter().flatten() {
+            let mut older = Older::default();
+            loop {
+                let missing = {
+                    let ring = lock(&self.ring);
+                    let around = Surroundings { ring: &ring, operations, limits: &self.limits, now };
+                    match round.take(operation, &around, &older) {
+                        Ok(()) => break,
+                        Err(missing) => missing,
+                    }
+                };
+                self.look_back(missing, operation, &mut older).await?;
+            }
+        }
+        Ok(round)
+    }
+
+    async fn look_back(
+        &self,
+        missing: HistoryMissing,
+        operation: &Operation,
+        older: &mut Older,
+    ) -> Result<(), WriteError> {
+        let to = lock(&self.ring).base_version();
+        match missing {
+            HistoryMissing::Since(version) => {
+                let interest = Interest::of(operation);
+                let matters = |commit: &_| interest.is_touched_by(commit);
+                older.commits = log::sift(&*self.store, &self.id, version, to, matters).await?;
+                older.since = Some(version);
+            }
+            HistoryMissing::At(version) => match log::one(&*self.store, &self.id, version).await? {
+                Some(recorded) => older.single.push(recorded.commit.clone()),
+                None => {
+                    let problem = "this commit is missing".to_owned();
+                    let graph = self.id.clone();
+                    return Err(StoreError::Corrupt { graph, version, problem }.into());
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// Appends, and does not come back before it knows whether it did.
+    async fn append(&self, expected: Head, round: &Round) -> Result<Append, WriteError> {
+        if round.entries.is_empty() {
+            return Ok(Append::Appended);
+        }
+        let mut attempt = 0;
+        loop {
+            let doubt = match self.store.append(&self.id, expected, &round.entries).await {
+                Ok(Append::Duplicate(records)) => {
+                    // The repeat of an append may find its own first effect.
+                    if self.has_landed(round).await? {
+                        return Ok(Append::Appended);
+                    }
+                    return Ok(Append::Duplicate(records));
+                }
+                Ok(outcome) => return Ok(outcome),
+                Err(doubt @ StoreError::OutcomeUnknown(_)) => doubt,
+                Err(error) => return Err(error.into()),
+            };
+            tracing::warn!(graph = %self.id, attempt, error = %doubt, "an append was not answered");
+            attempt += 1;
+            if attempt > SETTLE_ATTEMPTS_MAX {
+                return Err(doubt.into());
+            }
+            tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
+            match self.has_landed(round).await {
+                Ok(true) => return Ok(Append::Appended),
+                // It has not yet; the same append again is safe, its operations are its identity.
+                Ok(false) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Whether exactly what this round wants to append is in the store: every record, byte for byte,
+    /// and the last commit by its hash, which stands for all before it.
+    async fn has_landed(&self, round: &Round) -> Result<bool, StoreError> {
+        let ids: Vec<OperationId> = round.entries.iter().map(|entry| entry.operation).collect();
+        let records = self.store.operations(&self.id, &ids).await?;
+        let all_ours = records.len() == round.entries.len()
+            && records.iter().zip(&round.entries).all(|(found, entry)| found.as_ref() == Some(&entry.record));
+        let Some(last) = round.commits.last().filter(|_| all_ours) else { return Ok(all_ours) };
+        let found = log::one(&*self.store, &self.id, last.commit.version).await?;
+        Ok(found.is_some_and(|found| found.commit.hash == last.commit.hash))
+    }
+
+    /// Takes over what is durable now, and shows it to readers.
+    fn adopt(&self, graph: &mut Graph, operations: &mut Operations, round: &Round) {
+        for (id, known) in round.known() {
+            operations.remember(id, known);
+        }
+        if round.commits.is_empty() {
+            return;
+        }
+        *graph = round.graph.clone();
+        let mut ring = lock(&self.ring);
+        round.commits.iter().for_each(|commit| ring.push(commit.clone()));
+        drop(ring);
+        self.publish(graph);
+    }
+
+    /// A refusal that is not remembered must not hide that the operation ended well before: looks
+    /// those up. True if there was something to learn.
+    async fn learn_of_unrecorded(
+        &self,
+        round: &Round,
+        operations: &mut Operations,
+    ) -> Result<bool, WriteError> {
+        let unrecorded: Vec<OperationId> = round
+            .answers
+            .iter()
+            .filter(|answer| !answer.duplicate && operations.get(&answer.operation).is_none())
+            .filter(|answer| matches!(&answer.ending, Ending::Refused { refusal, .. } if !refusal.reason.is_final()))
+            .map(|answer| answer.operation)
+            .collect();
+        if unrecorded.is_empty() {
+            return Ok(false);
+        }
+        let found = self.store.operations(&self.id, &unrecorded).await?;
+        let found: Vec<_> =
+            unrecorded.into_iter().zip(found).filter_map(|(id, record)| Some((id, record?))).collect();
+        let learnt = !found.is_empty();
+        self.learn(operations, found).await?;
+        Ok(learnt)
+    }
+
+    /// Remembers how these operations ended, as their records and commits say.
+    async fn learn(
+        &self,
+        operations: &mut Operations,
+        records: Vec<(OperationId, bytes::Bytes)>,
+    ) -> Result<(), WriteError> {
+        for (id, bytes) in records {
+            let Some(record) = OperationRecord::decode(&bytes) else {
+                let problem = format!("the record of operation {id} can't be read");
+                let version = lock(&self.ring).base_version();
+                return Err(StoreError::Corrupt { graph: self.id.clone(), version, problem }.into());
+            };
+            let fingerprint = record.fingerprint;
+            let ending = recall(&*self.store, &self.id, record.outcome).await?;
+            operations.remember(id, Known { fingerprint, ending });
+        }
+        Ok(())
+    }
+
+    /// The graph in memory; loaded if it is not there yet.
+    async fn hot<'m>(&self, memory: &'m mut Memory) -> Result<(&'m mut Graph, &'m mut Operations), WriteError> {
+        if matches!(memory, Memory::Cold) {
+            let (graph, ring) = log::load(&*self.store, &self.id).await?;
+            *lock(&self.ring) = ring;
+            self.publish(&graph);
+            *memory = Memory::Hot { graph, operations: Operations::default() };
+        }
+        match memory {
+            Memory::Hot { graph, operations } => Ok((graph, operations)),
+            Memory::Cold => Err(WriteError::Stopped),
+        }
+    }
+
+    async fn bring_level(&self, graph: &mut Graph) -> Result<(), WriteError> {
+        let before = graph.head();
+        let mut ring = std::mem::take(&mut *lock(&self.ring));
+        let mut then = graph.clone();
+        let result = log::bring_level(&*self.store, &self.id, &mut then, &mut ring).await;
+        if result.is_ok() {
+            *graph = then;
+        }
+        // After a failure half-way the ring may be ahead of the graph: start it anew.
+        *lock(&self.ring) = if result.is_ok() { ring } else { Ring::after(graph.head()) };
+        if graph.head() != before {
+            self.publish(graph);
+        }
+        Ok(result?)
+    }
+
+    fn publish(&self, graph: &Graph) {
+        let view = View { graph: graph.clone(), state: std::sync::OnceLock::new() };
+        self.view.send_replace(Some(Arc::new(view)));
+    }
+}
+
+/// How an operation ended, from its record and the commit it names.
+pub(super) async fn recall(
+    store: &dyn EventStore,
+    graph: &GraphId,
+    outcome: RecordedOutcome,
+) -> Result<Ending, StoreError> {
+    Ok(match outcome {
+        RecordedOutcome::Committed { version } => match log::one(store, graph, version).await? {
+            Some(recorded) => Ending::Completed {
+                effect: Effect::Committed(recorded.commit.body.outcome),
+                head: recorded.commit.head(),
+                results: vec![],
+            },
+            None => {
+                let problem = "an operation names this commit, and it is missing".to_owned();
+                return Err(StoreError::Corrupt { graph: graph.clone(), version, problem });
+            }
+        },
+        RecordedOutcome::Unchanged(by) => Ending::Completed {
+            effect: Effect::Unchanged,
+            head: Head { version: by.version, hash: by.hash },
+            results: vec![],
+        },
+        RecordedOutcome::Refused { by, refusal } => Ending::Refused {
+            refusal: Arc::new(*refusal),
+            head: Head { version: by.version, hash: by.hash },
+        },
+    })
+}
+
+/// The ring is only locked to copy or push a few pointers, never across an await.
+fn lock(ring: &std::sync::Mutex<Ring>) -> std::sync::MutexGuard<'_, Ring> {
+    ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Waits a little, differently for each writer, so that instances that race do not race again.
+async fn jitter(attempt: u32, round: &Round) {
+    let Some(seed) = round.entries.first().map(|entry| entry.operation.as_bytes()) else { return };
+    let window = 1_u64 << attempt.min(6);
+    let draw = u64::from(seed[15]) ^ u64::from(seed[7]).rotate_left(attempt);
+    tokio::time::sleep(Duration::from_millis(draw % window)).await;
+}
