@@ -5,5 +5,7 @@
 //! `cli → http → {write, read} → {store, domain} → dao_projections`.
 
 pub mod domain;
+pub mod http;
+pub mod read;
 pub mod store;
 pub mod write;

@@ -1,0 +1,434 @@
+//! Commands as clients send them: from a decoded body to operations that the write path takes.
+
+use dao_projections::{
+    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Position, UserId, Version, Viewport,
+};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{
+    decode::{Document, Path},
+    shape::{Fields, Malformed},
+};
+use crate::domain::{Action, Command, Fingerprint, Member, OnConflict, Operation};
+
+/// Operations in one batch; more is 422, none is 400.
+pub(super) const BATCH_OPERATIONS_MAX: usize = 1_000;
+
+/// What the server writes on entities; on input it is ignored (rule G2).
+const SERVER_FIELDS: [&str; 3] = ["createdAt", "updatedAt", "version"];
+
+/// A batch, checked as a whole.
+pub(super) struct Batch {
+    pub(super) id: OperationId,
+    pub(super) is_atomic: bool,
+    /// One, if the batch is atomic.
+    pub(super) operations: Vec<Operation>,
+}
+
+/// The body of `POST …/command`.
+pub(super) fn read_command(document: Document, user: &UserId) -> Result<Operation, Malformed> {
+    let reader = Reader { repeated: &document.repeated };
+    let sent = reader.sent(document.value, &Path::Root)?;
+    let client = sent.client.unwrap_or_else(|| ClientId::from(user));
+    let id = sent.id.unwrap_or_else(|| Uuid::now_v7().into());
+    let fingerprint = fingerprint(user, std::slice::from_ref(&sent.essence));
+    let member = Member {
+        command: sent.command,
+        client_version: sent.client_version,
+        on_conflict: sent.on_conflict.unwrap_or_default(),
+    };
+    Ok(Operation { id, fingerprint, user: user.clone(), client, action: Action::Single(member) })
+}
+
+/// The body of `POST …/batch`.
+pub(super) fn read_batch(document: Document, user: &UserId) -> Result<Batch, Malformed> {
+    let reader = Reader { repeated: &document.repeated };
+    let root = Path::Root;
+    let mut fields = Fields::of(document.value, &root, &document.repeated)?;
+    let is_atomic = fields.boolean("atomic")?.unwrap_or(false);
+    let id = fields.operation_id("batchId")?.unwrap_or_else(|| Uuid::now_v7().into());
+    let common = Common {
+        client: fields.client_id()?,
+        client_version: fields.version("clientVersion")?,
+        on_conflict: on_conflict(&mut fields)?,
+    };
+    let members = fields.list("operations")?.ok_or_else(|| fields.wrong("operations", "is required"))?;
+    if members.is_empty() {
+        return Err(fields.wrong("operations", "must hold at least one operation"));
+    }
+    if members.len() > BATCH_OPERATIONS_MAX {
+        let problem = format!("holds {} operations, at most {BATCH_OPERATIONS_MAX} are allowed", members.len());
+        return Err(Malformed::too_many("operations", problem));
+    }
+    fields.finish()?;
+    let list = Path::Key(&root, "operations");
+    let mut sent = Vec::with_capacity(members.len());
+    for (index, member) in members.into_iter().enumerate() {
+        let path = Path::Index(&list, index);
+        let read = reader.sent(member, &path).and_then(|sent| refuse_own_identity(sent, is_atomic, &path));
+        sent.push(read.map_err(|malformed| Malformed { index: Some(index), ..malformed })?);
+    }
+    let operations = if is_atomic {
+        vec![atomic(id, sent, &common, user)]
+    } else {
+        sent.into_iter().enumerate().map(|(index, sent)| alone(id.member(index), sent, &common, user)).collect()
+    };
+    Ok(Batch { id, is_atomic, operations })
+}
+
+/// What a batch says for all its members.
+struct Common {
+    client: Option<ClientId>,
+    client_version: Option<Version>,
+    on_conflict: Option<OnConflict>,
+}
+
+/// A member of an atomic batch is no operation of its own.
+fn refuse_own_identity(sent: Sent, is_atomic: bool, path: &Path<'_>) -> Result<Sent, Malformed> {
+    if is_atomic && sent.id.is_some() {
+        let problem = "a member of an atomic batch has no operationId of its own: the batch has the batchId";
+        return Err(Malformed::at(Path::Key(path, "operationId"), problem));
+    }
+    if is_atomic && sent.client.is_some() {
+        let problem = "an atomic batch is one commit of one client: name it beside operations";
+        return Err(Malformed::at(Path::Key(path, "clientId"), problem));
+    }
+    Ok(sent)
+}
+
+fn atomic(id: OperationId, sent: Vec<Sent>, common: &Common, user: &UserId) -> Operation {
+    let (members, essences): (Vec<_>, Vec<_>) = sent
+        .into_iter()
+        .map(|sent| {
+            let member = Member {
+                command: sent.command,
+                client_version: sent.client_version.or(common.client_version),
+                on_conflict: sent.on_conflict.or(common.on_conflict).unwrap_or_default(),
+            };
+            (member, sent.essence)
+        })
+        .unzip();
+    let mut batch = vec![Essence::of_batch()];
+    batch.extend(essences);
+    Operation {
+        id,
+        fingerprint: fingerprint(user, &batch),
+        user: user.clone(),
+        client: common.client.clone().unwrap_or_else(|| ClientId::from(user)),
+        action: Action::Atomic(members),
+    }
+}
+
+fn alone(id: OperationId, sent: Sent, common: &Common, user: &UserId) -> Operation {
+    let member = Member {
+        command: sent.command,
+        client_version: sent.client_version.or(common.client_version),
+        on_conflict: sent.on_conflict.or(common.on_conflict).unwrap_or_default(),
+    };
+    let client = sent.client.or_else(|| common.client.clone()).unwrap_or_else(|| ClientId::from(user));
+    Operation {
+        id: sent.id.unwrap_or(id),
+        fingerprint: fingerprint(user, std::slice::from_ref(&sent.essence)),
+        user: user.clone(),
+        client,
+        action: Action::Single(member),
+    }
+}
+
+/// One command as it was sent.
+struct Sent {
+    id: Option<OperationId>,
+    client: Option<ClientId>,
+    client_version: Option<Version>,
+    on_conflict: Option<OnConflict>,
+    command: Command,
+    essence: Essence,
+}
+
+/// Reads commands of a document whose repeated keys are these.
+struct Reader<'a> {
+    repeated: &'a [String],
+}
+
+impl Reader<'_> {
+    fn sent(&self, value: Value, path: &Path<'_>) -> Result<Sent, Malformed> {
+        let mut fields = Fields::of(value, path, self.repeated)?;
+        let name = fields.text("type")?.ok_or_else(|| fields.wrong("type", "is required"))?;
+        let id = fields.operation_id("operationId")?;
+        let client = fields.client_id()?;
+        let client_version = fields.version("clientVersion")?;
+        let on_conflict = on_conflict(&mut fields)?;
+        let payload = fields.required("payload")?;
+        fields.finish()?;
+        let essence = Essence::of(&name, &payload);
+        let at = Path::Key(path, "payload");
+        let command = match name.as_str() {
+            "CREATE_NODE" => Command::CreateNode { node: self.node(payload, &at, None)? },
+            "UPDATE_NODE" => self.update_node(payload, &at)?,
+            "UPDATE_NODE_POSITION" => self.move_node(payload, &at)?,
+            "DELETE_NODE" => Command::DeleteNode { node_id: self.only_id(payload, &at, "nodeId", NodeId::parse)? },
+            "CREATE_EDGE" => Command::CreateEdge { edge: self.edge(payload, &at)? },
+            "UPDATE_EDGE" => self.update_edge(payload, &at)?,
+            "DELETE_EDGE" => Command::DeleteEdge { edge_id: self.only_id(payload, &at, "edgeId", EdgeId::parse)? },
+            "SET_VIEWPORT" => Command::SetViewport { viewport: self.viewport(payload, &at)? },
+            "BATCH_UPDATE" => self.batch_update(payload, &at)?,
+            unknown => {
+                let shown: String = unknown.chars().take(40).collect();
+                return Err(Malformed::at(Path::Key(path, "type"), format!("{shown:?} is no command")));
+            }
+        };
+        Ok(Sent { id, client, client_version, on_conflict, command, essence })
+    }
+
+    /// A node; `key` is the id that a `BATCH_UPDATE` names it by.
+    fn node(&self, value: Value, path: &Path<'_>, key: Option<&str>) -> Result<Node, Malformed> {
+        let mut fields = Fields::of(value, path, self.repeated)?;
+        let inner = fields.id("id", NodeId::parse)?;
+        let id = match (key, inner) {
+            (None, inner) => inner.unwrap_or_else(|| fresh_id(NodeId::parse)),
+            (Some(key), inner) => {
+                let id = NodeId::parse(key).map_err(|e| Malformed::at(path, format!("its key {e}")))?;
+                if inner.is_some_and(|inner| inner != id) {
+                    return Err(fields.wrong("id", "differs from the key that the node stands under"));
+                }
+                id
+            }
+        };
+        let position = match fields.optional("position") {
+            Some(value) => self.position(&value, &Path::Key(path, "position"))?,
+            None => Position::default(),
+        };
+        Node::new(id, position, fields.rest()).map_err(|e| Malformed::shape(path, e))
+    }
+
+    fn edge(&self, value: Value, path: &Path<'_>) -> Result<Edge, Malformed> {
+        let mut fields = Fields::of(value, path, self.repeated)?;
+        let id = fields.id("id", EdgeId::parse)?.unwrap_or_else(|| fresh_id(EdgeId::parse));
+        let source = fields.required_id("source", NodeId::parse)?;
+        let target = fields.required_id("target", NodeId::parse)?;
+        Edge::new(id, source, target, fields.rest()).map_err(|e| Malformed::shape(path, e))
+    }
+
+    fn position(&self, value: &Value, path: &Path<'_>) -> Result<Position, Malformed> {
+        self.refuse_repeated(value, path)?;
+        Position::from_json(value).map_err(|e| Malformed::shape(path, e))
+    }
+
+    fn viewport(&self, value: Value, path: &Path<'_>) -> Result<Viewport, Malformed> {
+        self.refuse_repeated(&value, path)?;
+        Viewport::from_json(&value).map_err(|e| Malformed::shape(path, e))
+    }
+
+    fn refuse_repeated(&self, value: &Value, path: &Path<'_>) -> Result<(), Malformed> {
+        if self.repeated.is_empty() {
+            return Ok(());
+        }
+        Fields::of(value.clone(), path, self.repeated).map(drop)
+    }
+
+    fn update_node(&self, payload: Value, path: &Path<'_>) -> Result<Command, Malformed> {
+        let (node_id, patch) = self.update(payload, path, "nodeId", NodeId::parse, NodeId::as_str)?;
+        let updates = Path::Key(path, "updates");
+        Node::check_patch(&patch).map_err(|e| Malformed::shape(&updates, e))?;
+        Ok(Command::UpdateNode { node_id, patch })
+    }
+
+    fn update_edge(&self, payload: Value, path: &Path<'_>) -> Result<Command, Malformed> {
+        let (edge_id, patch) = self.update(payload, path, "edgeId", EdgeId::parse, EdgeId::as_str)?;
+        let updates = Path::Key(path, "updates");
+        Edge::check_patch(&patch).map_err(|e| Malformed::shape(&updates, e))?;
+        Ok(Command::UpdateEdge { edge_id, patch })
+    }
+
+    /// `{<key>, updates}`. In the updates an equal `id` and what the server writes are ignored.
+    fn update<T>(
+        &self,
+        payload: Value,
+        path: &Path<'_>,
+        key: &str,
+        parse: fn(&str) -> Result<T, dao_projections::InvalidId>,
+        text: fn(&T) -> &str,
+    ) -> Result<(T, MergePatch), Malformed> {
+        let mut fields = Fields::of(payload, path, self.repeated)?;
+        let id = fields.required_id(key, parse)?;
+        let updates = fields.required("updates")?;
+        fields.finish()?;
+        let at = Path::Key(path, "updates");
+        let updates = Fields::of(updates, &at, &[])?;
+        if updates.peek("id").is_some_and(|inner| inner.as_str() != Some(text(&id))) {
+            return Err(updates.wrong("id", "an id can't be changed"));
+        }
+        let mut updates: Map = updates.rest();
+        for ignored in SERVER_FIELDS.iter().chain(&["id"]) {
+            updates.shift_remove(*ignored);
+        }
+        Ok((id, MergePatch::new(updates)))
+    }
+
+    fn move_node(&self, payload: Value, path: &Path<'_>) -> Result<Command, Malformed> {
+        let mut fields = Fields::of(payload, path, self.repeated)?;
+        let node_id = fields.required_id("nodeId", NodeId::parse)?;
+        let position = self.position(&fields.required("position")?, &Path::Key(path, "position"))?;
+        fields.finish()?;
+        Ok(Command::UpdateNodePosition { node_id, position })
+    }
+
+    fn only_id<T>(
+        &self,
+        payload: Value,
+        path: &Path<'_>,
+        key: &str,
+        parse: fn(&str) -> Result<T, dao_projections::InvalidId>,
+    ) -> Result<T, Malformed> {
+        let mut fields = Fields::of(payload, path, self.repeated)?;
+        let id = fields.required_id(key, parse)?;
+        fields.finish()?;
+        Ok(id)
+    }
+
+    fn batch_update(&self, payload: Value, path: &Path<'_>) -> Result<Command, Malformed> {
+        let mut fields = Fields::of(payload, path, self.repeated)?;
+        let nodes = match fields.optional("nodes") {
+            Some(nodes) => self.nodes(nodes, &Path::Key(path, "nodes"))?,
+            None => vec![],
+        };
+        let edges = match fields.list("edges")? {
+            Some(edges) => Some(self.edges(edges, &Path::Key(path, "edges"))?),
+            None => None,
+        };
+        let viewport = match fields.optional("viewport") {
+            Some(viewport) => Some(self.viewport(viewport, &Path::Key(path, "viewport"))?),
+            None => None,
+        };
+        fields.finish()?;
+        Ok(Command::BatchUpdate { nodes, edges, viewport })
+    }
+
+    /// `{id: node}` or `[node]`, in the order received.
+    fn nodes(&self, value: Value, path: &Path<'_>) -> Result<Vec<Node>, Malformed> {
+        if let Value::Array(items) = value {
+            let items = items.into_iter().enumerate();
+            let nodes: Result<Vec<_>, _> =
+                items.map(|(index, item)| self.node(item, &Path::Index(path, index), None)).collect();
+            let nodes = nodes?;
+            return refuse_twice(&nodes, |node| node.id().as_str(), path).map(|()| nodes);
+        }
+        let by_id = Fields::of(value, path, self.repeated)?.rest();
+        by_id.into_iter().map(|(key, node)| self.node(node, &Path::Key(path, &key), Some(&key))).collect()
+    }
+
+    fn edges(&self, items: Vec<Value>, path: &Path<'_>) -> Result<Vec<Edge>, Malformed> {
+        let items = items.into_iter().enumerate();
+        let edges: Result<Vec<_>, _> =
+            items.map(|(index, item)| self.edge(item, &Path::Index(path, index))).collect();
+        let edges = edges?;
+        refuse_twice(&edges, |edge| edge.id().as_str(), path).map(|()| edges)
+    }
+}
+
+fn refuse_twice<T>(items: &[T], id: fn(&T) -> &str, path: &Path<'_>) -> Result<(), Malformed> {
+    let mut seen = std::collections::HashSet::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        if !seen.insert(id(item)) {
+            let at = Path::Index(path, index);
+            return Err(Malformed::at(Path::Key(&at, "id"), "stands in the list more than once"));
+        }
+    }
+    Ok(())
+}
+
+fn on_conflict(fields: &mut Fields<'_>) -> Result<Option<OnConflict>, Malformed> {
+    match fields.text("onConflict")?.as_deref() {
+        None => Ok(None),
+        Some("merge") => Ok(Some(OnConflict::Merge)),
+        Some("overwrite") => Ok(Some(OnConflict::Overwrite)),
+        Some("reject") => Ok(Some(OnConflict::Reject)),
+        Some(_) => Err(fields.wrong("onConflict", "must be merge, overwrite or reject")),
+    }
+}
+
+/// The UUIDv7 that the server makes where an id is left out (rule G3).
+fn fresh_id<T>(parse: fn(&str) -> Result<T, dao_projections::InvalidId>) -> T {
+    match parse(&Uuid::now_v7().to_string()) {
+        Ok(id) => id,
+        Err(e) => unreachable!("a UUID is an id: {e}"),
+    }
+}
+
+/// A command as it was sent, before ids and defaults are filled in, in a canonical form: neither
+/// key order nor encoding shows in it.
+struct Essence(Vec<u8>);
+
+impl Essence {
+    fn of(name: &str, payload: &Value) -> Self {
+        let mut bytes = Vec::with_capacity(128);
+        write_text(name, &mut bytes);
+        write_canonical(payload, &mut bytes);
+        Self(bytes)
+    }
+
+    fn of_batch() -> Self {
+        Self(b"BATCH".to_vec())
+    }
+}
+
+fn fingerprint(user: &UserId, essences: &[Essence]) -> Fingerprint {
+    let mut hash = Sha256::new();
+    hash.update((user.as_str().len() as u64).to_be_bytes());
+    hash.update(user.as_str());
+    for Essence(bytes) in essences {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    }
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.finalize()[..8]);
+    Fingerprint(first)
+}
+
+fn write_text(text: &str, to: &mut Vec<u8>) {
+    to.push(b's');
+    to.extend((text.len() as u64).to_be_bytes());
+    to.extend(text.as_bytes());
+}
+
+fn write_canonical(value: &Value, to: &mut Vec<u8>) {
+    match value {
+        Value::Null => to.push(b'n'),
+        Value::Bool(value) => to.push(if *value { b't' } else { b'f' }),
+        Value::String(text) => write_text(text, to),
+        Value::Number(number) => {
+            // A whole number is the same whether an encoder wrote it as integer or float.
+            let whole = number.as_i128().or_else(|| {
+                let float = number.as_f64()?;
+                (float.fract() == 0.0 && float.abs() < 1e30).then_some(float as i128)
+            });
+            match whole {
+                Some(whole) => {
+                    to.push(b'i');
+                    to.extend(whole.to_be_bytes());
+                }
+                None => {
+                    to.push(b'd');
+                    to.extend(number.as_f64().unwrap_or_default().to_be_bytes());
+                }
+            }
+        }
+        Value::Array(items) => {
+            to.push(b'[');
+            to.extend((items.len() as u64).to_be_bytes());
+            items.iter().for_each(|item| write_canonical(item, to));
+        }
+        Value::Object(fields) => {
+            to.push(b'{');
+            to.extend((fields.len() as u64).to_be_bytes());
+            let mut sorted: Vec<_> = fields.iter().collect();
+            sorted.sort_unstable_by_key(|(key, _)| key.as_str());
+            for (key, value) in sorted {
+                write_text(key, to);
+                write_canonical(value, to);
+            }
+        }
+    }
+}

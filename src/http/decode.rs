@@ -1,0 +1,283 @@
+//! Request bodies: from JSON or MessagePack bytes to one JSON value, strictly.
+//!
+//! What JSON leaves open is settled here, before anything looks at the content: nesting is bounded,
+//! an integer is kept exactly or refused (rule G6), MessagePack that JSON can't say is refused, and
+//! repeated keys are noted with their place, so that objects of fixed shape can refuse them (H1).
+
+use std::{cell::RefCell, fmt, io::Cursor};
+
+use dao_projections::Map;
+use serde::de::{self, Deserialize, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Number, Value, map::Entry};
+
+use super::{format::Format, shape::Malformed};
+
+/// Where in a document: a chain of keys and indices, spelled out only when something is wrong there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Path<'a> {
+    Root,
+    Key(&'a Path<'a>, &'a str),
+    Index(&'a Path<'a>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    /// `operations[3].payload.position.x`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Key(Path::Root, key) => f.write_str(key),
+            Self::Key(parent, key) => write!(f, "{parent}.{key}"),
+            Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+/// A decoded body.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) value: Value,
+    /// The places of keys that stand more than once in their object.
+    pub(super) repeated: Vec<String>,
+}
+
+/// Nesting of objects and arrays in a body (rule O3); deeper is 400.
+pub(super) const DEPTH_MAX: usize = 64;
+
+/// Reads a whole body.
+pub(super) fn decode(body: &[u8], format: Format) -> Result<Document, Malformed> {
+    let notes = Notes::default();
+    let seed = Strict { notes: &notes, path: Path::Root, depth: 0 };
+    let value = match format {
+        Format::Json => decode_json(body, seed)?,
+        Format::MessagePack => decode_message_pack(body, seed)?,
+    };
+    if !notes.huge.borrow().is_empty()
+        && format == Format::Json
+        && let Some(index) = first_huge_integer(body)
+    {
+        let place = notes.huge.borrow().get(index).cloned().unwrap_or_default();
+        return Err(Malformed::at(place, "must fit a signed or unsigned 64-bit integer"));
+    }
+    Ok(Document { value, repeated: notes.repeated.into_inner() })
+}
+
+fn decode_json(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = seed.deserialize(&mut deserializer).map_err(|e| Malformed::body(format!("bad JSON: {e}")))?;
+    deserializer.end().map_err(|e| Malformed::body(format!("bad JSON: {e}")))?;
+    Ok(value)
+}
+
+fn decode_message_pack(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed> {
+    let mut deserializer = rmp_serde::Deserializer::new(Cursor::new(body));
+    let value =
+        seed.deserialize(&mut deserializer).map_err(|e| Malformed::body(format!("bad MessagePack: {e}")))?;
+    if deserializer.position() != body.len() as u64 {
+        return Err(Malformed::body("bad MessagePack: bytes after the end of the value"));
+    }
+    Ok(value)
+}
+
+#[derive(Default)]
+struct Notes {
+    repeated: RefCell<Vec<String>>,
+    /// The places of numbers that were read as floats of 2^63 or more: integers too large among them.
+    huge: RefCell<Vec<String>>,
+}
+
+const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+
+/// Which of the document's numbers of 2^63 or more, in order, is the first written as an integer.
+/// The bytes are valid JSON.
+fn first_huge_integer(json: &[u8]) -> Option<usize> {
+    let (mut at, mut seen) = (0, 0);
+    while let Some(&byte) = json.get(at) {
+        match byte {
+            b'"' => {
+                at += 1;
+                while json.get(at).is_some_and(|b| *b != b'"') {
+                    at += if json.get(at) == Some(&b'\\') { 2 } else { 1 };
+                }
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' => {
+                let is_part = |b: &&u8| matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+                let length = json.iter().skip(at).take_while(is_part).count();
+                let token = std::str::from_utf8(json.get(at..at + length)?).unwrap_or_default();
+                let is_integer = !token.contains(['.', 'e', 'E']);
+                let fits = token.parse::<i64>().is_ok() || token.parse::<u64>().is_ok();
+                if !(is_integer && fits) && token.parse::<f64>().is_ok_and(|n| n.abs() >= TWO_TO_63) {
+                    if is_integer {
+                        return Some(seen);
+                    }
+                    seen += 1;
+                }
+                at += length;
+            }
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// Builds a [`Value`] and keeps count of where it is.
+#[derive(Clone, Copy)]
+struct Strict<'a> {
+    notes: &'a Notes,
+    path: Path<'a>,
+    depth: usize,
+}
+
+impl Strict<'_> {
+    fn deeper<E: de::Error>(&self) -> Result<usize, E> {
+        if self.depth >= DEPTH_MAX {
+            return Err(E::custom(format_args!("{}: nested deeper than {DEPTH_MAX} levels", self.path)));
+        }
+        Ok(self.depth + 1)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// A key: text, whatever the encoding.
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Key)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path {
+            Path::Root => f.write_str("a value that JSON can say"),
+            path => write!(f, "a value that JSON can say at {path}"),
+        }
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        if value.abs() >= TWO_TO_63 {
+            self.notes.huge.borrow_mut().push(self.path.to_string());
+        }
+        let number = Number::from_f64(value);
+        number.map(Value::Number).ok_or_else(|| E::custom(format_args!("{}: must be a finite number", self.path)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let depth = self.deeper()?;
+        let mut items = Vec::new();
+        loop {
+            let path = Path::Index(&self.path, items.len());
+            match seq.next_element_seed(Strict { path, depth, ..self })? {
+                Some(item) => items.push(item),
+                None => return Ok(Value::Array(items)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let depth = self.deeper()?;
+        let mut fields = Map::new();
+        while let Some(Key(key)) = map.next_key()? {
+            let path = Path::Key(&self.path, &key);
+            let value = map.next_value_seed(Strict { path, depth, ..self })?;
+            match fields.entry(key) {
+                Entry::Vacant(place) => {
+                    place.insert(value);
+                }
+                Entry::Occupied(mut place) => {
+                    let path = Path::Key(&self.path, place.key()).to_string();
+                    self.notes.repeated.borrow_mut().push(path);
+                    place.insert(value);
+                }
+            }
+        }
+        Ok(Value::Object(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn json_body(text: &str) -> Result<Document, Malformed> {
+        decode(text.as_bytes(), Format::Json)
+    }
+
+    #[test]
+    fn g6_an_integer_beyond_64_bits_is_refused_with_its_path() {
+        for fine in ["18446744073709551615", "-9223372036854775808", "1e300", "18446744073709551616.5", "[1e19, 2]"] {
+            assert!(json_body(fine).is_ok(), "{fine}");
+        }
+        let bad = json_body(r#"{"a": "\"99999999999999999999", "b": [1e19, {"c": 18446744073709551616}]}"#);
+        assert_eq!(bad.expect_err("too large").place, "b[1].c");
+        assert!(json_body("-9223372036854775809").is_err());
+        assert!(json_body("1e400").is_err(), "no float either");
+    }
+
+    #[test]
+    fn g6_message_pack_that_json_can_not_say_is_refused() {
+        let bad: [&[u8]; 6] = [
+            &[0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0],       // NaN
+            &[0xca, 0x7f, 0x80, 0, 0],                   // infinity
+            &[0xc4, 0x01, 0x00],                         // bin
+            &[0xd4, 0x01, 0x00],                         // ext
+            &[0x81, 0x01, 0x02],                         // a key that is no string
+            &[0x01, 0x02],                               // bytes after the end
+        ];
+        for bytes in bad {
+            assert!(decode(bytes, Format::MessagePack).is_err(), "{bytes:x?}");
+        }
+        let good = decode(&[0x81, 0xa1, b'a', 0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], Format::MessagePack);
+        assert_eq!(good.expect("valid").value, json!({"a": u64::MAX}));
+    }
+
+    #[test]
+    fn h1_repeated_keys_are_noted_with_their_place() {
+        let document = json_body(r#"{"a": {"b": 1, "b": 2}, "a": {"c": [{"d": 1, "d": 2}]}}"#).expect("valid");
+        assert_eq!(document.value, json!({"a": {"c": [{"d": 2}]}}));
+        assert_eq!(document.repeated, ["a.b", "a.c[0].d", "a"]);
+    }
+
+    #[test]
+    fn o3_nesting_is_bounded() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(json_body(&nested(DEPTH_MAX)).is_ok());
+        assert!(json_body(&nested(DEPTH_MAX + 1)).is_err());
+        assert!(json_body(&nested(100_000)).is_err());
+        assert!(decode(&[0x91; 100_000], Format::MessagePack).is_err());
+    }
+}

@@ -1,0 +1,181 @@
+//! What handlers take from a request: ids from the path, questions from the query, who asks, and
+//! the decoded body. Everything that is wrong with one is a [`Problem`] that names it.
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
+    http::{HeaderMap, header, request::Parts},
+};
+use dao_projections::{EdgeId, GraphId, InvalidId, NodeId, OperationId, UserId, Version};
+
+use super::{
+    App,
+    decode::{Document, decode},
+    format::Format,
+    problem::Problem,
+};
+
+/// The ids in the path of a route.
+pub(super) struct Ids(Vec<(String, String)>);
+
+impl Ids {
+    fn id<T>(&self, name: &str, parse: fn(&str) -> Result<T, InvalidId>) -> Result<T, Problem> {
+        let text = self.0.iter().find(|(key, _)| key == name).map_or("", |(_, text)| text.as_str());
+        parse(text).map_err(|e| Problem::bad_request(format!("{name} in the path: {e}")))
+    }
+
+    pub(super) fn graph(&self) -> Result<GraphId, Problem> {
+        self.id("graphId", GraphId::parse)
+    }
+
+    pub(super) fn node(&self) -> Result<NodeId, Problem> {
+        self.id("nodeId", NodeId::parse)
+    }
+
+    pub(super) fn edge(&self) -> Result<EdgeId, Problem> {
+        self.id("edgeId", EdgeId::parse)
+    }
+
+    pub(super) fn operation(&self) -> Result<OperationId, Problem> {
+        self.id("operationId", OperationId::parse)
+    }
+}
+
+impl FromRequestParts<App> for Ids {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, app)
+            .await
+            .map_err(|_| Problem::bad_request("the path is not UTF-8 when decoded"))?;
+        Ok(Self(params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()))
+    }
+}
+
+/// The query of a request.
+pub(super) struct Asked(Vec<(String, String)>);
+
+impl Asked {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A version; anything but a non-negative integer below 2^63 is 400, never 0 (rule H5).
+    pub(super) fn version(&self, name: &str) -> Result<Option<Version>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let digits_only = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let version = text.parse().ok().filter(|_| digits_only).and_then(Version::new);
+        let problem = || Problem::bad_request(format!("{name}: must be a non-negative integer below 2^63"));
+        version.map(Some).ok_or_else(problem)
+    }
+
+    /// A count from 1 to `max`.
+    pub(super) fn limit(&self, default: usize, max: usize) -> Result<usize, Problem> {
+        let Some(text) = self.text("limit") else { return Ok(default) };
+        let digits_only = text.bytes().all(|b| b.is_ascii_digit());
+        let limit = text.parse().ok().filter(|limit| digits_only && (1..=max).contains(limit));
+        limit.ok_or_else(|| Problem::bad_request(format!("limit: must be an integer from 1 to {max}")))
+    }
+}
+
+impl FromRequestParts<App> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match Query::from_request_parts(parts, app).await {
+            Ok(Query(pairs)) => Ok(Self(pairs)),
+            Err(_) => Err(Problem::bad_request("the query can't be read")),
+        }
+    }
+}
+
+/// Who asks: without keys configured, whoever they say they are (rule O2).
+pub(super) struct Caller(pub(super) UserId);
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if let Some(value) = parts.headers.get("x-user-id").filter(|value| !value.is_empty()) {
+            let text = std::str::from_utf8(value.as_bytes());
+            let text = text.map_err(|_| Problem::bad_request("X-User-Id: must be UTF-8"))?;
+            return user(text, "X-User-Id");
+        }
+        if parts.uri.query().is_none() {
+            return Ok(Self(app.anonymous.clone()));
+        }
+        let asked = Asked::from_request_parts(parts, app).await?;
+        match asked.text("userId").filter(|text| !text.is_empty()) {
+            Some(text) => user(text, "userId"),
+            None => Ok(Self(app.anonymous.clone())),
+        }
+    }
+}
+
+fn user(text: &str, place: &str) -> Result<Caller, Problem> {
+    UserId::parse(text).map(Caller).map_err(|e| Problem::bad_request(format!("{place}: {e}")))
+}
+
+/// The format that the answer gets.
+pub(super) struct AnswerAs(pub(super) Format);
+
+impl FromRequestParts<App> for AnswerAs {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        Ok(Self(Format::of_answer(&parts.headers)))
+    }
+}
+
+/// A decoded body.
+pub(super) struct Decoded(pub(super) Document);
+
+/// Bodies larger than this are decoded on the blocking pool, not on an async thread.
+const INLINE_DECODE_BYTES_MAX: usize = 64 << 10;
+
+impl FromRequest<App> for Decoded {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let format = Format::of_body(request.headers()).map_err(|e| Problem::unsupported_media_type(&e.0))?;
+        let bytes = read_body(request, app.body_bytes_max).await?;
+        if bytes.is_empty() {
+            return Err(Problem::bad_request("the body is empty"));
+        }
+        let decoded = if bytes.len() <= INLINE_DECODE_BYTES_MAX {
+            decode(&bytes, format)
+        } else {
+            let work = tokio::task::spawn_blocking(move || decode(&bytes, format));
+            work.await.map_err(|_| Problem::bad_request("the body can't be decoded"))?
+        };
+        Ok(Self(decoded?))
+    }
+}
+
+async fn read_body(request: Request, max: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::too_large(format!("the body is larger than {max} bytes"));
+    if content_length(request.headers()).is_some_and(|length| length > max as u64) {
+        return Err(too_large());
+    }
+    let body: Body = request.into_body();
+    match axum::body::to_bytes(body, max).await {
+        Ok(bytes) => Ok(bytes),
+        Err(e) if is_length_limit(&e) => Err(too_large()),
+        Err(_) => Err(Problem::bad_request("the body ended before its end")),
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn is_length_limit(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

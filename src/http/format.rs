@@ -1,0 +1,83 @@
+//! Which encoding a body has and which one an answer gets: JSON, or MessagePack with the same
+//! fields.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
+
+/// An encoding of the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `application/json`.
+    Json,
+    /// `application/msgpack`, `application/vnd.msgpack` or `application/x-msgpack`.
+    MessagePack,
+}
+
+/// A `Content-Type` that is neither JSON nor MessagePack.
+#[derive(Debug)]
+pub(super) struct Unsupported(pub(super) String);
+
+impl Format {
+    /// The format of a request's body; JSON where nothing is said.
+    pub(super) fn of_body(headers: &HeaderMap) -> Result<Self, Unsupported> {
+        let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Self::Json) };
+        let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if essence.is_empty() {
+            return Ok(Self::Json);
+        }
+        Self::named(&essence).ok_or(Unsupported(text))
+    }
+
+    /// The format an answer gets: what `Accept` likes best of the two, JSON otherwise.
+    pub(super) fn of_answer(headers: &HeaderMap) -> Self {
+        let mut best = (0.0, Self::Json);
+        for value in headers.get_all(header::ACCEPT) {
+            let text = value.to_str().unwrap_or_default();
+            for range in text.split(',') {
+                let mut parts = range.split(';').map(str::trim);
+                let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+                let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
+                let format = match essence.as_str() {
+                    "*/*" | "application/*" => Some(Self::Json),
+                    essence => Self::named(essence),
+                };
+                if let Some(format) = format.filter(|_| quality > best.0) {
+                    best = (quality, format);
+                }
+            }
+        }
+        best.1
+    }
+
+    fn named(essence: &str) -> Option<Self> {
+        match essence {
+            "application/json" | "text/json" => Some(Self::Json),
+            "application/msgpack" | "application/vnd.msgpack" | "application/x-msgpack" => Some(Self::MessagePack),
+            essence if essence.starts_with("application/") && essence.ends_with("+json") => Some(Self::Json),
+            _ => None,
+        }
+    }
+
+    pub(super) fn content_type(self) -> HeaderValue {
+        match self {
+            Self::Json => HeaderValue::from_static("application/json"),
+            Self::MessagePack => HeaderValue::from_static("application/msgpack"),
+        }
+    }
+
+    /// Encodes an answer.
+    pub(super) fn encode(self, value: &impl Serialize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(512);
+        let encoded = match self {
+            Self::Json => serde_json::to_writer(&mut bytes, value).map_err(|e| e.to_string()),
+            Self::MessagePack => value
+                .serialize(&mut rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable())
+                .map_err(|e| e.to_string()),
+        };
+        match encoded {
+            Ok(()) => bytes,
+            Err(e) => unreachable!("an answer could not be encoded: {e}"),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! HTTP: the route table, and the edges where bytes become commands and answers become bytes.
+//!
+//! Status codes live in [`problem`] and nowhere else; what clients see lives in [`wire`]. Not here:
+//! what a command means, and where histories are kept.
+
+mod command;
+mod commands;
+mod decode;
+mod extract;
+mod format;
+mod health;
+mod operations;
+mod problem;
+mod reads;
+mod shape;
+pub mod wire;
+
+use std::{future::Future, io, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+    serve::ListenerExt,
+};
+use dao_projections::UserId;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use crate::write::Graphs;
+pub use format::Format;
+use problem::Problem;
+
+/// Bytes of a request's body, unless configured otherwise; larger is 413 (rule O3).
+pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// How long requests may take to end when the server stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct App {
+    graphs: Arc<Graphs>,
+    anonymous: UserId,
+    body_bytes_max: usize,
+}
+
+impl App {
+    /// An application over these graphs.
+    pub fn new(graphs: Arc<Graphs>, body_bytes_max: usize) -> Self {
+        let anonymous = match UserId::parse("anonymous") {
+            Ok(user) => user,
+            Err(e) => unreachable!("a constant id is valid: {e}"),
+        };
+        Self { graphs, anonymous, body_bytes_max }
+    }
+}
+
+/// Every route there is.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/graphs/{graphId}/command", post(commands::command))
+        .route("/graphs/{graphId}/batch", post(commands::batch))
+        .route("/graphs/{graphId}/state", get(reads::state))
+        .route("/graphs/{graphId}/changes", get(reads::changes))
+        .route("/graphs/{graphId}/nodes", get(reads::nodes))
+        .route("/graphs/{graphId}/nodes/{nodeId}", get(reads::node))
+        .route("/graphs/{graphId}/edges", get(reads::edges))
+        .route("/graphs/{graphId}/edges/{edgeId}", get(reads::edge))
+        .route("/graphs/{graphId}/viewport", get(reads::viewport))
+        .route("/operations/{operationId}", get(operations::operation))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .fallback(|| async { Problem::not_found("there is no such route") })
+        .layer(middleware::from_fn(method_problem))
+        .with_state(app)
+}
+
+/// A 405 as a problem document, with the methods that the route takes.
+async fn method_problem(request: Request<Body>, next: Next) -> Response {
+    let response = next.run(request).await;
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    Problem::method_not_allowed(response.headers().get(header::ALLOW).cloned()).into_response()
+}
+
+/// An answer in the format that was asked for.
+fn respond(status: StatusCode, format: Format, body: &impl Serialize) -> Response {
+    (status, [(header::CONTENT_TYPE, format.content_type())], format.encode(body)).into_response()
+}
+
+/// Serves until `shutdown`; then takes no more connections, answers what was read, and returns, at
+/// the latest after ten seconds. The caller owns the socket and the meaning of "stop".
+pub async fn serve(
+    listener: TcpListener,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let signal = async move {
+        shutdown.await;
+        let _nobody_waits = stopping.send(());
+    };
+    // Answers are small and complete: waiting to fill a packet only delays them.
+    let listener = listener.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+    });
+    let server = axum::serve(listener, router(app)).with_graceful_shutdown(signal);
+    let mut server = std::pin::pin!(server.into_future());
+    tokio::select! {
+        ended = &mut server => ended,
+        _ = stopped => match tokio::time::timeout(DRAIN, server).await {
+            Ok(ended) => ended,
+            Err(_late) => {
+                tracing::warn!("some requests did not end in time and were cut off");
+                Ok(())
+            }
+        },
+    }
+}

@@ -1,0 +1,224 @@
+//! Problem documents (RFC 9457): the one place where errors become status codes (rule H1).
+//!
+//! What a client is told is stable and safe; what caused it is logged here, once.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use dao_projections::{OperationId, Version};
+use serde::Serialize;
+
+use super::shape::{Malformed, Severity};
+use crate::{
+    domain::{Reason, Refusal, Resolution},
+    read::ReadError,
+    write::WriteError,
+};
+
+/// An error as clients see it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Problem {
+    r#type: String,
+    title: &'static str,
+    #[serde(serialize_with = "as_number")]
+    pub(super) status: StatusCode,
+    detail: String,
+    pub(super) code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation_id: Option<OperationId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolution: Option<Resolution>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
+    #[serde(skip)]
+    retry_after_seconds: Option<u32>,
+    #[serde(skip)]
+    allow: Option<HeaderValue>,
+}
+
+fn as_number<S: serde::Serializer>(status: &StatusCode, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            r#type: format!("urn:dao-api:problem:{}", code.to_ascii_lowercase().replace('_', "-")),
+            title,
+            status,
+            detail: detail.into(),
+            code,
+            operation_id: None,
+            resolution: None,
+            index: None,
+            duplicate: None,
+            reasons: vec![],
+            retry_after_seconds: None,
+            allow: None,
+        }
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BAD_REQUEST", "The request is malformed", detail)
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "There is nothing here", detail)
+    }
+
+    pub(super) fn entity_not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, "It does not exist", detail)
+    }
+
+    pub(super) fn method_not_allowed(allow: Option<HeaderValue>) -> Self {
+        let detail = "this route does not take this method";
+        let problem = Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "METHOD_NOT_ALLOWED",
+            "The method is not allowed here",
+            detail,
+        );
+        Self { allow, ..problem }
+    }
+
+    pub(super) fn unsupported_media_type(given: &str) -> Self {
+        let shown: String = given.chars().take(100).collect();
+        let detail = format!("Content-Type: {shown:?} is neither application/json nor application/msgpack");
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UNSUPPORTED_MEDIA_TYPE",
+            "The body is in another format",
+            detail,
+        )
+    }
+
+    pub(super) fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", "It is too large", detail)
+    }
+
+    /// The store is away; `reasons` say why.
+    pub(super) fn not_ready(reasons: Vec<String>) -> Self {
+        let detail = "the store is away; what is in memory can still be read";
+        Self { reasons, ..Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail) }
+    }
+
+    fn unavailable(code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail);
+        Self { retry_after_seconds: Some(1), ..problem }
+    }
+
+    /// A refused operation (rules C, D).
+    pub(super) fn refused(operation: OperationId, refusal: &Refusal, is_duplicate: bool) -> Self {
+        let (code, title, status) = of_reason(refusal.reason);
+        let status = if refusal.is_conflict() { StatusCode::CONFLICT } else { status };
+        Self {
+            operation_id: Some(operation),
+            resolution: refusal.resolution.clone(),
+            index: refusal.index,
+            duplicate: is_duplicate.then_some(true),
+            ..Self::new(status, code, title, refusal.message.clone())
+        }
+    }
+}
+
+/// The wire's word for a reason, and the status it has when it is not a conflict.
+fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
+    let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+    match reason {
+        Reason::Conflict => ("CONFLICT", "Others changed the same", StatusCode::CONFLICT),
+        Reason::TargetDeleted => ("TARGET_DELETED", "The target was deleted", StatusCode::CONFLICT),
+        Reason::VersionAhead => ("VERSION_AHEAD", "The client holds another history", StatusCode::CONFLICT),
+        Reason::IdTaken => ("ID_TAKEN", "The id exists already", StatusCode::CONFLICT),
+        Reason::NodeNotFound => ("NODE_NOT_FOUND", "There is no such node", StatusCode::NOT_FOUND),
+        Reason::EdgeNotFound => ("EDGE_NOT_FOUND", "There is no such edge", StatusCode::NOT_FOUND),
+        Reason::DanglingEdge => ("DANGLING_EDGE", "An end of the edge does not exist", unprocessable),
+        Reason::ParentNotFound => ("PARENT_NOT_FOUND", "The parent does not exist", unprocessable),
+        Reason::ParentCycle => ("PARENT_CYCLE", "A node can't be inside of itself", unprocessable),
+        Reason::OperationIdReused => ("OPERATION_ID_REUSED", "The operationId is used", unprocessable),
+        Reason::TooManyEntities => ("TOO_LARGE", "The graph would hold too much", unprocessable),
+        Reason::EntityTooLarge => ("TOO_LARGE", "The entity is too large", StatusCode::PAYLOAD_TOO_LARGE),
+    }
+}
+
+impl From<Malformed> for Problem {
+    fn from(malformed: Malformed) -> Self {
+        let detail = malformed.to_string();
+        let problem = match malformed.severity {
+            Severity::Wrong => Self::bad_request(detail),
+            Severity::TooMany => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "TOO_LARGE",
+                "The request holds too much",
+                detail,
+            ),
+        };
+        Self { index: malformed.index, ..problem }
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Overloaded => Self::unavailable("OVERLOADED", "The server is busy", error.to_string()),
+            WriteError::Contended => Self::unavailable("OVERLOADED", "The graph is busy", error.to_string()),
+            WriteError::Stopped => Self::unavailable("OVERLOADED", "The server is stopping", error.to_string()),
+            WriteError::StoreUnavailable(cause) => {
+                tracing::warn!(%cause, "the store is unavailable");
+                let detail = "the operation may or may not have taken effect: send the same operationId again";
+                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail)
+            }
+            WriteError::Unreadable(cause) => {
+                tracing::error!(%cause, "a history can't be read");
+                let detail = cause.to_string();
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "HISTORY_DAMAGED",
+                    "The graph's history is damaged",
+                    detail,
+                )
+            }
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::VersionNotReached { current } => {
+                let detail = format!("minVersion: {}", version_detail(current));
+                Self::unavailable("VERSION_NOT_REACHED", "The version is not reached yet", detail)
+            }
+            ReadError::VersionNotFound { current } => {
+                let detail = format!("version: {}", version_detail(current));
+                Self::entity_not_found("VERSION_NOT_FOUND", detail)
+            }
+            ReadError::Graph(error) => error.into(),
+        }
+    }
+}
+
+fn version_detail(current: Version) -> String {
+    format!("the graph is at version {current}")
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = super::format::Format::Json.encode(&self);
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, allow);
+        }
+        response
+    }
+}

@@ -1,0 +1,308 @@
+//! What clients see of commits, states and answers: JSON in camelCase, MessagePack with the same
+//! fields.
+
+use bytes::Bytes;
+use dao_projections::{
+    ClientId, Commit, CommandType, Edge, EdgeId, Event, Graph, GraphId, Hash, Head, Node, NodeId, OperationId,
+    Outcome, Placed, Timestamp, UserId, Version, Viewport,
+};
+use serde::{Serialize, Serializer, ser::SerializeSeq};
+
+use super::problem::Problem;
+use crate::write::{Answer, Effect, Ending, Shown};
+
+/// A commit as every reader gets it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommitOut<'a> {
+    graph_id: &'a GraphId,
+    version: Version,
+    hash: Hash,
+    operation_id: OperationId,
+    user_id: &'a UserId,
+    client_id: &'a ClientId,
+    timestamp: Timestamp,
+    command_type: CommandType,
+    outcome: Outcome,
+    events: &'a [Event],
+}
+
+impl<'a> CommitOut<'a> {
+    /// The wire's view of `commit`.
+    pub fn of(graph_id: &'a GraphId, commit: &'a Commit) -> Self {
+        let body = &commit.body;
+        Self {
+            graph_id,
+            version: commit.version,
+            hash: commit.hash,
+            operation_id: body.operation_id,
+            user_id: &body.user_id,
+            client_id: &body.client_id,
+            timestamp: body.timestamp,
+            command_type: body.command_type,
+            outcome: body.outcome,
+            events: &body.events,
+        }
+    }
+}
+
+/// A commit as JSON.
+pub fn commit_json(graph: &GraphId, commit: &Commit) -> Bytes {
+    super::format::Format::Json.encode(&CommitOut::of(graph, commit)).into()
+}
+
+/// The answer to one command.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AcceptedOut<'a> {
+    accepted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_id: Option<OperationId>,
+    operation_id: OperationId,
+    status: &'static str,
+    outcome: &'static str,
+    version: Version,
+    hash: Hash,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<ShownOut<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results: Option<Vec<ShownOut<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate: Option<bool>,
+}
+
+/// How the results of an accepted operation are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Results {
+    /// `result`: there is one member.
+    Single,
+    /// `results`, one a member of an atomic batch.
+    PerMember,
+}
+
+/// An accepted operation for the wire, or the problem that refused it.
+pub(super) fn answer_out(answer: &Answer, shape: Results) -> Result<AcceptedOut<'_>, Problem> {
+    let (effect, head, shown) = match &answer.ending {
+        Ending::Completed { effect, head, results } => (effect, head, results),
+        Ending::Refused { refusal, .. } => {
+            return Err(Problem::refused(answer.operation, refusal, answer.duplicate));
+        }
+    };
+    let mut shown = shown.iter().map(ShownOut);
+    let (result, results) = match shape {
+        Results::Single => (shown.next(), None),
+        Results::PerMember if answer.duplicate => (None, None),
+        Results::PerMember => (None, Some(shown.collect())),
+    };
+    Ok(AcceptedOut {
+        accepted: true,
+        batch_id: (shape == Results::PerMember).then_some(answer.operation),
+        operation_id: answer.operation,
+        status: "completed",
+        outcome: effect_out(*effect),
+        version: head.version,
+        hash: head.hash,
+        result,
+        results,
+        duplicate: answer.duplicate.then_some(true),
+    })
+}
+
+/// The wire's word for an outcome.
+pub(super) fn effect_out(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Committed(Outcome::Applied) => "applied",
+        Effect::Committed(Outcome::Merged) => "merged",
+        Effect::Unchanged => "unchanged",
+    }
+}
+
+/// One member of a batch that was not atomic.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum MemberOut<'a> {
+    Accepted(AcceptedOut<'a>),
+    #[serde(rename_all = "camelCase")]
+    Refused {
+        accepted: bool,
+        operation_id: OperationId,
+        status: &'static str,
+        version: Version,
+        error: Box<Problem>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duplicate: Option<bool>,
+    },
+}
+
+/// How one member of a batch went.
+pub(super) fn member_out(answer: &Answer) -> MemberOut<'_> {
+    match answer_out(answer, Results::Single) {
+        Ok(accepted) => MemberOut::Accepted(accepted),
+        Err(problem) => {
+            let (Ending::Completed { head, .. } | Ending::Refused { head, .. }) = &answer.ending;
+            MemberOut::Refused {
+                accepted: false,
+                operation_id: answer.operation,
+                status: status_of(&problem),
+                version: head.version,
+                error: Box::new(problem),
+                duplicate: answer.duplicate.then_some(true),
+            }
+        }
+    }
+}
+
+/// `conflict` for a 409, `failed` for other refusals (rule D7).
+pub(super) fn status_of(problem: &Problem) -> &'static str {
+    if problem.status == axum::http::StatusCode::CONFLICT { "conflict" } else { "failed" }
+}
+
+/// The answer to a batch that was not atomic.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BatchOut<'a> {
+    pub(super) batch_id: OperationId,
+    pub(super) results: Vec<MemberOut<'a>>,
+}
+
+/// The entity that a command was about (rule C2).
+pub(super) struct ShownOut<'a>(&'a Shown);
+
+impl Serialize for ShownOut<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct NodeDeleted<'a> {
+            deleted_node: &'a NodeId,
+            deleted_nodes: &'a [NodeId],
+            deleted_edges: &'a [EdgeId],
+        }
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct EdgeDeleted<'a> {
+            deleted_edge: &'a EdgeId,
+        }
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Changed<'a> {
+            nodes: Vec<&'a Placed<Node>>,
+            edges: Vec<&'a Placed<Edge>>,
+            deleted_edges: &'a [EdgeId],
+            viewport: Option<&'a Viewport>,
+        }
+        match self.0 {
+            Shown::Node(node) => node.as_ref().serialize(s),
+            Shown::Edge(edge) => edge.as_ref().serialize(s),
+            Shown::Viewport(viewport) => viewport.serialize(s),
+            Shown::NodeDeleted { node, nodes, edges } => {
+                NodeDeleted { deleted_node: node, deleted_nodes: nodes, deleted_edges: edges }.serialize(s)
+            }
+            Shown::EdgeDeleted(edge) => EdgeDeleted { deleted_edge: edge }.serialize(s),
+            Shown::Changed { nodes, edges, deleted_edges, viewport } => Changed {
+                nodes: nodes.iter().map(AsRef::as_ref).collect(),
+                edges: edges.iter().map(AsRef::as_ref).collect(),
+                deleted_edges,
+                viewport: viewport.as_ref(),
+            }
+            .serialize(s),
+            Shown::Gone => s.serialize_none(),
+        }
+    }
+}
+
+/// `GET …/state`, in any format.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StateOut<'a> {
+    graph_id: &'a GraphId,
+    version: Version,
+    hash: Hash,
+    last_modified: Option<Timestamp>,
+    last_operation_id: Option<OperationId>,
+    nodes: Nodes<'a>,
+    edges: Edges<'a>,
+    viewport: &'a Viewport,
+}
+
+impl<'a> StateOut<'a> {
+    pub(super) fn of(graph_id: &'a GraphId, graph: &'a Graph) -> Self {
+        let Head { version, hash } = graph.head();
+        Self {
+            graph_id,
+            version,
+            hash,
+            last_modified: graph.last_modified(),
+            last_operation_id: graph.last_operation(),
+            nodes: Nodes(graph),
+            edges: Edges(graph),
+            viewport: graph.viewport(),
+        }
+    }
+}
+
+/// A graph's nodes as a list, in creation order (rule G5).
+pub(super) struct Nodes<'a>(pub(super) &'a Graph);
+
+impl Serialize for Nodes<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut list = s.serialize_seq(Some(self.0.nodes().len()))?;
+        self.0.nodes().iter().try_for_each(|node| list.serialize_element(node.as_ref()))?;
+        list.end()
+    }
+}
+
+/// A graph's edges as a list, in creation order (rule G5).
+pub(super) struct Edges<'a>(pub(super) &'a Graph);
+
+impl Serialize for Edges<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut list = s.serialize_seq(Some(self.0.edges().len()))?;
+        self.0.edges().iter().try_for_each(|edge| list.serialize_element(edge.as_ref()))?;
+        list.end()
+    }
+}
+
+/// `GET …/state` as JSON, from the encodings that entities keep: after one change, one entity is
+/// encoded again.
+pub(super) fn state_json(graph_id: &GraphId, graph: &Graph) -> Bytes {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Front<'a> {
+        graph_id: &'a GraphId,
+        version: Version,
+        hash: Hash,
+        last_modified: Option<Timestamp>,
+        last_operation_id: Option<OperationId>,
+        viewport: &'a Viewport,
+    }
+    let Head { version, hash } = graph.head();
+    let front = Front {
+        graph_id,
+        version,
+        hash,
+        last_modified: graph.last_modified(),
+        last_operation_id: graph.last_operation(),
+        viewport: graph.viewport(),
+    };
+    let mut bytes = super::format::Format::Json.encode(&front);
+    bytes.pop(); // the closing brace
+    let entities = graph.nodes().iter().map(|node| node.json().len()).sum::<usize>()
+        + graph.edges().iter().map(|edge| edge.json().len()).sum::<usize>();
+    bytes.reserve(entities + graph.nodes().len() + graph.edges().len() + 32);
+    bytes.extend(b",\"nodes\":[");
+    join(graph.nodes().iter().map(|node| node.json()), &mut bytes);
+    bytes.extend(b"],\"edges\":[");
+    join(graph.edges().iter().map(|edge| edge.json()), &mut bytes);
+    bytes.extend(b"]}");
+    bytes.into()
+}
+
+/// Puts commas between parts that are JSON already.
+pub(super) fn join<'a>(parts: impl Iterator<Item = &'a [u8]>, to: &mut Vec<u8>) {
+    for (index, part) in parts.enumerate() {
+        if index > 0 {
+            to.push(b',');
+        }
+        to.extend(part);
+    }
+}

@@ -1,0 +1,276 @@
+//! The read path: questions over hot graphs and the log.
+//!
+//! Invariants:
+//! - A read is never older than what any instance had acknowledged when it was asked, unless the
+//!   store is away, and then it says so.
+//! - The changes since a version cost what their range costs, never what the graph costs.
+//!
+//! Not here: JSON and status codes.
+
+use std::{sync::Arc, time::Duration};
+
+use dao_projections::{CommandType, Graph, GraphId, Hash, Head, OperationId, Timestamp, UserId, Version};
+use tokio::time::Instant;
+
+use crate::{
+    domain::{RecordedOutcome, Refusal},
+    store::StoreError,
+    write::{Effect, Ending, Graphs, Recorded, View, WriteError, log},
+};
+
+/// How long a read waits for the version it was asked to see (rule H3).
+const MIN_VERSION_WAIT: Duration = Duration::from_secs(2);
+/// How often it looks into a store that others write to, meanwhile.
+const MIN_VERSION_POLL: Duration = Duration::from_millis(20);
+
+/// Why a read got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The graph did not reach the version in time (rule H3).
+    #[error("the graph is at version {current}")]
+    VersionNotReached {
+        /// Where it was at last.
+        current: Version,
+    },
+    /// The version asked for is above the head.
+    #[error("the graph is at version {current}")]
+    VersionNotFound {
+        /// Where it is.
+        current: Version,
+    },
+    /// The graph could not be had.
+    #[error(transparent)]
+    Graph(#[from] WriteError),
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self::Graph(error.into())
+    }
+}
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The graph was in memory, and that is its latest version.
+    Memory,
+    /// It had to be read from the store first.
+    Store,
+    /// It was in memory, and the store is away: there may be newer commits (rule H4).
+    Stale,
+}
+
+/// A graph at its latest version.
+pub struct Current {
+    /// What it is.
+    pub view: Arc<View>,
+    /// Where that came from.
+    pub source: Source,
+}
+
+impl Current {
+    /// Its head.
+    pub fn head(&self) -> Head {
+        self.view.graph.head()
+    }
+}
+
+/// The graph as it is now; at `min_version` or later, if that comes to be in time (rule H3).
+pub async fn current(
+    graphs: &Graphs,
+    id: &GraphId,
+    min_version: Option<Version>,
+) -> Result<Current, ReadError> {
+    let min = min_version.unwrap_or(Version::EMPTY);
+    let deadline = Instant::now() + MIN_VERSION_WAIT;
+    loop {
+        let mut hot = graphs.hot(id);
+        let current = latest(graphs, id).await?;
+        if current.head().version >= min {
+            return Ok(current);
+        }
+        let wake = if graphs.store().is_shared() { Instant::now() + MIN_VERSION_POLL } else { deadline };
+        // Whatever ends the wait, the loop looks again.
+        let _timeout = tokio::time::timeout_at(wake.min(deadline), hot.changed()).await;
+        if Instant::now() >= deadline {
+            let current = latest(graphs, id).await?;
+            if current.head().version >= min {
+                return Ok(current);
+            }
+            return Err(ReadError::VersionNotReached { current: current.head().version });
+        }
+    }
+}
+
+/// The graph as the store has it. Where no other process can write, memory is as the store has it.
+async fn latest(graphs: &Graphs, id: &GraphId) -> Result<Current, ReadError> {
+    let known = graphs.hot(id).view();
+    let Some(view) = known else {
+        return Ok(Current { view: graphs.refresh(id).await?, source: Source::Store });
+    };
+    if !graphs.store().is_shared() {
+        return Ok(Current { view, source: Source::Memory });
+    }
+    match graphs.store().head(id).await {
+        Ok(head) if head == view.graph.head() => Ok(Current { view, source: Source::Memory }),
+        Ok(_moved) => match graphs.refresh(id).await {
+            Ok(view) => Ok(Current { view, source: Source::Store }),
+            Err(WriteError::StoreUnavailable(_)) => Ok(Current { view, source: Source::Stale }),
+            Err(error) => Err(error.into()),
+        },
+        Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)) => {
+            Ok(Current { view, source: Source::Stale })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The graph as it was after commit `version` (rule A2).
+pub async fn at_version(graphs: &Graphs, id: &GraphId, version: Version) -> Result<Current, ReadError> {
+    let current = current(graphs, id, None).await?;
+    match version.cmp(&current.head().version) {
+        std::cmp::Ordering::Equal => Ok(current),
+        std::cmp::Ordering::Greater => Err(ReadError::VersionNotFound { current: current.head().version }),
+        std::cmp::Ordering::Less => {
+            let graph: Graph = log::at_version(&**graphs.store(), id, version).await?;
+            let view = Arc::new(View { graph, state: std::sync::OnceLock::new() });
+            Ok(Current { view, source: Source::Store })
+        }
+    }
+}
+
+/// What happened to a graph after a version.
+pub struct Changes {
+    /// The head they lead towards.
+    pub head: Head,
+    /// Whether the version asked about belongs to this history; if not, there are no commits here.
+    pub is_continuation: bool,
+    /// Commits after it, in order.
+    pub commits: Vec<Arc<Recorded>>,
+    /// Whether there are more.
+    pub has_more: bool,
+    /// Where the head came from.
+    pub source: Source,
+}
+
+/// The commits after `since`, at most `limit`; if a hash is given, only where it is the hash of
+/// `since` in this history (rules V4, H2, H6).
+pub async fn changes(
+    graphs: &Graphs,
+    id: &GraphId,
+    since: Version,
+    hash: Option<ResumeHash>,
+    limit: usize,
+    min_version: Option<Version>,
+) -> Result<Changes, ReadError> {
+    let current = current(graphs, id, min_version).await?;
+    let head = current.head();
+    let none = |is_continuation| Changes {
+        head,
+        is_continuation,
+        commits: vec![],
+        has_more: false,
+        source: current.source,
+    };
+    if since > head.version {
+        return Ok(none(false));
+    }
+    let (from, mut commits) = range(graphs, id, since, head, limit, hash.is_some()).await?;
+    if hash.is_some_and(|hash| !from.is_some_and(|from| hash.matches(from))) {
+        return Ok(none(false));
+    }
+    commits.retain(|recorded| recorded.commit.version <= head.version);
+    let last = commits.last().map_or(since, |last| last.commit.version);
+    Ok(Changes { has_more: last < head.version, commits, ..none(true) })
+}
+
+/// The commits in `(since, head]` and, where it is at hand or wanted, the hash at `since`: from
+/// memory if it reaches back that far, else from the log.
+async fn range(
+    graphs: &Graphs,
+    id: &GraphId,
+    since: Version,
+    head: Head,
+    limit: usize,
+    wants_hash: bool,
+) -> Result<(Option<Hash>, Vec<Arc<Recorded>>), ReadError> {
+    if let Some((from, commits)) = graphs.hot(id).commits_since(since, limit) {
+        return Ok((Some(from.hash), commits));
+    }
+    let store = &**graphs.store();
+    let hash = match wants_hash && since > Version::EMPTY {
+        true => log::one(store, id, since).await?.map(|recorded| recorded.commit.hash),
+        false => (since == Version::EMPTY).then_some(Hash::EMPTY),
+    };
+    let stored = store.read(id, since, head.version, limit).await?;
+    let mut commits = Vec::with_capacity(stored.len());
+    for stored in stored {
+        let commit = log::decode(id, &stored)?;
+        commits.push(Recorded::new(commit, stored.body));
+    }
+    Ok((hash, commits))
+}
+
+/// The hash of a resume point as a client sent it: text that is no hash matches none.
+#[derive(Clone, Copy, Debug)]
+pub struct ResumeHash(Option<Hash>);
+
+impl ResumeHash {
+    /// Reads what a client sent.
+    pub fn parse(text: &str) -> Self {
+        Self(Hash::from_hex(text).ok())
+    }
+
+    fn matches(self, hash: Hash) -> bool {
+        self.0 == Some(hash)
+    }
+}
+
+/// What became of an operation.
+pub struct OperationFound {
+    /// In which graph.
+    pub graph: GraphId,
+    /// Who sent it.
+    pub user: UserId,
+    /// What it was.
+    pub command: CommandType,
+    /// When it was answered.
+    pub at: Timestamp,
+    /// The graph's version with it, or when it was refused.
+    pub version: Version,
+    /// How it ended.
+    pub ending: OperationEnding,
+}
+
+/// How an operation ended.
+pub enum OperationEnding {
+    /// It was accepted.
+    Completed(Effect),
+    /// It was refused.
+    Refused(Arc<Refusal>),
+}
+
+/// What became of the operation with this id; the first graph by name, where several have used it.
+pub async fn operation(graphs: &Graphs, id: OperationId) -> Result<Option<OperationFound>, ReadError> {
+    let mut found = graphs.find_operation(id).await?;
+    found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    let Some((graph, record, ending)) = found.into_iter().next() else { return Ok(None) };
+    let (user, command, at) = match record.outcome {
+        RecordedOutcome::Committed { version } => {
+            match log::one(&**graphs.store(), &graph, version).await? {
+                Some(recorded) => {
+                    let body = &recorded.commit.body;
+                    (body.user_id.clone(), body.command_type, body.timestamp)
+                }
+                None => return Ok(None),
+            }
+        }
+        RecordedOutcome::Unchanged(by) | RecordedOutcome::Refused { by, .. } => (by.user, by.command, by.at),
+    };
+    let (version, ending) = match ending {
+        Ending::Completed { effect, head, .. } => (head.version, OperationEnding::Completed(effect)),
+        Ending::Refused { refusal, head } => (head.version, OperationEnding::Refused(refusal)),
+    };
+    Ok(Some(OperationFound { graph, user, command, at, version, ending }))
+}
+
