@@ -1,0 +1,219 @@
+//! Reading: a few connections beside the writer's, each used by one blocking call at a time.
+//!
+//! Invariant: a read sees whole transactions only, and never crosses a hole. Not here: anything
+//! that the writer knows before it is committed.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use dao_projections::{GraphId, Hash, Head, OperationId, Version};
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use super::{
+    ledger,
+    schema::{self, LAST_VERSION, key, version_of},
+    windows::LiveWindows,
+};
+use crate::store::{READ_BYTES_MAX, StoreError, StoredCommit};
+
+/// Connections that read at the same time. Who finds none free waits for one.
+const READERS_MAX: usize = 4;
+
+/// The pool. Connections are opened when they are first needed.
+#[derive(Debug)]
+pub(super) struct Readers {
+    path: PathBuf,
+    windows: LiveWindows,
+    free: Arc<Semaphore>,
+    /// Connections that nobody uses; locked only to take one or put one back.
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+/// What a read runs into: SQLite's error, or a finding about the history.
+#[derive(Debug)]
+enum Trouble {
+    Sqlite(rusqlite::Error),
+    Store(StoreError),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(e: rusqlite::Error) -> Self {
+        Self::Sqlite(e)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(e: StoreError) -> Self {
+        Self::Store(e)
+    }
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf, windows: LiveWindows) -> Self {
+        Self { path, windows, free: Arc::new(Semaphore::new(READERS_MAX)), idle: Arc::default() }
+    }
+
+    /// Lets go of the connections; a read that is under way keeps its own until it ends.
+    pub(super) fn close(&self) {
+        self.free.close();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    pub(super) async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {
+        let graph = graph.clone();
+        self.run(move |connection| head(connection, &graph)).await
+    }
+
+    pub(super) async fn read(
+        &self,
+        graph: &GraphId,
+        after: Version,
+        to: Version,
+        limit: usize,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        if limit == 0 || to <= after {
+            return Ok(Vec::new());
+        }
+        let graph = graph.clone();
+        self.run(move |connection| read(connection, &graph, after, to, limit)).await
+    }
+
+    pub(super) async fn operations(
+        &self,
+        graph: &GraphId,
+        ids: &[OperationId],
+    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let (graph, ids, windows) = (graph.clone(), ids.to_vec(), self.windows.clone());
+        self.run(move |connection| {
+            let Some(row) = row(connection, &graph)? else { return Ok(vec![None; ids.len()]) };
+            let windows = windows.get();
+            let mut statement = connection.prepare_cached(
+                "SELECT record FROM operation WHERE window = ?1 AND id = ?2 AND graph = ?3",
+            )?;
+            Ok(ids
+                .iter()
+                .map(|id| ledger::record(&mut statement, &windows, *id, row))
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    pub(super) async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
+        let windows = self.windows.clone();
+        self.run(move |connection| find_operation(connection, &windows.get(), id)).await
+    }
+
+    /// Runs `read` with a connection of the pool on a thread that may block.
+    async fn run<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let closed = |_| StoreError::Unavailable("it is closed".into());
+        let permit = Arc::clone(&self.free).acquire_owned().await.map_err(closed)?;
+        let (idle, path) = (Arc::clone(&self.idle), self.path.clone());
+        let task = spawn_blocking(move || {
+            let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let connection = match taken {
+                Some(connection) => connection,
+                None => schema::open_reader(&path)?,
+            };
+            let answer = read(&connection);
+            // A connection that failed may be in any state: the next read opens another.
+            if !matches!(answer, Err(Trouble::Sqlite(_))) && !permit.semaphore().is_closed() {
+                idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            }
+            drop(permit);
+            answer
+        });
+        match task.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(Trouble::Store(e))) => Err(e),
+            Ok(Err(Trouble::Sqlite(e))) => Err(StoreError::Unavailable(e.to_string())),
+            Err(e) => Err(StoreError::Unavailable(format!("a read was cut off: {e}"))),
+        }
+    }
+}
+
+fn row(connection: &Connection, graph: &GraphId) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM graph WHERE name = ?1")?
+        .query_row([graph.as_str()], |r| r.get(0))
+        .optional()
+}
+
+fn head(connection: &Connection, graph: &GraphId) -> Result<Head, Trouble> {
+    let Some(row) = row(connection, graph)? else { return Ok(Head::EMPTY) };
+    let mut statement = connection.prepare_cached(
+        "SELECT key, hash FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1",
+    )?;
+    Ok(ledger::head(&mut statement, graph, row)??)
+}
+
+fn read(
+    connection: &Connection,
+    graph: &GraphId,
+    after: Version,
+    to: Version,
+    limit: usize,
+) -> Result<Vec<StoredCommit>, Trouble> {
+    let end = version_of(LAST_VERSION);
+    let Some(row) = row(connection, graph)? else { return Ok(Vec::new()) };
+    let Some(start) = key(row, after) else { return Ok(Vec::new()) };
+    let mut statement = connection.prepare_cached(
+        "SELECT key, hash, body FROM event WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT ?3",
+    )?;
+    let limit_sql = i64::try_from(limit).unwrap_or(i64::MAX);
+    let corrupt = |version, problem: &str| {
+        Trouble::Store(StoreError::Corrupt { graph: graph.clone(), version, problem: problem.into() })
+    };
+
+    let mut commits: Vec<StoredCommit> = Vec::new();
+    let mut bytes = 0;
+    let mut next = after.next();
+    let mut rows = statement.query(params![start, key(row, to.min(end)), limit_sql])?;
+    while let Some(found) = rows.next()? {
+        if version_of(found.get(0)?) != next {
+            return Err(corrupt(next, "it is missing"));
+        }
+        let body = found.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
+        bytes += body.len();
+        if bytes > READ_BYTES_MAX && !commits.is_empty() {
+            return Ok(commits);
+        }
+        let hash = found.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        let hash = Hash::from_bytes(hash).map_err(|_| corrupt(next, "its hash is not 32 bytes"))?;
+        commits.push(StoredCommit { version: next, hash, body: Bytes::copy_from_slice(body) });
+        next = next.next();
+    }
+    drop(rows);
+    if commits.is_empty() && to < end && statement.exists(params![start, key(row, end), 1])? {
+        return Err(corrupt(next, "it is missing"));
+    }
+    Ok(commits)
+}
+
+fn find_operation(
+    connection: &Connection,
+    windows: &[i64],
+    id: OperationId,
+) -> Result<Vec<(GraphId, Bytes)>, Trouble> {
+    let mut statement = connection.prepare_cached(
+        "SELECT name, record FROM operation JOIN graph ON graph.id = operation.graph
+         WHERE window = ?1 AND operation.id = ?2",
+    )?;
+    let mut found: Vec<(GraphId, Bytes)> = Vec::new();
+    for window in windows.iter().rev() {
+        let mut rows = statement.query(params![window, id.as_bytes()])?;
+        while let Some(row) = rows.next()? {
+            let name = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+            let record = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+            let Ok(graph) = GraphId::parse(name) else { continue };
+            found.push((graph, Bytes::copy_from_slice(record)));
+        }
+    }
+    Ok(found)
+}

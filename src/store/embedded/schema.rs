@@ -1,0 +1,152 @@
+//! The database file: its tables, its format number, and the connections to it.
+//!
+//! Invariant: a file whose format this program doesn't know is never written to. Not here: what is
+//! written (`ledger`) and read (`reader`).
+
+use std::path::{Path, PathBuf};
+
+use dao_projections::Version;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{OpenError, Sync};
+
+/// The format of the file that this program writes, kept in `meta`.
+const FORMAT: i64 = 1;
+
+/// How many of a commit key's 63 bits count versions: 17 thousand million commits a graph. What
+/// is left numbers 536 million graphs. An append beyond either is refused as unavailable.
+pub(super) const VERSION_BITS: u32 = 34;
+
+/// How long a connection waits for somebody else's lock, such as that of a person who writes with
+/// the `sqlite3` program. After that the round that waited is refused as unavailable.
+const LOCK_WAIT_MS: u32 = 5_000;
+
+/// Memory for pages of the connection that writes. Rounds that dirty more spill into the WAL early.
+const WRITER_CACHE_KIB: u32 = 8_192;
+/// Memory for pages of each connection that reads: what is missing comes from the system's cache.
+const READER_CACHE_KIB: u32 = 1_024;
+
+/// `key` is `graph << 34 | version`: one integer, the cheapest key there is, makes a graph's
+/// history one run of pages, and makes a second commit with the same number impossible.
+/// `operation` holds its rows by time window so that old ones lie together when they are deleted.
+const TABLES: &str = "
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE graph (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE event (key INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL) STRICT;
+    CREATE TABLE feed (
+        seq INTEGER PRIMARY KEY, graph INTEGER NOT NULL, \"from\" INTEGER NOT NULL, \"to\" INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE operation (
+        window INTEGER NOT NULL, id BLOB NOT NULL, graph INTEGER NOT NULL, record BLOB NOT NULL,
+        PRIMARY KEY (window, id, graph)
+    ) STRICT, WITHOUT ROWID;
+    CREATE VIEW history AS
+        SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body
+        FROM event JOIN graph ON graph.id = key >> 34;
+    INSERT INTO meta VALUES ('format', 1), ('fence', 0);
+";
+
+/// The key of a commit; `None` where the version or the graph's row is beyond what a key can say.
+pub(super) fn key(graph: i64, version: Version) -> Option<i64> {
+    let version = i64::try_from(version.get()).ok().filter(|v| *v <= LAST_VERSION)?;
+    (0..=i64::MAX >> VERSION_BITS).contains(&graph).then_some(graph << VERSION_BITS | version)
+}
+
+/// The last version that a key can say.
+pub(super) const LAST_VERSION: i64 = (1 << VERSION_BITS) - 1;
+
+/// The version in a key.
+pub(super) fn version_of(key: i64) -> Version {
+    Version::new((key & LAST_VERSION) as u64).unwrap_or_default()
+}
+
+/// The database file in the data directory.
+pub(super) fn path(dir: &Path) -> PathBuf {
+    dir.join("dao.db")
+}
+
+/// Opens the file to write, and makes it if it isn't there.
+pub(super) fn open_writer(dir: &Path, durability: Sync) -> Result<Connection, OpenError> {
+    let path = path(dir);
+    let failed = |error| open_error(dir, &path, error);
+    let connection = Connection::open(&path).map_err(failed)?;
+    set_common(&connection, WRITER_CACHE_KIB).map_err(failed)?;
+    check_format(&connection, &path)?;
+    set_durability(&connection, durability).map_err(failed)?;
+    Ok(connection)
+}
+
+/// Opens the file to read: a second connection beside the writer's.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    set_common(&connection, READER_CACHE_KIB)?;
+    Ok(connection)
+}
+
+/// Opens the file to copy its WAL into it, on a thread of its own.
+pub(super) fn open_checkpointer(path: &Path, durability: Sync) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    set_common(&connection, READER_CACHE_KIB)?;
+    set_durability(&connection, durability)?;
+    Ok(connection)
+}
+
+fn set_common(connection: &Connection, cache_kib: u32) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!(
+        "PRAGMA busy_timeout = {LOCK_WAIT_MS}; PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = MEMORY;"
+    ))
+}
+
+fn set_durability(connection: &Connection, durability: Sync) -> rusqlite::Result<()> {
+    let synchronous = match durability {
+        Sync::Fsync => "FULL",
+        Sync::Interval => "NORMAL",
+    };
+    // Checkpoints have their own thread. Without fullfsync, macOS only hands the bytes to the drive.
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};
+         PRAGMA fullfsync = 1; PRAGMA checkpoint_fullfsync = 1; PRAGMA wal_autocheckpoint = 0;"
+    ))
+}
+
+/// Makes the tables in an empty file; refuses one that isn't ours or is newer.
+fn check_format(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |error| open_error(path.parent().unwrap_or(path), path, error);
+    let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    if count("SELECT count(*) FROM sqlite_schema").map_err(failed)? == 0 {
+        return connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} COMMIT;")).map_err(failed);
+    }
+    match count("SELECT value FROM meta WHERE key = 'format'") {
+        Ok(FORMAT) => Ok(()),
+        Ok(found) if found > FORMAT => Err(OpenError::Newer { path: path.into(), found, known: FORMAT }),
+        Ok(_) | Err(_) => Err(OpenError::NotOurs { path: path.into() }),
+    }
+}
+
+fn open_error(dir: &Path, path: &Path, error: rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::NotOurs { path: path.into() },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            OpenError::NotWritable { dir: dir.into(), problem: error.to_string() }
+        }
+        _ => OpenError::Database { path: path.into(), source: error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_sorts_by_graph_then_version_and_gives_the_version_back() {
+        let version = |n| Version::new(n).expect("small");
+        let (a, b) = (key(1, version(LAST_VERSION as u64)), key(2, version(1)));
+        assert!(a < b && a.is_some());
+        assert_eq!(version_of(b.unwrap_or_default()), version(1));
+        assert_eq!(key(1, version(LAST_VERSION as u64 + 1)), None);
+        assert_eq!(key(1 << 29, Version::EMPTY), None);
+        assert!(key((1 << 29) - 1, version(LAST_VERSION as u64)).is_some());
+    }
+}
