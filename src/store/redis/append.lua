@@ -1,0 +1,74 @@
+-- Appends entries to one graph, or says why not. Everything that can fail comes before the first
+-- write, because Redis does not roll a script back.
+--
+-- KEYS[5]  the graph's stream
+-- KEYS[6]  the partition's feed
+-- ARGV[3]  the graph id
+-- ARGV[4]  the expected version, in decimal; never a number here: a double has 53 bits
+-- ARGV[5]  the expected hash
+-- ARGV[6]  how many entries; then for each its operation id and its record;
+--          then for each commit its version, hash and body
+--
+-- Returns {0}, {1, version, hash}, {2, operation id, record, ...} or {3, window}.
+
+local graph, version, hash, entries = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+local first_commit = 7 + 2 * entries
+
+local ids = {}
+for i = 1, entries do
+  ids[i] = ARGV[5 + 2 * i]
+end
+local records, duplicates, taken = recorded(graph, ids)
+if duplicates > 0 then
+  local reply = { DUPLICATE }
+  for i = 1, entries do
+    if records[i] then
+      reply[#reply + 1] = ids[i]
+      reply[#reply + 1] = records[i]
+    end
+  end
+  return reply
+end
+
+local last = redis.call('XREVRANGE', KEYS[5], '+', '-', 'COUNT', 1)[1]
+if last then
+  local head_version, head_hash = string.match(last[1], '^%d+'), last[2][2]
+  if head_version ~= version or head_hash ~= hash then
+    return { HEAD_MOVED, head_version, head_hash }
+  end
+elseif version ~= '0' then
+  return { HEAD_MOVED, '0', string.rep('\0', 32) }
+end
+
+if first_commit <= #ARGV then
+  redis.call('XLEN', KEYS[6]) -- fails if the feed is no stream, while nothing is written yet
+  for i = first_commit, #ARGV, 3 do
+    redis.call('XADD', KEYS[5], ARGV[i] .. '-0', 'hash', ARGV[i + 1], 'body', ARGV[i + 2])
+  end
+  redis.call('XADD', KEYS[6], '*', 'graph', graph, 'from', ARGV[first_commit], 'to', ARGV[#ARGV - 2])
+end
+
+if entries == 0 then
+  return { ANSWER }
+end
+local is_new = redis.call('EXISTS', KEYS[CURRENT]) == 0
+local own, fields = graph .. '\0', {}
+for i = 1, entries do
+  local id, record = ids[i], ARGV[6 + 2 * i]
+  if taken[i] then
+    local before = redis.call('HGET', KEYS[CURRENT], id .. '\0') or ''
+    redis.call('HSET', KEYS[CURRENT], id .. graph, before .. '\0' .. record, id .. '\0', graph)
+  else
+    fields[#fields + 1] = id
+    fields[#fields + 1] = own .. record
+  end
+end
+for from = 1, #fields, CHUNK do
+  redis.call('HSET', KEYS[CURRENT], unpack(fields, from, math.min(from + CHUNK - 1, #fields)))
+end
+if is_new then
+  -- Unlinked by the window after next; the expiry is for partitions where nobody writes any more.
+  redis.call('PEXPIREAT', KEYS[CURRENT], string.format('%.0f', (window + 2) * window_ms + 600000))
+  redis.call('UNLINK', KEYS[STALE])
+end
+return { ANSWER }

@@ -1,0 +1,61 @@
+//! The names of all keys, and which of them lie together.
+//!
+//! Invariant: the keys of one graph, of its partition's feed and operation windows carry the hash
+//! tag `{p}` (the braces are literal), so that a cluster keeps them on one node and one script can
+//! touch them all.
+
+use dao_projections::GraphId;
+use fred::{types::Key, util::redis_keyslot};
+
+/// Which format these keys are in, and how many partitions there are.
+pub(super) const META: &str = "dao:meta";
+
+/// Most partitions: the slots of a cluster.
+pub(super) const PARTITIONS_MAX: u32 = 16_384;
+
+/// The graphs that share a slot, a feed and operation windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Partition(u32);
+
+impl Partition {
+    /// CRC-16/XMODEM of the graph id, as a cluster hashes keys, modulo the number of partitions.
+    pub(super) fn of(graph: &GraphId, partitions: u32) -> Self {
+        Self(u32::from(redis_keyslot(graph.as_str().as_bytes())) % partitions)
+    }
+
+    pub(super) fn all(partitions: u32) -> impl Iterator<Item = Self> {
+        (0..partitions).map(Self)
+    }
+
+    /// The stream of the graph's commits.
+    pub(super) fn events(self, graph: &GraphId) -> Key {
+        format!("dao:{{{}}}:graph:{graph}:events", self.0).into()
+    }
+
+    /// The stream with an entry for each append.
+    pub(super) fn feed(self) -> Key {
+        format!("dao:{{{}}}:feed", self.0).into()
+    }
+
+    /// The operation windows that a script sees: the next, this, the last, and the one before.
+    pub(super) fn windows(self, window: u64) -> Vec<Key> {
+        let name = |w: u64| format!("dao:{{{}}}:operations:{w}", self.0).into();
+        vec![name(window + 1), name(window), name(window.saturating_sub(1)), name(window.saturating_sub(2))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_one_graph_share_a_literal_hash_tag() {
+        let graph = GraphId::parse("123456789").expect("a graph id");
+        // CRC-16/XMODEM of this text, its check value, is 0x31C3: below 16,384.
+        let partition = Partition::of(&graph, 64);
+        assert_eq!(partition, Partition(0x31C3 % 64));
+        assert_eq!(partition.events(&graph), Key::from("dao:{3}:graph:123456789:events"));
+        assert_eq!(partition.feed(), Key::from("dao:{3}:feed"));
+        assert_eq!(partition.windows(7)[1], Key::from("dao:{3}:operations:7"));
+    }
+}

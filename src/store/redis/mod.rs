@@ -1,0 +1,189 @@
+//! The store in Redis: [`RedisStore`]. Several instances can share it.
+//!
+//! A graph is a stream whose entry ids are the versions, so Redis itself refuses a second commit of
+//! the same number. One script does everything an append does: nobody sees half of one. Operation
+//! records live in hashes by time window, which end as a whole.
+//!
+//! Rules that hold for every line here, because of how the client reads replies:
+//! - No reply may be an array of three or four whose first element somebody else chose: the client
+//!   takes `["message", …]` for a publication, drops it, and gives the next reply to the wrong
+//!   caller. Scripts answer with an integer first; streams answer with arrays in an array.
+//! - What is kept is copied out of a reply, or it would keep the whole reply in memory.
+//!
+//! Not here: what to do after a lost race or a lost answer; that is the write path's. The client
+//! library is named nowhere outside this directory.
+
+mod connect;
+mod errors;
+mod keys;
+mod scripts;
+mod stream;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dao_projections::{GraphId, Head, OperationId, Version};
+use fred::{
+    interfaces::{ClientLike, HashesInterface},
+    prelude::{Client, Options},
+};
+use futures::future::{join_all, try_join_all};
+use tokio::{task::JoinHandle, time::timeout};
+
+pub use self::connect::{ConnectError, RedisConfig};
+use self::{
+    keys::Partition,
+    scripts::{Reply, Scripts},
+};
+use crate::store::{Append, Durability, Entry, EventStore, StoreError, StoredCommit};
+
+/// How long a call waits for a connection that is being made again. After that it is refused:
+/// whoever waits is told early that the store is away, and a short break is not noticed.
+const RECONNECT_PATIENCE: Duration = Duration::from_millis(500);
+/// How long [`EventStore::check`] waits for an answer.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long [`EventStore::close`] waits for calls that are under way.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The task that drives a connection.
+type Connection = JoinHandle<Result<(), fred::error::Error>>;
+
+/// Histories in Redis, or in a Redis Cluster.
+pub struct RedisStore {
+    writer: Client,
+    /// A connection of its own: a long range read would hold up the appends behind it.
+    reader: Client,
+    /// The tasks that drive the two connections; they end when the clients quit.
+    connections: Vec<Connection>,
+    scripts: Scripts,
+    partitions: u32,
+    durability: Durability,
+    location: String,
+}
+
+impl RedisStore {
+    fn partition(&self, graph: &GraphId) -> Partition {
+        Partition::of(graph, self.partitions)
+    }
+}
+
+/// The client, if it is connected or is so within [`RECONNECT_PATIENCE`].
+async fn connected(client: &Client) -> Result<&Client, StoreError> {
+    if !client.is_connected() {
+        // Times out also if the connection was made between the two looks at it; hence the third.
+        let _ = timeout(RECONNECT_PATIENCE, client.wait_for_connect()).await;
+        if !client.is_connected() {
+            return Err(StoreError::Unavailable("not connected to Redis".to_owned()));
+        }
+    }
+    Ok(client)
+}
+
+#[async_trait]
+impl EventStore for RedisStore {
+    async fn append(&self, graph: &GraphId, expected: Head, entries: &[Entry]) -> Result<Append, StoreError> {
+        let first = expected.version.next();
+        let gapless = (entries.iter().filter_map(|entry| entry.commit.as_ref()))
+            .try_fold(first, |next, commit| (commit.version == next).then(|| next.next()));
+        if gapless.is_none() {
+            // A mistake of the caller's that must not become a hole in the history.
+            return Err(StoreError::Unavailable("the commits do not follow on the expected head".to_owned()));
+        }
+        let client = connected(&self.writer).await?;
+        let reply = self
+            .scripts
+            .append(client, self.partition(graph), graph, expected, entries)
+            .await
+            .map_err(|error| errors::of_append(&error, graph, first))?;
+        let unreadable =
+            || StoreError::OutcomeUnknown("the append script's reply is not understood".to_owned());
+        match reply {
+            Reply::Answer(_) => Ok(Append::Appended),
+            Reply::HeadMoved(values) => scripts::head(&values).map(Append::HeadMoved).ok_or_else(unreadable),
+            Reply::Duplicate(values) => {
+                scripts::duplicates(&values).map(Append::Duplicate).ok_or_else(unreadable)
+            }
+        }
+    }
+
+    async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {
+        let client = connected(&self.writer).await?;
+        stream::head(client, self.partition(graph), graph).await
+    }
+
+    async fn read(
+        &self,
+        graph: &GraphId,
+        after: Version,
+        to: Version,
+        limit: usize,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        let client = connected(&self.reader).await?;
+        stream::read(client, self.partition(graph), graph, after, to, limit).await
+    }
+
+    async fn operations(
+        &self,
+        graph: &GraphId,
+        ids: &[OperationId],
+    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let client = connected(&self.writer).await?;
+        let values = self
+            .scripts
+            .operations(client, self.partition(graph), graph, ids)
+            .await
+            .map_err(|error| errors::of_read(&error))?;
+        Ok(values.iter().map(scripts::bytes).collect())
+    }
+
+    async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
+        let client = connected(&self.reader).await?;
+        let finds = Partition::all(self.partitions).map(|p| self.scripts.find(client, p, id));
+        let found = try_join_all(finds).await.map_err(|error| errors::of_read(&error))?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    /// A write that changes nothing finds out what a ping would not: a replica, a full memory, a
+    /// disk that failed.
+    async fn check(&self) -> Result<(), StoreError> {
+        let options = Options { timeout: Some(CHECK_TIMEOUT), max_attempts: Some(1), ..Options::default() };
+        let client = connected(&self.writer).await?.with_options(&options);
+        client
+            .hsetnx::<(), _, _, _>(keys::META, "partitions", self.partitions)
+            .await
+            .map_err(|error| errors::of_read(&error))
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability.clone()
+    }
+
+    fn location(&self) -> String {
+        self.location.clone()
+    }
+
+    async fn close(&self) {
+        let quits = [&self.writer, &self.reader].map(|client| timeout(CLOSE_TIMEOUT, client.quit()));
+        for quit in join_all(quits).await {
+            if !matches!(quit, Ok(Ok(()))) {
+                tracing::debug!("a connection to Redis was already gone at the end");
+            }
+        }
+    }
+}
+
+impl Drop for RedisStore {
+    fn drop(&mut self) {
+        for connection in &self.connections {
+            connection.abort();
+        }
+    }
+}

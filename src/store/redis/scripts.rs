@@ -1,0 +1,188 @@
+//! The Lua scripts: how they are called, and what they answer.
+//!
+//! Invariant: every reply begins with an integer, and all keys of a call are of one partition.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use dao_projections::{GraphId, Hash, Head, OperationId, Version};
+use fred::{
+    error::{Error, ErrorKind},
+    prelude::Client,
+    types::{Key, Value, scripts::Script},
+};
+
+use super::keys::Partition;
+use crate::store::Entry;
+
+/// How often a call is made again because the operation window turned. Once does, unless the
+/// machines of a cluster disagree about the time just then.
+const WINDOW_TRIES_MAX: usize = 4;
+
+/// What a script answers, without the integer that says which it is.
+pub(super) enum Reply {
+    Answer(Vec<Value>),
+    HeadMoved(Vec<Value>),
+    Duplicate(Vec<Value>),
+}
+
+/// The scripts and the window they were last told.
+pub(super) struct Scripts {
+    append: Script,
+    operations: Script,
+    find: Script,
+    operation_ttl_ms: i64,
+    /// The operation window at the last call: a guess that the script corrects. 0 at first.
+    window: AtomicU64,
+}
+
+impl Scripts {
+    pub(super) fn new(operation_ttl: Duration) -> Self {
+        const PRELUDE: &str = include_str!("operations_prelude.lua");
+        let script = |lua: &str| Script::from_lua([PRELUDE, lua].concat());
+        Self {
+            append: script(include_str!("append.lua")),
+            operations: script(include_str!("operations.lua")),
+            find: script(include_str!("find.lua")),
+            operation_ttl_ms: i64::try_from(operation_ttl.as_millis()).unwrap_or(i64::MAX).max(1),
+            window: AtomicU64::new(0),
+        }
+    }
+
+    /// Makes Redis know the scripts. It may forget them: every call gives them again if it has to.
+    pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
+        self.append.load(client).await?;
+        self.operations.load(client).await?;
+        self.find.load(client).await
+    }
+
+    pub(super) async fn append(
+        &self,
+        client: &Client,
+        partition: Partition,
+        graph: &GraphId,
+        expected: Head,
+        entries: &[Entry],
+    ) -> Result<Reply, Error> {
+        let mut args = Vec::with_capacity(4 + 5 * entries.len());
+        args.push(Value::from(graph.as_str()));
+        args.push(Value::from(expected.version.to_string()));
+        args.push(raw(expected.hash.as_bytes()));
+        args.push(Value::from(entries.len().to_string()));
+        for entry in entries {
+            args.push(raw(entry.operation.as_bytes()));
+            args.push(Value::Bytes(entry.record.clone()));
+        }
+        for commit in entries.iter().filter_map(|entry| entry.commit.as_ref()) {
+            args.push(Value::from(commit.version.to_string()));
+            args.push(raw(commit.hash.as_bytes()));
+            args.push(Value::Bytes(commit.body.clone()));
+        }
+        let keys = [partition.events(graph), partition.feed()];
+        self.call(client, &self.append, partition, &keys, args).await
+    }
+
+    /// A record or null for each id.
+    pub(super) async fn operations(
+        &self,
+        client: &Client,
+        partition: Partition,
+        graph: &GraphId,
+        ids: &[OperationId],
+    ) -> Result<Vec<Value>, Error> {
+        let mut args = vec![Value::from(graph.as_str())];
+        args.extend(ids.iter().map(|id| raw(id.as_bytes())));
+        match self.call(client, &self.operations, partition, &[], args).await? {
+            Reply::Answer(values) if values.len() == ids.len() => Ok(values),
+            _ => Err(not_understood()),
+        }
+    }
+
+    /// The record of the operation in each graph of the partition that has one.
+    pub(super) async fn find(
+        &self,
+        client: &Client,
+        partition: Partition,
+        id: OperationId,
+    ) -> Result<Vec<(GraphId, Bytes)>, Error> {
+        let args = vec![raw(id.as_bytes())];
+        let Reply::Answer(values) = self.call(client, &self.find, partition, &[], args).await? else {
+            return Err(not_understood());
+        };
+        let (pairs, _) = values.as_chunks::<2>();
+        pairs
+            .iter()
+            .map(|[graph, record]| Some((GraphId::parse(&graph.as_str()?).ok()?, bytes(record)?)))
+            .collect::<Option<_>>()
+            .ok_or_else(not_understood)
+    }
+
+    async fn call(
+        &self,
+        client: &Client,
+        script: &Script,
+        partition: Partition,
+        keys: &[Key],
+        args: Vec<Value>,
+    ) -> Result<Reply, Error> {
+        let mut window = self.window.load(Ordering::Relaxed);
+        for _ in 0..WINDOW_TRIES_MAX {
+            let mut all_keys = partition.windows(window);
+            all_keys.extend_from_slice(keys);
+            let mut all_args = Vec::with_capacity(2 + args.len());
+            all_args.push(Value::from(window.to_string()));
+            all_args.push(Value::Integer(self.operation_ttl_ms));
+            all_args.extend_from_slice(&args);
+            let reply: Value = script.evalsha_with_reload(client, all_keys, all_args).await?;
+            let Value::Array(mut values) = reply else { return Err(not_understood()) };
+            if values.is_empty() {
+                return Err(not_understood());
+            }
+            let rest = values.split_off(1);
+            match values[0].as_i64() {
+                Some(0) => return Ok(Reply::Answer(rest)),
+                Some(1) => return Ok(Reply::HeadMoved(rest)),
+                Some(2) => return Ok(Reply::Duplicate(rest)),
+                Some(3) => window = rest.first().and_then(Value::as_u64).ok_or_else(not_understood)?,
+                _ => return Err(not_understood()),
+            }
+            self.window.store(window, Ordering::Relaxed);
+        }
+        Err(Error::new(ErrorKind::Backpressure, "the clocks of the Redis servers disagree"))
+    }
+}
+
+fn raw(bytes: &[u8]) -> Value {
+    Value::Bytes(Bytes::copy_from_slice(bytes))
+}
+
+fn not_understood() -> Error {
+    Error::new(ErrorKind::Protocol, "a script's reply is not understood")
+}
+
+/// A copy of a string's bytes; `None` for null.
+pub(super) fn bytes(value: &Value) -> Option<Bytes> {
+    value.as_bytes().map(Bytes::copy_from_slice)
+}
+
+/// The head in a `HeadMoved`.
+pub(super) fn head(values: &[Value]) -> Option<Head> {
+    let [version, hash] = values else { return None };
+    let version = Version::new(version.as_str()?.parse().ok()?)?;
+    Some(Head { version, hash: Hash::from_bytes(hash.as_bytes()?).ok()? })
+}
+
+/// The operations and their records in a `Duplicate`.
+pub(super) fn duplicates(values: &[Value]) -> Option<Vec<(OperationId, Bytes)>> {
+    let (pairs, _) = values.as_chunks::<2>();
+    pairs
+        .iter()
+        .map(|[id, record]| {
+            let id = uuid::Uuid::from_slice(id.as_bytes()?).ok()?;
+            Some((OperationId::from(id), bytes(record)?))
+        })
+        .collect()
+}

@@ -1,0 +1,142 @@
+//! A private Redis for a test: own directory, own port, append-only file on, gone at the end.
+//!
+//! Invariant: a test without the program `redis-server` fails and says how to install it; it is
+//! never skipped.
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{self, Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a start may take, loading included.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A running `redis-server`.
+pub(crate) struct RedisServer {
+    dir: tempfile::TempDir,
+    port: u16,
+    settings: Vec<String>,
+    process: Option<Child>,
+}
+
+impl RedisServer {
+    /// With `appendfsync everysec`.
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With these settings besides, as on the command line: `["--appendfsync", "always"]`.
+    pub(crate) fn with(settings: &[&str]) -> Self {
+        let mut server = Self {
+            dir: tempfile::tempdir().expect("a temporary directory"),
+            port: free_port(),
+            settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
+            process: None,
+        };
+        server.restart();
+        server
+    }
+
+    /// What to give to the store.
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The directory with its append-only file.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Ends it as a power switch would: SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("killing redis-server");
+            process.wait().expect("waiting for redis-server");
+        }
+    }
+
+    /// Starts it again, on the same port and files, and waits until it answers.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        let process = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
+            .args(["--appendonly", "yes", "--save", "", "--dir"])
+            .arg(self.dir.path())
+            .args(&self.settings)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!(
+                    "this test starts a redis-server, which could not be run ({error}): \
+                     install it with `apt-get install redis-server`, or run `make test`, which does"
+                )
+            });
+        self.process = Some(process);
+        self.wait_until_ready();
+    }
+
+    /// Sends one command and returns the reply as it stands on the wire.
+    pub(crate) fn command(&self, words: &[&str]) -> String {
+        self.try_command(words).expect("redis-server answers")
+    }
+
+    fn try_command(&self, words: &[&str]) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(START_TIMEOUT))?;
+        let mut request = format!("*{}\r\n", words.len());
+        for word in words {
+            request += &format!("${}\r\n{word}\r\n", word.len());
+        }
+        // The reply to QUIT says that the one before is complete.
+        request += "*1\r\n$4\r\nQUIT\r\n";
+        stream.write_all(request.as_bytes())?;
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply)?;
+        let reply = String::from_utf8_lossy(&reply).into_owned();
+        Ok(reply.strip_suffix("+OK\r\n").map(str::to_owned).unwrap_or(reply))
+    }
+
+    fn wait_until_ready(&mut self) {
+        let start = Instant::now();
+        loop {
+            // A password or an unfinished load answers with an error, which starts with "-".
+            if self.try_command(&["PING"]).is_ok_and(|reply| !reply.starts_with("-LOADING")) {
+                return;
+            }
+            let process = self.process.as_mut().expect("it was started");
+            if let Some(status) = process.try_wait().expect("its status") {
+                panic!("redis-server on port {} ended at once: {status}", self.port);
+            }
+            assert!(start.elapsed() < START_TIMEOUT, "redis-server does not answer");
+            thread::sleep(Duration::from_millis(5)); // between two looks at the event itself
+        }
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that nobody listens on now. Below the range from which the kernel takes the ports of
+/// outgoing connections: a client that tries one of those over and over can connect to itself.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let n = process::id().wrapping_mul(37).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(20_000 + n % 12_000).expect("below 32,000");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
