@@ -4,6 +4,8 @@
 //! what is not in it. Arrows between modules, checked by a test:
 //! `cli → http → {write, read} → {store, domain} → dao_projections`.
 
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod http;
 pub mod read;

@@ -1,1 +1,5 @@
-fn main(){}
+//! The program `dao-api`; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    dao_api::cli::run()
+}

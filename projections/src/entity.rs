@@ -72,7 +72,9 @@ impl Coordinate {
     fn take(fields: &Map, field: &str) -> Result<Self, ShapeError> {
         match fields.get(field) {
             Some(Value::Number(number)) => Ok(Self(number.clone())),
-            Some(other) => Err(ShapeError::new(field, format!("must be a finite number, not {}", kind(other)))),
+            Some(other) => {
+                Err(ShapeError::new(field, format!("must be a finite number, not {}", kind(other))))
+            }
             None => Err(ShapeError::new(field, "is missing")),
         }
     }
@@ -98,9 +100,7 @@ fn only_fields(fields: &Map, known: &[&str]) -> Result<(), ShapeError> {
 }
 
 fn as_object(value: &Value) -> Result<&Map, ShapeError> {
-    value
-        .as_object()
-        .ok_or_else(|| ShapeError::new("", format!("must be an object, not {}", kind(value))))
+    value.as_object().ok_or_else(|| ShapeError::new("", format!("must be an object, not {}", kind(value))))
 }
 
 /// Where a node stands, in React Flow's coordinates: relative to its parent if it has one.
@@ -374,7 +374,9 @@ fn check_attributes(attributes: &Map) -> Result<(), ShapeError> {
     }
     match attributes.get("data") {
         None | Some(Value::Null | Value::Object(_)) => {}
-        Some(other) => return Err(ShapeError::new("data", format!("must be an object, not {}", kind(other)))),
+        Some(other) => {
+            return Err(ShapeError::new("data", format!("must be an object, not {}", kind(other))));
+        }
     }
     Ok(())
 }
@@ -483,7 +485,11 @@ mod tests {
     }
 
     fn node(attributes: Value) -> Result<Node, ShapeError> {
-        Node::new("n".parse().expect("an id"), Position::default(), attributes.as_object().cloned().unwrap_or_default())
+        Node::new(
+            "n".parse().expect("an id"),
+            Position::default(),
+            attributes.as_object().cloned().unwrap_or_default(),
+        )
     }
 
     #[test]
@@ -491,7 +497,8 @@ mod tests {
         assert!(node(json!({"type": "input", "data": {"a": 1}, "width": 3})).is_ok());
         let kept = node(json!({"type": null, "data": null})).expect("nulls are values");
         assert_eq!(kept.attributes().len(), 2);
-        for bad in [json!({"type": 1}), json!({"data": []}), json!({"parentId": 1}), json!({"parentId": ""})] {
+        for bad in [json!({"type": 1}), json!({"data": []}), json!({"parentId": 1}), json!({"parentId": ""})]
+        {
             assert!(node(bad.clone()).is_err(), "{bad}");
         }
     }
@@ -511,7 +518,9 @@ mod tests {
     #[test]
     fn g4_a_patch_can_not_take_the_position_away() {
         let node = node(json!({})).expect("valid");
-        for bad in [json!({"position": null}), json!({"position": {"x": null}}), json!({"position": {"x": "1"}})] {
+        for bad in
+            [json!({"position": null}), json!({"position": {"x": null}}), json!({"position": {"x": "1"}})]
+        {
             assert!(Node::check_patch(&patch(bad.clone())).is_err(), "{bad}");
             assert_eq!(node.patched(&patch(bad)), node, "folding leaves it as it was");
         }
@@ -529,7 +538,11 @@ mod tests {
 
     #[test]
     fn g4_zoom_is_above_zero() {
-        for bad in [json!({"x": 0, "y": 0, "zoom": 0}), json!({"x": 0, "y": 0, "zoom": -1.5}), json!({"x": 0, "y": 0})] {
+        for bad in [
+            json!({"x": 0, "y": 0, "zoom": 0}),
+            json!({"x": 0, "y": 0, "zoom": -1.5}),
+            json!({"x": 0, "y": 0}),
+        ] {
             assert!(Viewport::from_json(&bad).is_err(), "{bad}");
         }
     }

@@ -217,7 +217,9 @@ impl Graph {
     /// What one event adds up to, as part of commit `version`. The head stays: a commit is whole.
     pub fn apply_event(&mut self, event: &Event, version: Version, at: Timestamp) {
         match event {
-            Event::NodeCreated { node } | Event::NodeReplaced { node } => self.put_node(node.clone(), version, at),
+            Event::NodeCreated { node } | Event::NodeReplaced { node } => {
+                self.put_node(node.clone(), version, at)
+            }
             Event::NodeUpdated { node_id, patch } => {
                 if let Some(node) = self.nodes.get(node_id).map(|old| old.entity.patched(patch)) {
                     self.put_node(node, version, at);
@@ -229,7 +231,9 @@ impl Graph {
                 }
             }
             Event::NodeDeleted { node_id } => self.remove_node(node_id),
-            Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => self.put_edge(edge.clone(), version, at),
+            Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => {
+                self.put_edge(edge.clone(), version, at)
+            }
             Event::EdgeUpdated { edge_id, patch } => {
                 if let Some(edge) = self.edges.get(edge_id).map(|old| old.entity.patched(patch)) {
                     self.put_edge(edge, version, at);
@@ -321,7 +325,13 @@ impl PartialEq for Graph {
     }
 }
 
-fn placed<T>(entity: T, ordinal: Ordinal, created_at: Timestamp, updated_at: Timestamp, version: Version) -> Placed<T> {
+fn placed<T>(
+    entity: T,
+    ordinal: Ordinal,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    version: Version,
+) -> Placed<T> {
     Placed { entity, ordinal, created_at, updated_at, version, json: OnceLock::new() }
 }
 

@@ -48,9 +48,8 @@ fn plain_text(text: &str, max: usize) -> Result<(), InvalidId> {
 fn graph_alphabet(text: &str) -> Result<(), InvalidId> {
     let bytes = text.as_bytes();
     let first_is_alphanumeric = bytes.first().is_some_and(u8::is_ascii_alphanumeric);
-    let rest_is_fine = bytes
-        .iter()
-        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'));
+    let rest_is_fine =
+        bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-'));
     if first_is_alphanumeric && rest_is_fine && bytes.len() <= 128 {
         return Ok(());
     }

@@ -21,7 +21,7 @@ mod id;
 mod patch;
 mod version;
 
-pub use commit::{Commit, CommandType, CommitBody, DecodeError, FORMAT, Outcome};
+pub use commit::{CommandType, Commit, CommitBody, DecodeError, FORMAT, Outcome};
 pub use entity::{Edge, Map, Node, Position, ShapeError, Timestamp, Viewport};
 pub use event::{Entity, EntityKind, Event};
 pub use graph::{Graph, Ordinal, Placed, Table};

@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn d2_leaves_of_a_patch_are_its_fields() {
-        let patch = MergePatch::new(map(json!({"data": {"a/b": 1, "c": {"d": null}, "e": {}}, "x": [1, {"y": 2}]})));
+        let patch =
+            MergePatch::new(map(json!({"data": {"a/b": 1, "c": {"d": null}, "e": {}}, "x": [1, {"y": 2}]})));
         let paths: Vec<_> = patch.leaves().into_iter().map(|(path, _)| path.to_string()).collect();
         assert_eq!(paths, ["/data/a~1b", "/data/c/d", "/data/e", "/x"]);
     }

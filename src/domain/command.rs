@@ -1,7 +1,8 @@
 //! Commands: what somebody asks for, already checked for shape, with every id filled in.
 
 use dao_projections::{
-    ClientId, CommandType, Edge, EdgeId, MergePatch, Node, NodeId, OperationId, Position, UserId, Version, Viewport,
+    ClientId, CommandType, Edge, EdgeId, MergePatch, Node, NodeId, OperationId, Position, UserId, Version,
+    Viewport,
 };
 
 use crate::domain::Fingerprint;

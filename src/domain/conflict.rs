@@ -6,7 +6,8 @@
 //! asked for with [`HistoryMissing`], and the same call made again with it.
 
 use dao_projections::{
-    ClientId, Commit, EdgeId, Entity, EntityKind, Event, Graph, MergePatch, NodeId, Outcome, Pointer, UserId, Version,
+    ClientId, Commit, EdgeId, Entity, EntityKind, Event, Graph, MergePatch, NodeId, Outcome, Pointer, UserId,
+    Version,
 };
 use serde_json::Value;
 
@@ -209,7 +210,8 @@ impl<'a> Judgement<'a> {
     fn run(&self) -> Judged {
         let current = self.graph.head().version;
         if self.member.client_version.is_some_and(|version| version > current) {
-            let message = format!("clientVersion is above the graph's version {current}: this is another history");
+            let message =
+                format!("clientVersion is above the graph's version {current}: this is another history");
             return Ok(Err(self.conflict(Reason::VersionAhead, message, vec![])));
         }
         match self.member.command.target() {
@@ -263,7 +265,9 @@ impl<'a> Judgement<'a> {
             let entity = event.entity();
             let writes = self.writes_since(entity)?;
             let theirs: Vec<&Write<'_>> = writes.iter().filter(|write| !self.is_own(write.commit)).collect();
-            if let Some(deletion) = theirs.iter().rev().find(|w| w.event.is_deletion() && !event.is_deletion()) {
+            if let Some(deletion) =
+                theirs.iter().rev().find(|w| w.event.is_deletion() && !event.is_deletion())
+            {
                 return Ok(Err(self.target_deleted(entity, deletion)));
             }
             if theirs.is_empty() {
@@ -412,13 +416,16 @@ impl<'a> Judgement<'a> {
 
     fn target_deleted(&self, entity: Entity<'_>, deletion: &Write<'_>) -> Refusal {
         let who = &deletion.commit.body.user_id;
-        let message = format!("{} {entity} was deleted by {who} in version {}", noun(entity), deletion.commit.version);
+        let message =
+            format!("{} {entity} was deleted by {who} in version {}", noun(entity), deletion.commit.version);
         let yours = match &self.member.command {
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Value::Null,
             Command::UpdateNode { patch, .. } | Command::UpdateEdge { patch, .. } => {
                 Value::Object(patch.fields().clone())
             }
-            Command::UpdateNodePosition { position, .. } => serde_json::json!({"position": position.to_json()}),
+            Command::UpdateNodePosition { position, .. } => {
+                serde_json::json!({"position": position.to_json()})
+            }
             Command::BatchUpdate { nodes, edges, .. } => match entity {
                 Entity::Node(id) => nodes.iter().find(|n| n.id() == id).map(|n| Value::Object(n.to_json())),
                 Entity::Edge(id) => {
@@ -427,7 +434,9 @@ impl<'a> Judgement<'a> {
                 Entity::Viewport => None,
             }
             .unwrap_or(Value::Null),
-            Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::SetViewport { .. } => Value::Null,
+            Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::SetViewport { .. } => {
+                Value::Null
+            }
         };
         let entry = conflict(entity, Pointer::root(), yours, self.current(entity), deletion.commit);
         self.conflict(Reason::TargetDeleted, message, vec![entry])
@@ -436,8 +445,12 @@ impl<'a> Judgement<'a> {
     /// What the graph as it stands does not allow, told with what others did about it (rule D4).
     fn refusal(&self, rejection: Rejection) -> Result<Refusal, HistoryMissing> {
         Ok(match rejection {
-            Rejection::NodeNotFound(id) => Refusal::new(Reason::NodeNotFound, format!("there is no node {id}")),
-            Rejection::EdgeNotFound(id) => Refusal::new(Reason::EdgeNotFound, format!("there is no edge {id}")),
+            Rejection::NodeNotFound(id) => {
+                Refusal::new(Reason::NodeNotFound, format!("there is no node {id}"))
+            }
+            Rejection::EdgeNotFound(id) => {
+                Refusal::new(Reason::EdgeNotFound, format!("there is no edge {id}"))
+            }
             Rejection::NodeIdTaken(id) => self.id_taken(Entity::Node(&id))?,
             Rejection::EdgeIdTaken(id) => self.id_taken(Entity::Edge(&id))?,
             Rejection::DanglingEdge { edge, end, node } => {
@@ -466,7 +479,8 @@ impl<'a> Judgement<'a> {
 
     fn too_large(&self, entity: Entity<'_>) -> Refusal {
         let max = self.limits.entity_bytes_max;
-        let message = format!("{} {entity} would be larger than the {max} bytes an entity may have", noun(entity));
+        let message =
+            format!("{} {entity} would be larger than the {max} bytes an entity may have", noun(entity));
         Refusal::new(Reason::EntityTooLarge, message)
     }
 
@@ -539,7 +553,9 @@ impl Asked {
         for (path, value) in patch.leaves() {
             if kind == EntityKind::Node && path.is_within_position() {
                 if asked.iter().all(|known| known.path != Pointer::position()) {
-                    asked.extend(patch.fields().get("position").cloned().map(Self::position).into_iter().flatten());
+                    asked.extend(
+                        patch.fields().get("position").cloned().map(Self::position).into_iter().flatten(),
+                    );
                 }
             } else {
                 asked.push(Self { path, yours: value.clone() });
@@ -564,8 +580,12 @@ fn asked_by(command: &Command) -> Vec<Asked> {
 
 fn asked_of(event: &Event) -> Vec<Asked> {
     match event {
-        Event::NodeCreated { node } | Event::NodeReplaced { node } => Asked::whole(Value::Object(node.to_json())),
-        Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => Asked::whole(Value::Object(edge.to_json())),
+        Event::NodeCreated { node } | Event::NodeReplaced { node } => {
+            Asked::whole(Value::Object(node.to_json()))
+        }
+        Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => {
+            Asked::whole(Value::Object(edge.to_json()))
+        }
         Event::NodeUpdated { patch, .. } => Asked::leaves(patch, EntityKind::Node),
         Event::EdgeUpdated { patch, .. } => Asked::leaves(patch, EntityKind::Edge),
         Event::NodeMoved { position, .. } => Asked::position(position.to_json()),
@@ -607,7 +627,8 @@ fn noun(entity: Entity<'_>) -> &'static str {
 fn conflict_message(conflicts: &[Conflict]) -> String {
     let Some(first) = conflicts.first() else { return String::new() };
     let field = if first.path == Pointer::root() { String::new() } else { format!(" at {}", first.path) };
-    let more = if conflicts.len() > 1 { format!(", and {} more", conflicts.len() - 1) } else { String::new() };
+    let more =
+        if conflicts.len() > 1 { format!(", and {} more", conflicts.len() - 1) } else { String::new() };
     let id = &first.id;
     format!("{} wrote {id}{field} in version {}{more}", first.user_id, first.version)
 }

@@ -74,7 +74,12 @@ fn create_node(graph: &Graph, node: &Node, limits: &Limits) -> Result<Vec<Event>
     Ok(vec![Event::NodeCreated { node: node.clone() }])
 }
 
-fn update_node(graph: &Graph, id: &NodeId, patch: &MergePatch, limits: &Limits) -> Result<Vec<Event>, Rejection> {
+fn update_node(
+    graph: &Graph,
+    id: &NodeId,
+    patch: &MergePatch,
+    limits: &Limits,
+) -> Result<Vec<Event>, Rejection> {
     let old = &found_node(graph, id)?.entity;
     let new = old.patched(patch);
     if new == *old {
@@ -136,7 +141,12 @@ fn create_edge(graph: &Graph, edge: &Edge, limits: &Limits) -> Result<Vec<Event>
     Ok(vec![Event::EdgeCreated { edge: edge.clone() }])
 }
 
-fn update_edge(graph: &Graph, id: &EdgeId, patch: &MergePatch, limits: &Limits) -> Result<Vec<Event>, Rejection> {
+fn update_edge(
+    graph: &Graph,
+    id: &EdgeId,
+    patch: &MergePatch,
+    limits: &Limits,
+) -> Result<Vec<Event>, Rejection> {
     let old = &found_edge(graph, id)?.entity;
     let new = old.patched(patch);
     if new == *old {
@@ -200,7 +210,9 @@ fn node_change(graph: &Graph, node: &Node) -> Option<Event> {
         return Some(Event::NodeMoved { node_id: node.id().clone(), position: node.position().clone() });
     }
     Some(match MergePatch::between(&old.to_json(), &node.to_json()) {
-        Some(patch) if old.patched(&patch) == *node => Event::NodeUpdated { node_id: node.id().clone(), patch },
+        Some(patch) if old.patched(&patch) == *node => {
+            Event::NodeUpdated { node_id: node.id().clone(), patch }
+        }
         _ => Event::NodeReplaced { node: node.clone() },
     })
 }
@@ -235,7 +247,9 @@ fn edge_change(graph: &Graph, edge: &Edge) -> Option<Event> {
         return None;
     }
     Some(match MergePatch::between(&old.to_json(), &edge.to_json()) {
-        Some(patch) if old.patched(&patch) == *edge => Event::EdgeUpdated { edge_id: edge.id().clone(), patch },
+        Some(patch) if old.patched(&patch) == *edge => {
+            Event::EdgeUpdated { edge_id: edge.id().clone(), patch }
+        }
         _ => Event::EdgeReplaced { edge: edge.clone() },
     })
 }

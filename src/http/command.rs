@@ -59,7 +59,8 @@ pub(super) fn read_batch(document: Document, user: &UserId) -> Result<Batch, Mal
         return Err(fields.wrong("operations", "must hold at least one operation"));
     }
     if members.len() > BATCH_OPERATIONS_MAX {
-        let problem = format!("holds {} operations, at most {BATCH_OPERATIONS_MAX} are allowed", members.len());
+        let problem =
+            format!("holds {} operations, at most {BATCH_OPERATIONS_MAX} are allowed", members.len());
         return Err(Malformed::too_many("operations", problem));
     }
     fields.finish()?;
@@ -73,7 +74,10 @@ pub(super) fn read_batch(document: Document, user: &UserId) -> Result<Batch, Mal
     let operations = if is_atomic {
         vec![atomic(id, sent, &common, user)]
     } else {
-        sent.into_iter().enumerate().map(|(index, sent)| alone(id.member(index), sent, &common, user)).collect()
+        sent.into_iter()
+            .enumerate()
+            .map(|(index, sent)| alone(id.member(index), sent, &common, user))
+            .collect()
     };
     Ok(Batch { id, is_atomic, operations })
 }
@@ -168,10 +172,14 @@ impl Reader<'_> {
             "CREATE_NODE" => Command::CreateNode { node: self.node(payload, &at, None)? },
             "UPDATE_NODE" => self.update_node(payload, &at)?,
             "UPDATE_NODE_POSITION" => self.move_node(payload, &at)?,
-            "DELETE_NODE" => Command::DeleteNode { node_id: self.only_id(payload, &at, "nodeId", NodeId::parse)? },
+            "DELETE_NODE" => {
+                Command::DeleteNode { node_id: self.only_id(payload, &at, "nodeId", NodeId::parse)? }
+            }
             "CREATE_EDGE" => Command::CreateEdge { edge: self.edge(payload, &at)? },
             "UPDATE_EDGE" => self.update_edge(payload, &at)?,
-            "DELETE_EDGE" => Command::DeleteEdge { edge_id: self.only_id(payload, &at, "edgeId", EdgeId::parse)? },
+            "DELETE_EDGE" => {
+                Command::DeleteEdge { edge_id: self.only_id(payload, &at, "edgeId", EdgeId::parse)? }
+            }
             "SET_VIEWPORT" => Command::SetViewport { viewport: self.viewport(payload, &at)? },
             "BATCH_UPDATE" => self.batch_update(payload, &at)?,
             unknown => {

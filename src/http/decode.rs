@@ -180,7 +180,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
             self.notes.huge.borrow_mut().push(self.path.to_string());
         }
         let number = Number::from_f64(value);
-        number.map(Value::Number).ok_or_else(|| E::custom(format_args!("{}: must be a finite number", self.path)))
+        number
+            .map(Value::Number)
+            .ok_or_else(|| E::custom(format_args!("{}: must be a finite number", self.path)))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -239,7 +241,9 @@ mod tests {
 
     #[test]
     fn g6_an_integer_beyond_64_bits_is_refused_with_its_path() {
-        for fine in ["18446744073709551615", "-9223372036854775808", "1e300", "18446744073709551616.5", "[1e19, 2]"] {
+        for fine in
+            ["18446744073709551615", "-9223372036854775808", "1e300", "18446744073709551616.5", "[1e19, 2]"]
+        {
             assert!(json_body(fine).is_ok(), "{fine}");
         }
         let bad = json_body(r#"{"a": "\"99999999999999999999", "b": [1e19, {"c": 18446744073709551616}]}"#);
@@ -251,23 +255,27 @@ mod tests {
     #[test]
     fn g6_message_pack_that_json_can_not_say_is_refused() {
         let bad: [&[u8]; 6] = [
-            &[0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0],       // NaN
-            &[0xca, 0x7f, 0x80, 0, 0],                   // infinity
-            &[0xc4, 0x01, 0x00],                         // bin
-            &[0xd4, 0x01, 0x00],                         // ext
-            &[0x81, 0x01, 0x02],                         // a key that is no string
-            &[0x01, 0x02],                               // bytes after the end
+            &[0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0], // NaN
+            &[0xca, 0x7f, 0x80, 0, 0],             // infinity
+            &[0xc4, 0x01, 0x00],                   // bin
+            &[0xd4, 0x01, 0x00],                   // ext
+            &[0x81, 0x01, 0x02],                   // a key that is no string
+            &[0x01, 0x02],                         // bytes after the end
         ];
         for bytes in bad {
             assert!(decode(bytes, Format::MessagePack).is_err(), "{bytes:x?}");
         }
-        let good = decode(&[0x81, 0xa1, b'a', 0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], Format::MessagePack);
+        let good = decode(
+            &[0x81, 0xa1, b'a', 0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+            Format::MessagePack,
+        );
         assert_eq!(good.expect("valid").value, json!({"a": u64::MAX}));
     }
 
     #[test]
     fn h1_repeated_keys_are_noted_with_their_place() {
-        let document = json_body(r#"{"a": {"b": 1, "b": 2}, "a": {"c": [{"d": 1, "d": 2}]}}"#).expect("valid");
+        let document =
+            json_body(r#"{"a": {"b": 1, "b": 2}, "a": {"c": [{"d": 1, "d": 2}]}}"#).expect("valid");
         assert_eq!(document.value, json!({"a": {"c": [{"d": 2}]}}));
         assert_eq!(document.repeated, ["a.b", "a.c[0].d", "a"]);
     }

@@ -37,7 +37,8 @@ impl Format {
             for range in text.split(',') {
                 let mut parts = range.split(';').map(str::trim);
                 let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-                let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
+                let quality =
+                    parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
                 let format = match essence.as_str() {
                     "*/*" | "application/*" => Some(Self::Json),
                     essence => Self::named(essence),
@@ -53,7 +54,9 @@ impl Format {
     fn named(essence: &str) -> Option<Self> {
         match essence {
             "application/json" | "text/json" => Some(Self::Json),
-            "application/msgpack" | "application/vnd.msgpack" | "application/x-msgpack" => Some(Self::MessagePack),
+            "application/msgpack" | "application/vnd.msgpack" | "application/x-msgpack" => {
+                Some(Self::MessagePack)
+            }
             essence if essence.starts_with("application/") && essence.ends_with("+json") => Some(Self::Json),
             _ => None,
         }
@@ -72,7 +75,9 @@ impl Format {
         let encoded = match self {
             Self::Json => serde_json::to_writer(&mut bytes, value).map_err(|e| e.to_string()),
             Self::MessagePack => value
-                .serialize(&mut rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable())
+                .serialize(
+                    &mut rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable(),
+                )
                 .map_err(|e| e.to_string()),
         };
         match encoded {

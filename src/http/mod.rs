@@ -28,9 +28,10 @@ use axum::{
 };
 use dao_projections::UserId;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::write::Graphs;
+use crate::{domain::Operation, write::Graphs};
 pub use format::Format;
 use problem::Problem;
 
@@ -38,6 +39,12 @@ use problem::Problem;
 pub const BODY_BYTES_MAX: usize = 8 << 20;
 /// How long requests may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// A command from a document that is JSON already, by the rules of `POST …/command`.
+pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
+    let document = decode::Document { value, repeated: vec![] };
+    command::read_command(document, user).map_err(|malformed| malformed.to_string())
+}
 
 /// What handlers share.
 #[derive(Clone)]

@@ -151,12 +151,9 @@ impl From<Malformed> for Problem {
         let detail = malformed.to_string();
         let problem = match malformed.severity {
             Severity::Wrong => Self::bad_request(detail),
-            Severity::TooMany => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "TOO_LARGE",
-                "The request holds too much",
-                detail,
-            ),
+            Severity::TooMany => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "TOO_LARGE", "The request holds too much", detail)
+            }
         };
         Self { index: malformed.index, ..problem }
     }
@@ -165,12 +162,17 @@ impl From<Malformed> for Problem {
 impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::Overloaded => Self::unavailable("OVERLOADED", "The server is busy", error.to_string()),
+            WriteError::Overloaded => {
+                Self::unavailable("OVERLOADED", "The server is busy", error.to_string())
+            }
             WriteError::Contended => Self::unavailable("OVERLOADED", "The graph is busy", error.to_string()),
-            WriteError::Stopped => Self::unavailable("OVERLOADED", "The server is stopping", error.to_string()),
+            WriteError::Stopped => {
+                Self::unavailable("OVERLOADED", "The server is stopping", error.to_string())
+            }
             WriteError::StoreUnavailable(cause) => {
                 tracing::warn!(%cause, "the store is unavailable");
-                let detail = "the operation may or may not have taken effect: send the same operationId again";
+                let detail =
+                    "the operation may or may not have taken effect: send the same operationId again";
                 Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail)
             }
             WriteError::Unreadable(cause) => {

@@ -96,7 +96,8 @@ pub(super) async fn changes(
         true => encode(),
         false => tokio::task::spawn_blocking(encode).await.map_err(|_| crate::write::WriteError::Stopped)?,
     };
-    let mut response = (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], body).into_response();
+    let mut response =
+        (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], body).into_response();
     mark_stale(&mut response, source);
     Ok(response)
 }
@@ -273,7 +274,10 @@ fn entity_tag(head: Head, format: Format) -> String {
 /// Whether `If-None-Match` names this tag (RFC 9110, 13.1.2: by weak comparison).
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').map(str::trim).any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+        value
+            .split(',')
+            .map(str::trim)
+            .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
     })
 }
 

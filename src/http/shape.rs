@@ -119,7 +119,11 @@ impl<'a> Fields<'a> {
     }
 
     /// An identifier, checked by its own rule.
-    pub(super) fn id<T>(&mut self, key: &str, parse: fn(&str) -> Result<T, dao_projections::InvalidId>) -> Result<Option<T>, Malformed> {
+    pub(super) fn id<T>(
+        &mut self,
+        key: &str,
+        parse: fn(&str) -> Result<T, dao_projections::InvalidId>,
+    ) -> Result<Option<T>, Malformed> {
         let Some(text) = self.text(key)? else { return Ok(None) };
         parse(&text).map(Some).map_err(|e| self.wrong(key, e.to_string()))
     }

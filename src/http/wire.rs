@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use dao_projections::{
-    ClientId, Commit, CommandType, Edge, EdgeId, Event, Graph, GraphId, Hash, Head, Node, NodeId, OperationId,
-    Outcome, Placed, Timestamp, UserId, Version, Viewport,
+    ClientId, CommandType, Commit, Edge, EdgeId, Event, Graph, GraphId, Hash, Head, Node, NodeId,
+    OperationId, Outcome, Placed, Timestamp, UserId, Version, Viewport,
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 

@@ -256,15 +256,13 @@ pub async fn operation(graphs: &Graphs, id: OperationId) -> Result<Option<Operat
     found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
     let Some((graph, record, ending)) = found.into_iter().next() else { return Ok(None) };
     let (user, command, at) = match record.outcome {
-        RecordedOutcome::Committed { version } => {
-            match log::one(&**graphs.store(), &graph, version).await? {
-                Some(recorded) => {
-                    let body = &recorded.commit.body;
-                    (body.user_id.clone(), body.command_type, body.timestamp)
-                }
-                None => return Ok(None),
+        RecordedOutcome::Committed { version } => match log::one(&**graphs.store(), &graph, version).await? {
+            Some(recorded) => {
+                let body = &recorded.commit.body;
+                (body.user_id.clone(), body.command_type, body.timestamp)
             }
-        }
+            None => return Ok(None),
+        },
         RecordedOutcome::Unchanged(by) | RecordedOutcome::Refused { by, .. } => (by.user, by.command, by.at),
     };
     let (version, ending) = match ending {
@@ -273,4 +271,3 @@ pub async fn operation(graphs: &Graphs, id: OperationId) -> Result<Option<Operat
     };
     Ok(Some(OperationFound { graph, user, command, at, version, ending }))
 }
-

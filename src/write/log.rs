@@ -98,7 +98,9 @@ pub async fn bring_level(
     (*graph, *ring) = (Graph::empty(), Ring::default());
     match follow(store, id, graph, Some(ring), head.version).await? {
         Followed::Level => Ok(()),
-        Followed::OtherHistory => Err(corrupt(id, graph.head().version.next(), "the history ends before its head")),
+        Followed::OtherHistory => {
+            Err(corrupt(id, graph.head().version.next(), "the history ends before its head"))
+        }
     }
 }
 
@@ -107,7 +109,9 @@ pub async fn at_version(store: &dyn EventStore, id: &GraphId, to: Version) -> Re
     let mut graph = Graph::empty();
     match follow(store, id, &mut graph, None, to).await? {
         Followed::Level => Ok(graph),
-        Followed::OtherHistory => Err(corrupt(id, graph.head().version.next(), "the history ends before its head")),
+        Followed::OtherHistory => {
+            Err(corrupt(id, graph.head().version.next(), "the history ends before its head"))
+        }
     }
 }
 

@@ -77,7 +77,10 @@ impl Ring {
     }
 
     /// The commits after `version`, if all of them are here.
-    pub fn since(&self, version: Version) -> Option<impl DoubleEndedIterator<Item = &Arc<Recorded>> + use<'_>> {
+    pub fn since(
+        &self,
+        version: Version,
+    ) -> Option<impl DoubleEndedIterator<Item = &Arc<Recorded>> + use<'_>> {
         let skip = usize::try_from(version.get().checked_sub(self.base.version.get())?).ok()?;
         (skip <= self.commits.len()).then(|| self.commits.range(skip..))
     }

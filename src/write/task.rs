@@ -330,7 +330,10 @@ impl Task {
     }
 
     /// The graph in memory; loaded if it is not there yet.
-    async fn hot<'m>(&self, memory: &'m mut Memory) -> Result<(&'m mut Graph, &'m mut Operations), WriteError> {
+    async fn hot<'m>(
+        &self,
+        memory: &'m mut Memory,
+    ) -> Result<(&'m mut Graph, &'m mut Operations), WriteError> {
         if matches!(memory, Memory::Cold) {
             let (graph, ring) = log::load(&*self.store, &self.id).await?;
             *lock(&self.ring) = ring;
@@ -388,10 +391,9 @@ pub(super) async fn recall(
             head: Head { version: by.version, hash: by.hash },
             results: vec![],
         },
-        RecordedOutcome::Refused { by, refusal } => Ending::Refused {
-            refusal: Arc::new(*refusal),
-            head: Head { version: by.version, hash: by.hash },
-        },
+        RecordedOutcome::Refused { by, refusal } => {
+            Ending::Refused { refusal: Arc::new(*refusal), head: Head { version: by.version, hash: by.hash } }
+        }
     })
 }
 

@@ -1,0 +1,72 @@
+//! `dao-api export`: a graph's commits, or the document they add up to.
+
+use std::io::{BufWriter, Write};
+
+use clap::Args;
+use dao_projections::{GraphId, Map, Version};
+use serde_json::{Value, json};
+
+use super::{CliError, open};
+use crate::{
+    config::Config,
+    http::wire::commit_json,
+    store::EventStore,
+    write::{Graphs, log},
+};
+
+/// Commits read from the store at once.
+const CHUNK: usize = 1_000;
+
+#[derive(Args)]
+pub(super) struct Export {
+    /// The graph
+    #[arg(value_name = "GRAPH")]
+    graph: GraphId,
+    /// Print what the commits add up to, as a React Flow document, instead of the commits
+    #[arg(long)]
+    state: bool,
+}
+
+impl Export {
+    pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
+        let graphs = open::graphs(&config).await?;
+        let printed = if self.state {
+            print_state(&graphs, &self.graph).await
+        } else {
+            print_commits(&**graphs.store(), &self.graph).await
+        };
+        open::close(&graphs).await;
+        printed
+    }
+}
+
+async fn print_commits(store: &dyn EventStore, graph: &GraphId) -> Result<(), CliError> {
+    let failed = |error: &dyn std::fmt::Display| CliError::new(format!("the export stopped: {error}"));
+    let head = store.head(graph).await.map_err(|e| failed(&e))?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut after = Version::EMPTY;
+    while after < head.version {
+        let chunk = store.read(graph, after, head.version, CHUNK).await.map_err(|e| failed(&e))?;
+        let Some(last) = chunk.last() else { break };
+        after = last.version;
+        for stored in &chunk {
+            let commit = log::decode(graph, stored).map_err(|e| failed(&e))?;
+            out.write_all(&commit_json(graph, &commit)).map_err(|e| failed(&e))?;
+            out.write_all(b"\n").map_err(|e| failed(&e))?;
+        }
+    }
+    out.flush().map_err(|e| failed(&e))
+}
+
+async fn print_state(graphs: &Graphs, graph: &GraphId) -> Result<(), CliError> {
+    let view = graphs.refresh(graph).await;
+    let view = view.map_err(|e| CliError::new(format!("the graph can't be read: {e}")))?;
+    let entity = |fields: Map| Value::Object(fields);
+    let document = json!({
+        "nodes": view.graph.nodes().iter().map(|node| entity(node.entity.to_json())).collect::<Vec<_>>(),
+        "edges": view.graph.edges().iter().map(|edge| entity(edge.entity.to_json())).collect::<Vec<_>>(),
+        "viewport": view.graph.viewport().to_json(),
+    });
+    println!("{document:#}");
+    Ok(())
+}

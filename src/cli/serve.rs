@@ -1,0 +1,56 @@
+//! `dao-api serve`: the HTTP server, until it is told to stop.
+
+use std::{io, net::SocketAddr};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use super::{CliError, open};
+use crate::{
+    config::Config,
+    http::{self, App},
+};
+
+pub(super) async fn run(config: Config) -> Result<(), CliError> {
+    let address = SocketAddr::new(config.host, config.port);
+    // The port first: two servers started by mistake must not both go for the store.
+    let listener = TcpListener::bind(address).await.map_err(|error| explain_bind(address, &error))?;
+    let address = listener.local_addr().unwrap_or(address);
+    let mut terminate = signal(SignalKind::terminate())
+        .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;
+    let graphs = open::graphs(&config).await?;
+    let (store, durability) = (graphs.store().location(), graphs.store().durability());
+    println!(
+        "dao-api is listening on http://{address} | store: {store} | durability: {} ({})",
+        durability.name, durability.meaning
+    );
+    tracing::warn!("no keys are configured: users are whoever they say they are (X-User-Id)");
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+            _ = tokio::signal::ctrl_c() => tracing::info!("stopping: Ctrl-C"),
+        }
+    };
+    let served = http::serve(listener, App::new(graphs.clone(), config.body_bytes_max), stop).await;
+    open::close(&graphs).await;
+    tracing::info!("stopped; everything acknowledged is stored");
+    served.map_err(|error| CliError::new(format!("the server stopped: {error}")))
+}
+
+fn explain_bind(address: SocketAddr, error: &io::Error) -> CliError {
+    let (host, port) = (address.ip(), address.port());
+    CliError::new(match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("port {port} on {host} is in use: stop the program that has it, or set PORT to another")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("port {port} needs more rights than this user has: set PORT to one above 1023")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            format!("HOST {host} is no address of this machine: use 127.0.0.1, or 0.0.0.0 for all")
+        }
+        _ => format!("can't listen on {address}: {error}; set HOST and PORT"),
+    })
+}
