@@ -89,6 +89,28 @@ impl RedisServer {
         self.try_command(words).expect("redis-server answers")
     }
 
+    /// Lets it answer nobody for so long. (`command` would wait for the end of the pause.)
+    pub(crate) fn pause(&self, time: Duration) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("redis-server listens");
+        write!(stream, "CLIENT PAUSE {} ALL\r\n", time.as_millis()).expect("sending to redis-server");
+        let mut reply = [0; 5];
+        stream.read_exact(&mut reply).expect("redis-server answers");
+        assert_eq!(&reply, b"+OK\r\n");
+    }
+
+    /// What a key takes in memory, all of its elements counted.
+    pub(crate) fn memory_bytes(&self, key: &str) -> u64 {
+        let reply = self.command(&["MEMORY", "USAGE", key, "SAMPLES", "0"]);
+        let number = reply.strip_prefix(':').unwrap_or_else(|| panic!("no such key: {key}"));
+        number.trim().parse().expect("a number")
+    }
+
+    /// The keys that match, in no order.
+    pub(crate) fn keys(&self, pattern: &str) -> Vec<String> {
+        let reply = self.command(&["KEYS", pattern]);
+        reply.lines().filter(|line| !line.starts_with(['*', '$'])).map(str::to_owned).collect()
+    }
+
     fn try_command(&self, words: &[&str]) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(START_TIMEOUT))?;
