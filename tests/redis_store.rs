@@ -79,19 +79,12 @@ async fn no_reply_goes_to_another_caller() {
         let store = store.clone();
         tasks.spawn(async move {
             let word = PUBSUB_WORDS[task as usize % PUBSUB_WORDS.len()];
-            let g = graph(if task < 9 { word } else { "message" }).to_string();
-            let g = graph(&if task < 9 { g } else { format!("{g}-{task}") });
-            // Ids whose 16 bytes begin with the word: a record's key is user-controlled as well.
+            let g = graph(&if task < 9 { word.to_owned() } else { format!("{word}-{task}") });
+            // Ids are 16 bytes of the user's choice: a word, then what tells them apart.
             let id = |n: u128| {
-                let mut bytes = (task * 1_000 + n).to_be_bytes();
-                bytes[..7].copy_from_slice(
-                    &word.as_bytes()[..7.min(word.len())]
-                        .iter()
-                        .copied()
-                        .chain([0; 7])
-                        .take(7)
-                        .collect::<Vec<_>>(),
-                );
+                let mut bytes = (task << 16 | n).to_be_bytes();
+                let length = word.len().min(12);
+                bytes[..length].copy_from_slice(&word.as_bytes()[..length]);
                 operation(u128::from_be_bytes(bytes))
             };
             let mut head = Head::EMPTY;
@@ -129,6 +122,31 @@ async fn no_reply_goes_to_another_caller() {
     }
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap();
+    }
+}
+
+/// On a cluster, where Redis checks that the keys of a script lie together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_a_store() {
+    const GRAPHS: u128 = 40;
+    let nodes = RedisServer::cluster();
+    let url = nodes[0].url().replace("redis://", "redis-cluster://");
+    let store = RedisStore::connect(config(url)).await.unwrap();
+    store.check().await.unwrap();
+    assert_eq!(store.durability().name, "appendfsync everysec");
+    for n in 0..GRAPHS {
+        let g = graph(&format!("graph-{n}"));
+        let head = grow(&store, &g, Head::EMPTY, [n, 1_000, 1_001, 1_002]).await;
+        let again = store.append(&g, head, &[accepted(n, head)]).await.unwrap();
+        assert_eq!(again, Append::Duplicate(vec![(operation(n), record(n))]));
+        assert_eq!(store.append(&g, Head::EMPTY, &[refused(77)]).await.unwrap(), Append::HeadMoved(head));
+        assert_eq!(store.head(&g).await.unwrap(), head);
+        assert_eq!(read_all(&store, &g).await.len(), 4);
+        assert_eq!(store.find_operation(operation(n)).await.unwrap(), [(g, record(n))]);
+    }
+    assert_eq!(store.find_operation(operation(1_000)).await.unwrap().len(), GRAPHS as usize);
+    for node in &nodes {
+        assert!(!node.keys("dao:*:events").is_empty(), "every node has its share");
     }
 }
 

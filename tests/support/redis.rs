@@ -42,6 +42,26 @@ impl RedisServer {
         server
     }
 
+    /// Three that form a cluster, without replicas.
+    pub(crate) fn cluster() -> Vec<Self> {
+        const SLOTS: [(&str, &str); 3] = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
+        let nodes: Vec<Self> = SLOTS.map(|_| Self::with(&["--cluster-enabled", "yes"])).into();
+        for (node, (first, last)) in nodes.iter().zip(SLOTS) {
+            node.command(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
+            node.command(&["CLUSTER", "MEET", "127.0.0.1", &nodes[0].port.to_string()]);
+        }
+        let start = Instant::now();
+        let complete = |node: &Self| {
+            let info = node.command(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+        };
+        while !nodes.iter().all(complete) {
+            assert!(start.elapsed() < START_TIMEOUT, "the cluster does not come together");
+            thread::sleep(Duration::from_millis(20)); // between two looks at the event itself
+        }
+        nodes
+    }
+
     /// What to give to the store.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)

@@ -4,7 +4,14 @@
 //! writes, and is laid out as this program lays it out. Each refusal is one line that says what to
 //! do, and never holds a password.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use fred::{
     error::{Error, ErrorKind},
@@ -44,7 +51,7 @@ const COMMANDS_WAITING_MAX: usize = 100_000;
 /// Pause before the first and later attempts to connect again, doubled each time, in ms.
 const RECONNECT_DELAY_MS: (u32, u32) = (50, 1_000);
 
-/// Where the histories are, and how they are kept.
+/// Where the histories are, and how they are kept. Has no `Debug`: the address can hold a password.
 #[derive(Clone)]
 pub struct RedisConfig {
     /// `redis://[user:password@]host[:port][/database]`, or `redis-cluster://…`.
@@ -165,15 +172,22 @@ fn location(address: &Config) -> String {
     }
 }
 
+/// Once when it goes and once when it is back, not at every attempt.
 fn log_connection_changes(client: &Client, location: &str) {
-    let lost = location.to_owned();
+    let away = Arc::new(AtomicBool::new(false));
+    let (lost, back) = ((away.clone(), location.to_owned()), (away, location.to_owned()));
     client.on_error(move |(error, _)| {
-        tracing::warn!(redis = %lost, error = error.details(), "connection to Redis lost");
+        let (away, location) = &lost;
+        if !away.swap(true, Ordering::Relaxed) {
+            tracing::warn!(redis = %location, error = error.details(), "the connection to Redis is lost");
+        }
         async { Ok(()) }
     });
-    let back = location.to_owned();
     client.on_reconnect(move |_| {
-        tracing::info!(redis = %back, "connected to Redis");
+        let (away, location) = &back;
+        if away.swap(false, Ordering::Relaxed) {
+            tracing::info!(redis = %location, "the connection to Redis is back");
+        }
         async { Ok(()) }
     });
 }
@@ -296,10 +310,14 @@ async fn lay_out(client: &Client, location: &str, configured: Option<u32>) -> Re
         return Err(ConnectError::Format { location: location.to_owned(), stored: format });
     }
     let stored: u32 = client.hget(META, "partitions").await.map_err(failed)?;
+    if !(1..=PARTITIONS_MAX).contains(&stored) {
+        let stored = format!("{format} with {stored} partitions");
+        return Err(ConnectError::Format { location: location.to_owned(), stored });
+    }
     match configured {
         Some(configured) if configured != stored => {
             Err(ConnectError::Partitions { location: location.to_owned(), stored, configured })
         }
-        _ => Ok(stored.clamp(1, PARTITIONS_MAX)),
+        _ => Ok(stored),
     }
 }
