@@ -415,6 +415,22 @@ async fn o4_the_number_of_partitions_is_fixed_at_the_first_start() {
     assert!(matches!(&error, ConnectError::Format { stored, .. } if stored == "2"), "{error}");
 }
 
+/// Instances with other ideas of the windows would not see each other's records.
+#[tokio::test]
+async fn c3_all_instances_remember_operations_equally_long() {
+    let server = RedisServer::start();
+    let with = |ms| RedisConfig { operation_ttl: Duration::from_millis(ms), ..config(server.url()) };
+    let (hour, g) = (RedisStore::connect(with(3_600_000)).await.unwrap(), graph("g"));
+    let head = grow(&hour, &g, Head::EMPTY, [1]).await;
+
+    let shorter = RedisStore::connect(with(60_000)).await.unwrap();
+    let again = shorter.append(&g, head, &[accepted(1, head)]).await.unwrap();
+    assert_eq!(again, Append::Duplicate(vec![(operation(1), record(1))]));
+    let error = refusal(with(7_200_000)).await;
+    assert!(matches!(error, ConnectError::OperationTtl { .. }), "{error}");
+    assert!(error.to_string().contains("hset dao:meta operation_ttl_ms 7200000"), "{error}");
+}
+
 #[tokio::test]
 async fn c3_an_operation_is_remembered_for_its_time_and_then_forgotten() {
     const TTL: Duration = Duration::from_millis(800);
