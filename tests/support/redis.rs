@@ -42,6 +42,26 @@ impl RedisServer {
         server
     }
 
+    /// Three that form a cluster, without replicas.
+    pub(crate) fn cluster() -> Vec<Self> {
+        const SLOTS: [(&str, &str); 3] = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
+        let nodes: Vec<Self> = SLOTS.map(|_| Self::with(&["--cluster-enabled", "yes"])).into();
+        for (node, (first, last)) in nodes.iter().zip(SLOTS) {
+            node.command(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
+            node.command(&["CLUSTER", "MEET", "127.0.0.1", &nodes[0].port.to_string()]);
+        }
+        let start = Instant::now();
+        let complete = |node: &Self| {
+            let info = node.command(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+        };
+        while !nodes.iter().all(complete) {
+            assert!(start.elapsed() < START_TIMEOUT, "the cluster does not come together");
+            thread::sleep(Duration::from_millis(20)); // between two looks at the event itself
+        }
+        nodes
+    }
+
     /// What to give to the store.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
@@ -87,6 +107,28 @@ impl RedisServer {
     /// Sends one command and returns the reply as it stands on the wire.
     pub(crate) fn command(&self, words: &[&str]) -> String {
         self.try_command(words).expect("redis-server answers")
+    }
+
+    /// Lets it answer nobody for so long. (`command` would wait for the end of the pause.)
+    pub(crate) fn pause(&self, time: Duration) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("redis-server listens");
+        write!(stream, "CLIENT PAUSE {} ALL\r\n", time.as_millis()).expect("sending to redis-server");
+        let mut reply = [0; 5];
+        stream.read_exact(&mut reply).expect("redis-server answers");
+        assert_eq!(&reply, b"+OK\r\n");
+    }
+
+    /// What a key takes in memory, all of its elements counted.
+    pub(crate) fn memory_bytes(&self, key: &str) -> u64 {
+        let reply = self.command(&["MEMORY", "USAGE", key, "SAMPLES", "0"]);
+        let number = reply.strip_prefix(':').unwrap_or_else(|| panic!("no such key: {key}"));
+        number.trim().parse().expect("a number")
+    }
+
+    /// The keys that match, in no order.
+    pub(crate) fn keys(&self, pattern: &str) -> Vec<String> {
+        let reply = self.command(&["KEYS", pattern]);
+        reply.lines().filter(|line| !line.starts_with(['*', '$'])).map(str::to_owned).collect()
     }
 
     fn try_command(&self, words: &[&str]) -> std::io::Result<String> {

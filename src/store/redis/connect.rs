@@ -1,17 +1,24 @@
-//! Starting: connecting to Redis, and refusing one that could lose or split histories.
+//! Starting: where Redis is, connecting to it, and why that can be refused. What is checked then is
+//! in `survey.rs`.
 //!
 //! Invariant: a store that was made has talked to a Redis that is new enough, never evicts, takes
 //! writes, and is laid out as this program lays it out. Each refusal is one line that says what to
 //! do, and never holds a password.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use fred::{
     error::{Error, ErrorKind},
-    interfaces::{ClientLike, ClusterInterface, EventInterface, HashesInterface},
+    interfaces::{ClientLike, EventInterface},
     prelude::{Builder, Client, Config, ReconnectPolicy},
     types::{
-        ClusterHash, CustomCommand, InfoKind, RespVersion,
+        RespVersion,
         config::{ServerConfig, TcpConfig, UnresponsiveConfig},
     },
 };
@@ -22,16 +29,14 @@ use super::{
     errors::reply_code,
     keys::{META, PARTITIONS_MAX},
     scripts::Scripts,
+    survey::{self, Layout},
 };
-use crate::store::Durability;
 
 /// How the stored form is laid out. Another number means another program.
-const FORMAT: u32 = 1;
-/// Partitions of a store that is started for the first time and told no number.
-const PARTITIONS_DEFAULT: u32 = 64;
+pub(super) const FORMAT: u32 = 1;
 /// The oldest Redis with all that the scripts and streams need: exclusive and incomplete ids,
 /// `UNLINK`, scripts that may ask for the time before they write.
-const REDIS_VERSION_MIN: (u32, u32) = (6, 2);
+pub(super) const REDIS_VERSION_MIN: (u32, u32) = (6, 2);
 
 /// How long the first connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -44,7 +49,7 @@ const COMMANDS_WAITING_MAX: usize = 100_000;
 /// Pause before the first and later attempts to connect again, doubled each time, in ms.
 const RECONNECT_DELAY_MS: (u32, u32) = (50, 1_000);
 
-/// Where the histories are, and how they are kept.
+/// Where the histories are, and how they are kept. Has no `Debug`: the address can hold a password.
 #[derive(Clone)]
 pub struct RedisConfig {
     /// `redis://[user:password@]host[:port][/database]`, or `redis-cluster://…`.
@@ -52,7 +57,8 @@ pub struct RedisConfig {
     /// Into how many slots graphs are spread. Fixed at the first start: `None` takes what is
     /// stored, a number must equal it.
     pub partitions: Option<u32>,
-    /// How long an operation id is remembered at least; at most twice as long.
+    /// How long an operation id is remembered at least; at most twice as long. All instances must
+    /// agree on the windows, so the first start fixes it: less is then treated as that, more is refused.
     pub operation_ttl: Duration,
 }
 
@@ -88,6 +94,13 @@ pub enum ConnectError {
     #[error("PARTITIONS is {configured}: it must be 1 to {PARTITIONS_MAX}")]
     PartitionsRange { configured: u32 },
     #[error(
+        "operation ids at {location} are remembered for {} ms, less than the {} ms configured: lower \
+         OPERATION_TTL, or stop every instance and `redis-cli hset {META} operation_ttl_ms {}`, which forgets \
+         the ids used so far",
+        stored.as_millis(), configured.as_millis(), configured.as_millis()
+    )]
+    OperationTtl { location: String, stored: Duration, configured: Duration },
+    #[error(
         "the histories at {location} are in format {stored}, this program knows format {FORMAT}: use the program that wrote them"
     )]
     Format { location: String, stored: String },
@@ -108,9 +121,9 @@ impl RedisStore {
         let (writer, writing) = open(&builder, &location).await?;
         let (reader, reading) = open(&builder, &location).await?;
 
-        let durability = survey(&writer, &location).await?;
-        let partitions = lay_out(&writer, &location, config.partitions).await?;
-        let scripts = Scripts::new(config.operation_ttl);
+        let durability = survey::survey(&writer, &location).await?;
+        let Layout { partitions, operation_ttl } = survey::lay_out(&writer, &location, &config).await?;
+        let scripts = Scripts::new(operation_ttl);
         scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
         Ok(Self {
             writer,
@@ -165,20 +178,27 @@ fn location(address: &Config) -> String {
     }
 }
 
+/// Once when it goes and once when it is back, not at every attempt.
 fn log_connection_changes(client: &Client, location: &str) {
-    let lost = location.to_owned();
+    let away = Arc::new(AtomicBool::new(false));
+    let (lost, back) = ((away.clone(), location.to_owned()), (away, location.to_owned()));
     client.on_error(move |(error, _)| {
-        tracing::warn!(redis = %lost, error = error.details(), "connection to Redis lost");
+        let (away, location) = &lost;
+        if !away.swap(true, Ordering::Relaxed) {
+            tracing::warn!(redis = %location, error = error.details(), "the connection to Redis is lost");
+        }
         async { Ok(()) }
     });
-    let back = location.to_owned();
     client.on_reconnect(move |_| {
-        tracing::info!(redis = %back, "connected to Redis");
+        let (away, location) = &back;
+        if away.swap(false, Ordering::Relaxed) {
+            tracing::info!(redis = %location, "the connection to Redis is back");
+        }
         async { Ok(()) }
     });
 }
 
-fn cannot_reach(location: &str, error: &Error) -> ConnectError {
+pub(super) fn cannot_reach(location: &str, error: &Error) -> ConnectError {
     let location = location.to_owned();
     let details = error.details();
     match reply_code(details) {
@@ -194,112 +214,6 @@ fn cannot_reach(location: &str, error: &Error) -> ConnectError {
     ConnectError::Unreachable { location, problem }
 }
 
-fn not_writable(location: &str, error: &Error) -> ConnectError {
+pub(super) fn not_writable(location: &str, error: &Error) -> ConnectError {
     ConnectError::NotWritable { location: location.to_owned(), problem: error.details().to_owned() }
-}
-
-/// Checks version and eviction of every primary; returns the weakest durability among them.
-async fn survey(client: &Client, location: &str) -> Result<Durability, ConnectError> {
-    if !client.is_clustered() {
-        return Ok(survey_one(client, location).await?.durability());
-    }
-    let primaries = client.cached_cluster_state().map(|state| state.unique_primary_nodes());
-    let mut weakest = Sync::Always;
-    for primary in primaries.unwrap_or_default() {
-        weakest = weakest.min(survey_one(&client.with_cluster_node(primary), location).await?);
-    }
-    Ok(weakest.durability())
-}
-
-async fn survey_one<C: ClientLike>(client: &C, location: &str) -> Result<Sync, ConnectError> {
-    let mut info = HashMap::new();
-    for section in [InfoKind::Server, InfoKind::Memory, InfoKind::Persistence] {
-        let text: String =
-            client.info(Some(section)).await.map_err(|error| cannot_reach(location, &error))?;
-        info.extend(
-            text.lines().filter_map(|line| line.split_once(':')).map(|(k, v)| (k.to_owned(), v.to_owned())),
-        );
-    }
-    let field = |name: &str| info.get(name).map(String::as_str).unwrap_or_default();
-
-    let found = field("redis_version");
-    let mut numbers = found.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
-    if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < REDIS_VERSION_MIN {
-        return Err(ConnectError::TooOld { location: location.to_owned(), found: found.to_owned() });
-    }
-    let policy = field("maxmemory_policy");
-    if !matches!(policy, "noeviction" | "") {
-        return Err(ConnectError::Evicts { location: location.to_owned(), policy: policy.to_owned() });
-    }
-    if field("aof_enabled") != "1" {
-        tracing::warn!(redis = location, "Redis has no append-only file: set `appendonly yes`, or lose work");
-        return Ok(Sync::NoAof);
-    }
-    // Managed Redis often forbids CONFIG.
-    let command = CustomCommand::new_static("CONFIG", ClusterHash::FirstKey, false);
-    let settings: HashMap<String, String> =
-        client.custom(command, vec!["GET", "appendfsync"]).await.unwrap_or_default();
-    Ok(match settings.get("appendfsync").map(String::as_str) {
-        Some("always") => Sync::Always,
-        Some("everysec") => Sync::EverySecond,
-        Some("no") => Sync::Never,
-        _ => Sync::Unknown,
-    })
-}
-
-/// When Redis brings what it acknowledged to disk; the weakest first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Sync {
-    NoAof,
-    Unknown,
-    Never,
-    EverySecond,
-    Always,
-}
-
-impl Sync {
-    fn durability(self) -> Durability {
-        let (name, meaning) = match self {
-            Self::NoAof => (
-                "no AOF",
-                "Everything since the last snapshot of Redis, or all of it, is lost when Redis ends.",
-            ),
-            Self::Unknown => (
-                "unknown",
-                "Redis keeps an append-only file but does not tell when it syncs it: with its default, a crash \
-                 of the machine can lose the last second or two.",
-            ),
-            Self::Never => (
-                "appendfsync no",
-                "A crash of Redis loses nothing; a crash of its machine can lose what the kernel had not written, \
-                 about 30 seconds.",
-            ),
-            Self::EverySecond => (
-                "appendfsync everysec",
-                "A crash of Redis loses nothing; a crash of its machine can lose the last second or two.",
-            ),
-            Self::Always => ("appendfsync always", "Nothing that was acknowledged is lost in a crash."),
-        };
-        Durability { name: name.to_owned(), meaning: meaning.to_owned() }
-    }
-}
-
-/// Writes format and partitions at the first start, and compares them at every start.
-async fn lay_out(client: &Client, location: &str, configured: Option<u32>) -> Result<u32, ConnectError> {
-    let failed = |error: Error| not_writable(location, &error);
-    let wanted = configured.unwrap_or(PARTITIONS_DEFAULT);
-    client.hsetnx::<(), _, _, _>(META, "format", FORMAT).await.map_err(failed)?;
-    client.hsetnx::<(), _, _, _>(META, "partitions", wanted).await.map_err(failed)?;
-
-    let format: String = client.hget(META, "format").await.map_err(failed)?;
-    if format != FORMAT.to_string() {
-        return Err(ConnectError::Format { location: location.to_owned(), stored: format });
-    }
-    let stored: u32 = client.hget(META, "partitions").await.map_err(failed)?;
-    match configured {
-        Some(configured) if configured != stored => {
-            Err(ConnectError::Partitions { location: location.to_owned(), stored, configured })
-        }
-        _ => Ok(stored.clamp(1, PARTITIONS_MAX)),
-    }
 }

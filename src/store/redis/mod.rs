@@ -18,6 +18,7 @@ mod errors;
 mod keys;
 mod scripts;
 mod stream;
+mod survey;
 
 use std::time::Duration;
 

@@ -1,0 +1,157 @@
+//! What kind of Redis it is, and how histories are laid out in it.
+//!
+//! Invariant: nothing is written before version and eviction policy are known to be right; what the
+//! first start wrote is never changed here.
+
+use std::{collections::HashMap, time::Duration};
+
+use fred::{
+    error::Error,
+    interfaces::{ClientLike, ClusterInterface, HashesInterface},
+    prelude::Client,
+    types::{ClusterHash, CustomCommand, InfoKind},
+};
+
+use super::{
+    connect::{ConnectError, FORMAT, REDIS_VERSION_MIN, RedisConfig, cannot_reach, not_writable},
+    keys::{META, PARTITIONS_MAX},
+};
+use crate::store::Durability;
+
+/// Partitions of a store that is started for the first time and told no number.
+const PARTITIONS_DEFAULT: u32 = 64;
+/// Longest time for which an operation id can be remembered, in ms: a hundred years, for which
+/// the arithmetic of the scripts is exact.
+const TTL_MS_MAX: u64 = 100 * 366 * 24 * 3_600_000;
+
+/// Checks version and eviction of every primary; returns the weakest durability among them.
+pub(super) async fn survey(client: &Client, location: &str) -> Result<Durability, ConnectError> {
+    if !client.is_clustered() {
+        return Ok(survey_one(client, location).await?.durability());
+    }
+    let primaries = client.cached_cluster_state().map(|state| state.unique_primary_nodes());
+    let mut weakest = Sync::Always;
+    for primary in primaries.unwrap_or_default() {
+        weakest = weakest.min(survey_one(&client.with_cluster_node(primary), location).await?);
+    }
+    Ok(weakest.durability())
+}
+
+async fn survey_one<C: ClientLike>(client: &C, location: &str) -> Result<Sync, ConnectError> {
+    let mut info = HashMap::new();
+    for section in [InfoKind::Server, InfoKind::Memory, InfoKind::Persistence] {
+        let text: String =
+            client.info(Some(section)).await.map_err(|error| cannot_reach(location, &error))?;
+        info.extend(
+            text.lines().filter_map(|line| line.split_once(':')).map(|(k, v)| (k.to_owned(), v.to_owned())),
+        );
+    }
+    let field = |name: &str| info.get(name).map(String::as_str).unwrap_or_default();
+
+    let found = field("redis_version");
+    let mut numbers = found.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < REDIS_VERSION_MIN {
+        return Err(ConnectError::TooOld { location: location.to_owned(), found: found.to_owned() });
+    }
+    let policy = field("maxmemory_policy");
+    if !matches!(policy, "noeviction" | "") {
+        return Err(ConnectError::Evicts { location: location.to_owned(), policy: policy.to_owned() });
+    }
+    if field("aof_enabled") != "1" {
+        tracing::warn!(redis = location, "Redis has no append-only file: set `appendonly yes`, or lose work");
+        return Ok(Sync::NoAof);
+    }
+    // Managed Redis often forbids CONFIG.
+    let command = CustomCommand::new_static("CONFIG", ClusterHash::FirstKey, false);
+    let settings: HashMap<String, String> =
+        client.custom(command, vec!["GET", "appendfsync"]).await.unwrap_or_default();
+    Ok(match settings.get("appendfsync").map(String::as_str) {
+        Some("always") => Sync::Always,
+        Some("everysec") => Sync::EverySecond,
+        Some("no") => Sync::Never,
+        _ => Sync::Unknown,
+    })
+}
+
+/// When Redis brings what it acknowledged to disk; the weakest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Sync {
+    NoAof,
+    Unknown,
+    Never,
+    EverySecond,
+    Always,
+}
+
+impl Sync {
+    fn durability(self) -> Durability {
+        let (name, meaning) = match self {
+            Self::NoAof => (
+                "no AOF",
+                "Everything since the last snapshot of Redis, or all of it, is lost when Redis ends.",
+            ),
+            Self::Unknown => (
+                "unknown",
+                "Redis keeps an append-only file but does not tell when it syncs it: with its default, a crash \
+                 of the machine can lose the last second or two.",
+            ),
+            Self::Never => (
+                "appendfsync no",
+                "A crash of Redis loses nothing; a crash of its machine can lose what the kernel had not written, \
+                 about 30 seconds.",
+            ),
+            Self::EverySecond => (
+                "appendfsync everysec",
+                "A crash of Redis loses nothing; a crash of its machine can lose the last second or two.",
+            ),
+            Self::Always => ("appendfsync always", "Nothing that was acknowledged is lost in a crash."),
+        };
+        Durability { name: name.to_owned(), meaning: meaning.to_owned() }
+    }
+}
+
+/// What the first start fixed.
+pub(super) struct Layout {
+    pub(super) partitions: u32,
+    pub(super) operation_ttl: Duration,
+}
+
+/// Writes the layout at the first start, and compares it at every start.
+pub(super) async fn lay_out(
+    client: &Client,
+    location: &str,
+    config: &RedisConfig,
+) -> Result<Layout, ConnectError> {
+    let failed = |error: Error| not_writable(location, &error);
+    let location = location.to_owned();
+    let partitions = config.partitions.unwrap_or(PARTITIONS_DEFAULT);
+    let ttl_ms = u64::try_from(config.operation_ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, TTL_MS_MAX);
+    for (field, value) in
+        [("format", FORMAT.into()), ("partitions", partitions.into()), ("operation_ttl_ms", ttl_ms)]
+    {
+        client.hsetnx::<(), _, _, _>(META, field, value.to_string()).await.map_err(failed)?;
+    }
+
+    let format: String = client.hget(META, "format").await.map_err(failed)?;
+    if format != FORMAT.to_string() {
+        return Err(ConnectError::Format { location, stored: format });
+    }
+    let stored: u32 = client.hget(META, "partitions").await.map_err(failed)?;
+    let stored_ttl_ms: u64 = client.hget(META, "operation_ttl_ms").await.map_err(failed)?;
+    if !(1..=PARTITIONS_MAX).contains(&stored) || !(1..=TTL_MS_MAX).contains(&stored_ttl_ms) {
+        let stored = format!("{format} with {stored} partitions, {stored_ttl_ms} ms");
+        return Err(ConnectError::Format { location, stored });
+    }
+    if let Some(configured) = config.partitions.filter(|&configured| configured != stored) {
+        return Err(ConnectError::Partitions { location, stored, configured });
+    }
+    let operation_ttl = Duration::from_millis(stored_ttl_ms);
+    if stored_ttl_ms < ttl_ms {
+        let configured = config.operation_ttl;
+        return Err(ConnectError::OperationTtl { location, stored: operation_ttl, configured });
+    }
+    if stored_ttl_ms > ttl_ms {
+        tracing::warn!(redis = %location, stored_ttl_ms, "OPERATION_TTL is shorter than it was at the first start, which stays");
+    }
+    Ok(Layout { partitions: stored, operation_ttl })
+}
