@@ -2,8 +2,9 @@
 //!
 //! SQLite would do it inside some unlucky COMMIT. Here a thread of its own copies what there is,
 //! whenever [`WAKE_FRAMES`] wait. Under steady load it never catches up quite, and only a WAL that
-//! is wholly copied starts again from its beginning; so when the WAL has grown to
-//! [`RESTART_FRAMES`] and little is left to copy, the writer copies that little itself.
+//! is wholly copied starts again from its beginning (which matters: syncing a file that grows
+//! takes twice as long). So when the WAL has grown to [`RESTART_FRAMES`], the writer waits for the
+//! thread to end its pass and copies the little that is left itself.
 //!
 //! With [`Sync::Interval`] the thread also brings the WAL to the disk once a second.
 //! Not here: what is in the WAL.
@@ -29,12 +30,12 @@ use super::{OpenError, Sync, schema};
 /// Pages (4 KiB) in the WAL and not yet in the file that make the thread start copying.
 const WAKE_FRAMES: i64 = 2_048;
 
-/// Pages in the WAL from which the writer looks for a moment to start it again: 64 MiB. While a
-/// long read by somebody else holds on to it, it grows beyond.
+/// Pages in the WAL from which the writer looks for a moment to start it again: 64 MiB. While
+/// somebody else's long read holds on to it, it grows beyond.
 const RESTART_FRAMES: i64 = 16_384;
 
 /// Time between two attempts of the writer to start the WAL again.
-const RESTART_PAUSE: Duration = Duration::from_millis(250);
+const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
 /// How old a commit gets before it is brought to the disk, with [`Sync::Interval`].
 const SYNC_PERIOD: Duration = Duration::from_secs(1);
@@ -49,8 +50,9 @@ struct Wal {
 /// The writer's handle to the thread.
 #[derive(Debug)]
 pub(super) struct Checkpointer {
-    /// Room for one: who finds it full knows that the thread will look again anyway.
     wake: Option<SyncSender<()>>,
+    /// From when the thread is woken until it has copied.
+    copying: Arc<AtomicBool>,
     written: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     restarted: Instant,
@@ -61,15 +63,23 @@ impl Checkpointer {
         let connection = schema::open_checkpointer(path, durability)
             .map_err(|source| OpenError::Database { path: path.into(), source })?;
         let written = Arc::new(AtomicBool::new(false));
+        let copying = Arc::new(AtomicBool::new(false));
         let (wake, woken) = sync_channel(1);
         let mut wal = OsString::from(path);
         wal.push("-wal");
-        let task = Task { connection, wal: wal.into(), durability, written: Arc::clone(&written), woken };
+        let task = Task {
+            connection,
+            wal: wal.into(),
+            durability,
+            written: Arc::clone(&written),
+            copying: Arc::clone(&copying),
+            woken,
+        };
         let thread = thread::Builder::new()
             .name("dao-checkpoint".into())
             .spawn(move || task.run())
             .map_err(OpenError::Thread)?;
-        Ok(Self { wake: Some(wake), written, thread: Some(thread), restarted: Instant::now() })
+        Ok(Self { wake: Some(wake), copying, written, thread: Some(thread), restarted: Instant::now() })
     }
 
     /// Looks at the WAL after a commit, and has it copied where it is time.
@@ -77,15 +87,17 @@ impl Checkpointer {
         self.written.store(true, Ordering::Release);
         let wal = pragma(connection, "PRAGMA wal_checkpoint(NOOP)")?;
         let left = wal.frames - wal.copied;
-        if left >= WAKE_FRAMES
+        if wal.frames >= RESTART_FRAMES && self.restarted.elapsed() >= RESTART_PAUSE {
+            if !self.copying.load(Ordering::Acquire) {
+                self.restarted = Instant::now();
+                pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
+            }
+        } else if left >= WAKE_FRAMES
             && let Some(wake) = &self.wake
+            && !self.copying.swap(true, Ordering::AcqRel)
         {
-            // Full means that the thread has been told and not yet looked.
+            // It has room: the thread took the last one before it began to copy.
             let _ = wake.try_send(());
-        }
-        if wal.frames >= RESTART_FRAMES && left < WAKE_FRAMES && self.restarted.elapsed() >= RESTART_PAUSE {
-            self.restarted = Instant::now();
-            pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
         }
         Ok(())
     }
@@ -105,6 +117,7 @@ struct Task {
     wal: PathBuf,
     durability: Sync,
     written: Arc<AtomicBool>,
+    copying: Arc<AtomicBool>,
     woken: Receiver<()>,
 }
 
@@ -121,6 +134,7 @@ impl Task {
                     if let Err(e) = pragma(&self.connection, "PRAGMA wal_checkpoint(PASSIVE)") {
                         tracing::warn!(error = %e, "the write-ahead log could not be copied; it will be tried again");
                     }
+                    self.copying.store(false, Ordering::Release);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

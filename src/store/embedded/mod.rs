@@ -1,7 +1,7 @@
 //! The embedded store: every history in one SQLite file, for one process on one machine.
 //!
 //! Invariants:
-//! - One thread writes (`writer`). It commits everything that waits, of all graphs, in one durable
+//! - One thread writes (`writer`, `rounds`). It commits everything that waits, of all graphs, in one durable
 //!   transaction, and answers only then.
 //! - A lock on `dao.lock` keeps a second process out, so what the writer remembers is the truth.
 //! - Readers have connections of their own (`reader`) and never block the writer, nor it them.
@@ -14,6 +14,7 @@
 mod checkpoint;
 mod ledger;
 mod reader;
+mod rounds;
 mod schema;
 mod windows;
 mod writer;

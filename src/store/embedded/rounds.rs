@@ -1,0 +1,249 @@
+//! The loop of the thread that writes.
+//!
+//! Invariants:
+//! - Everything that waits is committed in one transaction, a *round*, and answered after it.
+//! - A round that fails changes nothing and is answered `Unavailable`; where that can't be made
+//!   sure, `OutcomeUnknown`. The loop goes on.
+//!
+//! Not here: the queue (`writer`), what a round does to the tables (`ledger`), when the WAL is
+//! copied (`checkpoint`).
+
+use std::{
+    fs::File,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError, TryRecvError},
+    },
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, ErrorCode, ffi};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::{
+    checkpoint::Checkpointer,
+    ledger::{Asked, Ledger},
+    writer::Request,
+};
+use crate::store::{Append, StoreError};
+
+/// Entries in one round. The rest makes the next, so that the first don't wait for the last.
+const ROUND_ENTRIES_MAX: usize = 16_384;
+/// Bytes in one round, counted as in the queue; one append may be larger, and is a round by itself.
+const ROUND_BYTES_MAX: u32 = 8 << 20;
+
+/// Time between two deletions of dead operation records while appends keep coming.
+const PURGE_PAUSE: Duration = Duration::from_millis(50);
+/// Time before the next after one that failed.
+const PURGE_RETRY: Duration = Duration::from_secs(10);
+/// How often the thread looks for windows of operations that have died.
+const WINDOWS_PERIOD: Duration = Duration::from_secs(1);
+
+/// How a round failed; told to everybody in it.
+enum Failure {
+    NothingChanged(String),
+    Unknown(String),
+}
+
+impl Failure {
+    fn to_error(&self) -> StoreError {
+        match self {
+            Self::NothingChanged(why) => StoreError::Unavailable(why.clone()),
+            Self::Unknown(why) => StoreError::OutcomeUnknown(why.clone()),
+        }
+    }
+}
+
+type Waiting = (Asked, OwnedSemaphorePermit, oneshot::Sender<Result<Append, StoreError>>);
+
+/// What the thread owns. Fields are dropped in this order: the lock last.
+pub(super) struct Rounds {
+    requests: Receiver<Request>,
+    ledger: Ledger,
+    trouble: Arc<Mutex<Option<String>>>,
+    /// Whether there may be dead operation records to delete.
+    purging: bool,
+    purge_at: Instant,
+    looked: Instant,
+    checkpointer: Checkpointer,
+    connection: Connection,
+    _lock: File,
+}
+
+impl Rounds {
+    pub(super) fn new(
+        requests: Receiver<Request>,
+        ledger: Ledger,
+        trouble: Arc<Mutex<Option<String>>>,
+        checkpointer: Checkpointer,
+        connection: Connection,
+        lock: File,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            requests,
+            ledger,
+            trouble,
+            purging: true,
+            purge_at: now,
+            looked: now,
+            checkpointer,
+            connection,
+            _lock: lock,
+        }
+    }
+
+    /// Until the handle is gone and the queue is finished.
+    pub(super) fn run(mut self) {
+        loop {
+            let pause = if self.purging { PURGE_PAUSE } else { WINDOWS_PERIOD };
+            match self.requests.recv_timeout(pause) {
+                Ok(first) => self.round(first),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.housekeep();
+        }
+    }
+
+    /// Takes everything that waits, commits it, answers.
+    fn round(&mut self, first: Request) {
+        let (mut waiting, mut probes) = (Vec::new(), Vec::new());
+        let (mut entries, mut bytes) = (0, 0);
+        let mut next = Ok(first);
+        while let Ok(request) = next {
+            match request {
+                Request::Append { asked, room, answer } => {
+                    entries += asked.entries.len();
+                    bytes += room.num_permits();
+                    waiting.push((asked, room, answer));
+                }
+                Request::Probe(answer) => probes.push(answer),
+            }
+            let full = entries >= ROUND_ENTRIES_MAX || bytes >= ROUND_BYTES_MAX as usize;
+            next = if full { Err(TryRecvError::Empty) } else { self.requests.try_recv() };
+        }
+        if !waiting.is_empty() {
+            self.write(waiting);
+        }
+        if !probes.is_empty() {
+            let fenced = self.fence();
+            self.note(fenced.as_ref().err().map(ToString::to_string));
+            for probe in probes {
+                let _ =
+                    probe.send(fenced.as_ref().map_err(|e| StoreError::Unavailable(e.to_string())).copied());
+            }
+        }
+    }
+
+    /// One transaction. Whoever stopped waiting for the answer is not told.
+    fn write(&mut self, waiting: Vec<Waiting>) {
+        match self.transact(&waiting) {
+            Ok(answers) => {
+                self.note(None);
+                for ((_, room, answer), outcome) in waiting.into_iter().zip(answers) {
+                    drop(room);
+                    let _ = answer.send(outcome);
+                }
+            }
+            Err(failure) => {
+                let error = failure.to_error();
+                tracing::warn!(appends = waiting.len(), %error, "a round of appends failed");
+                self.note(Some(error.to_string()));
+                for (_, room, answer) in waiting {
+                    drop(room);
+                    let _ = answer.send(Err(failure.to_error()));
+                }
+            }
+        }
+    }
+
+    fn transact(&mut self, waiting: &[Waiting]) -> Result<Vec<Result<Append, StoreError>>, Failure> {
+        let applied =
+            self.begin().and_then(|()| self.ledger.apply(&self.connection, waiting.iter().map(|w| &w.0)));
+        let answers = applied.map_err(|e| {
+            self.roll_back();
+            Failure::NothingChanged(e.to_string())
+        })?;
+        match self.commit() {
+            Ok(()) => {
+                if let Err(e) = self.checkpointer.after_commit(&self.connection) {
+                    tracing::warn!(error = %e, "the write-ahead log could not be looked at");
+                }
+                Ok(answers)
+            }
+            Err(e) => Err(self.undo_commit(e)),
+        }
+    }
+
+    /// After a COMMIT that failed. Nobody sees the transaction now; but if all its frames reached
+    /// the WAL and only the sync failed, a crash could bring it back. The next transaction
+    /// overwrites those frames: one that succeeds makes sure.
+    fn undo_commit(&mut self, error: rusqlite::Error) -> Failure {
+        self.roll_back();
+        let short_write = matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull))
+            || error.sqlite_error().is_some_and(|e| e.extended_code == ffi::SQLITE_IOERR_WRITE);
+        if short_write || self.fence().is_ok() {
+            return Failure::NothingChanged(error.to_string());
+        }
+        Failure::Unknown(error.to_string())
+    }
+
+    /// A durable transaction that says nothing.
+    fn fence(&mut self) -> rusqlite::Result<()> {
+        let written = self.begin().and_then(|()| {
+            self.connection
+                .prepare_cached("UPDATE meta SET value = value + 1 WHERE key = 'fence'")?
+                .execute([])?;
+            self.commit()
+        });
+        if written.is_err() {
+            self.roll_back();
+        }
+        written
+    }
+
+    fn begin(&self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop)
+    }
+
+    fn commit(&self) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+
+    fn roll_back(&mut self) {
+        self.ledger.forget();
+        // SQLite may have done so itself.
+        if !self.connection.is_autocommit()
+            && let Err(e) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(error = %e, "a failed transaction could not be rolled back");
+        }
+    }
+
+    fn note(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Lets old operation records go, a few at a time.
+    fn housekeep(&mut self) {
+        if self.looked.elapsed() >= WINDOWS_PERIOD {
+            self.looked = Instant::now();
+            self.purging |= self.ledger.retire_windows();
+        }
+        if self.purging && Instant::now() >= self.purge_at {
+            self.purge_at = Instant::now() + PURGE_PAUSE;
+            let purged = self.begin().and_then(|()| {
+                let more = self.ledger.purge(&self.connection)?;
+                self.commit()?;
+                Ok(more)
+            });
+            self.purging = purged.unwrap_or_else(|e| {
+                self.roll_back();
+                self.purge_at = Instant::now() + PURGE_RETRY;
+                tracing::warn!(error = %e, "old operation records could not be deleted; it will be tried again");
+                true
+            });
+        }
+    }
+}
