@@ -69,49 +69,48 @@ impl Place for OnRedis {
     }
 }
 
-// enabled when the embedded store lands
 //
-// use dao_api::store::embedded::{self, EmbeddedConfig, EmbeddedStore};
+use dao_api::store::embedded::{self, EmbeddedConfig, EmbeddedStore};
 //
-// struct OnDisk {
-//     dir: tempfile::TempDir,
-//     /// One handle for all: a second process is refused.
-//     store: Option<Arc<EmbeddedStore>>,
-// }
-//
-// impl OnDisk {
-//     fn open(dir: &std::path::Path) -> Option<Arc<EmbeddedStore>> {
-//         let config = EmbeddedConfig {
-//             dir: dir.to_owned(),
-//             durability: embedded::Sync::Fsync,
-//             operation_ttl: OPERATION_TTL,
-//         };
-//         Some(Arc::new(EmbeddedStore::open(config).expect("open")))
-//     }
-// }
-//
-// impl Place for OnDisk {
-//     async fn empty() -> Self {
-//         let dir = tempfile::tempdir().expect("a temporary directory");
-//         let store = Self::open(dir.path());
-//         Self { dir, store }
-//     }
-//
-//     fn store(&self) -> Arc<dyn EventStore> {
-//         self.store.clone().expect("open")
-//     }
-//
-//     fn other_store(&self) -> Arc<dyn EventStore> {
-//         self.store()
-//     }
-//
-//     async fn reopen(&mut self) {
-//         if let Some(store) = self.store.take() {
-//             store.close().await;
-//         }
-//         self.store = Self::open(self.dir.path());
-//     }
-// }
+struct OnDisk {
+    dir: tempfile::TempDir,
+    /// One handle for all: a second process is refused.
+    store: Option<Arc<EmbeddedStore>>,
+}
+
+impl OnDisk {
+    fn open(dir: &std::path::Path) -> Option<Arc<EmbeddedStore>> {
+        let config = EmbeddedConfig {
+            dir: dir.to_owned(),
+            durability: embedded::Sync::Fsync,
+            operation_ttl: OPERATION_TTL,
+        };
+        Some(Arc::new(EmbeddedStore::open(config).expect("open")))
+    }
+}
+
+impl Place for OnDisk {
+    async fn empty() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = Self::open(dir.path());
+        Self { dir, store }
+    }
+
+    fn store(&self) -> Arc<dyn EventStore> {
+        self.store.clone().expect("open")
+    }
+
+    fn other_store(&self) -> Arc<dyn EventStore> {
+        self.store()
+    }
+
+    async fn reopen(&mut self) {
+        if let Some(store) = self.store.take() {
+            store.close().await;
+        }
+        self.store = Self::open(self.dir.path());
+    }
+}
 
 macro_rules! contract {
     ($store:ident, $place:ty, $($rule:ident)*) => {
@@ -131,7 +130,7 @@ macro_rules! contract {
 macro_rules! on_every_store {
     ($($rule:ident)*) => {
         contract!(redis, OnRedis, $($rule)*);
-        // contract!(embedded, OnDisk, $($rule)*); // enabled when the embedded store lands
+        contract!(embedded, OnDisk, $($rule)*);
     };
 }
 

@@ -66,7 +66,13 @@ pub(super) struct Task {
 /// What it has learnt of the graph; nothing before the first load.
 enum Memory {
     Cold,
-    Hot { graph: Graph, operations: Operations },
+    Hot(Box<Loaded>),
+}
+
+/// A loaded graph, and the operations that ended on it lately.
+struct Loaded {
+    graph: Graph,
+    operations: Operations,
 }
 
 impl Task {
@@ -250,10 +256,9 @@ impl Task {
                 return Err(doubt.into());
             }
             tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
-            match self.has_landed(round).await {
-                Ok(true) => return Ok(Append::Appended),
-                // It has not yet; the same append again is safe, its operations are its identity.
-                Ok(false) | Err(_) => {}
+            // If it has not landed yet the same append is made again: its operations are its identity.
+            if matches!(self.has_landed(round).await, Ok(true)) {
+                return Ok(Append::Appended);
             }
         }
     }
@@ -338,10 +343,10 @@ impl Task {
             let (graph, ring) = log::load(&*self.store, &self.id).await?;
             *lock(&self.ring) = ring;
             self.publish(&graph);
-            *memory = Memory::Hot { graph, operations: Operations::default() };
+            *memory = Memory::Hot(Box::new(Loaded { graph, operations: Operations::default() }));
         }
         match memory {
-            Memory::Hot { graph, operations } => Ok((graph, operations)),
+            Memory::Hot(loaded) => Ok((&mut loaded.graph, &mut loaded.operations)),
             Memory::Cold => Err(WriteError::Stopped),
         }
     }
