@@ -70,7 +70,7 @@ impl Place for OnRedis {
 }
 
 //
-use dao_api::store::embedded::{self, EmbeddedConfig, EmbeddedStore};
+use dao_api::store::embedded::{EmbeddedConfig, EmbeddedStore, Sync};
 //
 struct OnDisk {
     dir: tempfile::TempDir,
@@ -82,7 +82,7 @@ impl OnDisk {
     fn open(dir: &std::path::Path) -> Option<Arc<EmbeddedStore>> {
         let config = EmbeddedConfig {
             dir: dir.to_owned(),
-            durability: embedded::Sync::Fsync,
+            durability: Sync::Fsync,
             operation_ttl: OPERATION_TTL,
         };
         Some(Arc::new(EmbeddedStore::open(config).expect("open")))
