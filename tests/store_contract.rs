@@ -80,11 +80,8 @@ struct OnDisk {
 
 impl OnDisk {
     fn open(dir: &std::path::Path) -> Option<Arc<EmbeddedStore>> {
-        let config = EmbeddedConfig {
-            dir: dir.to_owned(),
-            durability: Sync::Fsync,
-            operation_ttl: OPERATION_TTL,
-        };
+        let config =
+            EmbeddedConfig { dir: dir.to_owned(), durability: Sync::Fsync, operation_ttl: OPERATION_TTL };
         Some(Arc::new(EmbeddedStore::open(config).expect("open")))
     }
 }

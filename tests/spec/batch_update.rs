@@ -1,0 +1,121 @@
+//! `BATCH_UPDATE`: one event for each entity that changes, in the words of the single commands
+//! where they can say it; judged by those events when it is stale (rules C, D3).
+
+use dao_api::domain::{Command, OnConflict, Reason};
+use dao_projections::{Edge, Event, Node};
+use serde_json::json;
+
+use super::given::*;
+
+fn batch(nodes: impl IntoIterator<Item = Node>, edges: Option<Vec<Edge>>) -> Command {
+    Command::BatchUpdate { nodes: nodes.into_iter().collect(), edges, viewport: None }
+}
+
+fn start() -> Given {
+    given([
+        node_created("a", json!({"data": {"x": 1}})),
+        node_created("b", json!({"data": {"x": 1}})),
+        edge_created("ab", "a", "b"),
+        edge_created("ba", "b", "a"),
+    ])
+}
+
+#[test]
+fn c_batch_update_says_what_changed_in_the_smallest_words() {
+    let replaced = node("b", json!({"data": {"x": null}}));
+    start()
+        .when(Command::BatchUpdate {
+            nodes: vec![
+                node("10", json!({})),
+                node("2", json!({"parentId": "10"})),
+                node("a", json!({"data": {"x": 1}, "position": {"x": 7, "y": 7}})),
+                replaced.clone(),
+            ],
+            edges: Some(vec![edge("ab", "a", "a", json!({})), edge("new", "2", "10", json!({}))]),
+            viewport: Some(viewport(1, 2, 3.0)),
+        })
+        .then([
+            node_created("10", json!({})),
+            node_created("2", json!({"parentId": "10"})),
+            node_moved("a", 7, 7),
+            Event::NodeReplaced { node: replaced },
+            edge_deleted("ba"),
+            edge_updated("ab", json!({"target": "a"})),
+            edge_created("new", "2", "10"),
+            Event::ViewportSet { viewport: viewport(1, 2, 3.0) },
+        ]);
+}
+
+#[test]
+fn c_batch_update_removes_attributes_that_are_not_given() {
+    start()
+        .when(batch([node("a", json!({"width": 5, "position": {"x": 1, "y": 0}}))], None))
+        .then([node_updated("a", json!({"data": null, "position": {"x": 1}, "width": 5}))]);
+}
+
+#[test]
+fn c1_batch_update_to_what_stands_is_unchanged_and_edge_order_is_no_change() {
+    let edges = vec![edge("ba", "b", "a", json!({})), edge("ab", "a", "b", json!({}))];
+    start().when(batch([node("a", json!({"data": {"x": 1}}))], Some(edges))).then_unchanged();
+}
+
+#[test]
+fn g4_batch_update_keeps_every_invariant() {
+    start().when(batch([], Some(vec![edge("ab", "a", "z", json!({}))]))).then_failed(Reason::DanglingEdge);
+    start().when(batch([node("c", json!({"parentId": "z"}))], None)).then_failed(Reason::ParentNotFound);
+    let cycle = [node("a", json!({"parentId": "b"})), node("b", json!({"parentId": "a"}))];
+    start().when(batch(cycle, None)).then_failed(Reason::ParentCycle);
+}
+
+#[test]
+fn g4_batch_update_may_create_a_child_before_its_parent() {
+    let nodes = [node("child", json!({"parentId": "late"})), node("late", json!({}))];
+    start()
+        .when(batch(nodes, None))
+        .then([node_created("child", json!({"parentId": "late"})), node_created("late", json!({}))]);
+}
+
+#[test]
+fn d3_a_stale_batch_update_that_would_undo_others_work_is_a_conflict() {
+    let moved_on = start().by("bob", [node_updated("a", json!({"data": {"x": 9}}))]);
+    let mine = node("a", json!({"data": {"x": 1}, "position": {"x": 3, "y": 3}}));
+    let refusal = moved_on.clone().when(batch([mine.clone()], None)).at(4).then_conflict(Reason::Conflict);
+    let paths: Vec<_> =
+        refusal.resolution.iter().flat_map(|r| &r.conflicts).map(|c| c.path.as_str()).collect();
+    assert_eq!(paths, ["/data/x"]);
+    moved_on
+        .when(batch([mine], None))
+        .at(4)
+        .on_conflict(OnConflict::Overwrite)
+        .then_merged([node_updated("a", json!({"data": {"x": 1}, "position": {"x": 3, "y": 3}}))]);
+}
+
+#[test]
+fn d2_a_stale_batch_update_on_other_fields_is_merged() {
+    start()
+        .by("bob", [node_moved("a", 5, 5)])
+        .when(batch([node("a", json!({"data": {"x": 2}, "position": {"x": 5, "y": 5}}))], None))
+        .at(4)
+        .then_merged([node_updated("a", json!({"data": {"x": 2}}))]);
+}
+
+#[test]
+fn d3_removing_an_edge_that_others_created_or_updated_since_is_a_conflict() {
+    let only_old = || Some(vec![edge("ab", "a", "b", json!({})), edge("ba", "b", "a", json!({}))]);
+    let created = start().by("bob", [edge_created("theirs", "a", "b")]);
+    created.clone().when(batch([], only_old())).at(4).then_conflict(Reason::Conflict);
+    created.when(batch([], only_old())).then([edge_deleted("theirs")]);
+    let updated = start().by("bob", [edge_updated("ba", json!({"label": "x"}))]);
+    updated
+        .when(batch([], Some(vec![edge("ab", "a", "b", json!({}))])))
+        .at(4)
+        .then_conflict(Reason::Conflict);
+}
+
+#[test]
+fn d4_a_stale_batch_update_does_not_bring_back_what_others_deleted() {
+    let gone = start().by("bob", [edge_deleted("ab"), edge_deleted("ba"), node_deleted("b")]);
+    let stale = batch([node("b", json!({"data": {"x": 1}}))], None);
+    gone.clone().when(stale.clone()).at(4).then_conflict(Reason::TargetDeleted);
+    gone.when(stale).then([node_created("b", json!({"data": {"x": 1}}))]);
+}
