@@ -81,23 +81,24 @@ pub async fn current(
     id: &GraphId,
     min_version: Option<Version>,
 ) -> Result<Current, ReadError> {
-    let min = min_version.unwrap_or(Version::EMPTY);
+    let first = latest(graphs, id).await?;
+    let Some(min) = min_version.filter(|min| first.head().version < *min) else { return Ok(first) };
     let deadline = Instant::now() + MIN_VERSION_WAIT;
+    let mut hot = graphs.hot(id);
     loop {
-        let mut hot = graphs.hot(id);
+        // Ask to be woken before looking: a commit in between must not be missed.
+        hot.mark_seen();
         let current = latest(graphs, id).await?;
         if current.head().version >= min {
             return Ok(current);
         }
-        let wake = if graphs.store().is_shared() { Instant::now() + MIN_VERSION_POLL } else { deadline };
-        // Whatever ends the wait, the loop looks again.
-        let _timeout = tokio::time::timeout_at(wake.min(deadline), hot.changed()).await;
         if Instant::now() >= deadline {
-            let current = latest(graphs, id).await?;
-            if current.head().version >= min {
-                return Ok(current);
-            }
             return Err(ReadError::VersionNotReached { current: current.head().version });
+        }
+        let wake = if graphs.store().is_shared() { Instant::now() + MIN_VERSION_POLL } else { deadline };
+        let woken = tokio::time::timeout_at(wake.min(deadline), hot.changed()).await;
+        if let Ok(false) = woken {
+            hot = graphs.hot(id); // its task went idle: there is another
         }
     }
 }

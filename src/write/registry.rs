@@ -66,6 +66,11 @@ impl Hot {
         self.view.borrow().clone()
     }
 
+    /// Takes what is known now as seen: [`Hot::changed`] waits for what comes after it.
+    pub fn mark_seen(&mut self) {
+        self.view.mark_unchanged();
+    }
+
     /// Waits for the next change; false when the graph's task has ended.
     pub async fn changed(&mut self) -> bool {
         self.view.changed().await.is_ok()

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     answer::{Answer, Effect, Ending, WriteError},
+    busy::busy,
     log,
     recent::{Known, Operations, Ring},
     round::{Older, Round, Surroundings},
@@ -24,6 +25,9 @@ use crate::{
 pub(super) const MAILBOX_MAX: usize = 1_024;
 /// Operations in one round, but for those of the last request it takes. More wait for the next.
 const ROUND_OPERATIONS_MAX: usize = 1_024;
+/// Operations that bring more than this many entities are not judged while others wait for the
+/// thread.
+const INLINE_WEIGHT_MAX: usize = 256;
 /// How often a round is decided again because another instance was faster, or an operation turned
 /// out to have ended before. Then its authors are told to try again.
 const ROUND_ATTEMPTS_MAX: u32 = 24;
@@ -191,15 +195,16 @@ impl Task {
         for operation in requests.iter().flatten() {
             let mut older = Older::default();
             loop {
-                let missing = {
+                let mut take = || {
                     let ring = lock(&self.ring);
                     let around = Surroundings { ring: &ring, operations, limits: &self.limits, now };
-                    match round.take(operation, &around, &older) {
-                        Ok(()) => break,
-                        Err(missing) => missing,
-                    }
+                    round.take(operation, &around, &older)
                 };
-                self.look_back(missing, operation, &mut older).await?;
+                let taken = if operation.weight() > INLINE_WEIGHT_MAX { busy(take) } else { take() };
+                match taken {
+                    Ok(()) => break,
+                    Err(missing) => self.look_back(missing, operation, &mut older).await?,
+                }
             }
         }
         Ok(round)
