@@ -31,40 +31,51 @@ pub(super) struct Batch {
 pub(super) fn read_command(document: Document, user: &UserId) -> Result<Operation, Malformed> {
     let reader = Reader { repeated: &document.repeated };
     let sent = reader.sent(document.value, &Path::Root)?;
-    let client = sent.client.unwrap_or_else(|| ClientId::from(user));
     let id = sent.id.unwrap_or_else(|| Uuid::now_v7().into());
-    let fingerprint = fingerprint(user, std::slice::from_ref(&sent.essence));
-    let member = Member {
-        command: sent.command,
-        client_version: sent.client_version,
-        on_conflict: sent.on_conflict.unwrap_or_default(),
-    };
-    Ok(Operation { id, fingerprint, user: user.clone(), client, action: Action::Single(member) })
+    Ok(alone(id, sent, &Common::default(), user))
+}
+
+/// What is left of a `COMMAND` frame: `{operationId, clientVersion?, clientId?, onConflict?,
+/// command: {type, payload}}`.
+pub(super) fn read_command_fields(
+    mut fields: Fields<'_>,
+    repeated: &[String],
+    user: &UserId,
+    client: &ClientId,
+) -> Result<Operation, Malformed> {
+    let id = fields.operation_id("operationId")?.ok_or_else(|| fields.wrong("operationId", "is required"))?;
+    let common = common(&mut fields, Some(client))?;
+    let command = fields.required("command")?;
+    fields.finish()?;
+    let path = Path::Key(&Path::Root, "command");
+    let sent = Reader { repeated }.sent(command, &path)?;
+    if sent.id.is_some() {
+        return Err(Malformed::at(Path::Key(&path, "operationId"), "stands beside the command"));
+    }
+    Ok(alone(id, sent, &common, user))
 }
 
 /// The body of `POST …/batch`.
 pub(super) fn read_batch(document: Document, user: &UserId) -> Result<Batch, Malformed> {
-    let reader = Reader { repeated: &document.repeated };
     let root = Path::Root;
-    let mut fields = Fields::of(document.value, &root, &document.repeated)?;
+    let fields = Fields::of(document.value, &root, &document.repeated)?;
+    read_batch_fields(fields, &document.repeated, user, None)
+}
+
+/// A batch, of a body or of a frame whose other fields are taken out.
+pub(super) fn read_batch_fields(
+    mut fields: Fields<'_>,
+    repeated: &[String],
+    user: &UserId,
+    client: Option<&ClientId>,
+) -> Result<Batch, Malformed> {
     let is_atomic = fields.boolean("atomic")?.unwrap_or(false);
     let id = fields.operation_id("batchId")?.unwrap_or_else(|| Uuid::now_v7().into());
-    let common = Common {
-        client: fields.client_id()?,
-        client_version: fields.version("clientVersion")?,
-        on_conflict: on_conflict(&mut fields)?,
-    };
-    let members = fields.list("operations")?.ok_or_else(|| fields.wrong("operations", "is required"))?;
-    if members.is_empty() {
-        return Err(fields.wrong("operations", "must hold at least one operation"));
-    }
-    if members.len() > BATCH_OPERATIONS_MAX {
-        let problem =
-            format!("holds {} operations, at most {BATCH_OPERATIONS_MAX} are allowed", members.len());
-        return Err(Malformed::too_many("operations", problem));
-    }
+    let common = common(&mut fields, client)?;
+    let members = members(&mut fields)?;
     fields.finish()?;
-    let list = Path::Key(&root, "operations");
+    let list = Path::Key(&Path::Root, "operations");
+    let reader = Reader { repeated };
     let mut sent = Vec::with_capacity(members.len());
     for (index, member) in members.into_iter().enumerate() {
         let path = Path::Index(&list, index);
@@ -74,15 +85,33 @@ pub(super) fn read_batch(document: Document, user: &UserId) -> Result<Batch, Mal
     let operations = if is_atomic {
         vec![atomic(id, sent, &common, user)]
     } else {
-        sent.into_iter()
-            .enumerate()
-            .map(|(index, sent)| alone(id.member(index), sent, &common, user))
-            .collect()
+        sent.into_iter().enumerate().map(|(index, sent)| alone(id.member(index), sent, &common, user)).collect()
     };
     Ok(Batch { id, is_atomic, operations })
 }
 
-/// What a batch says for all its members.
+fn members(fields: &mut Fields<'_>) -> Result<Vec<Value>, Malformed> {
+    let members = fields.list("operations")?.ok_or_else(|| fields.wrong("operations", "is required"))?;
+    if members.is_empty() {
+        return Err(fields.wrong("operations", "must hold at least one operation"));
+    }
+    if members.len() > BATCH_OPERATIONS_MAX {
+        let problem = format!("holds {} operations, at most {BATCH_OPERATIONS_MAX} are allowed", members.len());
+        return Err(Malformed::too_many("operations", problem));
+    }
+    Ok(members)
+}
+
+fn common(fields: &mut Fields<'_>, client: Option<&ClientId>) -> Result<Common, Malformed> {
+    Ok(Common {
+        client: fields.client_id()?.or_else(|| client.cloned()),
+        client_version: fields.version("clientVersion")?,
+        on_conflict: on_conflict(fields)?,
+    })
+}
+
+/// What is said for all members of a batch.
+#[derive(Default)]
 struct Common {
     client: Option<ClientId>,
     client_version: Option<Version>,

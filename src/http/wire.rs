@@ -15,6 +15,8 @@ use crate::write::{Answer, Effect, Ending, Shown};
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CommitOut<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
     graph_id: &'a GraphId,
     version: Version,
     hash: Hash,
@@ -32,6 +34,7 @@ impl<'a> CommitOut<'a> {
     pub fn of(graph_id: &'a GraphId, commit: &'a Commit) -> Self {
         let body = &commit.body;
         Self {
+            r#type: None,
             graph_id,
             version: commit.version,
             hash: commit.hash,
@@ -46,6 +49,13 @@ impl<'a> CommitOut<'a> {
     }
 }
 
+impl CommitOut<'_> {
+    /// The same as a frame of this type.
+    pub(super) fn as_frame(self, frame: &'static str) -> Self {
+        Self { r#type: Some(frame), ..self }
+    }
+}
+
 /// A commit as JSON.
 pub fn commit_json(graph: &GraphId, commit: &Commit) -> Bytes {
     super::format::Format::Json.encode(&CommitOut::of(graph, commit)).into()
@@ -55,6 +65,10 @@ pub fn commit_json(graph: &GraphId, commit: &Commit) -> Bytes {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AcceptedOut<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    graph_id: Option<&'a GraphId>,
     accepted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_id: Option<OperationId>,
@@ -95,6 +109,8 @@ pub(super) fn answer_out(answer: &Answer, shape: Results) -> Result<AcceptedOut<
         Results::PerMember => (None, Some(shown.collect())),
     };
     Ok(AcceptedOut {
+        r#type: None,
+        graph_id: None,
         accepted: true,
         batch_id: (shape == Results::PerMember).then_some(answer.operation),
         operation_id: answer.operation,
@@ -106,6 +122,13 @@ pub(super) fn answer_out(answer: &Answer, shape: Results) -> Result<AcceptedOut<
         results,
         duplicate: answer.duplicate.then_some(true),
     })
+}
+
+impl<'a> AcceptedOut<'a> {
+    /// The same as an `ACK` frame about this graph.
+    pub(super) fn as_ack(self, graph: &'a GraphId) -> Self {
+        Self { r#type: Some("ACK"), graph_id: Some(graph), ..self }
+    }
 }
 
 /// The wire's word for an outcome.
@@ -161,6 +184,12 @@ pub(super) fn status_of(problem: &Problem) -> &'static str {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct BatchOut<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) r#type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) graph_id: Option<&'a GraphId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) operation_id: Option<OperationId>,
     pub(super) batch_id: OperationId,
     pub(super) results: Vec<MemberOut<'a>>,
 }

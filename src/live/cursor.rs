@@ -1,0 +1,161 @@
+//! The catch-up and live state machine of one subscription, as a synchronous step.
+//!
+//! A cursor is the head that the subscriber has. Each step looks at the graph's head and at what is
+//! in memory, and says what comes next. Rule V4 is kept here: nothing is delivered after a point
+//! unless its hash is the hash of that version in today's history.
+
+use std::sync::Arc;
+
+use dao_projections::{Head, Version};
+
+use crate::write::Recorded;
+
+/// How far one subscriber is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    at: Head,
+}
+
+/// What is known of the graph when a step is taken.
+pub struct Known {
+    /// The graph's head.
+    pub head: Head,
+    /// The commits after the cursor, with the head they follow on, if memory reaches back to it.
+    pub in_memory: Option<(Head, Vec<Arc<Recorded>>)>,
+}
+
+/// What comes next for a subscriber.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing: it has all there is.
+    Level,
+    /// These commits, the first of which follows on the cursor.
+    Deliver(Vec<Arc<Recorded>>),
+    /// What lies in `(after, to]` has to be read from the log first.
+    ReadLog {
+        /// The cursor's version.
+        after: Version,
+        /// The head's.
+        to: Version,
+    },
+    /// Its history is not the graph's: it must start from a snapshot.
+    StartAgain,
+}
+
+impl Cursor {
+    /// A subscriber that has everything up to this point.
+    pub fn at(head: Head) -> Self {
+        Self { at: head }
+    }
+
+    /// The point up to which it has everything.
+    pub fn head(&self) -> Head {
+        self.at
+    }
+
+    /// What comes next.
+    pub fn step(&self, known: Known) -> Step {
+        if known.head == self.at {
+            return Step::Level;
+        }
+        if known.head.version <= self.at.version {
+            return Step::StartAgain;
+        }
+        match known.in_memory {
+            Some((from, _)) if from != self.at => Step::StartAgain,
+            Some((_, commits)) if !commits.is_empty() => Step::Deliver(commits),
+            _ => Step::ReadLog { after: self.at.version, to: known.head.version },
+        }
+    }
+
+    /// What to do with commits that were read from the log after the cursor: they follow on it, or
+    /// they are another history's.
+    pub fn check(&self, commits: Vec<Arc<Recorded>>) -> Step {
+        match commits.first() {
+            None => Step::StartAgain,
+            Some(first) if self.at.after(&first.body) != first.commit.head() => Step::StartAgain,
+            Some(_) => Step::Deliver(commits),
+        }
+    }
+
+    /// The subscriber has been given this commit, the one after the cursor.
+    pub fn advance(&mut self, commit: &Recorded) {
+        debug_assert_eq!(self.at.version.next(), commit.commit.version);
+        self.at = commit.commit.head();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use dao_projections::{Commit, CommandType, CommitBody, OperationId, Outcome, Timestamp};
+
+    use super::*;
+
+    /// A history of `n` commits; `who` makes it differ from others.
+    fn history(n: u64, who: &str) -> Vec<Arc<Recorded>> {
+        let mut head = Head::EMPTY;
+        (0..n)
+            .map(|i| {
+                let body = CommitBody {
+                    operation_id: OperationId::from(uuid::Uuid::from_u128(i.into())),
+                    user_id: who.parse().expect("a user"),
+                    client_id: who.parse().expect("a client"),
+                    timestamp: Timestamp(i),
+                    command_type: CommandType::Batch,
+                    outcome: Outcome::Applied,
+                    events: vec![],
+                };
+                let bytes = Bytes::from(body.encode());
+                head = head.after(&bytes);
+                Recorded::new(Commit { version: head.version, hash: head.hash, body }, bytes)
+            })
+            .collect()
+    }
+
+    fn head_of(history: &[Arc<Recorded>]) -> Head {
+        history.last().map_or(Head::EMPTY, |last| last.commit.head())
+    }
+
+    fn known(history: &[Arc<Recorded>], memory_from: usize, cursor: Head) -> Known {
+        let at = cursor.version.get() as usize;
+        let in_memory = (at >= memory_from && at <= history.len())
+            .then(|| (head_of(&history[..at]), history[at..].to_vec()));
+        Known { head: head_of(history), in_memory }
+    }
+
+    #[test]
+    fn w4_a_subscriber_at_the_head_is_level() {
+        let all = history(3, "ada");
+        let cursor = Cursor::at(head_of(&all));
+        assert!(matches!(cursor.step(known(&all, 0, cursor.head())), Step::Level));
+    }
+
+    #[test]
+    fn w4_what_is_missing_comes_from_memory_in_order() {
+        let all = history(5, "ada");
+        let mut cursor = Cursor::at(head_of(&all[..2]));
+        let Step::Deliver(commits) = cursor.step(known(&all, 1, cursor.head())) else { panic!("no commits") };
+        commits.iter().for_each(|commit| cursor.advance(commit));
+        assert_eq!(cursor.head(), head_of(&all));
+    }
+
+    #[test]
+    fn w6_what_memory_has_let_go_of_comes_from_the_log() {
+        let all = history(5, "ada");
+        let cursor = Cursor::at(head_of(&all[..1]));
+        let step = cursor.step(known(&all, 3, cursor.head()));
+        assert!(matches!(step, Step::ReadLog { after, to } if after.get() == 1 && to.get() == 5));
+        assert!(matches!(cursor.check(all[1..3].to_vec()), Step::Deliver(_)));
+    }
+
+    #[test]
+    fn v4_a_point_of_another_history_starts_again() {
+        let (ours, theirs) = (history(5, "ada"), history(3, "bob"));
+        let cursor = Cursor::at(head_of(&theirs));
+        assert!(matches!(cursor.step(known(&ours, 0, cursor.head())), Step::StartAgain), "in memory");
+        assert!(matches!(cursor.check(ours[3..].to_vec()), Step::StartAgain), "in the log");
+        assert!(matches!(cursor.step(known(&ours[..3], 0, cursor.head())), Step::StartAgain), "the same version");
+        assert!(matches!(cursor.step(known(&ours[..2], 0, cursor.head())), Step::StartAgain), "a lost tail");
+    }
+}

@@ -1,0 +1,14 @@
+//! The live path: who is told what, whatever the transport.
+//!
+//! Invariants:
+//! - A subscriber is a cursor, never a queue: what it has not taken costs nothing, and what it gets
+//!   is exactly the log after the point it named, in order, or a word that it must start again.
+//! - Presence is never stored, and only the latest of it is kept.
+//!
+//! Not here: sockets, frames, JSON. Those are in `http`.
+
+mod cursor;
+mod presence;
+
+pub use cursor::{Cursor, Known, Step};
+pub use presence::{Present, Presence, Room};

@@ -1,0 +1,148 @@
+//! Presence: where people's cursors are, what they have selected, what they drag (rule W7).
+//!
+//! A room is a map with the latest state of each client, and a counter that grows with each change.
+//! A subscriber remembers how far it has seen; what changed several times since then it gets once.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use dao_projections::{ClientId, GraphId, UserId};
+use serde_json::Value;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// Clients present in one graph; whoever comes when it is full is not shown.
+const PRESENT_MAX: usize = 10_000;
+
+/// What others see of one client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Present {
+    /// Through which client.
+    pub client: ClientId,
+    /// Who.
+    pub user: UserId,
+    /// What they show; null when they are gone.
+    pub state: Arc<Value>,
+}
+
+struct Entry {
+    present: Present,
+    revision: u64,
+}
+
+/// Who is present in one graph.
+pub struct Room {
+    /// Guards the map; held to read or change entries, never across an await.
+    entries: Mutex<HashMap<Uuid, Entry>>,
+    revision: watch::Sender<u64>,
+}
+
+impl Room {
+    /// Shows `present` for this connection; a null state takes it away.
+    pub fn show(&self, connection: Uuid, present: Present) {
+        let mut entries = lock(&self.entries);
+        if !entries.contains_key(&connection) && (entries.len() >= PRESENT_MAX || present.state.is_null()) {
+            return;
+        }
+        self.revision.send_modify(|revision| {
+            *revision += 1;
+            entries.insert(connection, Entry { present, revision: *revision });
+        });
+    }
+
+    /// The connection is gone: others are told that it shows nothing any more.
+    pub fn leave(&self, connection: Uuid) {
+        let mut entries = lock(&self.entries);
+        if let Some(entry) = entries.get_mut(&connection) {
+            self.revision.send_modify(|revision| {
+                *revision += 1;
+                entry.revision = *revision;
+                entry.present.state = Arc::new(Value::Null);
+            });
+        }
+        // Those who have left are forgotten once they are many; a subscriber that slept through it
+        // learns of them by their absence when it subscribes again.
+        if entries.len() > PRESENT_MAX / 2 {
+            entries.retain(|_, entry| !entry.present.state.is_null());
+        }
+    }
+
+    /// What changed after revision `seen`, but for what `except` shows itself; and the revision now.
+    /// Somebody who has seen nothing yet is not told who is gone.
+    pub fn since(&self, seen: u64, except: Uuid) -> (u64, Vec<Present>) {
+        let entries = lock(&self.entries);
+        let changed = entries.iter().filter(|(connection, entry)| {
+            **connection != except && entry.revision > seen && (seen > 0 || !entry.present.state.is_null())
+        });
+        let changed = changed.map(|(_, entry)| entry.present.clone()).collect();
+        (*self.revision.borrow(), changed)
+    }
+
+    /// Tells of changes.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+}
+
+/// The rooms that somebody is in.
+#[derive(Default)]
+pub struct Presence {
+    /// Guards which graph has which room.
+    rooms: Mutex<HashMap<GraphId, Weak<Room>>>,
+}
+
+impl Presence {
+    /// The room of a graph; it lasts as long as somebody holds it.
+    pub fn room(&self, graph: &GraphId) -> Arc<Room> {
+        let mut rooms = lock(&self.rooms);
+        if let Some(room) = rooms.get(graph).and_then(Weak::upgrade) {
+            return room;
+        }
+        let room = Arc::new(Room { entries: Mutex::default(), revision: watch::Sender::new(0) });
+        rooms.retain(|_, room| room.strong_count() > 0);
+        rooms.insert(graph.clone(), Arc::downgrade(&room));
+        room
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn present(client: &str, state: Value) -> Present {
+        let (client, user) = (client.parse().expect("a client"), "ada".parse().expect("a user"));
+        Present { client, user, state: Arc::new(state) }
+    }
+
+    #[test]
+    fn w7_the_latest_state_wins_and_one_does_not_see_oneself() {
+        let presence = Presence::default();
+        let room = presence.room(&"g".parse().expect("a graph"));
+        let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        room.show(a, present("a", json!(1)));
+        room.show(a, present("a", json!(2)));
+        let (seen, changed) = room.since(0, b);
+        assert_eq!(changed, [present("a", json!(2))]);
+        assert_eq!(room.since(seen, b).1, []);
+        assert_eq!(room.since(0, a).1, []);
+    }
+
+    #[test]
+    fn w7_who_leaves_is_cleared_and_newcomers_are_not_told() {
+        let presence = Presence::default();
+        let room = presence.room(&"g".parse().expect("a graph"));
+        let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        room.show(a, present("a", json!(1)));
+        let (seen, _) = room.since(0, b);
+        room.leave(a);
+        assert_eq!(room.since(seen, b).1, [present("a", json!(null))]);
+        assert_eq!(room.since(0, b).1, []);
+    }
+}
