@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::{
     domain::Limits,
-    http::BODY_BYTES_MAX,
+    http::{BODY_BYTES_MAX, SocketConfig},
     store::{embedded, redis},
 };
 
@@ -69,6 +69,12 @@ pub struct Settings {
     /// Most edges in one graph
     #[arg(long, env = "MAX_EDGES", global = true, value_name = "N", default_value = "200000")]
     max_edges: String,
+    /// How often sockets are pinged, in milliseconds
+    #[arg(long, env = "WS_HEARTBEAT_INTERVAL", global = true, value_name = "MS", default_value = "30000")]
+    ws_heartbeat_interval: String,
+    /// Most sockets at once
+    #[arg(long, env = "WS_MAX_CONNECTIONS", global = true, value_name = "N", default_value = "20000")]
+    ws_max_connections: String,
     /// What is logged: error, warn, info, debug or trace, or directives like `dao_api=debug`
     #[arg(long, env = "LOG_LEVEL", global = true, value_name = "LEVEL", default_value = "info")]
     log_level: String,
@@ -103,6 +109,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bytes of a request's body.
     pub body_bytes_max: usize,
+    /// How sockets are kept.
+    pub sockets: SocketConfig,
     /// How long an unused graph stays in memory.
     pub cache_ttl: Duration,
     /// How many graphs stay in memory.
@@ -131,6 +139,10 @@ impl Settings {
             nodes_max: wrong.count("MAX_NODES", &self.max_nodes),
             edges_max: wrong.count("MAX_EDGES", &self.max_edges),
         };
+        let sockets = SocketConfig {
+            heartbeat: Duration::from_millis(wrong.count("WS_HEARTBEAT_INTERVAL", &self.ws_heartbeat_interval) as u64),
+            connections_max: wrong.count("WS_MAX_CONNECTIONS", &self.ws_max_connections),
+        };
         let body_bytes_max = wrong.count("MAX_BODY_BYTES", &self.max_body_bytes);
         let hot_graphs_max = wrong.count("MAX_HOT_GRAPHS", &self.max_hot_graphs);
         if tracing_subscriber::EnvFilter::try_new(&self.log_level).is_err() {
@@ -144,6 +156,7 @@ impl Settings {
                 store,
                 limits,
                 body_bytes_max,
+                sockets,
                 cache_ttl,
                 hot_graphs_max,
                 log_filter: self.log_level.clone(),

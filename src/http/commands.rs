@@ -70,7 +70,7 @@ fn batch_answer(
         return Ok(respond(StatusCode::OK, format, &answer_out(answer, Results::PerMember)?));
     }
     let results = answers.iter().map(member_out).collect();
-    Ok(respond(StatusCode::OK, format, &BatchOut { r#type: None, graph_id: None, operation_id: None, batch_id: id, results }))
+    Ok(respond(StatusCode::OK, format, &BatchOut::of(id, results)))
 }
 
 async fn execute(app: &App, graph: &GraphId, operations: Vec<Operation>) -> Result<Vec<Answer>, Problem> {

@@ -14,6 +14,7 @@ mod operations;
 mod problem;
 mod reads;
 mod shape;
+mod socket;
 pub mod wire;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
@@ -51,18 +52,36 @@ pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
 #[derive(Clone)]
 pub struct App {
     graphs: Arc<Graphs>,
+    live: Arc<socket::Live>,
     anonymous: UserId,
     body_bytes_max: usize,
 }
 
+/// How sockets are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct SocketConfig {
+    /// How often a peer is pinged; one that answers nothing for two of these is dropped.
+    pub heartbeat: Duration,
+    /// Sockets at once; one more is refused with 503.
+    pub connections_max: usize,
+}
+
+impl Default for SocketConfig {
+    fn default() -> Self {
+        Self { heartbeat: Duration::from_secs(30), connections_max: 20_000 }
+    }
+}
+
 impl App {
     /// An application over these graphs.
-    pub fn new(graphs: Arc<Graphs>, body_bytes_max: usize) -> Self {
+    pub fn new(graphs: Arc<Graphs>, body_bytes_max: usize, sockets: SocketConfig) -> Self {
         let anonymous = match UserId::parse("anonymous") {
             Ok(user) => user,
             Err(e) => unreachable!("a constant id is valid: {e}"),
         };
-        Self { graphs, anonymous, body_bytes_max }
+        let live =
+            socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
+        Self { graphs, live, anonymous, body_bytes_max }
     }
 }
 
@@ -78,6 +97,7 @@ pub fn router(app: App) -> Router {
         .route("/graphs/{graphId}/edges", get(reads::edges))
         .route("/graphs/{graphId}/edges/{edgeId}", get(reads::edge))
         .route("/graphs/{graphId}/viewport", get(reads::viewport))
+        .route("/ws", get(socket::upgrade))
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
@@ -118,12 +138,13 @@ pub async fn serve(
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
     });
+    let live = app.live.clone();
     let server = axum::serve(listener, router(app)).with_graceful_shutdown(signal);
     let mut server = std::pin::pin!(server.into_future());
     tokio::select! {
         ended = &mut server => ended,
-        _ = stopped => match tokio::time::timeout(DRAIN, server).await {
-            Ok(ended) => ended,
+        _ = stopped => match tokio::time::timeout(DRAIN, async { tokio::join!(server, live.stop()) }).await {
+            Ok((ended, ())) => ended,
             Err(_late) => {
                 tracing::warn!("some requests did not end in time and were cut off");
                 Ok(())

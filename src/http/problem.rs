@@ -113,6 +113,38 @@ impl Problem {
         Self { retry_after_seconds: Some(1), ..problem }
     }
 
+    /// Every seat for sockets is taken (rule W9).
+    pub(super) fn too_many_connections() -> Self {
+        Self::unavailable("OVERLOADED", "The server is full", "no more sockets are accepted for now")
+    }
+
+    /// A WebSocket of another version.
+    pub(super) fn upgrade_required(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UPGRADE_REQUIRED, "BAD_REQUEST", "The handshake is of another version", detail)
+    }
+
+    /// The store is away, and what is in memory may be older than what the client has.
+    pub(super) fn store_away() -> Self {
+        Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", "the store is away: subscribe again later")
+    }
+
+    /// Whether the same may succeed later.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.retry_after_seconds.is_some()
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(super) fn resolution(&self) -> Option<&Resolution> {
+        self.resolution.as_ref()
+    }
+
+    pub(super) fn index(&self) -> Option<usize> {
+        self.index
+    }
+
     /// A refused operation (rules C, D).
     pub(super) fn refused(operation: OperationId, refusal: &Refusal, is_duplicate: bool) -> Self {
         let (code, title, status) = of_reason(refusal.reason);

@@ -190,8 +190,19 @@ pub(super) struct BatchOut<'a> {
     pub(super) graph_id: Option<&'a GraphId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) operation_id: Option<OperationId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<Version>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hash: Option<Hash>,
     pub(super) batch_id: OperationId,
     pub(super) results: Vec<MemberOut<'a>>,
+}
+
+impl<'a> BatchOut<'a> {
+    /// As the body of an answer.
+    pub(super) fn of(batch_id: OperationId, results: Vec<MemberOut<'a>>) -> Self {
+        Self { r#type: None, graph_id: None, operation_id: None, version: None, hash: None, batch_id, results }
+    }
 }
 
 /// The entity that a command was about (rule C2).

@@ -203,13 +203,115 @@ async fn range(
         true => log::one(store, id, since).await?.map(|recorded| recorded.commit.hash),
         false => (since == Version::EMPTY).then_some(Hash::EMPTY),
     };
-    let stored = store.read(id, since, head.version, limit).await?;
-    let mut commits = Vec::with_capacity(stored.len());
-    for stored in stored {
-        let commit = log::decode(id, &stored)?;
-        commits.push(Recorded::new(commit, stored.body));
+    Ok((hash, from_log(graphs, id, since, head.version, limit).await?))
+}
+
+/// How a subscriber that resumes is brought level (rule W2).
+pub enum Resume {
+    /// It has everything.
+    InSync(Head),
+    /// It gets the commits after this point, and is told the head.
+    Replay {
+        /// Its point, with the hash it has in this history.
+        from: Head,
+        /// The head now.
+        head: Head,
+    },
+    /// It starts from this.
+    Snapshot(Arc<View>),
+    /// The store is away: nothing is told that might be older than what the subscriber has.
+    StoreAway,
+}
+
+/// Bytes of commits that are sent rather than a state that is smaller: a short replay keeps what an
+/// editor has on the screen.
+const REPLAY_BYTES_ALWAYS: usize = 4 << 10;
+/// What a commit's frame has beyond its stored body, about.
+const FRAME_OVERHEAD_BYTES: usize = 200;
+
+/// How a subscriber with this resume point is brought level. `state_bytes` measures a snapshot.
+pub async fn resume(
+    graphs: &Graphs,
+    id: &GraphId,
+    point: Option<(Version, Option<ResumeHash>)>,
+    state_bytes: impl Fn(&View) -> usize,
+) -> Result<Resume, ReadError> {
+    let current = current(graphs, id, None).await?;
+    if current.source == Source::Stale {
+        return Ok(Resume::StoreAway);
     }
-    Ok((hash, commits))
+    let head = current.head();
+    let Some((version, hash)) = point.filter(|(version, _)| *version <= head.version) else {
+        return Ok(Resume::Snapshot(current.view));
+    };
+    let Some(from) = head_at(graphs, id, version, head).await? else {
+        return Ok(Resume::Snapshot(current.view));
+    };
+    if hash.is_some_and(|hash| !hash.matches(from.hash)) {
+        return Ok(Resume::Snapshot(current.view));
+    }
+    if from == head {
+        return Ok(Resume::InSync(head));
+    }
+    let missing = head.version.since(version) as usize * FRAME_OVERHEAD_BYTES;
+    if missing <= REPLAY_BYTES_ALWAYS / 2 {
+        return Ok(Resume::Replay { from, head });
+    }
+    let enough = state_bytes(&current.view).max(REPLAY_BYTES_ALWAYS);
+    if missing > enough || replay_bytes(graphs, id, version, head.version, enough).await? > enough {
+        return Ok(Resume::Snapshot(current.view));
+    }
+    Ok(Resume::Replay { from, head })
+}
+
+/// The head that this version had; `None` if the log does not reach it.
+async fn head_at(graphs: &Graphs, id: &GraphId, version: Version, head: Head) -> Result<Option<Head>, ReadError> {
+    if version == head.version {
+        return Ok(Some(head));
+    }
+    if version == Version::EMPTY {
+        return Ok(Some(Head::EMPTY));
+    }
+    if let Some((at, _)) = graphs.hot(id).commits_since(version, 0) {
+        return Ok(Some(at));
+    }
+    Ok(log::one(&**graphs.store(), id, version).await?.map(|recorded| recorded.commit.head()))
+}
+
+/// About how many bytes the frames of `(after, to]` take; stops counting beyond `enough`.
+async fn replay_bytes(
+    graphs: &Graphs,
+    id: &GraphId,
+    mut after: Version,
+    to: Version,
+    enough: usize,
+) -> Result<usize, ReadError> {
+    if let Some((_, commits)) = graphs.hot(id).commits_since(after, usize::MAX) {
+        return Ok(commits.iter().map(|c| c.body.len() + FRAME_OVERHEAD_BYTES).sum());
+    }
+    let mut bytes = 0;
+    while after < to && bytes <= enough {
+        let chunk = graphs.store().read(id, after, to, 256).await?;
+        let Some(last) = chunk.last() else { break };
+        after = last.version;
+        bytes += chunk.iter().map(|c| c.body.len() + FRAME_OVERHEAD_BYTES).sum::<usize>();
+    }
+    Ok(bytes)
+}
+
+/// The commits in `(after, to]`, from the log: as many as one read gives.
+pub async fn from_log(
+    graphs: &Graphs,
+    id: &GraphId,
+    after: Version,
+    to: Version,
+    limit: usize,
+) -> Result<Vec<Arc<Recorded>>, ReadError> {
+    let stored = graphs.store().read(id, after, to, limit).await?;
+    let decode = |stored: crate::store::StoredCommit| -> Result<Arc<Recorded>, StoreError> {
+        Ok(Recorded::new(log::decode(id, &stored)?, stored.body))
+    };
+    Ok(stored.into_iter().map(decode).collect::<Result<_, _>>()?)
 }
 
 /// The hash of a resume point as a client sent it: text that is no hash matches none.

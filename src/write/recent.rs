@@ -11,7 +11,7 @@ use bytes::Bytes;
 use dao_projections::{Commit, GraphId, Head, OperationId, Version};
 
 use super::answer::Ending;
-use crate::{domain::Fingerprint, store::StoredCommit};
+use crate::{domain::Fingerprint, store::StoredCommit, websocket::SharedFrame};
 
 /// Commits kept for a hot graph; older ones are read from the log.
 const COMMITS_MAX: usize = 1_024;
@@ -30,12 +30,22 @@ pub struct Recorded {
     /// Its stored bytes.
     pub body: Bytes,
     json: OnceLock<Bytes>,
+    frames: [OnceLock<SharedFrame>; 2],
+}
+
+/// In which of its two encodings a commit goes to live subscribers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameKind {
+    /// As JSON text.
+    Text = 0,
+    /// As MessagePack.
+    Binary = 1,
 }
 
 impl Recorded {
     /// A commit and the bytes it was encoded to or decoded from.
     pub fn new(commit: Commit, body: Bytes) -> Arc<Self> {
-        Arc::new(Self { commit, body, json: OnceLock::new() })
+        Arc::new(Self { commit, body, json: OnceLock::new(), frames: Default::default() })
     }
 
     /// As the store keeps it.
@@ -46,6 +56,13 @@ impl Recorded {
     /// Its encoding by `encode`, made once: every reader of a commit gets the same bytes.
     pub fn json(&self, graph: &GraphId, encode: fn(&GraphId, &Commit) -> Bytes) -> Bytes {
         self.json.get_or_init(|| encode(graph, &self.commit)).clone()
+    }
+}
+
+impl Recorded {
+    /// Its frame for live subscribers, made once by `encode` and shared by all of them.
+    pub fn frame(&self, kind: FrameKind, encode: impl FnOnce(&Commit) -> SharedFrame) -> &SharedFrame {
+        self.frames[kind as usize].get_or_init(|| encode(&self.commit))
     }
 }
 

@@ -85,6 +85,9 @@ impl Hot {
     }
 }
 
+/// The answers to what was submitted; a closed channel means that the graph's task stopped.
+pub type Answers = oneshot::Receiver<Result<Vec<Answer>, WriteError>>;
+
 /// The registry of hot graphs, over one store.
 pub struct Graphs {
     store: Arc<dyn EventStore>,
@@ -120,9 +123,28 @@ impl Graphs {
         graph: &GraphId,
         operations: Vec<Operation>,
     ) -> Result<Vec<Answer>, WriteError> {
+        self.submit(graph, operations)?.await.map_err(|_| WriteError::Stopped)?
+    }
+
+    /// As [`Graphs::execute`], in two steps: when this returns, the operations have their place
+    /// after all that were submitted before.
+    pub fn submit(&self, graph: &GraphId, operations: Vec<Operation>) -> Result<Answers, WriteError> {
         let (reply, answers) = oneshot::channel();
         self.tell(graph, Message::Execute { operations, reply })?;
-        answers.await.map_err(|_| WriteError::Stopped)?
+        Ok(answers)
+    }
+
+    /// How these operations ended, in the order asked; `None` for those that have not.
+    pub async fn settled(
+        &self,
+        graph: &GraphId,
+        ids: &[dao_projections::OperationId],
+    ) -> Result<Vec<Option<OperationRecord>>, StoreError> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let found = self.store.operations(graph, ids).await?;
+        Ok(found.into_iter().map(|record| OperationRecord::decode(&record?)).collect())
     }
 
     /// The graph brought level with the store.

@@ -89,6 +89,8 @@ impl Task {
             let next = if retire.is_some() {
                 match tokio::time::timeout(self.idle, self.mailbox.recv()).await {
                     Ok(next) => next,
+                    // Somebody follows it: beside the registry's own, there is another receiver.
+                    Err(_idle) if self.view.receiver_count() > 1 => continue,
                     Err(_idle) => {
                         if let Some(retire) = retire.take() {
                             retire();

@@ -1,0 +1,166 @@
+//! `GET /ws`: the WebSocket (rules W).
+//!
+//! [`frames`] is what is said, [`connection`] who says it when; the codec is [`crate::websocket`].
+//! A connection owns its socket: once the handshake is answered nothing of the HTTP server's stays.
+
+mod connection;
+mod frames;
+mod subscription;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    extract::{FromRequestParts, Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use dao_projections::{ClientId, GraphId, UserId};
+use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
+use tokio::net::TcpStream;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+use super::{
+    App,
+    extract::{Asked, Caller},
+    format::Format,
+    problem::Problem,
+};
+use crate::{
+    live::Presence,
+    read::ResumeHash,
+    websocket::{Accepted, HandshakeError, accept},
+    write::Graphs,
+};
+use connection::Connection;
+use frames::ClientFrame;
+
+/// The subprotocol of JSON text frames; also what a client gets that names none.
+const JSON: &str = "dao.v1.json";
+/// The subprotocol of MessagePack binary frames.
+const MESSAGE_PACK: &str = "dao.v1.msgpack";
+
+/// What sockets share.
+pub(super) struct Live {
+    graphs: Arc<Graphs>,
+    presence: Presence,
+    heartbeat: Duration,
+    message_bytes_max: usize,
+    connections: AtomicUsize,
+    connections_max: usize,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Live {
+    pub(super) fn new(
+        graphs: Arc<Graphs>,
+        heartbeat: Duration,
+        message_bytes_max: usize,
+        connections_max: usize,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            graphs,
+            presence: Presence::default(),
+            heartbeat,
+            message_bytes_max,
+            connections: AtomicUsize::new(0),
+            connections_max,
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// Tells every connection to say goodbye, and waits until they have.
+    pub(super) async fn stop(&self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// A place among the connections, given back when it is dropped.
+struct Seat(Arc<Live>);
+
+impl Seat {
+    fn take(live: &Arc<Live>) -> Option<Self> {
+        let seat = Self(live.clone()); // given back also if there was none
+        (live.connections.fetch_add(1, Ordering::Relaxed) < live.connections_max).then_some(seat)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Who is on a connection, and how it speaks.
+struct Peer {
+    id: Uuid,
+    user: UserId,
+    client: ClientId,
+    format: Format,
+}
+
+/// Answers the handshake; the connection then runs in a task of its own until it ends.
+pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let (mut parts, _) = request.into_parts();
+    let Caller(user) = Caller::from_request_parts(&mut parts, &app).await?;
+    let asked = Asked::from_request_parts(&mut parts, &app).await?;
+    let first = first_subscription(&asked)?;
+    let accepted = accept(&parts.headers, &[JSON, MESSAGE_PACK]).map_err(handshake_problem)?;
+    let Some(upgrading) = parts.extensions.remove::<hyper::upgrade::OnUpgrade>() else {
+        return Err(Problem::bad_request("this connection can't be upgraded: use HTTP/1.1"));
+    };
+    let seat = Seat::take(&app.live).ok_or_else(Problem::too_many_connections)?;
+    let peer = peer(&asked, user, &accepted)?;
+    let live = app.live.clone();
+    live.tasks.spawn(async move {
+        let live = &seat.0;
+        let Ok(upgraded) = upgrading.await else { return };
+        let Ok(parts) = downcast::<TokioIo<TcpStream>>(upgraded) else {
+            tracing::error!("an upgraded connection was not a TCP stream");
+            return;
+        };
+        let socket = parts.io.into_inner();
+        Connection::new(live.clone(), socket, &parts.read_buf, accepted.deflate, peer, first).run().await;
+    });
+    let mut response = (StatusCode::SWITCHING_PROTOCOLS, Body::empty()).into_response();
+    response.headers_mut().extend(accepted.headers);
+    Ok(response)
+}
+
+/// `/ws?graphId=G&version=V&hash=H` subscribes at once.
+fn first_subscription(asked: &Asked) -> Result<Option<ClientFrame>, Problem> {
+    let Some(graph) = asked.text("graphId") else { return Ok(None) };
+    let graph = GraphId::parse(graph).map_err(|e| Problem::bad_request(format!("graphId: {e}")))?;
+    let version = asked.version("version")?;
+    let hash = asked.text("hash").map(ResumeHash::parse);
+    Ok(Some(ClientFrame::Subscribe { graph, version, hash, pending: vec![] }))
+}
+
+fn peer(asked: &Asked, user: UserId, accepted: &Accepted) -> Result<Peer, Problem> {
+    let id = Uuid::now_v7();
+    let named = match asked.text("clientId") {
+        Some(text) => ClientId::parse(text),
+        None => ClientId::parse(&id.to_string()),
+    };
+    let client = named.map_err(|e| Problem::bad_request(format!("clientId: {e}")))?;
+    let format = if accepted.protocol == Some(MESSAGE_PACK) { Format::MessagePack } else { Format::Json };
+    Ok(Peer { id, user, client, format })
+}
+
+fn handshake_problem(error: HandshakeError) -> Problem {
+    match error {
+        HandshakeError::Version => Problem::upgrade_required(error.to_string()),
+        _ => Problem::bad_request(error.to_string()),
+    }
+}
