@@ -10,4 +10,5 @@ pub mod domain;
 pub mod http;
 pub mod read;
 pub mod store;
+pub mod websocket;
 pub mod write;
