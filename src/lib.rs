@@ -11,4 +11,5 @@ pub mod http;
 pub mod live;
 pub mod read;
 pub mod store;
+pub mod websocket;
 pub mod write;
