@@ -86,6 +86,16 @@ fn an_incompressible_message_of_the_limit_may_come_compressed() {
 }
 
 #[test]
+fn an_incompressible_message_may_be_an_eighth_longer_as_sent_and_no_more() {
+    for (length, error) in
+        [(LIMIT + LIMIT / 8, None), (LIMIT + LIMIT / 6, Some(ProtocolError::MessageTooBig))]
+    {
+        let header = [&[RSV1 | BINARY, 0x80 | 127], &(length as u64).to_be_bytes()[..], &[0; 4]].concat();
+        assert_eq!(decode_with(Deflate::On, &header).1, error);
+    }
+}
+
+#[test]
 fn one_byte_over_the_limit_after_inflating_is_refused() {
     for (length, error) in [(LIMIT, None), (LIMIT + 1, Some(ProtocolError::MessageTooBig))] {
         let stream = frame(FIN | RSV1 | BINARY, &deflated(&vec![0; length], 9));

@@ -110,7 +110,7 @@ proptest! {
         size in 1..300usize,
     ) {
         let mut decoder = small();
-        let held_max = SMALL_LIMIT + SMALL_LIMIT / 64 + 64 + CONTROL_FRAME_BYTES;
+        let held_max = SMALL_LIMIT + SMALL_LIMIT / 7 + 64 + CONTROL_FRAME_BYTES;
         'stream: for piece in stream.chunks(size) {
             decoder.push(piece);
             loop {
