@@ -48,7 +48,8 @@ pub enum Incoming {
 /// [`next`](Self::next) until it has no more.
 ///
 /// Payload moves out of the input as it arrives, so between calls the decoder holds the message under
-/// way (as [`Limits`] allows; while compressed, a seventh more) and less than one control frame. Between messages it holds no heap memory.
+/// way (as [`Limits`] allows; while compressed, a seventh more) and less than one control frame. Once
+/// `next` has nothing more and no message is under way, it holds no heap memory but such a beginning.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
