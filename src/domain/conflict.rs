@@ -232,7 +232,7 @@ impl<'a> Judgement<'a> {
             return self.finish(Outcome::Applied);
         }
         let writes = self.writes_since(entity)?;
-        if let Some(deletion) = self.deletion_that_counts(&writes, self.exists(entity)) {
+        if let Some(deletion) = Self::deletion_since(&writes) {
             return Ok(Err(self.target_deleted(entity, deletion)));
         }
         if !self.exists(entity) {
@@ -326,12 +326,10 @@ impl<'a> Judgement<'a> {
         Ok(writes.collect())
     }
 
-    /// The deletion that makes a command on this target refused (rule D4): the last one of a target
-    /// that is gone, anybody's; and of one that was created again, the last one by others: of one's
-    /// own, one's own optimistic state knew (rule D1).
-    fn deletion_that_counts<'w>(&self, writes: &'w [Write<'a>], exists: bool) -> Option<&'w Write<'a>> {
-        let mut deletions = writes.iter().rev().filter(|write| write.event.is_deletion());
-        deletions.find(|write| !exists || !self.is_own(write.commit))
+    /// The deletion that makes a command on this target refused (rule D4): the last one since the
+    /// client's version, by anybody, also of a target that was created again.
+    fn deletion_since<'w>(writes: &'w [Write<'a>]) -> Option<&'w Write<'a>> {
+        writes.iter().rev().find(|write| write.event.is_deletion())
     }
 
     /// Rule D1: the same user through the same client.

@@ -131,7 +131,8 @@ struct Strict<'a> {
 impl Strict<'_> {
     fn deeper<E: de::Error>(&self) -> Result<usize, E> {
         if self.depth >= DEPTH_MAX {
-            return Err(E::custom(format_args!("{}: nested deeper than {DEPTH_MAX} levels", self.path)));
+            let path: String = self.path.to_string().chars().take(80).collect();
+            return Err(E::custom(format_args!("{path}…: nested deeper than {DEPTH_MAX} levels")));
         }
         Ok(self.depth + 1)
     }

@@ -185,8 +185,11 @@ fn d4_the_target_was_deleted_since_by_anybody() {
 
 #[test]
 fn d4_also_if_it_was_created_again() {
+    for who in ["ada", "bob"] {
+        let again = a().by(who, [node_deleted("a")]).by(who, [node_created("a", json!({}))]);
+        again.when(update("a", json!({"k": 1}))).at(1).then_conflict(Reason::TargetDeleted);
+    }
     let again = a().by("bob", [node_deleted("a")]).by("bob", [node_created("a", json!({}))]);
-    again.clone().when(update("a", json!({"k": 1}))).at(1).then_conflict(Reason::TargetDeleted);
     again
         .when(move_to("a", 1, 1))
         .at(1)
