@@ -29,6 +29,7 @@ impl Rounds {
 pub(crate) enum Unit {
     PerSecond,
     Milliseconds,
+    Microseconds,
     Mebibytes,
     Bytes,
 }
@@ -38,6 +39,7 @@ impl Unit {
         match self {
             Self::PerSecond => format!("{}/s", thousands(figure)),
             Self::Milliseconds => format!("{figure:.2} ms"),
+            Self::Microseconds => format!("{figure:.1} µs"),
             Self::Mebibytes => format!("{:.1} MiB", figure / f64::from(1 << 20)),
             Self::Bytes => format!("{} B", thousands(figure)),
         }

@@ -58,6 +58,15 @@ impl Server {
         Ok(Self { child, _output: output, address })
     }
 
+    /// Time that processors spent on this process since it began, in microseconds. Linux counts it
+    /// in hundredths of a second.
+    pub(crate) fn cpu_us(&self) -> Outcome<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, after_name) = stat.rsplit_once(") ").ok_or("no name in stat")?;
+        let ticks = after_name.split(' ').skip(11).take(2).map(str::parse::<f64>);
+        Ok(ticks.sum::<Result<f64, _>>()? * 10_000.0)
+    }
+
     /// Resident memory now, in bytes.
     pub(crate) fn resident_bytes(&self) -> Outcome<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

@@ -66,40 +66,54 @@ pub(crate) fn commands(
     Ok(closed_loop(server.address, Moves::clients(graphs, nodes, packing), ROUND)?.rate)
 }
 
+/// What one kind of load came to.
+#[derive(Clone, Debug, Default)]
+struct Figure {
+    rate: Rounds,
+    /// Processor time of the server's own process for one command: less disturbed by neighbours.
+    cpu: Rounds,
+}
+
+impl Figure {
+    fn take(&mut self, server: &Server, graphs: usize, packing: Packing) -> Outcome<()> {
+        let before = server.cpu_us()?;
+        let rate = commands(server, 0..graphs, NODES, packing)?;
+        self.rate.push(rate);
+        self.cpu.push((server.cpu_us()? - before) / (rate * ROUND.as_secs_f64()));
+        Ok(())
+    }
+}
+
 /// Row 1: single commands, over a hundred graphs and over one.
 pub(crate) fn single(bench: &mut Bench) -> Outcome<()> {
     let servers = Servers::start(bench, "row1")?;
     for (_, server) in servers.each() {
         server.make_small_graphs(GRAPHS)?;
+        // Warms caches, the disk's too.
+        Figure::default().take(server, GRAPHS, Packing::Single)?;
     }
     let echo = reference_e(&servers.embedded)?;
-    let mut e = Rounds::default();
-    let mut many: [Rounds; 2] = Default::default();
-    let mut one = many.clone();
-    for round in 0..=ROUNDS {
-        // The first round is not counted: it warms caches.
-        let is_counted = round > 0;
-        let note = |rounds: &mut Rounds, figure: f64| {
-            if is_counted {
-                rounds.push(figure);
-            }
-        };
-        note(&mut e, commands(&echo, 0..GRAPHS, NODES, Packing::Single)?);
+    let mut e = Figure::default();
+    let (mut many, mut one) = (vec![Figure::default(); 2], vec![Figure::default(); 2]);
+    for _ in 0..ROUNDS {
+        e.take(&echo, GRAPHS, Packing::Single)?;
         for (index, (_, server)) in servers.each().enumerate() {
-            note(&mut many[index], commands(server, 0..GRAPHS, NODES, Packing::Single)?);
-            note(&mut one[index], commands(server, 0..1, NODES, Packing::Single)?);
+            many[index].take(server, GRAPHS, Packing::Single)?;
+            one[index].take(server, 1, Packing::Single)?;
         }
     }
-    for (index, (store, least)) in [("embedded", 0.5), ("Redis", 0.3)].into_iter().enumerate() {
-        if servers.each().all(|(name, _)| name != store) {
-            continue;
-        }
-        let what = format!("single commands, 100 graphs, {store}");
+    let (rate, us) = (Unit::PerSecond, Unit::Microseconds);
+    for (index, (store, _)) in servers.each().enumerate() {
+        let least = Target::RatioAtLeast(if store == "embedded" { 0.5 } else { 0.3 });
         let (many, one) = (&many[index], &one[index]);
-        bench.report.add("1", &what, Unit::PerSecond, many, Some(("E", &e)), Target::RatioAtLeast(least));
-        let what = format!("single commands, one graph, {store}");
-        let hundred = Some(("100 graphs", many));
-        bench.report.add("1", &what, Unit::PerSecond, one, hundred, Target::RatioAtLeast(0.8));
+        let mut add = |what: &str, unit, rounds, reference, target| {
+            bench.report.add("1", &format!("{what}, {store}"), unit, rounds, Some(reference), target);
+        };
+        add("single commands, 100 graphs", rate, &many.rate, ("E", &e.rate), least);
+        let at_least_most = Target::RatioAtLeast(0.8);
+        add("single commands, one graph", rate, &one.rate, ("100 graphs", &many.rate), at_least_most);
+        add("… CPU of the server each, 100 graphs", us, &many.cpu, ("E", &e.cpu), Target::None);
+        add("… CPU of the server each, one graph", us, &one.cpu, ("E", &e.cpu), Target::None);
     }
     Ok(())
 }
@@ -115,15 +129,14 @@ pub(crate) fn batches(bench: &mut Bench) -> Outcome<()> {
         false => None,
     };
     let mut a = Rounds::default();
-    let mut atomic: [Rounds; 2] = Default::default();
-    let mut members = atomic.clone();
+    let (mut atomic, mut members) = (vec![Figure::default(); 2], vec![Figure::default(); 2]);
     for _ in 0..ROUNDS {
         if let Some(redis) = &other {
             a.push(appends(redis, ROUND)?);
         }
         for (index, (_, server)) in servers.each().enumerate() {
-            atomic[index].push(commands(server, 0..GRAPHS, NODES, Packing::Atomic(BATCH))?);
-            members[index].push(commands(server, 0..GRAPHS, NODES, Packing::Members(BATCH))?);
+            atomic[index].take(server, GRAPHS, Packing::Atomic(BATCH))?;
+            members[index].take(server, GRAPHS, Packing::Members(BATCH))?;
         }
     }
     for (index, (store, _)) in servers.each().enumerate() {
@@ -131,10 +144,12 @@ pub(crate) fn batches(bench: &mut Bench) -> Outcome<()> {
             "Redis" => (Some(("A", &a)), Target::RatioAtLeast(0.6)),
             _ => (None, Target::AtLeast(350_000.0)),
         };
-        let what = format!("commands in atomic batches of 100, {store}");
-        bench.report.add("2", &what, Unit::PerSecond, &atomic[index], reference, target);
-        let what = format!("commands in batches of 100, each its own commit, {store}");
-        bench.report.add("2", &what, Unit::PerSecond, &members[index], reference, target);
+        for (kind, figure) in [("atomic", &atomic[index]), ("each a commit", &members[index])] {
+            let what = format!("commands in batches of 100, {kind}, {store}");
+            bench.report.add("2", &what, Unit::PerSecond, &figure.rate, reference, target);
+            let what = format!("… CPU of the server each, {kind}, {store}");
+            bench.report.add("2", &what, Unit::Microseconds, &figure.cpu, None, Target::None);
+        }
     }
     Ok(())
 }
