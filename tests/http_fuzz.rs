@@ -103,8 +103,8 @@ fn envelope() -> BoxedStrategy<Value> {
     ]
     .boxed();
     let policy = proptest::sample::select(vec!["merge", "overwrite", "reject"]);
-    // Half the operation ids are used again and again.
-    let operation = prop_oneof![0..64_u128, any::<u128>()];
+    // Some operation ids are used again and again.
+    let operation = prop_oneof![1 => 0..64_u128, 4 => any::<u128>()];
     let version = prop_oneof![3 => Just(Value::Null), 1 => (0..400_u64).prop_map(Value::from)];
     (command, policy, operation, version)
         .prop_map(|((name, payload), policy, operation, version)| {
@@ -265,7 +265,7 @@ fn h1_whatever_is_sent_the_server_answers_and_keeps_g4() {
     if let Err(error) = ended {
         panic!("DAO_SEED={seed}: {error}");
     }
-    assert!(*accepted.get_mut() > cases / 20, "too few requests are any good to test much");
+    assert!(*accepted.get_mut() > cases / 50, "too few requests are any good to test much");
     runtime.block_on(async {
         assert_eq!(server.get("/readyz").await.status, 200);
         for graph in GRAPHS {

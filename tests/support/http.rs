@@ -96,6 +96,15 @@ impl Reply {
         }
         problem
     }
+
+    /// The document of a malformed request, whose detail names `place`; `what` was sent.
+    pub(crate) fn bad(&self, what: &str, place: &str) -> Value {
+        assert_eq!(self.status, 400, "{what} -> {}", String::from_utf8_lossy(&self.body));
+        let problem = self.problem(400, "BAD_REQUEST");
+        let detail = problem["detail"].as_str().expect("a text");
+        assert!(detail.contains(place), "{place:?} is not in {detail:?}, for {what}");
+        problem
+    }
 }
 
 /// Sends requests to one server as one user.
