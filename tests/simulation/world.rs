@@ -1,0 +1,466 @@
+//! One simulated world: instances over one store, clients that never give up, and somebody who pulls
+//! plugs. Everything in it happens on one thread in paused time and is decided by one seed.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use dao_api::{
+    domain::{Limits, Operation},
+    write::{Answer, Graphs, GraphsConfig, WriteError},
+};
+use dao_projections::{GraphId, OperationId, Timestamp, Version};
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    client::{Ask, Imagination},
+    model::Bounds,
+    rng::Rng,
+    store::{Shared, SimStore, Trouble},
+};
+
+/// No request takes this long, whatever the store does: who waits longer waits for ever.
+const HANG: Duration = Duration::from_secs(600);
+const USERS: [(&str, &str); 4] = [("ada", "tab-1"), ("ada", "tab-2"), ("bob", "bob"), ("cyd", "tab-1")];
+
+/// A reader's look at a graph.
+#[derive(Clone, Debug)]
+pub struct Look {
+    pub graph: usize,
+    pub version: u64,
+    pub hash: String,
+    pub nodes: Vec<Value>,
+    pub edges: Vec<Value>,
+    pub viewport: Value,
+    /// From the ring: the version before, and the hashes of those after it.
+    pub recent: Option<(u64, Vec<String>)>,
+}
+
+/// What happened, in order: all that the checker knows besides the log.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    Sent {
+        request: usize,
+        asks: Vec<usize>,
+        instance: usize,
+    },
+    Answered {
+        request: usize,
+        answers: Vec<Answer>,
+    },
+    /// An error, or the instance died, or closed.
+    Failed {
+        request: usize,
+        error: String,
+    },
+    /// For longer than [`HANG`].
+    Hung {
+        request: usize,
+    },
+    LookedFor {
+        graph: usize,
+    },
+    Saw {
+        asked: usize,
+        look: Look,
+    },
+    Died {
+        instance: usize,
+    },
+}
+
+/// A seed's parameters.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub graphs: Vec<GraphId>,
+    pub bounds: Bounds,
+    pub padding: usize,
+    pub trouble: Trouble,
+    clients: usize,
+    steps: usize,
+    instances: usize,
+    idle: Duration,
+    hot_max: usize,
+}
+
+impl Plan {
+    fn draw(rng: &mut Rng) -> Self {
+        let is_heavy = rng.chance(4);
+        let graphs = if rng.chance(80) { 1 } else { 2 };
+        let storm = *rng.pick(&[0, 1, 1, 4]);
+        Self {
+            graphs: (0..graphs).map(|n| GraphId::parse(&format!("g{n}")).unwrap()).collect(),
+            bounds: Bounds {
+                nodes: 4 + rng.index(3),
+                edges: 3 + rng.index(3),
+                entity_bytes: if is_heavy { 256 << 10 } else { 260 },
+            },
+            padding: if is_heavy { 240_000 } else { 150 },
+            trouble: Trouble {
+                fail: storm * rng.below(7),
+                unknown: storm * rng.below(9),
+                slow: storm * rng.below(6),
+                crash: storm * rng.below(6),
+            },
+            clients: 2 + rng.index(4),
+            steps: if is_heavy { 8 } else { 4 + rng.index(14) },
+            instances: 1 + rng.index(3),
+            idle: Duration::from_millis(*rng.pick(&[3, 40, 5_000, 300_000])),
+            hot_max: 1 + rng.index(2),
+        }
+    }
+}
+
+/// One process.
+struct Instance {
+    number: usize,
+    graphs: Arc<Graphs>,
+    death: CancellationToken,
+}
+
+/// The world, and what has happened in it.
+pub struct World {
+    pub plan: Plan,
+    pub shared: Arc<Mutex<Shared>>,
+    pub asks: Mutex<Vec<Ask>>,
+    pub happened: Mutex<Vec<Happening>>,
+    instances: Mutex<Vec<Arc<Instance>>>,
+    started: Mutex<(usize, Rng)>,
+    requests: Mutex<usize>,
+    readings: Arc<AtomicU64>,
+    birth: Instant,
+}
+
+/// Runs the world of this seed to its end, on this thread.
+pub fn run(seed: u64) -> Arc<World> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut rng = Rng::new(seed);
+        let world = World::new(&mut rng);
+        world.live(rng).await;
+        world
+    })
+}
+
+impl World {
+    fn new(rng: &mut Rng) -> Arc<Self> {
+        let plan = Plan::draw(rng);
+        let shared = Arc::new(Mutex::new(Shared { trouble: plan.trouble, ..Shared::default() }));
+        let world = Arc::new(Self {
+            shared,
+            asks: Mutex::default(),
+            happened: Mutex::default(),
+            instances: Mutex::default(),
+            started: Mutex::new((0, rng.fork())),
+            requests: Mutex::default(),
+            readings: Arc::default(),
+            birth: Instant::now(),
+            plan,
+        });
+        let instances = (0..world.plan.instances).map(|_| world.start()).collect();
+        *world.instances.lock().unwrap() = instances;
+        world
+    }
+
+    async fn live(self: &Arc<Self>, mut rng: Rng) {
+        let clients: Vec<_> = (0..self.plan.clients)
+            .map(|n| tokio::spawn(Client::new(self.clone(), n, rng.fork()).live()))
+            .collect();
+        let chaos = tokio::spawn(pull_plugs(self.clone(), rng.fork()));
+        for client in clients {
+            client.await.unwrap();
+        }
+        chaos.abort();
+        // Everything heals; what is still on the wire lands; everybody asks once more.
+        self.shared.lock().unwrap().trouble = Trouble::default();
+        sleep(Duration::from_secs(5)).await;
+        for slot in 0..self.plan.instances {
+            self.bury_if_dead(slot);
+        }
+        let count = self.asks.lock().unwrap().len();
+        for index in 0..count {
+            let slot = rng.index(self.plan.instances);
+            self.send(slot, vec![index]).await;
+        }
+        for graph in 0..self.plan.graphs.len() {
+            self.look(rng.index(self.plan.instances), graph, 0).await;
+        }
+    }
+
+    /// A new process, with a clock of its own that sometimes goes backwards.
+    fn start(&self) -> Arc<Instance> {
+        let (number, mut rng) = {
+            let mut started = self.started.lock().unwrap();
+            started.0 += 1;
+            (started.0, started.1.fork())
+        };
+        let death = CancellationToken::new();
+        let store = SimStore::new(self.shared.clone(), rng.fork(), death.clone());
+        let (skew, birth) = (rng.below(5_000), self.birth);
+        let (wobble, readings) = (Mutex::new(rng), self.readings.clone());
+        // No two readings are equal, so that no two writers write the same bytes by chance.
+        let clock = move || {
+            let reading = readings.fetch_add(1, Ordering::Relaxed) % 1_000;
+            let back = wobble.lock().unwrap().below(300);
+            let millis = 1_000_000 + skew + birth.elapsed().as_millis() as u64 - back;
+            Timestamp(millis * 1_000 + reading)
+        };
+        let bounds = self.plan.bounds;
+        let limits = Limits {
+            entity_bytes_max: bounds.entity_bytes,
+            nodes_max: bounds.nodes,
+            edges_max: bounds.edges,
+        };
+        let (idle, hot_max) = (self.plan.idle, self.plan.hot_max);
+        let config = GraphsConfig { limits, idle, hot_max, clock: Arc::new(clock) };
+        Arc::new(Instance { number, graphs: Graphs::new(Arc::new(store), config), death })
+    }
+
+    fn note(&self, happening: Happening) -> usize {
+        let mut happened = self.happened.lock().unwrap();
+        happened.push(happening);
+        happened.len() - 1
+    }
+
+    fn instance(&self, slot: usize) -> Arc<Instance> {
+        self.instances.lock().unwrap()[slot].clone()
+    }
+
+    fn bury_if_dead(&self, slot: usize) {
+        let dead = self.instance(slot);
+        if dead.death.is_cancelled() {
+            self.note(Happening::Died { instance: dead.number });
+            self.instances.lock().unwrap()[slot] = self.start();
+        }
+    }
+
+    /// Sends these to the instance in this slot, in one request; the answers, if there are any.
+    async fn send(&self, slot: usize, asks: Vec<usize>) -> Option<Vec<Answer>> {
+        let instance = self.instance(slot);
+        let request = {
+            let mut requests = self.requests.lock().unwrap();
+            *requests += 1;
+            *requests
+        };
+        let (graph, operations) = {
+            let known = self.asks.lock().unwrap();
+            let operations: Vec<Operation> = asks.iter().map(|index| known[*index].operation()).collect();
+            (self.plan.graphs[known[asks[0]].graph].clone(), operations)
+        };
+        self.note(Happening::Sent { request, asks, instance: instance.number });
+        let answered = tokio::select! {
+            biased;
+            () = instance.death.cancelled() => {
+                self.note(Happening::Failed { request, error: "died".to_owned() });
+                return None;
+            }
+            answered = timeout(HANG, instance.graphs.execute(&graph, operations)) => answered,
+        };
+        match answered {
+            Ok(Ok(answers)) => {
+                self.note(Happening::Answered { request, answers: answers.clone() });
+                return Some(answers);
+            }
+            Ok(Err(error)) => {
+                let what_happened = match &error {
+                    WriteError::StoreUnavailable(_) => "unavailable".to_owned(),
+                    WriteError::Contended => "contended".to_owned(),
+                    other => format!("unexpected: {other}"),
+                };
+                self.note(Happening::Failed { request, error: what_happened });
+            }
+            Err(_elapsed) => {
+                self.note(Happening::Hung { request });
+            }
+        }
+        None
+    }
+
+    /// Reads a graph through the instance in this slot, and what it has in memory after `since`.
+    async fn look(&self, slot: usize, graph: usize, since: u64) -> Option<Look> {
+        let instance = self.instance(slot);
+        let id = &self.plan.graphs[graph];
+        let asked = self.note(Happening::LookedFor { graph });
+        let view = tokio::select! {
+            biased;
+            () = instance.death.cancelled() => return None,
+            view = timeout(HANG, instance.graphs.refresh(id)) => view.expect("a read hangs").ok()?,
+        };
+        let recent = instance.graphs.hot(id).commits_since(Version::new(since).unwrap(), 20);
+        let look = Look {
+            graph,
+            version: view.graph.head().version.get(),
+            hash: view.graph.head().hash.to_hex(),
+            nodes: view.graph.nodes().iter().map(|node| Value::Object(node.entity.to_json())).collect(),
+            edges: view.graph.edges().iter().map(|edge| Value::Object(edge.entity.to_json())).collect(),
+            viewport: view.graph.viewport().to_json(),
+            recent: recent.map(|(from, commits)| {
+                let hashes = commits.iter().map(|recorded| recorded.commit.hash.to_hex());
+                (since, [from.hash.to_hex()].into_iter().chain(hashes).collect())
+            }),
+        };
+        self.note(Happening::Saw { asked, look: look.clone() });
+        Some(look)
+    }
+}
+
+/// Kills, closes and replaces instances, at any moment.
+async fn pull_plugs(world: Arc<World>, mut rng: Rng) {
+    loop {
+        sleep(Duration::from_millis(rng.below(120))).await;
+        let slot = rng.index(world.plan.instances);
+        let instance = world.instance(slot);
+        if world.plan.trouble.crash > 0 && rng.chance(10) {
+            instance.death.cancel();
+        } else if rng.chance(4) {
+            // A good end: everything that waits is answered, while a new one takes over.
+            world.instances.lock().unwrap()[slot] = world.start();
+            tokio::spawn(async move { instance.graphs.close().await });
+        }
+        world.bury_if_dead(slot);
+    }
+}
+
+/// Somebody with an editor and a bad connection.
+struct Client {
+    world: Arc<World>,
+    user: (&'static str, &'static str),
+    rng: Rng,
+    number: u64,
+    made: u64,
+    seen: Vec<(u64, Vec<Value>)>,
+}
+
+impl Client {
+    fn new(world: Arc<World>, number: usize, rng: Rng) -> Self {
+        let seen = vec![(0, vec![]); world.plan.graphs.len()];
+        Self { world, user: USERS[number % USERS.len()], rng, number: number as u64, made: 0, seen }
+    }
+
+    async fn live(mut self) {
+        for _ in 0..self.world.plan.steps {
+            sleep(Duration::from_millis(self.rng.below(30))).await;
+            match self.rng.below(100) {
+                0..15 => self.look().await,
+                15..25 => self.ask_again().await,
+                25..32 => self.reuse_an_id().await,
+                32..42 => self.ask_twice_at_once().await,
+                42..50 => self.ask_for_many().await,
+                _ => {
+                    let graph = self.graph();
+                    let index = self.imagine(graph);
+                    self.insist(vec![index]).await;
+                }
+            }
+        }
+    }
+
+    fn graph(&mut self) -> usize {
+        self.rng.index(self.world.plan.graphs.len())
+    }
+
+    fn slot(&mut self) -> usize {
+        self.rng.index(self.world.plan.instances)
+    }
+
+    /// A new operation; its place in the list of all.
+    fn imagine(&mut self, graph: usize) -> usize {
+        let (version, edges) = &self.seen[graph];
+        let padding = self.world.plan.padding;
+        let (is_batch, members) =
+            Imagination { rng: &mut self.rng, edges, version: *version, padding }.members();
+        self.made += 1;
+        let id = OperationId::from(uuid::Uuid::from_u64_pair(
+            self.number + 1,
+            (self.made << 8) | self.rng.below(256),
+        ));
+        let (user, client) = (self.user.0.to_owned(), self.user.1.to_owned());
+        let mut asks = self.world.asks.lock().unwrap();
+        asks.push(Ask { id, graph, user, client, is_batch, members });
+        asks.len() - 1
+    }
+
+    /// Sends until there is an answer, to whichever instance; now and then gives up.
+    async fn insist(&mut self, asks: Vec<usize>) {
+        let graph = self.world.asks.lock().unwrap()[asks[0]].graph;
+        for _ in 0..6 {
+            let slot = self.slot();
+            if let Some(answers) = self.world.send(slot, asks.clone()).await {
+                self.learn(graph, &answers);
+                return;
+            }
+            if self.rng.chance(15) {
+                return;
+            }
+            sleep(Duration::from_millis(self.rng.below(400))).await;
+        }
+    }
+
+    fn learn(&mut self, graph: usize, answers: &[Answer]) {
+        for answer in answers {
+            let version = crate::checker::head_of(&answer.ending).version.get();
+            self.seen[graph].0 = self.seen[graph].0.max(version);
+        }
+    }
+
+    async fn look(&mut self) {
+        let (graph, slot) = (self.graph(), self.slot());
+        let since = self.seen[graph].0.saturating_sub(self.rng.below(5));
+        if let Some(look) = self.world.look(slot, graph, since).await {
+            self.seen[graph] = (look.version.max(self.seen[graph].0), look.edges);
+        }
+    }
+
+    async fn ask_again(&mut self) {
+        let count = self.world.asks.lock().unwrap().len();
+        if count > 0 {
+            let index = self.rng.index(count);
+            self.insist(vec![index]).await;
+        }
+    }
+
+    /// The id of an operation that somebody else made, or oneself, for another one.
+    async fn reuse_an_id(&mut self) {
+        let graph = self.graph();
+        let index = self.imagine(graph);
+        {
+            let mut asks = self.world.asks.lock().unwrap();
+            let other = asks[self.rng.index(asks.len())].clone();
+            if other.graph == graph && other.fingerprint() != asks[index].fingerprint() {
+                asks[index].id = other.id;
+            }
+        }
+        self.insist(vec![index]).await;
+    }
+
+    async fn ask_twice_at_once(&mut self) {
+        let graph = self.graph();
+        let index = self.imagine(graph);
+        let (one, other, lag) = (self.slot(), self.slot(), self.rng.below(6));
+        let world = self.world.clone();
+        let second = tokio::spawn(async move {
+            sleep(Duration::from_millis(lag)).await;
+            world.send(other, vec![index]).await;
+        });
+        self.world.send(one, vec![index]).await;
+        second.await.unwrap();
+        self.insist(vec![index]).await;
+    }
+
+    /// Several in one request, one of them perhaps twice.
+    async fn ask_for_many(&mut self) {
+        let graph = self.graph();
+        let mut asks: Vec<usize> = (0..2 + self.rng.index(3)).map(|_| self.imagine(graph)).collect();
+        if self.rng.chance(30) {
+            asks.push(asks[0]);
+        }
+        self.insist(asks).await;
+    }
+}
