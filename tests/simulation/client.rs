@@ -130,24 +130,24 @@ impl Imagination<'_> {
     fn command(&mut self) -> (&'static str, Value) {
         let (node, edge) = (self.node_id(), self.edge_id());
         match self.rng.below(100) {
-            0..16 => ("CREATE_NODE", self.new_node(&node)),
-            16..40 => ("UPDATE_NODE", json!({"nodeId": node, "updates": self.node_patch()})),
-            40..50 => ("UPDATE_NODE_POSITION", json!({"nodeId": node, "position": self.position()})),
-            50..57 => ("DELETE_NODE", json!({"nodeId": node})),
-            57..69 => ("CREATE_EDGE", self.new_edge(&edge)),
-            69..78 => ("UPDATE_EDGE", json!({"edgeId": edge, "updates": self.edge_patch()})),
-            78..83 => ("DELETE_EDGE", json!({"edgeId": edge})),
+            0..13 => ("CREATE_NODE", self.new_node(&node)),
+            13..42 => ("UPDATE_NODE", json!({"nodeId": node, "updates": self.node_patch()})),
+            42..53 => ("UPDATE_NODE_POSITION", json!({"nodeId": node, "position": self.position()})),
+            53..57 => ("DELETE_NODE", json!({"nodeId": node})),
+            57..66 => ("CREATE_EDGE", self.new_edge(&edge)),
+            66..79 => ("UPDATE_EDGE", json!({"edgeId": edge, "updates": self.edge_patch()})),
+            79..83 => ("DELETE_EDGE", json!({"edgeId": edge})),
             83..88 => ("SET_VIEWPORT", self.viewport()),
             _ => ("BATCH_UPDATE", self.batch_update()),
         }
     }
 
     fn node_id(&mut self) -> String {
-        format!("n{}", self.rng.below(6))
+        format!("n{}", self.rng.below(6).min(self.rng.below(6)))
     }
 
     fn edge_id(&mut self) -> String {
-        format!("e{}", self.rng.below(5))
+        format!("e{}", self.rng.below(5).min(self.rng.below(5)))
     }
 
     fn small(&mut self) -> u64 {

@@ -14,13 +14,13 @@ use dao_api::{
     write::{Answer, Graphs, GraphsConfig, WriteError},
 };
 use dao_projections::{GraphId, OperationId, Timestamp, Version};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::{Ask, Imagination},
-    model::Bounds,
+    model::{Asked, Bounds},
     rng::Rng,
     store::{Shared, SimStore, Trouble},
 };
@@ -63,9 +63,7 @@ pub enum Happening {
     Hung {
         request: usize,
     },
-    LookedFor {
-        graph: usize,
-    },
+    LookedFor,
     Saw {
         asked: usize,
         look: Look,
@@ -170,6 +168,9 @@ impl World {
     }
 
     async fn live(self: &Arc<Self>, mut rng: Rng) {
+        if rng.chance(80) {
+            self.furnish().await;
+        }
         let clients: Vec<_> = (0..self.plan.clients)
             .map(|n| tokio::spawn(Client::new(self.clone(), n, rng.fork()).live()))
             .collect();
@@ -191,6 +192,24 @@ impl World {
         }
         for graph in 0..self.plan.graphs.len() {
             self.look(rng.index(self.plan.instances), graph, 0).await;
+        }
+    }
+
+    /// Gives everybody something to disagree about.
+    async fn furnish(&self) {
+        for graph in 0..self.plan.graphs.len() {
+            let nodes = [json!({"id": "n0"}), json!({"id": "n1", "data": {"label": 0}}), json!({"id": "n2"})];
+            let edge = json!({"id": "e0", "source": "n0", "target": "n1"});
+            let payload = json!({"nodes": nodes, "edges": [edge]});
+            let asked = Asked { kind: "BATCH_UPDATE", payload, client_version: None, on_conflict: "merge" };
+            let id = OperationId::from(uuid::Uuid::from_u64_pair(0, graph as u64));
+            let (user, client) = ("eve".to_owned(), "eve".to_owned());
+            let index = {
+                let mut asks = self.asks.lock().unwrap();
+                asks.push(Ask { id, graph, user, client, is_batch: false, members: vec![asked] });
+                asks.len() - 1
+            };
+            self.send(0, vec![index]).await;
         }
     }
 
@@ -287,7 +306,7 @@ impl World {
     async fn look(&self, slot: usize, graph: usize, since: u64) -> Option<Look> {
         let instance = self.instance(slot);
         let id = &self.plan.graphs[graph];
-        let asked = self.note(Happening::LookedFor { graph });
+        let asked = self.note(Happening::LookedFor);
         let view = tokio::select! {
             biased;
             () = instance.death.cancelled() => return None,
