@@ -256,7 +256,12 @@ impl<'a> Checker<'a> {
             RecordedOutcome::Refused { refusal, .. } => is_this_refusal(verdict, refusal),
         };
         match judged.iter().find(|verdict| fits(verdict)) {
-            Some(verdict) => count(tally, &name(verdict)),
+            Some(verdict) => {
+                count(tally, &name(verdict));
+                if seen.asks.iter().any(|ask| self.is_beyond_memory(ask, judged_on)) {
+                    count(tally, "judged on commits that are not in memory");
+                }
+            }
             None => {
                 let log = self.history.commits.get(judged_on as usize).filter(|_| !commits.is_empty());
                 return Err(format!(
@@ -266,6 +271,14 @@ impl<'a> Checker<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether its author was further behind than the megabyte of commits that a server remembers.
+    fn is_beyond_memory(&self, ask: &Ask, judged_on: u64) -> bool {
+        let versions = ask.members.iter().filter_map(|member| member.client_version);
+        let Some(since) = versions.min().filter(|since| *since < judged_on) else { return false };
+        let bodies = &self.bodies[since as usize..judged_on as usize];
+        bodies.iter().map(|body| body.encode().len()).sum::<usize>() > (1 << 20)
     }
 
     /// What the model makes of it on this version: one for each way it was sent.

@@ -96,8 +96,10 @@ pub struct Imagination<'a> {
     pub edges: &'a [Value],
     /// The version it saw last.
     pub version: u64,
-    /// Bytes of padding that some nodes carry, to push history out of memory.
+    /// Bytes of padding that some nodes carry, which makes them too large.
     pub padding: usize,
+    /// Whether many know little more than the beginning of the history.
+    pub is_far_behind: bool,
 }
 
 impl Imagination<'_> {
@@ -116,6 +118,9 @@ impl Imagination<'_> {
     }
 
     fn client_version(&mut self) -> Option<u64> {
+        if self.is_far_behind && self.rng.chance(40) {
+            return Some(self.rng.below(4));
+        }
         match self.rng.below(100) {
             0..20 => None,
             20..50 => Some(self.version),

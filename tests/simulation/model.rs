@@ -355,14 +355,13 @@ pub fn merged(target: &Value, patch: &Value) -> Value {
 
 /// A node as given: without a position it is at the origin, a null parent is none (rule G1).
 fn as_node(given: &Value) -> Value {
-    let mut node = given.as_object().unwrap().clone();
-    node.entry("position").or_insert(json!({"x": 0, "y": 0}));
-    for field in ["parentId", "parentNode"] {
-        if node.get(field).is_some_and(Value::is_null) {
-            node.shift_remove(field);
+    let mut node = json!({"id": given["id"], "position": {"x": 0, "y": 0}});
+    for (field, value) in given.as_object().unwrap() {
+        if !(value.is_null() && ["parentId", "parentNode"].contains(&field.as_str())) {
+            node[field] = value.clone();
         }
     }
-    Value::Object(node)
+    node
 }
 
 fn with(mut entity: Value, field: &str, value: &Value) -> Value {

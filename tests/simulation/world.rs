@@ -44,6 +44,7 @@ pub struct Look {
 
 /// What happened, in order: all that the checker knows besides the log.
 #[derive(Clone, Debug)]
+#[allow(dead_code, reason = "which instance it was is for whoever reads a transcript")]
 pub enum Happening {
     Sent {
         request: usize,
@@ -79,6 +80,8 @@ pub struct Plan {
     pub graphs: Vec<GraphId>,
     pub bounds: Bounds,
     pub padding: usize,
+    /// Histories that begin with more commits than a server keeps in memory.
+    pub is_heavy: bool,
     pub trouble: Trouble,
     clients: usize,
     steps: usize,
@@ -89,7 +92,7 @@ pub struct Plan {
 
 impl Plan {
     fn draw(rng: &mut Rng) -> Self {
-        let is_heavy = rng.chance(4);
+        let is_heavy = rng.chance(2);
         let graphs = if rng.chance(80) { 1 } else { 2 };
         let storm = *rng.pick(&[0, 1, 1, 4]);
         Self {
@@ -99,7 +102,8 @@ impl Plan {
                 edges: 3 + rng.index(3),
                 entity_bytes: if is_heavy { 256 << 10 } else { 260 },
             },
-            padding: if is_heavy { 240_000 } else { 150 },
+            padding: if is_heavy { 270_000 } else { 200 },
+            is_heavy,
             trouble: Trouble {
                 fail: storm * rng.below(7),
                 unknown: storm * rng.below(9),
@@ -107,9 +111,13 @@ impl Plan {
                 crash: storm * rng.below(6),
             },
             clients: 2 + rng.index(4),
-            steps: if is_heavy { 8 } else { 4 + rng.index(14) },
+            steps: if is_heavy { 10 } else { 4 + rng.index(14) },
             instances: 1 + rng.index(3),
-            idle: Duration::from_millis(*rng.pick(&[3, 40, 5_000, 300_000])),
+            idle: Duration::from_millis(*rng.pick(if is_heavy {
+                &[5_000]
+            } else {
+                &[3, 40, 5_000, 300_000]
+            })),
             hot_max: 1 + rng.index(2),
         }
     }
@@ -168,7 +176,7 @@ impl World {
     }
 
     async fn live(self: &Arc<Self>, mut rng: Rng) {
-        if rng.chance(80) {
+        if self.plan.is_heavy || rng.chance(80) {
             self.furnish().await;
         }
         let clients: Vec<_> = (0..self.plan.clients)
@@ -195,21 +203,34 @@ impl World {
         }
     }
 
-    /// Gives everybody something to disagree about.
+    /// Gives everybody something to disagree about; where the plan says so, beyond all memory.
     async fn furnish(&self) {
         for graph in 0..self.plan.graphs.len() {
             let nodes = [json!({"id": "n0"}), json!({"id": "n1", "data": {"label": 0}}), json!({"id": "n2"})];
             let edge = json!({"id": "e0", "source": "n0", "target": "n1"});
-            let payload = json!({"nodes": nodes, "edges": [edge]});
-            let asked = Asked { kind: "BATCH_UPDATE", payload, client_version: None, on_conflict: "merge" };
-            let id = OperationId::from(uuid::Uuid::from_u64_pair(0, graph as u64));
-            let (user, client) = ("eve".to_owned(), "eve".to_owned());
-            let index = {
-                let mut asks = self.asks.lock().unwrap();
-                asks.push(Ask { id, graph, user, client, is_batch: false, members: vec![asked] });
-                asks.len() - 1
-            };
-            self.send(0, vec![index]).await;
+            let mut script = vec![("BATCH_UPDATE", json!({"nodes": nodes, "edges": [edge]}))];
+            if self.plan.is_heavy {
+                script.push(("UPDATE_NODE", json!({"nodeId": "n0", "updates": {"data": {"label": 1}}})));
+                script.push(("DELETE_NODE", json!({"nodeId": "n1"})));
+                script.push(("CREATE_NODE", json!({"id": "n1"})));
+                for fill in ["u", "v", "w", "x", "y"] {
+                    let updates = json!({"pad": fill.repeat(240_000)});
+                    script.push(("UPDATE_NODE", json!({"nodeId": "n2", "updates": updates})));
+                }
+                script.push(("UPDATE_NODE", json!({"nodeId": "n2", "updates": {"pad": null}})));
+            }
+            for (step, (kind, payload)) in script.into_iter().enumerate() {
+                let asked = Asked { kind, payload, client_version: None, on_conflict: "merge" };
+                let id = OperationId::from(uuid::Uuid::from_u64_pair(0, (graph * 100 + step) as u64));
+                let (user, client) = ("eve".to_owned(), "eve".to_owned());
+                let index = {
+                    let mut asks = self.asks.lock().unwrap();
+                    asks.push(Ask { id, graph, user, client, is_batch: false, members: vec![asked] });
+                    asks.len() - 1
+                };
+                self.send(0, vec![index]).await;
+                self.bury_if_dead(0);
+            }
         }
     }
 
@@ -392,9 +413,9 @@ impl Client {
     /// A new operation; its place in the list of all.
     fn imagine(&mut self, graph: usize) -> usize {
         let (version, edges) = &self.seen[graph];
-        let padding = self.world.plan.padding;
+        let (padding, is_far_behind) = (self.world.plan.padding, self.world.plan.is_heavy);
         let (is_batch, members) =
-            Imagination { rng: &mut self.rng, edges, version: *version, padding }.members();
+            Imagination { rng: &mut self.rng, edges, version: *version, padding, is_far_behind }.members();
         self.made += 1;
         let id = OperationId::from(uuid::Uuid::from_u64_pair(
             self.number + 1,
