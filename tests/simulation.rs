@@ -12,10 +12,20 @@
 mod checker;
 #[path = "simulation/client.rs"]
 mod client;
+#[path = "simulation/compare.rs"]
+mod compare;
 #[path = "simulation/conflict.rs"]
 mod conflict;
+#[path = "simulation/decide.rs"]
+mod decide;
+#[path = "simulation/happening.rs"]
+mod happening;
 #[path = "simulation/model.rs"]
 mod model;
+#[path = "simulation/person.rs"]
+mod person;
+#[path = "simulation/plan.rs"]
+mod plan;
 #[path = "simulation/rng.rs"]
 mod rng;
 #[path = "simulation/store.rs"]

@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::model::{Asked, Bounds, Graph, History, Problem, Refused, Verdict, decide, id_of, merged};
+use crate::{
+    decide::decide,
+    model::{Asked, Bounds, Graph, History, Problem, Refused, Verdict, id_of, merged},
+};
 
 /// One commit as the model keeps it: its events in the words of the wire.
 #[derive(Clone, Debug)]

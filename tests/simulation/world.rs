@@ -13,115 +13,23 @@ use dao_api::{
     domain::{Limits, Operation},
     write::{Answer, Graphs, GraphsConfig, WriteError},
 };
-use dao_projections::{GraphId, OperationId, Timestamp, Version};
+use dao_projections::{OperationId, Timestamp, Version};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    client::{Ask, Imagination},
-    model::{Asked, Bounds},
+    client::Ask,
+    happening::{Happening, Look},
+    model::Asked,
+    person::Person,
+    plan::Plan,
     rng::Rng,
     store::{Shared, SimStore, Trouble},
 };
 
 /// No request takes this long, whatever the store does: who waits longer waits for ever.
 const HANG: Duration = Duration::from_secs(600);
-const USERS: [(&str, &str); 4] = [("ada", "tab-1"), ("ada", "tab-2"), ("bob", "bob"), ("cyd", "tab-1")];
-
-/// A reader's look at a graph.
-#[derive(Clone, Debug)]
-pub struct Look {
-    pub graph: usize,
-    pub version: u64,
-    pub hash: String,
-    pub nodes: Vec<Value>,
-    pub edges: Vec<Value>,
-    pub viewport: Value,
-    /// From the ring: the version before, and the hashes of those after it.
-    pub recent: Option<(u64, Vec<String>)>,
-}
-
-/// What happened, in order: all that the checker knows besides the log.
-#[derive(Clone, Debug)]
-#[allow(dead_code, reason = "which instance it was is for whoever reads a transcript")]
-pub enum Happening {
-    Sent {
-        request: usize,
-        asks: Vec<usize>,
-        instance: usize,
-    },
-    Answered {
-        request: usize,
-        answers: Vec<Answer>,
-    },
-    /// An error, or the instance died, or closed.
-    Failed {
-        request: usize,
-        error: String,
-    },
-    /// For longer than [`HANG`].
-    Hung {
-        request: usize,
-    },
-    LookedFor,
-    Saw {
-        asked: usize,
-        look: Look,
-    },
-    Died {
-        instance: usize,
-    },
-}
-
-/// A seed's parameters.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    pub graphs: Vec<GraphId>,
-    pub bounds: Bounds,
-    pub padding: usize,
-    /// Histories that begin with more commits than a server keeps in memory.
-    pub is_heavy: bool,
-    pub trouble: Trouble,
-    clients: usize,
-    steps: usize,
-    instances: usize,
-    idle: Duration,
-    hot_max: usize,
-}
-
-impl Plan {
-    fn draw(rng: &mut Rng) -> Self {
-        let is_heavy = rng.chance(2);
-        let graphs = if rng.chance(80) { 1 } else { 2 };
-        let storm = *rng.pick(&[0, 1, 1, 4]);
-        Self {
-            graphs: (0..graphs).map(|n| GraphId::parse(&format!("g{n}")).unwrap()).collect(),
-            bounds: Bounds {
-                nodes: 4 + rng.index(3),
-                edges: 3 + rng.index(3),
-                entity_bytes: if is_heavy { 256 << 10 } else { 260 },
-            },
-            padding: if is_heavy { 270_000 } else { 200 },
-            is_heavy,
-            trouble: Trouble {
-                fail: storm * rng.below(7),
-                unknown: storm * rng.below(9),
-                slow: storm * rng.below(6),
-                crash: storm * rng.below(6),
-            },
-            clients: 2 + rng.index(4),
-            steps: if is_heavy { 10 } else { 4 + rng.index(14) },
-            instances: 1 + rng.index(3),
-            idle: Duration::from_millis(*rng.pick(if is_heavy {
-                &[5_000]
-            } else {
-                &[3, 40, 5_000, 300_000]
-            })),
-            hot_max: 1 + rng.index(2),
-        }
-    }
-}
 
 /// One process.
 struct Instance {
@@ -180,7 +88,7 @@ impl World {
             self.furnish().await;
         }
         let clients: Vec<_> = (0..self.plan.clients)
-            .map(|n| tokio::spawn(Client::new(self.clone(), n, rng.fork()).live()))
+            .map(|n| tokio::spawn(Person::new(self.clone(), n, rng.fork()).live()))
             .collect();
         let chaos = tokio::spawn(pull_plugs(self.clone(), rng.fork()));
         for client in clients {
@@ -206,13 +114,19 @@ impl World {
     /// Gives everybody something to disagree about; where the plan says so, beyond all memory.
     async fn furnish(&self) {
         for graph in 0..self.plan.graphs.len() {
-            let nodes = [json!({"id": "n0"}), json!({"id": "n1", "data": {"label": 0}}), json!({"id": "n2"})];
+            let nodes = [
+                json!({"id": "n0"}),
+                json!({"id": "n1", "data": {"label": 0}}),
+                json!({"id": "n2"}),
+                json!({"id": "n3"}),
+            ];
             let edge = json!({"id": "e0", "source": "n0", "target": "n1"});
             let mut script = vec![("BATCH_UPDATE", json!({"nodes": nodes, "edges": [edge]}))];
             if self.plan.is_heavy {
                 script.push(("UPDATE_NODE", json!({"nodeId": "n0", "updates": {"data": {"label": 1}}})));
                 script.push(("DELETE_NODE", json!({"nodeId": "n1"})));
                 script.push(("CREATE_NODE", json!({"id": "n1"})));
+                script.push(("DELETE_NODE", json!({"nodeId": "n3"})));
                 for fill in ["u", "v", "w", "x", "y"] {
                     let updates = json!({"pad": fill.repeat(240_000)});
                     script.push(("UPDATE_NODE", json!({"nodeId": "n2", "updates": updates})));
@@ -282,7 +196,7 @@ impl World {
     }
 
     /// Sends these to the instance in this slot, in one request; the answers, if there are any.
-    async fn send(&self, slot: usize, asks: Vec<usize>) -> Option<Vec<Answer>> {
+    pub async fn send(&self, slot: usize, asks: Vec<usize>) -> Option<Vec<Answer>> {
         let instance = self.instance(slot);
         let request = {
             let mut requests = self.requests.lock().unwrap();
@@ -324,7 +238,7 @@ impl World {
     }
 
     /// Reads a graph through the instance in this slot, and what it has in memory after `since`.
-    async fn look(&self, slot: usize, graph: usize, since: u64) -> Option<Look> {
+    pub async fn look(&self, slot: usize, graph: usize, since: u64) -> Option<Look> {
         let instance = self.instance(slot);
         let id = &self.plan.graphs[graph];
         let asked = self.note(Happening::LookedFor);
@@ -365,142 +279,5 @@ async fn pull_plugs(world: Arc<World>, mut rng: Rng) {
             tokio::spawn(async move { instance.graphs.close().await });
         }
         world.bury_if_dead(slot);
-    }
-}
-
-/// Somebody with an editor and a bad connection.
-struct Client {
-    world: Arc<World>,
-    user: (&'static str, &'static str),
-    rng: Rng,
-    number: u64,
-    made: u64,
-    seen: Vec<(u64, Vec<Value>)>,
-}
-
-impl Client {
-    fn new(world: Arc<World>, number: usize, rng: Rng) -> Self {
-        let seen = vec![(0, vec![]); world.plan.graphs.len()];
-        Self { world, user: USERS[number % USERS.len()], rng, number: number as u64, made: 0, seen }
-    }
-
-    async fn live(mut self) {
-        for _ in 0..self.world.plan.steps {
-            sleep(Duration::from_millis(self.rng.below(30))).await;
-            match self.rng.below(100) {
-                0..15 => self.look().await,
-                15..25 => self.ask_again().await,
-                25..32 => self.reuse_an_id().await,
-                32..42 => self.ask_twice_at_once().await,
-                42..50 => self.ask_for_many().await,
-                _ => {
-                    let graph = self.graph();
-                    let index = self.imagine(graph);
-                    self.insist(vec![index]).await;
-                }
-            }
-        }
-    }
-
-    fn graph(&mut self) -> usize {
-        self.rng.index(self.world.plan.graphs.len())
-    }
-
-    fn slot(&mut self) -> usize {
-        self.rng.index(self.world.plan.instances)
-    }
-
-    /// A new operation; its place in the list of all.
-    fn imagine(&mut self, graph: usize) -> usize {
-        let (version, edges) = &self.seen[graph];
-        let (padding, is_far_behind) = (self.world.plan.padding, self.world.plan.is_heavy);
-        let (is_batch, members) =
-            Imagination { rng: &mut self.rng, edges, version: *version, padding, is_far_behind }.members();
-        self.made += 1;
-        let id = OperationId::from(uuid::Uuid::from_u64_pair(
-            self.number + 1,
-            (self.made << 8) | self.rng.below(256),
-        ));
-        let (user, client) = (self.user.0.to_owned(), self.user.1.to_owned());
-        let mut asks = self.world.asks.lock().unwrap();
-        asks.push(Ask { id, graph, user, client, is_batch, members });
-        asks.len() - 1
-    }
-
-    /// Sends until there is an answer, to whichever instance; now and then gives up.
-    async fn insist(&mut self, asks: Vec<usize>) {
-        let graph = self.world.asks.lock().unwrap()[asks[0]].graph;
-        for _ in 0..6 {
-            let slot = self.slot();
-            if let Some(answers) = self.world.send(slot, asks.clone()).await {
-                self.learn(graph, &answers);
-                return;
-            }
-            if self.rng.chance(15) {
-                return;
-            }
-            sleep(Duration::from_millis(self.rng.below(400))).await;
-        }
-    }
-
-    fn learn(&mut self, graph: usize, answers: &[Answer]) {
-        for answer in answers {
-            let version = crate::checker::head_of(&answer.ending).version.get();
-            self.seen[graph].0 = self.seen[graph].0.max(version);
-        }
-    }
-
-    async fn look(&mut self) {
-        let (graph, slot) = (self.graph(), self.slot());
-        let since = self.seen[graph].0.saturating_sub(self.rng.below(5));
-        if let Some(look) = self.world.look(slot, graph, since).await {
-            self.seen[graph] = (look.version.max(self.seen[graph].0), look.edges);
-        }
-    }
-
-    async fn ask_again(&mut self) {
-        let count = self.world.asks.lock().unwrap().len();
-        if count > 0 {
-            let index = self.rng.index(count);
-            self.insist(vec![index]).await;
-        }
-    }
-
-    /// The id of an operation that somebody else made, or oneself, for another one.
-    async fn reuse_an_id(&mut self) {
-        let graph = self.graph();
-        let index = self.imagine(graph);
-        {
-            let mut asks = self.world.asks.lock().unwrap();
-            let other = asks[self.rng.index(asks.len())].clone();
-            if other.graph == graph && other.fingerprint() != asks[index].fingerprint() {
-                asks[index].id = other.id;
-            }
-        }
-        self.insist(vec![index]).await;
-    }
-
-    async fn ask_twice_at_once(&mut self) {
-        let graph = self.graph();
-        let index = self.imagine(graph);
-        let (one, other, lag) = (self.slot(), self.slot(), self.rng.below(6));
-        let world = self.world.clone();
-        let second = tokio::spawn(async move {
-            sleep(Duration::from_millis(lag)).await;
-            world.send(other, vec![index]).await;
-        });
-        self.world.send(one, vec![index]).await;
-        second.await.unwrap();
-        self.insist(vec![index]).await;
-    }
-
-    /// Several in one request, one of them perhaps twice.
-    async fn ask_for_many(&mut self) {
-        let graph = self.graph();
-        let mut asks: Vec<usize> = (0..2 + self.rng.index(3)).map(|_| self.imagine(graph)).collect();
-        if self.rng.chance(30) {
-            asks.push(asks[0]);
-        }
-        self.insist(asks).await;
     }
 }
