@@ -20,6 +20,8 @@ mod conflict;
 mod decide;
 #[path = "simulation/happening.rs"]
 mod happening;
+#[path = "simulation/lost_tail.rs"]
+mod lost_tail;
 #[path = "simulation/model.rs"]
 mod model;
 #[path = "simulation/person.rs"]
