@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     answer::{Answer, Effect, Ending, WriteError},
     busy::busy,
-    log,
+    log::{self, Followed},
     recent::{Known, Operations, Ring},
     round::{Older, Round, Surroundings},
 };
@@ -144,8 +144,8 @@ impl Task {
     }
 
     async fn refresh(&self, memory: &mut Memory) -> Result<Arc<View>, WriteError> {
-        let (graph, _) = self.hot(memory).await?;
-        self.bring_level(graph).await?;
+        let (graph, operations) = self.hot(memory).await?;
+        self.bring_level(graph, operations).await?;
         match &*self.view.borrow() {
             Some(view) => Ok(view.clone()),
             None => Err(WriteError::Stopped),
@@ -172,10 +172,10 @@ impl Task {
                 Append::HeadMoved(head) => {
                     tracing::debug!(graph = %self.id, attempt, version = %head.version, "the head moved");
                     jitter(attempt, &round).await;
-                    self.bring_level(graph).await?;
+                    self.bring_level(graph, operations).await?;
                 }
                 Append::Duplicate(records) => {
-                    self.bring_level(graph).await?;
+                    self.bring_level(graph, operations).await?;
                     self.learn(operations, records).await?;
                 }
             }
@@ -356,7 +356,9 @@ impl Task {
         }
     }
 
-    async fn bring_level(&self, graph: &mut Graph) -> Result<(), WriteError> {
+    /// Level with the log. What is remembered of operations goes with the history it was part of: a
+    /// commit that a fail-over lost must not be acknowledged again (rules V4, C3).
+    async fn bring_level(&self, graph: &mut Graph, operations: &mut Operations) -> Result<(), WriteError> {
         let before = graph.head();
         let mut ring = std::mem::take(&mut *lock(&self.ring));
         let mut then = graph.clone();
@@ -369,7 +371,10 @@ impl Task {
         if graph.head() != before {
             self.publish(graph);
         }
-        Ok(result?)
+        if result? == Followed::OtherHistory {
+            *operations = Operations::default();
+        }
+        Ok(())
     }
 
     fn publish(&self, graph: &Graph) {
