@@ -7,7 +7,10 @@
 use std::{sync::Arc, time::Duration};
 
 use dao_projections::{Graph, GraphId, Head, OperationId, Timestamp};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use super::{
     answer::{Answer, Effect, Ending, WriteError},
@@ -84,24 +87,30 @@ impl Task {
     /// still answered. `retire` is called when it goes idle, so that nobody finds it any more.
     pub(super) async fn run(mut self, retire: impl FnOnce()) {
         let mut memory = Memory::Cold;
-        let mut retire = Some(retire);
+        let mut used_at = Instant::now();
+        // One timer for the task's life: it is looked at when it fires, not set anew for each message.
+        let mut alarm = std::pin::pin!(tokio::time::sleep_until(used_at + self.idle));
         loop {
-            let next = if retire.is_some() {
-                match tokio::time::timeout(self.idle, self.mailbox.recv()).await {
-                    Ok(next) => next,
-                    Err(_idle) => {
-                        if let Some(retire) = retire.take() {
-                            retire();
-                        }
-                        self.mailbox.close();
-                        continue;
-                    }
+            // Receiving is cancel-safe: a message that is not taken stays where it is.
+            tokio::select! {
+                biased;
+                message = self.mailbox.recv() => {
+                    let Some(first) = message else { return };
+                    self.serve(first, &mut memory).await;
+                    used_at = Instant::now();
                 }
-            } else {
-                self.mailbox.recv().await
-            };
-            let Some(first) = next else { return };
-            self.serve(first, &mut memory).await;
+                () = &mut alarm => {
+                    if used_at + self.idle <= Instant::now() {
+                        break;
+                    }
+                    alarm.as_mut().reset(used_at + self.idle);
+                }
+            }
+        }
+        retire();
+        self.mailbox.close();
+        while let Some(message) = self.mailbox.recv().await {
+            self.serve(message, &mut memory).await;
         }
     }
 
