@@ -196,7 +196,7 @@ async fn c3_a_restart_forgets_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c3_c4_two_instances_over_one_redis_are_one() {
+async fn c3_another_instance_over_one_redis_answers_the_first_outcome() {
     let redis = RedisServer::start();
     let servers = [Server::on_redis(&redis).await, Server::on_redis(&redis).await];
     let sent = three_endings(&servers[0]).await;
@@ -204,6 +204,12 @@ async fn c3_c4_two_instances_over_one_redis_are_one() {
         let first = servers[0].command("g", envelope).await.json();
         assert_duplicate(&first, &servers[1].command("g", envelope).await.json());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c3_c4_two_instances_over_one_redis_are_one() {
+    let redis = RedisServer::start();
+    let servers = [Server::on_redis(&redis).await, Server::on_redis(&redis).await];
     // The same new operation, sent to both 25 times at once.
     let envelope = with(&command("CREATE_NODE", json!({})), json!({"operationId": new_id()}));
     let all = (0..50).map(|n| {
@@ -223,8 +229,8 @@ async fn c3_c4_two_instances_over_one_redis_are_one() {
     }
     let states = [servers[0].state("g").await, servers[1].state("g").await];
     assert_eq!(states[0], states[1]);
-    assert_eq!(states[0]["version"], 43);
-    assert_eq!(states[0]["nodes"].as_array().unwrap().len(), 42);
+    assert_eq!(states[0]["version"], 41);
+    assert_eq!(states[0]["nodes"].as_array().unwrap().len(), 41);
 }
 
 /// Of all these answers to one operation, one is the first and the others are duplicates of it.
