@@ -18,7 +18,7 @@ use axum::{
     routing::post,
     serve::ListenerExt,
 };
-use dao_api::domain::{Fingerprint, OperationRecord, RecordedOutcome};
+use dao_api::domain::{Fingerprint, OperationRecord, RecordedOutcome, WriterId};
 use dao_projections::{
     ClientId, CommandType, CommitBody, Event, NodeId, OperationId, Outcome as Applied, Position, Timestamp,
     UserId, Version,
@@ -167,7 +167,8 @@ fn expect_appended(redis: &mut crate::resp::Redis) -> Outcome<()> {
 fn typical_entry() -> Outcome<(Vec<u8>, Vec<u8>)> {
     let version = Version::new(10_000).ok_or("a version")?;
     let outcome = RecordedOutcome::Committed { version };
-    let record = OperationRecord { fingerprint: Fingerprint([7; 8]), outcome }.encode();
+    let record =
+        OperationRecord { fingerprint: Fingerprint([7; 8]), outcome, writer: WriterId([7; 4]) }.encode();
     let user = UserId::parse("user-001")?;
     let body = CommitBody {
         operation_id: OperationId::from(Uuid::now_v7()),

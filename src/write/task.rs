@@ -20,7 +20,7 @@ use super::{
     round::{Older, Round, Surroundings},
 };
 use crate::{
-    domain::{HistoryMissing, Interest, Limits, Operation, OperationRecord, RecordedOutcome},
+    domain::{HistoryMissing, Interest, Limits, Operation, OperationRecord, RecordedOutcome, WriterId},
     store::{Append, EventStore, StoreError},
 };
 
@@ -68,6 +68,7 @@ pub(super) struct Task {
     pub(super) view: watch::Sender<Option<Arc<View>>>,
     pub(super) ring: Arc<std::sync::Mutex<Ring>>,
     pub(super) idle: Duration,
+    pub(super) writer: WriterId,
 }
 
 /// What it has learnt of the graph; nothing before the first load.
@@ -199,7 +200,7 @@ impl Task {
         operations: &Operations,
         requests: &[Vec<Operation>],
     ) -> Result<Round, WriteError> {
-        let mut round = Round::on(graph.clone());
+        let mut round = Round::on(graph.clone(), self.writer);
         let now = (self.clock)();
         for operation in requests.iter().flatten() {
             let mut older = Older::default();
@@ -254,7 +255,7 @@ impl Task {
         loop {
             let doubt = match self.store.append(&self.id, expected, &round.entries).await {
                 Ok(Append::Duplicate(records)) => {
-                    // The repeat of an append may find its own first effect.
+                    // An append that was sent twice, here or below, finds its own first effect.
                     if self.has_landed(round).await? {
                         return Ok(Append::Appended);
                     }

@@ -107,7 +107,7 @@ impl Judge<'_> {
         let writes = self.writes(asked, &target);
         let is_there = graph.exists(&target);
         let mut deletions = writes.iter().rev().filter(|(_, event)| is_deletion(event));
-        if let Some((past, _)) = deletions.find(|(past, _)| !is_there || !self.is_own(past)) {
+        if let Some((past, _)) = deletions.next() {
             return Err(self.deleted(&target, past));
         }
         if !is_there {

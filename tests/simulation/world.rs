@@ -10,7 +10,7 @@ use std::{
 };
 
 use dao_api::{
-    domain::{Limits, Operation},
+    domain::{Limits, Operation, WriterId},
     write::{Answer, Graphs, GraphsConfig, WriteError},
 };
 use dao_projections::{OperationId, Timestamp, Version};
@@ -173,7 +173,8 @@ impl World {
             edges_max: bounds.edges,
         };
         let (idle, hot_max) = (self.plan.idle, self.plan.hot_max);
-        let config = GraphsConfig { limits, idle, hot_max, clock: Arc::new(clock) };
+        let writer = WriterId((number as u32).to_be_bytes());
+        let config = GraphsConfig { limits, idle, hot_max, clock: Arc::new(clock), writer };
         Arc::new(Instance { number, graphs: Graphs::new(Arc::new(store), config), death })
     }
 

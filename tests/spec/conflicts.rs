@@ -29,11 +29,6 @@ fn d1_a_node_created_by_oneself_since_is_ones_own() {
         .when(move_to("n", 1, 1))
         .at(0)
         .then([node_moved("n", 1, 1)]);
-    a().by("ada", [node_deleted("a")])
-        .by("ada", [node_created("a", json!({}))])
-        .when(update("a", json!({"k": 1})))
-        .at(1)
-        .then([node_updated("a", json!({"k": 1}))]);
 }
 
 #[test]
