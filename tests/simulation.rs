@@ -46,7 +46,7 @@ use std::{
 use checker::Tally;
 
 /// Seeds in a run that names no number: about a minute on two cores.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 6_000;
 /// After so many failures no more are looked for.
 const FAILURES_MAX: usize = 5;
 

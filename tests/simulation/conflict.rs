@@ -246,8 +246,7 @@ impl Judge<'_> {
                 let subject = subject(id_of(&problem.entity));
                 let commits = &self.history.commits[..self.version as usize];
                 let writers = commits.iter().rev().filter(|p| p.events.iter().any(|e| about(e) == subject));
-                let is_pending =
-                    graph.current(&subject) != self.history.graphs[self.version as usize].current(&subject);
+                let is_pending = !self.history.graphs[self.version as usize].exists(&subject);
                 let taken = match writers.into_iter().next().filter(|_| !is_pending) {
                     Some(past) => {
                         vec![entry(&subject, "", past, Some((&problem.entity, &graph.current(&subject))))]
