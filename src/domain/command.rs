@@ -49,6 +49,14 @@ impl Command {
         }
     }
 
+    /// How many entities it brings: a measure of the work it makes.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::BatchUpdate { nodes, edges, .. } => 1 + nodes.len() + edges.as_ref().map_or(0, Vec::len),
+            _ => 1,
+        }
+    }
+
     /// What it is aimed at.
     pub fn target(&self) -> Target {
         match self {
@@ -111,6 +119,13 @@ impl Action {
             Self::Single(member) => std::slice::from_ref(member),
             Self::Atomic(members) => members,
         }
+    }
+}
+
+impl Operation {
+    /// How many entities and commands it brings: a measure of the work it makes.
+    pub fn weight(&self) -> usize {
+        self.action.members().iter().map(|member| member.command.weight()).sum()
     }
 }
 

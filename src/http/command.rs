@@ -1,7 +1,8 @@
 //! Commands as clients send them: from a decoded body to operations that the write path takes.
 
 use dao_projections::{
-    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Position, UserId, Version, Viewport,
+    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Pointer, Position, UserId, Version,
+    Viewport,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -153,7 +154,7 @@ struct Sent {
 
 /// Reads commands of a document whose repeated keys are these.
 struct Reader<'a> {
-    repeated: &'a [String],
+    repeated: &'a [Pointer],
 }
 
 impl Reader<'_> {

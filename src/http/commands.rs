@@ -1,21 +1,25 @@
 //! `POST /graphs/{graphId}/command` and `…/batch`.
 
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
-use dao_projections::GraphId;
+use axum::{extract::State, http::StatusCode, response::Response};
+use dao_projections::{GraphId, OperationId};
 
 use super::{
     App,
     command::{read_batch, read_command},
     extract::{AnswerAs, Caller, Decoded, Ids},
+    format::Format,
     problem::Problem,
     respond,
     wire::{BatchOut, Results, answer_out, member_out},
 };
-use crate::{domain::Operation, write::Answer};
+use crate::{
+    domain::Operation,
+    write::{Answer, busy},
+};
+
+/// Answers to operations that bring more than this many entities are not encoded while others wait
+/// for the thread.
+const INLINE_WEIGHT_MAX: usize = 256;
 
 /// One command: answered once its commit is durable.
 pub(super) async fn command(
@@ -27,9 +31,15 @@ pub(super) async fn command(
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let operation = read_command(document, &user)?;
+    let is_heavy = operation.weight() > INLINE_WEIGHT_MAX;
     let answers = execute(&app, &graph, vec![operation]).await?;
     let answer = answers.first().ok_or(crate::write::WriteError::Stopped)?;
-    Ok(respond(StatusCode::OK, format, &answer_out(answer, Results::Single)?))
+    let out = answer_out(answer, Results::Single)?;
+    Ok(if is_heavy {
+        busy(|| respond(StatusCode::OK, format, &out))
+    } else {
+        respond(StatusCode::OK, format, &out)
+    })
 }
 
 /// A batch: one commit, or each by itself.
@@ -42,13 +52,25 @@ pub(super) async fn batch(
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let batch = read_batch(document, &user)?;
+    let is_heavy = batch.operations.iter().map(Operation::weight).sum::<usize>() > INLINE_WEIGHT_MAX;
+    let (id, is_atomic) = (batch.id, batch.is_atomic);
     let answers = execute(&app, &graph, batch.operations).await?;
-    if batch.is_atomic {
+    let encode = || batch_answer(id, is_atomic, &answers, format);
+    if is_heavy { busy(encode) } else { encode() }
+}
+
+fn batch_answer(
+    id: OperationId,
+    is_atomic: bool,
+    answers: &[Answer],
+    format: Format,
+) -> Result<Response, Problem> {
+    if is_atomic {
         let answer = answers.first().ok_or(crate::write::WriteError::Stopped)?;
         return Ok(respond(StatusCode::OK, format, &answer_out(answer, Results::PerMember)?));
     }
     let results = answers.iter().map(member_out).collect();
-    Ok(respond(StatusCode::OK, format, &BatchOut { batch_id: batch.id, results }).into_response())
+    Ok(respond(StatusCode::OK, format, &BatchOut { batch_id: id, results }))
 }
 
 async fn execute(app: &App, graph: &GraphId, operations: Vec<Operation>) -> Result<Vec<Answer>, Problem> {

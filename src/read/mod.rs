@@ -23,6 +23,10 @@ const MIN_VERSION_WAIT: Duration = Duration::from_secs(2);
 /// How often it looks into a store that others write to, meanwhile.
 const MIN_VERSION_POLL: Duration = Duration::from_millis(20);
 
+/// How long a read of a graph in memory waits to hear whether there are newer commits; then the
+/// store counts as away (rule H4).
+const HEAD_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Why a read got no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -81,23 +85,24 @@ pub async fn current(
     id: &GraphId,
     min_version: Option<Version>,
 ) -> Result<Current, ReadError> {
-    let min = min_version.unwrap_or(Version::EMPTY);
+    let first = latest(graphs, id).await?;
+    let Some(min) = min_version.filter(|min| first.head().version < *min) else { return Ok(first) };
     let deadline = Instant::now() + MIN_VERSION_WAIT;
+    let mut hot = graphs.hot(id);
     loop {
-        let mut hot = graphs.hot(id);
+        // Ask to be woken before looking: a commit in between must not be missed.
+        hot.mark_seen();
         let current = latest(graphs, id).await?;
         if current.head().version >= min {
             return Ok(current);
         }
-        let wake = if graphs.store().is_shared() { Instant::now() + MIN_VERSION_POLL } else { deadline };
-        // Whatever ends the wait, the loop looks again.
-        let _timeout = tokio::time::timeout_at(wake.min(deadline), hot.changed()).await;
         if Instant::now() >= deadline {
-            let current = latest(graphs, id).await?;
-            if current.head().version >= min {
-                return Ok(current);
-            }
             return Err(ReadError::VersionNotReached { current: current.head().version });
+        }
+        let wake = if graphs.store().is_shared() { Instant::now() + MIN_VERSION_POLL } else { deadline };
+        let woken = tokio::time::timeout_at(wake.min(deadline), hot.changed()).await;
+        if let Ok(false) = woken {
+            hot = graphs.hot(id); // its task went idle: there is another
         }
     }
 }
@@ -111,7 +116,8 @@ async fn latest(graphs: &Graphs, id: &GraphId) -> Result<Current, ReadError> {
     if !graphs.store().is_shared() {
         return Ok(Current { view, source: Source::Memory });
     }
-    match graphs.store().head(id).await {
+    let head = tokio::time::timeout(HEAD_PATIENCE, graphs.store().head(id)).await;
+    match head.unwrap_or_else(|late| Err(StoreError::Unavailable(late.to_string()))) {
         Ok(head) if head == view.graph.head() => Ok(Current { view, source: Source::Memory }),
         Ok(_moved) => match graphs.refresh(id).await {
             Ok(view) => Ok(Current { view, source: Source::Store }),

@@ -9,6 +9,7 @@
 //! Not here: JSON, status codes, SQL, Redis.
 
 mod answer;
+mod busy;
 pub mod log;
 mod recent;
 mod registry;
@@ -16,6 +17,7 @@ mod round;
 mod task;
 
 pub use answer::{Answer, Effect, Ending, Shown, WriteError};
+pub use busy::busy;
 pub use recent::{Recorded, Ring};
 pub use registry::{Graphs, GraphsConfig, Hot};
 pub use task::{Clock, View};

@@ -1,0 +1,22 @@
+# The server as a small image. Build: docker build -t dao-api .
+# Run on this machine only (this release has no keys), data in a volume:
+#   docker run -p 127.0.0.1:3000:3000 -v dao-data:/data -e HOST=0.0.0.0 dao-api serve --insecure-no-auth
+
+FROM rust:1.89-bookworm AS build
+WORKDIR /build
+COPY . .
+RUN cargo build --release --locked --bin dao-api
+
+FROM debian:bookworm-slim
+RUN useradd --system --uid 10001 --home-dir /data --create-home dao
+COPY --from=build /build/target/release/dao-api /usr/local/bin/dao-api
+COPY LICENSE /usr/share/doc/dao-api/LICENSE
+USER dao
+ENV DATA_DIR=/data
+VOLUME /data
+EXPOSE 3000
+# Asks /readyz from inside; the address is that of this container alone, so no flag is needed.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
+    CMD ["dao-api", "healthcheck", "--host", "127.0.0.1"]
+ENTRYPOINT ["dao-api"]
+CMD ["serve"]

@@ -1,0 +1,21 @@
+# `make` alone lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Serve on http://127.0.0.1:3000, data in ./data; nothing else is needed
+	cargo run --release --locked
+
+test: ## Install what the tests start (redis-server, sqlite3) where it is missing; run all tests
+	./scripts/install-test-tools.sh
+	cargo test --workspace --locked
+
+check: ## Format, lints, documentation: what the gate checks beside the tests
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+bench: ## Run the benchmarks
+	@if [ -x scripts/bench.sh ]; then scripts/bench.sh; else cargo bench --locked --bench targets; fi
