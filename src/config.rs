@@ -191,8 +191,8 @@ impl Settings {
                 _ => Err("must be fsync or interval".to_owned()),
             },
         );
-        let partitions = match &self.partitions {
-            None => None,
+        let partitions = match self.partitions.as_deref() {
+            None | Some("") => None,
             Some(text) => wrong.note(
                 "PARTITIONS",
                 text.parse::<u32>()
@@ -201,14 +201,15 @@ impl Settings {
                     .ok_or_else(|| "must be an integer from 1 to 16384".to_owned()),
             ),
         };
-        let url = match (&self.redis_url, &self.redis_host) {
-            (Some(url), None) if !url.is_empty() => Some(url.clone()),
-            (None, Some(host)) if !host.is_empty() => self.redis_url_of_parts(host, wrong),
-            (Some(url), Some(host)) if !url.is_empty() && !host.is_empty() => {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let url = match (given(&self.redis_url), given(&self.redis_host)) {
+            (Some(url), None) => wrong.note("REDIS_URL", parse_redis_url(&url)),
+            (None, Some(host)) => self.redis_url_of_parts(&host, wrong),
+            (Some(_), Some(_)) => {
                 wrong.0.push("REDIS_URL: give it or REDIS_HOST, not both".to_owned());
                 None
             }
-            _ => {
+            (None, None) => {
                 let dir = self.data_dir.clone();
                 return Some(StoreConfig::Embedded(embedded::EmbeddedConfig {
                     dir,
@@ -256,6 +257,14 @@ fn parse_host(text: &str) -> Result<IpAddr, String> {
     }
     text.parse()
         .map_err(|_| format!("{text:?} is no IP address; 127.0.0.1, 0.0.0.0 and :: are the usual ones"))
+}
+
+fn parse_redis_url(text: &str) -> Result<String, String> {
+    let schemes = ["redis://", "redis-cluster://"];
+    if schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme)) {
+        return Ok(text.to_owned());
+    }
+    Err("must be redis://host:port or redis-cluster://host:port".to_owned())
 }
 
 /// A time with its unit: `250ms`, `90s`, `5m`, `24h` or `7d`.

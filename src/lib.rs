@@ -2,7 +2,8 @@
 //!
 //! `docs/architecture.md` opens with the invariants; each module's own page says what it keeps and
 //! what is not in it. Arrows between modules, checked by a test:
-//! `cli → http → {write, read} → {store, domain} → dao_projections`.
+//! `cli → http → read → write → {store, domain} → dao_projections`; `websocket` depends on none of
+//! them, and no route uses it yet.
 
 pub mod cli;
 pub mod config;

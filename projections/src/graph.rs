@@ -125,9 +125,13 @@ impl<Id: Clone + Eq + std::hash::Hash, T> Table<Id, T> {
         self.rows.is_empty()
     }
 
-    fn insert(&mut self, id: Id, placed: Placed<T>) {
-        self.ordinals.insert(id, placed.ordinal);
-        self.rows.insert(placed.ordinal, Arc::new(placed));
+    /// Puts an entity in its place. The ids are only written for a new one: an update leaves that
+    /// map shared with every copy of the table.
+    fn insert(&mut self, id: &Id, placed: Placed<T>) {
+        let ordinal = placed.ordinal;
+        if self.rows.insert(ordinal, Arc::new(placed)).is_none() {
+            self.ordinals.insert(id.clone(), ordinal);
+        }
     }
 
     fn remove(&mut self, id: &Id) -> Option<Arc<Placed<T>>> {
@@ -264,7 +268,7 @@ impl Graph {
             self.children.insert((parent, ordinal));
         }
         let id = node.id().clone();
-        self.nodes.insert(id, placed(node, ordinal, created_at, at, version));
+        self.nodes.insert(&id, placed(node, ordinal, created_at, at, version));
     }
 
     fn remove_node(&mut self, id: &NodeId) {
@@ -288,7 +292,7 @@ impl Graph {
         self.incident.insert((edge.source().clone(), ordinal));
         self.incident.insert((edge.target().clone(), ordinal));
         let id = edge.id().clone();
-        self.edges.insert(id, placed(edge, ordinal, created_at, at, version));
+        self.edges.insert(&id, placed(edge, ordinal, created_at, at, version));
     }
 
     fn remove_edge(&mut self, id: &EdgeId) {

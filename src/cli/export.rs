@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 
 use clap::Args;
-use dao_projections::{GraphId, Map, Version};
+use dao_projections::{GraphId, Head, Map};
 use serde_json::{Value, json};
 
 use super::{CliError, open};
@@ -44,12 +44,20 @@ async fn print_commits(store: &dyn EventStore, graph: &GraphId) -> Result<(), Cl
     let failed = |error: &dyn std::fmt::Display| CliError::new(format!("the export stopped: {error}"));
     let head = store.head(graph).await.map_err(|e| failed(&e))?;
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let mut after = Version::EMPTY;
-    while after < head.version {
-        let chunk = store.read(graph, after, head.version, CHUNK).await.map_err(|e| failed(&e))?;
-        let Some(last) = chunk.last() else { break };
-        after = last.version;
+    if head == Head::EMPTY {
+        return Err(CliError::new(format!("there is no graph {graph} at {}", store.location())));
+    }
+    let mut at = Head::EMPTY;
+    while at.version < head.version {
+        let chunk = store.read(graph, at.version, head.version, CHUNK).await.map_err(|e| failed(&e))?;
+        if chunk.is_empty() {
+            return Err(failed(&format!("the history ends at version {}, before its head", at.version)));
+        }
         for stored in &chunk {
+            at = at.after(&stored.body);
+            if at != stored.head() {
+                return Err(failed(&format!("the hash of version {} does not follow", stored.version)));
+            }
             let commit = log::decode(graph, stored).map_err(|e| failed(&e))?;
             out.write_all(&commit_json(graph, &commit)).map_err(|e| failed(&e))?;
             out.write_all(b"\n").map_err(|e| failed(&e))?;

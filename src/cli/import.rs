@@ -157,12 +157,18 @@ async fn bring_in(
     let what = if changed { "now at" } else { "was so already, at" };
     bar.suspend(|| {
         println!(
-            "{}: {node_count} nodes and {edge_count} edges from {}; {what} version {version}",
+            "{}: {} and {} from {}; {what} version {version}",
             document.graph,
+            counted(node_count, "node"),
+            counted(edge_count, "edge"),
             files.join(", ")
         );
     });
     Ok(())
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn accepted(answer: Option<&Answer>, files: &[String]) -> Result<(u64, bool), CliError> {

@@ -135,7 +135,7 @@ pub fn judge(
 ) -> Result<Verdict, HistoryMissing> {
     match &operation.action {
         Action::Single(member) => {
-            let judgement = Judgement { graph, operation, member, history, limits };
+            let judgement = Judgement { base: graph, graph, operation, member, history, limits };
             Ok(match judgement.run()? {
                 Ok(decided) => {
                     let by_member = vec![decided.events.len()];
@@ -159,7 +159,7 @@ fn judge_batch(
     let mut all = Decided { events: Vec::new(), outcome: Outcome::Applied };
     let mut by_member = Vec::with_capacity(members.len());
     for (index, member) in members.iter().enumerate() {
-        let judgement = Judgement { graph: &then, operation, member, history, limits };
+        let judgement = Judgement { base: graph, graph: &then, operation, member, history, limits };
         match judgement.run()? {
             Ok(decided) => {
                 apply_all(&mut then, &decided.events);
@@ -197,6 +197,9 @@ struct Write<'a> {
 
 /// One command being judged.
 struct Judgement<'a> {
+    /// The graph as the log has it, or will.
+    base: &'a Graph,
+    /// The same as the batch's members before this one left it.
     graph: &'a Graph,
     operation: &'a Operation,
     member: &'a Member,
@@ -232,7 +235,7 @@ impl<'a> Judgement<'a> {
             return self.finish(Outcome::Applied);
         }
         let writes = self.writes_since(entity)?;
-        if let Some(deletion) = self.deletion_that_counts(&writes, self.exists(entity)) {
+        if let Some(deletion) = Self::deletion_since(&writes) {
             return Ok(Err(self.target_deleted(entity, deletion)));
         }
         if !self.exists(entity) {
@@ -300,22 +303,14 @@ impl<'a> Judgement<'a> {
     }
 
     fn exists(&self, entity: Entity<'_>) -> bool {
-        self.last_written(entity).is_some()
-    }
-
-    fn last_written(&self, entity: Entity<'_>) -> Option<Version> {
-        match entity {
-            Entity::Node(id) => self.graph.nodes().get(id).map(|node| node.version),
-            Entity::Edge(id) => self.graph.edges().get(id).map(|edge| edge.version),
-            Entity::Viewport => Some(self.graph.viewport_version()),
-        }
+        last_written(self.graph, entity).is_some()
     }
 
     /// All writes to `entity` after the client's version, oldest first. The history is not asked
     /// when the entity says that nobody wrote it.
     fn writes_since(&self, entity: Entity<'_>) -> Result<Vec<Write<'a>>, HistoryMissing> {
         let Some(version) = self.stale_version() else { return Ok(vec![]) };
-        if self.last_written(entity).is_some_and(|written| written <= version) {
+        if last_written(self.graph, entity).is_some_and(|written| written <= version) {
             return Ok(vec![]);
         }
         let commits = self.history.since(version).ok_or(HistoryMissing::Since(version))?;
@@ -326,12 +321,10 @@ impl<'a> Judgement<'a> {
         Ok(writes.collect())
     }
 
-    /// The deletion that makes a command on this target refused (rule D4): the last one of a target
-    /// that is gone, anybody's; and of one that was created again, the last one by others: of one's
-    /// own, one's own optimistic state knew (rule D1).
-    fn deletion_that_counts<'w>(&self, writes: &'w [Write<'a>], exists: bool) -> Option<&'w Write<'a>> {
-        let mut deletions = writes.iter().rev().filter(|write| write.event.is_deletion());
-        deletions.find(|write| !exists || !self.is_own(write.commit))
+    /// The deletion that makes a command on this target refused (rule D4): the last one since the
+    /// client's version, by anybody, also of a target that was created again.
+    fn deletion_since<'w>(writes: &'w [Write<'a>]) -> Option<&'w Write<'a>> {
+        writes.iter().rev().find(|write| write.event.is_deletion())
     }
 
     /// Rule D1: the same user through the same client.
@@ -485,12 +478,13 @@ impl<'a> Judgement<'a> {
     }
 
     fn id_taken(&self, entity: Entity<'_>) -> Result<Refusal, HistoryMissing> {
-        let version = self.last_written(entity).unwrap_or(Version::EMPTY);
-        let (user_id, operation_id) = if version > self.committed_head() {
-            (self.operation.user.clone(), self.operation.id) // an earlier member of this batch
-        } else {
-            let commit = self.history.at(version).ok_or(HistoryMissing::At(version))?;
-            (commit.body.user_id.clone(), commit.body.operation_id)
+        let (version, user_id, operation_id) = match last_written(self.base, entity) {
+            Some(version) => {
+                let commit = self.history.at(version).ok_or(HistoryMissing::At(version))?;
+                (version, commit.body.user_id.clone(), commit.body.operation_id)
+            }
+            // An earlier member of this batch would have created it.
+            None => (self.base.head().version.next(), self.operation.user.clone(), self.operation.id),
         };
         let entry = Conflict {
             entity: entity.kind(),
@@ -504,11 +498,6 @@ impl<'a> Judgement<'a> {
         };
         let message = format!("{} {entity} exists already", noun(entity));
         Ok(self.conflict(Reason::IdTaken, message, vec![entry]))
-    }
-
-    /// The last version that is in the log: a batch in the making is one above it.
-    fn committed_head(&self) -> Version {
-        self.graph.head().version
     }
 
     /// A node that something would refer to and that is not there: a conflict if it was deleted
@@ -529,6 +518,15 @@ impl<'a> Judgement<'a> {
         let stands = self.current(referrer).pointer(path.as_str()).cloned().unwrap_or(Value::Null);
         let entry = conflict(referrer, path, Value::from(node.as_str()), stands, deletion.commit);
         Ok(self.conflict(reason, message, vec![entry]))
+    }
+}
+
+/// The commit that last wrote the entity; `None` if it is not there.
+fn last_written(graph: &Graph, entity: Entity<'_>) -> Option<Version> {
+    match entity {
+        Entity::Node(id) => graph.nodes().get(id).map(|node| node.version),
+        Entity::Edge(id) => graph.edges().get(id).map(|edge| edge.version),
+        Entity::Viewport => Some(graph.viewport_version()),
     }
 }
 

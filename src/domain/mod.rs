@@ -13,5 +13,5 @@ mod size;
 pub use command::{Action, Command, Member, OnConflict, Operation, Target};
 pub use conflict::{History, HistoryMissing, Interest, Verdict, judge};
 pub use decide::Limits;
-pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome};
+pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};
 pub use refusal::{Conflict, Reason, Refusal, Resolution};

@@ -20,7 +20,15 @@ pub struct OperationRecord {
     /// How it ended.
     #[serde(rename = "o")]
     pub outcome: RecordedOutcome,
+    /// Which writer recorded it.
+    #[serde(rename = "w")]
+    pub writer: WriterId,
 }
+
+/// Tells writers apart: drawn once for each. Two that decide the same in the same millisecond leave
+/// records that differ in nothing else, and only one of them was first (rule C3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriterId(#[serde(with = "serde_bytes")] pub [u8; 4]);
 
 /// The outcome, with what can't be found elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,7 +85,7 @@ mod hash_bytes {
 }
 
 impl OperationRecord {
-    /// The stored bytes: a MessagePack array `[fingerprint, outcome]`.
+    /// The stored bytes: a MessagePack array `[fingerprint, outcome, writer]`.
     pub fn encode(&self) -> Vec<u8> {
         match rmp_serde::to_vec(self) {
             Ok(bytes) => bytes,

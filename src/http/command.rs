@@ -1,7 +1,8 @@
 //! Commands as clients send them: from a decoded body to operations that the write path takes.
 
 use dao_projections::{
-    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Position, UserId, Version, Viewport,
+    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Pointer, Position, UserId, Version,
+    Viewport,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -39,7 +40,7 @@ pub(super) fn read_command(document: Document, user: &UserId) -> Result<Operatio
 /// command: {type, payload}}`.
 pub(super) fn read_command_fields(
     mut fields: Fields<'_>,
-    repeated: &[String],
+    repeated: &[Pointer],
     user: &UserId,
     client: &ClientId,
 ) -> Result<Operation, Malformed> {
@@ -65,7 +66,7 @@ pub(super) fn read_batch(document: Document, user: &UserId) -> Result<Batch, Mal
 /// A batch, of a body or of a frame whose other fields are taken out.
 pub(super) fn read_batch_fields(
     mut fields: Fields<'_>,
-    repeated: &[String],
+    repeated: &[Pointer],
     user: &UserId,
     client: Option<&ClientId>,
 ) -> Result<Batch, Malformed> {
@@ -182,7 +183,7 @@ struct Sent {
 
 /// Reads commands of a document whose repeated keys are these.
 struct Reader<'a> {
-    repeated: &'a [String],
+    repeated: &'a [Pointer],
 }
 
 impl Reader<'_> {

@@ -6,8 +6,8 @@
 
 use std::{cell::RefCell, fmt, io::Cursor};
 
-use dao_projections::Map;
-use serde::de::{self, Deserialize, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use dao_projections::{Map, Pointer};
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value, map::Entry};
 
 use super::{format::Format, shape::Malformed};
@@ -32,12 +32,23 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+impl Path<'_> {
+    /// As a JSON Pointer: no two places have the same one, whatever their keys hold.
+    pub(super) fn pointer(&self) -> Pointer {
+        match self {
+            Self::Root => Pointer::root(),
+            Self::Key(parent, key) => parent.pointer().child(key),
+            Self::Index(parent, index) => parent.pointer().child(&index.to_string()),
+        }
+    }
+}
+
 /// A decoded body.
 #[derive(Debug)]
 pub(super) struct Document {
     pub(super) value: Value,
     /// The places of keys that stand more than once in their object.
-    pub(super) repeated: Vec<String>,
+    pub(super) repeated: Vec<Pointer>,
 }
 
 /// Nesting of objects and arrays in a body (rule O3); deeper is 400.
@@ -80,7 +91,7 @@ fn decode_message_pack(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed
 
 #[derive(Default)]
 struct Notes {
-    repeated: RefCell<Vec<String>>,
+    repeated: RefCell<Vec<Pointer>>,
     /// The places of numbers that were read as floats of 2^63 or more: integers too large among them.
     huge: RefCell<Vec<String>>,
 }
@@ -131,7 +142,8 @@ struct Strict<'a> {
 impl Strict<'_> {
     fn deeper<E: de::Error>(&self) -> Result<usize, E> {
         if self.depth >= DEPTH_MAX {
-            return Err(E::custom(format_args!("{}: nested deeper than {DEPTH_MAX} levels", self.path)));
+            let path: String = self.path.to_string().chars().take(80).collect();
+            return Err(E::custom(format_args!("{path}…: nested deeper than {DEPTH_MAX} levels")));
         }
         Ok(self.depth + 1)
     }
@@ -144,12 +156,29 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     }
 }
 
-/// A key: text, whatever the encoding.
-struct Key(String);
+/// Reads a key of the object at `path`: text and nothing else.
+struct Key<'a>(Path<'a>);
 
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Key)
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = String;
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "keys that are text at {}", self.0)
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<String, E> {
+        Ok(key.to_owned())
+    }
+
+    fn visit_string<E>(self, key: String) -> Result<String, E> {
+        Ok(key)
     }
 }
 
@@ -212,7 +241,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let depth = self.deeper()?;
         let mut fields = Map::new();
-        while let Some(Key(key)) = map.next_key()? {
+        while let Some(key) = map.next_key_seed(Key(self.path))? {
             let path = Path::Key(&self.path, &key);
             let value = map.next_value_seed(Strict { path, depth, ..self })?;
             match fields.entry(key) {
@@ -220,7 +249,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
                     place.insert(value);
                 }
                 Entry::Occupied(mut place) => {
-                    let path = Path::Key(&self.path, place.key()).to_string();
+                    let path = Path::Key(&self.path, place.key()).pointer();
                     self.notes.repeated.borrow_mut().push(path);
                     place.insert(value);
                 }
@@ -277,7 +306,8 @@ mod tests {
         let document =
             json_body(r#"{"a": {"b": 1, "b": 2}, "a": {"c": [{"d": 1, "d": 2}]}}"#).expect("valid");
         assert_eq!(document.value, json!({"a": {"c": [{"d": 2}]}}));
-        assert_eq!(document.repeated, ["a.b", "a.c[0].d", "a"]);
+        let places: Vec<_> = document.repeated.iter().map(Pointer::as_str).collect();
+        assert_eq!(places, ["/a/b", "/a/c/0/d", "/a"]);
     }
 
     #[test]

@@ -138,6 +138,10 @@ impl FromRequest<App> for Decoded {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let format = Format::of_body(request.headers()).map_err(|e| Problem::unsupported_media_type(&e.0))?;
+        let encoding = request.headers().get(header::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err(Problem::unsupported_encoding());
+        }
         let bytes = read_body(request, app.body_bytes_max).await?;
         if bytes.is_empty() {
             return Err(Problem::bad_request("the body is empty"));

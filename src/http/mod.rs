@@ -1,6 +1,6 @@
 //! HTTP: the route table, and the edges where bytes become commands and answers become bytes.
 //!
-//! Status codes live in [`problem`] and nowhere else; what clients see lives in [`wire`]. Not here:
+//! Status codes live in `problem` and nowhere else; what clients see lives in [`wire`]. Not here:
 //! what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 

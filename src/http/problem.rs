@@ -73,7 +73,12 @@ impl Problem {
     }
 
     pub(super) fn entity_not_found(code: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, code, "It does not exist", detail)
+        let title = match code {
+            "NODE_NOT_FOUND" => "There is no such node",
+            "EDGE_NOT_FOUND" => "There is no such edge",
+            _ => "It does not exist",
+        };
+        Self::new(StatusCode::NOT_FOUND, code, title, detail)
     }
 
     pub(super) fn method_not_allowed(allow: Option<HeaderValue>) -> Self {
@@ -90,6 +95,16 @@ impl Problem {
     pub(super) fn unsupported_media_type(given: &str) -> Self {
         let shown: String = given.chars().take(100).collect();
         let detail = format!("Content-Type: {shown:?} is neither application/json nor application/msgpack");
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UNSUPPORTED_MEDIA_TYPE",
+            "The body is in another format",
+            detail,
+        )
+    }
+
+    pub(super) fn unsupported_encoding() -> Self {
+        let detail = "Content-Encoding: bodies are taken as they are, not compressed";
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "UNSUPPORTED_MEDIA_TYPE",
@@ -231,6 +246,11 @@ impl From<ReadError> for Problem {
             ReadError::VersionNotFound { current } => {
                 let detail = format!("version: {}", version_detail(current));
                 Self::entity_not_found("VERSION_NOT_FOUND", detail)
+            }
+            ReadError::Graph(WriteError::StoreUnavailable(cause)) => {
+                tracing::warn!(%cause, "the store is unavailable");
+                let detail = "the graph is not in memory, and the store is away: try again later";
+                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail)
             }
             ReadError::Graph(error) => error.into(),
         }

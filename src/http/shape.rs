@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use dao_projections::{ClientId, Map, OperationId, ShapeError, Version};
+use dao_projections::{ClientId, Map, OperationId, Pointer, ShapeError, Version};
 use serde_json::Value;
 
 use super::decode::Path;
@@ -79,12 +79,12 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The fields of an object in which no key may stand twice.
-    pub(super) fn of(value: Value, path: &'a Path<'a>, repeated: &[String]) -> Result<Self, Malformed> {
+    pub(super) fn of(value: Value, path: &'a Path<'a>, repeated: &[Pointer]) -> Result<Self, Malformed> {
         let fields = Self::unchecked(value, path)?;
         if !repeated.is_empty() {
-            let again = fields.map.keys().map(|key| Path::Key(path, key).to_string());
-            if let Some(place) = again.into_iter().find(|place| repeated.contains(place)) {
-                return Err(Malformed::at(place, "stands here more than once"));
+            let mut keys = fields.map.keys();
+            if let Some(key) = keys.find(|key| repeated.contains(&Path::Key(path, key).pointer())) {
+                return Err(fields.wrong(key, "stands here more than once"));
             }
         }
         Ok(fields)

@@ -313,7 +313,6 @@ pub(super) fn state_json(graph_id: &GraphId, graph: &Graph) -> Bytes {
         hash: Hash,
         last_modified: Option<Timestamp>,
         last_operation_id: Option<OperationId>,
-        viewport: &'a Viewport,
     }
     let Head { version, hash } = graph.head();
     let front = Front {
@@ -322,18 +321,19 @@ pub(super) fn state_json(graph_id: &GraphId, graph: &Graph) -> Bytes {
         hash,
         last_modified: graph.last_modified(),
         last_operation_id: graph.last_operation(),
-        viewport: graph.viewport(),
     };
     let mut bytes = super::format::Format::Json.encode(&front);
     bytes.pop(); // the closing brace
     let entities = graph.nodes().iter().map(|node| node.json().len()).sum::<usize>()
         + graph.edges().iter().map(|edge| edge.json().len()).sum::<usize>();
-    bytes.reserve(entities + graph.nodes().len() + graph.edges().len() + 32);
+    bytes.reserve(entities + graph.nodes().len() + graph.edges().len() + 256);
     bytes.extend(b",\"nodes\":[");
     join(graph.nodes().iter().map(|node| node.json()), &mut bytes);
     bytes.extend(b"],\"edges\":[");
     join(graph.edges().iter().map(|edge| edge.json()), &mut bytes);
-    bytes.extend(b"]}");
+    bytes.extend(b"],\"viewport\":");
+    bytes.extend(super::format::Format::Json.encode(graph.viewport()));
+    bytes.push(b'}');
     bytes.into()
 }
 

@@ -23,6 +23,10 @@ const MIN_VERSION_WAIT: Duration = Duration::from_secs(2);
 /// How often it looks into a store that others write to, meanwhile.
 const MIN_VERSION_POLL: Duration = Duration::from_millis(20);
 
+/// How long a read of a graph in memory waits to hear whether there are newer commits; then the
+/// store counts as away (rule H4).
+const HEAD_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Why a read got no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -112,7 +116,8 @@ async fn latest(graphs: &Graphs, id: &GraphId) -> Result<Current, ReadError> {
     if !graphs.store().is_shared() {
         return Ok(Current { view, source: Source::Memory });
     }
-    match graphs.store().head(id).await {
+    let head = tokio::time::timeout(HEAD_PATIENCE, graphs.store().head(id)).await;
+    match head.unwrap_or_else(|late| Err(StoreError::Unavailable(late.to_string()))) {
         Ok(head) if head == view.graph.head() => Ok(Current { view, source: Source::Memory }),
         Ok(_moved) => match graphs.refresh(id).await {
             Ok(view) => Ok(Current { view, source: Source::Store }),

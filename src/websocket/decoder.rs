@@ -16,10 +16,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The longest message as it is sent. DEFLATE may make an incompressible payload a little longer:
-    /// a stored block costs five bytes, and no encoder makes blocks that short that this isn't enough.
+    /// The longest message as it is sent. DEFLATE makes an incompressible payload longer: by an eighth
+    /// and a little at the worst that zlib does, which its least memory level comes near.
     fn sent_bytes_max(self, deflated: bool) -> usize {
-        let allowance = if deflated { self.message_bytes_max / 64 + 64 } else { 0 };
+        let allowance = if deflated { self.message_bytes_max / 7 + 64 } else { 0 };
         self.message_bytes_max.saturating_add(allowance)
     }
 }
@@ -48,7 +48,8 @@ pub enum Incoming {
 /// [`next`](Self::next) until it has no more.
 ///
 /// Payload moves out of the input as it arrives, so between calls the decoder holds the message under
-/// way (at most [`Limits`]) and less than one control frame. Between messages it holds no heap memory.
+/// way (as [`Limits`] allows; while compressed, a seventh more) and less than one control frame. Once
+/// `next` has nothing more and no message is under way, it holds no heap memory but such a beginning.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,

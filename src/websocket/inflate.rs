@@ -13,13 +13,14 @@ pub(super) const SYNC_TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 const EXPECTED_RATIO: usize = 4;
 
 thread_local! {
-    /// One inflate state a thread (about 43 KiB). A message is inflated in one go once it is whole, so
+    /// One inflate state a thread (about 50 KiB). A message is inflated in one go once it is whole, so
     /// no connection needs one of its own.
     static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(false));
 }
 
-/// Inflates one message that uses no earlier one's context. Stops as soon as the output is longer
-/// than `bytes_max`, so a bomb costs no more than a message of that size.
+/// Inflates one message. A reference to an earlier message's bytes is an error: the state is shared,
+/// and those bytes may be somebody else's. Stops as soon as the output is longer than `bytes_max`, so
+/// a bomb costs no more than a message of that size.
 pub(super) fn inflate(message: &[u8], bytes_max: usize) -> Result<Vec<u8>, ProtocolError> {
     INFLATE.with_borrow_mut(|state| {
         state.reset(false);
@@ -41,20 +42,21 @@ fn run(
     bytes_max: usize,
 ) -> Result<Status, ProtocolError> {
     loop {
-        let read_before = state.total_in();
+        let (read_before, written_before) = (state.total_in(), output.len());
         let status = state
             .decompress_vec(input, output, FlushDecompress::None)
             .map_err(|_| ProtocolError::CorruptDeflate)?;
-        input = &input[(state.total_in() - read_before) as usize..];
+        let read = (state.total_in() - read_before) as usize;
+        input = &input[read..];
         if output.len() > bytes_max {
             return Err(ProtocolError::MessageTooBig);
         }
-        // Room that is left means that whatever could be written has been.
-        if status == Status::StreamEnd || output.len() < output.capacity() {
+        if output.len() == output.capacity() {
+            let more = output.len().max(1);
+            grow(output, more, bytes_max);
+        } else if status == Status::StreamEnd || (read == 0 && output.len() == written_before) {
             return Ok(status);
         }
-        let more = output.len().max(1);
-        grow(output, more, bytes_max);
     }
 }
 

@@ -80,24 +80,25 @@ pub async fn load(store: &dyn EventStore, id: &GraphId) -> Result<(Graph, Ring),
     Ok((graph, ring))
 }
 
-/// Brings a graph in memory level with the log. One that holds another history starts anew.
+/// Brings a graph in memory level with the log. One that holds another history starts anew, and the
+/// answer says so: whatever else is remembered of that history is not true any more.
 pub async fn bring_level(
     store: &dyn EventStore,
     id: &GraphId,
     graph: &mut Graph,
     ring: &mut Ring,
-) -> Result<(), StoreError> {
+) -> Result<Followed, StoreError> {
     let head = store.head(id).await?;
     let is_behind = graph.head().version < head.version;
     if graph.head() == head {
-        return Ok(());
+        return Ok(Followed::Level);
     }
     if is_behind && follow(store, id, graph, Some(ring), head.version).await? == Followed::Level {
-        return Ok(());
+        return Ok(Followed::Level);
     }
     (*graph, *ring) = (Graph::empty(), Ring::default());
     match follow(store, id, graph, Some(ring), head.version).await? {
-        Followed::Level => Ok(()),
+        Followed::Level => Ok(Followed::OtherHistory),
         Followed::OtherHistory => {
             Err(corrupt(id, graph.head().version.next(), "the history ends before its head"))
         }

@@ -19,7 +19,7 @@ use super::{
     task::{Clock, MAILBOX_MAX, Message, Task, View, recall},
 };
 use crate::{
-    domain::{Limits, Operation, OperationRecord},
+    domain::{Limits, Operation, OperationRecord, WriterId},
     store::{EventStore, StoreError},
 };
 
@@ -34,6 +34,8 @@ pub struct GraphsConfig {
     pub hot_max: usize,
     /// Where commit timestamps come from.
     pub clock: Clock,
+    /// What tells this registry's records from those of others over the same store.
+    pub writer: WriterId,
 }
 
 impl Default for GraphsConfig {
@@ -42,11 +44,15 @@ impl Default for GraphsConfig {
             let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             Timestamp(since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64))
         };
+        // The end of a UUIDv7 is random.
+        let [.., a, b, c, d] = *uuid::Uuid::now_v7().as_bytes();
+        let random = [a, b, c, d];
         Self {
             limits: Limits::default(),
             idle: Duration::from_secs(300),
             hot_max: 10_000,
             clock: Arc::new(clock),
+            writer: WriterId(random),
         }
     }
 }
@@ -222,6 +228,7 @@ impl Graphs {
             view: view_sender,
             ring: ring.clone(),
             idle: self.config.idle,
+            writer: self.config.writer,
         };
         let (registry, id, own) = (Arc::downgrade(&self.hot), graph.clone(), sender.downgrade());
         let retire = move || {

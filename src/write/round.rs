@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{
         Circumstances, Fingerprint, History, HistoryMissing, Limits, Operation, OperationRecord, Reason,
-        RecordedOutcome, Refusal, Verdict, judge,
+        RecordedOutcome, Refusal, Verdict, WriterId, judge,
     },
     store::Entry,
 };
@@ -38,6 +38,7 @@ pub(super) struct Round {
     pub(super) commits: Vec<Arc<Recorded>>,
     /// One for each operation judged, in order.
     pub(super) answers: Vec<Answer>,
+    writer: WriterId,
     /// Where in `answers` the operations are that this round ends.
     fresh: HashMap<OperationId, (usize, Fingerprint)>,
 }
@@ -51,8 +52,8 @@ pub(super) struct Surroundings<'a> {
 }
 
 impl Round {
-    pub(super) fn on(graph: Graph) -> Self {
-        Self { graph, entries: vec![], commits: vec![], answers: vec![], fresh: HashMap::new() }
+    pub(super) fn on(graph: Graph, writer: WriterId) -> Self {
+        Self { graph, writer, entries: vec![], commits: vec![], answers: vec![], fresh: HashMap::new() }
     }
 
     /// Judges the next operation. Nothing is changed when history is missing: the same call is made
@@ -170,7 +171,7 @@ impl Round {
     }
 
     fn enter(&mut self, operation: &Operation, outcome: RecordedOutcome, commit: Option<&Arc<Recorded>>) {
-        let record = OperationRecord { fingerprint: operation.fingerprint, outcome };
+        let record = OperationRecord { fingerprint: operation.fingerprint, outcome, writer: self.writer };
         self.entries.push(Entry {
             operation: operation.id,
             record: Bytes::from(record.encode()),

@@ -7,17 +7,20 @@
 use std::{sync::Arc, time::Duration};
 
 use dao_projections::{Graph, GraphId, Head, OperationId, Timestamp};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use super::{
     answer::{Answer, Effect, Ending, WriteError},
     busy::busy,
-    log,
+    log::{self, Followed},
     recent::{Known, Operations, Ring},
     round::{Older, Round, Surroundings},
 };
 use crate::{
-    domain::{HistoryMissing, Interest, Limits, Operation, OperationRecord, RecordedOutcome},
+    domain::{HistoryMissing, Interest, Limits, Operation, OperationRecord, RecordedOutcome, WriterId},
     store::{Append, EventStore, StoreError},
 };
 
@@ -65,6 +68,7 @@ pub(super) struct Task {
     pub(super) view: watch::Sender<Option<Arc<View>>>,
     pub(super) ring: Arc<std::sync::Mutex<Ring>>,
     pub(super) idle: Duration,
+    pub(super) writer: WriterId,
 }
 
 /// What it has learnt of the graph; nothing before the first load.
@@ -84,26 +88,34 @@ impl Task {
     /// still answered. `retire` is called when it goes idle, so that nobody finds it any more.
     pub(super) async fn run(mut self, retire: impl FnOnce()) {
         let mut memory = Memory::Cold;
-        let mut retire = Some(retire);
+        let mut used_at = Instant::now();
+        // One timer for the task's life: it is looked at when it fires, not set anew for each message.
+        let mut alarm = std::pin::pin!(tokio::time::sleep_until(used_at + self.idle));
         loop {
-            let next = if retire.is_some() {
-                match tokio::time::timeout(self.idle, self.mailbox.recv()).await {
-                    Ok(next) => next,
-                    // Somebody follows it: beside the registry's own, there is another receiver.
-                    Err(_idle) if self.view.receiver_count() > 1 => continue,
-                    Err(_idle) => {
-                        if let Some(retire) = retire.take() {
-                            retire();
-                        }
-                        self.mailbox.close();
-                        continue;
-                    }
+            // Receiving is cancel-safe: a message that is not taken stays where it is.
+            tokio::select! {
+                biased;
+                message = self.mailbox.recv() => {
+                    let Some(first) = message else { return };
+                    self.serve(first, &mut memory).await;
+                    used_at = Instant::now();
                 }
-            } else {
-                self.mailbox.recv().await
-            };
-            let Some(first) = next else { return };
-            self.serve(first, &mut memory).await;
+                () = &mut alarm => {
+                    // Somebody follows it while there is a receiver beside the registry's own.
+                    if self.view.receiver_count() > 1 {
+                        used_at = Instant::now();
+                    }
+                    if used_at + self.idle <= Instant::now() {
+                        break;
+                    }
+                    alarm.as_mut().reset(used_at + self.idle);
+                }
+            }
+        }
+        retire();
+        self.mailbox.close();
+        while let Some(message) = self.mailbox.recv().await {
+            self.serve(message, &mut memory).await;
         }
     }
 
@@ -146,8 +158,8 @@ impl Task {
     }
 
     async fn refresh(&self, memory: &mut Memory) -> Result<Arc<View>, WriteError> {
-        let (graph, _) = self.hot(memory).await?;
-        self.bring_level(graph).await?;
+        let (graph, operations) = self.hot(memory).await?;
+        self.bring_level(graph, operations).await?;
         match &*self.view.borrow() {
             Some(view) => Ok(view.clone()),
             None => Err(WriteError::Stopped),
@@ -174,10 +186,10 @@ impl Task {
                 Append::HeadMoved(head) => {
                     tracing::debug!(graph = %self.id, attempt, version = %head.version, "the head moved");
                     jitter(attempt, &round).await;
-                    self.bring_level(graph).await?;
+                    self.bring_level(graph, operations).await?;
                 }
                 Append::Duplicate(records) => {
-                    self.bring_level(graph).await?;
+                    self.bring_level(graph, operations).await?;
                     self.learn(operations, records).await?;
                 }
             }
@@ -192,7 +204,7 @@ impl Task {
         operations: &Operations,
         requests: &[Vec<Operation>],
     ) -> Result<Round, WriteError> {
-        let mut round = Round::on(graph.clone());
+        let mut round = Round::on(graph.clone(), self.writer);
         let now = (self.clock)();
         for operation in requests.iter().flatten() {
             let mut older = Older::default();
@@ -247,7 +259,7 @@ impl Task {
         loop {
             let doubt = match self.store.append(&self.id, expected, &round.entries).await {
                 Ok(Append::Duplicate(records)) => {
-                    // The repeat of an append may find its own first effect.
+                    // An append that was sent twice, here or below, finds its own first effect.
                     if self.has_landed(round).await? {
                         return Ok(Append::Appended);
                     }
@@ -358,7 +370,9 @@ impl Task {
         }
     }
 
-    async fn bring_level(&self, graph: &mut Graph) -> Result<(), WriteError> {
+    /// Level with the log. What is remembered of operations goes with the history it was part of: a
+    /// commit that a fail-over lost must not be acknowledged again (rules V4, C3).
+    async fn bring_level(&self, graph: &mut Graph, operations: &mut Operations) -> Result<(), WriteError> {
         let before = graph.head();
         let mut ring = std::mem::take(&mut *lock(&self.ring));
         let mut then = graph.clone();
@@ -371,7 +385,10 @@ impl Task {
         if graph.head() != before {
             self.publish(graph);
         }
-        Ok(result?)
+        if result? == Followed::OtherHistory {
+            *operations = Operations::default();
+        }
+        Ok(())
     }
 
     fn publish(&self, graph: &Graph) {

@@ -154,6 +154,17 @@ fn v2_an_atomic_batch_with_a_refused_member_is_refused_and_names_it() {
     assert_eq!(taken.index, Some(1));
 }
 
+/// Found by the simulation, seed 4558: the refused batch itself was named as the latest commit.
+#[test]
+fn d7_a_refused_batch_is_not_the_commit_that_wrote_what_stands_there() {
+    let refusal = given([node_created("a", json!({}))])
+        .when_all([move_to("a", 1, 1), create(node("a", json!({})))])
+        .from("bob")
+        .then_conflict(Reason::IdTaken);
+    let entry = &refusal.resolution.expect("a conflict").conflicts[0];
+    assert_eq!((entry.version.get(), entry.user_id.as_str()), (1, "ada"));
+}
+
 #[test]
 fn c1_an_atomic_batch_of_nothing_new_is_unchanged() {
     ab().when_all([move_to("a", 0, 0), move_to("b", 0, 0)]).then_unchanged();

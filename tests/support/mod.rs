@@ -1,5 +1,8 @@
 //! What several test binaries need.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod graph;
 pub(crate) mod history;
+pub(crate) mod http;
 pub(crate) mod redis;
+pub(crate) mod server;

@@ -23,7 +23,8 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -143,12 +144,22 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
     let mut options = File::options();
     let file =
         options.create(true).write(true).truncate(false).open(dir.join("dao.lock")).map_err(not_writable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.into() }),
-        Err(TryLockError::Error(e)) => Err(not_writable(e)),
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_POLL),
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked { dir: dir.into() }),
+            Err(TryLockError::Error(e)) => return Err(not_writable(e)),
+        }
     }
 }
+
+/// How long a held lock is waited for: its holder may be on its way out, as in a restart; or be a
+/// child that was just forked, and drops what it inherited when it becomes another program.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+/// How often it is tried meanwhile.
+const LOCK_POLL: Duration = Duration::from_millis(20);
 
 #[async_trait]
 impl EventStore for EmbeddedStore {

@@ -1,0 +1,160 @@
+//! The processes that are measured: the server as users run it, and a private Redis. Dropping a
+//! handle ends the process.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    Outcome,
+    http::Connection,
+    references,
+    requests::{graph, post},
+    resp::Redis,
+};
+
+/// A child process that says on its first line where it listens.
+pub(crate) struct Server {
+    child: Child,
+    /// Kept open: a program whose output nobody takes may end.
+    _output: BufReader<ChildStdout>,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// The server with the embedded store in `dir`.
+    pub(crate) fn embedded(dir: &Path) -> Outcome<Self> {
+        Self::start(Command::new(env!("CARGO_BIN_EXE_dao-api")).env_clear().env("DATA_DIR", dir))
+    }
+
+    /// The server over Redis.
+    pub(crate) fn over(redis: &RedisServer) -> Outcome<Self> {
+        let url = format!("redis://127.0.0.1:{}", redis.port);
+        Self::start(Command::new(env!("CARGO_BIN_EXE_dao-api")).env_clear().env("REDIS_URL", url))
+    }
+
+    /// Reference E: this very program, answering `answer` to every command.
+    pub(crate) fn echo(answer: &str) -> Outcome<Self> {
+        Self::start(Command::new(env::current_exe()?).args([references::ECHO, answer]).env_clear())
+    }
+
+    fn start(command: &mut Command) -> Outcome<Self> {
+        command.env("PORT", "0").env("LOG_LEVEL", "error").stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let mut output = BufReader::new(child.stdout.take().ok_or("no standard output")?);
+        let mut line = String::new();
+        output.read_line(&mut line)?;
+        let address = line.split_once("http://").and_then(|(_, rest)| rest.split_whitespace().next());
+        let Some(address) = address.and_then(|address| address.parse().ok()) else {
+            let _already_gone = child.kill();
+            return Err(format!("the server did not start: {line:?}").into());
+        };
+        Ok(Self { child, _output: output, address })
+    }
+
+    /// Time that processors spent on this process since it began, in microseconds. Linux counts it
+    /// in hundredths of a second.
+    pub(crate) fn cpu_us(&self) -> Outcome<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, after_name) = stat.rsplit_once(") ").ok_or("no name in stat")?;
+        let ticks = after_name.split(' ').skip(11).take(2).map(str::parse::<f64>);
+        Ok(ticks.sum::<Result<f64, _>>()? * 10_000.0)
+    }
+
+    /// Resident memory now, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Outcome<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().next()).ok_or("no VmRSS")?;
+        Ok(kibibytes.parse::<f64>()? * 1024.0)
+    }
+
+    /// Makes a graph of so many nodes and edges, by atomic batches of `batch` commands.
+    pub(crate) fn make_graph(&self, number: usize, nodes: usize, edges: usize, batch: usize) -> Outcome<()> {
+        let mut connection = Connection::open(self.address)?;
+        let node = |n: usize| {
+            format!(
+                r#"{{"type":"CREATE_NODE","payload":{{"id":"n{n:05}","type":"default","position":{{"x":{n},"y":0}},"data":{{"label":"Node {n}"}}}}}}"#
+            )
+        };
+        let edge = |n: usize| {
+            let target = (n * 7 + 1) % nodes;
+            format!(
+                r#"{{"type":"CREATE_EDGE","payload":{{"id":"e{n:05}","source":"n{:05}","target":"n{target:05}"}}}}"#,
+                n % nodes
+            )
+        };
+        let commands: Vec<String> = (0..nodes).map(node).chain((0..edges).map(edge)).collect();
+        for chunk in commands.chunks(batch) {
+            let body = format!(r#"{{"atomic":true,"operations":[{}]}}"#, chunk.join(","));
+            let answer = connection.exchange(&post(&format!("/graphs/{}/batch", graph(number)), 0, &body))?;
+            if answer.head.status != 200 {
+                return Err(format!("a graph could not be made: {}", answer.shown()).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Graphs 0, 1, … of fifty nodes each.
+    pub(crate) fn make_small_graphs(&self, count: usize) -> Outcome<()> {
+        (0..count).try_for_each(|number| self.make_graph(number, 50, 0, 50))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _already_gone = self.child.wait();
+    }
+}
+
+/// A Redis of our own: append-only file on, synced every second, never rewritten meanwhile.
+pub(crate) struct RedisServer {
+    child: Child,
+    pub(crate) port: u16,
+}
+
+impl RedisServer {
+    /// One with its files in `dir`, which is made.
+    pub(crate) fn start(dir: &Path) -> Outcome<Self> {
+        fs::create_dir_all(dir)?;
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let child = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--dir"])
+            .arg(dir)
+            .args(["--appendonly", "yes", "--appendfsync", "everysec"])
+            .args(["--auto-aof-rewrite-percentage", "0"])
+            .stdout(Stdio::null())
+            .spawn()?;
+        let server = Self { child, port };
+        for _ in 0..200 {
+            if Redis::open(port).and_then(|mut redis| redis.ask(&[b"PING"])).is_ok() {
+                return Ok(server);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Err("redis-server did not start".into())
+    }
+
+    pub(crate) fn connect(&self) -> Outcome<Redis> {
+        Ok(Redis::open(self.port)?)
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _already_gone = self.child.wait();
+    }
+}
+
+/// Whether the program is there.
+pub(crate) fn has_redis() -> bool {
+    Command::new("redis-server").arg("--version").stdout(Stdio::null()).status().is_ok()
+}

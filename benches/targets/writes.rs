@@ -1,0 +1,155 @@
+//! Rows 1 and 2: durable commands a second.
+
+use std::ops::Range;
+
+use crate::{
+    Bench, CONNECTIONS, Outcome, ROUND, ROUNDS,
+    http::Connection,
+    load::closed_loop,
+    references::appends,
+    report::{Rounds, Target, Unit},
+    requests::{Moves, Packing, ask},
+    server::{RedisServer, Server},
+};
+
+/// Graphs that the commands are spread over.
+const GRAPHS: usize = 100;
+/// Nodes in each.
+const NODES: usize = 50;
+/// Commands in one batch.
+const BATCH: usize = 100;
+
+/// The servers that both rows measure.
+pub(crate) struct Servers {
+    pub(crate) embedded: Server,
+    pub(crate) redis: Option<(RedisServer, Server)>,
+}
+
+impl Servers {
+    /// Fresh ones, their data under `name`.
+    pub(crate) fn start(bench: &Bench, name: &str) -> Outcome<Self> {
+        let dir = bench.scratch.path().join(name);
+        let embedded = Server::embedded(&dir.join("embedded"))?;
+        let redis = match bench.has_redis {
+            true => {
+                let redis = RedisServer::start(&dir.join("redis"))?;
+                let server = Server::over(&redis)?;
+                Some((redis, server))
+            }
+            false => None,
+        };
+        Ok(Self { embedded, redis })
+    }
+
+    /// Those that run, with the name of their store.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &Server)> {
+        let redis = self.redis.as_ref().map(|(_, server)| ("Redis", server));
+        std::iter::once(("embedded", &self.embedded)).chain(redis)
+    }
+}
+
+/// Reference E, answering what `server` answers to a move.
+pub(crate) fn reference_e(server: &Server) -> Outcome<Server> {
+    let mut moves = Moves::new(CONNECTIONS, 0..1, NODES, Packing::Single);
+    let mut connection = Connection::open(server.address)?;
+    let answer = ask(&mut connection, &mut moves)?;
+    Server::echo(&String::from_utf8_lossy(answer.body()))
+}
+
+/// Commands a second of all connections over so many graphs.
+pub(crate) fn commands(
+    server: &Server,
+    graphs: Range<usize>,
+    nodes: usize,
+    packing: Packing,
+) -> Outcome<f64> {
+    Ok(closed_loop(server.address, Moves::clients(graphs, nodes, packing), ROUND)?.rate)
+}
+
+/// What one kind of load came to.
+#[derive(Clone, Debug, Default)]
+struct Figure {
+    rate: Rounds,
+    /// Processor time of the server's own process for one command: less disturbed by neighbours.
+    cpu: Rounds,
+}
+
+impl Figure {
+    fn take(&mut self, server: &Server, graphs: usize, packing: Packing) -> Outcome<()> {
+        let before = server.cpu_us()?;
+        let rate = commands(server, 0..graphs, NODES, packing)?;
+        self.rate.push(rate);
+        self.cpu.push((server.cpu_us()? - before) / (rate * ROUND.as_secs_f64()));
+        Ok(())
+    }
+}
+
+/// Row 1: single commands, over a hundred graphs and over one.
+pub(crate) fn single(bench: &mut Bench) -> Outcome<()> {
+    let servers = Servers::start(bench, "row1")?;
+    for (_, server) in servers.each() {
+        server.make_small_graphs(GRAPHS)?;
+        // Warms caches, the disk's too.
+        Figure::default().take(server, GRAPHS, Packing::Single)?;
+    }
+    let echo = reference_e(&servers.embedded)?;
+    let mut e = Figure::default();
+    let (mut many, mut one) = (vec![Figure::default(); 2], vec![Figure::default(); 2]);
+    for _ in 0..ROUNDS {
+        e.take(&echo, GRAPHS, Packing::Single)?;
+        for (index, (_, server)) in servers.each().enumerate() {
+            many[index].take(server, GRAPHS, Packing::Single)?;
+            one[index].take(server, 1, Packing::Single)?;
+        }
+    }
+    let (rate, us) = (Unit::PerSecond, Unit::Microseconds);
+    for (index, (store, _)) in servers.each().enumerate() {
+        let least = Target::RatioAtLeast(if store == "embedded" { 0.5 } else { 0.3 });
+        let (many, one) = (&many[index], &one[index]);
+        let mut add = |what: &str, unit, rounds, reference, target| {
+            bench.report.add("1", &format!("{what}, {store}"), unit, rounds, Some(reference), target);
+        };
+        add("single commands, 100 graphs", rate, &many.rate, ("E", &e.rate), least);
+        let at_least_most = Target::RatioAtLeast(0.8);
+        add("single commands, one graph", rate, &one.rate, ("100 graphs", &many.rate), at_least_most);
+        add("… CPU of the server each, 100 graphs", us, &many.cpu, ("E", &e.cpu), Target::None);
+        add("… CPU of the server each, one graph", us, &one.cpu, ("E", &e.cpu), Target::None);
+    }
+    Ok(())
+}
+
+/// Row 2: batches of a hundred.
+pub(crate) fn batches(bench: &mut Bench) -> Outcome<()> {
+    let servers = Servers::start(bench, "row2")?;
+    for (_, server) in servers.each() {
+        server.make_small_graphs(GRAPHS)?;
+    }
+    let other = match bench.has_redis {
+        true => Some(RedisServer::start(&bench.scratch.path().join("reference-a"))?),
+        false => None,
+    };
+    let mut a = Rounds::default();
+    let (mut atomic, mut members) = (vec![Figure::default(); 2], vec![Figure::default(); 2]);
+    for _ in 0..ROUNDS {
+        if let Some(redis) = &other {
+            a.push(appends(redis, ROUND)?);
+        }
+        for (index, (_, server)) in servers.each().enumerate() {
+            atomic[index].take(server, GRAPHS, Packing::Atomic(BATCH))?;
+            members[index].take(server, GRAPHS, Packing::Members(BATCH))?;
+        }
+    }
+    for (index, (store, _)) in servers.each().enumerate() {
+        let (reference, target) = match store {
+            "Redis" => (Some(("A", &a)), Target::RatioAtLeast(0.6)),
+            _ => (None, Target::AtLeast(350_000.0)),
+        };
+        for (kind, figure) in [("atomic", &atomic[index]), ("each a commit", &members[index])] {
+            let what = format!("commands in batches of 100, {kind}, {store}");
+            bench.report.add("2", &what, Unit::PerSecond, &figure.rate, reference, target);
+            let what = format!("… CPU of the server each, {kind}, {store}");
+            bench.report.add("2", &what, Unit::Microseconds, &figure.cpu, None, Target::None);
+        }
+    }
+    Ok(())
+}

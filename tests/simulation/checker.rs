@@ -1,0 +1,379 @@
+//! Reads what happened and what the log holds, and says what does not fit. It knows nothing of how
+//! the server works: only the rules V, C and G, and the model for the rules D.
+
+use std::collections::BTreeMap;
+
+use dao_api::{
+    domain::{OperationRecord, Reason, RecordedOutcome},
+    write::{Answer, Effect, Ending},
+};
+use dao_projections::{CommitBody, Hash, Head, OperationId, Timestamp};
+use serde_json::Value;
+
+use crate::{
+    client::Ask,
+    compare::{command_type, head_of, is_final, is_this_refusal, name, same_events, word},
+    conflict::{Judge, Past},
+    happening::{Happening, Look},
+    model::{Graph, History, Verdict},
+    world::World,
+};
+
+/// How often what was seen: a simulation that never gets somewhere proves nothing about it.
+pub type Tally = BTreeMap<String, u64>;
+
+/// Checks all that a world went through; the first thing that is wrong.
+pub fn check(world: &World) -> Result<Tally, String> {
+    let shared = world.shared.lock().unwrap();
+    if let Some(misuse) = shared.misuse.first() {
+        return Err(misuse.clone());
+    }
+    let mut tally = Tally::new();
+    for (index, id) in world.plan.graphs.iter().enumerate() {
+        let nothing = crate::store::Log::default();
+        let log = shared.graphs.get(id).unwrap_or(&nothing);
+        let checker = Checker::new(world, index, log)?;
+        checker.check_looks()?;
+        checker.check_requests(&mut tally)?;
+        for operation in checker.operations.values() {
+            checker
+                .check_operation(operation, &mut tally)
+                .map_err(|problem| format!("{problem}\n  operation {:?}", operation.asks))?;
+        }
+        checker.check_every_commit_has_an_author()?;
+    }
+    Ok(tally)
+}
+
+/// All that has to do with one operation id, by fingerprint: two of those are two operations.
+#[derive(Default)]
+struct Seen {
+    asks: Vec<Ask>,
+    /// Moments at which it was sent, and answered.
+    sent: Vec<usize>,
+    answers: Vec<(usize, Answer)>,
+}
+
+struct Checker<'a> {
+    world: &'a World,
+    graph: usize,
+    history: History,
+    heads: Vec<Head>,
+    times: Vec<Timestamp>,
+    bodies: Vec<CommitBody>,
+    records: BTreeMap<OperationId, OperationRecord>,
+    operations: BTreeMap<(OperationId, [u8; 8]), Seen>,
+}
+
+impl<'a> Checker<'a> {
+    /// Reads the log: versions gapless, chain intact, timestamps never less (V1, V3, V5), G4 after
+    /// every commit.
+    fn new(world: &'a World, graph: usize, log: &crate::store::Log) -> Result<Self, String> {
+        let mut history = History { commits: vec![], graphs: vec![Graph::empty()] };
+        let (mut heads, mut times, mut bodies) = (vec![Head::EMPTY], vec![Timestamp(0)], vec![]);
+        for (index, stored) in log.commits.iter().enumerate() {
+            let version = index as u64 + 1;
+            let head = heads[index].after(&stored.body);
+            let body =
+                CommitBody::decode(&stored.body).map_err(|error| format!("commit {version}: {error}"))?;
+            if stored.version.get() != version || stored.head() != head || body.timestamp < times[index] {
+                return Err(format!("commit {version} is out of order, of chain or of time"));
+            }
+            let events: Vec<Value> = body.events.iter().map(|e| serde_json::to_value(e).unwrap()).collect();
+            let mut now = history.graphs[index].clone();
+            for event in &events {
+                now.fold(event);
+            }
+            now.check_invariants().map_err(|problem| format!("G4 after {version}: {problem}"))?;
+            let (user, client) = (body.user_id.to_string(), body.client_id.to_string());
+            let operation = body.operation_id.to_string();
+            history.commits.push(Past { version, user, client, operation, events });
+            history.graphs.push(now);
+            heads.push(head);
+            times.push(body.timestamp);
+            bodies.push(body);
+        }
+        let decode = |bytes: &bytes::Bytes| OperationRecord::decode(bytes).expect("a record");
+        let records = log.records.iter().map(|(id, bytes)| (*id, decode(bytes))).collect();
+        let operations = gather(world, graph);
+        Ok(Self { world, graph, history, heads, times, bodies, records, operations })
+    }
+
+    fn has_head(&self, head: Head) -> bool {
+        self.heads.get(head.version.get() as usize) == Some(&head)
+    }
+
+    /// Every request ended, and none with an error that nothing explains.
+    fn check_requests(&self, tally: &mut Tally) -> Result<(), String> {
+        for happening in self.world.happened.lock().unwrap().iter() {
+            match happening {
+                Happening::Hung { request } => return Err(format!("request {request} was never answered")),
+                Happening::Failed { request, error } if error.starts_with("unexpected") => {
+                    return Err(format!("request {request}: {error}"));
+                }
+                Happening::Failed { error, .. } => count(tally, &format!("failed: {error}")),
+                Happening::Died { .. } => count(tally, "an instance died"),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// One operation: all its answers are one answer, and the log says the same.
+    fn check_operation(&self, seen: &Seen, tally: &mut Tally) -> Result<(), String> {
+        let ask = &seen.asks[0];
+        let record = self.records.get(&ask.id);
+        let own = record.filter(|record| record.fingerprint == ask.fingerprint());
+        if seen.answers.is_empty() {
+            return Err("was never answered, not even at the end".to_owned());
+        }
+        let mut firsts = 0;
+        for (moment, answer) in &seen.answers {
+            match (&answer.ending, own) {
+                (Ending::Refused { refusal, .. }, own) if refusal.reason == Reason::OperationIdReused => {
+                    count(tally, "OPERATION_ID_REUSED");
+                    if own.is_some() || record.is_none() || answer.duplicate {
+                        return Err("is told its id was used for another, and it was not".to_owned());
+                    }
+                }
+                (Ending::Refused { refusal, head }, own) if refusal.reason == Reason::EntityTooLarge => {
+                    count(tally, "ENTITY_TOO_LARGE");
+                    if !self.has_head(*head)
+                        || answer.duplicate
+                        || self.has_ended_before(&ask.id, seen, *moment)
+                    {
+                        return Err("is too large after it had ended, or of another history".to_owned());
+                    }
+                    let _may_have_ended_since = own;
+                    let judged = self.judgements(seen, head.version.get());
+                    if !judged.iter().any(|verdict| is_this_refusal(verdict, refusal)) {
+                        return Err(format!("is said to be too large; the model says {judged:?}"));
+                    }
+                }
+                (ending, Some(own)) => {
+                    self.check_same(ending, &own.outcome)?;
+                    firsts += u64::from(!answer.duplicate);
+                    if answer.duplicate && seen.sent.iter().filter(|sent| *sent < moment).count() < 2 {
+                        return Err("is a duplicate and was sent once".to_owned());
+                    }
+                    count(tally, if answer.duplicate { "duplicate" } else { "first" });
+                }
+                (ending, None) => {
+                    return Err(format!("was answered and left no record of its own: {ending:?}"));
+                }
+            }
+        }
+        let Some(own) = own else { return self.check_absent(&ask.id, record) };
+        self.check_judgement(seen, own, firsts, tally)
+    }
+
+    /// Whether somebody had been told before it was sent that this id's operation ended.
+    fn has_ended_before(&self, id: &OperationId, seen: &Seen, moment: usize) -> bool {
+        let sent = seen.sent.iter().copied().filter(|sent| *sent < moment).max().unwrap_or(moment);
+        self.operations.iter().filter(|((other, _), _)| other == id).any(|(_, seen)| {
+            seen.answers.iter().any(|(answered, answer)| *answered < sent && is_final(&answer.ending))
+        })
+    }
+
+    /// An answer says what the record says.
+    fn check_same(&self, ending: &Ending, recorded: &RecordedOutcome) -> Result<(), String> {
+        let is_same = match (ending, recorded) {
+            (Ending::Completed { effect, head, .. }, RecordedOutcome::Committed { version }) => {
+                let outcome = self.bodies.get(version.get() as usize - 1).map(|body| body.outcome);
+                head.version == *version && outcome.map(Effect::Committed) == Some(*effect)
+            }
+            (Ending::Completed { effect, head, .. }, RecordedOutcome::Unchanged(by)) => {
+                *effect == Effect::Unchanged && (head.version, head.hash) == (by.version, by.hash)
+            }
+            (Ending::Refused { refusal, head }, RecordedOutcome::Refused { by, refusal: recorded }) => {
+                refusal.for_the_record() == **recorded && (head.version, head.hash) == (by.version, by.hash)
+            }
+            _ => false,
+        };
+        if is_same && self.has_head(head_of(ending)) {
+            return Ok(());
+        }
+        Err(format!("was answered {ending:?}, and the log says {recorded:?}"))
+    }
+
+    /// An operation without a record of its own left nothing in the log either.
+    fn check_absent(&self, id: &OperationId, other: Option<&OperationRecord>) -> Result<(), String> {
+        if other.is_none() && self.bodies.iter().any(|body| body.operation_id == *id) {
+            return Err("has a commit and no record".to_owned());
+        }
+        Ok(())
+    }
+
+    /// It ended as the model says it must on the very prefix it was judged on, and not before what
+    /// its author could know of.
+    fn check_judgement(
+        &self,
+        seen: &Seen,
+        record: &OperationRecord,
+        firsts: u64,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        let id = seen.asks[0].id;
+        let commits: Vec<usize> =
+            (0..self.bodies.len()).filter(|index| self.bodies[*index].operation_id == id).collect();
+        let (judged_on, at) = match &record.outcome {
+            RecordedOutcome::Committed { version } => {
+                let index = version.get() as usize - 1;
+                if commits != [index] {
+                    return Err(format!("is commit {version}, and the log has it at {commits:?}"));
+                }
+                (version.get() - 1, self.bodies[index].timestamp)
+            }
+            RecordedOutcome::Unchanged(by) | RecordedOutcome::Refused { by, .. } => {
+                if !commits.is_empty() || self.heads[by.version.get() as usize].hash != by.hash {
+                    return Err(format!("made no commit, and the log has it at {commits:?}"));
+                }
+                (by.version.get(), by.at)
+            }
+        };
+        // Two whose clocks stand behind the log write the same bytes: neither can tell whose are there.
+        if firsts > 1 && at != self.times[judged_on as usize] {
+            return Err(format!("was answered {firsts} times as if for the first time"));
+        }
+        let first_sent = seen.sent.iter().copied().min().unwrap_or(0);
+        if judged_on < self.known_at(first_sent) {
+            return Err(format!("was judged on {judged_on}, and its author could know of more"));
+        }
+        let judged = self.judgements(seen, judged_on);
+        let fits = |verdict: &Verdict| match &record.outcome {
+            RecordedOutcome::Committed { version } => {
+                let (body, past) = (&self.bodies[version.get() as usize - 1], &self.history.commits);
+                let is_same = matches!(verdict, Verdict::Committed { events, outcome }
+                    if *outcome == word(body.outcome) && same_events(events, &past[judged_on as usize].events));
+                is_same && body.command_type.as_str() == command_type(&seen.asks[0])
+            }
+            RecordedOutcome::Unchanged(_) => *verdict == Verdict::Unchanged,
+            RecordedOutcome::Refused { refusal, .. } => is_this_refusal(verdict, refusal),
+        };
+        match judged.iter().find(|verdict| fits(verdict)) {
+            Some(verdict) => {
+                count(tally, &name(verdict));
+                if seen.asks.iter().any(|ask| self.is_beyond_memory(ask, judged_on)) {
+                    count(tally, "judged on commits that are not in memory");
+                }
+            }
+            None => {
+                let log = self.history.commits.get(judged_on as usize).filter(|_| !commits.is_empty());
+                return Err(format!(
+                    "on version {judged_on} the model says {judged:#?},\n  the record {record:#?}\n  and the \
+                     log {log:#?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether its author was further behind than the megabyte of commits that a server remembers.
+    fn is_beyond_memory(&self, ask: &Ask, judged_on: u64) -> bool {
+        let versions = ask.members.iter().filter_map(|member| member.client_version);
+        let Some(since) = versions.min().filter(|since| *since < judged_on) else { return false };
+        let bodies = &self.bodies[since as usize..judged_on as usize];
+        bodies.iter().map(|body| body.encode().len()).sum::<usize>() > (1 << 20)
+    }
+
+    /// What the model makes of it on this version: one for each way it was sent.
+    fn judgements(&self, seen: &Seen, version: u64) -> Vec<Verdict> {
+        let judge = |ask: &Ask| {
+            let (history, bounds) = (&self.history, &self.world.plan.bounds);
+            let operation = &ask.id.to_string();
+            let (user, client) = (&ask.user, &ask.client);
+            Judge { history, version, bounds, user, client, operation }.verdict(&ask.members, ask.is_batch)
+        };
+        seen.asks.iter().map(judge).collect()
+    }
+
+    /// The highest version anybody had been told of when this happened.
+    fn known_at(&self, moment: usize) -> u64 {
+        let answers = self.operations.values().flat_map(|seen| &seen.answers);
+        let told = answers.filter(|(answered, _)| *answered < moment);
+        told.map(|(_, answer)| head_of(&answer.ending).version.get()).max().unwrap_or(0)
+    }
+
+    /// Readers saw the log: nothing else, nothing older than what was known when they asked (H3).
+    fn check_looks(&self) -> Result<(), String> {
+        for happening in self.world.happened.lock().unwrap().iter() {
+            let Happening::Saw { asked, look } = happening else { continue };
+            if look.graph == self.graph {
+                self.check_look(*asked, look).map_err(|problem| format!("{problem}: {look:?}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_look(&self, asked: usize, look: &Look) -> Result<(), String> {
+        let Some(graph) = self.history.graphs.get(look.version as usize) else {
+            return Err("a reader saw more than the log".to_owned());
+        };
+        let is_same = self.heads[look.version as usize].hash.to_hex() == look.hash
+            && graph.nodes.iter().map(|(_, node)| &**node).eq(&look.nodes)
+            && graph.edges.iter().map(|(_, edge)| &**edge).eq(&look.edges)
+            && graph.viewport == look.viewport;
+        if !is_same {
+            return Err(format!("a reader saw another graph than {graph:?}"));
+        }
+        if look.version < self.known_at(asked) {
+            return Err("a reader saw what was already past".to_owned());
+        }
+        if let Some((since, hashes)) = &look.recent {
+            let log = self.heads.iter().skip(*since as usize).map(|head| head.hash.to_hex());
+            if !log.take(hashes.len()).eq(hashes.iter().cloned()) {
+                return Err("memory holds other commits than the log".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Acknowledged if and only if in the log: every commit is of an operation that was sent.
+    fn check_every_commit_has_an_author(&self) -> Result<(), String> {
+        for (index, body) in self.bodies.iter().enumerate() {
+            let record = self.records.get(&body.operation_id).map(|record| &record.outcome);
+            let is_recorded = matches!(record, Some(RecordedOutcome::Committed { version })
+                if version.get() == index as u64 + 1);
+            let is_sent = self.operations.keys().any(|(id, _)| *id == body.operation_id);
+            if !is_recorded || !is_sent {
+                return Err(format!("commit {} has no record, or nobody asked for it", index + 1));
+            }
+        }
+        debug_assert_eq!(self.heads[0].hash, Hash::EMPTY);
+        Ok(())
+    }
+}
+
+fn gather(world: &World, graph: usize) -> BTreeMap<(OperationId, [u8; 8]), Seen> {
+    let asks = world.asks.lock().unwrap();
+    let key = |index: usize| (asks[index].id, asks[index].fingerprint().0);
+    let mut operations: BTreeMap<_, Seen> = BTreeMap::new();
+    for (index, ask) in asks.iter().enumerate().filter(|(_, ask)| ask.graph == graph) {
+        operations.entry(key(index)).or_default().asks.push(ask.clone());
+    }
+    let mut requests: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (moment, happening) in world.happened.lock().unwrap().iter().enumerate() {
+        match happening {
+            Happening::Sent { request, asks, .. } => {
+                requests.insert(*request, asks.clone());
+                for index in asks {
+                    operations.entry(key(*index)).and_modify(|seen| seen.sent.push(moment));
+                }
+            }
+            Happening::Answered { request, answers } => {
+                for (index, answer) in requests[request].iter().zip(answers) {
+                    assert_eq!(asks[*index].id, answer.operation, "answers are in the order of the request");
+                    let note = |seen: &mut Seen| seen.answers.push((moment, answer.clone()));
+                    operations.entry(key(*index)).and_modify(note);
+                }
+            }
+            _ => {}
+        }
+    }
+    operations.retain(|_, seen| !seen.asks.is_empty());
+    operations
+}
+
+fn count(tally: &mut Tally, what: &str) {
+    *tally.entry(what.to_owned()).or_default() += 1;
+}

@@ -1,0 +1,345 @@
+//! The rules D as the model sees them: what an operation must come to on a prefix of the log, found
+//! by scanning every commit since the client's version.
+
+use serde_json::{Value, json};
+
+use crate::{
+    decide::decide,
+    model::{Asked, Bounds, Graph, History, Problem, Refused, Verdict, id_of, merged},
+};
+
+/// One commit as the model keeps it: its events in the words of the wire.
+#[derive(Clone, Debug)]
+pub struct Past {
+    pub version: u64,
+    pub user: String,
+    pub client: String,
+    pub operation: String,
+    pub events: Vec<Value>,
+}
+
+/// What an event or a command is about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Subject {
+    Node(String),
+    Edge(String),
+    Viewport,
+}
+
+impl Subject {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Node(_) => "node",
+            Self::Edge(_) => "edge",
+            Self::Viewport => "viewport",
+        }
+    }
+
+    fn id(&self) -> &str {
+        match self {
+            Self::Node(id) | Self::Edge(id) => id,
+            Self::Viewport => "viewport",
+        }
+    }
+}
+
+pub fn about(event: &Value) -> Subject {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let kind = event["type"].as_str().unwrap();
+    if kind.starts_with("Node") {
+        Subject::Node(text(&event["nodeId"]).or_else(|| text(&event["node"]["id"])).unwrap())
+    } else if kind.starts_with("Edge") {
+        Subject::Edge(text(&event["edgeId"]).or_else(|| text(&event["edge"]["id"])).unwrap())
+    } else {
+        Subject::Viewport
+    }
+}
+
+pub fn is_deletion(event: &Value) -> bool {
+    event["type"].as_str().unwrap().ends_with("Deleted")
+}
+
+/// An operation being judged on the first commits of a history.
+pub struct Judge<'a> {
+    pub history: &'a History,
+    /// How many of them there are: the version it is judged on.
+    pub version: u64,
+    pub bounds: &'a Bounds,
+    pub user: &'a str,
+    pub client: &'a str,
+    pub operation: &'a str,
+}
+
+impl Judge<'_> {
+    /// What `members` must come to: one command, or an atomic batch.
+    pub fn verdict(&self, members: &[Asked], is_batch: bool) -> Verdict {
+        let mut graph = self.history.graphs[self.version as usize].clone();
+        let (mut events, mut outcome) = (Vec::new(), "applied");
+        for (index, member) in members.iter().enumerate() {
+            match self.one(&graph, member) {
+                Err(refused) => {
+                    return Verdict::Refused { refused, index: is_batch.then_some(index) };
+                }
+                Ok((own, own_outcome)) => {
+                    own.iter().for_each(|event| graph.fold(event));
+                    events.extend(own);
+                    outcome = if own_outcome == "merged" { own_outcome } else { outcome };
+                }
+            }
+        }
+        if events.is_empty() { Verdict::Unchanged } else { Verdict::Committed { events, outcome } }
+    }
+
+    fn one(&self, graph: &Graph, asked: &Asked) -> Result<(Vec<Value>, &'static str), Refused> {
+        if asked.client_version.is_some_and(|version| version > self.version) {
+            return Err(Refused::conflict("VERSION_AHEAD", vec![]));
+        }
+        let decided =
+            || decide(graph, asked, self.bounds).map_err(|problem| self.explain(graph, asked, problem));
+        let id = |field: &str| asked.payload[field].as_str().unwrap().to_owned();
+        let target = match asked.kind {
+            "CREATE_NODE" | "CREATE_EDGE" => return Ok((decided()?, "applied")),
+            "BATCH_UPDATE" => return self.batch_update(graph, asked, decided()?),
+            "SET_VIEWPORT" => Subject::Viewport,
+            "UPDATE_EDGE" | "DELETE_EDGE" => Subject::Edge(id("edgeId")),
+            _ => Subject::Node(id("nodeId")),
+        };
+        let writes = self.writes(asked, &target);
+        let is_there = graph.exists(&target);
+        let mut deletions = writes.iter().rev().filter(|(_, event)| is_deletion(event));
+        if let Some((past, _)) = deletions.next() {
+            return Err(self.deleted(&target, past));
+        }
+        if !is_there {
+            return Ok((decided()?, "applied"));
+        }
+        let theirs: Vec<_> = writes.into_iter().filter(|(past, _)| !self.is_own(past)).collect();
+        if theirs.is_empty() {
+            return Ok((decided()?, "applied"));
+        }
+        let fields = fields_of(asked);
+        let conflicts = match (asked.on_conflict, asked.kind) {
+            ("reject", _) => self.touched(graph, &target, &fields, &theirs),
+            ("overwrite", _) | (_, "UPDATE_NODE_POSITION" | "SET_VIEWPORT") => vec![],
+            (_, "DELETE_NODE" | "DELETE_EDGE") => {
+                let is_more_than_a_move = |event: &&Value| paths(event) != ["/position"];
+                let updates: Vec<_> =
+                    theirs.iter().copied().filter(|(_, event)| is_more_than_a_move(event)).collect();
+                self.overlapping(graph, &target, &fields, &updates)
+            }
+            _ => self.overlapping(graph, &target, &fields, &theirs),
+        };
+        if conflicts.is_empty() {
+            Ok((decided()?, "merged"))
+        } else {
+            Err(Refused::conflict("CONFLICT", conflicts))
+        }
+    }
+
+    fn batch_update(
+        &self,
+        graph: &Graph,
+        asked: &Asked,
+        events: Vec<Value>,
+    ) -> Result<(Vec<Value>, &'static str), Refused> {
+        let (mut outcome, mut conflicts) = ("applied", Vec::new());
+        for event in &events {
+            let subject = about(event);
+            let mut theirs = self.writes(asked, &subject);
+            theirs.retain(|(past, _)| !self.is_own(past));
+            let deletion = theirs.iter().rev().find(|(_, theirs)| is_deletion(theirs) && !is_deletion(event));
+            if let Some((past, _)) = deletion {
+                return Err(self.deleted(&subject, past));
+            }
+            if theirs.is_empty() {
+                continue;
+            }
+            outcome = "merged";
+            let fields: Vec<(String, Value)> =
+                paths(event).into_iter().map(|path| (path.clone(), written(event, &path))).collect();
+            conflicts.extend(match asked.on_conflict {
+                "overwrite" => vec![],
+                "reject" => self.touched(graph, &subject, &fields, &theirs),
+                _ => self.overlapping(graph, &subject, &fields, &theirs),
+            });
+        }
+        if conflicts.is_empty() {
+            Ok((events, outcome))
+        } else {
+            Err(Refused::conflict("CONFLICT", conflicts))
+        }
+    }
+
+    /// Every event about `subject` in the commits after the client's version.
+    fn writes(&self, asked: &Asked, subject: &Subject) -> Vec<(&Past, &Value)> {
+        let Some(since) = asked.client_version else { return vec![] };
+        let commits = &self.history.commits[..self.version as usize];
+        let since = commits.iter().filter(|past| past.version > since);
+        since
+            .flat_map(|past| past.events.iter().map(move |event| (past, event)))
+            .filter(|(_, event)| about(event) == *subject)
+            .collect()
+    }
+
+    fn is_own(&self, past: &Past) -> bool {
+        past.user == self.user && past.client == self.client
+    }
+
+    fn overlapping(
+        &self,
+        graph: &Graph,
+        subject: &Subject,
+        fields: &[(String, Value)],
+        theirs: &[(&Past, &Value)],
+    ) -> Vec<Value> {
+        let standing = graph.current(subject);
+        let mut conflicts = Vec::new();
+        for (path, yours) in fields {
+            let stands = standing.pointer(path).unwrap_or(&Value::Null);
+            let is_so = match yours {
+                Value::Null => stands.is_null() && !path.is_empty(),
+                yours => merged(stands, yours) == *stands,
+            };
+            let last = theirs.iter().rev().find(|(_, event)| paths(event).iter().any(|p| overlap(p, path)));
+            if let (false, Some((past, _))) = (is_so, last) {
+                conflicts.push(entry(subject, path, past, Some((yours, stands))));
+            }
+        }
+        conflicts
+    }
+
+    fn touched(
+        &self,
+        graph: &Graph,
+        subject: &Subject,
+        fields: &[(String, Value)],
+        theirs: &[(&Past, &Value)],
+    ) -> Vec<Value> {
+        let standing = graph.current(subject);
+        let mut seen: Vec<String> = Vec::new();
+        let mut conflicts = Vec::new();
+        for (past, event) in theirs.iter().rev() {
+            for path in paths(event) {
+                let own = fields.iter().find(|(own, _)| overlap(own, &path));
+                let (path, yours) = own.cloned().unwrap_or((path, Value::Null));
+                if !seen.contains(&path) {
+                    let stands = standing.pointer(&path).unwrap_or(&Value::Null);
+                    conflicts.push(entry(subject, &path, past, Some((&yours, stands))));
+                    seen.push(path);
+                }
+            }
+        }
+        conflicts
+    }
+
+    fn deleted(&self, subject: &Subject, past: &Past) -> Refused {
+        Refused::conflict("TARGET_DELETED", vec![entry(subject, "", past, None)])
+    }
+
+    /// Rule D4: what was deleted since is a conflict, what never was there is a mistake.
+    fn explain(&self, graph: &Graph, asked: &Asked, problem: Problem) -> Refused {
+        let is_edge = problem.entity.get("source").is_some();
+        let subject =
+            |id: &str| if is_edge { Subject::Edge(id.to_owned()) } else { Subject::Node(id.to_owned()) };
+        match problem.code {
+            "ID_TAKEN" => {
+                let subject = subject(id_of(&problem.entity));
+                let commits = &self.history.commits[..self.version as usize];
+                let writers = commits.iter().rev().filter(|p| p.events.iter().any(|e| about(e) == subject));
+                let is_pending = !self.history.graphs[self.version as usize].exists(&subject);
+                let taken = match writers.into_iter().next().filter(|_| !is_pending) {
+                    Some(past) => {
+                        vec![entry(&subject, "", past, Some((&problem.entity, &graph.current(&subject))))]
+                    }
+                    None => {
+                        vec![json!({"id": subject.id(), "operationId": self.operation, "userId": self.user})]
+                    }
+                };
+                Refused::conflict("ID_TAKEN", taken)
+            }
+            code @ ("DANGLING_EDGE" | "PARENT_NOT_FOUND") => {
+                let missing = problem.entity[problem.field].as_str().unwrap();
+                let writes = self.writes(asked, &Subject::Node(missing.to_owned()));
+                match writes.iter().rev().find(|(_, event)| is_deletion(event)) {
+                    Some((past, _)) => {
+                        let path = format!("/{}", problem.field);
+                        Refused::conflict(
+                            code,
+                            vec![entry(&subject(id_of(&problem.entity)), &path, past, None)],
+                        )
+                    }
+                    None => Refused::plain(code),
+                }
+            }
+            code => Refused::plain(code),
+        }
+    }
+}
+
+fn entry(subject: &Subject, path: &str, past: &Past, values: Option<(&Value, &Value)>) -> Value {
+    let mut entry = json!({"entity": subject.kind(), "id": subject.id(), "path": path, "version": past.version,
+        "userId": past.user, "operationId": past.operation});
+    if let Some((yours, current)) = values {
+        (entry["yours"], entry["current"]) = (yours.clone(), current.clone());
+    }
+    entry
+}
+
+/// The fields that a command with one target asks for, and their values.
+fn fields_of(asked: &Asked) -> Vec<(String, Value)> {
+    let payload = &asked.payload;
+    match asked.kind {
+        "UPDATE_NODE" | "UPDATE_EDGE" => {
+            let is_node = asked.kind == "UPDATE_NODE";
+            let patch = &payload["updates"];
+            let leaves = leaves_of(patch, is_node);
+            leaves.into_iter().map(|path| (path.clone(), patch.pointer(&path).unwrap().clone())).collect()
+        }
+        "UPDATE_NODE_POSITION" => vec![("/position".to_owned(), payload["position"].clone())],
+        "SET_VIEWPORT" => vec![(String::new(), payload.clone())],
+        _ => vec![(String::new(), Value::Null)],
+    }
+}
+
+/// The fields that an event wrote.
+fn paths(event: &Value) -> Vec<String> {
+    match event["type"].as_str().unwrap() {
+        "NodeMoved" => vec!["/position".to_owned()],
+        kind @ ("NodeUpdated" | "EdgeUpdated") => leaves_of(&event["patch"], kind == "NodeUpdated"),
+        _ => vec![String::new()],
+    }
+}
+
+/// What an event wrote there.
+fn written(event: &Value, path: &str) -> Value {
+    let whole = ["patch", "node", "edge", "viewport"].into_iter().find_map(|field| event.get(field));
+    match event["type"].as_str().unwrap() {
+        "NodeMoved" => event["position"].clone(),
+        _ => whole.and_then(|whole| whole.pointer(path)).cloned().unwrap_or(Value::Null),
+    }
+}
+
+/// The leaf paths of a patch; of a node's, `position` is one (rule D2).
+fn leaves_of(patch: &Value, is_node: bool) -> Vec<String> {
+    fn walk(value: &Value, path: &str, is_node: bool, into: &mut Vec<String>) {
+        match value.as_object().filter(|fields| !fields.is_empty()) {
+            Some(fields) if !(is_node && path == "/position") => {
+                for (key, below) in fields {
+                    let key = key.replace('~', "~0").replace('/', "~1");
+                    walk(below, &format!("{path}/{key}"), is_node, into);
+                }
+            }
+            _ => into.push(path.to_owned()),
+        }
+    }
+    let mut leaves = Vec::new();
+    for (key, below) in patch.as_object().unwrap() {
+        let key = key.replace('~', "~0").replace('/', "~1");
+        walk(below, &format!("/{key}"), is_node, &mut leaves);
+    }
+    leaves
+}
+
+fn overlap(one: &str, other: &str) -> bool {
+    one == other || one.starts_with(&format!("{other}/")) || other.starts_with(&format!("{one}/"))
+}

@@ -1,0 +1,253 @@
+//! A store in memory that keeps the contract of [`EventStore`] and breaks everything the contract
+//! leaves open: it fails before and after the effect, loses answers, lets an append happen later than
+//! its author has given up waiting, answers slowly and in small pieces, and lets the process that
+//! asks it die at any point.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::pending,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dao_api::store::{Append, Durability, Entry, EventStore, StoreError, StoredCommit};
+use dao_projections::{GraphId, Head, OperationId, Version};
+use tokio::{sync::oneshot, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::rng::Rng;
+
+/// What is durable of one graph.
+#[derive(Default)]
+pub struct Log {
+    pub commits: Vec<StoredCommit>,
+    pub records: BTreeMap<OperationId, Bytes>,
+}
+
+impl Log {
+    pub fn head(&self) -> Head {
+        self.commits.last().map_or(Head::EMPTY, StoredCommit::head)
+    }
+
+    /// The contract of `append`, in as few lines as it takes.
+    fn append(&mut self, expected: Head, entries: &[Entry]) -> Append {
+        let known = |entry: &Entry| Some((entry.operation, self.records.get(&entry.operation)?.clone()));
+        let duplicates: Vec<_> = entries.iter().filter_map(known).collect();
+        if !duplicates.is_empty() {
+            return Append::Duplicate(duplicates);
+        }
+        if expected != self.head() {
+            return Append::HeadMoved(self.head());
+        }
+        for entry in entries {
+            self.records.insert(entry.operation, entry.record.clone());
+            self.commits.extend(entry.commit.clone());
+        }
+        Append::Appended
+    }
+}
+
+/// How often what goes wrong, in percent of calls; `crash` in a thousand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trouble {
+    pub fail: u64,
+    pub unknown: u64,
+    pub slow: u64,
+    pub crash: u64,
+}
+
+/// The durable part, which all instances share.
+#[derive(Default)]
+pub struct Shared {
+    pub graphs: BTreeMap<GraphId, Log>,
+    pub trouble: Trouble,
+    /// What writers did that the contract forbids.
+    pub misuse: Vec<String>,
+}
+
+/// What the store does with one call.
+enum Fate {
+    Fine,
+    Fails,
+    LostBefore,
+    LostAfter,
+    HappensLater(Duration),
+}
+
+/// One instance's connection. When the instance dies, no call returns any more.
+pub struct SimStore {
+    shared: Arc<Mutex<Shared>>,
+    rng: Mutex<Rng>,
+    death: CancellationToken,
+}
+
+impl SimStore {
+    pub fn new(shared: Arc<Mutex<Shared>>, rng: Rng, death: CancellationToken) -> Self {
+        Self { shared, rng: Mutex::new(rng), death }
+    }
+
+    fn draw<T>(&self, decide: impl FnOnce(&mut Rng, Trouble) -> T) -> T {
+        let trouble = self.shared.lock().unwrap().trouble;
+        decide(&mut self.rng.lock().unwrap(), trouble)
+    }
+
+    /// Time passes on the way; the process may die meanwhile, by itself or by somebody's hand.
+    async fn travel(&self) {
+        let (delay, dies) = self.draw(|rng, trouble| {
+            let delay = if rng.chance(trouble.slow) { 20 + rng.below(400) } else { rng.below(4) };
+            (delay, rng.below(1_000) < trouble.crash)
+        });
+        if dies {
+            self.death.cancel();
+        }
+        if delay > 0 {
+            sleep(Duration::from_millis(delay)).await;
+        }
+        if self.death.is_cancelled() {
+            pending::<()>().await;
+        }
+    }
+
+    /// A call without an effect.
+    async fn ask<T>(&self, answer: impl FnOnce(&mut Shared, &mut Rng) -> T) -> Result<T, StoreError> {
+        self.travel().await;
+        let fails = self.draw(|rng, trouble| rng.chance(trouble.fail));
+        let answer = answer(&mut self.shared.lock().unwrap(), &mut self.rng.lock().unwrap());
+        self.travel().await;
+        if fails { Err(StoreError::Unavailable("on cue".to_owned())) } else { Ok(answer) }
+    }
+
+    fn fate(&self) -> Fate {
+        self.draw(|rng, trouble| {
+            if rng.chance(trouble.fail) {
+                return Fate::Fails;
+            }
+            if !rng.chance(trouble.unknown) {
+                return Fate::Fine;
+            }
+            match rng.below(3) {
+                0 => Fate::LostBefore,
+                1 => Fate::LostAfter,
+                _ => Fate::HappensLater(Duration::from_millis(rng.below(1_500))),
+            }
+        })
+    }
+}
+
+fn lost() -> StoreError {
+    StoreError::OutcomeUnknown("on cue".to_owned())
+}
+
+/// What every append must be, whatever the store does with it.
+fn check_append(expected: Head, entries: &[Entry]) -> Result<(), String> {
+    let mut head = expected;
+    for commit in entries.iter().filter_map(|entry| entry.commit.as_ref()) {
+        head = head.after(&commit.body);
+        if commit.head() != head {
+            return Err(format!("commit {} does not follow in its append", commit.version));
+        }
+    }
+    let ids: BTreeSet<_> = entries.iter().map(|entry| entry.operation).collect();
+    if ids.len() != entries.len() || entries.is_empty() {
+        return Err("an append is empty or names an operation twice".to_owned());
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl EventStore for SimStore {
+    async fn append(&self, graph: &GraphId, expected: Head, entries: &[Entry]) -> Result<Append, StoreError> {
+        self.travel().await;
+        if let Err(problem) = check_append(expected, entries) {
+            self.shared.lock().unwrap().misuse.push(problem);
+        }
+        let fate = self.fate();
+        if let Fate::Fails = fate {
+            self.travel().await;
+            return Err(StoreError::Unavailable("on cue".to_owned()));
+        }
+        if let Fate::LostBefore = fate {
+            self.travel().await;
+            return Err(lost());
+        }
+        // On the wire it no longer depends on whether its author lives.
+        let on_the_wire = match fate {
+            Fate::HappensLater(delay) => delay,
+            _ => Duration::from_millis(self.draw(|rng, _| rng.below(3))),
+        };
+        let (shared, graph, entries) = (self.shared.clone(), graph.clone(), entries.to_vec());
+        let (reply, outcome) = oneshot::channel();
+        tokio::spawn(async move {
+            sleep(on_the_wire).await;
+            let outcome = shared.lock().unwrap().graphs.entry(graph).or_default().append(expected, &entries);
+            let _author_is_gone = reply.send(outcome);
+        });
+        if let Fate::HappensLater(_) = fate {
+            self.travel().await;
+            return Err(lost());
+        }
+        let outcome = outcome.await.map_err(|_| lost())?;
+        self.travel().await;
+        if let Fate::LostAfter = fate { Err(lost()) } else { Ok(outcome) }
+    }
+
+    async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {
+        self.ask(|shared, _| shared.graphs.get(graph).map_or(Head::EMPTY, Log::head)).await
+    }
+
+    async fn read(
+        &self,
+        graph: &GraphId,
+        after: Version,
+        to: Version,
+        limit: usize,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        self.ask(|shared, rng| {
+            let Some(log) = shared.graphs.get(graph) else { return vec![] };
+            let wanted = log.commits.iter().filter(|commit| commit.version > after && commit.version <= to);
+            let most = if rng.chance(50) { limit } else { limit.min(1 + rng.index(7)) };
+            wanted.take(most).cloned().collect()
+        })
+        .await
+    }
+
+    async fn operations(
+        &self,
+        graph: &GraphId,
+        ids: &[OperationId],
+    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.ask(|shared, _| {
+            let log = shared.graphs.get(graph);
+            ids.iter().map(|id| log?.records.get(id).cloned()).collect()
+        })
+        .await
+    }
+
+    async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
+        self.ask(|shared, _| {
+            let logs = shared.graphs.iter();
+            logs.filter_map(|(graph, log)| Some((graph.clone(), log.records.get(&id)?.clone()))).collect()
+        })
+        .await
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.ask(|_, _| ()).await
+    }
+
+    fn durability(&self) -> Durability {
+        Durability { name: "simulated".to_owned(), meaning: "Survives every simulated crash.".to_owned() }
+    }
+
+    fn location(&self) -> String {
+        "a simulation".to_owned()
+    }
+
+    async fn close(&self) {}
+}

@@ -1,0 +1,155 @@
+//! Servers to test: the application in this process, or the program as a child.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use dao_api::{
+    http::{self, App, BODY_BYTES_MAX},
+    store::{
+        EventStore,
+        embedded::{self, EmbeddedConfig, EmbeddedStore},
+        redis::{RedisConfig, RedisStore},
+    },
+    write::{Graphs, GraphsConfig},
+};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use super::{http::Client, redis::RedisServer};
+
+const OPERATION_TTL: Duration = Duration::from_secs(3_600);
+
+/// The application in this process. Dereferences to a client of it.
+pub(crate) struct Server {
+    client: Client,
+    pub(crate) graphs: Arc<Graphs>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+    dir: Option<TempDir>,
+}
+
+impl std::ops::Deref for Server {
+    type Target = Client;
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Server {
+    /// Over an embedded store in a directory of its own.
+    pub(crate) async fn start() -> Self {
+        Self::in_dir(tempfile::tempdir().expect("a temporary directory")).await
+    }
+
+    async fn in_dir(dir: TempDir) -> Self {
+        let store = embedded_store(dir.path());
+        Self { dir: Some(dir), ..Self::over(store).await }
+    }
+
+    /// Another writer over this Redis.
+    pub(crate) async fn on_redis(redis: &RedisServer) -> Self {
+        let config = RedisConfig { url: redis.url(), partitions: None, operation_ttl: OPERATION_TTL };
+        Self::over(Arc::new(RedisStore::connect(config).await.expect("connect"))).await
+    }
+
+    async fn over(store: Arc<dyn EventStore>) -> Self {
+        let graphs = Graphs::new(store, GraphsConfig::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let app = App::new(graphs.clone(), BODY_BYTES_MAX);
+        let task = tokio::spawn(http::serve(listener, app, async {
+            let _stopped_or_dropped = stopped.await;
+        }));
+        Self { client: Client::new(address), graphs, stop, task, dir: None }
+    }
+
+    /// Stops it and starts another on the same directory.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { client, graphs, stop, task, dir } = self;
+        drop(client); // and its idle connections, which the server would wait for
+        let _ended_already = stop.send(());
+        task.await.expect("no panic").expect("it serves to the end");
+        graphs.close().await;
+        graphs.store().close().await;
+        Self::in_dir(dir.expect("an embedded store")).await
+    }
+}
+
+/// The store of a data directory, for looking into it without a server.
+pub(crate) fn embedded_store(dir: &Path) -> Arc<EmbeddedStore> {
+    let config = EmbeddedConfig {
+        dir: dir.to_owned(),
+        durability: embedded::Sync::Fsync,
+        operation_ttl: OPERATION_TTL,
+    };
+    Arc::new(EmbeddedStore::open(config).expect("the store opens"))
+}
+
+/// The program with no settings but these, `PORT=0` and no log.
+pub(crate) fn program(settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dao-api"));
+    command.env_clear().env("PORT", "0").env("LOG_LEVEL", "off").envs(settings.iter().copied());
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The program as a child that serves.
+pub(crate) struct Process {
+    child: Child,
+    /// What it said when it was ready.
+    pub(crate) first_line: String,
+    pub(crate) address: SocketAddr,
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
+        let mut child = program(settings).stdout(Stdio::piped()).spawn().expect("the program starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
+        let mut first_line = String::new();
+        stdout.read_line(&mut first_line).expect("its first line");
+        let address =
+            address_in(&first_line).unwrap_or_else(|| panic!("no address in the first line: {first_line:?}"));
+        Self { child, first_line, address, _stdout: stdout }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("it ends")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _reaped_already = self.child.wait();
+    }
+}
+
+fn address_in(line: &str) -> Option<SocketAddr> {
+    line.split_once("http://")?.1.split_whitespace().next()?.parse().ok()
+}
