@@ -140,7 +140,9 @@ impl Settings {
             edges_max: wrong.count("MAX_EDGES", &self.max_edges),
         };
         let sockets = SocketConfig {
-            heartbeat: Duration::from_millis(wrong.count("WS_HEARTBEAT_INTERVAL", &self.ws_heartbeat_interval) as u64),
+            heartbeat: Duration::from_millis(
+                wrong.count("WS_HEARTBEAT_INTERVAL", &self.ws_heartbeat_interval) as u64,
+            ),
             connections_max: wrong.count("WS_MAX_CONNECTIONS", &self.ws_max_connections),
         };
         let body_bytes_max = wrong.count("MAX_BODY_BYTES", &self.max_body_bytes);

@@ -14,6 +14,8 @@ pub struct Version(u64);
 impl Version {
     /// Before the first commit.
     pub const EMPTY: Self = Self(0);
+    /// The highest there can be.
+    pub const MAX: Self = Self(i64::MAX as u64);
 
     /// `None` from 2^63 on, which no history reaches and no store can keep.
     pub fn new(number: u64) -> Option<Self> {

@@ -33,7 +33,8 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
             _ = tokio::signal::ctrl_c() => tracing::info!("stopping: Ctrl-C"),
         }
     };
-    let served = http::serve(listener, App::new(graphs.clone(), config.body_bytes_max, config.sockets), stop).await;
+    let served =
+        http::serve(listener, App::new(graphs.clone(), config.body_bytes_max, config.sockets), stop).await;
     open::close(&graphs).await;
     tracing::info!("stopped; everything acknowledged is stored");
     served.map_err(|error| CliError::new(format!("the server stopped: {error}")))

@@ -86,7 +86,10 @@ pub(super) fn read_batch_fields(
     let operations = if is_atomic {
         vec![atomic(id, sent, &common, user)]
     } else {
-        sent.into_iter().enumerate().map(|(index, sent)| alone(id.member(index), sent, &common, user)).collect()
+        sent.into_iter()
+            .enumerate()
+            .map(|(index, sent)| alone(id.member(index), sent, &common, user))
+            .collect()
     };
     Ok(Batch { id, is_atomic, operations })
 }
@@ -97,7 +100,8 @@ fn members(fields: &mut Fields<'_>) -> Result<Vec<Value>, Malformed> {
         return Err(fields.wrong("operations", "must hold at least one operation"));
     }
     if members.len() > BATCH_OPERATIONS_MAX {
-        let problem = format!("holds {} operations, at most {BATCH_OPERATIONS_MAX} are allowed", members.len());
+        let problem =
+            format!("holds {} operations, at most {BATCH_OPERATIONS_MAX} are allowed", members.len());
         return Err(Malformed::too_many("operations", problem));
     }
     Ok(members)

@@ -140,7 +140,11 @@ impl Problem {
 
     /// The store is away, and what is in memory may be older than what the client has.
     pub(super) fn store_away() -> Self {
-        Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", "the store is away: subscribe again later")
+        Self::unavailable(
+            "STORE_UNAVAILABLE",
+            "The store is unavailable",
+            "the store is away: subscribe again later",
+        )
     }
 
     /// Whether the same may succeed later.

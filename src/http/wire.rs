@@ -201,7 +201,15 @@ pub(super) struct BatchOut<'a> {
 impl<'a> BatchOut<'a> {
     /// As the body of an answer.
     pub(super) fn of(batch_id: OperationId, results: Vec<MemberOut<'a>>) -> Self {
-        Self { r#type: None, graph_id: None, operation_id: None, version: None, hash: None, batch_id, results }
+        Self {
+            r#type: None,
+            graph_id: None,
+            operation_id: None,
+            version: None,
+            hash: None,
+            batch_id,
+            results,
+        }
     }
 }
 

@@ -68,13 +68,15 @@ impl Cursor {
         }
     }
 
-    /// What to do with commits that were read from the log after the cursor: they follow on it, or
-    /// they are another history's.
-    pub fn check(&self, commits: Vec<Arc<Recorded>>) -> Step {
-        match commits.first() {
-            None => Step::StartAgain,
-            Some(first) if self.at.after(&first.body) != first.commit.head() => Step::StartAgain,
-            Some(_) => Step::Deliver(commits),
+    /// What to do with commits that were read from the log from the cursor on, or from a little
+    /// before it: they follow on it, or they are another history's.
+    pub fn check(&self, commits: &[Arc<Recorded>]) -> Step {
+        let next = commits.partition_point(|commit| commit.commit.version <= self.at.version);
+        match commits.get(next) {
+            Some(first) if self.at.after(&first.body) == first.commit.head() => {
+                Step::Deliver(commits[next..].to_vec())
+            }
+            _ => Step::StartAgain,
         }
     }
 
@@ -88,7 +90,7 @@ impl Cursor {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use dao_projections::{Commit, CommandType, CommitBody, OperationId, Outcome, Timestamp};
+    use dao_projections::{CommandType, Commit, CommitBody, OperationId, Outcome, Timestamp};
 
     use super::*;
 
@@ -146,7 +148,15 @@ mod tests {
         let cursor = Cursor::at(head_of(&all[..1]));
         let step = cursor.step(known(&all, 3, cursor.head()));
         assert!(matches!(step, Step::ReadLog { after, to } if after.get() == 1 && to.get() == 5));
-        assert!(matches!(cursor.check(all[1..3].to_vec()), Step::Deliver(_)));
+        assert!(matches!(cursor.check(&all[1..3]), Step::Deliver(commits) if commits.len() == 2));
+    }
+
+    #[test]
+    fn w6_a_read_shared_with_others_may_begin_before_the_cursor() {
+        let all = history(5, "ada");
+        let cursor = Cursor::at(head_of(&all[..2]));
+        assert!(matches!(cursor.check(&all), Step::Deliver(commits) if commits.len() == 3));
+        assert!(matches!(cursor.check(&all[..2]), Step::StartAgain), "the log ends before the head");
     }
 
     #[test]
@@ -154,8 +164,11 @@ mod tests {
         let (ours, theirs) = (history(5, "ada"), history(3, "bob"));
         let cursor = Cursor::at(head_of(&theirs));
         assert!(matches!(cursor.step(known(&ours, 0, cursor.head())), Step::StartAgain), "in memory");
-        assert!(matches!(cursor.check(ours[3..].to_vec()), Step::StartAgain), "in the log");
-        assert!(matches!(cursor.step(known(&ours[..3], 0, cursor.head())), Step::StartAgain), "the same version");
+        assert!(matches!(cursor.check(&ours[3..]), Step::StartAgain), "in the log");
+        assert!(
+            matches!(cursor.step(known(&ours[..3], 0, cursor.head())), Step::StartAgain),
+            "the same version"
+        );
         assert!(matches!(cursor.step(known(&ours[..2], 0, cursor.head())), Step::StartAgain), "a lost tail");
     }
 }

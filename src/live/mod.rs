@@ -8,7 +8,9 @@
 //! Not here: sockets, frames, JSON. Those are in `http`.
 
 mod cursor;
+mod hub;
 mod presence;
 
 pub use cursor::{Cursor, Known, Step};
-pub use presence::{Present, Presence, Room};
+pub use hub::{Followed, Hub, LogRead};
+pub use presence::{Present, Room};

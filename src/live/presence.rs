@@ -5,10 +5,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use dao_projections::{ClientId, GraphId, UserId};
+use dao_projections::{ClientId, UserId};
 use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -86,24 +86,10 @@ impl Room {
     }
 }
 
-/// The rooms that somebody is in.
-#[derive(Default)]
-pub struct Presence {
-    /// Guards which graph has which room.
-    rooms: Mutex<HashMap<GraphId, Weak<Room>>>,
-}
-
-impl Presence {
-    /// The room of a graph; it lasts as long as somebody holds it.
-    pub fn room(&self, graph: &GraphId) -> Arc<Room> {
-        let mut rooms = lock(&self.rooms);
-        if let Some(room) = rooms.get(graph).and_then(Weak::upgrade) {
-            return room;
-        }
-        let room = Arc::new(Room { entries: Mutex::default(), revision: watch::Sender::new(0) });
-        rooms.retain(|_, room| room.strong_count() > 0);
-        rooms.insert(graph.clone(), Arc::downgrade(&room));
-        room
+impl Default for Room {
+    fn default() -> Self {
+        // Revision 0 is that of a subscriber who has seen nothing.
+        Self { entries: Mutex::default(), revision: watch::Sender::new(1) }
     }
 }
 
@@ -123,8 +109,7 @@ mod tests {
 
     #[test]
     fn w7_the_latest_state_wins_and_one_does_not_see_oneself() {
-        let presence = Presence::default();
-        let room = presence.room(&"g".parse().expect("a graph"));
+        let room = Room::default();
         let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
         room.show(a, present("a", json!(1)));
         room.show(a, present("a", json!(2)));
@@ -135,9 +120,17 @@ mod tests {
     }
 
     #[test]
+    fn w7_who_came_before_anybody_else_sees_the_first_state() {
+        let room = Room::default();
+        let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let (seen, _) = room.since(0, b);
+        room.show(a, present("a", json!(1)));
+        assert_eq!(room.since(seen, b).1, [present("a", json!(1))]);
+    }
+
+    #[test]
     fn w7_who_leaves_is_cleared_and_newcomers_are_not_told() {
-        let presence = Presence::default();
-        let room = presence.room(&"g".parse().expect("a graph"));
+        let room = Room::default();
         let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
         room.show(a, present("a", json!(1)));
         let (seen, _) = room.since(0, b);

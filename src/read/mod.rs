@@ -28,7 +28,7 @@ const MIN_VERSION_POLL: Duration = Duration::from_millis(20);
 const HEAD_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why a read got no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ReadError {
     /// The graph did not reach the version in time (rule H3).
     #[error("the graph is at version {current}")]
@@ -270,7 +270,12 @@ pub async fn resume(
 }
 
 /// The head that this version had; `None` if the log does not reach it.
-async fn head_at(graphs: &Graphs, id: &GraphId, version: Version, head: Head) -> Result<Option<Head>, ReadError> {
+async fn head_at(
+    graphs: &Graphs,
+    id: &GraphId,
+    version: Version,
+    head: Head,
+) -> Result<Option<Head>, ReadError> {
     if version == head.version {
         return Ok(Some(head));
     }

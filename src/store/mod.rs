@@ -57,7 +57,7 @@ pub enum Append {
 }
 
 /// Why a store could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// It is away, or refused for now. Nothing was changed.
     #[error("the store is unavailable: {0}")]

@@ -142,7 +142,7 @@ fn show_changed(graph: &Graph, events: &[Event]) -> Shown {
 }
 
 /// Why an operation got no answer. Sending it again under the same id is safe (rule H4).
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum WriteError {
     /// More commands wait on this graph than may.
     #[error("too many commands wait on this graph")]

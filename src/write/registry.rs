@@ -30,7 +30,8 @@ pub struct GraphsConfig {
     pub limits: Limits,
     /// How long a graph that nobody asks for stays in memory.
     pub idle: Duration,
-    /// Graphs in memory at once; with one more, the one that was asked for longest ago goes.
+    /// Graphs in memory at once; with one more, the one that was asked for longest ago goes, of
+    /// those that nobody follows.
     pub hot_max: usize,
     /// Where commit timestamps come from.
     pub clock: Clock,
@@ -70,6 +71,11 @@ impl Hot {
     /// The graph after its latest commit known here; `None` before it is loaded.
     pub fn view(&self) -> Option<Arc<View>> {
         self.view.borrow().clone()
+    }
+
+    /// Whether anybody beside the registry looks at it.
+    fn is_followed(&self) -> bool {
+        Arc::strong_count(&self.ring) > 2 // the registry's and the task's
     }
 
     /// Takes what is known now as seen: [`Hot::changed`] waits for what comes after it.
@@ -169,7 +175,9 @@ impl Graphs {
             return found.clone();
         }
         if hot.len() >= self.config.hot_max {
-            let oldest = hot.iter().min_by_key(|(_, hot)| hot.last_used.load(Ordering::Relaxed));
+            // A followed graph stays: its followers hold its task, and must not be left with an old one.
+            let idle = hot.iter().filter(|(_, hot)| !hot.is_followed());
+            let oldest = idle.min_by_key(|(_, hot)| hot.last_used.load(Ordering::Relaxed));
             if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
                 hot.remove(&oldest);
             }

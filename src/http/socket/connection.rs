@@ -30,7 +30,7 @@ use crate::{
         problem::Problem,
         wire::{BatchOut, Results, StateOut, answer_out, member_out, state_json},
     },
-    live::{Cursor, Present, Step},
+    live::{Cursor, Followed, Present, Step},
     read::{self, ReadError, Resume, ResumeHash},
     websocket::{
         self, CloseCode, Decoder, Deflate, Incoming, SharedFrame, encode_close, encode_ping, encode_pong,
@@ -44,14 +44,12 @@ const OUT_BYTES: usize = 64 << 10;
 const IN_FLIGHT_MAX: usize = 64;
 /// Graphs that one connection may follow; more are refused with an `ERROR`.
 const SUBSCRIPTIONS_MAX: usize = 256;
-/// Commits read from the log at once for a reader that is behind.
-const LOG_COMMITS: usize = 256;
 /// A socket that takes no byte for this long is closed (rule W6).
 const STALL: Duration = Duration::from_secs(30);
 /// Presence goes out at most this often (rule W7).
 const PRESENCE_INTERVAL: Duration = Duration::from_millis(34);
 /// How long to wait before trying again what could not be done for now.
-const RETRY_AFTER_MS: u64 = 1_000;
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Clients are told to come back within this many milliseconds, spread out.
 const RECONNECT_SPREAD_MS: u64 = 5_000;
 
@@ -71,9 +69,16 @@ enum Asked {
 
 /// Something that had to be fetched for a subscription.
 enum Fetched {
-    Joined { graph: GraphId, generation: u64, hot: Box<Hot>, cursor: Cursor, sync: Bytes },
-    Commits { graph: GraphId, generation: u64, commits: Vec<Arc<Recorded>> },
+    Joined { graph: GraphId, generation: u64, joined: Box<Joined>, sync: Bytes },
+    Commits { graph: GraphId, generation: u64, commits: Arc<[Arc<Recorded>]> },
     Failed { graph: GraphId, generation: u64, problem: Box<Problem> },
+}
+
+/// What a subscription that was made holds on to.
+struct Joined {
+    followed: Arc<Followed>,
+    hot: Hot,
+    cursor: Cursor,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -150,7 +155,7 @@ impl Connection {
             tracing::debug!(connection = %self.peer.id, %error, "a connection ended");
         }
         for subscription in self.subscriptions.values() {
-            subscription.room.leave(self.peer.id);
+            subscription.followed.room().leave(self.peer.id);
         }
     }
 
@@ -252,8 +257,7 @@ impl Connection {
 
     fn welcome(&mut self) {
         let entity_bytes = self.live.graphs.limits().entity_bytes_max;
-        let limits =
-            Limits::of(self.live.message_bytes_max, entity_bytes, SUBSCRIPTIONS_MAX, IN_FLIGHT_MAX);
+        let limits = Limits::of(self.live.message_bytes_max, entity_bytes, SUBSCRIPTIONS_MAX, IN_FLIGHT_MAX);
         let heartbeat_ms = self.live.heartbeat.as_millis() as u64;
         let connection_id = self.peer.id;
         let server_time = now_ms();
@@ -334,10 +338,11 @@ impl Connection {
                 Some(subscription) => {
                     let client = client.unwrap_or_else(|| self.peer.client.clone());
                     let (user, state) = (self.peer.user.clone(), Arc::new(state));
-                    subscription.room.show(self.peer.id, Present { client, user, state });
+                    subscription.followed.room().show(self.peer.id, Present { client, user, state });
                 }
                 None => {
-                    let problem = Problem::bad_request("graphId: subscribe to the graph before being present");
+                    let problem =
+                        Problem::bad_request("graphId: subscribe to the graph before being present");
                     self.complain(&problem, Some(&graph), None);
                 }
             },
@@ -423,7 +428,13 @@ impl Connection {
         self.subscriptions.values().all(|subscription| subscription.answers.is_empty())
     }
 
-    fn revert(&mut self, graph: &GraphId, operation: OperationId, problem: &Problem, answer: Option<&Answer>) {
+    fn revert(
+        &mut self,
+        graph: &GraphId,
+        operation: OperationId,
+        problem: &Problem,
+        answer: Option<&Answer>,
+    ) {
         let known = || self.live.graphs.hot(graph).view().map(|view| view.graph.head().version);
         let temporary = problem.is_temporary();
         let frame = ServerFrame::Revert(Revert {
@@ -432,7 +443,7 @@ impl Connection {
             code: problem.code,
             message: problem.detail(),
             temporary,
-            retry_after_ms: temporary.then_some(RETRY_AFTER_MS),
+            retry_after_ms: temporary.then_some(RETRY_AFTER.as_millis() as u64),
             version: answer.map(version_of).or_else(known).unwrap_or(Version::EMPTY),
             resolution: problem.resolution(),
             index: problem.index(),
@@ -476,7 +487,7 @@ impl Connection {
     fn unsubscribe(&mut self, graph: &GraphId) {
         self.joining.remove(graph);
         if let Some(subscription) = self.subscriptions.remove(graph) {
-            subscription.room.leave(self.peer.id);
+            subscription.followed.room().leave(self.peer.id);
             for (_, frame) in subscription.answers {
                 self.send(&frame);
             }
@@ -485,45 +496,50 @@ impl Connection {
 
     fn take_fetched(&mut self, fetched: Fetched) {
         match fetched {
-            Fetched::Joined { graph, generation, hot, cursor, sync } => {
-                self.join(graph, generation, *hot, cursor, &sync);
+            Fetched::Joined { graph, generation, joined, sync } => {
+                self.join(graph, generation, *joined, &sync);
             }
             Fetched::Commits { graph, generation, commits } => {
                 let Some(subscription) = current(&mut self.subscriptions, &graph, generation) else { return };
-                subscription.is_fetching = false;
-                match subscription.cursor.check(commits) {
+                (subscription.is_fetching, subscription.retry_at) = (false, None);
+                match subscription.cursor.check(&commits) {
                     Step::Deliver(commits) => self.deliver(&graph, &commits),
                     Step::StartAgain => self.start_again(&graph),
                     Step::Level | Step::ReadLog { .. } => {}
                 }
             }
             Fetched::Failed { graph, generation, problem } => {
-                if self.joining.get(&graph) == Some(&generation) {
-                    self.joining.remove(&graph);
-                }
                 if let Some(subscription) = current(&mut self.subscriptions, &graph, generation) {
+                    // The subscriber is told once, and what it misses is asked for again and again.
+                    let is_first = subscription.retry_at.is_none();
                     subscription.is_fetching = false;
+                    subscription.retry_at = Some(Instant::now() + RETRY_AFTER);
+                    if is_first {
+                        self.complain(&problem, Some(&graph), None);
+                    }
+                } else if self.joining.get(&graph) == Some(&generation) {
+                    self.joining.remove(&graph);
+                    self.complain(&problem, Some(&graph), None);
                 }
-                self.complain(&problem, Some(&graph), None);
             }
         }
     }
 
-    fn join(&mut self, graph: GraphId, generation: u64, hot: Hot, cursor: Cursor, sync: &[u8]) {
+    fn join(&mut self, graph: GraphId, generation: u64, joined: Joined, sync: &[u8]) {
+        let Joined { followed, hot, cursor } = joined;
         if let Some(subscription) = current(&mut self.subscriptions, &graph, generation) {
-            // It was told to start again.
+            // It is told to start again.
             (subscription.cursor, subscription.is_fetching) = (cursor, false);
-            subscription.may_have_more = true;
+            (subscription.may_have_more, subscription.retry_at) = (true, None);
             return self.send(sync);
         }
         if self.joining.get(&graph) != Some(&generation) {
             return;
         }
         self.joining.remove(&graph);
-        let room = self.live.presence.room(&graph);
         self.wakes.push(commits(graph.clone(), generation, hot.clone()));
-        self.wakes.push(presence(graph.clone(), generation, &room));
-        self.subscriptions.insert(graph, Subscription::new(generation, hot, cursor, room));
+        self.wakes.push(presence(graph.clone(), generation, &followed));
+        self.subscriptions.insert(graph, Subscription::new(generation, hot, cursor, followed));
         self.send(sync);
     }
 
@@ -564,22 +580,23 @@ impl Connection {
 
     /// Takes from every cursor what there is, as long as there is room.
     fn fill(&mut self) {
+        let now = Instant::now();
         let due: Vec<GraphId> = self
             .subscriptions
             .iter()
-            .filter(|(_, s)| (s.may_have_more && !s.is_fetching) || s.presence_changed)
+            .filter(|(_, s)| s.may_step(now) || s.presence_changed)
             .map(|(graph, _)| graph.clone())
             .collect();
         for graph in due {
-            while self.has_room() && self.step(&graph) {}
+            while self.has_room() && self.step(&graph, now) {}
             self.show_presence(&graph);
         }
     }
 
     /// One step of one subscription; whether another may follow at once.
-    fn step(&mut self, graph: &GraphId) -> bool {
+    fn step(&mut self, graph: &GraphId, now: Instant) -> bool {
         let Some(subscription) = self.subscriptions.get_mut(graph) else { return false };
-        if !subscription.may_have_more || subscription.is_fetching {
+        if !subscription.may_step(now) {
             return false;
         }
         match subscription.step() {
@@ -593,7 +610,7 @@ impl Connection {
             }
             Step::ReadLog { after, to } => {
                 subscription.is_fetching = true;
-                let fetch = from_log(self.live.clone(), graph.clone(), subscription.generation, after, to);
+                let fetch = from_log(subscription.followed.clone(), subscription.generation, after, to);
                 self.fetching.push(fetch.boxed());
                 false
             }
@@ -611,7 +628,8 @@ impl Connection {
             if !self.has_room() {
                 return;
             }
-            let frame = commit.frame(kind, |commit| shared(format, &frames::state_update(graph, commit, format)));
+            let frame =
+                commit.frame(kind, |commit| shared(format, &frames::state_update(graph, commit, format)));
             let frame = frame.bytes_for(deflate).clone();
             self.send(&frame);
             let Some(subscription) = self.subscriptions.get_mut(graph) else { return };
@@ -624,11 +642,14 @@ impl Connection {
     fn show_presence(&mut self, graph: &GraphId) {
         let now = Instant::now();
         let Some(subscription) = self.subscriptions.get_mut(graph) else { return };
-        if !subscription.presence_changed || now < subscription.presence_not_before || !self_has_room(&self.out, self.written) {
+        if !subscription.presence_changed
+            || now < subscription.presence_not_before
+            || !self_has_room(&self.out, self.written)
+        {
             return;
         }
-        let (seen, changed) = subscription.room.since(subscription.presence_seen, self.peer.id);
-        (subscription.presence_seen, subscription.presence_changed) = (seen.max(1), false);
+        let (seen, changed) = subscription.followed.room().since(subscription.presence_seen, self.peer.id);
+        (subscription.presence_seen, subscription.presence_changed) = (seen, false);
         subscription.presence_not_before = now + PRESENCE_INTERVAL;
         for present in &changed {
             self.say(&frames::presence(graph, present));
@@ -640,8 +661,14 @@ impl Connection {
         if self.out.len() > self.written {
             next = next.min(self.progress_at + STALL);
         }
-        let presence = self.subscriptions.values().filter(|s| s.presence_changed && self.has_room());
-        presence.map(|s| s.presence_not_before).fold(next, Instant::min)
+        if self.has_room() {
+            let due = |s: &Subscription| {
+                let retry_at = s.retry_at.filter(|_| s.may_have_more && !s.is_fetching);
+                [s.presence_changed.then_some(s.presence_not_before), retry_at]
+            };
+            next = self.subscriptions.values().flat_map(due).flatten().fold(next, Instant::min);
+        }
+        next
     }
 
     fn tick(&mut self) -> io::Result<()> {
@@ -721,8 +748,9 @@ fn now_ms() -> u64 {
     since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64)
 }
 
-async fn from_log(live: Arc<Live>, graph: GraphId, generation: u64, after: Version, to: Version) -> Fetched {
-    match read::from_log(&live.graphs, &graph, after, to, LOG_COMMITS).await {
+async fn from_log(followed: Arc<Followed>, generation: u64, after: Version, to: Version) -> Fetched {
+    let graph = followed.id().clone();
+    match followed.from_log(after, to).await {
         Ok(commits) => Fetched::Commits { graph, generation, commits },
         Err(error) => Fetched::Failed { graph, generation, problem: Box::new(error.into()) },
     }
@@ -738,11 +766,13 @@ async fn join(
     format: Format,
     deflate: Deflate,
 ) -> Fetched {
+    // Held before anything is looked at, so that no commit and no presence slips between.
+    let (followed, hot) = (live.hub.follow(&graph), live.graphs.hot(&graph));
     match sync(&live, &graph, point, &pending, format).await {
         Ok((cursor, payload)) => {
-            let hot = Box::new(live.graphs.hot(&graph));
+            let joined = Box::new(Joined { followed, hot, cursor });
             let sync = busy(|| framed(format, &payload, deflate));
-            Fetched::Joined { graph, generation, hot, cursor, sync }
+            Fetched::Joined { graph, generation, joined, sync }
         }
         Err(problem) => Fetched::Failed { graph, generation, problem: Box::new(problem) },
     }
@@ -788,7 +818,9 @@ fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> Se
         None => ("unknown", None),
         Some(RecordedOutcome::Committed { version }) => ("completed", Some(version)),
         Some(RecordedOutcome::Unchanged(by)) => ("completed", Some(by.version)),
-        Some(RecordedOutcome::Refused { by, refusal }) if refusal.is_conflict() => ("conflict", Some(by.version)),
+        Some(RecordedOutcome::Refused { by, refusal }) if refusal.is_conflict() => {
+            ("conflict", Some(by.version))
+        }
         Some(RecordedOutcome::Refused { by, .. }) => ("failed", Some(by.version)),
     };
     Settled { operation_id, status, version }

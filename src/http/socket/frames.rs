@@ -23,11 +23,28 @@ const PRESENCE_BYTES_MAX: usize = 16 << 10;
 
 /// What a client says.
 pub(super) enum ClientFrame {
-    Subscribe { graph: GraphId, version: Option<Version>, hash: Option<ResumeHash>, pending: Vec<OperationId> },
-    Unsubscribe { graph: GraphId },
-    Command { graph: GraphId, operation: Box<Operation> },
-    Batch { graph: GraphId, batch: Batch },
-    Presence { graph: GraphId, client: Option<ClientId>, state: Value },
+    Subscribe {
+        graph: GraphId,
+        version: Option<Version>,
+        hash: Option<ResumeHash>,
+        pending: Vec<OperationId>,
+    },
+    Unsubscribe {
+        graph: GraphId,
+    },
+    Command {
+        graph: GraphId,
+        operation: Box<Operation>,
+    },
+    Batch {
+        graph: GraphId,
+        batch: Batch,
+    },
+    Presence {
+        graph: GraphId,
+        client: Option<ClientId>,
+        state: Value,
+    },
     Ping,
 }
 
@@ -121,11 +138,29 @@ fn pending(fields: &mut Fields<'_>) -> Result<Vec<OperationId>, Malformed> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
 pub(super) enum ServerFrame<'a> {
-    Welcome { connection_id: uuid::Uuid, heartbeat_ms: u64, limits: Limits, server_time: u64 },
-    Sync { graph_id: &'a GraphId, version: Version, hash: Hash, status: &'static str, settled: Vec<Settled> },
+    Welcome {
+        connection_id: uuid::Uuid,
+        heartbeat_ms: u64,
+        limits: Limits,
+        server_time: u64,
+    },
+    Sync {
+        graph_id: &'a GraphId,
+        version: Version,
+        hash: Hash,
+        status: &'static str,
+        settled: Vec<Settled>,
+    },
     Revert(Revert<'a>),
-    Presence { graph_id: &'a GraphId, client_id: &'a ClientId, user_id: &'a UserId, state: &'a Value },
-    Pong { versions: Versions<'a> },
+    Presence {
+        graph_id: &'a GraphId,
+        client_id: &'a ClientId,
+        user_id: &'a UserId,
+        state: &'a Value,
+    },
+    Pong {
+        versions: Versions<'a>,
+    },
     Error {
         code: &'static str,
         message: &'a str,
@@ -134,7 +169,9 @@ pub(super) enum ServerFrame<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         operation_id: Option<OperationId>,
     },
-    Goodbye { reconnect_after_ms: u64 },
+    Goodbye {
+        reconnect_after_ms: u64,
+    },
 }
 
 /// The limits that `WELCOME` tells.
@@ -150,7 +187,12 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn of(message_bytes: usize, entity_bytes: usize, subscriptions: usize, in_flight: usize) -> Self {
+    pub(super) fn of(
+        message_bytes: usize,
+        entity_bytes: usize,
+        subscriptions: usize,
+        in_flight: usize,
+    ) -> Self {
         let batch_operations = super::super::command::BATCH_OPERATIONS_MAX;
         let presence_bytes = PRESENCE_BYTES_MAX;
         Self { message_bytes, entity_bytes, batch_operations, subscriptions, in_flight, presence_bytes }

@@ -34,7 +34,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    live::Presence,
+    live::Hub,
     read::ResumeHash,
     websocket::{Accepted, HandshakeError, accept},
     write::Graphs,
@@ -50,7 +50,7 @@ const MESSAGE_PACK: &str = "dao.v1.msgpack";
 /// What sockets share.
 pub(super) struct Live {
     graphs: Arc<Graphs>,
-    presence: Presence,
+    hub: Hub,
     heartbeat: Duration,
     message_bytes_max: usize,
     connections: AtomicUsize,
@@ -67,8 +67,8 @@ impl Live {
         connections_max: usize,
     ) -> Arc<Self> {
         Arc::new(Self {
-            graphs,
-            presence: Presence::default(),
+            graphs: graphs.clone(),
+            hub: Hub::new(graphs),
             heartbeat,
             message_bytes_max,
             connections: AtomicUsize::new(0),

@@ -8,7 +8,7 @@ use futures::{StreamExt, stream::BoxStream};
 use tokio::time::Instant;
 
 use crate::{
-    live::{Cursor, Known, Room, Step},
+    live::{Cursor, Followed, Known, Step},
     write::Hot,
 };
 
@@ -24,9 +24,11 @@ pub(super) struct Subscription {
     pub(super) may_have_more: bool,
     /// Whether commits or a snapshot are being fetched; no step is taken meanwhile.
     pub(super) is_fetching: bool,
+    /// After a fetch that failed: no step is taken before this.
+    pub(super) retry_at: Option<Instant>,
     /// Answers that wait until the cursor has reached their version (rule W5).
     pub(super) answers: VecDeque<(Version, Bytes)>,
-    pub(super) room: Arc<Room>,
+    pub(super) followed: Arc<Followed>,
     pub(super) presence_seen: u64,
     pub(super) presence_changed: bool,
     /// Not before this, so that at most thirty a second are sent (rule W7).
@@ -34,19 +36,25 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    pub(super) fn new(generation: u64, hot: Hot, cursor: Cursor, room: Arc<Room>) -> Self {
+    pub(super) fn new(generation: u64, hot: Hot, cursor: Cursor, followed: Arc<Followed>) -> Self {
         Self {
             generation,
             hot,
             cursor,
             may_have_more: true,
             is_fetching: false,
+            retry_at: None,
             answers: VecDeque::new(),
-            room,
+            followed,
             presence_seen: 0,
             presence_changed: true,
             presence_not_before: Instant::now(),
         }
+    }
+
+    /// Whether it makes sense to ask what comes next.
+    pub(super) fn may_step(&self, now: Instant) -> bool {
+        self.may_have_more && !self.is_fetching && self.retry_at.is_none_or(|at| at <= now)
     }
 
     /// What comes next for this subscriber.
@@ -97,8 +105,8 @@ pub(super) fn commits(graph: GraphId, generation: u64, hot: Hot) -> BoxStream<'s
 }
 
 /// Wakes for every change of presence in the room.
-pub(super) fn presence(graph: GraphId, generation: u64, room: &Room) -> BoxStream<'static, Wake> {
-    let watch = room.watch();
+pub(super) fn presence(graph: GraphId, generation: u64, followed: &Followed) -> BoxStream<'static, Wake> {
+    let watch = followed.room().watch();
     futures::stream::unfold((graph, watch), move |(graph, mut watch)| async move {
         watch.changed().await.ok()?;
         watch.borrow_and_update();

@@ -1,0 +1,119 @@
+//! The hub: the graphs that somebody follows in this process, and what their followers share.
+//!
+//! A followed graph's commits are in its task's ring and its head in the task's `watch`
+//! ([`crate::write::Hot`]); what is here is the rest: presence, and reads of the log for those who
+//! are further behind than the ring reaches.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use dao_projections::{GraphId, Version};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, WeakShared},
+};
+
+use super::presence::Room;
+use crate::{
+    read::{self, ReadError},
+    write::{Graphs, Recorded},
+};
+
+/// Commits read from the log at once for those who are behind. Reads begin at multiples of this, so
+/// that laggards who are not at quite the same version wait for the same read.
+const LOG_CHUNK: u64 = 128;
+
+/// What a read of the log came to; shared by all who waited for it.
+pub type LogRead = Result<Arc<[Arc<Recorded>]>, ReadError>;
+
+/// The graphs that somebody follows.
+pub struct Hub {
+    graphs: Arc<Graphs>,
+    /// Guards which graph has which entry; held to look up or change one, never across an await.
+    followed: Mutex<HashMap<GraphId, Weak<Followed>>>,
+}
+
+/// One followed graph: lasts as long as somebody holds it.
+pub struct Followed {
+    id: GraphId,
+    graphs: Arc<Graphs>,
+    room: Room,
+    /// Guards which reads of the log are under way; never held across an await.
+    reads: Mutex<HashMap<(Version, Version), WeakShared<BoxFuture<'static, LogRead>>>>,
+}
+
+impl Hub {
+    /// Nobody follows anything yet.
+    pub fn new(graphs: Arc<Graphs>) -> Self {
+        Self { graphs, followed: Mutex::default() }
+    }
+
+    /// Follows a graph, for as long as the answer is held.
+    pub fn follow(&self, id: &GraphId) -> Arc<Followed> {
+        let mut all = lock(&self.followed);
+        if let Some(followed) = all.get(id).and_then(Weak::upgrade) {
+            return followed;
+        }
+        let (graphs, reads) = (self.graphs.clone(), Mutex::default());
+        let followed = Arc::new(Followed { id: id.clone(), graphs, room: Room::default(), reads });
+        if all.len() == all.capacity() {
+            all.retain(|_, followed| followed.strong_count() > 0);
+        }
+        all.insert(id.clone(), Arc::downgrade(&followed));
+        followed
+    }
+}
+
+impl Followed {
+    /// Which graph.
+    pub fn id(&self) -> &GraphId {
+        &self.id
+    }
+
+    /// Who is present in it.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// What the log holds of `(after, to]`, in order, as much as one read gives. Commits at or before
+    /// `after` may precede it, since all who are about there get the same read.
+    pub async fn from_log(&self, after: Version, to: Version) -> LogRead {
+        let start = after.get() - after.get() % LOG_CHUNK;
+        let range = (version(start), version(start + LOG_CHUNK).min(to));
+        let read = {
+            let mut reads = lock(&self.reads);
+            reads.get(&range).and_then(WeakShared::upgrade).unwrap_or_else(|| {
+                reads.retain(|_, read| read.upgrade().is_some());
+                let (graphs, id) = (self.graphs.clone(), self.id.clone());
+                let read = async move {
+                    let commits = read::from_log(&graphs, &id, range.0, range.1, LOG_CHUNK as usize).await?;
+                    Ok(commits.into())
+                };
+                let read = read.boxed().shared();
+                if let Some(weak) = read.downgrade() {
+                    reads.insert(range, weak);
+                }
+                read
+            })
+        };
+        let commits = read.await?;
+        match commits.last() {
+            // Large commits: one read does not give the whole range, and this ended before `after`.
+            Some(last) if last.commit.version <= after && last.commit.version < range.1 => {
+                let own = read::from_log(&self.graphs, &self.id, after, to, LOG_CHUNK as usize).await?;
+                Ok(own.into())
+            }
+            _ => Ok(commits),
+        }
+    }
+}
+
+fn version(n: u64) -> Version {
+    Version::new(n).unwrap_or(Version::MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
