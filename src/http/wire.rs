@@ -51,7 +51,7 @@ impl<'a> CommitOut<'a> {
 
 impl CommitOut<'_> {
     /// The same as a frame of this type.
-    pub(super) fn as_frame(self, frame: &'static str) -> Self {
+    pub(super) fn into_frame(self, frame: &'static str) -> Self {
         Self { r#type: Some(frame), ..self }
     }
 }
@@ -126,7 +126,7 @@ pub(super) fn answer_out(answer: &Answer, shape: Results) -> Result<AcceptedOut<
 
 impl<'a> AcceptedOut<'a> {
     /// The same as an `ACK` frame about this graph.
-    pub(super) fn as_ack(self, graph: &'a GraphId) -> Self {
+    pub(super) fn into_ack(self, graph: &'a GraphId) -> Self {
         Self { r#type: Some("ACK"), graph_id: Some(graph), ..self }
     }
 }

@@ -28,6 +28,8 @@ const LOG_CHUNK: u64 = 128;
 /// What a read of the log came to; shared by all who waited for it.
 pub type LogRead = Result<Arc<[Arc<Recorded>]>, ReadError>;
 
+type ReadUnderWay = WeakShared<BoxFuture<'static, LogRead>>;
+
 /// The graphs that somebody follows.
 pub struct Hub {
     graphs: Arc<Graphs>,
@@ -41,7 +43,7 @@ pub struct Followed {
     graphs: Arc<Graphs>,
     room: Room,
     /// Guards which reads of the log are under way; never held across an await.
-    reads: Mutex<HashMap<(Version, Version), WeakShared<BoxFuture<'static, LogRead>>>>,
+    reads: Mutex<HashMap<(Version, Version), ReadUnderWay>>,
 }
 
 impl Hub {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use dao_api::{
-    http::{self, App, BODY_BYTES_MAX},
+    http::{self, App, BODY_BYTES_MAX, SocketConfig},
     store::{
         EventStore,
         embedded::{self, EmbeddedConfig, EmbeddedStore},
@@ -63,7 +63,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let app = App::new(graphs.clone(), BODY_BYTES_MAX);
+        let app = App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default());
         let task = tokio::spawn(http::serve(listener, app, async {
             let _stopped_or_dropped = stopped.await;
         }));

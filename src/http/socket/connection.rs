@@ -391,7 +391,7 @@ impl Connection {
         let Some(answer) = answers.first() else { return };
         match answer_out(answer, shape) {
             Ok(accepted) => {
-                let frame = self.peer.format.encode(&accepted.as_ack(&graph));
+                let frame = self.peer.format.encode(&accepted.into_ack(&graph));
                 self.acknowledge(&graph, version_of(answer), &frame);
             }
             Err(problem) => self.revert(&graph, id, &problem, Some(answer)),

@@ -242,7 +242,7 @@ impl Serialize for Versions<'_> {
 
 /// The frame of a commit: the commit with its type.
 pub(super) fn state_update(graph: &GraphId, commit: &Commit, format: Format) -> Bytes {
-    format.encode(&CommitOut::of(graph, commit).as_frame("STATE_UPDATE")).into()
+    format.encode(&CommitOut::of(graph, commit).into_frame("STATE_UPDATE")).into()
 }
 
 /// A `SYNC` that starts its reader from a snapshot. `state` is `GET …/state`, in JSON as it is kept.

@@ -76,9 +76,8 @@ impl Subscription {
     /// Those answers whose commit the subscriber has been sent.
     pub(super) fn answers_due(&mut self) -> impl Iterator<Item = Bytes> + use<'_> {
         let reached = self.cursor.head().version;
-        std::iter::from_fn(move || {
-            self.answers.pop_front_if(|(version, _)| *version <= reached).map(|(_, frame)| frame)
-        })
+        let due = self.answers.iter().take_while(|(version, _)| *version <= reached).count();
+        self.answers.drain(..due).map(|(_, frame)| frame)
     }
 }
 
