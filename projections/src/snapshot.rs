@@ -232,9 +232,11 @@ pub fn snapshot_rows(graph: &Graph) -> Vec<(String, Vec<u8>)> {
     if viewport_version > Version::EMPTY {
         rows.push((VIEWPORT.to_owned(), encode(graph.viewport())));
     }
-    let nodes = graph.nodes().iter().map(|node| (key(Entity::Node(node.entity.id())), encode(&entity_row(node))));
+    let nodes =
+        graph.nodes().iter().map(|node| (key(Entity::Node(node.entity.id())), encode(&entity_row(node))));
     rows.extend(nodes);
-    let edges = graph.edges().iter().map(|edge| (key(Entity::Edge(edge.entity.id())), encode(&entity_row(edge))));
+    let edges =
+        graph.edges().iter().map(|edge| (key(Entity::Edge(edge.entity.id())), encode(&entity_row(edge))));
     rows.extend(edges);
     rows
 }

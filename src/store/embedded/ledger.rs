@@ -14,6 +14,7 @@ use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{
+    projection::TRIMMED,
     schema::{LAST_VERSION, key, version_of},
     windows::{Windows, now_ms},
 };
@@ -22,6 +23,10 @@ use crate::store::{Append, Entry, StoreError};
 /// How many graphs' heads the writer remembers. When that many are known, all are forgotten and
 /// looked up again as they are used: two short queries each.
 const HEADS_MAX: usize = 16_384;
+
+/// The last number that the feed gave, also if it was trimmed away.
+const LAST_SEQ: &str = "SELECT max(coalesce((SELECT max(seq) FROM feed), 0),
+    coalesce((SELECT seq FROM place WHERE reader = ?1), 0))";
 
 /// Dead operation records deleted in one transaction: about two milliseconds of the writer's time.
 const PURGE_ROWS_MAX: i64 = 1_000;
@@ -251,7 +256,7 @@ impl Ledger {
         if head != asked.expected {
             let end = match self.feed_end {
                 Some(end) => end,
-                None => connection.query_row("SELECT coalesce(max(seq), 0) FROM feed", [], |r| r.get(0))?,
+                None => connection.query_row(LAST_SEQ, [TRIMMED], |r| r.get(0))?,
             };
             let (from, to) = (asked.expected.version.next().get() as i64, head.version.get() as i64);
             statements.add_feed.execute([end + 1, row, from, to])?;

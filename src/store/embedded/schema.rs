@@ -40,6 +40,18 @@ const TABLES: &str = "
         window INTEGER NOT NULL, id BLOB NOT NULL, graph INTEGER NOT NULL, record BLOB NOT NULL,
         PRIMARY KEY (window, id, graph)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE projection (
+        graph INTEGER NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL,
+        format INTEGER NOT NULL, PRIMARY KEY (graph, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE projection_row (
+        graph INTEGER NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, row BLOB NOT NULL,
+        PRIMARY KEY (graph, name, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE place (reader TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE parked (
+        graph INTEGER PRIMARY KEY, version INTEGER NOT NULL, reason TEXT NOT NULL
+    ) STRICT;
     CREATE VIEW history AS
         SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body
         FROM event JOIN graph ON graph.id = key >> 34;

@@ -16,6 +16,7 @@
 mod connect;
 mod errors;
 mod keys;
+mod projection;
 mod scripts;
 mod stream;
 mod survey;
@@ -35,6 +36,7 @@ use tokio::{task::JoinHandle, time::timeout};
 pub use self::connect::{ConnectError, RedisConfig};
 use self::{
     keys::Partition,
+    projection::RowScripts,
     scripts::{Reply, Scripts},
 };
 use crate::store::{Append, Durability, Entry, EventStore, StoreError, StoredCommit};
@@ -58,6 +60,7 @@ pub struct RedisStore {
     /// The tasks that drive the two connections; they end when the clients quit.
     connections: Vec<Connection>,
     scripts: Scripts,
+    row_scripts: RowScripts,
     partitions: u32,
     durability: Durability,
     location: String,
