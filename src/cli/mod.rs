@@ -6,6 +6,7 @@ mod healthcheck;
 mod import;
 mod open;
 mod serve;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,8 @@ struct Line {
 enum Command {
     /// Serve HTTP (what happens without a command)
     Serve,
+    /// Project alone: as many as wanted, beside servers on the same Redis
+    Worker,
     /// Bring documents in: React Flow's toObject(), Langflow and Flowise exports
     Import(import::Import),
     /// Print a graph: its commits as NDJSON, or with --state a React Flow document
@@ -57,6 +60,7 @@ pub fn run() -> ExitCode {
     let done = runtime.block_on(async {
         match line.command.unwrap_or(Command::Serve) {
             Command::Serve => serve::run(config).await,
+            Command::Worker => worker::run(config).await,
             Command::Import(import) => import.run(config).await,
             Command::Export(export) => export.run(config).await,
             Command::Healthcheck => healthcheck::run(&config).await,

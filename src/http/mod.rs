@@ -34,7 +34,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::{domain::Operation, write::Graphs};
+use crate::{domain::Operation, project::Stores, write::Graphs};
 pub use format::Format;
 use problem::Problem;
 
@@ -56,6 +56,14 @@ pub struct App {
     live: Arc<socket::Live>,
     anonymous: UserId,
     body_bytes_max: usize,
+    projections: Option<Projections>,
+}
+
+/// The projections that readiness and readers ask about.
+#[derive(Clone)]
+struct Projections {
+    stores: Stores,
+    watch: Arc<health::Watch>,
 }
 
 /// How sockets are kept.
@@ -82,7 +90,13 @@ impl App {
         };
         let live =
             socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
-        Self { graphs, live, anonymous, body_bytes_max }
+        Self { graphs, live, anonymous, body_bytes_max, projections: None }
+    }
+
+    /// With projections that are made from these stores, by this process or by others.
+    #[must_use]
+    pub fn with_projections(self, stores: Stores) -> Self {
+        Self { projections: Some(Projections { stores, watch: Arc::default() }), ..self }
     }
 }
 
