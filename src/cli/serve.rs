@@ -37,9 +37,9 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         }
     };
     let stop_projecting = CancellationToken::new();
-    let projecting = config
-        .projects
-        .then(|| tokio::spawn(project::run(stores.clone(), config.projector.clone(), stop_projecting.clone())));
+    let projecting = config.projects.then(|| {
+        tokio::spawn(project::run(stores.clone(), config.projector.clone(), stop_projecting.clone()))
+    });
     let app = App::new(graphs.clone(), config.body_bytes_max, config.sockets).with_projections(stores);
     let served = http::serve(listener, app, stop).await;
     stop_projecting.cancel();

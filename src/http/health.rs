@@ -73,9 +73,10 @@ fn described(health: &Health) -> Result<Value, Problem> {
         );
         return Err(Problem::not_ready(vec![reason]));
     }
-    let parked = health.parked.iter().take(PARKED_NAMED_MAX).map(|(graph, parked)| {
-        json!({"graphId": graph, "version": parked.version, "reason": parked.reason})
-    });
+    let parked =
+        health.parked.iter().take(PARKED_NAMED_MAX).map(
+            |(graph, parked)| json!({"graphId": graph, "version": parked.version, "reason": parked.reason}),
+        );
     Ok(json!({
         "lagCommits": lag.commits,
         "lagMs": lag.age.as_millis() as u64,

@@ -167,7 +167,12 @@ impl Work {
     }
 
     /// Folds `(at, to]`.
-    pub(super) async fn fold(&mut self, stores: &Stores, graph: &GraphId, to: Version) -> Result<Step, FoldError> {
+    pub(super) async fn fold(
+        &mut self,
+        stores: &Stores,
+        graph: &GraphId,
+        to: Version,
+    ) -> Result<Step, FoldError> {
         let start = self.at;
         while self.at.version < to {
             let chunk = stores.events.read(graph, self.at.version, to, CHUNK).await?;

@@ -23,7 +23,7 @@ use std::{
 use dao_projections::{GraphId, Version};
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 pub use fold::{FoldError, fold_graph};
 pub use rebuild::{Rebuilt, rebuild};
@@ -100,6 +100,7 @@ pub async fn run(stores: Stores, config: ProjectorConfig, stop: CancellationToke
     let mut back_off = BACK_OFF.0;
     loop {
         let working = tokio::spawn(follow_all(stores.clone(), config.clone(), stop.clone()));
+        let working = AbortOnDropHandle::new(working);
         match working.await {
             Ok(()) => return,
             Err(error) => {

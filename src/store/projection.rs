@@ -148,8 +148,11 @@ pub trait ProjectionStore: Send + Sync + 'static {
     async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError>;
 
     /// The latest checkpoint at or before `version`.
-    async fn checkpoint(&self, graph: &GraphId, version: Version)
-    -> Result<Option<(Head, Bytes)>, StoreError>;
+    async fn checkpoint(
+        &self,
+        graph: &GraphId,
+        version: Version,
+    ) -> Result<Option<(Head, Bytes)>, StoreError>;
 
     /// Says that a graph is not projected any further, or (`None`) that it is again.
     async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError>;

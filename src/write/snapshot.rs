@@ -33,11 +33,7 @@ pub async fn load(rows: &dyn ProjectionStore, id: &GraphId) -> Result<Option<Gra
 }
 
 /// Keeps the snapshot of `head` for reads of old versions, if the rows are still true of that.
-pub async fn keep_checkpoint(
-    rows: &dyn ProjectionStore,
-    id: &GraphId,
-    head: Head,
-) -> Result<(), StoreError> {
+pub async fn keep_checkpoint(rows: &dyn ProjectionStore, id: &GraphId, head: Head) -> Result<(), StoreError> {
     let Some((at, found)) = rows.all_rows(id, Snapshot::NAME).await? else { return Ok(()) };
     if at.head != head || at.format != Snapshot::FORMAT {
         return Ok(());
@@ -78,7 +74,9 @@ fn encode(rows: &[(String, Bytes)]) -> std::io::Result<Bytes> {
 }
 
 fn decode(head: Head, state: &[u8]) -> Result<Graph, String> {
-    let Some((format, deflated)) = state.split_first_chunk::<4>() else { return Err("it is too short".into()) };
+    let Some((format, deflated)) = state.split_first_chunk::<4>() else {
+        return Err("it is too short".into());
+    };
     if u32::from_be_bytes(*format) != Snapshot::FORMAT {
         return Err("it is of another format".to_owned());
     }

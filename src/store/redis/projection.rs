@@ -268,7 +268,8 @@ impl ProjectionStore for RedisStore {
         let fields: Vec<String> = client.hkeys(key.clone()).await.map_err(|e| errors::of_read(&e))?;
         let versions = fields.iter().filter_map(|field| Version::new(field.parse().ok()?));
         let Some(found) = versions.filter(|at| *at <= version).max() else { return Ok(None) };
-        let value: Option<Bytes> = client.hget(key, found.to_string()).await.map_err(|e| errors::of_read(&e))?;
+        let value: Option<Bytes> =
+            client.hget(key, found.to_string()).await.map_err(|e| errors::of_read(&e))?;
         Ok(value.filter(|value| value.len() >= 32).and_then(|value| {
             let hash = Hash::from_bytes(&value[..32]).ok()?;
             Some((Head { version: found, hash }, value.slice(32..)))
