@@ -96,13 +96,18 @@ async fn no_reply_goes_to_another_caller() {
                     let made = commit(after, format!("{word}{task}/{round}/{n}"));
                     after = made.head();
                     let record = Bytes::from_static(word.as_bytes());
-                    entries.push(Entry { operation: id(round * 10 + n), record, commit: Some(made) });
+                    entries.push(Entry {
+                        operation: id(round * 10 + n),
+                        record,
+                        commit: Some(made),
+                        refused_at: None,
+                    });
                 }
                 assert_eq!(store.append(&g, head, &entries).await.unwrap(), Append::Appended);
                 let again = store.append(&g, head, &entries).await.unwrap();
                 let recorded: Vec<_> = entries.iter().map(|e| (e.operation, e.record.clone())).collect();
                 assert_eq!(again, Append::Duplicate(recorded));
-                let late = Entry { operation: id(999), record: word.into(), commit: None };
+                let late = Entry { operation: id(999), record: word.into(), commit: None, refused_at: None };
                 assert_eq!(store.append(&g, head, &[late]).await.unwrap(), Append::HeadMoved(after));
 
                 let commits: Vec<_> = entries.iter().filter_map(|e| e.commit.clone()).collect();
@@ -486,7 +491,7 @@ async fn memory_per_command_stays_within_its_budget() {
                 head = made.head();
                 // Ids as random as a UUIDv7's; a record as long as that of an accepted command.
                 let operation = operation(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
-                Entry { operation, record: vec![1; 18].into(), commit: Some(made) }
+                Entry { operation, record: vec![1; 18].into(), commit: Some(made), refused_at: None }
             })
             .collect();
         let on = entries[0].commit.as_ref().unwrap();

@@ -14,6 +14,7 @@ use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{
+    refusals,
     schema::{LAST_VERSION, key, version_of},
     windows::{Windows, now_ms},
 };
@@ -59,6 +60,7 @@ struct Statements<'c> {
     add_operation: CachedStatement<'c>,
     remove_operation: CachedStatement<'c>,
     add_feed: CachedStatement<'c>,
+    refusals: refusals::Statements<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -78,6 +80,7 @@ impl<'c> Statements<'c> {
             remove_operation: connection
                 .prepare_cached("DELETE FROM operation WHERE window = ?1 AND id = ?2 AND graph = ?3")?,
             add_feed: connection.prepare_cached("INSERT INTO feed VALUES (?1, ?2, ?3, ?4)")?,
+            refusals: refusals::Statements::prepare(connection)?,
         })
     }
 }
@@ -162,6 +165,7 @@ impl Ledger {
             return Ok(Ok(Append::Duplicate(known)));
         }
         let head = self.add_events(connection, statements, row, asked)?;
+        statements.refusals.add(row, &asked.entries)?;
         self.hot.insert(asked.graph.clone(), Hot { row: Some(row), head });
         Ok(Ok(Append::Appended))
     }
