@@ -69,6 +69,16 @@ impl Asked {
         version.map(Some).ok_or_else(problem)
     }
 
+    /// `true` or `false`.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
+        match self.text(name) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(Problem::bad_request(format!("{name}: must be true or false"))),
+        }
+    }
+
     /// A count from 1 to `max`.
     pub(super) fn limit(&self, default: usize, max: usize) -> Result<usize, Problem> {
         let Some(text) = self.text("limit") else { return Ok(default) };

@@ -7,6 +7,7 @@
 mod command;
 mod commands;
 mod decode;
+mod events;
 mod extract;
 mod format;
 mod health;
@@ -97,6 +98,7 @@ pub fn router(app: App) -> Router {
         .route("/graphs/{graphId}/edges", get(reads::edges))
         .route("/graphs/{graphId}/edges/{edgeId}", get(reads::edge))
         .route("/graphs/{graphId}/viewport", get(reads::viewport))
+        .route("/graphs/{graphId}/events", get(events::graph_events))
         .route("/ws", get(socket::upgrade))
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))

@@ -246,15 +246,10 @@ pub async fn resume(
         return Ok(Resume::StoreAway);
     }
     let head = current.head();
-    let Some((version, hash)) = point.filter(|(version, _)| *version <= head.version) else {
+    let Some((version, hash)) = point else { return Ok(Resume::Snapshot(current.view)) };
+    let Some(from) = continued(graphs, id, version, hash, head).await? else {
         return Ok(Resume::Snapshot(current.view));
     };
-    let Some(from) = head_at(graphs, id, version, head).await? else {
-        return Ok(Resume::Snapshot(current.view));
-    };
-    if hash.is_some_and(|hash| !hash.matches(from.hash)) {
-        return Ok(Resume::Snapshot(current.view));
-    }
     if from == head {
         return Ok(Resume::InSync(head));
     }
@@ -267,6 +262,22 @@ pub async fn resume(
         return Ok(Resume::Snapshot(current.view));
     }
     Ok(Resume::Replay { from, head })
+}
+
+/// The point as a head of this history; `None` if it belongs to another or is ahead of it (rule V4).
+/// Without a hash it is taken as asked (rule H6).
+pub async fn continued(
+    graphs: &Graphs,
+    id: &GraphId,
+    version: Version,
+    hash: Option<ResumeHash>,
+    head: Head,
+) -> Result<Option<Head>, ReadError> {
+    if version > head.version {
+        return Ok(None);
+    }
+    let from = head_at(graphs, id, version, head).await?;
+    Ok(from.filter(|from| hash.is_none_or(|hash| hash.matches(from.hash))))
 }
 
 /// The head that this version had; `None` if the log does not reach it.

@@ -151,7 +151,7 @@ impl Task {
             Err(error) => {
                 tracing::warn!(graph = %self.id, %error, "a round was given up");
                 for reply in replies {
-                    let _gone = reply.send(Err(error.share()));
+                    let _gone = reply.send(Err(error.clone()));
                 }
             }
         }

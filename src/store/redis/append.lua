@@ -68,9 +68,10 @@ elseif version ~= '0' then
   return { HEAD_MOVED, '0', string.rep('\0', 32) }
 end
 
-local refused_version, refused_number
-if #refused > 0 then
+local refused_version, refused_number, is_foreign
+if #refused > 0 or version == '0' then
   refused_version, refused_number = last_refusal(KEYS[7])
+  is_foreign = is_above(refused_version, version)
 end
 if first_commit <= #ARGV then
   redis.call('XLEN', KEYS[6]) -- fails if the feed is no stream, while nothing is written yet
@@ -83,13 +84,13 @@ if first_commit <= #ARGV then
   end
 end
 
+if is_foreign then
+  -- Somebody deleted the graph's stream: these were refused by a history that is no more.
+  redis.call('UNLINK', KEYS[7])
+  refused_version, refused_number = version, 0
+end
 for _, i in ipairs(refused) do
   local at = ARGV[6 + 3 * i]
-  if is_above(refused_version, at) then
-    -- Somebody deleted the graph's stream: these were refused by a history that is no more.
-    redis.call('UNLINK', KEYS[7])
-    refused_version, refused_number = at, 0
-  end
   refused_number = refused_version == at and refused_number + 1 or 1
   refused_version = at
   redis.call('XADD', KEYS[7], 'MAXLEN', '~', REFUSALS_MAX, at .. '-' .. refused_number,
