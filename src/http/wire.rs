@@ -319,7 +319,7 @@ impl Serialize for Edges<'_> {
 
 /// `GET …/state` as JSON, from the encodings that entities keep: after one change, one entity is
 /// encoded again.
-pub(super) fn state_json(graph_id: &GraphId, graph: &Graph) -> Bytes {
+pub fn state_json(graph_id: &GraphId, graph: &Graph) -> Bytes {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Front<'a> {
