@@ -138,7 +138,9 @@ async fn activity_is_counted_by_hour_type_and_user_and_read_by_pages() {
     assert_eq!(json!(pages), ada.read("/activity").await["activity"]);
     let future = ada.read("/graphs/one/activity?from=9999999999999").await;
     assert_eq!(future["activity"], json!([]));
-    for (query, place) in [("type=Nothing", "type"), ("cursor=x", "cursor"), ("from=-1", "from"), ("limit=0", "limit")] {
+    for (query, place) in
+        [("type=Nothing", "type"), ("cursor=x", "cursor"), ("from=-1", "from"), ("limit=0", "limit")]
+    {
         ada.get(&format!("/graphs/one/activity?{query}")).await.bad(query, place);
     }
 }

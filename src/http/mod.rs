@@ -18,6 +18,7 @@ mod problem;
 mod reads;
 mod shape;
 mod socket;
+pub mod transcode;
 pub mod wire;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
