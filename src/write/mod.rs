@@ -10,6 +10,7 @@
 
 mod answer;
 mod busy;
+mod hear;
 pub mod log;
 mod recent;
 mod registry;
@@ -18,6 +19,7 @@ mod task;
 
 pub use answer::{Answer, Effect, Ending, Shown, WriteError};
 pub use busy::busy;
+pub use hear::News;
 pub use recent::{FrameKind, Recorded, Ring};
 pub use registry::{Answers, Graphs, GraphsConfig, Hot};
 pub use task::{Clock, View};

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     answer::{Answer, Ending, WriteError},
+    hear::News,
     recent::{Recorded, Ring},
     task::{Clock, MAILBOX_MAX, Message, Task, View, recall},
 };
@@ -164,6 +165,20 @@ impl Graphs {
         let (reply, view) = oneshot::channel();
         self.tell(graph, Message::Refresh { reply })?;
         view.await.map_err(|_| WriteError::Stopped)?
+    }
+
+    /// Takes over what is said to have happened to the graph elsewhere, if it is in memory. An error
+    /// says that it may be behind still.
+    pub async fn hear(&self, graph: &GraphId, news: News) -> Result<(), WriteError> {
+        let Some(hot) = lock(&self.hot).get(graph).cloned() else { return Ok(()) };
+        let (reply, done) = oneshot::channel();
+        match hot.mailbox.try_send(Message::Hear { news, reply }) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => return Err(WriteError::Overloaded),
+            Err(mpsc::error::TrySendError::Closed(_)) => return Ok(()), // it is in memory no more
+        }
+        drop(hot); // or it would count as a follower for as long as the answer takes
+        done.await.map_err(|_| WriteError::Stopped)?
     }
 
     /// The handle of the graph's task.

@@ -6,17 +6,22 @@
 -- ARGV[3]  the graph id
 -- ARGV[4]  the expected version, in decimal; never a number here: a double has 53 bits
 -- ARGV[5]  the expected hash
--- ARGV[6]  how many entries; then for each its operation id and its record;
+-- ARGV[6]  the channel of those who follow the graph
+-- ARGV[7]  what a message on it begins with: its form and who sends it
+-- ARGV[8]  how many entries; then for each its operation id and its record;
 --          then for each commit its version, hash and body
 --
 -- Returns {0}, {1, version, hash}, {2, operation id, record, ...} or {3, window}.
 
-local graph, version, hash, entries = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
-local first_commit = 7 + 2 * entries
+-- Bytes of commit bodies in one message; of more than that only the head is told.
+local PUBLISHED_BYTES_MAX = 262144
+
+local graph, version, hash, entries = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[8])
+local first_commit = 9 + 2 * entries
 
 local ids = {}
 for i = 1, entries do
-  ids[i] = ARGV[5 + 2 * i]
+  ids[i] = ARGV[7 + 2 * i]
 end
 local records, duplicates, taken = recorded(graph, ids)
 if duplicates > 0 then
@@ -54,7 +59,7 @@ end
 local is_new = redis.call('EXISTS', KEYS[CURRENT]) == 0
 local own, fields = graph .. '\0', {}
 for i = 1, entries do
-  local id, record = ids[i], ARGV[6 + 2 * i]
+  local id, record = ids[i], ARGV[8 + 2 * i]
   if taken[i] then
     local before = redis.call('HGET', KEYS[CURRENT], id .. '\0') or ''
     redis.call('HSET', KEYS[CURRENT], id .. graph, before .. '\0' .. record, id .. '\0', graph)
@@ -70,5 +75,28 @@ if is_new then
   -- Unlinked by the window after next; the expiry is for partitions where nobody writes any more.
   redis.call('PEXPIREAT', KEYS[CURRENT], string.format('%.0f', (window + 2) * window_ms + 600000))
   redis.call('UNLINK', KEYS[STALE])
+end
+
+-- Last, and never an error: what was written stays written, whether or not anybody hears of it.
+-- An answer that is no count, from a user who may not ask, counts as somebody.
+if first_commit <= #ARGV then
+  local channel = ARGV[6]
+  local followers = redis.pcall('PUBSUB', 'SHARDNUMSUB', channel)
+  if followers[2] ~= 0 then
+    local bytes = 0
+    for i = first_commit + 2, #ARGV, 3 do
+      bytes = bytes + #ARGV[i]
+    end
+    local parts = { ARGV[7], 'C' }
+    if bytes > PUBLISHED_BYTES_MAX then
+      parts = { ARGV[7], 'H', ARGV[#ARGV - 1], ARGV[#ARGV - 2] }
+    else
+      for i = first_commit, #ARGV, 3 do
+        parts[#parts + 1] = string.char(#ARGV[i]) .. ARGV[i] .. ARGV[i + 1] .. struct.pack('>I4', #ARGV[i + 2])
+        parts[#parts + 1] = ARGV[i + 2]
+      end
+    end
+    redis.pcall('SPUBLISH', channel, table.concat(parts))
+  end
 end
 return { ANSWER }

@@ -16,7 +16,7 @@ use std::{
 use fred::{
     error::{Error, ErrorKind},
     interfaces::{ClientLike, EventInterface},
-    prelude::{Builder, Client, Config, ReconnectPolicy},
+    prelude::{Builder, Config, ReconnectPolicy},
     types::{
         RespVersion,
         config::{ServerConfig, TcpConfig, UnresponsiveConfig},
@@ -28,15 +28,17 @@ use super::{
     Connection, RedisStore,
     errors::reply_code,
     keys::{META, PARTITIONS_MAX},
+    listen::{self, Listening},
+    message::Sender,
     scripts::Scripts,
     survey::{self, Layout},
 };
 
 /// How the stored form is laid out. Another number means another program.
 pub(super) const FORMAT: u32 = 1;
-/// The oldest Redis with all that the scripts and streams need: exclusive and incomplete ids,
-/// `UNLINK`, scripts that may ask for the time before they write.
-pub(super) const REDIS_VERSION_MIN: (u32, u32) = (6, 2);
+/// The oldest Redis with all that is needed: channels that belong to a slot (`SSUBSCRIBE`). Valkey
+/// says that it is Redis 7.2.
+pub(super) const REDIS_VERSION_MIN: (u32, u32) = (7, 0);
 
 /// How long the first connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -117,19 +119,24 @@ impl RedisStore {
         address.version = RespVersion::RESP3;
         let location = location(&address);
 
-        let builder = builder(address);
-        let (writer, writing) = open(&builder, &location).await?;
-        let (reader, reading) = open(&builder, &location).await?;
+        let sender = Sender::new(address.database.unwrap_or(0));
+        let mut builder = builder(address);
+        let (writer, writing) = open(builder.build(), &location).await?;
+        let (reader, reading) = open(builder.build(), &location).await?;
 
         let durability = survey::survey(&writer, &location).await?;
         let Layout { partitions, operation_ttl } = survey::lay_out(&writer, &location, &config).await?;
         let scripts = Scripts::new(operation_ttl);
         scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
+        builder.with_performance_config(|p| p.broadcast_channel_capacity = listen::WAITING_MAX);
+        let (ear, hearing) = open(builder.build_subscriber_client(), &location).await?;
         Ok(Self {
             writer,
             reader,
-            connections: vec![writing, reading],
+            listening: Listening::start(ear, sender.clone()),
+            connections: vec![writing, reading, hearing],
             scripts,
+            sender,
             partitions,
             durability,
             location,
@@ -137,8 +144,11 @@ impl RedisStore {
     }
 }
 
-async fn open(builder: &Builder, location: &str) -> Result<(Client, Connection), ConnectError> {
-    let client = builder.build().map_err(|error| cannot_reach(location, &error))?;
+async fn open<C: ClientLike + EventInterface>(
+    client: Result<C, Error>,
+    location: &str,
+) -> Result<(C, Connection), ConnectError> {
+    let client = client.map_err(|error| cannot_reach(location, &error))?;
     // A little longer than the client's own patience, whose error says more.
     let connection = timeout(CONNECT_TIMEOUT + Duration::from_millis(200), client.init())
         .await
@@ -179,7 +189,7 @@ fn location(address: &Config) -> String {
 }
 
 /// Once when it goes and once when it is back, not at every attempt.
-fn log_connection_changes(client: &Client, location: &str) {
+fn log_connection_changes(client: &impl EventInterface, location: &str) {
     let away = Arc::new(AtomicBool::new(false));
     let (lost, back) = ((away.clone(), location.to_owned()), (away, location.to_owned()));
     client.on_error(move |(error, _)| {
