@@ -144,6 +144,7 @@ impl Settings {
                 wrong.count("WS_HEARTBEAT_INTERVAL", &self.ws_heartbeat_interval) as u64,
             ),
             connections_max: wrong.count("WS_MAX_CONNECTIONS", &self.ws_max_connections),
+            ..SocketConfig::default()
         };
         let body_bytes_max = wrong.count("MAX_BODY_BYTES", &self.max_body_bytes);
         let hot_graphs_max = wrong.count("MAX_HOT_GRAPHS", &self.max_hot_graphs);

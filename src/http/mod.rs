@@ -33,7 +33,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::{domain::Operation, write::Graphs};
+use crate::{domain::Operation, live::LiveConfig, write::Graphs};
 pub use format::Format;
 use problem::Problem;
 
@@ -64,11 +64,13 @@ pub struct SocketConfig {
     pub heartbeat: Duration,
     /// Sockets at once; one more is refused with 503.
     pub connections_max: usize,
+    /// How followed graphs keep level with what other instances do.
+    pub live: LiveConfig,
 }
 
 impl Default for SocketConfig {
     fn default() -> Self {
-        Self { heartbeat: Duration::from_secs(30), connections_max: 20_000 }
+        Self { heartbeat: Duration::from_secs(30), connections_max: 20_000, live: LiveConfig::default() }
     }
 }
 
@@ -79,8 +81,7 @@ impl App {
             Ok(user) => user,
             Err(e) => unreachable!("a constant id is valid: {e}"),
         };
-        let live =
-            socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
+        let live = socket::Live::new(graphs.clone(), sockets, body_bytes_max);
         Self { graphs, live, anonymous, body_bytes_max }
     }
 }

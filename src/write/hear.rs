@@ -13,32 +13,21 @@ use super::{
 };
 use crate::store::StoredCommit;
 
-/// What is said to have happened to a graph elsewhere. It need not be true, nor be all.
-#[derive(Clone, Debug)]
-pub enum News {
-    /// These commits were appended, in order.
-    Commits(Vec<StoredCommit>),
-    /// There may be commits that are not known here.
-    MayBeBehind,
-}
-
 impl Task {
-    /// Level with what happened elsewhere: from the commits that came along, if they follow on what is
-    /// in memory; else from the store. What is remembered of operations stays true either way: one
-    /// that ended elsewhere is learnt from its record, when the store finds its id used.
-    pub(super) async fn hear(&self, news: News, memory: &mut Memory) -> Result<(), WriteError> {
+    /// Level with these commits of others: folded as they are, if they follow on what is in memory;
+    /// else from the store. What is remembered of operations stays true either way: one that ended
+    /// elsewhere is learnt from its record, when the store finds its id used.
+    pub(super) async fn hear(&self, commits: &[StoredCommit], memory: &mut Memory) -> Result<(), WriteError> {
         // What is not loaded is not behind.
         let Memory::Hot(loaded) = memory else { return Ok(()) };
-        if let News::Commits(commits) = news
-            && self.fold_heard(&mut loaded.graph, &commits)
-        {
+        if self.fold_heard(&mut loaded.graph, commits) {
             return Ok(());
         }
         self.bring_level(&mut loaded.graph, &mut loaded.operations).await
     }
 
     /// Folds those of these commits that are new; false if that does not make the graph level with
-    /// the last of them: there is a gap, or they are of another history, or no commits.
+    /// the last of them: there is a gap, or they are of another history, or can't be read.
     fn fold_heard(&self, graph: &mut Graph, commits: &[StoredCommit]) -> bool {
         let known = commits.partition_point(|commit| commit.version <= graph.head().version);
         let is_ours = |commit: &StoredCommit| {

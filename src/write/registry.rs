@@ -15,13 +15,12 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     answer::{Answer, Ending, WriteError},
-    hear::News,
     recent::{Recorded, Ring},
     task::{Clock, MAILBOX_MAX, Message, Task, View, recall},
 };
 use crate::{
     domain::{Limits, Operation, OperationRecord, WriterId},
-    store::{EventStore, StoreError},
+    store::{EventStore, StoreError, StoredCommit},
 };
 
 /// How graphs are kept.
@@ -167,12 +166,12 @@ impl Graphs {
         view.await.map_err(|_| WriteError::Stopped)?
     }
 
-    /// Takes over what is said to have happened to the graph elsewhere, if it is in memory. An error
-    /// says that it may be behind still.
-    pub async fn hear(&self, graph: &GraphId, news: News) -> Result<(), WriteError> {
+    /// Takes over commits that are said to have been made elsewhere, if the graph is in memory. They
+    /// need not be true, nor be all. An error says that the graph may be behind still.
+    pub async fn hear(&self, graph: &GraphId, commits: Vec<StoredCommit>) -> Result<(), WriteError> {
         let Some(hot) = lock(&self.hot).get(graph).cloned() else { return Ok(()) };
         let (reply, done) = oneshot::channel();
-        match hot.mailbox.try_send(Message::Hear { news, reply }) {
+        match hot.mailbox.try_send(Message::Hear { commits, reply }) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => return Err(WriteError::Overloaded),
             Err(mpsc::error::TrySendError::Closed(_)) => return Ok(()), // it is in memory no more

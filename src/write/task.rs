@@ -15,14 +15,13 @@ use tokio::{
 use super::{
     answer::{Answer, Effect, Ending, WriteError},
     busy::busy,
-    hear::News,
     log::{self, Followed},
     recent::{Known, Operations, Ring},
     round::{Older, Round, Surroundings},
 };
 use crate::{
     domain::{HistoryMissing, Interest, Limits, Operation, OperationRecord, RecordedOutcome, WriterId},
-    store::{Append, EventStore, StoreError},
+    store::{Append, EventStore, StoreError, StoredCommit},
 };
 
 /// Messages that wait for one graph; more are refused with `OVERLOADED`.
@@ -57,8 +56,8 @@ pub(super) enum Message {
     Execute { operations: Vec<Operation>, reply: oneshot::Sender<Result<Vec<Answer>, WriteError>> },
     /// Load the graph, or bring it level with the store.
     Refresh { reply: oneshot::Sender<Result<Arc<View>, WriteError>> },
-    /// Take over what happened elsewhere, if the graph is loaded.
-    Hear { news: News, reply: oneshot::Sender<Result<(), WriteError>> },
+    /// Take over these commits, which were made elsewhere, if the graph is loaded.
+    Hear { commits: Vec<StoredCommit>, reply: oneshot::Sender<Result<(), WriteError>> },
 }
 
 /// What a task works with.
@@ -136,8 +135,8 @@ impl Task {
                 Message::Refresh { reply } => {
                     let _gone = reply.send(self.refresh(memory).await);
                 }
-                Message::Hear { news, reply } => {
-                    let _gone = reply.send(self.hear(news, memory).await);
+                Message::Hear { commits, reply } => {
+                    let _gone = reply.send(self.hear(&commits, memory).await);
                 }
             }
             next = if waiting < ROUND_OPERATIONS_MAX { self.mailbox.try_recv().ok() } else { None };

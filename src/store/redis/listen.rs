@@ -51,7 +51,20 @@ const TRIES: usize = 2;
 const FAILURES_MAX: usize = 3;
 
 /// Who listens on which channel.
-type Listeners = HashMap<String, Vec<HintSender>>;
+type Listeners = HashMap<String, Channel>;
+
+#[derive(Default)]
+struct Channel {
+    /// Whether there is a subscription, as far as is known.
+    is_heard: bool,
+    listeners: Vec<HintSender>,
+}
+
+impl Channel {
+    fn tell(&self, hint: &Hint) {
+        self.listeners.iter().for_each(|listener| listener.send(hint.clone()));
+    }
+}
 
 /// The listeners of this process, and the connection they share.
 pub(super) struct Listening {
@@ -81,10 +94,11 @@ impl Listening {
     pub(super) fn listen(&self, channel: String) -> Hints {
         let (sender, hints) = Hints::new(self.changed.clone());
         let mut all = lock(&self.listeners);
-        let listeners = all.entry(channel).or_default();
-        // The first is told when there is a subscription; who joins has one, or will be told too.
-        sender.send(Hint::MayHaveMissed);
-        listeners.push(sender);
+        let channel = all.entry(channel).or_default();
+        if channel.is_heard {
+            sender.send(Hint::MayHaveMissed); // else when it is
+        }
+        channel.listeners.push(sender);
         drop(all);
         self.changed.notify_one();
         hints
@@ -108,22 +122,17 @@ async fn hear(mut published: Receiver<Message>, sender: Sender, listeners: Arc<M
             Ok(message) => {
                 let Some(bytes) = message.value.as_bytes() else { continue };
                 let Some(hint) = sender.read(bytes) else { continue };
-                tell(&lock(&listeners), &message.channel, &hint);
+                if let Some(channel) = lock(&listeners).get(&*message.channel) {
+                    channel.tell(&hint);
+                }
             }
             Err(RecvError::Lagged(lost)) => {
                 tracing::warn!(lost, "published messages were not read in time");
-                for on_channel in lock(&listeners).values() {
-                    on_channel.iter().for_each(|listener| listener.send(Hint::MayHaveMissed));
-                }
+                lock(&listeners).values().for_each(|channel| channel.tell(&Hint::MayHaveMissed));
             }
             Err(RecvError::Closed) => return,
         }
     }
-}
-
-fn tell(listeners: &Listeners, channel: &str, hint: &Hint) {
-    let Some(on_channel) = listeners.get(channel) else { return };
-    on_channel.iter().for_each(|listener| listener.send(hint.clone()));
 }
 
 /// Makes the subscriptions agree with the list of listeners.
@@ -147,13 +156,18 @@ impl Subscriber {
                 biased;
                 again = reconnected.recv() => match again {
                     Err(RecvError::Closed) => return,
-                    Ok(_) | Err(RecvError::Lagged(_)) => self.made.clear(),
+                    Ok(_) | Err(RecvError::Lagged(_)) => self.forget_all(),
                 },
                 () = changed.notified() => {}
                 _ = round.tick() => self.renew().await,
             }
             self.agree().await;
         }
+    }
+
+    fn forget_all(&mut self) {
+        self.made.clear();
+        lock(&self.listeners).values_mut().for_each(|channel| channel.is_heard = false);
     }
 
     /// Ends subscriptions without listeners, and makes those that listeners wait for.
@@ -187,7 +201,7 @@ impl Subscriber {
             && !self.subscribe(channel).await
         {
             tracing::debug!("the connection for subscriptions does not answer");
-            self.made.clear();
+            self.forget_all();
         }
     }
 
@@ -202,7 +216,10 @@ impl Subscriber {
                 continue;
             }
             failures = 0;
-            tell(&lock(&self.listeners), &channel, &Hint::MayHaveMissed);
+            if let Some(channel) = lock(&self.listeners).get_mut(&channel) {
+                channel.is_heard = true;
+                channel.tell(&Hint::MayHaveMissed);
+            }
             self.made.insert(channel);
         }
     }
@@ -221,9 +238,9 @@ impl Subscriber {
     /// The channels with listeners; forgets listeners that are gone.
     fn wanted(&self) -> BTreeSet<String> {
         let mut all = lock(&self.listeners);
-        all.retain(|_, on_channel| {
-            on_channel.retain(HintSender::is_listened_to);
-            !on_channel.is_empty()
+        all.retain(|_, channel| {
+            channel.listeners.retain(HintSender::is_listened_to);
+            !channel.listeners.is_empty()
         });
         all.keys().cloned().collect()
     }
