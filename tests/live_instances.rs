@@ -355,7 +355,7 @@ async fn w4_following_may_begin_in_the_middle_of_load_elsewhere() {
     let mut followers = Vec::new();
     while !load.is_finished() {
         let mut follower = b.follow(&g).await;
-        follower.until(b.store.head(&g).await.unwrap()).await;
+        follower.until_version(b.store.head(&g).await.unwrap().version.get()).await;
         followers.push(follower);
         if followers.len() > 20 {
             followers.remove(0);

@@ -22,10 +22,14 @@ use fred::{
         config::{ServerConfig, TcpConfig, UnresponsiveConfig},
     },
 };
-use tokio::time::timeout;
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Connection, RedisStore,
+    RedisStore,
     errors::reply_code,
     keys::{META, PARTITIONS_MAX},
     listen::{self, Listening},
@@ -144,10 +148,10 @@ impl RedisStore {
     }
 }
 
-async fn open<C: ClientLike + EventInterface>(
+async fn open<C: ClientLike + EventInterface + Sync + 'static>(
     client: Result<C, Error>,
     location: &str,
-) -> Result<(C, Connection), ConnectError> {
+) -> Result<(C, JoinHandle<()>), ConnectError> {
     let client = client.map_err(|error| cannot_reach(location, &error))?;
     // A little longer than the client's own patience, whose error says more.
     let connection = timeout(CONNECT_TIMEOUT + Duration::from_millis(200), client.init())
@@ -155,7 +159,28 @@ async fn open<C: ClientLike + EventInterface>(
         .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "no answer")))
         .map_err(|error| cannot_reach(location, &error))?;
     log_connection_changes(&client, location);
-    Ok((client, connection))
+    let keeper = tokio::spawn(keep(client.clone(), AbortOnDropHandle::new(connection), location.to_owned()));
+    Ok((client, keeper))
+}
+
+/// The task that drives a connection ends when the client quits, and also, though it should not, when
+/// a slot that is being moved redirects a call more often than it is tried. Then all of the client's
+/// calls would wait for ever; so it is started again. Aborting this aborts that.
+async fn keep<C: ClientLike + Sync>(
+    client: C,
+    mut connection: AbortOnDropHandle<Result<(), Error>>,
+    redis: String,
+) {
+    loop {
+        let error = match (&mut connection).await {
+            Ok(Ok(())) => return, // it quit
+            Ok(Err(error)) => error.details().to_owned(),
+            Err(died) => died.to_string(),
+        };
+        tracing::warn!(%redis, error, "the connection to Redis is given up and made anew");
+        sleep(Duration::from_millis(RECONNECT_DELAY_MS.0.into())).await;
+        connection = AbortOnDropHandle::new(client.connect());
+    }
 }
 
 fn builder(address: Config) -> Builder {

@@ -135,6 +135,14 @@ async fn hear(mut published: Receiver<Message>, sender: Sender, listeners: Arc<M
     }
 }
 
+/// How an attempt to subscribe ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subscribed {
+    Yes,
+    No,
+    Unanswered,
+}
+
 /// Makes the subscriptions agree with the list of listeners.
 struct Subscriber {
     client: SubscriberClient,
@@ -198,9 +206,8 @@ impl Subscriber {
             }
             self.make(due).await;
         } else if let Some(channel) = due.first()
-            && !self.subscribe(channel).await
+            && self.subscribe(channel).await != Subscribed::Yes
         {
-            tracing::debug!("the connection for subscriptions does not answer");
             self.forget_all();
         }
     }
@@ -211,11 +218,14 @@ impl Subscriber {
             if failures >= FAILURES_MAX || !self.client.is_connected() {
                 return; // the next round, or the reconnect, takes them up
             }
-            if !self.subscribe(&channel).await {
-                failures += 1;
-                continue;
+            match self.subscribe(&channel).await {
+                Subscribed::Yes => failures = 0,
+                Subscribed::No => {
+                    failures += 1;
+                    continue;
+                }
+                Subscribed::Unanswered => return self.reconnect().await,
             }
-            failures = 0;
             if let Some(channel) = lock(&self.listeners).get_mut(&channel) {
                 channel.is_heard = true;
                 channel.tell(&Hint::MayHaveMissed);
@@ -224,15 +234,28 @@ impl Subscriber {
         }
     }
 
-    async fn subscribe(&self, channel: &str) -> bool {
+    async fn subscribe(&self, channel: &str) -> Subscribed {
+        let mut subscribed = Subscribed::No;
         for _ in 0..TRIES {
-            match timeout(PATIENCE, self.client.ssubscribe(channel)).await {
-                Ok(Ok(())) => return true,
-                Ok(Err(error)) => tracing::debug!(channel, error = error.details(), "no subscription"),
-                Err(_late) => tracing::debug!(channel, "a subscription was not answered"),
-            }
+            subscribed = match timeout(PATIENCE, self.client.ssubscribe(channel)).await {
+                Ok(Ok(())) => return Subscribed::Yes,
+                Ok(Err(error)) => {
+                    tracing::debug!(channel, error = error.details(), "no subscription");
+                    Subscribed::No
+                }
+                Err(_late) => Subscribed::Unanswered,
+            };
         }
-        false
+        subscribed
+    }
+
+    /// The connection is dead, and neither the client library nor the system has noticed: the library
+    /// does not wait for the answers to subscriptions. When it is made anew, this hears of it.
+    async fn reconnect(&self) {
+        tracing::warn!("the connection for subscriptions does not answer: it is made anew");
+        if !matches!(timeout(PATIENCE, self.client.force_reconnection()).await, Ok(Ok(()))) {
+            tracing::debug!("the connection for subscriptions is not there again yet");
+        }
     }
 
     /// The channels with listeners; forgets listeners that are gone.

@@ -53,9 +53,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a broadcast may take; who listens has the next one then.
 const BROADCAST_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The task that drives a connection.
-type Connection = JoinHandle<Result<(), fred::error::Error>>;
-
 /// Histories in Redis, or in a Redis Cluster.
 pub struct RedisStore {
     writer: Client,
@@ -63,8 +60,8 @@ pub struct RedisStore {
     reader: Client,
     /// One more: what is published arrives on it.
     listening: Listening,
-    /// The tasks that drive the connections; they end when the clients quit.
-    connections: Vec<Connection>,
+    /// The tasks that keep the connections; they end when the clients quit.
+    connections: Vec<JoinHandle<()>>,
     scripts: Scripts,
     sender: Sender,
     partitions: u32,
