@@ -14,8 +14,10 @@ mod elsewhere;
 mod hub;
 mod presence;
 mod presence_message;
+mod reader;
 
 pub use cursor::{Cursor, Known, Step};
 pub use elsewhere::LiveConfig;
 pub use hub::{Followed, Hub, LogRead};
 pub use presence::{Present, Room};
+pub use reader::{Delivery, Reader};

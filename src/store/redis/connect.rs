@@ -34,12 +34,13 @@ use super::{
     keys::{META, PARTITIONS_MAX},
     listen::{self, Listening},
     message::Sender,
+    projection::RowScripts,
     scripts::Scripts,
     survey::{self, Layout},
 };
 
 /// How the stored form is laid out. Another number means another program.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// The oldest Redis with all that is needed: channels that belong to a slot (`SSUBSCRIBE`). Valkey
 /// says that it is Redis 7.2.
 pub(super) const REDIS_VERSION_MIN: (u32, u32) = (7, 0);
@@ -131,7 +132,9 @@ impl RedisStore {
         let durability = survey::survey(&writer, &location).await?;
         let Layout { partitions, operation_ttl } = survey::lay_out(&writer, &location, &config).await?;
         let scripts = Scripts::new(operation_ttl);
+        let row_scripts = RowScripts::new();
         scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
+        row_scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
         builder.with_performance_config(|p| p.broadcast_channel_capacity = listen::WAITING_MAX);
         let (ear, hearing) = open(builder.build_subscriber_client(), &location).await?;
         Ok(Self {
@@ -141,6 +144,7 @@ impl RedisStore {
             connections: vec![writing, reading, hearing],
             scripts,
             sender,
+            row_scripts,
             partitions,
             durability,
             location,

@@ -18,6 +18,8 @@ mod errors;
 mod keys;
 mod listen;
 mod message;
+mod projection;
+mod refusals;
 mod scripts;
 mod stream;
 mod survey;
@@ -39,9 +41,13 @@ use self::{
     keys::Partition,
     listen::Listening,
     message::Sender,
+    projection::RowScripts,
     scripts::{Reply, Scripts},
 };
-use crate::store::{Append, Durability, Entry, EventStore, Hints, StoreError, StoredCommit};
+use crate::store::{
+    Append, Durability, Entry, EventStore, Hints, Order, RefusalPlace, StoreError, StoredCommit,
+    StoredRefusal,
+};
 
 /// How long a call waits for a connection that is being made again. After that it is refused:
 /// whoever waits is told early that the store is away, and a short break is not noticed.
@@ -64,6 +70,7 @@ pub struct RedisStore {
     connections: Vec<JoinHandle<()>>,
     scripts: Scripts,
     sender: Sender,
+    row_scripts: RowScripts,
     partitions: u32,
     durability: Durability,
     location: String,
@@ -146,6 +153,28 @@ impl EventStore for RedisStore {
             .await
             .map_err(|error| errors::of_read(&error))?;
         Ok(values.iter().map(scripts::bytes).collect())
+    }
+
+    async fn refusals(
+        &self,
+        graph: &GraphId,
+        between: (RefusalPlace, RefusalPlace),
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredRefusal>, StoreError> {
+        let client = connected(&self.reader).await?;
+        refusals::read(client, self.partition(graph), graph, between, order, limit).await
+    }
+
+    async fn graphs(&self, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, StoreError> {
+        let client = connected(&self.reader).await?;
+        let of = |p| self.scripts.graphs(client, p, after, limit);
+        let found = try_join_all(Partition::all(self.partitions).map(of)).await;
+        let mut graphs: Vec<GraphId> =
+            found.map_err(|error| errors::of_read(&error))?.into_iter().flatten().collect();
+        graphs.sort_unstable();
+        graphs.truncate(limit);
+        Ok(graphs)
     }
 
     async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
