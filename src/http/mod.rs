@@ -4,6 +4,7 @@
 //! what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
+mod activity;
 pub mod audit;
 mod command;
 mod commands;
@@ -122,6 +123,8 @@ pub fn router(app: App) -> Router {
         .route("/graphs/{graphId}/nodes/{nodeId}/history", get(audit::node_history))
         .route("/graphs/{graphId}/edges/{edgeId}/history", get(audit::edge_history))
         .route("/graphs/{graphId}/verify", get(audit::verify))
+        .route("/graphs/{graphId}/activity", get(activity::graph_activity))
+        .route("/activity", get(activity::all_activity))
         .route("/graphs/{graphId}/events", get(events::graph_events))
         .route("/ws", get(socket::upgrade))
         .route("/operations/{operationId}", get(operations::operation))
