@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("cli", &["config", "http", "read", "write", "project", "store", "domain"]),
     ("config", &["http", "project", "store", "domain"]),
     ("http", &["read", "write", "live", "project", "domain", "websocket"]),
-    ("live", &["read", "write"]),
+    ("live", &["read", "write", "store"]),
     ("project", &["write", "store"]),
     ("read", &["write", "store", "domain"]),
     // The ring of a hot graph keeps its commits as the frames that all subscribers share.
