@@ -11,6 +11,7 @@ mod open;
 mod serve;
 mod show;
 mod verify;
+mod worker;
 
 use std::{
     io::{self, BufWriter, Write},
@@ -42,6 +43,8 @@ struct Line {
 enum Command {
     /// Serve HTTP (what happens without a command)
     Serve,
+    /// Project alone: as many as wanted, beside servers on the same Redis
+    Worker,
     /// Bring documents in: React Flow's toObject(), Langflow and Flowise exports
     Import(import::Import),
     /// Print a graph: its commits as NDJSON, or with --state a React Flow document
@@ -73,6 +76,7 @@ pub fn run() -> ExitCode {
     let done = runtime.block_on(async {
         match line.command.unwrap_or(Command::Serve) {
             Command::Serve => serve::run(config).await,
+            Command::Worker => worker::run(config).await,
             Command::Import(import) => import.run(config).await,
             Command::Export(export) => export.run(config).await,
             Command::Show(show) => show.run(config).await,

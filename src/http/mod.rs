@@ -35,7 +35,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{domain::Operation, write::Graphs};
+use crate::{domain::Operation, project::Stores, write::Graphs};
 pub use format::Format;
 use problem::Problem;
 
@@ -59,6 +59,14 @@ pub struct App {
     body_bytes_max: usize,
     /// Turns at verifying a history.
     verifying: Arc<Semaphore>,
+    projections: Option<Projections>,
+}
+
+/// The projections that readiness and readers ask about.
+#[derive(Clone)]
+struct Projections {
+    stores: Stores,
+    watch: Arc<health::Watch>,
 }
 
 /// How sockets are kept.
@@ -86,7 +94,13 @@ impl App {
         let live =
             socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
         let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
-        Self { graphs, live, anonymous, body_bytes_max, verifying }
+        Self { graphs, live, anonymous, body_bytes_max, verifying, projections: None }
+    }
+
+    /// With projections that are made from these stores, by this process or by others.
+    #[must_use]
+    pub fn with_projections(self, stores: Stores) -> Self {
+        Self { projections: Some(Projections { stores, watch: Arc::default() }), ..self }
     }
 }
 

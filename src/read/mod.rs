@@ -153,7 +153,8 @@ pub async fn at_version(graphs: &Graphs, id: &GraphId, version: Version) -> Resu
         std::cmp::Ordering::Equal => Ok(current),
         std::cmp::Ordering::Greater => Err(ReadError::VersionNotFound { current: current.head().version }),
         std::cmp::Ordering::Less => {
-            let graph: Graph = log::at_version(&**graphs.store(), id, version).await?;
+            let graph: Graph =
+                log::at_version(&**graphs.store(), graphs.rows().map(|rows| &**rows), id, version).await?;
             let view = Arc::new(View { graph, state: std::sync::OnceLock::new() });
             Ok(Current { view, source: Source::Store })
         }

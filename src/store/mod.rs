@@ -10,11 +10,16 @@
 //! Not here: what commits mean. Adapters move bytes and compare heads; they never decode an event.
 
 pub mod embedded;
+mod projection;
 pub mod redis;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, OperationId, Version};
+
+pub use self::projection::{
+    FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead,
+};
 
 /// One commit as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@
 
 mod checkpoint;
 mod ledger;
+mod projection;
 mod reader;
 mod refusals;
 mod rounds;

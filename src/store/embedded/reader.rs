@@ -35,7 +35,7 @@ pub(super) struct Readers {
 
 /// What a read runs into: SQLite's error, or a finding about the history.
 #[derive(Debug)]
-enum Trouble {
+pub(super) enum Trouble {
     Sqlite(rusqlite::Error),
     Store(StoreError),
 }
@@ -132,7 +132,7 @@ impl Readers {
     }
 
     /// Runs `read` with a connection of the pool on a thread that may block.
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, StoreError> {

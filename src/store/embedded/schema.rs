@@ -35,7 +35,8 @@ const TABLES: &str = "
     CREATE TABLE graph (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
     CREATE TABLE event (key INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL) STRICT;
     CREATE TABLE feed (
-        seq INTEGER PRIMARY KEY, graph INTEGER NOT NULL, \"from\" INTEGER NOT NULL, \"to\" INTEGER NOT NULL
+        seq INTEGER PRIMARY KEY, graph INTEGER NOT NULL, \"from\" INTEGER NOT NULL, \"to\" INTEGER NOT NULL,
+        at INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE operation (
         window INTEGER NOT NULL, id BLOB NOT NULL, graph INTEGER NOT NULL, record BLOB NOT NULL,
@@ -46,6 +47,22 @@ const TABLES: &str = "
         record BLOB NOT NULL, PRIMARY KEY (graph, number)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX refusal_version ON refusal (graph, version);
+    CREATE TABLE projection (
+        graph INTEGER NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL,
+        format INTEGER NOT NULL, PRIMARY KEY (graph, name)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE projection_row (
+        graph INTEGER NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, row BLOB NOT NULL,
+        PRIMARY KEY (graph, name, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE checkpoint (
+        graph INTEGER NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL, state BLOB NOT NULL,
+        PRIMARY KEY (graph, version)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE place (reader TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE parked (
+        graph INTEGER PRIMARY KEY, version INTEGER NOT NULL, reason TEXT NOT NULL
+    ) STRICT;
     CREATE VIEW history AS
         SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body
         FROM event JOIN graph ON graph.id = key >> 34;

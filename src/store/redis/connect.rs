@@ -28,6 +28,7 @@ use super::{
     Connection, RedisStore,
     errors::reply_code,
     keys::{META, PARTITIONS_MAX},
+    projection::RowScripts,
     scripts::Scripts,
     survey::{self, Layout},
 };
@@ -124,12 +125,15 @@ impl RedisStore {
         let durability = survey::survey(&writer, &location).await?;
         let Layout { partitions, operation_ttl } = survey::lay_out(&writer, &location, &config).await?;
         let scripts = Scripts::new(operation_ttl);
+        let row_scripts = RowScripts::new();
         scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
+        row_scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
         Ok(Self {
             writer,
             reader,
             connections: vec![writing, reading],
             scripts,
+            row_scripts,
             partitions,
             durability,
             location,

@@ -16,6 +16,7 @@
 mod connect;
 mod errors;
 mod keys;
+mod projection;
 mod refusals;
 mod scripts;
 mod stream;
@@ -36,6 +37,7 @@ use tokio::{task::JoinHandle, time::timeout};
 pub use self::connect::{ConnectError, RedisConfig};
 use self::{
     keys::Partition,
+    projection::RowScripts,
     scripts::{Reply, Scripts},
 };
 use crate::store::{
@@ -61,6 +63,7 @@ pub struct RedisStore {
     /// The tasks that drive the two connections; they end when the clients quit.
     connections: Vec<Connection>,
     scripts: Scripts,
+    row_scripts: RowScripts,
     partitions: u32,
     durability: Durability,
     location: String,
