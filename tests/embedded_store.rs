@@ -55,7 +55,7 @@ fn commit_as(operation: OperationId, head: &mut Head, body: &str) -> Entry {
 
 /// An entry of an operation that changed nothing.
 fn unchanged(operation: OperationId, record: &'static str) -> Entry {
-    Entry { operation, record: Bytes::from_static(record.as_bytes()), commit: None }
+    Entry { operation, record: Bytes::from_static(record.as_bytes()), commit: None, refused_at: None }
 }
 
 fn version(n: u64) -> Version {
