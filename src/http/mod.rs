@@ -4,6 +4,7 @@
 //! what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
+mod activity;
 pub mod audit;
 mod command;
 mod commands;
@@ -57,9 +58,9 @@ pub struct App {
     live: Arc<socket::Live>,
     anonymous: UserId,
     body_bytes_max: usize,
+    projections: Option<Projections>,
     /// Turns at verifying a history.
     verifying: Arc<Semaphore>,
-    projections: Option<Projections>,
 }
 
 /// The projections that readiness and readers ask about.
@@ -94,7 +95,7 @@ impl App {
         let live =
             socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
         let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
-        Self { graphs, live, anonymous, body_bytes_max, verifying, projections: None }
+        Self { graphs, live, anonymous, body_bytes_max, projections: None, verifying }
     }
 
     /// With projections that are made from these stores, by this process or by others.
@@ -121,6 +122,8 @@ pub fn router(app: App) -> Router {
         .route("/graphs/{graphId}/nodes/{nodeId}/history", get(audit::node_history))
         .route("/graphs/{graphId}/edges/{edgeId}/history", get(audit::edge_history))
         .route("/graphs/{graphId}/verify", get(audit::verify))
+        .route("/graphs/{graphId}/activity", get(activity::graph_activity))
+        .route("/activity", get(activity::all_activity))
         .route("/graphs/{graphId}/events", get(events::graph_events))
         .route("/ws", get(socket::upgrade))
         .route("/operations/{operationId}", get(operations::operation))

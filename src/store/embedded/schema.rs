@@ -42,11 +42,6 @@ const TABLES: &str = "
         window INTEGER NOT NULL, id BLOB NOT NULL, graph INTEGER NOT NULL, record BLOB NOT NULL,
         PRIMARY KEY (window, id, graph)
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE refusal (
-        graph INTEGER NOT NULL, number INTEGER NOT NULL, version INTEGER NOT NULL, operation BLOB NOT NULL,
-        record BLOB NOT NULL, PRIMARY KEY (graph, number)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX refusal_version ON refusal (graph, version);
     CREATE TABLE projection (
         graph INTEGER NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL,
         format INTEGER NOT NULL, PRIMARY KEY (graph, name)
@@ -63,6 +58,11 @@ const TABLES: &str = "
     CREATE TABLE parked (
         graph INTEGER PRIMARY KEY, version INTEGER NOT NULL, reason TEXT NOT NULL
     ) STRICT;
+    CREATE TABLE refusal (
+        graph INTEGER NOT NULL, number INTEGER NOT NULL, version INTEGER NOT NULL, operation BLOB NOT NULL,
+        record BLOB NOT NULL, PRIMARY KEY (graph, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX refusal_version ON refusal (graph, version);
     CREATE VIEW history AS
         SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body
         FROM event JOIN graph ON graph.id = key >> 34;
