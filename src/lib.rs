@@ -6,6 +6,7 @@
 //! them, and no route uses it yet.
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod domain;
 pub mod http;

@@ -10,10 +10,11 @@ use std::{
 };
 
 /// Which modules of this crate each one may name. What is not listed may name itself alone.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("main", &["cli"]),
     ("lib", &[]),
-    ("cli", &["config", "http", "read", "write", "store", "domain"]),
+    ("cli", &["client", "config", "http", "read", "write", "store", "domain"]),
+    ("client", &["websocket"]),
     ("config", &["http", "store", "domain"]),
     ("http", &["read", "write", "live", "domain", "websocket"]),
     ("live", &["read", "write"]),

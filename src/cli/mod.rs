@@ -6,6 +6,7 @@ mod healthcheck;
 mod import;
 mod open;
 mod serve;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ use crate::config::Settings;
     after_help = "Try it:\n  dao-api                                  serve on http://127.0.0.1:3000, data in ./data\n  \
     dao-api import flow.json --graph demo    bring in a React Flow or Langflow document\n  \
     dao-api export demo                      every commit as a line of JSON\n  \
+    dao-api watch demo                       what happens to it, as it happens\n  \
     REDIS_URL=redis://localhost dao-api      the same on Redis; any number of servers may share it"
 )]
 struct Line {
@@ -38,6 +40,8 @@ enum Command {
     Import(import::Import),
     /// Print a graph: its commits as NDJSON, or with --state a React Flow document
     Export(export::Export),
+    /// Print a running server's commits to a graph as they happen
+    Watch(watch::Watch),
     /// Ask a running server at HOST:PORT whether it is ready; exit code 0 if so
     Healthcheck,
 }
@@ -59,6 +63,7 @@ pub fn run() -> ExitCode {
             Command::Serve => serve::run(config).await,
             Command::Import(import) => import.run(config).await,
             Command::Export(export) => export.run(config).await,
+            Command::Watch(watch) => watch.run(&config).await,
             Command::Healthcheck => healthcheck::run(&config).await,
         }
     });
