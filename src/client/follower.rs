@@ -160,6 +160,12 @@ impl Follower {
     fn sync(&mut self, mut sync: Sync) -> Vec<Step> {
         let head = sync.head();
         let settled = std::mem::take(&mut sync.settled);
+        if !matches!(self.phase, Phase::Subscribing) {
+            // Unasked: what the history that is no more had accepted may be lost. Sending it again finds
+            // out, and is safe (C3).
+            let accepted = |pending: &&mut Pending| matches!(pending.progress, Progress::Accepted(_));
+            self.pending.iter_mut().filter(accepted).for_each(|pending| pending.progress = Progress::Unsent);
+        }
         let mut steps = vec![Step::Synced(head)];
         match (sync.status, self.at) {
             (SyncStatus::InSync, Some(at)) if is_at(at, head) => {
