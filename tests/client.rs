@@ -64,10 +64,8 @@ fn from_the_start(url: &str, aim: Aim) -> Client {
 }
 
 async fn next(client: &mut Client) -> Update {
-    timeout(PATIENCE, client.next())
-        .await
-        .expect("an update in time")
-        .unwrap_or_else(|error| panic!("{error}"))
+    let update = timeout(PATIENCE, client.next()).await;
+    update.unwrap_or_else(|_late| panic!("no update: {client:?}")).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The next update that is not about the connection.

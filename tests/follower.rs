@@ -13,8 +13,8 @@ use std::time::Duration;
 use dao_api::client::{Aim, Ending, Follower, Page, Point, ServerFrame, Step, Why};
 use dao_projections::Head;
 use frames::{
-    commit, fetched_page, frame, graph, head, operation, operation_id, reset_page, settled, snapshot, sync,
-    update, version,
+    commit, fetched_page, frame, graph, head, operation, operation_id, page, reset_page, settled, snapshot,
+    sync, update, version,
 };
 use serde_json::{Value, json};
 
@@ -156,7 +156,7 @@ fn v4_only_another_history_is_jumped_to_by_who_wants_every_commit() {
 
 #[test]
 fn w2_a_fetch_that_brings_nothing_or_another_history_starts_over() {
-    for page in [fetched_page(4..=5, "ada", false), fetched_page(1..=0, "ada", true)] {
+    for page in [fetched_page(4..=5, "ada", false), page(&[], head(7, "ada"), true, false)] {
         let mut follower = follower(Aim::Commits, Some(3));
         follower.connected();
         take(&mut follower, snapshot(head(7, "ada")));
