@@ -11,6 +11,7 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod live;
+pub mod project;
 pub mod read;
 pub mod store;
 pub mod websocket;
