@@ -55,7 +55,7 @@ impl Room {
     /// The connection is gone: others are told that it shows nothing any more.
     pub fn leave(&self, connection: Uuid) {
         let mut entries = lock(&self.entries);
-        if let Some(entry) = entries.get_mut(&connection) {
+        if let Some(entry) = entries.get_mut(&connection).filter(|entry| !entry.present.state.is_null()) {
             self.revision.send_modify(|revision| {
                 *revision += 1;
                 entry.revision = *revision;

@@ -120,6 +120,10 @@ impl Client {
         Self { address, user: None, idle: Arc::default() }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The same server, as this user.
     pub(crate) fn as_user(&self, user: &str) -> Self {
         Self { user: Some(user.to_owned()), ..self.clone() }

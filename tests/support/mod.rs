@@ -6,3 +6,5 @@ pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod redis;
 pub(crate) mod server;
+pub(crate) mod switch;
+pub(crate) mod ws;
