@@ -85,6 +85,36 @@ impl Event {
         }
     }
 
+    /// Its type, as on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NodeCreated { .. } => "NodeCreated",
+            Self::NodeUpdated { .. } => "NodeUpdated",
+            Self::NodeMoved { .. } => "NodeMoved",
+            Self::NodeReplaced { .. } => "NodeReplaced",
+            Self::NodeDeleted { .. } => "NodeDeleted",
+            Self::EdgeCreated { .. } => "EdgeCreated",
+            Self::EdgeUpdated { .. } => "EdgeUpdated",
+            Self::EdgeReplaced { .. } => "EdgeReplaced",
+            Self::EdgeDeleted { .. } => "EdgeDeleted",
+            Self::ViewportSet { .. } => "ViewportSet",
+        }
+    }
+
+    /// Every type, as on the wire.
+    pub const NAMES: [&'static str; 10] = [
+        "NodeCreated",
+        "NodeUpdated",
+        "NodeMoved",
+        "NodeReplaced",
+        "NodeDeleted",
+        "EdgeCreated",
+        "EdgeUpdated",
+        "EdgeReplaced",
+        "EdgeDeleted",
+        "ViewportSet",
+    ];
+
     /// Which fields of the entity it wrote: leaf paths, `position` as one (rule D2), the root where
     /// it wrote the whole entity.
     pub fn paths(&self) -> Vec<Pointer> {

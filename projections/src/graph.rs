@@ -41,6 +41,18 @@ pub struct Placed<T> {
     json: OnceLock<Box<[u8]>>,
 }
 
+impl<T> Placed<T> {
+    pub(crate) fn new(
+        entity: T,
+        ordinal: Ordinal,
+        created_at: Timestamp,
+        updated_at: Timestamp,
+        version: Version,
+    ) -> Self {
+        Self { entity, ordinal, created_at, updated_at, version, json: OnceLock::new() }
+    }
+}
+
 impl<T> Placed<T>
 where
     Self: Serialize,
@@ -156,7 +168,46 @@ pub struct Graph {
     next_ordinal: Ordinal,
 }
 
+/// What a graph is made of, for those who kept it elsewhere.
+pub(crate) struct Parts {
+    pub(crate) head: Head,
+    pub(crate) last_modified: Timestamp,
+    pub(crate) last_operation: OperationId,
+    pub(crate) viewport: Viewport,
+    pub(crate) viewport_version: Version,
+    pub(crate) next_ordinal: Ordinal,
+    pub(crate) nodes: Vec<Placed<Node>>,
+    pub(crate) edges: Vec<Placed<Edge>>,
+}
+
 impl Graph {
+    /// The graph of these parts.
+    pub(crate) fn from_parts(parts: Parts) -> Self {
+        let mut graph = Self {
+            head: parts.head,
+            last_modified: Some(parts.last_modified),
+            last_operation: Some(parts.last_operation),
+            viewport: parts.viewport,
+            viewport_version: parts.viewport_version,
+            next_ordinal: parts.next_ordinal,
+            ..Self::default()
+        };
+        for node in parts.nodes {
+            for (_, parent) in node.entity.parents() {
+                graph.children.insert((parent, node.ordinal));
+            }
+            let id = node.entity.id().clone();
+            graph.nodes.insert(&id, node);
+        }
+        for edge in parts.edges {
+            graph.incident.insert((edge.entity.source().clone(), edge.ordinal));
+            graph.incident.insert((edge.entity.target().clone(), edge.ordinal));
+            let id = edge.entity.id().clone();
+            graph.edges.insert(&id, edge);
+        }
+        graph
+    }
+
     /// The graph that nobody has written to (rule V7).
     pub fn empty() -> Self {
         Self::default()
@@ -195,6 +246,11 @@ impl Graph {
     /// The commit that last set the viewport; [`Version::EMPTY`] if none did.
     pub fn viewport_version(&self) -> Version {
         self.viewport_version
+    }
+
+    /// The place in creation order that the next entity gets.
+    pub fn next_ordinal(&self) -> Ordinal {
+        self.next_ordinal
     }
 
     /// The edges that begin or end at `node`, in creation order; a self-loop once.
@@ -268,7 +324,7 @@ impl Graph {
             self.children.insert((parent, ordinal));
         }
         let id = node.id().clone();
-        self.nodes.insert(&id, placed(node, ordinal, created_at, at, version));
+        self.nodes.insert(&id, Placed::new(node, ordinal, created_at, at, version));
     }
 
     fn remove_node(&mut self, id: &NodeId) {
@@ -292,7 +348,7 @@ impl Graph {
         self.incident.insert((edge.source().clone(), ordinal));
         self.incident.insert((edge.target().clone(), ordinal));
         let id = edge.id().clone();
-        self.edges.insert(&id, placed(edge, ordinal, created_at, at, version));
+        self.edges.insert(&id, Placed::new(edge, ordinal, created_at, at, version));
     }
 
     fn remove_edge(&mut self, id: &EdgeId) {
@@ -327,16 +383,6 @@ impl PartialEq for Graph {
             && self.incident == other.incident
             && self.children == other.children
     }
-}
-
-fn placed<T>(
-    entity: T,
-    ordinal: Ordinal,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    version: Version,
-) -> Placed<T> {
-    Placed { entity, ordinal, created_at, updated_at, version, json: OnceLock::new() }
 }
 
 fn of<'a>(index: &'a OrdSet<(NodeId, Ordinal)>, node: &NodeId) -> impl Iterator<Item = Ordinal> + use<'a> {

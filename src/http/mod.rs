@@ -4,9 +4,12 @@
 //! what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
+mod activity;
+pub mod audit;
 mod command;
 mod commands;
 mod decode;
+mod events;
 mod extract;
 mod format;
 mod health;
@@ -31,9 +34,9 @@ use axum::{
 use dao_projections::UserId;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{domain::Operation, write::Graphs};
+use crate::{domain::Operation, project::Stores, write::Graphs};
 pub use format::Format;
 use problem::Problem;
 
@@ -55,6 +58,16 @@ pub struct App {
     live: Arc<socket::Live>,
     anonymous: UserId,
     body_bytes_max: usize,
+    projections: Option<Projections>,
+    /// Turns at verifying a history.
+    verifying: Arc<Semaphore>,
+}
+
+/// The projections that readiness and readers ask about.
+#[derive(Clone)]
+struct Projections {
+    stores: Stores,
+    watch: Arc<health::Watch>,
 }
 
 /// How sockets are kept.
@@ -81,7 +94,14 @@ impl App {
         };
         let live =
             socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
-        Self { graphs, live, anonymous, body_bytes_max }
+        let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
+        Self { graphs, live, anonymous, body_bytes_max, projections: None, verifying }
+    }
+
+    /// With projections that are made from these stores, by this process or by others.
+    #[must_use]
+    pub fn with_projections(self, stores: Stores) -> Self {
+        Self { projections: Some(Projections { stores, watch: Arc::default() }), ..self }
     }
 }
 
@@ -97,6 +117,14 @@ pub fn router(app: App) -> Router {
         .route("/graphs/{graphId}/edges", get(reads::edges))
         .route("/graphs/{graphId}/edges/{edgeId}", get(reads::edge))
         .route("/graphs/{graphId}/viewport", get(reads::viewport))
+        .route("/graphs/{graphId}/operations", get(audit::operations))
+        .route("/graphs/{graphId}/diff", get(audit::diff))
+        .route("/graphs/{graphId}/nodes/{nodeId}/history", get(audit::node_history))
+        .route("/graphs/{graphId}/edges/{edgeId}/history", get(audit::edge_history))
+        .route("/graphs/{graphId}/verify", get(audit::verify))
+        .route("/graphs/{graphId}/activity", get(activity::graph_activity))
+        .route("/activity", get(activity::all_activity))
+        .route("/graphs/{graphId}/events", get(events::graph_events))
         .route("/ws", get(socket::upgrade))
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))
@@ -118,6 +146,11 @@ async fn method_problem(request: Request<Body>, next: Next) -> Response {
 /// An answer in the format that was asked for.
 fn respond(status: StatusCode, format: Format, body: &impl Serialize) -> Response {
     (status, [(header::CONTENT_TYPE, format.content_type())], format.encode(body)).into_response()
+}
+
+/// The same, of a body that was encoded elsewhere.
+fn respond_encoded(format: Format, body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, format.content_type())], body).into_response()
 }
 
 /// Serves until `shutdown`; then takes no more connections, answers what was read, and returns, at

@@ -10,7 +10,9 @@
 mod cursor;
 mod hub;
 mod presence;
+mod reader;
 
 pub use cursor::{Cursor, Known, Step};
 pub use hub::{Followed, Hub, LogRead};
 pub use presence::{Present, Room};
+pub use reader::{Delivery, Reader};

@@ -3,9 +3,18 @@
 //! Invariants:
 //! - A read is never older than what any instance had acknowledged when it was asked, unless the
 //!   store is away, and then it says so.
+//! - What auditors ask costs a bounded piece of the history a request, but for [`verify`].
 //! - The changes since a version cost what their range costs, never what the graph costs.
 //!
 //! Not here: JSON and status codes.
+
+mod activity;
+mod audit;
+mod diff;
+mod history;
+mod moment;
+mod verify;
+mod walk;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,6 +27,14 @@ use crate::{
     store::StoreError,
     write::{Effect, Ending, Graphs, Recorded, View, WriteError, log},
 };
+
+pub use crate::store::{Order, RefusalPlace as Place};
+pub use activity::{ActivityFilter, ActivityFound, ActivityPlace, Count, activity, all_activity};
+pub use audit::{Filter, Listed, Listing, Question, Status, operations};
+pub use diff::{Difference, diff};
+pub use history::{History, Touch, history};
+pub use moment::version_at;
+pub use verify::{Bad, Verified, verify};
 
 /// How long a read waits for the version it was asked to see (rule H3).
 const MIN_VERSION_WAIT: Duration = Duration::from_secs(2);
@@ -139,7 +156,8 @@ pub async fn at_version(graphs: &Graphs, id: &GraphId, version: Version) -> Resu
         std::cmp::Ordering::Equal => Ok(current),
         std::cmp::Ordering::Greater => Err(ReadError::VersionNotFound { current: current.head().version }),
         std::cmp::Ordering::Less => {
-            let graph: Graph = log::at_version(&**graphs.store(), id, version).await?;
+            let graph: Graph =
+                log::at_version(&**graphs.store(), graphs.rows().map(|rows| &**rows), id, version).await?;
             let view = Arc::new(View::new(graph));
             Ok(Current { view, source: Source::Store })
         }
@@ -247,15 +265,10 @@ pub async fn resume<'a>(
         return Ok(Resume::StoreAway);
     }
     let head = current.head();
-    let Some((version, hash)) = point.filter(|(version, _)| *version <= head.version) else {
+    let Some((version, hash)) = point else { return Ok(Resume::Snapshot(current.view)) };
+    let Some(from) = continued(graphs, id, version, hash, head).await? else {
         return Ok(Resume::Snapshot(current.view));
     };
-    let Some(from) = head_at(graphs, id, version, head).await? else {
-        return Ok(Resume::Snapshot(current.view));
-    };
-    if hash.is_some_and(|hash| !hash.matches(from.hash)) {
-        return Ok(Resume::Snapshot(current.view));
-    }
     if from == head {
         return Ok(Resume::InSync(head));
     }
@@ -268,6 +281,22 @@ pub async fn resume<'a>(
         return Ok(Resume::Snapshot(current.view));
     }
     Ok(Resume::Replay { from, head })
+}
+
+/// The point as a head of this history; `None` if it belongs to another or is ahead of it (rule V4).
+/// Without a hash it is taken as asked (rule H6).
+pub async fn continued(
+    graphs: &Graphs,
+    id: &GraphId,
+    version: Version,
+    hash: Option<ResumeHash>,
+    head: Head,
+) -> Result<Option<Head>, ReadError> {
+    if version > head.version {
+        return Ok(None);
+    }
+    let from = head_at(graphs, id, version, head).await?;
+    Ok(from.filter(|from| hash.is_none_or(|hash| hash.matches(from.hash))))
 }
 
 /// The head that this version had; `None` if the log does not reach it.

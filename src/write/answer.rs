@@ -171,16 +171,3 @@ impl From<StoreError> for WriteError {
         }
     }
 }
-
-impl WriteError {
-    /// The same for each of several who wait for one thing.
-    pub(super) fn share(&self) -> Self {
-        match self {
-            Self::Overloaded => Self::Overloaded,
-            Self::StoreUnavailable(cause) => Self::StoreUnavailable(cause.clone()),
-            Self::Contended => Self::Contended,
-            Self::Unreadable(cause) => Self::Unreadable(cause.clone()),
-            Self::Stopped => Self::Stopped,
-        }
-    }
-}

@@ -4,7 +4,9 @@
 pub(crate) mod graph;
 pub(crate) mod history;
 pub(crate) mod http;
+pub(crate) mod made_up;
 pub(crate) mod redis;
 pub(crate) mod server;
+pub(crate) mod stream;
 pub(crate) mod switch;
 pub(crate) mod ws;

@@ -58,13 +58,13 @@ const MESSAGE_PACK: &str = "dao.v1.msgpack";
 
 /// What sockets share.
 pub(super) struct Live {
-    graphs: Arc<Graphs>,
-    hub: Hub,
+    pub(super) graphs: Arc<Graphs>,
+    pub(super) hub: Hub,
     heartbeat: Duration,
     message_bytes_max: usize,
     connections: AtomicUsize,
     connections_max: usize,
-    stopping: CancellationToken,
+    pub(super) stopping: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -96,10 +96,10 @@ impl Live {
 }
 
 /// A place among the connections, given back when it is dropped.
-struct Seat(Arc<Live>);
+pub(super) struct Seat(Arc<Live>);
 
 impl Seat {
-    fn take(live: &Arc<Live>) -> Option<Self> {
+    pub(super) fn take(live: &Arc<Live>) -> Option<Self> {
         let seat = Self(live.clone()); // given back also if there was none
         (live.connections.fetch_add(1, Ordering::Relaxed) < live.connections_max).then_some(seat)
     }

@@ -14,6 +14,8 @@ use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{
+    projection::TRIMMED,
+    refusals,
     schema::{LAST_VERSION, key, version_of},
     windows::{Windows, now_ms},
 };
@@ -22,6 +24,10 @@ use crate::store::{Append, Entry, StoreError};
 /// How many graphs' heads the writer remembers. When that many are known, all are forgotten and
 /// looked up again as they are used: two short queries each.
 const HEADS_MAX: usize = 16_384;
+
+/// The last number that the feed gave, also if it was trimmed away.
+const LAST_SEQ: &str = "SELECT max(coalesce((SELECT max(seq) FROM feed), 0),
+    coalesce((SELECT seq FROM place WHERE reader = ?1), 0))";
 
 /// Dead operation records deleted in one transaction: about two milliseconds of the writer's time.
 const PURGE_ROWS_MAX: i64 = 1_000;
@@ -59,6 +65,7 @@ struct Statements<'c> {
     add_operation: CachedStatement<'c>,
     remove_operation: CachedStatement<'c>,
     add_feed: CachedStatement<'c>,
+    refusals: refusals::Statements<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -77,7 +84,8 @@ impl<'c> Statements<'c> {
                 .prepare_cached("INSERT INTO operation VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?,
             remove_operation: connection
                 .prepare_cached("DELETE FROM operation WHERE window = ?1 AND id = ?2 AND graph = ?3")?,
-            add_feed: connection.prepare_cached("INSERT INTO feed VALUES (?1, ?2, ?3, ?4)")?,
+            add_feed: connection.prepare_cached("INSERT INTO feed VALUES (?1, ?2, ?3, ?4, ?5)")?,
+            refusals: refusals::Statements::prepare(connection)?,
         })
     }
 }
@@ -162,6 +170,7 @@ impl Ledger {
             return Ok(Ok(Append::Duplicate(known)));
         }
         let head = self.add_events(connection, statements, row, asked)?;
+        statements.refusals.add(row, &asked.entries)?;
         self.hot.insert(asked.graph.clone(), Hot { row: Some(row), head });
         Ok(Ok(Append::Appended))
     }
@@ -251,10 +260,10 @@ impl Ledger {
         if head != asked.expected {
             let end = match self.feed_end {
                 Some(end) => end,
-                None => connection.query_row("SELECT coalesce(max(seq), 0) FROM feed", [], |r| r.get(0))?,
+                None => connection.query_row(LAST_SEQ, [TRIMMED], |r| r.get(0))?,
             };
             let (from, to) = (asked.expected.version.next().get() as i64, head.version.get() as i64);
-            statements.add_feed.execute([end + 1, row, from, to])?;
+            statements.add_feed.execute([end + 1, row, from, to, now_ms()])?;
             self.feed_end = Some(end + 1);
         }
         Ok(head)

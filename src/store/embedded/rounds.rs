@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::{
     checkpoint::Checkpointer,
     ledger::{Asked, Ledger},
+    projection::{self, Keep},
     writer::Request,
 };
 use crate::store::{Append, StoreError};
@@ -55,6 +56,13 @@ impl Failure {
 }
 
 type Waiting = (Asked, OwnedSemaphorePermit, oneshot::Sender<Result<Append, StoreError>>);
+type Keeping = (Keep, OwnedSemaphorePermit, oneshot::Sender<Result<bool, StoreError>>);
+
+/// What the parts of a round came to, in their order.
+struct Written {
+    appends: Vec<Result<Append, StoreError>>,
+    kept: Vec<bool>,
+}
 
 /// What the thread owns. Fields are dropped in this order: the lock last.
 pub(super) struct Rounds {
@@ -108,7 +116,7 @@ impl Rounds {
 
     /// Takes everything that waits, commits it, answers.
     fn round(&mut self, first: Request) {
-        let (mut waiting, mut probes) = (Vec::new(), Vec::new());
+        let (mut waiting, mut keeping, mut probes) = (Vec::new(), Vec::new(), Vec::new());
         let (mut entries, mut bytes) = (0, 0);
         let mut next = Ok(first);
         while let Ok(request) = next {
@@ -118,13 +126,17 @@ impl Rounds {
                     bytes += room.num_permits();
                     waiting.push((asked, room, answer));
                 }
+                Request::Keep { keep, room, answer } => {
+                    bytes += room.num_permits();
+                    keeping.push((keep, room, answer));
+                }
                 Request::Probe(answer) => probes.push(answer),
             }
             let full = entries >= ROUND_ENTRIES_MAX || bytes >= ROUND_BYTES_MAX as usize;
             next = if full { Err(TryRecvError::Empty) } else { self.requests.try_recv() };
         }
-        if !waiting.is_empty() {
-            self.write(waiting);
+        if !waiting.is_empty() || !keeping.is_empty() {
+            self.write(waiting, keeping);
         }
         if !probes.is_empty() {
             let fenced = self.fence();
@@ -137,13 +149,17 @@ impl Rounds {
     }
 
     /// One transaction. Whoever stopped waiting for the answer is not told.
-    fn write(&mut self, waiting: Vec<Waiting>) {
-        match self.transact(&waiting) {
-            Ok(answers) => {
+    fn write(&mut self, waiting: Vec<Waiting>, keeping: Vec<Keeping>) {
+        match self.transact(&waiting, &keeping) {
+            Ok(written) => {
                 self.note(None);
-                for ((_, room, answer), outcome) in waiting.into_iter().zip(answers) {
+                for ((_, room, answer), outcome) in waiting.into_iter().zip(written.appends) {
                     drop(room);
                     let _ = answer.send(outcome);
+                }
+                for ((_, room, answer), kept) in keeping.into_iter().zip(written.kept) {
+                    drop(room);
+                    let _ = answer.send(Ok(kept));
                 }
             }
             Err(failure) => {
@@ -154,14 +170,21 @@ impl Rounds {
                     drop(room);
                     let _ = answer.send(Err(failure.to_error()));
                 }
+                for (_, room, answer) in keeping {
+                    drop(room);
+                    let _ = answer.send(Err(failure.to_error()));
+                }
             }
         }
     }
 
-    fn transact(&mut self, waiting: &[Waiting]) -> Result<Vec<Result<Append, StoreError>>, Failure> {
-        let applied =
-            self.begin().and_then(|()| self.ledger.apply(&self.connection, waiting.iter().map(|w| &w.0)));
-        let answers = applied.map_err(|e| {
+    fn transact(&mut self, waiting: &[Waiting], keeping: &[Keeping]) -> Result<Written, Failure> {
+        let applied = self.begin().and_then(|()| {
+            let appends = self.ledger.apply(&self.connection, waiting.iter().map(|w| &w.0))?;
+            let kept = keeping.iter().map(|k| projection::keep(&self.connection, &k.0));
+            Ok(Written { appends, kept: kept.collect::<rusqlite::Result<_>>()? })
+        });
+        let written = applied.map_err(|e| {
             self.roll_back();
             Failure::NothingChanged(e.to_string())
         })?;
@@ -170,7 +193,7 @@ impl Rounds {
                 if let Err(e) = self.checkpointer.after_commit(&self.connection) {
                     tracing::warn!(error = %e, "the write-ahead log could not be looked at");
                 }
-                Ok(answers)
+                Ok(written)
             }
             Err(e) => Err(self.undo_commit(e)),
         }

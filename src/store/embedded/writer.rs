@@ -22,6 +22,7 @@ use super::{
     OpenError, Sync,
     checkpoint::Checkpointer,
     ledger::{self, Asked, Ledger},
+    projection::Keep,
     rounds::Rounds,
     windows::{LiveWindows, Windows},
 };
@@ -37,6 +38,12 @@ pub(super) enum Request {
         asked: Asked,
         room: OwnedSemaphorePermit,
         answer: oneshot::Sender<Result<Append, StoreError>>,
+    },
+    /// Something of the read side's; answered whether it could be done from where it is.
+    Keep {
+        keep: Keep,
+        room: OwnedSemaphorePermit,
+        answer: oneshot::Sender<Result<bool, StoreError>>,
     },
     /// Proves that the disk takes a write.
     Probe(oneshot::Sender<Result<(), StoreError>>),
@@ -102,6 +109,15 @@ impl Writer {
         answered.await.unwrap_or_else(|_| {
             Err(StoreError::OutcomeUnknown("the writer thread died; restart the server".into()))
         })
+    }
+
+    /// Writes something of the read side's, in one of the rounds.
+    pub(super) async fn keep(&self, keep: Keep) -> Result<bool, StoreError> {
+        let cost = u32::try_from(ITEM_BYTES + keep.bytes()).unwrap_or(u32::MAX).min(QUEUE_BYTES_MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(cost).await.map_err(|_| closed())?;
+        let (answer, answered) = oneshot::channel();
+        self.send(Request::Keep { keep, room, answer })?;
+        answered.await.unwrap_or_else(|_| Err(closed()))
     }
 
     /// Whether a write would succeed. Asks the disk only where the last write failed.

@@ -28,12 +28,13 @@ use super::{
     Connection, RedisStore,
     errors::reply_code,
     keys::{META, PARTITIONS_MAX},
+    projection::RowScripts,
     scripts::Scripts,
     survey::{self, Layout},
 };
 
 /// How the stored form is laid out. Another number means another program.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// The oldest Redis with all that the scripts and streams need: exclusive and incomplete ids,
 /// `UNLINK`, scripts that may ask for the time before they write.
 pub(super) const REDIS_VERSION_MIN: (u32, u32) = (6, 2);
@@ -124,12 +125,15 @@ impl RedisStore {
         let durability = survey::survey(&writer, &location).await?;
         let Layout { partitions, operation_ttl } = survey::lay_out(&writer, &location, &config).await?;
         let scripts = Scripts::new(operation_ttl);
+        let row_scripts = RowScripts::new();
         scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
+        row_scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
         Ok(Self {
             writer,
             reader,
             connections: vec![writing, reading],
             scripts,
+            row_scripts,
             partitions,
             durability,
             location,

@@ -27,6 +27,40 @@ impl Partition {
         (0..partitions).map(Self)
     }
 
+    /// The partition of this number.
+    pub(super) fn numbered(number: u32) -> Self {
+        Self(number)
+    }
+
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The rows of one projection of the graph, and what they are true of.
+    pub(super) fn projection(self, graph: &GraphId, name: &str) -> Key {
+        format!("dao:{{{}}}:graph:{graph}:{name}", self.0).into()
+    }
+
+    /// The graph as it was at some versions: version → hash and state.
+    pub(super) fn checkpoints(self, graph: &GraphId) -> Key {
+        format!("dao:{{{}}}:graph:{graph}:checkpoints", self.0).into()
+    }
+
+    /// How far readers of the feed are.
+    pub(super) fn places(self) -> Key {
+        format!("dao:{{{}}}:places", self.0).into()
+    }
+
+    /// Which worker is the reader of this name.
+    pub(super) fn lease(self, reader: &str) -> Key {
+        format!("dao:{{{}}}:lease:{reader}", self.0).into()
+    }
+
+    /// The graphs that are not projected any further, and why.
+    pub(super) fn parked(self) -> Key {
+        format!("dao:{{{}}}:parked", self.0).into()
+    }
+
     /// The stream of the graph's commits.
     pub(super) fn events(self, graph: &GraphId) -> Key {
         format!("dao:{{{}}}:graph:{graph}:events", self.0).into()
@@ -35,6 +69,16 @@ impl Partition {
     /// The stream with an entry for each append.
     pub(super) fn feed(self) -> Key {
         format!("dao:{{{}}}:feed", self.0).into()
+    }
+
+    /// The stream of the graph's refused operations.
+    pub(super) fn refusals(self, graph: &GraphId) -> Key {
+        format!("dao:{{{}}}:graph:{graph}:refusals", self.0).into()
+    }
+
+    /// The names of the partition's graphs: a sorted set, all of one score, and so in byte order.
+    pub(super) fn graphs(self) -> Key {
+        format!("dao:{{{}}}:graphs", self.0).into()
     }
 
     /// The operation windows that a script sees: the next, this, the last, and the one before.

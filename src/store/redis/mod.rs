@@ -16,6 +16,8 @@
 mod connect;
 mod errors;
 mod keys;
+mod projection;
+mod refusals;
 mod scripts;
 mod stream;
 mod survey;
@@ -35,9 +37,12 @@ use tokio::{task::JoinHandle, time::timeout};
 pub use self::connect::{ConnectError, RedisConfig};
 use self::{
     keys::Partition,
+    projection::RowScripts,
     scripts::{Reply, Scripts},
 };
-use crate::store::{Append, Durability, Entry, EventStore, StoreError, StoredCommit};
+use crate::store::{
+    Append, Durability, Entry, EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal,
+};
 
 /// How long a call waits for a connection that is being made again. After that it is refused:
 /// whoever waits is told early that the store is away, and a short break is not noticed.
@@ -58,6 +63,7 @@ pub struct RedisStore {
     /// The tasks that drive the two connections; they end when the clients quit.
     connections: Vec<Connection>,
     scripts: Scripts,
+    row_scripts: RowScripts,
     partitions: u32,
     durability: Durability,
     location: String,
@@ -139,6 +145,28 @@ impl EventStore for RedisStore {
             .await
             .map_err(|error| errors::of_read(&error))?;
         Ok(values.iter().map(scripts::bytes).collect())
+    }
+
+    async fn refusals(
+        &self,
+        graph: &GraphId,
+        between: (RefusalPlace, RefusalPlace),
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredRefusal>, StoreError> {
+        let client = connected(&self.reader).await?;
+        refusals::read(client, self.partition(graph), graph, between, order, limit).await
+    }
+
+    async fn graphs(&self, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, StoreError> {
+        let client = connected(&self.reader).await?;
+        let of = |p| self.scripts.graphs(client, p, after, limit);
+        let found = try_join_all(Partition::all(self.partitions).map(of)).await;
+        let mut graphs: Vec<GraphId> =
+            found.map_err(|error| errors::of_read(&error))?.into_iter().flatten().collect();
+        graphs.sort_unstable();
+        graphs.truncate(limit);
+        Ok(graphs)
     }
 
     async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {

@@ -1,0 +1,275 @@
+//! The snapshot: a graph as rows, one for each entity, that any client can read; what a cold start
+//! begins from.
+//!
+//! | key | row |
+//! |---|---|
+//! | `graph` | `{lastModified, lastOperationId, viewportVersion, nextOrdinal}` |
+//! | `viewport` | `{x, y, zoom}` |
+//! | `node:<id>` | `{ordinal, createdAt, updatedAt, version, node}` |
+//! | `edge:<id>` | `{ordinal, createdAt, updatedAt, version, edge}` |
+//!
+//! `ordinal` is the place in creation order (rule G5).
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    commit::Commit,
+    entity::{Edge, Node, Timestamp, Viewport},
+    event::{Entity, Event},
+    graph::{Graph, Ordinal, Parts, Placed},
+    id::OperationId,
+    projection::{Projection, RowError, Rows, decode, encode},
+    version::{Head, Version},
+};
+
+const GRAPH: &str = "graph";
+const VIEWPORT: &str = "viewport";
+
+/// The projection.
+#[derive(Debug)]
+pub struct Snapshot;
+
+/// One row.
+#[derive(Debug)]
+pub enum SnapshotRow {
+    /// What the graph has beside its entities.
+    Graph(GraphRow),
+    /// The viewport.
+    Viewport(Viewport),
+    /// A node.
+    Node(EntityRow<Node>),
+    /// An edge.
+    Edge(EntityRow<Edge>),
+}
+
+/// What the graph has beside its entities.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GraphRow {
+    last_modified: Timestamp,
+    last_operation_id: OperationId,
+    viewport_version: Version,
+    next_ordinal: Ordinal,
+}
+
+/// An entity with what the server keeps beside it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EntityRow<T> {
+    ordinal: Ordinal,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    version: Version,
+    entity: T,
+}
+
+impl Projection for Snapshot {
+    type Row = SnapshotRow;
+
+    const NAME: &'static str = "snapshot";
+    const FORMAT: u32 = 1;
+
+    fn keys(commit: &Commit, keys: &mut BTreeSet<String>) {
+        keys.insert(GRAPH.to_owned());
+        keys.extend(commit.body.events.iter().map(|event| key(event.entity())));
+    }
+
+    fn fold(rows: &mut Rows<SnapshotRow>, commit: &Commit) {
+        let mut graph = match rows.get(GRAPH) {
+            Some(SnapshotRow::Graph(graph)) => *graph,
+            _ => GraphRow {
+                last_modified: commit.body.timestamp,
+                last_operation_id: commit.body.operation_id,
+                viewport_version: Version::EMPTY,
+                next_ordinal: 0,
+            },
+        };
+        for event in &commit.body.events {
+            fold_event(rows, &mut graph, event, commit);
+        }
+        graph.last_modified = commit.body.timestamp;
+        graph.last_operation_id = commit.body.operation_id;
+        rows.put(GRAPH, SnapshotRow::Graph(graph));
+    }
+
+    fn encode(row: &SnapshotRow) -> Vec<u8> {
+        match row {
+            SnapshotRow::Graph(graph) => encode(graph),
+            SnapshotRow::Viewport(viewport) => encode(viewport),
+            SnapshotRow::Node(node) => encode(node),
+            SnapshotRow::Edge(edge) => encode(edge),
+        }
+    }
+
+    fn decode(key: &str, bytes: &[u8]) -> Result<SnapshotRow, RowError> {
+        match key.split_once(':') {
+            Some(("node", _)) => decode(key, bytes).map(SnapshotRow::Node),
+            Some(("edge", _)) => decode(key, bytes).map(SnapshotRow::Edge),
+            _ if key == GRAPH => decode(key, bytes).map(SnapshotRow::Graph),
+            _ => decode(key, bytes).map(SnapshotRow::Viewport),
+        }
+    }
+}
+
+fn key(entity: Entity<'_>) -> String {
+    match entity {
+        Entity::Node(id) => format!("node:{id}"),
+        Entity::Edge(id) => format!("edge:{id}"),
+        Entity::Viewport => VIEWPORT.to_owned(),
+    }
+}
+
+/// As [`Graph::apply_event`] does it, in rows.
+fn fold_event(rows: &mut Rows<SnapshotRow>, graph: &mut GraphRow, event: &Event, commit: &Commit) {
+    let key = key(event.entity());
+    match event {
+        Event::NodeDeleted { .. } | Event::EdgeDeleted { .. } => drop(rows.remove(&key)),
+        Event::ViewportSet { viewport } => {
+            graph.viewport_version = commit.version;
+            rows.put(key, SnapshotRow::Viewport(viewport.clone()));
+        }
+        Event::NodeCreated { node } | Event::NodeReplaced { node } => {
+            put_node(rows, graph, key, commit, Some(node.clone()));
+        }
+        Event::NodeUpdated { patch, .. } => {
+            let node = node_of(rows.get(&key)).map(|old| old.patched(patch));
+            put_node(rows, graph, key, commit, node);
+        }
+        Event::NodeMoved { position, .. } => {
+            let node = node_of(rows.get(&key)).map(|old| old.moved(position.clone()));
+            put_node(rows, graph, key, commit, node);
+        }
+        Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => {
+            put_edge(rows, graph, key, commit, Some(edge.clone()));
+        }
+        Event::EdgeUpdated { patch, .. } => {
+            let edge = edge_of(rows.get(&key)).map(|old| old.patched(patch));
+            put_edge(rows, graph, key, commit, edge);
+        }
+    }
+}
+
+fn node_of(row: Option<&SnapshotRow>) -> Option<&Node> {
+    match row {
+        Some(SnapshotRow::Node(row)) => Some(&row.entity),
+        _ => None,
+    }
+}
+
+fn edge_of(row: Option<&SnapshotRow>) -> Option<&Edge> {
+    match row {
+        Some(SnapshotRow::Edge(row)) => Some(&row.entity),
+        _ => None,
+    }
+}
+
+fn put_node(
+    rows: &mut Rows<SnapshotRow>,
+    graph: &mut GraphRow,
+    key: String,
+    commit: &Commit,
+    node: Option<Node>,
+) {
+    let Some(entity) = node else { return };
+    let old = match rows.get(&key) {
+        Some(SnapshotRow::Node(old)) => Some((old.ordinal, old.created_at)),
+        _ => None,
+    };
+    rows.put(key, SnapshotRow::Node(placed(graph, old, commit, entity)));
+}
+
+fn put_edge(
+    rows: &mut Rows<SnapshotRow>,
+    graph: &mut GraphRow,
+    key: String,
+    commit: &Commit,
+    edge: Option<Edge>,
+) {
+    let Some(entity) = edge else { return };
+    let old = match rows.get(&key) {
+        Some(SnapshotRow::Edge(old)) => Some((old.ordinal, old.created_at)),
+        _ => None,
+    };
+    rows.put(key, SnapshotRow::Edge(placed(graph, old, commit, entity)));
+}
+
+/// An entity in the place of the one before it, or as the newest.
+fn placed<T>(
+    graph: &mut GraphRow,
+    old: Option<(Ordinal, Timestamp)>,
+    commit: &Commit,
+    entity: T,
+) -> EntityRow<T> {
+    let updated_at = commit.body.timestamp;
+    let (ordinal, created_at) = old.unwrap_or_else(|| {
+        graph.next_ordinal += 1;
+        (graph.next_ordinal - 1, updated_at)
+    });
+    EntityRow { ordinal, created_at, updated_at, version: commit.version, entity }
+}
+
+/// The rows of a graph that is in memory: what folding its whole history into rows gives.
+pub fn snapshot_rows(graph: &Graph) -> Vec<(String, Vec<u8>)> {
+    let (Some(last_modified), Some(last_operation_id)) = (graph.last_modified(), graph.last_operation())
+    else {
+        return vec![];
+    };
+    fn entity_row<T: Clone>(placed: &Placed<T>) -> EntityRow<T> {
+        EntityRow {
+            ordinal: placed.ordinal,
+            created_at: placed.created_at,
+            updated_at: placed.updated_at,
+            version: placed.version,
+            entity: placed.entity.clone(),
+        }
+    }
+    let viewport_version = graph.viewport_version();
+    let next_ordinal = graph.next_ordinal();
+    let beside = GraphRow { last_modified, last_operation_id, viewport_version, next_ordinal };
+    let mut rows = vec![(GRAPH.to_owned(), encode(&beside))];
+    if viewport_version > Version::EMPTY {
+        rows.push((VIEWPORT.to_owned(), encode(graph.viewport())));
+    }
+    let nodes =
+        graph.nodes().iter().map(|node| (key(Entity::Node(node.entity.id())), encode(&entity_row(node))));
+    rows.extend(nodes);
+    let edges =
+        graph.edges().iter().map(|edge| (key(Entity::Edge(edge.entity.id())), encode(&entity_row(edge))));
+    rows.extend(edges);
+    rows
+}
+
+/// The graph at `head` from all rows of its snapshot.
+pub fn graph_of_rows<'a>(
+    head: Head,
+    rows: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<Graph, RowError> {
+    let (mut beside, mut viewport) = (None, None);
+    let (mut nodes, mut edges) = (Vec::new(), Vec::new());
+    fn of_row<T>(row: EntityRow<T>) -> Placed<T> {
+        Placed::new(row.entity, row.ordinal, row.created_at, row.updated_at, row.version)
+    }
+    for (key, bytes) in rows {
+        match Snapshot::decode(key, bytes)? {
+            SnapshotRow::Graph(row) => beside = Some(row),
+            SnapshotRow::Viewport(row) => viewport = Some(row),
+            SnapshotRow::Node(row) => nodes.push(of_row(row)),
+            SnapshotRow::Edge(row) => edges.push(of_row(row)),
+        }
+    }
+    let Some(beside) = beside else {
+        return Err(RowError { key: GRAPH.to_owned(), problem: "it is missing".to_owned() });
+    };
+    Ok(Graph::from_parts(Parts {
+        head,
+        last_modified: beside.last_modified,
+        last_operation: beside.last_operation_id,
+        viewport: viewport.unwrap_or_default(),
+        viewport_version: beside.viewport_version,
+        next_ordinal: beside.next_ordinal,
+        nodes,
+        edges,
+    }))
+}

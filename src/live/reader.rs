@@ -1,0 +1,127 @@
+//! A subscriber that takes what comes next whenever it is ready for it: what streams are made of.
+
+use std::{sync::Arc, time::Duration};
+
+use dao_projections::{GraphId, Head};
+
+use super::{Cursor, Followed, Hub, Known, Step};
+use crate::{
+    read::{self, ReadError},
+    write::{Graphs, Hot, Recorded, WriteError},
+};
+
+/// Commits taken from memory at once.
+const STEP_COMMITS_MAX: usize = 64;
+/// How long to wait before the store is asked again after it was away.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A subscriber of one graph.
+pub struct Reader {
+    graphs: Arc<Graphs>,
+    followed: Arc<Followed>,
+    hot: Hot,
+    cursor: Cursor,
+}
+
+/// What a reader gets.
+#[derive(Debug)]
+pub enum Delivery {
+    /// The commits that follow on what it has, at least one.
+    Commits(Vec<Arc<Recorded>>),
+    /// What it has is of another history: it goes on from this head (rule V4).
+    Reset(Head),
+}
+
+impl Reader {
+    /// Follows a graph from wherever [`Reader::start_at`] says; at first from its beginning. Follow
+    /// first, then find out where to start: so nothing slips between.
+    pub fn new(graphs: Arc<Graphs>, hub: &Hub, id: &GraphId) -> Self {
+        let (followed, hot) = (hub.follow(id), graphs.hot(id));
+        Self { graphs, followed, hot, cursor: Cursor::at(Head::EMPTY) }
+    }
+
+    /// It has everything up to this point of today's history.
+    pub fn start_at(&mut self, head: Head) {
+        self.cursor = Cursor::at(head);
+    }
+
+    /// What it has.
+    pub fn head(&self) -> Head {
+        self.cursor.head()
+    }
+
+    /// What comes next; waits for it. Cancel-safe: what was not returned is returned the next time.
+    ///
+    /// A store that is away is waited for. An error says that the log can't be read on from here.
+    pub async fn next(&mut self) -> Result<Delivery, ReadError> {
+        loop {
+            let step = match self.step() {
+                Step::ReadLog { after, to } => match self.followed.from_log(after, to).await {
+                    Ok(commits) => self.cursor.check(&commits),
+                    Err(error) => {
+                        wait_out(error).await?;
+                        continue;
+                    }
+                },
+                step => step,
+            };
+            match step {
+                Step::Deliver(commits) => {
+                    commits.iter().for_each(|commit| self.cursor.advance(commit));
+                    return Ok(Delivery::Commits(commits));
+                }
+                Step::Level => self.wait().await?,
+                Step::StartAgain => match read::current(&self.graphs, self.followed.id(), None).await {
+                    Ok(current) if current.source == read::Source::Stale => {
+                        tokio::time::sleep(RETRY_AFTER).await;
+                    }
+                    // In the meantime it may have turned out to be the same history after all.
+                    Ok(current) if current.head() == self.cursor.head() => {}
+                    Ok(current) => {
+                        self.start_at(current.head());
+                        return Ok(Delivery::Reset(current.head()));
+                    }
+                    Err(error) => wait_out(error).await?,
+                },
+                Step::ReadLog { .. } => {}
+            }
+        }
+    }
+
+    fn step(&mut self) -> Step {
+        // What happens after this look wakes the next wait.
+        self.hot.mark_seen();
+        let Some(head) = self.hot.view().map(|view| view.graph.head()) else { return Step::Level };
+        let in_memory = self.hot.commits_since(self.cursor.head().version, STEP_COMMITS_MAX);
+        // Memory may already hold commits that the view taken before does not show.
+        let head = match in_memory.as_ref().and_then(|(_, commits)| commits.last()) {
+            Some(last) if last.commit.version > head.version => last.commit.head(),
+            _ => head,
+        };
+        self.cursor.step(Known { head, in_memory })
+    }
+
+    async fn wait(&mut self) -> Result<(), ReadError> {
+        if !self.hot.changed().await {
+            // The graph's task ended: another is started, and loaded.
+            self.hot = self.graphs.hot(self.followed.id());
+            if let Err(error) = self.graphs.refresh(self.followed.id()).await {
+                wait_out(error.into()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits where the store is away or the server is busy; any other error is passed on.
+async fn wait_out(error: ReadError) -> Result<(), ReadError> {
+    match error {
+        ReadError::Graph(
+            WriteError::StoreUnavailable(_) | WriteError::Overloaded | WriteError::Contended,
+        ) => {
+            tokio::time::sleep(RETRY_AFTER).await;
+            Ok(())
+        }
+        error => Err(error),
+    }
+}

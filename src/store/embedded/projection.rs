@@ -1,0 +1,337 @@
+//! The read side's half of the store: the feed, rows of projections, places of their readers.
+//!
+//! What is written goes through the one writer, in the transactions of its rounds; what is read, by
+//! the readers' connections.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dao_projections::{GraphId, Hash, Head, Version};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{EmbeddedStore, reader::Trouble};
+use crate::store::{
+    FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead, StoreError,
+};
+
+/// Up to where the feed was trimmed, among the places of readers.
+pub(super) const TRIMMED: &str = "feed:trimmed";
+
+/// Something to be written for the read side.
+#[derive(Debug)]
+pub(super) enum Keep {
+    Rows { graph: GraphId, projection: String, change: RowsChange },
+    Place { reader: String, seq: u64 },
+    Trim { to: u64 },
+    Park { graph: GraphId, parked: Option<Parked> },
+    Checkpoint { graph: GraphId, head: Head, state: Bytes },
+}
+
+impl Keep {
+    /// About how many bytes it holds.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Rows { change, .. } => {
+                change.rows.iter().map(|(key, row)| key.len() + row.as_ref().map_or(0, Bytes::len)).sum()
+            }
+            Self::Checkpoint { state, .. } => state.len(),
+            Self::Place { .. } | Self::Trim { .. } | Self::Park { .. } => 0,
+        }
+    }
+}
+
+/// Writes it inside the transaction that the caller has open; false if the rows were true of
+/// something else, and nothing was changed.
+pub(super) fn keep(connection: &Connection, keep: &Keep) -> rusqlite::Result<bool> {
+    match keep {
+        Keep::Rows { graph, projection, change } => change_rows(connection, graph, projection, change),
+        Keep::Place { reader, seq } => {
+            let mut put = connection.prepare_cached("INSERT OR REPLACE INTO place VALUES (?1, ?2)")?;
+            put.execute(params![reader, *seq as i64]).map(|_| true)
+        }
+        Keep::Trim { to } => {
+            let mut trim = connection.prepare_cached("DELETE FROM feed WHERE seq <= ?1")?;
+            trim.execute([*to as i64])?;
+            let mut put = connection.prepare_cached(
+                "INSERT INTO place VALUES (?1, ?2) ON CONFLICT (reader) DO UPDATE SET seq = max(seq, ?2)",
+            )?;
+            put.execute(params![TRIMMED, *to as i64]).map(|_| true)
+        }
+        Keep::Checkpoint { graph, head, state } => {
+            let Some(row) = row_of(connection, graph)? else { return Ok(false) };
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO checkpoint VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![row, head.version.get() as i64, head.hash.as_bytes(), &state[..]])
+                .map(|_| true)
+        }
+        Keep::Park { graph, parked } => {
+            let Some(row) = row_of(connection, graph)? else { return Ok(false) };
+            match parked {
+                Some(Parked { version, reason }) => connection
+                    .prepare_cached("INSERT OR REPLACE INTO parked VALUES (?1, ?2, ?3)")?
+                    .execute(params![row, version.get() as i64, reason]),
+                None => connection.prepare_cached("DELETE FROM parked WHERE graph = ?1")?.execute([row]),
+            }
+            .map(|_| true)
+        }
+    }
+}
+
+fn change_rows(
+    connection: &Connection,
+    graph: &GraphId,
+    projection: &str,
+    change: &RowsChange,
+) -> rusqlite::Result<bool> {
+    let Some(row) = row_of(connection, graph)? else { return Ok(false) };
+    if rows_head(connection, row, projection)? != change.from {
+        return Ok(false);
+    }
+    if change.replaces {
+        connection
+            .prepare_cached("DELETE FROM projection_row WHERE graph = ?1 AND name = ?2")?
+            .execute(params![row, projection])?;
+    }
+    let mut put =
+        connection.prepare_cached("INSERT OR REPLACE INTO projection_row VALUES (?1, ?2, ?3, ?4)")?;
+    let mut remove = connection
+        .prepare_cached("DELETE FROM projection_row WHERE graph = ?1 AND name = ?2 AND key = ?3")?;
+    for (key, bytes) in &change.rows {
+        match bytes {
+            Some(bytes) => put.execute(params![row, projection, key, &bytes[..]])?,
+            None => remove.execute(params![row, projection, key])?,
+        };
+    }
+    let RowsHead { head, format } = change.to;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO projection VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![row, projection, head.version.get() as i64, head.hash.as_bytes(), format])?;
+    Ok(true)
+}
+
+fn row_of(connection: &Connection, graph: &GraphId) -> rusqlite::Result<Option<i64>> {
+    let mut find = connection.prepare_cached("SELECT id FROM graph WHERE name = ?1")?;
+    find.query_row([graph.as_str()], |r| r.get(0)).optional()
+}
+
+/// Of what the rows are true; nothing, where what stands there can't be read: they are made anew.
+fn rows_head(connection: &Connection, graph: i64, projection: &str) -> rusqlite::Result<Option<RowsHead>> {
+    let mut find = connection
+        .prepare_cached("SELECT version, hash, format FROM projection WHERE graph = ?1 AND name = ?2")?;
+    let found = find.query_row(params![graph, projection], |r| {
+        let version = Version::new(r.get::<_, i64>(0)? as u64);
+        let hash = Hash::from_bytes(r.get_ref(1)?.as_blob()?).ok();
+        let format = r.get(2)?;
+        Ok(version.zip(hash).map(|(version, hash)| RowsHead { head: Head { version, hash }, format }))
+    });
+    Ok(found.optional()?.flatten())
+}
+
+fn feed(connection: &Connection, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Trouble> {
+    let mut select = connection.prepare_cached(
+        "SELECT seq, name, \"from\", \"to\", at FROM feed JOIN graph ON graph.id = feed.graph
+         WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = select.query(params![after as i64, limit])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let version = |index| row.get::<_, i64>(index).map(|v| Version::new(v as u64).unwrap_or_default());
+        let Ok(graph) = GraphId::parse(name) else { continue };
+        let place = FeedPlace { major: row.get::<_, i64>(0)? as u64, minor: 0 };
+        let at_ms = row.get::<_, i64>(4)? as u64;
+        entries.push(FeedEntry { place, graph, from: version(2)?, to: version(3)?, at_ms });
+    }
+    Ok(entries)
+}
+
+fn place(connection: &Connection, reader: &str) -> Result<FeedPlace, Trouble> {
+    let mut find = connection.prepare_cached("SELECT seq FROM place WHERE reader = ?1")?;
+    let seq: Option<i64> = find.query_row([reader], |r| r.get(0)).optional()?;
+    Ok(FeedPlace { major: seq.unwrap_or(0) as u64, minor: 0 })
+}
+
+#[async_trait]
+impl ProjectionStore for EmbeddedStore {
+    fn feed_parts(&self) -> u32 {
+        1
+    }
+
+    fn feed_part(&self, _graph: &GraphId) -> u32 {
+        0
+    }
+
+    async fn feed(&self, _part: u32, after: FeedPlace, limit: usize) -> Result<Vec<FeedEntry>, StoreError> {
+        self.readers.run(move |connection| feed(connection, after.major, limit)).await
+    }
+
+    async fn feed_bounds(&self, _part: u32) -> Result<FeedBounds, StoreError> {
+        self.readers
+            .run(|connection| {
+                let trimmed = place(connection, TRIMMED)?;
+                let mut last = connection.prepare_cached("SELECT max(seq) FROM feed")?;
+                let last: Option<i64> = last.query_row([], |r| r.get(0))?;
+                let end = FeedPlace { major: last.unwrap_or(0) as u64, minor: 0 };
+                Ok(FeedBounds { trimmed, end: end.max(trimmed) })
+            })
+            .await
+    }
+
+    /// Numbers have no gaps and times do not decrease, unless the clock was set back: a search by halves.
+    async fn feed_place_at(&self, _part: u32, time_ms: u64) -> Result<FeedPlace, StoreError> {
+        self.readers
+            .run(move |connection| {
+                let mut ends = connection.prepare_cached("SELECT min(seq), max(seq) FROM feed")?;
+                let ends = ends.query_row([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+                let (Some(first), Some(last)): (Option<i64>, Option<i64>) = ends else {
+                    return Ok(FeedPlace::START);
+                };
+                let mut at = connection.prepare_cached("SELECT at FROM feed WHERE seq = ?1")?;
+                let (mut before, mut after) = (first - 1, last + 1);
+                while after - before > 1 {
+                    let middle = before + (after - before) / 2;
+                    let found: Option<i64> = at.query_row([middle], |r| r.get(0)).optional()?;
+                    match found.is_none_or(|at| (at as u64) < time_ms) {
+                        true => before = middle,
+                        false => after = middle,
+                    }
+                }
+                Ok(FeedPlace { major: before as u64, minor: 0 })
+            })
+            .await
+    }
+
+    async fn trim_feed(&self, _part: u32, to: FeedPlace) -> Result<(), StoreError> {
+        self.writer.keep(Keep::Trim { to: to.major }).await.map(drop)
+    }
+
+    async fn place(&self, reader: &str, _part: u32) -> Result<FeedPlace, StoreError> {
+        let reader = reader.to_owned();
+        self.readers.run(move |connection| place(connection, &reader)).await
+    }
+
+    async fn set_place(&self, reader: &str, _part: u32, place: FeedPlace) -> Result<(), StoreError> {
+        self.writer.keep(Keep::Place { reader: reader.to_owned(), seq: place.major }).await.map(drop)
+    }
+
+    /// No other process can have the directory.
+    async fn lease(&self, _: &str, _: u32, _: &str, _: Duration) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn rows(
+        &self,
+        graph: &GraphId,
+        projection: &str,
+        keys: &[String],
+    ) -> Result<RowsFound, StoreError> {
+        let (graph, projection, keys) = (graph.clone(), projection.to_owned(), keys.to_vec());
+        self.readers
+            .run(move |connection| {
+                let snapshot = connection.unchecked_transaction()?;
+                let Some(row) = row_of(&snapshot, &graph)? else {
+                    return Ok(RowsFound { at: None, rows: vec![None; keys.len()] });
+                };
+                let at = rows_head(&snapshot, row, &projection)?;
+                let mut find = snapshot.prepare_cached(
+                    "SELECT row FROM projection_row WHERE graph = ?1 AND name = ?2 AND key = ?3",
+                )?;
+                let mut rows = Vec::with_capacity(keys.len());
+                for key in &keys {
+                    let found = find.query_row(params![row, projection, key], |r| {
+                        Ok(Bytes::copy_from_slice(r.get_ref(0)?.as_blob()?))
+                    });
+                    rows.push(found.optional()?);
+                }
+                Ok(RowsFound { at, rows })
+            })
+            .await
+    }
+
+    async fn all_rows(
+        &self,
+        graph: &GraphId,
+        projection: &str,
+    ) -> Result<Option<(RowsHead, Vec<(String, Bytes)>)>, StoreError> {
+        let (graph, projection) = (graph.clone(), projection.to_owned());
+        self.readers
+            .run(move |connection| {
+                let snapshot = connection.unchecked_transaction()?;
+                let Some(row) = row_of(&snapshot, &graph)? else { return Ok(None) };
+                let Some(at) = rows_head(&snapshot, row, &projection)? else { return Ok(None) };
+                let mut select = snapshot
+                    .prepare_cached("SELECT key, row FROM projection_row WHERE graph = ?1 AND name = ?2")?;
+                let mut found = select.query(params![row, projection])?;
+                let mut rows = Vec::new();
+                while let Some(row) = found.next()? {
+                    let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+                    rows.push((row.get(0)?, Bytes::copy_from_slice(bytes)));
+                }
+                Ok(Some((at, rows)))
+            })
+            .await
+    }
+
+    async fn change_rows(
+        &self,
+        graph: &GraphId,
+        projection: &str,
+        change: &RowsChange,
+    ) -> Result<bool, StoreError> {
+        let (graph, projection, change) = (graph.clone(), projection.to_owned(), change.clone());
+        self.writer.keep(Keep::Rows { graph, projection, change }).await
+    }
+
+    async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError> {
+        self.writer.keep(Keep::Checkpoint { graph: graph.clone(), head, state }).await.map(drop)
+    }
+
+    async fn checkpoint(
+        &self,
+        graph: &GraphId,
+        version: Version,
+    ) -> Result<Option<(Head, Bytes)>, StoreError> {
+        let graph = graph.clone();
+        self.readers
+            .run(move |connection| {
+                let Some(row) = row_of(connection, &graph)? else { return Ok(None) };
+                let mut find = connection.prepare_cached(
+                    "SELECT version, hash, state FROM checkpoint WHERE graph = ?1 AND version <= ?2
+                     ORDER BY version DESC LIMIT 1",
+                )?;
+                let found = find.query_row(params![row, version.get() as i64], |r| {
+                    let version = Version::new(r.get::<_, i64>(0)? as u64);
+                    let hash = Hash::from_bytes(r.get_ref(1)?.as_blob()?).ok();
+                    let state = Bytes::copy_from_slice(r.get_ref(2)?.as_blob()?);
+                    Ok(version.zip(hash).map(|(version, hash)| (Head { version, hash }, state)))
+                });
+                Ok(found.optional()?.flatten())
+            })
+            .await
+    }
+
+    async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError> {
+        self.writer.keep(Keep::Park { graph: graph.clone(), parked: parked.cloned() }).await.map(drop)
+    }
+
+    async fn parked(&self) -> Result<Vec<(GraphId, Parked)>, StoreError> {
+        self.readers
+            .run(|connection| {
+                let mut select = connection.prepare_cached(
+                    "SELECT name, version, reason FROM parked JOIN graph ON graph.id = parked.graph ORDER BY name",
+                )?;
+                let mut found = select.query([])?;
+                let mut all = Vec::new();
+                while let Some(row) = found.next()? {
+                    let name: String = row.get(0)?;
+                    let Ok(graph) = GraphId::parse(&name) else { continue };
+                    let version = Version::new(row.get::<_, i64>(1)? as u64).unwrap_or_default();
+                    all.push((graph, Parked { version, reason: row.get(2)? }));
+                }
+                Ok(all)
+            })
+            .await
+    }
+}

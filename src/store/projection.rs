@@ -1,0 +1,162 @@
+//! What the read side keeps: [`ProjectionStore`], the second half of the seam.
+//!
+//! Invariants that every adapter keeps, and one contract suite proves on each:
+//! - The rows of a projection and the head they are true of change together.
+//! - Rows are changed only from the exact head, version and hash, that the writer named. So two
+//!   workers on one graph, and a batch that is delivered twice, are harmless.
+//! - A place in one part of the feed is never seen before an earlier one.
+//!
+//! Not here: what rows mean.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dao_projections::{GraphId, Head, Version};
+
+use super::StoreError;
+
+/// A place in one part of the feed. Places of different parts can't be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FeedPlace {
+    /// Milliseconds in Redis, the number of the append in the embedded store.
+    pub major: u64,
+    /// What tells places of the same millisecond apart; 0 in the embedded store.
+    pub minor: u64,
+}
+
+impl FeedPlace {
+    /// Before everything.
+    pub const START: Self = Self { major: 0, minor: 0 };
+}
+
+/// One append, as the feed tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedEntry {
+    /// Where it stands.
+    pub place: FeedPlace,
+    /// To which graph.
+    pub graph: GraphId,
+    /// The first commit's version.
+    pub from: Version,
+    /// The last commit's version.
+    pub to: Version,
+    /// When it was made, in milliseconds since the Unix epoch, by the store's clock.
+    pub at_ms: u64,
+}
+
+/// What one part of the feed still holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedBounds {
+    /// Up to here it was trimmed: what stood there is in the graphs' histories alone.
+    pub trimmed: FeedPlace,
+    /// The last place there is; [`FeedPlace::START`] if there was never any.
+    pub end: FeedPlace,
+}
+
+/// Of what the rows of a projection are true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowsHead {
+    /// The commits up to and with this are folded into them.
+    pub head: Head,
+    /// What they mean.
+    pub format: u32,
+}
+
+/// Some rows of one projection of one graph.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowsFound {
+    /// Of what they are true; `None` if nothing was ever folded.
+    pub at: Option<RowsHead>,
+    /// The rows asked for, in the order asked; `None` where there is none.
+    pub rows: Vec<Option<Bytes>>,
+}
+
+/// A change of a projection's rows.
+#[derive(Clone, Debug)]
+pub struct RowsChange {
+    /// Of what the rows must be true before it; `None` where there are none.
+    pub from: Option<RowsHead>,
+    /// Of what they are true after it.
+    pub to: RowsHead,
+    /// Whether all rows that are not in it go.
+    pub replaces: bool,
+    /// Rows by key, `None` for those that go.
+    pub rows: Vec<(String, Option<Bytes>)>,
+}
+
+/// Why a graph is not projected any further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parked {
+    /// The first commit that could not be folded.
+    pub version: Version,
+    /// Why, for an operator.
+    pub reason: String,
+}
+
+/// Where projections, and the places of those who make them, are kept.
+#[async_trait]
+pub trait ProjectionStore: Send + Sync + 'static {
+    /// How many parts the feed has; a graph's appends are all in one of them.
+    fn feed_parts(&self) -> u32;
+
+    /// In which part a graph's appends are.
+    fn feed_part(&self, graph: &GraphId) -> u32;
+
+    /// The entries after `after`, in order, at most `limit`.
+    async fn feed(&self, part: u32, after: FeedPlace, limit: usize) -> Result<Vec<FeedEntry>, StoreError>;
+
+    /// What the part holds.
+    async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError>;
+
+    /// A place before which every entry is older than `time_ms`, as near to that as is cheap.
+    async fn feed_place_at(&self, part: u32, time_ms: u64) -> Result<FeedPlace, StoreError>;
+
+    /// Lets go of the entries up to and with `to`.
+    async fn trim_feed(&self, part: u32, to: FeedPlace) -> Result<(), StoreError>;
+
+    /// How far the reader of this name is in a part; [`FeedPlace::START`] at first.
+    async fn place(&self, reader: &str, part: u32) -> Result<FeedPlace, StoreError>;
+
+    /// Remembers how far it is.
+    async fn set_place(&self, reader: &str, part: u32, place: FeedPlace) -> Result<(), StoreError>;
+
+    /// Makes this worker the one that reads the part as `reader` for this long; false if another
+    /// one is. The one that is may ask again, and lets go with a time of zero.
+    async fn lease(&self, reader: &str, part: u32, worker: &str, time: Duration) -> Result<bool, StoreError>;
+
+    /// Rows of one projection of one graph, as of one moment.
+    async fn rows(&self, graph: &GraphId, projection: &str, keys: &[String])
+    -> Result<RowsFound, StoreError>;
+
+    /// All of them; `None` if nothing was ever folded.
+    async fn all_rows(
+        &self,
+        graph: &GraphId,
+        projection: &str,
+    ) -> Result<Option<(RowsHead, Vec<(String, Bytes)>)>, StoreError>;
+
+    /// Changes rows if they are true of `change.from`; whether they were.
+    async fn change_rows(
+        &self,
+        graph: &GraphId,
+        projection: &str,
+        change: &RowsChange,
+    ) -> Result<bool, StoreError>;
+
+    /// Keeps a whole graph as it was at `head`, for reads of old versions.
+    async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError>;
+
+    /// The latest checkpoint at or before `version`.
+    async fn checkpoint(
+        &self,
+        graph: &GraphId,
+        version: Version,
+    ) -> Result<Option<(Head, Bytes)>, StoreError>;
+
+    /// Says that a graph is not projected any further, or (`None`) that it is again.
+    async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError>;
+
+    /// The graphs that are parked.
+    async fn parked(&self) -> Result<Vec<(GraphId, Parked)>, StoreError>;
+}

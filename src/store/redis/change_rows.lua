@@ -1,0 +1,30 @@
+-- Changes the rows of one projection of one graph, if they are true of what the writer names.
+--
+-- KEYS[1]  the rows, with `version`, `hash` and `format` among them
+-- ARGV[1]  version, hash and format they must be true of; three empty strings where there are none
+-- ARGV[4]  version, hash and format they are true of afterwards
+-- ARGV[7]  '1' if all rows that are not given here go
+-- ARGV[8]  how many rows are written; then for each its key and bytes; then the keys of those that go
+--
+-- Returns {1}, or {0} if they are true of something else.
+
+local CHUNK = 2000 -- well below what unpack takes
+
+local at = redis.call('HMGET', KEYS[1], 'version', 'hash', 'format')
+for i = 1, 3 do
+  if (at[i] or '') ~= ARGV[i] then
+    return { 0 }
+  end
+end
+if ARGV[7] == '1' then
+  redis.call('UNLINK', KEYS[1])
+end
+local written = 8 + 2 * tonumber(ARGV[8])
+for from = 9, written, CHUNK do
+  redis.call('HSET', KEYS[1], unpack(ARGV, from, math.min(from + CHUNK - 1, written)))
+end
+for from = written + 1, #ARGV, CHUNK do
+  redis.call('HDEL', KEYS[1], unpack(ARGV, from, math.min(from + CHUNK - 1, #ARGV)))
+end
+redis.call('HSET', KEYS[1], 'version', ARGV[4], 'hash', ARGV[5], 'format', ARGV[6])
+return { 1 }

@@ -1,0 +1,310 @@
+//! The read side's half of the store: the feed, rows of projections, places of their readers.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dao_projections::{GraphId, Hash, Head, Version};
+use fred::{
+    error::Error,
+    interfaces::{ClientLike, HashesInterface, StreamsInterface},
+    prelude::Client,
+    types::{ClusterHash, CustomCommand, Key, Value, scripts::Script},
+};
+
+use super::{RedisStore, connected, errors, keys::Partition};
+use crate::store::{
+    FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead, StoreError,
+};
+
+/// Up to where the feed was trimmed, among the places of readers.
+const TRIMMED: &str = "feed:trimmed";
+/// What rows are true of: fields beside them, whose names no row has.
+const HEAD_FIELDS: [&str; 3] = ["version", "hash", "format"];
+
+/// The scripts of the read side.
+pub(super) struct RowScripts {
+    change_rows: Script,
+    lease: Script,
+}
+
+impl RowScripts {
+    pub(super) fn new() -> Self {
+        Self {
+            change_rows: Script::from_lua(include_str!("change_rows.lua")),
+            lease: Script::from_lua(include_str!("lease.lua")),
+        }
+    }
+
+    pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
+        self.change_rows.load(client).await?;
+        self.lease.load(client).await
+    }
+}
+
+/// Whether the script did what it was asked to.
+async fn call(script: &Script, client: &Client, key: Key, args: Vec<Value>) -> Result<bool, StoreError> {
+    let reply: (i64,) = script
+        .evalsha_with_reload(client, vec![key], args)
+        .await
+        .map_err(|error: Error| errors::of_read(&error))?;
+    Ok(reply.0 == 1)
+}
+
+fn read_place(text: &str) -> Option<FeedPlace> {
+    let (major, minor) = text.split_once('-')?;
+    Some(FeedPlace { major: major.parse().ok()?, minor: minor.parse().ok()? })
+}
+
+fn place_text(place: FeedPlace) -> String {
+    format!("{}-{}", place.major, place.minor)
+}
+
+/// An entry is `[id, [graph, <id>, from, <version>, to, <version>]]`.
+fn entry(row: &Value) -> Option<FeedEntry> {
+    let Value::Array(row) = row else { return None };
+    let [id, Value::Array(fields)] = row.as_slice() else { return None };
+    let [_, graph, _, from, _, to] = fields.as_slice() else { return None };
+    let version = |value: &Value| Version::new(value.as_str()?.parse().ok()?);
+    let place = read_place(&id.as_str()?)?;
+    Some(FeedEntry {
+        place,
+        at_ms: place.major,
+        graph: GraphId::parse(&graph.as_str()?).ok()?,
+        from: version(from)?,
+        to: version(to)?,
+    })
+}
+
+fn rows_head(version: &Value, hash: &Value, format: &Value) -> Option<RowsHead> {
+    let version = Version::new(version.as_str()?.parse().ok()?)?;
+    let hash = Hash::from_bytes(hash.as_bytes()?).ok()?;
+    Some(RowsHead { head: Head { version, hash }, format: format.as_str()?.parse().ok()? })
+}
+
+fn push_head(args: &mut Vec<Value>, at: Option<RowsHead>) {
+    match at {
+        None => args.extend([Value::from(""), Value::from(""), Value::from("")]),
+        Some(RowsHead { head, format }) => args.extend([
+            Value::from(head.version.to_string()),
+            Value::Bytes(Bytes::copy_from_slice(head.hash.as_bytes())),
+            Value::from(format.to_string()),
+        ]),
+    }
+}
+
+impl RedisStore {
+    fn part(&self, part: u32) -> Partition {
+        Partition::numbered(part)
+    }
+
+    async fn place_of(&self, part: u32, reader: &str) -> Result<FeedPlace, StoreError> {
+        let client = connected(&self.reader).await?;
+        let text: Option<String> =
+            client.hget(self.part(part).places(), reader).await.map_err(|e| errors::of_read(&e))?;
+        Ok(text.and_then(|text| read_place(&text)).unwrap_or(FeedPlace::START))
+    }
+}
+
+#[async_trait]
+impl ProjectionStore for RedisStore {
+    fn feed_parts(&self) -> u32 {
+        self.partitions
+    }
+
+    fn feed_part(&self, graph: &GraphId) -> u32 {
+        self.partition(graph).number()
+    }
+
+    async fn feed(&self, part: u32, after: FeedPlace, limit: usize) -> Result<Vec<FeedEntry>, StoreError> {
+        let client = connected(&self.reader).await?;
+        let from = format!("({}", place_text(after));
+        let reply: Value = client
+            .xrange(self.part(part).feed(), from, "+", u64::try_from(limit).ok())
+            .await
+            .map_err(|e| errors::of_read(&e))?;
+        let Value::Array(rows) = reply else { return Ok(vec![]) };
+        Ok(rows.iter().filter_map(entry).collect())
+    }
+
+    async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError> {
+        let trimmed = self.place_of(part, TRIMMED).await?;
+        let client = connected(&self.reader).await?;
+        let reply: Value = client
+            .xrevrange(self.part(part).feed(), "+", "-", Some(1))
+            .await
+            .map_err(|e| errors::of_read(&e))?;
+        let last = match &reply {
+            Value::Array(rows) => rows.first().and_then(entry),
+            _ => None,
+        };
+        let end = last.map_or(FeedPlace::START, |entry| entry.place);
+        Ok(FeedBounds { trimmed, end: end.max(trimmed) })
+    }
+
+    /// Ids begin with the time.
+    async fn feed_place_at(&self, _part: u32, time_ms: u64) -> Result<FeedPlace, StoreError> {
+        Ok(FeedPlace { major: time_ms.saturating_sub(1), minor: u64::MAX })
+    }
+
+    async fn trim_feed(&self, part: u32, to: FeedPlace) -> Result<(), StoreError> {
+        // Said before it is done: a reader may be told too early that something is gone, never too late.
+        if self.place_of(part, TRIMMED).await? < to {
+            self.set_place(TRIMMED, part, to).await?;
+        }
+        let client = connected(&self.writer).await?;
+        let first_kept = FeedPlace { minor: to.minor.saturating_add(1), ..to };
+        let command = CustomCommand::new_static("XTRIM", ClusterHash::FirstKey, false);
+        let args: Vec<Value> = vec![
+            Value::from(self.part(part).feed().into_string().unwrap_or_default()),
+            "MINID".into(),
+            place_text(first_kept).into(),
+        ];
+        client.custom::<(), Value>(command, args).await.map_err(|e| errors::of_read(&e))
+    }
+
+    async fn place(&self, reader: &str, part: u32) -> Result<FeedPlace, StoreError> {
+        self.place_of(part, reader).await
+    }
+
+    async fn set_place(&self, reader: &str, part: u32, place: FeedPlace) -> Result<(), StoreError> {
+        let client = connected(&self.writer).await?;
+        let value = (reader, place_text(place));
+        client.hset::<(), _, _>(self.part(part).places(), value).await.map_err(|e| errors::of_read(&e))
+    }
+
+    async fn lease(&self, reader: &str, part: u32, worker: &str, time: Duration) -> Result<bool, StoreError> {
+        let client = connected(&self.writer).await?;
+        let args = vec![Value::from(worker), Value::from(time.as_millis().to_string())];
+        call(&self.row_scripts.lease, client, self.part(part).lease(reader), args).await
+    }
+
+    async fn rows(
+        &self,
+        graph: &GraphId,
+        projection: &str,
+        keys: &[String],
+    ) -> Result<RowsFound, StoreError> {
+        let client = connected(&self.reader).await?;
+        // The version comes first: a reply must never begin with what somebody else chose.
+        let fields: Vec<Key> = HEAD_FIELDS
+            .iter()
+            .map(|f| Key::from(*f))
+            .chain(keys.iter().map(|k| Key::from(k.as_str())))
+            .collect();
+        let key = self.partition(graph).projection(graph, projection);
+        let reply: Value = client.hmget(key, fields).await.map_err(|e| errors::of_read(&e))?;
+        let Value::Array(values) = reply else {
+            return Ok(RowsFound { at: None, rows: vec![None; keys.len()] });
+        };
+        let [version, hash, format, rows @ ..] = values.as_slice() else {
+            return Ok(RowsFound { at: None, rows: vec![None; keys.len()] });
+        };
+        let rows = rows.iter().map(|row| row.as_bytes().map(Bytes::copy_from_slice)).collect();
+        Ok(RowsFound { at: rows_head(version, hash, format), rows })
+    }
+
+    async fn all_rows(
+        &self,
+        graph: &GraphId,
+        projection: &str,
+    ) -> Result<Option<(RowsHead, Vec<(String, Bytes)>)>, StoreError> {
+        let client = connected(&self.reader).await?;
+        let key = self.partition(graph).projection(graph, projection);
+        let reply: Value = client.hgetall(key).await.map_err(|e| errors::of_read(&e))?;
+        let Value::Map(map) = reply else { return Ok(None) };
+        let (mut head, mut rows) = ([Value::Null, Value::Null, Value::Null], Vec::new());
+        for (key, value) in map.inner() {
+            let Some(key) = key.into_string() else { continue };
+            match HEAD_FIELDS.iter().position(|field| *field == key) {
+                Some(index) => head[index] = value,
+                None => rows.extend(value.as_bytes().map(|row| (key, Bytes::copy_from_slice(row)))),
+            }
+        }
+        let [version, hash, format] = &head;
+        Ok(rows_head(version, hash, format).map(|head| (head, rows)))
+    }
+
+    async fn change_rows(
+        &self,
+        graph: &GraphId,
+        projection: &str,
+        change: &RowsChange,
+    ) -> Result<bool, StoreError> {
+        let client = connected(&self.writer).await?;
+        let mut args = Vec::with_capacity(8 + 2 * change.rows.len());
+        push_head(&mut args, change.from);
+        push_head(&mut args, Some(change.to));
+        args.push(Value::from(if change.replaces { "1" } else { "0" }));
+        args.push(Value::from(change.rows.iter().filter(|(_, row)| row.is_some()).count().to_string()));
+        for (key, row) in &change.rows {
+            if let Some(row) = row {
+                args.extend([Value::from(key.as_str()), Value::Bytes(row.clone())]);
+            }
+        }
+        let gone = change.rows.iter().filter(|(_, row)| row.is_none());
+        args.extend(gone.map(|(key, _)| Value::from(key.as_str())));
+        let key = self.partition(graph).projection(graph, projection);
+        call(&self.row_scripts.change_rows, client, key, args).await
+    }
+
+    /// A field for each, named by its version: the hash, then the state.
+    async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError> {
+        let client = connected(&self.writer).await?;
+        let key = self.partition(graph).checkpoints(graph);
+        let value = Bytes::from([head.hash.as_bytes().as_slice(), &state].concat());
+        let field = head.version.to_string();
+        client.hset::<(), _, _>(key, (field, value)).await.map_err(|e| errors::of_read(&e))
+    }
+
+    async fn checkpoint(
+        &self,
+        graph: &GraphId,
+        version: Version,
+    ) -> Result<Option<(Head, Bytes)>, StoreError> {
+        let client = connected(&self.reader).await?;
+        let key = self.partition(graph).checkpoints(graph);
+        // Digits all of them: no reply here begins with what somebody else chose.
+        let fields: Vec<String> = client.hkeys(key.clone()).await.map_err(|e| errors::of_read(&e))?;
+        let versions = fields.iter().filter_map(|field| Version::new(field.parse().ok()?));
+        let Some(found) = versions.filter(|at| *at <= version).max() else { return Ok(None) };
+        let value: Option<Bytes> =
+            client.hget(key, found.to_string()).await.map_err(|e| errors::of_read(&e))?;
+        Ok(value.filter(|value| value.len() >= 32).and_then(|value| {
+            let hash = Hash::from_bytes(&value[..32]).ok()?;
+            Some((Head { version: found, hash }, value.slice(32..)))
+        }))
+    }
+
+    async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError> {
+        let client = connected(&self.writer).await?;
+        let key = self.partition(graph).parked();
+        let done = match parked {
+            Some(Parked { version, reason }) => {
+                client.hset::<(), _, _>(key, (graph.as_str(), format!("{version} {reason}"))).await
+            }
+            None => client.hdel::<(), _, _>(key, graph.as_str()).await,
+        };
+        done.map_err(|e| errors::of_read(&e))
+    }
+
+    async fn parked(&self) -> Result<Vec<(GraphId, Parked)>, StoreError> {
+        let client = connected(&self.reader).await?;
+        let mut all = Vec::new();
+        for partition in Partition::all(self.partitions) {
+            let reply: Value = client.hgetall(partition.parked()).await.map_err(|e| errors::of_read(&e))?;
+            let Value::Map(map) = reply else { continue };
+            for (graph, value) in map.inner() {
+                let read = || {
+                    let (version, reason) =
+                        value.as_str()?.split_once(' ').map(|(v, r)| (v.to_owned(), r.to_owned()))?;
+                    let version = Version::new(version.parse().ok()?)?;
+                    Some((GraphId::parse(&graph.into_string()?).ok()?, Parked { version, reason }))
+                };
+                all.extend(read());
+            }
+        }
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(all)
+    }
+}
