@@ -136,13 +136,20 @@ impl Room {
         forget_the_gone(&mut entries);
     }
 
-    /// What changed after revision `seen`, but for what `except` shows itself; and the revision now.
+    /// What changed after revision `seen`, oldest change first and at most `limit` of it, but for what
+    /// `except` shows itself; and the revision up to which that is all.
     /// Somebody who has seen nothing yet is not told who is gone.
-    pub fn since(&self, seen: u64, except: Uuid) -> (u64, Vec<Present>) {
+    pub fn since(&self, seen: u64, except: Uuid, limit: usize) -> (u64, Vec<Present>) {
         let entries = lock(&self.entries);
-        let changed = changed(&entries, seen).filter(|(connection, _)| **connection != except);
-        let changed = changed.map(|(_, entry)| entry.present.clone()).collect();
-        (*self.revision.borrow(), changed)
+        let shown = changed(&entries, seen).filter(|(connection, _)| **connection != except);
+        let mut shown: Vec<&Entry> = shown.map(|(_, entry)| entry).collect();
+        shown.sort_unstable_by_key(|entry| entry.revision);
+        let reached = match shown.get(limit) {
+            // A newcomer who has not seen all there is yet is told who goes meanwhile: no harm.
+            Some(_) => shown[limit - 1].revision,
+            None => *self.revision.borrow(),
+        };
+        (reached, shown.into_iter().take(limit).map(|entry| entry.present.clone()).collect())
     }
 
     /// Tells of changes.
@@ -192,19 +199,19 @@ mod tests {
         let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
         room.show(a, present("a", json!(1)));
         room.show(a, present("a", json!(2)));
-        let (seen, changed) = room.since(0, b);
+        let (seen, changed) = room.since(0, b, 10);
         assert_eq!(changed, [present("a", json!(2))]);
-        assert_eq!(room.since(seen, b).1, []);
-        assert_eq!(room.since(0, a).1, []);
+        assert_eq!(room.since(seen, b, 10).1, []);
+        assert_eq!(room.since(0, a, 10).1, []);
     }
 
     #[test]
     fn w7_who_came_before_anybody_else_sees_the_first_state() {
         let room = Room::default();
         let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let (seen, _) = room.since(0, b);
+        let (seen, _) = room.since(0, b, 10);
         room.show(a, present("a", json!(1)));
-        assert_eq!(room.since(seen, b).1, [present("a", json!(1))]);
+        assert_eq!(room.since(seen, b, 10).1, [present("a", json!(1))]);
     }
 
     #[test]
@@ -212,10 +219,26 @@ mod tests {
         let room = Room::default();
         let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
         room.show(a, present("a", json!(1)));
-        let (seen, _) = room.since(0, b);
+        let (seen, _) = room.since(0, b, 10);
         room.leave(a);
-        assert_eq!(room.since(seen, b).1, [present("a", json!(null))]);
-        assert_eq!(room.since(0, b).1, []);
+        assert_eq!(room.since(seen, b, 10).1, [present("a", json!(null))]);
+        assert_eq!(room.since(0, b, 10).1, []);
+    }
+
+    #[test]
+    fn w7_what_is_more_than_the_limit_comes_next_time() {
+        let room = Room::default();
+        for n in 2..7_u128 {
+            room.show(Uuid::from_u128(n), present(&n.to_string(), json!(n as u64)));
+        }
+        let (mut seen, mut names) = (0, vec![]);
+        for expected in [2, 2, 1, 0] {
+            let (reached, changed) = room.since(seen, Uuid::from_u128(1), 2);
+            assert_eq!(changed.len(), expected);
+            names.extend(changed.iter().map(|present| present.client.to_string()));
+            seen = reached;
+        }
+        assert_eq!(names, ["2", "3", "4", "5", "6"]);
     }
 
     #[test]
@@ -225,16 +248,16 @@ mod tests {
         let (one, other, now) = (Uuid::from_u128(10), Uuid::from_u128(11), Instant::now());
         room.hear(one, vec![(a, present("a", json!(1))), (b, present("b", json!(1)))], now);
         room.hear(other, vec![(c, present("c", json!(1)))], now);
-        let (seen, all) = room.since(0, subscriber);
+        let (seen, all) = room.since(0, subscriber, PRESENT_MAX);
         assert_eq!(all.len(), 3);
         room.hear(one, vec![(a, present("a", json!(null)))], now);
-        let (seen, left) = room.since(seen, subscriber);
+        let (seen, left) = room.since(seen, subscriber, PRESENT_MAX);
         assert_eq!(left, [present("a", json!(null))]);
         room.forget(one);
-        let (seen, gone) = room.since(seen, subscriber);
+        let (seen, gone) = room.since(seen, subscriber, PRESENT_MAX);
         assert_eq!(gone, [present("b", json!(null))]);
         room.forget(one);
-        assert_eq!(room.since(seen, subscriber).1, [], "once");
+        assert_eq!(room.since(seen, subscriber, PRESENT_MAX).1, [], "once");
     }
 
     #[test]
@@ -244,11 +267,11 @@ mod tests {
             (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(10), Uuid::from_u128(4));
         let (then, now) = (Instant::now(), Instant::now() + std::time::Duration::from_secs(50));
         room.hear(instance, vec![(a, present("a", json!(1))), (b, present("b", json!(1)))], then);
-        let (seen, _) = room.since(0, subscriber);
+        let (seen, _) = room.since(0, subscriber, PRESENT_MAX);
         room.hear(instance, vec![(a, present("a", json!(1)))], now);
-        assert_eq!(room.since(seen, subscriber).1, []);
+        assert_eq!(room.since(seen, subscriber, PRESENT_MAX).1, []);
         assert_eq!(room.expire(now), Some(now));
-        assert_eq!(room.since(seen, subscriber).1, [present("b", json!(null))]);
+        assert_eq!(room.since(seen, subscriber, PRESENT_MAX).1, [present("b", json!(null))]);
     }
 
     #[test]
@@ -264,7 +287,7 @@ mod tests {
         );
         room.hear(Uuid::from_u128(11), vec![(there, present("b", json!("forged")))], now);
         assert_eq!(room.shown_here(0).1, [(here, present("a", json!(1)))]);
-        assert_eq!(room.since(0, here).1, [present("b", json!(2))]);
+        assert_eq!(room.since(0, here, PRESENT_MAX).1, [present("b", json!(2))]);
         let (seen, _) = room.shown_here(0);
         room.leave(here);
         assert_eq!(room.shown_here(seen).1, [(here, present("a", json!(null)))]);
@@ -276,6 +299,6 @@ mod tests {
         let shown =
             (0..PRESENT_MAX as u128 + 5).map(|n| (Uuid::from_u128(n), present("a", json!(1)))).collect();
         room.hear(Uuid::from_u128(1 << 100), shown, Instant::now());
-        assert_eq!(room.since(0, Uuid::nil()).1.len(), PRESENT_MAX - 1, "the one who asks not counted");
+        assert_eq!(room.since(0, Uuid::nil(), PRESENT_MAX).1.len(), PRESENT_MAX - 1, "the one who asks not counted");
     }
 }

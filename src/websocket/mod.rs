@@ -28,6 +28,7 @@ mod extension;
 mod handshake;
 mod header;
 mod inflate;
+mod parts;
 
 pub use client::{AnswerError, Asked, masked};
 pub use close::CloseCode;
@@ -39,3 +40,4 @@ pub use encoder::{
 pub use error::ProtocolError;
 pub use extension::Deflate;
 pub use handshake::{Accepted, HandshakeError, accept};
+pub use parts::{MessageKind, deflate_part, encode_around};

@@ -171,7 +171,7 @@ impl Follower {
             loop {
                 room.borrow_and_update();
                 // From the beginning: what is gone is not among it.
-                let (_, present) = self.followed.room().since(0, Uuid::nil());
+                let (_, present) = self.followed.room().since(0, Uuid::nil(), usize::MAX);
                 let latest = present.iter().find(|present| present.client.as_str() == client);
                 shown = latest.map_or(Value::Null, |present| (*present.state).clone());
                 seen += 1;

@@ -10,3 +10,5 @@ pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod server;
 pub(crate) mod stream;
+pub(crate) mod switch;
+pub(crate) mod ws;
