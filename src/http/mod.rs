@@ -18,6 +18,7 @@ mod problem;
 mod reads;
 mod shape;
 mod socket;
+pub mod transcode;
 pub mod wire;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
@@ -36,7 +37,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{domain::Operation, project::Stores, write::Graphs};
+use crate::{domain::Operation, live::LiveConfig, project::Stores, write::Graphs};
 pub use format::Format;
 use problem::Problem;
 
@@ -77,11 +78,13 @@ pub struct SocketConfig {
     pub heartbeat: Duration,
     /// Sockets at once; one more is refused with 503.
     pub connections_max: usize,
+    /// How followed graphs keep level with what other instances do.
+    pub live: LiveConfig,
 }
 
 impl Default for SocketConfig {
     fn default() -> Self {
-        Self { heartbeat: Duration::from_secs(30), connections_max: 20_000 }
+        Self { heartbeat: Duration::from_secs(30), connections_max: 20_000, live: LiveConfig::default() }
     }
 }
 
@@ -92,8 +95,7 @@ impl App {
             Ok(user) => user,
             Err(e) => unreachable!("a constant id is valid: {e}"),
         };
-        let live =
-            socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
+        let live = socket::Live::new(graphs.clone(), sockets, body_bytes_max);
         let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
         Self { graphs, live, anonymous, body_bytes_max, projections: None, verifying }
     }
