@@ -171,14 +171,23 @@ pub async fn serve(
     let live = app.live.clone();
     let server = axum::serve(listener, router(app)).with_graceful_shutdown(signal);
     let mut server = std::pin::pin!(server.into_future());
-    tokio::select! {
-        ended = &mut server => ended,
-        _ = stopped => match tokio::time::timeout(DRAIN, async { tokio::join!(server, live.stop()) }).await {
-            Ok((ended, ())) => ended,
-            Err(_late) => {
-                tracing::warn!("some requests did not end in time and were cut off");
-                Ok(())
-            }
-        },
+    // Where nothing but sockets is open, the server may be seen to end before the signal is: the
+    // sockets are told either way.
+    let ended_already = tokio::select! {
+        ended = &mut server => Some(ended),
+        _ = stopped => None,
+    };
+    let requests = async {
+        match ended_already {
+            Some(ended) => ended,
+            None => server.await,
+        }
+    };
+    match tokio::time::timeout(DRAIN, async { tokio::join!(requests, live.stop()) }).await {
+        Ok((ended, ())) => ended,
+        Err(_late) => {
+            tracing::warn!("some requests did not end in time and were cut off");
+            Ok(())
+        }
     }
 }
