@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("client", &["websocket"]),
     ("config", &["http", "project", "store", "domain"]),
     ("http", &["read", "write", "live", "project", "domain", "websocket"]),
-    ("live", &["read", "write"]),
+    ("live", &["read", "write", "store"]),
     ("project", &["write", "store"]),
     ("read", &["write", "store", "domain"]),
     // The ring of a hot graph keeps its commits as the frames that all subscribers share.

@@ -8,6 +8,7 @@ mod history;
 mod import;
 mod moment;
 mod open;
+mod rebuild;
 mod serve;
 mod show;
 mod verify;
@@ -45,6 +46,8 @@ struct Line {
 enum Command {
     /// Serve HTTP (what happens without a command)
     Serve,
+    /// Make snapshots and other projections anew from the log, while servers go on
+    Rebuild(rebuild::Rebuild),
     /// Project alone: as many as wanted, beside servers on the same Redis
     Worker,
     /// Bring documents in: React Flow's toObject(), Langflow and Flowise exports
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
             Command::Show(show) => show.run(config).await,
             Command::Diff(diff) => diff.run(config).await,
             Command::History(history) => history.run(config).await,
+            Command::Rebuild(rebuild) => rebuild.run(config).await,
             Command::Verify(verify) => verify.run(config).await,
             Command::Healthcheck => healthcheck::run(&config).await,
         }
