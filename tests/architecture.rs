@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("cli", &["config", "http", "read", "write", "store", "domain"]),
     ("config", &["http", "store", "domain"]),
     ("http", &["read", "write", "live", "domain", "websocket"]),
-    ("live", &["read", "write"]),
+    ("live", &["read", "write", "store"]),
     ("read", &["write", "store", "domain"]),
     // The ring of a hot graph keeps its commits as the frames that all subscribers share.
     ("write", &["store", "domain", "websocket"]),

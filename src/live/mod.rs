@@ -7,11 +7,13 @@
 //!
 //! Not here: sockets, frames, JSON. Those are in `http`.
 
+mod all;
 mod cursor;
 mod hub;
 mod presence;
 mod reader;
 
+pub use all::{AllGraphs, AllReader, Extent, InvalidPosition, Piece, Position, Since};
 pub use cursor::{Cursor, Known, Step};
 pub use hub::{Followed, Hub, LogRead};
 pub use presence::{Present, Room};

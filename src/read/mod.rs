@@ -7,11 +7,14 @@
 //!
 //! Not here: JSON and status codes.
 
+mod filter;
+
 use std::{sync::Arc, time::Duration};
 
 use dao_projections::{CommandType, Graph, GraphId, Hash, Head, OperationId, Timestamp, UserId, Version};
 use tokio::time::Instant;
 
+pub use self::filter::{Filter, FilterError};
 use crate::{
     domain::{RecordedOutcome, Refusal},
     store::StoreError,
