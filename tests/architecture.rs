@@ -13,7 +13,7 @@ use std::{
 const ARROWS: [(&str, &[&str]); 11] = [
     ("main", &["cli"]),
     ("lib", &[]),
-    ("cli", &["config", "http", "read", "write", "store", "domain"]),
+    ("cli", &["config", "http", "live", "read", "write", "store", "domain"]),
     ("config", &["http", "store", "domain"]),
     ("http", &["read", "write", "live", "domain", "websocket"]),
     ("live", &["read", "write", "store"]),

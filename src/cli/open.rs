@@ -5,19 +5,28 @@ use std::sync::Arc;
 use super::CliError;
 use crate::{
     config::{Config, StoreConfig},
-    store::{EventStore, embedded::EmbeddedStore, redis::RedisStore},
+    store::{EventStore, ProjectionStore, embedded::EmbeddedStore, redis::RedisStore},
     write::{Graphs, GraphsConfig},
 };
 
-pub(super) async fn graphs(config: &Config) -> Result<Arc<Graphs>, CliError> {
-    let store: Arc<dyn EventStore> = match config.store.clone() {
+/// A store, opened: the graphs over it, and what it keeps for the read side.
+pub(super) struct Opened {
+    pub(super) graphs: Arc<Graphs>,
+    pub(super) projections: Arc<dyn ProjectionStore>,
+}
+
+pub(super) async fn open(config: &Config) -> Result<Opened, CliError> {
+    let (store, projections): (Arc<dyn EventStore>, Arc<dyn ProjectionStore>) = match config.store.clone() {
         StoreConfig::Embedded(embedded) => {
             let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(embedded)).await;
             let opened = opened.map_err(|e| CliError::new(format!("the store could not be opened: {e}")))?;
-            Arc::new(opened.map_err(|e| CliError::new(e.to_string()))?)
+            let store = Arc::new(opened.map_err(|e| CliError::new(e.to_string()))?);
+            (store.clone(), store)
         }
         StoreConfig::Redis(redis) => {
-            Arc::new(RedisStore::connect(redis).await.map_err(|e| CliError::new(e.to_string()))?)
+            let connected = RedisStore::connect(redis).await;
+            let store = Arc::new(connected.map_err(|e| CliError::new(e.to_string()))?);
+            (store.clone(), store)
         }
     };
     let graphs = GraphsConfig {
@@ -26,7 +35,12 @@ pub(super) async fn graphs(config: &Config) -> Result<Arc<Graphs>, CliError> {
         hot_max: config.hot_graphs_max,
         ..GraphsConfig::default()
     };
-    Ok(Graphs::new(store, graphs))
+    Ok(Opened { graphs: Graphs::new(store, graphs), projections })
+}
+
+/// The graphs alone.
+pub(super) async fn graphs(config: &Config) -> Result<Arc<Graphs>, CliError> {
+    Ok(open(config).await?.graphs)
 }
 
 /// Answers what waits and lets go of the store.

@@ -7,10 +7,14 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use super::{CliError, open};
+use super::{
+    CliError,
+    open::{self, Opened},
+};
 use crate::{
     config::Config,
     http::{self, App},
+    live::AllGraphs,
 };
 
 pub(super) async fn run(config: Config) -> Result<(), CliError> {
@@ -20,7 +24,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let address = listener.local_addr().unwrap_or(address);
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;
-    let graphs = open::graphs(&config).await?;
+    let Opened { graphs, projections } = open::open(&config).await?;
     let (store, durability) = (graphs.store().location(), graphs.store().durability());
     println!(
         "dao-api is listening on http://{address} | store: {store} | durability: {} ({})",
@@ -33,8 +37,9 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
             _ = tokio::signal::ctrl_c() => tracing::info!("stopping: Ctrl-C"),
         }
     };
-    let served =
-        http::serve(listener, App::new(graphs.clone(), config.body_bytes_max, config.sockets), stop).await;
+    let all = AllGraphs::new(graphs.clone(), projections);
+    let app = App::new(graphs.clone(), all, config.body_bytes_max, config.sockets);
+    let served = http::serve(listener, app, stop).await;
     open::close(&graphs).await;
     tracing::info!("stopped; everything acknowledged is stored");
     served.map_err(|error| CliError::new(format!("the server stopped: {error}")))

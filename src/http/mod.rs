@@ -4,6 +4,7 @@
 //! what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
+mod all_events;
 mod command;
 mod commands;
 mod decode;
@@ -16,6 +17,7 @@ mod problem;
 mod reads;
 mod shape;
 mod socket;
+mod stream;
 pub mod wire;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
@@ -34,7 +36,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::{domain::Operation, write::Graphs};
+use crate::{domain::Operation, live::AllGraphs, write::Graphs};
 pub use format::Format;
 use problem::Problem;
 
@@ -54,6 +56,7 @@ pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
 pub struct App {
     graphs: Arc<Graphs>,
     live: Arc<socket::Live>,
+    all: Arc<AllGraphs>,
     anonymous: UserId,
     body_bytes_max: usize,
 }
@@ -74,15 +77,20 @@ impl Default for SocketConfig {
 }
 
 impl App {
-    /// An application over these graphs.
-    pub fn new(graphs: Arc<Graphs>, body_bytes_max: usize, sockets: SocketConfig) -> Self {
+    /// An application over these graphs, each by itself and all together.
+    pub fn new(
+        graphs: Arc<Graphs>,
+        all: Arc<AllGraphs>,
+        body_bytes_max: usize,
+        sockets: SocketConfig,
+    ) -> Self {
         let anonymous = match UserId::parse("anonymous") {
             Ok(user) => user,
             Err(e) => unreachable!("a constant id is valid: {e}"),
         };
         let live =
             socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
-        Self { graphs, live, anonymous, body_bytes_max }
+        Self { graphs, live, all, anonymous, body_bytes_max }
     }
 }
 
@@ -99,6 +107,7 @@ pub fn router(app: App) -> Router {
         .route("/graphs/{graphId}/edges/{edgeId}", get(reads::edge))
         .route("/graphs/{graphId}/viewport", get(reads::viewport))
         .route("/graphs/{graphId}/events", get(events::graph_events))
+        .route("/events", get(all_events::all_events))
         .route("/ws", get(socket::upgrade))
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))

@@ -11,8 +11,9 @@ use std::{
 
 use dao_api::{
     http::{self, App, BODY_BYTES_MAX, SocketConfig},
+    live::AllGraphs,
     store::{
-        EventStore,
+        EventStore, ProjectionStore,
         embedded::{self, EmbeddedConfig, EmbeddedStore},
         redis::{RedisConfig, RedisStore},
     },
@@ -29,6 +30,7 @@ const OPERATION_TTL: Duration = Duration::from_secs(3_600);
 pub(crate) struct Server {
     client: Client,
     pub(crate) graphs: Arc<Graphs>,
+    pub(crate) projections: Arc<dyn ProjectionStore>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<std::io::Result<()>>,
     dir: Option<TempDir>,
@@ -58,26 +60,37 @@ impl Server {
         Self::over(Arc::new(RedisStore::connect(config).await.expect("connect"))).await
     }
 
-    async fn over(store: Arc<dyn EventStore>) -> Self {
-        let graphs = Graphs::new(store, GraphsConfig::default());
+    async fn over<S: EventStore + ProjectionStore>(store: Arc<S>) -> Self {
+        let graphs = Graphs::new(store.clone(), GraphsConfig::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let app = App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default());
+        let app = App::new(
+            graphs.clone(),
+            AllGraphs::new(graphs.clone(), store.clone()),
+            BODY_BYTES_MAX,
+            SocketConfig::default(),
+        );
         let task = tokio::spawn(http::serve(listener, app, async {
             let _stopped_or_dropped = stopped.await;
         }));
-        Self { client: Client::new(address), graphs, stop, task, dir: None }
+        Self { client: Client::new(address), graphs, projections: store, stop, task, dir: None }
     }
 
-    /// Stops it and starts another on the same directory.
-    pub(crate) async fn restart(self) -> Self {
-        let Self { client, graphs, stop, task, dir } = self;
+    /// Stops it, and its store.
+    pub(crate) async fn stop(self) -> Option<TempDir> {
+        let Self { client, graphs, stop, task, dir, .. } = self;
         drop(client); // and its idle connections, which the server would wait for
         let _ended_already = stop.send(());
         task.await.expect("no panic").expect("it serves to the end");
         graphs.close().await;
         graphs.store().close().await;
+        dir
+    }
+
+    /// Stops it and starts another on the same directory.
+    pub(crate) async fn restart(self) -> Self {
+        let dir = self.stop().await;
         Self::in_dir(dir.expect("an embedded store")).await
     }
 }
