@@ -21,6 +21,8 @@ use crate::{
 
 /// Items taken from the tail at once.
 const TAIL_ITEMS: usize = 256;
+/// Commits of a history between two positions: so many come again at most.
+const HISTORY_PIECE: usize = 32;
 /// Names of graphs read at once.
 const NAMES: usize = 256;
 
@@ -237,22 +239,34 @@ impl AllReader {
                 Some(Err(error)) if index == 0 => return Err(error),
                 Some(Err(_)) => break,
             };
-            let before = self.position();
             let last = run.commits.last().map(|last| last.commit.version);
             let is_whole = run.damage.is_some() || last.is_none_or(|last| last >= head.version);
-            if let Some(histories) = &mut self.position.histories {
-                let is_begun = histories.graph.as_ref() == Some(&graph);
-                let version = if is_begun { histories.version } else { Version::EMPTY };
-                (histories.graph, histories.version) = (Some(graph.clone()), last.unwrap_or(version));
+            self.begin_history(&graph);
+            for commits in run.commits.chunks(HISTORY_PIECE) {
+                let before = self.position();
+                if let (Some(histories), Some(last)) = (&mut self.position.histories, commits.last()) {
+                    histories.version = last.commit.version;
+                }
+                self.text = None;
+                self.tell(&mut pieces, graph.clone(), commits.to_vec(), None, before);
             }
-            self.text = None;
-            self.tell(&mut pieces, graph, run.commits, run.damage, before);
+            let before = self.position();
+            self.tell(&mut pieces, graph, vec![], run.damage, before);
             match &mut self.phase {
                 Phase::Histories(names) if is_whole => drop(names.pop_front()),
                 _ => break,
             }
         }
         Ok(pieces)
+    }
+
+    /// From now on the position is in this graph's history: at its beginning, unless it is there already.
+    fn begin_history(&mut self, graph: &GraphId) {
+        let Some(histories) = &mut self.position.histories else { return };
+        if histories.graph.as_ref() != Some(graph) {
+            (histories.graph, histories.version) = (Some(graph.clone()), Version::EMPTY);
+            self.text = None;
+        }
     }
 
     /// Commits that the feed tells of, up to where the tail begins or the reader ends.

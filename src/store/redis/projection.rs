@@ -134,12 +134,13 @@ impl ProjectionStore for RedisStore {
     }
 
     async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError> {
-        let trimmed = self.place_of(part, TRIMMED).await?;
+        // The end first: whatever is trimmed in between is then known to have been there.
         let client = connected(&self.reader).await?;
         let reply: Value = client
             .xrevrange(self.part(part).feed(), "+", "-", Some(1))
             .await
             .map_err(|e| errors::of_read(&e))?;
+        let trimmed = self.place_of(part, TRIMMED).await?;
         let last = match &reply {
             Value::Array(rows) => rows.first().and_then(entry),
             _ => None,
