@@ -168,3 +168,66 @@ impl Stream {
         Bytes::from_static(self.style.keep_alive())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        extract::FromRequestParts,
+        http::{HeaderValue, Request, header},
+    };
+    use dao_projections::UserId;
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::{
+        http::{SocketConfig, parse_command},
+        store::embedded::{EmbeddedConfig, EmbeddedStore, Sync},
+        write::{Graphs, GraphsConfig},
+    };
+
+    async fn open(app: &App, uri: &str, accept: &'static str) -> Response {
+        let (mut parts, ()) = Request::get(uri).body(()).expect("a request").into_parts();
+        parts.headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        let asked = Asked::from_request_parts(&mut parts, app).await.expect("a query");
+        all_events(State(app.clone()), asked, parts.headers).await.expect("a stream")
+    }
+
+    async fn text(response: &mut Response) -> String {
+        let frame = response.body_mut().frame().await.expect("it goes on").expect("a frame");
+        String::from_utf8(frame.into_data().expect("data").into()).expect("text")
+    }
+
+    #[tokio::test]
+    async fn s3_a_stream_with_nothing_to_tell_lives_and_says_how_far_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = EmbeddedConfig {
+            dir: dir.path().into(),
+            durability: Sync::Interval,
+            operation_ttl: std::time::Duration::from_secs(3_600),
+        };
+        let store = Arc::new(EmbeddedStore::open(config).expect("a store"));
+        let graphs = Graphs::new(store.clone(), GraphsConfig::default());
+        let app =
+            App::new(graphs.clone(), AllGraphs::new(graphs.clone(), store), 1 << 20, SocketConfig::default());
+        let command = serde_json::json!({"type": "CREATE_NODE", "payload": {"id": "n"}});
+        let user = UserId::parse("ada").expect("a user");
+        let operation = parse_command(command, &user).expect("a command");
+        let noise = GraphId::parse("noise").expect("a graph");
+        graphs.execute(&noise, vec![operation]).await.expect("accepted");
+
+        let mut events = open(&app, "/events?since=0&graphs=quiet", "text/event-stream").await;
+        let mut lines = open(&app, "/events?since=0&follow=true&graphs=quiet", "application/x-ndjson").await;
+        let (first_id, first_line) = (text(&mut events).await, text(&mut lines).await);
+        assert!(first_id.starts_with("id: ") && first_line.starts_with("{\"position\":\""));
+        tokio::time::pause(); // from here on, time passes when there is nothing else to do
+        for (stream, first, alive) in [(&mut events, first_id, ":\n\n"), (&mut lines, first_line, "\n")] {
+            let mut moved = text(stream).await;
+            while moved == alive {
+                moved = text(stream).await; // it was told before it had passed over the noise
+            }
+            assert!(moved != first && moved[..4] == first[..4] && !moved.contains("noise"), "{moved}");
+            assert_eq!(text(stream).await, alive, "nothing moved since");
+        }
+        graphs.close().await;
+    }
+}

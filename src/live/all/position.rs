@@ -203,10 +203,10 @@ mod tests {
         }
 
         #[test]
-        fn s3_a_changed_position_is_not_read(position in positions(), at: prop::sample::Index, bit in 0..8) {
+        fn s3_a_changed_position_is_not_read(position in positions(), at: prop::sample::Index, bit in 0..8_u32) {
             let mut bytes = URL_SAFE_NO_PAD.decode(position.encode()).expect("base64");
             let at = at.index(bytes.len());
-            bytes[at] ^= 1 << bit;
+            bytes[at] ^= 1_u8 << bit;
             let text = URL_SAFE_NO_PAD.encode(bytes);
             prop_assert_eq!(Position::parse(&text, position.places.len()), Err(InvalidPosition::Unreadable));
         }
