@@ -10,6 +10,7 @@ use clap::Args;
 use crate::{
     domain::Limits,
     http::{BODY_BYTES_MAX, SocketConfig},
+    project::ProjectorConfig,
     store::{embedded, redis},
 };
 
@@ -75,6 +76,15 @@ pub struct Settings {
     /// Most sockets at once
     #[arg(long, env = "WS_MAX_CONNECTIONS", global = true, value_name = "N", default_value = "20000")]
     ws_max_connections: String,
+    /// Whether this server also projects: `on`, or `off` where `dao-api worker` does it
+    #[arg(long, env = "PROJECTORS", global = true, value_name = "ON|OFF", default_value = "on")]
+    projectors: String,
+    /// A checkpoint of a graph, for reads of old versions, is kept every so many commits
+    #[arg(long, env = "SNAPSHOT_EVERY", global = true, value_name = "N", default_value = "10000")]
+    snapshot_every: String,
+    /// How long the feed keeps what is projected, for readers of all graphs who come back
+    #[arg(long, env = "FEED_RETENTION", global = true, value_name = "TIME", default_value = "7d")]
+    feed_retention: String,
     /// What is logged: error, warn, info, debug or trace, or directives like `dao_api=debug`
     #[arg(long, env = "LOG_LEVEL", global = true, value_name = "LEVEL", default_value = "info")]
     log_level: String,
@@ -115,6 +125,10 @@ pub struct Config {
     pub cache_ttl: Duration,
     /// How many graphs stay in memory.
     pub hot_graphs_max: usize,
+    /// Whether this process projects beside serving.
+    pub projects: bool,
+    /// How projectors work.
+    pub projector: ProjectorConfig,
     /// What is logged.
     pub log_filter: String,
 }
@@ -145,6 +159,20 @@ impl Settings {
             ),
             connections_max: wrong.count("WS_MAX_CONNECTIONS", &self.ws_max_connections),
         };
+        let projects = wrong.note(
+            "PROJECTORS",
+            match self.projectors.as_str() {
+                "on" => Ok(true),
+                "off" => Ok(false),
+                _ => Err("must be on or off".to_owned()),
+            },
+        );
+        let feed_retention = wrong.note("FEED_RETENTION", parse_duration(&self.feed_retention));
+        let projector = ProjectorConfig {
+            checkpoint_every: wrong.count("SNAPSHOT_EVERY", &self.snapshot_every) as u64,
+            feed_retention: feed_retention.unwrap_or_default(),
+            ..ProjectorConfig::default()
+        };
         let body_bytes_max = wrong.count("MAX_BODY_BYTES", &self.max_body_bytes);
         let hot_graphs_max = wrong.count("MAX_HOT_GRAPHS", &self.max_hot_graphs);
         if tracing_subscriber::EnvFilter::try_new(&self.log_level).is_err() {
@@ -161,6 +189,8 @@ impl Settings {
                 sockets,
                 cache_ttl,
                 hot_graphs_max,
+                projects: projects.unwrap_or(true),
+                projector,
                 log_filter: self.log_level.clone(),
             }),
             _ => Err(ConfigError(wrong.0)),

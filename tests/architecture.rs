@@ -1,4 +1,4 @@
-//! The arrows between modules, read from the source: `cli → http → {live, write, read} → {store,
+//! The arrows between modules, read from the source: `cli → http → {live, write, read, project} → {store,
 //! domain} → dao_projections`, and what is absent where.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
@@ -10,13 +10,14 @@ use std::{
 };
 
 /// Which modules of this crate each one may name. What is not listed may name itself alone.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("main", &["cli"]),
     ("lib", &[]),
-    ("cli", &["config", "http", "live", "read", "write", "store", "domain"]),
-    ("config", &["http", "store", "domain"]),
-    ("http", &["read", "write", "live", "domain", "websocket"]),
+    ("cli", &["config", "http", "read", "write", "project", "store", "domain"]),
+    ("config", &["http", "project", "store", "domain"]),
+    ("http", &["read", "write", "live", "project", "domain", "websocket"]),
     ("live", &["read", "write", "store"]),
+    ("project", &["write", "store"]),
     ("read", &["write", "store", "domain"]),
     // The ring of a hot graph keeps its commits as the frames that all subscribers share.
     ("write", &["store", "domain", "websocket"]),

@@ -281,17 +281,15 @@ mod rules {
         let has = |c: &Value, name: &str| c["events"].as_array().unwrap().iter().any(|e| e["type"] == name);
         let graph = |c: &Value| c["graphId"].as_str().unwrap().to_owned();
         let by = |c: &Value, user: &str| c["userId"] == user;
-        let wanted: [Box<dyn Fn(&Value) -> bool>; 8] = [
-            Box::new(|_| true),
-            Box::new(|c| has(c, "NodeDeleted")),
-            Box::new(|c| has(c, "NodeMoved") || has(c, "EdgeDeleted")),
-            Box::new(|c| graph(c).starts_with("team-a.")),
-            Box::new(|c| graph(c) == "team-b.x" || graph(c).ends_with('y')),
-            Box::new(|c| by(c, "ada")),
-            Box::new(|c| {
-                (by(c, "bob") || by(c, "eve")) && has(c, "NodeCreated") && graph(c).starts_with("team")
-            }),
-            Box::new(|_| false),
+        let wanted: [&dyn Fn(&Value) -> bool; 8] = [
+            &|_| true,
+            &|c| has(c, "NodeDeleted"),
+            &|c| has(c, "NodeMoved") || has(c, "EdgeDeleted"),
+            &|c| graph(c).starts_with("team-a."),
+            &|c| graph(c) == "team-b.x" || graph(c).ends_with('y'),
+            &|c| by(c, "ada"),
+            &|c| (by(c, "bob") || by(c, "eve")) && has(c, "NodeCreated") && graph(c).starts_with("team"),
+            &|_| false,
         ];
         let mut wanted_of = Vec::new();
         for ((filter, wanted), stream) in filters.iter().zip(wanted).zip(&mut live) {

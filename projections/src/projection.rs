@@ -135,6 +135,9 @@ pub trait Folding: Send {
     /// Folds the next commit, whose rows are all in memory.
     fn fold(&mut self, commit: &Commit);
 
+    /// All rows in memory.
+    fn rows(&self) -> Vec<(String, Vec<u8>)>;
+
     /// The rows that changed since the last call, `None` for those that are gone.
     fn take_changes(&mut self) -> Vec<(String, Option<Vec<u8>>)>;
 }
@@ -156,6 +159,10 @@ impl<P: Projection> Folding for Fold<P> {
 
     fn fold(&mut self, commit: &Commit) {
         P::fold(&mut self.0, commit);
+    }
+
+    fn rows(&self) -> Vec<(String, Vec<u8>)> {
+        self.0.iter().map(|(key, row)| (key.to_owned(), P::encode(row))).collect()
     }
 
     fn take_changes(&mut self) -> Vec<(String, Option<Vec<u8>>)> {

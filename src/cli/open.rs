@@ -2,45 +2,60 @@
 
 use std::sync::Arc;
 
+use dao_projections::{GraphId, Head};
+
 use super::CliError;
 use crate::{
     config::{Config, StoreConfig},
-    store::{EventStore, ProjectionStore, embedded::EmbeddedStore, redis::RedisStore},
+    project::Stores,
+    store::{StoreError, embedded::EmbeddedStore, redis::RedisStore},
     write::{Graphs, GraphsConfig},
 };
 
-/// A store, opened: the graphs over it, and what it keeps for the read side.
-pub(super) struct Opened {
-    pub(super) graphs: Arc<Graphs>,
-    pub(super) projections: Arc<dyn ProjectionStore>,
-}
-
-pub(super) async fn open(config: &Config) -> Result<Opened, CliError> {
-    let (store, projections): (Arc<dyn EventStore>, Arc<dyn ProjectionStore>) = match config.store.clone() {
+/// Both halves of the store.
+pub(super) async fn stores(config: &Config) -> Result<Stores, CliError> {
+    match config.store.clone() {
         StoreConfig::Embedded(embedded) => {
             let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(embedded)).await;
             let opened = opened.map_err(|e| CliError::new(format!("the store could not be opened: {e}")))?;
             let store = Arc::new(opened.map_err(|e| CliError::new(e.to_string()))?);
-            (store.clone(), store)
+            Ok(Stores { events: store.clone(), rows: store })
         }
         StoreConfig::Redis(redis) => {
-            let connected = RedisStore::connect(redis).await;
-            let store = Arc::new(connected.map_err(|e| CliError::new(e.to_string()))?);
-            (store.clone(), store)
+            let connected = RedisStore::connect(redis).await.map_err(|e| CliError::new(e.to_string()))?;
+            let store = Arc::new(connected);
+            Ok(Stores { events: store.clone(), rows: store })
         }
-    };
+    }
+}
+
+/// The graphs over the store that the configuration names.
+pub(super) async fn graphs(config: &Config) -> Result<Arc<Graphs>, CliError> {
+    Ok(graphs_over(&stores(config).await?, config))
+}
+
+/// The graphs over this store.
+pub(super) fn graphs_over(stores: &Stores, config: &Config) -> Arc<Graphs> {
     let graphs = GraphsConfig {
         limits: config.limits,
         idle: config.cache_ttl,
         hot_max: config.hot_graphs_max,
+        rows: Some(stores.rows.clone()),
         ..GraphsConfig::default()
     };
-    Ok(Opened { graphs: Graphs::new(store, graphs), projections })
+    Graphs::new(stores.events.clone(), graphs)
 }
 
-/// The graphs alone.
-pub(super) async fn graphs(config: &Config) -> Result<Arc<Graphs>, CliError> {
-    Ok(open(config).await?.graphs)
+/// An error if nobody has written to the graph: the history of a mistyped name is no empty success.
+pub(super) async fn existing(graphs: &Graphs, graph: &GraphId) -> Result<(), CliError> {
+    match graphs.store().head(graph).await {
+        Ok(Head::EMPTY) => {
+            Err(CliError::new(format!("there is no graph {graph} at {}", graphs.store().location())))
+        }
+        // What is damaged exists.
+        Ok(_) | Err(StoreError::Corrupt { .. }) => Ok(()),
+        Err(error) => Err(CliError::new(format!("{graph} can't be read: {error}"))),
+    }
 }
 
 /// Answers what waits and lets go of the store.

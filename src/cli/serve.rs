@@ -6,15 +6,13 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
+use tokio_util::sync::CancellationToken;
 
-use super::{
-    CliError,
-    open::{self, Opened},
-};
+use super::{CliError, open};
 use crate::{
     config::Config,
     http::{self, App},
-    live::AllGraphs,
+    project,
 };
 
 pub(super) async fn run(config: Config) -> Result<(), CliError> {
@@ -24,7 +22,8 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let address = listener.local_addr().unwrap_or(address);
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;
-    let Opened { graphs, projections } = open::open(&config).await?;
+    let stores = open::stores(&config).await?;
+    let graphs = open::graphs_over(&stores, &config);
     let (store, durability) = (graphs.store().location(), graphs.store().durability());
     println!(
         "dao-api is listening on http://{address} | store: {store} | durability: {} ({})",
@@ -37,9 +36,18 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
             _ = tokio::signal::ctrl_c() => tracing::info!("stopping: Ctrl-C"),
         }
     };
-    let all = AllGraphs::new(graphs.clone(), projections);
-    let app = App::new(graphs.clone(), all, config.body_bytes_max, config.sockets);
+    let stop_projecting = CancellationToken::new();
+    let projecting = config.projects.then(|| {
+        tokio::spawn(project::run(stores.clone(), config.projector.clone(), stop_projecting.clone()))
+    });
+    let app = App::new(graphs.clone(), config.body_bytes_max, config.sockets).with_projections(stores);
     let served = http::serve(listener, app, stop).await;
+    stop_projecting.cancel();
+    if let Some(projecting) = projecting
+        && let Err(error) = projecting.await
+    {
+        tracing::error!(%error, "the projector had ended");
+    }
     open::close(&graphs).await;
     tracing::info!("stopped; everything acknowledged is stored");
     served.map_err(|error| CliError::new(format!("the server stopped: {error}")))

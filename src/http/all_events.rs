@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     live::{AllGraphs, AllReader, Extent, Piece, Since},
-    read::Filter,
+    read::CommitFilter,
     write::WriteError,
 };
 
@@ -30,14 +30,15 @@ pub(super) async fn all_events(
 ) -> Result<Response, Problem> {
     let style = Style::of(&headers);
     let follow = asked.flag("follow")?.unwrap_or(style == Style::ServerSentEvents);
-    let filter = given(commit_filter(&asked)?, &asked, "graphs", Filter::with_graphs)?;
-    let since = starting_point(&app.all, &asked, &headers)?;
+    let filter = given(commit_filter(&asked)?, &asked, "graphs", CommitFilter::with_graphs)?;
+    let all = app.all.as_ref().ok_or_else(|| Problem::not_found("this server has no feed of all graphs"))?;
+    let since = starting_point(all, &asked, &headers)?;
     let seat = match follow {
         true => Some(Seat::take(&app.live).ok_or_else(Problem::too_many_connections)?),
         false => None,
     };
     let extent = if follow { Extent::Following } else { Extent::UntilNow };
-    let reader = app.all.open(since, filter, extent).await.map_err(|error| {
+    let reader = all.open(since, filter, extent).await.map_err(|error| {
         tracing::warn!(%error, "a stream of all graphs could not begin");
         Problem::store_away()
     })?;
@@ -207,8 +208,8 @@ mod tests {
         };
         let store = Arc::new(EmbeddedStore::open(config).expect("a store"));
         let graphs = Graphs::new(store.clone(), GraphsConfig::default());
-        let app =
-            App::new(graphs.clone(), AllGraphs::new(graphs.clone(), store), 1 << 20, SocketConfig::default());
+        let app = App::new(graphs.clone(), 1 << 20, SocketConfig::default())
+            .with_all_graphs(AllGraphs::new(graphs.clone(), store));
         let command = serde_json::json!({"type": "CREATE_NODE", "payload": {"id": "n"}});
         let user = UserId::parse("ada").expect("a user");
         let operation = parse_command(command, &user).expect("a command");

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     live::{Delivery, Reader},
-    read::{self, Filter, ReadError, ResumeHash, Source},
+    read::{self, CommitFilter, ReadError, ResumeHash, Source},
     write::Recorded,
 };
 
@@ -90,7 +90,7 @@ fn starting_point(asked: &Asked, headers: &HeaderMap) -> Result<(Version, Option
 struct Stream {
     live: Arc<Live>,
     graph: GraphId,
-    filter: Filter,
+    filter: CommitFilter,
     style: Style,
     reader: Reader,
     /// What it starts with, if the point asked for is not of this history.

@@ -4,7 +4,9 @@
 //! what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
+mod activity;
 mod all_events;
+pub mod audit;
 mod command;
 mod commands;
 mod decode;
@@ -34,9 +36,9 @@ use axum::{
 use dao_projections::UserId;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{domain::Operation, live::AllGraphs, write::Graphs};
+use crate::{domain::Operation, live::AllGraphs, project::Stores, write::Graphs};
 pub use format::Format;
 use problem::Problem;
 
@@ -56,9 +58,19 @@ pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
 pub struct App {
     graphs: Arc<Graphs>,
     live: Arc<socket::Live>,
-    all: Arc<AllGraphs>,
+    all: Option<Arc<AllGraphs>>,
     anonymous: UserId,
     body_bytes_max: usize,
+    projections: Option<Projections>,
+    /// Turns at verifying a history.
+    verifying: Arc<Semaphore>,
+}
+
+/// The projections that readiness and readers ask about.
+#[derive(Clone)]
+struct Projections {
+    stores: Stores,
+    watch: Arc<health::Watch>,
 }
 
 /// How sockets are kept.
@@ -77,20 +89,30 @@ impl Default for SocketConfig {
 }
 
 impl App {
-    /// An application over these graphs, each by itself and all together.
-    pub fn new(
-        graphs: Arc<Graphs>,
-        all: Arc<AllGraphs>,
-        body_bytes_max: usize,
-        sockets: SocketConfig,
-    ) -> Self {
+    /// An application over these graphs, each by itself.
+    pub fn new(graphs: Arc<Graphs>, body_bytes_max: usize, sockets: SocketConfig) -> Self {
         let anonymous = match UserId::parse("anonymous") {
             Ok(user) => user,
             Err(e) => unreachable!("a constant id is valid: {e}"),
         };
         let live =
             socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
-        Self { graphs, live, all, anonymous, body_bytes_max }
+        let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
+        Self { graphs, live, all: None, anonymous, body_bytes_max, projections: None, verifying }
+    }
+
+    /// With projections that are made from these stores, by this process or by others.
+    #[must_use]
+    pub fn with_projections(self, stores: Stores) -> Self {
+        let all = AllGraphs::new(self.graphs.clone(), stores.rows.clone());
+        let projections = Some(Projections { stores, watch: Arc::default() });
+        Self { projections, ..self.with_all_graphs(all) }
+    }
+
+    /// With what all graphs' commits are read from, projections or not.
+    #[must_use]
+    pub fn with_all_graphs(self, all: Arc<AllGraphs>) -> Self {
+        Self { all: Some(all), ..self }
     }
 }
 
@@ -106,6 +128,13 @@ pub fn router(app: App) -> Router {
         .route("/graphs/{graphId}/edges", get(reads::edges))
         .route("/graphs/{graphId}/edges/{edgeId}", get(reads::edge))
         .route("/graphs/{graphId}/viewport", get(reads::viewport))
+        .route("/graphs/{graphId}/operations", get(audit::operations))
+        .route("/graphs/{graphId}/diff", get(audit::diff))
+        .route("/graphs/{graphId}/nodes/{nodeId}/history", get(audit::node_history))
+        .route("/graphs/{graphId}/edges/{edgeId}/history", get(audit::edge_history))
+        .route("/graphs/{graphId}/verify", get(audit::verify))
+        .route("/graphs/{graphId}/activity", get(activity::graph_activity))
+        .route("/activity", get(activity::all_activity))
         .route("/graphs/{graphId}/events", get(events::graph_events))
         .route("/events", get(all_events::all_events))
         .route("/ws", get(socket::upgrade))
@@ -129,6 +158,11 @@ async fn method_problem(request: Request<Body>, next: Next) -> Response {
 /// An answer in the format that was asked for.
 fn respond(status: StatusCode, format: Format, body: &impl Serialize) -> Response {
     (status, [(header::CONTENT_TYPE, format.content_type())], format.encode(body)).into_response()
+}
+
+/// The same, of a body that was encoded elsewhere.
+fn respond_encoded(format: Format, body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, format.content_type())], body).into_response()
 }
 
 /// Serves until `shutdown`; then takes no more connections, answers what was read, and returns, at

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::Stream;
 
 use super::{extract::Asked, problem::Problem};
-use crate::read::{Filter, FilterError};
+use crate::read::{CommitFilter, FilterError};
 
 /// How often a stream with nothing to say says that it lives.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -93,18 +93,18 @@ pub(super) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
 }
 
 /// `types` and `users`, as every stream takes them.
-pub(super) fn commit_filter(asked: &Asked) -> Result<Filter, Problem> {
-    let filter = given(Filter::default(), asked, "types", Filter::with_types)?;
-    given(filter, asked, "users", Filter::with_users)
+pub(super) fn commit_filter(asked: &Asked) -> Result<CommitFilter, Problem> {
+    let filter = given(CommitFilter::default(), asked, "types", CommitFilter::with_types)?;
+    given(filter, asked, "users", CommitFilter::with_users)
 }
 
 /// One list of a filter, if it was given.
 pub(super) fn given(
-    filter: Filter,
+    filter: CommitFilter,
     asked: &Asked,
     name: &str,
-    with: fn(Filter, &str) -> Result<Filter, FilterError>,
-) -> Result<Filter, Problem> {
+    with: fn(CommitFilter, &str) -> Result<CommitFilter, FilterError>,
+) -> Result<CommitFilter, Problem> {
     match asked.text(name) {
         None => Ok(filter),
         Some(text) => with(filter, text).map_err(|error| Problem::bad_request(format!("{name}: {error}"))),

@@ -1,6 +1,6 @@
 //! Which commits a stream is about (rules S3, S4).
 //!
-//! Invariant: one function, [`Filter::wants`], judges replayed and live commits alike. A commit is
+//! Invariant: one function, [`CommitFilter::wants`], judges replayed and live commits alike. A commit is
 //! wanted or not as a whole.
 
 use dao_projections::{Commit, Event, GraphId, InvalidId, UserId};
@@ -10,7 +10,7 @@ const NAMES_MAX: usize = 100;
 
 /// Which commits are wanted: those that satisfy every list that is given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct CommitFilter {
     types: Option<Vec<EventType>>,
     graphs: Option<Vec<Glob>>,
     users: Option<Vec<UserId>>,
@@ -36,7 +36,7 @@ pub enum FilterError {
     BadUser(#[from] InvalidId),
 }
 
-impl Filter {
+impl CommitFilter {
     /// Only commits with an event of one of these types, named with commas between them.
     pub fn with_types(mut self, text: &str) -> Result<Self, FilterError> {
         self.types = Some(names(text, EventType::parse)?);
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn s3_what_can_match_nothing_is_refused() {
-        let filter = Filter::default;
+        let filter = CommitFilter::default;
         assert_eq!(filter().with_types(""), Err(FilterError::Empty));
         assert_eq!(filter().with_users("a,,b"), Err(FilterError::Empty));
         assert_eq!(filter().with_graphs(","), Err(FilterError::Empty));

@@ -3,23 +3,39 @@
 //! Invariants:
 //! - A read is never older than what any instance had acknowledged when it was asked, unless the
 //!   store is away, and then it says so.
+//! - What auditors ask costs a bounded piece of the history a request, but for [`verify`].
 //! - The changes since a version cost what their range costs, never what the graph costs.
 //!
 //! Not here: JSON and status codes.
 
+mod activity;
+mod audit;
+mod diff;
 mod filter;
+mod history;
+mod moment;
+mod verify;
+mod walk;
 
 use std::{sync::Arc, time::Duration};
 
 use dao_projections::{CommandType, Graph, GraphId, Hash, Head, OperationId, Timestamp, UserId, Version};
 use tokio::time::Instant;
 
-pub use self::filter::{Filter, FilterError};
+pub use self::filter::{CommitFilter, FilterError};
 use crate::{
     domain::{RecordedOutcome, Refusal},
     store::StoreError,
     write::{Effect, Ending, Graphs, Recorded, View, WriteError, log},
 };
+
+pub use crate::store::{Order, RefusalPlace as Place};
+pub use activity::{ActivityFilter, ActivityFound, ActivityPlace, Count, activity, all_activity};
+pub use audit::{Filter, Listed, Listing, Question, Status, operations};
+pub use diff::{Difference, diff};
+pub use history::{History, Touch, history};
+pub use moment::version_at;
+pub use verify::{Bad, Verified, verify};
 
 /// How long a read waits for the version it was asked to see (rule H3).
 const MIN_VERSION_WAIT: Duration = Duration::from_secs(2);
@@ -141,7 +157,8 @@ pub async fn at_version(graphs: &Graphs, id: &GraphId, version: Version) -> Resu
         std::cmp::Ordering::Equal => Ok(current),
         std::cmp::Ordering::Greater => Err(ReadError::VersionNotFound { current: current.head().version }),
         std::cmp::Ordering::Less => {
-            let graph: Graph = log::at_version(&**graphs.store(), id, version).await?;
+            let graph: Graph =
+                log::at_version(&**graphs.store(), graphs.rows().map(|rows| &**rows), id, version).await?;
             let view = Arc::new(View { graph, state: std::sync::OnceLock::new() });
             Ok(Current { view, source: Source::Store })
         }

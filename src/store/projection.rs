@@ -41,6 +41,8 @@ pub struct FeedEntry {
     pub from: Version,
     /// The last commit's version.
     pub to: Version,
+    /// When it was made, in milliseconds since the Unix epoch, by the store's clock.
+    pub at_ms: u64,
 }
 
 /// What one part of the feed still holds.
@@ -107,6 +109,9 @@ pub trait ProjectionStore: Send + Sync + 'static {
     /// What the part holds.
     async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError>;
 
+    /// A place before which every entry is older than `time_ms`, as near to that as is cheap.
+    async fn feed_place_at(&self, part: u32, time_ms: u64) -> Result<FeedPlace, StoreError>;
+
     /// Lets go of the entries up to and with `to`.
     async fn trim_feed(&self, part: u32, to: FeedPlace) -> Result<(), StoreError>;
 
@@ -138,6 +143,16 @@ pub trait ProjectionStore: Send + Sync + 'static {
         projection: &str,
         change: &RowsChange,
     ) -> Result<bool, StoreError>;
+
+    /// Keeps a whole graph as it was at `head`, for reads of old versions.
+    async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError>;
+
+    /// The latest checkpoint at or before `version`.
+    async fn checkpoint(
+        &self,
+        graph: &GraphId,
+        version: Version,
+    ) -> Result<Option<(Head, Bytes)>, StoreError>;
 
     /// Says that a graph is not projected any further, or (`None`) that it is again.
     async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError>;

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use dao_projections::{Commit, CommitBody, Graph, GraphId, Head, Version};
 
-use super::recent::{Recorded, Ring};
-use crate::store::{EventStore, StoreError, StoredCommit};
+use super::{
+    recent::{Recorded, Ring},
+    snapshot,
+};
+use crate::store::{EventStore, ProjectionStore, StoreError, StoredCommit};
 
 /// Commits read at once when a history is folded; between two reads other tasks get their turn.
 const CHUNK: usize = 512;
@@ -73,9 +76,18 @@ fn other_or_broken(id: &GraphId, from: Head, first: &StoredCommit) -> Result<Fol
     Ok(Followed::OtherHistory)
 }
 
-/// A graph with its latest commits, folded from the beginning of its history to its head.
-pub async fn load(store: &dyn EventStore, id: &GraphId) -> Result<(Graph, Ring), StoreError> {
-    let (mut graph, mut ring) = (Graph::empty(), Ring::default());
+/// A graph with its latest commits: its snapshot, if there is one, and what the log has after it.
+pub async fn load(
+    store: &dyn EventStore,
+    rows: Option<&dyn ProjectionStore>,
+    id: &GraphId,
+) -> Result<(Graph, Ring), StoreError> {
+    let found = match rows {
+        Some(rows) => snapshot::load(rows, id).await?,
+        None => None,
+    };
+    let mut graph = found.unwrap_or_default();
+    let mut ring = Ring::after(graph.head());
     bring_level(store, id, &mut graph, &mut ring).await?;
     Ok((graph, ring))
 }
@@ -105,15 +117,44 @@ pub async fn bring_level(
     }
 }
 
-/// The graph as it was after commit `to`, which exists (rule A2).
-pub async fn at_version(store: &dyn EventStore, id: &GraphId, to: Version) -> Result<Graph, StoreError> {
-    let mut graph = Graph::empty();
-    match follow(store, id, &mut graph, None, to).await? {
+/// The graph as it was after commit `to`, which exists (rule A2): the checkpoint before it, if there
+/// is one, and what the log has after that.
+pub async fn at_version(
+    store: &dyn EventStore,
+    rows: Option<&dyn ProjectionStore>,
+    id: &GraphId,
+    to: Version,
+) -> Result<Graph, StoreError> {
+    let found = match rows {
+        Some(rows) => snapshot::checkpoint(rows, id, to).await?,
+        None => None,
+    };
+    let begins_within = found.is_some();
+    let mut graph = found.unwrap_or_default();
+    let mut followed = match is_of_log(store, id, graph.head()).await? {
+        true => follow(store, id, &mut graph, None, to).await?,
+        false => Followed::OtherHistory,
+    };
+    if followed == Followed::OtherHistory && begins_within {
+        // The checkpoint is of a history that is not there any more.
+        graph = Graph::empty();
+        followed = follow(store, id, &mut graph, None, to).await?;
+    }
+    match followed {
         Followed::Level => Ok(graph),
         Followed::OtherHistory => {
             Err(corrupt(id, graph.head().version.next(), "the history ends before its head"))
         }
     }
+}
+
+/// Whether the log has this head.
+async fn is_of_log(store: &dyn EventStore, id: &GraphId, head: Head) -> Result<bool, StoreError> {
+    if head == Head::EMPTY {
+        return Ok(true);
+    }
+    let found = one(store, id, head.version).await?;
+    Ok(found.is_some_and(|found| found.commit.hash == head.hash))
 }
 
 /// Those commits in `(after, to]` that `matters` keeps, oldest first.

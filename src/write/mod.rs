@@ -14,6 +14,7 @@ pub mod log;
 mod recent;
 mod registry;
 mod round;
+pub mod snapshot;
 mod task;
 
 pub use answer::{Answer, Effect, Ending, Shown, WriteError};

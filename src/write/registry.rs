@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{Limits, Operation, OperationRecord, WriterId},
-    store::{EventStore, StoreError},
+    store::{EventStore, ProjectionStore, StoreError},
 };
 
 /// How graphs are kept.
@@ -35,6 +35,8 @@ pub struct GraphsConfig {
     pub hot_max: usize,
     /// Where commit timestamps come from.
     pub clock: Clock,
+    /// Where snapshots are, if they are kept: what a cold start begins with.
+    pub rows: Option<Arc<dyn ProjectionStore>>,
     /// What tells this registry's records from those of others over the same store.
     pub writer: WriterId,
 }
@@ -53,6 +55,7 @@ impl Default for GraphsConfig {
             idle: Duration::from_secs(300),
             hot_max: 10_000,
             clock: Arc::new(clock),
+            rows: None,
             writer: WriterId(random),
         }
     }
@@ -127,6 +130,11 @@ impl Graphs {
     /// Changes whenever something was appended from here, to whichever graph.
     pub fn appended(&self) -> watch::Receiver<()> {
         self.appended.subscribe()
+    }
+
+    /// Where snapshots are, if they are kept.
+    pub fn rows(&self) -> Option<&Arc<dyn ProjectionStore>> {
+        self.config.rows.as_ref()
     }
 
     /// What a graph may hold.
@@ -242,6 +250,7 @@ impl Graphs {
         let task = Task {
             id: graph.clone(),
             store: self.store.clone(),
+            rows: self.config.rows.clone(),
             limits: self.config.limits,
             clock: self.config.clock.clone(),
             mailbox,

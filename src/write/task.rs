@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     domain::{HistoryMissing, Interest, Limits, Operation, OperationRecord, RecordedOutcome, WriterId},
-    store::{Append, EventStore, StoreError},
+    store::{Append, EventStore, ProjectionStore, StoreError},
 };
 
 /// Messages that wait for one graph; more are refused with `OVERLOADED`.
@@ -62,6 +62,7 @@ pub(super) enum Message {
 pub(super) struct Task {
     pub(super) id: GraphId,
     pub(super) store: Arc<dyn EventStore>,
+    pub(super) rows: Option<Arc<dyn ProjectionStore>>,
     pub(super) limits: Limits,
     pub(super) clock: Clock,
     pub(super) mailbox: mpsc::Receiver<Message>,
@@ -366,7 +367,7 @@ impl Task {
         memory: &'m mut Memory,
     ) -> Result<(&'m mut Graph, &'m mut Operations), WriteError> {
         if matches!(memory, Memory::Cold) {
-            let (graph, ring) = log::load(&*self.store, &self.id).await?;
+            let (graph, ring) = log::load(&*self.store, self.rows.as_deref(), &self.id).await?;
             *lock(&self.ring) = ring;
             self.publish(&graph);
             *memory = Memory::Hot(Box::new(Loaded { graph, operations: Operations::default() }));

@@ -174,7 +174,7 @@ impl World {
         };
         let (idle, hot_max) = (self.plan.idle, self.plan.hot_max);
         let writer = WriterId((number as u32).to_be_bytes());
-        let config = GraphsConfig { limits, idle, hot_max, clock: Arc::new(clock), writer };
+        let config = GraphsConfig { limits, idle, hot_max, clock: Arc::new(clock), rows: None, writer };
         Arc::new(Instance { number, graphs: Graphs::new(Arc::new(store), config), death })
     }
 

@@ -1,10 +1,12 @@
 //! What holds for every history that commands can make: random commands of random users at random
 //! versions on few ids, so that they meet.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use dao_api::domain::{Command, OnConflict, Verdict};
-use dao_projections::{CommitBody, Graph, NodeId};
+use dao_projections::{
+    Commit, CommitBody, Graph, NodeId, PROJECTIONS, Registered, graph_of_rows, snapshot_rows,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -206,6 +208,64 @@ proptest! {
             let read = CommitBody::decode(&bytes).expect("a commit");
             prop_assert_eq!(&read, &commit.body);
             prop_assert_eq!(read.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn every_projection_folds_the_same_however_it_is_split_and_only_touches_the_rows_it_names(
+        steps in prop::collection::vec(step(), 1..30),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..5),
+    ) {
+        let all = history(&steps);
+        let cuts: BTreeSet<usize> = cuts.iter().map(|cut| cut.index(all.commits.len() + 1)).collect();
+        for projection in PROJECTIONS {
+            let mut stored = BTreeMap::new();
+            let mut from = 0;
+            for to in cuts.iter().copied().chain([all.commits.len()]) {
+                fold_batch(projection, &mut stored, &all.commits[from..to]);
+                from = to;
+            }
+            let mut whole = BTreeMap::new();
+            fold_batch(projection, &mut whole, &all.commits);
+            prop_assert_eq!(&stored, &whole, "{}", projection.name);
+        }
+    }
+
+    #[test]
+    fn a2_a_snapshot_and_the_commits_after_it_are_the_fold_of_all_at_every_version(
+        steps in prop::collection::vec(step(), 1..25),
+    ) {
+        let all = history(&steps);
+        let mut stored = BTreeMap::new();
+        let mut graph = Graph::empty();
+        for (at, commit) in all.commits.iter().enumerate() {
+            fold_batch(&PROJECTIONS[0], &mut stored, &all.commits[at..=at]);
+            graph.apply(commit);
+            let made: BTreeMap<_, _> = snapshot_rows(&graph).into_iter().collect();
+            prop_assert_eq!(&stored, &made, "rows folded one by one, and rows of the graph");
+            let pairs = stored.iter().map(|(key, row)| (key.as_str(), row.as_slice()));
+            let mut resumed = graph_of_rows(commit.head(), pairs).expect("rows");
+            prop_assert!(resumed == graph, "{resumed:?} is not {graph:?}");
+            all.commits[at + 1..].iter().for_each(|commit| resumed.apply(commit));
+            prop_assert!(resumed == all.graph);
+        }
+    }
+}
+
+/// What a projector does with a batch: rows of a store come in, changed rows go out.
+fn fold_batch(projection: &Registered, stored: &mut BTreeMap<String, Vec<u8>>, commits: &[Commit]) {
+    let mut rows = projection.start();
+    let mut named = BTreeSet::new();
+    commits.iter().for_each(|commit| rows.missing(commit, &mut named));
+    for key in &named {
+        rows.load(key.clone(), stored.get(key).map(Vec::as_slice)).expect("a row");
+    }
+    commits.iter().for_each(|commit| rows.fold(commit));
+    for (key, row) in rows.take_changes() {
+        assert!(named.contains(&key), "{key} was not named");
+        match row {
+            Some(row) => drop(stored.insert(key, row)),
+            None => drop(stored.remove(&key)),
         }
     }
 }

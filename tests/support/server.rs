@@ -65,16 +65,17 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let app = App::new(
-            graphs.clone(),
-            AllGraphs::new(graphs.clone(), store.clone()),
-            BODY_BYTES_MAX,
-            SocketConfig::default(),
-        );
+        let app = App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default())
+            .with_all_graphs(AllGraphs::new(graphs.clone(), store.clone()));
         let task = tokio::spawn(http::serve(listener, app, async {
             let _stopped_or_dropped = stopped.await;
         }));
         Self { client: Client::new(address), graphs, projections: store, stop, task, dir: None }
+    }
+
+    /// Where its embedded store keeps its file.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.dir.as_ref().expect("an embedded store").path()
     }
 
     /// Stops it, and its store.

@@ -30,7 +30,7 @@ use self::{
     told::READS_AT_ONCE,
 };
 use crate::{
-    read::Filter,
+    read::CommitFilter,
     store::{FeedBounds, FeedEntry, FeedPlace, ProjectionStore, StoreError},
     write::Graphs,
 };
@@ -86,7 +86,7 @@ impl AllGraphs {
     pub async fn open(
         self: &Arc<Self>,
         since: Since,
-        filter: Filter,
+        filter: CommitFilter,
         extent: Extent,
     ) -> Result<AllReader, StoreError> {
         let ends: Vec<FeedPlace> = self.sources.bounds().await?.iter().map(|bounds| bounds.end).collect();

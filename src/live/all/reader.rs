@@ -14,7 +14,7 @@ use super::{
     told::{READS_AT_ONCE, Run, STEP_COMMITS, Told, Waiting, read_log, read_step},
 };
 use crate::{
-    read::Filter,
+    read::CommitFilter,
     store::{FeedEntry, FeedPlace, StoreError},
     write::Recorded,
 };
@@ -55,7 +55,7 @@ pub enum Piece {
 /// A reader. What [`AllReader::next`] was not asked for, it has not read.
 pub struct AllReader {
     all: Arc<AllGraphs>,
-    filter: Filter,
+    filter: CommitFilter,
     position: Position,
     /// The position as a text, until it moves.
     text: Option<Arc<str>>,
@@ -81,7 +81,7 @@ enum Phase {
 impl AllReader {
     pub(super) fn new(
         all: Arc<AllGraphs>,
-        filter: Filter,
+        filter: CommitFilter,
         position: Position,
         until: Option<Vec<FeedPlace>>,
     ) -> Self {

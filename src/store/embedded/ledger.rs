@@ -84,7 +84,7 @@ impl<'c> Statements<'c> {
                 .prepare_cached("INSERT INTO operation VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING")?,
             remove_operation: connection
                 .prepare_cached("DELETE FROM operation WHERE window = ?1 AND id = ?2 AND graph = ?3")?,
-            add_feed: connection.prepare_cached("INSERT INTO feed VALUES (?1, ?2, ?3, ?4)")?,
+            add_feed: connection.prepare_cached("INSERT INTO feed VALUES (?1, ?2, ?3, ?4, ?5)")?,
             refusals: refusals::Statements::prepare(connection)?,
         })
     }
@@ -263,7 +263,7 @@ impl Ledger {
                 None => connection.query_row(LAST_SEQ, [TRIMMED], |r| r.get(0))?,
             };
             let (from, to) = (asked.expected.version.next().get() as i64, head.version.get() as i64);
-            statements.add_feed.execute([end + 1, row, from, to])?;
+            statements.add_feed.execute([end + 1, row, from, to, now_ms()])?;
             self.feed_end = Some(end + 1);
         }
         Ok(head)

@@ -25,6 +25,7 @@ pub(super) enum Keep {
     Place { reader: String, seq: u64 },
     Trim { to: u64 },
     Park { graph: GraphId, parked: Option<Parked> },
+    Checkpoint { graph: GraphId, head: Head, state: Bytes },
 }
 
 impl Keep {
@@ -34,6 +35,7 @@ impl Keep {
             Self::Rows { change, .. } => {
                 change.rows.iter().map(|(key, row)| key.len() + row.as_ref().map_or(0, Bytes::len)).sum()
             }
+            Self::Checkpoint { state, .. } => state.len(),
             Self::Place { .. } | Self::Trim { .. } | Self::Park { .. } => 0,
         }
     }
@@ -55,6 +57,13 @@ pub(super) fn keep(connection: &Connection, keep: &Keep) -> rusqlite::Result<boo
                 "INSERT INTO place VALUES (?1, ?2) ON CONFLICT (reader) DO UPDATE SET seq = max(seq, ?2)",
             )?;
             put.execute(params![TRIMMED, *to as i64]).map(|_| true)
+        }
+        Keep::Checkpoint { graph, head, state } => {
+            let Some(row) = row_of(connection, graph)? else { return Ok(false) };
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO checkpoint VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![row, head.version.get() as i64, head.hash.as_bytes(), &state[..]])
+                .map(|_| true)
         }
         Keep::Park { graph, parked } => {
             let Some(row) = row_of(connection, graph)? else { return Ok(false) };
@@ -121,7 +130,7 @@ fn rows_head(connection: &Connection, graph: i64, projection: &str) -> rusqlite:
 
 fn feed(connection: &Connection, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Trouble> {
     let mut select = connection.prepare_cached(
-        "SELECT seq, name, \"from\", \"to\" FROM feed JOIN graph ON graph.id = feed.graph
+        "SELECT seq, name, \"from\", \"to\", at FROM feed JOIN graph ON graph.id = feed.graph
          WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -132,7 +141,8 @@ fn feed(connection: &Connection, after: u64, limit: usize) -> Result<Vec<FeedEnt
         let version = |index| row.get::<_, i64>(index).map(|v| Version::new(v as u64).unwrap_or_default());
         let Ok(graph) = GraphId::parse(name) else { continue };
         let place = FeedPlace { major: row.get::<_, i64>(0)? as u64, minor: 0 };
-        entries.push(FeedEntry { place, graph, from: version(2)?, to: version(3)? });
+        let at_ms = row.get::<_, i64>(4)? as u64;
+        entries.push(FeedEntry { place, graph, from: version(2)?, to: version(3)?, at_ms });
     }
     Ok(entries)
 }
@@ -165,6 +175,30 @@ impl ProjectionStore for EmbeddedStore {
                 let last: Option<i64> = last.query_row([], |r| r.get(0))?;
                 let end = FeedPlace { major: last.unwrap_or(0) as u64, minor: 0 };
                 Ok(FeedBounds { trimmed, end: end.max(trimmed) })
+            })
+            .await
+    }
+
+    /// Numbers have no gaps and times do not decrease, unless the clock was set back: a search by halves.
+    async fn feed_place_at(&self, _part: u32, time_ms: u64) -> Result<FeedPlace, StoreError> {
+        self.readers
+            .run(move |connection| {
+                let mut ends = connection.prepare_cached("SELECT min(seq), max(seq) FROM feed")?;
+                let ends = ends.query_row([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+                let (Some(first), Some(last)): (Option<i64>, Option<i64>) = ends else {
+                    return Ok(FeedPlace::START);
+                };
+                let mut at = connection.prepare_cached("SELECT at FROM feed WHERE seq = ?1")?;
+                let (mut before, mut after) = (first - 1, last + 1);
+                while after - before > 1 {
+                    let middle = before + (after - before) / 2;
+                    let found: Option<i64> = at.query_row([middle], |r| r.get(0)).optional()?;
+                    match found.is_none_or(|at| (at as u64) < time_ms) {
+                        true => before = middle,
+                        false => after = middle,
+                    }
+                }
+                Ok(FeedPlace { major: before as u64, minor: 0 })
             })
             .await
     }
@@ -248,6 +282,34 @@ impl ProjectionStore for EmbeddedStore {
     ) -> Result<bool, StoreError> {
         let (graph, projection, change) = (graph.clone(), projection.to_owned(), change.clone());
         self.writer.keep(Keep::Rows { graph, projection, change }).await
+    }
+
+    async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError> {
+        self.writer.keep(Keep::Checkpoint { graph: graph.clone(), head, state }).await.map(drop)
+    }
+
+    async fn checkpoint(
+        &self,
+        graph: &GraphId,
+        version: Version,
+    ) -> Result<Option<(Head, Bytes)>, StoreError> {
+        let graph = graph.clone();
+        self.readers
+            .run(move |connection| {
+                let Some(row) = row_of(connection, &graph)? else { return Ok(None) };
+                let mut find = connection.prepare_cached(
+                    "SELECT version, hash, state FROM checkpoint WHERE graph = ?1 AND version <= ?2
+                     ORDER BY version DESC LIMIT 1",
+                )?;
+                let found = find.query_row(params![row, version.get() as i64], |r| {
+                    let version = Version::new(r.get::<_, i64>(0)? as u64);
+                    let hash = Hash::from_bytes(r.get_ref(1)?.as_blob()?).ok();
+                    let state = Bytes::copy_from_slice(r.get_ref(2)?.as_blob()?);
+                    Ok(version.zip(hash).map(|(version, hash)| (Head { version, hash }, state)))
+                });
+                Ok(found.optional()?.flatten())
+            })
+            .await
     }
 
     async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError> {

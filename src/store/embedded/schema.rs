@@ -35,7 +35,8 @@ const TABLES: &str = "
     CREATE TABLE graph (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
     CREATE TABLE event (key INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL) STRICT;
     CREATE TABLE feed (
-        seq INTEGER PRIMARY KEY, graph INTEGER NOT NULL, \"from\" INTEGER NOT NULL, \"to\" INTEGER NOT NULL
+        seq INTEGER PRIMARY KEY, graph INTEGER NOT NULL, \"from\" INTEGER NOT NULL, \"to\" INTEGER NOT NULL,
+        at INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE operation (
         window INTEGER NOT NULL, id BLOB NOT NULL, graph INTEGER NOT NULL, record BLOB NOT NULL,
@@ -48,6 +49,10 @@ const TABLES: &str = "
     CREATE TABLE projection_row (
         graph INTEGER NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, row BLOB NOT NULL,
         PRIMARY KEY (graph, name, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE checkpoint (
+        graph INTEGER NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL, state BLOB NOT NULL,
+        PRIMARY KEY (graph, version)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE place (reader TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE parked (

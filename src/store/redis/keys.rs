@@ -41,6 +41,11 @@ impl Partition {
         format!("dao:{{{}}}:graph:{graph}:{name}", self.0).into()
     }
 
+    /// The graph as it was at some versions: version → hash and state.
+    pub(super) fn checkpoints(self, graph: &GraphId) -> Key {
+        format!("dao:{{{}}}:graph:{graph}:checkpoints", self.0).into()
+    }
+
     /// How far readers of the feed are.
     pub(super) fn places(self) -> Key {
         format!("dao:{{{}}}:places", self.0).into()

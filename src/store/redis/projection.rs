@@ -74,8 +74,10 @@ fn entry(row: &Value) -> Option<FeedEntry> {
     let [id, Value::Array(fields)] = row.as_slice() else { return None };
     let [_, graph, _, from, _, to] = fields.as_slice() else { return None };
     let version = |value: &Value| Version::new(value.as_str()?.parse().ok()?);
+    let place = read_place(&id.as_str()?)?;
     Some(FeedEntry {
-        place: read_place(&id.as_str()?)?,
+        place,
+        at_ms: place.major,
         graph: GraphId::parse(&graph.as_str()?).ok()?,
         from: version(from)?,
         to: version(to)?,
@@ -147,6 +149,11 @@ impl ProjectionStore for RedisStore {
         };
         let end = last.map_or(FeedPlace::START, |entry| entry.place);
         Ok(FeedBounds { trimmed, end: end.max(trimmed) })
+    }
+
+    /// Ids begin with the time.
+    async fn feed_place_at(&self, _part: u32, time_ms: u64) -> Result<FeedPlace, StoreError> {
+        Ok(FeedPlace { major: time_ms.saturating_sub(1), minor: u64::MAX })
     }
 
     async fn trim_feed(&self, part: u32, to: FeedPlace) -> Result<(), StoreError> {
@@ -241,6 +248,34 @@ impl ProjectionStore for RedisStore {
         args.extend(gone.map(|(key, _)| Value::from(key.as_str())));
         let key = self.partition(graph).projection(graph, projection);
         call(&self.row_scripts.change_rows, client, vec![key], args).await
+    }
+
+    /// A field for each, named by its version: the hash, then the state.
+    async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError> {
+        let client = connected(&self.writer).await?;
+        let key = self.partition(graph).checkpoints(graph);
+        let value = Bytes::from([head.hash.as_bytes().as_slice(), &state].concat());
+        let field = head.version.to_string();
+        client.hset::<(), _, _>(key, (field, value)).await.map_err(|e| errors::of_read(&e))
+    }
+
+    async fn checkpoint(
+        &self,
+        graph: &GraphId,
+        version: Version,
+    ) -> Result<Option<(Head, Bytes)>, StoreError> {
+        let client = connected(&self.reader).await?;
+        let key = self.partition(graph).checkpoints(graph);
+        // Digits all of them: no reply here begins with what somebody else chose.
+        let fields: Vec<String> = client.hkeys(key.clone()).await.map_err(|e| errors::of_read(&e))?;
+        let versions = fields.iter().filter_map(|field| Version::new(field.parse().ok()?));
+        let Some(found) = versions.filter(|at| *at <= version).max() else { return Ok(None) };
+        let value: Option<Bytes> =
+            client.hget(key, found.to_string()).await.map_err(|e| errors::of_read(&e))?;
+        Ok(value.filter(|value| value.len() >= 32).and_then(|value| {
+            let hash = Hash::from_bytes(&value[..32]).ok()?;
+            Some((Head { version: found, hash }, value.slice(32..)))
+        }))
     }
 
     async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError> {

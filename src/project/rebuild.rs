@@ -1,0 +1,67 @@
+//! Making a graph's rows anew from its log, beside those that are read meanwhile.
+
+use dao_projections::{GraphId, PROJECTIONS, Registered, Version};
+
+use super::{
+    Stores,
+    fold::{FoldError, Step, Work},
+};
+
+/// Commits folded between two reports of progress.
+const STEP: u64 = 8_192;
+
+/// What making rows anew came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Commits that were folded, counted once for each projection.
+    pub commits: u64,
+}
+
+/// Makes the rows of one projection (of all, where none is named) anew, and puts them in the place
+/// of the old ones in one change when they are level with the history. Until then the old ones are
+/// read. `progress` hears of every so many commits. A parked graph is then projected again.
+pub async fn rebuild(
+    stores: &Stores,
+    graph: &GraphId,
+    projection: Option<&str>,
+    mut progress: impl FnMut(u64),
+) -> Result<Rebuilt, FoldError> {
+    let mut rebuilt = Rebuilt::default();
+    for registered in PROJECTIONS.iter().filter(|p| projection.is_none_or(|name| p.name == name)) {
+        rebuilt.commits += rebuild_one(stores, graph, registered, &mut progress).await?;
+    }
+    stores.rows.park(graph, None).await?;
+    Ok(rebuilt)
+}
+
+async fn rebuild_one(
+    stores: &Stores,
+    graph: &GraphId,
+    projection: &Registered,
+    progress: &mut impl FnMut(u64),
+) -> Result<u64, FoldError> {
+    let mut work = Work::anew(projection);
+    loop {
+        let found = stores.rows.rows(graph, projection.name, &[]).await?.at;
+        // Also beyond what a projector has folded in the meantime.
+        let head = stores.events.head(graph).await?.version;
+        while work.at.version < head {
+            let before = work.at.version;
+            let end = head.min(before.plus(STEP));
+            match work.fold(stores, graph, end).await? {
+                Step::Done => progress(work.at.version.since(before)),
+                Step::NoMore => break,
+                // Another history took the place of this one: begin again.
+                Step::Raced | Step::OtherHistory => work = Work::anew(projection),
+            }
+        }
+        if work.at.version == Version::EMPTY {
+            return Ok(0);
+        }
+        if found.is_none_or(|at| at.head.version <= work.at.version)
+            && work.replace(stores, graph, found).await?
+        {
+            return Ok(work.at.version.get());
+        }
+    }
+}
