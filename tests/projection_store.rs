@@ -499,7 +499,8 @@ mod rules {
         }
         let (_, mut found) = store.all_rows(&g, "p").await.unwrap().unwrap();
         let mut expected: Vec<_> = names.into_iter().zip(bytes).collect();
-        (found.sort(), expected.sort());
+        found.sort();
+        expected.sort();
         assert!(found == expected, "all rows come back as they were");
     }
 
