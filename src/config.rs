@@ -158,6 +158,7 @@ impl Settings {
                 wrong.count("WS_HEARTBEAT_INTERVAL", &self.ws_heartbeat_interval) as u64,
             ),
             connections_max: wrong.count("WS_MAX_CONNECTIONS", &self.ws_max_connections),
+            ..SocketConfig::default()
         };
         let projects = wrong.note(
             "PROJECTORS",

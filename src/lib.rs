@@ -6,6 +6,7 @@
 //! depends on none of them.
 
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod domain;
 pub mod http;

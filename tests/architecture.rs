@@ -10,10 +10,11 @@ use std::{
 };
 
 /// Which modules of this crate each one may name. What is not listed may name itself alone.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("main", &["cli"]),
     ("lib", &[]),
-    ("cli", &["config", "http", "read", "write", "project", "store", "domain"]),
+    ("cli", &["client", "config", "http", "read", "write", "project", "store", "domain"]),
+    ("client", &["websocket"]),
     ("config", &["http", "project", "store", "domain"]),
     ("http", &["read", "write", "live", "project", "domain", "websocket"]),
     ("live", &["read", "write", "store"]),

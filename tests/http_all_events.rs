@@ -87,7 +87,7 @@ fn assert_nothing_is_skipped(told: &[Key], heads: &BTreeMap<String, u64>) {
 
 /// Lets go of the first entries of every part of the feed: `keep` are left, where there are as many.
 async fn trim(server: &Server, keep: usize) {
-    let store = &server.projections;
+    let store = server.projections();
     for part in 0..store.feed_parts() {
         let entries = store.feed(part, FeedPlace::START, 1_000_000).await.unwrap();
         if let Some(last) = entries.len().checked_sub(keep + 1).map(|index| entries[index].place) {
@@ -485,7 +485,7 @@ async fn s3_a_feed_that_went_back_is_followed_from_its_beginning() {
     let server = Server::on_redis(&redis).await;
     // A place that no clock comes to: all that follows is before it, as after a fail-over to a
     // machine whose clock is behind.
-    let partition = server.projections.feed_part(&support::history::graph("g"));
+    let partition = server.projections().feed_part(&support::history::graph("g"));
     create(&server, "g", "n").await;
     let feed = format!("dao:{{{partition}}}:feed");
     redis.command(&["XADD", &feed, "99999999999999-0", "graph", "g", "from", "1", "to", "1"]);

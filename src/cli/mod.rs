@@ -12,6 +12,7 @@ mod rebuild;
 mod serve;
 mod show;
 mod verify;
+mod watch;
 mod worker;
 
 use std::{
@@ -31,6 +32,7 @@ use crate::config::Settings;
     after_help = "Try it:\n  dao-api                                  serve on http://127.0.0.1:3000, data in ./data\n  \
     dao-api import flow.json --graph demo    bring in a React Flow or Langflow document\n  \
     dao-api export demo                      every commit as a line of JSON\n  \
+    dao-api watch demo                       what happens to it, as it happens\n  \
     REDIS_URL=redis://localhost dao-api      the same on Redis; any number of servers may share it"
 )]
 struct Line {
@@ -52,6 +54,8 @@ enum Command {
     Import(import::Import),
     /// Print a graph: its commits as NDJSON, or with --state a React Flow document
     Export(export::Export),
+    /// Print a running server's commits to a graph as they happen
+    Watch(watch::Watch),
     /// Print a graph as it is, or as it was at a version or a time
     Show(show::Show),
     /// Print what differs between two versions of a graph
@@ -82,6 +86,7 @@ pub fn run() -> ExitCode {
             Command::Worker => worker::run(config).await,
             Command::Import(import) => import.run(config).await,
             Command::Export(export) => export.run(config).await,
+            Command::Watch(watch) => watch.run(&config).await,
             Command::Show(show) => show.run(config).await,
             Command::Diff(diff) => diff.run(config).await,
             Command::History(history) => history.run(config).await,

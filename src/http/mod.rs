@@ -20,6 +20,7 @@ mod reads;
 mod shape;
 mod socket;
 mod stream;
+pub mod transcode;
 pub mod wire;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
@@ -38,7 +39,12 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{domain::Operation, live::AllGraphs, project::Stores, write::Graphs};
+use crate::{
+    domain::Operation,
+    live::{AllGraphs, LiveConfig},
+    project::Stores,
+    write::Graphs,
+};
 pub use format::Format;
 use problem::Problem;
 
@@ -80,11 +86,13 @@ pub struct SocketConfig {
     pub heartbeat: Duration,
     /// Sockets at once; one more is refused with 503.
     pub connections_max: usize,
+    /// How followed graphs keep level with what other instances do.
+    pub live: LiveConfig,
 }
 
 impl Default for SocketConfig {
     fn default() -> Self {
-        Self { heartbeat: Duration::from_secs(30), connections_max: 20_000 }
+        Self { heartbeat: Duration::from_secs(30), connections_max: 20_000, live: LiveConfig::default() }
     }
 }
 
@@ -95,8 +103,7 @@ impl App {
             Ok(user) => user,
             Err(e) => unreachable!("a constant id is valid: {e}"),
         };
-        let live =
-            socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
+        let live = socket::Live::new(graphs.clone(), sockets, body_bytes_max);
         let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
         Self { graphs, live, all: None, anonymous, body_bytes_max, projections: None, verifying }
     }
@@ -186,14 +193,23 @@ pub async fn serve(
     let live = app.live.clone();
     let server = axum::serve(listener, router(app)).with_graceful_shutdown(signal);
     let mut server = std::pin::pin!(server.into_future());
-    tokio::select! {
-        ended = &mut server => ended,
-        _ = stopped => match tokio::time::timeout(DRAIN, async { tokio::join!(server, live.stop()) }).await {
-            Ok((ended, ())) => ended,
-            Err(_late) => {
-                tracing::warn!("some requests did not end in time and were cut off");
-                Ok(())
-            }
-        },
+    // The HTTP server may be done at once when it is told to stop: sockets are none of its requests.
+    let ended = tokio::select! {
+        ended = &mut server => Some(ended),
+        _ = stopped => None,
+    };
+    let rest = async {
+        let sockets = live.stop();
+        match ended {
+            Some(ended) => (ended, sockets.await).0,
+            None => tokio::join!(server, sockets).0,
+        }
+    };
+    match tokio::time::timeout(DRAIN, rest).await {
+        Ok(ended) => ended,
+        Err(_late) => {
+            tracing::warn!("some requests did not end in time and were cut off");
+            Ok(())
+        }
     }
 }

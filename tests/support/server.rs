@@ -30,7 +30,7 @@ const OPERATION_TTL: Duration = Duration::from_secs(3_600);
 pub(crate) struct Server {
     client: Client,
     pub(crate) graphs: Arc<Graphs>,
-    pub(crate) projections: Arc<dyn ProjectionStore>,
+    projections: Option<Arc<dyn ProjectionStore>>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<std::io::Result<()>>,
     dir: Option<TempDir>,
@@ -51,26 +51,68 @@ impl Server {
 
     async fn in_dir(dir: TempDir) -> Self {
         let store = embedded_store(dir.path());
-        Self { dir: Some(dir), ..Self::over(store).await }
+        Self { dir: Some(dir), ..Self::over_both(store).await }
+    }
+
+    /// The same with sockets kept like this.
+    pub(crate) async fn with_sockets(sockets: SocketConfig) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = embedded_store(dir.path());
+        Self { dir: Some(dir), ..Self::configured(store, sockets, BODY_BYTES_MAX).await }
     }
 
     /// Another writer over this Redis.
     pub(crate) async fn on_redis(redis: &RedisServer) -> Self {
         let config = RedisConfig { url: redis.url(), partitions: None, operation_ttl: OPERATION_TTL };
-        Self::over(Arc::new(RedisStore::connect(config).await.expect("connect"))).await
+        Self::over_both(Arc::new(RedisStore::connect(config).await.expect("connect"))).await
     }
 
-    async fn over<S: EventStore + ProjectionStore>(store: Arc<S>) -> Self {
-        let graphs = Graphs::new(store.clone(), GraphsConfig::default());
+    /// Over a store that the test holds. It has no feed of all graphs.
+    pub(crate) async fn over(store: Arc<dyn EventStore>) -> Self {
+        Self::configured(store, SocketConfig::default(), BODY_BYTES_MAX).await
+    }
+
+    /// With all that can be set.
+    pub(crate) async fn configured(
+        store: Arc<dyn EventStore>,
+        sockets: SocketConfig,
+        body_bytes_max: usize,
+    ) -> Self {
+        Self::serve(store, None, sockets, body_bytes_max).await
+    }
+
+    /// Over both halves of a store.
+    async fn over_both<S: EventStore + ProjectionStore>(store: Arc<S>) -> Self {
+        Self::serve(store.clone(), Some(store), SocketConfig::default(), BODY_BYTES_MAX).await
+    }
+
+    async fn serve(
+        store: Arc<dyn EventStore>,
+        projections: Option<Arc<dyn ProjectionStore>>,
+        sockets: SocketConfig,
+        body_bytes_max: usize,
+    ) -> Self {
+        let graphs = Graphs::new(store, GraphsConfig::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let app = App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default())
-            .with_all_graphs(AllGraphs::new(graphs.clone(), store.clone()));
+        let mut app = App::new(graphs.clone(), body_bytes_max, sockets);
+        if let Some(feed) = projections.clone() {
+            app = app.with_all_graphs(AllGraphs::new(graphs.clone(), feed));
+        }
         let task = tokio::spawn(http::serve(listener, app, async {
             let _stopped_or_dropped = stopped.await;
         }));
-        Self { client: Client::new(address), graphs, projections: store, stop, task, dir: None }
+        Self { client: Client::new(address), graphs, projections, stop, task, dir: None }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.client.address()
+    }
+
+    /// What its store keeps for the read side.
+    pub(crate) fn projections(&self) -> &Arc<dyn ProjectionStore> {
+        self.projections.as_ref().expect("both halves of a store")
     }
 
     /// Where its embedded store keeps its file.
@@ -78,7 +120,7 @@ impl Server {
         self.dir.as_ref().expect("an embedded store").path()
     }
 
-    /// Stops it, and its store.
+    /// Stops it and its store, and waits until it has. What it stored goes with what is returned.
     pub(crate) async fn stop(self) -> Option<TempDir> {
         let Self { client, graphs, stop, task, dir, .. } = self;
         drop(client); // and its idle connections, which the server would wait for
@@ -137,6 +179,22 @@ impl Process {
 
     pub(crate) fn client(&self) -> Client {
         Client::new(self.address)
+    }
+
+    /// A line of `/proc/<pid>/status` in KiB: `VmRSS`, `VmHWM` …
+    pub(crate) fn memory_kib(&self, line: &str) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+        let number = found.and_then(|rest| rest.split_whitespace().next()).expect("the line");
+        number.parse().expect("a number")
+    }
+
+    /// Processor time so far, in hundredths of a second.
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("its stat");
+        let (_, after_name) = stat.rsplit_once(") ").expect("a name");
+        after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
     }
 
     /// SIGKILL.
