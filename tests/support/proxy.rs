@@ -73,7 +73,7 @@ impl Proxy {
     pub(crate) fn silence_subscribers(&self) -> usize {
         let connections = self.connections.lock().expect("no panic while locked");
         let subscribers = connections.iter().filter(|c| c.subscribes.load(Ordering::SeqCst));
-        subscribers.map(|connection| connection.line.send_replace(Line::Dead)).count()
+        subscribers.inspect(|connection| drop(connection.line.send_replace(Line::Dead))).count()
     }
 }
 
