@@ -5,6 +5,7 @@
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
 mod activity;
+mod all_events;
 pub mod audit;
 mod command;
 mod commands;
@@ -18,6 +19,7 @@ mod problem;
 mod reads;
 mod shape;
 mod socket;
+mod stream;
 pub mod transcode;
 pub mod wire;
 
@@ -37,7 +39,12 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{domain::Operation, live::LiveConfig, project::Stores, write::Graphs};
+use crate::{
+    domain::Operation,
+    live::{AllGraphs, LiveConfig},
+    project::Stores,
+    write::Graphs,
+};
 pub use format::Format;
 use problem::Problem;
 
@@ -57,6 +64,7 @@ pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
 pub struct App {
     graphs: Arc<Graphs>,
     live: Arc<socket::Live>,
+    all: Option<Arc<AllGraphs>>,
     anonymous: UserId,
     body_bytes_max: usize,
     projections: Option<Projections>,
@@ -89,7 +97,7 @@ impl Default for SocketConfig {
 }
 
 impl App {
-    /// An application over these graphs.
+    /// An application over these graphs, each by itself.
     pub fn new(graphs: Arc<Graphs>, body_bytes_max: usize, sockets: SocketConfig) -> Self {
         let anonymous = match UserId::parse("anonymous") {
             Ok(user) => user,
@@ -97,13 +105,21 @@ impl App {
         };
         let live = socket::Live::new(graphs.clone(), sockets, body_bytes_max);
         let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
-        Self { graphs, live, anonymous, body_bytes_max, projections: None, verifying }
+        Self { graphs, live, all: None, anonymous, body_bytes_max, projections: None, verifying }
     }
 
     /// With projections that are made from these stores, by this process or by others.
     #[must_use]
     pub fn with_projections(self, stores: Stores) -> Self {
-        Self { projections: Some(Projections { stores, watch: Arc::default() }), ..self }
+        let all = AllGraphs::new(self.graphs.clone(), stores.rows.clone());
+        let projections = Some(Projections { stores, watch: Arc::default() });
+        Self { projections, ..self.with_all_graphs(all) }
+    }
+
+    /// With what all graphs' commits are read from, projections or not.
+    #[must_use]
+    pub fn with_all_graphs(self, all: Arc<AllGraphs>) -> Self {
+        Self { all: Some(all), ..self }
     }
 }
 
@@ -127,6 +143,7 @@ pub fn router(app: App) -> Router {
         .route("/graphs/{graphId}/activity", get(activity::graph_activity))
         .route("/activity", get(activity::all_activity))
         .route("/graphs/{graphId}/events", get(events::graph_events))
+        .route("/events", get(all_events::all_events))
         .route("/ws", get(socket::upgrade))
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))

@@ -11,6 +11,7 @@
 mod activity;
 mod audit;
 mod diff;
+mod filter;
 mod history;
 mod moment;
 mod verify;
@@ -22,6 +23,7 @@ use dao_projections::{CommandType, Graph, GraphId, Hash, Head, OperationId, Time
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+pub use self::filter::{CommitFilter, FilterError};
 use crate::{
     domain::{RecordedOutcome, Refusal},
     store::StoreError,

@@ -11,8 +11,9 @@ use std::{
 
 use dao_api::{
     http::{self, App, BODY_BYTES_MAX, SocketConfig},
+    live::AllGraphs,
     store::{
-        EventStore,
+        EventStore, ProjectionStore,
         embedded::{self, EmbeddedConfig, EmbeddedStore},
         redis::{RedisConfig, RedisStore},
     },
@@ -29,6 +30,7 @@ const OPERATION_TTL: Duration = Duration::from_secs(3_600);
 pub(crate) struct Server {
     client: Client,
     pub(crate) graphs: Arc<Graphs>,
+    projections: Option<Arc<dyn ProjectionStore>>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<std::io::Result<()>>,
     dir: Option<TempDir>,
@@ -49,7 +51,7 @@ impl Server {
 
     async fn in_dir(dir: TempDir) -> Self {
         let store = embedded_store(dir.path());
-        Self { dir: Some(dir), ..Self::over(store).await }
+        Self { dir: Some(dir), ..Self::over_both(store).await }
     }
 
     /// The same with sockets kept like this.
@@ -62,10 +64,10 @@ impl Server {
     /// Another writer over this Redis.
     pub(crate) async fn on_redis(redis: &RedisServer) -> Self {
         let config = RedisConfig { url: redis.url(), partitions: None, operation_ttl: OPERATION_TTL };
-        Self::over(Arc::new(RedisStore::connect(config).await.expect("connect"))).await
+        Self::over_both(Arc::new(RedisStore::connect(config).await.expect("connect"))).await
     }
 
-    /// Over a store that the test holds.
+    /// Over a store that the test holds. It has no feed of all graphs.
     pub(crate) async fn over(store: Arc<dyn EventStore>) -> Self {
         Self::configured(store, SocketConfig::default(), BODY_BYTES_MAX).await
     }
@@ -76,30 +78,41 @@ impl Server {
         sockets: SocketConfig,
         body_bytes_max: usize,
     ) -> Self {
+        Self::serve(store, None, sockets, body_bytes_max).await
+    }
+
+    /// Over both halves of a store.
+    async fn over_both<S: EventStore + ProjectionStore>(store: Arc<S>) -> Self {
+        Self::serve(store.clone(), Some(store), SocketConfig::default(), BODY_BYTES_MAX).await
+    }
+
+    async fn serve(
+        store: Arc<dyn EventStore>,
+        projections: Option<Arc<dyn ProjectionStore>>,
+        sockets: SocketConfig,
+        body_bytes_max: usize,
+    ) -> Self {
         let graphs = Graphs::new(store, GraphsConfig::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let app = App::new(graphs.clone(), body_bytes_max, sockets);
+        let mut app = App::new(graphs.clone(), body_bytes_max, sockets);
+        if let Some(feed) = projections.clone() {
+            app = app.with_all_graphs(AllGraphs::new(graphs.clone(), feed));
+        }
         let task = tokio::spawn(http::serve(listener, app, async {
             let _stopped_or_dropped = stopped.await;
         }));
-        Self { client: Client::new(address), graphs, stop, task, dir: None }
+        Self { client: Client::new(address), graphs, projections, stop, task, dir: None }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.client.address()
     }
 
-    /// Stops it, and waits until it has.
-    pub(crate) async fn stop(self) {
-        let Self { client, graphs, stop, task, dir } = self;
-        drop(client);
-        let _ended_already = stop.send(());
-        task.await.expect("no panic").expect("it serves to the end");
-        graphs.close().await;
-        graphs.store().close().await;
-        drop(dir);
+    /// What its store keeps for the read side.
+    pub(crate) fn projections(&self) -> &Arc<dyn ProjectionStore> {
+        self.projections.as_ref().expect("both halves of a store")
     }
 
     /// Where its embedded store keeps its file.
@@ -107,14 +120,20 @@ impl Server {
         self.dir.as_ref().expect("an embedded store").path()
     }
 
-    /// Stops it and starts another on the same directory.
-    pub(crate) async fn restart(self) -> Self {
-        let Self { client, graphs, stop, task, dir } = self;
+    /// Stops it and its store, and waits until it has. What it stored goes with what is returned.
+    pub(crate) async fn stop(self) -> Option<TempDir> {
+        let Self { client, graphs, stop, task, dir, .. } = self;
         drop(client); // and its idle connections, which the server would wait for
         let _ended_already = stop.send(());
         task.await.expect("no panic").expect("it serves to the end");
         graphs.close().await;
         graphs.store().close().await;
+        dir
+    }
+
+    /// Stops it and starts another on the same directory.
+    pub(crate) async fn restart(self) -> Self {
+        let dir = self.stop().await;
         Self::in_dir(dir.expect("an embedded store")).await
     }
 }
