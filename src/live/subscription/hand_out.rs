@@ -164,14 +164,14 @@ impl Look<'_> {
     /// Takes what is told of; false where there is no room for it.
     fn take(&mut self, piece: &Piece) -> bool {
         match piece {
-            Piece::Commits { graph, commits, after, .. } => {
+            Piece::Commits { graph, commits, before, after } => {
                 let (Some(first), Some(last)) = (commits.first(), commits.last()) else { return true };
                 if !self.ledger.has_room_for(graph) {
                     return false;
                 }
                 let is_free = self.ledger.is_free(graph);
                 let span = Span { from: first.commit.version, to: last.commit.version };
-                let due = self.ledger.take(graph, span, after);
+                let due = self.ledger.take(graph, span, before, after);
                 let next = due.and_then(|due| commits.iter().find(|c| c.commit.version >= due.from));
                 if let Some(next) = next.filter(|_| is_free) {
                     self.give(graph, next);

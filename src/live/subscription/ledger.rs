@@ -228,8 +228,10 @@ impl Ledger {
     }
 
     /// Takes commits that the feed tells of, for which there is room, and returns those of them that
-    /// were not taken already at this position. `after` is where the last of them leaves the reader.
-    pub fn take(&mut self, graph: &GraphId, span: Span, after: &str) -> Option<Span> {
+    /// were not taken already at this position. `before` and `after` are where the reader is before and
+    /// after them: the same, where more of the same append follows.
+    pub fn take(&mut self, graph: &GraphId, span: Span, before: &str, after: &str) -> Option<Span> {
+        self.move_to(before);
         let known = self.partly.as_ref().filter(|(of, _)| of == graph).map(|(_, version)| *version);
         let new = known.map_or(Some(span), |known| span.after(known));
         if let Some(new) = new {
@@ -238,7 +240,7 @@ impl Ledger {
             let to = waiting.map_or(new.to, |waiting| waiting.to.max(new.to));
             *waiting = Some(Span { from, to });
         }
-        if after == self.position {
+        if after == before {
             let to = known.map_or(span.to, |known| known.max(span.to));
             self.partly = Some((graph.clone(), to));
         } else {
