@@ -157,14 +157,23 @@ pub async fn serve(
     let live = app.live.clone();
     let server = axum::serve(listener, router(app)).with_graceful_shutdown(signal);
     let mut server = std::pin::pin!(server.into_future());
-    tokio::select! {
-        ended = &mut server => ended,
-        _ = stopped => match tokio::time::timeout(DRAIN, async { tokio::join!(server, live.stop()) }).await {
-            Ok((ended, ())) => ended,
-            Err(_late) => {
-                tracing::warn!("some requests did not end in time and were cut off");
-                Ok(())
-            }
-        },
+    // The HTTP server may be done at once when it is told to stop: sockets are none of its requests.
+    let ended = tokio::select! {
+        ended = &mut server => Some(ended),
+        _ = stopped => None,
+    };
+    let rest = async {
+        let sockets = live.stop();
+        match ended {
+            Some(ended) => (ended, sockets.await).0,
+            None => tokio::join!(server, sockets).0,
+        }
+    };
+    match tokio::time::timeout(DRAIN, rest).await {
+        Ok(ended) => ended,
+        Err(_late) => {
+            tracing::warn!("some requests did not end in time and were cut off");
+            Ok(())
+        }
     }
 }

@@ -55,7 +55,7 @@ impl Room {
     /// The connection is gone: others are told that it shows nothing any more.
     pub fn leave(&self, connection: Uuid) {
         let mut entries = lock(&self.entries);
-        if let Some(entry) = entries.get_mut(&connection) {
+        if let Some(entry) = entries.get_mut(&connection).filter(|entry| !entry.present.state.is_null()) {
             self.revision.send_modify(|revision| {
                 *revision += 1;
                 entry.revision = *revision;
@@ -69,15 +69,22 @@ impl Room {
         }
     }
 
-    /// What changed after revision `seen`, but for what `except` shows itself; and the revision now.
+    /// What changed after revision `seen`, oldest change first and at most `limit` of it, but for what
+    /// `except` shows itself; and the revision up to which that is all.
     /// Somebody who has seen nothing yet is not told who is gone.
-    pub fn since(&self, seen: u64, except: Uuid) -> (u64, Vec<Present>) {
+    pub fn since(&self, seen: u64, except: Uuid, limit: usize) -> (u64, Vec<Present>) {
         let entries = lock(&self.entries);
         let changed = entries.iter().filter(|(connection, entry)| {
             **connection != except && entry.revision > seen && (seen > 0 || !entry.present.state.is_null())
         });
-        let changed = changed.map(|(_, entry)| entry.present.clone()).collect();
-        (*self.revision.borrow(), changed)
+        let mut changed: Vec<&Entry> = changed.map(|(_, entry)| entry).collect();
+        changed.sort_unstable_by_key(|entry| entry.revision);
+        let reached = match changed.get(limit) {
+            // A newcomer who has not seen all there is yet is told who goes meanwhile: no harm.
+            Some(_) => changed[limit - 1].revision,
+            None => *self.revision.borrow(),
+        };
+        (reached, changed.into_iter().take(limit).map(|entry| entry.present.clone()).collect())
     }
 
     /// Tells of changes.
@@ -113,19 +120,19 @@ mod tests {
         let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
         room.show(a, present("a", json!(1)));
         room.show(a, present("a", json!(2)));
-        let (seen, changed) = room.since(0, b);
+        let (seen, changed) = room.since(0, b, 10);
         assert_eq!(changed, [present("a", json!(2))]);
-        assert_eq!(room.since(seen, b).1, []);
-        assert_eq!(room.since(0, a).1, []);
+        assert_eq!(room.since(seen, b, 10).1, []);
+        assert_eq!(room.since(0, a, 10).1, []);
     }
 
     #[test]
     fn w7_who_came_before_anybody_else_sees_the_first_state() {
         let room = Room::default();
         let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let (seen, _) = room.since(0, b);
+        let (seen, _) = room.since(0, b, 10);
         room.show(a, present("a", json!(1)));
-        assert_eq!(room.since(seen, b).1, [present("a", json!(1))]);
+        assert_eq!(room.since(seen, b, 10).1, [present("a", json!(1))]);
     }
 
     #[test]
@@ -133,9 +140,25 @@ mod tests {
         let room = Room::default();
         let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
         room.show(a, present("a", json!(1)));
-        let (seen, _) = room.since(0, b);
+        let (seen, _) = room.since(0, b, 10);
         room.leave(a);
-        assert_eq!(room.since(seen, b).1, [present("a", json!(null))]);
-        assert_eq!(room.since(0, b).1, []);
+        assert_eq!(room.since(seen, b, 10).1, [present("a", json!(null))]);
+        assert_eq!(room.since(0, b, 10).1, []);
+    }
+
+    #[test]
+    fn w7_what_is_more_than_the_limit_comes_next_time() {
+        let room = Room::default();
+        for n in 2..7_u128 {
+            room.show(Uuid::from_u128(n), present(&n.to_string(), json!(n as u64)));
+        }
+        let (mut seen, mut names) = (0, vec![]);
+        for expected in [2, 2, 1, 0] {
+            let (reached, changed) = room.since(seen, Uuid::from_u128(1), 2);
+            assert_eq!(changed.len(), expected);
+            names.extend(changed.iter().map(|present| present.client.to_string()));
+            seen = reached;
+        }
+        assert_eq!(names, ["2", "3", "4", "5", "6"]);
     }
 }

@@ -10,6 +10,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dao_projections::{CommandType, Graph, GraphId, Hash, Head, OperationId, Timestamp, UserId, Version};
+use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::{
@@ -140,7 +141,7 @@ pub async fn at_version(graphs: &Graphs, id: &GraphId, version: Version) -> Resu
         std::cmp::Ordering::Less => {
             let graph: Graph =
                 log::at_version(&**graphs.store(), graphs.rows().map(|rows| &**rows), id, version).await?;
-            let view = Arc::new(View { graph, state: std::sync::OnceLock::new() });
+            let view = Arc::new(View::new(graph));
             Ok(Current { view, source: Source::Store })
         }
     }
@@ -236,11 +237,11 @@ const REPLAY_BYTES_ALWAYS: usize = 4 << 10;
 const FRAME_OVERHEAD_BYTES: usize = 200;
 
 /// How a subscriber with this resume point is brought level. `state_bytes` measures a snapshot.
-pub async fn resume(
+pub async fn resume<'a>(
     graphs: &Graphs,
     id: &GraphId,
     point: Option<(Version, Option<ResumeHash>)>,
-    state_bytes: impl Fn(&View) -> usize,
+    state_bytes: impl FnOnce(Arc<View>) -> BoxFuture<'a, usize>,
 ) -> Result<Resume, ReadError> {
     let current = current(graphs, id, None).await?;
     if current.source == Source::Stale {
@@ -258,7 +259,7 @@ pub async fn resume(
     if missing <= REPLAY_BYTES_ALWAYS / 2 {
         return Ok(Resume::Replay { from, head });
     }
-    let enough = state_bytes(&current.view).max(REPLAY_BYTES_ALWAYS);
+    let enough = state_bytes(current.view.clone()).await.max(REPLAY_BYTES_ALWAYS);
     if missing > enough || replay_bytes(graphs, id, version, head.version, enough).await? > enough {
         return Ok(Resume::Snapshot(current.view));
     }
@@ -344,6 +345,11 @@ impl ResumeHash {
     /// Reads what a client sent.
     pub fn parse(text: &str) -> Self {
         Self(Hash::from_hex(text).ok())
+    }
+
+    /// One that is known to be a hash.
+    pub fn of(hash: Hash) -> Self {
+        Self(Some(hash))
     }
 
     fn matches(self, hash: Hash) -> bool {

@@ -129,13 +129,27 @@ pub(super) enum Payload {
 
 /// One whole frame from the server: final, unmasked.
 pub(super) fn frame(opcode: Opcode, form: Payload, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(payload.len() + 10);
+    push_header(&mut bytes, opcode, form, payload.len());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// The header of a whole frame from the server, whose payload of this length follows.
+pub(super) fn push_header(bytes: &mut Vec<u8>, opcode: Opcode, form: Payload, payload_bytes: usize) {
     let rsv1 = if form == Payload::Deflated { RSV1 } else { 0 };
-    let first = FIN | rsv1 | opcode.nibble();
-    let length = payload.len() as u64;
+    bytes.push(FIN | rsv1 | opcode.nibble());
+    let length = payload_bytes as u64;
     match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(length), _) if length < LENGTH_IN_2_BYTES => [&[first, length], payload].concat(),
-        (_, Ok(length)) => [&[first, LENGTH_IN_2_BYTES], &length.to_be_bytes()[..], payload].concat(),
-        (_, Err(_)) => [&[first, LENGTH_IN_8_BYTES], &length.to_be_bytes()[..], payload].concat(),
+        (Ok(length), _) if length < LENGTH_IN_2_BYTES => bytes.push(length),
+        (_, Ok(length)) => {
+            bytes.push(LENGTH_IN_2_BYTES);
+            bytes.extend_from_slice(&length.to_be_bytes());
+        }
+        (_, Err(_)) => {
+            bytes.push(LENGTH_IN_8_BYTES);
+            bytes.extend_from_slice(&length.to_be_bytes());
+        }
     }
 }
 

@@ -26,6 +26,7 @@ mod extension;
 mod handshake;
 mod header;
 mod inflate;
+mod parts;
 
 pub use close::CloseCode;
 pub use decoder::{Decoder, Incoming, Limits};
@@ -36,3 +37,4 @@ pub use encoder::{
 pub use error::ProtocolError;
 pub use extension::Deflate;
 pub use handshake::{Accepted, HandshakeError, accept};
+pub use parts::{MessageKind, deflate_part, encode_around};

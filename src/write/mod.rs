@@ -19,6 +19,6 @@ mod task;
 
 pub use answer::{Answer, Effect, Ending, Shown, WriteError};
 pub use busy::busy;
-pub use recent::{FrameKind, Recorded, Ring};
+pub use recent::{Recorded, Ring};
 pub use registry::{Answers, Graphs, GraphsConfig, Hot};
 pub use task::{Clock, View};

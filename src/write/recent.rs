@@ -11,7 +11,11 @@ use bytes::Bytes;
 use dao_projections::{Commit, GraphId, Head, OperationId, Version};
 
 use super::answer::Ending;
-use crate::{domain::Fingerprint, store::StoredCommit, websocket::SharedFrame};
+use crate::{
+    domain::Fingerprint,
+    store::StoredCommit,
+    websocket::{Deflate, MessageKind},
+};
 
 /// Commits kept for a hot graph; older ones are read from the log.
 const COMMITS_MAX: usize = 1_024;
@@ -30,16 +34,12 @@ pub struct Recorded {
     /// Its stored bytes.
     pub body: Bytes,
     json: OnceLock<Bytes>,
-    frames: [OnceLock<SharedFrame>; 2],
+    frames: [OnceLock<Bytes>; 4],
 }
 
-/// In which of its two encodings a commit goes to live subscribers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameKind {
-    /// As JSON text.
-    Text = 0,
-    /// As MessagePack.
-    Binary = 1,
+/// Which of the four forms there are of what live subscribers share: text or binary, compressed or not.
+pub(crate) fn form(kind: MessageKind, deflate: Deflate) -> usize {
+    usize::from(kind == MessageKind::Binary) * 2 + usize::from(deflate == Deflate::On)
 }
 
 impl Recorded {
@@ -57,12 +57,15 @@ impl Recorded {
     pub fn json(&self, graph: &GraphId, encode: fn(&GraphId, &Commit) -> Bytes) -> Bytes {
         self.json.get_or_init(|| encode(graph, &self.commit)).clone()
     }
-}
 
-impl Recorded {
-    /// Its frame for live subscribers, made once by `encode` and shared by all of them.
-    pub fn frame(&self, kind: FrameKind, encode: impl FnOnce(&Commit) -> SharedFrame) -> &SharedFrame {
-        self.frames[kind as usize].get_or_init(|| encode(&self.commit))
+    /// Its frame for live subscribers, made once by `encode` and shared by all of one kind.
+    pub fn frame(
+        &self,
+        kind: MessageKind,
+        deflate: Deflate,
+        encode: impl FnOnce(&Commit) -> Bytes,
+    ) -> &Bytes {
+        self.frames[form(kind, deflate)].get_or_init(|| encode(&self.commit))
     }
 }
 

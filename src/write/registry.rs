@@ -76,6 +76,11 @@ impl Hot {
         self.view.borrow().clone()
     }
 
+    /// Its head after the latest commit known here; `None` before it is loaded.
+    pub fn head(&self) -> Option<Head> {
+        self.view.borrow().as_ref().map(|view| view.graph.head())
+    }
+
     /// Whether anybody beside the registry looks at it.
     fn is_followed(&self) -> bool {
         Arc::strong_count(&self.ring) > 2 // the registry's and the task's

@@ -16,12 +16,13 @@ use super::{
     answer::{Answer, Effect, Ending, WriteError},
     busy::busy,
     log::{self, Followed},
-    recent::{Known, Operations, Ring},
+    recent::{Known, Operations, Ring, form},
     round::{Older, Round, Surroundings},
 };
 use crate::{
     domain::{HistoryMissing, Interest, Limits, Operation, OperationRecord, RecordedOutcome, WriterId},
     store::{Append, EventStore, ProjectionStore, StoreError},
+    websocket::{Deflate, MessageKind},
 };
 
 /// Messages that wait for one graph; more are refused with `OVERLOADED`.
@@ -48,6 +49,25 @@ pub struct View {
     pub graph: Graph,
     /// The `state` answer for it, once somebody has asked for it.
     pub state: std::sync::OnceLock<bytes::Bytes>,
+    /// The same as the shared part of messages to live subscribers, in each of the four forms.
+    parts: [tokio::sync::OnceCell<bytes::Bytes>; 4],
+}
+
+impl View {
+    /// Nobody has asked for it yet.
+    pub fn new(graph: Graph) -> Self {
+        Self { graph, state: std::sync::OnceLock::new(), parts: Default::default() }
+    }
+
+    /// Its state as part of a message, made once by `encode` whoever waits for it.
+    pub async fn part(
+        &self,
+        kind: MessageKind,
+        deflate: Deflate,
+        encode: impl FnOnce() -> bytes::Bytes,
+    ) -> &bytes::Bytes {
+        self.parts[form(kind, deflate)].get_or_init(|| async { busy(encode) }).await
+    }
 }
 
 /// What a task is asked for.
@@ -393,8 +413,7 @@ impl Task {
     }
 
     fn publish(&self, graph: &Graph) {
-        let view = View { graph: graph.clone(), state: std::sync::OnceLock::new() };
-        self.view.send_replace(Some(Arc::new(view)));
+        self.view.send_replace(Some(Arc::new(View::new(graph.clone()))));
     }
 }
 

@@ -7,3 +7,5 @@ pub(crate) mod http;
 pub(crate) mod redis;
 pub(crate) mod server;
 pub(crate) mod stream;
+pub(crate) mod switch;
+pub(crate) mod ws;

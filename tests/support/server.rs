@@ -52,22 +52,54 @@ impl Server {
         Self { dir: Some(dir), ..Self::over(store).await }
     }
 
+    /// The same with sockets kept like this.
+    pub(crate) async fn with_sockets(sockets: SocketConfig) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = embedded_store(dir.path());
+        Self { dir: Some(dir), ..Self::configured(store, sockets, BODY_BYTES_MAX).await }
+    }
+
     /// Another writer over this Redis.
     pub(crate) async fn on_redis(redis: &RedisServer) -> Self {
         let config = RedisConfig { url: redis.url(), partitions: None, operation_ttl: OPERATION_TTL };
         Self::over(Arc::new(RedisStore::connect(config).await.expect("connect"))).await
     }
 
-    async fn over(store: Arc<dyn EventStore>) -> Self {
+    /// Over a store that the test holds.
+    pub(crate) async fn over(store: Arc<dyn EventStore>) -> Self {
+        Self::configured(store, SocketConfig::default(), BODY_BYTES_MAX).await
+    }
+
+    /// With all that can be set.
+    pub(crate) async fn configured(
+        store: Arc<dyn EventStore>,
+        sockets: SocketConfig,
+        body_bytes_max: usize,
+    ) -> Self {
         let graphs = Graphs::new(store, GraphsConfig::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let app = App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default());
+        let app = App::new(graphs.clone(), body_bytes_max, sockets);
         let task = tokio::spawn(http::serve(listener, app, async {
             let _stopped_or_dropped = stopped.await;
         }));
         Self { client: Client::new(address), graphs, stop, task, dir: None }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.client.address()
+    }
+
+    /// Stops it, and waits until it has.
+    pub(crate) async fn stop(self) {
+        let Self { client, graphs, stop, task, dir } = self;
+        drop(client);
+        let _ended_already = stop.send(());
+        task.await.expect("no panic").expect("it serves to the end");
+        graphs.close().await;
+        graphs.store().close().await;
+        drop(dir);
     }
 
     /// Stops it and starts another on the same directory.
@@ -123,6 +155,22 @@ impl Process {
 
     pub(crate) fn client(&self) -> Client {
         Client::new(self.address)
+    }
+
+    /// A line of `/proc/<pid>/status` in KiB: `VmRSS`, `VmHWM` …
+    pub(crate) fn memory_kib(&self, line: &str) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("its status");
+        let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+        let number = found.and_then(|rest| rest.split_whitespace().next()).expect("the line");
+        number.parse().expect("a number")
+    }
+
+    /// Processor time so far, in hundredths of a second.
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("its stat");
+        let (_, after_name) = stat.rsplit_once(") ").expect("a name");
+        after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum()
     }
 
     /// SIGKILL.

@@ -1,136 +1,61 @@
-//! The frames of the WebSocket protocol (rules W): what clients send, read strictly; and what they
-//! get, in the encoding of their subprotocol.
+//! What the server says (rules W), in the encoding of the connection's subprotocol.
 
 use bytes::Bytes;
 use dao_projections::{ClientId, Commit, GraphId, Hash, Head, OperationId, UserId, Version};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use super::super::{
-    command::{Batch, read_batch_fields, read_command_fields},
-    decode::{Document, Path, decode},
-    format::Format,
-    problem::Problem,
-    shape::{Fields, Malformed},
-    wire::CommitOut,
+use super::{
+    super::{command::BATCH_OPERATIONS_MAX, format::Format, wire::CommitOut},
+    incoming::PRESENCE_BYTES_MAX,
 };
-use crate::{domain::Operation, live::Present, read::ResumeHash};
+use crate::{
+    live::Present,
+    websocket::{Deflate, MessageKind, SharedFrame, encode_binary, encode_text},
+};
 
-/// Operations that one `SUBSCRIBE` may ask after.
-const PENDING_MAX: usize = 1_000;
-/// Bytes of one presence state as JSON.
-const PRESENCE_BYTES_MAX: usize = 16 << 10;
+/// A frame for one connection alone that is shorter than this is sent as it is: compressing it costs
+/// more time than its bytes are worth.
+const OWN_DEFLATE_BYTES_MIN: usize = 1 << 10;
 
-/// What a client says.
-pub(super) enum ClientFrame {
-    Subscribe {
-        graph: GraphId,
-        version: Option<Version>,
-        hash: Option<ResumeHash>,
-        pending: Vec<OperationId>,
-    },
-    Unsubscribe {
-        graph: GraphId,
-    },
-    Command {
-        graph: GraphId,
-        operation: Box<Operation>,
-    },
-    Batch {
-        graph: GraphId,
-        batch: Batch,
-    },
-    Presence {
-        graph: GraphId,
-        client: Option<ClientId>,
-        state: Value,
-    },
-    Ping,
+/// How a connection is spoken to.
+#[derive(Clone, Copy)]
+pub(super) struct Voice {
+    pub(super) format: Format,
+    pub(super) deflate: Deflate,
 }
 
-/// A frame that can't be acted on, with what it was about where that could be read (rule W9).
-pub(super) struct BadFrame {
-    pub(super) problem: Problem,
-    pub(super) graph: Option<GraphId>,
-    pub(super) operation: Option<OperationId>,
-}
-
-/// Who sends on this connection.
-pub(super) struct Sender<'a> {
-    pub(super) user: &'a UserId,
-    pub(super) client: &'a ClientId,
-}
-
-/// Reads one frame.
-pub(super) fn read(bytes: &[u8], format: Format, sender: &Sender<'_>) -> Result<ClientFrame, BadFrame> {
-    let document = decode(bytes, format).map_err(|malformed| bad(malformed, None, None))?;
-    let about = |key| document.value.get(key).and_then(Value::as_str);
-    let graph = about("graphId").and_then(|id| GraphId::parse(id).ok());
-    let operation = about("operationId").or(about("batchId")).and_then(|id| OperationId::parse(id).ok());
-    read_document(document, sender).map_err(|malformed| bad(malformed, graph, operation))
-}
-
-fn bad(malformed: Malformed, graph: Option<GraphId>, operation: Option<OperationId>) -> BadFrame {
-    BadFrame { problem: malformed.into(), graph, operation }
-}
-
-fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame, Malformed> {
-    let root = Path::Root;
-    let Document { value, repeated } = document;
-    let mut fields = Fields::of(value, &root, &repeated)?;
-    let name = fields.text("type")?.ok_or_else(|| fields.wrong("type", "is required"))?;
-    if name == "PING" {
-        fields.finish()?;
-        return Ok(ClientFrame::Ping);
-    }
-    if !["SUBSCRIBE", "UNSUBSCRIBE", "COMMAND", "BATCH", "PRESENCE"].contains(&name.as_str()) {
-        let shown: String = name.chars().take(40).collect();
-        return Err(fields.wrong("type", format!("{shown:?} is no frame")));
-    }
-    let graph = fields.required_id("graphId", GraphId::parse)?;
-    match name.as_str() {
-        "SUBSCRIBE" => {
-            let (version, hash) = (fields.version("version")?, fields.text("hash")?);
-            let pending = pending(&mut fields)?;
-            fields.finish()?;
-            let hash = hash.as_deref().map(ResumeHash::parse);
-            Ok(ClientFrame::Subscribe { graph, version, hash, pending })
-        }
-        "UNSUBSCRIBE" => fields.finish().map(|()| ClientFrame::Unsubscribe { graph }),
-        "COMMAND" => {
-            let operation = read_command_fields(fields, &repeated, sender.user, sender.client)?;
-            Ok(ClientFrame::Command { graph, operation: Box::new(operation) })
-        }
-        "BATCH" => {
-            if fields.peek("batchId").is_none_or(Value::is_null) {
-                return Err(fields.wrong("batchId", "is required"));
-            }
-            let batch = read_batch_fields(fields, &repeated, sender.user, Some(sender.client))?;
-            Ok(ClientFrame::Batch { graph, batch })
-        }
-        _ => {
-            let (client, state) = (fields.client_id()?, fields.optional("state").unwrap_or(Value::Null));
-            if state.to_string().len() > PRESENCE_BYTES_MAX {
-                return Err(fields.wrong("state", format!("is larger than {PRESENCE_BYTES_MAX} bytes")));
-            }
-            fields.finish()?;
-            Ok(ClientFrame::Presence { graph, client, state })
+impl Voice {
+    pub(super) fn kind(self) -> MessageKind {
+        match self.format {
+            Format::Json => MessageKind::Text,
+            Format::MessagePack => MessageKind::Binary,
         }
     }
-}
 
-fn pending(fields: &mut Fields<'_>) -> Result<Vec<OperationId>, Malformed> {
-    let listed = fields.list("pending")?.unwrap_or_default();
-    if listed.len() > PENDING_MAX {
-        return Err(Malformed::too_many("pending", format!("holds more than {PENDING_MAX} operations")));
+    /// An encoded payload as a frame; compressed only if it is worth it.
+    pub(super) fn frame(self, payload: &[u8]) -> Bytes {
+        if self.deflate == Deflate::On && payload.len() >= OWN_DEFLATE_BYTES_MIN {
+            return self.shared(payload);
+        }
+        match (self.format, std::str::from_utf8(payload)) {
+            (Format::Json, Ok(text)) => encode_text(text),
+            _ => encode_binary(payload),
+        }
     }
-    let mut ids = Vec::with_capacity(listed.len());
-    for (index, id) in listed.iter().enumerate() {
-        let list = Path::Key(&Path::Root, "pending");
-        let id = id.as_str().and_then(|id| OperationId::parse(id).ok());
-        ids.push(id.ok_or_else(|| Malformed::at(Path::Index(&list, index), "must be a UUID"))?);
+
+    /// A payload as a frame that others get too: compressed if that makes it shorter.
+    pub(super) fn shared(self, payload: &[u8]) -> Bytes {
+        let frame = match (self.format, std::str::from_utf8(payload)) {
+            (Format::Json, Ok(text)) => SharedFrame::text(text),
+            _ => SharedFrame::binary(payload),
+        };
+        frame.bytes_for(self.deflate).clone()
     }
-    Ok(ids)
+
+    pub(super) fn say(self, frame: &ServerFrame<'_>) -> Bytes {
+        self.frame(&self.format.encode(frame))
+    }
 }
 
 /// What the server says. Commits and snapshots have encodings of their own, shared by all who get
@@ -149,7 +74,7 @@ pub(super) enum ServerFrame<'a> {
         version: Version,
         hash: Hash,
         status: &'static str,
-        settled: Vec<Settled>,
+        settled: &'a [Settled],
     },
     Revert(Revert<'a>),
     Presence {
@@ -193,7 +118,7 @@ impl Limits {
         subscriptions: usize,
         in_flight: usize,
     ) -> Self {
-        let batch_operations = super::super::command::BATCH_OPERATIONS_MAX;
+        let batch_operations = BATCH_OPERATIONS_MAX;
         let presence_bytes = PRESENCE_BYTES_MAX;
         Self { message_bytes, entity_bytes, batch_operations, subscriptions, in_flight, presence_bytes }
     }
@@ -240,47 +165,41 @@ impl Serialize for Versions<'_> {
     }
 }
 
-/// The frame of a commit: the commit with its type.
-pub(super) fn state_update(graph: &GraphId, commit: &Commit, format: Format) -> Bytes {
-    format.encode(&CommitOut::of(graph, commit).into_frame("STATE_UPDATE")).into()
+/// The payload of a commit's frame: the commit with its type.
+pub(super) fn state_update(graph: &GraphId, commit: &Commit, format: Format) -> Vec<u8> {
+    format.encode(&CommitOut::of(graph, commit).into_frame("STATE_UPDATE"))
 }
 
-/// A `SYNC` that starts its reader from a snapshot. `state` is `GET …/state`, in JSON as it is kept.
-pub(super) fn sync_with_state(
+/// What stands before and after the state in a `SYNC` that starts its reader from a snapshot.
+pub(super) fn sync_around_state(
     graph: &GraphId,
     head: Head,
-    settled: Vec<Settled>,
-    state: &State<'_>,
+    settled: &[Settled],
     format: Format,
-) -> Bytes {
-    let (version, hash) = (head.version, head.hash);
-    let sync = ServerFrame::Sync { graph_id: graph, version, hash, status: "snapshot", settled };
-    match state {
-        State::Json(state) => {
-            let mut bytes = format.encode(&sync);
-            bytes.pop(); // the closing brace
-            bytes.reserve(state.len() + 16);
-            bytes.extend(b",\"state\":");
-            bytes.extend(*state);
-            bytes.push(b'}');
-            bytes.into()
-        }
-        State::Graph(state) => {
-            #[derive(Serialize)]
-            struct WithState<'a, T: Serialize> {
-                #[serde(flatten)]
-                sync: ServerFrame<'a>,
-                state: &'a T,
-            }
-            format.encode(&WithState { sync, state: *state }).into()
-        }
+) -> (Vec<u8>, &'static [u8]) {
+    /// The state is put in later: it is shared by all who start at this version.
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Sync<'a> {
+        r#type: &'static str,
+        graph_id: &'a GraphId,
+        version: Version,
+        hash: Hash,
+        status: &'static str,
+        settled: &'a [Settled],
+        state: (),
     }
-}
-
-/// A snapshot in whichever form it is at hand.
-pub(super) enum State<'a> {
-    Json(&'a [u8]),
-    Graph(&'a super::super::wire::StateOut<'a>),
+    let Head { version, hash } = head;
+    let sync =
+        Sync { r#type: "SYNC", graph_id: graph, version, hash, status: "snapshot", settled, state: () };
+    let mut bytes = format.encode(&sync);
+    // The null in the state's place, which both encodings have at the end.
+    let (null, after): (_, &[u8]) = match format {
+        Format::Json => ("null}".len(), b"}"),
+        Format::MessagePack => (1, b""),
+    };
+    bytes.truncate(bytes.len() - null);
+    (bytes, after)
 }
 
 /// What others see of a client.

@@ -1,10 +1,17 @@
 //! `GET /ws`: the WebSocket (rules W).
 //!
-//! [`frames`] is what is said, [`connection`] who says it when; the codec is [`crate::websocket`].
-//! A connection owns its socket: once the handshake is answered nothing of the HTTP server's stays.
+//! [`incoming`] is what clients say and [`acting`] what is done about it; [`connection`] moves the
+//! bytes, [`following`] asks the cursors what comes next, [`frames`] is what is said; the codec is
+//! [`crate::websocket`]. A connection owns its socket: once the handshake is answered nothing of the
+//! HTTP server's stays.
 
+mod acting;
 mod connection;
+mod fetch;
+mod following;
 mod frames;
+mod incoming;
+mod output;
 mod subscription;
 
 use std::{
@@ -22,6 +29,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dao_projections::{ClientId, GraphId, UserId};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
 use tokio::net::TcpStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -40,7 +48,8 @@ use crate::{
     write::Graphs,
 };
 use connection::Connection;
-use frames::ClientFrame;
+use frames::Voice;
+use incoming::ClientFrame;
 
 /// The subprotocol of JSON text frames; also what a client gets that names none.
 const JSON: &str = "dao.v1.json";
@@ -107,7 +116,7 @@ struct Peer {
     id: Uuid,
     user: UserId,
     client: ClientId,
-    format: Format,
+    voice: Voice,
 }
 
 /// Answers the handshake; the connection then runs in a task of its own until it ends.
@@ -117,25 +126,37 @@ pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<
     let asked = Asked::from_request_parts(&mut parts, &app).await?;
     let first = first_subscription(&asked)?;
     let accepted = accept(&parts.headers, &[JSON, MESSAGE_PACK]).map_err(handshake_problem)?;
-    let Some(upgrading) = parts.extensions.remove::<hyper::upgrade::OnUpgrade>() else {
+    let Some(upgrading) = parts.extensions.remove::<OnUpgrade>() else {
         return Err(Problem::bad_request("this connection can't be upgraded: use HTTP/1.1"));
     };
     let seat = Seat::take(&app.live).ok_or_else(Problem::too_many_connections)?;
     let peer = peer(&asked, user, &accepted)?;
     let live = app.live.clone();
     live.tasks.spawn(async move {
-        let live = &seat.0;
-        let Ok(upgraded) = upgrading.await else { return };
-        let Ok(parts) = downcast::<TokioIo<TcpStream>>(upgraded) else {
-            tracing::error!("an upgraded connection was not a TCP stream");
-            return;
-        };
-        let socket = parts.io.into_inner();
-        Connection::new(live.clone(), socket, &parts.read_buf, accepted.deflate, peer, first).run().await;
+        // What belongs to the handshake is let go of here: a connection may last for days.
+        if let Some(connection) = take_over(&seat.0, upgrading, peer, first).await {
+            connection.run().await;
+        }
+        drop(seat);
     });
     let mut response = (StatusCode::SWITCHING_PROTOCOLS, Body::empty()).into_response();
     response.headers_mut().extend(accepted.headers);
     Ok(response)
+}
+
+/// The connection on the socket that the HTTP server gives up.
+async fn take_over(
+    live: &Arc<Live>,
+    upgrading: OnUpgrade,
+    peer: Peer,
+    first: Option<ClientFrame>,
+) -> Option<Connection> {
+    let upgraded = upgrading.await.ok()?;
+    let Ok(parts) = downcast::<TokioIo<TcpStream>>(upgraded) else {
+        tracing::error!("an upgraded connection was not a TCP stream");
+        return None;
+    };
+    Some(Connection::new(live.clone(), parts.io.into_inner(), &parts.read_buf, peer, first))
 }
 
 /// `/ws?graphId=G&version=V&hash=H` subscribes at once.
@@ -155,7 +176,8 @@ fn peer(asked: &Asked, user: UserId, accepted: &Accepted) -> Result<Peer, Proble
     };
     let client = named.map_err(|e| Problem::bad_request(format!("clientId: {e}")))?;
     let format = if accepted.protocol == Some(MESSAGE_PACK) { Format::MessagePack } else { Format::Json };
-    Ok(Peer { id, user, client, format })
+    let voice = Voice { format, deflate: accepted.deflate };
+    Ok(Peer { id, user, client, voice })
 }
 
 fn handshake_problem(error: HandshakeError) -> Problem {

@@ -1,12 +1,13 @@
-//! One followed graph of one connection: its cursor, and what waits for the cursor to get there.
+//! One graph of one connection: where its cursor is, and what waits for the cursor to get there.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use dao_projections::{GraphId, Head, Version};
-use futures::{StreamExt, stream::BoxStream};
+use dao_projections::{GraphId, Version};
+use futures::future::AbortHandle;
 use tokio::time::Instant;
 
+use super::fetch::Asking;
 use crate::{
     live::{Cursor, Followed, Known, Step},
     write::Hot,
@@ -15,10 +16,33 @@ use crate::{
 /// Commits taken from memory in one step.
 const STEP_COMMITS_MAX: usize = 64;
 
+/// One graph that a connection follows, or is about to.
 pub(super) struct Subscription {
+    pub(super) graph: GraphId,
     /// Tells this subscription from an earlier one to the same graph.
     pub(super) generation: u64,
+    pub(super) stage: Stage,
+    /// Answers that wait until the cursor has reached their version (rule W5).
+    answers: VecDeque<(Version, Bytes)>,
+    /// Held from the moment of the `SUBSCRIBE`, so that nothing slips between.
+    pub(super) followed: Arc<Followed>,
+    pub(super) presence: PresenceSeen,
+    /// `SUBSCRIBE`s that came while an earlier one was being answered: each gets its `SYNC`, in turn.
+    pub(super) asked_again: VecDeque<Asking>,
+}
+
+pub(super) enum Stage {
+    /// Its `SYNC` is being made.
+    Joining,
+    /// It has been told where it stands.
+    Following(Following),
+}
+
+/// A subscription that has had its `SYNC`.
+pub(super) struct Following {
     pub(super) hot: Hot,
+    /// Whether the graph's task has ended, so that nothing comes by `hot` any more.
+    pub(super) is_hot_over: bool,
     pub(super) cursor: Cursor,
     /// Whether there may be commits after the cursor.
     pub(super) may_have_more: bool,
@@ -26,90 +50,127 @@ pub(super) struct Subscription {
     pub(super) is_fetching: bool,
     /// After a fetch that failed: no step is taken before this.
     pub(super) retry_at: Option<Instant>,
-    /// Answers that wait until the cursor has reached their version (rule W5).
-    pub(super) answers: VecDeque<(Version, Bytes)>,
-    pub(super) followed: Arc<Followed>,
-    pub(super) presence_seen: u64,
-    pub(super) presence_changed: bool,
+    /// Up to here it was decided that the log is the shorter way, and not a snapshot.
+    pub(super) replay_to: Version,
+    /// Those that wake this connection; they end with the subscription.
+    pub(super) watching: [AbortHandle; 2],
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.watching.iter().for_each(AbortHandle::abort);
+    }
+}
+
+/// How much of the others' presence the subscriber has been told.
+pub(super) struct PresenceSeen {
+    pub(super) revision: u64,
+    pub(super) has_changed: bool,
     /// Not before this, so that at most thirty a second are sent (rule W7).
-    pub(super) presence_not_before: Instant,
+    pub(super) not_before: Instant,
+}
+
+/// What comes next for a subscription.
+pub(super) enum Next {
+    Cursor(Step),
+    /// The graph is not in memory: it must be loaded.
+    Load,
 }
 
 impl Subscription {
-    pub(super) fn new(generation: u64, hot: Hot, cursor: Cursor, followed: Arc<Followed>) -> Self {
+    pub(super) fn new(graph: GraphId, followed: Arc<Followed>, now: Instant) -> Self {
         Self {
-            generation,
-            hot,
-            cursor,
-            may_have_more: true,
-            is_fetching: false,
-            retry_at: None,
+            graph,
+            generation: 0,
+            stage: Stage::Joining,
             answers: VecDeque::new(),
             followed,
-            presence_seen: 0,
-            presence_changed: true,
-            presence_not_before: Instant::now(),
+            presence: PresenceSeen { revision: 0, has_changed: true, not_before: now },
+            asked_again: VecDeque::new(),
         }
     }
 
+    pub(super) fn following(&mut self) -> Option<&mut Following> {
+        match &mut self.stage {
+            Stage::Joining => None,
+            Stage::Following(following) => Some(following),
+        }
+    }
+
+    /// The same, after something was fetched for it.
+    pub(super) fn fetched(&mut self) -> Option<&mut Following> {
+        let following = self.following()?;
+        (following.is_fetching, following.may_have_more, following.retry_at) = (false, true, None);
+        Some(following)
+    }
+
+    pub(super) fn is_joining(&self) -> bool {
+        matches!(self.stage, Stage::Joining)
+    }
+
+    /// The newest version known of the graph.
+    pub(super) fn version(&self) -> Version {
+        match &self.stage {
+            Stage::Joining => Version::EMPTY,
+            Stage::Following(following) => {
+                let known = following.hot.head().map_or(Version::EMPTY, |head| head.version);
+                known.max(following.cursor.head().version)
+            }
+        }
+    }
+
+    /// Keeps an answer until the subscriber has been sent what it is about; gives it back if that is
+    /// so already.
+    pub(super) fn keep_answer(&mut self, version: Version, frame: Bytes) -> Option<Bytes> {
+        if let Stage::Following(following) = &mut self.stage {
+            if version <= following.cursor.head().version {
+                return Some(frame);
+            }
+            following.may_have_more = true;
+        }
+        self.answers.push_back((version, frame));
+        None
+    }
+
+    /// Requests that have not been answered yet.
+    pub(super) fn unanswered(&self) -> usize {
+        self.answers.len() + self.asked_again.len() + usize::from(self.is_joining())
+    }
+
+    /// Takes those answers whose commit the subscriber has been sent.
+    pub(super) fn answers_due(&mut self) -> Vec<Bytes> {
+        let Stage::Following(following) = &self.stage else { return vec![] };
+        if self.answers.is_empty() {
+            return vec![];
+        }
+        let reached = following.cursor.head().version;
+        let (due, waiting) =
+            self.answers.drain(..).partition::<Vec<_>, _>(|(version, _)| *version <= reached);
+        self.answers = waiting.into();
+        due.into_iter().map(|(_, frame)| frame).collect()
+    }
+
+    /// Takes all answers, due or not.
+    pub(super) fn all_answers(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.answers).into_iter().map(|(_, frame)| frame).collect()
+    }
+}
+
+impl Following {
     /// Whether it makes sense to ask what comes next.
     pub(super) fn may_step(&self, now: Instant) -> bool {
         self.may_have_more && !self.is_fetching && self.retry_at.is_none_or(|at| at <= now)
     }
 
     /// What comes next for this subscriber.
-    pub(super) fn step(&self) -> Step {
-        let Some(head) = self.known_head() else { return Step::Level };
+    pub(super) fn step(&self) -> Next {
+        let Some(head) = self.hot.head().filter(|_| !self.is_hot_over) else { return Next::Load };
         let in_memory = self.hot.commits_since(self.cursor.head().version, STEP_COMMITS_MAX);
         // Memory may already hold commits that the view taken before does not show.
         let head = match in_memory.as_ref().and_then(|(_, commits)| commits.last()) {
             Some(last) if last.commit.version > head.version => last.commit.head(),
             _ => head,
         };
-        self.cursor.step(Known { head, in_memory })
+        Next::Cursor(self.cursor.step(Known { head, in_memory }))
     }
-
-    fn known_head(&self) -> Option<Head> {
-        self.hot.view().map(|view| view.graph.head())
-    }
-
-    /// Those answers whose commit the subscriber has been sent.
-    pub(super) fn answers_due(&mut self) -> impl Iterator<Item = Bytes> + use<'_> {
-        let reached = self.cursor.head().version;
-        let due = self.answers.iter().take_while(|(version, _)| *version <= reached).count();
-        self.answers.drain(..due).map(|(_, frame)| frame)
-    }
-}
-
-/// Something happened to a followed graph.
-pub(super) enum Wake {
-    /// There may be commits.
-    Commits { graph: GraphId, generation: u64 },
-    /// The graph's task ended: its handle must be taken anew.
-    Ended { graph: GraphId, generation: u64 },
-    /// Somebody's presence changed.
-    Presence { graph: GraphId, generation: u64 },
-}
-
-/// Wakes for every change of the graph's head, until its task ends.
-pub(super) fn commits(graph: GraphId, generation: u64, hot: Hot) -> BoxStream<'static, Wake> {
-    futures::stream::unfold(Some((graph, hot)), move |state| async move {
-        let (graph, mut hot) = state?;
-        if hot.changed().await {
-            return Some((Wake::Commits { graph: graph.clone(), generation }, Some((graph, hot))));
-        }
-        Some((Wake::Ended { graph, generation }, None))
-    })
-    .boxed()
-}
-
-/// Wakes for every change of presence in the room.
-pub(super) fn presence(graph: GraphId, generation: u64, followed: &Followed) -> BoxStream<'static, Wake> {
-    let watch = followed.room().watch();
-    futures::stream::unfold((graph, watch), move |(graph, mut watch)| async move {
-        watch.changed().await.ok()?;
-        watch.borrow_and_update();
-        Some((Wake::Presence { graph: graph.clone(), generation }, (graph, watch)))
-    })
-    .boxed()
 }

@@ -1,0 +1,225 @@
+//! What is done about what a client says; and how its operations are answered, each exactly once
+//! (rule W5).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use dao_projections::{GraphId, Head, OperationId, Version};
+use futures::FutureExt;
+
+use super::{
+    connection::{Connection, Event, IN_FLIGHT_MAX},
+    fetch::Asking,
+    following::SUBSCRIPTIONS_MAX,
+    frames::{Limits, Revert, ServerFrame, Versions},
+    incoming::{self, BadFrame, ClientFrame, Sender},
+};
+use crate::{
+    domain::Operation,
+    http::{
+        format::Format,
+        problem::Problem,
+        wire::{BatchOut, Results, answer_out, member_out},
+    },
+    websocket::{Incoming, encode_close, encode_pong},
+    write::{Answer, Ending, WriteError, busy},
+};
+
+/// When to try again what could not be done for now.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A frame longer than this is read without holding up the other connections of its thread.
+const INLINE_BYTES_MAX: usize = 64 << 10;
+
+/// What was asked for, and its answer.
+pub(super) struct Answered {
+    graph: GraphId,
+    asked: Asked,
+    bytes: usize,
+    answers: Result<Vec<Answer>, WriteError>,
+}
+
+#[derive(Clone, Copy)]
+enum Asked {
+    Command(OperationId),
+    Atomic(OperationId),
+    Each(OperationId),
+}
+
+impl Connection {
+    pub(super) fn welcome(&mut self) {
+        let entity_bytes = self.live.graphs.limits().entity_bytes_max;
+        let limits = Limits::of(self.live.message_bytes_max, entity_bytes, SUBSCRIPTIONS_MAX, IN_FLIGHT_MAX);
+        let heartbeat_ms = self.live.heartbeat.as_millis() as u64;
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let server_time = since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64);
+        self.say(&ServerFrame::Welcome { connection_id: self.peer.id, heartbeat_ms, limits, server_time });
+    }
+
+    pub(super) fn take(&mut self, message: Incoming) {
+        match message {
+            Incoming::Text(text) if self.peer.voice.format == Format::Json => {
+                self.take_frame(text.as_bytes());
+            }
+            Incoming::Binary(bytes) if self.peer.voice.format == Format::MessagePack => {
+                self.take_frame(&bytes);
+            }
+            Incoming::Text(_) | Incoming::Binary(_) => {
+                let message = match self.peer.voice.format {
+                    Format::Json => "this connection speaks JSON in text frames",
+                    Format::MessagePack => "this connection speaks MessagePack in binary frames",
+                };
+                self.complain(&Problem::bad_request(message), None, None);
+            }
+            Incoming::Ping(payload) => self.send(encode_pong(&payload)),
+            Incoming::Pong(_) => {}
+            Incoming::Close { code, .. } => self.end(encode_close(code, "")),
+        }
+    }
+
+    fn take_frame(&mut self, bytes: &[u8]) {
+        let sender = Sender { user: &self.peer.user, client: &self.peer.client };
+        let read = || incoming::read(bytes, self.peer.voice.format, &sender);
+        let frame = if bytes.len() > INLINE_BYTES_MAX { busy(read) } else { read() };
+        match frame {
+            Ok(frame) => self.act(frame, bytes.len()),
+            Err(BadFrame { problem, graph: Some(graph), operation: Some(operation), is_operation: true }) => {
+                self.revert(&graph, operation, &problem, None);
+            }
+            Err(BadFrame { problem, graph, operation, .. }) => {
+                self.complain(&problem, graph.as_ref(), operation);
+            }
+        }
+    }
+
+    /// Does what a frame of so many bytes asks for.
+    pub(super) fn act(&mut self, frame: ClientFrame, bytes: usize) {
+        match frame {
+            ClientFrame::Subscribe { graph, version, hash, pending } => {
+                let point = version.map(|version| (version, hash));
+                self.subscribe(graph, Asking { point, pending });
+            }
+            ClientFrame::Unsubscribe { graph } => self.unsubscribe(&graph),
+            ClientFrame::Command { graph, operation } => {
+                let asked = Asked::Command(operation.id);
+                self.submit(graph, asked, bytes, vec![*operation]);
+            }
+            ClientFrame::Batch { graph, batch } => {
+                let asked = if batch.is_atomic { Asked::Atomic(batch.id) } else { Asked::Each(batch.id) };
+                self.submit(graph, asked, bytes, batch.operations);
+            }
+            ClientFrame::Presence { graph, client, state } => self.show(&graph, client, state),
+            ClientFrame::Ping => {
+                let heads = self.subscriptions.iter().filter(|subscription| !subscription.is_joining());
+                let heads = heads.map(|subscription| (&subscription.graph, subscription.version()));
+                let versions = Versions(heads.collect());
+                let pong = self.peer.voice.say(&ServerFrame::Pong { versions });
+                self.send(pong);
+            }
+        }
+    }
+
+    fn submit(&mut self, graph: GraphId, asked: Asked, bytes: usize, operations: Vec<Operation>) {
+        self.commands_in_flight += 1;
+        self.command_bytes_in_flight += bytes;
+        match self.live.graphs.submit(&graph, operations) {
+            Ok(answers) => self.begin(
+                async move {
+                    let answers = answers.await.unwrap_or(Err(WriteError::Stopped));
+                    Event::Answered(Answered { graph, asked, bytes, answers })
+                }
+                .boxed(),
+            ),
+            Err(error) => self.answer(Answered { graph, asked, bytes, answers: Err(error) }),
+        }
+    }
+
+    pub(super) fn answer(&mut self, answered: Answered) {
+        let Answered { graph, asked, bytes, answers } = answered;
+        self.commands_in_flight -= 1;
+        self.command_bytes_in_flight -= bytes;
+        let (Asked::Command(id) | Asked::Atomic(id) | Asked::Each(id)) = asked;
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(error) => return self.revert(&graph, id, &error.into(), None),
+        };
+        let shape = match asked {
+            Asked::Command(_) => Results::Single,
+            Asked::Atomic(_) => Results::PerMember,
+            Asked::Each(_) => return self.acknowledge_each(&graph, id, &answers),
+        };
+        let Some(answer) = answers.first() else { return };
+        match answer_out(answer, shape) {
+            Ok(accepted) => {
+                let voice = self.peer.voice;
+                let frame = voice.frame(&voice.format.encode(&accepted.into_ack(&graph)));
+                self.acknowledge(&graph, head_of(answer).version, frame);
+            }
+            Err(problem) => self.revert(&graph, id, &problem, Some(answer)),
+        }
+    }
+
+    fn acknowledge_each(&mut self, graph: &GraphId, batch: OperationId, answers: &[Answer]) {
+        let last = answers.iter().map(head_of).max_by_key(|head| head.version).unwrap_or_default();
+        let out = BatchOut {
+            r#type: Some("ACK"),
+            graph_id: Some(graph),
+            operation_id: Some(batch),
+            version: Some(last.version),
+            hash: Some(last.hash),
+            batch_id: batch,
+            results: answers.iter().map(member_out).collect(),
+        };
+        let frame = self.peer.voice.frame(&self.peer.voice.format.encode(&out));
+        self.acknowledge(graph, last.version, frame);
+    }
+
+    /// An `ACK` goes out after the `STATE_UPDATE` of its commit, where the author follows the graph.
+    fn acknowledge(&mut self, graph: &GraphId, version: Version, frame: Bytes) {
+        let due = match self.subscription(graph) {
+            Some(subscription) => subscription.keep_answer(version, frame),
+            None => Some(frame),
+        };
+        if let Some(frame) = due {
+            self.send(frame);
+        }
+    }
+
+    fn revert(
+        &mut self,
+        graph: &GraphId,
+        operation: OperationId,
+        problem: &Problem,
+        answer: Option<&Answer>,
+    ) {
+        let known = self.subscription(graph).map(|subscription| subscription.version());
+        let temporary = problem.is_temporary();
+        let frame = ServerFrame::Revert(Revert {
+            operation_id: operation,
+            graph_id: graph,
+            code: problem.code,
+            message: problem.detail(),
+            temporary,
+            retry_after_ms: temporary.then_some(RETRY_AFTER.as_millis() as u64),
+            version: answer.map(|answer| head_of(answer).version).or(known).unwrap_or(Version::EMPTY),
+            resolution: problem.resolution(),
+            index: problem.index(),
+            duplicate: answer.is_some_and(|answer| answer.duplicate).then_some(true),
+        });
+        self.say(&frame);
+    }
+
+    pub(super) fn complain(
+        &mut self,
+        problem: &Problem,
+        graph: Option<&GraphId>,
+        operation: Option<OperationId>,
+    ) {
+        let (code, message) = (problem.code, problem.detail());
+        self.say(&ServerFrame::Error { code, message, graph_id: graph, operation_id: operation });
+    }
+}
+
+fn head_of(answer: &Answer) -> Head {
+    let (Ending::Completed { head, .. } | Ending::Refused { head, .. }) = &answer.ending;
+    *head
+}

@@ -1,0 +1,143 @@
+//! What has to be fetched for a subscription, in futures of its connection: its `SYNC`, and commits
+//! that memory has let go of.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dao_projections::{GraphId, Head, OperationId, Version};
+use futures::FutureExt;
+
+use super::{
+    Live,
+    frames::{self, ServerFrame, Settled, Voice},
+};
+use crate::{
+    domain::{OperationRecord, RecordedOutcome},
+    http::{
+        format::Format,
+        problem::Problem,
+        wire::{StateOut, state_json},
+    },
+    live::{Cursor, Followed},
+    read::{self, ReadError, Resume, ResumeHash},
+    websocket::{Deflate, deflate_part, encode_around},
+    write::{Recorded, View},
+};
+
+/// Something that was fetched, and for whom.
+pub(super) struct Fetched {
+    pub(super) generation: u64,
+    pub(super) outcome: Result<Found, Problem>,
+}
+
+pub(super) enum Found {
+    /// Where the subscriber stands now; and the frame that tells it, in pieces.
+    Sync { cursor: Cursor, frame: Vec<Bytes> },
+    /// Up to here the log is the shorter way for one who lags behind.
+    Replay { to: Version },
+    /// Commits of the log.
+    Commits(Arc<[Arc<Recorded>]>),
+    /// The graph is in memory again.
+    Loaded,
+}
+
+/// Where a subscriber says that it stands, and what it waits for.
+pub(super) struct Asking {
+    pub(super) point: Option<(Version, Option<ResumeHash>)>,
+    pub(super) pending: Vec<OperationId>,
+}
+
+/// Finds out how a subscriber is brought level, and makes its `SYNC`.
+pub(super) async fn sync(
+    live: &Live,
+    graph: &GraphId,
+    asking: Asking,
+    voice: Voice,
+) -> Result<Found, Problem> {
+    let Asking { point, pending } = asking;
+    let resume = resume(live, graph, point).await?;
+    let settled = live.graphs.settled(graph, &pending).await.map_err(ReadError::from)?;
+    let settled: Vec<_> = pending.iter().zip(settled).map(|(id, record)| settled_out(*id, record)).collect();
+    let small = |head: Head, status| {
+        let (version, hash) = (head.version, head.hash);
+        vec![voice.say(&ServerFrame::Sync { graph_id: graph, version, hash, status, settled: &settled })]
+    };
+    Ok(match resume {
+        Resume::InSync(head) => Found::Sync { cursor: Cursor::at(head), frame: small(head, "in_sync") },
+        Resume::Replay { from, head } => {
+            Found::Sync { cursor: Cursor::at(from), frame: small(head, "replay") }
+        }
+        Resume::Snapshot(view) => {
+            let frame = snapshot(graph, &view, &settled, voice).await;
+            Found::Sync { cursor: Cursor::at(view.graph.head()), frame }
+        }
+        Resume::StoreAway => return Err(Problem::store_away()),
+    })
+}
+
+/// How one who lags behind the commits in memory gets on: by the log, or by a snapshot (rule W6).
+pub(super) async fn catch_up(live: &Live, graph: &GraphId, at: Head, voice: Voice) -> Result<Found, Problem> {
+    let point = Some((at.version, Some(ResumeHash::of(at.hash))));
+    match resume(live, graph, point).await? {
+        Resume::InSync(head) | Resume::Replay { head, .. } => Ok(Found::Replay { to: head.version }),
+        Resume::Snapshot(view) => {
+            let frame = snapshot(graph, &view, &[], voice).await;
+            Ok(Found::Sync { cursor: Cursor::at(view.graph.head()), frame })
+        }
+        Resume::StoreAway => Err(Problem::store_away()),
+    }
+}
+
+/// Commits of `(after, to]`, as many as one read gives.
+pub(super) async fn from_log(followed: &Followed, after: Version, to: Version) -> Result<Found, Problem> {
+    Ok(Found::Commits(followed.from_log(after, to).await?))
+}
+
+/// Loads the graph, which wakes all who follow it.
+pub(super) async fn load(live: &Live, graph: &GraphId) -> Result<Found, Problem> {
+    live.graphs.refresh(graph).await.map_err(ReadError::from)?;
+    Ok(Found::Loaded)
+}
+
+async fn resume(
+    live: &Live,
+    graph: &GraphId,
+    point: Option<(Version, Option<ResumeHash>)>,
+) -> Result<Resume, ReadError> {
+    let plain = Voice { format: Format::Json, deflate: Deflate::Off };
+    let state_bytes = |view: Arc<View>| async move { state_part(graph, &view, plain).await.len() }.boxed();
+    read::resume(&live.graphs, graph, point, state_bytes).await
+}
+
+async fn snapshot(graph: &GraphId, view: &View, settled: &[Settled], voice: Voice) -> Vec<Bytes> {
+    let part = &state_part(graph, view, voice).await;
+    let (before, after) = frames::sync_around_state(graph, view.graph.head(), settled, voice.format);
+    encode_around(voice.kind(), voice.deflate, &before, part, after).into()
+}
+
+/// A graph's state in the form that this connection gets it in, made once for all who get it so.
+async fn state_part(graph: &GraphId, view: &View, voice: Voice) -> Bytes {
+    let Voice { format, deflate } = voice;
+    let encode = || match format {
+        Format::Json => view.state.get_or_init(|| state_json(graph, &view.graph)).clone(),
+        Format::MessagePack => format.encode(&StateOut::of(graph, &view.graph)).into(),
+    };
+    let part = view.part(voice.kind(), deflate, || match deflate {
+        Deflate::Off => encode(),
+        Deflate::On => deflate_part(&encode()),
+    });
+    part.await.clone()
+}
+
+fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> Settled {
+    let (status, version) = match record.map(|record| record.outcome) {
+        None => ("unknown", None),
+        Some(RecordedOutcome::Committed { version }) => ("completed", Some(version)),
+        Some(RecordedOutcome::Unchanged(by)) => ("completed", Some(by.version)),
+        Some(RecordedOutcome::Refused { by, refusal }) if refusal.is_conflict() => {
+            ("conflict", Some(by.version))
+        }
+        Some(RecordedOutcome::Refused { by, .. }) => ("failed", Some(by.version)),
+    };
+    Settled { operation_id, status, version }
+}

@@ -1,0 +1,370 @@
+//! The graphs that one connection follows: how it begins and ends to follow, and what they have to
+//! tell, taken from the cursors as there is room (rules W2, W4, W6, W7, W10).
+
+use std::{sync::Arc, time::Duration};
+
+use dao_projections::{ClientId, GraphId, Version};
+use futures::{
+    FutureExt, StreamExt,
+    stream::{self, BoxStream},
+};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    acting::RETRY_AFTER,
+    connection::{Connection, Event},
+    fetch::{self, Asking, Fetched, Found},
+    frames,
+    subscription::{Following, Next, Stage, Subscription},
+};
+use crate::{
+    http::problem::Problem,
+    live::{Cursor, Followed, Present, Step},
+    write::{Hot, Recorded},
+};
+
+/// Graphs that one connection may follow; more are refused with an `ERROR`.
+pub(super) const SUBSCRIPTIONS_MAX: usize = 256;
+/// Presence goes out at most this often (rule W7).
+const PRESENCE_INTERVAL: Duration = Duration::from_millis(34);
+/// Clients whose presence is told at once; of more, the rest comes as soon as there is room.
+const PRESENT_AT_ONCE: usize = 32;
+
+/// Something happened to a followed graph.
+pub(super) enum Wake {
+    /// There may be commits.
+    Commits { generation: u64 },
+    /// The graph's task ended: its handle must be taken anew.
+    Ended { generation: u64 },
+    /// Somebody's presence changed.
+    Presence { generation: u64 },
+}
+
+/// What a fetch is for.
+enum Wanted {
+    Sync(Asking),
+    CatchUp(dao_projections::Head),
+    Log { after: Version, to: Version },
+    Load,
+}
+
+impl Connection {
+    pub(super) fn subscription(&mut self, graph: &GraphId) -> Option<&mut Subscription> {
+        self.subscriptions.iter_mut().find(|subscription| subscription.graph == *graph)
+    }
+
+    /// One who follows already starts anew.
+    pub(super) fn subscribe(&mut self, graph: GraphId, asking: Asking) {
+        let existing = self.subscriptions.iter().position(|subscription| subscription.graph == graph);
+        let index = match existing {
+            Some(index) if self.subscriptions[index].is_joining() => {
+                return self.subscriptions[index].asked_again.push_back(asking);
+            }
+            Some(index) => index,
+            None if self.subscriptions.len() >= SUBSCRIPTIONS_MAX => {
+                let message = format!("graphId: one connection follows at most {SUBSCRIPTIONS_MAX} graphs");
+                return self.complain(&Problem::bad_request(message), Some(&graph), None);
+            }
+            None => {
+                let followed = self.live.hub.follow(&graph);
+                self.subscriptions.push(Subscription::new(graph, followed, self.now));
+                self.subscriptions.len() - 1
+            }
+        };
+        self.join(index, asking);
+    }
+
+    fn join(&mut self, index: usize, asking: Asking) {
+        self.generations += 1;
+        let subscription = &mut self.subscriptions[index];
+        (subscription.generation, subscription.stage) = (self.generations, Stage::Joining);
+        self.fetch_for(index, Wanted::Sync(asking));
+    }
+
+    /// The frames that are written already are the last; a `SYNC` that is being made never comes.
+    pub(super) fn unsubscribe(&mut self, graph: &GraphId) {
+        let Some(index) = self.subscriptions.iter().position(|s| s.graph == *graph) else { return };
+        let mut subscription = self.subscriptions.swap_remove(index);
+        subscription.followed.room().leave(self.peer.id);
+        subscription.all_answers().into_iter().for_each(|frame| self.send(frame));
+    }
+
+    pub(super) fn show(&mut self, graph: &GraphId, client: Option<ClientId>, state: Value) {
+        let client = client.unwrap_or_else(|| self.peer.client.clone());
+        let (id, user, state) = (self.peer.id, self.peer.user.clone(), Arc::new(state));
+        match self.subscription(graph) {
+            Some(subscription) => subscription.followed.room().show(id, Present { client, user, state }),
+            None => {
+                let problem = Problem::bad_request("graphId: subscribe to the graph before being present");
+                self.complain(&problem, Some(graph), None);
+            }
+        }
+    }
+
+    fn fetch_for(&mut self, index: usize, wanted: Wanted) {
+        let subscription = &mut self.subscriptions[index];
+        let (followed, generation) = (subscription.followed.clone(), subscription.generation);
+        if let Some(following) = subscription.following() {
+            following.is_fetching = true;
+        }
+        let (live, voice) = (self.live.clone(), self.peer.voice);
+        let fetch = async move {
+            let graph = followed.id();
+            let outcome = match wanted {
+                Wanted::Sync(asking) => fetch::sync(&live, graph, asking, voice).await,
+                Wanted::CatchUp(at) => fetch::catch_up(&live, graph, at, voice).await,
+                Wanted::Log { after, to } => fetch::from_log(&followed, after, to).await,
+                Wanted::Load => fetch::load(&live, graph).await,
+            };
+            Event::Fetched(Fetched { generation, outcome })
+        };
+        self.begin(fetch.boxed());
+    }
+
+    pub(super) fn take_fetched(&mut self, fetched: Fetched) {
+        let Fetched { generation, outcome } = fetched;
+        // What was fetched for a subscription that has ended since is of no use to anybody.
+        let Some(index) = self.subscriptions.iter().position(|s| s.generation == generation) else { return };
+        let is_joining = self.subscriptions[index].is_joining();
+        match outcome {
+            Ok(Found::Sync { cursor, frame }) => {
+                self.place(index, cursor);
+                frame.into_iter().for_each(|piece| self.send(piece));
+                self.send_answers_due(index);
+                self.join_again(index);
+            }
+            Ok(Found::Commits(commits)) => self.take_commits(index, &commits),
+            Ok(Found::Replay { to }) => {
+                if let Some(following) = self.subscriptions[index].fetched() {
+                    following.replay_to = to;
+                }
+            }
+            Ok(Found::Loaded) => self.take_hot(index),
+            Err(problem) if is_joining => {
+                let graph = self.subscriptions[index].graph.clone();
+                self.complain(&problem, Some(&graph), None);
+                if !self.join_again(index) {
+                    self.unsubscribe(&graph);
+                }
+            }
+            Err(problem) => self.try_again_later(index, &problem),
+        }
+    }
+
+    /// Goes on with the next `SUBSCRIBE` that has waited, if one has.
+    fn join_again(&mut self, index: usize) -> bool {
+        let next = self.subscriptions[index].asked_again.pop_front();
+        let is_another = next.is_some();
+        if let Some(asking) = next {
+            self.join(index, asking);
+        }
+        is_another
+    }
+
+    fn take_commits(&mut self, index: usize, commits: &[Arc<Recorded>]) {
+        let Some(following) = self.subscriptions[index].fetched() else { return };
+        match following.cursor.check(commits) {
+            Step::Deliver(commits) => self.deliver(index, &commits),
+            Step::StartAgain => self.start_again(index),
+            Step::Level | Step::ReadLog { .. } => {}
+        }
+    }
+
+    /// The subscriber is told once, and what it misses is asked for again and again.
+    fn try_again_later(&mut self, index: usize, problem: &Problem) {
+        let retry_at = self.now + RETRY_AFTER;
+        let subscription = &mut self.subscriptions[index];
+        let graph = subscription.graph.clone();
+        let Some(following) = subscription.following() else { return };
+        following.is_fetching = false;
+        if following.retry_at.replace(retry_at).is_none() {
+            self.complain(problem, Some(&graph), None);
+        }
+    }
+
+    /// The subscriber is told that it stands here, for the first time or anew.
+    fn place(&mut self, index: usize, cursor: Cursor) {
+        if let Some(following) = self.subscriptions[index].fetched() {
+            (following.cursor, following.replay_to) = (cursor, Version::EMPTY);
+            return;
+        }
+        let subscription = &mut self.subscriptions[index];
+        let (hot, generation) = (self.live.graphs.hot(&subscription.graph), subscription.generation);
+        let (commits, commits_handle) = stream::abortable(commits(generation, hot.clone()));
+        let (presence, presence_handle) = stream::abortable(presence(generation, &subscription.followed));
+        (subscription.presence.revision, subscription.presence.has_changed) = (0, true);
+        subscription.stage = Stage::Following(Following {
+            hot,
+            is_hot_over: false,
+            cursor,
+            may_have_more: true,
+            is_fetching: false,
+            retry_at: None,
+            replay_to: Version::EMPTY,
+            watching: [commits_handle, presence_handle],
+        });
+        self.wakes.push(commits);
+        self.wakes.push(presence);
+    }
+
+    /// The graph is in memory again, in a task that may be another.
+    fn take_hot(&mut self, index: usize) {
+        let subscription = &mut self.subscriptions[index];
+        let (hot, generation) = (self.live.graphs.hot(&subscription.graph), subscription.generation);
+        let Some(following) = subscription.fetched() else { return };
+        let (commits, handle) = stream::abortable(commits(generation, hot.clone()));
+        following.watching[0].abort();
+        (following.hot, following.is_hot_over, following.watching[0]) = (hot, false, handle);
+        self.wakes.push(commits);
+    }
+
+    /// The graph's history was replaced: a new SYNC, unasked (rules V4, W2).
+    fn start_again(&mut self, index: usize) {
+        self.fetch_for(index, Wanted::Sync(Asking { point: None, pending: vec![] }));
+    }
+
+    pub(super) fn wake(&mut self, wake: Wake) {
+        let (Wake::Commits { generation } | Wake::Ended { generation } | Wake::Presence { generation }) =
+            wake;
+        let found = self.subscriptions.iter_mut().find(|s| s.generation == generation);
+        let Some(subscription) = found else { return };
+        if matches!(wake, Wake::Presence { .. }) {
+            subscription.presence.has_changed = true;
+        } else if let Some(following) = subscription.following() {
+            following.may_have_more = true;
+            following.is_hot_over |= matches!(wake, Wake::Ended { .. });
+        }
+    }
+
+    /// Takes from every cursor what there is, as long as there is room. Each time another one is
+    /// first, so that one busy graph does not keep the others back.
+    pub(super) fn fill(&mut self) {
+        let count = self.subscriptions.len();
+        for turn in 0..count {
+            let index = (self.turn + turn) % count;
+            while self.output.has_room() && self.step(index) {}
+            self.show_presence(index);
+        }
+        self.turn = self.turn.wrapping_add(1);
+    }
+
+    /// One step of one subscription; whether another may follow at once.
+    fn step(&mut self, index: usize) -> bool {
+        let now = self.now;
+        let Some(following) = self.subscriptions[index].following() else { return false };
+        if !following.may_step(now) {
+            return false;
+        }
+        match following.step() {
+            Next::Cursor(Step::Level) => {
+                following.may_have_more = false;
+                // Answers that still wait are about commits that this history does not have.
+                let all = self.subscriptions[index].all_answers();
+                all.into_iter().for_each(|frame| self.send(frame));
+                false
+            }
+            Next::Cursor(Step::Deliver(commits)) => {
+                self.deliver(index, &commits);
+                true
+            }
+            Next::Cursor(Step::ReadLog { after, to }) => {
+                let wanted = if after < following.replay_to {
+                    Wanted::Log { after, to: following.replay_to.min(to) }
+                } else {
+                    Wanted::CatchUp(following.cursor.head())
+                };
+                self.fetch_for(index, wanted);
+                false
+            }
+            Next::Cursor(Step::StartAgain) => {
+                self.start_again(index);
+                false
+            }
+            Next::Load => {
+                self.fetch_for(index, Wanted::Load);
+                false
+            }
+        }
+    }
+
+    /// Sends these commits, as many as there is room for; the rest is taken again later.
+    fn deliver(&mut self, index: usize, commits: &[Arc<Recorded>]) {
+        let voice = self.peer.voice;
+        for commit in commits {
+            if !self.output.has_room() {
+                return;
+            }
+            let subscription = &mut self.subscriptions[index];
+            let graph = &subscription.graph;
+            let encode = |commit: &_| voice.shared(&frames::state_update(graph, commit, voice.format));
+            let frame = commit.frame(voice.kind(), voice.deflate, encode).clone();
+            if let Some(following) = subscription.following() {
+                following.cursor.advance(commit);
+            }
+            self.send(frame);
+            self.send_answers_due(index);
+        }
+    }
+
+    fn send_answers_due(&mut self, index: usize) {
+        let due = self.subscriptions[index].answers_due();
+        due.into_iter().for_each(|frame| self.send(frame));
+    }
+
+    /// Presence is short and of the moment: it is never compressed.
+    fn show_presence(&mut self, index: usize) {
+        let subscription = &mut self.subscriptions[index];
+        let is_due = subscription.presence.has_changed && self.now >= subscription.presence.not_before;
+        if !is_due || subscription.is_joining() {
+            return;
+        }
+        while self.output.has_room() {
+            let subscription = &mut self.subscriptions[index];
+            let room = subscription.followed.room();
+            let (seen, changed) = room.since(subscription.presence.revision, self.peer.id, PRESENT_AT_ONCE);
+            subscription.presence.revision = seen;
+            let voice = frames::Voice { deflate: crate::websocket::Deflate::Off, ..self.peer.voice };
+            for present in &changed {
+                let frame = voice.say(&frames::presence(&self.subscriptions[index].graph, present));
+                self.send(frame);
+            }
+            if changed.len() < PRESENT_AT_ONCE {
+                let presence = &mut self.subscriptions[index].presence;
+                (presence.has_changed, presence.not_before) = (false, self.now + PRESENCE_INTERVAL);
+                return;
+            }
+        }
+    }
+}
+
+impl Subscription {
+    /// When it is to be looked at again, whatever happens until then.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let Stage::Following(following) = &self.stage else { return None };
+        let retry = following.retry_at.filter(|_| following.may_have_more && !following.is_fetching);
+        let presence = self.presence.has_changed.then_some(self.presence.not_before);
+        retry.into_iter().chain(presence).min()
+    }
+}
+
+/// Wakes for every change of the graph's head, until its task ends.
+fn commits(generation: u64, hot: Hot) -> BoxStream<'static, Wake> {
+    stream::unfold(Some(hot), move |hot| async move {
+        let mut hot = hot?;
+        if hot.changed().await {
+            return Some((Wake::Commits { generation }, Some(hot)));
+        }
+        Some((Wake::Ended { generation }, None))
+    })
+    .boxed()
+}
+
+/// Wakes for every change of presence in the room.
+fn presence(generation: u64, followed: &Followed) -> BoxStream<'static, Wake> {
+    stream::unfold(followed.room().watch(), move |mut watch| async move {
+        watch.changed().await.ok()?;
+        Some((Wake::Presence { generation }, watch))
+    })
+    .boxed()
+}

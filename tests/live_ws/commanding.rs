@@ -1,0 +1,270 @@
+//! W5, with C3, D1, D4 and H1 as they show on a socket: each operation is answered exactly once.
+
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{
+    graph::{new_id, with},
+    server::Server,
+    ws::{EVERY_SPEECH, Ws, command_frame},
+};
+
+async fn follower(server: &Server, query: &str) -> Ws {
+    let mut ws = Ws::connect(server.address(), query).await;
+    ws.expect("SYNC").await;
+    ws
+}
+
+#[tokio::test]
+async fn w5_a_command_is_acknowledged_after_its_state_update() {
+    let server = Server::start().await;
+    for (n, speech) in EVERY_SPEECH.into_iter().enumerate() {
+        let graph = format!("g{n}");
+        let mut ws = Ws::connect_as(server.address(), "", speech).await;
+        ws.subscribe(&graph, json!({})).await;
+        let id = ws.command(&graph, "CREATE_NODE", json!({"id": "a", "data": {"label": "A"}})).await;
+        let update = ws.expect("STATE_UPDATE").await;
+        let ack = ws.expect("ACK").await;
+        assert_eq!((&update["operationId"], &ack["operationId"]), (&json!(id), &json!(id)));
+        assert_eq!((&ack["version"], &ack["hash"]), (&update["version"], &update["hash"]));
+        assert_eq!((&ack["graphId"], &ack["outcome"]), (&json!(graph), &json!("applied")));
+        assert_eq!(ack["result"]["data"]["label"], "A");
+        assert_eq!(ack.get("duplicate"), None);
+    }
+}
+
+#[tokio::test]
+async fn w5_one_who_does_not_follow_is_acknowledged_all_the_same() {
+    let server = Server::start().await;
+    let mut ws = Ws::connect(server.address(), "").await;
+    let id = ws.command("g", "CREATE_NODE", json!({"id": "a"})).await;
+    let ack = ws.expect("ACK").await;
+    assert_eq!((&ack["operationId"], &ack["version"]), (&json!(id), &json!(1)));
+}
+
+#[tokio::test]
+async fn c3_w5_sent_again_it_is_acknowledged_as_a_duplicate() {
+    let server = Server::start().await;
+    let mut ws = follower(&server, "?graphId=g").await;
+    let id = new_id();
+    let frame = command_frame("g", &id, "CREATE_NODE", json!({"id": "a"}));
+    // Twice at once: both are answered, one commit is made.
+    let twice = [ws.encode(&frame), ws.encode(&frame)].concat();
+    ws.write(&twice).await;
+    assert_eq!(ws.expect("STATE_UPDATE").await["version"], 1);
+    let acks = [ws.expect("ACK").await, ws.expect("ACK").await];
+    assert_eq!(acks.iter().filter(|ack| ack["duplicate"] == true).count(), 1);
+    assert!(acks.iter().all(|ack| ack["version"] == 1 && ack["operationId"] == *id));
+    // And later, on another connection, of somebody who is further on.
+    server.apply("g", "CREATE_NODE", json!({"id": "b"})).await;
+    let mut other = follower(&server, "?graphId=g").await;
+    other.send(&frame).await;
+    let ack = other.expect("ACK").await;
+    assert_eq!((&ack["duplicate"], &ack["version"]), (&json!(true), &json!(1)));
+    other.send(&command_frame("g", &id, "CREATE_NODE", json!({"id": "c"}))).await;
+    let revert = other.expect("REVERT").await;
+    assert_eq!((&revert["code"], &revert["temporary"]), (&json!("OPERATION_ID_REUSED"), &json!(false)));
+}
+
+#[tokio::test]
+async fn w5_a_refusal_is_explained_and_does_not_hold_up_the_next() {
+    let server = Server::start().await;
+    let mut ada = follower(&server, "?graphId=g&userId=ada").await;
+    ada.command("g", "CREATE_NODE", json!({"id": "a", "data": {"label": "one"}})).await;
+    ada.expect("STATE_UPDATE").await;
+    ada.expect("ACK").await;
+    let update = |label: &str| json!({"nodeId": "a", "updates": {"data": {"label": label}}});
+    server.as_user("bob").apply("g", "UPDATE_NODE", update("bob's")).await;
+    let stale =
+        with(&command_frame("g", &new_id(), "UPDATE_NODE", update("ada's")), json!({"clientVersion": 1}));
+    let missing = command_frame("g", &new_id(), "DELETE_NODE", json!({"nodeId": "nobody"}));
+    let good = command_frame("g", &new_id(), "CREATE_NODE", json!({"id": "b"}));
+    let frames: Vec<u8> = [&stale, &missing, &good].iter().flat_map(|frame| ada.encode(frame)).collect();
+    ada.write(&frames).await;
+    assert_eq!(ada.expect("STATE_UPDATE").await["version"], 2);
+    let mut answers: Vec<Value> = vec![];
+    while answers.len() < 3 {
+        let message = ada.recv().await;
+        if message["type"] != "STATE_UPDATE" {
+            answers.push(message);
+        }
+    }
+    let of = |frame: &Value| answers.iter().find(|a| a["operationId"] == frame["operationId"]).unwrap();
+    let conflict = of(&stale);
+    assert_eq!((&conflict["type"], &conflict["code"]), (&json!("REVERT"), &json!("CONFLICT")));
+    assert_eq!((&conflict["temporary"], &conflict["version"]), (&json!(false), &json!(2)));
+    let told = &conflict["resolution"]["conflicts"][0];
+    assert_eq!(
+        (&told["path"], &told["current"], &told["userId"]),
+        (&json!("/data/label"), &json!("bob's"), &json!("bob"))
+    );
+    assert_eq!((&of(&missing)["code"], &of(&missing)["type"]), (&json!("NODE_NOT_FOUND"), &json!("REVERT")));
+    assert_eq!((&of(&good)["type"], &of(&good)["version"]), (&json!("ACK"), &json!(3)));
+    // A refusal is final (C3), also here.
+    ada.send(&missing).await;
+    let again = ada.expect("REVERT").await;
+    assert_eq!((&again["code"], &again["duplicate"]), (&json!("NODE_NOT_FOUND"), &json!(true)));
+}
+
+#[tokio::test]
+async fn d1_a_connection_is_a_client_of_its_own_unless_it_says_otherwise() {
+    let server = Server::start().await;
+    let label = |text: &str| json!({"nodeId": "a", "updates": {"data": {"label": text}}});
+    server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
+    let mut ws = Ws::handshake(server.address(), "?userId=ada&graphId=g", EVERY_SPEECH[0]).await.unwrap();
+    let connection = ws.expect("WELCOME").await["connectionId"].clone();
+    ws.expect("SYNC").await;
+    let mut twin = Ws::connect(server.address(), "?userId=ada&clientId=tab-2").await;
+    ws.command("g", "UPDATE_NODE", label("first")).await;
+    assert_eq!(ws.expect("STATE_UPDATE").await["clientId"], connection);
+    ws.expect("ACK").await;
+    // Her own earlier commit does not conflict with her next one, made before she saw it.
+    let behind = json!({"clientVersion": 1});
+    ws.send(&with(&command_frame("g", &new_id(), "UPDATE_NODE", label("second")), behind.clone())).await;
+    assert_eq!(ws.expect("STATE_UPDATE").await["outcome"], "applied");
+    ws.expect("ACK").await;
+    // The same user in another tab is another client.
+    twin.send(&with(&command_frame("g", &new_id(), "UPDATE_NODE", label("third")), behind.clone())).await;
+    assert_eq!(twin.expect("REVERT").await["code"], "CONFLICT");
+    let named = json!({"clientVersion": 1, "clientId": connection});
+    twin.send(&with(&command_frame("g", &new_id(), "UPDATE_NODE", label("fourth")), named)).await;
+    assert_eq!(twin.expect("ACK").await["outcome"], "applied", "the frame names the client");
+    ws.expect("STATE_UPDATE").await;
+    twin.command("g", "CREATE_NODE", json!({"id": "z"})).await;
+    assert_eq!(ws.expect("STATE_UPDATE").await["clientId"], "tab-2");
+}
+
+#[tokio::test]
+async fn w5_batches_get_one_answer() {
+    let server = Server::start().await;
+    let mut ws = follower(&server, "?graphId=g").await;
+    let node = |id: &str| json!({"type": "CREATE_NODE", "payload": {"id": id}});
+    let batch = |id: &str, atomic: bool, operations: Value| json!({"type": "BATCH", "graphId": "g", "batchId": id, "atomic": atomic, "operations": operations});
+    let id = new_id();
+    ws.send(&batch(&id, true, json!([node("a"), node("b")]))).await;
+    let update = ws.expect("STATE_UPDATE").await;
+    assert_eq!((&update["commandType"], &update["operationId"]), (&json!("BATCH"), &json!(id)));
+    let ack = ws.expect("ACK").await;
+    assert_eq!((&ack["operationId"], &ack["version"]), (&json!(id), &json!(1)));
+    assert_eq!(ack["results"].as_array().unwrap().len(), 2);
+    // Nothing of this one: its second member is refused.
+    let id = new_id();
+    ws.send(&batch(&id, true, json!([node("c"), node("a")]))).await;
+    let revert = ws.expect("REVERT").await;
+    assert_eq!((&revert["operationId"], &revert["code"]), (&json!(id), &json!("ID_TAKEN")));
+    assert_eq!((&revert["index"], &revert["version"]), (&json!(1), &json!(1)));
+    // Each by itself: one answer after the last of its commits, with what became of each.
+    let id = new_id();
+    ws.send(&batch(&id, false, json!([node("c"), node("a"), node("d")]))).await;
+    assert_eq!(ws.expect("STATE_UPDATE").await["version"], 2);
+    assert_eq!(ws.expect("STATE_UPDATE").await["version"], 3);
+    let ack = ws.expect("ACK").await;
+    assert_eq!((&ack["operationId"], &ack["version"]), (&json!(id), &json!(3)));
+    let statuses: Vec<_> =
+        ack["results"].as_array().unwrap().iter().map(|result| result["status"].clone()).collect();
+    assert_eq!(statuses, ["completed", "conflict", "completed"]);
+    assert_eq!(ack["results"][1]["error"]["code"], "ID_TAKEN");
+    let again = batch(&id, false, json!([node("c"), node("a"), node("d")]));
+    ws.send(&again).await;
+    let ack = ws.expect("ACK").await;
+    assert!(ack["results"].as_array().unwrap().iter().all(|result| result["duplicate"] == true), "{ack}");
+    // One malformed member, and nothing runs.
+    let id = new_id();
+    ws.send(&batch(&id, false, json!([node("x"), {"type": "NONSENSE", "payload": {}}]))).await;
+    let revert = ws.expect("REVERT").await;
+    assert_eq!(
+        (&revert["operationId"], &revert["code"], &revert["index"]),
+        (&json!(id), &json!("BAD_REQUEST"), &json!(1))
+    );
+    assert_eq!(ws.so_far().await, [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn w5_w9_a_malformed_command_is_reverted_where_it_can_be_named_and_else_an_error() {
+    let server = Server::start().await;
+    let mut ws = follower(&server, "?graphId=g").await;
+    let id = new_id();
+    let frame = json!({"type": "COMMAND", "graphId": "g", "operationId": id, "command": {"type": "CREATE_NODE", "payload": []}});
+    ws.send(&frame).await;
+    let revert = ws.expect("REVERT").await;
+    assert_eq!(
+        (&revert["operationId"], &revert["code"], &revert["temporary"]),
+        (&json!(id), &json!("BAD_REQUEST"), &json!(false))
+    );
+    assert!(revert["message"].as_str().unwrap().contains("payload"), "{revert}");
+    // 400 does not use up the id.
+    ws.send(&command_frame("g", &id, "CREATE_NODE", json!({"id": "a"}))).await;
+    ws.expect("STATE_UPDATE").await;
+    assert_eq!(ws.expect("ACK").await["operationId"], *id);
+    for (frame, place) in [
+        (
+            json!({"type": "COMMAND", "graphId": "g", "command": {"type": "CREATE_NODE", "payload": {}}}),
+            "operationId",
+        ),
+        (
+            json!({"type": "COMMAND", "graphId": "g", "operationId": "7", "command": {"type": "CREATE_NODE", "payload": {}}}),
+            "operationId",
+        ),
+        (
+            json!({"type": "COMMAND", "operationId": new_id(), "command": {"type": "CREATE_NODE", "payload": {}}}),
+            "graphId",
+        ),
+        (json!({"type": "BATCH", "graphId": "g", "operations": []}), "batchId"),
+        (json!({"type": "SUBSCRIBE", "graphId": "g", "version": -1, "operationId": new_id()}), "version"),
+        (json!({"type": "SUBSCRIBE"}), "graphId"),
+        (json!({"type": "subscribe", "graphId": "g"}), "type"),
+        (json!({"graphId": "g"}), "type"),
+        (json!({"type": "PRESENCE", "graphId": "g", "state": 1, "stranger": 2}), "stranger"),
+        (json!([1, 2]), "object"),
+        (json!("PING"), "object"),
+    ] {
+        ws.send(&frame).await;
+        let error = ws.expect("ERROR").await;
+        assert_eq!(error["code"], "BAD_REQUEST");
+        assert!(error["message"].as_str().unwrap().contains(place), "{frame} -> {error}");
+    }
+    assert_eq!(ws.so_far().await, [] as [Value; 0], "and it lives");
+}
+
+#[tokio::test]
+async fn w5_thousands_of_commands_on_one_connection_are_each_answered_once_and_in_order() {
+    const COMMANDS: usize = 2_000;
+    let server = Server::start().await;
+    let ws = follower(&server, "?graphId=g").await;
+    let ids: Vec<String> = (0..COMMANDS).map(|_| new_id()).collect();
+    let bytes: Vec<u8> = (ids.iter().enumerate())
+        .flat_map(|(n, id)| {
+            // Every third is refused: its node is there already.
+            let node = json!({"id": format!("n{}", n - n % 3)});
+            ws.encode(&command_frame("g", id, "CREATE_NODE", node))
+        })
+        .collect();
+    // Written from elsewhere: the server reads on only as its answers are taken.
+    let (mut reader, mut other_half) = ws.split();
+    let writing = tokio::spawn(async move {
+        other_half.write_all(&bytes).await.unwrap();
+        other_half
+    });
+    let (mut seen, mut answered) = (0, vec![]);
+    while answered.len() < COMMANDS {
+        let message = reader.recv().await;
+        match message["type"].as_str().unwrap() {
+            "STATE_UPDATE" => {
+                seen += 1;
+                assert_eq!(message["version"], seen);
+            }
+            "ACK" => {
+                assert!(message["version"].as_u64().unwrap() <= seen, "after its STATE_UPDATE");
+                answered.push(message["operationId"].as_str().unwrap().to_owned());
+            }
+            "REVERT" => answered.push(message["operationId"].as_str().unwrap().to_owned()),
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(seen as usize, COMMANDS.div_ceil(3));
+    let mut sorted = answered.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(sorted.len(), COMMANDS, "each once");
+    drop(writing.await.unwrap());
+}

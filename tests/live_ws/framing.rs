@@ -1,0 +1,216 @@
+//! RFC 6455 and RFC 7692 over a real socket: the cases of the Autobahn test suite that are the
+//! connection's to keep. Those that are the codec's alone are in `tests/websocket_codec`; the numbers
+//! in the names are Autobahn's.
+
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{
+    server::Server,
+    ws::{
+        BINARY, CLOSE, CONTINUATION, Came, EVERY_SPEECH, FIN, PING, PLAIN, PONG, RSV1, Speech, TEXT, Ws,
+        deflated, frame,
+    },
+};
+
+const DEFLATE: Speech = Speech { deflate: true, ..PLAIN };
+const PING_MESSAGE: &[u8] = br#"{"type":"PING"}"#;
+
+async fn connect(server: &Server, speech: Speech) -> Ws {
+    Ws::connect_as(server.address(), "", speech).await
+}
+
+/// The connection lives: a `PING` is answered, and nothing comes before.
+async fn assert_alive(ws: &mut Ws) {
+    assert_eq!(ws.so_far().await, [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn autobahn_1_2_pings_of_every_length_are_echoed_also_in_one_packet_and_byte_by_byte() {
+    let server = Server::start().await;
+    let mut ws = connect(&server, PLAIN).await;
+    for length in [0, 1, 124, 125] {
+        ws.write(&frame(FIN | PING, &vec![0xfe; length])).await;
+        assert_eq!(ws.next().await, Came::Pong(vec![0xfe; length]));
+    }
+    let ten: Vec<u8> = (0..10).flat_map(|n| frame(FIN | PING, &[n])).collect();
+    ws.write(&ten).await;
+    for n in 0..10 {
+        assert_eq!(ws.next().await, Came::Pong(vec![n]));
+    }
+    for byte in frame(FIN | PING, b"slowly") {
+        ws.write(&[byte]).await;
+    }
+    assert_eq!(ws.next().await, Came::Pong(b"slowly".to_vec()));
+    ws.write(&frame(FIN | PONG, b"nobody asked")).await;
+    assert_alive(&mut ws).await;
+}
+
+#[tokio::test]
+async fn autobahn_5_fragments_with_control_frames_between_are_one_message() {
+    let server = Server::start().await;
+    let mut ws = connect(&server, PLAIN).await;
+    let (a, b) = PING_MESSAGE.split_at(7);
+    let pieces = [
+        frame(TEXT, a),
+        frame(FIN | PING, b"between"),
+        frame(CONTINUATION, b""),
+        frame(FIN | PONG, b"also"),
+        frame(FIN | CONTINUATION, b),
+    ];
+    ws.write(&pieces.concat()).await;
+    assert_eq!(ws.next().await, Came::Pong(b"between".to_vec()));
+    ws.expect("PONG").await;
+    // A large message in many pieces, each alone on the wire.
+    let filler = " ".repeat(100_000);
+    let message = format!(r#"{{"type":"PING"{filler}}}"#).into_bytes();
+    let count = message.chunks(1_000).count();
+    for (index, piece) in message.chunks(1_000).enumerate() {
+        let first = if index == 0 { TEXT } else { CONTINUATION };
+        let fin = if index + 1 == count { FIN } else { 0 };
+        ws.write(&frame(fin | first, piece)).await;
+    }
+    ws.expect("PONG").await;
+}
+
+#[tokio::test]
+async fn autobahn_3_4_5_7_what_breaks_the_protocol_ends_the_connection_with_1002() {
+    let server = Server::start().await;
+    let unmasked = [&[FIN | PING, 4][..], b"ping"].concat();
+    let long_ping = frame(FIN | PING, &[0; 126]);
+    for (what, bytes) in [
+        ("RSV1 without an extension", frame(FIN | RSV1 | TEXT, b"{}")),
+        ("RSV2", frame(FIN | 0x20 | TEXT, b"{}")),
+        ("RSV3", frame(FIN | 0x10 | PING, b"")),
+        ("opcode 3", frame(FIN | 3, b"")),
+        ("opcode 11", frame(FIN | 11, b"")),
+        ("an unmasked frame", unmasked),
+        ("a long control frame", long_ping),
+        ("a fragmented ping", frame(PING, b"")),
+        ("a continuation of nothing", frame(FIN | CONTINUATION, b"x")),
+        ("a message within a message", [frame(TEXT, b"a"), frame(FIN | TEXT, b"b")].concat()),
+        ("a Close of one byte", frame(FIN | CLOSE, &[3])),
+        ("close code 1005", frame(FIN | CLOSE, &1005_u16.to_be_bytes())),
+        ("close code 999", frame(FIN | CLOSE, &999_u16.to_be_bytes())),
+    ] {
+        let mut ws = connect(&server, PLAIN).await;
+        ws.write(&bytes).await;
+        match ws.next().await {
+            Came::Close(code, reason) => {
+                assert_eq!(code, Some(1002), "{what}");
+                assert!(!reason.is_empty(), "{what}: the reason is said");
+            }
+            other => panic!("{what}: {other:?}"),
+        }
+        assert_eq!(ws.next().await, Came::End, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn autobahn_6_bad_utf8_ends_the_connection_with_1007_at_once() {
+    let server = Server::start().await;
+    for bytes in [
+        frame(FIN | TEXT, b"\xff"),
+        frame(FIN | TEXT, b"\xed\xa0\x80"),
+        frame(TEXT, b"\xce\xba\xf4\x90\x80\x80"), // before the message is whole
+        frame(FIN | CLOSE, b"\x03\xe8\xff"),
+    ] {
+        let mut ws = connect(&server, PLAIN).await;
+        ws.write(&bytes).await;
+        ws.expect_close(1007).await;
+    }
+    let mut ws = connect(&server, PLAIN).await;
+    let text = r#"{"type":"é"}"#.as_bytes();
+    let (a, b) = text.split_at(10); // within the two bytes of the letter
+    ws.write(&[frame(TEXT, a), frame(FIN | CONTINUATION, b)].concat()).await;
+    assert!(ws.expect("ERROR").await["message"].as_str().unwrap().contains('é'));
+}
+
+#[tokio::test]
+async fn autobahn_9_a_message_over_the_limit_ends_with_1009_also_where_it_only_inflates_to_that() {
+    let server = Server::start().await;
+    let limit = 8 << 20;
+    let mut ws = connect(&server, PLAIN).await;
+    let whole = format!(r#"{{"type":"PING"{}}}"#, " ".repeat(limit - 15));
+    assert_eq!(whole.len(), limit);
+    ws.write(&frame(FIN | TEXT, whole.as_bytes())).await;
+    ws.expect("PONG").await;
+    // The Close is there although most of what was announced is still on its way.
+    let over = frame(FIN | TEXT, &vec![b' '; limit + 1]);
+    let mut sent = 0;
+    while sent < over.len() {
+        match ws.stream.write(&over[sent..(sent + 65_536).min(over.len())]).await {
+            Ok(count) => sent += count,
+            Err(_closed_by_now) => break,
+        }
+    }
+    ws.expect_close(1009).await;
+    let mut ws = connect(&server, DEFLATE).await;
+    ws.write(&frame(FIN | RSV1 | TEXT, &deflated(&vec![b' '; limit + 1]))).await;
+    ws.expect_close(1009).await;
+}
+
+#[tokio::test]
+async fn autobahn_12_13_compressed_and_plain_messages_are_understood_side_by_side() {
+    let server = Server::start().await;
+    let mut ws = connect(&server, DEFLATE).await;
+    ws.write(&frame(FIN | TEXT, PING_MESSAGE)).await;
+    ws.expect("PONG").await;
+    let short = deflated(PING_MESSAGE);
+    let (a, b) = short.split_at(5);
+    ws.write(&[frame(RSV1 | TEXT, a), frame(FIN | PING, b"."), frame(FIN | CONTINUATION, b)].concat()).await;
+    assert_eq!(ws.next().await, Came::Pong(b".".to_vec()));
+    ws.expect("PONG").await;
+    ws.write(&frame(FIN | RSV1 | TEXT, b"\xff\xff no deflate")).await;
+    ws.expect_close(1007).await;
+}
+
+#[tokio::test]
+async fn w9_the_other_kind_of_message_gets_an_error_and_the_connection_lives() {
+    let server = Server::start().await;
+    for speech in EVERY_SPEECH {
+        let mut ws = connect(&server, speech).await;
+        let other = if speech.message_pack { TEXT } else { BINARY };
+        ws.write(&frame(FIN | other, PING_MESSAGE)).await;
+        assert_eq!(ws.expect("ERROR").await["code"], "BAD_REQUEST");
+        assert_alive(&mut ws).await;
+    }
+}
+
+#[tokio::test]
+async fn the_handshake_is_refused_with_what_is_wrong() {
+    let server = Server::start().await;
+    let request = |lines: &str| format!("GET /ws HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n").into_bytes();
+    let key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let upgrade = "upgrade: websocket\r\nconnection: Upgrade\r\n";
+    for (lines, status) in [
+        (format!("{upgrade}{key}sec-websocket-version: 8\r\n"), 426),
+        (format!("{upgrade}sec-websocket-version: 13\r\n"), 400),
+        (format!("{upgrade}sec-websocket-version: 13\r\nsec-websocket-key: short\r\n"), 400),
+        (format!("{key}sec-websocket-version: 13\r\n"), 400),
+        (String::new(), 400),
+    ] {
+        let refused = Ws::raw(server.address(), &request(&lines)).await.err().unwrap();
+        assert_eq!((refused.status, &refused.body["status"]), (status, &json!(status)), "{lines}");
+    }
+    // Protocols that are not known leave the default; of several the known one is chosen.
+    let mut ws = Ws::upgrade(server.address(), "", "").await.unwrap();
+    ws.expect("WELCOME").await;
+    let ws = Ws::upgrade(server.address(), "", "sec-websocket-protocol: x, dao.v1.json\r\n").await.unwrap();
+    assert!(ws.head.to_ascii_lowercase().contains("sec-websocket-protocol: dao.v1.json\r\n"), "{}", ws.head);
+}
+
+#[tokio::test]
+async fn bytes_sent_together_with_the_handshake_are_not_lost() {
+    let server = Server::start().await;
+    let mut request = b"GET /ws HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
+        sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        .to_vec();
+    request.extend(frame(FIN | TEXT, PING_MESSAGE));
+    request.extend(&frame(FIN | TEXT, PING_MESSAGE)[..3]);
+    let mut ws = Ws::raw(server.address(), &request).await.unwrap();
+    ws.expect("WELCOME").await;
+    ws.expect("PONG").await;
+    ws.write(&frame(FIN | TEXT, PING_MESSAGE)[3..]).await;
+    ws.expect("PONG").await;
+}

@@ -1,0 +1,127 @@
+//! W7: who is there, passed on and never stored.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    server::Server,
+    ws::{EVERY_SPEECH, Ws},
+};
+
+async fn person(server: &Server, name: &str) -> Ws {
+    let query = format!("?graphId=g&userId={name}&clientId={name}-tab");
+    let mut ws = Ws::connect(server.address(), &query).await;
+    ws.expect("SYNC").await;
+    ws
+}
+
+fn presence(state: Value) -> Value {
+    json!({"type": "PRESENCE", "graphId": "g", "state": state})
+}
+
+#[tokio::test]
+async fn w7_others_see_it_the_sender_does_not_and_newcomers_get_what_is_there() {
+    let server = Server::start().await;
+    let (mut ada, mut bob) = (person(&server, "ada").await, person(&server, "bob").await);
+    ada.send(&presence(json!({"cursor": {"x": 1, "y": 2}}))).await;
+    let seen = bob.expect("PRESENCE").await;
+    let expected = json!({"type": "PRESENCE", "graphId": "g", "clientId": "ada-tab", "userId": "ada",
+        "state": {"cursor": {"x": 1, "y": 2}}});
+    assert_eq!(seen, expected);
+    assert_eq!(ada.so_far().await, [] as [Value; 0], "not to oneself");
+    for speech in EVERY_SPEECH {
+        let mut newcomer = Ws::connect_as(server.address(), "?graphId=g", speech).await;
+        newcomer.expect("SYNC").await;
+        assert_eq!(newcomer.expect("PRESENCE").await, expected, "{speech:?}");
+    }
+    assert_eq!(server.state("g").await["version"], 0, "it leaves no trace in the log");
+}
+
+#[tokio::test]
+async fn w7_it_may_be_sent_along_with_the_subscription() {
+    let server = Server::start().await;
+    let mut bob = person(&server, "bob").await;
+    let mut ada = Ws::connect(server.address(), "?userId=ada&clientId=ada-tab").await;
+    let both = [json!({"type": "SUBSCRIBE", "graphId": "g"}), presence(json!("here"))];
+    let bytes: Vec<u8> = both.iter().flat_map(|frame| ada.encode(frame)).collect();
+    ada.write(&bytes).await;
+    assert_eq!(bob.expect("PRESENCE").await["state"], "here");
+    ada.expect("SYNC").await;
+}
+
+#[tokio::test]
+async fn w7_it_is_cleared_when_one_leaves_in_whatever_way() {
+    let server = Server::start().await;
+    let mut bob = person(&server, "bob").await;
+    for way in ["null", "unsubscribe", "close", "vanish"] {
+        let mut ada = person(&server, "ada").await;
+        ada.send(&presence(json!({"way": way}))).await;
+        assert_eq!(bob.expect("PRESENCE").await["state"]["way"], way);
+        match way {
+            "null" => ada.send(&presence(json!(null))).await,
+            "unsubscribe" => ada.send(&json!({"type": "UNSUBSCRIBE", "graphId": "g"})).await,
+            "close" => ada.write(&crate::support::ws::frame(0x88, &1000_u16.to_be_bytes())).await,
+            _ => drop(ada),
+        }
+        let gone = bob.expect("PRESENCE").await;
+        assert_eq!((&gone["clientId"], &gone["state"]), (&json!("ada-tab"), &Value::Null), "{way}");
+        let mut newcomer = person(&server, "eve").await;
+        assert_eq!(newcomer.so_far().await, [] as [Value; 0], "nobody is there any more: {way}");
+    }
+}
+
+#[tokio::test]
+async fn w7_only_the_latest_is_passed_on_and_at_most_thirty_a_second() {
+    let server = Server::start().await;
+    let (mut ada, mut bob) = (person(&server, "ada").await, person(&server, "bob").await);
+    let start = Instant::now();
+    let mut last = 0;
+    while start.elapsed() < Duration::from_millis(500) {
+        last += 1;
+        ada.send(&presence(json!(last))).await;
+        tokio::time::sleep(Duration::from_millis(1)).await; // the pace of a pointer, not a wait
+    }
+    let mut seen = vec![];
+    while seen.last() != Some(&last) {
+        seen.push(bob.expect("PRESENCE").await["state"].as_u64().unwrap());
+    }
+    let most = start.elapsed().as_secs_f64() * 30.0 + 2.0;
+    assert!(seen.is_sorted() && (seen.len() as f64) <= most, "{} of {last}: {seen:?}", seen.len());
+}
+
+#[tokio::test]
+async fn w7_what_is_too_large_or_not_followed_is_refused() {
+    let server = Server::start().await;
+    let mut ada = person(&server, "ada").await;
+    ada.send(&presence(json!("x".repeat(16 << 10)))).await;
+    let error = ada.expect("ERROR").await;
+    assert!(error["message"].as_str().unwrap().contains("state"), "{error}");
+    ada.send(&presence(json!("x".repeat((16 << 10) - 2)))).await; // with its quotes, just the limit
+    ada.send(&json!({"type": "PRESENCE", "graphId": "elsewhere", "state": 1})).await;
+    let error = ada.expect("ERROR").await;
+    assert_eq!((&error["code"], &error["graphId"]), (&json!("BAD_REQUEST"), &json!("elsewhere")));
+    let mut bob = person(&server, "bob").await;
+    assert_eq!(bob.expect("PRESENCE").await["state"].as_str().unwrap().len(), (16 << 10) - 2);
+}
+
+#[tokio::test]
+async fn w7_hundreds_who_are_there_reach_a_newcomer_each_once() {
+    let server = Server::start().await;
+    let mut people = vec![];
+    for n in 0..150 {
+        let mut ws = person(&server, &format!("p{n}")).await;
+        ws.send(&presence(json!({"n": n, "trail": "x".repeat(2_000)}))).await;
+        people.push(ws);
+    }
+    // The last one's has been taken once it is answered.
+    people.last_mut().unwrap().send(&json!({"type": "PING"})).await;
+    while people.last_mut().unwrap().recv().await["type"] != "PONG" {}
+    let mut newcomer = person(&server, "newcomer").await;
+    let mut seen: Vec<u64> = vec![];
+    while seen.len() < 150 {
+        seen.push(newcomer.expect("PRESENCE").await["state"]["n"].as_u64().unwrap());
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, (0..150).collect::<Vec<_>>());
+}
