@@ -50,12 +50,12 @@ fn commit_as(operation: OperationId, head: &mut Head, body: &str) -> Entry {
     let body = Bytes::copy_from_slice(body.as_bytes());
     *head = head.after(&body);
     let commit = StoredCommit { version: head.version, hash: head.hash, body };
-    Entry { operation, record: Bytes::from_static(b"record"), commit: Some(commit) }
+    Entry { operation, record: Bytes::from_static(b"record"), commit: Some(commit), refused_at: None }
 }
 
 /// An entry of an operation that changed nothing.
 fn unchanged(operation: OperationId, record: &'static str) -> Entry {
-    Entry { operation, record: Bytes::from_static(record.as_bytes()), commit: None }
+    Entry { operation, record: Bytes::from_static(record.as_bytes()), commit: None, refused_at: None }
 }
 
 fn version(n: u64) -> Version {
@@ -294,10 +294,10 @@ async fn c3_the_window_before_is_looked_into_too() {
 async fn a_newer_format_and_a_foreign_file_are_refused_untouched() {
     let dir = temporary();
     open(dir.path()).close().await;
-    sql(dir.path(), "UPDATE meta SET value = 2 WHERE key = 'format'");
+    sql(dir.path(), "UPDATE meta SET value = 3 WHERE key = 'format'");
     let before = std::fs::read(dir.path().join("dao.db")).expect("the file");
     let refused = EmbeddedStore::open(config(dir.path())).expect_err("too new");
-    assert!(matches!(refused, OpenError::Newer { found: 2, known: 1, .. }), "{refused:?}");
+    assert!(matches!(refused, OpenError::Newer { found: 3, known: 2, .. }), "{refused:?}");
     assert_eq!(std::fs::read(dir.path().join("dao.db")).expect("the file"), before);
 
     let foreign = temporary();

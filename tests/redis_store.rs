@@ -15,14 +15,14 @@ use std::{
 
 use bytes::Bytes;
 use dao_api::store::{
-    Append, Entry, EventStore, StoreError,
+    Append, Entry, EventStore, Order, RefusalPlace, StoreError,
     redis::{ConnectError, RedisConfig, RedisStore},
 };
 use dao_projections::{Head, Version};
 use support::{
     history::{
         accepted, accepted_all, assert_is_a_history, commit, graph, grow, operation, read_all, record,
-        refused, version,
+        refused, refused_at, version,
     },
     redis::{RedisServer, free_port},
 };
@@ -96,13 +96,18 @@ async fn no_reply_goes_to_another_caller() {
                     let made = commit(after, format!("{word}{task}/{round}/{n}"));
                     after = made.head();
                     let record = Bytes::from_static(word.as_bytes());
-                    entries.push(Entry { operation: id(round * 10 + n), record, commit: Some(made) });
+                    entries.push(Entry {
+                        operation: id(round * 10 + n),
+                        record,
+                        commit: Some(made),
+                        refused_at: None,
+                    });
                 }
                 assert_eq!(store.append(&g, head, &entries).await.unwrap(), Append::Appended);
                 let again = store.append(&g, head, &entries).await.unwrap();
                 let recorded: Vec<_> = entries.iter().map(|e| (e.operation, e.record.clone())).collect();
                 assert_eq!(again, Append::Duplicate(recorded));
-                let late = Entry { operation: id(999), record: word.into(), commit: None };
+                let late = Entry { operation: id(999), record: word.into(), commit: None, refused_at: None };
                 assert_eq!(store.append(&g, head, &[late]).await.unwrap(), Append::HeadMoved(after));
 
                 let commits: Vec<_> = entries.iter().filter_map(|e| e.commit.clone()).collect();
@@ -203,6 +208,45 @@ async fn v1_no_hole_is_read_across() {
 
 /// Rule V6 at `appendfsync always`: Redis is killed over and over while writers append; what they
 /// were told is there, once, and what they were refused is not.
+#[tokio::test]
+async fn a1_refusals_of_a_history_that_was_deleted_go_with_it() {
+    let server = RedisServer::start();
+    let (store, g) = (connect(&server).await, graph("g"));
+    let head = grow(&*store, &g, Head::EMPTY, [1, 2]).await;
+    let at = |n, v| refused_at(n, version(v));
+    let all = (RefusalPlace::before(version(0)), RefusalPlace::after(version(99)));
+    let told = async || {
+        let found = store.refusals(&g, all, Order::OldestFirst, 10).await.unwrap();
+        found.iter().map(|refusal| refusal.operation).collect::<Vec<_>>()
+    };
+    for (events_key, first) in
+        [(server.keys("dao:*:graph:g:events"), 10), (server.keys("dao:*:graph:g:events"), 20)]
+    {
+        let on = store.head(&g).await.unwrap();
+        store.append(&g, on, &[at(first, 2)]).await.unwrap();
+        assert_eq!(told().await, [operation(first)]);
+        server.command(&["DEL", &events_key[0]]);
+        // Either way: the new history begins with a refusal, or with commits.
+        if first == 10 {
+            store.append(&g, Head::EMPTY, &[at(11, 0)]).await.unwrap();
+            assert_eq!(told().await, [operation(11)]);
+        }
+        let again = grow(&*store, &g, Head::EMPTY, [first + 2, first + 3]).await;
+        assert_ne!(again, head);
+        assert_eq!(told().await, if first == 10 { vec![operation(11)] } else { vec![] });
+        store.append(&g, again, &[at(first + 4, 2)]).await.unwrap();
+        let last = operation(first + 4);
+        assert_eq!(told().await, if first == 10 { vec![operation(11), last] } else { vec![last] });
+        server.command(&["DEL", &server.keys("dao:*:graph:g:refusals")[0]]);
+    }
+    // An entry that somebody deleted does not make the next one impossible.
+    let on = store.head(&g).await.unwrap();
+    store.append(&g, on, &[at(30, 2)]).await.unwrap();
+    server.command(&["XDEL", &server.keys("dao:*:graph:g:refusals")[0], "2-1"]);
+    store.append(&g, on, &[at(31, 2)]).await.unwrap();
+    assert_eq!(told().await, [operation(31)]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn v6_nothing_acknowledged_is_lost_or_doubled_by_kill_9_of_redis() {
     const WRITERS: u128 = 6;
@@ -410,9 +454,11 @@ async fn o4_the_number_of_partitions_is_fixed_at_the_first_start() {
     let later = RedisStore::connect(with(None)).await.unwrap();
     assert_eq!(later.head(&graph("g")).await.unwrap().version, version(1));
 
-    server.command(&["HSET", "dao:meta", "format", "2"]);
-    let error = refusal(with(None)).await;
-    assert!(matches!(&error, ConnectError::Format { stored, .. } if stored == "2"), "{error}");
+    for other in ["1", "3"] {
+        server.command(&["HSET", "dao:meta", "format", other]);
+        let error = refusal(with(None)).await;
+        assert!(matches!(&error, ConnectError::Format { stored, .. } if stored == other), "{error}");
+    }
 }
 
 /// Instances with other ideas of the windows would not see each other's records.
@@ -486,7 +532,7 @@ async fn memory_per_command_stays_within_its_budget() {
                 head = made.head();
                 // Ids as random as a UUIDv7's; a record as long as that of an accepted command.
                 let operation = operation(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
-                Entry { operation, record: vec![1; 18].into(), commit: Some(made) }
+                Entry { operation, record: vec![1; 18].into(), commit: Some(made), refused_at: None }
             })
             .collect();
         let on = entries[0].commit.as_ref().unwrap();

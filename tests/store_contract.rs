@@ -151,6 +151,11 @@ on_every_store! {
     c3_one_operation_id_can_be_used_in_many_graphs
     c3_operations_answers_in_the_order_asked
     c3_an_unknown_operation_is_found_nowhere
+    a1_refusals_are_found_where_they_were_judged
+    a1_only_what_was_appended_is_listed
+    a1_refusals_are_read_from_either_end_within_bounds
+    a1_of_many_refusals_the_latest_are_kept
+    a5_graphs_are_listed_by_name
     v7_a_read_is_bounded_at_both_ends
     v7_a_read_has_a_limit
     v7_a_read_has_a_bound_in_bytes
@@ -163,14 +168,17 @@ mod rules {
     use std::collections::HashSet;
 
     use bytes::Bytes;
-    use dao_api::store::{Append, Entry, READ_BYTES_MAX, StoredCommit};
-    use dao_projections::{Head, Version};
+    use dao_api::store::{
+        Append, Entry, EventStore, Order, READ_BYTES_MAX, REFUSALS_MAX, RefusalPlace, StoredCommit,
+        StoredRefusal,
+    };
+    use dao_projections::{GraphId, Head, Version};
 
     use super::{
         Place,
         support::history::{
             accepted, accepted_all, assert_is_a_history, commit, graph, grow, operation, read_all, record,
-            refused, version,
+            refused, refused_at, version,
         },
     };
 
@@ -281,8 +289,12 @@ mod rules {
         let mut written: Vec<StoredCommit> = Vec::new();
         for (n, body) in bodies.iter().enumerate() {
             let commit = commit(head, body.clone());
-            let entry =
-                Entry { operation: operation(n as u128), record: body.clone(), commit: Some(commit.clone()) };
+            let entry = Entry {
+                operation: operation(n as u128),
+                record: body.clone(),
+                commit: Some(commit.clone()),
+                refused_at: None,
+            };
             assert_eq!(store.append(&g, head, &[entry]).await.unwrap(), Append::Appended);
             head = commit.head();
             written.push(commit);
@@ -408,6 +420,138 @@ mod rules {
         grow(&*store, &graph("g"), Head::EMPTY, [1]).await;
         assert_eq!(store.find_operation(operation(2)).await.unwrap(), []);
         assert_eq!(store.find_operation(operation(1)).await.unwrap(), [(graph("g"), record(1))]);
+    }
+
+    /// All refusals judged on a version from `low` to `high`.
+    async fn refusals(
+        store: &dyn EventStore,
+        graph: &GraphId,
+        (low, high): (u64, u64),
+        order: Order,
+        limit: usize,
+    ) -> Vec<StoredRefusal> {
+        let between = (RefusalPlace::before(version(low)), RefusalPlace::after(version(high)));
+        store.refusals(graph, between, order, limit).await.unwrap()
+    }
+
+    /// Which operation was refused where.
+    fn told(refusals: &[StoredRefusal]) -> Vec<(u64, u128)> {
+        let number = |refusal: &StoredRefusal| refusal.operation.as_uuid().as_u128();
+        refusals
+            .iter()
+            .map(|refusal| {
+                assert_eq!(refusal.record, record(number(refusal)), "with its record");
+                (refusal.place.version.get(), number(refusal))
+            })
+            .collect()
+    }
+
+    pub(super) async fn a1_refusals_are_found_where_they_were_judged(mut place: impl Place) {
+        let g = graph("message");
+        let (accepted, head) = accepted_all([1, 2], Head::EMPTY);
+        let [first, second] = accepted.try_into().unwrap();
+        let at = |n, v| refused_at(n, version(v));
+        let round = [at(10, 0), at(11, 0), first, at(12, 1), refused(13), second, at(14, 2)];
+        assert_eq!(place.store().append(&g, Head::EMPTY, &round).await.unwrap(), Append::Appended);
+        assert_eq!(place.other_store().append(&g, head, &[at(15, 2)]).await.unwrap(), Append::Appended);
+        place.reopen().await;
+        let store = place.store();
+        assert_eq!(store.append(&g, head, &[at(16, 2)]).await.unwrap(), Append::Appended);
+
+        let all = refusals(&*store, &g, (0, 2), Order::OldestFirst, 100).await;
+        assert_eq!(told(&all), [(0, 10), (0, 11), (1, 12), (2, 14), (2, 15), (2, 16)]);
+        assert!(all.iter().is_sorted_by(|a, b| a.place < b.place), "{all:?}");
+        let one = refusals(&*store, &g, (1, 1), Order::OldestFirst, 100).await;
+        assert_eq!(told(&one), [(1, 12)]);
+        assert_eq!(refusals(&*store, &graph("other"), (0, 9), Order::OldestFirst, 100).await, []);
+        let found = store.operations(&g, &[operation(10), operation(16)]).await.unwrap();
+        assert_eq!(found, [Some(record(10)), Some(record(16))], "C3: and remembered like all others");
+        let moved = grow(&*store, &g, head, [3]).await;
+        assert_eq!(store.head(&g).await.unwrap(), moved);
+    }
+
+    pub(super) async fn a1_only_what_was_appended_is_listed(place: impl Place) {
+        let (store, g) = (place.store(), graph("g"));
+        let head = grow(&*store, &g, Head::EMPTY, [1]).await;
+        let at = |n| refused_at(n, version(1));
+        assert_eq!(store.append(&g, head, &[at(2)]).await.unwrap(), Append::Appended);
+
+        let moved = store.append(&g, Head::EMPTY, &[refused_at(3, version(0))]).await.unwrap();
+        assert_eq!(moved, Append::HeadMoved(head));
+        let repeated = store.append(&g, head, &[at(4), at(2)]).await.unwrap();
+        assert_eq!(repeated, Append::Duplicate(vec![(operation(2), record(2))]));
+        assert_eq!(told(&refusals(&*store, &g, (0, 9), Order::OldestFirst, 100).await), [(1, 2)]);
+    }
+
+    pub(super) async fn a1_refusals_are_read_from_either_end_within_bounds(place: impl Place) {
+        let (store, g) = (place.store(), graph("g"));
+        let mut head = Head::EMPTY;
+        let mut written = Vec::new();
+        for v in 0..4_u64 {
+            let numbers = (0..150).map(|n| u128::from(v) * 1_000 + 100 + n);
+            let round: Vec<_> = numbers.map(|n| refused_at(n, version(v))).collect();
+            written.extend(round.iter().map(|entry| (v, entry.operation.as_uuid().as_u128())));
+            assert_eq!(store.append(&g, head, &round).await.unwrap(), Append::Appended);
+            head = grow(&*store, &g, head, [u128::from(v)]).await;
+        }
+        let all = refusals(&*store, &g, (0, 9), Order::OldestFirst, 1_000).await;
+        assert_eq!(told(&all), written);
+        let mut newest = refusals(&*store, &g, (0, 9), Order::NewestFirst, 1_000).await;
+        newest.reverse();
+        assert_eq!(newest, all);
+        for (from, to) in [(0, 599), (149, 151), (10, 11), (10, 12), (300, 450)] {
+            let between = (all[from].place, all[to].place);
+            let inner = &all[from + 1..to];
+            for limit in [1, 5, 128, 1_000] {
+                let kept = limit.min(inner.len());
+                let read = store.refusals(&g, between, Order::OldestFirst, limit).await.unwrap();
+                assert_eq!(read, inner[..kept], "{from} {to} {limit}");
+                let mut read = store.refusals(&g, between, Order::NewestFirst, limit).await.unwrap();
+                read.reverse();
+                assert_eq!(read, inner[inner.len() - kept..], "{from} {to} {limit}");
+            }
+        }
+    }
+
+    pub(super) async fn a1_of_many_refusals_the_latest_are_kept(place: impl Place) {
+        let (store, g) = (place.store(), graph("g"));
+        let total = REFUSALS_MAX as u128 + 2_500;
+        for from in (0..total).step_by(2_500) {
+            let round: Vec<_> = (from..from + 2_500).map(|n| refused_at(n, version(0))).collect();
+            assert_eq!(store.append(&g, Head::EMPTY, &round).await.unwrap(), Append::Appended);
+        }
+        let kept = refusals(&*store, &g, (0, 0), Order::NewestFirst, usize::MAX).await;
+        assert!((REFUSALS_MAX..REFUSALS_MAX + 500).contains(&kept.len()), "{}", kept.len());
+        let latest = told(&kept).into_iter().map(|(_, n)| n);
+        assert!(latest.eq((total - kept.len() as u128..total).rev()));
+    }
+
+    pub(super) async fn a5_graphs_are_listed_by_name(place: impl Place) {
+        let store = place.store();
+        assert_eq!(store.graphs(None, 10).await.unwrap(), []);
+        let names = ["message", "subscribe", "a", "Z", "a.b", "b:events", "0", "pmessage"];
+        for name in names {
+            grow(&*store, &graph(name), Head::EMPTY, [1]).await;
+        }
+        let refused_alone = [refused_at(1, version(0))];
+        store.append(&graph("refused"), Head::EMPTY, &refused_alone).await.unwrap();
+
+        let mut sorted: Vec<_> = names.map(graph).into();
+        sorted.sort();
+        assert_eq!(place.other_store().graphs(None, 100).await.unwrap(), sorted);
+        for limit in 1..=names.len() {
+            let mut listed: Vec<GraphId> = vec![];
+            loop {
+                let page = store.graphs(listed.last(), limit).await.unwrap();
+                assert!(page.len() <= limit);
+                if page.is_empty() {
+                    break;
+                }
+                listed.extend(page);
+            }
+            assert_eq!(listed, sorted, "{limit} at a time");
+        }
+        assert_eq!(store.graphs(Some(&graph("b")), 2).await.unwrap(), [graph("b:events"), graph("message")]);
     }
 
     pub(super) async fn v7_a_read_is_bounded_at_both_ends(place: impl Place) {

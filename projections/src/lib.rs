@@ -15,22 +15,28 @@
 
 mod activity;
 mod commit;
+mod diff;
 mod entity;
 mod event;
 mod graph;
+mod history;
 mod id;
 mod patch;
 mod projection;
 mod snapshot;
+mod strict;
 mod version;
 
 pub use activity::{Activity, ActivityKey};
 pub use commit::{CommandType, Commit, CommitBody, DecodeError, FORMAT, Outcome};
+pub use diff::{Change, Changed, GraphDiff, TableDiff, ViewportChange};
 pub use entity::{Edge, Map, Node, Position, ShapeError, Timestamp, Viewport};
 pub use event::{Entity, EntityKind, Event};
 pub use graph::{Graph, Ordinal, Placed, Table};
+pub use history::{Subject, Tracked};
 pub use id::{ClientId, EdgeId, GraphId, InvalidId, NodeId, OperationId, UserId};
 pub use patch::{MergePatch, Pointer};
 pub use projection::{Folding, PROJECTIONS, Projection, Registered, RowError, Rows};
 pub use snapshot::{Snapshot, SnapshotRow, graph_of_rows, snapshot_rows};
+pub use strict::{Misfit, fold_strictly};
 pub use version::{Hash, Head, InvalidHash, Version};

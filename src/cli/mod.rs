@@ -1,14 +1,22 @@
 //! The command line: one file a command. Every failure is one line on standard error that says what
 //! to do, and exit code 1.
 
+mod diff;
 mod export;
 mod healthcheck;
+mod history;
 mod import;
+mod moment;
 mod open;
 mod serve;
+mod show;
+mod verify;
 mod worker;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, BufWriter, Write},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -41,6 +49,14 @@ enum Command {
     Import(import::Import),
     /// Print a graph: its commits as NDJSON, or with --state a React Flow document
     Export(export::Export),
+    /// Print a graph as it is, or as it was at a version or a time
+    Show(show::Show),
+    /// Print what differs between two versions of a graph
+    Diff(diff::Diff),
+    /// Print what happened to a graph, or to one node or edge of it
+    History(history::History),
+    /// Check the hash chain of a graph and fold it again; exit code 1 if it is damaged
+    Verify(verify::Verify),
     /// Ask a running server at HOST:PORT whether it is ready; exit code 0 if so
     Healthcheck,
 }
@@ -63,6 +79,10 @@ pub fn run() -> ExitCode {
             Command::Worker => worker::run(config).await,
             Command::Import(import) => import.run(config).await,
             Command::Export(export) => export.run(config).await,
+            Command::Show(show) => show.run(config).await,
+            Command::Diff(diff) => diff.run(config).await,
+            Command::History(history) => history.run(config).await,
+            Command::Verify(verify) => verify.run(config).await,
             Command::Healthcheck => healthcheck::run(&config).await,
         }
     });
@@ -86,6 +106,18 @@ struct CliError(String);
 impl CliError {
     fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+}
+
+/// Writes to standard output. Whoever reads it may stop when they have seen enough.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CliError> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(CliError::new("the output was closed"))
+        }
+        Err(error) => Err(CliError::new(format!("the output can't be written: {error}"))),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use dao_projections::{GraphId, Head};
+
 use super::CliError;
 use crate::{
     config::{Config, StoreConfig},
     project::Stores,
-    store::{embedded::EmbeddedStore, redis::RedisStore},
+    store::{StoreError, embedded::EmbeddedStore, redis::RedisStore},
     write::{Graphs, GraphsConfig},
 };
 
@@ -42,6 +44,18 @@ pub(super) fn graphs_over(stores: &Stores, config: &Config) -> Arc<Graphs> {
         ..GraphsConfig::default()
     };
     Graphs::new(stores.events.clone(), graphs)
+}
+
+/// An error if nobody has written to the graph: the history of a mistyped name is no empty success.
+pub(super) async fn existing(graphs: &Graphs, graph: &GraphId) -> Result<(), CliError> {
+    match graphs.store().head(graph).await {
+        Ok(Head::EMPTY) => {
+            Err(CliError::new(format!("there is no graph {graph} at {}", graphs.store().location())))
+        }
+        // What is damaged exists.
+        Ok(_) | Err(StoreError::Corrupt { .. }) => Ok(()),
+        Err(error) => Err(CliError::new(format!("{graph} can't be read: {error}"))),
+    }
 }
 
 /// Answers what waits and lets go of the store.

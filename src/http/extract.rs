@@ -62,11 +62,26 @@ impl Asked {
 
     /// A version; anything but a non-negative integer below 2^63 is 400, never 0 (rule H5).
     pub(super) fn version(&self, name: &str) -> Result<Option<Version>, Problem> {
+        Ok(self.number(name)?.and_then(Version::new))
+    }
+
+    /// A number, by the same rule.
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let digits_only = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let version = text.parse().ok().filter(|_| digits_only).and_then(Version::new);
+        let number = text.parse().ok().filter(|number| digits_only && *number <= i64::MAX as u64);
         let problem = || Problem::bad_request(format!("{name}: must be a non-negative integer below 2^63"));
-        version.map(Some).ok_or_else(problem)
+        number.map(Some).ok_or_else(problem)
+    }
+
+    /// One of these words, and what it stands for.
+    pub(super) fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        if let Some((_, meant)) = words.iter().find(|(word, _)| *word == text) {
+            return Ok(Some(*meant));
+        }
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        Err(Problem::bad_request(format!("{name}: must be one of {}", known.join(", "))))
     }
 
     /// `true` or `false`.

@@ -4,6 +4,7 @@
 //! what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
+pub mod audit;
 mod command;
 mod commands;
 mod decode;
@@ -32,7 +33,7 @@ use axum::{
 use dao_projections::UserId;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{domain::Operation, project::Stores, write::Graphs};
 pub use format::Format;
@@ -57,6 +58,8 @@ pub struct App {
     anonymous: UserId,
     body_bytes_max: usize,
     projections: Option<Projections>,
+    /// Turns at verifying a history.
+    verifying: Arc<Semaphore>,
 }
 
 /// The projections that readiness and readers ask about.
@@ -90,7 +93,8 @@ impl App {
         };
         let live =
             socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
-        Self { graphs, live, anonymous, body_bytes_max, projections: None }
+        let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
+        Self { graphs, live, anonymous, body_bytes_max, projections: None, verifying }
     }
 
     /// With projections that are made from these stores, by this process or by others.
@@ -112,6 +116,11 @@ pub fn router(app: App) -> Router {
         .route("/graphs/{graphId}/edges", get(reads::edges))
         .route("/graphs/{graphId}/edges/{edgeId}", get(reads::edge))
         .route("/graphs/{graphId}/viewport", get(reads::viewport))
+        .route("/graphs/{graphId}/operations", get(audit::operations))
+        .route("/graphs/{graphId}/diff", get(audit::diff))
+        .route("/graphs/{graphId}/nodes/{nodeId}/history", get(audit::node_history))
+        .route("/graphs/{graphId}/edges/{edgeId}/history", get(audit::edge_history))
+        .route("/graphs/{graphId}/verify", get(audit::verify))
         .route("/graphs/{graphId}/events", get(events::graph_events))
         .route("/ws", get(socket::upgrade))
         .route("/operations/{operationId}", get(operations::operation))
@@ -134,6 +143,11 @@ async fn method_problem(request: Request<Body>, next: Next) -> Response {
 /// An answer in the format that was asked for.
 fn respond(status: StatusCode, format: Format, body: &impl Serialize) -> Response {
     (status, [(header::CONTENT_TYPE, format.content_type())], format.encode(body)).into_response()
+}
+
+/// The same, of a body that was encoded elsewhere.
+fn respond_encoded(format: Format, body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, format.content_type())], body).into_response()
 }
 
 /// Serves until `shutdown`; then takes no more connections, answers what was read, and returns, at

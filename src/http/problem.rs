@@ -248,7 +248,7 @@ impl From<ReadError> for Problem {
                 Self::unavailable("VERSION_NOT_REACHED", "The version is not reached yet", detail)
             }
             ReadError::VersionNotFound { current } => {
-                let detail = format!("version: {}", version_detail(current));
+                let detail = format!("no such version: {}", version_detail(current));
                 Self::entity_not_found("VERSION_NOT_FOUND", detail)
             }
             ReadError::Graph(WriteError::StoreUnavailable(cause)) => {

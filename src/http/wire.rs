@@ -134,9 +134,16 @@ impl<'a> AcceptedOut<'a> {
 /// The wire's word for an outcome.
 pub(super) fn effect_out(effect: Effect) -> &'static str {
     match effect {
-        Effect::Committed(Outcome::Applied) => "applied",
-        Effect::Committed(Outcome::Merged) => "merged",
+        Effect::Committed(outcome) => outcome_word(outcome),
         Effect::Unchanged => "unchanged",
+    }
+}
+
+/// The wire's word for the outcome of a commit.
+pub(super) fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Applied => "applied",
+        Outcome::Merged => "merged",
     }
 }
 
@@ -312,7 +319,7 @@ impl Serialize for Edges<'_> {
 
 /// `GET …/state` as JSON, from the encodings that entities keep: after one change, one entity is
 /// encoded again.
-pub(super) fn state_json(graph_id: &GraphId, graph: &Graph) -> Bytes {
+pub fn state_json(graph_id: &GraphId, graph: &Graph) -> Bytes {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Front<'a> {

@@ -3,9 +3,17 @@
 //! Invariants:
 //! - A read is never older than what any instance had acknowledged when it was asked, unless the
 //!   store is away, and then it says so.
+//! - What auditors ask costs a bounded piece of the history a request, but for [`verify`].
 //! - The changes since a version cost what their range costs, never what the graph costs.
 //!
 //! Not here: JSON and status codes.
+
+mod audit;
+mod diff;
+mod history;
+mod moment;
+mod verify;
+mod walk;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,6 +26,13 @@ use crate::{
     store::StoreError,
     write::{Effect, Ending, Graphs, Recorded, View, WriteError, log},
 };
+
+pub use crate::store::{Order, RefusalPlace as Place};
+pub use audit::{Filter, Listed, Listing, Question, Status, operations};
+pub use diff::{Difference, diff};
+pub use history::{History, Touch, history};
+pub use moment::version_at;
+pub use verify::{Bad, Verified, verify};
 
 /// How long a read waits for the version it was asked to see (rule H3).
 const MIN_VERSION_WAIT: Duration = Duration::from_secs(2);

@@ -48,6 +48,50 @@ pub struct Entry {
     pub record: Bytes,
     /// The commit; `None` for an operation that changed nothing or was refused.
     pub commit: Option<StoredCommit>,
+    /// For a refused operation the version it was judged on: auditors find it there (rule A1).
+    pub refused_at: Option<Version>,
+}
+
+/// A refused operation, as auditors find it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRefusal {
+    /// Where it is listed.
+    pub place: RefusalPlace,
+    /// The operation.
+    pub operation: OperationId,
+    /// Its record.
+    pub record: Bytes,
+}
+
+/// Where a refusal stands among those of its graph: by the version it was judged on, then by the
+/// order in which they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RefusalPlace {
+    /// The version it was judged on.
+    pub version: Version,
+    /// Its number there: from 1 on, rising, with holes. A store may go on counting over versions.
+    pub number: u64,
+}
+
+impl RefusalPlace {
+    /// Before all that were judged on `version`.
+    pub fn before(version: Version) -> Self {
+        Self { version, number: 0 }
+    }
+
+    /// After all that were judged on `version`.
+    pub fn after(version: Version) -> Self {
+        Self { version, number: i64::MAX as u64 }
+    }
+}
+
+/// From which end a range is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As it happened.
+    OldestFirst,
+    /// The latest first.
+    NewestFirst,
 }
 
 /// How an append ended. Only `Appended` changed anything.
@@ -124,6 +168,23 @@ pub trait EventStore: Send + Sync + 'static {
         ids: &[OperationId],
     ) -> Result<Vec<Option<Bytes>>, StoreError>;
 
+    /// The refused operations strictly between two places, from the end that `order` says: at most
+    /// `limit`, and no more than [`READ_BYTES_MAX`] of records (but always one if there is one).
+    /// Fewer than asked for says nothing; none at all says that there are none.
+    ///
+    /// They are a record beside the history, not part of it: of each graph the latest
+    /// [`REFUSALS_MAX`] are kept.
+    async fn refusals(
+        &self,
+        graph: &GraphId,
+        between: (RefusalPlace, RefusalPlace),
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredRefusal>, StoreError>;
+
+    /// The graphs that have commits, by name: those after `after`, at most `limit`.
+    async fn graphs(&self, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, StoreError>;
+
     /// Every graph that has a record of this operation: one, but for ids used in several graphs.
     async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError>;
 
@@ -146,3 +207,7 @@ pub trait EventStore: Send + Sync + 'static {
 
 /// The most bytes of commit bodies one [`EventStore::read`] returns: more are left for the next.
 pub const READ_BYTES_MAX: usize = 8 << 20;
+
+/// Refused operations kept for each graph, about: more push out the oldest. A client that is refused
+/// in a loop must not fill the store.
+pub const REFUSALS_MAX: usize = 10_000;

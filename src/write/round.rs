@@ -171,11 +171,16 @@ impl Round {
     }
 
     fn enter(&mut self, operation: &Operation, outcome: RecordedOutcome, commit: Option<&Arc<Recorded>>) {
+        let refused_at = match &outcome {
+            RecordedOutcome::Refused { by, .. } => Some(by.version),
+            RecordedOutcome::Committed { .. } | RecordedOutcome::Unchanged(_) => None,
+        };
         let record = OperationRecord { fingerprint: operation.fingerprint, outcome, writer: self.writer };
         self.entries.push(Entry {
             operation: operation.id,
             record: Bytes::from(record.encode()),
             commit: commit.map(|recorded| recorded.stored()),
+            refused_at,
         });
     }
 }

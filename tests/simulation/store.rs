@@ -12,7 +12,9 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dao_api::store::{Append, Durability, Entry, EventStore, StoreError, StoredCommit};
+use dao_api::store::{
+    Append, Durability, Entry, EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal,
+};
 use dao_projections::{GraphId, Head, OperationId, Version};
 use tokio::{sync::oneshot, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,7 @@ use crate::rng::Rng;
 pub struct Log {
     pub commits: Vec<StoredCommit>,
     pub records: BTreeMap<OperationId, Bytes>,
+    pub refusals: Vec<StoredRefusal>,
 }
 
 impl Log {
@@ -44,6 +47,11 @@ impl Log {
         for entry in entries {
             self.records.insert(entry.operation, entry.record.clone());
             self.commits.extend(entry.commit.clone());
+            self.refusals.extend(entry.refused_at.map(|version| StoredRefusal {
+                place: RefusalPlace { version, number: self.refusals.len() as u64 + 1 },
+                operation: entry.operation,
+                record: entry.record.clone(),
+            }));
         }
         Append::Appended
     }
@@ -221,6 +229,34 @@ impl EventStore for SimStore {
         self.ask(|shared, _| {
             let log = shared.graphs.get(graph);
             ids.iter().map(|id| log?.records.get(id).cloned()).collect()
+        })
+        .await
+    }
+
+    async fn refusals(
+        &self,
+        graph: &GraphId,
+        (after, before): (RefusalPlace, RefusalPlace),
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredRefusal>, StoreError> {
+        self.ask(|shared, _| {
+            let refusals = shared.graphs.get(graph).map_or(&[][..], |log| &log.refusals);
+            let wanted = refusals.iter().filter(|found| found.place > after && found.place < before);
+            match order {
+                Order::OldestFirst => wanted.take(limit).cloned().collect(),
+                Order::NewestFirst => wanted.rev().take(limit).cloned().collect(),
+            }
+        })
+        .await
+    }
+
+    async fn graphs(&self, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, StoreError> {
+        self.ask(|shared, _| {
+            let named = shared.graphs.iter().filter(|(_, log)| !log.commits.is_empty());
+            let later =
+                named.map(|(graph, _)| graph).filter(|graph| after.is_none_or(|after| *graph > after));
+            later.take(limit).cloned().collect()
         })
         .await
     }

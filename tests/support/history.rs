@@ -32,7 +32,12 @@ pub(crate) fn accepted(n: u128, on: Head) -> Entry {
 
 /// An operation that left no commit.
 pub(crate) fn refused(n: u128) -> Entry {
-    Entry { operation: operation(n), record: record(n), commit: None }
+    Entry { operation: operation(n), record: record(n), commit: None, refused_at: None }
+}
+
+/// An operation that was refused at this version.
+pub(crate) fn refused_at(n: u128, at: Version) -> Entry {
+    Entry { refused_at: Some(at), ..refused(n) }
 }
 
 /// With a zero byte, and not UTF-8: records are any bytes.

@@ -4,6 +4,7 @@
 pub(crate) mod graph;
 pub(crate) mod history;
 pub(crate) mod http;
+pub(crate) mod made_up;
 pub(crate) mod redis;
 pub(crate) mod server;
 pub(crate) mod stream;

@@ -102,6 +102,11 @@ impl Server {
         drop(dir);
     }
 
+    /// Where its embedded store keeps its file.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.dir.as_ref().expect("an embedded store").path()
+    }
+
     /// Stops it and starts another on the same directory.
     pub(crate) async fn restart(self) -> Self {
         let Self { client, graphs, stop, task, dir } = self;

@@ -15,6 +15,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{
     projection::TRIMMED,
+    refusals,
     schema::{LAST_VERSION, key, version_of},
     windows::{Windows, now_ms},
 };
@@ -64,6 +65,7 @@ struct Statements<'c> {
     add_operation: CachedStatement<'c>,
     remove_operation: CachedStatement<'c>,
     add_feed: CachedStatement<'c>,
+    refusals: refusals::Statements<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -83,6 +85,7 @@ impl<'c> Statements<'c> {
             remove_operation: connection
                 .prepare_cached("DELETE FROM operation WHERE window = ?1 AND id = ?2 AND graph = ?3")?,
             add_feed: connection.prepare_cached("INSERT INTO feed VALUES (?1, ?2, ?3, ?4, ?5)")?,
+            refusals: refusals::Statements::prepare(connection)?,
         })
     }
 }
@@ -167,6 +170,7 @@ impl Ledger {
             return Ok(Ok(Append::Duplicate(known)));
         }
         let head = self.add_events(connection, statements, row, asked)?;
+        statements.refusals.add(row, &asked.entries)?;
         self.hot.insert(asked.graph.clone(), Hot { row: Some(row), head });
         Ok(Ok(Append::Appended))
     }

@@ -8,13 +8,14 @@
 //! - No asynchronous thread ever waits for the disk.
 //!
 //! Where things are: tables and connections in `schema`, what one transaction does in `ledger`,
-//! time windows of operations in `windows`, copying the WAL into the file in `checkpoint`.
+//! time windows of operations in `windows`, refused operations in `refusals`, copying the WAL into the file in `checkpoint`.
 //! Not here: what the bytes mean, and retries.
 
 mod checkpoint;
 mod ledger;
 mod projection;
 mod reader;
+mod refusals;
 mod rounds;
 mod schema;
 mod windows;
@@ -33,7 +34,9 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 
 use self::{reader::Readers, writer::Writer};
-use super::{Append, Durability, Entry, EventStore, StoreError, StoredCommit};
+use super::{
+    Append, Durability, Entry, EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal,
+};
 
 /// When a commit is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +91,18 @@ pub enum OpenError {
     NotOurs {
         /// The file.
         path: PathBuf,
+    },
+    /// The file was written by a program from before the first release.
+    #[error(
+        "{path} has format {found}, from before the first release, and this program knows {known}; move it away or set DATA_DIR to another directory"
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// The format that this program knows.
+        known: i64,
     },
     /// The file was written by a later program.
     #[error(
@@ -188,6 +203,20 @@ impl EventStore for EmbeddedStore {
         ids: &[OperationId],
     ) -> Result<Vec<Option<Bytes>>, StoreError> {
         self.readers.operations(graph, ids).await
+    }
+
+    async fn refusals(
+        &self,
+        graph: &GraphId,
+        between: (RefusalPlace, RefusalPlace),
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredRefusal>, StoreError> {
+        self.readers.refusals(graph, between, order, limit).await
+    }
+
+    async fn graphs(&self, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, StoreError> {
+        self.readers.graphs(after, limit).await
     }
 
     async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {

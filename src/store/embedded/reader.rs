@@ -14,11 +14,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
-    ledger,
+    ledger, refusals,
     schema::{self, LAST_VERSION, key, version_of},
     windows::LiveWindows,
 };
-use crate::store::{READ_BYTES_MAX, StoreError, StoredCommit};
+use crate::store::{Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredCommit, StoredRefusal};
 
 /// Connections that read at the same time. Who finds none free waits for one.
 const READERS_MAX: usize = 4;
@@ -100,6 +100,30 @@ impl Readers {
                 .collect::<rusqlite::Result<_>>()?)
         })
         .await
+    }
+
+    pub(super) async fn refusals(
+        &self,
+        graph: &GraphId,
+        between: (RefusalPlace, RefusalPlace),
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredRefusal>, StoreError> {
+        let graph = graph.clone();
+        self.run(move |connection| {
+            let Some(row) = row(connection, &graph)? else { return Ok(Vec::new()) };
+            Ok(refusals::read(connection, row, between, order, limit)?)
+        })
+        .await
+    }
+
+    pub(super) async fn graphs(
+        &self,
+        after: Option<&GraphId>,
+        limit: usize,
+    ) -> Result<Vec<GraphId>, StoreError> {
+        let after = after.cloned();
+        self.run(move |connection| graphs(connection, after.as_ref(), limit)).await
     }
 
     pub(super) async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
@@ -214,6 +238,24 @@ fn find_operation(
             let Ok(graph) = GraphId::parse(name) else { continue };
             found.push((graph, Bytes::copy_from_slice(record)));
         }
+    }
+    Ok(found)
+}
+
+/// A graph with refused operations alone has a row, and is not one of them.
+fn graphs(connection: &Connection, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, Trouble> {
+    let mut statement = connection.prepare_cached(
+        "SELECT name FROM graph WHERE name > ?1
+         AND EXISTS (SELECT 1 FROM event WHERE key BETWEEN graph.id << ?2 AND (graph.id << ?2) + ?3)
+         ORDER BY name LIMIT ?4",
+    )?;
+    let after = after.map_or("", GraphId::as_str);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![after, schema::VERSION_BITS, LAST_VERSION, limit])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        found.extend(GraphId::parse(name).ok());
     }
     Ok(found)
 }

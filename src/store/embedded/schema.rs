@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::{OpenError, Sync};
 
 /// The format of the file that this program writes, kept in `meta`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// How many of a commit key's 63 bits count versions: 17 thousand million commits a graph. What
 /// is left numbers 536 million graphs. An append beyond either is refused as unavailable.
@@ -29,6 +29,7 @@ const READER_CACHE_KIB: u32 = 1_024;
 /// `key` is `graph << 34 | version`: one integer, the cheapest key there is, makes a graph's
 /// history one run of pages, and makes a second commit with the same number impossible.
 /// `operation` holds its rows by time window so that old ones lie together when they are deleted.
+/// `refusal` numbers the refused operations of each graph, so that the oldest are at its beginning.
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE graph (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
@@ -57,10 +58,15 @@ const TABLES: &str = "
     CREATE TABLE parked (
         graph INTEGER PRIMARY KEY, version INTEGER NOT NULL, reason TEXT NOT NULL
     ) STRICT;
+    CREATE TABLE refusal (
+        graph INTEGER NOT NULL, number INTEGER NOT NULL, version INTEGER NOT NULL, operation BLOB NOT NULL,
+        record BLOB NOT NULL, PRIMARY KEY (graph, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX refusal_version ON refusal (graph, version);
     CREATE VIEW history AS
         SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body
         FROM event JOIN graph ON graph.id = key >> 34;
-    INSERT INTO meta VALUES ('format', 1), ('fence', 0);
+    INSERT INTO meta VALUES ('format', 2), ('fence', 0);
 ";
 
 /// The key of a commit; `None` where the version or the graph's row is beyond what a key can say.
@@ -138,6 +144,7 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     match count("SELECT value FROM meta WHERE key = 'format'") {
         Ok(FORMAT) => Ok(()),
         Ok(found) if found > FORMAT => Err(OpenError::Newer { path: path.into(), found, known: FORMAT }),
+        Ok(found) if found > 0 => Err(OpenError::Older { path: path.into(), found, known: FORMAT }),
         Ok(_) | Err(_) => Err(OpenError::NotOurs { path: path.into() }),
     }
 }

@@ -3,20 +3,48 @@
 --
 -- KEYS[5]  the graph's stream
 -- KEYS[6]  the partition's feed
+-- KEYS[7]  the graph's refusals
+-- KEYS[8]  the partition's graphs
 -- ARGV[3]  the graph id
 -- ARGV[4]  the expected version, in decimal; never a number here: a double has 53 bits
 -- ARGV[5]  the expected hash
--- ARGV[6]  how many entries; then for each its operation id and its record;
---          then for each commit its version, hash and body
+-- ARGV[6]  how many entries; then for each its operation id, its record, and the version it was
+--          refused at or ''; then for each commit its version, hash and body
 --
 -- Returns {0}, {1, version, hash}, {2, operation id, record, ...} or {3, window}.
 
-local graph, version, hash, entries = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
-local first_commit = 7 + 2 * entries
+-- About how many refusals a graph keeps.
+local REFUSALS_MAX = 10000
 
-local ids = {}
+-- Versions are compared as text, for a double has 53 bits.
+local function is_above(a, b)
+  return #a > #b or (#a == #b and a > b)
+end
+
+-- The version and number of the last refusal that the stream has seen, deleted ones too: Redis
+-- takes no entry at or before it.
+local function last_refusal(key)
+  if redis.call('EXISTS', key) == 0 then
+    return '0', 0
+  end
+  local info = redis.call('XINFO', 'STREAM', key)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then
+      local at, number = string.match(info[i + 1], '^(%d+)-(%d+)$')
+      return at, tonumber(number)
+    end
+  end
+end
+
+local graph, version, hash, entries = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
+local first_commit = 7 + 3 * entries
+
+local ids, refused = {}, {}
 for i = 1, entries do
-  ids[i] = ARGV[5 + 2 * i]
+  ids[i] = ARGV[4 + 3 * i]
+  if ARGV[6 + 3 * i] ~= '' then
+    refused[#refused + 1] = i
+  end
 end
 local records, duplicates, taken = recorded(graph, ids)
 if duplicates > 0 then
@@ -40,12 +68,33 @@ elseif version ~= '0' then
   return { HEAD_MOVED, '0', string.rep('\0', 32) }
 end
 
+local refused_version, refused_number, is_foreign
+if #refused > 0 or version == '0' then
+  refused_version, refused_number = last_refusal(KEYS[7])
+  is_foreign = is_above(refused_version, version)
+end
 if first_commit <= #ARGV then
   redis.call('XLEN', KEYS[6]) -- fails if the feed is no stream, while nothing is written yet
   for i = first_commit, #ARGV, 3 do
     redis.call('XADD', KEYS[5], ARGV[i] .. '-0', 'hash', ARGV[i + 1], 'body', ARGV[i + 2])
   end
   redis.call('XADD', KEYS[6], '*', 'graph', graph, 'from', ARGV[first_commit], 'to', ARGV[#ARGV - 2])
+  if version == '0' then
+    redis.call('ZADD', KEYS[8], 0, graph)
+  end
+end
+
+if is_foreign then
+  -- Somebody deleted the graph's stream: these were refused by a history that is no more.
+  redis.call('UNLINK', KEYS[7])
+  refused_version, refused_number = version, 0
+end
+for _, i in ipairs(refused) do
+  local at = ARGV[6 + 3 * i]
+  refused_number = refused_version == at and refused_number + 1 or 1
+  refused_version = at
+  redis.call('XADD', KEYS[7], 'MAXLEN', '~', REFUSALS_MAX, at .. '-' .. refused_number,
+    'operation', ids[i], 'record', ARGV[5 + 3 * i])
 end
 
 if entries == 0 then
@@ -54,7 +103,7 @@ end
 local is_new = redis.call('EXISTS', KEYS[CURRENT]) == 0
 local own, fields = graph .. '\0', {}
 for i = 1, entries do
-  local id, record = ids[i], ARGV[6 + 2 * i]
+  local id, record = ids[i], ARGV[5 + 3 * i]
   if taken[i] then
     local before = redis.call('HGET', KEYS[CURRENT], id .. '\0') or ''
     redis.call('HSET', KEYS[CURRENT], id .. graph, before .. '\0' .. record, id .. '\0', graph)

@@ -34,7 +34,7 @@ use super::{
 };
 
 /// How the stored form is laid out. Another number means another program.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 /// The oldest Redis with all that the scripts and streams need: exclusive and incomplete ids,
 /// `UNLINK`, scripts that may ask for the time before they write.
 pub(super) const REDIS_VERSION_MIN: (u32, u32) = (6, 2);

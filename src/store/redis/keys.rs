@@ -71,6 +71,16 @@ impl Partition {
         format!("dao:{{{}}}:feed", self.0).into()
     }
 
+    /// The stream of the graph's refused operations.
+    pub(super) fn refusals(self, graph: &GraphId) -> Key {
+        format!("dao:{{{}}}:graph:{graph}:refusals", self.0).into()
+    }
+
+    /// The names of the partition's graphs: a sorted set, all of one score, and so in byte order.
+    pub(super) fn graphs(self) -> Key {
+        format!("dao:{{{}}}:graphs", self.0).into()
+    }
+
     /// The operation windows that a script sees: the next, this, the last, and the one before.
     pub(super) fn windows(self, window: u64) -> Vec<Key> {
         let name = |w: u64| format!("dao:{{{}}}:operations:{w}", self.0).into();

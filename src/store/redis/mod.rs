@@ -17,6 +17,7 @@ mod connect;
 mod errors;
 mod keys;
 mod projection;
+mod refusals;
 mod scripts;
 mod stream;
 mod survey;
@@ -39,7 +40,9 @@ use self::{
     projection::RowScripts,
     scripts::{Reply, Scripts},
 };
-use crate::store::{Append, Durability, Entry, EventStore, StoreError, StoredCommit};
+use crate::store::{
+    Append, Durability, Entry, EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal,
+};
 
 /// How long a call waits for a connection that is being made again. After that it is refused:
 /// whoever waits is told early that the store is away, and a short break is not noticed.
@@ -142,6 +145,28 @@ impl EventStore for RedisStore {
             .await
             .map_err(|error| errors::of_read(&error))?;
         Ok(values.iter().map(scripts::bytes).collect())
+    }
+
+    async fn refusals(
+        &self,
+        graph: &GraphId,
+        between: (RefusalPlace, RefusalPlace),
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredRefusal>, StoreError> {
+        let client = connected(&self.reader).await?;
+        refusals::read(client, self.partition(graph), graph, between, order, limit).await
+    }
+
+    async fn graphs(&self, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, StoreError> {
+        let client = connected(&self.reader).await?;
+        let of = |p| self.scripts.graphs(client, p, after, limit);
+        let found = try_join_all(Partition::all(self.partitions).map(of)).await;
+        let mut graphs: Vec<GraphId> =
+            found.map_err(|error| errors::of_read(&error))?.into_iter().flatten().collect();
+        graphs.sort_unstable();
+        graphs.truncate(limit);
+        Ok(graphs)
     }
 
     async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {

@@ -34,6 +34,7 @@ pub(super) struct Scripts {
     append: Script,
     operations: Script,
     find: Script,
+    graphs: Script,
     operation_ttl_ms: i64,
     /// The operation window at the last call: a guess that the script corrects. 0 at first.
     window: AtomicU64,
@@ -47,6 +48,7 @@ impl Scripts {
             append: script(include_str!("append.lua")),
             operations: script(include_str!("operations.lua")),
             find: script(include_str!("find.lua")),
+            graphs: Script::from_lua(include_str!("graphs.lua")),
             operation_ttl_ms: i64::try_from(operation_ttl.as_millis()).unwrap_or(i64::MAX).max(1),
             window: AtomicU64::new(0),
         }
@@ -56,7 +58,8 @@ impl Scripts {
     pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
         self.append.load(client).await?;
         self.operations.load(client).await?;
-        self.find.load(client).await
+        self.find.load(client).await?;
+        self.graphs.load(client).await
     }
 
     pub(super) async fn append(
@@ -67,7 +70,7 @@ impl Scripts {
         expected: Head,
         entries: &[Entry],
     ) -> Result<Reply, Error> {
-        let mut args = Vec::with_capacity(4 + 5 * entries.len());
+        let mut args = Vec::with_capacity(4 + 6 * entries.len());
         args.push(Value::from(graph.as_str()));
         args.push(Value::from(expected.version.to_string()));
         args.push(raw(expected.hash.as_bytes()));
@@ -75,13 +78,14 @@ impl Scripts {
         for entry in entries {
             args.push(raw(entry.operation.as_bytes()));
             args.push(Value::Bytes(entry.record.clone()));
+            args.push(Value::from(entry.refused_at.map(|at| at.to_string()).unwrap_or_default()));
         }
         for commit in entries.iter().filter_map(|entry| entry.commit.as_ref()) {
             args.push(Value::from(commit.version.to_string()));
             args.push(raw(commit.hash.as_bytes()));
             args.push(Value::Bytes(commit.body.clone()));
         }
-        let keys = [partition.events(graph), partition.feed()];
+        let keys = [partition.events(graph), partition.feed(), partition.refusals(graph), partition.graphs()];
         self.call(client, &self.append, partition, &keys, args).await
     }
 
@@ -116,6 +120,26 @@ impl Scripts {
         pairs
             .iter()
             .map(|[graph, record]| Some((GraphId::parse(&graph.as_str()?).ok()?, bytes(record)?)))
+            .collect::<Option<_>>()
+            .ok_or_else(not_understood)
+    }
+
+    /// Names of the partition's graphs after `after`, in byte order.
+    pub(super) async fn graphs(
+        &self,
+        client: &Client,
+        partition: Partition,
+        after: Option<&GraphId>,
+        limit: usize,
+    ) -> Result<Vec<GraphId>, Error> {
+        let from = after.map_or_else(|| "-".to_owned(), |graph| format!("({graph}"));
+        let keys = vec![partition.graphs()];
+        let args = vec![Value::from(from), Value::from(limit.to_string())];
+        let reply: Value = self.graphs.evalsha_with_reload(client, keys, args).await?;
+        let Value::Array(values) = reply else { return Err(not_understood()) };
+        let names = values.iter().skip(1);
+        names
+            .map(|name| GraphId::parse(&name.as_str()?).ok())
             .collect::<Option<_>>()
             .ok_or_else(not_understood)
     }

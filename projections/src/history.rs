@@ -1,0 +1,154 @@
+//! What commits did to one entity, from and to (rule A4).
+//!
+//! Invariants:
+//! - A deleted entity that is created again keeps one history: it is the history of an id.
+//! - A commit is looked at as a whole (rule V2): what its events undo among themselves is no change,
+//!   but the commit did touch the entity.
+//!
+//! Not here: finding the commits. Whoever has them feeds them in order.
+
+use serde_json::Value;
+
+use crate::{
+    commit::Commit,
+    diff::{Change, edge_changes, node_changes},
+    entity::{Edge, Map, Node},
+    event::{Entity, Event},
+    graph::Graph,
+    id::{EdgeId, NodeId},
+    patch::Pointer,
+};
+
+/// The id whose history is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Of a node.
+    Node(NodeId),
+    /// Of an edge.
+    Edge(EdgeId),
+}
+
+impl Subject {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Node(id) => id.as_str(),
+            Self::Edge(id) => id.as_str(),
+        }
+    }
+
+    /// Whether the event is about it.
+    pub fn is_of(&self, event: &Event) -> bool {
+        match (self, event.entity()) {
+            (Self::Node(id), Entity::Node(named)) => id == named,
+            (Self::Edge(id), Entity::Edge(named)) => id == named,
+            (Self::Node(_), Entity::Edge(_) | Entity::Viewport)
+            | (Self::Edge(_), Entity::Node(_) | Entity::Viewport) => false,
+        }
+    }
+
+    /// Whether the commit touched it.
+    pub fn is_touched_by(&self, commit: &Commit) -> bool {
+        commit.body.events.iter().any(|event| self.is_of(event))
+    }
+
+    /// Whether what the commit leaves of it does not depend on what it was before, which was nothing.
+    pub fn is_born_in(&self, commit: &Commit) -> bool {
+        let first = commit.body.events.iter().find(|event| self.is_of(event));
+        matches!(first, Some(Event::NodeCreated { .. } | Event::EdgeCreated { .. }))
+    }
+}
+
+/// One entity, followed through commits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tracked {
+    subject: Subject,
+    now: Standing,
+}
+
+/// What stands under the id now.
+#[derive(Clone, Debug, PartialEq)]
+enum Standing {
+    Nothing,
+    Node(Node),
+    Edge(Edge),
+}
+
+impl Tracked {
+    /// As it is before the first commit.
+    pub fn unborn(subject: Subject) -> Self {
+        Self { subject, now: Standing::Nothing }
+    }
+
+    /// As it is in `graph`.
+    pub fn in_graph(subject: Subject, graph: &Graph) -> Self {
+        let now = match &subject {
+            Subject::Node(id) => graph.nodes().get(id).map(|node| Standing::Node(node.entity.clone())),
+            Subject::Edge(id) => graph.edges().get(id).map(|edge| Standing::Edge(edge.entity.clone())),
+        };
+        Self { subject, now: now.unwrap_or(Standing::Nothing) }
+    }
+
+    /// The entity as it is now; `None` where it does not exist.
+    pub fn entity(&self) -> Option<Map> {
+        match &self.now {
+            Standing::Nothing => None,
+            Standing::Node(node) => Some(node.to_json()),
+            Standing::Edge(edge) => Some(edge.to_json()),
+        }
+    }
+
+    /// Follows it through the next commit: what that changed on it, `None` if it did not touch it.
+    pub fn follow(&mut self, commit: &Commit) -> Option<Vec<Change>> {
+        if !self.subject.is_touched_by(commit) {
+            return None;
+        }
+        let before = self.now.clone();
+        for event in commit.body.events.iter().filter(|event| self.subject.is_of(event)) {
+            self.now.apply(event);
+        }
+        Some(changes(&before, &self.now))
+    }
+}
+
+impl Standing {
+    /// As [`Graph::apply_event`] does it to one entity.
+    fn apply(&mut self, event: &Event) {
+        match (event, &*self) {
+            (Event::NodeCreated { node } | Event::NodeReplaced { node }, _) => {
+                *self = Self::Node(node.clone())
+            }
+            (Event::EdgeCreated { edge } | Event::EdgeReplaced { edge }, _) => {
+                *self = Self::Edge(edge.clone())
+            }
+            (Event::NodeUpdated { patch, .. }, Self::Node(old)) => *self = Self::Node(old.patched(patch)),
+            (Event::EdgeUpdated { patch, .. }, Self::Edge(old)) => *self = Self::Edge(old.patched(patch)),
+            (Event::NodeMoved { position, .. }, Self::Node(old)) => {
+                *self = Self::Node(old.moved(position.clone()));
+            }
+            (Event::NodeDeleted { .. } | Event::EdgeDeleted { .. }, _) => *self = Self::Nothing,
+            // An update of what is not there, which no history holds, folds to nothing.
+            (Event::NodeUpdated { .. } | Event::NodeMoved { .. } | Event::EdgeUpdated { .. }, _)
+            | (Event::ViewportSet { .. }, _) => {}
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Nothing => Value::Null,
+            Self::Node(node) => Value::Object(node.to_json()),
+            Self::Edge(edge) => Value::Object(edge.to_json()),
+        }
+    }
+}
+
+fn changes(before: &Standing, after: &Standing) -> Vec<Change> {
+    match (before, after) {
+        (Standing::Nothing, Standing::Nothing) => vec![],
+        (Standing::Node(before), Standing::Node(after)) => node_changes(before, after),
+        (Standing::Edge(before), Standing::Edge(after)) => edge_changes(before, after),
+        (before, after) => {
+            vec![Change { path: Pointer::root(), before: before.to_json(), after: after.to_json() }]
+        }
+    }
+}

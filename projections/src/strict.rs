@@ -1,0 +1,112 @@
+//! Folding with a sceptical eye: whether a commit fits the graph that it claims to follow on.
+//!
+//! [`Graph::apply`] never judges, because history already happened. Whoever verifies a history that
+//! somebody may have tampered with (rule A5) asks here whether it can have happened at all: whether
+//! what a commit writes to exists, what it creates does not, and rules V5 and G4 hold after it.
+//!
+//! Not here: the hash chain, and reading commits.
+
+use crate::{
+    commit::Commit,
+    event::{Entity, Event},
+    graph::Graph,
+    id::NodeId,
+};
+
+/// Why a commit can't have followed on a graph.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// It writes to an entity that is not there.
+    #[error("it writes to {0}, which is not there")]
+    NotThere(String),
+    /// It creates an entity that is there.
+    #[error("it creates {0}, which is there already")]
+    AlreadyThere(String),
+    /// It leaves an edge without one of its ends.
+    #[error("it leaves edge {edge} without node {node}")]
+    Dangling {
+        /// The edge.
+        edge: String,
+        /// The end that is missing.
+        node: NodeId,
+    },
+    /// It leaves a node without its parent.
+    #[error("it leaves node {child} without its parent {parent}")]
+    Orphan {
+        /// The node.
+        child: NodeId,
+        /// The parent that is missing.
+        parent: NodeId,
+    },
+    /// Its time is before that of the commit before it.
+    #[error("its time is before that of the commit before it")]
+    TimeGoesBack,
+}
+
+/// Folds `commit`, the next one of this history, into `graph`, and says what about it can't be. The
+/// cost is that of the commit, not of the graph.
+pub fn fold_strictly(graph: &mut Graph, commit: &Commit) -> Result<(), Misfit> {
+    if graph.last_modified().is_some_and(|last| commit.body.timestamp < last) {
+        return Err(Misfit::TimeGoesBack);
+    }
+    // Folded event by event into a copy, which costs a few pointers: a later event may need an earlier.
+    let mut then = graph.clone();
+    for event in &commit.body.events {
+        check_existence(&then, event)?;
+        then.apply_event(event, commit.version, commit.body.timestamp);
+    }
+    commit.body.events.iter().try_for_each(|event| check_links(&then, event))?;
+    graph.apply(commit);
+    Ok(())
+}
+
+fn check_existence(graph: &Graph, event: &Event) -> Result<(), Misfit> {
+    let exists = match event.entity() {
+        Entity::Node(id) => graph.nodes().get(id).is_some(),
+        Entity::Edge(id) => graph.edges().get(id).is_some(),
+        Entity::Viewport => return Ok(()),
+    };
+    let is_creation = matches!(event, Event::NodeCreated { .. } | Event::EdgeCreated { .. });
+    let name = || format!("{} {}", if is_node(event) { "node" } else { "edge" }, event.entity());
+    match (is_creation, exists) {
+        (true, true) => Err(Misfit::AlreadyThere(name())),
+        (false, false) => Err(Misfit::NotThere(name())),
+        (true, false) | (false, true) => Ok(()),
+    }
+}
+
+fn is_node(event: &Event) -> bool {
+    matches!(event.entity(), Entity::Node(_))
+}
+
+/// Rule G4 around the entity that an event is about, in the graph after the whole commit.
+fn check_links(graph: &Graph, event: &Event) -> Result<(), Misfit> {
+    match event.entity() {
+        Entity::Node(id) => match graph.nodes().get(id) {
+            Some(node) => {
+                let missing = node.entity.parents().find(|(_, parent)| graph.nodes().get(parent).is_none());
+                missing.map_or(Ok(()), |(_, parent)| Err(Misfit::Orphan { child: id.clone(), parent }))
+            }
+            None => {
+                if let Some(edge) = graph.edges_of(id).next() {
+                    return Err(Misfit::Dangling { edge: edge.entity.id().to_string(), node: id.clone() });
+                }
+                match graph.children_of(id).next() {
+                    Some(child) => {
+                        Err(Misfit::Orphan { child: child.entity.id().clone(), parent: id.clone() })
+                    }
+                    None => Ok(()),
+                }
+            }
+        },
+        Entity::Edge(id) => {
+            let Some(edge) = graph.edges().get(id) else { return Ok(()) };
+            let ends = [edge.entity.source(), edge.entity.target()];
+            match ends.into_iter().find(|end| graph.nodes().get(end).is_none()) {
+                Some(node) => Err(Misfit::Dangling { edge: id.to_string(), node: node.clone() }),
+                None => Ok(()),
+            }
+        }
+        Entity::Viewport => Ok(()),
+    }
+}

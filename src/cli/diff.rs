@@ -1,0 +1,102 @@
+//! `dao-api diff`: what differs between two versions of a graph (rule A3).
+
+use std::io::Write;
+
+use clap::Args;
+use dao_projections::{Change, GraphId, TableDiff};
+
+use super::{CliError, moment::Moment, open, print};
+use crate::{
+    config::Config,
+    http::audit::wire::difference_json,
+    read::{self, Difference},
+    write::Graphs,
+};
+
+#[derive(Args)]
+pub(super) struct Diff {
+    /// The graph
+    #[arg(value_name = "GRAPH")]
+    graph: GraphId,
+    /// From this version or time; it may be the later one
+    #[arg(long, value_name = "VERSION|TIME")]
+    from: Moment,
+    /// To this version or time; the latest without it
+    #[arg(long, value_name = "VERSION|TIME")]
+    to: Option<Moment>,
+    /// Print it as JSON, as `GET /graphs/GRAPH/diff` answers it
+    #[arg(long)]
+    json: bool,
+}
+
+impl Diff {
+    pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
+        let graphs = open::graphs(&config).await?;
+        let shown = self.show(&graphs).await;
+        open::close(&graphs).await;
+        shown
+    }
+
+    async fn show(&self, graphs: &Graphs) -> Result<(), CliError> {
+        open::existing(graphs, &self.graph).await?;
+        let from = self.from.version(graphs, &self.graph).await?;
+        let to = match self.to {
+            Some(to) => Some(to.version(graphs, &self.graph).await?),
+            None => None,
+        };
+        let difference = read::diff(graphs, &self.graph, from, to, None).await;
+        let difference =
+            difference.map_err(|e| CliError::new(format!("no difference of {}: {e}", self.graph)))?;
+        print(|out| match self.json {
+            true => {
+                out.write_all(&difference_json(&self.graph, &difference))?;
+                out.write_all(b"\n")
+            }
+            false => describe(&self.graph, &difference, out),
+        })
+    }
+}
+
+fn describe(id: &GraphId, difference: &Difference, out: &mut dyn Write) -> std::io::Result<()> {
+    let diff = &difference.diff;
+    writeln!(out, "{id} from version {} to {}", difference.from, difference.to)?;
+    if diff.is_empty() {
+        writeln!(out, "  no difference")?;
+    }
+    table("node", &diff.nodes, out)?;
+    table("edge", &diff.edges, out)?;
+    if let Some(viewport) = &diff.viewport {
+        writeln!(out, "~ viewport {} -> {}", viewport.before.to_json(), viewport.after.to_json())?;
+    }
+    Ok(())
+}
+
+fn table<Id: std::fmt::Display, T>(
+    kind: &str,
+    table: &TableDiff<Id, T>,
+    out: &mut dyn Write,
+) -> std::io::Result<()>
+where
+    dao_projections::Placed<T>: serde::Serialize,
+{
+    let whole = |entity: &dao_projections::Placed<T>| String::from_utf8_lossy(entity.json()).into_owned();
+    for entity in &table.removed {
+        writeln!(out, "- {kind} {}", whole(entity))?;
+    }
+    for entity in &table.added {
+        writeln!(out, "+ {kind} {}", whole(entity))?;
+    }
+    for changed in &table.changed {
+        writeln!(out, "~ {kind} {}", changed.id)?;
+        changes(&changed.changes, out)?;
+    }
+    Ok(())
+}
+
+/// One line a path.
+pub(super) fn changes(changes: &[Change], out: &mut dyn Write) -> std::io::Result<()> {
+    changes.iter().try_for_each(|change| {
+        let path = if change.path.as_str().is_empty() { "all of it" } else { change.path.as_str() };
+        writeln!(out, "    {path}: {} -> {}", change.before, change.after)
+    })
+}

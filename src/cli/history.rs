@@ -1,0 +1,154 @@
+//! `dao-api history`: what happened to a graph, or to one node or edge of it (rules A1, A4).
+
+use std::io::Write;
+
+use clap::Args;
+use dao_projections::{EdgeId, Event, GraphId, NodeId, Subject};
+
+use super::{CliError, diff::changes, moment::readable, open, print};
+use crate::{
+    config::Config,
+    http::audit::wire::{operation_json, touch_json},
+    read::{self, Filter, Listed, Order, Question, Touch},
+    write::Graphs,
+};
+
+/// Entries asked for at once.
+const PAGE_MAX: usize = 1_000;
+
+#[derive(Args)]
+pub(super) struct History {
+    /// The graph
+    #[arg(value_name = "GRAPH")]
+    graph: GraphId,
+    /// Only what happened to this node, with what it was before and after
+    #[arg(long, value_name = "ID", conflicts_with = "edge")]
+    node: Option<NodeId>,
+    /// Only what happened to this edge, with what it was before and after
+    #[arg(long, value_name = "ID")]
+    edge: Option<EdgeId>,
+    /// The latest so many
+    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    limit: usize,
+    /// Print each as a line of JSON, as HTTP answers them
+    #[arg(long)]
+    json: bool,
+}
+
+impl History {
+    pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
+        let graphs = open::graphs(&config).await?;
+        let shown = self.show(&graphs).await;
+        open::close(&graphs).await;
+        shown
+    }
+
+    async fn show(&self, graphs: &Graphs) -> Result<(), CliError> {
+        open::existing(graphs, &self.graph).await?;
+        let subject = match (&self.node, &self.edge) {
+            (Some(node), _) => Some(Subject::Node(node.clone())),
+            (None, Some(edge)) => Some(Subject::Edge(edge.clone())),
+            (None, None) => None,
+        };
+        let shown = match subject {
+            Some(subject) => self.of_entity(graphs, &subject).await?,
+            None => self.of_graph(graphs).await?,
+        };
+        if shown == self.limit {
+            eprintln!("the latest {shown}; there may be more: --limit");
+        }
+        Ok(())
+    }
+
+    async fn of_graph(&self, graphs: &Graphs) -> Result<usize, CliError> {
+        let mut question = Question {
+            filter: Filter::default(),
+            order: Order::NewestFirst,
+            limit: 0,
+            after: None,
+            min_version: None,
+        };
+        let mut shown = 0;
+        while shown < self.limit {
+            question.limit = PAGE_MAX.min(self.limit - shown);
+            let listing = read::operations(graphs, &self.graph, &question).await;
+            let listing = listing.map_err(|e| self.failed(&e))?;
+            shown += listing.operations.len();
+            print(|out| {
+                listing.operations.iter().try_for_each(|listed| match self.json {
+                    true => line(operation_json(listed), out),
+                    false => describe_operation(listed, out),
+                })
+            })?;
+            let Some(next) = listing.next else { break };
+            question.after = Some(next);
+        }
+        Ok(shown)
+    }
+
+    async fn of_entity(&self, graphs: &Graphs, subject: &Subject) -> Result<usize, CliError> {
+        let (mut shown, mut before) = (0, None);
+        while shown < self.limit {
+            let limit = PAGE_MAX.min(self.limit - shown);
+            let page = read::history(graphs, &self.graph, subject, before, limit, None).await;
+            let page = page.map_err(|e| self.failed(&e))?;
+            shown += page.touches.len();
+            print(|out| {
+                page.touches.iter().try_for_each(|touch| match self.json {
+                    true => line(touch_json(touch), out),
+                    false => describe_touch(touch, out),
+                })
+            })?;
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        if shown == 0 && self.limit > 0 {
+            let (graph, id) = (&self.graph, subject.as_str());
+            return Err(CliError::new(format!("nothing in the history of {graph} is about {id}")));
+        }
+        Ok(shown)
+    }
+
+    fn failed(&self, error: &read::ReadError) -> CliError {
+        CliError::new(format!("the history of {} can't be read: {error}", self.graph))
+    }
+}
+
+fn line(mut json: Vec<u8>, out: &mut dyn Write) -> std::io::Result<()> {
+    json.push(b'\n');
+    out.write_all(&json)
+}
+
+fn describe_operation(listed: &Listed, out: &mut dyn Write) -> std::io::Result<()> {
+    match listed {
+        Listed::Accepted(commit) => {
+            let (body, what) = (&commit.body, events(&commit.body.events));
+            let (at, command) = (readable(body.timestamp), body.command_type.as_str());
+            writeln!(out, "{:>8}  {at}  {}  {command}  {what}", commit.version, body.user_id)
+        }
+        Listed::Refused { by, refusal, .. } => {
+            let (at, command, why) = (readable(by.at), by.command.as_str(), &refusal.message);
+            writeln!(out, "{:>8}  {at}  {}  {command}  refused: {why}", by.version, by.user)
+        }
+    }
+}
+
+/// What happened, shortened where it is much.
+fn events(events: &[Event]) -> String {
+    const SHOWN_MAX: usize = 3;
+    let mut words: Vec<String> =
+        events.iter().take(SHOWN_MAX).map(|event| format!("{} {}", event.name(), event.entity())).collect();
+    if events.len() > SHOWN_MAX {
+        words.push(format!("and {} more", events.len() - SHOWN_MAX));
+    }
+    words.join(", ")
+}
+
+fn describe_touch(touch: &Touch, out: &mut dyn Write) -> std::io::Result<()> {
+    let body = &touch.commit.body;
+    let (at, command) = (readable(body.timestamp), body.command_type.as_str());
+    writeln!(out, "{:>8}  {at}  {}  {command}", touch.commit.version, body.user_id)?;
+    changes(&touch.changes, out)
+}

@@ -1,0 +1,185 @@
+//! For auditors: who did what, what differs, what happened to one entity, and whether it is true
+//! (rules A1, A3–A5).
+//!
+//! What clients see is in [`wire`], places to go on from in `cursor`. Not here: how any of it is
+//! found out.
+
+mod cursor;
+pub mod wire;
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use dao_projections::{CommandType, GraphId, NodeId, Subject, Timestamp, UserId, Version};
+use serde::Serialize;
+
+use self::{
+    cursor::Cursor,
+    wire::{DifferenceOut, HistoryOut, ListingOut, VerifiedOut},
+};
+use super::{
+    App,
+    extract::{AnswerAs, Asked, Ids},
+    format::Format,
+    problem::Problem,
+    respond,
+};
+use crate::{
+    read::{self, Filter, Order, Place, Question, Status},
+    write::WriteError,
+};
+
+/// Operations, or entries of a history, in one answer, unless asked otherwise.
+const PAGE_DEFAULT: usize = 100;
+/// In one answer at most.
+const PAGE_MAX: usize = 1_000;
+
+/// Histories that are verified at the same time; one more waits. Each holds a graph in memory.
+pub(super) const VERIFICATIONS_MAX: usize = 2;
+
+/// What becomes of a cursor when it is asked with: the place that it names.
+const OPERATIONS: &str = "operations";
+
+/// All operations of a graph that match, accepted and refused, by pages (rule A1).
+pub(super) async fn operations(
+    State(app): State<App>,
+    ids: Ids,
+    asked: Asked,
+    AnswerAs(format): AnswerAs,
+) -> Result<Response, Problem> {
+    let graph = ids.graph()?;
+    let order = order(&asked)?;
+    let cursor = Cursor::of(&graph, &[OPERATIONS, order_word(order)]);
+    let question = Question {
+        filter: filter(&asked)?,
+        order,
+        limit: asked.limit(PAGE_DEFAULT, PAGE_MAX)?,
+        after: asked.text("cursor").map(|text| cursor.read(text)).transpose()?,
+        min_version: asked.version("minVersion")?,
+    };
+    let listing = read::operations(&app.graphs, &graph, &question).await?;
+    let next = listing.next.map(|place| cursor.write(place));
+    encoded(format, move || format.encode(&ListingOut::of(&listing, next))).await
+}
+
+fn filter(asked: &Asked) -> Result<Filter, Problem> {
+    let wrong = |name: &str, problem: String| Problem::bad_request(format!("{name}: {problem}"));
+    let user = asked.text("user").map(|text| UserId::parse(text).map_err(|e| wrong("user", e.to_string())));
+    // The rule of node and edge ids is one.
+    let entity =
+        asked.text("entity").map(|text| NodeId::parse(text).map_err(|e| wrong("entity", e.to_string())));
+    Ok(Filter {
+        user: user.transpose()?,
+        command: asked.one_of("type", &CommandType::ALL.map(|command| (command.as_str(), command)))?,
+        entity: entity.transpose()?.map(|id| id.as_str().to_owned()),
+        from: asked.number("from")?.map(Timestamp),
+        to: asked.number("to")?.map(Timestamp),
+        status: asked.one_of("status", &Status::ALL.map(|status| (status.as_str(), status)))?,
+    })
+}
+
+fn order(asked: &Asked) -> Result<Order, Problem> {
+    let words = [Order::NewestFirst, Order::OldestFirst].map(|order| (order_word(order), order));
+    Ok(asked.one_of("order", &words)?.unwrap_or(Order::NewestFirst))
+}
+
+fn order_word(order: Order) -> &'static str {
+    match order {
+        Order::OldestFirst => "asc",
+        Order::NewestFirst => "desc",
+    }
+}
+
+/// What differs between two versions (rule A3).
+pub(super) async fn diff(
+    State(app): State<App>,
+    ids: Ids,
+    asked: Asked,
+    AnswerAs(format): AnswerAs,
+) -> Result<Response, Problem> {
+    let graph = ids.graph()?;
+    let Some(from) = asked.version("from")? else {
+        return Err(Problem::bad_request("from: is required"));
+    };
+    let (to, min) = (asked.version("to")?, asked.version("minVersion")?);
+    let difference = read::diff(&app.graphs, &graph, from, to, min).await?;
+    encoded(format, move || format.encode(&DifferenceOut::of(&graph, &difference))).await
+}
+
+/// What happened to one node (rule A4).
+pub(super) async fn node_history(
+    State(app): State<App>,
+    ids: Ids,
+    asked: Asked,
+    AnswerAs(format): AnswerAs,
+) -> Result<Response, Problem> {
+    let subject = Subject::Node(ids.node()?);
+    history(&app, &ids.graph()?, subject, &asked, format).await
+}
+
+/// What happened to one edge (rule A4).
+pub(super) async fn edge_history(
+    State(app): State<App>,
+    ids: Ids,
+    asked: Asked,
+    AnswerAs(format): AnswerAs,
+) -> Result<Response, Problem> {
+    let subject = Subject::Edge(ids.edge()?);
+    history(&app, &ids.graph()?, subject, &asked, format).await
+}
+
+async fn history(
+    app: &App,
+    graph: &GraphId,
+    subject: Subject,
+    asked: &Asked,
+    format: Format,
+) -> Result<Response, Problem> {
+    let kind = match &subject {
+        Subject::Node(_) => "node",
+        Subject::Edge(_) => "edge",
+    };
+    let cursor = Cursor::of(graph, &[kind, subject.as_str()]);
+    let before = asked.text("cursor").map(|text| cursor.read(text)).transpose()?;
+    let (limit, min) = (asked.limit(PAGE_DEFAULT, PAGE_MAX)?, asked.version("minVersion")?);
+    let before = before.map(|place| place.version);
+    let history = read::history(&app.graphs, graph, &subject, before, limit, min).await?;
+    let next = history.next.map(|version| cursor.write(Place::before(version)));
+    encoded(format, move || format.encode(&HistoryOut::of(&history, next))).await
+}
+
+/// Whether the history is what it claims to be (rule A5).
+pub(super) async fn verify(
+    State(app): State<App>,
+    ids: Ids,
+    asked: Asked,
+    AnswerAs(format): AnswerAs,
+) -> Result<Response, Problem> {
+    let graph = ids.graph()?;
+    if let Some(min) = asked.version("minVersion")? {
+        await_version(&app, &graph, min).await?;
+    }
+    let _turn = app.verifying.acquire().await.map_err(|_| WriteError::Stopped)?;
+    let verified = read::verify(&app.graphs, &graph, |_, _| {}).await?;
+    Ok(respond(StatusCode::OK, format, &VerifiedOut::of(&graph, &verified)))
+}
+
+/// Waits as rule H3 says; a history that can't be read is what the answer will be about.
+async fn await_version(app: &App, graph: &GraphId, min: Version) -> Result<(), Problem> {
+    match read::current(&app.graphs, graph, Some(min)).await {
+        Ok(_) | Err(read::ReadError::Graph(WriteError::Unreadable(_))) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Answers that can be large are encoded on the blocking pool.
+async fn encoded(
+    format: Format,
+    encode: impl FnOnce() -> Vec<u8> + Send + 'static,
+) -> Result<Response, Problem> {
+    let body = tokio::task::spawn_blocking(encode).await.map_err(|_| WriteError::Stopped)?;
+    Ok(super::respond_encoded(format, body))
+}
+
+/// As a line of JSON.
+fn line(value: &impl Serialize) -> Vec<u8> {
+    Format::Json.encode(value)
+}

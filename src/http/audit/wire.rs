@@ -1,0 +1,188 @@
+//! What auditors see: JSON in camelCase, MessagePack with the same fields. The command line prints
+//! the same JSON.
+
+use dao_projections::{
+    Change, ClientId, CommandType, Edge, EdgeId, Event, GraphId, Hash, Node, NodeId, OperationId, TableDiff,
+    Timestamp, UserId, Version, ViewportChange,
+};
+use serde::Serialize;
+
+use super::super::{problem::Problem, wire::outcome_word};
+use crate::read::{Difference, History, Listed, Listing, Touch, Verified};
+
+/// One operation (rule A1).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OperationOut<'a> {
+    operation_id: OperationId,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    version: Version,
+    user_id: &'a UserId,
+    client_id: &'a ClientId,
+    timestamp: Timestamp,
+    command_type: CommandType,
+    events: &'a [Event],
+    hash: Hash,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Problem>,
+}
+
+impl<'a> OperationOut<'a> {
+    fn of(listed: &'a Listed) -> Self {
+        let status = listed.status().as_str();
+        match listed {
+            Listed::Accepted(commit) => Self {
+                operation_id: commit.body.operation_id,
+                status,
+                outcome: Some(outcome_word(commit.body.outcome)),
+                version: commit.version,
+                user_id: &commit.body.user_id,
+                client_id: &commit.body.client_id,
+                timestamp: commit.body.timestamp,
+                command_type: commit.body.command_type,
+                events: &commit.body.events,
+                hash: commit.hash,
+                error: None,
+            },
+            Listed::Refused { operation, by, refusal } => Self {
+                operation_id: *operation,
+                status,
+                outcome: None,
+                version: by.version,
+                user_id: &by.user,
+                client_id: &by.client,
+                timestamp: by.at,
+                command_type: by.command,
+                events: &[],
+                hash: by.hash,
+                error: Some(Problem::refused(*operation, refusal, false)),
+            },
+        }
+    }
+}
+
+/// One page of operations.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListingOut<'a> {
+    operations: Vec<OperationOut<'a>>,
+    next_cursor: Option<String>,
+}
+
+impl<'a> ListingOut<'a> {
+    pub(super) fn of(listing: &'a Listing, next_cursor: Option<String>) -> Self {
+        Self { operations: listing.operations.iter().map(OperationOut::of).collect(), next_cursor }
+    }
+}
+
+/// The difference of two versions (rule A3).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DifferenceOut<'a> {
+    graph_id: &'a GraphId,
+    from: Version,
+    to: Version,
+    nodes: &'a TableDiff<NodeId, Node>,
+    edges: &'a TableDiff<EdgeId, Edge>,
+    viewport: &'a Option<ViewportChange>,
+}
+
+impl<'a> DifferenceOut<'a> {
+    pub(super) fn of(graph_id: &'a GraphId, difference: &'a Difference) -> Self {
+        let (from, to, diff) = (difference.from, difference.to, &difference.diff);
+        Self { graph_id, from, to, nodes: &diff.nodes, edges: &diff.edges, viewport: &diff.viewport }
+    }
+}
+
+/// What one commit did to one entity (rule A4).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TouchOut<'a> {
+    version: Version,
+    operation_id: OperationId,
+    user_id: &'a UserId,
+    client_id: &'a ClientId,
+    timestamp: Timestamp,
+    command_type: CommandType,
+    changes: &'a [Change],
+}
+
+impl<'a> TouchOut<'a> {
+    fn of(touch: &'a Touch) -> Self {
+        let body = &touch.commit.body;
+        Self {
+            version: touch.commit.version,
+            operation_id: body.operation_id,
+            user_id: &body.user_id,
+            client_id: &body.client_id,
+            timestamp: body.timestamp,
+            command_type: body.command_type,
+            changes: &touch.changes,
+        }
+    }
+}
+
+/// One page of the history of an entity.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct HistoryOut<'a> {
+    history: Vec<TouchOut<'a>>,
+    next_cursor: Option<String>,
+}
+
+impl<'a> HistoryOut<'a> {
+    pub(super) fn of(history: &'a History, next_cursor: Option<String>) -> Self {
+        Self { history: history.touches.iter().map(TouchOut::of).collect(), next_cursor }
+    }
+}
+
+/// What a walk through a history found (rule A5).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct VerifiedOut<'a> {
+    graph_id: &'a GraphId,
+    version: Version,
+    hash: Hash,
+    commits: u64,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_bad_version: Option<Version>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
+}
+
+impl<'a> VerifiedOut<'a> {
+    pub(super) fn of(graph_id: &'a GraphId, verified: &'a Verified) -> Self {
+        Self {
+            graph_id,
+            version: verified.head.version,
+            hash: verified.head.hash,
+            commits: verified.commits,
+            ok: verified.bad.is_none(),
+            first_bad_version: verified.bad.as_ref().map(|bad| bad.version),
+            problem: verified.bad.as_ref().map(|bad| bad.problem.as_str()),
+        }
+    }
+}
+
+/// An operation as a line of JSON.
+pub fn operation_json(listed: &Listed) -> Vec<u8> {
+    super::line(&OperationOut::of(listed))
+}
+
+/// An entry of a history as a line of JSON.
+pub fn touch_json(touch: &Touch) -> Vec<u8> {
+    super::line(&TouchOut::of(touch))
+}
+
+/// A difference as a line of JSON.
+pub fn difference_json(graph: &GraphId, difference: &Difference) -> Vec<u8> {
+    super::line(&DifferenceOut::of(graph, difference))
+}
+
+/// What verifying found as a line of JSON.
+pub fn verified_json(graph: &GraphId, verified: &Verified) -> Vec<u8> {
+    super::line(&VerifiedOut::of(graph, verified))
+}

@@ -1,0 +1,231 @@
+//! Who did what: all operations of a graph, accepted and refused, by filter and page (rule A1).
+//!
+//! Invariants:
+//! - A page costs a bounded number of operations looked at, also where none of them matches: then it
+//!   is short, or empty, and says where to go on.
+//! - Going on from a place never repeats and never skips what was there when the walk began.
+//!
+//! What is not remembered is not here either: what changed nothing (rule C1) has made no commit, and
+//! a malformed, too large or re-used operation never ended (rule C3).
+
+use dao_projections::{CommandType, Commit, Entity, Event, GraphId, OperationId, Timestamp, UserId, Version};
+
+use super::{
+    ReadError, moment,
+    walk::{Effort, Happened, Records, Walk},
+};
+use crate::{
+    domain::{Circumstances, OperationRecord, RecordedOutcome, Refusal},
+    store::{EventStore, Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredRefusal},
+    write::{Graphs, log},
+};
+
+/// How an operation ended, in the words of the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It is a commit.
+    Completed,
+    /// It was refused because of what others did.
+    Conflict,
+    /// It was refused for another reason.
+    Failed,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Completed, Self::Conflict, Self::Failed];
+
+    /// As on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Conflict => "conflict",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn of(refusal: &Refusal) -> Self {
+        if refusal.is_conflict() { Self::Conflict } else { Self::Failed }
+    }
+}
+
+/// What somebody wants to see; what is `None` does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// By this user.
+    pub user: Option<UserId>,
+    /// Of this type.
+    pub command: Option<CommandType>,
+    /// With an event about the entity of this id; `viewport` is the viewport's too.
+    pub entity: Option<String>,
+    /// At this time or later.
+    pub from: Option<Timestamp>,
+    /// At this time or earlier.
+    pub to: Option<Timestamp>,
+    /// That ended so.
+    pub status: Option<Status>,
+}
+
+/// One page of the operations of a graph.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Which operations.
+    pub filter: Filter,
+    /// From which end.
+    pub order: Order,
+    /// How many at most.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub after: Option<RefusalPlace>,
+    /// The version to wait for (rule H3).
+    pub min_version: Option<Version>,
+}
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub enum Listed {
+    /// It was accepted.
+    Accepted(Commit),
+    /// It was refused.
+    Refused {
+        /// Which.
+        operation: OperationId,
+        /// Who, what, when, and on which head it was judged.
+        by: Circumstances,
+        /// Why.
+        refusal: Box<Refusal>,
+    },
+}
+
+impl Listed {
+    /// How it ended.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Accepted(_) => Status::Completed,
+            Self::Refused { refusal, .. } => Status::of(refusal),
+        }
+    }
+}
+
+/// The answer to a [`Question`].
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// Those that match, in the order asked; none at all does not mean that there are no more.
+    pub operations: Vec<Listed>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<RefusalPlace>,
+}
+
+/// The operations of a graph that match.
+pub async fn operations(graphs: &Graphs, id: &GraphId, question: &Question) -> Result<Listing, ReadError> {
+    let head = moment::head(graphs, id, question.min_version).await?;
+    let store = &**graphs.store();
+    let mut listing = Listing { operations: vec![], next: None };
+    let Some(between) = places(store, id, head.version, question).await? else { return Ok(listing) };
+    let mut walk = Walk::new(store, id, question.order, between, question.filter.records());
+    let (mut effort, mut bytes_kept) = (Effort::default(), 0);
+    while let Some(happened) = walk.next().await? {
+        let (place, bytes) = (happened.place(), happened.bytes());
+        effort.spend(bytes);
+        if let Some(listed) = question.filter.look_at(id, happened)? {
+            bytes_kept += bytes;
+            listing.operations.push(listed);
+        }
+        let is_full = listing.operations.len() >= question.limit || bytes_kept >= READ_BYTES_MAX;
+        if is_full || effort.is_spent() {
+            listing.next = walk.has_more().await?.then_some(place);
+            return Ok(listing);
+        }
+    }
+    Ok(listing)
+}
+
+/// Between which places the answer lies: by the times that are asked for, and by where the page
+/// before ended. `None` if there is nothing between them.
+async fn places(
+    store: &dyn EventStore,
+    id: &GraphId,
+    head: Version,
+    question: &Question,
+) -> Result<Option<(RefusalPlace, RefusalPlace)>, StoreError> {
+    // What was refused at or after `from` may have been judged on the commit before.
+    let mut low = RefusalPlace::before(Version::EMPTY);
+    if let Some(from) = question.filter.from {
+        let first = moment::first_since(store, id, head, from).await?;
+        low.version = Version::new(first.get() - 1).unwrap_or_default();
+    }
+    let mut high = RefusalPlace::after(head);
+    if let Some(to) = question.filter.to {
+        high.version = moment::last_until(store, id, head, to).await?;
+    }
+    match (question.after, question.order) {
+        (None, _) => {}
+        (Some(place), Order::OldestFirst) => low = low.max(place),
+        (Some(place), Order::NewestFirst) => high = high.min(place),
+    }
+    Ok((low < high).then_some((low, high)))
+}
+
+impl Filter {
+    fn records(&self) -> Records {
+        match self.status {
+            // No event of a refused operation names an entity: it has none.
+            Some(Status::Completed) => Records::CommitsOnly,
+            None if self.entity.is_some() => Records::CommitsOnly,
+            None => Records::Both,
+            Some(Status::Conflict | Status::Failed) => Records::RefusalsOnly,
+        }
+    }
+
+    fn look_at(&self, id: &GraphId, happened: Happened) -> Result<Option<Listed>, StoreError> {
+        match happened {
+            Happened::Commit(stored) => {
+                let commit = log::decode(id, &stored)?;
+                Ok(self.wants_commit(&commit).then_some(Listed::Accepted(commit)))
+            }
+            Happened::Refusal(stored) => {
+                let (by, refusal) = decode(id, &stored)?;
+                let operation = stored.operation;
+                let is_wanted = self.wants_refusal(&by, &refusal);
+                Ok(is_wanted.then_some(Listed::Refused { operation, by, refusal }))
+            }
+        }
+    }
+
+    fn wants_commit(&self, commit: &Commit) -> bool {
+        let body = &commit.body;
+        self.wants(&body.user_id, body.command_type, body.timestamp)
+            && self.entity.as_ref().is_none_or(|id| body.events.iter().any(|event| names(event, id)))
+    }
+
+    fn wants_refusal(&self, by: &Circumstances, refusal: &Refusal) -> bool {
+        self.wants(&by.user, by.command, by.at)
+            && self.entity.is_none()
+            && self.status.is_none_or(|wanted| wanted == Status::of(refusal))
+    }
+
+    fn wants(&self, user: &UserId, command: CommandType, at: Timestamp) -> bool {
+        self.user.as_ref().is_none_or(|wanted| wanted == user)
+            && self.command.is_none_or(|wanted| wanted == command)
+            && self.from.is_none_or(|from| from <= at)
+            && self.to.is_none_or(|to| at <= to)
+    }
+}
+
+fn names(event: &Event, id: &str) -> bool {
+    match event.entity() {
+        Entity::Node(named) => named.as_str() == id,
+        Entity::Edge(named) => named.as_str() == id,
+        Entity::Viewport => id == "viewport",
+    }
+}
+
+fn decode(id: &GraphId, stored: &StoredRefusal) -> Result<(Circumstances, Box<Refusal>), StoreError> {
+    match OperationRecord::decode(&stored.record).map(|record| record.outcome) {
+        Some(RecordedOutcome::Refused { by, refusal }) => Ok((by, refusal)),
+        Some(RecordedOutcome::Committed { .. } | RecordedOutcome::Unchanged(_)) | None => {
+            let problem = format!("the record of refused operation {} can't be read", stored.operation);
+            Err(StoreError::Corrupt { graph: id.clone(), version: stored.place.version, problem })
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Whether a history is what it claims to be (rule A5): walked from its first commit to its head,
+//! the chain of hashes checked link by link, every commit decoded and folded with a sceptical eye.
+//!
+//! It asks the store and nothing that is remembered of it. Memory holds one chunk of commits and one
+//! graph. What it can't see: a history that was cut off at its end, or rewritten from some version
+//! on with a new chain, is another history and may be a sound one. Whoever noted a hash tells them
+//! apart (rule V4).
+
+use dao_projections::{Graph, GraphId, Head, Version, fold_strictly};
+
+use super::ReadError;
+use crate::{
+    store::{EventStore, StoreError, StoredCommit},
+    write::{Graphs, busy, log},
+};
+
+/// Commits read at once; between two reads other tasks get their turn.
+const CHUNK: usize = 512;
+
+/// What a walk through a history found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// The head that the store names; where it can't name one, that of the last good commit.
+    pub head: Head,
+    /// How many commits are good, from the first on.
+    pub commits: u64,
+    /// The first that is not.
+    pub bad: Option<Bad>,
+}
+
+/// A commit that is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bad {
+    /// Its version.
+    pub version: Version,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Walks the history of a graph to its head. `on_progress` is told how many commits were good so far, and
+/// how many there are to look at.
+pub async fn verify(
+    graphs: &Graphs,
+    id: &GraphId,
+    on_progress: impl FnMut(u64, u64) + Send,
+) -> Result<Verified, ReadError> {
+    Ok(walk(&**graphs.store(), id, on_progress).await?)
+}
+
+async fn walk(
+    store: &dyn EventStore,
+    id: &GraphId,
+    mut on_progress: impl FnMut(u64, u64) + Send,
+) -> Result<Verified, StoreError> {
+    // A head that can't be read is bad, and what comes before it is looked at all the same.
+    let (head, mut wall) = match store.head(id).await {
+        Ok(head) => (Some(head), None),
+        Err(StoreError::Corrupt { problem, .. }) => (None, Some(Bad { version: Version::MAX, problem })),
+        Err(error) => return Err(error),
+    };
+    let mut to = head.map_or(Version::MAX, |head| head.version);
+    let mut graph = Graph::empty();
+    let mut bad = None;
+    while bad.is_none() && graph.head().version < to {
+        let at = graph.head().version;
+        let chunk = match store.read(id, at, to, CHUNK).await {
+            Ok(chunk) => chunk,
+            Err(StoreError::Corrupt { version, problem, .. }) if version > at.next() => {
+                // Those before it may be bad as well: they come first.
+                to = Version::new(version.get() - 1).unwrap_or_default();
+                wall = Some(Bad { version, problem });
+                continue;
+            }
+            Err(StoreError::Corrupt { problem, .. }) => {
+                bad = Some(Bad { version: at.next(), problem });
+                break;
+            }
+            Err(error) => return Err(error),
+        };
+        if chunk.is_empty() {
+            bad = Some(match wall.take() {
+                Some(wall) => Bad { version: at.next(), ..wall },
+                None => Bad { version: at.next(), problem: "the history ends before its head".to_owned() },
+            });
+            break;
+        }
+        bad = busy(|| fold_chunk(id, &mut graph, &chunk)).err();
+        on_progress(graph.head().version.get(), head.map_or(0, |head| head.version.get()));
+        tokio::task::yield_now().await;
+    }
+    let bad = bad.or(wall);
+    Ok(Verified { head: head.unwrap_or_else(|| graph.head()), commits: graph.head().version.get(), bad })
+}
+
+/// Folds commits up to the first that is bad.
+fn fold_chunk(id: &GraphId, graph: &mut Graph, chunk: &[StoredCommit]) -> Result<(), Bad> {
+    chunk.iter().try_for_each(|stored| {
+        let bad = |problem: String| Bad { version: graph.head().version.next(), problem };
+        if stored.version != graph.head().version.next() {
+            return Err(bad("it is missing".to_owned()));
+        }
+        if stored.head() != graph.head().after(&stored.body) {
+            return Err(bad("its hash does not follow from its content and the hash before it".to_owned()));
+        }
+        let commit = log::decode(id, stored).map_err(|error| match error {
+            StoreError::Corrupt { problem, .. } => bad(problem),
+            other => bad(other.to_string()),
+        })?;
+        let version = commit.version;
+        fold_strictly(graph, &commit).map_err(|misfit| Bad { version, problem: misfit.to_string() })
+    })
+}

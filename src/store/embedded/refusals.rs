@@ -1,0 +1,87 @@
+//! The record of refused operations, for auditors: written by the round that refused them, bounded
+//! for each graph.
+//!
+//! Invariant: a graph's refusals are numbered as they came, and the versions they were judged on
+//! never decrease, because all writes go through one thread. Not here: what a record says.
+
+use bytes::Bytes;
+use dao_projections::{OperationId, Version};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+
+use crate::store::{Entry, Order, READ_BYTES_MAX, REFUSALS_MAX, RefusalPlace, StoredRefusal};
+
+/// The statements that a round of the writer needs.
+pub(super) struct Statements<'c> {
+    last: CachedStatement<'c>,
+    add: CachedStatement<'c>,
+    remove: CachedStatement<'c>,
+}
+
+impl<'c> Statements<'c> {
+    pub(super) fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            last: connection.prepare_cached("SELECT max(number) FROM refusal WHERE graph = ?1")?,
+            add: connection.prepare_cached("INSERT INTO refusal VALUES (?1, ?2, ?3, ?4, ?5)")?,
+            remove: connection.prepare_cached("DELETE FROM refusal WHERE graph = ?1 AND number <= ?2")?,
+        })
+    }
+
+    /// Adds the refusals among `entries`, and lets go of the oldest beyond the bound.
+    pub(super) fn add(&mut self, row: i64, entries: &[Entry]) -> rusqlite::Result<()> {
+        let refused = || entries.iter().filter_map(|entry| Some((entry, entry.refused_at?)));
+        if refused().next().is_none() {
+            return Ok(());
+        }
+        let mut number: i64 = self.last.query_row([row], |r| r.get(0)).optional()?.flatten().unwrap_or(0);
+        for (entry, version) in refused() {
+            number += 1;
+            let id = entry.operation.as_bytes();
+            self.add.execute(params![row, number, version.get() as i64, id, &entry.record[..]])?;
+        }
+        self.remove.execute([row, number - REFUSALS_MAX as i64])?;
+        Ok(())
+    }
+}
+
+/// See [`crate::store::EventStore::refusals`].
+pub(super) fn read(
+    connection: &Connection,
+    row: i64,
+    (after, before): (RefusalPlace, RefusalPlace),
+    order: Order,
+    limit: usize,
+) -> rusqlite::Result<Vec<StoredRefusal>> {
+    let mut statement = connection.prepare_cached(match order {
+        Order::OldestFirst => {
+            "SELECT version, number, operation, record FROM refusal
+             WHERE graph = ?1 AND (version, number) > (?2, ?3) AND (version, number) < (?4, ?5)
+             ORDER BY version, number LIMIT ?6"
+        }
+        Order::NewestFirst => {
+            "SELECT version, number, operation, record FROM refusal
+             WHERE graph = ?1 AND (version, number) > (?2, ?3) AND (version, number) < (?4, ?5)
+             ORDER BY version DESC, number DESC LIMIT ?6"
+        }
+    })?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let place = |place: RefusalPlace| (place.version.get() as i64, place.number as i64);
+    let ((low, low_number), (high, high_number)) = (place(after), place(before));
+    let mut rows = statement.query(params![row, low, low_number, high, high_number, limit])?;
+    let mut refusals: Vec<StoredRefusal> = Vec::new();
+    let mut bytes = 0;
+    while let Some(found) = rows.next()? {
+        let record = found.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
+        bytes += record.len();
+        if bytes > READ_BYTES_MAX && !refusals.is_empty() {
+            break;
+        }
+        let version = Version::new(found.get::<_, i64>(0)? as u64).unwrap_or_default();
+        let operation: [u8; 16] = found.get(2)?;
+        refusals.push(StoredRefusal {
+            place: RefusalPlace { version, number: found.get::<_, i64>(1)? as u64 },
+            operation: OperationId::from(uuid::Uuid::from_bytes(operation)),
+            record: Bytes::copy_from_slice(record),
+        });
+    }
+    Ok(refusals)
+}
