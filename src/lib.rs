@@ -5,6 +5,7 @@
 //! `cli → http → read → write → {store, domain} → dao_projections`; `websocket` depends on none of
 //! them, and no route uses it yet.
 
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod domain;

@@ -4,7 +4,7 @@
 //! A stream is a cursor into the log, as a WebSocket's subscription is: what its reader has not taken
 //! costs nothing.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -14,10 +14,13 @@ use axum::{
 };
 use bytes::Bytes;
 use dao_projections::{GraphId, Head, Version};
+use futures::future::{Either, Pending, pending};
 use serde::Serialize;
+use tokio::time::{Sleep, sleep_until};
 
 use super::{
     App,
+    auth::{self, Proved},
     extract::{Asked, Ids},
     format::Format,
     problem::Problem,
@@ -76,6 +79,7 @@ pub(super) async fn graph_events(
     State(app): State<App>,
     ids: Ids,
     asked: Asked,
+    Proved(grant): Proved,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (graph, style) = (ids.graph()?, Style::of(&headers));
@@ -96,8 +100,21 @@ pub(super) async fn graph_events(
     reader.start_at(continued.unwrap_or(head));
     let reset = continued.is_none().then_some(head);
     let until = (!follow).then_some(head.version);
-    let state =
-        Stream { live: app.live.clone(), graph, style, reader, reset, until, failed: false, _seat: seat };
+    let state = Stream {
+        live: app.live.clone(),
+        graph,
+        style,
+        reader,
+        reset,
+        until,
+        // Without keys nothing expires.
+        allowed: Box::pin(match grant {
+            Some(grant) => Either::Left(sleep_until(auth::end_of(&grant))),
+            None => Either::Right(pending()),
+        }),
+        failed: false,
+        _seat: seat,
+    };
     let body = Body::from_stream(futures::stream::unfold(state, Stream::next));
     let mut response = (StatusCode::OK, body).into_response();
     let headers = response.headers_mut();
@@ -135,6 +152,8 @@ struct Stream {
     reset: Option<Head>,
     /// Where it ends; `None` if it goes on for ever.
     until: Option<Version>,
+    /// Ends when its reader's token does.
+    allowed: Pin<Box<Either<Sleep, Pending<()>>>>,
     failed: bool,
     _seat: Option<Seat>,
 }
@@ -151,6 +170,10 @@ impl Stream {
         let out = tokio::select! {
             biased;
             () = stopping.cancelled(), if self.until.is_none() => return None,
+            () = &mut self.allowed => {
+                self.failed = true;
+                self.problem_out(&Problem::bad_token("the token has expired: go on from here with a new one"))
+            }
             delivery = self.reader.next() => match delivery {
                 Ok(Delivery::Commits(commits)) => self.commits_out(&commits),
                 Ok(Delivery::Reset(head)) => {
@@ -202,15 +225,18 @@ impl Stream {
 
     /// The log can't be read on: said aloud, never skipped (rule V7).
     fn error_out(&self, error: ReadError) -> Bytes {
+        self.problem_out(&Problem::from(error))
+    }
+
+    fn problem_out(&self, problem: &Problem) -> Bytes {
         #[derive(Serialize)]
         struct ErrorOut<'a> {
             error: &'a Problem,
         }
-        let problem = Problem::from(error);
         let mut out = Vec::new();
         match self.style {
-            Style::ServerSentEvents => event(&mut out, None, "problem", &Format::Json.encode(&problem)),
-            Style::Lines => line(&mut out, &Format::Json.encode(&ErrorOut { error: &problem })),
+            Style::ServerSentEvents => event(&mut out, None, "problem", &Format::Json.encode(problem)),
+            Style::Lines => line(&mut out, &Format::Json.encode(&ErrorOut { error: problem })),
         }
         out.into()
     }

@@ -5,6 +5,7 @@
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
 pub mod audit;
+mod auth;
 mod command;
 mod commands;
 mod decode;
@@ -35,7 +36,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{domain::Operation, project::Stores, write::Graphs};
+use crate::{auth::Auth, domain::Operation, project::Stores, write::Graphs};
 pub use format::Format;
 use problem::Problem;
 
@@ -55,6 +56,7 @@ pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
 pub struct App {
     graphs: Arc<Graphs>,
     live: Arc<socket::Live>,
+    auth: Auth,
     anonymous: UserId,
     body_bytes_max: usize,
     projections: Option<Projections>,
@@ -94,7 +96,13 @@ impl App {
         let live =
             socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
         let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
-        Self { graphs, live, anonymous, body_bytes_max, projections: None, verifying }
+        Self { graphs, live, auth: Auth::Off, anonymous, body_bytes_max, projections: None, verifying }
+    }
+
+    /// With callers who have to prove who they are, or not.
+    #[must_use]
+    pub fn with_auth(self, auth: Auth) -> Self {
+        Self { auth, ..self }
     }
 
     /// With projections that are made from these stores, by this process or by others.
@@ -127,6 +135,7 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(|| async { Problem::not_found("there is no such route") })
+        .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .layer(middleware::from_fn(method_problem))
         .with_state(app)
 }
