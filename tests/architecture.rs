@@ -10,12 +10,13 @@ use std::{
 };
 
 /// Which modules of this crate each one may name. What is not listed may name itself alone.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("main", &["cli"]),
     ("lib", &[]),
-    ("cli", &["config", "http", "read", "write", "project", "store", "domain"]),
-    ("config", &["http", "project", "store", "domain"]),
-    ("http", &["read", "write", "live", "project", "domain", "websocket"]),
+    ("auth", &[]),
+    ("cli", &["auth", "config", "http", "read", "write", "project", "store", "domain"]),
+    ("config", &["auth", "http", "project", "store", "domain"]),
+    ("http", &["auth", "read", "write", "live", "project", "domain", "websocket"]),
     ("live", &["read", "write"]),
     ("project", &["write", "store"]),
     ("read", &["write", "store", "domain"]),
