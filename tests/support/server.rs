@@ -10,6 +10,7 @@ use std::{
 };
 
 use dao_api::{
+    auth::Auth,
     http::{self, App, BODY_BYTES_MAX, SocketConfig},
     store::{
         EventStore,
@@ -77,10 +78,21 @@ impl Server {
         body_bytes_max: usize,
     ) -> Self {
         let graphs = Graphs::new(store, GraphsConfig::default());
+        Self::serving(App::new(graphs.clone(), body_bytes_max, sockets), graphs).await
+    }
+
+    /// Whose callers have to prove who they are.
+    pub(crate) async fn guarded(auth: Auth) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let graphs = Graphs::new(embedded_store(dir.path()), GraphsConfig::default());
+        let app = App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default()).with_auth(auth);
+        Self { dir: Some(dir), ..Self::serving(app, graphs).await }
+    }
+
+    async fn serving(app: App, graphs: Arc<Graphs>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();
-        let app = App::new(graphs.clone(), body_bytes_max, sockets);
         let task = tokio::spawn(http::serve(listener, app, async {
             let _stopped_or_dropped = stopped.await;
         }));

@@ -1,0 +1,74 @@
+//! The program with keys: what it prints, where it listens, what it refuses.
+
+use serde_json::json;
+
+use crate::{
+    RSA, SECRET, get,
+    support::server::{Process, program},
+    token,
+};
+
+#[tokio::test]
+async fn o1_a_token_minted_for_development_opens_what_it_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let settings = [
+        ("DATA_DIR", data.to_str().unwrap()),
+        ("JWT_SECRET", SECRET),
+        ("JWT_AUDIENCE", "dao"),
+        ("JWT_ISSUER", "dev"),
+        // With keys the server may listen anywhere, and needs no further word.
+        ("HOST", "0.0.0.0"),
+    ];
+    let server = Process::start(&settings);
+    let client = crate::support::http::Client::new(([127, 0, 0, 1], server.address.port()).into());
+    let arguments = ["token", "--user", "ada", "--graph", "team.*=read", "--graph", "g=write", "--ttl", "5m"];
+    let minted = program(&settings).args(arguments).output().unwrap();
+    assert!(minted.status.success(), "{}", String::from_utf8_lossy(&minted.stderr));
+    let minted = String::from_utf8(minted.stdout).unwrap();
+    let minted = minted.trim();
+    assert_eq!(client.ask(get("/graphs/team.a/state", minted)).await.status, 200);
+    assert_eq!(client.ask(crate::bearing(crate::create_node("g", "a"), minted)).await.status, 200);
+    client.ask(crate::bearing(crate::create_node("team.a", "a"), minted)).await.problem(403, "FORBIDDEN");
+    let without_audience = token("ada", json!({"g": "read"}));
+    client.ask(get("/graphs/g/state", &without_audience)).await.problem(401, "UNAUTHENTICATED");
+    client.get("/graphs/g/state").await.problem(401, "UNAUTHENTICATED");
+    server.terminate();
+    assert!(server.wait().success());
+}
+
+#[test]
+fn o1_a_token_that_can_not_be_made_is_refused_with_one_line() {
+    let ada = ["token", "--user", "ada"];
+    let mistakes: [(&[&str], &[(&str, &str)], &str); 7] = [
+        (&["--graph", "g=read"], &[], "JWT_SECRET"),
+        (&["--graph", "g=read"], &[("JWT_PUBLIC_KEY", RSA)], "JWT_SECRET"),
+        (&["--graph", "g=read"], &[("JWT_SECRET", "too short")], "JWT_SECRET"),
+        (&["--graph", "g"], &[("JWT_SECRET", SECRET)], "--graph"),
+        (&["--graph", "g=owner"], &[("JWT_SECRET", SECRET)], "read, write or admin"),
+        (&["--graph", "team/*=read"], &[("JWT_SECRET", SECRET)], "glob"),
+        (&["--graph", "g=read", "--ttl", "60"], &[("JWT_SECRET", SECRET)], "--ttl"),
+    ];
+    for (arguments, settings, place) in mistakes {
+        let output = program(settings).args(ada).args(arguments).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), text.lines().count()), (Some(1), 1), "{arguments:?}: {text}");
+        assert!(text.contains(place) && output.stdout.is_empty(), "{place} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn o4_a_server_on_any_host_is_found_by_its_health_check() {
+    for host in ["0.0.0.0", "127.0.0.1", "localhost", "::", "::1"] {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let settings = [("DATA_DIR", data.to_str().unwrap()), ("HOST", host)];
+        let mut child = program(&settings);
+        let mut with_keys = settings.to_vec();
+        with_keys.push(("JWT_SECRET", SECRET));
+        let server = Process::start(&with_keys);
+        let port = server.address.port().to_string();
+        let checked = child.env("PORT", &port).arg("healthcheck").output().unwrap();
+        assert!(checked.status.success(), "{host}: {}", String::from_utf8_lossy(&checked.stderr));
+    }
+}
