@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests start beside the server: redis-server, redis-cli and sqlite3.
+# Installs what the tests start beside the server: redis-server, redis-cli, sqlite3, and the Python
+# library websockets (into target/test-tools, where the system's Python has none).
 # Where they are there already it ends at once.
 set -euo pipefail
 
@@ -7,7 +8,21 @@ missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
 command -v redis-cli >/dev/null || missing+=(redis-tools)
 command -v sqlite3 >/dev/null || missing+=(sqlite3)
+tools="$(dirname "$0")/../target/test-tools"
+has_websockets() {
+    python3 -c "import websockets" 2>/dev/null || "$tools/bin/python" -c "import websockets" 2>/dev/null
+}
+install_websockets() {
+    has_websockets && return
+    echo "install-test-tools: installing websockets from PyPI"
+    { python3 -m venv "$tools" && "$tools/bin/pip" -q install websockets && has_websockets; } || {
+        echo "install-test-tools: python3 -m venv, or pip install websockets, failed: install them by hand" >&2
+        exit 1
+    }
+}
+command -v python3 >/dev/null || missing+=(python3 python3-venv)
 if [ ${#missing[@]} -eq 0 ]; then
+    install_websockets
     exit 0
 fi
 
@@ -33,3 +48,4 @@ apt_get install -y --no-install-recommends "${missing[@]}" 2>/dev/null ||
     give_up "apt-get could not install them"
 command -v redis-server >/dev/null && command -v redis-cli >/dev/null && command -v sqlite3 >/dev/null ||
     give_up "apt-get installed them and they are still not found"
+install_websockets

@@ -185,6 +185,7 @@ impl Settings {
                 wrong.count("WS_HEARTBEAT_INTERVAL", &self.ws_heartbeat_interval) as u64,
             ),
             connections_max: wrong.count("WS_MAX_CONNECTIONS", &self.ws_max_connections),
+            ..SocketConfig::default()
         };
         let projects = wrong.note(
             "PROJECTORS",
@@ -435,7 +436,10 @@ mod tests {
         let mistakes = [
             (["--jwt-secret", "0123456789abcdef0123456789abcde"], "JWT_SECRET"),
             (["--jwt-public-key", "/nowhere/key.pem"], "JWT_PUBLIC_KEY"),
-            (["--jwt-public-key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"], "JWT_PUBLIC_KEY"),
+            (
+                ["--jwt-public-key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"],
+                "JWT_PUBLIC_KEY",
+            ),
             (["--jwt-public-key", "-----BEGIN PRIVATE KEY-----"], "private"),
             (["--jwt-jwks", "https://issuer.invalid/jwks.json"], "JWT_JWKS"),
             (["--jwt-audience", "us"], "JWT_AUDIENCE"),

@@ -2,11 +2,12 @@
 //!
 //! `docs/architecture.md` opens with the invariants; each module's own page says what it keeps and
 //! what is not in it. Arrows between modules, checked by a test:
-//! `cli → http → read → write → {store, domain} → dao_projections`; `websocket` depends on none of
-//! them, and no route uses it yet.
+//! `cli → http → {live, read, project} → write → {store, domain} → dao_projections`; `websocket`
+//! depends on none of them.
 
 pub mod auth;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod domain;
 pub mod http;
@@ -16,3 +17,8 @@ pub mod read;
 pub mod store;
 pub mod websocket;
 pub mod write;
+
+/// The examples of `docs/projections.md`, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/projections.md")]
+struct ProjectionsPage;

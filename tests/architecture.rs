@@ -10,14 +10,15 @@ use std::{
 };
 
 /// Which modules of this crate each one may name. What is not listed may name itself alone.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
     ("lib", &[]),
     ("auth", &[]),
-    ("cli", &["auth", "config", "http", "read", "write", "project", "store", "domain"]),
+    ("cli", &["auth", "client", "config", "http", "read", "write", "project", "store", "domain"]),
+    ("client", &["websocket"]),
     ("config", &["auth", "http", "project", "store", "domain"]),
     ("http", &["auth", "read", "write", "live", "project", "domain", "websocket"]),
-    ("live", &["read", "write"]),
+    ("live", &["read", "write", "store"]),
     ("project", &["write", "store"]),
     ("read", &["write", "store", "domain"]),
     // The ring of a hot graph keeps its commits as the frames that all subscribers share.

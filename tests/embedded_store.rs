@@ -291,9 +291,15 @@ async fn c3_the_window_before_is_looked_into_too() {
 }
 
 #[tokio::test]
-async fn a_newer_format_and_a_foreign_file_are_refused_untouched() {
+async fn another_format_and_a_foreign_file_are_refused_untouched() {
     let dir = temporary();
     open(dir.path()).close().await;
+    sql(dir.path(), "UPDATE meta SET value = 1 WHERE key = 'format'");
+    let before = std::fs::read(dir.path().join("dao.db")).expect("the file");
+    let refused = EmbeddedStore::open(config(dir.path())).expect_err("too old");
+    assert!(matches!(refused, OpenError::Older { found: 1, known: 2, .. }), "{refused:?}");
+    assert_eq!(std::fs::read(dir.path().join("dao.db")).expect("the file"), before);
+
     sql(dir.path(), "UPDATE meta SET value = 3 WHERE key = 'format'");
     let before = std::fs::read(dir.path().join("dao.db")).expect("the file");
     let refused = EmbeddedStore::open(config(dir.path())).expect_err("too new");

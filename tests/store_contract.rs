@@ -162,6 +162,9 @@ on_every_store! {
     v7_a_read_of_bodies_beyond_the_bound_gives_one
     v6_everything_is_there_after_a_restart
     c4_writers_that_race_make_one_history
+    w4_who_listens_hears_what_others_append_and_not_itself
+    w7_who_listens_hears_what_others_broadcast_and_not_itself
+    w4_listening_ends_and_begins_again
 }
 
 mod rules {
@@ -169,8 +172,8 @@ mod rules {
 
     use bytes::Bytes;
     use dao_api::store::{
-        Append, Entry, EventStore, Order, READ_BYTES_MAX, REFUSALS_MAX, RefusalPlace, StoredCommit,
-        StoredRefusal,
+        Append, Entry, EventStore, Hint, Hints, Order, READ_BYTES_MAX, REFUSALS_MAX, RefusalPlace,
+        StoredCommit, StoredRefusal,
     };
     use dao_projections::{GraphId, Head, Version};
 
@@ -665,6 +668,64 @@ mod rules {
         let bodies: HashSet<_> = commits.iter().map(|commit| commit.body.clone()).collect();
         for n in 0..WRITERS * APPENDS * 3 {
             assert_eq!(bodies.contains(format!("body of {n}").as_bytes()), n % 3 != 2, "operation {n}");
+        }
+    }
+
+    /// Hints that are told from now on; none where nobody else writes.
+    async fn listening(place: &impl Place, g: &dao_projections::GraphId) -> Hints {
+        let mut hints = place.store().listen(g);
+        if place.store().is_shared() {
+            assert_eq!(hints.next().await, Hint::MayHaveMissed, "from now on");
+        }
+        hints
+    }
+
+    pub(super) async fn w4_who_listens_hears_what_others_append_and_not_itself(place: impl Place) {
+        let (store, other, g) = (place.store(), place.other_store(), graph("g"));
+        let mut hints = listening(&place, &g).await;
+        let head = grow(&*store, &g, Head::EMPTY, [1, 2]).await;
+        grow(&*other, &graph("another"), Head::EMPTY, [1]).await;
+        let (mut entries, after) = accepted_all(3..=5, head);
+        entries.push(refused(6));
+        assert_eq!(other.append(&g, head, &entries).await.unwrap(), Append::Appended);
+        assert_eq!(other.append(&g, after, &[refused(7)]).await.unwrap(), Append::Appended);
+        let last = grow(&*other, &g, after, [8]).await;
+        if !store.is_shared() {
+            assert_eq!(hints.try_next(), None);
+            return;
+        }
+        let commits = entries.into_iter().filter_map(|entry| entry.commit).collect();
+        assert_eq!(hints.next().await, Hint::Commits(commits));
+        let Hint::Commits(next) = hints.next().await else { panic!("no commits") };
+        assert_eq!(next.last().map(StoredCommit::head), Some(last), "what left no commit is not told");
+    }
+
+    pub(super) async fn w7_who_listens_hears_what_others_broadcast_and_not_itself(place: impl Place) {
+        let (store, other, g) = (place.store(), place.other_store(), graph("g"));
+        other.broadcast(&g, Bytes::from_static(b"nobody listens")).await.unwrap();
+        let mut hints = listening(&place, &g).await;
+        store.broadcast(&g, Bytes::from_static(b"to myself")).await.unwrap();
+        other.broadcast(&graph("another"), Bytes::from_static(b"elsewhere")).await.unwrap();
+        for message in [&b"message"[..], b"", b"\0\xff"] {
+            other.broadcast(&g, Bytes::from_static(message)).await.unwrap();
+            match store.is_shared() {
+                true => assert_eq!(hints.next().await, Hint::Message(Bytes::from_static(message))),
+                false => assert_eq!(hints.try_next(), None),
+            }
+        }
+        assert_eq!(store.head(&g).await.unwrap(), Head::EMPTY, "nothing is stored");
+    }
+
+    pub(super) async fn w4_listening_ends_and_begins_again(place: impl Place) {
+        let (other, g) = (place.other_store(), graph("g"));
+        for round in 0..10_u32 {
+            let (first, mut second) = (listening(&place, &g).await, listening(&place, &g).await);
+            drop(first);
+            let message = Bytes::from(round.to_string());
+            other.broadcast(&g, message.clone()).await.unwrap();
+            if place.store().is_shared() {
+                while second.next().await != Hint::Message(message.clone()) {}
+            }
         }
     }
 }

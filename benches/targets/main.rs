@@ -10,6 +10,7 @@
 mod growth;
 mod http;
 mod latency;
+mod live;
 mod load;
 mod memory;
 mod reads;
@@ -18,6 +19,7 @@ mod report;
 mod requests;
 mod resp;
 mod server;
+mod sockets;
 mod writes;
 
 use std::{env, fs, path::Path, process::ExitCode, time::Duration};
@@ -44,11 +46,15 @@ struct Bench {
 }
 
 type Row = fn(&mut Bench) -> Outcome<()>;
-const ROWS: [(&str, Row); 6] = [
+const ROWS: [(&str, Row); 10] = [
     ("1", writes::single),
     ("2", writes::batches),
     ("3", latency::run),
     ("4", reads::run),
+    ("5", live::latency),
+    ("6", live::fan_outs),
+    ("7", live::idle),
+    ("8", live::storm),
     ("13", memory::run),
     ("14", growth::run),
 ];

@@ -32,6 +32,7 @@ pub(crate) enum Unit {
     Microseconds,
     Mebibytes,
     Bytes,
+    Cores,
 }
 
 impl Unit {
@@ -41,6 +42,7 @@ impl Unit {
             Self::Milliseconds => format!("{figure:.2} ms"),
             Self::Microseconds => format!("{figure:.1} µs"),
             Self::Mebibytes => format!("{:.1} MiB", figure / f64::from(1 << 20)),
+            Self::Cores => format!("{figure:.3} cores"),
             Self::Bytes => format!("{} B", thousands(figure)),
         }
     }

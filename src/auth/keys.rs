@@ -169,7 +169,9 @@ impl Keys {
                     self.current().tell_left_out();
                 }
                 Err(problem) if last_problem.as_ref() == Some(problem) => {}
-                Err(problem) => tracing::warn!(%problem, "the keys can't be read again: those known stay in use"),
+                Err(problem) => {
+                    tracing::warn!(%problem, "the keys can't be read again: those known stay in use")
+                }
             }
             last_problem = looked.err();
         }

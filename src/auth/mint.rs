@@ -12,7 +12,9 @@ use super::{keys::Keys, right::Rights};
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
     /// There is no secret to sign with.
-    #[error("JWT_SECRET is not set, and only it can sign: the private half of a public key is with whoever issues tokens")]
+    #[error(
+        "JWT_SECRET is not set, and only it can sign: the private half of a public key is with whoever issues tokens"
+    )]
     NoSecret,
     /// The signature could not be made.
     #[error("the token could not be signed: {0}")]

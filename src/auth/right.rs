@@ -63,8 +63,7 @@ pub struct Glob(String);
 impl Glob {
     /// A glob that some graph id could match.
     pub fn parse(text: &str) -> Result<Self, InvalidRight> {
-        let is_known =
-            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-' | b'*');
+        let is_known = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-' | b'*');
         let is_fine = !text.is_empty() && text.len() <= 256 && text.bytes().all(is_known);
         is_fine.then(|| Self(text.to_owned())).ok_or(InvalidRight::Glob)
     }

@@ -60,7 +60,9 @@ pub(super) fn of_pem(text_or_path: &str) -> Result<PublicKeys, String> {
 
 fn of_pem_text(text: String) -> Result<PublicKeys, String> {
     if text.contains("PRIVATE KEY") {
-        return Err("is a private key: give its public half, and keep this one where tokens are signed".to_owned());
+        return Err(
+            "is a private key: give its public half, and keep this one where tokens are signed".to_owned()
+        );
     }
     let pem = text.trim().as_bytes();
     let read = [
@@ -78,9 +80,11 @@ fn of_pem_text(text: String) -> Result<PublicKeys, String> {
 pub(super) fn of_jwks_file(path: &Path) -> Result<PublicKeys, String> {
     let shown = path.display();
     if shown.to_string().contains("://") {
-        return Err("is an address: only files are read; fetch it beside the server, which reads it again when it \
+        return Err(
+            "is an address: only files are read; fetch it beside the server, which reads it again when it \
                     changes"
-            .to_owned());
+                .to_owned(),
+        );
     }
     let text = fs::read_to_string(path).map_err(|error| format!("{shown} can't be read: {error}"))?;
     of_jwks(text).map_err(|problem| format!("{shown} {problem}"))
@@ -117,7 +121,10 @@ fn of_jwk(listed: &Value) -> Result<Key, String> {
     };
     let named = listed.get("alg").and_then(Value::as_str);
     if named.is_some_and(|named| named != format!("{algorithm:?}")) {
-        return Err(format!("is for {}, and only {algorithm:?} is done with such keys", named.unwrap_or_default()));
+        return Err(format!(
+            "is for {}, and only {algorithm:?} is done with such keys",
+            named.unwrap_or_default()
+        ));
     }
     if jwk.common.public_key_use.as_ref().is_some_and(|to| *to != PublicKeyUse::Signature)
         || jwk.common.key_operations.as_ref().is_some_and(|to| !to.contains(&KeyOperations::Verify))

@@ -8,10 +8,12 @@ mod history;
 mod import;
 mod moment;
 mod open;
+mod rebuild;
 mod serve;
 mod show;
 mod token;
 mod verify;
+mod watch;
 mod worker;
 
 use std::{
@@ -31,6 +33,7 @@ use crate::config::{Purpose, Settings};
     after_help = "Try it:\n  dao-api                                  serve on http://127.0.0.1:3000, data in ./data\n  \
     dao-api import flow.json --graph demo    bring in a React Flow or Langflow document\n  \
     dao-api export demo                      every commit as a line of JSON\n  \
+    dao-api watch demo                       what happens to it, as it happens\n  \
     REDIS_URL=redis://localhost dao-api      the same on Redis; any number of servers may share it"
 )]
 struct Line {
@@ -44,12 +47,16 @@ struct Line {
 enum Command {
     /// Serve HTTP (what happens without a command)
     Serve,
+    /// Make snapshots and other projections anew from the log, while servers go on
+    Rebuild(rebuild::Rebuild),
     /// Project alone: as many as wanted, beside servers on the same Redis
     Worker,
     /// Bring documents in: React Flow's toObject(), Langflow and Flowise exports
     Import(import::Import),
     /// Print a graph: its commits as NDJSON, or with --state a React Flow document
     Export(export::Export),
+    /// Print a running server's commits to a graph as they happen
+    Watch(watch::Watch),
     /// Print a graph as it is, or as it was at a version or a time
     Show(show::Show),
     /// Print what differs between two versions of a graph
@@ -84,9 +91,11 @@ pub fn run() -> ExitCode {
             Command::Worker => worker::run(config).await,
             Command::Import(import) => import.run(config).await,
             Command::Export(export) => export.run(config).await,
+            Command::Watch(watch) => watch.run(&config).await,
             Command::Show(show) => show.run(config).await,
             Command::Diff(diff) => diff.run(config).await,
             Command::History(history) => history.run(config).await,
+            Command::Rebuild(rebuild) => rebuild.run(config).await,
             Command::Verify(verify) => verify.run(config).await,
             Command::Token(token) => token.run(&config),
             Command::Healthcheck => healthcheck::run(&config).await,

@@ -46,7 +46,7 @@ enum Need {
 }
 
 /// Every route and what it needs.
-const NEEDS: [(&str, Need); 22] = [
+const NEEDS: [(&str, Need); 23] = [
     ("/graphs/{graphId}/command", Need::Graph(Right::Write)),
     ("/graphs/{graphId}/batch", Need::Graph(Right::Write)),
     ("/graphs/{graphId}/state", Need::Graph(Right::Read)),
@@ -65,6 +65,7 @@ const NEEDS: [(&str, Need); 22] = [
     ("/graphs/{graphId}/activity", Need::Graph(Right::Read)),
     ("/events", Need::All(Right::Admin)),
     ("/activity", Need::All(Right::Admin)),
+    ("/metrics", Need::All(Right::Admin)),
     ("/ws", Need::Socket),
     ("/operations/{operationId}", Need::Token),
     ("/healthz", Need::Nothing),

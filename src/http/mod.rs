@@ -4,6 +4,7 @@
 //! what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
+mod activity;
 pub mod audit;
 mod auth;
 mod command;
@@ -18,6 +19,7 @@ mod problem;
 mod reads;
 mod shape;
 mod socket;
+pub mod transcode;
 pub mod wire;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
@@ -36,7 +38,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{auth::Auth, domain::Operation, project::Stores, write::Graphs};
+use crate::{auth::Auth, domain::Operation, live::LiveConfig, project::Stores, write::Graphs};
 pub use format::Format;
 use problem::Problem;
 
@@ -78,11 +80,13 @@ pub struct SocketConfig {
     pub heartbeat: Duration,
     /// Sockets at once; one more is refused with 503.
     pub connections_max: usize,
+    /// How followed graphs keep level with what other instances do.
+    pub live: LiveConfig,
 }
 
 impl Default for SocketConfig {
     fn default() -> Self {
-        Self { heartbeat: Duration::from_secs(30), connections_max: 20_000 }
+        Self { heartbeat: Duration::from_secs(30), connections_max: 20_000, live: LiveConfig::default() }
     }
 }
 
@@ -93,8 +97,7 @@ impl App {
             Ok(user) => user,
             Err(e) => unreachable!("a constant id is valid: {e}"),
         };
-        let live =
-            socket::Live::new(graphs.clone(), sockets.heartbeat, body_bytes_max, sockets.connections_max);
+        let live = socket::Live::new(graphs.clone(), sockets, body_bytes_max);
         let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
         Self { graphs, live, auth: Auth::Off, anonymous, body_bytes_max, projections: None, verifying }
     }
@@ -129,6 +132,8 @@ pub fn router(app: App) -> Router {
         .route("/graphs/{graphId}/nodes/{nodeId}/history", get(audit::node_history))
         .route("/graphs/{graphId}/edges/{edgeId}/history", get(audit::edge_history))
         .route("/graphs/{graphId}/verify", get(audit::verify))
+        .route("/graphs/{graphId}/activity", get(activity::graph_activity))
+        .route("/activity", get(activity::all_activity))
         .route("/graphs/{graphId}/events", get(events::graph_events))
         .route("/ws", get(socket::upgrade))
         .route("/operations/{operationId}", get(operations::operation))

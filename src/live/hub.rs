@@ -15,7 +15,15 @@ use futures::{
     future::{BoxFuture, WeakShared},
 };
 
-use super::presence::Room;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+use super::{
+    elsewhere::{Elsewhere, LiveConfig},
+    presence::Room,
+};
 use crate::{
     read::{self, ReadError},
     write::{Graphs, Recorded},
@@ -33,6 +41,9 @@ type ReadUnderWay = WeakShared<BoxFuture<'static, LogRead>>;
 /// The graphs that somebody follows.
 pub struct Hub {
     graphs: Arc<Graphs>,
+    config: LiveConfig,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
     /// Guards which graph has which entry; held to look up or change one, never across an await.
     followed: Mutex<HashMap<GraphId, Weak<Followed>>>,
 }
@@ -41,15 +52,18 @@ pub struct Hub {
 pub struct Followed {
     id: GraphId,
     graphs: Arc<Graphs>,
-    room: Room,
+    room: Arc<Room>,
+    /// Ends the task that hears of other instances.
+    _task: DropGuard,
     /// Guards which reads of the log are under way; never held across an await.
     reads: Mutex<HashMap<(Version, Version), ReadUnderWay>>,
 }
 
 impl Hub {
     /// Nobody follows anything yet.
-    pub fn new(graphs: Arc<Graphs>) -> Self {
-        Self { graphs, followed: Mutex::default() }
+    pub fn new(graphs: Arc<Graphs>, config: LiveConfig) -> Self {
+        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        Self { graphs, config, tasks, stopping, followed: Mutex::default() }
     }
 
     /// Follows a graph, for as long as the answer is held.
@@ -58,13 +72,26 @@ impl Hub {
         if let Some(followed) = all.get(id).and_then(Weak::upgrade) {
             return followed;
         }
-        let (graphs, reads) = (self.graphs.clone(), Mutex::default());
-        let followed = Arc::new(Followed { id: id.clone(), graphs, room: Room::default(), reads });
+        let (graphs, room, ended) =
+            (self.graphs.clone(), Arc::<Room>::default(), self.stopping.child_token());
+        if graphs.store().is_shared() {
+            let elsewhere = Elsewhere::new(id.clone(), graphs.clone(), room.clone(), self.config);
+            self.tasks.spawn(elsewhere.run(graphs.store().listen(id), ended.clone()));
+        }
+        let (_task, reads) = (ended.drop_guard(), Mutex::default());
+        let followed = Arc::new(Followed { id: id.clone(), graphs, room, _task, reads });
         if all.len() == all.capacity() {
             all.retain(|_, followed| followed.strong_count() > 0);
         }
         all.insert(id.clone(), Arc::downgrade(&followed));
         followed
+    }
+
+    /// Stops hearing of other instances, after telling them that nobody is here any more.
+    pub async fn close(&self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }
 

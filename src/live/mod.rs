@@ -4,15 +4,20 @@
 //! - A subscriber is a cursor, never a queue: what it has not taken costs nothing, and what it gets
 //!   is exactly the log after the point it named, in order, or a word that it must start again.
 //! - Presence is never stored, and only the latest of it is kept.
+//! - While a graph is followed here, what other instances do to it is heard of; nothing is right only
+//!   because it was.
 //!
 //! Not here: sockets, frames, JSON. Those are in `http`.
 
 mod cursor;
+mod elsewhere;
 mod hub;
 mod presence;
+mod presence_message;
 mod reader;
 
 pub use cursor::{Cursor, Known, Step};
+pub use elsewhere::LiveConfig;
 pub use hub::{Followed, Hub, LogRead};
 pub use presence::{Present, Room};
 pub use reader::{Delivery, Reader};

@@ -2,6 +2,9 @@
 //!
 //! A room is a map with the latest state of each client, and a counter that grows with each change.
 //! A subscriber remembers how far it has seen; what changed several times since then it gets once.
+//!
+//! Clients on other instances stand in it beside those of this one, with the instance that showed them
+//! and when: what nobody shows any more goes.
 
 use std::{
     collections::HashMap,
@@ -10,7 +13,7 @@ use std::{
 
 use dao_projections::{ClientId, UserId};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
 /// Clients present in one graph; whoever comes when it is full is not shown.
@@ -30,43 +33,107 @@ pub struct Present {
 struct Entry {
     present: Present,
     revision: u64,
+    origin: Origin,
 }
+
+/// Where a client is connected.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Here,
+    Elsewhere { instance: Uuid, heard_at: Instant },
+}
+
+impl Origin {
+    fn is(self, other: Uuid) -> bool {
+        matches!(self, Self::Elsewhere { instance, .. } if instance == other)
+    }
+}
+
+type Entries = HashMap<Uuid, Entry>;
 
 /// Who is present in one graph.
 pub struct Room {
     /// Guards the map; held to read or change entries, never across an await.
-    entries: Mutex<HashMap<Uuid, Entry>>,
+    entries: Mutex<Entries>,
     revision: watch::Sender<u64>,
 }
 
 impl Room {
     /// Shows `present` for this connection; a null state takes it away.
     pub fn show(&self, connection: Uuid, present: Present) {
-        let mut entries = lock(&self.entries);
+        self.put(&mut lock(&self.entries), connection, present, Origin::Here);
+    }
+
+    fn put(&self, entries: &mut Entries, connection: Uuid, present: Present, origin: Origin) {
         if !entries.contains_key(&connection) && (entries.len() >= PRESENT_MAX || present.state.is_null()) {
             return;
         }
         self.revision.send_modify(|revision| {
             *revision += 1;
-            entries.insert(connection, Entry { present, revision: *revision });
+            entries.insert(connection, Entry { present, revision: *revision, origin });
         });
     }
 
     /// The connection is gone: others are told that it shows nothing any more.
     pub fn leave(&self, connection: Uuid) {
+        self.clear(|at, _| *at == connection);
+    }
+
+    /// Another instance shows these.
+    pub(super) fn hear(&self, instance: Uuid, shown: Vec<(Uuid, Present)>, now: Instant) {
         let mut entries = lock(&self.entries);
-        if let Some(entry) = entries.get_mut(&connection).filter(|entry| !entry.present.state.is_null()) {
-            self.revision.send_modify(|revision| {
-                *revision += 1;
-                entry.revision = *revision;
-                entry.present.state = Arc::new(Value::Null);
-            });
+        for (connection, present) in shown {
+            let origin = Origin::Elsewhere { instance, heard_at: now };
+            match entries.get_mut(&connection) {
+                Some(entry) if !entry.origin.is(instance) => {} // not its to show
+                Some(entry) if entry.present == present => entry.origin = origin,
+                _ => self.put(&mut entries, connection, present, origin),
+            }
         }
-        // Those who have left are forgotten once they are many; a subscriber that slept through it
-        // learns of them by their absence when it subscribes again.
-        if entries.len() > PRESENT_MAX / 2 {
-            entries.retain(|_, entry| !entry.present.state.is_null());
+        forget_the_gone(&mut entries);
+    }
+
+    /// Another instance shows nothing any more.
+    pub(super) fn forget(&self, gone: Uuid) {
+        self.clear(|_, entry| entry.origin.is(gone));
+    }
+
+    /// Clears what other instances have not shown since `heard_before`; returns the earliest time at
+    /// which one of those that stay was shown.
+    pub(super) fn expire(&self, heard_before: Instant) -> Option<Instant> {
+        self.clear(
+            |_, entry| matches!(entry.origin, Origin::Elsewhere { heard_at, .. } if heard_at < heard_before),
+        );
+        let entries = lock(&self.entries);
+        let shown = entries.values().filter(|entry| !entry.present.state.is_null());
+        let heard = shown.filter_map(|entry| match entry.origin {
+            Origin::Elsewhere { heard_at, .. } => Some(heard_at),
+            Origin::Here => None,
+        });
+        heard.min()
+    }
+
+    /// What clients of this instance changed after revision `seen`, and the revision now.
+    pub(super) fn shown_here(&self, seen: u64) -> (u64, Vec<(Uuid, Present)>) {
+        let entries = lock(&self.entries);
+        let changed = changed(&entries, seen).filter(|(_, entry)| entry.origin == Origin::Here);
+        let changed = changed.map(|(connection, entry)| (*connection, entry.present.clone())).collect();
+        (*self.revision.borrow(), changed)
+    }
+
+    /// Others are told that those who match show nothing any more.
+    fn clear(&self, matches: impl Fn(&Uuid, &Entry) -> bool) {
+        let mut entries = lock(&self.entries);
+        for (connection, entry) in entries.iter_mut() {
+            if !entry.present.state.is_null() && matches(connection, entry) {
+                self.revision.send_modify(|revision| {
+                    *revision += 1;
+                    entry.revision = *revision;
+                    entry.present.state = Arc::new(Value::Null);
+                });
+            }
         }
+        forget_the_gone(&mut entries);
     }
 
     /// What changed after revision `seen`, oldest change first and at most `limit` of it, but for what
@@ -74,17 +141,15 @@ impl Room {
     /// Somebody who has seen nothing yet is not told who is gone.
     pub fn since(&self, seen: u64, except: Uuid, limit: usize) -> (u64, Vec<Present>) {
         let entries = lock(&self.entries);
-        let changed = entries.iter().filter(|(connection, entry)| {
-            **connection != except && entry.revision > seen && (seen > 0 || !entry.present.state.is_null())
-        });
-        let mut changed: Vec<&Entry> = changed.map(|(_, entry)| entry).collect();
-        changed.sort_unstable_by_key(|entry| entry.revision);
-        let reached = match changed.get(limit) {
+        let shown = changed(&entries, seen).filter(|(connection, _)| **connection != except);
+        let mut shown: Vec<&Entry> = shown.map(|(_, entry)| entry).collect();
+        shown.sort_unstable_by_key(|entry| entry.revision);
+        let reached = match shown.get(limit) {
             // A newcomer who has not seen all there is yet is told who goes meanwhile: no harm.
-            Some(_) => changed[limit - 1].revision,
+            Some(_) => shown[limit - 1].revision,
             None => *self.revision.borrow(),
         };
-        (reached, changed.into_iter().take(limit).map(|entry| entry.present.clone()).collect())
+        (reached, shown.into_iter().take(limit).map(|entry| entry.present.clone()).collect())
     }
 
     /// Tells of changes.
@@ -97,6 +162,20 @@ impl Default for Room {
     fn default() -> Self {
         // Revision 0 is that of a subscriber who has seen nothing.
         Self { entries: Mutex::default(), revision: watch::Sender::new(1) }
+    }
+}
+
+/// What changed after revision `seen`; who has seen nothing yet is not told who is gone.
+fn changed(entries: &Entries, seen: u64) -> impl Iterator<Item = (&Uuid, &Entry)> {
+    let is_news = move |entry: &Entry| entry.revision > seen && (seen > 0 || !entry.present.state.is_null());
+    entries.iter().filter(move |(_, entry)| is_news(entry))
+}
+
+/// Those who have left are forgotten once they are many; a subscriber that slept through it learns of
+/// them by their absence when it subscribes again.
+fn forget_the_gone(entries: &mut Entries) {
+    if entries.len() > PRESENT_MAX / 2 {
+        entries.retain(|_, entry| !entry.present.state.is_null());
     }
 }
 
@@ -160,5 +239,70 @@ mod tests {
             seen = reached;
         }
         assert_eq!(names, ["2", "3", "4", "5", "6"]);
+    }
+
+    #[test]
+    fn w7_who_is_elsewhere_is_seen_until_it_leaves_or_its_instance_ends() {
+        let room = Room::default();
+        let [a, b, c, subscriber] = [1, 2, 3, 4].map(Uuid::from_u128);
+        let (one, other, now) = (Uuid::from_u128(10), Uuid::from_u128(11), Instant::now());
+        room.hear(one, vec![(a, present("a", json!(1))), (b, present("b", json!(1)))], now);
+        room.hear(other, vec![(c, present("c", json!(1)))], now);
+        let (seen, all) = room.since(0, subscriber, PRESENT_MAX);
+        assert_eq!(all.len(), 3);
+        room.hear(one, vec![(a, present("a", json!(null)))], now);
+        let (seen, left) = room.since(seen, subscriber, PRESENT_MAX);
+        assert_eq!(left, [present("a", json!(null))]);
+        room.forget(one);
+        let (seen, gone) = room.since(seen, subscriber, PRESENT_MAX);
+        assert_eq!(gone, [present("b", json!(null))]);
+        room.forget(one);
+        assert_eq!(room.since(seen, subscriber, PRESENT_MAX).1, [], "once");
+    }
+
+    #[test]
+    fn w7_what_is_shown_again_unchanged_is_no_change_but_lives_on() {
+        let room = Room::default();
+        let (a, b, instance, subscriber) =
+            (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(10), Uuid::from_u128(4));
+        let (then, now) = (Instant::now(), Instant::now() + std::time::Duration::from_secs(50));
+        room.hear(instance, vec![(a, present("a", json!(1))), (b, present("b", json!(1)))], then);
+        let (seen, _) = room.since(0, subscriber, PRESENT_MAX);
+        room.hear(instance, vec![(a, present("a", json!(1)))], now);
+        assert_eq!(room.since(seen, subscriber, PRESENT_MAX).1, []);
+        assert_eq!(room.expire(now), Some(now));
+        assert_eq!(room.since(seen, subscriber, PRESENT_MAX).1, [present("b", json!(null))]);
+    }
+
+    #[test]
+    fn w7_nobody_speaks_for_another_and_only_those_here_are_told_elsewhere() {
+        let room = Room::default();
+        let [here, there] = [1, 2].map(Uuid::from_u128);
+        let (instance, now) = (Uuid::from_u128(10), Instant::now());
+        room.show(here, present("a", json!(1)));
+        room.hear(
+            instance,
+            vec![(here, present("a", json!("forged"))), (there, present("b", json!(2)))],
+            now,
+        );
+        room.hear(Uuid::from_u128(11), vec![(there, present("b", json!("forged")))], now);
+        assert_eq!(room.shown_here(0).1, [(here, present("a", json!(1)))]);
+        assert_eq!(room.since(0, here, PRESENT_MAX).1, [present("b", json!(2))]);
+        let (seen, _) = room.shown_here(0);
+        room.leave(here);
+        assert_eq!(room.shown_here(seen).1, [(here, present("a", json!(null)))]);
+    }
+
+    #[test]
+    fn w7_a_room_has_a_bound_for_those_elsewhere_too() {
+        let room = Room::default();
+        let shown =
+            (0..PRESENT_MAX as u128 + 5).map(|n| (Uuid::from_u128(n), present("a", json!(1)))).collect();
+        room.hear(Uuid::from_u128(1 << 100), shown, Instant::now());
+        assert_eq!(
+            room.since(0, Uuid::nil(), PRESENT_MAX).1.len(),
+            PRESENT_MAX - 1,
+            "the one who asks not counted"
+        );
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! Not here: JSON and status codes.
 
+mod activity;
 mod audit;
 mod diff;
 mod history;
@@ -28,6 +29,7 @@ use crate::{
 };
 
 pub use crate::store::{Order, RefusalPlace as Place};
+pub use activity::{ActivityFilter, ActivityFound, ActivityPlace, Count, activity, all_activity};
 pub use audit::{Filter, Listed, Listing, Question, Status, operations};
 pub use diff::{Difference, diff};
 pub use history::{History, Touch, history};

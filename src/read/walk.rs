@@ -5,13 +5,14 @@
 //!
 //! Invariants:
 //! - Memory holds a chunk, whatever the length of the history; other tasks get their turn between two.
-//! - A history that ends before its head is damaged, and nothing is told of it (rule V7).
+//! - Every commit's hash follows from its content and the hash before it; where one does not, or the
+//!   history ends before its head, nothing is told beyond (rules V3, V7).
 //!
 //! Not here: which of it somebody wants to see, and how far one request may walk.
 
 use std::collections::VecDeque;
 
-use dao_projections::{GraphId, Version};
+use dao_projections::{GraphId, Head, Version};
 
 use crate::store::{EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal};
 
@@ -55,6 +56,8 @@ pub(super) struct Commits<'a> {
     low: Version,
     high: Version,
     chunk: usize,
+    /// The head at `low`, once it was looked up; only used from the oldest on.
+    below: Option<Head>,
     ready: VecDeque<StoredCommit>,
 }
 
@@ -65,23 +68,31 @@ impl<'a> Commits<'a> {
         order: Order,
         (low, high): (Version, Version),
     ) -> Self {
-        Self { store, id, order, low, high, chunk: CHUNK_FIRST, ready: VecDeque::new() }
+        Self { store, id, order, low, high, chunk: CHUNK_FIRST, below: None, ready: VecDeque::new() }
     }
 
     /// Has the next one ready, if there is one.
     async fn fill(&mut self) -> Result<(), StoreError> {
         while self.ready.is_empty() && self.low < self.high {
             match self.order {
-                Order::OldestFirst => {
-                    let chunk = self.store.read(self.id, self.low, self.high, self.chunk).await?;
-                    self.low = chunk.last().ok_or_else(|| self.ends_early())?.version;
-                    self.ready = chunk.into();
-                    self.chunk = CHUNK_MAX.min(self.chunk * 2);
-                }
+                Order::OldestFirst => self.fill_forwards().await?,
                 Order::NewestFirst => self.fill_backwards().await?,
             }
             tokio::task::yield_now().await;
         }
+        Ok(())
+    }
+
+    async fn fill_forwards(&mut self) -> Result<(), StoreError> {
+        let below = match self.below {
+            Some(below) => below,
+            None => self.head_at(self.low).await?,
+        };
+        let chunk = self.store.read(self.id, self.low, self.high, self.chunk).await?;
+        let last = self.check(below, &chunk)?;
+        (self.low, self.below) = (last.version, Some(last));
+        self.ready = chunk.into();
+        self.chunk = CHUNK_MAX.min(self.chunk * 2);
         Ok(())
     }
 
@@ -96,10 +107,34 @@ impl<'a> Commits<'a> {
             self.chunk = (count / 2).max(1);
             return Ok(());
         }
+        self.check(self.head_at(from).await?, &chunk)?;
         self.high = from;
         self.ready = chunk.into_iter().rev().collect();
         self.chunk = CHUNK_MAX.min(self.chunk * 2);
         Ok(())
+    }
+
+    /// The head that the history had at this version.
+    async fn head_at(&self, version: Version) -> Result<Head, StoreError> {
+        let Some(before) = version.get().checked_sub(1).and_then(Version::new) else {
+            return Ok(Head::EMPTY);
+        };
+        let found = self.store.read(self.id, before, version, 1).await?;
+        found.first().map(StoredCommit::head).ok_or_else(|| self.ends_early())
+    }
+
+    /// The head after `chunk`, each of which follows on the one before it, the first on `below`.
+    fn check(&self, below: Head, chunk: &[StoredCommit]) -> Result<Head, StoreError> {
+        if chunk.is_empty() {
+            return Err(self.ends_early());
+        }
+        chunk.iter().try_fold(below, |before, stored| {
+            let after = before.after(&stored.body);
+            let problem = || "its hash does not follow from its content".to_owned();
+            let corrupt =
+                || StoreError::Corrupt { graph: self.id.clone(), version: after.version, problem: problem() };
+            (after == stored.head()).then_some(after).ok_or_else(corrupt)
+        })
     }
 
     fn ends_early(&self) -> StoreError {

@@ -6,10 +6,12 @@
 //! - An operation id has at most one record in its graph for as long as the window lasts, and that
 //!   record is written by the same append as its commit.
 //! - A read never crosses a hole: it ends before one, or fails.
+//! - What is said unasked ([`Hints`]) is never needed to be right, only to be fast.
 //!
 //! Not here: what commits mean. Adapters move bytes and compare heads; they never decode an event.
 
 pub mod embedded;
+mod hints;
 mod projection;
 pub mod redis;
 
@@ -20,6 +22,7 @@ use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 pub use self::projection::{
     FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead,
 };
+pub use hints::{Hint, Hints};
 
 /// One commit as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,6 +194,18 @@ pub trait EventStore: Send + Sync + 'static {
     /// Whether another process can write the same histories. Where none can, what a writer
     /// remembers is the truth and a reader need not ask.
     fn is_shared(&self) -> bool;
+
+    /// What others do to this graph, from about now on: the first hint says when. What is done
+    /// through this very store is not told. Nothing is ever told where no other process can write.
+    fn listen(&self, _graph: &GraphId) -> Hints {
+        Hints::none()
+    }
+
+    /// Gives this to everybody else who listens to the graph now, if all goes well; it is kept
+    /// nowhere.
+    async fn broadcast(&self, _graph: &GraphId, _message: Bytes) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Whether the store can take a write now; the reason where not.
     async fn check(&self) -> Result<(), StoreError>;

@@ -1,14 +1,14 @@
-//! Bytes from a client to messages.
+//! Bytes from a peer to messages.
 
 use bytes::Bytes;
 
 use super::close::CloseCode;
 use super::error::ProtocolError;
 use super::extension::Deflate;
-use super::header::{Header, Opcode, unmask};
+use super::header::{Header, Opcode, Sender, unmask};
 use super::inflate::inflate;
 
-/// What one connection may make the server hold.
+/// What one connection may make its receiver hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The longest message, inflated. A longer one ends the connection with 1009.
@@ -24,7 +24,7 @@ impl Limits {
     }
 }
 
-/// What a client sent.
+/// What the peer sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A text message, whole.
@@ -37,7 +37,7 @@ pub enum Incoming {
     Pong(Bytes),
     /// The last frame: answer it with a Close of the same code, unless one was sent, and end.
     Close {
-        /// Why, if the client said so.
+        /// Why, if the peer said so.
         code: Option<CloseCode>,
         /// For a log; empty if there is none.
         reason: String,
@@ -54,6 +54,7 @@ pub enum Incoming {
 pub struct Decoder {
     limits: Limits,
     deflate: Deflate,
+    sender: Sender,
     phase: Phase,
     /// What was pushed; up to `consumed` it is done with.
     input: Vec<u8>,
@@ -100,11 +101,22 @@ struct Frame {
 }
 
 impl Decoder {
-    /// A decoder for a connection whose handshake has just been answered.
+    /// A server's decoder, for a connection whose handshake has just been answered.
     pub fn new(limits: Limits, deflate: Deflate) -> Self {
+        Self::of(Sender::Client, limits, deflate)
+    }
+
+    /// A client's decoder, for a connection whose handshake a server has just answered: it takes
+    /// frames that aren't masked, under the same rules and limits.
+    pub fn of_client(limits: Limits, deflate: Deflate) -> Self {
+        Self::of(Sender::Server, limits, deflate)
+    }
+
+    fn of(sender: Sender, limits: Limits, deflate: Deflate) -> Self {
         Self {
             limits,
             deflate,
+            sender,
             phase: Phase::Open,
             input: Vec::new(),
             consumed: 0,
@@ -172,7 +184,9 @@ impl Decoder {
             }
 
             let available = &self.input[self.consumed..];
-            let Some((header, header_bytes)) = Header::parse(available)? else { return Ok(None) };
+            let Some((header, header_bytes)) = Header::parse(available, self.sender)? else {
+                return Ok(None);
+            };
             match header.opcode {
                 Opcode::Text => self.open_frame(Some(Kind::Text), header, header_bytes)?,
                 Opcode::Binary => self.open_frame(Some(Kind::Binary), header, header_bytes)?,
@@ -230,7 +244,7 @@ impl Decoder {
     }
 
     fn end(&mut self, phase: Phase) {
-        *self = Self { phase, ..Self::new(self.limits, self.deflate) };
+        *self = Self { phase, ..Self::of(self.sender, self.limits, self.deflate) };
     }
 }
 

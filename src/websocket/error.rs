@@ -15,6 +15,9 @@ pub enum ProtocolError {
     /// A client must mask every frame.
     #[error("a frame isn't masked")]
     Unmasked,
+    /// A server must mask none.
+    #[error("a server's frame is masked")]
+    Masked,
     /// A control frame must be whole.
     #[error("a control frame is fragmented")]
     FragmentedControl,
@@ -56,6 +59,7 @@ impl ProtocolError {
             Self::ReservedBit
             | Self::ReservedOpcode(_)
             | Self::Unmasked
+            | Self::Masked
             | Self::FragmentedControl
             | Self::LongControl
             | Self::LengthForm

@@ -13,9 +13,9 @@ use super::extension::{Deflate, is_token, negotiate};
 /// The text that RFC 6455 section 1.3 joins to a key.
 const ACCEPT_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// How many bytes a key encodes.
-const KEY_BYTES: usize = 16;
+pub(super) const KEY_BYTES: usize = 16;
 /// The one version there is.
-const VERSION: &str = "13";
+pub(super) const VERSION: &str = "13";
 
 /// A handshake that can be answered with 101. It has no `Debug`: offered protocols may hold a
 /// credential.
@@ -91,7 +91,8 @@ pub fn accept(request: &HeaderMap, supported: &[&'static str]) -> Result<Accepte
     Ok(Accepted { headers, protocol, offered, deflate })
 }
 
-fn accept_key(key: &str) -> Result<HeaderValue, HandshakeError> {
+/// What a server answers to a key, to show that it has read it.
+pub(super) fn accept_key(key: &str) -> Result<HeaderValue, HandshakeError> {
     let digest = Sha1::new().chain_update(key).chain_update(ACCEPT_GUID).finalize();
     HeaderValue::try_from(STANDARD.encode(digest)).map_err(|_| HandshakeError::Key)
 }
@@ -116,14 +117,14 @@ fn extensions(request: &HeaderMap) -> Result<Option<&'static str>, HandshakeErro
 }
 
 /// The items of a comma-separated header, over all its lines, without the empty ones.
-fn list(request: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+pub(super) fn list(request: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = request.get_all(name).into_iter();
     let items = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     items.map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// The value of a header that may appear once only.
-fn only(request: &HeaderMap, name: HeaderName) -> Option<&str> {
+pub(super) fn only(request: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = request.get_all(name).into_iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then(|| value.trim())

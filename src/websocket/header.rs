@@ -1,4 +1,4 @@
-//! A frame's header (RFC 6455 section 5.2): reading a client's, writing ours.
+//! A frame's header (RFC 6455 section 5.2): reading a peer's, writing a server's.
 
 use super::error::ProtocolError;
 
@@ -55,12 +55,20 @@ impl Opcode {
     }
 }
 
-/// A client frame's header that keeps every rule a header alone can break.
+/// Whose frames are read: a client masks all of its frames, a server none (section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    Client,
+    Server,
+}
+
+/// A frame's header that keeps every rule a header alone can break.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header {
     pub(super) fin: bool,
     pub(super) rsv1: bool,
     pub(super) opcode: Opcode,
+    /// All zeros, which change nothing, where the sender does not mask.
     pub(super) mask: [u8; 4],
     pub(super) payload_bytes: u64,
 }
@@ -68,7 +76,7 @@ pub(super) struct Header {
 impl Header {
     /// The header that `input` starts with and its length in bytes; `None` until it is whole. A rule
     /// that the first bytes break is reported without waiting for the others.
-    pub(super) fn parse(input: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
+    pub(super) fn parse(input: &[u8], sender: Sender) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some((&first, rest)) = input.split_first() else { return Ok(None) };
         let (fin, rsv1) = (first & FIN != 0, first & RSV1 != 0);
         if first & RSV2_AND_RSV3 != 0 {
@@ -83,8 +91,10 @@ impl Header {
         }
 
         let Some((&second, rest)) = rest.split_first() else { return Ok(None) };
-        if second & MASKED == 0 {
-            return Err(ProtocolError::Unmasked);
+        match (sender, second & MASKED != 0) {
+            (Sender::Client, true) | (Sender::Server, false) => {}
+            (Sender::Client, false) => return Err(ProtocolError::Unmasked),
+            (Sender::Server, true) => return Err(ProtocolError::Masked),
         }
         let short = second & LENGTH;
         if opcode.is_control() && usize::from(short) > CONTROL_BYTES_MAX {
@@ -92,7 +102,13 @@ impl Header {
         }
 
         let Some((payload_bytes, rest)) = parse_length(short, rest)? else { return Ok(None) };
-        let Some((&mask, rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+        let (mask, rest) = match sender {
+            Sender::Server => ([0; 4], rest),
+            Sender::Client => {
+                let Some((&mask, rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+                (mask, rest)
+            }
+        };
         Ok(Some((Self { fin, rsv1, opcode, mask, payload_bytes }, input.len() - rest.len())))
     }
 }
@@ -151,6 +167,20 @@ pub(super) fn push_header(bytes: &mut Vec<u8>, opcode: Opcode, form: Payload, pa
             bytes.extend_from_slice(&length.to_be_bytes());
         }
     }
+}
+
+/// A frame of [`frame`] as a client sends it: with this mask.
+pub(super) fn masked(frame: &[u8], mask: [u8; 4]) -> Vec<u8> {
+    let [first, second, ..] = *frame else { return frame.to_vec() };
+    let header_bytes = match second {
+        LENGTH_IN_2_BYTES => 4,
+        LENGTH_IN_8_BYTES => 10,
+        _ => 2,
+    };
+    let (header, payload) = frame.split_at(header_bytes.min(frame.len()));
+    let mut masked = [&[first, second | MASKED], &header[2..], &mask, payload].concat();
+    unmask(&mut masked[header_bytes + mask.len()..], mask, 0);
+    masked
 }
 
 /// Removes (or applies) a mask from a piece of a payload that starts `offset` bytes into it.

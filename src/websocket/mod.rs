@@ -1,6 +1,7 @@
-//! The server's half of RFC 6455 (WebSocket) and RFC 7692 (permessage-deflate), without any I/O:
-//! [`accept`] answers a handshake, [`Decoder`] turns bytes into [`Incoming`]s, and the encoders turn
-//! messages into bytes.
+//! RFC 6455 (WebSocket) and RFC 7692 (permessage-deflate), without any I/O: [`accept`] answers a
+//! handshake, [`Decoder`] turns bytes into [`Incoming`]s, and the encoders turn messages into bytes.
+//! That is a server's half; a client has [`Asked`] for its handshake, [`Decoder::of_client`], and
+//! [`masked`] for what it sends.
 //!
 //! It exists because one commit goes to hundreds of subscribers: a [`SharedFrame`] is framed and
 //! compressed once, and every subscriber is sent the same bytes. That works because both directions
@@ -18,6 +19,7 @@
 //! connection's; the HTTP upgrade itself, the status codes of refusals and what `bearer.<token>`
 //! means, which are `http`'s; what a message says.
 
+mod client;
 mod close;
 mod decoder;
 mod encoder;
@@ -28,6 +30,7 @@ mod header;
 mod inflate;
 mod parts;
 
+pub use client::{AnswerError, Asked, masked};
 pub use close::CloseCode;
 pub use decoder::{Decoder, Incoming, Limits};
 pub use encoder::{

@@ -10,8 +10,7 @@ use super::extension::Deflate;
 use super::header::{Opcode, Payload, push_header};
 use super::inflate::SYNC_TAIL;
 
-/// On a graph of 10,000 nodes level 4 gives a tenth of its JSON in half of the time of level 6, which
-/// saves another twentieth; a part is compressed once for all.
+/// A part is compressed once for all who get it, so it may take longer than a commit's frame does.
 const PART_DEFLATE_LEVEL: u32 = 4;
 /// Output grows by this much at a time.
 const GROWTH_BYTES: usize = 32 << 10;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::{Limits, Operation, OperationRecord, WriterId},
-    store::{EventStore, ProjectionStore, StoreError},
+    store::{EventStore, ProjectionStore, StoreError, StoredCommit},
 };
 
 /// How graphs are kept.
@@ -177,6 +177,20 @@ impl Graphs {
         let (reply, view) = oneshot::channel();
         self.tell(graph, Message::Refresh { reply })?;
         view.await.map_err(|_| WriteError::Stopped)?
+    }
+
+    /// Takes over commits that are said to have been made elsewhere, if the graph is in memory. They
+    /// need not be true, nor be all. An error says that the graph may be behind still.
+    pub async fn hear(&self, graph: &GraphId, commits: Vec<StoredCommit>) -> Result<(), WriteError> {
+        let Some(hot) = lock(&self.hot).get(graph).cloned() else { return Ok(()) };
+        let (reply, done) = oneshot::channel();
+        match hot.mailbox.try_send(Message::Hear { commits, reply }) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => return Err(WriteError::Overloaded),
+            Err(mpsc::error::TrySendError::Closed(_)) => return Ok(()), // it is in memory no more
+        }
+        drop(hot); // or it would count as a follower for as long as the answer takes
+        done.await.map_err(|_| WriteError::Stopped)?
     }
 
     /// The handle of the graph's task.

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     domain::{HistoryMissing, Interest, Limits, Operation, OperationRecord, RecordedOutcome, WriterId},
-    store::{Append, EventStore, ProjectionStore, StoreError},
+    store::{Append, EventStore, ProjectionStore, StoreError, StoredCommit},
     websocket::{Deflate, MessageKind},
 };
 
@@ -76,6 +76,8 @@ pub(super) enum Message {
     Execute { operations: Vec<Operation>, reply: oneshot::Sender<Result<Vec<Answer>, WriteError>> },
     /// Load the graph, or bring it level with the store.
     Refresh { reply: oneshot::Sender<Result<Arc<View>, WriteError>> },
+    /// Take over these commits, which were made elsewhere, if the graph is loaded.
+    Hear { commits: Vec<StoredCommit>, reply: oneshot::Sender<Result<(), WriteError>> },
 }
 
 /// What a task works with.
@@ -93,15 +95,15 @@ pub(super) struct Task {
 }
 
 /// What it has learnt of the graph; nothing before the first load.
-enum Memory {
+pub(super) enum Memory {
     Cold,
     Hot(Box<Loaded>),
 }
 
 /// A loaded graph, and the operations that ended on it lately.
-struct Loaded {
-    graph: Graph,
-    operations: Operations,
+pub(super) struct Loaded {
+    pub(super) graph: Graph,
+    pub(super) operations: Operations,
 }
 
 impl Task {
@@ -153,6 +155,9 @@ impl Task {
                 }
                 Message::Refresh { reply } => {
                     let _gone = reply.send(self.refresh(memory).await);
+                }
+                Message::Hear { commits, reply } => {
+                    let _gone = reply.send(self.hear(&commits, memory).await);
                 }
             }
             next = if waiting < ROUND_OPERATIONS_MAX { self.mailbox.try_recv().ok() } else { None };
@@ -393,7 +398,11 @@ impl Task {
 
     /// Level with the log. What is remembered of operations goes with the history it was part of: a
     /// commit that a fail-over lost must not be acknowledged again (rules V4, C3).
-    async fn bring_level(&self, graph: &mut Graph, operations: &mut Operations) -> Result<(), WriteError> {
+    pub(super) async fn bring_level(
+        &self,
+        graph: &mut Graph,
+        operations: &mut Operations,
+    ) -> Result<(), WriteError> {
         let before = graph.head();
         let mut ring = std::mem::take(&mut *lock(&self.ring));
         let mut then = graph.clone();
@@ -412,7 +421,7 @@ impl Task {
         Ok(())
     }
 
-    fn publish(&self, graph: &Graph) {
+    pub(super) fn publish(&self, graph: &Graph) {
         self.view.send_replace(Some(Arc::new(View::new(graph.clone()))));
     }
 }
@@ -447,7 +456,7 @@ pub(super) async fn recall(
 }
 
 /// The ring is only locked to copy or push a few pointers, never across an await.
-fn lock(ring: &std::sync::Mutex<Ring>) -> std::sync::MutexGuard<'_, Ring> {
+pub(super) fn lock(ring: &std::sync::Mutex<Ring>) -> std::sync::MutexGuard<'_, Ring> {
     ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

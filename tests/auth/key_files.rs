@@ -140,8 +140,7 @@ fn o1_a_public_key_can_be_a_file_that_changes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("key.pem");
     fs::write(&path, RSA).unwrap();
-    let config =
-        KeysConfig { public_key: Some(path.to_str().unwrap().to_owned()), ..KeysConfig::default() };
+    let config = KeysConfig { public_key: Some(path.to_str().unwrap().to_owned()), ..KeysConfig::default() };
     let keys = keys(config);
     let (rsa, p256) = (token(Algorithm::RS256, None), token(Algorithm::ES256, None));
     assert_eq!((keys.verify(&rsa).is_ok(), keys.verify(&p256).is_ok()), (true, false));

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A route and what it needs: a right on the graph `g`, or on all graphs, or only a token.
-const ROUTES: [(&str, &str, &str); 17] = [
+const ROUTES: [(&str, &str, &str); 18] = [
     ("POST", "/graphs/{graphId}/command", "write"),
     ("POST", "/graphs/{graphId}/batch", "write"),
     ("GET", "/graphs/{graphId}/state", "read"),
@@ -31,12 +31,14 @@ const ROUTES: [(&str, &str, &str); 17] = [
     ("GET", "/graphs/{graphId}/edges/{edgeId}/history", "read"),
     ("GET", "/graphs/{graphId}/verify", "read"),
     ("GET", "/graphs/{graphId}/events", "read"),
+    ("GET", "/graphs/{graphId}/activity", "read"),
     ("GET", "/operations/{operationId}", "a token"),
     ("GET", "/no/such/route", "a token"),
 ];
-/// Routes that are tested apart: health needs nothing, a socket proves itself in its own ways, and all
-/// graphs at once need `"*": "admin"`.
-const APART: [&str; 6] = ["/healthz", "/readyz", "/ws", "/events", "/activity", "/graphs/{graphId}/activity"];
+/// Health needs nothing, and a socket proves itself in its own ways.
+const APART: [&str; 3] = ["/healthz", "/readyz", "/ws"];
+/// What is about all graphs at once needs `"*": "admin"`. A path that does not match any route needs a token.
+const ALL: [&str; 3] = ["/activity", "/events", "/metrics"];
 
 fn request(method: &str, route: &str) -> Request {
     let path = (route.replace("{graphId}", "g").replace("{nodeId}", "a").replace("{edgeId}", "e"))
@@ -47,7 +49,9 @@ fn request(method: &str, route: &str) -> Request {
             let operations = json!([{"type": "CREATE_NODE", "payload": {"id": new_id()}}]);
             Request::post(&path, json!({"operations": operations}).to_string())
         }
-        "/graphs/{graphId}/events" => Request::get(&format!("{path}?follow=false")).header("connection", "close"),
+        "/graphs/{graphId}/events" => {
+            Request::get(&format!("{path}?follow=false")).header("connection", "close")
+        }
         "/graphs/{graphId}/diff" => Request::get(&format!("{path}?from=0&to=0")),
         _ => Request::new(method, &path),
     }
@@ -64,7 +68,7 @@ fn o1_the_table_of_this_test_has_every_route() {
     let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/mod.rs")).unwrap();
     let there: BTreeSet<&str> =
         source.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    let tested: BTreeSet<&str> = ROUTES.iter().map(|(_, route, _)| *route).chain(APART).collect();
+    let tested: BTreeSet<&str> = ROUTES.iter().map(|(_, route, _)| *route).chain(APART).chain(ALL).collect();
     let untested: Vec<_> = there.difference(&tested).collect();
     assert!(untested.is_empty() && there.len() > 15, "{untested:?} of {there:?}");
 }
@@ -96,9 +100,26 @@ async fn o1_every_route_refuses_who_may_not_and_serves_who_may() {
         let may = if need == "read" { vec![&reader, &writer] } else { vec![&writer] };
         for token in may {
             let reply = server.ask(bearing(request(method, route), token)).await;
-            assert!([200, 404].contains(&reply.status), "{what}: {}", reply.status);
+            assert!([200, 404, 503].contains(&reply.status), "{what}: {}", reply.status);
         }
     }
+}
+
+#[tokio::test]
+async fn o1_what_is_about_all_graphs_needs_admin_on_all() {
+    let server = guarded().await;
+    for graphs in
+        [json!({"*": "read"}), json!({"*": "write"}), json!({"g": "admin", "a*": "admin"}), json!({})]
+    {
+        let reply = server.ask(get("/activity", &token("ada", graphs.clone()))).await;
+        let detail = reply.problem(403, "FORBIDDEN")["detail"].to_string();
+        assert!(detail.contains("admin on *"), "{graphs}: {detail}");
+    }
+    for path in ALL {
+        assert_challenges(&server.get(path).await, path);
+    }
+    let reply = server.ask(get("/activity", &token("root", json!({"*": "admin"})))).await;
+    assert!(![401, 403].contains(&reply.status), "{}", reply.status);
 }
 
 #[tokio::test]
@@ -144,8 +165,16 @@ async fn o1_a_token_in_the_url_is_no_token() {
 async fn o1_headers_that_are_no_bearer_token_are_refused() {
     let server = guarded().await;
     let good = token("ada", json!({"g": "read"}));
-    let odd = [String::new(), "Bearer".into(), "Bearer ".into(), good.clone(), format!("Basic {good}"),
-        format!("Bearer {good} {good}"), format!("Bearer\t{good}"), format!("Bearer \"{good}\"")];
+    let odd = [
+        String::new(),
+        "Bearer".into(),
+        "Bearer ".into(),
+        good.clone(),
+        format!("Basic {good}"),
+        format!("Bearer {good} {good}"),
+        format!("Bearer\t{good}"),
+        format!("Bearer \"{good}\""),
+    ];
     for value in odd {
         let reply = server.ask(Request::get("/graphs/g/state").header("authorization", &value)).await;
         assert_challenges(&reply, &value);
@@ -153,7 +182,11 @@ async fn o1_headers_that_are_no_bearer_token_are_refused() {
     let twice = get("/graphs/g/state", &good).header("authorization", format!("Bearer {good}"));
     assert_challenges(&server.ask(twice).await, "two headers");
     let other_case = Request::get("/graphs/g/state").header("Authorization", format!("bearer {good}"));
-    assert_eq!(server.ask(other_case).await.status, 200, "the scheme's case does not matter (RFC 9110, 11.1)");
+    assert_eq!(
+        server.ask(other_case).await.status,
+        200,
+        "the scheme's case does not matter (RFC 9110, 11.1)"
+    );
 }
 
 #[tokio::test]

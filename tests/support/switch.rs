@@ -7,7 +7,9 @@ use std::sync::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dao_api::store::{Append, Durability, Entry, EventStore, StoreError, StoredCommit};
+use dao_api::store::{
+    Append, Durability, Entry, EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal,
+};
 use dao_projections::{GraphId, Head, OperationId, Version};
 
 /// Passes everything on to the store it is switched to, as one that others may write to as well.
@@ -72,6 +74,20 @@ impl EventStore for SwitchedStore {
 
     async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
         self.reach()?.find_operation(id).await
+    }
+
+    async fn refusals(
+        &self,
+        graph: &GraphId,
+        between: (RefusalPlace, RefusalPlace),
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredRefusal>, StoreError> {
+        self.reach()?.refusals(graph, between, order, limit).await
+    }
+
+    async fn graphs(&self, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, StoreError> {
+        self.reach()?.graphs(after, limit).await
     }
 
     fn is_shared(&self) -> bool {

@@ -326,7 +326,7 @@ impl Ws {
                     break;
                 }
                 Came::Message(_) | Came::Ping(_) | Came::Pong(_) => {}
-                Came::End => panic!("the stream ended without a Close"),
+                Came::End | Came::Cut => panic!("the stream ended without a Close"),
             }
         }
         assert_eq!(self.next().await, Came::End);

@@ -11,6 +11,7 @@
 //! | 9 limits, 10 fragmentation of large messages | `limits` |
 //! | 12 and 13 compression | `compression` |
 //! | (the opening handshake) | `handshake` |
+//! | (the codec as a client, handshake included) | `client_role` |
 //!
 //! `properties` are randomised: a failing case prints its seed, and proptest keeps it. The client's
 //! half (`client`) is written apart from the codec, straight from the RFCs.
@@ -20,6 +21,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
 mod client;
+mod client_role;
 mod closing;
 mod compression;
 mod framing;

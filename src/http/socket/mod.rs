@@ -36,13 +36,7 @@ use tokio::net::TcpStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use super::{
-    App,
-    auth,
-    extract::Asked,
-    format::Format,
-    problem::Problem,
-};
+use super::{App, SocketConfig, auth, extract::Asked, format::Format, problem::Problem};
 use crate::{
     auth::{Auth, Grant},
     live::Hub,
@@ -76,19 +70,14 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(
-        graphs: Arc<Graphs>,
-        heartbeat: Duration,
-        message_bytes_max: usize,
-        connections_max: usize,
-    ) -> Arc<Self> {
+    pub(super) fn new(graphs: Arc<Graphs>, config: SocketConfig, message_bytes_max: usize) -> Arc<Self> {
         Arc::new(Self {
             graphs: graphs.clone(),
-            hub: Hub::new(graphs),
-            heartbeat,
+            hub: Hub::new(graphs, config.live),
+            heartbeat: config.heartbeat,
             message_bytes_max,
             connections: AtomicUsize::new(0),
-            connections_max,
+            connections_max: config.connections_max,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
@@ -99,6 +88,7 @@ impl Live {
         self.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        self.hub.close().await;
     }
 }
 

@@ -8,13 +8,17 @@
 -- ARGV[3]  the graph id
 -- ARGV[4]  the expected version, in decimal; never a number here: a double has 53 bits
 -- ARGV[5]  the expected hash
--- ARGV[6]  how many entries; then for each its operation id, its record, and the version it was
+-- ARGV[6]  the channel of those who follow the graph
+-- ARGV[7]  what a message on it begins with: its form and who sends it
+-- ARGV[8]  how many entries; then for each its operation id, its record, and the version it was
 --          refused at or ''; then for each commit its version, hash and body
 --
 -- Returns {0}, {1, version, hash}, {2, operation id, record, ...} or {3, window}.
 
 -- About how many refusals a graph keeps.
 local REFUSALS_MAX = 10000
+-- Bytes of commit bodies in one message; of more than that only the head is told.
+local PUBLISHED_BYTES_MAX = 262144
 
 -- Versions are compared as text, for a double has 53 bits.
 local function is_above(a, b)
@@ -36,13 +40,13 @@ local function last_refusal(key)
   end
 end
 
-local graph, version, hash, entries = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
-local first_commit = 7 + 3 * entries
+local graph, version, hash, entries = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[8])
+local first_commit = 9 + 3 * entries
 
 local ids, refused = {}, {}
 for i = 1, entries do
-  ids[i] = ARGV[4 + 3 * i]
-  if ARGV[6 + 3 * i] ~= '' then
+  ids[i] = ARGV[6 + 3 * i]
+  if ARGV[8 + 3 * i] ~= '' then
     refused[#refused + 1] = i
   end
 end
@@ -90,11 +94,11 @@ if is_foreign then
   refused_version, refused_number = version, 0
 end
 for _, i in ipairs(refused) do
-  local at = ARGV[6 + 3 * i]
+  local at = ARGV[8 + 3 * i]
   refused_number = refused_version == at and refused_number + 1 or 1
   refused_version = at
   redis.call('XADD', KEYS[7], 'MAXLEN', '~', REFUSALS_MAX, at .. '-' .. refused_number,
-    'operation', ids[i], 'record', ARGV[5 + 3 * i])
+    'operation', ids[i], 'record', ARGV[7 + 3 * i])
 end
 
 if entries == 0 then
@@ -103,7 +107,7 @@ end
 local is_new = redis.call('EXISTS', KEYS[CURRENT]) == 0
 local own, fields = graph .. '\0', {}
 for i = 1, entries do
-  local id, record = ids[i], ARGV[5 + 3 * i]
+  local id, record = ids[i], ARGV[7 + 3 * i]
   if taken[i] then
     local before = redis.call('HGET', KEYS[CURRENT], id .. '\0') or ''
     redis.call('HSET', KEYS[CURRENT], id .. graph, before .. '\0' .. record, id .. '\0', graph)
@@ -119,5 +123,28 @@ if is_new then
   -- Unlinked by the window after next; the expiry is for partitions where nobody writes any more.
   redis.call('PEXPIREAT', KEYS[CURRENT], string.format('%.0f', (window + 2) * window_ms + 600000))
   redis.call('UNLINK', KEYS[STALE])
+end
+
+-- Last, and never an error: what was written stays written, whether or not anybody hears of it.
+-- An answer that is no count, from a user who may not ask, counts as somebody.
+if first_commit <= #ARGV then
+  local channel = ARGV[6]
+  local followers = redis.pcall('PUBSUB', 'SHARDNUMSUB', channel)
+  if followers[2] ~= 0 then
+    local bytes = 0
+    for i = first_commit + 2, #ARGV, 3 do
+      bytes = bytes + #ARGV[i]
+    end
+    local parts = { ARGV[7], 'C' }
+    if bytes > PUBLISHED_BYTES_MAX then
+      parts = { ARGV[7], 'H', ARGV[#ARGV - 1], ARGV[#ARGV - 2] }
+    else
+      for i = first_commit, #ARGV, 3 do
+        parts[#parts + 1] = string.char(#ARGV[i]) .. ARGV[i] .. ARGV[i + 1] .. struct.pack('>I4', #ARGV[i + 2])
+        parts[#parts + 1] = ARGV[i + 2]
+      end
+    end
+    redis.pcall('SPUBLISH', channel, table.concat(parts))
+  end
 end
 return { ANSWER }

@@ -16,18 +16,24 @@ use std::{
 use fred::{
     error::{Error, ErrorKind},
     interfaces::{ClientLike, EventInterface},
-    prelude::{Builder, Client, Config, ReconnectPolicy},
+    prelude::{Builder, Config, ReconnectPolicy},
     types::{
         RespVersion,
         config::{ServerConfig, TcpConfig, UnresponsiveConfig},
     },
 };
-use tokio::time::timeout;
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Connection, RedisStore,
+    RedisStore,
     errors::reply_code,
     keys::{META, PARTITIONS_MAX},
+    listen::{self, Listening},
+    message::Sender,
     projection::RowScripts,
     scripts::Scripts,
     survey::{self, Layout},
@@ -35,9 +41,9 @@ use super::{
 
 /// How the stored form is laid out. Another number means another program.
 pub(super) const FORMAT: u32 = 2;
-/// The oldest Redis with all that the scripts and streams need: exclusive and incomplete ids,
-/// `UNLINK`, scripts that may ask for the time before they write.
-pub(super) const REDIS_VERSION_MIN: (u32, u32) = (6, 2);
+/// The oldest Redis with all that is needed: channels that belong to a slot (`SSUBSCRIBE`). Valkey
+/// says that it is Redis 7.2.
+pub(super) const REDIS_VERSION_MIN: (u32, u32) = (7, 0);
 
 /// How long the first connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -118,9 +124,10 @@ impl RedisStore {
         address.version = RespVersion::RESP3;
         let location = location(&address);
 
-        let builder = builder(address);
-        let (writer, writing) = open(&builder, &location).await?;
-        let (reader, reading) = open(&builder, &location).await?;
+        let sender = Sender::new(address.database.unwrap_or(0));
+        let mut builder = builder(address);
+        let (writer, writing) = open(builder.build(), &location).await?;
+        let (reader, reading) = open(builder.build(), &location).await?;
 
         let durability = survey::survey(&writer, &location).await?;
         let Layout { partitions, operation_ttl } = survey::lay_out(&writer, &location, &config).await?;
@@ -128,11 +135,15 @@ impl RedisStore {
         let row_scripts = RowScripts::new();
         scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
         row_scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
+        builder.with_performance_config(|p| p.broadcast_channel_capacity = listen::WAITING_MAX);
+        let (ear, hearing) = open(builder.build_subscriber_client(), &location).await?;
         Ok(Self {
             writer,
             reader,
-            connections: vec![writing, reading],
+            listening: Listening::start(ear, sender.clone()),
+            connections: vec![writing, reading, hearing],
             scripts,
+            sender,
             row_scripts,
             partitions,
             durability,
@@ -141,15 +152,39 @@ impl RedisStore {
     }
 }
 
-async fn open(builder: &Builder, location: &str) -> Result<(Client, Connection), ConnectError> {
-    let client = builder.build().map_err(|error| cannot_reach(location, &error))?;
+async fn open<C: ClientLike + EventInterface + Sync + 'static>(
+    client: Result<C, Error>,
+    location: &str,
+) -> Result<(C, JoinHandle<()>), ConnectError> {
+    let client = client.map_err(|error| cannot_reach(location, &error))?;
     // A little longer than the client's own patience, whose error says more.
     let connection = timeout(CONNECT_TIMEOUT + Duration::from_millis(200), client.init())
         .await
         .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "no answer")))
         .map_err(|error| cannot_reach(location, &error))?;
     log_connection_changes(&client, location);
-    Ok((client, connection))
+    let keeper = tokio::spawn(keep(client.clone(), AbortOnDropHandle::new(connection), location.to_owned()));
+    Ok((client, keeper))
+}
+
+/// The task that drives a connection ends when the client quits, and also, though it should not, when
+/// a slot that is being moved redirects a call more often than it is tried. Then all of the client's
+/// calls would wait for ever; so it is started again. Aborting this aborts that.
+async fn keep<C: ClientLike + Sync>(
+    client: C,
+    mut connection: AbortOnDropHandle<Result<(), Error>>,
+    redis: String,
+) {
+    loop {
+        let error = match (&mut connection).await {
+            Ok(Ok(())) => return, // it quit
+            Ok(Err(error)) => error.details().to_owned(),
+            Err(died) => died.to_string(),
+        };
+        tracing::warn!(%redis, error, "the connection to Redis is given up and made anew");
+        sleep(Duration::from_millis(RECONNECT_DELAY_MS.0.into())).await;
+        connection = AbortOnDropHandle::new(client.connect());
+    }
 }
 
 fn builder(address: Config) -> Builder {
@@ -183,7 +218,7 @@ fn location(address: &Config) -> String {
 }
 
 /// Once when it goes and once when it is back, not at every attempt.
-fn log_connection_changes(client: &Client, location: &str) {
+fn log_connection_changes(client: &impl EventInterface, location: &str) {
     let away = Arc::new(AtomicBool::new(false));
     let (lost, back) = ((away.clone(), location.to_owned()), (away, location.to_owned()));
     client.on_error(move |(error, _)| {

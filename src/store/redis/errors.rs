@@ -58,14 +58,9 @@ pub(super) fn of_append(error: &Error, graph: &GraphId, first: Version) -> Store
     }
 }
 
-/// The word a Redis error begins with. Before Redis 7 one that is raised in a script comes as
-/// `ERR Error running script (…): @user_script:12: -OOM command not allowed …`.
+/// The word a Redis error begins with.
 pub(super) fn reply_code(details: &str) -> &str {
-    let inner = details
-        .strip_prefix("ERR Error running script")
-        .and_then(|rest| rest.split_once(": -"))
-        .map_or(details, |(_, inner)| inner);
-    inner.split_whitespace().next().unwrap_or_default()
+    details.split_whitespace().next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -81,7 +76,6 @@ mod tests {
     fn h4_a_refusal_is_told_from_an_unknown_outcome() {
         for refused in [
             "OOM command not allowed when used memory > 'maxmemory'. script: 4c, on @user_script:97.",
-            "ERR Error running script (call to f_4c): @user_script:97: -OOM command not allowed",
             "READONLY You can't write against a read only replica.",
             "LOADING Redis is loading the dataset in memory",
         ] {

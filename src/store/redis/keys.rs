@@ -1,6 +1,6 @@
 //! The names of all keys, and which of them lie together.
 //!
-//! Invariant: the keys of one graph, of its partition's feed and operation windows carry the hash
+//! Invariant: the keys of one graph, its channel, its partition's feed and operation windows carry the hash
 //! tag `{p}` (the braces are literal), so that a cluster keeps them on one node and one script can
 //! touch them all.
 
@@ -71,6 +71,11 @@ impl Partition {
         format!("dao:{{{}}}:feed", self.0).into()
     }
 
+    /// The channel on which those who follow the graph are told.
+    pub(super) fn channel(self, database: u8, graph: &GraphId) -> String {
+        format!("dao:{{{}}}:live:{database}:{graph}", self.0)
+    }
+
     /// The stream of the graph's refused operations.
     pub(super) fn refusals(self, graph: &GraphId) -> Key {
         format!("dao:{{{}}}:graph:{graph}:refusals", self.0).into()
@@ -100,6 +105,7 @@ mod tests {
         assert_eq!(partition, Partition(0x31C3 % 64));
         assert_eq!(partition.events(&graph), Key::from("dao:{3}:graph:123456789:events"));
         assert_eq!(partition.feed(), Key::from("dao:{3}:feed"));
+        assert_eq!(partition.channel(0, &graph), "dao:{3}:live:0:123456789");
         assert_eq!(partition.windows(7)[1], Key::from("dao:{3}:operations:7"));
     }
 }

@@ -16,6 +16,8 @@
 mod connect;
 mod errors;
 mod keys;
+mod listen;
+mod message;
 mod projection;
 mod refusals;
 mod scripts;
@@ -28,7 +30,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 use fred::{
-    interfaces::{ClientLike, HashesInterface},
+    interfaces::{ClientLike, HashesInterface, PubsubInterface},
     prelude::{Client, Options},
 };
 use futures::future::{join_all, try_join_all};
@@ -37,11 +39,14 @@ use tokio::{task::JoinHandle, time::timeout};
 pub use self::connect::{ConnectError, RedisConfig};
 use self::{
     keys::Partition,
+    listen::Listening,
+    message::Sender,
     projection::RowScripts,
     scripts::{Reply, Scripts},
 };
 use crate::store::{
-    Append, Durability, Entry, EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal,
+    Append, Durability, Entry, EventStore, Hints, Order, RefusalPlace, StoreError, StoredCommit,
+    StoredRefusal,
 };
 
 /// How long a call waits for a connection that is being made again. After that it is refused:
@@ -51,18 +56,20 @@ const RECONNECT_PATIENCE: Duration = Duration::from_millis(500);
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long [`EventStore::close`] waits for calls that are under way.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The task that drives a connection.
-type Connection = JoinHandle<Result<(), fred::error::Error>>;
+/// How long a broadcast may take; who listens has the next one then.
+const BROADCAST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Histories in Redis, or in a Redis Cluster.
 pub struct RedisStore {
     writer: Client,
     /// A connection of its own: a long range read would hold up the appends behind it.
     reader: Client,
-    /// The tasks that drive the two connections; they end when the clients quit.
-    connections: Vec<Connection>,
+    /// One more: what is published arrives on it.
+    listening: Listening,
+    /// The tasks that keep the connections; they end when the clients quit.
+    connections: Vec<JoinHandle<()>>,
     scripts: Scripts,
+    sender: Sender,
     row_scripts: RowScripts,
     partitions: u32,
     durability: Durability,
@@ -98,9 +105,10 @@ impl EventStore for RedisStore {
             return Err(StoreError::Unavailable("the commits do not follow on the expected head".to_owned()));
         }
         let client = connected(&self.writer).await?;
+        let partition = self.partition(graph);
         let reply = self
             .scripts
-            .append(client, self.partition(graph), graph, expected, entries)
+            .append(client, partition, graph, expected, entries, &self.sender.address(partition, graph))
             .await
             .map_err(|error| errors::of_append(&error, graph, first))?;
         let unreadable =
@@ -180,6 +188,19 @@ impl EventStore for RedisStore {
         true
     }
 
+    fn listen(&self, graph: &GraphId) -> Hints {
+        self.listening.listen(self.sender.channel(self.partition(graph), graph))
+    }
+
+    async fn broadcast(&self, graph: &GraphId, message: Bytes) -> Result<(), StoreError> {
+        let options =
+            Options { timeout: Some(BROADCAST_TIMEOUT), max_attempts: Some(1), ..Options::default() };
+        let client = connected(&self.writer).await?.with_options(&options);
+        let channel = self.sender.channel(self.partition(graph), graph);
+        let receivers: Result<i64, _> = client.spublish(channel, self.sender.broadcast(&message)).await;
+        receivers.map(drop).map_err(|error| errors::of_read(&error))
+    }
+
     /// A write that changes nothing finds out what a ping would not: a replica, a full memory, a
     /// disk that failed.
     async fn check(&self) -> Result<(), StoreError> {
@@ -201,7 +222,10 @@ impl EventStore for RedisStore {
 
     async fn close(&self) {
         let quits = [&self.writer, &self.reader].map(|client| timeout(CLOSE_TIMEOUT, client.quit()));
-        for quit in join_all(quits).await {
+        let ear = timeout(CLOSE_TIMEOUT, self.listening.client().quit());
+        let (ear, mut quits) = tokio::join!(ear, join_all(quits));
+        quits.push(ear);
+        for quit in quits {
             if !matches!(quit, Ok(Ok(()))) {
                 tracing::debug!("a connection to Redis was already gone at the end");
             }

@@ -15,7 +15,7 @@ use fred::{
     types::{Key, Value, scripts::Script},
 };
 
-use super::keys::Partition;
+use super::{keys::Partition, message::Address};
 use crate::store::Entry;
 
 /// How often a call is made again because the operation window turned. Once does, unless the
@@ -69,11 +69,14 @@ impl Scripts {
         graph: &GraphId,
         expected: Head,
         entries: &[Entry],
+        to: &Address,
     ) -> Result<Reply, Error> {
-        let mut args = Vec::with_capacity(4 + 6 * entries.len());
+        let mut args = Vec::with_capacity(6 + 6 * entries.len());
         args.push(Value::from(graph.as_str()));
         args.push(Value::from(expected.version.to_string()));
         args.push(raw(expected.hash.as_bytes()));
+        args.push(Value::from(to.channel.as_str()));
+        args.push(Value::Bytes(to.header.clone()));
         args.push(Value::from(entries.len().to_string()));
         for entry in entries {
             args.push(raw(entry.operation.as_bytes()));

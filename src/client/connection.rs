@@ -1,0 +1,297 @@
+//! The loop around a [`Follower`]: connects, and comes back whatever happens.
+
+use std::{collections::VecDeque, time::Duration};
+
+use dao_projections::{GraphId, Head, OperationId, UserId, Version};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    backoff::Backoff,
+    error::{AskError, ClientError, LinkError},
+    follower::Follower,
+    frames::{Complaint, Operation, Presence, Received, ServerFrame},
+    http1::{get, percent_encoded},
+    page::Page,
+    server::Server,
+    socket::{Socket, random_bits},
+    step::{Aim, Ending, Point, Snapshot, Step, Why},
+};
+
+/// Commits asked for at once; fewer, where they are too long together.
+const PAGE_COMMITS: usize = 1_000;
+
+/// What a client tells its application, in order.
+#[derive(Debug)]
+pub enum Update {
+    /// Connected; the graph stands here. What is missing follows.
+    Synced(Head),
+    /// The next commit.
+    Commit(Box<Received>),
+    /// Everything anew.
+    Snapshot(Box<Snapshot>),
+    /// An operation has ended.
+    Settled(OperationId, Ending),
+    /// Another client shows this of itself.
+    Presence(Presence),
+    /// The server complains about something, and goes on.
+    Warning(Complaint),
+    /// There is no connection. The next attempt is made after a wait; to give up, drop the client.
+    Away {
+        /// Why.
+        why: LinkError,
+        /// How long until the next attempt.
+        again_in: Duration,
+    },
+}
+
+/// Who asks whom about which graph.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// The server.
+    pub server: Server,
+    /// The graph.
+    pub graph: GraphId,
+    /// As whom; the server's default if none.
+    pub user: Option<UserId>,
+}
+
+impl Address {
+    fn path(&self, path: &str, query: &[(&str, String)]) -> String {
+        let user = self.user.as_ref().map(|user| ("userId", percent_encoded(user.as_str())));
+        let pairs = query.iter().cloned().chain(user).map(|(key, value)| format!("{key}={value}"));
+        let pairs: Vec<_> = pairs.collect();
+        if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+    }
+
+    /// Where the graph stands now, without its state: `changes` after a version that no graph has
+    /// (rule H2).
+    pub async fn head(&self) -> Result<Head, AskError> {
+        let beyond = Point { version: Version::MAX, hash: None };
+        Ok(self.changes(beyond, 1).await?.current)
+    }
+
+    async fn changes(&self, after: Point, limit: usize) -> Result<Page, AskError> {
+        let mut query = vec![("since", after.version.to_string()), ("limit", limit.to_string())];
+        query.extend(after.hash.map(|hash| ("hash", hash.to_hex())));
+        let path = self.path(&format!("/graphs/{}/changes", self.graph), &query);
+        let body = get(&self.server, &path).await?;
+        Ok(Page::read(&body).map_err(ClientError::from)?)
+    }
+}
+
+#[derive(Debug)]
+enum Link {
+    Away { until: Instant },
+    Open(Box<Socket>),
+}
+
+/// What is to be sent after a wait.
+#[derive(Debug)]
+enum Later {
+    Frame(String),
+    Subscribe,
+}
+
+/// A client of one graph that comes back by itself. Ask it for what happened with
+/// [`next`](Self::next), give it what the user did with [`submit`](Self::submit).
+///
+/// Nothing is read that was not asked for: an application that takes its time is a slow reader, for
+/// whom the server keeps no more than for others (rule W6).
+#[derive(Debug)]
+pub struct Client {
+    address: Address,
+    follower: Follower,
+    link: Link,
+    backoff: Backoff,
+    updates: VecDeque<Update>,
+    later: Vec<(Instant, Later)>,
+    fetch: Option<Point>,
+    page_commits: usize,
+}
+
+impl Client {
+    /// A client that has applied everything up to `at`; without it, one that starts from a snapshot.
+    /// It connects when it is first asked for what happened.
+    pub fn new(address: Address, aim: Aim, at: Option<Point>) -> Self {
+        Self {
+            follower: Follower::new(address.graph.clone(), aim, at),
+            address,
+            link: Link::Away { until: Instant::now() },
+            backoff: Backoff::default(),
+            updates: VecDeque::new(),
+            later: Vec::new(),
+            fetch: None,
+            page_commits: PAGE_COMMITS,
+        }
+    }
+
+    /// From where it would resume, and what it still waits for.
+    pub fn follower(&self) -> &Follower {
+        &self.follower
+    }
+
+    /// Whether [`next`](Self::next) answers without waiting for the server.
+    pub fn has_update(&self) -> bool {
+        !self.updates.is_empty()
+    }
+
+    /// The user did something; it is sent now, or as soon as there is a connection.
+    pub fn submit(&mut self, operation: Operation) {
+        let steps = self.follower.submit(operation);
+        self.take(steps);
+    }
+
+    /// What happened next. Cancel-safe: an update that was not returned is returned by the next call.
+    /// An error is the end.
+    pub async fn next(&mut self) -> Result<Update, ClientError> {
+        loop {
+            if let Some(update) = self.updates.pop_front() {
+                return Ok(update);
+            }
+            let result = match (&mut self.link, self.fetch) {
+                (Link::Away { until }, _) => {
+                    sleep_until(*until).await;
+                    self.connect().await
+                }
+                (Link::Open(_), Some(after)) => self.fetch_page(after).await,
+                (Link::Open(_), None) => self.exchange().await,
+            };
+            match result {
+                Ok(()) => {}
+                Err(AskError::Link(why)) => self.lost(why),
+                Err(AskError::Client(error)) => return Err(error),
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), AskError> {
+        let socket = Socket::open(&self.address.server, &self.address.path("/ws", &[])).await?;
+        self.link = Link::Open(Box::new(socket));
+        let subscribe = self.follower.connected();
+        self.send(&subscribe);
+        Ok(())
+    }
+
+    /// Takes one frame, or sends what was put off.
+    async fn exchange(&mut self) -> Result<(), AskError> {
+        let Link::Open(socket) = &mut self.link else { return Ok(()) };
+        let due = self.later.iter().map(|(at, _)| *at).min();
+        let text = tokio::select! {
+            text = socket.receive() => text?,
+            () = wait_for(due) => {
+                self.send_due();
+                return Ok(());
+            }
+        };
+        let frame = ServerFrame::read(&text).map_err(ClientError::from)?;
+        if let ServerFrame::Welcome(welcome) = &frame {
+            socket.expect_heartbeat(Duration::from_millis(welcome.heartbeat_ms));
+        }
+        let steps = self.follower.take(frame);
+        self.perform(steps)
+    }
+
+    async fn fetch_page(&mut self, after: Point) -> Result<(), AskError> {
+        let page = match self.address.changes(after, self.page_commits).await {
+            Err(AskError::Link(LinkError::TooLong(_))) if self.page_commits > 1 => {
+                self.page_commits /= 2;
+                return Ok(());
+            }
+            page => page?,
+        };
+        self.fetch = None;
+        if let Link::Open(socket) = &mut self.link {
+            socket.forgive_silence();
+        }
+        let steps = self.follower.fetched(page);
+        self.perform(steps)
+    }
+
+    /// Takes steps that may end the connection, or the client.
+    fn perform(&mut self, steps: Vec<Step>) -> Result<(), AskError> {
+        match self.take(steps) {
+            Some(Step::Reconnect(why)) => Err(LinkError::from(why).into()),
+            Some(Step::GiveUp(Complaint { code, message, .. })) => {
+                Err(ClientError::NotFollowed { code, message }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes steps up to one that ends the connection, which is returned.
+    fn take(&mut self, steps: Vec<Step>) -> Option<Step> {
+        for step in steps {
+            let update = match step {
+                Step::Synced(head) => {
+                    self.backoff.succeeded();
+                    Update::Synced(head)
+                }
+                Step::Apply(received) => Update::Commit(received),
+                Step::Replace(snapshot) => Update::Snapshot(snapshot),
+                Step::Settle(operation, ending) => Update::Settled(operation, ending),
+                Step::Show(presence) => Update::Presence(presence),
+                Step::Warn(complaint) => Update::Warning(complaint),
+                Step::Send { frame, after: Duration::ZERO } => {
+                    self.send(&frame);
+                    continue;
+                }
+                Step::Send { frame, after } => {
+                    self.later.push((Instant::now() + after, Later::Frame(frame)));
+                    continue;
+                }
+                Step::SubscribeAgain { after } => {
+                    self.later.push((Instant::now() + after, Later::Subscribe));
+                    continue;
+                }
+                Step::Fetch(after) => {
+                    self.fetch = Some(after);
+                    continue;
+                }
+                Step::Reconnect(_) | Step::GiveUp(_) => return Some(step),
+            };
+            self.updates.push_back(update);
+        }
+        None
+    }
+
+    fn send(&mut self, frame: &str) {
+        if let Link::Open(socket) = &mut self.link {
+            socket.send(frame);
+        }
+    }
+
+    fn send_due(&mut self) {
+        let now = Instant::now();
+        let (due, later) = std::mem::take(&mut self.later).into_iter().partition(|(at, _)| *at <= now);
+        self.later = later;
+        let due: Vec<(Instant, Later)> = due;
+        for (_, later) in due {
+            match later {
+                Later::Frame(frame) => self.send(&frame),
+                Later::Subscribe => {
+                    let subscribe = self.follower.connected();
+                    self.send(&subscribe);
+                }
+            }
+        }
+    }
+
+    fn lost(&mut self, why: LinkError) {
+        self.follower.disconnected();
+        self.later.clear();
+        self.fetch = None;
+        let again_in = match why {
+            LinkError::Followed(Why::Goodbye { after }) => after,
+            _ => self.backoff.wait(random_bits()),
+        };
+        self.link = Link::Away { until: Instant::now() + again_in };
+        self.updates.push_back(Update::Away { why, again_in });
+    }
+}
+
+async fn wait_for(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

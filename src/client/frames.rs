@@ -1,0 +1,341 @@
+//! What a server says and what a client says (rules W), as far as one followed graph needs it.
+//!
+//! Reading is forgiving where writing is strict: fields and frames that a later server adds are
+//! passed over, so that a client need not be replaced before its server.
+
+use dao_projections::{
+    ClientId, CommandType, Commit, CommitBody, Event, GraphId, Hash, Head, OperationId, Outcome, Timestamp,
+    UserId, Version,
+};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::{Value, value::RawValue};
+
+/// How a commit's frame begins; what follows is the commit as everywhere else.
+const STATE_UPDATE_START: &str = "{\"type\":\"STATE_UPDATE\",";
+
+/// A text that is no frame, or no answer, that this client can read.
+#[derive(Debug, thiserror::Error)]
+#[error("the server said something that can't be read: {problem}; it began {begin:?}")]
+pub struct Unreadable {
+    /// What its reader found wrong.
+    pub problem: serde_json::Error,
+    /// How the text begins.
+    pub begin: String,
+}
+
+impl Unreadable {
+    /// Characters of the text that are shown.
+    const BEGIN_CHARS: usize = 80;
+
+    pub(super) fn new(problem: serde_json::Error, text: &str) -> Self {
+        Self { problem, begin: text.chars().take(Self::BEGIN_CHARS).collect() }
+    }
+}
+
+/// A frame of the server.
+#[derive(Debug)]
+pub enum ServerFrame {
+    /// The first one (rule W1).
+    Welcome(Welcome),
+    /// How a subscriber is brought level (rule W2).
+    Sync(Sync),
+    /// A commit (rule W4).
+    StateUpdate(Box<Received>),
+    /// An operation was accepted (rule W5).
+    Ack(Ack),
+    /// An operation was refused, or could not be done for now (rule W5).
+    Revert(Box<Revert>),
+    /// What another client shows of itself (rule W7).
+    Presence(Presence),
+    /// Something could not be done, and the connection lives on (rule W9).
+    Error(Complaint),
+    /// The server stops (rule W9).
+    Goodbye(Goodbye),
+    /// Anything else: a `PONG`, or a frame of a later release.
+    Other,
+}
+
+/// `WELCOME`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Welcome {
+    /// How often the server pings; one that says nothing for two of them is gone.
+    pub heartbeat_ms: u64,
+}
+
+/// `SYNC`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sync {
+    /// The graph.
+    pub graph_id: GraphId,
+    /// Where it stands.
+    #[serde(deserialize_with = "version")]
+    pub version: Version,
+    /// The hash of that version.
+    #[serde(deserialize_with = "hash")]
+    pub hash: Hash,
+    /// What comes next.
+    pub status: SyncStatus,
+    /// What became of the operations that were asked after (rule W3).
+    #[serde(default)]
+    pub settled: Vec<Settled>,
+    /// The graph itself, with a snapshot.
+    pub state: Option<Box<RawValue>>,
+}
+
+impl Sync {
+    /// Where the graph stands.
+    pub fn head(&self) -> Head {
+        Head { version: self.version, hash: self.hash }
+    }
+}
+
+/// How a subscriber is brought level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncStatus {
+    /// It is level.
+    InSync,
+    /// The commits it misses follow.
+    Replay,
+    /// It starts again from the state in the frame.
+    Snapshot,
+}
+
+/// What became of one operation.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settled {
+    /// Which.
+    pub operation_id: OperationId,
+    /// Its end.
+    pub status: SettledStatus,
+    /// The version it was accepted with, or refused on.
+    #[serde(default, deserialize_with = "optional_version")]
+    pub version: Option<Version>,
+}
+
+/// The end of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettledStatus {
+    /// Accepted.
+    Completed,
+    /// Refused with 409.
+    Conflict,
+    /// Refused otherwise.
+    Failed,
+    /// The server has never heard of it: send it again.
+    Unknown,
+}
+
+/// A commit as it was received.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// Of which graph.
+    pub graph: GraphId,
+    /// The commit.
+    pub commit: Commit,
+    /// Its JSON exactly as the server wrote it, without the `type` of a frame.
+    pub json: String,
+}
+
+impl Received {
+    /// Reads a commit, with or without the `type` of a frame.
+    pub(super) fn read(text: &str) -> Result<Self, Unreadable> {
+        let fields: CommitFields =
+            serde_json::from_str(text).map_err(|problem| Unreadable::new(problem, text))?;
+        let json = match text.strip_prefix(STATE_UPDATE_START) {
+            Some(rest) => format!("{{{rest}"),
+            None => text.to_owned(),
+        };
+        let body = CommitBody {
+            operation_id: fields.operation_id,
+            user_id: fields.user_id,
+            client_id: fields.client_id,
+            timestamp: fields.timestamp,
+            command_type: fields.command_type,
+            outcome: fields.outcome,
+            events: fields.events,
+        };
+        let commit = Commit { version: fields.version, hash: fields.hash, body };
+        Ok(Self { graph: fields.graph_id, commit, json })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CommitFields {
+    graph_id: GraphId,
+    #[serde(deserialize_with = "version")]
+    version: Version,
+    #[serde(deserialize_with = "hash")]
+    hash: Hash,
+    operation_id: OperationId,
+    user_id: UserId,
+    client_id: ClientId,
+    timestamp: Timestamp,
+    command_type: CommandType,
+    outcome: Outcome,
+    events: Vec<Event>,
+}
+
+/// `ACK`, as far as it settles an operation.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ack {
+    /// The graph.
+    pub graph_id: GraphId,
+    /// The operation, or the batch.
+    pub operation_id: OperationId,
+    /// The version that has its effect.
+    #[serde(deserialize_with = "version")]
+    pub version: Version,
+}
+
+/// `REVERT`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revert {
+    /// The graph.
+    pub graph_id: GraphId,
+    /// The operation, or the batch.
+    pub operation_id: OperationId,
+    /// Why, as a stable word.
+    pub code: String,
+    /// Why, for people.
+    pub message: String,
+    /// Whether the same operation may yet be accepted.
+    pub temporary: bool,
+    /// When to send it again.
+    pub retry_after_ms: Option<u64>,
+    /// What stands there now, after a conflict (rule D7).
+    pub resolution: Option<Value>,
+}
+
+/// `PRESENCE`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Presence {
+    /// The graph.
+    pub graph_id: GraphId,
+    /// Which client.
+    pub client_id: ClientId,
+    /// Whose.
+    pub user_id: UserId,
+    /// What it shows; null when it is gone.
+    pub state: Value,
+}
+
+/// `ERROR`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Complaint {
+    /// Why, as a stable word.
+    pub code: String,
+    /// Why, for people.
+    pub message: String,
+    /// The graph it is about.
+    pub graph_id: Option<GraphId>,
+    /// The operation it is about.
+    pub operation_id: Option<OperationId>,
+}
+
+/// `GOODBYE`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Goodbye {
+    /// When to come back.
+    pub reconnect_after_ms: u64,
+}
+
+impl ServerFrame {
+    /// Reads a text frame.
+    pub fn read(text: &str) -> Result<Self, Unreadable> {
+        #[derive(Deserialize)]
+        struct Tag {
+            r#type: String,
+        }
+        fn of<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Unreadable> {
+            serde_json::from_str(text).map_err(|problem| Unreadable::new(problem, text))
+        }
+        Ok(match of::<Tag>(text)?.r#type.as_str() {
+            "WELCOME" => Self::Welcome(of(text)?),
+            "SYNC" => Self::Sync(of(text)?),
+            "STATE_UPDATE" => Self::StateUpdate(Box::new(Received::read(text)?)),
+            "ACK" => Self::Ack(of(text)?),
+            "REVERT" => Self::Revert(of(text)?),
+            "PRESENCE" => Self::Presence(of(text)?),
+            "ERROR" => Self::Error(of(text)?),
+            "GOODBYE" => Self::Goodbye(of(text)?),
+            _ => Self::Other,
+        })
+    }
+}
+
+/// `SUBSCRIBE`.
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "SUBSCRIBE", rename_all = "camelCase")]
+pub(super) struct Subscribe<'a> {
+    pub(super) graph_id: &'a GraphId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<Version>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hash: Option<Hash>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) pending: Vec<OperationId>,
+}
+
+impl Subscribe<'_> {
+    pub(super) fn to_text(&self) -> String {
+        // Ids and numbers always become JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// An operation of this client: its id, and the frame that says it. The same bytes are sent every
+/// time, so that a repetition can't be taken for another command (rule C3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Its id; of a batch, the `batchId`.
+    pub id: OperationId,
+    /// A `COMMAND` or `BATCH` frame with that id.
+    pub frame: String,
+}
+
+impl Operation {
+    /// A `COMMAND` made by somebody who had applied `client_version`.
+    pub fn command(
+        graph: &GraphId,
+        id: OperationId,
+        client_version: Option<Version>,
+        command_type: CommandType,
+        payload: &Value,
+    ) -> Self {
+        let mut frame = serde_json::json!({
+            "type": "COMMAND",
+            "graphId": graph,
+            "operationId": id,
+            "command": {"type": command_type, "payload": payload},
+        });
+        if let Some(version) = client_version {
+            frame["clientVersion"] = version.get().into();
+        }
+        Self { id, frame: frame.to_string() }
+    }
+}
+
+pub(super) fn hash<'de, D: Deserializer<'de>>(d: D) -> Result<Hash, D::Error> {
+    Hash::from_hex(&String::deserialize(d)?).map_err(de::Error::custom)
+}
+
+pub(super) fn version<'de, D: Deserializer<'de>>(d: D) -> Result<Version, D::Error> {
+    Version::new(u64::deserialize(d)?).ok_or_else(|| de::Error::custom("a version of 2^63 or more"))
+}
+
+fn optional_version<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Version>, D::Error> {
+    let number = Option::<u64>::deserialize(d)?;
+    let version = |number| Version::new(number).ok_or_else(|| de::Error::custom("a version of 2^63 or more"));
+    number.map(version).transpose()
+}

@@ -1,0 +1,134 @@
+//! Where a server is: `http://host:port`, plain TCP.
+
+use std::{fmt, str::FromStr};
+
+/// The address of a server. `ws://` is taken for `http://`, and a path for the place at which a
+/// proxy has put the server. TLS is not spoken: see [`InvalidUrl::Tls`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// A name or an address; that of an IPv6 address in brackets.
+    host: String,
+    port: u16,
+    /// Empty, or a path without its last slash.
+    base: String,
+}
+
+/// Why a text is no address of a server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUrl {
+    /// `https://` or `wss://`.
+    #[error("TLS is not spoken here: name the server behind the proxy, or tunnel to it (ssh -L)")]
+    Tls,
+    /// Another scheme, or none.
+    #[error("must begin with http:// or ws://")]
+    Scheme,
+    /// No host, or one with characters that no host has.
+    #[error("must name a host, like http://127.0.0.1:3000")]
+    Host,
+    /// The port is no port.
+    #[error("must name a port from 1 to 65535, like http://127.0.0.1:3000")]
+    Port,
+    /// A query or a fragment.
+    #[error("must end with the path")]
+    Query,
+}
+
+impl Server {
+    /// A server at this host and port.
+    pub fn new(host: std::net::IpAddr, port: u16) -> Self {
+        let host = if host.is_ipv6() { format!("[{host}]") } else { host.to_string() };
+        Self { host, port, base: String::new() }
+    }
+
+    /// `host:port`, as it stands in a `Host` header and as TCP resolves it.
+    pub(super) fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// The request target of this path of the server.
+    pub(super) fn target(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}:{}{}", self.host, self.port, self.base)
+    }
+}
+
+impl FromStr for Server {
+    type Err = InvalidUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        let (scheme, rest) = text.split_once("://").ok_or(InvalidUrl::Scheme)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "http" | "ws" => {}
+            "https" | "wss" => return Err(InvalidUrl::Tls),
+            _ => return Err(InvalidUrl::Scheme),
+        }
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if rest.contains(['?', '#']) || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidUrl::Query);
+        }
+        let after_brackets = authority.rfind(']').unwrap_or(0);
+        let (host, port) = match authority[after_brackets..].find(':') {
+            Some(colon) => authority.split_at(after_brackets + colon),
+            None => (authority, ":80"),
+        };
+        let port = port[1..].parse().ok().filter(|port| *port != 0).ok_or(InvalidUrl::Port)?;
+        if !is_host(host) {
+            return Err(InvalidUrl::Host);
+        }
+        Ok(Self { host: host.to_owned(), port, base: path.trim_end_matches('/').to_owned() })
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(inner) = host.strip_prefix('[') {
+        return inner.strip_suffix(']').is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok());
+    }
+    !host.is_empty()
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Result<String, InvalidUrl> {
+        text.parse::<Server>().map(|server| server.to_string())
+    }
+
+    #[test]
+    fn addresses_are_read() {
+        for (text, expected) in [
+            ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+            ("WS://localhost:3000/", "http://localhost:3000"),
+            ("http://db_1.example", "http://db_1.example:80"),
+            ("http://[::1]:9/dao/", "http://[::1]:9/dao"),
+        ] {
+            assert_eq!(shown(text), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_the_reason() {
+        for (text, why) in [
+            ("https://127.0.0.1", InvalidUrl::Tls),
+            ("wss://x", InvalidUrl::Tls),
+            ("127.0.0.1:3000", InvalidUrl::Scheme),
+            ("redis://x", InvalidUrl::Scheme),
+            ("http://", InvalidUrl::Host),
+            ("http://ada@host", InvalidUrl::Host),
+            ("http://[::g]:1", InvalidUrl::Host),
+            ("http://host:0", InvalidUrl::Port),
+            ("http://host:x", InvalidUrl::Port),
+            ("http://host:99999", InvalidUrl::Port),
+            ("http://host/ws?graphId=g", InvalidUrl::Query),
+            ("http://host/a b", InvalidUrl::Query),
+        ] {
+            assert_eq!(shown(text), Err(why), "{text}");
+        }
+    }
+}

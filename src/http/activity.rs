@@ -1,0 +1,116 @@
+//! `GET /graphs/{graphId}/activity` and `GET /activity`: events counted by hour, type and user, for
+//! analysts.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use dao_projections::{Event, GraphId, Timestamp, UserId, Version};
+use serde::Serialize;
+
+use super::{
+    App,
+    extract::{AnswerAs, Asked, Ids},
+    problem::Problem,
+    respond,
+};
+use crate::read::{self, ActivityFilter, ActivityFound, ActivityPlace};
+
+/// Counts in one answer, unless asked otherwise.
+const PAGE_DEFAULT: usize = 1_000;
+/// In one answer at most.
+const PAGE_MAX: usize = 10_000;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ActivityOut<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    graph_id: Option<&'a GraphId>,
+    /// Up to which version of the graph events are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<Version>,
+    activity: Vec<CountOut<'a>>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CountOut<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    graph_id: Option<&'a GraphId>,
+    hour: Timestamp,
+    r#type: &'a str,
+    user_id: &'a UserId,
+    events: u64,
+}
+
+impl<'a> ActivityOut<'a> {
+    fn of(graph: Option<&'a GraphId>, found: &'a ActivityFound) -> Self {
+        let counts = found.counts.iter().map(|count| CountOut {
+            graph_id: graph.is_none().then_some(&count.graph),
+            hour: count.key.hour,
+            r#type: &count.key.event_type,
+            user_id: &count.key.user,
+            events: count.events,
+        });
+        Self {
+            graph_id: graph,
+            version: graph.map(|_| found.version),
+            activity: counts.collect(),
+            next_cursor: found.next.as_ref().map(write_cursor),
+        }
+    }
+}
+
+/// Of one graph.
+pub(super) async fn graph_activity(
+    State(app): State<App>,
+    ids: Ids,
+    asked: Asked,
+    AnswerAs(format): AnswerAs,
+) -> Result<Response, Problem> {
+    let graph = ids.graph()?;
+    let (filter, after, limit) = question(&asked)?;
+    if after.as_ref().is_some_and(|place| place.graph != graph) {
+        return Err(bad_cursor());
+    }
+    let found = read::activity(&app.graphs, &graph, &filter, after.as_ref(), limit).await?;
+    Ok(respond(StatusCode::OK, format, &ActivityOut::of(Some(&graph), &found)))
+}
+
+/// Of all graphs.
+pub(super) async fn all_activity(
+    State(app): State<App>,
+    asked: Asked,
+    AnswerAs(format): AnswerAs,
+) -> Result<Response, Problem> {
+    let (filter, after, limit) = question(&asked)?;
+    let found = read::all_activity(&app.graphs, &filter, after.as_ref(), limit).await?;
+    Ok(respond(StatusCode::OK, format, &ActivityOut::of(None, &found)))
+}
+
+fn question(asked: &Asked) -> Result<(ActivityFilter, Option<ActivityPlace>, usize), Problem> {
+    let user = asked.text("user").map(UserId::parse).transpose();
+    let filter = ActivityFilter {
+        user: user.map_err(|e| Problem::bad_request(format!("user: {e}")))?,
+        event_type: asked.one_of("type", &Event::NAMES.map(|name| (name, name)))?.map(str::to_owned),
+        from: asked.number("from")?.map(Timestamp),
+        to: asked.number("to")?.map(Timestamp),
+    };
+    let after = asked.text("cursor").map(|text| read_cursor(text).ok_or_else(bad_cursor)).transpose()?;
+    Ok((filter, after, asked.limit(PAGE_DEFAULT, PAGE_MAX)?))
+}
+
+/// base64url of the graph and the row, as JSON.
+fn write_cursor(place: &ActivityPlace) -> String {
+    let parts = serde_json::json!([place.graph, place.key]);
+    URL_SAFE_NO_PAD.encode(parts.to_string())
+}
+
+fn read_cursor(text: &str) -> Option<ActivityPlace> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (graph, key): (String, Option<String>) = serde_json::from_slice(&bytes).ok()?;
+    Some(ActivityPlace { graph: GraphId::parse(&graph).ok()?, key })
+}
+
+fn bad_cursor() -> Problem {
+    Problem::bad_request("cursor: must be the nextCursor of an answer to the same question")
+}

@@ -1,0 +1,161 @@
+//! What instances tell each other about who is present: the bytes of one message.
+//!
+//! Invariant: bytes that are no message, or one of another form, are `None` and do no harm. Sizes are
+//! bounded on both sides.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dao_projections::{ClientId, UserId};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::presence::Present;
+
+/// The number of this form, its first byte.
+const FORM: u8 = 1;
+/// Bytes of states in one message; more clients make more messages, one large state its own.
+const STATES_BYTES_MAX: usize = 256 << 10;
+/// Bytes of a message that is looked at.
+const MESSAGE_BYTES_MAX: usize = 4 << 20;
+
+/// What one instance says.
+#[derive(Debug, PartialEq)]
+pub(super) enum Said {
+    /// It begins to follow the graph: who is there?
+    Ask,
+    /// These of its clients are there; a null state: no more.
+    Shows(Vec<(Uuid, Present)>),
+    /// It follows the graph no more: none of its clients are there.
+    Gone,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    instance: Uuid,
+    said: WireSaid,
+}
+
+#[derive(Serialize, Deserialize)]
+enum WireSaid {
+    Ask,
+    Shows(Vec<Shown>),
+    Gone,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Shown {
+    connection: Uuid,
+    client: ClientId,
+    user: UserId,
+    /// JSON text: its reader bounds how deep it is.
+    state: String,
+}
+
+pub(super) fn ask(instance: Uuid) -> Bytes {
+    encode(instance, WireSaid::Ask)
+}
+
+pub(super) fn gone(instance: Uuid) -> Bytes {
+    encode(instance, WireSaid::Gone)
+}
+
+/// As many messages as it takes.
+pub(super) fn shows(instance: Uuid, shown: Vec<(Uuid, Present)>) -> Vec<Bytes> {
+    let (mut messages, mut list, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for (connection, Present { client, user, state }) in shown {
+        let state = state.to_string();
+        if bytes + state.len() > STATES_BYTES_MAX && !list.is_empty() {
+            messages.push(encode(instance, WireSaid::Shows(std::mem::take(&mut list))));
+            bytes = 0;
+        }
+        bytes += state.len();
+        list.push(Shown { connection, client, user, state });
+    }
+    if !list.is_empty() {
+        messages.push(encode(instance, WireSaid::Shows(list)));
+    }
+    messages
+}
+
+fn encode(instance: Uuid, said: WireSaid) -> Bytes {
+    let mut bytes = vec![FORM];
+    if let Err(error) = rmp_serde::encode::write(&mut bytes, &Message { instance, said }) {
+        unreachable!("writing to memory can't fail: {error}");
+    }
+    bytes.into()
+}
+
+/// Who says what; `None` for what is no message of this form.
+pub(super) fn decode(bytes: &[u8]) -> Option<(Uuid, Said)> {
+    let (&form, rest) = bytes.split_first()?;
+    if form != FORM || rest.len() > MESSAGE_BYTES_MAX {
+        return None;
+    }
+    let Message { instance, said } = rmp_serde::from_slice(rest).ok()?;
+    let said = match said {
+        WireSaid::Ask => Said::Ask,
+        WireSaid::Gone => Said::Gone,
+        WireSaid::Shows(shown) => Said::Shows(shown.into_iter().map(present).collect::<Option<_>>()?),
+    };
+    Some((instance, said))
+}
+
+fn present(Shown { connection, client, user, state }: Shown) -> Option<(Uuid, Present)> {
+    let state = Arc::new(serde_json::from_str(&state).ok()?);
+    Some((connection, Present { client, user, state }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn shown(n: u128, bytes: usize) -> (Uuid, Present) {
+        let (client, user) = ("tab".parse().expect("a client"), "ada".parse().expect("a user"));
+        let state = Arc::new(json!({"cursor": {"x": 1.5, "y": u64::MAX}, "pad": "x".repeat(bytes)}));
+        (Uuid::from_u128(n), Present { client, user, state })
+    }
+
+    #[test]
+    fn what_is_said_is_what_is_heard() {
+        let instance = Uuid::from_u128(7);
+        assert_eq!(decode(&ask(instance)), Some((instance, Said::Ask)));
+        assert_eq!(decode(&gone(instance)), Some((instance, Said::Gone)));
+        assert_eq!(shows(instance, vec![]).len(), 0);
+        let all = vec![shown(1, 10), shown(2, STATES_BYTES_MAX), shown(3, 10), shown(4, 10)];
+        let messages = shows(instance, all.clone());
+        assert_eq!(messages.len(), 3, "a large one goes alone");
+        let heard = messages.iter().flat_map(|message| match decode(message) {
+            Some((from, Said::Shows(shown))) if from == instance => shown,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(heard.collect::<Vec<_>>(), all);
+    }
+
+    #[test]
+    fn deep_states_and_other_forms_are_no_messages() {
+        let instance = Uuid::from_u128(7);
+        let state = "[".repeat(100_000);
+        let (client, user) = ("tab".parse().expect("a client"), "ada".parse().expect("a user"));
+        let deep = Shown { connection: instance, client, user, state };
+        assert_eq!(decode(&encode(instance, WireSaid::Shows(vec![deep]))), None);
+        let mut other = ask(instance).to_vec();
+        other[0] = FORM + 1;
+        assert_eq!(decode(&other), None);
+        assert_eq!(decode(b""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn garbled_messages_do_no_harm(at in 0_usize..400, byte: u8, cut in 0_usize..400, noise: Vec<u8>) {
+            let mut message = shows(Uuid::from_u128(7), vec![shown(1, 10), shown(2, 100)])[0].to_vec();
+            let at = at % message.len();
+            message[at] = byte;
+            message.truncate(cut.max(1));
+            let _either = decode(&message);
+            let _either = decode(&[&[FORM], noise.as_slice()].concat());
+        }
+    }
+}

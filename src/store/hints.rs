@@ -1,0 +1,137 @@
+//! What a store says unasked: that a graph has new commits, or that somebody broadcast a message.
+//!
+//! Invariant: a hint may be lost, late or repeated, and whoever listens must live with that; but a
+//! hint that is known to be lost is replaced by [`Hint::MayHaveMissed`]. The log is the truth.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use bytes::Bytes;
+use dao_projections::Head;
+use tokio::sync::{Notify, mpsc};
+
+use super::StoredCommit;
+
+/// Hints that wait for one listener. What comes when it is full is dropped, and the listener told
+/// that it may have missed something.
+const WAITING_MAX: usize = 64;
+
+/// Something happened to a graph, elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Hint {
+    /// These commits were appended to it, in order, without a gap among them.
+    Commits(Vec<StoredCommit>),
+    /// Commits were appended that are too large to be sent along; this is the last.
+    Head(Head),
+    /// Somebody broadcast this.
+    Message(Bytes),
+    /// Listening began, or was interrupted: compare heads.
+    MayHaveMissed,
+}
+
+/// Listens to one graph until it is dropped.
+#[derive(Debug)]
+pub struct Hints {
+    waiting: mpsc::Receiver<Hint>,
+    has_missed: Arc<AtomicBool>,
+    /// Told when this is dropped.
+    ended: Arc<Notify>,
+}
+
+/// The other end of [`Hints`], which an adapter keeps.
+#[derive(Debug)]
+pub(super) struct HintSender {
+    waiting: mpsc::Sender<Hint>,
+    has_missed: Arc<AtomicBool>,
+}
+
+impl Hints {
+    /// Of a store that nobody else writes to: there never is one.
+    pub fn none() -> Self {
+        Self::new(Arc::default()).1
+    }
+
+    /// Both ends. `ended` is told when the listener is gone.
+    pub(super) fn new(ended: Arc<Notify>) -> (HintSender, Self) {
+        let (sender, waiting) = mpsc::channel(WAITING_MAX);
+        let has_missed = Arc::<AtomicBool>::default();
+        let sender = HintSender { waiting: sender, has_missed: has_missed.clone() };
+        (sender, Self { waiting, has_missed, ended })
+    }
+
+    /// The next hint. Cancel-safe. When the store is closed there never is another.
+    pub async fn next(&mut self) -> Hint {
+        if let Some(hint) = self.missed() {
+            return hint;
+        }
+        match self.waiting.recv().await {
+            Some(hint) => hint,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The next hint, if one waits.
+    pub fn try_next(&mut self) -> Option<Hint> {
+        self.missed().or_else(|| self.waiting.try_recv().ok())
+    }
+
+    fn missed(&self) -> Option<Hint> {
+        self.has_missed.swap(false, Ordering::AcqRel).then_some(Hint::MayHaveMissed)
+    }
+}
+
+impl Drop for Hints {
+    fn drop(&mut self) {
+        self.waiting.close(); // first, so that who is told finds it so
+        self.ended.notify_one();
+    }
+}
+
+impl HintSender {
+    /// Whether anybody still listens.
+    pub(super) fn is_listened_to(&self) -> bool {
+        !self.waiting.is_closed()
+    }
+
+    /// Passes a hint on, or the word that it was lost.
+    pub(super) fn send(&self, hint: Hint) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.waiting.try_send(hint) {
+            self.has_missed.store(true, Ordering::Release);
+            // The listener looks at the mark before it takes a hint. If it took the last one just
+            // before the mark was set it must be woken; if this does not fit, it has one to take.
+            let _full_again = self.waiting.try_send(Hint::MayHaveMissed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_is_told_as_a_loss() {
+        let (sender, mut hints) = Hints::new(Arc::default());
+        for _ in 0..=WAITING_MAX {
+            sender.send(Hint::Head(Head::EMPTY));
+        }
+        assert_eq!(hints.next().await, Hint::MayHaveMissed);
+        for _ in 0..WAITING_MAX {
+            assert_eq!(hints.next().await, Hint::Head(Head::EMPTY));
+        }
+        assert_eq!(hints.try_next(), None);
+        sender.send(Hint::Head(Head::EMPTY));
+        assert_eq!(hints.next().await, Hint::Head(Head::EMPTY), "what comes after is passed on");
+    }
+
+    #[tokio::test]
+    async fn an_adapter_learns_that_nobody_listens_any_more() {
+        let ended = Arc::new(Notify::new());
+        let (sender, hints) = Hints::new(ended.clone());
+        assert!(sender.is_listened_to());
+        drop(hints);
+        ended.notified().await;
+        assert!(!sender.is_listened_to());
+    }
+}
