@@ -141,15 +141,17 @@ impl Room {
     /// Somebody who has seen nothing yet is not told who is gone.
     pub fn since(&self, seen: u64, except: Uuid, limit: usize) -> (u64, Vec<Present>) {
         let entries = lock(&self.entries);
-        let shown = changed(&entries, seen).filter(|(connection, _)| **connection != except);
-        let mut shown: Vec<&Entry> = shown.map(|(_, entry)| entry).collect();
-        shown.sort_unstable_by_key(|entry| entry.revision);
-        let reached = match shown.get(limit) {
+        let mut changed: Vec<&Entry> = changed(&entries, seen)
+            .filter(|(connection, _)| **connection != except)
+            .map(|(_, entry)| entry)
+            .collect();
+        changed.sort_unstable_by_key(|entry| entry.revision);
+        let reached = match changed.get(limit) {
             // A newcomer who has not seen all there is yet is told who goes meanwhile: no harm.
-            Some(_) => shown[limit - 1].revision,
+            Some(_) => changed[limit - 1].revision,
             None => *self.revision.borrow(),
         };
-        (reached, shown.into_iter().take(limit).map(|entry| entry.present.clone()).collect())
+        (reached, changed.into_iter().take(limit).map(|entry| entry.present.clone()).collect())
     }
 
     /// Tells of changes.
@@ -248,16 +250,16 @@ mod tests {
         let (one, other, now) = (Uuid::from_u128(10), Uuid::from_u128(11), Instant::now());
         room.hear(one, vec![(a, present("a", json!(1))), (b, present("b", json!(1)))], now);
         room.hear(other, vec![(c, present("c", json!(1)))], now);
-        let (seen, all) = room.since(0, subscriber, PRESENT_MAX);
+        let (seen, all) = room.since(0, subscriber, 10);
         assert_eq!(all.len(), 3);
         room.hear(one, vec![(a, present("a", json!(null)))], now);
-        let (seen, left) = room.since(seen, subscriber, PRESENT_MAX);
+        let (seen, left) = room.since(seen, subscriber, 10);
         assert_eq!(left, [present("a", json!(null))]);
         room.forget(one);
-        let (seen, gone) = room.since(seen, subscriber, PRESENT_MAX);
+        let (seen, gone) = room.since(seen, subscriber, 10);
         assert_eq!(gone, [present("b", json!(null))]);
         room.forget(one);
-        assert_eq!(room.since(seen, subscriber, PRESENT_MAX).1, [], "once");
+        assert_eq!(room.since(seen, subscriber, 10).1, [], "once");
     }
 
     #[test]
@@ -267,11 +269,11 @@ mod tests {
             (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(10), Uuid::from_u128(4));
         let (then, now) = (Instant::now(), Instant::now() + std::time::Duration::from_secs(50));
         room.hear(instance, vec![(a, present("a", json!(1))), (b, present("b", json!(1)))], then);
-        let (seen, _) = room.since(0, subscriber, PRESENT_MAX);
+        let (seen, _) = room.since(0, subscriber, 10);
         room.hear(instance, vec![(a, present("a", json!(1)))], now);
-        assert_eq!(room.since(seen, subscriber, PRESENT_MAX).1, []);
+        assert_eq!(room.since(seen, subscriber, 10).1, []);
         assert_eq!(room.expire(now), Some(now));
-        assert_eq!(room.since(seen, subscriber, PRESENT_MAX).1, [present("b", json!(null))]);
+        assert_eq!(room.since(seen, subscriber, 10).1, [present("b", json!(null))]);
     }
 
     #[test]
@@ -287,7 +289,7 @@ mod tests {
         );
         room.hear(Uuid::from_u128(11), vec![(there, present("b", json!("forged")))], now);
         assert_eq!(room.shown_here(0).1, [(here, present("a", json!(1)))]);
-        assert_eq!(room.since(0, here, PRESENT_MAX).1, [present("b", json!(2))]);
+        assert_eq!(room.since(0, here, 10).1, [present("b", json!(2))]);
         let (seen, _) = room.shown_here(0);
         room.leave(here);
         assert_eq!(room.shown_here(seen).1, [(here, present("a", json!(null)))]);
@@ -300,7 +302,7 @@ mod tests {
             (0..PRESENT_MAX as u128 + 5).map(|n| (Uuid::from_u128(n), present("a", json!(1)))).collect();
         room.hear(Uuid::from_u128(1 << 100), shown, Instant::now());
         assert_eq!(
-            room.since(0, Uuid::nil(), PRESENT_MAX).1.len(),
+            room.since(0, Uuid::nil(), usize::MAX).1.len(),
             PRESENT_MAX - 1,
             "the one who asks not counted"
         );

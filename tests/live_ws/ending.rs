@@ -13,7 +13,11 @@ use crate::support::{
 };
 
 fn sockets(heartbeat_ms: u64, connections_max: usize) -> SocketConfig {
-    SocketConfig { heartbeat: Duration::from_millis(heartbeat_ms), connections_max }
+    SocketConfig {
+        heartbeat: Duration::from_millis(heartbeat_ms),
+        connections_max,
+        ..SocketConfig::default()
+    }
 }
 
 #[tokio::test]

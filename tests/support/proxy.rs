@@ -73,7 +73,9 @@ impl Proxy {
     pub(crate) fn silence_subscribers(&self) -> usize {
         let connections = self.connections.lock().expect("no panic while locked");
         let subscribers = connections.iter().filter(|c| c.subscribes.load(Ordering::SeqCst));
-        subscribers.map(|connection| connection.line.send_replace(Line::Dead)).count()
+        let silenced: Vec<Line> =
+            subscribers.map(|connection| connection.line.send_replace(Line::Dead)).collect();
+        silenced.len()
     }
 }
 
