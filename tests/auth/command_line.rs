@@ -39,18 +39,18 @@ async fn o1_a_token_minted_for_development_opens_what_it_names() {
 
 #[test]
 fn o1_a_token_that_can_not_be_made_is_refused_with_one_line() {
-    let ada = ["token", "--user", "ada"];
-    let mistakes: [(&[&str], &[(&str, &str)], &str); 7] = [
-        (&["--graph", "g=read"], &[], "JWT_SECRET"),
-        (&["--graph", "g=read"], &[("JWT_PUBLIC_KEY", RSA)], "JWT_SECRET"),
-        (&["--graph", "g=read"], &[("JWT_SECRET", "too short")], "JWT_SECRET"),
-        (&["--graph", "g"], &[("JWT_SECRET", SECRET)], "--graph"),
-        (&["--graph", "g=owner"], &[("JWT_SECRET", SECRET)], "read, write or admin"),
-        (&["--graph", "team/*=read"], &[("JWT_SECRET", SECRET)], "glob"),
-        (&["--graph", "g=read", "--ttl", "60"], &[("JWT_SECRET", SECRET)], "--ttl"),
+    let mistakes = [
+        ("g=read", "1h", ("JWT_ISSUER", ""), "JWT_SECRET"),
+        ("g=read", "1h", ("JWT_PUBLIC_KEY", RSA), "JWT_SECRET"),
+        ("g=read", "1h", ("JWT_SECRET", "too short"), "JWT_SECRET"),
+        ("g", "1h", ("JWT_SECRET", SECRET), "--graph"),
+        ("g=owner", "1h", ("JWT_SECRET", SECRET), "read, write or admin"),
+        ("team/*=read", "1h", ("JWT_SECRET", SECRET), "glob"),
+        ("g=read", "60", ("JWT_SECRET", SECRET), "--ttl"),
     ];
-    for (arguments, settings, place) in mistakes {
-        let output = program(settings).args(ada).args(arguments).output().unwrap();
+    for (graph, ttl, setting, place) in mistakes {
+        let arguments = ["token", "--user", "ada", "--graph", graph, "--ttl", ttl];
+        let output = program(&[setting]).args(arguments).output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), text.lines().count()), (Some(1), 1), "{arguments:?}: {text}");
         assert!(text.contains(place) && output.stdout.is_empty(), "{place} in {text}");
