@@ -10,7 +10,7 @@ use clap::Args;
 use crate::{
     auth::{Auth, Keys, KeysConfig},
     domain::Limits,
-    http::{BODY_BYTES_MAX, SocketConfig},
+    http::{BODY_BYTES_MAX, Origin, Origins, SocketConfig},
     project::ProjectorConfig,
     store::{embedded, redis},
 };
@@ -101,6 +101,9 @@ pub struct Settings {
     /// Whom tokens must come from: their `iss`
     #[arg(long, env = "JWT_ISSUER", global = true, value_name = "NAME")]
     jwt_issuer: Option<String>,
+    /// Pages of which origins may call from a browser: a list like https://editor.example, or *
+    #[arg(long, env = "CORS_ORIGINS", global = true, value_name = "ORIGINS")]
+    cors_origins: Option<String>,
     /// What is logged: error, warn, info, debug or trace, or directives like `dao_api=debug`
     #[arg(long, env = "LOG_LEVEL", global = true, value_name = "LEVEL", default_value = "info")]
     log_level: String,
@@ -142,6 +145,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Whether callers have to prove who they are.
     pub auth: Auth,
+    /// Pages of which origins may call.
+    pub origins: Origins,
     /// What a graph may hold.
     pub limits: Limits,
     /// Bytes of a request's body.
@@ -207,6 +212,8 @@ impl Settings {
             wrong.0.push(format!("LOG_LEVEL: {:?} is no level and no directive", self.log_level));
         }
         let auth = self.auth(&mut wrong);
+        let origins =
+            wrong.note("CORS_ORIGINS", parse_origins(self.cors_origins.as_deref().unwrap_or_default()));
         self.refuse_unprotected(host.filter(|_| purpose == Purpose::Serving), &mut wrong);
         match (host, port, store, cache_ttl, auth, wrong.0.is_empty()) {
             (Some(host), Some(port), Some(store), Some(cache_ttl), Some(auth), true) => Ok(Config {
@@ -214,6 +221,7 @@ impl Settings {
                 port,
                 store,
                 auth,
+                origins: origins.unwrap_or_default(),
                 limits,
                 body_bytes_max,
                 sockets,
@@ -357,6 +365,22 @@ fn parse_host(text: &str) -> Result<IpAddr, String> {
         .map_err(|_| format!("{text:?} is no IP address; 127.0.0.1, 0.0.0.0 and :: are the usual ones"))
 }
 
+/// `*`, or origins with commas between them; nothing for none.
+fn parse_origins(text: &str) -> Result<Origins, String> {
+    match text.trim() {
+        "" => Ok(Origins::Own),
+        "*" => Ok(Origins::Any),
+        listed => {
+            let origin = |text: &str| {
+                Origin::parse(text.trim()).ok_or_else(|| {
+                    format!("{text:?} is no origin as browsers write it, like https://editor.example or http://localhost:5173")
+                })
+            };
+            listed.split(',').map(origin).collect::<Result<_, _>>().map(Origins::Listed)
+        }
+    }
+}
+
 fn parse_redis_url(text: &str) -> Result<String, String> {
     let schemes = ["redis://", "redis-cluster://"];
     if schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme)) {
@@ -458,6 +482,27 @@ mod tests {
             _ => String::new(),
         };
         assert_eq!(url, "redis://:p%40ss%2Fw@db:6379/2");
+    }
+
+    #[test]
+    fn o4_origins_are_written_as_browsers_write_them() {
+        assert_eq!(parse_origins(""), Ok(Origins::Own));
+        assert_eq!(parse_origins(" * "), Ok(Origins::Any));
+        let two = parse_origins("https://editor.example, http://localhost:5173");
+        assert!(matches!(two, Ok(Origins::Listed(listed)) if listed.len() == 2));
+        for bad in [
+            "editor.example",
+            "https://editor.example/",
+            "https://Editor.example",
+            "https://editor.example:443",
+            "https://*.example",
+            "https://",
+            "null",
+            "*,https://editor.example",
+            "https://editor.example,",
+        ] {
+            assert!(parse_origins(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

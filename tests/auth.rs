@@ -8,6 +8,8 @@ mod support;
 mod command_line;
 #[path = "auth/key_files.rs"]
 mod key_files;
+#[path = "auth/origins.rs"]
+mod origins;
 #[path = "auth/routes.rs"]
 mod routes;
 #[path = "auth/sockets.rs"]

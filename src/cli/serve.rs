@@ -50,6 +50,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     });
     let app = App::new(graphs.clone(), config.body_bytes_max, config.sockets)
         .with_auth(config.auth)
+        .with_origins(config.origins)
         .with_projections(stores);
     let served = http::serve(listener, app, stop).await;
     stop_projecting.cancel();

@@ -9,6 +9,7 @@ pub mod audit;
 mod auth;
 mod command;
 mod commands;
+mod cors;
 mod decode;
 mod events;
 mod extract;
@@ -39,6 +40,7 @@ use serde_json::Value;
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{auth::Auth, domain::Operation, live::LiveConfig, project::Stores, write::Graphs};
+pub use cors::{Origin, Origins};
 pub use format::Format;
 use problem::Problem;
 
@@ -59,6 +61,7 @@ pub struct App {
     graphs: Arc<Graphs>,
     live: Arc<socket::Live>,
     auth: Auth,
+    origins: Origins,
     anonymous: UserId,
     body_bytes_max: usize,
     projections: Option<Projections>,
@@ -99,13 +102,28 @@ impl App {
         };
         let live = socket::Live::new(graphs.clone(), sockets, body_bytes_max);
         let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
-        Self { graphs, live, auth: Auth::Off, anonymous, body_bytes_max, projections: None, verifying }
+        Self {
+            graphs,
+            live,
+            auth: Auth::Off,
+            origins: Origins::Own,
+            anonymous,
+            body_bytes_max,
+            projections: None,
+            verifying,
+        }
     }
 
     /// With callers who have to prove who they are, or not.
     #[must_use]
     pub fn with_auth(self, auth: Auth) -> Self {
         Self { auth, ..self }
+    }
+
+    /// With pages of these origins that may call from a browser.
+    #[must_use]
+    pub fn with_origins(self, origins: Origins) -> Self {
+        Self { origins, ..self }
     }
 
     /// With projections that are made from these stores, by this process or by others.
@@ -117,7 +135,8 @@ impl App {
 
 /// Every route there is.
 pub fn router(app: App) -> Router {
-    Router::new()
+    let cors = cors::layer(&app.origins);
+    let routes = Router::new()
         .route("/graphs/{graphId}/command", post(commands::command))
         .route("/graphs/{graphId}/batch", post(commands::batch))
         .route("/graphs/{graphId}/state", get(reads::state))
@@ -142,7 +161,12 @@ pub fn router(app: App) -> Router {
         .fallback(|| async { Problem::not_found("there is no such route") })
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .layer(middleware::from_fn(method_problem))
-        .with_state(app)
+        .with_state(app);
+    // Before the guard: browsers ask what they may do without a token.
+    match cors {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    }
 }
 
 /// A 405 as a problem document, with the methods that the route takes.

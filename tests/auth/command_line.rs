@@ -1,5 +1,10 @@
 //! The program with keys: what it prints, where it listens, what it refuses.
 
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
 use serde_json::json;
 
 use crate::{
@@ -71,4 +76,32 @@ async fn o4_a_server_on_any_host_is_found_by_its_health_check() {
         let checked = child.env("PORT", &port).arg("healthcheck").output().unwrap();
         assert!(checked.status.success(), "{host}: {}", String::from_utf8_lossy(&checked.stderr));
     }
+}
+
+/// The first lines of `dao-api watch` with these arguments; it is stopped then.
+fn watched(port: u16, arguments: &[&str], lines: usize) -> Vec<String> {
+    let port = port.to_string();
+    let mut command = program(&[("PORT", &port)]);
+    command.args(["watch", "g", "--from", "0", "--json"]).args(arguments);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let lines = output.lines().take(lines).map(Result::unwrap).collect();
+    let _ended_already = child.kill();
+    child.wait().unwrap();
+    lines
+}
+
+#[tokio::test]
+async fn o1_watch_brings_a_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = [("DATA_DIR", dir.path().to_str().unwrap()), ("JWT_SECRET", SECRET)];
+    let server = Process::start(&settings);
+    let ada = token("ada", json!({"g": "write"}));
+    assert_eq!(server.client().ask(crate::bearing(crate::create_node("g", "a"), &ada)).await.status, 200);
+    let port = server.address.port();
+    let lines = tokio::task::spawn_blocking(move || watched(port, &["--token", &ada], 1)).await.unwrap();
+    assert!(lines[0].contains("\"userId\":\"ada\""), "{lines:?}");
+    let without = program(&[("PORT", &port.to_string())]).args(["watch", "g"]).output().unwrap();
+    let text = String::from_utf8(without.stderr).unwrap();
+    assert!(!without.status.success() && text.contains("there is no token"), "{text}");
 }

@@ -83,9 +83,14 @@ impl Server {
 
     /// Whose callers have to prove who they are.
     pub(crate) async fn guarded(auth: Auth) -> Self {
+        Self::of(|app| app.with_auth(auth)).await
+    }
+
+    /// Over an embedded store, with the application as this makes it.
+    pub(crate) async fn of(made: impl FnOnce(App) -> App) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let graphs = Graphs::new(embedded_store(dir.path()), GraphsConfig::default());
-        let app = App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default()).with_auth(auth);
+        let app = made(App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default()));
         Self { dir: Some(dir), ..Self::serving(app, graphs).await }
     }
 
