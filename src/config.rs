@@ -90,7 +90,14 @@ pub struct Settings {
     #[arg(long, env = "JWT_SECRET", global = true, value_name = "SECRET", hide_env_values = true)]
     jwt_secret: Option<String>,
     /// The public key of tokens signed with RS256, ES256 or EdDSA: PEM text, or a file of it
-    #[arg(long, env = "JWT_PUBLIC_KEY", global = true, value_name = "PEM|FILE", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "JWT_PUBLIC_KEY",
+        global = true,
+        value_name = "PEM|FILE",
+        hide_env_values = true,
+        allow_hyphen_values = true
+    )]
     jwt_public_key: Option<String>,
     /// Public keys as a JSON Web Key Set: a file, read again when it changes
     #[arg(long, env = "JWT_JWKS", global = true, value_name = "FILE")]

@@ -83,7 +83,7 @@ fn watched(port: u16, arguments: &[&str], lines: usize) -> Vec<String> {
     let port = port.to_string();
     let mut command = program(&[("PORT", &port)]);
     command.args(["watch", "g", "--from", "0", "--json"]).args(arguments);
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
     let lines = output.lines().take(lines).map(Result::unwrap).collect();
     let _ended_already = child.kill();
