@@ -128,9 +128,48 @@ async fn s1_what_memory_has_let_go_of_comes_from_the_log_and_nothing_is_skipped_
 }
 
 #[tokio::test]
+async fn s4_types_and_users_give_the_same_in_the_replay_and_live() {
+    let server = Server::start().await;
+    let queries =
+        ["types=NodeMoved", "users=bob", "users=ada,bob&types=NodeCreated,EdgeCreated", "users=eve"];
+    let mut live = Vec::new();
+    for query in queries {
+        live.push(Stream::open(&server, &format!("/graphs/g/events?{query}"), &[SSE]).await);
+    }
+    for n in 0..6 {
+        let client = server.as_user(["ada", "bob", "cy"][n % 3]);
+        client.apply("g", "CREATE_NODE", json!({"id": format!("n{n}")})).await;
+        let position = json!({"nodeId": format!("n{n}"), "position": {"x": 1, "y": n}});
+        server.as_user("dan").apply("g", "UPDATE_NODE_POSITION", position).await;
+    }
+    let all = server.changes("g", 0).await;
+    let is = |commit: &Value, name: &str| commit["events"][0]["type"] == name;
+    let wanted: [&dyn Fn(&Value) -> bool; 4] = [
+        &|c| is(c, "NodeMoved"),
+        &|c| c["userId"] == "bob",
+        &|c| is(c, "NodeCreated") && c["userId"] != "cy",
+        &|_| false,
+    ];
+    for ((query, wanted), stream) in queries.iter().zip(wanted).zip(&mut live) {
+        let expected: Vec<Value> = all.iter().filter(|commit| wanted(commit)).cloned().collect();
+        let lines = Stream::open(&server, &format!("/graphs/g/events?{query}"), &[LINES]).await;
+        assert_eq!(lines.lines().await, expected, "{query}");
+        for commit in &expected {
+            assert_eq!(stream.commit().await, (id_of(commit), commit.clone()), "{query} live");
+        }
+    }
+}
+
+#[tokio::test]
 async fn h5_what_is_no_point_is_refused() {
     let server = Server::start().await;
-    for (query, place) in [("since=-1", "since"), ("since=x", "since"), ("follow=maybe", "follow")] {
+    for (query, place) in [
+        ("since=-1", "since"),
+        ("since=x", "since"),
+        ("follow=maybe", "follow"),
+        ("types=x", "types"),
+        ("users=", "users"),
+    ] {
         server.get(&format!("/graphs/g/events?{query}")).await.bad(query, place);
     }
     for last in ["x", "-1", ":", "1.5:00", "9223372036854775808"] {

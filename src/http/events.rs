@@ -4,75 +4,29 @@
 //! A stream is a cursor into the log, as a WebSocket's subscription is: what its reader has not taken
 //! costs nothing.
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
-use axum::{
-    body::Body,
-    extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
 use dao_projections::{GraphId, Head, Version};
-use futures::future::{Either, Pending, pending};
 use serde::Serialize;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::{
     App,
-    auth::{self, Proved},
+    auth::Proved,
     extract::{Asked, Ids},
     format::Format,
     problem::Problem,
     socket::{Live, Seat},
+    stream::{KEEP_ALIVE, Style, commit_filter, event, id_alone, line},
     wire::commit_json,
 };
 use crate::{
     live::{Delivery, Reader},
-    read::{self, ReadError, ResumeHash, Source},
+    read::{self, CommitFilter, ReadError, ResumeHash, Source},
     write::Recorded,
 };
-
-/// How often a stream with nothing to say says that it lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// How a stream is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Style {
-    /// `text/event-stream`.
-    ServerSentEvents,
-    /// `application/x-ndjson`.
-    Lines,
-}
-
-impl Style {
-    /// Lines where they are asked for by name, events otherwise.
-    fn of(headers: &HeaderMap) -> Self {
-        let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        for range in accepted.flat_map(|value| value.split(',')) {
-            match range.split(';').next().unwrap_or_default().trim() {
-                "text/event-stream" => return Self::ServerSentEvents,
-                "application/x-ndjson" | "application/ndjson" | "application/jsonl" => return Self::Lines,
-                _ => {}
-            }
-        }
-        Self::ServerSentEvents
-    }
-
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::ServerSentEvents => "text/event-stream",
-            Self::Lines => "application/x-ndjson",
-        }
-    }
-
-    fn keep_alive(self) -> &'static [u8] {
-        match self {
-            Self::ServerSentEvents => b":\n\n",
-            Self::Lines => b"\n",
-        }
-    }
-}
 
 /// Every commit after a point; then, if asked to, those that follow.
 pub(super) async fn graph_events(
@@ -85,6 +39,7 @@ pub(super) async fn graph_events(
     let (graph, style) = (ids.graph()?, Style::of(&headers));
     let follow = asked.flag("follow")?.unwrap_or(style == Style::ServerSentEvents);
     let (since, hash) = starting_point(&asked, &headers)?;
+    let filter = commit_filter(&asked)?;
     let min_version = asked.version("minVersion")?;
     let seat = match follow {
         true => Some(Seat::take(&app.live).ok_or_else(Problem::too_many_connections)?),
@@ -100,30 +55,21 @@ pub(super) async fn graph_events(
     reader.start_at(continued.unwrap_or(head));
     let reset = continued.is_none().then_some(head);
     let until = (!follow).then_some(head.version);
+    let said = reader.head();
     let state = Stream {
         live: app.live.clone(),
         graph,
+        filter,
         style,
         reader,
         reset,
         until,
-        // Without keys nothing expires.
-        allowed: Box::pin(match grant {
-            Some(grant) => Either::Left(sleep_until(auth::end_of(&grant))),
-            None => Either::Right(pending()),
-        }),
+        said,
+        silent_since: Instant::now(),
         failed: false,
         _seat: seat,
     };
-    let body = Body::from_stream(futures::stream::unfold(state, Stream::next));
-    let mut response = (StatusCode::OK, body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(style.content_type()));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(header::VARY, HeaderValue::from_static("accept"));
-    // Proxies that collect answers before they pass them on are told not to.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(style.respond(futures::stream::unfold(state, Stream::next), grant.as_deref()))
 }
 
 /// `Last-Event-ID` (`<version>:<hash>`, or a version alone), else `since` and `hash`.
@@ -146,14 +92,17 @@ fn starting_point(asked: &Asked, headers: &HeaderMap) -> Result<(Version, Option
 struct Stream {
     live: Arc<Live>,
     graph: GraphId,
+    filter: CommitFilter,
     style: Style,
     reader: Reader,
     /// What it starts with, if the point asked for is not of this history.
     reset: Option<Head>,
     /// Where it ends; `None` if it goes on for ever.
     until: Option<Version>,
-    /// Ends when its reader's token does.
-    allowed: Pin<Box<Either<Sleep, Pending<()>>>>,
+    /// The last point whose id was written, or that its reader named.
+    said: Head,
+    /// When something was written last.
+    silent_since: Instant,
     failed: bool,
     _seat: Option<Seat>,
 }
@@ -170,10 +119,6 @@ impl Stream {
         let out = tokio::select! {
             biased;
             () = stopping.cancelled(), if self.until.is_none() => return None,
-            () = &mut self.allowed => {
-                self.failed = true;
-                self.problem_out(&Problem::bad_token("the token has expired: go on from here with a new one"))
-            }
             delivery = self.reader.next() => match delivery {
                 Ok(Delivery::Commits(commits)) => self.commits_out(&commits),
                 Ok(Delivery::Reset(head)) => {
@@ -186,21 +131,41 @@ impl Stream {
                     self.error_out(error)
                 }
             },
-            () = tokio::time::sleep(KEEP_ALIVE) => Bytes::from_static(self.style.keep_alive()),
+            () = tokio::time::sleep_until(self.silent_since + KEEP_ALIVE) => self.keep_alive_out(),
         };
+        if !out.is_empty() {
+            self.silent_since = Instant::now();
+        }
         Some((Ok(out), self))
     }
 
-    fn commits_out(&self, commits: &[Arc<Recorded>]) -> Bytes {
-        let mut out = Vec::with_capacity(commits.len() * 512);
-        let wanted = |commit: &&Arc<Recorded>| self.until.is_none_or(|until| commit.commit.version <= until);
-        for commit in commits.iter().filter(wanted) {
+    /// Nothing, if none of them is wanted.
+    fn commits_out(&mut self, commits: &[Arc<Recorded>]) -> Bytes {
+        let mut out = Vec::new();
+        let is_due = |commit: &&Arc<Recorded>| self.until.is_none_or(|until| commit.commit.version <= until);
+        let is_wanted = |commit: &&Arc<Recorded>| self.filter.wants(&self.graph, &commit.commit);
+        for commit in commits.iter().filter(is_due).filter(is_wanted) {
             let json = commit.json(&self.graph, commit_json);
             match self.style {
-                Style::ServerSentEvents => event(&mut out, Some(commit.commit.head()), "commit", &json),
+                Style::ServerSentEvents => {
+                    event(&mut out, Some(&id_of(commit.commit.head())), "commit", &json);
+                }
                 Style::Lines => line(&mut out, &json),
             }
+            self.said = commit.commit.head();
         }
+        out.into()
+    }
+
+    /// Says that it lives; and where it is, if it passed over what is not wanted.
+    fn keep_alive_out(&mut self) -> Bytes {
+        let head = self.reader.head();
+        if self.style == Style::Lines || head == self.said {
+            return Bytes::from_static(self.style.keep_alive());
+        }
+        self.said = head;
+        let mut out = Vec::new();
+        id_alone(&mut out, &id_of(head));
         out.into()
     }
 
@@ -217,7 +182,7 @@ impl Stream {
         let data = Format::Json.encode(&ResetOut { reset, current_version: head.version, hash: head.hash });
         let mut out = Vec::new();
         match self.style {
-            Style::ServerSentEvents => event(&mut out, Some(head), "reset", &data),
+            Style::ServerSentEvents => event(&mut out, Some(&id_of(head)), "reset", &data),
             Style::Lines => line(&mut out, &data),
         }
         out.into()
@@ -225,36 +190,21 @@ impl Stream {
 
     /// The log can't be read on: said aloud, never skipped (rule V7).
     fn error_out(&self, error: ReadError) -> Bytes {
-        self.problem_out(&Problem::from(error))
-    }
-
-    fn problem_out(&self, problem: &Problem) -> Bytes {
         #[derive(Serialize)]
         struct ErrorOut<'a> {
             error: &'a Problem,
         }
+        let problem = Problem::from(error);
         let mut out = Vec::new();
         match self.style {
-            Style::ServerSentEvents => event(&mut out, None, "problem", &Format::Json.encode(problem)),
-            Style::Lines => line(&mut out, &Format::Json.encode(&ErrorOut { error: problem })),
+            Style::ServerSentEvents => event(&mut out, None, "problem", &Format::Json.encode(&problem)),
+            Style::Lines => line(&mut out, &Format::Json.encode(&ErrorOut { error: &problem })),
         }
         out.into()
     }
 }
 
-/// One server-sent event; JSON has no line breaks of its own.
-fn event(out: &mut Vec<u8>, id: Option<Head>, name: &str, data: &[u8]) {
-    if let Some(head) = id {
-        out.extend_from_slice(format!("id: {}:{}\n", head.version, head.hash.to_hex()).as_bytes());
-    }
-    out.extend_from_slice(b"event: ");
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\ndata: ");
-    out.extend_from_slice(data);
-    out.extend_from_slice(b"\n\n");
-}
-
-fn line(out: &mut Vec<u8>, data: &[u8]) {
-    out.extend_from_slice(data);
-    out.push(b'\n');
+/// A point as the id of an event.
+fn id_of(head: Head) -> String {
+    format!("{}:{}", head.version, head.hash.to_hex())
 }

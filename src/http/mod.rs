@@ -5,6 +5,7 @@
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
 mod activity;
+mod all_events;
 pub mod audit;
 mod auth;
 mod command;
@@ -20,6 +21,7 @@ mod problem;
 mod reads;
 mod shape;
 mod socket;
+mod stream;
 pub mod transcode;
 pub mod wire;
 
@@ -39,7 +41,13 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{auth::Auth, domain::Operation, live::LiveConfig, project::Stores, write::Graphs};
+use crate::{
+    auth::Auth,
+    domain::Operation,
+    live::{AllGraphs, LiveConfig},
+    project::Stores,
+    write::Graphs,
+};
 pub use cors::{Origin, Origins};
 pub use format::Format;
 use problem::Problem;
@@ -62,6 +70,8 @@ pub struct App {
     live: Arc<socket::Live>,
     auth: Auth,
     origins: Origins,
+    /// What streams of all graphs read from.
+    all: Option<Arc<AllGraphs>>,
     anonymous: UserId,
     body_bytes_max: usize,
     projections: Option<Projections>,
@@ -94,7 +104,7 @@ impl Default for SocketConfig {
 }
 
 impl App {
-    /// An application over these graphs.
+    /// An application over these graphs, each by itself.
     pub fn new(graphs: Arc<Graphs>, body_bytes_max: usize, sockets: SocketConfig) -> Self {
         let anonymous = match UserId::parse("anonymous") {
             Ok(user) => user,
@@ -107,6 +117,7 @@ impl App {
             live,
             auth: Auth::Off,
             origins: Origins::Own,
+            all: None,
             anonymous,
             body_bytes_max,
             projections: None,
@@ -129,7 +140,15 @@ impl App {
     /// With projections that are made from these stores, by this process or by others.
     #[must_use]
     pub fn with_projections(self, stores: Stores) -> Self {
-        Self { projections: Some(Projections { stores, watch: Arc::default() }), ..self }
+        let all = AllGraphs::new(self.graphs.clone(), stores.rows.clone());
+        let projections = Some(Projections { stores, watch: Arc::default() });
+        Self { projections, ..self.with_all_graphs(all) }
+    }
+
+    /// With what all graphs' commits are read from, projections or not.
+    #[must_use]
+    pub fn with_all_graphs(self, all: Arc<AllGraphs>) -> Self {
+        Self { all: Some(all), ..self }
     }
 }
 
@@ -154,6 +173,7 @@ pub fn router(app: App) -> Router {
         .route("/graphs/{graphId}/activity", get(activity::graph_activity))
         .route("/activity", get(activity::all_activity))
         .route("/graphs/{graphId}/events", get(events::graph_events))
+        .route("/events", get(all_events::all_events))
         .route("/ws", get(socket::upgrade))
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))

@@ -14,7 +14,7 @@ use serde::{
 
 use super::wire::commit_json;
 use crate::{
-    store::{StoreError, StoredCommit},
+    read::{StoreError, StoredCommit},
     write::log,
 };
 

@@ -9,6 +9,7 @@
 //!
 //! Not here: sockets, frames, JSON. Those are in `http`.
 
+mod all;
 mod cursor;
 mod elsewhere;
 mod hub;
@@ -16,6 +17,7 @@ mod presence;
 mod presence_message;
 mod reader;
 
+pub use all::{AllGraphs, AllReader, Extent, InvalidPosition, Piece, Position, Since};
 pub use cursor::{Cursor, Known, Step};
 pub use elsewhere::LiveConfig;
 pub use hub::{Followed, Hub, LogRead};

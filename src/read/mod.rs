@@ -11,6 +11,7 @@
 mod activity;
 mod audit;
 mod diff;
+mod filter;
 mod history;
 mod moment;
 mod verify;
@@ -22,13 +23,13 @@ use dao_projections::{CommandType, Graph, GraphId, Hash, Head, OperationId, Time
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+pub use self::filter::{CommitFilter, FilterError};
 use crate::{
     domain::{RecordedOutcome, Refusal},
-    store::StoreError,
     write::{Effect, Ending, Graphs, Recorded, View, WriteError, log},
 };
 
-pub use crate::store::{Order, RefusalPlace as Place};
+pub use crate::store::{Order, RefusalPlace as Place, StoreError, StoredCommit};
 pub use activity::{ActivityFilter, ActivityFound, ActivityPlace, Count, activity, all_activity};
 pub use audit::{Filter, Listed, Listing, Question, Status, operations};
 pub use diff::{Difference, diff};

@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn a_message_around_a_part_inflates_to_all_three() {
         for length in [0, 1, 100, 70_000, 3_000_000] {
-            let part: String = (0..length / 10).map(|n| format!("{:09},", n * 7919 % 1_000_003)).collect();
+            let part: String =
+                (0..length / 10_u64).map(|n| format!("{:09},", n * 7919 % 1_000_003)).collect();
             let shared = deflate_part(part.as_bytes());
             for (before, after) in [("{\"a\":", "}"), ("x", ""), ("", "y")] {
                 let pieces = encode_around(

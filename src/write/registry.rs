@@ -116,18 +116,25 @@ pub struct Graphs {
     /// Guards which task a graph has; held to look up or change an entry, never across an await.
     hot: Arc<Mutex<HashMap<GraphId, Hot>>>,
     uses: AtomicU64,
+    appended: Arc<watch::Sender<()>>,
 }
 
 impl Graphs {
     /// An empty registry: graphs are loaded as they are asked for.
     pub fn new(store: Arc<dyn EventStore>, config: GraphsConfig) -> Arc<Self> {
         let (tasks, hot) = (TaskTracker::new(), Arc::default());
-        Arc::new(Self { store, config, tasks, hot, uses: AtomicU64::new(0) })
+        let appended = Arc::new(watch::Sender::new(()));
+        Arc::new(Self { store, config, tasks, hot, uses: AtomicU64::new(0), appended })
     }
 
     /// The store below.
     pub fn store(&self) -> &Arc<dyn EventStore> {
         &self.store
+    }
+
+    /// Changes whenever something was appended from here, to whichever graph.
+    pub fn appended(&self) -> watch::Receiver<()> {
+        self.appended.subscribe()
     }
 
     /// Where snapshots are, if they are kept.
@@ -214,6 +221,11 @@ impl Graphs {
         started
     }
 
+    /// The handle of the graph's task, if it has one. Is no use of the graph: it stays no longer for it.
+    pub fn in_memory(&self, graph: &GraphId) -> Option<Hot> {
+        lock(&self.hot).get(graph).cloned()
+    }
+
     /// How an operation ended, in every graph that has a record of it.
     pub async fn find_operation(
         &self,
@@ -265,6 +277,7 @@ impl Graphs {
             ring: ring.clone(),
             idle: self.config.idle,
             writer: self.config.writer,
+            appended: self.appended.clone(),
         };
         let (registry, id, own) = (Arc::downgrade(&self.hot), graph.clone(), sender.downgrade());
         let retire = move || {

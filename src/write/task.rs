@@ -92,6 +92,8 @@ pub(super) struct Task {
     pub(super) ring: Arc<std::sync::Mutex<Ring>>,
     pub(super) idle: Duration,
     pub(super) writer: WriterId,
+    /// Told of every append that ended, well or in doubt.
+    pub(super) appended: Arc<watch::Sender<()>>,
 }
 
 /// What it has learnt of the graph; nothing before the first load.
@@ -204,11 +206,16 @@ impl Task {
             if self.learn_of_unrecorded(&round, operations).await? {
                 continue;
             }
-            match self.append(graph.head(), &round).await? {
-                Append::Appended => {
-                    self.adopt(graph, operations, &round);
-                    return Ok(round.answers);
-                }
+            let outcome = self.append(graph.head(), &round).await;
+            if matches!(outcome, Ok(Append::Appended)) {
+                self.adopt(graph, operations, &round);
+            }
+            // Also where it failed: what is in doubt may have landed.
+            if matches!(outcome, Ok(Append::Appended) | Err(_)) && !round.commits.is_empty() {
+                self.appended.send_replace(());
+            }
+            match outcome? {
+                Append::Appended => return Ok(round.answers),
                 Append::HeadMoved(head) => {
                     tracing::debug!(graph = %self.id, attempt, version = %head.version, "the head moved");
                     jitter(attempt, &round).await;

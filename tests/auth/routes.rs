@@ -111,9 +111,11 @@ async fn o1_what_is_about_all_graphs_needs_admin_on_all() {
     for graphs in
         [json!({"*": "read"}), json!({"*": "write"}), json!({"g": "admin", "a*": "admin"}), json!({})]
     {
-        let reply = server.ask(get("/activity", &token("ada", graphs.clone()))).await;
-        let detail = reply.problem(403, "FORBIDDEN")["detail"].to_string();
-        assert!(detail.contains("admin on *"), "{graphs}: {detail}");
+        for path in ["/activity", "/events"] {
+            let reply = server.ask(get(path, &token("ada", graphs.clone()))).await;
+            let detail = reply.problem(403, "FORBIDDEN")["detail"].to_string();
+            assert!(detail.contains("admin on *"), "{path} {graphs}: {detail}");
+        }
     }
     for path in ALL {
         assert_challenges(&server.get(path).await, path);
@@ -259,21 +261,35 @@ async fn o1_a_forbidden_command_is_not_read_and_its_id_not_used_up() {
 #[tokio::test]
 async fn o1_a_stream_ends_when_its_token_does_and_says_so() {
     let server = guarded().await;
-    let lines = [("text/event-stream", true), ("application/x-ndjson", false)];
-    for (accept, is_events) in lines {
-        let token = token_for("ada", json!({"g": "read"}), 4);
+    let streams = [
+        ("/graphs/g/events", "text/event-stream"),
+        ("/graphs/g/events", "application/x-ndjson"),
+        ("/events", "text/event-stream"),
+        ("/events", "application/x-ndjson"),
+    ];
+    for (path, accept) in streams {
+        let is_events = accept == "text/event-stream";
+        let token = token_for("ada", json!({"*": "admin"}), 4);
         let headers = [("authorization", format!("Bearer {token}")), ("accept", accept.to_owned())];
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let mut stream = Stream::open(&server, "/graphs/g/events?follow=true", &headers).await;
+        let mut stream = Stream::open(&server, &format!("{path}?follow=true"), &headers).await;
         assert_eq!(stream.status, 200);
-        if is_events {
-            let event = stream.event().await.unwrap();
-            assert_eq!((event.name.as_str(), &event.data["code"]), ("problem", &json!("UNAUTHENTICATED")));
-            assert_eq!(stream.event().await, None);
-        } else {
-            assert_eq!(stream.line().await.unwrap()["error"]["code"], "UNAUTHENTICATED");
-            assert_eq!(stream.line().await, None);
-        }
+        let last = loop {
+            if is_events {
+                let event = stream.event().await.unwrap();
+                if event.name == "problem" {
+                    assert_eq!(stream.event().await, None);
+                    break event.data;
+                }
+            } else {
+                let line = stream.line().await.unwrap();
+                if !line["error"].is_null() {
+                    assert_eq!(stream.line().await, None);
+                    break line["error"].clone();
+                }
+            }
+        };
+        assert_eq!(last["code"], "UNAUTHENTICATED", "{path} {accept}");
     }
 }
 

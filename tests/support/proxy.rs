@@ -73,9 +73,11 @@ impl Proxy {
     pub(crate) fn silence_subscribers(&self) -> usize {
         let connections = self.connections.lock().expect("no panic while locked");
         let subscribers = connections.iter().filter(|c| c.subscribes.load(Ordering::SeqCst));
-        let silenced: Vec<Line> =
-            subscribers.map(|connection| connection.line.send_replace(Line::Dead)).collect();
-        silenced.len()
+        let silence = |count, connection: &Connection| {
+            connection.line.send_replace(Line::Dead);
+            count + 1
+        };
+        subscribers.fold(0, silence)
     }
 }
 

@@ -12,8 +12,9 @@ use std::{
 use dao_api::{
     auth::Auth,
     http::{self, App, BODY_BYTES_MAX, SocketConfig},
+    live::AllGraphs,
     store::{
-        EventStore,
+        EventStore, ProjectionStore,
         embedded::{self, EmbeddedConfig, EmbeddedStore},
         redis::{RedisConfig, RedisStore},
     },
@@ -30,6 +31,7 @@ const OPERATION_TTL: Duration = Duration::from_secs(3_600);
 pub(crate) struct Server {
     client: Client,
     pub(crate) graphs: Arc<Graphs>,
+    projections: Option<Arc<dyn ProjectionStore>>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<std::io::Result<()>>,
     dir: Option<TempDir>,
@@ -50,7 +52,7 @@ impl Server {
 
     async fn in_dir(dir: TempDir) -> Self {
         let store = embedded_store(dir.path());
-        Self { dir: Some(dir), ..Self::over(store).await }
+        Self { dir: Some(dir), ..Self::over_both(store).await }
     }
 
     /// The same with sockets kept like this.
@@ -63,10 +65,10 @@ impl Server {
     /// Another writer over this Redis.
     pub(crate) async fn on_redis(redis: &RedisServer) -> Self {
         let config = RedisConfig { url: redis.url(), partitions: None, operation_ttl: OPERATION_TTL };
-        Self::over(Arc::new(RedisStore::connect(config).await.expect("connect"))).await
+        Self::over_both(Arc::new(RedisStore::connect(config).await.expect("connect"))).await
     }
 
-    /// Over a store that the test holds.
+    /// Over a store that the test holds. It has no feed of all graphs.
     pub(crate) async fn over(store: Arc<dyn EventStore>) -> Self {
         Self::configured(store, SocketConfig::default(), BODY_BYTES_MAX).await
     }
@@ -77,8 +79,26 @@ impl Server {
         sockets: SocketConfig,
         body_bytes_max: usize,
     ) -> Self {
+        Self::serve(store, None, sockets, body_bytes_max).await
+    }
+
+    /// Over both halves of a store.
+    async fn over_both<S: EventStore + ProjectionStore>(store: Arc<S>) -> Self {
+        Self::serve(store.clone(), Some(store), SocketConfig::default(), BODY_BYTES_MAX).await
+    }
+
+    async fn serve(
+        store: Arc<dyn EventStore>,
+        projections: Option<Arc<dyn ProjectionStore>>,
+        sockets: SocketConfig,
+        body_bytes_max: usize,
+    ) -> Self {
         let graphs = Graphs::new(store, GraphsConfig::default());
-        Self::serving(App::new(graphs.clone(), body_bytes_max, sockets), graphs).await
+        let mut app = App::new(graphs.clone(), body_bytes_max, sockets);
+        if let Some(feed) = projections.clone() {
+            app = app.with_all_graphs(AllGraphs::new(graphs.clone(), feed));
+        }
+        Self::serving(app, graphs, projections).await
     }
 
     /// Whose callers have to prove who they are.
@@ -89,34 +109,30 @@ impl Server {
     /// Over an embedded store, with the application as this makes it.
     pub(crate) async fn of(made: impl FnOnce(App) -> App) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let graphs = Graphs::new(embedded_store(dir.path()), GraphsConfig::default());
-        let app = made(App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default()));
-        Self { dir: Some(dir), ..Self::serving(app, graphs).await }
+        let store = embedded_store(dir.path());
+        let graphs = Graphs::new(store.clone(), GraphsConfig::default());
+        let app = App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default());
+        let app = made(app.with_all_graphs(AllGraphs::new(graphs.clone(), store.clone())));
+        Self { dir: Some(dir), ..Self::serving(app, graphs, Some(store)).await }
     }
 
-    async fn serving(app: App, graphs: Arc<Graphs>) -> Self {
+    async fn serving(app: App, graphs: Arc<Graphs>, projections: Option<Arc<dyn ProjectionStore>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(http::serve(listener, app, async {
             let _stopped_or_dropped = stopped.await;
         }));
-        Self { client: Client::new(address), graphs, stop, task, dir: None }
+        Self { client: Client::new(address), graphs, projections, stop, task, dir: None }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.client.address()
     }
 
-    /// Stops it, and waits until it has.
-    pub(crate) async fn stop(self) {
-        let Self { client, graphs, stop, task, dir } = self;
-        drop(client);
-        let _ended_already = stop.send(());
-        task.await.expect("no panic").expect("it serves to the end");
-        graphs.close().await;
-        graphs.store().close().await;
-        drop(dir);
+    /// What its store keeps for the read side.
+    pub(crate) fn projections(&self) -> &Arc<dyn ProjectionStore> {
+        self.projections.as_ref().expect("both halves of a store")
     }
 
     /// Where its embedded store keeps its file.
@@ -124,14 +140,20 @@ impl Server {
         self.dir.as_ref().expect("an embedded store").path()
     }
 
-    /// Stops it and starts another on the same directory.
-    pub(crate) async fn restart(self) -> Self {
-        let Self { client, graphs, stop, task, dir } = self;
+    /// Stops it and its store, and waits until it has. What it stored goes with what is returned.
+    pub(crate) async fn stop(self) -> Option<TempDir> {
+        let Self { client, graphs, stop, task, dir, .. } = self;
         drop(client); // and its idle connections, which the server would wait for
         let _ended_already = stop.send(());
         task.await.expect("no panic").expect("it serves to the end");
         graphs.close().await;
         graphs.store().close().await;
+        dir
+    }
+
+    /// Stops it and starts another on the same directory.
+    pub(crate) async fn restart(self) -> Self {
+        let dir = self.stop().await;
         Self::in_dir(dir.expect("an embedded store")).await
     }
 }

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, Version};
 use fred::{
     error::Error,
-    interfaces::{ClientLike, HashesInterface, StreamsInterface},
+    interfaces::{HashesInterface, StreamsInterface},
     prelude::Client,
-    types::{ClusterHash, CustomCommand, Key, Value, scripts::Script},
+    types::{Key, Value, scripts::Script},
 };
 
 use super::{RedisStore, connected, errors, keys::Partition};
@@ -26,6 +26,7 @@ const HEAD_FIELDS: [&str; 3] = ["version", "hash", "format"];
 pub(super) struct RowScripts {
     change_rows: Script,
     lease: Script,
+    trim_feed: Script,
 }
 
 impl RowScripts {
@@ -33,19 +34,26 @@ impl RowScripts {
         Self {
             change_rows: Script::from_lua(include_str!("change_rows.lua")),
             lease: Script::from_lua(include_str!("lease.lua")),
+            trim_feed: Script::from_lua(include_str!("trim_feed.lua")),
         }
     }
 
     pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
         self.change_rows.load(client).await?;
+        self.trim_feed.load(client).await?;
         self.lease.load(client).await
     }
 }
 
 /// Whether the script did what it was asked to.
-async fn call(script: &Script, client: &Client, key: Key, args: Vec<Value>) -> Result<bool, StoreError> {
+async fn call(
+    script: &Script,
+    client: &Client,
+    keys: Vec<Key>,
+    args: Vec<Value>,
+) -> Result<bool, StoreError> {
     let reply: (i64,) = script
-        .evalsha_with_reload(client, vec![key], args)
+        .evalsha_with_reload(client, keys, args)
         .await
         .map_err(|error: Error| errors::of_read(&error))?;
     Ok(reply.0 == 1)
@@ -119,21 +127,22 @@ impl ProjectionStore for RedisStore {
     async fn feed(&self, part: u32, after: FeedPlace, limit: usize) -> Result<Vec<FeedEntry>, StoreError> {
         let client = connected(&self.reader).await?;
         let from = format!("({}", place_text(after));
-        let reply: Value = client
-            .xrange(self.part(part).feed(), from, "+", u64::try_from(limit).ok())
-            .await
-            .map_err(|e| errors::of_read(&e))?;
+        // The client takes no count beyond an i64.
+        let count = u64::try_from(limit).ok().filter(|count| *count < i64::MAX as u64);
+        let reply: Value =
+            client.xrange(self.part(part).feed(), from, "+", count).await.map_err(|e| errors::of_read(&e))?;
         let Value::Array(rows) = reply else { return Ok(vec![]) };
         Ok(rows.iter().filter_map(entry).collect())
     }
 
     async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError> {
-        let trimmed = self.place_of(part, TRIMMED).await?;
+        // The end first: whatever is trimmed in between is then known to have been there.
         let client = connected(&self.reader).await?;
         let reply: Value = client
             .xrevrange(self.part(part).feed(), "+", "-", Some(1))
             .await
             .map_err(|e| errors::of_read(&e))?;
+        let trimmed = self.place_of(part, TRIMMED).await?;
         let last = match &reply {
             Value::Array(rows) => rows.first().and_then(entry),
             _ => None,
@@ -148,19 +157,12 @@ impl ProjectionStore for RedisStore {
     }
 
     async fn trim_feed(&self, part: u32, to: FeedPlace) -> Result<(), StoreError> {
-        // Said before it is done: a reader may be told too early that something is gone, never too late.
-        if self.place_of(part, TRIMMED).await? < to {
-            self.set_place(TRIMMED, part, to).await?;
-        }
         let client = connected(&self.writer).await?;
         let first_kept = FeedPlace { minor: to.minor.saturating_add(1), ..to };
-        let command = CustomCommand::new_static("XTRIM", ClusterHash::FirstKey, false);
-        let args: Vec<Value> = vec![
-            Value::from(self.part(part).feed().into_string().unwrap_or_default()),
-            "MINID".into(),
-            place_text(first_kept).into(),
-        ];
-        client.custom::<(), Value>(command, args).await.map_err(|e| errors::of_read(&e))
+        let (major, minor) = (to.major.to_string(), to.minor.to_string());
+        let args = vec![major.into(), minor.into(), place_text(first_kept).into(), TRIMMED.into()];
+        let keys = vec![self.part(part).feed(), self.part(part).places()];
+        call(&self.row_scripts.trim_feed, client, keys, args).await.map(drop)
     }
 
     async fn place(&self, reader: &str, part: u32) -> Result<FeedPlace, StoreError> {
@@ -176,7 +178,7 @@ impl ProjectionStore for RedisStore {
     async fn lease(&self, reader: &str, part: u32, worker: &str, time: Duration) -> Result<bool, StoreError> {
         let client = connected(&self.writer).await?;
         let args = vec![Value::from(worker), Value::from(time.as_millis().to_string())];
-        call(&self.row_scripts.lease, client, self.part(part).lease(reader), args).await
+        call(&self.row_scripts.lease, client, vec![self.part(part).lease(reader)], args).await
     }
 
     async fn rows(
@@ -245,7 +247,7 @@ impl ProjectionStore for RedisStore {
         let gone = change.rows.iter().filter(|(_, row)| row.is_none());
         args.extend(gone.map(|(key, _)| Value::from(key.as_str())));
         let key = self.partition(graph).projection(graph, projection);
-        call(&self.row_scripts.change_rows, client, key, args).await
+        call(&self.row_scripts.change_rows, client, vec![key], args).await
     }
 
     /// A field for each, named by its version: the hash, then the state.

@@ -1,0 +1,236 @@
+//! `GET /events`: all graphs' commits as server-sent events or as lines of JSON (rules S3, S4).
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{extract::State, http::HeaderMap, response::Response};
+use bytes::Bytes;
+use dao_projections::{GraphId, Version};
+use serde::Serialize;
+
+use super::{
+    App,
+    auth::Proved,
+    extract::Asked,
+    format::Format,
+    problem::Problem,
+    socket::{Live, Seat},
+    stream::{KEEP_ALIVE, Style, commit_filter, event, given, id_alone, line, put},
+    wire::commit_json,
+};
+use crate::{
+    live::{AllGraphs, AllReader, Extent, Piece, Since},
+    read::CommitFilter,
+    write::WriteError,
+};
+
+/// Every commit after a position; then, if asked to, those that follow.
+pub(super) async fn all_events(
+    State(app): State<App>,
+    asked: Asked,
+    Proved(grant): Proved,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let style = Style::of(&headers);
+    let follow = asked.flag("follow")?.unwrap_or(style == Style::ServerSentEvents);
+    let filter = given(commit_filter(&asked)?, &asked, "graphs", CommitFilter::with_graphs)?;
+    let all = app.all.as_ref().ok_or_else(|| Problem::not_found("this server has no feed of all graphs"))?;
+    let since = starting_point(all, &asked, &headers)?;
+    let seat = match follow {
+        true => Some(Seat::take(&app.live).ok_or_else(Problem::too_many_connections)?),
+        false => None,
+    };
+    let extent = if follow { Extent::Following } else { Extent::UntilNow };
+    let reader = all.open(since, filter, extent).await.map_err(|error| {
+        tracing::warn!(%error, "a stream of all graphs could not begin");
+        Problem::store_away()
+    })?;
+    let state =
+        Stream { live: app.live.clone(), style, extent, reader, said: None, has_ended: false, _seat: seat };
+    Ok(style.respond(futures::stream::unfold(state, Stream::next), grant.as_deref()))
+}
+
+/// `Last-Event-ID`, else `since`: a position, or 0.
+fn starting_point(all: &AllGraphs, asked: &Asked, headers: &HeaderMap) -> Result<Since, Problem> {
+    let read = |text: &str, place: &str| match text.trim() {
+        "0" => Ok(Since::Beginning),
+        text => match all.parse(text) {
+            Ok(position) => Ok(Since::Position(position)),
+            Err(error) => Err(Problem::bad_request(format!("{place}: {error}"))),
+        },
+    };
+    match headers.get("last-event-id").filter(|id| !id.is_empty()) {
+        // What is not text is no position either.
+        Some(last) => read(last.to_str().unwrap_or_default(), "Last-Event-ID"),
+        None => asked.text("since").map_or(Ok(Since::Now), |since| read(since, "since")),
+    }
+}
+
+/// One stream under way.
+struct Stream {
+    live: Arc<Live>,
+    style: Style,
+    extent: Extent,
+    reader: AllReader,
+    /// The last position that was written; at first none was.
+    said: Option<Arc<str>>,
+    has_ended: bool,
+    _seat: Option<Seat>,
+}
+
+impl Stream {
+    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        if self.has_ended {
+            return None;
+        }
+        let is_following = self.extent == Extent::Following;
+        if is_following && self.said.is_none() {
+            // Said at once, so that a reader that loses its connection before the first commit has
+            // something to come back with.
+            return Some((Ok(self.position_out()), self));
+        }
+        let stopping = self.live.stopping.clone();
+        let out = tokio::select! {
+            biased;
+            () = stopping.cancelled(), if is_following => return None,
+            pieces = self.reader.next() => match pieces {
+                Some(pieces) => self.pieces_out(&pieces),
+                None => {
+                    self.has_ended = true;
+                    self.position_out()
+                }
+            },
+            () = tokio::time::sleep(KEEP_ALIVE) => self.keep_alive_out(),
+        };
+        Some((Ok(out), self))
+    }
+
+    fn pieces_out(&mut self, pieces: &[Piece]) -> Bytes {
+        let mut out = Vec::with_capacity(4_096);
+        for piece in pieces {
+            match piece {
+                Piece::Commits { graph, commits, before, after } => {
+                    for (index, commit) in commits.iter().enumerate() {
+                        let position = if index + 1 == commits.len() { after } else { before };
+                        let json = commit.json(graph, commit_json);
+                        match self.style {
+                            Style::ServerSentEvents => event(&mut out, Some(position), "commit", &json),
+                            // The commit's JSON is kept as it is for all readers; this goes before its
+                            // first field.
+                            Style::Lines => {
+                                put(
+                                    &mut out,
+                                    &[b"{\"position\":\"", position.as_bytes(), b"\",", &json[1..], b"\n"],
+                                );
+                            }
+                        }
+                    }
+                    self.said = Some(after.clone());
+                }
+                Piece::Damaged { graph, version, error } => {
+                    let problem = Problem::from(WriteError::from(error.clone()));
+                    self.damage_out(&mut out, graph, *version, &problem);
+                }
+            }
+        }
+        out.into()
+    }
+
+    /// A history can't be read on: said aloud, never skipped (rule V7).
+    fn damage_out(&self, out: &mut Vec<u8>, graph_id: &GraphId, version: Version, problem: &Problem) {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct DamageOut<'a> {
+            graph_id: &'a GraphId,
+            version: Version,
+            error: &'a Problem,
+        }
+        let data = Format::Json.encode(&DamageOut { graph_id, version, error: problem });
+        match self.style {
+            Style::ServerSentEvents => event(out, None, "problem", &data),
+            Style::Lines => line(out, &data),
+        }
+    }
+
+    /// Where the reader is: also when it passed over much that is not wanted.
+    fn position_out(&mut self) -> Bytes {
+        let position = self.reader.position();
+        let mut out = Vec::new();
+        match self.style {
+            Style::ServerSentEvents => id_alone(&mut out, &position),
+            Style::Lines => put(&mut out, &[b"{\"position\":\"", position.as_bytes(), b"\"}\n"]),
+        }
+        self.said = Some(position);
+        out.into()
+    }
+
+    fn keep_alive_out(&mut self) -> Bytes {
+        let position = self.reader.position();
+        if self.said.as_ref().is_none_or(|said| *said != position) {
+            return self.position_out();
+        }
+        Bytes::from_static(self.style.keep_alive())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        extract::FromRequestParts,
+        http::{HeaderValue, Request, header},
+    };
+    use dao_projections::UserId;
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::{
+        http::{SocketConfig, parse_command},
+        store::embedded::{EmbeddedConfig, EmbeddedStore, Sync},
+        write::{Graphs, GraphsConfig},
+    };
+
+    async fn open(app: &App, uri: &str, accept: &'static str) -> Response {
+        let (mut parts, ()) = Request::get(uri).body(()).expect("a request").into_parts();
+        parts.headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        let asked = Asked::from_request_parts(&mut parts, app).await.expect("a query");
+        all_events(State(app.clone()), asked, Proved(None), parts.headers).await.expect("a stream")
+    }
+
+    async fn text(response: &mut Response) -> String {
+        let frame = response.body_mut().frame().await.expect("it goes on").expect("a frame");
+        String::from_utf8(frame.into_data().expect("data").into()).expect("text")
+    }
+
+    #[tokio::test]
+    async fn s3_a_stream_with_nothing_to_tell_lives_and_says_how_far_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = EmbeddedConfig {
+            dir: dir.path().into(),
+            durability: Sync::Interval,
+            operation_ttl: std::time::Duration::from_secs(3_600),
+        };
+        let store = Arc::new(EmbeddedStore::open(config).expect("a store"));
+        let graphs = Graphs::new(store.clone(), GraphsConfig::default());
+        let app = App::new(graphs.clone(), 1 << 20, SocketConfig::default())
+            .with_all_graphs(AllGraphs::new(graphs.clone(), store));
+        let command = serde_json::json!({"type": "CREATE_NODE", "payload": {"id": "n"}});
+        let user = UserId::parse("ada").expect("a user");
+        let operation = parse_command(command, &user).expect("a command");
+        let noise = GraphId::parse("noise").expect("a graph");
+        graphs.execute(&noise, vec![operation]).await.expect("accepted");
+
+        let mut events = open(&app, "/events?since=0&graphs=quiet", "text/event-stream").await;
+        let mut lines = open(&app, "/events?since=0&follow=true&graphs=quiet", "application/x-ndjson").await;
+        let (first_id, first_line) = (text(&mut events).await, text(&mut lines).await);
+        assert!(first_id.starts_with("id: ") && first_line.starts_with("{\"position\":\""));
+        tokio::time::pause(); // from here on, time passes when there is nothing else to do
+        for (stream, first, alive) in [(&mut events, first_id, ":\n\n"), (&mut lines, first_line, "\n")] {
+            let mut moved = text(stream).await;
+            while moved == alive {
+                moved = text(stream).await; // it was told before it had passed over the noise
+            }
+            assert!(moved != first && moved[..4] == first[..4] && !moved.contains("noise"), "{moved}");
+            assert_eq!(text(stream).await, alive, "nothing moved since");
+        }
+        graphs.close().await;
+    }
+}

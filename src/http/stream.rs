@@ -1,0 +1,153 @@
+//! Answers that do not end: server-sent events and lines of JSON, as all streams write them.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
+
+use super::{auth, extract::Asked, format::Format, problem::Problem};
+use crate::{
+    auth::Grant,
+    read::{CommitFilter, FilterError},
+};
+
+/// How often a stream with nothing to say says that it lives.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How a stream is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `text/event-stream`.
+    ServerSentEvents,
+    /// `application/x-ndjson`.
+    Lines,
+}
+
+impl Style {
+    /// Lines where they are asked for by name, events otherwise.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        for range in accepted.flat_map(|value| value.split(',')) {
+            match range.split(';').next().unwrap_or_default().trim() {
+                "text/event-stream" => return Self::ServerSentEvents,
+                "application/x-ndjson" | "application/ndjson" | "application/jsonl" => return Self::Lines,
+                _ => {}
+            }
+        }
+        Self::ServerSentEvents
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::ServerSentEvents => "text/event-stream",
+            Self::Lines => "application/x-ndjson",
+        }
+    }
+
+    /// What says that a stream lives.
+    pub(super) fn keep_alive(self) -> &'static [u8] {
+        match self {
+            Self::ServerSentEvents => b":\n\n",
+            Self::Lines => b"\n",
+        }
+    }
+
+    /// The answer that `parts` make, as long as its reader may have it.
+    pub(super) fn respond(
+        self,
+        parts: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+        reader: Option<&Grant>,
+    ) -> Response {
+        let body = match reader {
+            None => Body::from_stream(parts),
+            Some(grant) => Body::from_stream(self.until(auth::end_of(grant), parts)),
+        };
+        let mut response = (StatusCode::OK, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept"));
+        // Proxies that collect answers before they pass them on are told not to.
+        headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+        response
+    }
+
+    /// `parts` up to this moment, and then why there are no more: a stream that just ended would look as if
+    /// there was nothing left to tell.
+    fn until(
+        self,
+        end: Instant,
+        parts: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+    ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+        stream::unfold(Some(Box::pin(parts)), move |parts| async move {
+            let mut parts = parts?;
+            tokio::select! {
+                biased;
+                () = sleep_until(end) => Some((Ok(self.expired_out()), None)),
+                part = parts.next() => part.map(|part| (part, Some(parts))),
+            }
+        })
+    }
+
+    fn expired_out(self) -> Bytes {
+        #[derive(Serialize)]
+        struct ErrorOut<'a> {
+            error: &'a Problem,
+        }
+        let problem = Problem::bad_token("the token has expired: go on from here with a new one");
+        let mut out = Vec::new();
+        match self {
+            Self::ServerSentEvents => event(&mut out, None, "problem", &Format::Json.encode(&problem)),
+            Self::Lines => line(&mut out, &Format::Json.encode(&ErrorOut { error: &problem })),
+        }
+        out.into()
+    }
+}
+
+/// One server-sent event; JSON has no line breaks of its own.
+pub(super) fn event(out: &mut Vec<u8>, id: Option<&str>, name: &str, data: &[u8]) {
+    if let Some(id) = id {
+        put(out, &[b"id: ", id.as_bytes(), b"\n"]);
+    }
+    put(out, &[b"event: ", name.as_bytes(), b"\ndata: ", data, b"\n\n"]);
+}
+
+/// An id alone: browsers remember it, and no event is seen.
+pub(super) fn id_alone(out: &mut Vec<u8>, id: &str) {
+    put(out, &[b"id: ", id.as_bytes(), b"\n\n"]);
+}
+
+/// One line.
+pub(super) fn line(out: &mut Vec<u8>, data: &[u8]) {
+    put(out, &[data, b"\n"]);
+}
+
+pub(super) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+}
+
+/// `types` and `users`, as every stream takes them.
+pub(super) fn commit_filter(asked: &Asked) -> Result<CommitFilter, Problem> {
+    let filter = given(CommitFilter::default(), asked, "types", CommitFilter::with_types)?;
+    given(filter, asked, "users", CommitFilter::with_users)
+}
+
+/// One list of a filter, if it was given.
+pub(super) fn given(
+    filter: CommitFilter,
+    asked: &Asked,
+    name: &str,
+    with: fn(CommitFilter, &str) -> Result<CommitFilter, FilterError>,
+) -> Result<CommitFilter, Problem> {
+    match asked.text(name) {
+        None => Ok(filter),
+        Some(text) => with(filter, text).map_err(|error| Problem::bad_request(format!("{name}: {error}"))),
+    }
+}

@@ -1,0 +1,137 @@
+//! All graphs' commits, for readers that must not miss any (rule S3).
+//!
+//! Invariants:
+//! - A reader gets every commit that follows on its position, each graph's in the order of their
+//!   versions, at least once. It gets some again where that can't be known to be needless: the rest
+//!   of an append that was cut off, and whole histories where the feed does not reach back any more.
+//! - A history that can't be read on is said to be so, and the others go on.
+//! - A reader is a position: what it has not taken costs nothing but its share of one ring.
+//!
+//! Not here: how commits are written to a connection.
+
+mod position;
+mod reader;
+mod tail;
+mod told;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+pub use self::{
+    position::{InvalidPosition, Position},
+    reader::{AllReader, Piece},
+};
+use self::{
+    tail::{FEED_CHUNK, Tail},
+    told::READS_AT_ONCE,
+};
+use crate::{
+    read::CommitFilter,
+    store::{FeedBounds, FeedEntry, FeedPlace, ProjectionStore, StoreError},
+    write::Graphs,
+};
+
+/// How long to wait before the store is asked again after it was away.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Where a reader starts.
+#[derive(Clone, Debug)]
+pub enum Since {
+    /// With what happens from now on.
+    Now,
+    /// With the first commit there is.
+    Beginning,
+    /// With what follows on this.
+    Position(Position),
+}
+
+/// Whether a reader ever ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// With what there was when it was opened.
+    UntilNow,
+    /// Never.
+    Following,
+}
+
+/// What readers are made of, and share.
+pub struct AllGraphs {
+    sources: Arc<Sources>,
+    /// Guards which tail there is; held to look it up or start one, never across an await.
+    tail: Mutex<Weak<Tail>>,
+}
+
+/// Where commits are found.
+struct Sources {
+    graphs: Arc<Graphs>,
+    feed: Arc<dyn ProjectionStore>,
+}
+
+impl AllGraphs {
+    /// Nobody reads yet. Both are over the same store.
+    pub fn new(graphs: Arc<Graphs>, feed: Arc<dyn ProjectionStore>) -> Arc<Self> {
+        Arc::new(Self { sources: Arc::new(Sources { graphs, feed }), tail: Mutex::default() })
+    }
+
+    /// Reads a position.
+    pub fn parse(&self, text: &str) -> Result<Position, InvalidPosition> {
+        Position::parse(text, self.sources.feed.feed_parts() as usize)
+    }
+
+    /// A reader of what the filter wants. An error says that the store is away.
+    pub async fn open(
+        self: &Arc<Self>,
+        since: Since,
+        filter: CommitFilter,
+        extent: Extent,
+    ) -> Result<AllReader, StoreError> {
+        let ends: Vec<FeedPlace> = self.sources.bounds().await?.iter().map(|bounds| bounds.end).collect();
+        let position = match since {
+            Since::Now => Position::at(ends.clone()),
+            Since::Beginning => Position::at(vec![FeedPlace::START; ends.len()]),
+            Since::Position(position) => position,
+        };
+        let until = (extent == Extent::UntilNow).then_some(ends);
+        Ok(AllReader::new(self.clone(), filter, position, until))
+    }
+
+    /// The tail of the feed; if there is none, one from these places on.
+    fn tail(&self, ends: Vec<FeedPlace>) -> Arc<Tail> {
+        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = tail.upgrade().filter(|tail| !tail.has_ended()) {
+            return found;
+        }
+        let started = Tail::start(self.sources.clone(), ends);
+        *tail = Arc::downgrade(&started);
+        started
+    }
+}
+
+impl Sources {
+    /// What every part of the feed holds.
+    async fn bounds(&self) -> Result<Vec<FeedBounds>, StoreError> {
+        let parts = 0..self.feed.feed_parts();
+        let bounds = parts.map(|part| self.feed.feed_bounds(part));
+        stream::iter(bounds).buffered(READS_AT_ONCE).try_collect().await
+    }
+
+    /// Some entries of a part after a place and, if there are any or it is asked for, what the part
+    /// held after they were read: if it was trimmed beyond the place by then, some may be missing.
+    async fn chunk(
+        &self,
+        part: u32,
+        after: FeedPlace,
+        with_bounds: bool,
+    ) -> Result<(Vec<FeedEntry>, Option<FeedBounds>), StoreError> {
+        let entries = self.feed.feed(part, after, FEED_CHUNK).await?;
+        if entries.is_empty() && !with_bounds {
+            return Ok((entries, None));
+        }
+        let bounds = self.feed.feed_bounds(part).await?;
+        Ok((entries, Some(bounds)))
+    }
+}
