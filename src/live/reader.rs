@@ -20,6 +20,8 @@ const BULK_COMMITS: usize = 2_048;
 /// How long to wait before the store is asked again after it was away.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+type ReadAhead = AbortOnDropHandle<Result<Vec<StoredCommit>, StoreError>>;
+
 /// A subscriber of one graph.
 pub struct Reader {
     graphs: Arc<Graphs>,
@@ -28,7 +30,7 @@ pub struct Reader {
     cursor: Cursor,
     takes_stored: bool,
     /// The commits after this version, on their way.
-    ahead: Option<(Version, AbortOnDropHandle<Result<Vec<StoredCommit>, StoreError>>)>,
+    ahead: Option<(Version, ReadAhead)>,
 }
 
 /// What a reader gets.
@@ -135,11 +137,7 @@ impl Reader {
         Ok(Some(commits))
     }
 
-    fn read_ahead(
-        &self,
-        after: Version,
-        to: Version,
-    ) -> AbortOnDropHandle<Result<Vec<StoredCommit>, StoreError>> {
+    fn read_ahead(&self, after: Version, to: Version) -> ReadAhead {
         let (graphs, id) = (self.graphs.clone(), self.followed.id().clone());
         let read = async move { graphs.store().read(&id, after, to, BULK_COMMITS).await };
         AbortOnDropHandle::new(tokio::spawn(read))
