@@ -5,6 +5,7 @@
 //! `cli → http → {live, read, project} → write → {store, domain} → dao_projections`; `websocket`
 //! depends on none of them.
 
+pub mod auth;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     App,
+    auth::Proved,
     extract::{Asked, Ids},
     format::Format,
     problem::Problem,
@@ -33,6 +34,7 @@ pub(super) async fn graph_events(
     State(app): State<App>,
     ids: Ids,
     asked: Asked,
+    Proved(grant): Proved,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (graph, style) = (ids.graph()?, Style::of(&headers));
@@ -71,7 +73,7 @@ pub(super) async fn graph_events(
         failed: false,
         _seat: seat,
     };
-    Ok(style.respond(futures::stream::unfold(state, Stream::next)))
+    Ok(style.respond(futures::stream::unfold(state, Stream::next), grant.as_deref()))
 }
 
 /// `Last-Event-ID` (`<version>:<hash>`, or a version alone), else `since` and `hash`.
