@@ -7,7 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Cursor, Followed, Hub, Known, Step};
 use crate::{
-    read::{self, ReadError, StoreError, StoredCommit},
+    read::{self, ReadError, ResumeHash, StoreError, StoredCommit},
     write::{Graphs, Hot, Recorded, WriteError},
 };
 
@@ -104,12 +104,15 @@ impl Reader {
                     Ok(current) if current.source == read::Source::Stale => {
                         tokio::time::sleep(RETRY_AFTER).await;
                     }
-                    // In the meantime it may have turned out to be the same history after all.
-                    Ok(current) if current.head() == self.cursor.head() => {}
-                    Ok(current) => {
-                        self.start_at(current.head());
-                        return Ok(Delivery::Reset(current.head()));
-                    }
+                    Ok(current) => match self.continued(current.head()).await {
+                        // Memory held another history than the log, and is level now.
+                        Ok(Some(_)) => self.hot = self.graphs.hot(self.followed.id()),
+                        Ok(None) => {
+                            self.start_at(current.head());
+                            return Ok(Delivery::Reset(current.head()));
+                        }
+                        Err(error) => wait_out(error).await?,
+                    },
                     Err(error) => wait_out(error).await?,
                 },
                 Step::ReadLog { .. } => {}
@@ -154,6 +157,12 @@ impl Reader {
             _ => head,
         };
         self.cursor.step(Known { head, in_memory })
+    }
+
+    /// What it has, if that is of the history with this head.
+    async fn continued(&self, head: Head) -> Result<Option<Head>, ReadError> {
+        let (own, id) = (self.cursor.head(), self.followed.id());
+        read::continued(&self.graphs, id, own.version, Some(ResumeHash::of(own.hash)), head).await
     }
 
     async fn wait(&mut self) -> Result<(), ReadError> {
