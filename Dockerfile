@@ -1,5 +1,5 @@
 # The server as a small image. Build: docker build -t dao-api .
-# Run on this machine only (this release has no keys), data in a volume:
+# Run on this machine only (without keys anybody can be anybody), data in a volume:
 #   docker run -p 127.0.0.1:3000:3000 -v dao-data:/data -e HOST=0.0.0.0 dao-api serve --insecure-no-auth
 
 FROM rust:1.89-bookworm AS build

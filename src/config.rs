@@ -3,13 +3,14 @@
 //! `.env.example` lists them with their defaults. What is given and can't be honoured is refused,
 //! never ignored: a server that only looks protected is worse than one that does not start.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 
 use crate::{
+    auth::{Auth, Keys, KeysConfig},
     domain::Limits,
-    http::{BODY_BYTES_MAX, SocketConfig},
+    http::{BODY_BYTES_MAX, Origin, Origins, SocketConfig},
     project::ProjectorConfig,
     store::{embedded, redis},
 };
@@ -85,17 +86,51 @@ pub struct Settings {
     /// How long the feed keeps what is projected, for readers of all graphs who come back
     #[arg(long, env = "FEED_RETENTION", global = true, value_name = "TIME", default_value = "7d")]
     feed_retention: String,
+    /// The secret of tokens signed with HS256; at least 32 bytes
+    #[arg(long, env = "JWT_SECRET", global = true, value_name = "SECRET", hide_env_values = true)]
+    jwt_secret: Option<String>,
+    /// The public key of tokens signed with RS256, ES256 or EdDSA: PEM text, or a file of it
+    #[arg(
+        long,
+        env = "JWT_PUBLIC_KEY",
+        global = true,
+        value_name = "PEM|FILE",
+        hide_env_values = true,
+        allow_hyphen_values = true
+    )]
+    jwt_public_key: Option<String>,
+    /// Public keys as a JSON Web Key Set: a file, read again when it changes
+    #[arg(long, env = "JWT_JWKS", global = true, value_name = "FILE")]
+    jwt_jwks: Option<String>,
+    /// Whom tokens must be for: their `aud`
+    #[arg(long, env = "JWT_AUDIENCE", global = true, value_name = "NAME")]
+    jwt_audience: Option<String>,
+    /// Whom tokens must come from: their `iss`
+    #[arg(long, env = "JWT_ISSUER", global = true, value_name = "NAME")]
+    jwt_issuer: Option<String>,
+    /// Pages of which origins may call from a browser: a list like https://editor.example, or *
+    #[arg(long, env = "CORS_ORIGINS", global = true, value_name = "ORIGINS")]
+    cors_origins: Option<String>,
     /// What is logged: error, warn, info, debug or trace, or directives like `dao_api=debug`
     #[arg(long, env = "LOG_LEVEL", global = true, value_name = "LEVEL", default_value = "info")]
     log_level: String,
-    /// Listen beyond loopback although anybody can then say they are anybody
+    /// Without keys, listen beyond loopback although anybody can then say they are anybody
     #[arg(long, global = true)]
     insecure_no_auth: bool,
 }
 
 /// Variables of later releases. Those that protect something stop the start: ignoring them would
 /// leave open what somebody meant to close.
-const NOT_YET_PROTECTING: [&str; 4] = ["JWT_SECRET", "JWT_PUBLIC_KEY", "JWT_JWKS", "REDIS_MIN_REPLICAS"];
+const NOT_YET_PROTECTING: [&str; 1] = ["REDIS_MIN_REPLICAS"];
+
+/// What the settings are read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To listen at HOST: whoever reaches it must not be able to be anybody.
+    Serving,
+    /// For anything else, which opens nothing to anybody.
+    Other,
+}
 
 /// Where histories are kept. Not `Debug`: an address may hold a password.
 #[derive(Clone)]
@@ -115,6 +150,10 @@ pub struct Config {
     pub port: u16,
     /// Where histories are kept.
     pub store: StoreConfig,
+    /// Whether callers have to prove who they are.
+    pub auth: Auth,
+    /// Pages of which origins may call.
+    pub origins: Origins,
     /// What a graph may hold.
     pub limits: Limits,
     /// Bytes of a request's body.
@@ -140,7 +179,7 @@ pub struct ConfigError(Vec<String>);
 
 impl Settings {
     /// Checks everything, and reports every mistake.
-    pub fn check(&self) -> Result<Config, ConfigError> {
+    pub fn check(&self, purpose: Purpose) -> Result<Config, ConfigError> {
         let mut wrong = Mistakes::default();
         let host = wrong.note("HOST", parse_host(&self.host));
         let port =
@@ -179,12 +218,17 @@ impl Settings {
         if tracing_subscriber::EnvFilter::try_new(&self.log_level).is_err() {
             wrong.0.push(format!("LOG_LEVEL: {:?} is no level and no directive", self.log_level));
         }
-        self.refuse_unprotected(host, &mut wrong);
-        match (host, port, store, cache_ttl, wrong.0.is_empty()) {
-            (Some(host), Some(port), Some(store), Some(cache_ttl), true) => Ok(Config {
+        let auth = self.auth(&mut wrong);
+        let origins =
+            wrong.note("CORS_ORIGINS", parse_origins(self.cors_origins.as_deref().unwrap_or_default()));
+        self.refuse_unprotected(host.filter(|_| purpose == Purpose::Serving), &mut wrong);
+        match (host, port, store, cache_ttl, auth, wrong.0.is_empty()) {
+            (Some(host), Some(port), Some(store), Some(cache_ttl), Some(auth), true) => Ok(Config {
                 host,
                 port,
                 store,
+                auth,
+                origins: origins.unwrap_or_default(),
                 limits,
                 body_bytes_max,
                 sockets,
@@ -198,6 +242,42 @@ impl Settings {
         }
     }
 
+    /// `None` if a key can't be used.
+    fn auth(&self, wrong: &mut Mistakes) -> Option<Auth> {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let keys = KeysConfig {
+            secret: given(&self.jwt_secret),
+            public_key: given(&self.jwt_public_key),
+            jwks: given(&self.jwt_jwks).map(PathBuf::from),
+            audience: given(&self.jwt_audience),
+            issuer: given(&self.jwt_issuer),
+        };
+        if !self.has_keys() {
+            if keys.audience.is_some() || keys.issuer.is_some() {
+                wrong.0.push(
+                    "JWT_AUDIENCE, JWT_ISSUER: there is no key to check tokens with: set JWT_SECRET, \
+                     JWT_PUBLIC_KEY or JWT_JWKS"
+                        .to_owned(),
+                );
+            }
+            return Some(Auth::Off);
+        }
+        match Keys::load(keys) {
+            Ok(keys) => Some(Auth::Keys(Arc::new(keys))),
+            Err(problems) => {
+                wrong.0.extend(problems.into_iter().map(|(name, problem)| format!("{name}: {problem}")));
+                None
+            }
+        }
+    }
+
+    fn has_keys(&self) -> bool {
+        [&self.jwt_secret, &self.jwt_public_key, &self.jwt_jwks]
+            .iter()
+            .any(|given| given.as_deref().is_some_and(|text| !text.is_empty()))
+    }
+
+    /// The address is that of a server, or none.
     fn refuse_unprotected(&self, host: Option<IpAddr>, wrong: &mut Mistakes) {
         for name in NOT_YET_PROTECTING {
             if std::env::var_os(name).is_some_and(|value| !value.is_empty()) {
@@ -206,10 +286,10 @@ impl Settings {
                 ));
             }
         }
-        if host.is_some_and(|host| !host.is_loopback()) && !self.insecure_no_auth {
+        if host.is_some_and(|host| !host.is_loopback()) && !self.has_keys() && !self.insecure_no_auth {
             wrong.0.push(format!(
                 "HOST: {} is not loopback and no keys are configured, so anybody could be anybody: \
-                 use 127.0.0.1, or accept it with --insecure-no-auth",
+                 set JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS, use 127.0.0.1, or accept it with --insecure-no-auth",
                 self.host
             ));
         }
@@ -292,6 +372,22 @@ fn parse_host(text: &str) -> Result<IpAddr, String> {
         .map_err(|_| format!("{text:?} is no IP address; 127.0.0.1, 0.0.0.0 and :: are the usual ones"))
 }
 
+/// `*`, or origins with commas between them; nothing for none.
+fn parse_origins(text: &str) -> Result<Origins, String> {
+    match text.trim() {
+        "" => Ok(Origins::Own),
+        "*" => Ok(Origins::Any),
+        listed => {
+            let origin = |text: &str| {
+                Origin::parse(text.trim()).ok_or_else(|| {
+                    format!("{text:?} is no origin as browsers write it, like https://editor.example or http://localhost:5173")
+                })
+            };
+            listed.split(',').map(origin).collect::<Result<_, _>>().map(Origins::Listed)
+        }
+    }
+}
+
 fn parse_redis_url(text: &str) -> Result<String, String> {
     let schemes = ["redis://", "redis-cluster://"];
     if schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme)) {
@@ -301,7 +397,7 @@ fn parse_redis_url(text: &str) -> Result<String, String> {
 }
 
 /// A time with its unit: `250ms`, `90s`, `5m`, `24h` or `7d`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let problem = || format!("{text:?} is no time with a unit above 0, like 250ms, 90s, 5m, 24h or 7d");
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
@@ -338,7 +434,7 @@ mod tests {
     }
 
     fn check(flags: &[&str]) -> Result<Config, ConfigError> {
-        Line::parse_from([&["dao-api"], flags].concat()).settings.check()
+        Line::parse_from([&["dao-api"], flags].concat()).settings.check(Purpose::Serving)
     }
 
     #[test]
@@ -356,6 +452,33 @@ mod tests {
         assert!(check(&["--host", "0.0.0.0"]).is_err());
         assert!(check(&["--host", "0.0.0.0", "--insecure-no-auth"]).is_ok());
         assert!(check(&["--host", "::1"]).is_ok());
+        let secret = "0123456789abcdef0123456789abcdef";
+        assert!(check(&["--host", "0.0.0.0", "--jwt-secret", secret]).is_ok());
+    }
+
+    #[test]
+    fn o2_what_opens_nothing_may_name_any_host() {
+        let line = Line::parse_from(["dao-api", "--host", "0.0.0.0"]);
+        assert!(line.settings.check(Purpose::Other).is_ok());
+    }
+
+    #[test]
+    fn o1_keys_that_protect_nothing_are_refused() {
+        let mistakes = [
+            (["--jwt-secret", "0123456789abcdef0123456789abcde"], "JWT_SECRET"),
+            (["--jwt-public-key", "/nowhere/key.pem"], "JWT_PUBLIC_KEY"),
+            (
+                ["--jwt-public-key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"],
+                "JWT_PUBLIC_KEY",
+            ),
+            (["--jwt-public-key", "-----BEGIN PRIVATE KEY-----"], "private"),
+            (["--jwt-jwks", "https://issuer.invalid/jwks.json"], "JWT_JWKS"),
+            (["--jwt-audience", "us"], "JWT_AUDIENCE"),
+        ];
+        for (flags, place) in mistakes {
+            let text = check(&flags).err().expect(place).to_string();
+            assert!(text.contains(place), "{place} in {text}");
+        }
     }
 
     #[test]
@@ -366,6 +489,27 @@ mod tests {
             _ => String::new(),
         };
         assert_eq!(url, "redis://:p%40ss%2Fw@db:6379/2");
+    }
+
+    #[test]
+    fn o4_origins_are_written_as_browsers_write_them() {
+        assert_eq!(parse_origins(""), Ok(Origins::Own));
+        assert_eq!(parse_origins(" * "), Ok(Origins::Any));
+        let two = parse_origins("https://editor.example, http://localhost:5173");
+        assert!(matches!(two, Ok(Origins::Listed(listed)) if listed.len() == 2));
+        for bad in [
+            "editor.example",
+            "https://editor.example/",
+            "https://Editor.example",
+            "https://editor.example:443",
+            "https://*.example",
+            "https://",
+            "null",
+            "*,https://editor.example",
+            "https://editor.example,",
+        ] {
+            assert!(parse_origins(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! `docs/architecture.md` opens with the invariants; each module's own page says what it keeps and
 //! what is not in it. Arrows between modules, checked by a test:
 //! `cli → http → {live, read, project} → write → {store, domain} → dao_projections`; `websocket`
-//! depends on none of them.
+//! and `auth` depend on none of them.
 
+pub mod auth;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -10,13 +10,14 @@ use std::{
 };
 
 /// Which modules of this crate each one may name. What is not listed may name itself alone.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
     ("lib", &[]),
-    ("cli", &["client", "config", "http", "read", "write", "project", "store", "domain"]),
+    ("auth", &[]),
+    ("cli", &["auth", "client", "config", "http", "read", "write", "project", "store", "domain"]),
     ("client", &["websocket"]),
-    ("config", &["http", "project", "store", "domain"]),
-    ("http", &["read", "write", "live", "project", "domain", "websocket"]),
+    ("config", &["auth", "http", "project", "store", "domain"]),
+    ("http", &["auth", "read", "write", "live", "project", "domain", "websocket"]),
     ("live", &["read", "write", "store"]),
     ("project", &["write", "store"]),
     ("read", &["write", "store", "domain"]),

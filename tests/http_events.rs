@@ -161,6 +161,26 @@ async fn s4_types_and_users_give_the_same_in_the_replay_and_live() {
 }
 
 #[tokio::test]
+async fn s2_a_long_history_straight_from_the_log_is_what_changes_gives() {
+    let redis = RedisServer::start();
+    for server in [Server::start().await, Server::on_redis(&redis).await] {
+        for from in (0..5_000).step_by(1_000) {
+            let operations: Vec<Value> = (from..from + 1_000)
+                .map(|n| json!({"type": "CREATE_NODE", "payload": {"id": format!("n{n}"), "data": {"é\n": [n, 0.5, null]}}}))
+                .collect();
+            assert_eq!(server.post("/graphs/g/batch", &json!({"operations": operations})).await.status, 200);
+        }
+        let all = server.changes("g", 0).await;
+        let stream = Stream::open(&server, "/graphs/g/events", &[LINES]).await;
+        assert!(stream.lines().await == all);
+        let mut stream = Stream::open(&server, "/graphs/g/events?since=100", &[SSE]).await;
+        for expected in &all[100..] {
+            assert_eq!(stream.commit().await, (id_of(expected), expected.clone()));
+        }
+    }
+}
+
+#[tokio::test]
 async fn h5_what_is_no_point_is_refused() {
     let server = Server::start().await;
     for (query, place) in [

@@ -1,6 +1,9 @@
 //! `dao-api healthcheck`: for containers that have no other program to ask with.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,8 +17,28 @@ use crate::config::Config;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) async fn run(config: &Config) -> Result<(), CliError> {
-    let host = if config.host.is_unspecified() { [127, 0, 0, 1].into() } else { config.host };
-    let address = SocketAddr::new(host, config.port);
+    let mut outcome = Ok(());
+    for host in reachable_at(config.host) {
+        outcome = check(SocketAddr::new(host, config.port)).await;
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+/// Where a server that listens on this address is found from its own machine.
+fn reachable_at(host: IpAddr) -> Vec<IpAddr> {
+    let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    match host {
+        IpAddr::V4(host) if host.is_unspecified() => vec![v4],
+        // Whether it takes IPv4 as well is the system's choice.
+        IpAddr::V6(host) if host.is_unspecified() => vec![IpAddr::V6(Ipv6Addr::LOCALHOST), v4],
+        host => vec![host],
+    }
+}
+
+async fn check(address: SocketAddr) -> Result<(), CliError> {
     match timeout(PATIENCE, ask(address)).await {
         Ok(Ok(answer)) if answer.starts_with("HTTP/1.1 200") => Ok(()),
         Ok(Ok(answer)) => Err(CliError::new(format!(

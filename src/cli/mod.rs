@@ -11,6 +11,7 @@ mod open;
 mod rebuild;
 mod serve;
 mod show;
+mod token;
 mod verify;
 mod watch;
 mod worker;
@@ -22,7 +23,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Settings;
+use crate::config::{Purpose, Settings};
 
 /// An event-sourced backend for graph editors: no lost work, every change attributed, every version
 /// replayable. Without a command it serves.
@@ -64,6 +65,8 @@ enum Command {
     History(history::History),
     /// Check the hash chain of a graph and fold it again; exit code 1 if it is damaged
     Verify(verify::Verify),
+    /// Print a token for development, signed with JWT_SECRET
+    Token(token::Token),
     /// Ask a running server at HOST:PORT whether it is ready; exit code 0 if so
     Healthcheck,
 }
@@ -71,7 +74,9 @@ enum Command {
 /// Runs the program.
 pub fn run() -> ExitCode {
     let line = Line::parse();
-    let config = match line.settings.check() {
+    let command = line.command.unwrap_or(Command::Serve);
+    let purpose = if matches!(command, Command::Serve) { Purpose::Serving } else { Purpose::Other };
+    let config = match line.settings.check(purpose) {
         Ok(config) => config,
         Err(error) => return fail(&error.to_string()),
     };
@@ -81,7 +86,7 @@ pub fn run() -> ExitCode {
         Err(error) => return fail(&format!("the runtime could not start: {error}")),
     };
     let done = runtime.block_on(async {
-        match line.command.unwrap_or(Command::Serve) {
+        match command {
             Command::Serve => serve::run(config).await,
             Command::Worker => worker::run(config).await,
             Command::Import(import) => import.run(config).await,
@@ -92,6 +97,7 @@ pub fn run() -> ExitCode {
             Command::History(history) => history.run(config).await,
             Command::Rebuild(rebuild) => rebuild.run(config).await,
             Command::Verify(verify) => verify.run(config).await,
+            Command::Token(token) => token.run(&config),
             Command::Healthcheck => healthcheck::run(&config).await,
         }
     });

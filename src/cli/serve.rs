@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{CliError, open};
 use crate::{
+    auth::Auth,
     config::Config,
     http::{self, App},
     project,
@@ -29,7 +30,14 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         "dao-api is listening on http://{address} | store: {store} | durability: {} ({})",
         durability.name, durability.meaning
     );
-    tracing::warn!("no keys are configured: users are whoever they say they are (X-User-Id)");
+    let stop_following = CancellationToken::new();
+    let following = match &config.auth {
+        Auth::Off => {
+            tracing::warn!("no keys are configured: users are whoever they say they are (X-User-Id)");
+            None
+        }
+        Auth::Keys(keys) => Some(tokio::spawn(keys.clone().follow_files(stop_following.clone()))),
+    };
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
@@ -40,9 +48,18 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let projecting = config.projects.then(|| {
         tokio::spawn(project::run(stores.clone(), config.projector.clone(), stop_projecting.clone()))
     });
-    let app = App::new(graphs.clone(), config.body_bytes_max, config.sockets).with_projections(stores);
+    let app = App::new(graphs.clone(), config.body_bytes_max, config.sockets)
+        .with_auth(config.auth)
+        .with_origins(config.origins)
+        .with_projections(stores);
     let served = http::serve(listener, app, stop).await;
     stop_projecting.cancel();
+    stop_following.cancel();
+    if let Some(following) = following
+        && let Err(error) = following.await
+    {
+        tracing::error!(%error, "the files of keys were no longer followed");
+    }
     if let Some(projecting) = projecting
         && let Err(error) = projecting.await
     {

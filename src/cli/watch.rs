@@ -16,7 +16,9 @@ use dao_projections::{GraphId, UserId, Version};
 
 use super::CliError;
 use crate::{
-    client::{Address, Aim, AskError, Client, ClientError, LinkError, Point, Received, Server, Update},
+    client::{
+        Address, Aim, AskError, Client, ClientError, LinkError, Point, Received, Server, Token, Update,
+    },
     config::Config,
 };
 use words::{Colour, line};
@@ -42,6 +44,9 @@ pub(super) struct Watch {
     /// Ask as this user
     #[arg(long, value_name = "NAME")]
     user: Option<UserId>,
+    /// The token that proves who asks, where the server has keys
+    #[arg(long, env = "DAO_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<Token>,
     /// Keep trying if there is no server yet
     #[arg(long)]
     wait: bool,
@@ -65,8 +70,11 @@ impl From<io::Error> for End {
 
 impl Watch {
     pub(super) async fn run(self, config: &Config) -> Result<(), CliError> {
-        let address =
-            Address { server: self.server(config)?, graph: self.graph.clone(), user: self.user.clone() };
+        let address = Address {
+            server: self.server(config)?.with_token(self.token.clone()),
+            graph: self.graph.clone(),
+            user: self.user.clone(),
+        };
         let mut printer = Printer::new(if self.json { Form::Json } else { Form::Words });
         let ended = tokio::select! {
             ended = self.follow(&address, &mut printer) => ended,

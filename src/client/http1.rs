@@ -46,6 +46,9 @@ pub(super) async fn ask(
     for (name, value) in headers {
         request.extend([name, ": ", value, "\r\n"]);
     }
+    if let Some(token) = server.token() {
+        request.extend(["authorization: Bearer ", token.as_str(), "\r\n"]);
+    }
     request.push_str("\r\n");
     socket.write_all(request.as_bytes()).await.map_err(LinkError::Broken)?;
     Ok(socket)

@@ -63,5 +63,5 @@ pub use frames::{
     Sync, SyncStatus, Unreadable, Welcome,
 };
 pub use page::Page;
-pub use server::{InvalidUrl, Server};
+pub use server::{InvalidToken, InvalidUrl, Server, Token};
 pub use step::{Aim, Ending, Point, Snapshot, Step, Why};

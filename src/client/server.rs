@@ -11,7 +11,38 @@ pub struct Server {
     port: u16,
     /// Empty, or a path without its last slash.
     base: String,
+    token: Option<Token>,
 }
+
+/// What proves who asks (rule O1). Its `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+impl FromStr for Token {
+    type Err = InvalidToken;
+
+    fn from_str(text: &str) -> Result<Self, InvalidToken> {
+        let is_fine = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+        is_fine.then(|| Self(text.to_owned())).ok_or(InvalidToken)
+    }
+}
+
+/// A text that no header could carry as a token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be one word of ASCII, as `dao-api token` prints it")]
+pub struct InvalidToken;
 
 /// Why a text is no address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +68,17 @@ impl Server {
     /// A server at this host and port.
     pub fn new(host: std::net::IpAddr, port: u16) -> Self {
         let host = if host.is_ipv6() { format!("[{host}]") } else { host.to_string() };
-        Self { host, port, base: String::new() }
+        Self { host, port, base: String::new(), token: None }
+    }
+
+    /// The same server, asked with this token.
+    #[must_use]
+    pub fn with_token(self, token: Option<Token>) -> Self {
+        Self { token, ..self }
+    }
+
+    pub(super) fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
     }
 
     /// `host:port`, as it stands in a `Host` header and as TCP resolves it.
@@ -80,7 +121,7 @@ impl FromStr for Server {
         if !is_host(host) {
             return Err(InvalidUrl::Host);
         }
-        Ok(Self { host: host.to_owned(), port, base: path.trim_end_matches('/').to_owned() })
+        Ok(Self { host: host.to_owned(), port, base: path.trim_end_matches('/').to_owned(), token: None })
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{
     App,
+    auth::Proved,
     extract::Asked,
     format::Format,
     problem::Problem,
@@ -26,6 +27,7 @@ use crate::{
 pub(super) async fn all_events(
     State(app): State<App>,
     asked: Asked,
+    Proved(grant): Proved,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let style = Style::of(&headers);
@@ -44,7 +46,7 @@ pub(super) async fn all_events(
     })?;
     let state =
         Stream { live: app.live.clone(), style, extent, reader, said: None, has_ended: false, _seat: seat };
-    Ok(style.respond(futures::stream::unfold(state, Stream::next)))
+    Ok(style.respond(futures::stream::unfold(state, Stream::next), grant.as_deref()))
 }
 
 /// `Last-Event-ID`, else `since`: a position, or 0.
@@ -190,7 +192,7 @@ mod tests {
         let (mut parts, ()) = Request::get(uri).body(()).expect("a request").into_parts();
         parts.headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
         let asked = Asked::from_request_parts(&mut parts, app).await.expect("a query");
-        all_events(State(app.clone()), asked, parts.headers).await.expect("a stream")
+        all_events(State(app.clone()), asked, Proved(None), parts.headers).await.expect("a stream")
     }
 
     async fn text(response: &mut Response) -> String {

@@ -5,8 +5,9 @@ use dao_projections::{GraphId, OperationId};
 
 use super::{
     App,
+    auth::Caller,
     command::{read_batch, read_command},
-    extract::{AnswerAs, Caller, Decoded, Ids},
+    extract::{AnswerAs, Decoded, Ids},
     format::Format,
     problem::Problem,
     respond,

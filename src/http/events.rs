@@ -14,17 +14,19 @@ use tokio::time::Instant;
 
 use super::{
     App,
+    auth::Proved,
     extract::{Asked, Ids},
     format::Format,
     problem::Problem,
     socket::{Live, Seat},
     stream::{KEEP_ALIVE, Style, commit_filter, event, id_alone, line},
+    transcode::append_commit_json,
     wire::commit_json,
 };
 use crate::{
     live::{Delivery, Reader},
-    read::{self, CommitFilter, ReadError, ResumeHash, Source},
-    write::Recorded,
+    read::{self, CommitFilter, ReadError, ResumeHash, Source, StoredCommit},
+    write::{Recorded, WriteError},
 };
 
 /// Every commit after a point; then, if asked to, those that follow.
@@ -32,6 +34,7 @@ pub(super) async fn graph_events(
     State(app): State<App>,
     ids: Ids,
     asked: Asked,
+    Proved(grant): Proved,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (graph, style) = (ids.graph()?, Style::of(&headers));
@@ -44,6 +47,9 @@ pub(super) async fn graph_events(
         false => None,
     };
     let mut reader = Reader::new(app.graphs.clone(), &app.live.hub, &graph);
+    if filter.is_everything() {
+        reader = reader.taking_stored();
+    }
     let current = read::current(&app.graphs, &graph, min_version).await?;
     if current.source == Source::Stale {
         return Err(Problem::store_away());
@@ -67,7 +73,7 @@ pub(super) async fn graph_events(
         failed: false,
         _seat: seat,
     };
-    Ok(style.respond(futures::stream::unfold(state, Stream::next)))
+    Ok(style.respond(futures::stream::unfold(state, Stream::next), grant.as_deref()))
 }
 
 /// `Last-Event-ID` (`<version>:<hash>`, or a version alone), else `since` and `hash`.
@@ -119,6 +125,19 @@ impl Stream {
             () = stopping.cancelled(), if self.until.is_none() => return None,
             delivery = self.reader.next() => match delivery {
                 Ok(Delivery::Commits(commits)) => self.commits_out(&commits),
+                Ok(Delivery::Stored(mut commits)) => {
+                    commits.retain(|commit| self.until.is_none_or(|until| commit.version <= until));
+                    match stored_out(&self.graph, self.style, commits).await {
+                    Ok((out, last)) => {
+                        self.said = last.unwrap_or(self.said);
+                        out
+                    }
+                    Err(error) => {
+                        self.failed = true;
+                        self.error_out(error)
+                    }
+                    }
+                }
                 Ok(Delivery::Reset(head)) => {
                     // A finite stream ends with it: its reader asks again from where it is told.
                     self.until = self.until.map(|_| head.version);
@@ -200,6 +219,34 @@ impl Stream {
         }
         out.into()
     }
+}
+
+/// Commits straight from their stored bytes, on the blocking pool: thousands at once.
+async fn stored_out(
+    graph: &GraphId,
+    style: Style,
+    commits: Vec<StoredCommit>,
+) -> Result<(Bytes, Option<Head>), ReadError> {
+    let graph = graph.clone();
+    let encode = move || {
+        let mut out = Vec::with_capacity(commits.iter().map(|commit| 2 * commit.body.len() + 256).sum());
+        let mut data = Vec::new();
+        for commit in &commits {
+            match style {
+                Style::ServerSentEvents => {
+                    data.clear();
+                    append_commit_json(&graph, commit, &mut data)?;
+                    event(&mut out, Some(&id_of(commit.head())), "commit", &data);
+                }
+                Style::Lines => {
+                    append_commit_json(&graph, commit, &mut out)?;
+                    out.push(b'\n');
+                }
+            }
+        }
+        Ok((Bytes::from(out), commits.last().map(StoredCommit::head)))
+    };
+    tokio::task::spawn_blocking(encode).await.map_err(|_| ReadError::from(WriteError::Stopped))?
 }
 
 /// A point as the id of an event.

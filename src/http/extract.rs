@@ -1,12 +1,12 @@
-//! What handlers take from a request: ids from the path, questions from the query, who asks, and
-//! the decoded body. Everything that is wrong with one is a [`Problem`] that names it.
+//! What handlers take from a request: ids from the path, questions from the query, and the decoded
+//! body; who asks is in [`super::auth`]. Everything that is wrong with one is a [`Problem`] that names it.
 
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
     http::{HeaderMap, header, request::Parts},
 };
-use dao_projections::{EdgeId, GraphId, InvalidId, NodeId, OperationId, UserId, Version};
+use dao_projections::{EdgeId, GraphId, InvalidId, NodeId, OperationId, Version};
 
 use super::{
     App,
@@ -119,33 +119,6 @@ impl FromRequestParts<App> for Asked {
             Err(_) => Err(Problem::bad_request("the query can't be read")),
         }
     }
-}
-
-/// Who asks: without keys configured, whoever they say they are (rule O2).
-pub(super) struct Caller(pub(super) UserId);
-
-impl FromRequestParts<App> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        if let Some(value) = parts.headers.get("x-user-id").filter(|value| !value.is_empty()) {
-            let text = std::str::from_utf8(value.as_bytes());
-            let text = text.map_err(|_| Problem::bad_request("X-User-Id: must be UTF-8"))?;
-            return user(text, "X-User-Id");
-        }
-        if parts.uri.query().is_none() {
-            return Ok(Self(app.anonymous.clone()));
-        }
-        let asked = Asked::from_request_parts(parts, app).await?;
-        match asked.text("userId").filter(|text| !text.is_empty()) {
-            Some(text) => user(text, "userId"),
-            None => Ok(Self(app.anonymous.clone())),
-        }
-    }
-}
-
-fn user(text: &str, place: &str) -> Result<Caller, Problem> {
-    UserId::parse(text).map(Caller).map_err(|e| Problem::bad_request(format!("{place}: {e}")))
 }
 
 /// The format that the answer gets.

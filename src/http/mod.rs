@@ -7,8 +7,10 @@
 mod activity;
 mod all_events;
 pub mod audit;
+mod auth;
 mod command;
 mod commands;
+mod cors;
 mod decode;
 mod events;
 mod extract;
@@ -41,11 +43,13 @@ use serde_json::Value;
 use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
+    auth::Auth,
     domain::Operation,
     live::{AllGraphs, LiveConfig, Subscriptions},
     project::Stores,
     write::Graphs,
 };
+pub use cors::{Origin, Origins};
 pub use format::Format;
 use problem::Problem;
 
@@ -65,6 +69,9 @@ pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
 pub struct App {
     graphs: Arc<Graphs>,
     live: Arc<socket::Live>,
+    auth: Auth,
+    origins: Origins,
+    /// What streams of all graphs read from.
     all: Option<Arc<AllGraphs>>,
     subscriptions: Option<Arc<Subscriptions>>,
     anonymous: UserId,
@@ -110,6 +117,8 @@ impl App {
         Self {
             graphs,
             live,
+            auth: Auth::Off,
+            origins: Origins::Own,
             all: None,
             subscriptions: None,
             anonymous,
@@ -117,6 +126,18 @@ impl App {
             projections: None,
             verifying,
         }
+    }
+
+    /// With callers who have to prove who they are, or not.
+    #[must_use]
+    pub fn with_auth(self, auth: Auth) -> Self {
+        Self { auth, ..self }
+    }
+
+    /// With pages of these origins that may call from a browser.
+    #[must_use]
+    pub fn with_origins(self, origins: Origins) -> Self {
+        Self { origins, ..self }
     }
 
     /// With projections that are made from these stores, by this process or by others.
@@ -137,7 +158,8 @@ impl App {
 
 /// Every route there is.
 pub fn router(app: App) -> Router {
-    Router::new()
+    let cors = cors::layer(&app.origins);
+    let routes = Router::new()
         .route("/graphs/{graphId}/command", post(commands::command))
         .route("/graphs/{graphId}/batch", post(commands::batch))
         .route("/graphs/{graphId}/state", get(reads::state))
@@ -172,8 +194,14 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(|| async { Problem::not_found("there is no such route") })
+        .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .layer(middleware::from_fn(method_problem))
-        .with_state(app)
+        .with_state(app);
+    // Before the guard: browsers ask what they may do without a token.
+    match cors {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    }
 }
 
 /// A 405 as a problem document, with the methods that the route takes.

@@ -6,12 +6,14 @@ use serde::Serialize;
 
 use super::{
     App,
+    auth::Proved,
     extract::{AnswerAs, Ids},
     problem::Problem,
     respond,
     wire::{effect_out, status_of},
 };
 use crate::{
+    auth::Right,
     domain::Resolution,
     read::{self, OperationEnding},
 };
@@ -39,12 +41,17 @@ struct OperationOut {
 pub(super) async fn operation(
     State(app): State<App>,
     ids: Ids,
+    Proved(grant): Proved,
     AnswerAs(format): AnswerAs,
 ) -> Result<Response, Problem> {
     let id = ids.operation()?;
-    let Some(found) = read::operation(&app.graphs, id).await? else {
-        return Err(Problem::not_found(format!("no operation {id} is known")));
-    };
+    let unknown = || Problem::not_found(format!("no operation {id} is known"));
+    let found = read::operation(&app.graphs, id).await?.ok_or_else(unknown)?;
+    // An operation on a graph that one may not read is as unknown as one that never was: otherwise the answer
+    // would tell that it happened.
+    if grant.is_some_and(|grant| !grant.allows(Right::Read, &found.graph)) {
+        return Err(unknown());
+    }
     let (status, outcome, error, resolution) = match &found.ending {
         OperationEnding::Completed(effect) => ("completed", Some(effect_out(*effect)), None, None),
         OperationEnding::Refused(refusal) => {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::shape::{Malformed, Severity};
 use crate::{
+    auth::Right,
     domain::{Reason, Refusal, Resolution},
     live::SubscriptionError,
     read::ReadError,
@@ -41,6 +42,9 @@ pub(super) struct Problem {
     retry_after_seconds: Option<u32>,
     #[serde(skip)]
     allow: Option<HeaderValue>,
+    /// `WWW-Authenticate` of a 401 (RFC 6750, 3).
+    #[serde(skip)]
+    challenge: Option<&'static str>,
 }
 
 fn as_number<S: serde::Serializer>(status: &StatusCode, s: S) -> Result<S::Ok, S::Error> {
@@ -62,6 +66,7 @@ impl Problem {
             reasons: vec![],
             retry_after_seconds: None,
             allow: None,
+            challenge: None,
         }
     }
 
@@ -80,6 +85,29 @@ impl Problem {
             _ => "It does not exist",
         };
         Self::new(StatusCode::NOT_FOUND, code, title, detail)
+    }
+
+    /// A request without a token where one is needed (rule O1).
+    pub(super) fn no_token() -> Self {
+        Self::unauthenticated("Bearer", "there is no token: send Authorization: Bearer and a token")
+    }
+
+    /// A token that proves nothing.
+    pub(super) fn bad_token(detail: impl Into<String>) -> Self {
+        Self::unauthenticated("Bearer error=\"invalid_token\"", detail)
+    }
+
+    fn unauthenticated(challenge: &'static str, detail: impl Into<String>) -> Self {
+        let title = "It is not known who asks";
+        let problem = Self::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", title, detail);
+        Self { challenge: Some(challenge), ..problem }
+    }
+
+    /// A right that is missing, and what is granted instead.
+    pub(super) fn forbidden(needed: Right, on: &str, granted: Option<Right>) -> Self {
+        let granted = granted.map_or("no right", Right::as_str);
+        let detail = format!("this needs {needed} on {on}, and the token grants {granted}");
+        Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", "A right is missing", detail)
     }
 
     pub(super) fn method_not_allowed(allow: Option<HeaderValue>) -> Self {
@@ -314,6 +342,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, allow);

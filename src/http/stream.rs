@@ -8,10 +8,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures::Stream;
+use futures::{Stream, StreamExt, stream};
+use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
 
-use super::{extract::Asked, problem::Problem};
-use crate::read::{CommitFilter, FilterError};
+use super::{auth, extract::Asked, format::Format, problem::Problem};
+use crate::{
+    auth::Grant,
+    read::{CommitFilter, FilterError},
+};
 
 /// How often a stream with nothing to say says that it lives.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -54,12 +59,17 @@ impl Style {
         }
     }
 
-    /// The answer that `parts` make.
+    /// The answer that `parts` make, as long as its reader may have it.
     pub(super) fn respond(
         self,
         parts: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+        reader: Option<&Grant>,
     ) -> Response {
-        let mut response = (StatusCode::OK, Body::from_stream(parts)).into_response();
+        let body = match reader {
+            None => Body::from_stream(parts),
+            Some(grant) => Body::from_stream(self.until(auth::end_of(grant), parts)),
+        };
+        let mut response = (StatusCode::OK, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -67,6 +77,37 @@ impl Style {
         // Proxies that collect answers before they pass them on are told not to.
         headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
         response
+    }
+
+    /// `parts` up to this moment, and then why there are no more: a stream that just ended would look as if
+    /// there was nothing left to tell.
+    fn until(
+        self,
+        end: Instant,
+        parts: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
+    ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+        stream::unfold(Some(Box::pin(parts)), move |parts| async move {
+            let mut parts = parts?;
+            tokio::select! {
+                biased;
+                () = sleep_until(end) => Some((Ok(self.expired_out()), None)),
+                part = parts.next() => part.map(|part| (part, Some(parts))),
+            }
+        })
+    }
+
+    fn expired_out(self) -> Bytes {
+        #[derive(Serialize)]
+        struct ErrorOut<'a> {
+            error: &'a Problem,
+        }
+        let problem = Problem::bad_token("the token has expired: go on from here with a new one");
+        let mut out = Vec::new();
+        match self {
+            Self::ServerSentEvents => event(&mut out, None, "problem", &Format::Json.encode(&problem)),
+            Self::Lines => line(&mut out, &Format::Json.encode(&ErrorOut { error: &problem })),
+        }
+        out.into()
     }
 }
 

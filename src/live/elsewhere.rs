@@ -108,17 +108,21 @@ impl Elsewhere {
         let mut room = self.room.watch();
         loop {
             // All are cancel-safe: hints and changes that are not taken stay where they are.
+            // In this order: hints that never end hold up neither timers nor presence, and the same
+            // happenings are served in the same order each time.
             let work = tokio::select! {
+                biased;
                 () = ended.cancelled() => break,
-                hint = hints.next() => Work::Level(self.take(hint, &mut hints)),
+                () = sleep_until(self.next_timer()) => Work::Tick,
                 Ok(()) = room.changed() => {
                     self.may_tell = true;
                     continue;
                 }
-                () = sleep_until(self.next_timer()) => Work::Tick,
+                hint = hints.next() => Work::Level(self.take(hint, &mut hints)),
             };
             // It may take as long as the store does, and nothing depends on its end.
             tokio::select! {
+                biased;
                 () = ended.cancelled() => break,
                 () = self.work(work) => {}
             }

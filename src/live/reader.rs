@@ -2,18 +2,25 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dao_projections::{GraphId, Head};
+use dao_projections::{GraphId, Head, Version};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Cursor, Followed, Hub, Known, Step};
 use crate::{
-    read::{self, ReadError},
+    read::{self, ReadError, ResumeHash, StoreError, StoredCommit},
     write::{Graphs, Hot, Recorded, WriteError},
 };
 
 /// Commits taken from memory at once.
 const STEP_COMMITS_MAX: usize = 64;
+/// A reader this far behind that takes commits as they are stored gets them so.
+const BULK_COMMITS_MIN: u64 = 512;
+/// Stored commits given at once. The next are read meanwhile.
+const BULK_COMMITS: usize = 2_048;
 /// How long to wait before the store is asked again after it was away.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+type ReadAhead = AbortOnDropHandle<Result<Vec<StoredCommit>, StoreError>>;
 
 /// A subscriber of one graph.
 pub struct Reader {
@@ -21,11 +28,16 @@ pub struct Reader {
     followed: Arc<Followed>,
     hot: Hot,
     cursor: Cursor,
+    takes_stored: bool,
+    /// The commits after this version, on their way.
+    ahead: Option<(Version, ReadAhead)>,
 }
 
 /// What a reader gets.
 #[derive(Debug)]
 pub enum Delivery {
+    /// The same as they are stored: for a reader that said so, and is far behind.
+    Stored(Vec<StoredCommit>),
     /// The commits that follow on what it has, at least one.
     Commits(Vec<Arc<Recorded>>),
     /// What it has is of another history: it goes on from this head (rule V4).
@@ -37,7 +49,14 @@ impl Reader {
     /// first, then find out where to start: so nothing slips between.
     pub fn new(graphs: Arc<Graphs>, hub: &Hub, id: &GraphId) -> Self {
         let (followed, hot) = (hub.follow(id), graphs.hot(id));
-        Self { graphs, followed, hot, cursor: Cursor::at(Head::EMPTY) }
+        let cursor = Cursor::at(Head::EMPTY);
+        Self { graphs, followed, hot, cursor, takes_stored: false, ahead: None }
+    }
+
+    /// It takes commits as they are stored, where it is far behind.
+    #[must_use]
+    pub fn taking_stored(self) -> Self {
+        Self { takes_stored: true, ..self }
     }
 
     /// It has everything up to this point of today's history.
@@ -56,6 +75,16 @@ impl Reader {
     pub async fn next(&mut self) -> Result<Delivery, ReadError> {
         loop {
             let step = match self.step() {
+                Step::ReadLog { after, to } if self.takes_stored && to.since(after) >= BULK_COMMITS_MIN => {
+                    match self.stored(after, to).await {
+                        Ok(Some(commits)) => return Ok(Delivery::Stored(commits)),
+                        Ok(None) => Step::StartAgain,
+                        Err(error) => {
+                            wait_out(error.into()).await?;
+                            continue;
+                        }
+                    }
+                }
                 Step::ReadLog { after, to } => match self.followed.from_log(after, to).await {
                     Ok(commits) => self.cursor.check(&commits),
                     Err(error) => {
@@ -75,17 +104,46 @@ impl Reader {
                     Ok(current) if current.source == read::Source::Stale => {
                         tokio::time::sleep(RETRY_AFTER).await;
                     }
-                    // In the meantime it may have turned out to be the same history after all.
-                    Ok(current) if current.head() == self.cursor.head() => {}
-                    Ok(current) => {
-                        self.start_at(current.head());
-                        return Ok(Delivery::Reset(current.head()));
-                    }
+                    Ok(current) => match self.continued(current.head()).await {
+                        // Memory held another history than the log, and is level now.
+                        Ok(Some(_)) => self.hot = self.graphs.hot(self.followed.id()),
+                        Ok(None) => {
+                            self.start_at(current.head());
+                            return Ok(Delivery::Reset(current.head()));
+                        }
+                        Err(error) => wait_out(error).await?,
+                    },
                     Err(error) => wait_out(error).await?,
                 },
                 Step::ReadLog { .. } => {}
             }
         }
+    }
+
+    /// The commits after the cursor as they are stored; nothing, if they don't follow on it.
+    async fn stored(&mut self, after: Version, to: Version) -> Result<Option<Vec<StoredCommit>>, StoreError> {
+        if self.ahead.as_ref().is_none_or(|(from, _)| *from != after) {
+            self.ahead = Some((after, self.read_ahead(after, to)));
+        }
+        let Some((_, reading)) = &mut self.ahead else { return Ok(None) };
+        let read = reading.await;
+        self.ahead = None;
+        let commits = read.unwrap_or_else(|e| Err(StoreError::Unavailable(e.to_string())))?;
+        let (Some(first), Some(last)) = (commits.first(), commits.last()) else { return Ok(None) };
+        if self.cursor.head().after(&first.body) != first.head() {
+            return Ok(None);
+        }
+        self.cursor = Cursor::at(last.head());
+        if to.since(last.version) >= BULK_COMMITS_MIN {
+            self.ahead = Some((last.version, self.read_ahead(last.version, to)));
+        }
+        Ok(Some(commits))
+    }
+
+    fn read_ahead(&self, after: Version, to: Version) -> ReadAhead {
+        let (graphs, id) = (self.graphs.clone(), self.followed.id().clone());
+        let read = async move { graphs.store().read(&id, after, to, BULK_COMMITS).await };
+        AbortOnDropHandle::new(tokio::spawn(read))
     }
 
     fn step(&mut self) -> Step {
@@ -99,6 +157,12 @@ impl Reader {
             _ => head,
         };
         self.cursor.step(Known { head, in_memory })
+    }
+
+    /// What it has, if that is of the history with this head.
+    async fn continued(&self, head: Head) -> Result<Option<Head>, ReadError> {
+        let (own, id) = (self.cursor.head(), self.followed.id());
+        read::continued(&self.graphs, id, own.version, Some(ResumeHash::of(own.hash)), head).await
     }
 
     async fn wait(&mut self) -> Result<(), ReadError> {

@@ -20,7 +20,8 @@ use crate::{
 const CHUNK: usize = 1_024;
 /// Commits folded between two changes of the rows.
 const STEP: u64 = 8_192;
-/// How often a change is tried again because another worker was faster. Then it has done the work.
+/// How often a change is tried again because another worker was faster. Then the graph is left for a
+/// later pass: rows that move are not yet rows that are level.
 const ATTEMPTS_MAX: u32 = 8;
 
 /// Why a graph was not folded.
@@ -90,8 +91,14 @@ async fn fold_one(
             let end = to.min(work.at.version.plus(STEP)).min(next_multiple(work.at.version, every));
             match work.fold(stores, graph, end).await? {
                 Step::Done => {}
-                // The feed tells of more than the history has: a fail-over lost its end.
-                Step::NoMore => return Ok(()),
+                // The feed tells of more than the history has: a fail-over lost its end, and perhaps
+                // more than that.
+                Step::NoMore => {
+                    to = work.at.version;
+                    if !work.is_unsaved {
+                        continue;
+                    }
+                }
                 Step::Raced => break,
                 Step::OtherHistory => {
                     anew = true;
@@ -107,11 +114,12 @@ async fn fold_one(
             }
         }
     }
-    Ok(())
+    let busy = format!("others keep changing the rows {} of {graph}", projection.name);
+    Err(FoldError::Store(StoreError::Unavailable(busy)))
 }
 
 /// Whether the log has this head.
-async fn is_in_history(stores: &Stores, graph: &GraphId, head: Head) -> Result<bool, StoreError> {
+pub(super) async fn is_in_history(stores: &Stores, graph: &GraphId, head: Head) -> Result<bool, StoreError> {
     let Some(before) = head.version.get().checked_sub(1).and_then(Version::new) else { return Ok(true) };
     let found = stores.events.read(graph, before, head.version, 1).await?;
     Ok(found.first().is_some_and(|found| found.hash == head.hash))

@@ -4,7 +4,7 @@ use dao_projections::{GraphId, PROJECTIONS, Registered, Version};
 
 use super::{
     Stores,
-    fold::{FoldError, Step, Work},
+    fold::{FoldError, Step, Work, is_in_history},
 };
 
 /// Commits folded between two reports of progress.
@@ -55,12 +55,19 @@ async fn rebuild_one(
                 Step::Raced | Step::OtherHistory => work = Work::anew(projection),
             }
         }
-        if work.at.version == Version::EMPTY {
+        if found.is_none() && work.at.version == Version::EMPTY {
             return Ok(0);
         }
-        if found.is_none_or(|at| at.head.version <= work.at.version)
-            && work.replace(stores, graph, found).await?
-        {
+        // What was folded, and what is there, may be of a history that was lost meanwhile.
+        if !is_in_history(stores, graph, work.at).await? {
+            work = Work::anew(projection);
+            continue;
+        }
+        let is_ahead = match found {
+            Some(at) if at.head.version > work.at.version => is_in_history(stores, graph, at.head).await?,
+            _ => false,
+        };
+        if !is_ahead && work.replace(stores, graph, found).await? {
             return Ok(work.at.version.get());
         }
     }

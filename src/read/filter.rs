@@ -83,6 +83,11 @@ impl CommitFilter {
         Ok(self)
     }
 
+    /// Whether it leaves nothing out.
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether a commit is wanted.
     pub fn wants(&self, graph: &GraphId, commit: &Commit) -> bool {
         let is_type = |event: &Event| self.types.iter().flatten().any(|wanted| wanted.0 == event.name());

@@ -42,7 +42,7 @@ pub struct Hints {
 
 /// The other end of [`Hints`], which an adapter keeps.
 #[derive(Debug)]
-pub(super) struct HintSender {
+pub struct HintSender {
     waiting: mpsc::Sender<Hint>,
     has_missed: Arc<AtomicBool>,
 }
@@ -54,7 +54,7 @@ impl Hints {
     }
 
     /// Both ends. `ended` is told when the listener is gone.
-    pub(super) fn new(ended: Arc<Notify>) -> (HintSender, Self) {
+    pub fn new(ended: Arc<Notify>) -> (HintSender, Self) {
         let (sender, waiting) = mpsc::channel(WAITING_MAX);
         let has_missed = Arc::<AtomicBool>::default();
         let sender = HintSender { waiting: sender, has_missed: has_missed.clone() };
@@ -91,12 +91,12 @@ impl Drop for Hints {
 
 impl HintSender {
     /// Whether anybody still listens.
-    pub(super) fn is_listened_to(&self) -> bool {
+    pub fn is_listened_to(&self) -> bool {
         !self.waiting.is_closed()
     }
 
     /// Passes a hint on, or the word that it was lost.
-    pub(super) fn send(&self, hint: Hint) {
+    pub fn send(&self, hint: Hint) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.waiting.try_send(hint) {
             self.has_missed.store(true, Ordering::Release);
             // The listener looks at the mark before it takes a hint. If it took the last one just

@@ -22,7 +22,7 @@ use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 pub use self::projection::{
     FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead,
 };
-pub use hints::{Hint, Hints};
+pub use hints::{Hint, HintSender, Hints};
 
 /// One commit as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,6 +25,9 @@ impl CloseCode {
     /// 1013: the server is overloaded; come back later.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
 
+    /// 4401, of this application: who is there has not been proved, or no longer is.
+    pub const UNAUTHENTICATED: Self = Self(4401);
+
     /// The code, if it may stand in a Close frame: the protocol's own (1004 to 1006 and 1015 are
     /// never sent), those the registry added (1012 to 1014: a peer echoes the 1012 of a restart), and
     /// the ranges left to libraries and applications.

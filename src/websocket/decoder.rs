@@ -125,6 +125,11 @@ impl Decoder {
         }
     }
 
+    /// Other limits from now on; also for the message under way.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Takes in what was read from the socket.
     pub fn push(&mut self, bytes: &[u8]) {
         match self.phase {

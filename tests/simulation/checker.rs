@@ -29,8 +29,18 @@ pub fn check(world: &World) -> Result<Tally, String> {
         return Err(misuse.clone());
     }
     let mut tally = Tally::new();
+    for happening in world.happened.lock().unwrap().iter() {
+        if let Happening::Remark(what, _) = happening {
+            count(&mut tally, what);
+        }
+    }
+    if !world.plan.is_whole() {
+        drop(shared);
+        check_followed(world, &mut tally)?;
+        return Ok(tally);
+    }
     for (index, id) in world.plan.graphs.iter().enumerate() {
-        let nothing = crate::store::Log::default();
+        let nothing = crate::durable::Log::default();
         let log = shared.graphs.get(id).unwrap_or(&nothing);
         let checker = Checker::new(world, index, log)?;
         checker.check_looks()?;
@@ -44,6 +54,17 @@ pub fn check(world: &World) -> Result<Tally, String> {
         checker.check_refusals(log, &mut tally)?;
     }
     Ok(tally)
+}
+
+/// Where a history may be another one tomorrow, answers are not final: but there is one.
+fn check_followed(world: &World, tally: &mut Tally) -> Result<(), String> {
+    for happening in world.happened.lock().unwrap().iter() {
+        if let Happening::Hung { request } = happening {
+            return Err(format!("request {request} was never answered"));
+        }
+    }
+    count(tally, if world.plan.has_upheavals { "worlds with upheavals" } else { "worlds with a past" });
+    Ok(())
 }
 
 /// All that has to do with one operation id, by fingerprint: two of those are two operations.
@@ -69,7 +90,7 @@ struct Checker<'a> {
 impl<'a> Checker<'a> {
     /// Reads the log: versions gapless, chain intact, timestamps never less (V1, V3, V5), G4 after
     /// every commit.
-    fn new(world: &'a World, graph: usize, log: &crate::store::Log) -> Result<Self, String> {
+    fn new(world: &'a World, graph: usize, log: &crate::durable::Log) -> Result<Self, String> {
         let mut history = History { commits: vec![], graphs: vec![Graph::empty()] };
         let (mut heads, mut times, mut bodies) = (vec![Head::EMPTY], vec![Timestamp(0)], vec![]);
         for (index, stored) in log.commits.iter().enumerate() {
@@ -330,7 +351,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Rule A1: auditors find every refused operation once, on the head it was judged on, as it came.
-    fn check_refusals(&self, log: &crate::store::Log, tally: &mut Tally) -> Result<(), String> {
+    fn check_refusals(&self, log: &crate::durable::Log, tally: &mut Tally) -> Result<(), String> {
         let refused_on = |record: &OperationRecord| match &record.outcome {
             RecordedOutcome::Refused { by, .. } => Some(Head { version: by.version, hash: by.hash }),
             RecordedOutcome::Committed { .. } | RecordedOutcome::Unchanged(_) => None,

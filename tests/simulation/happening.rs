@@ -46,4 +46,6 @@ pub enum Happening {
     Died {
         instance: usize,
     },
+    /// Something that is counted, with the rest for whoever reads a transcript.
+    Remark(&'static str, String),
 }

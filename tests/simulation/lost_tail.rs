@@ -7,13 +7,7 @@ use dao_projections::{GraphId, OperationId};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    client::Ask,
-    compare::head_of,
-    model::Asked,
-    rng::Rng,
-    store::{Shared, SimStore},
-};
+use crate::{client::Ask, compare::head_of, durable::Shared, model::Asked, rng::Rng, store::SimStore};
 
 fn create(number: u64) -> Ask {
     let payload = json!({"id": format!("n{number}")});
@@ -28,7 +22,7 @@ fn create(number: u64) -> Ask {
 }
 
 fn start(shared: &Arc<Mutex<Shared>>) -> Arc<Graphs> {
-    let store = SimStore::new(shared.clone(), Rng::new(1), CancellationToken::new());
+    let store = SimStore::new(shared.clone(), Rng::new(1), CancellationToken::new(), 0);
     Graphs::new(Arc::new(store), GraphsConfig::default())
 }
 

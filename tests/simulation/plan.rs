@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dao_projections::GraphId;
 
-use crate::{model::Bounds, rng::Rng, store::Trouble};
+use crate::{durable::Trouble, model::Bounds, rng::Rng};
 
 /// A seed's parameters.
 #[derive(Clone, Debug)]
@@ -20,13 +20,37 @@ pub struct Plan {
     pub instances: usize,
     pub idle: Duration,
     pub hot_max: usize,
+    pub subscribers: usize,
+    /// Projector workers; where there are any, cold starts begin with their snapshots.
+    pub workers: usize,
+    /// Commits that are there before anybody comes, at most.
+    pub prehistory: u64,
+    /// Whether histories lose their ends and are replaced. Then no answer is final, and only those who
+    /// follow are checked.
+    pub has_upheavals: bool,
+    /// Whether there is a graph that can't be read.
+    pub has_poison: bool,
+    /// How often an instance compares heads unasked; so rarely only where no hint is lost in silence.
+    pub heads_every: Duration,
+    pub loses_silently: bool,
+    /// How often, in percent, a read of the log gives a few commits only.
+    pub pieces: u64,
 }
 
 impl Plan {
+    /// Whether all that the log holds was asked for here, and stays: then every answer is checked.
+    pub fn is_whole(&self) -> bool {
+        self.prehistory == 0 && !self.has_upheavals
+    }
+
     pub fn draw(rng: &mut Rng) -> Self {
         let is_heavy = rng.chance(2);
         let graphs = if rng.chance(80) { 1 } else { 2 };
         let storm = *rng.pick(&[0, 1, 1, 4]);
+        let follows = rng.chance(60);
+        let has_upheavals = follows && !is_heavy && rng.chance(30);
+        let workers = if rng.chance(45) { 1 + rng.index(2) } else { 0 };
+        let heads_every = *rng.pick(&[1, 10, 3_600]);
         Self {
             graphs: (0..graphs).map(|n| GraphId::parse(&format!("g{n}")).unwrap()).collect(),
             bounds: Bounds {
@@ -41,6 +65,7 @@ impl Plan {
                 unknown: storm * rng.below(9),
                 slow: storm * rng.below(6),
                 crash: storm * rng.below(6),
+                lost: if rng.chance(50) { rng.below(60) } else { 0 },
             },
             clients: 2 + rng.index(4),
             steps: if is_heavy { 10 } else { 4 + rng.index(14) },
@@ -51,6 +76,14 @@ impl Plan {
                 &[3, 40, 5_000, 300_000]
             })),
             hot_max: 1 + rng.index(2),
+            subscribers: if follows { 1 + rng.index(5) } else { 0 },
+            workers,
+            prehistory: if follows && !is_heavy && rng.chance(20) { 20 + rng.below(300) } else { 0 },
+            has_upheavals,
+            has_poison: workers > 0 && rng.chance(6),
+            heads_every: Duration::from_secs(heads_every),
+            loses_silently: heads_every < 3_600,
+            pieces: *rng.pick(&[0, 50, 50, 100]),
         }
     }
 }

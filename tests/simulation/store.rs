@@ -4,7 +4,7 @@
 //! asks it die at any point.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     future::pending,
     sync::{Arc, Mutex},
     time::Duration,
@@ -13,67 +13,17 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use dao_api::store::{
-    Append, Durability, Entry, EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal,
+    Append, Durability, Entry, EventStore, Hint, Hints, Order, RefusalPlace, StoreError, StoredCommit,
+    StoredRefusal,
 };
 use dao_projections::{GraphId, Head, OperationId, Version};
 use tokio::{sync::oneshot, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::rng::Rng;
-
-/// What is durable of one graph.
-#[derive(Default)]
-pub struct Log {
-    pub commits: Vec<StoredCommit>,
-    pub records: BTreeMap<OperationId, Bytes>,
-    pub refusals: Vec<StoredRefusal>,
-}
-
-impl Log {
-    pub fn head(&self) -> Head {
-        self.commits.last().map_or(Head::EMPTY, StoredCommit::head)
-    }
-
-    /// The contract of `append`, in as few lines as it takes.
-    fn append(&mut self, expected: Head, entries: &[Entry]) -> Append {
-        let known = |entry: &Entry| Some((entry.operation, self.records.get(&entry.operation)?.clone()));
-        let duplicates: Vec<_> = entries.iter().filter_map(known).collect();
-        if !duplicates.is_empty() {
-            return Append::Duplicate(duplicates);
-        }
-        if expected != self.head() {
-            return Append::HeadMoved(self.head());
-        }
-        for entry in entries {
-            self.records.insert(entry.operation, entry.record.clone());
-            self.commits.extend(entry.commit.clone());
-            self.refusals.extend(entry.refused_at.map(|version| StoredRefusal {
-                place: RefusalPlace { version, number: self.refusals.len() as u64 + 1 },
-                operation: entry.operation,
-                record: entry.record.clone(),
-            }));
-        }
-        Append::Appended
-    }
-}
-
-/// How often what goes wrong, in percent of calls; `crash` in a thousand.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Trouble {
-    pub fail: u64,
-    pub unknown: u64,
-    pub slow: u64,
-    pub crash: u64,
-}
-
-/// The durable part, which all instances share.
-#[derive(Default)]
-pub struct Shared {
-    pub graphs: BTreeMap<GraphId, Log>,
-    pub trouble: Trouble,
-    /// What writers did that the contract forbids.
-    pub misuse: Vec<String>,
-}
+use crate::{
+    durable::{Log, Shared, Trouble},
+    rng::Rng,
+};
 
 /// What the store does with one call.
 enum Fate {
@@ -86,14 +36,16 @@ enum Fate {
 
 /// One instance's connection. When the instance dies, no call returns any more.
 pub struct SimStore {
-    shared: Arc<Mutex<Shared>>,
+    pub(crate) shared: Arc<Mutex<Shared>>,
     rng: Mutex<Rng>,
     death: CancellationToken,
+    /// Which it is among all: what is done through it is not told to those who listen through it.
+    number: usize,
 }
 
 impl SimStore {
-    pub fn new(shared: Arc<Mutex<Shared>>, rng: Rng, death: CancellationToken) -> Self {
-        Self { shared, rng: Mutex::new(rng), death }
+    pub fn new(shared: Arc<Mutex<Shared>>, rng: Rng, death: CancellationToken, number: usize) -> Self {
+        Self { shared, rng: Mutex::new(rng), death, number }
     }
 
     fn draw<T>(&self, decide: impl FnOnce(&mut Rng, Trouble) -> T) -> T {
@@ -102,7 +54,7 @@ impl SimStore {
     }
 
     /// Time passes on the way; the process may die meanwhile, by itself or by somebody's hand.
-    async fn travel(&self) {
+    pub(crate) async fn travel(&self) {
         let (delay, dies) = self.draw(|rng, trouble| {
             let delay = if rng.chance(trouble.slow) { 20 + rng.below(400) } else { rng.below(4) };
             (delay, rng.below(1_000) < trouble.crash)
@@ -119,12 +71,50 @@ impl SimStore {
     }
 
     /// A call without an effect.
-    async fn ask<T>(&self, answer: impl FnOnce(&mut Shared, &mut Rng) -> T) -> Result<T, StoreError> {
+    pub(crate) async fn ask<T>(
+        &self,
+        answer: impl FnOnce(&mut Shared, &mut Rng) -> T,
+    ) -> Result<T, StoreError> {
         self.travel().await;
         let fails = self.draw(|rng, trouble| rng.chance(trouble.fail));
         let answer = answer(&mut self.shared.lock().unwrap(), &mut self.rng.lock().unwrap());
         self.travel().await;
         if fails { Err(StoreError::Unavailable("on cue".to_owned())) } else { Ok(answer) }
+    }
+
+    /// A call with an effect: that happens or not, now or later, whatever its author is told.
+    pub(crate) async fn effect<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Shared) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let fate = self.fate();
+        if let Fate::Fails = fate {
+            self.travel().await;
+            return Err(StoreError::Unavailable("on cue".to_owned()));
+        }
+        if let Fate::LostBefore = fate {
+            self.travel().await;
+            return Err(lost());
+        }
+        // On the wire it no longer depends on whether its author lives.
+        let on_the_wire = match fate {
+            Fate::HappensLater(delay) => delay,
+            _ => Duration::from_millis(self.draw(|rng, _| rng.below(3))),
+        };
+        let shared = self.shared.clone();
+        let (reply, outcome) = oneshot::channel();
+        tokio::spawn(async move {
+            sleep(on_the_wire).await;
+            let outcome = change(&mut shared.lock().unwrap());
+            let _author_is_gone = reply.send(outcome);
+        });
+        if let Fate::HappensLater(_) = fate {
+            self.travel().await;
+            return Err(lost());
+        }
+        let outcome = outcome.await.map_err(|_| lost())?;
+        self.travel().await;
+        if let Fate::LostAfter = fate { Err(lost()) } else { Ok(outcome) }
     }
 
     fn fate(&self) -> Fate {
@@ -169,36 +159,25 @@ impl EventStore for SimStore {
     async fn append(&self, graph: &GraphId, expected: Head, entries: &[Entry]) -> Result<Append, StoreError> {
         self.travel().await;
         if let Err(problem) = check_append(expected, entries) {
-            self.shared.lock().unwrap().misuse.push(problem);
+            self.shared.lock().unwrap().blame(problem);
         }
-        let fate = self.fate();
-        if let Fate::Fails = fate {
-            self.travel().await;
-            return Err(StoreError::Unavailable("on cue".to_owned()));
-        }
-        if let Fate::LostBefore = fate {
-            self.travel().await;
-            return Err(lost());
-        }
-        // On the wire it no longer depends on whether its author lives.
-        let on_the_wire = match fate {
-            Fate::HappensLater(delay) => delay,
-            _ => Duration::from_millis(self.draw(|rng, _| rng.below(3))),
-        };
-        let (shared, graph, entries) = (self.shared.clone(), graph.clone(), entries.to_vec());
-        let (reply, outcome) = oneshot::channel();
+        let (graph, entries, author) = (graph.clone(), entries.to_vec(), self.number);
+        self.effect(move |shared| shared.land(&graph, expected, &entries, author)).await
+    }
+
+    fn listen(&self, graph: &GraphId) -> Hints {
+        let (sender, hints) = Hints::new(Arc::default());
+        let (sender, shared, death) = (Arc::new(sender), self.shared.clone(), self.death.clone());
+        let (graph, number) = (graph.clone(), self.number);
+        let wait = Duration::from_millis(
+            self.draw(|rng, trouble| if rng.chance(trouble.slow) { rng.below(600) } else { rng.below(4) }),
+        );
         tokio::spawn(async move {
-            sleep(on_the_wire).await;
-            let outcome = shared.lock().unwrap().graphs.entry(graph).or_default().append(expected, &entries);
-            let _author_is_gone = reply.send(outcome);
+            sleep(wait).await;
+            shared.lock().unwrap().listen(&graph, number, sender.clone(), death);
+            sender.send(Hint::MayHaveMissed);
         });
-        if let Fate::HappensLater(_) = fate {
-            self.travel().await;
-            return Err(lost());
-        }
-        let outcome = outcome.await.map_err(|_| lost())?;
-        self.travel().await;
-        if let Fate::LostAfter = fate { Err(lost()) } else { Ok(outcome) }
+        hints
     }
 
     async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {
@@ -215,7 +194,7 @@ impl EventStore for SimStore {
         self.ask(|shared, rng| {
             let Some(log) = shared.graphs.get(graph) else { return vec![] };
             let wanted = log.commits.iter().filter(|commit| commit.version > after && commit.version <= to);
-            let most = if rng.chance(50) { limit } else { limit.min(1 + rng.index(7)) };
+            let most = if rng.chance(shared.pieces) { limit.min(1 + rng.index(7)) } else { limit };
             wanted.take(most).cloned().collect()
         })
         .await

@@ -4,38 +4,51 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use dao_api::{
     domain::{Limits, Operation, WriterId},
+    live::{Hub, LiveConfig},
+    store::ProjectionStore,
     write::{Answer, Graphs, GraphsConfig, WriteError},
 };
-use dao_projections::{OperationId, Timestamp, Version};
+use dao_projections::{GraphId, Head, OperationId, Timestamp, Version};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::Ask,
+    durable::{Shared, Trouble},
     happening::{Happening, Look},
     model::Asked,
     person::Person,
     plan::Plan,
+    projectors,
     rng::Rng,
-    store::{Shared, SimStore, Trouble},
+    store::SimStore,
+    subscriber::{self, Subscriber},
+    upheaval,
 };
 
 /// No request takes this long, whatever the store does: who waits longer waits for ever.
-const HANG: Duration = Duration::from_secs(600);
+pub const HANG: Duration = Duration::from_secs(600);
+/// When all is well again everybody is level before this: a failure is tried again after half a minute
+/// at most, a graph that could not be projected after one, and heads are not compared for an hour
+/// where all depends on hints.
+const LEVEL_AFTER: Duration = Duration::from_secs(300);
 
 /// One process.
-struct Instance {
+pub struct Instance {
     number: usize,
-    graphs: Arc<Graphs>,
-    death: CancellationToken,
+    pub graphs: Arc<Graphs>,
+    pub hub: Hub,
+    pub death: CancellationToken,
+    /// It closes: those who follow graphs here are told to go.
+    pub leaving: CancellationToken,
 }
 
 /// The world, and what has happened in it.
@@ -49,6 +62,12 @@ pub struct World {
     requests: Mutex<usize>,
     readings: Arc<AtomicU64>,
     birth: Instant,
+    /// From now on nothing fails any more, and nobody goes away.
+    pub healed: CancellationToken,
+    pub over: CancellationToken,
+    /// Of each subscriber: which graph, and what it has; nothing while it is away.
+    stands: Mutex<Vec<(usize, Option<Head>)>>,
+    numbers: AtomicUsize,
 }
 
 /// Runs the world of this seed to its end, on this thread.
@@ -66,7 +85,9 @@ pub fn run(seed: u64) -> Arc<World> {
 impl World {
     fn new(rng: &mut Rng) -> Arc<Self> {
         let plan = Plan::draw(rng);
-        let shared = Arc::new(Mutex::new(Shared { trouble: plan.trouble, ..Shared::default() }));
+        let mut shared = Shared::new(rng.fork(), plan.trouble, plan.loses_silently);
+        shared.pieces = plan.pieces;
+        let shared = Arc::new(Mutex::new(shared));
         let world = Arc::new(Self {
             shared,
             asks: Mutex::default(),
@@ -76,6 +97,10 @@ impl World {
             requests: Mutex::default(),
             readings: Arc::default(),
             birth: Instant::now(),
+            healed: CancellationToken::new(),
+            over: CancellationToken::new(),
+            stands: Mutex::new(vec![(0, None); plan.subscribers]),
+            numbers: AtomicUsize::new(1_000),
             plan,
         });
         let instances = (0..world.plan.instances).map(|_| world.start()).collect();
@@ -84,19 +109,49 @@ impl World {
     }
 
     async fn live(self: &Arc<Self>, mut rng: Rng) {
+        self.remember(&mut rng.fork());
+        if self.plan.workers > 0 && rng.chance(80) {
+            projectors::project_the_past(self, &mut rng).await;
+        }
         if self.plan.is_heavy || rng.chance(80) {
             self.furnish().await;
         }
         let clients: Vec<_> = (0..self.plan.clients)
             .map(|n| tokio::spawn(Person::new(self.clone(), n, rng.fork()).live()))
             .collect();
+        let subscribers = (0..self.plan.subscribers).map(|n| Subscriber::new(self.clone(), n, rng.fork()));
+        let mut followers = vec![tokio::spawn(subscriber::live_all(subscribers.collect()))];
+        for slot in 0..self.plan.workers {
+            followers.push(tokio::spawn(projectors::work(self.clone(), slot, rng.fork())));
+        }
         let chaos = tokio::spawn(pull_plugs(self.clone(), rng.fork()));
+        let rage = self.plan.has_upheavals.then(|| tokio::spawn(upheaval::rage(self.clone(), rng.fork())));
         for client in clients {
             client.await.unwrap();
         }
         chaos.abort();
-        // Everything heals; what is still on the wire lands; everybody asks once more.
-        self.shared.lock().unwrap().trouble = Trouble::default();
+        rage.inspect(|rage| rage.abort());
+        self.heal(&mut rng).await;
+        self.over.cancel();
+        for follower in followers {
+            follower.await.unwrap();
+        }
+        if self.plan.workers > 0 && !self.is_blamed() {
+            projectors::check_lag(self, 0, &mut rng).await;
+            let graph = &self.plan.graphs[0];
+            let before = self.shared.lock().unwrap().graphs.get(graph).map_or(0, |log| log.commits.len());
+            self.touch(0, 1).await;
+            let now = self.shared.lock().unwrap().graphs[graph].commits.len();
+            projectors::check_lag(self, (now - before) as u64, &mut rng).await;
+        }
+    }
+
+    /// Everything heals; what is still on the wire lands; everybody asks once more; those who follow
+    /// come to be level.
+    async fn heal(self: &Arc<Self>, rng: &mut Rng) {
+        // But for hints, which may always get lost where heads are compared.
+        self.shared.lock().unwrap().trouble = Trouble { lost: self.plan.trouble.lost, ..Trouble::default() };
+        self.healed.cancel();
         sleep(Duration::from_secs(5)).await;
         for slot in 0..self.plan.instances {
             self.bury_if_dead(slot);
@@ -108,6 +163,93 @@ impl World {
         }
         for graph in 0..self.plan.graphs.len() {
             self.look(rng.index(self.plan.instances), graph, 0).await;
+        }
+        if self.plan.subscribers + self.plan.workers == 0 {
+            return;
+        }
+        for (graph, id) in self.plan.graphs.iter().enumerate() {
+            if self.plan.has_upheavals && rng.chance(50) {
+                // Now there is only the word of the next commit to find it out by.
+                upheaval::upheave(&mut self.shared.lock().unwrap(), id, rng);
+            }
+            self.touch(graph, 0).await;
+        }
+        if self.plan.has_poison {
+            self.repair(rng).await;
+        }
+        if let Some(problem) = self.wait(|world| world.behind()).await {
+            self.shared.lock().unwrap().blame(format!("long after all is well: {problem}"));
+        }
+    }
+
+    /// Waits until there is nothing to say any more; what there is to say after too long a time.
+    async fn wait(&self, problem: impl Fn(&Self) -> Option<String>) -> Option<String> {
+        let start = Instant::now();
+        loop {
+            let found = problem(self);
+            if found.is_none() || start.elapsed() > LEVEL_AFTER || self.is_blamed() {
+                return found;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Which subscriber or which rows are not level with the log.
+    fn behind(&self) -> Option<String> {
+        for (number, (graph, stands)) in self.stands.lock().unwrap().iter().enumerate() {
+            let id = &self.plan.graphs[*graph];
+            let head = self.shared.lock().unwrap().graphs.get(id).map_or(Head::EMPTY, |log| log.head());
+            if *stands != Some(head) {
+                return Some(format!("subscriber {number} of {id} is at {stands:?}, the log at {head:?}"));
+            }
+        }
+        if self.plan.workers > 0 { projectors::behind(self) } else { None }
+    }
+
+    fn is_blamed(&self) -> bool {
+        !self.shared.lock().unwrap().misuse.is_empty()
+    }
+
+    /// What is there before anybody comes.
+    fn remember(&self, rng: &mut Rng) {
+        let mut shared = self.shared.lock().unwrap();
+        for graph in &self.plan.graphs {
+            let count = rng.below(self.plan.prehistory + 1);
+            upheaval::write(&mut shared, graph, count, rng);
+        }
+        if self.plan.has_poison {
+            upheaval::poison(&mut shared, &poisoned(), rng);
+        }
+    }
+
+    /// The graph that can't be read is parked at the commit that can't; when its history can be read
+    /// it is projected again.
+    async fn repair(&self, rng: &mut Rng) {
+        let bad = self.shared.lock().unwrap().graphs[&poisoned()].head().version;
+        let is_parked = |world: &Self| {
+            let shared = world.shared.lock().unwrap();
+            let parked = shared.read_side.parked.get(&poisoned());
+            (parked.map(|parked| parked.version) != Some(bad)).then(|| format!("{bad} and {parked:?}"))
+        };
+        if let Some(problem) = self.wait(is_parked).await {
+            self.shared.lock().unwrap().blame(format!("a graph is not parked: {problem}"));
+        }
+        upheaval::repair(&mut self.shared.lock().unwrap(), &poisoned(), rng);
+    }
+
+    /// Makes one more commit to a graph, whatever it holds.
+    async fn touch(&self, graph: usize, time: u64) {
+        let payload = json!({"x": 1_000 + time, "y": self.asks.lock().unwrap().len(), "zoom": 1});
+        let asked = Asked { kind: "SET_VIEWPORT", payload, client_version: None, on_conflict: "merge" };
+        let id = OperationId::from(uuid::Uuid::from_u64_pair(77 + time, graph as u64));
+        let (user, client) = ("eve".to_owned(), "eve".to_owned());
+        let index = {
+            let mut asks = self.asks.lock().unwrap();
+            asks.push(Ask { id, graph, user, client, is_batch: false, members: vec![asked] });
+            asks.len() - 1
+        };
+        if self.send(0, vec![index]).await.is_none() {
+            self.shared.lock().unwrap().blame("with all well, a commit is not made");
         }
     }
 
@@ -156,7 +298,8 @@ impl World {
             (started.0, started.1.fork())
         };
         let death = CancellationToken::new();
-        let store = SimStore::new(self.shared.clone(), rng.fork(), death.clone());
+        let store = SimStore::new(self.shared.clone(), rng.fork(), death.clone(), number);
+        let store = Arc::new(store);
         let (skew, birth) = (rng.below(5_000), self.birth);
         let (wobble, readings) = (Mutex::new(rng), self.readings.clone());
         // No two readings are equal, so that no two writers write the same bytes by chance.
@@ -174,8 +317,35 @@ impl World {
         };
         let (idle, hot_max) = (self.plan.idle, self.plan.hot_max);
         let writer = WriterId((number as u32).to_be_bytes());
-        let config = GraphsConfig { limits, idle, hot_max, clock: Arc::new(clock), rows: None, writer };
-        Arc::new(Instance { number, graphs: Graphs::new(Arc::new(store), config), death })
+        let rows = (self.plan.workers > 0).then(|| store.clone() as Arc<dyn ProjectionStore>);
+        let config = GraphsConfig { limits, idle, hot_max, clock: Arc::new(clock), rows, writer };
+        let graphs = Graphs::new(store, config);
+        let live = LiveConfig { heads_every: self.plan.heads_every, ..LiveConfig::default() };
+        let hub = Hub::new(graphs.clone(), live);
+        Arc::new(Instance { number, graphs, hub, death, leaving: CancellationToken::new() })
+    }
+
+    /// For whatever has a connection of its own to the store.
+    pub fn next_number(&self) -> usize {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn remark(&self, what: &'static str, text: String) {
+        self.note(Happening::Remark(what, text));
+    }
+
+    /// Where this subscriber is; nowhere while it is away.
+    pub fn stand(&self, subscriber: usize, graph: usize, head: Option<Head>) {
+        self.stands.lock().unwrap()[subscriber] = (graph, head);
+    }
+
+    /// Waits for this long; when all is well, until the end of the world.
+    pub async fn wait_unless_healed(&self, time: Duration) {
+        tokio::select! {
+            biased;
+            () = self.healed.cancelled() => self.over.cancelled().await,
+            () = sleep(time) => {}
+        }
     }
 
     fn note(&self, happening: Happening) -> usize {
@@ -184,7 +354,7 @@ impl World {
         happened.len() - 1
     }
 
-    fn instance(&self, slot: usize) -> Arc<Instance> {
+    pub fn instance(&self, slot: usize) -> Arc<Instance> {
         self.instances.lock().unwrap()[slot].clone()
     }
 
@@ -248,6 +418,11 @@ impl World {
             () = instance.death.cancelled() => return None,
             view = timeout(HANG, instance.graphs.refresh(id)) => view.expect("a read hangs").ok()?,
         };
+        let head = view.graph.head();
+        let log_says = self.shared.lock().unwrap().graphs.get(id).and_then(|log| log.point(head));
+        if head != Head::EMPTY && log_says.is_none_or(|point| point.graph != view.graph) {
+            self.shared.lock().unwrap().blame(format!("what is read at {head:?} is not what was written"));
+        }
         let recent = instance.graphs.hot(id).commits_since(Version::new(since).unwrap(), 20);
         let look = Look {
             graph,
@@ -277,8 +452,30 @@ async fn pull_plugs(world: Arc<World>, mut rng: Rng) {
         } else if rng.chance(4) {
             // A good end: everything that waits is answered, while a new one takes over.
             world.instances.lock().unwrap()[slot] = world.start();
-            tokio::spawn(async move { instance.graphs.close().await });
+            tokio::spawn(close(world.clone(), instance));
         }
         world.bury_if_dead(slot);
     }
+}
+
+/// Nothing is left to wait for once everybody has gone.
+async fn close(world: Arc<World>, instance: Arc<Instance>) {
+    instance.leaving.cancel();
+    let closing = async {
+        instance.hub.close().await;
+        instance.graphs.close().await;
+    };
+    let closed = tokio::select! {
+        biased;
+        () = instance.death.cancelled() => return,
+        closed = timeout(HANG, closing) => closed,
+    };
+    if closed.is_err() {
+        world.shared.lock().unwrap().blame("an instance does not close");
+    }
+}
+
+/// The graph that nobody can read.
+fn poisoned() -> GraphId {
+    "poisoned".parse().unwrap()
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use dao_api::{
+    auth::Auth,
     http::{self, App, BODY_BYTES_MAX, SocketConfig},
     live::AllGraphs,
     store::{
@@ -93,13 +94,32 @@ impl Server {
         body_bytes_max: usize,
     ) -> Self {
         let graphs = Graphs::new(store, GraphsConfig::default());
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("its address");
-        let (stop, stopped) = oneshot::channel::<()>();
         let mut app = App::new(graphs.clone(), body_bytes_max, sockets);
         if let Some(feed) = projections.clone() {
             app = app.with_all_graphs(AllGraphs::new(graphs.clone(), feed));
         }
+        Self::serving(app, graphs, projections).await
+    }
+
+    /// Whose callers have to prove who they are.
+    pub(crate) async fn guarded(auth: Auth) -> Self {
+        Self::of(|app| app.with_auth(auth)).await
+    }
+
+    /// Over an embedded store, with the application as this makes it.
+    pub(crate) async fn of(made: impl FnOnce(App) -> App) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = embedded_store(dir.path());
+        let graphs = Graphs::new(store.clone(), GraphsConfig::default());
+        let app = App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default());
+        let app = made(app.with_all_graphs(AllGraphs::new(graphs.clone(), store.clone())));
+        Self { dir: Some(dir), ..Self::serving(app, graphs, Some(store)).await }
+    }
+
+    async fn serving(app: App, graphs: Arc<Graphs>, projections: Option<Arc<dyn ProjectionStore>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(http::serve(listener, app, async {
             let _stopped_or_dropped = stopped.await;
         }));

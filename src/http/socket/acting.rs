@@ -13,6 +13,7 @@ use super::{
     following::SUBSCRIPTIONS_MAX,
     frames::{Limits, Revert, ServerFrame, Versions},
     incoming::{self, BadFrame, ClientFrame, Sender},
+    standing,
 };
 use crate::{
     domain::Operation,
@@ -81,6 +82,10 @@ impl Connection {
         let read = || incoming::read(bytes, self.peer.voice.format, &sender);
         let frame = if bytes.len() > INLINE_BYTES_MAX { busy(read) } else { read() };
         match frame {
+            Ok(ClientFrame::Auth { token }) => self.authenticate(&token),
+            _ if self.peer.standing.is_unproven() => {
+                self.turn_away("the first frame must be AUTH with a token");
+            }
             Ok(frame) => self.act(frame, bytes.len()),
             Err(BadFrame { problem, graph: Some(graph), operation: Some(operation), is_operation: true }) => {
                 self.revert(&graph, operation, &problem, None);
@@ -91,8 +96,12 @@ impl Connection {
         }
     }
 
-    /// Does what a frame of so many bytes asks for.
+    /// Does what a frame of so many bytes asks for, if its sender may.
     pub(super) fn act(&mut self, frame: ClientFrame, bytes: usize) {
+        let need = standing::need(&frame);
+        if let Some(Err(problem)) = need.map(|(right, graph)| self.peer.standing.may(right, graph)) {
+            return self.refuse(&frame, &problem);
+        }
         match frame {
             ClientFrame::Subscribe { graph, version, hash, pending } => {
                 let point = version.map(|version| (version, hash));
@@ -108,6 +117,7 @@ impl Connection {
                 self.submit(graph, asked, bytes, batch.operations);
             }
             ClientFrame::Presence { graph, client, state } => self.show(&graph, client, state),
+            ClientFrame::Auth { token } => self.authenticate(&token),
             ClientFrame::Ping => {
                 let heads = self.subscriptions.iter().filter(|subscription| !subscription.is_joining());
                 let heads = heads.map(|subscription| (&subscription.graph, subscription.version()));
@@ -115,6 +125,18 @@ impl Connection {
                 let pong = self.peer.voice.say(&ServerFrame::Pong { versions });
                 self.send(pong);
             }
+        }
+    }
+
+    /// Operations are answered as what they are, everything else with an `ERROR`.
+    fn refuse(&mut self, frame: &ClientFrame, problem: &Problem) {
+        match frame {
+            ClientFrame::Command { graph, operation } => self.revert(graph, operation.id, problem, None),
+            ClientFrame::Batch { graph, batch } => self.revert(graph, batch.id, problem, None),
+            ClientFrame::Subscribe { graph, .. }
+            | ClientFrame::Unsubscribe { graph }
+            | ClientFrame::Presence { graph, .. } => self.complain(problem, Some(graph), None),
+            ClientFrame::Ping | ClientFrame::Auth { .. } => self.complain(problem, None, None),
         }
     }
 

@@ -34,7 +34,7 @@ use tokio::{
 
 use super::{
     Live, Peer, acting::Answered, fetch::Fetched, following::Wake, frames::ServerFrame,
-    incoming::ClientFrame, output::Output, subscription::Subscription,
+    incoming::ClientFrame, output::Output, standing::Standing, subscription::Subscription,
 };
 use crate::websocket::{CloseCode, Decoder, Limits, encode_close, encode_ping};
 
@@ -108,7 +108,8 @@ impl Connection {
         peer: Peer,
         first: Option<ClientFrame>,
     ) -> Self {
-        let limits = Limits { message_bytes_max: live.message_bytes_max };
+        let message_bytes_max = peer.standing.message_bytes_max(live.message_bytes_max);
+        let limits = Limits { message_bytes_max };
         let now = Instant::now();
         let ping_at = now + live.heartbeat;
         let stopping = live.stopping.clone().cancelled_owned();
@@ -133,10 +134,13 @@ impl Connection {
             peer,
         };
         connection.begin(stopping.map(|()| Event::Stop).boxed());
+        connection.end_if_overdue();
         connection.welcome();
         connection.decoder.push(already_read);
-        if let Some(frame) = first {
-            connection.act(frame, 0);
+        match (&mut connection.peer.standing, first) {
+            (Standing::Unproven { first, .. }, asked) => *first = asked.map(Box::new),
+            (Standing::Open | Standing::Proven { .. }, Some(frame)) => connection.act(frame, 0),
+            (Standing::Open | Standing::Proven { .. } | Standing::Refused { .. }, _) => {}
         }
         connection
     }
@@ -156,6 +160,7 @@ impl Connection {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.now = Instant::now();
         loop {
+            self.end_if_overdue();
             let happened = self.take_events(cx);
             let was_read = match self.read(cx) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
@@ -249,6 +254,19 @@ impl Connection {
         }
     }
 
+    /// What was read is not acted on once its sender's token has expired (rule O1).
+    fn end_if_overdue(&mut self) {
+        let why = self.peer.standing.overdue(self.now).filter(|_| self.phase == Phase::Open);
+        if let Some(why) = why.map(str::to_owned) {
+            self.turn_away(&why);
+        }
+    }
+
+    /// From here on as long as everybody's.
+    pub(super) fn allow_long_messages(&mut self) {
+        self.decoder.set_limits(Limits { message_bytes_max: self.live.message_bytes_max });
+    }
+
     /// Whether its last frame is yet to come.
     fn is_alive(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Stopping(_))
@@ -305,7 +323,8 @@ impl Connection {
 
     fn next_deadline(&self) -> Instant {
         let mut next = match self.phase {
-            Phase::Open | Phase::Closing => self.ping_at,
+            Phase::Open => self.peer.standing.deadline().map_or(self.ping_at, |at| at.min(self.ping_at)),
+            Phase::Closing => self.ping_at,
             Phase::Stopping(until) | Phase::Lingering(until) => until,
         };
         if let Some(since) = self.output.stalled_since() {

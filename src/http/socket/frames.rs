@@ -83,6 +83,12 @@ pub(super) enum ServerFrame<'a> {
         user_id: &'a UserId,
         state: &'a Value,
     },
+    Authenticated {
+        user_id: &'a UserId,
+        /// When the token expires, unless nothing does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_at: Option<u64>,
+    },
     Pong {
         versions: Versions<'a>,
     },

@@ -42,6 +42,10 @@ pub(super) enum ClientFrame {
         client: Option<ClientId>,
         state: Value,
     },
+    /// Proves who sends, for the first time or anew.
+    Auth {
+        token: String,
+    },
     Ping,
 }
 
@@ -90,6 +94,11 @@ fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame,
     if name == "PING" {
         fields.finish()?;
         return Ok(ClientFrame::Ping);
+    }
+    if name == "AUTH" {
+        let token = fields.text("token")?.ok_or_else(|| fields.wrong("token", "is required"))?;
+        fields.finish()?;
+        return Ok(ClientFrame::Auth { token });
     }
     if !["SUBSCRIBE", "UNSUBSCRIBE", "COMMAND", "BATCH", "PRESENCE"].contains(&name.as_str()) {
         let shown: String = name.chars().take(40).collect();

@@ -1,8 +1,8 @@
 //! `GET /ws`: the WebSocket (rules W).
 //!
 //! [`incoming`] is what clients say and [`acting`] what is done about it; [`connection`] moves the
-//! bytes, [`following`] asks the cursors what comes next, [`frames`] is what is said; the codec is
-//! [`crate::websocket`]. A connection owns its socket: once the handshake is answered nothing of the
+//! bytes, [`following`] asks the cursors what comes next, [`frames`] is what is said, [`standing`] what the peer
+//! has proved and may do; the codec is [`crate::websocket`]. A connection owns its socket: once the handshake is answered nothing of the
 //! HTTP server's stays.
 
 mod acting;
@@ -12,6 +12,7 @@ mod following;
 mod frames;
 mod incoming;
 mod output;
+mod standing;
 mod subscription;
 
 use std::{
@@ -35,13 +36,9 @@ use tokio::net::TcpStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use super::{
-    App, SocketConfig,
-    extract::{Asked, Caller},
-    format::Format,
-    problem::Problem,
-};
+use super::{App, SocketConfig, auth, extract::Asked, format::Format, problem::Problem};
 use crate::{
+    auth::{Auth, Grant},
     live::Hub,
     read::ResumeHash,
     websocket::{Accepted, HandshakeError, accept},
@@ -50,11 +47,15 @@ use crate::{
 use connection::Connection;
 use frames::Voice;
 use incoming::ClientFrame;
+use standing::Standing;
 
 /// The subprotocol of JSON text frames; also what a client gets that names none.
 const JSON: &str = "dao.v1.json";
 /// The subprotocol of MessagePack binary frames.
 const MESSAGE_PACK: &str = "dao.v1.msgpack";
+
+/// The subprotocol that brings a token, beside the one that is spoken.
+const BEARER: &str = "bearer.";
 
 /// What sockets share.
 pub(super) struct Live {
@@ -110,7 +111,9 @@ impl Drop for Seat {
 /// Who is on a connection, and how it speaks.
 struct Peer {
     id: Uuid,
+    /// Whoever has proved to be there, or says so where nothing is proved; nobody's before that.
     user: UserId,
+    standing: Standing,
     client: ClientId,
     voice: Voice,
 }
@@ -118,7 +121,7 @@ struct Peer {
 /// Answers the handshake; the connection then runs in a task of its own until it ends.
 pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
-    let Caller(user) = Caller::from_request_parts(&mut parts, &app).await?;
+    let proved = auth::bearer(&app.auth, &parts.headers)?;
     let asked = Asked::from_request_parts(&mut parts, &app).await?;
     let first = first_subscription(&asked)?;
     let accepted = accept(&parts.headers, &[JSON, MESSAGE_PACK]).map_err(handshake_problem)?;
@@ -126,7 +129,13 @@ pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<
         return Err(Problem::bad_request("this connection can't be upgraded: use HTTP/1.1"));
     };
     let seat = Seat::take(&app.live).ok_or_else(Problem::too_many_connections)?;
-    let peer = peer(&asked, user, &accepted)?;
+    let standing = standing(&app.auth, proved, &accepted.offered);
+    let user = match &standing {
+        Standing::Proven { grant, .. } => grant.user.clone(),
+        Standing::Open => auth::claimed(&mut parts, &app).await?,
+        Standing::Unproven { .. } | Standing::Refused { .. } => app.anonymous.clone(),
+    };
+    let peer = peer(&asked, user, standing, &accepted)?;
     let live = app.live.clone();
     live.tasks.spawn(async move {
         // What belongs to the handshake is let go of here: a connection may last for days.
@@ -164,7 +173,23 @@ fn first_subscription(asked: &Asked) -> Result<Option<ClientFrame>, Problem> {
     Ok(Some(ClientFrame::Subscribe { graph, version, hash, pending: vec![] }))
 }
 
-fn peer(asked: &Asked, user: UserId, accepted: &Accepted) -> Result<Peer, Problem> {
+/// What the handshake proves: by its header, else by the subprotocol that browsers can put a token into. A bad
+/// one of those is told by a close code, since a page can't see the status of a handshake.
+fn standing(auth: &Auth, proved: Option<Arc<Grant>>, offered: &[String]) -> Standing {
+    let Auth::Keys(keys) = auth else { return Standing::Open };
+    if let Some(grant) = proved {
+        return Standing::proven(keys.clone(), grant);
+    }
+    let Some(token) = offered.iter().find_map(|offer| offer.strip_prefix(BEARER)) else {
+        return Standing::unproven(keys.clone());
+    };
+    match keys.verify(token) {
+        Ok(grant) => Standing::proven(keys.clone(), grant),
+        Err(bad) => Standing::Refused { why: bad.to_string() },
+    }
+}
+
+fn peer(asked: &Asked, user: UserId, standing: Standing, accepted: &Accepted) -> Result<Peer, Problem> {
     let id = Uuid::now_v7();
     let named = match asked.text("clientId") {
         Some(text) => ClientId::parse(text),
@@ -173,7 +198,7 @@ fn peer(asked: &Asked, user: UserId, accepted: &Accepted) -> Result<Peer, Proble
     let client = named.map_err(|e| Problem::bad_request(format!("clientId: {e}")))?;
     let format = if accepted.protocol == Some(MESSAGE_PACK) { Format::MessagePack } else { Format::Json };
     let voice = Voice { format, deflate: accepted.deflate };
-    Ok(Peer { id, user, client, voice })
+    Ok(Peer { id, user, standing, client, voice })
 }
 
 fn handshake_problem(error: HandshakeError) -> Problem {

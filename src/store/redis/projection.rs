@@ -348,8 +348,7 @@ impl ProjectionStore for RedisStore {
         // A map, not a list: a list must never begin with what somebody else chose.
         let reply: Value = client.hgetall(keys::documents(kind)).await.map_err(|e| errors::of_read(&e))?;
         let Value::Map(map) = reply else { return Ok(vec![]) };
-        let mut names: Vec<String> =
-            map.inner().into_iter().filter_map(|(name, _)| name.into_string()).collect();
+        let mut names: Vec<String> = map.inner().into_keys().filter_map(|name| name.into_string()).collect();
         names.sort();
         Ok(names)
     }

@@ -1,0 +1,246 @@
+//! The keys that tokens are checked with, kept up to date with their file.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
+
+use jsonwebtoken::{Algorithm, Validation, decode, decode_header, errors::ErrorKind};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    source::{self, Key, PublicKeys},
+    token::{BadToken, Grant, LEEWAY, TOKEN_BYTES_MAX},
+};
+
+/// How often a JWKS file is looked at: a key that is taken out of it is good for as long still.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
+/// Tokens whose proof is remembered. When full, the expired go; if none has, all.
+const PROVEN_MAX: usize = 10_000;
+
+/// Where keys are, as configured; any of them.
+#[derive(Clone, Default)]
+pub struct KeysConfig {
+    /// `JWT_SECRET`.
+    pub secret: Option<String>,
+    /// `JWT_PUBLIC_KEY`: PEM text, or a path.
+    pub public_key: Option<String>,
+    /// `JWT_JWKS`: a path.
+    pub jwks: Option<PathBuf>,
+    /// `JWT_AUDIENCE`: whom tokens must be for.
+    pub audience: Option<String>,
+    /// `JWT_ISSUER`: whom they must come from.
+    pub issuer: Option<String>,
+}
+
+/// The keys. A token is good if one of them signed it.
+pub struct Keys {
+    config: KeysConfig,
+    /// Replaced as a whole when the file changes; never held while a token is checked.
+    current: RwLock<Arc<Generation>>,
+}
+
+/// What happened at a look at the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// It says what it said.
+    Unchanged,
+    /// Its keys are in use, and those it no longer has are not.
+    Changed,
+}
+
+/// The keys of one moment, and what they have proved: with the keys their proofs go.
+struct Generation {
+    /// What their files say.
+    files: String,
+    keys: Vec<Key>,
+    /// Why other keys of the files are left out.
+    left_out: Vec<String>,
+    /// By the SHA-256 of the token: looking one up takes a time that tells nothing about the others.
+    proven: Mutex<HashMap<[u8; 32], Arc<Grant>>>,
+}
+
+impl Keys {
+    /// Reads the keys. Every mistake is told, with the variable that it is in.
+    pub fn load(config: KeysConfig) -> Result<Self, Vec<(&'static str, String)>> {
+        let (generation, wrong) = Generation::load(&config);
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        Ok(Self { config, current: RwLock::new(Arc::new(generation)) })
+    }
+
+    pub(super) fn config(&self) -> &KeysConfig {
+        &self.config
+    }
+
+    /// Who the bearer of this token is.
+    pub fn verify(&self, token: &str) -> Result<Arc<Grant>, BadToken> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(BadToken::Malformed);
+        }
+        let generation = self.current();
+        let print: [u8; 32] = Sha256::digest(token).into();
+        if let Some(known) = generation.proven().get(&print) {
+            return if known.remaining().is_zero() { Err(BadToken::Expired) } else { Ok(known.clone()) };
+        }
+        let grant = Arc::new(Grant::of(&self.claims(&generation, token)?)?);
+        generation.remember(print, grant.clone());
+        Ok(grant)
+    }
+
+    fn current(&self) -> Arc<Generation> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn claims(&self, generation: &Generation, token: &str) -> Result<Map<String, Value>, BadToken> {
+        let header = decode_header(token).map_err(|_| BadToken::Malformed)?;
+        if header.crit.is_some() {
+            return Err(BadToken::NoKey); // it asks for what is not done here (RFC 7515, 4.1.11)
+        }
+        let mut outcome = Err(BadToken::NoKey);
+        let is_meant = |key: &&Key| {
+            let same_id = header.kid.is_none() || key.id.is_none() || key.id == header.kid;
+            key.algorithm == header.alg && same_id
+        };
+        for key in generation.keys.iter().filter(is_meant) {
+            match decode::<Map<String, Value>>(token, &key.key, &self.validation(key.algorithm)) {
+                Ok(proven) => return Ok(proven.claims),
+                Err(error) => outcome = Err(reason(error.kind())),
+            }
+            if outcome != Err(BadToken::Signature) {
+                break; // it was signed with this key, and is bad for another reason
+            }
+        }
+        outcome
+    }
+
+    fn validation(&self, algorithm: Algorithm) -> Validation {
+        let mut validation = Validation::new(algorithm);
+        validation.leeway = LEEWAY.as_secs();
+        validation.validate_nbf = true;
+        let mut required = vec!["exp", "sub"];
+        if let Some(audience) = &self.config.audience {
+            validation.set_audience(&[audience]);
+            required.push("aud");
+        }
+        if let Some(issuer) = &self.config.issuer {
+            validation.set_issuer(&[issuer]);
+            required.push("iss");
+        }
+        validation.set_required_spec_claims(&required);
+        validation
+    }
+
+    /// Looks at the files, and takes their keys if they have changed. A file that can't be used changes
+    /// nothing. Blocks on the files.
+    pub fn reload(&self) -> Result<Reload, String> {
+        let (generation, wrong) = Generation::load(&self.config);
+        if let Some((name, problem)) = wrong.into_iter().next() {
+            return Err(format!("{name}: {problem}"));
+        }
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if current.files == generation.files {
+            return Ok(Reload::Unchanged);
+        }
+        *current = Arc::new(generation);
+        Ok(Reload::Changed)
+    }
+
+    /// Follows the files of keys until `stop`.
+    pub async fn follow_files(self: Arc<Self>, stop: CancellationToken) {
+        self.current().tell_left_out();
+        let mut last_problem = None;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(RELOAD_INTERVAL) => {}
+            }
+            let keys = self.clone();
+            let Ok(looked) = tokio::task::spawn_blocking(move || keys.reload()).await else { continue };
+            match &looked {
+                Ok(Reload::Unchanged) => {}
+                Ok(Reload::Changed) => {
+                    tracing::info!("the keys have changed, and the new ones are in use");
+                    self.current().tell_left_out();
+                }
+                Err(problem) if last_problem.as_ref() == Some(problem) => {}
+                Err(problem) => {
+                    tracing::warn!(%problem, "the keys can't be read again: those known stay in use")
+                }
+            }
+            last_problem = looked.err();
+        }
+    }
+}
+
+impl Generation {
+    fn load(config: &KeysConfig) -> (Self, Vec<(&'static str, String)>) {
+        let mut generation =
+            Self { files: String::new(), keys: vec![], left_out: vec![], proven: Mutex::default() };
+        let mut wrong = Vec::new();
+        if let Some(secret) = &config.secret {
+            match source::of_secret(secret) {
+                Ok(key) => generation.keys.push(key),
+                Err(problem) => wrong.push(("JWT_SECRET", problem)),
+            }
+        }
+        if let Some(public_key) = &config.public_key {
+            match source::of_pem(public_key) {
+                Ok(read) => generation.take(read),
+                Err(problem) => wrong.push(("JWT_PUBLIC_KEY", problem)),
+            }
+        }
+        if let Some(path) = &config.jwks {
+            match source::of_jwks_file(path) {
+                Ok(read) => generation.take(read),
+                Err(problem) => wrong.push(("JWT_JWKS", problem)),
+            }
+        }
+        (generation, wrong)
+    }
+
+    fn take(&mut self, read: PublicKeys) {
+        self.files.push_str(&read.text);
+        self.keys.extend(read.keys);
+        self.left_out.extend(read.left_out);
+    }
+
+    fn tell_left_out(&self) {
+        for problem in &self.left_out {
+            tracing::warn!("JWT_JWKS: {problem}: it is left out");
+        }
+    }
+
+    fn proven(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Arc<Grant>>> {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, print: [u8; 32], grant: Arc<Grant>) {
+        let mut proven = self.proven();
+        if proven.len() >= PROVEN_MAX {
+            proven.retain(|_, grant| !grant.remaining().is_zero());
+        }
+        if proven.len() >= PROVEN_MAX {
+            proven.clear();
+        }
+        proven.insert(print, grant);
+    }
+}
+
+fn reason(error: &ErrorKind) -> BadToken {
+    match error {
+        ErrorKind::InvalidSignature => BadToken::Signature,
+        ErrorKind::ExpiredSignature => BadToken::Expired,
+        ErrorKind::ImmatureSignature => BadToken::NotYetValid,
+        ErrorKind::InvalidAudience => BadToken::Audience,
+        ErrorKind::InvalidIssuer => BadToken::Issuer,
+        ErrorKind::MissingRequiredClaim(name) => BadToken::claim(name, "is missing"),
+        ErrorKind::InvalidClaimFormat(name) => BadToken::claim(name, "must be a time in seconds"),
+        _ => BadToken::Malformed,
+    }
+}

@@ -1,0 +1,219 @@
+//! Who asks, and whether they may: the table of what each route needs, and the guard in front of them all
+//! (rules O1, O2).
+//!
+//! Invariants:
+//! - With keys configured no handler but those of health runs before a token was checked, and none of a
+//!   graph before the right on it was. A route that is not in the table needs the highest right there is.
+//! - The graph is the one that the handler will see: both take it from the same decoded, parsed part of the
+//!   path, so that no spelling of it means one graph here and another there.
+//! - A token comes in `Authorization`; on a WebSocket also as a subprotocol or a frame. Never in a URL, which
+//!   proxies write into their logs.
+//!
+//! Not here: what a token says ([`crate::auth`]), and the rights of frames (`socket/standing.rs`).
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use dao_projections::{GraphId, UserId};
+use tokio::time::Instant;
+
+use super::{
+    App,
+    extract::{Asked, Ids},
+    problem::Problem,
+};
+use crate::auth::{Auth, Grant, Right};
+
+/// What a route needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    /// Nothing: health, for those who only ask whether the server lives.
+    Nothing,
+    /// This right on the graph in the path.
+    Graph(Right),
+    /// This right on all graphs at once.
+    All(Right),
+    /// A token; the handler finds out which graph it is about.
+    Token,
+    /// The handler sees to it: a socket may bring its token later.
+    Socket,
+}
+
+/// Every route and what it needs.
+const NEEDS: [(&str, Need); 31] = [
+    ("/graphs/{graphId}/command", Need::Graph(Right::Write)),
+    ("/graphs/{graphId}/batch", Need::Graph(Right::Write)),
+    ("/graphs/{graphId}/state", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/changes", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/nodes", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/nodes/{nodeId}", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/edges", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/edges/{edgeId}", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/viewport", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/operations", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/diff", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/nodes/{nodeId}/history", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/edges/{edgeId}/history", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/verify", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/events", Need::Graph(Right::Read)),
+    ("/graphs/{graphId}/activity", Need::Graph(Right::Read)),
+    ("/events", Need::All(Right::Admin)),
+    ("/activity", Need::All(Right::Admin)),
+    ("/subscriptions", Need::All(Right::Admin)),
+    ("/subscriptions/{name}", Need::All(Right::Admin)),
+    ("/subscriptions/{name}/next", Need::All(Right::Admin)),
+    ("/subscriptions/{name}/ack", Need::All(Right::Admin)),
+    ("/subscriptions/{name}/nack", Need::All(Right::Admin)),
+    ("/subscriptions/{name}/parked", Need::All(Right::Admin)),
+    ("/subscriptions/{name}/parked/retry", Need::All(Right::Admin)),
+    ("/subscriptions/{name}/parked/drop", Need::All(Right::Admin)),
+    ("/metrics", Need::All(Right::Admin)),
+    ("/ws", Need::Socket),
+    ("/operations/{operationId}", Need::Token),
+    ("/healthz", Need::Nothing),
+    ("/readyz", Need::Nothing),
+];
+
+/// What the route that matched needs; a path that matches none only tells so to those with a token.
+fn need(route: Option<&MatchedPath>) -> Need {
+    let Some(route) = route else { return Need::Token };
+    let known = NEEDS.iter().find(|(path, _)| *path == route.as_str());
+    known.map_or(Need::All(Right::Admin), |(_, need)| *need)
+}
+
+/// Lets through who may; all others get 401 or 403 before their body is read.
+pub(super) async fn guard(State(app): State<App>, request: Request<Body>, next: Next) -> Response {
+    let Auth::Keys(_) = &app.auth else { return next.run(request).await };
+    let need = need(request.extensions().get::<MatchedPath>());
+    if matches!(need, Need::Nothing | Need::Socket) {
+        return next.run(request).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    match admit(&app, &mut parts, need).await {
+        Ok(grant) => {
+            parts.extensions.insert(grant);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn admit(app: &App, parts: &mut Parts, need: Need) -> Result<Arc<Grant>, Problem> {
+    let grant = bearer(&app.auth, &parts.headers)?.ok_or_else(Problem::no_token)?;
+    match need {
+        Need::Graph(right) => {
+            let graph = Ids::from_request_parts(parts, app).await?.graph()?;
+            may(&grant, right, &graph)?;
+        }
+        Need::All(right) => {
+            let granted = grant.rights.on_all();
+            if granted.is_none_or(|granted| granted < right) {
+                return Err(Problem::forbidden(right, "*", granted));
+            }
+        }
+        Need::Nothing | Need::Token | Need::Socket => {}
+    }
+    Ok(grant)
+}
+
+/// Whether this right on this graph is granted.
+pub(super) fn may(grant: &Grant, right: Right, graph: &GraphId) -> Result<(), Problem> {
+    if grant.allows(right, graph) {
+        return Ok(());
+    }
+    Err(Problem::forbidden(right, graph.as_str(), grant.rights.on(graph)))
+}
+
+/// Who the token in the header proves its bearer to be; `None` without a header, or without keys.
+pub(super) fn bearer(auth: &Auth, headers: &HeaderMap) -> Result<Option<Arc<Grant>>, Problem> {
+    let Auth::Keys(keys) = auth else { return Ok(None) };
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::bad_token("there are several Authorization headers"));
+    }
+    let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Problem::bad_token("Authorization: must be Bearer and a token"));
+    }
+    keys.verify(token.trim()).map(Some).map_err(|bad| Problem::bad_token(bad.to_string()))
+}
+
+/// When a token stops being good, from now.
+pub(super) fn end_of(grant: &Grant) -> Instant {
+    Instant::now() + grant.remaining()
+}
+
+/// What the guard found out; `None` without keys.
+pub(super) struct Proved(pub(super) Option<Arc<Grant>>);
+
+impl FromRequestParts<App> for Proved {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        match &app.auth {
+            Auth::Off => Ok(Self(None)),
+            // Without a grant this handler was reached around the guard.
+            Auth::Keys(_) => {
+                let grant = parts.extensions.get::<Arc<Grant>>().cloned();
+                Ok(Self(Some(grant.ok_or_else(Problem::no_token)?)))
+            }
+        }
+    }
+}
+
+/// Who asks: the user of the token; without keys configured, whoever they say they are (rule O2).
+pub(super) struct Caller(pub(super) UserId);
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if let Proved(Some(grant)) = Proved::from_request_parts(parts, app).await? {
+            return Ok(Self(grant.user.clone()));
+        }
+        self::claimed(parts, app).await.map(Self)
+    }
+}
+
+/// Who they say they are.
+pub(super) async fn claimed(parts: &mut Parts, app: &App) -> Result<UserId, Problem> {
+    if let Some(value) = parts.headers.get("x-user-id").filter(|value| !value.is_empty()) {
+        let text = std::str::from_utf8(value.as_bytes());
+        let text = text.map_err(|_| Problem::bad_request("X-User-Id: must be UTF-8"))?;
+        return user(text, "X-User-Id");
+    }
+    if parts.uri.query().is_none() {
+        return Ok(app.anonymous.clone());
+    }
+    let asked = Asked::from_request_parts(parts, app).await?;
+    match asked.text("userId").filter(|text| !text.is_empty()) {
+        Some(text) => user(text, "userId"),
+        None => Ok(app.anonymous.clone()),
+    }
+}
+
+fn user(text: &str, place: &str) -> Result<UserId, Problem> {
+    UserId::parse(text).map_err(|e| Problem::bad_request(format!("{place}: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o1_every_route_is_in_the_table_of_needs() {
+        let routes = include_str!("mod.rs").split(".route(\"").skip(1);
+        let paths: Vec<&str> = routes.filter_map(|rest| rest.split('"').next()).collect();
+        assert!(paths.len() > 10, "the routes are found: {paths:?}");
+        for path in paths {
+            assert!(NEEDS.iter().any(|(known, _)| *known == path), "{path} is not in NEEDS");
+        }
+    }
+}
