@@ -533,3 +533,35 @@ async fn s6_while_the_store_is_away_it_is_503_and_nothing_is_lost() {
         reply.problem(503, "STORE_UNAVAILABLE");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s8_a_history_that_can_t_be_read_is_parked_and_others_go_on() {
+    let redis = RedisServer::start();
+    let server = Server::on_redis(&redis).await;
+    subscribe(&server, "s", json!({})).await;
+    for n in 0..3 {
+        create(&server, "a", &format!("n{n}")).await;
+    }
+    create(&server, "b", "n").await;
+    let events = redis.keys("dao:*:graph:a:events");
+    assert_eq!(redis.command(&["XDEL", &events[0], "2-0"]).trim(), ":1");
+    let told = drain(&server, "s", 10).await;
+    assert_eq!((&told["b"][..], told["a"][0]), (&[1][..], 1));
+    assert!(!told["a"].contains(&2), "{told:?}");
+    let page = server.read("/subscriptions/s/parked").await;
+    let parked = page["parked"].as_array().unwrap().clone();
+    let missing = parked.iter().find(|parked| parked["version"] == 2).expect("it is said aloud");
+    assert_eq!(
+        (&missing["graphId"], &missing["attempts"], &missing["commit"]),
+        (&json!("a"), &json!(0), &Value::Null)
+    );
+    // It is not whole yet: tried again, it is parked again.
+    assert_eq!(settle(&server, "s", "parked/retry", &parked, json!({})).await, parked.len() as u64);
+    drain(&server, "s", 10).await;
+    let page = server.read("/subscriptions/s/parked").await;
+    assert!(page["parked"].as_array().unwrap().iter().any(|parked| parked["version"] == 2), "{page}");
+    assert_eq!(
+        settle(&server, "s", "parked/drop", page["parked"].as_array().unwrap(), json!({})).await,
+        parked.len() as u64
+    );
+}
