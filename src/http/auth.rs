@@ -46,7 +46,7 @@ enum Need {
 }
 
 /// Every route and what it needs.
-const NEEDS: [(&str, Need); 23] = [
+const NEEDS: [(&str, Need); 31] = [
     ("/graphs/{graphId}/command", Need::Graph(Right::Write)),
     ("/graphs/{graphId}/batch", Need::Graph(Right::Write)),
     ("/graphs/{graphId}/state", Need::Graph(Right::Read)),
@@ -65,6 +65,14 @@ const NEEDS: [(&str, Need); 23] = [
     ("/graphs/{graphId}/activity", Need::Graph(Right::Read)),
     ("/events", Need::All(Right::Admin)),
     ("/activity", Need::All(Right::Admin)),
+    ("/subscriptions", Need::All(Right::Admin)),
+    ("/subscriptions/{name}", Need::All(Right::Admin)),
+    ("/subscriptions/{name}/next", Need::All(Right::Admin)),
+    ("/subscriptions/{name}/ack", Need::All(Right::Admin)),
+    ("/subscriptions/{name}/nack", Need::All(Right::Admin)),
+    ("/subscriptions/{name}/parked", Need::All(Right::Admin)),
+    ("/subscriptions/{name}/parked/retry", Need::All(Right::Admin)),
+    ("/subscriptions/{name}/parked/drop", Need::All(Right::Admin)),
     ("/metrics", Need::All(Right::Admin)),
     ("/ws", Need::Socket),
     ("/operations/{operationId}", Need::Token),

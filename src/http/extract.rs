@@ -14,6 +14,7 @@ use super::{
     format::Format,
     problem::Problem,
 };
+use crate::live::SubscriptionName;
 
 /// The ids in the path of a route.
 pub(super) struct Ids(Vec<(String, String)>);
@@ -34,6 +35,12 @@ impl Ids {
 
     pub(super) fn edge(&self) -> Result<EdgeId, Problem> {
         self.id("edgeId", EdgeId::parse)
+    }
+
+    pub(super) fn subscription(&self) -> Result<SubscriptionName, Problem> {
+        let text = self.0.iter().find(|(key, _)| key == "name").map_or("", |(_, text)| text.as_str());
+        let problem = |e| Problem::bad_request(format!("name in the path: {e}"));
+        SubscriptionName::parse(text).map_err(problem)
     }
 
     pub(super) fn operation(&self) -> Result<OperationId, Problem> {

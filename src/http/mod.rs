@@ -22,6 +22,7 @@ mod reads;
 mod shape;
 mod socket;
 mod stream;
+mod subscriptions;
 pub mod transcode;
 pub mod wire;
 
@@ -33,7 +34,7 @@ use axum::{
     http::{Request, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{get, post, put},
     serve::ListenerExt,
 };
 use dao_projections::UserId;
@@ -44,7 +45,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use crate::{
     auth::Auth,
     domain::Operation,
-    live::{AllGraphs, LiveConfig},
+    live::{AllGraphs, LiveConfig, Subscriptions},
     project::Stores,
     write::Graphs,
 };
@@ -72,6 +73,7 @@ pub struct App {
     origins: Origins,
     /// What streams of all graphs read from.
     all: Option<Arc<AllGraphs>>,
+    subscriptions: Option<Arc<Subscriptions>>,
     anonymous: UserId,
     body_bytes_max: usize,
     projections: Option<Projections>,
@@ -118,6 +120,7 @@ impl App {
             auth: Auth::Off,
             origins: Origins::Own,
             all: None,
+            subscriptions: None,
             anonymous,
             body_bytes_max,
             projections: None,
@@ -148,7 +151,8 @@ impl App {
     /// With what all graphs' commits are read from, projections or not.
     #[must_use]
     pub fn with_all_graphs(self, all: Arc<AllGraphs>) -> Self {
-        Self { all: Some(all), ..self }
+        let subscriptions = Some(Subscriptions::new(all.clone()));
+        Self { all: Some(all), subscriptions, ..self }
     }
 }
 
@@ -174,6 +178,17 @@ pub fn router(app: App) -> Router {
         .route("/activity", get(activity::all_activity))
         .route("/graphs/{graphId}/events", get(events::graph_events))
         .route("/events", get(all_events::all_events))
+        .route("/subscriptions", get(subscriptions::list))
+        .route(
+            "/subscriptions/{name}",
+            put(subscriptions::put).get(subscriptions::show).delete(subscriptions::delete),
+        )
+        .route("/subscriptions/{name}/next", get(subscriptions::next))
+        .route("/subscriptions/{name}/ack", post(subscriptions::ack))
+        .route("/subscriptions/{name}/nack", post(subscriptions::nack))
+        .route("/subscriptions/{name}/parked", get(subscriptions::parked))
+        .route("/subscriptions/{name}/parked/retry", post(subscriptions::retry))
+        .route("/subscriptions/{name}/parked/drop", post(subscriptions::drop_parked))
         .route("/ws", get(socket::upgrade))
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))

@@ -13,6 +13,7 @@ use super::shape::{Malformed, Severity};
 use crate::{
     auth::Right,
     domain::{Reason, Refusal, Resolution},
+    live::SubscriptionError,
     read::ReadError,
     write::WriteError,
 };
@@ -263,6 +264,46 @@ impl From<WriteError> for Problem {
                     "The graph's history is damaged",
                     detail,
                 )
+            }
+        }
+    }
+}
+
+impl From<SubscriptionError> for Problem {
+    fn from(error: SubscriptionError) -> Self {
+        match error {
+            SubscriptionError::NotFound => Self::not_found(error.to_string()),
+            SubscriptionError::Exists => Self::new(
+                StatusCode::CONFLICT,
+                "SUBSCRIPTION_EXISTS",
+                "There is another one of this name",
+                error.to_string(),
+            ),
+            SubscriptionError::TooMany => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "TOO_LARGE",
+                "There are too many subscriptions",
+                error.to_string(),
+            ),
+            SubscriptionError::Start(_) | SubscriptionError::Filter { .. } => {
+                Self::bad_request(error.to_string())
+            }
+            SubscriptionError::Contended => {
+                Self::unavailable("OVERLOADED", "The subscription is busy", error.to_string())
+            }
+            SubscriptionError::Unreadable(_) => {
+                tracing::error!(%error, "a subscription can't be read");
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "SUBSCRIPTION_DAMAGED",
+                    "The subscription is damaged",
+                    error.to_string(),
+                )
+            }
+            SubscriptionError::Store(cause) => {
+                tracing::warn!(%cause, "the store is unavailable");
+                let detail = "the store is away: try again later; what was handed out comes again";
+                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail)
             }
         }
     }

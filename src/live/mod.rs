@@ -4,6 +4,7 @@
 //! - A subscriber is a cursor, never a queue: what it has not taken costs nothing, and what it gets
 //!   is exactly the log after the point it named, in order, or a word that it must start again.
 //! - Presence is never stored, and only the latest of it is kept.
+//! - A subscription hands every commit out at least once, each graph's one after the other.
 //! - While a graph is followed here, what other instances do to it is heard of; nothing is right only
 //!   because it was.
 //!
@@ -16,6 +17,7 @@ mod hub;
 mod presence;
 mod presence_message;
 mod reader;
+mod subscription;
 
 pub use all::{AllGraphs, AllReader, Extent, InvalidPosition, Piece, Position, Since};
 pub use cursor::{Cursor, Known, Step};
@@ -23,3 +25,7 @@ pub use elsewhere::LiveConfig;
 pub use hub::{Followed, Hub, LogRead};
 pub use presence::{Present, Room};
 pub use reader::{Delivery, Reader};
+pub use subscription::{
+    Asked, Handed, InvalidName, Ledger, Overview, Parked, ParkedFound, Settings, Span, SubscriptionError,
+    SubscriptionName, Subscriptions,
+};

@@ -4,6 +4,7 @@
 //! wanted or not as a whole.
 
 use dao_projections::{Commit, Event, GraphId, InvalidId, UserId};
+use serde::{Deserialize, Serialize};
 
 /// Names in one list of a filter; more are refused.
 const NAMES_MAX: usize = 100;
@@ -36,7 +37,34 @@ pub enum FilterError {
     BadUser(#[from] InvalidId),
 }
 
+/// The lists of a filter as they are written down.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilterLists {
+    /// Event types.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub types: Option<Vec<String>>,
+    /// Graph ids, or globs.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub graphs: Option<Vec<String>>,
+    /// User ids.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub users: Option<Vec<String>>,
+}
+
 impl CommitFilter {
+    /// What these lists say; an error is about the list of that name.
+    pub fn of(lists: &FilterLists) -> Result<Self, (&'static str, FilterError)> {
+        let types = lists.types.as_deref().map(|list| each(list, EventType::parse)).transpose();
+        let graphs = lists.graphs.as_deref().map(|list| each(list, Glob::parse)).transpose();
+        let user = |name: &str| Ok(UserId::parse(name)?);
+        let users = lists.users.as_deref().map(|list| each(list, user)).transpose();
+        Ok(Self {
+            types: types.map_err(|error| ("types", error))?,
+            graphs: graphs.map_err(|error| ("graphs", error))?,
+            users: users.map_err(|error| ("users", error))?,
+        })
+    }
+
     /// Only commits with an event of one of these types, named with commas between them.
     pub fn with_types(mut self, text: &str) -> Result<Self, FilterError> {
         self.types = Some(names(text, EventType::parse)?);
@@ -80,6 +108,17 @@ fn names<T>(text: &str, parse: impl Fn(&str) -> Result<T, FilterError>) -> Resul
     }
     let one = |name: &str| if name.is_empty() { Err(FilterError::Empty) } else { parse(name) };
     text.split(',').map(|name| one(name.trim())).collect()
+}
+
+fn each<T>(list: &[String], parse: impl Fn(&str) -> Result<T, FilterError>) -> Result<Vec<T>, FilterError> {
+    match list.len() {
+        0 => Err(FilterError::Empty),
+        count if count > NAMES_MAX => Err(FilterError::TooMany),
+        _ => list
+            .iter()
+            .map(|name| if name.is_empty() { Err(FilterError::Empty) } else { parse(name) })
+            .collect(),
+    }
 }
 
 /// The type of an event, as on the wire.

@@ -23,7 +23,7 @@ use dao_projections::{CommandType, Graph, GraphId, Hash, Head, OperationId, Time
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
-pub use self::filter::{CommitFilter, FilterError};
+pub use self::filter::{CommitFilter, FilterError, FilterLists};
 use crate::{
     domain::{RecordedOutcome, Refusal},
     write::{Effect, Ending, Graphs, Recorded, View, WriteError, log},

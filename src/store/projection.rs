@@ -5,6 +5,7 @@
 //! - Rows are changed only from the exact head, version and hash, that the writer named. So two
 //!   workers on one graph, and a batch that is delivered twice, are harmless.
 //! - A place in one part of the feed is never seen before an earlier one.
+//! - A document changes only from the exact change that the writer named.
 //!
 //! Not here: what rows mean.
 
@@ -159,4 +160,21 @@ pub trait ProjectionStore: Send + Sync + 'static {
 
     /// The graphs that are parked.
     async fn parked(&self) -> Result<Vec<(GraphId, Parked)>, StoreError>;
+
+    /// A document that belongs to no graph, and which change it is. No two changes of documents have
+    /// the same number, also where a name is used again: who saw one knows exactly what stood there.
+    async fn document(&self, kind: &str, name: &str) -> Result<Option<(u64, Bytes)>, StoreError>;
+
+    /// Puts this there, or (`None`) removes what is there, if what stands there is of the `expected`
+    /// change, or for `None` nothing; whether it did.
+    async fn put_document(
+        &self,
+        kind: &str,
+        name: &str,
+        expected: Option<u64>,
+        bytes: Option<Bytes>,
+    ) -> Result<bool, StoreError>;
+
+    /// The names of all documents of a kind, in order.
+    async fn documents(&self, kind: &str) -> Result<Vec<String>, StoreError>;
 }

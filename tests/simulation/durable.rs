@@ -157,6 +157,9 @@ pub struct ReadSide {
     pub rows: BTreeMap<(GraphId, String), StoredRows>,
     pub checkpoints: BTreeMap<GraphId, BTreeMap<Version, (Head, Bytes)>>,
     pub parked: BTreeMap<GraphId, Parked>,
+    pub documents: BTreeMap<(String, String), (u64, Bytes)>,
+    /// Changes of documents so far.
+    pub document_changes: u64,
     /// Appends so far: what places and times are made of.
     appends: u64,
 }

@@ -194,6 +194,43 @@ impl ProjectionStore for SimStore {
     async fn parked(&self) -> Result<Vec<(GraphId, Parked)>, StoreError> {
         self.ask(|shared, _| shared.read_side.parked.clone().into_iter().collect()).await
     }
+
+    async fn document(&self, kind: &str, name: &str) -> Result<Option<(u64, Bytes)>, StoreError> {
+        let key = (kind.to_owned(), name.to_owned());
+        self.ask(|shared, _| shared.read_side.documents.get(&key).cloned()).await
+    }
+
+    async fn put_document(
+        &self,
+        kind: &str,
+        name: &str,
+        expected: Option<u64>,
+        bytes: Option<Bytes>,
+    ) -> Result<bool, StoreError> {
+        self.travel().await;
+        let key = (kind.to_owned(), name.to_owned());
+        self.effect(move |shared| {
+            let ReadSide { documents, document_changes, .. } = &mut shared.read_side;
+            if documents.get(&key).map(|(version, _)| *version) != expected {
+                return false;
+            }
+            *document_changes += 1;
+            match bytes {
+                Some(bytes) => documents.insert(key, (*document_changes, bytes)),
+                None => documents.remove(&key),
+            };
+            true
+        })
+        .await
+    }
+
+    async fn documents(&self, kind: &str) -> Result<Vec<String>, StoreError> {
+        self.ask(|shared, _| {
+            let of_kind = shared.read_side.documents.keys().filter(|(of, _)| of == kind);
+            of_kind.map(|(_, name)| name.clone()).collect()
+        })
+        .await
+    }
 }
 
 /// Rows are what the history up to their head adds up to; where no history was ever lost, they only

@@ -19,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use dao_projections::{GraphId, Version};
 use futures::{StreamExt, TryStreamExt, stream};
 
 pub use self::{
@@ -27,12 +28,12 @@ pub use self::{
 };
 use self::{
     tail::{FEED_CHUNK, Tail},
-    told::READS_AT_ONCE,
+    told::{READS_AT_ONCE, before, read_log, read_run},
 };
 use crate::{
     read::CommitFilter,
     store::{FeedBounds, FeedEntry, FeedPlace, ProjectionStore, StoreError},
-    write::Graphs,
+    write::{Graphs, Recorded},
 };
 
 /// How long to wait before the store is asked again after it was away.
@@ -97,6 +98,60 @@ impl AllGraphs {
         };
         let until = (extent == Extent::UntilNow).then_some(ends);
         Ok(AllReader::new(self.clone(), filter, position, until))
+    }
+
+    /// Where what belongs to readers as such is kept.
+    pub(in crate::live) fn documents(&self) -> &dyn ProjectionStore {
+        &*self.sources.feed
+    }
+
+    /// The first commits of a graph from one version to another, and why nothing more can be read
+    /// after them, if that is so. That a history ends before `to` is no damage if `to` is
+    /// [`Version::MAX`].
+    pub(in crate::live) async fn read(
+        &self,
+        graph: &GraphId,
+        from: Version,
+        to: Version,
+        limit: usize,
+    ) -> Result<(Vec<Arc<Recorded>>, Option<StoreError>), StoreError> {
+        let graphs = &self.sources.graphs;
+        let run = match to {
+            Version::MAX => read_log(graphs, graph, before(from), to, limit).await?,
+            to => read_run(graphs, graph, before(from), to, limit).await?,
+        };
+        Ok((run.commits, run.damage))
+    }
+
+    /// How many commits the feed tells of after a position, of graphs that the filter wants: at most
+    /// `max`, which also stands for more. `None` where the feed does not reach back that far.
+    pub(in crate::live) async fn count_after(
+        &self,
+        position: &Position,
+        filter: &CommitFilter,
+        max: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        if position.histories.is_some() {
+            return Ok(None);
+        }
+        let mut reads = Vec::with_capacity(position.places.len());
+        for (part, place) in (0_u32..).zip(&position.places) {
+            reads.push(self.sources.chunk(part, *place, true));
+        }
+        let mut chunks = stream::iter(reads).buffered(READS_AT_ONCE);
+        let (mut count, mut places) = (0_u64, position.places.iter());
+        while let Some((entries, bounds)) = chunks.try_next().await? {
+            let place = places.next().copied().unwrap_or(FeedPlace::START);
+            if bounds.is_some_and(|bounds| bounds.trimmed > place || bounds.end < place) {
+                return Ok(None);
+            }
+            // Where a part has more than one read gives, there is more than anybody counts.
+            let is_cut = entries.len() >= FEED_CHUNK;
+            let wanted = entries.iter().filter(|entry| filter.wants_graph(&entry.graph));
+            let here = wanted.map(|entry| entry.to.since(entry.from).saturating_add(1)).sum();
+            count = count.saturating_add(if is_cut { max } else { here });
+        }
+        Ok(Some(count.min(max)))
     }
 
     /// The tail of the feed; if there is none, one from these places on.

@@ -82,7 +82,7 @@ pub(super) async fn read_step(graphs: &Graphs, waiting: &VecDeque<Waiting>) -> R
     }
     let mut reads = Vec::with_capacity(spans.len());
     for (graph, after, to) in &spans {
-        reads.push(read_run(graphs, graph, *after, *to));
+        reads.push(read_run(graphs, graph, *after, *to, STEP_COMMITS));
     }
     let mut runs: Vec<Result<Run, StoreError>> = stream::iter(reads).buffered(READS_AT_ONCE).collect().await;
 
@@ -110,10 +110,16 @@ pub(super) async fn read_step(graphs: &Graphs, waiting: &VecDeque<Waiting>) -> R
     Ok(all)
 }
 
-/// The commits in `(after, to]` as far as one step goes: from memory, where nobody else can write
-/// and it reaches back that far, else from the log.
-async fn read_run(graphs: &Graphs, id: &GraphId, after: Version, to: Version) -> Result<Run, StoreError> {
-    let wanted = usize::try_from(to.since(after)).unwrap_or(usize::MAX).min(STEP_COMMITS);
+/// The first commits in `(after, to]`: from memory, where nobody else can write and it reaches back
+/// that far, else from the log. That there is none is damage.
+pub(super) async fn read_run(
+    graphs: &Graphs,
+    id: &GraphId,
+    after: Version,
+    to: Version,
+    limit: usize,
+) -> Result<Run, StoreError> {
+    let wanted = usize::try_from(to.since(after)).unwrap_or(usize::MAX).min(limit);
     if !graphs.store().is_shared()
         && let Some((_, commits)) = graphs.in_memory(id).and_then(|hot| hot.commits_since(after, wanted))
         && commits.len() == wanted

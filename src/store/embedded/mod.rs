@@ -12,6 +12,7 @@
 //! Not here: what the bytes mean, and retries.
 
 mod checkpoint;
+mod document;
 mod ledger;
 mod projection;
 mod reader;

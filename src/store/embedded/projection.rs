@@ -10,7 +10,7 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, Version};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EmbeddedStore, reader::Trouble};
+use super::{EmbeddedStore, document, reader::Trouble};
 use crate::store::{
     FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead, StoreError,
 };
@@ -26,6 +26,7 @@ pub(super) enum Keep {
     Trim { to: u64 },
     Park { graph: GraphId, parked: Option<Parked> },
     Checkpoint { graph: GraphId, head: Head, state: Bytes },
+    Document { kind: String, name: String, expected: Option<u64>, bytes: Option<Bytes> },
 }
 
 impl Keep {
@@ -36,15 +37,19 @@ impl Keep {
                 change.rows.iter().map(|(key, row)| key.len() + row.as_ref().map_or(0, Bytes::len)).sum()
             }
             Self::Checkpoint { state, .. } => state.len(),
+            Self::Document { bytes, .. } => bytes.as_ref().map_or(0, Bytes::len),
             Self::Place { .. } | Self::Trim { .. } | Self::Park { .. } => 0,
         }
     }
 }
 
-/// Writes it inside the transaction that the caller has open; false if the rows were true of
+/// Writes it inside the transaction that the caller has open; false if what stood there was
 /// something else, and nothing was changed.
 pub(super) fn keep(connection: &Connection, keep: &Keep) -> rusqlite::Result<bool> {
     match keep {
+        Keep::Document { kind, name, expected, bytes } => {
+            document::put(connection, kind, name, *expected, bytes.as_deref())
+        }
         Keep::Rows { graph, projection, change } => change_rows(connection, graph, projection, change),
         Keep::Place { reader, seq } => {
             let mut put = connection.prepare_cached("INSERT OR REPLACE INTO place VALUES (?1, ?2)")?;
@@ -333,5 +338,26 @@ impl ProjectionStore for EmbeddedStore {
                 Ok(all)
             })
             .await
+    }
+
+    async fn document(&self, kind: &str, name: &str) -> Result<Option<(u64, Bytes)>, StoreError> {
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        self.readers.run(move |connection| Ok(document::find(connection, &kind, &name)?)).await
+    }
+
+    async fn put_document(
+        &self,
+        kind: &str,
+        name: &str,
+        expected: Option<u64>,
+        bytes: Option<Bytes>,
+    ) -> Result<bool, StoreError> {
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        self.writer.keep(Keep::Document { kind, name, expected, bytes }).await
+    }
+
+    async fn documents(&self, kind: &str) -> Result<Vec<String>, StoreError> {
+        let kind = kind.to_owned();
+        self.readers.run(move |connection| Ok(document::names(connection, &kind)?)).await
     }
 }

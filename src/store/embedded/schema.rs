@@ -29,6 +29,7 @@ const READER_CACHE_KIB: u32 = 1_024;
 /// `key` is `graph << 34 | version`: one integer, the cheapest key there is, makes a graph's
 /// history one run of pages, and makes a second commit with the same number impossible.
 /// `operation` holds its rows by time window so that old ones lie together when they are deleted.
+/// The `version` of a `document` is the number of a change among those of all documents, which `meta` counts.
 /// `refusal` numbers the refused operations of each graph, so that the oldest are at its beginning.
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -58,6 +59,10 @@ const TABLES: &str = "
     CREATE TABLE parked (
         graph INTEGER PRIMARY KEY, version INTEGER NOT NULL, reason TEXT NOT NULL
     ) STRICT;
+    CREATE TABLE document (
+        kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (kind, name)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE refusal (
         graph INTEGER NOT NULL, number INTEGER NOT NULL, version INTEGER NOT NULL, operation BLOB NOT NULL,
         record BLOB NOT NULL, PRIMARY KEY (graph, number)
@@ -66,7 +71,7 @@ const TABLES: &str = "
     CREATE VIEW history AS
         SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body
         FROM event JOIN graph ON graph.id = key >> 34;
-    INSERT INTO meta VALUES ('format', 2), ('fence', 0);
+    INSERT INTO meta VALUES ('format', 2), ('fence', 0), ('documents', 0);
 ";
 
 /// The key of a commit; `None` where the version or the graph's row is beyond what a key can say.

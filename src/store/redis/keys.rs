@@ -13,6 +13,20 @@ pub(super) const META: &str = "dao:meta";
 /// Most partitions: the slots of a cluster.
 pub(super) const PARTITIONS_MAX: u32 = 16_384;
 
+/// A document that belongs to no graph. All of these keys share a slot: one script changes a
+/// document, the names of its kind and the number of changes.
+pub(super) fn document(kind: &str, name: &str) -> Key {
+    format!("dao:{{document}}:{kind}:{name}").into()
+}
+
+/// The names of all documents of a kind: fields of a hash, whose values say nothing.
+pub(super) fn documents(kind: &str) -> Key {
+    format!("dao:{{document}}:{kind}").into()
+}
+
+/// How many changes of documents there were.
+pub(super) const DOCUMENT_CHANGES: &str = "dao:{document}";
+
 /// The graphs that share a slot, a feed and operation windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Partition(u32);
@@ -96,6 +110,15 @@ impl Partition {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_documents_share_a_slot() {
+        assert_eq!(document("k", "n"), Key::from("dao:{document}:k:n"));
+        let slot = |key: &str| redis_keyslot(key.as_bytes());
+        assert_eq!(slot("dao:{document}:k:n"), slot(DOCUMENT_CHANGES));
+        assert_eq!(documents("k"), Key::from("dao:{document}:k"));
+        assert_eq!(slot("dao:{document}:k"), slot(DOCUMENT_CHANGES));
+    }
 
     #[test]
     fn keys_of_one_graph_share_a_literal_hash_tag() {

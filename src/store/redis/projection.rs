@@ -12,7 +12,10 @@ use fred::{
     types::{Key, Value, scripts::Script},
 };
 
-use super::{RedisStore, connected, errors, keys::Partition};
+use super::{
+    RedisStore, connected, errors,
+    keys::{self, Partition},
+};
 use crate::store::{
     FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead, StoreError,
 };
@@ -27,6 +30,7 @@ pub(super) struct RowScripts {
     change_rows: Script,
     lease: Script,
     trim_feed: Script,
+    put_document: Script,
 }
 
 impl RowScripts {
@@ -35,12 +39,14 @@ impl RowScripts {
             change_rows: Script::from_lua(include_str!("change_rows.lua")),
             lease: Script::from_lua(include_str!("lease.lua")),
             trim_feed: Script::from_lua(include_str!("trim_feed.lua")),
+            put_document: Script::from_lua(include_str!("put_document.lua")),
         }
     }
 
     pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
         self.change_rows.load(client).await?;
         self.trim_feed.load(client).await?;
+        self.put_document.load(client).await?;
         self.lease.load(client).await
     }
 }
@@ -308,5 +314,42 @@ impl ProjectionStore for RedisStore {
         }
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(all)
+    }
+
+    async fn document(&self, kind: &str, name: &str) -> Result<Option<(u64, Bytes)>, StoreError> {
+        let client = connected(&self.reader).await?;
+        // The version comes first: a reply must never begin with what somebody else chose.
+        let fields = vec!["version", "body"];
+        let reply: Value =
+            client.hmget(keys::document(kind, name), fields).await.map_err(|e| errors::of_read(&e))?;
+        let Value::Array(values) = reply else { return Ok(None) };
+        let [version, body] = values.as_slice() else { return Ok(None) };
+        Ok(version.as_u64().zip(body.as_bytes().map(Bytes::copy_from_slice)))
+    }
+
+    async fn put_document(
+        &self,
+        kind: &str,
+        name: &str,
+        expected: Option<u64>,
+        bytes: Option<Bytes>,
+    ) -> Result<bool, StoreError> {
+        let client = connected(&self.writer).await?;
+        let keys = vec![keys::document(kind, name), keys::documents(kind), keys::DOCUMENT_CHANGES.into()];
+        let expected = expected.map(|version| version.to_string()).unwrap_or_default();
+        let is_put = if bytes.is_some() { "1" } else { "0" };
+        let body = Value::Bytes(bytes.unwrap_or_default());
+        let args = vec![name.into(), expected.into(), is_put.into(), body];
+        call(&self.row_scripts.put_document, client, keys, args).await
+    }
+
+    async fn documents(&self, kind: &str) -> Result<Vec<String>, StoreError> {
+        let client = connected(&self.reader).await?;
+        // A map, not a list: a list must never begin with what somebody else chose.
+        let reply: Value = client.hgetall(keys::documents(kind)).await.map_err(|e| errors::of_read(&e))?;
+        let Value::Map(map) = reply else { return Ok(vec![]) };
+        let mut names: Vec<String> = map.inner().into_keys().filter_map(|name| name.into_string()).collect();
+        names.sort();
+        Ok(names)
     }
 }

@@ -1,0 +1,426 @@
+//! What a subscription has handed out, and to be settled: a state machine without clock or I/O.
+//!
+//! Invariants:
+//! - Every commit that was taken is in flight, waiting, parked, or was acknowledged, dropped or found
+//!   not to be wanted. Taking it again hands it out again.
+//! - A graph has at most one commit in flight; what waits behind it goes out in the order of versions.
+//! - What is delivered in vain as often as may be is parked, and the graph goes on.
+//! - It is bounded: [`LANES_MAX`], [`PARKED_MAX`], and what is beyond stays in the feed.
+//!
+//! Not here: where commits come from (`hand_out`) and how this is kept (`mod`).
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound::{Excluded, Unbounded},
+};
+
+use dao_projections::{GraphId, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::read::FilterLists;
+
+/// Graphs with something in flight or waiting; no other graph's commits are taken while there are so
+/// many. So also the most in flight.
+const LANES_MAX: usize = 1_000;
+/// Parked deliveries; while there are so many, what would be parked is delivered again instead.
+const PARKED_MAX: usize = 10_000;
+/// Characters of a reason that are kept.
+const REASON_MAX: usize = 200;
+/// The reason where no consumer gave one.
+const LEASE_ENDED: &str = "the lease ended";
+
+/// What a subscription is about, as it was asked for. Two that are equal are the same one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Which commits.
+    pub filter: FilterLists,
+    /// Where it began: `now`, `beginning` or a position.
+    pub start: String,
+    /// How long a consumer has for a commit, in milliseconds.
+    pub lease_ms: u64,
+    /// Deliveries of one commit before it is parked.
+    pub attempts_max: u32,
+}
+
+/// All that is known of a subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    settings: Settings,
+    position: String,
+    /// Where the position stands before an append of which some is taken: up to where.
+    partly: Option<(GraphId, Version)>,
+    lanes: BTreeMap<GraphId, Lane>,
+    /// The graph that last had its turn.
+    turn: Option<GraphId>,
+    parked: Vec<Parked>,
+    /// The number of the next delivery. They begin with the time it was made, so that none is of an
+    /// earlier subscription of this name.
+    number: u64,
+}
+
+/// Versions from one to another, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The first.
+    pub from: Version,
+    /// The last; [`Version::MAX`] for all there are.
+    pub to: Version,
+}
+
+impl Span {
+    fn of(version: Version) -> Self {
+        Self { from: version, to: version }
+    }
+
+    /// What of it comes after this version.
+    fn after(self, version: Version) -> Option<Self> {
+        (version < self.to).then(|| Self { from: self.from.max(version.next()), ..self })
+    }
+}
+
+/// What is to be settled of one graph: never nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Lane {
+    flight: Option<Flight>,
+    /// What was parked and is tried again, before what waits.
+    again: Vec<Span>,
+    /// What the feed told of. Not all of it need be wanted.
+    waiting: Option<Span>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Flight {
+    number: u64,
+    version: Version,
+    attempt: u32,
+    /// Milliseconds since the Unix epoch; the commit is due again from then on.
+    until_ms: u64,
+    reason: Option<String>,
+}
+
+impl Lane {
+    fn is_idle(&self) -> bool {
+        self.flight.is_none() && self.next().is_none()
+    }
+
+    fn next(&self) -> Option<Span> {
+        self.again.first().copied().or(self.waiting)
+    }
+
+    /// What is next is so only after this version.
+    fn pass(&mut self, version: Version) {
+        match self.again.first_mut() {
+            None => self.waiting = self.waiting.and_then(|span| span.after(version)),
+            Some(first) => match first.after(version) {
+                Some(rest) => *first = rest,
+                None => drop(self.again.remove(0)),
+            },
+        }
+    }
+}
+
+/// A commit, or a stretch of a damaged history, that was given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    number: u64,
+    /// Whose.
+    pub graph: GraphId,
+    /// Of which the first is shown.
+    pub span: Span,
+    /// How often it was delivered; 0 if it could not be read.
+    pub attempts: u32,
+    /// Why it was given up.
+    pub reason: String,
+}
+
+impl Parked {
+    /// Its last delivery's id.
+    pub fn delivery_id(&self) -> String {
+        delivery_id(self.number, &self.graph)
+    }
+
+    /// Later ones have higher numbers, for the most part.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+/// What a graph can hand out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Whose.
+    pub graph: GraphId,
+    /// The first commit of these that is wanted.
+    pub span: Span,
+}
+
+/// A delivery that was just made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// What a consumer settles it by.
+    pub delivery_id: String,
+    /// The how manieth of this commit it is, from 1.
+    pub attempt: u32,
+}
+
+impl Ledger {
+    /// Nothing is handed out yet, and it begins at this position.
+    pub fn new(settings: Settings, position: String, now_ms: u64) -> Self {
+        Self {
+            settings,
+            position,
+            partly: None,
+            lanes: BTreeMap::new(),
+            turn: None,
+            parked: vec![],
+            number: now_ms.saturating_mul(1_000),
+        }
+    }
+
+    /// What it is about.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Up to here everything was taken: it is settled, or stands in this ledger.
+    pub fn position(&self) -> &str {
+        &self.position
+    }
+
+    /// Commits that a consumer has, or had when its lease ended.
+    pub fn in_flight(&self) -> usize {
+        self.lanes.values().filter(|lane| lane.flight.is_some()).count()
+    }
+
+    /// At most so many commits wait behind those in flight.
+    pub fn waiting(&self) -> u64 {
+        let spans = |lane: &Lane| -> u64 {
+            let known = lane.again.iter().chain(&lane.waiting).filter(|span| span.to < Version::MAX);
+            known.map(|span| span.to.since(span.from).saturating_add(1)).sum()
+        };
+        self.lanes.values().map(spans).fold(0, u64::saturating_add)
+    }
+
+    /// What was given up, the first first.
+    pub fn parked(&self) -> &[Parked] {
+        &self.parked
+    }
+
+    /// Whether commits of one more graph can be taken.
+    pub fn has_room(&self) -> bool {
+        self.lanes.len() < LANES_MAX
+    }
+
+    /// Whether commits of this graph can be taken.
+    pub fn has_room_for(&self, graph: &GraphId) -> bool {
+        self.has_room() || self.lanes.contains_key(graph)
+    }
+
+    /// Whether one more can be parked.
+    pub fn can_park(&self) -> bool {
+        self.parked.len() < PARKED_MAX
+    }
+
+    /// When the next lease ends that has not.
+    pub fn next_lapse(&self, now_ms: u64) -> Option<u64> {
+        let flights = self.lanes.values().filter_map(|lane| lane.flight.as_ref());
+        flights.map(|flight| flight.until_ms).filter(|until| *until > now_ms).min()
+    }
+
+    /// Takes commits that the feed tells of, for which there is room, and returns those of them that
+    /// were not taken already at this position. `before` and `after` are where the reader is before and
+    /// after them: the same, where more of the same append follows.
+    pub fn take(&mut self, graph: &GraphId, span: Span, before: &str, after: &str) -> Option<Span> {
+        self.move_to(before);
+        let known = self.partly.as_ref().filter(|(of, _)| of == graph).map(|(_, version)| *version);
+        let new = known.map_or(Some(span), |known| span.after(known));
+        if let Some(new) = new {
+            let waiting = &mut self.lanes.entry(graph.clone()).or_default().waiting;
+            let from = waiting.map_or(new.from, |waiting| waiting.from.min(new.from));
+            let to = waiting.map_or(new.to, |waiting| waiting.to.max(new.to));
+            *waiting = Some(Span { from, to });
+        }
+        if after == before {
+            let to = known.map_or(span.to, |known| known.max(span.to));
+            self.partly = Some((graph.clone(), to));
+        } else {
+            self.move_to(after);
+        }
+        new
+    }
+
+    /// Everything before this position is taken.
+    pub fn move_to(&mut self, position: &str) {
+        if self.position != position {
+            (self.position, self.partly) = (position.to_owned(), None);
+        }
+    }
+
+    /// Parks what was delivered in vain as often as may be.
+    pub fn expire(&mut self, now_ms: u64) {
+        let attempts_max = self.settings.attempts_max;
+        let is_spent = |flight: &Flight| flight.until_ms <= now_ms && flight.attempt >= attempts_max;
+        let room = PARKED_MAX.saturating_sub(self.parked.len());
+        let spent = self.lanes.iter_mut().filter(|(_, lane)| lane.flight.as_ref().is_some_and(is_spent));
+        for (graph, lane) in spent.take(room) {
+            let Some(flight) = lane.flight.take() else { continue };
+            self.parked.push(Parked {
+                number: flight.number,
+                graph: graph.clone(),
+                span: Span::of(flight.version),
+                attempts: flight.attempt,
+                reason: flight.reason.unwrap_or_else(|| LEASE_ENDED.to_owned()),
+            });
+        }
+        self.lanes.retain(|_, lane| !lane.is_idle());
+    }
+
+    /// What can be handed out: first what is due again, then what waits, the graphs in turn.
+    pub fn due(&self, now_ms: u64, limit: usize) -> Vec<Due> {
+        let lapsed = self.lanes.iter().filter_map(|(graph, lane)| {
+            let flight = lane.flight.as_ref().filter(|flight| flight.until_ms <= now_ms)?;
+            Some(Due { graph: graph.clone(), span: Span::of(flight.version) })
+        });
+        let after = self.turn.as_ref().map_or(Unbounded, Excluded);
+        let later = self.lanes.range::<GraphId, _>((after, Unbounded));
+        let earlier = self.turn.as_ref().map(|turn| self.lanes.range::<GraphId, _>(..=turn));
+        let waiting = later.chain(earlier.into_iter().flatten()).filter_map(|(graph, lane)| {
+            let span = lane.next().filter(|_| lane.flight.is_none())?;
+            Some(Due { graph: graph.clone(), span })
+        });
+        let room = LANES_MAX.saturating_sub(self.in_flight());
+        lapsed.chain(waiting.take(room)).take(limit).collect()
+    }
+
+    /// Whether the next commit of this graph can go out at once: nothing of it is to be settled.
+    pub fn is_free(&self, graph: &GraphId) -> bool {
+        !self.lanes.contains_key(graph) && self.in_flight() < LANES_MAX
+    }
+
+    /// Hands out what was due of a graph, of which this is the first that is wanted.
+    pub fn give(&mut self, graph: &GraphId, version: Version, now_ms: u64) -> Given {
+        let number = self.take_number();
+        let until_ms = now_ms.saturating_add(self.settings.lease_ms);
+        let lane = self.lanes.entry(graph.clone()).or_default();
+        let attempt = match &lane.flight {
+            Some(lapsed) => lapsed.attempt.saturating_add(1),
+            None => {
+                lane.pass(version);
+                self.turn = Some(graph.clone());
+                1
+            }
+        };
+        lane.flight = Some(Flight { number, version, attempt, until_ms, reason: None });
+        Given { delivery_id: delivery_id(number, graph), attempt }
+    }
+
+    fn take_number(&mut self) -> u64 {
+        let number = self.number;
+        self.number = number.saturating_add(1);
+        number
+    }
+
+    /// Of what was due of a graph, nothing up to and with `to` is wanted.
+    pub fn pass(&mut self, graph: &GraphId, to: Version) {
+        let Some(lane) = self.lanes.get_mut(graph) else { return };
+        if lane.flight.take().is_none() {
+            lane.pass(to);
+        }
+        if lane.is_idle() {
+            self.lanes.remove(graph);
+        }
+    }
+
+    /// Parks what can't be read, unless it is parked already.
+    pub fn park_damage(&mut self, graph: &GraphId, span: Span, reason: &str) {
+        let is_known = |parked: &Parked| parked.graph == *graph && parked.span.from == span.from;
+        if !self.parked.iter().any(is_known) {
+            let (number, reason) = (self.take_number(), shortened(reason));
+            self.parked.push(Parked { number, graph: graph.clone(), span, attempts: 0, reason });
+        }
+    }
+
+    /// The lane and flight of a delivery that is not settled.
+    fn flight(&mut self, id: &str) -> Option<(GraphId, &mut Lane)> {
+        let (number, graph) = read_delivery_id(id)?;
+        let lane = self.lanes.get_mut(&graph)?;
+        lane.flight.as_ref().filter(|flight| flight.number == number)?;
+        Some((graph, lane))
+    }
+
+    /// These are done with; how many of them were in flight. A lease that ended does not matter as long
+    /// as nobody else was given the commit.
+    pub fn ack(&mut self, ids: &[String]) -> usize {
+        let mut known = 0;
+        for id in ids {
+            let Some((graph, lane)) = self.flight(id) else { continue };
+            lane.flight = None;
+            let is_idle = lane.is_idle();
+            if is_idle {
+                self.lanes.remove(&graph);
+            }
+            known += 1;
+        }
+        known
+    }
+
+    /// These are given back, to be delivered again at once or parked; how many of them were in flight.
+    pub fn nack(&mut self, ids: &[String], reason: Option<&str>, now_ms: u64) -> usize {
+        let mut known = 0;
+        for id in ids {
+            let Some((_, lane)) = self.flight(id) else { continue };
+            if let Some(flight) = &mut lane.flight {
+                flight.until_ms = now_ms;
+                flight.reason = Some(reason.map_or_else(|| "given back".to_owned(), shortened));
+            }
+            known += 1;
+        }
+        self.expire(now_ms);
+        known
+    }
+
+    /// Takes parked ones out, and how many were there.
+    fn unpark(&mut self, ids: &[String]) -> Vec<Parked> {
+        let ids: std::collections::BTreeSet<(u64, GraphId)> =
+            ids.iter().filter_map(|id| read_delivery_id(id)).collect();
+        let is_meant = |parked: &Parked| ids.contains(&(parked.number, parked.graph.clone()));
+        let (meant, rest) = std::mem::take(&mut self.parked).into_iter().partition(is_meant);
+        self.parked = rest;
+        meant
+    }
+
+    /// Parked ones go out again, before what waits of their graphs; how many there were.
+    pub fn retry(&mut self, ids: &[String]) -> usize {
+        let parked = self.unpark(ids);
+        let count = parked.len();
+        for parked in parked {
+            let lane = self.lanes.entry(parked.graph).or_default();
+            let at = lane.again.partition_point(|span| span.from <= parked.span.from);
+            lane.again.insert(at, parked.span);
+        }
+        count
+    }
+
+    /// Parked ones are given up for good; how many there were.
+    pub fn drop_parked(&mut self, ids: &[String]) -> usize {
+        self.unpark(ids).len()
+    }
+}
+
+fn delivery_id(number: u64, graph: &GraphId) -> String {
+    format!("{number}.{graph}")
+}
+
+/// The number in a delivery's id.
+pub(super) fn number_of(text: &str) -> Option<u64> {
+    read_delivery_id(text).map(|(number, _)| number)
+}
+
+fn read_delivery_id(text: &str) -> Option<(u64, GraphId)> {
+    let (number, graph) = text.split_once('.')?;
+    Some((number.parse().ok()?, GraphId::parse(graph).ok()?))
+}
+
+fn shortened(reason: &str) -> String {
+    reason.chars().take(REASON_MAX).collect()
+}
