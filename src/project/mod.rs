@@ -45,8 +45,9 @@ const LEASE_RETRY: Duration = Duration::from_secs(1);
 const PARKED_RETRY: Duration = Duration::from_secs(60);
 /// How often the feed is trimmed.
 const TRIM_INTERVAL: Duration = Duration::from_secs(60);
-/// Pause after a pass that failed, doubled each time up to the second.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// Pause after a pass that failed, doubled each time up to the second: short beside the lag at which a
+/// server counts as not ready.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 /// How projectors work.
 #[derive(Clone, Debug)]

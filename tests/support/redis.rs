@@ -45,10 +45,13 @@ impl RedisServer {
     /// Three that form a cluster, without replicas.
     pub(crate) fn cluster() -> Vec<Self> {
         const SLOTS: [(&str, &str); 3] = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
-        let nodes: Vec<Self> = SLOTS.map(|_| Self::with(&["--cluster-enabled", "yes"])).into();
+        // The bus has a port of its own, by default ten thousand above: where others may listen.
+        let buses = SLOTS.map(|_| free_port().to_string());
+        let node = |bus: &String| Self::with(&["--cluster-enabled", "yes", "--cluster-port", bus]);
+        let nodes: Vec<Self> = buses.iter().map(node).collect();
         for (node, (first, last)) in nodes.iter().zip(SLOTS) {
             node.command(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
-            node.command(&["CLUSTER", "MEET", "127.0.0.1", &nodes[0].port.to_string()]);
+            node.command(&["CLUSTER", "MEET", "127.0.0.1", &nodes[0].port.to_string(), &buses[0]]);
         }
         let start = Instant::now();
         let complete = |node: &Self| {
