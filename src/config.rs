@@ -108,7 +108,7 @@ pub struct Settings {
     /// Whom tokens must come from: their `iss`
     #[arg(long, env = "JWT_ISSUER", global = true, value_name = "NAME")]
     jwt_issuer: Option<String>,
-    /// Pages of which origins may call from a browser: a list like https://editor.example, or *
+    /// Pages of which origins may call from a browser: a list like `https://editor.example`, or *
     #[arg(long, env = "CORS_ORIGINS", global = true, value_name = "ORIGINS")]
     cors_origins: Option<String>,
     /// What is logged: error, warn, info, debug or trace, or directives like `dao_api=debug`

@@ -69,7 +69,7 @@ enum Progress {
     Accepted(Version),
 }
 
-/// Follows one graph. See the [module's page](self).
+/// Follows one graph. See the page of [`crate::client`].
 #[derive(Debug)]
 pub struct Follower {
     graph: GraphId,

@@ -55,15 +55,15 @@ pub enum Step {
         /// How long to wait first.
         after: Duration,
     },
-    /// Call [`Follower::connected`] again on the same connection, after a while.
+    /// Call [`Follower::connected`](super::Follower::connected) again on the same connection, after a while.
     SubscribeAgain {
         /// How long to wait first.
         after: Duration,
     },
-    /// `GET changes` after this point, and give the answer to [`Follower::fetched`] before the next
+    /// `GET changes` after this point, and give the answer to [`Follower::fetched`](super::Follower::fetched) before the next
     /// frame of the connection.
     Fetch(Point),
-    /// Drop the connection, tell [`Follower::disconnected`], and connect anew.
+    /// Drop the connection, tell [`Follower::disconnected`](super::Follower::disconnected), and connect anew.
     Reconnect(Why),
     /// It makes no sense to go on: the same question will be refused again.
     GiveUp(Complaint),
