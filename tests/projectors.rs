@@ -276,6 +276,40 @@ async fn two_workers_share_and_one_takes_over_from_one_that_died() {
 }
 
 #[tokio::test]
+async fn a_worker_without_the_lease_follows_nothing_until_it_gets_it() {
+    let bench = Bench::redis().await;
+    let graphs = bench.graphs();
+    let rows = &bench.stores.rows;
+    for part in 0..rows.feed_parts() {
+        assert!(rows.lease(project::READER, part, "another", PATIENCE).await.unwrap());
+    }
+    grow(&graphs, "g", 0, 5).await;
+    let worker = bench.work(&quick("w"));
+    // Fifty looks at the feed long: a worker that followed it would have been at its end.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let part = rows.feed_part(&id("g"));
+    assert_eq!(rows.place(project::READER, part).await.unwrap(), FeedPlace::START);
+    assert_eq!(rows.rows(&id("g"), Snapshot::NAME, &[]).await.unwrap().at, None);
+    for part in 0..rows.feed_parts() {
+        assert!(rows.lease(project::READER, part, "another", Duration::ZERO).await.unwrap());
+    }
+    level(&bench, "g").await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn an_entry_of_the_feed_that_can_not_be_read_is_said_aloud_and_never_passed_over() {
+    let bench = Bench::redis().await;
+    let redis = bench.redis.as_ref().unwrap();
+    grow(&bench.graphs(), "g", 0, 2).await;
+    let part = bench.stores.rows.feed_part(&id("g"));
+    redis.command(&["XADD", &format!("dao:{{{part}}}:feed"), "*", "not", "an entry"]);
+    let read = bench.stores.rows.feed(part, FeedPlace::START, 10).await;
+    let error = read.expect_err("it is told").to_string();
+    assert!(error.contains(&format!("part {part} of the feed")), "{error}");
+}
+
+#[tokio::test]
 async fn a_history_that_can_not_be_folded_is_parked_with_the_reason_and_the_others_go_on() {
     let bench = Bench::redis().await;
     let redis = bench.redis.as_ref().unwrap();

@@ -89,6 +89,7 @@ pub struct Stores {
 #[derive(Clone, Copy, Debug)]
 struct Part {
     number: u32,
+    is_leased: bool,
     /// Up to where it was followed, while this worker has the lease.
     place: Option<FeedPlace>,
     /// When the lease is asked for next, or renewed.
@@ -116,7 +117,8 @@ pub async fn run(stores: Stores, config: ProjectorConfig, stop: CancellationToke
 /// Follows the feed until it is told to stop, whatever happens to the store meanwhile.
 async fn follow_all(stores: Stores, config: ProjectorConfig, stop: CancellationToken) {
     let now = Instant::now();
-    let part = |number| Part { number, place: None, lease_at: now, trim_at: now + TRIM_INTERVAL };
+    let part =
+        |number| Part { number, is_leased: false, place: None, lease_at: now, trim_at: now + TRIM_INTERVAL };
     let mut parts: Vec<Part> = (0..stores.rows.feed_parts()).map(part).collect();
     let (mut back_off, mut parked_at) = (BACK_OFF.0, now + PARKED_RETRY);
     while !stop.is_cancelled() {
@@ -138,7 +140,7 @@ async fn follow_all(stores: Stores, config: ProjectorConfig, stop: CancellationT
         };
         let _stopped = tokio::time::timeout(pause, stop.cancelled()).await;
     }
-    for part in parts.iter().filter(|part| part.place.is_some()) {
+    for part in parts.iter().filter(|part| part.is_leased) {
         // Others need not wait for the lease to end.
         if stores.rows.lease(READER, part.number, &config.worker, Duration::ZERO).await.is_err() {
             break;
@@ -182,22 +184,21 @@ async fn pass(
 async fn follow(stores: &Stores, config: &ProjectorConfig, part: &mut Part) -> Result<(), StoreError> {
     let rows = &*stores.rows;
     loop {
-        if part.lease_at <= Instant::now() {
-            if !rows.lease(READER, part.number, &config.worker, config.lease).await? {
-                (part.place, part.lease_at) = (None, Instant::now() + LEASE_RETRY);
-                return Ok(());
-            }
-            part.lease_at = Instant::now() + config.lease / 3;
+        if !has_lease(rows, config, part).await? {
+            return Ok(());
         }
         let place = match part.place {
             Some(place) => place,
-            None if part.lease_at <= Instant::now() => return Ok(()),
             None => rows.place(READER, part.number).await?,
         };
         part.place = Some(place);
         let entries = rows.feed(part.number, place, ENTRIES_MAX).await?;
         let Some(last) = entries.last().map(|entry| entry.place) else { break };
         fold_entries(stores, config, &entries).await?;
+        // Folding may have taken longer than the lease: the place is then another's to move.
+        if !has_lease(rows, config, part).await? {
+            return Ok(());
+        }
         rows.set_place(READER, part.number, last).await?;
         part.place = Some(last);
         if entries.len() < ENTRIES_MAX {
@@ -209,6 +210,23 @@ async fn follow(stores: &Stores, config: &ProjectorConfig, part: &mut Part) -> R
         trim(rows, config, part).await?;
     }
     Ok(())
+}
+
+/// Whether the part is this worker's; the lease is renewed when a third of it is over.
+async fn has_lease(
+    rows: &dyn ProjectionStore,
+    config: &ProjectorConfig,
+    part: &mut Part,
+) -> Result<bool, StoreError> {
+    if part.lease_at > Instant::now() {
+        return Ok(part.is_leased);
+    }
+    part.is_leased = rows.lease(READER, part.number, &config.worker, config.lease).await?;
+    match part.is_leased {
+        true => part.lease_at = Instant::now() + config.lease / 3,
+        false => (part.place, part.lease_at) = (None, Instant::now() + LEASE_RETRY),
+    }
+    Ok(part.is_leased)
 }
 
 async fn fold_entries(

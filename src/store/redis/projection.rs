@@ -138,7 +138,14 @@ impl ProjectionStore for RedisStore {
         let reply: Value =
             client.xrange(self.part(part).feed(), from, "+", count).await.map_err(|e| errors::of_read(&e))?;
         let Value::Array(rows) = reply else { return Ok(vec![]) };
-        Ok(rows.iter().filter_map(entry).collect())
+        // An entry that was passed over could be somebody's commits: better to stand still, and say so.
+        let unreadable = || {
+            let place = place_text(after);
+            StoreError::Unavailable(format!(
+                "part {part} of the feed can't be read after {place}: what stands there is no entry"
+            ))
+        };
+        rows.iter().map(|row| entry(row).ok_or_else(unreadable)).collect()
     }
 
     async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError> {
