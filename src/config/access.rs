@@ -1,0 +1,65 @@
+//! Who may call: keys, and where the server may listen without them (rules O1, O2).
+
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
+
+use super::{Mistakes, Settings};
+use crate::auth::{Auth, Keys, KeysConfig};
+
+/// Variables of later releases. Those that protect something stop the start: ignoring them would
+/// leave open what somebody meant to close.
+const NOT_YET_PROTECTING: [&str; 1] = ["REDIS_MIN_REPLICAS"];
+
+impl Settings {
+    /// `None` if a key can't be used.
+    pub(super) fn auth(&self, wrong: &mut Mistakes) -> Option<Auth> {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let keys = KeysConfig {
+            secret: given(&self.jwt_secret),
+            public_key: given(&self.jwt_public_key),
+            jwks: given(&self.jwt_jwks).map(PathBuf::from),
+            audience: given(&self.jwt_audience),
+            issuer: given(&self.jwt_issuer),
+        };
+        if !self.has_keys() {
+            if keys.audience.is_some() || keys.issuer.is_some() {
+                wrong.0.push(
+                    "JWT_AUDIENCE, JWT_ISSUER: there is no key to check tokens with: set JWT_SECRET, \
+                     JWT_PUBLIC_KEY or JWT_JWKS"
+                        .to_owned(),
+                );
+            }
+            return Some(Auth::Off);
+        }
+        match Keys::load(keys) {
+            Ok(keys) => Some(Auth::Keys(Arc::new(keys))),
+            Err(problems) => {
+                wrong.0.extend(problems.into_iter().map(|(name, problem)| format!("{name}: {problem}")));
+                None
+            }
+        }
+    }
+
+    fn has_keys(&self) -> bool {
+        [&self.jwt_secret, &self.jwt_public_key, &self.jwt_jwks]
+            .iter()
+            .any(|given| given.as_deref().is_some_and(|text| !text.is_empty()))
+    }
+
+    /// The address is that of a server, or none.
+    pub(super) fn refuse_unprotected(&self, host: Option<IpAddr>, wrong: &mut Mistakes) {
+        for name in NOT_YET_PROTECTING {
+            if std::env::var_os(name).is_some_and(|value| !value.is_empty()) {
+                wrong.0.push(format!(
+                    "{name}: this release does not support it yet, and ignoring it would be unsafe: unset it"
+                ));
+            }
+        }
+        if host.is_some_and(|host| !host.is_loopback()) && !self.has_keys() && !self.insecure_no_auth {
+            wrong.0.push(format!(
+                "HOST: {} is not loopback and no keys are configured, so anybody could be anybody: \
+                 set JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS, use 127.0.0.1, or accept it with --insecure-no-auth",
+                self.host
+            ));
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Configuration: environment variables, each also a flag, checked all at once (rule O4).
+//!
+//! `.env.example` lists them with their defaults. What is given and can't be honoured is refused,
+//! never ignored: a server that only looks protected is worse than one that does not start.
+
+mod access;
+mod parse;
+mod settings;
+mod store;
+
+use std::{net::IpAddr, time::Duration};
+
+pub(crate) use parse::parse_duration;
+use parse::{parse_host, parse_origins};
+pub use settings::Settings;
+pub use store::StoreConfig;
+
+use crate::{
+    auth::Auth,
+    domain::Limits,
+    http::{Origins, SocketConfig},
+    project::ProjectorConfig,
+};
+
+/// What the settings are read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To listen at HOST: whoever reaches it must not be able to be anybody.
+    Serving,
+    /// For anything else, which opens nothing to anybody.
+    Other,
+}
+
+/// The configuration, every part of it valid.
+#[derive(Clone)]
+pub struct Config {
+    /// The address to listen on.
+    pub host: IpAddr,
+    /// The port to listen on.
+    pub port: u16,
+    /// Where histories are kept.
+    pub store: StoreConfig,
+    /// Whether callers have to prove who they are.
+    pub auth: Auth,
+    /// Pages of which origins may call.
+    pub origins: Origins,
+    /// What a graph may hold.
+    pub limits: Limits,
+    /// Bytes of a request's body.
+    pub body_bytes_max: usize,
+    /// How sockets are kept.
+    pub sockets: SocketConfig,
+    /// How long an unused graph stays in memory.
+    pub cache_ttl: Duration,
+    /// How many graphs stay in memory.
+    pub hot_graphs_max: usize,
+    /// Whether this process projects beside serving.
+    pub projects: bool,
+    /// How projectors work.
+    pub projector: ProjectorConfig,
+    /// What is logged.
+    pub log_filter: String,
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ConfigError(Vec<String>);
+
+impl Settings {
+    /// Checks everything, and reports every mistake.
+    pub fn check(&self, purpose: Purpose) -> Result<Config, ConfigError> {
+        let mut wrong = Mistakes::default();
+        let host = wrong.note("HOST", parse_host(&self.host));
+        let port =
+            wrong.note("PORT", self.port.parse().map_err(|_| "must be a port number, 0 to 65535".to_owned()));
+        let operation_ttl = wrong.note("OPERATION_TTL", parse_duration(&self.operation_ttl));
+        let cache_ttl = wrong.note("CACHE_TTL", parse_duration(&self.cache_ttl));
+        let store = self.store(operation_ttl.unwrap_or_default(), &mut wrong);
+        let limits = Limits {
+            entity_bytes_max: wrong.count("MAX_ENTITY_BYTES", &self.max_entity_bytes),
+            nodes_max: wrong.count("MAX_NODES", &self.max_nodes),
+            edges_max: wrong.count("MAX_EDGES", &self.max_edges),
+        };
+        let sockets = SocketConfig {
+            heartbeat: Duration::from_millis(
+                wrong.count("WS_HEARTBEAT_INTERVAL", &self.ws_heartbeat_interval) as u64,
+            ),
+            connections_max: wrong.count("WS_MAX_CONNECTIONS", &self.ws_max_connections),
+            ..SocketConfig::default()
+        };
+        let projects = wrong.note(
+            "PROJECTORS",
+            match self.projectors.as_str() {
+                "on" => Ok(true),
+                "off" => Ok(false),
+                _ => Err("must be on or off".to_owned()),
+            },
+        );
+        let feed_retention = wrong.note("FEED_RETENTION", parse_duration(&self.feed_retention));
+        let projector = ProjectorConfig {
+            checkpoint_every: wrong.count("SNAPSHOT_EVERY", &self.snapshot_every) as u64,
+            feed_retention: feed_retention.unwrap_or_default(),
+            ..ProjectorConfig::default()
+        };
+        let body_bytes_max = wrong.count("MAX_BODY_BYTES", &self.max_body_bytes);
+        let hot_graphs_max = wrong.count("MAX_HOT_GRAPHS", &self.max_hot_graphs);
+        if tracing_subscriber::EnvFilter::try_new(&self.log_level).is_err() {
+            wrong.0.push(format!("LOG_LEVEL: {:?} is no level and no directive", self.log_level));
+        }
+        let auth = self.auth(&mut wrong);
+        let origins =
+            wrong.note("CORS_ORIGINS", parse_origins(self.cors_origins.as_deref().unwrap_or_default()));
+        self.refuse_unprotected(host.filter(|_| purpose == Purpose::Serving), &mut wrong);
+        match (host, port, store, cache_ttl, auth, wrong.0.is_empty()) {
+            (Some(host), Some(port), Some(store), Some(cache_ttl), Some(auth), true) => Ok(Config {
+                host,
+                port,
+                store,
+                auth,
+                origins: origins.unwrap_or_default(),
+                limits,
+                body_bytes_max,
+                sockets,
+                cache_ttl,
+                hot_graphs_max,
+                projects: projects.unwrap_or(true),
+                projector,
+                log_filter: self.log_level.clone(),
+            }),
+            _ => Err(ConfigError(wrong.0)),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Mistakes(Vec<String>);
+
+impl Mistakes {
+    fn note<T>(&mut self, name: &str, parsed: Result<T, String>) -> Option<T> {
+        parsed.map_err(|problem| self.0.push(format!("{name}: {problem}"))).ok()
+    }
+
+    fn count(&mut self, name: &str, text: &str) -> usize {
+        let parsed = text.parse().ok().filter(|n| *n > 0);
+        self.note(name, parsed.ok_or_else(|| "must be an integer above 0".to_owned())).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    fn check(flags: &[&str]) -> Result<Config, ConfigError> {
+        Line::parse_from([&["dao-api"], flags].concat()).settings.check(Purpose::Serving)
+    }
+
+    #[test]
+    fn o4_all_mistakes_are_reported_at_once() {
+        let wrong =
+            check(&["--port", "x", "--operation-ttl", "24", "--max-nodes", "0", "--durability", "no"]);
+        let text = wrong.err().expect("four mistakes").to_string();
+        for name in ["PORT", "OPERATION_TTL", "MAX_NODES", "DURABILITY"] {
+            assert!(text.contains(name), "{name} in {text}");
+        }
+    }
+
+    #[test]
+    fn o2_beyond_loopback_needs_keys_or_the_word() {
+        assert!(check(&["--host", "0.0.0.0"]).is_err());
+        assert!(check(&["--host", "0.0.0.0", "--insecure-no-auth"]).is_ok());
+        assert!(check(&["--host", "::1"]).is_ok());
+        let secret = "0123456789abcdef0123456789abcdef";
+        assert!(check(&["--host", "0.0.0.0", "--jwt-secret", secret]).is_ok());
+    }
+
+    #[test]
+    fn o2_what_opens_nothing_may_name_any_host() {
+        let line = Line::parse_from(["dao-api", "--host", "0.0.0.0"]);
+        assert!(line.settings.check(Purpose::Other).is_ok());
+    }
+
+    #[test]
+    fn o1_keys_that_protect_nothing_are_refused() {
+        let mistakes = [
+            (["--jwt-secret", "0123456789abcdef0123456789abcde"], "JWT_SECRET"),
+            (["--jwt-public-key", "/nowhere/key.pem"], "JWT_PUBLIC_KEY"),
+            (
+                ["--jwt-public-key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"],
+                "JWT_PUBLIC_KEY",
+            ),
+            (["--jwt-public-key", "-----BEGIN PRIVATE KEY-----"], "private"),
+            (["--jwt-jwks", "https://issuer.invalid/jwks.json"], "JWT_JWKS"),
+            (["--jwt-audience", "us"], "JWT_AUDIENCE"),
+        ];
+        for (flags, place) in mistakes {
+            let text = check(&flags).err().expect(place).to_string();
+            assert!(text.contains(place), "{place} in {text}");
+        }
+    }
+
+    #[test]
+    fn o4_redis_in_parts_is_a_url() {
+        let config = check(&["--redis-host", "db", "--redis-password", "p@ss/w", "--redis-db", "2"]);
+        let url = match config.map(|config| config.store) {
+            Ok(StoreConfig::Redis(redis)) => redis.url,
+            _ => String::new(),
+        };
+        assert_eq!(url, "redis://:p%40ss%2Fw@db:6379/2");
+    }
+
+    #[test]
+    fn o4_origins_are_written_as_browsers_write_them() {
+        assert_eq!(parse_origins(""), Ok(Origins::Own));
+        assert_eq!(parse_origins(" * "), Ok(Origins::Any));
+        let two = parse_origins("https://editor.example, http://localhost:5173");
+        assert!(matches!(two, Ok(Origins::Listed(listed)) if listed.len() == 2));
+        for bad in [
+            "editor.example",
+            "https://editor.example/",
+            "https://Editor.example",
+            "https://editor.example:443",
+            "https://*.example",
+            "https://",
+            "null",
+            "*,https://editor.example",
+            "https://editor.example,",
+        ] {
+            assert!(parse_origins(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn o4_times_have_units() {
+        assert_eq!(parse_duration("90s"), Ok(Duration::from_secs(90)));
+        for bad in ["", "90", "s", "0s", "1.5h", "-1s", "99999999999999999999d"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+}

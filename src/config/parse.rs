@@ -1,0 +1,45 @@
+//! Texts that become values: addresses, origins, times. Each mistake says what would have been right.
+
+use std::{net::IpAddr, time::Duration};
+
+use crate::http::{Origin, Origins};
+
+pub(super) fn parse_host(text: &str) -> Result<IpAddr, String> {
+    if text == "localhost" {
+        return Ok(IpAddr::from([127, 0, 0, 1]));
+    }
+    text.parse()
+        .map_err(|_| format!("{text:?} is no IP address; 127.0.0.1, 0.0.0.0 and :: are the usual ones"))
+}
+
+/// `*`, or origins with commas between them; nothing for none.
+pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
+    match text.trim() {
+        "" => Ok(Origins::Own),
+        "*" => Ok(Origins::Any),
+        listed => {
+            let origin = |text: &str| {
+                Origin::parse(text.trim()).ok_or_else(|| {
+                    format!("{text:?} is no origin as browsers write it, like https://editor.example or http://localhost:5173")
+                })
+            };
+            listed.split(',').map(origin).collect::<Result<_, _>>().map(Origins::Listed)
+        }
+    }
+}
+/// A time with its unit: `250ms`, `90s`, `5m`, `24h` or `7d`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let problem = || format!("{text:?} is no time with a unit above 0, like 250ms, 90s, 5m, 24h or 7d");
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| problem())?;
+    let unit_ms: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(problem()),
+    };
+    number.checked_mul(unit_ms).filter(|ms| *ms > 0).map(Duration::from_millis).ok_or_else(problem)
+}

@@ -1,0 +1,112 @@
+//! The settings as they are given: one field for each variable, which is a flag too, and what
+//! `--help` says of it. Checking them is next door.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::http::BODY_BYTES_MAX;
+
+/// The settings as they were given. All are text here, so that every mistake can be told at once.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Settings (each also an environment variable)")]
+pub struct Settings {
+    /// Address to listen on. Anything but loopback needs keys, or --insecure-no-auth
+    #[arg(long, env = "HOST", global = true, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(super) host: String,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, env = "PORT", global = true, value_name = "PORT", default_value = "3000")]
+    pub(super) port: String,
+    /// Where the embedded store keeps its file, when no Redis is named
+    #[arg(long, env = "DATA_DIR", global = true, value_name = "DIR", default_value = "data")]
+    pub(super) data_dir: PathBuf,
+    /// When the embedded store calls a commit durable: `fsync` (before it is acknowledged) or
+    /// `interval` (a power cut can take the last second)
+    #[arg(long, env = "DURABILITY", global = true, value_name = "MODE", default_value = "fsync")]
+    pub(super) durability: String,
+    /// Keep histories in this Redis instead of the embedded store, e.g. redis://localhost:6379
+    #[arg(long, env = "REDIS_URL", global = true, value_name = "URL", hide_env_values = true)]
+    pub(super) redis_url: Option<String>,
+    /// The same in parts: the host
+    #[arg(long, env = "REDIS_HOST", global = true, value_name = "HOST")]
+    pub(super) redis_host: Option<String>,
+    /// The port; 6379 by default
+    #[arg(long, env = "REDIS_PORT", global = true, value_name = "PORT")]
+    pub(super) redis_port: Option<String>,
+    /// The password
+    #[arg(long, env = "REDIS_PASSWORD", global = true, value_name = "PASSWORD", hide_env_values = true)]
+    pub(super) redis_password: Option<String>,
+    /// The database number; 0 by default
+    #[arg(long, env = "REDIS_DB", global = true, value_name = "N")]
+    pub(super) redis_db: Option<String>,
+    /// Into how many slots graphs are spread; fixed when a Redis is first used, 64 by default
+    #[arg(long, env = "PARTITIONS", global = true, value_name = "N")]
+    pub(super) partitions: Option<String>,
+    /// For how long, at least, a repeated operation id is recognised
+    #[arg(long, env = "OPERATION_TTL", global = true, value_name = "TIME", default_value = "24h")]
+    pub(super) operation_ttl: String,
+    /// How long a graph that nobody asks for stays in memory
+    #[arg(long, env = "CACHE_TTL", global = true, value_name = "TIME", default_value = "5m")]
+    pub(super) cache_ttl: String,
+    /// How many graphs are kept in memory at once
+    #[arg(long, env = "MAX_HOT_GRAPHS", global = true, value_name = "N", default_value = "10000")]
+    pub(super) max_hot_graphs: String,
+    /// Largest request body
+    #[arg(long, env = "MAX_BODY_BYTES", global = true, value_name = "BYTES", default_value_t = BODY_BYTES_MAX.to_string())]
+    pub(super) max_body_bytes: String,
+    /// Largest node or edge, as JSON
+    #[arg(long, env = "MAX_ENTITY_BYTES", global = true, value_name = "BYTES", default_value = "262144")]
+    pub(super) max_entity_bytes: String,
+    /// Most nodes in one graph
+    #[arg(long, env = "MAX_NODES", global = true, value_name = "N", default_value = "100000")]
+    pub(super) max_nodes: String,
+    /// Most edges in one graph
+    #[arg(long, env = "MAX_EDGES", global = true, value_name = "N", default_value = "200000")]
+    pub(super) max_edges: String,
+    /// How often sockets are pinged, in milliseconds
+    #[arg(long, env = "WS_HEARTBEAT_INTERVAL", global = true, value_name = "MS", default_value = "30000")]
+    pub(super) ws_heartbeat_interval: String,
+    /// Most sockets at once
+    #[arg(long, env = "WS_MAX_CONNECTIONS", global = true, value_name = "N", default_value = "20000")]
+    pub(super) ws_max_connections: String,
+    /// Whether this server also projects: `on`, or `off` where `dao-api worker` does it
+    #[arg(long, env = "PROJECTORS", global = true, value_name = "ON|OFF", default_value = "on")]
+    pub(super) projectors: String,
+    /// A checkpoint of a graph, for reads of old versions, is kept every so many commits
+    #[arg(long, env = "SNAPSHOT_EVERY", global = true, value_name = "N", default_value = "10000")]
+    pub(super) snapshot_every: String,
+    /// How long the feed keeps what is projected, for readers of all graphs who come back
+    #[arg(long, env = "FEED_RETENTION", global = true, value_name = "TIME", default_value = "7d")]
+    pub(super) feed_retention: String,
+    /// The secret of tokens signed with HS256; at least 32 bytes
+    #[arg(long, env = "JWT_SECRET", global = true, value_name = "SECRET", hide_env_values = true)]
+    pub(super) jwt_secret: Option<String>,
+    /// The public key of tokens signed with RS256, ES256 or EdDSA: PEM text, or a file of it
+    #[arg(
+        long,
+        env = "JWT_PUBLIC_KEY",
+        global = true,
+        value_name = "PEM|FILE",
+        hide_env_values = true,
+        allow_hyphen_values = true
+    )]
+    pub(super) jwt_public_key: Option<String>,
+    /// Public keys as a JSON Web Key Set: a file, read again when it changes
+    #[arg(long, env = "JWT_JWKS", global = true, value_name = "FILE")]
+    pub(super) jwt_jwks: Option<String>,
+    /// Whom tokens must be for: their `aud`
+    #[arg(long, env = "JWT_AUDIENCE", global = true, value_name = "NAME")]
+    pub(super) jwt_audience: Option<String>,
+    /// Whom tokens must come from: their `iss`
+    #[arg(long, env = "JWT_ISSUER", global = true, value_name = "NAME")]
+    pub(super) jwt_issuer: Option<String>,
+    /// Pages of which origins may call from a browser: a list like `https://editor.example`, or *
+    #[arg(long, env = "CORS_ORIGINS", global = true, value_name = "ORIGINS")]
+    pub(super) cors_origins: Option<String>,
+    /// What is logged: error, warn, info, debug or trace, or directives like `dao_api=debug`
+    #[arg(long, env = "LOG_LEVEL", global = true, value_name = "LEVEL", default_value = "info")]
+    pub(super) log_level: String,
+    /// Without keys, listen beyond loopback although anybody can then say they are anybody
+    #[arg(long, global = true)]
+    pub(super) insecure_no_auth: bool,
+}
