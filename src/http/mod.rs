@@ -16,6 +16,7 @@ mod events;
 mod extract;
 mod format;
 mod health;
+mod metrics;
 mod operations;
 mod problem;
 mod reads;
@@ -47,10 +48,12 @@ use crate::{
     domain::Operation,
     live::{AllGraphs, LiveConfig, Subscriptions},
     project::Stores,
+    telemetry::Metrics,
     write::Graphs,
 };
 pub use cors::{Origin, Origins};
 pub use format::Format;
+pub use metrics::MetricsRoute;
 use problem::Problem;
 
 /// Bytes of a request's body, unless configured otherwise; larger is 413 (rule O3).
@@ -77,6 +80,7 @@ pub struct App {
     anonymous: UserId,
     body_bytes_max: usize,
     projections: Option<Projections>,
+    metrics_route: MetricsRoute,
     /// Turns at verifying a history.
     verifying: Arc<Semaphore>,
 }
@@ -124,6 +128,7 @@ impl App {
             anonymous,
             body_bytes_max,
             projections: None,
+            metrics_route: MetricsRoute::On,
             verifying,
         }
     }
@@ -138,6 +143,17 @@ impl App {
     #[must_use]
     pub fn with_origins(self, origins: Origins) -> Self {
         Self { origins, ..self }
+    }
+
+    /// Showing its metrics, or not.
+    #[must_use]
+    pub fn with_metrics(self, metrics_route: MetricsRoute) -> Self {
+        Self { metrics_route, ..self }
+    }
+
+    /// Where this server counts.
+    fn metrics(&self) -> &Metrics {
+        self.graphs.metrics()
     }
 
     /// With projections that are made from these stores, by this process or by others.
@@ -193,14 +209,23 @@ pub fn router(app: App) -> Router {
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("there is no such route") })
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .layer(middleware::from_fn(method_problem))
+        .layer(middleware::from_fn_with_state(metrics::Measuring::of(app.metrics()), metrics::measure))
         .with_state(app);
     // Before the guard: browsers ask what they may do without a token.
     match cors {
         Some(cors) => routes.layer(cors),
         None => routes,
+    }
+}
+
+fn metrics_routes(shown: MetricsRoute) -> Router<App> {
+    match shown {
+        MetricsRoute::On => Router::new().route("/metrics", get(metrics::metrics)),
+        MetricsRoute::Off => Router::new(),
     }
 }
 

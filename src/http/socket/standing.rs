@@ -12,6 +12,7 @@ use crate::{
         auth::{end_of, may},
         problem::Problem,
     },
+    telemetry::DropReason,
     websocket::{CloseCode, encode_close},
 };
 
@@ -113,6 +114,7 @@ impl Connection {
     }
 
     pub(super) fn turn_away(&mut self, why: &str) {
+        self.live.metrics().dropped.of(DropReason::Unauthenticated).inc();
         self.end(encode_close(Some(CloseCode::UNAUTHENTICATED), why));
     }
 
