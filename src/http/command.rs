@@ -1,8 +1,8 @@
 //! Commands as clients send them: from a decoded body to operations that the write path takes.
 
 use dao_projections::{
-    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Pointer, Position, UserId, Version,
-    Viewport,
+    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Pointer, Position, TraceParent,
+    UserId, Version, Viewport,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -26,6 +26,14 @@ pub(super) struct Batch {
     pub(super) is_atomic: bool,
     /// One, if the batch is atomic.
     pub(super) operations: Vec<Operation>,
+}
+
+impl Batch {
+    /// All of it was asked for there in a trace.
+    pub(super) fn caused_by(mut self, traceparent: Option<TraceParent>) -> Self {
+        self.operations.iter_mut().for_each(|operation| operation.traceparent = traceparent);
+        self
+    }
 }
 
 /// The body of `POST …/command`.
@@ -154,6 +162,7 @@ fn atomic(id: OperationId, sent: Vec<Sent>, common: &Common, user: &UserId) -> O
         id,
         fingerprint: fingerprint(user, &batch),
         user: user.clone(),
+        traceparent: None,
         client: common.client.clone().unwrap_or_else(|| ClientId::from(user)),
         action: Action::Atomic(members),
     }
@@ -170,6 +179,7 @@ fn alone(id: OperationId, sent: Sent, common: &Common, user: &UserId) -> Operati
         id: sent.id.unwrap_or(id),
         fingerprint: fingerprint(user, std::slice::from_ref(&sent.essence)),
         user: user.clone(),
+        traceparent: None,
         client,
         action: Action::Single(member),
     }

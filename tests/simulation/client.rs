@@ -37,6 +37,7 @@ impl Ask {
             id: self.id,
             fingerprint: self.fingerprint(),
             user: self.user.parse().unwrap(),
+            traceparent: None,
             client: self.client.parse().unwrap(),
             action,
         }

@@ -286,9 +286,17 @@ impl Connection {
     }
 
     pub(super) fn send(&mut self, frame: bytes::Bytes) {
-        if self.is_alive() {
+        self.send_in_pieces([frame]);
+    }
+
+    /// One frame, whose pieces others share.
+    pub(super) fn send_in_pieces(&mut self, pieces: impl IntoIterator<Item = bytes::Bytes>) {
+        if !self.is_alive() {
+            return;
+        }
+        self.live.metrics().messages.of(Direction::Out).inc();
+        for frame in pieces {
             let counted = self.live.metrics();
-            counted.messages.of(Direction::Out).inc();
             counted.bytes.of(Direction::Out).inc_by(frame.len() as u64);
             self.output.push(frame, self.now);
         }

@@ -1,7 +1,7 @@
 //! What clients say (rules W), read strictly: a frame that is not what it should be is answered, and
 //! the connection goes on.
 
-use dao_projections::{ClientId, GraphId, OperationId, UserId, Version};
+use dao_projections::{ClientId, GraphId, OperationId, TraceParent, UserId, Version};
 use serde_json::Value;
 
 use super::super::{
@@ -115,15 +115,18 @@ fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame,
         }
         "UNSUBSCRIBE" => fields.finish().map(|()| ClientFrame::Unsubscribe { graph }),
         "COMMAND" => {
+            let traceparent = traceparent(&mut fields)?;
             let operation = read_command_fields(fields, &repeated, sender.user, sender.client)?;
+            let operation = Operation { traceparent, ..operation };
             Ok(ClientFrame::Command { graph, operation: Box::new(operation) })
         }
         "BATCH" => {
             if fields.peek("batchId").is_none_or(Value::is_null) {
                 return Err(fields.wrong("batchId", "is required"));
             }
+            let traceparent = traceparent(&mut fields)?;
             let batch = read_batch_fields(fields, &repeated, sender.user, Some(sender.client))?;
-            Ok(ClientFrame::Batch { graph, batch })
+            Ok(ClientFrame::Batch { graph, batch: batch.caused_by(traceparent) })
         }
         _ => {
             let (client, state) = (fields.client_id()?, fields.optional("state").unwrap_or(Value::Null));
@@ -134,6 +137,11 @@ fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame,
             Ok(ClientFrame::Presence { graph, client, state })
         }
     }
+}
+
+/// As the header of HTTP requests: one that can't be read is as if there was none.
+fn traceparent(fields: &mut Fields<'_>) -> Result<Option<TraceParent>, Malformed> {
+    Ok(fields.text("traceparent")?.and_then(|text| text.trim().parse().ok()))
 }
 
 fn pending(fields: &mut Fields<'_>) -> Result<Vec<OperationId>, Malformed> {
