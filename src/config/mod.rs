@@ -11,7 +11,7 @@ mod store;
 use std::{net::IpAddr, time::Duration};
 
 pub(crate) use parse::parse_duration;
-use parse::{parse_host, parse_origins, parse_switch};
+use parse::{parse_collector, parse_host, parse_origins, parse_switch};
 pub use settings::Settings;
 pub use store::StoreConfig;
 
@@ -62,6 +62,8 @@ pub struct Config {
     pub log_filter: String,
     /// How.
     pub log_format: LogFormat,
+    /// Which collector gets traces, if any.
+    pub traces_to: Option<String>,
     /// Whether metrics are shown.
     pub metrics: MetricsRoute,
 }
@@ -132,6 +134,8 @@ impl Settings {
                 _ => Err("must be text, json or auto".to_owned()),
             },
         );
+        let given = self.otel_exporter_otlp_endpoint.clone().filter(|url| !url.is_empty());
+        let traces_to = given.and_then(|url| wrong.note("OTEL_EXPORTER_OTLP_ENDPOINT", parse_collector(url)));
         let metrics = match wrong.note("METRICS_ENABLED", parse_switch(&self.metrics_enabled)) {
             Some(false) => MetricsRoute::Off,
             Some(true) | None => MetricsRoute::On,
@@ -156,6 +160,7 @@ impl Settings {
                 projector,
                 log_filter: self.log_level.clone(),
                 log_format: log_format.unwrap_or(LogFormat::Auto),
+                traces_to,
                 metrics,
             }),
             _ => Err(ConfigError(wrong.0)),

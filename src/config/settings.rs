@@ -110,6 +110,15 @@ pub struct Settings {
     /// terminal and JSON otherwise
     #[arg(long, env = "LOG_FORMAT", global = true, value_name = "FORMAT", default_value = "auto")]
     pub(super) log_format: String,
+    /// Send traces to this collector, over gRPC; needs a program built with `--features otel`
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(super) otel_exporter_otlp_endpoint: Option<String>,
     /// Whether `GET /metrics` is there: `on` or `off`
     #[arg(long, env = "METRICS_ENABLED", global = true, value_name = "ON|OFF", default_value = "on")]
     pub(super) metrics_enabled: String,

@@ -16,10 +16,12 @@ use tower_http::request_id::RequestId;
 use tracing::{Instrument, Span, field::Empty};
 
 use super::{
-    App, auth, health,
+    App, auth,
+    extract::CausedBy,
+    health,
     problem::{Problem, Told},
 };
-use crate::telemetry::{CONTENT_TYPE, Metrics, ProjectionSample, RouteMetrics, Sampled};
+use crate::telemetry::{CONTENT_TYPE, Metrics, ProjectionSample, RouteMetrics, Sampled, continue_from};
 
 /// Whether this server shows its metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +106,9 @@ pub(super) async fn measure(
     let began = Instant::now();
     let route = measuring.route(request.extensions().get::<MatchedPath>());
     let span = span_of(&request);
-    let response = next.run(request).instrument(span).await;
+    continue_from(&span, CausedBy::of(request.headers()).0);
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("status", response.status().as_u16());
     route.answered(response.status().as_str(), began.elapsed());
     if let Some(Told(code)) = response.extensions().get::<Told>() {
         measuring.metrics.requests.problem(code);
@@ -115,7 +119,8 @@ pub(super) async fn measure(
 /// A token is in no path, and a query is not logged.
 fn span_of(request: &Request<Body>) -> Span {
     let path = request.uri().path();
-    let span = tracing::info_span!("request", method = %request.method(), path, request_id = Empty);
+    let span =
+        tracing::info_span!("request", method = %request.method(), path, request_id = Empty, status = Empty);
     if let Some(id) = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()) {
         span.record("request_id", id);
     }

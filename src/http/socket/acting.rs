@@ -25,7 +25,7 @@ use crate::{
         problem::Problem,
         wire::{BatchOut, Results, answer_out, member_out},
     },
-    telemetry::Direction,
+    telemetry::{Direction, continue_from},
     websocket::{Incoming, encode_close, encode_pong},
     write::{Answer, Ending, WriteError, busy},
 };
@@ -150,6 +150,7 @@ impl Connection {
         self.command_bytes_in_flight += bytes;
         let (Asked::Command(id) | Asked::Atomic(id) | Asked::Each(id)) = asked;
         let span = command_span(&graph, id, &self.peer.user);
+        continue_from(&span, operations.first().and_then(|operation| operation.traceparent));
         match span.in_scope(|| self.live.graphs.submit(&graph, operations)) {
             Ok(answers) => self.begin(
                 async move {
