@@ -12,6 +12,10 @@ use super::{
     auth::Proved,
     extract::Asked,
     format::Format,
+    openapi::{
+        asked::{AllEventsQuery, Resume},
+        problems::OfReads,
+    },
     problem::Problem,
     socket::{Live, Seat},
     stream::{KEEP_ALIVE, Style, commit_filter, event, given, id_alone, line, put},
@@ -24,6 +28,10 @@ use crate::{
 };
 
 /// Every commit after a position; then, if asked to, those that follow.
+#[utoipa::path(get, path = "/events", operation_id = "allEvents", tag = "live",
+    params(AllEventsQuery, Resume),
+    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((String = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)
+)]
 pub(super) async fn all_events(
     State(app): State<App>,
     asked: Asked,

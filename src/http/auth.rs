@@ -46,7 +46,7 @@ enum Need {
 }
 
 /// Every route and what it needs.
-const NEEDS: [(&str, Need); 31] = [
+const NEEDS: [(&str, Need); 34] = [
     ("/graphs/{graphId}/command", Need::Graph(Right::Write)),
     ("/graphs/{graphId}/batch", Need::Graph(Right::Write)),
     ("/graphs/{graphId}/state", Need::Graph(Right::Read)),
@@ -78,6 +78,9 @@ const NEEDS: [(&str, Need); 31] = [
     ("/operations/{operationId}", Need::Token),
     ("/healthz", Need::Nothing),
     ("/readyz", Need::Nothing),
+    ("/openapi.json", Need::Token),
+    ("/docs", Need::Token),
+    ("/docs/{file}", Need::Token),
 ];
 
 /// What the route that matched needs; a path that matches none only tells so to those with a token.

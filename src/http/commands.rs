@@ -9,6 +9,12 @@ use super::{
     command::{read_batch, read_command},
     extract::{AnswerAs, Decoded, Ids},
     format::Format,
+    openapi::{
+        answers::{Accepted, BatchAnswer},
+        asked::GraphPath,
+        problems::OfWrites,
+        sent::{BatchBody, CommandBody},
+    },
     problem::Problem,
     respond,
     wire::{BatchOut, Results, answer_out, member_out},
@@ -23,6 +29,11 @@ use crate::{
 const INLINE_WEIGHT_MAX: usize = 256;
 
 /// One command: answered once its commit is durable.
+#[utoipa::path(post, path = "/graphs/{graphId}/command", tag = "graphs",
+    params(GraphPath),
+    request_body = CommandBody,
+    responses((status = 200, description = "The commit is durable", body = Accepted), OfWrites)
+)]
 pub(super) async fn command(
     State(app): State<App>,
     ids: Ids,
@@ -44,6 +55,11 @@ pub(super) async fn command(
 }
 
 /// A batch: one commit, or each by itself.
+#[utoipa::path(post, path = "/graphs/{graphId}/batch", tag = "graphs",
+    params(GraphPath),
+    request_body = BatchBody,
+    responses((status = 200, description = "What is accepted is durable", body = BatchAnswer), OfWrites)
+)]
 pub(super) async fn batch(
     State(app): State<App>,
     ids: Ids,

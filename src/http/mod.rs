@@ -16,6 +16,7 @@ mod events;
 mod extract;
 mod format;
 mod health;
+mod openapi;
 mod operations;
 mod problem;
 mod reads;
@@ -193,6 +194,9 @@ pub fn router(app: App) -> Router {
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(openapi::page))
+        .route("/docs/{file}", get(openapi::file))
         .fallback(|| async { Problem::not_found("there is no such route") })
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
         .layer(middleware::from_fn(method_problem))

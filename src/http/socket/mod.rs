@@ -36,7 +36,16 @@ use tokio::net::TcpStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use super::{App, SocketConfig, auth, extract::Asked, format::Format, problem::Problem};
+use super::{
+    App, SocketConfig, auth,
+    extract::Asked,
+    format::Format,
+    openapi::{
+        asked::SocketQuery,
+        problems::{OfReads, Problem as ProblemAnswer},
+    },
+    problem::Problem,
+};
 use crate::{
     auth::{Auth, Grant},
     live::Hub,
@@ -119,6 +128,10 @@ struct Peer {
 }
 
 /// Answers the handshake; the connection then runs in a task of its own until it ends.
+#[utoipa::path(get, path = "/ws", operation_id = "openSocket", tag = "live",
+    params(SocketQuery),
+    responses((status = 101, description = "The WebSocket is open: rules W"), (status = 426, description = "The handshake is of another version of WebSocket", body = ProblemAnswer, content_type = "application/problem+json"), OfReads)
+)]
 pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
     let proved = auth::bearer(&app.auth, &parts.headers)?;
