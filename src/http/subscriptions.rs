@@ -71,7 +71,7 @@ pub(super) async fn put(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let settings = read_settings(document)?;
@@ -189,7 +189,7 @@ pub(super) async fn ack(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, _) = read_ids(document, Reason::Never)?;
@@ -202,7 +202,7 @@ pub(super) async fn nack(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, reason) = read_ids(document, Reason::Optional)?;
@@ -254,7 +254,7 @@ pub(super) async fn retry(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, _) = read_ids(document, Reason::Never)?;
@@ -267,7 +267,7 @@ pub(super) async fn drop_parked(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, _) = read_ids(document, Reason::Never)?;
