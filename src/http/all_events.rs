@@ -191,7 +191,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        http::{SocketConfig, parse_command},
+        http::{RequestLimits, SocketConfig, parse_command},
         store::embedded::{EmbeddedConfig, EmbeddedStore, Sync},
         write::{Graphs, GraphsConfig},
     };
@@ -218,7 +218,7 @@ mod tests {
         };
         let store = Arc::new(EmbeddedStore::open(config).expect("a store"));
         let graphs = Graphs::new(store.clone(), GraphsConfig::default());
-        let app = App::new(graphs.clone(), 1 << 20, SocketConfig::default())
+        let app = App::new(graphs.clone(), RequestLimits::default(), SocketConfig::default())
             .with_all_graphs(AllGraphs::new(graphs.clone(), store));
         let command = serde_json::json!({"type": "CREATE_NODE", "payload": {"id": "n"}});
         let user = UserId::parse("ada").expect("a user");

@@ -39,7 +39,7 @@ pub(super) async fn command(
     ids: Ids,
     Caller(user): Caller,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let operation = read_command(document, &user)?;
@@ -65,10 +65,10 @@ pub(super) async fn batch(
     ids: Ids,
     Caller(user): Caller,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let batch = read_batch(document, &user)?;
+    let batch = read_batch(document, &user, app.limits.batch_operations_max)?;
     let is_heavy = batch.operations.iter().map(Operation::weight).sum::<usize>() > INLINE_WEIGHT_MAX;
     let (id, is_atomic) = (batch.id, batch.is_atomic);
     let answers = execute(&app, &graph, batch.operations).await?;

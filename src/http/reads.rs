@@ -324,7 +324,7 @@ fn marked(mut response: Response, tag: String, source: Source) -> Response {
         headers.insert(header::ETAG, tag);
     }
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     let cache = match source {
         Source::Memory | Source::Stale => "HIT",
         Source::Store => "MISS",

@@ -84,7 +84,7 @@ pub(super) async fn put(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let settings = read_settings(document)?;
@@ -222,7 +222,7 @@ pub(super) async fn ack(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, _) = read_ids(document, Reason::Never)?;
@@ -240,7 +240,7 @@ pub(super) async fn nack(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, reason) = read_ids(document, Reason::Optional)?;
@@ -301,7 +301,7 @@ pub(super) async fn retry(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, _) = read_ids(document, Reason::Never)?;
@@ -319,7 +319,7 @@ pub(super) async fn drop_parked(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, _) = read_ids(document, Reason::Never)?;

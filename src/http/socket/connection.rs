@@ -108,7 +108,7 @@ impl Connection {
         peer: Peer,
         first: Option<ClientFrame>,
     ) -> Self {
-        let message_bytes_max = peer.standing.message_bytes_max(live.message_bytes_max);
+        let message_bytes_max = peer.standing.message_bytes_max(live.limits.body_bytes_max);
         let limits = Limits { message_bytes_max };
         let now = Instant::now();
         let ping_at = now + live.heartbeat;
@@ -264,7 +264,7 @@ impl Connection {
 
     /// From here on as long as everybody's.
     pub(super) fn allow_long_messages(&mut self) {
-        self.decoder.set_limits(Limits { message_bytes_max: self.live.message_bytes_max });
+        self.decoder.set_limits(Limits { message_bytes_max: self.live.limits.body_bytes_max });
     }
 
     /// Whether its last frame is yet to come.
