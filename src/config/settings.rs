@@ -136,6 +136,13 @@ pub struct Settings {
     /// What is logged: error, warn, info, debug or trace, or directives like `dao_api=debug`
     #[arg(long, env = "LOG_LEVEL", global = true, value_name = "LEVEL", default_value = "info")]
     pub(super) log_level: String,
+    /// How the log is written: `text` for people, `json` for programs, an object a line; `auto` is text on a
+    /// terminal and JSON otherwise
+    #[arg(long, env = "LOG_FORMAT", global = true, value_name = "FORMAT", default_value = "auto")]
+    pub(super) log_format: String,
+    /// Whether `GET /metrics` is there: `on` or `off`
+    #[arg(long, env = "METRICS_ENABLED", global = true, value_name = "ON|OFF", default_value = "on")]
+    pub(super) metrics_enabled: String,
     /// Without keys, listen beyond loopback although anybody can then say they are anybody
     #[arg(long, global = true)]
     pub(super) insecure_no_auth: bool,

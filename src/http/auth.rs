@@ -84,6 +84,11 @@ const NEEDS: [(&str, Need); 34] = [
     ("/docs/{file}", Need::Token),
 ];
 
+/// The templates of all routes.
+pub(super) fn templates() -> impl Iterator<Item = &'static str> {
+    NEEDS.iter().map(|(path, _)| *path)
+}
+
 /// What the route that matched needs; a path that matches none only tells so to those with a token.
 fn need(route: Option<&MatchedPath>) -> Need {
     let Some(route) = route else { return Need::Token };

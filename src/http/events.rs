@@ -17,6 +17,7 @@ use super::{
     auth::Proved,
     extract::{Asked, Ids},
     format::Format,
+    metrics,
     openapi::{
         asked::{GraphEventsQuery, GraphPath, Resume},
         problems::OfReads,
@@ -30,6 +31,7 @@ use super::{
 use crate::{
     live::{Delivery, Reader},
     read::{self, CommitFilter, ReadError, ResumeHash, Source, StoredCommit},
+    telemetry::Counted,
     write::{Recorded, WriteError},
 };
 
@@ -80,6 +82,7 @@ pub(super) async fn graph_events(
         silent_since: Instant::now(),
         failed: false,
         _seat: seat,
+        _open: style.opened(app.live.metrics()),
     };
     Ok(style.respond(futures::stream::unfold(state, Stream::next), grant.as_deref()))
 }
@@ -117,6 +120,7 @@ struct Stream {
     silent_since: Instant,
     failed: bool,
     _seat: Option<Seat>,
+    _open: Counted,
 }
 
 impl Stream {
@@ -219,7 +223,8 @@ impl Stream {
         struct ErrorOut<'a> {
             error: &'a Problem,
         }
-        let problem = Problem::from(error);
+        let span = tracing::info_span!("stream", graph = %self.graph);
+        let problem = span.in_scope(|| metrics::told(self.live.graphs.metrics(), error.into()));
         let mut out = Vec::new();
         match self.style {
             Style::ServerSentEvents => event(&mut out, None, "problem", &Format::Json.encode(&problem)),

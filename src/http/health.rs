@@ -60,7 +60,7 @@ pub(super) async fn ready(State(app): State<App>) -> Result<impl IntoResponse, P
     Ok(Json(answer))
 }
 
-async fn measure(projections: &Projections) -> Result<Health, Problem> {
+pub(super) async fn measure(projections: &Projections) -> Result<Health, Problem> {
     let mut last = projections.watch.last.lock().await;
     if let Some((at, health)) = &*last
         && at.elapsed() < MEASURE_INTERVAL

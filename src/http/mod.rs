@@ -21,6 +21,7 @@ mod format;
 mod health;
 mod limits;
 mod listener;
+mod metrics;
 mod openapi;
 mod operations;
 mod problem;
@@ -53,6 +54,7 @@ use crate::{
     domain::Operation,
     live::{AllGraphs, LiveConfig, Subscriptions},
     project::Stores,
+    telemetry::Metrics,
     write::Graphs,
 };
 pub use address::Proxies;
@@ -60,6 +62,7 @@ use body::Bodies;
 pub use cors::{Origin, Origins};
 pub use format::Format;
 pub use limits::{BODY_BYTES_MAX, RequestLimits};
+pub use metrics::MetricsRoute;
 use problem::Problem;
 pub use rate::RateConfig;
 use rate::RateLimits;
@@ -90,6 +93,7 @@ pub struct App {
     rate: Option<Arc<RateLimits>>,
     proxies: Arc<Proxies>,
     projections: Option<Projections>,
+    metrics_route: MetricsRoute,
     /// Turns at verifying a history.
     verifying: Arc<Semaphore>,
 }
@@ -140,6 +144,7 @@ impl App {
             rate: None,
             proxies: Arc::default(),
             projections: None,
+            metrics_route: MetricsRoute::On,
             verifying,
         }
     }
@@ -166,6 +171,17 @@ impl App {
     #[must_use]
     pub fn with_origins(self, origins: Origins) -> Self {
         Self { origins, ..self }
+    }
+
+    /// Showing its metrics, or not.
+    #[must_use]
+    pub fn with_metrics(self, metrics_route: MetricsRoute) -> Self {
+        Self { metrics_route, ..self }
+    }
+
+    /// Where this server counts.
+    fn metrics(&self) -> &Metrics {
+        self.graphs.metrics()
     }
 
     /// With projections that are made from these stores, by this process or by others.
@@ -224,15 +240,27 @@ pub fn router(app: App) -> Router {
         .route("/openapi.json", get(openapi::document))
         .route("/docs", get(openapi::page))
         .route("/docs/{file}", get(openapi::file))
+        .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("there is no such route") })
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
-        .with_state(app);
+        .with_state(app.clone());
     // Before the guard: browsers ask what they may do without a token.
     let routes = match cors {
         Some(cors) => routes.layer(cors),
         None => routes,
     };
-    routes.layer(answers::compression()).layer(middleware::from_fn(answers::complete))
+    let measuring = metrics::Measuring::of(app.metrics());
+    routes
+        .layer(answers::compression())
+        .layer(middleware::from_fn(answers::complete))
+        .layer(middleware::from_fn_with_state(measuring, metrics::measure))
+}
+
+fn metrics_routes(shown: MetricsRoute) -> Router<App> {
+    match shown {
+        MetricsRoute::On => Router::new().route("/metrics", get(metrics::metrics)),
+        MetricsRoute::Off => Router::new(),
+    }
 }
 
 /// An answer in the format that was asked for.

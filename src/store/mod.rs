@@ -12,6 +12,7 @@
 
 pub mod embedded;
 mod hints;
+mod measured;
 mod projection;
 pub mod redis;
 
@@ -23,6 +24,7 @@ pub use self::projection::{
     FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead,
 };
 pub use hints::{Hint, HintSender, Hints};
+pub use measured::Measured;
 
 /// One commit as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -55,6 +55,7 @@ use crate::{
     auth::{Auth, Grant},
     live::Hub,
     read::ResumeHash,
+    telemetry::{Counted, LiveMetrics},
     websocket::{Accepted, HandshakeError, accept},
     write::Graphs,
 };
@@ -95,6 +96,11 @@ impl Live {
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
+    }
+
+    /// What of sockets and streams is counted.
+    pub(super) fn metrics(&self) -> &LiveMetrics {
+        &self.graphs.metrics().live
     }
 
     /// Tells every connection to say goodbye, and waits until they have.
@@ -172,6 +178,8 @@ pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<
     live.tasks.spawn(async move {
         // What belongs to the handshake is let go of here: a connection may last for days.
         if let Some(connection) = take_over(&seat.0, upgrading, peer, first).await {
+            let _open = Counted::one(&seat.0.metrics().sockets);
+            seat.0.metrics().sockets_opened.inc();
             connection.run().await;
         }
         drop((seat, place));
