@@ -257,7 +257,7 @@ async fn v6_h4_kill_9_of_redis_under_two_servers() {
     };
     tokio::time::timeout(Duration::from_secs(10), ready).await.expect("it is ready again");
 
-    let config = RedisConfig { url, partitions: None, operation_ttl: Duration::from_secs(86_400) };
+    let config = RedisConfig::at(url, Duration::from_secs(86_400));
     let store = RedisStore::connect(config).await.unwrap();
     let stored = operations_in(&store).await;
     assert_kept(&ledger, &stored);

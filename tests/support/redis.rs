@@ -42,6 +42,49 @@ impl RedisServer {
         server
     }
 
+    /// One that copies all of this one, and has done so when this returns.
+    pub(crate) fn replica(&self) -> Self {
+        let replica = Self::with(&["--replicaof", "127.0.0.1", &self.port.to_string()]);
+        replica.wait_until("master_link_status:up");
+        let online = |n: usize| format!("slave{n}:ip=127.0.0.1,port={},state=online", replica.port);
+        let start = Instant::now();
+        while !(0..8).any(|n| self.command(&["INFO", "replication"]).contains(&online(n))) {
+            assert!(start.elapsed() < START_TIMEOUT, "the replica is not online");
+            thread::sleep(Duration::from_millis(5)); // between two looks at the event itself
+        }
+        replica
+    }
+
+    /// Waits until it says this of its replication.
+    pub(crate) fn wait_until(&self, line: &str) {
+        let start = Instant::now();
+        while !self.command(&["INFO", "replication"]).lines().any(|found| found == line) {
+            assert!(start.elapsed() < START_TIMEOUT, "never {line}");
+            thread::sleep(Duration::from_millis(5)); // between two looks at the event itself
+        }
+    }
+
+    /// Makes a primary of a replica.
+    pub(crate) fn promote(&self) {
+        assert!(self.command(&["REPLICAOF", "NO", "ONE"]).starts_with("+OK"));
+        self.wait_until("role:master");
+    }
+
+    /// Stops it as a machine that hangs would: SIGSTOP. It goes on at [`RedisServer::thaw`].
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let process = self.process.as_ref().expect("it runs");
+        let sent = Command::new("kill").args([&format!("-{name}"), &process.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
     /// Three that form a cluster, without replicas.
     pub(crate) fn cluster() -> Vec<Self> {
         const SLOTS: [(&str, &str); 3] = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
@@ -92,7 +135,7 @@ impl RedisServer {
         self.kill();
         let process = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
-            .args(["--appendonly", "yes", "--save", "", "--dir"])
+            .args(["--appendonly", "yes", "--save", "", "--repl-diskless-sync-delay", "0", "--dir"])
             .arg(self.dir.path())
             .args(&self.settings)
             .stdout(Stdio::null())
