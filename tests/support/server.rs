@@ -64,7 +64,7 @@ impl Server {
 
     /// Another writer over this Redis.
     pub(crate) async fn on_redis(redis: &RedisServer) -> Self {
-        let config = RedisConfig { url: redis.url(), partitions: None, operation_ttl: OPERATION_TTL };
+        let config = RedisConfig::at(redis.url(), OPERATION_TTL);
         Self::over_both(Arc::new(RedisStore::connect(config).await.expect("connect"))).await
     }
 
