@@ -51,11 +51,15 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let projecting = config.projects.then(|| {
         tokio::spawn(project::run(stores.clone(), config.projector.clone(), stop_projecting.clone()))
     });
-    let app = App::new(graphs.clone(), config.body_bytes_max, config.sockets)
+    let mut app = App::new(graphs.clone(), config.requests, config.sockets)
         .with_auth(config.auth)
         .with_origins(config.origins)
+        .with_proxies(config.proxies)
         .with_metrics(config.metrics)
         .with_projections(stores);
+    if let Some(rate) = config.rate {
+        app = app.with_rate_limits(rate);
+    }
     let served = http::serve(listener, app, stop).await;
     stop_projecting.cancel();
     stop_following.cancel();

@@ -5,6 +5,7 @@
 
 mod access;
 mod parse;
+mod requests;
 mod settings;
 mod store;
 
@@ -18,7 +19,7 @@ pub use store::StoreConfig;
 use crate::{
     auth::Auth,
     domain::Limits,
-    http::{MetricsRoute, Origins, SocketConfig},
+    http::{MetricsRoute, Origins, Proxies, RateConfig, RequestLimits, SocketConfig},
     project::ProjectorConfig,
 };
 
@@ -46,8 +47,12 @@ pub struct Config {
     pub origins: Origins,
     /// What a graph may hold.
     pub limits: Limits,
-    /// Bytes of a request's body.
-    pub body_bytes_max: usize,
+    /// What requests and connections may be.
+    pub requests: RequestLimits,
+    /// How much each may ask; `None` for as much as they like.
+    pub rate: Option<RateConfig>,
+    /// Who is believed when they say where a request comes from.
+    pub proxies: Proxies,
     /// How sockets are kept.
     pub sockets: SocketConfig,
     /// How long an unused graph stays in memory.
@@ -120,7 +125,10 @@ impl Settings {
             feed_retention: feed_retention.unwrap_or_default(),
             ..ProjectorConfig::default()
         };
-        let body_bytes_max = wrong.count("MAX_BODY_BYTES", &self.max_body_bytes);
+        let requests = self.requests(&sockets, &mut wrong);
+        let rate = self.rate(&mut wrong);
+        let proxies = Proxies::parse(self.trusted_proxies.as_deref().unwrap_or_default());
+        let proxies = wrong.note("TRUSTED_PROXIES", proxies).unwrap_or_default();
         let hot_graphs_max = wrong.count("MAX_HOT_GRAPHS", &self.max_hot_graphs);
         if tracing_subscriber::EnvFilter::try_new(&self.log_level).is_err() {
             wrong.0.push(format!("LOG_LEVEL: {:?} is no level and no directive", self.log_level));
@@ -152,7 +160,9 @@ impl Settings {
                 auth,
                 origins: origins.unwrap_or_default(),
                 limits,
-                body_bytes_max,
+                requests,
+                rate,
+                proxies,
                 sockets,
                 cache_ttl,
                 hot_graphs_max,

@@ -13,6 +13,10 @@ use super::{
     extract::Asked,
     format::Format,
     metrics,
+    openapi::{
+        asked::{AllEventsQuery, Resume},
+        problems::OfReads,
+    },
     problem::Problem,
     socket::{Live, Seat},
     stream::{KEEP_ALIVE, Style, commit_filter, event, given, id_alone, line, put},
@@ -26,6 +30,10 @@ use crate::{
 };
 
 /// Every commit after a position; then, if asked to, those that follow.
+#[utoipa::path(get, path = "/events", operation_id = "allEvents", tag = "live",
+    params(AllEventsQuery, Resume),
+    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((String = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)
+)]
 pub(super) async fn all_events(
     State(app): State<App>,
     asked: Asked,
@@ -194,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        http::{SocketConfig, parse_command},
+        http::{RequestLimits, SocketConfig, parse_command},
         store::embedded::{EmbeddedConfig, EmbeddedStore, Sync},
         write::{Graphs, GraphsConfig},
     };
@@ -221,7 +229,7 @@ mod tests {
         };
         let store = Arc::new(EmbeddedStore::open(config).expect("a store"));
         let graphs = Graphs::new(store.clone(), GraphsConfig::default());
-        let app = App::new(graphs.clone(), 1 << 20, SocketConfig::default())
+        let app = App::new(graphs.clone(), RequestLimits::default(), SocketConfig::default())
             .with_all_graphs(AllGraphs::new(graphs.clone(), store));
         let command = serde_json::json!({"type": "CREATE_NODE", "payload": {"id": "n"}});
         let user = UserId::parse("ada").expect("a user");

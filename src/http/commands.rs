@@ -10,6 +10,12 @@ use super::{
     command::{read_batch, read_command},
     extract::{AnswerAs, CausedBy, Decoded, Ids},
     format::Format,
+    openapi::{
+        answers::{Accepted, BatchAnswer},
+        asked::GraphPath,
+        problems::OfWrites,
+        sent::{BatchBody, CommandBody},
+    },
     problem::Problem,
     respond,
     wire::{BatchOut, Results, answer_out, member_out},
@@ -24,13 +30,18 @@ use crate::{
 const INLINE_WEIGHT_MAX: usize = 256;
 
 /// One command: answered once its commit is durable.
+#[utoipa::path(post, path = "/graphs/{graphId}/command", tag = "graphs",
+    params(GraphPath),
+    request_body = CommandBody,
+    responses((status = 200, description = "The commit is durable", body = Accepted), OfWrites)
+)]
 pub(super) async fn command(
     State(app): State<App>,
     ids: Ids,
     Caller(user): Caller,
     AnswerAs(format): AnswerAs,
     CausedBy(traceparent): CausedBy,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let operation = Operation { traceparent, ..read_command(document, &user)? };
@@ -47,16 +58,21 @@ pub(super) async fn command(
 }
 
 /// A batch: one commit, or each by itself.
+#[utoipa::path(post, path = "/graphs/{graphId}/batch", tag = "graphs",
+    params(GraphPath),
+    request_body = BatchBody,
+    responses((status = 200, description = "What is accepted is durable", body = BatchAnswer), OfWrites)
+)]
 pub(super) async fn batch(
     State(app): State<App>,
     ids: Ids,
     Caller(user): Caller,
     AnswerAs(format): AnswerAs,
     CausedBy(traceparent): CausedBy,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let batch = read_batch(document, &user)?.caused_by(traceparent);
+    let batch = read_batch(document, &user, app.limits.batch_operations_max)?.caused_by(traceparent);
     let is_heavy = batch.operations.iter().map(Operation::weight).sum::<usize>() > INLINE_WEIGHT_MAX;
     let (id, is_atomic) = (batch.id, batch.is_atomic);
     let span = command_span(&graph, id, &user);

@@ -18,6 +18,10 @@ use super::{
     extract::{Asked, Ids},
     format::Format,
     metrics,
+    openapi::{
+        asked::{GraphEventsQuery, GraphPath, Resume},
+        problems::OfReads,
+    },
     problem::Problem,
     socket::{Live, Seat},
     stream::{KEEP_ALIVE, Style, commit_filter, event, id_alone, line},
@@ -32,6 +36,10 @@ use crate::{
 };
 
 /// Every commit after a point; then, if asked to, those that follow.
+#[utoipa::path(get, path = "/graphs/{graphId}/events", operation_id = "graphEvents", tag = "live",
+    params(GraphPath, GraphEventsQuery, Resume),
+    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((String = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)
+)]
 pub(super) async fn graph_events(
     State(app): State<App>,
     ids: Ids,

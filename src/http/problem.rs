@@ -2,6 +2,8 @@
 //!
 //! What a client is told is stable and safe; what caused it is logged here, once.
 
+use std::time::Duration;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -9,7 +11,10 @@ use axum::{
 use dao_projections::{OperationId, Version};
 use serde::Serialize;
 
-use super::shape::{Malformed, Severity};
+use super::{
+    rate,
+    shape::{Malformed, Severity},
+};
 use crate::{
     auth::Right,
     domain::{Reason, Refusal, Resolution},
@@ -17,6 +22,9 @@ use crate::{
     read::ReadError,
     write::WriteError,
 };
+
+/// When to try again what could not be done for now, unless it is known better.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An error as clients see it.
 #[derive(Clone, Debug, Serialize)]
@@ -39,7 +47,10 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
     #[serde(skip)]
-    retry_after_seconds: Option<u32>,
+    retry_after: Option<Duration>,
+    /// Whether the connection can't be used any more: bytes are on it that nobody will read.
+    #[serde(skip)]
+    ends_connection: bool,
     #[serde(skip)]
     allow: Option<HeaderValue>,
     /// `WWW-Authenticate` of a 401 (RFC 6750, 3).
@@ -67,7 +78,8 @@ impl Problem {
             index: None,
             duplicate: None,
             reasons: vec![],
-            retry_after_seconds: None,
+            retry_after: None,
+            ends_connection: false,
             allow: None,
             challenge: None,
             cause: None,
@@ -177,7 +189,64 @@ impl Problem {
     fn unavailable(code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail);
         let cause = Some(problem.detail.clone());
-        Self { retry_after_seconds: Some(1), cause, ..problem }
+        Self { retry_after: Some(RETRY_AFTER), cause, ..problem }
+    }
+
+    /// The budget of whoever asks is empty, for so long (rule O3).
+    pub(super) fn rate_limited(retry_after: Duration) -> Self {
+        let detail = format!(
+            "more requests than RATE_LIMIT_MAX_REQUESTS in RATE_LIMIT_WINDOW: try again in {} s",
+            rate::seconds(retry_after)
+        );
+        let problem =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "There were too many requests", detail);
+        Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    /// Tokens from this address are not looked at for so long: too many were bad.
+    pub(super) fn too_many_bad_tokens(retry_after: Duration) -> Self {
+        let detail = format!(
+            "too many bad tokens came from this address: try again in {} s",
+            rate::seconds(retry_after)
+        );
+        Self { detail, ..Self::rate_limited(retry_after) }
+    }
+
+    /// A body that does not come.
+    pub(super) fn body_timeout() -> Self {
+        let detail = "the body took too long to come (BODY_IDLE_TIMEOUT, BODY_TIMEOUT)";
+        let problem =
+            Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request did not end", detail);
+        Self { ends_connection: true, ..problem }
+    }
+
+    /// All bodies together are as much as may be in memory.
+    pub(super) fn too_much_at_once() -> Self {
+        let detail = "as much as may be is being received (MAX_BODIES_BYTES): send it again a little later";
+        Self::unavailable("OVERLOADED", "The server is busy", detail)
+    }
+
+    /// There is no place for another connection.
+    pub(super) fn no_place() -> Self {
+        let problem =
+            Self::unavailable("OVERLOADED", "The server is full", "no more connections are accepted for now");
+        Self { ends_connection: true, ..problem }
+    }
+
+    /// Too many long reads wait already.
+    pub(super) fn too_many_reads() -> Self {
+        Self::unavailable(
+            "OVERLOADED",
+            "The server is busy",
+            "too many long reads wait already: ask again later",
+        )
+    }
+
+    /// A handler that panicked: a mistake in this program.
+    pub(super) fn internal() -> Self {
+        let detail =
+            "this is a mistake in the server, not in the request: its log says more under this request's id";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "The server failed", detail)
     }
 
     /// Every seat for sockets is taken (rule W9).
@@ -201,7 +270,12 @@ impl Problem {
 
     /// Whether the same may succeed later.
     pub(super) fn is_temporary(&self) -> bool {
-        self.retry_after_seconds.is_some()
+        self.retry_after.is_some()
+    }
+
+    /// When it may.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     pub(super) fn detail(&self) -> &str {
@@ -352,6 +426,22 @@ fn version_detail(current: Version) -> String {
     format!("the graph is at version {current}")
 }
 
+impl Problem {
+    /// The whole answer as HTTP/1.1, for a connection that no request is read from.
+    pub(super) fn to_http1(&self) -> Vec<u8> {
+        let body = super::format::Format::Json.encode(self);
+        let retry_after = rate::seconds(self.retry_after.unwrap_or(RETRY_AFTER));
+        let mut bytes = format!(
+            "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nretry-after: \
+             {retry_after}\r\nconnection: close\r\n\r\n",
+            self.status,
+            body.len(),
+        )
+        .into_bytes();
+        bytes.extend(body);
+        bytes
+    }
+}
 /// The code of the problem that an answer tells, for who counts answers.
 #[derive(Clone, Copy)]
 pub(super) struct Told(pub(super) &'static str);
@@ -364,8 +454,11 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(Told(problem.code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = problem.retry_after_seconds {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some(retry_after) = problem.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(rate::seconds(retry_after)));
+        }
+        if problem.ends_connection {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(challenge) = problem.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

@@ -35,6 +35,7 @@ impl<S: ?Sized> Measured<S> {
             let kind = match error {
                 StoreError::Unavailable(_) => StoreErrorKind::Unavailable,
                 StoreError::OutcomeUnknown(_) => StoreErrorKind::OutcomeUnknown,
+                StoreError::NotReplicated(_) => StoreErrorKind::NotReplicated,
                 StoreError::Corrupt { .. } => StoreErrorKind::Corrupt,
             };
             counted.errors.of(kind).inc();

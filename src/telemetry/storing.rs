@@ -35,6 +35,8 @@ words!(
         Unavailable = "unavailable",
         /// The answer was lost.
         OutcomeUnknown = "outcome_unknown",
+        /// It is in the log, and on fewer replicas than `REDIS_MIN_REPLICAS`.
+        NotReplicated = "not_replicated",
         /// What it holds is no history.
         Corrupt = "corrupt",
     }

@@ -78,6 +78,8 @@ words!(
         Duplicate = "duplicate",
         /// The answer was lost.
         Unknown = "unknown",
+        /// It is in the log, and on fewer replicas than `REDIS_MIN_REPLICAS`.
+        NotReplicated = "not_replicated",
         /// The store refused it, or is away.
         Unavailable = "unavailable",
         /// The history can't be read.

@@ -44,6 +44,7 @@ pub(super) fn appended(metrics: &Metrics, tried: &Result<Append, StoreError>, af
         Ok(Append::HeadMoved(_)) => AppendOutcome::HeadMoved,
         Ok(Append::Duplicate(_)) => AppendOutcome::Duplicate,
         Err(StoreError::OutcomeUnknown(_)) => AppendOutcome::Unknown,
+        Err(StoreError::NotReplicated(_)) => AppendOutcome::NotReplicated,
         Err(StoreError::Unavailable(_)) => AppendOutcome::Unavailable,
         Err(StoreError::Corrupt { .. }) => AppendOutcome::Corrupt,
     };

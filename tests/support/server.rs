@@ -11,7 +11,7 @@ use std::{
 
 use dao_api::{
     auth::Auth,
-    http::{self, App, BODY_BYTES_MAX, SocketConfig},
+    http::{self, App, BODY_BYTES_MAX, RequestLimits, SocketConfig},
     live::AllGraphs,
     store::{
         EventStore, Measured, ProjectionStore,
@@ -64,7 +64,7 @@ impl Server {
 
     /// Another writer over this Redis.
     pub(crate) async fn on_redis(redis: &RedisServer) -> Self {
-        let config = RedisConfig { url: redis.url(), partitions: None, operation_ttl: OPERATION_TTL };
+        let config = RedisConfig::at(redis.url(), OPERATION_TTL);
         Self::over_both(Arc::new(RedisStore::connect(config).await.expect("connect"))).await
     }
 
@@ -94,7 +94,8 @@ impl Server {
         body_bytes_max: usize,
     ) -> Self {
         let (graphs, projections) = measured(store, projections);
-        let mut app = App::new(graphs.clone(), body_bytes_max, sockets);
+        let limits = RequestLimits { body_bytes_max, ..RequestLimits::default() };
+        let mut app = App::new(graphs.clone(), limits, sockets);
         if let Some(feed) = projections.clone() {
             app = app.with_all_graphs(AllGraphs::new(graphs.clone(), feed));
         }
@@ -108,10 +109,15 @@ impl Server {
 
     /// Over an embedded store, with the application as this makes it.
     pub(crate) async fn of(made: impl FnOnce(App) -> App) -> Self {
+        Self::limited(RequestLimits::default(), made).await
+    }
+
+    /// The same with these limits.
+    pub(crate) async fn limited(limits: RequestLimits, made: impl FnOnce(App) -> App) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let store = embedded_store(dir.path());
         let (graphs, _) = measured(store.clone(), None);
-        let app = App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default());
+        let app = App::new(graphs.clone(), limits, SocketConfig::default());
         let app = made(app.with_all_graphs(AllGraphs::new(graphs.clone(), store.clone())));
         Self { dir: Some(dir), ..Self::serving(app, graphs, Some(store)).await }
     }

@@ -167,7 +167,7 @@ fn draw_notes(state: &State, area: Rect, buffer: &mut Buffer) {
 /// Three digits are enough to see what goes on.
 fn number(value: f64) -> String {
     match value {
-        v if v == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         v if v < 9.95 && v.fract() != 0.0 => format!("{v:.1}"),
         v if v < 9_999.5 => format!("{v:.0}"),
         v if v < 999_500.0 => format!("{:.1}k", v / 1e3),

@@ -65,7 +65,7 @@ pub(super) enum Event {
     /// The server stops.
     Stop,
     Answered(Answered),
-    Fetched(Fetched),
+    Fetched(Box<Fetched>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Connection {
         peer: Peer,
         first: Option<ClientFrame>,
     ) -> Self {
-        let message_bytes_max = peer.standing.message_bytes_max(live.message_bytes_max);
+        let message_bytes_max = peer.standing.message_bytes_max(live.limits.body_bytes_max);
         let limits = Limits { message_bytes_max };
         let now = Instant::now();
         let ping_at = now + live.heartbeat;
@@ -210,7 +210,7 @@ impl Connection {
                 }
                 Event::Stop => {}
                 Event::Answered(answered) => self.answer(answered),
-                Event::Fetched(fetched) => self.take_fetched(fetched),
+                Event::Fetched(fetched) => self.take_fetched(*fetched),
             }
         }
         while let Poll::Ready(Some(wake)) = Pin::new(&mut self.wakes).poll_next(cx) {
@@ -271,7 +271,7 @@ impl Connection {
 
     /// From here on as long as everybody's.
     pub(super) fn allow_long_messages(&mut self) {
-        self.decoder.set_limits(Limits { message_bytes_max: self.live.message_bytes_max });
+        self.decoder.set_limits(Limits { message_bytes_max: self.live.limits.body_bytes_max });
     }
 
     /// Whether its last frame is yet to come.
