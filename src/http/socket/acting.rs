@@ -8,11 +8,12 @@ use dao_projections::{GraphId, Head, OperationId, Version};
 use futures::FutureExt;
 
 use super::{
+    about::BadFrame,
     connection::{Connection, Event, IN_FLIGHT_MAX},
     fetch::Asking,
     following::SUBSCRIPTIONS_MAX,
     frames::{Limits, Revert, ServerFrame, Versions},
-    incoming::{self, BadFrame, ClientFrame, Sender},
+    incoming::{self, ClientFrame, Sender},
     standing,
 };
 use crate::{
