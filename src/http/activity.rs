@@ -72,7 +72,8 @@ pub(super) async fn graph_activity(
     if after.as_ref().is_some_and(|place| place.graph != graph) {
         return Err(bad_cursor());
     }
-    let found = read::activity(&app.graphs, &graph, &filter, after.as_ref(), limit).await?;
+    let min = asked.version("minVersion")?;
+    let found = read::activity(&app.graphs, &graph, &filter, after.as_ref(), limit, min).await?;
     Ok(respond(StatusCode::OK, format, &ActivityOut::of(Some(&graph), &found)))
 }
 
