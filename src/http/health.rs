@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use axum::{Json, extract::State, response::IntoResponse};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{App, Projections, problem::Problem};
+use super::{App, Projections, extract::AnswerAs, problem::Problem, respond};
 use crate::project::{self, Health};
 
 /// Projections that are further behind than this are not ready.
@@ -24,12 +24,12 @@ pub(super) struct Watch {
 }
 
 /// The process answers.
-pub(super) async fn live() -> Json<Value> {
-    Json(json!({"status": "ok"}))
+pub(super) async fn live(AnswerAs(format): AnswerAs) -> Response {
+    respond(StatusCode::OK, format, &json!({"status": "ok"}))
 }
 
 /// The store takes writes, and projections follow; with what an acknowledgement promises (rule O5).
-pub(super) async fn ready(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn ready(State(app): State<App>, AnswerAs(format): AnswerAs) -> Result<Response, Problem> {
     let store = app.graphs.store();
     if let Err(error) = store.check().await {
         return Err(Problem::not_ready(vec![error.to_string()]));
@@ -44,7 +44,7 @@ pub(super) async fn ready(State(app): State<App>) -> Result<impl IntoResponse, P
         let health = measure(projections).await?;
         answer["projections"] = described(&health)?;
     }
-    Ok(Json(answer))
+    Ok(respond(StatusCode::OK, format, &answer))
 }
 
 async fn measure(projections: &Projections) -> Result<Health, Problem> {
