@@ -6,7 +6,16 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{App, Projections, extract::AnswerAs, problem::Problem, respond};
+use super::{
+    App, Projections,
+    extract::AnswerAs,
+    openapi::{
+        answers::{Alive, Ready},
+        problems::OfHealth,
+    },
+    problem::Problem,
+    respond,
+};
 use crate::project::{self, Health};
 
 /// Projections that are further behind than this are not ready.
@@ -24,11 +33,17 @@ pub(super) struct Watch {
 }
 
 /// The process answers.
+#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation",
+    responses((status = 200, description = "The process answers", body = Alive), OfHealth)
+)]
 pub(super) async fn live(AnswerAs(format): AnswerAs) -> Response {
     respond(StatusCode::OK, format, &json!({"status": "ok"}))
 }
 
 /// The store takes writes, and projections follow; with what an acknowledgement promises (rule O5).
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "operation",
+    responses((status = 200, description = "The store takes writes, and projections follow", body = Ready), OfHealth)
+)]
 pub(super) async fn ready(State(app): State<App>, AnswerAs(format): AnswerAs) -> Result<Response, Problem> {
     let store = app.graphs.store();
     if let Err(error) = store.check().await {
@@ -47,7 +62,7 @@ pub(super) async fn ready(State(app): State<App>, AnswerAs(format): AnswerAs) ->
     Ok(respond(StatusCode::OK, format, &answer))
 }
 
-async fn measure(projections: &Projections) -> Result<Health, Problem> {
+pub(super) async fn measure(projections: &Projections) -> Result<Health, Problem> {
     let mut last = projections.watch.last.lock().await;
     if let Some((at, health)) = &*last
         && at.elapsed() < MEASURE_INTERVAL

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     auth::Grant,
     read::{CommitFilter, FilterError},
+    telemetry::{Counted, LiveMetrics, StreamStyle},
 };
 
 /// How often a stream with nothing to say says that it lives.
@@ -50,6 +51,15 @@ impl Style {
             Offer { answer: Self::Lines, top_level: "application", is_meant_by: is_lines },
         ];
         preferred(headers, &offers).unwrap_or(Self::ServerSentEvents)
+    }
+
+    /// One more open stream, for as long as it is held.
+    pub(super) fn opened(self, metrics: &LiveMetrics) -> Counted {
+        let style = match self {
+            Self::ServerSentEvents => StreamStyle::ServerSentEvents,
+            Self::Lines => StreamStyle::Lines,
+        };
+        Counted::one(metrics.streams.of(style))
     }
 
     fn content_type(self) -> &'static str {
