@@ -5,6 +5,7 @@
 //! has proved and may do; the codec is [`crate::websocket`]. A connection owns its socket: once the handshake is answered nothing of the
 //! HTTP server's stays.
 
+mod about;
 mod acting;
 mod connection;
 mod fetch;
