@@ -48,7 +48,8 @@ pub(super) async fn run(listener: TcpListener, app: Router, limits: RequestLimit
     let tasks = TaskTracker::new();
     let mut door = Door::new(limits.connections_max);
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).max_buf_size(HEAD_BYTES_MAX);
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
+    http.max_header_size(HEAD_BYTES_MAX).max_buf_size(HEAD_BYTES_MAX);
     loop {
         let accepted = tokio::select! {
             biased;
