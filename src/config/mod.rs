@@ -12,14 +12,14 @@ mod store;
 use std::{net::IpAddr, time::Duration};
 
 pub(crate) use parse::parse_duration;
-use parse::{parse_host, parse_origins};
+use parse::{parse_host, parse_origins, parse_switch};
 pub use settings::Settings;
 pub use store::StoreConfig;
 
 use crate::{
     auth::Auth,
     domain::Limits,
-    http::{Origins, Proxies, RateConfig, RequestLimits, SocketConfig},
+    http::{MetricsRoute, Origins, Proxies, RateConfig, RequestLimits, SocketConfig},
     project::ProjectorConfig,
 };
 
@@ -65,6 +65,21 @@ pub struct Config {
     pub projector: ProjectorConfig,
     /// What is logged.
     pub log_filter: String,
+    /// How.
+    pub log_format: LogFormat,
+    /// Whether metrics are shown.
+    pub metrics: MetricsRoute,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// Text where a person looks on, JSON where the log goes to a file or a pipe.
+    Auto,
 }
 
 /// Everything that is wrong with the settings.
@@ -116,6 +131,19 @@ impl Settings {
         if tracing_subscriber::EnvFilter::try_new(&self.log_level).is_err() {
             wrong.0.push(format!("LOG_LEVEL: {:?} is no level and no directive", self.log_level));
         }
+        let log_format = wrong.note(
+            "LOG_FORMAT",
+            match self.log_format.as_str() {
+                "text" => Ok(LogFormat::Text),
+                "json" => Ok(LogFormat::Json),
+                "auto" => Ok(LogFormat::Auto),
+                _ => Err("must be text, json or auto".to_owned()),
+            },
+        );
+        let metrics = match wrong.note("METRICS_ENABLED", parse_switch(&self.metrics_enabled)) {
+            Some(false) => MetricsRoute::Off,
+            Some(true) | None => MetricsRoute::On,
+        };
         let auth = self.auth(purpose, &mut wrong);
         let origins =
             wrong.note("CORS_ORIGINS", parse_origins(self.cors_origins.as_deref().unwrap_or_default()));
@@ -137,6 +165,8 @@ impl Settings {
                 projects: projects.unwrap_or(true),
                 projector,
                 log_filter: self.log_level.clone(),
+                log_format: log_format.unwrap_or(LogFormat::Auto),
+                metrics,
             }),
             _ => Err(ConfigError(wrong.0)),
         }
@@ -245,6 +275,19 @@ mod tests {
             "https://editor.example,",
         ] {
             assert!(parse_origins(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn o4_a_switch_takes_the_usual_words() {
+        for (text, shown) in [("on", MetricsRoute::On), ("TRUE", MetricsRoute::On), ("0", MetricsRoute::Off)]
+        {
+            let config = check(&["--metrics-enabled", text]);
+            assert_eq!(config.map(|config| config.metrics).ok(), Some(shown), "{text}");
+        }
+        for (flag, name) in [("--metrics-enabled", "METRICS_ENABLED"), ("--log-format", "LOG_FORMAT")] {
+            let text = check(&[flag, "yes!"]).err().expect(flag).to_string();
+            assert!(text.contains(name), "{name} in {text}");
         }
     }
 

@@ -24,7 +24,8 @@ pub struct Settings {
     /// `interval` (a power cut can take the last second)
     #[arg(long, env = "DURABILITY", global = true, value_name = "MODE", default_value = "fsync")]
     pub(super) durability: String,
-    /// Keep histories in this Redis instead of the embedded store, e.g. redis://localhost:6379
+    /// Keep histories in this Redis instead of the embedded store, e.g. redis://localhost:6379; also
+    /// redis-cluster://, redis-sentinel://, redis+unix://, and rediss for TLS
     #[arg(long, env = "REDIS_URL", global = true, value_name = "URL", hide_env_values = true)]
     pub(super) redis_url: Option<String>,
     /// The same in parts: the host
@@ -39,6 +40,27 @@ pub struct Settings {
     /// The database number; 0 by default
     #[arg(long, env = "REDIS_DB", global = true, value_name = "N")]
     pub(super) redis_db: Option<String>,
+    /// The password of the sentinels, if they have one of their own
+    #[arg(
+        long,
+        env = "REDIS_SENTINEL_PASSWORD",
+        global = true,
+        value_name = "PASSWORD",
+        hide_env_values = true
+    )]
+    pub(super) redis_sentinel_password: Option<String>,
+    /// With rediss://: the authorities to trust instead of this system's, a PEM file
+    #[arg(long, env = "REDIS_TLS_CA", global = true, value_name = "FILE")]
+    pub(super) redis_tls_ca: Option<String>,
+    /// With rediss://: this server's own certificate, where Redis asks for one, a PEM file
+    #[arg(long, env = "REDIS_TLS_CERT", global = true, value_name = "FILE")]
+    pub(super) redis_tls_cert: Option<String>,
+    /// The key of that certificate, a PEM file
+    #[arg(long, env = "REDIS_TLS_KEY", global = true, value_name = "FILE")]
+    pub(super) redis_tls_key: Option<String>,
+    /// How many replicas must have what is acknowledged, beside the primary; 0 by default
+    #[arg(long, env = "REDIS_MIN_REPLICAS", global = true, value_name = "N")]
+    pub(super) redis_min_replicas: Option<String>,
     /// Into how many slots graphs are spread; fixed when a Redis is first used, 64 by default
     #[arg(long, env = "PARTITIONS", global = true, value_name = "N")]
     pub(super) partitions: Option<String>,
@@ -136,6 +158,13 @@ pub struct Settings {
     /// What is logged: error, warn, info, debug or trace, or directives like `dao_api=debug`
     #[arg(long, env = "LOG_LEVEL", global = true, value_name = "LEVEL", default_value = "info")]
     pub(super) log_level: String,
+    /// How the log is written: `text` for people, `json` for programs, an object a line; `auto` is text on a
+    /// terminal and JSON otherwise
+    #[arg(long, env = "LOG_FORMAT", global = true, value_name = "FORMAT", default_value = "auto")]
+    pub(super) log_format: String,
+    /// Whether `GET /metrics` is there: `on` or `off`
+    #[arg(long, env = "METRICS_ENABLED", global = true, value_name = "ON|OFF", default_value = "on")]
+    pub(super) metrics_enabled: String,
     /// Without keys, listen beyond loopback although anybody can then say they are anybody
     #[arg(long, global = true)]
     pub(super) insecure_no_auth: bool,

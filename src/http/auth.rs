@@ -47,7 +47,7 @@ enum Need {
 }
 
 /// Every route and what it needs.
-const NEEDS: [(&str, Need); 31] = [
+const NEEDS: [(&str, Need); 34] = [
     ("/graphs/{graphId}/command", Need::Graph(Right::Write)),
     ("/graphs/{graphId}/batch", Need::Graph(Right::Write)),
     ("/graphs/{graphId}/state", Need::Graph(Right::Read)),
@@ -79,7 +79,15 @@ const NEEDS: [(&str, Need); 31] = [
     ("/operations/{operationId}", Need::Token),
     ("/healthz", Need::Nothing),
     ("/readyz", Need::Nothing),
+    ("/openapi.json", Need::Token),
+    ("/docs", Need::Token),
+    ("/docs/{file}", Need::Token),
 ];
+
+/// The templates of all routes.
+pub(super) fn templates() -> impl Iterator<Item = &'static str> {
+    NEEDS.iter().map(|(path, _)| *path)
+}
 
 /// What the route that matched needs; a path that matches none only tells so to those with a token.
 fn need(route: Option<&MatchedPath>) -> Need {

@@ -21,6 +21,8 @@ mod format;
 mod health;
 mod limits;
 mod listener;
+mod metrics;
+mod openapi;
 mod operations;
 mod problem;
 mod rate;
@@ -55,6 +57,7 @@ use crate::{
     domain::Operation,
     live::{AllGraphs, LiveConfig, Subscriptions},
     project::Stores,
+    telemetry::Metrics,
     write::Graphs,
 };
 pub use address::Proxies;
@@ -62,6 +65,7 @@ use body::Bodies;
 pub use cors::{Origin, Origins};
 pub use format::Format;
 pub use limits::{BODY_BYTES_MAX, RequestLimits};
+pub use metrics::MetricsRoute;
 use problem::Problem;
 pub use rate::RateConfig;
 use rate::RateLimits;
@@ -98,6 +102,7 @@ pub struct App {
     projections: Option<Projections>,
     /// Turns at reads that take much memory while they last.
     reading: Arc<Semaphore>,
+    metrics_route: MetricsRoute,
     /// Turns at verifying a history.
     verifying: Arc<Semaphore>,
 }
@@ -150,6 +155,7 @@ impl App {
             proxies: Arc::default(),
             projections: None,
             reading: Arc::new(Semaphore::new(LONG_READS_MAX)),
+            metrics_route: MetricsRoute::On,
             verifying,
         }
     }
@@ -182,6 +188,17 @@ impl App {
     #[must_use]
     pub fn with_origins(self, origins: Origins) -> Self {
         Self { origins, ..self }
+    }
+
+    /// Showing its metrics, or not.
+    #[must_use]
+    pub fn with_metrics(self, metrics_route: MetricsRoute) -> Self {
+        Self { metrics_route, ..self }
+    }
+
+    /// Where this server counts.
+    fn metrics(&self) -> &Metrics {
+        self.graphs.metrics()
     }
 
     /// With projections that are made from these stores, by this process or by others.
@@ -237,15 +254,30 @@ pub fn router(app: App) -> Router {
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(openapi::page))
+        .route("/docs/{file}", get(openapi::file))
+        .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("there is no such route") })
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
-        .with_state(app);
+        .with_state(app.clone());
     // Before the guard: browsers ask what they may do without a token.
     let routes = match cors {
         Some(cors) => routes.layer(cors),
         None => routes,
     };
-    routes.layer(answers::compression()).layer(middleware::from_fn(answers::complete))
+    let measuring = metrics::Measuring::of(app.metrics());
+    routes
+        .layer(answers::compression())
+        .layer(middleware::from_fn(answers::complete))
+        .layer(middleware::from_fn_with_state(measuring, metrics::measure))
+}
+
+fn metrics_routes(shown: MetricsRoute) -> Router<App> {
+    match shown {
+        MetricsRoute::On => Router::new().route("/metrics", get(metrics::metrics)),
+        MetricsRoute::Off => Router::new(),
+    }
 }
 
 /// An answer in the format that was asked for.

@@ -56,6 +56,9 @@ pub(super) struct Problem {
     /// `WWW-Authenticate` of a 401 (RFC 6750, 3).
     #[serde(skip)]
     challenge: Option<&'static str>,
+    /// What is behind a failure of the server's own; for the log, and only until it is there.
+    #[serde(skip)]
+    cause: Option<String>,
 }
 
 fn as_number<S: serde::Serializer>(status: &StatusCode, s: S) -> Result<S::Ok, S::Error> {
@@ -79,7 +82,24 @@ impl Problem {
             ends_connection: false,
             allow: None,
             challenge: None,
+            cause: None,
         }
+    }
+
+    /// With what is behind it, which clients are not told.
+    pub(super) fn because(self, cause: impl ToString) -> Self {
+        Self { cause: Some(cause.to_string()), ..self }
+    }
+
+    /// Says in the log why the server failed, once: called where most is known of what it was about, at the latest
+    /// when the problem is sent. What a client did wrong is not logged.
+    pub(super) fn logged(mut self) -> Self {
+        let Some(cause) = self.cause.take().filter(|_| self.status.is_server_error()) else { return self };
+        match self.status {
+            StatusCode::INTERNAL_SERVER_ERROR => tracing::error!(code = self.code, cause, "a request failed"),
+            _ => tracing::warn!(code = self.code, cause, "a request could not be served for now"),
+        }
+        self
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -161,12 +181,15 @@ impl Problem {
     /// The store is away; `reasons` say why.
     pub(super) fn not_ready(reasons: Vec<String>) -> Self {
         let detail = "the store is away; what is in memory can still be read";
-        Self { reasons, ..Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail) }
+        let cause = reasons.join("; ");
+        let problem = Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail);
+        Self { reasons, ..problem }.because(cause)
     }
 
     fn unavailable(code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail);
-        Self { retry_after: Some(RETRY_AFTER), ..problem }
+        let cause = Some(problem.detail.clone());
+        Self { retry_after: Some(RETRY_AFTER), cause, ..problem }
     }
 
     /// The budget of whoever asks is empty, for so long (rule O3).
@@ -324,13 +347,11 @@ impl From<WriteError> for Problem {
                 Self::unavailable("OVERLOADED", "The server is stopping", error.to_string())
             }
             WriteError::StoreUnavailable(cause) => {
-                tracing::warn!(%cause, "the store is unavailable");
                 let detail =
                     "the operation may or may not have taken effect: send the same operationId again";
-                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail)
+                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail).because(cause)
             }
             WriteError::Unreadable(cause) => {
-                tracing::error!(%cause, "a history can't be read");
                 let detail = cause.to_string();
                 Self::new(
                     StatusCode::INTERNAL_SERVER_ERROR,
@@ -338,6 +359,7 @@ impl From<WriteError> for Problem {
                     "The graph's history is damaged",
                     detail,
                 )
+                .because(cause)
             }
         }
     }
@@ -365,19 +387,16 @@ impl From<SubscriptionError> for Problem {
             SubscriptionError::Contended => {
                 Self::unavailable("OVERLOADED", "The subscription is busy", error.to_string())
             }
-            SubscriptionError::Unreadable(_) => {
-                tracing::error!(%error, "a subscription can't be read");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "SUBSCRIPTION_DAMAGED",
-                    "The subscription is damaged",
-                    error.to_string(),
-                )
-            }
+            SubscriptionError::Unreadable(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "SUBSCRIPTION_DAMAGED",
+                "The subscription is damaged",
+                error.to_string(),
+            )
+            .because(error),
             SubscriptionError::Store(cause) => {
-                tracing::warn!(%cause, "the store is unavailable");
                 let detail = "the store is away: try again later; what was handed out comes again";
-                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail)
+                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail).because(cause)
             }
         }
     }
@@ -395,9 +414,8 @@ impl From<ReadError> for Problem {
                 Self::entity_not_found("VERSION_NOT_FOUND", detail)
             }
             ReadError::Graph(WriteError::StoreUnavailable(cause)) => {
-                tracing::warn!(%cause, "the store is unavailable");
                 let detail = "the graph is not in memory, and the store is away: try again later";
-                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail)
+                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail).because(cause)
             }
             ReadError::Graph(error) => error.into(),
         }
@@ -424,23 +442,28 @@ impl Problem {
         bytes
     }
 }
+/// The code of the problem that an answer tells, for who counts answers.
+#[derive(Clone, Copy)]
+pub(super) struct Told(pub(super) &'static str);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = super::format::Format::Json.encode(&self);
-        let mut response = (self.status, body).into_response();
+        let problem = self.logged();
+        let body = super::format::Format::Json.encode(&problem);
+        let mut response = (problem.status, body).into_response();
+        response.extensions_mut().insert(Told(problem.code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(retry_after) = self.retry_after {
+        if let Some(retry_after) = problem.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(rate::seconds(retry_after)));
         }
-        if self.ends_connection {
+        if problem.ends_connection {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Some(challenge) = self.challenge {
+        if let Some(challenge) = problem.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if let Some(allow) = self.allow {
+        if let Some(allow) = problem.allow {
             headers.insert(header::ALLOW, allow);
         }
         response

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 use futures::FutureExt;
+use tracing::Instrument;
 
 use super::{
     connection::{Connection, Event, IN_FLIGHT_MAX},
@@ -18,10 +19,13 @@ use super::{
 use crate::{
     domain::Operation,
     http::{
+        commands::command_span,
         format::Format,
+        metrics,
         problem::Problem,
         wire::{BatchOut, Results, answer_out, member_out},
     },
+    telemetry::Direction,
     websocket::{Incoming, encode_close, encode_pong},
     write::{Answer, Ending, WriteError, busy},
 };
@@ -65,6 +69,7 @@ impl Connection {
     }
 
     pub(super) fn take(&mut self, message: Incoming) {
+        self.live.metrics().messages.of(Direction::In).inc();
         match message {
             Incoming::Text(text) if self.peer.voice.format == Format::Json => {
                 self.take_frame(text.as_bytes());
@@ -165,12 +170,15 @@ impl Connection {
     fn submit(&mut self, graph: GraphId, asked: Asked, bytes: usize, operations: Vec<Operation>) {
         self.commands_in_flight += 1;
         self.command_bytes_in_flight += bytes;
-        match self.live.graphs.submit(&graph, operations) {
+        let (Asked::Command(id) | Asked::Atomic(id) | Asked::Each(id)) = asked;
+        let span = command_span(&graph, id, &self.peer.user);
+        match span.in_scope(|| self.live.graphs.submit(&graph, operations)) {
             Ok(answers) => self.begin(
                 async move {
                     let answers = answers.await.unwrap_or(Err(WriteError::Stopped));
                     Event::Answered(Answered { graph, asked, bytes, answers })
                 }
+                .instrument(span)
                 .boxed(),
             ),
             Err(error) => self.answer(Answered { graph, asked, bytes, answers: Err(error) }),
@@ -235,6 +243,7 @@ impl Connection {
         problem: &Problem,
         answer: Option<&Answer>,
     ) {
+        let problem = &self.told(problem, Some(graph), Some(operation));
         let known = self.subscription(graph).map(|subscription| subscription.version());
         let frame = ServerFrame::Revert(Revert {
             operation_id: operation,
@@ -257,6 +266,7 @@ impl Connection {
         graph: Option<&GraphId>,
         operation: Option<OperationId>,
     ) {
+        let problem = self.told(problem, graph, operation);
         let (code, message) = (problem.code, problem.detail());
         let retry_after_ms = problem.retry_after().map(milliseconds);
         self.say(&ServerFrame::Error {
@@ -291,6 +301,17 @@ impl Connection {
 /// Whole milliseconds, rounded up.
 fn milliseconds(duration: Duration) -> u64 {
     duration.as_nanos().div_ceil(1_000_000) as u64
+}
+
+impl Connection {
+    /// A problem is counted; and where the server failed, its log says why and what it was about.
+    fn told(&self, problem: &Problem, graph: Option<&GraphId>, operation: Option<OperationId>) -> Problem {
+        let graph = graph.map(tracing::field::display);
+        let operation = operation.map(tracing::field::display);
+        let (connection, user) = (self.peer.id, &self.peer.user);
+        let span = tracing::info_span!("socket", %connection, %user, graph, operation);
+        span.in_scope(|| metrics::told(self.live.graphs.metrics(), problem.clone()))
+    }
 }
 
 fn head_of(answer: &Answer) -> Head {

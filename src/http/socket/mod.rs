@@ -38,13 +38,26 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
-    App, SocketConfig, address::Arrival, auth, auth::Unproved, body::Bodies, extract::Asked, format::Format,
-    limits::RequestLimits, problem::Problem, rate::Purse,
+    App, SocketConfig,
+    address::Arrival,
+    auth,
+    auth::Unproved,
+    body::Bodies,
+    extract::Asked,
+    format::Format,
+    limits::RequestLimits,
+    openapi::{
+        asked::SocketQuery,
+        problems::{OfReads, Problem as ProblemAnswer},
+    },
+    problem::Problem,
+    rate::Purse,
 };
 use crate::{
     auth::{Auth, Grant},
     live::Hub,
     read::ResumeHash,
+    telemetry::{Counted, LiveMetrics},
     websocket::{Accepted, HandshakeError, accept},
     write::Graphs,
 };
@@ -94,6 +107,11 @@ impl Live {
         })
     }
 
+    /// What of sockets and streams is counted.
+    pub(super) fn metrics(&self) -> &LiveMetrics {
+        &self.graphs.metrics().live
+    }
+
     /// Tells every connection to say goodbye, and waits until they have.
     pub(super) async fn stop(&self) {
         self.stopping.cancel();
@@ -132,6 +150,10 @@ struct Peer {
 }
 
 /// Answers the handshake; the connection then runs in a task of its own until it ends.
+#[utoipa::path(get, path = "/ws", operation_id = "openSocket", tag = "live",
+    params(SocketQuery),
+    responses((status = 101, description = "The WebSocket is open: rules W"), (status = 426, description = "The handshake is of another version of WebSocket", body = ProblemAnswer, content_type = "application/problem+json"), OfReads)
+)]
 pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
     let proved = auth::proved(&app, &parts)?;
@@ -165,6 +187,8 @@ pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<
     live.tasks.spawn(async move {
         // What belongs to the handshake is let go of here: a connection may last for days.
         if let Some(connection) = take_over(&seat.0, upgrading, peer, first).await {
+            let _open = Counted::one(&seat.0.metrics().sockets);
+            seat.0.metrics().sockets_opened.inc();
             connection.run().await;
         }
         drop((seat, place));

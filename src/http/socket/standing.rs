@@ -12,6 +12,7 @@ use crate::{
         auth::{Unproved, end_of, may, prove},
         problem::Problem,
     },
+    telemetry::DropReason,
     websocket::{CloseCode, encode_close},
 };
 
@@ -126,6 +127,7 @@ impl Connection {
     }
 
     pub(super) fn turn_away(&mut self, why: &str) {
+        self.live.metrics().dropped.of(DropReason::Unauthenticated).inc();
         self.end(encode_close(Some(CloseCode::UNAUTHENTICATED), why));
     }
 
