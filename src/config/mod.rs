@@ -148,7 +148,7 @@ impl Settings {
             Some(false) => MetricsRoute::Off,
             Some(true) | None => MetricsRoute::On,
         };
-        let auth = self.auth(&mut wrong);
+        let auth = self.auth(purpose, &mut wrong);
         let origins =
             wrong.note("CORS_ORIGINS", parse_origins(self.cors_origins.as_deref().unwrap_or_default()));
         self.refuse_unprotected(host.filter(|_| purpose == Purpose::Serving), &mut wrong);
@@ -242,7 +242,8 @@ mod tests {
                 "JWT_PUBLIC_KEY",
             ),
             (["--jwt-public-key", "-----BEGIN PRIVATE KEY-----"], "private"),
-            (["--jwt-jwks", "https://issuer.invalid/jwks.json"], "JWT_JWKS"),
+            (["--jwt-jwks", "http://issuer.invalid/jwks.json"], "https://"),
+            (["--jwt-jwks", "http://127.0.0.1:1/jwks.json"], "JWT_JWKS"),
             (["--jwt-audience", "us"], "JWT_AUDIENCE"),
         ];
         for (flags, place) in mistakes {

@@ -143,8 +143,8 @@ pub struct Settings {
         allow_hyphen_values = true
     )]
     pub(super) jwt_public_key: Option<String>,
-    /// Public keys as a JSON Web Key Set: a file, read again when it changes
-    #[arg(long, env = "JWT_JWKS", global = true, value_name = "FILE")]
+    /// Public keys as a JSON Web Key Set: a file, or an https:// address; both are looked at again
+    #[arg(long, env = "JWT_JWKS", global = true, value_name = "FILE|URL")]
     pub(super) jwt_jwks: Option<String>,
     /// Whom tokens must be for: their `aud`
     #[arg(long, env = "JWT_AUDIENCE", global = true, value_name = "NAME")]
