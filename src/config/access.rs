@@ -1,6 +1,10 @@
 //! Who may call: keys, and where the server may listen without them (rules O1, O2).
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use super::{Mistakes, Purpose, Settings};
 use crate::auth::{Auth, JwksUrl, Keys, KeysConfig};
@@ -57,6 +61,21 @@ impl Settings {
                 self.host
             ));
         }
+    }
+
+    /// Where a worker listens; `None` for nowhere.
+    pub(super) fn worker_listen(&self, wrong: &mut Mistakes) -> Option<SocketAddr> {
+        let text = self.worker_listen.as_deref().filter(|text| !text.is_empty())?;
+        let parsed =
+            text.parse().map_err(|_| format!("{text:?} is no address with a port, like 127.0.0.1:9100"));
+        let address: SocketAddr = wrong.note("WORKER_LISTEN", parsed)?;
+        if !address.ip().is_loopback() && !self.has_keys() && !self.insecure_no_auth {
+            wrong.0.push(format!(
+                "WORKER_LISTEN: {text} is not loopback and no keys are configured, so anybody could read its metrics: \
+                 set JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS, use 127.0.0.1, or accept it with --insecure-no-auth"
+            ));
+        }
+        Some(address)
     }
 }
 

@@ -9,7 +9,10 @@ mod requests;
 mod settings;
 mod store;
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 pub(crate) use parse::parse_duration;
 use parse::{parse_collector, parse_host, parse_origins, parse_switch};
@@ -71,6 +74,8 @@ pub struct Config {
     pub traces_to: Option<String>,
     /// Whether metrics are shown.
     pub metrics: MetricsRoute,
+    /// Where a worker tells how it is.
+    pub worker_listen: Option<SocketAddr>,
 }
 
 /// How the log is written.
@@ -125,6 +130,7 @@ impl Settings {
             feed_retention: feed_retention.unwrap_or_default(),
             ..ProjectorConfig::default()
         };
+        let worker_listen = self.worker_listen(&mut wrong);
         let requests = self.requests(&sockets, &mut wrong);
         let rate = self.rate(&mut wrong);
         let proxies = Proxies::parse(self.trusted_proxies.as_deref().unwrap_or_default());
@@ -172,6 +178,7 @@ impl Settings {
                 log_format: log_format.unwrap_or(LogFormat::Auto),
                 traces_to,
                 metrics,
+                worker_listen,
             }),
             _ => Err(ConfigError(wrong.0)),
         }

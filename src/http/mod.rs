@@ -274,6 +274,18 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state(measuring, metrics::measure))
 }
 
+/// The routes of a process that serves no graphs: whether it lives, whether it is ready, what it counts.
+fn operational_router(app: App) -> Router {
+    Router::new()
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .merge(metrics_routes(app.metrics_route))
+        .fallback(|| async { Problem::not_found("this process serves no graphs: ask a server") })
+        .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
+        .with_state(app)
+        .layer(middleware::from_fn(answers::complete))
+}
+
 fn metrics_routes(shown: MetricsRoute) -> Router<App> {
     match shown {
         MetricsRoute::On => Router::new().route("/metrics", get(metrics::metrics)),
@@ -298,10 +310,28 @@ pub async fn serve(
     app: App,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    serve_routes(listener, router(app.clone()), app, shutdown).await
+}
+
+/// The same of what an operator asks a process that serves no graphs.
+pub async fn serve_operational(
+    listener: TcpListener,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve_routes(listener, operational_router(app.clone()), app, shutdown).await
+}
+
+async fn serve_routes(
+    listener: TcpListener,
+    routes: Router,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let stop = CancellationToken::new();
     let forgetting = app.rate.clone().map(|rate| tokio::spawn(rate.forget_until(stop.clone())));
     let (live, limits) = (app.live.clone(), app.limits);
-    let mut requests = tokio::spawn(listener::run(listener, router(app), limits, stop.clone()));
+    let mut requests = tokio::spawn(listener::run(listener, routes, limits, stop.clone()));
     let died = tokio::select! {
         () = shutdown => None,
         ended = &mut requests => Some(ended),
