@@ -66,7 +66,7 @@ pub(super) enum Event {
     /// The server stops.
     Stop,
     Answered(Answered),
-    Fetched(Fetched),
+    Fetched(Box<Fetched>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,7 +214,7 @@ impl Connection {
                 }
                 Event::Stop => {}
                 Event::Answered(answered) => self.answer(answered),
-                Event::Fetched(fetched) => self.take_fetched(fetched),
+                Event::Fetched(fetched) => self.take_fetched(*fetched),
             }
         }
         while let Poll::Ready(Some(wake)) = Pin::new(&mut self.wakes).poll_next(cx) {

@@ -123,7 +123,7 @@ impl Connection {
                 Wanted::Log { after, to } => fetch::from_log(&followed, after, to).await,
                 Wanted::Load => fetch::load(&live, graph).await,
             };
-            Event::Fetched(Fetched { generation, outcome })
+            Event::Fetched(Box::new(Fetched { generation, outcome }))
         };
         self.begin(fetch.boxed());
     }
