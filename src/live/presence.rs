@@ -9,6 +9,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use dao_projections::{ClientId, UserId};
@@ -18,6 +19,9 @@ use uuid::Uuid;
 
 /// Clients present in one graph; whoever comes when it is full is not shown.
 const PRESENT_MAX: usize = 10_000;
+/// How long those who have left are remembered at least, so that whoever is awake is told of it. A room
+/// that is full of them shows no newcomer until then.
+const GONE_KEPT: Duration = Duration::from_secs(5);
 
 /// What others see of one client.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +38,8 @@ struct Entry {
     present: Present,
     revision: u64,
     origin: Origin,
+    /// Since when it shows nothing; `None` while it does.
+    gone_at: Option<Instant>,
 }
 
 /// Where a client is connected.
@@ -46,6 +52,15 @@ enum Origin {
 impl Origin {
     fn is(self, other: Uuid) -> bool {
         matches!(self, Self::Elsewhere { instance, .. } if instance == other)
+    }
+}
+
+impl Entry {
+    /// Nobody speaks for another. But a server is another instance each time it follows the graph anew:
+    /// what the earlier one has taken away may be shown again by the later.
+    fn may_be_shown_by(&self, instance: Uuid) -> bool {
+        let was_elsewhere = matches!(self.origin, Origin::Elsewhere { .. });
+        self.origin.is(instance) || (was_elsewhere && self.gone_at.is_some())
     }
 }
 
@@ -65,12 +80,17 @@ impl Room {
     }
 
     fn put(&self, entries: &mut Entries, connection: Uuid, present: Present, origin: Origin) {
-        if !entries.contains_key(&connection) && (entries.len() >= PRESENT_MAX || present.state.is_null()) {
-            return;
+        let now = Instant::now();
+        if !entries.contains_key(&connection) {
+            forget_the_gone(entries, now);
+            if entries.len() >= PRESENT_MAX || present.state.is_null() {
+                return;
+            }
         }
+        let gone_at = present.state.is_null().then_some(now);
         self.revision.send_modify(|revision| {
             *revision += 1;
-            entries.insert(connection, Entry { present, revision: *revision, origin });
+            entries.insert(connection, Entry { present, revision: *revision, origin, gone_at });
         });
     }
 
@@ -85,12 +105,11 @@ impl Room {
         for (connection, present) in shown {
             let origin = Origin::Elsewhere { instance, heard_at: now };
             match entries.get_mut(&connection) {
-                Some(entry) if !entry.origin.is(instance) => {} // not its to show
+                Some(entry) if !entry.may_be_shown_by(instance) => {}
                 Some(entry) if entry.present == present => entry.origin = origin,
                 _ => self.put(&mut entries, connection, present, origin),
             }
         }
-        forget_the_gone(&mut entries);
     }
 
     /// Another instance shows nothing any more.
@@ -124,16 +143,18 @@ impl Room {
     /// Others are told that those who match show nothing any more.
     fn clear(&self, matches: impl Fn(&Uuid, &Entry) -> bool) {
         let mut entries = lock(&self.entries);
+        let now = Instant::now();
+        forget_the_gone(&mut entries, now);
         for (connection, entry) in entries.iter_mut() {
             if !entry.present.state.is_null() && matches(connection, entry) {
                 self.revision.send_modify(|revision| {
                     *revision += 1;
                     entry.revision = *revision;
                     entry.present.state = Arc::new(Value::Null);
+                    entry.gone_at = Some(now);
                 });
             }
         }
-        forget_the_gone(&mut entries);
     }
 
     /// What changed after revision `seen`, oldest change first and at most `limit` of it, but for what
@@ -173,11 +194,11 @@ fn changed(entries: &Entries, seen: u64) -> impl Iterator<Item = (&Uuid, &Entry)
     entries.iter().filter(move |(_, entry)| is_news(entry))
 }
 
-/// Those who have left are forgotten once they are many; a subscriber that slept through it learns of
-/// them by their absence when it subscribes again.
-fn forget_the_gone(entries: &mut Entries) {
+/// Those who left a while ago are forgotten once the room is half full; a subscriber that slept through
+/// it learns of them by their absence when it subscribes again.
+fn forget_the_gone(entries: &mut Entries, now: Instant) {
     if entries.len() > PRESENT_MAX / 2 {
-        entries.retain(|_, entry| !entry.present.state.is_null());
+        entries.retain(|_, entry| entry.gone_at.is_none_or(|at| now.duration_since(at) < GONE_KEPT));
     }
 }
 
@@ -293,6 +314,67 @@ mod tests {
         let (seen, _) = room.shown_here(0);
         room.leave(here);
         assert_eq!(room.shown_here(seen).1, [(here, present("a", json!(null)))]);
+    }
+
+    #[test]
+    fn w7_whose_server_follows_the_graph_anew_is_seen_again() {
+        let room = Room::default();
+        let [a, subscriber] = [1, 4].map(Uuid::from_u128);
+        let (earlier, later, now) = (Uuid::from_u128(10), Uuid::from_u128(11), Instant::now());
+        room.hear(earlier, vec![(a, present("a", json!(1)))], now);
+        room.forget(earlier);
+        let (seen, _) = room.since(0, subscriber, 10);
+        room.hear(later, vec![(a, present("a", json!(2)))], now);
+        let (seen, back) = room.since(seen, subscriber, 10);
+        assert_eq!(back, [present("a", json!(2))]);
+        room.forget(earlier);
+        assert_eq!(room.since(seen, subscriber, 10).1, [], "a late goodbye takes nobody away");
+        room.forget(later);
+        assert_eq!(room.since(seen, subscriber, 10).1, [present("a", json!(null))]);
+    }
+
+    #[test]
+    fn w7_what_somebody_here_took_away_nobody_else_shows() {
+        let room = Room::default();
+        let here = Uuid::from_u128(1);
+        room.show(here, present("a", json!(1)));
+        let (seen, _) = room.shown_here(0);
+        room.leave(here);
+        room.hear(Uuid::from_u128(10), vec![(here, present("a", json!("forged")))], Instant::now());
+        assert_eq!(room.shown_here(seen).1, [(here, present("a", json!(null)))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn w7_leaving_is_told_in_a_room_of_many_and_forgotten_later() {
+        let room = Room::default();
+        let many = PRESENT_MAX as u128 / 2 + 10;
+        let subscriber = Uuid::from_u128(1 << 100);
+        for n in 0..many {
+            room.show(Uuid::from_u128(n), present("a", json!(1)));
+        }
+        let (seen, _) = room.since(0, subscriber, PRESENT_MAX);
+        for n in 0..3 {
+            room.leave(Uuid::from_u128(n));
+        }
+        assert_eq!(room.since(seen, subscriber, 10).1.len(), 3);
+        tokio::time::advance(GONE_KEPT).await;
+        room.leave(Uuid::from_u128(3));
+        assert_eq!(room.since(seen, subscriber, 10).1.len(), 1, "only the latest is still remembered");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn w7_a_room_full_of_those_who_left_has_places_again() {
+        let room = Room::default();
+        for n in 0..PRESENT_MAX as u128 {
+            room.show(Uuid::from_u128(n), present("a", json!(1)));
+        }
+        room.clear(|_, _| true);
+        let (newcomer, subscriber) = (Uuid::from_u128(1 << 99), Uuid::from_u128(1 << 100));
+        room.show(newcomer, present("b", json!(1)));
+        assert_eq!(room.since(0, subscriber, 10).1, [], "the bound holds");
+        tokio::time::advance(GONE_KEPT).await;
+        room.show(newcomer, present("b", json!(1)));
+        assert_eq!(room.since(0, subscriber, 10).1, [present("b", json!(1))]);
     }
 
     #[test]
