@@ -19,11 +19,11 @@ use super::{
 
 /// The commits behind the head, newest last; how far back depends on the caller.
 pub trait History {
-    /// The commits in `(version, head]` that touch anything the operation is about; others may be
-    /// left out. `None` if they are not all at hand.
-    fn since(&self, version: Version) -> Option<Box<dyn Iterator<Item = &Commit> + '_>>;
+    /// The commits in `(version, head]` that touch `entity`, which the operation is about; others may be
+    /// among them, and of their events others may be left out. `None` if they are not all at hand.
+    fn since(&self, version: Version, entity: Entity<'_>) -> Option<Box<dyn Iterator<Item = &Commit> + '_>>;
 
-    /// The commit of this number, which exists. `None` if it is not at hand.
+    /// The commit of this number, which exists; its events may be left out. `None` if it is not at hand.
     fn at(&self, version: Version) -> Option<&Commit>;
 }
 
@@ -54,7 +54,7 @@ pub enum Verdict {
     Refused(Refusal),
 }
 
-/// Which entities an operation is about, to sift a long history for what can matter to it.
+/// Which entities operations are about, to sift a long history for what can matter to them.
 #[derive(Debug, Default)]
 pub struct Interest {
     nodes: std::collections::HashSet<NodeId>,
@@ -64,10 +64,10 @@ pub struct Interest {
 }
 
 impl Interest {
-    /// Everything that [`judge`] may look at for `operation`.
-    pub fn of(operation: &Operation) -> Self {
+    /// Everything that [`judge`] may look at for any of `operations`.
+    pub fn of<'o>(operations: impl IntoIterator<Item = &'o Operation>) -> Self {
         let mut interest = Self::default();
-        for member in operation.action.members() {
+        for member in operations.into_iter().flat_map(|operation| operation.action.members()) {
             interest.add(&member.command);
         }
         interest
@@ -115,13 +115,14 @@ impl Interest {
         self.nodes.extend(named.filter_map(|id| NodeId::parse(id).ok()));
     }
 
-    /// Whether `commit` touches any of it.
-    pub fn is_touched_by(&self, commit: &Commit) -> bool {
-        commit.body.events.iter().any(|event| match event.entity() {
+    /// `commit` with those of its events that touch any of it; `None` if there are none.
+    pub fn part_of(&self, mut commit: Commit) -> Option<Commit> {
+        commit.body.events.retain(|event| match event.entity() {
             Entity::Node(id) => self.nodes.contains(id),
             Entity::Edge(id) => self.every_edge || self.edges.contains(id),
             Entity::Viewport => self.viewport,
-        })
+        });
+        (!commit.body.events.is_empty()).then_some(commit)
     }
 }
 
@@ -313,7 +314,7 @@ impl<'a> Judgement<'a> {
         if last_written(self.graph, entity).is_some_and(|written| written <= version) {
             return Ok(vec![]);
         }
-        let commits = self.history.since(version).ok_or(HistoryMissing::Since(version))?;
+        let commits = self.history.since(version, entity).ok_or(HistoryMissing::Since(version))?;
         let writes = commits.flat_map(|commit| {
             let events = commit.body.events.iter().filter(move |event| event.entity() == entity);
             events.map(move |event| Write { commit, event })

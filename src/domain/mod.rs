@@ -15,3 +15,4 @@ pub use conflict::{History, HistoryMissing, Interest, Verdict, judge};
 pub use decide::Limits;
 pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};
 pub use refusal::{Conflict, Reason, Refusal, Resolution};
+pub use size::json_bytes;

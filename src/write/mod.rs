@@ -11,15 +11,20 @@
 mod answer;
 mod busy;
 mod hear;
+mod hindsight;
 pub mod log;
+mod mailbox;
 mod recent;
 mod registry;
 mod round;
 pub mod snapshot;
 mod task;
+mod view;
 
 pub use answer::{Answer, Effect, Ending, Shown, WriteError};
 pub use busy::busy;
 pub use recent::{Recorded, Ring};
 pub use registry::{Answers, Graphs, GraphsConfig, Hot};
-pub use task::{Clock, View};
+pub use round::ANSWER_BYTES_MAX;
+pub use task::Clock;
+pub use view::View;

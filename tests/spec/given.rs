@@ -5,7 +5,7 @@ use dao_api::domain::{
     judge,
 };
 use dao_projections::{
-    CommandType, Commit, CommitBody, Edge, Event, Graph, Map, MergePatch, Node, OperationId, Outcome,
+    CommandType, Commit, CommitBody, Edge, Entity, Event, Graph, Map, MergePatch, Node, OperationId, Outcome,
     Position, Timestamp, Version, Viewport,
 };
 use serde_json::{Value, json};
@@ -103,7 +103,7 @@ pub struct Given {
 }
 
 impl History for Given {
-    fn since(&self, version: Version) -> Option<Box<dyn Iterator<Item = &Commit> + '_>> {
+    fn since(&self, version: Version, _: Entity<'_>) -> Option<Box<dyn Iterator<Item = &Commit> + '_>> {
         Some(Box::new(self.commits.iter().filter(move |commit| commit.version > version)))
     }
 
