@@ -1,9 +1,9 @@
 //! The graphs that one connection follows: how it begins and ends to follow, and what they have to
 //! tell, taken from the cursors as there is room (rules W2, W4, W6, W7, W10).
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use dao_projections::{ClientId, GraphId, Version};
+use dao_projections::{ClientId, GraphId, Head, Version};
 use futures::{
     FutureExt, StreamExt,
     stream::{self, BoxStream},
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{
     acting::RETRY_AFTER,
     connection::{Connection, Event},
-    fetch::{self, Asking, Fetched, Found},
+    fetch::{self, Asking, Fetched, Found, Size},
     frames,
     subscription::{Following, Next, Stage, Subscription},
 };
@@ -31,6 +31,10 @@ const PRESENCE_INTERVAL: Duration = Duration::from_millis(34);
 /// Clients whose presence is told at once; of more, the rest comes as soon as there is room.
 const PRESENT_AT_ONCE: usize = 32;
 
+/// States that are made for one connection at the same time, and may be sent beyond what there is room
+/// for; who else is to get one waits.
+const SYNCS_AT_ONCE: usize = 4;
+
 /// Something happened to a followed graph.
 pub(super) enum Wake {
     /// There may be commits.
@@ -42,11 +46,45 @@ pub(super) enum Wake {
 }
 
 /// What a fetch is for.
-enum Wanted {
+pub(super) enum Wanted {
     Sync(Asking),
-    CatchUp(dao_projections::Head),
+    CatchUp(Head),
     Log { after: Version, to: Version },
     Load,
+}
+
+impl Wanted {
+    fn size(&self) -> Size {
+        match self {
+            Self::Sync(_) | Self::CatchUp(_) => Size::State,
+            Self::Log { .. } | Self::Load => Size::Piece,
+        }
+    }
+}
+
+/// What has been asked of the store for one connection.
+#[derive(Default)]
+pub(super) struct Fetches {
+    /// Those that may come to a state and wait for their turn: at most one a subscription, told by its
+    /// generation.
+    waiting: VecDeque<(u64, Wanted)>,
+    /// Such that are under way.
+    states: usize,
+    /// Those under way for nobody any more: they count as requests until they end.
+    abandoned: usize,
+}
+
+impl Fetches {
+    pub(super) fn abandoned(&self) -> usize {
+        self.abandoned
+    }
+
+    /// A subscription that something is fetched for ends, or starts anew.
+    fn abandon(&mut self, generation: u64) {
+        let before = self.waiting.len();
+        self.waiting.retain(|(waiting, _)| *waiting != generation);
+        self.abandoned += usize::from(self.waiting.len() == before);
+    }
 }
 
 impl Connection {
@@ -78,13 +116,23 @@ impl Connection {
     fn join(&mut self, index: usize, asking: Asking) {
         self.generations += 1;
         let subscription = &mut self.subscriptions[index];
-        (subscription.generation, subscription.stage) = (self.generations, Stage::Joining);
+        if subscription.following().is_some_and(|following| following.is_fetching) {
+            self.fetches.abandon(subscription.generation);
+        }
+        subscription.rejoin(self.generations);
         self.fetch_for(index, Wanted::Sync(asking));
     }
 
     /// The frames that are written already are the last; a `SYNC` that is being made never comes.
     pub(super) fn unsubscribe(&mut self, graph: &GraphId) {
         let Some(index) = self.subscriptions.iter().position(|s| s.graph == *graph) else { return };
+        if self.subscriptions[index].is_fetching() {
+            self.fetches.abandon(self.subscriptions[index].generation);
+        }
+        self.end_subscription(index);
+    }
+
+    fn end_subscription(&mut self, index: usize) {
         let mut subscription = self.subscriptions.swap_remove(index);
         subscription.followed.room().leave(self.peer.id);
         subscription.all_answers().into_iter().for_each(|frame| self.send(frame));
@@ -104,11 +152,33 @@ impl Connection {
 
     fn fetch_for(&mut self, index: usize, wanted: Wanted) {
         let subscription = &mut self.subscriptions[index];
-        let (followed, generation) = (subscription.followed.clone(), subscription.generation);
         if let Some(following) = subscription.following() {
             following.is_fetching = true;
         }
-        let (live, voice) = (self.live.clone(), self.peer.voice);
+        match wanted.size() {
+            Size::State => {
+                self.fetches.waiting.push_back((subscription.generation, wanted));
+                self.begin_fetches();
+            }
+            Size::Piece => self.begin_fetch(index, wanted),
+        }
+    }
+
+    /// States are only made where there is room for one, and few at a time (rule W6).
+    fn begin_fetches(&mut self) {
+        while self.output.has_room() && self.fetches.states < SYNCS_AT_ONCE {
+            let Some((generation, wanted)) = self.fetches.waiting.pop_front() else { return };
+            if let Some(index) = self.subscriptions.iter().position(|s| s.generation == generation) {
+                self.fetches.states += 1;
+                self.begin_fetch(index, wanted);
+            }
+        }
+    }
+
+    fn begin_fetch(&mut self, index: usize, wanted: Wanted) {
+        let subscription = &self.subscriptions[index];
+        let (followed, generation) = (subscription.followed.clone(), subscription.generation);
+        let (live, voice, size) = (self.live.clone(), self.peer.voice, wanted.size());
         let fetch = async move {
             let graph = followed.id();
             let outcome = match wanted {
@@ -117,15 +187,19 @@ impl Connection {
                 Wanted::Log { after, to } => fetch::from_log(&followed, after, to).await,
                 Wanted::Load => fetch::load(&live, graph).await,
             };
-            Event::Fetched(Fetched { generation, outcome })
+            Event::Fetched(Fetched { generation, size, outcome })
         };
         self.begin(fetch.boxed());
     }
 
     pub(super) fn take_fetched(&mut self, fetched: Fetched) {
-        let Fetched { generation, outcome } = fetched;
-        // What was fetched for a subscription that has ended since is of no use to anybody.
-        let Some(index) = self.subscriptions.iter().position(|s| s.generation == generation) else { return };
+        let Fetched { generation, size, outcome } = fetched;
+        self.fetches.states -= usize::from(size == Size::State);
+        let Some(index) = self.subscriptions.iter().position(|s| s.generation == generation) else {
+            // It is of no use to anybody: its subscription has ended since, or started anew.
+            self.fetches.abandoned -= 1;
+            return;
+        };
         let is_joining = self.subscriptions[index].is_joining();
         match outcome {
             Ok(Found::Sync { cursor, frame }) => {
@@ -144,11 +218,22 @@ impl Connection {
             Err(problem) if is_joining => {
                 let graph = self.subscriptions[index].graph.clone();
                 self.complain(&problem, Some(&graph), None);
-                if !self.join_again(index) {
-                    self.unsubscribe(&graph);
-                }
+                self.go_back(index);
             }
             Err(problem) => self.try_again_later(index, &problem),
+        }
+    }
+
+    /// There is no `SYNC`: the next `SUBSCRIBE` may have more luck; else one who followed before goes on
+    /// where it was, and for one who did not nothing has begun.
+    fn go_back(&mut self, index: usize) {
+        if self.join_again(index) {
+            return;
+        }
+        match self.subscriptions[index].stage {
+            Stage::Joining { before: Some(cursor) } => self.follow_from(index, cursor),
+            Stage::Joining { before: None } => self.end_subscription(index),
+            Stage::Following(_) => {}
         }
     }
 
@@ -189,11 +274,17 @@ impl Connection {
             (following.cursor, following.replay_to) = (cursor, Version::EMPTY);
             return;
         }
+        self.subscriptions[index].presence.revision = 0;
+        self.follow_from(index, cursor);
+    }
+
+    /// Takes what comes after the cursor, from now on.
+    fn follow_from(&mut self, index: usize, cursor: Cursor) {
         let subscription = &mut self.subscriptions[index];
         let (hot, generation) = (self.live.graphs.hot(&subscription.graph), subscription.generation);
         let (commits, commits_handle) = stream::abortable(commits(generation, hot.clone()));
         let (presence, presence_handle) = stream::abortable(presence(generation, &subscription.followed));
-        (subscription.presence.revision, subscription.presence.has_changed) = (0, true);
+        subscription.presence.has_changed = true;
         subscription.stage = Stage::Following(Following {
             hot,
             is_hot_over: false,
@@ -240,6 +331,7 @@ impl Connection {
     /// Takes from every cursor what there is, as long as there is room. Each time another one is
     /// first, so that one busy graph does not keep the others back.
     pub(super) fn fill(&mut self) {
+        self.begin_fetches();
         let count = self.subscriptions.len();
         for turn in 0..count {
             let index = (self.turn + turn) % count;
