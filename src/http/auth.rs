@@ -6,6 +6,7 @@
 //!   graph before the right on it was. A route that is not in the table needs the highest right there is.
 //! - The graph is the one that the handler will see: both take it from the same decoded, parsed part of the
 //!   path, so that no spelling of it means one graph here and another there.
+//! - Without keys nobody is asked for anything, but pages of other sites are kept out ([`same_origin`]).
 //! - A token comes in `Authorization`; on a WebSocket also as a subprotocol or a frame. Never in a URL, which
 //!   proxies write into their logs.
 //!
@@ -27,12 +28,13 @@ use super::{
     App,
     extract::{Asked, Ids},
     problem::Problem,
+    same_origin,
 };
 use crate::auth::{Auth, Grant, Right};
 
 /// What a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
+pub(super) enum Need {
     /// Nothing: health, for those who only ask whether the server lives.
     Nothing,
     /// This right on the graph in the path.
@@ -89,12 +91,17 @@ fn need(route: Option<&MatchedPath>) -> Need {
 
 /// Lets through who may; all others get 401 or 403 before their body is read.
 pub(super) async fn guard(State(app): State<App>, request: Request<Body>, next: Next) -> Response {
-    let Auth::Keys(_) = &app.auth else { return next.run(request).await };
     let need = need(request.extensions().get::<MatchedPath>());
-    if matches!(need, Need::Nothing | Need::Socket) {
-        return next.run(request).await;
-    }
     let (mut parts, body) = request.into_parts();
+    if let Auth::Off = &app.auth {
+        return match same_origin::check(&app, &parts, need) {
+            Ok(()) => next.run(Request::from_parts(parts, body)).await,
+            Err(problem) => problem.into_response(),
+        };
+    }
+    if matches!(need, Need::Nothing | Need::Socket) {
+        return next.run(Request::from_parts(parts, body)).await;
+    }
     match admit(&app, &mut parts, need).await {
         Ok(grant) => {
             parts.extensions.insert(grant);

@@ -19,6 +19,7 @@ mod health;
 mod operations;
 mod problem;
 mod reads;
+mod same_origin;
 mod shape;
 mod socket;
 mod stream;
@@ -52,6 +53,7 @@ use crate::{
 pub use cors::{Origin, Origins};
 pub use format::Format;
 use problem::Problem;
+use same_origin::Reach;
 
 /// Bytes of a request's body, unless configured otherwise; larger is 413 (rule O3).
 pub const BODY_BYTES_MAX: usize = 8 << 20;
@@ -71,6 +73,7 @@ pub struct App {
     live: Arc<socket::Live>,
     auth: Auth,
     origins: Origins,
+    reach: Reach,
     /// What streams of all graphs read from.
     all: Option<Arc<AllGraphs>>,
     subscriptions: Option<Arc<Subscriptions>>,
@@ -119,6 +122,7 @@ impl App {
             live,
             auth: Auth::Off,
             origins: Origins::Own,
+            reach: Reach::default(),
             all: None,
             subscriptions: None,
             anonymous,
@@ -235,6 +239,8 @@ pub async fn serve(
         shutdown.await;
         let _nobody_waits = stopping.send(());
     };
+    let is_loopback = listener.local_addr()?.ip().is_loopback();
+    let app = App { reach: if is_loopback { Reach::Loopback } else { Reach::Anywhere }, ..app };
     // Answers are small and complete: waiting to fill a packet only delays them.
     let listener = listener.tap_io(|socket| {
         if let Err(error) = socket.set_nodelay(true) {
