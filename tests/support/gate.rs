@@ -97,7 +97,7 @@ impl GatedStore {
     async fn pass(&self, call: Call) {
         self.seen.send_modify(|seen| *seen.arrived.entry(call).or_default() += 1);
         let mut seen = self.seen.subscribe();
-        let _open = seen.wait_for(|seen| seen.held != Some(call)).await.expect("the store is there");
+        drop(seen.wait_for(|seen| seen.held != Some(call)).await.expect("the store is there"));
         tokio::task::yield_now().await; // no store answers at once
     }
 }
