@@ -15,6 +15,7 @@ pub mod live;
 pub mod project;
 pub mod read;
 pub mod store;
+pub mod telemetry;
 pub mod websocket;
 pub mod write;
 

@@ -8,7 +8,7 @@ mod support;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,12 +18,10 @@ use dao_api::store::{
     EventStore,
     redis::{RedisConfig, RedisStore},
 };
-use dao_projections::CommitBody;
-use serde_json::{Value, json};
 use support::{
-    graph::{assert_invariants, command, new_id, with},
-    history::{assert_is_a_history, graph, read_all},
-    http::{Client, Reply},
+    graph::assert_invariants,
+    http::Client,
+    load::{Ledger, assert_kept, nth, operations_in, stubborn, wait_for},
     redis::RedisServer,
     server::{Process, embedded_store},
 };
@@ -31,54 +29,6 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 const GRAPHS: [&str; 2] = ["one", "two"];
 const CLIENTS: usize = 6;
-
-/// An operation that somebody sent.
-#[derive(Clone, Debug)]
-struct Sent {
-    graph: &'static str,
-    envelope: Value,
-    /// The version it was acknowledged with.
-    acknowledged: Option<u64>,
-}
-
-/// Every operation that was ever sent, by its id.
-#[derive(Clone, Default)]
-struct Ledger(Arc<Mutex<HashMap<String, Sent>>>);
-
-impl Ledger {
-    fn sending(&self, graph: &'static str, envelope: &Value) -> String {
-        let id = envelope["operationId"].as_str().unwrap().to_owned();
-        let sent = Sent { graph, envelope: envelope.clone(), acknowledged: None };
-        self.0.lock().unwrap().insert(id.clone(), sent);
-        id
-    }
-
-    fn acknowledged(&self, id: &str, reply: &Reply) {
-        let answer = reply.json();
-        assert_eq!(answer["operationId"], id);
-        assert_ne!(answer["outcome"], "unchanged", "each changes something");
-        self.0.lock().unwrap().get_mut(id).unwrap().acknowledged = answer["version"].as_u64();
-    }
-
-    fn all(&self) -> Vec<(String, Sent)> {
-        self.0.lock().unwrap().iter().map(|(id, sent)| (id.clone(), sent.clone())).collect()
-    }
-
-    fn unanswered(&self) -> Vec<(String, Sent)> {
-        self.all().into_iter().filter(|(_, sent)| sent.acknowledged.is_none()).collect()
-    }
-}
-
-/// The `n`th command of a client. Each changes something, whatever became of the others.
-fn nth(client: usize, round: usize, n: usize) -> Value {
-    let name = format!("{client}-{round}-{n}");
-    let envelope = match n % 3 {
-        0 => command("CREATE_NODE", json!({"id": name, "data": {"n": n}})),
-        1 => command("SET_VIEWPORT", json!({"x": client * 1_000 + round, "y": n, "zoom": 1})),
-        _ => command("BATCH_UPDATE", json!({"nodes": {name.clone(): {}, (name + "'"): {}}})),
-    };
-    with(&envelope, json!({"operationId": new_id(), "clientId": client.to_string()}))
-}
 
 /// A client that sends one command after the other until the server is gone. Each acknowledgement
 /// is told to `acknowledged`.
@@ -102,38 +52,6 @@ fn load(
             let _nobody_counts = acknowledged.send(());
         }
     })
-}
-
-/// Waits until `count` operations more are acknowledged.
-async fn wait_for(acknowledged: &mut mpsc::UnboundedReceiver<()>, count: usize) {
-    for _ in 0..count {
-        acknowledged.recv().await.expect("clients that still send");
-    }
-}
-
-/// Recomputes both chains from the stored bytes, and returns which operation is which commit. No
-/// operation is there twice.
-async fn operations_in(store: &dyn EventStore) -> HashMap<String, u64> {
-    let mut found = HashMap::new();
-    for name in GRAPHS {
-        let commits = read_all(store, &graph(name)).await;
-        assert_is_a_history(&commits);
-        for commit in commits {
-            let id = CommitBody::decode(&commit.body).unwrap().operation_id.to_string();
-            let before = found.insert(id, commit.version.get());
-            assert!(before.is_none(), "an operation is there twice: {before:?} and {}", commit.version);
-        }
-    }
-    found
-}
-
-/// Rule V6: everything acknowledged is there, with the version it was acknowledged with.
-fn assert_kept(ledger: &Ledger, stored: &HashMap<String, u64>) {
-    for (id, sent) in ledger.all() {
-        if let Some(version) = sent.acknowledged {
-            assert_eq!(stored.get(&id), Some(&version), "acknowledged: {sent:?}");
-        }
-    }
 }
 
 /// Rule C3: sends again what has no answer. What is stored already is found, the rest is done now.
@@ -170,7 +88,7 @@ async fn v6_c3_kill_9_of_the_server_over_and_over() {
         assert!(ledger.all().len() > stored_before.len() + 30);
 
         let store = embedded_store(dir.path());
-        let stored = operations_in(&*store).await;
+        let stored = operations_in(&*store, &GRAPHS).await;
         assert_kept(&ledger, &stored);
         store.close().await;
         drop(store);
@@ -183,45 +101,10 @@ async fn v6_c3_kill_9_of_the_server_over_and_over() {
         server.kill();
     }
     let store = embedded_store(dir.path());
-    let stored = operations_in(&*store).await;
+    let stored = operations_in(&*store, &GRAPHS).await;
     assert_kept(&ledger, &stored);
     assert_eq!(stored.len(), ledger.all().len(), "every operation has exactly one effect");
     store.close().await;
-}
-
-/// A client that keeps sending an operation until it is answered, and then goes on to the next,
-/// until `stop`.
-fn stubborn(
-    client: Client,
-    number: usize,
-    ledger: Ledger,
-    acknowledged: mpsc::UnboundedSender<()>,
-    stop: Arc<AtomicBool>,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        for n in 0.. {
-            if stop.load(Ordering::Relaxed) {
-                return;
-            }
-            let graph = GRAPHS[(number + n) % GRAPHS.len()];
-            let envelope = nth(number, 0, n);
-            let id = ledger.sending(graph, &envelope);
-            let reply = loop {
-                let reply = client.command(graph, &envelope).await;
-                if reply.status == 200 {
-                    break reply;
-                }
-                let problem = reply.json();
-                assert_eq!(reply.status, 503, "H4: {problem}");
-                assert!(["STORE_UNAVAILABLE", "OVERLOADED"].contains(&problem["code"].as_str().unwrap()));
-                assert!(reply.header("retry-after").is_some(), "H4");
-                // Between two tries, not for the event: the reply to the next is the event.
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            };
-            ledger.acknowledged(&id, &reply);
-            let _nobody_counts = acknowledged.send(());
-        }
-    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -232,7 +115,7 @@ async fn v6_h4_kill_9_of_redis_under_two_servers() {
     let (ledger, stop) = (Ledger::default(), Arc::new(AtomicBool::new(false)));
     let (sender, mut acknowledged) = mpsc::unbounded_channel();
     let clients: Vec<_> = (0..CLIENTS)
-        .map(|n| stubborn(servers[n % 2].client(), n, ledger.clone(), sender.clone(), stop.clone()))
+        .map(|n| stubborn(servers[n % 2].client(), n, &GRAPHS, ledger.clone(), sender.clone(), stop.clone()))
         .collect();
     for _ in 0..3 {
         wait_for(&mut acknowledged, 60).await;
@@ -257,9 +140,9 @@ async fn v6_h4_kill_9_of_redis_under_two_servers() {
     };
     tokio::time::timeout(Duration::from_secs(10), ready).await.expect("it is ready again");
 
-    let config = RedisConfig { url, partitions: None, operation_ttl: Duration::from_secs(86_400) };
+    let config = RedisConfig::at(url, Duration::from_secs(86_400));
     let store = RedisStore::connect(config).await.unwrap();
-    let stored = operations_in(&store).await;
+    let stored = operations_in(&store, &GRAPHS).await;
     assert_kept(&ledger, &stored);
     assert_eq!(stored.len(), ledger.all().len(), "every operation has exactly one effect");
     for name in GRAPHS {
@@ -287,7 +170,7 @@ async fn v6_sigterm_answers_what_was_read_and_ends_with_0() {
     assert_eq!(status.code(), Some(0));
 
     let store = embedded_store(dir.path());
-    let stored = operations_in(&*store).await;
+    let stored = operations_in(&*store, &GRAPHS).await;
     assert_kept(&ledger, &stored);
     let unanswered: Vec<_> =
         ledger.unanswered().into_iter().filter(|(id, _)| stored.contains_key(id)).collect();

@@ -36,7 +36,7 @@ struct OnRedis {
 impl OnRedis {
     async fn connect(server: &RedisServer) -> [Arc<RedisStore>; 2] {
         let connect = async || {
-            let config = RedisConfig { url: server.url(), partitions: Some(2), operation_ttl: OPERATION_TTL };
+            let config = RedisConfig { partitions: Some(2), ..RedisConfig::at(server.url(), OPERATION_TTL) };
             Arc::new(RedisStore::connect(config).await.expect("connect"))
         };
         [connect().await, connect().await]

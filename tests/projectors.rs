@@ -49,7 +49,7 @@ impl Bench {
 
     async fn connect(redis: &RedisServer) -> Stores {
         let operation_ttl = Duration::from_secs(3_600);
-        let config = RedisConfig { url: redis.url(), partitions: Some(4), operation_ttl };
+        let config = RedisConfig { partitions: Some(4), ..RedisConfig::at(redis.url(), operation_ttl) };
         let store = Arc::new(RedisStore::connect(config).await.unwrap());
         Stores { events: store.clone(), rows: store }
     }

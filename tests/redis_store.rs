@@ -28,7 +28,7 @@ use support::{
 };
 
 fn config(url: String) -> RedisConfig {
-    RedisConfig { url, partitions: None, operation_ttl: Duration::from_secs(3_600) }
+    RedisConfig::at(url, Duration::from_secs(3_600))
 }
 
 async fn connect(server: &RedisServer) -> Arc<RedisStore> {
@@ -270,6 +270,7 @@ async fn v6_nothing_acknowledged_is_lost_or_doubled_by_kill_9_of_redis() {
                     Ok(Append::HeadMoved(now)) => panic!("only one writer, but the head is {now:?}"),
                     Err(StoreError::Corrupt { problem, .. }) => panic!("{problem}"),
                     Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)) => continue,
+                    Err(error @ StoreError::NotReplicated(_)) => panic!("no replica is asked for: {error}"),
                 }
                 acknowledged.extend(entries.into_iter().filter_map(|entry| entry.commit));
                 (head, n) = (after, n + 3);

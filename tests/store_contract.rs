@@ -38,7 +38,7 @@ impl OnRedis {
     async fn connect(server: &RedisServer) -> [Arc<RedisStore>; 2] {
         let connect = async || {
             // Two partitions: of three graphs, two share one, and of many, not all do.
-            let config = RedisConfig { url: server.url(), partitions: Some(2), operation_ttl: OPERATION_TTL };
+            let config = RedisConfig { partitions: Some(2), ..RedisConfig::at(server.url(), OPERATION_TTL) };
             Arc::new(RedisStore::connect(config).await.expect("connect"))
         };
         [connect().await, connect().await]

@@ -93,6 +93,12 @@ impl Keys {
         Ok(grant)
     }
 
+    /// Whether this token was good when it was looked at before; whether it still is, [`Keys::verify`] says.
+    pub fn remembers(&self, token: &str) -> bool {
+        let print: [u8; 32] = Sha256::digest(token).into();
+        token.len() <= TOKEN_BYTES_MAX && self.current().proven().contains_key(&print)
+    }
+
     fn current(&self) -> Arc<Generation> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

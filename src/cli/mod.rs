@@ -6,6 +6,7 @@ mod export;
 mod healthcheck;
 mod history;
 mod import;
+mod logging;
 mod moment;
 mod open;
 mod rebuild;
@@ -80,7 +81,7 @@ pub fn run() -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(&error.to_string()),
     };
-    start_logging(&config.log_filter);
+    logging::start(&config.log_filter, config.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the runtime could not start: {error}")),
@@ -134,14 +135,4 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Cli
         }
         Err(error) => Err(CliError::new(format!("the output can't be written: {error}"))),
     }
-}
-
-fn start_logging(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::new(filter);
-    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(is_terminal)
-        .with_writer(std::io::stderr)
-        .init();
 }

@@ -5,10 +5,6 @@ use std::{net::IpAddr, path::PathBuf, sync::Arc};
 use super::{Mistakes, Settings};
 use crate::auth::{Auth, Keys, KeysConfig};
 
-/// Variables of later releases. Those that protect something stop the start: ignoring them would
-/// leave open what somebody meant to close.
-const NOT_YET_PROTECTING: [&str; 1] = ["REDIS_MIN_REPLICAS"];
-
 impl Settings {
     /// `None` if a key can't be used.
     pub(super) fn auth(&self, wrong: &mut Mistakes) -> Option<Auth> {
@@ -47,13 +43,6 @@ impl Settings {
 
     /// The address is that of a server, or none.
     pub(super) fn refuse_unprotected(&self, host: Option<IpAddr>, wrong: &mut Mistakes) {
-        for name in NOT_YET_PROTECTING {
-            if std::env::var_os(name).is_some_and(|value| !value.is_empty()) {
-                wrong.0.push(format!(
-                    "{name}: this release does not support it yet, and ignoring it would be unsafe: unset it"
-                ));
-            }
-        }
         if host.is_some_and(|host| !host.is_loopback()) && !self.has_keys() && !self.insecure_no_auth {
             wrong.0.push(format!(
                 "HOST: {} is not loopback and no keys are configured, so anybody could be anybody: \

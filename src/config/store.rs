@@ -1,6 +1,6 @@
 //! Where histories are kept: the embedded store, or Redis by its address or in parts.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{Mistakes, Settings};
 use crate::store::{embedded, redis};
@@ -36,13 +36,14 @@ impl Settings {
         };
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let url = match (given(&self.redis_url), given(&self.redis_host)) {
-            (Some(url), None) => wrong.note("REDIS_URL", parse_redis_url(&url)),
+            (Some(url), None) => Some(url),
             (None, Some(host)) => self.redis_url_of_parts(&host, wrong),
             (Some(_), Some(_)) => {
                 wrong.0.push("REDIS_URL: give it or REDIS_HOST, not both".to_owned());
                 None
             }
             (None, None) => {
+                self.refuse_without_redis(wrong);
                 let dir = self.data_dir.clone();
                 return Some(StoreConfig::Embedded(embedded::EmbeddedConfig {
                     dir,
@@ -51,7 +52,34 @@ impl Settings {
                 }));
             }
         };
-        Some(StoreConfig::Redis(redis::RedisConfig { url: url?, partitions, operation_ttl }))
+        let tls = redis::TlsFiles {
+            ca: given(&self.redis_tls_ca).map(PathBuf::from),
+            certificate: given(&self.redis_tls_cert).map(PathBuf::from),
+            key: given(&self.redis_tls_key).map(PathBuf::from),
+        };
+        let sentinel_password = given(&self.redis_sentinel_password);
+        let min_replicas = wrong.note("REDIS_MIN_REPLICAS", min_replicas(&self.redis_min_replicas))?;
+        let config =
+            redis::RedisConfig { url: url?, tls, sentinel_password, partitions, operation_ttl, min_replicas };
+        let mistakes = config.mistakes();
+        let is_right = mistakes.is_empty();
+        wrong.0.extend(mistakes.into_iter().map(|(name, problem)| format!("{name}: {problem}")));
+        is_right.then_some(StoreConfig::Redis(config))
+    }
+
+    /// What is said of Redis alone, and would do nothing without one.
+    fn refuse_without_redis(&self, wrong: &mut Mistakes) {
+        let given = [
+            ("REDIS_MIN_REPLICAS", &self.redis_min_replicas),
+            ("REDIS_TLS_CA", &self.redis_tls_ca),
+            ("REDIS_TLS_CERT", &self.redis_tls_cert),
+            ("REDIS_TLS_KEY", &self.redis_tls_key),
+        ];
+        for (name, text) in given {
+            if text.as_deref().is_some_and(|text| !matches!(text, "" | "0")) {
+                wrong.0.push(format!("{name}: there is no Redis to protect: set REDIS_URL, or unset it"));
+            }
+        }
     }
 
     fn redis_url_of_parts(&self, host: &str, wrong: &mut Mistakes) -> Option<String> {
@@ -70,13 +98,18 @@ impl Settings {
     }
 }
 
-fn parse_redis_url(text: &str) -> Result<String, String> {
-    let schemes = ["redis://", "redis-cluster://"];
-    if schemes.iter().any(|scheme| text.len() > scheme.len() && text.starts_with(scheme)) {
-        return Ok(text.to_owned());
+/// Most replicas that can be waited for: a larger number is a slip of the finger.
+const MIN_REPLICAS_MAX: u32 = 100;
+
+fn min_replicas(text: &Option<String>) -> Result<u32, String> {
+    match text.as_deref() {
+        None | Some("") => Ok(0),
+        Some(text) => text.parse().ok().filter(|n| *n <= MIN_REPLICAS_MAX).ok_or_else(|| {
+            format!("must be how many replicas have what is acknowledged, 0 to {MIN_REPLICAS_MAX}")
+        }),
     }
-    Err("must be redis://host:port or redis-cluster://host:port".to_owned())
 }
+
 /// A password inside a URL (RFC 3986, 2.1).
 fn percent_encoded(text: &str) -> String {
     let encode = |byte: u8| match byte {

@@ -5,16 +5,20 @@
 //! in the commits since; there is no book-keeping per field. What lies too far back to be at hand is
 //! asked for with [`HistoryMissing`], and the same call made again with it.
 
-use dao_projections::{
-    ClientId, Commit, EdgeId, Entity, EntityKind, Event, Graph, MergePatch, NodeId, Outcome, Pointer, UserId,
-    Version,
-};
+mod asked;
+mod wording;
+
+use dao_projections::{ClientId, Commit, Entity, Event, Graph, Outcome, Pointer, UserId, Version};
 use serde_json::Value;
 
+use self::{
+    asked::{Asked, asked_by, asked_of, is_what_was_asked},
+    wording::{conflict, conflict_message},
+};
 use super::{
     command::{Action, Command, Member, OnConflict, Operation, Target},
-    decide::{Limits, Rejection, apply_all, decide},
-    refusal::{Conflict, Reason, Refusal, Resolution},
+    decide::{Limits, apply_all, decide},
+    refusal::{Conflict, Reason, Refusal},
 };
 
 /// The commits behind the head, newest last; how far back depends on the caller.
@@ -53,79 +57,6 @@ pub enum Verdict {
     /// It can't be done.
     Refused(Refusal),
 }
-
-/// Which entities operations are about, to sift a long history for what can matter to them.
-#[derive(Debug, Default)]
-pub struct Interest {
-    nodes: std::collections::HashSet<NodeId>,
-    edges: std::collections::HashSet<EdgeId>,
-    every_edge: bool,
-    viewport: bool,
-}
-
-impl Interest {
-    /// Everything that [`judge`] may look at for any of `operations`.
-    pub fn of<'o>(operations: impl IntoIterator<Item = &'o Operation>) -> Self {
-        let mut interest = Self::default();
-        for member in operations.into_iter().flat_map(|operation| operation.action.members()) {
-            interest.add(&member.command);
-        }
-        interest
-    }
-
-    fn add(&mut self, command: &Command) {
-        match command {
-            Command::CreateNode { node } => self.add_node(node),
-            Command::UpdateNode { node_id, patch } => {
-                self.nodes.insert(node_id.clone());
-                self.add_named(patch, &["parentId", "parentNode"]);
-            }
-            Command::UpdateNodePosition { node_id, .. } | Command::DeleteNode { node_id } => {
-                self.nodes.insert(node_id.clone());
-            }
-            Command::CreateEdge { edge } => {
-                self.edges.insert(edge.id().clone());
-                self.nodes.extend([edge.source().clone(), edge.target().clone()]);
-            }
-            Command::UpdateEdge { edge_id, patch } => {
-                self.edges.insert(edge_id.clone());
-                self.add_named(patch, &["source", "target"]);
-            }
-            Command::DeleteEdge { edge_id } => {
-                self.edges.insert(edge_id.clone());
-            }
-            Command::SetViewport { .. } => self.viewport = true,
-            Command::BatchUpdate { nodes, edges, viewport } => {
-                nodes.iter().for_each(|node| self.add_node(node));
-                self.every_edge |= edges.is_some();
-                let ends = edges.iter().flatten().flat_map(|e| [e.source().clone(), e.target().clone()]);
-                self.nodes.extend(ends);
-                self.viewport |= viewport.is_some();
-            }
-        }
-    }
-
-    fn add_node(&mut self, node: &dao_projections::Node) {
-        self.nodes.insert(node.id().clone());
-        self.nodes.extend(node.parents().map(|(_, parent)| parent));
-    }
-
-    fn add_named(&mut self, patch: &MergePatch, fields: &[&str]) {
-        let named = fields.iter().filter_map(|field| patch.fields().get(*field)?.as_str());
-        self.nodes.extend(named.filter_map(|id| NodeId::parse(id).ok()));
-    }
-
-    /// `commit` with those of its events that touch any of it; `None` if there are none.
-    pub fn part_of(&self, mut commit: Commit) -> Option<Commit> {
-        commit.body.events.retain(|event| match event.entity() {
-            Entity::Node(id) => self.nodes.contains(id),
-            Entity::Edge(id) => self.every_edge || self.edges.contains(id),
-            Entity::Viewport => self.viewport,
-        });
-        (!commit.body.events.is_empty()).then_some(commit)
-    }
-}
-
 /// What `operation` comes to on `graph`. A batch is judged member by member, each on the graph as
 /// the members before it left it; the first refusal refuses it whole.
 pub fn judge(
@@ -392,134 +323,6 @@ impl<'a> Judgement<'a> {
         }
         conflicts
     }
-
-    /// The entity as JSON, for people; null if it is not there.
-    fn current(&self, entity: Entity<'_>) -> Value {
-        let fields = match entity {
-            Entity::Node(id) => self.graph.nodes().get(id).map(|node| node.entity.to_json()),
-            Entity::Edge(id) => self.graph.edges().get(id).map(|edge| edge.entity.to_json()),
-            Entity::Viewport => return self.graph.viewport().to_json(),
-        };
-        fields.map_or(Value::Null, Value::Object)
-    }
-
-    fn conflict(&self, reason: Reason, message: impl Into<String>, conflicts: Vec<Conflict>) -> Refusal {
-        let resolution = Resolution { current_version: self.graph.head().version, conflicts };
-        Refusal { resolution: Some(resolution), ..Refusal::new(reason, message) }
-    }
-
-    fn target_deleted(&self, entity: Entity<'_>, deletion: &Write<'_>) -> Refusal {
-        let who = &deletion.commit.body.user_id;
-        let message =
-            format!("{} {entity} was deleted by {who} in version {}", noun(entity), deletion.commit.version);
-        let yours = match &self.member.command {
-            Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Value::Null,
-            Command::UpdateNode { patch, .. } | Command::UpdateEdge { patch, .. } => {
-                Value::Object(patch.fields().clone())
-            }
-            Command::UpdateNodePosition { position, .. } => {
-                serde_json::json!({"position": position.to_json()})
-            }
-            Command::BatchUpdate { nodes, edges, .. } => match entity {
-                Entity::Node(id) => nodes.iter().find(|n| n.id() == id).map(|n| Value::Object(n.to_json())),
-                Entity::Edge(id) => {
-                    edges.iter().flatten().find(|e| e.id() == id).map(|e| Value::Object(e.to_json()))
-                }
-                Entity::Viewport => None,
-            }
-            .unwrap_or(Value::Null),
-            Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::SetViewport { .. } => {
-                Value::Null
-            }
-        };
-        let entry = conflict(entity, Pointer::root(), yours, self.current(entity), deletion.commit);
-        self.conflict(Reason::TargetDeleted, message, vec![entry])
-    }
-
-    /// What the graph as it stands does not allow, told with what others did about it (rule D4).
-    fn refusal(&self, rejection: Rejection) -> Result<Refusal, HistoryMissing> {
-        Ok(match rejection {
-            Rejection::NodeNotFound(id) => {
-                Refusal::new(Reason::NodeNotFound, format!("there is no node {id}"))
-            }
-            Rejection::EdgeNotFound(id) => {
-                Refusal::new(Reason::EdgeNotFound, format!("there is no edge {id}"))
-            }
-            Rejection::NodeIdTaken(id) => self.id_taken(Entity::Node(&id))?,
-            Rejection::EdgeIdTaken(id) => self.id_taken(Entity::Edge(&id))?,
-            Rejection::DanglingEdge { edge, end, node } => {
-                let message = format!("the {end} of edge {edge}, node {node}, does not exist");
-                self.missing(Reason::DanglingEdge, message, Entity::Edge(&edge), end, &node)?
-            }
-            Rejection::ParentNotFound { node, field, parent } => {
-                let message = format!("the {field} of node {node}, node {parent}, does not exist");
-                self.missing(Reason::ParentNotFound, message, Entity::Node(&node), field, &parent)?
-            }
-            Rejection::ParentCycle(id) => {
-                Refusal::new(Reason::ParentCycle, format!("node {id} would be inside of itself"))
-            }
-            Rejection::TooManyNodes => Refusal::new(
-                Reason::TooManyEntities,
-                format!("nodes: a graph holds at most {}", self.limits.nodes_max),
-            ),
-            Rejection::TooManyEdges => Refusal::new(
-                Reason::TooManyEntities,
-                format!("edges: a graph holds at most {}", self.limits.edges_max),
-            ),
-            Rejection::NodeTooLarge(id) => self.too_large(Entity::Node(&id)),
-            Rejection::EdgeTooLarge(id) => self.too_large(Entity::Edge(&id)),
-        })
-    }
-
-    fn too_large(&self, entity: Entity<'_>) -> Refusal {
-        let max = self.limits.entity_bytes_max;
-        let message =
-            format!("{} {entity} would be larger than the {max} bytes an entity may have", noun(entity));
-        Refusal::new(Reason::EntityTooLarge, message)
-    }
-
-    fn id_taken(&self, entity: Entity<'_>) -> Result<Refusal, HistoryMissing> {
-        let (version, user_id, operation_id) = match last_written(self.base, entity) {
-            Some(version) => {
-                let commit = self.history.at(version).ok_or(HistoryMissing::At(version))?;
-                (version, commit.body.user_id.clone(), commit.body.operation_id)
-            }
-            // An earlier member of this batch would have created it.
-            None => (self.base.head().version.next(), self.operation.user.clone(), self.operation.id),
-        };
-        let entry = Conflict {
-            entity: entity.kind(),
-            id: entity.to_string(),
-            path: Pointer::root(),
-            yours: asked_by(&self.member.command).into_iter().next().map_or(Value::Null, |asked| asked.yours),
-            current: self.current(entity),
-            version,
-            user_id,
-            operation_id,
-        };
-        let message = format!("{} {entity} exists already", noun(entity));
-        Ok(self.conflict(Reason::IdTaken, message, vec![entry]))
-    }
-
-    /// A node that something would refer to and that is not there: a conflict if it was deleted
-    /// since the client's version, else simply wrong.
-    fn missing(
-        &self,
-        reason: Reason,
-        message: String,
-        referrer: Entity<'_>,
-        field: &str,
-        node: &NodeId,
-    ) -> Result<Refusal, HistoryMissing> {
-        let writes = self.writes_since(Entity::Node(node))?;
-        let Some(deletion) = writes.iter().rev().find(|write| write.event.is_deletion()) else {
-            return Ok(Refusal::new(reason, message));
-        };
-        let path = Pointer::root().child(field);
-        let stands = self.current(referrer).pointer(path.as_str()).cloned().unwrap_or(Value::Null);
-        let entry = conflict(referrer, path, Value::from(node.as_str()), stands, deletion.commit);
-        Ok(self.conflict(reason, message, vec![entry]))
-    }
 }
 
 /// The commit that last wrote the entity; `None` if it is not there.
@@ -529,105 +332,4 @@ fn last_written(graph: &Graph, entity: Entity<'_>) -> Option<Version> {
         Entity::Edge(id) => graph.edges().get(id).map(|edge| edge.version),
         Entity::Viewport => Some(graph.viewport_version()),
     }
-}
-
-/// A field that is to be written, and what is to stand there.
-struct Asked {
-    path: Pointer,
-    yours: Value,
-}
-
-impl Asked {
-    fn whole(yours: Value) -> Vec<Self> {
-        vec![Self { path: Pointer::root(), yours }]
-    }
-
-    fn position(yours: Value) -> Vec<Self> {
-        vec![Self { path: Pointer::position(), yours }]
-    }
-
-    /// The leaf paths of a patch as sent; of a node's, `position` is one.
-    fn leaves(patch: &MergePatch, kind: EntityKind) -> Vec<Self> {
-        let mut asked: Vec<Self> = Vec::new();
-        for (path, value) in patch.leaves() {
-            if kind == EntityKind::Node && path.is_within_position() {
-                if asked.iter().all(|known| known.path != Pointer::position()) {
-                    asked.extend(
-                        patch.fields().get("position").cloned().map(Self::position).into_iter().flatten(),
-                    );
-                }
-            } else {
-                asked.push(Self { path, yours: value.clone() });
-            }
-        }
-        asked
-    }
-}
-
-fn asked_by(command: &Command) -> Vec<Asked> {
-    match command {
-        Command::CreateNode { node } => Asked::whole(Value::Object(node.to_json())),
-        Command::CreateEdge { edge } => Asked::whole(Value::Object(edge.to_json())),
-        Command::UpdateNode { patch, .. } => Asked::leaves(patch, EntityKind::Node),
-        Command::UpdateEdge { patch, .. } => Asked::leaves(patch, EntityKind::Edge),
-        Command::UpdateNodePosition { position, .. } => Asked::position(position.to_json()),
-        Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Asked::whole(Value::Null),
-        Command::SetViewport { viewport } => Asked::whole(viewport.to_json()),
-        Command::BatchUpdate { .. } => vec![], // judged by its events
-    }
-}
-
-fn asked_of(event: &Event) -> Vec<Asked> {
-    match event {
-        Event::NodeCreated { node } | Event::NodeReplaced { node } => {
-            Asked::whole(Value::Object(node.to_json()))
-        }
-        Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => {
-            Asked::whole(Value::Object(edge.to_json()))
-        }
-        Event::NodeUpdated { patch, .. } => Asked::leaves(patch, EntityKind::Node),
-        Event::EdgeUpdated { patch, .. } => Asked::leaves(patch, EntityKind::Edge),
-        Event::NodeMoved { position, .. } => Asked::position(position.to_json()),
-        Event::NodeDeleted { .. } | Event::EdgeDeleted { .. } => Asked::whole(Value::Null),
-        Event::ViewportSet { viewport } => Asked::whole(viewport.to_json()),
-    }
-}
-
-/// Whether merging what is asked for into what stands there changes nothing. A deletion (the whole
-/// entity, null) always changes something.
-fn is_what_was_asked(path: &Pointer, stands: &Value, yours: &Value) -> bool {
-    if yours.is_null() {
-        return stands.is_null() && *path != Pointer::root();
-    }
-    MergePatch::leaves_as_is(stands, yours)
-}
-
-fn conflict(entity: Entity<'_>, path: Pointer, yours: Value, current: Value, by: &Commit) -> Conflict {
-    Conflict {
-        entity: entity.kind(),
-        id: entity.to_string(),
-        path,
-        yours,
-        current,
-        version: by.version,
-        user_id: by.body.user_id.clone(),
-        operation_id: by.body.operation_id,
-    }
-}
-
-fn noun(entity: Entity<'_>) -> &'static str {
-    match entity {
-        Entity::Node(_) => "node",
-        Entity::Edge(_) => "edge",
-        Entity::Viewport => "the",
-    }
-}
-
-fn conflict_message(conflicts: &[Conflict]) -> String {
-    let Some(first) = conflicts.first() else { return String::new() };
-    let field = if first.path == Pointer::root() { String::new() } else { format!(" at {}", first.path) };
-    let more =
-        if conflicts.len() > 1 { format!(", and {} more", conflicts.len() - 1) } else { String::new() };
-    let id = &first.id;
-    format!("{} wrote {id}{field} in version {}{more}", first.user_id, first.version)
 }

@@ -9,6 +9,11 @@ use serde::Serialize;
 use super::{
     App,
     extract::{AnswerAs, Asked, Ids},
+    openapi::{
+        answers::Activity,
+        asked::{ActivityQuery, GraphPath},
+        problems::OfReads,
+    },
     problem::Problem,
     respond,
 };
@@ -61,6 +66,10 @@ impl<'a> ActivityOut<'a> {
 }
 
 /// Of one graph.
+#[utoipa::path(get, path = "/graphs/{graphId}/activity", operation_id = "graphActivity", tag = "audit",
+    params(GraphPath, ActivityQuery),
+    responses((status = 200, description = "One page", body = Activity), OfReads)
+)]
 pub(super) async fn graph_activity(
     State(app): State<App>,
     ids: Ids,
@@ -77,6 +86,10 @@ pub(super) async fn graph_activity(
 }
 
 /// Of all graphs.
+#[utoipa::path(get, path = "/activity", operation_id = "allActivity", tag = "audit",
+    params(ActivityQuery),
+    responses((status = 200, description = "One page", body = Activity), OfReads)
+)]
 pub(super) async fn all_activity(
     State(app): State<App>,
     asked: Asked,

@@ -14,9 +14,6 @@ use super::{
 };
 use crate::domain::{Action, Command, Fingerprint, Member, OnConflict, Operation};
 
-/// Operations in one batch; more is 422, none is 400.
-pub(super) const BATCH_OPERATIONS_MAX: usize = 1_000;
-
 /// What the server writes on entities; on input it is ignored (rule G2).
 const SERVER_FIELDS: [&str; 3] = ["createdAt", "updatedAt", "version"];
 
@@ -56,11 +53,15 @@ pub(super) fn read_command_fields(
     Ok(alone(id, sent, &common, user))
 }
 
-/// The body of `POST …/batch`.
-pub(super) fn read_batch(document: Document, user: &UserId) -> Result<Batch, Malformed> {
+/// The body of `POST …/batch`, of at most so many operations.
+pub(super) fn read_batch(
+    document: Document,
+    user: &UserId,
+    operations_max: usize,
+) -> Result<Batch, Malformed> {
     let root = Path::Root;
     let fields = Fields::of(document.value, &root, &document.repeated)?;
-    read_batch_fields(fields, &document.repeated, user, None)
+    read_batch_fields(fields, &document.repeated, user, None, operations_max)
 }
 
 /// A batch, of a body or of a frame whose other fields are taken out.
@@ -69,11 +70,12 @@ pub(super) fn read_batch_fields(
     repeated: &[Pointer],
     user: &UserId,
     client: Option<&ClientId>,
+    operations_max: usize,
 ) -> Result<Batch, Malformed> {
     let is_atomic = fields.boolean("atomic")?.unwrap_or(false);
     let id = fields.operation_id("batchId")?.unwrap_or_else(|| Uuid::now_v7().into());
     let common = common(&mut fields, client)?;
-    let members = members(&mut fields)?;
+    let members = members(&mut fields, operations_max)?;
     fields.finish()?;
     let list = Path::Key(&Path::Root, "operations");
     let reader = Reader { repeated };
@@ -94,14 +96,13 @@ pub(super) fn read_batch_fields(
     Ok(Batch { id, is_atomic, operations })
 }
 
-fn members(fields: &mut Fields<'_>) -> Result<Vec<Value>, Malformed> {
+fn members(fields: &mut Fields<'_>, max: usize) -> Result<Vec<Value>, Malformed> {
     let members = fields.list("operations")?.ok_or_else(|| fields.wrong("operations", "is required"))?;
     if members.is_empty() {
         return Err(fields.wrong("operations", "must hold at least one operation"));
     }
-    if members.len() > BATCH_OPERATIONS_MAX {
-        let problem =
-            format!("holds {} operations, at most {BATCH_OPERATIONS_MAX} are allowed", members.len());
+    if members.len() > max {
+        let problem = format!("holds more than {max} operations (MAX_BATCH_OPERATIONS)");
         return Err(Malformed::too_many("operations", problem));
     }
     Ok(members)

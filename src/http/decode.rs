@@ -7,7 +7,7 @@
 use std::{cell::RefCell, fmt, io::Cursor};
 
 use dao_projections::{Map, Pointer};
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value, map::Entry};
 
 use super::{format::Format, shape::Malformed};
@@ -51,13 +51,19 @@ pub(super) struct Document {
     pub(super) repeated: Vec<Pointer>,
 }
 
-/// Nesting of objects and arrays in a body (rule O3); deeper is 400.
-pub(super) const DEPTH_MAX: usize = 64;
+/// What is kept of a document at most (rule O3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DocumentLimits {
+    /// Objects and arrays inside each other; a deeper document is refused.
+    pub(super) depth_max: usize,
+    /// Operations of a batch. One more is kept, so that who reads the list sees that there are too many.
+    pub(super) operations_max: usize,
+}
 
 /// Reads a whole body.
-pub(super) fn decode(body: &[u8], format: Format) -> Result<Document, Malformed> {
+pub(super) fn decode(body: &[u8], format: Format, limits: DocumentLimits) -> Result<Document, Malformed> {
     let notes = Notes::default();
-    let seed = Strict { notes: &notes, path: Path::Root, depth: 0 };
+    let seed = Strict { notes: &notes, path: Path::Root, depth: 0, limits };
     let value = match format {
         Format::Json => decode_json(body, seed)?,
         Format::MessagePack => decode_message_pack(body, seed)?,
@@ -137,13 +143,15 @@ struct Strict<'a> {
     notes: &'a Notes,
     path: Path<'a>,
     depth: usize,
+    limits: DocumentLimits,
 }
 
 impl Strict<'_> {
     fn deeper<E: de::Error>(&self) -> Result<usize, E> {
-        if self.depth >= DEPTH_MAX {
+        let max = self.limits.depth_max;
+        if self.depth >= max {
             let path: String = self.path.to_string().chars().take(80).collect();
-            return Err(E::custom(format_args!("{path}…: nested deeper than {DEPTH_MAX} levels")));
+            return Err(E::custom(format_args!("{path}…: nested deeper than {max} levels (MAX_JSON_DEPTH)")));
         }
         Ok(self.depth + 1)
     }
@@ -228,8 +236,13 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let depth = self.deeper()?;
+        let is_batch = matches!(self.path, Path::Key(Path::Root, "operations"));
         let mut items = Vec::new();
         loop {
+            if is_batch && items.len() > self.limits.operations_max {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(Value::Array(items));
+            }
             let path = Path::Index(&self.path, items.len());
             match seq.next_element_seed(Strict { path, depth, ..self })? {
                 Some(item) => items.push(item),
@@ -264,8 +277,11 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const DEPTH_MAX: usize = 64;
+    const LIMITS: DocumentLimits = DocumentLimits { depth_max: DEPTH_MAX, operations_max: 10 };
+
     fn json_body(text: &str) -> Result<Document, Malformed> {
-        decode(text.as_bytes(), Format::Json)
+        decode(text.as_bytes(), Format::Json, LIMITS)
     }
 
     #[test]
@@ -292,11 +308,12 @@ mod tests {
             &[0x01, 0x02],                         // bytes after the end
         ];
         for bytes in bad {
-            assert!(decode(bytes, Format::MessagePack).is_err(), "{bytes:x?}");
+            assert!(decode(bytes, Format::MessagePack, LIMITS).is_err(), "{bytes:x?}");
         }
         let good = decode(
             &[0x81, 0xa1, b'a', 0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
             Format::MessagePack,
+            LIMITS,
         );
         assert_eq!(good.expect("valid").value, json!({"a": u64::MAX}));
     }
@@ -316,6 +333,21 @@ mod tests {
         assert!(json_body(&nested(DEPTH_MAX)).is_ok());
         assert!(json_body(&nested(DEPTH_MAX + 1)).is_err());
         assert!(json_body(&nested(100_000)).is_err());
-        assert!(decode(&[0x91; 100_000], Format::MessagePack).is_err());
+        assert!(decode(&[0x91; 100_000], Format::MessagePack, LIMITS).is_err());
+    }
+
+    #[test]
+    fn o3_no_more_operations_are_kept_than_there_may_be() {
+        let operations = vec![json!({"deep": [[]]}); 1_000];
+        let batch = json!({"batchId": "b", "operations": operations, "atomic": true});
+        let packed = rmp_serde::to_vec(&batch).expect("MessagePack");
+        for document in [json_body(&batch.to_string()), decode(&packed, Format::MessagePack, LIMITS)] {
+            let value = document.expect("well-formed").value;
+            assert_eq!(value["operations"].as_array().map(Vec::len), Some(11));
+            assert_eq!(value["atomic"], true, "what stands after the list is read");
+        }
+        let elsewhere = json!({"payload": {"operations": vec![0; 1_000]}});
+        let kept = json_body(&elsewhere.to_string()).expect("well-formed").value;
+        assert_eq!(kept, elsewhere, "an operations list in somebody's data is theirs");
     }
 }

@@ -6,7 +6,14 @@ use axum::{Json, extract::State, response::IntoResponse};
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{App, Projections, problem::Problem};
+use super::{
+    App, Projections,
+    openapi::{
+        answers::{Alive, Ready},
+        problems::OfHealth,
+    },
+    problem::Problem,
+};
 use crate::project::{self, Health};
 
 /// Projections that are further behind than this are not ready.
@@ -24,11 +31,17 @@ pub(super) struct Watch {
 }
 
 /// The process answers.
+#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation",
+    responses((status = 200, description = "The process answers", body = Alive), OfHealth)
+)]
 pub(super) async fn live() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
 /// The store takes writes, and projections follow; with what an acknowledgement promises (rule O5).
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "operation",
+    responses((status = 200, description = "The store takes writes, and projections follow", body = Ready), OfHealth)
+)]
 pub(super) async fn ready(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
     let store = app.graphs.store();
     if let Err(error) = store.check().await {
@@ -47,7 +60,7 @@ pub(super) async fn ready(State(app): State<App>) -> Result<impl IntoResponse, P
     Ok(Json(answer))
 }
 
-async fn measure(projections: &Projections) -> Result<Health, Problem> {
+pub(super) async fn measure(projections: &Projections) -> Result<Health, Problem> {
     let mut last = projections.watch.last.lock().await;
     if let Some((at, health)) = &*last
         && at.elapsed() < MEASURE_INTERVAL

@@ -15,6 +15,15 @@ use super::{
     App,
     extract::{AnswerAs, Asked, Ids},
     format::Format,
+    openapi::{
+        answers::{
+            Changes as ChangesAnswer, Edge, Edges as EdgesAnswer, Node, Nodes as NodesAnswer,
+            State as StateAnswer,
+        },
+        asked::{ChangesQuery, EdgePath, GraphPath, LatestQuery, NodePath, StateQuery},
+        problems::OfReads,
+        sent::Viewport,
+    },
     problem::Problem,
     respond,
     wire::{CommitOut, Edges, Nodes, StateOut, commit_json, join, state_json},
@@ -32,6 +41,10 @@ const CHANGES_DEFAULT: usize = 1_000;
 const CHANGES_MAX: usize = 10_000;
 
 /// The graph as it is, or as it was at `?version=`.
+#[utoipa::path(get, path = "/graphs/{graphId}/state", tag = "graphs",
+    params(GraphPath, StateQuery),
+    responses((status = 200, description = "The graph", body = StateAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+)]
 pub(super) async fn state(
     State(app): State<App>,
     ids: Ids,
@@ -78,6 +91,10 @@ async fn encode_state(graph: &GraphId, view: &Arc<View>, format: Format) -> Resu
 }
 
 /// Only the commits after `since`, never a state.
+#[utoipa::path(get, path = "/graphs/{graphId}/changes", tag = "graphs",
+    params(GraphPath, ChangesQuery),
+    responses((status = 200, description = "The commits after `since`", body = ChangesAnswer), OfReads)
+)]
 pub(super) async fn changes(
     State(app): State<App>,
     ids: Ids,
@@ -140,6 +157,10 @@ fn encode_changes(graph: &GraphId, since: Version, changes: &Changes, format: Fo
 }
 
 /// All nodes, in creation order.
+#[utoipa::path(get, path = "/graphs/{graphId}/nodes", tag = "graphs",
+    params(GraphPath, LatestQuery),
+    responses((status = 200, description = "All nodes", body = NodesAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+)]
 pub(super) async fn nodes(
     State(app): State<App>,
     ids: Ids,
@@ -161,6 +182,10 @@ pub(super) async fn nodes(
 }
 
 /// All edges, in creation order.
+#[utoipa::path(get, path = "/graphs/{graphId}/edges", tag = "graphs",
+    params(GraphPath, LatestQuery),
+    responses((status = 200, description = "All edges", body = EdgesAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+)]
 pub(super) async fn edges(
     State(app): State<App>,
     ids: Ids,
@@ -182,6 +207,10 @@ pub(super) async fn edges(
 }
 
 /// One node.
+#[utoipa::path(get, path = "/graphs/{graphId}/nodes/{nodeId}", tag = "graphs",
+    params(NodePath, LatestQuery),
+    responses((status = 200, description = "The node", body = Node), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+)]
 pub(super) async fn node(
     State(app): State<App>,
     ids: Ids,
@@ -198,6 +227,10 @@ pub(super) async fn node(
 }
 
 /// One edge.
+#[utoipa::path(get, path = "/graphs/{graphId}/edges/{edgeId}", tag = "graphs",
+    params(EdgePath, LatestQuery),
+    responses((status = 200, description = "The edge", body = Edge), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+)]
 pub(super) async fn edge(
     State(app): State<App>,
     ids: Ids,
@@ -214,6 +247,10 @@ pub(super) async fn edge(
 }
 
 /// The viewport.
+#[utoipa::path(get, path = "/graphs/{graphId}/viewport", tag = "graphs",
+    params(GraphPath, LatestQuery),
+    responses((status = 200, description = "The viewport", body = Viewport), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+)]
 pub(super) async fn viewport(
     State(app): State<App>,
     ids: Ids,
@@ -287,7 +324,7 @@ fn marked(mut response: Response, tag: String, source: Source) -> Response {
         headers.insert(header::ETAG, tag);
     }
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     let cache = match source {
         Source::Memory | Source::Stale => "HIT",
         Source::Store => "MISS",

@@ -9,7 +9,10 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, Method, header, request::Parts, uri::Authority};
+use axum::{
+    body::Body,
+    http::{HeaderMap, Method, Request, header, uri::Authority},
+};
 
 use super::{App, auth::Need, cors::Origins, problem::Problem};
 
@@ -24,11 +27,11 @@ pub(super) enum Reach {
 }
 
 /// Refuses what a page of another site asks for.
-pub(super) fn check(app: &App, parts: &Parts, need: Need) -> Result<(), Problem> {
+pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<(), Problem> {
     if need == Need::Nothing {
         return Ok(());
     }
-    let host = host(parts);
+    let host = host(request);
     if app.reach == Reach::Loopback
         && let Some(host) = &host
         && !is_of_this_machine(host.host())
@@ -40,8 +43,8 @@ pub(super) fn check(app: &App, parts: &Parts, need: Need) -> Result<(), Problem>
         );
         return Err(Problem::foreign(detail));
     }
-    let may_change = need == Need::Socket || !matches!(parts.method, Method::GET | Method::HEAD);
-    let Some(origin) = parts.headers.get(header::ORIGIN).filter(|_| may_change) else { return Ok(()) };
+    let may_change = need == Need::Socket || !matches!(*request.method(), Method::GET | Method::HEAD);
+    let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| may_change) else { return Ok(()) };
     let text = origin.to_str().unwrap_or_default();
     let authority = text.split_once("://").and_then(|(_, rest)| rest.parse::<Authority>().ok());
     // Authorities compare without regard to case.
@@ -57,9 +60,9 @@ pub(super) fn check(app: &App, parts: &Parts, need: Need) -> Result<(), Problem>
 }
 
 /// What the caller takes this server to be; nothing where it does not say, as no browser does.
-fn host(parts: &Parts) -> Option<Authority> {
+fn host(request: &Request<Body>) -> Option<Authority> {
     let said = |headers: &HeaderMap| headers.get(header::HOST)?.to_str().ok()?.parse().ok();
-    parts.uri.authority().cloned().or_else(|| said(&parts.headers))
+    request.uri().authority().cloned().or_else(|| said(request.headers()))
 }
 
 /// An address can't be given to another machine, and these names are nobody else's (RFC 6761, 6.3).

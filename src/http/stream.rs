@@ -16,6 +16,7 @@ use super::{auth, extract::Asked, format::Format, problem::Problem};
 use crate::{
     auth::Grant,
     read::{CommitFilter, FilterError},
+    telemetry::{Counted, LiveMetrics, StreamStyle},
 };
 
 /// How often a stream with nothing to say says that it lives.
@@ -42,6 +43,15 @@ impl Style {
             }
         }
         Self::ServerSentEvents
+    }
+
+    /// One more open stream, for as long as it is held.
+    pub(super) fn opened(self, metrics: &LiveMetrics) -> Counted {
+        let style = match self {
+            Self::ServerSentEvents => StreamStyle::ServerSentEvents,
+            Self::Lines => StreamStyle::Lines,
+        };
+        Counted::one(metrics.streams.of(style))
     }
 
     fn content_type(self) -> &'static str {

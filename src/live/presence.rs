@@ -175,6 +175,11 @@ impl Room {
         (reached, changed.into_iter().take(limit).map(|entry| entry.present.clone()).collect())
     }
 
+    /// How many show something.
+    pub(super) fn present(&self) -> usize {
+        lock(&self.entries).values().filter(|entry| !entry.present.state.is_null()).count()
+    }
+
     /// Tells of changes.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()

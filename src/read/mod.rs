@@ -143,7 +143,7 @@ async fn latest(graphs: &Graphs, id: &GraphId) -> Result<Current, ReadError> {
             Err(WriteError::StoreUnavailable(_)) => Ok(Current { view, source: Source::Stale }),
             Err(error) => Err(error.into()),
         },
-        Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)) => {
+        Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::NotReplicated(_)) => {
             Ok(Current { view, source: Source::Stale })
         }
         Err(error) => Err(error.into()),

@@ -6,12 +6,15 @@
 //! - An operation id has at most one record in its graph for as long as the window lasts, and that
 //!   record is written by the same append as its commit.
 //! - A read never crosses a hole: it ends before one, or fails.
+//! - Whoever is told of a record ([`EventStore::append`], [`EventStore::operations`],
+//!   [`EventStore::find_operation`]) may acknowledge what it says: it is as durable as declared.
 //! - What is said unasked ([`Hints`]) is never needed to be right, only to be fast.
 //!
 //! Not here: what commits mean. Adapters move bytes and compare heads; they never decode an event.
 
 pub mod embedded;
 mod hints;
+mod measured;
 mod projection;
 pub mod redis;
 
@@ -23,6 +26,7 @@ pub use self::projection::{
     FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead,
 };
 pub use hints::{Hint, HintSender, Hints};
+pub use measured::Measured;
 
 /// One commit as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +121,10 @@ pub enum StoreError {
     /// The answer is lost: what was asked for may have happened, or may yet happen.
     #[error("the store did not answer: {0}")]
     OutcomeUnknown(String),
+    /// It is in the log, and others may see it, but it is not as safe as [`EventStore::durability`] says:
+    /// nobody may be told that it is done. Asking again, under the same ids, finds out.
+    #[error("the store can't keep it as safe as it promises: {0}")]
+    NotReplicated(String),
     /// What it holds is not a history: a hole, or bytes that are no commit.
     #[error("the history of {graph} is damaged at version {version}: {problem}")]
     Corrupt {

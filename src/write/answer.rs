@@ -186,7 +186,7 @@ impl From<StoreError> for WriteError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Corrupt { .. } => Self::Unreadable(Arc::new(error)),
-            StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) => {
+            StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::NotReplicated(_) => {
                 Self::StoreUnavailable(Arc::new(error))
             }
         }

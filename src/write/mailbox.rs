@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::{
     answer::{Answer, WriteError},
@@ -25,7 +26,12 @@ type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
 /// What a task is asked for.
 pub(super) enum Request {
     /// Judge these, one after the other, and answer when all is durable.
-    Execute { operations: Vec<Operation>, reply: Reply<Vec<Answer>> },
+    Execute {
+        operations: Vec<Operation>,
+        /// Whoever asks: the spans of commands that one append serves are told of it.
+        span: Span,
+        reply: Reply<Vec<Answer>>,
+    },
     /// Load the graph, or bring it level with the store.
     Refresh { reply: Reply<Arc<View>> },
     /// Take over these commits, which were made elsewhere, if the graph is loaded.
@@ -47,6 +53,7 @@ pub(super) struct Waiting {
     pub(super) operations: Vec<Vec<Operation>>,
     /// Of the operations, in the same order.
     pub(super) writers: Vec<(Reply<Vec<Answer>>, InUse)>,
+    pub(super) spans: Vec<Span>,
     pub(super) readers: Vec<(Reply<Arc<View>>, InUse)>,
     pub(super) heard: Vec<(Vec<StoredCommit>, Reply<()>, InUse)>,
     count: usize,
@@ -55,8 +62,9 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn add(&mut self, Message { request, in_use }: Message) {
         match request {
-            Request::Execute { operations, reply } => {
+            Request::Execute { operations, span, reply } => {
                 self.count += operations.len().max(1);
+                self.spans.push(span);
                 self.operations.push(operations);
                 self.writers.push((reply, in_use));
             }

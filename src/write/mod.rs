@@ -10,6 +10,7 @@
 
 mod answer;
 mod busy;
+mod count;
 mod hear;
 mod hindsight;
 pub mod log;

@@ -11,10 +11,12 @@ use tokio::{
     sync::{mpsc, watch},
     time::Instant,
 };
+use tracing::{Instrument, Span};
 
 use super::{
     answer::{Answer, Effect, Ending, WriteError},
     busy::busy,
+    count,
     hindsight::Older,
     log::{self, Followed},
     mailbox::{Message, Waiting},
@@ -25,6 +27,7 @@ use super::{
 use crate::{
     domain::{Limits, Operation, OperationRecord, RecordedOutcome, WriterId},
     store::{Append, EventStore, ProjectionStore, StoreError},
+    telemetry::Metrics,
 };
 
 /// Operations that bring more than this many entities are not judged while others wait for the
@@ -54,6 +57,7 @@ pub(super) struct Task {
     pub(super) writer: WriterId,
     /// Told of every append that ended, well or in doubt.
     pub(super) appended: Arc<watch::Sender<()>>,
+    pub(super) metrics: Metrics,
 }
 
 /// What it has learnt of the graph; nothing before the first load.
@@ -107,33 +111,48 @@ impl Task {
             waiting.add(message);
             next = if waiting.is_full() { None } else { self.mailbox.try_recv().ok() };
         }
-        for (commits, reply, _in_use) in waiting.heard {
+        let Waiting { operations, writers, spans, readers, heard, .. } = waiting;
+        for (commits, reply, _in_use) in heard {
             let _gone = reply.send(self.hear(&commits, memory).await);
         }
-        if !waiting.readers.is_empty() {
+        if !readers.is_empty() {
             let view = self.refresh(memory).await;
-            for (reply, _in_use) in waiting.readers {
+            for (reply, _in_use) in readers {
                 let _gone = reply.send(view.clone());
             }
         }
-        if waiting.operations.is_empty() {
+        if operations.is_empty() {
             return;
         }
-        match self.execute(&waiting.operations, memory).await {
+        let span = self.round_span(&operations, &spans);
+        match self.execute(&operations, memory).instrument(span).await {
             Ok(answers) => {
+                count::answered(&self.metrics, &operations, &answers);
                 let mut answers = answers.into_iter();
-                for (operations, (reply, _in_use)) in waiting.operations.iter().zip(waiting.writers) {
+                for (asked, (reply, _in_use)) in operations.iter().zip(writers) {
                     // Somebody who does not wait any more finds the answer under the same id.
-                    let _gone = reply.send(Ok(answers.by_ref().take(operations.len()).collect()));
+                    let _gone = reply.send(Ok(answers.by_ref().take(asked.len()).collect()));
                 }
             }
             Err(error) => {
-                tracing::warn!(graph = %self.id, %error, "a round was given up");
-                for (reply, _in_use) in waiting.writers {
+                // Each of its authors is told, and that is where it is logged.
+                tracing::debug!(graph = %self.id, %error, "a round was given up");
+                for (reply, _in_use) in writers {
                     let _gone = reply.send(Err(error.clone()));
                 }
             }
         }
+    }
+
+    /// A round belongs to the first of those who asked for it, and follows from all.
+    fn round_span(&self, operations: &[Vec<Operation>], spans: &[Span]) -> Span {
+        let count: usize = operations.iter().map(Vec::len).sum();
+        let parent = spans.first().and_then(Span::id);
+        let round = tracing::debug_span!(parent: parent, "round", graph = %self.id, operations = count);
+        for span in spans.iter().skip(1) {
+            round.follows_from(span);
+        }
+        round
     }
 
     async fn refresh(&self, memory: &mut Memory) -> Result<Arc<View>, WriteError> {
@@ -235,7 +254,11 @@ impl Task {
     async fn append(&self, expected: Head, round: &Round) -> Result<Append, WriteError> {
         let mut attempt = 0;
         loop {
-            let doubt = match self.store.append(&self.id, expected, &round.entries).await {
+            let began = Instant::now();
+            let span = tracing::debug_span!("append", commits = round.commits.len(), attempt);
+            let tried = self.store.append(&self.id, expected, &round.entries).instrument(span).await;
+            count::appended(&self.metrics, &tried, began.elapsed());
+            let doubt = match tried {
                 Ok(Append::Duplicate(records)) => {
                     // An append that was sent twice, here or below, finds its own first effect.
                     if self.has_landed(round).await? {
@@ -280,6 +303,7 @@ impl Task {
         if round.commits.is_empty() {
             return;
         }
+        count::committed(&self.metrics, round.commits.len());
         *graph = round.graph.clone();
         let mut ring = lock(&self.ring);
         round.commits.iter().for_each(|commit| ring.push(commit.clone()));

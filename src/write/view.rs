@@ -26,6 +26,14 @@ impl View {
         Self { graph, state: OnceLock::new(), parts: Default::default() }
     }
 
+    /// About how much memory it takes: the answer to `state`, and a usual size for each entity. Adding up the
+    /// real ones would cost as much as reading them all.
+    pub(super) fn bytes(&self) -> usize {
+        const ENTITY_BYTES: usize = 1_024;
+        let entities = self.graph.nodes().len() + self.graph.edges().len();
+        entities * ENTITY_BYTES + self.state.get().map_or(0, |state| state.len())
+    }
+
     /// Its state as part of a message, made once by `encode` whoever waits for it.
     pub async fn part(&self, kind: MessageKind, deflate: Deflate, encode: impl FnOnce() -> Bytes) -> &Bytes {
         self.parts[form(kind, deflate)].get_or_init(|| async { busy(encode) }).await

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A route and what it needs: a right on the graph `g`, or on all graphs, or only a token.
-const ROUTES: [(&str, &str, &str); 18] = [
+const ROUTES: [(&str, &str, &str); 21] = [
     ("POST", "/graphs/{graphId}/command", "write"),
     ("POST", "/graphs/{graphId}/batch", "write"),
     ("GET", "/graphs/{graphId}/state", "read"),
@@ -33,6 +33,9 @@ const ROUTES: [(&str, &str, &str); 18] = [
     ("GET", "/graphs/{graphId}/events", "read"),
     ("GET", "/graphs/{graphId}/activity", "read"),
     ("GET", "/operations/{operationId}", "a token"),
+    ("GET", "/openapi.json", "a token"),
+    ("GET", "/docs", "a token"),
+    ("GET", "/docs/{file}", "a token"),
     ("GET", "/no/such/route", "a token"),
 ];
 /// Health needs nothing, and a socket proves itself in its own ways.
@@ -58,7 +61,8 @@ const NOT_THERE: &str = "/metrics";
 
 fn request(method: &str, route: &str) -> Request {
     let path = (route.replace("{graphId}", "g").replace("{nodeId}", "a").replace("{edgeId}", "e"))
-        .replace("{operationId}", &new_id());
+        .replace("{operationId}", &new_id())
+        .replace("{file}", "index.html");
     match route {
         "/graphs/{graphId}/command" => create_node("g", &new_id()),
         "/graphs/{graphId}/batch" => {

@@ -35,7 +35,7 @@ impl Instance {
     }
 
     pub(crate) async fn partitioned(url: String, live: LiveConfig, partitions: Option<u32>) -> Self {
-        let config = RedisConfig { url, partitions, operation_ttl: Duration::from_secs(3_600) };
+        let config = RedisConfig { partitions, ..RedisConfig::at(url, Duration::from_secs(3_600)) };
         let store = Arc::new(RedisStore::connect(config).await.expect("connect"));
         let graphs = Graphs::new(store.clone(), GraphsConfig::default());
         let hub = Hub::new(graphs.clone(), live);

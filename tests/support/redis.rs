@@ -42,21 +42,93 @@ impl RedisServer {
         server
     }
 
+    /// One that copies all of this one, and has done so when this returns.
+    pub(crate) fn replica(&self) -> Self {
+        let replica = Self::with(&["--replicaof", "127.0.0.1", &self.port.to_string()]);
+        replica.wait_until("master_link_status:up");
+        let online = |n: usize| format!("slave{n}:ip=127.0.0.1,port={},state=online", replica.port);
+        let start = Instant::now();
+        while !(0..8).any(|n| self.command(&["INFO", "replication"]).contains(&online(n))) {
+            assert!(start.elapsed() < START_TIMEOUT, "the replica is not online");
+            thread::sleep(Duration::from_millis(5)); // between two looks at the event itself
+        }
+        replica
+    }
+
+    /// Waits until it says this of its replication.
+    pub(crate) fn wait_until(&self, line: &str) {
+        let start = Instant::now();
+        while !self.command(&["INFO", "replication"]).lines().any(|found| found == line) {
+            assert!(start.elapsed() < START_TIMEOUT, "never {line}");
+            thread::sleep(Duration::from_millis(5)); // between two looks at the event itself
+        }
+    }
+
+    /// Makes a primary of a replica.
+    pub(crate) fn promote(&self) {
+        assert!(self.command(&["REPLICAOF", "NO", "ONE"]).starts_with("+OK"));
+        self.wait_until("role:master");
+    }
+
+    /// Stops it as a machine that hangs would: SIGSTOP. It goes on at [`RedisServer::thaw`].
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let process = self.process.as_ref().expect("it runs");
+        let sent = Command::new("kill").args([&format!("-{name}"), &process.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
     /// Three that form a cluster, without replicas.
     pub(crate) fn cluster() -> Vec<Self> {
+        Self::cluster_of(3)
+    }
+
+    /// Three primaries and then the replica of each; a dead one is missed after two seconds.
+    pub(crate) fn cluster_with_replicas() -> Vec<Self> {
+        let nodes = Self::cluster_of(6);
+        let (primaries, replicas) = nodes.split_at(3);
+        for (primary, replica) in primaries.iter().zip(replicas) {
+            let id = primary.command(&["CLUSTER", "MYID"]);
+            let id = id.lines().nth(1).expect("an id");
+            assert!(replica.command(&["CLUSTER", "REPLICATE", id]).starts_with("+OK"));
+        }
+        for (primary, replica) in primaries.iter().zip(replicas) {
+            replica.wait_until("master_link_status:up");
+            primary.wait_until("connected_slaves:1");
+        }
+        nodes
+    }
+
+    /// The first three have the slots.
+    fn cluster_of(count: usize) -> Vec<Self> {
         const SLOTS: [(&str, &str); 3] = [("0", "5460"), ("5461", "10922"), ("10923", "16383")];
         // The bus has a port of its own, by default ten thousand above: where others may listen.
-        let buses = SLOTS.map(|_| free_port().to_string());
-        let node = |bus: &String| Self::with(&["--cluster-enabled", "yes", "--cluster-port", bus]);
+        let buses: Vec<String> = (0..count).map(|_| free_port().to_string()).collect();
+        let node = |bus: &String| {
+            let cluster =
+                ["--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000"];
+            Self::with(&cluster)
+        };
         let nodes: Vec<Self> = buses.iter().map(node).collect();
-        for (node, (first, last)) in nodes.iter().zip(SLOTS) {
-            node.command(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
+        for node in &nodes {
             node.command(&["CLUSTER", "MEET", "127.0.0.1", &nodes[0].port.to_string(), &buses[0]]);
         }
+        for (n, (node, (first, last))) in nodes.iter().zip(SLOTS).enumerate() {
+            node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()]);
+            node.command(&["CLUSTER", "ADDSLOTSRANGE", first, last]);
+        }
         let start = Instant::now();
+        let known = format!("cluster_known_nodes:{count}");
         let complete = |node: &Self| {
             let info = node.command(&["CLUSTER", "INFO"]);
-            info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
+            info.contains("cluster_state:ok") && info.contains(&known)
         };
         while !nodes.iter().all(complete) {
             assert!(start.elapsed() < START_TIMEOUT, "the cluster does not come together");
@@ -68,6 +140,11 @@ impl RedisServer {
     /// What to give to the store.
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The same for a cluster that it belongs to.
+    pub(crate) fn cluster_url(&self) -> String {
+        format!("redis-cluster://127.0.0.1:{}", self.port)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -92,7 +169,7 @@ impl RedisServer {
         self.kill();
         let process = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
-            .args(["--appendonly", "yes", "--save", "", "--dir"])
+            .args(["--appendonly", "yes", "--save", "", "--repl-diskless-sync-delay", "0", "--dir"])
             .arg(self.dir.path())
             .args(&self.settings)
             .stdout(Stdio::null())

@@ -19,6 +19,11 @@ use super::{
     App,
     extract::{AnswerAs, Asked, Ids},
     format::Format,
+    openapi::{
+        answers::{Difference, History, Operations, Verified},
+        asked::{DiffQuery, EdgePath, GraphPath, HistoryQuery, LatestQuery, NodePath, OperationsQuery},
+        problems::OfReads,
+    },
     problem::Problem,
     respond,
 };
@@ -39,6 +44,10 @@ pub(super) const VERIFICATIONS_MAX: usize = 2;
 const OPERATIONS: &str = "operations";
 
 /// All operations of a graph that match, accepted and refused, by pages (rule A1).
+#[utoipa::path(get, path = "/graphs/{graphId}/operations", operation_id = "listOperations", tag = "audit",
+    params(GraphPath, OperationsQuery),
+    responses((status = 200, description = "One page", body = Operations), OfReads)
+)]
 pub(super) async fn operations(
     State(app): State<App>,
     ids: Ids,
@@ -89,6 +98,10 @@ fn order_word(order: Order) -> &'static str {
 }
 
 /// What differs between two versions (rule A3).
+#[utoipa::path(get, path = "/graphs/{graphId}/diff", tag = "audit",
+    params(GraphPath, DiffQuery),
+    responses((status = 200, description = "What differs", body = Difference), OfReads)
+)]
 pub(super) async fn diff(
     State(app): State<App>,
     ids: Ids,
@@ -105,6 +118,10 @@ pub(super) async fn diff(
 }
 
 /// What happened to one node (rule A4).
+#[utoipa::path(get, path = "/graphs/{graphId}/nodes/{nodeId}/history", operation_id = "nodeHistory", tag = "audit",
+    params(NodePath, HistoryQuery),
+    responses((status = 200, description = "One page, newest first", body = History), OfReads)
+)]
 pub(super) async fn node_history(
     State(app): State<App>,
     ids: Ids,
@@ -116,6 +133,10 @@ pub(super) async fn node_history(
 }
 
 /// What happened to one edge (rule A4).
+#[utoipa::path(get, path = "/graphs/{graphId}/edges/{edgeId}/history", operation_id = "edgeHistory", tag = "audit",
+    params(EdgePath, HistoryQuery),
+    responses((status = 200, description = "One page, newest first", body = History), OfReads)
+)]
 pub(super) async fn edge_history(
     State(app): State<App>,
     ids: Ids,
@@ -147,6 +168,10 @@ async fn history(
 }
 
 /// Whether the history is what it claims to be (rule A5).
+#[utoipa::path(get, path = "/graphs/{graphId}/verify", tag = "audit",
+    params(GraphPath, LatestQuery),
+    responses((status = 200, description = "What the walk found, good or bad", body = Verified), OfReads)
+)]
 pub(super) async fn verify(
     State(app): State<App>,
     ids: Ids,

@@ -33,17 +33,13 @@ use tokio::{
 };
 
 use super::{
-    Live, Peer,
-    acting::Answered,
-    fetch::Fetched,
-    following::{Fetches, Wake},
-    frames::ServerFrame,
-    incoming::ClientFrame,
-    output::Output,
-    standing::Standing,
-    subscription::Subscription,
+    Live, Peer, acting::Answered, fetch::Fetched, fetches::Fetches, following::Wake, frames::ServerFrame,
+    incoming::ClientFrame, output::Output, standing::Standing, subscription::Subscription,
 };
-use crate::websocket::{CloseCode, Decoder, Limits, encode_close, encode_ping};
+use crate::{
+    telemetry::{Direction, DropReason},
+    websocket::{CloseCode, Decoder, Limits, encode_close, encode_ping},
+};
 
 /// Requests under way on one connection (commands, batches, subscriptions, answers that wait for
 /// their commit); then the socket is not read.
@@ -123,7 +119,7 @@ impl Connection {
         peer: Peer,
         first: Option<ClientFrame>,
     ) -> Self {
-        let message_bytes_max = peer.standing.message_bytes_max(live.message_bytes_max);
+        let message_bytes_max = peer.standing.message_bytes_max(live.limits.body_bytes_max);
         let limits = Limits { message_bytes_max };
         let now = Instant::now();
         let ping_at = now + live.heartbeat;
@@ -259,6 +255,7 @@ impl Connection {
         let mut buffer = ReadBuf::uninit(&mut space);
         std::task::ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buffer))?;
         if !drops_it {
+            self.live.metrics().bytes.of(Direction::In).inc_by(buffer.filled().len() as u64);
             self.heard_at = self.now;
             self.decoder.push(buffer.filled());
             self.is_drained = false;
@@ -272,7 +269,10 @@ impl Connection {
             match self.decoder.next() {
                 Ok(Some(message)) => self.take(message),
                 Ok(None) => self.is_drained = true,
-                Err(error) => self.end(encode_close(Some(error.close_code()), &error.to_string())),
+                Err(error) => {
+                    self.live.metrics().dropped.of(DropReason::Protocol).inc();
+                    self.end(encode_close(Some(error.close_code()), &error.to_string()));
+                }
             }
         }
     }
@@ -287,7 +287,7 @@ impl Connection {
 
     /// From here on as long as everybody's.
     pub(super) fn allow_long_messages(&mut self) {
-        self.decoder.set_limits(Limits { message_bytes_max: self.live.message_bytes_max });
+        self.decoder.set_limits(Limits { message_bytes_max: self.live.limits.body_bytes_max });
     }
 
     /// Whether its last frame is yet to come.
@@ -303,6 +303,9 @@ impl Connection {
 
     pub(super) fn send(&mut self, frame: bytes::Bytes) {
         if self.is_alive() {
+            let counted = self.live.metrics();
+            counted.messages.of(Direction::Out).inc();
+            counted.bytes.of(Direction::Out).inc_by(frame.len() as u64);
             self.output.push(frame, self.now);
         }
     }
@@ -368,6 +371,7 @@ impl Connection {
     fn tick(&mut self) -> io::Result<()> {
         let timed_out = |why: &str| Err(io::Error::new(io::ErrorKind::TimedOut, why));
         if self.output.stalled_since().is_some_and(|since| self.now >= since + self.stall()) {
+            self.live.metrics().dropped.of(DropReason::Slow).inc();
             return timed_out("the peer takes no bytes");
         }
         if matches!(self.phase, Phase::Lingering(until) if self.now >= until) {
@@ -381,6 +385,7 @@ impl Connection {
             self.heard_at = self.now;
         }
         if self.now >= self.heard_at + self.live.heartbeat * 2 {
+            self.live.metrics().dropped.of(DropReason::Silent).inc();
             return timed_out("the peer answers nothing");
         }
         self.ping_at = self.now + self.live.heartbeat;

@@ -1,11 +1,11 @@
 //! The graphs that one connection follows: how it begins and ends to follow, and what they have to
 //! tell, taken from the cursors as there is room (rules W2, W4, W6, W7, W10).
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use dao_projections::{ClientId, GraphId, Head, Version};
+use dao_projections::{ClientId, GraphId, Version};
 use futures::{
-    FutureExt, StreamExt,
+    StreamExt,
     stream::{self, BoxStream},
 };
 use serde_json::Value;
@@ -13,14 +13,16 @@ use tokio::time::Instant;
 
 use super::{
     acting::RETRY_AFTER,
-    connection::{Connection, Event},
-    fetch::{self, Asking, Fetched, Found, Size},
+    connection::Connection,
+    fetch::{Asking, Fetched, Found},
+    fetches::Wanted,
     frames,
     subscription::{Following, Next, Stage, Subscription},
 };
 use crate::{
     http::problem::Problem,
     live::{Cursor, Followed, Present, Step},
+    telemetry::Source,
     write::{Hot, Recorded},
 };
 
@@ -31,10 +33,6 @@ const PRESENCE_INTERVAL: Duration = Duration::from_millis(34);
 /// Clients whose presence is told at once; of more, the rest comes as soon as there is room.
 const PRESENT_AT_ONCE: usize = 32;
 
-/// States that are made for one connection at the same time, and may be sent beyond what there is room
-/// for; who else is to get one waits.
-const SYNCS_AT_ONCE: usize = 4;
-
 /// Something happened to a followed graph.
 pub(super) enum Wake {
     /// There may be commits.
@@ -43,48 +41,6 @@ pub(super) enum Wake {
     Ended { generation: u64 },
     /// Somebody's presence changed.
     Presence { generation: u64 },
-}
-
-/// What a fetch is for.
-pub(super) enum Wanted {
-    Sync(Asking),
-    CatchUp(Head),
-    Log { after: Version, to: Version },
-    Load,
-}
-
-impl Wanted {
-    fn size(&self) -> Size {
-        match self {
-            Self::Sync(_) | Self::CatchUp(_) => Size::State,
-            Self::Log { .. } | Self::Load => Size::Piece,
-        }
-    }
-}
-
-/// What has been asked of the store for one connection.
-#[derive(Default)]
-pub(super) struct Fetches {
-    /// Those that may come to a state and wait for their turn: at most one a subscription, told by its
-    /// generation.
-    waiting: VecDeque<(u64, Wanted)>,
-    /// Such that are under way.
-    states: usize,
-    /// Those under way for nobody any more: they count as requests until they end.
-    abandoned: usize,
-}
-
-impl Fetches {
-    pub(super) fn abandoned(&self) -> usize {
-        self.abandoned
-    }
-
-    /// A subscription that something is fetched for ends, or starts anew.
-    fn abandon(&mut self, generation: u64) {
-        let before = self.waiting.len();
-        self.waiting.retain(|(waiting, _)| *waiting != generation);
-        self.abandoned += usize::from(self.waiting.len() == before);
-    }
 }
 
 impl Connection {
@@ -150,54 +106,12 @@ impl Connection {
         }
     }
 
-    fn fetch_for(&mut self, index: usize, wanted: Wanted) {
-        let subscription = &mut self.subscriptions[index];
-        if let Some(following) = subscription.following() {
-            following.is_fetching = true;
-        }
-        match wanted.size() {
-            Size::State => {
-                self.fetches.waiting.push_back((subscription.generation, wanted));
-                self.begin_fetches();
-            }
-            Size::Piece => self.begin_fetch(index, wanted),
-        }
-    }
-
-    /// States are only made where there is room for one, and few at a time (rule W6).
-    fn begin_fetches(&mut self) {
-        while self.output.has_room() && self.fetches.states < SYNCS_AT_ONCE {
-            let Some((generation, wanted)) = self.fetches.waiting.pop_front() else { return };
-            if let Some(index) = self.subscriptions.iter().position(|s| s.generation == generation) {
-                self.fetches.states += 1;
-                self.begin_fetch(index, wanted);
-            }
-        }
-    }
-
-    fn begin_fetch(&mut self, index: usize, wanted: Wanted) {
-        let subscription = &self.subscriptions[index];
-        let (followed, generation) = (subscription.followed.clone(), subscription.generation);
-        let (live, voice, size) = (self.live.clone(), self.peer.voice, wanted.size());
-        let fetch = async move {
-            let graph = followed.id();
-            let outcome = match wanted {
-                Wanted::Sync(asking) => fetch::sync(&live, graph, asking, voice).await,
-                Wanted::CatchUp(at) => fetch::catch_up(&live, graph, at, voice).await,
-                Wanted::Log { after, to } => fetch::from_log(&followed, after, to).await,
-                Wanted::Load => fetch::load(&live, graph).await,
-            };
-            Event::Fetched(Fetched { generation, size, outcome })
-        };
-        self.begin(fetch.boxed());
-    }
-
     pub(super) fn take_fetched(&mut self, fetched: Fetched) {
         let Fetched { generation, size, outcome } = fetched;
-        self.fetches.states -= usize::from(size == Size::State);
+        self.fetches.end(size);
         let Some(index) = self.subscriptions.iter().position(|s| s.generation == generation) else {
             // It is of no use to anybody: its subscription has ended since, or started anew.
-            self.fetches.abandoned -= 1;
+            self.fetches.forget_abandoned();
             return;
         };
         let is_joining = self.subscriptions[index].is_joining();
@@ -250,7 +164,7 @@ impl Connection {
     fn take_commits(&mut self, index: usize, commits: &[Arc<Recorded>]) {
         let Some(following) = self.subscriptions[index].fetched() else { return };
         match following.cursor.check(commits) {
-            Step::Deliver(commits) => self.deliver(index, &commits),
+            Step::Deliver(commits) => self.deliver(index, &commits, Source::Log),
             Step::StartAgain => self.start_again(index),
             Step::Level | Step::ReadLog { .. } => {}
         }
@@ -357,10 +271,11 @@ impl Connection {
                 false
             }
             Next::Cursor(Step::Deliver(commits)) => {
-                self.deliver(index, &commits);
+                self.deliver(index, &commits, Source::Memory);
                 true
             }
             Next::Cursor(Step::ReadLog { after, to }) => {
+                self.live.metrics().lag_commits.counted(to.since(after));
                 let wanted = if after < following.replay_to {
                     Wanted::Log { after, to: following.replay_to.min(to) }
                 } else {
@@ -381,7 +296,7 @@ impl Connection {
     }
 
     /// Sends these commits, as many as there is room for; the rest is taken again later.
-    fn deliver(&mut self, index: usize, commits: &[Arc<Recorded>]) {
+    fn deliver(&mut self, index: usize, commits: &[Arc<Recorded>], source: Source) {
         let voice = self.peer.voice;
         for commit in commits {
             if !self.output.has_room() {
@@ -394,6 +309,7 @@ impl Connection {
             if let Some(following) = subscription.following() {
                 following.cursor.advance(commit);
             }
+            self.live.metrics().delivered.of(source).inc();
             self.send(frame);
             self.send_answers_due(index);
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::{
     command::{Batch, read_batch_fields, read_command_fields},
-    decode::{Document, Path, decode},
+    decode::{Document, DocumentLimits, Path, decode},
     format::Format,
     problem::Problem,
     shape::{Fields, Malformed},
@@ -62,11 +62,13 @@ pub(super) struct BadFrame {
 pub(super) struct Sender<'a> {
     pub(super) user: &'a UserId,
     pub(super) client: &'a ClientId,
+    /// What its frames may be.
+    pub(super) limits: DocumentLimits,
 }
 
 /// Reads one frame.
 pub(super) fn read(bytes: &[u8], format: Format, sender: &Sender<'_>) -> Result<ClientFrame, BadFrame> {
-    let document = match decode(bytes, format) {
+    let document = match decode(bytes, format, sender.limits) {
         Ok(document) => document,
         Err(malformed) => {
             let problem = malformed.into();
@@ -122,7 +124,13 @@ fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame,
             if fields.peek("batchId").is_none_or(Value::is_null) {
                 return Err(fields.wrong("batchId", "is required"));
             }
-            let batch = read_batch_fields(fields, &repeated, sender.user, Some(sender.client))?;
+            let batch = read_batch_fields(
+                fields,
+                &repeated,
+                sender.user,
+                Some(sender.client),
+                sender.limits.operations_max,
+            )?;
             Ok(ClientFrame::Batch { graph, batch })
         }
         _ => {

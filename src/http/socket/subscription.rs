@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::fetch::Asking;
 use crate::{
     live::{Cursor, Followed, Known, Step},
+    telemetry::Counted,
     write::Hot,
 };
 
@@ -31,6 +32,7 @@ pub(super) struct Subscription {
     pub(super) presence: PresenceSeen,
     /// `SUBSCRIBE`s that came while an earlier one was being answered: each gets its `SYNC`, in turn.
     pub(super) asked_again: VecDeque<Asking>,
+    _open: Counted,
 }
 
 pub(super) enum Stage {
@@ -81,6 +83,7 @@ pub(super) enum Next {
 
 impl Subscription {
     pub(super) fn new(graph: GraphId, followed: Arc<Followed>, now: Instant) -> Self {
+        let _open = Counted::one(&followed.metrics().socket_subscriptions);
         Self {
             graph,
             generation: 0,
@@ -90,6 +93,7 @@ impl Subscription {
             followed,
             presence: PresenceSeen { revision: 0, has_changed: true, not_before: now },
             asked_again: VecDeque::new(),
+            _open,
         }
     }
 

@@ -403,7 +403,9 @@ impl AllReader {
         if let Some(error) = damage {
             let version = match &error {
                 StoreError::Corrupt { version, .. } => *version,
-                StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) => Version::EMPTY,
+                StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::NotReplicated(_) => {
+                    Version::EMPTY
+                }
             };
             pieces.push(Piece::Damaged { graph, version, error });
         }

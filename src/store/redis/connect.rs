@@ -6,6 +6,8 @@
 //! do, and never holds a password.
 
 use std::{
+    num::NonZeroU32,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -17,10 +19,7 @@ use fred::{
     error::{Error, ErrorKind},
     interfaces::{ClientLike, EventInterface},
     prelude::{Builder, Config, ReconnectPolicy},
-    types::{
-        RespVersion,
-        config::{ServerConfig, TcpConfig, UnresponsiveConfig},
-    },
+    types::config::{TcpConfig, UnresponsiveConfig},
 };
 use tokio::{
     task::JoinHandle,
@@ -29,12 +28,13 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    RedisStore,
+    RedisStore, address,
     errors::reply_code,
     keys::{META, PARTITIONS_MAX},
     listen::{self, Listening},
     message::Sender,
     projection::RowScripts,
+    replicas::Replicas,
     scripts::Scripts,
     survey::{self, Layout},
 };
@@ -46,35 +46,85 @@ pub(super) const FORMAT: u32 = 2;
 pub(super) const REDIS_VERSION_MIN: (u32, u32) = (7, 0);
 
 /// How long the first connection may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// When a call counts as lost.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 /// When a connection on which nothing was answered counts as lost.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// Calls that wait to be written. A full queue refuses further ones as unavailable.
 const COMMANDS_WAITING_MAX: usize = 100_000;
+/// How often a call is sent whose connection broke. Each may be: an append by its ids, rows by the head they
+/// name, all else because it says the same twice.
+const COMMAND_ATTEMPTS_MAX: u32 = 3;
 /// Pause before the first and later attempts to connect again, doubled each time, in ms.
 const RECONNECT_DELAY_MS: (u32, u32) = (50, 1_000);
 
 /// Where the histories are, and how they are kept. Has no `Debug`: the address can hold a password.
 #[derive(Clone)]
 pub struct RedisConfig {
-    /// `redis://[user:password@]host[:port][/database]`, or `redis-cluster://…`.
+    /// `redis://[user:password@]host[:port][/database]`, `redis-cluster://host:port,…`,
+    /// `redis-sentinel://host:port,…/service` or `redis+unix:///path`; `rediss` for TLS.
     pub url: String,
+    /// What is trusted and shown where the address says TLS.
+    pub tls: TlsFiles,
+    /// The password of the sentinels, if they have one; that of Redis is in the address.
+    pub sentinel_password: Option<String>,
     /// Into how many slots graphs are spread. Fixed at the first start: `None` takes what is
     /// stored, a number must equal it.
     pub partitions: Option<u32>,
     /// How long an operation id is remembered at least; at most twice as long. All instances must
     /// agree on the windows, so the first start fixes it: less is then treated as that, more is refused.
     pub operation_ttl: Duration,
+    /// How many replicas must have what is acknowledged, beside the primary. More than the primary has
+    /// means that nothing is acknowledged.
+    pub min_replicas: u32,
+}
+
+impl RedisConfig {
+    /// This address, and all else as it is by default.
+    pub fn at(url: String, operation_ttl: Duration) -> Self {
+        Self {
+            url,
+            tls: TlsFiles::default(),
+            sentinel_password: None,
+            partitions: None,
+            operation_ttl,
+            min_replicas: 0,
+        }
+    }
+
+    /// Everything that can be known to be wrong before anything is connected to.
+    pub fn mistakes(&self) -> Vec<address::Mistake> {
+        address::parse(self).err().unwrap_or_default()
+    }
+}
+
+/// Files in PEM for a connection by TLS.
+#[derive(Clone, Debug, Default)]
+pub struct TlsFiles {
+    /// The authorities to trust, instead of those of this system.
+    pub ca: Option<PathBuf>,
+    /// This client's own certificate, for a Redis that asks for one.
+    pub certificate: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
+}
+
+impl TlsFiles {
+    /// The variable of a file that is named.
+    pub(super) fn first_named(&self) -> Option<&'static str> {
+        let named =
+            [(&self.ca, "REDIS_TLS_CA"), (&self.certificate, "REDIS_TLS_CERT"), (&self.key, "REDIS_TLS_KEY")];
+        named.into_iter().find_map(|(file, name)| file.as_ref().map(|_| name))
+    }
 }
 
 /// Why no store was made. Each says on one line what to do.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message of each variant says what it is, its fields are in the message")]
 pub enum ConnectError {
-    #[error("REDIS_URL is not the address of a Redis ({problem}): write redis://host:port")]
-    Address { problem: String },
+    #[error("{problems}")]
+    Address { problems: String },
     #[error(
         "cannot reach Redis at {location} ({problem}): start it with `redis-server --appendonly yes`, \
          or leave REDIS_URL unset to use the embedded store"
@@ -119,17 +169,20 @@ impl RedisStore {
         if let Some(configured) = config.partitions.filter(|n| !(1..=PARTITIONS_MAX).contains(n)) {
             return Err(ConnectError::PartitionsRange { configured });
         }
-        let mut address = Config::from_url(&config.url)
-            .map_err(|error| ConnectError::Address { problem: error.details().to_owned() })?;
-        address.version = RespVersion::RESP3;
-        let location = location(&address);
+        let address = address::parse(&config).map_err(|mistakes| {
+            let lines: Vec<String> =
+                mistakes.iter().map(|(name, problem)| format!("{name}: {problem}")).collect();
+            ConnectError::Address { problems: lines.join("\n") }
+        })?;
+        let location = address::location(&address);
 
         let sender = Sender::new(address.database.unwrap_or(0));
+        let replicas = NonZeroU32::new(config.min_replicas).map(|min| Replicas::new(min, address.clone()));
         let mut builder = builder(address);
         let (writer, writing) = open(builder.build(), &location).await?;
         let (reader, reading) = open(builder.build(), &location).await?;
 
-        let durability = survey::survey(&writer, &location).await?;
+        let durability = survey::survey(&writer, &location, config.min_replicas).await?;
         let Layout { partitions, operation_ttl } = survey::lay_out(&writer, &location, &config).await?;
         let scripts = Scripts::new(operation_ttl);
         let row_scripts = RowScripts::new();
@@ -140,6 +193,7 @@ impl RedisStore {
         Ok(Self {
             writer,
             reader,
+            replicas,
             listening: Listening::start(ear, sender.clone()),
             connections: vec![writing, reading, hearing],
             scripts,
@@ -188,13 +242,22 @@ async fn keep<C: ClientLike + Sync>(
 }
 
 fn builder(address: Config) -> Builder {
-    let mut builder = Builder::from_config(address);
+    let mut builder = line_builder(address);
     let (first_ms, later_ms) = RECONNECT_DELAY_MS;
     builder
         .set_policy(ReconnectPolicy::new_exponential(0, first_ms, later_ms, 2)) // 0: for ever
+        .with_connection_config(|connection| connection.max_command_attempts = COMMAND_ATTEMPTS_MAX);
+    builder
+}
+
+/// For connections that are never made again by themselves, and on which nothing is sent twice.
+pub(super) fn line_builder(address: Config) -> Builder {
+    let mut builder = Builder::from_config(address);
+    builder
         .with_connection_config(|connection| {
             connection.connection_timeout = CONNECT_TIMEOUT;
             connection.internal_command_timeout = CONNECT_TIMEOUT;
+            connection.max_command_attempts = 1;
             connection.max_command_buffer_len = COMMANDS_WAITING_MAX;
             connection.unresponsive =
                 UnresponsiveConfig { max_timeout: Some(SILENCE_MAX), interval: Duration::from_secs(1) };
@@ -202,19 +265,6 @@ fn builder(address: Config) -> Builder {
         })
         .with_performance_config(|performance| performance.default_command_timeout = COMMAND_TIMEOUT);
     builder
-}
-
-/// The address without user and password.
-fn location(address: &Config) -> String {
-    let scheme = if address.server.is_clustered() { "redis-cluster" } else { "redis" };
-    let hosts: Vec<String> = address.server.hosts().iter().map(|host| host.to_string()).collect();
-    let database = address.database.map(|n| format!("/{n}")).unwrap_or_default();
-    match &address.server {
-        ServerConfig::Sentinel { service_name, .. } => {
-            format!("redis-sentinel://{}/{service_name}", hosts.join(","))
-        }
-        _ => format!("{scheme}://{}{database}", hosts.join(",")),
-    }
 }
 
 /// Once when it goes and once when it is back, not at every attempt.

@@ -70,6 +70,11 @@ impl Partition {
         format!("dao:{{{}}}:lease:{reader}", self.0).into()
     }
 
+    /// Written to learn whether replicas have what was there before it; holds nothing.
+    pub(super) fn fence(self) -> Key {
+        format!("dao:{{{}}}:fence", self.0).into()
+    }
+
     /// The graphs that are not projected any further, and why.
     pub(super) fn parked(self) -> Key {
         format!("dao:{{{}}}:parked", self.0).into()

@@ -13,6 +13,7 @@
 //! Not here: what to do after a lost race or a lost answer; that is the write path's. The client
 //! library is named nowhere outside this directory.
 
+mod address;
 mod connect;
 mod errors;
 mod keys;
@@ -20,28 +21,34 @@ mod listen;
 mod message;
 mod projection;
 mod refusals;
+mod replicas;
 mod scripts;
 mod stream;
 mod survey;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 use fred::{
+    error::Error,
     interfaces::{ClientLike, HashesInterface, PubsubInterface},
     prelude::{Client, Options},
 };
 use futures::future::{join_all, try_join_all};
 use tokio::{task::JoinHandle, time::timeout};
 
-pub use self::connect::{ConnectError, RedisConfig};
+pub use self::{
+    address::Mistake,
+    connect::{ConnectError, RedisConfig, TlsFiles},
+};
 use self::{
     keys::Partition,
     listen::Listening,
     message::Sender,
     projection::RowScripts,
+    replicas::{Line, Replicas},
     scripts::{Reply, Scripts},
 };
 use crate::store::{
@@ -64,6 +71,8 @@ pub struct RedisStore {
     writer: Client,
     /// A connection of its own: a long range read would hold up the appends behind it.
     reader: Client,
+    /// Where more than the primary must have what is acknowledged.
+    replicas: Option<Replicas>,
     /// One more: what is published arrives on it.
     listening: Listening,
     /// The tasks that keep the connections; they end when the clients quit.
@@ -79,6 +88,55 @@ pub struct RedisStore {
 impl RedisStore {
     fn partition(&self, graph: &GraphId) -> Partition {
         Partition::of(graph, self.partitions)
+    }
+
+    /// The connection for what is to be acknowledged of this partition's graphs.
+    async fn promising(&self, partition: Partition) -> Result<Promising<'_>, StoreError> {
+        match &self.replicas {
+            None => connected(&self.writer).await.map(Promising::Primary),
+            Some(replicas) => replicas.line(&self.writer, partition).await.map(Promising::Replicas),
+        }
+    }
+
+    /// What a call on such a connection failed of. Where a slot has moved, that is learnt for the next.
+    async fn failed(&self, error: Error, of: impl Fn(&Error) -> StoreError) -> StoreError {
+        if self.replicas.is_some() && matches!(errors::reply_code(error.details()), "MOVED" | "ASK") {
+            replicas::learn_the_cluster(&self.writer).await;
+        }
+        of(&error)
+    }
+}
+
+/// A connection, and what an acknowledgement of what was done on it takes.
+enum Promising<'a> {
+    /// The primary's answer.
+    Primary(&'a Client),
+    /// The answer of replicas besides.
+    Replicas(Arc<Line>),
+}
+
+impl Promising<'_> {
+    fn client(&self) -> &Client {
+        match self {
+            Self::Primary(client) => client,
+            Self::Replicas(line) => line.client(),
+        }
+    }
+
+    /// What was written here may be acknowledged.
+    async fn confirm_written(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Primary(_) => Ok(()),
+            Self::Replicas(line) => line.confirm_written().await,
+        }
+    }
+
+    /// What was found here may be acknowledged.
+    async fn confirm_found(&self, partition: Partition) -> Result<(), StoreError> {
+        match self {
+            Self::Primary(_) => Ok(()),
+            Self::Replicas(line) => line.confirm_found(partition).await,
+        }
     }
 }
 
@@ -104,19 +162,20 @@ impl EventStore for RedisStore {
             // A mistake of the caller's that must not become a hole in the history.
             return Err(StoreError::Unavailable("the commits do not follow on the expected head".to_owned()));
         }
-        let client = connected(&self.writer).await?;
         let partition = self.partition(graph);
-        let reply = self
-            .scripts
-            .append(client, partition, graph, expected, entries, &self.sender.address(partition, graph))
-            .await
-            .map_err(|error| errors::of_append(&error, graph, first))?;
+        let connection = self.promising(partition).await?;
+        let (client, to) = (connection.client(), self.sender.address(partition, graph));
+        let reply = match self.scripts.append(client, partition, graph, expected, entries, &to).await {
+            Ok(reply) => reply,
+            Err(error) => return Err(self.failed(error, |e| errors::of_append(e, graph, first)).await),
+        };
         let unreadable =
             || StoreError::OutcomeUnknown("the append script's reply is not understood".to_owned());
         match reply {
-            Reply::Answer(_) => Ok(Append::Appended),
+            Reply::Answer(_) => connection.confirm_written().await.map(|()| Append::Appended),
             Reply::HeadMoved(values) => scripts::head(&values).map(Append::HeadMoved).ok_or_else(unreadable),
             Reply::Duplicate(values) => {
+                connection.confirm_found(partition).await?;
                 scripts::duplicates(&values).map(Append::Duplicate).ok_or_else(unreadable)
             }
         }
@@ -146,13 +205,16 @@ impl EventStore for RedisStore {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let client = connected(&self.writer).await?;
-        let values = self
-            .scripts
-            .operations(client, self.partition(graph), graph, ids)
-            .await
-            .map_err(|error| errors::of_read(&error))?;
-        Ok(values.iter().map(scripts::bytes).collect())
+        let partition = self.partition(graph);
+        let connection = self.promising(partition).await?;
+        let records = match self.scripts.operations(connection.client(), partition, graph, ids).await {
+            Ok(values) => values.iter().map(scripts::bytes).collect::<Vec<_>>(),
+            Err(error) => return Err(self.failed(error, errors::of_read).await),
+        };
+        if records.iter().any(Option::is_some) {
+            connection.confirm_found(partition).await?;
+        }
+        Ok(records)
     }
 
     async fn refusals(
@@ -181,7 +243,16 @@ impl EventStore for RedisStore {
         let client = connected(&self.reader).await?;
         let finds = Partition::all(self.partitions).map(|p| self.scripts.find(client, p, id));
         let found = try_join_all(finds).await.map_err(|error| errors::of_read(&error))?;
-        Ok(found.into_iter().flatten().collect())
+        let mut found: Vec<_> = found.into_iter().flatten().collect();
+        if self.replicas.is_some() {
+            // Found, but perhaps not to be told of yet.
+            for (graph, record) in &mut found {
+                if let [Some(safe)] = self.operations(graph, &[id]).await?.as_slice() {
+                    record.clone_from(safe);
+                }
+            }
+        }
+        Ok(found)
     }
 
     fn is_shared(&self) -> bool {
@@ -209,7 +280,11 @@ impl EventStore for RedisStore {
         client
             .hsetnx::<(), _, _, _>(keys::META, "partitions", self.partitions)
             .await
-            .map_err(|error| errors::of_read(&error))
+            .map_err(|error| errors::of_read(&error))?;
+        match &self.replicas {
+            None => Ok(()),
+            Some(replicas) => replicas.check(&self.writer, self.partitions).await,
+        }
     }
 
     fn durability(&self) -> Durability {
@@ -221,6 +296,9 @@ impl EventStore for RedisStore {
     }
 
     async fn close(&self) {
+        if let Some(replicas) = &self.replicas {
+            replicas.close().await;
+        }
         let quits = [&self.writer, &self.reader].map(|client| timeout(CLOSE_TIMEOUT, client.quit()));
         let ear = timeout(CLOSE_TIMEOUT, self.listening.client().quit());
         let (ear, mut quits) = tokio::join!(ear, join_all(quits));

@@ -24,22 +24,49 @@ const PARTITIONS_DEFAULT: u32 = 64;
 /// the arithmetic of the scripts is exact.
 const TTL_MS_MAX: u64 = 100 * 366 * 24 * 3_600_000;
 
-/// Checks version and eviction of every primary; returns the weakest durability among them.
-pub(super) async fn survey(client: &Client, location: &str) -> Result<Durability, ConnectError> {
-    if !client.is_clustered() {
-        return Ok(survey_one(client, location).await?.durability());
+/// Checks version and eviction of every primary; returns the weakest durability among them. Fewer replicas than
+/// must have what is acknowledged are warned of: they may come later, and readers need not wait for them.
+pub(super) async fn survey(
+    client: &Client,
+    location: &str,
+    min_replicas: u32,
+) -> Result<Durability, ConnectError> {
+    let mut weakest = Found { sync: Sync::Always, replicas: u32::MAX };
+    if client.is_clustered() {
+        let primaries = client.cached_cluster_state().map(|state| state.unique_primary_nodes());
+        for primary in primaries.unwrap_or_default() {
+            weakest = weakest.min(survey_one(&client.with_cluster_node(primary), location).await?);
+        }
+    } else {
+        weakest = weakest.min(survey_one(client, location).await?);
     }
-    let primaries = client.cached_cluster_state().map(|state| state.unique_primary_nodes());
-    let mut weakest = Sync::Always;
-    for primary in primaries.unwrap_or_default() {
-        weakest = weakest.min(survey_one(&client.with_cluster_node(primary), location).await?);
+    if weakest.replicas < min_replicas {
+        tracing::warn!(
+            redis = location,
+            "REDIS_MIN_REPLICAS is {min_replicas} and there are {} replicas now: writes are refused until there are more",
+            weakest.replicas
+        );
     }
-    Ok(weakest.durability())
+    Ok(weakest.sync.durability(min_replicas))
 }
 
-async fn survey_one<C: ClientLike>(client: &C, location: &str) -> Result<Sync, ConnectError> {
+/// What a primary is like.
+#[derive(Clone, Copy)]
+struct Found {
+    sync: Sync,
+    /// Replicas that are connected.
+    replicas: u32,
+}
+
+impl Found {
+    fn min(self, other: Self) -> Self {
+        Self { sync: self.sync.min(other.sync), replicas: self.replicas.min(other.replicas) }
+    }
+}
+
+async fn survey_one<C: ClientLike>(client: &C, location: &str) -> Result<Found, ConnectError> {
     let mut info = HashMap::new();
-    for section in [InfoKind::Server, InfoKind::Memory, InfoKind::Persistence] {
+    for section in [InfoKind::Server, InfoKind::Memory, InfoKind::Persistence, InfoKind::Replication] {
         let text: String =
             client.info(Some(section)).await.map_err(|error| cannot_reach(location, &error))?;
         info.extend(
@@ -57,20 +84,26 @@ async fn survey_one<C: ClientLike>(client: &C, location: &str) -> Result<Sync, C
     if !matches!(policy, "noeviction" | "") {
         return Err(ConnectError::Evicts { location: location.to_owned(), policy: policy.to_owned() });
     }
+    let replicas = field("connected_slaves").parse().unwrap_or(0);
     if field("aof_enabled") != "1" {
-        tracing::warn!(redis = location, "Redis has no append-only file: set `appendonly yes`, or lose work");
-        return Ok(Sync::NoAof);
+        tracing::warn!(
+            redis = location,
+            "Redis has no append-only file: when it ends, all since its last snapshot is lost, or everything; set \
+             `appendonly yes`"
+        );
+        return Ok(Found { sync: Sync::NoAof, replicas });
     }
     // Managed Redis often forbids CONFIG.
     let command = CustomCommand::new_static("CONFIG", ClusterHash::FirstKey, false);
     let settings: HashMap<String, String> =
         client.custom(command, vec!["GET", "appendfsync"]).await.unwrap_or_default();
-    Ok(match settings.get("appendfsync").map(String::as_str) {
+    let sync = match settings.get("appendfsync").map(String::as_str) {
         Some("always") => Sync::Always,
         Some("everysec") => Sync::EverySecond,
         Some("no") => Sync::Never,
         _ => Sync::Unknown,
-    })
+    };
+    Ok(Found { sync, replicas })
 }
 
 /// When Redis brings what it acknowledged to disk; the weakest first.
@@ -84,7 +117,7 @@ enum Sync {
 }
 
 impl Sync {
-    fn durability(self) -> Durability {
+    fn durability(self, min_replicas: u32) -> Durability {
         let (name, meaning) = match self {
             Self::NoAof => (
                 "no AOF",
@@ -106,7 +139,16 @@ impl Sync {
             ),
             Self::Always => ("appendfsync always", "Nothing that was acknowledged is lost in a crash."),
         };
-        Durability { name: name.to_owned(), meaning: meaning.to_owned() }
+        match min_replicas {
+            0 => Durability { name: name.to_owned(), meaning: meaning.to_owned() },
+            n => Durability {
+                name: format!("{name}, WAIT {n}"),
+                meaning: format!(
+                    "{meaning} Replicas have it too, {n} at least, before it is acknowledged: a fail-over to one of \
+                     them loses nothing."
+                ),
+            },
+        }
     }
 }
 
