@@ -8,6 +8,7 @@ mod history;
 mod import;
 mod logging;
 mod moment;
+mod monitor;
 mod open;
 mod rebuild;
 mod serve;
@@ -24,6 +25,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
+use self::logging::Logging;
 use crate::config::{Purpose, Settings};
 
 /// An event-sourced backend for graph editors: no lost work, every change attributed, every version
@@ -58,6 +60,8 @@ enum Command {
     Export(export::Export),
     /// Print a running server's commits to a graph as they happen
     Watch(watch::Watch),
+    /// Watch running servers in a terminal: throughput, latency, lag, what is wrong
+    Monitor(monitor::Monitor),
     /// Print a graph as it is, or as it was at a version or a time
     Show(show::Show),
     /// Print what differs between two versions of a graph
@@ -81,11 +85,16 @@ pub fn run() -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(&error.to_string()),
     };
-    logging::start(&config.log_filter, config.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the runtime could not start: {error}")),
     };
+    let within = runtime.enter();
+    let logging = match Logging::start(&config) {
+        Ok(logging) => logging,
+        Err(CliError(text)) => return fail(&text),
+    };
+    drop(within);
     let done = runtime.block_on(async {
         match command {
             Command::Serve => serve::run(config).await,
@@ -93,6 +102,7 @@ pub fn run() -> ExitCode {
             Command::Import(import) => import.run(config).await,
             Command::Export(export) => export.run(config).await,
             Command::Watch(watch) => watch.run(&config).await,
+            Command::Monitor(monitor) => monitor.run(&config).await,
             Command::Show(show) => show.run(config).await,
             Command::Diff(diff) => diff.run(config).await,
             Command::History(history) => history.run(config).await,
@@ -102,6 +112,7 @@ pub fn run() -> ExitCode {
             Command::Healthcheck => healthcheck::run(&config).await,
         }
     });
+    logging.finish();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(CliError(text)) => fail(&text),

@@ -39,7 +39,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
             tracing::warn!("no keys are configured: users are whoever they say they are (X-User-Id)");
             None
         }
-        Auth::Keys(keys) => Some(tokio::spawn(keys.clone().follow_files(stop_following.clone()))),
+        Auth::Keys(keys) => Some(tokio::spawn(keys.clone().follow(stop_following.clone()))),
     };
     let stop = async move {
         tokio::select! {
@@ -66,7 +66,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     if let Some(following) = following
         && let Err(error) = following.await
     {
-        tracing::error!(%error, "the files of keys were no longer followed");
+        tracing::error!(%error, "the keys were no longer followed");
     }
     if let Some(projecting) = projecting
         && let Err(error) = projecting.await

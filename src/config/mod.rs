@@ -12,7 +12,7 @@ mod store;
 use std::{net::IpAddr, time::Duration};
 
 pub(crate) use parse::parse_duration;
-use parse::{parse_host, parse_origins, parse_switch};
+use parse::{parse_collector, parse_host, parse_origins, parse_switch};
 pub use settings::Settings;
 pub use store::StoreConfig;
 
@@ -67,6 +67,8 @@ pub struct Config {
     pub log_filter: String,
     /// How.
     pub log_format: LogFormat,
+    /// Which collector gets traces, if any.
+    pub traces_to: Option<String>,
     /// Whether metrics are shown.
     pub metrics: MetricsRoute,
 }
@@ -140,11 +142,13 @@ impl Settings {
                 _ => Err("must be text, json or auto".to_owned()),
             },
         );
+        let given = self.otel_exporter_otlp_endpoint.clone().filter(|url| !url.is_empty());
+        let traces_to = given.and_then(|url| wrong.note("OTEL_EXPORTER_OTLP_ENDPOINT", parse_collector(url)));
         let metrics = match wrong.note("METRICS_ENABLED", parse_switch(&self.metrics_enabled)) {
             Some(false) => MetricsRoute::Off,
             Some(true) | None => MetricsRoute::On,
         };
-        let auth = self.auth(&mut wrong);
+        let auth = self.auth(purpose, &mut wrong);
         let origins =
             wrong.note("CORS_ORIGINS", parse_origins(self.cors_origins.as_deref().unwrap_or_default()));
         self.refuse_unprotected(host.filter(|_| purpose == Purpose::Serving), &mut wrong);
@@ -166,6 +170,7 @@ impl Settings {
                 projector,
                 log_filter: self.log_level.clone(),
                 log_format: log_format.unwrap_or(LogFormat::Auto),
+                traces_to,
                 metrics,
             }),
             _ => Err(ConfigError(wrong.0)),
@@ -237,7 +242,8 @@ mod tests {
                 "JWT_PUBLIC_KEY",
             ),
             (["--jwt-public-key", "-----BEGIN PRIVATE KEY-----"], "private"),
-            (["--jwt-jwks", "https://issuer.invalid/jwks.json"], "JWT_JWKS"),
+            (["--jwt-jwks", "http://issuer.invalid/jwks.json"], "https://"),
+            (["--jwt-jwks", "http://127.0.0.1:1/jwks.json"], "JWT_JWKS"),
             (["--jwt-audience", "us"], "JWT_AUDIENCE"),
         ];
         for (flags, place) in mistakes {

@@ -143,8 +143,8 @@ pub struct Settings {
         allow_hyphen_values = true
     )]
     pub(super) jwt_public_key: Option<String>,
-    /// Public keys as a JSON Web Key Set: a file, read again when it changes
-    #[arg(long, env = "JWT_JWKS", global = true, value_name = "FILE")]
+    /// Public keys as a JSON Web Key Set: a file, or an https:// address; both are looked at again
+    #[arg(long, env = "JWT_JWKS", global = true, value_name = "FILE|URL")]
     pub(super) jwt_jwks: Option<String>,
     /// Whom tokens must be for: their `aud`
     #[arg(long, env = "JWT_AUDIENCE", global = true, value_name = "NAME")]
@@ -162,6 +162,15 @@ pub struct Settings {
     /// terminal and JSON otherwise
     #[arg(long, env = "LOG_FORMAT", global = true, value_name = "FORMAT", default_value = "auto")]
     pub(super) log_format: String,
+    /// Send traces to this collector, over gRPC; needs a program built with `--features otel`
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(super) otel_exporter_otlp_endpoint: Option<String>,
     /// Whether `GET /metrics` is there: `on` or `off`
     #[arg(long, env = "METRICS_ENABLED", global = true, value_name = "ON|OFF", default_value = "on")]
     pub(super) metrics_enabled: String,

@@ -21,10 +21,11 @@ use tower_http::{
     CompressionLevel,
     compression::{CompressionLayer, predicate::Predicate},
 };
-use tracing::Instrument;
+use tracing::{Instrument, field::Empty};
 use uuid::Uuid;
 
-use super::problem::Problem;
+use super::{extract::CausedBy, problem::Problem};
+use crate::telemetry::continue_from;
 
 /// Answers shorter than this are sent as they are: a packet holds them anyway.
 const COMPRESSED_BYTES_MIN: u64 = 1 << 10;
@@ -45,8 +46,9 @@ const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
 pub(super) async fn complete(mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let shown = id.to_str().unwrap_or_default();
-    let span =
-        tracing::info_span!("request", id = shown, method = %request.method(), path = request.uri().path());
+    let (method, path) = (request.method(), request.uri().path());
+    let span = tracing::info_span!("request", request_id = shown, %method, path, status = Empty);
+    continue_from(&span, CausedBy::of(request.headers()).0);
     let encoding = choose_encoding(request.headers_mut());
     let asked_tags = request.headers().get(header::IF_NONE_MATCH).cloned();
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
@@ -62,8 +64,9 @@ pub(super) async fn complete(mut request: Request, next: Next) -> Response {
             _ => response,
         }
     }
-    .instrument(span)
+    .instrument(span.clone())
     .await;
+    span.record("status", response.status().as_u16());
     weaken_tag(&mut response, encoding, asked_tags.as_ref());
     let headers = response.headers_mut();
     if is_page(headers) {

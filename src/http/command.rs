@@ -1,8 +1,8 @@
 //! Commands as clients send them: from a decoded body to operations that the write path takes.
 
 use dao_projections::{
-    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Pointer, Position, UserId, Version,
-    Viewport,
+    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Pointer, Position, TraceParent,
+    UserId, Version, Viewport,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -23,6 +23,14 @@ pub(super) struct Batch {
     pub(super) is_atomic: bool,
     /// One, if the batch is atomic.
     pub(super) operations: Vec<Operation>,
+}
+
+impl Batch {
+    /// All of it was asked for there in a trace.
+    pub(super) fn caused_by(mut self, traceparent: Option<TraceParent>) -> Self {
+        self.operations.iter_mut().for_each(|operation| operation.traceparent = traceparent);
+        self
+    }
 }
 
 /// The body of `POST …/command`.
@@ -47,8 +55,14 @@ pub(super) fn read_command_fields(
     fields.finish()?;
     let path = Path::Key(&Path::Root, "command");
     let sent = Reader { repeated }.sent(command, &path)?;
-    if sent.id.is_some() {
-        return Err(Malformed::at(Path::Key(&path, "operationId"), "stands beside the command"));
+    let own = [
+        ("operationId", sent.id.is_some()),
+        ("clientId", sent.client.is_some()),
+        ("clientVersion", sent.client_version.is_some()),
+        ("onConflict", sent.on_conflict.is_some()),
+    ];
+    if let Some((field, _)) = own.iter().find(|(_, is_given)| *is_given) {
+        return Err(Malformed::at(Path::Key(&path, field), "stands beside the command, not in it"));
     }
     Ok(alone(id, sent, &common, user))
 }
@@ -155,6 +169,7 @@ fn atomic(id: OperationId, sent: Vec<Sent>, common: &Common, user: &UserId) -> O
         id,
         fingerprint: fingerprint(user, &batch),
         user: user.clone(),
+        traceparent: None,
         client: common.client.clone().unwrap_or_else(|| ClientId::from(user)),
         action: Action::Atomic(members),
     }
@@ -171,6 +186,7 @@ fn alone(id: OperationId, sent: Sent, common: &Common, user: &UserId) -> Operati
         id: sent.id.unwrap_or(id),
         fingerprint: fingerprint(user, std::slice::from_ref(&sent.essence)),
         user: user.clone(),
+        traceparent: None,
         client,
         action: Action::Single(member),
     }
@@ -299,7 +315,10 @@ impl Reader<'_> {
         let updates = fields.required("updates")?;
         fields.finish()?;
         let at = Path::Key(path, "updates");
-        let updates = Fields::of(updates, &at, &[])?;
+        let updates = Fields::of(updates, &at, self.repeated)?;
+        if let Some(position) = updates.peek("position").filter(|position| position.is_object()) {
+            self.refuse_repeated(position, &Path::Key(&at, "position"))?;
+        }
         if updates.peek("id").is_some_and(|inner| inner.as_str() != Some(text(&id))) {
             return Err(updates.wrong("id", "an id can't be changed"));
         }

@@ -8,7 +8,7 @@ use super::{
     App,
     auth::Caller,
     command::{read_batch, read_command},
-    extract::{AnswerAs, Decoded, Ids},
+    extract::{AnswerAs, CausedBy, Decoded, Ids},
     format::Format,
     openapi::{
         answers::{Accepted, BatchAnswer},
@@ -40,10 +40,11 @@ pub(super) async fn command(
     ids: Ids,
     Caller(user): Caller,
     AnswerAs(format): AnswerAs,
+    CausedBy(traceparent): CausedBy,
     Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let operation = read_command(document, &user)?;
+    let operation = Operation { traceparent, ..read_command(document, &user)? };
     let is_heavy = operation.weight() > INLINE_WEIGHT_MAX;
     let span = command_span(&graph, operation.id, &user);
     let answers = execute(&app, &graph, vec![operation]).instrument(span).await?;
@@ -67,10 +68,11 @@ pub(super) async fn batch(
     ids: Ids,
     Caller(user): Caller,
     AnswerAs(format): AnswerAs,
+    CausedBy(traceparent): CausedBy,
     Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let batch = read_batch(document, &user, app.limits.batch_operations_max)?;
+    let batch = read_batch(document, &user, app.limits.batch_operations_max)?.caused_by(traceparent);
     let is_heavy = batch.operations.iter().map(Operation::weight).sum::<usize>() > INLINE_WEIGHT_MAX;
     let (id, is_atomic) = (batch.id, batch.is_atomic);
     let span = command_span(&graph, id, &user);

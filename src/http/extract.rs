@@ -1,11 +1,13 @@
 //! What handlers take from a request: ids from the path, questions from the query, and the decoded
 //! body; who asks is in [`super::auth`]. Everything that is wrong with one is a [`Problem`] that names it.
 
+use std::convert::Infallible;
+
 use axum::{
     extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
-use dao_projections::{EdgeId, GraphId, InvalidId, NodeId, OperationId, Version};
+use dao_projections::{EdgeId, GraphId, InvalidId, NodeId, OperationId, TraceParent, Version};
 
 use super::{
     App,
@@ -56,6 +58,27 @@ impl FromRequestParts<App> for Ids {
             .await
             .map_err(|_| Problem::bad_request("the path is not UTF-8 when decoded"))?;
         Ok(Self(params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()))
+    }
+}
+
+/// Where in a trace the request was made: `traceparent` of W3C Trace Context. One that can't be read, or is there
+/// twice, is as if there was none, as that standard wants it: tracing must not stop anybody's work.
+pub(super) struct CausedBy(pub(super) Option<TraceParent>);
+
+impl CausedBy {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all("traceparent").iter();
+        let (first, second) = (values.next(), values.next());
+        let only = first.filter(|_| second.is_none()).and_then(|value| value.to_str().ok());
+        Self(only.and_then(|text| text.trim().parse().ok()))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for CausedBy {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
     }
 }
 

@@ -12,11 +12,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tower_http::request_id::RequestId;
-use tracing::{Instrument, Span, field::Empty};
 
 use super::{
     App, auth, health,
+    openapi::problems::OfReads,
     problem::{Problem, Told},
 };
 use crate::telemetry::{CONTENT_TYPE, Metrics, ProjectionSample, RouteMetrics, Sampled};
@@ -34,7 +33,12 @@ pub enum MetricsRoute {
 /// Under which route requests are counted that match none.
 const UNMATCHED: &str = "unmatched";
 
-/// All that is counted, and what is measured now.
+/// All that is counted, and what is measured now: OpenMetrics text (docs/metrics.md)
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "operation", responses(
+    (status = 200, description = "OpenMetrics 1.0 text; with keys for those with admin on *", body = String,
+        content_type = "application/openmetrics-text"),
+    OfReads
+))]
 pub(super) async fn metrics(State(app): State<App>) -> Response {
     let sampled = sample(&app).await;
     match app.metrics().encode(&sampled) {
@@ -95,7 +99,7 @@ impl Measuring {
     }
 }
 
-/// Counts a request and its answer, and names it to whatever is logged on the way.
+/// Counts a request and its answer.
 pub(super) async fn measure(
     State(measuring): State<Measuring>,
     request: Request<Body>,
@@ -103,8 +107,7 @@ pub(super) async fn measure(
 ) -> Response {
     let began = Instant::now();
     let route = measuring.route(request.extensions().get::<MatchedPath>());
-    let span = span_of(&request);
-    let response = next.run(request).instrument(span).await;
+    let response = next.run(request).await;
     route.answered(response.status().as_str(), began.elapsed());
     if let Some(Told(code)) = response.extensions().get::<Told>() {
         measuring.metrics.requests.problem(code);
@@ -112,18 +115,29 @@ pub(super) async fn measure(
     response
 }
 
-/// A token is in no path, and a query is not logged.
-fn span_of(request: &Request<Body>) -> Span {
-    let path = request.uri().path();
-    let span = tracing::info_span!("request", method = %request.method(), path, request_id = Empty);
-    if let Some(id) = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok()) {
-        span.record("request_id", id);
-    }
-    span
-}
-
 /// A problem that was told otherwise than by an answer of HTTP.
 pub(super) fn told(metrics: &Metrics, problem: Problem) -> Problem {
     metrics.requests.problem(problem.code);
     problem.logged()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_a_problem_has_a_label() {
+        let metrics = Metrics::default();
+        let words = include_str!("problem.rs").split('"').skip(1).step_by(2);
+        let is_code =
+            |word: &&str| word.len() > 4 && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+        let codes: Vec<&str> = words.filter(is_code).collect();
+        assert!(codes.len() > 20, "the codes are found: {codes:?}");
+        codes.iter().for_each(|code| metrics.requests.problem(code));
+        let text = metrics.encode(&Sampled::default()).expect("text");
+        assert!(!text.contains("dao_problems_total{code=\"other\"}"), "{text}");
+        metrics.requests.problem("NO_SUCH_CODE");
+        let text = metrics.encode(&Sampled::default()).expect("text");
+        assert!(text.contains("dao_problems_total{code=\"other\"} 1"), "{text}");
+    }
 }

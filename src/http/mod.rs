@@ -4,6 +4,7 @@
 //! what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
+mod accept;
 mod activity;
 mod address;
 mod all_events;
@@ -47,7 +48,10 @@ use axum::{
 use dao_projections::UserId;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -69,6 +73,10 @@ pub use rate::RateConfig;
 use rate::RateLimits;
 use same_origin::Reach;
 
+/// Long reads at once: large states and lists, old versions, differences. More wait in line.
+const LONG_READS_MAX: usize = 8;
+/// How long they wait; then they are 503.
+const LONG_READ_PATIENCE: Duration = Duration::from_secs(10);
 /// How long requests may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -96,6 +104,8 @@ pub struct App {
     rate: Option<Arc<RateLimits>>,
     proxies: Arc<Proxies>,
     projections: Option<Projections>,
+    /// Turns at reads that take much memory while they last.
+    reading: Arc<Semaphore>,
     metrics_route: MetricsRoute,
     /// Turns at verifying a history.
     verifying: Arc<Semaphore>,
@@ -132,7 +142,8 @@ impl App {
             Ok(user) => user,
             Err(e) => unreachable!("a constant id is valid: {e}"),
         };
-        let live = socket::Live::new(graphs.clone(), sockets, limits);
+        let bodies = Arc::new(Bodies::new(limits));
+        let live = socket::Live::new(graphs.clone(), sockets, limits, bodies.clone());
         let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
         Self {
             graphs,
@@ -144,13 +155,20 @@ impl App {
             subscriptions: None,
             anonymous,
             limits,
-            bodies: Arc::new(Bodies::new(limits)),
+            bodies,
             rate: None,
             proxies: Arc::default(),
             projections: None,
+            reading: Arc::new(Semaphore::new(LONG_READS_MAX)),
             metrics_route: MetricsRoute::On,
             verifying,
         }
+    }
+
+    /// A turn at a read that takes much memory while it lasts.
+    async fn long_read(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = tokio::time::timeout(LONG_READ_PATIENCE, self.reading.clone().acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(Problem::too_many_reads)
     }
 
     /// With callers who have to prove who they are, or not.

@@ -18,6 +18,7 @@ mod process;
 mod requests;
 mod sampled;
 mod storing;
+mod trace;
 mod word;
 mod writing;
 
@@ -33,6 +34,9 @@ pub use live::{Counted, Direction, DropReason, LiveMetrics, Source, StreamStyle}
 pub use requests::{RequestMetrics, RouteMetrics};
 pub use sampled::{ProjectionSample, Sampled};
 pub use storing::{StoreCall, StoreErrorKind, StoreMetrics};
+pub use trace::continue_from;
+#[cfg(feature = "otel")]
+pub use trace::{Exporter, ExporterError};
 pub use word::{PerPair, PerWord, Word};
 pub use writing::{AppendOutcome, ConflictKind, Effect, RefusalCode, WriteMetrics};
 

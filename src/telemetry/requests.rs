@@ -19,13 +19,13 @@ const STATUSES: [&str; 24] = [
     "413", "415", "422", "426", "429", "431", "500", "503", "other",
 ];
 /// Codes of problem documents; any other is counted as the last.
-const CODES: [&str; 29] = [
+const CODES: [&str; 28] = [
     "BAD_REQUEST",
     "UNAUTHENTICATED",
     "FORBIDDEN",
     "NOT_FOUND",
     "METHOD_NOT_ALLOWED",
-    "TIMEOUT",
+    "REQUEST_TIMEOUT",
     "TOO_LARGE",
     "UNSUPPORTED_MEDIA_TYPE",
     "VERSION_NOT_FOUND",
@@ -47,7 +47,6 @@ const CODES: [&str; 29] = [
     "PARENT_NOT_FOUND",
     "PARENT_CYCLE",
     "OPERATION_ID_REUSED",
-    "EXPECTATION_FAILED",
     "other",
 ];
 

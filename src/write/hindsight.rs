@@ -5,7 +5,7 @@
 //! ask and however often they are judged again. Not here: what a history means (`domain::conflict`).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::Bound,
     sync::Arc,
 };
@@ -58,14 +58,23 @@ impl Touching {
         }
     }
 
-    fn after(&self, version: Version, entity: Entity<'_>) -> impl Iterator<Item = &Commit> + use<'_> {
-        let commits = match entity {
-            Entity::Node(id) => self.nodes.get(id),
-            Entity::Edge(id) => self.edges.get(id),
-            Entity::Viewport => Some(&self.viewport),
-        };
-        let later = (Bound::Excluded(version), Bound::Unbounded);
-        commits.into_iter().flat_map(move |commits| commits.range(later)).map(|(_, commit)| &**commit)
+    /// Those after a version that touch any of `wanted`, oldest first, each once.
+    fn after(
+        &self,
+        version: Version,
+        wanted: &HashSet<Entity<'_>>,
+    ) -> impl Iterator<Item = &Commit> + use<'_> {
+        let mut found = BTreeMap::new();
+        for entity in wanted {
+            let commits = match entity {
+                Entity::Node(id) => self.nodes.get(*id),
+                Entity::Edge(id) => self.edges.get(*id),
+                Entity::Viewport => Some(&self.viewport),
+            };
+            let later = (Bound::Excluded(version), Bound::Unbounded);
+            found.extend(commits.into_iter().flat_map(|commits| commits.range(later)));
+        }
+        found.into_values().map(|commit| &**commit)
     }
 }
 
@@ -118,7 +127,11 @@ pub(super) struct Hindsight<'a> {
 }
 
 impl History for Hindsight<'_> {
-    fn since(&self, version: Version, entity: Entity<'_>) -> Option<Box<dyn Iterator<Item = &Commit> + '_>> {
+    fn since(
+        &self,
+        version: Version,
+        wanted: &HashSet<Entity<'_>>,
+    ) -> Option<Box<dyn Iterator<Item = &Commit> + '_>> {
         let pending = self.pending.iter().map(|recorded| &recorded.commit);
         if let Some(recent) = self.ring.since(version) {
             return Some(Box::new(recent.map(|recorded| &recorded.commit).chain(pending)));
@@ -130,7 +143,7 @@ impl History for Hindsight<'_> {
         let base = self.ring.base_version();
         self.older.span.filter(|(since, to)| *since <= version && *to >= base)?;
         let recent = self.ring.since(base)?.map(|recorded| &recorded.commit);
-        Some(Box::new(self.older.touching.after(version, entity).chain(recent).chain(pending)))
+        Some(Box::new(self.older.touching.after(version, wanted).chain(recent).chain(pending)))
     }
 
     fn at(&self, version: Version) -> Option<&Commit> {

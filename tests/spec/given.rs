@@ -1,5 +1,7 @@
 //! Given–when–then over `dao_api::domain::judge`.
 
+use std::collections::HashSet;
+
 use dao_api::domain::{
     Action, Command, Fingerprint, History, Limits, Member, OnConflict, Operation, Reason, Refusal, Verdict,
     judge,
@@ -103,7 +105,11 @@ pub struct Given {
 }
 
 impl History for Given {
-    fn since(&self, version: Version, _: Entity<'_>) -> Option<Box<dyn Iterator<Item = &Commit> + '_>> {
+    fn since(
+        &self,
+        version: Version,
+        _: &HashSet<Entity<'_>>,
+    ) -> Option<Box<dyn Iterator<Item = &Commit> + '_>> {
         Some(Box::new(self.commits.iter().filter(move |commit| commit.version > version)))
     }
 
@@ -124,6 +130,7 @@ impl Given {
             operation_id: OperationId::from(Uuid::from_u128(self.commits.len() as u128 + 1)),
             user_id: user.parse().expect("a user"),
             client_id: user.parse().expect("a client"),
+            traceparent: None,
             timestamp: Timestamp(1_000 + self.commits.len() as u64),
             command_type: CommandType::Batch,
             outcome: Outcome::Applied,
@@ -196,6 +203,7 @@ impl When {
             id: OperationId::from(Uuid::from_u128(u128::MAX)),
             fingerprint: Fingerprint([0; 8]),
             user: self.user.parse().expect("a user"),
+            traceparent: None,
             client: self.user.parse().expect("a client"),
             action,
         };

@@ -132,6 +132,9 @@ pub(in crate::http) struct Commit {
     timestamp: u64,
     command_type: CommandType,
     outcome: Outcome,
+    /// Where in somebody's trace it was asked for (W3C Trace Context), if they said.
+    #[schema(nullable = false, pattern = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
+    traceparent: Option<String>,
     events: Vec<Event>,
 }
 
@@ -314,13 +317,17 @@ pub(in crate::http) struct AuditedOperation {
     #[schema(format = "uuid")]
     operation_id: String,
     status: Status,
-    #[schema(nullable = false)]
+    /// Null where it was refused.
+    #[schema(required)]
     outcome: Option<Outcome>,
     version: u64,
     user_id: String,
     client_id: String,
     timestamp: u64,
     command_type: CommandType,
+    /// Where in somebody's trace it was asked for (W3C Trace Context), if they said.
+    #[schema(nullable = false, pattern = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
+    traceparent: Option<String>,
     events: Vec<Event>,
     #[schema(pattern = "^[0-9a-f]{64}$")]
     hash: String,

@@ -73,6 +73,7 @@ type Json = serde_json::Value;
         super::operations::operation,
         super::health::live,
         super::health::ready,
+        super::metrics::metrics,
         document,
         page,
     ),

@@ -9,11 +9,12 @@ use futures::FutureExt;
 use tracing::Instrument;
 
 use super::{
+    about::BadFrame,
     connection::{Connection, Event, IN_FLIGHT_MAX},
     fetch::Asking,
     following::SUBSCRIPTIONS_MAX,
     frames::{Limits, Revert, ServerFrame, Versions},
-    incoming::{self, BadFrame, ClientFrame, PRESENCE_BYTES_MAX, Sender},
+    incoming::{self, ClientFrame, PRESENCE_BYTES_MAX, Sender},
     standing,
 };
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
         problem::Problem,
         wire::{BatchOut, Results, answer_out, member_out},
     },
-    telemetry::Direction,
+    telemetry::{Direction, continue_from},
     websocket::{Incoming, encode_close, encode_pong},
     write::{ANSWER_BYTES_MAX, Answer, Ending, WriteError, busy},
 };
@@ -175,6 +176,7 @@ impl Connection {
         self.answer_bytes_in_flight += answer_bytes;
         let (Asked::Command(id) | Asked::Atomic(id) | Asked::Each(id)) = asked;
         let span = command_span(&graph, id, &self.peer.user);
+        continue_from(&span, operations.first().and_then(|operation| operation.traceparent));
         match span.in_scope(|| self.live.graphs.submit(&graph, operations)) {
             Ok(answers) => self.begin(
                 async move {

@@ -115,7 +115,7 @@ impl Connection {
                 Wanted::Log { after, to } => fetch::from_log(&followed, after, to).await,
                 Wanted::Load => fetch::load(&live, graph).await,
             };
-            Event::Fetched(Fetched { generation, size, outcome })
+            Event::Fetched(Box::new(Fetched { generation, size, outcome }))
         };
         self.begin(fetch.boxed());
     }

@@ -118,7 +118,7 @@ impl Connection {
         match outcome {
             Ok(Found::Sync { cursor, frame }) => {
                 self.place(index, cursor);
-                frame.into_iter().for_each(|piece| self.send(piece));
+                self.send_in_pieces(frame);
                 self.send_answers_due(index);
                 self.join_again(index);
             }
