@@ -1,7 +1,7 @@
 //! Which pages of other origins may call this server from a browser (`CORS_ORIGINS`).
 //!
-//! Nothing here keeps anybody out: a browser keeps pages from reading answers, and rights are
-//! [`super::auth`]'s. Cookies are never allowed: users prove themselves by tokens, which no page can send for
+//! Nothing here keeps anybody out: a browser keeps pages from reading answers, rights are [`super::auth`]'s,
+//! and without keys [`super::same_origin`] keeps other pages out. Cookies are never allowed: users prove themselves by tokens, which no page can send for
 //! another.
 
 use std::time::Duration;
@@ -41,6 +41,23 @@ impl Origin {
         let is_host = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._:[]".contains(&b);
         let is_fine = !rest.is_empty() && rest.bytes().all(is_host) && !rest.ends_with(usual_port);
         HeaderValue::from_str(text).ok().filter(|_| is_fine).map(Self)
+    }
+
+    /// The same without its scheme.
+    pub(super) fn authority(&self) -> &str {
+        let text = self.0.to_str().unwrap_or_default();
+        text.split_once("://").map_or(text, |(_, authority)| authority)
+    }
+}
+
+impl Origins {
+    /// Whether pages of this origin may call.
+    pub(super) fn allow(&self, origin: &HeaderValue) -> bool {
+        match self {
+            Self::Own => false,
+            Self::Listed(listed) => listed.iter().any(|listed| listed.0 == *origin),
+            Self::Any => true,
+        }
     }
 }
 

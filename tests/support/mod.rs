@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod follower;
+pub(crate) mod gate;
 pub(crate) mod graph;
 pub(crate) mod history;
 pub(crate) mod http;

@@ -9,6 +9,7 @@ mod about;
 mod acting;
 mod connection;
 mod fetch;
+mod fetches;
 mod following;
 mod frames;
 mod incoming;
