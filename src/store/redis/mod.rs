@@ -21,6 +21,7 @@ mod listen;
 mod message;
 mod projection;
 mod refusals;
+mod refused;
 mod replicas;
 mod scripts;
 mod stream;
@@ -41,7 +42,8 @@ use tokio::{task::JoinHandle, time::timeout};
 
 pub use self::{
     address::Mistake,
-    connect::{ConnectError, RedisConfig, TlsFiles},
+    connect::{RedisConfig, TlsFiles},
+    refused::ConnectError,
 };
 use self::{
     keys::Partition,
