@@ -61,7 +61,8 @@ struct TlsServer {
 impl TlsServer {
     fn start(settings: &[&str]) -> Self {
         let (files, port) = (Certificates::make(), free_port());
-        let (certificate, key, ca) = (files.path("server.crt"), files.path("server.key"), files.path("ca.crt"));
+        let (certificate, key, ca) =
+            (files.path("server.crt"), files.path("server.key"), files.path("ca.crt"));
         let (tls_port, wanted) = (port.to_string(), ["--tls-auth-clients", "yes"]);
         let tls = ["--tls-port", &tls_port, "--tls-cert-file", &certificate, "--tls-key-file", &key];
         let ca = ["--tls-ca-cert-file", &ca];
@@ -81,9 +82,8 @@ impl TlsServer {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o4_by_tls_with_an_authority_and_a_certificate_of_ones_own() {
     let server = TlsServer::start(&[]);
-    let by_tls = |host: &str, tls: TlsFiles| {
-        RedisConfig { tls, ..config(format!("rediss://{host}:{}", server.port)) }
-    };
+    let by_tls =
+        |host: &str, tls: TlsFiles| RedisConfig { tls, ..config(format!("rediss://{host}:{}", server.port)) };
     for host in ["localhost", "127.0.0.1"] {
         assert_works(by_tls(host, server.trusting("ca.crt"))).await;
         server.redis.command(&["FLUSHALL"]);
@@ -111,7 +111,16 @@ async fn o4_by_tls_with_an_authority_and_a_certificate_of_ones_own() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o4_a_cluster_by_tls() {
     let bus = free_port().to_string();
-    let settings = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--tls-cluster", "yes"];
+    let settings = [
+        "--cluster-enabled",
+        "yes",
+        "--cluster-port",
+        &bus,
+        "--tls-cluster",
+        "yes",
+        "--cluster-announce-ip",
+        "127.0.0.1",
+    ];
     let server = TlsServer::start(&settings);
     server.redis.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
     while !server.redis.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {}
@@ -151,7 +160,10 @@ async fn v6_a_fail_over_by_sentinel_under_load_loses_nothing_acknowledged() {
     load.grown(10).await;
     println!("all graphs grow again after {:?}", start.elapsed());
 
-    let config = RedisConfig { sentinel_password: Some("open-sesame".to_owned()), ..RedisConfig::at(url, Duration::from_secs(86_400)) };
+    let config = RedisConfig {
+        sentinel_password: Some("open-sesame".to_owned()),
+        ..RedisConfig::at(url, Duration::from_secs(86_400))
+    };
     let store = RedisStore::connect(config).await.unwrap();
     let Outcome { ledger, resets } = load.finish(&store).await;
     let stored = operations_in(&store, &GRAPHS).await;

@@ -35,8 +35,17 @@ fn assert_names(line: &str, words: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o5_what_the_user_may_not_do_is_named() {
-    const ENOUGH: [&str; 9] =
-        ["on", ">open-sesame", "~dao:*", "&dao:*", "+@all", "-@dangerous", "+info", "+config|get", "+cluster"];
+    const ENOUGH: [&str; 9] = [
+        "on",
+        ">open-sesame",
+        "~dao:*",
+        "&dao:*",
+        "+@all",
+        "-@dangerous",
+        "+info",
+        "+config|get",
+        "+cluster",
+    ];
     let server = RedisServer::start();
     let url = format!("redis://ada:open-sesame@127.0.0.1:{}", server.port());
     let may = |rules: &[&str]| {

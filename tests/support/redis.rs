@@ -110,7 +110,8 @@ impl RedisServer {
         // The bus has a port of its own, by default ten thousand above: where others may listen.
         let buses: Vec<String> = (0..count).map(|_| free_port().to_string()).collect();
         let node = |bus: &String| {
-            let cluster = ["--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000"];
+            let cluster =
+                ["--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "2000"];
             Self::with(&cluster)
         };
         let nodes: Vec<Self> = buses.iter().map(node).collect();

@@ -42,7 +42,8 @@ impl Certificates {
     }
 
     fn openssl(&self, arguments: &str) {
-        let output = Command::new("openssl").args(arguments.split_whitespace()).current_dir(&self.dir).output();
+        let output =
+            Command::new("openssl").args(arguments.split_whitespace()).current_dir(&self.dir).output();
         let output = output.unwrap_or_else(|error| {
             panic!("this test runs openssl, which could not be run ({error}): `make test` installs it")
         });

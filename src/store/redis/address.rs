@@ -38,7 +38,8 @@ pub(super) fn parse(config: &RedisConfig) -> Result<Config, Vec<Mistake>> {
     match parsed.as_mut().map(|parsed| &mut parsed.server) {
         Some(ServerConfig::Sentinel { password, .. }) => password.clone_from(&config.sentinel_password),
         Some(_) if config.sentinel_password.is_some() => {
-            let problem = "there is no sentinel in REDIS_URL: unset it, or write redis-sentinel://host:port/service";
+            let problem =
+                "there is no sentinel in REDIS_URL: unset it, or write redis-sentinel://host:port/service";
             mistakes.push(("REDIS_SENTINEL_PASSWORD", problem.to_owned()));
         }
         _ => {}
@@ -46,7 +47,8 @@ pub(super) fn parse(config: &RedisConfig) -> Result<Config, Vec<Mistake>> {
     let connector = match (by_tls, config.tls.first_named()) {
         (true, _) => connector(&config.tls).map_err(|mistake| mistakes.push(mistake)).ok(),
         (false, Some(name)) => {
-            mistakes.push((name, "nothing is encrypted, for REDIS_URL does not begin with rediss".to_owned()));
+            mistakes
+                .push((name, "nothing is encrypted, for REDIS_URL does not begin with rediss".to_owned()));
             None
         }
         (false, None) => None,
@@ -54,7 +56,8 @@ pub(super) fn parse(config: &RedisConfig) -> Result<Config, Vec<Mistake>> {
     match parsed.filter(|_| mistakes.is_empty()) {
         Some(mut parsed) => {
             parsed.version = RespVersion::RESP3;
-            parsed.tls = connector.map(|connector| TlsConfig { hostnames: host_names(&parsed.server), connector });
+            parsed.tls =
+                connector.map(|connector| TlsConfig { hostnames: host_names(&parsed.server), connector });
             Ok(parsed)
         }
         None => Err(mistakes),
@@ -114,15 +117,14 @@ fn parse_url(url: &str) -> Result<Config, String> {
                 Some((service, database)) => (service, database),
                 None => (parts.path.trim_start_matches('/'), ""),
             };
-            if service.is_empty() || !service.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+            if service.is_empty() || !service.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+            {
                 let problem = "names no service: write redis-sentinel://host:port/service, where the service is the \
                                name in `sentinel monitor`";
                 return Err(problem.to_owned());
             }
-            let url = format!(
-                "{plain}://{}{}/{database}?sentinelServiceName={service}",
-                parts.login, parts.first
-            );
+            let url =
+                format!("{plain}://{}{}/{database}?sentinelServiceName={service}", parts.login, parts.first);
             with_hosts(from_url(&url)?, &parts.others, SENTINEL_PORT)
         }
         _ => Err(FORMS.to_owned()),
@@ -171,8 +173,9 @@ fn connector(files: &TlsFiles) -> Result<TlsConnector, Mistake> {
         (None, None) => builder.with_no_client_auth(),
         (Some(certificate), Some(key)) => {
             let chain = certificates("REDIS_TLS_CERT", certificate)?;
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| ("REDIS_TLS_KEY", format!("{} holds no private key: {error}", key.display())))?;
+            let key = PrivateKeyDer::from_pem_file(key).map_err(|error| {
+                ("REDIS_TLS_KEY", format!("{} holds no private key: {error}", key.display()))
+            })?;
             builder.with_client_auth_cert(chain, key).map_err(|error: rustls::Error| {
                 ("REDIS_TLS_CERT", format!("can't be used with REDIS_TLS_KEY: {error}"))
             })?
@@ -195,7 +198,8 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, Mistake> {
         (1.., _) => Ok(roots),
         (0, Some(file)) => Err(("REDIS_TLS_CA", format!("{} holds no usable certificate", file.display()))),
         (0, None) => {
-            let problem = "this system knows no certificate authorities: name a file of those that sign for Redis";
+            let problem =
+                "this system knows no certificate authorities: name a file of those that sign for Redis";
             Err(("REDIS_TLS_CA", problem.to_owned()))
         }
     }
@@ -203,7 +207,8 @@ fn roots(file: Option<&Path>) -> Result<RootCertStore, Mistake> {
 
 fn certificates(name: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, Mistake> {
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let problem = |problem: &str| (name, format!("{} holds no certificates in PEM: {problem}", file.display()));
+    let problem =
+        |problem: &str| (name, format!("{} holds no certificates in PEM: {problem}", file.display()));
     match read {
         Ok(found) if found.is_empty() => Err(problem("it has none")),
         Ok(found) => Ok(found),
@@ -236,7 +241,8 @@ mod tests {
             let address = parsed(url).unwrap_or_else(|mistakes| panic!("{url}: {mistakes:?}"));
             assert_eq!(location(&address), shown);
         }
-        let login = parsed("redis-sentinel://ada:p%40ss@a/main").map(|address| (address.username, address.password));
+        let login =
+            parsed("redis-sentinel://ada:p%40ss@a/main").map(|address| (address.username, address.password));
         assert_eq!(login, Ok((Some("ada".to_owned()), Some("p@ss".to_owned()))));
     }
 
@@ -266,7 +272,8 @@ mod tests {
     fn o4_files_and_passwords_that_protect_nothing_are_refused() {
         let plain = RedisConfig::at("redis://db".to_owned(), Duration::from_secs(1));
         let files = TlsFiles { ca: Some("/nowhere".into()), ..TlsFiles::default() };
-        let config = RedisConfig { sentinel_password: Some("secret".to_owned()), tls: files.clone(), ..plain.clone() };
+        let config =
+            RedisConfig { sentinel_password: Some("secret".to_owned()), tls: files.clone(), ..plain.clone() };
         let mistakes = parse(&config).err().unwrap_or_default();
         let names: Vec<_> = mistakes.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["REDIS_SENTINEL_PASSWORD", "REDIS_TLS_CA"]);

@@ -21,6 +21,7 @@ use fred::{
     types::config::{TcpConfig, UnresponsiveConfig},
 };
 use tokio::{
+    sync::Mutex,
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -31,8 +32,8 @@ use super::{
     keys::PARTITIONS_MAX,
     listen::{self, Listening},
     message::Sender,
-    refused::{ConnectError, cannot_reach, not_writable},
     projection::RowScripts,
+    refused::{ConnectError, cannot_reach, not_writable},
     replicas::Replicas,
     scripts::Scripts,
     survey::{self, Layout},
@@ -112,7 +113,8 @@ pub struct TlsFiles {
 impl TlsFiles {
     /// The variable of a file that is named.
     pub(super) fn first_named(&self) -> Option<&'static str> {
-        let named = [(&self.ca, "REDIS_TLS_CA"), (&self.certificate, "REDIS_TLS_CERT"), (&self.key, "REDIS_TLS_KEY")];
+        let named =
+            [(&self.ca, "REDIS_TLS_CA"), (&self.certificate, "REDIS_TLS_CERT"), (&self.key, "REDIS_TLS_KEY")];
         named.into_iter().find_map(|(file, name)| file.as_ref().map(|_| name))
     }
 }
@@ -154,6 +156,7 @@ impl RedisStore {
             scripts,
             sender,
             row_scripts,
+            connected_anew: Mutex::default(),
             partitions,
             durability,
             location,

@@ -29,7 +29,9 @@ pub enum ConnectError {
     Rights { location: String, missing: String },
     #[error("Redis at {location} is version {found}: version {}.{} or newer is needed", REDIS_VERSION_MIN.0, REDIS_VERSION_MIN.1)]
     TooOld { location: String, found: String },
-    #[error("Redis at {location} is still loading its data: start again when it has, `redis-cli info persistence` tells")]
+    #[error(
+        "Redis at {location} is still loading its data: start again when it has, `redis-cli info persistence` tells"
+    )]
     Loading { location: String },
     #[error("Redis at {location} is a replica of {primary}: name the primary")]
     Replica { location: String, primary: String },
@@ -45,7 +47,9 @@ pub enum ConnectError {
          set it with `redis-cli config set maxmemory-policy noeviction` and in its configuration file"
     )]
     Evicts { location: String, policy: String },
-    #[error("Redis at {location} takes no writes ({problem}): check its memory and disk, and that it is the primary")]
+    #[error(
+        "Redis at {location} takes no writes ({problem}): check its memory and disk, and that it is the primary"
+    )]
     NotWritable { location: String, problem: String },
     #[error(
         "the histories at {location} are in {stored} partitions, but {configured} are configured: \
@@ -99,7 +103,10 @@ pub(super) fn not_writable(location: &str, error: &Error) -> ConnectError {
 
 fn rights(location: &str, details: &str) -> ConnectError {
     let missing = details.trim_start_matches("NOPERM ").trim_end_matches('.');
-    ConnectError::Rights { location: location.to_owned(), missing: format!("do all that is needed ({missing})") }
+    ConnectError::Rights {
+        location: location.to_owned(),
+        missing: format!("do all that is needed ({missing})"),
+    }
 }
 
 /// The part of an error that people understand.
@@ -107,8 +114,10 @@ fn rights(location: &str, details: &str) -> ConnectError {
 /// Of `Os { code: 111, kind: ConnectionRefused, message: "Connection refused" }` the message, of
 /// `Custom { kind: InvalidData, error: InvalidCertificate(UnknownIssuer) }` the error.
 fn cause(details: &str) -> &str {
-    let message = details.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"')).map(|(text, _)| text);
-    let inner = || details.split_once("error: ").map(|(_, rest)| rest.trim_end_matches([' ', '}']).trim_matches('"'));
+    let message =
+        details.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"')).map(|(text, _)| text);
+    let inner =
+        || details.split_once("error: ").map(|(_, rest)| rest.trim_end_matches([' ', '}']).trim_matches('"'));
     message.or_else(inner).unwrap_or(details).trim_end_matches('.')
 }
 

@@ -75,7 +75,8 @@ impl Replicas {
             false => None,
         };
         let opened = timeout(RECONNECT_PATIENCE, self.open(node)).await;
-        let line = opened.unwrap_or_else(|_| Err(StoreError::Unavailable("not connected to Redis".to_owned())));
+        let line =
+            opened.unwrap_or_else(|_| Err(StoreError::Unavailable("not connected to Redis".to_owned())));
         if line.is_err() && router.is_clustered() {
             learn_the_cluster(router).await;
         }

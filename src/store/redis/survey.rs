@@ -74,8 +74,7 @@ pub(super) async fn probe(client: &Client, location: &str) -> Result<(), Connect
     let script = Script::from_lua(include_str!("probe.lua"));
     script.load(client).await.map_err(failed)?;
     let (key, channel): (Key, _) = (Partition::numbered(0).probe(), Partition::numbered(0).probe_channel());
-    let reply: Value =
-        script.evalsha_with_reload(client, vec![key], vec![channel]).await.map_err(failed)?;
+    let reply: Value = script.evalsha_with_reload(client, vec![key], vec![channel]).await.map_err(failed)?;
     let Value::Array(missing) = reply else { return Ok(()) };
     let missing: Vec<String> = missing.iter().skip(1).filter_map(Value::as_string).collect();
     if missing.is_empty() {
