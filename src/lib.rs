@@ -3,7 +3,7 @@
 //! `docs/architecture.md` opens with the invariants; each module's own page says what it keeps and
 //! what is not in it. Arrows between modules, checked by a test:
 //! `cli → http → {live, read, project} → write → {store, domain} → dao_projections`; `websocket`
-//! and `auth` depend on none of them.
+//! and `auth` depend on none of them; `telemetry` is named by all of them and names none.
 
 pub mod auth;
 pub mod cli;
@@ -15,6 +15,7 @@ pub mod live;
 pub mod project;
 pub mod read;
 pub mod store;
+pub mod telemetry;
 pub mod websocket;
 pub mod write;
 

@@ -173,6 +173,7 @@ fn typical_entry() -> Outcome<(Vec<u8>, Vec<u8>)> {
     let body = CommitBody {
         operation_id: OperationId::from(Uuid::now_v7()),
         client_id: ClientId::from(&user),
+        traceparent: None,
         user_id: user,
         timestamp: Timestamp(1_763_800_000_000),
         command_type: CommandType::UpdateNodePosition,

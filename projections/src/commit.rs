@@ -10,6 +10,7 @@ use crate::{
     entity::Timestamp,
     event::Event,
     id::{ClientId, OperationId, UserId},
+    trace::TraceParent,
     version::{Hash, Head, Version},
 };
 
@@ -91,6 +92,8 @@ pub struct CommitBody {
     pub command_type: CommandType,
     /// How it went.
     pub outcome: Outcome,
+    /// Where in a trace it was asked for, if its author said.
+    pub traceparent: Option<TraceParent>,
     /// What happened, in order; never empty.
     pub events: Vec<Event>,
 }
@@ -135,6 +138,8 @@ struct Stored<'a> {
     command: CommandType,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<TraceParent>,
     events: &'a [Event],
 }
 
@@ -147,6 +152,8 @@ struct Loaded {
     command: CommandType,
     #[serde(default)]
     outcome: Outcome,
+    #[serde(default)]
+    trace: Option<TraceParent>,
     events: Vec<Event>,
 }
 
@@ -157,7 +164,7 @@ struct FormatOnly {
 
 impl CommitBody {
     /// The exact bytes that are stored and hashed. `client` is left out where it is the user,
-    /// `outcome` where it is `applied`.
+    /// `outcome` where it is `applied`, `trace` where none was named.
     pub fn encode(&self) -> Vec<u8> {
         let stored = Stored {
             format: FORMAT,
@@ -167,6 +174,7 @@ impl CommitBody {
             at: self.timestamp,
             command: self.command_type,
             outcome: Some(self.outcome).filter(|outcome| *outcome != Outcome::Applied),
+            trace: self.traceparent,
             events: &self.events,
         };
         let mut bytes = Vec::with_capacity(256);
@@ -197,6 +205,7 @@ impl CommitBody {
             timestamp: loaded.at,
             command_type: loaded.command,
             outcome: loaded.outcome,
+            traceparent: loaded.trace,
             events: loaded.events,
         })
     }

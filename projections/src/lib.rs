@@ -25,6 +25,7 @@ mod patch;
 mod projection;
 mod snapshot;
 mod strict;
+mod trace;
 mod version;
 
 pub use activity::{Activity, ActivityKey};
@@ -39,4 +40,5 @@ pub use patch::{MergePatch, Pointer};
 pub use projection::{Folding, PROJECTIONS, Projection, Registered, RowError, Rows};
 pub use snapshot::{Snapshot, SnapshotRow, graph_of_rows, snapshot_rows};
 pub use strict::{Misfit, fold_strictly};
+pub use trace::{InvalidTraceParent, TraceParent};
 pub use version::{Hash, Head, InvalidHash, Version};

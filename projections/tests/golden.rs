@@ -86,6 +86,7 @@ fn commit(events: Vec<Event>, client: &str, outcome: Outcome) -> CommitBody {
         operation_id: OperationId::parse("0192f0c1-2345-7000-8000-0123456789ab").expect("a UUID"),
         user_id: "ada".parse().expect("a user"),
         client_id: client.parse().expect("a client"),
+        traceparent: None,
         timestamp: Timestamp(1_763_800_000_000),
         command_type: CommandType::Batch,
         outcome,
@@ -115,6 +116,19 @@ fn v3_a_commit_is_stored_in_these_bytes() {
     assert!(hex::encode(long.encode()).contains("a6636c69656e74a57461622d31"), "client: tab-1");
     assert!(hex::encode(long.encode()).contains("a76f7574636f6d65a66d6572676564"), "outcome: merged");
     assert_eq!(CommitBody::decode(&long.encode()).expect("decodes"), long);
+}
+
+#[test]
+fn v3_what_caused_a_commit_is_stored_only_where_it_was_said() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let without = commit(vec![events()[4].0.clone()], "ada", Outcome::Applied);
+    let with = CommitBody { traceparent: parent.parse().ok(), ..without.clone() };
+    let (bytes, plain) = (with.encode(), without.encode());
+    let field = [b"\xa5trace\xd9\x37", parent.as_bytes()].concat();
+    let at = bytes.windows(field.len()).position(|window| window == field).expect("the field");
+    assert_eq!([&bytes[1..at], &bytes[at + field.len()..]].concat(), plain[1..], "and nothing else differs");
+    assert_eq!(CommitBody::decode(&bytes).expect("decodes"), with);
+    assert_eq!(CommitBody::decode(&plain).expect("decodes").traceparent, None);
 }
 
 #[test]

@@ -6,7 +6,9 @@ mod export;
 mod healthcheck;
 mod history;
 mod import;
+mod logging;
 mod moment;
+mod monitor;
 mod open;
 mod rebuild;
 mod serve;
@@ -23,6 +25,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
+use self::logging::Logging;
 use crate::config::{Purpose, Settings};
 
 /// An event-sourced backend for graph editors: no lost work, every change attributed, every version
@@ -57,6 +60,8 @@ enum Command {
     Export(export::Export),
     /// Print a running server's commits to a graph as they happen
     Watch(watch::Watch),
+    /// Watch running servers in a terminal: throughput, latency, lag, what is wrong
+    Monitor(monitor::Monitor),
     /// Print a graph as it is, or as it was at a version or a time
     Show(show::Show),
     /// Print what differs between two versions of a graph
@@ -80,11 +85,16 @@ pub fn run() -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(&error.to_string()),
     };
-    start_logging(&config.log_filter);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the runtime could not start: {error}")),
     };
+    let within = runtime.enter();
+    let logging = match Logging::start(&config) {
+        Ok(logging) => logging,
+        Err(CliError(text)) => return fail(&text),
+    };
+    drop(within);
     let done = runtime.block_on(async {
         match command {
             Command::Serve => serve::run(config).await,
@@ -92,6 +102,7 @@ pub fn run() -> ExitCode {
             Command::Import(import) => import.run(config).await,
             Command::Export(export) => export.run(config).await,
             Command::Watch(watch) => watch.run(&config).await,
+            Command::Monitor(monitor) => monitor.run(&config).await,
             Command::Show(show) => show.run(config).await,
             Command::Diff(diff) => diff.run(config).await,
             Command::History(history) => history.run(config).await,
@@ -101,6 +112,7 @@ pub fn run() -> ExitCode {
             Command::Healthcheck => healthcheck::run(&config).await,
         }
     });
+    logging.finish();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(CliError(text)) => fail(&text),
@@ -134,14 +146,4 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Cli
         }
         Err(error) => Err(CliError::new(format!("the output can't be written: {error}"))),
     }
-}
-
-fn start_logging(filter: &str) {
-    let filter = tracing_subscriber::EnvFilter::new(filter);
-    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(is_terminal)
-        .with_writer(std::io::stderr)
-        .init();
 }

@@ -8,7 +8,8 @@ use super::CliError;
 use crate::{
     config::{Config, StoreConfig},
     project::Stores,
-    store::{StoreError, embedded::EmbeddedStore, redis::RedisStore},
+    store::{Measured, StoreError, embedded::EmbeddedStore, redis::RedisStore},
+    telemetry::Metrics,
     write::{Graphs, GraphsConfig},
 };
 
@@ -31,16 +32,25 @@ pub(super) async fn stores(config: &Config) -> Result<Stores, CliError> {
 
 /// The graphs over the store that the configuration names.
 pub(super) async fn graphs(config: &Config) -> Result<Arc<Graphs>, CliError> {
-    Ok(graphs_over(&stores(config).await?, config))
+    Ok(graphs_over(&stores(config).await?, config, Metrics::default()))
+}
+
+/// The same, with their calls counted.
+pub(super) fn measured(stores: Stores, metrics: &Metrics) -> Stores {
+    Stores {
+        events: Arc::new(Measured::new(stores.events, metrics.clone())),
+        rows: Arc::new(Measured::new(stores.rows, metrics.clone())),
+    }
 }
 
 /// The graphs over this store.
-pub(super) fn graphs_over(stores: &Stores, config: &Config) -> Arc<Graphs> {
+pub(super) fn graphs_over(stores: &Stores, config: &Config, metrics: Metrics) -> Arc<Graphs> {
     let graphs = GraphsConfig {
         limits: config.limits,
         idle: config.cache_ttl,
         hot_max: config.hot_graphs_max,
         rows: Some(stores.rows.clone()),
+        metrics,
         ..GraphsConfig::default()
     };
     Graphs::new(stores.events.clone(), graphs)

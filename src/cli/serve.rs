@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     http::{self, App},
     project,
+    telemetry::Metrics,
 };
 
 pub(super) async fn run(config: Config) -> Result<(), CliError> {
@@ -24,7 +25,9 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;
     let stores = open::stores(&config).await?;
-    let graphs = open::graphs_over(&stores, &config);
+    let metrics = Metrics::default();
+    let stores = open::measured(stores, &metrics);
+    let graphs = open::graphs_over(&stores, &config, metrics);
     let (store, durability) = (graphs.store().location(), graphs.store().durability());
     println!(
         "dao-api is listening on http://{address} | store: {store} | durability: {} ({})",
@@ -36,7 +39,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
             tracing::warn!("no keys are configured: users are whoever they say they are (X-User-Id)");
             None
         }
-        Auth::Keys(keys) => Some(tokio::spawn(keys.clone().follow_files(stop_following.clone()))),
+        Auth::Keys(keys) => Some(tokio::spawn(keys.clone().follow(stop_following.clone()))),
     };
     let stop = async move {
         tokio::select! {
@@ -48,17 +51,22 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let projecting = config.projects.then(|| {
         tokio::spawn(project::run(stores.clone(), config.projector.clone(), stop_projecting.clone()))
     });
-    let app = App::new(graphs.clone(), config.body_bytes_max, config.sockets)
+    let mut app = App::new(graphs.clone(), config.requests, config.sockets)
         .with_auth(config.auth)
         .with_origins(config.origins)
+        .with_proxies(config.proxies)
+        .with_metrics(config.metrics)
         .with_projections(stores);
+    if let Some(rate) = config.rate {
+        app = app.with_rate_limits(rate);
+    }
     let served = http::serve(listener, app, stop).await;
     stop_projecting.cancel();
     stop_following.cancel();
     if let Some(following) = following
         && let Err(error) = following.await
     {
-        tracing::error!(%error, "the files of keys were no longer followed");
+        tracing::error!(%error, "the keys were no longer followed");
     }
     if let Some(projecting) = projecting
         && let Err(error) = projecting.await

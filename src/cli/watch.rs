@@ -68,6 +68,15 @@ impl From<io::Error> for End {
     }
 }
 
+/// The server that listens at HOST and PORT of this machine.
+pub(super) fn configured_server(config: &Config) -> Result<Server, CliError> {
+    if config.port == 0 {
+        return Err(CliError::new("PORT 0 is no port of a running server: name it with --url"));
+    }
+    let host = if config.host.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { config.host };
+    Ok(Server::new(host, config.port))
+}
+
 impl Watch {
     pub(super) async fn run(self, config: &Config) -> Result<(), CliError> {
         let address = Address {
@@ -87,14 +96,7 @@ impl Watch {
     }
 
     fn server(&self, config: &Config) -> Result<Server, CliError> {
-        match &self.url {
-            Some(server) => Ok(server.clone()),
-            None if config.port == 0 => {
-                Err(CliError::new("PORT 0 is no port of a running server: name it with --url"))
-            }
-            None if config.host.is_unspecified() => Ok(Server::new(Ipv4Addr::LOCALHOST.into(), config.port)),
-            None => Ok(Server::new(config.host, config.port)),
-        }
+        self.url.clone().map_or_else(|| configured_server(config), Ok)
     }
 
     async fn follow(&self, address: &Address, printer: &mut Printer) -> Result<(), End> {

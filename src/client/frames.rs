@@ -5,7 +5,7 @@
 
 use dao_projections::{
     ClientId, CommandType, Commit, CommitBody, Event, GraphId, Hash, Head, OperationId, Outcome, Timestamp,
-    UserId, Version,
+    TraceParent, UserId, Version,
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, value::RawValue};
@@ -154,6 +154,7 @@ impl Received {
             operation_id: fields.operation_id,
             user_id: fields.user_id,
             client_id: fields.client_id,
+            traceparent: fields.traceparent,
             timestamp: fields.timestamp,
             command_type: fields.command_type,
             outcome: fields.outcome,
@@ -178,6 +179,8 @@ struct CommitFields {
     timestamp: Timestamp,
     command_type: CommandType,
     outcome: Outcome,
+    #[serde(default)]
+    traceparent: Option<TraceParent>,
     events: Vec<Event>,
 }
 

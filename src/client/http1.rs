@@ -90,6 +90,15 @@ fn parse_head(bytes: &[u8]) -> Option<(u16, HeaderMap)> {
     Some((status, headers))
 }
 
+/// The status and the body of a GET, whatever they are.
+pub async fn look(server: &Server, path: &str) -> Result<(u16, String), LinkError> {
+    let mut socket = ask(server, path, &[("connection", "close")]).await?;
+    let head = read_head(&mut socket).await?;
+    let status = head.status;
+    let body = String::from_utf8(read_body(&mut socket, head).await?);
+    Ok((status, body.map_err(|_| LinkError::NotHttp)?))
+}
+
 /// The body of a GET that is answered with 200.
 pub(super) async fn get(server: &Server, path: &str) -> Result<String, AskError> {
     let headers = [("accept", "application/json"), ("connection", "close")];

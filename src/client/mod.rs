@@ -62,6 +62,7 @@ pub use frames::{
     Ack, Complaint, Goodbye, Operation, Presence, Received, Revert, ServerFrame, Settled, SettledStatus,
     Sync, SyncStatus, Unreadable, Welcome,
 };
+pub use http1::look;
 pub use page::Page;
 pub use server::{InvalidToken, InvalidUrl, Server, Token};
 pub use step::{Aim, Ending, Point, Snapshot, Step, Why};

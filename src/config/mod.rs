@@ -5,20 +5,21 @@
 
 mod access;
 mod parse;
+mod requests;
 mod settings;
 mod store;
 
 use std::{net::IpAddr, time::Duration};
 
 pub(crate) use parse::parse_duration;
-use parse::{parse_host, parse_origins};
+use parse::{parse_collector, parse_host, parse_origins, parse_switch};
 pub use settings::Settings;
 pub use store::StoreConfig;
 
 use crate::{
     auth::Auth,
     domain::Limits,
-    http::{Origins, SocketConfig},
+    http::{MetricsRoute, Origins, Proxies, RateConfig, RequestLimits, SocketConfig},
     project::ProjectorConfig,
 };
 
@@ -46,8 +47,12 @@ pub struct Config {
     pub origins: Origins,
     /// What a graph may hold.
     pub limits: Limits,
-    /// Bytes of a request's body.
-    pub body_bytes_max: usize,
+    /// What requests and connections may be.
+    pub requests: RequestLimits,
+    /// How much each may ask; `None` for as much as they like.
+    pub rate: Option<RateConfig>,
+    /// Who is believed when they say where a request comes from.
+    pub proxies: Proxies,
     /// How sockets are kept.
     pub sockets: SocketConfig,
     /// How long an unused graph stays in memory.
@@ -60,6 +65,23 @@ pub struct Config {
     pub projector: ProjectorConfig,
     /// What is logged.
     pub log_filter: String,
+    /// How.
+    pub log_format: LogFormat,
+    /// Which collector gets traces, if any.
+    pub traces_to: Option<String>,
+    /// Whether metrics are shown.
+    pub metrics: MetricsRoute,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// Text where a person looks on, JSON where the log goes to a file or a pipe.
+    Auto,
 }
 
 /// Everything that is wrong with the settings.
@@ -103,12 +125,30 @@ impl Settings {
             feed_retention: feed_retention.unwrap_or_default(),
             ..ProjectorConfig::default()
         };
-        let body_bytes_max = wrong.count("MAX_BODY_BYTES", &self.max_body_bytes);
+        let requests = self.requests(&sockets, &mut wrong);
+        let rate = self.rate(&mut wrong);
+        let proxies = Proxies::parse(self.trusted_proxies.as_deref().unwrap_or_default());
+        let proxies = wrong.note("TRUSTED_PROXIES", proxies).unwrap_or_default();
         let hot_graphs_max = wrong.count("MAX_HOT_GRAPHS", &self.max_hot_graphs);
         if tracing_subscriber::EnvFilter::try_new(&self.log_level).is_err() {
             wrong.0.push(format!("LOG_LEVEL: {:?} is no level and no directive", self.log_level));
         }
-        let auth = self.auth(&mut wrong);
+        let log_format = wrong.note(
+            "LOG_FORMAT",
+            match self.log_format.as_str() {
+                "text" => Ok(LogFormat::Text),
+                "json" => Ok(LogFormat::Json),
+                "auto" => Ok(LogFormat::Auto),
+                _ => Err("must be text, json or auto".to_owned()),
+            },
+        );
+        let given = self.otel_exporter_otlp_endpoint.clone().filter(|url| !url.is_empty());
+        let traces_to = given.and_then(|url| wrong.note("OTEL_EXPORTER_OTLP_ENDPOINT", parse_collector(url)));
+        let metrics = match wrong.note("METRICS_ENABLED", parse_switch(&self.metrics_enabled)) {
+            Some(false) => MetricsRoute::Off,
+            Some(true) | None => MetricsRoute::On,
+        };
+        let auth = self.auth(purpose, &mut wrong);
         let origins =
             wrong.note("CORS_ORIGINS", parse_origins(self.cors_origins.as_deref().unwrap_or_default()));
         self.refuse_unprotected(host.filter(|_| purpose == Purpose::Serving), &mut wrong);
@@ -120,13 +160,18 @@ impl Settings {
                 auth,
                 origins: origins.unwrap_or_default(),
                 limits,
-                body_bytes_max,
+                requests,
+                rate,
+                proxies,
                 sockets,
                 cache_ttl,
                 hot_graphs_max,
                 projects: projects.unwrap_or(true),
                 projector,
                 log_filter: self.log_level.clone(),
+                log_format: log_format.unwrap_or(LogFormat::Auto),
+                traces_to,
+                metrics,
             }),
             _ => Err(ConfigError(wrong.0)),
         }
@@ -197,7 +242,8 @@ mod tests {
                 "JWT_PUBLIC_KEY",
             ),
             (["--jwt-public-key", "-----BEGIN PRIVATE KEY-----"], "private"),
-            (["--jwt-jwks", "https://issuer.invalid/jwks.json"], "JWT_JWKS"),
+            (["--jwt-jwks", "http://issuer.invalid/jwks.json"], "https://"),
+            (["--jwt-jwks", "http://127.0.0.1:1/jwks.json"], "JWT_JWKS"),
             (["--jwt-audience", "us"], "JWT_AUDIENCE"),
         ];
         for (flags, place) in mistakes {
@@ -234,6 +280,19 @@ mod tests {
             "https://editor.example,",
         ] {
             assert!(parse_origins(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn o4_a_switch_takes_the_usual_words() {
+        for (text, shown) in [("on", MetricsRoute::On), ("TRUE", MetricsRoute::On), ("0", MetricsRoute::Off)]
+        {
+            let config = check(&["--metrics-enabled", text]);
+            assert_eq!(config.map(|config| config.metrics).ok(), Some(shown), "{text}");
+        }
+        for (flag, name) in [("--metrics-enabled", "METRICS_ENABLED"), ("--log-format", "LOG_FORMAT")] {
+            let text = check(&[flag, "yes!"]).err().expect(flag).to_string();
+            assert!(text.contains(name), "{name} in {text}");
         }
     }
 

@@ -12,6 +12,26 @@ pub(super) fn parse_host(text: &str) -> Result<IpAddr, String> {
         .map_err(|_| format!("{text:?} is no IP address; 127.0.0.1, 0.0.0.0 and :: are the usual ones"))
 }
 
+/// TLS is the business of a collector beside this server, which has a way out of the machine anyway.
+pub(super) fn parse_collector(url: String) -> Result<String, String> {
+    let is_fine =
+        url.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
+    if is_fine {
+        Ok(url)
+    } else {
+        Err("must be http:// and the gRPC port of a collector, like http://localhost:4317".to_owned())
+    }
+}
+
+/// The words for yes and no that people write.
+pub(super) fn parse_switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "1" => Ok(true),
+        "off" | "false" | "0" => Ok(false),
+        _ => Err(format!("{text:?} is neither on (true, 1) nor off (false, 0)")),
+    }
+}
+
 /// `*`, or origins with commas between them; nothing for none.
 pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
     match text.trim() {

@@ -76,6 +76,15 @@ pub struct Settings {
     /// Largest request body
     #[arg(long, env = "MAX_BODY_BYTES", global = true, value_name = "BYTES", default_value_t = BODY_BYTES_MAX.to_string())]
     pub(super) max_body_bytes: String,
+    /// Bytes of all request bodies that are being received or acted on at once
+    #[arg(long, env = "MAX_BODIES_BYTES", global = true, value_name = "BYTES", default_value = "67108864")]
+    pub(super) max_bodies_bytes: String,
+    /// Most objects and arrays inside each other in a request or message
+    #[arg(long, env = "MAX_JSON_DEPTH", global = true, value_name = "N", default_value = "64")]
+    pub(super) max_json_depth: String,
+    /// Most operations in one batch
+    #[arg(long, env = "MAX_BATCH_OPERATIONS", global = true, value_name = "N", default_value = "1000")]
+    pub(super) max_batch_operations: String,
     /// Largest node or edge, as JSON
     #[arg(long, env = "MAX_ENTITY_BYTES", global = true, value_name = "BYTES", default_value = "262144")]
     pub(super) max_entity_bytes: String,
@@ -91,6 +100,27 @@ pub struct Settings {
     /// Most sockets at once
     #[arg(long, env = "WS_MAX_CONNECTIONS", global = true, value_name = "N", default_value = "20000")]
     pub(super) ws_max_connections: String,
+    /// Most connections at once, sockets and streams among them; WS_MAX_CONNECTIONS and 5000 more by default
+    #[arg(long, env = "MAX_CONNECTIONS", global = true, value_name = "N")]
+    pub(super) max_connections: Option<String>,
+    /// How long a request's head may take to come, and a connection wait for one
+    #[arg(long, env = "HEAD_TIMEOUT", global = true, value_name = "TIME", default_value = "30s")]
+    pub(super) head_timeout: String,
+    /// How long a request's body may bring no byte
+    #[arg(long, env = "BODY_IDLE_TIMEOUT", global = true, value_name = "TIME", default_value = "10s")]
+    pub(super) body_idle_timeout: String,
+    /// How long a whole body may take
+    #[arg(long, env = "BODY_TIMEOUT", global = true, value_name = "TIME", default_value = "60s")]
+    pub(super) body_timeout: String,
+    /// The time in which a user may make RATE_LIMIT_MAX_REQUESTS requests, in milliseconds
+    #[arg(long, env = "RATE_LIMIT_WINDOW", global = true, value_name = "MS", default_value = "60000")]
+    pub(super) rate_limit_window: String,
+    /// How many requests a user may make in that time, here and by sockets; 0 for any number
+    #[arg(long, env = "RATE_LIMIT_MAX_REQUESTS", global = true, value_name = "N", default_value = "0")]
+    pub(super) rate_limit_max_requests: String,
+    /// Proxies that are believed when they name a client in X-Forwarded-For: addresses and networks
+    #[arg(long, env = "TRUSTED_PROXIES", global = true, value_name = "LIST")]
+    pub(super) trusted_proxies: Option<String>,
     /// Whether this server also projects: `on`, or `off` where `dao-api worker` does it
     #[arg(long, env = "PROJECTORS", global = true, value_name = "ON|OFF", default_value = "on")]
     pub(super) projectors: String,
@@ -113,8 +143,8 @@ pub struct Settings {
         allow_hyphen_values = true
     )]
     pub(super) jwt_public_key: Option<String>,
-    /// Public keys as a JSON Web Key Set: a file, read again when it changes
-    #[arg(long, env = "JWT_JWKS", global = true, value_name = "FILE")]
+    /// Public keys as a JSON Web Key Set: a file, or an https:// address; both are looked at again
+    #[arg(long, env = "JWT_JWKS", global = true, value_name = "FILE|URL")]
     pub(super) jwt_jwks: Option<String>,
     /// Whom tokens must be for: their `aud`
     #[arg(long, env = "JWT_AUDIENCE", global = true, value_name = "NAME")]
@@ -128,6 +158,22 @@ pub struct Settings {
     /// What is logged: error, warn, info, debug or trace, or directives like `dao_api=debug`
     #[arg(long, env = "LOG_LEVEL", global = true, value_name = "LEVEL", default_value = "info")]
     pub(super) log_level: String,
+    /// How the log is written: `text` for people, `json` for programs, an object a line; `auto` is text on a
+    /// terminal and JSON otherwise
+    #[arg(long, env = "LOG_FORMAT", global = true, value_name = "FORMAT", default_value = "auto")]
+    pub(super) log_format: String,
+    /// Send traces to this collector, over gRPC; needs a program built with `--features otel`
+    #[arg(
+        long,
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        global = true,
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(super) otel_exporter_otlp_endpoint: Option<String>,
+    /// Whether `GET /metrics` is there: `on` or `off`
+    #[arg(long, env = "METRICS_ENABLED", global = true, value_name = "ON|OFF", default_value = "on")]
+    pub(super) metrics_enabled: String,
     /// Without keys, listen beyond loopback although anybody can then say they are anybody
     #[arg(long, global = true)]
     pub(super) insecure_no_auth: bool,

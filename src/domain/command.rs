@@ -1,8 +1,8 @@
 //! Commands: what somebody asks for, already checked for shape, with every id filled in.
 
 use dao_projections::{
-    ClientId, CommandType, Edge, EdgeId, MergePatch, Node, NodeId, OperationId, Position, UserId, Version,
-    Viewport,
+    ClientId, CommandType, Edge, EdgeId, MergePatch, Node, NodeId, OperationId, Position, TraceParent,
+    UserId, Version, Viewport,
 };
 
 use crate::domain::Fingerprint;
@@ -140,6 +140,8 @@ pub struct Operation {
     pub user: UserId,
     /// Through which client (rule D1).
     pub client: ClientId,
+    /// Where in a trace it was asked for: kept in its commit, and no part of what is judged or compared.
+    pub traceparent: Option<TraceParent>,
     /// What it asks for.
     pub action: Action,
 }

@@ -5,16 +5,23 @@
 //! in the commits since; there is no book-keeping per field. What lies too far back to be at hand is
 //! asked for with [`HistoryMissing`], and the same call made again with it.
 
-use dao_projections::{
-    ClientId, Commit, EdgeId, Entity, EntityKind, Event, Graph, MergePatch, NodeId, Outcome, Pointer, UserId,
-    Version,
-};
+mod asked;
+mod batch_update;
+mod wording;
+
+use std::collections::{HashMap, HashSet};
+
+use dao_projections::{ClientId, Commit, Entity, Event, Graph, Outcome, Pointer, UserId, Version};
 use serde_json::Value;
 
+use self::{
+    asked::{Asked, Standing, asked_by, yours_of},
+    wording::{conflict, conflict_message},
+};
 use super::{
-    command::{Action, Command, Member, OnConflict, Operation, Target},
-    decide::{Limits, Rejection, apply_all, decide},
-    refusal::{Conflict, Reason, Refusal, Resolution},
+    command::{Action, Command, Member, OnConflict, Operation},
+    decide::{Limits, apply_all, decide},
+    refusal::{Conflict, Reason, Refusal},
 };
 
 /// The commits behind the head, newest last; how far back depends on the caller.
@@ -53,78 +60,6 @@ pub enum Verdict {
     /// It can't be done.
     Refused(Refusal),
 }
-
-/// Which entities an operation is about, to sift a long history for what can matter to it.
-#[derive(Debug, Default)]
-pub struct Interest {
-    nodes: std::collections::HashSet<NodeId>,
-    edges: std::collections::HashSet<EdgeId>,
-    every_edge: bool,
-    viewport: bool,
-}
-
-impl Interest {
-    /// Everything that [`judge`] may look at for `operation`.
-    pub fn of(operation: &Operation) -> Self {
-        let mut interest = Self::default();
-        for member in operation.action.members() {
-            interest.add(&member.command);
-        }
-        interest
-    }
-
-    fn add(&mut self, command: &Command) {
-        match command {
-            Command::CreateNode { node } => self.add_node(node),
-            Command::UpdateNode { node_id, patch } => {
-                self.nodes.insert(node_id.clone());
-                self.add_named(patch, &["parentId", "parentNode"]);
-            }
-            Command::UpdateNodePosition { node_id, .. } | Command::DeleteNode { node_id } => {
-                self.nodes.insert(node_id.clone());
-            }
-            Command::CreateEdge { edge } => {
-                self.edges.insert(edge.id().clone());
-                self.nodes.extend([edge.source().clone(), edge.target().clone()]);
-            }
-            Command::UpdateEdge { edge_id, patch } => {
-                self.edges.insert(edge_id.clone());
-                self.add_named(patch, &["source", "target"]);
-            }
-            Command::DeleteEdge { edge_id } => {
-                self.edges.insert(edge_id.clone());
-            }
-            Command::SetViewport { .. } => self.viewport = true,
-            Command::BatchUpdate { nodes, edges, viewport } => {
-                nodes.iter().for_each(|node| self.add_node(node));
-                self.every_edge |= edges.is_some();
-                let ends = edges.iter().flatten().flat_map(|e| [e.source().clone(), e.target().clone()]);
-                self.nodes.extend(ends);
-                self.viewport |= viewport.is_some();
-            }
-        }
-    }
-
-    fn add_node(&mut self, node: &dao_projections::Node) {
-        self.nodes.insert(node.id().clone());
-        self.nodes.extend(node.parents().map(|(_, parent)| parent));
-    }
-
-    fn add_named(&mut self, patch: &MergePatch, fields: &[&str]) {
-        let named = fields.iter().filter_map(|field| patch.fields().get(*field)?.as_str());
-        self.nodes.extend(named.filter_map(|id| NodeId::parse(id).ok()));
-    }
-
-    /// Whether `commit` touches any of it.
-    pub fn is_touched_by(&self, commit: &Commit) -> bool {
-        commit.body.events.iter().any(|event| match event.entity() {
-            Entity::Node(id) => self.nodes.contains(id),
-            Entity::Edge(id) => self.every_edge || self.edges.contains(id),
-            Entity::Viewport => self.viewport,
-        })
-    }
-}
-
 /// What `operation` comes to on `graph`. A batch is judged member by member, each on the graph as
 /// the members before it left it; the first refusal refuses it whole.
 pub fn judge(
@@ -193,6 +128,15 @@ impl Decided {
 struct Write<'a> {
     commit: &'a Commit,
     event: &'a Event,
+    paths: Vec<Pointer>,
+    /// Not by the same user through the same client (rule D1).
+    is_theirs: bool,
+}
+
+impl Write<'_> {
+    fn touches(&self, path: &Pointer) -> bool {
+        self.paths.iter().any(|written| written.overlaps(path))
+    }
 }
 
 /// One command being judged.
@@ -217,74 +161,41 @@ impl<'a> Judgement<'a> {
                 format!("clientVersion is above the graph's version {current}: this is another history");
             return Ok(Err(self.conflict(Reason::VersionAhead, message, vec![])));
         }
-        match self.member.command.target() {
-            Target::Whole => self.judge_whole(),
-            Target::Node(_) | Target::Edge(_) | Target::Viewport => self.judge_target(),
+        match &self.member.command {
+            Command::CreateNode { .. } | Command::CreateEdge { .. } => self.finish(Outcome::Applied),
+            Command::UpdateNode { node_id, .. }
+            | Command::UpdateNodePosition { node_id, .. }
+            | Command::DeleteNode { node_id } => self.judge_target(Entity::Node(node_id)),
+            Command::UpdateEdge { edge_id, .. } | Command::DeleteEdge { edge_id } => {
+                self.judge_target(Entity::Edge(edge_id))
+            }
+            Command::SetViewport { .. } => self.judge_target(Entity::Viewport),
+            Command::BatchUpdate { nodes, edges, viewport } => {
+                self.judge_batch_update(nodes, edges.as_deref(), viewport.as_ref())
+            }
         }
     }
 
-    /// A command with one target.
-    fn judge_target(&self) -> Judged {
-        let target = self.member.command.target();
-        let entity = match &target {
-            Target::Node(id) => Entity::Node(id),
-            Target::Edge(id) => Entity::Edge(id),
-            Target::Viewport | Target::Whole => Entity::Viewport,
-        };
-        if matches!(self.member.command, Command::CreateNode { .. } | Command::CreateEdge { .. }) {
-            return self.finish(Outcome::Applied);
-        }
+    /// A command with one target, which it does not create.
+    fn judge_target(&self, entity: Entity<'_>) -> Judged {
+        let command = &self.member.command;
         let writes = self.writes_since(entity)?;
-        if let Some(deletion) = Self::deletion_since(&writes) {
-            return Ok(Err(self.target_deleted(entity, deletion)));
+        if let Some(deletion) = last_deletion(&writes) {
+            return Ok(Err(self.target_deleted(entity, yours_of(command), deletion)));
         }
         if !self.exists(entity) {
             return self.finish(Outcome::Applied); // decides that it is not found
         }
-        let theirs: Vec<&Write<'_>> = writes.iter().filter(|write| !self.is_own(write.commit)).collect();
-        if theirs.is_empty() {
+        if writes.iter().all(|write| !write.is_theirs) {
             return self.finish(Outcome::Applied);
         }
         let conflicts = match self.member.on_conflict {
-            OnConflict::Reject => self.everything_touched(entity, &theirs),
-            OnConflict::Merge => self.same_fields(entity, &theirs),
+            OnConflict::Reject => self.everything_touched(entity, &asked_by(command), &Value::Null, &writes),
+            OnConflict::Merge => self.same_fields(entity, &writes),
             OnConflict::Overwrite => vec![],
         };
         if conflicts.is_empty() {
             return self.finish(Outcome::Merged);
-        }
-        Ok(Err(self.conflict(Reason::Conflict, conflict_message(&conflicts), conflicts)))
-    }
-
-    /// A `BATCH_UPDATE`: judged by the events it comes to.
-    fn judge_whole(&self) -> Judged {
-        let decided = match decide(self.graph, &self.member.command, self.limits) {
-            Ok(events) => events,
-            Err(rejection) => return Ok(Err(self.refusal(rejection)?)),
-        };
-        let mut outcome = Outcome::Applied;
-        let mut conflicts = Vec::new();
-        for event in &decided {
-            let entity = event.entity();
-            let writes = self.writes_since(entity)?;
-            let theirs: Vec<&Write<'_>> = writes.iter().filter(|write| !self.is_own(write.commit)).collect();
-            if let Some(deletion) =
-                theirs.iter().rev().find(|w| w.event.is_deletion() && !event.is_deletion())
-            {
-                return Ok(Err(self.target_deleted(entity, deletion)));
-            }
-            if theirs.is_empty() {
-                continue;
-            }
-            outcome = Outcome::Merged;
-            match self.member.on_conflict {
-                OnConflict::Overwrite => {}
-                OnConflict::Reject => conflicts.extend(self.touched_paths(entity, &asked_of(event), &theirs)),
-                OnConflict::Merge => conflicts.extend(self.overlaps(entity, &asked_of(event), &theirs)),
-            }
-        }
-        if conflicts.is_empty() {
-            return Ok(Ok(Decided { events: decided, outcome }));
         }
         Ok(Err(self.conflict(Reason::Conflict, conflict_message(&conflicts), conflicts)))
     }
@@ -306,25 +217,34 @@ impl<'a> Judgement<'a> {
         last_written(self.graph, entity).is_some()
     }
 
-    /// All writes to `entity` after the client's version, oldest first. The history is not asked
-    /// when the entity says that nobody wrote it.
+    /// All writes to `entity` after the client's version, oldest first.
     fn writes_since(&self, entity: Entity<'_>) -> Result<Vec<Write<'a>>, HistoryMissing> {
-        let Some(version) = self.stale_version() else { return Ok(vec![]) };
-        if last_written(self.graph, entity).is_some_and(|written| written <= version) {
-            return Ok(vec![]);
-        }
-        let commits = self.history.since(version).ok_or(HistoryMissing::Since(version))?;
-        let writes = commits.flat_map(|commit| {
-            let events = commit.body.events.iter().filter(move |event| event.entity() == entity);
-            events.map(move |event| Write { commit, event })
-        });
-        Ok(writes.collect())
+        Ok(self.writes_to(&[entity])?.into_values().next().unwrap_or_default())
     }
 
-    /// The deletion that makes a command on this target refused (rule D4): the last one since the
-    /// client's version, by anybody, also of a target that was created again.
-    fn deletion_since<'w>(writes: &'w [Write<'a>]) -> Option<&'w Write<'a>> {
-        writes.iter().rev().find(|write| write.event.is_deletion())
+    /// All writes to any of these after the client's version, oldest first. The history is not asked
+    /// when the entities say that nobody wrote them, and walked once however many they are.
+    fn writes_to(
+        &self,
+        entities: &[Entity<'_>],
+    ) -> Result<HashMap<Entity<'a>, Vec<Write<'a>>>, HistoryMissing> {
+        let Some(version) = self.stale_version() else { return Ok(HashMap::new()) };
+        let is_older =
+            |entity: &Entity<'_>| last_written(self.graph, *entity).is_some_and(|at| at <= version);
+        let wanted: HashSet<Entity<'_>> =
+            entities.iter().copied().filter(|entity| !is_older(entity)).collect();
+        if wanted.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut writes: HashMap<Entity<'a>, Vec<Write<'a>>> = HashMap::new();
+        for commit in self.history.since(version).ok_or(HistoryMissing::Since(version))? {
+            let is_theirs = !self.is_own(commit);
+            for event in commit.body.events.iter().filter(|event| wanted.contains(&event.entity())) {
+                let write = Write { commit, event, paths: event.paths(), is_theirs };
+                writes.entry(event.entity()).or_default().push(write);
+            }
+        }
+        Ok(writes)
     }
 
     /// Rule D1: the same user through the same client.
@@ -333,192 +253,78 @@ impl<'a> Judgement<'a> {
         own == (&commit.body.user_id, &commit.body.client_id)
     }
 
-    /// Rule D5, `reject`: one entry for each field that others wrote.
-    fn everything_touched(&self, entity: Entity<'_>, theirs: &[&Write<'_>]) -> Vec<Conflict> {
-        self.touched_paths(entity, &asked_by(&self.member.command), theirs)
-    }
-
     /// Rule D3 for a command with one target.
-    fn same_fields(&self, entity: Entity<'_>, theirs: &[&Write<'_>]) -> Vec<Conflict> {
+    fn same_fields(&self, entity: Entity<'_>, writes: &[Write<'_>]) -> Vec<Conflict> {
         let command = &self.member.command;
         match command {
             // The last writer wins.
             Command::UpdateNodePosition { .. } | Command::SetViewport { .. } => vec![],
             // That others moved it is no conflict; that they updated or created it is.
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => {
-                let updates: Vec<&Write<'_>> =
-                    theirs.iter().copied().filter(|w| w.event.paths() != [Pointer::position()]).collect();
-                self.overlaps(entity, &asked_by(command), &updates)
+                let is_update = |write: &Write<'_>| write.is_theirs && write.paths != [Pointer::position()];
+                self.overlaps(entity, &asked_by(command), writes, is_update)
             }
             Command::UpdateNode { .. } | Command::UpdateEdge { .. } => {
-                self.overlaps(entity, &asked_by(command), theirs)
+                self.overlaps(entity, &asked_by(command), writes, |write| write.is_theirs)
             }
             Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::BatchUpdate { .. } => vec![],
         }
     }
 
-    /// One entry for each field asked for that others wrote too, unless what stands there is what
-    /// was asked for.
-    fn overlaps(&self, entity: Entity<'_>, asked: &[Asked], theirs: &[&Write<'_>]) -> Vec<Conflict> {
+    /// One entry for each field asked for that a write that `counts` wrote too, unless what stands there
+    /// is what was asked for. It names the latest commit that wrote the field, whoever made it (rule D7).
+    fn overlaps(
+        &self,
+        entity: Entity<'_>,
+        asked: &[Asked],
+        writes: &[Write<'_>],
+        counts: impl Fn(&Write<'_>) -> bool,
+    ) -> Vec<Conflict> {
         let current = self.current(entity);
         let mut conflicts = Vec::new();
         for Asked { path, yours } in asked {
-            let last = theirs.iter().rev().find(|w| w.event.paths().iter().any(|p| p.overlaps(path)));
-            let stands = current.pointer(path.as_str()).unwrap_or(&Value::Null);
-            if let Some(write) = last.filter(|_| !is_what_was_asked(path, stands, yours)) {
-                conflicts.push(conflict(entity, path.clone(), yours.clone(), stands.clone(), write.commit));
+            let overlapping = || writes.iter().rev().filter(|write| write.touches(path));
+            let Some(latest) = overlapping().next() else { continue };
+            let stands = Standing::at(path, &current);
+            if overlapping().any(&counts) && !stands.is_what_was_asked(entity.kind(), path, yours) {
+                conflicts.push(conflict(entity, path.clone(), yours.clone(), stands.value(), latest.commit));
             }
         }
         conflicts
     }
 
-    /// One entry for each field that others wrote, under the path asked for where there is one.
-    fn touched_paths(&self, entity: Entity<'_>, asked: &[Asked], theirs: &[&Write<'_>]) -> Vec<Conflict> {
+    /// Rule D5, `reject`: one entry for each field that others wrote, under the path asked for where
+    /// there is one; where there is none, with what `named` holds there.
+    fn everything_touched(
+        &self,
+        entity: Entity<'_>,
+        asked: &[Asked],
+        named: &Value,
+        writes: &[Write<'_>],
+    ) -> Vec<Conflict> {
         let current = self.current(entity);
         let mut conflicts: Vec<Conflict> = Vec::new();
-        for write in theirs.iter().rev() {
-            for path in write.event.paths() {
-                let own = asked.iter().find(|asked| asked.path.overlaps(&path));
-                let (path, yours) = match own {
-                    Some(asked) => (asked.path.clone(), asked.yours.clone()),
-                    None => (path, Value::Null),
-                };
-                if conflicts.iter().all(|known| known.path != path) {
-                    let stands = current.pointer(path.as_str()).cloned().unwrap_or(Value::Null);
-                    conflicts.push(conflict(entity, path, yours, stands, write.commit));
-                }
+        let mut seen: HashSet<Pointer> = HashSet::new();
+        let theirs = writes.iter().rev().filter(|write| write.is_theirs);
+        for path in theirs.flat_map(|write| &write.paths) {
+            let (path, yours) = match asked.iter().find(|asked| asked.path.overlaps(path)) {
+                Some(asked) => (asked.path.clone(), asked.yours.clone()),
+                None => (path.clone(), Standing::at(path, named).value()),
+            };
+            let latest = writes.iter().rev().find(|write| write.touches(&path));
+            if let Some(latest) = latest.filter(|_| seen.insert(path.clone())) {
+                let stands = Standing::at(&path, &current).value();
+                conflicts.push(conflict(entity, path, yours, stands, latest.commit));
             }
         }
         conflicts
     }
+}
 
-    /// The entity as JSON, for people; null if it is not there.
-    fn current(&self, entity: Entity<'_>) -> Value {
-        let fields = match entity {
-            Entity::Node(id) => self.graph.nodes().get(id).map(|node| node.entity.to_json()),
-            Entity::Edge(id) => self.graph.edges().get(id).map(|edge| edge.entity.to_json()),
-            Entity::Viewport => return self.graph.viewport().to_json(),
-        };
-        fields.map_or(Value::Null, Value::Object)
-    }
-
-    fn conflict(&self, reason: Reason, message: impl Into<String>, conflicts: Vec<Conflict>) -> Refusal {
-        let resolution = Resolution { current_version: self.graph.head().version, conflicts };
-        Refusal { resolution: Some(resolution), ..Refusal::new(reason, message) }
-    }
-
-    fn target_deleted(&self, entity: Entity<'_>, deletion: &Write<'_>) -> Refusal {
-        let who = &deletion.commit.body.user_id;
-        let message =
-            format!("{} {entity} was deleted by {who} in version {}", noun(entity), deletion.commit.version);
-        let yours = match &self.member.command {
-            Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Value::Null,
-            Command::UpdateNode { patch, .. } | Command::UpdateEdge { patch, .. } => {
-                Value::Object(patch.fields().clone())
-            }
-            Command::UpdateNodePosition { position, .. } => {
-                serde_json::json!({"position": position.to_json()})
-            }
-            Command::BatchUpdate { nodes, edges, .. } => match entity {
-                Entity::Node(id) => nodes.iter().find(|n| n.id() == id).map(|n| Value::Object(n.to_json())),
-                Entity::Edge(id) => {
-                    edges.iter().flatten().find(|e| e.id() == id).map(|e| Value::Object(e.to_json()))
-                }
-                Entity::Viewport => None,
-            }
-            .unwrap_or(Value::Null),
-            Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::SetViewport { .. } => {
-                Value::Null
-            }
-        };
-        let entry = conflict(entity, Pointer::root(), yours, self.current(entity), deletion.commit);
-        self.conflict(Reason::TargetDeleted, message, vec![entry])
-    }
-
-    /// What the graph as it stands does not allow, told with what others did about it (rule D4).
-    fn refusal(&self, rejection: Rejection) -> Result<Refusal, HistoryMissing> {
-        Ok(match rejection {
-            Rejection::NodeNotFound(id) => {
-                Refusal::new(Reason::NodeNotFound, format!("there is no node {id}"))
-            }
-            Rejection::EdgeNotFound(id) => {
-                Refusal::new(Reason::EdgeNotFound, format!("there is no edge {id}"))
-            }
-            Rejection::NodeIdTaken(id) => self.id_taken(Entity::Node(&id))?,
-            Rejection::EdgeIdTaken(id) => self.id_taken(Entity::Edge(&id))?,
-            Rejection::DanglingEdge { edge, end, node } => {
-                let message = format!("the {end} of edge {edge}, node {node}, does not exist");
-                self.missing(Reason::DanglingEdge, message, Entity::Edge(&edge), end, &node)?
-            }
-            Rejection::ParentNotFound { node, field, parent } => {
-                let message = format!("the {field} of node {node}, node {parent}, does not exist");
-                self.missing(Reason::ParentNotFound, message, Entity::Node(&node), field, &parent)?
-            }
-            Rejection::ParentCycle(id) => {
-                Refusal::new(Reason::ParentCycle, format!("node {id} would be inside of itself"))
-            }
-            Rejection::TooManyNodes => Refusal::new(
-                Reason::TooManyEntities,
-                format!("nodes: a graph holds at most {}", self.limits.nodes_max),
-            ),
-            Rejection::TooManyEdges => Refusal::new(
-                Reason::TooManyEntities,
-                format!("edges: a graph holds at most {}", self.limits.edges_max),
-            ),
-            Rejection::NodeTooLarge(id) => self.too_large(Entity::Node(&id)),
-            Rejection::EdgeTooLarge(id) => self.too_large(Entity::Edge(&id)),
-        })
-    }
-
-    fn too_large(&self, entity: Entity<'_>) -> Refusal {
-        let max = self.limits.entity_bytes_max;
-        let message =
-            format!("{} {entity} would be larger than the {max} bytes an entity may have", noun(entity));
-        Refusal::new(Reason::EntityTooLarge, message)
-    }
-
-    fn id_taken(&self, entity: Entity<'_>) -> Result<Refusal, HistoryMissing> {
-        let (version, user_id, operation_id) = match last_written(self.base, entity) {
-            Some(version) => {
-                let commit = self.history.at(version).ok_or(HistoryMissing::At(version))?;
-                (version, commit.body.user_id.clone(), commit.body.operation_id)
-            }
-            // An earlier member of this batch would have created it.
-            None => (self.base.head().version.next(), self.operation.user.clone(), self.operation.id),
-        };
-        let entry = Conflict {
-            entity: entity.kind(),
-            id: entity.to_string(),
-            path: Pointer::root(),
-            yours: asked_by(&self.member.command).into_iter().next().map_or(Value::Null, |asked| asked.yours),
-            current: self.current(entity),
-            version,
-            user_id,
-            operation_id,
-        };
-        let message = format!("{} {entity} exists already", noun(entity));
-        Ok(self.conflict(Reason::IdTaken, message, vec![entry]))
-    }
-
-    /// A node that something would refer to and that is not there: a conflict if it was deleted
-    /// since the client's version, else simply wrong.
-    fn missing(
-        &self,
-        reason: Reason,
-        message: String,
-        referrer: Entity<'_>,
-        field: &str,
-        node: &NodeId,
-    ) -> Result<Refusal, HistoryMissing> {
-        let writes = self.writes_since(Entity::Node(node))?;
-        let Some(deletion) = writes.iter().rev().find(|write| write.event.is_deletion()) else {
-            return Ok(Refusal::new(reason, message));
-        };
-        let path = Pointer::root().child(field);
-        let stands = self.current(referrer).pointer(path.as_str()).cloned().unwrap_or(Value::Null);
-        let entry = conflict(referrer, path, Value::from(node.as_str()), stands, deletion.commit);
-        Ok(self.conflict(reason, message, vec![entry]))
-    }
+/// The deletion that makes a command on this target refused (rule D4): the last one since the client's
+/// version, by anybody, also of a target that was created again.
+fn last_deletion<'w, 'a>(writes: &'w [Write<'a>]) -> Option<&'w Write<'a>> {
+    writes.iter().rev().find(|write| write.event.is_deletion())
 }
 
 /// The commit that last wrote the entity; `None` if it is not there.
@@ -528,105 +334,4 @@ fn last_written(graph: &Graph, entity: Entity<'_>) -> Option<Version> {
         Entity::Edge(id) => graph.edges().get(id).map(|edge| edge.version),
         Entity::Viewport => Some(graph.viewport_version()),
     }
-}
-
-/// A field that is to be written, and what is to stand there.
-struct Asked {
-    path: Pointer,
-    yours: Value,
-}
-
-impl Asked {
-    fn whole(yours: Value) -> Vec<Self> {
-        vec![Self { path: Pointer::root(), yours }]
-    }
-
-    fn position(yours: Value) -> Vec<Self> {
-        vec![Self { path: Pointer::position(), yours }]
-    }
-
-    /// The leaf paths of a patch as sent; of a node's, `position` is one.
-    fn leaves(patch: &MergePatch, kind: EntityKind) -> Vec<Self> {
-        let mut asked: Vec<Self> = Vec::new();
-        for (path, value) in patch.leaves() {
-            if kind == EntityKind::Node && path.is_within_position() {
-                if asked.iter().all(|known| known.path != Pointer::position()) {
-                    asked.extend(
-                        patch.fields().get("position").cloned().map(Self::position).into_iter().flatten(),
-                    );
-                }
-            } else {
-                asked.push(Self { path, yours: value.clone() });
-            }
-        }
-        asked
-    }
-}
-
-fn asked_by(command: &Command) -> Vec<Asked> {
-    match command {
-        Command::CreateNode { node } => Asked::whole(Value::Object(node.to_json())),
-        Command::CreateEdge { edge } => Asked::whole(Value::Object(edge.to_json())),
-        Command::UpdateNode { patch, .. } => Asked::leaves(patch, EntityKind::Node),
-        Command::UpdateEdge { patch, .. } => Asked::leaves(patch, EntityKind::Edge),
-        Command::UpdateNodePosition { position, .. } => Asked::position(position.to_json()),
-        Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Asked::whole(Value::Null),
-        Command::SetViewport { viewport } => Asked::whole(viewport.to_json()),
-        Command::BatchUpdate { .. } => vec![], // judged by its events
-    }
-}
-
-fn asked_of(event: &Event) -> Vec<Asked> {
-    match event {
-        Event::NodeCreated { node } | Event::NodeReplaced { node } => {
-            Asked::whole(Value::Object(node.to_json()))
-        }
-        Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => {
-            Asked::whole(Value::Object(edge.to_json()))
-        }
-        Event::NodeUpdated { patch, .. } => Asked::leaves(patch, EntityKind::Node),
-        Event::EdgeUpdated { patch, .. } => Asked::leaves(patch, EntityKind::Edge),
-        Event::NodeMoved { position, .. } => Asked::position(position.to_json()),
-        Event::NodeDeleted { .. } | Event::EdgeDeleted { .. } => Asked::whole(Value::Null),
-        Event::ViewportSet { viewport } => Asked::whole(viewport.to_json()),
-    }
-}
-
-/// Whether merging what is asked for into what stands there changes nothing. A deletion (the whole
-/// entity, null) always changes something.
-fn is_what_was_asked(path: &Pointer, stands: &Value, yours: &Value) -> bool {
-    if yours.is_null() {
-        return stands.is_null() && *path != Pointer::root();
-    }
-    MergePatch::leaves_as_is(stands, yours)
-}
-
-fn conflict(entity: Entity<'_>, path: Pointer, yours: Value, current: Value, by: &Commit) -> Conflict {
-    Conflict {
-        entity: entity.kind(),
-        id: entity.to_string(),
-        path,
-        yours,
-        current,
-        version: by.version,
-        user_id: by.body.user_id.clone(),
-        operation_id: by.body.operation_id,
-    }
-}
-
-fn noun(entity: Entity<'_>) -> &'static str {
-    match entity {
-        Entity::Node(_) => "node",
-        Entity::Edge(_) => "edge",
-        Entity::Viewport => "the",
-    }
-}
-
-fn conflict_message(conflicts: &[Conflict]) -> String {
-    let Some(first) = conflicts.first() else { return String::new() };
-    let field = if first.path == Pointer::root() { String::new() } else { format!(" at {}", first.path) };
-    let more =
-        if conflicts.len() > 1 { format!(", and {} more", conflicts.len() - 1) } else { String::new() };
-    let id = &first.id;
-    format!("{} wrote {id}{field} in version {}{more}", first.user_id, first.version)
 }

@@ -6,12 +6,14 @@
 mod command;
 mod conflict;
 mod decide;
+mod interest;
 mod record;
 mod refusal;
 mod size;
 
 pub use command::{Action, Command, Member, OnConflict, Operation, Target};
-pub use conflict::{History, HistoryMissing, Interest, Verdict, judge};
+pub use conflict::{History, HistoryMissing, Verdict, judge};
 pub use decide::Limits;
+pub use interest::Interest;
 pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};
 pub use refusal::{Conflict, Reason, Refusal, Resolution};

@@ -9,6 +9,11 @@ use serde::Serialize;
 use super::{
     App,
     extract::{AnswerAs, Asked, Ids},
+    openapi::{
+        answers::Activity,
+        asked::{ActivityQuery, GraphPath, LatestQuery},
+        problems::OfReads,
+    },
     problem::Problem,
     respond,
 };
@@ -61,6 +66,10 @@ impl<'a> ActivityOut<'a> {
 }
 
 /// Of one graph.
+#[utoipa::path(get, path = "/graphs/{graphId}/activity", operation_id = "graphActivity", tag = "audit",
+    params(GraphPath, ActivityQuery, LatestQuery),
+    responses((status = 200, description = "One page", body = Activity), OfReads)
+)]
 pub(super) async fn graph_activity(
     State(app): State<App>,
     ids: Ids,
@@ -72,11 +81,16 @@ pub(super) async fn graph_activity(
     if after.as_ref().is_some_and(|place| place.graph != graph) {
         return Err(bad_cursor());
     }
-    let found = read::activity(&app.graphs, &graph, &filter, after.as_ref(), limit).await?;
+    let min = asked.version("minVersion")?;
+    let found = read::activity(&app.graphs, &graph, &filter, after.as_ref(), limit, min).await?;
     Ok(respond(StatusCode::OK, format, &ActivityOut::of(Some(&graph), &found)))
 }
 
 /// Of all graphs.
+#[utoipa::path(get, path = "/activity", operation_id = "allActivity", tag = "audit",
+    params(ActivityQuery),
+    responses((status = 200, description = "One page", body = Activity), OfReads)
+)]
 pub(super) async fn all_activity(
     State(app): State<App>,
     asked: Asked,

@@ -12,6 +12,11 @@ use super::{
     auth::Proved,
     extract::Asked,
     format::Format,
+    metrics,
+    openapi::{
+        asked::{AllEventsQuery, Resume},
+        problems::OfReads,
+    },
     problem::Problem,
     socket::{Live, Seat},
     stream::{KEEP_ALIVE, Style, commit_filter, event, given, id_alone, line, put},
@@ -20,10 +25,15 @@ use super::{
 use crate::{
     live::{AllGraphs, AllReader, Extent, Piece, Since},
     read::CommitFilter,
+    telemetry::Counted,
     write::WriteError,
 };
 
 /// Every commit after a position; then, if asked to, those that follow.
+#[utoipa::path(get, path = "/events", operation_id = "allEvents", tag = "live",
+    params(AllEventsQuery, Resume),
+    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((String = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)
+)]
 pub(super) async fn all_events(
     State(app): State<App>,
     asked: Asked,
@@ -40,12 +50,18 @@ pub(super) async fn all_events(
         false => None,
     };
     let extent = if follow { Extent::Following } else { Extent::UntilNow };
-    let reader = all.open(since, filter, extent).await.map_err(|error| {
-        tracing::warn!(%error, "a stream of all graphs could not begin");
-        Problem::store_away()
-    })?;
-    let state =
-        Stream { live: app.live.clone(), style, extent, reader, said: None, has_ended: false, _seat: seat };
+    let opened = all.open(since, filter, extent).await;
+    let reader = opened.map_err(|error| Problem::store_away().because(error))?;
+    let state = Stream {
+        live: app.live.clone(),
+        style,
+        extent,
+        reader,
+        said: None,
+        has_ended: false,
+        _seat: seat,
+        _open: style.opened(app.live.metrics()),
+    };
     Ok(style.respond(futures::stream::unfold(state, Stream::next), grant.as_deref()))
 }
 
@@ -75,6 +91,7 @@ struct Stream {
     said: Option<Arc<str>>,
     has_ended: bool,
     _seat: Option<Seat>,
+    _open: Counted,
 }
 
 impl Stream {
@@ -127,7 +144,9 @@ impl Stream {
                     self.said = Some(after.clone());
                 }
                 Piece::Damaged { graph, version, error } => {
+                    let span = tracing::info_span!("stream", %graph);
                     let problem = Problem::from(WriteError::from(error.clone()));
+                    let problem = span.in_scope(|| metrics::told(self.live.graphs.metrics(), problem));
                     self.damage_out(&mut out, graph, *version, &problem);
                 }
             }
@@ -183,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        http::{SocketConfig, parse_command},
+        http::{RequestLimits, SocketConfig, parse_command},
         store::embedded::{EmbeddedConfig, EmbeddedStore, Sync},
         write::{Graphs, GraphsConfig},
     };
@@ -210,7 +229,7 @@ mod tests {
         };
         let store = Arc::new(EmbeddedStore::open(config).expect("a store"));
         let graphs = Graphs::new(store.clone(), GraphsConfig::default());
-        let app = App::new(graphs.clone(), 1 << 20, SocketConfig::default())
+        let app = App::new(graphs.clone(), RequestLimits::default(), SocketConfig::default())
             .with_all_graphs(AllGraphs::new(graphs.clone(), store));
         let command = serde_json::json!({"type": "CREATE_NODE", "payload": {"id": "n"}});
         let user = UserId::parse("ada").expect("a user");

@@ -9,7 +9,7 @@
 //! - A token comes in `Authorization`; on a WebSocket also as a subprotocol or a frame. Never in a URL, which
 //!   proxies write into their logs.
 //!
-//! Not here: what a token says ([`crate::auth`]), and the rights of frames (`socket/standing.rs`).
+//! Not here: how much somebody may ask ([`super::rate`]), what a token says ([`crate::auth`]), and the rights of frames (`socket/standing.rs`).
 
 use std::sync::Arc;
 
@@ -27,8 +27,9 @@ use super::{
     App,
     extract::{Asked, Ids},
     problem::Problem,
+    rate::{Exhausted, Purse},
 };
-use crate::auth::{Auth, Grant, Right};
+use crate::auth::{Auth, BadToken, Grant, Keys, Right};
 
 /// What a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,7 @@ enum Need {
 }
 
 /// Every route and what it needs.
-const NEEDS: [(&str, Need); 31] = [
+const NEEDS: [(&str, Need); 34] = [
     ("/graphs/{graphId}/command", Need::Graph(Right::Write)),
     ("/graphs/{graphId}/batch", Need::Graph(Right::Write)),
     ("/graphs/{graphId}/state", Need::Graph(Right::Read)),
@@ -78,7 +79,15 @@ const NEEDS: [(&str, Need); 31] = [
     ("/operations/{operationId}", Need::Token),
     ("/healthz", Need::Nothing),
     ("/readyz", Need::Nothing),
+    ("/openapi.json", Need::Token),
+    ("/docs", Need::Token),
+    ("/docs/{file}", Need::Token),
 ];
+
+/// The templates of all routes.
+pub(super) fn templates() -> impl Iterator<Item = &'static str> {
+    NEEDS.iter().map(|(path, _)| *path)
+}
 
 /// What the route that matched needs; a path that matches none only tells so to those with a token.
 fn need(route: Option<&MatchedPath>) -> Need {
@@ -87,25 +96,46 @@ fn need(route: Option<&MatchedPath>) -> Need {
     known.map_or(Need::All(Right::Admin), |(_, need)| *need)
 }
 
-/// Lets through who may; all others get 401 or 403 before their body is read.
+/// Free of the budgets of [`super::rate`]: whoever watches over a server must see it when it is busy too.
+const UNMETERED: &str = "/metrics";
+
+/// Lets through who may, as often as they may; all others get 401, 403 or 429 before their body is read.
 pub(super) async fn guard(State(app): State<App>, request: Request<Body>, next: Next) -> Response {
-    let Auth::Keys(_) = &app.auth else { return next.run(request).await };
-    let need = need(request.extensions().get::<MatchedPath>());
-    if matches!(need, Need::Nothing | Need::Socket) {
+    let route = request.extensions().get::<MatchedPath>();
+    let need = need(route);
+    // A socket sees to its rights and its budget by itself.
+    let is_asked = matches!(app.auth, Auth::Keys(_)) || app.rate.is_some();
+    if !is_asked || matches!(need, Need::Nothing | Need::Socket) {
         return next.run(request).await;
     }
+    let is_metered = route.is_none_or(|route| route.as_str() != UNMETERED);
     let (mut parts, body) = request.into_parts();
-    match admit(&app, &mut parts, need).await {
-        Ok(grant) => {
-            parts.extensions.insert(grant);
-            next.run(Request::from_parts(parts, body)).await
-        }
+    let grant = match &app.auth {
+        Auth::Off => None,
+        Auth::Keys(_) => match proved(&app, &parts) {
+            Ok(Some(grant)) => Some(grant),
+            Ok(None) => return Problem::no_token().into_response(),
+            Err(problem) => return problem.into_response(),
+        },
+    };
+    let purse = Purse::of(&app, &parts, grant.as_ref().map(|grant| &grant.user)).filter(|_| is_metered);
+    let left = match purse.as_ref().map(Purse::spend).transpose() {
+        Ok(left) => left,
+        Err(exhausted) => return purse.map_or_else(Response::default, |purse| purse.refusal(exhausted)),
+    };
+    let response = match admit(&app, &mut parts, need, grant).await {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(problem) => problem.into_response(),
+    };
+    match (purse, left) {
+        (Some(purse), Some(left)) => purse.marked(response, left),
+        _ => response,
     }
 }
 
-async fn admit(app: &App, parts: &mut Parts, need: Need) -> Result<Arc<Grant>, Problem> {
-    let grant = bearer(&app.auth, &parts.headers)?.ok_or_else(Problem::no_token)?;
+/// Checks the right that is needed, and lets handlers see what is granted.
+async fn admit(app: &App, parts: &mut Parts, need: Need, grant: Option<Arc<Grant>>) -> Result<(), Problem> {
+    let Some(grant) = grant else { return Ok(()) }; // no keys are configured
     match need {
         Need::Graph(right) => {
             let graph = Ids::from_request_parts(parts, app).await?.graph()?;
@@ -119,7 +149,44 @@ async fn admit(app: &App, parts: &mut Parts, need: Need) -> Result<Arc<Grant>, P
         }
         Need::Nothing | Need::Token | Need::Socket => {}
     }
-    Ok(grant)
+    parts.extensions.insert(grant);
+    Ok(())
+}
+
+/// Who the token in the header proves its bearer to be; `None` without a header, or without keys. From an
+/// address that brought too many bad tokens only those are looked at that were good before (rule O3).
+pub(super) fn proved(app: &App, parts: &Parts) -> Result<Option<Arc<Grant>>, Problem> {
+    let Some(token) = bearer(&app.auth, &parts.headers)? else { return Ok(None) };
+    let Auth::Keys(keys) = &app.auth else { return Ok(None) };
+    let purse = Purse::of(app, parts, None);
+    prove(keys, token, purse.as_ref()).map(Some).map_err(|unproved| match unproved {
+        Unproved::Bad(bad) => Problem::bad_token(bad.to_string()),
+        Unproved::TooMany(exhausted) => Problem::too_many_bad_tokens(exhausted.0),
+    })
+}
+
+/// Why somebody has not proved who they are.
+pub(super) enum Unproved {
+    Bad(BadToken),
+    /// The token was not looked at: too many bad ones came before.
+    TooMany(Exhausted),
+}
+
+/// Who this token proves its bearer to be.
+pub(super) fn prove(keys: &Keys, token: &str, purse: Option<&Purse>) -> Result<Arc<Grant>, Unproved> {
+    if let Some(Err(exhausted)) = purse.map(Purse::may_try)
+        && !keys.remembers(token)
+    {
+        return Err(Unproved::TooMany(exhausted));
+    }
+    keys.verify(token).map_err(|bad| {
+        // A token whose time is over was no guess: those who renew theirs late shut nobody out.
+        let was_guess = !matches!(bad, BadToken::Expired | BadToken::NotYetValid);
+        match purse.filter(|_| was_guess).map(Purse::failed) {
+            Some(Err(exhausted)) => Unproved::TooMany(exhausted),
+            Some(Ok(())) | None => Unproved::Bad(bad),
+        }
+    })
 }
 
 /// Whether this right on this graph is granted.
@@ -130,9 +197,9 @@ pub(super) fn may(grant: &Grant, right: Right, graph: &GraphId) -> Result<(), Pr
     Err(Problem::forbidden(right, graph.as_str(), grant.rights.on(graph)))
 }
 
-/// Who the token in the header proves its bearer to be; `None` without a header, or without keys.
-pub(super) fn bearer(auth: &Auth, headers: &HeaderMap) -> Result<Option<Arc<Grant>>, Problem> {
-    let Auth::Keys(keys) = auth else { return Ok(None) };
+/// The token in the header; `None` without one, or without keys.
+fn bearer<'a>(auth: &Auth, headers: &'a HeaderMap) -> Result<Option<&'a str>, Problem> {
+    let Auth::Keys(_) = auth else { return Ok(None) };
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -142,7 +209,7 @@ pub(super) fn bearer(auth: &Auth, headers: &HeaderMap) -> Result<Option<Arc<Gran
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Problem::bad_token("Authorization: must be Bearer and a token"));
     }
-    keys.verify(token.trim()).map(Some).map_err(|bad| Problem::bad_token(bad.to_string()))
+    Ok(Some(token.trim()))
 }
 
 /// When a token stops being good, from now.

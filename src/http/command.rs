@@ -1,8 +1,8 @@
 //! Commands as clients send them: from a decoded body to operations that the write path takes.
 
 use dao_projections::{
-    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Pointer, Position, UserId, Version,
-    Viewport,
+    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Pointer, Position, TraceParent,
+    UserId, Version, Viewport,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -14,9 +14,6 @@ use super::{
 };
 use crate::domain::{Action, Command, Fingerprint, Member, OnConflict, Operation};
 
-/// Operations in one batch; more is 422, none is 400.
-pub(super) const BATCH_OPERATIONS_MAX: usize = 1_000;
-
 /// What the server writes on entities; on input it is ignored (rule G2).
 const SERVER_FIELDS: [&str; 3] = ["createdAt", "updatedAt", "version"];
 
@@ -26,6 +23,14 @@ pub(super) struct Batch {
     pub(super) is_atomic: bool,
     /// One, if the batch is atomic.
     pub(super) operations: Vec<Operation>,
+}
+
+impl Batch {
+    /// All of it was asked for there in a trace.
+    pub(super) fn caused_by(mut self, traceparent: Option<TraceParent>) -> Self {
+        self.operations.iter_mut().for_each(|operation| operation.traceparent = traceparent);
+        self
+    }
 }
 
 /// The body of `POST …/command`.
@@ -50,17 +55,27 @@ pub(super) fn read_command_fields(
     fields.finish()?;
     let path = Path::Key(&Path::Root, "command");
     let sent = Reader { repeated }.sent(command, &path)?;
-    if sent.id.is_some() {
-        return Err(Malformed::at(Path::Key(&path, "operationId"), "stands beside the command"));
+    let own = [
+        ("operationId", sent.id.is_some()),
+        ("clientId", sent.client.is_some()),
+        ("clientVersion", sent.client_version.is_some()),
+        ("onConflict", sent.on_conflict.is_some()),
+    ];
+    if let Some((field, _)) = own.iter().find(|(_, is_given)| *is_given) {
+        return Err(Malformed::at(Path::Key(&path, field), "stands beside the command, not in it"));
     }
     Ok(alone(id, sent, &common, user))
 }
 
-/// The body of `POST …/batch`.
-pub(super) fn read_batch(document: Document, user: &UserId) -> Result<Batch, Malformed> {
+/// The body of `POST …/batch`, of at most so many operations.
+pub(super) fn read_batch(
+    document: Document,
+    user: &UserId,
+    operations_max: usize,
+) -> Result<Batch, Malformed> {
     let root = Path::Root;
     let fields = Fields::of(document.value, &root, &document.repeated)?;
-    read_batch_fields(fields, &document.repeated, user, None)
+    read_batch_fields(fields, &document.repeated, user, None, operations_max)
 }
 
 /// A batch, of a body or of a frame whose other fields are taken out.
@@ -69,11 +84,12 @@ pub(super) fn read_batch_fields(
     repeated: &[Pointer],
     user: &UserId,
     client: Option<&ClientId>,
+    operations_max: usize,
 ) -> Result<Batch, Malformed> {
     let is_atomic = fields.boolean("atomic")?.unwrap_or(false);
     let id = fields.operation_id("batchId")?.unwrap_or_else(|| Uuid::now_v7().into());
     let common = common(&mut fields, client)?;
-    let members = members(&mut fields)?;
+    let members = members(&mut fields, operations_max)?;
     fields.finish()?;
     let list = Path::Key(&Path::Root, "operations");
     let reader = Reader { repeated };
@@ -94,14 +110,13 @@ pub(super) fn read_batch_fields(
     Ok(Batch { id, is_atomic, operations })
 }
 
-fn members(fields: &mut Fields<'_>) -> Result<Vec<Value>, Malformed> {
+fn members(fields: &mut Fields<'_>, max: usize) -> Result<Vec<Value>, Malformed> {
     let members = fields.list("operations")?.ok_or_else(|| fields.wrong("operations", "is required"))?;
     if members.is_empty() {
         return Err(fields.wrong("operations", "must hold at least one operation"));
     }
-    if members.len() > BATCH_OPERATIONS_MAX {
-        let problem =
-            format!("holds {} operations, at most {BATCH_OPERATIONS_MAX} are allowed", members.len());
+    if members.len() > max {
+        let problem = format!("holds more than {max} operations (MAX_BATCH_OPERATIONS)");
         return Err(Malformed::too_many("operations", problem));
     }
     Ok(members)
@@ -154,6 +169,7 @@ fn atomic(id: OperationId, sent: Vec<Sent>, common: &Common, user: &UserId) -> O
         id,
         fingerprint: fingerprint(user, &batch),
         user: user.clone(),
+        traceparent: None,
         client: common.client.clone().unwrap_or_else(|| ClientId::from(user)),
         action: Action::Atomic(members),
     }
@@ -170,6 +186,7 @@ fn alone(id: OperationId, sent: Sent, common: &Common, user: &UserId) -> Operati
         id: sent.id.unwrap_or(id),
         fingerprint: fingerprint(user, std::slice::from_ref(&sent.essence)),
         user: user.clone(),
+        traceparent: None,
         client,
         action: Action::Single(member),
     }
@@ -298,7 +315,10 @@ impl Reader<'_> {
         let updates = fields.required("updates")?;
         fields.finish()?;
         let at = Path::Key(path, "updates");
-        let updates = Fields::of(updates, &at, &[])?;
+        let updates = Fields::of(updates, &at, self.repeated)?;
+        if let Some(position) = updates.peek("position").filter(|position| position.is_object()) {
+            self.refuse_repeated(position, &Path::Key(&at, "position"))?;
+        }
         if updates.peek("id").is_some_and(|inner| inner.as_str() != Some(text(&id))) {
             return Err(updates.wrong("id", "an id can't be changed"));
         }

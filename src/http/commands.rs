@@ -1,14 +1,21 @@
 //! `POST /graphs/{graphId}/command` and `…/batch`.
 
 use axum::{extract::State, http::StatusCode, response::Response};
-use dao_projections::{GraphId, OperationId};
+use dao_projections::{GraphId, OperationId, UserId};
+use tracing::{Instrument, Span};
 
 use super::{
     App,
     auth::Caller,
     command::{read_batch, read_command},
-    extract::{AnswerAs, Decoded, Ids},
+    extract::{AnswerAs, CausedBy, Decoded, Ids},
     format::Format,
+    openapi::{
+        answers::{Accepted, BatchAnswer},
+        asked::GraphPath,
+        problems::OfWrites,
+        sent::{BatchBody, CommandBody},
+    },
     problem::Problem,
     respond,
     wire::{BatchOut, Results, answer_out, member_out},
@@ -23,17 +30,24 @@ use crate::{
 const INLINE_WEIGHT_MAX: usize = 256;
 
 /// One command: answered once its commit is durable.
+#[utoipa::path(post, path = "/graphs/{graphId}/command", tag = "graphs",
+    params(GraphPath),
+    request_body = CommandBody,
+    responses((status = 200, description = "The commit is durable", body = Accepted), OfWrites)
+)]
 pub(super) async fn command(
     State(app): State<App>,
     ids: Ids,
     Caller(user): Caller,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    CausedBy(traceparent): CausedBy,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let operation = read_command(document, &user)?;
+    let operation = Operation { traceparent, ..read_command(document, &user)? };
     let is_heavy = operation.weight() > INLINE_WEIGHT_MAX;
-    let answers = execute(&app, &graph, vec![operation]).await?;
+    let span = command_span(&graph, operation.id, &user);
+    let answers = execute(&app, &graph, vec![operation]).instrument(span).await?;
     let answer = answers.first().ok_or(crate::write::WriteError::Stopped)?;
     let out = answer_out(answer, Results::Single)?;
     Ok(if is_heavy {
@@ -44,18 +58,25 @@ pub(super) async fn command(
 }
 
 /// A batch: one commit, or each by itself.
+#[utoipa::path(post, path = "/graphs/{graphId}/batch", tag = "graphs",
+    params(GraphPath),
+    request_body = BatchBody,
+    responses((status = 200, description = "What is accepted is durable", body = BatchAnswer), OfWrites)
+)]
 pub(super) async fn batch(
     State(app): State<App>,
     ids: Ids,
     Caller(user): Caller,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    CausedBy(traceparent): CausedBy,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let batch = read_batch(document, &user)?;
+    let batch = read_batch(document, &user, app.limits.batch_operations_max)?.caused_by(traceparent);
     let is_heavy = batch.operations.iter().map(Operation::weight).sum::<usize>() > INLINE_WEIGHT_MAX;
     let (id, is_atomic) = (batch.id, batch.is_atomic);
-    let answers = execute(&app, &graph, batch.operations).await?;
+    let span = command_span(&graph, id, &user);
+    let answers = execute(&app, &graph, batch.operations).instrument(span).await?;
     let encode = || batch_answer(id, is_atomic, &answers, format);
     if is_heavy { busy(encode) } else { encode() }
 }
@@ -74,6 +95,12 @@ fn batch_answer(
     Ok(respond(StatusCode::OK, format, &BatchOut::of(id, results)))
 }
 
+/// An error is logged here, where it is known which operation it was about.
 async fn execute(app: &App, graph: &GraphId, operations: Vec<Operation>) -> Result<Vec<Answer>, Problem> {
-    Ok(app.graphs.execute(graph, operations).await?)
+    app.graphs.execute(graph, operations).await.map_err(|error| Problem::from(error).logged())
+}
+
+/// What is logged while a command or a batch is under way says which one it is about.
+pub(super) fn command_span(graph: &GraphId, operation: OperationId, user: &UserId) -> Span {
+    tracing::info_span!("command", %graph, %operation, %user)
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::answers::REQUEST_ID;
+
 /// How long a browser may remember what it may do.
 const MAX_AGE: Duration = Duration::from_secs(3_600);
 
@@ -55,12 +57,16 @@ pub(super) fn layer(origins: &Origins) -> Option<CorsLayer> {
         header::CONTENT_TYPE,
         header::IF_NONE_MATCH,
         HeaderName::from_static("last-event-id"),
+        REQUEST_ID,
         HeaderName::from_static("x-user-id"),
     ];
     let shown = [
         header::ETAG,
         header::RETRY_AFTER,
         header::WWW_AUTHENTICATE,
+        REQUEST_ID,
+        HeaderName::from_static("ratelimit"),
+        HeaderName::from_static("ratelimit-policy"),
         HeaderName::from_static("x-cache"),
         HeaderName::from_static("x-stale"),
     ];

@@ -7,7 +7,7 @@
 use std::{cell::RefCell, fmt, io::Cursor};
 
 use dao_projections::{Map, Pointer};
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value, map::Entry};
 
 use super::{format::Format, shape::Malformed};
@@ -41,6 +41,15 @@ impl Path<'_> {
             Self::Index(parent, index) => parent.pointer().child(&index.to_string()),
         }
     }
+
+    /// The member of a batch that it is in.
+    fn member(&self) -> Option<usize> {
+        match self {
+            Self::Index(Path::Key(Path::Root, "operations"), index) => Some(*index),
+            Self::Root => None,
+            Self::Key(parent, _) | Self::Index(parent, _) => parent.member(),
+        }
+    }
 }
 
 /// A decoded body.
@@ -51,13 +60,19 @@ pub(super) struct Document {
     pub(super) repeated: Vec<Pointer>,
 }
 
-/// Nesting of objects and arrays in a body (rule O3); deeper is 400.
-pub(super) const DEPTH_MAX: usize = 64;
+/// What is kept of a document at most (rule O3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DocumentLimits {
+    /// Objects and arrays inside each other; a deeper document is refused.
+    pub(super) depth_max: usize,
+    /// Operations of a batch. One more is kept, so that who reads the list sees that there are too many.
+    pub(super) operations_max: usize,
+}
 
 /// Reads a whole body.
-pub(super) fn decode(body: &[u8], format: Format) -> Result<Document, Malformed> {
+pub(super) fn decode(body: &[u8], format: Format, limits: DocumentLimits) -> Result<Document, Malformed> {
     let notes = Notes::default();
-    let seed = Strict { notes: &notes, path: Path::Root, depth: 0 };
+    let seed = Strict { notes: &notes, path: Path::Root, depth: 0, limits };
     let value = match format {
         Format::Json => decode_json(body, seed)?,
         Format::MessagePack => decode_message_pack(body, seed)?,
@@ -66,34 +81,63 @@ pub(super) fn decode(body: &[u8], format: Format) -> Result<Document, Malformed>
         && format == Format::Json
         && let Some(index) = first_huge_integer(body)
     {
-        let place = notes.huge.borrow().get(index).cloned().unwrap_or_default();
-        return Err(Malformed::at(place, "must fit a signed or unsigned 64-bit integer"));
+        let (place, index) = notes.huge.borrow().get(index).cloned().unwrap_or_default();
+        let problem = "must fit a signed or unsigned 64-bit integer";
+        return Err(Malformed { index, ..Malformed::at(place, problem) });
     }
     Ok(Document { value, repeated: notes.repeated.into_inner() })
 }
 
 fn decode_json(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = seed.deserialize(&mut deserializer).map_err(|e| Malformed::body(format!("bad JSON: {e}")))?;
+    let value = seed.deserialize(&mut deserializer);
+    let value = value.map_err(|e| seed.notes.malformed(format!("bad JSON: {e}")))?;
     deserializer.end().map_err(|e| Malformed::body(format!("bad JSON: {e}")))?;
     Ok(value)
 }
 
 fn decode_message_pack(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed> {
     let mut deserializer = rmp_serde::Deserializer::new(Cursor::new(body));
-    let value =
-        seed.deserialize(&mut deserializer).map_err(|e| Malformed::body(format!("bad MessagePack: {e}")))?;
+    let value = seed.deserialize(&mut deserializer);
+    let value = value.map_err(|e| seed.notes.malformed(format!("bad MessagePack: {e}")))?;
     if deserializer.position() != body.len() as u64 {
         return Err(Malformed::body("bad MessagePack: bytes after the end of the value"));
     }
     Ok(value)
 }
 
+/// Characters of the place of a mistake that are told; there may be long keys on the way.
+const PLACE_CHARS_MAX: usize = 200;
+
+/// A place as it is told, and the member of a batch that it is in.
+type Place = (String, Option<usize>);
+
 #[derive(Default)]
 struct Notes {
     repeated: RefCell<Vec<Pointer>>,
     /// The places of numbers that were read as floats of 2^63 or more: integers too large among them.
-    huge: RefCell<Vec<String>>,
+    huge: RefCell<Vec<Place>>,
+    /// Where reading ended.
+    broken: RefCell<Option<Place>>,
+}
+
+impl Notes {
+    /// Reading ended here. The first who says so is the innermost.
+    fn note_end(&self, path: &Path<'_>) {
+        self.broken.borrow_mut().get_or_insert_with(|| {
+            let mut place = path.to_string();
+            if let Some((end, _)) = place.char_indices().nth(PLACE_CHARS_MAX) {
+                place.truncate(end);
+                place.push('…');
+            }
+            (place, path.member())
+        });
+    }
+
+    fn malformed(&self, problem: String) -> Malformed {
+        let (place, index) = self.broken.take().unwrap_or_default();
+        Malformed { index, ..Malformed::at(place, problem) }
+    }
 }
 
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
@@ -137,13 +181,14 @@ struct Strict<'a> {
     notes: &'a Notes,
     path: Path<'a>,
     depth: usize,
+    limits: DocumentLimits,
 }
 
 impl Strict<'_> {
     fn deeper<E: de::Error>(&self) -> Result<usize, E> {
-        if self.depth >= DEPTH_MAX {
-            let path: String = self.path.to_string().chars().take(80).collect();
-            return Err(E::custom(format_args!("{path}…: nested deeper than {DEPTH_MAX} levels")));
+        let max = self.limits.depth_max;
+        if self.depth >= max {
+            return Err(E::custom(format_args!("nested deeper than {max} levels (MAX_JSON_DEPTH)")));
         }
         Ok(self.depth + 1)
     }
@@ -156,21 +201,21 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     }
 }
 
-/// Reads a key of the object at `path`: text and nothing else.
-struct Key<'a>(Path<'a>);
+/// Reads a key: text and nothing else.
+struct Key;
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
+impl<'de> DeserializeSeed<'de> for Key {
     type Value = String;
     fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl Visitor<'_> for Key {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "keys that are text at {}", self.0)
+        f.write_str("keys that are text")
     }
 
     fn visit_str<E>(self, key: &str) -> Result<String, E> {
@@ -186,10 +231,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path {
-            Path::Root => f.write_str("a value that JSON can say"),
-            path => write!(f, "a value that JSON can say at {path}"),
-        }
+        f.write_str("a value that JSON can say")
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
@@ -206,12 +248,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
         if value.abs() >= TWO_TO_63 {
-            self.notes.huge.borrow_mut().push(self.path.to_string());
+            self.notes.huge.borrow_mut().push((self.path.to_string(), self.path.member()));
         }
-        let number = Number::from_f64(value);
-        number
-            .map(Value::Number)
-            .ok_or_else(|| E::custom(format_args!("{}: must be a finite number", self.path)))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("must be a finite number"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -228,10 +267,16 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let depth = self.deeper()?;
+        let is_batch = matches!(self.path, Path::Key(Path::Root, "operations"));
         let mut items = Vec::new();
         loop {
+            if is_batch && items.len() > self.limits.operations_max {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                return Ok(Value::Array(items));
+            }
             let path = Path::Index(&self.path, items.len());
-            match seq.next_element_seed(Strict { path, depth, ..self })? {
+            let next = seq.next_element_seed(Strict { path, depth, ..self });
+            match next.inspect_err(|_| self.notes.note_end(&path))? {
                 Some(item) => items.push(item),
                 None => return Ok(Value::Array(items)),
             }
@@ -241,9 +286,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let depth = self.deeper()?;
         let mut fields = Map::new();
-        while let Some(key) = map.next_key_seed(Key(self.path))? {
+        while let Some(key) = map.next_key_seed(Key).inspect_err(|_| self.notes.note_end(&self.path))? {
             let path = Path::Key(&self.path, &key);
-            let value = map.next_value_seed(Strict { path, depth, ..self })?;
+            let value = map.next_value_seed(Strict { path, depth, ..self });
+            let value = value.inspect_err(|_| self.notes.note_end(&path))?;
             match fields.entry(key) {
                 Entry::Vacant(place) => {
                     place.insert(value);
@@ -264,8 +310,11 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const DEPTH_MAX: usize = 64;
+    const LIMITS: DocumentLimits = DocumentLimits { depth_max: DEPTH_MAX, operations_max: 10 };
+
     fn json_body(text: &str) -> Result<Document, Malformed> {
-        decode(text.as_bytes(), Format::Json)
+        decode(text.as_bytes(), Format::Json, LIMITS)
     }
 
     #[test]
@@ -292,13 +341,33 @@ mod tests {
             &[0x01, 0x02],                         // bytes after the end
         ];
         for bytes in bad {
-            assert!(decode(bytes, Format::MessagePack).is_err(), "{bytes:x?}");
+            assert!(decode(bytes, Format::MessagePack, LIMITS).is_err(), "{bytes:x?}");
         }
         let good = decode(
             &[0x81, 0xa1, b'a', 0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
             Format::MessagePack,
+            LIMITS,
         );
         assert_eq!(good.expect("valid").value, json!({"a": u64::MAX}));
+    }
+
+    #[test]
+    fn h1_what_can_not_be_read_in_a_member_of_a_batch_is_told_with_its_index() {
+        let deep = "[".repeat(DEPTH_MAX) + &"]".repeat(DEPTH_MAX);
+        for bad in ["1000000000000000000000000000000", "1e400", &deep, "nonsense", r#"{"x": "\ud800"}"#] {
+            let batch = format!(r#"{{"batchId": "b", "operations": [1, {{"payload": {{"k": {bad}}}}}]}}"#);
+            let malformed = json_body(&batch).expect_err("bad");
+            assert_eq!(malformed.index, Some(1), "{bad}");
+            assert!(malformed.place.starts_with("operations[1].payload.k"), "{}", malformed.place);
+        }
+        assert_eq!(json_body(r#"{"payload": {"operations": [1e400]}}"#).expect_err("bad").index, None);
+        let nan =
+            [&[0x81, 0xaa][..], b"operations", &[0x92, 0x01, 0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0]].concat();
+        let malformed = decode(&nan, Format::MessagePack, LIMITS).expect_err("bad");
+        assert_eq!((malformed.place.as_str(), malformed.index), ("operations[1]", Some(1)));
+        let long = format!(r#"{{"{}": nonsense}}"#, "é".repeat(PLACE_CHARS_MAX + 1));
+        let malformed = json_body(&long).expect_err("bad");
+        assert_eq!(malformed.place.chars().count(), PLACE_CHARS_MAX + 1);
     }
 
     #[test]
@@ -316,6 +385,21 @@ mod tests {
         assert!(json_body(&nested(DEPTH_MAX)).is_ok());
         assert!(json_body(&nested(DEPTH_MAX + 1)).is_err());
         assert!(json_body(&nested(100_000)).is_err());
-        assert!(decode(&[0x91; 100_000], Format::MessagePack).is_err());
+        assert!(decode(&[0x91; 100_000], Format::MessagePack, LIMITS).is_err());
+    }
+
+    #[test]
+    fn o3_no_more_operations_are_kept_than_there_may_be() {
+        let operations = vec![json!({"deep": [[]]}); 1_000];
+        let batch = json!({"batchId": "b", "operations": operations, "atomic": true});
+        let packed = rmp_serde::to_vec(&batch).expect("MessagePack");
+        for document in [json_body(&batch.to_string()), decode(&packed, Format::MessagePack, LIMITS)] {
+            let value = document.expect("well-formed").value;
+            assert_eq!(value["operations"].as_array().map(Vec::len), Some(11));
+            assert_eq!(value["atomic"], true, "what stands after the list is read");
+        }
+        let elsewhere = json!({"payload": {"operations": vec![0; 1_000]}});
+        let kept = json_body(&elsewhere.to_string()).expect("well-formed").value;
+        assert_eq!(kept, elsewhere, "an operations list in somebody's data is theirs");
     }
 }

@@ -17,6 +17,11 @@ use super::{
     auth::Proved,
     extract::{Asked, Ids},
     format::Format,
+    metrics,
+    openapi::{
+        asked::{GraphEventsQuery, GraphPath, Resume},
+        problems::OfReads,
+    },
     problem::Problem,
     socket::{Live, Seat},
     stream::{KEEP_ALIVE, Style, commit_filter, event, id_alone, line},
@@ -26,10 +31,15 @@ use super::{
 use crate::{
     live::{Delivery, Reader},
     read::{self, CommitFilter, ReadError, ResumeHash, Source, StoredCommit},
+    telemetry::Counted,
     write::{Recorded, WriteError},
 };
 
 /// Every commit after a point; then, if asked to, those that follow.
+#[utoipa::path(get, path = "/graphs/{graphId}/events", operation_id = "graphEvents", tag = "live",
+    params(GraphPath, GraphEventsQuery, Resume),
+    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((String = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)
+)]
 pub(super) async fn graph_events(
     State(app): State<App>,
     ids: Ids,
@@ -72,6 +82,7 @@ pub(super) async fn graph_events(
         silent_since: Instant::now(),
         failed: false,
         _seat: seat,
+        _open: style.opened(app.live.metrics()),
     };
     Ok(style.respond(futures::stream::unfold(state, Stream::next), grant.as_deref()))
 }
@@ -109,6 +120,7 @@ struct Stream {
     silent_since: Instant,
     failed: bool,
     _seat: Option<Seat>,
+    _open: Counted,
 }
 
 impl Stream {
@@ -211,7 +223,8 @@ impl Stream {
         struct ErrorOut<'a> {
             error: &'a Problem,
         }
-        let problem = Problem::from(error);
+        let span = tracing::info_span!("stream", graph = %self.graph);
+        let problem = span.in_scope(|| metrics::told(self.live.graphs.metrics(), error.into()));
         let mut out = Vec::new();
         match self.style {
             Style::ServerSentEvents => event(&mut out, None, "problem", &Format::Json.encode(&problem)),

@@ -1,15 +1,17 @@
 //! What handlers take from a request: ids from the path, questions from the query, and the decoded
 //! body; who asks is in [`super::auth`]. Everything that is wrong with one is a [`Problem`] that names it.
 
+use std::convert::Infallible;
+
 use axum::{
-    body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
     http::{HeaderMap, header, request::Parts},
 };
-use dao_projections::{EdgeId, GraphId, InvalidId, NodeId, OperationId, Version};
+use dao_projections::{EdgeId, GraphId, InvalidId, NodeId, OperationId, TraceParent, Version};
 
 use super::{
     App,
+    body::Held,
     decode::{Document, decode},
     format::Format,
     problem::Problem,
@@ -56,6 +58,27 @@ impl FromRequestParts<App> for Ids {
             .await
             .map_err(|_| Problem::bad_request("the path is not UTF-8 when decoded"))?;
         Ok(Self(params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()))
+    }
+}
+
+/// Where in a trace the request was made: `traceparent` of W3C Trace Context. One that can't be read, or is there
+/// twice, is as if there was none, as that standard wants it: tracing must not stop anybody's work.
+pub(super) struct CausedBy(pub(super) Option<TraceParent>);
+
+impl CausedBy {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all("traceparent").iter();
+        let (first, second) = (values.next(), values.next());
+        let only = first.filter(|_| second.is_none()).and_then(|value| value.to_str().ok());
+        Self(only.and_then(|text| text.trim().parse().ok()))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for CausedBy {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
     }
 }
 
@@ -132,8 +155,8 @@ impl FromRequestParts<App> for AnswerAs {
     }
 }
 
-/// A decoded body.
-pub(super) struct Decoded(pub(super) Document);
+/// A decoded body, and what it is counted with until its request is answered.
+pub(super) struct Decoded(pub(super) Document, pub(super) Held);
 
 /// Bodies larger than this are decoded on the blocking pool, not on an async thread.
 const INLINE_DECODE_BYTES_MAX: usize = 64 << 10;
@@ -147,44 +170,17 @@ impl FromRequest<App> for Decoded {
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Err(Problem::unsupported_encoding());
         }
-        let bytes = read_body(request, app.body_bytes_max).await?;
+        let (bytes, held) = app.bodies.read(request).await?;
+        let limits = app.limits.document();
         if bytes.is_empty() {
             return Err(Problem::bad_request("the body is empty"));
         }
         let decoded = if bytes.len() <= INLINE_DECODE_BYTES_MAX {
-            decode(&bytes, format)
+            decode(&bytes, format, limits)
         } else {
-            let work = tokio::task::spawn_blocking(move || decode(&bytes, format));
+            let work = tokio::task::spawn_blocking(move || decode(&bytes, format, limits));
             work.await.map_err(|_| Problem::bad_request("the body can't be decoded"))?
         };
-        Ok(Self(decoded?))
+        Ok(Self(decoded?, held))
     }
-}
-
-async fn read_body(request: Request, max: usize) -> Result<Bytes, Problem> {
-    let too_large = || Problem::too_large(format!("the body is larger than {max} bytes"));
-    if content_length(request.headers()).is_some_and(|length| length > max as u64) {
-        return Err(too_large());
-    }
-    let body: Body = request.into_body();
-    match axum::body::to_bytes(body, max).await {
-        Ok(bytes) => Ok(bytes),
-        Err(e) if is_length_limit(&e) => Err(too_large()),
-        Err(_) => Err(Problem::bad_request("the body ended before its end")),
-    }
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-fn is_length_limit(error: &axum::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

@@ -2,11 +2,20 @@
 
 use std::time::Duration;
 
-use axum::{Json, extract::State, response::IntoResponse};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{App, Projections, problem::Problem};
+use super::{
+    App, Projections,
+    extract::AnswerAs,
+    openapi::{
+        answers::{Alive, Ready},
+        problems::OfHealth,
+    },
+    problem::Problem,
+    respond,
+};
 use crate::project::{self, Health};
 
 /// Projections that are further behind than this are not ready.
@@ -24,12 +33,18 @@ pub(super) struct Watch {
 }
 
 /// The process answers.
-pub(super) async fn live() -> Json<Value> {
-    Json(json!({"status": "ok"}))
+#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation",
+    responses((status = 200, description = "The process answers", body = Alive), OfHealth)
+)]
+pub(super) async fn live(AnswerAs(format): AnswerAs) -> Response {
+    respond(StatusCode::OK, format, &json!({"status": "ok"}))
 }
 
 /// The store takes writes, and projections follow; with what an acknowledgement promises (rule O5).
-pub(super) async fn ready(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "operation",
+    responses((status = 200, description = "The store takes writes, and projections follow", body = Ready), OfHealth)
+)]
+pub(super) async fn ready(State(app): State<App>, AnswerAs(format): AnswerAs) -> Result<Response, Problem> {
     let store = app.graphs.store();
     if let Err(error) = store.check().await {
         return Err(Problem::not_ready(vec![error.to_string()]));
@@ -44,10 +59,10 @@ pub(super) async fn ready(State(app): State<App>) -> Result<impl IntoResponse, P
         let health = measure(projections).await?;
         answer["projections"] = described(&health)?;
     }
-    Ok(Json(answer))
+    Ok(respond(StatusCode::OK, format, &answer))
 }
 
-async fn measure(projections: &Projections) -> Result<Health, Problem> {
+pub(super) async fn measure(projections: &Projections) -> Result<Health, Problem> {
     let mut last = projections.watch.last.lock().await;
     if let Some((at, health)) = &*last
         && at.elapsed() < MEASURE_INTERVAL

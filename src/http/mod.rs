@@ -4,10 +4,14 @@
 //! what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
+mod accept;
 mod activity;
+mod address;
 mod all_events;
+mod answers;
 pub mod audit;
 mod auth;
+mod body;
 mod command;
 mod commands;
 mod cors;
@@ -16,8 +20,13 @@ mod events;
 mod extract;
 mod format;
 mod health;
+mod limits;
+mod listener;
+mod metrics;
+mod openapi;
 mod operations;
 mod problem;
+mod rate;
 mod reads;
 mod shape;
 mod socket;
@@ -30,31 +39,42 @@ use std::{future::Future, io, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
-    http::{Request, StatusCode, header},
-    middleware::{self, Next},
+    http::{StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::{get, post, put},
-    serve::ListenerExt,
 };
 use dao_projections::UserId;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::Auth,
     domain::Operation,
     live::{AllGraphs, LiveConfig, Subscriptions},
     project::Stores,
+    telemetry::Metrics,
     write::Graphs,
 };
+pub use address::Proxies;
+use body::Bodies;
 pub use cors::{Origin, Origins};
 pub use format::Format;
+pub use limits::{BODY_BYTES_MAX, RequestLimits};
+pub use metrics::MetricsRoute;
 use problem::Problem;
+pub use rate::RateConfig;
+use rate::RateLimits;
 
-/// Bytes of a request's body, unless configured otherwise; larger is 413 (rule O3).
-pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// Long reads at once: large states and lists, old versions, differences. More wait in line.
+const LONG_READS_MAX: usize = 8;
+/// How long they wait; then they are 503.
+const LONG_READ_PATIENCE: Duration = Duration::from_secs(10);
 /// How long requests may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -75,8 +95,15 @@ pub struct App {
     all: Option<Arc<AllGraphs>>,
     subscriptions: Option<Arc<Subscriptions>>,
     anonymous: UserId,
-    body_bytes_max: usize,
+    limits: RequestLimits,
+    bodies: Arc<Bodies>,
+    /// Without it everybody may ask as much as they like.
+    rate: Option<Arc<RateLimits>>,
+    proxies: Arc<Proxies>,
     projections: Option<Projections>,
+    /// Turns at reads that take much memory while they last.
+    reading: Arc<Semaphore>,
+    metrics_route: MetricsRoute,
     /// Turns at verifying a history.
     verifying: Arc<Semaphore>,
 }
@@ -107,12 +134,13 @@ impl Default for SocketConfig {
 
 impl App {
     /// An application over these graphs, each by itself.
-    pub fn new(graphs: Arc<Graphs>, body_bytes_max: usize, sockets: SocketConfig) -> Self {
+    pub fn new(graphs: Arc<Graphs>, limits: RequestLimits, sockets: SocketConfig) -> Self {
         let anonymous = match UserId::parse("anonymous") {
             Ok(user) => user,
             Err(e) => unreachable!("a constant id is valid: {e}"),
         };
-        let live = socket::Live::new(graphs.clone(), sockets, body_bytes_max);
+        let bodies = Arc::new(Bodies::new(limits));
+        let live = socket::Live::new(graphs.clone(), sockets, limits, bodies.clone());
         let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
         Self {
             graphs,
@@ -122,10 +150,21 @@ impl App {
             all: None,
             subscriptions: None,
             anonymous,
-            body_bytes_max,
+            limits,
+            bodies,
+            rate: None,
+            proxies: Arc::default(),
             projections: None,
+            reading: Arc::new(Semaphore::new(LONG_READS_MAX)),
+            metrics_route: MetricsRoute::On,
             verifying,
         }
+    }
+
+    /// A turn at a read that takes much memory while it lasts.
+    async fn long_read(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = tokio::time::timeout(LONG_READ_PATIENCE, self.reading.clone().acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(Problem::too_many_reads)
     }
 
     /// With callers who have to prove who they are, or not.
@@ -134,10 +173,33 @@ impl App {
         Self { auth, ..self }
     }
 
+    /// With budgets for whoever asks.
+    #[must_use]
+    pub fn with_rate_limits(self, config: RateConfig) -> Self {
+        Self { rate: Some(Arc::new(RateLimits::new(config))), ..self }
+    }
+
+    /// With proxies that are believed when they say where a request comes from.
+    #[must_use]
+    pub fn with_proxies(self, proxies: Proxies) -> Self {
+        Self { proxies: Arc::new(proxies), ..self }
+    }
+
     /// With pages of these origins that may call from a browser.
     #[must_use]
     pub fn with_origins(self, origins: Origins) -> Self {
         Self { origins, ..self }
+    }
+
+    /// Showing its metrics, or not.
+    #[must_use]
+    pub fn with_metrics(self, metrics_route: MetricsRoute) -> Self {
+        Self { metrics_route, ..self }
+    }
+
+    /// Where this server counts.
+    fn metrics(&self) -> &Metrics {
+        self.graphs.metrics()
     }
 
     /// With projections that are made from these stores, by this process or by others.
@@ -193,24 +255,30 @@ pub fn router(app: App) -> Router {
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/openapi.json", get(openapi::document))
+        .route("/docs", get(openapi::page))
+        .route("/docs/{file}", get(openapi::file))
+        .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("there is no such route") })
         .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
-        .layer(middleware::from_fn(method_problem))
-        .with_state(app);
+        .with_state(app.clone());
     // Before the guard: browsers ask what they may do without a token.
-    match cors {
+    let routes = match cors {
         Some(cors) => routes.layer(cors),
         None => routes,
-    }
+    };
+    let measuring = metrics::Measuring::of(app.metrics());
+    routes
+        .layer(answers::compression())
+        .layer(middleware::from_fn(answers::complete))
+        .layer(middleware::from_fn_with_state(measuring, metrics::measure))
 }
 
-/// A 405 as a problem document, with the methods that the route takes.
-async fn method_problem(request: Request<Body>, next: Next) -> Response {
-    let response = next.run(request).await;
-    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
-        return response;
+fn metrics_routes(shown: MetricsRoute) -> Router<App> {
+    match shown {
+        MetricsRoute::On => Router::new().route("/metrics", get(metrics::metrics)),
+        MetricsRoute::Off => Router::new(),
     }
-    Problem::method_not_allowed(response.headers().get(header::ALLOW).cloned()).into_response()
 }
 
 /// An answer in the format that was asked for.
@@ -230,35 +298,32 @@ pub async fn serve(
     app: App,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let signal = async move {
-        shutdown.await;
-        let _nobody_waits = stopping.send(());
+    let stop = CancellationToken::new();
+    let forgetting = app.rate.clone().map(|rate| tokio::spawn(rate.forget_until(stop.clone())));
+    let (live, limits) = (app.live.clone(), app.limits);
+    let mut requests = tokio::spawn(listener::run(listener, router(app), limits, stop.clone()));
+    let died = tokio::select! {
+        () = shutdown => None,
+        ended = &mut requests => Some(ended),
     };
-    // Answers are small and complete: waiting to fill a packet only delays them.
-    let listener = listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-    });
-    let live = app.live.clone();
-    let server = axum::serve(listener, router(app)).with_graceful_shutdown(signal);
-    let mut server = std::pin::pin!(server.into_future());
-    // The HTTP server may be done at once when it is told to stop: sockets are none of its requests.
-    let ended = tokio::select! {
-        ended = &mut server => Some(ended),
-        _ = stopped => None,
-    };
+    stop.cancel();
     let rest = async {
         let sockets = live.stop();
-        match ended {
+        match died {
             Some(ended) => (ended, sockets.await).0,
-            None => tokio::join!(server, sockets).0,
+            None => tokio::join!(&mut requests, sockets).0,
         }
     };
-    match tokio::time::timeout(DRAIN, rest).await {
-        Ok(ended) => ended,
+    let ended = tokio::time::timeout(DRAIN, rest).await;
+    if let Some(forgetting) = forgetting
+        && let Err(error) = forgetting.await
+    {
+        tracing::error!(%error, "budgets were no longer forgotten");
+    }
+    match ended {
+        Ok(ended) => ended.map_err(io::Error::other),
         Err(_late) => {
+            requests.abort();
             tracing::warn!("some requests did not end in time and were cut off");
             Ok(())
         }

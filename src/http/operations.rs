@@ -8,6 +8,7 @@ use super::{
     App,
     auth::Proved,
     extract::{AnswerAs, Ids},
+    openapi::{answers::Operation, asked::OperationPath, problems::OfReads},
     problem::Problem,
     respond,
     wire::{effect_out, status_of},
@@ -38,6 +39,10 @@ struct OperationOut {
 }
 
 /// Known for `OPERATION_TTL` at least; 404 after that, and for ids nobody has used.
+#[utoipa::path(get, path = "/operations/{operationId}", tag = "graphs",
+    params(OperationPath),
+    responses((status = 200, description = "What became of it", body = Operation), OfReads)
+)]
 pub(super) async fn operation(
     State(app): State<App>,
     ids: Ids,

@@ -2,6 +2,8 @@
 //!
 //! What a client is told is stable and safe; what caused it is logged here, once.
 
+use std::time::Duration;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -9,7 +11,10 @@ use axum::{
 use dao_projections::{OperationId, Version};
 use serde::Serialize;
 
-use super::shape::{Malformed, Severity};
+use super::{
+    rate,
+    shape::{Malformed, Severity},
+};
 use crate::{
     auth::Right,
     domain::{Reason, Refusal, Resolution},
@@ -17,6 +22,9 @@ use crate::{
     read::ReadError,
     write::WriteError,
 };
+
+/// When to try again what could not be done for now, unless it is known better.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An error as clients see it.
 #[derive(Clone, Debug, Serialize)]
@@ -39,12 +47,18 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
     #[serde(skip)]
-    retry_after_seconds: Option<u32>,
+    retry_after: Option<Duration>,
+    /// Whether the connection can't be used any more: bytes are on it that nobody will read.
+    #[serde(skip)]
+    ends_connection: bool,
     #[serde(skip)]
     allow: Option<HeaderValue>,
     /// `WWW-Authenticate` of a 401 (RFC 6750, 3).
     #[serde(skip)]
     challenge: Option<&'static str>,
+    /// What is behind a failure of the server's own; for the log, and only until it is there.
+    #[serde(skip)]
+    cause: Option<String>,
 }
 
 fn as_number<S: serde::Serializer>(status: &StatusCode, s: S) -> Result<S::Ok, S::Error> {
@@ -64,10 +78,28 @@ impl Problem {
             index: None,
             duplicate: None,
             reasons: vec![],
-            retry_after_seconds: None,
+            retry_after: None,
+            ends_connection: false,
             allow: None,
             challenge: None,
+            cause: None,
         }
+    }
+
+    /// With what is behind it, which clients are not told.
+    pub(super) fn because(self, cause: impl ToString) -> Self {
+        Self { cause: Some(cause.to_string()), ..self }
+    }
+
+    /// Says in the log why the server failed, once: called where most is known of what it was about, at the latest
+    /// when the problem is sent. What a client did wrong is not logged.
+    pub(super) fn logged(mut self) -> Self {
+        let Some(cause) = self.cause.take().filter(|_| self.status.is_server_error()) else { return self };
+        match self.status {
+            StatusCode::INTERNAL_SERVER_ERROR => tracing::error!(code = self.code, cause, "a request failed"),
+            _ => tracing::warn!(code = self.code, cause, "a request could not be served for now"),
+        }
+        self
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -149,12 +181,72 @@ impl Problem {
     /// The store is away; `reasons` say why.
     pub(super) fn not_ready(reasons: Vec<String>) -> Self {
         let detail = "the store is away; what is in memory can still be read";
-        Self { reasons, ..Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail) }
+        let cause = reasons.join("; ");
+        let problem = Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail);
+        Self { reasons, ..problem }.because(cause)
     }
 
     fn unavailable(code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail);
-        Self { retry_after_seconds: Some(1), ..problem }
+        let cause = Some(problem.detail.clone());
+        Self { retry_after: Some(RETRY_AFTER), cause, ..problem }
+    }
+
+    /// The budget of whoever asks is empty, for so long (rule O3).
+    pub(super) fn rate_limited(retry_after: Duration) -> Self {
+        let detail = format!(
+            "more requests than RATE_LIMIT_MAX_REQUESTS in RATE_LIMIT_WINDOW: try again in {} s",
+            rate::seconds(retry_after)
+        );
+        let problem =
+            Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "There were too many requests", detail);
+        Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    /// Tokens from this address are not looked at for so long: too many were bad.
+    pub(super) fn too_many_bad_tokens(retry_after: Duration) -> Self {
+        let detail = format!(
+            "too many bad tokens came from this address: try again in {} s",
+            rate::seconds(retry_after)
+        );
+        Self { detail, ..Self::rate_limited(retry_after) }
+    }
+
+    /// A body that does not come.
+    pub(super) fn body_timeout() -> Self {
+        let detail = "the body took too long to come (BODY_IDLE_TIMEOUT, BODY_TIMEOUT)";
+        let problem =
+            Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The request did not end", detail);
+        Self { ends_connection: true, ..problem }
+    }
+
+    /// All bodies together are as much as may be in memory.
+    pub(super) fn too_much_at_once() -> Self {
+        let detail = "as much as may be is being received (MAX_BODIES_BYTES): send it again a little later";
+        Self::unavailable("OVERLOADED", "The server is busy", detail)
+    }
+
+    /// There is no place for another connection.
+    pub(super) fn no_place() -> Self {
+        let problem =
+            Self::unavailable("OVERLOADED", "The server is full", "no more connections are accepted for now");
+        Self { ends_connection: true, ..problem }
+    }
+
+    /// Too many long reads wait already.
+    pub(super) fn too_many_reads() -> Self {
+        Self::unavailable(
+            "OVERLOADED",
+            "The server is busy",
+            "too many long reads wait already: ask again later",
+        )
+    }
+
+    /// A handler that panicked: a mistake in this program.
+    pub(super) fn internal() -> Self {
+        let detail =
+            "this is a mistake in the server, not in the request: its log says more under this request's id";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "The server failed", detail)
     }
 
     /// Every seat for sockets is taken (rule W9).
@@ -178,7 +270,12 @@ impl Problem {
 
     /// Whether the same may succeed later.
     pub(super) fn is_temporary(&self) -> bool {
-        self.retry_after_seconds.is_some()
+        self.retry_after.is_some()
+    }
+
+    /// When it may.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     pub(super) fn detail(&self) -> &str {
@@ -250,13 +347,11 @@ impl From<WriteError> for Problem {
                 Self::unavailable("OVERLOADED", "The server is stopping", error.to_string())
             }
             WriteError::StoreUnavailable(cause) => {
-                tracing::warn!(%cause, "the store is unavailable");
                 let detail =
                     "the operation may or may not have taken effect: send the same operationId again";
-                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail)
+                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail).because(cause)
             }
             WriteError::Unreadable(cause) => {
-                tracing::error!(%cause, "a history can't be read");
                 let detail = cause.to_string();
                 Self::new(
                     StatusCode::INTERNAL_SERVER_ERROR,
@@ -264,6 +359,7 @@ impl From<WriteError> for Problem {
                     "The graph's history is damaged",
                     detail,
                 )
+                .because(cause)
             }
         }
     }
@@ -291,19 +387,16 @@ impl From<SubscriptionError> for Problem {
             SubscriptionError::Contended => {
                 Self::unavailable("OVERLOADED", "The subscription is busy", error.to_string())
             }
-            SubscriptionError::Unreadable(_) => {
-                tracing::error!(%error, "a subscription can't be read");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "SUBSCRIPTION_DAMAGED",
-                    "The subscription is damaged",
-                    error.to_string(),
-                )
-            }
+            SubscriptionError::Unreadable(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "SUBSCRIPTION_DAMAGED",
+                "The subscription is damaged",
+                error.to_string(),
+            )
+            .because(error),
             SubscriptionError::Store(cause) => {
-                tracing::warn!(%cause, "the store is unavailable");
                 let detail = "the store is away: try again later; what was handed out comes again";
-                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail)
+                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail).because(cause)
             }
         }
     }
@@ -321,9 +414,8 @@ impl From<ReadError> for Problem {
                 Self::entity_not_found("VERSION_NOT_FOUND", detail)
             }
             ReadError::Graph(WriteError::StoreUnavailable(cause)) => {
-                tracing::warn!(%cause, "the store is unavailable");
                 let detail = "the graph is not in memory, and the store is away: try again later";
-                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail)
+                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail).because(cause)
             }
             ReadError::Graph(error) => error.into(),
         }
@@ -334,19 +426,44 @@ fn version_detail(current: Version) -> String {
     format!("the graph is at version {current}")
 }
 
+impl Problem {
+    /// The whole answer as HTTP/1.1, for a connection that no request is read from.
+    pub(super) fn to_http1(&self) -> Vec<u8> {
+        let body = super::format::Format::Json.encode(self);
+        let retry_after = rate::seconds(self.retry_after.unwrap_or(RETRY_AFTER));
+        let mut bytes = format!(
+            "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nretry-after: \
+             {retry_after}\r\nconnection: close\r\n\r\n",
+            self.status,
+            body.len(),
+        )
+        .into_bytes();
+        bytes.extend(body);
+        bytes
+    }
+}
+/// The code of the problem that an answer tells, for who counts answers.
+#[derive(Clone, Copy)]
+pub(super) struct Told(pub(super) &'static str);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = super::format::Format::Json.encode(&self);
-        let mut response = (self.status, body).into_response();
+        let problem = self.logged();
+        let body = super::format::Format::Json.encode(&problem);
+        let mut response = (problem.status, body).into_response();
+        response.extensions_mut().insert(Told(problem.code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(seconds) = self.retry_after_seconds {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some(retry_after) = problem.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(rate::seconds(retry_after)));
         }
-        if let Some(challenge) = self.challenge {
+        if problem.ends_connection {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(challenge) = problem.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if let Some(allow) = self.allow {
+        if let Some(allow) = problem.allow {
             headers.insert(header::ALLOW, allow);
         }
         response

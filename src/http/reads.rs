@@ -15,6 +15,15 @@ use super::{
     App,
     extract::{AnswerAs, Asked, Ids},
     format::Format,
+    openapi::{
+        answers::{
+            Changes as ChangesAnswer, Edge, Edges as EdgesAnswer, Node, Nodes as NodesAnswer,
+            State as StateAnswer,
+        },
+        asked::{ChangesQuery, EdgePath, GraphPath, LatestQuery, NodePath, StateQuery},
+        problems::OfReads,
+        sent::Viewport,
+    },
     problem::Problem,
     respond,
     wire::{CommitOut, Edges, Nodes, StateOut, commit_json, join, state_json},
@@ -32,6 +41,10 @@ const CHANGES_DEFAULT: usize = 1_000;
 const CHANGES_MAX: usize = 10_000;
 
 /// The graph as it is, or as it was at `?version=`.
+#[utoipa::path(get, path = "/graphs/{graphId}/state", tag = "graphs",
+    params(GraphPath, StateQuery),
+    responses((status = 200, description = "The graph", body = StateAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+)]
 pub(super) async fn state(
     State(app): State<App>,
     ids: Ids,
@@ -44,6 +57,7 @@ pub(super) async fn state(
     let current = match at {
         None => read::current(&app.graphs, &graph, min).await?,
         Some(version) => {
+            let _turn = app.long_read().await?;
             if min.is_some() {
                 read::current(&app.graphs, &graph, min).await?;
             }
@@ -54,13 +68,18 @@ pub(super) async fn state(
     let response = if is_known(&headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let body = encode_state(&graph, &current.view, format).await?;
+        let body = encode_state(&app, &graph, &current.view, format).await?;
         (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], body).into_response()
     };
     Ok(marked(response, tag, current.source))
 }
 
-async fn encode_state(graph: &GraphId, view: &Arc<View>, format: Format) -> Result<Bytes, Problem> {
+async fn encode_state(
+    app: &App,
+    graph: &GraphId,
+    view: &Arc<View>,
+    format: Format,
+) -> Result<Bytes, Problem> {
     if let Some(known) = view.state.get().filter(|_| format == Format::Json) {
         return Ok(known.clone());
     }
@@ -73,11 +92,16 @@ async fn encode_state(graph: &GraphId, view: &Arc<View>, format: Format) -> Resu
     if is_small {
         return Ok(encode());
     }
+    let _turn = app.long_read().await?;
     let encoded = tokio::task::spawn_blocking(encode).await;
     encoded.map_err(|_| crate::write::WriteError::Stopped.into())
 }
 
 /// Only the commits after `since`, never a state.
+#[utoipa::path(get, path = "/graphs/{graphId}/changes", tag = "graphs",
+    params(GraphPath, ChangesQuery),
+    responses((status = 200, description = "The commits after `since`", body = ChangesAnswer), OfReads)
+)]
 pub(super) async fn changes(
     State(app): State<App>,
     ids: Ids,
@@ -94,7 +118,10 @@ pub(super) async fn changes(
     let encode = move || encode_changes(&graph, since, &changes, format);
     let body = match is_small {
         true => encode(),
-        false => tokio::task::spawn_blocking(encode).await.map_err(|_| crate::write::WriteError::Stopped)?,
+        false => {
+            let _turn = app.long_read().await?;
+            tokio::task::spawn_blocking(encode).await.map_err(|_| crate::write::WriteError::Stopped)?
+        }
     };
     let mut response =
         (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], body).into_response();
@@ -140,6 +167,10 @@ fn encode_changes(graph: &GraphId, since: Version, changes: &Changes, format: Fo
 }
 
 /// All nodes, in creation order.
+#[utoipa::path(get, path = "/graphs/{graphId}/nodes", tag = "graphs",
+    params(GraphPath, LatestQuery),
+    responses((status = 200, description = "All nodes", body = NodesAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+)]
 pub(super) async fn nodes(
     State(app): State<App>,
     ids: Ids,
@@ -154,13 +185,17 @@ pub(super) async fn nodes(
     }
     let current = latest(&app, &ids, &asked).await?;
     let view = current.view.clone();
-    answer_part(current, format, &headers, move || {
+    answer_part(&app, current, format, &headers, move || {
         Some(format.encode(&NodesOut { version: view.graph.head().version, nodes: Nodes(&view.graph) }))
     })
     .await
 }
 
 /// All edges, in creation order.
+#[utoipa::path(get, path = "/graphs/{graphId}/edges", tag = "graphs",
+    params(GraphPath, LatestQuery),
+    responses((status = 200, description = "All edges", body = EdgesAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+)]
 pub(super) async fn edges(
     State(app): State<App>,
     ids: Ids,
@@ -175,13 +210,17 @@ pub(super) async fn edges(
     }
     let current = latest(&app, &ids, &asked).await?;
     let view = current.view.clone();
-    answer_part(current, format, &headers, move || {
+    answer_part(&app, current, format, &headers, move || {
         Some(format.encode(&EdgesOut { version: view.graph.head().version, edges: Edges(&view.graph) }))
     })
     .await
 }
 
 /// One node.
+#[utoipa::path(get, path = "/graphs/{graphId}/nodes/{nodeId}", tag = "graphs",
+    params(NodePath, LatestQuery),
+    responses((status = 200, description = "The node", body = Node), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+)]
 pub(super) async fn node(
     State(app): State<App>,
     ids: Ids,
@@ -198,6 +237,10 @@ pub(super) async fn node(
 }
 
 /// One edge.
+#[utoipa::path(get, path = "/graphs/{graphId}/edges/{edgeId}", tag = "graphs",
+    params(EdgePath, LatestQuery),
+    responses((status = 200, description = "The edge", body = Edge), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+)]
 pub(super) async fn edge(
     State(app): State<App>,
     ids: Ids,
@@ -214,6 +257,10 @@ pub(super) async fn edge(
 }
 
 /// The viewport.
+#[utoipa::path(get, path = "/graphs/{graphId}/viewport", tag = "graphs",
+    params(GraphPath, LatestQuery),
+    responses((status = 200, description = "The viewport", body = Viewport), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+)]
 pub(super) async fn viewport(
     State(app): State<App>,
     ids: Ids,
@@ -246,6 +293,7 @@ fn answer_one(
 }
 
 async fn answer_part(
+    app: &App,
     current: Current,
     format: Format,
     headers: &HeaderMap,
@@ -255,6 +303,7 @@ async fn answer_part(
     if is_known(headers, &tag) {
         return Ok(marked(StatusCode::NOT_MODIFIED.into_response(), tag, current.source));
     }
+    let _turn = app.long_read().await?;
     let body = tokio::task::spawn_blocking(encode).await.ok().flatten();
     let body = body.ok_or(crate::write::WriteError::Stopped)?;
     let response = (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], body).into_response();
@@ -287,7 +336,7 @@ fn marked(mut response: Response, tag: String, source: Source) -> Response {
         headers.insert(header::ETAG, tag);
     }
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     let cache = match source {
         Source::Memory | Source::Stale => "HIT",
         Source::Store => "MISS",

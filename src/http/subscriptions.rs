@@ -16,6 +16,14 @@ use super::{
     App,
     decode::{Document, Path},
     extract::{AnswerAs, Asked, Decoded, Ids},
+    openapi::{
+        answers::{
+            Deliveries, ParkedPage, Settled, SubscriptionNames, SubscriptionOverview, SubscriptionSettings,
+        },
+        asked::{NextQuery, PageQuery, SubscriptionPath},
+        problems::{OfReads, OfWrites},
+        sent::{DeliveryIds, Nack, SubscriptionBody},
+    },
     problem::Problem,
     respond,
     shape::{Fields, Malformed},
@@ -67,11 +75,16 @@ impl<'a> SettingsOut<'a> {
 }
 
 /// Makes sure that there is this subscription.
+#[utoipa::path(put, path = "/subscriptions/{name}", operation_id = "putSubscription", tag = "subscriptions",
+    params(SubscriptionPath),
+    request_body = SubscriptionBody,
+    responses((status = 201, description = "It is made", body = SubscriptionSettings), (status = 200, description = "It was there", body = SubscriptionSettings), OfWrites)
+)]
 pub(super) async fn put(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let settings = read_settings(document)?;
@@ -83,6 +96,9 @@ pub(super) async fn put(
 }
 
 /// The names of all.
+#[utoipa::path(get, path = "/subscriptions", operation_id = "listSubscriptions", tag = "subscriptions",
+    responses((status = 200, description = "All names", body = SubscriptionNames), OfReads)
+)]
 pub(super) async fn list(State(app): State<App>, AnswerAs(format): AnswerAs) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct ListOut {
@@ -93,6 +109,10 @@ pub(super) async fn list(State(app): State<App>, AnswerAs(format): AnswerAs) -> 
 }
 
 /// How one is.
+#[utoipa::path(get, path = "/subscriptions/{name}", operation_id = "showSubscription", tag = "subscriptions",
+    params(SubscriptionPath),
+    responses((status = 200, description = "How it is", body = SubscriptionOverview), OfReads)
+)]
 pub(super) async fn show(
     State(app): State<App>,
     ids: Ids,
@@ -130,12 +150,20 @@ pub(super) async fn show(
 }
 
 /// Removes one.
+#[utoipa::path(delete, path = "/subscriptions/{name}", operation_id = "deleteSubscription", tag = "subscriptions",
+    params(SubscriptionPath),
+    responses((status = 204, description = "It is forgotten"), OfReads)
+)]
 pub(super) async fn delete(State(app): State<App>, ids: Ids) -> Result<Response, Problem> {
     subscriptions(&app)?.delete(&ids.subscription()?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Commits for one consumer.
+#[utoipa::path(get, path = "/subscriptions/{name}/next", operation_id = "nextDeliveries", tag = "subscriptions",
+    params(SubscriptionPath, NextQuery),
+    responses((status = 200, description = "Commits, or none", body = Deliveries), OfReads)
+)]
 pub(super) async fn next(
     State(app): State<App>,
     ids: Ids,
@@ -185,11 +213,16 @@ impl SettledOut {
 }
 
 /// Deliveries are done with.
+#[utoipa::path(post, path = "/subscriptions/{name}/ack", operation_id = "acknowledge", tag = "subscriptions",
+    params(SubscriptionPath),
+    request_body = DeliveryIds,
+    responses((status = 200, description = "They are done with", body = Settled), OfWrites)
+)]
 pub(super) async fn ack(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, _) = read_ids(document, Reason::Never)?;
@@ -198,11 +231,16 @@ pub(super) async fn ack(
 }
 
 /// Deliveries are given back.
+#[utoipa::path(post, path = "/subscriptions/{name}/nack", operation_id = "giveBack", tag = "subscriptions",
+    params(SubscriptionPath),
+    request_body = Nack,
+    responses((status = 200, description = "They come again", body = Settled), OfWrites)
+)]
 pub(super) async fn nack(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, reason) = read_ids(document, Reason::Optional)?;
@@ -211,6 +249,10 @@ pub(super) async fn nack(
 }
 
 /// What was given up.
+#[utoipa::path(get, path = "/subscriptions/{name}/parked", operation_id = "listParked", tag = "subscriptions",
+    params(SubscriptionPath, PageQuery),
+    responses((status = 200, description = "One page", body = ParkedPage), OfReads)
+)]
 pub(super) async fn parked(
     State(app): State<App>,
     ids: Ids,
@@ -250,11 +292,16 @@ pub(super) async fn parked(
 }
 
 /// What was given up is delivered again.
+#[utoipa::path(post, path = "/subscriptions/{name}/parked/retry", operation_id = "retryParked", tag = "subscriptions",
+    params(SubscriptionPath),
+    request_body = DeliveryIds,
+    responses((status = 200, description = "They are delivered again", body = Settled), OfWrites)
+)]
 pub(super) async fn retry(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, _) = read_ids(document, Reason::Never)?;
@@ -263,11 +310,16 @@ pub(super) async fn retry(
 }
 
 /// What was given up is forgotten.
+#[utoipa::path(post, path = "/subscriptions/{name}/parked/drop", operation_id = "dropParked", tag = "subscriptions",
+    params(SubscriptionPath),
+    request_body = DeliveryIds,
+    responses((status = 200, description = "They are forgotten", body = Settled), OfWrites)
+)]
 pub(super) async fn drop_parked(
     State(app): State<App>,
     ids: Ids,
     AnswerAs(format): AnswerAs,
-    Decoded(document): Decoded,
+    Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, _) = read_ids(document, Reason::Never)?;

@@ -6,7 +6,7 @@
 
 use std::{fmt, io::Write};
 
-use dao_projections::{CommandType, FORMAT, GraphId, OperationId, Outcome};
+use dao_projections::{CommandType, FORMAT, GraphId, OperationId, Outcome, TraceParent};
 use serde::{
     Deserialize, Deserializer,
     de::{self, DeserializeSeed, MapAccess, Visitor},
@@ -50,6 +50,7 @@ struct Fields<'a> {
     at: Option<u64>,
     command: Option<CommandType>,
     outcome: Outcome,
+    trace: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +63,7 @@ enum Field {
     At,
     Command,
     Outcome,
+    Trace,
     Events,
 }
 
@@ -91,6 +93,7 @@ impl<'de> Visitor<'de> for Body<'_> {
                 Field::At => fields.at = Some(map.next_value()?),
                 Field::Command => fields.command = Some(map.next_value()?),
                 Field::Outcome => fields.outcome = map.next_value()?,
+                Field::Trace => fields.trace = Some(map.next_value()?),
                 Field::Events => {
                     self.head(&fields).ok_or_else(|| de::Error::custom("not as it is written today"))?;
                     map.next_value_seed(Json(self.out))?;
@@ -131,8 +134,13 @@ impl Body<'_> {
         out.extend_from_slice(b",\"clientId\":");
         serde_json::to_writer(&mut *out, fields.client.unwrap_or(user)).ok()?;
         let command = fields.command?.as_str();
-        write!(out, ",\"timestamp\":{at},\"commandType\":\"{command}\",\"outcome\":\"{outcome}\",\"events\":")
-            .ok()
+        write!(out, ",\"timestamp\":{at},\"commandType\":\"{command}\",\"outcome\":\"{outcome}\"").ok()?;
+        if let Some(trace) = fields.trace {
+            // Read and written again, so that both ways to JSON give the same for whatever was stored.
+            write!(out, ",\"traceparent\":\"{}\"", trace.parse::<TraceParent>().ok()?).ok()?;
+        }
+        out.extend_from_slice(b",\"events\":");
+        Some(())
     }
 }
 
@@ -156,7 +164,9 @@ mod tests {
 
     use super::*;
 
-    fn stored() -> StoredCommit {
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn stored(traceparent: Option<TraceParent>) -> StoredCommit {
         let node = dao_projections::Node::new(
             "n\"1".parse().expect("an id"),
             dao_projections::Position::default(),
@@ -169,6 +179,7 @@ mod tests {
             operation_id: uuid::Uuid::from_u128(7).into(),
             user_id: "a \"b\"".parse().expect("a user"),
             client_id: "tab".parse().expect("a client"),
+            traceparent,
             timestamp: Timestamp(1_763_800_000_000),
             command_type: CommandType::CreateNode,
             outcome: Outcome::Merged,
@@ -181,20 +192,24 @@ mod tests {
 
     #[test]
     fn what_is_written_today_needs_no_events_to_be_made() {
-        let (stored, graph) = (stored(), "g".parse().expect("a graph"));
-        let mut json = Vec::new();
-        let mut bytes = rmp_serde::Deserializer::from_read_ref(&stored.body[..]);
-        Body { graph: &graph, stored: &stored, out: &mut json }
-            .deserialize(&mut bytes)
-            .expect("the short way");
-        let body = CommitBody::decode(&stored.body).expect("a commit");
-        let commit = Commit { version: stored.version, hash: stored.hash, body };
-        assert_eq!(String::from_utf8(json), String::from_utf8(commit_json(&graph, &commit).to_vec()));
+        for traceparent in [None, TRACE.parse().ok()] {
+            let (stored, graph) = (stored(traceparent), "g".parse().expect("a graph"));
+            let mut json = Vec::new();
+            let mut bytes = rmp_serde::Deserializer::from_read_ref(&stored.body[..]);
+            Body { graph: &graph, stored: &stored, out: &mut json }
+                .deserialize(&mut bytes)
+                .expect("the short way");
+            let body = CommitBody::decode(&stored.body).expect("a commit");
+            let commit = Commit { version: stored.version, hash: stored.hash, body };
+            let json = String::from_utf8(json).expect("text");
+            assert_eq!(json, String::from_utf8_lossy(&commit_json(&graph, &commit)));
+            assert_eq!(json.contains(TRACE), traceparent.is_some());
+        }
     }
 
     #[test]
     fn v7_bytes_that_are_no_commit_are_an_error_and_leave_nothing_behind() {
-        let (mut stored, graph) = (stored(), "g".parse().expect("a graph"));
+        let (mut stored, graph) = (stored(None), "g".parse().expect("a graph"));
         stored.body = stored.body.slice(..stored.body.len() - 3);
         let mut json = b"before".to_vec();
         assert!(append_commit_json(&graph, &stored, &mut json).is_err());

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use dao_projections::{
     ClientId, CommandType, Commit, Edge, EdgeId, Event, Graph, GraphId, Hash, Head, Node, NodeId,
-    OperationId, Outcome, Placed, Timestamp, UserId, Version, Viewport,
+    OperationId, Outcome, Placed, Timestamp, TraceParent, UserId, Version, Viewport,
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
@@ -26,6 +26,8 @@ pub struct CommitOut<'a> {
     timestamp: Timestamp,
     command_type: CommandType,
     outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<TraceParent>,
     events: &'a [Event],
 }
 
@@ -44,6 +46,7 @@ impl<'a> CommitOut<'a> {
             timestamp: body.timestamp,
             command_type: body.command_type,
             outcome: body.outcome,
+            traceparent: body.traceparent,
             events: &body.events,
         }
     }

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     read::{self, ReadError},
+    telemetry::LiveMetrics,
     write::{Graphs, Recorded},
 };
 
@@ -87,6 +88,12 @@ impl Hub {
         followed
     }
 
+    /// Graphs that somebody follows, and clients that are present in them: for who looks after the process.
+    pub fn occupancy(&self) -> (usize, usize) {
+        let followed: Vec<_> = lock(&self.followed).values().filter_map(Weak::upgrade).collect();
+        (followed.len(), followed.iter().map(|followed| followed.room.present()).sum())
+    }
+
     /// Stops hearing of other instances, after telling them that nobody is here any more.
     pub async fn close(&self) {
         self.stopping.cancel();
@@ -99,6 +106,11 @@ impl Followed {
     /// Which graph.
     pub fn id(&self) -> &GraphId {
         &self.id
+    }
+
+    /// What of it is counted.
+    pub fn metrics(&self) -> &LiveMetrics {
+        &self.graphs.metrics().live
     }
 
     /// Who is present in it.

@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use dao_projections::{GraphId, Head, Version};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Cursor, Followed, Hub, Known, Step};
+use super::{Cursor, Followed, Hub, Known, Step, hub::LogRead};
 use crate::{
     read::{self, ReadError, ResumeHash, StoreError, StoredCommit},
+    telemetry::{Counted, Source},
     write::{Graphs, Hot, Recorded, WriteError},
 };
 
@@ -74,10 +75,14 @@ impl Reader {
     /// A store that is away is waited for. An error says that the log can't be read on from here.
     pub async fn next(&mut self) -> Result<Delivery, ReadError> {
         loop {
+            let mut source = Source::Memory;
             let step = match self.step() {
                 Step::ReadLog { after, to } if self.takes_stored && to.since(after) >= BULK_COMMITS_MIN => {
                     match self.stored(after, to).await {
-                        Ok(Some(commits)) => return Ok(Delivery::Stored(commits)),
+                        Ok(Some(commits)) => {
+                            self.followed.metrics().delivered.of(Source::Log).inc_by(commits.len() as u64);
+                            return Ok(Delivery::Stored(commits));
+                        }
                         Ok(None) => Step::StartAgain,
                         Err(error) => {
                             wait_out(error.into()).await?;
@@ -85,8 +90,11 @@ impl Reader {
                         }
                     }
                 }
-                Step::ReadLog { after, to } => match self.followed.from_log(after, to).await {
-                    Ok(commits) => self.cursor.check(&commits),
+                Step::ReadLog { after, to } => match self.catch_up(after, to).await {
+                    Ok(commits) => {
+                        source = Source::Log;
+                        self.cursor.check(&commits)
+                    }
                     Err(error) => {
                         wait_out(error).await?;
                         continue;
@@ -97,6 +105,7 @@ impl Reader {
             match step {
                 Step::Deliver(commits) => {
                     commits.iter().for_each(|commit| self.cursor.advance(commit));
+                    self.followed.metrics().delivered.of(source).inc_by(commits.len() as u64);
                     return Ok(Delivery::Commits(commits));
                 }
                 Step::Level => self.wait().await?,
@@ -125,6 +134,7 @@ impl Reader {
         if self.ahead.as_ref().is_none_or(|(from, _)| *from != after) {
             self.ahead = Some((after, self.read_ahead(after, to)));
         }
+        let _laggard = Counted::one(&self.followed.metrics().laggards);
         let Some((_, reading)) = &mut self.ahead else { return Ok(None) };
         let read = reading.await;
         self.ahead = None;
@@ -138,6 +148,13 @@ impl Reader {
             self.ahead = Some((last.version, self.read_ahead(last.version, to)));
         }
         Ok(Some(commits))
+    }
+
+    async fn catch_up(&self, after: Version, to: Version) -> LogRead {
+        let counted = self.followed.metrics();
+        counted.lag_commits.counted(to.since(after));
+        let _laggard = Counted::one(&counted.laggards);
+        self.followed.from_log(after, to).await
     }
 
     fn read_ahead(&self, after: Version, to: Version) -> ReadAhead {

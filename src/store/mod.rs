@@ -14,6 +14,7 @@
 
 pub mod embedded;
 mod hints;
+mod measured;
 mod projection;
 pub mod redis;
 
@@ -25,6 +26,7 @@ pub use self::projection::{
     FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead,
 };
 pub use hints::{Hint, HintSender, Hints};
+pub use measured::Measured;
 
 /// One commit as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@
 
 mod answer;
 mod busy;
+mod count;
 mod hear;
 pub mod log;
 mod recent;

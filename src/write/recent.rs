@@ -105,6 +105,12 @@ impl Ring {
         (skip <= self.commits.len()).then(|| self.commits.range(skip..))
     }
 
+    /// About how much memory it takes: a commit is kept as its bytes, decoded, and as what readers were given.
+    pub fn bytes(&self) -> usize {
+        const FORMS: usize = 4;
+        self.bytes * FORMS
+    }
+
     /// The version before the first commit that is kept.
     pub fn base_version(&self) -> Version {
         self.base.version

@@ -12,6 +12,7 @@ use std::{
 use dao_projections::{GraphId, Head, Timestamp, Version};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
+use tracing::Span;
 
 use super::{
     answer::{Answer, Ending, WriteError},
@@ -21,6 +22,7 @@ use super::{
 use crate::{
     domain::{Limits, Operation, OperationRecord, WriterId},
     store::{EventStore, ProjectionStore, StoreError, StoredCommit},
+    telemetry::Metrics,
 };
 
 /// How graphs are kept.
@@ -39,6 +41,8 @@ pub struct GraphsConfig {
     pub rows: Option<Arc<dyn ProjectionStore>>,
     /// What tells this registry's records from those of others over the same store.
     pub writer: WriterId,
+    /// Where commands and appends are counted.
+    pub metrics: Metrics,
 }
 
 impl Default for GraphsConfig {
@@ -57,6 +61,7 @@ impl Default for GraphsConfig {
             clock: Arc::new(clock),
             rows: None,
             writer: WriterId(random),
+            metrics: Metrics::default(),
         }
     }
 }
@@ -132,6 +137,23 @@ impl Graphs {
         &self.store
     }
 
+    /// Where this process counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.config.metrics
+    }
+
+    /// Graphs in memory, and about how many bytes they hold: for who looks after the process.
+    pub fn occupancy(&self) -> (usize, usize) {
+        // No handle is held here: each would count as somebody who follows the graph.
+        let held = |hot: &Hot| (hot.view(), Arc::downgrade(&hot.ring));
+        let hot: Vec<_> = lock(&self.hot).values().map(held).collect();
+        let bytes = hot.iter().map(|(view, ring)| {
+            let ring = ring.upgrade().map_or(0, |ring| lock(&ring).bytes());
+            ring + view.as_ref().map_or(0, |view| view.bytes())
+        });
+        (hot.len(), bytes.sum())
+    }
+
     /// Changes whenever something was appended from here, to whichever graph.
     pub fn appended(&self) -> watch::Receiver<()> {
         self.appended.subscribe()
@@ -162,8 +184,11 @@ impl Graphs {
     /// after all that were submitted before.
     pub fn submit(&self, graph: &GraphId, operations: Vec<Operation>) -> Result<Answers, WriteError> {
         let (reply, answers) = oneshot::channel();
-        self.tell(graph, Message::Execute { operations, reply })?;
-        Ok(answers)
+        let told = self.tell(graph, Message::Execute { operations, span: Span::current(), reply });
+        if matches!(told, Err(WriteError::Overloaded)) {
+            self.config.metrics.writing.overloaded.inc();
+        }
+        told.map(|()| answers)
     }
 
     /// How these operations ended, in the order asked; `None` for those that have not.
@@ -278,6 +303,7 @@ impl Graphs {
             idle: self.config.idle,
             writer: self.config.writer,
             appended: self.appended.clone(),
+            metrics: self.config.metrics.clone(),
         };
         let (registry, id, own) = (Arc::downgrade(&self.hot), graph.clone(), sender.downgrade());
         let retire = move || {

@@ -125,6 +125,7 @@ impl Round {
             operation_id: operation.id,
             user_id: operation.user.clone(),
             client_id: operation.client.clone(),
+            traceparent: operation.traceparent,
             timestamp: at,
             command_type: operation.action.command_type(),
             outcome,

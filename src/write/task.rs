@@ -11,10 +11,12 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
 };
+use tracing::{Instrument, Span};
 
 use super::{
     answer::{Answer, Effect, Ending, WriteError},
     busy::busy,
+    count,
     log::{self, Followed},
     recent::{Known, Operations, Ring, form},
     round::{Older, Round, Surroundings},
@@ -22,6 +24,7 @@ use super::{
 use crate::{
     domain::{HistoryMissing, Interest, Limits, Operation, OperationRecord, RecordedOutcome, WriterId},
     store::{Append, EventStore, ProjectionStore, StoreError, StoredCommit},
+    telemetry::Metrics,
     websocket::{Deflate, MessageKind},
 };
 
@@ -59,6 +62,14 @@ impl View {
         Self { graph, state: std::sync::OnceLock::new(), parts: Default::default() }
     }
 
+    /// About how much memory it takes: the answer to `state`, and a usual size for each entity. Adding up the
+    /// real ones would cost as much as reading them all.
+    pub(super) fn bytes(&self) -> usize {
+        const ENTITY_BYTES: usize = 1_024;
+        let entities = self.graph.nodes().len() + self.graph.edges().len();
+        entities * ENTITY_BYTES + self.state.get().map_or(0, |state| state.len())
+    }
+
     /// Its state as part of a message, made once by `encode` whoever waits for it.
     pub async fn part(
         &self,
@@ -73,7 +84,12 @@ impl View {
 /// What a task is asked for.
 pub(super) enum Message {
     /// Judge these, one after the other, and answer when all is durable.
-    Execute { operations: Vec<Operation>, reply: oneshot::Sender<Result<Vec<Answer>, WriteError>> },
+    Execute {
+        operations: Vec<Operation>,
+        /// Whoever asks: the spans of commands that one append serves are told of it.
+        span: Span,
+        reply: oneshot::Sender<Result<Vec<Answer>, WriteError>>,
+    },
     /// Load the graph, or bring it level with the store.
     Refresh { reply: oneshot::Sender<Result<Arc<View>, WriteError>> },
     /// Take over these commits, which were made elsewhere, if the graph is loaded.
@@ -94,6 +110,7 @@ pub(super) struct Task {
     pub(super) writer: WriterId,
     /// Told of every append that ended, well or in doubt.
     pub(super) appended: Arc<watch::Sender<()>>,
+    pub(super) metrics: Metrics,
 }
 
 /// What it has learnt of the graph; nothing before the first load.
@@ -147,11 +164,13 @@ impl Task {
     /// Everything that waits: reads are answered, operations gathered into one round.
     async fn serve(&mut self, first: Message, memory: &mut Memory) {
         let mut requests = Vec::new();
+        let mut spans = Vec::new();
         let mut waiting = 0;
         let mut next = Some(first);
         while let Some(message) = next {
             match message {
-                Message::Execute { operations, reply } => {
+                Message::Execute { operations, span, reply } => {
+                    spans.push(span);
                     waiting += operations.len();
                     requests.push((operations, reply));
                 }
@@ -168,8 +187,10 @@ impl Task {
             return;
         }
         let (operations, replies): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
-        match self.execute(&operations, memory).await {
+        let span = self.round_span(&spans, waiting);
+        match self.execute(&operations, memory).instrument(span).await {
             Ok(answers) => {
+                count::answered(&self.metrics, &operations, &answers);
                 let mut answers = answers.into_iter();
                 for (operations, reply) in operations.iter().zip(replies) {
                     // Somebody who does not wait any more finds the answer under the same id.
@@ -177,12 +198,23 @@ impl Task {
                 }
             }
             Err(error) => {
-                tracing::warn!(graph = %self.id, %error, "a round was given up");
+                // Each of its authors is told, and that is where it is logged.
+                tracing::debug!(graph = %self.id, %error, "a round was given up");
                 for reply in replies {
                     let _gone = reply.send(Err(error.clone()));
                 }
             }
         }
+    }
+
+    /// A round belongs to the first of those who asked for it, and follows from all.
+    fn round_span(&self, spans: &[Span], operations: usize) -> Span {
+        let parent = spans.first().and_then(Span::id);
+        let round = tracing::debug_span!(parent: parent, "round", graph = %self.id, operations);
+        for span in spans.iter().skip(1) {
+            round.follows_from(span);
+        }
+        round
     }
 
     async fn refresh(&self, memory: &mut Memory) -> Result<Arc<View>, WriteError> {
@@ -290,7 +322,11 @@ impl Task {
         }
         let mut attempt = 0;
         loop {
-            let doubt = match self.store.append(&self.id, expected, &round.entries).await {
+            let began = Instant::now();
+            let span = tracing::debug_span!("append", commits = round.commits.len(), attempt);
+            let tried = self.store.append(&self.id, expected, &round.entries).instrument(span).await;
+            count::appended(&self.metrics, &tried, began.elapsed());
+            let doubt = match tried {
                 Ok(Append::Duplicate(records)) => {
                     // An append that was sent twice, here or below, finds its own first effect.
                     if self.has_landed(round).await? {
@@ -335,6 +371,7 @@ impl Task {
         if round.commits.is_empty() {
             return;
         }
+        count::committed(&self.metrics, round.commits.len());
         *graph = round.graph.clone();
         let mut ring = lock(&self.ring);
         round.commits.iter().for_each(|commit| ring.push(commit.clone()));

@@ -318,7 +318,8 @@ impl World {
         let (idle, hot_max) = (self.plan.idle, self.plan.hot_max);
         let writer = WriterId((number as u32).to_be_bytes());
         let rows = (self.plan.workers > 0).then(|| store.clone() as Arc<dyn ProjectionStore>);
-        let config = GraphsConfig { limits, idle, hot_max, clock: Arc::new(clock), rows, writer };
+        let clock = Arc::new(clock);
+        let config = GraphsConfig { limits, idle, hot_max, clock, rows, writer, ..GraphsConfig::default() };
         let graphs = Graphs::new(store, config);
         let live = LiveConfig { heads_every: self.plan.heads_every, ..LiveConfig::default() };
         let hub = Hub::new(graphs.clone(), live);

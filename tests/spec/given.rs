@@ -124,6 +124,7 @@ impl Given {
             operation_id: OperationId::from(Uuid::from_u128(self.commits.len() as u128 + 1)),
             user_id: user.parse().expect("a user"),
             client_id: user.parse().expect("a client"),
+            traceparent: None,
             timestamp: Timestamp(1_000 + self.commits.len() as u64),
             command_type: CommandType::Batch,
             outcome: Outcome::Applied,
@@ -196,6 +197,7 @@ impl When {
             id: OperationId::from(Uuid::from_u128(u128::MAX)),
             fingerprint: Fingerprint([0; 8]),
             user: self.user.parse().expect("a user"),
+            traceparent: None,
             client: self.user.parse().expect("a client"),
             action,
         };

@@ -7,6 +7,7 @@ pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod load;
 pub(crate) mod made_up;
+pub(crate) mod openmetrics;
 pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod sentinel;

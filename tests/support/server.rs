@@ -11,10 +11,10 @@ use std::{
 
 use dao_api::{
     auth::Auth,
-    http::{self, App, BODY_BYTES_MAX, SocketConfig},
+    http::{self, App, BODY_BYTES_MAX, RequestLimits, SocketConfig},
     live::AllGraphs,
     store::{
-        EventStore, ProjectionStore,
+        EventStore, Measured, ProjectionStore,
         embedded::{self, EmbeddedConfig, EmbeddedStore},
         redis::{RedisConfig, RedisStore},
     },
@@ -93,8 +93,9 @@ impl Server {
         sockets: SocketConfig,
         body_bytes_max: usize,
     ) -> Self {
-        let graphs = Graphs::new(store, GraphsConfig::default());
-        let mut app = App::new(graphs.clone(), body_bytes_max, sockets);
+        let (graphs, projections) = measured(store, projections);
+        let limits = RequestLimits { body_bytes_max, ..RequestLimits::default() };
+        let mut app = App::new(graphs.clone(), limits, sockets);
         if let Some(feed) = projections.clone() {
             app = app.with_all_graphs(AllGraphs::new(graphs.clone(), feed));
         }
@@ -108,10 +109,15 @@ impl Server {
 
     /// Over an embedded store, with the application as this makes it.
     pub(crate) async fn of(made: impl FnOnce(App) -> App) -> Self {
+        Self::limited(RequestLimits::default(), made).await
+    }
+
+    /// The same with these limits.
+    pub(crate) async fn limited(limits: RequestLimits, made: impl FnOnce(App) -> App) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let store = embedded_store(dir.path());
-        let graphs = Graphs::new(store.clone(), GraphsConfig::default());
-        let app = App::new(graphs.clone(), BODY_BYTES_MAX, SocketConfig::default());
+        let (graphs, _) = measured(store.clone(), None);
+        let app = App::new(graphs.clone(), limits, SocketConfig::default());
         let app = made(app.with_all_graphs(AllGraphs::new(graphs.clone(), store.clone())));
         Self { dir: Some(dir), ..Self::serving(app, graphs, Some(store)).await }
     }
@@ -156,6 +162,18 @@ impl Server {
         let dir = self.stop().await;
         Self::in_dir(dir.expect("an embedded store")).await
     }
+}
+
+/// As the program does it: whatever is asked of the store is counted.
+fn measured(
+    store: Arc<dyn EventStore>,
+    rows: Option<Arc<dyn ProjectionStore>>,
+) -> (Arc<Graphs>, Option<Arc<dyn ProjectionStore>>) {
+    let config = GraphsConfig::default();
+    let metrics = &config.metrics;
+    let rows = rows.map(|rows| Arc::new(Measured::new(rows, metrics.clone())) as Arc<dyn ProjectionStore>);
+    let store = Arc::new(Measured::new(store, metrics.clone()));
+    (Graphs::new(store, config), rows)
 }
 
 /// The store of a data directory, for looking into it without a server.

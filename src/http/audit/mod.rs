@@ -19,6 +19,11 @@ use super::{
     App,
     extract::{AnswerAs, Asked, Ids},
     format::Format,
+    openapi::{
+        answers::{Difference, History, Operations, Verified},
+        asked::{DiffQuery, EdgePath, GraphPath, HistoryQuery, LatestQuery, NodePath, OperationsQuery},
+        problems::OfReads,
+    },
     problem::Problem,
     respond,
 };
@@ -39,6 +44,10 @@ pub(super) const VERIFICATIONS_MAX: usize = 2;
 const OPERATIONS: &str = "operations";
 
 /// All operations of a graph that match, accepted and refused, by pages (rule A1).
+#[utoipa::path(get, path = "/graphs/{graphId}/operations", operation_id = "listOperations", tag = "audit",
+    params(GraphPath, OperationsQuery),
+    responses((status = 200, description = "One page", body = Operations), OfReads)
+)]
 pub(super) async fn operations(
     State(app): State<App>,
     ids: Ids,
@@ -89,6 +98,10 @@ fn order_word(order: Order) -> &'static str {
 }
 
 /// What differs between two versions (rule A3).
+#[utoipa::path(get, path = "/graphs/{graphId}/diff", tag = "audit",
+    params(GraphPath, DiffQuery),
+    responses((status = 200, description = "What differs", body = Difference), OfReads)
+)]
 pub(super) async fn diff(
     State(app): State<App>,
     ids: Ids,
@@ -100,11 +113,16 @@ pub(super) async fn diff(
         return Err(Problem::bad_request("from: is required"));
     };
     let (to, min) = (asked.version("to")?, asked.version("minVersion")?);
+    let _turn = app.long_read().await?;
     let difference = read::diff(&app.graphs, &graph, from, to, min).await?;
     encoded(format, move || format.encode(&DifferenceOut::of(&graph, &difference))).await
 }
 
 /// What happened to one node (rule A4).
+#[utoipa::path(get, path = "/graphs/{graphId}/nodes/{nodeId}/history", operation_id = "nodeHistory", tag = "audit",
+    params(NodePath, HistoryQuery),
+    responses((status = 200, description = "One page, newest first", body = History), OfReads)
+)]
 pub(super) async fn node_history(
     State(app): State<App>,
     ids: Ids,
@@ -116,6 +134,10 @@ pub(super) async fn node_history(
 }
 
 /// What happened to one edge (rule A4).
+#[utoipa::path(get, path = "/graphs/{graphId}/edges/{edgeId}/history", operation_id = "edgeHistory", tag = "audit",
+    params(EdgePath, HistoryQuery),
+    responses((status = 200, description = "One page, newest first", body = History), OfReads)
+)]
 pub(super) async fn edge_history(
     State(app): State<App>,
     ids: Ids,
@@ -141,12 +163,17 @@ async fn history(
     let before = asked.text("cursor").map(|text| cursor.read(text)).transpose()?;
     let (limit, min) = (asked.limit(PAGE_DEFAULT, PAGE_MAX)?, asked.version("minVersion")?);
     let before = before.map(|place| place.version);
+    let _turn = app.long_read().await?;
     let history = read::history(&app.graphs, graph, &subject, before, limit, min).await?;
     let next = history.next.map(|version| cursor.write(Place::before(version)));
     encoded(format, move || format.encode(&HistoryOut::of(&history, next))).await
 }
 
 /// Whether the history is what it claims to be (rule A5).
+#[utoipa::path(get, path = "/graphs/{graphId}/verify", tag = "audit",
+    params(GraphPath, LatestQuery),
+    responses((status = 200, description = "What the walk found, good or bad", body = Verified), OfReads)
+)]
 pub(super) async fn verify(
     State(app): State<App>,
     ids: Ids,

@@ -3,7 +3,7 @@
 
 use dao_projections::{
     Change, ClientId, CommandType, Edge, EdgeId, Event, GraphId, Hash, Node, NodeId, OperationId, TableDiff,
-    Timestamp, UserId, Version, ViewportChange,
+    Timestamp, TraceParent, UserId, Version, ViewportChange,
 };
 use serde::Serialize;
 
@@ -16,13 +16,15 @@ use crate::read::{Difference, History, Listed, Listing, Touch, Verified};
 struct OperationOut<'a> {
     operation_id: OperationId,
     status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Null where it was refused.
     outcome: Option<&'static str>,
     version: Version,
     user_id: &'a UserId,
     client_id: &'a ClientId,
     timestamp: Timestamp,
     command_type: CommandType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<TraceParent>,
     events: &'a [Event],
     hash: Hash,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +44,7 @@ impl<'a> OperationOut<'a> {
                 client_id: &commit.body.client_id,
                 timestamp: commit.body.timestamp,
                 command_type: commit.body.command_type,
+                traceparent: commit.body.traceparent,
                 events: &commit.body.events,
                 hash: commit.hash,
                 error: None,
@@ -55,6 +58,7 @@ impl<'a> OperationOut<'a> {
                 client_id: &by.client,
                 timestamp: by.at,
                 command_type: by.command,
+                traceparent: None,
                 events: &[],
                 hash: by.hash,
                 error: Some(Problem::refused(*operation, refusal, false)),

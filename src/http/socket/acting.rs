@@ -6,22 +6,27 @@ use std::time::Duration;
 use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 use futures::FutureExt;
+use tracing::Instrument;
 
 use super::{
+    about::BadFrame,
     connection::{Connection, Event, IN_FLIGHT_MAX},
     fetch::Asking,
     following::SUBSCRIPTIONS_MAX,
     frames::{Limits, Revert, ServerFrame, Versions},
-    incoming::{self, BadFrame, ClientFrame, Sender},
+    incoming::{self, ClientFrame, PRESENCE_BYTES_MAX, Sender},
     standing,
 };
 use crate::{
     domain::Operation,
     http::{
+        commands::command_span,
         format::Format,
+        metrics,
         problem::Problem,
         wire::{BatchOut, Results, answer_out, member_out},
     },
+    telemetry::{Direction, continue_from},
     websocket::{Incoming, encode_close, encode_pong},
     write::{Answer, Ending, WriteError, busy},
 };
@@ -49,7 +54,15 @@ enum Asked {
 impl Connection {
     pub(super) fn welcome(&mut self) {
         let entity_bytes = self.live.graphs.limits().entity_bytes_max;
-        let limits = Limits::of(self.live.message_bytes_max, entity_bytes, SUBSCRIPTIONS_MAX, IN_FLIGHT_MAX);
+        let limits = Limits {
+            message_bytes: self.live.limits.body_bytes_max,
+            entity_bytes,
+            batch_operations: self.live.limits.batch_operations_max,
+            json_depth: self.live.limits.depth_max,
+            subscriptions: SUBSCRIPTIONS_MAX,
+            in_flight: IN_FLIGHT_MAX,
+            presence_bytes: PRESENCE_BYTES_MAX,
+        };
         let heartbeat_ms = self.live.heartbeat.as_millis() as u64;
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let server_time = since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64);
@@ -57,6 +70,7 @@ impl Connection {
     }
 
     pub(super) fn take(&mut self, message: Incoming) {
+        self.live.metrics().messages.of(Direction::In).inc();
         match message {
             Incoming::Text(text) if self.peer.voice.format == Format::Json => {
                 self.take_frame(text.as_bytes());
@@ -78,7 +92,8 @@ impl Connection {
     }
 
     fn take_frame(&mut self, bytes: &[u8]) {
-        let sender = Sender { user: &self.peer.user, client: &self.peer.client };
+        let limits = self.live.limits.document();
+        let sender = Sender { user: &self.peer.user, client: &self.peer.client, limits };
         let read = || incoming::read(bytes, self.peer.voice.format, &sender);
         let frame = if bytes.len() > INLINE_BYTES_MAX { busy(read) } else { read() };
         match frame {
@@ -86,11 +101,24 @@ impl Connection {
             _ if self.peer.standing.is_unproven() => {
                 self.turn_away("the first frame must be AUTH with a token");
             }
-            Ok(frame) => self.act(frame, bytes.len()),
-            Err(BadFrame { problem, graph: Some(graph), operation: Some(operation), is_operation: true }) => {
+            Ok(frame) => match self.pay_for(&frame) {
+                Ok(()) => self.act(frame, bytes.len()),
+                Err(problem) => self.refuse(&frame, &problem),
+            },
+            Err(bad) => {
+                // It counts, and whatever is left, its sender is told what is wrong with it.
+                let _counted = self.pay();
+                self.answer_bad(bad);
+            }
+        }
+    }
+
+    fn answer_bad(&mut self, bad: BadFrame) {
+        match bad {
+            BadFrame { problem, graph: Some(graph), operation: Some(operation), is_operation: true } => {
                 self.revert(&graph, operation, &problem, None);
             }
-            Err(BadFrame { problem, graph, operation, .. }) => {
+            BadFrame { problem, graph, operation, .. } => {
                 self.complain(&problem, graph.as_ref(), operation);
             }
         }
@@ -143,12 +171,16 @@ impl Connection {
     fn submit(&mut self, graph: GraphId, asked: Asked, bytes: usize, operations: Vec<Operation>) {
         self.commands_in_flight += 1;
         self.command_bytes_in_flight += bytes;
-        match self.live.graphs.submit(&graph, operations) {
+        let (Asked::Command(id) | Asked::Atomic(id) | Asked::Each(id)) = asked;
+        let span = command_span(&graph, id, &self.peer.user);
+        continue_from(&span, operations.first().and_then(|operation| operation.traceparent));
+        match span.in_scope(|| self.live.graphs.submit(&graph, operations)) {
             Ok(answers) => self.begin(
                 async move {
                     let answers = answers.await.unwrap_or(Err(WriteError::Stopped));
                     Event::Answered(Answered { graph, asked, bytes, answers })
                 }
+                .instrument(span)
                 .boxed(),
             ),
             Err(error) => self.answer(Answered { graph, asked, bytes, answers: Err(error) }),
@@ -213,15 +245,15 @@ impl Connection {
         problem: &Problem,
         answer: Option<&Answer>,
     ) {
+        let problem = &self.told(problem, Some(graph), Some(operation));
         let known = self.subscription(graph).map(|subscription| subscription.version());
-        let temporary = problem.is_temporary();
         let frame = ServerFrame::Revert(Revert {
             operation_id: operation,
             graph_id: graph,
             code: problem.code,
             message: problem.detail(),
-            temporary,
-            retry_after_ms: temporary.then_some(RETRY_AFTER.as_millis() as u64),
+            temporary: problem.is_temporary(),
+            retry_after_ms: problem.retry_after().map(milliseconds),
             version: answer.map(|answer| head_of(answer).version).or(known).unwrap_or(Version::EMPTY),
             resolution: problem.resolution(),
             index: problem.index(),
@@ -236,8 +268,51 @@ impl Connection {
         graph: Option<&GraphId>,
         operation: Option<OperationId>,
     ) {
+        let problem = self.told(problem, graph, operation);
         let (code, message) = (problem.code, problem.detail());
-        self.say(&ServerFrame::Error { code, message, graph_id: graph, operation_id: operation });
+        let retry_after_ms = problem.retry_after().map(milliseconds);
+        self.say(&ServerFrame::Error {
+            code,
+            message,
+            graph_id: graph,
+            operation_id: operation,
+            retry_after_ms,
+        });
+    }
+
+    /// Takes a frame out of the budget of who sends it. What is conflated or answered from memory is free: its
+    /// number is bounded by what the connection takes of the answers.
+    fn pay_for(&self, frame: &ClientFrame) -> Result<(), Problem> {
+        match frame {
+            ClientFrame::Subscribe { .. } | ClientFrame::Command { .. } | ClientFrame::Batch { .. } => {}
+            // Each brings its own: see `authenticate`.
+            ClientFrame::Auth { .. } => return Ok(()),
+            ClientFrame::Unsubscribe { .. } | ClientFrame::Presence { .. } | ClientFrame::Ping => {
+                return Ok(());
+            }
+        }
+        self.pay()
+    }
+
+    pub(super) fn pay(&self) -> Result<(), Problem> {
+        let Some(purse) = &self.peer.purse else { return Ok(()) };
+        purse.spend().map(drop).map_err(|exhausted| Problem::rate_limited(exhausted.0))
+    }
+}
+
+/// Whole milliseconds, rounded up.
+fn milliseconds(duration: Duration) -> u64 {
+    duration.as_nanos().div_ceil(1_000_000) as u64
+}
+
+impl Connection {
+    /// A problem is counted; and where the server failed, its log says why and what it was about.
+    fn told(&self, problem: &Problem, graph: Option<&GraphId>, operation: Option<OperationId>) -> Problem {
+        let graph = graph.map(tracing::field::display);
+        let operation = operation.map(tracing::field::display);
+        let (connection, user) = (self.peer.id, &self.peer.user);
+        let span = tracing::info_span!("socket", %connection, %user, graph, operation);
+        span.in_scope(|| metrics::told(self.live.graphs.metrics(), problem.clone()))
     }
 }
 

@@ -34,9 +34,13 @@ use tokio::{
 
 use super::{
     Live, Peer, acting::Answered, fetch::Fetched, following::Wake, frames::ServerFrame,
-    incoming::ClientFrame, output::Output, standing::Standing, subscription::Subscription,
+    incoming::ClientFrame, output::Output, receiving::Receiving, standing::Standing,
+    subscription::Subscription,
 };
-use crate::websocket::{CloseCode, Decoder, Limits, encode_close, encode_ping};
+use crate::{
+    telemetry::{Direction, DropReason},
+    websocket::{CloseCode, Decoder, Limits, encode_close, encode_ping},
+};
 
 /// Requests under way on one connection (commands, batches, subscriptions, answers that wait for
 /// their commit); then the socket is not read.
@@ -62,7 +66,7 @@ pub(super) enum Event {
     /// The server stops.
     Stop,
     Answered(Answered),
-    Fetched(Fetched),
+    Fetched(Box<Fetched>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +94,7 @@ pub(super) struct Connection {
     pub(super) now: Instant,
     socket: TcpStream,
     decoder: Decoder,
+    receiving: Receiving,
     phase: Phase,
     /// Whether the decoder has no whole message left.
     is_drained: bool,
@@ -108,7 +113,7 @@ impl Connection {
         peer: Peer,
         first: Option<ClientFrame>,
     ) -> Self {
-        let message_bytes_max = peer.standing.message_bytes_max(live.message_bytes_max);
+        let message_bytes_max = peer.standing.message_bytes_max(live.limits.body_bytes_max);
         let limits = Limits { message_bytes_max };
         let now = Instant::now();
         let ping_at = now + live.heartbeat;
@@ -123,6 +128,7 @@ impl Connection {
             now,
             socket,
             decoder: Decoder::new(limits, peer.voice.deflate),
+            receiving: Receiving::default(),
             phase: Phase::Open,
             is_drained: false,
             work: FuturesUnordered::new(),
@@ -169,6 +175,7 @@ impl Connection {
                 Poll::Pending => false,
             };
             self.take_messages();
+            self.count_received();
             self.fill();
             self.say_goodbye_once_all_is_answered();
             let had_room = self.output.has_room();
@@ -207,7 +214,7 @@ impl Connection {
                 }
                 Event::Stop => {}
                 Event::Answered(answered) => self.answer(answered),
-                Event::Fetched(fetched) => self.take_fetched(fetched),
+                Event::Fetched(fetched) => self.take_fetched(*fetched),
             }
         }
         while let Poll::Ready(Some(wake)) = Pin::new(&mut self.wakes).poll_next(cx) {
@@ -236,6 +243,7 @@ impl Connection {
         let mut buffer = ReadBuf::uninit(&mut space);
         std::task::ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buffer))?;
         if !drops_it {
+            self.live.metrics().bytes.of(Direction::In).inc_by(buffer.filled().len() as u64);
             self.heard_at = self.now;
             self.decoder.push(buffer.filled());
             self.is_drained = false;
@@ -249,8 +257,23 @@ impl Connection {
             match self.decoder.next() {
                 Ok(Some(message)) => self.take(message),
                 Ok(None) => self.is_drained = true,
-                Err(error) => self.end(encode_close(Some(error.close_code()), &error.to_string())),
+                Err(error) => {
+                    self.live.metrics().dropped.of(DropReason::Protocol).inc();
+                    self.end(encode_close(Some(error.close_code()), &error.to_string()));
+                }
             }
+        }
+    }
+
+    /// What is being received is counted with that of all others; where there is no room for it, or it does not
+    /// come to its end, its sender has to come again (what it sent is safe to repeat, C3).
+    fn count_received(&mut self) {
+        let (under_way, in_flight) = (self.decoder.buffered_bytes(), self.command_bytes_in_flight);
+        let counted = self.receiving.count(under_way, in_flight, self.now, &self.live.bodies);
+        if self.is_alive()
+            && let Err(why) = counted
+        {
+            self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), why));
         }
     }
 
@@ -264,7 +287,7 @@ impl Connection {
 
     /// From here on as long as everybody's.
     pub(super) fn allow_long_messages(&mut self) {
-        self.decoder.set_limits(Limits { message_bytes_max: self.live.message_bytes_max });
+        self.decoder.set_limits(Limits { message_bytes_max: self.live.limits.body_bytes_max });
     }
 
     /// Whether its last frame is yet to come.
@@ -279,7 +302,18 @@ impl Connection {
     }
 
     pub(super) fn send(&mut self, frame: bytes::Bytes) {
-        if self.is_alive() {
+        self.send_in_pieces([frame]);
+    }
+
+    /// One frame, whose pieces others share.
+    pub(super) fn send_in_pieces(&mut self, pieces: impl IntoIterator<Item = bytes::Bytes>) {
+        if !self.is_alive() {
+            return;
+        }
+        self.live.metrics().messages.of(Direction::Out).inc();
+        for frame in pieces {
+            let counted = self.live.metrics();
+            counted.bytes.of(Direction::Out).inc_by(frame.len() as u64);
             self.output.push(frame, self.now);
         }
     }
@@ -330,6 +364,9 @@ impl Connection {
         if let Some(since) = self.output.stalled_since() {
             next = next.min(since + self.stall());
         }
+        if let Some(until) = self.receiving.until().filter(|_| self.is_alive()) {
+            next = next.min(until);
+        }
         if self.output.has_room() && self.is_alive() {
             let due = self.subscriptions.iter().filter_map(Subscription::next_deadline);
             next = due.fold(next, Instant::min);
@@ -345,6 +382,7 @@ impl Connection {
     fn tick(&mut self) -> io::Result<()> {
         let timed_out = |why: &str| Err(io::Error::new(io::ErrorKind::TimedOut, why));
         if self.output.stalled_since().is_some_and(|since| self.now >= since + self.stall()) {
+            self.live.metrics().dropped.of(DropReason::Slow).inc();
             return timed_out("the peer takes no bytes");
         }
         if matches!(self.phase, Phase::Lingering(until) if self.now >= until) {
@@ -358,6 +396,7 @@ impl Connection {
             self.heard_at = self.now;
         }
         if self.now >= self.heard_at + self.live.heartbeat * 2 {
+            self.live.metrics().dropped.of(DropReason::Silent).inc();
             return timed_out("the peer answers nothing");
         }
         self.ping_at = self.now + self.live.heartbeat;

@@ -68,7 +68,7 @@ pub(super) async fn sync(
             Found::Sync { cursor: Cursor::at(from), frame: small(head, "replay") }
         }
         Resume::Snapshot(view) => {
-            let frame = snapshot(graph, &view, &settled, voice).await;
+            let frame = snapshot(live, graph, &view, &settled, voice).await;
             Found::Sync { cursor: Cursor::at(view.graph.head()), frame }
         }
         Resume::StoreAway => return Err(Problem::store_away()),
@@ -81,7 +81,7 @@ pub(super) async fn catch_up(live: &Live, graph: &GraphId, at: Head, voice: Voic
     match resume(live, graph, point).await? {
         Resume::InSync(head) | Resume::Replay { head, .. } => Ok(Found::Replay { to: head.version }),
         Resume::Snapshot(view) => {
-            let frame = snapshot(graph, &view, &[], voice).await;
+            let frame = snapshot(live, graph, &view, &[], voice).await;
             Ok(Found::Sync { cursor: Cursor::at(view.graph.head()), frame })
         }
         Resume::StoreAway => Err(Problem::store_away()),
@@ -109,7 +109,14 @@ async fn resume(
     read::resume(&live.graphs, graph, point, state_bytes).await
 }
 
-async fn snapshot(graph: &GraphId, view: &View, settled: &[Settled], voice: Voice) -> Vec<Bytes> {
+async fn snapshot(
+    live: &Live,
+    graph: &GraphId,
+    view: &View,
+    settled: &[Settled],
+    voice: Voice,
+) -> Vec<Bytes> {
+    live.metrics().snapshots.inc();
     let part = &state_part(graph, view, voice).await;
     let (before, after) = frames::sync_around_state(graph, view.graph.head(), settled, voice.format);
     encode_around(voice.kind(), voice.deflate, &before, part, after).into()

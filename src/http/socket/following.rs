@@ -21,6 +21,7 @@ use super::{
 use crate::{
     http::problem::Problem,
     live::{Cursor, Followed, Present, Step},
+    telemetry::{Counted, Source},
     write::{Hot, Recorded},
 };
 
@@ -109,7 +110,12 @@ impl Connection {
             following.is_fetching = true;
         }
         let (live, voice) = (self.live.clone(), self.peer.voice);
+        let laggard = match wanted {
+            Wanted::CatchUp(_) | Wanted::Log { .. } => Some(Counted::one(&live.metrics().laggards)),
+            Wanted::Sync(_) | Wanted::Load => None,
+        };
         let fetch = async move {
+            let _while_it_lasts = laggard;
             let graph = followed.id();
             let outcome = match wanted {
                 Wanted::Sync(asking) => fetch::sync(&live, graph, asking, voice).await,
@@ -117,7 +123,7 @@ impl Connection {
                 Wanted::Log { after, to } => fetch::from_log(&followed, after, to).await,
                 Wanted::Load => fetch::load(&live, graph).await,
             };
-            Event::Fetched(Fetched { generation, outcome })
+            Event::Fetched(Box::new(Fetched { generation, outcome }))
         };
         self.begin(fetch.boxed());
     }
@@ -130,7 +136,7 @@ impl Connection {
         match outcome {
             Ok(Found::Sync { cursor, frame }) => {
                 self.place(index, cursor);
-                frame.into_iter().for_each(|piece| self.send(piece));
+                self.send_in_pieces(frame);
                 self.send_answers_due(index);
                 self.join_again(index);
             }
@@ -165,7 +171,7 @@ impl Connection {
     fn take_commits(&mut self, index: usize, commits: &[Arc<Recorded>]) {
         let Some(following) = self.subscriptions[index].fetched() else { return };
         match following.cursor.check(commits) {
-            Step::Deliver(commits) => self.deliver(index, &commits),
+            Step::Deliver(commits) => self.deliver(index, &commits, Source::Log),
             Step::StartAgain => self.start_again(index),
             Step::Level | Step::ReadLog { .. } => {}
         }
@@ -265,10 +271,11 @@ impl Connection {
                 false
             }
             Next::Cursor(Step::Deliver(commits)) => {
-                self.deliver(index, &commits);
+                self.deliver(index, &commits, Source::Memory);
                 true
             }
             Next::Cursor(Step::ReadLog { after, to }) => {
+                self.live.metrics().lag_commits.counted(to.since(after));
                 let wanted = if after < following.replay_to {
                     Wanted::Log { after, to: following.replay_to.min(to) }
                 } else {
@@ -289,7 +296,7 @@ impl Connection {
     }
 
     /// Sends these commits, as many as there is room for; the rest is taken again later.
-    fn deliver(&mut self, index: usize, commits: &[Arc<Recorded>]) {
+    fn deliver(&mut self, index: usize, commits: &[Arc<Recorded>], source: Source) {
         let voice = self.peer.voice;
         for commit in commits {
             if !self.output.has_room() {
@@ -302,6 +309,7 @@ impl Connection {
             if let Some(following) = subscription.following() {
                 following.cursor.advance(commit);
             }
+            self.live.metrics().delivered.of(source).inc();
             self.send(frame);
             self.send_answers_due(index);
         }

@@ -5,10 +5,7 @@ use dao_projections::{ClientId, Commit, GraphId, Hash, Head, OperationId, UserId
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
-use super::{
-    super::{command::BATCH_OPERATIONS_MAX, format::Format, wire::CommitOut},
-    incoming::PRESENCE_BYTES_MAX,
-};
+use super::super::{format::Format, wire::CommitOut};
 use crate::{
     live::Present,
     websocket::{Deflate, MessageKind, SharedFrame, encode_binary, encode_text},
@@ -99,6 +96,9 @@ pub(super) enum ServerFrame<'a> {
         graph_id: Option<&'a GraphId>,
         #[serde(skip_serializing_if = "Option::is_none")]
         operation_id: Option<OperationId>,
+        /// Where the same may succeed later.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
     },
     Goodbye {
         reconnect_after_ms: u64,
@@ -112,22 +112,10 @@ pub(super) struct Limits {
     pub(super) message_bytes: usize,
     pub(super) entity_bytes: usize,
     pub(super) batch_operations: usize,
+    pub(super) json_depth: usize,
     pub(super) subscriptions: usize,
     pub(super) in_flight: usize,
     pub(super) presence_bytes: usize,
-}
-
-impl Limits {
-    pub(super) fn of(
-        message_bytes: usize,
-        entity_bytes: usize,
-        subscriptions: usize,
-        in_flight: usize,
-    ) -> Self {
-        let batch_operations = BATCH_OPERATIONS_MAX;
-        let presence_bytes = PRESENCE_BYTES_MAX;
-        Self { message_bytes, entity_bytes, batch_operations, subscriptions, in_flight, presence_bytes }
-    }
 }
 
 /// What became of an operation that a client was waiting for (rule W3).

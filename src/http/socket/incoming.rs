@@ -1,15 +1,17 @@
 //! What clients say (rules W), read strictly: a frame that is not what it should be is answered, and
 //! the connection goes on.
 
-use dao_projections::{ClientId, GraphId, OperationId, UserId, Version};
+use dao_projections::{ClientId, GraphId, OperationId, TraceParent, UserId, Version};
 use serde_json::Value;
 
-use super::super::{
-    command::{Batch, read_batch_fields, read_command_fields},
-    decode::{Document, Path, decode},
-    format::Format,
-    problem::Problem,
-    shape::{Fields, Malformed},
+use super::{
+    super::{
+        command::{Batch, read_batch_fields, read_command_fields},
+        decode::{Document, DocumentLimits, Path, decode},
+        format::Format,
+        shape::{Fields, Malformed},
+    },
+    about::{About, BadFrame},
 };
 use crate::{domain::Operation, read::ResumeHash};
 
@@ -49,41 +51,23 @@ pub(super) enum ClientFrame {
     Ping,
 }
 
-/// A frame that can't be acted on, with what it was about where that could be read (rule W9).
-pub(super) struct BadFrame {
-    pub(super) problem: Problem,
-    pub(super) graph: Option<GraphId>,
-    pub(super) operation: Option<OperationId>,
-    /// Whether it was a command or a batch: those are answered as what they are (rule W5).
-    pub(super) is_operation: bool,
-}
-
 /// Who sends on this connection.
 pub(super) struct Sender<'a> {
     pub(super) user: &'a UserId,
     pub(super) client: &'a ClientId,
+    /// What its frames may be.
+    pub(super) limits: DocumentLimits,
 }
 
 /// Reads one frame.
 pub(super) fn read(bytes: &[u8], format: Format, sender: &Sender<'_>) -> Result<ClientFrame, BadFrame> {
-    let document = match decode(bytes, format) {
-        Ok(document) => document,
-        Err(malformed) => {
-            let problem = malformed.into();
-            return Err(BadFrame { problem, graph: None, operation: None, is_operation: false });
+    match decode(bytes, format, sender.limits) {
+        Ok(document) => {
+            let about = About::of(&document.value);
+            read_document(document, sender).map_err(|malformed| about.told(malformed))
         }
-    };
-    let about = |key| document.value.get(key).and_then(Value::as_str);
-    let graph = about("graphId").and_then(|id| GraphId::parse(id).ok());
-    let (key, is_operation) = match about("type") {
-        Some("BATCH") => ("batchId", true),
-        kind => ("operationId", kind == Some("COMMAND")),
-    };
-    let operation = about(key).and_then(|id| OperationId::parse(id).ok());
-    read_document(document, sender).map_err(|malformed| {
-        let problem = malformed.into();
-        BadFrame { problem, graph, operation, is_operation }
-    })
+        Err(malformed) => Err(About::of_unreadable(bytes, format).told(malformed)),
+    }
 }
 
 fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame, Malformed> {
@@ -115,15 +99,24 @@ fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame,
         }
         "UNSUBSCRIBE" => fields.finish().map(|()| ClientFrame::Unsubscribe { graph }),
         "COMMAND" => {
+            let traceparent = traceparent(&mut fields)?;
             let operation = read_command_fields(fields, &repeated, sender.user, sender.client)?;
+            let operation = Operation { traceparent, ..operation };
             Ok(ClientFrame::Command { graph, operation: Box::new(operation) })
         }
         "BATCH" => {
             if fields.peek("batchId").is_none_or(Value::is_null) {
                 return Err(fields.wrong("batchId", "is required"));
             }
-            let batch = read_batch_fields(fields, &repeated, sender.user, Some(sender.client))?;
-            Ok(ClientFrame::Batch { graph, batch })
+            let traceparent = traceparent(&mut fields)?;
+            let batch = read_batch_fields(
+                fields,
+                &repeated,
+                sender.user,
+                Some(sender.client),
+                sender.limits.operations_max,
+            )?;
+            Ok(ClientFrame::Batch { graph, batch: batch.caused_by(traceparent) })
         }
         _ => {
             let (client, state) = (fields.client_id()?, fields.optional("state").unwrap_or(Value::Null));
@@ -134,6 +127,11 @@ fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame,
             Ok(ClientFrame::Presence { graph, client, state })
         }
     }
+}
+
+/// As the header of HTTP requests: one that can't be read is as if there was none.
+fn traceparent(fields: &mut Fields<'_>) -> Result<Option<TraceParent>, Malformed> {
+    Ok(fields.text("traceparent")?.and_then(|text| text.trim().parse().ok()))
 }
 
 fn pending(fields: &mut Fields<'_>) -> Result<Vec<OperationId>, Malformed> {

@@ -5,6 +5,7 @@
 //! has proved and may do; the codec is [`crate::websocket`]. A connection owns its socket: once the handshake is answered nothing of the
 //! HTTP server's stays.
 
+mod about;
 mod acting;
 mod connection;
 mod fetch;
@@ -12,6 +13,7 @@ mod following;
 mod frames;
 mod incoming;
 mod output;
+mod receiving;
 mod standing;
 mod subscription;
 
@@ -31,23 +33,39 @@ use axum::{
 };
 use dao_projections::{ClientId, GraphId, UserId};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use super::{App, SocketConfig, auth, extract::Asked, format::Format, problem::Problem};
+use super::{
+    App, SocketConfig,
+    address::Arrival,
+    auth,
+    auth::Unproved,
+    body::Bodies,
+    extract::Asked,
+    format::Format,
+    limits::RequestLimits,
+    openapi::{
+        asked::SocketQuery,
+        problems::{OfReads, Problem as ProblemAnswer},
+    },
+    problem::Problem,
+    rate::Purse,
+};
 use crate::{
     auth::{Auth, Grant},
     live::Hub,
     read::ResumeHash,
+    telemetry::{Counted, LiveMetrics},
     websocket::{Accepted, HandshakeError, accept},
     write::Graphs,
 };
 use connection::Connection;
 use frames::Voice;
 use incoming::ClientFrame;
-use standing::Standing;
+use standing::{Standing, TOO_MANY};
 
 /// The subprotocol of JSON text frames; also what a client gets that names none.
 const JSON: &str = "dao.v1.json";
@@ -62,7 +80,8 @@ pub(super) struct Live {
     pub(super) graphs: Arc<Graphs>,
     pub(super) hub: Hub,
     heartbeat: Duration,
-    message_bytes_max: usize,
+    pub(super) limits: RequestLimits,
+    bodies: Arc<Bodies>,
     connections: AtomicUsize,
     connections_max: usize,
     pub(super) stopping: CancellationToken,
@@ -70,17 +89,28 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(graphs: Arc<Graphs>, config: SocketConfig, message_bytes_max: usize) -> Arc<Self> {
+    pub(super) fn new(
+        graphs: Arc<Graphs>,
+        config: SocketConfig,
+        limits: RequestLimits,
+        bodies: Arc<Bodies>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             graphs: graphs.clone(),
             hub: Hub::new(graphs, config.live),
             heartbeat: config.heartbeat,
-            message_bytes_max,
+            limits,
+            bodies,
             connections: AtomicUsize::new(0),
             connections_max: config.connections_max,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
+    }
+
+    /// What of sockets and streams is counted.
+    pub(super) fn metrics(&self) -> &LiveMetrics {
+        &self.graphs.metrics().live
     }
 
     /// Tells every connection to say goodbye, and waits until they have.
@@ -114,14 +144,20 @@ struct Peer {
     /// Whoever has proved to be there, or says so where nothing is proved; nobody's before that.
     user: UserId,
     standing: Standing,
+    /// What its frames are taken from; `None` without limits.
+    purse: Option<Purse>,
     client: ClientId,
     voice: Voice,
 }
 
 /// Answers the handshake; the connection then runs in a task of its own until it ends.
+#[utoipa::path(get, path = "/ws", operation_id = "openSocket", tag = "live",
+    params(SocketQuery),
+    responses((status = 101, description = "The WebSocket is open: rules W"), (status = 426, description = "The handshake is of another version of WebSocket", body = ProblemAnswer, content_type = "application/problem+json"), OfReads)
+)]
 pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
-    let proved = auth::bearer(&app.auth, &parts.headers)?;
+    let proved = auth::proved(&app, &parts)?;
     let asked = Asked::from_request_parts(&mut parts, &app).await?;
     let first = first_subscription(&asked)?;
     let accepted = accept(&parts.headers, &[JSON, MESSAGE_PACK]).map_err(handshake_problem)?;
@@ -129,24 +165,41 @@ pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<
         return Err(Problem::bad_request("this connection can't be upgraded: use HTTP/1.1"));
     };
     let seat = Seat::take(&app.live).ok_or_else(Problem::too_many_connections)?;
-    let standing = standing(&app.auth, proved, &accepted.offered);
+    let mut purse = Purse::of(&app, &parts, None);
+    let standing = standing(&app.auth, proved, &accepted.offered, purse.as_ref());
     let user = match &standing {
         Standing::Proven { grant, .. } => grant.user.clone(),
         Standing::Open => auth::claimed(&mut parts, &app).await?,
         Standing::Unproven { .. } | Standing::Refused { .. } => app.anonymous.clone(),
     };
-    let peer = peer(&asked, user, standing, &accepted)?;
+    let left = match (&mut purse, &standing) {
+        // Nobody's yet: those who bring no token in time are bounded by the places there are.
+        (None, _) | (_, Standing::Unproven { .. } | Standing::Refused { .. }) => None,
+        (Some(purse), Standing::Open) => Some(purse.spend()),
+        (Some(purse), Standing::Proven { grant, .. }) => {
+            purse.hand_to(&grant.user);
+            Some(purse.spend())
+        }
+    };
+    let left = left.transpose().map_err(|exhausted| Problem::rate_limited(exhausted.0))?;
+    let peer = peer(&asked, user, standing, &accepted, purse.clone())?;
+    let place = parts.extensions.remove::<Arrival>().map(|arrival| arrival.place);
     let live = app.live.clone();
     live.tasks.spawn(async move {
         // What belongs to the handshake is let go of here: a connection may last for days.
         if let Some(connection) = take_over(&seat.0, upgrading, peer, first).await {
+            let _open = Counted::one(&seat.0.metrics().sockets);
+            seat.0.metrics().sockets_opened.inc();
             connection.run().await;
         }
-        drop(seat);
+        drop((seat, place));
     });
     let mut response = (StatusCode::SWITCHING_PROTOCOLS, Body::empty()).into_response();
     response.headers_mut().extend(accepted.headers);
-    Ok(response)
+    Ok(match (purse, left) {
+        (Some(purse), Some(left)) => purse.marked(response, left),
+        _ => response,
+    })
 }
 
 /// The connection on the socket that the HTTP server gives up.
@@ -157,7 +210,7 @@ async fn take_over(
     first: Option<ClientFrame>,
 ) -> Option<Connection> {
     let upgraded = upgrading.await.ok()?;
-    let Ok(parts) = downcast::<TokioIo<TcpStream>>(upgraded) else {
+    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
         tracing::error!("an upgraded connection was not a TCP stream");
         return None;
     };
@@ -175,7 +228,7 @@ fn first_subscription(asked: &Asked) -> Result<Option<ClientFrame>, Problem> {
 
 /// What the handshake proves: by its header, else by the subprotocol that browsers can put a token into. A bad
 /// one of those is told by a close code, since a page can't see the status of a handshake.
-fn standing(auth: &Auth, proved: Option<Arc<Grant>>, offered: &[String]) -> Standing {
+fn standing(auth: &Auth, proved: Option<Arc<Grant>>, offered: &[String], purse: Option<&Purse>) -> Standing {
     let Auth::Keys(keys) = auth else { return Standing::Open };
     if let Some(grant) = proved {
         return Standing::proven(keys.clone(), grant);
@@ -183,13 +236,20 @@ fn standing(auth: &Auth, proved: Option<Arc<Grant>>, offered: &[String]) -> Stan
     let Some(token) = offered.iter().find_map(|offer| offer.strip_prefix(BEARER)) else {
         return Standing::unproven(keys.clone());
     };
-    match keys.verify(token) {
+    match auth::prove(keys, token, purse) {
         Ok(grant) => Standing::proven(keys.clone(), grant),
-        Err(bad) => Standing::Refused { why: bad.to_string() },
+        Err(Unproved::Bad(bad)) => Standing::Refused { why: bad.to_string() },
+        Err(Unproved::TooMany(_)) => Standing::Refused { why: TOO_MANY.to_owned() },
     }
 }
 
-fn peer(asked: &Asked, user: UserId, standing: Standing, accepted: &Accepted) -> Result<Peer, Problem> {
+fn peer(
+    asked: &Asked,
+    user: UserId,
+    standing: Standing,
+    accepted: &Accepted,
+    purse: Option<Purse>,
+) -> Result<Peer, Problem> {
     let id = Uuid::now_v7();
     let named = match asked.text("clientId") {
         Some(text) => ClientId::parse(text),
@@ -198,7 +258,7 @@ fn peer(asked: &Asked, user: UserId, standing: Standing, accepted: &Accepted) ->
     let client = named.map_err(|e| Problem::bad_request(format!("clientId: {e}")))?;
     let format = if accepted.protocol == Some(MESSAGE_PACK) { Format::MessagePack } else { Format::Json };
     let voice = Voice { format, deflate: accepted.deflate };
-    Ok(Peer { id, user, standing, client, voice })
+    Ok(Peer { id, user, standing, purse, client, voice })
 }
 
 fn handshake_problem(error: HandshakeError) -> Problem {

@@ -9,9 +9,10 @@ use super::{connection::Connection, frames::ServerFrame, incoming::ClientFrame};
 use crate::{
     auth::{Grant, Keys, Right},
     http::{
-        auth::{end_of, may},
+        auth::{Unproved, end_of, may, prove},
         problem::Problem,
     },
+    telemetry::DropReason,
     websocket::{CloseCode, encode_close},
 };
 
@@ -19,6 +20,9 @@ use crate::{
 const PROOF_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of a message from a peer that has proved nothing yet: a token, and what goes with it.
 const UNPROVEN_BYTES_MAX: usize = 32 << 10;
+
+/// What somebody is told whose token was not looked at.
+pub(super) const TOO_MANY: &str = "too many bad tokens came from this address: try again later";
 
 /// What the peer has proved.
 pub(super) enum Standing {
@@ -83,14 +87,21 @@ impl Connection {
     /// The peer proves who it is, for the first time or anew. A token that proves nothing, or that another
     /// user is there, ends the connection.
     pub(super) fn authenticate(&mut self, token: &str) {
+        // Who proves nothing yet is bounded by what bad tokens cost.
+        if !self.peer.standing.is_unproven()
+            && let Err(problem) = self.pay()
+        {
+            return self.complain(&problem, None, None);
+        }
         let keys = match &self.peer.standing {
+            Standing::Refused { .. } => return,
             Standing::Open => return self.say_who(),
             Standing::Unproven { keys, .. } | Standing::Proven { keys, .. } => keys.clone(),
-            Standing::Refused { .. } => return,
         };
-        let grant = match keys.verify(token) {
+        let grant = match prove(&keys, token, self.peer.purse.as_ref()) {
             Ok(grant) => grant,
-            Err(bad) => return self.turn_away(&bad.to_string()),
+            Err(Unproved::Bad(bad)) => return self.turn_away(&bad.to_string()),
+            Err(Unproved::TooMany(_)) => return self.turn_away(TOO_MANY),
         };
         let proven = Standing::proven(keys, grant.clone());
         match std::mem::replace(&mut self.peer.standing, proven) {
@@ -99,6 +110,9 @@ impl Connection {
             }
             Standing::Unproven { first, .. } => {
                 self.peer.user = grant.user.clone();
+                if let Some(purse) = &mut self.peer.purse {
+                    purse.hand_to(&grant.user);
+                }
                 self.allow_long_messages();
                 self.say_who();
                 if let Some(first) = first {
@@ -113,6 +127,7 @@ impl Connection {
     }
 
     pub(super) fn turn_away(&mut self, why: &str) {
+        self.live.metrics().dropped.of(DropReason::Unauthenticated).inc();
         self.end(encode_close(Some(CloseCode::UNAUTHENTICATED), why));
     }
 

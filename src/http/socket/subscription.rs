@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::fetch::Asking;
 use crate::{
     live::{Cursor, Followed, Known, Step},
+    telemetry::Counted,
     write::Hot,
 };
 
@@ -29,6 +30,7 @@ pub(super) struct Subscription {
     pub(super) presence: PresenceSeen,
     /// `SUBSCRIBE`s that came while an earlier one was being answered: each gets its `SYNC`, in turn.
     pub(super) asked_again: VecDeque<Asking>,
+    _open: Counted,
 }
 
 pub(super) enum Stage {
@@ -79,6 +81,7 @@ pub(super) enum Next {
 
 impl Subscription {
     pub(super) fn new(graph: GraphId, followed: Arc<Followed>, now: Instant) -> Self {
+        let _open = Counted::one(&followed.metrics().socket_subscriptions);
         Self {
             graph,
             generation: 0,
@@ -87,6 +90,7 @@ impl Subscription {
             followed,
             presence: PresenceSeen { revision: 0, has_changed: true, not_before: now },
             asked_again: VecDeque::new(),
+            _open,
         }
     }
 

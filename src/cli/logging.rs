@@ -1,0 +1,71 @@
+//! The log: where it goes and how it is written; and traces, where a collector is named.
+//!
+//! The log goes to standard error, since standard output is for what a command was asked to print. Each event names
+//! what it is about by itself or by the spans around it: `request` (method, path, `request_id`), `command` (graph,
+//! operation, user), `socket` and `stream`. Tokens, payloads and queries are in none of them.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt};
+
+use super::CliError;
+use crate::config::{Config, LogFormat};
+
+type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
+
+/// What has to be done about the log at the end.
+pub(super) struct Logging {
+    #[cfg(feature = "otel")]
+    exporter: Option<crate::telemetry::Exporter>,
+}
+
+impl Logging {
+    /// Logs from here on. Within the runtime, which sends the traces.
+    pub(super) fn start(config: &Config) -> Result<Self, CliError> {
+        #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "there is no second layer"))]
+        let mut layers: Layers = vec![layer(&config.log_filter, config.log_format)];
+        #[cfg(feature = "otel")]
+        let exporter = {
+            let exporter = config.traces_to.as_deref().map(crate::telemetry::Exporter::to).transpose();
+            let exporter = exporter.map_err(|error| CliError::new(error.to_string()))?;
+            layers.extend(exporter.iter().map(crate::telemetry::Exporter::layer));
+            exporter
+        };
+        tracing_subscriber::registry().with(layers).init();
+        #[cfg(not(feature = "otel"))]
+        if config.traces_to.is_some() {
+            tracing::warn!(
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, and this program was built without traces: build it with \
+                 --features otel"
+            );
+        }
+        Ok(Self {
+            #[cfg(feature = "otel")]
+            exporter,
+        })
+    }
+
+    /// Sends what waits.
+    pub(super) fn finish(self) {
+        #[cfg(feature = "otel")]
+        if let Some(exporter) = self.exporter {
+            exporter.finish();
+        }
+    }
+}
+
+fn layer(filter: &str, format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let is_terminal = io::stderr().is_terminal();
+    let is_json = match format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !is_terminal,
+    };
+    let filter = EnvFilter::new(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    match is_json {
+        // The list of spans has the innermost as its last: it need not be there again.
+        true => layer.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed(),
+        false => layer.with_ansi(is_terminal).with_filter(filter).boxed(),
+    }
+}

@@ -1,0 +1,203 @@
+//! `dao-api monitor`: running servers in a terminal, as `/metrics` and `/readyz` tell of them.
+//!
+//! The terminal is given back however it ends: by a key, by a signal, by a panic. A server that is away is said to
+//! be so and asked again. Not here: what the figures mean (`docs/metrics.md`).
+
+mod exposition;
+mod figures;
+mod screen;
+mod state;
+
+use std::{
+    io::{self, IsTerminal},
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use futures::future::join_all;
+use ratatui::{
+    DefaultTerminal,
+    crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers},
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::timeout,
+};
+
+use self::{
+    exposition::Exposition,
+    state::{Look, Ready, State, Watched},
+};
+use super::{CliError, print, watch::configured_server};
+use crate::{
+    client::{Server, Token, look},
+    config::{Config, parse_duration},
+};
+
+/// An answer that takes longer is none: the next look begins then.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What one screen of text is wide and high; lines that are empty at its end are left out.
+const TEXT_SIZE: (u16, u16) = (140, 60);
+/// Keys that wait; whoever presses more is not heard.
+const KEYS_MAX: usize = 16;
+/// How soon the thread that reads keys notices that it is not needed any more.
+const KEY_POLL: Duration = Duration::from_millis(100);
+
+#[derive(Args)]
+pub(super) struct Monitor {
+    /// A server, instead of the one at HOST and PORT; may be given several times
+    #[arg(long = "url", value_name = "URL")]
+    urls: Vec<Server>,
+    /// The token that proves who asks, where the servers have keys: it needs admin on *
+    #[arg(long, env = "DAO_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<Token>,
+    /// How often servers are asked
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    interval: Duration,
+    /// Print one screen as text, of what happens within one interval, and end
+    #[arg(long)]
+    once: bool,
+}
+
+/// What a person wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    Quit,
+    LookNow,
+    Pause,
+    /// The terminal has another size, or was drawn over.
+    Redraw,
+}
+
+impl Monitor {
+    pub(super) async fn run(self, config: &Config) -> Result<(), CliError> {
+        let servers = match self.urls.is_empty() {
+            true => vec![configured_server(config)?],
+            false => self.urls.clone(),
+        };
+        let servers: Vec<Server> = servers.into_iter().map(|s| s.with_token(self.token.clone())).collect();
+        let watched = servers.iter().map(|server| Watched::new(server.to_string())).collect();
+        let mut state = State { servers: watched, interval: self.interval, is_paused: false };
+        if self.once {
+            look_at_all(&servers, &mut state).await;
+            tokio::time::sleep(self.interval).await;
+            look_at_all(&servers, &mut state).await;
+            let text = screen::as_text(&state, TEXT_SIZE.0, TEXT_SIZE.1);
+            return print(|out| out.write_all(text.as_bytes()));
+        }
+        if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+            return Err(CliError::new("this is no terminal: --once prints one screen as text"));
+        }
+        // Puts the terminal back also in a panic.
+        let terminal = ratatui::try_init().map_err(|error| drawing(&error))?;
+        let shown = show(terminal, &servers, &mut state).await;
+        let restored = ratatui::try_restore().map_err(|error| drawing(&error));
+        shown.and(restored)
+    }
+}
+
+fn drawing(error: &io::Error) -> CliError {
+    CliError::new(format!("the terminal can't be drawn on: {error}; --once prints one screen as text"))
+}
+
+/// Draws, looks, and does what is wished, until it is told to end.
+async fn show(mut terminal: DefaultTerminal, servers: &[Server], state: &mut State) -> Result<(), CliError> {
+    let mut terminate = signal(SignalKind::terminate())
+        .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;
+    let (sender, mut wishes) = mpsc::channel(KEYS_MAX);
+    std::thread::spawn(move || read_keys(&sender));
+    let mut tick = tokio::time::interval(state.interval);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let drawn = terminal.draw(|frame| screen::draw(state, frame.area(), frame.buffer_mut()));
+        drawn.map_err(|error| drawing(&error))?;
+        // Each of these is cancel-safe: what is not taken now is taken the next time.
+        let wish = tokio::select! {
+            _ = terminate.recv() => Wish::Quit,
+            wish = wishes.recv() => wish.unwrap_or(Wish::Quit),
+            _ = tick.tick(), if !state.is_paused => Wish::LookNow,
+        };
+        match wish {
+            Wish::Quit => return Ok(()),
+            Wish::Pause => state.is_paused = !state.is_paused,
+            Wish::Redraw => {}
+            Wish::LookNow => {
+                // Whoever wants to go need not wait for a server that does not answer.
+                tokio::select! {
+                    () = look_at_all(servers, state) => {}
+                    () = quit(&mut wishes) => return Ok(()),
+                    _ = terminate.recv() => return Ok(()),
+                }
+            }
+        }
+    }
+}
+
+async fn quit(wishes: &mut mpsc::Receiver<Wish>) {
+    while wishes.recv().await.is_some_and(|wish| wish != Wish::Quit) {}
+}
+
+/// On a thread of its own, which ends when nobody listens any more: reading a terminal blocks.
+fn read_keys(wishes: &mpsc::Sender<Wish>) {
+    while !wishes.is_closed() {
+        let wish = match event::poll(KEY_POLL) {
+            Ok(false) => continue,
+            Ok(true) => event::read().map(|event| wish_of(&event)),
+            Err(error) => Err(error),
+        };
+        match wish {
+            // Of keys that can't be taken the next are as good.
+            Ok(wish) => drop(wish.map(|wish| wishes.try_send(wish))),
+            Err(_) => return, // the terminal is gone, and with the sender the loop ends
+        }
+    }
+}
+
+fn wish_of(event: &Event) -> Option<Wish> {
+    let key = match event {
+        Event::Resize(..) => return Some(Wish::Redraw),
+        Event::Key(key) if key.kind != KeyEventKind::Release => key,
+        _ => return None,
+    };
+    match key.code {
+        KeyCode::Char('q') | KeyCode::Esc => Some(Wish::Quit),
+        KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => Some(Wish::Quit),
+        KeyCode::Char('r') => Some(Wish::LookNow),
+        KeyCode::Char('p') => Some(Wish::Pause),
+        _ => None,
+    }
+}
+
+async fn look_at_all(servers: &[Server], state: &mut State) {
+    let looks = join_all(servers.iter().map(look_at)).await;
+    for (watched, (look, at)) in state.servers.iter_mut().zip(looks) {
+        watched.take(look, at);
+    }
+}
+
+async fn look_at(server: &Server) -> (Look, Instant) {
+    let look = match timeout(PATIENCE, ask(server)).await {
+        Ok(look) => look,
+        Err(_late) => Look::Away(format!("it has not answered within {} s", PATIENCE.as_secs())),
+    };
+    (look, Instant::now())
+}
+
+async fn ask(server: &Server) -> Look {
+    let metrics = match look(server, "/metrics").await {
+        Ok((200, text)) => Exposition::read(&text),
+        Ok((401 | 403, _)) => {
+            return Look::Closed(
+                "shows its metrics to admins of * alone: give --token (dao-api token)".to_owned(),
+            );
+        }
+        Ok((404, _)) => return Look::Closed("shows no metrics: METRICS_ENABLED is off there".to_owned()),
+        Ok((status, _)) => return Look::Away(format!("it answered {status}")),
+        Err(error) => return Look::Away(error.to_string()),
+    };
+    match look(server, "/readyz").await {
+        Ok((status, body)) => Look::Answered { metrics, ready: Ready::read(status, &body) },
+        Err(error) => Look::Away(error.to_string()),
+    }
+}

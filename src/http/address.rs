@@ -1,0 +1,165 @@
+//! From where a request comes: the peer of its connection, or whom a trusted proxy names in its place
+//! (`TRUSTED_PROXIES`).
+//!
+//! Invariant: what a header says is believed only as far as it was written by a proxy that is listed. Anybody
+//! can send `X-Forwarded-For`; only the entries that listed proxies appended are worth anything.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+use axum::http::{Extensions, HeaderMap};
+
+use super::listener::Place;
+
+/// Whose word is taken for where a request comes from; nobody's unless configured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies(Vec<Network>);
+
+/// Addresses that begin with the same bits: `10.0.0.0/8`, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Network {
+    address: IpAddr,
+    bits: u32,
+}
+
+impl Proxies {
+    /// Addresses and networks with commas between them; nothing for none. An error names what is neither.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let listed = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let network = |entry: &str| {
+            Network::parse(entry).ok_or_else(|| {
+                format!(
+                    "{entry:?} is neither an address nor a network, like 10.0.0.7, 10.0.0.0/8 or fd00::/8"
+                )
+            })
+        };
+        listed.map(network).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+
+    /// Whom a request comes from that this peer sent: the peer, or if that is a proxy whom it named, and so on
+    /// from right to left until somebody is no proxy. An entry that can't be read is as far as one can see.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer;
+        if !self.contains(client) {
+            return client;
+        }
+        let forwarded: Vec<&str> = (headers.get_all("x-forwarded-for").iter())
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .collect();
+        for entry in forwarded.iter().rev() {
+            let Some(named) = address_in(entry.trim()) else { break };
+            client = named;
+            if !self.contains(client) {
+                break;
+            }
+        }
+        client
+    }
+}
+
+impl Network {
+    fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits.parse().ok()?)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().ok()?;
+        let all = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.unwrap_or(all);
+        (bits <= all).then_some(Self { address, bits })
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                (ours.to_bits() ^ theirs.to_bits()).checked_shr(32 - self.bits).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                (ours.to_bits() ^ theirs.to_bits()).checked_shr(128 - self.bits).unwrap_or(0) == 0
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+/// An address as proxies write them: alone, `[v6]`, or with a port.
+fn address_in(entry: &str) -> Option<IpAddr> {
+    let with_port = || entry.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
+    let bracketed = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    entry.parse().ok().or_else(with_port).or_else(bracketed).map(|address: IpAddr| address.to_canonical())
+}
+
+/// What the listener knows of the connection that a request came by.
+#[derive(Clone)]
+pub(super) struct Arrival {
+    pub(super) peer: IpAddr,
+    /// The connection's place among all; who takes the connection over holds it on.
+    pub(super) place: Arc<Place>,
+}
+
+/// Where a request comes from. One that no listener brought comes from nowhere.
+pub(super) fn of(proxies: &Proxies, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
+    let peer = extensions.get::<Arrival>().map(|arrival| arrival.peer);
+    proxies.client(peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn client(proxies: &str, peer: &str, forwarded: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for value in forwarded {
+            headers.append("x-forwarded-for", HeaderValue::from_str(value).expect("a header"));
+        }
+        let proxies = Proxies::parse(proxies).expect("proxies");
+        proxies.client(peer.parse().expect("an address"), &headers).to_string()
+    }
+
+    #[test]
+    fn o3_only_listed_proxies_are_believed() {
+        assert_eq!(client("", "10.0.0.1", &["1.2.3.4"]), "10.0.0.1", "nobody is believed by default");
+        assert_eq!(client("10.0.0.0/8", "11.0.0.1", &["1.2.3.4"]), "11.0.0.1");
+        assert_eq!(client("10.0.0.0/8", "10.9.9.9", &["1.2.3.4"]), "1.2.3.4");
+        assert_eq!(client("10.0.0.0/8", "10.9.9.9", &[]), "10.9.9.9");
+    }
+
+    #[test]
+    fn o3_what_a_client_wrote_before_the_proxy_is_not_believed() {
+        assert_eq!(client("10.0.0.1", "10.0.0.1", &["6.6.6.6, 1.2.3.4"]), "1.2.3.4");
+        assert_eq!(client("10.0.0.1", "10.0.0.1", &["6.6.6.6", "1.2.3.4"]), "1.2.3.4");
+        assert_eq!(client("10.0.0.1,10.0.0.2", "10.0.0.1", &["6.6.6.6, 1.2.3.4, 10.0.0.2"]), "1.2.3.4");
+        assert_eq!(client("10.0.0.1", "10.0.0.1", &["6.6.6.6, nonsense"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn o3_addresses_are_read_as_proxies_write_them() {
+        for (entry, address) in [
+            ("1.2.3.4:5678", "1.2.3.4"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+        ] {
+            assert_eq!(client("fd00::/8", "fd00::1", &[entry]), address, "{entry}");
+        }
+    }
+
+    #[test]
+    fn o4_a_network_is_an_address_and_bits() {
+        for good in ["0.0.0.0/0", "10.0.0.1", "::/0", "fd00::/128", " 10.0.0.1 , ::1 "] {
+            assert!(Proxies::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["10.0.0.0/33", "::/129", "10.0.0/8", "proxy.example", "10.0.0.1/", "10.0.0.1/-1"] {
+            assert!(Proxies::parse(bad).is_err(), "{bad}");
+        }
+        assert_eq!(client("0.0.0.0/0", "9.9.9.9", &["1.2.3.4, 5.6.7.8"]), "1.2.3.4", "all are proxies");
+    }
+}

@@ -1,0 +1,189 @@
+//! Bodies of requests: read into memory, never more of it than there may be (rule O3).
+//!
+//! Invariants:
+//! - What a request announces is not believed: memory is taken as bytes come.
+//! - All bodies together, from their first byte until their request is answered, are within one bound; what
+//!   goes beyond is refused before anybody else is.
+//! - A body that stops coming, or comes for too long, is refused.
+//!
+//! Long messages on sockets are counted with them (`socket/receiving.rs`). Not here: what bodies say ([`super::decode`]).
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, Request, header},
+};
+use bytes::BytesMut;
+use http_body_util::BodyExt;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
+
+use super::{limits::RequestLimits, problem::Problem};
+
+/// Bodies longer than this are decoded and acted on a few at a time: a document takes many times the memory of
+/// its bytes.
+const LARGE_BYTES: usize = 1 << 20;
+/// How many of them at once; more wait, as long as a body may take.
+const LARGE_MAX: usize = 2;
+
+/// What all bodies share.
+pub(super) struct Bodies {
+    limits: RequestLimits,
+    bytes: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+}
+
+/// The bytes that a body is counted with, given back when it is dropped.
+#[derive(Default)]
+pub(super) struct Held {
+    bytes: Option<OwnedSemaphorePermit>,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    fn add(&mut self, permit: OwnedSemaphorePermit) {
+        match &mut self.bytes {
+            Some(bytes) => bytes.merge(permit),
+            None => self.bytes = Some(permit),
+        }
+    }
+}
+
+impl Bodies {
+    /// How long a whole body may take.
+    pub(super) fn patience(&self) -> Duration {
+        self.limits.body_timeout
+    }
+
+    pub(super) fn new(limits: RequestLimits) -> Self {
+        Self {
+            limits,
+            bytes: Arc::new(Semaphore::new(limits.bodies_bytes_max.min(Semaphore::MAX_PERMITS))),
+            large: Arc::new(Semaphore::new(LARGE_MAX)),
+        }
+    }
+
+    /// The whole body. Whoever acts on it keeps what is held until they are done.
+    pub(super) async fn read(&self, request: Request<Body>) -> Result<(Bytes, Held), Problem> {
+        let max = self.limits.body_bytes_max;
+        let too_large =
+            || Problem::too_large(format!("the body is larger than {max} bytes (MAX_BODY_BYTES)"));
+        if content_length(request.headers()).is_some_and(|length| length > max as u64) {
+            return Err(too_large());
+        }
+        let end = Instant::now() + self.limits.body_timeout;
+        let mut body = request.into_body();
+        let mut held = Held::default();
+        let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+        while let Some(bytes) = self.next(&mut body, end).await? {
+            if first.len() + all.len() + bytes.len() > max {
+                return Err(too_large());
+            }
+            held.add(self.count(bytes.len())?);
+            // Most bodies are one piece, which is not copied.
+            if first.is_empty() && all.is_empty() {
+                first = bytes;
+                continue;
+            }
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&bytes);
+        }
+        let bytes = if all.is_empty() { first } else { all.freeze() };
+        if bytes.len() > LARGE_BYTES {
+            held.turn = Some(self.turn(end).await?);
+        }
+        Ok((bytes, held))
+    }
+
+    /// What comes next of a body; `None` at its end.
+    async fn next(&self, body: &mut Body, end: Instant) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let patience = end.min(Instant::now() + self.limits.body_idle_timeout);
+            match timeout_at(patience, body.frame()).await {
+                Ok(None) => return Ok(None),
+                // Trailers say nothing here.
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(bytes) if !bytes.is_empty() => return Ok(Some(bytes)),
+                    _ => {}
+                },
+                Ok(Some(Err(_))) => return Err(Problem::bad_request("the body ended before its end")),
+                Err(_late) => return Err(Problem::body_timeout()),
+            }
+        }
+    }
+
+    /// Counts these bytes, if there is room for them.
+    pub(super) fn count(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.bytes.clone().try_acquire_many_owned(permits).map_err(|_| Problem::too_much_at_once())
+    }
+
+    async fn turn(&self, end: Instant) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = timeout_at(end, self.large.clone().acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(Problem::too_much_at_once)
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bodies(body_bytes_max: usize, bodies_bytes_max: usize) -> Bodies {
+        Bodies::new(RequestLimits { body_bytes_max, bodies_bytes_max, ..RequestLimits::default() })
+    }
+
+    fn request(parts: Vec<&'static [u8]>) -> Request<Body> {
+        let parts = parts.into_iter().map(|part| Ok::<_, std::convert::Infallible>(Bytes::from(part)));
+        Request::new(Body::from_stream(futures::stream::iter(parts)))
+    }
+
+    #[tokio::test]
+    async fn o3_a_body_in_parts_is_one_body() {
+        let (bytes, _held) = bodies(10, 10).read(request(vec![b"ab", b"", b"c", b"d"])).await.expect("read");
+        assert_eq!(bytes, "abcd");
+    }
+
+    #[tokio::test]
+    async fn o3_bodies_are_counted_from_their_first_byte_to_their_answer() {
+        let bodies = bodies(8, 10);
+        let (_, first) = bodies.read(request(vec![b"12345678"])).await.expect("room");
+        assert_eq!(bodies.bytes.available_permits(), 2);
+        let problem = bodies.read(request(vec![b"1", b"23"])).await.err().expect("no room");
+        assert_eq!((problem.code, problem.is_temporary()), ("OVERLOADED", true));
+        assert_eq!(bodies.bytes.available_permits(), 2, "what is refused holds nothing");
+        drop(first);
+        assert!(bodies.read(request(vec![b"1", b"23"])).await.is_ok());
+        assert_eq!(bodies.bytes.available_permits(), 10);
+    }
+
+    #[tokio::test]
+    async fn o3_a_body_that_is_too_large_in_parts_is_413() {
+        let bodies = bodies(4, 10);
+        let problem = bodies.read(request(vec![b"123", b"45"])).await.err().expect("too large");
+        assert_eq!(problem.code, "TOO_LARGE");
+        assert_eq!(bodies.bytes.available_permits(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn o3_a_body_that_brings_nothing_or_takes_too_long_is_408() {
+        let bodies = bodies(1 << 20, 1 << 20);
+        let silent =
+            Request::new(Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>()));
+        assert_eq!(bodies.read(silent).await.err().map(|problem| problem.code), Some("REQUEST_TIMEOUT"));
+        let dribble = futures::stream::unfold((), |()| async {
+            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"x")), ()))
+        });
+        let began = Instant::now();
+        let problem = bodies.read(Request::new(Body::from_stream(dribble))).await.err().expect("too long");
+        assert_eq!(problem.code, "REQUEST_TIMEOUT");
+        assert!(began.elapsed().as_secs() <= 60, "{:?}", began.elapsed());
+    }
+}

@@ -1,0 +1,143 @@
+//! `GET /metrics`, and what is counted of every request.
+//!
+//! A request is counted under the template of its route, so that nobody can make a label by asking for a path. Not
+//! here: the families ([`crate::telemetry`]), and what they mean (`docs/metrics.md`).
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use axum::{
+    body::Body,
+    extract::{MatchedPath, Request, State},
+    http::{StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    App, auth, health,
+    openapi::problems::OfReads,
+    problem::{Problem, Told},
+};
+use crate::telemetry::{CONTENT_TYPE, Metrics, ProjectionSample, RouteMetrics, Sampled};
+
+/// Whether this server shows its metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MetricsRoute {
+    /// To whoever has `"*": "admin"`.
+    #[default]
+    On,
+    /// To nobody: there is no such route.
+    Off,
+}
+
+/// Under which route requests are counted that match none.
+const UNMATCHED: &str = "unmatched";
+
+/// All that is counted, and what is measured now: OpenMetrics text (docs/metrics.md)
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "operation", responses(
+    (status = 200, description = "OpenMetrics 1.0 text; with keys for those with admin on *", body = String,
+        content_type = "application/openmetrics-text"),
+    OfReads
+))]
+pub(super) async fn metrics(State(app): State<App>) -> Response {
+    let sampled = sample(&app).await;
+    match app.metrics().encode(&sampled) {
+        Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Err(error) => unreachable!("metrics are written to memory: {error}"),
+    }
+}
+
+/// What can't be found out now is left out: a store that is away is a metric too.
+async fn sample(app: &App) -> Sampled {
+    let store = app.graphs.store();
+    let is_store_available = store.check().await.is_ok();
+    let (hot_graphs, hot_graph_bytes) = app.graphs.occupancy();
+    let (followed_graphs, present_clients) = app.live.hub.occupancy();
+    let mut sampled = Sampled {
+        is_store_available,
+        durability: store.durability().name,
+        hot_graphs: hot_graphs as u64,
+        hot_graph_bytes: hot_graph_bytes as u64,
+        followed_graphs: followed_graphs as u64,
+        present_clients: present_clients as u64,
+        ..Sampled::default()
+    };
+    if !is_store_available {
+        return sampled; // each further question would only wait for it
+    }
+    if let Some(subscriptions) = &app.subscriptions {
+        sampled.subscriptions = subscriptions.names().await.ok().map(|names| names.len() as u64);
+    }
+    if let Some(projections) = &app.projections {
+        sampled.projection = health::measure(projections).await.ok().map(|health| ProjectionSample {
+            lag_commits: health.lag.commits,
+            lag_ms: health.lag.age.as_millis() as u64,
+            parked_graphs: health.parked.len() as u64,
+        });
+    }
+    sampled
+}
+
+/// Where requests are counted.
+#[derive(Clone)]
+pub(super) struct Measuring {
+    metrics: Metrics,
+    routes: Arc<HashMap<&'static str, RouteMetrics>>,
+    unmatched: RouteMetrics,
+}
+
+impl Measuring {
+    /// Finds what every route counts into, once.
+    pub(super) fn of(metrics: &Metrics) -> Self {
+        let route = |template| (template, metrics.requests.route(template));
+        let routes = Arc::new(auth::templates().map(route).collect());
+        Self { metrics: metrics.clone(), routes, unmatched: metrics.requests.route(UNMATCHED) }
+    }
+
+    fn route(&self, matched: Option<&MatchedPath>) -> &RouteMetrics {
+        matched.and_then(|path| self.routes.get(path.as_str())).unwrap_or(&self.unmatched)
+    }
+}
+
+/// Counts a request and its answer.
+pub(super) async fn measure(
+    State(measuring): State<Measuring>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    let began = Instant::now();
+    let route = measuring.route(request.extensions().get::<MatchedPath>());
+    let response = next.run(request).await;
+    route.answered(response.status().as_str(), began.elapsed());
+    if let Some(Told(code)) = response.extensions().get::<Told>() {
+        measuring.metrics.requests.problem(code);
+    }
+    response
+}
+
+/// A problem that was told otherwise than by an answer of HTTP.
+pub(super) fn told(metrics: &Metrics, problem: Problem) -> Problem {
+    metrics.requests.problem(problem.code);
+    problem.logged()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_a_problem_has_a_label() {
+        let metrics = Metrics::default();
+        let words = include_str!("problem.rs").split('"').skip(1).step_by(2);
+        let is_code =
+            |word: &&str| word.len() > 4 && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+        let codes: Vec<&str> = words.filter(is_code).collect();
+        assert!(codes.len() > 20, "the codes are found: {codes:?}");
+        codes.iter().for_each(|code| metrics.requests.problem(code));
+        let text = metrics.encode(&Sampled::default()).expect("text");
+        assert!(!text.contains("dao_problems_total{code=\"other\"}"), "{text}");
+        metrics.requests.problem("NO_SUCH_CODE");
+        let text = metrics.encode(&Sampled::default()).expect("text");
+        assert!(text.contains("dao_problems_total{code=\"other\"} 1"), "{text}");
+    }
+}

@@ -1,0 +1,146 @@
+//! The OpenAPI document (3.1) and its viewer: `GET /openapi.json`, `GET /docs`.
+//!
+//! The document is made from the annotation on each handler and from the schemas here. Three tests hold it
+//! against the rest: every route of the router is in it and none else, real answers fit its schemas, and
+//! `docs/protocol.md` names the same routes. Not here: what is checked and encoded; a schema decides
+//! nothing.
+#![allow(dead_code, reason = "the types of this module are read by the macro that makes schemas of them")]
+
+pub(super) mod answers;
+pub(super) mod asked;
+pub(super) mod problems;
+pub(super) mod sent;
+mod viewer;
+
+use std::sync::OnceLock;
+
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        OpenApi as Api, RefOr,
+        path::Operation,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+pub(super) use viewer::{__path_page, file, page};
+
+/// Any JSON value.
+type Json = serde_json::Value;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "dao-api",
+        description = "An event-sourced backend for graph editors: no lost work, every change attributed, every \
+            version replayable. docs/protocol.md has the rules behind this document, under the ids used here.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(
+        super::commands::command,
+        super::commands::batch,
+        super::reads::state,
+        super::reads::changes,
+        super::reads::nodes,
+        super::reads::node,
+        super::reads::edges,
+        super::reads::edge,
+        super::reads::viewport,
+        super::audit::operations,
+        super::audit::diff,
+        super::audit::node_history,
+        super::audit::edge_history,
+        super::audit::verify,
+        super::activity::graph_activity,
+        super::activity::all_activity,
+        super::events::graph_events,
+        super::all_events::all_events,
+        super::subscriptions::list,
+        super::subscriptions::put,
+        super::subscriptions::show,
+        super::subscriptions::delete,
+        super::subscriptions::next,
+        super::subscriptions::ack,
+        super::subscriptions::nack,
+        super::subscriptions::parked,
+        super::subscriptions::retry,
+        super::subscriptions::drop_parked,
+        super::socket::upgrade,
+        super::operations::operation,
+        super::health::live,
+        super::health::ready,
+        super::metrics::metrics,
+        document,
+        page,
+    ),
+    tags(
+        (name = "graphs", description = "Changing graphs and reading them (rules C, D, H)"),
+        (name = "live", description = "Following what happens (rules W, S)"),
+        (name = "audit", description = "Who did what, and proof (rules A)"),
+        (name = "subscriptions", description = "Consumers that share the commits of all graphs (rules S5 to S8)"),
+        (name = "operation", description = "For those who run it (rules O)"),
+    ),
+    modifiers(&Whole)
+)]
+struct Document;
+
+/// What the annotations need not repeat on every route.
+struct Whole;
+
+impl Modify for Whole {
+    fn modify(&self, api: &mut Api) {
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
+            "Where keys are configured (JWT_SECRET, JWT_PUBLIC_KEY, JWT_JWKS). Without them `X-User-Id` says who \
+             asks, and the server listens on loopback only.",
+        ));
+        let components = api.components.get_or_insert_default();
+        components.schemas.extend(problems::schemas());
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+        for (path, item) in &mut api.paths.paths {
+            let is_open = matches!(path.as_str(), "/healthz" | "/readyz");
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                if !is_open {
+                    let needs =
+                        utoipa::openapi::security::SecurityRequirement::new::<_, _, String>("bearer", []);
+                    // Or nothing: without keys.
+                    operation.security = Some(vec![needs, Default::default()]);
+                }
+                also_message_pack(operation);
+            }
+        }
+    }
+}
+
+/// MessagePack is taken and given wherever JSON is, with the same fields.
+fn also_message_pack(operation: &mut Operation) {
+    const JSON: &str = "application/json";
+    const MESSAGE_PACK: &str = "application/msgpack";
+    if let Some(RefOr::T(body)) = &mut operation.request_body
+        && let Some(json) = body.content.get(JSON).cloned()
+    {
+        body.content.insert(MESSAGE_PACK.to_owned(), json);
+    }
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response
+            && let Some(json) = response.content.get(JSON).cloned()
+        {
+            response.content.insert(MESSAGE_PACK.to_owned(), json);
+        }
+    }
+}
+
+/// This document
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "operation", responses(
+    (status = 200, description = "The OpenAPI document", body = Json),
+    problems::OfReads
+))]
+pub(super) async fn document() -> Response {
+    static ENCODED: OnceLock<Bytes> = OnceLock::new();
+    let encoded = ENCODED.get_or_init(|| super::format::Format::Json.encode(&Document::openapi()).into());
+    ([(header::CONTENT_TYPE, "application/json")], encoded.clone()).into_response()
+}

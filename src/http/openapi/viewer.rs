@@ -1,0 +1,41 @@
+//! `GET /docs`: the document to look at and to try, by Swagger UI. Its files are in this program, and it
+//! asks no other host for anything.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::{
+    extract::Path,
+    http::header,
+    response::{Html, IntoResponse, Response},
+};
+use utoipa_swagger_ui::{Config, serve};
+
+use super::{super::problem::Problem, problems};
+
+static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
+    // Relative to the page, for servers behind a prefix; `none`: no outside validator is told of it.
+    Arc::new(Config::from("openapi.json").validator_url("none").try_it_out_enabled(true))
+});
+
+/// The OpenAPI document, to look at and to try.
+#[utoipa::path(get, path = "/docs", operation_id = "docs", tag = "operation", responses(
+    (status = 200, description = "A page for browsers", content_type = "text/html", body = String),
+    problems::OfReads
+))]
+pub(in crate::http) async fn page() -> Result<Html<String>, Problem> {
+    let file = named("index.html")?;
+    // The page is at `docs`, its files are below it.
+    let html = String::from_utf8_lossy(&file.bytes).replace("\"./", "\"docs/");
+    Ok(Html(html.replace("\"index.css", "\"docs/index.css")))
+}
+
+/// A file of the viewer.
+pub(in crate::http) async fn file(Path(name): Path<String>) -> Result<Response, Problem> {
+    let file = named(&name)?;
+    Ok(([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()).into_response())
+}
+
+fn named(name: &str) -> Result<utoipa_swagger_ui::SwaggerFile<'static>, Problem> {
+    let found = serve(name, CONFIG.clone()).ok().flatten();
+    found.ok_or_else(|| Problem::not_found("the viewer has no such file"))
+}

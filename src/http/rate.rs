@@ -1,0 +1,342 @@
+//! How much somebody may ask of this instance in a while (rule O3: `RATE_LIMIT_WINDOW`,
+//! `RATE_LIMIT_MAX_REQUESTS`).
+//!
+//! One budget a user, shared by their requests and the frames of all their sockets. Who has proved nothing is
+//! told apart by address: without keys all are, with keys those whose tokens are bad. Budgets fill up again
+//! steadily (GCRA), so there is no moment at which everybody comes back at once.
+//!
+//! Invariants:
+//! - What is refused here was not done, and used up no operation id (rule C3).
+//! - Memory is bounded whoever asks: see [`PAYERS_MAX`].
+//!
+//! Not here: who somebody is ([`super::auth`]), and from where ([`super::address`]). Budgets are not shared
+//! between instances: over n of them, somebody whose requests are spread may ask n times as much.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    http::{HeaderName, HeaderValue, request::Parts},
+    response::{IntoResponse, Response},
+};
+use dao_projections::UserId;
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+    middleware::StateInformationMiddleware,
+    state::keyed::DefaultKeyedStateStore,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{App, address, problem::Problem};
+
+/// Whom this instance keeps budgets of at once. When it is full, all share [`CROWD`] budgets until those who ask
+/// nothing are forgotten: unfair, and bounded.
+const PAYERS_MAX: usize = 500_000;
+/// Budgets that are shared when there are too many to tell apart.
+const CROWD: u64 = 1_024;
+/// How often those are forgotten whose budget is whole again.
+const FORGET_INTERVAL: Duration = Duration::from_secs(30);
+/// An IPv6 customer has a network of this many bits, so its addresses are one.
+const V6_NETWORK: u128 = u128::MAX << 64;
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
+/// What everybody may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateConfig {
+    /// The time in which an empty budget fills up.
+    pub window: Duration,
+    /// Requests that a whole budget is good for.
+    pub requests_max: NonZeroU32,
+}
+
+/// Whose budget something is taken from: a keyed hash, so that all take the same little memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Payer(u64);
+
+/// What is left of a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    pub(super) requests: u32,
+    /// Until it is whole again.
+    pub(super) whole_in: Duration,
+}
+
+/// A budget is empty, and so long it takes until there is something in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Exhausted(pub(super) Duration);
+
+type Budgets<C> = RateLimiter<Payer, DefaultKeyedStateStore<Payer>, C, StateInformationMiddleware>;
+
+/// The budgets of one instance.
+pub(super) struct RateLimits<C: Clock = DefaultClock> {
+    config: RateConfig,
+    clock: C,
+    secret: RandomState,
+    requests: Budgets<C>,
+    /// Those of addresses that bring bad tokens.
+    failures: Budgets<C>,
+    /// Until when an address that brought too many is not listened to. Never held across anything that waits.
+    shut_out: Mutex<HashMap<Payer, C::Instant>>,
+}
+
+impl RateLimits {
+    pub(super) fn new(config: RateConfig) -> Self {
+        Self::on_clock(config, DefaultClock::default())
+    }
+
+    /// Forgets those who ask nothing, until `stop`.
+    pub(super) async fn forget_until(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(FORGET_INTERVAL) => self.forget(),
+            }
+        }
+    }
+}
+
+impl<C: Clock + Clone> RateLimits<C> {
+    fn on_clock(config: RateConfig, clock: C) -> Self {
+        let each = (config.window / config.requests_max.get()).max(Duration::from_nanos(1));
+        let quota = Quota::with_period(each).unwrap_or(Quota::per_second(config.requests_max));
+        let quota = quota.allow_burst(config.requests_max);
+        let budgets = || Budgets::new(quota, DefaultKeyedStateStore::default(), clock.clone());
+        let (requests, failures) = (budgets(), budgets());
+        Self { config, requests, failures, clock, secret: RandomState::new(), shut_out: Mutex::default() }
+    }
+
+    pub(super) fn user(&self, user: &UserId) -> Payer {
+        Payer(self.secret.hash_one(("user", user.as_str())))
+    }
+
+    pub(super) fn address(&self, address: IpAddr) -> Payer {
+        let address = match address.to_canonical() {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits() & V6_NETWORK,
+        };
+        Payer(self.secret.hash_one(("address", address)))
+    }
+
+    /// Takes one request out of a budget.
+    pub(super) fn spend(&self, payer: Payer) -> Result<Left, Exhausted> {
+        self.spend_of(&self.requests, payer)
+    }
+
+    /// Notes that this address brought a bad token. Once it has brought too many it is not listened to.
+    pub(super) fn failed(&self, address: Payer) -> Result<(), Exhausted> {
+        let Err(exhausted) = self.spend_of(&self.failures, address) else { return Ok(()) };
+        let mut shut_out = self.shut_out.lock().unwrap_or_else(PoisonError::into_inner);
+        if shut_out.len() < PAYERS_MAX {
+            shut_out.insert(address, self.clock.now() + exhausted.0.into());
+        }
+        Err(exhausted)
+    }
+
+    /// Whether tokens from this address are looked at.
+    pub(super) fn may_try(&self, address: Payer) -> Result<(), Exhausted> {
+        let mut shut_out = self.shut_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(until) = shut_out.get(&address).copied() else { return Ok(()) };
+        let now = self.clock.now();
+        if until <= now {
+            shut_out.remove(&address);
+            return Ok(());
+        }
+        Err(Exhausted(governor::clock::Reference::duration_since(&until, now).into()))
+    }
+
+    fn spend_of(&self, budgets: &Budgets<C>, payer: Payer) -> Result<Left, Exhausted> {
+        let payer = if budgets.len() < PAYERS_MAX { payer } else { Payer(payer.0 % CROWD) };
+        match budgets.check_key(&payer) {
+            Ok(snapshot) => {
+                let (all, left) = (self.config.requests_max.get(), snapshot.remaining_burst_capacity());
+                let spent = f64::from(all.saturating_sub(left)) / f64::from(all);
+                Ok(Left { requests: left, whole_in: self.config.window.mul_f64(spent) })
+            }
+            Err(until) => Err(Exhausted(until.wait_time_from(self.clock.now()))),
+        }
+    }
+
+    fn forget(&self) {
+        for budgets in [&self.requests, &self.failures] {
+            budgets.retain_recent();
+            budgets.shrink_to_fit();
+        }
+        let now = self.clock.now();
+        self.shut_out.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, until| *until > now);
+    }
+
+    /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers): what everybody may ask, what
+    /// is left of it, and in how many seconds there is more.
+    fn mark(&self, response: &mut Response, requests: u32, more_in: Duration) {
+        let policy = format!("\"user\";q={};w={}", self.config.requests_max, seconds(self.config.window));
+        let limit = format!("\"user\";r={requests};t={}", seconds(more_in));
+        for (name, value) in [(POLICY, policy), (LIMIT, limit)] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+    }
+
+    /// The answer to a request that is not listened to.
+    fn refusal(&self, exhausted: Exhausted) -> Response {
+        let mut response = Problem::rate_limited(exhausted.0).into_response();
+        self.mark(&mut response, 0, exhausted.0);
+        response
+    }
+}
+
+/// Whole seconds, rounded up: who comes back then comes back late enough.
+pub(super) fn seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+/// The budgets of whoever sends a request, or the frames of a socket.
+#[derive(Clone)]
+pub(super) struct Purse {
+    limits: Arc<RateLimits>,
+    payer: Payer,
+    address: Payer,
+}
+
+impl Purse {
+    /// Of this user if that is proved, else of the address. `None` without limits.
+    pub(super) fn of(app: &App, parts: &Parts, user: Option<&UserId>) -> Option<Self> {
+        let limits = app.rate.clone()?;
+        let address = limits.address(address::of(&app.proxies, &parts.extensions, &parts.headers));
+        let payer = user.map_or(address, |user| limits.user(user));
+        Some(Self { limits, payer, address })
+    }
+
+    pub(super) fn spend(&self) -> Result<Left, Exhausted> {
+        self.limits.spend(self.payer)
+    }
+
+    /// See [`RateLimits::failed`].
+    pub(super) fn failed(&self) -> Result<(), Exhausted> {
+        self.limits.failed(self.address)
+    }
+
+    /// See [`RateLimits::may_try`].
+    pub(super) fn may_try(&self) -> Result<(), Exhausted> {
+        self.limits.may_try(self.address)
+    }
+
+    /// From here on it is this user's.
+    pub(super) fn hand_to(&mut self, user: &UserId) {
+        self.payer = self.limits.user(user);
+    }
+
+    /// An answer that says what is left.
+    pub(super) fn marked(&self, mut response: Response, left: Left) -> Response {
+        self.limits.mark(&mut response, left.requests, left.whole_in);
+        response
+    }
+
+    pub(super) fn refusal(&self, exhausted: Exhausted) -> Response {
+        self.limits.refusal(exhausted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use governor::clock::FakeRelativeClock;
+
+    fn limits(requests: u32, window_ms: u64) -> (RateLimits<FakeRelativeClock>, FakeRelativeClock) {
+        let clock = FakeRelativeClock::default();
+        let requests_max = NonZeroU32::new(requests).expect("above 0");
+        let config = RateConfig { window: Duration::from_millis(window_ms), requests_max };
+        (RateLimits::on_clock(config, clock.clone()), clock)
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn o3_a_budget_is_spent_and_fills_up_again_window_after_window() {
+        let (limits, clock) = limits(4, 1_000);
+        let (ada, bob) =
+            (limits.address(address("10.0.0.1")), limits.user(&UserId::parse("bob").expect("a user")));
+        for _window in 0..3 {
+            for left in (0..4).rev() {
+                let whole_in = Duration::from_millis(250 * u64::from(4 - left));
+                assert_eq!(limits.spend(ada), Ok(Left { requests: left, whole_in }));
+            }
+            assert_eq!(limits.spend(ada), Err(Exhausted(Duration::from_millis(250))));
+            assert!(limits.spend(bob).is_ok(), "each has a budget of their own");
+            clock.advance(Duration::from_millis(249));
+            assert_eq!(limits.spend(ada), Err(Exhausted(Duration::from_millis(1))));
+            clock.advance(Duration::from_millis(751));
+        }
+        clock.advance(Duration::from_millis(60_000));
+        assert_eq!(limits.spend(ada).map(|left| left.requests), Ok(3), "what is not used is not saved up");
+    }
+
+    #[test]
+    fn o3_bad_tokens_are_bounded_by_address_and_leave_budgets_alone() {
+        let (limits, clock) = limits(2, 1_000);
+        let eve = limits.address(address("10.0.0.1"));
+        assert_eq!((limits.failed(eve), limits.failed(eve), limits.may_try(eve)), (Ok(()), Ok(()), Ok(())));
+        assert_eq!(limits.failed(eve), Err(Exhausted(Duration::from_millis(500))));
+        assert_eq!(limits.may_try(eve), Err(Exhausted(Duration::from_millis(500))));
+        assert_eq!(limits.may_try(limits.address(address("10.0.0.2"))), Ok(()));
+        assert!(limits.spend(eve).is_ok());
+        clock.advance(Duration::from_millis(500));
+        assert_eq!(limits.may_try(eve), Ok(()));
+        assert_eq!(limits.failed(eve), Ok(()), "one more try, and no more");
+        assert!(limits.failed(eve).is_err());
+    }
+
+    #[test]
+    fn o3_who_asks_nothing_is_forgotten() {
+        let (limits, clock) = limits(2, 1_000);
+        for n in 0..100_u32 {
+            let _within = limits.spend(limits.address(IpAddr::V4(n.into())));
+            for _ in 0..3 {
+                let _bad = limits.failed(limits.address(IpAddr::V4(n.into())));
+            }
+        }
+        limits.forget();
+        assert_eq!((limits.requests.len(), limits.failures.len()), (100, 100));
+        clock.advance(Duration::from_millis(3_000));
+        limits.forget();
+        assert_eq!((limits.requests.len(), limits.failures.len()), (0, 0));
+        assert!(limits.shut_out.lock().expect("no panic").is_empty());
+    }
+
+    #[test]
+    fn o3_memory_is_bounded_however_many_ask() {
+        let (limits, _clock) = limits(2, 1_000);
+        for n in 0..(PAYERS_MAX as u32 + 5_000) {
+            let _within = limits.spend(limits.address(IpAddr::V4(n.into())));
+        }
+        let kept = limits.requests.len();
+        assert!((PAYERS_MAX..=PAYERS_MAX + CROWD as usize).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn o3_an_ipv6_network_is_one_address() {
+        let (limits, _clock) = limits(2, 1_000);
+        let of = |text| limits.address(address(text));
+        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
+    }
+
+    #[test]
+    fn o3_seconds_are_rounded_up() {
+        assert_eq!(seconds(Duration::from_millis(1)), 1);
+        assert_eq!(seconds(Duration::from_secs(2)), 2);
+        assert_eq!(seconds(Duration::from_millis(2_001)), 3);
+    }
+}
