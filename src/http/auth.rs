@@ -123,7 +123,12 @@ pub(super) async fn guard(State(app): State<App>, request: Request<Body>, next: 
             Err(problem) => return problem.into_response(),
         },
     };
-    let purse = Purse::of(&app, &parts, grant.as_ref().map(|grant| &grant.user)).filter(|_| is_metered);
+    let payer = match &grant {
+        Some(grant) => Some(grant.user.clone()),
+        // Who claims to be nobody in particular is told apart by address.
+        None => claimed(&mut parts, &app).await.ok().filter(|user| *user != app.anonymous),
+    };
+    let purse = Purse::of(&app, &parts, payer.as_ref()).filter(|_| is_metered);
     let left = match purse.as_ref().map(Purse::spend).transpose() {
         Ok(left) => left,
         Err(exhausted) => return purse.map_or_else(Response::default, |purse| purse.refusal(exhausted)),

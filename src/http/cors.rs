@@ -87,6 +87,11 @@ pub(super) fn layer(origins: &Origins) -> Option<CorsLayer> {
         HeaderName::from_static("x-cache"),
         HeaderName::from_static("x-stale"),
     ];
-    let layer = CorsLayer::new().allow_origin(allowed).allow_methods([Method::GET, Method::POST]);
+    let layer = CorsLayer::new().allow_origin(allowed).allow_methods([
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+    ]);
     Some(layer.allow_headers(asked).expose_headers(shown).max_age(MAX_AGE))
 }

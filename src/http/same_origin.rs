@@ -3,7 +3,8 @@
 //! A server that asks nobody for proof is safe because only this machine reaches it. But any page that is
 //! open in a browser here reaches it too: browsers ask no preflight for a WebSocket or for a POST without
 //! `Content-Type`. They do say in `Origin` which page it is. And a page may give its own name the address
-//! of this machine (DNS rebinding); then its `Host` gives it away.
+//! of this machine (DNS rebinding); then its `Host` gives it away. Pages that this machine serves itself, an
+//! editor under development on another port, are let in.
 //!
 //! Not here: servers with keys, where a page would need a token.
 
@@ -33,6 +34,7 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
     }
     let host = host(request);
     if app.reach == Reach::Loopback
+        && is_of_a_browser(request.headers())
         && let Some(host) = &host
         && !is_of_this_machine(host.host())
         && !app.origins.names_host(host)
@@ -49,7 +51,8 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
     let authority = text.split_once("://").and_then(|(_, rest)| rest.parse::<Authority>().ok());
     // Authorities compare without regard to case.
     let is_own = authority.is_some() && authority == host;
-    if is_own || app.origins.allow(origin) {
+    let is_neighbour = authority.as_ref().is_some_and(|authority| is_loopback(authority.host()));
+    if is_own || is_neighbour && app.reach == Reach::Loopback || app.origins.allow(origin) {
         return Ok(());
     }
     let detail = format!(
@@ -63,6 +66,23 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
 fn host(request: &Request<Body>) -> Option<Authority> {
     let said = |headers: &HeaderMap| headers.get(header::HOST)?.to_str().ok()?.parse().ok();
     request.uri().authority().cloned().or_else(|| said(request.headers()))
+}
+
+/// Whether a browser sent it: each of them sends one of these with every request. Other programs call a server by
+/// any name they like, and no page tells them to.
+fn is_of_a_browser(headers: &HeaderMap) -> bool {
+    let marks = [header::ORIGIN, header::REFERER, header::ACCEPT_LANGUAGE];
+    let agent = headers.get(header::USER_AGENT).map(|agent| agent.as_bytes()).unwrap_or_default();
+    marks.iter().any(|mark| headers.contains_key(mark)) || agent.starts_with(b"Mozilla/")
+}
+
+/// A page from there was served by this machine.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    match address {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => is_of_this_machine(host),
+    }
 }
 
 /// An address can't be given to another machine, and these names are nobody else's (RFC 6761, 6.3).
@@ -86,6 +106,16 @@ impl Origins {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn o2_pages_of_this_machine_are_neighbours_and_those_of_others_are_not() {
+        for own in ["localhost", "127.0.0.1", "[::1]", "editor.localhost"] {
+            assert!(is_loopback(own), "{own}");
+        }
+        for other in ["10.0.0.7", "192.168.1.2", "evil.example", "[2001:db8::1]"] {
+            assert!(!is_loopback(other), "{other}");
+        }
+    }
 
     #[test]
     fn o2_only_names_that_nobody_else_can_have_are_of_this_machine() {

@@ -96,20 +96,25 @@ async fn ask_as(server: &Server, origin: &str) -> (u16, u16) {
 async fn o2_without_keys_pages_of_other_origins_change_nothing() {
     let server = keyless(Origins::Own).await;
     for origin in
-        ["https://evil.example", "null", "http://localhost:5173", "http://localhost.evil.example", ""]
+        ["https://evil.example", "null", "http://10.0.0.7:5173", "http://localhost.evil.example", ""]
     {
         assert_eq!(ask_as(&server, origin).await, (403, 403), "{origin}");
     }
     let state = server.ask(Request::get("/graphs/g/state").header("origin", "https://evil.example")).await;
     assert_eq!((state.status, allowed(&state)), (200, None), "the browser does not show it");
     assert_eq!(state.json()["version"], 0);
-    for origin in ["http://localhost", "https://LOCALHOST"] {
-        assert_eq!(ask_as(&server, origin).await, (200, 101), "its own: {origin}");
+    for origin in ["http://localhost", "https://LOCALHOST", "http://localhost:5173", "http://127.0.0.1:8080"]
+    {
+        assert_eq!(
+            ask_as(&server, origin).await,
+            (200, 101),
+            "its own, or another of this machine: {origin}"
+        );
     }
     let server = keyless(listed()).await;
     assert_eq!(ask_as(&server, EDITOR).await, (200, 101));
     assert_eq!(ask_as(&server, "http://localhost:5173").await, (200, 101));
-    assert_eq!(ask_as(&server, "http://localhost:5174").await, (403, 403));
+    assert_eq!(ask_as(&server, "http://editor.example").await, (403, 403));
     assert_eq!(ask_as(&keyless(Origins::Any).await, "https://any.example").await, (200, 101));
     // With keys a page would need a token.
     let (command, upgrade) = ask_as(&with_origins(Origins::Own).await, EDITOR).await;
@@ -117,7 +122,7 @@ async fn o2_without_keys_pages_of_other_origins_change_nothing() {
 }
 
 async fn status_as_host(server: &Server, path: &str, host: &str) -> u16 {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept-language: en\r\n\r\n");
     Ws::raw(server.address(), request.as_bytes()).await.err().unwrap().status
 }
 
@@ -135,6 +140,8 @@ async fn o2_without_keys_a_name_that_is_given_this_address_is_no_way_in() {
     for host in [format!("127.0.0.1:{port}"), format!("localhost:{port}"), "[::1]".to_owned()] {
         assert_eq!(status_as_host(&server, "/graphs/g/state", &host).await, 200, "{host}");
     }
+    let program = b"GET /graphs/g/state HTTP/1.1\r\nhost: evil.example\r\nuser-agent: curl/8.5\r\n\r\n";
+    assert_eq!(Ws::raw(server.address(), program).await.err().unwrap().status, 200, "no browser");
     let server = keyless(listed()).await;
     assert_eq!(status_as_host(&server, "/graphs/g/state", "editor.example").await, 200, "a proxy's name");
     assert_eq!(status_as_host(&server, "/graphs/g/state", "evil.example").await, 403);
