@@ -6,6 +6,8 @@ mod support;
 
 #[path = "auth/command_line.rs"]
 mod command_line;
+#[path = "auth/issuers.rs"]
+mod issuers;
 #[path = "auth/key_files.rs"]
 mod key_files;
 #[path = "auth/origins.rs"]

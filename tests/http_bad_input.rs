@@ -242,6 +242,34 @@ async fn h1_null_for_an_optional_field_is_as_if_left_out() {
 }
 
 #[tokio::test]
+async fn h1_a_key_repeated_in_updates_is_refused() {
+    let rows: &[Row<'_>] = &[
+        (r#"{"type":"q","type":"r"}"#, "updates.type"),
+        (r#"{"position":{"x":1,"x":2}}"#, "updates.position.x"),
+        (r#"{"data":1,"data":{"k":1}}"#, "updates.data"),
+        (r#"{"version":1,"version":2}"#, "updates.version"),
+    ];
+    let update = |updates: &str| {
+        to_command(format!(r#"{{"type":"UPDATE_NODE","payload":{{"nodeId":"n","updates":{updates}}}}}"#))
+    };
+    assert_all_bad(rows, update).await;
+}
+
+#[tokio::test]
+async fn h1_a_member_that_can_not_be_read_is_told_with_its_index() {
+    let server = Server::start().await;
+    let deep = "[".repeat(65) + &"]".repeat(65);
+    for bad in ["1000000000000000000000000000000", "1e999", &deep] {
+        let fine = r#"{"type":"CREATE_NODE","payload":{}}"#;
+        let member = format!(r#"{{"type":"CREATE_NODE","payload":{{"data":{{"k":{bad}}}}}}}"#);
+        let reply = server.ask(to_batch(format!(r#"{{"operations":[{fine},{fine},{member}]}}"#))).await;
+        let problem = reply.bad(bad, "operations[2].payload.data.k");
+        assert_eq!(problem["index"], 2, "{problem}");
+    }
+    assert_eq!(server.state("g").await["version"], 0, "nothing ran");
+}
+
+#[tokio::test]
 async fn h1_of_a_key_repeated_in_data_the_last_counts() {
     let server = Server::start().await;
     // The second node has an attribute whose name looks like the path of the repeated key.

@@ -39,6 +39,23 @@ async fn s1_every_commit_after_since_and_then_live() {
 }
 
 #[tokio::test]
+async fn s2_accept_is_read_with_its_qualities_and_in_any_case() {
+    let server = Server::start().await;
+    for (accept, expected) in [
+        ("text/event-stream;q=0, application/x-ndjson", "application/x-ndjson"),
+        ("text/event-stream;q=0.4, application/x-ndjson;Q=0.5", "application/x-ndjson"),
+        ("Application/X-NDJSON", "application/x-ndjson"),
+        ("application/x-ndjson;q=0.4, Text/Event-Stream;q=0.5", "text/event-stream"),
+        ("*/*", "text/event-stream"),
+    ] {
+        for path in ["/graphs/g/events", "/events"] {
+            let stream = Stream::open(&server, path, &[("accept", accept)]).await;
+            assert_eq!(stream.header("content-type"), Some(expected), "{path} {accept}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn s1_a_graph_nobody_has_written_to_is_waited_for() {
     let server = Server::start().await;
     let mut stream = Stream::open(&server, "/graphs/later/events", &[SSE]).await;

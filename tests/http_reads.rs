@@ -309,6 +309,11 @@ async fn o5_health() {
     assert_eq!(server.get("/healthz").await.status, 200);
     let ready = server.read("/readyz").await;
     assert!(ready.to_string().contains("fsync"), "durability is declared: {ready}");
+    for path in ["/healthz", "/readyz"] {
+        let reply = server.ask(Request::get(path).header("accept", "application/msgpack")).await;
+        assert_eq!(reply.header("content-type"), Some("application/msgpack"), "{path}");
+        assert!(reply.message_pack()["status"].is_string(), "{path}");
+    }
     server.graphs.store().close().await;
     assert_eq!(server.get("/healthz").await.status, 200, "the process lives");
     let problem = server.get("/readyz").await.problem(503, "STORE_UNAVAILABLE");

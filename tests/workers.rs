@@ -146,6 +146,22 @@ async fn activity_is_counted_by_hour_type_and_user_and_read_by_pages() {
 }
 
 #[tokio::test]
+async fn h3_activity_waits_until_it_is_counted_up_to_the_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Process::start(&[("DATA_DIR", dir.path().to_str().unwrap())]);
+    let ada = server.client().as_user("ada");
+    for version in 1..=20_u64 {
+        ada.apply("one", "CREATE_NODE", json!({"id": format!("n{version}")})).await;
+        let found = ada.read(&format!("/graphs/one/activity?minVersion={version}")).await;
+        assert!(found["version"].as_u64().unwrap() >= version, "{found}");
+    }
+    ada.get("/graphs/one/activity?minVersion=21").await.problem(503, "VERSION_NOT_REACHED");
+    for bad in ["-1", "x", "9223372036854775808", ""] {
+        ada.get(&format!("/graphs/one/activity?minVersion={bad}")).await.bad(bad, "minVersion");
+    }
+}
+
+#[tokio::test]
 async fn rebuild_makes_rows_anew_beside_a_server() {
     let redis = RedisServer::start();
     let server = Process::start(&[("REDIS_URL", &redis.url())]);

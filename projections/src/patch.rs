@@ -2,7 +2,7 @@
 //!
 //! The merging itself is the `json-patch` crate's.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -125,6 +125,14 @@ impl Pointer {
         Self(path)
     }
 
+    /// The keys on the way to it, from the top.
+    pub fn keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.0.split('/').skip(1).map(|key| match key.contains('~') {
+            true => Cow::Owned(key.replace("~1", "/").replace("~0", "~")),
+            false => Cow::Borrowed(key),
+        })
+    }
+
     /// Whether writing the one touches the other: they are equal, or one is an ancestor.
     pub fn overlaps(&self, other: &Self) -> bool {
         let (short, long) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };
@@ -184,6 +192,14 @@ mod tests {
         assert!(data.overlaps(&label) && label.overlaps(&data) && label.overlaps(&label));
         assert!(Pointer::root().overlaps(&label));
         assert!(!data.child("lab").overlaps(&label));
+    }
+
+    #[test]
+    fn the_keys_of_a_pointer_are_those_it_was_made_of() {
+        let keys = ["data", "a/b", "~1", "", "~0/"];
+        let pointer = keys.iter().fold(Pointer::root(), |above, key| above.child(key));
+        assert_eq!(pointer.keys().collect::<Vec<_>>(), keys);
+        assert_eq!(Pointer::root().keys().count(), 0);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The keys that tokens are checked with, kept up to date with their file.
+//! The keys that tokens are checked with, kept up to date with where they come from.
 
 use std::{
     collections::HashMap,
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    remote::{JwksUrl, Remote},
     source::{self, Key, PublicKeys},
     token::{BadToken, Grant, LEEWAY, TOKEN_BYTES_MAX},
 };
@@ -31,6 +32,8 @@ pub struct KeysConfig {
     pub public_key: Option<String>,
     /// `JWT_JWKS`: a path.
     pub jwks: Option<PathBuf>,
+    /// `JWT_JWKS`: an address.
+    pub jwks_url: Option<JwksUrl>,
     /// `JWT_AUDIENCE`: whom tokens must be for.
     pub audience: Option<String>,
     /// `JWT_ISSUER`: whom they must come from.
@@ -40,6 +43,8 @@ pub struct KeysConfig {
 /// The keys. A token is good if one of them signed it.
 pub struct Keys {
     config: KeysConfig,
+    /// The set behind an address.
+    remote: Option<Remote>,
     /// Replaced as a whole when the file changes; never held while a token is checked.
     current: RwLock<Arc<Generation>>,
 }
@@ -65,13 +70,20 @@ struct Generation {
 }
 
 impl Keys {
-    /// Reads the keys. Every mistake is told, with the variable that it is in.
+    /// Reads the keys. Every mistake is told, with the variable that it is in. Blocks on files, and on who issues
+    /// keys if an address is configured.
     pub fn load(config: KeysConfig) -> Result<Self, Vec<(&'static str, String)>> {
-        let (generation, wrong) = Generation::load(&config);
+        let remote = config.jwks_url.clone().map(Remote::fetched).transpose();
+        let (remote, unfetched) = match remote {
+            Ok(remote) => (remote, None),
+            Err(problem) => (None, Some(("JWT_JWKS", problem))),
+        };
+        let (generation, mut wrong) = Generation::load(&config, remote.as_ref());
+        wrong.extend(unfetched);
         if !wrong.is_empty() {
             return Err(wrong);
         }
-        Ok(Self { config, current: RwLock::new(Arc::new(generation)) })
+        Ok(Self { config, remote, current: RwLock::new(Arc::new(generation)) })
     }
 
     pub(super) fn config(&self) -> &KeysConfig {
@@ -122,6 +134,12 @@ impl Keys {
                 break; // it was signed with this key, and is bad for another reason
             }
         }
+        if let Some(remote) = &self.remote
+            && header.kid.is_some()
+            && !generation.keys.iter().any(|key| key.id == header.kid)
+        {
+            remote.want();
+        }
         outcome
     }
 
@@ -142,10 +160,17 @@ impl Keys {
         validation
     }
 
-    /// Looks at the files, and takes their keys if they have changed. A file that can't be used changes
-    /// nothing. Blocks on the files.
+    /// Looks at the files, and at the address when it is time, and takes their keys if they have changed. What
+    /// can't be read or used changes nothing. Blocks.
     pub fn reload(&self) -> Result<Reload, String> {
-        let (generation, wrong) = Generation::load(&self.config);
+        let check = |text: &str| source::of_jwks(text.to_owned()).map(drop);
+        let refreshed = self.remote.as_ref().map_or(Ok(()), |remote| remote.refresh(check));
+        let reloaded = self.take_what_changed();
+        refreshed.map_err(|problem| format!("JWT_JWKS: {problem}")).and(reloaded)
+    }
+
+    fn take_what_changed(&self) -> Result<Reload, String> {
+        let (generation, wrong) = Generation::load(&self.config, self.remote.as_ref());
         if let Some((name, problem)) = wrong.into_iter().next() {
             return Err(format!("{name}: {problem}"));
         }
@@ -157,14 +182,23 @@ impl Keys {
         Ok(Reload::Changed)
     }
 
-    /// Follows the files of keys until `stop`.
-    pub async fn follow_files(self: Arc<Self>, stop: CancellationToken) {
+    /// Resolves when a key is missing that may be new; never without an address.
+    async fn key_is_missing(&self) {
+        match &self.remote {
+            Some(remote) => remote.wanted.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Follows where keys come from until `stop`.
+    pub async fn follow(self: Arc<Self>, stop: CancellationToken) {
         self.current().tell_left_out();
         let mut last_problem = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(RELOAD_INTERVAL) => {}
+                () = self.key_is_missing() => {}
             }
             let keys = self.clone();
             let Ok(looked) = tokio::task::spawn_blocking(move || keys.reload()).await else { continue };
@@ -185,7 +219,7 @@ impl Keys {
 }
 
 impl Generation {
-    fn load(config: &KeysConfig) -> (Self, Vec<(&'static str, String)>) {
+    fn load(config: &KeysConfig, remote: Option<&Remote>) -> (Self, Vec<(&'static str, String)>) {
         let mut generation =
             Self { files: String::new(), keys: vec![], left_out: vec![], proven: Mutex::default() };
         let mut wrong = Vec::new();
@@ -205,6 +239,12 @@ impl Generation {
             match source::of_jwks_file(path) {
                 Ok(read) => generation.take(read),
                 Err(problem) => wrong.push(("JWT_JWKS", problem)),
+            }
+        }
+        if let (Some(remote), Some(url)) = (remote, &config.jwks_url) {
+            match source::of_jwks(remote.text()) {
+                Ok(read) => generation.take(read),
+                Err(problem) => wrong.push(("JWT_JWKS", format!("{url} {problem}"))),
             }
         }
         (generation, wrong)

@@ -11,6 +11,7 @@
 
 mod keys;
 mod mint;
+mod remote;
 mod right;
 mod source;
 mod token;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use keys::{Keys, KeysConfig, Reload};
 pub use mint::{MintError, mint};
+pub use remote::JwksUrl;
 pub use right::{Glob, InvalidRight, Right, Rights};
 pub use source::SECRET_BYTES_MIN;
 pub use token::{BadToken, Grant, TOKEN_BYTES_MAX};

@@ -1,4 +1,5 @@
-//! Where keys come from: a shared secret, PEM text or a file of it, a JWKS file (RFC 7517).
+//! What keys are made of: a shared secret, PEM text or a file of it, a key set (RFC 7517) from a file or from
+//! elsewhere ([`super::remote`]).
 //!
 //! Every key gets its one algorithm here, from what it is: HS256 for the secret, RS256 for RSA, ES256 for
 //! P-256, EdDSA for Ed25519. All else is refused.
@@ -79,18 +80,12 @@ fn of_pem_text(text: String) -> Result<PublicKeys, String> {
 /// The keys of a JWKS file that this server can use.
 pub(super) fn of_jwks_file(path: &Path) -> Result<PublicKeys, String> {
     let shown = path.display();
-    if shown.to_string().contains("://") {
-        return Err(
-            "is an address: only files are read; fetch it beside the server, which reads it again when it \
-                    changes"
-                .to_owned(),
-        );
-    }
     let text = fs::read_to_string(path).map_err(|error| format!("{shown} can't be read: {error}"))?;
     of_jwks(text).map_err(|problem| format!("{shown} {problem}"))
 }
 
-fn of_jwks(text: String) -> Result<PublicKeys, String> {
+/// The keys of a set that this server can use.
+pub(super) fn of_jwks(text: String) -> Result<PublicKeys, String> {
     let document: Value = serde_json::from_str(&text).map_err(|error| format!("is no JSON: {error}"))?;
     let listed = document.get("keys").and_then(Value::as_array).ok_or("has no list `keys`")?;
     let (mut keys, mut left_out) = (Vec::new(), Vec::new());

@@ -20,7 +20,8 @@ use crate::{
 pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let address = SocketAddr::new(config.host, config.port);
     // The port first: two servers started by mistake must not both go for the store.
-    let listener = TcpListener::bind(address).await.map_err(|error| explain_bind(address, &error))?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| explain_bind(["HOST", "PORT"], address, &error))?;
     let address = listener.local_addr().unwrap_or(address);
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;
@@ -39,7 +40,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
             tracing::warn!("no keys are configured: users are whoever they say they are (X-User-Id)");
             None
         }
-        Auth::Keys(keys) => Some(tokio::spawn(keys.clone().follow_files(stop_following.clone()))),
+        Auth::Keys(keys) => Some(tokio::spawn(keys.clone().follow(stop_following.clone()))),
     };
     let stop = async move {
         tokio::select! {
@@ -66,7 +67,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     if let Some(following) = following
         && let Err(error) = following.await
     {
-        tracing::error!(%error, "the files of keys were no longer followed");
+        tracing::error!(%error, "the keys were no longer followed");
     }
     if let Some(projecting) = projecting
         && let Err(error) = projecting.await
@@ -78,18 +79,22 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     served.map_err(|error| CliError::new(format!("the server stopped: {error}")))
 }
 
-fn explain_bind(address: SocketAddr, error: &io::Error) -> CliError {
+/// Why nothing can listen there; `settings` name the address and the port.
+pub(super) fn explain_bind(settings: [&str; 2], address: SocketAddr, error: &io::Error) -> CliError {
     let (host, port) = (address.ip(), address.port());
+    let [of_host, of_port] = settings;
     CliError::new(match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("port {port} on {host} is in use: stop the program that has it, or set PORT to another")
+            format!(
+                "port {port} on {host} is in use: stop the program that has it, or set {of_port} to another"
+            )
         }
         io::ErrorKind::PermissionDenied => {
-            format!("port {port} needs more rights than this user has: set PORT to one above 1023")
+            format!("port {port} needs more rights than this user has: set {of_port} to one above 1023")
         }
         io::ErrorKind::AddrNotAvailable => {
-            format!("HOST {host} is no address of this machine: use 127.0.0.1, or 0.0.0.0 for all")
+            format!("{of_host} {host} is no address of this machine: use 127.0.0.1, or 0.0.0.0 for all")
         }
-        _ => format!("can't listen on {address}: {error}; set HOST and PORT"),
+        _ => format!("can't listen on {address}: {error}; set {of_host} and {of_port}"),
     })
 }

@@ -1,13 +1,23 @@
-//! `dao-api worker`: projector tasks alone, beside servers that share the store.
+//! `dao-api worker`: projector tasks alone, beside servers that share the store; with WORKER_LISTEN it
+//! tells operators how it is.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, open};
+use super::{CliError, open, serve::explain_bind};
 use crate::{
+    auth::Auth,
     config::{Config, StoreConfig},
+    http::{self, App},
     project,
+    telemetry::Metrics,
 };
+
+/// The setting that names where a worker listens.
+const LISTEN: &str = "WORKER_LISTEN";
 
 pub(super) async fn run(config: Config) -> Result<(), CliError> {
     if matches!(config.store, StoreConfig::Embedded(_)) {
@@ -16,12 +26,33 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
              Redis with REDIS_URL",
         ));
     }
+    // Before anything is done: a worker that can't tell how it is must not look like one that can.
+    let listener = match config.worker_listen {
+        Some(address) => {
+            let bound = TcpListener::bind(address).await;
+            Some(bound.map_err(|error| explain_bind([LISTEN; 2], address, &error))?)
+        }
+        None => None,
+    };
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;
-    let stores = open::stores(&config).await?;
+    let metrics = Metrics::default();
+    let stores = open::measured(open::stores(&config).await?, &metrics);
+    let graphs = open::graphs_over(&stores, &config, metrics);
     let worker = config.projector.worker.clone();
-    println!("dao-api worker {worker} is projecting | store: {}", stores.events.location());
     let stop = CancellationToken::new();
+    let telling = listener.map(|listener| {
+        let app = App::new(graphs.clone(), config.requests, config.sockets)
+            .with_auth(config.auth.clone())
+            .with_metrics(config.metrics)
+            .with_projections(stores.clone());
+        tokio::spawn(http::serve_operational(listener, app, stop.clone().cancelled_owned()))
+    });
+    let following = match &config.auth {
+        Auth::Keys(keys) if telling.is_some() => Some(tokio::spawn(keys.clone().follow(stop.clone()))),
+        Auth::Keys(_) | Auth::Off => None,
+    };
+    println!("dao-api worker {worker} is projecting | store: {}", stores.events.location());
     let working = tokio::spawn(project::run(stores.clone(), config.projector, stop.clone()));
     tokio::select! {
         _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
@@ -29,6 +60,18 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     }
     stop.cancel();
     let ended = working.await;
-    stores.events.close().await;
+    if let Some(telling) = telling {
+        match telling.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "how this worker is was no longer told"),
+            Err(error) => tracing::error!(%error, "how this worker is was no longer told"),
+        }
+    }
+    if let Some(following) = following
+        && let Err(error) = following.await
+    {
+        tracing::error!(%error, "keys were no longer followed");
+    }
+    open::close(&graphs).await;
     ended.map_err(|error| CliError::new(format!("the projector ended: {error}")))
 }

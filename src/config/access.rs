@@ -1,18 +1,23 @@
 //! Who may call: keys, and where the server may listen without them (rules O1, O2).
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+};
 
-use super::{Mistakes, Settings};
-use crate::auth::{Auth, Keys, KeysConfig};
+use super::{Mistakes, Purpose, Settings};
+use crate::auth::{Auth, JwksUrl, Keys, KeysConfig};
 
 impl Settings {
-    /// `None` if a key can't be used.
-    pub(super) fn auth(&self, wrong: &mut Mistakes) -> Option<Auth> {
+    /// `None` if a key can't be used. Keys of an issuer are fetched only where tokens will be checked.
+    pub(super) fn auth(&self, purpose: Purpose, wrong: &mut Mistakes) -> Option<Auth> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let keys = KeysConfig {
             secret: given(&self.jwt_secret),
             public_key: given(&self.jwt_public_key),
-            jwks: given(&self.jwt_jwks).map(PathBuf::from),
+            jwks: given(&self.jwt_jwks).filter(|place| !is_address(place)).map(PathBuf::from),
+            jwks_url: self.jwks_url(purpose, wrong),
             audience: given(&self.jwt_audience),
             issuer: given(&self.jwt_issuer),
         };
@@ -35,6 +40,12 @@ impl Settings {
         }
     }
 
+    fn jwks_url(&self, purpose: Purpose, wrong: &mut Mistakes) -> Option<JwksUrl> {
+        let place = self.jwt_jwks.as_deref().filter(|place| is_address(place))?;
+        let url = wrong.note("JWT_JWKS", JwksUrl::parse(place));
+        url.filter(|_| purpose == Purpose::Serving)
+    }
+
     fn has_keys(&self) -> bool {
         [&self.jwt_secret, &self.jwt_public_key, &self.jwt_jwks]
             .iter()
@@ -51,4 +62,23 @@ impl Settings {
             ));
         }
     }
+
+    /// Where a worker listens; `None` for nowhere.
+    pub(super) fn worker_listen(&self, wrong: &mut Mistakes) -> Option<SocketAddr> {
+        let text = self.worker_listen.as_deref().filter(|text| !text.is_empty())?;
+        let parsed =
+            text.parse().map_err(|_| format!("{text:?} is no address with a port, like 127.0.0.1:9100"));
+        let address: SocketAddr = wrong.note("WORKER_LISTEN", parsed)?;
+        if !address.ip().is_loopback() && !self.has_keys() && !self.insecure_no_auth {
+            wrong.0.push(format!(
+                "WORKER_LISTEN: {text} is not loopback and no keys are configured, so anybody could read its metrics: \
+                 set JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS, use 127.0.0.1, or accept it with --insecure-no-auth"
+            ));
+        }
+        Some(address)
+    }
+}
+
+fn is_address(place: &str) -> bool {
+    place.contains("://")
 }

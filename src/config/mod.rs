@@ -9,7 +9,10 @@ mod requests;
 mod settings;
 mod store;
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 pub(crate) use parse::parse_duration;
 use parse::{parse_collector, parse_host, parse_origins, parse_switch};
@@ -71,6 +74,8 @@ pub struct Config {
     pub traces_to: Option<String>,
     /// Whether metrics are shown.
     pub metrics: MetricsRoute,
+    /// Where a worker tells how it is.
+    pub worker_listen: Option<SocketAddr>,
 }
 
 /// How the log is written.
@@ -125,6 +130,7 @@ impl Settings {
             feed_retention: feed_retention.unwrap_or_default(),
             ..ProjectorConfig::default()
         };
+        let worker_listen = self.worker_listen(&mut wrong);
         let requests = self.requests(&sockets, &mut wrong);
         let rate = self.rate(&mut wrong);
         let proxies = Proxies::parse(self.trusted_proxies.as_deref().unwrap_or_default());
@@ -148,7 +154,7 @@ impl Settings {
             Some(false) => MetricsRoute::Off,
             Some(true) | None => MetricsRoute::On,
         };
-        let auth = self.auth(&mut wrong);
+        let auth = self.auth(purpose, &mut wrong);
         let origins =
             wrong.note("CORS_ORIGINS", parse_origins(self.cors_origins.as_deref().unwrap_or_default()));
         self.refuse_unprotected(host.filter(|_| purpose == Purpose::Serving), &mut wrong);
@@ -172,6 +178,7 @@ impl Settings {
                 log_format: log_format.unwrap_or(LogFormat::Auto),
                 traces_to,
                 metrics,
+                worker_listen,
             }),
             _ => Err(ConfigError(wrong.0)),
         }
@@ -242,7 +249,8 @@ mod tests {
                 "JWT_PUBLIC_KEY",
             ),
             (["--jwt-public-key", "-----BEGIN PRIVATE KEY-----"], "private"),
-            (["--jwt-jwks", "https://issuer.invalid/jwks.json"], "JWT_JWKS"),
+            (["--jwt-jwks", "http://issuer.invalid/jwks.json"], "https://"),
+            (["--jwt-jwks", "http://127.0.0.1:1/jwks.json"], "JWT_JWKS"),
             (["--jwt-audience", "us"], "JWT_AUDIENCE"),
         ];
         for (flags, place) in mistakes {

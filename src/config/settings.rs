@@ -124,6 +124,9 @@ pub struct Settings {
     /// Whether this server also projects: `on`, or `off` where `dao-api worker` does it
     #[arg(long, env = "PROJECTORS", global = true, value_name = "ON|OFF", default_value = "on")]
     pub(super) projectors: String,
+    /// Where `dao-api worker` tells how it is (/healthz, /readyz, /metrics); nowhere unless this is set
+    #[arg(long, env = "WORKER_LISTEN", global = true, value_name = "ADDRESS:PORT")]
+    pub(super) worker_listen: Option<String>,
     /// A checkpoint of a graph, for reads of old versions, is kept every so many commits
     #[arg(long, env = "SNAPSHOT_EVERY", global = true, value_name = "N", default_value = "10000")]
     pub(super) snapshot_every: String,
@@ -143,8 +146,8 @@ pub struct Settings {
         allow_hyphen_values = true
     )]
     pub(super) jwt_public_key: Option<String>,
-    /// Public keys as a JSON Web Key Set: a file, read again when it changes
-    #[arg(long, env = "JWT_JWKS", global = true, value_name = "FILE")]
+    /// Public keys as a JSON Web Key Set: a file, or an https:// address; both are looked at again
+    #[arg(long, env = "JWT_JWKS", global = true, value_name = "FILE|URL")]
     pub(super) jwt_jwks: Option<String>,
     /// Whom tokens must be for: their `aud`
     #[arg(long, env = "JWT_AUDIENCE", global = true, value_name = "NAME")]

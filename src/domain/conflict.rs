@@ -6,17 +6,20 @@
 //! asked for with [`HistoryMissing`], and the same call made again with it.
 
 mod asked;
+mod batch_update;
 mod wording;
+
+use std::collections::{HashMap, HashSet};
 
 use dao_projections::{ClientId, Commit, Entity, Event, Graph, Outcome, Pointer, UserId, Version};
 use serde_json::Value;
 
 use self::{
-    asked::{Asked, asked_by, asked_of, is_what_was_asked},
+    asked::{Asked, Standing, asked_by, yours_of},
     wording::{conflict, conflict_message},
 };
 use super::{
-    command::{Action, Command, Member, OnConflict, Operation, Target},
+    command::{Action, Command, Member, OnConflict, Operation},
     decide::{Limits, apply_all, decide},
     refusal::{Conflict, Reason, Refusal},
 };
@@ -125,6 +128,15 @@ impl Decided {
 struct Write<'a> {
     commit: &'a Commit,
     event: &'a Event,
+    paths: Vec<Pointer>,
+    /// Not by the same user through the same client (rule D1).
+    is_theirs: bool,
+}
+
+impl Write<'_> {
+    fn touches(&self, path: &Pointer) -> bool {
+        self.paths.iter().any(|written| written.overlaps(path))
+    }
 }
 
 /// One command being judged.
@@ -149,74 +161,41 @@ impl<'a> Judgement<'a> {
                 format!("clientVersion is above the graph's version {current}: this is another history");
             return Ok(Err(self.conflict(Reason::VersionAhead, message, vec![])));
         }
-        match self.member.command.target() {
-            Target::Whole => self.judge_whole(),
-            Target::Node(_) | Target::Edge(_) | Target::Viewport => self.judge_target(),
+        match &self.member.command {
+            Command::CreateNode { .. } | Command::CreateEdge { .. } => self.finish(Outcome::Applied),
+            Command::UpdateNode { node_id, .. }
+            | Command::UpdateNodePosition { node_id, .. }
+            | Command::DeleteNode { node_id } => self.judge_target(Entity::Node(node_id)),
+            Command::UpdateEdge { edge_id, .. } | Command::DeleteEdge { edge_id } => {
+                self.judge_target(Entity::Edge(edge_id))
+            }
+            Command::SetViewport { .. } => self.judge_target(Entity::Viewport),
+            Command::BatchUpdate { nodes, edges, viewport } => {
+                self.judge_batch_update(nodes, edges.as_deref(), viewport.as_ref())
+            }
         }
     }
 
-    /// A command with one target.
-    fn judge_target(&self) -> Judged {
-        let target = self.member.command.target();
-        let entity = match &target {
-            Target::Node(id) => Entity::Node(id),
-            Target::Edge(id) => Entity::Edge(id),
-            Target::Viewport | Target::Whole => Entity::Viewport,
-        };
-        if matches!(self.member.command, Command::CreateNode { .. } | Command::CreateEdge { .. }) {
-            return self.finish(Outcome::Applied);
-        }
+    /// A command with one target, which it does not create.
+    fn judge_target(&self, entity: Entity<'_>) -> Judged {
+        let command = &self.member.command;
         let writes = self.writes_since(entity)?;
-        if let Some(deletion) = Self::deletion_since(&writes) {
-            return Ok(Err(self.target_deleted(entity, deletion)));
+        if let Some(deletion) = last_deletion(&writes) {
+            return Ok(Err(self.target_deleted(entity, yours_of(command), deletion)));
         }
         if !self.exists(entity) {
             return self.finish(Outcome::Applied); // decides that it is not found
         }
-        let theirs: Vec<&Write<'_>> = writes.iter().filter(|write| !self.is_own(write.commit)).collect();
-        if theirs.is_empty() {
+        if writes.iter().all(|write| !write.is_theirs) {
             return self.finish(Outcome::Applied);
         }
         let conflicts = match self.member.on_conflict {
-            OnConflict::Reject => self.everything_touched(entity, &theirs),
-            OnConflict::Merge => self.same_fields(entity, &theirs),
+            OnConflict::Reject => self.everything_touched(entity, &asked_by(command), &Value::Null, &writes),
+            OnConflict::Merge => self.same_fields(entity, &writes),
             OnConflict::Overwrite => vec![],
         };
         if conflicts.is_empty() {
             return self.finish(Outcome::Merged);
-        }
-        Ok(Err(self.conflict(Reason::Conflict, conflict_message(&conflicts), conflicts)))
-    }
-
-    /// A `BATCH_UPDATE`: judged by the events it comes to.
-    fn judge_whole(&self) -> Judged {
-        let decided = match decide(self.graph, &self.member.command, self.limits) {
-            Ok(events) => events,
-            Err(rejection) => return Ok(Err(self.refusal(rejection)?)),
-        };
-        let mut outcome = Outcome::Applied;
-        let mut conflicts = Vec::new();
-        for event in &decided {
-            let entity = event.entity();
-            let writes = self.writes_since(entity)?;
-            let theirs: Vec<&Write<'_>> = writes.iter().filter(|write| !self.is_own(write.commit)).collect();
-            if let Some(deletion) =
-                theirs.iter().rev().find(|w| w.event.is_deletion() && !event.is_deletion())
-            {
-                return Ok(Err(self.target_deleted(entity, deletion)));
-            }
-            if theirs.is_empty() {
-                continue;
-            }
-            outcome = Outcome::Merged;
-            match self.member.on_conflict {
-                OnConflict::Overwrite => {}
-                OnConflict::Reject => conflicts.extend(self.touched_paths(entity, &asked_of(event), &theirs)),
-                OnConflict::Merge => conflicts.extend(self.overlaps(entity, &asked_of(event), &theirs)),
-            }
-        }
-        if conflicts.is_empty() {
-            return Ok(Ok(Decided { events: decided, outcome }));
         }
         Ok(Err(self.conflict(Reason::Conflict, conflict_message(&conflicts), conflicts)))
     }
@@ -238,25 +217,34 @@ impl<'a> Judgement<'a> {
         last_written(self.graph, entity).is_some()
     }
 
-    /// All writes to `entity` after the client's version, oldest first. The history is not asked
-    /// when the entity says that nobody wrote it.
+    /// All writes to `entity` after the client's version, oldest first.
     fn writes_since(&self, entity: Entity<'_>) -> Result<Vec<Write<'a>>, HistoryMissing> {
-        let Some(version) = self.stale_version() else { return Ok(vec![]) };
-        if last_written(self.graph, entity).is_some_and(|written| written <= version) {
-            return Ok(vec![]);
-        }
-        let commits = self.history.since(version).ok_or(HistoryMissing::Since(version))?;
-        let writes = commits.flat_map(|commit| {
-            let events = commit.body.events.iter().filter(move |event| event.entity() == entity);
-            events.map(move |event| Write { commit, event })
-        });
-        Ok(writes.collect())
+        Ok(self.writes_to(&[entity])?.into_values().next().unwrap_or_default())
     }
 
-    /// The deletion that makes a command on this target refused (rule D4): the last one since the
-    /// client's version, by anybody, also of a target that was created again.
-    fn deletion_since<'w>(writes: &'w [Write<'a>]) -> Option<&'w Write<'a>> {
-        writes.iter().rev().find(|write| write.event.is_deletion())
+    /// All writes to any of these after the client's version, oldest first. The history is not asked
+    /// when the entities say that nobody wrote them, and walked once however many they are.
+    fn writes_to(
+        &self,
+        entities: &[Entity<'_>],
+    ) -> Result<HashMap<Entity<'a>, Vec<Write<'a>>>, HistoryMissing> {
+        let Some(version) = self.stale_version() else { return Ok(HashMap::new()) };
+        let is_older =
+            |entity: &Entity<'_>| last_written(self.graph, *entity).is_some_and(|at| at <= version);
+        let wanted: HashSet<Entity<'_>> =
+            entities.iter().copied().filter(|entity| !is_older(entity)).collect();
+        if wanted.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut writes: HashMap<Entity<'a>, Vec<Write<'a>>> = HashMap::new();
+        for commit in self.history.since(version).ok_or(HistoryMissing::Since(version))? {
+            let is_theirs = !self.is_own(commit);
+            for event in commit.body.events.iter().filter(|event| wanted.contains(&event.entity())) {
+                let write = Write { commit, event, paths: event.paths(), is_theirs };
+                writes.entry(event.entity()).or_default().push(write);
+            }
+        }
+        Ok(writes)
     }
 
     /// Rule D1: the same user through the same client.
@@ -265,64 +253,78 @@ impl<'a> Judgement<'a> {
         own == (&commit.body.user_id, &commit.body.client_id)
     }
 
-    /// Rule D5, `reject`: one entry for each field that others wrote.
-    fn everything_touched(&self, entity: Entity<'_>, theirs: &[&Write<'_>]) -> Vec<Conflict> {
-        self.touched_paths(entity, &asked_by(&self.member.command), theirs)
-    }
-
     /// Rule D3 for a command with one target.
-    fn same_fields(&self, entity: Entity<'_>, theirs: &[&Write<'_>]) -> Vec<Conflict> {
+    fn same_fields(&self, entity: Entity<'_>, writes: &[Write<'_>]) -> Vec<Conflict> {
         let command = &self.member.command;
         match command {
             // The last writer wins.
             Command::UpdateNodePosition { .. } | Command::SetViewport { .. } => vec![],
             // That others moved it is no conflict; that they updated or created it is.
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => {
-                let updates: Vec<&Write<'_>> =
-                    theirs.iter().copied().filter(|w| w.event.paths() != [Pointer::position()]).collect();
-                self.overlaps(entity, &asked_by(command), &updates)
+                let is_update = |write: &Write<'_>| write.is_theirs && write.paths != [Pointer::position()];
+                self.overlaps(entity, &asked_by(command), writes, is_update)
             }
             Command::UpdateNode { .. } | Command::UpdateEdge { .. } => {
-                self.overlaps(entity, &asked_by(command), theirs)
+                self.overlaps(entity, &asked_by(command), writes, |write| write.is_theirs)
             }
             Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::BatchUpdate { .. } => vec![],
         }
     }
 
-    /// One entry for each field asked for that others wrote too, unless what stands there is what
-    /// was asked for.
-    fn overlaps(&self, entity: Entity<'_>, asked: &[Asked], theirs: &[&Write<'_>]) -> Vec<Conflict> {
+    /// One entry for each field asked for that a write that `counts` wrote too, unless what stands there
+    /// is what was asked for. It names the latest commit that wrote the field, whoever made it (rule D7).
+    fn overlaps(
+        &self,
+        entity: Entity<'_>,
+        asked: &[Asked],
+        writes: &[Write<'_>],
+        counts: impl Fn(&Write<'_>) -> bool,
+    ) -> Vec<Conflict> {
         let current = self.current(entity);
         let mut conflicts = Vec::new();
         for Asked { path, yours } in asked {
-            let last = theirs.iter().rev().find(|w| w.event.paths().iter().any(|p| p.overlaps(path)));
-            let stands = current.pointer(path.as_str()).unwrap_or(&Value::Null);
-            if let Some(write) = last.filter(|_| !is_what_was_asked(path, stands, yours)) {
-                conflicts.push(conflict(entity, path.clone(), yours.clone(), stands.clone(), write.commit));
+            let overlapping = || writes.iter().rev().filter(|write| write.touches(path));
+            let Some(latest) = overlapping().next() else { continue };
+            let stands = Standing::at(path, &current);
+            if overlapping().any(&counts) && !stands.is_what_was_asked(entity.kind(), path, yours) {
+                conflicts.push(conflict(entity, path.clone(), yours.clone(), stands.value(), latest.commit));
             }
         }
         conflicts
     }
 
-    /// One entry for each field that others wrote, under the path asked for where there is one.
-    fn touched_paths(&self, entity: Entity<'_>, asked: &[Asked], theirs: &[&Write<'_>]) -> Vec<Conflict> {
+    /// Rule D5, `reject`: one entry for each field that others wrote, under the path asked for where
+    /// there is one; where there is none, with what `named` holds there.
+    fn everything_touched(
+        &self,
+        entity: Entity<'_>,
+        asked: &[Asked],
+        named: &Value,
+        writes: &[Write<'_>],
+    ) -> Vec<Conflict> {
         let current = self.current(entity);
         let mut conflicts: Vec<Conflict> = Vec::new();
-        for write in theirs.iter().rev() {
-            for path in write.event.paths() {
-                let own = asked.iter().find(|asked| asked.path.overlaps(&path));
-                let (path, yours) = match own {
-                    Some(asked) => (asked.path.clone(), asked.yours.clone()),
-                    None => (path, Value::Null),
-                };
-                if conflicts.iter().all(|known| known.path != path) {
-                    let stands = current.pointer(path.as_str()).cloned().unwrap_or(Value::Null);
-                    conflicts.push(conflict(entity, path, yours, stands, write.commit));
-                }
+        let mut seen: HashSet<Pointer> = HashSet::new();
+        let theirs = writes.iter().rev().filter(|write| write.is_theirs);
+        for path in theirs.flat_map(|write| &write.paths) {
+            let (path, yours) = match asked.iter().find(|asked| asked.path.overlaps(path)) {
+                Some(asked) => (asked.path.clone(), asked.yours.clone()),
+                None => (path.clone(), Standing::at(path, named).value()),
+            };
+            let latest = writes.iter().rev().find(|write| write.touches(&path));
+            if let Some(latest) = latest.filter(|_| seen.insert(path.clone())) {
+                let stands = Standing::at(&path, &current).value();
+                conflicts.push(conflict(entity, path, yours, stands, latest.commit));
             }
         }
         conflicts
     }
+}
+
+/// The deletion that makes a command on this target refused (rule D4): the last one since the client's
+/// version, by anybody, also of a target that was created again.
+fn last_deletion<'w, 'a>(writes: &'w [Write<'a>]) -> Option<&'w Write<'a>> {
+    writes.iter().rev().find(|write| write.event.is_deletion())
 }
 
 /// The commit that last wrote the entity; `None` if it is not there.

@@ -6,7 +6,8 @@
 use std::collections::HashSet;
 
 use dao_projections::{
-    Edge, EdgeId, Event, Graph, Map, MergePatch, Node, NodeId, Placed, Position, Timestamp, Version, Viewport,
+    Edge, EdgeId, Entity, Event, Graph, Map, MergePatch, Node, NodeId, Placed, Position, Timestamp, Version,
+    Viewport,
 };
 
 use super::{command::Command, size};
@@ -57,7 +58,8 @@ pub(super) fn decide(graph: &Graph, command: &Command, limits: &Limits) -> Resul
         Command::DeleteEdge { edge_id } => delete_edge(graph, edge_id),
         Command::SetViewport { viewport } => Ok(set_viewport(graph, viewport)),
         Command::BatchUpdate { nodes, edges, viewport } => {
-            batch_update(graph, nodes, edges.as_deref(), viewport.as_ref(), limits)
+            let events = batch_update(graph, nodes, edges.as_deref(), viewport.as_ref());
+            check_batch_update(graph, &events, edges.as_deref(), limits).map(|()| events)
         }
     }
 }
@@ -169,33 +171,68 @@ fn set_viewport(graph: &Graph, viewport: &Viewport) -> Vec<Event> {
     vec![Event::ViewportSet { viewport: viewport.clone() }]
 }
 
-/// Brings the graph to what is given: nodes created or replaced in the order received, then the
-/// edge set, then the viewport; one event for each entity that changes.
-fn batch_update(
+/// Brings the graph to what is given, whether or not that may be: nodes created or replaced in the order
+/// received, then the edge set, then the viewport; one event for each entity that changes.
+pub(super) fn batch_update(
     graph: &Graph,
     nodes: &[Node],
     edges: Option<&[Edge]>,
     viewport: Option<&Viewport>,
-    limits: &Limits,
-) -> Result<Vec<Event>, Rejection> {
+) -> Vec<Event> {
     let mut events: Vec<Event> = nodes.iter().filter_map(|node| node_change(graph, node)).collect();
+    events.extend(edges.into_iter().flat_map(|edges| edge_set_changes(graph, edges)));
+    events.extend(viewport.into_iter().flat_map(|viewport| set_viewport(graph, viewport)));
+    events
+}
+
+/// Rules G4 and O3 for what [`batch_update`] came to.
+pub(super) fn check_batch_update(
+    graph: &Graph,
+    events: &[Event],
+    edges: Option<&[Edge]>,
+    limits: &Limits,
+) -> Result<(), Rejection> {
+    let is_of_node = |event: &&Event| matches!(event.entity(), Entity::Node(_));
+    let (of_nodes, others) = events.split_at(events.iter().take_while(is_of_node).count());
     let mut then = graph.clone();
-    apply_all(&mut then, &events);
+    apply_all(&mut then, of_nodes);
     if then.nodes().len() > limits.nodes_max {
         return Err(Rejection::TooManyNodes);
     }
-    for event in &events {
-        if let dao_projections::Entity::Node(id) = event.entity() {
+    for event in of_nodes {
+        if let Entity::Node(id) = event.entity() {
             let node = &found_node(&then, id)?.entity;
             check_node_size(node, limits)?;
             check_parents(&then, node)?;
         }
     }
-    if let Some(edges) = edges {
-        events.extend(edge_set_changes(graph, &then, edges, limits)?);
+    if edges.is_some_and(|edges| edges.len() > limits.edges_max) {
+        return Err(Rejection::TooManyEdges);
     }
-    events.extend(viewport.into_iter().flat_map(|viewport| set_viewport(graph, viewport)));
-    Ok(events)
+    for event in others {
+        if let Some(edge) = edge_after(graph, event)? {
+            check_edge_size(&edge, limits)?;
+            check_ends(&then, &edge)?;
+        }
+    }
+    Ok(())
+}
+
+/// The edge that an event writes.
+fn edge_after(graph: &Graph, event: &Event) -> Result<Option<Edge>, Rejection> {
+    match event {
+        Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => Ok(Some(edge.clone())),
+        Event::EdgeUpdated { edge_id, patch } => {
+            found_edge(graph, edge_id).map(|old| Some(old.entity.patched(patch)))
+        }
+        Event::EdgeDeleted { .. }
+        | Event::NodeCreated { .. }
+        | Event::NodeUpdated { .. }
+        | Event::NodeMoved { .. }
+        | Event::NodeReplaced { .. }
+        | Event::NodeDeleted { .. }
+        | Event::ViewportSet { .. } => Ok(None),
+    }
 }
 
 /// The event that brings this node to be, in the words of the single commands where they can say it.
@@ -217,26 +254,12 @@ fn node_change(graph: &Graph, node: &Node) -> Option<Event> {
     })
 }
 
-fn edge_set_changes(
-    before: &Graph,
-    graph: &Graph,
-    edges: &[Edge],
-    limits: &Limits,
-) -> Result<Vec<Event>, Rejection> {
-    if edges.len() > limits.edges_max {
-        return Err(Rejection::TooManyEdges);
-    }
+/// Those that are not given go first.
+fn edge_set_changes(graph: &Graph, edges: &[Edge]) -> Vec<Event> {
     let kept: HashSet<&EdgeId> = edges.iter().map(Edge::id).collect();
-    let gone = before.edges().iter().map(|old| old.entity.id()).filter(|id| !kept.contains(id));
-    let mut events: Vec<Event> = gone.map(|id| Event::EdgeDeleted { edge_id: id.clone() }).collect();
-    for edge in edges {
-        if let Some(event) = edge_change(before, edge) {
-            check_edge_size(edge, limits)?;
-            check_ends(graph, edge)?;
-            events.push(event);
-        }
-    }
-    Ok(events)
+    let gone = graph.edges().iter().map(|old| old.entity.id()).filter(|id| !kept.contains(id));
+    let gone = gone.map(|id| Event::EdgeDeleted { edge_id: id.clone() });
+    gone.chain(edges.iter().filter_map(|edge| edge_change(graph, edge))).collect()
 }
 
 fn edge_change(graph: &Graph, edge: &Edge) -> Option<Event> {

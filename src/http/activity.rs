@@ -11,7 +11,7 @@ use super::{
     extract::{AnswerAs, Asked, Ids},
     openapi::{
         answers::Activity,
-        asked::{ActivityQuery, GraphPath},
+        asked::{ActivityQuery, GraphPath, LatestQuery},
         problems::OfReads,
     },
     problem::Problem,
@@ -67,7 +67,7 @@ impl<'a> ActivityOut<'a> {
 
 /// Of one graph.
 #[utoipa::path(get, path = "/graphs/{graphId}/activity", operation_id = "graphActivity", tag = "audit",
-    params(GraphPath, ActivityQuery),
+    params(GraphPath, ActivityQuery, LatestQuery),
     responses((status = 200, description = "One page", body = Activity), OfReads)
 )]
 pub(super) async fn graph_activity(
@@ -81,7 +81,8 @@ pub(super) async fn graph_activity(
     if after.as_ref().is_some_and(|place| place.graph != graph) {
         return Err(bad_cursor());
     }
-    let found = read::activity(&app.graphs, &graph, &filter, after.as_ref(), limit).await?;
+    let min = asked.version("minVersion")?;
+    let found = read::activity(&app.graphs, &graph, &filter, after.as_ref(), limit, min).await?;
     Ok(respond(StatusCode::OK, format, &ActivityOut::of(Some(&graph), &found)))
 }
 

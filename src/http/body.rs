@@ -6,9 +6,9 @@
 //!   goes beyond is refused before anybody else is.
 //! - A body that stops coming, or comes for too long, is refused.
 //!
-//! Not here: what bodies say ([`super::decode`]).
+//! Long messages on sockets are counted with them (`socket/receiving.rs`). Not here: what bodies say ([`super::decode`]).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -53,6 +53,11 @@ impl Held {
 }
 
 impl Bodies {
+    /// How long a whole body may take.
+    pub(super) fn patience(&self) -> Duration {
+        self.limits.body_timeout
+    }
+
     pub(super) fn new(limits: RequestLimits) -> Self {
         Self {
             limits,
@@ -111,7 +116,7 @@ impl Bodies {
     }
 
     /// Counts these bytes, if there is room for them.
-    fn count(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    pub(super) fn count(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.bytes.clone().try_acquire_many_owned(permits).map_err(|_| Problem::too_much_at_once())
     }

@@ -55,8 +55,14 @@ pub(super) fn read_command_fields(
     fields.finish()?;
     let path = Path::Key(&Path::Root, "command");
     let sent = Reader { repeated }.sent(command, &path)?;
-    if sent.id.is_some() {
-        return Err(Malformed::at(Path::Key(&path, "operationId"), "stands beside the command"));
+    let own = [
+        ("operationId", sent.id.is_some()),
+        ("clientId", sent.client.is_some()),
+        ("clientVersion", sent.client_version.is_some()),
+        ("onConflict", sent.on_conflict.is_some()),
+    ];
+    if let Some((field, _)) = own.iter().find(|(_, is_given)| *is_given) {
+        return Err(Malformed::at(Path::Key(&path, field), "stands beside the command, not in it"));
     }
     Ok(alone(id, sent, &common, user))
 }
@@ -309,7 +315,10 @@ impl Reader<'_> {
         let updates = fields.required("updates")?;
         fields.finish()?;
         let at = Path::Key(path, "updates");
-        let updates = Fields::of(updates, &at, &[])?;
+        let updates = Fields::of(updates, &at, self.repeated)?;
+        if let Some(position) = updates.peek("position").filter(|position| position.is_object()) {
+            self.refuse_repeated(position, &Path::Key(&at, "position"))?;
+        }
         if updates.peek("id").is_some_and(|inner| inner.as_str() != Some(text(&id))) {
             return Err(updates.wrong("id", "an id can't be changed"));
         }

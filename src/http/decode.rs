@@ -41,6 +41,15 @@ impl Path<'_> {
             Self::Index(parent, index) => parent.pointer().child(&index.to_string()),
         }
     }
+
+    /// The member of a batch that it is in.
+    fn member(&self) -> Option<usize> {
+        match self {
+            Self::Index(Path::Key(Path::Root, "operations"), index) => Some(*index),
+            Self::Root => None,
+            Self::Key(parent, _) | Self::Index(parent, _) => parent.member(),
+        }
+    }
 }
 
 /// A decoded body.
@@ -72,34 +81,63 @@ pub(super) fn decode(body: &[u8], format: Format, limits: DocumentLimits) -> Res
         && format == Format::Json
         && let Some(index) = first_huge_integer(body)
     {
-        let place = notes.huge.borrow().get(index).cloned().unwrap_or_default();
-        return Err(Malformed::at(place, "must fit a signed or unsigned 64-bit integer"));
+        let (place, index) = notes.huge.borrow().get(index).cloned().unwrap_or_default();
+        let problem = "must fit a signed or unsigned 64-bit integer";
+        return Err(Malformed { index, ..Malformed::at(place, problem) });
     }
     Ok(Document { value, repeated: notes.repeated.into_inner() })
 }
 
 fn decode_json(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = seed.deserialize(&mut deserializer).map_err(|e| Malformed::body(format!("bad JSON: {e}")))?;
+    let value = seed.deserialize(&mut deserializer);
+    let value = value.map_err(|e| seed.notes.malformed(format!("bad JSON: {e}")))?;
     deserializer.end().map_err(|e| Malformed::body(format!("bad JSON: {e}")))?;
     Ok(value)
 }
 
 fn decode_message_pack(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed> {
     let mut deserializer = rmp_serde::Deserializer::new(Cursor::new(body));
-    let value =
-        seed.deserialize(&mut deserializer).map_err(|e| Malformed::body(format!("bad MessagePack: {e}")))?;
+    let value = seed.deserialize(&mut deserializer);
+    let value = value.map_err(|e| seed.notes.malformed(format!("bad MessagePack: {e}")))?;
     if deserializer.position() != body.len() as u64 {
         return Err(Malformed::body("bad MessagePack: bytes after the end of the value"));
     }
     Ok(value)
 }
 
+/// Characters of the place of a mistake that are told; there may be long keys on the way.
+const PLACE_CHARS_MAX: usize = 200;
+
+/// A place as it is told, and the member of a batch that it is in.
+type Place = (String, Option<usize>);
+
 #[derive(Default)]
 struct Notes {
     repeated: RefCell<Vec<Pointer>>,
     /// The places of numbers that were read as floats of 2^63 or more: integers too large among them.
-    huge: RefCell<Vec<String>>,
+    huge: RefCell<Vec<Place>>,
+    /// Where reading ended.
+    broken: RefCell<Option<Place>>,
+}
+
+impl Notes {
+    /// Reading ended here. The first who says so is the innermost.
+    fn note_end(&self, path: &Path<'_>) {
+        self.broken.borrow_mut().get_or_insert_with(|| {
+            let mut place = path.to_string();
+            if let Some((end, _)) = place.char_indices().nth(PLACE_CHARS_MAX) {
+                place.truncate(end);
+                place.push('…');
+            }
+            (place, path.member())
+        });
+    }
+
+    fn malformed(&self, problem: String) -> Malformed {
+        let (place, index) = self.broken.take().unwrap_or_default();
+        Malformed { index, ..Malformed::at(place, problem) }
+    }
 }
 
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
@@ -150,8 +188,7 @@ impl Strict<'_> {
     fn deeper<E: de::Error>(&self) -> Result<usize, E> {
         let max = self.limits.depth_max;
         if self.depth >= max {
-            let path: String = self.path.to_string().chars().take(80).collect();
-            return Err(E::custom(format_args!("{path}…: nested deeper than {max} levels (MAX_JSON_DEPTH)")));
+            return Err(E::custom(format_args!("nested deeper than {max} levels (MAX_JSON_DEPTH)")));
         }
         Ok(self.depth + 1)
     }
@@ -164,21 +201,21 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     }
 }
 
-/// Reads a key of the object at `path`: text and nothing else.
-struct Key<'a>(Path<'a>);
+/// Reads a key: text and nothing else.
+struct Key;
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
+impl<'de> DeserializeSeed<'de> for Key {
     type Value = String;
     fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl Visitor<'_> for Key {
     type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "keys that are text at {}", self.0)
+        f.write_str("keys that are text")
     }
 
     fn visit_str<E>(self, key: &str) -> Result<String, E> {
@@ -194,10 +231,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path {
-            Path::Root => f.write_str("a value that JSON can say"),
-            path => write!(f, "a value that JSON can say at {path}"),
-        }
+        f.write_str("a value that JSON can say")
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
@@ -214,12 +248,9 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
         if value.abs() >= TWO_TO_63 {
-            self.notes.huge.borrow_mut().push(self.path.to_string());
+            self.notes.huge.borrow_mut().push((self.path.to_string(), self.path.member()));
         }
-        let number = Number::from_f64(value);
-        number
-            .map(Value::Number)
-            .ok_or_else(|| E::custom(format_args!("{}: must be a finite number", self.path)))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("must be a finite number"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -244,7 +275,8 @@ impl<'de> Visitor<'de> for Strict<'_> {
                 return Ok(Value::Array(items));
             }
             let path = Path::Index(&self.path, items.len());
-            match seq.next_element_seed(Strict { path, depth, ..self })? {
+            let next = seq.next_element_seed(Strict { path, depth, ..self });
+            match next.inspect_err(|_| self.notes.note_end(&path))? {
                 Some(item) => items.push(item),
                 None => return Ok(Value::Array(items)),
             }
@@ -254,9 +286,10 @@ impl<'de> Visitor<'de> for Strict<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let depth = self.deeper()?;
         let mut fields = Map::new();
-        while let Some(key) = map.next_key_seed(Key(self.path))? {
+        while let Some(key) = map.next_key_seed(Key).inspect_err(|_| self.notes.note_end(&self.path))? {
             let path = Path::Key(&self.path, &key);
-            let value = map.next_value_seed(Strict { path, depth, ..self })?;
+            let value = map.next_value_seed(Strict { path, depth, ..self });
+            let value = value.inspect_err(|_| self.notes.note_end(&path))?;
             match fields.entry(key) {
                 Entry::Vacant(place) => {
                     place.insert(value);
@@ -316,6 +349,25 @@ mod tests {
             LIMITS,
         );
         assert_eq!(good.expect("valid").value, json!({"a": u64::MAX}));
+    }
+
+    #[test]
+    fn h1_what_can_not_be_read_in_a_member_of_a_batch_is_told_with_its_index() {
+        let deep = "[".repeat(DEPTH_MAX) + &"]".repeat(DEPTH_MAX);
+        for bad in ["1000000000000000000000000000000", "1e400", &deep, "nonsense", r#"{"x": "\ud800"}"#] {
+            let batch = format!(r#"{{"batchId": "b", "operations": [1, {{"payload": {{"k": {bad}}}}}]}}"#);
+            let malformed = json_body(&batch).expect_err("bad");
+            assert_eq!(malformed.index, Some(1), "{bad}");
+            assert!(malformed.place.starts_with("operations[1].payload.k"), "{}", malformed.place);
+        }
+        assert_eq!(json_body(r#"{"payload": {"operations": [1e400]}}"#).expect_err("bad").index, None);
+        let nan =
+            [&[0x81, 0xaa][..], b"operations", &[0x92, 0x01, 0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0]].concat();
+        let malformed = decode(&nan, Format::MessagePack, LIMITS).expect_err("bad");
+        assert_eq!((malformed.place.as_str(), malformed.index), ("operations[1]", Some(1)));
+        let long = format!(r#"{{"{}": nonsense}}"#, "é".repeat(PLACE_CHARS_MAX + 1));
+        let malformed = json_body(&long).expect_err("bad");
+        assert_eq!(malformed.place.chars().count(), PLACE_CHARS_MAX + 1);
     }
 
     #[test]

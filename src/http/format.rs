@@ -4,6 +4,8 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 
+use super::accept::{Offer, preferred};
+
 /// An encoding of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -31,24 +33,12 @@ impl Format {
 
     /// The format an answer gets: what `Accept` likes best of the two, JSON otherwise.
     pub(super) fn of_answer(headers: &HeaderMap) -> Self {
-        let mut best = (0.0, Self::Json);
-        for value in headers.get_all(header::ACCEPT) {
-            let text = value.to_str().unwrap_or_default();
-            for range in text.split(',') {
-                let mut parts = range.split(';').map(str::trim);
-                let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-                let quality =
-                    parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
-                let format = match essence.as_str() {
-                    "*/*" | "application/*" => Some(Self::Json),
-                    essence => Self::named(essence),
-                };
-                if let Some(format) = format.filter(|_| quality > best.0) {
-                    best = (quality, format);
-                }
-            }
-        }
-        best.1
+        let offer = |answer, is_meant_by| Offer { answer, top_level: "application", is_meant_by };
+        let offers = [
+            offer(Self::Json, |name| Self::named(name) == Some(Self::Json)),
+            offer(Self::MessagePack, |name| Self::named(name) == Some(Self::MessagePack)),
+        ];
+        preferred(headers, &offers).unwrap_or(Self::Json)
     }
 
     fn named(essence: &str) -> Option<Self> {

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use axum::{Json, extract::State, response::IntoResponse};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     App, Projections,
+    extract::AnswerAs,
     openapi::{
         answers::{Alive, Ready},
         problems::OfHealth,
     },
     problem::Problem,
+    respond,
 };
 use crate::project::{self, Health};
 
@@ -34,15 +36,15 @@ pub(super) struct Watch {
 #[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation",
     responses((status = 200, description = "The process answers", body = Alive), OfHealth)
 )]
-pub(super) async fn live() -> Json<Value> {
-    Json(json!({"status": "ok"}))
+pub(super) async fn live(AnswerAs(format): AnswerAs) -> Response {
+    respond(StatusCode::OK, format, &json!({"status": "ok"}))
 }
 
 /// The store takes writes, and projections follow; with what an acknowledgement promises (rule O5).
 #[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "operation",
     responses((status = 200, description = "The store takes writes, and projections follow", body = Ready), OfHealth)
 )]
-pub(super) async fn ready(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
+pub(super) async fn ready(State(app): State<App>, AnswerAs(format): AnswerAs) -> Result<Response, Problem> {
     let store = app.graphs.store();
     if let Err(error) = store.check().await {
         return Err(Problem::not_ready(vec![error.to_string()]));
@@ -57,7 +59,7 @@ pub(super) async fn ready(State(app): State<App>) -> Result<impl IntoResponse, P
         let health = measure(projections).await?;
         answer["projections"] = described(&health)?;
     }
-    Ok(Json(answer))
+    Ok(respond(StatusCode::OK, format, &answer))
 }
 
 pub(super) async fn measure(projections: &Projections) -> Result<Health, Problem> {

@@ -28,7 +28,7 @@ use super::{address::Arrival, limits::RequestLimits, problem::Problem};
 
 /// Bytes of a request's head, and of what is read of a body at once; a longer head is 431. A token has room in
 /// it, and an idle connection keeps much less.
-const HEAD_BYTES_MAX: usize = 64 << 10;
+const HEAD_BYTES_MAX: usize = 32 << 10;
 /// How long nothing is accepted after `accept` failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often it is said in the log that connections are refused.
@@ -48,7 +48,8 @@ pub(super) async fn run(listener: TcpListener, app: Router, limits: RequestLimit
     let tasks = TaskTracker::new();
     let mut door = Door::new(limits.connections_max);
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).max_buf_size(HEAD_BYTES_MAX);
+    http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
+    http.max_header_size(HEAD_BYTES_MAX).max_buf_size(HEAD_BYTES_MAX);
     loop {
         let accepted = tokio::select! {
             biased;

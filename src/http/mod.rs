@@ -4,6 +4,7 @@
 //! what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
+mod accept;
 mod activity;
 mod address;
 mod all_events;
@@ -46,7 +47,10 @@ use axum::{
 use dao_projections::UserId;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -67,6 +71,10 @@ use problem::Problem;
 pub use rate::RateConfig;
 use rate::RateLimits;
 
+/// Long reads at once: large states and lists, old versions, differences. More wait in line.
+const LONG_READS_MAX: usize = 8;
+/// How long they wait; then they are 503.
+const LONG_READ_PATIENCE: Duration = Duration::from_secs(10);
 /// How long requests may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -93,6 +101,8 @@ pub struct App {
     rate: Option<Arc<RateLimits>>,
     proxies: Arc<Proxies>,
     projections: Option<Projections>,
+    /// Turns at reads that take much memory while they last.
+    reading: Arc<Semaphore>,
     metrics_route: MetricsRoute,
     /// Turns at verifying a history.
     verifying: Arc<Semaphore>,
@@ -129,7 +139,8 @@ impl App {
             Ok(user) => user,
             Err(e) => unreachable!("a constant id is valid: {e}"),
         };
-        let live = socket::Live::new(graphs.clone(), sockets, limits);
+        let bodies = Arc::new(Bodies::new(limits));
+        let live = socket::Live::new(graphs.clone(), sockets, limits, bodies.clone());
         let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
         Self {
             graphs,
@@ -140,13 +151,20 @@ impl App {
             subscriptions: None,
             anonymous,
             limits,
-            bodies: Arc::new(Bodies::new(limits)),
+            bodies,
             rate: None,
             proxies: Arc::default(),
             projections: None,
+            reading: Arc::new(Semaphore::new(LONG_READS_MAX)),
             metrics_route: MetricsRoute::On,
             verifying,
         }
+    }
+
+    /// A turn at a read that takes much memory while it lasts.
+    async fn long_read(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let turn = tokio::time::timeout(LONG_READ_PATIENCE, self.reading.clone().acquire_owned()).await;
+        turn.ok().and_then(Result::ok).ok_or_else(Problem::too_many_reads)
     }
 
     /// With callers who have to prove who they are, or not.
@@ -256,6 +274,18 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state(measuring, metrics::measure))
 }
 
+/// The routes of a process that serves no graphs: whether it lives, whether it is ready, what it counts.
+fn operational_router(app: App) -> Router {
+    Router::new()
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .merge(metrics_routes(app.metrics_route))
+        .fallback(|| async { Problem::not_found("this process serves no graphs: ask a server") })
+        .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
+        .with_state(app)
+        .layer(middleware::from_fn(answers::complete))
+}
+
 fn metrics_routes(shown: MetricsRoute) -> Router<App> {
     match shown {
         MetricsRoute::On => Router::new().route("/metrics", get(metrics::metrics)),
@@ -280,10 +310,28 @@ pub async fn serve(
     app: App,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    serve_routes(listener, router(app.clone()), app, shutdown).await
+}
+
+/// The same of what an operator asks a process that serves no graphs.
+pub async fn serve_operational(
+    listener: TcpListener,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve_routes(listener, operational_router(app.clone()), app, shutdown).await
+}
+
+async fn serve_routes(
+    listener: TcpListener,
+    routes: Router,
+    app: App,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let stop = CancellationToken::new();
     let forgetting = app.rate.clone().map(|rate| tokio::spawn(rate.forget_until(stop.clone())));
     let (live, limits) = (app.live.clone(), app.limits);
-    let mut requests = tokio::spawn(listener::run(listener, router(app), limits, stop.clone()));
+    let mut requests = tokio::spawn(listener::run(listener, routes, limits, stop.clone()));
     let died = tokio::select! {
         () = shutdown => None,
         ended = &mut requests => Some(ended),

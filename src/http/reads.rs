@@ -57,6 +57,7 @@ pub(super) async fn state(
     let current = match at {
         None => read::current(&app.graphs, &graph, min).await?,
         Some(version) => {
+            let _turn = app.long_read().await?;
             if min.is_some() {
                 read::current(&app.graphs, &graph, min).await?;
             }
@@ -67,13 +68,18 @@ pub(super) async fn state(
     let response = if is_known(&headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let body = encode_state(&graph, &current.view, format).await?;
+        let body = encode_state(&app, &graph, &current.view, format).await?;
         (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], body).into_response()
     };
     Ok(marked(response, tag, current.source))
 }
 
-async fn encode_state(graph: &GraphId, view: &Arc<View>, format: Format) -> Result<Bytes, Problem> {
+async fn encode_state(
+    app: &App,
+    graph: &GraphId,
+    view: &Arc<View>,
+    format: Format,
+) -> Result<Bytes, Problem> {
     if let Some(known) = view.state.get().filter(|_| format == Format::Json) {
         return Ok(known.clone());
     }
@@ -86,6 +92,7 @@ async fn encode_state(graph: &GraphId, view: &Arc<View>, format: Format) -> Resu
     if is_small {
         return Ok(encode());
     }
+    let _turn = app.long_read().await?;
     let encoded = tokio::task::spawn_blocking(encode).await;
     encoded.map_err(|_| crate::write::WriteError::Stopped.into())
 }
@@ -111,7 +118,10 @@ pub(super) async fn changes(
     let encode = move || encode_changes(&graph, since, &changes, format);
     let body = match is_small {
         true => encode(),
-        false => tokio::task::spawn_blocking(encode).await.map_err(|_| crate::write::WriteError::Stopped)?,
+        false => {
+            let _turn = app.long_read().await?;
+            tokio::task::spawn_blocking(encode).await.map_err(|_| crate::write::WriteError::Stopped)?
+        }
     };
     let mut response =
         (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], body).into_response();
@@ -175,7 +185,7 @@ pub(super) async fn nodes(
     }
     let current = latest(&app, &ids, &asked).await?;
     let view = current.view.clone();
-    answer_part(current, format, &headers, move || {
+    answer_part(&app, current, format, &headers, move || {
         Some(format.encode(&NodesOut { version: view.graph.head().version, nodes: Nodes(&view.graph) }))
     })
     .await
@@ -200,7 +210,7 @@ pub(super) async fn edges(
     }
     let current = latest(&app, &ids, &asked).await?;
     let view = current.view.clone();
-    answer_part(current, format, &headers, move || {
+    answer_part(&app, current, format, &headers, move || {
         Some(format.encode(&EdgesOut { version: view.graph.head().version, edges: Edges(&view.graph) }))
     })
     .await
@@ -283,6 +293,7 @@ fn answer_one(
 }
 
 async fn answer_part(
+    app: &App,
     current: Current,
     format: Format,
     headers: &HeaderMap,
@@ -292,6 +303,7 @@ async fn answer_part(
     if is_known(headers, &tag) {
         return Ok(marked(StatusCode::NOT_MODIFIED.into_response(), tag, current.source));
     }
+    let _turn = app.long_read().await?;
     let body = tokio::task::spawn_blocking(encode).await.ok().flatten();
     let body = body.ok_or(crate::write::WriteError::Stopped)?;
     let response = (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], body).into_response();

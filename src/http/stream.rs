@@ -12,7 +12,13 @@ use futures::{Stream, StreamExt, stream};
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
-use super::{auth, extract::Asked, format::Format, problem::Problem};
+use super::{
+    accept::{Offer, preferred},
+    auth,
+    extract::Asked,
+    format::Format,
+    problem::Problem,
+};
 use crate::{
     auth::Grant,
     read::{CommitFilter, FilterError},
@@ -32,17 +38,19 @@ pub(super) enum Style {
 }
 
 impl Style {
-    /// Lines where they are asked for by name, events otherwise.
+    /// What `Accept` likes best of the two, events otherwise.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        for range in accepted.flat_map(|value| value.split(',')) {
-            match range.split(';').next().unwrap_or_default().trim() {
-                "text/event-stream" => return Self::ServerSentEvents,
-                "application/x-ndjson" | "application/ndjson" | "application/jsonl" => return Self::Lines,
-                _ => {}
-            }
-        }
-        Self::ServerSentEvents
+        let is_lines =
+            |name: &str| ["application/x-ndjson", "application/ndjson", "application/jsonl"].contains(&name);
+        let offers = [
+            Offer {
+                answer: Self::ServerSentEvents,
+                top_level: "text",
+                is_meant_by: |name| name == "text/event-stream",
+            },
+            Offer { answer: Self::Lines, top_level: "application", is_meant_by: is_lines },
+        ];
+        preferred(headers, &offers).unwrap_or(Self::ServerSentEvents)
     }
 
     /// One more open stream, for as long as it is held.

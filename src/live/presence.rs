@@ -23,6 +23,10 @@ const PRESENT_MAX: usize = 10_000;
 /// that is full of them shows no newcomer until then.
 const GONE_KEPT: Duration = Duration::from_secs(5);
 
+/// Names that a connection has given up and that are remembered, so that whoever is awake is told that
+/// they show nothing any more; of more than these the oldest is forgotten.
+const EARLIER_MAX: usize = 8;
+
 /// What others see of one client.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Present {
@@ -40,6 +44,14 @@ struct Entry {
     origin: Origin,
     /// Since when it shows nothing; `None` while it does.
     gone_at: Option<Instant>,
+    /// What the connection was before it took another client's name: gone.
+    earlier: Vec<Earlier>,
+}
+
+/// Somebody who shows nothing any more, and since which change.
+struct Earlier {
+    present: Present,
+    revision: u64,
 }
 
 /// Where a client is connected.
@@ -61,6 +73,36 @@ impl Entry {
     fn may_be_shown_by(&self, instance: Uuid) -> bool {
         let was_elsewhere = matches!(self.origin, Origin::Elsewhere { .. });
         self.origin.is(instance) || (was_elsewhere && self.gone_at.is_some())
+    }
+
+    /// Whether it changed after revision `seen`; who has seen nothing yet is not told who is gone.
+    fn is_news(&self, seen: u64) -> bool {
+        self.revision > seen && (seen > 0 || !self.present.state.is_null())
+    }
+
+    /// The same of all that the connection was.
+    fn news(&self, seen: u64) -> impl Iterator<Item = (u64, &Present)> {
+        let earlier = self.earlier.iter().filter(move |earlier| seen > 0 && earlier.revision > seen);
+        let now = Some((self.revision, &self.present)).filter(|_| self.is_news(seen));
+        earlier.map(|earlier| (earlier.revision, &earlier.present)).chain(now)
+    }
+
+    /// Who the connection was, now that it shows itself as `client`.
+    fn into_earlier(self, client: &ClientId, revision: &mut u64) -> Vec<Earlier> {
+        let mut earlier = self.earlier;
+        if self.present.client != *client {
+            let mut gone_at = self.revision;
+            if !self.present.state.is_null() {
+                *revision += 1;
+                gone_at = *revision;
+            }
+            let present = Present { state: Arc::new(Value::Null), ..self.present };
+            earlier.push(Earlier { present, revision: gone_at });
+        }
+        earlier.retain(|earlier| earlier.present.client != *client);
+        let too_many = earlier.len().saturating_sub(EARLIER_MAX);
+        earlier.drain(..too_many);
+        earlier
     }
 }
 
@@ -89,8 +131,10 @@ impl Room {
         }
         let gone_at = present.state.is_null().then_some(now);
         self.revision.send_modify(|revision| {
+            let before = entries.remove(&connection);
+            let earlier = before.map_or(vec![], |entry| entry.into_earlier(&present.client, revision));
             *revision += 1;
-            entries.insert(connection, Entry { present, revision: *revision, origin, gone_at });
+            entries.insert(connection, Entry { present, revision: *revision, origin, gone_at, earlier });
         });
     }
 
@@ -135,7 +179,8 @@ impl Room {
     /// What clients of this instance changed after revision `seen`, and the revision now.
     pub(super) fn shown_here(&self, seen: u64) -> (u64, Vec<(Uuid, Present)>) {
         let entries = lock(&self.entries);
-        let changed = changed(&entries, seen).filter(|(_, entry)| entry.origin == Origin::Here);
+        let changed = entries.iter().filter(|(_, entry)| entry.origin == Origin::Here && entry.is_news(seen));
+        // Whose name it was before they find out by themselves: they have shown it.
         let changed = changed.map(|(connection, entry)| (*connection, entry.present.clone())).collect();
         (*self.revision.borrow(), changed)
     }
@@ -162,17 +207,15 @@ impl Room {
     /// Somebody who has seen nothing yet is not told who is gone.
     pub fn since(&self, seen: u64, except: Uuid, limit: usize) -> (u64, Vec<Present>) {
         let entries = lock(&self.entries);
-        let mut changed: Vec<&Entry> = changed(&entries, seen)
-            .filter(|(connection, _)| **connection != except)
-            .map(|(_, entry)| entry)
-            .collect();
-        changed.sort_unstable_by_key(|entry| entry.revision);
+        let others = entries.iter().filter(|(connection, _)| **connection != except);
+        let mut changed: Vec<(u64, &Present)> = others.flat_map(|(_, entry)| entry.news(seen)).collect();
+        changed.sort_unstable_by_key(|(revision, _)| *revision);
         let reached = match changed.get(limit) {
             // A newcomer who has not seen all there is yet is told who goes meanwhile: no harm.
-            Some(_) => changed[limit - 1].revision,
+            Some(_) => changed[limit - 1].0,
             None => *self.revision.borrow(),
         };
-        (reached, changed.into_iter().take(limit).map(|entry| entry.present.clone()).collect())
+        (reached, changed.into_iter().take(limit).map(|(_, present)| present.clone()).collect())
     }
 
     /// How many show something.
@@ -191,12 +234,6 @@ impl Default for Room {
         // Revision 0 is that of a subscriber who has seen nothing.
         Self { entries: Mutex::default(), revision: watch::Sender::new(1) }
     }
-}
-
-/// What changed after revision `seen`; who has seen nothing yet is not told who is gone.
-fn changed(entries: &Entries, seen: u64) -> impl Iterator<Item = (&Uuid, &Entry)> {
-    let is_news = move |entry: &Entry| entry.revision > seen && (seen > 0 || !entry.present.state.is_null());
-    entries.iter().filter(move |(_, entry)| is_news(entry))
 }
 
 /// Those who left a while ago are forgotten once the room is half full; a subscriber that slept through
@@ -251,6 +288,44 @@ mod tests {
         room.leave(a);
         assert_eq!(room.since(seen, b, 10).1, [present("a", json!(null))]);
         assert_eq!(room.since(0, b, 10).1, []);
+    }
+
+    #[test]
+    fn w7_a_connection_that_takes_another_name_gives_up_the_earlier_one() {
+        let (room, elsewhere) = (Room::default(), Room::default());
+        let [a, b, instance] = [1, 2, 3].map(Uuid::from_u128);
+        let tell = || elsewhere.hear(instance, room.shown_here(0).1, Instant::now());
+        room.show(a, present("one", json!(1)));
+        tell();
+        let (seen, _) = room.since(0, b, 10);
+        let (seen_elsewhere, _) = elsewhere.since(0, b, 10);
+        room.show(a, present("two", json!(2)));
+        tell();
+        let expected = [present("one", json!(null)), present("two", json!(2))];
+        assert_eq!(room.since(seen, b, 10).1, expected);
+        assert_eq!(elsewhere.since(seen_elsewhere, b, 10).1, expected);
+        assert_eq!(room.since(seen, a, 10).1, [], "not to oneself");
+        assert_eq!(room.since(0, b, 10).1, [present("two", json!(2))], "newcomers see who is there");
+        // And back again, and away before anybody looks.
+        room.show(a, present("one", json!(3)));
+        let (seen, changed) = room.since(seen, b, 10);
+        assert_eq!(changed, [present("two", json!(null)), present("one", json!(3))]);
+        room.show(a, present("one", json!(null)));
+        room.show(a, present("three", json!(null)));
+        assert_eq!(room.since(seen, b, 10).1, [present("one", json!(null)), present("three", json!(null))]);
+    }
+
+    #[test]
+    fn w7_the_names_that_a_connection_gave_up_are_bounded() {
+        let room = Room::default();
+        let [a, b] = [1, 2].map(Uuid::from_u128);
+        let (seen, _) = room.since(0, b, 10);
+        for n in 0..100 {
+            room.show(a, present(&n.to_string(), json!(n)));
+        }
+        let (_, changed) = room.since(seen, b, 1_000);
+        assert_eq!(changed.len(), EARLIER_MAX + 1);
+        assert_eq!(changed.last(), Some(&present("99", json!(99))));
     }
 
     #[test]

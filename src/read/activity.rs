@@ -1,8 +1,9 @@
 //! Activity: who did how much of what, when. Answered from rows that projector tasks keep.
 
 use dao_projections::{Activity, ActivityKey, GraphId, Projection, Timestamp, UserId, Version};
+use tokio::time::{Instant, sleep_until};
 
-use super::ReadError;
+use super::{MIN_VERSION_POLL, MIN_VERSION_WAIT, ReadError};
 use crate::{store::ProjectionStore, write::Graphs};
 
 /// Graphs looked into for one answer about all of them.
@@ -62,20 +63,48 @@ impl ActivityFilter {
     }
 }
 
-/// What happened in one graph, at most `limit` counts after `after`.
+/// What happened in one graph, at most `limit` counts after `after`; counted up to `min_version` or later,
+/// if that comes to be in time (rule H3).
 pub async fn activity(
     graphs: &Graphs,
     graph: &GraphId,
     filter: &ActivityFilter,
     after: Option<&ActivityPlace>,
     limit: usize,
+    min_version: Option<Version>,
 ) -> Result<ActivityFound, ReadError> {
+    if let Some(min) = min_version {
+        wait_until_counted(graphs, graph, min).await?;
+    }
     let mut found = ActivityFound::default();
     if let Some(rows) = graphs.rows() {
         let after = after.and_then(|place| place.key.as_deref());
         add(&**rows, graph, filter, after, limit, &mut found).await?;
     }
     Ok(found)
+}
+
+/// Nobody is woken when rows change, often in another process: it looks every few milliseconds.
+async fn wait_until_counted(graphs: &Graphs, graph: &GraphId, min: Version) -> Result<(), ReadError> {
+    let deadline = Instant::now() + MIN_VERSION_WAIT;
+    loop {
+        let counted = counted_to(graphs, graph).await?;
+        if counted >= min {
+            return Ok(());
+        }
+        let now = Instant::now();
+        if now >= deadline {
+            return Err(ReadError::VersionNotReached { current: counted });
+        }
+        sleep_until(deadline.min(now + MIN_VERSION_POLL)).await;
+    }
+}
+
+/// The version up to which a graph's events are counted.
+async fn counted_to(graphs: &Graphs, graph: &GraphId) -> Result<Version, ReadError> {
+    let Some(rows) = graphs.rows() else { return Ok(Version::EMPTY) };
+    let at = rows.rows(graph, Activity::NAME, &[]).await?.at;
+    Ok(at.filter(|at| at.format == Activity::FORMAT).map_or(Version::EMPTY, |at| at.head.version))
 }
 
 /// What happened in all graphs, at most `limit` counts after `after`. A page may be short, also

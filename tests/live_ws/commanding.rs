@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 use crate::support::{
     graph::{new_id, with},
     server::Server,
-    ws::{EVERY_SPEECH, Ws, command_frame},
+    ws::{BINARY, EVERY_SPEECH, FIN, Speech, TEXT, Ws, command_frame, frame},
 };
 
 async fn follower(server: &Server, query: &str) -> Ws {
@@ -267,4 +267,82 @@ async fn w5_thousands_of_commands_on_one_connection_are_each_answered_once_and_i
     sorted.dedup();
     assert_eq!(sorted.len(), COMMANDS, "each once");
     drop(writing.await.unwrap());
+}
+
+#[tokio::test]
+async fn w5_a_command_with_a_value_that_can_not_be_read_is_reverted() {
+    let server = Server::start().await;
+    let mut ws = follower(&server, "?graphId=g").await;
+    let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+    let too_deep = [deep(65), deep(100_000)];
+    for bad in ["1000000000000000000000000000000", "1e999", &too_deep[0], &too_deep[1]] {
+        let id = new_id();
+        let text = command_frame("g", &id, "CREATE_NODE", json!({"id": "a", "data": {"k": "BAD"}}));
+        ws.write(&frame(FIN | TEXT, text.to_string().replace("\"BAD\"", bad).as_bytes())).await;
+        is_final(&ws.expect("REVERT").await, &id, "command.payload.data.k");
+        // The same in a member of a batch, whose index is told.
+        for atomic in [true, false] {
+            let id = new_id();
+            let fine = json!({"type": "CREATE_NODE", "payload": {}});
+            let member = json!({"type": "CREATE_NODE", "payload": {"data": {"k": "BAD"}}});
+            let batch = json!({"type": "BATCH", "graphId": "g", "batchId": id, "atomic": atomic,
+                "operations": [fine, member]});
+            ws.write(&frame(FIN | TEXT, batch.to_string().replace("\"BAD\"", bad).as_bytes())).await;
+            let revert = ws.expect("REVERT").await;
+            is_final(&revert, &id, "operations[1].payload.data.k");
+            assert_eq!(revert["index"], 1);
+        }
+    }
+    assert_eq!(server.state("g").await["version"], 0, "nothing ran");
+}
+
+#[tokio::test]
+async fn w5_so_is_one_with_message_pack_that_json_can_not_say() {
+    let server = Server::start().await;
+    let speech = Speech { message_pack: true, deflate: false };
+    let mut ws = Ws::connect_as(server.address(), "?graphId=g", speech).await;
+    ws.expect("SYNC").await;
+    let nested = [vec![0x91; 5_000], vec![0xc0]].concat();
+    let bad: [&[u8]; 5] = [
+        &[0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0], // NaN
+        &[0xc4, 1, 0],                         // bin
+        &[0xd4, 1, 0],                         // ext
+        &[0x81, 1, 2],                         // a key that is no text
+        &nested,
+    ];
+    for bad in bad {
+        let id = new_id();
+        let text = command_frame("g", &id, "CREATE_NODE", json!({"data": {"k": "BAD"}}));
+        let packed = rmp_serde::to_vec_named(&text).expect("MessagePack");
+        let place = packed.windows(4).position(|bytes| bytes == b"\xa3BAD").expect("it is there");
+        let packed = [&packed[..place], bad, &packed[place + 4..]].concat();
+        ws.write(&frame(FIN | BINARY, &packed)).await;
+        is_final(&ws.expect("REVERT").await, &id, "command.payload.data.k");
+    }
+}
+
+/// A `REVERT` of a malformed operation, naming the place.
+fn is_final(revert: &Value, id: &str, place: &str) {
+    assert_eq!((&revert["operationId"], &revert["graphId"]), (&json!(id), &json!("g")));
+    assert_eq!((&revert["code"], &revert["temporary"]), (&json!("BAD_REQUEST"), &json!(false)));
+    assert!(revert["message"].as_str().is_some_and(|message| message.starts_with(place)), "{revert}");
+}
+
+#[tokio::test]
+async fn w5_what_is_said_beside_a_command_is_not_said_in_it() {
+    let server = Server::start().await;
+    let mut ws = follower(&server, "?graphId=g").await;
+    let own = [
+        ("operationId", json!(new_id())),
+        ("clientId", json!("tab")),
+        ("clientVersion", json!(99)),
+        ("onConflict", json!("reject")),
+    ];
+    for (field, value) in own {
+        let id = new_id();
+        let mut frame = command_frame("g", &id, "CREATE_NODE", json!({}));
+        frame["command"][field] = value;
+        ws.send(&frame).await;
+        is_final(&ws.expect("REVERT").await, &id, &format!("command.{field}"));
+    }
 }

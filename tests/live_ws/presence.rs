@@ -125,3 +125,19 @@ async fn w7_hundreds_who_are_there_reach_a_newcomer_each_once() {
     seen.sort_unstable();
     assert_eq!(seen, (0..150).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn w7_a_connection_that_takes_another_client_id_leaves_no_ghost() {
+    let server = Server::start().await;
+    let (mut ada, mut bob) = (person(&server, "ada").await, person(&server, "bob").await);
+    ada.send(&presence(json!("one"))).await;
+    assert_eq!(bob.expect("PRESENCE").await["state"], "one");
+    ada.send(&json!({"type": "PRESENCE", "graphId": "g", "clientId": "other", "state": "two"})).await;
+    let gone = bob.expect("PRESENCE").await;
+    assert_eq!((&gone["clientId"], &gone["state"]), (&json!("ada-tab"), &Value::Null));
+    let there = bob.expect("PRESENCE").await;
+    assert_eq!((&there["clientId"], &there["state"]), (&json!("other"), &json!("two")));
+    drop(ada);
+    let gone = bob.expect("PRESENCE").await;
+    assert_eq!((&gone["clientId"], &gone["state"]), (&json!("other"), &Value::Null));
+}

@@ -197,7 +197,7 @@ impl Imagination<'_> {
         let value = self.small();
         match self.rng.below(13) {
             0 | 1 => ("data", json!({"label": value})),
-            2 => ("data", json!({"k": value})),
+            2 => ("data", if value == 0 { json!({"deep": "cut off"}) } else { json!({"k": value}) }),
             3 => ("data", json!({"deep": {"a": value, "b": 1}})),
             4 => ("data", json!({"deep": {"b": value}, "label": null})),
             5 => ("data", if value == 0 { Value::Null } else { json!({}) }),
@@ -206,7 +206,7 @@ impl Imagination<'_> {
             8 => ("parentNode", if value == 0 { Value::Null } else { Value::from(self.node_id()) }),
             9 | 10 => ("parentId", if value == 0 { Value::Null } else { Value::from(self.node_id()) }),
             11 => ("pad", Value::from("x".repeat(self.padding))),
-            _ => ("style", json!([value])),
+            _ => ("style", if value == 0 { json!({"0": 1}) } else { json!([value]) }),
         }
     }
 

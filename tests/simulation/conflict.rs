@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    decide::decide,
+    decide::{batch_changes, batch_nodes, check_batch_update, decide},
     model::{Asked, Bounds, Graph, History, Problem, Refused, Verdict, id_of, merged},
 };
 
@@ -99,7 +99,7 @@ impl Judge<'_> {
         let id = |field: &str| asked.payload[field].as_str().unwrap().to_owned();
         let target = match asked.kind {
             "CREATE_NODE" | "CREATE_EDGE" => return Ok((decided()?, "applied")),
-            "BATCH_UPDATE" => return self.batch_update(graph, asked, decided()?),
+            "BATCH_UPDATE" => return self.batch_update(graph, asked),
             "SET_VIEWPORT" => Subject::Viewport,
             "UPDATE_EDGE" | "DELETE_EDGE" => Subject::Edge(id("edgeId")),
             _ => Subject::Node(id("nodeId")),
@@ -113,21 +113,19 @@ impl Judge<'_> {
         if !is_there {
             return Ok((decided()?, "applied"));
         }
-        let theirs: Vec<_> = writes.into_iter().filter(|(past, _)| !self.is_own(past)).collect();
-        if theirs.is_empty() {
+        if writes.iter().all(|(past, _)| self.is_own(past)) {
             return Ok((decided()?, "applied"));
         }
         let fields = fields_of(asked);
         let conflicts = match (asked.on_conflict, asked.kind) {
-            ("reject", _) => self.touched(graph, &target, &fields, &theirs),
+            ("reject", _) => self.touched(graph, &target, &fields, &Value::Null, &writes),
             ("overwrite", _) | (_, "UPDATE_NODE_POSITION" | "SET_VIEWPORT") => vec![],
             (_, "DELETE_NODE" | "DELETE_EDGE") => {
-                let is_more_than_a_move = |event: &&Value| paths(event) != ["/position"];
-                let updates: Vec<_> =
-                    theirs.iter().copied().filter(|(_, event)| is_more_than_a_move(event)).collect();
-                self.overlapping(graph, &target, &fields, &updates)
+                let is_update =
+                    |(past, event): &(&Past, &Value)| !self.is_own(past) && paths(event) != ["/position"];
+                self.overlapping(graph, &target, &fields, &writes, is_update)
             }
-            _ => self.overlapping(graph, &target, &fields, &theirs),
+            _ => self.overlapping(graph, &target, &fields, &writes, |(past, _)| !self.is_own(past)),
         };
         if conflicts.is_empty() {
             Ok((decided()?, "merged"))
@@ -136,38 +134,39 @@ impl Judge<'_> {
         }
     }
 
-    fn batch_update(
-        &self,
-        graph: &Graph,
-        asked: &Asked,
-        events: Vec<Value>,
-    ) -> Result<(Vec<Value>, &'static str), Refused> {
-        let (mut outcome, mut conflicts) = ("applied", Vec::new());
-        for event in &events {
-            let subject = about(event);
-            let mut theirs = self.writes(asked, &subject);
-            theirs.retain(|(past, _)| !self.is_own(past));
-            let deletion = theirs.iter().rev().find(|(_, theirs)| is_deletion(theirs) && !is_deletion(event));
-            if let Some((past, _)) = deletion {
-                return Err(self.deleted(&subject, past));
+    /// Its targets are all it names and the edges it removes (D4, D5); what it writes are its events (D3).
+    fn batch_update(&self, graph: &Graph, asked: &Asked) -> Result<(Vec<Value>, &'static str), Refused> {
+        let events = batch_changes(graph, &asked.payload);
+        let targets = targets_of(&asked.payload, &events);
+        for (target, _) in &targets {
+            let writes = self.writes(asked, target);
+            if let Some((past, _)) = writes.iter().rev().find(|(_, event)| is_deletion(event)) {
+                return Err(self.deleted(target, past));
             }
-            if theirs.is_empty() {
+        }
+        let (mut outcome, mut conflicts) = ("applied", Vec::new());
+        for (target, named) in &targets {
+            let writes = self.writes(asked, target);
+            if writes.iter().all(|(past, _)| self.is_own(past)) {
                 continue;
             }
             outcome = "merged";
-            let fields: Vec<(String, Value)> =
-                paths(event).into_iter().map(|path| (path.clone(), written(event, &path))).collect();
+            let own = events.iter().find(|event| about(event) == *target);
+            let fields: Vec<(String, Value)> = own.map_or(vec![], |event| {
+                paths(event).into_iter().map(|path| (path.clone(), written(event, &path))).collect()
+            });
             conflicts.extend(match asked.on_conflict {
                 "overwrite" => vec![],
-                "reject" => self.touched(graph, &subject, &fields, &theirs),
-                _ => self.overlapping(graph, &subject, &fields, &theirs),
+                "reject" => self.touched(graph, target, &fields, named, &writes),
+                _ => self.overlapping(graph, target, &fields, &writes, |(past, _)| !self.is_own(past)),
             });
         }
-        if conflicts.is_empty() {
-            Ok((events, outcome))
-        } else {
-            Err(Refused::conflict("CONFLICT", conflicts))
+        if !conflicts.is_empty() {
+            return Err(Refused::conflict("CONFLICT", conflicts));
         }
+        check_batch_update(graph, &asked.payload, self.bounds)
+            .map_err(|problem| self.explain(graph, asked, problem))?;
+        Ok((events, outcome))
     }
 
     /// Every event about `subject` in the commits after the client's version.
@@ -185,46 +184,51 @@ impl Judge<'_> {
         past.user == self.user && past.client == self.client
     }
 
+    /// An entry for each field that somebody whose write `counts` wrote too (D3), with the latest commit
+    /// that wrote it, whoever made it (D7).
     fn overlapping(
         &self,
         graph: &Graph,
         subject: &Subject,
         fields: &[(String, Value)],
-        theirs: &[(&Past, &Value)],
+        writes: &[(&Past, &Value)],
+        counts: impl Fn(&(&Past, &Value)) -> bool,
     ) -> Vec<Value> {
         let standing = graph.current(subject);
         let mut conflicts = Vec::new();
         for (path, yours) in fields {
-            let stands = standing.pointer(path).unwrap_or(&Value::Null);
-            let is_so = match yours {
-                Value::Null => stands.is_null() && !path.is_empty(),
-                yours => merged(stands, yours) == *stands,
-            };
-            let last = theirs.iter().rev().find(|(_, event)| paths(event).iter().any(|p| overlap(p, path)));
-            if let (false, Some((past, _))) = (is_so, last) {
-                conflicts.push(entry(subject, path, past, Some((yours, stands))));
+            let mut overlapping = writes.to_vec();
+            overlapping.retain(|(_, event)| paths(event).iter().any(|p| overlap(p, path)));
+            if overlapping.iter().any(&counts) && !is_so(&standing, path, yours) {
+                let (past, _) = overlapping[overlapping.len() - 1];
+                conflicts.push(entry(subject, path, past, Some((yours, &at(&standing, path)))));
             }
         }
         conflicts
     }
 
+    /// An entry for each field that others wrote (D5); what is not asked for by a path of its own is as
+    /// the entity is `named`.
     fn touched(
         &self,
         graph: &Graph,
         subject: &Subject,
         fields: &[(String, Value)],
-        theirs: &[(&Past, &Value)],
+        named: &Value,
+        writes: &[(&Past, &Value)],
     ) -> Vec<Value> {
         let standing = graph.current(subject);
         let mut seen: Vec<String> = Vec::new();
         let mut conflicts = Vec::new();
-        for (past, event) in theirs.iter().rev() {
+        for (_, event) in writes.iter().filter(|(past, _)| !self.is_own(past)).rev() {
             for path in paths(event) {
                 let own = fields.iter().find(|(own, _)| overlap(own, &path));
-                let (path, yours) = own.cloned().unwrap_or((path, Value::Null));
+                let (path, yours) = own.cloned().unwrap_or_else(|| (path.clone(), at(named, &path)));
                 if !seen.contains(&path) {
-                    let stands = standing.pointer(&path).unwrap_or(&Value::Null);
-                    conflicts.push(entry(subject, &path, past, Some((&yours, stands))));
+                    let wrote =
+                        |(_, event): &&(&Past, &Value)| paths(event).iter().any(|p| overlap(p, &path));
+                    let (past, _) = writes.iter().rev().find(wrote).unwrap();
+                    conflicts.push(entry(subject, &path, past, Some((&yours, &at(&standing, &path)))));
                     seen.push(path);
                 }
             }
@@ -283,6 +287,46 @@ fn entry(subject: &Subject, path: &str, past: &Past, values: Option<(&Value, &Va
         (entry["yours"], entry["current"]) = (yours.clone(), current.clone());
     }
     entry
+}
+
+/// All that a `BATCH_UPDATE` names, as it is to be, and the edges that it removes, which are to be null.
+fn targets_of(payload: &Value, events: &[Value]) -> Vec<(Subject, Value)> {
+    let mut targets = Vec::new();
+    for node in batch_nodes(payload) {
+        targets.push((Subject::Node(id_of(&node).to_owned()), node));
+    }
+    for edge in payload["edges"].as_array().into_iter().flatten() {
+        targets.push((Subject::Edge(id_of(edge).to_owned()), edge.clone()));
+    }
+    if let Some(viewport) = payload.get("viewport") {
+        targets.push((Subject::Viewport, viewport.clone()));
+    }
+    targets.extend(events.iter().filter(|event| is_deletion(event)).map(|event| (about(event), Value::Null)));
+    targets
+}
+
+/// What stands at a path, which names keys of objects; null where nothing does (D7).
+fn at(entity: &Value, path: &str) -> Value {
+    match path.rsplit_once('/') {
+        None => entity.clone(),
+        Some((above, key)) => {
+            let key = key.replace("~1", "/").replace("~0", "~");
+            at(entity, above).as_object().and_then(|fields| fields.get(&key)).cloned().unwrap_or(Value::Null)
+        }
+    }
+}
+
+/// Whether writing `yours` at `path` changes nothing: what stands there is what was asked for (D3).
+fn is_so(entity: &Value, path: &str, yours: &Value) -> bool {
+    let Some((above, key)) = path.rsplit_once('/') else { return entity == yours };
+    let patch = |above: &str| {
+        let leaf = json!({key.replace("~1", "/").replace("~0", "~"): yours});
+        above
+            .rsplit('/')
+            .filter(|key| !key.is_empty())
+            .fold(leaf, |below, key| json!({key.replace("~1", "/").replace("~0", "~"): below}))
+    };
+    merged(entity, &patch(above)) == *entity
 }
 
 /// The fields that a command with one target asks for, and their values.

@@ -91,37 +91,50 @@ fn set_viewport(graph: &Graph, viewport: &Value) -> Vec<Value> {
 }
 
 fn batch_update(graph: &Graph, payload: &Value, bounds: &Bounds) -> Result<Vec<Value>, Problem> {
-    let list = |field: &str| payload[field].as_array().cloned();
-    let nodes: Vec<Value> = list("nodes").unwrap_or_default().iter().map(as_node).collect();
-    let mut events = Vec::new();
-    for node in &nodes {
-        events.extend(change("node", graph.node(id_of(node)), node));
-    }
-    let mut then = graph.clone();
-    events.iter().for_each(|event| then.fold(event));
-    check_count(then.nodes.len(), bounds.nodes)?;
-    for node in nodes.iter().filter(|node| graph.node(id_of(node)) != Some(node)) {
-        check_size(node, bounds)?;
-        then.check_parents(node)?;
-    }
-    if let Some(edges) = list("edges") {
-        check_count(edges.len(), bounds.edges)?;
+    check_batch_update(graph, payload, bounds)?;
+    Ok(batch_changes(graph, payload))
+}
+
+/// What a `BATCH_UPDATE` would change, whether or not that may be.
+pub fn batch_changes(graph: &Graph, payload: &Value) -> Vec<Value> {
+    let mut events = node_changes(graph, payload);
+    if let Some(edges) = payload["edges"].as_array() {
         let is_gone = |id: &String| edges.iter().all(|edge| edge["id"] != **id);
         let gone = graph.edges.iter().filter(|(id, _)| is_gone(id));
         events.extend(gone.map(|(id, _)| json!({"type": "EdgeDeleted", "edgeId": id})));
-        for edge in &edges {
-            let event = change("edge", graph.edge(id_of(edge)), edge);
-            if event.is_some() {
-                check_size(edge, bounds)?;
-                check_ends(&then, edge)?;
-            }
-            events.extend(event);
-        }
+        events.extend(edges.iter().filter_map(|edge| change("edge", graph.edge(id_of(edge)), edge)));
     }
     if let Some(viewport) = payload.get("viewport") {
         events.extend(set_viewport(graph, viewport));
     }
-    Ok(events)
+    events
+}
+
+/// The nodes that a `BATCH_UPDATE` names, as they are to be.
+pub fn batch_nodes(payload: &Value) -> Vec<Value> {
+    payload["nodes"].as_array().into_iter().flatten().map(as_node).collect()
+}
+
+fn node_changes(graph: &Graph, payload: &Value) -> Vec<Value> {
+    batch_nodes(payload).iter().filter_map(|node| change("node", graph.node(id_of(node)), node)).collect()
+}
+
+/// Rules G4 and O3 for what a `BATCH_UPDATE` would change.
+pub fn check_batch_update(graph: &Graph, payload: &Value, bounds: &Bounds) -> Result<(), Problem> {
+    let mut then = graph.clone();
+    node_changes(graph, payload).iter().for_each(|event| then.fold(event));
+    check_count(then.nodes.len(), bounds.nodes)?;
+    for node in batch_nodes(payload).iter().filter(|node| graph.node(id_of(node)) != Some(node)) {
+        check_size(node, bounds)?;
+        then.check_parents(node)?;
+    }
+    let Some(edges) = payload["edges"].as_array() else { return Ok(()) };
+    check_count(edges.len(), bounds.edges)?;
+    for edge in edges.iter().filter(|edge| graph.edge(id_of(edge)) != Some(edge)) {
+        check_size(edge, bounds)?;
+        check_ends(&then, edge)?;
+    }
+    Ok(())
 }
 
 /// The event that makes `old` into `new`.

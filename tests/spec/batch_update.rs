@@ -119,3 +119,86 @@ fn d4_a_stale_batch_update_does_not_bring_back_what_others_deleted() {
     gone.clone().when(stale.clone()).at(4).then_conflict(Reason::TargetDeleted);
     gone.when(stale).then([node_created("b", json!({"data": {"x": 1}}))]);
 }
+
+#[test]
+fn d3_a_null_brought_in_by_a_stale_batch_update_does_not_undo_others_work() {
+    let theirs = start()
+        .by("bob", [edge_updated("ab", json!({"label": "bobs", "data": {"w": 5}}))])
+        .by("bob", [node_updated("a", json!({"data": {"label": "bobs"}}))]);
+    let edges = vec![edge("ab", "a", "b", json!({"sourceHandle": null})), edge("ba", "b", "a", json!({}))];
+    let refusal = theirs.clone().when(batch([], Some(edges))).at(4).then_conflict(Reason::Conflict);
+    let entry = &refusal.resolution.expect("a conflict").conflicts[0];
+    assert_eq!((entry.id.as_str(), entry.path.as_str(), &entry.current["label"]), ("ab", "", &json!("bobs")));
+    let mine = node("a", json!({"data": {"x": 1}, "k": null}));
+    theirs.clone().when(batch([mine.clone()], None)).at(4).then_conflict(Reason::Conflict);
+    theirs
+        .when(batch([mine.clone()], None))
+        .at(4)
+        .on_conflict(OnConflict::Overwrite)
+        .then_merged([Event::NodeReplaced { node: mine }]);
+}
+
+#[test]
+fn d4_a_conflict_is_told_before_what_breaks_an_invariant() {
+    let theirs = start().by("bob", [node_updated("a", json!({"data": {"x": 9}}))]);
+    let mine = || node("a", json!({"data": {"x": 3, "y": 1}}));
+    let edges = || vec![edge("ab", "a", "b", json!({})), edge("f", "a", "ghost", json!({}))];
+    for policy in [OnConflict::Merge, OnConflict::Reject] {
+        let dangling = theirs.clone().when(batch([mine()], Some(edges()))).at(4);
+        dangling.on_conflict(policy).then_conflict(Reason::Conflict);
+        for parent in ["ghost", "c"] {
+            let lost = node("c", json!({"parentId": parent}));
+            let lost = theirs.clone().when(batch([mine(), lost], None)).at(4);
+            lost.on_conflict(policy).then_conflict(Reason::Conflict);
+        }
+    }
+    let overwriting = theirs.when(batch([mine()], Some(edges()))).at(4);
+    overwriting.on_conflict(OnConflict::Overwrite).then_failed(Reason::DanglingEdge);
+}
+
+#[test]
+fn d4_a_deleted_target_is_told_first_of_all() {
+    let gone = start()
+        .by("bob", [edge_deleted("ab"), edge_deleted("ba"), node_deleted("a")])
+        .by("bob", [node_updated("b", json!({"data": {"x": 9}}))]);
+    let edges = || Some(vec![edge("ab", "a", "b", json!({}))]);
+    let stale = [node("b", json!({"data": {"x": 2}})), node("a", json!({}))];
+    let refusal = gone.clone().when(batch(stale, edges())).at(4).then_conflict(Reason::TargetDeleted);
+    assert_eq!(refusal.resolution.expect("a conflict").conflicts[0].id, "a");
+    let refusal = gone.clone().when(batch([], edges())).at(4).then_conflict(Reason::TargetDeleted);
+    let entry = &refusal.resolution.expect("a conflict").conflicts[0];
+    assert_eq!((entry.id.as_str(), &entry.yours["source"]), ("ab", &json!("a")));
+    gone.when(batch([], edges())).then_failed(Reason::DanglingEdge);
+}
+
+#[test]
+fn d4_a_target_of_a_batch_update_that_anybody_deleted_is_gone() {
+    for who in ["ada", "bob"] {
+        let gone = given([node_created("a", json!({}))]).by(who, [node_deleted("a")]);
+        let again = gone.clone().by(who, [node_created("a", json!({}))]);
+        for history in [gone, again] {
+            let stale = batch([node("a", json!({"type": "x"}))], None);
+            let refusal = history.clone().when(stale).at(1).then_conflict(Reason::TargetDeleted);
+            let entry = &refusal.resolution.expect("a conflict").conflicts[0];
+            assert_eq!((&entry.yours["type"], entry.user_id.as_str()), (&json!("x"), who));
+            history.when(batch([node("b", json!({}))], None)).at(1).then([node_created("b", json!({}))]);
+        }
+    }
+}
+
+#[test]
+fn d5_reject_looks_at_everything_that_a_batch_update_names() {
+    let theirs = start()
+        .by("bob", [node_updated("a", json!({"data": {"x": 2}}))])
+        .by("bob", [edge_updated("ab", json!({"label": "bobs"}))]);
+    let as_it_stands = || node("a", json!({"data": {"x": 2}}));
+    let rejecting = |command| theirs.clone().when(command).at(4).on_conflict(OnConflict::Reject);
+    let refusal = rejecting(batch([as_it_stands()], None)).then_conflict(Reason::Conflict);
+    let entry = &refusal.resolution.expect("a conflict").conflicts[0];
+    assert_eq!((entry.path.as_str(), &entry.yours, &entry.current), ("/data/x", &json!(2), &json!(2)));
+    let edges = vec![edge("ab", "a", "b", json!({"label": "bobs"})), edge("ba", "b", "a", json!({}))];
+    rejecting(batch([], Some(edges))).then_conflict(Reason::Conflict);
+    rejecting(batch([], Some(vec![edge("ba", "b", "a", json!({}))]))).then_conflict(Reason::Conflict);
+    rejecting(batch([node("b", json!({"data": {"x": 1}}))], None)).then_unchanged();
+    theirs.when(batch([as_it_stands()], None)).at(4).then_unchanged();
+}

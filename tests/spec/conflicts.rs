@@ -94,6 +94,68 @@ fn d3_what_stands_there_already_is_no_conflict() {
 }
 
 #[test]
+fn d3_removing_below_what_others_replaced_or_removed_is_a_conflict() {
+    let theirs = [
+        json!({"data": {"deep": "by bob"}}),
+        json!({"data": {"deep": [1, 2]}}),
+        json!({"data": {"deep": null}}),
+        json!({"data": null}),
+    ];
+    for fields in theirs {
+        let refusal = a()
+            .by("bob", [node_updated("a", fields)])
+            .when(update("a", json!({"data": {"deep": {"p": null}}})))
+            .at(1)
+            .then_conflict(Reason::Conflict);
+        let entry = &refusal.resolution.expect("a conflict").conflicts[0];
+        assert_eq!((entry.path.as_str(), &entry.current), ("/data/deep/p", &json!(null)));
+    }
+    a().by("bob", [node_updated("a", json!({"data": {"deep": {"p": null}}}))])
+        .when(update("a", json!({"data": {"deep": {"p": null}}})))
+        .at(1)
+        .then_unchanged();
+}
+
+#[test]
+fn d3_an_element_of_a_list_is_not_what_a_patch_asks_for() {
+    let refusal = a()
+        .by("bob", [node_updated("a", json!({"data": {"list": [5]}}))])
+        .when(update("a", json!({"data": {"list": {"0": 5}}})))
+        .at(1)
+        .then_conflict(Reason::Conflict);
+    assert_eq!(refusal.resolution.expect("a conflict").conflicts[0].current, json!(null));
+}
+
+#[test]
+fn d3_the_same_place_in_other_digits_is_what_was_asked_for() {
+    let moved = || a().by("bob", [node_moved("a", 5, 7)]);
+    for same in [json!({"x": 5.0, "y": 7.0}), json!({"x": 5}), json!({"y": 7.0})] {
+        moved().when(update("a", json!({"position": same}))).at(1).then_unchanged();
+    }
+    let more = json!({"position": {"x": 5.0}, "type": "input"});
+    moved().when(update("a", more.clone())).at(1).then_merged([node_updated("a", more)]);
+    moved().when(update("a", json!({"position": {"x": 5.5}}))).at(1).then_conflict(Reason::Conflict);
+}
+
+#[test]
+fn d7_an_entry_names_the_latest_commit_that_wrote_the_field() {
+    for policy in [OnConflict::Merge, OnConflict::Reject] {
+        let refusal = a()
+            .by("bob", [node_updated("a", json!({"data": {"x": 2}}))])
+            .by("ada", [node_updated("a", json!({"data": {"x": 3}}))])
+            .by("ada", [node_updated("a", json!({"data": {"y": 3}}))])
+            .when(update("a", json!({"data": {"x": 4}})))
+            .at(1)
+            .on_conflict(policy)
+            .then_conflict(Reason::Conflict);
+        let conflicts = refusal.resolution.expect("a conflict").conflicts;
+        let entry = &conflicts[0];
+        assert_eq!((conflicts.len(), &entry.current), (1, &json!(3)));
+        assert_eq!((entry.version.get(), entry.user_id.as_str()), (3, "ada"));
+    }
+}
+
+#[test]
 fn d3_positions_and_the_viewport_are_last_writer_wins() {
     a().by("bob", [node_moved("a", 1, 1)])
         .when(move_to("a", 2, 2))

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
     time::timeout,
 };
@@ -140,6 +140,19 @@ impl Client {
         self.raw(&bytes).await
     }
 
+    /// Asks on a connection that the server ends with its answer: a compressed one has no length.
+    pub(crate) async fn ask_to_end(&self, request: Request) -> Reply {
+        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
+        stream.write_all(&request.to_bytes(self.user.as_deref())).await.expect("sent");
+        let mut all = vec![];
+        timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("in time").expect("an answer");
+        let end = all.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+        let mut reply = read_head(&mut BufReader::new(&all[..end])).await.expect("a head");
+        let is_chunked = reply.header("transfer-encoding") == Some("chunked");
+        reply.body = if is_chunked { of_chunks(&all[end..]) } else { all[end..].to_vec() };
+        reply
+    }
+
     /// Sends these bytes on a connection of their own and reads one answer.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> io::Result<Reply> {
         let connection = TcpStream::connect(self.address).await?;
@@ -220,7 +233,30 @@ impl Client {
     }
 }
 
+/// The body that these chunks are (RFC 9112, 7.1).
+fn of_chunks(mut bytes: &[u8]) -> Vec<u8> {
+    let mut body = vec![];
+    loop {
+        let end = bytes.windows(2).position(|two| two == b"\r\n").expect("a chunk's length");
+        let length = std::str::from_utf8(&bytes[..end]).expect("a length");
+        let length = usize::from_str_radix(length, 16).expect("a length");
+        if length == 0 {
+            return body;
+        }
+        body.extend(&bytes[end + 2..end + 2 + length]);
+        bytes = &bytes[end + 2 + length + 2..];
+    }
+}
+
 async fn read_reply(connection: &mut BufReader<TcpStream>) -> io::Result<Reply> {
+    let mut reply = read_head(connection).await?;
+    let length = reply.header("content-length").and_then(|length| length.parse().ok());
+    reply.body = vec![0; length.unwrap_or(0)];
+    connection.read_exact(&mut reply.body).await?;
+    Ok(reply)
+}
+
+async fn read_head(connection: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Reply> {
     let broken = || io::Error::from(io::ErrorKind::InvalidData);
     let first = read_line(connection).await?;
     let status = first.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(broken)?;
@@ -233,14 +269,10 @@ async fn read_reply(connection: &mut BufReader<TcpStream>) -> io::Result<Reply> 
         let (name, value) = line.split_once(':').ok_or_else(broken)?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut reply = Reply { status, headers, body: vec![] };
-    let length = reply.header("content-length").and_then(|length| length.parse().ok());
-    reply.body = vec![0; length.unwrap_or(0)];
-    connection.read_exact(&mut reply.body).await?;
-    Ok(reply)
+    Ok(Reply { status, headers, body: vec![] })
 }
 
-async fn read_line(connection: &mut BufReader<TcpStream>) -> io::Result<String> {
+async fn read_line(connection: &mut (impl AsyncBufRead + Unpin)) -> io::Result<String> {
     let mut line = Vec::new();
     connection.read_until(b'\n', &mut line).await?;
     match line.strip_suffix(b"\r\n") {

@@ -4,9 +4,12 @@
 use dao_projections::{Commit, Entity, NodeId, Pointer};
 use serde_json::Value;
 
-use super::{HistoryMissing, Judgement, Write, asked::asked_by, last_written};
+use super::{
+    HistoryMissing, Judgement, Write,
+    asked::{Standing, asked_by},
+    last_deletion, last_written,
+};
 use crate::domain::{
-    command::Command,
     decide::Rejection,
     refusal::{Conflict, Reason, Refusal, Resolution},
 };
@@ -32,30 +35,11 @@ impl Judgement<'_> {
         Refusal { resolution: Some(resolution), ..Refusal::new(reason, message) }
     }
 
-    pub(super) fn target_deleted(&self, entity: Entity<'_>, deletion: &Write<'_>) -> Refusal {
+    /// `yours` is what was to be done about it, null to remove it.
+    pub(super) fn target_deleted(&self, entity: Entity<'_>, yours: Value, deletion: &Write<'_>) -> Refusal {
         let who = &deletion.commit.body.user_id;
         let message =
             format!("{} {entity} was deleted by {who} in version {}", noun(entity), deletion.commit.version);
-        let yours = match &self.member.command {
-            Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Value::Null,
-            Command::UpdateNode { patch, .. } | Command::UpdateEdge { patch, .. } => {
-                Value::Object(patch.fields().clone())
-            }
-            Command::UpdateNodePosition { position, .. } => {
-                serde_json::json!({"position": position.to_json()})
-            }
-            Command::BatchUpdate { nodes, edges, .. } => match entity {
-                Entity::Node(id) => nodes.iter().find(|n| n.id() == id).map(|n| Value::Object(n.to_json())),
-                Entity::Edge(id) => {
-                    edges.iter().flatten().find(|e| e.id() == id).map(|e| Value::Object(e.to_json()))
-                }
-                Entity::Viewport => None,
-            }
-            .unwrap_or(Value::Null),
-            Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::SetViewport { .. } => {
-                Value::Null
-            }
-        };
         let entry = conflict(entity, Pointer::root(), yours, self.current(entity), deletion.commit);
         self.conflict(Reason::TargetDeleted, message, vec![entry])
     }
@@ -136,11 +120,11 @@ impl Judgement<'_> {
         node: &NodeId,
     ) -> Result<Refusal, HistoryMissing> {
         let writes = self.writes_since(Entity::Node(node))?;
-        let Some(deletion) = writes.iter().rev().find(|write| write.event.is_deletion()) else {
+        let Some(deletion) = last_deletion(&writes) else {
             return Ok(Refusal::new(reason, message));
         };
         let path = Pointer::root().child(field);
-        let stands = self.current(referrer).pointer(path.as_str()).cloned().unwrap_or(Value::Null);
+        let stands = Standing::at(&path, &self.current(referrer)).value();
         let entry = conflict(referrer, path, Value::from(node.as_str()), stands, deletion.commit);
         Ok(self.conflict(reason, message, vec![entry]))
     }

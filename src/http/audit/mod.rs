@@ -113,6 +113,7 @@ pub(super) async fn diff(
         return Err(Problem::bad_request("from: is required"));
     };
     let (to, min) = (asked.version("to")?, asked.version("minVersion")?);
+    let _turn = app.long_read().await?;
     let difference = read::diff(&app.graphs, &graph, from, to, min).await?;
     encoded(format, move || format.encode(&DifferenceOut::of(&graph, &difference))).await
 }
@@ -162,6 +163,7 @@ async fn history(
     let before = asked.text("cursor").map(|text| cursor.read(text)).transpose()?;
     let (limit, min) = (asked.limit(PAGE_DEFAULT, PAGE_MAX)?, asked.version("minVersion")?);
     let before = before.map(|place| place.version);
+    let _turn = app.long_read().await?;
     let history = read::history(&app.graphs, graph, &subject, before, limit, min).await?;
     let next = history.next.map(|version| cursor.write(Place::before(version)));
     encoded(format, move || format.encode(&HistoryOut::of(&history, next))).await

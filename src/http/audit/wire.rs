@@ -16,7 +16,7 @@ use crate::read::{Difference, History, Listed, Listing, Touch, Verified};
 struct OperationOut<'a> {
     operation_id: OperationId,
     status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Null where it was refused.
     outcome: Option<&'static str>,
     version: Version,
     user_id: &'a UserId,

@@ -317,7 +317,8 @@ pub(in crate::http) struct AuditedOperation {
     #[schema(format = "uuid")]
     operation_id: String,
     status: Status,
-    #[schema(nullable = false)]
+    /// Null where it was refused.
+    #[schema(required)]
     outcome: Option<Outcome>,
     version: u64,
     user_id: String,

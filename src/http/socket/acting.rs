@@ -9,11 +9,12 @@ use futures::FutureExt;
 use tracing::Instrument;
 
 use super::{
+    about::BadFrame,
     connection::{Connection, Event, IN_FLIGHT_MAX},
     fetch::Asking,
     following::SUBSCRIPTIONS_MAX,
     frames::{Limits, Revert, ServerFrame, Versions},
-    incoming::{self, BadFrame, ClientFrame, PRESENCE_BYTES_MAX, Sender},
+    incoming::{self, ClientFrame, PRESENCE_BYTES_MAX, Sender},
     standing,
 };
 use crate::{

@@ -34,7 +34,8 @@ use tokio::{
 
 use super::{
     Live, Peer, acting::Answered, fetch::Fetched, following::Wake, frames::ServerFrame,
-    incoming::ClientFrame, output::Output, standing::Standing, subscription::Subscription,
+    incoming::ClientFrame, output::Output, receiving::Receiving, standing::Standing,
+    subscription::Subscription,
 };
 use crate::{
     telemetry::{Direction, DropReason},
@@ -93,6 +94,7 @@ pub(super) struct Connection {
     pub(super) now: Instant,
     socket: TcpStream,
     decoder: Decoder,
+    receiving: Receiving,
     phase: Phase,
     /// Whether the decoder has no whole message left.
     is_drained: bool,
@@ -126,6 +128,7 @@ impl Connection {
             now,
             socket,
             decoder: Decoder::new(limits, peer.voice.deflate),
+            receiving: Receiving::default(),
             phase: Phase::Open,
             is_drained: false,
             work: FuturesUnordered::new(),
@@ -172,6 +175,7 @@ impl Connection {
                 Poll::Pending => false,
             };
             self.take_messages();
+            self.count_received();
             self.fill();
             self.say_goodbye_once_all_is_answered();
             let had_room = self.output.has_room();
@@ -261,6 +265,18 @@ impl Connection {
         }
     }
 
+    /// What is being received is counted with that of all others; where there is no room for it, or it does not
+    /// come to its end, its sender has to come again (what it sent is safe to repeat, C3).
+    fn count_received(&mut self) {
+        let (under_way, in_flight) = (self.decoder.buffered_bytes(), self.command_bytes_in_flight);
+        let counted = self.receiving.count(under_way, in_flight, self.now, &self.live.bodies);
+        if self.is_alive()
+            && let Err(why) = counted
+        {
+            self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), why));
+        }
+    }
+
     /// What was read is not acted on once its sender's token has expired (rule O1).
     fn end_if_overdue(&mut self) {
         let why = self.peer.standing.overdue(self.now).filter(|_| self.phase == Phase::Open);
@@ -347,6 +363,9 @@ impl Connection {
         };
         if let Some(since) = self.output.stalled_since() {
             next = next.min(since + self.stall());
+        }
+        if let Some(until) = self.receiving.until().filter(|_| self.is_alive()) {
+            next = next.min(until);
         }
         if self.output.has_room() && self.is_alive() {
             let due = self.subscriptions.iter().filter_map(Subscription::next_deadline);

@@ -4,12 +4,14 @@
 use dao_projections::{ClientId, GraphId, OperationId, TraceParent, UserId, Version};
 use serde_json::Value;
 
-use super::super::{
-    command::{Batch, read_batch_fields, read_command_fields},
-    decode::{Document, DocumentLimits, Path, decode},
-    format::Format,
-    problem::Problem,
-    shape::{Fields, Malformed},
+use super::{
+    super::{
+        command::{Batch, read_batch_fields, read_command_fields},
+        decode::{Document, DocumentLimits, Path, decode},
+        format::Format,
+        shape::{Fields, Malformed},
+    },
+    about::{About, BadFrame},
 };
 use crate::{domain::Operation, read::ResumeHash};
 
@@ -49,15 +51,6 @@ pub(super) enum ClientFrame {
     Ping,
 }
 
-/// A frame that can't be acted on, with what it was about where that could be read (rule W9).
-pub(super) struct BadFrame {
-    pub(super) problem: Problem,
-    pub(super) graph: Option<GraphId>,
-    pub(super) operation: Option<OperationId>,
-    /// Whether it was a command or a batch: those are answered as what they are (rule W5).
-    pub(super) is_operation: bool,
-}
-
 /// Who sends on this connection.
 pub(super) struct Sender<'a> {
     pub(super) user: &'a UserId,
@@ -68,24 +61,13 @@ pub(super) struct Sender<'a> {
 
 /// Reads one frame.
 pub(super) fn read(bytes: &[u8], format: Format, sender: &Sender<'_>) -> Result<ClientFrame, BadFrame> {
-    let document = match decode(bytes, format, sender.limits) {
-        Ok(document) => document,
-        Err(malformed) => {
-            let problem = malformed.into();
-            return Err(BadFrame { problem, graph: None, operation: None, is_operation: false });
+    match decode(bytes, format, sender.limits) {
+        Ok(document) => {
+            let about = About::of(&document.value);
+            read_document(document, sender).map_err(|malformed| about.told(malformed))
         }
-    };
-    let about = |key| document.value.get(key).and_then(Value::as_str);
-    let graph = about("graphId").and_then(|id| GraphId::parse(id).ok());
-    let (key, is_operation) = match about("type") {
-        Some("BATCH") => ("batchId", true),
-        kind => ("operationId", kind == Some("COMMAND")),
-    };
-    let operation = about(key).and_then(|id| OperationId::parse(id).ok());
-    read_document(document, sender).map_err(|malformed| {
-        let problem = malformed.into();
-        BadFrame { problem, graph, operation, is_operation }
-    })
+        Err(malformed) => Err(About::of_unreadable(bytes, format).told(malformed)),
+    }
 }
 
 fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame, Malformed> {

@@ -5,6 +5,7 @@
 //! has proved and may do; the codec is [`crate::websocket`]. A connection owns its socket: once the handshake is answered nothing of the
 //! HTTP server's stays.
 
+mod about;
 mod acting;
 mod connection;
 mod fetch;
@@ -12,6 +13,7 @@ mod following;
 mod frames;
 mod incoming;
 mod output;
+mod receiving;
 mod standing;
 mod subscription;
 
@@ -41,6 +43,7 @@ use super::{
     address::Arrival,
     auth,
     auth::Unproved,
+    body::Bodies,
     extract::Asked,
     format::Format,
     limits::RequestLimits,
@@ -78,6 +81,7 @@ pub(super) struct Live {
     pub(super) hub: Hub,
     heartbeat: Duration,
     pub(super) limits: RequestLimits,
+    bodies: Arc<Bodies>,
     connections: AtomicUsize,
     connections_max: usize,
     pub(super) stopping: CancellationToken,
@@ -85,12 +89,18 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(graphs: Arc<Graphs>, config: SocketConfig, limits: RequestLimits) -> Arc<Self> {
+    pub(super) fn new(
+        graphs: Arc<Graphs>,
+        config: SocketConfig,
+        limits: RequestLimits,
+        bodies: Arc<Bodies>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             graphs: graphs.clone(),
             hub: Hub::new(graphs, config.live),
             heartbeat: config.heartbeat,
             limits,
+            bodies,
             connections: AtomicUsize::new(0),
             connections_max: config.connections_max,
             stopping: CancellationToken::new(),
