@@ -27,7 +27,7 @@ mod scripts;
 mod stream;
 mod survey;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -54,7 +54,7 @@ use self::{
     listen::Listening,
     message::Sender,
     projection::RowScripts,
-    replicas::{Line, Replicas},
+    replicas::{Promising, Replicas},
     scripts::{Reply, Scripts},
 };
 use crate::store::{
@@ -134,39 +134,6 @@ impl RedisStore {
         // What did not succeed in this time goes on by itself.
         let (_all, _ear) = tokio::join!(join_all(all), ear);
         *last = Some(Instant::now());
-    }
-}
-
-/// A connection, and what an acknowledgement of what was done on it takes.
-enum Promising<'a> {
-    /// The primary's answer.
-    Primary(&'a Client),
-    /// The answer of replicas besides.
-    Replicas(Arc<Line>),
-}
-
-impl Promising<'_> {
-    fn client(&self) -> &Client {
-        match self {
-            Self::Primary(client) => client,
-            Self::Replicas(line) => line.client(),
-        }
-    }
-
-    /// What was written here may be acknowledged.
-    async fn confirm_written(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Primary(_) => Ok(()),
-            Self::Replicas(line) => line.confirm_written().await,
-        }
-    }
-
-    /// What was found here may be acknowledged.
-    async fn confirm_found(&self, partition: Partition) -> Result<(), StoreError> {
-        match self {
-            Self::Primary(_) => Ok(()),
-            Self::Replicas(line) => line.confirm_found(partition).await,
-        }
     }
 }
 
