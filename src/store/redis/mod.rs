@@ -19,6 +19,7 @@ mod errors;
 mod keys;
 mod listen;
 mod message;
+mod migrate;
 mod projection;
 mod refusals;
 mod replicas;
@@ -39,6 +40,7 @@ use fred::{
 use futures::future::{join_all, try_join_all};
 use tokio::{task::JoinHandle, time::timeout};
 
+pub use self::migrate::migrate;
 pub use self::{
     address::Mistake,
     connect::{ConnectError, RedisConfig, TlsFiles},
