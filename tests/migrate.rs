@@ -69,7 +69,7 @@ fn rows(connection: &rusqlite::Connection, sql: &str) -> Vec<String> {
 
 /// Every table, view and index with its columns.
 fn shape(dir: &Path) -> Vec<String> {
-    let sql = "SELECT type || ' ' || s.name || ' ' || coalesce(group_concat(p.name || p.type || p.pk || p.\"notnull\" ||
+    let sql = "SELECT s.type || ' ' || s.name || ' ' || coalesce(group_concat(p.name || p.type || p.pk || p.\"notnull\" ||
                coalesce(p.dflt_value, '-')), '') FROM sqlite_schema s LEFT JOIN pragma_table_info(s.name) p
                GROUP BY s.name ORDER BY s.name";
     rows(&open(dir), sql)
