@@ -3,15 +3,15 @@
 //! The median of rounds, in nanoseconds; the first rounds warm up and don't count. Not here: what
 //! the server as a whole does (`targets`).
 
-use std::{hint::black_box, time::Instant};
+use std::{collections::HashSet, hint::black_box, time::Instant};
 
 use dao_api::{
     domain::{History, Limits, Operation, Verdict, judge},
     http::{parse_command, wire::commit_json},
 };
 use dao_projections::{
-    Commit, CommitBody, Event, Graph, GraphId, Hash, NodeId, OperationId, Outcome, Position, Timestamp,
-    UserId, Version,
+    Commit, CommitBody, Entity, Event, Graph, GraphId, Hash, NodeId, OperationId, Outcome, Position,
+    Timestamp, UserId, Version,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -74,7 +74,7 @@ fn parse(user: &UserId) -> Done<()> {
 struct Nothing;
 
 impl History for Nothing {
-    fn since(&self, _: Version) -> Option<Box<dyn Iterator<Item = &Commit> + '_>> {
+    fn since(&self, _: Version, _: &HashSet<Entity<'_>>) -> Option<Box<dyn Iterator<Item = &Commit> + '_>> {
         None
     }
 

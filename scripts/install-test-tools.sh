@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests start beside the server: redis-server, redis-cli, sqlite3, nginx, and the Python
+# Installs what the tests start beside the server: redis-server, redis-cli, sqlite3, nginx, openssl, and the Python
 # library websockets (into target/test-tools, where the system's Python has none).
 # Where they are there already it ends at once.
 set -euo pipefail
@@ -11,6 +11,7 @@ command -v sqlite3 >/dev/null || missing+=(sqlite3)
 # Programs for administrators are not in the path of everybody.
 PATH="$PATH:/usr/sbin"
 command -v nginx >/dev/null || missing+=(nginx-light)
+command -v openssl >/dev/null || missing+=(openssl)
 tools="$(dirname "$0")/../target/test-tools"
 has_websockets() {
     python3 -c "import websockets" 2>/dev/null || "$tools/bin/python" -c "import websockets" 2>/dev/null
@@ -50,6 +51,6 @@ apt_get install -y --no-install-recommends "${missing[@]}" 2>/dev/null ||
     { apt_get update && apt_get install -y --no-install-recommends "${missing[@]}"; } ||
     give_up "apt-get could not install them"
 command -v redis-server >/dev/null && command -v redis-cli >/dev/null && command -v sqlite3 >/dev/null &&
-    command -v nginx >/dev/null ||
+    command -v nginx >/dev/null && command -v openssl >/dev/null ||
     give_up "apt-get installed them and they are still not found"
 install_websockets

@@ -249,6 +249,8 @@ fn o4_all_mistakes_are_told_at_once() {
         ("MAX_EDGES", "-1"),
         ("MAX_HOT_GRAPHS", ""),
         ("PARTITIONS", "0"),
+        ("REDIS_MIN_REPLICAS", "1"),
+        ("REDIS_TLS_CA", "/etc/ca.crt"),
         ("JWT_SECRET", "not ignored"),
     ];
     let output = program(&[("DATA_DIR", &place.data())]).envs(wrong).output().unwrap();

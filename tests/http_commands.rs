@@ -389,3 +389,52 @@ async fn v3_v5_the_chain_and_the_times() {
 fn versions_from(n: u64) -> dao_projections::Version {
     dao_projections::Version::new(n).unwrap()
 }
+
+/// Rule O3: what an answer shows is bounded, in batches of both kinds; what was not applied for that may
+/// be sent again.
+#[tokio::test]
+async fn o3_a_small_batch_does_not_make_a_huge_answer() {
+    const ANSWER_MAX: usize = 36 << 20; // the bound, and what is around the entities
+    let server = Server::start().await;
+    let data = json!({"text": "x".repeat(200_000)});
+    server.apply("g", "CREATE_NODE", json!({"id": "a", "data": data})).await;
+    let moves: Vec<Value> = (1..=200)
+        .map(|x| command("UPDATE_NODE_POSITION", json!({"nodeId": "a", "position": {"x": x, "y": 0}})))
+        .collect();
+    let batch = "/graphs/g/batch";
+
+    let reply = server.post(batch, &json!({"operations": moves, "atomic": true})).await;
+    reply.problem(413, "TOO_LARGE");
+    assert_eq!(server.state("g").await["version"], 1, "nothing of it was applied");
+
+    let each = json!({"operations": moves, "batchId": new_id()});
+    let reply = server.post(batch, &each).await;
+    assert!(reply.status == 200 && reply.body.len() < ANSWER_MAX, "{} bytes", reply.body.len());
+    let results = reply.json()["results"].as_array().unwrap().clone();
+    let done = results.iter().take_while(|result| result["accepted"] == true).count();
+    assert!((100..200).contains(&done), "{done} fit");
+    for refused in &results[done..] {
+        assert_eq!(
+            (&refused["error"]["code"], &refused["error"]["status"]),
+            (&json!("TOO_LARGE"), &json!(413))
+        );
+    }
+    let results = server.post(batch, &each).await.json()["results"].as_array().unwrap().clone();
+    assert!(results.iter().all(|result| result["accepted"] == true), "the rest fits now");
+    assert_eq!(results.iter().filter(|result| result["duplicate"] == true).count(), done);
+    assert_eq!(server.state("g").await["version"], 201);
+
+    // What changes nothing, and what is refused, shows entities too.
+    let same = vec![command("UPDATE_NODE", json!({"nodeId": "a", "updates": {}})); 200];
+    let reply = server.post(batch, &json!({"operations": same})).await;
+    assert!(reply.status == 200 && reply.body.len() < ANSWER_MAX, "{} bytes", reply.body.len());
+    let late = command("UPDATE_NODE", json!({"nodeId": "a", "updates": {"data": {"text": 1}}}));
+    let late = json!({"operations": vec![late; 200], "clientVersion": 0, "clientId": "late"});
+    let reply = server.post(batch, &late).await;
+    assert!(reply.status == 200 && reply.body.len() < ANSWER_MAX, "{} bytes", reply.body.len());
+    let results = reply.json()["results"].as_array().unwrap().clone();
+    assert!(results.iter().all(|result| result["error"]["code"] == "CONFLICT"));
+    let shown =
+        |index: usize| results[index]["error"]["resolution"]["conflicts"][0]["current"].as_str().unwrap();
+    assert!(shown(0).len() == 200_000 && shown(199).len() < 100, "at the end it is only said");
+}

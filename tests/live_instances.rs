@@ -371,37 +371,6 @@ async fn w4_following_may_begin_in_the_middle_of_load_elsewhere() {
 mod cluster {
     use super::*;
 
-    fn number(reply: &str) -> String {
-        reply.trim().trim_start_matches(':').to_owned()
-    }
-
-    fn id(node: &RedisServer) -> String {
-        node.command(&["CLUSTER", "MYID"]).lines().nth(1).unwrap().to_owned()
-    }
-
-    /// Moves one slot with all its keys, as `redis-cli --cluster reshard` does.
-    fn migrate(slot: &str, from: &RedisServer, to: &RedisServer, all: &[RedisServer]) {
-        let ok = |node: &RedisServer, words: &[&str]| {
-            let reply = node.command(words);
-            assert!(reply.starts_with("+OK") || reply.starts_with("+NOKEY"), "{words:?}: {reply}");
-        };
-        ok(to, &["CLUSTER", "SETSLOT", slot, "IMPORTING", &id(from)]);
-        ok(from, &["CLUSTER", "SETSLOT", slot, "MIGRATING", &id(to)]);
-        loop {
-            let keys = from.command(&["CLUSTER", "GETKEYSINSLOT", slot, "100"]);
-            let keys: Vec<&str> = keys.lines().filter(|line| !line.starts_with(['*', '$'])).collect();
-            if keys.is_empty() {
-                break;
-            }
-            let port = to.port().to_string();
-            let words = ["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
-            ok(from, &[&words[..], &keys].concat());
-        }
-        for node in [to, from].into_iter().chain(all) {
-            ok(node, &["CLUSTER", "SETSLOT", slot, "NODE", &id(to)]);
-        }
-    }
-
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn w4_a_slot_that_moves_under_load_takes_its_followers_along() {
         let nodes = RedisServer::cluster();
@@ -409,7 +378,7 @@ mod cluster {
         let a = Arc::new(Instance::partitioned(url.clone(), patient(), Some(1)).await);
         let (b, g) = (Instance::partitioned(url, patient(), Some(1)).await, graph("g"));
         let (mut on_a, mut on_b) = (a.follow(&g).await, b.follow(&g).await);
-        let slot = number(&nodes[0].command(&["CLUSTER", "KEYSLOT", &channel("g")]));
+        let slot = nodes[0].slot_of(&channel("g"));
         // The slot of {0} is 13,907, in the last third.
         let (from, to) = (&nodes[2], &nodes[0]);
         until_subscribed(from, &channel("g"), 2).await;
@@ -419,7 +388,7 @@ mod cluster {
         let (there, name) = (a.clone(), g.clone());
         let load = tokio::spawn(async move { there.create_nodes(&name, 300).await });
         on_b.until_version(60).await;
-        tokio::task::block_in_place(|| migrate(&slot, from, to, &nodes));
+        tokio::task::block_in_place(|| from.migrate(&slot, to, &nodes));
         let head = load.await.unwrap();
         on_a.until(head).await;
         on_b.until(head).await;

@@ -63,7 +63,7 @@ async fn one_screen_tells_of_all_servers() {
 
 #[test]
 fn without_a_terminal_it_says_what_to_do() {
-    let output = monitor(&[]);
+    let output = monitor(&["--url", "http://127.0.0.1:1"]);
     assert!(!output.status.success());
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("--once") && text.lines().count() == 1, "{text}");

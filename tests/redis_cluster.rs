@@ -1,4 +1,4 @@
-//! A Redis Cluster of three primaries and three replicas whose primaries die under load: no server is
+//! A Redis Cluster of three primaries and three replicas whose slots move and whose primaries die under load: no server is
 //! restarted, nobody stays without an answer, nothing acknowledged is lost, followers miss nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
@@ -52,6 +52,18 @@ impl Cluster {
         self.nodes[from].wait_until("master_link_status:up");
     }
 
+    /// Moves the slot of a graph to the next primary.
+    async fn migrate(&mut self, graph: &str) {
+        let key = format!("dao:*:graph:{graph}:events");
+        let primaries = &self.nodes[..3];
+        let from = primaries.iter().position(|node| !node.keys(&key).is_empty()).unwrap();
+        let slot = primaries[from].slot_of(&primaries[from].keys(&key)[0]);
+        let to = &primaries[(from + 1) % 3];
+        tokio::task::block_in_place(|| primaries[from].migrate(&slot, to, &self.nodes));
+        assert!(!to.keys(&key).is_empty());
+        self.load.grown(10).await;
+    }
+
     /// What became of all, and the version of every operation that is in the log.
     async fn finish(self) -> (Outcome, HashMap<String, u64>) {
         let config = RedisConfig::at(self.nodes[1].cluster_url(), Duration::from_secs(86_400));
@@ -64,8 +76,9 @@ impl Cluster {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn v6_with_a_replica_asked_for_no_fail_over_loses_what_was_acknowledged() {
+async fn v6_with_a_replica_asked_for_no_fail_over_nor_move_loses_what_was_acknowledged() {
     let mut cluster = Cluster::under_load("1").await;
+    cluster.migrate("a").await;
     cluster.fail_over(0, 3).await;
     cluster.fail_over(3, 0).await;
     let (Outcome { ledger, resets }, stored) = cluster.finish().await;

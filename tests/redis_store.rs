@@ -24,6 +24,7 @@ use support::{
         accepted, accepted_all, assert_is_a_history, commit, graph, grow, operation, read_all, record,
         refused, refused_at, version,
     },
+    proxy::Proxy,
     redis::{RedisServer, free_port},
 };
 
@@ -374,6 +375,59 @@ async fn h4_a_replica_refuses_an_append() {
     assert!(matches!(store.check().await, Err(StoreError::Unavailable(_))));
     server.command(&["REPLICAOF", "NO", "ONE"]);
     until_ok(|| store.check()).await;
+    grow(&*store, &g, head, [2]).await;
+}
+
+/// An address can be a name or a proxy that leads to another primary after a fail-over, while connections to the
+/// old one, a replica now, stay open.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h4_an_address_that_leads_to_another_primary_now_is_followed() {
+    let first = RedisServer::start();
+    let second = first.replica();
+    let proxy = Proxy::to(first.port()).await;
+    for min_replicas in [0, 1] {
+        let (old, new) = if min_replicas == 0 { (&first, &second) } else { (&second, &first) };
+        let config = RedisConfig { min_replicas, ..config(proxy.url()) };
+        let (store, g) = (RedisStore::connect(config).await.unwrap(), graph(&format!("g{min_replicas}")));
+        let head = grow(&store, &g, Head::EMPTY, [1]).await;
+        new.wait_until("master_link_status:up");
+        new.promote();
+        assert!(old.command(&["REPLICAOF", "127.0.0.1", &new.port().to_string()]).starts_with("+OK"));
+        proxy.lead_to(new.port());
+        old.wait_until("master_link_status:up");
+        let entries = [accepted(2, head)];
+        let outcome = until_ok(|| store.append(&g, head, &entries)).await;
+        assert!(matches!(outcome, Append::Appended | Append::Duplicate(_)), "{outcome:?}");
+        until_ok(|| store.check()).await;
+        assert_eq!(read_all(&store, &g).await.len(), 2);
+        store.close().await;
+    }
+}
+
+/// Redis refuses writes while it can't save, and takes them again when it can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h4_a_redis_that_cannot_save_refuses_appends_until_it_can() {
+    let server = RedisServer::with(&["--appendonly", "no", "--save", "3600 1000000"]);
+    let (store, g) = (connect(&server).await, graph("g"));
+    let head = grow(&*store, &g, Head::EMPTY, [1]).await;
+    let dir = server.dir().to_owned();
+    let save = || {
+        server.command(&["BGSAVE"]);
+        while server.command(&["INFO", "persistence"]).contains("rdb_bgsave_in_progress:1") {}
+    };
+    std::fs::remove_dir_all(&dir).unwrap();
+    save();
+    let outcome = store.append(&g, head, &[accepted(2, head)]).await;
+    assert!(
+        matches!(&outcome, Err(StoreError::Unavailable(why)) if why.starts_with("MISCONF")),
+        "{outcome:?}"
+    );
+    assert!(matches!(store.check().await, Err(StoreError::Unavailable(_))), "O5: not ready");
+    assert_eq!(store.head(&g).await.unwrap(), head, "reads go on");
+    std::fs::create_dir(&dir).unwrap();
+    server.command(&["CONFIG", "SET", "dir", dir.to_str().unwrap()]);
+    save();
+    store.check().await.unwrap();
     grow(&*store, &g, head, [2]).await;
 }
 

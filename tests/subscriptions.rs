@@ -15,9 +15,10 @@ use dao_api::{
 };
 use serde_json::{Value, json};
 use support::{
+    gate::GatedStore,
     http::{Client, Reply, Request},
     redis::RedisServer,
-    server::Server,
+    server::{Server, embedded_store},
 };
 
 /// A commit by its graph and version.
@@ -564,4 +565,18 @@ async fn s8_a_history_that_can_t_be_read_is_parked_and_others_go_on() {
         settle(&server, "s", "parked/drop", page["parked"].as_array().unwrap(), json!({})).await,
         parked.len() as u64
     );
+}
+
+/// Rule S6: what takes longer to read than a look has patience for still arrives.
+#[tokio::test]
+async fn s6_a_slow_read_is_not_given_up_and_begun_again_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let feed = embedded_store(dir.path());
+    let store = GatedStore::shared(feed.clone());
+    let server = Server::over_halves(store.clone(), feed).await;
+    create(&server, "g", "a").await;
+    subscribe(&server, "slow", json!({})).await;
+    store.set_read_takes(Duration::from_millis(800));
+    let deliveries = next(&server, "slow", "wait=0").await;
+    assert_eq!(deliveries.iter().map(key).collect::<Vec<_>>(), [("g".to_owned(), 1)]);
 }

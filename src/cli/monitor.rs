@@ -37,8 +37,8 @@ use crate::{
 
 /// An answer that takes longer is none: the next look begins then.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What one screen of text is wide and high; lines that are empty at its end are left out.
-const TEXT_SIZE: (u16, u16) = (140, 60);
+/// How wide one screen of text is.
+const TEXT_WIDTH: u16 = 140;
 /// Keys that wait; whoever presses more is not heard.
 const KEYS_MAX: usize = 16;
 /// How soon the thread that reads keys notices that it is not needed any more.
@@ -83,7 +83,7 @@ impl Monitor {
             look_at_all(&servers, &mut state).await;
             tokio::time::sleep(self.interval).await;
             look_at_all(&servers, &mut state).await;
-            let text = screen::as_text(&state, TEXT_SIZE.0, TEXT_SIZE.1);
+            let text = screen::as_text(&state, TEXT_WIDTH);
             return print(|out| out.write_all(text.as_bytes()));
         }
         if !io::stdout().is_terminal() || !io::stdin().is_terminal() {

@@ -58,13 +58,19 @@ impl Settings {
             key: given(&self.redis_tls_key).map(PathBuf::from),
         };
         let sentinel_password = given(&self.redis_sentinel_password);
-        let min_replicas = wrong.note("REDIS_MIN_REPLICAS", min_replicas(&self.redis_min_replicas))?;
-        let config =
-            redis::RedisConfig { url: url?, tls, sentinel_password, partitions, operation_ttl, min_replicas };
+        let min_replicas = wrong.note("REDIS_MIN_REPLICAS", min_replicas(&self.redis_min_replicas));
+        let config = redis::RedisConfig {
+            url: url?,
+            tls,
+            sentinel_password,
+            partitions,
+            operation_ttl,
+            min_replicas: min_replicas.unwrap_or_default(),
+        };
         let mistakes = config.mistakes();
         let is_right = mistakes.is_empty();
         wrong.0.extend(mistakes.into_iter().map(|(name, problem)| format!("{name}: {problem}")));
-        is_right.then_some(StoreConfig::Redis(config))
+        (is_right && min_replicas.is_some()).then_some(StoreConfig::Redis(config))
     }
 
     /// What is said of Redis alone, and would do nothing without one.

@@ -26,11 +26,15 @@ use super::{
 
 /// The commits behind the head, newest last; how far back depends on the caller.
 pub trait History {
-    /// The commits in `(version, head]` that touch anything the operation is about; others may be
-    /// left out. `None` if they are not all at hand.
-    fn since(&self, version: Version) -> Option<Box<dyn Iterator<Item = &Commit> + '_>>;
+    /// The commits in `(version, head]` that touch any of `wanted`, which the operation is about; others may
+    /// be among them, and of their events others may be left out. `None` if they are not all at hand.
+    fn since(
+        &self,
+        version: Version,
+        wanted: &HashSet<Entity<'_>>,
+    ) -> Option<Box<dyn Iterator<Item = &Commit> + '_>>;
 
-    /// The commit of this number, which exists. `None` if it is not at hand.
+    /// The commit of this number, which exists; its events may be left out. `None` if it is not at hand.
     fn at(&self, version: Version) -> Option<&Commit>;
 }
 
@@ -237,7 +241,7 @@ impl<'a> Judgement<'a> {
             return Ok(HashMap::new());
         }
         let mut writes: HashMap<Entity<'a>, Vec<Write<'a>>> = HashMap::new();
-        for commit in self.history.since(version).ok_or(HistoryMissing::Since(version))? {
+        for commit in self.history.since(version, &wanted).ok_or(HistoryMissing::Since(version))? {
             let is_theirs = !self.is_own(commit);
             for event in commit.body.events.iter().filter(|event| wanted.contains(&event.entity())) {
                 let write = Write { commit, event, paths: event.paths(), is_theirs };

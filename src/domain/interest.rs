@@ -1,4 +1,4 @@
-//! Which entities an operation is about, so that of a long history only what matters to it is kept.
+//! Which entities operations are about, so that of a long history only what matters to them is kept.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use dao_projections::{Commit, EdgeId, Entity, MergePatch, Node, NodeId};
 
 use super::command::{Command, Operation};
 
-/// Which entities an operation is about, to sift a long history for what can matter to it.
+/// Which entities operations are about, to sift a long history for what can matter to them.
 #[derive(Debug, Default)]
 pub struct Interest {
     nodes: HashSet<NodeId>,
@@ -16,10 +16,10 @@ pub struct Interest {
 }
 
 impl Interest {
-    /// Everything that [`judge`](super::judge) may look at for `operation`.
-    pub fn of(operation: &Operation) -> Self {
+    /// Everything that [`judge`](super::judge) may look at for any of `operations`.
+    pub fn of<'o>(operations: impl IntoIterator<Item = &'o Operation>) -> Self {
         let mut interest = Self::default();
-        for member in operation.action.members() {
+        for member in operations.into_iter().flat_map(|operation| operation.action.members()) {
             interest.add(&member.command);
         }
         interest
@@ -67,12 +67,13 @@ impl Interest {
         self.nodes.extend(named.filter_map(|id| NodeId::parse(id).ok()));
     }
 
-    /// Whether `commit` touches any of it.
-    pub fn is_touched_by(&self, commit: &Commit) -> bool {
-        commit.body.events.iter().any(|event| match event.entity() {
+    /// `commit` with those of its events that touch any of it; `None` if there are none.
+    pub fn part_of(&self, mut commit: Commit) -> Option<Commit> {
+        commit.body.events.retain(|event| match event.entity() {
             Entity::Node(id) => self.nodes.contains(id),
             Entity::Edge(id) => self.every_edge || self.edges.contains(id),
             Entity::Viewport => self.viewport,
-        })
+        });
+        (!commit.body.events.is_empty()).then_some(commit)
     }
 }

@@ -17,3 +17,4 @@ pub use decide::Limits;
 pub use interest::Interest;
 pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};
 pub use refusal::{Conflict, Reason, Refusal, Resolution};
+pub use size::json_bytes;

@@ -4,6 +4,8 @@ use dao_projections::{EntityKind, OperationId, Pointer, UserId, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::size::json_bytes;
+
 /// Why a command was refused; on the wire it is the problem's `code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -32,13 +34,15 @@ pub enum Reason {
     TooManyEntities,
     /// The entity would be larger than it may (rules H1, O3).
     EntityTooLarge,
+    /// The answer to the request would show more than it may (rule O3).
+    AnswerTooLarge,
 }
 
 impl Reason {
     /// Whether the refusal is the operation's outcome for good (rule C3). One that is not is not
     /// remembered, and the same id may be tried again.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::EntityTooLarge | Self::OperationIdReused)
+        !matches!(self, Self::EntityTooLarge | Self::AnswerTooLarge | Self::OperationIdReused)
     }
 }
 
@@ -75,6 +79,12 @@ impl Refusal {
             }
         }
         kept
+    }
+
+    /// Bytes of the values in its resolution.
+    pub fn value_bytes(&self) -> usize {
+        let conflicts = self.resolution.iter().flat_map(|resolution| &resolution.conflicts);
+        conflicts.map(|conflict| json_bytes(&conflict.yours) + json_bytes(&conflict.current)).sum()
     }
 
     /// Whether it is a conflict with what others did: a 409.

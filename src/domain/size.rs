@@ -12,7 +12,7 @@ use dao_projections::Map;
 pub(super) fn exceeds(entity: &impl Serialize, attributes: &Map, max: usize) -> bool {
     /// Ids and coordinates, escaped, at their longest.
     const FIXED_BYTES_MAX: usize = 3 * 6 * 1_024 + 200;
-    FIXED_BYTES_MAX + object_bytes_at_most(attributes) > max && exact_bytes(entity) > max
+    FIXED_BYTES_MAX + object_bytes_at_most(attributes) > max && json_bytes(entity) > max
 }
 
 /// An upper bound that needs no encoding: a byte becomes six at most when escaped.
@@ -30,7 +30,8 @@ fn object_bytes_at_most(fields: &Map) -> usize {
     2 + fields.iter().map(|(key, value)| 4 + 6 * key.len() + value_bytes_at_most(value)).sum::<usize>()
 }
 
-fn exact_bytes(entity: &impl Serialize) -> usize {
+/// The bytes of its JSON, counted without making it.
+pub fn json_bytes(entity: &impl Serialize) -> usize {
     struct Count(usize);
     impl io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

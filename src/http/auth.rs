@@ -6,6 +6,7 @@
 //!   graph before the right on it was. A route that is not in the table needs the highest right there is.
 //! - The graph is the one that the handler will see: both take it from the same decoded, parsed part of the
 //!   path, so that no spelling of it means one graph here and another there.
+//! - Without keys nobody is asked for anything, but pages of other sites are kept out ([`same_origin`]).
 //! - A token comes in `Authorization`; on a WebSocket also as a subprotocol or a frame. Never in a URL, which
 //!   proxies write into their logs.
 //!
@@ -28,12 +29,13 @@ use super::{
     extract::{Asked, Ids},
     problem::Problem,
     rate::{Exhausted, Purse},
+    same_origin,
 };
 use crate::auth::{Auth, BadToken, Grant, Keys, Right};
 
 /// What a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
+pub(super) enum Need {
     /// Nothing: health, for those who only ask whether the server lives.
     Nothing,
     /// This right on the graph in the path.
@@ -103,6 +105,9 @@ const UNMETERED: &str = "/metrics";
 pub(super) async fn guard(State(app): State<App>, request: Request<Body>, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let need = need(route);
+    if let (Auth::Off, Err(problem)) = (&app.auth, same_origin::check(&app, &request, need)) {
+        return problem.into_response();
+    }
     // A socket sees to its rights and its budget by itself.
     let is_asked = matches!(app.auth, Auth::Keys(_)) || app.rate.is_some();
     if !is_asked || matches!(need, Need::Nothing | Need::Socket) {
@@ -118,7 +123,12 @@ pub(super) async fn guard(State(app): State<App>, request: Request<Body>, next: 
             Err(problem) => return problem.into_response(),
         },
     };
-    let purse = Purse::of(&app, &parts, grant.as_ref().map(|grant| &grant.user)).filter(|_| is_metered);
+    let payer = match &grant {
+        Some(grant) => Some(grant.user.clone()),
+        // Who claims to be nobody in particular is told apart by address.
+        None => claimed(&mut parts, &app).await.ok().filter(|user| *user != app.anonymous),
+    };
+    let purse = Purse::of(&app, &parts, payer.as_ref()).filter(|_| is_metered);
     let left = match purse.as_ref().map(Purse::spend).transpose() {
         Ok(left) => left,
         Err(exhausted) => return purse.map_or_else(Response::default, |purse| purse.refusal(exhausted)),

@@ -1,7 +1,7 @@
 //! Which pages of other origins may call this server from a browser (`CORS_ORIGINS`).
 //!
-//! Nothing here keeps anybody out: a browser keeps pages from reading answers, and rights are
-//! [`super::auth`]'s. Cookies are never allowed: users prove themselves by tokens, which no page can send for
+//! Nothing here keeps anybody out: a browser keeps pages from reading answers, rights are [`super::auth`]'s,
+//! and without keys [`super::same_origin`] keeps other pages out. Cookies are never allowed: users prove themselves by tokens, which no page can send for
 //! another.
 
 use std::time::Duration;
@@ -42,6 +42,23 @@ impl Origin {
         let is_fine = !rest.is_empty() && rest.bytes().all(is_host) && !rest.ends_with(usual_port);
         HeaderValue::from_str(text).ok().filter(|_| is_fine).map(Self)
     }
+
+    /// The same without its scheme.
+    pub(super) fn authority(&self) -> &str {
+        let text = self.0.to_str().unwrap_or_default();
+        text.split_once("://").map_or(text, |(_, authority)| authority)
+    }
+}
+
+impl Origins {
+    /// Whether pages of this origin may call.
+    pub(super) fn allow(&self, origin: &HeaderValue) -> bool {
+        match self {
+            Self::Own => false,
+            Self::Listed(listed) => listed.iter().any(|listed| listed.0 == *origin),
+            Self::Any => true,
+        }
+    }
 }
 
 /// What answers preflights, and marks answers for browsers; `None` if no other origin may call.
@@ -70,6 +87,11 @@ pub(super) fn layer(origins: &Origins) -> Option<CorsLayer> {
         HeaderName::from_static("x-cache"),
         HeaderName::from_static("x-stale"),
     ];
-    let layer = CorsLayer::new().allow_origin(allowed).allow_methods([Method::GET, Method::POST]);
+    let layer = CorsLayer::new().allow_origin(allowed).allow_methods([
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+    ]);
     Some(layer.allow_headers(asked).expose_headers(shown).max_age(MAX_AGE))
 }

@@ -28,6 +28,7 @@ mod operations;
 mod problem;
 mod rate;
 mod reads;
+mod same_origin;
 mod shape;
 mod socket;
 mod stream;
@@ -70,6 +71,7 @@ pub use metrics::MetricsRoute;
 use problem::Problem;
 pub use rate::RateConfig;
 use rate::RateLimits;
+use same_origin::Reach;
 
 /// Long reads at once: large states and lists, old versions, differences. More wait in line.
 const LONG_READS_MAX: usize = 8;
@@ -98,6 +100,7 @@ pub struct App {
     live: Arc<socket::Live>,
     auth: Auth,
     origins: Origins,
+    reach: Reach,
     /// What streams of all graphs read from.
     all: Option<Arc<AllGraphs>>,
     subscriptions: Option<Arc<Subscriptions>>,
@@ -154,6 +157,7 @@ impl App {
             live,
             auth: Auth::Off,
             origins: Origins::Own,
+            reach: Reach::default(),
             all: None,
             subscriptions: None,
             anonymous,
@@ -202,6 +206,12 @@ impl App {
     #[must_use]
     pub fn with_metrics(self, metrics_route: MetricsRoute) -> Self {
         Self { metrics_route, ..self }
+    }
+
+    /// Reached by whoever can reach this listener.
+    fn at(self, listener: &TcpListener) -> io::Result<Self> {
+        let is_loopback = listener.local_addr()?.ip().is_loopback();
+        Ok(Self { reach: if is_loopback { Reach::Loopback } else { Reach::Anywhere }, ..self })
     }
 
     /// Where this server counts.
@@ -317,6 +327,7 @@ pub async fn serve(
     app: App,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    let app = app.at(&listener)?;
     serve_routes(listener, router(app.clone()), app, shutdown).await
 }
 
@@ -326,6 +337,7 @@ pub async fn serve_operational(
     app: App,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    let app = app.at(&listener)?;
     serve_routes(listener, operational_router(app.clone()), app, shutdown).await
 }
 

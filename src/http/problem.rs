@@ -142,6 +142,11 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", "A right is missing", detail)
     }
 
+    /// A page of another site.
+    pub(super) fn foreign(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", "Pages of other sites may not do this", detail)
+    }
+
     pub(super) fn method_not_allowed(allow: Option<HeaderValue>) -> Self {
         let detail = "this route does not take this method";
         let problem = Self::new(
@@ -320,6 +325,9 @@ fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
         Reason::OperationIdReused => ("OPERATION_ID_REUSED", "The operationId is used", unprocessable),
         Reason::TooManyEntities => ("TOO_LARGE", "The graph would hold too much", unprocessable),
         Reason::EntityTooLarge => ("TOO_LARGE", "The entity is too large", StatusCode::PAYLOAD_TOO_LARGE),
+        Reason::AnswerTooLarge => {
+            ("TOO_LARGE", "The answer would be too large", StatusCode::PAYLOAD_TOO_LARGE)
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! `RATE_LIMIT_MAX_REQUESTS`).
 //!
 //! One budget a user, shared by their requests and the frames of all their sockets. Who has proved nothing is
-//! told apart by address: without keys all are, with keys those whose tokens are bad. Budgets fill up again
+//! told apart by address: with keys those whose tokens are bad, without keys those who do not say who they are. Budgets fill up again
 //! steadily (GCRA), so there is no moment at which everybody comes back at once.
 //!
 //! Invariants:

@@ -7,7 +7,7 @@ use dao_projections::{
 };
 
 use crate::{
-    domain::{Action, Command, Refusal, Target},
+    domain::{Action, Command, Refusal, Target, json_bytes},
     store::StoreError,
 };
 
@@ -85,6 +85,27 @@ pub enum Shown {
     },
     /// Nothing: the target is not there any more.
     Gone,
+}
+
+impl Shown {
+    /// About how many bytes it takes as JSON.
+    pub(super) fn json_bytes(&self) -> usize {
+        match self {
+            Self::Node(node) => json_bytes(node.as_ref()),
+            Self::Edge(edge) => json_bytes(edge.as_ref()),
+            Self::Viewport(viewport) => json_bytes(viewport),
+            Self::NodeDeleted { node, nodes, edges } => {
+                json_bytes(node) + json_bytes(nodes) + json_bytes(edges)
+            }
+            Self::EdgeDeleted(edge) => json_bytes(edge),
+            Self::Changed { nodes, edges, deleted_edges, viewport } => {
+                let nodes = nodes.iter().map(|node| json_bytes(node.as_ref())).sum::<usize>();
+                let edges = edges.iter().map(|edge| json_bytes(edge.as_ref())).sum::<usize>();
+                nodes + edges + json_bytes(deleted_edges) + json_bytes(viewport)
+            }
+            Self::Gone => 0,
+        }
+    }
 }
 
 /// What each member of `action` shows on `graph`, which has its `events` folded in; `by_member` says

@@ -82,7 +82,7 @@ fn code_of(reason: Reason) -> RefusalCode {
         Reason::ParentNotFound => RefusalCode::ParentNotFound,
         Reason::ParentCycle => RefusalCode::ParentCycle,
         Reason::OperationIdReused => RefusalCode::OperationIdReused,
-        Reason::TooManyEntities | Reason::EntityTooLarge => RefusalCode::TooLarge,
+        Reason::TooManyEntities | Reason::EntityTooLarge | Reason::AnswerTooLarge => RefusalCode::TooLarge,
     }
 }
 
@@ -102,6 +102,7 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         | Reason::ParentCycle
         | Reason::OperationIdReused
         | Reason::TooManyEntities
-        | Reason::EntityTooLarge => None,
+        | Reason::EntityTooLarge
+        | Reason::AnswerTooLarge => None,
     }
 }

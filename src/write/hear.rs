@@ -23,7 +23,7 @@ impl Task {
         if self.fold_heard(&mut loaded.graph, commits) {
             return Ok(());
         }
-        self.bring_level(&mut loaded.graph, &mut loaded.operations).await
+        self.bring_level(&mut loaded.graph, &mut loaded.operations).await.map(drop)
     }
 
     /// Folds those of these commits that are new; false if that does not make the graph level with

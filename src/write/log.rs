@@ -157,13 +157,13 @@ async fn is_of_log(store: &dyn EventStore, id: &GraphId, head: Head) -> Result<b
     Ok(found.is_some_and(|found| found.commit.hash == head.hash))
 }
 
-/// Those commits in `(after, to]` that `matters` keeps, oldest first.
+/// What `sieve` keeps of the commits in `(after, to]`, oldest first.
 pub async fn sift(
     store: &dyn EventStore,
     id: &GraphId,
     mut after: Version,
     to: Version,
-    matters: impl Fn(&Commit) -> bool,
+    sieve: impl Fn(Commit) -> Option<Commit>,
 ) -> Result<Vec<Commit>, StoreError> {
     let mut kept = Vec::new();
     while after < to {
@@ -171,10 +171,7 @@ pub async fn sift(
         let Some(last) = chunk.last() else { break };
         after = last.version;
         for stored in &chunk {
-            let commit = decode(id, stored)?;
-            if matters(&commit) {
-                kept.push(commit);
-            }
+            kept.extend(sieve(decode(id, stored)?));
         }
         tokio::task::yield_now().await;
     }

@@ -16,8 +16,10 @@ use tracing::Span;
 
 use super::{
     answer::{Answer, Ending, WriteError},
+    mailbox::{MAILBOX_MAX, Message, Request},
     recent::{Recorded, Ring},
-    task::{Clock, MAILBOX_MAX, Message, Task, View, recall},
+    task::{Clock, Task, recall},
+    view::View,
 };
 use crate::{
     domain::{Limits, Operation, OperationRecord, WriterId},
@@ -86,9 +88,19 @@ impl Hot {
         self.view.borrow().as_ref().map(|view| view.graph.head())
     }
 
-    /// Whether anybody beside the registry looks at it.
-    fn is_followed(&self) -> bool {
+    /// Whether anybody beside the registry looks at it, or waits for its task: every handle and every
+    /// message that is not answered yet holds the ring. Handles are only got where the registry is
+    /// locked; if this is false there, the mailbox is empty and stays so.
+    fn is_in_use(&self) -> bool {
         Arc::strong_count(&self.ring) > 2 // the registry's and the task's
+    }
+
+    fn send(&self, request: Request) -> Result<(), Unsent> {
+        let message = Message { request, in_use: self.ring.clone() };
+        self.mailbox.try_send(message).map_err(|unsent| match unsent {
+            mpsc::error::TrySendError::Full(_) => Unsent::Full,
+            mpsc::error::TrySendError::Closed(back) => Unsent::Ended(back.request),
+        })
     }
 
     /// Takes what is known now as seen: [`Hot::changed`] waits for what comes after it.
@@ -108,6 +120,14 @@ impl Hot {
         let from = ring.head_at(since)?;
         Some((from, ring.since(since)?.take(limit).cloned().collect()))
     }
+}
+
+/// Why a task was not told.
+enum Unsent {
+    /// Its mailbox is full.
+    Full,
+    /// It is no more; this is what it was not told.
+    Ended(Request),
 }
 
 /// The answers to what was submitted; a closed channel means that the graph's task stopped.
@@ -184,7 +204,7 @@ impl Graphs {
     /// after all that were submitted before.
     pub fn submit(&self, graph: &GraphId, operations: Vec<Operation>) -> Result<Answers, WriteError> {
         let (reply, answers) = oneshot::channel();
-        let told = self.tell(graph, Message::Execute { operations, span: Span::current(), reply });
+        let told = self.tell(graph, Request::Execute { operations, span: Span::current(), reply });
         if matches!(told, Err(WriteError::Overloaded)) {
             self.config.metrics.writing.overloaded.inc();
         }
@@ -207,7 +227,7 @@ impl Graphs {
     /// The graph brought level with the store.
     pub async fn refresh(&self, graph: &GraphId) -> Result<Arc<View>, WriteError> {
         let (reply, view) = oneshot::channel();
-        self.tell(graph, Message::Refresh { reply })?;
+        self.tell(graph, Request::Refresh { reply })?;
         view.await.map_err(|_| WriteError::Stopped)?
     }
 
@@ -216,12 +236,11 @@ impl Graphs {
     pub async fn hear(&self, graph: &GraphId, commits: Vec<StoredCommit>) -> Result<(), WriteError> {
         let Some(hot) = lock(&self.hot).get(graph).cloned() else { return Ok(()) };
         let (reply, done) = oneshot::channel();
-        match hot.mailbox.try_send(Message::Hear { commits, reply }) {
+        match hot.send(Request::Hear { commits, reply }) {
             Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => return Err(WriteError::Overloaded),
-            Err(mpsc::error::TrySendError::Closed(_)) => return Ok(()), // it is in memory no more
+            Err(Unsent::Full) => return Err(WriteError::Overloaded),
+            Err(Unsent::Ended(_)) => return Ok(()), // it is in memory no more
         }
-        drop(hot); // or it would count as a follower for as long as the answer takes
         done.await.map_err(|_| WriteError::Stopped)?
     }
 
@@ -234,8 +253,9 @@ impl Graphs {
             return found.clone();
         }
         if hot.len() >= self.config.hot_max {
-            // A followed graph stays: its followers hold its task, and must not be left with an old one.
-            let idle = hot.iter().filter(|(_, hot)| !hot.is_followed());
+            // A graph in use stays: its followers must not be left with an old task, nor may a task with
+            // work go on behind the back of a new one.
+            let idle = hot.iter().filter(|(_, hot)| !hot.is_in_use());
             let oldest = idle.min_by_key(|(_, hot)| hot.last_used.load(Ordering::Relaxed));
             if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
                 hot.remove(&oldest);
@@ -273,14 +293,14 @@ impl Graphs {
         self.tasks.wait().await;
     }
 
-    fn tell(&self, graph: &GraphId, message: Message) -> Result<(), WriteError> {
-        let mut message = message;
-        // A task may retire between the look-up and the message; then a new one is started.
+    fn tell(&self, graph: &GraphId, request: Request) -> Result<(), WriteError> {
+        let mut request = request;
+        // A task may have died between the look-up and the message; then a new one is started.
         for _ in 0..3 {
-            match self.hot(graph).mailbox.try_send(message) {
+            match self.hot(graph).send(request) {
                 Ok(()) => return Ok(()),
-                Err(mpsc::error::TrySendError::Full(_)) => return Err(WriteError::Overloaded),
-                Err(mpsc::error::TrySendError::Closed(back)) => message = back,
+                Err(Unsent::Full) => return Err(WriteError::Overloaded),
+                Err(Unsent::Ended(back)) => request = back,
             }
             self.forget_ended(graph);
         }
@@ -307,12 +327,15 @@ impl Graphs {
         };
         let (registry, id, own) = (Arc::downgrade(&self.hot), graph.clone(), sender.downgrade());
         let retire = move || {
-            let Some(registry) = registry.upgrade() else { return };
+            let Some(registry) = registry.upgrade() else { return true };
             let mut hot = lock(&registry);
             let is_own = |hot: &Hot| own.upgrade().is_some_and(|own| own.same_channel(&hot.mailbox));
-            if hot.get(&id).is_some_and(is_own) {
+            let Some(found) = hot.get(&id).filter(|hot| is_own(hot)) else { return true };
+            let is_in_use = found.is_in_use();
+            if !is_in_use {
                 hot.remove(&id);
             }
+            !is_in_use
         };
         self.tasks.spawn(task.run(retire));
         Hot { mailbox: sender, view, ring, last_used: Arc::new(AtomicU64::new(now)) }

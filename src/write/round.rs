@@ -4,29 +4,24 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
-use dao_projections::{Commit, CommitBody, Event, Graph, OperationId, Outcome, Timestamp, Version};
+use dao_projections::{Commit, CommitBody, Event, Graph, OperationId, Outcome, Timestamp};
 
 use super::{
-    answer::{Answer, Effect, Ending, show},
+    answer::{Answer, Effect, Ending, Shown, show},
+    hindsight::{Hindsight, Older},
     recent::{Known, Operations, Recorded, Ring},
 };
 use crate::{
     domain::{
-        Circumstances, Fingerprint, History, HistoryMissing, Limits, Operation, OperationRecord, Reason,
+        Circumstances, Fingerprint, HistoryMissing, Limits, Operation, OperationRecord, Reason,
         RecordedOutcome, Refusal, Verdict, WriterId, judge,
     },
     store::Entry,
 };
 
-/// Commits read from the log for one operation whose author is further behind than the ring goes.
-#[derive(Debug, Default)]
-pub(super) struct Older {
-    /// All that matter after this version, up to where the ring begins.
-    pub(super) since: Option<Version>,
-    pub(super) commits: Vec<Commit>,
-    /// Single commits that were asked for by number.
-    pub(super) single: Vec<Commit>,
-}
+/// Bytes of entities that the answer to one request shows, if it shows several: a small request must not
+/// make a huge answer. An operation that would pass it is refused with `TOO_LARGE` and not remembered.
+pub const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// A round in the making.
 pub(super) struct Round {
@@ -39,6 +34,8 @@ pub(super) struct Round {
     /// One for each operation judged, in order.
     pub(super) answers: Vec<Answer>,
     writer: WriterId,
+    /// Bytes that the answer to the request being judged may show still; `None` if it shows one thing.
+    answer_room: Option<usize>,
     /// Where in `answers` the operations are that this round ends.
     fresh: HashMap<OperationId, (usize, Fingerprint)>,
 }
@@ -53,7 +50,14 @@ pub(super) struct Surroundings<'a> {
 
 impl Round {
     pub(super) fn on(graph: Graph, writer: WriterId) -> Self {
-        Self { graph, writer, entries: vec![], commits: vec![], answers: vec![], fresh: HashMap::new() }
+        let (entries, commits, answers, fresh) = (vec![], vec![], vec![], HashMap::new());
+        Self { graph, entries, commits, answers, writer, answer_room: None, fresh }
+    }
+
+    /// What is judged from here on is of this request.
+    pub(super) fn begin(&mut self, request: &[Operation]) {
+        let shown: usize = request.iter().map(|operation| operation.action.members().len()).sum();
+        self.answer_room = (shown > 1).then_some(ANSWER_BYTES_MAX);
     }
 
     /// Judges the next operation. Nothing is changed when history is missing: the same call is made
@@ -71,13 +75,14 @@ impl Round {
         let history = Hindsight { ring: around.ring, pending: &self.commits, older };
         let verdict = judge(&self.graph, operation, &history, around.limits)?;
         let at = self.graph.last_modified().map_or(around.now, |last| last.max(around.now));
-        let ending = match verdict {
+        let accepted = match verdict {
             Verdict::Accepted { events, outcome, by_member } => {
                 self.commit(operation, events, outcome, &by_member, at)
             }
             Verdict::Unchanged => self.record_unchanged(operation, at),
-            Verdict::Refused(refusal) => self.record_refusal(operation, refusal, at),
+            Verdict::Refused(refusal) => Err(refusal),
         };
+        let ending = accepted.unwrap_or_else(|refusal| self.record_refusal(operation, refusal, at));
         if let Ending::Completed { .. } = ending {
             self.fresh.insert(operation.id, (self.answers.len(), operation.fingerprint));
         } else if let Ending::Refused { refusal, .. } = &ending
@@ -120,7 +125,7 @@ impl Round {
         outcome: Outcome,
         by_member: &[usize],
         at: Timestamp,
-    ) -> Ending {
+    ) -> Result<Ending, Refusal> {
         let body = CommitBody {
             operation_id: operation.id,
             user_id: operation.user.clone(),
@@ -134,18 +139,41 @@ impl Round {
         let bytes = Bytes::from(body.encode());
         let head = self.graph.head().after(&bytes);
         let recorded = Recorded::new(Commit { version: head.version, hash: head.hash, body }, bytes);
+        let before = self.answer_room.map(|_| self.graph.clone());
         self.graph.apply(&recorded.commit);
         let results = show(&self.graph, &operation.action, &recorded.commit.body.events, by_member);
+        if let (Err(refusal), Some(before)) = (self.make_room(&results), before) {
+            self.graph = before;
+            return Err(refusal);
+        }
         self.enter(operation, RecordedOutcome::Committed { version: head.version }, Some(&recorded));
         self.commits.push(recorded);
-        Ending::Completed { effect: Effect::Committed(outcome), head, results }
+        Ok(Ending::Completed { effect: Effect::Committed(outcome), head, results })
     }
 
-    fn record_unchanged(&mut self, operation: &Operation, at: Timestamp) -> Ending {
+    fn record_unchanged(&mut self, operation: &Operation, at: Timestamp) -> Result<Ending, Refusal> {
+        let results = show(&self.graph, &operation.action, &[], &[]);
+        self.make_room(&results)?;
         let by = self.circumstances(operation, at);
         self.enter(operation, RecordedOutcome::Unchanged(by), None);
-        let results = show(&self.graph, &operation.action, &[], &[]);
-        Ending::Completed { effect: Effect::Unchanged, head: self.graph.head(), results }
+        Ok(Ending::Completed { effect: Effect::Unchanged, head: self.graph.head(), results })
+    }
+
+    /// Whether the request's answer can show these too.
+    fn make_room(&mut self, results: &[Shown]) -> Result<(), Refusal> {
+        let Some(mut room) = self.answer_room else { return Ok(()) };
+        for shown in results {
+            let Some(rest) = room.checked_sub(shown.json_bytes()) else {
+                let message = format!(
+                    "the answer to this request would show more than {ANSWER_BYTES_MAX} bytes of entities: \
+                     send fewer operations at once (this one was not applied)"
+                );
+                return Err(Refusal::new(Reason::AnswerTooLarge, message));
+            };
+            room = rest;
+        }
+        self.answer_room = Some(room);
+        Ok(())
     }
 
     /// A refusal is remembered, and the store asked whether the head is still the one it was judged
@@ -156,7 +184,16 @@ impl Round {
             let kept = Box::new(refusal.for_the_record());
             self.enter(operation, RecordedOutcome::Refused { by, refusal: kept }, None);
         }
+        let refusal = self.within_room(refusal);
         Ending::Refused { refusal: Arc::new(refusal), head: self.graph.head() }
+    }
+
+    /// Where the request's answer has no room for what stands in the way, it is told as it is recorded.
+    fn within_room(&mut self, refusal: Refusal) -> Refusal {
+        let Some(room) = self.answer_room else { return refusal };
+        let rest = room.checked_sub(refusal.value_bytes());
+        self.answer_room = Some(rest.unwrap_or(room));
+        if rest.is_some() { refusal } else { refusal.for_the_record() }
     }
 
     fn circumstances(&self, operation: &Operation, at: Timestamp) -> Circumstances {
@@ -192,38 +229,5 @@ fn without_results(ending: &Ending) -> Ending {
             Ending::Completed { effect: *effect, head: *head, results: vec![] }
         }
         refused @ Ending::Refused { .. } => refused.clone(),
-    }
-}
-
-/// All that a judgement can look back on: the log where it was read, the ring, and this round.
-struct Hindsight<'a> {
-    ring: &'a Ring,
-    pending: &'a [Arc<Recorded>],
-    older: &'a Older,
-}
-
-impl History for Hindsight<'_> {
-    fn since(&self, version: Version) -> Option<Box<dyn Iterator<Item = &Commit> + '_>> {
-        let pending = self.pending.iter().map(|recorded| &recorded.commit);
-        if let Some(recent) = self.ring.since(version) {
-            return Some(Box::new(recent.map(|recorded| &recorded.commit).chain(pending)));
-        }
-        if let Some(first) = self.pending.first().filter(|first| version >= first.commit.version) {
-            let skip = version.since(first.commit.version) as usize + 1;
-            return Some(Box::new(pending.skip(skip)));
-        }
-        let since = self.older.since.filter(|since| *since <= version)?;
-        debug_assert!(since <= version);
-        let older = self.older.commits.iter().filter(move |commit| commit.version > version);
-        let recent = self.ring.since(self.ring.base_version())?.map(|recorded| &recorded.commit);
-        Some(Box::new(older.chain(recent).chain(pending)))
-    }
-
-    fn at(&self, version: Version) -> Option<&Commit> {
-        let pending = self.pending.iter().map(|recorded| &recorded.commit);
-        let in_memory = self.ring.at(version).map(|recorded| &recorded.commit);
-        in_memory
-            .or_else(|| pending.into_iter().find(|commit| commit.version == version))
-            .or_else(|| self.older.single.iter().find(|commit| commit.version == version))
     }
 }

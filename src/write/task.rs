@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use dao_projections::{Graph, GraphId, Head, OperationId, Timestamp};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::Instant,
 };
 use tracing::{Instrument, Span};
@@ -17,21 +17,19 @@ use super::{
     answer::{Answer, Effect, Ending, WriteError},
     busy::busy,
     count,
+    hindsight::Older,
     log::{self, Followed},
-    recent::{Known, Operations, Ring, form},
-    round::{Older, Round, Surroundings},
+    mailbox::{Message, Waiting},
+    recent::{Known, Operations, Ring},
+    round::{Round, Surroundings},
+    view::View,
 };
 use crate::{
-    domain::{HistoryMissing, Interest, Limits, Operation, OperationRecord, RecordedOutcome, WriterId},
-    store::{Append, EventStore, ProjectionStore, StoreError, StoredCommit},
+    domain::{Limits, Operation, OperationRecord, RecordedOutcome, WriterId},
+    store::{Append, EventStore, ProjectionStore, StoreError},
     telemetry::Metrics,
-    websocket::{Deflate, MessageKind},
 };
 
-/// Messages that wait for one graph; more are refused with `OVERLOADED`.
-pub(super) const MAILBOX_MAX: usize = 1_024;
-/// Operations in one round, but for those of the last request it takes. More wait for the next.
-const ROUND_OPERATIONS_MAX: usize = 1_024;
 /// Operations that bring more than this many entities are not judged while others wait for the
 /// thread.
 const INLINE_WEIGHT_MAX: usize = 256;
@@ -44,57 +42,6 @@ const SETTLE_ATTEMPTS_MAX: u32 = 4;
 
 /// Milliseconds since the Unix epoch, by whatever clock the owner keeps.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// A hot graph as readers see it.
-#[derive(Debug)]
-pub struct View {
-    /// The graph after its latest durable commit.
-    pub graph: Graph,
-    /// The `state` answer for it, once somebody has asked for it.
-    pub state: std::sync::OnceLock<bytes::Bytes>,
-    /// The same as the shared part of messages to live subscribers, in each of the four forms.
-    parts: [tokio::sync::OnceCell<bytes::Bytes>; 4],
-}
-
-impl View {
-    /// Nobody has asked for it yet.
-    pub fn new(graph: Graph) -> Self {
-        Self { graph, state: std::sync::OnceLock::new(), parts: Default::default() }
-    }
-
-    /// About how much memory it takes: the answer to `state`, and a usual size for each entity. Adding up the
-    /// real ones would cost as much as reading them all.
-    pub(super) fn bytes(&self) -> usize {
-        const ENTITY_BYTES: usize = 1_024;
-        let entities = self.graph.nodes().len() + self.graph.edges().len();
-        entities * ENTITY_BYTES + self.state.get().map_or(0, |state| state.len())
-    }
-
-    /// Its state as part of a message, made once by `encode` whoever waits for it.
-    pub async fn part(
-        &self,
-        kind: MessageKind,
-        deflate: Deflate,
-        encode: impl FnOnce() -> bytes::Bytes,
-    ) -> &bytes::Bytes {
-        self.parts[form(kind, deflate)].get_or_init(|| async { busy(encode) }).await
-    }
-}
-
-/// What a task is asked for.
-pub(super) enum Message {
-    /// Judge these, one after the other, and answer when all is durable.
-    Execute {
-        operations: Vec<Operation>,
-        /// Whoever asks: the spans of commands that one append serves are told of it.
-        span: Span,
-        reply: oneshot::Sender<Result<Vec<Answer>, WriteError>>,
-    },
-    /// Load the graph, or bring it level with the store.
-    Refresh { reply: oneshot::Sender<Result<Arc<View>, WriteError>> },
-    /// Take over these commits, which were made elsewhere, if the graph is loaded.
-    Hear { commits: Vec<StoredCommit>, reply: oneshot::Sender<Result<(), WriteError>> },
-}
 
 /// What a task works with.
 pub(super) struct Task {
@@ -126,9 +73,9 @@ pub(super) struct Loaded {
 }
 
 impl Task {
-    /// Works until nothing was asked for `idle` or every handle is dropped; what waits then is
-    /// still answered. `retire` is called when it goes idle, so that nobody finds it any more.
-    pub(super) async fn run(mut self, retire: impl FnOnce()) {
+    /// Works until nothing was asked for `idle` or every handle is dropped. When it goes idle it asks
+    /// `retire` to see to it that nobody finds it any more; that fails while it is in use.
+    pub(super) async fn run(mut self, retire: impl Fn() -> bool) {
         let mut memory = Memory::Cold;
         let mut used_at = Instant::now();
         // One timer for the task's life: it is looked at when it fires, not set anew for each message.
@@ -143,64 +90,54 @@ impl Task {
                     used_at = Instant::now();
                 }
                 () = &mut alarm => {
-                    // Somebody follows it while there is a receiver beside the registry's own.
-                    if self.view.receiver_count() > 1 {
-                        used_at = Instant::now();
-                    }
                     if used_at + self.idle <= Instant::now() {
-                        break;
+                        if retire() {
+                            return;
+                        }
+                        used_at = Instant::now();
                     }
                     alarm.as_mut().reset(used_at + self.idle);
                 }
             }
         }
-        retire();
-        self.mailbox.close();
-        while let Some(message) = self.mailbox.recv().await {
-            self.serve(message, &mut memory).await;
-        }
     }
 
-    /// Everything that waits: reads are answered, operations gathered into one round.
+    /// Everything that waits: all reads are answered by one look into the store, then all operations
+    /// judged in one round. So neither holds up the other for longer than that.
     async fn serve(&mut self, first: Message, memory: &mut Memory) {
-        let mut requests = Vec::new();
-        let mut spans = Vec::new();
-        let mut waiting = 0;
+        let mut waiting = Waiting::default();
         let mut next = Some(first);
         while let Some(message) = next {
-            match message {
-                Message::Execute { operations, span, reply } => {
-                    spans.push(span);
-                    waiting += operations.len();
-                    requests.push((operations, reply));
-                }
-                Message::Refresh { reply } => {
-                    let _gone = reply.send(self.refresh(memory).await);
-                }
-                Message::Hear { commits, reply } => {
-                    let _gone = reply.send(self.hear(&commits, memory).await);
-                }
-            }
-            next = if waiting < ROUND_OPERATIONS_MAX { self.mailbox.try_recv().ok() } else { None };
+            waiting.add(message);
+            next = if waiting.is_full() { None } else { self.mailbox.try_recv().ok() };
         }
-        if requests.is_empty() {
+        let Waiting { operations, writers, spans, readers, heard, .. } = waiting;
+        for (commits, reply, _in_use) in heard {
+            let _gone = reply.send(self.hear(&commits, memory).await);
+        }
+        if !readers.is_empty() {
+            let view = self.refresh(memory).await;
+            for (reply, _in_use) in readers {
+                let _gone = reply.send(view.clone());
+            }
+        }
+        if operations.is_empty() {
             return;
         }
-        let (operations, replies): (Vec<_>, Vec<_>) = requests.into_iter().unzip();
-        let span = self.round_span(&spans, waiting);
+        let span = self.round_span(&operations, &spans);
         match self.execute(&operations, memory).instrument(span).await {
             Ok(answers) => {
                 count::answered(&self.metrics, &operations, &answers);
                 let mut answers = answers.into_iter();
-                for (operations, reply) in operations.iter().zip(replies) {
+                for (asked, (reply, _in_use)) in operations.iter().zip(writers) {
                     // Somebody who does not wait any more finds the answer under the same id.
-                    let _gone = reply.send(Ok(answers.by_ref().take(operations.len()).collect()));
+                    let _gone = reply.send(Ok(answers.by_ref().take(asked.len()).collect()));
                 }
             }
             Err(error) => {
                 // Each of its authors is told, and that is where it is logged.
                 tracing::debug!(graph = %self.id, %error, "a round was given up");
-                for reply in replies {
+                for (reply, _in_use) in writers {
                     let _gone = reply.send(Err(error.clone()));
                 }
             }
@@ -208,9 +145,10 @@ impl Task {
     }
 
     /// A round belongs to the first of those who asked for it, and follows from all.
-    fn round_span(&self, spans: &[Span], operations: usize) -> Span {
+    fn round_span(&self, operations: &[Vec<Operation>], spans: &[Span]) -> Span {
+        let count: usize = operations.iter().map(Vec::len).sum();
         let parent = spans.first().and_then(Span::id);
-        let round = tracing::debug_span!(parent: parent, "round", graph = %self.id, operations);
+        let round = tracing::debug_span!(parent: parent, "round", graph = %self.id, operations = count);
         for span in spans.iter().skip(1) {
             round.follows_from(span);
         }
@@ -233,10 +171,20 @@ impl Task {
         memory: &mut Memory,
     ) -> Result<Vec<Answer>, WriteError> {
         let (graph, operations) = self.hot(memory).await?;
+        let mut older = Older::default();
         for attempt in 0..ROUND_ATTEMPTS_MAX {
-            let round = self.decide(graph, operations, requests).await?;
+            let round = self.decide(graph, operations, requests, &mut older).await?;
             if self.learn_of_unrecorded(&round, operations).await? {
                 continue;
+            }
+            if round.entries.is_empty() {
+                match self.confirm(graph, operations).await? {
+                    Followed::Level => return Ok(round.answers),
+                    Followed::OtherHistory => {
+                        older = Older::default();
+                        continue;
+                    }
+                }
             }
             let outcome = self.append(graph.head(), &round).await;
             if matches!(outcome, Ok(Append::Appended)) {
@@ -246,20 +194,31 @@ impl Task {
             if matches!(outcome, Ok(Append::Appended) | Err(_)) && !round.commits.is_empty() {
                 self.appended.send_replace(());
             }
-            match outcome? {
+            let records = match outcome? {
                 Append::Appended => return Ok(round.answers),
                 Append::HeadMoved(head) => {
                     tracing::debug!(graph = %self.id, attempt, version = %head.version, "the head moved");
                     jitter(attempt, &round).await;
-                    self.bring_level(graph, operations).await?;
+                    vec![]
                 }
-                Append::Duplicate(records) => {
-                    self.bring_level(graph, operations).await?;
-                    self.learn(operations, records).await?;
-                }
+                Append::Duplicate(records) => records,
+            };
+            if self.bring_level(graph, operations).await? == Followed::OtherHistory {
+                older = Older::default();
             }
+            self.learn(operations, records).await?;
         }
         Err(WriteError::Contended)
+    }
+
+    /// Whether what is remembered is still of the store's history. It is asked where nothing is appended,
+    /// and another process could have put another history in its place: a commit that a fail-over lost must
+    /// not be acknowledged again (rules V4, C3).
+    async fn confirm(&self, graph: &mut Graph, operations: &mut Operations) -> Result<Followed, WriteError> {
+        match self.store.is_shared() {
+            true => self.bring_level(graph, operations).await,
+            false => Ok(Followed::Level),
+        }
     }
 
     /// The synchronous round, with the history it asks for read where it is not at hand.
@@ -268,58 +227,31 @@ impl Task {
         graph: &Graph,
         operations: &Operations,
         requests: &[Vec<Operation>],
+        older: &mut Older,
     ) -> Result<Round, WriteError> {
         let mut round = Round::on(graph.clone(), self.writer);
         let now = (self.clock)();
-        for operation in requests.iter().flatten() {
-            let mut older = Older::default();
-            loop {
-                let mut take = || {
-                    let ring = lock(&self.ring);
-                    let around = Surroundings { ring: &ring, operations, limits: &self.limits, now };
-                    round.take(operation, &around, &older)
-                };
-                let taken = if operation.weight() > INLINE_WEIGHT_MAX { busy(take) } else { take() };
-                match taken {
-                    Ok(()) => break,
-                    Err(missing) => self.look_back(missing, operation, &mut older).await?,
+        for request in requests {
+            round.begin(request);
+            for operation in request {
+                loop {
+                    let mut take = || {
+                        let ring = lock(&self.ring);
+                        let around = Surroundings { ring: &ring, operations, limits: &self.limits, now };
+                        round.take(operation, &around, older)
+                    };
+                    let taken = if operation.weight() > INLINE_WEIGHT_MAX { busy(take) } else { take() };
+                    let Err(missing) = taken else { break };
+                    let base = lock(&self.ring).base_version();
+                    older.read((&*self.store, &self.id), missing, operation, requests, base).await?;
                 }
             }
         }
         Ok(round)
     }
 
-    async fn look_back(
-        &self,
-        missing: HistoryMissing,
-        operation: &Operation,
-        older: &mut Older,
-    ) -> Result<(), WriteError> {
-        let to = lock(&self.ring).base_version();
-        match missing {
-            HistoryMissing::Since(version) => {
-                let interest = Interest::of(operation);
-                let matters = |commit: &_| interest.is_touched_by(commit);
-                older.commits = log::sift(&*self.store, &self.id, version, to, matters).await?;
-                older.since = Some(version);
-            }
-            HistoryMissing::At(version) => match log::one(&*self.store, &self.id, version).await? {
-                Some(recorded) => older.single.push(recorded.commit.clone()),
-                None => {
-                    let problem = "this commit is missing".to_owned();
-                    let graph = self.id.clone();
-                    return Err(StoreError::Corrupt { graph, version, problem }.into());
-                }
-            },
-        }
-        Ok(())
-    }
-
     /// Appends, and does not come back before it knows whether it did.
     async fn append(&self, expected: Head, round: &Round) -> Result<Append, WriteError> {
-        if round.entries.is_empty() {
-            return Ok(Append::Appended);
-        }
         let mut attempt = 0;
         loop {
             let began = Instant::now();
@@ -446,9 +378,10 @@ impl Task {
         &self,
         graph: &mut Graph,
         operations: &mut Operations,
-    ) -> Result<(), WriteError> {
+    ) -> Result<Followed, WriteError> {
         let before = graph.head();
-        let mut ring = std::mem::take(&mut *lock(&self.ring));
+        // Readers meanwhile find nothing here, and look into the log.
+        let mut ring = std::mem::replace(&mut *lock(&self.ring), Ring::after(before));
         let mut then = graph.clone();
         let result = log::bring_level(&*self.store, &self.id, &mut then, &mut ring).await;
         if result.is_ok() {
@@ -459,10 +392,11 @@ impl Task {
         if graph.head() != before {
             self.publish(graph);
         }
-        if result? == Followed::OtherHistory {
+        let followed = result?;
+        if followed == Followed::OtherHistory {
             *operations = Operations::default();
         }
-        Ok(())
+        Ok(followed)
     }
 
     pub(super) fn publish(&self, graph: &Graph) {

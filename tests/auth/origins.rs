@@ -1,4 +1,4 @@
-//! Pages of other origins (`CORS_ORIGINS`, rule O4).
+//! Pages of other origins (`CORS_ORIGINS`, rules O2 and O4).
 
 use dao_api::{
     auth::Auth,
@@ -11,6 +11,7 @@ use crate::{
     support::{
         http::{Reply, Request},
         server::Server,
+        ws::Ws,
     },
     token, with_secret,
 };
@@ -73,4 +74,77 @@ async fn o4_other_origins_are_not_told_that_they_may() {
     assert_eq!(allowed(&own.ask(Request::get("/healthz").header("origin", EDITOR)).await), None);
     let any = with_origins(Origins::Any).await;
     assert_eq!(allowed(&any.ask(Request::get("/healthz").header("origin", EDITOR)).await), Some("*"));
+}
+
+async fn keyless(origins: Origins) -> Server {
+    Server::of(|app| app.with_origins(origins)).await
+}
+
+/// The status of a command, and of a WebSocket's handshake, of a page of this origin. The server is `localhost`.
+async fn ask_as(server: &Server, origin: &str) -> (u16, u16) {
+    let body = json!({"type": "CREATE_NODE", "payload": {}}).to_string();
+    let reply = server.ask(Request::post("/graphs/g/command", body).header("origin", origin)).await;
+    let upgrade = Ws::upgrade(server.address(), "", &format!("origin: {origin}\r\n")).await;
+    if reply.status == 403 {
+        let detail = reply.problem(403, "FORBIDDEN")["detail"].to_string();
+        assert!(detail.contains("CORS_ORIGINS"), "{detail}");
+    }
+    (reply.status, upgrade.map_or_else(|refused| refused.status, |_| 101))
+}
+
+#[tokio::test]
+async fn o2_without_keys_pages_of_other_origins_change_nothing() {
+    let server = keyless(Origins::Own).await;
+    for origin in
+        ["https://evil.example", "null", "http://10.0.0.7:5173", "http://localhost.evil.example", ""]
+    {
+        assert_eq!(ask_as(&server, origin).await, (403, 403), "{origin}");
+    }
+    let state = server.ask(Request::get("/graphs/g/state").header("origin", "https://evil.example")).await;
+    assert_eq!((state.status, allowed(&state)), (200, None), "the browser does not show it");
+    assert_eq!(state.json()["version"], 0);
+    for origin in ["http://localhost", "https://LOCALHOST", "http://localhost:5173", "http://127.0.0.1:8080"]
+    {
+        assert_eq!(
+            ask_as(&server, origin).await,
+            (200, 101),
+            "its own, or another of this machine: {origin}"
+        );
+    }
+    let server = keyless(listed()).await;
+    assert_eq!(ask_as(&server, EDITOR).await, (200, 101));
+    assert_eq!(ask_as(&server, "http://localhost:5173").await, (200, 101));
+    assert_eq!(ask_as(&server, "http://editor.example").await, (403, 403));
+    assert_eq!(ask_as(&keyless(Origins::Any).await, "https://any.example").await, (200, 101));
+    // With keys a page would need a token.
+    let (command, upgrade) = ask_as(&with_origins(Origins::Own).await, EDITOR).await;
+    assert_eq!((command, upgrade), (401, 101));
+}
+
+async fn status_as_host(server: &Server, path: &str, host: &str) -> u16 {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\naccept-language: en\r\n\r\n");
+    Ws::raw(server.address(), request.as_bytes()).await.err().unwrap().status
+}
+
+#[tokio::test]
+async fn o2_without_keys_a_name_that_is_given_this_address_is_no_way_in() {
+    let server = keyless(Origins::Own).await;
+    let port = server.address().port();
+    for host in
+        ["evil.example".to_owned(), format!("evil.example:{port}"), "localhost.evil.example".to_owned()]
+    {
+        assert_eq!(status_as_host(&server, "/graphs/g/state", &host).await, 403, "{host}");
+        assert_eq!(status_as_host(&server, "/ws", &host).await, 403, "{host}");
+        assert_eq!(status_as_host(&server, "/healthz", &host).await, 200, "{host}");
+    }
+    for host in [format!("127.0.0.1:{port}"), format!("localhost:{port}"), "[::1]".to_owned()] {
+        assert_eq!(status_as_host(&server, "/graphs/g/state", &host).await, 200, "{host}");
+    }
+    let program = b"GET /graphs/g/state HTTP/1.1\r\nhost: evil.example\r\nuser-agent: curl/8.5\r\n\r\n";
+    assert_eq!(Ws::raw(server.address(), program).await.err().unwrap().status, 200, "no browser");
+    let server = keyless(listed()).await;
+    assert_eq!(status_as_host(&server, "/graphs/g/state", "editor.example").await, 200, "a proxy's name");
+    assert_eq!(status_as_host(&server, "/graphs/g/state", "evil.example").await, 403);
+    let server = with_origins(Origins::Own).await;
+    assert_eq!(status_as_host(&server, "/graphs/g/state", "evil.example").await, 401, "keys are enough");
 }

@@ -91,11 +91,21 @@ async fn o3_health_is_never_limited() {
 }
 
 #[tokio::test]
-async fn o3_without_keys_an_address_is_who_asks_whatever_user_it_claims() {
+async fn o3_without_keys_users_are_who_they_say_and_nobody_in_particular_is_an_address() {
     let server = Server::of(limited(2)).await;
-    assert_eq!(server.as_user("ada").get("/graphs/g/state").await.status, 200);
-    assert_eq!(server.as_user("bob").get("/graphs/g/state").await.status, 200);
-    assert_limited(&server.as_user("eve").get("/graphs/g/state").await);
+    for user in ["ada", "bob"] {
+        assert_eq!(server.as_user(user).get("/graphs/g/state").await.status, 200);
+        let query = format!("?graphId=g&userId={user}");
+        let mut ws = Ws::connect(server.address(), &query).await;
+        ws.expect("SYNC").await;
+        ws.send(&json!({"type": "SUBSCRIBE", "graphId": "h"})).await;
+        assert_eq!(ws.expect("ERROR").await["code"], "RATE_LIMITED", "one budget for both");
+        assert_limited(&server.as_user(user).get("/graphs/g/state").await);
+    }
+    for _ in 0..2 {
+        assert_eq!(server.get("/graphs/g/state").await.status, 200);
+    }
+    assert_limited(&server.get("/graphs/g/state").await);
     // Nobody is believed to be a proxy.
     let forwarded = Request::get("/graphs/g/state").header("x-forwarded-for", "1.2.3.4");
     assert_limited(&server.ask(forwarded).await);

@@ -98,6 +98,26 @@ async fn w2_h4_while_the_store_is_away_nobody_is_told_anything_older() {
 }
 
 #[tokio::test]
+async fn w2_who_subscribes_anew_while_the_store_is_away_follows_as_before() {
+    let stage = stage(0).await;
+    stage.server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
+    let mut ws = Ws::connect(stage.server.address(), "?graphId=g").await;
+    ws.expect("SYNC").await;
+    stage.store.set_away(true);
+    for _ in 0..2 {
+        ws.send(&json!({"type": "SUBSCRIBE", "graphId": "g", "version": 0})).await;
+        assert_eq!(ws.expect("ERROR").await["code"], "STORE_UNAVAILABLE");
+    }
+    stage.store.set_away(false);
+    stage.server.apply("g", "CREATE_NODE", json!({"id": "b"})).await;
+    assert_eq!(ws.expect("STATE_UPDATE").await["version"], 2, "where it was");
+    ws.send(&json!({"type": "PRESENCE", "graphId": "g", "state": 1})).await;
+    ws.send(&json!({"type": "PING"})).await;
+    assert_eq!(ws.recv().await["versions"], json!({"g": 2}), "it follows");
+    assert_eq!(ws.subscribe("g", json!({"version": 2})).await["status"], "in_sync");
+}
+
+#[tokio::test]
 async fn w6_a_laggard_for_whom_the_store_is_away_is_told_once_and_brought_level_after() {
     let stage = stage(0).await;
     let text = "x".repeat(100_000);

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::{
+    gate::{Call, GatedStore},
     graph::{bare_state, fold, new_id, with},
-    server::Server,
+    server::{Server, embedded_store},
     ws::{EVERY_SPEECH, Ws, command_frame},
 };
 
@@ -374,4 +375,58 @@ async fn w8_pings_of_both_kinds_are_answered() {
     assert_eq!(ws.expect("PONG").await, json!({"type": "PONG", "versions": {}}));
     ws.send(&with(&json!({"type": "PING"}), json!({"stranger": 1}))).await;
     assert_eq!(ws.expect("ERROR").await["code"], "BAD_REQUEST");
+}
+
+#[tokio::test]
+async fn w6_subscribing_and_unsubscribing_over_and_over_is_bounded_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = GatedStore::to(embedded_store(dir.path()));
+    let server = Server::over(store.clone()).await;
+    grow(&server, "g", 0, 2).await;
+    let mut ws = Ws::connect(server.address(), "").await;
+    store.hold(Call::Operations);
+    let subscribe = json!({"type": "SUBSCRIBE", "graphId": "g", "pending": [new_id()]});
+    for _ in 0..300 {
+        ws.send(&subscribe).await;
+        ws.send(&json!({"type": "UNSUBSCRIBE", "graphId": "g"})).await;
+    }
+    ws.send(&json!({"type": "PING"})).await;
+    assert_eq!(ws.recv().await["type"], "PONG", "nobody waits for what nobody wants");
+    let asked = store.arrived(Call::Operations);
+    assert!(asked <= 4, "{asked} are made at the same time");
+    ws.send(&subscribe).await;
+    store.open();
+    let sync = ws.expect("SYNC").await;
+    assert_eq!((&sync["version"], &sync["settled"][0]["status"]), (&json!(2), &json!("unknown")));
+    server.apply("g", "CREATE_NODE", json!({"id": "after"})).await;
+    assert_eq!(ws.expect("STATE_UPDATE").await["version"], 3);
+    assert_eq!(ws.so_far().await, [] as [Value; 0], "and of the others nothing is heard");
+}
+
+#[tokio::test]
+async fn w6_a_few_states_are_made_at_a_time() {
+    const GRAPHS: usize = 30;
+    let dir = tempfile::tempdir().unwrap();
+    let store = GatedStore::to(embedded_store(dir.path()));
+    let server = Server::over(store.clone()).await;
+    let data = json!({"text": "x".repeat(200_000)});
+    for n in 0..GRAPHS {
+        let nodes: Vec<Value> = (0..10).map(|m| json!({"id": format!("n{m}"), "data": data})).collect();
+        server.apply(&format!("g{n}"), "BATCH_UPDATE", json!({"nodes": nodes})).await;
+    }
+    let mut ws = Ws::connect(server.address(), "").await;
+    store.hold(Call::Operations);
+    for n in 0..GRAPHS {
+        let pending = json!([new_id()]);
+        ws.send(&json!({"type": "SUBSCRIBE", "graphId": format!("g{n}"), "pending": pending})).await;
+    }
+    ws.send(&json!({"type": "PING"})).await;
+    assert_eq!(ws.recv().await["type"], "PONG");
+    let made = store.arrived(Call::Operations);
+    assert!(made <= 4, "{made} are made at the same time");
+    store.open();
+    let mut told = std::collections::BTreeSet::new();
+    while told.len() < GRAPHS {
+        told.insert(ws.expect("SYNC").await["graphId"].to_string());
+    }
 }

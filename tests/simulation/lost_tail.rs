@@ -63,3 +63,27 @@ async fn v4_what_was_remembered_of_a_lost_history_is_forgotten() {
     assert_eq!(view.graph.nodes().len(), 4);
     assert_eq!(view.graph.head(), shared.lock().unwrap().graphs[&graph].head());
 }
+
+/// Rules V4, C3: the same where nothing else is sent. Nothing is appended for a repeat, so nothing but a
+/// look at the store tells that what it repeats is gone.
+#[tokio::test(start_paused = true)]
+async fn c3_what_a_fail_over_lost_is_not_acknowledged_from_memory() {
+    for others_go_on in [false, true] {
+        let graph: GraphId = "g".parse().unwrap();
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let (one, other) = (start(&shared), start(&shared));
+        let (kept, lost, others) = (create(1), create(2), create(3));
+        send(&one, &graph, &kept).await;
+        send(&one, &graph, &lost).await;
+        lose_the_last(&shared, &graph, &lost);
+        if others_go_on {
+            send(&other, &graph, &others).await; // another commit under the same number
+        }
+        let again = send(&one, &graph, &lost).await;
+        assert!(!again.duplicate, "it was remembered as done, and the log does not hold it");
+        assert_eq!(head_of(&again.ending), shared.lock().unwrap().graphs[&graph].head());
+        let repeated = send(&one, &graph, &lost).await;
+        assert!(repeated.duplicate, "now it does");
+        assert_eq!(head_of(&repeated.ending), head_of(&again.ending));
+    }
+}

@@ -1,11 +1,13 @@
 //! Given–when–then over `dao_api::domain::judge`.
 
+use std::collections::HashSet;
+
 use dao_api::domain::{
     Action, Command, Fingerprint, History, Limits, Member, OnConflict, Operation, Reason, Refusal, Verdict,
     judge,
 };
 use dao_projections::{
-    CommandType, Commit, CommitBody, Edge, Event, Graph, Map, MergePatch, Node, OperationId, Outcome,
+    CommandType, Commit, CommitBody, Edge, Entity, Event, Graph, Map, MergePatch, Node, OperationId, Outcome,
     Position, Timestamp, Version, Viewport,
 };
 use serde_json::{Value, json};
@@ -103,7 +105,11 @@ pub struct Given {
 }
 
 impl History for Given {
-    fn since(&self, version: Version) -> Option<Box<dyn Iterator<Item = &Commit> + '_>> {
+    fn since(
+        &self,
+        version: Version,
+        _: &HashSet<Entity<'_>>,
+    ) -> Option<Box<dyn Iterator<Item = &Commit> + '_>> {
         Some(Box::new(self.commits.iter().filter(move |commit| commit.version > version)))
     }
 

@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU16, Ordering},
     },
 };
 
@@ -40,6 +40,7 @@ pub(crate) struct Proxy {
     address: SocketAddr,
     connections: Arc<Mutex<Vec<Connection>>>,
     refuses: Arc<AtomicBool>,
+    port: Arc<AtomicU16>,
     task: JoinHandle<()>,
 }
 
@@ -48,12 +49,18 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (connections, refuses) = (Arc::<Mutex<Vec<Connection>>>::default(), Arc::<AtomicBool>::default());
-        let task = tokio::spawn(accept(listener, port, connections.clone(), refuses.clone()));
-        Self { address, connections, refuses, task }
+        let port = Arc::new(AtomicU16::new(port));
+        let task = tokio::spawn(accept(listener, port.clone(), connections.clone(), refuses.clone()));
+        Self { address, connections, refuses, port, task }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("redis://{}", self.address)
+    }
+
+    /// From now on new connections lead to this port; those there are stay.
+    pub(crate) fn lead_to(&self, port: u16) {
+        self.port.store(port, Ordering::SeqCst);
     }
 
     /// Closes every connection; new ones are welcome.
@@ -90,7 +97,7 @@ impl Drop for Proxy {
 
 async fn accept(
     listener: TcpListener,
-    port: u16,
+    port: Arc<AtomicU16>,
     connections: Arc<Mutex<Vec<Connection>>>,
     refuses: Arc<AtomicBool>,
 ) {
@@ -99,7 +106,9 @@ async fn accept(
         if refuses.load(Ordering::SeqCst) {
             continue; // dropped, which closes it
         }
-        let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { continue };
+        let Ok(server) = TcpStream::connect(("127.0.0.1", port.load(Ordering::SeqCst))).await else {
+            continue;
+        };
         client.set_nodelay(true).expect("an option of TCP");
         server.set_nodelay(true).expect("an option of TCP");
         let (line, state) = watch::channel(Line::Open);

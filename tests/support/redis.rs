@@ -104,9 +104,7 @@ impl RedisServer {
         let nodes = Self::cluster_of(6);
         let (primaries, replicas) = nodes.split_at(3);
         for (primary, replica) in primaries.iter().zip(replicas) {
-            let id = primary.command(&["CLUSTER", "MYID"]);
-            let id = id.lines().nth(1).expect("an id");
-            assert!(replica.command(&["CLUSTER", "REPLICATE", id]).starts_with("+OK"));
+            assert!(replica.command(&["CLUSTER", "REPLICATE", &primary.cluster_id()]).starts_with("+OK"));
         }
         for (primary, replica) in primaries.iter().zip(replicas) {
             replica.wait_until("master_link_status:up");
@@ -144,6 +142,41 @@ impl RedisServer {
             thread::sleep(Duration::from_millis(20)); // between two looks at the event itself
         }
         nodes
+    }
+
+    /// In which slot of the cluster a key is.
+    pub(crate) fn slot_of(&self, key: &str) -> String {
+        self.command(&["CLUSTER", "KEYSLOT", key]).trim().trim_start_matches(':').to_owned()
+    }
+
+    fn cluster_id(&self) -> String {
+        self.command(&["CLUSTER", "MYID"]).lines().nth(1).expect("an id").to_owned()
+    }
+
+    /// Moves one slot with all its keys to another node, as `redis-cli --cluster reshard` does.
+    pub(crate) fn migrate(&self, slot: &str, to: &Self, all: &[Self]) {
+        let ok = |node: &Self, words: &[&str]| {
+            let reply = node.command(words);
+            assert!(reply.starts_with("+OK") || reply.starts_with("+NOKEY"), "{words:?}: {reply}");
+        };
+        ok(to, &["CLUSTER", "SETSLOT", slot, "IMPORTING", &self.cluster_id()]);
+        ok(self, &["CLUSTER", "SETSLOT", slot, "MIGRATING", &to.cluster_id()]);
+        loop {
+            let keys = self.command(&["CLUSTER", "GETKEYSINSLOT", slot, "100"]);
+            let keys: Vec<&str> = keys.lines().filter(|line| !line.starts_with(['*', '$'])).collect();
+            if keys.is_empty() {
+                break;
+            }
+            let port = to.port().to_string();
+            let words = ["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+            ok(self, &[&words[..], &keys].concat());
+        }
+        for node in [to, self].into_iter().chain(all) {
+            // Replicas are told by their primaries.
+            if !node.command(&["ROLE"]).contains("slave") {
+                ok(node, &["CLUSTER", "SETSLOT", slot, "NODE", &to.cluster_id()]);
+            }
+        }
     }
 
     /// What to give to the store.

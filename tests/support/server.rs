@@ -73,6 +73,11 @@ impl Server {
         Self::configured(store, SocketConfig::default(), BODY_BYTES_MAX).await
     }
 
+    /// The same with a feed of all graphs.
+    pub(crate) async fn over_halves(store: Arc<dyn EventStore>, feed: Arc<dyn ProjectionStore>) -> Self {
+        Self::serve(store, Some(feed), SocketConfig::default(), BODY_BYTES_MAX).await
+    }
+
     /// With all that can be set.
     pub(crate) async fn configured(
         store: Arc<dyn EventStore>,

@@ -30,13 +30,17 @@ const COLUMNS: [(&str, u16); 12] = [
     ("up", 5),
 ];
 
+const HISTORY_HEIGHT: u16 = 8;
+/// Lines of a screen that is printed; what would be below them is cut.
+const HEIGHT_MAX: u16 = 400;
+
 /// Draws everything into this part of the screen.
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
-    let servers = u16::try_from(state.servers.len()).unwrap_or(u16::MAX).saturating_add(3);
+    let servers = servers_height(state);
     let rows = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(servers),
-        Constraint::Length(8),
+        Constraint::Length(HISTORY_HEIGHT),
         Constraint::Min(3),
     ]);
     let [title, table, middle, bottom] = rows.areas(area);
@@ -46,6 +50,15 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     draw_history(state, left, buffer);
     draw_outcomes(state, right, buffer);
     draw_notes(state, bottom, buffer);
+}
+
+fn servers_height(state: &State) -> u16 {
+    u16::try_from(state.servers.len()).unwrap_or(HEIGHT_MAX).saturating_add(3)
+}
+
+/// Of all but the notes.
+fn fixed_height(state: &State) -> u16 {
+    servers_height(state).saturating_add(1 + HISTORY_HEIGHT)
 }
 
 fn draw_title(state: &State, area: Rect, buffer: &mut Buffer) {
@@ -86,7 +99,7 @@ fn row(server: &Watched) -> Row<'_> {
 
 /// One text a column.
 fn of(figures: &Figures) -> [String; COLUMNS.len()] {
-    let unknown = || "?".to_owned();
+    let (unknown, none) = (|| "?".to_owned(), || "-".to_owned());
     let lag = figures.lag_commits.zip(figures.lag_s).map(|(commits, s)| match commits > 0.0 {
         true => format!("{} {}", number(commits), seconds(s)),
         false => "0".to_owned(),
@@ -95,8 +108,8 @@ fn of(figures: &Figures) -> [String; COLUMNS.len()] {
         number(figures.commands_per_s()),
         number(figures.conflicts),
         number(figures.failures),
-        figures.append_p50_s.map_or_else(unknown, seconds),
-        figures.append_p99_s.map_or_else(unknown, seconds),
+        figures.append_p50_s.map_or_else(none, seconds),
+        figures.append_p99_s.map_or_else(none, seconds),
         number(figures.sockets),
         number(figures.streams),
         number(figures.hot_graphs),
@@ -131,8 +144,13 @@ fn draw_outcomes(state: &State, area: Rect, buffer: &mut Buffer) {
     Paragraph::new(lines).block(Block::bordered().title("Outcomes")).render(area, buffer);
 }
 
-/// What each server is, and what is wrong with it.
 fn draw_notes(state: &State, area: Rect, buffer: &mut Buffer) {
+    let notes = Paragraph::new(notes(state)).wrap(Wrap { trim: false });
+    notes.block(Block::bordered().title("Notes")).render(area, buffer);
+}
+
+/// What each server is, and what is wrong with it.
+fn notes(state: &State) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     for server in &state.servers {
         let name = &server.name;
@@ -160,8 +178,7 @@ fn draw_notes(state: &State, area: Rect, buffer: &mut Buffer) {
             }
         }
     }
-    let notes = Paragraph::new(lines).wrap(Wrap { trim: false });
-    notes.block(Block::bordered().title("Notes")).render(area, buffer);
+    lines
 }
 
 /// Three digits are enough to see what goes on.
@@ -200,8 +217,12 @@ fn age(seconds: f64) -> String {
     )
 }
 
-/// The screen as lines of text, without colours.
-pub(super) fn as_text(state: &State, width: u16, height: u16) -> String {
+/// The screen as lines of text without colours, as high as what it has to say.
+pub(super) fn as_text(state: &State, width: u16) -> String {
+    let inner = usize::from(width.saturating_sub(2)).max(1);
+    let notes: usize = notes(state).iter().map(|line| line.width().div_ceil(inner).max(1)).sum();
+    let height = u16::try_from(notes + 2).unwrap_or(HEIGHT_MAX).saturating_add(fixed_height(state));
+    let height = height.min(HEIGHT_MAX);
     let area = Rect::new(0, 0, width, height);
     let mut buffer = Buffer::empty(area);
     draw(state, area, &mut buffer);
@@ -211,7 +232,8 @@ pub(super) fn as_text(state: &State, width: u16, height: u16) -> String {
     };
     let mut text: String = (0..height).map(|y| line(y) + "\n").collect();
     text.truncate(text.trim_end().len());
-    text + "\n"
+    text.push('\n');
+    text
 }
 
 #[cfg(test)]
@@ -252,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_screen_shows_what_goes_on_and_what_is_wrong() {
-        let text = as_text(&state(), 140, 24);
+        let text = as_text(&state(), 140);
         for words in [
             "2 servers · every 2 s",
             "ready     250     0       0      1.5ms   2.0ms   12      0       0      3 1.5s    1      100 MiB  2h",
@@ -281,7 +303,7 @@ mod tests {
     fn a_server_that_comes_back_is_shown_again() {
         let mut state = state();
         state.servers[1].take(answered(5), Instant::now());
-        assert!(!as_text(&state, 140, 24).contains("away"));
+        assert!(!as_text(&state, 140).contains("away"));
     }
 
     #[test]

@@ -17,16 +17,21 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(Config::from("openapi.json").validator_url("none").try_it_out_enabled(true))
 });
 
+/// What the page may load: its own files, and what Swagger UI writes into it.
+const LOADED: &str =
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
+
 /// The OpenAPI document, to look at and to try.
 #[utoipa::path(get, path = "/docs", operation_id = "docs", tag = "operation", responses(
     (status = 200, description = "A page for browsers", content_type = "text/html", body = String),
     problems::OfReads
 ))]
-pub(in crate::http) async fn page() -> Result<Html<String>, Problem> {
+pub(in crate::http) async fn page() -> Result<impl IntoResponse, Problem> {
     let file = named("index.html")?;
     // The page is at `docs`, its files are below it.
     let html = String::from_utf8_lossy(&file.bytes).replace("\"./", "\"docs/");
-    Ok(Html(html.replace("\"index.css", "\"docs/index.css")))
+    let html = Html(html.replace("\"index.css", "\"docs/index.css"));
+    Ok(([(header::CONTENT_SECURITY_POLICY, LOADED)], html))
 }
 
 /// A file of the viewer.

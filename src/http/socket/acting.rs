@@ -28,7 +28,7 @@ use crate::{
     },
     telemetry::{Direction, continue_from},
     websocket::{Incoming, encode_close, encode_pong},
-    write::{Answer, Ending, WriteError, busy},
+    write::{ANSWER_BYTES_MAX, Answer, Ending, WriteError, busy},
 };
 
 /// When to try again what could not be done for now.
@@ -41,6 +41,7 @@ pub(super) struct Answered {
     graph: GraphId,
     asked: Asked,
     bytes: usize,
+    answer_bytes: usize,
     answers: Result<Vec<Answer>, WriteError>,
 }
 
@@ -169,8 +170,10 @@ impl Connection {
     }
 
     fn submit(&mut self, graph: GraphId, asked: Asked, bytes: usize, operations: Vec<Operation>) {
+        let answer_bytes = self.answer_bytes_of(&operations);
         self.commands_in_flight += 1;
         self.command_bytes_in_flight += bytes;
+        self.answer_bytes_in_flight += answer_bytes;
         let (Asked::Command(id) | Asked::Atomic(id) | Asked::Each(id)) = asked;
         let span = command_span(&graph, id, &self.peer.user);
         continue_from(&span, operations.first().and_then(|operation| operation.traceparent));
@@ -178,19 +181,27 @@ impl Connection {
             Ok(answers) => self.begin(
                 async move {
                     let answers = answers.await.unwrap_or(Err(WriteError::Stopped));
-                    Event::Answered(Answered { graph, asked, bytes, answers })
+                    Event::Answered(Answered { graph, asked, bytes, answer_bytes, answers })
                 }
                 .instrument(span)
                 .boxed(),
             ),
-            Err(error) => self.answer(Answered { graph, asked, bytes, answers: Err(error) }),
+            Err(error) => self.answer(Answered { graph, asked, bytes, answer_bytes, answers: Err(error) }),
         }
     }
 
+    /// How long the answer to these may be, about: an entity for each command.
+    fn answer_bytes_of(&self, operations: &[Operation]) -> usize {
+        let entity_bytes = self.live.graphs.limits().entity_bytes_max;
+        let shown: usize = operations.iter().map(|operation| operation.action.members().len()).sum();
+        shown.saturating_mul(entity_bytes).min(ANSWER_BYTES_MAX)
+    }
+
     pub(super) fn answer(&mut self, answered: Answered) {
-        let Answered { graph, asked, bytes, answers } = answered;
+        let Answered { graph, asked, bytes, answer_bytes, answers } = answered;
         self.commands_in_flight -= 1;
         self.command_bytes_in_flight -= bytes;
+        self.answer_bytes_in_flight -= answer_bytes;
         let (Asked::Command(id) | Asked::Atomic(id) | Asked::Each(id)) = asked;
         let answers = match answers {
             Ok(answers) => answers,

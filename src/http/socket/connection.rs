@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - Memory is bounded whatever the peer does: what is ready to be written (see [`super::output`]),
-//!   and [`IN_FLIGHT_MAX`] requests under way, of [`IN_FLIGHT_BYTES`] but for the last. At either
-//!   bound the socket is not read (rule W6).
+//!   and [`IN_FLIGHT_MAX`] requests under way, of [`IN_FLIGHT_BYTES`] and with answers of
+//!   [`ANSWER_BYTES`] but for the last. At any of these bounds the socket is not read (rule W6).
 //! - The loop sleeps when there is nothing to do: it is woken by the socket, by a followed graph, by
 //!   what it asked for, and by one timer.
 //! - An idle connection holds no buffer.
@@ -33,7 +33,7 @@ use tokio::{
 };
 
 use super::{
-    Live, Peer, acting::Answered, fetch::Fetched, following::Wake, frames::ServerFrame,
+    Live, Peer, acting::Answered, fetch::Fetched, fetches::Fetches, following::Wake, frames::ServerFrame,
     incoming::ClientFrame, output::Output, receiving::Receiving, standing::Standing,
     subscription::Subscription,
 };
@@ -47,6 +47,9 @@ use crate::{
 pub(super) const IN_FLIGHT_MAX: usize = 64;
 /// Bytes of the commands under way, but for the last one.
 const IN_FLIGHT_BYTES: usize = 1 << 20;
+/// Bytes of the answers to the commands under way, at their longest, and of those that wait for their
+/// commit, but for the last.
+const ANSWER_BYTES: usize = 16 << 20;
 /// A socket that takes no byte for this long is closed (rule W6).
 const STALL: Duration = Duration::from_secs(30);
 /// How long what was read may take to be answered when the server stops; shorter than the server's
@@ -88,6 +91,9 @@ pub(super) struct Connection {
     pub(super) generations: u64,
     pub(super) commands_in_flight: usize,
     pub(super) command_bytes_in_flight: usize,
+    /// Bytes that the answers to those may take.
+    pub(super) answer_bytes_in_flight: usize,
+    pub(super) fetches: Fetches,
     /// Where the next turn through the subscriptions begins.
     pub(super) turn: usize,
     /// When this turn of the loop began.
@@ -99,6 +105,8 @@ pub(super) struct Connection {
     /// Whether the decoder has no whole message left.
     is_drained: bool,
     work: FuturesUnordered<BoxFuture<'static, Event>>,
+    /// Whether some of it was begun since it was last polled: until it is, it wakes nobody.
+    has_begun: bool,
     pub(super) wakes: SelectAll<Abortable<BoxStream<'static, Wake>>>,
     timer: Pin<Box<Sleep>>,
     heard_at: Instant,
@@ -124,6 +132,8 @@ impl Connection {
             generations: 0,
             commands_in_flight: 0,
             command_bytes_in_flight: 0,
+            answer_bytes_in_flight: 0,
+            fetches: Fetches::default(),
             turn: 0,
             now,
             socket,
@@ -132,6 +142,7 @@ impl Connection {
             phase: Phase::Open,
             is_drained: false,
             work: FuturesUnordered::new(),
+            has_begun: false,
             wakes: SelectAll::new(),
             timer: Box::pin(sleep_until(ping_at)),
             heard_at: now,
@@ -162,7 +173,8 @@ impl Connection {
     }
 
     /// Goes round as long as there is something to do. Whatever can change what may be done next
-    /// (something happened, something was read, room was made) is followed by another round.
+    /// (something happened, something was read, room was made, work was begun) is followed by another
+    /// round.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.now = Instant::now();
         loop {
@@ -186,7 +198,7 @@ impl Connection {
                 std::task::ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
             }
             let made_room = !had_room && self.output.has_room();
-            if happened || was_read || made_room || is_ending {
+            if happened || was_read || made_room || is_ending || self.has_begun {
                 continue;
             }
             if self.timer_has_fired(cx) {
@@ -200,12 +212,14 @@ impl Connection {
     /// Starts something whose end is an event.
     pub(super) fn begin(&mut self, work: BoxFuture<'static, Event>) {
         self.work.push(work);
+        self.has_begun = true;
     }
 
     /// Takes what has happened; true if anything. All that goes on is polled, so that it wakes this
     /// task: what [`Connection::begin`] added since the last time too.
     fn take_events(&mut self, cx: &mut Context<'_>) -> bool {
         let mut happened = false;
+        self.has_begun = false;
         while let Poll::Ready(Some(event)) = self.work.poll_next_unpin(cx) {
             happened = true;
             match event {
@@ -227,9 +241,11 @@ impl Connection {
     fn accepts_input(&self) -> bool {
         let subscriptions = &self.subscriptions;
         let waiting: usize = subscriptions.iter().map(Subscription::unanswered).sum();
+        let waiting_bytes: usize = subscriptions.iter().map(Subscription::answer_bytes).sum();
         self.output.has_room()
-            && self.commands_in_flight + waiting < IN_FLIGHT_MAX
+            && self.commands_in_flight + waiting + self.fetches.abandoned() < IN_FLIGHT_MAX
             && self.command_bytes_in_flight < IN_FLIGHT_BYTES
+            && self.answer_bytes_in_flight + waiting_bytes < ANSWER_BYTES
     }
 
     /// Reads once, if anything is wanted; 0 at the end of the stream.

@@ -27,7 +27,17 @@ use crate::{
 /// Something that was fetched, and for whom.
 pub(super) struct Fetched {
     pub(super) generation: u64,
+    pub(super) size: Size,
     pub(super) outcome: Result<Found, Problem>,
+}
+
+/// How much a fetch can come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// The whole state of a graph.
+    State,
+    /// A bounded piece of its log, or nothing.
+    Piece,
 }
 
 pub(super) enum Found {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use dao_projections::{ClientId, GraphId, Version};
 use futures::{
-    FutureExt, StreamExt,
+    StreamExt,
     stream::{self, BoxStream},
 };
 use serde_json::Value;
@@ -13,15 +13,16 @@ use tokio::time::Instant;
 
 use super::{
     acting::RETRY_AFTER,
-    connection::{Connection, Event},
-    fetch::{self, Asking, Fetched, Found},
+    connection::Connection,
+    fetch::{Asking, Fetched, Found},
+    fetches::Wanted,
     frames,
     subscription::{Following, Next, Stage, Subscription},
 };
 use crate::{
     http::problem::Problem,
     live::{Cursor, Followed, Present, Step},
-    telemetry::{Counted, Source},
+    telemetry::Source,
     write::{Hot, Recorded},
 };
 
@@ -40,14 +41,6 @@ pub(super) enum Wake {
     Ended { generation: u64 },
     /// Somebody's presence changed.
     Presence { generation: u64 },
-}
-
-/// What a fetch is for.
-enum Wanted {
-    Sync(Asking),
-    CatchUp(dao_projections::Head),
-    Log { after: Version, to: Version },
-    Load,
 }
 
 impl Connection {
@@ -79,13 +72,23 @@ impl Connection {
     fn join(&mut self, index: usize, asking: Asking) {
         self.generations += 1;
         let subscription = &mut self.subscriptions[index];
-        (subscription.generation, subscription.stage) = (self.generations, Stage::Joining);
+        if subscription.following().is_some_and(|following| following.is_fetching) {
+            self.fetches.abandon(subscription.generation);
+        }
+        subscription.rejoin(self.generations);
         self.fetch_for(index, Wanted::Sync(asking));
     }
 
     /// The frames that are written already are the last; a `SYNC` that is being made never comes.
     pub(super) fn unsubscribe(&mut self, graph: &GraphId) {
         let Some(index) = self.subscriptions.iter().position(|s| s.graph == *graph) else { return };
+        if self.subscriptions[index].is_fetching() {
+            self.fetches.abandon(self.subscriptions[index].generation);
+        }
+        self.end_subscription(index);
+    }
+
+    fn end_subscription(&mut self, index: usize) {
         let mut subscription = self.subscriptions.swap_remove(index);
         subscription.followed.room().leave(self.peer.id);
         subscription.all_answers().into_iter().for_each(|frame| self.send(frame));
@@ -103,35 +106,14 @@ impl Connection {
         }
     }
 
-    fn fetch_for(&mut self, index: usize, wanted: Wanted) {
-        let subscription = &mut self.subscriptions[index];
-        let (followed, generation) = (subscription.followed.clone(), subscription.generation);
-        if let Some(following) = subscription.following() {
-            following.is_fetching = true;
-        }
-        let (live, voice) = (self.live.clone(), self.peer.voice);
-        let laggard = match wanted {
-            Wanted::CatchUp(_) | Wanted::Log { .. } => Some(Counted::one(&live.metrics().laggards)),
-            Wanted::Sync(_) | Wanted::Load => None,
-        };
-        let fetch = async move {
-            let _while_it_lasts = laggard;
-            let graph = followed.id();
-            let outcome = match wanted {
-                Wanted::Sync(asking) => fetch::sync(&live, graph, asking, voice).await,
-                Wanted::CatchUp(at) => fetch::catch_up(&live, graph, at, voice).await,
-                Wanted::Log { after, to } => fetch::from_log(&followed, after, to).await,
-                Wanted::Load => fetch::load(&live, graph).await,
-            };
-            Event::Fetched(Box::new(Fetched { generation, outcome }))
-        };
-        self.begin(fetch.boxed());
-    }
-
     pub(super) fn take_fetched(&mut self, fetched: Fetched) {
-        let Fetched { generation, outcome } = fetched;
-        // What was fetched for a subscription that has ended since is of no use to anybody.
-        let Some(index) = self.subscriptions.iter().position(|s| s.generation == generation) else { return };
+        let Fetched { generation, size, outcome } = fetched;
+        self.fetches.end(size);
+        let Some(index) = self.subscriptions.iter().position(|s| s.generation == generation) else {
+            // It is of no use to anybody: its subscription has ended since, or started anew.
+            self.fetches.forget_abandoned();
+            return;
+        };
         let is_joining = self.subscriptions[index].is_joining();
         match outcome {
             Ok(Found::Sync { cursor, frame }) => {
@@ -150,11 +132,22 @@ impl Connection {
             Err(problem) if is_joining => {
                 let graph = self.subscriptions[index].graph.clone();
                 self.complain(&problem, Some(&graph), None);
-                if !self.join_again(index) {
-                    self.unsubscribe(&graph);
-                }
+                self.go_back(index);
             }
             Err(problem) => self.try_again_later(index, &problem),
+        }
+    }
+
+    /// There is no `SYNC`: the next `SUBSCRIBE` may have more luck; else one who followed before goes on
+    /// where it was, and for one who did not nothing has begun.
+    fn go_back(&mut self, index: usize) {
+        if self.join_again(index) {
+            return;
+        }
+        match self.subscriptions[index].stage {
+            Stage::Joining { before: Some(cursor) } => self.follow_from(index, cursor),
+            Stage::Joining { before: None } => self.end_subscription(index),
+            Stage::Following(_) => {}
         }
     }
 
@@ -195,11 +188,17 @@ impl Connection {
             (following.cursor, following.replay_to) = (cursor, Version::EMPTY);
             return;
         }
+        self.subscriptions[index].presence.revision = 0;
+        self.follow_from(index, cursor);
+    }
+
+    /// Takes what comes after the cursor, from now on.
+    fn follow_from(&mut self, index: usize, cursor: Cursor) {
         let subscription = &mut self.subscriptions[index];
         let (hot, generation) = (self.live.graphs.hot(&subscription.graph), subscription.generation);
         let (commits, commits_handle) = stream::abortable(commits(generation, hot.clone()));
         let (presence, presence_handle) = stream::abortable(presence(generation, &subscription.followed));
-        (subscription.presence.revision, subscription.presence.has_changed) = (0, true);
+        subscription.presence.has_changed = true;
         subscription.stage = Stage::Following(Following {
             hot,
             is_hot_over: false,
@@ -246,6 +245,7 @@ impl Connection {
     /// Takes from every cursor what there is, as long as there is room. Each time another one is
     /// first, so that one busy graph does not keep the others back.
     pub(super) fn fill(&mut self) {
+        self.begin_fetches();
         let count = self.subscriptions.len();
         for turn in 0..count {
             let index = (self.turn + turn) % count;

@@ -9,6 +9,7 @@ mod about;
 mod acting;
 mod connection;
 mod fetch;
+mod fetches;
 mod following;
 mod frames;
 mod incoming;
@@ -175,7 +176,12 @@ pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<
     let left = match (&mut purse, &standing) {
         // Nobody's yet: those who bring no token in time are bounded by the places there are.
         (None, _) | (_, Standing::Unproven { .. } | Standing::Refused { .. }) => None,
-        (Some(purse), Standing::Open) => Some(purse.spend()),
+        (Some(purse), Standing::Open) => {
+            if user != app.anonymous {
+                purse.hand_to(&user);
+            }
+            Some(purse.spend())
+        }
         (Some(purse), Standing::Proven { grant, .. }) => {
             purse.hand_to(&grant.user);
             Some(purse.spend())

@@ -1,7 +1,8 @@
 //! What is ready to be written: whole frames, shared with whoever else gets them.
 //!
-//! Bound: never more than [`OUT_BYTES`] by more than one frame; whoever makes frames asks
-//! [`Output::has_room`] first (rule W6).
+//! Bound: never more than [`OUT_BYTES`] by more than one frame, and what was begun while there was room:
+//! whoever makes frames, or begins what ends with one, asks [`Output::has_room`] first and bounds how much
+//! that is (rule W6).
 
 use std::{
     collections::VecDeque,

@@ -25,6 +25,8 @@ pub(super) struct Subscription {
     pub(super) stage: Stage,
     /// Answers that wait until the cursor has reached their version (rule W5).
     answers: VecDeque<(Version, Bytes)>,
+    /// Bytes of those.
+    answer_bytes: usize,
     /// Held from the moment of the `SUBSCRIBE`, so that nothing slips between.
     pub(super) followed: Arc<Followed>,
     pub(super) presence: PresenceSeen,
@@ -34,8 +36,8 @@ pub(super) struct Subscription {
 }
 
 pub(super) enum Stage {
-    /// Its `SYNC` is being made.
-    Joining,
+    /// Its `SYNC` is being made. Where it follows already it goes on from `before` if that fails.
+    Joining { before: Option<Cursor> },
     /// It has been told where it stands.
     Following(Following),
 }
@@ -85,8 +87,9 @@ impl Subscription {
         Self {
             graph,
             generation: 0,
-            stage: Stage::Joining,
+            stage: Stage::Joining { before: None },
             answers: VecDeque::new(),
+            answer_bytes: 0,
             followed,
             presence: PresenceSeen { revision: 0, has_changed: true, not_before: now },
             asked_again: VecDeque::new(),
@@ -96,7 +99,7 @@ impl Subscription {
 
     pub(super) fn following(&mut self) -> Option<&mut Following> {
         match &mut self.stage {
-            Stage::Joining => None,
+            Stage::Joining { .. } => None,
             Stage::Following(following) => Some(following),
         }
     }
@@ -108,14 +111,31 @@ impl Subscription {
         Some(following)
     }
 
+    /// Whether something is being fetched for it, or waits to be.
+    pub(super) fn is_fetching(&self) -> bool {
+        match &self.stage {
+            Stage::Joining { .. } => true,
+            Stage::Following(following) => following.is_fetching,
+        }
+    }
+
+    /// It starts anew: what it follows so far it follows again if that fails.
+    pub(super) fn rejoin(&mut self, generation: u64) {
+        let before = match &self.stage {
+            Stage::Joining { before } => *before,
+            Stage::Following(following) => Some(following.cursor),
+        };
+        (self.generation, self.stage) = (generation, Stage::Joining { before });
+    }
+
     pub(super) fn is_joining(&self) -> bool {
-        matches!(self.stage, Stage::Joining)
+        matches!(self.stage, Stage::Joining { .. })
     }
 
     /// The newest version known of the graph.
     pub(super) fn version(&self) -> Version {
         match &self.stage {
-            Stage::Joining => Version::EMPTY,
+            Stage::Joining { before } => before.map_or(Version::EMPTY, |cursor| cursor.head().version),
             Stage::Following(following) => {
                 let known = following.hot.head().map_or(Version::EMPTY, |head| head.version);
                 known.max(following.cursor.head().version)
@@ -132,6 +152,7 @@ impl Subscription {
             }
             following.may_have_more = true;
         }
+        self.answer_bytes += frame.len();
         self.answers.push_back((version, frame));
         None
     }
@@ -139,6 +160,11 @@ impl Subscription {
     /// Requests that have not been answered yet.
     pub(super) fn unanswered(&self) -> usize {
         self.answers.len() + self.asked_again.len() + usize::from(self.is_joining())
+    }
+
+    /// Bytes of the answers that wait.
+    pub(super) fn answer_bytes(&self) -> usize {
+        self.answer_bytes
     }
 
     /// Takes those answers whose commit the subscriber has been sent.
@@ -151,11 +177,13 @@ impl Subscription {
         let (due, waiting) =
             self.answers.drain(..).partition::<Vec<_>, _>(|(version, _)| *version <= reached);
         self.answers = waiting.into();
+        self.answer_bytes -= due.iter().map(|(_, frame)| frame.len()).sum::<usize>();
         due.into_iter().map(|(_, frame)| frame).collect()
     }
 
     /// Takes all answers, due or not.
     pub(super) fn all_answers(&mut self) -> Vec<Bytes> {
+        self.answer_bytes = 0;
         std::mem::take(&mut self.answers).into_iter().map(|(_, frame)| frame).collect()
     }
 }

@@ -98,14 +98,22 @@ impl AllReader {
     /// Cancel-safe: what was not returned is returned the next time.
     pub async fn next(&mut self) -> Option<Vec<Piece>> {
         loop {
-            match self.step().await {
-                Ok(pieces) if !pieces.is_empty() => return Some(pieces),
-                Ok(_) if matches!(self.phase, Phase::End) => return None,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::debug!(%error, "a reader of all graphs waits for the store");
-                    sleep(RETRY_AFTER).await;
-                }
+            match self.advance().await {
+                Some(pieces) if pieces.is_empty() => {}
+                end_or_pieces => return end_or_pieces,
+            }
+        }
+    }
+
+    /// One step of [`AllReader::next`]: nothing may come of it but that the position has moved.
+    pub(in crate::live) async fn advance(&mut self) -> Option<Vec<Piece>> {
+        match self.step().await {
+            Ok(pieces) if pieces.is_empty() && matches!(self.phase, Phase::End) => None,
+            Ok(pieces) => Some(pieces),
+            Err(error) => {
+                tracing::debug!(%error, "a reader of all graphs waits for the store");
+                sleep(RETRY_AFTER).await;
+                Some(vec![])
             }
         }
     }

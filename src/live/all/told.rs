@@ -18,6 +18,8 @@ use crate::{
 
 /// Commits read in one step, but that a step reads at least something.
 pub(super) const STEP_COMMITS: usize = 512;
+/// Bytes of commits after which a step begins no more reads and is over, but for those under way.
+const STEP_BYTES: usize = 8 << 20;
 /// Histories read at the same time in one step.
 pub(super) const READS_AT_ONCE: usize = 16;
 
@@ -84,14 +86,22 @@ pub(super) async fn read_step(graphs: &Graphs, waiting: &VecDeque<Waiting>) -> R
     for (graph, after, to) in &spans {
         reads.push(read_run(graphs, graph, *after, *to, STEP_COMMITS));
     }
-    let mut runs: Vec<Result<Run, StoreError>> = stream::iter(reads).buffered(READS_AT_ONCE).collect().await;
+    let mut reading = stream::iter(reads).buffered(READS_AT_ONCE);
+    let (mut runs, mut bytes) = (Vec::with_capacity(spans.len()), 0);
+    while bytes < STEP_BYTES
+        && let Some(run) = reading.next().await
+    {
+        let read = run.as_ref().map_or(&[][..], |run: &Run| &run.commits);
+        bytes += read.iter().map(|commit| commit.body.len()).sum::<usize>();
+        runs.push(run);
+    }
 
     let mut all = Vec::with_capacity(entries.len());
     for ((part, entry), span) in entries.into_iter().zip(span_of) {
-        let run = match &mut runs[span] {
-            Ok(run) => run,
-            Err(error) if all.is_empty() => return Err(error.clone()),
-            Err(_) => break,
+        let run = match runs.get_mut(span) {
+            Some(Ok(run)) => run,
+            Some(Err(error)) if all.is_empty() => return Err(error.clone()),
+            Some(Err(_)) | None => break,
         };
         let here = run.commits.partition_point(|commit| commit.commit.version <= entry.to);
         let commits: Vec<_> = run.commits.drain(..here).collect();

@@ -25,9 +25,12 @@ const LANE_COMMITS: usize = 32;
 const LANE_STEPS: usize = 8;
 /// Commits that the feed tells of, wanted ones, after which a look ends.
 const FEED_COMMITS: usize = 4_096;
+/// How long a look at the feed waits for the first thing that comes of it. What is being read is thrown
+/// away with the look, and the next one would begin with the same: large commits would never arrive.
+const FEED_TIME_FIRST: Duration = Duration::from_secs(10);
 /// How long a look at the feed goes on where little is wanted; the next one goes on from there.
 const FEED_TIME: Duration = Duration::from_millis(500);
-/// The same where there is something to hand out: leases run from the beginning of the look.
+/// The same where there is something to hand out: leases run from about when that was found.
 const FEED_TIME_WITH_SOME: Duration = Duration::from_millis(50);
 /// Bytes of commits after which no more are handed out.
 const HANDED_BYTES: usize = 8 << 20;
@@ -141,14 +144,22 @@ impl Look<'_> {
             Err(_) => Since::Beginning,
         };
         let mut reader = self.all.open(since, self.filter.clone(), Extent::UntilNow).await?;
-        let (begun, mut taken) = (Instant::now(), 0);
+        let (begun, begun_ms, from) = (Instant::now(), self.now_ms, reader.position());
+        let mut taken = 0;
         while self.room() > 0 && taken < FEED_COMMITS {
-            let time = if self.handed.is_empty() { FEED_TIME } else { FEED_TIME_WITH_SOME };
-            let deadline = begun + time;
-            let Ok(Some(pieces)) = timeout_at(deadline, reader.next()).await else {
+            let time = match self.handed.is_empty() {
+                true if reader.position() == from => FEED_TIME_FIRST,
+                true => FEED_TIME,
+                false => FEED_TIME_WITH_SOME,
+            };
+            let Ok(Some(pieces)) = timeout_at(begun + time, reader.advance()).await else {
                 self.ledger.move_to(&reader.position());
                 return Ok(());
             };
+            if self.handed.is_empty() {
+                // Leases run from when there is something to lease.
+                self.now_ms = begun_ms + begun.elapsed().as_millis() as u64;
+            }
             for piece in &pieces {
                 if self.room() == 0 || !self.take(piece) {
                     return Ok(());

@@ -232,18 +232,19 @@ impl Subscriptions {
     ) -> Result<(), SubscriptionError> {
         sleep(PACE).await;
         let lapse = ledger.next_lapse(now_ms());
+        // One wait for all the polls: a long read is not begun again with each.
+        let mut told = std::pin::pin!(async {
+            match &mut reader {
+                Some(reader) => drop(reader.next().await),
+                None => std::future::pending().await,
+            }
+        });
         loop {
             let until_lapse = lapse.map(|at| Duration::from_millis(at.saturating_sub(now_ms())));
             let pause = until_lapse.map_or(POLL, |lapse| lapse.min(POLL));
             let poll = deadline.min(Instant::now() + pause);
-            let told = async {
-                match &mut reader {
-                    Some(reader) => drop(reader.next().await),
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                () = told => return Ok(()),
+                () = &mut told => return Ok(()),
                 () = tokio::time::sleep_until(poll) => {}
             }
             let is_over = Instant::now() >= deadline || lapse.is_some_and(|at| at <= now_ms());

@@ -1,9 +1,8 @@
-//! Starting: where Redis is, connecting to it, and why that can be refused. What is checked then is
-//! in `survey.rs`.
+//! Starting: how Redis is named and connected to. What is checked then is in `survey.rs`, why it can be refused in
+//! `refused.rs`.
 //!
 //! Invariant: a store that was made has talked to a Redis that is new enough, never evicts, takes
-//! writes, and is laid out as this program lays it out. Each refusal is one line that says what to
-//! do, and never holds a password.
+//! writes, lets us do all we do, and is laid out as this program lays it out.
 
 use std::{
     num::NonZeroU32,
@@ -22,6 +21,7 @@ use fred::{
     types::config::{TcpConfig, UnresponsiveConfig},
 };
 use tokio::{
+    sync::Mutex,
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -29,11 +29,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     RedisStore, address,
-    errors::reply_code,
-    keys::{META, PARTITIONS_MAX},
+    keys::PARTITIONS_MAX,
     listen::{self, Listening},
     message::Sender,
     projection::RowScripts,
+    refused::{ConnectError, cannot_reach, not_writable},
     replicas::Replicas,
     scripts::Scripts,
     survey::{self, Layout},
@@ -119,55 +119,6 @@ impl TlsFiles {
     }
 }
 
-/// Why no store was made. Each says on one line what to do.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the message of each variant says what it is, its fields are in the message")]
-pub enum ConnectError {
-    #[error("{problems}")]
-    Address { problems: String },
-    #[error(
-        "cannot reach Redis at {location} ({problem}): start it with `redis-server --appendonly yes`, \
-         or leave REDIS_URL unset to use the embedded store"
-    )]
-    Unreachable { location: String, problem: String },
-    #[error("Redis at {location} refused the login ({problem}): check the user and password in REDIS_URL")]
-    Login { location: String, problem: String },
-    #[error("Redis at {location} is version {found}: version {}.{} or newer is needed", REDIS_VERSION_MIN.0, REDIS_VERSION_MIN.1)]
-    TooOld { location: String, found: String },
-    #[error(
-        "Redis at {location} has maxmemory-policy {policy}, which deletes histories when memory is full: \
-         set it with `redis-cli config set maxmemory-policy noeviction` and in its configuration file"
-    )]
-    Evicts { location: String, policy: String },
-    #[error(
-        "Redis at {location} takes no writes ({problem}): name the primary, and check its memory and disk"
-    )]
-    NotWritable { location: String, problem: String },
-    #[error(
-        "the histories at {location} are in {stored} partitions, but {configured} are configured: \
-         set PARTITIONS={stored}, or leave it unset"
-    )]
-    Partitions { location: String, stored: u32, configured: u32 },
-    #[error("PARTITIONS is {configured}: it must be 1 to {PARTITIONS_MAX}")]
-    PartitionsRange { configured: u32 },
-    #[error(
-        "operation ids at {location} are remembered for {} ms, less than the {} ms configured: lower \
-         OPERATION_TTL, or stop every instance and `redis-cli hset {META} operation_ttl_ms {}`, which forgets \
-         the ids used so far",
-        stored.as_millis(), configured.as_millis(), configured.as_millis()
-    )]
-    OperationTtl { location: String, stored: Duration, configured: Duration },
-    #[error(
-        "the histories at {location} are in format {stored}, this program knows format {FORMAT}: use the program that wrote them"
-    )]
-    Format { location: String, stored: String },
-    #[error(
-        "the histories at {location} are in format {stored} and this program knows {FORMAT}: stop all servers, back it \
-         up, then run `dao-api migrate`"
-    )]
-    Older { location: String, stored: u32 },
-}
-
 impl RedisStore {
     /// Connects, checks what it connected to, and on the first start ever lays the store out.
     pub async fn connect(config: RedisConfig) -> Result<Self, ConnectError> {
@@ -184,6 +135,7 @@ impl RedisStore {
         let (reader, reading) = open(builder.build(), &location).await?;
 
         let durability = survey::survey(&writer, &location, config.min_replicas).await?;
+        survey::probe(&writer, &location).await?;
         let Layout { partitions, operation_ttl } = survey::lay_out(&writer, &location, &config).await?;
         let scripts = Scripts::new(operation_ttl);
         let row_scripts = RowScripts::new();
@@ -200,6 +152,7 @@ impl RedisStore {
             scripts,
             sender,
             row_scripts,
+            connected_anew: Mutex::default(),
             partitions,
             durability,
             location,
@@ -303,24 +256,4 @@ fn log_connection_changes(client: &impl EventInterface, location: &str) {
         }
         async { Ok(()) }
     });
-}
-
-pub(super) fn cannot_reach(location: &str, error: &Error) -> ConnectError {
-    let location = location.to_owned();
-    let details = error.details();
-    match reply_code(details) {
-        "WRONGPASS" | "NOAUTH" => return ConnectError::Login { location, problem: details.to_owned() },
-        _ if *error.kind() == ErrorKind::Auth => {
-            return ConnectError::Login { location, problem: details.to_owned() };
-        }
-        _ => {}
-    }
-    // "Os { code: 111, kind: ConnectionRefused, message: \"Connection refused\" }"
-    let problem = details.split_once("message: \"").and_then(|(_, rest)| rest.split_once('"'));
-    let problem = problem.map_or(details, |(message, _)| message).to_lowercase();
-    ConnectError::Unreachable { location, problem }
-}
-
-pub(super) fn not_writable(location: &str, error: &Error) -> ConnectError {
-    ConnectError::NotWritable { location: location.to_owned(), problem: error.details().to_owned() }
 }

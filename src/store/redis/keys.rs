@@ -75,6 +75,16 @@ impl Partition {
         format!("dao:{{{}}}:fence", self.0).into()
     }
 
+    /// Written to and removed at a start, to learn what may be done.
+    pub(super) fn probe(self) -> Key {
+        format!("dao:{{{}}}:probe", self.0).into()
+    }
+
+    /// Published on for the same reason.
+    pub(super) fn probe_channel(self) -> String {
+        format!("dao:{{{}}}:live:probe", self.0)
+    }
+
     /// The graphs that are not projected any further, and why.
     pub(super) fn parked(self) -> Key {
         format!("dao:{{{}}}:parked", self.0).into()

@@ -12,8 +12,9 @@ use fred::{
 };
 
 use super::{
-    connect::{self, ConnectError, FORMAT, RedisConfig, not_writable},
+    connect::{self, FORMAT, RedisConfig},
     keys::{META, PARTITIONS_MAX, Partition},
+    refused::{ConnectError, not_writable},
 };
 use crate::store::Migrate;
 

@@ -22,12 +22,13 @@ mod message;
 mod migrate;
 mod projection;
 mod refusals;
+mod refused;
 mod replicas;
 mod scripts;
 mod stream;
 mod survey;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -38,19 +39,24 @@ use fred::{
     prelude::{Client, Options},
 };
 use futures::future::{join_all, try_join_all};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    sync::Mutex,
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
 
 pub use self::migrate::migrate;
 pub use self::{
     address::Mistake,
-    connect::{ConnectError, RedisConfig, TlsFiles},
+    connect::{RedisConfig, TlsFiles},
+    refused::ConnectError,
 };
 use self::{
     keys::Partition,
     listen::Listening,
     message::Sender,
     projection::RowScripts,
-    replicas::{Line, Replicas},
+    replicas::{Promising, Replicas},
     scripts::{Reply, Scripts},
 };
 use crate::store::{
@@ -61,6 +67,8 @@ use crate::store::{
 /// How long a call waits for a connection that is being made again. After that it is refused:
 /// whoever waits is told early that the store is away, and a short break is not noticed.
 const RECONNECT_PATIENCE: Duration = Duration::from_millis(500);
+/// How often connections are made anew because they lead to a replica.
+const CONNECT_ANEW_EVERY: Duration = Duration::from_secs(1);
 /// How long [`EventStore::check`] waits for an answer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long [`EventStore::close`] waits for calls that are under way.
@@ -82,6 +90,8 @@ pub struct RedisStore {
     scripts: Scripts,
     sender: Sender,
     row_scripts: RowScripts,
+    /// When the connections were last made anew because they led to a replica; locked while they are.
+    connected_anew: Mutex<Option<Instant>>,
     partitions: u32,
     durability: Durability,
     location: String,
@@ -100,45 +110,32 @@ impl RedisStore {
         }
     }
 
-    /// What a call on such a connection failed of. Where a slot has moved, that is learnt for the next.
-    async fn failed(&self, error: Error, of: impl Fn(&Error) -> StoreError) -> StoreError {
-        if self.replicas.is_some() && matches!(errors::reply_code(error.details()), "MOVED" | "ASK") {
-            replicas::learn_the_cluster(&self.writer).await;
-        }
-        of(&error)
-    }
-}
-
-/// A connection, and what an acknowledgement of what was done on it takes.
-enum Promising<'a> {
-    /// The primary's answer.
-    Primary(&'a Client),
-    /// The answer of replicas besides.
-    Replicas(Arc<Line>),
-}
-
-impl Promising<'_> {
-    fn client(&self) -> &Client {
-        match self {
-            Self::Primary(client) => client,
-            Self::Replicas(line) => line.client(),
+    /// What can be done about a failed call, so that the next may succeed: a slot has moved, or the address
+    /// leads to another primary now while our connections lead to what was one.
+    async fn learn_from(&self, error: &Error) {
+        match errors::reply_code(error.details()) {
+            "MOVED" | "ASK" if self.replicas.is_some() => replicas::learn_the_cluster(&self.writer).await,
+            "READONLY" => self.connect_anew().await,
+            _ => {}
         }
     }
 
-    /// What was written here may be acknowledged.
-    async fn confirm_written(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Primary(_) => Ok(()),
-            Self::Replicas(line) => line.confirm_written().await,
+    async fn connect_anew(&self) {
+        // Somebody else is at it, or was just now.
+        let Ok(mut last) = self.connected_anew.try_lock() else { return };
+        if last.is_some_and(|at| at.elapsed() < CONNECT_ANEW_EVERY) {
+            return;
         }
-    }
-
-    /// What was found here may be acknowledged.
-    async fn confirm_found(&self, partition: Partition) -> Result<(), StoreError> {
-        match self {
-            Self::Primary(_) => Ok(()),
-            Self::Replicas(line) => line.confirm_found(partition).await,
+        tracing::warn!(redis = %self.location, "Redis is a replica here: connecting anew to find the primary");
+        if let Some(replicas) = &self.replicas {
+            replicas.close().await;
         }
+        let all = [&self.writer, &self.reader]
+            .map(|client| timeout(RECONNECT_PATIENCE, client.force_reconnection()));
+        let ear = timeout(RECONNECT_PATIENCE, self.listening.client().force_reconnection());
+        // What did not succeed in this time goes on by itself.
+        let (_all, _ear) = tokio::join!(join_all(all), ear);
+        *last = Some(Instant::now());
     }
 }
 
@@ -169,7 +166,10 @@ impl EventStore for RedisStore {
         let (client, to) = (connection.client(), self.sender.address(partition, graph));
         let reply = match self.scripts.append(client, partition, graph, expected, entries, &to).await {
             Ok(reply) => reply,
-            Err(error) => return Err(self.failed(error, |e| errors::of_append(e, graph, first)).await),
+            Err(error) => {
+                self.learn_from(&error).await;
+                return Err(errors::of_append(&error, graph, first));
+            }
         };
         let unreadable =
             || StoreError::OutcomeUnknown("the append script's reply is not understood".to_owned());
@@ -211,7 +211,10 @@ impl EventStore for RedisStore {
         let connection = self.promising(partition).await?;
         let records = match self.scripts.operations(connection.client(), partition, graph, ids).await {
             Ok(values) => values.iter().map(scripts::bytes).collect::<Vec<_>>(),
-            Err(error) => return Err(self.failed(error, errors::of_read).await),
+            Err(error) => {
+                self.learn_from(&error).await;
+                return Err(errors::of_read(&error));
+            }
         };
         if records.iter().any(Option::is_some) {
             connection.confirm_found(partition).await?;
@@ -279,10 +282,11 @@ impl EventStore for RedisStore {
     async fn check(&self) -> Result<(), StoreError> {
         let options = Options { timeout: Some(CHECK_TIMEOUT), max_attempts: Some(1), ..Options::default() };
         let client = connected(&self.writer).await?.with_options(&options);
-        client
-            .hsetnx::<(), _, _, _>(keys::META, "partitions", self.partitions)
-            .await
-            .map_err(|error| errors::of_read(&error))?;
+        let written: Result<(), _> = client.hsetnx(keys::META, "partitions", self.partitions).await;
+        if let Err(error) = written {
+            self.learn_from(&error).await;
+            return Err(errors::of_read(&error));
+        }
         match &self.replicas {
             None => Ok(()),
             Some(replicas) => replicas.check(&self.writer, self.partitions).await,

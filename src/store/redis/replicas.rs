@@ -33,7 +33,7 @@ use fred::{
     },
     util::redis_keyslot,
 };
-use futures::future::{BoxFuture, FutureExt, Shared};
+use futures::future::{BoxFuture, FutureExt, Shared, try_join_all};
 use tokio::{sync::Mutex as TurnMutex, time::timeout};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -105,11 +105,9 @@ impl Replicas {
 
     /// An error unless every primary that has partitions has enough replicas now.
     pub(super) async fn check(&self, router: &Client, partitions: u32) -> Result<(), StoreError> {
-        for partition in one_of_each_primary(router, partitions) {
-            let line = self.line(router, partition).await?;
-            line.confirm_found(partition).await?;
-        }
-        Ok(())
+        let primaries = one_of_each_primary(router, partitions).into_iter();
+        let confirm = async |partition| self.line(router, partition).await?.confirm_found(partition).await;
+        try_join_all(primaries.map(confirm)).await.map(drop)
     }
 
     pub(super) async fn close(&self) {
@@ -119,6 +117,39 @@ impl Replicas {
         };
         for line in openings.iter().filter_map(|opening| opening.peek()?.as_ref().ok()) {
             let _gone_already = timeout(RECONNECT_PATIENCE, line.client.quit()).await;
+        }
+    }
+}
+
+/// A connection, and what an acknowledgement of what was done on it takes.
+pub(super) enum Promising<'a> {
+    /// The primary's answer.
+    Primary(&'a Client),
+    /// The answer of replicas besides.
+    Replicas(Arc<Line>),
+}
+
+impl Promising<'_> {
+    pub(super) fn client(&self) -> &Client {
+        match self {
+            Self::Primary(client) => client,
+            Self::Replicas(line) => line.client(),
+        }
+    }
+
+    /// What was written here may be acknowledged.
+    pub(super) async fn confirm_written(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Primary(_) => Ok(()),
+            Self::Replicas(line) => line.confirm_written().await,
+        }
+    }
+
+    /// What was found here may be acknowledged.
+    pub(super) async fn confirm_found(&self, partition: Partition) -> Result<(), StoreError> {
+        match self {
+            Self::Primary(_) => Ok(()),
+            Self::Replicas(line) => line.confirm_found(partition).await,
         }
     }
 }

@@ -9,12 +9,13 @@ use fred::{
     error::Error,
     interfaces::{ClientLike, ClusterInterface, HashesInterface},
     prelude::Client,
-    types::{ClusterHash, CustomCommand, InfoKind},
+    types::{ClusterHash, CustomCommand, InfoKind, Key, Value, scripts::Script},
 };
 
 use super::{
-    connect::{ConnectError, FORMAT, REDIS_VERSION_MIN, RedisConfig, cannot_reach, not_writable},
-    keys::{META, PARTITIONS_MAX},
+    connect::{FORMAT, REDIS_VERSION_MIN, RedisConfig},
+    keys::{META, PARTITIONS_MAX, Partition},
+    refused::{ConnectError, cannot_reach, not_writable},
 };
 use crate::store::Durability;
 
@@ -33,6 +34,7 @@ pub(super) async fn survey(
 ) -> Result<Durability, ConnectError> {
     let mut weakest = Found { sync: Sync::Always, replicas: u32::MAX };
     if client.is_clustered() {
+        check_cluster(client, location).await?;
         let primaries = client.cached_cluster_state().map(|state| state.unique_primary_nodes());
         for primary in primaries.unwrap_or_default() {
             weakest = weakest.min(survey_one(&client.with_cluster_node(primary), location).await?);
@@ -48,6 +50,37 @@ pub(super) async fn survey(
         );
     }
     Ok(weakest.sync.durability(min_replicas))
+}
+
+/// A cluster some of whose slots nobody serves refuses every call, and the client would try again for ever.
+async fn check_cluster(client: &Client, location: &str) -> Result<(), ConnectError> {
+    let command = CustomCommand::new_static("CLUSTER", ClusterHash::Random, false);
+    let info: String =
+        client.custom(command, vec!["INFO"]).await.map_err(|error| cannot_reach(location, &error))?;
+    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    match field("cluster_state:") {
+        "ok" => Ok(()),
+        _ => Err(ConnectError::ClusterDown {
+            location: location.to_owned(),
+            problem: format!("{} of 16384 slots are served", field("cluster_slots_ok:")),
+        }),
+    }
+}
+
+/// Tries everything that is done to histories, on a key that is gone afterwards: what the user may not do is
+/// told now, and not to whoever needs it first.
+pub(super) async fn probe(client: &Client, location: &str) -> Result<(), ConnectError> {
+    let failed = |error: Error| not_writable(location, &error);
+    let script = Script::from_lua(include_str!("probe.lua"));
+    script.load(client).await.map_err(failed)?;
+    let (key, channel): (Key, _) = (Partition::numbered(0).probe(), Partition::numbered(0).probe_channel());
+    let reply: Value = script.evalsha_with_reload(client, vec![key], vec![channel]).await.map_err(failed)?;
+    let Value::Array(missing) = reply else { return Ok(()) };
+    let missing: Vec<String> = missing.iter().skip(1).filter_map(Value::as_string).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(ConnectError::Rights { location: location.to_owned(), missing: missing.join(", ") })
 }
 
 /// What a primary is like.
@@ -66,7 +99,9 @@ impl Found {
 
 async fn survey_one<C: ClientLike>(client: &C, location: &str) -> Result<Found, ConnectError> {
     let mut info = HashMap::new();
-    for section in [InfoKind::Server, InfoKind::Memory, InfoKind::Persistence, InfoKind::Replication] {
+    for section in
+        [InfoKind::Server, InfoKind::Memory, InfoKind::Persistence, InfoKind::Replication, InfoKind::Cluster]
+    {
         let text: String =
             client.info(Some(section)).await.map_err(|error| cannot_reach(location, &error))?;
         info.extend(
@@ -79,6 +114,16 @@ async fn survey_one<C: ClientLike>(client: &C, location: &str) -> Result<Found, 
     let mut numbers = found.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
     if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < REDIS_VERSION_MIN {
         return Err(ConnectError::TooOld { location: location.to_owned(), found: found.to_owned() });
+    }
+    if field("loading") == "1" {
+        return Err(ConnectError::Loading { location: location.to_owned() });
+    }
+    if field("role") == "slave" {
+        let primary = format!("{}:{}", field("master_host"), field("master_port"));
+        return Err(ConnectError::Replica { location: location.to_owned(), primary });
+    }
+    if field("cluster_enabled") == "1" && !client.is_clustered() {
+        return Err(ConnectError::IsCluster { location: location.to_owned() });
     }
     let policy = field("maxmemory_policy");
     if !matches!(policy, "noeviction" | "") {

@@ -1,0 +1,132 @@
+//! Without keys, pages of other sites are kept out (rule O2).
+//!
+//! A server that asks nobody for proof is safe because only this machine reaches it. But any page that is
+//! open in a browser here reaches it too: browsers ask no preflight for a WebSocket or for a POST without
+//! `Content-Type`. They do say in `Origin` which page it is. And a page may give its own name the address
+//! of this machine (DNS rebinding); then its `Host` gives it away. Pages that this machine serves itself, an
+//! editor under development on another port, are let in.
+//!
+//! Not here: servers with keys, where a page would need a token.
+
+use std::net::IpAddr;
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, Method, Request, header, uri::Authority},
+};
+
+use super::{App, auth::Need, cors::Origins, problem::Problem};
+
+/// From where connections can come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// From other machines too, which know this one by names that it does not know.
+    #[default]
+    Anywhere,
+    /// From this machine alone.
+    Loopback,
+}
+
+/// Refuses what a page of another site asks for.
+pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<(), Problem> {
+    if need == Need::Nothing {
+        return Ok(());
+    }
+    let host = host(request);
+    if app.reach == Reach::Loopback
+        && is_of_a_browser(request.headers())
+        && let Some(host) = &host
+        && !is_of_this_machine(host.host())
+        && !app.origins.names_host(host)
+    {
+        let detail = format!(
+            "this server has no keys and serves this machine alone, but Host says {host}: use localhost, \
+             or list the origin of the proxy in front of it in CORS_ORIGINS"
+        );
+        return Err(Problem::foreign(detail));
+    }
+    let may_change = need == Need::Socket || !matches!(*request.method(), Method::GET | Method::HEAD);
+    let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| may_change) else { return Ok(()) };
+    let text = origin.to_str().unwrap_or_default();
+    let authority = text.split_once("://").and_then(|(_, rest)| rest.parse::<Authority>().ok());
+    // Authorities compare without regard to case.
+    let is_own = authority.is_some() && authority == host;
+    let is_neighbour = authority.as_ref().is_some_and(|authority| is_loopback(authority.host()));
+    if is_own || is_neighbour && app.reach == Reach::Loopback || app.origins.allow(origin) {
+        return Ok(());
+    }
+    let detail = format!(
+        "this server has no keys and takes nothing from pages of other origins, and Origin says {text:?}: \
+         list it in CORS_ORIGINS"
+    );
+    Err(Problem::foreign(detail))
+}
+
+/// What the caller takes this server to be; nothing where it does not say, as no browser does.
+fn host(request: &Request<Body>) -> Option<Authority> {
+    let said = |headers: &HeaderMap| headers.get(header::HOST)?.to_str().ok()?.parse().ok();
+    request.uri().authority().cloned().or_else(|| said(request.headers()))
+}
+
+/// Whether a browser sent it: each of them sends one of these with every request. Other programs call a server by
+/// any name they like, and no page tells them to.
+fn is_of_a_browser(headers: &HeaderMap) -> bool {
+    let marks = [header::ORIGIN, header::REFERER, header::ACCEPT_LANGUAGE];
+    let agent = headers.get(header::USER_AGENT).map(|agent| agent.as_bytes()).unwrap_or_default();
+    marks.iter().any(|mark| headers.contains_key(mark)) || agent.starts_with(b"Mozilla/")
+}
+
+/// A page from there was served by this machine.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    match address {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => is_of_this_machine(host),
+    }
+}
+
+/// An address can't be given to another machine, and these names are nobody else's (RFC 6761, 6.3).
+fn is_of_this_machine(host: &str) -> bool {
+    let is_address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    is_address || name == "localhost" || name.ends_with(".localhost")
+}
+
+impl Origins {
+    /// Whether the origin of this server, by the name that a proxy has, is listed.
+    fn names_host(&self, host: &Authority) -> bool {
+        match self {
+            Self::Own => false,
+            Self::Listed(listed) => listed.iter().any(|origin| *host == *origin.authority()),
+            Self::Any => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o2_pages_of_this_machine_are_neighbours_and_those_of_others_are_not() {
+        for own in ["localhost", "127.0.0.1", "[::1]", "editor.localhost"] {
+            assert!(is_loopback(own), "{own}");
+        }
+        for other in ["10.0.0.7", "192.168.1.2", "evil.example", "[2001:db8::1]"] {
+            assert!(!is_loopback(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn o2_only_names_that_nobody_else_can_have_are_of_this_machine() {
+        for own in
+            ["localhost", "LocalHost", "localhost.", "editor.localhost", "127.0.0.1", "[::1]", "10.0.0.7"]
+        {
+            assert!(is_of_this_machine(own), "{own}");
+        }
+        for other in ["evil.example", "localhost.evil.example", "notlocalhost", "127.0.0.1.evil.example", ""]
+        {
+            assert!(!is_of_this_machine(other), "{other}");
+        }
+    }
+}
