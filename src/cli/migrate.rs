@@ -75,7 +75,7 @@ async fn rows(stores: &Stores, mode: Mode) -> Result<u64, CliError> {
         for graph in &page {
             for projection in PROJECTIONS.iter() {
                 let found = stores.rows.rows(graph, projection.name, &[]).await.map_err(|e| failed(&e))?.at;
-                if !found.is_some_and(|at| at.format < projection.format) {
+                if found.is_none_or(|at| at.format >= projection.format) {
                     continue;
                 }
                 older += 1;
