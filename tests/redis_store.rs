@@ -509,11 +509,15 @@ async fn o4_the_number_of_partitions_is_fixed_at_the_first_start() {
     let later = RedisStore::connect(with(None)).await.unwrap();
     assert_eq!(later.head(&graph("g")).await.unwrap().version, version(1));
 
-    for other in ["1", "3"] {
+    for other in ["0", "3", "x"] {
         server.command(&["HSET", "dao:meta", "format", other]);
         let error = refusal(with(None)).await;
         assert!(matches!(&error, ConnectError::Format { stored, .. } if stored == other), "{error}");
     }
+    server.command(&["HSET", "dao:meta", "format", "1"]);
+    let error = refusal(with(None)).await;
+    assert!(matches!(&error, ConnectError::Older { stored: 1, .. }), "{error}");
+    assert!(error.to_string().contains("dao-api migrate"), "{error}");
 }
 
 /// Instances with other ideas of the windows would not see each other's records.

@@ -1,16 +1,20 @@
 //! The command line: one file a command. Every failure is one line on standard error that says what
 //! to do, and exit code 1.
 
+mod backup;
 mod diff;
 mod export;
 mod healthcheck;
 mod history;
 mod import;
 mod logging;
+mod migrate;
 mod moment;
 mod monitor;
 mod open;
 mod rebuild;
+mod restore;
+mod seed;
 mod serve;
 mod show;
 mod token;
@@ -34,6 +38,7 @@ use crate::config::{Purpose, Settings};
 #[command(name = "dao-api", version, max_term_width = 100)]
 #[command(
     after_help = "Try it:\n  dao-api                                  serve on http://127.0.0.1:3000, data in ./data\n  \
+    dao-api seed                             a graph with a history, to look at\n  \
     dao-api import flow.json --graph demo    bring in a React Flow or Langflow document\n  \
     dao-api export demo                      every commit as a line of JSON\n  \
     dao-api watch demo                       what happens to it, as it happens\n  \
@@ -56,6 +61,14 @@ enum Command {
     Worker,
     /// Bring documents in: React Flow's toObject(), Langflow and Flowise exports
     Import(import::Import),
+    /// Make a graph to look at: a workflow by three people, with merges, conflicts and deletions
+    Seed(seed::Seed),
+    /// Copy the embedded store to a file, while a server writes to it, and verify the copy
+    Backup(backup::Backup),
+    /// Put a backup into an empty data directory
+    Restore(restore::Restore),
+    /// Bring what an older release stored to the formats of this one; servers must be stopped
+    Migrate(migrate::Migrate),
     /// Print a graph: its commits as NDJSON, or with --state a React Flow document
     Export(export::Export),
     /// Print a running server's commits to a graph as they happen
@@ -100,6 +113,10 @@ pub fn run() -> ExitCode {
             Command::Serve => serve::run(config).await,
             Command::Worker => worker::run(config).await,
             Command::Import(import) => import.run(config).await,
+            Command::Seed(seed) => seed.run(config).await,
+            Command::Backup(backup) => backup.run(config).await,
+            Command::Restore(restore) => restore.run(config).await,
+            Command::Migrate(migrate) => migrate.run(config).await,
             Command::Export(export) => export.run(config).await,
             Command::Watch(watch) => watch.run(&config).await,
             Command::Monitor(monitor) => monitor.run(&config).await,

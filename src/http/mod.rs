@@ -86,6 +86,13 @@ pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
     command::read_command(document, user).map_err(|malformed| malformed.to_string())
 }
 
+/// The operations of a batch of at most so many, by the rules of `POST …/batch`: one if it is atomic.
+pub fn parse_batch(value: Value, user: &UserId, operations_max: usize) -> Result<Vec<Operation>, String> {
+    let document = decode::Document { value, repeated: vec![] };
+    let batch = command::read_batch(document, user, operations_max);
+    batch.map(|batch| batch.operations).map_err(|malformed| malformed.to_string())
+}
+
 /// What handlers share.
 #[derive(Clone)]
 pub struct App {

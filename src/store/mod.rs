@@ -228,6 +228,15 @@ pub trait EventStore: Send + Sync + 'static {
     async fn close(&self);
 }
 
+/// Whether a migration is made, or only told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migrate {
+    /// What would be done is said, and nothing is changed.
+    Tell,
+    /// It is done.
+    Make,
+}
+
 /// The most bytes of commit bodies one [`EventStore::read`] returns: more are left for the next.
 pub const READ_BYTES_MAX: usize = 8 << 20;
 

@@ -64,6 +64,15 @@ impl RedisServer {
         }
     }
 
+    /// Waits until the cluster that it belongs to has all slots.
+    pub(crate) fn wait_until_cluster_ok(&self) {
+        let start = Instant::now();
+        while !self.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
+            assert!(start.elapsed() < START_TIMEOUT, "the cluster does not come together");
+            thread::sleep(Duration::from_millis(20)); // between two looks at the event itself
+        }
+    }
+
     /// Makes a primary of a replica.
     pub(crate) fn promote(&self) {
         assert!(self.command(&["REPLICAOF", "NO", "ONE"]).starts_with("+OK"));

@@ -8,12 +8,15 @@
 //! - No asynchronous thread ever waits for the disk.
 //!
 //! Where things are: tables and connections in `schema`, what one transaction does in `ledger`,
-//! time windows of operations in `windows`, refused operations in `refusals`, copying the WAL into the file in `checkpoint`.
+//! time windows of operations in `windows`, refused operations in `refusals`, copying the WAL into the file in `checkpoint`,
+//! backups in `backup`, older formats in `migrate`.
 //! Not here: what the bytes mean, and retries.
 
+pub mod backup;
 mod checkpoint;
 mod document;
 mod ledger;
+mod migrate;
 mod projection;
 mod reader;
 mod refusals;
@@ -38,6 +41,8 @@ use self::{reader::Readers, writer::Writer};
 use super::{
     Append, Durability, Entry, EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal,
 };
+
+pub use self::migrate::migrate;
 
 /// When a commit is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,9 +98,9 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// The file was written by a program from before the first release.
+    /// The file was written by an earlier program.
     #[error(
-        "{path} has format {found}, from before the first release, and this program knows {known}; move it away or set DATA_DIR to another directory"
+        "{path} has format {found} and this program knows {known}; back it up, then run `dao-api migrate`"
     )]
     Older {
         /// The file.

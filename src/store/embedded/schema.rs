@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::{OpenError, Sync};
 
 /// The format of the file that this program writes, kept in `meta`.
-const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 2;
 
 /// How many of a commit key's 63 bits count versions: 17 thousand million commits a graph. What
 /// is left numbers 536 million graphs. An append beyond either is refused as unavailable.
@@ -112,6 +112,14 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a file of any format to change it; the writer of this program isn't running.
+pub(super) fn open_to_migrate(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    set_common(&connection, WRITER_CACHE_KIB)?;
+    set_durability(&connection, Sync::Fsync)?;
+    Ok(connection)
+}
+
 /// Opens the file to copy its WAL into it, on a thread of its own.
 pub(super) fn open_checkpointer(path: &Path, durability: Sync) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -146,15 +154,29 @@ fn check_format(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     if count("SELECT count(*) FROM sqlite_schema").map_err(failed)? == 0 {
         return connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLES} COMMIT;")).map_err(failed);
     }
-    match count("SELECT value FROM meta WHERE key = 'format'") {
-        Ok(FORMAT) => Ok(()),
-        Ok(found) if found > FORMAT => Err(OpenError::Newer { path: path.into(), found, known: FORMAT }),
-        Ok(found) if found > 0 => Err(OpenError::Older { path: path.into(), found, known: FORMAT }),
-        Ok(_) | Err(_) => Err(OpenError::NotOurs { path: path.into() }),
+    match format(connection).map_err(failed)? {
+        Some(FORMAT) => Ok(()),
+        Some(found) if found > FORMAT => Err(OpenError::Newer { path: path.into(), found, known: FORMAT }),
+        Some(found) if found > 0 => Err(OpenError::Older { path: path.into(), found, known: FORMAT }),
+        Some(_) | None => Err(OpenError::NotOurs { path: path.into() }),
     }
 }
 
-fn open_error(dir: &Path, path: &Path, error: rusqlite::Error) -> OpenError {
+/// The format that the file says it has; `None` where it is somebody else's.
+pub(super) fn format(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let found =
+        connection.query_row("SELECT value FROM meta WHERE key = 'format'", [], |row| row.get::<_, i64>(0));
+    match found {
+        Ok(format) => Ok(Some(format)),
+        // There is no such table, no such row, or it holds something else.
+        Err(rusqlite::Error::SqliteFailure(error, says)) if error.code != ErrorCode::Unknown => {
+            Err(rusqlite::Error::SqliteFailure(error, says))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+pub(super) fn open_error(dir: &Path, path: &Path, error: rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotOurs { path: path.into() },
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {

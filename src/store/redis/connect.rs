@@ -17,7 +17,7 @@ use std::{
 use fred::{
     error::{Error, ErrorKind},
     interfaces::{ClientLike, EventInterface},
-    prelude::{Builder, Config, ReconnectPolicy},
+    prelude::{Builder, Client, Config, ReconnectPolicy},
     types::config::{TcpConfig, UnresponsiveConfig},
 };
 use tokio::{
@@ -125,11 +125,7 @@ impl RedisStore {
         if let Some(configured) = config.partitions.filter(|n| !(1..=PARTITIONS_MAX).contains(n)) {
             return Err(ConnectError::PartitionsRange { configured });
         }
-        let address = address::parse(&config).map_err(|mistakes| {
-            let lines: Vec<String> =
-                mistakes.iter().map(|(name, problem)| format!("{name}: {problem}")).collect();
-            ConnectError::Address { problems: lines.join("\n") }
-        })?;
+        let address = parse(&config)?;
         let location = address::location(&address);
 
         let sender = Sender::new(address.database.unwrap_or(0));
@@ -162,6 +158,23 @@ impl RedisStore {
             location,
         })
     }
+}
+
+fn parse(config: &RedisConfig) -> Result<Config, ConnectError> {
+    address::parse(config).map_err(|mistakes| {
+        let lines: Vec<String> =
+            mistakes.iter().map(|(name, problem)| format!("{name}: {problem}")).collect();
+        ConnectError::Address { problems: lines.join("\n") }
+    })
+}
+
+/// One connection, whatever is laid out there, to a Redis that is fit for histories; and where it is.
+pub(super) async fn alone(config: &RedisConfig) -> Result<(Client, String), ConnectError> {
+    let address = parse(config)?;
+    let location = address::location(&address);
+    let (client, _keeper) = open(builder(address).build(), &location).await?;
+    survey::survey(&client, &location, 0).await?;
+    Ok((client, location))
 }
 
 async fn open<C: ClientLike + EventInterface + Sync + 'static>(

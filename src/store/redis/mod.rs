@@ -19,6 +19,7 @@ mod errors;
 mod keys;
 mod listen;
 mod message;
+mod migrate;
 mod projection;
 mod refusals;
 mod refused;
@@ -44,6 +45,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+pub use self::migrate::migrate;
 pub use self::{
     address::Mistake,
     connect::{RedisConfig, TlsFiles},

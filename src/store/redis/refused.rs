@@ -69,6 +69,11 @@ pub enum ConnectError {
         "the histories at {location} are in format {stored}, this program knows format {FORMAT}: use the program that wrote them"
     )]
     Format { location: String, stored: String },
+    #[error(
+        "the histories at {location} are in format {stored} and this program knows {FORMAT}: stop all servers, back it \
+         up, then run `dao-api migrate`"
+    )]
+    Older { location: String, stored: u32 },
 }
 
 /// What an error means before anything was written.

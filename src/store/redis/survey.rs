@@ -220,6 +220,11 @@ pub(super) async fn lay_out(
     }
 
     let format: String = client.hget(META, "format").await.map_err(failed)?;
+    if let Ok(stored) = format.parse()
+        && (1..FORMAT).contains(&stored)
+    {
+        return Err(ConnectError::Older { location, stored });
+    }
     if format != FORMAT.to_string() {
         return Err(ConnectError::Format { location, stored: format });
     }

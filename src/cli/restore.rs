@@ -1,0 +1,36 @@
+//! `dao-api restore`: puts a backup where the embedded store is to be, and never in the place of another.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{
+    CliError,
+    backup::{describe, sound, with_progress},
+};
+use crate::{
+    config::{Config, StoreConfig},
+    store::embedded::backup,
+};
+
+#[derive(Args)]
+pub(super) struct Restore {
+    /// What `dao-api backup` made
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Restore {
+    pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
+        let StoreConfig::Embedded(embedded) = config.store else {
+            return Err(CliError::new(
+                "the histories are in Redis: restore it with scripts/restore-redis.sh, see docs/backup.md",
+            ));
+        };
+        let dir = embedded.dir.clone();
+        let contents =
+            with_progress(move |progress| backup::restore(&self.file, &embedded.dir, progress)).await?;
+        println!("{}: {}", dir.display(), describe(&contents));
+        sound(&contents)
+    }
+}

@@ -1,0 +1,96 @@
+//! Bringing a file of an older format to the one that this program writes, in numbered steps.
+//!
+//! Invariants: a step and the new format number are one transaction, so a migration that was killed goes on where
+//! it was; histories are never rewritten, for their hashes are over the stored bytes (rule V3): older commits
+//! are upcast when they are read. A step says what the format was then, and is not changed when tables are.
+
+use std::path::Path;
+
+use super::{
+    OpenError,
+    schema::{self, FORMAT},
+};
+use crate::store::Migrate;
+
+/// One step: from a format to the next.
+struct Step {
+    from: i64,
+    what: &'static str,
+    sql: &'static str,
+}
+
+/// All steps, the oldest first.
+const STEPS: [Step; 1] = [Step {
+    from: 1,
+    what: "tables for refused operations, rows and checkpoints of projections, and documents; times in the feed",
+    // The times of feed entries weren't kept: they count as made now, and stay for FEED_RETENTION.
+    sql: "
+        CREATE TABLE feed_2 (
+            seq INTEGER PRIMARY KEY, graph INTEGER NOT NULL, \"from\" INTEGER NOT NULL, \"to\" INTEGER NOT NULL,
+            at INTEGER NOT NULL
+        ) STRICT;
+        INSERT INTO feed_2 SELECT seq, graph, \"from\", \"to\", unixepoch() * 1000 FROM feed;
+        DROP TABLE feed;
+        ALTER TABLE feed_2 RENAME TO feed;
+        CREATE TABLE IF NOT EXISTS projection (
+            graph INTEGER NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL,
+            format INTEGER NOT NULL, PRIMARY KEY (graph, name)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS projection_row (
+            graph INTEGER NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, row BLOB NOT NULL,
+            PRIMARY KEY (graph, name, key)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS checkpoint (
+            graph INTEGER NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL, state BLOB NOT NULL,
+            PRIMARY KEY (graph, version)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS place (reader TEXT PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS parked (
+            graph INTEGER PRIMARY KEY, version INTEGER NOT NULL, reason TEXT NOT NULL
+        ) STRICT;
+        CREATE TABLE IF NOT EXISTS document (
+            kind TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL,
+            PRIMARY KEY (kind, name)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE IF NOT EXISTS refusal (
+            graph INTEGER NOT NULL, number INTEGER NOT NULL, version INTEGER NOT NULL, operation BLOB NOT NULL,
+            record BLOB NOT NULL, PRIMARY KEY (graph, number)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX IF NOT EXISTS refusal_version ON refusal (graph, version);
+        INSERT OR IGNORE INTO meta VALUES ('documents', 0);",
+}];
+
+/// Does what is to be done to the file in `dir`, which no process may be using, or only says it. A file that
+/// is current, or not there, needs nothing.
+pub fn migrate(dir: &Path, migrate: Migrate) -> Result<Vec<String>, OpenError> {
+    let path = schema::path(dir);
+    if !path.exists() {
+        return Ok(vec![]);
+    }
+    let _held = super::lock(dir)?;
+    let failed = |error| schema::open_error(dir, &path, error);
+    let connection = schema::open_to_migrate(&path).map_err(failed)?;
+    let mut at = match schema::format(&connection).map_err(failed)? {
+        Some(found) if found > FORMAT => {
+            return Err(OpenError::Newer { path, found, known: FORMAT });
+        }
+        Some(found) if found > 0 => found,
+        Some(_) | None => return Err(OpenError::NotOurs { path }),
+    };
+    let mut done = vec![];
+    for step in &STEPS {
+        if step.from != at {
+            continue;
+        }
+        if migrate == Migrate::Make {
+            let (sql, next) = (step.sql, at + 1);
+            let all = format!(
+                "BEGIN IMMEDIATE; {sql} UPDATE meta SET value = {next} WHERE key = 'format'; COMMIT;"
+            );
+            connection.execute_batch(&all).map_err(failed)?;
+        }
+        done.push(format!("format {at} to {}: {}", at + 1, step.what));
+        at += 1;
+    }
+    Ok(done)
+}
