@@ -11,7 +11,7 @@ mod connection;
 mod fetch;
 mod following;
 mod frames;
-mod incoming;
+pub(super) mod incoming;
 mod output;
 mod receiving;
 mod standing;
