@@ -42,7 +42,14 @@ fn frames() -> Vec<Value> {
 }
 
 fn encoded(values: Vec<Value>, format: Format) -> Vec<Vec<u8>> {
-    values.iter().map(|value| format.encode(value)).collect()
+    values.iter().map(|value| encode(value, format)).collect()
+}
+
+pub(crate) fn encode(value: &Value, format: Format) -> Vec<u8> {
+    match format {
+        Format::Json => serde_json::to_vec(value).unwrap(),
+        Format::MessagePack => rmp_serde::to_vec_named(value).unwrap(),
+    }
 }
 
 fn commit_bytes(events: &Value) -> Vec<u8> {

@@ -37,7 +37,7 @@ pub(crate) const TARGETS: [Target; 12] = [
 /// What is read is read again from its own encoding.
 fn body(bytes: &[u8], format: Format) -> bool {
     let Some(value) = http::body(bytes, format) else { return false };
-    let again = http::body(&format.encode(&value), format);
+    let again = http::body(&crate::corpus::encode(&value, format), format);
     assert_eq!(again, Some(value));
     true
 }
