@@ -83,7 +83,10 @@ pub(in crate::http) struct EdgeSent {
     source: String,
     target: String,
     /// React Flow's handles are text or null; kept as given, as is `targetHandle`.
+    // Any value, null among it: nothing is to be added for it.
+    #[schema(nullable = false)]
     source_handle: Option<Json>,
+    #[schema(nullable = false)]
     target_handle: Option<Json>,
     r#type: Option<String>,
     data: Option<HashMap<String, Json>>,
