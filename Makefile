@@ -10,11 +10,13 @@ run: ## Serve on http://127.0.0.1:3000, data in ./data; nothing else is needed
 
 test: ## Install what the tests start (redis-server, sqlite3) where it is missing; run all tests
 	./scripts/install-test-tools.sh
+	./scripts/install-schemathesis.sh
 	cargo test --workspace --locked
 
 check: ## Format, lints, documentation: what the gate checks beside the tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	./scripts/cargo-deny.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 bench: ## Run the benchmarks

@@ -5,6 +5,8 @@
 //! `cli → http → {live, read, project} → write → {store, domain} → dao_projections`; `websocket`
 //! and `auth` depend on none of them; `telemetry` is named by all of them and names none.
 
+#![forbid(unsafe_code)]
+
 pub mod auth;
 pub mod cli;
 pub mod client;

@@ -13,6 +13,8 @@
 //!
 //! Not here: commands, conflict rules, stores, and the JSON that HTTP clients see of a whole graph.
 
+#![forbid(unsafe_code)]
+
 mod activity;
 mod commit;
 mod diff;

@@ -114,12 +114,12 @@ fn question(asked: &Asked) -> Result<(ActivityFilter, Option<ActivityPlace>, usi
 }
 
 /// base64url of the graph and the row, as JSON.
-fn write_cursor(place: &ActivityPlace) -> String {
+pub(super) fn write_cursor(place: &ActivityPlace) -> String {
     let parts = serde_json::json!([place.graph, place.key]);
     URL_SAFE_NO_PAD.encode(parts.to_string())
 }
 
-fn read_cursor(text: &str) -> Option<ActivityPlace> {
+pub(super) fn read_cursor(text: &str) -> Option<ActivityPlace> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (graph, key): (String, Option<String>) = serde_json::from_slice(&bytes).ok()?;
     Some(ActivityPlace { graph: GraphId::parse(&graph).ok()?, key })

@@ -14,6 +14,7 @@ use super::{
     format::Format,
     metrics,
     openapi::{
+        answers::StreamEvent,
         asked::{AllEventsQuery, Resume},
         problems::OfReads,
     },
@@ -32,7 +33,7 @@ use crate::{
 /// Every commit after a position; then, if asked to, those that follow.
 #[utoipa::path(get, path = "/events", operation_id = "allEvents", tag = "live",
     params(AllEventsQuery, Resume),
-    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((String = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)
+    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((StreamEvent = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)
 )]
 pub(super) async fn all_events(
     State(app): State<App>,

@@ -19,6 +19,7 @@ use super::{
     format::Format,
     metrics,
     openapi::{
+        answers::StreamEvent,
         asked::{GraphEventsQuery, GraphPath, Resume},
         problems::OfReads,
     },
@@ -38,7 +39,7 @@ use crate::{
 /// Every commit after a point; then, if asked to, those that follow.
 #[utoipa::path(get, path = "/graphs/{graphId}/events", operation_id = "graphEvents", tag = "live",
     params(GraphPath, GraphEventsQuery, Resume),
-    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((String = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)
+    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((StreamEvent = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)
 )]
 pub(super) async fn graph_events(
     State(app): State<App>,

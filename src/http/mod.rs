@@ -19,6 +19,8 @@ mod decode;
 mod events;
 mod extract;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod limits;
 mod listener;

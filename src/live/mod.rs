@@ -13,6 +13,8 @@
 mod all;
 mod cursor;
 mod elsewhere;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hub;
 mod presence;
 mod presence_message;

@@ -461,6 +461,28 @@ pub(in crate::http) struct ActivityCount {
     events: u64,
 }
 
+/// One event of a stream. OpenAPI 3.1 has no word for a stream, so this is each event in it: what its lines
+/// `id:`, `event:` and `data:` say.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct StreamEvent {
+    /// What `Last-Event-ID` takes to go on from here; not there on a `problem`.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    event: StreamEventName,
+    /// JSON: of a `commit` the commit, of a `reset` where the stream goes on, of a `problem` why it ended.
+    data: String,
+}
+
+/// What an event of a stream is.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum StreamEventName {
+    Commit,
+    Reset,
+    Problem,
+}
+
 /// The names of all subscriptions.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]

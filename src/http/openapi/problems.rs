@@ -10,7 +10,7 @@ use utoipa::{
     openapi::{Content, Ref, RefOr, Response, ResponseBuilder, ResponsesBuilder},
 };
 
-use super::Json;
+use super::{Json, asked::EventName};
 
 /// A refusal (RFC 9457).
 #[derive(ToSchema)]
@@ -142,7 +142,11 @@ fn listed(statuses: impl IntoIterator<Item = (u16, &'static str)>) -> BTreeMap<S
 
 /// Makes sure that what is only referred to by name is there.
 pub(super) fn schemas() -> Vec<(String, RefOr<utoipa::openapi::Schema>)> {
-    let mut all = vec![(Problem::name().into_owned(), Problem::schema())];
+    let mut all = vec![
+        (Problem::name().into_owned(), Problem::schema()),
+        // Parameters name schemas and do not bring them.
+        (EventName::name().into_owned(), EventName::schema()),
+    ];
     Problem::schemas(&mut all);
     all
 }

@@ -82,8 +82,12 @@ pub(in crate::http) struct EdgeSent {
     id: Option<String>,
     source: String,
     target: String,
-    source_handle: Option<String>,
-    target_handle: Option<String>,
+    /// React Flow's handles are text or null; kept as given, as is `targetHandle`.
+    // Any value, null among it: nothing is to be added for it.
+    #[schema(nullable = false)]
+    source_handle: Option<Json>,
+    #[schema(nullable = false)]
+    target_handle: Option<Json>,
     r#type: Option<String>,
     data: Option<HashMap<String, Json>>,
 }

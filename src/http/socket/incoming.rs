@@ -59,6 +59,17 @@ pub(super) struct Sender<'a> {
     pub(super) limits: DocumentLimits,
 }
 
+/// Whether bytes are a frame, of whoever sends. For `fuzzing`: a frame itself concerns sockets alone.
+pub(in crate::http) fn is_frame(
+    bytes: &[u8],
+    format: Format,
+    user: &UserId,
+    client: &ClientId,
+    limits: DocumentLimits,
+) -> bool {
+    read(bytes, format, &Sender { user, client, limits }).is_ok()
+}
+
 /// Reads one frame.
 pub(super) fn read(bytes: &[u8], format: Format, sender: &Sender<'_>) -> Result<ClientFrame, BadFrame> {
     match decode(bytes, format, sender.limits) {

@@ -12,7 +12,7 @@ mod fetch;
 mod fetches;
 mod following;
 mod frames;
-mod incoming;
+pub(super) mod incoming;
 mod output;
 mod receiving;
 mod standing;

@@ -9,7 +9,7 @@
 //!
 //! Not here: how commits are written to a connection.
 
-mod position;
+pub(super) mod position;
 mod reader;
 mod tail;
 mod told;

@@ -16,6 +16,8 @@
 mod address;
 mod connect;
 mod errors;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod listen;
 mod message;
