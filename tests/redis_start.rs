@@ -83,12 +83,19 @@ async fn o5_a_redis_that_is_none_for_us_is_told_in_one_line() {
     let line = refusal(primary.cluster_url()).await;
     assert_names(&line, &["write redis://"]);
     let bus = free_port().to_string();
-    let node = RedisServer::with(&["--cluster-enabled", "yes", "--cluster-port", &bus]);
+    let node = RedisServer::with(&[
+        "--cluster-enabled",
+        "yes",
+        "--cluster-port",
+        &bus,
+        "--cluster-announce-ip",
+        "127.0.0.1",
+    ]);
     let line = refusal(node.url()).await;
     assert_names(&line, &["write redis-cluster://"]);
     node.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "99"]);
     let line = refusal(node.cluster_url()).await;
-    assert_names(&line, &["100 of 16384 slots", "redis-cli --cluster check"]);
+    assert_names(&line, &["redis-cli --cluster check"]);
 
     // Its disk is full, or it believes so.
     let full = RedisServer::start();

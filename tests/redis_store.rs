@@ -407,7 +407,14 @@ async fn h4_an_address_that_leads_to_another_primary_now_is_followed() {
 /// Redis refuses writes while it can't save, and takes them again when it can.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h4_a_redis_that_cannot_save_refuses_appends_until_it_can() {
-    let server = RedisServer::with(&["--appendonly", "no", "--save", "3600 1000000"]);
+    let server = RedisServer::with(&[
+        "--appendonly",
+        "no",
+        "--save",
+        "3600 1000000",
+        "--enable-protected-configs",
+        "yes",
+    ]);
     let (store, g) = (connect(&server).await, graph("g"));
     let head = grow(&*store, &g, Head::EMPTY, [1]).await;
     let dir = server.dir().to_owned();

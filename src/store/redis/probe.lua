@@ -19,7 +19,10 @@ local function try(...)
   local answer = redis.pcall(...)
   local problem = type(answer) == 'table' and answer.err
   -- Anything else that fails is found by those who do it, with a better word for it.
-  if problem and string.find(problem, 'NOPERM', 1, true) then
+  -- Redis 7.0 has no code for it, only these words.
+  local is_denied = problem and (string.find(problem, 'NOPERM', 1, true)
+    or string.find(problem, 'user executing the script', 1, true))
+  if is_denied then
     local missing = kind_of(problem) or 'use ' .. string.upper(select(1, ...))
     if not told[missing] then
       told[missing] = true

@@ -107,11 +107,13 @@ pub(super) fn not_writable(location: &str, error: &Error) -> ConnectError {
 }
 
 fn rights(location: &str, details: &str) -> ConnectError {
-    let missing = details.trim_start_matches("NOPERM ").trim_end_matches('.');
-    ConnectError::Rights {
-        location: location.to_owned(),
-        missing: format!("do all that is needed ({missing})"),
-    }
+    let said = details.trim_start_matches("NOPERM ").trim_end_matches('.');
+    let missing = match said {
+        said if said.contains(" key") => "use keys dao:*".to_owned(),
+        said if said.contains("channel") => "use channels dao:*".to_owned(),
+        said => format!("do all that is needed ({said})"),
+    };
+    ConnectError::Rights { location: location.to_owned(), missing }
 }
 
 /// The part of an error that people understand.
@@ -136,6 +138,9 @@ fn hint(location: &str, problem: &str) -> &'static str {
     }
     if problem.contains("cluster support disabled") {
         return "it is no node of a cluster: write redis:// in REDIS_URL";
+    }
+    if problem.contains("cluster state") {
+        return "its nodes do not know each other's addresses or slots: `redis-cli --cluster check` says what is missing";
     }
     if location.contains("-sentinel:") {
         return "check that sentinels run there, that they know a primary of this name (`sentinel monitor`), and \
