@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 seed="${SCHEMATHESIS_SEED:-20261123}"
 # Requests a route, beside those that the document's bounds ask for.
-examples="${SCHEMATHESIS_EXAMPLES:-15}"
+examples="${SCHEMATHESIS_EXAMPLES:-3}"
 server="${1:-target/debug/dao-api}"
 tools=target/test-tools
 [ -x "$server" ] || { echo "schemathesis: there is no $server: cargo build --locked makes it" >&2; exit 1; }
