@@ -24,7 +24,9 @@ install_websockets() {
         exit 1
     }
 }
-command -v python3 >/dev/null || missing+=(python3 python3-venv)
+command -v python3 >/dev/null || missing+=(python3)
+# Debian has what venvs need in a package of its own.
+python3 -c "import ensurepip" 2>/dev/null || missing+=(python3-venv)
 if [ ${#missing[@]} -eq 0 ]; then
     install_websockets
     exit 0
