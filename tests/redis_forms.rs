@@ -45,7 +45,12 @@ async fn assert_works(config: RedisConfig) {
     let mut hints = other.listen(&g);
     assert_eq!(hints.next().await, Hint::MayHaveMissed);
     let head = grow(&one, &g, Head::EMPTY, 1..=3).await;
-    assert!(matches!(hints.next().await, Hint::Commits(commits) if commits.last().unwrap().head() == head));
+    match hints.next().await {
+        Hint::Commits(commits) => assert_eq!(commits.last().unwrap().head(), head),
+        // A connection that was made again meanwhile: whoever hears this reads the log, as is done below.
+        Hint::MayHaveMissed => {}
+        other => panic!("{other:?}"),
+    }
     assert_eq!(read_all(&other, &g).await.len(), 3);
     one.check().await.unwrap();
     one.close().await;
