@@ -391,6 +391,11 @@ async fn h4_an_address_that_leads_to_another_primary_now_is_followed() {
         let (store, g) = (RedisStore::connect(config).await.unwrap(), graph(&format!("g{min_replicas}")));
         let head = grow(&store, &g, Head::EMPTY, [1]).await;
         new.wait_until("master_link_status:up");
+        // A replica is told a little later: one that took over before would have another history.
+        let (arrived, events) = (Instant::now(), format!("dao:*graph:g{min_replicas}:events"));
+        while new.keys(&events).is_empty() {
+            assert!(arrived.elapsed() < Duration::from_secs(20), "the commit is not replicated");
+        }
         new.promote();
         assert!(old.command(&["REPLICAOF", "127.0.0.1", &new.port().to_string()]).starts_with("+OK"));
         proxy.lead_to(new.port());
