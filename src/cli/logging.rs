@@ -6,7 +6,9 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use super::CliError;
 use crate::config::{Config, LogFormat};
@@ -61,11 +63,21 @@ fn layer(filter: &str, format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sy
         LogFormat::Text => false,
         LogFormat::Auto => !is_terminal,
     };
-    let filter = EnvFilter::new(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match is_json {
         // The list of spans has the innermost as its last: it need not be there again.
-        true => layer.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed(),
-        false => layer.with_ansi(is_terminal).with_filter(filter).boxed(),
+        true => filtered(layer.json().flatten_event(true).with_current_span(false), filter),
+        false => filtered(layer.with_ansi(is_terminal), filter),
+    }
+}
+
+/// Directives that ask for spans or fields take a lock whenever a span is entered; levels alone don't need that.
+fn filtered(
+    layer: impl Layer<Registry> + Send + Sync,
+    filter: &str,
+) -> Box<dyn Layer<Registry> + Send + Sync> {
+    match filter.parse::<Targets>() {
+        Ok(levels) => layer.with_filter(levels).boxed(),
+        Err(_) => layer.with_filter(EnvFilter::new(filter)).boxed(),
     }
 }

@@ -26,11 +26,11 @@ use tower_http::{
     CompressionLevel,
     compression::{CompressionLayer, predicate::SizeAbove},
 };
-use tracing::{Instrument, field::Empty};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{App, auth, extract::CausedBy, metrics::Measuring, problem::Problem};
-use crate::telemetry::continue_from;
+use crate::telemetry::{answered, continue_from};
 
 /// Answers shorter than this are sent as they are: a packet holds them anyway.
 const COMPRESSED_BYTES_MIN: u64 = 1 << 10;
@@ -66,17 +66,17 @@ impl Edge {
         let id = request_id(request.headers());
         let shown = id.to_str().unwrap_or_default();
         let (method, path) = (request.method(), request.uri().path());
-        let span = tracing::info_span!("request", request_id = shown, %method, path, status = Empty);
+        let span = tracing::info_span!("request", request_id = shown, %method, path);
         continue_from(&span, CausedBy::of(request.headers()).0);
         let encoding = choose_encoding(request.headers());
         let asked_tags = request.headers().get(header::IF_NONE_MATCH).cloned();
-        let answered = async move { self.routes.call(request).await.unwrap_or_else(|never| match never {}) };
-        let answered = answered.instrument(span.clone()).await;
-        span.record("status", answered.status().as_u16());
+        let answering = async move { self.routes.call(request).await.unwrap_or_else(|never| match never {}) };
+        let response = answering.instrument(span.clone()).await;
+        answered(&span, response.status().as_u16());
         if let Some(measuring) = &self.measuring {
-            measuring.answered(&answered, began.elapsed());
+            measuring.answered(&response, began.elapsed());
         }
-        let mut response = compressed(answered, encoding).await;
+        let mut response = compressed(response, encoding).await;
         weaken_tag(&mut response, encoding, asked_tags.as_ref());
         mark(response.headers_mut(), id);
         response

@@ -34,9 +34,9 @@ pub use live::{Counted, Direction, DropReason, LiveMetrics, Source, StreamStyle}
 pub use requests::{RequestMetrics, RouteMetrics};
 pub use sampled::{ProjectionSample, Sampled};
 pub use storing::{StoreCall, StoreErrorKind, StoreMetrics};
-pub use trace::continue_from;
 #[cfg(feature = "otel")]
 pub use trace::{Exporter, ExporterError};
+pub use trace::{answered, continue_from};
 pub use word::{PerPair, PerWord, Word};
 pub use writing::{AppendOutcome, ConflictKind, Effect, RefusalCode, WriteMetrics};
 

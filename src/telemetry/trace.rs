@@ -11,8 +11,12 @@ use tracing::Span;
 #[cfg(not(feature = "otel"))]
 pub fn continue_from(_span: &Span, _parent: Option<TraceParent>) {}
 
+/// Notes in the trace what a request was answered with. The log says that where it matters.
+#[cfg(not(feature = "otel"))]
+pub fn answered(_span: &Span, _status: u16) {}
+
 #[cfg(feature = "otel")]
-pub use exporting::{Exporter, ExporterError, continue_from};
+pub use exporting::{Exporter, ExporterError, answered, continue_from};
 
 #[cfg(feature = "otel")]
 mod exporting {
@@ -27,6 +31,11 @@ mod exporting {
     use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
     use super::{Span, TraceParent};
+
+    /// Notes in the trace what a request was answered with.
+    pub fn answered(span: &Span, status: u16) {
+        span.set_attribute("status", i64::from(status));
+    }
 
     /// Makes this span part of the trace that `parent` names. To be called before anything happens in it.
     pub fn continue_from(span: &Span, parent: Option<TraceParent>) {
