@@ -8,6 +8,7 @@
 //! - An answer that is not the expected one ends the run: no figure counts errors.
 
 mod growth;
+mod guards;
 mod http;
 mod latency;
 mod live;
@@ -46,8 +47,9 @@ struct Bench {
 }
 
 type Row = fn(&mut Bench) -> Outcome<()>;
-const ROWS: [(&str, Row); 10] = [
+const ROWS: [(&str, Row); 11] = [
     ("1", writes::single),
+    ("1g", guards::run),
     ("2", writes::batches),
     ("3", latency::run),
     ("4", reads::run),

@@ -40,10 +40,23 @@ pub(crate) fn graph(number: usize) -> String {
     format!("g{number:05}")
 }
 
+/// How a client says who it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Caller {
+    /// By a number, which nobody asks it to prove.
+    Claimed(usize),
+    /// By a token.
+    Token(String),
+}
+
 /// A `POST` of JSON as one client sends it.
-pub(crate) fn post(path: &str, client: usize, body: &str) -> Vec<u8> {
+pub(crate) fn post(path: &str, caller: &Caller, body: &str) -> Vec<u8> {
+    let who = match caller {
+        Caller::Claimed(client) => format!("x-user-id: user-{client:03}"),
+        Caller::Token(token) => format!("authorization: Bearer {token}"),
+    };
     format!(
-        "POST {path} HTTP/1.1\r\nhost: bench\r\nx-user-id: user-{client:03}\r\n\
+        "POST {path} HTTP/1.1\r\nhost: bench\r\n{who}\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -115,6 +128,17 @@ pub(crate) struct Moves {
 impl Moves {
     /// Those of `client`, which begins at a graph of its own.
     pub(crate) fn new(client: usize, graphs: Range<usize>, nodes: usize, packing: Packing) -> Self {
+        Self::by(&Caller::Claimed(client), client, graphs, nodes, packing)
+    }
+
+    /// The same, of somebody who says so.
+    pub(crate) fn by(
+        caller: &Caller,
+        client: usize,
+        graphs: Range<usize>,
+        nodes: usize,
+        packing: Packing,
+    ) -> Self {
         // No two supplies move a node to the same place: no command finds that it is already so.
         static SUPPLIES: AtomicUsize = AtomicUsize::new(0);
         let y = SUPPLIES.fetch_add(1, Ordering::Relaxed);
@@ -131,7 +155,7 @@ impl Moves {
                 ("batch", format!(r#"{{"operations":[{}]}}"#, vec![named.clone(); n].join(",")))
             }
         };
-        let bytes = post(&format!("/graphs/{}/{route}", graph(0)), client, &body);
+        let bytes = post(&format!("/graphs/{}/{route}", graph(0)), caller, &body);
         let mut members = Vec::new();
         let mut from = 0;
         let has_own_ids = !matches!(packing, Packing::Atomic(_));

@@ -15,7 +15,7 @@ use crate::{
     Outcome,
     http::Connection,
     references,
-    requests::{graph, post},
+    requests::{Caller, graph, post},
     resp::Redis,
 };
 
@@ -25,18 +25,37 @@ pub(crate) struct Server {
     /// Kept open: a program whose output nobody takes may end.
     _output: BufReader<ChildStdout>,
     pub(crate) address: SocketAddr,
+    /// Who makes graphs here.
+    caller: Caller,
 }
+
+/// The program that is measured.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_dao-api");
 
 impl Server {
     /// The server with the embedded store in `dir`.
     pub(crate) fn embedded(dir: &Path) -> Outcome<Self> {
-        Self::start(Command::new(env!("CARGO_BIN_EXE_dao-api")).env_clear().env("DATA_DIR", dir))
+        Self::embedded_with(PROGRAM, dir, &[], Caller::Claimed(0))
+    }
+
+    /// The same of this program with these settings, where graphs are made by `caller`.
+    pub(crate) fn embedded_with(
+        program: &str,
+        dir: &Path,
+        settings: &[(&str, &str)],
+        caller: Caller,
+    ) -> Outcome<Self> {
+        let mut command = Command::new(program);
+        let mut server =
+            Self::start(command.env_clear().env("DATA_DIR", dir).envs(settings.iter().copied()))?;
+        server.caller = caller;
+        Ok(server)
     }
 
     /// The server over Redis.
     pub(crate) fn over(redis: &RedisServer) -> Outcome<Self> {
         let url = format!("redis://127.0.0.1:{}", redis.port);
-        Self::start(Command::new(env!("CARGO_BIN_EXE_dao-api")).env_clear().env("REDIS_URL", url))
+        Self::start(Command::new(PROGRAM).env_clear().env("REDIS_URL", url))
     }
 
     /// Reference E: this very program, answering `answer` to every command.
@@ -55,7 +74,7 @@ impl Server {
             let _already_gone = child.kill();
             return Err(format!("the server did not start: {line:?}").into());
         };
-        Ok(Self { child, _output: output, address })
+        Ok(Self { child, _output: output, address, caller: Caller::Claimed(0) })
     }
 
     /// Time that processors spent on this process since it began, in microseconds. Linux counts it
@@ -93,7 +112,11 @@ impl Server {
         let commands: Vec<String> = (0..nodes).map(node).chain((0..edges).map(edge)).collect();
         for chunk in commands.chunks(batch) {
             let body = format!(r#"{{"atomic":true,"operations":[{}]}}"#, chunk.join(","));
-            let answer = connection.exchange(&post(&format!("/graphs/{}/batch", graph(number)), 0, &body))?;
+            let answer = connection.exchange(&post(
+                &format!("/graphs/{}/batch", graph(number)),
+                &self.caller,
+                &body,
+            ))?;
             if answer.head.status != 200 {
                 return Err(format!("a graph could not be made: {}", answer.shown()).into());
             }

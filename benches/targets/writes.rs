@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Graphs that the commands are spread over.
-const GRAPHS: usize = 100;
+pub(crate) const GRAPHS: usize = 100;
 /// Nodes in each.
-const NODES: usize = 50;
+pub(crate) const NODES: usize = 50;
 /// Commands in one batch.
 const BATCH: usize = 100;
 

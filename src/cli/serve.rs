@@ -13,7 +13,7 @@ use crate::{
     auth::Auth,
     config::Config,
     http::{self, App},
-    project,
+    project::{self, ProjectorConfig},
     telemetry::Metrics,
 };
 
@@ -50,7 +50,8 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     };
     let stop_projecting = CancellationToken::new();
     let projecting = config.projects.then(|| {
-        tokio::spawn(project::run(stores.clone(), config.projector.clone(), stop_projecting.clone()))
+        let projector = ProjectorConfig { memory: Some(graphs.clone()), ..config.projector.clone() };
+        tokio::spawn(project::run(stores.clone(), projector, stop_projecting.clone()))
     });
     let mut app = App::new(graphs.clone(), config.requests, config.sockets)
         .with_auth(config.auth)

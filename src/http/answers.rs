@@ -1,5 +1,8 @@
 //! What every answer has, whatever made it: an id, the headers that keep browsers and caches from doing what
-//! nobody meant, and fewer bytes where that is worth the time.
+//! nobody meant, fewer bytes where that is worth the time, and a place in what is counted.
+//!
+//! It is one function around all routes and one around each, not a layer for each of these things: every layer
+//! is another boxed service, cloned anew for each request.
 //!
 //! Invariants:
 //! - Every request is answered: a handler that panics is a 500, a method that a route does not take a 405, each
@@ -7,24 +10,26 @@
 //! - Two encodings of one state never share a strong entity tag (RFC 9110, 8.8.3).
 //! - Streams are not compressed: an encoder would keep back what its reader waits for.
 
-use std::panic::AssertUnwindSafe;
+use std::{convert::Infallible, future::ready, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::{
+    Router,
     body::{Body, HttpBody},
-    extract::Request,
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
+use tower::{Layer, Service, ServiceExt};
 use tower_http::{
     CompressionLevel,
-    compression::{CompressionLayer, predicate::Predicate},
+    compression::{CompressionLayer, predicate::SizeAbove},
 };
 use tracing::{Instrument, field::Empty};
 use uuid::Uuid;
 
-use super::{extract::CausedBy, problem::Problem};
+use super::{App, auth, extract::CausedBy, metrics::Measuring, problem::Problem};
 use crate::telemetry::continue_from;
 
 /// Answers shorter than this are sent as they are: a packet holds them anyway.
@@ -42,33 +47,65 @@ const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-/// Answers one request, whatever happens.
-pub(super) async fn complete(mut request: Request, next: Next) -> Response {
-    let id = request_id(request.headers());
-    let shown = id.to_str().unwrap_or_default();
-    let (method, path) = (request.method(), request.uri().path());
-    let span = tracing::info_span!("request", request_id = shown, %method, path, status = Empty);
-    continue_from(&span, CausedBy::of(request.headers()).0);
-    let encoding = choose_encoding(request.headers_mut());
-    let asked_tags = request.headers().get(header::IF_NONE_MATCH).cloned();
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let mut response = async {
-        let response = answered.await.unwrap_or_else(|_panic| {
-            tracing::error!("the handler of this request panicked");
-            Problem::internal().into_response()
-        });
-        match response.status() {
-            StatusCode::METHOD_NOT_ALLOWED => {
-                Problem::method_not_allowed(response.headers().get(header::ALLOW).cloned()).into_response()
-            }
-            _ => response,
-        }
+/// All routes, and what is around them.
+#[derive(Clone)]
+pub(super) struct Edge {
+    routes: Router,
+    measuring: Option<Arc<Measuring>>,
+}
+
+impl Edge {
+    /// Around these routes; counting what they do, or not.
+    pub(super) fn of(routes: Router, measuring: Option<Measuring>) -> Self {
+        Self { routes, measuring: measuring.map(Arc::new) }
     }
-    .instrument(span.clone())
-    .await;
-    span.record("status", response.status().as_u16());
-    weaken_tag(&mut response, encoding, asked_tags.as_ref());
-    let headers = response.headers_mut();
+
+    /// Answers one request.
+    pub(super) async fn answer(mut self, request: Request) -> Response {
+        let began = Instant::now();
+        let id = request_id(request.headers());
+        let shown = id.to_str().unwrap_or_default();
+        let (method, path) = (request.method(), request.uri().path());
+        let span = tracing::info_span!("request", request_id = shown, %method, path, status = Empty);
+        continue_from(&span, CausedBy::of(request.headers()).0);
+        let encoding = choose_encoding(request.headers());
+        let asked_tags = request.headers().get(header::IF_NONE_MATCH).cloned();
+        let answered = async move { self.routes.call(request).await.unwrap_or_else(|never| match never {}) };
+        let answered = answered.instrument(span.clone()).await;
+        span.record("status", answered.status().as_u16());
+        if let Some(measuring) = &self.measuring {
+            measuring.answered(&answered, began.elapsed());
+        }
+        let mut response = compressed(answered, encoding).await;
+        weaken_tag(&mut response, encoding, asked_tags.as_ref());
+        mark(response.headers_mut(), id);
+        response
+    }
+}
+
+/// Around each route: what it says, or what there is to say where it does not; with a mark which route it was.
+pub(super) async fn of_route(State(app): State<App>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let answered = AssertUnwindSafe(auth::guard(&app, request, next)).catch_unwind().await;
+    let response = answered.unwrap_or_else(|_panic| {
+        tracing::error!("the handler of this request panicked");
+        Problem::internal().into_response()
+    });
+    let mut response = match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            Problem::method_not_allowed(response.headers().get(header::ALLOW).cloned()).into_response()
+        }
+        _ => response,
+    };
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
+}
+
+/// Puts in the headers that every answer has.
+fn mark(headers: &mut HeaderMap, id: HeaderValue) {
+    headers.reserve(DEFAULTS.len() + 1);
     if is_page(headers) {
         // What it may load is for whoever wrote it to say.
         headers
@@ -79,7 +116,6 @@ pub(super) async fn complete(mut request: Request, next: Next) -> Response {
         headers.entry(name).or_insert(value);
     }
     headers.insert(REQUEST_ID, id);
-    response
 }
 
 /// The id that a request came with, if it is one that can be written anywhere, else a new one.
@@ -94,21 +130,22 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     })
 }
 
-/// Compresses answers in the encoding that [`complete`] chose.
-pub(super) fn compression() -> CompressionLayer<impl Predicate> {
-    let is_worth_it = |_: StatusCode,
-                       _: axum::http::Version,
-                       headers: &HeaderMap,
-                       _: &axum::http::Extensions| { is_compressible(headers) };
-    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(LongEnough.and(is_worth_it))
-}
-
-#[derive(Clone, Copy)]
-struct LongEnough;
-
-impl Predicate for LongEnough {
-    fn should_compress<B: HttpBody>(&self, response: &axum::http::Response<B>) -> bool {
-        response.body().size_hint().exact().is_some_and(|bytes| bytes >= COMPRESSED_BYTES_MIN)
+/// In the encoding that was chosen, where that is worth the time.
+async fn compressed(response: Response, encoding: Option<&'static str>) -> Response {
+    let is_long = response.body().size_hint().exact().is_some_and(|bytes| bytes >= COMPRESSED_BYTES_MIN);
+    if !is_long || !is_compressible(response.headers()) {
+        return response;
+    }
+    let mut asked = Request::new(Body::empty());
+    if let Some(encoding) = encoding {
+        asked.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    let layer = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(0));
+    let mut response = Some(response);
+    let answer = move |_: Request| ready(Ok::<_, Infallible>(response.take().unwrap_or_default()));
+    match layer.layer(tower::service_fn(answer)).oneshot(asked).await {
+        Ok(response) => response.map(Body::new),
+        Err(never) => match never {},
     }
 }
 
@@ -132,9 +169,9 @@ fn is_compressible(headers: &HeaderMap) -> bool {
         || essence == "image/svg+xml"
 }
 
-/// Leaves the one encoding in `Accept-Encoding` that is to be used, or none. What is left can't be
-/// misunderstood further in: an answer is never 406, since what was asked for has been done by then.
-fn choose_encoding(headers: &mut HeaderMap) -> Option<&'static str> {
+/// The one encoding in `Accept-Encoding` that is to be used, or none: an answer is never 406, since what was
+/// asked for has been done by then.
+fn choose_encoding(headers: &HeaderMap) -> Option<&'static str> {
     let mut best: (f32, Option<&'static str>) = (0.0, None);
     for value in headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()) {
         for offer in value.split(',') {
@@ -149,10 +186,6 @@ fn choose_encoding(headers: &mut HeaderMap) -> Option<&'static str> {
                 best = (quality, Some(encoding));
             }
         }
-    }
-    headers.remove(header::ACCEPT_ENCODING);
-    if let Some(encoding) = best.1 {
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encoding));
     }
     best.1
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Body,
-    extract::{FromRequestParts, MatchedPath, Request, State},
+    extract::{FromRequestParts, MatchedPath, Request},
     http::{HeaderMap, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -102,10 +102,10 @@ fn need(route: Option<&MatchedPath>) -> Need {
 const UNMETERED: &str = "/metrics";
 
 /// Lets through who may, as often as they may; all others get 401, 403 or 429 before their body is read.
-pub(super) async fn guard(State(app): State<App>, request: Request<Body>, next: Next) -> Response {
+pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let need = need(route);
-    if let (Auth::Off, Err(problem)) = (&app.auth, same_origin::check(&app, &request, need)) {
+    if let (Auth::Off, Err(problem)) = (&app.auth, same_origin::check(app, &request, need)) {
         return problem.into_response();
     }
     // A socket sees to its rights and its budget by itself.
@@ -117,7 +117,7 @@ pub(super) async fn guard(State(app): State<App>, request: Request<Body>, next: 
     let (mut parts, body) = request.into_parts();
     let grant = match &app.auth {
         Auth::Off => None,
-        Auth::Keys(_) => match proved(&app, &parts) {
+        Auth::Keys(_) => match proved(app, &parts) {
             Ok(Some(grant)) => Some(grant),
             Ok(None) => return Problem::no_token().into_response(),
             Err(problem) => return problem.into_response(),
@@ -126,14 +126,14 @@ pub(super) async fn guard(State(app): State<App>, request: Request<Body>, next: 
     let payer = match &grant {
         Some(grant) => Some(grant.user.clone()),
         // Who claims to be nobody in particular is told apart by address.
-        None => claimed(&mut parts, &app).await.ok().filter(|user| *user != app.anonymous),
+        None => claimed(&mut parts, app).await.ok().filter(|user| *user != app.anonymous),
     };
-    let purse = Purse::of(&app, &parts, payer.as_ref()).filter(|_| is_metered);
+    let purse = Purse::of(app, &parts, payer.as_ref()).filter(|_| is_metered);
     let left = match purse.as_ref().map(Purse::spend).transpose() {
         Ok(left) => left,
         Err(exhausted) => return purse.map_or_else(Response::default, |purse| purse.refusal(exhausted)),
     };
-    let response = match admit(&app, &mut parts, need, grant).await {
+    let response = match admit(app, &mut parts, need, grant).await {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(problem) => problem.into_response(),
     };

@@ -10,12 +10,9 @@
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper::{Request, body::Incoming, server::conn::http1, service::Service};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use axum::body::Body;
+use hyper::{Request, body::Incoming, server::conn::http1};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -24,7 +21,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{address::Arrival, limits::RequestLimits, problem::Problem};
+use super::{address::Arrival, answers::Edge, limits::RequestLimits, problem::Problem};
 
 /// Bytes of a request's head, and of what is read of a body at once; a longer head is 431. A token has room in
 /// it, and an idle connection keeps much less.
@@ -44,7 +41,7 @@ pub(super) struct Place {
 }
 
 /// Accepts and serves until `stop`; then answers what was read, and returns once that is done.
-pub(super) async fn run(listener: TcpListener, app: Router, limits: RequestLimits, stop: CancellationToken) {
+pub(super) async fn run(listener: TcpListener, edge: Edge, limits: RequestLimits, stop: CancellationToken) {
     let tasks = TaskTracker::new();
     let mut door = Door::new(limits.connections_max);
     let mut http = http1::Builder::new();
@@ -66,7 +63,7 @@ pub(super) async fn run(listener: TcpListener, app: Router, limits: RequestLimit
         match door.places.clone().try_acquire_owned() {
             Ok(permit) => {
                 let place = Arc::new(Place { _permit: permit });
-                tasks.spawn(serve(socket, peer, place, http.clone(), app.clone(), stop.clone()));
+                tasks.spawn(serve(socket, peer, place, http.clone(), edge.clone(), stop.clone()));
             }
             Err(_full) => door.refuse(socket, &tasks),
         }
@@ -82,7 +79,7 @@ async fn serve(
     peer: SocketAddr,
     place: Arc<Place>,
     http: http1::Builder,
-    app: Router,
+    edge: Edge,
     stop: CancellationToken,
 ) {
     // Answers are small and complete: waiting to fill a packet only delays them.
@@ -90,11 +87,11 @@ async fn serve(
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let arrival = Arrival { peer: peer.ip().to_canonical(), place };
-    let app = TowerToHyperService::new(app);
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
         request.extensions_mut().insert(arrival.clone());
-        let answer = app.call(request);
-        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+        let answered = edge.clone().answer(request);
+        async move { Ok::<_, Infallible>(answered.await) }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
     let ended = tokio::select! {

@@ -3,13 +3,11 @@
 //! A request is counted under the template of its route, so that nobody can make a label by asking for a path. Not
 //! here: the families ([`crate::telemetry`]), and what they mean (`docs/metrics.md`).
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::HashMap, time::Duration};
 
 use axum::{
-    body::Body,
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, State},
     http::{StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 
@@ -79,10 +77,9 @@ async fn sample(app: &App) -> Sampled {
 }
 
 /// Where requests are counted.
-#[derive(Clone)]
 pub(super) struct Measuring {
     metrics: Metrics,
-    routes: Arc<HashMap<&'static str, RouteMetrics>>,
+    routes: HashMap<&'static str, RouteMetrics>,
     unmatched: RouteMetrics,
 }
 
@@ -90,29 +87,19 @@ impl Measuring {
     /// Finds what every route counts into, once.
     pub(super) fn of(metrics: &Metrics) -> Self {
         let route = |template| (template, metrics.requests.route(template));
-        let routes = Arc::new(auth::templates().map(route).collect());
+        let routes = auth::templates().map(route).collect();
         Self { metrics: metrics.clone(), routes, unmatched: metrics.requests.route(UNMATCHED) }
     }
 
-    fn route(&self, matched: Option<&MatchedPath>) -> &RouteMetrics {
-        matched.and_then(|path| self.routes.get(path.as_str())).unwrap_or(&self.unmatched)
+    /// Counts a request by its answer, which has a mark of its route.
+    pub(super) fn answered(&self, response: &Response, after: Duration) {
+        let said = response.extensions();
+        let route = said.get::<MatchedPath>().and_then(|path| self.routes.get(path.as_str()));
+        route.unwrap_or(&self.unmatched).answered(response.status().as_str(), after);
+        if let Some(Told(code)) = said.get::<Told>() {
+            self.metrics.requests.problem(code);
+        }
     }
-}
-
-/// Counts a request and its answer.
-pub(super) async fn measure(
-    State(measuring): State<Measuring>,
-    request: Request<Body>,
-    next: Next,
-) -> Response {
-    let began = Instant::now();
-    let route = measuring.route(request.extensions().get::<MatchedPath>());
-    let response = next.run(request).await;
-    route.answered(response.status().as_str(), began.elapsed());
-    if let Some(Told(code)) = response.extensions().get::<Told>() {
-        measuring.metrics.requests.problem(code);
-    }
-    response
 }
 
 /// A problem that was told otherwise than by an answer of HTTP.

@@ -38,7 +38,7 @@ mod subscriptions;
 pub mod transcode;
 pub mod wire;
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, io, ops::Deref, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -65,10 +65,12 @@ use crate::{
     write::Graphs,
 };
 pub use address::Proxies;
+use answers::Edge;
 use body::Bodies;
 pub use cors::{Origin, Origins};
 pub use format::Format;
 pub use limits::{BODY_BYTES_MAX, RequestLimits};
+use metrics::Measuring;
 pub use metrics::MetricsRoute;
 use problem::Problem;
 pub use rate::RateConfig;
@@ -95,9 +97,13 @@ pub fn parse_batch(value: Value, user: &UserId, operations_max: usize) -> Result
     batch.map(|batch| batch.operations).map_err(|malformed| malformed.to_string())
 }
 
+/// A whole application: cheap to clone, and each clone is the same one.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
 /// What handlers share.
 #[derive(Clone)]
-pub struct App {
+pub struct Shared {
     graphs: Arc<Graphs>,
     live: Arc<socket::Live>,
     auth: Auth,
@@ -144,6 +150,14 @@ impl Default for SocketConfig {
     }
 }
 
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
 impl App {
     /// An application over these graphs, each by itself.
     pub fn new(graphs: Arc<Graphs>, limits: RequestLimits, sockets: SocketConfig) -> Self {
@@ -154,7 +168,7 @@ impl App {
         let bodies = Arc::new(Bodies::new(limits));
         let live = socket::Live::new(graphs.clone(), sockets, limits, bodies.clone());
         let verifying = Arc::new(Semaphore::new(audit::VERIFICATIONS_MAX));
-        Self {
+        Self(Arc::new(Shared {
             graphs,
             live,
             auth: Auth::Off,
@@ -171,7 +185,13 @@ impl App {
             reading: Arc::new(Semaphore::new(LONG_READS_MAX)),
             metrics_route: MetricsRoute::On,
             verifying,
-        }
+        }))
+    }
+
+    /// The same but for this.
+    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
     }
 
     /// A turn at a read that takes much memory while it lasts.
@@ -183,37 +203,38 @@ impl App {
     /// With callers who have to prove who they are, or not.
     #[must_use]
     pub fn with_auth(self, auth: Auth) -> Self {
-        Self { auth, ..self }
+        self.with(|shared| shared.auth = auth)
     }
 
     /// With budgets for whoever asks.
     #[must_use]
     pub fn with_rate_limits(self, config: RateConfig) -> Self {
-        Self { rate: Some(Arc::new(RateLimits::new(config))), ..self }
+        self.with(|shared| shared.rate = Some(Arc::new(RateLimits::new(config))))
     }
 
     /// With proxies that are believed when they say where a request comes from.
     #[must_use]
     pub fn with_proxies(self, proxies: Proxies) -> Self {
-        Self { proxies: Arc::new(proxies), ..self }
+        self.with(|shared| shared.proxies = Arc::new(proxies))
     }
 
     /// With pages of these origins that may call from a browser.
     #[must_use]
     pub fn with_origins(self, origins: Origins) -> Self {
-        Self { origins, ..self }
+        self.with(|shared| shared.origins = origins)
     }
 
     /// Showing its metrics, or not.
     #[must_use]
     pub fn with_metrics(self, metrics_route: MetricsRoute) -> Self {
-        Self { metrics_route, ..self }
+        self.with(|shared| shared.metrics_route = metrics_route)
     }
 
     /// Reached by whoever can reach this listener.
     fn at(self, listener: &TcpListener) -> io::Result<Self> {
         let is_loopback = listener.local_addr()?.ip().is_loopback();
-        Ok(Self { reach: if is_loopback { Reach::Loopback } else { Reach::Anywhere }, ..self })
+        let reach = if is_loopback { Reach::Loopback } else { Reach::Anywhere };
+        Ok(self.with(|shared| shared.reach = reach))
     }
 
     /// Where this server counts.
@@ -226,19 +247,19 @@ impl App {
     pub fn with_projections(self, stores: Stores) -> Self {
         let all = AllGraphs::new(self.graphs.clone(), stores.rows.clone());
         let projections = Some(Projections { stores, watch: Arc::default() });
-        Self { projections, ..self.with_all_graphs(all) }
+        self.with_all_graphs(all).with(|shared| shared.projections = projections)
     }
 
     /// With what all graphs' commits are read from, projections or not.
     #[must_use]
     pub fn with_all_graphs(self, all: Arc<AllGraphs>) -> Self {
         let subscriptions = Some(Subscriptions::new(all.clone()));
-        Self { all: Some(all), subscriptions, ..self }
+        self.with(|shared| (shared.all, shared.subscriptions) = (Some(all), subscriptions))
     }
 }
 
-/// Every route there is.
-pub fn router(app: App) -> Router {
+/// Every route there is, and who may take it.
+fn routes(app: &App) -> Router {
     let cors = cors::layer(&app.origins);
     let routes = Router::new()
         .route("/graphs/{graphId}/command", post(commands::command))
@@ -279,30 +300,24 @@ pub fn router(app: App) -> Router {
         .route("/docs/{file}", get(openapi::file))
         .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("there is no such route") })
-        .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
+        .layer(middleware::from_fn_with_state(app.clone(), answers::of_route))
         .with_state(app.clone());
     // Before the guard: browsers ask what they may do without a token.
-    let routes = match cors {
+    match cors {
         Some(cors) => routes.layer(cors),
         None => routes,
-    };
-    let measuring = metrics::Measuring::of(app.metrics());
-    routes
-        .layer(answers::compression())
-        .layer(middleware::from_fn(answers::complete))
-        .layer(middleware::from_fn_with_state(measuring, metrics::measure))
+    }
 }
 
 /// The routes of a process that serves no graphs: whether it lives, whether it is ready, what it counts.
-fn operational_router(app: App) -> Router {
+fn operational_routes(app: &App) -> Router {
     Router::new()
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("this process serves no graphs: ask a server") })
-        .layer(middleware::from_fn_with_state(app.clone(), auth::guard))
-        .with_state(app)
-        .layer(middleware::from_fn(answers::complete))
+        .layer(middleware::from_fn_with_state(app.clone(), answers::of_route))
+        .with_state(app.clone())
 }
 
 fn metrics_routes(shown: MetricsRoute) -> Router<App> {
@@ -330,7 +345,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = app.at(&listener)?;
-    serve_routes(listener, router(app.clone()), app, shutdown).await
+    let edge = Edge::of(routes(&app), Some(Measuring::of(app.metrics())));
+    serve_routes(listener, edge, app, shutdown).await
 }
 
 /// The same of what an operator asks a process that serves no graphs.
@@ -340,19 +356,19 @@ pub async fn serve_operational(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = app.at(&listener)?;
-    serve_routes(listener, operational_router(app.clone()), app, shutdown).await
+    serve_routes(listener, Edge::of(operational_routes(&app), None), app, shutdown).await
 }
 
 async fn serve_routes(
     listener: TcpListener,
-    routes: Router,
+    edge: Edge,
     app: App,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let stop = CancellationToken::new();
     let forgetting = app.rate.clone().map(|rate| tokio::spawn(rate.forget_until(stop.clone())));
     let (live, limits) = (app.live.clone(), app.limits);
-    let mut requests = tokio::spawn(listener::run(listener, routes, limits, stop.clone()));
+    let mut requests = tokio::spawn(listener::run(listener, edge, limits, stop.clone()));
     let died = tokio::select! {
         () = shutdown => None,
         ended = &mut requests => Some(ended),

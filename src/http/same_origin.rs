@@ -32,12 +32,11 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
     if need == Need::Nothing {
         return Ok(());
     }
-    let host = host(request);
     if app.reach == Reach::Loopback
         && is_of_a_browser(request.headers())
-        && let Some(host) = &host
+        && let Some(host) = host(request)
         && !is_of_this_machine(host.host())
-        && !app.origins.names_host(host)
+        && !app.origins.names_host(&host)
     {
         let detail = format!(
             "this server has no keys and serves this machine alone, but Host says {host}: use localhost, \
@@ -50,7 +49,7 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
     let text = origin.to_str().unwrap_or_default();
     let authority = text.split_once("://").and_then(|(_, rest)| rest.parse::<Authority>().ok());
     // Authorities compare without regard to case.
-    let is_own = authority.is_some() && authority == host;
+    let is_own = authority.is_some() && authority == host(request);
     let is_neighbour = authority.as_ref().is_some_and(|authority| is_loopback(authority.host()));
     if is_own || is_neighbour && app.reach == Reach::Loopback || app.origins.allow(origin) {
         return Ok(());

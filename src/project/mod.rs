@@ -11,6 +11,7 @@
 //! Not here: what rows mean (`dao_projections`), and who reads them.
 
 mod fold;
+mod kept;
 mod rebuild;
 mod status;
 
@@ -26,10 +27,15 @@ use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 pub use fold::{FoldError, fold_graph};
+use fold::{GraphFold, Log};
+use kept::Kept;
 pub use rebuild::{Rebuilt, rebuild};
 pub use status::{Health, Lag, health};
 
-use crate::store::{EventStore, FeedEntry, FeedPlace, Parked, ProjectionStore, StoreError};
+use crate::{
+    store::{EventStore, FeedEntry, FeedPlace, Parked, ProjectionStore, StoreError},
+    write::Graphs,
+};
 
 /// The name under which projectors remember their places.
 pub const READER: &str = "projector";
@@ -50,7 +56,7 @@ const TRIM_INTERVAL: Duration = Duration::from_secs(60);
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 /// How projectors work.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ProjectorConfig {
     /// Tells workers apart.
     pub worker: String,
@@ -62,6 +68,8 @@ pub struct ProjectorConfig {
     pub feed_retention: Duration,
     /// A checkpoint of a graph is kept every this many commits.
     pub checkpoint_every: u64,
+    /// The graphs of this process, if it has any: what is in their memory need not be read.
+    pub memory: Option<Arc<Graphs>>,
 }
 
 impl Default for ProjectorConfig {
@@ -72,6 +80,7 @@ impl Default for ProjectorConfig {
             lease: Duration::from_secs(5),
             feed_retention: Duration::from_secs(7 * 24 * 3_600),
             checkpoint_every: 10_000,
+            memory: None,
         }
     }
 }
@@ -86,15 +95,23 @@ pub struct Stores {
 }
 
 /// One part of the feed as this worker has it.
-#[derive(Clone, Copy, Debug)]
 struct Part {
     number: u32,
     is_leased: bool,
     /// Up to where it was followed, while this worker has the lease.
     place: Option<FeedPlace>,
+    kept: Kept,
     /// When the lease is asked for next, or renewed.
     lease_at: Instant,
     trim_at: Instant,
+}
+
+impl Part {
+    /// Forgets what another worker may have made untrue, and asks for the lease at this time.
+    fn forget(&mut self, lease_at: Instant) {
+        (self.place, self.lease_at) = (None, lease_at);
+        self.kept.forget_all();
+    }
 }
 
 /// Projects until it is told to stop; after a defect it begins again, where the places say.
@@ -117,9 +134,16 @@ pub async fn run(stores: Stores, config: ProjectorConfig, stop: CancellationToke
 /// Follows the feed until it is told to stop, whatever happens to the store meanwhile.
 async fn follow_all(stores: Stores, config: ProjectorConfig, stop: CancellationToken) {
     let now = Instant::now();
-    let part =
-        |number| Part { number, is_leased: false, place: None, lease_at: now, trim_at: now + TRIM_INTERVAL };
-    let mut parts: Vec<Part> = (0..stores.rows.feed_parts()).map(part).collect();
+    let parts = stores.rows.feed_parts();
+    let part = |number| Part {
+        number,
+        is_leased: false,
+        place: None,
+        kept: Kept::in_one_of(parts),
+        lease_at: now,
+        trim_at: now + TRIM_INTERVAL,
+    };
+    let mut parts: Vec<Part> = (0..parts).map(part).collect();
     let (mut back_off, mut parked_at) = (BACK_OFF.0, now + PARKED_RETRY);
     while !stop.is_cancelled() {
         let passed = stop.run_until_cancelled(pass(&stores, &config, &mut parts, &mut parked_at)).await;
@@ -132,7 +156,7 @@ async fn follow_all(stores: Stores, config: ProjectorConfig, stop: CancellationT
             Some(Err(error)) => {
                 tracing::warn!(worker = config.worker, %error, "projecting failed; it is tried again");
                 // What was remembered may not be true any more.
-                parts.iter_mut().for_each(|part| (part.place, part.lease_at) = (None, Instant::now()));
+                parts.iter_mut().for_each(|part| part.forget(Instant::now()));
                 let pause = back_off;
                 back_off = (back_off * 2).min(BACK_OFF.1);
                 pause
@@ -140,9 +164,10 @@ async fn follow_all(stores: Stores, config: ProjectorConfig, stop: CancellationT
         };
         let _stopped = tokio::time::timeout(pause, stop.cancelled()).await;
     }
-    for part in parts.iter().filter(|part| part.is_leased) {
+    let leased: Vec<u32> = parts.iter().filter(|part| part.is_leased).map(|part| part.number).collect();
+    for part in leased {
         // Others need not wait for the lease to end.
-        if stores.rows.lease(READER, part.number, &config.worker, Duration::ZERO).await.is_err() {
+        if stores.rows.lease(READER, part, &config.worker, Duration::ZERO).await.is_err() {
             break;
         }
     }
@@ -173,7 +198,7 @@ async fn pass(
             let part = stores.rows.feed_part(&graph);
             if parts.iter().any(|own| own.number == part && own.place.is_some()) {
                 let head = stores.events.head(&graph).await?;
-                fold_or_park(stores, config, &graph, head.version, true).await?;
+                fold_or_park(stores, config, &graph, &mut GraphFold::default(), head.version, true).await?;
             }
         }
     }
@@ -194,7 +219,7 @@ async fn follow(stores: &Stores, config: &ProjectorConfig, part: &mut Part) -> R
         part.place = Some(place);
         let entries = rows.feed(part.number, place, ENTRIES_MAX).await?;
         let Some(last) = entries.last().map(|entry| entry.place) else { break };
-        fold_entries(stores, config, &entries).await?;
+        fold_entries(stores, config, &entries, &mut part.kept).await?;
         // Folding may have taken longer than the lease: the place is then another's to move.
         if !has_lease(rows, config, part).await? {
             return Ok(());
@@ -205,9 +230,12 @@ async fn follow(stores: &Stores, config: &ProjectorConfig, part: &mut Part) -> R
             break;
         }
     }
+    part.kept.forget_idle();
     if part.trim_at <= Instant::now() {
         part.trim_at = Instant::now() + TRIM_INTERVAL;
-        trim(rows, config, part).await?;
+        if let Some(place) = part.place {
+            trim(rows, config, part.number, place).await?;
+        }
     }
     Ok(())
 }
@@ -224,7 +252,7 @@ async fn has_lease(
     part.is_leased = rows.lease(READER, part.number, &config.worker, config.lease).await?;
     match part.is_leased {
         true => part.lease_at = Instant::now() + config.lease / 3,
-        false => (part.place, part.lease_at) = (None, Instant::now() + LEASE_RETRY),
+        false => part.forget(Instant::now() + LEASE_RETRY),
     }
     Ok(part.is_leased)
 }
@@ -233,17 +261,27 @@ async fn fold_entries(
     stores: &Stores,
     config: &ProjectorConfig,
     entries: &[FeedEntry],
+    kept: &mut Kept,
 ) -> Result<(), StoreError> {
     let mut graphs: BTreeMap<&GraphId, Version> = BTreeMap::new();
     for entry in entries {
         let to = graphs.entry(&entry.graph).or_default();
         *to = entry.to.max(*to);
     }
-    let folds: Vec<_> =
-        graphs.into_iter().map(|(graph, to)| fold_or_park(stores, config, graph, to, false)).collect();
+    let folds: Vec<_> = graphs
+        .into_iter()
+        .map(|(graph, to)| {
+            let mut rows = kept.take(graph);
+            async move {
+                let folded = fold_or_park(stores, config, graph, &mut rows, to, false).await;
+                folded.map(|()| (graph, rows))
+            }
+        })
+        .collect();
     let mut folds = stream::iter(folds).buffer_unordered(GRAPHS_AT_ONCE);
     while let Some(folded) = folds.next().await {
-        folded?;
+        let (graph, rows) = folded?;
+        kept.put(graph.clone(), rows);
     }
     Ok(())
 }
@@ -253,10 +291,12 @@ async fn fold_or_park(
     stores: &Stores,
     config: &ProjectorConfig,
     graph: &GraphId,
+    rows: &mut GraphFold,
     to: Version,
     was_parked: bool,
 ) -> Result<(), StoreError> {
-    match fold_graph(stores, graph, to, config.checkpoint_every).await {
+    let mut log = Log::of(stores, graph).remembered_by(config.memory.as_deref());
+    match rows.fold(&mut log, to, config.checkpoint_every).await {
         Ok(()) if was_parked => {
             tracing::info!(%graph, "a parked graph is projected again");
             stores.rows.park(graph, None).await
@@ -273,12 +313,16 @@ async fn fold_or_park(
 }
 
 /// Lets the feed go of what is projected and old.
-async fn trim(rows: &dyn ProjectionStore, config: &ProjectorConfig, part: &Part) -> Result<(), StoreError> {
-    let Some(place) = part.place else { return Ok(()) };
+async fn trim(
+    rows: &dyn ProjectionStore,
+    config: &ProjectorConfig,
+    part: u32,
+    place: FeedPlace,
+) -> Result<(), StoreError> {
     let old_ms = now_ms().saturating_sub(config.feed_retention.as_millis() as u64);
-    let old = rows.feed_place_at(part.number, old_ms).await?.min(place);
-    if old > rows.feed_bounds(part.number).await?.trimmed {
-        rows.trim_feed(part.number, old).await?;
+    let old = rows.feed_place_at(part, old_ms).await?.min(place);
+    if old > rows.feed_bounds(part).await?.trimmed {
+        rows.trim_feed(part, old).await?;
     }
     Ok(())
 }

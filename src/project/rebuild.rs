@@ -4,7 +4,7 @@ use dao_projections::{GraphId, PROJECTIONS, Registered, Version};
 
 use super::{
     Stores,
-    fold::{FoldError, Step, Work, is_in_history},
+    fold::{FoldError, Log, Step, Work, is_in_history},
 };
 
 /// Commits folded between two reports of progress.
@@ -40,34 +40,34 @@ async fn rebuild_one(
     projection: &Registered,
     progress: &mut impl FnMut(u64),
 ) -> Result<u64, FoldError> {
-    let mut work = Work::anew(projection);
+    let (mut work, mut log) = (Work::anew(projection), Log::of(stores, graph));
     loop {
-        let found = stores.rows.rows(graph, projection.name, &[]).await?.at;
+        work.stored = stores.rows.rows(graph, projection.name, &[]).await?.at;
         // Also beyond what a projector has folded in the meantime.
         let head = stores.events.head(graph).await?.version;
         while work.at.version < head {
             let before = work.at.version;
             let end = head.min(before.plus(STEP));
-            match work.fold(stores, graph, end).await? {
+            match work.fold(&mut log, end).await? {
                 Step::Done => progress(work.at.version.since(before)),
                 Step::NoMore => break,
                 // Another history took the place of this one: begin again.
-                Step::Raced | Step::OtherHistory => work = Work::anew(projection),
+                Step::Raced | Step::OtherHistory => work.begin_again(),
             }
         }
-        if found.is_none() && work.at.version == Version::EMPTY {
+        if work.stored.is_none() && work.at.version == Version::EMPTY {
             return Ok(0);
         }
         // What was folded, and what is there, may be of a history that was lost meanwhile.
         if !is_in_history(stores, graph, work.at).await? {
-            work = Work::anew(projection);
+            work.begin_again();
             continue;
         }
-        let is_ahead = match found {
+        let is_ahead = match work.stored {
             Some(at) if at.head.version > work.at.version => is_in_history(stores, graph, at.head).await?,
             _ => false,
         };
-        if !is_ahead && work.replace(stores, graph, found).await? {
+        if !is_ahead && work.replace(stores, graph).await? {
             return Ok(work.at.version.get());
         }
     }

@@ -271,6 +271,20 @@ impl Graphs {
         lock(&self.hot).get(graph).cloned()
     }
 
+    /// The commits in `(at, to]`, at most `limit`, as far as they follow on exactly this head in the memory of a graph
+    /// in use; `None` where there is none of them.
+    pub fn remembered(
+        &self,
+        graph: &GraphId,
+        at: Head,
+        to: Version,
+        limit: usize,
+    ) -> Option<Vec<Arc<Recorded>>> {
+        let wanted = usize::try_from(to.since(at.version)).unwrap_or(limit).min(limit);
+        let (from, commits) = self.in_memory(graph)?.commits_since(at.version, wanted)?;
+        (from == at && !commits.is_empty()).then_some(commits)
+    }
+
     /// How an operation ended, in every graph that has a record of it.
     pub async fn find_operation(
         &self,

@@ -39,6 +39,7 @@ pub async fn work(world: Arc<World>, slot: usize, mut rng: Rng) {
             // By the wall clock all that happens here is older than that.
             feed_retention: Duration::from_secs(3_600),
             checkpoint_every: 2 + rng.below(12),
+            memory: None,
         };
         let stores = connect(&world, &mut rng, &death);
         let working = tokio::spawn(project::run(stores.clone(), config, stop.clone()));

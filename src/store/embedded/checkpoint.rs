@@ -34,6 +34,9 @@ const WAKE_FRAMES: i64 = 2_048;
 /// somebody else's long read holds on to it, it grows beyond.
 const RESTART_FRAMES: i64 = 16_384;
 
+/// Time between two looks of the writer at how full the WAL is: a look costs as much as an append.
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+
 /// Time between two attempts of the writer to start the WAL again.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
@@ -55,6 +58,7 @@ pub(super) struct Checkpointer {
     copying: Arc<AtomicBool>,
     written: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    looked: Instant,
     restarted: Instant,
 }
 
@@ -79,12 +83,17 @@ impl Checkpointer {
             .name("dao-checkpoint".into())
             .spawn(move || task.run())
             .map_err(OpenError::Thread)?;
-        Ok(Self { wake: Some(wake), copying, written, thread: Some(thread), restarted: Instant::now() })
+        let now = Instant::now();
+        Ok(Self { wake: Some(wake), copying, written, thread: Some(thread), looked: now, restarted: now })
     }
 
     /// Looks at the WAL after a commit, and has it copied where it is time.
     pub(super) fn after_commit(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         self.written.store(true, Ordering::Release);
+        if self.looked.elapsed() < LOOK_PAUSE {
+            return Ok(());
+        }
+        self.looked = Instant::now();
         let wal = pragma(connection, "PRAGMA wal_checkpoint(NOOP)")?;
         let left = wal.frames - wal.copied;
         if wal.frames >= RESTART_FRAMES && self.restarted.elapsed() >= RESTART_PAUSE {

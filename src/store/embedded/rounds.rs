@@ -18,7 +18,10 @@ use std::{
 };
 
 use rusqlite::{Connection, ErrorCode, ffi};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, oneshot},
+};
 
 use super::{
     checkpoint::Checkpointer,
@@ -32,6 +35,10 @@ use crate::store::{Append, StoreError};
 const ROUND_ENTRIES_MAX: usize = 16_384;
 /// Bytes in one round, counted as in the queue; one append may be larger, and is a round by itself.
 const ROUND_BYTES_MAX: u32 = 8 << 20;
+
+/// Answers of one round that the thread gives itself. To wake a task costs much less from within the runtime, so
+/// where there are more, one task is woken that gives them.
+const ANSWERS_MAX: usize = 2;
 
 /// Time between two deletions of dead operation records while appends keep coming.
 const PURGE_PAUSE: Duration = Duration::from_millis(50);
@@ -64,6 +71,31 @@ struct Written {
     kept: Vec<bool>,
 }
 
+/// The answers of a round, given when this is dropped: also by a runtime that is no more.
+struct Answers {
+    appends: Vec<(Waiting, Result<Append, StoreError>)>,
+    kept: Vec<(Keeping, bool)>,
+}
+
+impl Answers {
+    fn len(&self) -> usize {
+        self.appends.len() + self.kept.len()
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        for ((_, room, answer), outcome) in self.appends.drain(..) {
+            drop(room);
+            let _ = answer.send(outcome);
+        }
+        for ((_, room, answer), kept) in self.kept.drain(..) {
+            drop(room);
+            let _ = answer.send(Ok(kept));
+        }
+    }
+}
+
 /// What the thread owns. Fields are dropped in this order: the lock last.
 pub(super) struct Rounds {
     requests: Receiver<Request>,
@@ -74,6 +106,8 @@ pub(super) struct Rounds {
     purge_at: Instant,
     looked: Instant,
     checkpointer: Checkpointer,
+    /// Where those who wait run, if that is known.
+    runtime: Option<Handle>,
     connection: Connection,
     _lock: File,
 }
@@ -96,6 +130,7 @@ impl Rounds {
             purge_at: now,
             looked: now,
             checkpointer,
+            runtime: Handle::try_current().ok(),
             connection,
             _lock: lock,
         }
@@ -153,13 +188,15 @@ impl Rounds {
         match self.transact(&waiting, &keeping) {
             Ok(written) => {
                 self.note(None);
-                for ((_, room, answer), outcome) in waiting.into_iter().zip(written.appends) {
-                    drop(room);
-                    let _ = answer.send(outcome);
-                }
-                for ((_, room, answer), kept) in keeping.into_iter().zip(written.kept) {
-                    drop(room);
-                    let _ = answer.send(Ok(kept));
+                let answers = Answers {
+                    appends: waiting.into_iter().zip(written.appends).collect(),
+                    kept: keeping.into_iter().zip(written.kept).collect(),
+                };
+                match &self.runtime {
+                    Some(runtime) if answers.len() > ANSWERS_MAX => {
+                        drop(runtime.spawn(async { drop(answers) }))
+                    }
+                    _ => drop(answers),
                 }
             }
             Err(failure) => {

@@ -21,6 +21,9 @@ pub(super) const VERSION_BITS: u32 = 34;
 /// the `sqlite3` program. After that the round that waited is refused as unavailable.
 const LOCK_WAIT_MS: u32 = 5_000;
 
+/// Statements that a connection keeps prepared: more than there are. One that is not among them is parsed anew.
+const STATEMENTS_MAX: usize = 64;
+
 /// Memory for pages of the connection that writes. Rounds that dirty more spill into the WAL early.
 const WRITER_CACHE_KIB: u32 = 8_192;
 /// Memory for pages of each connection that reads: what is missing comes from the system's cache.
@@ -130,6 +133,7 @@ pub(super) fn open_checkpointer(path: &Path, durability: Sync) -> rusqlite::Resu
 }
 
 fn set_common(connection: &Connection, cache_kib: u32) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     connection.execute_batch(&format!(
         "PRAGMA busy_timeout = {LOCK_WAIT_MS}; PRAGMA cache_size = -{cache_kib}; PRAGMA temp_store = MEMORY;"
     ))
