@@ -56,10 +56,18 @@ pub(super) async fn with_progress(
 
 pub(super) fn describe(contents: &Contents) -> String {
     let Contents { bytes, graphs, commits, damaged, .. } = contents;
-    let bytes = HumanBytes(*bytes);
+    let (bytes, graphs, commits) =
+        (HumanBytes(*bytes), counted(*graphs, "graph"), counted(*commits, "commit"));
     match damaged {
-        0 => format!("{bytes}, {graphs} graphs, {commits} commits, every hash verified"),
-        _ => format!("{bytes}, {graphs} graphs, {commits} commits, {damaged} graphs damaged"),
+        0 => format!("{bytes}, {graphs}, {commits}, every hash verified"),
+        _ => format!("{bytes}, {graphs}, {commits}, {} damaged", counted(*damaged, "graph")),
+    }
+}
+
+fn counted(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
     }
 }
 

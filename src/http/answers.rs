@@ -207,3 +207,50 @@ fn weaken_tag(response: &mut Response<Body>, encoding: Option<&str>, asked: Opti
         response.headers_mut().insert(header::ETAG, weak);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::{middleware, routing::get};
+    use http_body_util::BodyExt;
+
+    use super::*;
+    use crate::{
+        http::{RequestLimits, SocketConfig},
+        store::embedded::{EmbeddedConfig, EmbeddedStore, Sync},
+        telemetry::{Metrics, Sampled},
+        write::{Graphs, GraphsConfig},
+    };
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_a_problem_with_an_id_and_is_counted_under_its_route() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (dir, ttl) = (dir.path().into(), Duration::from_secs(3_600));
+        let store =
+            EmbeddedStore::open(EmbeddedConfig { dir, durability: Sync::Interval, operation_ttl: ttl });
+        let metrics = Metrics::default();
+        let graphs = GraphsConfig { metrics: metrics.clone(), ..GraphsConfig::default() };
+        let graphs = Graphs::new(Arc::new(store.expect("a store")), graphs);
+        let app = App::new(graphs, RequestLimits::default(), SocketConfig::default());
+        async fn defective() -> StatusCode {
+            panic!("as a defect would")
+        }
+        let routes = Router::new()
+            .route("/healthz", get(defective))
+            .layer(middleware::from_fn_with_state(app.clone(), of_route))
+            .with_state(app);
+        let edge = Edge::of(routes, Some(Measuring::of(&metrics)));
+
+        let request = Request::get("/healthz").header(REQUEST_ID, "of-mine").body(Body::empty());
+        let response = edge.answer(request.expect("a request")).await;
+
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()[REQUEST_ID], "of-mine");
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        assert!(body.starts_with(b"{") && String::from_utf8_lossy(&body).contains("INTERNAL"), "{body:?}");
+        let text = metrics.encode(&Sampled::default()).expect("text");
+        let counted = "dao_http_requests_total{route=\"/healthz\",status=\"500\"} 1";
+        assert!(text.contains(counted), "{text}");
+    }
+}

@@ -3,22 +3,20 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
 };
 
 use bytes::Bytes;
-use dao_projections::{
-    Commit, CommitBody, Folding, GraphId, Head, PROJECTIONS, Projection, Registered, Snapshot, Version,
-};
+use dao_projections::{Folding, GraphId, Head, PROJECTIONS, Projection, Registered, Snapshot, Version};
 
-use super::Stores;
+use super::{
+    Stores,
+    log::{Chunk, Log, Next, is_in_history},
+};
 use crate::{
-    store::{RowsChange, RowsHead, StoreError, StoredCommit},
-    write::{Graphs, Recorded, snapshot},
+    store::{RowsChange, RowsHead, StoreError},
+    write::snapshot,
 };
 
-/// Commits read at once.
-const CHUNK: usize = 1_024;
 /// Commits folded between two changes of the rows.
 const STEP: u64 = 8_192;
 /// What a row counts for beside its bytes, so that small ones are bounded too.
@@ -149,71 +147,9 @@ async fn fold_one(
     Err(FoldError::Store(StoreError::Unavailable(busy)))
 }
 
-/// Whether the log has this head.
-pub(super) async fn is_in_history(stores: &Stores, graph: &GraphId, head: Head) -> Result<bool, StoreError> {
-    let Some(before) = head.version.get().checked_sub(1).and_then(Version::new) else { return Ok(true) };
-    let found = stores.events.read(graph, before, head.version, 1).await?;
-    Ok(found.first().is_some_and(|found| found.hash == head.hash))
-}
-
 /// The next version above `from` at which a checkpoint is kept.
 fn next_multiple(from: Version, every: u64) -> Version {
     Version::new((from.get() / every + 1).saturating_mul(every)).unwrap_or(Version::MAX)
-}
-
-/// Commits of one graph, in order.
-type Chunk = Arc<[Arc<Recorded>]>;
-
-/// One graph's history, chunk by chunk: from the memory of this process where that has it, else from the store. It
-/// remembers the last chunk, since all projections usually stand at the same place.
-pub(super) struct Log<'a> {
-    stores: &'a Stores,
-    graph: &'a GraphId,
-    memory: Option<&'a Graphs>,
-    last: Option<(Head, Version, Chunk)>,
-}
-
-/// What comes next in a log.
-enum Next {
-    Commits(Chunk),
-    /// Nothing.
-    End,
-    /// Something that does not follow.
-    OtherHistory,
-}
-
-impl<'a> Log<'a> {
-    pub(super) fn of(stores: &'a Stores, graph: &'a GraphId) -> Self {
-        Self { stores, graph, memory: None, last: None }
-    }
-
-    /// The same, where these graphs may have it in memory.
-    pub(super) fn remembered_by(self, memory: Option<&'a Graphs>) -> Self {
-        Self { memory, ..self }
-    }
-
-    /// Some commits after `at`, the latest of them at most `to`.
-    async fn after(&mut self, at: Head, to: Version) -> Result<Next, FoldError> {
-        if let Some((from, end, commits)) = &self.last
-            && (*from, *end) == (at, to)
-        {
-            return Ok(Next::Commits(commits.clone()));
-        }
-        let commits = match self.memory.and_then(|graphs| graphs.remembered(self.graph, at, to, CHUNK)) {
-            Some(commits) => commits,
-            None => {
-                let chunk = self.stores.events.read(self.graph, at.version, to, CHUNK).await?;
-                if chunk.is_empty() {
-                    return Ok(Next::End);
-                }
-                let Some(commits) = decode(at, chunk)? else { return Ok(Next::OtherHistory) };
-                commits
-            }
-        };
-        let commits: Chunk = commits.into();
-        self.last = Some((at, to, commits.clone()));
-        Ok(Next::Commits(commits))
-    }
 }
 
 /// Rows of one projection of one graph under way.
@@ -358,24 +294,4 @@ impl Work {
 /// What a row counts for in memory.
 fn bytes_of(key: &str, row: Option<&[u8]>) -> usize {
     ROW_BYTES + key.len() + row.map_or(0, <[u8]>::len)
-}
-
-/// The commits of these bytes; `None` if the first does not follow on `at`.
-fn decode(at: Head, chunk: Vec<StoredCommit>) -> Result<Option<Vec<Arc<Recorded>>>, FoldError> {
-    let poison = |version, reason: &str| FoldError::Poison { version, reason: reason.to_owned() };
-    let mut at = at;
-    let mut commits = Vec::with_capacity(chunk.len());
-    for stored in chunk {
-        if stored.head() != at.after(&stored.body) {
-            if commits.is_empty() && at != Head::EMPTY {
-                return Ok(None);
-            }
-            return Err(poison(stored.version, "its hash does not follow from its content"));
-        }
-        at = stored.head();
-        let body = CommitBody::decode(&stored.body).map_err(|e| poison(stored.version, &e.to_string()))?;
-        let commit = Commit { version: stored.version, hash: stored.hash, body };
-        commits.push(Recorded::new(commit, stored.body));
-    }
-    Ok(Some(commits))
 }

@@ -12,6 +12,7 @@
 
 mod fold;
 mod kept;
+mod log;
 mod rebuild;
 mod status;
 
@@ -26,9 +27,10 @@ use futures::{StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+use fold::GraphFold;
 pub use fold::{FoldError, fold_graph};
-use fold::{GraphFold, Log};
 use kept::Kept;
+use log::Log;
 pub use rebuild::{Rebuilt, rebuild};
 pub use status::{Health, Lag, health};
 

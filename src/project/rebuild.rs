@@ -4,7 +4,8 @@ use dao_projections::{GraphId, PROJECTIONS, Registered, Version};
 
 use super::{
     Stores,
-    fold::{FoldError, Log, Step, Work, is_in_history},
+    fold::{FoldError, Step, Work},
+    log::{Log, is_in_history},
 };
 
 /// Commits folded between two reports of progress.

@@ -19,7 +19,7 @@ use std::{
 
 use dao_projections::{Hash, Head};
 use rusqlite::{
-    Connection, OptionalExtension,
+    Connection, ErrorCode, OptionalExtension,
     backup::{Backup, StepResult},
 };
 
@@ -88,6 +88,8 @@ pub enum BackupError {
     Newer { path: PathBuf, found: i64 },
     #[error("{path} is damaged ({problem}): nothing was copied")]
     Damaged { path: PathBuf, problem: String },
+    #[error("{path} stays locked, and nothing was copied: see which program has it open")]
+    Locked { path: PathBuf },
     #[error("{path} can't be copied: {source}")]
     Database { path: PathBuf, source: rusqlite::Error },
     #[error("{path} can't be written: {source}")]
@@ -145,7 +147,7 @@ fn copy_pages(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Res
         .open(to)
         .map_err(|source| BackupError::File { path: to.into(), source })?;
     let failed = |source: rusqlite::Error| BackupError::Database { path: from.into(), source };
-    let source = schema::open_reader(from).map_err(failed)?;
+    let source = schema::open_reader(from).map_err(|error| unreadable(from, error))?;
     // From the first read to the end of the transaction this connection sees one moment.
     source.execute_batch("BEGIN").map_err(failed)?;
     known_format(&source, from)?;
@@ -166,8 +168,7 @@ fn copy_pages(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Res
                 sleep(BUSY_PAUSE);
             }
             _ => {
-                let problem = "it stays locked: see who else has it open".to_owned();
-                return Err(BackupError::Damaged { path: from.into(), problem });
+                return Err(BackupError::Locked { path: from.into() });
             }
         }
     }
@@ -183,10 +184,14 @@ fn known_format(connection: &Connection, path: &Path) -> Result<i64, BackupError
         Ok(Some(found)) if found > FORMAT => Err(BackupError::Newer { path: path.into(), found }),
         Ok(Some(found)) if found > 0 => Ok(found),
         Ok(_) => Err(BackupError::NotOurs { path: path.into() }),
-        Err(source) => match schema::open_error(path, path, source) {
-            OpenError::Database { source, .. } => Err(BackupError::Database { path: path.into(), source }),
-            _ => Err(BackupError::NotOurs { path: path.into() }),
-        },
+        Err(error) => Err(unreadable(path, error)),
+    }
+}
+
+fn unreadable(path: &Path, error: rusqlite::Error) -> BackupError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => BackupError::NotOurs { path: path.into() },
+        _ => BackupError::Database { path: path.into(), source: error },
     }
 }
 
