@@ -512,7 +512,7 @@ async fn v6_nothing_acknowledged_is_lost_to_kill_9() {
     let mut acknowledged: HashMap<String, u64> = HashMap::new();
     for _ in 0..10 {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["crash_child", "--exact", "--nocapture", "--test-threads=1"])
+            .args(["embedded::crash_child", "--exact", "--nocapture", "--test-threads=1"])
             .env(CHILD_DIR, dir.path())
             .stdout(Stdio::piped())
             .spawn()

@@ -6,7 +6,7 @@ use dao_api::{
     domain::{Operation, Reason},
     http::parse_command,
     read,
-    write::{Answer, Ending, Graphs, GraphsConfig},
+    write::{Answer, Ending, Graphs, GraphsConfig, WriteError},
 };
 use dao_projections::{GraphId, Version};
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::support::{
     gate::{Call, GatedStore},
     server::embedded_store,
+    switch::SwitchedStore,
 };
 
 /// Far longer than anything here takes.
@@ -165,4 +166,29 @@ async fn d4_many_who_look_far_back_cost_one_look() {
     // What is old, once; what is new, once to follow it and at most once to sift it.
     let read = store.commits_read() - before;
     assert!(read <= COMMITS + 2 * 1_500, "{read} commits were read");
+}
+
+/// Rule H4: a log that loses its end between its head and its commits, as in a fail-over, is not damaged.
+#[tokio::test]
+async fn h4_a_history_that_is_replaced_while_it_is_read_is_not_damaged() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (long, short) = (embedded_store(one.path()), embedded_store(other.path()));
+    for (store, commits) in [(&long, 3), (&short, 1)] {
+        let others = graphs(&GatedStore::shared(store.clone()), 10);
+        others.execute(&graph(), (0..commits).map(|n| create(&format!("n{n}"))).collect()).await.unwrap();
+    }
+    let switched = SwitchedStore::to(long);
+    let store = GatedStore::to(switched.clone());
+    let graphs = graphs(&store, 10);
+    store.hold(Call::Read);
+    let reading = tokio::spawn({
+        let graphs = graphs.clone();
+        async move { graphs.refresh(&graph()).await.map(|view| view.graph.head().version.get()) }
+    });
+    store.has_arrived(Call::Read, 1).await; // the head is known, its commits are not
+    switched.switch(short);
+    store.open();
+    let read = reading.await.unwrap();
+    assert!(matches!(read, Err(WriteError::StoreUnavailable(_))), "{read:?}");
+    assert_eq!(graphs.refresh(&graph()).await.unwrap().graph.head().version.get(), 1);
 }
