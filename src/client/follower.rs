@@ -2,7 +2,7 @@
 //!
 //! This is the reference for clients in other languages. It does no I/O, has no clock and draws no
 //! random number: it is told what arrived, and says what to do, as [`Step`]s in the order in which
-//! they have to be done. `tests/follower.rs` is its specification, rule by rule.
+//! they have to be done. `tests/client/follower` is its specification, rule by rule.
 //!
 //! | it is told | it says |
 //! |---|---|

@@ -111,9 +111,17 @@ pub async fn bring_level(
     (*graph, *ring) = (Graph::empty(), Ring::default());
     match follow(store, id, graph, Some(ring), head.version).await? {
         Followed::Level => Ok(Followed::OtherHistory),
-        Followed::OtherHistory => {
-            Err(corrupt(id, graph.head().version.next(), "the history ends before its head"))
-        }
+        Followed::OtherHistory => Err(ends_early(store, id, graph.head(), head).await),
+    }
+}
+
+/// Why the log ended at `last`, or went on differently, where `head` had been its head. With the same head still it is
+/// damaged; else it was replaced in between by one that lost its end, as by a fail-over, and the next look finds that.
+async fn ends_early(store: &dyn EventStore, id: &GraphId, last: Head, head: Head) -> StoreError {
+    match store.head(id).await {
+        Ok(now) if now == head => corrupt(id, last.version.next(), "the history ends before its head"),
+        Ok(_) => StoreError::Unavailable("the history was replaced while it was read".to_owned()),
+        Err(error) => error,
     }
 }
 

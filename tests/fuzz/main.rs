@@ -2,8 +2,8 @@
 //! None may panic or take long, and what is read must read the same once it is written again.
 //!
 //! `FUZZ_SEED` takes a printed seed back, `FUZZ_SECONDS` is how long each target runs, `FUZZ_TARGET` names
-//! the only one. Not here: whole requests (`http_fuzz.rs`), streams of frames (`websocket_codec`), sockets
-//! (`live_ws/garbage.rs`).
+//! the only one. Not here: whole requests (`http/fuzz.rs`), streams of frames (`websocket_codec`), sockets
+//! (`live/garbage.rs`).
 
 #![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 

@@ -192,9 +192,13 @@ impl Load {
     pub(crate) async fn grown(&mut self, count: u64) {
         for (n, name) in self.graphs.iter().enumerate() {
             let client = self.servers[n % self.servers.len()].client();
-            let before = version_of(&client, name).await;
-            let start = Instant::now();
-            while version_of(&client, name).await < before + count {
+            let (mut before, start) = (None, Instant::now());
+            loop {
+                let now = version_of(&client, name).await;
+                before = before.or(now);
+                if now.is_some() && now >= before.map(|before| before + count) {
+                    break;
+                }
                 assert!(start.elapsed() < PATIENCE, "{name} does not grow");
                 tokio::time::sleep(Duration::from_millis(20)).await; // between two looks at the event
             }
@@ -213,7 +217,8 @@ impl Load {
         for follower in self.followers {
             let log = read_all(store, &graph(follower.graph)).await;
             assert_is_a_history(&log);
-            let (seen, starts_again) = follower.until(log.len() as u64).await;
+            let end = log.last().map(|commit| (commit.version.get(), commit.hash.to_string()));
+            let (seen, starts_again) = follower.until(end.expect("commits")).await;
             resets += starts_again;
             for (version, hash) in seen {
                 assert_eq!(log[version as usize - 1].hash.to_string(), hash, "{version} is another commit");
@@ -223,10 +228,10 @@ impl Load {
     }
 }
 
-async fn version_of(client: &Client, graph: &str) -> u64 {
+/// None where it can't be read now.
+async fn version_of(client: &Client, graph: &str) -> Option<u64> {
     let reply = client.get(&format!("/graphs/{graph}/state")).await;
-    // Where it can't be read now it has not grown.
-    (reply.status == 200).then(|| reply.json()["version"].as_u64()).flatten().unwrap_or(0)
+    (reply.status == 200).then(|| reply.json()["version"].as_u64()).flatten()
 }
 
 /// Reads one graph's server-sent events.
@@ -243,23 +248,24 @@ impl Follower {
         Self { graph, stream }
     }
 
-    /// Reads on to this version; the commits since it began or was told to begin again, and how often
-    /// that was.
-    async fn until(mut self, version: u64) -> (Vec<(u64, String)>, usize) {
-        let (mut seen, mut resets, mut at) = (Vec::<(u64, String)>::new(), 0, 0);
-        while at != version {
+    /// Reads on to this head, version and hash: of a history that was lost it may have seen as many commits, and
+    /// is told so later. The commits since it began or was told to begin again, and how often that was.
+    async fn until(mut self, head: (u64, String)) -> (Vec<(u64, String)>, usize) {
+        let (mut seen, mut resets) = (Vec::<(u64, String)>::new(), 0);
+        let mut at = (0, String::new());
+        while at != head {
             let event = timeout(PATIENCE, self.stream.event()).await;
-            let event = event.unwrap_or_else(|_| panic!("{} is at {at}, not {version}", self.graph));
+            let event = event.unwrap_or_else(|_| panic!("{} is at {at:?}, not {head:?}", self.graph));
             let event = event.expect("the stream goes on");
             match event.name.as_str() {
                 "commit" => {
-                    let next = event.data["version"].as_u64().expect("a version");
-                    assert_eq!(next, at + 1, "a gap, or twice");
-                    seen.push((next, event.data["hash"].as_str().expect("a hash").to_owned()));
+                    let next = point(&event.data, "version");
+                    assert_eq!(next.0, at.0 + 1, "a gap, or twice");
+                    seen.push(next.clone());
                     at = next;
                 }
                 "reset" => {
-                    (at, resets) = (event.data["currentVersion"].as_u64().expect("a version"), resets + 1);
+                    (at, resets) = (point(&event.data, "currentVersion"), resets + 1);
                     seen.clear();
                 }
                 _ => assert!(event.is_comment, "{event:?}"),
@@ -267,4 +273,10 @@ impl Follower {
         }
         (seen, resets)
     }
+}
+
+/// A version, which stands under this name, and its hash.
+fn point(data: &Value, version: &str) -> (u64, String) {
+    let version = data[version].as_u64().expect("a version");
+    (version, data["hash"].as_str().expect("a hash").to_owned())
 }

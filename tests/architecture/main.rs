@@ -1,0 +1,6 @@
+//! What the source keeps to, read from the source: no server, no store, nothing of the library.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+
+mod arrows;
+mod dependencies;

@@ -1,0 +1,125 @@
+//! What the program logs: nothing for what goes well, one line for each failure of its own, with what it was about and
+//! nothing that is secret.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    graph::{command, new_id, with},
+    http::{Client, Request},
+    redis::RedisServer,
+    server::program,
+    ws::{Ws, command_frame},
+};
+
+/// The program, with its log kept.
+struct Logged {
+    child: Child,
+    client: Client,
+}
+
+impl Logged {
+    fn start(settings: &[(&str, &str)]) -> Self {
+        let mut program = program(settings);
+        program.env("LOG_LEVEL", "info").stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = program.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split_once("http://").unwrap().1.split_whitespace().next().unwrap();
+        let client = Client::new(address.parse().unwrap());
+        Self { child, client }
+    }
+
+    /// Stops it, and everything it has logged.
+    fn stop(mut self) -> String {
+        let id = self.child.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        drop(self.client);
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        self.child.wait().unwrap();
+        log
+    }
+}
+
+fn lines(log: &str) -> Vec<Value> {
+    log.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")))
+        .collect()
+}
+
+/// The value of a field, of the event or of a span around it.
+fn field<'a>(event: &'a Value, name: &str) -> Option<&'a Value> {
+    let spans = event["spans"].as_array().into_iter().flatten();
+    event.get(name).or_else(|| spans.filter_map(|span| span.get(name)).next())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_goes_well_is_not_logged_and_what_fails_is_once() {
+    let mut redis = RedisServer::start();
+    let url = redis.url();
+    let server = Logged::start(&[("REDIS_URL", &url), ("LOG_FORMAT", "json"), ("PROJECTORS", "off")]);
+    let client = server.client.as_user("ada");
+    let mut ws = Ws::connect(client.address(), "?userId=bob").await;
+    ws.subscribe("g", json!({})).await;
+    for n in 0..50 {
+        client.apply("g", "CREATE_NODE", json!({"id": n.to_string(), "data": {"secret": "hunter2"}})).await;
+        ws.expect("STATE_UPDATE").await;
+    }
+    client
+        .command("g", &command("DELETE_NODE", json!({"nodeId": "no"})))
+        .await
+        .problem(404, "NODE_NOT_FOUND");
+    client.command("g", &json!({"type": "NO"})).await.bad("no payload", "payload");
+    redis.kill();
+    let id = new_id();
+    let body = with(&command("CREATE_NODE", json!({"id": "x"})), json!({"operationId": id})).to_string();
+    let request = Request::post("/graphs/g/command?token=hunter2", body)
+        .header("x-request-id", "request-1")
+        .header("authorization", "Bearer hunter2");
+    client.ask(request).await.problem(503, "STORE_UNAVAILABLE");
+    let by_socket = new_id();
+    ws.send(&command_frame("g", &by_socket, "CREATE_NODE", json!({"id": "y"}))).await;
+    assert_eq!(ws.expect("REVERT").await["code"], "STORE_UNAVAILABLE");
+    redis.restart();
+    drop(ws);
+    let log = server.stop();
+    assert!(!log.contains("hunter2"), "{log}");
+    let events = lines(&log);
+    for event in &events {
+        for name in ["timestamp", "level", "message", "target"] {
+            assert!(event[name].is_string(), "{name} in {event}");
+        }
+    }
+    let about = |id: &str| -> Vec<&Value> {
+        events.iter().filter(|event| field(event, "operation").is_some_and(|found| found == id)).collect()
+    };
+    let failed = about(&id).into_iter().filter(|event| event.get("cause").is_some()).collect::<Vec<_>>();
+    assert_eq!(failed.len(), 1, "{log}");
+    assert_eq!(failed[0]["level"], "WARN");
+    for (name, value) in
+        [("graph", "g"), ("user", "ada"), ("request_id", "request-1"), ("code", "STORE_UNAVAILABLE")]
+    {
+        assert_eq!(field(failed[0], name), Some(&json!(value)), "{name} in {}", failed[0]);
+    }
+    let failed =
+        about(&by_socket).into_iter().filter(|event| event.get("cause").is_some()).collect::<Vec<_>>();
+    assert_eq!((failed.len(), field(failed[0], "user")), (1, Some(&json!("bob"))), "{log}");
+    let others = events.iter().filter(|event| event["message"].as_str().unwrap().contains("request"));
+    assert_eq!(others.count(), 2, "of 54 requests the two that failed are told: {log}");
+}
+
+#[test]
+fn text_is_for_people() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let log = Logged::start(&[("DATA_DIR", data), ("LOG_FORMAT", "text")]).stop();
+    assert!(log.contains("no keys are configured") && !log.contains('{'), "{log}");
+    // Where nobody looks on, it is JSON.
+    let log = Logged::start(&[("DATA_DIR", data)]).stop();
+    assert!(lines(&log).iter().any(|event| event["message"].as_str().unwrap().contains("no keys")), "{log}");
+}

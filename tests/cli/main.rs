@@ -1,0 +1,14 @@
+//! The program as a person or a unit file runs it: its commands, what it prints, what it logs.
+//!
+//! Not here: `dao-api watch` (`client`), and `dao-api token` (`auth`).
+
+#![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+
+mod audit;
+mod backup;
+mod logs;
+mod migrate;
+mod monitor;
+mod program;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,161 @@
+//! Stores of older formats, brought to this one by `dao-api migrate`, and what a fresh store holds.
+
+use std::{path::Path, process::Output};
+
+use crate::support::{redis::RedisServer, server::program};
+
+/// The tables of the embedded store as format 1 had them.
+const EMBEDDED_1: &str = "
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE graph (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE event (key INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL) STRICT;
+    CREATE TABLE feed (
+        seq INTEGER PRIMARY KEY, graph INTEGER NOT NULL, \"from\" INTEGER NOT NULL, \"to\" INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE operation (
+        window INTEGER NOT NULL, id BLOB NOT NULL, graph INTEGER NOT NULL, record BLOB NOT NULL,
+        PRIMARY KEY (window, id, graph)
+    ) STRICT, WITHOUT ROWID;
+    CREATE VIEW history AS
+        SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body
+        FROM event JOIN graph ON graph.id = key >> 34;
+    INSERT INTO meta VALUES ('format', 1), ('fence', 0);";
+
+fn run(setting: (&str, &str), arguments: &[&str]) -> Output {
+    program(&[setting]).args(arguments).output().unwrap()
+}
+
+fn succeeds(setting: (&str, &str), arguments: &[&str]) -> String {
+    let output = run(setting, arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn is_told_to_migrate(setting: (&str, &str)) {
+    let output = run(setting, &["export", "demo"]);
+    let line = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && line.contains("dao-api migrate"), "{line}");
+}
+
+/// What `migrate` says, from an older store to one that needs nothing.
+fn migrates(setting: (&str, &str)) {
+    is_told_to_migrate(setting);
+    for _ in 0..2 {
+        let said = succeeds(setting, &["migrate", "--dry-run"]);
+        assert!(said.contains("would be done: format 1 to 2"), "{said}");
+        is_told_to_migrate(setting);
+    }
+    let said = succeeds(setting, &["migrate"]);
+    assert!(said.starts_with("done: format 1 to 2"), "{said}");
+    for arguments in [&["migrate"] as &[&str], &["migrate", "--dry-run"]] {
+        let said = succeeds(setting, arguments);
+        assert!(said.contains("nothing is to be done"), "{said}");
+    }
+}
+
+fn open(dir: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(dir.join("dao.db")).unwrap()
+}
+
+fn rows(connection: &rusqlite::Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).unwrap();
+    let row = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+    statement.query_map([], row).unwrap().map(Result::unwrap).collect()
+}
+
+/// Every table, view and index with its columns.
+fn shape(dir: &Path) -> Vec<String> {
+    let sql = "SELECT s.type || ' ' || s.name || ' ' || coalesce(group_concat(p.name || p.type || p.pk || p.\"notnull\" ||
+               coalesce(p.dflt_value, '-')), '') FROM sqlite_schema s LEFT JOIN pragma_table_info(s.name) p
+               GROUP BY s.name ORDER BY s.name";
+    rows(&open(dir), sql)
+}
+
+#[test]
+fn a_file_of_format_1_becomes_what_a_fresh_one_is() {
+    let place = tempfile::tempdir().unwrap();
+    let (fresh, old) = (place.path().join("fresh"), place.path().join("old"));
+    let (fresh_dir, old_dir) = (fresh.to_str().unwrap(), old.to_str().unwrap());
+    succeeds(("DATA_DIR", fresh_dir), &["seed"]);
+    let history = succeeds(("DATA_DIR", fresh_dir), &["export", "demo"]);
+
+    std::fs::create_dir(&old).unwrap();
+    let connection = open(&old);
+    connection.execute_batch(EMBEDDED_1).unwrap();
+    connection.execute("ATTACH ?1 AS fresh", [fresh.join("dao.db").to_str().unwrap()]).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO graph SELECT * FROM fresh.graph; INSERT INTO event SELECT * FROM fresh.event;
+             INSERT INTO feed SELECT seq, graph, \"from\", \"to\" FROM fresh.feed;
+             INSERT INTO operation SELECT * FROM fresh.operation; PRAGMA journal_mode = WAL;",
+        )
+        .unwrap();
+    drop(connection);
+
+    let setting = ("DATA_DIR", old_dir);
+    migrates(setting);
+    assert_eq!(shape(&old), shape(&fresh));
+    assert_eq!(succeeds(setting, &["export", "demo"]), history, "not a byte of a history is changed");
+    assert!(succeeds(setting, &["verify", "--all"]).contains("0 damaged"));
+    let feed = "SELECT seq || ' ' || graph || ' ' || \"from\" || ' ' || \"to\" FROM feed ORDER BY seq";
+    assert_eq!(rows(&open(&old), feed), rows(&open(&fresh), feed));
+    assert_eq!(rows(&open(&old), "SELECT 'now' FROM feed WHERE at < unixepoch() * 1000 - 600000").len(), 0);
+    // It can be written to, and knows what was done.
+    assert!(succeeds(setting, &["seed"]).contains("already"));
+    succeeds(setting, &["seed", "--graph", "second"]);
+    succeeds(setting, &["rebuild", "--all"]);
+}
+
+#[test]
+fn rows_that_an_older_fold_made_are_made_anew() {
+    let place = tempfile::tempdir().unwrap();
+    let setting = ("DATA_DIR", place.path().to_str().unwrap());
+    succeeds(setting, &["seed"]);
+    succeeds(setting, &["rebuild", "--all"]);
+    let all = "SELECT name || key || hex(row) FROM projection_row ORDER BY name, key";
+    let fresh = rows(&open(place.path()), all);
+    assert!(!fresh.is_empty());
+    let connection = open(place.path());
+    connection
+        .execute_batch("UPDATE projection SET format = 0; UPDATE projection_row SET row = x'00';")
+        .unwrap();
+    drop(connection);
+    assert!(succeeds(setting, &["migrate", "--dry-run"]).contains("would be done: rows of 2"));
+    assert!(succeeds(setting, &["migrate"]).contains("done: rows of 2"));
+    assert_eq!(rows(&open(place.path()), all), fresh);
+    assert!(succeeds(setting, &["migrate"]).contains("nothing is to be done"));
+}
+
+/// Format 1 had no index of graphs.
+fn age(nodes: &[RedisServer], url: &str) {
+    for name in ["demo", "second", "a:events"] {
+        succeeds(("REDIS_URL", url), &["seed", "--graph", name]);
+    }
+    for node in nodes {
+        for partition in 0..64 {
+            node.command(&["DEL", &format!("dao:{{{partition}}}:graphs")]);
+        }
+        node.command(&["HSET", "dao:meta", "format", "1"]);
+    }
+}
+
+#[test]
+fn a_redis_of_format_1_gets_its_index_of_graphs() {
+    let node = RedisServer::start();
+    let url = node.url();
+    let nodes = [node];
+    age(&nodes, &url);
+    migrates(("REDIS_URL", &url));
+    let verified = succeeds(("REDIS_URL", &url), &["verify", "--all"]);
+    assert!(verified.contains("3 graphs verified, 0 damaged") && verified.contains("a:events"), "{verified}");
+}
+
+#[test]
+fn a_cluster_of_format_1_gets_it_on_every_primary() {
+    let nodes = RedisServer::cluster();
+    let url = nodes[0].cluster_url();
+    age(&nodes, &url);
+    migrates(("REDIS_URL", &url));
+    let verified = succeeds(("REDIS_URL", &url), &["verify", "--all"]);
+    assert!(verified.contains("3 graphs verified, 0 damaged"), "{verified}");
+}

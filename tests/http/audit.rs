@@ -1,0 +1,500 @@
+//! What auditors are told (rules A1, A3, A4, H3, H5), over HTTP and on both stores.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    graph::{bare, fold, ids, new_id, with},
+    http::Request,
+    made_up::{Story, moved},
+    redis::RedisServer,
+    server::Server,
+};
+
+/// The whole list of a paged route, in pages of `limit`.
+async fn pages(server: &Server, path: &str, list: &str, limit: usize) -> Vec<Value> {
+    let sign = if path.contains('?') { '&' } else { '?' };
+    let (mut all, mut cursor) = (vec![], String::new());
+    loop {
+        let page = server.read(&format!("{path}{sign}limit={limit}{cursor}")).await;
+        let entries = page[list].as_array().unwrap().clone();
+        assert!(entries.len() <= limit, "{path}");
+        all.extend(entries);
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return all,
+        }
+    }
+}
+
+async fn operations(server: &Server, query: &str) -> Vec<Value> {
+    pages(server, &format!("/graphs/g/operations?{query}"), "operations", 1_000).await
+}
+
+fn field<'a>(list: &'a [Value], name: &str) -> Vec<&'a Value> {
+    list.iter().map(|entry| &entry[name]).collect()
+}
+
+/// Ada and Bob at work; what is refused is refused on purpose. Returns the operation ids by name.
+async fn a_morning(server: &Server) {
+    let (ada, bob) = (server.as_user("ada"), server.as_user("bob"));
+    let refused = async |client: &crate::support::http::Client, status: u16, envelope: Value| {
+        let reply = client.command("g", &envelope).await;
+        assert_eq!(reply.status, status, "{}", reply.json());
+    };
+    let update = |label: &str| json!({"nodeId": "a", "updates": {"data": {"label": label}}});
+    refused(&bob, 404, json!({"type": "DELETE_NODE", "payload": {"nodeId": "a"}})).await; // at 0
+    ada.apply("g", "CREATE_NODE", json!({"id": "a", "data": {"label": "x"}})).await; // 1
+    ada.apply("g", "CREATE_NODE", json!({"id": "b"})).await; // 2
+    refused(&bob, 409, json!({"type": "CREATE_NODE", "payload": {"id": "a"}})).await; // at 2
+    refused(&ada, 404, json!({"type": "DELETE_EDGE", "payload": {"edgeId": "e"}})).await; // at 2
+    ada.apply("g", "CREATE_EDGE", json!({"id": "e", "source": "a", "target": "b"})).await; // 3
+    bob.apply("g", "UPDATE_NODE", update("y")).await; // 4
+    let stale = json!({"type": "UPDATE_NODE", "payload": update("z"), "clientVersion": 3});
+    refused(&ada, 409, stale.clone()).await; // at 4
+    ada.accept("g", &with(&stale, json!({"onConflict": "overwrite"}))).await; // 5
+    let unchanged = ada.apply("g", "UPDATE_NODE", update("z")).await;
+    assert_eq!(unchanged["outcome"], "unchanged");
+    bob.apply("g", "SET_VIEWPORT", json!({"x": 1, "y": 2, "zoom": 1})).await; // 6
+    bob.apply("g", "DELETE_NODE", json!({"nodeId": "a"})).await; // 7
+    ada.apply("g", "CREATE_NODE", json!({"id": "a", "data": {"label": "again"}})).await; // 8
+}
+
+/// The morning as it is listed, oldest first: status and version.
+const MORNING: [(&str, u64); 12] = [
+    ("failed", 0),
+    ("completed", 1),
+    ("completed", 2),
+    ("conflict", 2),
+    ("failed", 2),
+    ("completed", 3),
+    ("completed", 4),
+    ("conflict", 4),
+    ("completed", 5),
+    ("completed", 6),
+    ("completed", 7),
+    ("completed", 8),
+];
+
+async fn lists_all_operations(server: &Server) {
+    a_morning(server).await;
+    let all = operations(server, "order=asc").await;
+    let told: Vec<_> =
+        all.iter().map(|o| (o["status"].as_str().unwrap(), o["version"].as_u64().unwrap())).collect();
+    assert_eq!(told, MORNING, "commits by version, after each what was refused on it");
+
+    let commits = server.changes("g", 0).await;
+    for commit in &commits {
+        let listed = all.iter().find(|o| o["operationId"] == commit["operationId"]).unwrap();
+        for name in ["version", "userId", "clientId", "timestamp", "commandType", "events", "hash", "outcome"]
+        {
+            assert_eq!(listed[name], commit[name], "{name}");
+        }
+        assert!(listed.get("error").is_none());
+    }
+    for refused in all.iter().filter(|o| o["status"] != "completed") {
+        let version = refused["version"].as_u64().unwrap() as usize;
+        let head = version.checked_sub(1).map_or(json!("0".repeat(64)), |i| commits[i]["hash"].clone());
+        assert_eq!((&refused["events"], &refused["hash"]), (&json!([]), &head));
+        assert_eq!(refused.get("outcome"), Some(&Value::Null));
+        let id = refused["operationId"].as_str().unwrap();
+        let known = server.read(&format!("/operations/{id}")).await;
+        assert_eq!(known["error"], refused["error"], "as GET /operations/{{id}} says");
+        assert_eq!((&known["status"], &known["type"]), (&refused["status"], &refused["commandType"]));
+        assert_eq!(known["completedAt"], refused["timestamp"]);
+    }
+    let codes: Vec<_> = all.iter().filter_map(|o| o["error"]["code"].as_str()).collect();
+    assert_eq!(codes, ["NODE_NOT_FOUND", "ID_TAKEN", "EDGE_NOT_FOUND", "CONFLICT"]);
+
+    let mut newest = operations(server, "").await;
+    assert_eq!(newest, operations(server, "order=desc").await);
+    newest.reverse();
+    assert_eq!(newest, all, "newest first is the default");
+    for order in ["asc", "desc"] {
+        let whole = operations(server, &format!("order={order}")).await;
+        for limit in 1..=13 {
+            let path = format!("/graphs/g/operations?order={order}");
+            assert_eq!(pages(server, &path, "operations", limit).await, whole, "{order}, {limit} at a time");
+        }
+    }
+    let request = Request::get("/graphs/g/operations?order=asc").header("accept", "application/msgpack");
+    assert_eq!(server.ask(request).await.message_pack()["operations"], json!(all));
+}
+
+#[tokio::test]
+async fn a1_all_operations_are_listed_on_the_embedded_store() {
+    let mut server = Server::start().await;
+    lists_all_operations(&server).await;
+    let before = operations(&server, "").await;
+    server = server.restart().await;
+    assert_eq!(operations(&server, "").await, before, "and after a restart");
+}
+
+#[tokio::test]
+async fn a1_all_operations_are_listed_on_redis() {
+    let redis = RedisServer::start();
+    let server = Server::on_redis(&redis).await;
+    lists_all_operations(&server).await;
+    let other = Server::on_redis(&redis).await;
+    assert_eq!(operations(&other, "").await, operations(&server, "").await, "by any instance");
+}
+
+#[tokio::test]
+async fn a1_filters_choose() {
+    let server = Server::start().await;
+    a_morning(&server).await;
+    let all = operations(&server, "order=asc").await;
+    let expect = async |query: &str, wanted: &dyn Fn(&Value) -> bool| {
+        let expected: Vec<_> = all.iter().filter(|o| wanted(o)).cloned().collect();
+        let path = format!("/graphs/g/operations?order=asc&{query}");
+        for limit in [1, 2, 100] {
+            assert_eq!(pages(&server, &path, "operations", limit).await, expected, "{query}, {limit}");
+        }
+        expected.len()
+    };
+    assert_eq!(expect("user=ada", &|o| o["userId"] == "ada").await, 7);
+    assert_eq!(expect("user=nobody", &|_| false).await, 0);
+    assert_eq!(expect("type=CREATE_NODE", &|o| o["commandType"] == "CREATE_NODE").await, 4);
+    assert_eq!(expect("type=BATCH", &|_| false).await, 0);
+    for (status, count) in [("completed", 8), ("conflict", 2), ("failed", 2)] {
+        assert_eq!(expect(&format!("status={status}"), &|o| o["status"] == status).await, count);
+    }
+    let names = |o: &Value, id: &str| {
+        o["events"].as_array().unwrap().iter().any(|e| {
+            let named = [&e["nodeId"], &e["edgeId"], &e["node"]["id"], &e["edge"]["id"]];
+            named.iter().any(|named| **named == *id)
+        })
+    };
+    assert_eq!(expect("entity=a", &|o| names(o, "a")).await, 5);
+    assert_eq!(expect("entity=e", &|o| names(o, "e")).await, 2, "deleted along with its node");
+    assert_eq!(expect("entity=viewport", &|o| o["version"] == 6).await, 1);
+    assert_eq!(expect("entity=a&status=failed", &|_| false).await, 0, "what is refused has no events");
+    let both = |o: &Value| o["userId"] == "bob" && o["status"] == "completed" && names(o, "a");
+    assert_eq!(expect("user=bob&status=completed&entity=a", &both).await, 2);
+    for at in all.iter().map(|o| o["timestamp"].as_u64().unwrap()) {
+        for (from, to) in [(at, at), (at, u64::MAX >> 1), (0, at), (at + 1, at), (at - 1, at + 1)] {
+            let within = |o: &Value| (from..=to).contains(&o["timestamp"].as_u64().unwrap());
+            expect(&format!("from={from}&to={to}"), &within).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a1_a_cursor_holds_while_operations_come() {
+    let server = Server::start().await;
+    a_morning(&server).await;
+    let before = operations(&server, "order=asc").await;
+    for order in ["asc", "desc"] {
+        let whole = operations(&server, &format!("order={order}")).await;
+        let first = server.read(&format!("/graphs/g/operations?order={order}&limit=5")).await;
+        let cursor = first["nextCursor"].as_str().unwrap().to_owned();
+        server.apply("g", "CREATE_NODE", json!({})).await;
+        server.command("g", &json!({"type": "DELETE_NODE", "payload": {"nodeId": "gone"}})).await;
+        let path = format!("/graphs/g/operations?order={order}&limit=1000&cursor={cursor}");
+        let rest = server.read(&path).await["operations"].as_array().unwrap().clone();
+        match order {
+            "asc" => assert_eq!(rest[..rest.len() - 2], whole[5..], "and then what is new"),
+            _ => assert_eq!(rest, whole[5..], "what is new is before it"),
+        }
+    }
+    assert_eq!(operations(&server, "order=asc").await.len(), before.len() + 4);
+}
+
+#[tokio::test]
+async fn a1_what_is_not_understood_is_named() {
+    let server = Server::start().await;
+    a_morning(&server).await;
+    let cursor = |page: &Value| page["nextCursor"].as_str().unwrap().to_owned();
+    let ascending = cursor(&server.read("/graphs/g/operations?order=asc&limit=1").await);
+    let of_a = cursor(&server.read("/graphs/g/nodes/a/history?limit=1").await);
+    let long = "x".repeat(2_000);
+    for (path, place) in [
+        ("operations?user=".to_owned(), "user"),
+        (format!("operations?user={long}"), "user"),
+        ("operations?type=create_node".to_owned(), "type"),
+        ("operations?type=".to_owned(), "type"),
+        ("operations?entity=".to_owned(), "entity"),
+        ("operations?entity=a%00b".to_owned(), "entity"),
+        (format!("operations?entity={long}"), "entity"),
+        ("operations?from=yesterday".to_owned(), "from"),
+        ("operations?from=-1".to_owned(), "from"),
+        ("operations?from=1.5".to_owned(), "from"),
+        ("operations?to=".to_owned(), "to"),
+        ("operations?to=9223372036854775808".to_owned(), "to"),
+        ("operations?status=unchanged".to_owned(), "status"),
+        ("operations?order=up".to_owned(), "order"),
+        ("operations?limit=0".to_owned(), "limit"),
+        ("operations?limit=1001".to_owned(), "limit"),
+        ("operations?limit=ten".to_owned(), "limit"),
+        ("operations?cursor=".to_owned(), "cursor"),
+        ("operations?cursor=AAAA".to_owned(), "cursor"),
+        (format!("operations?cursor={ascending}"), "cursor"), // of the other order
+        (format!("operations?order=asc&cursor={ascending}A"), "cursor"),
+        (format!("operations?cursor={of_a}"), "cursor"), // of another route
+        ("operations?minVersion=x".to_owned(), "minVersion"),
+        ("diff".to_owned(), "from"),
+        ("diff?from=".to_owned(), "from"),
+        ("diff?from=1&to=x".to_owned(), "to"),
+        ("diff?from=1&minVersion=-2".to_owned(), "minVersion"),
+        ("nodes/a/history?limit=1001".to_owned(), "limit"),
+        ("nodes/a/history?cursor=xyz".to_owned(), "cursor"),
+        (format!("nodes/b/history?cursor={of_a}"), "cursor"), // of another node
+        (format!("edges/a/history?cursor={of_a}"), "cursor"), // of an edge of that name
+        ("nodes/a%0Ab/history".to_owned(), "nodeId"),
+        ("edges/e/history?minVersion=".to_owned(), "minVersion"),
+        ("verify?minVersion=1e3".to_owned(), "minVersion"),
+    ] {
+        server.get(&format!("/graphs/g/{path}")).await.bad(&path, place);
+    }
+    server
+        .get(&format!("/graphs/h/operations?order=asc&cursor={ascending}"))
+        .await
+        .bad("another graph", "cursor");
+    for route in ["operations", "diff?from=0", "nodes/a/history", "edges/e/history", "verify"] {
+        server.get(&format!("/graphs/-bad/{route}")).await.bad(route, "graphId");
+        server
+            .ask(Request::post(&format!("/graphs/g/{route}"), "{}"))
+            .await
+            .problem(405, "METHOD_NOT_ALLOWED");
+    }
+}
+
+#[tokio::test]
+async fn h3_audit_reads_wait_for_a_version() {
+    let server = Server::start().await;
+    a_morning(&server).await;
+    let routes = ["operations?", "diff?from=0&", "nodes/a/history?", "edges/e/history?", "verify?"];
+    for route in routes {
+        assert_eq!(server.get(&format!("/graphs/g/{route}minVersion=8")).await.status, 200, "{route}");
+    }
+    let late = routes.map(|route| {
+        let server = &server;
+        async move { server.get(&format!("/graphs/g/{route}minVersion=9")).await }
+    });
+    for reply in futures::future::join_all(late).await {
+        reply.problem(503, "VERSION_NOT_REACHED");
+    }
+}
+
+#[tokio::test]
+async fn v7_nobody_wrote_to_the_empty_graph() {
+    let server = Server::start().await;
+    let empty = json!({"operations": [], "nextCursor": null});
+    assert_eq!(server.read("/graphs/nobody/operations").await, empty);
+    assert_eq!(server.read("/graphs/nobody/operations?from=1&to=2&order=asc").await, empty);
+    let tables = json!({"added": [], "removed": [], "changed": []});
+    let same =
+        json!({"graphId": "nobody", "from": 0, "to": 0, "nodes": tables, "edges": tables, "viewport": null});
+    assert_eq!(server.read("/graphs/nobody/diff?from=0").await, same);
+    let nothing = json!({"history": [], "nextCursor": null});
+    assert_eq!(server.read("/graphs/nobody/nodes/a/history").await, nothing);
+    let ok = json!({"graphId": "nobody", "version": 0, "hash": "0".repeat(64), "commits": 0, "ok": true});
+    assert_eq!(server.read("/graphs/nobody/verify").await, ok);
+}
+
+#[tokio::test]
+async fn a3_a_diff_leads_from_one_version_to_the_other() {
+    let server = Server::start().await;
+    a_morning(&server).await;
+    let states: Vec<Value> = {
+        let mut states = vec![];
+        for version in 0..=8 {
+            states.push(server.read(&format!("/graphs/g/state?version={version}")).await);
+        }
+        states
+    };
+    for (from, before) in states.iter().enumerate() {
+        for (to, after) in states.iter().enumerate() {
+            let diff = server.read(&format!("/graphs/g/diff?from={from}&to={to}")).await;
+            assert_eq!((&diff["from"], &diff["to"]), (&json!(from), &json!(to)));
+            for table in ["nodes", "edges"] {
+                check_table(&diff[table], &before[table], &after[table]);
+            }
+            let viewport = match before["viewport"] == after["viewport"] {
+                true => Value::Null,
+                false => json!({"before": before["viewport"], "after": after["viewport"]}),
+            };
+            assert_eq!(diff["viewport"], viewport);
+        }
+        let to_head = server.read(&format!("/graphs/g/diff?from={from}")).await;
+        assert_eq!(to_head, server.read(&format!("/graphs/g/diff?from={from}&to=8")).await);
+    }
+    let label = server.read("/graphs/g/diff?from=2&to=5").await;
+    let changes = json!([{"path": "/data/label", "before": "x", "after": "z"}]);
+    assert_eq!(label["nodes"]["changed"], json!([{"id": "a", "changes": changes}]));
+    let request = Request::get("/graphs/g/diff?from=2&to=5").header("accept", "application/msgpack");
+    assert_eq!(server.ask(request).await.message_pack(), label);
+    for query in ["from=9", "from=0&to=9", "from=9&to=0"] {
+        let problem = server.get(&format!("/graphs/g/diff?{query}")).await.problem(404, "VERSION_NOT_FOUND");
+        assert!(problem["detail"].as_str().unwrap().contains('8'), "{problem}");
+    }
+}
+
+fn check_table(table: &Value, before: &Value, after: &Value) {
+    let find = |list: &Value, id: &str| list.as_array().unwrap().iter().find(|e| e["id"] == id).cloned();
+    let only_in = |list: &Value, other: &Value| -> Vec<Value> {
+        let all = list.as_array().unwrap().iter();
+        all.filter(|e| find(other, e["id"].as_str().unwrap()).is_none()).cloned().collect()
+    };
+    assert_eq!(table["added"], json!(only_in(after, before)), "as they are in the state");
+    assert_eq!(table["removed"], json!(only_in(before, after)));
+    let changed = ids(&table["changed"]);
+    for id in ids(after) {
+        let (Some(old), Some(new)) = (find(before, id), find(after, id)) else { continue };
+        assert_eq!(changed.contains(&id), bare(&old) != bare(&new), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a4_a_history_says_from_and_to() {
+    let server = Server::start().await;
+    a_morning(&server).await;
+    let history = pages(&server, "/graphs/g/nodes/a/history", "history", 1_000).await;
+    assert_eq!(field(&history, "version"), [8, 7, 5, 4, 1], "a node created again keeps its history");
+    let commits = server.changes("g", 0).await;
+    for touch in &history {
+        let commit = &commits[touch["version"].as_u64().unwrap() as usize - 1];
+        for name in ["operationId", "userId", "clientId", "timestamp", "commandType"] {
+            assert_eq!(touch[name], commit[name]);
+        }
+    }
+    let node = |label: &str| json!({"id": "a", "position": {"x": 0, "y": 0}, "data": {"label": label}});
+    let one =
+        |path: &str, before: Value, after: Value| json!([{"path": path, "before": before, "after": after}]);
+    let expected = [
+        one("", Value::Null, node("again")),
+        one("", node("z"), Value::Null),
+        one("/data/label", json!("y"), json!("z")),
+        one("/data/label", json!("x"), json!("y")),
+        one("", Value::Null, node("x")),
+    ];
+    assert_eq!(field(&history, "changes"), expected.iter().collect::<Vec<_>>());
+    for limit in 1..=6 {
+        let paged = pages(&server, "/graphs/g/nodes/a/history", "history", limit).await;
+        assert_eq!(paged, history, "{limit} at a time");
+    }
+    let edge = pages(&server, "/graphs/g/edges/e/history", "history", 10).await;
+    assert_eq!(field(&edge, "version"), [7, 3]);
+    assert_eq!(field(&edge, "commandType"), ["DELETE_NODE", "CREATE_EDGE"]);
+    assert_eq!(edge[0]["changes"], one("", json!({"id": "e", "source": "a", "target": "b"}), Value::Null));
+    for nothing in ["nodes/e", "edges/a", "nodes/never"] {
+        let path = format!("/graphs/g/{nothing}/history");
+        assert_eq!(server.read(&path).await, json!({"history": [], "nextCursor": null}), "{nothing}");
+    }
+    let request = Request::get("/graphs/g/nodes/a/history").header("accept", "application/msgpack");
+    assert_eq!(server.ask(request).await.message_pack()["history"], json!(history));
+}
+
+#[tokio::test]
+async fn a4_a_batch_is_one_entry() {
+    let server = Server::start().await;
+    let member = |name: &str, payload: Value| json!({"type": name, "payload": payload});
+    let batch = |operations: Value| json!({"atomic": true, "batchId": new_id(), "operations": operations});
+    server.apply("g", "CREATE_NODE", json!({"id": "n", "data": {"v": 1}})).await;
+    let reply = server
+        .post(
+            "/graphs/g/batch",
+            &batch(json!([
+                member("UPDATE_NODE_POSITION", json!({"nodeId": "n", "position": {"x": 3, "y": 4}})),
+                member("UPDATE_NODE", json!({"nodeId": "n", "updates": {"data": {"v": 2}}})),
+                member("UPDATE_NODE", json!({"nodeId": "n", "updates": {"data": {"v": 3, "w": [1]}}})),
+            ])),
+        )
+        .await;
+    assert_eq!(reply.status, 200);
+    let reply = server
+        .post(
+            "/graphs/g/batch",
+            &batch(json!([
+                member("CREATE_NODE", json!({"id": "brief"})),
+                member("DELETE_NODE", json!({"nodeId": "brief"})),
+            ])),
+        )
+        .await;
+    assert_eq!(reply.status, 200);
+    let history = pages(&server, "/graphs/g/nodes/n/history", "history", 1).await;
+    let expected = json!([
+        {"path": "/position", "before": {"x": 0, "y": 0}, "after": {"x": 3, "y": 4}},
+        {"path": "/data/v", "before": 1, "after": 3},
+        {"path": "/data/w", "before": null, "after": [1]},
+    ]);
+    assert_eq!((history.len(), &history[0]["changes"]), (2, &expected));
+    let brief = pages(&server, "/graphs/g/nodes/brief/history", "history", 10).await;
+    assert_eq!((brief.len(), &brief[0]["changes"]), (1, &json!([])), "touched, and nothing came of it");
+}
+
+/// More commits than one request looks at: node `rare` is written at the beginning and at the end.
+async fn a_long_story(server: &Server) -> u64 {
+    const COMMITS: u64 = 25_000;
+    let mut story = Story::new();
+    story.tell(json!({"type": "NodeCreated", "node": {"id": "rare", "position": {"x": 0, "y": 0}}}));
+    story.tell(json!({"type": "NodeCreated", "node": {"id": "busy", "position": {"x": 0, "y": 0}}}));
+    story.tell(json!({"type": "NodeUpdated", "nodeId": "rare", "patch": {"data": {"v": 1}}}));
+    while story.len() < COMMITS - 1 {
+        story.tell(moved("busy", story.len()));
+    }
+    story.tell(json!({"type": "NodeUpdated", "nodeId": "rare", "patch": {"data": {"v": 2}}}));
+    story.write(&**server.graphs.store(), "g").await;
+    COMMITS
+}
+
+#[tokio::test]
+async fn a1_a_request_looks_at_so_much_and_says_where_to_go_on() {
+    let server = Server::start().await;
+    let last = a_long_story(&server).await;
+    for order in ["asc", "desc"] {
+        let nothing = format!("/graphs/g/operations?order={order}&user=nobody");
+        let page = server.read(&nothing).await;
+        assert_eq!(page["operations"], json!([]));
+        assert!(page["nextCursor"].is_string(), "it did not look at everything");
+        assert_eq!(pages(&server, &nothing, "operations", 10).await, [] as [Value; 0]);
+        let rare = format!("/graphs/g/operations?order={order}&entity=rare");
+        let found = pages(&server, &rare, "operations", 10).await;
+        let mut versions = vec![1, 3, last];
+        if order == "desc" {
+            versions.reverse();
+        }
+        assert_eq!(field(&found, "version"), versions);
+    }
+    // Times are found by halving: however far from either end, the first page is full.
+    let middle = last / 2;
+    let at = Story::time_of(middle);
+    let from = server.read(&format!("/graphs/g/operations?order=asc&limit=3&from={at}&user=ada")).await;
+    assert_eq!(field(from["operations"].as_array().unwrap(), "version"), [middle, middle + 1, middle + 2]);
+    let to = server.read(&format!("/graphs/g/operations?limit=3&to={at}&user=ada")).await;
+    assert_eq!(field(to["operations"].as_array().unwrap(), "version"), [middle, middle - 1, middle - 2]);
+    let late = Story::time_of(last - 2);
+    let found = server.read(&format!("/graphs/g/operations?order=asc&from={late}&entity=rare")).await;
+    assert_eq!(field(found["operations"].as_array().unwrap(), "version"), [last]);
+    assert!(found["nextCursor"].is_null());
+}
+
+#[tokio::test]
+async fn a4_a_long_history_is_told_in_pages_from_and_to() {
+    let server = Server::start().await;
+    let last = a_long_story(&server).await;
+    let first = server.read("/graphs/g/nodes/rare/history").await;
+    assert_eq!(field(first["history"].as_array().unwrap(), "version"), [last]);
+    assert!(first["nextCursor"].is_string(), "it did not look at everything");
+    let all = pages(&server, "/graphs/g/nodes/rare/history", "history", 10).await;
+    assert_eq!(field(&all, "version"), [last, 3, 1]);
+    assert_eq!(all[0]["changes"], json!([{"path": "/data/v", "before": 1, "after": 2}]));
+    assert_eq!(all[1]["changes"], json!([{"path": "/data", "before": null, "after": {"v": 1}}]));
+    // A page in the middle knows what was before it.
+    let busy = server.read("/graphs/g/nodes/busy/history?limit=2").await;
+    let x = |n: u64| json!({"x": n, "y": 0});
+    let move_to = |n: u64| json!([{"path": "/position", "before": x(n - 1), "after": x(n)}]);
+    let moves = [move_to(last - 2), move_to(last - 3)];
+    assert_eq!(field(busy["history"].as_array().unwrap(), "changes"), moves.iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a3_a_diff_over_a_long_history_is_of_its_ends() {
+    let server = Server::start().await;
+    let last = a_long_story(&server).await;
+    let diff = server.read("/graphs/g/diff?from=2").await;
+    assert_eq!(ids(&diff["nodes"]["changed"]), ["rare", "busy"]);
+    let state = server.read(&format!("/graphs/g/state?version={last}")).await;
+    let folded = fold(&server.changes("g", 0).await);
+    assert_eq!(bare(&state["nodes"][1]), folded["nodes"][1]);
+    assert_eq!(diff["nodes"]["changed"][1]["changes"][0]["after"], folded["nodes"][1]["position"]);
+}

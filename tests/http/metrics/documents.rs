@@ -1,0 +1,76 @@
+//! The page, the dashboard and the alerts name metrics that there are, and the page names all of them.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use serde_json::Value;
+
+use super::{node, scrape};
+use crate::support::{openmetrics::Exposition, server::Process};
+
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
+}
+
+/// What the program shows once a little has happened.
+async fn shown() -> Exposition {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Process::start(&[("DATA_DIR", dir.path().to_str().unwrap())]);
+    let client = server.client();
+    client.apply("g", "CREATE_NODE", node("n")).await;
+    client.get("/no/such/route").await.problem(404, "NOT_FOUND");
+    scrape(&client).await
+}
+
+/// The words of a text that look like names of this program's metrics.
+fn names(text: &str) -> BTreeSet<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let is_metric = |word: &&str| word.starts_with("dao_") || word.starts_with("process_");
+    words.filter(is_metric).map(str::to_owned).collect()
+}
+
+fn queries(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(text) if key == "expr" || key == "query" => found.push(text.clone()),
+                    value => queries(value, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| queries(item, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_the_dashboard_and_the_alerts_name_what_there_is() {
+    let shown = shown().await;
+    let samples = shown.sample_names();
+    let dashboard: Value = serde_json::from_str(&document("grafana-dashboard.json")).unwrap();
+    let mut asked = vec![];
+    queries(&dashboard, &mut asked);
+    assert!(asked.len() > 20, "the dashboard's queries are found");
+    let alerts = document("alerts.yaml");
+    assert!(names(&alerts).len() > 8, "the alerts' metrics are found");
+    for name in names(&asked.join(" ")).into_iter().chain(names(&alerts)) {
+        assert!(samples.contains(&name), "{name} is asked for, and is no metric");
+    }
+    let page = document("metrics.md");
+    for (family, described) in &shown.families {
+        assert!(names(&page).contains(family), "{family} ({}) is not in docs/metrics.md", described.help);
+        let labels =
+            described.samples.keys().flat_map(|(_, labels)| labels.keys()).filter(|label| *label != "le");
+        let row = page.lines().find(|line| line.contains(&format!("| `{family}`"))).unwrap_or_default();
+        for label in labels {
+            assert!(row.contains(&format!("`{label}`")), "{family} has the label {label}: {row}");
+        }
+    }
+    for name in names(&page) {
+        let of_a_sample = samples.contains(&name) || shown.families.contains_key(&name);
+        assert!(of_a_sample, "docs/metrics.md names {name}, which is no metric");
+    }
+    for alert in alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(page.contains(&format!("### {alert}")), "{alert} is not explained in docs/metrics.md");
+    }
+}

@@ -1,0 +1,266 @@
+//! The OpenAPI document against the routes, against `docs/protocol.md`, and against real answers.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    graph::new_id,
+    http::{Client, Reply, Request},
+    server::Server,
+};
+
+/// What the viewer's page loads is no route of the interface.
+const NOT_IN_IT: &str = "/docs/{file}";
+
+fn source(path: &str) -> String {
+    std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+/// `GET /graphs/{graphId}/state` and so on, as the router has them.
+fn routed() -> BTreeSet<String> {
+    let source = source("src/http/mod.rs");
+    let mut found = BTreeSet::new();
+    for rest in source.split(".route(").skip(1) {
+        let path = rest.split('"').nth(1).unwrap();
+        // Up to the next route, or to what comes after the last.
+        let handlers = rest.split(".fallback(").next().unwrap();
+        for (word, method) in [("get(", "GET"), ("post(", "POST"), ("put(", "PUT"), ("delete(", "DELETE")] {
+            if handlers.contains(word) && path != NOT_IN_IT {
+                found.insert(format!("{method} {path}"));
+            }
+        }
+    }
+    assert!(found.len() > 30, "the routes are found: {found:?}");
+    found
+}
+
+fn documented(document: &Value) -> BTreeSet<String> {
+    let paths = document["paths"].as_object().unwrap();
+    let routes = paths.iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
+    });
+    routes.collect()
+}
+
+#[tokio::test]
+async fn h_every_route_is_in_the_document_and_none_else() {
+    let server = Server::start().await;
+    let document = server.read("/openapi.json").await;
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(documented(&document), routed());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn h_the_page_of_rules_names_every_route_of_the_document() {
+    let server = Server::start().await;
+    let document = server.read("/openapi.json").await;
+    let rules = source("docs/protocol.md");
+    for path in document["paths"].as_object().unwrap().keys() {
+        // The page abbreviates: `GET /graphs/{graphId}/nodes`, `/nodes/{nodeId}`.
+        let below = path.strip_prefix("/graphs/{graphId}").unwrap_or(path);
+        let below = below.strip_prefix("/subscriptions/{name}/parked").map_or(below, |_| "/retry");
+        let tail = below.strip_suffix("/drop").unwrap_or(below);
+        assert!(rules.contains(&format!("{tail}`")) || rules.contains(&format!("{tail}?")), "{path}: {tail}");
+    }
+    server.stop().await;
+}
+
+/// Asks, and holds the answer against what the document says of the route.
+struct Held<'a> {
+    client: Client,
+    document: &'a Value,
+    seen: BTreeSet<(String, u16)>,
+}
+
+impl Held<'_> {
+    async fn ask(&mut self, route: &str, request: Request) -> Reply {
+        let reply = self.client.ask(request.clone()).await;
+        let (method, path) = route.split_once(' ').unwrap();
+        let responses = &self.document["paths"][path][method.to_lowercase()]["responses"];
+        let response = &responses[reply.status.to_string()];
+        assert!(response.is_object(), "{route} answers {}, which is not in {responses}", reply.status);
+        self.seen.insert((route.to_owned(), reply.status));
+        let Some(content) = response["content"].as_object() else {
+            assert!(reply.body.is_empty(), "{route}: {} has no body", reply.status);
+            return reply;
+        };
+        let media = reply.header("content-type").unwrap().to_owned();
+        let schema = &content.get(&media).unwrap_or_else(|| panic!("{route}: {media}"))["schema"];
+        if media.ends_with("json") {
+            self.fits(schema, &reply.json(), route);
+        }
+        reply
+    }
+
+    fn fits(&self, schema: &Value, answer: &Value, route: &str) {
+        let mut whole = schema.clone();
+        whole["components"] = self.document["components"].clone();
+        let validator = jsonschema::draft202012::new(&whole).unwrap();
+        let problems: Vec<String> = validator
+            .iter_errors(answer)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(problems.is_empty(), "{route}: {answer}\n{}", problems.join("\n"));
+    }
+
+    async fn get(&mut self, route: &str, path: &str) -> Reply {
+        self.ask(&format!("GET {route}"), Request::get(path)).await
+    }
+
+    async fn post(&mut self, route: &str, path: &str, body: Value) -> Reply {
+        self.ask(&format!("POST {route}"), Request::post(path, body.to_string())).await
+    }
+
+    async fn command(&mut self, name: &str, payload: Value) -> Reply {
+        let body = json!({"type": name, "payload": payload, "operationId": new_id()});
+        self.fits(&json!({"$ref": "#/components/schemas/CommandBody"}), &body, name);
+        self.post("/graphs/{graphId}/command", "/graphs/g/command", body).await
+    }
+}
+
+/// Every command, every outcome and every kind of refusal that a client can bring about.
+async fn work(held: &mut Held<'_>) {
+    held.command("CREATE_NODE", json!({"id": "a", "data": {"label": "x", "list": [1, null]}})).await;
+    held.command("CREATE_NODE", json!({"id": "b", "type": "custom", "parentId": null, "width": 7})).await;
+    held.command("CREATE_NODE", json!({})).await;
+    held.command("CREATE_EDGE", json!({"id": "e", "source": "a", "target": "b", "sourceHandle": null})).await;
+    held.command("UPDATE_NODE", json!({"nodeId": "a", "updates": {"data": {"label": "y"}}})).await;
+    held.command("UPDATE_EDGE", json!({"edgeId": "e", "updates": {"label": "to b"}})).await;
+    held.command("UPDATE_NODE_POSITION", json!({"nodeId": "a", "position": {"x": 1.5, "y": -2}})).await;
+    held.command("SET_VIEWPORT", json!({"x": 0, "y": 1, "zoom": 2})).await;
+    let nodes = json!({"a": {"position": {"x": 9, "y": 9}}, "c": {"data": {}}});
+    held.command("BATCH_UPDATE", json!({"nodes": nodes, "edges": [{"source": "a", "target": "c"}]})).await;
+    held.command("BATCH_UPDATE", json!({"nodes": [{"id": "d"}], "viewport": {"x": 0, "y": 0, "zoom": 1}}))
+        .await;
+    held.command("DELETE_EDGE", json!({"edgeId": "e"})).await; // 404: the batch replaced all edges
+    held.command("DELETE_NODE", json!({"nodeId": "d"})).await;
+    held.command("CREATE_NODE", json!({"id": "a"})).await; // 409
+    held.command("CREATE_EDGE", json!({"source": "a", "target": "nowhere"})).await; // 422
+    let stale = json!({"type": "UPDATE_NODE", "clientVersion": 1, "clientId": "tab", "onConflict": "reject",
+        "operationId": new_id(), "payload": {"nodeId": "a", "updates": {"data": {"label": "z"}}}});
+    let refused = held.post("/graphs/{graphId}/command", "/graphs/g/command", stale.clone()).await;
+    refused.problem(409, "CONFLICT");
+    held.post("/graphs/{graphId}/command", "/graphs/g/command", stale.clone()).await; // a duplicate
+    let path = format!("/operations/{}", stale["operationId"].as_str().unwrap());
+    held.get("/operations/{operationId}", &path).await;
+}
+
+async fn batches(held: &mut Held<'_>) {
+    let make = |id: &str| json!({"type": "CREATE_NODE", "payload": {"id": id}});
+    let route = "/graphs/{graphId}/batch";
+    let atomic = json!({"atomic": true, "batchId": new_id(), "operations": [make("m"), make("n")]});
+    let done = held.post(route, "/graphs/g/batch", atomic.clone()).await;
+    assert_eq!(done.status, 200);
+    held.post(route, "/graphs/g/batch", atomic.clone()).await;
+    let each =
+        held.post(route, "/graphs/g/batch", json!({"operations": [make("o"), make("m")]})).await.json();
+    assert_eq!(each["results"][1]["status"], "conflict");
+    held.post(route, "/graphs/g/batch", json!({"atomic": true, "operations": [make("m")]})).await;
+    held.post(route, "/graphs/g/batch", json!({"operations": [7]})).await;
+    held.get("/operations/{operationId}", &format!("/operations/{}", atomic["batchId"].as_str().unwrap()))
+        .await;
+}
+
+async fn reads(held: &mut Held<'_>) {
+    let graph = "/graphs/{graphId}";
+    for tail in ["state", "changes", "nodes", "edges", "viewport", "operations", "verify", "activity"] {
+        held.get(&format!("{graph}/{tail}"), &format!("/graphs/g/{tail}")).await;
+        held.get(&format!("{graph}/{tail}"), &format!("/graphs/empty/{tail}")).await;
+        held.get(&format!("{graph}/{tail}"), &format!("/graphs/-/{tail}")).await.problem(400, "BAD_REQUEST");
+    }
+    let tag = held.get("/graphs/{graphId}/state", "/graphs/g/state").await.header("etag").unwrap().to_owned();
+    let again = Request::get("/graphs/g/state").header("if-none-match", &tag);
+    assert_eq!(held.ask("GET /graphs/{graphId}/state", again).await.status, 304);
+    held.get("/graphs/{graphId}/state", "/graphs/g/state?version=999")
+        .await
+        .problem(404, "VERSION_NOT_FOUND");
+    held.get("/graphs/{graphId}/changes", "/graphs/g/changes?since=2&hash=beef").await;
+    held.get("/graphs/{graphId}/nodes/{nodeId}", "/graphs/g/nodes/a").await;
+    held.get("/graphs/{graphId}/nodes/{nodeId}", "/graphs/g/nodes/none").await;
+    let edge = held.get("/graphs/{graphId}/edges", "/graphs/g/edges").await.json()["edges"][0]["id"].clone();
+    let edge = edge.as_str().unwrap();
+    held.get("/graphs/{graphId}/edges/{edgeId}", &format!("/graphs/g/edges/{edge}")).await;
+    held.get("/graphs/{graphId}/diff", "/graphs/g/diff?from=0").await;
+    held.get("/graphs/{graphId}/diff", "/graphs/g/diff?from=3&to=12").await;
+    held.get("/graphs/{graphId}/diff", "/graphs/g/diff").await.problem(400, "BAD_REQUEST");
+    held.get("/graphs/{graphId}/nodes/{nodeId}/history", "/graphs/g/nodes/a/history?limit=2").await;
+    held.get("/graphs/{graphId}/edges/{edgeId}/history", "/graphs/g/edges/e/history").await;
+    held.get("/graphs/{graphId}/operations", "/graphs/g/operations?status=conflict&limit=1").await;
+    held.get("/operations/{operationId}", &format!("/operations/{}", new_id()))
+        .await
+        .problem(404, "NOT_FOUND");
+    held.get("/activity", "/activity").await;
+    for path in ["/healthz", "/readyz", "/openapi.json"] {
+        held.get(path, path).await;
+    }
+}
+
+async fn subscriptions(held: &mut Held<'_>) {
+    let one = "/subscriptions/{name}";
+    let put = Request::new("PUT", "/subscriptions/index");
+    let body = json!({"start": "beginning", "filter": {"types": ["NodeCreated"]}, "leaseMs": 1000});
+    let put = Request { body: body.to_string().into_bytes(), ..put };
+    let put = put.clone().header("content-length", put.body.len().to_string());
+    for status in [201, 200] {
+        assert_eq!(held.ask(&format!("PUT {one}"), put.clone()).await.status, status);
+    }
+    held.get("/subscriptions", "/subscriptions").await;
+    held.get(one, "/subscriptions/index").await;
+    held.get(one, "/subscriptions/none").await;
+    let handed = held.get(&format!("{one}/next"), "/subscriptions/index/next?max=2&wait=5000").await.json();
+    let first = handed["deliveries"][0]["deliveryId"].clone();
+    assert!(first.is_string(), "{handed}");
+    held.post(&format!("{one}/ack"), "/subscriptions/index/ack", json!({"deliveryIds": [first]})).await;
+    let nack = json!({"deliveryIds": ["x"], "reason": "why not"});
+    held.post(&format!("{one}/nack"), "/subscriptions/index/nack", nack).await;
+    held.get(&format!("{one}/parked"), "/subscriptions/index/parked").await;
+    for what in ["retry", "drop"] {
+        let path = format!("/subscriptions/index/parked/{what}");
+        held.post(&format!("{one}/parked/{what}"), &path, json!({"deliveryIds": []})).await;
+    }
+    held.ask(&format!("DELETE {one}"), Request::new("DELETE", "/subscriptions/index")).await;
+}
+
+#[tokio::test]
+async fn h_real_answers_are_what_the_document_says() {
+    let server = Server::start().await;
+    let document = server.read("/openapi.json").await;
+    let mut held = Held { client: server.as_user("ada"), document: &document, seen: BTreeSet::new() };
+    work(&mut held).await;
+    batches(&mut held).await;
+    held.client = server.as_user("bob");
+    work(&mut held).await;
+    reads(&mut held).await;
+    subscriptions(&mut held).await;
+    let answered: BTreeSet<&str> = held.seen.iter().map(|(route, _)| route.as_str()).collect();
+    let all = documented(&document);
+    // Streams and sockets have tests of their own; `/metrics` and the viewer answer in other formats.
+    let apart = ["/events", "/ws", "/docs", "/metrics"];
+    let not_asked: Vec<_> = all.iter().filter(|route| !answered.contains(route.as_str())).collect();
+    assert!(not_asked.iter().all(|route| apart.iter().any(|path| route.ends_with(path))), "{not_asked:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn h_the_viewer_needs_no_other_host() {
+    let server = Server::start().await;
+    let page = server.get("/docs").await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let html = String::from_utf8(page.body).unwrap();
+    let named = html.split(['"']).filter(|text| text.contains('.') && !text.contains(['<', '>', ' ']));
+    let named: Vec<&str> = named.collect();
+    assert!(named.len() > 5, "{html}");
+    for path in named {
+        assert!(path.starts_with("docs/"), "{path} in {html}");
+        let file = server.get(&format!("/{path}")).await;
+        assert_eq!(file.status, 200, "{path}");
+        if path.ends_with("initializer.js") {
+            let text = String::from_utf8(file.body).unwrap();
+            assert!(!text.contains("http") && text.contains("\"validatorUrl\": \"none\""), "{text}");
+        }
+    }
+    server.get("/docs/nothing.js").await.problem(404, "NOT_FOUND");
+    server.stop().await;
+}
