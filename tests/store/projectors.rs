@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::redis::RedisServer;
+use crate::support::{redis::RedisServer, switch::SwitchedStore};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -150,6 +150,28 @@ async fn caught_up(bench: &Bench) -> project::Health {
 async fn fold_of(graphs: &Graphs, graph: &str) -> Graph {
     let head = graphs.store().head(&id(graph)).await.unwrap();
     dao_api::write::log::at_version(&**graphs.store(), None, &id(graph), head.version).await.unwrap()
+}
+
+#[tokio::test]
+async fn commits_in_memory_are_folded_without_asking_the_store() {
+    let bench = Bench::embedded().await;
+    let (graphs, others) = (bench.graphs(), bench.graphs());
+    grow(&graphs, "g", 0, 24).await;
+    let away = SwitchedStore::to(bench.stores.events.clone());
+    away.set_away(true);
+    let stores = Stores { events: away.clone(), rows: bench.stores.rows.clone() };
+    let config = ProjectorConfig { memory: Some(graphs.clone()), ..quick("w") };
+    let stop = CancellationToken::new();
+    let worker = Worker { task: tokio::spawn(project::run(stores, config, stop.clone())), stop };
+
+    let folded = level(&bench, "g").await;
+    assert_eq!(folded, graphs.refresh(&id("g")).await.unwrap().graph);
+
+    // What is not in this memory is read.
+    grow(&others, "h", 0, 4).await;
+    away.set_away(false);
+    level(&bench, "h").await;
+    worker.stop().await;
 }
 
 #[tokio::test]
