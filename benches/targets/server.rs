@@ -64,8 +64,11 @@ impl Server {
     }
 
     fn start(command: &mut Command) -> Outcome<Self> {
-        // Its log is written as by default, since that costs something too, and read by nobody.
-        command.env("PORT", "0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.env("PORT", "0").stdin(Stdio::null()).stdout(Stdio::piped());
+        // Its log is written as by default, since that costs something too, and read by nobody who does not ask.
+        if env::var_os("BENCH_LOG").is_none() {
+            command.stderr(Stdio::null());
+        }
         let mut child = command.spawn()?;
         let mut output = BufReader::new(child.stdout.take().ok_or("no standard output")?);
         let mut line = String::new();

@@ -95,20 +95,24 @@ impl Keys {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(BadToken::Malformed);
         }
-        let generation = self.current();
-        let print: [u8; 32] = Sha256::digest(token).into();
-        if let Some(known) = generation.proven().get(&print) {
-            return if known.remaining().is_zero() { Err(BadToken::Expired) } else { Ok(known.clone()) };
+        if let Some(known) = self.known(token) {
+            return known;
         }
+        let generation = self.current();
         let grant = Arc::new(Grant::of(&self.claims(&generation, token)?)?);
-        generation.remember(print, grant.clone());
+        generation.remember(Sha256::digest(token).into(), grant.clone());
         Ok(grant)
     }
 
-    /// Whether this token was good when it was looked at before; whether it still is, [`Keys::verify`] says.
-    pub fn remembers(&self, token: &str) -> bool {
+    /// What a token says that was good when it was looked at before, if its time is not over; `None` for others.
+    pub fn known(&self, token: &str) -> Option<Result<Arc<Grant>, BadToken>> {
+        if token.len() > TOKEN_BYTES_MAX {
+            return None;
+        }
         let print: [u8; 32] = Sha256::digest(token).into();
-        token.len() <= TOKEN_BYTES_MAX && self.current().proven().contains_key(&print)
+        let generation = self.current();
+        let known = generation.proven().get(&print).cloned()?;
+        Some(if known.remaining().is_zero() { Err(BadToken::Expired) } else { Ok(known) })
     }
 
     fn current(&self) -> Arc<Generation> {

@@ -2,10 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{CliError, open};
@@ -20,8 +17,7 @@ use crate::{
 pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let address = SocketAddr::new(config.host, config.port);
     // The port first: two servers started by mistake must not both go for the store.
-    let listener =
-        TcpListener::bind(address).await.map_err(|error| explain_bind(["HOST", "PORT"], address, &error))?;
+    let listener = http::bind(address).map_err(|error| explain_bind(["HOST", "PORT"], address, &error))?;
     let address = listener.local_addr().unwrap_or(address);
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;

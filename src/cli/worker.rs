@@ -1,10 +1,7 @@
 //! `dao-api worker`: projector tasks alone, beside servers that share the store; with WORKER_LISTEN it
 //! tells operators how it is.
 
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{CliError, open, serve::explain_bind};
@@ -29,7 +26,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     // Before anything is done: a worker that can't tell how it is must not look like one that can.
     let listener = match config.worker_listen {
         Some(address) => {
-            let bound = TcpListener::bind(address).await;
+            let bound = http::bind(address);
             Some(bound.map_err(|error| explain_bind([LISTEN; 2], address, &error))?)
         }
         None => None,

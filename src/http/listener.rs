@@ -15,7 +15,7 @@ use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout},
 };
@@ -26,6 +26,9 @@ use super::{address::Arrival, answers::Edge, limits::RequestLimits, problem::Pro
 /// Bytes of a request's head, and of what is read of a body at once; a longer head is 431. A token has room in
 /// it, and an idle connection keeps much less.
 const HEAD_BYTES_MAX: usize = 32 << 10;
+/// Connections that the system may hold until they are accepted, if it allows that many (`net.core.somaxconn`). When a
+/// server comes back, all its clients come at once; those for whom there is no room are reset.
+const BACKLOG: u32 = 16_384;
 /// How long nothing is accepted after `accept` failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often it is said in the log that connections are refused.
@@ -38,6 +41,15 @@ const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
 /// A place among the connections, given back when it is dropped.
 pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
+}
+
+/// Takes this address; port 0 takes a free one.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As after a restart: connections of the process before may still be ending.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Accepts and serves until `stop`; then answers what was read, and returns once that is done.

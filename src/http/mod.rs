@@ -70,6 +70,7 @@ use body::Bodies;
 pub use cors::{Origin, Origins};
 pub use format::Format;
 pub use limits::{BODY_BYTES_MAX, RequestLimits};
+pub use listener::bind;
 use metrics::Measuring;
 pub use metrics::MetricsRoute;
 use problem::Problem;

@@ -79,6 +79,8 @@ type Budgets<C> = RateLimiter<Payer, DefaultKeyedStateStore<Payer>, C, StateInfo
 /// The budgets of one instance.
 pub(super) struct RateLimits<C: Clock = DefaultClock> {
     config: RateConfig,
+    /// What everybody is told of it.
+    policy: HeaderValue,
     clock: C,
     secret: RandomState,
     requests: Budgets<C>,
@@ -111,7 +113,10 @@ impl<C: Clock + Clone> RateLimits<C> {
         let quota = quota.allow_burst(config.requests_max);
         let budgets = || Budgets::new(quota, DefaultKeyedStateStore::default(), clock.clone());
         let (requests, failures) = (budgets(), budgets());
-        Self { config, requests, failures, clock, secret: RandomState::new(), shut_out: Mutex::default() }
+        let policy = format!("\"user\";q={};w={}", config.requests_max, seconds(config.window));
+        let policy = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("\"user\""));
+        let (secret, shut_out) = (RandomState::new(), Mutex::default());
+        Self { config, policy, requests, failures, clock, secret, shut_out }
     }
 
     pub(super) fn user(&self, user: &UserId) -> Payer {
@@ -177,12 +182,11 @@ impl<C: Clock + Clone> RateLimits<C> {
     /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers): what everybody may ask, what
     /// is left of it, and in how many seconds there is more.
     fn mark(&self, response: &mut Response, requests: u32, more_in: Duration) {
-        let policy = format!("\"user\";q={};w={}", self.config.requests_max, seconds(self.config.window));
         let limit = format!("\"user\";r={requests};t={}", seconds(more_in));
-        for (name, value) in [(POLICY, policy), (LIMIT, limit)] {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                response.headers_mut().insert(name, value);
-            }
+        let headers = response.headers_mut();
+        headers.insert(POLICY, self.policy.clone());
+        if let Ok(limit) = HeaderValue::try_from(limit) {
+            headers.insert(LIMIT, limit);
         }
     }
 
