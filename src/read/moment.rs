@@ -21,8 +21,7 @@ pub(super) async fn first_since(
     while found.since(before) > 1 {
         let middle = before.plus(found.since(before) / 2);
         let Some(recorded) = log::one(store, id, middle).await? else {
-            let problem = "the history ends before its head".to_owned();
-            return Err(StoreError::Corrupt { graph: id.clone(), version: middle, problem });
+            return Err(log::ends_early(store, id, middle, |now| now.version >= head).await);
         };
         if recorded.commit.body.timestamp < time {
             before = middle;

@@ -80,7 +80,10 @@ async fn walk(
         if chunk.is_empty() {
             bad = Some(match wall.take() {
                 Some(wall) => Bad { version: at.next(), ..wall },
-                None => Bad { version: at.next(), problem: "the history ends before its head".to_owned() },
+                None => match log::ends_early(store, id, at.next(), |now| Some(now) == head).await {
+                    StoreError::Corrupt { version, problem, .. } => Bad { version, problem },
+                    error => return Err(error),
+                },
             });
             break;
         }

@@ -14,7 +14,10 @@ use std::collections::VecDeque;
 
 use dao_projections::{GraphId, Head, Version};
 
-use crate::store::{EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal};
+use crate::{
+    store::{EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal},
+    write::log,
+};
 
 /// Commits read at once in the beginning; twice as many each time, up to [`CHUNK_MAX`].
 const CHUNK_FIRST: usize = 64;
@@ -89,7 +92,7 @@ impl<'a> Commits<'a> {
             None => self.head_at(self.low).await?,
         };
         let chunk = self.store.read(self.id, self.low, self.high, self.chunk).await?;
-        let last = self.check(below, &chunk)?;
+        let last = self.check(below, &chunk).await?;
         (self.low, self.below) = (last.version, Some(last));
         self.ready = chunk.into();
         self.chunk = CHUNK_MAX.min(self.chunk * 2);
@@ -102,12 +105,12 @@ impl<'a> Commits<'a> {
         let count = self.chunk.min(usize::try_from(self.high.since(self.low)).unwrap_or(usize::MAX));
         let from = Version::new(self.high.get() - count as u64).unwrap_or_default();
         let chunk = self.store.read(self.id, from, self.high, count).await?;
-        let last = chunk.last().ok_or_else(|| self.ends_early())?.version;
+        let Some(last) = chunk.last().map(|last| last.version) else { return Err(self.ends_early().await) };
         if last < self.high {
             self.chunk = (count / 2).max(1);
             return Ok(());
         }
-        self.check(self.head_at(from).await?, &chunk)?;
+        self.check(self.head_at(from).await?, &chunk).await?;
         self.high = from;
         self.ready = chunk.into_iter().rev().collect();
         self.chunk = CHUNK_MAX.min(self.chunk * 2);
@@ -120,13 +123,16 @@ impl<'a> Commits<'a> {
             return Ok(Head::EMPTY);
         };
         let found = self.store.read(self.id, before, version, 1).await?;
-        found.first().map(StoredCommit::head).ok_or_else(|| self.ends_early())
+        match found.first() {
+            Some(found) => Ok(found.head()),
+            None => Err(self.ends_early().await),
+        }
     }
 
     /// The head after `chunk`, each of which follows on the one before it, the first on `below`.
-    fn check(&self, below: Head, chunk: &[StoredCommit]) -> Result<Head, StoreError> {
+    async fn check(&self, below: Head, chunk: &[StoredCommit]) -> Result<Head, StoreError> {
         if chunk.is_empty() {
-            return Err(self.ends_early());
+            return Err(self.ends_early().await);
         }
         chunk.iter().try_fold(below, |before, stored| {
             let after = before.after(&stored.body);
@@ -137,12 +143,8 @@ impl<'a> Commits<'a> {
         })
     }
 
-    fn ends_early(&self) -> StoreError {
-        StoreError::Corrupt {
-            graph: self.id.clone(),
-            version: self.low.next(),
-            problem: "the history ends before its head".to_owned(),
-        }
+    async fn ends_early(&self) -> StoreError {
+        log::ends_early(self.store, self.id, self.low.next(), |now| now.version >= self.high).await
     }
 
     /// The next commit.

@@ -111,15 +111,22 @@ pub async fn bring_level(
     (*graph, *ring) = (Graph::empty(), Ring::default());
     match follow(store, id, graph, Some(ring), head.version).await? {
         Followed::Level => Ok(Followed::OtherHistory),
-        Followed::OtherHistory => Err(ends_early(store, id, graph.head(), head).await),
+        Followed::OtherHistory => {
+            Err(ends_early(store, id, graph.head().version.next(), |now| now == head).await)
+        }
     }
 }
 
-/// Why the log ended at `last`, or went on differently, where `head` had been its head. With the same head still it is
-/// damaged; else it was replaced in between by one that lost its end, as by a fail-over, and the next look finds that.
-async fn ends_early(store: &dyn EventStore, id: &GraphId, last: Head, head: Head) -> StoreError {
+/// Why there is no commit `missing` that follows, below what had been the head. If the log `still` has that head it
+/// is damaged; else it was replaced in between by one that lost its end, as by a fail-over, and the next look finds that.
+pub async fn ends_early(
+    store: &dyn EventStore,
+    id: &GraphId,
+    missing: Version,
+    still: impl FnOnce(Head) -> bool,
+) -> StoreError {
     match store.head(id).await {
-        Ok(now) if now == head => corrupt(id, last.version.next(), "the history ends before its head"),
+        Ok(now) if still(now) => corrupt(id, missing, "the history ends before its head"),
         Ok(_) => StoreError::Unavailable("the history was replaced while it was read".to_owned()),
         Err(error) => error,
     }
@@ -151,7 +158,7 @@ pub async fn at_version(
     match followed {
         Followed::Level => Ok(graph),
         Followed::OtherHistory => {
-            Err(corrupt(id, graph.head().version.next(), "the history ends before its head"))
+            Err(ends_early(store, id, graph.head().version.next(), |now| now.version >= to).await)
         }
     }
 }

@@ -6,6 +6,7 @@ use dao_api::{
     domain::{Operation, Reason},
     http::parse_command,
     read,
+    store::EventStore,
     write::{Answer, Ending, Graphs, GraphsConfig, WriteError},
 };
 use dao_projections::{GraphId, Version};
@@ -168,27 +169,66 @@ async fn d4_many_who_look_far_back_cost_one_look() {
     assert!(read <= COMMITS + 2 * 1_500, "{read} commits were read");
 }
 
-/// Rule H4: a log that loses its end between its head and its commits, as in a fail-over, is not damaged.
+/// A store whose history of three commits gives way to one of a single commit, as by a fail-over, between a look at
+/// its head and one at its commits.
+struct Replaced {
+    _dirs: [TempDir; 2],
+    store: Arc<GatedStore>,
+    switched: Arc<SwitchedStore>,
+    short: Arc<dyn EventStore>,
+    graphs: Arc<Graphs>,
+}
+
+impl Replaced {
+    async fn new() -> Self {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (long, short) = (embedded_store(one.path()), embedded_store(other.path()));
+        for (store, commits) in [(&long, 3), (&short, 1)] {
+            let others = graphs(&GatedStore::shared(store.clone()), 10);
+            others.execute(&graph(), (0..commits).map(|n| create(&format!("n{n}"))).collect()).await.unwrap();
+        }
+        let switched = SwitchedStore::to(long);
+        let store = GatedStore::to(switched.clone());
+        let graphs = graphs(&store, 10);
+        Self { _dirs: [one, other], store, switched, short, graphs }
+    }
+
+    /// What such a read comes to.
+    async fn under<T: Send + 'static>(&self, read: impl Future<Output = T> + Send + 'static) -> T {
+        self.store.hold(Call::Read);
+        let reading = tokio::spawn(read);
+        self.store.has_arrived(Call::Read, 1).await; // the head is known, its commits are not
+        self.switched.switch(self.short.clone());
+        self.store.open();
+        reading.await.unwrap()
+    }
+}
+
 #[tokio::test]
 async fn h4_a_history_that_is_replaced_while_it_is_read_is_not_damaged() {
-    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (long, short) = (embedded_store(one.path()), embedded_store(other.path()));
-    for (store, commits) in [(&long, 3), (&short, 1)] {
-        let others = graphs(&GatedStore::shared(store.clone()), 10);
-        others.execute(&graph(), (0..commits).map(|n| create(&format!("n{n}"))).collect()).await.unwrap();
-    }
-    let switched = SwitchedStore::to(long);
-    let store = GatedStore::to(switched.clone());
-    let graphs = graphs(&store, 10);
-    store.hold(Call::Read);
-    let reading = tokio::spawn({
-        let graphs = graphs.clone();
-        async move { graphs.refresh(&graph()).await.map(|view| view.graph.head().version.get()) }
-    });
-    store.has_arrived(Call::Read, 1).await; // the head is known, its commits are not
-    switched.switch(short);
-    store.open();
-    let read = reading.await.unwrap();
+    let replaced = Replaced::new().await;
+    let graphs = replaced.graphs.clone();
+    let read = replaced.under(async move { graphs.refresh(&graph()).await.map(drop) }).await;
     assert!(matches!(read, Err(WriteError::StoreUnavailable(_))), "{read:?}");
-    assert_eq!(graphs.refresh(&graph()).await.unwrap().graph.head().version.get(), 1);
+    let view = replaced.graphs.refresh(&graph()).await.unwrap();
+    assert_eq!(view.graph.head().version.get(), 1);
+}
+
+#[tokio::test]
+async fn v3_a_history_that_is_replaced_while_it_is_verified_is_not_damaged() {
+    let replaced = Replaced::new().await;
+    let graphs = replaced.graphs.clone();
+    let read = replaced.under(async move { read::verify(&graphs, &graph(), |_, _| {}).await }).await;
+    assert!(matches!(read, Err(read::ReadError::Graph(WriteError::StoreUnavailable(_)))), "{read:?}");
+    assert_eq!(read::verify(&replaced.graphs, &graph(), |_, _| {}).await.unwrap().bad, None);
+}
+
+#[tokio::test]
+async fn a2_a_history_that_is_replaced_while_an_old_version_is_read_is_not_damaged() {
+    let replaced = Replaced::new().await;
+    let (graphs, two) = (replaced.graphs.clone(), Version::new(2).unwrap());
+    let read = replaced.under(async move { read::at_version(&graphs, &graph(), two).await.map(drop) }).await;
+    assert!(matches!(read, Err(read::ReadError::Graph(WriteError::StoreUnavailable(_)))), "{read:?}");
+    let read = read::at_version(&replaced.graphs, &graph(), two).await.map(drop);
+    assert!(matches!(read, Err(read::ReadError::VersionNotFound { .. })), "{read:?}");
 }

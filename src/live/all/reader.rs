@@ -16,7 +16,7 @@ use super::{
 use crate::{
     read::CommitFilter,
     store::{FeedEntry, FeedPlace, StoreError},
-    write::Recorded,
+    write::{Recorded, log},
 };
 
 /// Items taken from the tail at once.
@@ -227,8 +227,10 @@ impl AllReader {
         };
         let mut run = read_log(graphs, &graph, after, head.version, STEP_COMMITS).await?;
         if run.commits.is_empty() && run.damage.is_none() && after < head.version {
-            let problem = "the history ends before its head".to_owned();
-            run.damage = Some(StoreError::Corrupt { graph, version: after.next(), problem });
+            match log::ends_early(&**graphs.store(), &graph, after.next(), |now| now == head).await {
+                damage @ StoreError::Corrupt { .. } => run.damage = Some(damage),
+                error => return Err(error),
+            }
         }
         Ok((head, run))
     }
