@@ -76,8 +76,37 @@ fn filtered(
     layer: impl Layer<Registry> + Send + Sync,
     filter: &str,
 ) -> Box<dyn Layer<Registry> + Send + Sync> {
-    match filter.parse::<Targets>() {
-        Ok(levels) => layer.with_filter(levels).boxed(),
-        Err(_) => layer.with_filter(EnvFilter::new(filter)).boxed(),
+    match levels(filter) {
+        Some(levels) => layer.with_filter(levels).boxed(),
+        None => layer.with_filter(EnvFilter::new(filter)).boxed(),
+    }
+}
+
+/// A filter by levels alone; `None` for one that asks for spans.
+fn levels(filter: &str) -> Option<Targets> {
+    let directives: Vec<&str> = filter.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let has_spans = directives.iter().any(|directive| directive.contains('['));
+    directives.join(",").parse().ok().filter(|_| !has_spans && !directives.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn levels_alone_are_told_from_directives_that_ask_for_spans() {
+        let enabled =
+            |filter: &str| levels(filter).map(|levels| levels.would_enable("dao_api", &Level::INFO));
+        for filter in ["info", "info,", " debug ", "warn,dao_api=info", "off,dao_api=trace"] {
+            assert_eq!(enabled(filter), Some(true), "{filter:?}");
+        }
+        for filter in ["warn", "error,hyper=trace", "off"] {
+            assert_eq!(enabled(filter), Some(false), "{filter:?}");
+        }
+        for filter in ["info,[request]=debug", "dao_api[round]=trace", "[command{user=ada}]=debug", ""] {
+            assert_eq!(enabled(filter), None, "{filter:?}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use axum::{
     Router,
     body::{Body, HttpBody},
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -69,6 +69,7 @@ impl Edge {
         let span = tracing::info_span!("request", request_id = shown, %method, path);
         continue_from(&span, CausedBy::of(request.headers()).0);
         let encoding = choose_encoding(request.headers());
+        let is_head = request.method() == Method::HEAD;
         let asked_tags = request.headers().get(header::IF_NONE_MATCH).cloned();
         let answering = async move { self.routes.call(request).await.unwrap_or_else(|never| match never {}) };
         let response = answering.instrument(span.clone()).await;
@@ -76,7 +77,7 @@ impl Edge {
         if let Some(measuring) = &self.measuring {
             measuring.answered(&response, began.elapsed());
         }
-        let mut response = compressed(response, encoding).await;
+        let mut response = compressed(response, encoding, is_head).await;
         weaken_tag(&mut response, encoding, asked_tags.as_ref());
         mark(response.headers_mut(), id);
         response
@@ -130,10 +131,18 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     })
 }
 
-/// In the encoding that was chosen, where that is worth the time.
-async fn compressed(response: Response, encoding: Option<&'static str>) -> Response {
-    let is_long = response.body().size_hint().exact().is_some_and(|bytes| bytes >= COMPRESSED_BYTES_MIN);
-    if !is_long || !is_compressible(response.headers()) {
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// In the encoding that was chosen, where that is worth the time. An answer to `HEAD` has no body any more, and tells
+/// what the one to `GET` would.
+async fn compressed(response: Response, encoding: Option<&'static str>, is_head: bool) -> Response {
+    let bytes = match is_head {
+        true => content_length(response.headers()),
+        false => response.body().size_hint().exact(),
+    };
+    if bytes.is_none_or(|bytes| bytes < COMPRESSED_BYTES_MIN) || !is_compressible(response.headers()) {
         return response;
     }
     let mut asked = Request::new(Body::empty());

@@ -1,7 +1,7 @@
 //! One graph's rows, from where they are to where its history is.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -69,9 +69,9 @@ pub(super) struct GraphFold {
 }
 
 impl GraphFold {
-    /// About how many bytes they hold, rather too many than too few.
+    /// How many bytes they would be if they were stored.
     pub(super) fn bytes(&self) -> usize {
-        self.works.values().map(|work| work.bytes).sum()
+        self.works.values().flat_map(|work| work.sizes.values()).sum()
     }
 
     /// As [`fold_graph`].
@@ -113,6 +113,7 @@ async fn fold_one(
                     return Ok(work);
                 }
                 // A fail-over took the end of the history that the rows are true of.
+                log.forget();
                 (to, anew) = (stores.events.head(graph).await?.version, true);
                 break;
             }
@@ -131,6 +132,7 @@ async fn fold_one(
                 }
                 Step::Raced => break,
                 Step::OtherHistory => {
+                    log.forget();
                     anew = true;
                     break;
                 }
@@ -165,8 +167,8 @@ pub(super) struct Work {
     is_unsaved: bool,
     /// Whether what is saved next takes the place of all that is stored.
     replaces: bool,
-    /// Bytes of all rows that were read or written.
-    bytes: usize,
+    /// What each row in memory counts for.
+    sizes: HashMap<String, usize>,
 }
 
 /// How a step of folding went.
@@ -201,7 +203,7 @@ impl Work {
             is_complete: true,
             is_unsaved: true,
             replaces: true,
-            bytes: 0,
+            sizes: HashMap::new(),
         }
     }
 
@@ -236,9 +238,9 @@ impl Work {
     /// Writes what changed onto the stored rows, if they are what they were; whether they were.
     async fn save(&mut self, stores: &Stores, graph: &GraphId) -> Result<bool, FoldError> {
         let rows = self.rows.take_changes();
+        self.sizes.extend(rows.iter().map(|(key, row)| (key.clone(), bytes_of(key, row.as_deref()))));
         let rows = rows.into_iter().filter(|(_, row)| row.is_some() || !self.replaces);
-        let rows: Vec<_> = rows.map(|(key, row)| (key, row.map(Bytes::from))).collect();
-        self.bytes += rows.iter().map(|(key, row)| bytes_of(key, row.as_deref())).sum::<usize>();
+        let rows = rows.map(|(key, row)| (key, row.map(Bytes::from))).collect();
         let to = RowsHead { head: self.at, format: self.projection.format };
         let change = RowsChange { from: self.stored, to, replaces: self.replaces, rows };
         if !stores.rows.change_rows(graph, self.projection.name, &change).await? {
@@ -269,7 +271,7 @@ impl Work {
             return Ok(Step::Raced);
         }
         for (key, row) in missing.into_iter().zip(found.rows) {
-            self.bytes += bytes_of(&key, row.as_deref());
+            self.sizes.insert(key.clone(), bytes_of(&key, row.as_deref()));
             if let Err(error) = self.rows.load(key, row.as_deref()) {
                 tracing::warn!(graph = %log.graph, projection = self.projection.name, %error, "rows are made anew");
                 return Ok(Step::OtherHistory);

@@ -10,10 +10,11 @@ use dao_projections::GraphId;
 
 use super::fold::GraphFold;
 
-/// Bytes that are kept of one graph; those of one that holds more are read again the next time.
-const GRAPH_BYTES_MAX: usize = 256 << 10;
+/// Bytes of rows, as they are stored, that are kept of one graph; those of one that holds more are read again the
+/// next time. In memory they are several times that.
+const GRAPH_BYTES_MAX: usize = 128 << 10;
 /// Bytes that are kept in all, shared evenly among the parts of the feed; a part that has more forgets all.
-const BYTES_MAX: usize = 32 << 20;
+const BYTES_MAX: usize = 8 << 20;
 /// What a graph counts for beside its rows.
 const GRAPH_BYTES: usize = 1 << 10;
 /// Passes after which a graph that nothing happened to is forgotten.
@@ -31,7 +32,7 @@ pub(super) struct Kept {
 impl Kept {
     /// Nothing yet, in one of so many parts of the feed.
     pub(super) fn in_one_of(parts: u32) -> Self {
-        let bytes_max = (BYTES_MAX / parts.max(1) as usize).max(GRAPH_BYTES_MAX);
+        let bytes_max = BYTES_MAX / parts.max(1) as usize;
         Self { graphs: HashMap::new(), bytes: 0, bytes_max, pass: 0 }
     }
 
@@ -50,7 +51,7 @@ impl Kept {
     /// Keeps these rows of a graph that was taken, if there is room.
     pub(super) fn put(&mut self, graph: GraphId, rows: GraphFold) {
         let bytes = GRAPH_BYTES + rows.bytes();
-        if bytes > GRAPH_BYTES_MAX {
+        if bytes > GRAPH_BYTES_MAX.min(self.bytes_max) {
             return;
         }
         if self.bytes + bytes > self.bytes_max {

@@ -41,9 +41,15 @@ impl<'a> Log<'a> {
         Self { stores, graph, memory: None, last: None }
     }
 
-    /// The same, where these graphs may have it in memory.
+    /// The same, where these graphs may have it in memory. Not over a store that others write to: a graph that nobody
+    /// asks for here learns late, or never, that a fail-over put another history in the place of its own.
     pub(super) fn remembered_by(self, memory: Option<&'a Graphs>) -> Self {
-        Self { memory, ..self }
+        Self { memory: memory.filter(|_| !self.stores.events.is_shared()), ..self }
+    }
+
+    /// Forgets what was read: it was not of the history that the rows are made of anew.
+    pub(super) fn forget(&mut self) {
+        self.last = None;
     }
 
     /// Some commits after `at`, the latest of them at most `to`.

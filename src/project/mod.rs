@@ -70,7 +70,7 @@ pub struct ProjectorConfig {
     pub feed_retention: Duration,
     /// A checkpoint of a graph is kept every this many commits.
     pub checkpoint_every: u64,
-    /// The graphs of this process, if it has any: what is in their memory need not be read.
+    /// The graphs of this process, if it has any: what is in their memory need not be read, where nobody else writes.
     pub memory: Option<Arc<Graphs>>,
 }
 
@@ -297,7 +297,9 @@ async fn fold_or_park(
     to: Version,
     was_parked: bool,
 ) -> Result<(), StoreError> {
-    let mut log = Log::of(stores, graph).remembered_by(config.memory.as_deref());
+    // One that is parked because of what is stored is tried again with what is stored.
+    let memory = config.memory.as_deref().filter(|_| !was_parked);
+    let mut log = Log::of(stores, graph).remembered_by(memory);
     match rows.fold(&mut log, to, config.checkpoint_every).await {
         Ok(()) if was_parked => {
             tracing::info!(%graph, "a parked graph is projected again");

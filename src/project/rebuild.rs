@@ -53,7 +53,10 @@ async fn rebuild_one(
                 Step::Done => progress(work.at.version.since(before)),
                 Step::NoMore => break,
                 // Another history took the place of this one: begin again.
-                Step::Raced | Step::OtherHistory => work.begin_again(),
+                Step::Raced | Step::OtherHistory => {
+                    log.forget();
+                    work.begin_again();
+                }
             }
         }
         if work.stored.is_none() && work.at.version == Version::EMPTY {
@@ -61,6 +64,7 @@ async fn rebuild_one(
         }
         // What was folded, and what is there, may be of a history that was lost meanwhile.
         if !is_in_history(stores, graph, work.at).await? {
+            log.forget();
             work.begin_again();
             continue;
         }

@@ -82,7 +82,7 @@ async fn v6_what_was_acknowledged_before_a_backup_is_in_it() {
     let before = heard.recv().await.unwrap();
     // The server runs in a process of its own; this thread may block.
     let said = tokio::task::block_in_place(|| place.succeeds_in("data", &["backup", &file]));
-    assert!(said.contains("copy.db") && said.contains("1 graphs") && said.contains("every hash"), "{said}");
+    assert!(said.contains("copy.db") && said.contains("1 graph,") && said.contains("every hash"), "{said}");
     // The second that is acknowledged from now on is committed after the backup.
     while heard.try_recv().is_ok() {}
     heard.recv().await.unwrap();
@@ -141,7 +141,7 @@ fn nothing_is_overwritten_and_nothing_half_is_left() {
     connection.execute("UPDATE meta SET value = 99 WHERE key = 'format'", []).unwrap();
     drop(connection);
     for (name, said) in [
-        ("text.db", "not a database"),
+        ("text.db", "no database of this program"),
         ("part.db", "part.db"),
         ("newer.db", "99"),
         ("gone.db", "there is no"),

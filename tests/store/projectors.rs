@@ -18,7 +18,11 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{redis::RedisServer, switch::SwitchedStore};
+use crate::support::{
+    gate::{Call, GatedStore},
+    redis::RedisServer,
+    switch::SwitchedStore,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -152,25 +156,46 @@ async fn fold_of(graphs: &Graphs, graph: &str) -> Graph {
     dao_api::write::log::at_version(&**graphs.store(), None, &id(graph), head.version).await.unwrap()
 }
 
+/// A worker over these stores, within a process that has these graphs.
+fn work_beside(graphs: &Arc<Graphs>, stores: Stores) -> Worker {
+    let config = ProjectorConfig { memory: Some(graphs.clone()), ..quick("w") };
+    let stop = CancellationToken::new();
+    Worker { task: tokio::spawn(project::run(stores, config, stop.clone())), stop }
+}
+
 #[tokio::test]
 async fn commits_in_memory_are_folded_without_asking_the_store() {
     let bench = Bench::embedded().await;
     let (graphs, others) = (bench.graphs(), bench.graphs());
     grow(&graphs, "g", 0, 24).await;
-    let away = SwitchedStore::to(bench.stores.events.clone());
-    away.set_away(true);
-    let stores = Stores { events: away.clone(), rows: bench.stores.rows.clone() };
-    let config = ProjectorConfig { memory: Some(graphs.clone()), ..quick("w") };
-    let stop = CancellationToken::new();
-    let worker = Worker { task: tokio::spawn(project::run(stores, config, stop.clone())), stop };
+    let store = GatedStore::to(bench.stores.events.clone());
+    store.hold(Call::Read);
+    let worker = work_beside(&graphs, Stores { events: store.clone(), rows: bench.stores.rows.clone() });
 
     let folded = level(&bench, "g").await;
     assert_eq!(folded, graphs.refresh(&id("g")).await.unwrap().graph);
 
     // What is not in this memory is read.
     grow(&others, "h", 0, 4).await;
-    away.set_away(false);
+    store.has_arrived(Call::Read, 1).await;
+    store.open();
     level(&bench, "h").await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn v6_memory_of_a_history_that_others_replaced_is_not_folded() {
+    let (lost, there) = (Bench::embedded().await, Bench::embedded().await);
+    grow(&lost.graphs(), "g", 0, 6).await;
+    grow(&there.graphs(), "g", 5, 11).await;
+    let switched = SwitchedStore::to(lost.stores.events.clone());
+    let graphs = Graphs::new(switched.clone(), GraphsConfig::default());
+    graphs.refresh(&id("g")).await.unwrap();
+    switched.switch(there.stores.events.clone());
+
+    let worker = work_beside(&graphs, Stores { events: switched, rows: there.stores.rows.clone() });
+    let folded = level(&there, "g").await;
+    assert_eq!(folded, there.graphs().refresh(&id("g")).await.unwrap().graph);
     worker.stop().await;
 }
 

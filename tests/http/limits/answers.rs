@@ -144,6 +144,20 @@ async fn a_compressed_answer_has_a_weak_tag_and_is_known_again_by_it() {
 }
 
 #[tokio::test]
+async fn head_tells_what_get_would() {
+    let server = with_a_graph().await;
+    for accept in ["gzip", "identity"] {
+        let asked = |method| Request::new(method, "/graphs/g/state").header("connection", "close");
+        let get = server.ask_to_end(asked("GET").header("accept-encoding", accept)).await;
+        let head = server.ask_to_end(asked("HEAD").header("accept-encoding", accept)).await;
+        assert_eq!((head.status, head.body.len()), (200, 0));
+        for name in ["content-type", "content-encoding", "content-length", "etag", "vary"] {
+            assert_eq!(head.header(name), get.header(name), "{name}, {accept}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn streams_are_not_compressed() {
     let server = with_a_graph().await;
     for accept in ["text/event-stream", "application/x-ndjson"] {
