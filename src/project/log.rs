@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Commits read at once.
-const CHUNK: usize = 1_024;
+const CHUNK: usize = 512;
 
 /// Commits of one graph, in order.
 pub(super) type Chunk = Arc<[Arc<Recorded>]>;
@@ -59,6 +59,8 @@ impl<'a> Log<'a> {
         {
             return Ok(Next::Commits(commits.clone()));
         }
+        // One chunk at a time is in memory.
+        self.last = None;
         let commits = match self.memory.and_then(|graphs| graphs.remembered(self.graph, at, to, CHUNK)) {
             Some(commits) => commits,
             None => {
