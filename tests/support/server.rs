@@ -211,7 +211,21 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it and waits until it listens.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
-        let mut child = program(settings).stdout(Stdio::piped()).spawn().expect("the program starts");
+        Self::started(program(settings))
+    }
+
+    /// The same with so much address space at most (`ulimit -v`): a server that would take more ends at once.
+    pub(crate) fn start_within(address_space_kib: u64, settings: &[(&str, &str)]) -> Self {
+        let program = program(settings);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -v {address_space_kib} && exec \"$0\"")]);
+        command.arg(program.get_program()).env_clear().stdin(Stdio::null());
+        command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self::started(command)
+    }
+
+    fn started(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("its output"));
         let mut first_line = String::new();
         stdout.read_line(&mut first_line).expect("its first line");

@@ -1,0 +1,1 @@
+//! Connections that take places, memory or turns from others (O3, W6).
