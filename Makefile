@@ -1,9 +1,9 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench
+.PHONY: help run test check bench chaos chaos-short
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Serve on http://127.0.0.1:3000, data in ./data; nothing else is needed
 	cargo run --release --locked
@@ -12,6 +12,7 @@ test: ## Install what the tests start (redis-server, sqlite3) where it is missin
 	./scripts/install-test-tools.sh
 	./scripts/install-schemathesis.sh
 	cargo test --workspace --locked
+	$(MAKE) --no-print-directory chaos-short
 
 check: ## Format, lints, documentation: what the gate checks beside the tests
 	cargo fmt --all --check
@@ -21,3 +22,18 @@ check: ## Format, lints, documentation: what the gate checks beside the tests
 
 bench: ## Run the benchmarks
 	@if [ -x scripts/bench.sh ]; then scripts/bench.sh; else cargo bench --locked --bench targets; fi
+
+# What the tests install beside the system's Python has the library for WebSockets.
+PYTHON = $(if $(wildcard target/test-tools/bin/python),target/test-tools/bin/python,python3)
+CHAOS_SECONDS ?= 300
+
+chaos: ## Five minutes of faults on real processes in each form, checked from outside (CHAOS_SECONDS, CHAOS_SEED)
+	./scripts/install-test-tools.sh
+	cargo build --release --locked
+	for profile in replicas cluster redis embedded; do \
+		$(PYTHON) chaos/run.py --profile $$profile --seconds $(CHAOS_SECONDS) || exit 1; \
+	done
+
+# A minute, with each kind of fault once, of what the tests have built.
+chaos-short:
+	$(PYTHON) chaos/run.py --profile replicas --seconds 60 --binary target/debug/dao-api
