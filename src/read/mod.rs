@@ -248,11 +248,12 @@ const REPLAY_BYTES_ALWAYS: usize = 4 << 10;
 /// What a commit's frame has beyond its stored body, about.
 const FRAME_OVERHEAD_BYTES: usize = 200;
 
-/// How a subscriber with this resume point is brought level.
+/// How a subscriber with this resume point is brought level. `state_bytes` measures a snapshot.
 pub async fn resume(
     graphs: &Graphs,
     id: &GraphId,
     point: Option<(Version, Option<ResumeHash>)>,
+    state_bytes: impl FnOnce(&View) -> usize,
 ) -> Result<Resume, ReadError> {
     let current = current(graphs, id, None).await?;
     if current.source == Source::Stale {
@@ -270,8 +271,7 @@ pub async fn resume(
     if missing <= REPLAY_BYTES_ALWAYS / 2 {
         return Ok(Resume::Replay { from, head });
     }
-    let state_bytes = current.view.known_state().map_or_else(|| current.view.graph.json_bytes(), |state| state.len());
-    let enough = state_bytes.max(REPLAY_BYTES_ALWAYS);
+    let enough = state_bytes(&current.view).max(REPLAY_BYTES_ALWAYS);
     if missing > enough || replay_bytes(graphs, id, version, head.version, enough).await? > enough {
         return Ok(Resume::Snapshot(current.view));
     }

@@ -34,7 +34,7 @@ impl Budget {
     /// work goes on while others are let go of; and it must stay small enough to be loaded again with what is kept
     /// beside it.
     pub(super) fn lets_grow(&self, bytes: usize) -> bool {
-        self.held() <= self.max + self.max / 4 && bytes <= self.max - self.max / 8
+        self.held() <= self.max.saturating_add(self.max / 4) && bytes <= self.max - self.max / 8
     }
 
     fn replace(&self, old: usize, new: usize) {

@@ -30,7 +30,7 @@ impl Task {
     /// The graph in memory; loaded if it is not there yet.
     pub(super) async fn hot<'m>(&self, memory: &'m mut Memory) -> Result<&'m mut Loaded, WriteError> {
         if matches!(memory, Memory::Cold) {
-            let loaded = match self.load().await {
+            let mut loaded = match self.load().await {
                 Ok(loaded) => loaded,
                 Err(error) => {
                     self.board.hold(0, 0);
@@ -39,7 +39,7 @@ impl Task {
             };
             self.board.replace_ring(loaded.ring.clone());
             self.board.publish(&loaded.graph);
-            self.count_held(&loaded);
+            self.count_held(&mut loaded);
             *memory = Memory::Hot(Box::new(loaded));
         }
         match memory {
@@ -54,8 +54,7 @@ impl Task {
         let loading = Loading { registry: &registry, board: &self.board };
         match log::load(&*self.store, self.rows.as_deref(), &self.id, &loading).await? {
             Some((graph, ring)) => {
-                registry.settle();
-                Ok(Loaded { graph, ring, operations: Operations::default() })
+                Ok(Loaded { graph, ring, operations: Operations::default(), is_settled: false })
             }
             None => {
                 self.metrics.writing.hot_refused.inc();
@@ -73,12 +72,17 @@ impl Task {
         })
     }
 
-    /// Counts what the graph holds now. Where all together hold too much, others may have to go.
-    pub(super) fn count_held(&self, loaded: &Loaded) {
+    /// Counts what the graph holds now, and the graph itself once it has commits. Where all together are too much,
+    /// others may have to go.
+    pub(super) fn count_held(&self, loaded: &mut Loaded) {
         let spare = loaded.ring.held_bytes() + loaded.operations.held_bytes();
         let is_too_much = self.board.hold(loaded.graph.held_bytes() + spare, spare);
-        if is_too_much && let Some(registry) = self.registry.upgrade() {
-            registry.make_some_room();
+        if (is_too_much || !loaded.is_settled)
+            && loaded.graph.head() != Head::EMPTY
+            && let Some(registry) = self.registry.upgrade()
+        {
+            loaded.is_settled = true;
+            registry.settle(&self.id);
         }
     }
 

@@ -45,9 +45,15 @@ pub(super) struct Loading<'a> {
 }
 
 impl Loading<'_> {
-    /// Whether so much of it may be in memory.
-    async fn may_hold(&self, bytes: usize) -> bool {
-        !self.board.hold(bytes, 0) || self.registry.find_room().await
+    /// Whether this may be in memory: if there is no room for its latest commits, without most of them.
+    async fn may_hold(&self, graph: &Graph, ring: Option<&mut Ring>) -> bool {
+        let (graph, beside) = (graph.held_bytes(), ring.as_ref().map_or(0, |ring| ring.held_bytes()));
+        if !self.board.hold(graph + beside, 0) || self.registry.find_room().await {
+            return true;
+        }
+        let Some(ring) = ring.filter(|ring| ring.held_bytes() > 0) else { return false };
+        ring.shorten();
+        !self.board.hold(graph + ring.held_bytes(), 0) || self.registry.find_room().await
     }
 }
 
@@ -90,11 +96,10 @@ async fn follow_within(
                 ring.push(Recorded::new(commit, stored.body));
             }
         }
-        if let Some(loading) = loading {
-            let bytes = graph.held_bytes() + ring.as_ref().map_or(0, |ring| ring.held_bytes());
-            if !loading.may_hold(bytes).await {
-                return Ok(Followed::NoRoom);
-            }
+        if let Some(loading) = loading
+            && !loading.may_hold(graph, ring.as_deref_mut()).await
+        {
+            return Ok(Followed::NoRoom);
         }
         tokio::task::yield_now().await;
     }
@@ -123,7 +128,7 @@ pub(super) async fn load(
         None => None,
     };
     let mut graph = found.unwrap_or_default();
-    if !loading.may_hold(graph.held_bytes()).await {
+    if !loading.may_hold(&graph, None).await {
         return Ok(None);
     }
     let mut ring = Ring::after(graph.head());

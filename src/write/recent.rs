@@ -24,8 +24,10 @@ const BYTES_MAX: usize = 1 << 20;
 /// About how much memory these commits may take, beyond the one latest: decoded they are up to eighty times their
 /// stored bytes.
 const HELD_BYTES_MAX: usize = 8 << 20;
-/// Commits that a hot graph keeps where memory is short.
+/// Commits that a hot graph keeps where memory is short, at most.
 const COMMITS_WHEN_SHORT: usize = 16;
+/// About how much memory those may take.
+const HELD_BYTES_WHEN_SHORT: usize = 256 << 10;
 /// Operations whose endings are kept for a hot graph; older ones are looked up in the store. More
 /// than one round can hold, so that the duplicates the store finds in a round are all remembered
 /// when the round is decided again.
@@ -115,9 +117,9 @@ impl Ring {
         }
     }
 
-    /// Lets go of all but the latest, because memory is short.
+    /// Lets go of all but the latest, and of those too if they are large, because memory is short.
     pub(super) fn shorten(&mut self) {
-        while self.commits.len() > COMMITS_WHEN_SHORT {
+        while self.commits.len() > COMMITS_WHEN_SHORT || self.held_bytes > HELD_BYTES_WHEN_SHORT {
             self.pop();
         }
     }
@@ -187,7 +189,8 @@ impl Known {
         let refusal = match &self.ending {
             Ending::Completed { .. } => 0,
             Ending::Refused { refusal, .. } => {
-                let conflicts = refusal.resolution.as_ref().map_or(0, |resolution| resolution.conflicts.len());
+                let conflicts =
+                    refusal.resolution.as_ref().map_or(0, |resolution| resolution.conflicts.len());
                 let values = if conflicts == 0 { 0 } else { refusal.value_bytes() };
                 CONFLICT_BYTES * (conflicts + 1) + refusal.message.len() + VALUE_FACTOR * values
             }

@@ -53,12 +53,15 @@ struct Table {
     /// Boards of graphs that have none, as long as somebody looks at them.
     watched: HashMap<GraphId, Weak<Board>>,
     sweep_at: usize,
+    /// How many of `hot` were loaded: a task that finds that nobody has written to its graph pushes nobody out.
+    loaded: usize,
     is_closed: bool,
 }
 
 struct Entry {
     mailbox: Mailbox,
     board: Arc<Board>,
+    is_loaded: bool,
 }
 
 impl Entry {
@@ -77,7 +80,7 @@ pub(super) enum Leave {
     Unasked,
 }
 
-/// How a look for room went.
+/// How a look for room went. Who only helps to make some need not know.
 enum Room {
     Enough,
     /// Those that were looked at are in use; others may not be.
@@ -99,19 +102,26 @@ impl Registry {
             hot: LinkedHashMap::new(),
             watched: HashMap::new(),
             sweep_at: SWEEP_AT_MIN,
+            loaded: 0,
             is_closed: false,
         };
         let loads = Semaphore::new(LOADS_AT_ONCE);
-        Arc::new(Self { table: Mutex::new(table), hot_max, budget: Budget::new(hot_bytes_max), loads, metrics })
+        Arc::new(Self {
+            table: Mutex::new(table),
+            hot_max,
+            budget: Budget::new(hot_bytes_max),
+            loads,
+            metrics,
+        })
     }
 
     pub(super) fn budget(&self) -> &Arc<Budget> {
         &self.budget
     }
 
-    /// Graphs that have a task.
+    /// Graphs in memory.
     pub(super) fn len(&self) -> usize {
-        self.table().hot.len()
+        self.table().loaded
     }
 
     /// The board of a graph in memory.
@@ -165,7 +175,7 @@ impl Registry {
         let (mailbox, messages) = Mailbox::new();
         let (open, own) = (mailbox.open(), mailbox.sender().downgrade());
         start(Started { board: board.clone(), messages, own });
-        table.hot.insert(id.clone(), Entry { mailbox, board });
+        table.hot.insert(id.clone(), Entry { mailbox, board, is_loaded: false });
         Some(open)
     }
 
@@ -185,7 +195,7 @@ impl Registry {
         if is_needed {
             return false;
         }
-        if let Some(Entry { board, .. }) = table.hot.remove(id)
+        if let Some(Entry { board, .. }) = table.remove(id)
             && leave == Leave::Unasked
         {
             board.hold(0, 0);
@@ -200,7 +210,7 @@ impl Registry {
         if table.hot.get(id).is_none_or(|entry| !entry.mailbox.sender().is_closed()) {
             return;
         }
-        if let Some(Entry { board, .. }) = table.hot.remove(id) {
+        if let Some(Entry { board, .. }) = table.remove(id) {
             // While the registry is locked: what the next task shows must not be cleared.
             board.clear();
             table.watch(id, &board);
@@ -213,7 +223,7 @@ impl Registry {
         let mut gone = Vec::new(); // freed when the registry is not locked any more
         let mut table = self.table();
         for _ in 0..LOOKS_MAX {
-            if !self.budget.is_over() && table.hot.len() <= self.hot_max {
+            if !self.budget.is_over() && table.loaded <= self.hot_max {
                 return Room::Enough;
             }
             let Some((id, entry)) = table.hot.pop_front() else { return Room::Nobody };
@@ -226,27 +236,32 @@ impl Registry {
             }
             // Its task learns of it in a moment: what it holds is free from now on.
             entry.board.hold(0, 0);
+            table.loaded -= usize::from(entry.is_loaded);
             self.metrics.writing.hot_let_go.inc();
             gone.push(entry);
         }
         Room::LookOn
     }
 
-    /// A graph was loaded: if there are more than may be, another goes.
-    pub(super) fn settle(&self) {
-        if self.len() > self.hot_max {
-            self.make_some_room();
+    /// A graph that has commits is in memory, or grew: if there is more than may be, another goes, as far as one look
+    /// goes.
+    pub(super) fn settle(&self, id: &GraphId) {
+        let mut table = self.table();
+        if let Some(entry) = table.hot.get_mut(id)
+            && !std::mem::replace(&mut entry.is_loaded, true)
+        {
+            table.loaded += 1;
         }
-    }
-
-    /// Makes room after something grew, as far as one look goes.
-    pub(super) fn make_some_room(&self) {
-        let _the_next_looks_on = self.make_room();
+        let is_too_much = table.loaded > self.hot_max || self.budget.is_over();
+        drop(table);
+        if is_too_much {
+            self.make_room();
+        }
     }
 
     /// Makes room for a graph that is being loaded. False if those in use take it all.
     pub(super) async fn find_room(&self) -> bool {
-        let mut looks = self.len() / LOOKS_MAX + 1;
+        let mut looks = self.table().hot.len() / LOOKS_MAX + 1;
         loop {
             match self.make_room() {
                 Room::Enough => return true,
@@ -271,6 +286,7 @@ impl Registry {
         let mut table = self.table();
         table.is_closed = true;
         let entries = std::mem::take(&mut table.hot);
+        table.loaded = 0;
         let boards: Vec<_> = table.watched.drain().filter_map(|(_, board)| board.upgrade()).collect();
         drop(table);
         entries.values().map(|entry| &entry.board).chain(&boards).for_each(|board| board.close());
@@ -282,6 +298,12 @@ impl Registry {
 }
 
 impl Table {
+    fn remove(&mut self, id: &GraphId) -> Option<Entry> {
+        let entry = self.hot.remove(id)?;
+        self.loaded -= usize::from(entry.is_loaded);
+        Some(entry)
+    }
+
     /// Remembers the board of a graph without a task, for as long as somebody holds it.
     fn watch(&mut self, id: &GraphId, board: &Arc<Board>) {
         if self.watched.len() >= self.sweep_at {

@@ -80,6 +80,8 @@ pub(super) struct Loaded {
     /// The task's own: what is judged looks back into it without a lock. The board has a copy.
     pub(super) ring: Ring,
     pub(super) operations: Operations,
+    /// Whether the registry counts it as one that is in memory.
+    pub(super) is_settled: bool,
 }
 
 impl Task {
@@ -132,6 +134,9 @@ impl Task {
         }
         let is_asked = waiting.is_asked();
         let Waiting { operations, writers, spans, readers, heard, shorten, .. } = waiting;
+        if shorten {
+            self.shorten(memory);
+        }
         for (commits, reply, _in_use) in heard {
             let _gone = reply.send(self.hear(&commits, memory).await);
         }
@@ -143,9 +148,6 @@ impl Task {
         }
         if !operations.is_empty() {
             self.answer(operations, writers, &spans, memory).await;
-        }
-        if shorten {
-            self.shorten(memory);
         }
         is_asked
     }
@@ -272,7 +274,7 @@ impl Task {
         requests: &[Vec<Operation>],
         older: &mut Older,
     ) -> Result<Round, WriteError> {
-        let Loaded { graph, ring, operations } = loaded;
+        let Loaded { graph, ring, operations, .. } = loaded;
         let mut round = Round::on(graph.clone(), self.writer);
         let now = (self.clock)();
         for request in requests {

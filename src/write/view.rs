@@ -47,6 +47,11 @@ impl View {
         self.state.get()
     }
 
+    /// About how many bytes the `state` answer has. It is not made for that.
+    pub fn state_bytes(&self) -> usize {
+        self.state.get().map_or_else(|| self.graph.json_bytes(), Bytes::len)
+    }
+
     /// The `state` answer, made once by `encode`.
     pub fn state(&self, encode: impl FnOnce(&Graph) -> Bytes) -> &Bytes {
         self.state.get_or_init(|| {

@@ -150,7 +150,7 @@ async fn o3_made_up_ids_cost_no_task_and_push_nobody_out() {
 
 #[tokio::test]
 async fn o3_graphs_in_use_stay_and_others_are_refused_while_they_fill_the_memory() {
-    const BOUND: usize = 4 << 20;
+    const BOUND: usize = 6 << 20;
     let (_dir, store) = store();
     let filling = graphs(&store, 1_000, usize::MAX / 2);
     for n in 0..12 {

@@ -113,7 +113,7 @@ async fn resume(
     graph: &GraphId,
     point: Option<(Version, Option<ResumeHash>)>,
 ) -> Result<Resume, ReadError> {
-    read::resume(&live.graphs, graph, point).await
+    read::resume(&live.graphs, graph, point, View::state_bytes).await
 }
 
 async fn snapshot(

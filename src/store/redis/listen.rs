@@ -185,10 +185,14 @@ impl Subscriber {
     /// Ends subscriptions without listeners, and makes those that listeners wait for.
     async fn agree(&mut self) {
         let (surplus, missing) = self.differences();
-        for channel in surplus {
-            self.made.remove(&channel);
+        for some in surplus.chunks(AT_ONCE) {
+            for channel in some {
+                self.made.remove(channel);
+            }
             // Not answered, and not needed: what comes for nobody is dropped.
-            let _sent = timeout(PATIENCE, self.client.sunsubscribe(channel)).await;
+            let ends =
+                some.iter().map(|channel| timeout(PATIENCE, self.client.sunsubscribe(channel.clone())));
+            let _sent = join_all(ends).await;
         }
         self.make(missing).await;
     }
