@@ -214,7 +214,10 @@ async fn range(
     if since == head.version {
         return Ok((Some(head.hash), vec![]));
     }
-    if let Some((from, commits)) = in_memory(graphs, id, since, limit) {
+    // There are commits: if memory has none, it has changed since the head was asked for.
+    if let Some((from, commits)) = in_memory(graphs, id, since, limit)
+        && !commits.is_empty()
+    {
         return Ok((Some(from.hash), commits));
     }
     let store = &**graphs.store();

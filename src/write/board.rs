@@ -183,8 +183,9 @@ impl Hot {
     }
 
     /// The commits in `(since, …]`, at most `limit`, and the head at `since`, if memory reaches
-    /// back to it.
+    /// back to it. A graph that is not in memory reaches back to nothing.
     pub fn commits_since(&self, since: Version, limit: usize) -> Option<(Head, Vec<Arc<Recorded>>)> {
+        self.head()?;
         let ring = self.board.ring();
         let from = ring.head_at(since)?;
         Some((from, ring.since(since)?.take(limit).cloned().collect()))
