@@ -19,6 +19,7 @@ use crate::{
     entity::{Edge, Node, Timestamp, Viewport},
     event::Event,
     id::{EdgeId, NodeId, OperationId},
+    memory::{Measured, Size},
     version::{Head, Version},
 };
 
@@ -38,18 +39,20 @@ pub struct Placed<T> {
     pub updated_at: Timestamp,
     /// The commit that last wrote it.
     pub version: Version,
+    size: Size,
     json: OnceLock<Box<[u8]>>,
 }
 
 impl<T> Placed<T> {
     pub(crate) fn new(
-        entity: T,
+        (entity, size): (T, Size),
         ordinal: Ordinal,
         created_at: Timestamp,
         updated_at: Timestamp,
         version: Version,
     ) -> Self {
-        Self { entity, ordinal, created_at, updated_at, version, json: OnceLock::new() }
+        let size = size + Size { held: size_of::<Self>(), json: 0 };
+        Self { entity, ordinal, created_at, updated_at, version, size, json: OnceLock::new() }
     }
 }
 
@@ -97,17 +100,19 @@ serialize_placed!(Edge);
 pub struct Table<Id, T> {
     ordinals: HashMap<Id, Ordinal>,
     rows: OrdMap<Ordinal, Arc<Placed<T>>>,
+    /// All rows together.
+    size: Size,
 }
 
 impl<Id: Clone, T> Clone for Table<Id, T> {
     fn clone(&self) -> Self {
-        Self { ordinals: self.ordinals.clone(), rows: self.rows.clone() }
+        Self { ordinals: self.ordinals.clone(), rows: self.rows.clone(), size: self.size }
     }
 }
 
 impl<Id: Clone + Eq + std::hash::Hash, T> Default for Table<Id, T> {
     fn default() -> Self {
-        Self { ordinals: HashMap::default(), rows: OrdMap::default() }
+        Self { ordinals: HashMap::default(), rows: OrdMap::default(), size: Size::default() }
     }
 }
 
@@ -141,14 +146,18 @@ impl<Id: Clone + Eq + std::hash::Hash, T> Table<Id, T> {
     /// map shared with every copy of the table.
     fn insert(&mut self, id: &Id, placed: Placed<T>) {
         let ordinal = placed.ordinal;
-        if self.rows.insert(ordinal, Arc::new(placed)).is_none() {
-            self.ordinals.insert(id.clone(), ordinal);
+        self.size += placed.size;
+        match self.rows.insert(ordinal, Arc::new(placed)) {
+            Some(old) => self.size -= old.size,
+            None => drop(self.ordinals.insert(id.clone(), ordinal)),
         }
     }
 
     fn remove(&mut self, id: &Id) -> Option<Arc<Placed<T>>> {
         let ordinal = self.ordinals.remove(id)?;
-        self.rows.remove(&ordinal)
+        let removed = self.rows.remove(&ordinal)?;
+        self.size -= removed.size;
+        Some(removed)
     }
 }
 
@@ -253,6 +262,18 @@ impl Graph {
         self.next_ordinal
     }
 
+    /// About how many bytes its state takes as JSON.
+    pub fn json_bytes(&self) -> usize {
+        /// What a state has beside its entities.
+        const BESIDE: usize = 400;
+        BESIDE + self.nodes.size.json + self.edges.size.json
+    }
+
+    /// About how much memory it takes, with the JSON of its entities, which is kept once it was asked for.
+    pub fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.nodes.size.held + self.edges.size.held + self.json_bytes()
+    }
+
     /// The edges that begin or end at `node`, in creation order; a self-loop once.
     pub fn edges_of(&self, node: &NodeId) -> impl Iterator<Item = &Arc<Placed<Edge>>> {
         of(&self.incident, node).filter_map(|ordinal| self.edges.at(ordinal))
@@ -323,8 +344,8 @@ impl Graph {
         for (_, parent) in node.parents() {
             self.children.insert((parent, ordinal));
         }
-        let id = node.id().clone();
-        self.nodes.insert(&id, Placed::new(node, ordinal, created_at, at, version));
+        let (id, size) = (node.id().clone(), node.size());
+        self.nodes.insert(&id, Placed::new((node, size), ordinal, created_at, at, version));
     }
 
     fn remove_node(&mut self, id: &NodeId) {
@@ -347,8 +368,8 @@ impl Graph {
         };
         self.incident.insert((edge.source().clone(), ordinal));
         self.incident.insert((edge.target().clone(), ordinal));
-        let id = edge.id().clone();
-        self.edges.insert(&id, Placed::new(edge, ordinal, created_at, at, version));
+        let (id, size) = (edge.id().clone(), edge.size());
+        self.edges.insert(&id, Placed::new((edge, size), ordinal, created_at, at, version));
     }
 
     fn remove_edge(&mut self, id: &EdgeId) {

@@ -20,6 +20,7 @@ use crate::{
     event::{Entity, Event},
     graph::{Graph, Ordinal, Parts, Placed},
     id::OperationId,
+    memory::Measured,
     projection::{Projection, RowError, Rows, decode, encode},
     version::{Head, Version},
 };
@@ -252,8 +253,9 @@ pub fn graph_of_rows<'a>(
     }
     let (mut beside, mut viewport) = (None, None);
     let (mut nodes, mut edges) = (Vec::new(), Vec::new());
-    fn of_row<T>(row: EntityRow<T>) -> Placed<T> {
-        Placed::new(row.entity, row.ordinal, row.created_at, row.updated_at, row.version)
+    fn of_row<T: Measured>(row: EntityRow<T>) -> Placed<T> {
+        let size = row.entity.size();
+        Placed::new((row.entity, size), row.ordinal, row.created_at, row.updated_at, row.version)
     }
     for (key, bytes) in rows {
         match Snapshot::decode(key, bytes)? {

@@ -49,6 +49,7 @@ pub(super) fn graphs_over(stores: &Stores, config: &Config, metrics: Metrics) ->
         limits: config.limits,
         idle: config.cache_ttl,
         hot_max: config.hot_graphs_max,
+        hot_bytes_max: config.hot_bytes_max,
         rows: Some(stores.rows.clone()),
         metrics,
         ..GraphsConfig::default()

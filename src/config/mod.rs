@@ -62,6 +62,8 @@ pub struct Config {
     pub cache_ttl: Duration,
     /// How many graphs stay in memory.
     pub hot_graphs_max: usize,
+    /// How many bytes they may take.
+    pub hot_bytes_max: usize,
     /// Whether this process projects beside serving.
     pub projects: bool,
     /// How projectors work.
@@ -136,6 +138,7 @@ impl Settings {
         let proxies = Proxies::parse(self.trusted_proxies.as_deref().unwrap_or_default());
         let proxies = wrong.note("TRUSTED_PROXIES", proxies).unwrap_or_default();
         let hot_graphs_max = wrong.count("MAX_HOT_GRAPHS", &self.max_hot_graphs);
+        let hot_bytes_max = wrong.count("MAX_HOT_BYTES", &self.max_hot_bytes);
         if tracing_subscriber::EnvFilter::try_new(&self.log_level).is_err() {
             wrong.0.push(format!("LOG_LEVEL: {:?} is no level and no directive", self.log_level));
         }
@@ -172,6 +175,7 @@ impl Settings {
                 sockets,
                 cache_ttl,
                 hot_graphs_max,
+                hot_bytes_max,
                 projects: projects.unwrap_or(true),
                 projector,
                 log_filter: self.log_level.clone(),

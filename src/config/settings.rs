@@ -73,6 +73,9 @@ pub struct Settings {
     /// How many graphs are kept in memory at once
     #[arg(long, env = "MAX_HOT_GRAPHS", global = true, value_name = "N", default_value = "10000")]
     pub(super) max_hot_graphs: String,
+    /// Bytes that graphs in memory may take, about; 768 MiB by default
+    #[arg(long, env = "MAX_HOT_BYTES", global = true, value_name = "BYTES", default_value = "805306368")]
+    pub(super) max_hot_bytes: String,
     /// Largest request body
     #[arg(long, env = "MAX_BODY_BYTES", global = true, value_name = "BYTES", default_value_t = BODY_BYTES_MAX.to_string())]
     pub(super) max_body_bytes: String,

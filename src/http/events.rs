@@ -260,7 +260,7 @@ async fn stored_out(
         }
         Ok((Bytes::from(out), commits.last().map(StoredCommit::head)))
     };
-    tokio::task::spawn_blocking(encode).await.map_err(|_| ReadError::from(WriteError::Stopped))?
+    tokio::task::spawn_blocking(encode).await.map_err(|_| ReadError::from(WriteError::Failed))?
 }
 
 /// A point as the id of an event.

@@ -254,6 +254,11 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "The server failed", detail)
     }
 
+    /// Work on another thread that panicked, the same.
+    pub(super) fn of_panic(cause: tokio::task::JoinError) -> Self {
+        Self::internal().because(cause)
+    }
+
     /// Every seat for sockets is taken (rule W9).
     pub(super) fn too_many_connections() -> Self {
         Self::unavailable("OVERLOADED", "The server is full", "no more sockets are accepted for now")
@@ -353,6 +358,12 @@ impl From<WriteError> for Problem {
             WriteError::Contended => Self::unavailable("OVERLOADED", "The graph is busy", error.to_string()),
             WriteError::Stopped => {
                 Self::unavailable("OVERLOADED", "The server is stopping", error.to_string())
+            }
+            WriteError::Failed => {
+                Self::unavailable("OVERLOADED", "The graph's task failed", error.to_string())
+            }
+            WriteError::MemoryFull => {
+                Self::unavailable("OVERLOADED", "The memory for graphs is full", error.to_string())
             }
             WriteError::StoreUnavailable(cause) => {
                 let detail =

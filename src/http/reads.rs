@@ -80,13 +80,13 @@ async fn encode_state(
     view: &Arc<View>,
     format: Format,
 ) -> Result<Bytes, Problem> {
-    if let Some(known) = view.state.get().filter(|_| format == Format::Json) {
+    if let Some(known) = view.known_state().filter(|_| format == Format::Json) {
         return Ok(known.clone());
     }
     let (graph, view) = (graph.clone(), view.clone());
     let is_small = view.graph.nodes().len() + view.graph.edges().len() <= INLINE_ENCODE_ENTITIES_MAX;
     let encode = move || match format {
-        Format::Json => view.state.get_or_init(|| state_json(&graph, &view.graph)).clone(),
+        Format::Json => view.state(|state| state_json(&graph, state)).clone(),
         Format::MessagePack => format.encode(&StateOut::of(&graph, &view.graph)).into(),
     };
     if is_small {
@@ -94,7 +94,7 @@ async fn encode_state(
     }
     let _turn = app.long_read().await?;
     let encoded = tokio::task::spawn_blocking(encode).await;
-    encoded.map_err(|_| crate::write::WriteError::Stopped.into())
+    encoded.map_err(Problem::of_panic)
 }
 
 /// Only the commits after `since`, never a state.
@@ -120,7 +120,7 @@ pub(super) async fn changes(
         true => encode(),
         false => {
             let _turn = app.long_read().await?;
-            tokio::task::spawn_blocking(encode).await.map_err(|_| crate::write::WriteError::Stopped)?
+            tokio::task::spawn_blocking(encode).await.map_err(Problem::of_panic)?
         }
     };
     let mut response =
@@ -304,8 +304,8 @@ async fn answer_part(
         return Ok(marked(StatusCode::NOT_MODIFIED.into_response(), tag, current.source));
     }
     let _turn = app.long_read().await?;
-    let body = tokio::task::spawn_blocking(encode).await.ok().flatten();
-    let body = body.ok_or(crate::write::WriteError::Stopped)?;
+    let body = tokio::task::spawn_blocking(encode).await.map_err(Problem::of_panic)?;
+    let body = body.ok_or_else(Problem::internal)?;
     let response = (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], body).into_response();
     Ok(marked(response, tag, current.source))
 }

@@ -6,7 +6,9 @@
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
 };
 
 use dao_projections::{GraphId, Version};
@@ -26,6 +28,7 @@ use super::{
 };
 use crate::{
     read::{self, ReadError},
+    store::Hints,
     telemetry::LiveMetrics,
     write::{Graphs, Recorded},
 };
@@ -33,6 +36,8 @@ use crate::{
 /// Commits read from the log at once for those who are behind. Reads begin at multiples of this, so
 /// that laggards who are not at quite the same version wait for the same read.
 const LOG_CHUNK: u64 = 128;
+/// How long after a panic what hears of other instances begins anew.
+const BEGIN_ANEW_AFTER: Duration = Duration::from_secs(1);
 
 /// What a read of the log came to; shared by all who waited for it.
 pub type LogRead = Result<Arc<[Arc<Recorded>]>, ReadError>;
@@ -76,8 +81,9 @@ impl Hub {
         let (graphs, room, ended) =
             (self.graphs.clone(), Arc::<Room>::default(), self.stopping.child_token());
         if graphs.store().is_shared() {
-            let elsewhere = Elsewhere::new(id.clone(), graphs.clone(), room.clone(), self.config);
-            self.tasks.spawn(elsewhere.run(graphs.store().listen(id), ended.clone()));
+            let hints = graphs.store().listen(id);
+            let (graphs, room) = (graphs.clone(), room.clone());
+            self.tasks.spawn(elsewhere(id.clone(), graphs, room, self.config, hints, ended.clone()));
         }
         let (_task, reads) = (ended.drop_guard(), Mutex::default());
         let followed = Arc::new(Followed { id: id.clone(), graphs, room, _task, reads });
@@ -148,6 +154,32 @@ impl Followed {
             }
             _ => Ok(commits),
         }
+    }
+}
+
+/// Hears of other instances until nobody follows the graph. A task that panics is a mistake of this program's, and its
+/// graph must not be deaf for ever after: it begins anew.
+async fn elsewhere(
+    id: GraphId,
+    graphs: Arc<Graphs>,
+    room: Arc<Room>,
+    config: LiveConfig,
+    hints: Hints,
+    ended: CancellationToken,
+) {
+    let mut hints = hints;
+    loop {
+        let hearing = Elsewhere::new(id.clone(), graphs.clone(), room.clone(), config);
+        let heard = AssertUnwindSafe(hearing.run(hints, ended.clone())).catch_unwind().await;
+        if heard.is_ok() {
+            return;
+        }
+        tracing::error!(graph = %id, "what hears of other instances panicked, and begins anew");
+        tokio::select! {
+            () = ended.cancelled() => return,
+            () = tokio::time::sleep(BEGIN_ANEW_AFTER) => {}
+        }
+        hints = graphs.store().listen(&id);
     }
 }
 

@@ -183,12 +183,10 @@ impl Reader {
     }
 
     async fn wait(&mut self) -> Result<(), ReadError> {
-        if !self.hot.changed().await {
-            // The graph's task ended: another is started, and loaded.
-            self.hot = self.graphs.hot(self.followed.id());
-            if let Err(error) = self.graphs.refresh(self.followed.id()).await {
-                wait_out(error.into()).await?;
-            }
+        // A graph that is not in memory has to be loaded to be followed, also after its task failed.
+        let is_there = self.hot.head().is_some() && self.hot.changed().await;
+        if !is_there && let Err(error) = self.graphs.refresh(self.followed.id()).await {
+            wait_out(error.into()).await?;
         }
         Ok(())
     }
@@ -198,7 +196,11 @@ impl Reader {
 async fn wait_out(error: ReadError) -> Result<(), ReadError> {
     match error {
         ReadError::Graph(
-            WriteError::StoreUnavailable(_) | WriteError::Overloaded | WriteError::Contended,
+            WriteError::StoreUnavailable(_)
+            | WriteError::Overloaded
+            | WriteError::Contended
+            | WriteError::Failed
+            | WriteError::MemoryFull,
         ) => {
             tokio::time::sleep(RETRY_AFTER).await;
             Ok(())

@@ -3,7 +3,10 @@
 use dao_projections::{Activity, ActivityKey, GraphId, Projection, Timestamp, UserId, Version};
 use tokio::time::{Instant, sleep_until};
 
-use super::{MIN_VERSION_POLL, MIN_VERSION_WAIT, ReadError};
+use super::{
+    ReadError,
+    awaited::{self, FIRST_PAUSE, PAUSE_MAX, WAIT},
+};
 use crate::{store::ProjectionStore, write::Graphs};
 
 /// Graphs looked into for one answer about all of them.
@@ -84,20 +87,27 @@ pub async fn activity(
     Ok(found)
 }
 
-/// Nobody is woken when rows change, often in another process: it looks every few milliseconds.
+/// First until the version is there, then until it is counted. Nobody is woken when rows change, often in another
+/// process: it looks, and looks less and less often.
 async fn wait_until_counted(graphs: &Graphs, graph: &GraphId, min: Version) -> Result<(), ReadError> {
-    let deadline = Instant::now() + MIN_VERSION_WAIT;
-    loop {
-        let counted = counted_to(graphs, graph).await?;
-        if counted >= min {
-            return Ok(());
-        }
+    let deadline = Instant::now() + WAIT;
+    let mut counted = counted_to(graphs, graph).await?;
+    if counted >= min {
+        return Ok(());
+    }
+    awaited::reach(graphs, graph, graphs.store().head(graph).await?, min).await?;
+    let _place = graphs.place_to_wait()?;
+    let mut pause = FIRST_PAUSE;
+    while counted < min {
         let now = Instant::now();
         if now >= deadline {
             return Err(ReadError::VersionNotReached { current: counted });
         }
-        sleep_until(deadline.min(now + MIN_VERSION_POLL)).await;
+        sleep_until(deadline.min(now + pause)).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+        counted = counted_to(graphs, graph).await?;
     }
+    Ok(())
 }
 
 /// The version up to which a graph's events are counted.

@@ -59,7 +59,7 @@ async fn later(
     let mut graph = earlier.view.graph.clone();
     match log::follow(&**graphs.store(), id, &mut graph, None, version).await? {
         Followed::Level => Ok(graph),
-        Followed::OtherHistory => {
+        Followed::OtherHistory | Followed::NoRoom => {
             let version = graph.head().version.next();
             let problem = "it does not follow on what was read before it".to_owned();
             Err(StoreError::Corrupt { graph: id.clone(), version, problem }.into())

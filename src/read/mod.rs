@@ -10,6 +10,7 @@
 
 mod activity;
 mod audit;
+mod awaited;
 mod diff;
 mod filter;
 mod history;
@@ -20,8 +21,6 @@ mod walk;
 use std::{sync::Arc, time::Duration};
 
 use dao_projections::{CommandType, Graph, GraphId, Hash, Head, OperationId, Timestamp, UserId, Version};
-use futures::future::BoxFuture;
-use tokio::time::Instant;
 
 pub use self::filter::{CommitFilter, FilterError, FilterLists};
 use crate::{
@@ -36,11 +35,6 @@ pub use diff::{Difference, diff};
 pub use history::{History, Touch, history};
 pub use moment::version_at;
 pub use verify::{Bad, Verified, verify};
-
-/// How long a read waits for the version it was asked to see (rule H3).
-const MIN_VERSION_WAIT: Duration = Duration::from_secs(2);
-/// How often it looks into a store that others write to, meanwhile.
-const MIN_VERSION_POLL: Duration = Duration::from_millis(20);
 
 /// How long a read of a graph in memory waits to hear whether there are newer commits; then the
 /// store counts as away (rule H4).
@@ -106,30 +100,18 @@ pub async fn current(
 ) -> Result<Current, ReadError> {
     let first = latest(graphs, id).await?;
     let Some(min) = min_version.filter(|min| first.head().version < *min) else { return Ok(first) };
-    let deadline = Instant::now() + MIN_VERSION_WAIT;
-    let mut hot = graphs.hot(id);
-    loop {
-        // Ask to be woken before looking: a commit in between must not be missed.
-        hot.mark_seen();
-        let current = latest(graphs, id).await?;
-        if current.head().version >= min {
-            return Ok(current);
-        }
-        if Instant::now() >= deadline {
-            return Err(ReadError::VersionNotReached { current: current.head().version });
-        }
-        let wake = if graphs.store().is_shared() { Instant::now() + MIN_VERSION_POLL } else { deadline };
-        let woken = tokio::time::timeout_at(wake.min(deadline), hot.changed()).await;
-        if let Ok(false) = woken {
-            hot = graphs.hot(id); // its task went idle: there is another
-        }
+    awaited::reach(graphs, id, first.head(), min).await?;
+    let reached = latest(graphs, id).await?;
+    match reached.head().version >= min {
+        true => Ok(reached),
+        // A history that was replaced in between.
+        false => Err(ReadError::VersionNotReached { current: reached.head().version }),
     }
 }
 
 /// The graph as the store has it. Where no other process can write, memory is as the store has it.
 async fn latest(graphs: &Graphs, id: &GraphId) -> Result<Current, ReadError> {
-    let known = graphs.hot(id).view();
-    let Some(view) = known else {
+    let Some(view) = graphs.view(id) else {
         return Ok(Current { view: graphs.refresh(id).await?, source: Source::Store });
     };
     if !graphs.store().is_shared() {
@@ -159,8 +141,7 @@ pub async fn at_version(graphs: &Graphs, id: &GraphId, version: Version) -> Resu
         std::cmp::Ordering::Less => {
             let graph: Graph =
                 log::at_version(&**graphs.store(), graphs.rows().map(|rows| &**rows), id, version).await?;
-            let view = Arc::new(View::new(graph));
-            Ok(Current { view, source: Source::Store })
+            Ok(Current { view: graphs.view_of(graph).await?, source: Source::Store })
         }
     }
 }
@@ -210,6 +191,16 @@ pub async fn changes(
     Ok(Changes { has_more: last < head.version, commits, ..none(true) })
 }
 
+/// The commits after `since` with the head that they follow on, if memory reaches back to it.
+fn in_memory(
+    graphs: &Graphs,
+    id: &GraphId,
+    since: Version,
+    limit: usize,
+) -> Option<(Head, Vec<Arc<Recorded>>)> {
+    graphs.in_memory(id)?.commits_since(since, limit)
+}
+
 /// The commits in `(since, head]` and, where it is at hand or wanted, the hash at `since`: from
 /// memory if it reaches back that far, else from the log.
 async fn range(
@@ -220,7 +211,13 @@ async fn range(
     limit: usize,
     wants_hash: bool,
 ) -> Result<(Option<Hash>, Vec<Arc<Recorded>>), ReadError> {
-    if let Some((from, commits)) = graphs.hot(id).commits_since(since, limit) {
+    if since == head.version {
+        return Ok((Some(head.hash), vec![]));
+    }
+    // There are commits: if memory has none, it has changed since the head was asked for.
+    if let Some((from, commits)) = in_memory(graphs, id, since, limit)
+        && !commits.is_empty()
+    {
         return Ok((Some(from.hash), commits));
     }
     let store = &**graphs.store();
@@ -255,11 +252,11 @@ const REPLAY_BYTES_ALWAYS: usize = 4 << 10;
 const FRAME_OVERHEAD_BYTES: usize = 200;
 
 /// How a subscriber with this resume point is brought level. `state_bytes` measures a snapshot.
-pub async fn resume<'a>(
+pub async fn resume(
     graphs: &Graphs,
     id: &GraphId,
     point: Option<(Version, Option<ResumeHash>)>,
-    state_bytes: impl FnOnce(Arc<View>) -> BoxFuture<'a, usize>,
+    state_bytes: impl FnOnce(&View) -> usize,
 ) -> Result<Resume, ReadError> {
     let current = current(graphs, id, None).await?;
     if current.source == Source::Stale {
@@ -277,7 +274,7 @@ pub async fn resume<'a>(
     if missing <= REPLAY_BYTES_ALWAYS / 2 {
         return Ok(Resume::Replay { from, head });
     }
-    let enough = state_bytes(current.view.clone()).await.max(REPLAY_BYTES_ALWAYS);
+    let enough = state_bytes(&current.view).max(REPLAY_BYTES_ALWAYS);
     if missing > enough || replay_bytes(graphs, id, version, head.version, enough).await? > enough {
         return Ok(Resume::Snapshot(current.view));
     }
@@ -313,7 +310,7 @@ async fn head_at(
     if version == Version::EMPTY {
         return Ok(Some(Head::EMPTY));
     }
-    if let Some((at, _)) = graphs.hot(id).commits_since(version, 0) {
+    if let Some((at, _)) = in_memory(graphs, id, version, 0) {
         return Ok(Some(at));
     }
     Ok(log::one(&**graphs.store(), id, version).await?.map(|recorded| recorded.commit.head()))
@@ -327,7 +324,7 @@ async fn replay_bytes(
     to: Version,
     enough: usize,
 ) -> Result<usize, ReadError> {
-    if let Some((_, commits)) = graphs.hot(id).commits_since(after, usize::MAX) {
+    if let Some((_, commits)) = in_memory(graphs, id, after, usize::MAX) {
         return Ok(commits.iter().map(|c| c.body.len() + FRAME_OVERHEAD_BYTES).sum());
     }
     let mut bytes = 0;

@@ -58,8 +58,8 @@ pub(super) async fn head(
     min_version: Option<Version>,
 ) -> Result<Head, ReadError> {
     let head = graphs.store().head(id).await?;
-    match min_version.filter(|min| head.version < *min) {
+    match min_version {
         None => Ok(head),
-        Some(_) => Ok(super::current(graphs, id, min_version).await?.head()),
+        Some(min) => super::awaited::reach(graphs, id, head, min).await,
     }
 }

@@ -107,6 +107,12 @@ pub struct WriteMetrics {
     pub commits: Counter,
     /// Operations that were turned away because too many wait on their graph.
     pub overloaded: Counter,
+    /// Graphs that were let go of to make room for others.
+    pub hot_let_go: Counter,
+    /// Graphs that were not loaded, or not let grow, because those in use take all the memory.
+    pub hot_refused: Counter,
+    /// Tasks of graphs that panicked.
+    pub task_panics: Counter,
 }
 
 impl WriteMetrics {
@@ -147,6 +153,24 @@ impl WriteMetrics {
                 registry,
                 "commands_turned_away",
                 "Requests turned away because too many wait on their graph",
+                Counter::default(),
+            ),
+            hot_let_go: registered(
+                registry,
+                "hot_graphs_let_go",
+                "Graphs let go of to make room in memory for others",
+                Counter::default(),
+            ),
+            hot_refused: registered(
+                registry,
+                "hot_graphs_refused",
+                "Graphs not loaded, or not let grow, because those in use fill the memory",
+                Counter::default(),
+            ),
+            task_panics: registered(
+                registry,
+                "graph_task_panics",
+                "Tasks of graphs that panicked",
                 Counter::default(),
             ),
         }

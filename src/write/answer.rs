@@ -177,9 +177,15 @@ pub enum WriteError {
     /// What the log holds can't be read (rule V7).
     #[error("the history can't be read: {0}")]
     Unreadable(#[source] Arc<StoreError>),
-    /// The graph's task ended without an answer.
-    #[error("the writer stopped before it answered")]
+    /// The server stops, and takes nothing any more.
+    #[error("the server is stopping")]
     Stopped,
+    /// The graph's task failed before it answered: what was asked may have been done.
+    #[error("the task of this graph failed, and another takes its place: send the same operationId again")]
+    Failed,
+    /// The graphs in use take all the memory that they may.
+    #[error("the graphs in use fill the memory that is set aside for them (MAX_HOT_BYTES)")]
+    MemoryFull,
 }
 
 impl From<StoreError> for WriteError {

@@ -3,13 +3,11 @@
 //! Invariant: a commit is folded only onto the head whose hash it continues. What does not fit, be it
 //! late, lost, damaged or of another history, is found out about in the store.
 
-use dao_projections::Graph;
-
 use super::{
     answer::WriteError,
     log,
     recent::Recorded,
-    task::{Memory, Task, lock},
+    task::{Loaded, Memory, Task},
 };
 use crate::store::StoredCommit;
 
@@ -20,31 +18,32 @@ impl Task {
     pub(super) async fn hear(&self, commits: &[StoredCommit], memory: &mut Memory) -> Result<(), WriteError> {
         // What is not loaded is not behind.
         let Memory::Hot(loaded) = memory else { return Ok(()) };
-        if self.fold_heard(&mut loaded.graph, commits) {
+        if self.fold_heard(loaded, commits) {
+            self.count_held(loaded);
             return Ok(());
         }
-        self.bring_level(&mut loaded.graph, &mut loaded.operations).await.map(drop)
+        self.bring_level(loaded).await.map(drop)
     }
 
     /// Folds those of these commits that are new; false if that does not make the graph level with
     /// the last of them: there is a gap, or they are of another history, or can't be read.
-    fn fold_heard(&self, graph: &mut Graph, commits: &[StoredCommit]) -> bool {
+    fn fold_heard(&self, Loaded { graph, ring, .. }: &mut Loaded, commits: &[StoredCommit]) -> bool {
         let known = commits.partition_point(|commit| commit.version <= graph.head().version);
-        let is_ours = |commit: &StoredCommit| {
-            lock(&self.ring).head_at(commit.version).is_some_and(|head| head == commit.head())
-        };
+        let is_ours =
+            |commit: &StoredCommit| ring.head_at(commit.version).is_some_and(|head| head == commit.head());
         if !commits[..known].last().is_none_or(is_ours) {
             return false;
         }
-        let before = graph.head();
+        let mut folded = Vec::new();
         for stored in &commits[known..] {
             let follows = graph.head().after(&stored.body) == stored.head();
             let Some(commit) = follows.then(|| log::decode(&self.id, stored).ok()).flatten() else { break };
             graph.apply(&commit);
-            lock(&self.ring).push(Recorded::new(commit, stored.body.clone()));
+            folded.push(Recorded::new(commit, stored.body.clone()));
         }
-        if graph.head() != before {
-            self.publish(graph);
+        if !folded.is_empty() {
+            self.take_commits(ring, &folded);
+            self.board.publish(graph);
         }
         commits.last().is_none_or(|last| last.version <= graph.head().version)
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use dao_projections::{Commit, CommitBody, Graph, GraphId, Head, Version};
 
 use super::{
+    board::Board,
     recent::{Recorded, Ring},
+    registry::Registry,
     snapshot,
 };
 use crate::store::{EventStore, ProjectionStore, StoreError, StoredCommit};
@@ -32,6 +34,27 @@ pub enum Followed {
     Level,
     /// The log does not continue this graph: its history is another one (rule V4).
     OtherHistory,
+    /// There is no room in memory for what it comes to. Only where that is asked for ([`load`]).
+    NoRoom,
+}
+
+/// A graph on its way into memory: what there is of it counts as held.
+pub(super) struct Loading<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) board: &'a Board,
+}
+
+impl Loading<'_> {
+    /// Whether this may be in memory: if there is no room for its latest commits, without most of them.
+    async fn may_hold(&self, graph: &Graph, ring: Option<&mut Ring>) -> bool {
+        let (graph, beside) = (graph.held_bytes(), ring.as_ref().map_or(0, |ring| ring.held_bytes()));
+        if !self.board.hold(graph + beside, 0) || self.registry.find_room().await {
+            return true;
+        }
+        let Some(ring) = ring.filter(|ring| ring.held_bytes() > 0) else { return false };
+        ring.shorten();
+        !self.board.hold(graph + ring.held_bytes(), 0) || self.registry.find_room().await
+    }
 }
 
 /// Folds into `graph` all that the log holds after it, up to `to`, and into `ring` the latest of it.
@@ -40,8 +63,19 @@ pub async fn follow(
     store: &dyn EventStore,
     id: &GraphId,
     graph: &mut Graph,
+    ring: Option<&mut Ring>,
+    to: Version,
+) -> Result<Followed, StoreError> {
+    follow_within(store, id, graph, ring, to, None).await
+}
+
+async fn follow_within(
+    store: &dyn EventStore,
+    id: &GraphId,
+    graph: &mut Graph,
     mut ring: Option<&mut Ring>,
     to: Version,
+    loading: Option<&Loading<'_>>,
 ) -> Result<Followed, StoreError> {
     while graph.head().version < to {
         let chunk = store.read(id, graph.head().version, to, CHUNK).await?;
@@ -62,6 +96,11 @@ pub async fn follow(
                 ring.push(Recorded::new(commit, stored.body));
             }
         }
+        if let Some(loading) = loading
+            && !loading.may_hold(graph, ring.as_deref_mut()).await
+        {
+            return Ok(Followed::NoRoom);
+        }
         tokio::task::yield_now().await;
     }
     Ok(Followed::Level)
@@ -76,41 +115,62 @@ fn other_or_broken(id: &GraphId, from: Head, first: &StoredCommit) -> Result<Fol
     Ok(Followed::OtherHistory)
 }
 
-/// A graph with its latest commits: its snapshot, if there is one, and what the log has after it.
-pub async fn load(
+/// A graph with its latest commits: its snapshot, if there is one, and what the log has after it. `None` if there is
+/// no room for it.
+pub(super) async fn load(
     store: &dyn EventStore,
     rows: Option<&dyn ProjectionStore>,
     id: &GraphId,
-) -> Result<(Graph, Ring), StoreError> {
+    loading: &Loading<'_>,
+) -> Result<Option<(Graph, Ring)>, StoreError> {
     let found = match rows {
         Some(rows) => snapshot::load(rows, id).await?,
         None => None,
     };
     let mut graph = found.unwrap_or_default();
+    if !loading.may_hold(&graph, None).await {
+        return Ok(None);
+    }
     let mut ring = Ring::after(graph.head());
-    bring_level(store, id, &mut graph, &mut ring).await?;
-    Ok((graph, ring))
+    Ok(match bring_level_within(store, id, &mut graph, &mut ring, Some(loading)).await? {
+        Followed::Level | Followed::OtherHistory => Some((graph, ring)),
+        Followed::NoRoom => None,
+    })
 }
 
 /// Brings a graph in memory level with the log. One that holds another history starts anew, and the
 /// answer says so: whatever else is remembered of that history is not true any more.
-pub async fn bring_level(
+pub(super) async fn bring_level(
     store: &dyn EventStore,
     id: &GraphId,
     graph: &mut Graph,
     ring: &mut Ring,
+) -> Result<Followed, StoreError> {
+    bring_level_within(store, id, graph, ring, None).await
+}
+
+async fn bring_level_within(
+    store: &dyn EventStore,
+    id: &GraphId,
+    graph: &mut Graph,
+    ring: &mut Ring,
+    loading: Option<&Loading<'_>>,
 ) -> Result<Followed, StoreError> {
     let head = store.head(id).await?;
     let is_behind = graph.head().version < head.version;
     if graph.head() == head {
         return Ok(Followed::Level);
     }
-    if is_behind && follow(store, id, graph, Some(ring), head.version).await? == Followed::Level {
-        return Ok(Followed::Level);
+    if is_behind {
+        match follow_within(store, id, graph, Some(ring), head.version, loading).await? {
+            end @ (Followed::Level | Followed::NoRoom) => return Ok(end),
+            Followed::OtherHistory => {}
+        }
     }
     (*graph, *ring) = (Graph::empty(), Ring::default());
-    match follow(store, id, graph, Some(ring), head.version).await? {
+    match follow_within(store, id, graph, Some(ring), head.version, loading).await? {
         Followed::Level => Ok(Followed::OtherHistory),
+        Followed::NoRoom => Ok(Followed::NoRoom),
         Followed::OtherHistory => {
             Err(ends_early(store, id, graph.head().version.next(), |now| now == head).await)
         }
@@ -157,7 +217,7 @@ pub async fn at_version(
     }
     match followed {
         Followed::Level => Ok(graph),
-        Followed::OtherHistory => {
+        Followed::OtherHistory | Followed::NoRoom => {
             Err(ends_early(store, id, graph.head().version.next(), |now| now.version >= to).await)
         }
     }

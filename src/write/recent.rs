@@ -21,10 +21,22 @@ use crate::{
 const COMMITS_MAX: usize = 1_024;
 /// Bytes of commit bodies kept for a hot graph, beyond the one latest commit.
 const BYTES_MAX: usize = 1 << 20;
+/// About how much memory these commits may take, beyond the one latest: decoded they are up to eighty times their
+/// stored bytes.
+const HELD_BYTES_MAX: usize = 8 << 20;
+/// Commits that a hot graph keeps where memory is short, at most.
+const COMMITS_WHEN_SHORT: usize = 16;
+/// About how much memory those may take.
+const HELD_BYTES_WHEN_SHORT: usize = 256 << 10;
 /// Operations whose endings are kept for a hot graph; older ones are looked up in the store. More
 /// than one round can hold, so that the duplicates the store finds in a round are all remembered
 /// when the round is decided again.
 const OPERATIONS_MAX: usize = 4_096;
+/// About how much memory those may take between two rounds, beyond the one latest: a refusal shows what stood in the
+/// way.
+const OPERATION_BYTES_MAX: usize = 4 << 20;
+/// Operations that are remembered where memory is short.
+const OPERATIONS_WHEN_SHORT: usize = 64;
 
 /// A commit in memory: decoded, as stored, and as JSON once somebody has asked for that.
 #[derive(Debug)]
@@ -33,6 +45,8 @@ pub struct Recorded {
     pub commit: Commit,
     /// Its stored bytes.
     pub body: Bytes,
+    /// About how much memory it takes, with what readers are given of it.
+    held_bytes: usize,
     json: OnceLock<Bytes>,
     frames: [OnceLock<Bytes>; 4],
 }
@@ -45,7 +59,10 @@ pub(crate) fn form(kind: MessageKind, deflate: Deflate) -> usize {
 impl Recorded {
     /// A commit and the bytes it was encoded to or decoded from.
     pub fn new(commit: Commit, body: Bytes) -> Arc<Self> {
-        Arc::new(Self { commit, body, json: OnceLock::new(), frames: Default::default() })
+        /// How often its bytes are kept, about: as stored, as JSON, and as frames.
+        const FORMS: usize = 4;
+        let held_bytes = size_of::<Self>() + commit.held_bytes() + FORMS * body.len();
+        Arc::new(Self { commit, body, held_bytes, json: OnceLock::new(), frames: Default::default() })
     }
 
     /// As the store keeps it.
@@ -70,12 +87,14 @@ impl Recorded {
 }
 
 /// The latest commits, without a gap, up to the head.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ring {
     /// The head before the first commit that is kept.
     base: Head,
     commits: VecDeque<Arc<Recorded>>,
+    /// Bytes of their bodies.
     bytes: usize,
+    held_bytes: usize,
 }
 
 impl Ring {
@@ -87,13 +106,35 @@ impl Ring {
     /// Takes the next commit; lets go of the oldest beyond the bounds.
     pub fn push(&mut self, commit: Arc<Recorded>) {
         self.bytes += commit.body.len();
+        self.held_bytes += commit.held_bytes;
         self.commits.push_back(commit);
-        while self.commits.len() > 1 && (self.commits.len() > COMMITS_MAX || self.bytes > BYTES_MAX) {
-            if let Some(old) = self.commits.pop_front() {
-                self.bytes -= old.body.len();
-                self.base = old.commit.head();
-            }
+        while self.commits.len() > 1
+            && (self.commits.len() > COMMITS_MAX
+                || self.bytes > BYTES_MAX
+                || self.held_bytes > HELD_BYTES_MAX)
+        {
+            self.pop();
         }
+    }
+
+    /// Lets go of all but the latest, and of those too if they are large, because memory is short.
+    pub(super) fn shorten(&mut self) {
+        while self.commits.len() > COMMITS_WHEN_SHORT || self.held_bytes > HELD_BYTES_WHEN_SHORT {
+            self.pop();
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(old) = self.commits.pop_front() {
+            self.bytes -= old.body.len();
+            self.held_bytes -= old.held_bytes;
+            self.base = old.commit.head();
+        }
+    }
+
+    /// All of them, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Recorded>> {
+        self.commits.iter()
     }
 
     /// The commits after `version`, if all of them are here.
@@ -105,10 +146,9 @@ impl Ring {
         (skip <= self.commits.len()).then(|| self.commits.range(skip..))
     }
 
-    /// About how much memory it takes: a commit is kept as its bytes, decoded, and as what readers were given.
-    pub fn bytes(&self) -> usize {
-        const FORMS: usize = 4;
-        self.bytes * FORMS
+    /// About how much memory it takes.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// The version before the first commit that is kept.
@@ -138,26 +178,113 @@ pub(super) struct Known {
     pub(super) ending: Ending,
 }
 
+impl Known {
+    /// About how much memory it takes, with what it is found by.
+    fn held_bytes(&self) -> usize {
+        /// Of a conflict beside its values: paths, ids, names.
+        const CONFLICT_BYTES: usize = 512;
+        /// A value in memory is so many times its JSON, about.
+        const VALUE_FACTOR: usize = 8;
+        const PLACE: usize = 2 * (size_of::<OperationId>() + size_of::<Known>());
+        let refusal = match &self.ending {
+            Ending::Completed { .. } => 0,
+            Ending::Refused { refusal, .. } => {
+                let conflicts =
+                    refusal.resolution.as_ref().map_or(0, |resolution| resolution.conflicts.len());
+                let values = if conflicts == 0 { 0 } else { refusal.value_bytes() };
+                CONFLICT_BYTES * (conflicts + 1) + refusal.message.len() + VALUE_FACTOR * values
+            }
+        };
+        PLACE + refusal
+    }
+}
+
 /// The latest operations that ended here, or were found to have ended.
 #[derive(Debug, Default)]
 pub(super) struct Operations {
-    by_id: HashMap<OperationId, Known>,
+    by_id: HashMap<OperationId, (Known, usize)>,
     order: VecDeque<OperationId>,
+    held_bytes: usize,
 }
 
 impl Operations {
     pub(super) fn get(&self, id: &OperationId) -> Option<&Known> {
-        self.by_id.get(id)
+        self.by_id.get(id).map(|(known, _)| known)
     }
 
+    /// Remembers it. Of bytes there is no bound here: a round that is decided again needs all it was told of, and
+    /// [`Operations::trim`] comes after it.
     pub(super) fn remember(&mut self, id: OperationId, known: Known) {
-        if self.by_id.insert(id, known).is_none() {
-            self.order.push_back(id);
+        let bytes = known.held_bytes();
+        self.held_bytes += bytes;
+        match self.by_id.insert(id, (known, bytes)) {
+            None => self.order.push_back(id),
+            Some((_, old)) => self.held_bytes -= old,
         }
-        if self.order.len() > OPERATIONS_MAX
-            && let Some(oldest) = self.order.pop_front()
+        if self.order.len() > OPERATIONS_MAX {
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets the oldest beyond what may be kept between two rounds.
+    pub(super) fn trim(&mut self) {
+        while self.held_bytes > OPERATION_BYTES_MAX && self.order.len() > 1 {
+            self.forget_oldest();
+        }
+    }
+
+    /// Forgets all but the latest, because memory is short.
+    pub(super) fn shorten(&mut self) {
+        while self.order.len() > OPERATIONS_WHEN_SHORT {
+            self.forget_oldest();
+        }
+        self.by_id.shrink_to_fit();
+    }
+
+    /// About how much memory they take.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(oldest) = self.order.pop_front()
+            && let Some((_, bytes)) = self.by_id.remove(&oldest)
         {
-            self.by_id.remove(&oldest);
+            self.held_bytes -= bytes;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::{Reason, Refusal};
+
+    fn refused(bytes: usize) -> Known {
+        let refusal = Arc::new(Refusal::new(Reason::NodeNotFound, "x".repeat(bytes)));
+        Known { fingerprint: Fingerprint([0; 8]), ending: Ending::Refused { refusal, head: Head::EMPTY } }
+    }
+
+    #[test]
+    fn o3_what_is_remembered_of_operations_is_bounded_in_bytes_between_rounds() {
+        let mut operations = Operations::default();
+        let ids: Vec<OperationId> = (0..100).map(|n| uuid::Uuid::from_u128(n).into()).collect();
+        for id in &ids {
+            operations.remember(*id, refused(1 << 20));
+        }
+        assert!(operations.get(&ids[0]).is_some(), "a round that is decided again needs it");
+        operations.trim();
+        assert!(operations.held_bytes() <= OPERATION_BYTES_MAX);
+        assert!(operations.get(&ids[0]).is_none() && operations.get(&ids[99]).is_some());
+        ids.iter().for_each(|id| operations.remember(*id, refused(0)));
+        operations.shorten();
+        assert_eq!(operations.by_id.len(), OPERATIONS_WHEN_SHORT);
+        while operations.order.len() > 1 {
+            operations.forget_oldest();
+        }
+        operations.forget_oldest();
+        assert_eq!(operations.held_bytes(), 0, "what is forgotten is not counted any more");
     }
 }

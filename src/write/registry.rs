@@ -1,369 +1,319 @@
-//! The graphs in use: who asks for one gets the handle of its task, which is started if need be.
+//! Which graphs are in memory, which of them goes when there are too many, and where each is shown.
+//!
+//! Invariants:
+//! - A graph has one task at most. It is only let go of while nobody waits for it, which is looked at where the
+//!   registry is locked.
+//! - Who is looked at as long as it has no task costs a board, and makes no room: only graphs that were loaded count.
+//! - Nothing here takes time in proportion to the number of graphs: what goes is at the front of a list, and those
+//!   that can't go are passed over a few at a time.
+//!
+//! Not here: what a graph holds ([`super::budget`]), and what is asked of it ([`super::Graphs`]).
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
-use dao_projections::{GraphId, Head, Timestamp, Version};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::task::TaskTracker;
-use tracing::Span;
+use dao_projections::GraphId;
+use hashlink::LinkedHashMap;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    answer::{Answer, Ending, WriteError},
-    mailbox::{MAILBOX_MAX, Message, Request},
-    recent::{Recorded, Ring},
-    task::{Clock, Task, recall},
-    view::View,
+    board::Board,
+    budget::Budget,
+    mailbox::{InUse, Mailbox, Message},
 };
-use crate::{
-    domain::{Limits, Operation, OperationRecord, WriterId},
-    store::{EventStore, ProjectionStore, StoreError, StoredCommit},
-    telemetry::Metrics,
-};
+use crate::telemetry::Metrics;
 
-/// How graphs are kept.
-#[derive(Clone)]
-pub struct GraphsConfig {
-    /// What a graph may hold.
-    pub limits: Limits,
-    /// How long a graph that nobody asks for stays in memory.
-    pub idle: Duration,
-    /// Graphs in memory at once; with one more, the one that was asked for longest ago goes, of
-    /// those that nobody follows.
-    pub hot_max: usize,
-    /// Where commit timestamps come from.
-    pub clock: Clock,
-    /// Where snapshots are, if they are kept: what a cold start begins with.
-    pub rows: Option<Arc<dyn ProjectionStore>>,
-    /// What tells this registry's records from those of others over the same store.
-    pub writer: WriterId,
-    /// Where commands and appends are counted.
-    pub metrics: Metrics,
+/// Graphs looked at in one go to find one that can go. Who needs room looks again, after others had their turn.
+const LOOKS_MAX: usize = 64;
+/// Graphs that are loaded at the same time. The others wait: while one is loaded, more of it is in memory than what
+/// stays.
+const LOADS_AT_ONCE: usize = 8;
+/// How long a load waits for what tasks were asked to let go of.
+const SHORTEN_PATIENCE: Duration = Duration::from_millis(50);
+/// Boards without a task are swept of those that nobody holds any more when there are this many, and then whenever
+/// they have doubled.
+const SWEEP_AT_MIN: usize = 64;
+
+/// The graphs in memory.
+pub(super) struct Registry {
+    /// Guards which graph has which task and board; never held across an await.
+    table: Mutex<Table>,
+    hot_max: usize,
+    budget: Arc<Budget>,
+    loads: Semaphore,
+    metrics: Metrics,
 }
 
-impl Default for GraphsConfig {
-    fn default() -> Self {
-        let clock = || {
-            let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            Timestamp(since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64))
-        };
-        // The end of a UUIDv7 is random.
-        let [.., a, b, c, d] = *uuid::Uuid::now_v7().as_bytes();
-        let random = [a, b, c, d];
-        Self {
-            limits: Limits::default(),
-            idle: Duration::from_secs(300),
-            hot_max: 10_000,
-            clock: Arc::new(clock),
-            rows: None,
-            writer: WriterId(random),
-            metrics: Metrics::default(),
-        }
-    }
+struct Table {
+    /// Graphs that have a task, the one asked for longest ago first.
+    hot: LinkedHashMap<GraphId, Entry>,
+    /// Boards of graphs that have none, as long as somebody looks at them.
+    watched: HashMap<GraphId, Weak<Board>>,
+    sweep_at: usize,
+    /// How many of `hot` were loaded: a task that finds that nobody has written to its graph pushes nobody out.
+    loaded: usize,
+    is_closed: bool,
 }
 
-/// A hot graph: what readers may look at without asking its task.
-#[derive(Clone)]
-pub struct Hot {
-    mailbox: mpsc::Sender<Message>,
-    view: watch::Receiver<Option<Arc<View>>>,
-    ring: Arc<Mutex<Ring>>,
-    last_used: Arc<AtomicU64>,
+struct Entry {
+    mailbox: Mailbox,
+    board: Arc<Board>,
+    is_loaded: bool,
 }
 
-impl Hot {
-    /// The graph after its latest commit known here; `None` before it is loaded.
-    pub fn view(&self) -> Option<Arc<View>> {
-        self.view.borrow().clone()
-    }
-
-    /// Its head after the latest commit known here; `None` before it is loaded.
-    pub fn head(&self) -> Option<Head> {
-        self.view.borrow().as_ref().map(|view| view.graph.head())
-    }
-
-    /// Whether anybody beside the registry looks at it, or waits for its task: every handle and every
-    /// message that is not answered yet holds the ring. Handles are only got where the registry is
-    /// locked; if this is false there, the mailbox is empty and stays so.
+impl Entry {
+    /// Whether anybody waits for its task, or looks at its board beside the registry and the task.
     fn is_in_use(&self) -> bool {
-        Arc::strong_count(&self.ring) > 2 // the registry's and the task's
+        self.mailbox.is_in_use() || Arc::strong_count(&self.board) > 2
     }
+}
 
-    fn send(&self, request: Request) -> Result<(), Unsent> {
-        let message = Message { request, in_use: self.ring.clone() };
-        self.mailbox.try_send(message).map_err(|unsent| match unsent {
-            mpsc::error::TrySendError::Full(_) => Unsent::Full,
-            mpsc::error::TrySendError::Closed(back) => Unsent::Ended(back.request),
+/// Whether a task that wants to end may.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// If nobody uses the graph.
+    Unused,
+    /// If nobody waits for an answer: who looks at the board need not know.
+    Unasked,
+}
+
+/// How a look for room went. Who only helps to make some need not know.
+enum Room {
+    Enough,
+    /// Those that were looked at are in use; others may not be.
+    LookOn,
+    /// There is nobody left.
+    Nobody,
+}
+
+/// What is needed to start a task.
+pub(super) struct Started {
+    pub(super) board: Arc<Board>,
+    pub(super) messages: mpsc::Receiver<Message>,
+    pub(super) own: mpsc::WeakSender<Message>,
+}
+
+impl Registry {
+    pub(super) fn new(hot_max: usize, hot_bytes_max: usize, metrics: Metrics) -> Arc<Self> {
+        let table = Table {
+            hot: LinkedHashMap::new(),
+            watched: HashMap::new(),
+            sweep_at: SWEEP_AT_MIN,
+            loaded: 0,
+            is_closed: false,
+        };
+        let loads = Semaphore::new(LOADS_AT_ONCE);
+        Arc::new(Self {
+            table: Mutex::new(table),
+            hot_max,
+            budget: Budget::new(hot_bytes_max),
+            loads,
+            metrics,
         })
     }
 
-    /// Takes what is known now as seen: [`Hot::changed`] waits for what comes after it.
-    pub fn mark_seen(&mut self) {
-        self.view.mark_unchanged();
+    pub(super) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
-    /// Waits for the next change; false when the graph's task has ended.
-    pub async fn changed(&mut self) -> bool {
-        self.view.changed().await.is_ok()
+    /// Graphs in memory.
+    pub(super) fn len(&self) -> usize {
+        self.table().loaded
     }
 
-    /// The commits in `(since, …]`, at most `limit`, and the head at `since`, if memory reaches
-    /// back to it.
-    pub fn commits_since(&self, since: Version, limit: usize) -> Option<(Head, Vec<Arc<Recorded>>)> {
-        let ring = lock(&self.ring);
-        let from = ring.head_at(since)?;
-        Some((from, ring.since(since)?.take(limit).cloned().collect()))
-    }
-}
-
-/// Why a task was not told.
-enum Unsent {
-    /// Its mailbox is full.
-    Full,
-    /// It is no more; this is what it was not told.
-    Ended(Request),
-}
-
-/// The answers to what was submitted; a closed channel means that the graph's task stopped.
-pub type Answers = oneshot::Receiver<Result<Vec<Answer>, WriteError>>;
-
-/// The registry of hot graphs, over one store.
-pub struct Graphs {
-    store: Arc<dyn EventStore>,
-    config: GraphsConfig,
-    tasks: TaskTracker,
-    /// Guards which task a graph has; held to look up or change an entry, never across an await.
-    hot: Arc<Mutex<HashMap<GraphId, Hot>>>,
-    uses: AtomicU64,
-    appended: Arc<watch::Sender<()>>,
-}
-
-impl Graphs {
-    /// An empty registry: graphs are loaded as they are asked for.
-    pub fn new(store: Arc<dyn EventStore>, config: GraphsConfig) -> Arc<Self> {
-        let (tasks, hot) = (TaskTracker::new(), Arc::default());
-        let appended = Arc::new(watch::Sender::new(()));
-        Arc::new(Self { store, config, tasks, hot, uses: AtomicU64::new(0), appended })
+    /// The board of a graph in memory.
+    pub(super) fn hot(&self, id: &GraphId) -> Option<Arc<Board>> {
+        self.table().hot.get(id).map(|entry| entry.board.clone())
     }
 
-    /// The store below.
-    pub fn store(&self) -> &Arc<dyn EventStore> {
-        &self.store
+    /// The same, for somebody who asks for the graph: it stays longer for it.
+    pub(super) fn used(&self, id: &GraphId) -> Option<Arc<Board>> {
+        let found = self.table().hot.to_back(id).map(|entry| entry.board.clone());
+        if self.budget.is_over() {
+            self.make_room();
+        }
+        found
     }
 
-    /// Where this process counts.
-    pub fn metrics(&self) -> &Metrics {
-        &self.config.metrics
+    /// The board of a graph, whether or not it is in memory. As long as it is held the graph's task stays.
+    pub(super) fn board(&self, id: &GraphId) -> Arc<Board> {
+        let mut table = self.table();
+        if let Some(entry) = table.hot.to_back(id) {
+            return entry.board.clone();
+        }
+        let found = table.watched.get(id).and_then(Weak::upgrade);
+        found.unwrap_or_else(|| {
+            let board = Board::new(&self.budget);
+            table.watch(id, &board);
+            board
+        })
     }
 
-    /// Graphs in memory, and about how many bytes they hold: for who looks after the process.
-    pub fn occupancy(&self) -> (usize, usize) {
-        // No handle is held here: each would count as somebody who follows the graph.
-        let held = |hot: &Hot| (hot.view(), Arc::downgrade(&hot.ring));
-        let hot: Vec<_> = lock(&self.hot).values().map(held).collect();
-        let bytes = hot.iter().map(|(view, ring)| {
-            let ring = ring.upgrade().map_or(0, |ring| lock(&ring).bytes());
-            ring + view.as_ref().map_or(0, |view| view.bytes())
-        });
-        (hot.len(), bytes.sum())
+    /// The board of a graph without a task, if somebody looks at it.
+    pub(super) fn watched(&self, id: &GraphId) -> Option<Arc<Board>> {
+        self.table().watched.get(id).and_then(Weak::upgrade)
     }
 
-    /// Changes whenever something was appended from here, to whichever graph.
-    pub fn appended(&self) -> watch::Receiver<()> {
-        self.appended.subscribe()
-    }
-
-    /// Where snapshots are, if they are kept.
-    pub fn rows(&self) -> Option<&Arc<dyn ProjectionStore>> {
-        self.config.rows.as_ref()
-    }
-
-    /// What a graph may hold.
-    pub fn limits(&self) -> &Limits {
-        &self.config.limits
-    }
-
-    /// Judges these operations one after the other and answers when all that they come to is
-    /// durable; the answers are in their order. An error says nothing about any of them: sending
-    /// them again under the same ids is safe (rule C3).
-    pub async fn execute(
+    /// Where to send to the graph's task; if it has none, `start` is given what it takes. `None` when all are to end.
+    pub(super) fn mailbox(
         &self,
-        graph: &GraphId,
-        operations: Vec<Operation>,
-    ) -> Result<Vec<Answer>, WriteError> {
-        self.submit(graph, operations)?.await.map_err(|_| WriteError::Stopped)?
-    }
-
-    /// As [`Graphs::execute`], in two steps: when this returns, the operations have their place
-    /// after all that were submitted before.
-    pub fn submit(&self, graph: &GraphId, operations: Vec<Operation>) -> Result<Answers, WriteError> {
-        let (reply, answers) = oneshot::channel();
-        let told = self.tell(graph, Request::Execute { operations, span: Span::current(), reply });
-        if matches!(told, Err(WriteError::Overloaded)) {
-            self.config.metrics.writing.overloaded.inc();
+        id: &GraphId,
+        start: impl FnOnce(Started),
+    ) -> Option<(mpsc::Sender<Message>, InUse)> {
+        let mut table = self.table();
+        if let Some(entry) = table.hot.to_back(id) {
+            return Some(entry.mailbox.open());
         }
-        told.map(|()| answers)
-    }
-
-    /// How these operations ended, in the order asked; `None` for those that have not.
-    pub async fn settled(
-        &self,
-        graph: &GraphId,
-        ids: &[dao_projections::OperationId],
-    ) -> Result<Vec<Option<OperationRecord>>, StoreError> {
-        if ids.is_empty() {
-            return Ok(vec![]);
+        if table.is_closed {
+            return None;
         }
-        let found = self.store.operations(graph, ids).await?;
-        Ok(found.into_iter().map(|record| OperationRecord::decode(&record?)).collect())
+        let board = table.watched.remove(id).and_then(|board| board.upgrade());
+        let board = board.unwrap_or_else(|| Board::new(&self.budget));
+        let (mailbox, messages) = Mailbox::new();
+        let (open, own) = (mailbox.open(), mailbox.sender().downgrade());
+        start(Started { board: board.clone(), messages, own });
+        table.hot.insert(id.clone(), Entry { mailbox, board, is_loaded: false });
+        Some(open)
     }
 
-    /// The graph brought level with the store.
-    pub async fn refresh(&self, graph: &GraphId) -> Result<Arc<View>, WriteError> {
-        let (reply, view) = oneshot::channel();
-        self.tell(graph, Request::Refresh { reply })?;
-        view.await.map_err(|_| WriteError::Stopped)?
+    /// Where to send to the graph's task, if it has one.
+    pub(super) fn open_mailbox(&self, id: &GraphId) -> Option<(mpsc::Sender<Message>, InUse)> {
+        self.table().hot.get(id).map(|entry| entry.mailbox.open())
     }
 
-    /// Takes over commits that are said to have been made elsewhere, if the graph is in memory. They
-    /// need not be true, nor be all. An error says that the graph may be behind still.
-    pub async fn hear(&self, graph: &GraphId, commits: Vec<StoredCommit>) -> Result<(), WriteError> {
-        let Some(hot) = lock(&self.hot).get(graph).cloned() else { return Ok(()) };
-        let (reply, done) = oneshot::channel();
-        match hot.send(Request::Hear { commits, reply }) {
-            Ok(()) => {}
-            Err(Unsent::Full) => return Err(WriteError::Overloaded),
-            Err(Unsent::Ended(_)) => return Ok(()), // it is in memory no more
-        }
-        done.await.map_err(|_| WriteError::Stopped)?
-    }
-
-    /// The handle of the graph's task.
-    pub fn hot(&self, graph: &GraphId) -> Hot {
-        let now = self.uses.fetch_add(1, Ordering::Relaxed);
-        let mut hot = lock(&self.hot);
-        if let Some(found) = hot.get(graph) {
-            found.last_used.store(now, Ordering::Relaxed);
-            return found.clone();
-        }
-        if hot.len() >= self.config.hot_max {
-            // A graph in use stays: its followers must not be left with an old task, nor may a task with
-            // work go on behind the back of a new one.
-            let idle = hot.iter().filter(|(_, hot)| !hot.is_in_use());
-            let oldest = idle.min_by_key(|(_, hot)| hot.last_used.load(Ordering::Relaxed));
-            if let Some(oldest) = oldest.map(|(id, _)| id.clone()) {
-                hot.remove(&oldest);
-            }
-        }
-        let started = self.start(graph, now);
-        hot.insert(graph.clone(), started.clone());
-        started
-    }
-
-    /// The handle of the graph's task, if it has one. Is no use of the graph: it stays no longer for it.
-    pub fn in_memory(&self, graph: &GraphId) -> Option<Hot> {
-        lock(&self.hot).get(graph).cloned()
-    }
-
-    /// The commits in `(at, to]`, at most `limit`, as far as they follow on exactly this head in the memory of a graph
-    /// in use; `None` where there is none of them.
-    pub fn remembered(
-        &self,
-        graph: &GraphId,
-        at: Head,
-        to: Version,
-        limit: usize,
-    ) -> Option<Vec<Arc<Recorded>>> {
-        let wanted = usize::try_from(to.since(at.version)).unwrap_or(limit).min(limit);
-        let (from, commits) = self.in_memory(graph)?.commits_since(at.version, wanted)?;
-        (from == at && !commits.is_empty()).then_some(commits)
-    }
-
-    /// How an operation ended, in every graph that has a record of it.
-    pub async fn find_operation(
-        &self,
-        id: dao_projections::OperationId,
-    ) -> Result<Vec<(GraphId, OperationRecord, Ending)>, StoreError> {
-        let mut found = Vec::new();
-        for (graph, bytes) in self.store.find_operation(id).await? {
-            if let Some(record) = OperationRecord::decode(&bytes) {
-                let ending = recall(&*self.store, &graph, record.outcome.clone()).await?;
-                found.push((graph, record, ending));
-            }
-        }
-        Ok(found)
-    }
-
-    /// Stops: no graph is loaded any more, and everything that waits is answered first.
-    pub async fn close(&self) {
-        self.tasks.close();
-        lock(&self.hot).clear();
-        self.tasks.wait().await;
-    }
-
-    fn tell(&self, graph: &GraphId, request: Request) -> Result<(), WriteError> {
-        let mut request = request;
-        // A task may have died between the look-up and the message; then a new one is started.
-        for _ in 0..3 {
-            match self.hot(graph).send(request) {
-                Ok(()) => return Ok(()),
-                Err(Unsent::Full) => return Err(WriteError::Overloaded),
-                Err(Unsent::Ended(back)) => request = back,
-            }
-            self.forget_ended(graph);
-        }
-        Err(WriteError::Stopped)
-    }
-
-    fn start(&self, graph: &GraphId, now: u64) -> Hot {
-        let (sender, mailbox) = mpsc::channel(MAILBOX_MAX);
-        let (view_sender, view) = watch::channel(None);
-        let ring = Arc::new(Mutex::new(Ring::default()));
-        let task = Task {
-            id: graph.clone(),
-            store: self.store.clone(),
-            rows: self.config.rows.clone(),
-            limits: self.config.limits,
-            clock: self.config.clock.clone(),
-            mailbox,
-            view: view_sender,
-            ring: ring.clone(),
-            idle: self.config.idle,
-            writer: self.config.writer,
-            appended: self.appended.clone(),
-            metrics: self.config.metrics.clone(),
+    /// A task wants to end: whether it may. Then nobody finds it any more.
+    pub(super) fn retire(&self, id: &GraphId, own: &mpsc::WeakSender<Message>, leave: Leave) -> bool {
+        let mut table = self.table();
+        let Some(entry) = table.hot.get(id).filter(|entry| is_own(entry, own)) else { return true };
+        let is_needed = match leave {
+            Leave::Unused => entry.is_in_use(),
+            Leave::Unasked => entry.mailbox.is_in_use(),
         };
-        let (registry, id, own) = (Arc::downgrade(&self.hot), graph.clone(), sender.downgrade());
-        let retire = move || {
-            let Some(registry) = registry.upgrade() else { return true };
-            let mut hot = lock(&registry);
-            let is_own = |hot: &Hot| own.upgrade().is_some_and(|own| own.same_channel(&hot.mailbox));
-            let Some(found) = hot.get(&id).filter(|hot| is_own(hot)) else { return true };
-            let is_in_use = found.is_in_use();
-            if !is_in_use {
-                hot.remove(&id);
-            }
-            !is_in_use
-        };
-        self.tasks.spawn(task.run(retire));
-        Hot { mailbox: sender, view, ring, last_used: Arc::new(AtomicU64::new(now)) }
+        if is_needed {
+            return false;
+        }
+        if let Some(Entry { board, .. }) = table.remove(id)
+            && leave == Leave::Unasked
+        {
+            board.hold(0, 0);
+            table.watch(id, &board);
+        }
+        true
     }
 
-    /// Forgets a task that has ended, so that the next look-up starts another.
-    fn forget_ended(&self, graph: &GraphId) {
-        let mut hot = lock(&self.hot);
-        if hot.get(graph).is_some_and(|hot| hot.mailbox.is_closed()) {
-            hot.remove(graph);
+    /// A task has ended without a word: the next who asks starts another, on the same board.
+    pub(super) fn forget_ended(&self, id: &GraphId) {
+        let mut table = self.table();
+        if table.hot.get(id).is_none_or(|entry| !entry.mailbox.sender().is_closed()) {
+            return;
         }
+        if let Some(Entry { board, .. }) = table.remove(id) {
+            // While the registry is locked: what the next task shows must not be cleared.
+            board.clear();
+            table.watch(id, &board);
+        }
+    }
+
+    /// Lets go of graphs that nobody uses, those asked for longest ago first, until there is room; of those in use it
+    /// asks the tasks for what can be had again.
+    fn make_room(&self) -> Room {
+        let mut gone = Vec::new(); // freed when the registry is not locked any more
+        let mut table = self.table();
+        for _ in 0..LOOKS_MAX {
+            if !self.budget.is_over() && table.loaded <= self.hot_max {
+                return Room::Enough;
+            }
+            let Some((id, entry)) = table.hot.pop_front() else { return Room::Nobody };
+            if entry.is_in_use() {
+                if self.budget.is_over() && entry.board.asks_to_shorten() {
+                    entry.mailbox.shorten();
+                }
+                table.hot.insert(id, entry);
+                continue;
+            }
+            // Its task learns of it in a moment: what it holds is free from now on.
+            entry.board.hold(0, 0);
+            table.loaded -= usize::from(entry.is_loaded);
+            self.metrics.writing.hot_let_go.inc();
+            gone.push(entry);
+        }
+        Room::LookOn
+    }
+
+    /// A graph that has commits is in memory, or grew: if there is more than may be, another goes, as far as one look
+    /// goes.
+    pub(super) fn settle(&self, id: &GraphId) {
+        let mut table = self.table();
+        if let Some(entry) = table.hot.get_mut(id)
+            && !std::mem::replace(&mut entry.is_loaded, true)
+        {
+            table.loaded += 1;
+        }
+        let is_too_much = table.loaded > self.hot_max || self.budget.is_over();
+        drop(table);
+        if is_too_much {
+            self.make_room();
+        }
+    }
+
+    /// Makes room for a graph that is being loaded. False if those in use take it all.
+    pub(super) async fn find_room(&self) -> bool {
+        let mut looks = self.table().hot.len() / LOOKS_MAX + 1;
+        loop {
+            match self.make_room() {
+                Room::Enough => return true,
+                Room::LookOn if looks > 0 => looks -= 1,
+                Room::LookOn | Room::Nobody => break,
+            }
+            tokio::task::yield_now().await;
+        }
+        if self.budget.is_over() {
+            tokio::time::sleep(SHORTEN_PATIENCE).await;
+        }
+        !self.budget.is_over()
+    }
+
+    /// Waits for a turn to load a graph.
+    pub(super) async fn turn_to_load(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        self.loads.acquire().await.ok()
+    }
+
+    /// No task is started any more, and those there are end when they have answered.
+    pub(super) fn close(&self) {
+        let mut table = self.table();
+        table.is_closed = true;
+        let entries = std::mem::take(&mut table.hot);
+        table.loaded = 0;
+        let boards: Vec<_> = table.watched.drain().filter_map(|(_, board)| board.upgrade()).collect();
+        drop(table);
+        entries.values().map(|entry| &entry.board).chain(&boards).for_each(|board| board.close());
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Table {
+    fn remove(&mut self, id: &GraphId) -> Option<Entry> {
+        let entry = self.hot.remove(id)?;
+        self.loaded -= usize::from(entry.is_loaded);
+        Some(entry)
+    }
+
+    /// Remembers the board of a graph without a task, for as long as somebody holds it.
+    fn watch(&mut self, id: &GraphId, board: &Arc<Board>) {
+        if self.watched.len() >= self.sweep_at {
+            self.watched.retain(|_, board| board.strong_count() > 0);
+            self.sweep_at = SWEEP_AT_MIN.max(2 * self.watched.len());
+        }
+        self.watched.insert(id.clone(), Arc::downgrade(board));
+    }
+}
+
+fn is_own(entry: &Entry, own: &mpsc::WeakSender<Message>) -> bool {
+    own.upgrade().is_some_and(|own| own.same_channel(entry.mailbox.sender()))
 }

@@ -4,7 +4,10 @@
 //! asks the store; [`super::round`] decides. Nothing is answered before it is durable, and an append
 //! whose outcome is unknown is found out about before anybody is told anything.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use dao_projections::{Graph, GraphId, Head, OperationId, Timestamp};
 use tokio::{
@@ -14,18 +17,20 @@ use tokio::{
 use tracing::{Instrument, Span};
 
 use super::{
-    answer::{Answer, Effect, Ending, WriteError},
+    answer::{Answer, WriteError},
+    board::Board,
     busy::busy,
     count,
     hindsight::Older,
     log::{self, Followed},
-    mailbox::{Message, Waiting},
-    recent::{Known, Operations, Ring},
+    mailbox::{InUse, Message, Reply, Waiting},
+    recent::{Operations, Ring},
+    registry::{Leave, Registry},
     round::{Round, Surroundings},
     view::View,
 };
 use crate::{
-    domain::{Limits, Operation, OperationRecord, RecordedOutcome, WriterId},
+    domain::{Limits, Operation, WriterId},
     store::{Append, EventStore, ProjectionStore, StoreError},
     telemetry::Metrics,
 };
@@ -51,8 +56,11 @@ pub(super) struct Task {
     pub(super) limits: Limits,
     pub(super) clock: Clock,
     pub(super) mailbox: mpsc::Receiver<Message>,
-    pub(super) view: watch::Sender<Option<Arc<View>>>,
-    pub(super) ring: Arc<std::sync::Mutex<Ring>>,
+    /// Its own end of the mailbox, which tells it from others of the same graph.
+    pub(super) own: mpsc::WeakSender<Message>,
+    /// Where the graph is shown.
+    pub(super) board: Arc<Board>,
+    pub(super) registry: Weak<Registry>,
     pub(super) idle: Duration,
     pub(super) writer: WriterId,
     /// Told of every append that ended, well or in doubt.
@@ -66,16 +74,21 @@ pub(super) enum Memory {
     Hot(Box<Loaded>),
 }
 
-/// A loaded graph, and the operations that ended on it lately.
+/// A loaded graph, and how it came to be so lately.
 pub(super) struct Loaded {
     pub(super) graph: Graph,
+    /// The task's own: what is judged looks back into it without a lock. The board has a copy.
+    pub(super) ring: Ring,
     pub(super) operations: Operations,
+    /// Whether the registry counts it as one that is in memory.
+    pub(super) is_settled: bool,
 }
 
 impl Task {
-    /// Works until nothing was asked for `idle` or every handle is dropped. When it goes idle it asks
-    /// `retire` to see to it that nobody finds it any more; that fails while it is in use.
-    pub(super) async fn run(mut self, retire: impl Fn() -> bool) {
+    /// Works until nothing was asked for `idle` or every handle is dropped. When it goes idle it asks the registry to
+    /// see to it that nobody finds it any more; that fails while it is in use. A graph that nobody has written to does
+    /// not stay for that long.
+    pub(super) async fn run(mut self) {
         let mut memory = Memory::Cold;
         let mut used_at = Instant::now();
         // One timer for the task's life: it is looked at when it fires, not set anew for each message.
@@ -86,12 +99,16 @@ impl Task {
                 biased;
                 message = self.mailbox.recv() => {
                     let Some(first) = message else { return };
-                    self.serve(first, &mut memory).await;
-                    used_at = Instant::now();
+                    if self.serve(first, &mut memory).await {
+                        used_at = Instant::now();
+                    }
+                    if memory.is_of_nothing() && self.retire(Leave::Unasked) {
+                        return;
+                    }
                 }
                 () = &mut alarm => {
                     if used_at + self.idle <= Instant::now() {
-                        if retire() {
+                        if self.retire(Leave::Unused) {
                             return;
                         }
                         used_at = Instant::now();
@@ -102,16 +119,24 @@ impl Task {
         }
     }
 
+    fn retire(&self, leave: Leave) -> bool {
+        self.registry.upgrade().is_none_or(|registry| registry.retire(&self.id, &self.own, leave))
+    }
+
     /// Everything that waits: all reads are answered by one look into the store, then all operations
-    /// judged in one round. So neither holds up the other for longer than that.
-    async fn serve(&mut self, first: Message, memory: &mut Memory) {
+    /// judged in one round. So neither holds up the other for longer than that. Whether anybody had asked.
+    async fn serve(&mut self, first: Message, memory: &mut Memory) -> bool {
         let mut waiting = Waiting::default();
         let mut next = Some(first);
         while let Some(message) = next {
             waiting.add(message);
             next = if waiting.is_full() { None } else { self.mailbox.try_recv().ok() };
         }
-        let Waiting { operations, writers, spans, readers, heard, .. } = waiting;
+        let is_asked = waiting.is_asked();
+        let Waiting { operations, writers, spans, readers, heard, shorten, .. } = waiting;
+        if shorten {
+            self.shorten(memory);
+        }
         for (commits, reply, _in_use) in heard {
             let _gone = reply.send(self.hear(&commits, memory).await);
         }
@@ -121,10 +146,20 @@ impl Task {
                 let _gone = reply.send(view.clone());
             }
         }
-        if operations.is_empty() {
-            return;
+        if !operations.is_empty() {
+            self.answer(operations, writers, &spans, memory).await;
         }
-        let span = self.round_span(&operations, &spans);
+        is_asked
+    }
+
+    async fn answer(
+        &self,
+        operations: Vec<Vec<Operation>>,
+        writers: Vec<(Reply<Vec<Answer>>, Option<InUse>)>,
+        spans: &[Span],
+        memory: &mut Memory,
+    ) {
+        let span = self.round_span(&operations, spans);
         match self.execute(&operations, memory).instrument(span).await {
             Ok(answers) => {
                 count::answered(&self.metrics, &operations, &answers);
@@ -156,39 +191,49 @@ impl Task {
     }
 
     async fn refresh(&self, memory: &mut Memory) -> Result<Arc<View>, WriteError> {
-        let (graph, operations) = self.hot(memory).await?;
-        self.bring_level(graph, operations).await?;
-        match &*self.view.borrow() {
-            Some(view) => Ok(view.clone()),
-            None => Err(WriteError::Stopped),
-        }
+        let loaded = self.hot(memory).await?;
+        self.bring_level(loaded).await?;
+        Ok(self.shown(loaded))
     }
 
-    /// Load–decide–append–resync: decides all of `requests` in one round and appends once.
+    /// Decides all of `requests` in one round and appends once.
     async fn execute(
         &self,
         requests: &[Vec<Operation>],
         memory: &mut Memory,
     ) -> Result<Vec<Answer>, WriteError> {
-        let (graph, operations) = self.hot(memory).await?;
+        let loaded = self.hot(memory).await?;
+        let answers = self.round(requests, loaded).await;
+        loaded.operations.trim();
+        self.count_held(loaded);
+        answers
+    }
+
+    /// Load–decide–append–resync, but for the loading.
+    async fn round(
+        &self,
+        requests: &[Vec<Operation>],
+        loaded: &mut Loaded,
+    ) -> Result<Vec<Answer>, WriteError> {
         let mut older = Older::default();
         for attempt in 0..ROUND_ATTEMPTS_MAX {
-            let round = self.decide(graph, operations, requests, &mut older).await?;
-            if self.learn_of_unrecorded(&round, operations).await? {
+            let round = self.decide(loaded, requests, &mut older).await?;
+            if self.learn_of_unrecorded(&round, loaded).await? {
                 continue;
             }
             if round.entries.is_empty() {
-                match self.confirm(graph, operations).await? {
-                    Followed::Level => return Ok(round.answers),
+                match self.confirm(loaded).await? {
+                    Followed::Level | Followed::NoRoom => return Ok(round.answers),
                     Followed::OtherHistory => {
                         older = Older::default();
                         continue;
                     }
                 }
             }
-            let outcome = self.append(graph.head(), &round).await;
+            self.refuse_to_grow(&loaded.graph, &round.graph)?;
+            let outcome = self.append(loaded.graph.head(), &round).await;
             if matches!(outcome, Ok(Append::Appended)) {
-                self.adopt(graph, operations, &round);
+                self.adopt(loaded, &round);
             }
             // Also where it failed: what is in doubt may have landed.
             if matches!(outcome, Ok(Append::Appended) | Err(_)) && !round.commits.is_empty() {
@@ -203,10 +248,10 @@ impl Task {
                 }
                 Append::Duplicate(records) => records,
             };
-            if self.bring_level(graph, operations).await? == Followed::OtherHistory {
+            if self.bring_level(loaded).await? == Followed::OtherHistory {
                 older = Older::default();
             }
-            self.learn(operations, records).await?;
+            self.learn(loaded, records).await?;
         }
         Err(WriteError::Contended)
     }
@@ -214,21 +259,22 @@ impl Task {
     /// Whether what is remembered is still of the store's history. It is asked where nothing is appended,
     /// and another process could have put another history in its place: a commit that a fail-over lost must
     /// not be acknowledged again (rules V4, C3).
-    async fn confirm(&self, graph: &mut Graph, operations: &mut Operations) -> Result<Followed, WriteError> {
+    async fn confirm(&self, loaded: &mut Loaded) -> Result<Followed, WriteError> {
         match self.store.is_shared() {
-            true => self.bring_level(graph, operations).await,
+            true => self.bring_level(loaded).await,
             false => Ok(Followed::Level),
         }
     }
 
-    /// The synchronous round, with the history it asks for read where it is not at hand.
+    /// The synchronous round, with the history it asks for read where it is not at hand. Nothing is locked
+    /// meanwhile: what it looks back into is the task's own.
     async fn decide(
         &self,
-        graph: &Graph,
-        operations: &Operations,
+        loaded: &Loaded,
         requests: &[Vec<Operation>],
         older: &mut Older,
     ) -> Result<Round, WriteError> {
+        let Loaded { graph, ring, operations, .. } = loaded;
         let mut round = Round::on(graph.clone(), self.writer);
         let now = (self.clock)();
         for request in requests {
@@ -236,13 +282,12 @@ impl Task {
             for operation in request {
                 loop {
                     let mut take = || {
-                        let ring = lock(&self.ring);
-                        let around = Surroundings { ring: &ring, operations, limits: &self.limits, now };
+                        let around = Surroundings { ring, operations, limits: &self.limits, now };
                         round.take(operation, &around, older)
                     };
                     let taken = if operation.weight() > INLINE_WEIGHT_MAX { busy(take) } else { take() };
                     let Err(missing) = taken else { break };
-                    let base = lock(&self.ring).base_version();
+                    let base = ring.base_version();
                     older.read((&*self.store, &self.id), missing, operation, requests, base).await?;
                 }
             }
@@ -294,148 +339,16 @@ impl Task {
         let found = log::one(&*self.store, &self.id, last.commit.version).await?;
         Ok(found.is_some_and(|found| found.commit.hash == last.commit.hash))
     }
-
-    /// Takes over what is durable now, and shows it to readers.
-    fn adopt(&self, graph: &mut Graph, operations: &mut Operations, round: &Round) {
-        for (id, known) in round.known() {
-            operations.remember(id, known);
-        }
-        if round.commits.is_empty() {
-            return;
-        }
-        count::committed(&self.metrics, round.commits.len());
-        *graph = round.graph.clone();
-        let mut ring = lock(&self.ring);
-        round.commits.iter().for_each(|commit| ring.push(commit.clone()));
-        drop(ring);
-        self.publish(graph);
-    }
-
-    /// A refusal that is not remembered must not hide that the operation ended well before: looks
-    /// those up. True if there was something to learn.
-    async fn learn_of_unrecorded(
-        &self,
-        round: &Round,
-        operations: &mut Operations,
-    ) -> Result<bool, WriteError> {
-        let unrecorded: Vec<OperationId> = round
-            .answers
-            .iter()
-            .filter(|answer| !answer.duplicate && operations.get(&answer.operation).is_none())
-            .filter(|answer| matches!(&answer.ending, Ending::Refused { refusal, .. } if !refusal.reason.is_final()))
-            .map(|answer| answer.operation)
-            .collect();
-        if unrecorded.is_empty() {
-            return Ok(false);
-        }
-        let found = self.store.operations(&self.id, &unrecorded).await?;
-        let found: Vec<_> =
-            unrecorded.into_iter().zip(found).filter_map(|(id, record)| Some((id, record?))).collect();
-        let learnt = !found.is_empty();
-        self.learn(operations, found).await?;
-        Ok(learnt)
-    }
-
-    /// Remembers how these operations ended, as their records and commits say.
-    async fn learn(
-        &self,
-        operations: &mut Operations,
-        records: Vec<(OperationId, bytes::Bytes)>,
-    ) -> Result<(), WriteError> {
-        for (id, bytes) in records {
-            let Some(record) = OperationRecord::decode(&bytes) else {
-                let problem = format!("the record of operation {id} can't be read");
-                let version = lock(&self.ring).base_version();
-                return Err(StoreError::Corrupt { graph: self.id.clone(), version, problem }.into());
-            };
-            let fingerprint = record.fingerprint;
-            let ending = recall(&*self.store, &self.id, record.outcome).await?;
-            operations.remember(id, Known { fingerprint, ending });
-        }
-        Ok(())
-    }
-
-    /// The graph in memory; loaded if it is not there yet.
-    async fn hot<'m>(
-        &self,
-        memory: &'m mut Memory,
-    ) -> Result<(&'m mut Graph, &'m mut Operations), WriteError> {
-        if matches!(memory, Memory::Cold) {
-            let (graph, ring) = log::load(&*self.store, self.rows.as_deref(), &self.id).await?;
-            *lock(&self.ring) = ring;
-            self.publish(&graph);
-            *memory = Memory::Hot(Box::new(Loaded { graph, operations: Operations::default() }));
-        }
-        match memory {
-            Memory::Hot(loaded) => Ok((&mut loaded.graph, &mut loaded.operations)),
-            Memory::Cold => Err(WriteError::Stopped),
-        }
-    }
-
-    /// Level with the log. What is remembered of operations goes with the history it was part of: a
-    /// commit that a fail-over lost must not be acknowledged again (rules V4, C3).
-    pub(super) async fn bring_level(
-        &self,
-        graph: &mut Graph,
-        operations: &mut Operations,
-    ) -> Result<Followed, WriteError> {
-        let before = graph.head();
-        // Readers meanwhile find nothing here, and look into the log.
-        let mut ring = std::mem::replace(&mut *lock(&self.ring), Ring::after(before));
-        let mut then = graph.clone();
-        let result = log::bring_level(&*self.store, &self.id, &mut then, &mut ring).await;
-        if result.is_ok() {
-            *graph = then;
-        }
-        // After a failure half-way the ring may be ahead of the graph: start it anew.
-        *lock(&self.ring) = if result.is_ok() { ring } else { Ring::after(graph.head()) };
-        if graph.head() != before {
-            self.publish(graph);
-        }
-        let followed = result?;
-        if followed == Followed::OtherHistory {
-            *operations = Operations::default();
-        }
-        Ok(followed)
-    }
-
-    pub(super) fn publish(&self, graph: &Graph) {
-        self.view.send_replace(Some(Arc::new(View::new(graph.clone()))));
-    }
 }
 
-/// How an operation ended, from its record and the commit it names.
-pub(super) async fn recall(
-    store: &dyn EventStore,
-    graph: &GraphId,
-    outcome: RecordedOutcome,
-) -> Result<Ending, StoreError> {
-    Ok(match outcome {
-        RecordedOutcome::Committed { version } => match log::one(store, graph, version).await? {
-            Some(recorded) => Ending::Completed {
-                effect: Effect::Committed(recorded.commit.body.outcome),
-                head: recorded.commit.head(),
-                results: vec![],
-            },
-            None => {
-                let problem = "an operation names this commit, and it is missing".to_owned();
-                return Err(StoreError::Corrupt { graph: graph.clone(), version, problem });
-            }
-        },
-        RecordedOutcome::Unchanged(by) => Ending::Completed {
-            effect: Effect::Unchanged,
-            head: Head { version: by.version, hash: by.hash },
-            results: vec![],
-        },
-        RecordedOutcome::Refused { by, refusal } => {
-            Ending::Refused { refusal: Arc::new(*refusal), head: Head { version: by.version, hash: by.hash } }
+impl Memory {
+    /// Whether it is a graph that nobody has written to, or none that could be loaded.
+    fn is_of_nothing(&self) -> bool {
+        match self {
+            Self::Cold => true,
+            Self::Hot(loaded) => loaded.graph.head() == Head::EMPTY,
         }
-    })
-}
-
-/// The ring is only locked to copy or push a few pointers, never across an await.
-pub(super) fn lock(ring: &std::sync::Mutex<Ring>) -> std::sync::MutexGuard<'_, Ring> {
-    ring.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 }
 
 /// Waits a little, differently for each writer, so that instances that race do not race again.

@@ -1,12 +1,18 @@
 //! A hot graph as readers see it: never ahead of the log, and what is encoded of it is encoded once.
+//!
+//! What is encoded counts as held memory for as long as somebody holds the view.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use dao_projections::Graph;
 use tokio::sync::OnceCell;
 
-use super::{busy::busy, recent::form};
+use super::{
+    budget::{Budget, Charge},
+    busy::busy,
+    recent::form,
+};
 use crate::websocket::{Deflate, MessageKind};
 
 /// A hot graph as readers see it.
@@ -15,27 +21,62 @@ pub struct View {
     /// The graph after its latest durable commit.
     pub graph: Graph,
     /// The `state` answer for it, once somebody has asked for it.
-    pub state: OnceLock<Bytes>,
+    state: OnceLock<Bytes>,
     /// The same as the shared part of messages to live subscribers, in each of the four forms.
     parts: [OnceCell<Bytes>; 4],
+    /// What is encoded of it; of a view of its own also the graph.
+    held: Charge,
 }
 
 impl View {
-    /// Nobody has asked for it yet.
-    pub fn new(graph: Graph) -> Self {
-        Self { graph, state: OnceLock::new(), parts: Default::default() }
+    /// Of a graph that is counted where it is kept.
+    pub(super) fn new(graph: Graph, budget: &Arc<Budget>) -> Self {
+        let held = Charge::on(budget);
+        Self { graph, state: OnceLock::new(), parts: Default::default(), held }
     }
 
-    /// About how much memory it takes: the answer to `state`, and a usual size for each entity. Adding up the
-    /// real ones would cost as much as reading them all.
-    pub(super) fn bytes(&self) -> usize {
-        const ENTITY_BYTES: usize = 1_024;
-        let entities = self.graph.nodes().len() + self.graph.edges().len();
-        entities * ENTITY_BYTES + self.state.get().map_or(0, |state| state.len())
+    /// Of a graph that nobody else keeps.
+    pub(super) fn of_its_own(graph: Graph, budget: &Arc<Budget>) -> Self {
+        let view = Self::new(graph, budget);
+        view.held.set(view.graph.held_bytes());
+        view
+    }
+
+    /// The `state` answer, if somebody has asked for it before.
+    pub fn known_state(&self) -> Option<&Bytes> {
+        self.state.get()
+    }
+
+    /// About how many bytes the `state` answer has. It is not made for that.
+    pub fn state_bytes(&self) -> usize {
+        self.state.get().map_or_else(|| self.graph.json_bytes(), Bytes::len)
+    }
+
+    /// The `state` answer, made once by `encode`.
+    pub fn state(&self, encode: impl FnOnce(&Graph) -> Bytes) -> &Bytes {
+        self.state.get_or_init(|| {
+            let state = encode(&self.graph);
+            self.held.add(state.len());
+            state
+        })
     }
 
     /// Its state as part of a message, made once by `encode` whoever waits for it.
     pub async fn part(&self, kind: MessageKind, deflate: Deflate, encode: impl FnOnce() -> Bytes) -> &Bytes {
-        self.parts[form(kind, deflate)].get_or_init(|| async { busy(encode) }).await
+        let cell = &self.parts[form(kind, deflate)];
+        cell.get_or_init(|| async {
+            let part = busy(encode);
+            // Often it is the `state` answer itself.
+            if self.state.get().is_none_or(|state| state.as_ptr() != part.as_ptr()) {
+                self.held.add(part.len());
+            }
+            part
+        })
+        .await
+    }
+
+    /// Bytes of what is encoded of it.
+    pub(super) fn encoded_bytes(&self) -> usize {
+        self.held.bytes()
     }
 }

@@ -184,3 +184,17 @@ fn projections_depend_on_nothing_that_waits_or_guesses() {
     let found: Vec<_> = absent.iter().filter(|name| names.contains(*name)).collect();
     assert!(found.is_empty(), "{found:?}");
 }
+
+/// Who follows a graph, and whoever shares a thread with them, does not wait while its commands are judged, encoded and
+/// hashed.
+#[test]
+fn c4_commands_are_judged_without_a_lock() {
+    let write = root().join("src/write");
+    for file in ["task.rs", "round.rs", "hindsight.rs", "recent.rs"] {
+        let (_, code) =
+            sources(&write).into_iter().find(|(path, _)| *path == write.join(file)).expect("it is there");
+        for absent in ["Mutex", "RwLock", "lock("] {
+            assert!(!code.contains(absent), "{absent} in {file}");
+        }
+    }
+}

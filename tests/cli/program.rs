@@ -245,6 +245,7 @@ fn o4_all_mistakes_are_told_at_once() {
         ("MAX_NODES", "many"),
         ("MAX_EDGES", "-1"),
         ("MAX_HOT_GRAPHS", ""),
+        ("MAX_HOT_BYTES", "1G"),
         ("PARTITIONS", "0"),
         ("REDIS_MIN_REPLICAS", "1"),
         ("REDIS_TLS_CA", "/etc/ca.crt"),

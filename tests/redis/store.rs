@@ -578,6 +578,47 @@ async fn c3_an_operation_is_remembered_for_its_time_and_then_forgotten() {
     assert_is_a_history(&read_all(&store, &g).await);
 }
 
+/// All keys with what is in them.
+fn contents(server: &RedisServer) -> std::collections::BTreeMap<String, String> {
+    server.keys("*").into_iter().map(|key| (key.clone(), server.command(&["DUMP", &key]))).collect()
+}
+
+/// What says that nothing was changed has changed nothing: a key that is not what it should be is found out before the
+/// first write, whichever it is.
+#[tokio::test]
+async fn h4_an_append_that_meets_a_key_of_a_wrong_type_changes_nothing() {
+    let server = RedisServer::start();
+    let partitions = Some(1);
+    let store =
+        RedisStore::connect(RedisConfig { partitions, ..config(server.url()) }).await.expect("connect");
+    let g = graph("new");
+    // Another graph of the partition makes all the keys that graphs share.
+    store
+        .append(&graph("old"), Head::EMPTY, &[accepted(1, Head::EMPTY), refused_at(2, version(1))])
+        .await
+        .unwrap();
+    let shared: Vec<String> =
+        server.keys("dao:{0}:*").into_iter().filter(|key| !key.contains(":graph:")).collect();
+    assert!(shared.len() >= 3, "feed, index and window are among {shared:?}");
+    let own = ["events", "refusals"].map(|name| format!("dao:{{0}}:graph:new:{name}"));
+    let entries = [accepted(3, Head::EMPTY), refused_at(4, version(1))];
+    for key in shared.iter().chain(&own) {
+        if !own.contains(key) {
+            server.command(&["RENAME", key, "kept"]);
+        }
+        server.command(&["SET", key, "not what it should be"]);
+        let before = contents(&server);
+        let refused = store.append(&g, Head::EMPTY, &entries).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{key}: {refused:?}");
+        assert_eq!(before, contents(&server), "{key} was of a wrong type");
+        server.command(&["DEL", key]);
+        if !own.contains(key) {
+            server.command(&["RENAME", "kept", key]);
+        }
+    }
+    assert_eq!(store.append(&g, Head::EMPTY, &entries).await.unwrap(), Append::Appended);
+}
+
 /// Prints what a command costs: `cargo test --test redis memory -- --nocapture`.
 #[tokio::test]
 async fn memory_per_command_stays_within_its_budget() {

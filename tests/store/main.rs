@@ -7,6 +7,7 @@
 
 mod contract;
 mod embedded;
+mod hot;
 mod projections;
 mod projectors;
 mod subscription_ledger;

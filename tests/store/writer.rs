@@ -58,12 +58,15 @@ fn reason(answer: &Answer) -> Option<Reason> {
 async fn c4_a_graph_with_work_is_not_let_go_of() {
     let (_dir, store, _) = stores();
     let graphs = graphs(&store, 1);
-    graphs.execute(&graph(), vec![create("a")]).await.unwrap();
+    let others: Vec<GraphId> = (0..3).map(|n| format!("other-{n}").parse().unwrap()).collect();
+    for graph in others.iter().chain([&graph()]) {
+        graphs.execute(graph, vec![create("a")]).await.unwrap();
+    }
     store.hold(Call::Append);
     let answers = graphs.submit(&graph(), vec![create("b")]).unwrap();
     store.has_arrived(Call::Append, 1).await;
-    for n in 0..3 {
-        graphs.refresh(&format!("other-{n}").parse().unwrap()).await.unwrap(); // no room for both
+    for other in &others {
+        graphs.refresh(other).await.unwrap(); // no room for both
     }
     // Where the graph had been let go of, this would start a second task at version 1.
     let reading = tokio::spawn({

@@ -202,7 +202,7 @@ async fn encoded(
     format: Format,
     encode: impl FnOnce() -> Vec<u8> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let body = tokio::task::spawn_blocking(encode).await.map_err(|_| WriteError::Stopped)?;
+    let body = tokio::task::spawn_blocking(encode).await.map_err(Problem::of_panic)?;
     Ok(super::respond_encoded(format, body))
 }
 

@@ -180,7 +180,7 @@ impl Connection {
         match span.in_scope(|| self.live.graphs.submit(&graph, operations)) {
             Ok(answers) => self.begin(
                 async move {
-                    let answers = answers.await.unwrap_or(Err(WriteError::Stopped));
+                    let answers = answers.await.unwrap_or(Err(WriteError::Failed));
                     Event::Answered(Answered { graph, asked, bytes, answer_bytes, answers })
                 }
                 .instrument(span)

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
-use futures::FutureExt;
 
 use super::{
     Live,
@@ -114,9 +113,7 @@ async fn resume(
     graph: &GraphId,
     point: Option<(Version, Option<ResumeHash>)>,
 ) -> Result<Resume, ReadError> {
-    let plain = Voice { format: Format::Json, deflate: Deflate::Off };
-    let state_bytes = |view: Arc<View>| async move { state_part(graph, &view, plain).await.len() }.boxed();
-    read::resume(&live.graphs, graph, point, state_bytes).await
+    read::resume(&live.graphs, graph, point, View::state_bytes).await
 }
 
 async fn snapshot(
@@ -136,7 +133,7 @@ async fn snapshot(
 async fn state_part(graph: &GraphId, view: &View, voice: Voice) -> Bytes {
     let Voice { format, deflate } = voice;
     let encode = || match format {
-        Format::Json => view.state.get_or_init(|| state_json(graph, &view.graph)).clone(),
+        Format::Json => view.state(|state| state_json(graph, state)).clone(),
         Format::MessagePack => format.encode(&StateOut::of(graph, &view.graph)).into(),
     };
     let part = view.part(voice.kind(), deflate, || match deflate {

@@ -78,7 +78,10 @@ if #refused > 0 or version == '0' then
   is_foreign = is_above(refused_version, version)
 end
 if first_commit <= #ARGV then
-  redis.call('XLEN', KEYS[6]) -- fails if the feed is no stream, while nothing is written yet
+  -- These fail if the feed is not a stream or the index not a sorted set, while nothing is written yet. What else is
+  -- written to was read above.
+  redis.call('XLEN', KEYS[6])
+  redis.call('ZCARD', KEYS[8])
   for i = first_commit, #ARGV, 3 do
     redis.call('XADD', KEYS[5], ARGV[i] .. '-0', 'hash', ARGV[i + 1], 'body', ARGV[i + 2])
   end

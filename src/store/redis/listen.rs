@@ -25,6 +25,7 @@ use fred::{
     interfaces::{ClientLike, EventInterface, PubsubInterface},
     types::Message,
 };
+use futures::future::join_all;
 use tokio::{
     sync::{
         Notify,
@@ -48,6 +49,8 @@ const RENEWED_MAX: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often each is tried: the first try after a slot moved only finds out where it is now.
 const TRIES: usize = 2;
+/// Subscriptions that are made at the same time: thousands one after the other would be deaf for seconds.
+const AT_ONCE: usize = 64;
 /// After so many that failed one after the other the rest waits for the next round.
 const FAILURES_MAX: usize = 3;
 
@@ -181,14 +184,16 @@ impl Subscriber {
 
     /// Ends subscriptions without listeners, and makes those that listeners wait for.
     async fn agree(&mut self) {
-        let wanted = self.wanted();
-        let surplus: Vec<String> = self.made.difference(&wanted).cloned().collect();
-        for channel in surplus {
-            self.made.remove(&channel);
+        let (surplus, missing) = self.differences();
+        for some in surplus.chunks(AT_ONCE) {
+            for channel in some {
+                self.made.remove(channel);
+            }
             // Not answered, and not needed: what comes for nobody is dropped.
-            let _sent = timeout(PATIENCE, self.client.sunsubscribe(channel)).await;
+            let ends =
+                some.iter().map(|channel| timeout(PATIENCE, self.client.sunsubscribe(channel.clone())));
+            let _sent = join_all(ends).await;
         }
-        let missing: Vec<String> = wanted.difference(&self.made).cloned().collect();
         self.make(missing).await;
     }
 
@@ -215,24 +220,33 @@ impl Subscriber {
 
     async fn make(&mut self, channels: Vec<String>) {
         let mut failures = 0;
-        for channel in channels {
+        for some in channels.chunks(AT_ONCE) {
             if failures >= FAILURES_MAX || !self.client.is_connected() {
                 return; // the next round, or the reconnect, takes them up
             }
-            match self.subscribe(&channel).await {
-                Subscribed::Yes => failures = 0,
-                Subscribed::No => {
-                    failures += 1;
-                    continue;
+            let made = join_all(some.iter().map(|channel| self.subscribe(channel))).await;
+            for (channel, made) in some.iter().zip(&made) {
+                match made {
+                    Subscribed::Yes => {
+                        failures = 0;
+                        self.is_made(channel);
+                    }
+                    Subscribed::No => failures += 1,
+                    Subscribed::Unanswered => {}
                 }
-                Subscribed::Unanswered => return self.reconnect().await,
             }
-            if let Some(channel) = lock(&self.listeners).get_mut(&channel) {
-                channel.is_heard = true;
-                channel.tell(&Hint::MayHaveMissed);
+            if made.contains(&Subscribed::Unanswered) {
+                return self.reconnect().await;
             }
-            self.made.insert(channel);
         }
+    }
+
+    fn is_made(&mut self, channel: &str) {
+        if let Some(channel) = lock(&self.listeners).get_mut(channel) {
+            channel.is_heard = true;
+            channel.tell(&Hint::MayHaveMissed);
+        }
+        self.made.insert(channel.to_owned());
     }
 
     async fn subscribe(&self, channel: &str) -> Subscribed {
@@ -259,14 +273,17 @@ impl Subscriber {
         }
     }
 
-    /// The channels with listeners; forgets listeners that are gone.
-    fn wanted(&self) -> BTreeSet<String> {
+    /// The subscriptions that are there without listeners, and the channels with listeners that have none; forgets
+    /// listeners that are gone. Only the names of these few are copied while the list is locked.
+    fn differences(&self) -> (Vec<String>, Vec<String>) {
         let mut all = lock(&self.listeners);
         all.retain(|_, channel| {
             channel.listeners.retain(HintSender::is_listened_to);
             !channel.listeners.is_empty()
         });
-        all.keys().cloned().collect()
+        let surplus = self.made.iter().filter(|made| !all.contains_key(*made)).cloned().collect();
+        let missing = all.keys().filter(|wanted| !self.made.contains(*wanted)).cloned().collect();
+        (surplus, missing)
     }
 }
 

@@ -14,6 +14,7 @@ local version = redis.call('HGET', KEYS[1], 'version') or ''
 if version ~= ARGV[2] then
   return { 0 }
 end
+redis.call('HLEN', KEYS[2]) -- fails if it is not a hash, while nothing is written yet
 if ARGV[3] == '0' then
   redis.call('DEL', KEYS[1])
   redis.call('HDEL', KEYS[2], ARGV[1])

@@ -9,6 +9,7 @@
 --
 -- Returns {1}.
 
+redis.call('XLEN', KEYS[1]) -- fails if it is not a stream, while nothing is written yet
 local was = redis.call('HGET', KEYS[2], ARGV[4]) or '0-0'
 local was_major, was_minor = string.match(was, '^(%d+)-(%d+)$')
 local major, minor = tonumber(ARGV[1]), tonumber(ARGV[2])

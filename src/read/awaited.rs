@@ -1,0 +1,74 @@
+//! Waiting for a version (rule H3): on what this process hears first, and on few looks into a store that others write
+//! to, shared by all who wait for one graph.
+//!
+//! Nothing is loaded and no task is started here: who waits may be waiting for a graph that never comes to be.
+
+use std::time::Duration;
+
+use dao_projections::{GraphId, Head, Version};
+use tokio::time::Instant;
+
+use super::ReadError;
+use crate::{
+    store::StoreError,
+    write::{Graphs, WriteError},
+};
+
+/// How long a read waits for the version it was asked to see.
+pub(super) const WAIT: Duration = Duration::from_secs(2);
+/// Before the first look into the store, or at its rows; doubled with each that follows.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// The longest between two looks.
+pub(super) const PAUSE_MAX: Duration = Duration::from_millis(400);
+
+/// Waits until the graph, which was at `known`, is at `min` or later: the head then.
+pub(super) async fn reach(
+    graphs: &Graphs,
+    id: &GraphId,
+    known: Head,
+    min: Version,
+) -> Result<Head, ReadError> {
+    if known.version >= min {
+        return Ok(known);
+    }
+    let _place = graphs.place_to_wait()?;
+    let (deadline, is_shared) = (Instant::now() + WAIT, graphs.store().is_shared());
+    let (mut hot, mut head, mut pause) = (graphs.hot(id), known, FIRST_PAUSE);
+    loop {
+        // What happens after this look wakes the next wait.
+        hot.mark_seen();
+        let here = hot.head().unwrap_or(head);
+        if here.version > head.version {
+            head = here;
+        }
+        if head.version >= min {
+            return Ok(head);
+        }
+        let look = async {
+            match is_shared {
+                true => graphs.next_head(&hot.clone(), id, pause).await,
+                false => std::future::pending().await,
+            }
+        };
+        let mut changes = hot.clone();
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(deadline) => {
+                return Err(ReadError::VersionNotReached { current: head.version });
+            }
+            still_there = changes.changed() => match still_there {
+                true => {}
+                false => return Err(WriteError::Stopped.into()),
+            },
+            found = look => {
+                head = match found {
+                    Ok(found) => found,
+                    // It may be back before the time is over.
+                    Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::NotReplicated(_)) => head,
+                    Err(error) => return Err(error.into()),
+                };
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! The graphs over one store: what is asked of them, and the tasks that answer.
+//!
+//! Invariant: a graph that nobody has written to costs a look at its head. It gets a task only for a command, and
+//! none that stays. Not here: which graphs stay in memory ([`super::registry`]).
+
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use dao_projections::{Graph, GraphId, Head, Timestamp, Version};
+use futures::FutureExt;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
+use tokio_util::task::TaskTracker;
+use tracing::Span;
+
+use super::{
+    answer::{Answer, Ending, WriteError},
+    board::Hot,
+    level::recall,
+    mailbox::{self, Request, Unsent},
+    recent::Recorded,
+    registry::{Registry, Started},
+    task::{Clock, Task},
+    view::View,
+};
+use crate::{
+    domain::{Limits, Operation, OperationRecord, WriterId},
+    store::{EventStore, ProjectionStore, StoreError, StoredCommit},
+    telemetry::Metrics,
+};
+
+/// Bytes that graphs in memory may take, unless configured: with all that a server needs beside them it fits a machine
+/// of 2 GiB.
+pub const HOT_BYTES_MAX: usize = 768 << 20;
+/// Reads that wait for a version at the same time; one more is told so.
+const VERSION_WAITS_MAX: usize = 1_024;
+
+/// How graphs are kept.
+#[derive(Clone)]
+pub struct GraphsConfig {
+    /// What a graph may hold.
+    pub limits: Limits,
+    /// How long a graph that nobody asks for stays in memory.
+    pub idle: Duration,
+    /// Graphs in memory at once; with one more, the one that was asked for longest ago goes, of
+    /// those that nobody follows.
+    pub hot_max: usize,
+    /// Bytes that graphs in memory may take, about; beyond, those that nobody follows go, and then no more are
+    /// loaded.
+    pub hot_bytes_max: usize,
+    /// Where commit timestamps come from.
+    pub clock: Clock,
+    /// Where snapshots are, if they are kept: what a cold start begins with.
+    pub rows: Option<Arc<dyn ProjectionStore>>,
+    /// What tells this registry's records from those of others over the same store.
+    pub writer: WriterId,
+    /// Where commands and appends are counted.
+    pub metrics: Metrics,
+}
+
+impl Default for GraphsConfig {
+    fn default() -> Self {
+        let clock = || {
+            let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            Timestamp(since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64))
+        };
+        // The end of a UUIDv7 is random.
+        let [.., a, b, c, d] = *uuid::Uuid::now_v7().as_bytes();
+        let random = [a, b, c, d];
+        Self {
+            limits: Limits::default(),
+            idle: Duration::from_secs(300),
+            hot_max: 10_000,
+            hot_bytes_max: HOT_BYTES_MAX,
+            clock: Arc::new(clock),
+            rows: None,
+            writer: WriterId(random),
+            metrics: Metrics::default(),
+        }
+    }
+}
+
+/// The answers to what was submitted; a closed channel means that the graph's task stopped.
+pub type Answers = oneshot::Receiver<Result<Vec<Answer>, WriteError>>;
+
+/// The graphs over one store.
+pub struct Graphs {
+    store: Arc<dyn EventStore>,
+    config: GraphsConfig,
+    tasks: TaskTracker,
+    registry: Arc<Registry>,
+    appended: Arc<watch::Sender<()>>,
+    version_waits: Semaphore,
+}
+
+impl Graphs {
+    /// None is in memory: they are loaded as they are asked for.
+    pub fn new(store: Arc<dyn EventStore>, config: GraphsConfig) -> Arc<Self> {
+        let registry = Registry::new(config.hot_max, config.hot_bytes_max, config.metrics.clone());
+        let (tasks, appended) = (TaskTracker::new(), Arc::new(watch::Sender::new(())));
+        let version_waits = Semaphore::new(VERSION_WAITS_MAX);
+        Arc::new(Self { store, config, tasks, registry, appended, version_waits })
+    }
+
+    /// The store below.
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        &self.store
+    }
+
+    /// Where this process counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.config.metrics
+    }
+
+    /// Graphs in memory, and about how many bytes they hold, with what is encoded of them.
+    pub fn occupancy(&self) -> (usize, usize) {
+        (self.registry.len(), self.registry.budget().held())
+    }
+
+    /// Changes whenever something was appended from here, to whichever graph.
+    pub fn appended(&self) -> watch::Receiver<()> {
+        self.appended.subscribe()
+    }
+
+    /// Where snapshots are, if they are kept.
+    pub fn rows(&self) -> Option<&Arc<dyn ProjectionStore>> {
+        self.config.rows.as_ref()
+    }
+
+    /// What a graph may hold.
+    pub fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// Judges these operations one after the other and answers when all that they come to is
+    /// durable; the answers are in their order. An error says nothing about any of them: sending
+    /// them again under the same ids is safe (rule C3).
+    pub async fn execute(
+        &self,
+        graph: &GraphId,
+        operations: Vec<Operation>,
+    ) -> Result<Vec<Answer>, WriteError> {
+        self.submit(graph, operations)?.await.map_err(|_| WriteError::Failed)?
+    }
+
+    /// As [`Graphs::execute`], in two steps: when this returns, the operations have their place
+    /// after all that were submitted before.
+    pub fn submit(&self, graph: &GraphId, operations: Vec<Operation>) -> Result<Answers, WriteError> {
+        let (reply, answers) = oneshot::channel();
+        let told = self.tell(graph, Request::Execute { operations, span: Span::current(), reply });
+        if matches!(told, Err(WriteError::Overloaded)) {
+            self.config.metrics.writing.overloaded.inc();
+        }
+        told.map(|()| answers)
+    }
+
+    /// How these operations ended, in the order asked; `None` for those that have not.
+    pub async fn settled(
+        &self,
+        graph: &GraphId,
+        ids: &[dao_projections::OperationId],
+    ) -> Result<Vec<Option<OperationRecord>>, StoreError> {
+        if ids.is_empty() {
+            return Ok(vec![]);
+        }
+        let found = self.store.operations(graph, ids).await?;
+        Ok(found.into_iter().map(|record| OperationRecord::decode(&record?)).collect())
+    }
+
+    /// The graph brought level with the store. One that nobody has written to is not kept in memory.
+    pub async fn refresh(&self, graph: &GraphId) -> Result<Arc<View>, WriteError> {
+        if self.registry.hot(graph).is_none() && self.store.head(graph).await? == Head::EMPTY {
+            if let Some(board) = self.registry.watched(graph) {
+                board.publish_unwritten();
+            }
+            return Ok(Arc::new(View::new(Graph::empty(), self.registry.budget())));
+        }
+        let (reply, view) = oneshot::channel();
+        self.tell(graph, Request::Refresh { reply })?;
+        view.await.map_err(|_| WriteError::Failed)?
+    }
+
+    /// Takes over commits that are said to have been made elsewhere, if the graph is in memory or looked at. They
+    /// need not be true, nor be all. An error says that the graph may be behind still.
+    pub async fn hear(&self, graph: &GraphId, commits: Vec<StoredCommit>) -> Result<(), WriteError> {
+        let Some(mailbox) = self.registry.open_mailbox(graph) else {
+            return match self.registry.watched(graph) {
+                // Followers of a graph that nobody had written to: now somebody has.
+                Some(_board) => self.refresh(graph).await.map(drop),
+                None => Ok(()),
+            };
+        };
+        let (reply, done) = oneshot::channel();
+        match mailbox::send(mailbox, Request::Hear { commits, reply }) {
+            Ok(()) => {}
+            Err(Unsent::Full) => return Err(WriteError::Overloaded),
+            Err(Unsent::Ended(_)) => return Ok(()), // it is in memory no more
+        }
+        done.await.map_err(|_| WriteError::Failed)?
+    }
+
+    /// The graph as readers see it, if it is in memory.
+    pub fn view(&self, graph: &GraphId) -> Option<Arc<View>> {
+        self.registry.used(graph)?.view()
+    }
+
+    /// A handle to look at the graph with, whether or not it is in memory. As long as it is held the graph is not let
+    /// go of, once it is there.
+    pub fn hot(&self, graph: &GraphId) -> Hot {
+        Hot::of(self.registry.board(graph))
+    }
+
+    /// The same, if the graph is in memory. Is no use of the graph: it stays no longer for it.
+    pub fn in_memory(&self, graph: &GraphId) -> Option<Hot> {
+        self.registry.hot(graph).map(Hot::of)
+    }
+
+    /// The commits in `(at, to]`, at most `limit`, as far as they follow on exactly this head in the memory of a graph
+    /// in use; `None` where there is none of them.
+    pub fn remembered(
+        &self,
+        graph: &GraphId,
+        at: Head,
+        to: Version,
+        limit: usize,
+    ) -> Option<Vec<Arc<Recorded>>> {
+        let wanted = usize::try_from(to.since(at.version)).unwrap_or(limit).min(limit);
+        let (from, commits) = self.in_memory(graph)?.commits_since(at.version, wanted)?;
+        (from == at && !commits.is_empty()).then_some(commits)
+    }
+
+    /// A graph that was made for one reader, as a view. It counts as held for as long as it is.
+    pub async fn view_of(&self, graph: Graph) -> Result<Arc<View>, WriteError> {
+        let view = Arc::new(View::of_its_own(graph, self.registry.budget()));
+        if self.registry.budget().is_over() && !self.registry.find_room().await {
+            return Err(WriteError::MemoryFull);
+        }
+        Ok(view)
+    }
+
+    /// A place among the reads that wait for a version.
+    pub fn place_to_wait(&self) -> Result<SemaphorePermit<'_>, WriteError> {
+        self.version_waits.try_acquire().map_err(|_| WriteError::Overloaded)
+    }
+
+    /// The head that the store has after `pause`. All who wait for that of one graph share one look; who comes later
+    /// has less to wait.
+    pub async fn next_head(&self, graph: &Hot, id: &GraphId, pause: Duration) -> Result<Head, StoreError> {
+        let look = {
+            let next = &graph.board().next_head;
+            let mut next = next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            next.as_ref().and_then(|look| look.upgrade()).unwrap_or_else(|| {
+                let (store, id) = (self.store.clone(), id.clone());
+                let look = async move {
+                    tokio::time::sleep(pause).await;
+                    store.head(&id).await
+                };
+                let look = look.boxed().shared();
+                *next = look.downgrade();
+                look
+            })
+        };
+        look.await
+    }
+
+    /// How an operation ended, in every graph that has a record of it.
+    pub async fn find_operation(
+        &self,
+        id: dao_projections::OperationId,
+    ) -> Result<Vec<(GraphId, OperationRecord, Ending)>, StoreError> {
+        let mut found = Vec::new();
+        for (graph, bytes) in self.store.find_operation(id).await? {
+            if let Some(record) = OperationRecord::decode(&bytes) {
+                let ending = recall(&*self.store, &graph, record.outcome.clone()).await?;
+                found.push((graph, record, ending));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Stops: no graph is loaded any more, and everything that waits is answered first.
+    pub async fn close(&self) {
+        self.tasks.close();
+        self.registry.close();
+        self.tasks.wait().await;
+    }
+
+    fn tell(&self, graph: &GraphId, request: Request) -> Result<(), WriteError> {
+        let mut request = request;
+        // A task may have died between the look-up and the message; then a new one is started.
+        for _ in 0..3 {
+            let open = self.registry.mailbox(graph, |started| self.start(graph, started));
+            match mailbox::send(open.ok_or(WriteError::Stopped)?, request) {
+                Ok(()) => return Ok(()),
+                Err(Unsent::Full) => return Err(WriteError::Overloaded),
+                Err(Unsent::Ended(back)) => request = back,
+            }
+            self.registry.forget_ended(graph);
+        }
+        Err(WriteError::Failed)
+    }
+
+    fn start(&self, graph: &GraphId, Started { board, messages, own }: Started) {
+        let task = Task {
+            id: graph.clone(),
+            store: self.store.clone(),
+            rows: self.config.rows.clone(),
+            limits: self.config.limits,
+            clock: self.config.clock.clone(),
+            mailbox: messages,
+            own,
+            board,
+            registry: Arc::downgrade(&self.registry),
+            idle: self.config.idle,
+            writer: self.config.writer,
+            appended: self.appended.clone(),
+            metrics: self.config.metrics.clone(),
+        };
+        let (registry, id, metrics) =
+            (Arc::downgrade(&self.registry), graph.clone(), self.config.metrics.clone());
+        self.tasks.spawn(async move {
+            let Err(panic) = AssertUnwindSafe(task.run()).catch_unwind().await else { return };
+            // Those who waited are told by the loss of their answers.
+            tracing::error!(graph = %id, panic = said_by(&*panic), "a graph's task panicked: the next request starts another");
+            metrics.writing.task_panics.inc();
+            if let Some(registry) = registry.upgrade() {
+                registry.forget_ended(&id);
+            }
+        });
+    }
+}
+
+/// What a panic said.
+fn said_by(panic: &(dyn Any + Send)) -> &str {
+    let said = panic.downcast_ref::<&str>().copied();
+    said.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
+}
