@@ -28,4 +28,4 @@ pub use recent::{Recorded, Ring};
 pub use registry::{Answers, Graphs, GraphsConfig, Hot};
 pub use round::ANSWER_BYTES_MAX;
 pub use task::Clock;
-pub use view::View;
+pub use view::{Encoding, View};

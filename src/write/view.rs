@@ -1,6 +1,6 @@
 //! A hot graph as readers see it: never ahead of the log, and what is encoded of it is encoded once.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use bytes::Bytes;
 use dao_projections::Graph;
@@ -8,6 +8,37 @@ use tokio::sync::OnceCell;
 
 use super::{busy::busy, recent::form};
 use crate::websocket::{Deflate, MessageKind};
+
+/// What is encoded of a graph for answers, beside its state as JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// The state as MessagePack.
+    StateMessagePack,
+    /// All nodes as JSON.
+    NodesJson,
+    /// All nodes as MessagePack.
+    NodesMessagePack,
+    /// All edges as JSON.
+    EdgesJson,
+    /// All edges as MessagePack.
+    EdgesMessagePack,
+}
+
+/// How many of those there are.
+const ENCODINGS: usize = 5;
+
+/// One of them. It goes with its last reader.
+#[derive(Debug)]
+struct Encoded(Vec<u8>);
+
+/// A reader's hold on it.
+struct Held(Arc<Encoded>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.0
+    }
+}
 
 /// A hot graph as readers see it.
 #[derive(Debug)]
@@ -18,12 +49,14 @@ pub struct View {
     pub state: OnceLock<Bytes>,
     /// The same as the shared part of messages to live subscribers, in each of the four forms.
     parts: [OnceCell<Bytes>; 4],
+    /// Encodings that somebody is reading. Held to look and to note, never while one is made.
+    lent: [Mutex<Weak<Encoded>>; ENCODINGS],
 }
 
 impl View {
     /// Nobody has asked for it yet.
     pub fn new(graph: Graph) -> Self {
-        Self { graph, state: OnceLock::new(), parts: Default::default() }
+        Self { graph, state: OnceLock::new(), parts: Default::default(), lent: Default::default() }
     }
 
     /// About how much memory it takes: the answer to `state`, and a usual size for each entity. Adding up the
@@ -34,8 +67,39 @@ impl View {
         entities * ENTITY_BYTES + self.state.get().map_or(0, |state| state.len())
     }
 
+    /// This encoding, if somebody is reading it.
+    pub fn lent(&self, encoding: Encoding) -> Option<Bytes> {
+        let lent = self.lent[encoding as usize].lock().unwrap_or_else(PoisonError::into_inner);
+        lent.upgrade().map(|encoded| Bytes::from_owner(Held(encoded)))
+    }
+
+    /// This encoding for its first reader and all who come while it is read; another's, if that was made first.
+    pub fn lend(&self, encoding: Encoding, bytes: Vec<u8>) -> Bytes {
+        let mut lent = self.lent[encoding as usize].lock().unwrap_or_else(PoisonError::into_inner);
+        let encoded = lent.upgrade().unwrap_or_else(|| Arc::new(Encoded(bytes)));
+        *lent = Arc::downgrade(&encoded);
+        Bytes::from_owner(Held(encoded))
+    }
+
     /// Its state as part of a message, made once by `encode` whoever waits for it.
     pub async fn part(&self, kind: MessageKind, deflate: Deflate, encode: impl FnOnce() -> Bytes) -> &Bytes {
         self.parts[form(kind, deflate)].get_or_init(|| async { busy(encode) }).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn w6_readers_of_one_encoding_share_it_and_it_goes_with_the_last() {
+        let view = View::new(Graph::default());
+        let first = view.lend(Encoding::NodesJson, b"[]".to_vec());
+        let second = view.lend(Encoding::NodesJson, b"[ ]".to_vec());
+        let third = view.lent(Encoding::NodesJson).expect("it is being read");
+        assert!(first.as_ptr() == second.as_ptr() && second.as_ptr() == third.as_ptr());
+        assert!(view.lent(Encoding::EdgesJson).is_none());
+        drop((first, second, third));
+        assert!(view.lent(Encoding::NodesJson).is_none());
     }
 }
