@@ -158,8 +158,7 @@ impl Table {
         let number = self.next;
         self.next += 1;
         let (evict, evicted) = oneshot::channel();
-        self.connections
-            .insert(number, Entry { address, is_proven: false, head_bytes: 0, _evict: evict });
+        self.connections.insert(number, Entry { address, is_proven: false, head_bytes: 0, _evict: evict });
         self.change(address, |of| {
             of.connections += 1;
             of.unproven.insert(number);

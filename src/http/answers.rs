@@ -10,8 +10,13 @@
 //! - Two encodings of one state never share a strong entity tag (RFC 9110, 8.8.3).
 //! - Streams are not compressed: an encoder would keep back what its reader waits for.
 
-use std::{convert::Infallible, future::ready, panic::AssertUnwindSafe, sync::Arc,
-    time::{Duration, Instant}};
+use std::{
+    convert::Infallible,
+    future::ready,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -31,8 +36,8 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
-    App, auth, extract::CausedBy, format::Format, limits::RequestLimits, metrics::Measuring, problem::Problem,
-    sending::Sending, strict,
+    App, auth, extract::CausedBy, format::Format, limits::RequestLimits, metrics::Measuring,
+    problem::Problem, sending::Sending, strict,
 };
 use crate::telemetry::{answered, continue_from};
 
@@ -133,7 +138,8 @@ pub(super) fn alone(problem: Problem) -> Vec<u8> {
     let body = Format::Json.encode(&problem);
     let mut response = problem.into_response();
     mark(response.headers_mut(), request_id(&HeaderMap::new()));
-    let mut bytes = format!("HTTP/1.1 {}\r\ncontent-length: {}\r\n", response.status(), body.len()).into_bytes();
+    let mut bytes =
+        format!("HTTP/1.1 {}\r\ncontent-length: {}\r\n", response.status(), body.len()).into_bytes();
     for (name, value) in response.headers() {
         if name != header::CONTENT_LENGTH {
             bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
@@ -289,7 +295,8 @@ mod tests {
             .with_state(app);
         let edge = Edge::of(routes, Some(Measuring::of(&metrics)), RequestLimits::default());
 
-        let request = Request::get("/healthz").header("host", "a").header(REQUEST_ID, "of-mine").body(Body::empty());
+        let request =
+            Request::get("/healthz").header("host", "a").header(REQUEST_ID, "of-mine").body(Body::empty());
         let response = edge.answer(request.expect("a request")).await;
 
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

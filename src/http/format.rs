@@ -86,4 +86,3 @@ pub(super) fn fitted(mut bytes: Vec<u8>) -> Vec<u8> {
     }
     bytes
 }
-

@@ -23,13 +23,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{
-    admission::Place,
-    answers,
-    exchange::Exchange,
-    framing::Framing,
-    problem::Problem,
-};
+use super::{admission::Place, answers, exchange::Exchange, framing::Framing, problem::Problem};
 
 /// See the module.
 pub(super) struct Line {

@@ -18,12 +18,7 @@ use axum::{
     http::HeaderValue,
     response::IntoResponse,
 };
-use hyper::{
-    Request, Response, StatusCode,
-    body::Incoming,
-    header,
-    server::conn::http1,
-};
+use hyper::{Request, Response, StatusCode, body::Incoming, header, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},

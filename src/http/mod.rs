@@ -43,6 +43,7 @@ mod socket;
 mod stream;
 mod strict;
 mod subscriptions;
+mod supervise;
 pub mod transcode;
 pub mod wire;
 
@@ -85,6 +86,7 @@ use problem::Problem;
 pub use rate::RateConfig;
 use rate::RateLimits;
 use same_origin::Reach;
+pub(crate) use supervise::supervised;
 
 /// Long reads at once: large states and lists, old versions, differences. More wait in line.
 const LONG_READS_MAX: usize = 8;
@@ -376,7 +378,11 @@ async fn serve_routes(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let stop = CancellationToken::new();
-    let forgetting = app.rate.clone().map(|rate| tokio::spawn(rate.forget_until(stop.clone())));
+    let forgetting = app.rate.clone().map(|rate| {
+        let until = stop.clone();
+        let forget = move || rate.clone().forget_until(until.clone());
+        tokio::spawn(supervised("forgetting budgets", stop.clone(), forget))
+    });
     let (live, limits, proxies) = (app.live.clone(), app.limits, app.proxies.clone());
     let mut requests = tokio::spawn(listener::run(listener, edge, limits, proxies, stop.clone()));
     let died = tokio::select! {

@@ -51,7 +51,9 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
     let text = origin.to_str().unwrap_or_default();
     let page = page_of(text);
     // Authorities compare without regard to case.
-    let is_own = |_: &Url| text.split_once("://").is_some_and(|(_, own)| host(request).is_some_and(|host| host == own));
+    let is_own = |_: &Url| {
+        text.split_once("://").is_some_and(|(_, own)| host(request).is_some_and(|host| host == own))
+    };
     let is_neighbour = |page: &Url| app.reach == Reach::Loopback && is_loopback(page);
     if page.as_ref().is_some_and(|page| is_own(page) || is_neighbour(page)) || app.origins.allow(origin) {
         return Ok(());

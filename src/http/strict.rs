@@ -83,9 +83,9 @@ mod tests {
     use super::*;
 
     fn request(fields: &[(&str, &str)]) -> Request<Body> {
-        let request = fields.iter().fold(Request::post("/graphs/g/command"), |request, (name, value)| {
-            request.header(*name, *value)
-        });
+        let request = fields
+            .iter()
+            .fold(Request::post("/graphs/g/command"), |request, (name, value)| request.header(*name, *value));
         request.body(Body::empty()).expect("a request")
     }
 

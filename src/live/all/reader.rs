@@ -220,12 +220,7 @@ impl AllReader {
     }
 
     /// What one read gives of a graph's history, and the head it goes up to.
-    async fn history(
-        &self,
-        graph: GraphId,
-        after: Version,
-        limit: usize,
-    ) -> Result<(Head, Run), StoreError> {
+    async fn history(&self, graph: GraphId, after: Version, limit: usize) -> Result<(Head, Run), StoreError> {
         let graphs = &self.all.sources.graphs;
         let head = match graphs.store().head(&graph).await {
             Ok(head) => head,
