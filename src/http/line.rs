@@ -69,6 +69,9 @@ impl Line {
     /// The socket alone: a WebSocket sees to all of this by itself.
     pub(super) fn into_socket(mut self) -> io::Result<TcpStream> {
         self.back = None;
+        if self.holds_head {
+            self.place.hold_head(0); // it is the first frame
+        }
         self.socket.take().ok_or_else(gone)
     }
 

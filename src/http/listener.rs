@@ -206,15 +206,15 @@ async fn answer(
         exchange.ends_at(*end);
     }
     let ends = response.headers().get(header::CONNECTION).is_some_and(|value| value == "close");
-    match leftover {
-        Some(leftover) if ends && leftover.is_unread() => exchange.leave_unread(),
-        Some(leftover) if !ends && response.status() != StatusCode::SWITCHING_PROTOCOLS => {
-            if leftover.drain().await == After::Unread {
-                exchange.leave_unread();
-                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-            }
-        }
-        _ => {}
+    if ends {
+        // Whatever its peer has sent or is sending is not looked at any more.
+        exchange.leave_unread();
+    } else if response.status() != StatusCode::SWITCHING_PROTOCOLS
+        && let Some(leftover) = leftover
+        && leftover.drain().await == After::Unread
+    {
+        exchange.leave_unread();
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| Answer::new(body, exchange))
 }

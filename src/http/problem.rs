@@ -238,7 +238,9 @@ impl Problem {
                  again, or close some"
             }
         };
-        Self { ends_connection: true, ..Self::unavailable("OVERLOADED", "The server is full", detail) }
+        let problem = Self::unavailable("OVERLOADED", "The server is full", detail);
+        // The listener says so in the log, and not for each of them.
+        Self { ends_connection: true, cause: None, ..problem }
     }
 
     /// A head that the HTTP parser refused.
