@@ -210,3 +210,81 @@ impl AsyncWrite for Line {
         self.socket()?.poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::http::{
+        admission::{Admission, Bounds},
+        exchange::{Answer, EndsAt},
+    };
+
+    /// A line, where its socket comes back to, and the other end of it.
+    async fn line(
+        patience: Duration,
+    ) -> (Line, Arc<Exchange>, oneshot::Receiver<TcpStream>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let peer = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+        let (socket, address) = listener.accept().await.expect("accepted");
+        let bounds = Bounds { connections: 1, per_address: 1 };
+        let admitted = Admission::new(bounds, Arc::default()).admit(address.ip());
+        let exchange = Exchange::new();
+        let (line, back) = Line::new(socket, exchange.clone(), admitted.expect("room").0, patience);
+        (line, exchange, back, peer)
+    }
+
+    #[tokio::test]
+    async fn w6_a_peer_that_takes_nothing_is_given_up() {
+        let (mut line, exchange, back, peer) = line(Duration::from_millis(50)).await;
+        exchange.begin();
+        let piece = vec![0; 1 << 20];
+        let error = loop {
+            if let Err(error) = line.write_all(&piece).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(line);
+        assert!(back.await.is_ok(), "the socket comes back");
+        drop(peer);
+    }
+
+    #[tokio::test]
+    async fn o1_a_stream_whose_token_expired_is_cut_off_though_its_reader_stalls() {
+        let (mut line, exchange, _back, peer) = line(Duration::from_secs(3_600)).await;
+        exchange.begin();
+        exchange.ends_at(EndsAt(Instant::now() - Duration::from_millis(4_900)));
+        let piece = vec![0; 1 << 20];
+        let error = loop {
+            if let Err(error) = line.write_all(&piece).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(peer);
+    }
+
+    #[tokio::test]
+    async fn h1_what_the_parser_says_by_itself_is_a_problem_document_and_answers_are_left_alone() {
+        let (mut line, exchange, _back, mut peer) = line(Duration::from_secs(30)).await;
+        exchange.begin();
+        line.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("written");
+        drop(Answer::new(axum::body::Body::empty(), exchange.clone()));
+        line.flush().await.expect("flushed");
+        line.write_all(b"HTTP/1.1 431 Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            .await
+            .expect("written");
+        line.flush().await.expect("flushed");
+        line.shutdown().await.expect("shut down");
+        let mut said = String::new();
+        peer.read_to_string(&mut said).await.expect("read");
+        let own = said.strip_prefix("HTTP/1.1 204 No Content\r\n\r\n").expect("as it was");
+        assert!(own.starts_with("HTTP/1.1 431 ") && own.contains("\"TOO_LARGE\""), "{own}");
+        assert!(own.contains("connection: close\r\n") && exchange.leaves_unread());
+    }
+}
