@@ -36,7 +36,11 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
             tracing::warn!("no keys are configured: users are whoever they say they are (X-User-Id)");
             None
         }
-        Auth::Keys(keys) => Some(tokio::spawn(keys.clone().follow(stop_following.clone()))),
+        Auth::Keys(keys) => {
+            let (keys, until) = (keys.clone(), stop_following.clone());
+            let follow = move || keys.clone().follow(until.clone());
+            Some(tokio::spawn(http::supervised("following keys", stop_following.clone(), follow)))
+        }
     };
     let stop = async move {
         tokio::select! {

@@ -46,7 +46,11 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         tokio::spawn(http::serve_operational(listener, app, stop.clone().cancelled_owned()))
     });
     let following = match &config.auth {
-        Auth::Keys(keys) if telling.is_some() => Some(tokio::spawn(keys.clone().follow(stop.clone()))),
+        Auth::Keys(keys) if telling.is_some() => {
+            let (keys, until) = (keys.clone(), stop.clone());
+            let follow = move || keys.clone().follow(until.clone());
+            Some(tokio::spawn(http::supervised("following keys", stop.clone(), follow)))
+        }
         Auth::Keys(_) | Auth::Off => None,
     };
     println!("dao-api worker {worker} is projecting | store: {}", stores.events.location());

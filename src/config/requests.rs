@@ -17,20 +17,25 @@ impl Settings {
     pub(super) fn requests(&self, sockets: &SocketConfig, wrong: &mut Mistakes) -> RequestLimits {
         let mut time =
             |name, text: &str| wrong.note(name, parse_duration(text)).unwrap_or(Duration::from_secs(1));
-        let (head_timeout, body_idle_timeout, body_timeout) = (
+        let (head_timeout, body_idle_timeout, body_timeout, answer_idle_timeout) = (
             time("HEAD_TIMEOUT", &self.head_timeout),
             time("BODY_IDLE_TIMEOUT", &self.body_idle_timeout),
             time("BODY_TIMEOUT", &self.body_timeout),
+            time("ANSWER_IDLE_TIMEOUT", &self.answer_idle_timeout),
         );
+        let connections_max = self.connections(sockets.connections_max, wrong);
         let limits = RequestLimits {
             body_bytes_max: wrong.count("MAX_BODY_BYTES", &self.max_body_bytes),
             depth_max: wrong.count("MAX_JSON_DEPTH", &self.max_json_depth),
             batch_operations_max: wrong.count("MAX_BATCH_OPERATIONS", &self.max_batch_operations),
             bodies_bytes_max: wrong.count("MAX_BODIES_BYTES", &self.max_bodies_bytes),
-            connections_max: self.connections(sockets.connections_max, wrong),
+            answers_bytes_max: wrong.count("MAX_ANSWERS_BYTES", &self.max_answers_bytes),
+            connections_max,
+            connections_per_address_max: self.connections_per_address(connections_max, wrong),
             head_timeout,
             body_idle_timeout,
             body_timeout,
+            answer_idle_timeout,
         };
         if limits.depth_max > JSON_DEPTH_MAX {
             wrong.0.push(format!("MAX_JSON_DEPTH: must be at most {JSON_DEPTH_MAX}"));
@@ -56,6 +61,14 @@ impl Settings {
             );
         }
         connections
+    }
+
+    /// Half of all unless it is said: enough for any machine of clients, and never enough to take every place.
+    fn connections_per_address(&self, connections: usize, wrong: &mut Mistakes) -> usize {
+        match self.max_connections_per_address.as_deref().filter(|text| !text.is_empty()) {
+            Some(text) => wrong.count("MAX_CONNECTIONS_PER_ADDRESS", text),
+            None => connections.div_ceil(2),
+        }
     }
 
     pub(super) fn rate(&self, wrong: &mut Mistakes) -> Option<RateConfig> {
@@ -87,10 +100,13 @@ mod tests {
 
     #[test]
     fn o3_limits_that_contradict_each_other_are_refused() {
-        let mistakes: [(&[&str], &str); 8] = [
+        let mistakes: [(&[&str], &str); 11] = [
             (&["--max-json-depth", "101"], "MAX_JSON_DEPTH"),
             (&["--max-body-bytes", "100000000"], "MAX_BODIES_BYTES"),
             (&["--max-connections", "20000"], "MAX_CONNECTIONS"),
+            (&["--max-connections-per-address", "0"], "MAX_CONNECTIONS_PER_ADDRESS"),
+            (&["--max-answers-bytes", "x"], "MAX_ANSWERS_BYTES"),
+            (&["--answer-idle-timeout", "30"], "ANSWER_IDLE_TIMEOUT"),
             (&["--rate-limit-window", "0"], "RATE_LIMIT_WINDOW"),
             (&["--rate-limit-max-requests", "-1"], "RATE_LIMIT_MAX_REQUESTS"),
             (&["--trusted-proxies", "10.0.0.0/33"], "TRUSTED_PROXIES"),
@@ -110,6 +126,17 @@ mod tests {
         let config = check(&["--ws-max-connections", "100"]).map_err(|wrong| wrong.to_string());
         assert_eq!(config.map(|config| config.requests.connections_max), Ok(5_100));
         assert!(check(&["--ws-max-connections", "100", "--max-connections", "101"]).is_ok());
+    }
+
+    #[test]
+    fn o3_one_address_holds_half_of_the_connections_unless_it_is_said() {
+        let share = |flags: &[&str]| {
+            let config = check(flags).map_err(|wrong| wrong.to_string()).expect("valid");
+            config.requests.connections_per_address_max
+        };
+        assert_eq!(share(&[]), 12_500);
+        assert_eq!(share(&["--ws-max-connections", "100", "--max-connections", "301"]), 151);
+        assert_eq!(share(&["--max-connections-per-address", "7"]), 7);
     }
 
     #[test]

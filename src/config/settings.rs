@@ -106,6 +106,12 @@ pub struct Settings {
     /// Most connections at once, sockets and streams among them; WS_MAX_CONNECTIONS and 5000 more by default
     #[arg(long, env = "MAX_CONNECTIONS", global = true, value_name = "N")]
     pub(super) max_connections: Option<String>,
+    /// Most connections from one address, but for TRUSTED_PROXIES; half of MAX_CONNECTIONS by default
+    #[arg(long, env = "MAX_CONNECTIONS_PER_ADDRESS", global = true, value_name = "N")]
+    pub(super) max_connections_per_address: Option<String>,
+    /// Bytes of all answers that are being sent at once, but for those below 64 KiB
+    #[arg(long, env = "MAX_ANSWERS_BYTES", global = true, value_name = "BYTES", default_value = "134217728")]
+    pub(super) max_answers_bytes: String,
     /// How long a request's head may take to come, and a connection wait for one
     #[arg(long, env = "HEAD_TIMEOUT", global = true, value_name = "TIME", default_value = "30s")]
     pub(super) head_timeout: String,
@@ -115,6 +121,9 @@ pub struct Settings {
     /// How long a whole body may take
     #[arg(long, env = "BODY_TIMEOUT", global = true, value_name = "TIME", default_value = "60s")]
     pub(super) body_timeout: String,
+    /// How long the reader of an answer or a stream may take no byte of it
+    #[arg(long, env = "ANSWER_IDLE_TIMEOUT", global = true, value_name = "TIME", default_value = "30s")]
+    pub(super) answer_idle_timeout: String,
     /// The time in which a user may make RATE_LIMIT_MAX_REQUESTS requests, in milliseconds
     #[arg(long, env = "RATE_LIMIT_WINDOW", global = true, value_name = "MS", default_value = "60000")]
     pub(super) rate_limit_window: String,

@@ -5,13 +5,13 @@
 //! can send `X-Forwarded-For`; only the entries that listed proxies appended are worth anything.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
 
-use axum::http::{Extensions, HeaderMap};
+use axum::http::{Extensions, HeaderMap, uri::Authority};
 
-use super::listener::Place;
+use super::admission::Place;
 
 /// Whose word is taken for where a request comes from; nobody's unless configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,8 @@ impl Proxies {
         listed.map(network).collect::<Result<_, _>>().map(Self)
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether this is one of them.
+    pub(super) fn contains(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }
 
@@ -89,11 +90,39 @@ impl Network {
     }
 }
 
+/// An IPv6 customer has a network of this many bits, so its addresses are one.
+const V6_NETWORK: u128 = u128::MAX << 64;
+
+/// What is counted as one address: an IPv4 address, or a network of IPv6.
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & V6_NETWORK).into()),
+    }
+}
+
 /// An address as proxies write them: alone, `[v6]`, or with a port.
 fn address_in(entry: &str) -> Option<IpAddr> {
     let with_port = || entry.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
     let bracketed = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     entry.parse().ok().or_else(with_port).or_else(bracketed).map(|address: IpAddr| address.to_canonical())
+}
+
+/// The host of a `Host` field, with its port if it has one; `None` where browsers and proxies could read it
+/// differently.
+pub(super) fn host_of(text: &str) -> Option<Authority> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            address.parse::<Ipv6Addr>().ok()?;
+            (address, port)
+        }
+        None => text.find(':').map_or((text, ""), |colon| text.split_at(colon)),
+    };
+    let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let has_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+    let is_alone = !host.is_empty() && !host.contains('@');
+    text.parse().ok().filter(|_| has_port && is_alone)
 }
 
 /// What the listener knows of the connection that a request came by.

@@ -1,6 +1,6 @@
 //! `GET /events`: all graphs' commits as server-sent events or as lines of JSON (rules S3, S4).
 
-use std::{convert::Infallible, sync::Arc};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
@@ -20,14 +20,14 @@ use super::{
     },
     problem::Problem,
     socket::{Live, Seat},
-    stream::{KEEP_ALIVE, Style, commit_filter, event, given, id_alone, line, put},
+    stream::{KEEP_ALIVE, PIECE_BYTES, Style, commit_filter, event, given, id_alone, line, put},
     wire::commit_json,
 };
 use crate::{
     live::{AllGraphs, AllReader, Extent, Piece, Since},
     read::CommitFilter,
     telemetry::Counted,
-    write::WriteError,
+    write::{Recorded, WriteError},
 };
 
 /// Every commit after a position; then, if asked to, those that follow.
@@ -60,6 +60,8 @@ pub(super) async fn all_events(
         reader,
         said: None,
         has_ended: false,
+        waiting: VecDeque::new(),
+        written: 0,
         _seat: seat,
         _open: style.opened(app.live.metrics()),
     };
@@ -91,6 +93,10 @@ struct Stream {
     /// The last position that was written; at first none was.
     said: Option<Arc<str>>,
     has_ended: bool,
+    /// What is read and not yet written.
+    waiting: VecDeque<Piece>,
+    /// Commits of the first of them that are.
+    written: usize,
     _seat: Option<Seat>,
     _open: Counted,
 }
@@ -107,11 +113,17 @@ impl Stream {
             return Some((Ok(self.position_out()), self));
         }
         let stopping = self.live.stopping.clone();
+        if !self.waiting.is_empty() && !(stopping.is_cancelled() && is_following) {
+            return Some((Ok(self.waiting_out()), self));
+        }
         let out = tokio::select! {
             biased;
             () = stopping.cancelled(), if is_following => return None,
             pieces = self.reader.next() => match pieces {
-                Some(pieces) => self.pieces_out(&pieces),
+                Some(pieces) => {
+                    self.waiting.extend(pieces);
+                    self.waiting_out()
+                }
                 None => {
                     self.has_ended = true;
                     self.position_out()
@@ -122,37 +134,56 @@ impl Stream {
         Some((Ok(out), self))
     }
 
-    fn pieces_out(&mut self, pieces: &[Piece]) -> Bytes {
+    /// What comes next of what waits, as much as makes a piece.
+    fn waiting_out(&mut self) -> Bytes {
         let mut out = Vec::with_capacity(4_096);
-        for piece in pieces {
+        while out.len() < PIECE_BYTES
+            && let Some(piece) = self.waiting.pop_front()
+        {
             match piece {
                 Piece::Commits { graph, commits, before, after } => {
-                    for (index, commit) in commits.iter().enumerate() {
-                        let position = if index + 1 == commits.len() { after } else { before };
-                        let json = commit.json(graph, commit_json);
-                        match self.style {
-                            Style::ServerSentEvents => event(&mut out, Some(position), "commit", &json),
-                            // The commit's JSON is kept as it is for all readers; this goes before its
-                            // first field.
-                            Style::Lines => {
-                                put(
-                                    &mut out,
-                                    &[b"{\"position\":\"", position.as_bytes(), b"\",", &json[1..], b"\n"],
-                                );
-                            }
-                        }
+                    let ends = [&*before, &*after];
+                    self.written = self.commits_out(&mut out, &graph, &commits, ends);
+                    if self.written < commits.len() {
+                        self.waiting.push_front(Piece::Commits { graph, commits, before, after });
+                    } else {
+                        (self.written, self.said) = (0, Some(after));
                     }
-                    self.said = Some(after.clone());
                 }
                 Piece::Damaged { graph, version, error } => {
                     let span = tracing::info_span!("stream", %graph);
-                    let problem = Problem::from(WriteError::from(error.clone()));
+                    let problem = Problem::from(WriteError::from(error));
                     let problem = span.in_scope(|| metrics::told(self.live.graphs.metrics(), problem));
-                    self.damage_out(&mut out, graph, *version, &problem);
+                    self.damage_out(&mut out, &graph, version, &problem);
                 }
             }
         }
         out.into()
+    }
+
+    /// Commits of one graph, as far as they make a piece; how many of them are written then.
+    fn commits_out(
+        &self,
+        out: &mut Vec<u8>,
+        graph: &GraphId,
+        commits: &[Arc<Recorded>],
+        [before, after]: [&str; 2],
+    ) -> usize {
+        for (index, commit) in commits.iter().enumerate().skip(self.written) {
+            if out.len() >= PIECE_BYTES {
+                return index;
+            }
+            let position = if index + 1 == commits.len() { after } else { before };
+            let json = commit.json(graph, commit_json);
+            match self.style {
+                Style::ServerSentEvents => event(out, Some(position), "commit", &json),
+                // The commit's JSON is kept as it is for all readers; this goes before its first field.
+                Style::Lines => {
+                    put(out, &[b"{\"position\":\"", position.as_bytes(), b"\",", &json[1..], b"\n"]);
+                }
+            }
+        }
+        commits.len()
     }
 
     /// A history can't be read on: said aloud, never skipped (rule V7).

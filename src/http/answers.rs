@@ -10,7 +10,13 @@
 //! - Two encodings of one state never share a strong entity tag (RFC 9110, 8.8.3).
 //! - Streams are not compressed: an encoder would keep back what its reader waits for.
 
-use std::{convert::Infallible, future::ready, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    convert::Infallible,
+    future::ready,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -29,7 +35,10 @@ use tower_http::{
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{App, auth, extract::CausedBy, metrics::Measuring, problem::Problem};
+use super::{
+    App, auth, extract::CausedBy, format::Format, limits::RequestLimits, metrics::Measuring,
+    problem::Problem, sending::Sending, strict,
+};
 use crate::telemetry::{answered, continue_from};
 
 /// Answers shorter than this are sent as they are: a packet holds them anyway.
@@ -52,16 +61,18 @@ const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
 pub(super) struct Edge {
     routes: Router,
     measuring: Option<Arc<Measuring>>,
+    sending: Arc<Sending>,
 }
 
 impl Edge {
     /// Around these routes; counting what they do, or not.
-    pub(super) fn of(routes: Router, measuring: Option<Measuring>) -> Self {
-        Self { routes, measuring: measuring.map(Arc::new) }
+    pub(super) fn of(routes: Router, measuring: Option<Measuring>, limits: RequestLimits) -> Self {
+        let sending = Arc::new(Sending::new(limits.answers_bytes_max));
+        Self { routes, measuring: measuring.map(Arc::new), sending }
     }
 
     /// Answers one request.
-    pub(super) async fn answer(mut self, request: Request) -> Response {
+    pub(super) async fn answer(self, request: Request) -> Response {
         let began = Instant::now();
         let id = request_id(request.headers());
         let shown = id.to_str().unwrap_or_default();
@@ -71,15 +82,33 @@ impl Edge {
         let encoding = choose_encoding(request.headers());
         let is_head = request.method() == Method::HEAD;
         let asked_tags = request.headers().get(header::IF_NONE_MATCH).cloned();
-        let answering = async move { self.routes.call(request).await.unwrap_or_else(|never| match never {}) };
+        let mut routes = self.routes;
+        let answering = async move {
+            match strict::check(&request) {
+                Ok(()) => routes.call(request).await.unwrap_or_else(|never| match never {}),
+                Err(problem) => problem.into_response(),
+            }
+        };
         let response = answering.instrument(span.clone()).await;
         answered(&span, response.status().as_u16());
         if let Some(measuring) = &self.measuring {
             measuring.answered(&response, began.elapsed());
         }
+        let response = self.sending.count(response).await;
         let mut response = compressed(response, encoding, is_head).await;
         weaken_tag(&mut response, encoding, asked_tags.as_ref());
         mark(response.headers_mut(), id);
+        response
+    }
+}
+
+impl Edge {
+    /// An answer that no route gave, with what every answer has.
+    pub(super) fn finished(&self, mut response: Response) -> Response {
+        if let Some(measuring) = &self.measuring {
+            measuring.answered(&response, Duration::ZERO);
+        }
+        mark(response.headers_mut(), request_id(&HeaderMap::new()));
         response
     }
 }
@@ -102,6 +131,23 @@ pub(super) async fn of_route(State(app): State<App>, request: Request, next: Nex
         response.extensions_mut().insert(route);
     }
     response
+}
+
+/// The whole answer as HTTP/1.1, to a request that nobody could read.
+pub(super) fn alone(problem: Problem) -> Vec<u8> {
+    let body = Format::Json.encode(&problem);
+    let mut response = problem.into_response();
+    mark(response.headers_mut(), request_id(&HeaderMap::new()));
+    let mut bytes =
+        format!("HTTP/1.1 {}\r\ncontent-length: {}\r\n", response.status(), body.len()).into_bytes();
+    for (name, value) in response.headers() {
+        if name != header::CONTENT_LENGTH {
+            bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+    }
+    bytes.extend(b"\r\n");
+    bytes.extend(body);
+    bytes
 }
 
 /// Puts in the headers that every answer has.
@@ -219,8 +265,6 @@ fn weaken_tag(response: &mut Response<Body>, encoding: Option<&str>, asked: Opti
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use axum::{middleware, routing::get};
     use http_body_util::BodyExt;
 
@@ -249,9 +293,10 @@ mod tests {
             .route("/healthz", get(defective))
             .layer(middleware::from_fn_with_state(app.clone(), of_route))
             .with_state(app);
-        let edge = Edge::of(routes, Some(Measuring::of(&metrics)));
+        let edge = Edge::of(routes, Some(Measuring::of(&metrics)), RequestLimits::default());
 
-        let request = Request::get("/healthz").header(REQUEST_ID, "of-mine").body(Body::empty());
+        let request =
+            Request::get("/healthz").header("host", "a").header(REQUEST_ID, "of-mine").body(Body::empty());
         let response = edge.answer(request.expect("a request")).await;
 
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

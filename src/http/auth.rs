@@ -17,7 +17,7 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{FromRequestParts, MatchedPath, Request},
-    http::{HeaderMap, header, request::Parts},
+    http::{Extensions, HeaderMap, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use super::{
     App,
+    address::Arrival,
     extract::{Asked, Ids},
     problem::Problem,
     rate::{Exhausted, Purse},
@@ -111,6 +112,9 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
     // A socket sees to its rights and its budget by itself.
     let is_asked = matches!(app.auth, Auth::Keys(_)) || app.rate.is_some();
     if !is_asked || matches!(need, Need::Nothing | Need::Socket) {
+        if !matches!(need, Need::Nothing | Need::Socket) {
+            let_in(request.extensions());
+        }
         return next.run(request).await;
     }
     let is_metered = route.is_none_or(|route| route.as_str() != UNMETERED);
@@ -134,12 +138,22 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
         Err(exhausted) => return purse.map_or_else(Response::default, |purse| purse.refusal(exhausted)),
     };
     let response = match admit(app, &mut parts, need, grant).await {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Ok(()) => {
+            let_in(&parts.extensions);
+            next.run(Request::from_parts(parts, body)).await
+        }
         Err(problem) => problem.into_response(),
     };
     match (purse, left) {
         (Some(purse), Some(left)) => purse.marked(response, left),
         _ => response,
+    }
+}
+
+/// A request on this connection was let in, so that it is no stranger's any more (rule O3).
+fn let_in(extensions: &Extensions) {
+    if let Some(arrival) = extensions.get::<Arrival>() {
+        arrival.place.prove();
     }
 }
 
@@ -213,11 +227,7 @@ pub(super) fn may(grant: &Grant, right: Right, graph: &GraphId) -> Result<(), Pr
 /// The token in the header; `None` without one, or without keys.
 fn bearer<'a>(auth: &Auth, headers: &'a HeaderMap) -> Result<Option<&'a str>, Problem> {
     let Auth::Keys(_) = auth else { return Ok(None) };
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(Problem::bad_token("there are several Authorization headers"));
-    }
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).unwrap_or_default();
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Problem::bad_token("Authorization: must be Bearer and a token"));

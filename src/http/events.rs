@@ -4,7 +4,7 @@
 //! A stream is a cursor into the log, as a WebSocket's subscription is: what its reader has not taken
 //! costs nothing.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use super::{
     },
     problem::Problem,
     socket::{Live, Seat},
-    stream::{KEEP_ALIVE, Style, commit_filter, event, id_alone, line},
+    stream::{KEEP_ALIVE, PIECE_BYTES, Style, commit_filter, event, id_alone, line},
     transcode::append_commit_json,
     wire::commit_json,
 };
@@ -82,6 +82,7 @@ pub(super) async fn graph_events(
         said,
         silent_since: Instant::now(),
         failed: false,
+        waiting: Waiting::default(),
         _seat: seat,
         _open: style.opened(app.live.metrics()),
     };
@@ -120,8 +121,35 @@ struct Stream {
     /// When something was written last.
     silent_since: Instant,
     failed: bool,
+    waiting: Waiting,
     _seat: Option<Seat>,
     _open: Counted,
+}
+
+/// Commits that are read and not yet written: in memory, then as they are stored.
+#[derive(Default)]
+struct Waiting {
+    commits: VecDeque<Arc<Recorded>>,
+    stored: VecDeque<StoredCommit>,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.commits.is_empty() && self.stored.is_empty()
+    }
+
+    /// The first of the stored ones, as many as make a piece.
+    fn next_stored(&mut self) -> Vec<StoredCommit> {
+        let mut bytes = 0;
+        // JSON takes about twice as many.
+        let fits = |commit: &&StoredCommit| {
+            let has_room = bytes < PIECE_BYTES / 2;
+            bytes += commit.body.len();
+            has_room
+        };
+        let count = self.stored.iter().take_while(fits).count();
+        self.stored.drain(..count).collect()
+    }
 }
 
 impl Stream {
@@ -129,27 +157,32 @@ impl Stream {
         if let Some(head) = self.reset.take() {
             return Some((Ok(self.reset_out(head)), self));
         }
-        if self.failed || self.until.is_some_and(|until| self.reader.head().version >= until) {
+        if self.failed {
             return None;
         }
         let stopping = self.live.stopping.clone();
+        if !self.waiting.is_empty() && !(stopping.is_cancelled() && self.until.is_none()) {
+            let out = self.waiting_out().await;
+            self.silent_since = Instant::now();
+            return Some((Ok(out), self));
+        }
+        if self.until.is_some_and(|until| self.reader.head().version >= until) {
+            return None;
+        }
         let out = tokio::select! {
             biased;
             () = stopping.cancelled(), if self.until.is_none() => return None,
             delivery = self.reader.next() => match delivery {
-                Ok(Delivery::Commits(commits)) => self.commits_out(&commits),
-                Ok(Delivery::Stored(mut commits)) => {
-                    commits.retain(|commit| self.until.is_none_or(|until| commit.version <= until));
-                    match stored_out(&self.graph, self.style, commits).await {
-                    Ok((out, last)) => {
-                        self.said = last.unwrap_or(self.said);
-                        out
-                    }
-                    Err(error) => {
-                        self.failed = true;
-                        self.error_out(error)
-                    }
-                    }
+                Ok(Delivery::Commits(commits)) => {
+                    let is_due = |commit: &Arc<Recorded>| self.until.is_none_or(|until| commit.commit.version <= until);
+                    let is_wanted = |commit: &Arc<Recorded>| self.filter.wants(&self.graph, &commit.commit);
+                    self.waiting.commits.extend(commits.into_iter().filter(is_due).filter(is_wanted));
+                    self.waiting_out().await
+                }
+                Ok(Delivery::Stored(commits)) => {
+                    let is_due = |commit: &StoredCommit| self.until.is_none_or(|until| commit.version <= until);
+                    self.waiting.stored.extend(commits.into_iter().filter(is_due));
+                    self.waiting_out().await
                 }
                 Ok(Delivery::Reset(head)) => {
                     // A finite stream ends with it: its reader asks again from where it is told.
@@ -169,12 +202,33 @@ impl Stream {
         Some((Ok(out), self))
     }
 
-    /// Nothing, if none of them is wanted.
-    fn commits_out(&mut self, commits: &[Arc<Recorded>]) -> Bytes {
+    /// What comes next of the commits that wait, as much as makes a piece.
+    async fn waiting_out(&mut self) -> Bytes {
+        if !self.waiting.commits.is_empty() {
+            return self.commits_out();
+        }
+        let commits = self.waiting.next_stored();
+        if commits.is_empty() {
+            return Bytes::new(); // none was wanted
+        }
+        match stored_out(&self.graph, self.style, commits).await {
+            Ok((out, last)) => {
+                self.said = last.unwrap_or(self.said);
+                out
+            }
+            Err(error) => {
+                self.failed = true;
+                self.error_out(error)
+            }
+        }
+    }
+
+    /// Nothing, if none is wanted.
+    fn commits_out(&mut self) -> Bytes {
         let mut out = Vec::new();
-        let is_due = |commit: &&Arc<Recorded>| self.until.is_none_or(|until| commit.commit.version <= until);
-        let is_wanted = |commit: &&Arc<Recorded>| self.filter.wants(&self.graph, &commit.commit);
-        for commit in commits.iter().filter(is_due).filter(is_wanted) {
+        while out.len() < PIECE_BYTES
+            && let Some(commit) = self.waiting.commits.pop_front()
+        {
             let json = commit.json(&self.graph, commit_json);
             match self.style {
                 Style::ServerSentEvents => {

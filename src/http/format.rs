@@ -71,8 +71,18 @@ impl Format {
                 .map_err(|e| e.to_string()),
         };
         match encoded {
-            Ok(()) => bytes,
+            Ok(()) => fitted(bytes),
             Err(e) => unreachable!("an answer could not be encoded: {e}"),
         }
     }
+}
+/// Room beyond this that a long encoding leaves unused is given back: a slow reader holds it for long.
+const SLACK_BYTES_MAX: usize = 64 << 10;
+
+/// The same in no more memory than it needs, about.
+pub(super) fn fitted(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.capacity() - bytes.len() > SLACK_BYTES_MAX {
+        bytes.shrink_to_fit();
+    }
+    bytes
 }

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     App, Projections,
+    auth::{self, Need},
     extract::AnswerAs,
     openapi::{
         answers::{Alive, Ready},
@@ -15,8 +20,12 @@ use super::{
     },
     problem::Problem,
     respond,
+    same_origin::{self, Reach},
 };
-use crate::project::{self, Health};
+use crate::{
+    auth::{Auth, Right},
+    project::{self, Health},
+};
 
 /// Projections that are further behind than this are not ready.
 const LAG_MAX: Duration = Duration::from_secs(10);
@@ -40,15 +49,79 @@ pub(super) async fn live(AnswerAs(format): AnswerAs) -> Response {
     respond(StatusCode::OK, format, &json!({"status": "ok"}))
 }
 
-/// The store takes writes, and projections follow; with what an acknowledgement promises (rule O5).
+/// The store takes writes, and projections follow; for admins with what an acknowledgement promises (rule O5).
 #[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "operation",
     responses((status = 200, description = "The store takes writes, and projections follow", body = Ready), OfHealth)
 )]
-pub(super) async fn ready(State(app): State<App>, AnswerAs(format): AnswerAs) -> Result<Response, Problem> {
-    let store = app.graphs.store();
-    if let Err(error) = store.check().await {
-        return Err(Problem::not_ready(vec![error.to_string()]));
+pub(super) async fn ready(
+    State(app): State<App>,
+    AnswerAs(format): AnswerAs,
+    request: Request,
+) -> Result<Response, Problem> {
+    let shown = Shown::to(&app, request);
+    let answer = match look(&app).await {
+        Ok(answer) => answer,
+        Err(lacking) => return Err(lacking.told(shown)),
+    };
+    Ok(match shown {
+        Shown::All => respond(StatusCode::OK, format, &answer),
+        Shown::Names => respond(StatusCode::OK, format, &json!({"status": answer["status"]})),
+    })
+}
+
+/// How much of it somebody sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    /// That it is ready, or the names of what is not.
+    Names,
+    /// Also addresses, paths, graphs and causes.
+    All,
+}
+
+impl Shown {
+    /// Admins of all graphs see all of it. So does everybody where there are no keys and only this machine asks, but
+    /// for pages of other sites.
+    fn to(app: &App, request: Request) -> Self {
+        let is_own = same_origin::check(app, &request, Need::All(Right::Read)).is_ok();
+        let (parts, _) = request.into_parts();
+        let is_admin = match &app.auth {
+            Auth::Off => app.reach == Reach::Loopback && is_own,
+            Auth::Keys(_) => match auth::proved(app, &parts) {
+                Ok(Some(grant)) => grant.rights.on_all() == Some(Right::Admin),
+                // A bad token is none: health is answered to everybody.
+                Ok(None) | Err(_) => false,
+            },
+        };
+        if is_admin { Self::All } else { Self::Names }
     }
+}
+
+/// What is not ready.
+struct Lacking {
+    /// As everybody is told it.
+    name: &'static str,
+    detail: &'static str,
+    cause: String,
+}
+
+impl Lacking {
+    fn store(cause: String) -> Self {
+        Self { name: "store", detail: "the store is unavailable; what is in memory can still be read", cause }
+    }
+
+    fn told(self, shown: Shown) -> Problem {
+        let reason = match shown {
+            Shown::Names => self.name.to_owned(),
+            Shown::All => self.cause.clone(),
+        };
+        Problem::not_ready(self.detail, vec![reason]).because(self.cause)
+    }
+}
+
+/// How the server is, as admins see it.
+async fn look(app: &App) -> Result<Value, Lacking> {
+    let store = app.graphs.store();
+    store.check().await.map_err(|error| Lacking::store(error.to_string()))?;
     let durability = store.durability();
     let mut answer = json!({
         "status": "ready",
@@ -56,13 +129,14 @@ pub(super) async fn ready(State(app): State<App>, AnswerAs(format): AnswerAs) ->
         "durability": {"name": durability.name, "meaning": durability.meaning},
     });
     if let Some(projections) = &app.projections {
-        let health = measure(projections).await?;
+        let health = measure(projections).await.map_err(Lacking::store)?;
         answer["projections"] = described(&health)?;
     }
-    Ok(respond(StatusCode::OK, format, &answer))
+    Ok(answer)
 }
 
-pub(super) async fn measure(projections: &Projections) -> Result<Health, Problem> {
+/// How projections are; an error says why the store does not tell.
+pub(super) async fn measure(projections: &Projections) -> Result<Health, String> {
     let mut last = projections.watch.last.lock().await;
     if let Some((at, health)) = &*last
         && at.elapsed() < MEASURE_INTERVAL
@@ -70,23 +144,23 @@ pub(super) async fn measure(projections: &Projections) -> Result<Health, Problem
         return Ok(health.clone());
     }
     let health = project::health(&projections.stores).await;
-    let health = health.map_err(|error| Problem::not_ready(vec![error.to_string()]))?;
+    let health = health.map_err(|error| error.to_string())?;
     *last = Some((Instant::now(), health.clone()));
     Ok(health)
 }
 
 /// A projector that is dead or stuck is named; a parked graph is told, and makes nobody else wait.
-fn described(health: &Health) -> Result<Value, Problem> {
+fn described(health: &Health) -> Result<Value, Lacking> {
     let lag = health.lag;
     if lag.age > LAG_MAX {
-        let reason = format!(
+        let cause = format!(
             "the projector of part {} of the feed is {} s behind ({} commits wait): is a `dao-api worker` or a \
              server with PROJECTORS=on running?",
             lag.part,
             lag.age.as_secs(),
             lag.commits
         );
-        return Err(Problem::not_ready(vec![reason]));
+        return Err(Lacking { name: "projections", detail: "projections are behind the log", cause });
     }
     let parked =
         health.parked.iter().take(PARKED_NAMED_MAX).map(

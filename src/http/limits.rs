@@ -18,8 +18,12 @@ pub struct RequestLimits {
     pub batch_operations_max: usize,
     /// Bytes of all bodies that are being read or acted on at once; a body beyond that is 503.
     pub bodies_bytes_max: usize,
+    /// Bytes of all answers that are being sent at once, but for small ones; one beyond that is 503.
+    pub answers_bytes_max: usize,
     /// Connections at once, sockets and streams among them; one more is 503 and closed.
     pub connections_max: usize,
+    /// Connections from one address, but for trusted proxies; one more is 503 and closed.
+    pub connections_per_address_max: usize,
     /// How long the head of a request may take to come, and how long a connection may wait for one; then it is
     /// closed.
     pub head_timeout: Duration,
@@ -27,6 +31,8 @@ pub struct RequestLimits {
     pub body_idle_timeout: Duration,
     /// How long a whole body may take; then it is 408.
     pub body_timeout: Duration,
+    /// How long the reader of an answer or a stream may take no byte of it; then the connection is closed (rule W6).
+    pub answer_idle_timeout: Duration,
 }
 
 impl Default for RequestLimits {
@@ -36,10 +42,13 @@ impl Default for RequestLimits {
             depth_max: 64,
             batch_operations_max: 1_000,
             bodies_bytes_max: 64 << 20,
+            answers_bytes_max: 128 << 20,
             connections_max: 25_000,
+            connections_per_address_max: 12_500,
             head_timeout: Duration::from_secs(30),
             body_idle_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
+            answer_idle_timeout: Duration::from_secs(30),
         }
     }
 }

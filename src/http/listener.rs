@@ -1,8 +1,11 @@
 //! The listener: from connections to requests, whoever is on the other end.
 //!
 //! Invariants:
-//! - At most [`RequestLimits::connections_max`] connections; one more is told so and closed.
+//! - At most [`RequestLimits::connections_max`] connections ([`super::admission`]). One more is asked what it wants:
+//!   health is answered, since whoever watches over a server must see it when it is full too, and all else is 503.
 //! - A connection that brings no whole head in time is closed. A head is at most [`HEAD_BYTES_MAX`] long.
+//! - A connection whose reader takes nothing is closed ([`super::line`]), and one that ends while its peer is still
+//!   sending is read on for a while ([`super::linger`]).
 //! - Nothing that `accept` can say ends the server.
 //!
 //! HTTP/1.1 only: what speaks HTTP/2 or TLS to browsers stands in front. Not here: bodies ([`super::body`]),
@@ -10,18 +13,30 @@
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::body::Body;
-use hyper::{Request, body::Incoming, server::conn::http1};
+use axum::{
+    body::{Body, HttpBody},
+    http::HeaderValue,
+    response::IntoResponse,
+};
+use hyper::{Request, Response, StatusCode, body::Incoming, header, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{address::Arrival, answers::Edge, limits::RequestLimits, problem::Problem};
+use super::{
+    address::{Arrival, Proxies},
+    admission::{Admission, Bounds, Evicted, Full, Place},
+    answers::Edge,
+    exchange::{Ambiguous, Answer, EndsAt, Exchange},
+    leftover::{After, Expect, lend},
+    limits::RequestLimits,
+    line::Line,
+    linger::linger,
+    problem::Problem,
+};
 
 /// Bytes of a request's head, and of what is read of a body at once; a longer head is 431. A token has room in
 /// it, and an idle connection keeps much less.
@@ -33,15 +48,14 @@ const BACKLOG: u32 = 16_384;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often it is said in the log that connections are refused.
 const TELL_INTERVAL: Duration = Duration::from_secs(10);
-/// Connections that are being told at once that there is no place; more are closed without a word.
-const REFUSALS_MAX: usize = 256;
-/// How long such a connection may take to hear it.
-const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
-
-/// A place among the connections, given back when it is dropped.
-pub(super) struct Place {
-    _permit: OwnedSemaphorePermit,
-}
+/// Connections beyond those there may be that are asked at once what they want; the oldest make way.
+const RESERVE_MAX: usize = 256;
+/// How long such a connection may take to say it.
+const RESERVE_HEAD_PATIENCE: Duration = Duration::from_secs(1);
+/// How long it may take in all.
+const RESERVE_PATIENCE: Duration = Duration::from_secs(5);
+/// What is answered when there is no place for anything else.
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Takes this address; port 0 takes a free one.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -53,31 +67,24 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts and serves until `stop`; then answers what was read, and returns once that is done.
-pub(super) async fn run(listener: TcpListener, edge: Edge, limits: RequestLimits, stop: CancellationToken) {
+pub(super) async fn run(
+    listener: TcpListener,
+    edge: Edge,
+    limits: RequestLimits,
+    proxies: Arc<Proxies>,
+    stop: CancellationToken,
+) {
     let tasks = TaskTracker::new();
-    let mut door = Door::new(limits.connections_max);
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
-    http.max_header_size(HEAD_BYTES_MAX).max_buf_size(HEAD_BYTES_MAX);
+    let mut gate = Gate::new(edge, limits, proxies, &stop);
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        let (socket, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                door.pause_after(&error, &stop).await;
-                continue;
-            }
-        };
-        match door.places.clone().try_acquire_owned() {
-            Ok(permit) => {
-                let place = Arc::new(Place { _permit: permit });
-                tasks.spawn(serve(socket, peer, place, http.clone(), edge.clone(), stop.clone()));
-            }
-            Err(_full) => door.refuse(socket, &tasks),
+        match accepted {
+            Ok((socket, peer)) => gate.let_in(socket, peer, &tasks),
+            Err(error) => gate.pause_after(&error, &stop).await,
         }
     }
     drop(listener);
@@ -85,73 +92,184 @@ pub(super) async fn run(listener: TcpListener, edge: Edge, limits: RequestLimits
     tasks.wait().await;
 }
 
-/// Serves one connection until either side ends it, or a socket is made of it.
-async fn serve(
-    socket: TcpStream,
-    peer: SocketAddr,
-    place: Arc<Place>,
+/// How connections are served.
+#[derive(Clone)]
+struct Serving {
     http: http1::Builder,
     edge: Edge,
+    answer_idle_timeout: Duration,
+    /// Why only health is answered, where that is so.
+    full: Option<Full>,
     stop: CancellationToken,
-) {
-    // Answers are small and complete: waiting to fill a packet only delays them.
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY could not be set");
+}
+
+impl Serving {
+    fn new(edge: Edge, limits: RequestLimits, stop: CancellationToken) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
+        http.max_header_size(HEAD_BYTES_MAX).max_buf_size(HEAD_BYTES_MAX);
+        Self { http, edge, answer_idle_timeout: limits.answer_idle_timeout, full: None, stop }
     }
-    let arrival = Arrival { peer: peer.ip().to_canonical(), place };
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(arrival.clone());
-        let answered = edge.clone().answer(request);
-        async move { Ok::<_, Infallible>(answered.await) }
-    });
-    let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service).with_upgrades());
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+
+    /// The same for those for whom there is no place.
+    fn of_health_alone(&self, full: Full) -> Self {
+        let mut serving = Self { full: Some(full), ..self.clone() };
+        serving.http.header_read_timeout(RESERVE_HEAD_PATIENCE).keep_alive(false);
+        serving
+    }
+
+    /// Serves one connection until either side ends it, its place is given to another, or a socket is made of it.
+    async fn serve(self, socket: TcpStream, peer: SocketAddr, place: Arc<Place>, mut evicted: Evicted) {
+        // Answers are small and complete: waiting to fill a packet only delays them.
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        let exchange = Exchange::new();
+        let (line, returned) = Line::new(socket, exchange.clone(), place.clone(), self.answer_idle_timeout);
+        tokio::select! {
+            ended = self.run_line(line, peer, &place, &exchange) => {
+                if let Err(error) = ended {
+                    tracing::debug!(%peer, %error, "a connection ended");
+                }
+            }
+            () = evicted.wait() => {
+                tracing::debug!(%peer, "a connection made way for another");
+                return;
+            }
+        }
+        if exchange.leaves_unread()
+            && let Ok(socket) = returned.await
+        {
+            tokio::select! {
+                () = linger(socket) => {}
+                () = evicted.wait() => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+        drop(place);
+    }
+
+    /// Answers the requests that come over a line.
+    async fn run_line(
+        &self,
+        line: Line,
+        peer: SocketAddr,
+        place: &Arc<Place>,
+        exchange: &Arc<Exchange>,
+    ) -> hyper::Result<()> {
+        let arrival = Arrival { peer: peer.ip().to_canonical(), place: place.clone() };
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            exchange.begin();
+            request.extensions_mut().insert(arrival.clone());
+            let answering = answer(self.edge.clone(), self.full, request, exchange.clone());
+            async move { Ok::<_, Infallible>(answering.await) }
+        });
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(line), service).with_upgrades());
+        tokio::select! {
+            ended = &mut connection => ended,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    }
+}
+
+/// Answers one request, and sees to it that its connection can be used on or says that it ends.
+async fn answer(
+    edge: Edge,
+    full: Option<Full>,
+    mut request: Request<Incoming>,
+    exchange: Arc<Exchange>,
+) -> Response<Answer> {
+    if request.headers().contains_key(header::TRANSFER_ENCODING) && exchange.take_ambiguous() {
+        request.extensions_mut().insert(Ambiguous);
+    }
+    let full = full.filter(|_| !HEALTH.contains(&request.uri().path()));
+    let (request, leftover) = match request.body().is_end_stream() {
+        true => (request.map(|_| Body::empty()), None),
+        false => {
+            let expect = expectation(&request);
+            let (parts, body) = request.into_parts();
+            let (lent, leftover) = lend(body, expect);
+            (Request::from_parts(parts, Body::new(lent)), Some(leftover))
         }
     };
-    if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "a connection ended");
+    let mut response = match full {
+        None => edge.answer(request).await,
+        Some(full) => {
+            drop(request);
+            edge.finished(Problem::no_place(full).into_response())
+        }
+    };
+    if let Some(end) = response.extensions().get::<EndsAt>() {
+        exchange.ends_at(*end);
+    }
+    let ends = response.headers().get(header::CONNECTION).is_some_and(|value| value == "close");
+    if ends {
+        // Whatever its peer has sent or is sending is not looked at any more.
+        exchange.leave_unread();
+    } else if response.status() != StatusCode::SWITCHING_PROTOCOLS
+        && let Some(leftover) = leftover
+        && leftover.drain().await == After::Unread
+    {
+        exchange.leave_unread();
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body| Answer::new(body, exchange))
+}
+
+fn expectation(request: &Request<Incoming>) -> Expect {
+    let expected = request.headers().get(header::EXPECT);
+    match expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        true => Expect::Continue,
+        false => Expect::Nothing,
     }
 }
 
 /// Who gets in.
-struct Door {
-    places: Arc<Semaphore>,
-    refusals: Arc<Semaphore>,
-    /// What somebody is told for whom there is no place.
-    full: Arc<[u8]>,
+struct Gate {
+    serving: Serving,
+    places: Admission,
+    /// For those for whom there is none: enough to ask how the server is.
+    reserve: Admission,
     told_at: Option<Instant>,
 }
 
-impl Door {
-    fn new(connections_max: usize) -> Self {
+impl Gate {
+    fn new(edge: Edge, limits: RequestLimits, proxies: Arc<Proxies>, stop: &CancellationToken) -> Self {
+        let bounds =
+            Bounds { connections: limits.connections_max, per_address: limits.connections_per_address_max };
+        let of_reserve = Bounds { connections: RESERVE_MAX, per_address: RESERVE_MAX };
         Self {
-            places: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
-            refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
-            full: Problem::no_place().to_http1().into(),
+            serving: Serving::new(edge, limits, stop.clone()),
+            places: Admission::new(bounds, proxies.clone()),
+            reserve: Admission::new(of_reserve, proxies),
             told_at: None,
         }
     }
 
-    fn refuse(&mut self, mut socket: TcpStream, tasks: &TaskTracker) {
-        self.tell("there is no place for more connections (MAX_CONNECTIONS)");
-        let Ok(turn) = self.refusals.clone().try_acquire_owned() else { return };
-        let full = self.full.clone();
+    /// Serves a connection; one for which there is no place hears that.
+    fn let_in(&mut self, socket: TcpStream, peer: SocketAddr, tasks: &TaskTracker) {
+        let full = match self.places.admit(peer.ip()) {
+            Ok((place, evicted)) => {
+                tasks.spawn(self.serving.clone().serve(socket, peer, place, evicted));
+                return;
+            }
+            Err(full) => full,
+        };
+        match full {
+            Full::All => self.tell("there is no place for more connections (MAX_CONNECTIONS)"),
+            Full::Address => self.tell(&format!(
+                "{} has as many connections as one address may have (MAX_CONNECTIONS_PER_ADDRESS); a proxy belongs \
+                 into TRUSTED_PROXIES",
+                peer.ip()
+            )),
+        }
+        let Ok((place, evicted)) = self.reserve.admit(peer.ip()) else { return };
+        let serving = self.serving.of_health_alone(full);
         tasks.spawn(async move {
-            let told = async {
-                socket.write_all(&full).await?;
-                socket.shutdown().await?;
-                // Closing on unread bytes would reset the connection, and take the answer from under its reader.
-                let mut dropped = [0; 512];
-                while socket.read(&mut dropped).await? > 0 {}
-                io::Result::Ok(())
-            };
-            let _gone_or_slow = timeout(REFUSAL_PATIENCE, told).await;
-            drop(turn);
+            let _slow = timeout(RESERVE_PATIENCE, serving.serve(socket, peer, place, evicted)).await;
         });
     }
 

@@ -7,6 +7,7 @@
 mod accept;
 mod activity;
 mod address;
+mod admission;
 mod all_events;
 mod answers;
 pub mod audit;
@@ -17,12 +18,17 @@ mod commands;
 mod cors;
 mod decode;
 mod events;
+mod exchange;
 mod extract;
 mod format;
+mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
+mod leftover;
 mod limits;
+mod line;
+mod linger;
 mod listener;
 mod metrics;
 mod openapi;
@@ -31,10 +37,13 @@ mod problem;
 mod rate;
 mod reads;
 mod same_origin;
+mod sending;
 mod shape;
 mod socket;
 mod stream;
+mod strict;
 mod subscriptions;
+mod supervise;
 pub mod transcode;
 pub mod wire;
 
@@ -77,6 +86,7 @@ use problem::Problem;
 pub use rate::RateConfig;
 use rate::RateLimits;
 use same_origin::Reach;
+pub(crate) use supervise::supervised;
 
 /// Long reads at once: large states and lists, old versions, differences. More wait in line.
 const LONG_READS_MAX: usize = 8;
@@ -346,7 +356,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = app.at(&listener)?;
-    let edge = Edge::of(routes(&app), Some(Measuring::of(app.metrics())));
+    let edge = Edge::of(routes(&app), Some(Measuring::of(app.metrics())), app.limits);
     serve_routes(listener, edge, app, shutdown).await
 }
 
@@ -357,7 +367,8 @@ pub async fn serve_operational(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = app.at(&listener)?;
-    serve_routes(listener, Edge::of(operational_routes(&app), None), app, shutdown).await
+    let edge = Edge::of(operational_routes(&app), None, app.limits);
+    serve_routes(listener, edge, app, shutdown).await
 }
 
 async fn serve_routes(
@@ -367,9 +378,13 @@ async fn serve_routes(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let stop = CancellationToken::new();
-    let forgetting = app.rate.clone().map(|rate| tokio::spawn(rate.forget_until(stop.clone())));
-    let (live, limits) = (app.live.clone(), app.limits);
-    let mut requests = tokio::spawn(listener::run(listener, edge, limits, stop.clone()));
+    let forgetting = app.rate.clone().map(|rate| {
+        let until = stop.clone();
+        let forget = move || rate.clone().forget_until(until.clone());
+        tokio::spawn(supervised("forgetting budgets", stop.clone(), forget))
+    });
+    let (live, limits, proxies) = (app.live.clone(), app.limits, app.proxies.clone());
+    let mut requests = tokio::spawn(listener::run(listener, edge, limits, proxies, stop.clone()));
     let died = tokio::select! {
         () = shutdown => None,
         ended = &mut requests => Some(ended),

@@ -12,6 +12,7 @@ use dao_projections::{OperationId, Version};
 use serde::Serialize;
 
 use super::{
+    admission::Full,
     rate,
     shape::{Malformed, Severity},
 };
@@ -183,12 +184,9 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE", "It is too large", detail)
     }
 
-    /// The store is away; `reasons` say why.
-    pub(super) fn not_ready(reasons: Vec<String>) -> Self {
-        let detail = "the store is away; what is in memory can still be read";
-        let cause = reasons.join("; ");
-        let problem = Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail);
-        Self { reasons, ..problem }.because(cause)
+    /// The server can't do all of its work; `reasons` say what is missing.
+    pub(super) fn not_ready(detail: &str, reasons: Vec<String>) -> Self {
+        Self { reasons, ..Self::unavailable("STORE_UNAVAILABLE", "The server is not ready", detail) }
     }
 
     fn unavailable(code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
@@ -232,10 +230,45 @@ impl Problem {
     }
 
     /// There is no place for another connection.
-    pub(super) fn no_place() -> Self {
-        let problem =
-            Self::unavailable("OVERLOADED", "The server is full", "no more connections are accepted for now");
+    pub(super) fn no_place(full: Full) -> Self {
+        let detail = match full {
+            Full::All => "no more connections are accepted for now (MAX_CONNECTIONS)",
+            Full::Address => {
+                "this address has as many connections as one may have (MAX_CONNECTIONS_PER_ADDRESS): use them \
+                 again, or close some"
+            }
+        };
+        let problem = Self::unavailable("OVERLOADED", "The server is full", detail);
+        // The listener says so in the log, and not for each of them.
+        Self { ends_connection: true, cause: None, ..problem }
+    }
+
+    /// A head that the HTTP parser refused.
+    pub(super) fn unreadable_head(status: StatusCode) -> Self {
+        let problem = match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => {
+                let detail = "the head of a request is at most 32 KiB and 100 fields";
+                Self::new(status, "TOO_LARGE", "The head of the request is too large", detail)
+            }
+            _ => Self::new(
+                StatusCode::BAD_REQUEST,
+                "BAD_REQUEST",
+                "The request is malformed",
+                "the head of the request is not valid HTTP/1.1 (RFC 9112)",
+            ),
+        };
         Self { ends_connection: true, ..problem }
+    }
+
+    /// A head that another server could understand in another way (RFC 9112).
+    pub(super) fn ambiguous_head(detail: impl Into<String>) -> Self {
+        Self { ends_connection: true, ..Self::bad_request(detail) }
+    }
+
+    /// All answers together are as much as may be in memory.
+    pub(super) fn too_many_answers() -> Self {
+        let detail = "as much as may be is being sent (MAX_ANSWERS_BYTES): ask again a little later";
+        Self::unavailable("OVERLOADED", "The server is busy", detail)
     }
 
     /// Too many long reads wait already.
@@ -445,22 +478,6 @@ fn version_detail(current: Version) -> String {
     format!("the graph is at version {current}")
 }
 
-impl Problem {
-    /// The whole answer as HTTP/1.1, for a connection that no request is read from.
-    pub(super) fn to_http1(&self) -> Vec<u8> {
-        let body = super::format::Format::Json.encode(self);
-        let retry_after = rate::seconds(self.retry_after.unwrap_or(RETRY_AFTER));
-        let mut bytes = format!(
-            "HTTP/1.1 {}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\nretry-after: \
-             {retry_after}\r\nconnection: close\r\n\r\n",
-            self.status,
-            body.len(),
-        )
-        .into_bytes();
-        bytes.extend(body);
-        bytes
-    }
-}
 /// The code of the problem that an answer tells, for who counts answers.
 #[derive(Clone, Copy)]
 pub(super) struct Told(pub(super) &'static str);

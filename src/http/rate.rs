@@ -43,8 +43,6 @@ const PAYERS_MAX: usize = 500_000;
 const CROWD: u64 = 1_024;
 /// How often those are forgotten whose budget is whole again.
 const FORGET_INTERVAL: Duration = Duration::from_secs(30);
-/// An IPv6 customer has a network of this many bits, so its addresses are one.
-const V6_NETWORK: u128 = u128::MAX << 64;
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -124,11 +122,7 @@ impl<C: Clock + Clone> RateLimits<C> {
     }
 
     pub(super) fn address(&self, address: IpAddr) -> Payer {
-        let address = match address.to_canonical() {
-            IpAddr::V4(address) => u128::from(address.to_bits()),
-            IpAddr::V6(address) => address.to_bits() & V6_NETWORK,
-        };
-        Payer(self.secret.hash_one(("address", address)))
+        Payer(self.secret.hash_one(("address", address::network_of(address))))
     }
 
     /// Takes one request out of a budget.

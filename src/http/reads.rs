@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -14,7 +15,7 @@ use serde::Serialize;
 use super::{
     App,
     extract::{AnswerAs, Asked, Ids},
-    format::Format,
+    format::{Format, fitted},
     openapi::{
         answers::{
             Changes as ChangesAnswer, Edge, Edges as EdgesAnswer, Node, Nodes as NodesAnswer,
@@ -26,11 +27,12 @@ use super::{
     },
     problem::Problem,
     respond,
+    sending::SharedCopy,
     wire::{CommitOut, Edges, Nodes, StateOut, commit_json, join, state_json},
 };
 use crate::{
     read::{self, Changes, Current, ResumeHash, Source},
-    write::View,
+    write::{Encoding, View, WriteError},
 };
 
 /// States with more entities than this are encoded on the blocking pool.
@@ -68,33 +70,60 @@ pub(super) async fn state(
     let response = if is_known(&headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let body = encode_state(&app, &graph, &current.view, format).await?;
-        (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], body).into_response()
+        shared(format, encode_state(&app, &graph, &current.view, format).await?)
     };
     Ok(marked(response, tag, current.source))
 }
 
+/// The state, encoded once for all who read it at the same time.
 async fn encode_state(
     app: &App,
     graph: &GraphId,
     view: &Arc<View>,
     format: Format,
 ) -> Result<Bytes, Problem> {
-    if let Some(known) = view.known_state().filter(|_| format == Format::Json) {
-        return Ok(known.clone());
-    }
-    let (graph, view) = (graph.clone(), view.clone());
-    let is_small = view.graph.nodes().len() + view.graph.edges().len() <= INLINE_ENCODE_ENTITIES_MAX;
-    let encode = move || match format {
-        Format::Json => view.state(|state| state_json(&graph, state)).clone(),
-        Format::MessagePack => format.encode(&StateOut::of(&graph, &view.graph)).into(),
+    let known = |view: &View| match format {
+        Format::Json => view.known_state().cloned(),
+        Format::MessagePack => view.lent(Encoding::StateMessagePack),
     };
+    let graph = graph.clone();
+    encode_once(app, view, known, move |view| match format {
+        Format::Json => view.state(|state| state_json(&graph, state)).clone(),
+        Format::MessagePack => {
+            view.lend(Encoding::StateMessagePack, format.encode(&StateOut::of(&graph, &view.graph)))
+        }
+    })
+    .await
+}
+
+/// An encoding that is known, or made here: a large one in its turn and on the blocking pool.
+async fn encode_once(
+    app: &App,
+    view: &Arc<View>,
+    known: impl Fn(&View) -> Option<Bytes>,
+    encode: impl FnOnce(&View) -> Bytes + Send + 'static,
+) -> Result<Bytes, Problem> {
+    if let Some(known) = known(view) {
+        return Ok(known);
+    }
+    let is_small = view.graph.nodes().len() + view.graph.edges().len() <= INLINE_ENCODE_ENTITIES_MAX;
     if is_small {
-        return Ok(encode());
+        return Ok(encode(view));
     }
     let _turn = app.long_read().await?;
-    let encoded = tokio::task::spawn_blocking(encode).await;
+    // Perhaps it was made while this one waited.
+    if let Some(known) = known(view) {
+        return Ok(known);
+    }
+    let view = view.clone();
+    let encoded = tokio::task::spawn_blocking(move || encode(&view)).await;
     encoded.map_err(Problem::of_panic)
+}
+
+/// An answer whose body others have too.
+fn shared(format: Format, body: Bytes) -> Response {
+    (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], Extension(SharedCopy), body)
+        .into_response()
 }
 
 /// Only the commits after `since`, never a state.
@@ -163,7 +192,7 @@ fn encode_changes(graph: &GraphId, since: Version, changes: &Changes, format: Fo
     let commits: Vec<Bytes> = changes.commits.iter().map(|c| c.json(graph, commit_json)).collect();
     join(commits.iter().map(AsRef::as_ref), &mut bytes);
     bytes.extend(b"]}");
-    bytes
+    fitted(bytes)
 }
 
 /// All nodes, in creation order.
@@ -184,9 +213,12 @@ pub(super) async fn nodes(
         nodes: Nodes<'a>,
     }
     let current = latest(&app, &ids, &asked).await?;
-    let view = current.view.clone();
-    answer_part(&app, current, format, &headers, move || {
-        Some(format.encode(&NodesOut { version: view.graph.head().version, nodes: Nodes(&view.graph) }))
+    let encoding = match format {
+        Format::Json => Encoding::NodesJson,
+        Format::MessagePack => Encoding::NodesMessagePack,
+    };
+    answer_part(&app, current, format, encoding, &headers, move |view| {
+        format.encode(&NodesOut { version: view.graph.head().version, nodes: Nodes(&view.graph) })
     })
     .await
 }
@@ -209,9 +241,12 @@ pub(super) async fn edges(
         edges: Edges<'a>,
     }
     let current = latest(&app, &ids, &asked).await?;
-    let view = current.view.clone();
-    answer_part(&app, current, format, &headers, move || {
-        Some(format.encode(&EdgesOut { version: view.graph.head().version, edges: Edges(&view.graph) }))
+    let encoding = match format {
+        Format::Json => Encoding::EdgesJson,
+        Format::MessagePack => Encoding::EdgesMessagePack,
+    };
+    answer_part(&app, current, format, encoding, &headers, move |view| {
+        format.encode(&EdgesOut { version: view.graph.head().version, edges: Edges(&view.graph) })
     })
     .await
 }
@@ -296,18 +331,17 @@ async fn answer_part(
     app: &App,
     current: Current,
     format: Format,
+    encoding: Encoding,
     headers: &HeaderMap,
-    encode: impl FnOnce() -> Option<Vec<u8>> + Send + 'static,
+    encode: impl FnOnce(&View) -> Vec<u8> + Send + 'static,
 ) -> Result<Response, Problem> {
     let tag = entity_tag(current.head(), format);
     if is_known(headers, &tag) {
         return Ok(marked(StatusCode::NOT_MODIFIED.into_response(), tag, current.source));
     }
-    let _turn = app.long_read().await?;
-    let body = tokio::task::spawn_blocking(encode).await.map_err(Problem::of_panic)?;
-    let body = body.ok_or_else(Problem::internal)?;
-    let response = (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], body).into_response();
-    Ok(marked(response, tag, current.source))
+    let known = |view: &View| view.lent(encoding);
+    let body = encode_once(app, &current.view, known, move |view| view.lend(encoding, encode(view))).await?;
+    Ok(marked(shared(format, body), tag, current.source))
 }
 
 /// `"<version>-<hash>"`, with a mark for the encoding: two histories never share one.

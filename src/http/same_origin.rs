@@ -15,7 +15,9 @@ use axum::{
     http::{HeaderMap, Method, Request, header, uri::Authority},
 };
 
-use super::{App, auth::Need, cors::Origins, problem::Problem};
+use url::{Host, Url};
+
+use super::{App, address::host_of, auth::Need, cors::Origins, problem::Problem};
 
 /// From where connections can come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,11 +49,13 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
     let may_change = need == Need::Socket || !matches!(*request.method(), Method::GET | Method::HEAD);
     let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| may_change) else { return Ok(()) };
     let text = origin.to_str().unwrap_or_default();
-    let authority = text.split_once("://").and_then(|(_, rest)| rest.parse::<Authority>().ok());
+    let page = page_of(text);
     // Authorities compare without regard to case.
-    let is_own = authority.is_some() && authority == host(request);
-    let is_neighbour = authority.as_ref().is_some_and(|authority| is_loopback(authority.host()));
-    if is_own || is_neighbour && app.reach == Reach::Loopback || app.origins.allow(origin) {
+    let is_own = |_: &Url| {
+        text.split_once("://").is_some_and(|(_, own)| host(request).is_some_and(|host| host == own))
+    };
+    let is_neighbour = |page: &Url| app.reach == Reach::Loopback && is_loopback(page);
+    if page.as_ref().is_some_and(|page| is_own(page) || is_neighbour(page)) || app.origins.allow(origin) {
         return Ok(());
     }
     let detail = format!(
@@ -61,9 +65,10 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
     Err(Problem::foreign(detail))
 }
 
-/// What the caller takes this server to be; nothing where it does not say, as no browser does.
+/// What the caller takes this server to be; nothing where it does not say, as no browser does. What can't be read was
+/// refused before ([`super::strict`]).
 fn host(request: &Request<Body>) -> Option<Authority> {
-    let said = |headers: &HeaderMap| headers.get(header::HOST)?.to_str().ok()?.parse().ok();
+    let said = |headers: &HeaderMap| host_of(headers.get(header::HOST)?.to_str().ok()?);
     request.uri().authority().cloned().or_else(|| said(request.headers()))
 }
 
@@ -75,12 +80,21 @@ fn is_of_a_browser(headers: &HeaderMap) -> bool {
     marks.iter().any(|mark| headers.contains_key(mark)) || agent.starts_with(b"Mozilla/")
 }
 
+/// The page that an `Origin` names: `http` or `https`, a host and perhaps a port, spelled exactly as browsers spell it
+/// (RFC 6454, 6.2). Anything else is nobody's page.
+fn page_of(origin: &str) -> Option<Url> {
+    let page = Url::parse(origin).ok()?;
+    let is_web = matches!(page.scheme(), "http" | "https");
+    (is_web && page.origin().ascii_serialization() == origin).then_some(page)
+}
+
 /// A page from there was served by this machine.
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    match address {
-        Ok(address) => address.to_canonical().is_loopback(),
-        Err(_) => is_of_this_machine(host),
+fn is_loopback(page: &Url) -> bool {
+    match page.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => is_of_this_machine(name),
+        None => false,
     }
 }
 
@@ -108,11 +122,42 @@ mod tests {
 
     #[test]
     fn o2_pages_of_this_machine_are_neighbours_and_those_of_others_are_not() {
-        for own in ["localhost", "127.0.0.1", "[::1]", "editor.localhost"] {
-            assert!(is_loopback(own), "{own}");
+        let is_neighbour = |origin: &str| page_of(origin).as_ref().is_some_and(is_loopback);
+        for own in [
+            "http://localhost",
+            "http://localhost:5173",
+            "https://127.0.0.1:8080",
+            "http://127.9.9.9",
+            "http://[::1]:3000",
+            "http://editor.localhost",
+        ] {
+            assert!(is_neighbour(own), "{own}");
         }
-        for other in ["10.0.0.7", "192.168.1.2", "evil.example", "[2001:db8::1]"] {
-            assert!(!is_loopback(other), "{other}");
+        for other in [
+            "http://10.0.0.7",
+            "http://192.168.1.2",
+            "http://evil.example",
+            "http://[2001:db8::1]",
+            "http://[::1].evil.example",
+            "http://[::1",
+            "http://localhost.evil.example",
+            "http://127.0.0.1.evil.example",
+            "http://localhost@evil.example",
+            "http://evil.example@localhost",
+            "http://localhost:5173/",
+            "http://localhost:99999",
+            "http://localhost:",
+            "http://LOCALHOST",
+            "http://2130706433",
+            "http://127.1",
+            "evil://localhost",
+            "file://localhost",
+            "localhost",
+            "//localhost",
+            "null",
+            "",
+        ] {
+            assert!(!is_neighbour(other), "{other}");
         }
     }
 

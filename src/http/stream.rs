@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     accept::{Offer, preferred},
     auth,
+    exchange::EndsAt,
     extract::Asked,
     format::Format,
     problem::Problem,
@@ -27,6 +28,10 @@ use crate::{
 
 /// How often a stream with nothing to say says that it lives.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Bytes of a stream that are made at once, but for one commit that is larger: a reader that takes nothing holds
+/// about so many, and what was read of the log to make them.
+pub(super) const PIECE_BYTES: usize = 64 << 10;
 
 /// How a stream is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +93,9 @@ impl Style {
             Some(grant) => Body::from_stream(self.until(auth::end_of(grant), parts)),
         };
         let mut response = (StatusCode::OK, body).into_response();
+        if let Some(grant) = reader {
+            response.extensions_mut().insert(EndsAt(auth::end_of(grant)));
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

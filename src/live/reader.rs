@@ -16,8 +16,10 @@ use crate::{
 const STEP_COMMITS_MAX: usize = 64;
 /// A reader this far behind that takes commits as they are stored gets them so.
 const BULK_COMMITS_MIN: u64 = 512;
-/// Stored commits given at once. The next are read meanwhile.
-const BULK_COMMITS: usize = 2_048;
+/// Stored commits given at once, at first and at most. The next are read meanwhile.
+const BULK_COMMITS: [usize; 2] = [256, 2_048];
+/// Bytes of stored commits that are given at once, about: a reader that takes nothing holds twice as many.
+const BULK_BYTES: usize = 384 << 10;
 /// How long to wait before the store is asked again after it was away.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -32,6 +34,8 @@ pub struct Reader {
     takes_stored: bool,
     /// The commits after this version, on their way.
     ahead: Option<(Version, ReadAhead)>,
+    /// How many stored commits make [`BULK_BYTES`], by the latest that were read.
+    bulk: usize,
 }
 
 /// What a reader gets.
@@ -51,7 +55,7 @@ impl Reader {
     pub fn new(graphs: Arc<Graphs>, hub: &Hub, id: &GraphId) -> Self {
         let (followed, hot) = (hub.follow(id), graphs.hot(id));
         let cursor = Cursor::at(Head::EMPTY);
-        Self { graphs, followed, hot, cursor, takes_stored: false, ahead: None }
+        Self { graphs, followed, hot, cursor, takes_stored: false, ahead: None, bulk: BULK_COMMITS[0] }
     }
 
     /// It takes commits as they are stored, where it is far behind.
@@ -143,6 +147,8 @@ impl Reader {
         if self.cursor.head().after(&first.body) != first.head() {
             return Ok(None);
         }
+        let bytes: usize = commits.iter().map(|commit| commit.body.len()).sum();
+        self.bulk = (BULK_BYTES * commits.len() / bytes.max(1)).clamp(1, BULK_COMMITS[1]);
         self.cursor = Cursor::at(last.head());
         if to.since(last.version) >= BULK_COMMITS_MIN {
             self.ahead = Some((last.version, self.read_ahead(last.version, to)));
@@ -158,8 +164,8 @@ impl Reader {
     }
 
     fn read_ahead(&self, after: Version, to: Version) -> ReadAhead {
-        let (graphs, id) = (self.graphs.clone(), self.followed.id().clone());
-        let read = async move { graphs.store().read(&id, after, to, BULK_COMMITS).await };
+        let (graphs, id, bulk) = (self.graphs.clone(), self.followed.id().clone(), self.bulk);
+        let read = async move { graphs.store().read(&id, after, to, bulk).await };
         AbortOnDropHandle::new(tokio::spawn(read))
     }
 

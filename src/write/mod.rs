@@ -34,4 +34,4 @@ pub use graphs::{Answers, Graphs, GraphsConfig, HOT_BYTES_MAX};
 pub use recent::{Recorded, Ring};
 pub use round::ANSWER_BYTES_MAX;
 pub use task::Clock;
-pub use view::View;
+pub use view::{Encoding, View};

@@ -2,7 +2,7 @@
 //!
 //! What is encoded counts as held memory for as long as somebody holds the view.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use bytes::Bytes;
 use dao_projections::Graph;
@@ -15,6 +15,37 @@ use super::{
 };
 use crate::websocket::{Deflate, MessageKind};
 
+/// What is encoded of a graph for answers, beside its state as JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// The state as MessagePack.
+    StateMessagePack,
+    /// All nodes as JSON.
+    NodesJson,
+    /// All nodes as MessagePack.
+    NodesMessagePack,
+    /// All edges as JSON.
+    EdgesJson,
+    /// All edges as MessagePack.
+    EdgesMessagePack,
+}
+
+/// How many of those there are.
+const ENCODINGS: usize = 5;
+
+/// One of them. It goes with its last reader.
+#[derive(Debug)]
+struct Encoded(Vec<u8>);
+
+/// A reader's hold on it.
+struct Held(Arc<Encoded>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.0
+    }
+}
+
 /// A hot graph as readers see it.
 #[derive(Debug)]
 pub struct View {
@@ -24,6 +55,8 @@ pub struct View {
     state: OnceLock<Bytes>,
     /// The same as the shared part of messages to live subscribers, in each of the four forms.
     parts: [OnceCell<Bytes>; 4],
+    /// Encodings that somebody is reading. Held to look and to note, never while one is made.
+    lent: [Mutex<Weak<Encoded>>; ENCODINGS],
     /// What is encoded of it; of a view of its own also the graph.
     held: Charge,
 }
@@ -32,7 +65,8 @@ impl View {
     /// Of a graph that is counted where it is kept.
     pub(super) fn new(graph: Graph, budget: &Arc<Budget>) -> Self {
         let held = Charge::on(budget);
-        Self { graph, state: OnceLock::new(), parts: Default::default(), held }
+        let (state, parts, lent) = Default::default();
+        Self { graph, state, parts, lent, held }
     }
 
     /// Of a graph that nobody else keeps.
@@ -61,6 +95,20 @@ impl View {
         })
     }
 
+    /// This encoding, if somebody is reading it.
+    pub fn lent(&self, encoding: Encoding) -> Option<Bytes> {
+        let lent = self.lent[encoding as usize].lock().unwrap_or_else(PoisonError::into_inner);
+        lent.upgrade().map(|encoded| Bytes::from_owner(Held(encoded)))
+    }
+
+    /// This encoding for its first reader and all who come while it is read; another's, if that was made first.
+    pub fn lend(&self, encoding: Encoding, bytes: Vec<u8>) -> Bytes {
+        let mut lent = self.lent[encoding as usize].lock().unwrap_or_else(PoisonError::into_inner);
+        let encoded = lent.upgrade().unwrap_or_else(|| Arc::new(Encoded(bytes)));
+        *lent = Arc::downgrade(&encoded);
+        Bytes::from_owner(Held(encoded))
+    }
+
     /// Its state as part of a message, made once by `encode` whoever waits for it.
     pub async fn part(&self, kind: MessageKind, deflate: Deflate, encode: impl FnOnce() -> Bytes) -> &Bytes {
         let cell = &self.parts[form(kind, deflate)];
@@ -78,5 +126,22 @@ impl View {
     /// Bytes of what is encoded of it.
     pub(super) fn encoded_bytes(&self) -> usize {
         self.held.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn w6_readers_of_one_encoding_share_it_and_it_goes_with_the_last() {
+        let view = View::new(Graph::default(), &Budget::new(usize::MAX));
+        let first = view.lend(Encoding::NodesJson, b"[]".to_vec());
+        let second = view.lend(Encoding::NodesJson, b"[ ]".to_vec());
+        let third = view.lent(Encoding::NodesJson).expect("it is being read");
+        assert!(first.as_ptr() == second.as_ptr() && second.as_ptr() == third.as_ptr());
+        assert!(view.lent(Encoding::EdgesJson).is_none());
+        drop((first, second, third));
+        assert!(view.lent(Encoding::NodesJson).is_none());
     }
 }

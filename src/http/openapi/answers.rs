@@ -579,9 +579,11 @@ pub(in crate::http) struct Alive {
 pub(in crate::http) struct Ready {
     #[schema(pattern = "^ready$")]
     status: String,
-    /// Where histories are, without a password.
-    store: String,
-    durability: Durability,
+    /// Where histories are, without a password. This and all else is for admins of all graphs.
+    #[schema(nullable = false)]
+    store: Option<String>,
+    #[schema(nullable = false)]
+    durability: Option<Durability>,
     #[schema(nullable = false)]
     projections: Option<ProjectionsHealth>,
 }

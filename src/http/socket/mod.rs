@@ -35,7 +35,6 @@ use axum::{
 use dao_projections::{ClientId, GraphId, UserId};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -48,6 +47,7 @@ use super::{
     extract::Asked,
     format::Format,
     limits::RequestLimits,
+    line::Line,
     openapi::{
         asked::SocketQuery,
         problems::{OfReads, Problem as ProblemAnswer},
@@ -190,6 +190,9 @@ pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<
     let left = left.transpose().map_err(|exhausted| Problem::rate_limited(exhausted.0))?;
     let peer = peer(&asked, user, standing, &accepted, purse.clone())?;
     let place = parts.extensions.remove::<Arrival>().map(|arrival| arrival.place);
+    if let Some(place) = &place {
+        place.prove(); // from here on seats bound it
+    }
     let live = app.live.clone();
     live.tasks.spawn(async move {
         // What belongs to the handshake is let go of here: a connection may last for days.
@@ -216,11 +219,12 @@ async fn take_over(
     first: Option<ClientFrame>,
 ) -> Option<Connection> {
     let upgraded = upgrading.await.ok()?;
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
-        tracing::error!("an upgraded connection was not a TCP stream");
+    let Ok(parts) = upgraded.downcast::<TokioIo<Line>>() else {
+        tracing::error!("an upgraded connection was not a line");
         return None;
     };
-    Some(Connection::new(live.clone(), parts.io.into_inner(), &parts.read_buf, peer, first))
+    let socket = parts.io.into_inner().into_socket().ok()?;
+    Some(Connection::new(live.clone(), socket, &parts.read_buf, peer, first))
 }
 
 /// `/ws?graphId=G&version=V&hash=H` subscribes at once.

@@ -199,6 +199,9 @@ impl AllReader {
         let is_wanted = |graph: &GraphId| {
             histories.parts.contains(&sources.feed.feed_part(graph)) && self.filter.wants_graph(graph)
         };
+        // A step holds so many commits, of one history or of several.
+        let wanted = names.iter().filter(|graph| is_wanted(graph)).take(READS_AT_ONCE).count();
+        let limit = (STEP_COMMITS / wanted.max(1)).max(HISTORY_PIECE);
         let mut reads = Vec::new();
         let mut considered = Vec::new();
         for graph in names {
@@ -209,7 +212,7 @@ impl AllReader {
             if is_wanted(graph) {
                 let is_begun = histories.graph.as_ref() == Some(graph);
                 let after = if is_begun { histories.version } else { Version::EMPTY };
-                reads.push(self.history(graph.clone(), after));
+                reads.push(self.history(graph.clone(), after, limit));
             }
         }
         let runs: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).collect().await;
@@ -217,7 +220,7 @@ impl AllReader {
     }
 
     /// What one read gives of a graph's history, and the head it goes up to.
-    async fn history(&self, graph: GraphId, after: Version) -> Result<(Head, Run), StoreError> {
+    async fn history(&self, graph: GraphId, after: Version, limit: usize) -> Result<(Head, Run), StoreError> {
         let graphs = &self.all.sources.graphs;
         let head = match graphs.store().head(&graph).await {
             Ok(head) => head,
@@ -225,7 +228,7 @@ impl AllReader {
             Err(StoreError::Corrupt { .. }) => Head { version: Version::MAX, ..Head::EMPTY },
             Err(error) => return Err(error),
         };
-        let mut run = read_log(graphs, &graph, after, head.version, STEP_COMMITS).await?;
+        let mut run = read_log(graphs, &graph, after, head.version, limit).await?;
         if run.commits.is_empty() && run.damage.is_none() && after < head.version {
             match log::ends_early(&**graphs.store(), &graph, after.next(), |now| now == head).await {
                 damage @ StoreError::Corrupt { .. } => run.damage = Some(damage),

@@ -19,7 +19,7 @@ use crate::{
 /// Commits read in one step, but that a step reads at least something.
 pub(super) const STEP_COMMITS: usize = 512;
 /// Bytes of commits after which a step begins no more reads and is over, but for those under way.
-const STEP_BYTES: usize = 8 << 20;
+const STEP_BYTES: usize = 1 << 20;
 /// Histories read at the same time in one step.
 pub(super) const READS_AT_ONCE: usize = 16;
 

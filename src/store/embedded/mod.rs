@@ -17,6 +17,7 @@ mod checkpoint;
 mod document;
 mod ledger;
 mod migrate;
+mod modes;
 mod projection;
 mod reader;
 mod refusals;
@@ -26,7 +27,7 @@ mod windows;
 mod writer;
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
     thread,
@@ -151,21 +152,25 @@ impl EmbeddedStore {
     /// longer where a crash left much of the WAL to be read.
     pub fn open(config: EmbeddedConfig) -> Result<Self, OpenError> {
         let EmbeddedConfig { dir, durability, operation_ttl } = config;
-        fs::create_dir_all(&dir).map_err(|source| OpenError::Directory { dir: dir.clone(), source })?;
+        modes::make_directory(&dir).map_err(|source| OpenError::Directory { dir: dir.clone(), source })?;
         let lock = lock(&dir)?;
-        let connection = schema::open_writer(&dir, durability)?;
         let path = schema::path(&dir);
+        modes::warn_where_wider(&dir, &[path.clone(), dir.join(LOCK_FILE)]);
+        let connection = schema::open_writer(&dir, durability)?;
         let writer = Writer::start(connection, lock, &path, durability, operation_ttl)?;
         let readers = Readers::new(path, writer.windows());
         Ok(Self { dir, durability, readers, writer })
     }
 }
 
+/// Held by the process that has the directory.
+const LOCK_FILE: &str = "dao.lock";
+
 fn lock(dir: &Path) -> Result<File, OpenError> {
     let not_writable = |e: io::Error| OpenError::NotWritable { dir: dir.into(), problem: e.to_string() };
-    let mut options = File::options();
+    let mut options = modes::options();
     let file =
-        options.create(true).write(true).truncate(false).open(dir.join("dao.lock")).map_err(not_writable)?;
+        options.create(true).write(true).truncate(false).open(dir.join(LOCK_FILE)).map_err(not_writable)?;
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
         match file.try_lock() {

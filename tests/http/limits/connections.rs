@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::support::{server::Server, ws::Ws};
 
-const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+const GET: &[u8] = b"GET /graphs/g/viewport HTTP/1.1\r\nhost: a\r\n\r\n";
 
 async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.address()).await.unwrap()

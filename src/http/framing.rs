@@ -1,0 +1,167 @@
+//! What the HTTP parser does not tell: whether a head says two things about where its body ends.
+//!
+//! RFC 9112 (6.3) lets a server that sees `Transfer-Encoding` beside `Content-Length` go on without the length, and
+//! hyper does, leaving no trace of it. A proxy in front may go by the length, so such a request is refused here. This
+//! reads along with the parser: names of fields, and the length of bodies so that it knows where the next head begins.
+//!
+//! Invariant: it never decides where a body ends; it only says that a head is ambiguous. Behind a chunked body it is
+//! lost until the connection is idle: what is pipelined there is not looked at.
+
+/// Bytes at the beginning of a line that are looked at: `transfer-encoding:` and a little more.
+const LINE_START_MAX: usize = 48;
+
+/// Reads along with one connection.
+#[derive(Debug, Default)]
+pub(super) struct Framing {
+    at: At,
+    /// The beginning of the line that is being read.
+    line: Vec<u8>,
+    head: Head,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum At {
+    /// Between messages, and in the lines of a head.
+    #[default]
+    Head,
+    /// In a body of which so many bytes are to come.
+    Body(u64),
+    /// Behind a chunked body, whose end only the parser knows.
+    Lost,
+}
+
+/// What is known of the head that is being read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Head {
+    bytes: usize,
+    has_begun: bool,
+    length: Option<u64>,
+    is_encoded: bool,
+}
+
+/// What reading on has shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// A head ended that has `Transfer-Encoding` and `Content-Length`.
+    pub(super) is_ambiguous: bool,
+    /// Bytes of a head that has begun and not ended.
+    pub(super) head_bytes: usize,
+}
+
+impl Framing {
+    /// Everything that was asked on this connection was answered.
+    pub(super) fn idle(&mut self) {
+        if self.at == At::Lost {
+            *self = Self::default();
+        }
+    }
+
+    /// These bytes came.
+    pub(super) fn read(&mut self, mut bytes: &[u8]) -> Seen {
+        let mut seen = Seen::default();
+        while !bytes.is_empty() {
+            bytes = match self.at {
+                At::Lost => break,
+                At::Body(left) => {
+                    let here = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                    self.at = match left - here as u64 {
+                        0 => At::Head,
+                        left => At::Body(left),
+                    };
+                    &bytes[here..]
+                }
+                At::Head => self.line(bytes, &mut seen),
+            };
+        }
+        seen.head_bytes = if self.at == At::Head { self.head.bytes } else { 0 };
+        seen
+    }
+
+    /// Takes what these bytes hold of one line; the rest is returned.
+    fn line<'b>(&mut self, bytes: &'b [u8], seen: &mut Seen) -> &'b [u8] {
+        let end = memchr::memchr(b'\n', bytes);
+        let (line, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
+        let room = LINE_START_MAX.saturating_sub(self.line.len());
+        self.line.extend_from_slice(&line[..line.len().min(room)]);
+        self.head.bytes += line.len();
+        if end.is_some() {
+            self.line_ended(seen);
+            self.line.clear();
+        }
+        rest
+    }
+
+    fn line_ended(&mut self, seen: &mut Seen) {
+        let line = self.line.trim_ascii();
+        if line.is_empty() && !self.head.has_begun {
+            // Empty lines before a request are passed over (RFC 9112, 2.2).
+            self.head = Head::default();
+            return;
+        }
+        if line.is_empty() {
+            let head = std::mem::take(&mut self.head);
+            seen.is_ambiguous |= head.is_encoded && head.length.is_some();
+            self.at = match head {
+                Head { is_encoded: true, .. } => At::Lost,
+                Head { length: Some(length @ 1..), .. } => At::Body(length),
+                Head { .. } => At::Head,
+            };
+            return;
+        }
+        self.head.has_begun = true;
+        let Some(colon) = memchr::memchr(b':', line) else { return };
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.head.is_encoded = true;
+        } else if name.eq_ignore_ascii_case(b"content-length") {
+            // One that can't be read is refused by the parser.
+            let length = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+            self.head.length = Some(length.unwrap_or(0));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: [&str; 2] = [
+        "POST / HTTP/1.1\r\nContent-Length: 3\r\ntransfer-encoding: chunked\r\n\r\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nhost: a\r\nCONTENT-LENGTH: 3\r\n\r\n",
+    ];
+
+    #[test]
+    fn o3_a_head_with_a_length_and_an_encoding_is_ambiguous_however_it_is_split() {
+        for head in BOTH {
+            for cut in 0..head.len() {
+                let mut framing = Framing::default();
+                let first = framing.read(&head.as_bytes()[..cut]);
+                assert_eq!((first.is_ambiguous, first.head_bytes), (false, cut));
+                let second = framing.read(&head.as_bytes()[cut..]);
+                assert_eq!(second, Seen { is_ambiguous: true, head_bytes: 0 }, "{cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn o3_what_bodies_say_is_not_taken_for_a_head() {
+        let body = "transfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n";
+        let first = format!("POST / HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let second = "GET / HTTP/1.1\r\ncontent-length: 0\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n";
+        let mut framing = Framing::default();
+        for byte in format!("\r\n{first}{second}").bytes() {
+            assert!(!framing.read(&[byte]).is_ambiguous);
+        }
+        assert!(framing.read(BOTH[0].as_bytes()).is_ambiguous, "it knows where it is");
+    }
+
+    #[test]
+    fn o3_behind_a_chunked_body_it_waits_until_the_connection_is_idle() {
+        let mut framing = Framing::default();
+        let chunked = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
+        assert!(!framing.read(chunked.as_bytes()).is_ambiguous);
+        assert!(!framing.read(BOTH[1].as_bytes()).is_ambiguous);
+        framing.idle();
+        assert!(framing.read(BOTH[1].as_bytes()).is_ambiguous);
+    }
+}

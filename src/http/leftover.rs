@@ -1,0 +1,207 @@
+//! What is left of a request's body when its answer is known: a request that was refused early must leave its
+//! connection usable, or say that it ends.
+//!
+//! The handler gets the body on loan. What it has not read comes back, and a little of it is read and thrown away:
+//! most bodies are small and all but here. Where there is more, or it does not come in time, the answer says
+//! `Connection: close`, and the listener keeps reading for a while after it ([`super::linger`]).
+//!
+//! Not here: bodies that are read to be used ([`super::body`]).
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::{Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use tokio::time::timeout;
+
+/// Bytes of a body that are thrown away before its answer is sent; of a longer one nothing is waited for.
+const DRAIN_BYTES_MAX: u64 = 256 << 10;
+/// How long they may take.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How a request wants its body to be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// The body comes by itself.
+    Nothing,
+    /// It comes once it was asked for (`Expect: 100-continue`); an answer instead of that saves it the way.
+    Continue,
+}
+
+/// What becomes of the connection after the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// The next request can come.
+    Usable,
+    /// Bytes are on it that nobody will read as a request.
+    Unread,
+}
+
+/// A body that a handler has on loan.
+pub(super) struct Lent<B: Unpin> {
+    body: Option<B>,
+    left: Arc<Mutex<Left<B>>>,
+}
+
+/// What came back. The mutex is held to put it there and to take it out.
+struct Left<B> {
+    body: Option<B>,
+    was_asked_for: bool,
+    is_broken: bool,
+}
+
+/// Where a body that is on loan comes back to.
+pub(super) struct Leftover<B> {
+    left: Arc<Mutex<Left<B>>>,
+    expect: Expect,
+}
+
+/// Lends a body to a handler.
+pub(super) fn lend<B: Unpin>(body: B, expect: Expect) -> (Lent<B>, Leftover<B>) {
+    let left = Arc::new(Mutex::new(Left { body: None, was_asked_for: false, is_broken: false }));
+    (Lent { body: Some(body), left: left.clone() }, Leftover { left, expect })
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Lent<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(cx);
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.was_asked_for = true;
+        if let Poll::Ready(end @ (None | Some(Err(_)))) = &polled {
+            left.is_broken = end.is_some();
+            drop(left);
+            self.body = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl<B: Unpin> Drop for Lent<B> {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take() {
+            self.left.lock().unwrap_or_else(PoisonError::into_inner).body = Some(body);
+        }
+    }
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> Leftover<B> {
+    /// Throws away what is left, if that is soon done.
+    pub(super) async fn drain(self) -> After {
+        let Some(mut body) = self.take() else { return self.after_all() };
+        if body.is_end_stream() {
+            return After::Usable;
+        }
+        if self.would_be_asked_for() || body.size_hint().lower() > DRAIN_BYTES_MAX {
+            return After::Unread;
+        }
+        let drained = timeout(DRAIN_PATIENCE, async {
+            let mut bytes = 0;
+            while let Some(frame) = next(&mut body).await {
+                let Ok(frame) = frame else { return After::Unread };
+                bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
+                if bytes > DRAIN_BYTES_MAX {
+                    return After::Unread;
+                }
+            }
+            After::Usable
+        });
+        drained.await.unwrap_or(After::Unread)
+    }
+
+    fn take(&self) -> Option<B> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).body.take()
+    }
+
+    /// Whether reading now would tell a client to send what it is ready to keep.
+    fn would_be_asked_for(&self) -> bool {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        self.expect == Expect::Continue && !left.was_asked_for
+    }
+
+    fn after_all(&self) -> After {
+        match self.left.lock().unwrap_or_else(PoisonError::into_inner).is_broken {
+            true => After::Unread,
+            false => After::Usable,
+        }
+    }
+}
+
+async fn next<B: HttpBody + Unpin>(body: &mut B) -> Option<Result<Frame<B::Data>, B::Error>> {
+    std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::{StreamExt, stream};
+    use http_body_util::{BodyExt, Full, StreamBody};
+
+    use super::*;
+
+    fn parts(parts: Vec<&'static [u8]>) -> impl HttpBody<Data = Bytes, Error = Infallible> + Unpin {
+        StreamBody::new(stream::iter(parts).map(|part| Ok(Frame::data(Bytes::from_static(part)))))
+    }
+
+    #[tokio::test]
+    async fn h8_what_a_handler_left_of_a_body_is_thrown_away() {
+        let (mut lent, leftover) = lend(parts(vec![b"a", b"b", b"c"]), Expect::Nothing);
+        assert!(lent.frame().await.is_some());
+        drop(lent);
+        assert_eq!(leftover.drain().await, After::Usable);
+        let (lent, leftover) = lend(Full::new(Bytes::new()), Expect::Continue);
+        drop(lent);
+        assert_eq!(leftover.drain().await, After::Usable, "nothing was to come");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn h8_what_is_too_long_or_does_not_come_ends_the_connection() {
+        let long = Full::new(Bytes::from(vec![0; DRAIN_BYTES_MAX as usize + 1]));
+        let (lent, leftover) = lend(long, Expect::Nothing);
+        drop(lent);
+        assert_eq!(leftover.drain().await, After::Unread);
+        let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
+        let (lent, leftover) = lend(silent, Expect::Nothing);
+        drop(lent);
+        assert_eq!(leftover.drain().await, After::Unread);
+    }
+
+    #[tokio::test]
+    async fn h8_a_body_that_waits_to_be_asked_for_is_not() {
+        let (lent, leftover) = lend(parts(vec![b"a"]), Expect::Continue);
+        drop(lent);
+        assert_eq!(leftover.drain().await, After::Unread);
+        let (mut lent, leftover) = lend(parts(vec![b"a", b"b"]), Expect::Continue);
+        assert!(lent.frame().await.is_some());
+        drop(lent);
+        assert_eq!(leftover.drain().await, After::Usable, "it was asked for already");
+    }
+
+    #[tokio::test]
+    async fn h8_a_body_that_broke_off_ends_the_connection() {
+        let broken = stream::iter([Err::<Frame<Bytes>, _>(std::io::Error::other("gone"))]);
+        let (mut lent, leftover) = lend(StreamBody::new(broken), Expect::Nothing);
+        assert!(lent.frame().await.is_some_and(|frame| frame.is_err()));
+        drop(lent);
+        assert_eq!(leftover.drain().await, After::Unread);
+    }
+}

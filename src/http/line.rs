@@ -1,0 +1,290 @@
+//! The line of one connection: its socket, as the HTTP parser sees it.
+//!
+//! Invariants:
+//! - A peer that takes no byte for a while is closed (rule W6), and so is one that reads on from a stream whose time is
+//!   over. Whatever an answer holds is let go of then.
+//! - What the parser says by itself, about a head that it can't read, is a problem document (rule H1).
+//! - The socket comes back to its listener when the parser lets go of it, so that what a peer is still sending can be
+//!   read after the answer ([`super::linger`]).
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use axum::http::StatusCode;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::oneshot,
+    time::{Instant, Sleep, sleep_until},
+};
+
+use super::{admission::Place, answers, exchange::Exchange, framing::Framing, problem::Problem};
+
+/// See the module.
+pub(super) struct Line {
+    /// There until somebody takes it.
+    socket: Option<TcpStream>,
+    back: Option<oneshot::Sender<TcpStream>>,
+    exchange: Arc<Exchange>,
+    place: Arc<Place>,
+    framing: Framing,
+    /// Whether the place knows of bytes of a head.
+    holds_head: bool,
+    /// How long no byte may be taken.
+    patience: Duration,
+    /// Ends when that is over; there while nothing is taken.
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// What is said in the parser's place, as far as it is not written.
+    own: Vec<u8>,
+}
+
+impl Line {
+    /// The line, and where its socket comes back to unless [`Line::into_socket`] takes it.
+    pub(super) fn new(
+        socket: TcpStream,
+        exchange: Arc<Exchange>,
+        place: Arc<Place>,
+        patience: Duration,
+    ) -> (Self, oneshot::Receiver<TcpStream>) {
+        let (back, returned) = oneshot::channel();
+        let line = Self {
+            socket: Some(socket),
+            back: Some(back),
+            exchange,
+            place,
+            framing: Framing::default(),
+            holds_head: false,
+            patience,
+            stalled: None,
+            own: vec![],
+        };
+        (line, returned)
+    }
+
+    /// The socket alone: a WebSocket sees to all of this by itself.
+    pub(super) fn into_socket(mut self) -> io::Result<TcpStream> {
+        self.back = None;
+        if self.holds_head {
+            self.place.hold_head(0); // it is the first frame
+        }
+        self.socket.take().ok_or_else(gone)
+    }
+
+    fn socket(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        self.socket.as_mut().map(Pin::new).ok_or_else(gone)
+    }
+
+    fn came(&mut self, bytes: &[u8]) {
+        let seen = self.framing.read(bytes);
+        if seen.is_ambiguous {
+            self.exchange.note_ambiguous();
+        }
+        if seen.head_bytes > 0 || self.holds_head {
+            self.holds_head = seen.head_bytes > 0;
+            self.place.hold_head(seen.head_bytes);
+        }
+    }
+
+    /// Waits for as long as a peer may take nothing.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let (patience, cut_off) = (self.patience, self.exchange.cut_off());
+        let stalled = self.stalled.get_or_insert_with(|| {
+            let end = Instant::now() + patience;
+            Box::pin(sleep_until(cut_off.map_or(end, |cut_off| cut_off.min(end))))
+        });
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+
+    /// What a write came to.
+    fn written(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match polled {
+            Poll::Ready(written) => {
+                self.stalled = None;
+                Poll::Ready(written)
+            }
+            Poll::Pending => self.wait(cx).map(Err),
+        }
+    }
+
+    /// Takes what the parser says by itself, and says it in our words.
+    fn reword(&mut self, said: &[u8]) {
+        let status = said.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
+        self.own = answers::alone(Problem::unreadable_head(status.unwrap_or(StatusCode::BAD_REQUEST)));
+        self.exchange.leave_unread();
+    }
+
+    /// Whether somebody else than a handler is speaking.
+    fn is_parser_speaking(&self) -> bool {
+        self.exchange.is_idle()
+    }
+
+    fn is_cut_off(&self) -> bool {
+        self.exchange.cut_off().is_some_and(|cut_off| cut_off <= Instant::now())
+    }
+
+    fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.own.is_empty() {
+            let own = std::mem::take(&mut self.own);
+            let polled = self.socket()?.poll_write(cx, &own);
+            self.own = own;
+            let written = ready!(self.written(cx, polled))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.own.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::from(io::ErrorKind::NotConnected)
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let (Some(socket), Some(back)) = (self.socket.take(), self.back.take()) {
+            let _nobody_waits_for_it = back.send(socket);
+        }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(self.socket()?.poll_read(cx, buf))?;
+        self.came(&buf.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.as_mut().poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_parser_speaking() {
+            if self.own.is_empty() {
+                let said: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+                self.reword(&said);
+                return Poll::Ready(Ok(said.len()));
+            }
+            ready!(self.poll_own(cx))?;
+        }
+        if self.is_cut_off() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let polled = self.socket()?.poll_write_vectored(cx, slices);
+        self.written(cx, polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_own(cx))?;
+        if self.exchange.flushed() {
+            self.framing.idle();
+        }
+        self.socket()?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_own(cx))?;
+        self.socket()?.poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::http::{
+        admission::{Admission, Bounds},
+        exchange::{Answer, EndsAt},
+    };
+
+    /// A line, where its socket comes back to, and the other end of it.
+    async fn line(
+        patience: Duration,
+    ) -> (Line, Arc<Exchange>, oneshot::Receiver<TcpStream>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let peer = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+        let (socket, address) = listener.accept().await.expect("accepted");
+        let bounds = Bounds { connections: 1, per_address: 1 };
+        let admitted = Admission::new(bounds, Arc::default()).admit(address.ip());
+        let exchange = Exchange::new();
+        let (line, back) = Line::new(socket, exchange.clone(), admitted.expect("room").0, patience);
+        (line, exchange, back, peer)
+    }
+
+    #[tokio::test]
+    async fn w6_a_peer_that_takes_nothing_is_given_up() {
+        let (mut line, exchange, back, peer) = line(Duration::from_millis(50)).await;
+        exchange.begin();
+        let piece = vec![0; 1 << 20];
+        let error = loop {
+            if let Err(error) = line.write_all(&piece).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(line);
+        assert!(back.await.is_ok(), "the socket comes back");
+        drop(peer);
+    }
+
+    #[tokio::test]
+    async fn o1_a_stream_whose_token_expired_is_cut_off_though_its_reader_stalls() {
+        let (mut line, exchange, _back, peer) = line(Duration::from_secs(3_600)).await;
+        exchange.begin();
+        exchange.ends_at(EndsAt(Instant::now() - Duration::from_millis(4_900)));
+        let piece = vec![0; 1 << 20];
+        let error = loop {
+            if let Err(error) = line.write_all(&piece).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(peer);
+    }
+
+    #[tokio::test]
+    async fn h1_what_the_parser_says_by_itself_is_a_problem_document_and_answers_are_left_alone() {
+        let (mut line, exchange, _back, mut peer) = line(Duration::from_secs(30)).await;
+        exchange.begin();
+        line.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("written");
+        drop(Answer::new(axum::body::Body::empty(), exchange.clone()));
+        line.flush().await.expect("flushed");
+        line.write_all(b"HTTP/1.1 431 Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+            .await
+            .expect("written");
+        line.flush().await.expect("flushed");
+        line.shutdown().await.expect("shut down");
+        let mut said = String::new();
+        peer.read_to_string(&mut said).await.expect("read");
+        let own = said.strip_prefix("HTTP/1.1 204 No Content\r\n\r\n").expect("as it was");
+        assert!(own.starts_with("HTTP/1.1 431 ") && own.contains("\"TOO_LARGE\""), "{own}");
+        assert!(own.contains("connection: close\r\n") && exchange.leaves_unread());
+    }
+}
