@@ -92,9 +92,7 @@ impl Bodies {
             all.extend_from_slice(&bytes);
         }
         let bytes = if all.is_empty() { first } else { all.freeze() };
-        if bytes.len() > LARGE_BYTES {
-            held.turn = Some(self.turn(end).await?);
-        }
+        held.turn = self.turn_for(bytes.len(), end).await?;
         Ok((bytes, held))
     }
 
@@ -119,6 +117,15 @@ impl Bodies {
     pub(super) fn count(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.bytes.clone().try_acquire_many_owned(permits).map_err(|_| Problem::too_much_at_once())
+    }
+
+    /// A turn at decoding so many bytes and acting on them, if that takes one: until then at the latest.
+    pub(super) async fn turn_for(
+        &self,
+        bytes: usize,
+        end: Instant,
+    ) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+        if bytes > LARGE_BYTES { self.turn(end).await.map(Some) } else { Ok(None) }
     }
 
     async fn turn(&self, end: Instant) -> Result<OwnedSemaphorePermit, Problem> {

@@ -141,13 +141,20 @@ pub struct SocketConfig {
     pub heartbeat: Duration,
     /// Sockets at once; one more is refused with 503.
     pub connections_max: usize,
+    /// For how long at least the store remembers operations, which clients are told.
+    pub operation_ttl: Duration,
     /// How followed graphs keep level with what other instances do.
     pub live: LiveConfig,
 }
 
 impl Default for SocketConfig {
     fn default() -> Self {
-        Self { heartbeat: Duration::from_secs(30), connections_max: 20_000, live: LiveConfig::default() }
+        Self {
+            heartbeat: Duration::from_secs(30),
+            connections_max: 20_000,
+            operation_ttl: Duration::from_secs(86_400),
+            live: LiveConfig::default(),
+        }
     }
 }
 

@@ -295,6 +295,11 @@ impl Problem {
         self.index
     }
 
+    /// The code of a refused operation.
+    pub(super) fn code_of(refusal: &Refusal) -> &'static str {
+        of_reason(refusal.reason).0
+    }
+
     /// A refused operation (rules C, D).
     pub(super) fn refused(operation: OperationId, refusal: &Refusal, is_duplicate: bool) -> Self {
         let (code, title, status) = of_reason(refusal.reason);
