@@ -141,9 +141,9 @@ impl Connection {
         let reader = self.reader();
         match reader.judge_beginning(beginning) {
             Err(bad) => self.answer_bad(bad),
-            Ok(is_judged) => {
+            Ok(judged) => {
                 self.reading = Some(message.held_bytes());
-                let read = reading::read(message, reader, is_judged, self.live.bodies.clone());
+                let read = reading::read(message, reader, judged, self.live.bodies.clone());
                 self.begin(async move { Event::Read(Box::new(read.await)) }.boxed());
             }
         }

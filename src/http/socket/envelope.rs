@@ -85,6 +85,11 @@ impl Kind {
     pub(super) fn counts(self) -> bool {
         matches!(self, Self::Subscribe | Self::Command | Self::Batch)
     }
+
+    /// Whether it costs nothing as long as it is what it should be.
+    pub(super) fn is_free(self) -> bool {
+        matches!(self, Self::Unsubscribe | Self::Presence | Self::Ping | Self::Auth)
+    }
 }
 
 /// What a frame is about, as far as it says so.

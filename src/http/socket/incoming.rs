@@ -93,23 +93,29 @@ impl Reader {
     pub(super) fn read(&self, bytes: &[u8]) -> Result<ClientFrame, BadFrame> {
         let envelope = Envelope::of(bytes, self.format);
         match self.judge.of(&envelope) {
-            Ok(()) => self.read_rest(bytes, envelope),
+            Ok(()) => self.read_rest(bytes, envelope, true),
             Err(problem) => Err(envelope.refused(problem)),
         }
     }
 
-    /// Reads a frame whose sender was judged by its beginning.
-    pub(super) fn read_judged(&self, bytes: &[u8]) -> Result<ClientFrame, BadFrame> {
-        self.read_rest(bytes, Envelope::of(bytes, self.format))
+    /// Reads a frame whose sender was judged by its beginning. What the beginning said may stand there again and
+    /// say something else: then nothing more of it is built than it takes to refuse it.
+    pub(super) fn read_judged(&self, bytes: &[u8], judged: &Envelope) -> Result<ClientFrame, BadFrame> {
+        let envelope = Envelope::of(bytes, self.format);
+        let is_same = (envelope.kind, &envelope.graph) == (judged.kind, &judged.graph);
+        self.read_rest(bytes, envelope, is_same)
     }
 
-    /// Judges the sender of a long message by its beginning; false where that does not say enough.
-    pub(super) fn judge_beginning(&self, beginning: &[u8]) -> Result<bool, BadFrame> {
+    /// Judges the sender of a long message by its beginning; `None` where that does not say enough.
+    pub(super) fn judge_beginning(&self, beginning: &[u8]) -> Result<Option<Envelope>, BadFrame> {
         let envelope = Envelope::of(beginning, self.format);
         if !envelope.is_telling() {
-            return Ok(false);
+            return Ok(None);
         }
-        self.judge.of(&envelope).map(|()| true).map_err(|problem| envelope.refused(problem))
+        match self.judge.of(&envelope) {
+            Ok(()) => Ok(Some(envelope)),
+            Err(problem) => Err(envelope.refused(problem)),
+        }
     }
 
     /// What is told about a message that is over the limit, by its beginning (rule W5).
@@ -130,14 +136,14 @@ impl Reader {
         Envelope::of(beginning, self.format).refused(problem)
     }
 
-    fn read_rest(&self, bytes: &[u8], envelope: Envelope) -> Result<ClientFrame, BadFrame> {
-        let has_payload = envelope.kind.right().is_some() && envelope.graph.is_some();
+    fn read_rest(&self, bytes: &[u8], envelope: Envelope, is_judged: bool) -> Result<ClientFrame, BadFrame> {
+        let has_payload = is_judged && envelope.kind.right().is_some() && envelope.graph.is_some();
         let document = match bytes.len() > SHORT_BYTES_MAX && !has_payload {
             true => envelope::shallow(bytes, self.format, self.limits),
             false => decode(bytes, self.format, self.limits),
         };
         document.and_then(|document| read_document(document, self)).map_err(|malformed| {
-            if !envelope.kind.counts() {
+            if envelope.kind.is_free() {
                 self.judge.count_bad();
             }
             envelope.told(malformed)

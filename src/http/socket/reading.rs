@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
-    envelope::BadFrame,
+    envelope::{BadFrame, Envelope},
     incoming::{ClientFrame, Reader},
 };
 use crate::{
@@ -68,8 +68,14 @@ impl From<Result<ClientFrame, BadFrame>> for Outcome {
     }
 }
 
-/// Reads a long message once it is its turn; `is_judged` if its sender was judged by its beginning.
-pub(super) async fn read(message: Unread, reader: Reader, is_judged: bool, bodies: Arc<Bodies>) -> Read {
+/// Reads a long message once it is its turn; with the envelope that its sender was judged by, if its beginning told
+/// enough.
+pub(super) async fn read(
+    message: Unread,
+    reader: Reader,
+    judged: Option<Envelope>,
+    bodies: Arc<Bodies>,
+) -> Read {
     let end = Instant::now() + bodies.patience();
     let turn = match bodies.turn_for(message.bytes_max(), end).await {
         Ok(turn) => turn,
@@ -77,10 +83,11 @@ pub(super) async fn read(message: Unread, reader: Reader, is_judged: bool, bodie
     };
     let work = tokio::task::spawn_blocking(move || {
         let mut counted = None;
-        let (bytes, outcome) = match inflated(message, &reader, is_judged, &bodies, &mut counted) {
-            Ok(message) if is_judged => (message.len(), reader.read_judged(&message).into()),
-            Ok(message) => (message.len(), reader.read(&message).into()),
-            Err(outcome) => (0, outcome),
+        let message = inflated(message, &reader, judged.is_some(), &bodies, &mut counted);
+        let (bytes, outcome) = match (message, &judged) {
+            (Ok(message), Some(judged)) => (message.len(), reader.read_judged(&message, judged).into()),
+            (Ok(message), None) => (message.len(), reader.read(&message).into()),
+            (Err(outcome), _) => (0, outcome),
         };
         Read { bytes, counted, turn, outcome }
     });
