@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     super::{
-        command::{Batch, read_batch_fields, read_command_fields},
+        command::{Batch, admit, read_batch_fields, read_command_fields},
         decode::{Document, DocumentLimits, Path, decode},
         format::Format,
         shape::{Fields, Malformed},
@@ -83,7 +83,7 @@ pub(super) fn read(bytes: &[u8], format: Format, sender: &Sender<'_>) -> Result<
 
 fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame, Malformed> {
     let root = Path::Root;
-    let Document { value, repeated } = document;
+    let Document { value, repeated, size } = document;
     let mut fields = Fields::of(value, &root, &repeated)?;
     let name = fields.text("type")?.ok_or_else(|| fields.wrong("type", "is required"))?;
     if name == "PING" {
@@ -112,6 +112,7 @@ fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame,
         "COMMAND" => {
             let traceparent = traceparent(&mut fields)?;
             let operation = read_command_fields(fields, &repeated, sender.user, sender.client)?;
+            admit([&operation], size)?;
             let operation = Operation { traceparent, ..operation };
             Ok(ClientFrame::Command { graph, operation: Box::new(operation) })
         }
@@ -127,6 +128,7 @@ fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame,
                 Some(sender.client),
                 sender.limits.operations_max,
             )?;
+            admit(&batch.operations, size)?;
             Ok(ClientFrame::Batch { graph, batch: batch.caused_by(traceparent) })
         }
         _ => {
