@@ -18,6 +18,7 @@ mod cors;
 mod decode;
 mod events;
 mod extract;
+mod fingerprint;
 mod format;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -87,13 +88,13 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// A command from a document that is JSON already, by the rules of `POST …/command`.
 pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
-    let document = decode::Document { value, repeated: vec![] };
+    let document = decode::Document::of(value);
     command::read_command(document, user).map_err(|malformed| malformed.to_string())
 }
 
 /// The operations of a batch of at most so many, by the rules of `POST …/batch`: one if it is atomic.
 pub fn parse_batch(value: Value, user: &UserId, operations_max: usize) -> Result<Vec<Operation>, String> {
-    let document = decode::Document { value, repeated: vec![] };
+    let document = decode::Document::of(value);
     let batch = command::read_batch(document, user, operations_max);
     batch.map(|batch| batch.operations).map_err(|malformed| malformed.to_string())
 }

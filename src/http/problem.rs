@@ -341,6 +341,7 @@ impl From<Malformed> for Problem {
         let detail = malformed.to_string();
         let problem = match malformed.severity {
             Severity::Wrong => Self::bad_request(detail),
+            Severity::TooLarge => Self::too_large(detail),
             Severity::TooMany => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "TOO_LARGE", "The request holds too much", detail)
             }

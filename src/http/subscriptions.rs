@@ -345,7 +345,7 @@ fn number(
 }
 
 fn read_settings(document: Document) -> Result<Settings, Malformed> {
-    let Document { value, repeated } = document;
+    let Document { value, repeated, .. } = document;
     let mut fields = Fields::of(value, &Path::Root, &repeated)?;
     let path = Path::Key(&Path::Root, "filter");
     let filter = match fields.optional("filter") {
@@ -402,7 +402,7 @@ enum Reason {
 }
 
 fn read_ids(document: Document, reason: Reason) -> Result<(Vec<String>, Option<String>), Malformed> {
-    let Document { value, repeated } = document;
+    let Document { value, repeated, .. } = document;
     let mut fields = Fields::of(value, &Path::Root, &repeated)?;
     let ids = texts(&mut fields, "deliveryIds")?;
     let ids = ids.ok_or_else(|| fields.wrong("deliveryIds", "is required"))?;

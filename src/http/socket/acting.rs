@@ -15,7 +15,7 @@ use super::{
     fetch::Asking,
     following::SUBSCRIPTIONS_MAX,
     frames::{Limits, Revert, ServerFrame, Versions},
-    incoming::{ClientFrame, PRESENCE_BYTES_MAX, Reader, SHORT_BYTES_MAX},
+    incoming::{ClientFrame, Counted, PRESENCE_BYTES_MAX, Reader, SHORT_BYTES_MAX},
     judge::Judge,
     reading::{self, Outcome, Read, Unread},
     standing,
@@ -118,7 +118,7 @@ impl Connection {
             return self.take_long(Unread::Plain(bytes), &beginning);
         }
         let read = self.reader().read(&bytes);
-        self.take_frame(read, bytes.len());
+        self.take_frame(read);
     }
 
     /// One that turns out to be short is read at once.
@@ -150,11 +150,11 @@ impl Connection {
     }
 
     pub(super) fn take_read(&mut self, read: Read) {
-        let Read { bytes, counted, turn, outcome } = read;
+        let Read { counted, turn, outcome } = read;
         self.reading = None;
         self.receiving.adopt(counted);
         match outcome {
-            Outcome::Frame(frame) => self.act(frame, bytes, turn),
+            Outcome::Frame(Counted { frame, bytes }) => self.act(frame, bytes, turn),
             Outcome::Bad(bad) => self.answer_bad(bad),
             Outcome::NoRoom => self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), NO_ROOM)),
             Outcome::Broken(error) => self.take_broken(error),
@@ -164,7 +164,7 @@ impl Connection {
     /// A message over the limit is answered as soon as its beginning is here, and not read (rule W5).
     fn take_too_long(&mut self, beginning: &[u8]) {
         let bad = self.reader().too_long(beginning, false);
-        self.take_frame(Err(bad), 0);
+        self.take_frame(Err(bad));
     }
 
     /// The protocol itself is broken (rule W9).
@@ -173,13 +173,13 @@ impl Connection {
         self.end(encode_close(Some(error.close_code()), &error.to_string()));
     }
 
-    fn take_frame(&mut self, read: Result<ClientFrame, BadFrame>, bytes: usize) {
+    fn take_frame(&mut self, read: Result<Counted, BadFrame>) {
         match read {
-            Ok(ClientFrame::Auth { token }) => self.authenticate(&token),
+            Ok(Counted { frame: ClientFrame::Auth { token }, .. }) => self.authenticate(&token),
             _ if self.peer.standing.is_unproven() => {
                 self.turn_away("the first frame must be AUTH with a token");
             }
-            Ok(frame) => self.act(frame, bytes, None),
+            Ok(Counted { frame, bytes }) => self.act(frame, bytes, None),
             Err(bad) => self.answer_bad(bad),
         }
     }

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use dao_projections::{GraphId, Map, OperationId, Pointer};
+use dao_projections::{GraphId, Map, OperationId};
 use rmp::{
     Marker,
     decode::{RmpRead, read_map_len, read_marker, read_str_from_slice},
@@ -143,7 +143,7 @@ impl Envelope {
 /// A frame without what is inside of its fields: objects and lists in them are empty. For frames that have no
 /// payload, or are about no graph, which is all that is wrong with them.
 pub(super) fn shallow(bytes: &[u8], format: Format, limits: DocumentLimits) -> Result<Document, Malformed> {
-    let mut fields = Shallow { fields: Map::new(), repeated: Vec::new(), limits };
+    let mut fields = Shallow { fields: Map::new(), repeated: None, limits };
     match format {
         Format::Json => {
             let mut frame = serde_json::Deserializer::from_slice(bytes);
@@ -156,19 +156,23 @@ pub(super) fn shallow(bytes: &[u8], format: Format, limits: DocumentLimits) -> R
             None => return Err(Malformed::body("bad MessagePack: the frame is not a map, or is cut off")),
         },
     }
-    Ok(Document { value: Value::Object(fields.fields), repeated: fields.repeated })
+    match fields.repeated {
+        Some(key) => Err(Malformed::at(Path::Key(&Path::Root, &key), "stands here more than once")),
+        None => Ok(Document::of(Value::Object(fields.fields))),
+    }
 }
 
 struct Shallow {
     fields: Map,
-    repeated: Vec<Pointer>,
+    /// The first key that stands there more than once.
+    repeated: Option<String>,
     limits: DocumentLimits,
 }
 
 impl Shallow {
     fn put(&mut self, key: &str, value: &[u8], format: Format) {
-        if self.fields.len() + self.repeated.len() >= FIELDS_MAX {
-            return; // one of those that are kept is unknown, or there twice
+        if self.fields.len() >= FIELDS_MAX || self.repeated.is_some() {
+            return; // it is not a frame, whatever else is in it
         }
         let read = || decode(value, format, self.limits).map_or(Value::from(0), |document| document.value);
         let value = match container(value, format) {
@@ -176,7 +180,7 @@ impl Shallow {
             None => read(),
         };
         if self.fields.insert(key.to_owned(), value).is_some() {
-            self.repeated.push(Path::Key(&Path::Root, key).pointer());
+            self.repeated = Some(key.to_owned());
         }
     }
 }
@@ -354,8 +358,8 @@ mod tests {
             assert!(shallow(&[&bytes, &b"1"[..]].concat(), format, limits).is_err(), "bytes after the end");
             assert!(shallow(&bytes[..bytes.len() - 1], format, limits).is_err(), "cut off");
         }
-        let twice = shallow(br#"{"type": "PING", "type": "AUTH"}"#, Format::Json, limits).expect("a frame");
-        assert_eq!(twice.repeated.iter().map(Pointer::as_str).collect::<Vec<_>>(), ["/type"]);
+        let twice = shallow(br#"{"type": "PING", "type": "AUTH"}"#, Format::Json, limits);
+        assert!(twice.is_err_and(|malformed| malformed.place == "type"));
         let many: Vec<String> = (0..10_000).map(|n| format!(r#""k{n}":{n}"#)).collect();
         let many = format!("{{{}}}", many.join(","));
         let kept = shallow(many.as_bytes(), Format::Json, limits).expect("a frame").value;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     super::{
-        command::{Batch, read_batch_fields, read_command_fields},
+        command::{Batch, admit, read_batch_fields, read_command_fields},
         decode::{Document, DocumentLimits, Path, decode},
         format::Format,
         problem::Problem,
@@ -60,6 +60,12 @@ pub(super) enum ClientFrame {
     Ping,
 }
 
+/// A frame, and the bytes that it counts with among all bodies: its own, or a part of what it occupies (rule O3).
+pub(super) struct Counted {
+    pub(super) frame: ClientFrame,
+    pub(super) bytes: usize,
+}
+
 /// What frames of one connection are read with.
 #[derive(Clone)]
 pub(super) struct Reader {
@@ -90,7 +96,7 @@ pub(in crate::http) fn is_frame(
 
 impl Reader {
     /// Reads one frame: its envelope, by which its sender is judged, and only then the rest.
-    pub(super) fn read(&self, bytes: &[u8]) -> Result<ClientFrame, BadFrame> {
+    pub(super) fn read(&self, bytes: &[u8]) -> Result<Counted, BadFrame> {
         let envelope = Envelope::of(bytes, self.format);
         match self.judge.of(&envelope) {
             Ok(()) => self.read_rest(bytes, envelope, true),
@@ -100,7 +106,7 @@ impl Reader {
 
     /// Reads a frame whose sender was judged by its beginning. What the beginning said may stand there again and
     /// say something else: then nothing more of it is built than it takes to refuse it.
-    pub(super) fn read_judged(&self, bytes: &[u8], judged: &Envelope) -> Result<ClientFrame, BadFrame> {
+    pub(super) fn read_judged(&self, bytes: &[u8], judged: &Envelope) -> Result<Counted, BadFrame> {
         let envelope = Envelope::of(bytes, self.format);
         let is_same = (envelope.kind, &envelope.graph) == (judged.kind, &judged.graph);
         self.read_rest(bytes, envelope, is_same)
@@ -136,13 +142,22 @@ impl Reader {
         Envelope::of(beginning, self.format).refused(problem)
     }
 
-    fn read_rest(&self, bytes: &[u8], envelope: Envelope, is_judged: bool) -> Result<ClientFrame, BadFrame> {
+    fn read_rest(&self, bytes: &[u8], envelope: Envelope, is_judged: bool) -> Result<Counted, BadFrame> {
         let has_payload = is_judged && envelope.kind.right().is_some() && envelope.graph.is_some();
         let document = match bytes.len() > SHORT_BYTES_MAX && !has_payload {
-            true => envelope::shallow(bytes, self.format, self.limits),
-            false => decode(bytes, self.format, self.limits),
+            true => {
+                envelope::shallow(bytes, self.format, self.limits).map(|document| (document, bytes.len()))
+            }
+            false => decode(bytes, self.format, self.limits).map(|document| {
+                let counted = document.size.counted();
+                (document, counted)
+            }),
         };
-        document.and_then(|document| read_document(document, self)).map_err(|malformed| {
+        let read = document.and_then(|(document, bytes)| {
+            let frame = read_document(document, self)?;
+            Ok(Counted { frame, bytes })
+        });
+        read.map_err(|malformed| {
             if envelope.kind.is_free() {
                 self.judge.count_bad();
             }
@@ -153,7 +168,7 @@ impl Reader {
 
 fn read_document(document: Document, sender: &Reader) -> Result<ClientFrame, Malformed> {
     let root = Path::Root;
-    let Document { value, repeated } = document;
+    let Document { value, repeated, size } = document;
     let mut fields = Fields::of(value, &root, &repeated)?;
     let name = fields.text("type")?.ok_or_else(|| fields.wrong("type", "is required"))?;
     if name == "PING" {
@@ -182,6 +197,7 @@ fn read_document(document: Document, sender: &Reader) -> Result<ClientFrame, Mal
         "COMMAND" => {
             let traceparent = traceparent(&mut fields)?;
             let operation = read_command_fields(fields, &repeated, &sender.user, &sender.client)?;
+            admit([&operation], size)?;
             let operation = Operation { traceparent, ..operation };
             Ok(ClientFrame::Command { graph, operation: Box::new(operation) })
         }
@@ -197,6 +213,7 @@ fn read_document(document: Document, sender: &Reader) -> Result<ClientFrame, Mal
                 Some(&sender.client),
                 sender.limits.operations_max,
             )?;
+            admit(&batch.operations, size)?;
             Ok(ClientFrame::Batch { graph, batch: batch.caused_by(traceparent) })
         }
         _ => {

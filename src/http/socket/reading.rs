@@ -11,11 +11,11 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
     envelope::{BadFrame, Envelope},
-    incoming::{ClientFrame, Reader},
+    incoming::{Counted, Reader},
 };
 use crate::{
     http::{body::Bodies, problem::Problem},
-    websocket::{Deflated, Incoming, Inflated, ProtocolError},
+    websocket::{BEGINNING_BYTES, Deflated, Incoming, Inflated, ProtocolError},
 };
 
 /// A whole message that is not read yet.
@@ -44,8 +44,6 @@ impl Unread {
 
 /// A long message that was read.
 pub(super) struct Read {
-    /// Its length.
-    pub(super) bytes: usize,
     /// What it was counted with beside what it was sent as.
     pub(super) counted: Option<OwnedSemaphorePermit>,
     /// Held until it is answered.
@@ -54,18 +52,12 @@ pub(super) struct Read {
 }
 
 pub(super) enum Outcome {
-    Frame(ClientFrame),
+    Frame(Counted),
     Bad(BadFrame),
     /// There is no memory for it: its sender has to come again.
     NoRoom,
     /// It breaks the protocol.
     Broken(ProtocolError),
-}
-
-impl From<Result<ClientFrame, BadFrame>> for Outcome {
-    fn from(read: Result<ClientFrame, BadFrame>) -> Self {
-        read.map_or_else(Self::Bad, Self::Frame)
-    }
 }
 
 /// Reads a long message once it is its turn; with the envelope that its sender was judged by, if its beginning told
@@ -84,12 +76,8 @@ pub(super) async fn read(
     let work = tokio::task::spawn_blocking(move || {
         let mut counted = None;
         let message = inflated(message, &reader, judged.is_some(), &bodies, &mut counted);
-        let (bytes, outcome) = match (message, &judged) {
-            (Ok(message), Some(judged)) => (message.len(), reader.read_judged(&message, judged).into()),
-            (Ok(message), None) => (message.len(), reader.read(&message).into()),
-            (Err(outcome), _) => (0, outcome),
-        };
-        Read { bytes, counted, turn, outcome }
+        let outcome = message.and_then(|message| decoded(&message, &reader, judged, &bodies, &mut counted));
+        Read { counted, turn, outcome: outcome.map_or_else(|outcome| outcome, Outcome::Frame) }
     });
     work.await.unwrap_or_else(|error| {
         let problem = Problem::internal().because(error);
@@ -98,7 +86,7 @@ pub(super) async fn read(
 }
 
 fn unread(bad: BadFrame) -> Read {
-    Read { bytes: 0, counted: None, turn: None, outcome: Outcome::Bad(bad) }
+    Read { counted: None, turn: None, outcome: Outcome::Bad(bad) }
 }
 
 /// Why a message did not get its turn, told about what it is about where it is plain.
@@ -108,6 +96,41 @@ fn unturned(message: &Unread, reader: &Reader, problem: Problem) -> BadFrame {
         Unread::Deflated(message) => message.beginning(),
     };
     reader.refused(&beginning, problem)
+}
+
+/// What the message says, counted with what it occupies.
+fn decoded(
+    message: &Bytes,
+    reader: &Reader,
+    judged: Option<Envelope>,
+    bodies: &Bodies,
+    counted: &mut Option<OwnedSemaphorePermit>,
+) -> Result<Counted, Outcome> {
+    let read = match judged {
+        Some(judged) => reader.read_judged(message, &judged),
+        None => reader.read(message),
+    };
+    let read = read.map_err(Outcome::Bad)?;
+    // A plain message is counted as it came; an inflated one as it grew.
+    let already = if counted.is_none() { message.len() } else { 0 };
+    count(counted, read.bytes.saturating_sub(already), bodies).map_err(|problem| {
+        Outcome::Bad(reader.refused(&message[..message.len().min(BEGINNING_BYTES)], problem))
+    })?;
+    Ok(read)
+}
+
+/// Counts so many bytes in all.
+fn count(counted: &mut Option<OwnedSemaphorePermit>, bytes: usize, bodies: &Bodies) -> Result<(), Problem> {
+    let held = counted.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+    if bytes <= held {
+        return Ok(());
+    }
+    let more = bodies.count(bytes - held)?;
+    match counted {
+        Some(counted) => counted.merge(more),
+        None => *counted = Some(more),
+    }
+    Ok(())
 }
 
 /// The message itself, counted as it grows.
@@ -122,18 +145,7 @@ fn inflated(
         Unread::Plain(bytes) => return Ok(bytes),
         Unread::Deflated(message) => message,
     };
-    let mut admit = |bytes: usize| {
-        let held = counted.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        if bytes <= held {
-            return true;
-        }
-        let Ok(more) = bodies.count(bytes - held) else { return false };
-        match counted {
-            Some(counted) => counted.merge(more),
-            None => *counted = Some(more),
-        }
-        true
-    };
+    let mut admit = |bytes: usize| count(counted, bytes, bodies).is_ok();
     match message.inflate(reader.message_bytes_max, &mut admit) {
         Ok(Inflated::Whole(Incoming::Text(text))) => Ok(text.into_bytes().into()),
         Ok(Inflated::Whole(Incoming::Binary(bytes))) => Ok(bytes),
