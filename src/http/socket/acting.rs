@@ -155,7 +155,7 @@ impl Connection {
         self.receiving.adopt(counted);
         match outcome {
             Outcome::Frame(Counted { frame, bytes }) => self.act(frame, bytes, turn),
-            Outcome::Bad(bad) => self.answer_bad(bad),
+            Outcome::Bad(bad) => self.answer_bad(*bad),
             Outcome::NoRoom => self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), NO_ROOM)),
             Outcome::Broken(error) => self.take_broken(error),
         }

@@ -53,7 +53,7 @@ pub(super) struct Read {
 
 pub(super) enum Outcome {
     Frame(Counted),
-    Bad(BadFrame),
+    Bad(Box<BadFrame>),
     /// There is no memory for it: its sender has to come again.
     NoRoom,
     /// It breaks the protocol.
@@ -86,7 +86,7 @@ pub(super) async fn read(
 }
 
 fn unread(bad: BadFrame) -> Read {
-    Read { counted: None, turn: None, outcome: Outcome::Bad(bad) }
+    Read { counted: None, turn: None, outcome: Outcome::Bad(bad.into()) }
 }
 
 /// Why a message did not get its turn, told about what it is about where it is plain.
@@ -110,11 +110,12 @@ fn decoded(
         Some(judged) => reader.read_judged(message, &judged),
         None => reader.read(message),
     };
-    let read = read.map_err(Outcome::Bad)?;
+    let read = read.map_err(|bad| Outcome::Bad(bad.into()))?;
     // A plain message is counted as it came; an inflated one as it grew.
     let already = if counted.is_none() { message.len() } else { 0 };
     count(counted, read.bytes.saturating_sub(already), bodies).map_err(|problem| {
-        Outcome::Bad(reader.refused(&message[..message.len().min(BEGINNING_BYTES)], problem))
+        let beginning = &message[..message.len().min(BEGINNING_BYTES)];
+        Outcome::Bad(reader.refused(beginning, problem).into())
     })?;
     Ok(read)
 }
@@ -150,7 +151,9 @@ fn inflated(
         Ok(Inflated::Whole(Incoming::Text(text))) => Ok(text.into_bytes().into()),
         Ok(Inflated::Whole(Incoming::Binary(bytes))) => Ok(bytes),
         Ok(Inflated::Whole(_) | Inflated::NoRoom) => Err(Outcome::NoRoom),
-        Ok(Inflated::TooLong(message)) => Err(Outcome::Bad(reader.too_long(&message.beginning, is_judged))),
+        Ok(Inflated::TooLong(message)) => {
+            Err(Outcome::Bad(reader.too_long(&message.beginning, is_judged).into()))
+        }
         Err(error) => Err(Outcome::Broken(error)),
     }
 }
