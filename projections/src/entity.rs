@@ -3,7 +3,10 @@
 //! What the server adds to an entity (`createdAt`, `updatedAt`, `version`, rule G2) is not part of
 //! it here: the fold keeps it beside the entity, see [`crate::Placed`].
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -193,7 +196,7 @@ impl Node {
         }
         check_attributes(&attributes)?;
         check_parents(&attributes)?;
-        Ok(Self { id, position, attributes: Arc::new(attributes) })
+        Ok(Self { id, position, attributes: kept(attributes) })
     }
 
     /// Unique in its graph.
@@ -294,7 +297,7 @@ impl Edge {
             attributes.shift_remove(*field);
         }
         check_attributes(&attributes)?;
-        Ok(Self { id, source, target, attributes: Arc::new(attributes) })
+        Ok(Self { id, source, target, attributes: kept(attributes) })
     }
 
     /// Unique in its graph.
@@ -366,6 +369,16 @@ impl Edge {
     }
 }
 
+/// Attributes as they are kept for as long as the entity is: with no room that its id and place, taken out of the same
+/// object, have left. Entities without attributes share theirs.
+fn kept(attributes: Map) -> Arc<Map> {
+    static NONE: LazyLock<Arc<Map>> = LazyLock::new(Arc::default);
+    match attributes.is_empty() {
+        true => NONE.clone(),
+        false => Arc::new(attributes.into_iter().collect()),
+    }
+}
+
 /// Rule G1: `type` is a string, `data` an object; null is a value.
 fn check_attributes(attributes: &Map) -> Result<(), ShapeError> {
     match attributes.get("type") {
@@ -434,7 +447,7 @@ impl<'de> Deserialize<'de> for Node {
                 Ok(Node {
                     id: id.ok_or_else(|| de::Error::missing_field("id"))?,
                     position: position.ok_or_else(|| de::Error::missing_field("position"))?,
-                    attributes: Arc::new(attributes),
+                    attributes: kept(attributes),
                 })
             }
         }
@@ -467,7 +480,7 @@ impl<'de> Deserialize<'de> for Edge {
                     id: id.ok_or_else(|| de::Error::missing_field("id"))?,
                     source: source.ok_or_else(|| de::Error::missing_field("source"))?,
                     target: target.ok_or_else(|| de::Error::missing_field("target"))?,
-                    attributes: Arc::new(attributes),
+                    attributes: kept(attributes),
                 })
             }
         }

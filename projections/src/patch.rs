@@ -2,22 +2,22 @@
 //!
 //! The merging itself is the `json-patch` crate's.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::entity::Map;
 
-/// A merge patch whose top level is an object: it changes an entity, it never replaces it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct MergePatch(Map);
+/// A merge patch whose top level is an object: it changes an entity, it never replaces it. Its fields are shared:
+/// a clone copies a pointer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MergePatch(Arc<Map>);
 
 impl MergePatch {
     /// A patch that sets what `fields` sets and removes what is null in it.
     pub fn new(fields: Map) -> Self {
-        Self(fields)
+        Self(Arc::new(fields))
     }
 
     /// The patch as it was sent.
@@ -25,21 +25,23 @@ impl MergePatch {
         &self.0
     }
 
-    /// Writes the patch onto `target`, except the fields in `handled`.
+    /// Writes the patch onto `target`, except the fields in `handled`. What is removed is removed in one pass:
+    /// one by one, each would move all fields behind it.
     pub(crate) fn merge_into(&self, target: &mut Map, handled: &[&str]) {
-        for (key, value) in self.0.iter().filter(|(key, _)| !handled.contains(&key.as_str())) {
-            if value.is_null() {
-                target.shift_remove(key);
-            } else {
-                json_patch::merge(target.entry(key.as_str()).or_insert(Value::Null), value);
-            }
+        let is_ours = |key: &str| !handled.contains(&key);
+        let removed = |key: &String| is_ours(key) && self.0.get(key).is_some_and(Value::is_null);
+        if self.0.values().any(Value::is_null) {
+            target.retain(|key, _| !removed(key));
+        }
+        for (key, value) in self.0.iter().filter(|(key, value)| is_ours(key) && !value.is_null()) {
+            json_patch::merge(target.entry(key.as_str()).or_insert(Value::Null), value);
         }
     }
 
     /// The leaf paths: where the patch writes or removes a value. An empty object is a leaf.
     pub fn leaves(&self) -> Vec<(Pointer, &Value)> {
         let mut leaves = Vec::new();
-        for (key, value) in &self.0 {
+        for (key, value) in &*self.0 {
             collect_leaves(Pointer::root().child(key), value, &mut leaves);
         }
         leaves
@@ -47,19 +49,34 @@ impl MergePatch {
 
     /// Whether merging `patch` into `standing` leaves it as it is.
     pub fn leaves_as_is(standing: &Value, patch: &Value) -> bool {
-        let mut merged = standing.clone();
-        json_patch::merge(&mut merged, patch);
-        merged == *standing
+        match (standing, patch) {
+            (Value::Object(standing), Value::Object(patch)) => patch.iter().all(|(key, value)| {
+                if value.is_null() {
+                    return !standing.contains_key(key);
+                }
+                standing.get(key).is_some_and(|standing| Self::leaves_as_is(standing, value))
+            }),
+            (_, Value::Object(_)) => false,
+            (standing, patch) => standing == patch,
+        }
     }
 
     /// The patch that turns `before` into `after`; `None` where no merge patch can say it, because
     /// `after` holds a null that `before` has not.
     pub fn between(before: &Map, after: &Map) -> Option<Self> {
-        let patch = difference(before, after);
-        let mut check = before.clone();
-        let patch = Self(patch);
-        patch.merge_into(&mut check, &[]);
-        (check == *after).then_some(patch)
+        difference(before, after).map(Self::new)
+    }
+}
+
+impl Serialize for MergePatch {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(s)
+    }
+}
+
+impl<'de> Deserialize<'de> for MergePatch {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Map::deserialize(d).map(Self::new)
     }
 }
 
@@ -74,7 +91,7 @@ fn collect_leaves<'a>(path: Pointer, value: &'a Value, into: &mut Vec<(Pointer, 
     }
 }
 
-fn difference(before: &Map, after: &Map) -> Map {
+fn difference(before: &Map, after: &Map) -> Option<Map> {
     let mut patch = Map::new();
     for key in before.keys().filter(|key| !after.contains_key(*key)) {
         patch.insert(key.clone(), Value::Null);
@@ -83,14 +100,24 @@ fn difference(before: &Map, after: &Map) -> Map {
         match (before.get(key), new) {
             (Some(old), new) if old == new => {}
             (Some(Value::Object(old)), Value::Object(new)) => {
-                patch.insert(key.clone(), Value::Object(difference(old, new)));
+                patch.insert(key.clone(), Value::Object(difference(old, new)?));
             }
+            (_, new) if holds_null(new) => return None,
             _ => {
                 patch.insert(key.clone(), new.clone());
             }
         }
     }
-    patch
+    Some(patch)
+}
+
+/// Whether it is null or has one where a merge patch would read it as a removal: in objects, not in lists.
+fn holds_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.values().any(holds_null),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => false,
+    }
 }
 
 /// A JSON Pointer inside an entity; `""` is the whole entity.
@@ -206,7 +233,7 @@ mod tests {
     fn a_difference_is_said_as_a_patch_where_a_patch_can_say_it() {
         let before = map(json!({"a": 1, "b": {"c": 2, "d": 3}, "e": 4}));
         let after = map(json!({"a": 1, "b": {"c": 5}, "f": {"g": 6}}));
-        let patch = MergePatch::between(&before, &after).map(|p| Value::Object(p.0));
+        let patch = MergePatch::between(&before, &after).map(|p| Value::Object(p.fields().clone()));
         assert_eq!(patch, Some(json!({"e": null, "b": {"d": null, "c": 5}, "f": {"g": 6}})));
         assert_eq!(MergePatch::between(&before, &map(json!({"a": null}))), None);
     }

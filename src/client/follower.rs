@@ -16,6 +16,7 @@
 //! | … of a later version | connect anew: there is a gap, and the point is still good (W4) |
 //! | `ACK` | the operation is settled, as soon as its version is applied (W5) |
 //! | `REVERT` | the operation is settled; if `temporary`, send it again later (W5) |
+//! | `WELCOME` | nothing; what is longer than a message may be is settled where it would be sent (W1, W5) |
 //! | `ERROR` in place of a `SYNC` | subscribe again later, or give up (W2, W9) |
 //! | `GOODBYE` | connect anew when it says (W9) |
 //! | [`disconnected`](Follower::disconnected) | nothing: the point and the operations are kept (V4, C3) |
@@ -30,7 +31,7 @@ use super::{
         SyncStatus,
     },
     page::Page,
-    step::{Aim, Ending, Point, Snapshot, Step, Why},
+    step::{Aim, Ending, Point, Refused, Snapshot, Step, Why},
 };
 
 /// Operations that one `SUBSCRIBE` may ask after. The others are simply sent again, which is as safe
@@ -40,6 +41,9 @@ const PENDING_ASKED_MAX: usize = 1_000;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Codes of an `ERROR` after which the same `SUBSCRIBE` may succeed.
 const TEMPORARY: [&str; 4] = ["STORE_UNAVAILABLE", "OVERLOADED", "VERSION_NOT_REACHED", "RATE_LIMITED"];
+
+/// The code of an operation that is longer than a message may be.
+const TOO_LARGE: &str = "TOO_LARGE";
 
 #[derive(Debug)]
 enum Phase {
@@ -79,12 +83,14 @@ pub struct Follower {
     phase: Phase,
     /// In the order in which they were made, which is the order in which they are sent.
     pending: VecDeque<Pending>,
+    /// Bytes of a message that the server reads; `None` until it said so.
+    message_bytes_max: Option<usize>,
 }
 
 impl Follower {
     /// A client that has applied everything up to `at`; without it, one that starts from a snapshot.
     pub fn new(graph: GraphId, aim: Aim, at: Option<Point>) -> Self {
-        Self { graph, aim, at, phase: Phase::Away, pending: VecDeque::new() }
+        Self { graph, aim, at, phase: Phase::Away, pending: VecDeque::new(), message_bytes_max: None }
     }
 
     /// The graph.
@@ -142,6 +148,10 @@ impl Follower {
             return vec![];
         }
         match frame {
+            ServerFrame::Welcome(welcome) => {
+                self.message_bytes_max = welcome.limits.message_bytes;
+                vec![]
+            }
             ServerFrame::Sync(sync) if sync.graph_id == self.graph => self.sync(sync),
             ServerFrame::StateUpdate(received) if received.graph == self.graph => self.update(received),
             ServerFrame::Ack(ack) if ack.graph_id == self.graph => self.acknowledged(&ack),
@@ -279,13 +289,17 @@ impl Follower {
     /// Rule W3.
     fn settled(&mut self, settled: Vec<Settled>) -> Vec<Step> {
         let mut steps = vec![];
-        for Settled { operation_id, status, version } in settled {
+        for Settled { operation_id, status, version, code } in settled {
             match status {
                 SettledStatus::Completed => {
                     self.mark(operation_id, Progress::Accepted(version.unwrap_or(Version::EMPTY)));
                 }
-                SettledStatus::Conflict => steps.extend(self.end(operation_id, Ending::Conflict(None))),
-                SettledStatus::Failed => steps.extend(self.end(operation_id, Ending::Failed(None))),
+                SettledStatus::Conflict => {
+                    steps.extend(self.end(operation_id, Ending::Conflict(Refused::with(code))));
+                }
+                SettledStatus::Failed => {
+                    steps.extend(self.end(operation_id, Ending::Failed(Refused::with(code))));
+                }
                 SettledStatus::Unknown => {} // it is still unsent
             }
         }
@@ -310,7 +324,7 @@ impl Follower {
         }
         let is_conflict = revert.resolution.is_some();
         let ending = if is_conflict { Ending::Conflict } else { Ending::Failed };
-        self.end(id, ending(Some(revert))).into_iter().collect()
+        self.end(id, ending(revert.into())).into_iter().collect()
     }
 
     /// Rules W2 and W9: an `ERROR` about the graph where a `SYNC` is due takes its place.
@@ -321,7 +335,9 @@ impl Follower {
         }
         if let Some(id) = complaint.operation_id {
             // It could not even be read, and never will be.
-            return self.end(id, Ending::Failed(None)).into_iter().chain([Step::Warn(complaint)]).collect();
+            let refused = Refused::with(Some(complaint.code.clone()));
+            let ended = self.end(id, Ending::Failed(refused));
+            return ended.into_iter().chain([Step::Warn(complaint)]).collect();
         }
         if !matches!(self.phase, Phase::Subscribing) || complaint.graph_id.is_none() {
             return vec![Step::Warn(complaint)];
@@ -332,14 +348,26 @@ impl Follower {
         vec![Step::GiveUp(complaint)]
     }
 
+    /// Sends what this connection has not sent. What is longer than a message may be would be refused each time,
+    /// so it ends (rules W1, W5).
     fn send_unsent(&mut self) -> Vec<Step> {
-        let unsent = self.pending.iter_mut().filter(|pending| pending.progress == Progress::Unsent);
-        unsent
-            .map(|pending| {
+        let bytes_max = self.message_bytes_max.unwrap_or(usize::MAX);
+        let mut steps = vec![];
+        self.pending.retain_mut(|pending| {
+            if pending.progress != Progress::Unsent {
+                return true;
+            }
+            let fits = pending.operation.frame.len() <= bytes_max;
+            steps.push(if fits {
                 pending.progress = Progress::Sent;
                 Step::Send { frame: pending.operation.frame.clone(), after: Duration::ZERO }
-            })
-            .collect()
+            } else {
+                let refused = Refused::with(Some(TOO_LARGE.to_owned()));
+                Step::Settle(pending.operation.id, Ending::Failed(refused))
+            });
+            fits
+        });
+        steps
     }
 
     fn mark(&mut self, id: OperationId, progress: Progress) {

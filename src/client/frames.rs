@@ -61,6 +61,19 @@ pub enum ServerFrame {
 pub struct Welcome {
     /// How often the server pings; one that says nothing for two of them is gone.
     pub heartbeat_ms: u64,
+    /// What a message may be.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// The limits of `WELCOME`, as far as one client of one graph needs them.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Bytes of a message; the server reads none that is longer.
+    pub message_bytes: Option<usize>,
+    /// For how long at least the server remembers an operation (rule C3).
+    pub operation_ttl_ms: Option<u64>,
 }
 
 /// `SYNC`.
@@ -77,6 +90,9 @@ pub struct Sync {
     pub hash: Hash,
     /// What comes next.
     pub status: SyncStatus,
+    /// Whether the point that was given is of another history (rule V4).
+    #[serde(default)]
+    pub reset: bool,
     /// What became of the operations that were asked after (rule W3).
     #[serde(default)]
     pub settled: Vec<Settled>,
@@ -114,6 +130,8 @@ pub struct Settled {
     /// The version it was accepted with, or refused on.
     #[serde(default, deserialize_with = "optional_version")]
     pub version: Option<Version>,
+    /// Why it was refused, as a stable word.
+    pub code: Option<String>,
 }
 
 /// The end of an operation.

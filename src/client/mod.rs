@@ -59,10 +59,10 @@ pub use connection::{Address, Client, Update};
 pub use error::{AskError, ClientError, LinkError};
 pub use follower::Follower;
 pub use frames::{
-    Ack, Complaint, Goodbye, Operation, Presence, Received, Revert, ServerFrame, Settled, SettledStatus,
-    Sync, SyncStatus, Unreadable, Welcome,
+    Ack, Complaint, Goodbye, Limits, Operation, Presence, Received, Revert, ServerFrame, Settled,
+    SettledStatus, Sync, SyncStatus, Unreadable, Welcome,
 };
 pub use http1::look;
 pub use page::Page;
 pub use server::{InvalidToken, InvalidUrl, Server, Token};
-pub use step::{Aim, Ending, Point, Snapshot, Step, Why};
+pub use step::{Aim, Ending, Point, Refused, Snapshot, Step, Why};

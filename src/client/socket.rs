@@ -75,7 +75,10 @@ impl Socket {
             match self.decoder.next()? {
                 Some(Incoming::Text(text)) => return Ok(text),
                 Some(Incoming::Ping(payload)) => self.frame(&encode_pong(&payload)),
-                Some(Incoming::Binary(_) | Incoming::Pong(_)) => {}
+                // A client's decoder gives no message that is too long or compressed.
+                Some(
+                    Incoming::Binary(_) | Incoming::Deflated(_) | Incoming::TooLong(_) | Incoming::Pong(_),
+                ) => {}
                 Some(Incoming::Close { code, reason }) => {
                     self.frame(&encode_close(code, ""));
                     // A courtesy; the connection ends either way.

@@ -83,11 +83,33 @@ pub struct Snapshot {
 pub enum Ending {
     /// It was accepted; this version has its effect.
     Completed(Version),
-    /// Others changed the same (409). The details are missing where it was learned on a reconnect;
-    /// `GET /operations/{id}` has them.
-    Conflict(Option<Box<Revert>>),
+    /// Others changed the same (409).
+    Conflict(Refused),
     /// It was refused otherwise.
-    Failed(Option<Box<Revert>>),
+    Failed(Refused),
+}
+
+/// Why an operation was refused.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// Why, as a stable word; `None` where an older server did not say.
+    pub code: Option<String>,
+    /// What the server answered. It is missing where the end was learned on a reconnect, which
+    /// `GET /operations/{id}` tells about, and where the operation could not even be sent or read.
+    pub revert: Option<Box<Revert>>,
+}
+
+impl Refused {
+    /// A refusal of which only the code is known.
+    pub(super) fn with(code: Option<String>) -> Self {
+        Self { code, revert: None }
+    }
+}
+
+impl From<Box<Revert>> for Refused {
+    fn from(revert: Box<Revert>) -> Self {
+        Self { code: Some(revert.code.clone()), revert: Some(revert) }
+    }
 }
 
 /// Why a connection can't go on.

@@ -116,6 +116,7 @@ impl Settings {
                 wrong.count("WS_HEARTBEAT_INTERVAL", &self.ws_heartbeat_interval) as u64,
             ),
             connections_max: wrong.count("WS_MAX_CONNECTIONS", &self.ws_max_connections),
+            operation_ttl: operation_ttl.unwrap_or_default(),
             ..SocketConfig::default()
         };
         let projects = wrong.note(

@@ -1,9 +1,10 @@
 //! Commands: what somebody asks for, already checked for shape, with every id filled in.
 
 use dao_projections::{
-    ClientId, CommandType, Edge, EdgeId, MergePatch, Node, NodeId, OperationId, Position, TraceParent,
-    UserId, Version, Viewport,
+    ClientId, CommandType, Edge, EdgeId, Graph, Map, MergePatch, Node, NodeId, OperationId, Position,
+    TraceParent, UserId, Version, Viewport,
 };
+use serde_json::Value;
 
 use crate::domain::Fingerprint;
 
@@ -49,12 +50,44 @@ impl Command {
         }
     }
 
-    /// How many entities it brings: a measure of the work it makes.
+    /// How many entities and fields it brings: a measure of the work it makes, whatever the graph is.
     pub fn weight(&self) -> usize {
         match self {
-            Self::BatchUpdate { nodes, edges, .. } => 1 + nodes.len() + edges.as_ref().map_or(0, Vec::len),
-            _ => 1,
+            Self::BatchUpdate { nodes, edges, .. } => {
+                let edges = edges.iter().flatten();
+                let of_nodes = nodes.iter().map(|node| 1 + fields_of(node.attributes())).sum::<usize>();
+                1 + of_nodes + edges.map(|edge| 1 + fields_of(edge.attributes())).sum::<usize>()
+            }
+            Self::CreateNode { node } => 1 + fields_of(node.attributes()),
+            Self::CreateEdge { edge } => 1 + fields_of(edge.attributes()),
+            Self::UpdateNode { patch, .. } | Self::UpdateEdge { patch, .. } => 1 + fields_of(patch.fields()),
+            Self::UpdateNodePosition { .. }
+            | Self::DeleteNode { .. }
+            | Self::DeleteEdge { .. }
+            | Self::SetViewport { .. } => 1,
         }
+    }
+
+    /// The same, with what of `graph` it has to look at: all that would go with a node, the edges that an edge set is
+    /// compared with, the fields of what it changes.
+    fn weight_on(&self, graph: &Graph) -> usize {
+        let standing = match self {
+            Self::DeleteNode { node_id } => return weight_of_cascade(graph, node_id),
+            Self::BatchUpdate { edges: Some(_), .. } => graph.edges().len(),
+            Self::UpdateNode { node_id, .. } => {
+                graph.nodes().get(node_id).map_or(0, |node| fields_of(node.entity.attributes()))
+            }
+            Self::UpdateEdge { edge_id, .. } => {
+                graph.edges().get(edge_id).map_or(0, |edge| fields_of(edge.entity.attributes()))
+            }
+            Self::BatchUpdate { edges: None, .. }
+            | Self::CreateNode { .. }
+            | Self::UpdateNodePosition { .. }
+            | Self::CreateEdge { .. }
+            | Self::DeleteEdge { .. }
+            | Self::SetViewport { .. } => 0,
+        };
+        self.weight() + standing
     }
 
     /// What it is aimed at.
@@ -70,6 +103,49 @@ impl Command {
             Self::BatchUpdate { .. } => Target::Whole,
         }
     }
+}
+
+/// Items and fields are counted up to about here: what weighs that much is heavy in any case.
+const WEIGHT_COUNTED: usize = 4_096;
+/// Bytes of text that weigh as much as one field.
+const BYTES_PER_FIELD: usize = 256;
+
+/// How many values there are in an object, long texts counted as several.
+pub(crate) fn fields_of(fields: &Map) -> usize {
+    let mut count = 0;
+    for (key, value) in fields {
+        count_values(value, &mut count);
+        count += key.len() / BYTES_PER_FIELD;
+        if count > WEIGHT_COUNTED {
+            break;
+        }
+    }
+    count
+}
+
+fn count_values(value: &Value, count: &mut usize) {
+    *count += 1;
+    match value {
+        Value::String(text) => *count += text.len() / BYTES_PER_FIELD,
+        Value::Array(items) => {
+            items.iter().take(WEIGHT_COUNTED).for_each(|item| count_values(item, count));
+        }
+        Value::Object(fields) => *count += fields_of(fields),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// A node, what is inside of it and the edges of all those, as far as [`WEIGHT_COUNTED`].
+fn weight_of_cascade(graph: &Graph, node: &NodeId) -> usize {
+    let (mut weight, mut next) = (1, vec![node.clone()]);
+    while let Some(node) = next.pop()
+        && weight <= WEIGHT_COUNTED
+    {
+        let children = graph.children_of(&node).take(WEIGHT_COUNTED);
+        next.extend(children.map(|child| child.entity.id().clone()));
+        weight += 1 + graph.edges_of(&node).take(WEIGHT_COUNTED).count();
+    }
+    weight + next.len()
 }
 
 /// What to do where others wrote what a command writes (rule D5).
@@ -123,9 +199,21 @@ impl Action {
 }
 
 impl Operation {
-    /// How many entities and commands it brings: a measure of the work it makes.
+    /// How many entities, fields and commands it brings: a measure of the work it makes, whatever the graph is.
     pub fn weight(&self) -> usize {
         self.action.members().iter().map(|member| member.command.weight()).sum()
+    }
+
+    /// The work it makes on this graph; what is far more than light is not counted to its end.
+    pub fn weight_on(&self, graph: &Graph) -> usize {
+        let mut weight = 0;
+        for member in self.action.members() {
+            weight += member.command.weight_on(graph);
+            if weight > WEIGHT_COUNTED {
+                break;
+            }
+        }
+        weight
     }
 }
 

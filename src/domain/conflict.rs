@@ -7,21 +7,22 @@
 
 mod asked;
 mod batch_update;
+mod overlap;
 mod wording;
 
 use std::collections::{HashMap, HashSet};
 
-use dao_projections::{ClientId, Commit, Entity, Event, Graph, Outcome, Pointer, UserId, Version};
-use serde_json::Value;
+use dao_projections::{ClientId, Commit, Entity, Event, Graph, Outcome, UserId, Version};
 
 use self::{
-    asked::{Asked, Standing, asked_by, yours_of},
-    wording::{conflict, conflict_message},
+    asked::{Asked, Fields, yours_of},
+    overlap::{Conflicts, Overlap},
+    wording::conflict_message,
 };
 use super::{
     command::{Action, Command, Member, OnConflict, Operation},
     decide::{Limits, apply_all, decide},
-    refusal::{Conflict, Reason, Refusal},
+    refusal::{Reason, Refusal},
 };
 
 /// The commits behind the head, newest last; how far back depends on the caller.
@@ -132,14 +133,14 @@ impl Decided {
 struct Write<'a> {
     commit: &'a Commit,
     event: &'a Event,
-    paths: Vec<Pointer>,
     /// Not by the same user through the same client (rule D1).
     is_theirs: bool,
 }
 
-impl Write<'_> {
-    fn touches(&self, path: &Pointer) -> bool {
-        self.paths.iter().any(|written| written.overlaps(path))
+impl<'a> Write<'a> {
+    /// Which fields of the entity it wrote.
+    fn fields(&self) -> Fields<'a> {
+        Fields::of(self.event)
     }
 }
 
@@ -185,7 +186,7 @@ impl<'a> Judgement<'a> {
         let command = &self.member.command;
         let writes = self.writes_since(entity)?;
         if let Some(deletion) = last_deletion(&writes) {
-            return Ok(Err(self.target_deleted(entity, yours_of(command), deletion)));
+            return Ok(Err(self.target_deleted(entity, &yours_of(command), deletion)));
         }
         if !self.exists(entity) {
             return self.finish(Outcome::Applied); // decides that it is not found
@@ -193,15 +194,23 @@ impl<'a> Judgement<'a> {
         if writes.iter().all(|write| !write.is_theirs) {
             return self.finish(Outcome::Applied);
         }
-        let conflicts = match self.member.on_conflict {
-            OnConflict::Reject => self.everything_touched(entity, &asked_by(command), &Value::Null, &writes),
-            OnConflict::Merge => self.same_fields(entity, &writes),
-            OnConflict::Overwrite => vec![],
-        };
-        if conflicts.is_empty() {
+        let mut conflicts = Conflicts::default();
+        match self.member.on_conflict {
+            OnConflict::Reject => {
+                self.overlap(entity, Asked::by(command), &writes)
+                    .everything_touched(Asked::Nothing, &mut conflicts);
+            }
+            OnConflict::Merge => self.same_fields(entity, &writes, &mut conflicts),
+            OnConflict::Overwrite => {}
+        }
+        if conflicts.told.is_empty() {
             return self.finish(Outcome::Merged);
         }
-        Ok(Err(self.conflict(Reason::Conflict, conflict_message(&conflicts), conflicts)))
+        Ok(Err(self.conflict(Reason::Conflict, conflict_message(&conflicts), conflicts.told)))
+    }
+
+    fn overlap<'w>(&'w self, entity: Entity<'w>, asked: Asked<'w>, writes: &'w [Write<'w>]) -> Overlap<'w> {
+        Overlap { entity, asked, writes, graph: self.graph }
     }
 
     /// Asks for the events at last, now that nobody's work stands in the way.
@@ -240,11 +249,14 @@ impl<'a> Judgement<'a> {
         if wanted.is_empty() {
             return Ok(HashMap::new());
         }
+        // Most look for one; a long history is then passed over without hashing.
+        let only = wanted.iter().next().copied().filter(|_| wanted.len() == 1);
+        let is_wanted = |entity| only.map_or_else(|| wanted.contains(&entity), |only| only == entity);
         let mut writes: HashMap<Entity<'a>, Vec<Write<'a>>> = HashMap::new();
         for commit in self.history.since(version, &wanted).ok_or(HistoryMissing::Since(version))? {
             let is_theirs = !self.is_own(commit);
-            for event in commit.body.events.iter().filter(|event| wanted.contains(&event.entity())) {
-                let write = Write { commit, event, paths: event.paths(), is_theirs };
+            for event in commit.body.events.iter().filter(|event| is_wanted(event.entity())) {
+                let write = Write { commit, event, is_theirs };
                 writes.entry(event.entity()).or_default().push(write);
             }
         }
@@ -258,70 +270,22 @@ impl<'a> Judgement<'a> {
     }
 
     /// Rule D3 for a command with one target.
-    fn same_fields(&self, entity: Entity<'_>, writes: &[Write<'_>]) -> Vec<Conflict> {
+    fn same_fields(&self, entity: Entity<'_>, writes: &[Write<'_>], into: &mut Conflicts) {
         let command = &self.member.command;
+        let overlap = self.overlap(entity, Asked::by(command), writes);
         match command {
             // The last writer wins.
-            Command::UpdateNodePosition { .. } | Command::SetViewport { .. } => vec![],
+            Command::UpdateNodePosition { .. } | Command::SetViewport { .. } => {}
             // That others moved it is no conflict; that they updated or created it is.
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => {
-                let is_update = |write: &Write<'_>| write.is_theirs && write.paths != [Pointer::position()];
-                self.overlaps(entity, &asked_by(command), writes, is_update)
+                let is_move = |write: &Write<'_>| write.fields().is_only_position(entity.kind());
+                overlap.same_fields(|write| write.is_theirs && !is_move(write), into);
             }
             Command::UpdateNode { .. } | Command::UpdateEdge { .. } => {
-                self.overlaps(entity, &asked_by(command), writes, |write| write.is_theirs)
+                overlap.same_fields(|write| write.is_theirs, into);
             }
-            Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::BatchUpdate { .. } => vec![],
+            Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::BatchUpdate { .. } => {}
         }
-    }
-
-    /// One entry for each field asked for that a write that `counts` wrote too, unless what stands there
-    /// is what was asked for. It names the latest commit that wrote the field, whoever made it (rule D7).
-    fn overlaps(
-        &self,
-        entity: Entity<'_>,
-        asked: &[Asked],
-        writes: &[Write<'_>],
-        counts: impl Fn(&Write<'_>) -> bool,
-    ) -> Vec<Conflict> {
-        let current = self.current(entity);
-        let mut conflicts = Vec::new();
-        for Asked { path, yours } in asked {
-            let overlapping = || writes.iter().rev().filter(|write| write.touches(path));
-            let Some(latest) = overlapping().next() else { continue };
-            let stands = Standing::at(path, &current);
-            if overlapping().any(&counts) && !stands.is_what_was_asked(entity.kind(), path, yours) {
-                conflicts.push(conflict(entity, path.clone(), yours.clone(), stands.value(), latest.commit));
-            }
-        }
-        conflicts
-    }
-
-    /// Rule D5, `reject`: one entry for each field that others wrote, under the path asked for where
-    /// there is one; where there is none, with what `named` holds there.
-    fn everything_touched(
-        &self,
-        entity: Entity<'_>,
-        asked: &[Asked],
-        named: &Value,
-        writes: &[Write<'_>],
-    ) -> Vec<Conflict> {
-        let current = self.current(entity);
-        let mut conflicts: Vec<Conflict> = Vec::new();
-        let mut seen: HashSet<Pointer> = HashSet::new();
-        let theirs = writes.iter().rev().filter(|write| write.is_theirs);
-        for path in theirs.flat_map(|write| &write.paths) {
-            let (path, yours) = match asked.iter().find(|asked| asked.path.overlaps(path)) {
-                Some(asked) => (asked.path.clone(), asked.yours.clone()),
-                None => (path.clone(), Standing::at(path, named).value()),
-            };
-            let latest = writes.iter().rev().find(|write| write.touches(&path));
-            if let Some(latest) = latest.filter(|_| seen.insert(path.clone())) {
-                let stands = Standing::at(&path, &current).value();
-                conflicts.push(conflict(entity, path, yours, stands, latest.commit));
-            }
-        }
-        conflicts
     }
 }
 

@@ -10,7 +10,7 @@ use dao_projections::{
     Viewport,
 };
 
-use super::{command::Command, size};
+use super::{ancestry::Ancestry, command::Command, size};
 
 /// How much a graph and its entities may hold (rule O3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub(super) fn decide(graph: &Graph, command: &Command, limits: &Limits) -> Resul
         Command::DeleteEdge { edge_id } => delete_edge(graph, edge_id),
         Command::SetViewport { viewport } => Ok(set_viewport(graph, viewport)),
         Command::BatchUpdate { nodes, edges, viewport } => {
-            let events = batch_update(graph, nodes, edges.as_deref(), viewport.as_ref());
+            let events = batch_update(graph, nodes, edges.as_deref(), viewport.as_ref(), limits);
             check_batch_update(graph, &events, edges.as_deref(), limits).map(|()| events)
         }
     }
@@ -72,7 +72,7 @@ fn create_node(graph: &Graph, node: &Node, limits: &Limits) -> Result<Vec<Event>
         return Err(Rejection::TooManyNodes);
     }
     check_node_size(node, limits)?;
-    check_parents(graph, node)?;
+    Ancestry::in_graph(graph).check(node)?;
     Ok(vec![Event::NodeCreated { node: node.clone() }])
 }
 
@@ -83,13 +83,16 @@ fn update_node(
     limits: &Limits,
 ) -> Result<Vec<Event>, Rejection> {
     let old = &found_node(graph, id)?.entity;
+    if size::sets_more_than(patch, limits.entity_bytes_max) && check_node_size(old, limits).is_ok() {
+        return Err(Rejection::NodeTooLarge(id.clone()));
+    }
     let new = old.patched(patch);
     if new == *old {
         return Ok(vec![]);
     }
     check_node_size(&new, limits)?;
     if !new.parents().eq(old.parents()) {
-        check_parents(graph, &new)?;
+        Ancestry::in_graph(graph).check(&new)?;
     }
     Ok(vec![Event::NodeUpdated { node_id: id.clone(), patch: patch.clone() }])
 }
@@ -150,6 +153,9 @@ fn update_edge(
     limits: &Limits,
 ) -> Result<Vec<Event>, Rejection> {
     let old = &found_edge(graph, id)?.entity;
+    if size::sets_more_than(patch, limits.entity_bytes_max) && check_edge_size(old, limits).is_ok() {
+        return Err(Rejection::EdgeTooLarge(id.clone()));
+    }
     let new = old.patched(patch);
     if new == *old {
         return Ok(vec![]);
@@ -178,10 +184,13 @@ pub(super) fn batch_update(
     nodes: &[Node],
     edges: Option<&[Edge]>,
     viewport: Option<&Viewport>,
+    limits: &Limits,
 ) -> Vec<Event> {
-    let mut events: Vec<Event> = nodes.iter().filter_map(|node| node_change(graph, node)).collect();
-    events.extend(edges.into_iter().flat_map(|edges| edge_set_changes(graph, edges)));
+    let mut events = Vec::with_capacity(nodes.len() + edges.map_or(0, <[Edge]>::len) + 1);
+    events.extend(nodes.iter().filter_map(|node| node_change(graph, node, limits)));
+    events.extend(edges.into_iter().flat_map(|edges| edge_set_changes(graph, edges, limits)));
     events.extend(viewport.into_iter().flat_map(|viewport| set_viewport(graph, viewport)));
+    events.shrink_to_fit();
     events
 }
 
@@ -199,11 +208,12 @@ pub(super) fn check_batch_update(
     if then.nodes().len() > limits.nodes_max {
         return Err(Rejection::TooManyNodes);
     }
+    let mut ancestry = Ancestry::in_graph(&then);
     for event in of_nodes {
         if let Entity::Node(id) = event.entity() {
             let node = &found_node(&then, id)?.entity;
             check_node_size(node, limits)?;
-            check_parents(&then, node)?;
+            ancestry.check(node)?;
         }
     }
     if edges.is_some_and(|edges| edges.len() > limits.edges_max) {
@@ -236,7 +246,8 @@ fn edge_after(graph: &Graph, event: &Event) -> Result<Option<Edge>, Rejection> {
 }
 
 /// The event that brings this node to be, in the words of the single commands where they can say it.
-fn node_change(graph: &Graph, node: &Node) -> Option<Event> {
+/// What is larger than it may be is not compared any closer: it will be refused.
+fn node_change(graph: &Graph, node: &Node, limits: &Limits) -> Option<Event> {
     let Some(old) = graph.nodes().get(node.id()).map(|old| &old.entity) else {
         return Some(Event::NodeCreated { node: node.clone() });
     };
@@ -245,6 +256,9 @@ fn node_change(graph: &Graph, node: &Node) -> Option<Event> {
     }
     if old.attributes() == node.attributes() {
         return Some(Event::NodeMoved { node_id: node.id().clone(), position: node.position().clone() });
+    }
+    if check_node_size(node, limits).is_err() {
+        return Some(Event::NodeReplaced { node: node.clone() });
     }
     Some(match MergePatch::between(&old.to_json(), &node.to_json()) {
         Some(patch) if old.patched(&patch) == *node => {
@@ -255,19 +269,26 @@ fn node_change(graph: &Graph, node: &Node) -> Option<Event> {
 }
 
 /// Those that are not given go first.
-fn edge_set_changes(graph: &Graph, edges: &[Edge]) -> Vec<Event> {
+fn edge_set_changes<'a>(
+    graph: &'a Graph,
+    edges: &'a [Edge],
+    limits: &'a Limits,
+) -> impl Iterator<Item = Event> + 'a {
     let kept: HashSet<&EdgeId> = edges.iter().map(Edge::id).collect();
-    let gone = graph.edges().iter().map(|old| old.entity.id()).filter(|id| !kept.contains(id));
+    let gone = graph.edges().iter().map(|old| old.entity.id()).filter(move |id| !kept.contains(id));
     let gone = gone.map(|id| Event::EdgeDeleted { edge_id: id.clone() });
-    gone.chain(edges.iter().filter_map(|edge| edge_change(graph, edge))).collect()
+    gone.chain(edges.iter().filter_map(|edge| edge_change(graph, edge, limits)))
 }
 
-fn edge_change(graph: &Graph, edge: &Edge) -> Option<Event> {
+fn edge_change(graph: &Graph, edge: &Edge, limits: &Limits) -> Option<Event> {
     let Some(old) = graph.edges().get(edge.id()).map(|old| &old.entity) else {
         return Some(Event::EdgeCreated { edge: edge.clone() });
     };
     if old == edge {
         return None;
+    }
+    if check_edge_size(edge, limits).is_err() {
+        return Some(Event::EdgeReplaced { edge: edge.clone() });
     }
     Some(match MergePatch::between(&old.to_json(), &edge.to_json()) {
         Some(patch) if old.patched(&patch) == *edge => {
@@ -312,27 +333,6 @@ fn check_ends(graph: &Graph, edge: &Edge) -> Result<(), Rejection> {
     for (end, node) in [("source", edge.source()), ("target", edge.target())] {
         if graph.nodes().get(node).is_none() {
             return Err(Rejection::DanglingEdge { edge: edge.id().clone(), end, node: node.clone() });
-        }
-    }
-    Ok(())
-}
-
-/// Every parent exists and none is the node itself or inside of it (rule G4). Walks upwards only.
-fn check_parents(graph: &Graph, node: &Node) -> Result<(), Rejection> {
-    let mut above: Vec<NodeId> = Vec::new();
-    for (field, parent) in node.parents() {
-        if parent != *node.id() && graph.nodes().get(&parent).is_none() {
-            return Err(Rejection::ParentNotFound { node: node.id().clone(), field, parent });
-        }
-        above.push(parent);
-    }
-    let mut seen = HashSet::new();
-    while let Some(ancestor) = above.pop() {
-        if ancestor == *node.id() {
-            return Err(Rejection::ParentCycle(ancestor));
-        }
-        if let Some(found) = graph.nodes().get(&ancestor).filter(|_| seen.insert(ancestor.clone())) {
-            above.extend(found.entity.parents().map(|(_, parent)| parent));
         }
     }
     Ok(())

@@ -3,14 +3,17 @@
 //! Pure and total: no clock, random number, I/O or await. Not here: the loop that loads, decides,
 //! appends and answers ([`crate::write`]), and how a refusal looks on the wire ([`crate::http`]).
 
+mod ancestry;
 mod command;
 mod conflict;
 mod decide;
 mod interest;
+pub(crate) mod memory;
 mod record;
 mod refusal;
 mod size;
 
+pub(crate) use command::fields_of;
 pub use command::{Action, Command, Member, OnConflict, Operation, Target};
 pub use conflict::{History, HistoryMissing, Verdict, judge};
 pub use decide::Limits;

@@ -4,7 +4,7 @@ use dao_projections::{EntityKind, OperationId, Pointer, UserId, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::size::json_bytes;
+use super::{memory::value_memory, size::json_bytes};
 
 /// Why a command was refused; on the wire it is the problem's `code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,6 +46,15 @@ impl Reason {
     }
 }
 
+/// What stands in a resolution in place of a value that is too large to be told or kept.
+pub(crate) const TOO_LARGE_TO_SHOW: &str = "(too large to be kept: read the graph)";
+/// Conflicts that are kept of a refused operation.
+const RECORD_CONFLICTS_MAX: usize = 16;
+/// What their paths, ids and values may occupy.
+const RECORD_BYTES_MAX: usize = 16 << 10;
+/// A value that is kept with them.
+const RECORD_VALUE_BYTES_MAX: usize = 4 << 10;
+
 /// A refused operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -65,26 +74,30 @@ impl Refusal {
         Self { reason, message: message.into(), resolution: None, index: None }
     }
 
-    /// What is kept of it for those who ask again. The values in a resolution are left out where
-    /// they are large: a refusal must not cost the store more than a commit does.
+    /// What is kept of it for those who ask again. Large values in a resolution are left out, and conflicts beyond
+    /// the first where there are many: a refusal must not cost the store more than a commit does.
     #[must_use]
     pub fn for_the_record(&self) -> Self {
-        const VALUE_BYTES_MAX: usize = 4 << 10;
-        let mut kept = self.clone();
-        for conflict in kept.resolution.iter_mut().flat_map(|resolution| &mut resolution.conflicts) {
-            for value in [&mut conflict.yours, &mut conflict.current] {
-                if value.to_string().len() > VALUE_BYTES_MAX {
-                    *value = Value::from("(too large to be kept: read the graph)");
+        let resolution = self.resolution.as_ref().map(|resolution| {
+            let mut room = RECORD_BYTES_MAX;
+            let mut conflicts = Vec::new();
+            for conflict in &resolution.conflicts {
+                if !conflicts.is_empty() && (conflicts.len() >= RECORD_CONFLICTS_MAX || room == 0) {
+                    break;
                 }
+                room = room.saturating_sub(conflict.path.as_str().len() + conflict.id.len());
+                conflicts.push(conflict.for_the_record(&mut room));
             }
-        }
-        kept
+            Resolution { conflicts, ..*resolution }
+        });
+        let (reason, index) = (self.reason, self.index);
+        Self { reason, message: self.message.clone(), resolution, index }
     }
 
-    /// Bytes of the values in its resolution.
-    pub fn value_bytes(&self) -> usize {
+    /// About how many bytes its resolution takes in memory.
+    pub fn resolution_bytes(&self) -> usize {
         let conflicts = self.resolution.iter().flat_map(|resolution| &resolution.conflicts);
-        conflicts.map(|conflict| json_bytes(&conflict.yours) + json_bytes(&conflict.current)).sum()
+        conflicts.map(Conflict::bytes).sum()
     }
 
     /// Whether it is a conflict with what others did: a 409.
@@ -123,4 +136,22 @@ pub struct Conflict {
     pub user_id: UserId,
     /// The operation of that commit.
     pub operation_id: OperationId,
+}
+
+impl Conflict {
+    fn for_the_record(&self, room: &mut usize) -> Self {
+        let [yours, current] = [&self.yours, &self.current].map(|value| {
+            let bytes = json_bytes(value).max(value_memory(value));
+            let is_small = json_bytes(value) <= RECORD_VALUE_BYTES_MAX && bytes <= *room;
+            *room -= if is_small { bytes } else { 0 };
+            if is_small { value.clone() } else { Value::from(TOO_LARGE_TO_SHOW) }
+        });
+        let (id, path, user_id) = (self.id.clone(), self.path.clone(), self.user_id.clone());
+        Self { id, path, yours, current, user_id, ..*self }
+    }
+
+    fn bytes(&self) -> usize {
+        let values = value_memory(&self.yours) + value_memory(&self.current);
+        size_of::<Self>() + self.id.len() + self.path.as_str().len() + values
+    }
 }

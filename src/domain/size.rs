@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 use serde_json::Value;
 
-use dao_projections::Map;
+use dao_projections::{Map, MergePatch};
 
 /// Whether `entity` takes more than `max` bytes as JSON. `attributes` is the part of it that has no
 /// bound of its own; most entities are told from it without encoding anything.
@@ -13,6 +13,26 @@ pub(super) fn exceeds(entity: &impl Serialize, attributes: &Map, max: usize) -> 
     /// Ids and coordinates, escaped, at their longest.
     const FIXED_BYTES_MAX: usize = 3 * 6 * 1_024 + 200;
     FIXED_BYTES_MAX + object_bytes_at_most(attributes) > max && json_bytes(entity) > max
+}
+
+/// Whether what a patch sets, beside what it removes, takes more than `max` bytes as JSON: then so does any entity
+/// that it is merged into.
+pub(super) fn sets_more_than(patch: &MergePatch, max: usize) -> bool {
+    /// A lower bound: texts at their shortest.
+    fn bytes_at_least(value: &Value) -> usize {
+        match value {
+            Value::Null => 0,
+            Value::Bool(_) | Value::Number(_) => 1,
+            Value::String(text) => 2 + text.len(),
+            Value::Array(items) => 2 + items.iter().map(|item| 1 + bytes_at_least(item)).sum::<usize>(),
+            Value::Object(fields) => 2 + of_fields(fields),
+        }
+    }
+    fn of_fields(fields: &Map) -> usize {
+        let kept = fields.iter().filter(|(_, value)| !value.is_null());
+        kept.map(|(key, value)| 3 + key.len() + bytes_at_least(value)).sum()
+    }
+    of_fields(patch.fields()) > max
 }
 
 /// An upper bound that needs no encoding: a byte becomes six at most when escaped.

@@ -47,7 +47,7 @@ pub(super) async fn all_events(
     let all = app.all.as_ref().ok_or_else(|| Problem::not_found("this server has no feed of all graphs"))?;
     let since = starting_point(all, &asked, &headers)?;
     let seat = match follow {
-        true => Some(Seat::take(&app.live).ok_or_else(Problem::too_many_connections)?),
+        true => Some(app.live.seat().ok_or_else(Problem::too_many_connections)?),
         false => None,
     };
     let extent = if follow { Extent::Following } else { Extent::UntilNow };

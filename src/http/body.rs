@@ -6,6 +6,9 @@
 //!   goes beyond is refused before anybody else is.
 //! - A body that stops coming, or comes for too long, is refused.
 //!
+//! - What a body occupies once it is decoded is counted too ([`Size::counted`]), and longer ones are decoded a few at
+//!   a time, off the threads that others wait for.
+//!
 //! Long messages on sockets are counted with them (`socket/receiving.rs`). Not here: what bodies say ([`super::decode`]).
 
 use std::{sync::Arc, time::Duration};
@@ -21,7 +24,12 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{limits::RequestLimits, problem::Problem};
+use super::{
+    decode::{Document, Size, decode},
+    format::Format,
+    limits::RequestLimits,
+    problem::Problem,
+};
 
 /// Bodies longer than this are decoded and acted on a few at a time: a document takes many times the memory of
 /// its bytes.
@@ -29,11 +37,17 @@ const LARGE_BYTES: usize = 1 << 20;
 /// How many of them at once; more wait, as long as a body may take.
 const LARGE_MAX: usize = 2;
 
+/// Bodies larger than this are decoded on the blocking pool, not on an async thread.
+const INLINE_DECODE_BYTES_MAX: usize = 64 << 10;
+/// How many of them are decoded at once, where there are fewer processors; more wait, as long as a body may take.
+const DECODING_MIN: usize = 2;
+
 /// What all bodies share.
 pub(super) struct Bodies {
     limits: RequestLimits,
     bytes: Arc<Semaphore>,
     large: Arc<Semaphore>,
+    decoding: Arc<Semaphore>,
 }
 
 /// The bytes that a body is counted with, given back when it is dropped.
@@ -63,6 +77,7 @@ impl Bodies {
             limits,
             bytes: Arc::new(Semaphore::new(limits.bodies_bytes_max.min(Semaphore::MAX_PERMITS))),
             large: Arc::new(Semaphore::new(LARGE_MAX)),
+            decoding: Arc::new(Semaphore::new(decoding_max())),
         }
     }
 
@@ -92,9 +107,7 @@ impl Bodies {
             all.extend_from_slice(&bytes);
         }
         let bytes = if all.is_empty() { first } else { all.freeze() };
-        if bytes.len() > LARGE_BYTES {
-            held.turn = Some(self.turn(end).await?);
-        }
+        held.turn = self.turn_for(bytes.len(), end).await?;
         Ok((bytes, held))
     }
 
@@ -121,10 +134,55 @@ impl Bodies {
         self.bytes.clone().try_acquire_many_owned(permits).map_err(|_| Problem::too_much_at_once())
     }
 
-    async fn turn(&self, end: Instant) -> Result<OwnedSemaphorePermit, Problem> {
-        let turn = timeout_at(end, self.large.clone().acquire_owned()).await;
-        turn.ok().and_then(Result::ok).ok_or_else(Problem::too_much_at_once)
+    /// A turn at decoding so many bytes and acting on them, if that takes one: until then at the latest.
+    pub(super) async fn turn_for(
+        &self,
+        bytes: usize,
+        end: Instant,
+    ) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+        if bytes > LARGE_BYTES { turn(&self.large, end).await.map(Some) } else { Ok(None) }
     }
+
+    /// What a body says. From then on it is counted with what it occupies.
+    pub(super) async fn decode(
+        &self,
+        bytes: Bytes,
+        format: Format,
+        held: &mut Held,
+    ) -> Result<Document, Problem> {
+        let limits = self.limits.document();
+        let length = bytes.len();
+        let document = if length <= INLINE_DECODE_BYTES_MAX {
+            decode(&bytes, format, limits)?
+        } else {
+            let turn = turn(&self.decoding, Instant::now() + self.limits.body_timeout).await?;
+            let work = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                decode(&bytes, format, limits)
+            });
+            work.await.map_err(|_| Problem::bad_request("the body can't be decoded"))??
+        };
+        self.count_decoded(document.size, length, held)?;
+        Ok(document)
+    }
+
+    /// Counts what a decoded body occupies beyond the length it is counted with.
+    fn count_decoded(&self, size: Size, length: usize, held: &mut Held) -> Result<(), Problem> {
+        let more = size.counted().saturating_sub(length);
+        if more > 0 {
+            held.add(self.count(more)?);
+        }
+        Ok(())
+    }
+}
+
+async fn turn(turns: &Arc<Semaphore>, end: Instant) -> Result<OwnedSemaphorePermit, Problem> {
+    let turn = timeout_at(end, turns.clone().acquire_owned()).await;
+    turn.ok().and_then(Result::ok).ok_or_else(Problem::too_much_at_once)
+}
+
+fn decoding_max() -> usize {
+    std::thread::available_parallelism().map_or(DECODING_MIN, |found| found.get().max(DECODING_MIN))
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
@@ -161,6 +219,27 @@ mod tests {
         drop(first);
         assert!(bodies.read(request(vec![b"1", b"23"])).await.is_ok());
         assert_eq!(bodies.bytes.available_permits(), 10);
+    }
+
+    #[tokio::test]
+    async fn o3_what_a_decoded_body_occupies_is_counted_until_its_answer() {
+        let bodies = bodies(1 << 20, 1 << 20);
+        let list = format!("[{}0]", "0,".repeat(100_000)).into_bytes();
+        let length = list.len();
+        let mut held = Held::default();
+        held.add(bodies.count(length).expect("room"));
+        let document = bodies.decode(list.into(), Format::Json, &mut held).await.expect("a list");
+        assert!(document.size.counted() > 2 * length, "{:?}", document.size);
+        assert_eq!(bodies.bytes.available_permits(), (1 << 20) - document.size.counted());
+        drop(held);
+        assert_eq!(bodies.bytes.available_permits(), 1 << 20);
+
+        let small = self::bodies(1 << 20, length + 1_000);
+        let list = format!("[{}0]", "0,".repeat(100_000)).into_bytes();
+        let mut held = Held::default();
+        held.add(small.count(length).expect("room"));
+        let problem = small.decode(list.into(), Format::Json, &mut held).await.expect_err("no room");
+        assert_eq!((problem.code, problem.is_temporary()), ("OVERLOADED", true));
     }
 
     #[tokio::test]

@@ -1,18 +1,18 @@
 //! Commands as clients send them: from a decoded body to operations that the write path takes.
 
 use dao_projections::{
-    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Pointer, Position, TraceParent,
-    UserId, Version, Viewport,
+    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Position, TraceParent, UserId,
+    Version, Viewport,
 };
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    decode::{Document, Path},
-    shape::{Fields, Malformed},
+    decode::{Document, Path, Repeated, Size},
+    fingerprint::Printing,
+    shape::{Fields, Malformed, refuse_repeated},
 };
-use crate::domain::{Action, Command, Fingerprint, Member, OnConflict, Operation};
+use crate::domain::{Action, Command, Member, OnConflict, Operation, memory::object_memory};
 
 /// What the server writes on entities; on input it is ignored (rule G2).
 const SERVER_FIELDS: [&str; 3] = ["createdAt", "updatedAt", "version"];
@@ -36,16 +36,19 @@ impl Batch {
 /// The body of `POST …/command`.
 pub(super) fn read_command(document: Document, user: &UserId) -> Result<Operation, Malformed> {
     let reader = Reader { repeated: &document.repeated };
-    let sent = reader.sent(document.value, &Path::Root)?;
+    let mut printing = Printing::of(user);
+    let sent = reader.sent(document.value, &Path::Root, &mut printing)?;
     let id = sent.id.unwrap_or_else(|| Uuid::now_v7().into());
-    Ok(alone(id, sent, &Common::default(), user))
+    let operation = alone(id, sent, &Common::default(), user, printing);
+    admit([&operation], document.size)?;
+    Ok(operation)
 }
 
 /// What is left of a `COMMAND` frame: `{operationId, clientVersion?, clientId?, onConflict?,
 /// command: {type, payload}}`.
 pub(super) fn read_command_fields(
     mut fields: Fields<'_>,
-    repeated: &[Pointer],
+    repeated: &Repeated,
     user: &UserId,
     client: &ClientId,
 ) -> Result<Operation, Malformed> {
@@ -54,7 +57,8 @@ pub(super) fn read_command_fields(
     let command = fields.required("command")?;
     fields.finish()?;
     let path = Path::Key(&Path::Root, "command");
-    let sent = Reader { repeated }.sent(command, &path)?;
+    let mut printing = Printing::of(user);
+    let sent = Reader { repeated }.sent(command, &path, &mut printing)?;
     let own = [
         ("operationId", sent.id.is_some()),
         ("clientId", sent.client.is_some()),
@@ -64,7 +68,7 @@ pub(super) fn read_command_fields(
     if let Some((field, _)) = own.iter().find(|(_, is_given)| *is_given) {
         return Err(Malformed::at(Path::Key(&path, field), "stands beside the command, not in it"));
     }
-    Ok(alone(id, sent, &common, user))
+    Ok(alone(id, sent, &common, user, printing))
 }
 
 /// The body of `POST …/batch`, of at most so many operations.
@@ -75,13 +79,30 @@ pub(super) fn read_batch(
 ) -> Result<Batch, Malformed> {
     let root = Path::Root;
     let fields = Fields::of(document.value, &root, &document.repeated)?;
-    read_batch_fields(fields, &document.repeated, user, None, operations_max)
+    let batch = read_batch_fields(fields, &document.repeated, user, None, operations_max)?;
+    admit(&batch.operations, document.size)?;
+    Ok(batch)
+}
+
+/// Refuses what is short for what is made of it (rule O3): a body of this size.
+pub(super) fn admit<'o>(
+    operations: impl IntoIterator<Item = &'o Operation>,
+    size: Size,
+) -> Result<(), Malformed> {
+    let (mut entities, mut attributes) = (0, 0);
+    for member in operations.into_iter().flat_map(|operation| operation.action.members()) {
+        let Command::BatchUpdate { nodes, edges, .. } = &member.command else { continue };
+        entities += nodes.len() + edges.as_ref().map_or(0, Vec::len);
+        attributes += nodes.iter().map(|node| object_memory(node.attributes())).sum::<usize>();
+        attributes += edges.iter().flatten().map(|edge| object_memory(edge.attributes())).sum::<usize>();
+    }
+    size.admit(entities, attributes)
 }
 
 /// A batch, of a body or of a frame whose other fields are taken out.
 pub(super) fn read_batch_fields(
     mut fields: Fields<'_>,
-    repeated: &[Pointer],
+    repeated: &Repeated,
     user: &UserId,
     client: Option<&ClientId>,
     operations_max: usize,
@@ -93,19 +114,24 @@ pub(super) fn read_batch_fields(
     fields.finish()?;
     let list = Path::Key(&Path::Root, "operations");
     let reader = Reader { repeated };
-    let mut sent = Vec::with_capacity(members.len());
-    for (index, member) in members.into_iter().enumerate() {
+    let read = |(index, member): (usize, Value), printing: &mut Printing| {
         let path = Path::Index(&list, index);
-        let read = reader.sent(member, &path).and_then(|sent| refuse_own_identity(sent, is_atomic, &path));
-        sent.push(read.map_err(|malformed| Malformed { index: Some(index), ..malformed })?);
-    }
+        let sent = reader.sent(member, &path, printing);
+        let sent = sent.and_then(|sent| refuse_own_identity(sent, is_atomic, &path));
+        sent.map_err(|malformed| Malformed { index: Some(index), ..malformed })
+    };
+    let members = members.into_iter().enumerate();
     let operations = if is_atomic {
-        vec![atomic(id, sent, &common, user)]
+        let mut printing = Printing::of_batch(user);
+        let sent = members.map(|member| read(member, &mut printing)).collect::<Result<Vec<_>, _>>()?;
+        vec![atomic(id, sent, &common, user, printing)]
     } else {
-        sent.into_iter()
-            .enumerate()
-            .map(|(index, sent)| alone(id.member(index), sent, &common, user))
-            .collect()
+        let alone = |(index, member)| {
+            let mut printing = Printing::of(user);
+            let sent = read((index, member), &mut printing)?;
+            Ok(alone(id.member(index), sent, &common, user, printing))
+        };
+        members.map(alone).collect::<Result<_, Malformed>>()?
     };
     Ok(Batch { id, is_atomic, operations })
 }
@@ -151,44 +177,34 @@ fn refuse_own_identity(sent: Sent, is_atomic: bool, path: &Path<'_>) -> Result<S
     Ok(sent)
 }
 
-fn atomic(id: OperationId, sent: Vec<Sent>, common: &Common, user: &UserId) -> Operation {
-    let (members, essences): (Vec<_>, Vec<_>) = sent
-        .into_iter()
-        .map(|sent| {
-            let member = Member {
-                command: sent.command,
-                client_version: sent.client_version.or(common.client_version),
-                on_conflict: sent.on_conflict.or(common.on_conflict).unwrap_or_default(),
-            };
-            (member, sent.essence)
-        })
-        .unzip();
-    let mut batch = vec![Essence::of_batch()];
-    batch.extend(essences);
-    Operation {
-        id,
-        fingerprint: fingerprint(user, &batch),
-        user: user.clone(),
-        traceparent: None,
-        client: common.client.clone().unwrap_or_else(|| ClientId::from(user)),
-        action: Action::Atomic(members),
-    }
-}
-
-fn alone(id: OperationId, sent: Sent, common: &Common, user: &UserId) -> Operation {
-    let member = Member {
+fn member(sent: Sent, common: &Common) -> Member {
+    Member {
         command: sent.command,
         client_version: sent.client_version.or(common.client_version),
         on_conflict: sent.on_conflict.or(common.on_conflict).unwrap_or_default(),
-    };
-    let client = sent.client.or_else(|| common.client.clone()).unwrap_or_else(|| ClientId::from(user));
+    }
+}
+
+fn atomic(id: OperationId, sent: Vec<Sent>, common: &Common, user: &UserId, printing: Printing) -> Operation {
     Operation {
-        id: sent.id.unwrap_or(id),
-        fingerprint: fingerprint(user, std::slice::from_ref(&sent.essence)),
+        id,
+        fingerprint: printing.finish(),
         user: user.clone(),
         traceparent: None,
-        client,
-        action: Action::Single(member),
+        client: common.client.clone().unwrap_or_else(|| ClientId::from(user)),
+        action: Action::Atomic(sent.into_iter().map(|sent| member(sent, common)).collect()),
+    }
+}
+
+fn alone(id: OperationId, mut sent: Sent, common: &Common, user: &UserId, printing: Printing) -> Operation {
+    let client = sent.client.take().or_else(|| common.client.clone());
+    Operation {
+        id: sent.id.unwrap_or(id),
+        fingerprint: printing.finish(),
+        user: user.clone(),
+        traceparent: None,
+        client: client.unwrap_or_else(|| ClientId::from(user)),
+        action: Action::Single(member(sent, common)),
     }
 }
 
@@ -199,16 +215,16 @@ struct Sent {
     client_version: Option<Version>,
     on_conflict: Option<OnConflict>,
     command: Command,
-    essence: Essence,
 }
 
 /// Reads commands of a document whose repeated keys are these.
 struct Reader<'a> {
-    repeated: &'a [Pointer],
+    repeated: &'a Repeated,
 }
 
 impl Reader<'_> {
-    fn sent(&self, value: Value, path: &Path<'_>) -> Result<Sent, Malformed> {
+    /// What it says, in `printing` too.
+    fn sent(&self, value: Value, path: &Path<'_>, printing: &mut Printing) -> Result<Sent, Malformed> {
         let mut fields = Fields::of(value, path, self.repeated)?;
         let name = fields.text("type")?.ok_or_else(|| fields.wrong("type", "is required"))?;
         let id = fields.operation_id("operationId")?;
@@ -217,7 +233,7 @@ impl Reader<'_> {
         let on_conflict = on_conflict(&mut fields)?;
         let payload = fields.required("payload")?;
         fields.finish()?;
-        let essence = Essence::of(&name, &payload);
+        printing.add(&name, &payload);
         let at = Path::Key(path, "payload");
         let command = match name.as_str() {
             "CREATE_NODE" => Command::CreateNode { node: self.node(payload, &at, None)? },
@@ -238,7 +254,7 @@ impl Reader<'_> {
                 return Err(Malformed::at(Path::Key(path, "type"), format!("{shown:?} is no command")));
             }
         };
-        Ok(Sent { id, client, client_version, on_conflict, command, essence })
+        Ok(Sent { id, client, client_version, on_conflict, command })
     }
 
     /// A node; `key` is the id that a `BATCH_UPDATE` names it by.
@@ -280,11 +296,9 @@ impl Reader<'_> {
         Viewport::from_json(&value).map_err(|e| Malformed::shape(path, e))
     }
 
+    /// In what is read without its fields being taken out.
     fn refuse_repeated(&self, value: &Value, path: &Path<'_>) -> Result<(), Malformed> {
-        if self.repeated.is_empty() {
-            return Ok(());
-        }
-        Fields::of(value.clone(), path, self.repeated).map(drop)
+        value.as_object().map_or(Ok(()), |fields| refuse_repeated(fields, path, self.repeated))
     }
 
     fn update_node(&self, payload: Value, path: &Path<'_>) -> Result<Command, Malformed> {
@@ -416,81 +430,5 @@ fn fresh_id<T>(parse: fn(&str) -> Result<T, dao_projections::InvalidId>) -> T {
     match parse(&Uuid::now_v7().to_string()) {
         Ok(id) => id,
         Err(e) => unreachable!("a UUID is an id: {e}"),
-    }
-}
-
-/// A command as it was sent, before ids and defaults are filled in, in a canonical form: neither
-/// key order nor encoding shows in it.
-struct Essence(Vec<u8>);
-
-impl Essence {
-    fn of(name: &str, payload: &Value) -> Self {
-        let mut bytes = Vec::with_capacity(128);
-        write_text(name, &mut bytes);
-        write_canonical(payload, &mut bytes);
-        Self(bytes)
-    }
-
-    fn of_batch() -> Self {
-        Self(b"BATCH".to_vec())
-    }
-}
-
-fn fingerprint(user: &UserId, essences: &[Essence]) -> Fingerprint {
-    let mut hash = Sha256::new();
-    hash.update((user.as_str().len() as u64).to_be_bytes());
-    hash.update(user.as_str());
-    for Essence(bytes) in essences {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
-    }
-    let mut first = [0; 8];
-    first.copy_from_slice(&hash.finalize()[..8]);
-    Fingerprint(first)
-}
-
-fn write_text(text: &str, to: &mut Vec<u8>) {
-    to.push(b's');
-    to.extend((text.len() as u64).to_be_bytes());
-    to.extend(text.as_bytes());
-}
-
-fn write_canonical(value: &Value, to: &mut Vec<u8>) {
-    match value {
-        Value::Null => to.push(b'n'),
-        Value::Bool(value) => to.push(if *value { b't' } else { b'f' }),
-        Value::String(text) => write_text(text, to),
-        Value::Number(number) => {
-            // A whole number is the same whether an encoder wrote it as integer or float.
-            let whole = number.as_i128().or_else(|| {
-                let float = number.as_f64()?;
-                (float.fract() == 0.0 && float.abs() < 1e30).then_some(float as i128)
-            });
-            match whole {
-                Some(whole) => {
-                    to.push(b'i');
-                    to.extend(whole.to_be_bytes());
-                }
-                None => {
-                    to.push(b'd');
-                    to.extend(number.as_f64().unwrap_or_default().to_be_bytes());
-                }
-            }
-        }
-        Value::Array(items) => {
-            to.push(b'[');
-            to.extend((items.len() as u64).to_be_bytes());
-            items.iter().for_each(|item| write_canonical(item, to));
-        }
-        Value::Object(fields) => {
-            to.push(b'{');
-            to.extend((fields.len() as u64).to_be_bytes());
-            let mut sorted: Vec<_> = fields.iter().collect();
-            sorted.sort_unstable_by_key(|(key, _)| key.as_str());
-            for (key, value) in sorted {
-                write_text(key, to);
-                write_canonical(value, to);
-            }
-        }
     }
 }

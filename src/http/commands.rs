@@ -25,8 +25,7 @@ use crate::{
     write::{Answer, busy},
 };
 
-/// Answers to operations that bring more than this many entities are not encoded while others wait
-/// for the thread.
+/// Answers that show more than this many entities and fields are not encoded while others wait for the thread.
 const INLINE_WEIGHT_MAX: usize = 256;
 
 /// One command: answered once its commit is durable.
@@ -44,17 +43,12 @@ pub(super) async fn command(
     Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let operation = Operation { traceparent, ..read_command(document, &user)? };
-    let is_heavy = operation.weight() > INLINE_WEIGHT_MAX;
+    let operation = document.read(|document| read_command(document, &user))?;
+    let operation = Operation { traceparent, ..operation };
     let span = command_span(&graph, operation.id, &user);
     let answers = execute(&app, &graph, vec![operation]).instrument(span).await?;
     let answer = answers.first().ok_or(crate::write::WriteError::Stopped)?;
-    let out = answer_out(answer, Results::Single)?;
-    Ok(if is_heavy {
-        busy(|| respond(StatusCode::OK, format, &out))
-    } else {
-        respond(StatusCode::OK, format, &out)
-    })
+    beside_others(&answers, || Ok(respond(StatusCode::OK, format, &answer_out(answer, Results::Single)?)))
 }
 
 /// A batch: one commit, or each by itself.
@@ -72,13 +66,18 @@ pub(super) async fn batch(
     Decoded(document, _held): Decoded,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let batch = read_batch(document, &user, app.limits.batch_operations_max)?.caused_by(traceparent);
-    let is_heavy = batch.operations.iter().map(Operation::weight).sum::<usize>() > INLINE_WEIGHT_MAX;
+    let max = app.limits.batch_operations_max;
+    let batch = document.read(|document| read_batch(document, &user, max))?.caused_by(traceparent);
     let (id, is_atomic) = (batch.id, batch.is_atomic);
     let span = command_span(&graph, id, &user);
     let answers = execute(&app, &graph, batch.operations).instrument(span).await?;
-    let encode = || batch_answer(id, is_atomic, &answers, format);
-    if is_heavy { busy(encode) } else { encode() }
+    beside_others(&answers, || batch_answer(id, is_atomic, &answers, format))
+}
+
+/// Encodes answers, without holding up others where that takes long.
+fn beside_others<T>(answers: &[Answer], encode: impl FnOnce() -> T) -> T {
+    let weight: usize = answers.iter().map(Answer::weight).sum();
+    if weight > INLINE_WEIGHT_MAX { busy(encode) } else { encode() }
 }
 
 fn batch_answer(

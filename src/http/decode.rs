@@ -3,14 +3,24 @@
 //! What JSON leaves open is settled here, before anything looks at the content: nesting is bounded,
 //! an integer is kept exactly or refused (rule G6), MessagePack that JSON can't say is refused, and
 //! repeated keys are noted with their place, so that objects of fixed shape can refuse them (H1).
+//!
+//! Invariant: what a body occupies in memory is bounded by its length ([`memory`]). A longer body is read twice: the
+//! first time nothing is built, only counted; so nothing is allocated for a body that occupies too much, and arrays
+//! and objects get exactly the room they need.
 
-use std::{cell::RefCell, fmt, io::Cursor};
+mod memory;
+mod reading;
+mod repeated;
 
-use dao_projections::{Map, Pointer};
-use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Number, Value, map::Entry};
+use std::{fmt, io::Cursor};
 
+use serde::de::DeserializeSeed;
+use serde_json::Value;
+
+use self::reading::{Mode, Notes, Scope, Strict};
+pub(super) use self::{memory::Size, repeated::Repeated};
 use super::{format::Format, shape::Malformed};
+use crate::write::busy;
 
 /// Where in a document: a chain of keys and indices, spelled out only when something is wrong there.
 #[derive(Clone, Copy, Debug)]
@@ -33,15 +43,6 @@ impl fmt::Display for Path<'_> {
 }
 
 impl Path<'_> {
-    /// As a JSON Pointer: no two places have the same one, whatever their keys hold.
-    pub(super) fn pointer(&self) -> Pointer {
-        match self {
-            Self::Root => Pointer::root(),
-            Self::Key(parent, key) => parent.pointer().child(key),
-            Self::Index(parent, index) => parent.pointer().child(&index.to_string()),
-        }
-    }
-
     /// The member of a batch that it is in.
     fn member(&self) -> Option<usize> {
         match self {
@@ -52,12 +53,54 @@ impl Path<'_> {
     }
 }
 
+/// Characters of the place of a mistake that are told; there may be long keys on the way.
+const PLACE_CHARS_MAX: usize = 200;
+
+/// A place as it is told: its beginning, where it is long. No more of it than that is ever spelled out.
+pub(super) fn told(place: &impl fmt::Display) -> String {
+    struct Beginning {
+        text: String,
+        chars_left: usize,
+    }
+    impl fmt::Write for Beginning {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            for c in text.chars() {
+                if self.chars_left == 0 {
+                    self.text.push('…');
+                    return Err(fmt::Error);
+                }
+                self.chars_left -= 1;
+                self.text.push(c);
+            }
+            Ok(())
+        }
+    }
+    let mut beginning = Beginning { text: String::new(), chars_left: PLACE_CHARS_MAX };
+    // An error says that there is more of it.
+    let _there_is_more = fmt::write(&mut beginning, format_args!("{place}"));
+    beginning.text
+}
+
 /// A decoded body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Document {
     pub(super) value: Value,
     /// The places of keys that stand more than once in their object.
-    pub(super) repeated: Vec<Pointer>,
+    pub(super) repeated: Repeated,
+    /// How long it was and what it occupies.
+    pub(super) size: Size,
+}
+
+impl Document {
+    /// Of a value that was not read from bytes here: nothing is repeated in it, and its size is its owner's affair.
+    pub(super) fn of(value: Value) -> Self {
+        Self { value, repeated: Repeated::default(), size: Size::UNBOUNDED }
+    }
+
+    /// Does something with it: aside of what others wait for, where it is long.
+    pub(super) fn read<T>(self, read: impl FnOnce(Self) -> T) -> T {
+        if self.size.is_long() { busy(|| read(self)) } else { read(self) }
+    }
 }
 
 /// What is kept of a document at most (rule O3).
@@ -69,23 +112,43 @@ pub(super) struct DocumentLimits {
     pub(super) operations_max: usize,
 }
 
+/// Shorter bodies are read once: whatever is in them occupies less than is allowed, and arrays may grow.
+const READ_TWICE_BYTES: usize = 16 << 10;
+
 /// Reads a whole body.
 pub(super) fn decode(body: &[u8], format: Format, limits: DocumentLimits) -> Result<Document, Malformed> {
-    let notes = Notes::default();
-    let seed = Strict { notes: &notes, path: Path::Root, depth: 0, limits };
-    let value = match format {
-        Format::Json => decode_json(body, seed)?,
-        Format::MessagePack => decode_message_pack(body, seed)?,
+    let notes = if body.len() > READ_TWICE_BYTES {
+        let counted = Notes::new(Mode::Count, body.len());
+        read(body, format, limits, &counted)?;
+        counted.into_second_reading()
+    } else {
+        Notes::new(Mode::BuildAndCount, body.len())
     };
-    if !notes.huge.borrow().is_empty()
+    let value = read(body, format, limits, &notes)?;
+    if notes.huge() > 0
         && format == Format::Json
         && let Some(index) = first_huge_integer(body)
     {
-        let (place, index) = notes.huge.borrow().get(index).cloned().unwrap_or_default();
+        let finder = Notes::new(Mode::Find(index), body.len());
+        let found = read(body, format, limits, &finder).err();
         let problem = "must fit a signed or unsigned 64-bit integer";
-        return Err(Malformed { index, ..Malformed::at(place, problem) });
+        return Err(Malformed {
+            problem: problem.to_owned(),
+            ..found.unwrap_or_else(|| Malformed::body(""))
+        });
     }
-    Ok(Document { value, repeated: notes.repeated.into_inner() })
+    let (repeated, size) = notes.into_parts();
+    Ok(Document { value, repeated, size })
+}
+
+/// Reads all of the body, as the notes want it.
+fn read(body: &[u8], format: Format, limits: DocumentLimits, notes: &Notes) -> Result<Value, Malformed> {
+    let root = Scope::root();
+    let seed = Strict { notes, scope: &root, depth: 0, limits };
+    match format {
+        Format::Json => decode_json(body, seed),
+        Format::MessagePack => decode_message_pack(body, seed),
+    }
 }
 
 fn decode_json(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed> {
@@ -104,40 +167,6 @@ fn decode_message_pack(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed
         return Err(Malformed::body("bad MessagePack: bytes after the end of the value"));
     }
     Ok(value)
-}
-
-/// Characters of the place of a mistake that are told; there may be long keys on the way.
-const PLACE_CHARS_MAX: usize = 200;
-
-/// A place as it is told, and the member of a batch that it is in.
-type Place = (String, Option<usize>);
-
-#[derive(Default)]
-struct Notes {
-    repeated: RefCell<Vec<Pointer>>,
-    /// The places of numbers that were read as floats of 2^63 or more: integers too large among them.
-    huge: RefCell<Vec<Place>>,
-    /// Where reading ended.
-    broken: RefCell<Option<Place>>,
-}
-
-impl Notes {
-    /// Reading ended here. The first who says so is the innermost.
-    fn note_end(&self, path: &Path<'_>) {
-        self.broken.borrow_mut().get_or_insert_with(|| {
-            let mut place = path.to_string();
-            if let Some((end, _)) = place.char_indices().nth(PLACE_CHARS_MAX) {
-                place.truncate(end);
-                place.push('…');
-            }
-            (place, path.member())
-        });
-    }
-
-    fn malformed(&self, problem: String) -> Malformed {
-        let (place, index) = self.broken.take().unwrap_or_default();
-        Malformed { index, ..Malformed::at(place, problem) }
-    }
 }
 
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
@@ -173,136 +202,6 @@ fn first_huge_integer(json: &[u8]) -> Option<usize> {
         }
     }
     None
-}
-
-/// Builds a [`Value`] and keeps count of where it is.
-#[derive(Clone, Copy)]
-struct Strict<'a> {
-    notes: &'a Notes,
-    path: Path<'a>,
-    depth: usize,
-    limits: DocumentLimits,
-}
-
-impl Strict<'_> {
-    fn deeper<E: de::Error>(&self) -> Result<usize, E> {
-        let max = self.limits.depth_max;
-        if self.depth >= max {
-            return Err(E::custom(format_args!("nested deeper than {max} levels (MAX_JSON_DEPTH)")));
-        }
-        Ok(self.depth + 1)
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-/// Reads a key: text and nothing else.
-struct Key;
-
-impl<'de> DeserializeSeed<'de> for Key {
-    type Value = String;
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl Visitor<'_> for Key {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("keys that are text")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<String, E> {
-        Ok(key.to_owned())
-    }
-
-    fn visit_string<E>(self, key: String) -> Result<String, E> {
-        Ok(key)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value that JSON can say")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        if value.abs() >= TWO_TO_63 {
-            self.notes.huge.borrow_mut().push((self.path.to_string(), self.path.member()));
-        }
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("must be a finite number"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let depth = self.deeper()?;
-        let is_batch = matches!(self.path, Path::Key(Path::Root, "operations"));
-        let mut items = Vec::new();
-        loop {
-            if is_batch && items.len() > self.limits.operations_max {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                return Ok(Value::Array(items));
-            }
-            let path = Path::Index(&self.path, items.len());
-            let next = seq.next_element_seed(Strict { path, depth, ..self });
-            match next.inspect_err(|_| self.notes.note_end(&path))? {
-                Some(item) => items.push(item),
-                None => return Ok(Value::Array(items)),
-            }
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let depth = self.deeper()?;
-        let mut fields = Map::new();
-        while let Some(key) = map.next_key_seed(Key).inspect_err(|_| self.notes.note_end(&self.path))? {
-            let path = Path::Key(&self.path, &key);
-            let value = map.next_value_seed(Strict { path, depth, ..self });
-            let value = value.inspect_err(|_| self.notes.note_end(&path))?;
-            match fields.entry(key) {
-                Entry::Vacant(place) => {
-                    place.insert(value);
-                }
-                Entry::Occupied(mut place) => {
-                    let path = Path::Key(&self.path, place.key()).pointer();
-                    self.notes.repeated.borrow_mut().push(path);
-                    place.insert(value);
-                }
-            }
-        }
-        Ok(Value::Object(fields))
-    }
 }
 
 #[cfg(test)]
@@ -375,8 +274,13 @@ mod tests {
         let document =
             json_body(r#"{"a": {"b": 1, "b": 2}, "a": {"c": [{"d": 1, "d": 2}]}}"#).expect("valid");
         assert_eq!(document.value, json!({"a": {"c": [{"d": 2}]}}));
-        let places: Vec<_> = document.repeated.iter().map(Pointer::as_str).collect();
-        assert_eq!(places, ["/a/b", "/a/c/0/d", "/a"]);
+        let (root, repeated) = (Path::Root, &document.repeated);
+        let a = Path::Key(&root, "a");
+        let (b, c) = (Path::Key(&a, "b"), Path::Key(&a, "c"));
+        let first = Path::Index(&c, 0);
+        assert!(repeated.is_repeated(&root, "a") && repeated.is_repeated(&a, "b"));
+        assert!(repeated.is_repeated(&first, "d"));
+        assert!(!repeated.is_repeated(&b, "a") && !repeated.is_repeated(&c, "d"));
     }
 
     #[test]

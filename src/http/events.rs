@@ -54,7 +54,7 @@ pub(super) async fn graph_events(
     let filter = commit_filter(&asked)?;
     let min_version = asked.version("minVersion")?;
     let seat = match follow {
-        true => Some(Seat::take(&app.live).ok_or_else(Problem::too_many_connections)?),
+        true => Some(app.live.seat().ok_or_else(Problem::too_many_connections)?),
         false => None,
     };
     let mut reader = Reader::new(app.graphs.clone(), &app.live.hub, &graph);

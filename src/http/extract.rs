@@ -9,13 +9,7 @@ use axum::{
 };
 use dao_projections::{EdgeId, GraphId, InvalidId, NodeId, OperationId, TraceParent, Version};
 
-use super::{
-    App,
-    body::Held,
-    decode::{Document, decode},
-    format::Format,
-    problem::Problem,
-};
+use super::{App, body::Held, decode::Document, format::Format, problem::Problem};
 use crate::live::SubscriptionName;
 
 /// The ids in the path of a route.
@@ -158,9 +152,6 @@ impl FromRequestParts<App> for AnswerAs {
 /// A decoded body, and what it is counted with until its request is answered.
 pub(super) struct Decoded(pub(super) Document, pub(super) Held);
 
-/// Bodies larger than this are decoded on the blocking pool, not on an async thread.
-const INLINE_DECODE_BYTES_MAX: usize = 64 << 10;
-
 impl FromRequest<App> for Decoded {
     type Rejection = Problem;
 
@@ -170,17 +161,11 @@ impl FromRequest<App> for Decoded {
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Err(Problem::unsupported_encoding());
         }
-        let (bytes, held) = app.bodies.read(request).await?;
-        let limits = app.limits.document();
+        let (bytes, mut held) = app.bodies.read(request).await?;
         if bytes.is_empty() {
             return Err(Problem::bad_request("the body is empty"));
         }
-        let decoded = if bytes.len() <= INLINE_DECODE_BYTES_MAX {
-            decode(&bytes, format, limits)
-        } else {
-            let work = tokio::task::spawn_blocking(move || decode(&bytes, format, limits));
-            work.await.map_err(|_| Problem::bad_request("the body can't be decoded"))?
-        };
-        Ok(Self(decoded?, held))
+        let document = app.bodies.decode(bytes, format, &mut held).await?;
+        Ok(Self(document, held))
     }
 }

@@ -8,7 +8,7 @@ use super::{
     Format,
     activity::{read_cursor, write_cursor},
     command::{read_batch, read_command},
-    decode::{Document, DocumentLimits, decode},
+    decode::{DocumentLimits, decode},
     socket::incoming::is_frame,
 };
 
@@ -16,13 +16,12 @@ const LIMITS: DocumentLimits = DocumentLimits { depth_max: 64, operations_max: 1
 
 /// What a body says, once it was also read as a command and as a batch.
 pub fn body(bytes: &[u8], format: Format) -> Option<Value> {
-    let Document { value, repeated } = decode(bytes, format, LIMITS).ok()?;
+    let document = decode(bytes, format, LIMITS).ok()?;
     let user = UserId::parse("ada").ok()?;
-    let document = || Document { value: value.clone(), repeated: repeated.clone() };
     // Whether either is one does not matter here.
-    let _is_command = read_command(document(), &user).is_ok();
-    let _is_batch = read_batch(document(), &user, LIMITS.operations_max).is_ok();
-    Some(value)
+    let _is_command = read_command(document.clone(), &user).is_ok();
+    let _is_batch = read_batch(document.clone(), &user, LIMITS.operations_max).is_ok();
+    Some(document.value)
 }
 
 /// Whether bytes are a frame of a client.

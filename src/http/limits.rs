@@ -10,7 +10,7 @@ pub const BODY_BYTES_MAX: usize = 8 << 20;
 /// The limits of requests and connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestLimits {
-    /// Bytes of a request's body, and of a message on a socket; larger is 413 (a socket is closed with 1009).
+    /// Bytes of a request's body, and of a message on a socket; larger is 413 (on a socket, `TOO_LARGE`).
     pub body_bytes_max: usize,
     /// Objects and arrays inside each other in a body or a message; deeper is 400.
     pub depth_max: usize,

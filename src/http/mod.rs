@@ -20,6 +20,7 @@ mod decode;
 mod events;
 mod exchange;
 mod extract;
+mod fingerprint;
 mod format;
 mod framing;
 #[doc(hidden)]
@@ -97,13 +98,13 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// A command from a document that is JSON already, by the rules of `POST …/command`.
 pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
-    let document = decode::Document { value, repeated: vec![] };
+    let document = decode::Document::of(value);
     command::read_command(document, user).map_err(|malformed| malformed.to_string())
 }
 
 /// The operations of a batch of at most so many, by the rules of `POST …/batch`: one if it is atomic.
 pub fn parse_batch(value: Value, user: &UserId, operations_max: usize) -> Result<Vec<Operation>, String> {
-    let document = decode::Document { value, repeated: vec![] };
+    let document = decode::Document::of(value);
     let batch = command::read_batch(document, user, operations_max);
     batch.map(|batch| batch.operations).map_err(|malformed| malformed.to_string())
 }
@@ -151,13 +152,20 @@ pub struct SocketConfig {
     pub heartbeat: Duration,
     /// Sockets at once; one more is refused with 503.
     pub connections_max: usize,
+    /// For how long at least the store remembers operations, which clients are told.
+    pub operation_ttl: Duration,
     /// How followed graphs keep level with what other instances do.
     pub live: LiveConfig,
 }
 
 impl Default for SocketConfig {
     fn default() -> Self {
-        Self { heartbeat: Duration::from_secs(30), connections_max: 20_000, live: LiveConfig::default() }
+        Self {
+            heartbeat: Duration::from_secs(30),
+            connections_max: 20_000,
+            operation_ttl: Duration::from_secs(86_400),
+            live: LiveConfig::default(),
+        }
     }
 }
 

@@ -333,6 +333,11 @@ impl Problem {
         self.index
     }
 
+    /// The code of a refused operation.
+    pub(super) fn code_of(refusal: &Refusal) -> &'static str {
+        of_reason(refusal.reason).0
+    }
+
     /// A refused operation (rules C, D).
     pub(super) fn refused(operation: OperationId, refusal: &Refusal, is_duplicate: bool) -> Self {
         let (code, title, status) = of_reason(refusal.reason);
@@ -374,6 +379,7 @@ impl From<Malformed> for Problem {
         let detail = malformed.to_string();
         let problem = match malformed.severity {
             Severity::Wrong => Self::bad_request(detail),
+            Severity::TooLarge => Self::too_large(detail),
             Severity::TooMany => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "TOO_LARGE", "The request holds too much", detail)
             }

@@ -2,10 +2,10 @@
 
 use std::fmt::Display;
 
-use dao_projections::{ClientId, Map, OperationId, Pointer, ShapeError, Version};
+use dao_projections::{ClientId, Map, OperationId, ShapeError, Version};
 use serde_json::Value;
 
-use super::decode::Path;
+use super::decode::{Path, Repeated, told};
 
 /// A request that is not what it should be: 400, naming the place (rule H1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,11 +25,13 @@ pub(super) enum Severity {
     Wrong,
     /// 422: well-formed, and more than may be.
     TooMany,
+    /// 413: what it would occupy is more than may be.
+    TooLarge,
 }
 
 impl Malformed {
     pub(super) fn at(place: impl Display, problem: impl Into<String>) -> Self {
-        Self { place: place.to_string(), problem: problem.into(), index: None, severity: Severity::Wrong }
+        Self { place: told(&place), problem: problem.into(), index: None, severity: Severity::Wrong }
     }
 
     pub(super) fn body(problem: impl Into<String>) -> Self {
@@ -38,6 +40,10 @@ impl Malformed {
 
     pub(super) fn too_many(place: impl Display, problem: impl Into<String>) -> Self {
         Self { severity: Severity::TooMany, ..Self::at(place, problem) }
+    }
+
+    pub(super) fn too_large(problem: impl Into<String>) -> Self {
+        Self { severity: Severity::TooLarge, ..Self::body(problem) }
     }
 
     pub(super) fn shape(path: &Path<'_>, error: ShapeError) -> Self {
@@ -71,6 +77,14 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
+/// Refuses an object in which a key stands more than once; `path` is where it is.
+pub(super) fn refuse_repeated(fields: &Map, path: &Path<'_>, repeated: &Repeated) -> Result<(), Malformed> {
+    match repeated.first_of(fields.keys().map(String::as_str), path) {
+        Some(key) => Err(Malformed::at(Path::Key(path, key), "stands here more than once")),
+        None => Ok(()),
+    }
+}
+
 /// The fields of one object, taken out one by one.
 pub(super) struct Fields<'a> {
     map: Map,
@@ -79,14 +93,9 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The fields of an object in which no key may stand twice.
-    pub(super) fn of(value: Value, path: &'a Path<'a>, repeated: &[Pointer]) -> Result<Self, Malformed> {
+    pub(super) fn of(value: Value, path: &'a Path<'a>, repeated: &Repeated) -> Result<Self, Malformed> {
         let fields = Self::unchecked(value, path)?;
-        if !repeated.is_empty() {
-            let mut keys = fields.map.keys();
-            if let Some(key) = keys.find(|key| repeated.contains(&Path::Key(path, key).pointer())) {
-                return Err(fields.wrong(key, "stands here more than once"));
-            }
-        }
+        refuse_repeated(&fields.map, path, repeated)?;
         Ok(fields)
     }
 

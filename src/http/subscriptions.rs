@@ -27,7 +27,6 @@ use super::{
     problem::Problem,
     respond,
     shape::{Fields, Malformed},
-    socket::Seat,
     wire::CommitOut,
 };
 use crate::{
@@ -186,7 +185,7 @@ pub(super) async fn next(
     let wait = Duration::from_millis(number(&asked, "wait", 0, 0..=WAIT_MS_MAX)?);
     let _seat = match wait.is_zero() {
         true => None,
-        false => Some(Seat::take(&app.live).ok_or_else(Problem::too_many_connections)?),
+        false => Some(app.live.seat().ok_or_else(Problem::too_many_connections)?),
     };
     let stopping = app.live.stopping.cancelled();
     let handed = subscriptions(&app)?.next(&name, max, wait, stopping).await?;
@@ -346,7 +345,7 @@ fn number(
 }
 
 fn read_settings(document: Document) -> Result<Settings, Malformed> {
-    let Document { value, repeated } = document;
+    let Document { value, repeated, .. } = document;
     let mut fields = Fields::of(value, &Path::Root, &repeated)?;
     let path = Path::Key(&Path::Root, "filter");
     let filter = match fields.optional("filter") {
@@ -403,7 +402,7 @@ enum Reason {
 }
 
 fn read_ids(document: Document, reason: Reason) -> Result<(Vec<String>, Option<String>), Malformed> {
-    let Document { value, repeated } = document;
+    let Document { value, repeated, .. } = document;
     let mut fields = Fields::of(value, &Path::Root, &repeated)?;
     let ids = texts(&mut fields, "deliveryIds")?;
     let ids = ids.ok_or_else(|| fields.wrong("deliveryIds", "is required"))?;

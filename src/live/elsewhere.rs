@@ -233,7 +233,7 @@ impl Elsewhere {
         }
         let (revision, mut shown) = self.room.shown_here(self.told);
         if self.tell_all {
-            shown.retain(|(_, present)| present.state.is_null());
+            shown.retain(|(_, present)| present.is_gone());
             shown.extend(self.room.shown_here(0).1);
         }
         for message in presence_message::shows(self.instance, shown) {

@@ -25,7 +25,7 @@ pub use all::{AllGraphs, AllReader, Extent, InvalidPosition, Piece, Position, Si
 pub use cursor::{Cursor, Known, Step};
 pub use elsewhere::LiveConfig;
 pub use hub::{Followed, Hub, LogRead};
-pub use presence::{Present, Room};
+pub use presence::{Present, Room, Shown};
 pub use reader::{Delivery, Reader};
 pub use subscription::{
     Asked, Handed, InvalidName, Ledger, Overview, Parked, ParkedFound, Settings, Span, SubscriptionError,

@@ -3,11 +3,10 @@
 //! Invariant: bytes that are no message, or one of another form, are `None` and do no harm. Sizes are
 //! bounded on both sides.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use dao_projections::{ClientId, UserId};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::presence::Present;
@@ -102,8 +101,9 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Uuid, Said)> {
 }
 
 fn present(Shown { connection, client, user, state }: Shown) -> Option<(Uuid, Present)> {
-    let state = Arc::new(serde_json::from_str(&state).ok()?);
-    Some((connection, Present { client, user, state }))
+    // As it is written here: whoever is gone says so in one way.
+    let state: Value = serde_json::from_str(&state).ok()?;
+    Some((connection, Present { client, user, state: state.to_string().into() }))
 }
 
 #[cfg(test)]
@@ -114,8 +114,8 @@ mod tests {
 
     fn shown(n: u128, bytes: usize) -> (Uuid, Present) {
         let (client, user) = ("tab".parse().expect("a client"), "ada".parse().expect("a user"));
-        let state = Arc::new(json!({"cursor": {"x": 1.5, "y": u64::MAX}, "pad": "x".repeat(bytes)}));
-        (Uuid::from_u128(n), Present { client, user, state })
+        let state = json!({"cursor": {"x": 1.5, "y": u64::MAX}, "pad": "x".repeat(bytes)}).to_string();
+        (Uuid::from_u128(n), Present { client, user, state: state.into() })
     }
 
     #[test]

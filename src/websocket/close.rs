@@ -16,7 +16,7 @@ impl CloseCode {
     pub const INVALID_PAYLOAD: Self = Self(1007);
     /// 1008: the peer may not do that.
     pub const POLICY_VIOLATION: Self = Self(1008);
-    /// 1009: the message is over the limit.
+    /// 1009: the message is longer than anything that is passed over.
     pub const MESSAGE_TOO_BIG: Self = Self(1009);
     /// 1011: this end met something unexpected.
     pub const INTERNAL_ERROR: Self = Self(1011);

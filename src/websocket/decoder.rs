@@ -6,22 +6,41 @@ use super::close::CloseCode;
 use super::error::ProtocolError;
 use super::extension::Deflate;
 use super::header::{Header, Opcode, Sender, unmask};
-use super::inflate::inflate;
+use super::parts::MessageKind;
+use super::whole::{BEGINNING_BYTES, Deflated, Inflated, TooLong, text};
 
 /// What one connection may make its receiver hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest message, inflated. A longer one ends the connection with 1009.
+    /// The longest message, inflated. A server skips a longer one ([`Incoming::TooLong`]); a client, who would
+    /// miss something, ends the connection.
     pub message_bytes_max: usize,
 }
+
+/// A message that says it is longer than this is not skipped but ends the connection with 1009: 1 TiB, which
+/// nobody can send in the time that a message has.
+pub const SKIPPED_BYTES_MAX: u64 = 1 << 40;
 
 impl Limits {
     /// The longest message as it is sent. DEFLATE makes an incompressible payload longer: by an eighth
     /// and a little at the worst that zlib does, which its least memory level comes near.
     fn sent_bytes_max(self, deflated: bool) -> usize {
-        let allowance = if deflated { self.message_bytes_max / 7 + 64 } else { 0 };
-        self.message_bytes_max.saturating_add(allowance)
+        with_allowance(self.message_bytes_max, deflated)
     }
+
+    /// What is kept of a longer message as it is sent, so that its receiver can tell what it is about.
+    fn kept_bytes_max(self, deflated: bool) -> usize {
+        with_allowance(self.beginning_bytes(), deflated)
+    }
+
+    fn beginning_bytes(self) -> usize {
+        BEGINNING_BYTES.min(self.message_bytes_max)
+    }
+}
+
+/// `bytes`, and if they come compressed as much more as DEFLATE can make of them.
+fn with_allowance(bytes: usize, deflated: bool) -> usize {
+    bytes.saturating_add(if deflated { bytes / 7 + 64 } else { 0 })
 }
 
 /// What the peer sent.
@@ -31,6 +50,11 @@ pub enum Incoming {
     Text(String),
     /// A binary message, whole.
     Binary(Bytes),
+    /// A message of either kind, whole and still compressed: from [`Decoder::next_as_sent`] alone.
+    Deflated(Deflated),
+    /// A message over the limit, told once as soon as its beginning is here. The rest of it is passed over as it
+    /// comes.
+    TooLong(TooLong),
     /// Answer it with a Pong of the same payload, at most 125 bytes.
     Ping(Bytes),
     /// The answer to a Ping, or a sign of life that nobody asked for.
@@ -48,8 +72,9 @@ pub enum Incoming {
 /// [`next`](Self::next) until it has no more.
 ///
 /// Payload moves out of the input as it arrives, so between calls the decoder holds the message under
-/// way (as [`Limits`] allows; while compressed, a seventh more) and less than one control frame. Once
-/// `next` has nothing more and no message is under way, it holds no heap memory but such a beginning.
+/// way (as [`Limits`] allows; while compressed, a seventh more; of one over the limit its first 16 KiB) and less
+/// than one control frame. Once `next` has nothing more and no message is under way, it holds no heap memory
+/// but such a beginning.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
@@ -74,21 +99,27 @@ enum Phase {
     Failed(ProtocolError),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Binary,
-}
-
 /// A data message some of whose frames are here.
 #[derive(Debug)]
 struct Message {
-    kind: Kind,
+    kind: MessageKind,
     deflated: bool,
-    /// The payload so far, unmasked.
+    /// The payload so far, unmasked; of a message that is skipped its beginning.
     payload: Vec<u8>,
     /// Up to here a plain text is known to be UTF-8.
     checked: usize,
+    course: Course,
+}
+
+/// What happens to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Course {
+    Kept,
+    /// It is over the limit: so many bytes of it were announced, and whether its receiver was told.
+    Skipped {
+        announced: u64,
+        is_told: bool,
+    },
 }
 
 /// A data frame whose payload isn't all here.
@@ -97,7 +128,7 @@ struct Frame {
     fin: bool,
     mask: [u8; 4],
     received: u64,
-    missing: usize,
+    missing: u64,
 }
 
 impl Decoder {
@@ -144,10 +175,31 @@ impl Decoder {
         self.input.len() - self.consumed + message
     }
 
-    /// The next message or control frame; `None` until more is pushed, or for good after a Close. An
+    /// Whether a message over the limit is being passed over.
+    pub fn is_skipping(&self) -> bool {
+        self.message.as_ref().is_some_and(|message| message.course != Course::Kept)
+    }
+
+    /// The next message or control frame, inflated; `None` until more is pushed, or for good after a Close. An
     /// error is final: it is returned again and again.
     #[expect(clippy::should_implement_trait, reason = "`None` isn't the end here, as it is an iterator's")]
     pub fn next(&mut self) -> Result<Option<Incoming>, ProtocolError> {
+        let message = match self.next_as_sent()? {
+            Some(Incoming::Deflated(message)) => message,
+            other => return Ok(other),
+        };
+        let inflated = message.inflate(self.limits.message_bytes_max, &mut |_| true);
+        let inflated = inflated.and_then(|inflated| match inflated {
+            Inflated::Whole(incoming) => Ok(incoming),
+            Inflated::TooLong(too_long) if self.sender == Sender::Client => Ok(Incoming::TooLong(too_long)),
+            Inflated::TooLong(_) | Inflated::NoRoom => Err(ProtocolError::MessageTooBig),
+        });
+        inflated.map(Some).inspect_err(|error| self.end(Phase::Failed(*error)))
+    }
+
+    /// The same, with compressed messages left as they are: who must not hold much inflates them when there is
+    /// room.
+    pub fn next_as_sent(&mut self) -> Result<Option<Incoming>, ProtocolError> {
         match self.phase {
             Phase::Open => {}
             Phase::Closed => return Ok(None),
@@ -167,19 +219,26 @@ impl Decoder {
         loop {
             if let (Some(message), Some(frame)) = (&mut self.message, &mut self.frame) {
                 let available = &self.input[self.consumed..];
-                let piece = &available[..frame.missing.min(available.len())];
+                let missing = usize::try_from(frame.missing).unwrap_or(usize::MAX);
+                let piece = &available[..missing.min(available.len())];
                 self.consumed += piece.len();
-                message.take(frame, piece, self.limits.sent_bytes_max(message.deflated));
+                message.take(frame, piece, self.limits);
                 if frame.missing > 0 || !frame.fin {
                     message.check_so_far()?;
                 }
-                if frame.missing > 0 {
+                let (is_ended, fin) = (frame.missing == 0, frame.fin);
+                if let Some(too_long) = message.tell_too_long(is_ended && fin, self.limits)? {
+                    return Ok(Some(Incoming::TooLong(too_long)));
+                }
+                if !is_ended {
                     return Ok(None);
                 }
-                let fin = frame.fin;
                 self.frame = None;
-                if fin && let Some(message) = self.message.take() {
-                    return message.finish(self.limits).map(Some);
+                if fin
+                    && let Some(message) = self.message.take()
+                    && message.course == Course::Kept
+                {
+                    return message.finish().map(Some);
                 }
             }
 
@@ -188,8 +247,8 @@ impl Decoder {
                 return Ok(None);
             };
             match header.opcode {
-                Opcode::Text => self.open_frame(Some(Kind::Text), header, header_bytes)?,
-                Opcode::Binary => self.open_frame(Some(Kind::Binary), header, header_bytes)?,
+                Opcode::Text => self.open_frame(Some(MessageKind::Text), header, header_bytes)?,
+                Opcode::Binary => self.open_frame(Some(MessageKind::Binary), header, header_bytes)?,
                 Opcode::Continuation => self.open_frame(None, header, header_bytes)?,
                 Opcode::Ping => return Ok(self.take_control(header, header_bytes).map(Incoming::Ping)),
                 Opcode::Pong => return Ok(self.take_control(header, header_bytes).map(Incoming::Pong)),
@@ -212,7 +271,7 @@ impl Decoder {
     /// header, and the limit, before there is memory for it.
     fn open_frame(
         &mut self,
-        kind: Option<Kind>,
+        kind: Option<MessageKind>,
         header: Header,
         header_bytes: usize,
     ) -> Result<(), ProtocolError> {
@@ -224,16 +283,17 @@ impl Decoder {
             (Some(_), Some(_)) => return Err(ProtocolError::InterleavedMessage),
             (None, None) => return Err(ProtocolError::UnexpectedContinuation),
             (None, Some(message)) => message,
-            (Some(kind), slot) => {
-                slot.insert(Message { kind, deflated: header.rsv1, payload: Vec::new(), checked: 0 })
-            }
+            (Some(kind), slot) => slot.insert(Message {
+                kind,
+                deflated: header.rsv1,
+                payload: Vec::new(),
+                checked: 0,
+                course: Course::Kept,
+            }),
         };
-        let room = self.limits.sent_bytes_max(message.deflated) - message.payload.len();
-        let missing = usize::try_from(header.payload_bytes).map_err(|_| ProtocolError::MessageTooBig)?;
-        if missing > room {
-            return Err(ProtocolError::MessageTooBig);
-        }
-        self.frame = Some(Frame { fin: header.fin, mask: header.mask, received: 0, missing });
+        message.announce(header.payload_bytes, self.limits, self.sender)?;
+        self.frame =
+            Some(Frame { fin: header.fin, mask: header.mask, received: 0, missing: header.payload_bytes });
         Ok(())
     }
 
@@ -249,24 +309,70 @@ impl Decoder {
 }
 
 impl Message {
-    /// Moves a piece of `frame`'s payload here. The memory doubles as bytes arrive, whatever length
-    /// was announced, and ends at the limit.
-    fn take(&mut self, frame: &mut Frame, piece: &[u8], bytes_max: usize) {
+    /// So many bytes more are to come. Whether the message is over the limit is known here, before there is
+    /// memory for it.
+    fn announce(&mut self, bytes: u64, limits: Limits, sender: Sender) -> Result<(), ProtocolError> {
+        let announced = match self.course {
+            Course::Kept => self.payload.len() as u64,
+            Course::Skipped { announced, .. } => announced,
+        };
+        let announced = announced.saturating_add(bytes);
+        let is_kept = self.course == Course::Kept && announced <= limits.sent_bytes_max(self.deflated) as u64;
+        if is_kept {
+            return Ok(());
+        }
+        if sender == Sender::Server || announced > SKIPPED_BYTES_MAX {
+            return Err(ProtocolError::MessageTooBig);
+        }
+        let is_told = matches!(self.course, Course::Skipped { is_told: true, .. });
+        if self.course == Course::Kept {
+            self.payload.truncate(limits.kept_bytes_max(self.deflated));
+            self.payload.shrink_to_fit();
+        }
+        self.course = Course::Skipped { announced, is_told };
+        Ok(())
+    }
+
+    /// Moves a piece of `frame`'s payload here, as much of it as is kept. The memory doubles as bytes arrive,
+    /// whatever length was announced, and ends at the limit.
+    fn take(&mut self, frame: &mut Frame, piece: &[u8], limits: Limits) {
+        let bytes_max = match self.course {
+            Course::Kept => limits.sent_bytes_max(self.deflated),
+            Course::Skipped { is_told: false, .. } => limits.kept_bytes_max(self.deflated),
+            Course::Skipped { is_told: true, .. } => 0,
+        };
         let start = self.payload.len();
-        let needed = start + piece.len();
+        let kept = &piece[..piece.len().min(bytes_max.saturating_sub(start))];
+        let needed = start + kept.len();
         if needed > self.payload.capacity() {
             let doubled = self.payload.capacity().saturating_mul(2).min(bytes_max);
             self.payload.reserve_exact(needed.max(doubled) - start);
         }
-        self.payload.extend_from_slice(piece);
+        self.payload.extend_from_slice(kept);
         unmask(&mut self.payload[start..], frame.mask, frame.received);
         frame.received += piece.len() as u64;
-        frame.missing -= piece.len();
+        frame.missing -= piece.len() as u64;
+    }
+
+    /// Of a message over the limit, once: its beginning, as soon as that is here or nothing more comes.
+    fn tell_too_long(&mut self, is_ended: bool, limits: Limits) -> Result<Option<TooLong>, ProtocolError> {
+        let Course::Skipped { announced, is_told: false } = self.course else { return Ok(None) };
+        if !is_ended && self.payload.len() < limits.kept_bytes_max(self.deflated) {
+            return Ok(None);
+        }
+        self.course = Course::Skipped { announced, is_told: true };
+        let payload = std::mem::take(&mut self.payload);
+        let kind = self.kind;
+        let beginning = match self.deflated {
+            true => Deflated::new(kind, payload).first(limits.beginning_bytes())?,
+            false => payload,
+        };
+        Ok(Some(TooLong { kind, beginning: beginning.into() }))
     }
 
     /// Refuses a plain text as soon as it can't become UTF-8.
     fn check_so_far(&mut self) -> Result<(), ProtocolError> {
-        if self.kind == Kind::Binary || self.deflated {
+        if self.kind == MessageKind::Binary || self.deflated || self.course != Course::Kept {
             return Ok(());
         }
         match std::str::from_utf8(&self.payload[self.checked..]) {
@@ -277,12 +383,11 @@ impl Message {
         Ok(())
     }
 
-    fn finish(self, limits: Limits) -> Result<Incoming, ProtocolError> {
-        let payload =
-            if self.deflated { inflate(&self.payload, limits.message_bytes_max)? } else { self.payload };
+    fn finish(self) -> Result<Incoming, ProtocolError> {
         match self.kind {
-            Kind::Binary => Ok(Incoming::Binary(payload.into())),
-            Kind::Text => text(payload).map(Incoming::Text),
+            kind if self.deflated => Ok(Incoming::Deflated(Deflated::new(kind, self.payload))),
+            MessageKind::Binary => Ok(Incoming::Binary(self.payload.into())),
+            MessageKind::Text => text(self.payload).map(Incoming::Text),
         }
     }
 }
@@ -295,8 +400,4 @@ fn close(payload: Bytes) -> Result<Incoming, ProtocolError> {
     let number = u16::from_be_bytes(*code);
     let code = CloseCode::new(number).ok_or(ProtocolError::CloseCode(number))?;
     Ok(Incoming::Close { code: Some(code), reason: text(reason.to_vec())? })
-}
-
-fn text(payload: Vec<u8>) -> Result<String, ProtocolError> {
-    String::from_utf8(payload).map_err(|_| ProtocolError::InvalidUtf8)
 }

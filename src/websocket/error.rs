@@ -45,7 +45,8 @@ pub enum ProtocolError {
     /// A compressed payload isn't DEFLATE.
     #[error("a compressed message doesn't inflate")]
     CorruptDeflate,
-    /// A message is longer, as sent or inflated, than the connection's limit.
+    /// A message of a server is longer than its client takes; or one of a client is longer than anything that
+    /// is passed over ([`SKIPPED_BYTES_MAX`](super::SKIPPED_BYTES_MAX)).
     #[error("a message is over the size limit")]
     MessageTooBig,
 }

@@ -29,10 +29,11 @@ mod handshake;
 mod header;
 mod inflate;
 mod parts;
+mod whole;
 
 pub use client::{AnswerError, Asked, masked};
 pub use close::CloseCode;
-pub use decoder::{Decoder, Incoming, Limits};
+pub use decoder::{Decoder, Incoming, Limits, SKIPPED_BYTES_MAX};
 pub use encoder::{
     DEFLATE_THRESHOLD_BYTES, SharedFrame, deflate, encode_binary, encode_close, encode_ping, encode_pong,
     encode_text,
@@ -41,3 +42,4 @@ pub use error::ProtocolError;
 pub use extension::Deflate;
 pub use handshake::{Accepted, HandshakeError, accept};
 pub use parts::{MessageKind, deflate_part, encode_around};
+pub use whole::{BEGINNING_BYTES, Deflated, Inflated, TooLong};

@@ -7,7 +7,7 @@ use dao_projections::{
 };
 
 use crate::{
-    domain::{Action, Command, Refusal, Target, json_bytes},
+    domain::{Action, Command, Refusal, Target, fields_of, json_bytes},
     store::StoreError,
 };
 
@@ -20,6 +20,18 @@ pub struct Answer {
     pub ending: Ending,
     /// Whether it had ended before it was sent this time (rule C3).
     pub duplicate: bool,
+}
+
+impl Answer {
+    /// How many entities, fields and conflicts it shows: a measure of the work that encoding it makes.
+    pub fn weight(&self) -> usize {
+        match &self.ending {
+            Ending::Completed { results, .. } => results.iter().map(|shown| 1 + shown.weight()).sum(),
+            Ending::Refused { refusal, .. } => {
+                1 + refusal.resolution.as_ref().map_or(0, |resolution| resolution.conflicts.len())
+            }
+        }
+    }
 }
 
 /// How an operation ended.
@@ -88,6 +100,20 @@ pub enum Shown {
 }
 
 impl Shown {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Node(node) => fields_of(node.entity.attributes()),
+            Self::Edge(edge) => fields_of(edge.entity.attributes()),
+            Self::NodeDeleted { nodes, edges, .. } => nodes.len() + edges.len(),
+            Self::Changed { nodes, edges, deleted_edges, .. } => {
+                let of_nodes = nodes.iter().map(|node| 1 + fields_of(node.entity.attributes()));
+                let of_edges = edges.iter().map(|edge| 1 + fields_of(edge.entity.attributes()));
+                deleted_edges.len() + of_nodes.chain(of_edges).sum::<usize>()
+            }
+            Self::Viewport(_) | Self::EdgeDeleted(_) | Self::Gone => 0,
+        }
+    }
+
     /// About how many bytes it takes as JSON.
     pub(super) fn json_bytes(&self) -> usize {
         match self {

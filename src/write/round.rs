@@ -23,6 +23,10 @@ use crate::{
 /// make a huge answer. An operation that would pass it is refused with `TOO_LARGE` and not remembered.
 pub const ANSWER_BYTES_MAX: usize = 32 << 20;
 
+/// What the refusals in the answer to one request occupy, if it has several; beyond that they are told as they are
+/// recorded.
+const REFUSALS_BYTES_MAX: usize = 4 << 20;
+
 /// A round in the making.
 pub(super) struct Round {
     /// The graph with everything accepted so far in this round.
@@ -36,6 +40,8 @@ pub(super) struct Round {
     writer: WriterId,
     /// Bytes that the answer to the request being judged may show still; `None` if it shows one thing.
     answer_room: Option<usize>,
+    /// The same for what its refusals occupy.
+    refusal_room: Option<usize>,
     /// Where in `answers` the operations are that this round ends.
     fresh: HashMap<OperationId, (usize, Fingerprint)>,
 }
@@ -51,13 +57,14 @@ pub(super) struct Surroundings<'a> {
 impl Round {
     pub(super) fn on(graph: Graph, writer: WriterId) -> Self {
         let (entries, commits, answers, fresh) = (vec![], vec![], vec![], HashMap::new());
-        Self { graph, entries, commits, answers, writer, answer_room: None, fresh }
+        Self { graph, entries, commits, answers, writer, answer_room: None, refusal_room: None, fresh }
     }
 
     /// What is judged from here on is of this request.
     pub(super) fn begin(&mut self, request: &[Operation]) {
         let shown: usize = request.iter().map(|operation| operation.action.members().len()).sum();
         self.answer_room = (shown > 1).then_some(ANSWER_BYTES_MAX);
+        self.refusal_room = (shown > 1).then_some(REFUSALS_BYTES_MAX);
     }
 
     /// Judges the next operation. Nothing is changed when history is missing: the same call is made
@@ -97,7 +104,12 @@ impl Round {
     /// What is to be remembered of this round once it is durable.
     pub(super) fn known(&self) -> impl Iterator<Item = (OperationId, Known)> + '_ {
         self.fresh.iter().filter_map(|(id, (index, fingerprint))| {
-            let ending = without_results(&self.answers.get(*index)?.ending);
+            let ending = match &self.answers.get(*index)?.ending {
+                Ending::Refused { refusal, head } => {
+                    Ending::Refused { refusal: Arc::new(refusal.for_the_record()), head: *head }
+                }
+                completed => without_results(completed),
+            };
             Some((*id, Known { fingerprint: *fingerprint, ending }))
         })
     }
@@ -190,9 +202,9 @@ impl Round {
 
     /// Where the request's answer has no room for what stands in the way, it is told as it is recorded.
     fn within_room(&mut self, refusal: Refusal) -> Refusal {
-        let Some(room) = self.answer_room else { return refusal };
-        let rest = room.checked_sub(refusal.value_bytes());
-        self.answer_room = Some(rest.unwrap_or(room));
+        let Some(room) = self.refusal_room else { return refusal };
+        let rest = room.checked_sub(refusal.resolution_bytes());
+        self.refusal_room = Some(rest.unwrap_or(room));
         if rest.is_some() { refusal } else { refusal.for_the_record() }
     }
 

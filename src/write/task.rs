@@ -280,12 +280,13 @@ impl Task {
         for request in requests {
             round.begin(request);
             for operation in request {
+                let weight = operation.weight_on(&round.graph);
                 loop {
                     let mut take = || {
                         let around = Surroundings { ring, operations, limits: &self.limits, now };
                         round.take(operation, &around, older)
                     };
-                    let taken = if operation.weight() > INLINE_WEIGHT_MAX { busy(take) } else { take() };
+                    let taken = if weight > INLINE_WEIGHT_MAX { busy(take) } else { take() };
                     let Err(missing) = taken else { break };
                     let base = ring.base_version();
                     older.read((&*self.store, &self.id), missing, operation, requests, base).await?;

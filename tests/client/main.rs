@@ -12,7 +12,7 @@ mod watch;
 use std::time::Duration;
 
 use dao_api::client::{
-    Address, Aim, AskError, Client, ClientError, Ending, LinkError, Operation, Point, Update, Why,
+    Address, Aim, AskError, Client, ClientError, Ending, LinkError, Operation, Point, Refused, Update, Why,
 };
 use dao_projections::{CommandType, Head, OperationId, Version};
 use fake::Fake;
@@ -150,7 +150,7 @@ async fn c3_an_operation_made_while_the_server_is_away_is_sent_when_it_is_back()
                 assert!(is_applied && of == id && version.get() == 1, "{of} {version}");
                 ended.push("completed");
             }
-            Update::Settled(of, Ending::Failed(Some(revert))) => {
+            Update::Settled(of, Ending::Failed(Refused { revert: Some(revert), .. })) => {
                 assert_eq!((of, revert.code.as_str()), (missing, "NODE_NOT_FOUND"));
                 ended.push("failed");
             }

@@ -415,7 +415,7 @@ async fn w7_databases_of_one_server_do_not_hear_each_other() {
     until_subscribed(&redis, "dao:{0}:live:1:g", 2).await;
     in_one.show(Uuid::now_v7(), "ada", json!(1));
     witness.until_shown("ada", json!(1)).await;
-    assert_eq!(in_zero.followed.room().since(0, Uuid::nil(), usize::MAX).1, []);
+    assert!(in_zero.followed.room().since(0, Uuid::nil(), usize::MAX).1.is_empty());
     grow(&*one.store, &graph("other"), Head::EMPTY, [1]).await;
     assert_eq!(zero.store.head(&graph("other")).await.unwrap(), Head::EMPTY);
 }

@@ -159,7 +159,7 @@ impl Follower {
     /// Shows a state in the graph's room.
     pub(crate) fn show(&self, connection: Uuid, client: &str, state: Value) {
         let (client, user) = (client.parse().expect("a client"), "ada".parse().expect("a user"));
-        self.followed.room().show(connection, Present { client, user, state: Arc::new(state) });
+        self.followed.room().show(connection, Present { client, user, state: state.to_string().into() });
     }
 
     /// Waits until the latest state of this client, as others here see it, is this one.
@@ -172,8 +172,10 @@ impl Follower {
                 room.borrow_and_update();
                 // From the beginning: what is gone is not among it.
                 let (_, present) = self.followed.room().since(0, Uuid::nil(), usize::MAX);
-                let latest = present.iter().find(|present| present.client.as_str() == client);
-                shown = latest.map_or(Value::Null, |present| (*present.state).clone());
+                let latest = present.iter().find(|(_, shown)| shown.present.client.as_str() == client);
+                shown = latest.map_or(Value::Null, |(_, shown)| {
+                    serde_json::from_str(&shown.present.state).expect("JSON")
+                });
                 seen += 1;
                 if shown == state {
                     return;

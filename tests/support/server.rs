@@ -247,6 +247,11 @@ impl Process {
         number.parse().expect("a number")
     }
 
+    /// From now on `VmHWM` is the highest that its resident memory is after this.
+    pub(crate) fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").expect("its own child");
+    }
+
     /// Processor time so far, in hundredths of a second.
     pub(crate) fn cpu_ticks(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("its stat");

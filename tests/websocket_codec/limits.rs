@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use dao_api::websocket::{CloseCode, Decoder, Deflate, Limits, ProtocolError};
+use bytes::Bytes;
+use dao_api::websocket::{
+    BEGINNING_BYTES, CloseCode, Decoder, Deflate, Incoming, Inflated, Limits, MessageKind, ProtocolError,
+    SKIPPED_BYTES_MAX, TooLong,
+};
 use flate2::{Compress, Compression, FlushCompress};
 
 use crate::client::*;
@@ -57,22 +61,98 @@ fn case_10_1_a_large_text_in_uneven_fragments() {
     assert_eq!(pieces(&stream, 997), (vec![text(&payload)], None));
 }
 
-#[test]
-fn a_length_over_the_limit_is_refused_by_its_header() {
-    for length in [LIMIT as u64 + 1, 1 << 40, (1 << 63) - 1] {
-        let header = [&[FIN | BINARY, 0x80 | 127], &length.to_be_bytes()[..], &[0; 4]].concat();
-        assert_eq!(refused(&header), ProtocolError::MessageTooBig);
-    }
-    assert_eq!(ProtocolError::MessageTooBig.close_code(), CloseCode::MESSAGE_TOO_BIG);
+/// A header that announces so much, and nothing of it.
+fn announced(first: u8, length: u64) -> Vec<u8> {
+    [&[first, 0x80 | 127], &length.to_be_bytes()[..], &[0; 4]].concat()
+}
+
+fn too_long(kind: MessageKind, beginning: &[u8]) -> Incoming {
+    Incoming::TooLong(TooLong { kind, beginning: Bytes::copy_from_slice(beginning) })
 }
 
 #[test]
-fn fragments_over_the_limit_are_refused_by_the_header_that_goes_over() {
+fn a_length_that_nobody_can_send_is_refused_by_its_header() {
+    for length in [SKIPPED_BYTES_MAX + 1, (1 << 63) - 1] {
+        assert_eq!(refused(&announced(FIN | BINARY, length)), ProtocolError::MessageTooBig);
+    }
+    assert_eq!(ProtocolError::MessageTooBig.close_code(), CloseCode::MESSAGE_TOO_BIG);
+    let two = [frame(BINARY, b"x"), announced(CONTINUATION, SKIPPED_BYTES_MAX)].concat();
+    assert_eq!(refused(&two), ProtocolError::MessageTooBig, "all fragments together");
+}
+
+#[test]
+fn a_message_over_the_limit_is_told_once_by_its_beginning_and_passed_over() {
+    let payload: Vec<u8> = (0..LIMIT * 3 + 1).map(|index| b'a' + (index % 26) as u8).collect();
+    let expected = |kind| vec![too_long(kind, &payload[..BEGINNING_BYTES]), text("next")];
+    let next = frame(FIN | TEXT, b"next");
+    for (opcode, kind) in [(TEXT, MessageKind::Text), (BINARY, MessageKind::Binary)] {
+        let whole = [frame(FIN | opcode, &payload), next.clone()].concat();
+        // The limit is passed in a later fragment, with control frames between them.
+        let mut parts = frame(opcode, &payload[..LIMIT]);
+        for piece in payload[LIMIT..].chunks(100_000) {
+            parts.extend(frame(CONTINUATION, piece));
+        }
+        parts.extend([frame(FIN | CONTINUATION, b""), next.clone()].concat());
+        for stream in [whole, parts] {
+            for size in [7_919, 1 << 16, LIMIT * 8] {
+                assert!(pieces(&stream, size) == (expected(kind), None), "pieces of {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_header_alone_says_that_a_message_is_too_long_and_its_beginning_what_it_is_about() {
+    let mut decoder = decoder(Deflate::Off);
+    decoder.push(&announced(FIN | TEXT, SKIPPED_BYTES_MAX));
+    assert_eq!(decoder.next(), Ok(None));
+    let most = vec![0; BEGINNING_BYTES - 1]; // the mask is zero
+    decoder.push(&most);
+    assert_eq!((decoder.next(), decoder.is_skipping()), (Ok(None), true));
+    decoder.push(&[0]);
+    assert_eq!(decoder.next(), Ok(Some(too_long(MessageKind::Text, &vec![0; BEGINNING_BYTES]))));
+    for _ in 0..100 {
+        decoder.push(&vec![0xff; 1 << 16]);
+        assert_eq!(decoder.next(), Ok(None), "what is passed over need not be text");
+        assert_eq!(decoder.buffered_bytes(), 0, "and is not kept");
+    }
+}
+
+#[test]
+fn fragments_over_the_limit_are_known_by_the_header_that_goes_over() {
     let mut stream = frame(TEXT, &vec![b'x'; LIMIT]);
     stream.extend(frame(CONTINUATION, b""));
     assert_eq!(pieces(&stream, 4096), (vec![], None), "the limit itself is allowed");
     stream.extend(&frame(CONTINUATION, b"x")[..6]);
-    assert_eq!(pieces(&stream, 4096), (vec![], Some(ProtocolError::MessageTooBig)));
+    let told = too_long(MessageKind::Text, &vec![b'x'; BEGINNING_BYTES]);
+    assert_eq!(pieces(&stream, 4096), (vec![told], None));
+}
+
+#[test]
+fn a_compressed_message_over_the_limit_is_told_by_what_its_beginning_inflates_to() {
+    let json: Vec<u8> = (0..LIMIT * 2).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let noise = frame(FIN | RSV1 | BINARY, &deflated(&json, 1));
+    let told = too_long(MessageKind::Binary, &json[..BEGINNING_BYTES]);
+    assert!(pieces(&noise, 65_536) == (vec![told], None), "longer than that as it is sent");
+    let zeros = frame(FIN | RSV1 | BINARY, &deflated(&vec![0; LIMIT * 2], 1));
+    let told = too_long(MessageKind::Binary, &vec![0; BEGINNING_BYTES]);
+    assert!(pieces(&zeros, 65_536) == (vec![told], None), "longer than that once it is inflated");
+}
+
+#[test]
+fn a_compressed_message_is_inflated_only_as_far_as_there_is_room() {
+    let mut decoder = decoder(Deflate::On);
+    decoder.push(&frame(FIN | RSV1 | BINARY, &deflated(&vec![0; LIMIT], 9)));
+    let Ok(Some(Incoming::Deflated(message))) = decoder.next_as_sent() else { panic!("not a message") };
+    let mut most = 0;
+    let inflated = message.inflate(LIMIT, &mut |bytes| {
+        most = most.max(bytes);
+        bytes <= LIMIT / 4
+    });
+    assert_eq!(inflated, Ok(Inflated::NoRoom));
+    assert!(most > LIMIT / 4 && most <= LIMIT / 2 + 1, "{most}");
+    let whole = message.inflate(LIMIT, &mut |_| true);
+    assert_eq!(whole, Ok(Inflated::Whole(binary(&vec![0; LIMIT]))));
 }
 
 #[test]
@@ -87,19 +167,19 @@ fn an_incompressible_message_of_the_limit_may_come_compressed() {
 
 #[test]
 fn an_incompressible_message_may_be_an_eighth_longer_as_sent_and_no_more() {
-    for (length, error) in
-        [(LIMIT + LIMIT / 8, None), (LIMIT + LIMIT / 6, Some(ProtocolError::MessageTooBig))]
-    {
-        let header = [&[RSV1 | BINARY, 0x80 | 127], &(length as u64).to_be_bytes()[..], &[0; 4]].concat();
-        assert_eq!(decode_with(Deflate::On, &header).1, error);
+    for (length, is_too_long) in [(LIMIT + LIMIT / 8, false), (LIMIT + LIMIT / 6, true)] {
+        let mut decoder = decoder(Deflate::On);
+        decoder.push(&announced(RSV1 | BINARY, length as u64));
+        assert_eq!((decoder.next(), decoder.is_skipping()), (Ok(None), is_too_long));
     }
 }
 
 #[test]
-fn one_byte_over_the_limit_after_inflating_is_refused() {
-    for (length, error) in [(LIMIT, None), (LIMIT + 1, Some(ProtocolError::MessageTooBig))] {
+fn one_byte_over_the_limit_after_inflating_is_too_long() {
+    let told = too_long(MessageKind::Binary, &vec![0; BEGINNING_BYTES]);
+    for (length, expected) in [(LIMIT, binary(&vec![0; LIMIT])), (LIMIT + 1, told)] {
         let stream = frame(FIN | RSV1 | BINARY, &deflated(&vec![0; length], 9));
-        assert_eq!(pieces(&stream, 65536).1, error);
+        assert!(pieces(&stream, 65536) == (vec![expected], None), "{length}");
     }
 }
 
@@ -111,7 +191,7 @@ fn a_zip_bomb_of_1_gib_costs_no_more_than_the_limit() {
     let stream = frame(FIN | RSV1 | TEXT, &bomb);
     let started = Instant::now();
     let outcome = decode_pieces(Decoder::new(limits, Deflate::On), [&stream[..]]);
-    assert_eq!(outcome, (vec![], Some(ProtocolError::MessageTooBig)));
+    assert_eq!(outcome, (vec![too_long(MessageKind::Text, &vec![0; BEGINNING_BYTES])], None));
     // 1 GiB takes many seconds in a debug build; the limit takes a fraction of one.
     assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
 }

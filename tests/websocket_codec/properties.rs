@@ -117,6 +117,7 @@ proptest! {
                 match decoder.next() {
                     Ok(Some(Incoming::Text(text))) => prop_assert!(text.len() <= SMALL_LIMIT),
                     Ok(Some(Incoming::Binary(bytes))) => prop_assert!(bytes.len() <= SMALL_LIMIT),
+                    Ok(Some(Incoming::TooLong(long))) => prop_assert!(long.beginning.len() <= SMALL_LIMIT),
                     Ok(Some(_)) => {}
                     Ok(None) => break,
                     Err(_) => break 'stream,

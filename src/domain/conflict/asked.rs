@@ -1,53 +1,211 @@
 //! The fields that a command or an event writes, what is to stand there, and what does (rules D2 and D3).
+//!
+//! Fields are compared by walking both sides at once. Paths are not spelled out to be compared: there may be tens of
+//! thousands of them below a long key.
 
-use dao_projections::{EntityKind, Event, MergePatch, Pointer, Position};
+use std::borrow::Cow;
+
+use dao_projections::{Edge, Entity, EntityKind, Event, Graph, Map, MergePatch, Node, Position, Viewport};
 use serde_json::{Value, json};
 
-use crate::domain::command::Command;
+use super::overlap::CONFLICTS_BYTES_MAX;
+use crate::domain::{command::Command, memory::object_memory, refusal::TOO_LARGE_TO_SHOW};
 
-/// A field that is to be written, and what is to stand there.
-pub(super) struct Asked {
-    pub(super) path: Pointer,
-    pub(super) yours: Value,
+/// Which fields something writes.
+#[derive(Clone, Copy)]
+pub(super) enum Fields<'a> {
+    /// The whole entity.
+    Whole,
+    /// A node's `position`.
+    Position,
+    /// The leaves of a patch; of a node's, `position` is one.
+    Patch(&'a Map),
 }
 
-impl Asked {
-    fn whole(yours: Value) -> Vec<Self> {
-        vec![Self { path: Pointer::root(), yours }]
+impl<'a> Fields<'a> {
+    pub(super) fn of(event: &'a Event) -> Self {
+        match event {
+            Event::NodeUpdated { patch, .. } | Event::EdgeUpdated { patch, .. } => {
+                Self::Patch(patch.fields())
+            }
+            Event::NodeMoved { .. } => Self::Position,
+            Event::NodeCreated { .. }
+            | Event::NodeReplaced { .. }
+            | Event::NodeDeleted { .. }
+            | Event::EdgeCreated { .. }
+            | Event::EdgeReplaced { .. }
+            | Event::EdgeDeleted { .. }
+            | Event::ViewportSet { .. } => Self::Whole,
+        }
     }
 
-    fn position(yours: Value) -> Vec<Self> {
-        vec![Self { path: Pointer::position(), yours }]
-    }
-
-    /// The leaf paths of a patch as sent; of a node's, `position` is one.
-    fn leaves(patch: &MergePatch, kind: EntityKind) -> Vec<Self> {
-        let mut asked: Vec<Self> = Vec::new();
-        for (path, value) in patch.leaves() {
-            if kind == EntityKind::Node && path.is_within_position() {
-                if asked.iter().all(|known| known.path != Pointer::position()) {
-                    asked.extend(
-                        patch.fields().get("position").cloned().map(Self::position).into_iter().flatten(),
-                    );
-                }
-            } else {
-                asked.push(Self { path, yours: value.clone() });
+    /// Whether they are the position and nothing else.
+    pub(super) fn is_only_position(self, kind: EntityKind) -> bool {
+        match self {
+            Self::Whole => false,
+            Self::Position => true,
+            Self::Patch(fields) => {
+                kind == EntityKind::Node && fields.len() == 1 && fields.contains_key("position")
             }
         }
-        asked
+    }
+
+    /// Whether one of them is at this path, above it or below it.
+    pub(super) fn touch(self, kind: EntityKind, path: &[&str]) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Position => path.first().is_none_or(|first| *first == "position"),
+            Self::Patch(fields) => {
+                let mut fields = fields;
+                for (depth, key) in path.iter().enumerate() {
+                    match fields.get(*key) {
+                        None => return false,
+                        Some(value) => match inner(value, kind, depth, key) {
+                            Some(below) => fields = below,
+                            None => return true,
+                        },
+                    }
+                }
+                !fields.is_empty()
+            }
+        }
+    }
+
+    /// Calls `with` with the path of each of them, until it says that it has enough.
+    pub(super) fn each(self, kind: EntityKind, with: &mut impl FnMut(&[&'a str]) -> Go) -> Go {
+        match self {
+            Self::Whole => with(&[]),
+            Self::Position => with(&["position"]),
+            Self::Patch(fields) => each_leaf(fields, kind, &mut Vec::new(), with),
+        }
     }
 }
 
-pub(super) fn asked_by(command: &Command) -> Vec<Asked> {
-    match command {
-        Command::CreateNode { node } => Asked::whole(Value::Object(node.to_json())),
-        Command::CreateEdge { edge } => Asked::whole(Value::Object(edge.to_json())),
-        Command::UpdateNode { patch, .. } => Asked::leaves(patch, EntityKind::Node),
-        Command::UpdateEdge { patch, .. } => Asked::leaves(patch, EntityKind::Edge),
-        Command::UpdateNodePosition { position, .. } => Asked::position(position.to_json()),
-        Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Asked::whole(Value::Null),
-        Command::SetViewport { viewport } => Asked::whole(viewport.to_json()),
-        Command::BatchUpdate { .. } => vec![], // judged by its events
+/// Whether a walk goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Go {
+    On,
+    Stop,
+}
+
+fn each_leaf<'a>(
+    fields: &'a Map,
+    kind: EntityKind,
+    path: &mut Vec<&'a str>,
+    with: &mut impl FnMut(&[&'a str]) -> Go,
+) -> Go {
+    for (key, value) in fields {
+        let depth = path.len();
+        path.push(key);
+        let go = match inner(value, kind, depth, key) {
+            Some(below) => each_leaf(below, kind, path, with),
+            None => with(path.as_slice()),
+        };
+        path.pop();
+        if go == Go::Stop {
+            return go;
+        }
+    }
+    Go::On
+}
+
+/// The fields of a patch below the value at `key`; `None` if that is a leaf. An empty object is one, and so is
+/// the position of a node.
+pub(super) fn inner<'v>(value: &'v Value, kind: EntityKind, depth: usize, key: &str) -> Option<&'v Map> {
+    if kind == EntityKind::Node && depth == 0 && key == "position" {
+        return None;
+    }
+    value.as_object().filter(|fields| !fields.is_empty())
+}
+
+/// What is to be written of an entity.
+#[derive(Clone, Copy)]
+pub(super) enum Asked<'a> {
+    Node(&'a Node),
+    Edge(&'a Edge),
+    Viewport(&'a Viewport),
+    /// It is to be removed.
+    Removal,
+    Position(&'a Position),
+    Patch(&'a MergePatch),
+    /// It is named and left as it stands.
+    Nothing,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn by(command: &'a Command) -> Self {
+        match command {
+            Command::CreateNode { node } => Self::Node(node),
+            Command::CreateEdge { edge } => Self::Edge(edge),
+            Command::UpdateNode { patch, .. } | Command::UpdateEdge { patch, .. } => Self::Patch(patch),
+            Command::UpdateNodePosition { position, .. } => Self::Position(position),
+            Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Self::Removal,
+            Command::SetViewport { viewport } => Self::Viewport(viewport),
+            Command::BatchUpdate { .. } => Self::Nothing, // judged by its events
+        }
+    }
+
+    pub(super) fn of(event: &'a Event) -> Self {
+        match event {
+            Event::NodeCreated { node } | Event::NodeReplaced { node } => Self::Node(node),
+            Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => Self::Edge(edge),
+            Event::NodeUpdated { patch, .. } | Event::EdgeUpdated { patch, .. } => Self::Patch(patch),
+            Event::NodeMoved { position, .. } => Self::Position(position),
+            Event::NodeDeleted { .. } | Event::EdgeDeleted { .. } => Self::Removal,
+            Event::ViewportSet { viewport } => Self::Viewport(viewport),
+        }
+    }
+
+    /// The fields that it writes; none where it writes nothing.
+    pub(super) fn fields(self) -> Option<Fields<'a>> {
+        match self {
+            Self::Node(_) | Self::Edge(_) | Self::Viewport(_) | Self::Removal => Some(Fields::Whole),
+            Self::Position(_) => Some(Fields::Position),
+            Self::Patch(patch) => Some(Fields::Patch(patch.fields())),
+            Self::Nothing => None,
+        }
+    }
+
+    /// What is to stand at a path that it writes.
+    pub(super) fn yours(self, path: &[&str]) -> Cow<'a, Value> {
+        match self {
+            Self::Node(node) => Cow::Owned(Value::Object(node.to_json())),
+            Self::Edge(edge) => Cow::Owned(Value::Object(edge.to_json())),
+            Self::Viewport(viewport) => Cow::Owned(viewport.to_json()),
+            Self::Removal | Self::Nothing => Cow::Owned(Value::Null),
+            Self::Position(position) => Cow::Owned(position.to_json()),
+            Self::Patch(patch) => {
+                let mut keys = path.iter();
+                let first = keys.next().and_then(|key| patch.fields().get(*key));
+                let found = keys.fold(first, |value, key| value?.as_object()?.get(*key));
+                found.map_or(Cow::Owned(Value::Null), Cow::Borrowed)
+            }
+        }
+    }
+
+    /// The first path that it writes at this one, above it or below it.
+    pub(super) fn first_at(self, kind: EntityKind, path: &[&'a str]) -> Option<Vec<&'a str>> {
+        match self.fields()? {
+            Fields::Whole => Some(vec![]),
+            Fields::Position => Fields::Position.touch(kind, path).then(|| vec!["position"]),
+            Fields::Patch(fields) => {
+                let (mut fields, mut at) = (fields, Vec::new());
+                for (depth, key) in path.iter().enumerate() {
+                    let value = fields.get(*key)?;
+                    at.push(*key);
+                    match inner(value, kind, depth, key) {
+                        Some(below) => fields = below,
+                        None => return Some(at),
+                    }
+                }
+                let mut first = None;
+                let _stopped = each_leaf(fields, kind, &mut at, &mut |path| {
+                    first = Some(path.to_vec());
+                    Go::Stop
+                });
+                first
+            }
+        }
     }
 }
 
@@ -55,7 +213,10 @@ pub(super) fn asked_by(command: &Command) -> Vec<Asked> {
 pub(super) fn yours_of(command: &Command) -> Value {
     match command {
         Command::UpdateNode { patch, .. } | Command::UpdateEdge { patch, .. } => {
-            Value::Object(patch.fields().clone())
+            match object_memory(patch.fields()) > CONFLICTS_BYTES_MAX {
+                true => Value::from(TOO_LARGE_TO_SHOW),
+                false => Value::Object(patch.fields().clone()),
+            }
         }
         Command::UpdateNodePosition { position, .. } => json!({"position": position.to_json()}),
         Command::DeleteNode { .. }
@@ -67,24 +228,79 @@ pub(super) fn yours_of(command: &Command) -> Value {
     }
 }
 
-pub(super) fn asked_of(event: &Event) -> Vec<Asked> {
-    match event {
-        Event::NodeCreated { node } | Event::NodeReplaced { node } => {
-            Asked::whole(Value::Object(node.to_json()))
+/// An entity as it stands, field by field: looked at where it is, not copied.
+pub(super) struct Current<'g> {
+    /// What is not among the attributes.
+    fixed: Map,
+    attributes: Option<&'g Map>,
+}
+
+impl<'g> Current<'g> {
+    pub(super) fn of(graph: &'g Graph, entity: Entity<'_>) -> Self {
+        let gone = Self { fixed: Map::new(), attributes: None };
+        match entity {
+            Entity::Node(id) => graph.nodes().get(id).map_or(gone, |node| Self::of_node(&node.entity)),
+            Entity::Edge(id) => graph.edges().get(id).map_or(gone, |edge| Self::of_edge(&edge.entity)),
+            Entity::Viewport => Self::of_viewport(graph.viewport()),
         }
-        Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => {
-            Asked::whole(Value::Object(edge.to_json()))
-        }
-        Event::NodeUpdated { patch, .. } => Asked::leaves(patch, EntityKind::Node),
-        Event::EdgeUpdated { patch, .. } => Asked::leaves(patch, EntityKind::Edge),
-        Event::NodeMoved { position, .. } => Asked::position(position.to_json()),
-        Event::NodeDeleted { .. } | Event::EdgeDeleted { .. } => Asked::whole(Value::Null),
-        Event::ViewportSet { viewport } => Asked::whole(viewport.to_json()),
     }
+
+    /// The same of an entity that is to be.
+    pub(super) fn of_asked(asked: Asked<'g>) -> Self {
+        match asked {
+            Asked::Node(node) => Self::of_node(node),
+            Asked::Edge(edge) => Self::of_edge(edge),
+            Asked::Viewport(viewport) => Self::of_viewport(viewport),
+            Asked::Removal | Asked::Position(_) | Asked::Patch(_) | Asked::Nothing => {
+                Self { fixed: Map::new(), attributes: None }
+            }
+        }
+    }
+
+    fn of_node(node: &'g Node) -> Self {
+        let fixed = [("id", Value::from(node.id().as_str())), ("position", node.position().to_json())];
+        Self { fixed: map_of(fixed), attributes: Some(node.attributes()) }
+    }
+
+    fn of_edge(edge: &'g Edge) -> Self {
+        let fixed = [
+            ("id", edge.id().as_str()),
+            ("source", edge.source().as_str()),
+            ("target", edge.target().as_str()),
+        ];
+        let fixed = fixed.map(|(key, id)| (key, Value::from(id)));
+        Self { fixed: map_of(fixed), attributes: Some(edge.attributes()) }
+    }
+
+    fn of_viewport(viewport: &Viewport) -> Self {
+        Self { fixed: viewport.to_json().as_object().cloned().unwrap_or_default(), attributes: None }
+    }
+
+    /// What stands in the field of this name.
+    pub(super) fn field(&self, key: &str) -> Standing<'_> {
+        if self.fixed.is_empty() {
+            return Standing::CutOff;
+        }
+        let found = self.fixed.get(key).or_else(|| self.attributes?.get(key));
+        found.map_or(Standing::Absent, Standing::There)
+    }
+
+    /// What stands at a path below the entity itself.
+    pub(super) fn at(&self, path: &[&str]) -> Standing<'_> {
+        match path.split_first() {
+            Some((first, rest)) => rest.iter().fold(self.field(first), |standing, key| standing.field(key)),
+            None => Standing::CutOff,
+        }
+    }
+}
+
+fn map_of<const N: usize>(fields: [(&str, Value); N]) -> Map {
+    fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// What stands at a path of an entity. A merge patch knows objects only: an element of a list has no
 /// path of its own.
+#[derive(Clone, Copy)]
 pub(super) enum Standing<'v> {
     /// This.
     There(&'v Value),
@@ -95,33 +311,26 @@ pub(super) enum Standing<'v> {
 }
 
 impl<'v> Standing<'v> {
-    pub(super) fn at(path: &Pointer, entity: &'v Value) -> Self {
-        let mut stands = entity;
-        let mut keys = path.keys().peekable();
-        while let Some(key) = keys.next() {
-            match stands.as_object().map(|fields| fields.get(&*key)) {
-                Some(Some(below)) => stands = below,
-                Some(None) if keys.peek().is_none() => return Self::Absent,
-                Some(None) | None => return Self::CutOff,
-            }
+    /// What stands in a field below.
+    pub(super) fn field(self, key: &str) -> Self {
+        match self {
+            Self::There(Value::Object(fields)) => fields.get(key).map_or(Self::Absent, Self::There),
+            Self::There(_) | Self::Absent | Self::CutOff => Self::CutOff,
         }
-        Self::There(stands)
     }
 
     /// For people: what is absent is null (rule D7).
-    pub(super) fn value(&self) -> Value {
+    pub(super) fn value(self) -> Cow<'v, Value> {
         match self {
-            Self::There(value) => (*value).clone(),
-            Self::Absent | Self::CutOff => Value::Null,
+            Self::There(value) => Cow::Borrowed(value),
+            Self::Absent | Self::CutOff => Cow::Owned(Value::Null),
         }
     }
 
-    /// Whether writing `yours` at `path` changes nothing (rule D3): as the whole entity at the root,
-    /// as a merge patch below it.
-    pub(super) fn is_what_was_asked(&self, kind: EntityKind, path: &Pointer, yours: &Value) -> bool {
+    /// Whether merging `yours` into the field, which is below the entity itself, changes nothing (rule D3).
+    pub(super) fn is_what_was_asked(self, kind: EntityKind, path: &[&str], yours: &Value) -> bool {
         match self {
-            Self::There(stands) if *path == Pointer::root() => *stands == yours,
-            Self::There(stands) if kind == EntityKind::Node && *path == Pointer::position() => {
+            Self::There(stands) if kind == EntityKind::Node && path == ["position"] => {
                 is_same_place(stands, yours)
             }
             Self::There(stands) => !yours.is_null() && MergePatch::leaves_as_is(stands, yours),

@@ -4,13 +4,15 @@
 use std::collections::HashMap;
 
 use dao_projections::{Edge, EdgeId, Entity, Event, Node, Outcome, Viewport};
-use serde_json::Value;
 
-use super::{Decided, Judged, Judgement, asked::asked_of, last_deletion, wording::conflict_message};
+use super::{
+    Decided, Judged, Judgement, asked::Asked, last_deletion, overlap::Conflicts, wording::conflict_message,
+};
 use crate::domain::{
     command::OnConflict,
+    conflict::HistoryMissing,
     decide::{batch_update, check_batch_update},
-    refusal::Reason,
+    refusal::{Reason, Refusal},
 };
 
 /// One target.
@@ -34,12 +36,12 @@ impl<'a> Named<'a> {
     }
 
     /// What it is to be.
-    fn to_json(self) -> Value {
+    fn asked(self) -> Asked<'a> {
         match self {
-            Self::Node(node) => Value::Object(node.to_json()),
-            Self::Edge(edge) => Value::Object(edge.to_json()),
-            Self::Viewport(viewport) => viewport.to_json(),
-            Self::Removed(_) => Value::Null,
+            Self::Node(node) => Asked::Node(node),
+            Self::Edge(edge) => Asked::Edge(edge),
+            Self::Viewport(viewport) => Asked::Viewport(viewport),
+            Self::Removed(_) => Asked::Removal,
         }
     }
 }
@@ -52,7 +54,26 @@ impl Judgement<'_> {
         edges: Option<&[Edge]>,
         viewport: Option<&Viewport>,
     ) -> Judged {
-        let events = batch_update(self.graph, nodes, edges, viewport);
+        let events = batch_update(self.graph, nodes, edges, viewport, self.limits);
+        let mut outcome = Outcome::Applied;
+        if self.stale_version().is_some() {
+            match self.judge_targets((nodes, edges, viewport), &events)? {
+                Ok(found) => outcome = found,
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+        }
+        match check_batch_update(self.graph, &events, edges, self.limits) {
+            Ok(()) => Ok(Ok(Decided { events, outcome })),
+            Err(rejection) => Ok(Err(self.refusal(rejection)?)),
+        }
+    }
+
+    /// What others did to the targets of a stale command: the outcome it has, or why it is refused.
+    fn judge_targets(
+        &self,
+        (nodes, edges, viewport): (&[Node], Option<&[Edge]>, Option<&Viewport>),
+        events: &[Event],
+    ) -> Result<Result<Outcome, Refusal>, HistoryMissing> {
         let removed = events.iter().filter_map(|event| {
             if let Event::EdgeDeleted { edge_id } = event { Some(Named::Removed(edge_id)) } else { None }
         });
@@ -60,32 +81,33 @@ impl Judgement<'_> {
         let targets: Vec<Named<'_>> = named.chain(viewport.map(Named::Viewport)).chain(removed).collect();
         let entities: Vec<Entity<'_>> = targets.iter().map(|target| target.entity()).collect();
         let writes = self.writes_to(&entities)?;
-
+        if writes.is_empty() {
+            return Ok(Ok(Outcome::Applied));
+        }
         for target in &targets {
             if let Some(deletion) = writes.get(&target.entity()).and_then(|writes| last_deletion(writes)) {
-                return Ok(Err(self.target_deleted(target.entity(), target.to_json(), deletion)));
+                let yours = target.asked().yours(&[]);
+                return Ok(Err(self.target_deleted(target.entity(), &yours, deletion)));
             }
         }
         let changes: HashMap<Entity<'_>, &Event> = events.iter().map(|e| (e.entity(), e)).collect();
-        let (mut outcome, mut conflicts) = (Outcome::Applied, Vec::new());
+        let (mut outcome, mut conflicts) = (Outcome::Applied, Conflicts::default());
         for target in &targets {
             let entity = target.entity();
             let writes = writes.get(&entity).filter(|writes| writes.iter().any(|write| write.is_theirs));
             let Some(writes) = writes else { continue };
             outcome = Outcome::Merged;
-            let asked = changes.get(&entity).map_or(vec![], |event| asked_of(event));
-            conflicts.extend(match self.member.on_conflict {
-                OnConflict::Overwrite => vec![],
-                OnConflict::Reject => self.everything_touched(entity, &asked, &target.to_json(), writes),
-                OnConflict::Merge => self.overlaps(entity, &asked, writes, |write| write.is_theirs),
-            });
+            let asked = changes.get(&entity).map_or(Asked::Nothing, |event| Asked::of(event));
+            let overlap = self.overlap(entity, asked, writes);
+            match self.member.on_conflict {
+                OnConflict::Overwrite => {}
+                OnConflict::Reject => overlap.everything_touched(target.asked(), &mut conflicts),
+                OnConflict::Merge => overlap.same_fields(|write| write.is_theirs, &mut conflicts),
+            }
         }
-        if !conflicts.is_empty() {
-            return Ok(Err(self.conflict(Reason::Conflict, conflict_message(&conflicts), conflicts)));
+        if conflicts.told.is_empty() {
+            return Ok(Ok(outcome));
         }
-        match check_batch_update(self.graph, &events, edges, self.limits) {
-            Ok(()) => Ok(Ok(Decided { events, outcome })),
-            Err(rejection) => Ok(Err(self.refusal(rejection)?)),
-        }
+        Ok(Err(self.conflict(Reason::Conflict, conflict_message(&conflicts), conflicts.told)))
     }
 }

@@ -1,13 +1,16 @@
 //! What somebody who is refused is told: what was asked for, what stands there now, and who wrote it
 //! (rules D4 and D7).
 
-use dao_projections::{Commit, Entity, NodeId, Pointer};
+use std::borrow::Cow;
+
+use dao_projections::{Entity, NodeId};
 use serde_json::Value;
 
 use super::{
     HistoryMissing, Judgement, Write,
-    asked::{Standing, asked_by},
+    asked::{Asked, Current},
     last_deletion, last_written,
+    overlap::{Conflicts, whole},
 };
 use crate::domain::{
     decide::Rejection,
@@ -15,16 +18,6 @@ use crate::domain::{
 };
 
 impl Judgement<'_> {
-    /// The entity as JSON, for people; null if it is not there.
-    pub(super) fn current(&self, entity: Entity<'_>) -> Value {
-        let fields = match entity {
-            Entity::Node(id) => self.graph.nodes().get(id).map(|node| node.entity.to_json()),
-            Entity::Edge(id) => self.graph.edges().get(id).map(|edge| edge.entity.to_json()),
-            Entity::Viewport => return self.graph.viewport().to_json(),
-        };
-        fields.map_or(Value::Null, Value::Object)
-    }
-
     pub(super) fn conflict(
         &self,
         reason: Reason,
@@ -36,12 +29,13 @@ impl Judgement<'_> {
     }
 
     /// `yours` is what was to be done about it, null to remove it.
-    pub(super) fn target_deleted(&self, entity: Entity<'_>, yours: Value, deletion: &Write<'_>) -> Refusal {
+    pub(super) fn target_deleted(&self, entity: Entity<'_>, yours: &Value, deletion: &Write<'_>) -> Refusal {
         let who = &deletion.commit.body.user_id;
         let message =
             format!("{} {entity} was deleted by {who} in version {}", noun(entity), deletion.commit.version);
-        let entry = conflict(entity, Pointer::root(), yours, self.current(entity), deletion.commit);
-        self.conflict(Reason::TargetDeleted, message, vec![entry])
+        let mut entry = Conflicts::default();
+        entry.add(entity, &[], yours, &whole(self.graph, entity), deletion.commit);
+        self.conflict(Reason::TargetDeleted, message, entry.told)
     }
 
     /// What the graph as it stands does not allow, told with what others did about it (rule D4).
@@ -95,18 +89,14 @@ impl Judgement<'_> {
             // An earlier member of this batch would have created it.
             None => (self.base.head().version.next(), self.operation.user.clone(), self.operation.id),
         };
-        let entry = Conflict {
-            entity: entity.kind(),
-            id: entity.to_string(),
-            path: Pointer::root(),
-            yours: asked_by(&self.member.command).into_iter().next().map_or(Value::Null, |asked| asked.yours),
-            current: self.current(entity),
-            version,
-            user_id,
-            operation_id,
+        let mut entry = Conflicts::default();
+        let yours = match Asked::by(&self.member.command) {
+            Asked::Nothing => Cow::Owned(Value::Null),
+            asked => asked.yours(&[]),
         };
+        entry.add_by(entity, &[], (&*yours, &whole(self.graph, entity)), (version, user_id, operation_id));
         let message = format!("{} {entity} exists already", noun(entity));
-        Ok(self.conflict(Reason::IdTaken, message, vec![entry]))
+        Ok(self.conflict(Reason::IdTaken, message, entry.told))
     }
 
     /// A node that something would refer to and that is not there: a conflict if it was deleted
@@ -123,29 +113,10 @@ impl Judgement<'_> {
         let Some(deletion) = last_deletion(&writes) else {
             return Ok(Refusal::new(reason, message));
         };
-        let path = Pointer::root().child(field);
-        let stands = Standing::at(&path, &self.current(referrer)).value();
-        let entry = conflict(referrer, path, Value::from(node.as_str()), stands, deletion.commit);
-        Ok(self.conflict(reason, message, vec![entry]))
-    }
-}
-
-pub(super) fn conflict(
-    entity: Entity<'_>,
-    path: Pointer,
-    yours: Value,
-    current: Value,
-    by: &Commit,
-) -> Conflict {
-    Conflict {
-        entity: entity.kind(),
-        id: entity.to_string(),
-        path,
-        yours,
-        current,
-        version: by.version,
-        user_id: by.body.user_id.clone(),
-        operation_id: by.body.operation_id,
+        let (yours, current) = (Value::from(node.as_str()), Current::of(self.graph, referrer));
+        let mut entry = Conflicts::default();
+        entry.add(referrer, &[field], &yours, &current.field(field).value(), deletion.commit);
+        Ok(self.conflict(reason, message, entry.told))
     }
 }
 
@@ -157,11 +128,19 @@ fn noun(entity: Entity<'_>) -> &'static str {
     }
 }
 
-pub(super) fn conflict_message(conflicts: &[Conflict]) -> String {
-    let Some(first) = conflicts.first() else { return String::new() };
-    let field = if first.path == Pointer::root() { String::new() } else { format!(" at {}", first.path) };
+/// Characters of a path or an id that are told in words; the resolution has it in full.
+const WORDS_CHARS_MAX: usize = 200;
+
+pub(super) fn conflict_message(conflicts: &Conflicts) -> String {
+    let Some(first) = conflicts.told.first() else { return String::new() };
+    let short = |text: &str| match text.char_indices().nth(WORDS_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    };
+    let path = first.path.as_str();
+    let field = if path.is_empty() { String::new() } else { format!(" at {}", short(path)) };
     let more =
-        if conflicts.len() > 1 { format!(", and {} more", conflicts.len() - 1) } else { String::new() };
-    let id = &first.id;
+        if conflicts.found > 1 { format!(", and {} more", conflicts.found - 1) } else { String::new() };
+    let id = short(&first.id);
     format!("{} wrote {id}{field} in version {}{more}", first.user_id, first.version)
 }

@@ -6,15 +6,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 use futures::FutureExt;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::{
-    about::BadFrame,
     connection::{Connection, Event, IN_FLIGHT_MAX},
+    envelope::BadFrame,
     fetch::Asking,
     following::SUBSCRIPTIONS_MAX,
     frames::{Limits, Revert, ServerFrame, Versions},
-    incoming::{self, ClientFrame, PRESENCE_BYTES_MAX, Sender},
+    incoming::{ClientFrame, Counted, PRESENCE_BYTES_MAX, Reader, SHORT_BYTES_MAX},
+    judge::Judge,
+    reading::{self, Outcome, Read, Unread},
     standing,
 };
 use crate::{
@@ -26,15 +29,19 @@ use crate::{
         problem::Problem,
         wire::{BatchOut, Results, answer_out, member_out},
     },
-    telemetry::{Direction, continue_from},
-    websocket::{Incoming, encode_close, encode_pong},
-    write::{ANSWER_BYTES_MAX, Answer, Ending, WriteError, busy},
+    telemetry::{Direction, DropReason, continue_from},
+    websocket::{
+        BEGINNING_BYTES, CloseCode, Deflated, Incoming, Inflated, ProtocolError, encode_close, encode_pong,
+    },
+    write::{ANSWER_BYTES_MAX, Answer, Ending, WriteError},
 };
 
 /// When to try again what could not be done for now.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// A frame longer than this is read without holding up the other connections of its thread.
-const INLINE_BYTES_MAX: usize = 64 << 10;
+/// Characters of what is wrong with a frame that are told; there may be long keys in it.
+const MESSAGE_CHARS_MAX: usize = 1_000;
+/// Why a socket is closed whose message there is no memory for.
+const NO_ROOM: &str = "as much as may be is being received";
 
 /// What was asked for, and its answer.
 pub(super) struct Answered {
@@ -63,6 +70,7 @@ impl Connection {
             subscriptions: SUBSCRIPTIONS_MAX,
             in_flight: IN_FLIGHT_MAX,
             presence_bytes: PRESENCE_BYTES_MAX,
+            operation_ttl_ms: self.live.operation_ttl.as_millis() as u64,
         };
         let heartbeat_ms = self.live.heartbeat.as_millis() as u64;
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -72,15 +80,14 @@ impl Connection {
 
     pub(super) fn take(&mut self, message: Incoming) {
         self.live.metrics().messages.of(Direction::In).inc();
+        let (format, kind) = (self.peer.voice.format, self.peer.voice.kind());
         match message {
-            Incoming::Text(text) if self.peer.voice.format == Format::Json => {
-                self.take_frame(text.as_bytes());
-            }
-            Incoming::Binary(bytes) if self.peer.voice.format == Format::MessagePack => {
-                self.take_frame(&bytes);
-            }
-            Incoming::Text(_) | Incoming::Binary(_) => {
-                let message = match self.peer.voice.format {
+            Incoming::Text(text) if format == Format::Json => self.take_plain(text.into_bytes().into()),
+            Incoming::Binary(bytes) if format == Format::MessagePack => self.take_plain(bytes),
+            Incoming::Deflated(message) if message.kind() == kind => self.take_deflated(message),
+            Incoming::TooLong(message) => self.take_too_long(&message.beginning),
+            Incoming::Text(_) | Incoming::Binary(_) | Incoming::Deflated(_) => {
+                let message = match format {
                     Format::Json => "this connection speaks JSON in text frames",
                     Format::MessagePack => "this connection speaks MessagePack in binary frames",
                 };
@@ -92,25 +99,88 @@ impl Connection {
         }
     }
 
-    fn take_frame(&mut self, bytes: &[u8]) {
-        let limits = self.live.limits.document();
-        let sender = Sender { user: &self.peer.user, client: &self.peer.client, limits };
-        let read = || incoming::read(bytes, self.peer.voice.format, &sender);
-        let frame = if bytes.len() > INLINE_BYTES_MAX { busy(read) } else { read() };
-        match frame {
-            Ok(ClientFrame::Auth { token }) => self.authenticate(&token),
+    /// What frames are read with, and their sender is judged by.
+    fn reader(&self) -> Reader {
+        let limits = &self.live.limits;
+        Reader {
+            user: self.peer.user.clone(),
+            client: self.peer.client.clone(),
+            format: self.peer.voice.format,
+            limits: limits.document(),
+            message_bytes_max: self.peer.standing.message_bytes_max(limits.body_bytes_max),
+            judge: Judge::new(&self.peer.standing, self.peer.purse.clone()),
+        }
+    }
+
+    fn take_plain(&mut self, bytes: Bytes) {
+        if bytes.len() > SHORT_BYTES_MAX {
+            let beginning = bytes.slice(..BEGINNING_BYTES);
+            return self.take_long(Unread::Plain(bytes), &beginning);
+        }
+        let read = self.reader().read(&bytes);
+        self.take_frame(read);
+    }
+
+    /// One that turns out to be short is read at once.
+    fn take_deflated(&mut self, message: Deflated) {
+        let max = self.reader().message_bytes_max;
+        match message.inflate(SHORT_BYTES_MAX.min(max), &mut |_| true) {
+            Ok(Inflated::Whole(Incoming::Text(text))) => self.take_plain(text.into_bytes().into()),
+            Ok(Inflated::Whole(Incoming::Binary(bytes))) => self.take_plain(bytes),
+            Ok(Inflated::TooLong(too_long)) if max <= SHORT_BYTES_MAX => {
+                self.take_too_long(&too_long.beginning);
+            }
+            Ok(Inflated::TooLong(long)) => self.take_long(Unread::Deflated(message), &long.beginning),
+            Ok(Inflated::Whole(_) | Inflated::NoRoom) => {}
+            Err(error) => self.take_broken(error),
+        }
+    }
+
+    /// A long message is read where it holds up nobody; but if its beginning tells that it is refused, not at all.
+    fn take_long(&mut self, message: Unread, beginning: &[u8]) {
+        let reader = self.reader();
+        match reader.judge_beginning(beginning) {
+            Err(bad) => self.answer_bad(bad),
+            Ok(judged) => {
+                self.reading = Some(message.held_bytes());
+                let read = reading::read(message, reader, judged, self.live.bodies.clone());
+                self.begin(async move { Event::Read(Box::new(read.await)) }.boxed());
+            }
+        }
+    }
+
+    pub(super) fn take_read(&mut self, read: Read) {
+        let Read { counted, turn, outcome } = read;
+        self.reading = None;
+        self.receiving.adopt(counted);
+        match outcome {
+            Outcome::Frame(Counted { frame, bytes }) => self.act(frame, bytes, turn),
+            Outcome::Bad(bad) => self.answer_bad(*bad),
+            Outcome::NoRoom => self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), NO_ROOM)),
+            Outcome::Broken(error) => self.take_broken(error),
+        }
+    }
+
+    /// A message over the limit is answered as soon as its beginning is here, and not read (rule W5).
+    fn take_too_long(&mut self, beginning: &[u8]) {
+        let bad = self.reader().too_long(beginning, false);
+        self.take_frame(Err(bad));
+    }
+
+    /// The protocol itself is broken (rule W9).
+    pub(super) fn take_broken(&mut self, error: ProtocolError) {
+        self.live.metrics().dropped.of(DropReason::Protocol).inc();
+        self.end(encode_close(Some(error.close_code()), &error.to_string()));
+    }
+
+    fn take_frame(&mut self, read: Result<Counted, BadFrame>) {
+        match read {
+            Ok(Counted { frame: ClientFrame::Auth { token }, .. }) => self.authenticate(&token),
             _ if self.peer.standing.is_unproven() => {
                 self.turn_away("the first frame must be AUTH with a token");
             }
-            Ok(frame) => match self.pay_for(&frame) {
-                Ok(()) => self.act(frame, bytes.len()),
-                Err(problem) => self.refuse(&frame, &problem),
-            },
-            Err(bad) => {
-                // It counts, and whatever is left, its sender is told what is wrong with it.
-                let _counted = self.pay();
-                self.answer_bad(bad);
-            }
+            Ok(Counted { frame, bytes }) => self.act(frame, bytes, None),
+            Err(bad) => self.answer_bad(bad),
         }
     }
 
@@ -125,8 +195,9 @@ impl Connection {
         }
     }
 
-    /// Does what a frame of so many bytes asks for, if its sender may.
-    pub(super) fn act(&mut self, frame: ClientFrame, bytes: usize) {
+    /// Does what a frame of so many bytes asks for, if its sender may; a turn that it took is held until it is
+    /// answered.
+    pub(super) fn act(&mut self, frame: ClientFrame, bytes: usize, turn: Option<OwnedSemaphorePermit>) {
         let need = standing::need(&frame);
         if let Some(Err(problem)) = need.map(|(right, graph)| self.peer.standing.may(right, graph)) {
             return self.refuse(&frame, &problem);
@@ -134,16 +205,16 @@ impl Connection {
         match frame {
             ClientFrame::Subscribe { graph, version, hash, pending } => {
                 let point = version.map(|version| (version, hash));
-                self.subscribe(graph, Asking { point, pending });
+                self.subscribe(graph, Asking { point, pending, reset: false });
             }
             ClientFrame::Unsubscribe { graph } => self.unsubscribe(&graph),
             ClientFrame::Command { graph, operation } => {
                 let asked = Asked::Command(operation.id);
-                self.submit(graph, asked, bytes, vec![*operation]);
+                self.submit(graph, asked, bytes, vec![*operation], turn);
             }
             ClientFrame::Batch { graph, batch } => {
                 let asked = if batch.is_atomic { Asked::Atomic(batch.id) } else { Asked::Each(batch.id) };
-                self.submit(graph, asked, bytes, batch.operations);
+                self.submit(graph, asked, bytes, batch.operations, turn);
             }
             ClientFrame::Presence { graph, client, state } => self.show(&graph, client, state),
             ClientFrame::Auth { token } => self.authenticate(&token),
@@ -169,7 +240,14 @@ impl Connection {
         }
     }
 
-    fn submit(&mut self, graph: GraphId, asked: Asked, bytes: usize, operations: Vec<Operation>) {
+    fn submit(
+        &mut self,
+        graph: GraphId,
+        asked: Asked,
+        bytes: usize,
+        operations: Vec<Operation>,
+        turn: Option<OwnedSemaphorePermit>,
+    ) {
         let answer_bytes = self.answer_bytes_of(&operations);
         self.commands_in_flight += 1;
         self.command_bytes_in_flight += bytes;
@@ -181,6 +259,7 @@ impl Connection {
             Ok(answers) => self.begin(
                 async move {
                     let answers = answers.await.unwrap_or(Err(WriteError::Failed));
+                    drop(turn);
                     Event::Answered(Answered { graph, asked, bytes, answer_bytes, answers })
                 }
                 .instrument(span)
@@ -262,7 +341,7 @@ impl Connection {
             operation_id: operation,
             graph_id: graph,
             code: problem.code,
-            message: problem.detail(),
+            message: shortened(problem.detail()),
             temporary: problem.is_temporary(),
             retry_after_ms: problem.retry_after().map(milliseconds),
             version: answer.map(|answer| head_of(answer).version).or(known).unwrap_or(Version::EMPTY),
@@ -280,7 +359,7 @@ impl Connection {
         operation: Option<OperationId>,
     ) {
         let problem = self.told(problem, graph, operation);
-        let (code, message) = (problem.code, problem.detail());
+        let (code, message) = (problem.code, shortened(problem.detail()));
         let retry_after_ms = problem.retry_after().map(milliseconds);
         self.say(&ServerFrame::Error {
             code,
@@ -291,24 +370,16 @@ impl Connection {
         });
     }
 
-    /// Takes a frame out of the budget of who sends it. What is conflated or answered from memory is free: its
-    /// number is bounded by what the connection takes of the answers.
-    fn pay_for(&self, frame: &ClientFrame) -> Result<(), Problem> {
-        match frame {
-            ClientFrame::Subscribe { .. } | ClientFrame::Command { .. } | ClientFrame::Batch { .. } => {}
-            // Each brings its own: see `authenticate`.
-            ClientFrame::Auth { .. } => return Ok(()),
-            ClientFrame::Unsubscribe { .. } | ClientFrame::Presence { .. } | ClientFrame::Ping => {
-                return Ok(());
-            }
-        }
-        self.pay()
-    }
-
     pub(super) fn pay(&self) -> Result<(), Problem> {
         let Some(purse) = &self.peer.purse else { return Ok(()) };
         purse.spend().map(drop).map_err(|exhausted| Problem::rate_limited(exhausted.0))
     }
+}
+
+/// At most so many characters of a message.
+fn shortened(message: &str) -> &str {
+    let end = message.char_indices().nth(MESSAGE_CHARS_MAX).map_or(message.len(), |(end, _)| end);
+    &message[..end]
 }
 
 /// Whole milliseconds, rounded up.

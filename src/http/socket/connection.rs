@@ -34,7 +34,7 @@ use tokio::{
 
 use super::{
     Live, Peer, acting::Answered, fetch::Fetched, fetches::Fetches, following::Wake, frames::ServerFrame,
-    incoming::ClientFrame, output::Output, receiving::Receiving, standing::Standing,
+    incoming::ClientFrame, output::Output, reading::Read, receiving::Receiving, standing::Standing,
     subscription::Subscription,
 };
 use crate::{
@@ -70,6 +70,10 @@ pub(super) enum Event {
     Stop,
     Answered(Answered),
     Fetched(Box<Fetched>),
+    /// A long message was read.
+    Read(Box<Read>),
+    /// Its seat is needed by somebody else, and it has not proved who it is.
+    Evicted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +104,12 @@ pub(super) struct Connection {
     pub(super) now: Instant,
     socket: TcpStream,
     decoder: Decoder,
-    receiving: Receiving,
+    pub(super) receiving: Receiving,
+    /// Bytes of the long message that is being read; no other is taken until it is.
+    pub(super) reading: Option<usize>,
     phase: Phase,
+    /// Whether its seat is somebody else's by now: it does not linger.
+    is_evicted: bool,
     /// Whether the decoder has no whole message left.
     is_drained: bool,
     work: FuturesUnordered<BoxFuture<'static, Event>>,
@@ -139,7 +147,9 @@ impl Connection {
             socket,
             decoder: Decoder::new(limits, peer.voice.deflate),
             receiving: Receiving::default(),
+            reading: None,
             phase: Phase::Open,
+            is_evicted: false,
             is_drained: false,
             work: FuturesUnordered::new(),
             has_begun: false,
@@ -151,12 +161,15 @@ impl Connection {
             peer,
         };
         connection.begin(stopping.map(|()| Event::Stop).boxed());
+        if let Some(evicted) = connection.peer.seat.evicted() {
+            connection.begin(evicted.map(|()| Event::Evicted).boxed());
+        }
         connection.end_if_overdue();
         connection.welcome();
         connection.decoder.push(already_read);
         match (&mut connection.peer.standing, first) {
             (Standing::Unproven { first, .. }, asked) => *first = asked.map(Box::new),
-            (Standing::Open | Standing::Proven { .. }, Some(frame)) => connection.act(frame, 0),
+            (Standing::Open | Standing::Proven { .. }, Some(frame)) => connection.act(frame, 0, None),
             (Standing::Open | Standing::Proven { .. } | Standing::Refused { .. }, _) => {}
         }
         connection
@@ -193,6 +206,9 @@ impl Connection {
             let had_room = self.output.has_room();
             self.output.write(&mut self.socket, cx, self.now)?;
             let is_ending = self.phase == Phase::Closing && self.output.is_empty();
+            if is_ending && self.is_evicted {
+                return Poll::Ready(Ok(()));
+            }
             if is_ending {
                 self.phase = Phase::Lingering(self.now + LINGER);
                 std::task::ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
@@ -229,6 +245,12 @@ impl Connection {
                 Event::Stop => {}
                 Event::Answered(answered) => self.answer(answered),
                 Event::Fetched(fetched) => self.take_fetched(*fetched),
+                Event::Read(read) => self.take_read(*read),
+                Event::Evicted if self.phase == Phase::Open && self.peer.standing.is_unproven() => {
+                    self.is_evicted = true;
+                    self.turn_away("others wait for a place: send AUTH at once");
+                }
+                Event::Evicted => {}
             }
         }
         while let Poll::Ready(Some(wake)) = Pin::new(&mut self.wakes).poll_next(cx) {
@@ -242,7 +264,8 @@ impl Connection {
         let subscriptions = &self.subscriptions;
         let waiting: usize = subscriptions.iter().map(Subscription::unanswered).sum();
         let waiting_bytes: usize = subscriptions.iter().map(Subscription::answer_bytes).sum();
-        self.output.has_room()
+        self.reading.is_none()
+            && self.output.has_room()
             && self.commands_in_flight + waiting + self.fetches.abandoned() < IN_FLIGHT_MAX
             && self.command_bytes_in_flight < IN_FLIGHT_BYTES
             && self.answer_bytes_in_flight + waiting_bytes < ANSWER_BYTES
@@ -270,13 +293,10 @@ impl Connection {
     /// Acts on every message that is whole, as long as there is room for its answer.
     fn take_messages(&mut self) {
         while !self.is_drained && self.is_alive() && self.accepts_input() {
-            match self.decoder.next() {
+            match self.decoder.next_as_sent() {
                 Ok(Some(message)) => self.take(message),
                 Ok(None) => self.is_drained = true,
-                Err(error) => {
-                    self.live.metrics().dropped.of(DropReason::Protocol).inc();
-                    self.end(encode_close(Some(error.close_code()), &error.to_string()));
-                }
+                Err(error) => self.take_broken(error),
             }
         }
     }
@@ -284,8 +304,9 @@ impl Connection {
     /// What is being received is counted with that of all others; where there is no room for it, or it does not
     /// come to its end, its sender has to come again (what it sent is safe to repeat, C3).
     fn count_received(&mut self) {
-        let (under_way, in_flight) = (self.decoder.buffered_bytes(), self.command_bytes_in_flight);
-        let counted = self.receiving.count(under_way, in_flight, self.now, &self.live.bodies);
+        let (under_way, is_skipping) = (self.decoder.buffered_bytes(), self.decoder.is_skipping());
+        let in_flight = self.command_bytes_in_flight + self.reading.unwrap_or(0);
+        let counted = self.receiving.count(under_way, is_skipping, in_flight, self.now, &self.live.bodies);
         if self.is_alive()
             && let Err(why) = counted
         {
@@ -342,6 +363,7 @@ impl Connection {
     fn say_goodbye_once_all_is_answered(&mut self) {
         let Phase::Stopping(until) = self.phase else { return };
         let is_answered = self.is_drained
+            && self.reading.is_none()
             && self.commands_in_flight == 0
             && self.subscriptions.iter().all(|subscription| subscription.unanswered() == 0);
         if !is_answered && self.now < until {
@@ -382,6 +404,9 @@ impl Connection {
         }
         if let Some(until) = self.receiving.until().filter(|_| self.is_alive()) {
             next = next.min(until);
+        }
+        if self.is_alive() {
+            next = self.subscriptions.iter().filter_map(Subscription::shows_at).fold(next, Instant::min);
         }
         if self.output.has_room() && self.is_alive() {
             let due = self.subscriptions.iter().filter_map(Subscription::next_deadline);

@@ -8,7 +8,7 @@ use dao_projections::{GraphId, Head, OperationId, Version};
 
 use super::{
     Live,
-    frames::{self, ServerFrame, Settled, Voice},
+    frames::{self, ServerFrame, Settled, SyncStanding, Voice},
 };
 use crate::{
     domain::{OperationRecord, RecordedOutcome},
@@ -54,6 +54,8 @@ pub(super) enum Found {
 pub(super) struct Asking {
     pub(super) point: Option<(Version, Option<ResumeHash>)>,
     pub(super) pending: Vec<OperationId>,
+    /// Whether it is known already that what it has is not of this history.
+    pub(super) reset: bool,
 }
 
 /// Finds out how a subscriber is brought level, and makes its `SYNC`.
@@ -61,15 +63,16 @@ pub(super) async fn sync(
     live: &Live,
     graph: &GraphId,
     asking: Asking,
+    access: &'static str,
     voice: Voice,
 ) -> Result<Found, Problem> {
-    let Asking { point, pending } = asking;
+    let Asking { point, pending, reset } = asking;
     let resume = resume(live, graph, point).await?;
     let settled = live.graphs.settled(graph, &pending).await.map_err(ReadError::from)?;
     let settled: Vec<_> = pending.iter().zip(settled).map(|(id, record)| settled_out(*id, record)).collect();
     let small = |head: Head, status| {
-        let (version, hash) = (head.version, head.hash);
-        vec![voice.say(&ServerFrame::Sync { graph_id: graph, version, hash, status, settled: &settled })]
+        let (version, hash, reset, settled) = (head.version, head.hash, false, &settled);
+        vec![voice.say(&ServerFrame::Sync { graph_id: graph, version, hash, status, access, reset, settled })]
     };
     Ok(match resume {
         Resume::InSync(head) => Found::Sync { cursor: Cursor::at(head), frame: small(head, "in_sync") },
@@ -77,7 +80,8 @@ pub(super) async fn sync(
             Found::Sync { cursor: Cursor::at(from), frame: small(head, "replay") }
         }
         Resume::Snapshot(view) => {
-            let frame = snapshot(live, graph, &view, &settled, voice).await;
+            let reset = reset || is_reset(live, graph, point, &view).await?;
+            let frame = snapshot(live, graph, &view, SyncStanding { access, reset }, &settled, voice).await;
             Found::Sync { cursor: Cursor::at(view.graph.head()), frame }
         }
         Resume::StoreAway => return Err(Problem::store_away()),
@@ -85,12 +89,19 @@ pub(super) async fn sync(
 }
 
 /// How one who lags behind the commits in memory gets on: by the log, or by a snapshot (rule W6).
-pub(super) async fn catch_up(live: &Live, graph: &GraphId, at: Head, voice: Voice) -> Result<Found, Problem> {
+pub(super) async fn catch_up(
+    live: &Live,
+    graph: &GraphId,
+    at: Head,
+    access: &'static str,
+    voice: Voice,
+) -> Result<Found, Problem> {
     let point = Some((at.version, Some(ResumeHash::of(at.hash))));
     match resume(live, graph, point).await? {
         Resume::InSync(head) | Resume::Replay { head, .. } => Ok(Found::Replay { to: head.version }),
         Resume::Snapshot(view) => {
-            let frame = snapshot(live, graph, &view, &[], voice).await;
+            let reset = is_reset(live, graph, point, &view).await?;
+            let frame = snapshot(live, graph, &view, SyncStanding { access, reset }, &[], voice).await;
             Ok(Found::Sync { cursor: Cursor::at(view.graph.head()), frame })
         }
         Resume::StoreAway => Err(Problem::store_away()),
@@ -116,16 +127,29 @@ async fn resume(
     read::resume(&live.graphs, graph, point, View::state_bytes).await
 }
 
+/// Whether the point that was given is not of this history, so that the snapshot is not just the shorter way.
+async fn is_reset(
+    live: &Live,
+    graph: &GraphId,
+    point: Option<(Version, Option<ResumeHash>)>,
+    view: &View,
+) -> Result<bool, ReadError> {
+    let Some((version, hash)) = point else { return Ok(false) };
+    Ok(read::continued(&live.graphs, graph, version, hash, view.graph.head()).await?.is_none())
+}
+
 async fn snapshot(
     live: &Live,
     graph: &GraphId,
     view: &View,
+    standing: SyncStanding,
     settled: &[Settled],
     voice: Voice,
 ) -> Vec<Bytes> {
     live.metrics().snapshots.inc();
     let part = &state_part(graph, view, voice).await;
-    let (before, after) = frames::sync_around_state(graph, view.graph.head(), settled, voice.format);
+    let (before, after) =
+        frames::sync_around_state(graph, view.graph.head(), standing, settled, voice.format);
     encode_around(voice.kind(), voice.deflate, &before, part, after).into()
 }
 
@@ -144,14 +168,14 @@ async fn state_part(graph: &GraphId, view: &View, voice: Voice) -> Bytes {
 }
 
 fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> Settled {
-    let (status, version) = match record.map(|record| record.outcome) {
-        None => ("unknown", None),
-        Some(RecordedOutcome::Committed { version }) => ("completed", Some(version)),
-        Some(RecordedOutcome::Unchanged(by)) => ("completed", Some(by.version)),
-        Some(RecordedOutcome::Refused { by, refusal }) if refusal.is_conflict() => {
-            ("conflict", Some(by.version))
+    let (status, version, code) = match record.map(|record| record.outcome) {
+        None => ("unknown", None, None),
+        Some(RecordedOutcome::Committed { version }) => ("completed", Some(version), None),
+        Some(RecordedOutcome::Unchanged(by)) => ("completed", Some(by.version), None),
+        Some(RecordedOutcome::Refused { by, refusal }) => {
+            let status = if refusal.is_conflict() { "conflict" } else { "failed" };
+            (status, Some(by.version), Some(Problem::code_of(&refusal)))
         }
-        Some(RecordedOutcome::Refused { by, .. }) => ("failed", Some(by.version)),
     };
-    Settled { operation_id, status, version }
+    Settled { operation_id, status, version, code }
 }

@@ -102,6 +102,7 @@ impl Connection {
         let subscription = &self.subscriptions[index];
         let (followed, generation) = (subscription.followed.clone(), subscription.generation);
         let (live, voice, size) = (self.live.clone(), self.peer.voice, wanted.size());
+        let access = self.peer.standing.access(&subscription.graph);
         let laggard = match wanted {
             Wanted::CatchUp(_) | Wanted::Log { .. } => Some(Counted::one(&live.metrics().laggards)),
             Wanted::Sync(_) | Wanted::Load => None,
@@ -110,8 +111,8 @@ impl Connection {
             let _while_it_lasts = laggard;
             let graph = followed.id();
             let outcome = match wanted {
-                Wanted::Sync(asking) => fetch::sync(&live, graph, asking, voice).await,
-                Wanted::CatchUp(at) => fetch::catch_up(&live, graph, at, voice).await,
+                Wanted::Sync(asking) => fetch::sync(&live, graph, asking, access, voice).await,
+                Wanted::CatchUp(at) => fetch::catch_up(&live, graph, at, access, voice).await,
                 Wanted::Log { after, to } => fetch::from_log(&followed, after, to).await,
                 Wanted::Load => fetch::load(&live, graph).await,
             };

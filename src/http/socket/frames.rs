@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use dao_projections::{ClientId, Commit, GraphId, Hash, Head, OperationId, UserId, Version};
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use super::super::{format::Format, wire::CommitOut};
 use crate::{
-    live::Present,
+    live::{Present, Shown},
     websocket::{Deflate, MessageKind, SharedFrame, encode_binary, encode_text},
 };
 
@@ -71,6 +71,9 @@ pub(super) enum ServerFrame<'a> {
         version: Version,
         hash: Hash,
         status: &'static str,
+        access: &'static str,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        reset: bool,
         settled: &'a [Settled],
     },
     Revert(Revert<'a>),
@@ -78,7 +81,12 @@ pub(super) enum ServerFrame<'a> {
         graph_id: &'a GraphId,
         client_id: &'a ClientId,
         user_id: &'a UserId,
-        state: &'a Value,
+        state: State<'a>,
+    },
+    /// A renewed token changed the right on a followed graph.
+    Access {
+        graph_id: &'a GraphId,
+        access: &'static str,
     },
     Authenticated {
         user_id: &'a UserId,
@@ -116,6 +124,16 @@ pub(super) struct Limits {
     pub(super) subscriptions: usize,
     pub(super) in_flight: usize,
     pub(super) presence_bytes: usize,
+    pub(super) operation_ttl_ms: u64,
+}
+
+/// What a `SYNC` says beside the graph itself.
+#[derive(Clone, Copy)]
+pub(super) struct SyncStanding {
+    /// The right on the graph.
+    pub(super) access: &'static str,
+    /// Whether the subscriber's point is not of this history (rule V4).
+    pub(super) reset: bool,
 }
 
 /// What became of an operation that a client was waiting for (rule W3).
@@ -126,6 +144,9 @@ pub(super) struct Settled {
     pub(super) status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<Version>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) code: Option<&'static str>,
 }
 
 /// A refused operation, or one that could not be answered for now (`temporary`).
@@ -168,6 +189,7 @@ pub(super) fn state_update(graph: &GraphId, commit: &Commit, format: Format) -> 
 pub(super) fn sync_around_state(
     graph: &GraphId,
     head: Head,
+    standing: SyncStanding,
     settled: &[Settled],
     format: Format,
 ) -> (Vec<u8>, &'static [u8]) {
@@ -180,12 +202,16 @@ pub(super) fn sync_around_state(
         version: Version,
         hash: Hash,
         status: &'static str,
+        access: &'static str,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        reset: bool,
         settled: &'a [Settled],
         state: (),
     }
     let Head { version, hash } = head;
-    let sync =
-        Sync { r#type: "SYNC", graph_id: graph, version, hash, status: "snapshot", settled, state: () };
+    let SyncStanding { access, reset } = standing;
+    let (r#type, status) = ("SYNC", "snapshot");
+    let sync = Sync { r#type, graph_id: graph, version, hash, status, access, reset, settled, state: () };
     let mut bytes = format.encode(&sync);
     // The null in the state's place, which both encodings have at the end.
     let (null, after): (_, &[u8]) = match format {
@@ -196,12 +222,39 @@ pub(super) fn sync_around_state(
     (bytes, after)
 }
 
-/// What others see of a client.
-pub(super) fn presence<'a>(graph: &'a GraphId, present: &'a Present) -> ServerFrame<'a> {
-    ServerFrame::Presence {
-        graph_id: graph,
-        client_id: &present.client,
-        user_id: &present.user,
-        state: &present.state,
+/// What others see of a client, in the frame that all of them get. Presence is short and of the moment: it is never
+/// compressed.
+pub(super) fn presence(graph: &GraphId, shown: &Shown, format: Format) -> Option<Bytes> {
+    let form = match format {
+        Format::Json => 0,
+        Format::MessagePack => 1,
+    };
+    shown.form(form, |Present { client, user, state }| {
+        let state = State::of(state, format);
+        let frame = ServerFrame::Presence { graph_id: graph, client_id: client, user_id: user, state };
+        Voice { format, deflate: Deflate::Off }.say(&frame)
+    })
+}
+
+/// A state of presence, from its JSON.
+pub(super) enum State<'a> {
+    Text(&'a RawValue),
+    Value(Value),
+}
+
+impl<'a> State<'a> {
+    fn of(json: &'a str, format: Format) -> Self {
+        let text = serde_json::from_str(json).ok().filter(|_| format == Format::Json);
+        // It was written from a value, so it is one.
+        text.map_or_else(|| Self::Value(serde_json::from_str(json).unwrap_or_default()), Self::Text)
+    }
+}
+
+impl Serialize for State<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => text.serialize(s),
+            Self::Value(value) => value.serialize(s),
+        }
     }
 }

@@ -1,19 +1,27 @@
 //! What clients say (rules W), read strictly: a frame that is not what it should be is answered, and
 //! the connection goes on.
 
+use std::sync::Arc;
+
 use dao_projections::{ClientId, GraphId, OperationId, TraceParent, UserId, Version};
 use serde_json::Value;
 
 use super::{
     super::{
-        command::{Batch, read_batch_fields, read_command_fields},
+        command::{Batch, admit, read_batch_fields, read_command_fields},
         decode::{Document, DocumentLimits, Path, decode},
         format::Format,
+        problem::Problem,
         shape::{Fields, Malformed},
     },
-    about::{About, BadFrame},
+    envelope::{self, BadFrame, Envelope},
+    judge::Judge,
 };
 use crate::{domain::Operation, read::ResumeHash};
+
+/// Longer frames are long: they are read without holding up the other connections of their thread, and of those
+/// without a payload only what is not inside of anything.
+pub(super) const SHORT_BYTES_MAX: usize = 64 << 10;
 
 /// Operations that one `SUBSCRIBE` may ask after.
 const PENDING_MAX: usize = 1_000;
@@ -42,7 +50,8 @@ pub(super) enum ClientFrame {
     Presence {
         graph: GraphId,
         client: Option<ClientId>,
-        state: Value,
+        /// As JSON.
+        state: Arc<str>,
     },
     /// Proves who sends, for the first time or anew.
     Auth {
@@ -51,12 +60,23 @@ pub(super) enum ClientFrame {
     Ping,
 }
 
-/// Who sends on this connection.
-pub(super) struct Sender<'a> {
-    pub(super) user: &'a UserId,
-    pub(super) client: &'a ClientId,
+/// A frame, and the bytes that it counts with among all bodies: its own, or a part of what it occupies (rule O3).
+pub(super) struct Counted {
+    pub(super) frame: ClientFrame,
+    pub(super) bytes: usize,
+}
+
+/// What frames of one connection are read with.
+#[derive(Clone)]
+pub(super) struct Reader {
+    pub(super) user: UserId,
+    pub(super) client: ClientId,
+    pub(super) format: Format,
     /// What its frames may be.
     pub(super) limits: DocumentLimits,
+    /// Bytes of a message.
+    pub(super) message_bytes_max: usize,
+    pub(super) judge: Judge,
 }
 
 /// Whether bytes are a frame, of whoever sends. For `fuzzing`: a frame itself concerns sockets alone.
@@ -67,23 +87,88 @@ pub(in crate::http) fn is_frame(
     client: &ClientId,
     limits: DocumentLimits,
 ) -> bool {
-    read(bytes, format, &Sender { user, client, limits }).is_ok()
+    let (user, client, judge) = (user.clone(), client.clone(), Judge::lenient());
+    let reader = Reader { user, client, format, limits, message_bytes_max: usize::MAX, judge };
+    // What is not inside of anything is read the same way, whatever else there is.
+    let _is_shallow = envelope::shallow(bytes, format, limits).is_ok();
+    reader.read(bytes).is_ok()
 }
 
-/// Reads one frame.
-pub(super) fn read(bytes: &[u8], format: Format, sender: &Sender<'_>) -> Result<ClientFrame, BadFrame> {
-    match decode(bytes, format, sender.limits) {
-        Ok(document) => {
-            let about = About::of(&document.value);
-            read_document(document, sender).map_err(|malformed| about.told(malformed))
+impl Reader {
+    /// Reads one frame: its envelope, by which its sender is judged, and only then the rest.
+    pub(super) fn read(&self, bytes: &[u8]) -> Result<Counted, BadFrame> {
+        let envelope = Envelope::of(bytes, self.format);
+        match self.judge.of(&envelope) {
+            Ok(()) => self.read_rest(bytes, envelope, true),
+            Err(problem) => Err(envelope.refused(problem)),
         }
-        Err(malformed) => Err(About::of_unreadable(bytes, format).told(malformed)),
+    }
+
+    /// Reads a frame whose sender was judged by its beginning. What the beginning said may stand there again and
+    /// say something else: then nothing more of it is built than it takes to refuse it.
+    pub(super) fn read_judged(&self, bytes: &[u8], judged: &Envelope) -> Result<Counted, BadFrame> {
+        let envelope = Envelope::of(bytes, self.format);
+        let is_same = (envelope.kind, &envelope.graph) == (judged.kind, &judged.graph);
+        self.read_rest(bytes, envelope, is_same)
+    }
+
+    /// Judges the sender of a long message by its beginning; `None` where that does not say enough.
+    pub(super) fn judge_beginning(&self, beginning: &[u8]) -> Result<Option<Envelope>, BadFrame> {
+        let envelope = Envelope::of(beginning, self.format);
+        if !envelope.is_telling() {
+            return Ok(None);
+        }
+        match self.judge.of(&envelope) {
+            Ok(()) => Ok(Some(envelope)),
+            Err(problem) => Err(envelope.refused(problem)),
+        }
+    }
+
+    /// What is told about a message that is over the limit, by its beginning (rule W5).
+    pub(super) fn too_long(&self, beginning: &[u8], is_judged: bool) -> BadFrame {
+        // It counts, and whatever is left, its sender is told that it will never be taken.
+        if !is_judged {
+            self.judge.count_bad();
+        }
+        let max = self.message_bytes_max;
+        let problem = Problem::too_large(format!(
+            "the message is larger than {max} bytes (MAX_BODY_BYTES): it was not read"
+        ));
+        self.refused(beginning, problem)
+    }
+
+    /// The same for another reason.
+    pub(super) fn refused(&self, beginning: &[u8], problem: Problem) -> BadFrame {
+        Envelope::of(beginning, self.format).refused(problem)
+    }
+
+    fn read_rest(&self, bytes: &[u8], envelope: Envelope, is_judged: bool) -> Result<Counted, BadFrame> {
+        let has_payload = is_judged && envelope.kind.right().is_some() && envelope.graph.is_some();
+        let document = match bytes.len() > SHORT_BYTES_MAX && !has_payload {
+            true => {
+                envelope::shallow(bytes, self.format, self.limits).map(|document| (document, bytes.len()))
+            }
+            false => decode(bytes, self.format, self.limits).map(|document| {
+                let counted = document.size.counted();
+                (document, counted)
+            }),
+        };
+        let read = document.and_then(|(document, bytes)| {
+            let frame = read_document(document, self)?;
+            Ok(Counted { frame, bytes })
+        });
+        read.map_err(|malformed| {
+            if envelope.kind.is_free() {
+                self.judge.count_bad();
+            }
+            envelope.told(malformed)
+        })
     }
 }
 
-fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame, Malformed> {
+fn read_document(document: Document, sender: &Reader) -> Result<ClientFrame, Malformed> {
     let root = Path::Root;
-    let Document { value, repeated } = document;
+    let Document { value, repeated, size } = document;
     let mut fields = Fields::of(value, &root, &repeated)?;
     let name = fields.text("type")?.ok_or_else(|| fields.wrong("type", "is required"))?;
     if name == "PING" {
@@ -111,7 +196,8 @@ fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame,
         "UNSUBSCRIBE" => fields.finish().map(|()| ClientFrame::Unsubscribe { graph }),
         "COMMAND" => {
             let traceparent = traceparent(&mut fields)?;
-            let operation = read_command_fields(fields, &repeated, sender.user, sender.client)?;
+            let operation = read_command_fields(fields, &repeated, &sender.user, &sender.client)?;
+            admit([&operation], size)?;
             let operation = Operation { traceparent, ..operation };
             Ok(ClientFrame::Command { graph, operation: Box::new(operation) })
         }
@@ -123,19 +209,21 @@ fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame,
             let batch = read_batch_fields(
                 fields,
                 &repeated,
-                sender.user,
-                Some(sender.client),
+                &sender.user,
+                Some(&sender.client),
                 sender.limits.operations_max,
             )?;
+            admit(&batch.operations, size)?;
             Ok(ClientFrame::Batch { graph, batch: batch.caused_by(traceparent) })
         }
         _ => {
             let (client, state) = (fields.client_id()?, fields.optional("state").unwrap_or(Value::Null));
-            if state.to_string().len() > PRESENCE_BYTES_MAX {
+            let state = state.to_string();
+            if state.len() > PRESENCE_BYTES_MAX {
                 return Err(fields.wrong("state", format!("is larger than {PRESENCE_BYTES_MAX} bytes")));
             }
             fields.finish()?;
-            Ok(ClientFrame::Presence { graph, client, state })
+            Ok(ClientFrame::Presence { graph, client, state: state.into() })
         }
     }
 }

@@ -5,26 +5,23 @@
 //! has proved and may do; the codec is [`crate::websocket`]. A connection owns its socket: once the handshake is answered nothing of the
 //! HTTP server's stays.
 
-mod about;
 mod acting;
 mod connection;
+mod envelope;
 mod fetch;
 mod fetches;
 mod following;
 mod frames;
 pub(super) mod incoming;
+mod judge;
 mod output;
+mod reading;
 mod receiving;
+mod seats;
 mod standing;
 mod subscription;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -40,7 +37,7 @@ use uuid::Uuid;
 
 use super::{
     App, SocketConfig,
-    address::Arrival,
+    address::{self, Arrival},
     auth,
     auth::Unproved,
     body::Bodies,
@@ -66,6 +63,8 @@ use crate::{
 use connection::Connection;
 use frames::Voice;
 use incoming::ClientFrame;
+pub(super) use seats::Seat;
+use seats::Seats;
 use standing::{Standing, TOO_MANY};
 
 /// The subprotocol of JSON text frames; also what a client gets that names none.
@@ -83,8 +82,9 @@ pub(super) struct Live {
     heartbeat: Duration,
     pub(super) limits: RequestLimits,
     bodies: Arc<Bodies>,
-    connections: AtomicUsize,
-    connections_max: usize,
+    seats: Arc<Seats>,
+    /// For how long at least operations are remembered.
+    operation_ttl: Duration,
     pub(super) stopping: CancellationToken,
     tasks: TaskTracker,
 }
@@ -102,8 +102,8 @@ impl Live {
             heartbeat: config.heartbeat,
             limits,
             bodies,
-            connections: AtomicUsize::new(0),
-            connections_max: config.connections_max,
+            seats: Seats::new(config.connections_max),
+            operation_ttl: config.operation_ttl,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
         })
@@ -112,6 +112,11 @@ impl Live {
     /// What of sockets and streams is counted.
     pub(super) fn metrics(&self) -> &LiveMetrics {
         &self.graphs.metrics().live
+    }
+
+    /// A seat for somebody who has proved who they are, or is not asked to; `None` when all are taken.
+    pub(super) fn seat(&self) -> Option<Seat> {
+        self.seats.take()
     }
 
     /// Tells every connection to say goodbye, and waits until they have.
@@ -123,25 +128,10 @@ impl Live {
     }
 }
 
-/// A place among the connections, given back when it is dropped.
-pub(super) struct Seat(Arc<Live>);
-
-impl Seat {
-    pub(super) fn take(live: &Arc<Live>) -> Option<Self> {
-        let seat = Self(live.clone()); // given back also if there was none
-        (live.connections.fetch_add(1, Ordering::Relaxed) < live.connections_max).then_some(seat)
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Who is on a connection, and how it speaks.
 struct Peer {
     id: Uuid,
+    seat: Seat,
     /// Whoever has proved to be there, or says so where nothing is proved; nobody's before that.
     user: UserId,
     standing: Standing,
@@ -165,7 +155,6 @@ pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<
     let Some(upgrading) = parts.extensions.remove::<OnUpgrade>() else {
         return Err(Problem::bad_request("this connection can't be upgraded: use HTTP/1.1"));
     };
-    let seat = Seat::take(&app.live).ok_or_else(Problem::too_many_connections)?;
     let mut purse = Purse::of(&app, &parts, None);
     let standing = standing(&app.auth, proved, &accepted.offered, purse.as_ref());
     let user = match &standing {
@@ -173,35 +162,38 @@ pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<
         Standing::Open => auth::claimed(&mut parts, &app).await?,
         Standing::Unproven { .. } | Standing::Refused { .. } => app.anonymous.clone(),
     };
-    let left = match (&mut purse, &standing) {
-        // Nobody's yet: those who bring no token in time are bounded by the places there are.
-        (None, _) | (_, Standing::Unproven { .. } | Standing::Refused { .. }) => None,
-        (Some(purse), Standing::Open) => {
-            if user != app.anonymous {
-                purse.hand_to(&user);
-            }
-            Some(purse.spend())
-        }
-        (Some(purse), Standing::Proven { grant, .. }) => {
-            purse.hand_to(&grant.user);
-            Some(purse.spend())
+    // A handshake is a request of whoever is known by it; one that proves nothing is its address's.
+    let is_known = match &standing {
+        Standing::Proven { .. } => true,
+        Standing::Open => user != app.anonymous,
+        Standing::Unproven { .. } | Standing::Refused { .. } => false,
+    };
+    if let Some(purse) = purse.as_mut().filter(|_| is_known) {
+        purse.hand_to(&user);
+    }
+    let left = purse.as_ref().map(Purse::spend).transpose();
+    let left = left.map_err(|exhausted| Problem::rate_limited(exhausted.0))?;
+    let seat = match &standing {
+        Standing::Open | Standing::Proven { .. } => app.live.seats.take(),
+        Standing::Unproven { .. } | Standing::Refused { .. } => {
+            app.live.seats.take_unproven(address::of(&app.proxies, &parts.extensions, &parts.headers))
         }
     };
-    let left = left.transpose().map_err(|exhausted| Problem::rate_limited(exhausted.0))?;
-    let peer = peer(&asked, user, standing, &accepted, purse.clone())?;
+    let seat = seat.ok_or_else(Problem::too_many_connections)?;
+    let peer = peer(&asked, user, seat, standing, &accepted, purse.clone())?;
     let place = parts.extensions.remove::<Arrival>().map(|arrival| arrival.place);
     if let Some(place) = &place {
         place.prove(); // from here on seats bound it
     }
     let live = app.live.clone();
-    live.tasks.spawn(async move {
+    app.live.tasks.spawn(async move {
         // What belongs to the handshake is let go of here: a connection may last for days.
-        if let Some(connection) = take_over(&seat.0, upgrading, peer, first).await {
-            let _open = Counted::one(&seat.0.metrics().sockets);
-            seat.0.metrics().sockets_opened.inc();
+        if let Some(connection) = take_over(&live, upgrading, peer, first).await {
+            let _open = Counted::one(&live.metrics().sockets);
+            live.metrics().sockets_opened.inc();
             connection.run().await;
         }
-        drop((seat, place));
+        drop(place);
     });
     let mut response = (StatusCode::SWITCHING_PROTOCOLS, Body::empty()).into_response();
     response.headers_mut().extend(accepted.headers);
@@ -256,6 +248,7 @@ fn standing(auth: &Auth, proved: Option<Arc<Grant>>, offered: &[String], purse: 
 fn peer(
     asked: &Asked,
     user: UserId,
+    seat: Seat,
     standing: Standing,
     accepted: &Accepted,
     purse: Option<Purse>,
@@ -268,7 +261,7 @@ fn peer(
     let client = named.map_err(|e| Problem::bad_request(format!("clientId: {e}")))?;
     let format = if accepted.protocol == Some(MESSAGE_PACK) { Format::MessagePack } else { Format::Json };
     let voice = Voice { format, deflate: accepted.deflate };
-    Ok(Peer { id, user, standing, purse, client, voice })
+    Ok(Peer { id, seat, user, standing, purse, client, voice })
 }
 
 fn handshake_problem(error: HandshakeError) -> Problem {

@@ -19,16 +19,18 @@ pub(super) struct Receiving {
 }
 
 impl Receiving {
-    /// Counts the bytes of a message under way and of commands in flight; or says why there can be no more.
+    /// Counts the bytes of a message under way and of commands in flight; or says why there can be no more. A message
+    /// that is passed over has as long to come to its end as one that is kept.
     pub(super) fn count(
         &mut self,
         under_way: usize,
+        is_skipping: bool,
         in_flight: usize,
         now: Instant,
         bodies: &Bodies,
     ) -> Result<(), &'static str> {
         self.until = match self.until {
-            _ if under_way <= UNCOUNTED_BYTES => None,
+            _ if under_way <= UNCOUNTED_BYTES && !is_skipping => None,
             Some(until) if until <= now => return Err("the message took too long to come"),
             known => known.or(Some(now + bodies.patience())),
         };
@@ -51,6 +53,15 @@ impl Receiving {
         Ok(())
     }
 
+    /// Takes over what somebody else was counted with, on behalf of this connection.
+    pub(super) fn adopt(&mut self, counted: Option<OwnedSemaphorePermit>) {
+        match (&mut self.held, counted) {
+            (Some(held), Some(more)) => held.merge(more),
+            (held @ None, more) => *held = more,
+            (Some(_), None) => {}
+        }
+    }
+
     /// When the connection ends unless the message under way is whole.
     pub(super) fn until(&self) -> Option<Instant> {
         self.until
@@ -68,17 +79,17 @@ mod tests {
         let bodies = Bodies::new(limits);
         let (mut one, mut two) = (Receiving::default(), Receiving::default());
         let now = Instant::now();
-        assert_eq!(one.count(16 << 10, 0, now, &bodies), Ok(()));
+        assert_eq!(one.count(16 << 10, false, 0, now, &bodies), Ok(()));
         assert_eq!((one.until(), one.held.is_none()), (None, true), "a short one is free");
-        assert_eq!(one.count(150 << 10, 0, now, &bodies), Ok(()));
-        assert!(two.count(100 << 10, 0, now, &bodies).is_err(), "there is room for one");
-        assert_eq!(one.count(0, 150 << 10, now, &bodies), Ok(()), "it is held until it is answered");
+        assert_eq!(one.count(150 << 10, false, 0, now, &bodies), Ok(()));
+        assert!(two.count(100 << 10, false, 0, now, &bodies).is_err(), "there is room for one");
+        assert_eq!(one.count(0, false, 150 << 10, now, &bodies), Ok(()), "it is held until it is answered");
         assert_eq!(one.until(), None, "and is whole");
-        assert!(two.count(100 << 10, 0, now, &bodies).is_err());
-        assert_eq!(one.count(0, 20 << 10, now, &bodies), Ok(()), "what is answered is given back");
-        assert!(two.count(100 << 10, 0, now, &bodies).is_ok());
-        assert_eq!(one.count(0, 0, now, &bodies), Ok(()));
-        assert_eq!(two.count(0, 0, now, &bodies), Ok(()));
+        assert!(two.count(100 << 10, false, 0, now, &bodies).is_err());
+        assert_eq!(one.count(0, false, 20 << 10, now, &bodies), Ok(()), "what is answered is given back");
+        assert!(two.count(100 << 10, false, 0, now, &bodies).is_ok());
+        assert_eq!(one.count(0, false, 0, now, &bodies), Ok(()));
+        assert_eq!(two.count(0, false, 0, now, &bodies), Ok(()));
         assert!(bodies.count(256 << 10).is_ok(), "all of it");
     }
 
@@ -87,11 +98,15 @@ mod tests {
         let bodies = Bodies::new(RequestLimits::default());
         let mut receiving = Receiving::default();
         let began = Instant::now();
-        assert!(receiving.count(100 << 10, 0, began, &bodies).is_ok());
+        assert!(receiving.count(100 << 10, false, 0, began, &bodies).is_ok());
         let until = receiving.until().expect("a deadline");
         assert_eq!(until, began + bodies.patience());
-        assert!(receiving.count(200 << 10, 0, until - bodies.patience() / 2, &bodies).is_ok());
+        assert!(receiving.count(200 << 10, false, 0, until - bodies.patience() / 2, &bodies).is_ok());
         assert_eq!(receiving.until(), Some(until), "progress does not move it");
-        assert!(receiving.count(300 << 10, 0, until, &bodies).is_err());
+        assert!(receiving.count(300 << 10, false, 0, until, &bodies).is_err());
+        let mut skipping = Receiving::default();
+        assert!(skipping.count(0, true, 0, began, &bodies).is_ok());
+        assert_eq!(skipping.until(), Some(until), "one that is passed over as well");
+        assert!(skipping.count(0, true, 0, until, &bodies).is_err());
     }
 }

@@ -73,6 +73,15 @@ impl Standing {
         }
     }
 
+    /// The right on this graph, as clients are told; without keys everybody may do everything.
+    pub(super) fn access(&self, graph: &GraphId) -> &'static str {
+        match self {
+            Self::Open => Right::Admin.as_str(),
+            Self::Proven { grant, .. } => grant.rights.on(graph).map_or("none", Right::as_str),
+            Self::Unproven { .. } | Self::Refused { .. } => "none",
+        }
+    }
+
     /// Whether the peer may do this on this graph.
     pub(super) fn may(&self, right: Right, graph: &GraphId) -> Result<(), Problem> {
         match self {
@@ -113,15 +122,19 @@ impl Connection {
                 if let Some(purse) = &mut self.peer.purse {
                     purse.hand_to(&grant.user);
                 }
+                if !self.peer.seat.prove() {
+                    let why = "no more sockets are accepted for now";
+                    return self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), why));
+                }
                 self.allow_long_messages();
                 self.say_who();
                 if let Some(first) = first {
-                    self.act(*first, 0);
+                    self.act(*first, 0, None);
                 }
             }
-            Standing::Proven { .. } | Standing::Open | Standing::Refused { .. } => {
+            before @ (Standing::Proven { .. } | Standing::Open | Standing::Refused { .. }) => {
                 self.say_who();
-                self.end_what_is_no_longer_allowed();
+                self.tell_what_is_allowed_now(&before);
             }
         }
     }
@@ -141,13 +154,16 @@ impl Connection {
         self.send(frame);
     }
 
-    /// A new token may grant less: what it does not cover ends here.
-    fn end_what_is_no_longer_allowed(&mut self) {
+    /// A new token may grant more or less: what it does not cover ends here.
+    fn tell_what_is_allowed_now(&mut self, before: &Standing) {
         let graphs: Vec<GraphId> = self.subscriptions.iter().map(|s| s.graph.clone()).collect();
         for graph in graphs {
+            let access = self.peer.standing.access(&graph);
             if let Err(problem) = self.peer.standing.may(Right::Read, &graph) {
                 self.unsubscribe(&graph);
                 self.complain(&problem, Some(&graph), None);
+            } else if access != before.access(&graph) {
+                self.say(&ServerFrame::Access { graph_id: &graph, access });
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use dao_projections::{GraphId, Version};
+use dao_projections::{ClientId, GraphId, Version};
 use futures::future::AbortHandle;
 use tokio::time::Instant;
 
@@ -30,6 +30,7 @@ pub(super) struct Subscription {
     /// Held from the moment of the `SUBSCRIBE`, so that nothing slips between.
     pub(super) followed: Arc<Followed>,
     pub(super) presence: PresenceSeen,
+    pub(super) showing: Showing,
     /// `SUBSCRIBE`s that came while an earlier one was being answered: each gets its `SYNC`, in turn.
     pub(super) asked_again: VecDeque<Asking>,
     _open: Counted,
@@ -74,6 +75,16 @@ pub(super) struct PresenceSeen {
     pub(super) not_before: Instant,
 }
 
+/// What the peer shows of itself in this graph.
+pub(super) struct Showing {
+    /// Not before this, so that nobody makes the server tell others too much (rule W7).
+    pub(super) not_before: Instant,
+    /// The latest that is not shown yet.
+    pub(super) waiting: Option<(ClientId, Arc<str>)>,
+    /// Bytes of the latest state.
+    pub(super) bytes: usize,
+}
+
 /// What comes next for a subscription.
 pub(super) enum Next {
     Cursor(Step),
@@ -92,6 +103,7 @@ impl Subscription {
             answer_bytes: 0,
             followed,
             presence: PresenceSeen { revision: 0, has_changed: true, not_before: now },
+            showing: Showing { not_before: now, waiting: None, bytes: 0 },
             asked_again: VecDeque::new(),
             _open,
         }

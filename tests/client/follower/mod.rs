@@ -6,7 +6,7 @@ mod frames;
 
 use std::time::Duration;
 
-use dao_api::client::{Aim, Ending, Follower, Page, Point, ServerFrame, Step, Why};
+use dao_api::client::{Aim, Ending, Follower, Page, Point, Refused, ServerFrame, Step, Why};
 use dao_projections::Head;
 use frames::{
     commit, fetched_page, frame, graph, head, operation, operation_id, page, reset_page, settled, snapshot,
@@ -55,8 +55,16 @@ fn word(step: &Step) -> String {
 fn end(ending: &Ending) -> String {
     match ending {
         Ending::Completed(version) => format!("completed {version}"),
-        Ending::Conflict(revert) => format!("conflict{}", if revert.is_some() { " explained" } else { "" }),
-        Ending::Failed(revert) => format!("failed{}", if revert.is_some() { " explained" } else { "" }),
+        Ending::Conflict(refused) => format!("conflict{}", why(refused)),
+        Ending::Failed(refused) => format!("failed{}", why(refused)),
+    }
+}
+
+fn why(refused: &Refused) -> String {
+    match (&refused.revert, &refused.code) {
+        (Some(_), _) => " explained".to_owned(),
+        (None, Some(code)) => format!(" {code}"),
+        (None, None) => String::new(),
     }
 }
 
@@ -409,7 +417,7 @@ fn w9_an_error_about_an_operation_ends_it() {
     let mut follower = level_at(3);
     follower.submit(operation(1));
     let bad = json!({"type": "ERROR", "code": "BAD_REQUEST", "message": "?", "operationId": operation_id(1)});
-    assert_eq!(take(&mut follower, bad), ["settle 1 failed", "warn BAD_REQUEST"]);
+    assert_eq!(take(&mut follower, bad), ["settle 1 failed BAD_REQUEST", "warn BAD_REQUEST"]);
     let other = json!({"type": "ERROR", "code": "BAD_REQUEST", "message": "?", "graphId": "another"});
     assert_eq!(take(&mut follower, other), [""; 0]);
 }
