@@ -25,11 +25,12 @@ use tower::{Layer, Service, ServiceExt};
 use tower_http::{
     CompressionLevel,
     compression::{CompressionLayer, predicate::SizeAbove},
+    cors::CorsLayer,
 };
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{App, auth, extract::CausedBy, metrics::Measuring, problem::Problem};
+use super::{App, auth, cors, extract::CausedBy, metrics::Measuring, problem::Problem};
 use crate::telemetry::{answered, continue_from};
 
 /// Answers shorter than this are sent as they are: a packet holds them anyway.
@@ -52,12 +53,19 @@ const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
 pub(super) struct Edge {
     routes: Router,
     measuring: Option<Arc<Measuring>>,
+    /// Without it pages of other origins are answered like programs.
+    cors: Option<CorsLayer>,
 }
 
 impl Edge {
     /// Around these routes; counting what they do, or not.
     pub(super) fn of(routes: Router, measuring: Option<Measuring>) -> Self {
-        Self { routes, measuring: measuring.map(Arc::new) }
+        Self { routes, measuring: measuring.map(Arc::new), cors: None }
+    }
+
+    /// The same for pages of other origins too.
+    pub(super) fn with_cors(self, cors: CorsLayer) -> Self {
+        Self { cors: Some(cors), ..self }
     }
 
     /// Answers one request.
@@ -71,7 +79,13 @@ impl Edge {
         let encoding = choose_encoding(request.headers());
         let is_head = request.method() == Method::HEAD;
         let asked_tags = request.headers().get(header::IF_NONE_MATCH).cloned();
-        let answering = async move { self.routes.call(request).await.unwrap_or_else(|never| match never {}) };
+        let answering = async move {
+            match self.cors {
+                // Before the guard: browsers ask what they may do without a token.
+                Some(layer) => cors::answer(layer, self.routes, request).await,
+                None => self.routes.call(request).await.unwrap_or_else(|never| match never {}),
+            }
+        };
         let response = answering.instrument(span.clone()).await;
         answered(&span, response.status().as_u16());
         if let Some(measuring) = &self.measuring {

@@ -29,7 +29,7 @@ use crate::{
 /// for the thread.
 const INLINE_WEIGHT_MAX: usize = 256;
 
-/// One command: answered once its commit is durable.
+/// Run a command: answered once its commit is durable.
 #[utoipa::path(post, path = "/graphs/{graphId}/command", tag = "graphs",
     params(GraphPath),
     request_body = CommandBody,
@@ -57,7 +57,7 @@ pub(super) async fn command(
     })
 }
 
-/// A batch: one commit, or each by itself.
+/// Run several commands: as one commit, or each by itself.
 #[utoipa::path(post, path = "/graphs/{graphId}/batch", tag = "graphs",
     params(GraphPath),
     request_body = BatchBody,

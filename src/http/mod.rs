@@ -22,6 +22,7 @@ mod format;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
+mod home;
 mod limits;
 mod listener;
 mod metrics;
@@ -30,6 +31,7 @@ mod operations;
 mod problem;
 mod rate;
 mod reads;
+mod refused_origins;
 mod same_origin;
 mod shape;
 mod socket;
@@ -73,9 +75,11 @@ pub use limits::{BODY_BYTES_MAX, RequestLimits};
 pub use listener::bind;
 use metrics::Measuring;
 pub use metrics::MetricsRoute;
+pub use openapi::DocsAccess;
 use problem::Problem;
 pub use rate::RateConfig;
 use rate::RateLimits;
+use refused_origins::RefusedOrigins;
 use same_origin::Reach;
 
 /// Long reads at once: large states and lists, old versions, differences. More wait in line.
@@ -110,6 +114,8 @@ pub struct Shared {
     auth: Auth,
     origins: Origins,
     reach: Reach,
+    refused_origins: Arc<RefusedOrigins>,
+    docs: DocsAccess,
     /// What streams of all graphs read from.
     all: Option<Arc<AllGraphs>>,
     subscriptions: Option<Arc<Subscriptions>>,
@@ -175,6 +181,8 @@ impl App {
             auth: Auth::Off,
             origins: Origins::Own,
             reach: Reach::default(),
+            refused_origins: Arc::default(),
+            docs: DocsAccess::default(),
             all: None,
             subscriptions: None,
             anonymous,
@@ -231,6 +239,12 @@ impl App {
         self.with(|shared| shared.metrics_route = metrics_route)
     }
 
+    /// With its document and the viewer for these.
+    #[must_use]
+    pub fn with_docs(self, docs: DocsAccess) -> Self {
+        self.with(|shared| shared.docs = docs)
+    }
+
     /// Reached by whoever can reach this listener.
     fn at(self, listener: &TcpListener) -> io::Result<Self> {
         let is_loopback = listener.local_addr()?.ip().is_loopback();
@@ -261,8 +275,8 @@ impl App {
 
 /// Every route there is, and who may take it.
 fn routes(app: &App) -> Router {
-    let cors = cors::layer(&app.origins);
-    let routes = Router::new()
+    Router::new()
+        .route("/", get(home::home))
         .route("/graphs/{graphId}/command", post(commands::command))
         .route("/graphs/{graphId}/batch", post(commands::batch))
         .route("/graphs/{graphId}/state", get(reads::state))
@@ -296,18 +310,11 @@ fn routes(app: &App) -> Router {
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
-        .route("/openapi.json", get(openapi::document))
-        .route("/docs", get(openapi::page))
-        .route("/docs/{file}", get(openapi::file))
+        .merge(docs_routes(app.docs))
         .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("there is no such route") })
         .layer(middleware::from_fn_with_state(app.clone(), answers::of_route))
-        .with_state(app.clone());
-    // Before the guard: browsers ask what they may do without a token.
-    match cors {
-        Some(cors) => routes.layer(cors),
-        None => routes,
-    }
+        .with_state(app.clone())
 }
 
 /// The routes of a process that serves no graphs: whether it lives, whether it is ready, what it counts.
@@ -319,6 +326,16 @@ fn operational_routes(app: &App) -> Router {
         .fallback(|| async { Problem::not_found("this process serves no graphs: ask a server") })
         .layer(middleware::from_fn_with_state(app.clone(), answers::of_route))
         .with_state(app.clone())
+}
+
+fn docs_routes(docs: DocsAccess) -> Router<App> {
+    match docs {
+        DocsAccess::Public | DocsAccess::Private => Router::new()
+            .route("/openapi.json", get(openapi::document))
+            .route("/docs", get(openapi::page))
+            .route("/docs/{file}", get(openapi::file)),
+        DocsAccess::Off => Router::new(),
+    }
 }
 
 fn metrics_routes(shown: MetricsRoute) -> Router<App> {
@@ -346,7 +363,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = app.at(&listener)?;
-    let edge = Edge::of(routes(&app), Some(Measuring::of(app.metrics())));
+    let edge = Edge::of(routes(&app), Some(Measuring::of(app.metrics()))).with_cors(cors::layer(&app));
     serve_routes(listener, edge, app, shutdown).await
 }
 

@@ -12,10 +12,11 @@ use std::net::IpAddr;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, Method, Request, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, Method, Request, header, uri::Authority},
 };
 
-use super::{App, auth::Need, cors::Origins, problem::Problem};
+use super::{App, auth::Need, cors::Origins, problem::Problem, refused_origins::By};
+use crate::auth::Auth;
 
 /// From where connections can come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
         && !is_of_this_machine(host.host())
         && !app.origins.names_host(&host)
     {
+        app.refused_origins.note(By::Host, host.as_str());
         let detail = format!(
             "this server has no keys and serves this machine alone, but Host says {host}: use localhost, \
              or list the origin of the proxy in front of it in CORS_ORIGINS"
@@ -46,19 +48,30 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
     }
     let may_change = need == Need::Socket || !matches!(*request.method(), Method::GET | Method::HEAD);
     let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| may_change) else { return Ok(()) };
-    let text = origin.to_str().unwrap_or_default();
-    let authority = text.split_once("://").and_then(|(_, rest)| rest.parse::<Authority>().ok());
+    let authority = authority_of(origin);
     // Authorities compare without regard to case.
     let is_own = authority.is_some() && authority == host(request);
-    let is_neighbour = authority.as_ref().is_some_and(|authority| is_loopback(authority.host()));
-    if is_own || is_neighbour && app.reach == Reach::Loopback || app.origins.allow(origin) {
+    if is_own || is_neighbour(app, origin) || app.origins.allow(origin) {
         return Ok(());
     }
+    let text = origin.to_str().unwrap_or_default();
+    app.refused_origins.note(By::Origin, text);
     let detail = format!(
         "this server has no keys and takes nothing from pages of other origins, and Origin says {text:?}: \
          list it in CORS_ORIGINS"
     );
     Err(Problem::foreign(detail))
+}
+
+/// Whether pages of this origin are let in without being listed: this machine serves them, nobody else reaches this
+/// server, and it asks nobody for proof.
+pub(super) fn is_neighbour(app: &App, origin: &HeaderValue) -> bool {
+    let is_open = matches!(app.auth, Auth::Off) && app.reach == Reach::Loopback;
+    is_open && authority_of(origin).is_some_and(|authority| is_loopback(authority.host()))
+}
+
+fn authority_of(origin: &HeaderValue) -> Option<Authority> {
+    origin.to_str().ok()?.split_once("://")?.1.parse().ok()
 }
 
 /// What the caller takes this server to be; nothing where it does not say, as no browser does.
