@@ -100,6 +100,7 @@ mod tests {
 
     fn help_of(name: &str) -> String {
         let mut line = shortened(Line::command());
+        line.build();
         let command = line.find_subcommand_mut(name).expect(name);
         command.render_long_help().to_string()
     }

@@ -69,7 +69,8 @@ fn o6_a_screen_as_text_is_as_wide_as_columns_says() {
     let url = format!("http://127.0.0.1:{}", free_port());
     for width in [80, 120] {
         let mut program = program(&[("COLUMNS", &width.to_string())]);
-        let output = program.args(["monitor", "--once", "--interval", "10ms", "--url", &url]).output().unwrap();
+        let output =
+            program.args(["monitor", "--once", "--interval", "10ms", "--url", &url]).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let widest = text.lines().map(|line| line.chars().count()).max();
         assert_eq!((widest, output.status.code()), (Some(width), Some(1)), "{text}");

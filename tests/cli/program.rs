@@ -213,7 +213,8 @@ fn a_redis_that_is_not_there_is_one_line() {
     assert!(text.contains(&port.to_string()) && !text.contains("secret"), "{text}");
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
     // Somebody waits for a command: it says so at once.
-    let output = program(&[("REDIS_URL", &url)]).args(["show", "g"]).env_remove("LOG_LEVEL").output().unwrap();
+    let output =
+        program(&[("REDIS_URL", &url)]).args(["show", "g"]).env_remove("LOG_LEVEL").output().unwrap();
     assert!(one_line(&output).contains("cannot reach Redis"));
 }
 

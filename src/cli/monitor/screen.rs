@@ -47,9 +47,11 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     table::draw(state, servers, buffer);
     let has_room = middle.width >= HISTORY_WIDTH_MIN + OUTCOMES_WIDTH + ROUTES_WIDTH;
     let routes_width = if has_room { ROUTES_WIDTH } else { 0 };
+    let has_outcomes = middle.width >= HISTORY_WIDTH_MIN + OUTCOMES_WIDTH;
+    let outcomes_width = if has_outcomes { OUTCOMES_WIDTH } else { 0 };
     let [left, centre, right] = Layout::horizontal([
         Constraint::Min(0),
-        Constraint::Length(OUTCOMES_WIDTH),
+        Constraint::Length(outcomes_width),
         Constraint::Length(routes_width),
     ])
     .areas(middle);
@@ -194,7 +196,7 @@ mod tests {
     use super::*;
     use crate::cli::monitor::{
         exposition::Exposition,
-        state::{Look, Ready},
+        state::{Look, Ready, Watched},
     };
 
     fn answered(applied: u32) -> Look {
