@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench
+.PHONY: help run test check bench dist
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ check: ## Format, lints, documentation: what the gate checks beside the tests
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	./scripts/cargo-deny.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+dist: ## Build target/dist/dao-api, with its line tables beside it in dao-api.debug
+	./scripts/dist.sh
 
 bench: ## Run the benchmarks
 	@if [ -x scripts/bench.sh ]; then scripts/bench.sh; else cargo bench --locked --bench targets; fi

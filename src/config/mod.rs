@@ -4,6 +4,8 @@
 //! never ignored: a server that only looks protected is worse than one that does not start.
 
 mod access;
+#[cfg(test)]
+mod documented;
 mod parse;
 mod requests;
 mod settings;
