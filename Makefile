@@ -19,7 +19,7 @@ check: ## Format, lints, documentation: what the gate checks beside the tests
 	./scripts/cargo-deny.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-dist: ## Build target/dist/dao-api, with its line tables beside it in dao-api.debug
+dist: ## Build target/dist/dao-api, with its line tables beside it
 	./scripts/dist.sh
 
 bench: ## Run the benchmarks

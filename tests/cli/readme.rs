@@ -77,7 +77,8 @@ fn paste(block: &str, place: &Path) -> (String, bool, Group) {
 /// The block with these ports. By way of a mark for each: a free port may hold the digits of another.
 fn with_ports(block: &str, free: [u16; PORTS.len()]) -> String {
     let mark = |index: usize| format!("\u{1}{}\u{1}", char::from(b'a' + index as u8));
-    let marked = PORTS.iter().enumerate().fold(block.to_owned(), |text, (i, port)| text.replace(port, &mark(i)));
+    let marked =
+        PORTS.iter().enumerate().fold(block.to_owned(), |text, (i, port)| text.replace(port, &mark(i)));
     free.iter().enumerate().fold(marked, |text, (i, port)| text.replace(&mark(i), &port.to_string()))
 }
 

@@ -269,4 +269,6 @@ pub(in crate::http) struct SocketQuery {
     hash: Option<String>,
     /// Which client this is, for its commands and presence; the connection by default.
     client_id: Option<String>,
+    /// Who connects, where no keys are configured: a browser's WebSocket can't send `X-User-Id`.
+    user_id: Option<String>,
 }
