@@ -54,7 +54,7 @@ pub(super) struct Edge {
     routes: Router,
     measuring: Option<Arc<Measuring>>,
     /// Without it pages of other origins are answered like programs.
-    cors: Option<CorsLayer>,
+    cors: Option<Arc<CorsLayer>>,
 }
 
 impl Edge {
@@ -65,7 +65,7 @@ impl Edge {
 
     /// The same for pages of other origins too.
     pub(super) fn with_cors(self, cors: CorsLayer) -> Self {
-        Self { cors: Some(cors), ..self }
+        Self { cors: Some(Arc::new(cors)), ..self }
     }
 
     /// Answers one request.
@@ -82,7 +82,7 @@ impl Edge {
         let answering = async move {
             match self.cors {
                 // Before the guard: browsers ask what they may do without a token.
-                Some(layer) => cors::answer(layer, self.routes, request).await,
+                Some(layer) => cors::answer(&layer, self.routes, request).await,
                 None => self.routes.call(request).await.unwrap_or_else(|never| match never {}),
             }
         };

@@ -3,7 +3,8 @@
 //!
 //! Invariants:
 //! - With keys configured no handler but those of health, `/` and the public document runs before a token was
-//!   checked, and none of a graph before the right on it was. A route that is not in the table needs the highest right there is.
+//!   checked, and none of a graph before the right on it was. A route that is not in the table needs the highest
+//!   right there is.
 //! - The graph is the one that the handler will see: both take it from the same decoded, parsed part of the
 //!   path, so that no spelling of it means one graph here and another there.
 //! - Without keys nobody is asked for anything, but pages of other sites are kept out ([`same_origin`]).

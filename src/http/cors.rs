@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts},
     response::Response,
 };
-use tower::{Layer, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{App, answers::REQUEST_ID, refused_origins::By, same_origin};
@@ -107,15 +107,15 @@ pub(super) fn layer(app: &App) -> CorsLayer {
 }
 
 /// Answers a request of a page. What names no `Origin` comes from no page of another origin, and what is `OPTIONS`
-/// without being a preflight (Fetch, 3.2.2) is a request like any other.
-pub(super) async fn answer(layer: CorsLayer, routes: Router, request: Request) -> Response {
+/// without being a preflight is a request like any other.
+pub(super) async fn answer(layer: &CorsLayer, mut routes: Router, request: Request) -> Response {
     let has_origin = request.headers().contains_key(header::ORIGIN);
     let is_bare_options =
         request.method() == Method::OPTIONS && !is_preflight(request.method(), request.headers());
     if has_origin && !is_bare_options {
         return layer.layer(routes).oneshot(request).await.unwrap_or_else(|never| match never {});
     }
-    let mut answered = routes.oneshot(request).await.unwrap_or_else(|never| match never {});
+    let mut answered = routes.call(request).await.unwrap_or_else(|never| match never {});
     // Caches tell this answer from those that name an origin.
     answered.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
     answered

@@ -96,7 +96,7 @@ async fn h8_the_first_page_says_what_this_is_to_browsers_and_programs() {
     }
     let packed = home(&server, "application/msgpack").await.message_pack();
     assert_eq!(packed, home(&server, "*/*").await.json());
-    let head = server.ask(Request::new("HEAD", "/").header("connection", "close")).await;
+    let head = server.ask_to_end(Request::new("HEAD", "/").header("connection", "close")).await;
     assert_eq!((head.status, head.header("content-type")), (200, Some("application/json")));
     server.ask(Request::post("/", "{}")).await.problem(405, "METHOD_NOT_ALLOWED");
 }
