@@ -5,11 +5,12 @@
 FROM rust:1.89-bookworm AS build
 WORKDIR /build
 COPY . .
-RUN cargo build --release --locked --bin dao-api
+RUN ./scripts/dist.sh
 
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --home-dir /data --create-home dao
-COPY --from=build /build/target/release/dao-api /usr/local/bin/dao-api
+# The line tables are in the first stage: docker build --target build, /build/target/dist/dao-api.debug
+COPY --from=build /build/target/dist/dao-api /usr/local/bin/dao-api
 COPY LICENSE /usr/share/doc/dao-api/LICENSE
 USER dao
 ENV DATA_DIR=/data

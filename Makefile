@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench chaos chaos-short
+.PHONY: help run test check bench dist chaos chaos-short
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ check: ## Format, lints, documentation: what the gate checks beside the tests
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	./scripts/cargo-deny.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+dist: ## Build target/dist/dao-api, with its line tables beside it
+	./scripts/dist.sh
 
 bench: ## Run the benchmarks
 	@if [ -x scripts/bench.sh ]; then scripts/bench.sh; else cargo bench --locked --bench targets; fi

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-use super::CliError;
+use super::{CliError, print};
 use crate::{
     config::{Config, StoreConfig},
     store::embedded::backup::{self, BackupError, Contents, Progress},
@@ -25,7 +25,7 @@ impl Backup {
         };
         let file = self.file.clone();
         let contents = with_progress(move |progress| backup::backup(&embedded.dir, &file, progress)).await?;
-        println!("{}: {}", self.file.display(), describe(&contents));
+        print(|out| writeln!(out, "{}: {}", self.file.display(), describe(&contents)))?;
         sound(&contents)
     }
 }

@@ -1,12 +1,12 @@
 //! `dao-api export`: a graph's commits, or the document they add up to.
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 
 use clap::Args;
 use dao_projections::{GraphId, Head, Map};
 use serde_json::{Value, json};
 
-use super::{CliError, open};
+use super::{CliError, open, print};
 use crate::{
     config::Config,
     http::wire::commit_json,
@@ -30,23 +30,43 @@ pub(super) struct Export {
 impl Export {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
         let graphs = open::graphs(&config).await?;
-        let printed = if self.state {
-            print_state(&graphs, &self.graph).await
-        } else {
-            print_commits(&**graphs.store(), &self.graph).await
-        };
+        let printed = self.print(&graphs).await;
         open::close(&graphs).await;
         printed
     }
+
+    async fn print(&self, graphs: &Graphs) -> Result<(), CliError> {
+        open::existing(graphs, &self.graph).await?;
+        if self.state {
+            return print_state(graphs, &self.graph).await;
+        }
+        match print_commits(&**graphs.store(), &self.graph).await {
+            Ok(()) | Err(Stop::OutputClosed) => Ok(()),
+            Err(Stop::Failed(why)) => Err(CliError::new(format!("the export stopped: {why}"))),
+        }
+    }
 }
 
-async fn print_commits(store: &dyn EventStore, graph: &GraphId) -> Result<(), CliError> {
-    let failed = |error: &dyn std::fmt::Display| CliError::new(format!("the export stopped: {error}"));
-    let head = store.head(graph).await.map_err(|e| failed(&e))?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    if head == Head::EMPTY {
-        return Err(CliError::new(format!("there is no graph {graph} at {}", store.location())));
+/// Why not all commits were printed.
+enum Stop {
+    /// Whoever read them has seen enough.
+    OutputClosed,
+    Failed(String),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Failed(error.to_string()),
+        }
     }
+}
+
+async fn print_commits(store: &dyn EventStore, graph: &GraphId) -> Result<(), Stop> {
+    let failed = |error: &dyn std::fmt::Display| Stop::Failed(error.to_string());
+    let head = store.head(graph).await.map_err(|e| failed(&e))?;
+    let mut out = BufWriter::new(io::stdout().lock());
     let mut at = Head::EMPTY;
     while at.version < head.version {
         let chunk = store.read(graph, at.version, head.version, CHUNK).await.map_err(|e| failed(&e))?;
@@ -59,11 +79,11 @@ async fn print_commits(store: &dyn EventStore, graph: &GraphId) -> Result<(), Cl
                 return Err(failed(&format!("the hash of version {} does not follow", stored.version)));
             }
             let commit = log::decode(graph, stored).map_err(|e| failed(&e))?;
-            out.write_all(&commit_json(graph, &commit)).map_err(|e| failed(&e))?;
-            out.write_all(b"\n").map_err(|e| failed(&e))?;
+            out.write_all(&commit_json(graph, &commit))?;
+            out.write_all(b"\n")?;
         }
     }
-    out.flush().map_err(|e| failed(&e))
+    Ok(out.flush()?)
 }
 
 async fn print_state(graphs: &Graphs, graph: &GraphId) -> Result<(), CliError> {
@@ -75,6 +95,5 @@ async fn print_state(graphs: &Graphs, graph: &GraphId) -> Result<(), CliError> {
         "edges": view.graph.edges().iter().map(|edge| entity(edge.entity.to_json())).collect::<Vec<_>>(),
         "viewport": view.graph.viewport().to_json(),
     });
-    println!("{document:#}");
-    Ok(())
+    print(|out| writeln!(out, "{document:#}"))
 }

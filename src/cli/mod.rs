@@ -1,10 +1,11 @@
 //! The command line: one file a command. Every failure is one line on standard error that says what
-//! to do, and exit code 1.
+//! to do, and exit code 1; a command line that can't be read is exit code 2.
 
 mod backup;
 mod diff;
 mod export;
 mod healthcheck;
+mod help;
 mod history;
 mod import;
 mod logging;
@@ -27,7 +28,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::logging::Logging;
 use crate::config::{Purpose, Settings};
@@ -38,11 +39,13 @@ use crate::config::{Purpose, Settings};
 #[command(name = "dao-api", version, max_term_width = 100)]
 #[command(
     after_help = "Try it:\n  dao-api                                  serve on http://127.0.0.1:3000, data in ./data\n  \
-    dao-api seed                             a graph with a history, to look at\n  \
+    dao-api seed                             a graph `example` with a history, to look at\n  \
     dao-api import flow.json --graph demo    bring in a React Flow or Langflow document\n  \
     dao-api export demo                      every commit as a line of JSON\n  \
     dao-api watch demo                       what happens to it, as it happens\n  \
-    REDIS_URL=redis://localhost dao-api      the same on Redis; any number of servers may share it"
+    REDIS_URL=redis://localhost dao-api      the same on Redis; any number of servers may share it\n\n\
+    Settings are environment variables, each also a flag: `dao-api serve --help` lists them with their defaults, \
+    `--help` of another command those that it heeds.\nExit codes: 0 done, 1 failed, 2 the command line can't be read."
 )]
 struct Line {
     #[command(subcommand)]
@@ -55,9 +58,9 @@ struct Line {
 enum Command {
     /// Serve HTTP (what happens without a command)
     Serve,
-    /// Make snapshots and other projections anew from the log, while servers go on
+    /// Make snapshots and other projections from scratch from the log, while servers go on
     Rebuild(rebuild::Rebuild),
-    /// Project alone: as many as wanted, beside servers on the same Redis
+    /// Run a projection worker beside servers on the same Redis; start as many as you like
     Worker,
     /// Bring documents in: React Flow's toObject(), Langflow and Flowise exports
     Import(import::Import),
@@ -67,7 +70,7 @@ enum Command {
     Backup(backup::Backup),
     /// Put a backup into an empty data directory
     Restore(restore::Restore),
-    /// Bring what an older release stored to the formats of this one; servers must be stopped
+    /// Upgrade the store to this release's format; servers must be stopped
     Migrate(migrate::Migrate),
     /// Print a graph: its commits as NDJSON, or with --state a React Flow document
     Export(export::Export),
@@ -91,7 +94,11 @@ enum Command {
 
 /// Runs the program.
 pub fn run() -> ExitCode {
-    let line = Line::parse();
+    let matches = help::shortened(Line::command()).get_matches();
+    let line = match Line::from_arg_matches(&matches) {
+        Ok(line) => line,
+        Err(error) => error.exit(),
+    };
     let command = line.command.unwrap_or(Command::Serve);
     let purpose = if matches!(command, Command::Serve) { Purpose::Serving } else { Purpose::Other };
     let config = match line.settings.check(purpose) {
@@ -137,8 +144,10 @@ pub fn run() -> ExitCode {
 }
 
 fn fail(text: &str) -> ExitCode {
+    let mut out = io::stderr().lock();
     for line in text.lines() {
-        eprintln!("dao-api: {line}");
+        // Where nobody can be told, the exit code still tells.
+        let _unread = writeln!(out, "dao-api: {line}");
     }
     ExitCode::FAILURE
 }
@@ -153,14 +162,13 @@ impl CliError {
     }
 }
 
-/// Writes to standard output. Whoever reads it may stop when they have seen enough.
+/// Writes to standard output. Whoever reads it may stop when they have seen enough, as `head` does: that is no
+/// failure, and nothing is said of it.
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CliError> {
     let mut out = BufWriter::new(io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            Err(CliError::new("the output was closed"))
-        }
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(CliError::new(format!("the output can't be written: {error}"))),
     }
 }

@@ -7,9 +7,12 @@ mod exposition;
 mod figures;
 mod screen;
 mod state;
+mod table;
+mod words;
 
 use std::{
     io::{self, IsTerminal},
+    ops::RangeInclusive,
     time::{Duration, Instant},
 };
 
@@ -17,7 +20,10 @@ use clap::Args;
 use futures::future::join_all;
 use ratatui::{
     DefaultTerminal,
-    crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers},
+    crossterm::{
+        event::{self, Event, KeyCode, KeyEventKind, KeyModifiers},
+        terminal,
+    },
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -37,8 +43,10 @@ use crate::{
 
 /// An answer that takes longer is none: the next look begins then.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How wide one screen of text is.
+/// How wide one screen of text is, where neither a terminal nor `COLUMNS` says.
 const TEXT_WIDTH: u16 = 140;
+/// What `COLUMNS` can say: wider screens are nobody's.
+const TEXT_WIDTHS: RangeInclusive<u16> = 20..=1_000;
 /// Keys that wait; whoever presses more is not heard.
 const KEYS_MAX: usize = 16;
 /// How soon the thread that reads keys notices that it is not needed any more.
@@ -55,7 +63,7 @@ pub(super) struct Monitor {
     /// How often servers are asked
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     interval: Duration,
-    /// Print one screen as text, of what happens within one interval, and end
+    /// Print one screen as text, of what happens within one interval, and end; exit code 1 if a server shows nothing
     #[arg(long)]
     once: bool,
 }
@@ -83,8 +91,9 @@ impl Monitor {
             look_at_all(&servers, &mut state).await;
             tokio::time::sleep(self.interval).await;
             look_at_all(&servers, &mut state).await;
-            let text = screen::as_text(&state, TEXT_WIDTH);
-            return print(|out| out.write_all(text.as_bytes()));
+            let text = screen::as_text(&state, text_width());
+            print(|out| out.write_all(text.as_bytes()))?;
+            return all_shown(&state);
         }
         if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
             return Err(CliError::new("this is no terminal: --once prints one screen as text"));
@@ -94,6 +103,24 @@ impl Monitor {
         let shown = show(terminal, &servers, &mut state).await;
         let restored = ratatui::try_restore().map_err(|error| drawing(&error));
         shown.and(restored)
+    }
+}
+
+/// That of the terminal, or what `COLUMNS` says, as other programs take it.
+fn text_width() -> u16 {
+    let of_terminal =
+        io::stdout().is_terminal().then(terminal::size).and_then(Result::ok).map(|(width, _)| width);
+    let said = || std::env::var("COLUMNS").ok()?.parse().ok();
+    of_terminal.or_else(said).filter(|width| TEXT_WIDTHS.contains(width)).unwrap_or(TEXT_WIDTH)
+}
+
+/// An error that names the servers of which the screen shows nothing: scripts look at the exit code.
+fn all_shown(state: &State) -> Result<(), CliError> {
+    let unshown: Vec<&str> =
+        state.servers.iter().filter(|server| !server.is_shown()).map(|server| server.name.as_str()).collect();
+    match unshown.is_empty() {
+        true => Ok(()),
+        false => Err(CliError::new(format!("nothing to show of {}: the notes say why", unshown.join(", ")))),
     }
 }
 

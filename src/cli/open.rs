@@ -1,17 +1,54 @@
 //! Opening the store that the configuration names, with the graphs over it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use dao_projections::{GraphId, Head};
+use tokio::time::{Instant, sleep};
 
 use super::CliError;
 use crate::{
     config::{Config, StoreConfig},
     project::Stores,
-    store::{Measured, StoreError, embedded::EmbeddedStore, redis::RedisStore},
+    store::{
+        Measured, StoreError,
+        embedded::EmbeddedStore,
+        redis::{ConnectError, RedisConfig, RedisStore},
+    },
     telemetry::Metrics,
     write::{Graphs, GraphsConfig},
 };
+
+/// How long a server or worker waits for a Redis that is just starting.
+const STARTING_MAX: Duration = Duration::from_secs(10);
+/// How often it looks.
+const STARTING_LOOK: Duration = Duration::from_millis(200);
+
+/// Both halves of the store, once it has started: servers, workers and Redis are often started together. Any other
+/// command has somebody in front of it, who is told at once.
+pub(super) async fn stores_once_started(config: &Config) -> Result<Stores, CliError> {
+    let StoreConfig::Redis(redis) = config.store.clone() else { return stores(config).await };
+    let since = Instant::now();
+    let mut has_said = false;
+    loop {
+        match connect(redis.clone()).await {
+            Ok(stores) => return Ok(stores),
+            Err(error) if error.is_starting() && since.elapsed() < STARTING_MAX => {
+                if !has_said {
+                    let max = STARTING_MAX.as_secs();
+                    tracing::warn!("waiting up to {max} s for Redis to start: {error}");
+                    has_said = true;
+                }
+                sleep(STARTING_LOOK).await;
+            }
+            Err(error) => return Err(CliError::new(error.to_string())),
+        }
+    }
+}
+
+async fn connect(redis: RedisConfig) -> Result<Stores, ConnectError> {
+    let store = Arc::new(RedisStore::connect(redis).await?);
+    Ok(Stores { events: store.clone(), rows: store })
+}
 
 /// Both halves of the store.
 pub(super) async fn stores(config: &Config) -> Result<Stores, CliError> {
@@ -22,11 +59,7 @@ pub(super) async fn stores(config: &Config) -> Result<Stores, CliError> {
             let store = Arc::new(opened.map_err(|e| CliError::new(e.to_string()))?);
             Ok(Stores { events: store.clone(), rows: store })
         }
-        StoreConfig::Redis(redis) => {
-            let connected = RedisStore::connect(redis).await.map_err(|e| CliError::new(e.to_string()))?;
-            let store = Arc::new(connected);
-            Ok(Stores { events: store.clone(), rows: store })
-        }
+        StoreConfig::Redis(redis) => connect(redis).await.map_err(|e| CliError::new(e.to_string())),
     }
 }
 

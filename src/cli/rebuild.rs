@@ -1,4 +1,4 @@
-//! `dao-api rebuild`: makes the rows of projections anew from the log, while servers go on.
+//! `dao-api rebuild`: makes the rows of projections from scratch from the log, while servers go on.
 
 use std::time::Instant;
 
@@ -39,13 +39,15 @@ fn projection_name(text: &str) -> Result<String, String> {
     }
 }
 
+fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 impl Rebuild {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
         let stores = open::stores(&config).await?;
         let bar = ProgressBar::new(0);
-        if let Ok(style) =
-            ProgressStyle::with_template("{bar:40} {pos}/{len} commits, {per_sec}, {eta} left  {msg}")
-        {
+        if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent}% of {msg}, {eta} left") {
             bar.set_style(style);
         }
         let done = self.rebuild(&stores, &bar).await;
@@ -77,7 +79,9 @@ impl Rebuild {
         let seconds = started.elapsed().as_secs_f64();
         let rate = commits as f64 / seconds.max(0.001);
         print(|out| {
-            writeln!(out, "{graphs} graphs rebuilt, {commits} commits folded in {seconds:.1} s ({rate:.0}/s)")
+            let graphs = counted(graphs, "graph");
+            let commits = counted(commits, "commit");
+            writeln!(out, "{graphs} rebuilt, {commits} folded in {seconds:.1} s ({rate:.0}/s)")
         })
     }
 

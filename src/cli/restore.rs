@@ -7,6 +7,7 @@ use clap::Args;
 use super::{
     CliError,
     backup::{describe, sound, with_progress},
+    print,
 };
 use crate::{
     config::{Config, StoreConfig},
@@ -30,7 +31,7 @@ impl Restore {
         let dir = embedded.dir.clone();
         let contents =
             with_progress(move |progress| backup::restore(&self.file, &embedded.dir, progress)).await?;
-        println!("{}: {}", dir.display(), describe(&contents));
+        print(|out| writeln!(out, "{}: {}", dir.display(), describe(&contents)))?;
         sound(&contents)
     }
 }

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, open};
+use super::{CliError, open, print};
 use crate::{
     auth::Auth,
     config::Config,
@@ -21,15 +21,18 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let address = listener.local_addr().unwrap_or(address);
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;
-    let stores = open::stores(&config).await?;
+    let stores = tokio::select! {
+        stores = open::stores_once_started(&config) => stores?,
+        _ = terminate.recv() => return Ok(()),
+    };
     let metrics = Metrics::default();
     let stores = open::measured(stores, &metrics);
     let graphs = open::graphs_over(&stores, &config, metrics);
     let (store, durability) = (graphs.store().location(), graphs.store().durability());
-    println!(
+    say_started(&format!(
         "dao-api is listening on http://{address} | store: {store} | durability: {} ({})",
         durability.name, durability.meaning
-    );
+    ));
     let stop_following = CancellationToken::new();
     let following = match &config.auth {
         Auth::Off => {
@@ -58,6 +61,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         .with_origins(config.origins)
         .with_proxies(config.proxies)
         .with_metrics(config.metrics)
+        .with_docs(config.docs)
         .with_projections(stores);
     if let Some(rate) = config.rate {
         app = app.with_rate_limits(rate);
@@ -80,6 +84,13 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     served.map_err(|error| CliError::new(format!("the server stopped: {error}")))
 }
 
+/// The one line on standard output. Where nobody can read it, the process does its work all the same.
+pub(super) fn say_started(line: &str) {
+    if let Err(CliError(why)) = print(|out| writeln!(out, "{line}")) {
+        tracing::warn!("{why}");
+    }
+}
+
 /// Why nothing can listen there; `settings` name the address and the port.
 pub(super) fn explain_bind(settings: [&str; 2], address: SocketAddr, error: &io::Error) -> CliError {
     let (host, port) = (address.ip(), address.port());
@@ -94,7 +105,7 @@ pub(super) fn explain_bind(settings: [&str; 2], address: SocketAddr, error: &io:
             format!("port {port} needs more rights than this user has: set {of_port} to one above 1023")
         }
         io::ErrorKind::AddrNotAvailable => {
-            format!("{of_host} {host} is no address of this machine: use 127.0.0.1, or 0.0.0.0 for all")
+            format!("{of_host} {host} is not an address of this machine: use 127.0.0.1, or 0.0.0.0 for all")
         }
         _ => format!("can't listen on {address}: {error}; set {of_host} and {of_port}"),
     })

@@ -3,7 +3,7 @@
 use clap::Args;
 use dao_projections::UserId;
 
-use super::CliError;
+use super::{CliError, print};
 use crate::{
     auth::{self, Auth, Glob, MintError, Right, Rights},
     config::{Config, parse_duration},
@@ -31,8 +31,8 @@ impl Token {
             return Err(CliError::new(MintError::NoSecret.to_string()));
         };
         let token = auth::mint(keys, &user, &Rights::new(granted?), lifetime);
-        println!("{}", token.map_err(|e| CliError::new(e.to_string()))?);
-        Ok(())
+        let token = token.map_err(|e| CliError::new(e.to_string()))?;
+        print(|out| writeln!(out, "{token}"))
     }
 }
 

@@ -4,7 +4,10 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, open, serve::explain_bind};
+use super::{
+    CliError, open,
+    serve::{explain_bind, say_started},
+};
 use crate::{
     auth::Auth,
     config::{Config, StoreConfig},
@@ -34,7 +37,11 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;
     let metrics = Metrics::default();
-    let stores = open::measured(open::stores(&config).await?, &metrics);
+    let stores = tokio::select! {
+        stores = open::stores_once_started(&config) => stores?,
+        _ = terminate.recv() => return Ok(()),
+    };
+    let stores = open::measured(stores, &metrics);
     let graphs = open::graphs_over(&stores, &config, metrics);
     let worker = config.projector.worker.clone();
     let stop = CancellationToken::new();
@@ -53,7 +60,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         }
         Auth::Keys(_) | Auth::Off => None,
     };
-    println!("dao-api worker {worker} is projecting | store: {}", stores.events.location());
+    say_started(&format!("dao-api worker {worker} is projecting | store: {}", stores.events.location()));
     let working = tokio::spawn(project::run(stores.clone(), config.projector, stop.clone()));
     tokio::select! {
         _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),

@@ -4,6 +4,8 @@
 //! never ignored: a server that only looks protected is worse than one that does not start.
 
 mod access;
+#[cfg(test)]
+mod documented;
 mod parse;
 mod requests;
 mod settings;
@@ -15,14 +17,14 @@ use std::{
 };
 
 pub(crate) use parse::parse_duration;
-use parse::{parse_collector, parse_host, parse_origins, parse_switch};
+use parse::{parse_collector, parse_docs, parse_host, parse_origins, parse_switch};
 pub use settings::Settings;
 pub use store::StoreConfig;
 
 use crate::{
     auth::Auth,
     domain::Limits,
-    http::{MetricsRoute, Origins, Proxies, RateConfig, RequestLimits, SocketConfig},
+    http::{DocsAccess, MetricsRoute, Origins, Proxies, RateConfig, RequestLimits, SocketConfig},
     project::ProjectorConfig,
 };
 
@@ -76,6 +78,8 @@ pub struct Config {
     pub traces_to: Option<String>,
     /// Whether metrics are shown.
     pub metrics: MetricsRoute,
+    /// For whom the OpenAPI document and its viewer are there.
+    pub docs: DocsAccess,
     /// Where a worker tells how it is.
     pub worker_listen: Option<SocketAddr>,
 }
@@ -158,6 +162,7 @@ impl Settings {
             Some(false) => MetricsRoute::Off,
             Some(true) | None => MetricsRoute::On,
         };
+        let docs = wrong.note("DOCS", parse_docs(&self.docs));
         let auth = self.auth(purpose, &mut wrong);
         let origins =
             wrong.note("CORS_ORIGINS", parse_origins(self.cors_origins.as_deref().unwrap_or_default()));
@@ -183,6 +188,7 @@ impl Settings {
                 log_format: log_format.unwrap_or(LogFormat::Auto),
                 traces_to,
                 metrics,
+                docs: docs.unwrap_or_default(),
                 worker_listen,
             }),
             _ => Err(ConfigError(wrong.0)),

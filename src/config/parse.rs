@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use crate::http::{Origin, Origins};
+use crate::http::{DocsAccess, Origin, Origins};
 
 pub(super) fn parse_host(text: &str) -> Result<IpAddr, String> {
     if text == "localhost" {
@@ -29,6 +29,16 @@ pub(super) fn parse_switch(text: &str) -> Result<bool, String> {
         "on" | "true" | "1" => Ok(true),
         "off" | "false" | "0" => Ok(false),
         _ => Err(format!("{text:?} is neither on (true, 1) nor off (false, 0)")),
+    }
+}
+
+/// For whom `/openapi.json` and `/docs` are there.
+pub(super) fn parse_docs(text: &str) -> Result<DocsAccess, String> {
+    match text {
+        "public" => Ok(DocsAccess::Public),
+        "private" => Ok(DocsAccess::Private),
+        "off" => Ok(DocsAccess::Off),
+        _ => Err(format!("{text:?} must be public, private (with keys, for those with a token) or off")),
     }
 }
 

@@ -189,7 +189,10 @@ pub struct Settings {
     /// Whether `GET /metrics` is there: `on` or `off`
     #[arg(long, env = "METRICS_ENABLED", global = true, value_name = "ON|OFF", default_value = "on")]
     pub(super) metrics_enabled: String,
-    /// Without keys, listen beyond loopback although anybody can then say they are anybody
+    /// For whom `/openapi.json` and `/docs` are there: `public`, `private` (with keys, for those with a token) or `off`
+    #[arg(long, env = "DOCS", global = true, value_name = "MODE", default_value = "public")]
+    pub(super) docs: String,
+    /// Without keys, listen beyond loopback: any caller can then impersonate any user
     #[arg(long, global = true)]
     pub(super) insecure_no_auth: bool,
 }

@@ -65,7 +65,7 @@ impl<'a> ActivityOut<'a> {
     }
 }
 
-/// Of one graph.
+/// Activity of a graph: events counted by hour, type and user (rule A6).
 #[utoipa::path(get, path = "/graphs/{graphId}/activity", operation_id = "graphActivity", tag = "audit",
     params(GraphPath, ActivityQuery, LatestQuery),
     responses((status = 200, description = "One page", body = Activity), OfReads)
@@ -86,7 +86,7 @@ pub(super) async fn graph_activity(
     Ok(respond(StatusCode::OK, format, &ActivityOut::of(Some(&graph), &found)))
 }
 
-/// Of all graphs.
+/// Activity of all graphs: events counted by hour, type and user (rule A6).
 #[utoipa::path(get, path = "/activity", operation_id = "allActivity", tag = "audit",
     params(ActivityQuery),
     responses((status = 200, description = "One page", body = Activity), OfReads)

@@ -30,7 +30,7 @@ use crate::{
     write::{Recorded, WriteError},
 };
 
-/// Every commit after a position; then, if asked to, those that follow.
+/// Stream the commits of all graphs after a position; then, if asked to, those that follow.
 #[utoipa::path(get, path = "/events", operation_id = "allEvents", tag = "live",
     params(AllEventsQuery, Resume),
     responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((StreamEvent = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)

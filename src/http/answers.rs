@@ -31,12 +31,13 @@ use tower::{Layer, Service, ServiceExt};
 use tower_http::{
     CompressionLevel,
     compression::{CompressionLayer, predicate::SizeAbove},
+    cors::CorsLayer,
 };
 use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
-    App, auth, extract::CausedBy, format::Format, limits::RequestLimits, metrics::Measuring,
+    App, auth, cors, extract::CausedBy, format::Format, limits::RequestLimits, metrics::Measuring,
     problem::Problem, sending::Sending, strict,
 };
 use crate::telemetry::{answered, continue_from};
@@ -62,13 +63,20 @@ pub(super) struct Edge {
     routes: Router,
     measuring: Option<Arc<Measuring>>,
     sending: Arc<Sending>,
+    /// Without it pages of other origins are answered like programs.
+    cors: Option<Arc<CorsLayer>>,
 }
 
 impl Edge {
     /// Around these routes; counting what they do, or not.
     pub(super) fn of(routes: Router, measuring: Option<Measuring>, limits: RequestLimits) -> Self {
         let sending = Arc::new(Sending::new(limits.answers_bytes_max));
-        Self { routes, measuring: measuring.map(Arc::new), sending }
+        Self { routes, measuring: measuring.map(Arc::new), sending, cors: None }
+    }
+
+    /// The same for pages of other origins too.
+    pub(super) fn with_cors(self, cors: CorsLayer) -> Self {
+        Self { cors: Some(Arc::new(cors)), ..self }
     }
 
     /// Answers one request.
@@ -82,11 +90,13 @@ impl Edge {
         let encoding = choose_encoding(request.headers());
         let is_head = request.method() == Method::HEAD;
         let asked_tags = request.headers().get(header::IF_NONE_MATCH).cloned();
-        let mut routes = self.routes;
+        let (mut routes, cors) = (self.routes, self.cors);
         let answering = async move {
-            match strict::check(&request) {
-                Ok(()) => routes.call(request).await.unwrap_or_else(|never| match never {}),
-                Err(problem) => problem.into_response(),
+            match (strict::check(&request), cors) {
+                (Err(problem), _) => problem.into_response(),
+                // Before the guard: browsers ask what they may do without a token.
+                (Ok(()), Some(layer)) => cors::answer(&layer, routes, request).await,
+                (Ok(()), None) => routes.call(request).await.unwrap_or_else(|never| match never {}),
             }
         };
         let response = answering.instrument(span.clone()).await;

@@ -2,8 +2,9 @@
 //! (rules O1, O2).
 //!
 //! Invariants:
-//! - With keys configured no handler but those of health runs before a token was checked, and none of a
-//!   graph before the right on it was. A route that is not in the table needs the highest right there is.
+//! - With keys configured no handler but those of health, `/` and the public document runs before a token was
+//!   checked, and none of a graph before the right on it was. A route that is not in the table needs the highest
+//!   right there is.
 //! - The graph is the one that the handler will see: both take it from the same decoded, parsed part of the
 //!   path, so that no spelling of it means one graph here and another there.
 //! - Without keys nobody is asked for anything, but pages of other sites are kept out ([`same_origin`]).
@@ -25,7 +26,7 @@ use dao_projections::{GraphId, UserId};
 use tokio::time::Instant;
 
 use super::{
-    App,
+    App, DocsAccess,
     address::Arrival,
     extract::{Asked, Ids},
     problem::Problem,
@@ -37,7 +38,7 @@ use crate::auth::{Auth, BadToken, Grant, Keys, Right};
 /// What a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// Nothing: health, for those who only ask whether the server lives.
+    /// Nothing: health and `/`, for those who only ask whether the server lives and what it is.
     Nothing,
     /// This right on the graph in the path.
     Graph(Right),
@@ -47,10 +48,13 @@ pub(super) enum Need {
     Token,
     /// The handler sees to it: a socket may bring its token later.
     Socket,
+    /// What `DOCS` says: nothing, or a token.
+    Docs,
 }
 
 /// Every route and what it needs.
-const NEEDS: [(&str, Need); 34] = [
+const NEEDS: [(&str, Need); 35] = [
+    ("/", Need::Nothing),
     ("/graphs/{graphId}/command", Need::Graph(Right::Write)),
     ("/graphs/{graphId}/batch", Need::Graph(Right::Write)),
     ("/graphs/{graphId}/state", Need::Graph(Right::Read)),
@@ -82,9 +86,9 @@ const NEEDS: [(&str, Need); 34] = [
     ("/operations/{operationId}", Need::Token),
     ("/healthz", Need::Nothing),
     ("/readyz", Need::Nothing),
-    ("/openapi.json", Need::Token),
-    ("/docs", Need::Token),
-    ("/docs/{file}", Need::Token),
+    ("/openapi.json", Need::Docs),
+    ("/docs", Need::Docs),
+    ("/docs/{file}", Need::Docs),
 ];
 
 /// The templates of all routes.
@@ -119,8 +123,11 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
     }
     let is_metered = route.is_none_or(|route| route.as_str() != UNMETERED);
     let (mut parts, body) = request.into_parts();
+    // The same for everybody, so a token changes nothing.
+    let is_public = need == Need::Docs && app.docs == DocsAccess::Public;
     let grant = match &app.auth {
         Auth::Off => None,
+        Auth::Keys(_) if is_public => None,
         Auth::Keys(_) => match proved(app, &parts) {
             Ok(Some(grant)) => Some(grant),
             Ok(None) => return Problem::no_token().into_response(),
@@ -129,6 +136,7 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
     };
     let payer = match &grant {
         Some(grant) => Some(grant.user.clone()),
+        None if is_public => None,
         // Who claims to be nobody in particular is told apart by address.
         None => claimed(&mut parts, app).await.ok().filter(|user| *user != app.anonymous),
     };
@@ -159,7 +167,7 @@ fn let_in(extensions: &Extensions) {
 
 /// Checks the right that is needed, and lets handlers see what is granted.
 async fn admit(app: &App, parts: &mut Parts, need: Need, grant: Option<Arc<Grant>>) -> Result<(), Problem> {
-    let Some(grant) = grant else { return Ok(()) }; // no keys are configured
+    let Some(grant) = grant else { return Ok(()) }; // no keys are configured, or the route is public
     match need {
         Need::Graph(right) => {
             let graph = Ids::from_request_parts(parts, app).await?.graph()?;
@@ -171,7 +179,7 @@ async fn admit(app: &App, parts: &mut Parts, need: Need, grant: Option<Arc<Grant
                 return Err(Problem::forbidden(right, "*", granted));
             }
         }
-        Need::Nothing | Need::Token | Need::Socket => {}
+        Need::Nothing | Need::Token | Need::Socket | Need::Docs => {}
     }
     parts.extensions.insert(grant);
     Ok(())

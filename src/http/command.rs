@@ -16,6 +16,18 @@ use crate::domain::{Action, Command, Member, OnConflict, Operation, memory::obje
 
 /// What the server writes on entities; on input it is ignored (rule G2).
 const SERVER_FIELDS: [&str; 3] = ["createdAt", "updatedAt", "version"];
+/// What a client whose command is none of them is told.
+const COMMAND_TYPES: [&str; 9] = [
+    "CREATE_NODE",
+    "UPDATE_NODE",
+    "UPDATE_NODE_POSITION",
+    "DELETE_NODE",
+    "CREATE_EDGE",
+    "UPDATE_EDGE",
+    "DELETE_EDGE",
+    "SET_VIEWPORT",
+    "BATCH_UPDATE",
+];
 
 /// A batch, checked as a whole.
 pub(super) struct Batch {
@@ -251,7 +263,9 @@ impl Reader<'_> {
             "BATCH_UPDATE" => self.batch_update(payload, &at)?,
             unknown => {
                 let shown: String = unknown.chars().take(40).collect();
-                return Err(Malformed::at(Path::Key(path, "type"), format!("{shown:?} is no command")));
+                let problem =
+                    format!("unknown command type {shown:?}: use one of {}", COMMAND_TYPES.join(", "));
+                return Err(Malformed::at(Path::Key(path, "type"), problem));
             }
         };
         Ok(Sent { id, client, client_version, on_conflict, command })

@@ -28,7 +28,7 @@ use crate::{
 /// Answers that show more than this many entities and fields are not encoded while others wait for the thread.
 const INLINE_WEIGHT_MAX: usize = 256;
 
-/// One command: answered once its commit is durable.
+/// Run a command: answered once its commit is durable.
 #[utoipa::path(post, path = "/graphs/{graphId}/command", tag = "graphs",
     params(GraphPath),
     request_body = CommandBody,
@@ -51,7 +51,7 @@ pub(super) async fn command(
     beside_others(&answers, || Ok(respond(StatusCode::OK, format, &answer_out(answer, Results::Single)?)))
 }
 
-/// A batch: one commit, or each by itself.
+/// Run several commands: as one commit, or each by itself.
 #[utoipa::path(post, path = "/graphs/{graphId}/batch", tag = "graphs",
     params(GraphPath),
     request_body = BatchBody,

@@ -36,7 +36,7 @@ use crate::{
     write::{Recorded, WriteError},
 };
 
-/// Every commit after a point; then, if asked to, those that follow.
+/// Stream the commits of a graph after a point; then, if asked to, those that follow.
 #[utoipa::path(get, path = "/graphs/{graphId}/events", operation_id = "graphEvents", tag = "live",
     params(GraphPath, GraphEventsQuery, Resume),
     responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((StreamEvent = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)

@@ -41,6 +41,11 @@ impl Format {
         preferred(headers, &offers).unwrap_or(Self::Json)
     }
 
+    /// Whether this media type, in lower case, is MessagePack.
+    pub(super) fn is_message_pack(essence: &str) -> bool {
+        Self::named(essence) == Some(Self::MessagePack)
+    }
+
     fn named(essence: &str) -> Option<Self> {
         match essence {
             "application/json" | "text/json" => Some(Self::Json),

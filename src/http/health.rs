@@ -41,7 +41,7 @@ pub(super) struct Watch {
     last: Mutex<Option<(Instant, Health)>>,
 }
 
-/// The process answers.
+/// Check whether the process answers.
 #[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation",
     responses((status = 200, description = "The process answers", body = Alive), OfHealth)
 )]
@@ -49,7 +49,7 @@ pub(super) async fn live(AnswerAs(format): AnswerAs) -> Response {
     respond(StatusCode::OK, format, &json!({"status": "ok"}))
 }
 
-/// The store takes writes, and projections follow; for admins with what an acknowledgement promises (rule O5).
+/// Check whether the server can serve; for admins with what an acknowledgement promises (rule O5).
 #[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "operation",
     responses((status = 200, description = "The store takes writes, and projections follow", body = Ready), OfHealth)
 )]

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn h8_what_a_handler_left_of_a_body_is_thrown_away() {
+    async fn h10_what_a_handler_left_of_a_body_is_thrown_away() {
         let (mut lent, leftover) = lend(parts(vec![b"a", b"b", b"c"]), Expect::Nothing);
         assert!(lent.frame().await.is_some());
         drop(lent);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn h8_what_is_too_long_or_does_not_come_ends_the_connection() {
+    async fn h10_what_is_too_long_or_does_not_come_ends_the_connection() {
         let long = Full::new(Bytes::from(vec![0; DRAIN_BYTES_MAX as usize + 1]));
         let (lent, leftover) = lend(long, Expect::Nothing);
         drop(lent);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn h8_a_body_that_waits_to_be_asked_for_is_not() {
+    async fn h10_a_body_that_waits_to_be_asked_for_is_not() {
         let (lent, leftover) = lend(parts(vec![b"a"]), Expect::Continue);
         drop(lent);
         assert_eq!(leftover.drain().await, After::Unread);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn h8_a_body_that_broke_off_ends_the_connection() {
+    async fn h10_a_body_that_broke_off_ends_the_connection() {
         let broken = stream::iter([Err::<Frame<Bytes>, _>(std::io::Error::other("gone"))]);
         let (mut lent, leftover) = lend(StreamBody::new(broken), Expect::Nothing);
         assert!(lent.frame().await.is_some_and(|frame| frame.is_err()));

@@ -31,7 +31,7 @@ pub enum MetricsRoute {
 /// Under which route requests are counted that match none.
 const UNMATCHED: &str = "unmatched";
 
-/// All that is counted, and what is measured now: OpenMetrics text (docs/metrics.md)
+/// Get metrics as OpenMetrics text (docs/metrics.md)
 #[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "operation", responses(
     (status = 200, description = "OpenMetrics 1.0 text; with keys for those with admin on *", body = String,
         content_type = "application/openmetrics-text"),

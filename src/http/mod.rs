@@ -26,6 +26,7 @@ mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
 mod health;
+mod home;
 mod leftover;
 mod limits;
 mod line;
@@ -37,6 +38,7 @@ mod operations;
 mod problem;
 mod rate;
 mod reads;
+mod refused_origins;
 mod same_origin;
 mod sending;
 mod shape;
@@ -83,9 +85,11 @@ pub use limits::{BODY_BYTES_MAX, RequestLimits};
 pub use listener::bind;
 use metrics::Measuring;
 pub use metrics::MetricsRoute;
+pub use openapi::DocsAccess;
 use problem::Problem;
 pub use rate::RateConfig;
 use rate::RateLimits;
+use refused_origins::RefusedOrigins;
 use same_origin::Reach;
 pub(crate) use supervise::supervised;
 
@@ -121,6 +125,8 @@ pub struct Shared {
     auth: Auth,
     origins: Origins,
     reach: Reach,
+    refused_origins: Arc<RefusedOrigins>,
+    docs: DocsAccess,
     /// What streams of all graphs read from.
     all: Option<Arc<AllGraphs>>,
     subscriptions: Option<Arc<Subscriptions>>,
@@ -193,6 +199,8 @@ impl App {
             auth: Auth::Off,
             origins: Origins::Own,
             reach: Reach::default(),
+            refused_origins: Arc::default(),
+            docs: DocsAccess::default(),
             all: None,
             subscriptions: None,
             anonymous,
@@ -249,6 +257,12 @@ impl App {
         self.with(|shared| shared.metrics_route = metrics_route)
     }
 
+    /// With its document and the viewer for these.
+    #[must_use]
+    pub fn with_docs(self, docs: DocsAccess) -> Self {
+        self.with(|shared| shared.docs = docs)
+    }
+
     /// Reached by whoever can reach this listener.
     fn at(self, listener: &TcpListener) -> io::Result<Self> {
         let is_loopback = listener.local_addr()?.ip().is_loopback();
@@ -279,8 +293,8 @@ impl App {
 
 /// Every route there is, and who may take it.
 fn routes(app: &App) -> Router {
-    let cors = cors::layer(&app.origins);
-    let routes = Router::new()
+    Router::new()
+        .route("/", get(home::home))
         .route("/graphs/{graphId}/command", post(commands::command))
         .route("/graphs/{graphId}/batch", post(commands::batch))
         .route("/graphs/{graphId}/state", get(reads::state))
@@ -314,18 +328,11 @@ fn routes(app: &App) -> Router {
         .route("/operations/{operationId}", get(operations::operation))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
-        .route("/openapi.json", get(openapi::document))
-        .route("/docs", get(openapi::page))
-        .route("/docs/{file}", get(openapi::file))
+        .merge(docs_routes(app.docs))
         .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("there is no such route") })
         .layer(middleware::from_fn_with_state(app.clone(), answers::of_route))
-        .with_state(app.clone());
-    // Before the guard: browsers ask what they may do without a token.
-    match cors {
-        Some(cors) => routes.layer(cors),
-        None => routes,
-    }
+        .with_state(app.clone())
 }
 
 /// The routes of a process that serves no graphs: whether it lives, whether it is ready, what it counts.
@@ -337,6 +344,16 @@ fn operational_routes(app: &App) -> Router {
         .fallback(|| async { Problem::not_found("this process serves no graphs: ask a server") })
         .layer(middleware::from_fn_with_state(app.clone(), answers::of_route))
         .with_state(app.clone())
+}
+
+fn docs_routes(docs: DocsAccess) -> Router<App> {
+    match docs {
+        DocsAccess::Public | DocsAccess::Private => Router::new()
+            .route("/openapi.json", get(openapi::document))
+            .route("/docs", get(openapi::page))
+            .route("/docs/{file}", get(openapi::file)),
+        DocsAccess::Off => Router::new(),
+    }
 }
 
 fn metrics_routes(shown: MetricsRoute) -> Router<App> {
@@ -364,7 +381,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = app.at(&listener)?;
-    let edge = Edge::of(routes(&app), Some(Measuring::of(app.metrics())), app.limits);
+    let edge = Edge::of(routes(&app), Some(Measuring::of(app.metrics())), app.limits).with_cors(cors::layer(&app));
     serve_routes(listener, edge, app, shutdown).await
 }
 

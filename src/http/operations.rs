@@ -38,7 +38,7 @@ struct OperationOut {
     completed_at: Timestamp,
 }
 
-/// Known for `OPERATION_TTL` at least; 404 after that, and for ids nobody has used.
+/// Check an operation: its outcome is known for `OPERATION_TTL` at least, then 404, as for ids nobody has used.
 #[utoipa::path(get, path = "/operations/{operationId}", tag = "graphs",
     params(OperationPath),
     responses((status = 200, description = "What became of it", body = Operation), OfReads)

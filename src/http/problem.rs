@@ -108,7 +108,7 @@ impl Problem {
     }
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "There is nothing here", detail)
+        Self::new(StatusCode::NOT_FOUND, "NOT_FOUND", "Not found", detail)
     }
 
     pub(super) fn entity_not_found(code: &'static str, detail: impl Into<String>) -> Self {
@@ -131,7 +131,7 @@ impl Problem {
     }
 
     fn unauthenticated(challenge: &'static str, detail: impl Into<String>) -> Self {
-        let title = "It is not known who asks";
+        let title = "Not authenticated";
         let problem = Self::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", title, detail);
         Self { challenge: Some(challenge), ..problem }
     }
@@ -356,7 +356,7 @@ impl Problem {
 fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
     let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
     match reason {
-        Reason::Conflict => ("CONFLICT", "Others changed the same", StatusCode::CONFLICT),
+        Reason::Conflict => ("CONFLICT", "Conflicting change", StatusCode::CONFLICT),
         Reason::TargetDeleted => ("TARGET_DELETED", "The target was deleted", StatusCode::CONFLICT),
         Reason::VersionAhead => ("VERSION_AHEAD", "The client holds another history", StatusCode::CONFLICT),
         Reason::IdTaken => ("ID_TAKEN", "The id exists already", StatusCode::CONFLICT),

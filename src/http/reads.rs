@@ -42,7 +42,7 @@ const CHANGES_DEFAULT: usize = 1_000;
 /// Commits in one answer of `changes` at most; `hasMore` says that there are more.
 const CHANGES_MAX: usize = 10_000;
 
-/// The graph as it is, or as it was at `?version=`.
+/// Get a graph as it is, or as it was at `?version=`.
 #[utoipa::path(get, path = "/graphs/{graphId}/state", tag = "graphs",
     params(GraphPath, StateQuery),
     responses((status = 200, description = "The graph", body = StateAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
@@ -126,7 +126,7 @@ fn shared(format: Format, body: Bytes) -> Response {
         .into_response()
 }
 
-/// Only the commits after `since`, never a state.
+/// List the commits after `since`; never a state.
 #[utoipa::path(get, path = "/graphs/{graphId}/changes", tag = "graphs",
     params(GraphPath, ChangesQuery),
     responses((status = 200, description = "The commits after `since`", body = ChangesAnswer), OfReads)
@@ -195,7 +195,7 @@ fn encode_changes(graph: &GraphId, since: Version, changes: &Changes, format: Fo
     fitted(bytes)
 }
 
-/// All nodes, in creation order.
+/// List all nodes of a graph, in creation order.
 #[utoipa::path(get, path = "/graphs/{graphId}/nodes", tag = "graphs",
     params(GraphPath, LatestQuery),
     responses((status = 200, description = "All nodes", body = NodesAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
@@ -223,7 +223,7 @@ pub(super) async fn nodes(
     .await
 }
 
-/// All edges, in creation order.
+/// List all edges of a graph, in creation order.
 #[utoipa::path(get, path = "/graphs/{graphId}/edges", tag = "graphs",
     params(GraphPath, LatestQuery),
     responses((status = 200, description = "All edges", body = EdgesAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
@@ -251,7 +251,7 @@ pub(super) async fn edges(
     .await
 }
 
-/// One node.
+/// Get one node.
 #[utoipa::path(get, path = "/graphs/{graphId}/nodes/{nodeId}", tag = "graphs",
     params(NodePath, LatestQuery),
     responses((status = 200, description = "The node", body = Node), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
@@ -271,7 +271,7 @@ pub(super) async fn node(
     answer_one(current, format, &headers, &*found)
 }
 
-/// One edge.
+/// Get one edge.
 #[utoipa::path(get, path = "/graphs/{graphId}/edges/{edgeId}", tag = "graphs",
     params(EdgePath, LatestQuery),
     responses((status = 200, description = "The edge", body = Edge), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
@@ -291,7 +291,7 @@ pub(super) async fn edge(
     answer_one(current, format, &headers, &*found)
 }
 
-/// The viewport.
+/// Get the viewport of a graph.
 #[utoipa::path(get, path = "/graphs/{graphId}/viewport", tag = "graphs",
     params(GraphPath, LatestQuery),
     responses((status = 200, description = "The viewport", body = Viewport), (status = 304, description = "It is what `If-None-Match` names"), OfReads)

@@ -12,12 +12,13 @@ use std::net::IpAddr;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, Method, Request, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, Method, Request, header, uri::Authority},
 };
 
 use url::{Host, Url};
 
-use super::{App, address::host_of, auth::Need, cors::Origins, problem::Problem};
+use super::{App, address::host_of, auth::Need, cors::Origins, problem::Problem, refused_origins::By};
+use crate::auth::Auth;
 
 /// From where connections can come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,7 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
         && !is_of_this_machine(host.host())
         && !app.origins.names_host(&host)
     {
+        app.refused_origins.note(By::Host, host.as_str());
         let detail = format!(
             "this server has no keys and serves this machine alone, but Host says {host}: use localhost, \
              or list the origin of the proxy in front of it in CORS_ORIGINS"
@@ -49,20 +51,25 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
     let may_change = need == Need::Socket || !matches!(*request.method(), Method::GET | Method::HEAD);
     let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| may_change) else { return Ok(()) };
     let text = origin.to_str().unwrap_or_default();
-    let page = page_of(text);
     // Authorities compare without regard to case.
-    let is_own = |_: &Url| {
-        text.split_once("://").is_some_and(|(_, own)| host(request).is_some_and(|host| host == own))
-    };
-    let is_neighbour = |page: &Url| app.reach == Reach::Loopback && is_loopback(page);
-    if page.as_ref().is_some_and(|page| is_own(page) || is_neighbour(page)) || app.origins.allow(origin) {
+    let is_own = page_of(text).is_some()
+        && text.split_once("://").is_some_and(|(_, own)| host(request).is_some_and(|host| host == own));
+    if is_own || is_neighbour(app, origin) || app.origins.allow(origin) {
         return Ok(());
     }
+    app.refused_origins.note(By::Origin, text);
     let detail = format!(
         "this server has no keys and takes nothing from pages of other origins, and Origin says {text:?}: \
          list it in CORS_ORIGINS"
     );
     Err(Problem::foreign(detail))
+}
+
+/// Whether pages of this origin are let in without being listed: this machine serves them, nobody else reaches this
+/// server, and it asks nobody for proof.
+pub(super) fn is_neighbour(app: &App, origin: &HeaderValue) -> bool {
+    let is_open = matches!(app.auth, Auth::Off) && app.reach == Reach::Loopback;
+    is_open && origin.to_str().ok().and_then(page_of).is_some_and(|page| is_loopback(&page))
 }
 
 /// What the caller takes this server to be; nothing where it does not say, as no browser does. What can't be read was

@@ -73,7 +73,7 @@ impl<'a> SettingsOut<'a> {
     }
 }
 
-/// Makes sure that there is this subscription.
+/// Create a subscription, or confirm that it exists.
 #[utoipa::path(put, path = "/subscriptions/{name}", operation_id = "putSubscription", tag = "subscriptions",
     params(SubscriptionPath),
     request_body = SubscriptionBody,
@@ -94,7 +94,7 @@ pub(super) async fn put(
     Ok(respond(status, format, &SettingsOut::of(&name, &settings)))
 }
 
-/// The names of all.
+/// List subscriptions.
 #[utoipa::path(get, path = "/subscriptions", operation_id = "listSubscriptions", tag = "subscriptions",
     responses((status = 200, description = "All names", body = SubscriptionNames), OfReads)
 )]
@@ -107,7 +107,7 @@ pub(super) async fn list(State(app): State<App>, AnswerAs(format): AnswerAs) -> 
     Ok(respond(StatusCode::OK, format, &ListOut { subscriptions }))
 }
 
-/// How one is.
+/// Get a subscription: its settings, position and lag.
 #[utoipa::path(get, path = "/subscriptions/{name}", operation_id = "showSubscription", tag = "subscriptions",
     params(SubscriptionPath),
     responses((status = 200, description = "How it is", body = SubscriptionOverview), OfReads)
@@ -148,7 +148,7 @@ pub(super) async fn show(
     Ok(respond(StatusCode::OK, format, &out))
 }
 
-/// Removes one.
+/// Delete a subscription.
 #[utoipa::path(delete, path = "/subscriptions/{name}", operation_id = "deleteSubscription", tag = "subscriptions",
     params(SubscriptionPath),
     responses((status = 204, description = "It is forgotten"), OfReads)
@@ -158,7 +158,7 @@ pub(super) async fn delete(State(app): State<App>, ids: Ids) -> Result<Response,
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Commits for one consumer.
+/// Take commits for one consumer.
 #[utoipa::path(get, path = "/subscriptions/{name}/next", operation_id = "nextDeliveries", tag = "subscriptions",
     params(SubscriptionPath, NextQuery),
     responses((status = 200, description = "Commits, or none", body = Deliveries), OfReads)
@@ -211,7 +211,7 @@ impl SettledOut {
     }
 }
 
-/// Deliveries are done with.
+/// Acknowledge deliveries.
 #[utoipa::path(post, path = "/subscriptions/{name}/ack", operation_id = "acknowledge", tag = "subscriptions",
     params(SubscriptionPath),
     request_body = DeliveryIds,
@@ -229,7 +229,7 @@ pub(super) async fn ack(
     Ok(respond(StatusCode::OK, format, &SettledOut::of(&ids, known)))
 }
 
-/// Deliveries are given back.
+/// Give deliveries back.
 #[utoipa::path(post, path = "/subscriptions/{name}/nack", operation_id = "giveBack", tag = "subscriptions",
     params(SubscriptionPath),
     request_body = Nack,
@@ -247,7 +247,7 @@ pub(super) async fn nack(
     Ok(respond(StatusCode::OK, format, &SettledOut::of(&ids, known)))
 }
 
-/// What was given up.
+/// List parked deliveries.
 #[utoipa::path(get, path = "/subscriptions/{name}/parked", operation_id = "listParked", tag = "subscriptions",
     params(SubscriptionPath, PageQuery),
     responses((status = 200, description = "One page", body = ParkedPage), OfReads)
@@ -290,7 +290,7 @@ pub(super) async fn parked(
     Ok(respond(StatusCode::OK, format, &PageOut { parked: parked.collect(), next_cursor }))
 }
 
-/// What was given up is delivered again.
+/// Deliver parked commits again.
 #[utoipa::path(post, path = "/subscriptions/{name}/parked/retry", operation_id = "retryParked", tag = "subscriptions",
     params(SubscriptionPath),
     request_body = DeliveryIds,
@@ -308,7 +308,7 @@ pub(super) async fn retry(
     Ok(respond(StatusCode::OK, format, &SettledOut::of(&ids, known)))
 }
 
-/// What was given up is forgotten.
+/// Forget parked deliveries.
 #[utoipa::path(post, path = "/subscriptions/{name}/parked/drop", operation_id = "dropParked", tag = "subscriptions",
     params(SubscriptionPath),
     request_body = DeliveryIds,

@@ -14,7 +14,7 @@ const STEP: u64 = 8_192;
 /// What making rows anew came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rebuilt {
-    /// Commits that were folded, counted once for each projection.
+    /// Commits of the graph that were folded, each counted once, into however many projections it went.
     pub commits: u64,
 }
 
@@ -29,7 +29,8 @@ pub async fn rebuild(
 ) -> Result<Rebuilt, FoldError> {
     let mut rebuilt = Rebuilt::default();
     for registered in PROJECTIONS.iter().filter(|p| projection.is_none_or(|name| p.name == name)) {
-        rebuilt.commits += rebuild_one(stores, graph, registered, &mut progress).await?;
+        let commits = rebuild_one(stores, graph, registered, &mut progress).await?;
+        rebuilt.commits = rebuilt.commits.max(commits);
     }
     stores.rows.park(graph, None).await?;
     Ok(rebuilt)

@@ -63,7 +63,7 @@ const REFUSED: [(&str, &str); 6] = [
 ];
 
 #[test]
-fn h8_a_request_that_is_refused_by_its_head_leaves_the_connection_usable_or_says_that_it_ends() {
+fn h10_a_request_that_is_refused_by_its_head_leaves_the_connection_usable_or_says_that_it_ends() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path(), &[("JWT_SECRET", "a-secret-of-more-than-thirty-two-bytes-for-hs256")]);
     let body = "x".repeat(5_000);
@@ -97,7 +97,7 @@ fn h8_a_request_that_is_refused_by_its_head_leaves_the_connection_usable_or_says
 }
 
 #[test]
-fn h8_requests_in_one_packet_are_answered_one_after_the_other_also_if_they_are_refused() {
+fn h10_requests_in_one_packet_are_answered_one_after_the_other_also_if_they_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path(), &[("JWT_SECRET", "a-secret-of-more-than-thirty-two-bytes-for-hs256")]);
     let mut stream = connect(&server);
@@ -111,7 +111,7 @@ fn h8_requests_in_one_packet_are_answered_one_after_the_other_also_if_they_are_r
 }
 
 #[test]
-fn h8_a_body_far_too_large_gets_its_413_from_clients_that_send_all_of_it() {
+fn h10_a_body_far_too_large_gets_its_413_from_clients_that_send_all_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path(), &[]);
     let before = server.memory_kib("VmRSS");
@@ -141,7 +141,7 @@ fn h8_a_body_far_too_large_gets_its_413_from_clients_that_send_all_of_it() {
 }
 
 #[test]
-fn h8_a_client_that_asks_before_it_sends_a_body_is_told_not_to() {
+fn h10_a_client_that_asks_before_it_sends_a_body_is_told_not_to() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(dir.path(), &[("JWT_SECRET", "a-secret-of-more-than-thirty-two-bytes-for-hs256")]);
     let head =

@@ -148,3 +148,73 @@ async fn o2_without_keys_a_name_that_is_given_this_address_is_no_way_in() {
     let server = with_origins(Origins::Own).await;
     assert_eq!(status_as_host(&server, "/graphs/g/state", "evil.example").await, 401, "keys are enough");
 }
+
+/// Pages of this machine: an editor under development on another port.
+const NEIGHBOURS: [&str; 4] =
+    ["http://localhost:5199", "http://127.0.0.1:8080", "http://[::1]:5173", "http://editor.localhost:3001"];
+
+#[tokio::test]
+async fn o2_a_page_that_is_let_in_gets_the_same_answer_from_fetch_as_from_a_socket() {
+    let server = keyless(Origins::Own).await;
+    for origin in NEIGHBOURS {
+        assert_eq!(ask_as(&server, origin).await, (200, 101), "{origin}");
+        let reply = server.ask(preflight(origin)).await;
+        assert_eq!((reply.status, allowed(&reply)), (200, Some(origin)), "fetch with JSON");
+        for path in ["/graphs/g/state", "/events?since=0&follow=false", "/", "/docs", "/no/such/route"] {
+            let reply = server.ask(Request::get(path).header("origin", origin)).await;
+            assert_eq!(allowed(&reply), Some(origin), "{path}: what the page may read");
+        }
+        let body = json!({"type": "CREATE_NODE", "payload": {}}).to_string();
+        let reply = server.ask(Request::post("/graphs/g/command", body).header("origin", origin)).await;
+        assert_eq!((reply.status, allowed(&reply)), (200, Some(origin)));
+        let refused = server.ask(Request::post("/graphs/g/command", "{").header("origin", origin)).await;
+        assert_eq!((refused.status, allowed(&refused)), (400, Some(origin)), "it can read why");
+    }
+    for origin in ["https://evil.example", "http://10.0.0.7:5173", "http://localhost.evil.example", "null"] {
+        assert_eq!(allowed(&server.ask(preflight(origin)).await), None, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn o2_a_list_adds_to_the_pages_of_this_machine() {
+    let server = keyless(listed()).await;
+    for origin in NEIGHBOURS.into_iter().chain([EDITOR]) {
+        assert_eq!(allowed(&server.ask(preflight(origin)).await), Some(origin));
+    }
+    assert_eq!(allowed(&server.ask(preflight("https://evil.example")).await), None);
+}
+
+#[tokio::test]
+async fn o2_with_keys_pages_of_this_machine_are_listed_like_all_others() {
+    let server = with_origins(Origins::Own).await;
+    for origin in NEIGHBOURS {
+        assert_eq!(allowed(&server.ask(preflight(origin)).await), None, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn o4_a_page_may_send_what_commands_take() {
+    let server = keyless(Origins::Own).await;
+    let reply = server.ask(preflight(NEIGHBOURS[0])).await;
+    let headers = reply.header("access-control-allow-headers").unwrap();
+    for name in ["x-user-id", "content-type", "traceparent", "last-event-id", "if-none-match", "x-request-id"]
+    {
+        assert!(headers.split(',').any(|given| given.trim() == name), "{name} in {headers}");
+    }
+    let methods = reply.header("access-control-allow-methods").unwrap();
+    for name in ["GET", "POST", "PUT", "DELETE"] {
+        assert!(methods.contains(name), "{name} in {methods}");
+    }
+}
+
+#[tokio::test]
+async fn o4_options_that_is_no_preflight_is_a_method_like_others() {
+    for server in [keyless(Origins::Own).await, keyless(Origins::Any).await, with_origins(listed()).await] {
+        let bare = Request::new("OPTIONS", "/healthz");
+        server.ask(bare.clone()).await.problem(405, "METHOD_NOT_ALLOWED");
+        server.ask(bare.header("origin", EDITOR)).await.problem(405, "METHOD_NOT_ALLOWED");
+        let reply = server.ask(Request::get("/healthz")).await;
+        let varies = reply.headers.iter().any(|(name, value)| name == "vary" && value.contains("origin"));
+        assert!(varies, "an answer without an origin is told from those with one: {reply:?}");
+    }
+}

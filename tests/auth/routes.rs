@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A route and what it needs: a right on the graph `g`, or on all graphs, or only a token.
-const ROUTES: [(&str, &str, &str); 21] = [
+const ROUTES: [(&str, &str, &str); 18] = [
     ("POST", "/graphs/{graphId}/command", "write"),
     ("POST", "/graphs/{graphId}/batch", "write"),
     ("GET", "/graphs/{graphId}/state", "read"),
@@ -33,13 +33,10 @@ const ROUTES: [(&str, &str, &str); 21] = [
     ("GET", "/graphs/{graphId}/events", "read"),
     ("GET", "/graphs/{graphId}/activity", "read"),
     ("GET", "/operations/{operationId}", "a token"),
-    ("GET", "/openapi.json", "a token"),
-    ("GET", "/docs", "a token"),
-    ("GET", "/docs/{file}", "a token"),
     ("GET", "/no/such/route", "a token"),
 ];
-/// Health needs nothing, and a socket proves itself in its own ways.
-const APART: [&str; 3] = ["/healthz", "/readyz", "/ws"];
+/// Health and the first page need nothing, the document what `DOCS` says, and a socket proves itself in its own ways.
+const APART: [&str; 7] = ["/", "/healthz", "/readyz", "/ws", "/openapi.json", "/docs", "/docs/{file}"];
 /// What is about all graphs at once needs `"*": "admin"`. A path that does not match any route needs a token.
 const ALL: [(&str, &str); 13] = [
     ("GET", "/activity"),

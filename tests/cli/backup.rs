@@ -114,7 +114,7 @@ async fn v6_what_was_acknowledged_before_a_backup_is_in_it() {
 #[test]
 fn nothing_is_overwritten_and_nothing_half_is_left() {
     let place = Place::new();
-    place.succeeds_in("data", &["seed"]);
+    place.succeeds_in("data", &["seed", "--graph", "demo"]);
     let file = place.path("copy.db");
     place.succeeds_in("data", &["backup", &file]);
     let bytes = fs::read(&file).unwrap();
@@ -157,7 +157,7 @@ fn nothing_is_overwritten_and_nothing_half_is_left() {
 #[test]
 fn v3_damage_in_the_original_is_told() {
     let place = Place::new();
-    place.succeeds_in("data", &["seed"]);
+    place.succeeds_in("data", &["seed", "--graph", "demo"]);
     let connection = rusqlite::Connection::open(place.path("data/dao.db")).unwrap();
     connection.execute("UPDATE event SET body = x'80' WHERE key & ((1 << 34) - 1) = 7", []).unwrap();
     drop(connection);
@@ -170,7 +170,7 @@ fn v3_damage_in_the_original_is_told() {
 #[test]
 fn the_seeded_graph_has_something_of_everything() {
     let place = Place::new();
-    let said = place.succeeds_in("data", &["seed"]);
+    let said = place.succeeds_in("data", &["seed", "--graph", "demo"]);
     assert!(said.contains("dao-api history demo") && said.contains("dao-api diff demo"), "{said}");
     let lines = |text: String| -> Vec<Value> {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -203,7 +203,7 @@ fn the_seeded_graph_has_something_of_everything() {
     }
 
     // Again it is recognised, in another graph it is another, and what others made is left alone.
-    let again = place.succeeds_in("data", &["seed"]);
+    let again = place.succeeds_in("data", &["seed", "--graph", "demo"]);
     assert!(again.contains("is there already"), "{again}");
     assert_eq!(lines(place.succeeds_in("data", &["export", "demo"])), commits);
     place.succeeds_in("data", &["seed", "--graph", "other"]);

@@ -123,3 +123,38 @@ fn text_is_for_people() {
     let log = Logged::start(&[("DATA_DIR", data)]).stop();
     assert!(lines(&log).iter().any(|event| event["message"].as_str().unwrap().contains("no keys")), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn o2_each_refused_origin_is_logged_once_whatever_it_asks() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Logged::start(&[("DATA_DIR", dir.path().to_str().unwrap())]);
+    let body = json!({"type": "CREATE_NODE", "payload": {}}).to_string();
+    for _ in 0..3 {
+        for (number, origin) in
+            ["https://a.example", "https://b.example", "https://c.example"].iter().enumerate()
+        {
+            let preflight = Request::new("OPTIONS", "/graphs/g/command").header("origin", origin);
+            let preflight = preflight.header("access-control-request-method", "POST");
+            let read = Request::get("/graphs/g/state").header("origin", origin);
+            let write = Request::post("/graphs/g/command", body.clone()).header("origin", origin);
+            // A page sees one of these, or a socket that does not open.
+            server.client.ask([preflight, read, write][number].clone()).await;
+        }
+        let header = "origin: https://socket.example\r\n";
+        let refused = Ws::upgrade(server.client.address(), "", header).await;
+        assert_eq!(refused.err().map(|refused| refused.status), Some(403));
+    }
+    for own in ["http://localhost:5173", "http://localhost"] {
+        server.client.ask(Request::post("/graphs/g/command", body.clone()).header("origin", own)).await;
+        server.client.ask(Request::get("/graphs/g/state").header("origin", own)).await;
+    }
+    let log = server.stop();
+    let logged: Vec<String> = lines(&log)
+        .iter()
+        .filter(|event| event["level"] == "WARN")
+        .filter_map(|event| Some(field(event, "origin")?.as_str()?.to_owned()))
+        .collect();
+    let expected = ["https://a.example", "https://b.example", "https://c.example", "https://socket.example"];
+    assert_eq!(logged, expected, "{log}");
+    assert!(log.contains("CORS_ORIGINS"), "it says what to do: {log}");
+}

@@ -9,6 +9,8 @@ mod backup;
 mod logs;
 mod migrate;
 mod monitor;
+mod outcomes;
 mod program;
+mod readme;
 #[path = "../support/mod.rs"]
 mod support;

@@ -76,7 +76,7 @@ fn a_file_of_format_1_becomes_what_a_fresh_one_is() {
     let place = tempfile::tempdir().unwrap();
     let (fresh, old) = (place.path().join("fresh"), place.path().join("old"));
     let (fresh_dir, old_dir) = (fresh.to_str().unwrap(), old.to_str().unwrap());
-    succeeds(("DATA_DIR", fresh_dir), &["seed"]);
+    succeeds(("DATA_DIR", fresh_dir), &["seed", "--graph", "demo"]);
     let history = succeeds(("DATA_DIR", fresh_dir), &["export", "demo"]);
 
     std::fs::create_dir(&old).unwrap();
@@ -101,7 +101,7 @@ fn a_file_of_format_1_becomes_what_a_fresh_one_is() {
     assert_eq!(rows(&open(&old), feed), rows(&open(&fresh), feed));
     assert_eq!(rows(&open(&old), "SELECT 'now' FROM feed WHERE at < unixepoch() * 1000 - 600000").len(), 0);
     // It can be written to, and knows what was done.
-    assert!(succeeds(setting, &["seed"]).contains("already"));
+    assert!(succeeds(setting, &["seed", "--graph", "demo"]).contains("already"));
     succeeds(setting, &["seed", "--graph", "second"]);
     succeeds(setting, &["rebuild", "--all"]);
 }
@@ -110,7 +110,7 @@ fn a_file_of_format_1_becomes_what_a_fresh_one_is() {
 fn rows_that_an_older_fold_made_are_made_anew() {
     let place = tempfile::tempdir().unwrap();
     let setting = ("DATA_DIR", place.path().to_str().unwrap());
-    succeeds(setting, &["seed"]);
+    succeeds(setting, &["seed", "--graph", "demo"]);
     succeeds(setting, &["rebuild", "--all"]);
     let all = "SELECT name || key || hex(row) FROM projection_row ORDER BY name, key";
     let fresh = rows(&open(place.path()), all);

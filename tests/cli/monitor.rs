@@ -15,12 +15,13 @@ fn monitor(arguments: &[&str]) -> Output {
     program.output().unwrap()
 }
 
-fn once(urls: &[String]) -> String {
+/// The screen, with the exit code and what else is said.
+fn once(urls: &[String]) -> (String, Option<i32>, String) {
     let mut arguments = vec!["--once", "--interval", "200ms"];
     arguments.extend(urls.iter().flat_map(|url| ["--url", url.as_str()]));
     let output = monitor(&arguments);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), output.status.code(), text(output.stderr))
 }
 
 fn url(server: &Process) -> String {
@@ -41,7 +42,10 @@ async fn one_screen_tells_of_all_servers() {
         client.apply("g", "CREATE_NODE", json!({"id": n.to_string()})).await;
     }
     let urls = [url(&good), url(&closed), url(&silent), away.clone()];
-    let text = tokio::task::spawn_blocking(move || once(&urls)).await.unwrap();
+    let answered = urls[..1].to_vec();
+    let (text, code, said) = tokio::task::spawn_blocking(move || once(&urls)).await.unwrap();
+    assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains(&away) && said.contains(&url(&closed)) && !said.contains(&url(&good)), "{said}");
     let row =
         text.lines().find(|line| line.contains(&url(&good)) && line.contains("ready")).unwrap_or_default();
     assert!(row.contains("MiB") && row.contains("ms") | row.contains("µs"), "{text}");
@@ -56,6 +60,21 @@ async fn one_screen_tells_of_all_servers() {
         assert!(text.contains(words), "{words:?} in\n{text}");
     }
     assert!(!text.contains('\u{1b}'), "no colours, no moves of the cursor");
+    let (_, code, said) = tokio::task::spawn_blocking(move || once(&answered)).await.unwrap();
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn o6_a_screen_as_text_is_as_wide_as_columns_says() {
+    let url = format!("http://127.0.0.1:{}", free_port());
+    for width in [80, 120] {
+        let mut program = program(&[("COLUMNS", &width.to_string())]);
+        let output =
+            program.args(["monitor", "--once", "--interval", "10ms", "--url", &url]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert_eq!((widest, output.status.code()), (Some(width), Some(1)), "{text}");
+    }
 }
 
 #[test]

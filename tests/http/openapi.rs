@@ -192,7 +192,7 @@ async fn reads(held: &mut Held<'_>) {
         .await
         .problem(404, "NOT_FOUND");
     held.get("/activity", "/activity").await;
-    for path in ["/healthz", "/readyz", "/openapi.json"] {
+    for path in ["/", "/healthz", "/readyz", "/openapi.json"] {
         held.get(path, path).await;
     }
 }
@@ -263,4 +263,20 @@ async fn h_the_viewer_needs_no_other_host() {
     }
     server.get("/docs/nothing.js").await.problem(404, "NOT_FOUND");
     server.stop().await;
+}
+
+#[tokio::test]
+async fn h9_the_document_says_how_a_caller_names_themselves() {
+    let server = Server::start().await;
+    let document = server.read("/openapi.json").await;
+    let open = ["/", "/healthz", "/readyz", "/openapi.json", "/docs"];
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let named = parameters.filter(|parameter| parameter["name"] == "X-User-Id").count();
+            assert_eq!(named, usize::from(!open.contains(&path.as_str())), "{method} {path}");
+            let summary = operation["summary"].as_str().unwrap_or_default();
+            assert!(summary.contains(' '), "{method} {path} says what it does: {summary:?}");
+        }
+    }
 }

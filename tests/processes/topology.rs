@@ -47,6 +47,7 @@ impl Topology {
             .env("API_PORTS", ports[2..4].join(" "))
             .env("WORKER_PORTS", ports[4..7].join(" "))
             .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(dir.path().join("up.log")).unwrap())
             .spawn()
             .unwrap();
         let mut first_line = String::new();
@@ -54,6 +55,9 @@ impl Topology {
         let proxy = ports[0].parse().unwrap();
         let topology = Self { script, dir, proxy };
         assert!(first_line.contains(&format!("http://127.0.0.1:{proxy} answers")), "{}", topology.logs());
+        // Servers and workers wait for the Redis that starts beside them.
+        let said = std::fs::read_to_string(topology.dir.path().join("up.log")).unwrap();
+        assert!(!said.contains("started again"), "a start is no failure: {said}");
         topology
     }
 

@@ -171,7 +171,7 @@ async fn rebuild_makes_rows_anew_beside_a_server() {
     let rebuilt = run(&["rebuild", "--all"]);
     let text = String::from_utf8_lossy(&rebuilt.stdout).into_owned();
     assert!(rebuilt.status.success(), "{rebuilt:?}");
-    assert!(text.starts_with("1 graphs rebuilt, 60 commits folded"), "{text}");
+    assert!(text.starts_with("1 graph rebuilt, 30 commits folded"), "{text}");
     assert_eq!(snapshot_nodes(&redis, "g").len(), 30);
     assert!(!redis.command(&["HGET", &key, "node:n3"]).contains("damaged"));
     let missing = run(&["rebuild", "--graph", "nobody"]);

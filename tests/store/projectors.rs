@@ -403,8 +403,8 @@ async fn a_rebuild_while_everything_goes_on_gives_the_same_rows() {
         let mut heard = 0;
         let rebuilt =
             project::rebuild(&bench.stores, &id("g"), None, |commits| heard += commits).await.unwrap();
-        assert!(rebuilt.commits >= 80, "two projections of at least forty commits: {rebuilt:?}");
-        assert!(heard >= rebuilt.commits);
+        assert!((40..=80).contains(&rebuilt.commits), "each commit counts once: {rebuilt:?}");
+        assert!(heard >= 80, "progress is that of two projections: {heard}");
         writing.await.unwrap();
         assert!(level(&bench, "g").await == fold_of(&graphs, "g").await);
         worker.stop().await;

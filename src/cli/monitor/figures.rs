@@ -30,6 +30,8 @@ pub(super) struct Figures {
     pub(super) memory_bytes: Option<f64>,
     /// Requests a second that ended with 5xx.
     pub(super) failures: f64,
+    /// Requests a second by route, without those of monitors like this one.
+    pub(super) routes: BTreeMap<String, f64>,
 }
 
 impl Figures {
@@ -76,9 +78,16 @@ impl Figures {
             parked_graphs: known("dao_projection_parked_graphs"),
             memory_bytes: known("process_resident_memory_bytes"),
             failures: failures.filter(|(status, _)| status.starts_with('5')).map(|(_, rate)| rate).sum(),
+            routes: rates("dao_http_requests_total", "route")
+                .into_iter()
+                .filter(|(route, _)| !WATCHING.contains(&route.as_str()))
+                .collect(),
         }
     }
 }
+
+/// Routes that are asked by whoever watches over a server.
+const WATCHING: [&str; 3] = ["/metrics", "/readyz", "/healthz"];
 
 const APPEND: &str = "dao_append_duration_seconds";
 

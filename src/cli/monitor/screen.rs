@@ -6,50 +6,71 @@ use ratatui::{
     buffer::Buffer,
     layout::{Constraint, Layout, Rect},
     style::{Color, Modifier, Style},
-    text::{Line, Span},
-    widgets::{Block, Cell, Paragraph, Row, Sparkline, Table, Widget, Wrap},
+    text::Line,
+    widgets::{Block, Paragraph, Sparkline, Widget, Wrap},
 };
 
 use super::{
     figures::Figures,
-    state::{Condition, State, Watched},
+    state::{Condition, State},
+    table,
+    words::number,
 };
 
-const COLUMNS: [(&str, u16); 12] = [
-    ("cmd/s", 7),
-    ("confl/s", 7),
-    ("5xx/s", 6),
-    ("p50", 7),
-    ("p99", 7),
-    ("sockets", 7),
-    ("streams", 7),
-    ("graphs", 6),
-    ("lag", 9),
-    ("parked", 6),
-    ("memory", 8),
-    ("up", 5),
-];
-
-const HISTORY_HEIGHT: u16 = 8;
+/// At least; what others leave over is the history's.
+const HISTORY_HEIGHT_MIN: u16 = 8;
+/// Of the notes, where there is little room.
+const NOTES_HEIGHT_MIN: u16 = 3;
+/// A line of outcomes, and the frame around it.
+const OUTCOMES_WIDTH: u16 = 28;
+/// The longest route with its rate, and the frame around them.
+const ROUTES_WIDTH: u16 = 54;
+/// What the history needs beside the rest to tell something.
+const HISTORY_WIDTH_MIN: u16 = 30;
+/// Routes that are shown at most.
+const ROUTES_MAX: usize = 6;
+const KEYS: &str = "q quit  r look now  p pause";
 /// Lines of a screen that is printed; what would be below them is cut.
 const HEIGHT_MAX: u16 = 400;
 
 /// Draws everything into this part of the screen.
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
-    let servers = servers_height(state);
+    let notes = area.height.saturating_sub(fixed_height(state)).max(NOTES_HEIGHT_MIN);
     let rows = Layout::vertical([
         Constraint::Length(1),
-        Constraint::Length(servers),
-        Constraint::Length(HISTORY_HEIGHT),
-        Constraint::Min(3),
+        Constraint::Length(servers_height(state)),
+        Constraint::Min(HISTORY_HEIGHT_MIN),
+        Constraint::Length(notes_height(state, area.width).min(notes)),
     ]);
-    let [title, table, middle, bottom] = rows.areas(area);
+    let [title, servers, middle, bottom] = rows.areas(area);
     draw_title(state, title, buffer);
-    draw_servers(state, table, buffer);
-    let [left, right] = Layout::horizontal([Constraint::Min(30), Constraint::Length(34)]).areas(middle);
+    table::draw(state, servers, buffer);
+    let has_room = middle.width >= HISTORY_WIDTH_MIN + OUTCOMES_WIDTH + ROUTES_WIDTH;
+    let routes_width = if has_room { ROUTES_WIDTH } else { 0 };
+    let has_outcomes = middle.width >= HISTORY_WIDTH_MIN + OUTCOMES_WIDTH;
+    let outcomes_width = if has_outcomes { OUTCOMES_WIDTH } else { 0 };
+    let [left, centre, right] = Layout::horizontal([
+        Constraint::Min(0),
+        Constraint::Length(outcomes_width),
+        Constraint::Length(routes_width),
+    ])
+    .areas(middle);
     draw_history(state, left, buffer);
-    draw_outcomes(state, right, buffer);
+    draw_outcomes(state, centre, buffer);
+    draw_routes(state, right, buffer);
     draw_notes(state, bottom, buffer);
+}
+
+/// Of the notes, each wrapped into this width, with the frame around them.
+fn notes_height(state: &State, width: u16) -> u16 {
+    let inner = usize::from(width.saturating_sub(2)).max(1);
+    // Words that are wrapped take up to a line more than letters would.
+    let lines = |line: &Line<'_>| match line.width() {
+        fits if fits <= inner => 1,
+        long => long.div_ceil(inner) + 1,
+    };
+    let lines: usize = notes(state).iter().map(lines).sum();
+    u16::try_from(lines + 2).unwrap_or(HEIGHT_MAX)
 }
 
 fn servers_height(state: &State) -> u16 {
@@ -58,7 +79,7 @@ fn servers_height(state: &State) -> u16 {
 
 /// Of all but the notes.
 fn fixed_height(state: &State) -> u16 {
-    servers_height(state).saturating_add(1 + HISTORY_HEIGHT)
+    servers_height(state).saturating_add(1 + HISTORY_HEIGHT_MIN)
 }
 
 fn draw_title(state: &State, area: Rect, buffer: &mut Buffer) {
@@ -68,56 +89,12 @@ fn draw_title(state: &State, area: Rect, buffer: &mut Buffer) {
         n => format!("{n} servers"),
     };
     let left = format!("dao-api monitor · {servers} · every {} s{paused}", state.interval.as_secs_f64());
-    Line::styled(left, Style::new().add_modifier(Modifier::BOLD)).render(area, buffer);
-    Line::from("q quit  r look now  p pause").right_aligned().render(area, buffer);
-}
-
-fn draw_servers(state: &State, area: Rect, buffer: &mut Buffer) {
-    let names = ["server", "state"].into_iter().chain(COLUMNS.iter().map(|(name, _)| *name));
-    let header = Row::new(names.map(Cell::from)).style(Style::new().add_modifier(Modifier::DIM));
-    let widths = [Constraint::Min(21), Constraint::Length(9)].into_iter();
-    let widths = widths.chain(COLUMNS.iter().map(|(_, width)| Constraint::Length(*width)));
-    let rows = state.servers.iter().map(row);
-    let table = Table::new(rows, widths).header(header).block(Block::bordered().title("Servers"));
-    Widget::render(table, area, buffer);
-}
-
-fn row(server: &Watched) -> Row<'_> {
-    let (word, colour) = match &server.condition {
-        Condition::Unknown => ("…", Color::Reset),
-        Condition::Up { ready, .. } if ready.is_ready => ("ready", Color::Green),
-        Condition::Up { .. } => ("not ready", Color::Yellow),
-        Condition::Closed(_) => ("closed", Color::Yellow),
-        Condition::Away(_) => ("away", Color::Red),
-    };
-    let mut cells = vec![Cell::from(server.name.as_str()), Cell::from(Span::styled(word, colour))];
-    if let Condition::Up { figures, .. } = &server.condition {
-        cells.extend(of(figures).map(Cell::from));
+    let (left, keys) = (Line::styled(left, Style::new().add_modifier(Modifier::BOLD)), Line::from(KEYS));
+    let has_room = left.width() + keys.width() < usize::from(area.width);
+    left.render(area, buffer);
+    if has_room {
+        keys.right_aligned().render(area, buffer);
     }
-    Row::new(cells)
-}
-
-/// One text a column.
-fn of(figures: &Figures) -> [String; COLUMNS.len()] {
-    let (unknown, none) = (|| "?".to_owned(), || "-".to_owned());
-    let lag = figures.lag_commits.zip(figures.lag_s).map(|(commits, s)| match commits > 0.0 {
-        true => format!("{} {}", number(commits), seconds(s)),
-        false => "0".to_owned(),
-    });
-    [
-        number(figures.commands_per_s()),
-        number(figures.conflicts),
-        number(figures.failures),
-        figures.append_p50_s.map_or_else(none, seconds),
-        figures.append_p99_s.map_or_else(none, seconds),
-        number(figures.sockets),
-        number(figures.streams),
-        number(figures.hot_graphs),
-        lag.unwrap_or_else(unknown),
-        figures.parked_graphs.map_or_else(unknown, number),
-        figures.memory_bytes.map_or_else(unknown, bytes),
-        age(figures.uptime_s),
-    ]
 }
 
 fn draw_history(state: &State, area: Rect, buffer: &mut Buffer) {
@@ -142,6 +119,19 @@ fn draw_outcomes(state: &State, area: Rect, buffer: &mut Buffer) {
     let lines: Vec<Line<'_>> =
         lines.map(|(word, rate)| Line::from(format!("{word:<12}{:>12}/s", number(rate)))).collect();
     Paragraph::new(lines).block(Block::bordered().title("Outcomes")).render(area, buffer);
+}
+
+/// Which routes are asked most: what keeps the servers busy beside sockets.
+fn draw_routes(state: &State, area: Rect, buffer: &mut Buffer) {
+    let mut routes: BTreeMap<&str, f64> = BTreeMap::new();
+    for (route, rate) in state.figures().flat_map(|figures| &figures.routes) {
+        *routes.entry(route).or_default() += rate;
+    }
+    let mut routes: Vec<(&str, f64)> = routes.into_iter().filter(|(_, rate)| *rate > 0.0).collect();
+    routes.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let line = |(route, rate): &(&str, f64)| Line::from(format!("{route:<42}{:>7}/s", number(*rate)));
+    let lines: Vec<Line<'_>> = routes.iter().take(ROUTES_MAX).map(line).collect();
+    Paragraph::new(lines).block(Block::bordered().title("Busiest routes")).render(area, buffer);
 }
 
 fn draw_notes(state: &State, area: Rect, buffer: &mut Buffer) {
@@ -181,48 +171,9 @@ fn notes(state: &State) -> Vec<Line<'_>> {
     lines
 }
 
-/// Three digits are enough to see what goes on.
-fn number(value: f64) -> String {
-    match value {
-        0.0 => "0".to_owned(),
-        v if v < 9.95 && v.fract() != 0.0 => format!("{v:.1}"),
-        v if v < 9_999.5 => format!("{v:.0}"),
-        v if v < 999_500.0 => format!("{:.1}k", v / 1e3),
-        v => format!("{:.1}M", v / 1e6),
-    }
-}
-
-fn seconds(value: f64) -> String {
-    match value {
-        v if v < 1e-3 => format!("{:.0}µs", v * 1e6),
-        v if v < 0.0995 => format!("{:.1}ms", v * 1e3),
-        v if v < 1.0 => format!("{:.0}ms", v * 1e3),
-        v if v < 99.5 => format!("{v:.1}s"),
-        v => age(v),
-    }
-}
-
-fn bytes(value: f64) -> String {
-    let mib = value / f64::from(1 << 20);
-    if mib < 1_024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1_024.0) }
-}
-
-/// A long time in its largest unit.
-fn age(seconds: f64) -> String {
-    let units = [(86_400.0, 'd'), (3_600.0, 'h'), (60.0, 'm')];
-    let found = units.iter().find(|(unit, _)| seconds >= 2.0 * unit);
-    found.map_or_else(
-        || format!("{seconds:.0}s"),
-        |(unit, word)| format!("{:.0}{word}", (seconds / unit).floor()),
-    )
-}
-
 /// The screen as lines of text without colours, as high as what it has to say.
 pub(super) fn as_text(state: &State, width: u16) -> String {
-    let inner = usize::from(width.saturating_sub(2)).max(1);
-    let notes: usize = notes(state).iter().map(|line| line.width().div_ceil(inner).max(1)).sum();
-    let height = u16::try_from(notes + 2).unwrap_or(HEIGHT_MAX).saturating_add(fixed_height(state));
-    let height = height.min(HEIGHT_MAX);
+    let height = notes_height(state, width).saturating_add(fixed_height(state)).min(HEIGHT_MAX);
     let area = Rect::new(0, 0, width, height);
     let mut buffer = Buffer::empty(area);
     draw(state, area, &mut buffer);
@@ -245,7 +196,7 @@ mod tests {
     use super::*;
     use crate::cli::monitor::{
         exposition::Exposition,
-        state::{Look, Ready},
+        state::{Look, Ready, Watched},
     };
 
     fn answered(applied: u32) -> Look {
@@ -256,6 +207,8 @@ mod tests {
              dao_append_duration_seconds_bucket{{le=\"+Inf\"}} {applied}\ndao_websocket_connections 12\n\
              dao_projection_lag_commits 3\ndao_projection_lag_seconds 1.5\ndao_projection_parked_graphs 1\n\
              process_resident_memory_bytes 104857600\ndao_uptime_seconds 7300\ndao_store_available 1\n\
+             dao_http_requests_total{{route=\"/graphs/{{graphId}}/command\",status=\"200\"}} {applied}\n\
+             dao_http_requests_total{{route=\"/readyz\",status=\"200\"}} {applied}\n\
              dao_build_info{{version=\"1.2.3\"}} 1\ndao_durability_info{{name=\"fsync\"}} 1\n"
         );
         let body = r#"{"status":"ready","store":"data/dao.db","projections":{"parked":
@@ -277,16 +230,35 @@ mod tests {
         let text = as_text(&state(), 140);
         for words in [
             "2 servers · every 2 s",
-            "ready     250     0       0      1.5ms   2.0ms   12      0       0      3 1.5s    1      100 MiB  2h",
+            "ready     250    0       0     1.5ms  2.0ms  12      0       0      3 1.5s   1      100 MiB  2h",
             "away",
             "Commands a second (at most 250)",
             "applied              250/s",
             "commits              250/s",
+            "Busiest routes",
+            "/graphs/{graphId}/command                     250/s",
             "http://a:1: 1.2.3 · store data/dao.db · durability fsync",
             "broken is parked at version 7: no such event",
             "http://b:2 is away: no server answers: refused; it is asked again",
         ] {
             assert!(text.contains(words), "{words:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn o6_the_screen_is_used_at_any_width() {
+        for (width, height) in [(80, 24), (120, 40)] {
+            let area = Rect::new(0, 0, width, height);
+            let mut buffer = Buffer::empty(area);
+            draw(&state(), area, &mut buffer);
+            let lines: Vec<String> = (0..height)
+                .map(|y| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>())
+                .collect();
+            let text = lines.join("\n");
+            let notes = lines.iter().position(|line| line.contains("Notes")).expect("notes");
+            assert!(usize::from(height) - notes <= 6, "the notes are no taller than what they say:\n{text}");
+            assert!(text.contains("refused; it is asked again"), "{text}");
+            assert_eq!(text.contains("Busiest routes"), width == 120, "{text}");
         }
     }
 
@@ -304,15 +276,5 @@ mod tests {
         let mut state = state();
         state.servers[1].take(answered(5), Instant::now());
         assert!(!as_text(&state, 140).contains("away"));
-    }
-
-    #[test]
-    fn figures_are_short() {
-        let numbers = [0.0, 0.25, 9.96, 10.0, 1234.0, 12_345.0, 1_234_567.0].map(number);
-        assert_eq!(numbers, ["0", "0.2", "10", "10", "1234", "12.3k", "1.2M"]);
-        assert_eq!(
-            [0.000_15, 0.0015, 0.25, 2.5, 7_300.0].map(seconds),
-            ["150µs", "1.5ms", "250ms", "2.5s", "2h"]
-        );
     }
 }

@@ -93,6 +93,11 @@ impl Watched {
         Self { name, condition: Condition::Unknown, history: VecDeque::new(), last: None }
     }
 
+    /// Whether there are figures of it.
+    pub(super) fn is_shown(&self) -> bool {
+        matches!(self.condition, Condition::Up { .. })
+    }
+
     /// Takes in what a look at it came to.
     pub(super) fn take(&mut self, look: Look, at: Instant) {
         let mut rate = 0.0;

@@ -27,7 +27,7 @@ const STORY: &str = include_str!("story.json");
 #[derive(Args)]
 pub(super) struct Seed {
     /// Put it into this graph, which must be empty
-    #[arg(long, value_name = "ID", default_value = "demo")]
+    #[arg(long, value_name = "ID", default_value = "example")]
     graph: GraphId,
 }
 

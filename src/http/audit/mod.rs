@@ -43,7 +43,7 @@ pub(super) const VERIFICATIONS_MAX: usize = 2;
 /// What becomes of a cursor when it is asked with: the place that it names.
 const OPERATIONS: &str = "operations";
 
-/// All operations of a graph that match, accepted and refused, by pages (rule A1).
+/// List operations of a graph, accepted and refused, by pages (rule A1).
 #[utoipa::path(get, path = "/graphs/{graphId}/operations", operation_id = "listOperations", tag = "audit",
     params(GraphPath, OperationsQuery),
     responses((status = 200, description = "One page", body = Operations), OfReads)
@@ -97,7 +97,7 @@ fn order_word(order: Order) -> &'static str {
     }
 }
 
-/// What differs between two versions (rule A3).
+/// Compare two versions of a graph (rule A3).
 #[utoipa::path(get, path = "/graphs/{graphId}/diff", tag = "audit",
     params(GraphPath, DiffQuery),
     responses((status = 200, description = "What differs", body = Difference), OfReads)
@@ -118,7 +118,7 @@ pub(super) async fn diff(
     encoded(format, move || format.encode(&DifferenceOut::of(&graph, &difference))).await
 }
 
-/// What happened to one node (rule A4).
+/// List the changes of a node (rule A4).
 #[utoipa::path(get, path = "/graphs/{graphId}/nodes/{nodeId}/history", operation_id = "nodeHistory", tag = "audit",
     params(NodePath, HistoryQuery),
     responses((status = 200, description = "One page, newest first", body = History), OfReads)
@@ -133,7 +133,7 @@ pub(super) async fn node_history(
     history(&app, &ids.graph()?, subject, &asked, format).await
 }
 
-/// What happened to one edge (rule A4).
+/// List the changes of an edge (rule A4).
 #[utoipa::path(get, path = "/graphs/{graphId}/edges/{edgeId}/history", operation_id = "edgeHistory", tag = "audit",
     params(EdgePath, HistoryQuery),
     responses((status = 200, description = "One page, newest first", body = History), OfReads)
@@ -169,7 +169,7 @@ async fn history(
     encoded(format, move || format.encode(&HistoryOut::of(&history, next))).await
 }
 
-/// Whether the history is what it claims to be (rule A5).
+/// Verify the history of a graph (rule A5).
 #[utoipa::path(get, path = "/graphs/{graphId}/verify", tag = "audit",
     params(GraphPath, LatestQuery),
     responses((status = 200, description = "What the walk found, good or bad", body = Verified), OfReads)

@@ -436,7 +436,7 @@ pub(in crate::http) struct Verified {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::http) struct Activity {
-    /// Of one graph's.
+    /// The graph; left out where all are asked for.
     #[schema(nullable = false)]
     graph_id: Option<String>,
     /// Up to which version of the graph events are counted.
@@ -490,7 +490,7 @@ pub(in crate::http) struct SubscriptionNames {
     subscriptions: Vec<String>,
 }
 
-/// How a subscription was made.
+/// The settings of a subscription.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::http) struct SubscriptionSettings {
@@ -501,7 +501,7 @@ pub(in crate::http) struct SubscriptionSettings {
     max_attempts: u32,
 }
 
-/// How a subscription is.
+/// A subscription with its position and lag.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::http) struct SubscriptionOverview {
@@ -596,7 +596,7 @@ pub(in crate::http) struct Durability {
     meaning: String,
 }
 
-/// How projections are.
+/// The state of projections.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::http) struct ProjectionsHealth {

@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path, rename_all = "camelCase")]
 pub(in crate::http) struct GraphPath {
-    /// Which graph.
+    /// The graph's id.
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$", example = "demo")]
     graph_id: String,
 }
@@ -16,10 +16,10 @@ pub(in crate::http) struct GraphPath {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path, rename_all = "camelCase")]
 pub(in crate::http) struct NodePath {
-    /// Which graph.
+    /// The graph's id.
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$", example = "demo")]
     graph_id: String,
-    /// Which node.
+    /// The node's id.
     #[param(min_length = 1, max_length = 1024, example = "a")]
     node_id: String,
 }
@@ -28,10 +28,10 @@ pub(in crate::http) struct NodePath {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path, rename_all = "camelCase")]
 pub(in crate::http) struct EdgePath {
-    /// Which graph.
+    /// The graph's id.
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$", example = "demo")]
     graph_id: String,
-    /// Which edge.
+    /// The edge's id.
     #[param(min_length = 1, max_length = 1024, example = "a-b")]
     edge_id: String,
 }
@@ -40,7 +40,7 @@ pub(in crate::http) struct EdgePath {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path, rename_all = "camelCase")]
 pub(in crate::http) struct OperationPath {
-    /// Which operation.
+    /// The operation's id.
     #[param(format = "uuid")]
     operation_id: String,
 }
@@ -49,7 +49,7 @@ pub(in crate::http) struct OperationPath {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(in crate::http) struct SubscriptionPath {
-    /// Which subscription.
+    /// The subscription's name.
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "search-index")]
     name: String,
 }
@@ -96,19 +96,19 @@ pub(in crate::http) struct ChangesQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(in crate::http) struct OperationsQuery {
-    /// Whose.
+    /// Only operations of this user.
     user: Option<String>,
-    /// Of which command.
+    /// Only operations of this command type.
     r#type: Option<super::answers::CommandType>,
-    /// About which node or edge: an id that an event names.
+    /// Only operations on this node or edge: an id that an event names.
     entity: Option<String>,
-    /// From when on, in milliseconds since the Unix epoch.
+    /// Only operations at or after this time, in milliseconds since the Unix epoch.
     #[param(minimum = 0)]
     from: Option<u64>,
-    /// Until when, inclusive.
+    /// Only operations at or before this time, in milliseconds since the Unix epoch.
     #[param(minimum = 0)]
     to: Option<u64>,
-    /// How it ended.
+    /// Only operations with this outcome.
     status: Option<super::answers::Status>,
     /// Oldest first (`asc`), or newest first (`desc`, the default).
     #[param(pattern = "^(asc|desc)$")]
@@ -127,10 +127,10 @@ pub(in crate::http) struct OperationsQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(in crate::http) struct DiffQuery {
-    /// The one version.
+    /// The earlier version.
     #[param(minimum = 0)]
     from: u64,
-    /// The other one; the current one by default.
+    /// The later version; the current one by default.
     #[param(minimum = 0)]
     to: Option<u64>,
     /// Waits up to two seconds for this version.
@@ -156,14 +156,14 @@ pub(in crate::http) struct HistoryQuery {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub(in crate::http) struct ActivityQuery {
-    /// Whose.
+    /// Only events of this user.
     user: Option<String>,
-    /// Of which event.
+    /// Only events of this type.
     r#type: Option<EventName>,
-    /// From when on, in milliseconds since the Unix epoch.
+    /// Only hours that end after this time, in milliseconds since the Unix epoch.
     #[param(minimum = 0)]
     from: Option<u64>,
-    /// Until when, inclusive.
+    /// Only hours that begin at or before this time, in milliseconds since the Unix epoch.
     #[param(minimum = 0)]
     to: Option<u64>,
     /// Counts in the answer.
@@ -269,4 +269,6 @@ pub(in crate::http) struct SocketQuery {
     hash: Option<String>,
     /// Which client this is, for its commands and presence; the connection by default.
     client_id: Option<String>,
+    /// Who connects, where no keys are configured: a browser's WebSocket can't send `X-User-Id`.
+    user_id: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document (3.1) and its viewer: `GET /openapi.json`, `GET /docs`.
+//! The OpenAPI document (3.1) and its viewer: `GET /openapi.json`, `GET /docs` (rule H9).
 //!
 //! The document is made from the annotation on each handler and from the schemas here. Three tests hold it
 //! against the rest: every route of the router is in it and none else, real answers fit its schemas, and
@@ -8,6 +8,7 @@
 
 pub(super) mod answers;
 pub(super) mod asked;
+mod frames;
 pub(super) mod problems;
 pub(super) mod sent;
 mod viewer;
@@ -23,14 +24,32 @@ use utoipa::{
     Modify, OpenApi,
     openapi::{
         OpenApi as Api, RefOr,
-        path::Operation,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        schema::{ObjectBuilder, Type},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 pub(super) use viewer::{__path_page, file, page};
 
 /// Any JSON value.
 type Json = serde_json::Value;
+
+/// For whom the document and its viewer are there (`DOCS`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DocsAccess {
+    /// For everybody: a browser can open them where keys are configured too.
+    #[default]
+    Public,
+    /// With keys, for those with a token.
+    Private,
+    /// For nobody: there are no such routes.
+    Off,
+}
+
+/// Routes that ask nobody who they are.
+const OPEN: [&str; 5] = ["/", "/healthz", "/readyz", "/openapi.json", "/docs"];
+/// The longest name of a user, in bytes.
+const USER_BYTES_MAX: usize = 256;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,6 +60,7 @@ type Json = serde_json::Value;
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
+        super::home::home,
         super::commands::command,
         super::commands::batch,
         super::reads::state,
@@ -77,6 +97,7 @@ type Json = serde_json::Value;
         document,
         page,
     ),
+    components(schemas(frames::ClientFrame, frames::ServerFrame)),
     tags(
         (name = "graphs", description = "Changing graphs and reading them (rules C, D, H)"),
         (name = "live", description = "Following what happens (rules W, S)"),
@@ -101,19 +122,32 @@ impl Modify for Whole {
         components.schemas.extend(problems::schemas());
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
         for (path, item) in &mut api.paths.paths {
-            let is_open = matches!(path.as_str(), "/healthz" | "/readyz");
+            let is_open = OPEN.contains(&path.as_str());
             let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
             for operation in operations.into_iter().flatten() {
                 if !is_open {
-                    let needs =
-                        utoipa::openapi::security::SecurityRequirement::new::<_, _, String>("bearer", []);
+                    let needs = SecurityRequirement::new::<_, _, String>("bearer", []);
                     // Or nothing: without keys.
                     operation.security = Some(vec![needs, Default::default()]);
+                    operation.parameters.get_or_insert_default().push(RefOr::T(user_header()));
                 }
                 also_message_pack(operation);
             }
         }
     }
+}
+
+/// Who asks, where nobody has to prove it (rule O2).
+fn user_header() -> Parameter {
+    let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(USER_BYTES_MAX));
+    ParameterBuilder::new()
+        .name("X-User-Id")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "The user who asks, where no keys are configured; `anonymous` by default. Ignored where keys are.",
+        ))
+        .schema(Some(text))
+        .build()
 }
 
 /// MessagePack is taken and given wherever JSON is, with the same fields.
@@ -134,7 +168,7 @@ fn also_message_pack(operation: &mut Operation) {
     }
 }
 
-/// This document
+/// Get this document
 #[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "operation", responses(
     (status = 200, description = "The OpenAPI document", body = Json),
     problems::OfReads

@@ -21,7 +21,7 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
 const LOADED: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
-/// The OpenAPI document, to look at and to try.
+/// Read this document and try its routes.
 #[utoipa::path(get, path = "/docs", operation_id = "docs", tag = "operation", responses(
     (status = 200, description = "A page for browsers", content_type = "text/html", body = String),
     problems::OfReads

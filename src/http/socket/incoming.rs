@@ -25,6 +25,8 @@ pub(super) const SHORT_BYTES_MAX: usize = 64 << 10;
 
 /// Operations that one `SUBSCRIBE` may ask after.
 const PENDING_MAX: usize = 1_000;
+/// What a client can say.
+const FRAME_TYPES: [&str; 7] = ["SUBSCRIBE", "UNSUBSCRIBE", "COMMAND", "BATCH", "PRESENCE", "AUTH", "PING"];
 /// Bytes of one presence state as JSON.
 pub(super) const PRESENCE_BYTES_MAX: usize = 16 << 10;
 
@@ -180,9 +182,10 @@ fn read_document(document: Document, sender: &Reader) -> Result<ClientFrame, Mal
         fields.finish()?;
         return Ok(ClientFrame::Auth { token });
     }
-    if !["SUBSCRIBE", "UNSUBSCRIBE", "COMMAND", "BATCH", "PRESENCE"].contains(&name.as_str()) {
+    if !FRAME_TYPES.contains(&name.as_str()) {
         let shown: String = name.chars().take(40).collect();
-        return Err(fields.wrong("type", format!("{shown:?} is no frame")));
+        let problem = format!("unknown frame type {shown:?}: use one of {}", FRAME_TYPES.join(", "));
+        return Err(fields.wrong("type", problem));
     }
     let graph = fields.required_id("graphId", GraphId::parse)?;
     match name.as_str() {

@@ -141,7 +141,8 @@ struct Peer {
     voice: Voice,
 }
 
-/// Answers the handshake; the connection then runs in a task of its own until it ends.
+/// Open a WebSocket (rules W); its frames are the schemas ClientFrame and ServerFrame.
+// The connection runs in a task of its own until it ends.
 #[utoipa::path(get, path = "/ws", operation_id = "openSocket", tag = "live",
     params(SocketQuery),
     responses((status = 101, description = "The WebSocket is open: rules W"), (status = 426, description = "The handshake is of another version of WebSocket", body = ProblemAnswer, content_type = "application/problem+json"), OfReads)

@@ -76,6 +76,23 @@ pub enum ConnectError {
     Older { location: String, stored: u32 },
 }
 
+impl ConnectError {
+    /// Whether a Redis that is just starting says this, or says nothing yet: asked again soon, it may serve.
+    pub fn is_starting(&self) -> bool {
+        /// Nobody listens yet, the socket's file is not made yet, its data is being read, or nodes of a cluster are
+        /// still meeting.
+        const MARKS: [&str; 4] = ["refused", "no such file", "loading", "clusterdown"];
+        match self {
+            Self::Loading { .. } | Self::ClusterDown { .. } => true,
+            Self::Unreachable { problem, .. } | Self::NotWritable { problem, .. } => {
+                let problem = problem.to_lowercase();
+                MARKS.iter().any(|mark| problem.contains(mark))
+            }
+            _ => false,
+        }
+    }
+}
+
 /// What an error means before anything was written.
 pub(super) fn cannot_reach(location: &str, error: &Error) -> ConnectError {
     let details = error.details();

@@ -1,0 +1,162 @@
+//! What `--help` of each command lists: its own arguments, and of the settings those that it heeds.
+//!
+//! Every command accepts every setting, since one environment serves them all; a setting that changes nothing here is
+//! only not shown. Not here: what a setting says of itself ([`crate::config`]).
+
+use clap::{Arg, Command};
+
+/// Names of settings that belong together.
+type Group = &'static [&'static str];
+
+const ADDRESS: Group = &["host", "port"];
+const EMBEDDED: Group = &["data_dir"];
+const STORE: Group = &[
+    "data_dir",
+    "durability",
+    "redis_url",
+    "redis_host",
+    "redis_port",
+    "redis_password",
+    "redis_db",
+    "redis_sentinel_password",
+    "redis_tls_ca",
+    "redis_tls_cert",
+    "redis_tls_key",
+    "redis_min_replicas",
+    "partitions",
+    "operation_ttl",
+];
+const GRAPHS: Group = &["max_entity_bytes", "max_nodes", "max_edges"];
+const PROJECTING: Group = &["snapshot_every", "feed_retention"];
+const SECRET: Group = &["jwt_secret", "jwt_audience", "jwt_issuer"];
+const KEYS: Group =
+    &["jwt_secret", "jwt_public_key", "jwt_jwks", "jwt_audience", "jwt_issuer", "insecure_no_auth"];
+const LOG: Group = &["log_level", "log_format"];
+const TELEMETRY: Group = &["metrics_enabled", "otel_exporter_otlp_endpoint"];
+const SERVING: Group = &[
+    "cors_origins",
+    "docs",
+    "cache_ttl",
+    "max_hot_graphs",
+    "max_body_bytes",
+    "max_bodies_bytes",
+    "max_json_depth",
+    "max_batch_operations",
+    "ws_heartbeat_interval",
+    "ws_max_connections",
+    "max_connections",
+    "head_timeout",
+    "body_idle_timeout",
+    "body_timeout",
+    "rate_limit_window",
+    "rate_limit_max_requests",
+    "trusted_proxies",
+    "projectors",
+];
+const WORKER: Group = &["worker_listen"];
+
+/// Commands that only read the store, or copy it.
+const READING: &[Group] = &[STORE];
+
+/// What a command heeds; of one that is not named here, everything is shown.
+fn heeded(command: &str) -> Option<&'static [Group]> {
+    Some(match command {
+        "serve" => &[ADDRESS, STORE, GRAPHS, PROJECTING, KEYS, LOG, TELEMETRY, SERVING],
+        "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
+        "rebuild" => &[STORE, PROJECTING],
+        "import" | "seed" => &[STORE, GRAPHS],
+        "export" | "show" | "diff" | "history" | "verify" | "migrate" => READING,
+        "backup" | "restore" => &[EMBEDDED],
+        "watch" | "monitor" | "healthcheck" => &[ADDRESS],
+        "token" => &[SECRET],
+        _ => return None,
+    })
+}
+
+/// The command line with a `--help` for each command. Must be called before clap hands the settings down.
+pub(super) fn shortened(line: Command) -> Command {
+    let settings: Vec<Arg> = line.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
+    let names: Vec<String> = line.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let with_own = names.iter().fold(line, |line, name| {
+        let shown = |setting: &Arg| {
+            heeded(name)
+                .is_none_or(|groups| groups.iter().any(|group| group.contains(&setting.get_id().as_str())))
+        };
+        let own = settings.iter().map(|setting| setting.clone().hide(!shown(setting)));
+        line.mut_subcommand(name, |command| command.args(own))
+    });
+    with_own.mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::Line;
+
+    /// Lines of help that a person reads without scrolling far, but for commands that serve.
+    const LINES_MAX: usize = 60;
+
+    fn help_of(name: &str) -> String {
+        let mut line = shortened(Line::command());
+        line.build();
+        let command = line.find_subcommand_mut(name).expect(name);
+        command.render_long_help().to_string()
+    }
+
+    #[test]
+    fn o4_help_of_a_command_lists_the_settings_that_it_heeds() {
+        let token = help_of("token");
+        assert!(token.contains("JWT_SECRET") && token.contains("--graph"), "{token}");
+        for absent in ["REDIS_URL", "MAX_NODES", "PORT", "DATA_DIR", "LOG_LEVEL"] {
+            assert!(!token.contains(absent), "{absent} in\n{token}");
+        }
+        assert!(token.lines().count() <= 30, "{token}");
+        assert!(help_of("show").contains("DATA_DIR") && !help_of("show").contains("JWT_SECRET"));
+        assert!(help_of("healthcheck").contains("PORT"));
+    }
+
+    #[test]
+    fn o4_each_setting_is_in_the_help_of_a_command() {
+        let line = Line::command();
+        let settings: Vec<&str> =
+            line.get_arguments().filter(|arg| arg.is_global_set()).map(|arg| arg.get_id().as_str()).collect();
+        assert!(settings.len() > 40, "{settings:?}");
+        let commands: Vec<&str> =
+            line.get_subcommands().map(Command::get_name).filter(|name| *name != "help").collect();
+        let shown =
+            |id: &str| commands.iter().any(|name| heeded(name).is_some_and(|g| g.concat().contains(&id)));
+        let unshown: Vec<_> = settings.iter().filter(|id| !shown(id)).collect();
+        assert!(unshown.is_empty(), "{unshown:?}: put them into a group of src/cli/help.rs");
+        for name in &commands {
+            let groups = heeded(name).unwrap_or_else(|| panic!("{name} is not in src/cli/help.rs"));
+            let unknown: Vec<_> = groups.concat().into_iter().filter(|id| !settings.contains(id)).collect();
+            assert!(unknown.is_empty(), "{name} heeds {unknown:?}, which are no settings");
+        }
+    }
+
+    #[test]
+    fn o4_help_is_short_where_nothing_serves() {
+        let line = shortened(Line::command());
+        let whole = line.clone().render_long_help().to_string();
+        assert!(whole.lines().count() <= LINES_MAX && whole.contains("dao-api serve --help"), "{whole}");
+        for command in line.get_subcommands().map(Command::get_name) {
+            let help = help_of(command);
+            let is_long = help.lines().count() > LINES_MAX;
+            assert!(!is_long || matches!(command, "serve" | "worker"), "{command}:\n{help}");
+        }
+    }
+
+    #[test]
+    fn o4_a_setting_that_is_not_shown_is_still_taken() {
+        let parse = |words: &[&str]| shortened(Line::command()).try_get_matches_from(words);
+        for words in [
+            ["dao-api", "--port", "7", "token", "--user", "a", "--graph", "g=read"],
+            ["dao-api", "token", "--user", "a", "--graph", "g=read", "--port", "7"],
+        ] {
+            let matches = parse(&words).expect("it is taken");
+            assert_eq!(matches.get_one::<String>("port").map(String::as_str), Some("7"), "{words:?}");
+        }
+    }
+}
