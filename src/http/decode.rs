@@ -10,7 +10,7 @@ use dao_projections::{Map, Pointer};
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value, map::Entry};
 
-use super::{format::Format, shape::Malformed};
+use super::{format::Format, readable::readable, shape::Malformed};
 
 /// Where in a document: a chain of keys and indices, spelled out only when something is wrong there.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +89,8 @@ pub(super) fn decode(body: &[u8], format: Format, limits: DocumentLimits) -> Res
 }
 
 fn decode_json(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let body = readable(body);
+    let mut deserializer = serde_json::Deserializer::from_slice(&body);
     let value = seed.deserialize(&mut deserializer);
     let value = value.map_err(|e| seed.notes.malformed(format!("bad JSON: {e}")))?;
     deserializer.end().map_err(|e| Malformed::body(format!("bad JSON: {e}")))?;
@@ -104,6 +105,22 @@ fn decode_message_pack(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed
         return Err(Malformed::body("bad MessagePack: bytes after the end of the value"));
     }
     Ok(value)
+}
+
+/// Reads a document of any notation, by the rules of bodies. A notation does not show how a number was written, so
+/// one that was read as a float of 2^63 or more is refused: it may have been an integer (rule G6).
+pub(super) fn decode_from<'de, D: de::Deserializer<'de>>(
+    deserializer: D,
+    limits: DocumentLimits,
+) -> Result<Document, Malformed> {
+    let notes = Notes::default();
+    let seed = Strict { notes: &notes, path: Path::Root, depth: 0, limits };
+    let value = seed.deserialize(deserializer).map_err(|e| notes.malformed(e.to_string()))?;
+    let huge = notes.huge.borrow().first().cloned();
+    match huge {
+        Some((place, _)) => Err(Malformed::at(place, "must fit a signed or unsigned 64-bit integer")),
+        None => Ok(Document { value, repeated: notes.repeated.into_inner() }),
+    }
 }
 
 /// Characters of the place of a mistake that are told; there may be long keys on the way.

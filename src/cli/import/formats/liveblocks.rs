@@ -1,0 +1,26 @@
+//! Liveblocks' storage: `{liveblocksType, data}` around every object, list and map. Taken off, what it holds is left.
+
+use serde_json::Value;
+
+use crate::cli::import::place::Place;
+
+/// The value without Liveblocks' wrappers, and its place.
+pub(super) fn plain(value: Value, at: &Place) -> (Value, Place) {
+    let is_wrapped = value.get("liveblocksType").is_some_and(Value::is_string);
+    let place = if is_wrapped { at.child("data") } else { at.clone() };
+    (if is_wrapped { unwrapped(value) } else { value }, place)
+}
+
+/// Recursive: the depth of a document is bounded when it is read.
+fn unwrapped(value: Value) -> Value {
+    match value {
+        Value::Object(mut fields) if fields.get("liveblocksType").is_some_and(Value::is_string) => {
+            unwrapped(fields.shift_remove("data").unwrap_or(Value::Null))
+        }
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(key, value)| (key, unwrapped(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(unwrapped).collect()),
+        other => other,
+    }
+}
