@@ -107,22 +107,6 @@ fn decode_message_pack(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed
     Ok(value)
 }
 
-/// Reads a document of any notation, by the rules of bodies. A notation does not show how a number was written, so
-/// one that was read as a float of 2^63 or more is refused: it may have been an integer (rule G6).
-pub(super) fn decode_from<'de, D: de::Deserializer<'de>>(
-    deserializer: D,
-    limits: DocumentLimits,
-) -> Result<Document, Malformed> {
-    let notes = Notes::default();
-    let seed = Strict { notes: &notes, path: Path::Root, depth: 0, limits };
-    let value = seed.deserialize(deserializer).map_err(|e| notes.malformed(e.to_string()))?;
-    let huge = notes.huge.borrow().first().cloned();
-    match huge {
-        Some((place, _)) => Err(Malformed::at(place, "must fit a signed or unsigned 64-bit integer")),
-        None => Ok(Document { value, repeated: notes.repeated.into_inner() }),
-    }
-}
-
 /// Characters of the place of a mistake that are told; there may be long keys on the way.
 const PLACE_CHARS_MAX: usize = 200;
 

@@ -1,16 +1,16 @@
 //! Documents from elsewhere than a connection (files, for one), read by the rules of bodies: exact numbers (G6),
-//! repeated keys noted (H1), nesting and size bounded (O3).
+//! nesting and size bounded (O3), repeated keys told (H1).
 //!
-//! Not here: what a document means ([`crate::cli`] knows that of files).
+//! Not here: what a document means, and which of its keys may be repeated ([`crate::cli`] knows that of files).
 
 use dao_projections::Pointer;
-use serde::Deserializer;
 use serde_json::Value;
 
 use super::{
-    decode::{Document, DocumentLimits, decode, decode_from},
+    decode::{DocumentLimits, decode},
     format::Format,
     limits::RequestLimits,
+    repeats::repeats,
     shape::Malformed,
 };
 
@@ -22,7 +22,7 @@ const WRAPPERS_MAX: usize = 16;
 pub struct ReadDocument {
     /// What it says.
     pub value: Value,
-    /// The places of keys that stand more than once in their object; of those the last counts.
+    /// The places of keys that stand more than once in their object, the first of many; of those the last counts.
     pub repeated: Vec<Pointer>,
 }
 
@@ -37,15 +37,10 @@ pub struct Unreadable {
 
 /// Reads JSON. A byte order mark is ignored.
 pub fn read_document(bytes: &[u8], limits: &RequestLimits) -> Result<ReadDocument, Unreadable> {
-    read(decode(bytes, Format::Json, of_documents(limits)))
-}
-
-/// Reads a document of any other notation.
-pub fn read_document_from<'de, D: Deserializer<'de>>(
-    deserializer: D,
-    limits: &RequestLimits,
-) -> Result<ReadDocument, Unreadable> {
-    read(decode_from(deserializer, of_documents(limits)))
+    match decode(bytes, Format::Json, of_documents(limits)) {
+        Ok(document) => Ok(ReadDocument { value: document.value, repeated: repeats(bytes) }),
+        Err(Malformed { place, problem, .. }) => Err(Unreadable { place, problem }),
+    }
 }
 
 fn of_documents(limits: &RequestLimits) -> DocumentLimits {
@@ -53,11 +48,4 @@ fn of_documents(limits: &RequestLimits) -> DocumentLimits {
     limits.depth_max = limits.depth_max.saturating_add(WRAPPERS_MAX);
     limits.operations_max = usize::MAX;
     limits
-}
-
-fn read(decoded: Result<Document, Malformed>) -> Result<ReadDocument, Unreadable> {
-    match decoded {
-        Ok(Document { value, repeated }) => Ok(ReadDocument { value, repeated }),
-        Err(Malformed { place, problem, .. }) => Err(Unreadable { place, problem }),
-    }
 }

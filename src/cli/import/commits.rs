@@ -71,7 +71,7 @@ pub(super) fn read_history(text: &str, place: Place, limits: &RequestLimits) -> 
         line.events.iter().for_each(|event| graph.apply_event(event, version, Timestamp(0)));
         last = Some(Line { events: vec![], ..line });
     }
-    Ok(Document { place, value: state(&graph), repeated: vec![] })
+    Ok(Document { place, value: state(&graph), repeated: vec![], family: Some("dao-api history") })
 }
 
 fn read_line(text: &str, at: &Place, limits: &RequestLimits) -> Result<Line, CliError> {

@@ -12,6 +12,7 @@ mod plan;
 mod reading;
 mod report;
 mod sound;
+mod yaml;
 
 use std::{
     collections::HashSet,

@@ -5,10 +5,10 @@ use std::{fs::File, io::Read, path::Path};
 use dao_projections::Pointer;
 use serde_json::Value;
 
-use super::{commits, place::Place};
+use super::{commits, place::Place, yaml};
 use crate::{
     cli::CliError,
-    http::{ReadDocument, RequestLimits, Unreadable, read_document, read_document_from},
+    http::{ReadDocument, RequestLimits, Unreadable, read_document},
 };
 
 /// Bytes of a file, unless `MAX_BODY_BYTES` is more: what it holds becomes one commit, and that is made in memory.
@@ -20,19 +20,21 @@ pub(super) struct Document {
     pub(super) place: Place,
     pub(super) value: Value,
     pub(super) repeated: Vec<Pointer>,
+    /// Whose document it is, where that shows already.
+    pub(super) family: Option<&'static str>,
 }
 
 /// Reads a file.
 pub(super) fn read_file(file: &Path, limits: &RequestLimits) -> Result<Document, CliError> {
     let place = Place::of_file(&file.display().to_string());
-    let bytes = bounded(file, FILE_BYTES_MAX.max(limits.body_bytes_max))?;
+    let max = FILE_BYTES_MAX.max(limits.body_bytes_max);
+    let bytes = bounded(file, max)?;
     let text = as_text(&bytes, &place)?;
     if commits::is_history(&text) {
         return commits::read_history(&text, place, limits);
     }
     if is_yaml(file, &text) {
-        let read = read_yaml(&text, limits);
-        return document(read, place, "YAML");
+        return read_yaml(&text, place, max, limits);
     }
     document(read_document(text.as_bytes(), limits), place, "JSON")
 }
@@ -42,13 +44,23 @@ pub(super) fn read_text(text: &str, place: Place, limits: &RequestLimits) -> Res
     document(read_document(text.as_bytes(), limits), place, "JSON")
 }
 
+fn read_yaml(text: &str, place: Place, max: usize, limits: &RequestLimits) -> Result<Document, CliError> {
+    let failed = |problem: String| Unreadable { place: String::new(), problem };
+    let read = yaml::as_json(text, max).map_err(failed).and_then(|json| {
+        // Lines and columns of that JSON are nobody's.
+        let cut = |problem: &str| problem.split(" at line ").next().unwrap_or(problem).to_owned();
+        read_document(&json, limits).map_err(|e| Unreadable { problem: cut(&e.problem), ..e })
+    });
+    document(read, place, "YAML")
+}
+
 fn document(
     read: Result<ReadDocument, Unreadable>,
     place: Place,
     notation: &str,
 ) -> Result<Document, CliError> {
     match read {
-        Ok(ReadDocument { value, repeated }) => Ok(Document { place, value, repeated }),
+        Ok(ReadDocument { value, repeated }) => Ok(Document { place, value, repeated, family: None }),
         Err(unreadable) => Err(unreadable_at(&unreadable, &place, notation)),
     }
 }
@@ -108,25 +120,5 @@ fn is_yaml(file: &Path, text: &str) -> bool {
         "yml" | "yaml" => true,
         "json" | "canvas" | "ndjson" | "jsonl" => false,
         _ => !text.trim_start().starts_with(['{', '[', '"']),
-    }
-}
-
-fn read_yaml(text: &str, limits: &RequestLimits) -> Result<ReadDocument, Unreadable> {
-    let options = serde_saphyr::options! {
-        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
-        // Of YAML 1.2: `y` and `no` are texts.
-        strict_booleans: true,
-        with_snippet: false,
-    };
-    let mut outcome = None;
-    let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
-        outcome = Some(read_document_from(deserializer, limits));
-        Ok(())
-    });
-    match (outcome, read) {
-        (Some(Err(unreadable)), _) => Err(unreadable),
-        (_, Err(error)) => Err(Unreadable { place: String::new(), problem: error.to_string() }),
-        (Some(Ok(document)), Ok(())) => Ok(document),
-        (None, Ok(())) => Err(Unreadable { place: String::new(), problem: "it is empty".to_owned() }),
     }
 }

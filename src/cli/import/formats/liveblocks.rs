@@ -4,11 +4,17 @@ use serde_json::Value;
 
 use crate::cli::import::place::Place;
 
+/// Whether a value has such a wrapper.
+pub(super) fn is_wrapped(value: &Value) -> bool {
+    value.get("liveblocksType").is_some_and(Value::is_string)
+}
+
 /// The value without Liveblocks' wrappers, and its place.
 pub(super) fn plain(value: Value, at: &Place) -> (Value, Place) {
-    let is_wrapped = value.get("liveblocksType").is_some_and(Value::is_string);
-    let place = if is_wrapped { at.child("data") } else { at.clone() };
-    (if is_wrapped { unwrapped(value) } else { value }, place)
+    match is_wrapped(&value) {
+        true => (unwrapped(value), at.child("data")),
+        false => (value, at.clone()),
+    }
 }
 
 /// Recursive: the depth of a document is bounded when it is read.

@@ -50,9 +50,9 @@ const KEYS: [&str; 14] = [
 
 /// The flows of a document, in its order, and the documents in its texts.
 pub(super) fn flows_of(document: Document, limits: &RequestLimits) -> Result<Vec<Flow>, CliError> {
-    let Document { place, value, repeated } = document;
+    let Document { place, value, repeated, family } = document;
     let mut finder = Finder { limits, repeated: vec![(place.source.clone(), repeated)], flows: vec![] };
-    if !finder.look(value, &place, None, 0)? {
+    if !finder.look(value, &place, About { name: None, family }, 0)? {
         return Err(CliError::new(format!(
             "{place}: no flow was found. Expected `nodes` and `edges` as React Flow, Langflow, Flowise, Dify or \
              RAGFlow write them, or an export of n8n, Node-RED, ComfyUI, Drawflow, Rete, Cytoscape, D3, JSON Canvas, \
@@ -70,15 +70,31 @@ struct Finder<'a> {
     flows: Vec<Flow>,
 }
 
+/// What is known of a flow from what is around it.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    name: Option<&'a str>,
+    /// Whose document it is; many keep React Flow's shape.
+    family: Option<&'static str>,
+}
+
 impl Finder<'_> {
     /// Takes the flows that a value is or holds. Whether there are any.
-    fn look(&mut self, value: Value, at: &Place, name: Option<&str>, depth: usize) -> Result<bool, CliError> {
+    fn look(&mut self, value: Value, at: &Place, about: About<'_>, depth: usize) -> Result<bool, CliError> {
+        let is_liveblocks = liveblocks::is_wrapped(&value);
         let (value, at) = liveblocks::plain(value, at);
+        let family = if is_liveblocks { Some("Liveblocks") } else { about.family };
+        let about = About { family, ..about };
         if let Some(convert) = recognise(&value) {
             let own = value.as_object().and_then(name_of);
             let mut found = convert(value, &at)?;
             for flow in &mut found {
-                flow.name = flow.name.take().or_else(|| own.clone()).or_else(|| name.map(str::to_owned));
+                flow.name =
+                    flow.name.take().or_else(|| own.clone()).or_else(|| about.name.map(str::to_owned));
+                flow.format = match about.family {
+                    Some(family) if flow.format == react_flow::FORMAT => family,
+                    _ => flow.format,
+                };
             }
             self.flows.extend(found);
             return Ok(true);
@@ -87,12 +103,12 @@ impl Finder<'_> {
             return Ok(false);
         }
         match value {
-            Value::Array(items) => self.look_into_list(items, &at, name, depth),
-            Value::Object(fields) => self.look_into_object(fields, &at, name, depth),
+            Value::Array(items) => self.look_into_list(items, &at, about, depth),
+            Value::Object(fields) => self.look_into_object(fields, &at, about, depth),
             Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
-                let Document { place, value, repeated } = read_text(&text, at.inside(), self.limits)?;
+                let Document { place, value, repeated, .. } = read_text(&text, at.inside(), self.limits)?;
                 self.repeated.push((place.source.clone(), repeated));
-                self.look(value, &place, name, depth + 1)
+                self.look(value, &place, about, depth + 1)
             }
             _ => Ok(false),
         }
@@ -102,13 +118,13 @@ impl Finder<'_> {
         &mut self,
         items: Vec<Value>,
         at: &Place,
-        name: Option<&str>,
+        about: About<'_>,
         depth: usize,
     ) -> Result<bool, CliError> {
         let (before, mut without) = (self.flows.len(), vec![]);
         for (index, item) in items.into_iter().enumerate().filter(|(_, item)| !item.is_string()) {
             let at = at.index(index);
-            if !self.look(item, &at, name, depth + 1)? {
+            if !self.look(item, &at, about, depth + 1)? {
                 without.push(at);
             }
         }
@@ -124,22 +140,23 @@ impl Finder<'_> {
         &mut self,
         mut fields: Map,
         at: &Place,
-        name: Option<&str>,
+        about: About<'_>,
         depth: usize,
     ) -> Result<bool, CliError> {
         let own = name_of(&fields);
-        let name = own.as_deref().or(name);
+        let about =
+            About { name: own.as_deref().or(about.name), family: family_of(&fields).or(about.family) };
         for key in KEYS {
             if let Some(inner) = fields.shift_remove(key).filter(|inner| may_hold_a_flow(key, inner))
-                && self.look(inner, &at.child(key), name, depth + 1)?
+                && self.look(inner, &at.child(key), about, depth + 1)?
             {
                 return Ok(true);
             }
         }
         let mut any = false;
         for (key, inner) in fields.into_iter().filter(|(key, inner)| may_hold_a_flow(key, inner)) {
-            let name = name.unwrap_or(&key);
-            any |= self.look(inner, &at.child(&key), Some(name), depth + 1)?;
+            let about = About { name: about.name.or(Some(&key)), ..about };
+            any |= self.look(inner, &at.child(&key), about, depth + 1)?;
         }
         Ok(any)
     }
@@ -184,6 +201,21 @@ fn is_within_attribute(pointer: &str, places: &std::collections::HashSet<&str>) 
         above = outer;
     }
     false
+}
+
+/// Whose document it is, by what stands around a flow.
+fn family_of(fields: &Map) -> Option<&'static str> {
+    let marks: [(&str, &'static str); 8] = [
+        ("flowData", "Flowise"),
+        ("ChatFlow", "Flowise"),
+        ("dsl", "RAGFlow"),
+        ("components", "RAGFlow"),
+        ("is_component", "Langflow"),
+        ("folder_name", "Langflow"),
+        ("features", "Dify"),
+        ("app", "Dify"),
+    ];
+    marks.iter().find(|(key, _)| fields.contains_key(*key)).map(|(_, family)| *family)
 }
 
 /// What an object calls itself.

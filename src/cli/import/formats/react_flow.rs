@@ -13,6 +13,9 @@ use crate::cli::{
     },
 };
 
+/// What a document is called that shows no more.
+pub(super) const FORMAT: &str = "React Flow";
+
 /// Whether nodes stand here, with their edges, or with positions, which nodes of graphs have.
 pub(super) fn is_document(fields: &Map) -> bool {
     let is_listing = |value: &Value| match value {
@@ -51,9 +54,10 @@ fn is_edge(item: &Map) -> bool {
 
 pub(super) fn convert(value: Value, at: &Place) -> Result<Vec<Flow>, CliError> {
     let mut fields = object(value, at)?;
-    let mut flow = Flow::new("React Flow", at);
+    let mut flow = Flow::new(FORMAT, at);
     flow.viewport = viewport(&mut fields);
     if let Some(elements) = fields.shift_remove("elements").filter(Value::is_array) {
+        flow.format = "React Flow 9";
         split(items(elements, &at.child("elements"))?, &mut flow);
         return Ok(vec![flow]);
     }
@@ -66,7 +70,7 @@ pub(super) fn convert(value: Value, at: &Place) -> Result<Vec<Flow>, CliError> {
 }
 
 pub(super) fn convert_list(value: Value, at: &Place) -> Result<Vec<Flow>, CliError> {
-    let mut flow = Flow::new("React Flow", at);
+    let mut flow = Flow::new("React Flow 9", at);
     split(items(value, at)?, &mut flow);
     Ok(vec![flow])
 }
@@ -106,5 +110,8 @@ fn flavour(fields: &Map, nodes: &[Item]) -> &'static str {
     if any(|node| node.contains_key("initialized")) {
         return "Vue Flow";
     }
-    "React Flow"
+    if any(|node| node.contains_key("parentNode")) {
+        return "React Flow 11";
+    }
+    FORMAT
 }
