@@ -44,6 +44,7 @@ impl Plan {
             Ok(Verdict::Refused(refusal)) => {
                 let setting = match refusal.reason {
                     Reason::TooManyEntities => " (MAX_NODES, MAX_EDGES)",
+                    Reason::EntityTooLarge => " (MAX_ENTITY_BYTES)",
                     _ => "",
                 };
                 return Err(CliError::new(format!(

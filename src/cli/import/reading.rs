@@ -39,9 +39,12 @@ pub(super) fn read_file(file: &Path, limits: &RequestLimits) -> Result<Document,
     document(read_document(text.as_bytes(), limits), place, "JSON")
 }
 
-/// Reads JSON that stands in a text of a document.
+/// Reads a document that stands in a text of another one.
 pub(super) fn read_text(text: &str, place: Place, limits: &RequestLimits) -> Result<Document, CliError> {
-    document(read_document(text.as_bytes(), limits), place, "JSON")
+    match text.trim_start().starts_with(['{', '[']) {
+        true => document(read_document(text.as_bytes(), limits), place, "JSON"),
+        false => read_yaml(text, place, FILE_BYTES_MAX.max(limits.body_bytes_max), limits),
+    }
 }
 
 fn read_yaml(text: &str, place: Place, max: usize, limits: &RequestLimits) -> Result<Document, CliError> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    flow::{Flow, Item, kind, made_id, position, text_id},
+    flow::{Flow, Item, kind, made_id, position, position_of, text_id},
     place::Place,
 };
 use crate::{
@@ -115,6 +115,7 @@ impl Wanted {
             None => made_up("node", &fields, alike),
         };
         let stands = self.position(fields.shift_remove("position"), &place);
+        let stands = stands.or_else(|| position_of(&fields, "x", "y"));
         let is_placed = stands.is_some();
         for parent in ["parentId", "parentNode"] {
             if let Some(value) = fields.get_mut(parent).filter(|value| value.is_number()) {

@@ -34,7 +34,7 @@ pub(super) fn is_list(elements: &[&Map]) -> bool {
 
 pub(super) fn is_document(fields: &Map) -> bool {
     match fields.get("elements") {
-        Some(Value::Object(inner)) => is_document(inner) || inner.get("nodes").is_some_and(Value::is_array),
+        Some(Value::Object(inner)) => is_document(inner),
         Some(elements) => is_list(&objects(Some(elements))),
         None => is_list(&objects(fields.get("nodes"))),
     }

@@ -105,7 +105,7 @@ impl Finder<'_> {
         match value {
             Value::Array(items) => self.look_into_list(items, &at, about, depth),
             Value::Object(fields) => self.look_into_object(fields, &at, about, depth),
-            Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
+            Value::String(text) if is_document(&text) => {
                 let Document { place, value, repeated, .. } = read_text(&text, at.inside(), self.limits)?;
                 self.repeated.push((place.source.clone(), repeated));
                 self.look(value, &place, about, depth + 1)
@@ -180,6 +180,11 @@ impl Finder<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a text is JSON, or YAML with a flow in it: Dify's interface answers `{"data": "app:…"}`.
+fn is_document(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[']) || text.contains("nodes:") && text.contains("edges:")
 }
 
 /// Whether it is worth a look. Texts are looked into where flows are kept as text, or where they look like one: a
