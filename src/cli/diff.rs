@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Args;
-use dao_projections::{Change, GraphId, TableDiff};
+use dao_projections::{Change, GraphDiff, GraphId, TableDiff};
 
 use super::{CliError, moment::Moment, open, print};
 use crate::{
@@ -58,8 +58,12 @@ impl Diff {
 }
 
 fn describe(id: &GraphId, difference: &Difference, out: &mut dyn Write) -> std::io::Result<()> {
-    let diff = &difference.diff;
     writeln!(out, "{id} from version {} to {}", difference.from, difference.to)?;
+    differences(&difference.diff, out)
+}
+
+/// What differs, an entity or a path a line.
+pub(super) fn differences(diff: &GraphDiff, out: &mut dyn Write) -> std::io::Result<()> {
     if diff.is_empty() {
         writeln!(out, "  no difference")?;
     }

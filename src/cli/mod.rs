@@ -62,7 +62,7 @@ enum Command {
     Rebuild(rebuild::Rebuild),
     /// Run a projection worker beside servers on the same Redis; start as many as you like
     Worker,
-    /// Bring documents in: React Flow's toObject(), Langflow and Flowise exports
+    /// Bring files in: React Flow documents, and exports of many other editors
     Import(import::Import),
     /// Make a graph to look at: a workflow by three people, with merges, conflicts and deletions
     Seed(seed::Seed),

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use self::reading::{Mode, Notes, Scope, Strict};
 pub(super) use self::{memory::Size, repeated::Repeated};
-use super::{format::Format, shape::Malformed};
+use super::{format::Format, readable::readable, shape::Malformed};
 use crate::write::busy;
 
 /// Where in a document: a chain of keys and indices, spelled out only when something is wrong there.
@@ -152,7 +152,8 @@ fn read(body: &[u8], format: Format, limits: DocumentLimits, notes: &Notes) -> R
 }
 
 fn decode_json(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let body = readable(body);
+    let mut deserializer = serde_json::Deserializer::from_slice(&body);
     let value = seed.deserialize(&mut deserializer);
     let value = value.map_err(|e| seed.notes.malformed(format!("bad JSON: {e}")))?;
     deserializer.end().map_err(|e| Malformed::body(format!("bad JSON: {e}")))?;

@@ -159,7 +159,6 @@ fn a_bad_file_is_one_line_that_names_it_and_writes_nothing() {
         ("broken.json", "{\"nodes\": [", "JSON"),
         ("empty.json", "", "JSON"),
         ("list.json", "[]", "nodes"),
-        ("no-edges.json", r#"{"nodes":[]}"#, "edges"),
         ("text.json", r#"{"nodes":"x","edges":[]}"#, "nodes"),
         ("other.json", r#"{"package":{"name":"x"}}"#, "nodes"),
         (
@@ -180,15 +179,6 @@ fn a_bad_file_is_one_line_that_names_it_and_writes_nothing() {
     let line = one_line(&place.run(&["import", &good, gone.to_str().unwrap(), "--each"]));
     assert!(line.contains("gone.json"), "{line}");
     place.has_no("good"); // all files are read before any is imported
-}
-
-#[test]
-fn an_edge_to_nowhere_is_one_line_that_names_the_file() {
-    let place = Place::new();
-    let file = place
-        .file("edge.json", r#"{"nodes":[{"id":"a"}],"edges":[{"id":"e","source":"a","target":"gone"}]}"#);
-    let line = one_line(&place.run(&["import", &file, "--graph", "bad"]));
-    assert!(line.contains("edge.json") && line.contains("gone"), "{line}");
 }
 
 #[test]

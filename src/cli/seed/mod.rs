@@ -17,7 +17,7 @@ use super::{CliError, open, print};
 use crate::{
     config::Config,
     domain::Operation,
-    http::{parse_batch, parse_command},
+    http::{parse_batch, parse_command, read_document},
     write::{Effect, Ending, Graphs, log},
 };
 
@@ -86,8 +86,9 @@ enum Found {
 
 impl Seed {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let steps: Vec<Step> = serde_json::from_str(STORY)
-            .map_err(|e| CliError::new(format!("the story can't be read: {e}")))?;
+        let failed = |problem: String| CliError::new(format!("the story can't be read: {problem}"));
+        let story = read_document(STORY.as_bytes(), &config.requests).map_err(|e| failed(e.problem))?;
+        let steps: Vec<Step> = serde_json::from_value(story.value).map_err(|e| failed(e.to_string()))?;
         let graphs = open::graphs(&config).await?;
         let told = self.tell(&graphs, &steps).await;
         open::close(&graphs).await;

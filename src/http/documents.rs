@@ -1,0 +1,51 @@
+//! Documents from elsewhere than a connection (files, for one), read by the rules of bodies: exact numbers (G6),
+//! nesting and size bounded (O3), repeated keys told (H1).
+//!
+//! Not here: what a document means, and which of its keys may be repeated ([`crate::cli`] knows that of files).
+
+use dao_projections::Pointer;
+use serde_json::Value;
+
+use super::{
+    decode::{DocumentLimits, decode},
+    format::Format,
+    limits::RequestLimits,
+    repeats::repeats,
+    shape::Malformed,
+};
+
+/// Levels that files may put around what becomes a payload.
+const WRAPPERS_MAX: usize = 16;
+
+/// A document that was read.
+#[derive(Debug)]
+pub struct ReadDocument {
+    /// What it says.
+    pub value: Value,
+    /// The places of keys that stand more than once in their object, the first of many; of those the last counts.
+    pub repeated: Vec<Pointer>,
+}
+
+/// Why a document can't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The path to what is wrong, dotted; empty where that is the document as a whole.
+    pub place: String,
+    /// What is wrong there, with line and column where the notation is.
+    pub problem: String,
+}
+
+/// Reads JSON. A byte order mark is ignored.
+pub fn read_document(bytes: &[u8], limits: &RequestLimits) -> Result<ReadDocument, Unreadable> {
+    match decode(bytes, Format::Json, of_documents(limits)) {
+        Ok(document) => Ok(ReadDocument { value: document.value, repeated: repeats(bytes) }),
+        Err(Malformed { place, problem, .. }) => Err(Unreadable { place, problem }),
+    }
+}
+
+fn of_documents(limits: &RequestLimits) -> DocumentLimits {
+    let mut limits = limits.document();
+    limits.depth_max = limits.depth_max.saturating_add(WRAPPERS_MAX);
+    limits.operations_max = usize::MAX;
+    limits
+}
