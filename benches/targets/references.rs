@@ -100,6 +100,7 @@ pub(crate) fn appends(redis: &RedisServer, duration: Duration) -> Outcome<f64> {
     connection.ask(&[b"FLUSHALL", b"SYNC"])?;
     let script = concat!(
         include_str!("../../src/store/redis/operations_prelude.lua"),
+        include_str!("../../src/store/redis/operations_index.lua"),
         include_str!("../../src/store/redis/append.lua")
     );
     let sha = match connection.ask(&[b"SCRIPT", b"LOAD", script.as_bytes()])? {
@@ -143,7 +144,7 @@ fn append_until(mut redis: crate::resp::Redis, sha: &[u8], writer: usize, until:
         let mut call: Vec<&[u8]> = vec![b"EVALSHA", sha, b"8"];
         call.extend(windows.iter().map(Vec::as_slice));
         call.extend([&stream[..], &feed, &refusals, &graphs, window.as_bytes(), day.as_bytes(), graph]);
-        call.extend([expected.as_bytes(), &head, &channel, b"header", count.as_bytes()]);
+        call.extend([expected.as_bytes(), &head, &channel, b"header", b"8", count.as_bytes()]);
         ids.iter().for_each(|id| call.extend([&id.as_bytes()[..], &record, b""]));
         versions.iter().for_each(|version| call.extend([version.as_bytes(), &next, &body]));
         redis.send(&call)?;

@@ -15,10 +15,10 @@ use tokio_util::task::TaskTracker;
 use tracing::Span;
 
 use super::{
-    answer::{Answer, Ending, WriteError},
+    answer::{Answer, WriteError},
     mailbox::{MAILBOX_MAX, Message, Request},
     recent::{Recorded, Ring},
-    task::{Clock, Task, recall},
+    task::{Clock, Task},
     view::View,
 };
 use crate::{
@@ -283,21 +283,6 @@ impl Graphs {
         let wanted = usize::try_from(to.since(at.version)).unwrap_or(limit).min(limit);
         let (from, commits) = self.in_memory(graph)?.commits_since(at.version, wanted)?;
         (from == at && !commits.is_empty()).then_some(commits)
-    }
-
-    /// How an operation ended, in every graph that has a record of it.
-    pub async fn find_operation(
-        &self,
-        id: dao_projections::OperationId,
-    ) -> Result<Vec<(GraphId, OperationRecord, Ending)>, StoreError> {
-        let mut found = Vec::new();
-        for (graph, bytes) in self.store.find_operation(id).await? {
-            if let Some(record) = OperationRecord::decode(&bytes) {
-                let ending = recall(&*self.store, &graph, record.outcome.clone()).await?;
-                found.push((graph, record, ending));
-            }
-        }
-        Ok(found)
     }
 
     /// Stops: no graph is loaded any more, and everything that waits is answered first.

@@ -29,6 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     RedisStore, address,
+    index::Index,
     keys::PARTITIONS_MAX,
     listen::{self, Listening},
     message::Sender,
@@ -136,7 +137,8 @@ impl RedisStore {
 
         let durability = survey::survey(&writer, &location, config.min_replicas).await?;
         survey::probe(&writer, &location).await?;
-        let Layout { partitions, operation_ttl } = survey::lay_out(&writer, &location, &config).await?;
+        let Layout { partitions, operation_ttl, index_begun_ms } =
+            survey::lay_out(&writer, &location, &config).await?;
         let scripts = Scripts::new(operation_ttl);
         let row_scripts = RowScripts::new();
         scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
@@ -150,6 +152,7 @@ impl RedisStore {
             listening: Listening::start(ear, sender.clone()),
             connections: vec![writing, reading, hearing],
             scripts,
+            index: Index::new(partitions, index_begun_ms, operation_ttl),
             sender,
             row_scripts,
             connected_anew: Mutex::default(),

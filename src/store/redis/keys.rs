@@ -115,6 +115,12 @@ impl Partition {
         format!("dao:{{{}}}:graphs", self.0).into()
     }
 
+    /// The same of a part of the index of operation ids. `operations_index.lua` makes these names too.
+    pub(super) fn index_windows(self, window: u64) -> Vec<Key> {
+        let name = |w: u64| format!("dao:{{{}}}:index:{w}", self.0).into();
+        vec![name(window + 1), name(window), name(window.saturating_sub(1)), name(window.saturating_sub(2))]
+    }
+
     /// The operation windows that a script sees: the next, this, the last, and the one before.
     pub(super) fn windows(self, window: u64) -> Vec<Key> {
         let name = |w: u64| format!("dao:{{{}}}:operations:{w}", self.0).into();
