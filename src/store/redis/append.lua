@@ -5,13 +5,14 @@
 -- KEYS[6]  the partition's feed
 -- KEYS[7]  the graph's refusals
 -- KEYS[8]  the partition's graphs
+-- KEYS[9], KEYS[10]  where they can be reached from here, the index of operation ids for this window and for the
+--          window before the last
 -- ARGV[3]  the graph id
 -- ARGV[4]  the expected version, in decimal; never a number here: a double has 53 bits
 -- ARGV[5]  the expected hash
 -- ARGV[6]  the channel of those who follow the graph
 -- ARGV[7]  what a message on it begins with: its form and who sends it
--- ARGV[8]  into how many parts the index of operation ids is spread; 0 where it can't be reached from here
--- ARGV[9]  how many entries; then for each its operation id, its record, and the version it was
+-- ARGV[8]  how many entries; then for each its operation id, its record, and the version it was
 --          refused at or ''; then for each commit its version, hash and body
 --
 -- Returns {0}, {1, version, hash}, {2, operation id, record, ...} or {3, window}.
@@ -41,13 +42,13 @@ local function last_refusal(key)
   end
 end
 
-local graph, version, hash, entries = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[9])
-local first_commit = 10 + 3 * entries
+local graph, version, hash, entries = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[8])
+local first_commit = 9 + 3 * entries
 
 local ids, refused = {}, {}
 for i = 1, entries do
-  ids[i] = ARGV[7 + 3 * i]
-  if ARGV[9 + 3 * i] ~= '' then
+  ids[i] = ARGV[6 + 3 * i]
+  if ARGV[8 + 3 * i] ~= '' then
     refused[#refused + 1] = i
   end
 end
@@ -95,11 +96,11 @@ if is_foreign then
   refused_version, refused_number = version, 0
 end
 for _, i in ipairs(refused) do
-  local at = ARGV[9 + 3 * i]
+  local at = ARGV[8 + 3 * i]
   refused_number = refused_version == at and refused_number + 1 or 1
   refused_version = at
   redis.call('XADD', KEYS[7], 'MAXLEN', '~', REFUSALS_MAX, at .. '-' .. refused_number,
-    'operation', ids[i], 'record', ARGV[8 + 3 * i])
+    'operation', ids[i], 'record', ARGV[7 + 3 * i])
 end
 
 if entries == 0 then
@@ -108,7 +109,7 @@ end
 local is_new = redis.call('EXISTS', KEYS[CURRENT]) == 0
 local own, fields = graph .. '\0', {}
 for i = 1, entries do
-  local id, record = ids[i], ARGV[8 + 3 * i]
+  local id, record = ids[i], ARGV[7 + 3 * i]
   if taken[i] then
     local before = redis.call('HGET', KEYS[CURRENT], id .. '\0') or ''
     redis.call('HSET', KEYS[CURRENT], id .. graph, before .. '\0' .. record, id .. '\0', graph)
@@ -126,18 +127,9 @@ if is_new then
   redis.call('UNLINK', KEYS[STALE])
 end
 
--- Where a script can touch any key, the index of operation ids is written here; else beside this script.
-local parts = tonumber(ARGV[8])
-if is_new then
-  for part = 0, parts - 1 do
-    -- Made before it is needed, since only what is there can expire.
-    redis.pcall('HSETNX', index_key(part, window), '', '')
-    redis.pcall('PEXPIREAT', index_key(part, window), index_expiry())
-    redis.pcall('UNLINK', index_key(part, window - 2))
-  end
-end
-for i = 1, parts > 0 and entries or 0 do
-  index(index_key(string.byte(ids[i], 16) % parts, window), ids[i], graph)
+-- Whatever happens to the index, the records are written, and it only leads to them.
+if KEYS[9] then
+  pcall(index, KEYS[9], KEYS[10], graph, ids)
 end
 
 -- Last, and never an error: what was written stays written, whether or not anybody hears of it.

@@ -37,7 +37,7 @@ use super::{
     refused::{ConnectError, cannot_reach, not_writable},
     replicas::Replicas,
     scripts::Scripts,
-    survey::{self, Layout},
+    survey,
 };
 
 /// How the stored form is laid out. Another number means another program.
@@ -137,26 +137,25 @@ impl RedisStore {
 
         let durability = survey::survey(&writer, &location, config.min_replicas).await?;
         survey::probe(&writer, &location).await?;
-        let Layout { partitions, operation_ttl, index_begun_ms } =
-            survey::lay_out(&writer, &location, &config).await?;
-        let scripts = Scripts::new(operation_ttl);
+        let layout = survey::lay_out(&writer, &location, &config).await?;
+        let scripts = Scripts::new(layout.operation_ttl);
         let row_scripts = RowScripts::new();
         scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
         row_scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
         builder.with_performance_config(|p| p.broadcast_channel_capacity = listen::WAITING_MAX);
         let (ear, hearing) = open(builder.build_subscriber_client(), &location).await?;
         Ok(Self {
+            index: Index::new(&writer, &layout),
             writer,
             reader,
             replicas,
             listening: Listening::start(ear, sender.clone()),
             connections: vec![writing, reading, hearing],
             scripts,
-            index: Index::new(partitions, index_begun_ms, operation_ttl),
             sender,
             row_scripts,
             connected_anew: Mutex::default(),
-            partitions,
+            partitions: layout.partitions,
             durability,
             location,
         })

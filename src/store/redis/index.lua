@@ -5,12 +5,9 @@
 --
 -- Returns {0} or {3, window}.
 
-local is_new = redis.call('EXISTS', KEYS[CURRENT]) == 0
+local ids = {}
 for i = 4, #ARGV do
-  index(KEYS[CURRENT], ARGV[i], ARGV[3])
+  ids[i - 3] = ARGV[i]
 end
-if is_new then
-  redis.call('PEXPIREAT', KEYS[CURRENT], index_expiry())
-  redis.call('UNLINK', KEYS[STALE])
-end
+index(KEYS[CURRENT], KEYS[STALE], ARGV[3], ids)
 return { ANSWER }

@@ -20,12 +20,12 @@ use fred::{error::Error, interfaces::ClientLike, prelude::Client};
 use futures::future::{join_all, try_join_all};
 use tokio::{sync::Mutex as TurnMutex, time::timeout};
 
-use super::{errors, keys::Partition, scripts::Scripts};
+use super::{errors, keys::Partition, scripts::Scripts, survey::Layout};
 use crate::store::{Entry, GraphFilter, OperationPlaces, StoreError};
 
-/// Partitions that hold the index, at most: a round of operations writes to each once, and a cluster of so many
-/// primaries shares the work.
-const PARTS_MAX: u32 = 8;
+/// Into how many parts the index of a cluster is spread: a round of operations writes to each once, and so many
+/// primaries share the work. Where there is no cluster, it is one.
+const CLUSTER_PARTS: u32 = 8;
 /// Graphs that one look-up looks at, the oldest uses of the id first. Who used an id before it was made known is
 /// among them, however many copy it.
 const LOOKED_AT_MAX: usize = 4_096;
@@ -40,6 +40,7 @@ const SLACK_MS: u64 = 600_000;
 pub(super) struct Index {
     parts: u32,
     partitions: u32,
+    is_clustered: bool,
     /// Until then there may be records that were written before there was an index.
     is_whole_at_ms: u64,
     /// Only one asks all partitions at a time. Held across that.
@@ -49,20 +50,32 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Over a store whose index was begun at this time, 0 for with its first record.
-    pub(super) fn new(partitions: u32, begun_ms: u64, operation_ttl: Duration) -> Self {
+    /// Over what this client leads to.
+    pub(super) fn new(client: &Client, layout: &Layout) -> Self {
+        let Layout { partitions, operation_ttl, index_begun_ms, index_parts } = *layout;
         let window_ms = u64::try_from(operation_ttl.as_millis()).unwrap_or(u64::MAX);
-        let is_whole_at_ms = match begun_ms {
+        let is_whole_at_ms = match index_begun_ms {
             0 => 0,
             begun => begun.saturating_add(window_ms.saturating_mul(2)).saturating_add(SLACK_MS),
         };
-        let parts = partitions.clamp(1, PARTS_MAX);
-        Self { parts, partitions, is_whole_at_ms, search: TurnMutex::default(), owed: Mutex::default() }
+        Self {
+            parts: index_parts.clamp(1, partitions),
+            partitions,
+            is_clustered: client.is_clustered(),
+            is_whole_at_ms,
+            search: TurnMutex::default(),
+            owed: Mutex::default(),
+        }
     }
 
-    /// How many parts the append script has to write to: none where it can't.
-    pub(super) fn parts_for(&self, client: &Client) -> u32 {
-        if client.is_clustered() { 0 } else { self.parts }
+    /// How many parts a new index has.
+    pub(super) fn parts_over(client: &Client) -> u32 {
+        if client.is_clustered() { CLUSTER_PARTS } else { 1 }
+    }
+
+    /// The part that the append script writes to, where it can: there is only one.
+    pub(super) fn part_within_reach(&self) -> Option<Partition> {
+        (!self.is_clustered && self.parts == 1).then(|| Partition::numbered(0))
     }
 
     fn part_of(&self, id: OperationId) -> Partition {
@@ -79,7 +92,7 @@ impl Index {
         entries: &[Entry],
         append: impl Future<Output = T>,
     ) -> T {
-        if !client.is_clustered() {
+        if self.part_within_reach().is_some() {
             return append.await;
         }
         let uses: Vec<(GraphId, OperationId)> =

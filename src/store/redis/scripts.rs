@@ -78,15 +78,14 @@ impl Scripts {
         expected: Head,
         entries: &[Entry],
         to: &Address,
-        index_parts: u32,
+        index: Option<Partition>,
     ) -> Result<Reply, Error> {
-        let mut args = Vec::with_capacity(7 + 6 * entries.len());
+        let mut args = Vec::with_capacity(6 + 6 * entries.len());
         args.push(Value::from(graph.as_str()));
         args.push(Value::from(expected.version.to_string()));
         args.push(raw(expected.hash.as_bytes()));
         args.push(Value::from(to.channel.as_str()));
         args.push(Value::Bytes(to.header.clone()));
-        args.push(Value::from(index_parts.to_string()));
         args.push(Value::from(entries.len().to_string()));
         for entry in entries {
             args.push(raw(entry.operation.as_bytes()));
@@ -98,8 +97,14 @@ impl Scripts {
             args.push(raw(commit.hash.as_bytes()));
             args.push(Value::Bytes(commit.body.clone()));
         }
-        let keys = [partition.events(graph), partition.feed(), partition.refusals(graph), partition.graphs()];
-        self.call(client, &self.append, |window| partition.windows(window), &keys, args).await
+        let keys = |window| {
+            let mut keys = partition.windows(window);
+            keys.extend([partition.events(graph), partition.feed(), partition.refusals(graph)]);
+            keys.push(partition.graphs());
+            keys.extend(index.into_iter().flat_map(|part| part.index_written(window)));
+            keys
+        };
+        self.call(client, &self.append, keys, args).await
     }
 
     /// A record or null for each id.
@@ -112,7 +117,7 @@ impl Scripts {
     ) -> Result<Vec<Value>, Error> {
         let mut args = vec![Value::from(graph.as_str())];
         args.extend(ids.iter().map(|id| raw(id.as_bytes())));
-        match self.call(client, &self.operations, |window| partition.windows(window), &[], args).await? {
+        match self.call(client, &self.operations, |window| partition.windows(window), args).await? {
             Reply::Answer(values) if values.len() == ids.len() => Ok(values),
             _ => Err(not_understood()),
         }
@@ -126,7 +131,7 @@ impl Scripts {
         id: OperationId,
     ) -> Result<Vec<GraphId>, Error> {
         let args = vec![raw(id.as_bytes())];
-        let reply = self.call(client, &self.find, |window| partition.windows(window), &[], args).await?;
+        let reply = self.call(client, &self.find, |window| partition.windows(window), args).await?;
         graphs_in(reply)
     }
 
@@ -140,7 +145,7 @@ impl Scripts {
     ) -> Result<(), Error> {
         let mut args = vec![Value::from(graph.as_str())];
         args.extend(ids.iter().map(|id| raw(id.as_bytes())));
-        self.call(client, &self.index, |window| part.index_windows(window), &[], args).await.map(drop)
+        self.call(client, &self.index, |window| part.index_windows(window), args).await.map(drop)
     }
 
     /// The graphs that used the id, as the index has them: the first first, and so many at most.
@@ -152,7 +157,7 @@ impl Scripts {
         limit: usize,
     ) -> Result<Vec<GraphId>, Error> {
         let args = vec![raw(id.as_bytes()), Value::from(limit.to_string())];
-        let reply = self.call(client, &self.locate, |window| part.index_windows(window), &[], args).await?;
+        let reply = self.call(client, &self.locate, |window| part.index_windows(window), args).await?;
         graphs_in(reply)
     }
 
@@ -180,19 +185,16 @@ impl Scripts {
         &self,
         client: &Client,
         script: &Script,
-        windows: impl Fn(u64) -> Vec<Key>,
-        keys: &[Key],
+        keys: impl Fn(u64) -> Vec<Key>,
         args: Vec<Value>,
     ) -> Result<Reply, Error> {
         let mut window = self.window.load(Ordering::Relaxed);
         for _ in 0..WINDOW_TRIES_MAX {
-            let mut all_keys = windows(window);
-            all_keys.extend_from_slice(keys);
             let mut all_args = Vec::with_capacity(2 + args.len());
             all_args.push(Value::from(window.to_string()));
             all_args.push(Value::Integer(self.operation_ttl_ms));
             all_args.extend_from_slice(&args);
-            let reply: Value = script.evalsha_with_reload(client, all_keys, all_args).await?;
+            let reply: Value = script.evalsha_with_reload(client, keys(window), all_args).await?;
             let Value::Array(mut values) = reply else { return Err(not_understood()) };
             if values.is_empty() {
                 return Err(not_understood());
