@@ -322,7 +322,7 @@ fn routes(app: &App) -> Router {
             "/subscriptions/{name}",
             put(subscriptions::put).get(subscriptions::show).delete(subscriptions::delete),
         )
-        .route("/subscriptions/{name}/next", get(subscriptions::next))
+        .route("/subscriptions/{name}/next", post(subscriptions::next))
         .route("/subscriptions/{name}/ack", post(subscriptions::ack))
         .route("/subscriptions/{name}/nack", post(subscriptions::nack))
         .route("/subscriptions/{name}/parked", get(subscriptions::parked))

@@ -1,5 +1,7 @@
 //! `GET /operations/{operationId}`: what became of an operation.
 
+use std::sync::Arc;
+
 use axum::{extract::State, http::StatusCode, response::Response};
 use dao_projections::{CommandType, GraphId, OperationId, Timestamp, UserId, Version};
 use serde::Serialize;
@@ -7,8 +9,12 @@ use serde::Serialize;
 use super::{
     App,
     auth::Proved,
-    extract::{AnswerAs, Ids},
-    openapi::{answers::Operation, asked::OperationPath, problems::OfReads},
+    extract::{AnswerAs, Asked, Ids},
+    openapi::{
+        answers::Operation,
+        asked::{OperationPath, OperationQuery},
+        problems::OfReads,
+    },
     problem::Problem,
     respond,
     wire::{effect_out, status_of},
@@ -38,25 +44,30 @@ struct OperationOut {
     completed_at: Timestamp,
 }
 
-/// Check an operation: its outcome is known for `OPERATION_TTL` at least, then 404, as for ids nobody has used.
+/// Check an operation's outcome.
+///
+/// Ids are unique within a graph only: name the graph, or get the oldest record among graphs you may read. Known for
+/// `OPERATION_TTL` at least; 404 after that, for ids nobody has used, and for operations of graphs you may not read.
 #[utoipa::path(get, path = "/operations/{operationId}", tag = "graphs",
-    params(OperationPath),
+    params(OperationPath, OperationQuery),
     responses((status = 200, description = "What became of it", body = Operation), OfReads)
 )]
 pub(super) async fn operation(
     State(app): State<App>,
     ids: Ids,
+    asked: Asked,
     Proved(grant): Proved,
     AnswerAs(format): AnswerAs,
 ) -> Result<Response, Problem> {
     let id = ids.operation()?;
     let unknown = || Problem::not_found(format!("no operation {id} is known"));
-    let found = read::operation(&app.graphs, id).await?.ok_or_else(unknown)?;
+    let graph = asked.text("graphId").map(GraphId::parse).transpose();
+    let graph = graph.map_err(|error| Problem::bad_request(format!("graphId: {error}")))?;
     // An operation on a graph that one may not read is as unknown as one that never was: otherwise the answer
     // would tell that it happened.
-    if grant.is_some_and(|grant| !grant.allows(Right::Read, &found.graph)) {
-        return Err(unknown());
-    }
+    let may_read =
+        Arc::new(move |graph: &GraphId| grant.as_ref().is_none_or(|grant| grant.allows(Right::Read, graph)));
+    let found = read::operation(&app.graphs, id, graph.as_ref(), may_read).await?.ok_or_else(unknown)?;
     let (status, outcome, error, resolution) = match &found.ending {
         OperationEnding::Completed(effect) => ("completed", Some(effect_out(*effect)), None, None),
         OperationEnding::Refused(refusal) => {

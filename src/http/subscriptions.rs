@@ -158,8 +158,10 @@ pub(super) async fn delete(State(app): State<App>, ids: Ids) -> Result<Response,
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Take commits for one consumer.
-#[utoipa::path(get, path = "/subscriptions/{name}/next", operation_id = "nextDeliveries", tag = "subscriptions",
+/// Lease commits to one consumer.
+///
+/// It has no body. The commits of one graph in an answer are a run: acknowledging one acknowledges those before it.
+#[utoipa::path(post, path = "/subscriptions/{name}/next", operation_id = "nextDeliveries", tag = "subscriptions",
     params(SubscriptionPath, NextQuery),
     responses((status = 200, description = "Commits, or none", body = Deliveries), OfReads)
 )]

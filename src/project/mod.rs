@@ -4,12 +4,14 @@
 //! Invariants:
 //! - A place in the feed is left behind only when everything before it is in the rows, or its graph
 //!   is parked with the reason. What happens twice changes nothing the second time.
-//! - A graph that can't be folded stops nobody else, and is never passed over in silence.
+//! - A graph that can't be folded stops nobody else, and is never passed over in silence: nor one that the store
+//!   refuses, as long as it takes a note of that. A part of the feed that can't be followed stops no other part.
 //! - One process is enough; more share the parts of the feed by leases, and take over those of one
 //!   that died.
 //!
 //! Not here: what rows mean (`dao_projections`), and who reads them.
 
+mod aside;
 mod fold;
 mod kept;
 mod log;
@@ -22,11 +24,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use dao_projections::{GraphId, Version};
+use dao_projections::{GraphId, Projection, Snapshot, Version};
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
+use aside::Aside;
 use fold::GraphFold;
 pub use fold::{FoldError, fold_graph};
 use kept::Kept;
@@ -53,8 +56,10 @@ const LEASE_RETRY: Duration = Duration::from_secs(1);
 const PARKED_RETRY: Duration = Duration::from_secs(60);
 /// How often the feed is trimmed.
 const TRIM_INTERVAL: Duration = Duration::from_secs(60);
-/// Pause after a pass that failed, doubled each time up to the second: short beside the lag at which a
-/// server counts as not ready.
+/// How often a graph is folded, at once, before the store counts as refusing it: a call that was lost is made again.
+const STORE_TRIES: usize = 2;
+/// Pause before a part of the feed that could not be followed is followed again, doubled each time up to the second:
+/// short beside the lag at which a server counts as not ready.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 /// How projectors work.
@@ -103,9 +108,14 @@ struct Part {
     /// Up to where it was followed, while this worker has the lease.
     place: Option<FeedPlace>,
     kept: Kept,
+    /// Graphs that the store refuses.
+    aside: Aside,
     /// When the lease is asked for next, or renewed.
     lease_at: Instant,
     trim_at: Instant,
+    /// When it is followed again after it could not be, and the pause after the next time.
+    follow_at: Instant,
+    back_off: Duration,
 }
 
 impl Part {
@@ -113,6 +123,13 @@ impl Part {
     fn forget(&mut self, lease_at: Instant) {
         (self.place, self.lease_at) = (None, lease_at);
         self.kept.forget_all();
+    }
+
+    /// It could not be followed: what was remembered may not be true any more.
+    fn fail(&mut self) {
+        self.forget(Instant::now());
+        self.follow_at = Instant::now() + self.back_off;
+        self.back_off = (self.back_off * 2).min(BACK_OFF.1);
     }
 }
 
@@ -142,29 +159,24 @@ async fn follow_all(stores: Stores, config: ProjectorConfig, stop: CancellationT
         is_leased: false,
         place: None,
         kept: Kept::in_one_of(parts),
+        aside: Aside::default(),
         lease_at: now,
         trim_at: now + TRIM_INTERVAL,
+        follow_at: now,
+        back_off: BACK_OFF.0,
     };
     let mut parts: Vec<Part> = (0..parts).map(part).collect();
-    let (mut back_off, mut parked_at) = (BACK_OFF.0, now + PARKED_RETRY);
+    let mut parked_at = now + PARKED_RETRY;
     while !stop.is_cancelled() {
         let passed = stop.run_until_cancelled(pass(&stores, &config, &mut parts, &mut parked_at)).await;
-        let pause = match passed {
+        match passed {
             None => break,
-            Some(Ok(())) => {
-                back_off = BACK_OFF.0;
-                config.interval
-            }
+            Some(Ok(())) => {}
             Some(Err(error)) => {
                 tracing::warn!(worker = config.worker, %error, "projecting failed; it is tried again");
-                // What was remembered may not be true any more.
-                parts.iter_mut().for_each(|part| part.forget(Instant::now()));
-                let pause = back_off;
-                back_off = (back_off * 2).min(BACK_OFF.1);
-                pause
             }
-        };
-        let _stopped = tokio::time::timeout(pause, stop.cancelled()).await;
+        }
+        let _stopped = tokio::time::timeout(config.interval, stop.cancelled()).await;
     }
     let leased: Vec<u32> = parts.iter().filter(|part| part.is_leased).map(|part| part.number).collect();
     for part in leased {
@@ -175,14 +187,16 @@ async fn follow_all(stores: Stores, config: ProjectorConfig, stop: CancellationT
     }
 }
 
-/// Looks at every part once.
+/// Looks at every part once whose turn it is. An error is that of one part, which is left alone for a while.
 async fn pass(
     stores: &Stores,
     config: &ProjectorConfig,
     parts: &mut [Part],
     parked_at: &mut Instant,
 ) -> Result<(), StoreError> {
-    let passes: Vec<_> = parts.iter_mut().map(|part| follow(stores, config, part)).collect();
+    let now = Instant::now();
+    let due = parts.iter_mut().filter(|part| part.follow_at <= now);
+    let passes: Vec<_> = due.map(|part| follow_or_back_off(stores, config, part)).collect();
     let mut passes = stream::iter(passes).buffer_unordered(PARTS_AT_ONCE);
     let mut first_error = None;
     while let Some(done) = passes.next().await {
@@ -191,20 +205,58 @@ async fn pass(
         }
     }
     drop(passes);
-    if let Some(error) = first_error {
-        return Err(error);
-    }
     if *parked_at <= Instant::now() {
         *parked_at = Instant::now() + PARKED_RETRY;
-        for (graph, _) in stores.rows.parked().await? {
-            let part = stores.rows.feed_part(&graph);
-            if parts.iter().any(|own| own.number == part && own.place.is_some()) {
-                let head = stores.events.head(&graph).await?;
-                fold_or_park(stores, config, &graph, &mut GraphFold::default(), head.version, true).await?;
-            }
+        if let Err(error) = retry_parked(stores, config, parts).await {
+            first_error.get_or_insert(error);
+        }
+    }
+    first_error.map_or(Ok(()), Err)
+}
+
+async fn follow_or_back_off(
+    stores: &Stores,
+    config: &ProjectorConfig,
+    part: &mut Part,
+) -> Result<(), StoreError> {
+    let followed = follow(stores, config, part).await;
+    match followed {
+        Ok(()) => part.back_off = BACK_OFF.0,
+        Err(_) => part.fail(),
+    }
+    followed
+}
+
+/// Tries all that is parked once more, but what has a time of its own.
+async fn retry_parked(
+    stores: &Stores,
+    config: &ProjectorConfig,
+    parts: &mut [Part],
+) -> Result<(), StoreError> {
+    for (graph, _) in stores.rows.parked().await? {
+        let number = stores.rows.feed_part(&graph);
+        let own = parts.iter_mut().find(|own| own.number == number && own.place.is_some());
+        if let Some(part) = own.filter(|part| !part.aside.has(&graph)) {
+            retry(stores, config, part, &graph).await;
         }
     }
     Ok(())
+}
+
+/// Tries a parked graph once more.
+async fn retry(stores: &Stores, config: &ProjectorConfig, part: &mut Part, graph: &GraphId) {
+    let folded = match stores.events.head(graph).await {
+        Ok(head) => fold_or_park(stores, config, graph, &mut GraphFold::default(), head.version, true).await,
+        Err(error) => Err(error),
+    };
+    match folded {
+        Ok(Folded::Level | Folded::Poisoned) => part.aside.take_back(graph),
+        Ok(Folded::Refused) => part.aside.put(graph),
+        Err(error) => {
+            tracing::debug!(%graph, %error, "a parked graph could not be tried again");
+            part.aside.put(graph);
+        }
+    }
 }
 
 /// Follows one part to its end, if it is this worker's.
@@ -221,7 +273,7 @@ async fn follow(stores: &Stores, config: &ProjectorConfig, part: &mut Part) -> R
         part.place = Some(place);
         let entries = rows.feed(part.number, place, ENTRIES_MAX).await?;
         let Some(last) = entries.last().map(|entry| entry.place) else { break };
-        fold_entries(stores, config, &entries, &mut part.kept).await?;
+        fold_entries(stores, config, &entries, part).await?;
         // Folding may have taken longer than the lease: the place is then another's to move.
         if !has_lease(rows, config, part).await? {
             return Ok(());
@@ -233,6 +285,9 @@ async fn follow(stores: &Stores, config: &ProjectorConfig, part: &mut Part) -> R
         }
     }
     part.kept.forget_idle();
+    for graph in part.aside.due() {
+        retry(stores, config, part, &graph).await;
+    }
     if part.trim_at <= Instant::now() {
         part.trim_at = Instant::now() + TRIM_INTERVAL;
         if let Some(place) = part.place {
@@ -254,7 +309,10 @@ async fn has_lease(
     part.is_leased = rows.lease(READER, part.number, &config.worker, config.lease).await?;
     match part.is_leased {
         true => part.lease_at = Instant::now() + config.lease / 3,
-        false => part.forget(Instant::now() + LEASE_RETRY),
+        false => {
+            part.forget(Instant::now() + LEASE_RETRY);
+            part.aside.forget_all();
+        }
     }
     Ok(part.is_leased)
 }
@@ -263,32 +321,49 @@ async fn fold_entries(
     stores: &Stores,
     config: &ProjectorConfig,
     entries: &[FeedEntry],
-    kept: &mut Kept,
+    part: &mut Part,
 ) -> Result<(), StoreError> {
     let mut graphs: BTreeMap<&GraphId, Version> = BTreeMap::new();
-    for entry in entries {
+    // What is set aside is parked, and goes up to its head when it is tried again.
+    for entry in entries.iter().filter(|entry| !part.aside.has(&entry.graph)) {
         let to = graphs.entry(&entry.graph).or_default();
         *to = entry.to.max(*to);
     }
     let folds: Vec<_> = graphs
         .into_iter()
         .map(|(graph, to)| {
-            let mut rows = kept.take(graph);
+            let mut rows = part.kept.take(graph);
             async move {
                 let folded = fold_or_park(stores, config, graph, &mut rows, to, false).await;
-                folded.map(|()| (graph, rows))
+                (graph, rows, folded)
             }
         })
         .collect();
     let mut folds = stream::iter(folds).buffer_unordered(GRAPHS_AT_ONCE);
-    while let Some(folded) = folds.next().await {
-        let (graph, rows) = folded?;
-        kept.put(graph.clone(), rows);
+    let mut first_error = None;
+    while let Some((graph, rows, folded)) = folds.next().await {
+        match folded {
+            Ok(Folded::Level | Folded::Poisoned) => part.kept.put(graph.clone(), rows),
+            Ok(Folded::Refused) => part.aside.put(graph),
+            // The others have their turn all the same.
+            Err(error) => drop(first_error.get_or_insert(error)),
+        }
     }
-    Ok(())
+    first_error.map_or(Ok(()), Err)
 }
 
-/// Brings all rows of a graph level; or says why it can't, where an operator sees it.
+/// How bringing a graph's rows level went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Folded {
+    Level,
+    /// Its history can't be folded: it is parked.
+    Poisoned,
+    /// The store refuses it and nothing else: it is parked, and tried again soon.
+    Refused,
+}
+
+/// Brings all rows of a graph level; or says why it can't, where an operator sees it. An error says that the store
+/// can't even be told that.
 async fn fold_or_park(
     stores: &Stores,
     config: &ProjectorConfig,
@@ -296,24 +371,38 @@ async fn fold_or_park(
     rows: &mut GraphFold,
     to: Version,
     was_parked: bool,
-) -> Result<(), StoreError> {
+) -> Result<Folded, StoreError> {
     // One that is parked because of what is stored is tried again with what is stored.
     let memory = config.memory.as_deref().filter(|_| !was_parked);
-    let mut log = Log::of(stores, graph).remembered_by(memory);
-    match rows.fold(&mut log, to, config.checkpoint_every).await {
+    let mut tries = 0;
+    let folded = loop {
+        tries += 1;
+        let mut log = Log::of(stores, graph).remembered_by(memory);
+        match rows.fold(&mut log, to, config.checkpoint_every).await {
+            Err(FoldError::Store(_)) if tries < STORE_TRIES => *rows = GraphFold::default(),
+            folded => break folded,
+        }
+    };
+    let (parked, folded) = match folded {
         Ok(()) if was_parked => {
             tracing::info!(%graph, "a parked graph is projected again");
-            stores.rows.park(graph, None).await
+            return stores.rows.park(graph, None).await.map(|()| Folded::Level);
         }
-        Ok(()) => Ok(()),
-        Err(FoldError::Store(error)) => Err(error),
-        Err(FoldError::Poison { version, reason }) => {
-            if !was_parked {
-                tracing::error!(%graph, %version, reason, "a graph can't be projected and is parked");
-            }
-            stores.rows.park(graph, Some(&Parked { version, reason })).await
+        Ok(()) => return Ok(Folded::Level),
+        Err(FoldError::Store(error)) => {
+            // The first version that the rows lack.
+            let at = stores.rows.rows(graph, Snapshot::NAME, &[]).await?.at;
+            let version = at.map_or(Version::EMPTY, |at| at.head.version).next();
+            (Parked { version, reason: error.to_string() }, Folded::Refused)
         }
+        Err(FoldError::Poison { version, reason }) => (Parked { version, reason }, Folded::Poisoned),
+    };
+    stores.rows.park(graph, Some(&parked)).await?;
+    if !was_parked {
+        let Parked { version, reason } = parked;
+        tracing::error!(%graph, %version, reason, "a graph can't be projected and is parked");
     }
+    Ok(folded)
 }
 
 /// Lets the feed go of what is projected and old.

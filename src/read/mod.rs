@@ -15,18 +15,16 @@ mod diff;
 mod filter;
 mod history;
 mod moment;
+mod operation;
 mod verify;
 mod walk;
 
 use std::{sync::Arc, time::Duration};
 
-use dao_projections::{CommandType, Graph, GraphId, Hash, Head, OperationId, Timestamp, UserId, Version};
+use dao_projections::{Graph, GraphId, Hash, Head, Version};
 
 pub use self::filter::{CommitFilter, FilterError, FilterLists};
-use crate::{
-    domain::{RecordedOutcome, Refusal},
-    write::{Effect, Ending, Graphs, Recorded, View, WriteError, log},
-};
+use crate::write::{Graphs, Recorded, View, WriteError, log};
 
 pub use crate::store::{Order, RefusalPlace as Place, StoreError, StoredCommit};
 pub use activity::{ActivityFilter, ActivityFound, ActivityPlace, Count, activity, all_activity};
@@ -34,6 +32,7 @@ pub use audit::{Filter, Listed, Listing, Question, Status, operations};
 pub use diff::{Difference, diff};
 pub use history::{History, Touch, history};
 pub use moment::version_at;
+pub use operation::{OperationEnding, OperationFound, operation};
 pub use verify::{Bad, Verified, verify};
 
 /// How long a read of a graph in memory waits to hear whether there are newer commits; then the
@@ -370,50 +369,4 @@ impl ResumeHash {
     fn matches(self, hash: Hash) -> bool {
         self.0 == Some(hash)
     }
-}
-
-/// What became of an operation.
-pub struct OperationFound {
-    /// In which graph.
-    pub graph: GraphId,
-    /// Who sent it.
-    pub user: UserId,
-    /// What it was.
-    pub command: CommandType,
-    /// When it was answered.
-    pub at: Timestamp,
-    /// The graph's version with it, or when it was refused.
-    pub version: Version,
-    /// How it ended.
-    pub ending: OperationEnding,
-}
-
-/// How an operation ended.
-pub enum OperationEnding {
-    /// It was accepted.
-    Completed(Effect),
-    /// It was refused.
-    Refused(Arc<Refusal>),
-}
-
-/// What became of the operation with this id; the first graph by name, where several have used it.
-pub async fn operation(graphs: &Graphs, id: OperationId) -> Result<Option<OperationFound>, ReadError> {
-    let mut found = graphs.find_operation(id).await?;
-    found.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-    let Some((graph, record, ending)) = found.into_iter().next() else { return Ok(None) };
-    let (user, command, at) = match record.outcome {
-        RecordedOutcome::Committed { version } => match log::one(&**graphs.store(), &graph, version).await? {
-            Some(recorded) => {
-                let body = &recorded.commit.body;
-                (body.user_id.clone(), body.command_type, body.timestamp)
-            }
-            None => return Ok(None),
-        },
-        RecordedOutcome::Unchanged(by) | RecordedOutcome::Refused { by, .. } => (by.user, by.command, by.at),
-    };
-    let (version, ending) = match ending {
-        Ending::Completed { effect, head, .. } => (head.version, OperationEnding::Completed(effect)),
-        Ending::Refused { refusal, head } => (head.version, OperationEnding::Refused(refusal)),
-    };
-    Ok(Some(OperationFound { graph, user, command, at, version, ending }))
 }

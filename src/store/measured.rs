@@ -10,8 +10,9 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 
 use super::{
-    Append, Durability, Entry, EventStore, FeedBounds, FeedEntry, FeedPlace, Hints, Order, Parked,
-    ProjectionStore, RefusalPlace, RowsChange, RowsFound, RowsHead, StoreError, StoredCommit, StoredRefusal,
+    Append, Durability, Entry, EventStore, FeedBounds, FeedEntry, FeedPlace, GraphFilter, Hints,
+    OperationPlaces, Order, Parked, ProjectionStore, RefusalPlace, RowsChange, RowsFound, RowsHead,
+    StoreError, StoredCommit, StoredRefusal,
 };
 use crate::telemetry::{Metrics, StoreCall, StoreErrorKind, Word};
 
@@ -93,8 +94,13 @@ impl<S: EventStore + ?Sized> EventStore for Measured<S> {
         self.seen(StoreCall::Graphs, result)
     }
 
-    async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
-        let result = self.store.find_operation(id).await;
+    async fn find_operation(
+        &self,
+        id: OperationId,
+        wanted: GraphFilter,
+        limit: usize,
+    ) -> Result<OperationPlaces, StoreError> {
+        let result = self.store.find_operation(id, wanted, limit).await;
         self.seen(StoreCall::FindOperation, result)
     }
 

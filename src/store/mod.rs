@@ -6,8 +6,8 @@
 //! - An operation id has at most one record in its graph for as long as the window lasts, and that
 //!   record is written by the same append as its commit.
 //! - A read never crosses a hole: it ends before one, or fails.
-//! - Whoever is told of a record ([`EventStore::append`], [`EventStore::operations`],
-//!   [`EventStore::find_operation`]) may acknowledge what it says: it is as durable as declared.
+//! - Whoever is told of a record ([`EventStore::append`], [`EventStore::operations`]) may acknowledge what it
+//!   says: it is as durable as declared.
 //! - What is said unasked ([`Hints`]) is never needed to be right, only to be fast.
 //!
 //! Not here: what commits mean. Adapters move bytes and compare heads; they never decode an event.
@@ -17,6 +17,8 @@ mod hints;
 mod measured;
 mod projection;
 pub mod redis;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -112,6 +114,18 @@ pub enum Append {
     Duplicate(Vec<(OperationId, Bytes)>),
 }
 
+/// Which graphs somebody asks about.
+pub type GraphFilter = Arc<dyn Fn(&GraphId) -> bool + Send + Sync>;
+
+/// Graphs that may have a record of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationPlaces {
+    /// Each once.
+    pub graphs: Vec<GraphId>,
+    /// Whether they stand in the order in which they came to use the id.
+    pub is_in_order: bool,
+}
+
 /// Why a store could not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -196,8 +210,17 @@ pub trait EventStore: Send + Sync + 'static {
     /// The graphs that have commits, by name: those after `after`, at most `limit`.
     async fn graphs(&self, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, StoreError>;
 
-    /// Every graph that has a record of this operation: one, but for ids used in several graphs.
-    async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError>;
+    /// Where a record of this operation may be: the first `limit` of the graphs that are wanted. The record
+    /// itself is [`EventStore::operations`]'s to tell, which may say that there is none.
+    ///
+    /// Ids are unique within a graph only: anybody can use an id again in graphs of their own. What they do
+    /// there takes nothing away from what is found here, and the cost is bounded however often they do it.
+    async fn find_operation(
+        &self,
+        id: OperationId,
+        wanted: GraphFilter,
+        limit: usize,
+    ) -> Result<OperationPlaces, StoreError>;
 
     /// Whether another process can write the same histories. Where none can, what a writer
     /// remembers is the truth and a reader need not ask.

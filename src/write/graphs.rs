@@ -12,9 +12,8 @@ use tokio_util::task::TaskTracker;
 use tracing::Span;
 
 use super::{
-    answer::{Answer, Ending, WriteError},
+    answer::{Answer, WriteError},
     board::Hot,
-    level::recall,
     mailbox::{self, Request, Unsent},
     recent::Recorded,
     registry::{Registry, Started},
@@ -259,21 +258,6 @@ impl Graphs {
             })
         };
         look.await
-    }
-
-    /// How an operation ended, in every graph that has a record of it.
-    pub async fn find_operation(
-        &self,
-        id: dao_projections::OperationId,
-    ) -> Result<Vec<(GraphId, OperationRecord, Ending)>, StoreError> {
-        let mut found = Vec::new();
-        for (graph, bytes) in self.store.find_operation(id).await? {
-            if let Some(record) = OperationRecord::decode(&bytes) {
-                let ending = recall(&*self.store, &graph, record.outcome.clone()).await?;
-                found.push((graph, record, ending));
-            }
-        }
-        Ok(found)
     }
 
     /// Stops: no graph is loaded any more, and everything that waits is answered first.

@@ -46,7 +46,7 @@ const ALL: [(&str, &str); 13] = [
     ("PUT", "/subscriptions/{name}"),
     ("GET", "/subscriptions/{name}"),
     ("DELETE", "/subscriptions/{name}"),
-    ("GET", "/subscriptions/{name}/next"),
+    ("POST", "/subscriptions/{name}/next"),
     ("POST", "/subscriptions/{name}/ack"),
     ("POST", "/subscriptions/{name}/nack"),
     ("GET", "/subscriptions/{name}/parked"),

@@ -209,7 +209,8 @@ async fn subscriptions(held: &mut Held<'_>) {
     held.get("/subscriptions", "/subscriptions").await;
     held.get(one, "/subscriptions/index").await;
     held.get(one, "/subscriptions/none").await;
-    let handed = held.get(&format!("{one}/next"), "/subscriptions/index/next?max=2&wait=5000").await.json();
+    let handed = Request::post("/subscriptions/index/next?max=2&wait=5000", "");
+    let handed = held.ask(&format!("POST {one}/next"), handed).await.json();
     let first = handed["deliveries"][0]["deliveryId"].clone();
     assert!(first.is_string(), "{handed}");
     held.post(&format!("{one}/ack"), "/subscriptions/index/ack", json!({"deliveryIds": [first]})).await;

@@ -12,7 +12,7 @@ use dao_api::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    gate::GatedStore,
+    gate::{Call, GatedStore},
     http::{Client, Reply, Request},
     redis::RedisServer,
     server::{Server, embedded_store},
@@ -50,9 +50,14 @@ async fn batch(client: &Client, graph: &str, name: &str, count: usize) {
     assert_eq!(reply.status, 200);
 }
 
+async fn ask_next(client: &Client, name: &str, query: &str) -> Reply {
+    client.ask(Request::post(&format!("/subscriptions/{name}/next?{query}"), "")).await
+}
+
 async fn next(client: &Client, name: &str, query: &str) -> Vec<Value> {
-    let answer = client.read(&format!("/subscriptions/{name}/next?{query}")).await;
-    answer["deliveries"].as_array().unwrap().clone()
+    let reply = ask_next(client, name, query).await;
+    assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+    reply.json()["deliveries"].as_array().unwrap().clone()
 }
 
 fn key(delivery: &Value) -> Key {
@@ -139,6 +144,9 @@ on_every_store! {
     s5_the_lag_is_seen
     s6_consumers_that_race_share_the_work
     s6_who_stops_waiting_gets_nothing_and_holds_nothing
+    s6_next_is_a_post_and_nothing_else_leases
+    s6_one_busy_graph_goes_out_in_runs
+    s6_a_run_is_settled_by_its_prefix
 }
 
 mod rules {
@@ -167,7 +175,7 @@ mod rules {
         assert_eq!(server.ask(delete.clone()).await.status, 204);
         server.ask(delete).await.problem(404, "NOT_FOUND");
         server.get("/subscriptions/b-1").await.problem(404, "NOT_FOUND");
-        server.get("/subscriptions/b-1/next").await.problem(404, "NOT_FOUND");
+        ask_next(&server, "b-1", "").await.problem(404, "NOT_FOUND");
         assert_eq!(server.read("/subscriptions").await, json!({"subscriptions": ["a"]}));
         // Another one of its name knows nothing of it.
         assert_eq!(put(&server, "b-1", &json!({})).await.status, 201);
@@ -195,7 +203,7 @@ mod rules {
         subscribe(&server, "s", json!({})).await;
         for query in ["max=0", "max=1001", "max=x", "wait=30001", "wait=-1"] {
             let place = query.split('=').next().unwrap();
-            server.get(&format!("/subscriptions/s/next?{query}")).await.bad(query, place);
+            ask_next(&server, "s", query).await.bad(query, place);
         }
         for (body, place) in [
             (json!({}), "deliveryIds"),
@@ -265,7 +273,7 @@ mod rules {
         assert_eq!(ack(&server, "s", std::slice::from_ref(of_a)).await, 1);
         assert_eq!(ack(&server, "s", std::slice::from_ref(of_a)).await, 0);
         assert_eq!(keys(&next(&server, "s", "").await), set([("a", 2)]));
-        let packed = Request::get("/subscriptions/s/next").header("accept", "application/msgpack");
+        let packed = Request::post("/subscriptions/s/next", "").header("accept", "application/msgpack");
         assert_eq!(server.ask(packed).await.message_pack(), json!({"deliveries": []}));
     }
 
@@ -444,6 +452,67 @@ mod rules {
         let handed = subscriptions.next(&name, 1, day, std::future::ready(())).await.unwrap();
         assert_eq!(handed.len(), 1, "what is there is handed out all the same");
     }
+
+    pub(super) async fn s6_next_is_a_post_and_nothing_else_leases(server: Server) {
+        subscribe(&server, "s", json!({"maxAttempts": 1})).await;
+        create(&server, "a", "n").await;
+        for method in ["GET", "HEAD", "PUT", "DELETE"] {
+            let reply = server.ask(Request::new(method, "/subscriptions/s/next?max=1000")).await;
+            assert_eq!((reply.status, reply.header("allow")), (405, Some("POST")), "{method}");
+        }
+        assert_eq!(server.read("/subscriptions/s").await["inFlight"], 0);
+        // It takes no body, and does not mind one.
+        let asked = server.post("/subscriptions/s/next", &json!({"max": 7})).await.json();
+        assert_eq!(asked["deliveries"][0]["attempt"], 1);
+    }
+
+    pub(super) async fn s6_one_busy_graph_goes_out_in_runs(server: Server) {
+        subscribe(&server, "s", json!({})).await;
+        batch(&server, "busy", "n", 900).await;
+        create(&server, "quiet", "n").await;
+        let (mut busy, mut answers) = (Vec::new(), 0);
+        while busy.len() < 900 {
+            let deliveries = next(&server, "s", "max=300").await;
+            assert!(deliveries.len() <= 300);
+            answers += 1;
+            if answers == 1 {
+                assert!(keys(&deliveries).contains(&("quiet".to_owned(), 1)), "others have their turn");
+            }
+            busy.extend(deliveries.iter().map(key).filter(|(graph, _)| graph == "busy").map(|(_, v)| v));
+            // The last of each graph stands for all.
+            let last = [deliveries.last().unwrap().clone()];
+            assert_eq!(ack(&server, "s", &last).await, 1);
+            let quiet: Vec<Value> = deliveries.into_iter().filter(|d| key(d).0 == "quiet").collect();
+            ack(&server, "s", &quiet).await;
+        }
+        assert_eq!(busy, (1..=900).collect::<Vec<_>>(), "in order, each once");
+        assert!(answers <= 6, "{answers} answers for 900 commits");
+        assert_eq!(server.read("/subscriptions/s").await["lagCommits"], 0);
+    }
+
+    pub(super) async fn s6_a_run_is_settled_by_its_prefix(server: Server) {
+        subscribe(&server, "s", json!({"leaseMs": 1_000})).await;
+        batch(&server, "a", "n", 200).await;
+        let run = next(&server, "s", "max=20").await;
+        assert_eq!(run.iter().map(|d| key(d).1).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
+        assert_eq!(server.read("/subscriptions/s").await["inFlight"], 20);
+        assert_eq!(ack(&server, "s", &run[4..5]).await, 1);
+        assert_eq!(server.read("/subscriptions/s").await["inFlight"], 15);
+        assert_eq!(ack(&server, "s", &run[..5]).await, 0, "they are done with");
+        assert_eq!(next(&server, "s", "").await, Vec::<Value>::new());
+        // Given back, it comes again from the first that is not settled; and so it does when its lease ends.
+        assert_eq!(settle(&server, "s", "nack", &run[10..11], json!({})).await, 1);
+        let again = next(&server, "s", "max=100").await;
+        assert_eq!(again.iter().map(|d| key(d).1).collect::<Vec<_>>(), (6..=20).collect::<Vec<_>>());
+        assert!(again.iter().all(|d| d["attempt"] == 2));
+        assert_eq!(ack(&server, "s", &run).await, 0, "their ids are new");
+        assert_eq!(ack(&server, "s", &again[..1]).await, 1);
+        let third = next(&server, "s", WAIT).await;
+        assert_eq!((key(&third[0]).1, &third[0]["attempt"]), (7, &json!(3)));
+        assert_eq!(ack(&server, "s", &third).await, third.len() as u64);
+        let rest = drain(&server, "s", 1_000).await;
+        assert_eq!(rest["a"], (21..=200).collect::<Vec<_>>());
+    }
 }
 
 /// Consumers that all do the same, until everything is acknowledged.
@@ -519,11 +588,11 @@ async fn s6_while_the_store_is_away_it_is_503_and_nothing_is_lost() {
     subscribe(&server, "s", json!({})).await;
     create(&server, "a", "n").await;
     redis.kill();
-    server.get("/subscriptions/s/next").await.problem(503, "STORE_UNAVAILABLE");
+    ask_next(&server, "s", "").await.problem(503, "STORE_UNAVAILABLE");
     server.post("/subscriptions/s/ack", &json!({"deliveryIds": []})).await.problem(503, "STORE_UNAVAILABLE");
     redis.restart();
     loop {
-        let reply = server.get(&format!("/subscriptions/s/next?{WAIT}")).await;
+        let reply = ask_next(&server, "s", WAIT).await;
         if reply.status == 200 {
             assert_eq!(keys(reply.json()["deliveries"].as_array().unwrap()), set([("a", 1)]));
             break;
@@ -576,4 +645,62 @@ async fn s6_a_slow_read_is_not_given_up_and_begun_again_for_ever() {
     store.set_read_takes(Duration::from_millis(800));
     let deliveries = next(&server, "slow", "wait=0").await;
     assert_eq!(deliveries.iter().map(key).collect::<Vec<_>>(), [("g".to_owned(), 1)]);
+}
+
+/// Rule S7: a look that reads for long holds up no acknowledgement, nor loses one (`hold` stops its reads).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s7_what_settles_a_delivery_waits_for_no_look() {
+    let dir = tempfile::tempdir().unwrap();
+    let feed = embedded_store(dir.path());
+    let store = GatedStore::shared(feed.clone());
+    let server = Server::over_halves(store.clone(), feed).await;
+    subscribe(&server, "s", json!({"leaseMs": 1_000})).await;
+    for graph in ["a", "b", "c"] {
+        create(&server, graph, "first").await;
+    }
+    let held = next(&server, "s", "").await;
+    assert_eq!(held.len(), 3);
+    for graph in ["a", "b", "c"] {
+        create(&server, graph, "second").await;
+    }
+    store.hold(Call::Read);
+    let client = Client::new(server.address());
+    let looking = tokio::spawn(async move { next(&client, "s", "").await });
+    store.has_arrived(Call::Read, 1).await;
+    // Its look reads, and has not ended. These are answered all the same.
+    let of = |graph: &str| -> Vec<Value> { held.iter().filter(|d| key(d).0 == graph).cloned().collect() };
+    assert_eq!(ack(&server, "s", &of("a")).await, 1);
+    assert_eq!(settle(&server, "s", "nack", &of("b"), json!({"reason": "not now"})).await, 1);
+    store.open();
+    let handed = looking.await.unwrap();
+    assert!(!handed.iter().any(|delivery| key(delivery) == ("a".to_owned(), 1)), "that is done: {handed:?}");
+    ack(&server, "s", &handed).await;
+    ack(&server, "s", &of("c")).await;
+    let mut told: BTreeSet<Key> = keys(&handed);
+    for (graph, versions) in drain(&server, "s", 10).await {
+        told.extend(versions.into_iter().map(|version| (graph.clone(), version)));
+    }
+    assert_eq!(told, set([("a", 2), ("b", 1), ("b", 2), ("c", 2)]));
+    assert_eq!(server.read("/subscriptions/s").await["inFlight"], 0);
+}
+
+/// Rules S6 and S7: a history that the store refuses to read stops no other graph.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s6_a_graph_that_can_t_be_read_for_now_stops_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let feed = embedded_store(dir.path());
+    let store = GatedStore::shared(feed.clone());
+    let server = Server::over_halves(store.clone(), feed).await;
+    subscribe(&server, "s", json!({})).await;
+    for graph in ["a", "b"] {
+        batch(&server, graph, "n", 2).await;
+    }
+    let first = next(&server, "s", "").await;
+    assert_eq!(ack(&server, "s", &first).await, 2);
+    store.refuse_reads_of(Some("a"));
+    let second = next(&server, "s", "").await;
+    assert_eq!((keys(&second), ack(&server, "s", &second).await), (set([("b", 2)]), 1));
+    ask_next(&server, "s", "").await.problem(503, "STORE_UNAVAILABLE");
+    store.refuse_reads_of(None);
+    assert_eq!(keys(&next(&server, "s", "").await), set([("a", 2)]));
 }

@@ -19,7 +19,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::support::{
     graph::{command, new_id, with},
-    history::{accepted, assert_is_a_history, graph, grow, operation, read_all, record},
+    history::{accepted, assert_is_a_history, found, graph, grow, operation, read_all, record},
     redis::{RedisServer, free_port},
     server::Process,
 };
@@ -61,18 +61,18 @@ async fn o5_nothing_is_acknowledged_before_a_replica_has_it() {
     assert_eq!(read_all(&*store, &g).await.len(), 2);
     assert_not_replicated(store.append(&g, head, &entries).await);
     assert_not_replicated(store.operations(&g, &[operation(2)]).await);
-    assert_not_replicated(store.find_operation(operation(2)).await);
+    assert_not_replicated(found(&*store, operation(2)).await);
     assert_not_replicated(store.check().await);
     // What has no record promises nothing, and what lost a race neither.
     assert_eq!(store.operations(&g, &[operation(9)]).await.unwrap(), [None]);
-    assert_eq!(store.find_operation(operation(9)).await.unwrap(), []);
+    assert_eq!(found(&*store, operation(9)).await.unwrap(), []);
     assert!(matches!(store.append(&g, head, &[accepted(3, head)]).await.unwrap(), Append::HeadMoved(_)));
 
     replica.thaw();
     let again = until_ok(|| store.append(&g, head, &entries)).await;
     assert_eq!(again, Append::Duplicate(vec![(operation(2), record(2))]));
     assert_eq!(store.operations(&g, &[operation(2)]).await.unwrap(), [Some(record(2))]);
-    assert_eq!(store.find_operation(operation(2)).await.unwrap(), [(g.clone(), record(2))]);
+    assert_eq!(found(&*store, operation(2)).await.unwrap(), [(g.clone(), record(2))]);
     store.check().await.unwrap();
     grow(&*store, &g, entries[0].commit.as_ref().unwrap().head(), [3]).await;
     store.close().await;

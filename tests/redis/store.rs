@@ -18,7 +18,7 @@ use dao_projections::{Head, Version};
 
 use crate::support::{
     history::{
-        accepted, accepted_all, assert_is_a_history, commit, graph, grow, operation, read_all, record,
+        accepted, accepted_all, assert_is_a_history, commit, found, graph, grow, operation, read_all, record,
         refused, refused_at, version,
     },
     proxy::Proxy,
@@ -115,7 +115,7 @@ async fn no_reply_goes_to_another_caller() {
                 assert_eq!(store.operations(&g, &ids).await.unwrap(), records);
                 assert_eq!(store.head(&g).await.unwrap(), after);
                 if round % 10 == 0 {
-                    let found = store.find_operation(ids[0]).await.unwrap();
+                    let found = found(&*store, ids[0]).await.unwrap();
                     assert_eq!(found, [(g.clone(), Bytes::from_static(word.as_bytes()))]);
                 }
                 head = after;
@@ -145,9 +145,9 @@ async fn a_cluster_is_a_store() {
         assert_eq!(store.append(&g, Head::EMPTY, &[refused(77)]).await.unwrap(), Append::HeadMoved(head));
         assert_eq!(store.head(&g).await.unwrap(), head);
         assert_eq!(read_all(&store, &g).await.len(), 4);
-        assert_eq!(store.find_operation(operation(n)).await.unwrap(), [(g, record(n))]);
+        assert_eq!(found(&store, operation(n)).await.unwrap(), [(g, record(n))]);
     }
-    assert_eq!(store.find_operation(operation(1_000)).await.unwrap().len(), GRAPHS as usize);
+    assert_eq!(found(&store, operation(1_000)).await.unwrap().len(), GRAPHS as usize);
     for node in &nodes {
         assert!(!node.keys("dao:*:events").is_empty(), "every node has its share");
     }
@@ -162,7 +162,7 @@ async fn scripts_that_redis_forgot_are_given_again() {
     server.command(&["SCRIPT", "FLUSH"]);
     assert_eq!(store.operations(&g, &[operation(1)]).await.unwrap(), [Some(record(1))]);
     server.command(&["SCRIPT", "FLUSH"]);
-    assert_eq!(store.find_operation(operation(1)).await.unwrap(), [(g.clone(), record(1))]);
+    assert_eq!(found(&*store, operation(1)).await.unwrap(), [(g.clone(), record(1))]);
     server.command(&["SCRIPT", "FLUSH"]);
     grow(&*store, &g, head, [2]).await;
 }

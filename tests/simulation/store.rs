@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use dao_api::store::{
-    Append, Durability, Entry, EventStore, Hint, Hints, Order, RefusalPlace, StoreError, StoredCommit,
-    StoredRefusal,
+    Append, Durability, Entry, EventStore, GraphFilter, Hint, Hints, OperationPlaces, Order, RefusalPlace,
+    StoreError, StoredCommit, StoredRefusal,
 };
 use dao_projections::{GraphId, Head, OperationId, Version};
 use tokio::{sync::oneshot, time::sleep};
@@ -240,10 +240,16 @@ impl EventStore for SimStore {
         .await
     }
 
-    async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
+    async fn find_operation(
+        &self,
+        id: OperationId,
+        wanted: GraphFilter,
+        limit: usize,
+    ) -> Result<OperationPlaces, StoreError> {
         self.ask(|shared, _| {
-            let logs = shared.graphs.iter();
-            logs.filter_map(|(graph, log)| Some((graph.clone(), log.records.get(&id)?.clone()))).collect()
+            let using = shared.graphs.iter().filter(|(_, log)| log.records.contains_key(&id));
+            let graphs = using.map(|(graph, _)| graph).filter(|graph| wanted(graph)).take(limit);
+            OperationPlaces { graphs: graphs.cloned().collect(), is_in_order: false }
         })
         .await
     }

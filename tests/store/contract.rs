@@ -176,7 +176,7 @@ mod rules {
 
     use super::Place;
     use crate::support::history::{
-        accepted, accepted_all, assert_is_a_history, commit, graph, grow, operation, read_all, record,
+        accepted, accepted_all, assert_is_a_history, commit, found, graph, grow, operation, read_all, record,
         refused, refused_at, version,
     };
 
@@ -394,10 +394,10 @@ mod rules {
             let asked = [operation(7), operation(100 + n as u128), operation(99)];
             let records = store.operations(g, &asked).await.unwrap();
             assert_eq!(records, [Some(record_in(n)), Some(Bytes::new()), None]);
-            let alone = store.find_operation(operation(100 + n as u128)).await.unwrap();
+            let alone = found(&*store, operation(100 + n as u128)).await.unwrap();
             assert_eq!(alone, [(g.clone(), Bytes::new())]);
         }
-        let mut everywhere = store.find_operation(operation(7)).await.unwrap();
+        let mut everywhere = found(&*store, operation(7)).await.unwrap();
         everywhere.sort();
         let mut expected: Vec<_> =
             graphs.iter().enumerate().map(|(n, g)| (g.clone(), record_in(n))).collect();
@@ -416,8 +416,8 @@ mod rules {
     pub(super) async fn c3_an_unknown_operation_is_found_nowhere(place: impl Place) {
         let store = place.store();
         grow(&*store, &graph("g"), Head::EMPTY, [1]).await;
-        assert_eq!(store.find_operation(operation(2)).await.unwrap(), []);
-        assert_eq!(store.find_operation(operation(1)).await.unwrap(), [(graph("g"), record(1))]);
+        assert_eq!(found(&*store, operation(2)).await.unwrap(), []);
+        assert_eq!(found(&*store, operation(1)).await.unwrap(), [(graph("g"), record(1))]);
     }
 
     /// All refusals judged on a version from `low` to `high`.
@@ -624,7 +624,7 @@ mod rules {
         let store = place.store();
         assert_eq!(store.head(&g).await.unwrap(), head);
         assert_eq!(read_all(&*store, &g).await, before);
-        assert_eq!(store.find_operation(operation(21)).await.unwrap(), [(g.clone(), record(21))]);
+        assert_eq!(found(&*store, operation(21)).await.unwrap(), [(g.clone(), record(21))]);
         let again = store.append(&g, Head::EMPTY, &[accepted(1, Head::EMPTY)]).await.unwrap();
         assert_eq!(again, Append::Duplicate(vec![(operation(1), record(1))]));
         grow(&*store, &g, head, [22]).await;

@@ -19,6 +19,8 @@ use dao_projections::{GraphId, Head, OperationId, Version};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::support::history::found;
+
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 fn config(dir: &Path) -> EmbeddedConfig {
@@ -188,7 +190,7 @@ async fn c3_outcomes_in_one_transaction_do_not_disturb_each_other() {
 
     assert_chain(&history(&store, &a).await);
     assert_eq!(store.head(&a).await.expect("a head"), three);
-    let mut found = store.find_operation(known).await.expect("an answer");
+    let mut found = found(&store, known).await.expect("an answer");
     found.sort();
     assert_eq!(found, [(a, record.clone()), (b, record)]);
 }
@@ -286,8 +288,8 @@ async fn c3_the_window_before_is_looked_into_too() {
     let both = [unchanged(operation(), "r"), unchanged(id, "r")];
     let again = store.append(&g, Head::EMPTY, &both).await.expect("an outcome");
     assert_eq!(again, Append::Duplicate(vec![(id, Bytes::from_static(b"r"))]));
-    assert_eq!(store.find_operation(id).await.expect("an answer").len(), 1);
-    assert!(store.find_operation(both[0].operation).await.expect("an answer").is_empty());
+    assert_eq!(found(&store, id).await.expect("an answer").len(), 1);
+    assert!(found(&store, both[0].operation).await.expect("an answer").is_empty());
 }
 
 #[tokio::test]

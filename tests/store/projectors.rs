@@ -435,3 +435,58 @@ async fn what_is_projected_and_old_goes_from_the_feed_and_numbers_go_on() {
         assert!(left[0].place > end);
     }
 }
+
+/// One graph that the store refuses is parked with the reason, and nobody else waits for it.
+#[tokio::test]
+async fn o5_a_graph_that_the_store_refuses_is_parked_and_the_others_go_on() {
+    let bench = Bench::embedded().await;
+    let gated = GatedStore::to(bench.stores.events.clone());
+    let stores = Stores { events: gated.clone(), rows: bench.stores.rows.clone() };
+    let bench = Bench { stores, ..bench };
+    let graphs = bench.graphs();
+    grow(&graphs, "refused", 0, 3).await;
+    gated.refuse_reads_of(Some("refused"));
+    let worker = bench.work(&quick("w"));
+    grow(&graphs, "fine", 0, 5).await;
+    level(&bench, "fine").await;
+    let health = caught_up(&bench).await; // nobody waits for it
+    assert_eq!(health.parked.len(), 1, "{health:?}");
+    assert_eq!((health.parked[0].0.as_str(), health.parked[0].1.version.get()), ("refused", 1));
+    assert!(health.parked[0].1.reason.contains("not this graph"), "{health:?}");
+    // The others go on while it is refused, and it is tried again by itself.
+    grow(&graphs, "fine", 5, 9).await;
+    level(&bench, "fine").await;
+    gated.refuse_reads_of(None);
+    level(&bench, "refused").await;
+    let unparked = tokio::time::timeout(PATIENCE, async {
+        while !project::health(&bench.stores).await.unwrap().parked.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    });
+    unparked.await.expect("it is parked no more");
+    worker.stop().await;
+}
+
+/// What SQLite refuses of one graph's rows fails neither the appends nor the rows of others that are written with it.
+#[tokio::test]
+async fn o5_rows_that_sqlite_refuses_fail_nothing_else_of_their_round() {
+    let bench = Bench::embedded().await;
+    let graphs = bench.graphs();
+    grow(&graphs, "refused", 0, 3).await;
+    let path = bench._dir.as_ref().unwrap().path().join("dao.db");
+    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON projection_row
+        WHEN NEW.graph = (SELECT id FROM graph WHERE name = 'refused')
+        BEGIN SELECT RAISE(ABORT, 'not these rows'); END";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(trigger).unwrap();
+    let worker = bench.work(&quick("w"));
+    for n in 0..20 {
+        grow(&graphs, "fine", 5 * n, 5 * n + 5).await;
+    }
+    level(&bench, "fine").await;
+    let health = caught_up(&bench).await;
+    assert_eq!(health.parked.len(), 1, "{health:?}");
+    assert!(health.parked[0].1.reason.contains("not these rows"), "{health:?}");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("DROP TRIGGER refuse").unwrap();
+    level(&bench, "refused").await;
+    worker.stop().await;
+}

@@ -12,7 +12,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use dao_api::store::{
-    Append, Durability, Entry, EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal,
+    Append, Durability, Entry, EventStore, GraphFilter, OperationPlaces, Order, RefusalPlace, StoreError,
+    StoredCommit, StoredRefusal,
 };
 use dao_projections::{GraphId, Head, OperationId, Version};
 use tokio::sync::watch;
@@ -41,6 +42,8 @@ pub(crate) struct GatedStore {
     commits_read: AtomicU64,
     /// How long each read takes.
     read_takes: Mutex<Duration>,
+    /// The graph whose history can't be read.
+    refused: Mutex<Option<GraphId>>,
 }
 
 impl GatedStore {
@@ -53,6 +56,7 @@ impl GatedStore {
             seen: watch::Sender::default(),
             commits_read: AtomicU64::new(0),
             read_takes: Mutex::default(),
+            refused: Mutex::default(),
         })
     }
 
@@ -65,6 +69,12 @@ impl GatedStore {
 
     pub(crate) fn set_read_takes(&self, time: Duration) {
         *self.read_takes.lock().expect("no panic while locked") = time;
+    }
+
+    /// From now on reads of this graph fail, as if the store was away for them alone.
+    pub(crate) fn refuse_reads_of(&self, graph: Option<&str>) {
+        let graph = graph.map(|graph| GraphId::parse(graph).expect("a graph id"));
+        *self.refused.lock().expect("no panic while locked") = graph;
     }
 
     /// From now on such calls wait, until the gate is opened.
@@ -124,6 +134,9 @@ impl EventStore for GatedStore {
         self.pass(Call::Read).await;
         let time = *self.read_takes.lock().expect("no panic while locked");
         tokio::time::sleep(time).await;
+        if self.refused.lock().expect("no panic while locked").as_ref() == Some(graph) {
+            return Err(StoreError::Unavailable("not this graph".to_owned()));
+        }
         let found = self.inner.read(graph, after, to, limit).await?;
         self.commits_read.fetch_add(found.len() as u64, Ordering::SeqCst);
         Ok(found)
@@ -138,8 +151,13 @@ impl EventStore for GatedStore {
         self.inner.operations(graph, ids).await
     }
 
-    async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
-        self.inner.find_operation(id).await
+    async fn find_operation(
+        &self,
+        id: OperationId,
+        wanted: GraphFilter,
+        limit: usize,
+    ) -> Result<OperationPlaces, StoreError> {
+        self.inner.find_operation(id, wanted, limit).await
     }
 
     async fn refusals(

@@ -1,9 +1,9 @@
 //! Made-up histories: entries with a true chain of hashes, whose bodies mean nothing.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
-use dao_api::store::{Append, Entry, EventStore, StoredCommit};
+use dao_api::store::{Append, Entry, EventStore, StoreError, StoredCommit};
 use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 use uuid::Uuid;
 
@@ -93,4 +93,17 @@ pub(crate) fn assert_is_a_history(commits: &[StoredCommit]) {
         assert_eq!(commit.hash, hash, "the chain at {}", commit.version);
         assert!(bodies.insert(commit.body.clone()), "commit {} is there twice", commit.version);
     }
+}
+
+/// The records of this operation, in all graphs where it is found.
+pub(crate) async fn found(
+    store: &dyn EventStore,
+    id: OperationId,
+) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
+    let mut records = Vec::new();
+    for graph in store.find_operation(id, Arc::new(|_: &GraphId| true), 1_000).await?.graphs {
+        let record = store.operations(&graph, &[id]).await?.pop().flatten();
+        records.extend(record.map(|record| (graph, record)));
+    }
+    Ok(records)
 }

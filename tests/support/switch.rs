@@ -8,7 +8,8 @@ use std::sync::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use dao_api::store::{
-    Append, Durability, Entry, EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal,
+    Append, Durability, Entry, EventStore, GraphFilter, OperationPlaces, Order, RefusalPlace, StoreError,
+    StoredCommit, StoredRefusal,
 };
 use dao_projections::{GraphId, Head, OperationId, Version};
 
@@ -72,8 +73,13 @@ impl EventStore for SwitchedStore {
         self.reach()?.operations(graph, ids).await
     }
 
-    async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
-        self.reach()?.find_operation(id).await
+    async fn find_operation(
+        &self,
+        id: OperationId,
+        wanted: GraphFilter,
+        limit: usize,
+    ) -> Result<OperationPlaces, StoreError> {
+        self.reach()?.find_operation(id, wanted, limit).await
     }
 
     async fn refusals(

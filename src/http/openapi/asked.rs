@@ -45,6 +45,15 @@ pub(in crate::http) struct OperationPath {
     operation_id: String,
 }
 
+/// Which record, where several graphs used the id.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct OperationQuery {
+    /// The graph. Without it: the oldest record among graphs you may read.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$", example = "demo")]
+    graph_id: Option<String>,
+}
+
 /// A subscription.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -1,24 +1,21 @@
-//! One look for commits to hand out: first those that the ledger knows of, then what the feed tells.
+//! One look for commits to hand out: first those that the ledger knows of, then what the feed tells, then
+//! what goes with them in runs.
 //!
 //! Invariants: a look costs a bounded number of reads; what it reads and has no room for, it has not
-//! taken. Not here: that two looks at once are made one after the other (`mod`).
+//! taken. One graph whose history can't be had for now stops no other. Not here: that two looks at once are
+//! made one after the other (`mod`).
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use dao_projections::{GraphId, Version};
-use futures::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
-use super::ledger::{Due, Ledger, Span};
-use crate::{
-    live::{AllGraphs, Extent, Piece, Since},
-    read::CommitFilter,
-    store::StoreError,
-    write::Recorded,
+use super::{
+    ledger::{Due, Given, Ledger, More, Span},
+    reads::{FeedRead, READS_AT_ONCE, Reads, Seen, Told},
 };
+use crate::{live::Piece, read::CommitFilter, store::StoreError, write::Recorded};
 
-/// Histories read at the same time.
-const READS_AT_ONCE: usize = 16;
 /// Commits of one graph that are looked at in one step for one that is wanted.
 const LANE_COMMITS: usize = 32;
 /// Such steps in one look.
@@ -34,13 +31,16 @@ const FEED_TIME: Duration = Duration::from_millis(500);
 const FEED_TIME_WITH_SOME: Duration = Duration::from_millis(50);
 /// Bytes of commits after which no more are handed out.
 const HANDED_BYTES: usize = 8 << 20;
+/// Commits that a run is made longer by at a time, where there is room for so many: rather a few long runs than
+/// many short ones, since each takes a read.
+const RUN_SHARE: usize = 64;
 
 /// A commit that a consumer gets.
 #[derive(Clone, Debug)]
 pub struct Handed {
     /// What it settles it by.
     pub delivery_id: String,
-    /// The how manieth delivery of this commit it is, from 1.
+    /// The delivery attempt of this commit, from 1.
     pub attempt: u32,
     /// Whose commit.
     pub graph: GraphId,
@@ -50,24 +50,40 @@ pub struct Handed {
 
 /// A look under way.
 pub(super) struct Look<'a> {
-    pub(super) all: &'a Arc<AllGraphs>,
     pub(super) filter: &'a CommitFilter,
     pub(super) ledger: &'a mut Ledger,
-    pub(super) now_ms: u64,
-    pub(super) max: usize,
-    pub(super) handed: Vec<Handed>,
-    pub(super) bytes: usize,
+    pub(super) reads: &'a mut Reads,
+    now_ms: u64,
+    max: usize,
+    handed: Vec<Handed>,
+    bytes: usize,
+    /// Why a history could not be read.
+    error: Option<StoreError>,
 }
 
-impl Look<'_> {
-    /// Hands out what there is.
+impl<'a> Look<'a> {
+    pub(super) fn new(
+        filter: &'a CommitFilter,
+        ledger: &'a mut Ledger,
+        reads: &'a mut Reads,
+        now_ms: u64,
+        max: usize,
+    ) -> Self {
+        Self { filter, ledger, reads, now_ms, max, handed: vec![], bytes: 0, error: None }
+    }
+
+    /// Hands out what there is. An error says that nothing could be.
     pub(super) async fn run(mut self) -> Result<Vec<Handed>, StoreError> {
         self.ledger.expire(self.now_ms);
-        self.look_at_lanes().await?;
+        self.look_at_lanes().await;
         if self.room() > 0 {
-            self.look_at_feed().await?;
+            self.look_at_feed().await;
         }
-        Ok(self.handed)
+        self.lengthen_runs().await;
+        match self.error {
+            Some(error) if self.handed.is_empty() => Err(error),
+            _ => Ok(by_graph(self.handed)),
+        }
     }
 
     fn room(&self) -> usize {
@@ -76,6 +92,10 @@ impl Look<'_> {
 
     fn give(&mut self, graph: &GraphId, commit: &Arc<Recorded>) {
         let given = self.ledger.give(graph, commit.commit.version, self.now_ms);
+        self.hand(graph, commit, given);
+    }
+
+    fn hand(&mut self, graph: &GraphId, commit: &Arc<Recorded>, given: Given) {
         self.bytes += commit.body.len();
         self.handed.push(Handed {
             delivery_id: given.delivery_id,
@@ -85,43 +105,38 @@ impl Look<'_> {
         });
     }
 
-    async fn look_at_lanes(&mut self) -> Result<(), StoreError> {
+    async fn look_at_lanes(&mut self) {
         for _ in 0..LANE_STEPS {
             let due = self.ledger.due(self.now_ms, self.room());
-            if due.is_empty() {
-                return Ok(());
-            }
             let mut has_moved = false;
             for due in due.chunks(READS_AT_ONCE) {
-                let mut reads = Vec::with_capacity(due.len());
-                for Due { graph, span } in due {
-                    reads.push(self.all.read(graph, span.from, span.to, LANE_COMMITS));
+                // What is full stays as it is, and is due the next time.
+                if self.room() == 0 {
+                    return;
                 }
-                let found: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).collect().await;
-                for (due, found) in due.iter().zip(found) {
-                    // What is full stays as it is, and is due the next time.
-                    if self.room() > 0 {
-                        let (commits, damage) = found?;
-                        has_moved |= self.hand_out(due, &commits, damage);
+                self.reads.look(due, self.filter, LANE_COMMITS, 1).await;
+                for due in due {
+                    match self.reads.seen(due) {
+                        Some(Ok(seen)) if self.room() > 0 => has_moved |= self.hand_out(due, &seen),
+                        Some(Err(error)) => self.error = Some(error),
+                        Some(Ok(_)) | None => {}
                     }
                 }
             }
             if !has_moved {
-                return Ok(());
+                return;
             }
         }
-        Ok(())
     }
 
     /// The first wanted commit of what was due; whether the ledger changed.
-    fn hand_out(&mut self, due: &Due, commits: &[Arc<Recorded>], damage: Option<StoreError>) -> bool {
+    fn hand_out(&mut self, due: &Due, seen: &Seen) -> bool {
         let Due { graph, span } = due;
-        if let Some(wanted) = commits.iter().find(|commit| self.filter.wants(graph, &commit.commit)) {
+        if let Some(wanted) = seen.wanted.first() {
             self.give(graph, wanted);
             return true;
         }
-        let last = commits.last().map(|last| last.commit.version);
-        match (damage, last) {
+        match (&seen.damage, seen.last) {
             (None, Some(last)) => self.ledger.pass(graph, last),
             (None, None) => self.ledger.pass(graph, span.to),
             (Some(damage), last) => {
@@ -129,7 +144,7 @@ impl Look<'_> {
                     return false;
                 }
                 let from = last.map_or(span.from, Version::next);
-                self.ledger.park_damage(graph, Span { from, to: span.to }, &damage.to_string());
+                self.ledger.park_damage(graph, Span { from, to: span.to }, damage);
                 self.ledger.pass(graph, span.to);
             }
         }
@@ -137,22 +152,48 @@ impl Look<'_> {
     }
 
     /// Takes what the feed tells of, and hands out the first commit of every graph that is free.
-    async fn look_at_feed(&mut self) -> Result<(), StoreError> {
-        let since = match self.all.parse(self.ledger.position()) {
-            Ok(position) => Since::Position(position),
-            // Another number of partitions: nothing is skipped if all is read again.
-            Err(_) => Since::Beginning,
-        };
-        let mut reader = self.all.open(since, self.filter.clone(), Extent::UntilNow).await?;
-        let (begun, begun_ms, from) = (Instant::now(), self.now_ms, reader.position());
+    async fn look_at_feed(&mut self) {
+        if let Some(mut feed) = self.reads.feed.take() {
+            // What was read from another position is of no use.
+            if feed.from == self.ledger.position() {
+                self.take_again(&mut feed);
+            }
+            self.reads.feed = Some(feed);
+        }
+        if self.reads.is_closed() {
+            return;
+        }
+        let from = self.ledger.position().to_owned();
+        let mut feed = FeedRead { from, told: vec![], end: None };
+        if let Err(error) = self.read_feed(&mut feed).await {
+            self.error = Some(error);
+        }
+        self.reads.feed = Some(feed);
+    }
+
+    fn take_again(&mut self, feed: &mut FeedRead) {
+        for told in &mut feed.told {
+            if self.room() == 0 || !self.take(told, &[]) {
+                return;
+            }
+        }
+        if let Some(end) = &feed.end {
+            self.ledger.move_to(end);
+        }
+    }
+
+    async fn read_feed(&mut self, feed: &mut FeedRead) -> Result<(), StoreError> {
+        let mut reader = self.reads.open(&feed.from, self.filter).await?;
+        let (begun, begun_ms, start) = (Instant::now(), self.now_ms, reader.position());
         let mut taken = 0;
         while self.room() > 0 && taken < FEED_COMMITS {
             let time = match self.handed.is_empty() {
-                true if reader.position() == from => FEED_TIME_FIRST,
+                true if reader.position() == start => FEED_TIME_FIRST,
                 true => FEED_TIME,
                 false => FEED_TIME_WITH_SOME,
             };
             let Ok(Some(pieces)) = timeout_at(begun + time, reader.advance()).await else {
+                feed.end = Some(reader.position());
                 self.ledger.move_to(&reader.position());
                 return Ok(());
             };
@@ -161,42 +202,94 @@ impl Look<'_> {
                 self.now_ms = begun_ms + begun.elapsed().as_millis() as u64;
             }
             for piece in &pieces {
-                if self.room() == 0 || !self.take(piece) {
+                let (Some(mut told), commits) = (Told::of(piece), commits_of(piece)) else { continue };
+                if self.room() == 0 || !self.take(&mut told, commits) {
                     return Ok(());
                 }
-                if let Piece::Commits { commits, .. } = piece {
-                    taken += commits.len();
-                }
+                taken += commits.len();
+                feed.told.push(told);
             }
         }
         Ok(())
     }
 
-    /// Takes what is told of; false where there is no room for it.
-    fn take(&mut self, piece: &Piece) -> bool {
-        match piece {
-            Piece::Commits { graph, commits, before, after } => {
-                let (Some(first), Some(last)) = (commits.first(), commits.last()) else { return true };
+    /// Takes what is told of, and of these commits hands out the first if its graph is free; false where there
+    /// is no room for it.
+    fn take(&mut self, told: &mut Told, commits: &[Arc<Recorded>]) -> bool {
+        match told {
+            Told::Commits { graph, span, first, before, after } => {
                 if !self.ledger.has_room_for(graph) {
                     return false;
                 }
                 let is_free = self.ledger.is_free(graph);
-                let span = Span { from: first.commit.version, to: last.commit.version };
-                let due = self.ledger.take(graph, span, before, after);
-                let next = due.and_then(|due| commits.iter().find(|c| c.commit.version >= due.from));
-                if let Some(next) = next.filter(|_| is_free) {
-                    self.give(graph, next);
+                let new = self.ledger.take(graph, *span, before, after).filter(|_| is_free);
+                let Some(Span { from, .. }) = new else { return true };
+                let next = match first.take().filter(|(of, _)| *of == from) {
+                    Some((_, known)) => Some(known),
+                    None => commits.iter().find(|commit| commit.commit.version >= from).cloned(),
+                };
+                if let Some(next) = next {
+                    self.give(graph, &next);
+                    *first = Some((from, next));
                 }
                 true
             }
-            Piece::Damaged { graph, version, error } => {
+            Told::Damaged { graph, version, problem } => {
                 if !self.ledger.can_park() {
                     return false;
                 }
                 let span = Span { from: *version, to: Version::MAX };
-                self.ledger.park_damage(graph, span, &error.to_string());
+                self.ledger.park_damage(graph, span, problem);
                 true
             }
         }
     }
+
+    /// What is left of the room goes to graphs that are far behind, and to runs that were in vain.
+    async fn lengthen_runs(&mut self) {
+        let graphs = self.handed.iter().map(|handed| handed.graph.clone());
+        let graphs: Vec<GraphId> =
+            graphs.filter(|graph| self.ledger.more(graph, usize::MAX).is_some()).collect();
+        for (done, graph) in graphs.iter().enumerate() {
+            let room = self.room();
+            let share = (room / (graphs.len() - done)).max(RUN_SHARE).min(room);
+            if let Some(more) = self.ledger.more(graph, share) {
+                self.lengthen_run(graph, more).await;
+            }
+        }
+    }
+
+    async fn lengthen_run(&mut self, graph: &GraphId, More { span, count }: More) {
+        let due = Due { graph: graph.clone(), span };
+        let commits = count.max(LANE_COMMITS);
+        self.reads.look(std::slice::from_ref(&due), self.filter, commits, count).await;
+        // What can't be read is found to be so when it is the first of its graph.
+        let Some(Ok(seen)) = self.reads.seen(&due) else { return };
+        for commit in seen.wanted.iter().take(count) {
+            if self.room() == 0 {
+                return;
+            }
+            if let Some(given) = self.ledger.extend(graph, commit.commit.version) {
+                self.hand(graph, commit, given);
+            }
+        }
+    }
+}
+
+fn commits_of(piece: &Piece) -> &[Arc<Recorded>] {
+    match piece {
+        Piece::Commits { commits, .. } => commits,
+        Piece::Damaged { .. } => &[],
+    }
+}
+
+/// Each graph's together, in the order of their first.
+fn by_graph(mut handed: Vec<Handed>) -> Vec<Handed> {
+    let mut places = HashMap::new();
+    for Handed { graph, .. } in &handed {
+        let next = places.len();
+        places.entry(graph.clone()).or_insert(next);
+    }
+    handed.sort_by_key(|handed| places.get(&handed.graph).copied());
+    handed
 }

@@ -3,25 +3,32 @@
 //! Invariants:
 //! - Every commit that was taken is in flight, waiting, parked, or was acknowledged, dropped or found
 //!   not to be wanted. Taking it again hands it out again.
-//! - A graph has at most one commit in flight; what waits behind it goes out in the order of versions.
-//! - What is delivered in vain as often as may be is parked, and the graph goes on.
-//! - It is bounded: [`LANES_MAX`], [`PARKED_MAX`], and what is beyond stays in the feed.
+//! - Of a graph one commit is out at a time, or a run of several where it is far behind; what waits behind
+//!   them goes out when all of them are settled. So commits go out in the order of versions.
+//! - A run that was in vain comes again from its first commit that is not settled. Attempts are counted by
+//!   commit, and the last one is made alone: what fails it is parked, and nothing beside it.
+//! - It is bounded: [`LANES_MAX`], [`FLIGHTS_MAX`], [`PARKED_MAX`], and what is beyond stays in the feed.
 //!
 //! Not here: where commits come from (`hand_out`) and how this is kept (`mod`).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Bound::{Excluded, Unbounded},
 };
 
 use dao_projections::{GraphId, Version};
 use serde::{Deserialize, Serialize};
 
+use super::lane::{Flight, Lane};
 use crate::read::FilterLists;
 
 /// Graphs with something in flight or waiting; no other graph's commits are taken while there are so
-/// many. So also the most in flight.
+/// many. So also the most that have something in flight.
 const LANES_MAX: usize = 1_000;
+/// Commits in flight beyond which runs are not made longer. The first commit of a graph goes out all the same.
+const FLIGHTS_MAX: usize = 1_000;
+/// Commits in one run: less than [`FLIGHTS_MAX`], so that one graph leaves room for others.
+const RUN_MAX: usize = 500;
 /// Parked deliveries; while there are so many, what would be parked is delivered again instead.
 const PARKED_MAX: usize = 10_000;
 /// Characters of a reason that are kept.
@@ -73,49 +80,8 @@ impl Span {
     }
 
     /// What of it comes after this version.
-    fn after(self, version: Version) -> Option<Self> {
+    pub(super) fn after(self, version: Version) -> Option<Self> {
         (version < self.to).then(|| Self { from: self.from.max(version.next()), ..self })
-    }
-}
-
-/// What is to be settled of one graph: never nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Lane {
-    flight: Option<Flight>,
-    /// What was parked and is tried again, before what waits.
-    again: Vec<Span>,
-    /// What the feed told of. Not all of it need be wanted.
-    waiting: Option<Span>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Flight {
-    number: u64,
-    version: Version,
-    attempt: u32,
-    /// Milliseconds since the Unix epoch; the commit is due again from then on.
-    until_ms: u64,
-    reason: Option<String>,
-}
-
-impl Lane {
-    fn is_idle(&self) -> bool {
-        self.flight.is_none() && self.next().is_none()
-    }
-
-    fn next(&self) -> Option<Span> {
-        self.again.first().copied().or(self.waiting)
-    }
-
-    /// What is next is so only after this version.
-    fn pass(&mut self, version: Version) {
-        match self.again.first_mut() {
-            None => self.waiting = self.waiting.and_then(|span| span.after(version)),
-            Some(first) => match first.after(version) {
-                Some(rest) => *first = rest,
-                None => drop(self.again.remove(0)),
-            },
-        }
     }
 }
 
@@ -159,8 +125,17 @@ pub struct Due {
 pub struct Given {
     /// What a consumer settles it by.
     pub delivery_id: String,
-    /// The how manieth of this commit it is, from 1.
+    /// The delivery attempt of this commit, from 1.
     pub attempt: u32,
+}
+
+/// What can go out in one run with the commit of a graph that was just handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct More {
+    /// The commits after it.
+    pub span: Span,
+    /// How many wanted ones of them at most.
+    pub count: usize,
 }
 
 impl Ledger {
@@ -189,7 +164,12 @@ impl Ledger {
 
     /// Commits that a consumer has, or had when its lease ended.
     pub fn in_flight(&self) -> usize {
-        self.lanes.values().filter(|lane| lane.flight.is_some()).count()
+        self.lanes.values().map(|lane| lane.flights.len()).sum()
+    }
+
+    /// Graphs of which a commit is in flight.
+    fn lanes_in_flight(&self) -> usize {
+        self.lanes.values().filter(|lane| !lane.flights.is_empty()).count()
     }
 
     /// At most so many commits wait behind those in flight.
@@ -223,7 +203,7 @@ impl Ledger {
 
     /// When the next lease ends that has not.
     pub fn next_lapse(&self, now_ms: u64) -> Option<u64> {
-        let flights = self.lanes.values().filter_map(|lane| lane.flight.as_ref());
+        let flights = self.lanes.values().flat_map(|lane| &lane.flights);
         flights.map(|flight| flight.until_ms).filter(|until| *until > now_ms).min()
     }
 
@@ -260,17 +240,17 @@ impl Ledger {
     pub fn expire(&mut self, now_ms: u64) {
         let attempts_max = self.settings.attempts_max;
         let is_spent = |flight: &Flight| flight.until_ms <= now_ms && flight.attempt >= attempts_max;
-        let room = PARKED_MAX.saturating_sub(self.parked.len());
-        let spent = self.lanes.iter_mut().filter(|(_, lane)| lane.flight.as_ref().is_some_and(is_spent));
-        for (graph, lane) in spent.take(room) {
-            let Some(flight) = lane.flight.take() else { continue };
-            self.parked.push(Parked {
-                number: flight.number,
-                graph: graph.clone(),
-                span: Span::of(flight.version),
-                attempts: flight.attempt,
-                reason: flight.reason.unwrap_or_else(|| LEASE_ENDED.to_owned()),
-            });
+        for (graph, lane) in &mut self.lanes {
+            while self.parked.len() < PARKED_MAX && lane.flights.first().is_some_and(is_spent) {
+                let flight = lane.flights.remove(0);
+                self.parked.push(Parked {
+                    number: flight.number,
+                    graph: graph.clone(),
+                    span: Span::of(flight.version),
+                    attempts: flight.attempt,
+                    reason: flight.reason.unwrap_or_else(|| LEASE_ENDED.to_owned()),
+                });
+            }
         }
         self.lanes.retain(|_, lane| !lane.is_idle());
     }
@@ -278,23 +258,23 @@ impl Ledger {
     /// What can be handed out: first what is due again, then what waits, the graphs in turn.
     pub fn due(&self, now_ms: u64, limit: usize) -> Vec<Due> {
         let lapsed = self.lanes.iter().filter_map(|(graph, lane)| {
-            let flight = lane.flight.as_ref().filter(|flight| flight.until_ms <= now_ms)?;
-            Some(Due { graph: graph.clone(), span: Span::of(flight.version) })
+            let first = lane.lapsed(now_ms)?;
+            Some(Due { graph: graph.clone(), span: Span::of(first.version) })
         });
         let after = self.turn.as_ref().map_or(Unbounded, Excluded);
         let later = self.lanes.range::<GraphId, _>((after, Unbounded));
         let earlier = self.turn.as_ref().map(|turn| self.lanes.range::<GraphId, _>(..=turn));
         let waiting = later.chain(earlier.into_iter().flatten()).filter_map(|(graph, lane)| {
-            let span = lane.next().filter(|_| lane.flight.is_none())?;
+            let span = lane.next().filter(|_| lane.flights.is_empty())?;
             Some(Due { graph: graph.clone(), span })
         });
-        let room = LANES_MAX.saturating_sub(self.in_flight());
+        let room = LANES_MAX.saturating_sub(self.lanes_in_flight());
         lapsed.chain(waiting.take(room)).take(limit).collect()
     }
 
     /// Whether the next commit of this graph can go out at once: nothing of it is to be settled.
     pub fn is_free(&self, graph: &GraphId) -> bool {
-        !self.lanes.contains_key(graph) && self.in_flight() < LANES_MAX
+        !self.lanes.contains_key(graph) && self.lanes_in_flight() < LANES_MAX
     }
 
     /// Hands out what was due of a graph, of which this is the first that is wanted.
@@ -302,16 +282,66 @@ impl Ledger {
         let number = self.take_number();
         let until_ms = now_ms.saturating_add(self.settings.lease_ms);
         let lane = self.lanes.entry(graph.clone()).or_default();
-        let attempt = match &lane.flight {
-            Some(lapsed) => lapsed.attempt.saturating_add(1),
+        let flight = Flight { number, version, attempt: 1, until_ms, reason: None, run: number };
+        let attempt = match lane.flights.first_mut() {
+            Some(lapsed) => {
+                let attempt = lapsed.attempt.saturating_add(1);
+                *lapsed = Flight { attempt, ..flight };
+                attempt
+            }
             None => {
                 lane.pass(version);
+                lane.flights.push(flight);
                 self.turn = Some(graph.clone());
                 1
             }
         };
-        lane.flight = Some(Flight { number, version, attempt, until_ms, reason: None });
         Given { delivery_id: delivery_id(number, graph), attempt }
+    }
+
+    /// What can go out in one run with the commit of this graph that was just handed out: at most `limit`
+    /// commits. `None` where that commit goes alone.
+    pub fn more(&self, graph: &GraphId, limit: usize) -> Option<More> {
+        let lane = self.lanes.get(graph)?;
+        let (first, lapsed) = lane.flights.split_first()?;
+        let attempts_max = self.settings.attempts_max;
+        if first.attempt >= attempts_max {
+            return None;
+        }
+        let limit = limit.min(RUN_MAX - 1);
+        if lapsed.is_empty() {
+            let count = limit.min(FLIGHTS_MAX.saturating_sub(self.in_flight()));
+            let span = lane.next().filter(|_| count > 0 && first.attempt == 1 && lane.is_behind())?;
+            return Some(More { span, count });
+        }
+        let count = lapsed.iter().take(limit).take_while(|flight| flight.attempt + 1 < attempts_max).count();
+        let (from, to) = (lapsed.first()?.version, lapsed.get(count.checked_sub(1)?)?.version);
+        Some(More { span: Span { from, to }, count })
+    }
+
+    /// Hands out a commit that can go out in one run with the one before it, as [`Ledger::more`] says; the
+    /// next that is wanted.
+    pub fn extend(&mut self, graph: &GraphId, version: Version) -> Option<Given> {
+        let number = self.take_number();
+        let lane = self.lanes.get_mut(graph)?;
+        let (first, rest) = lane.flights.split_first_mut()?;
+        let (run, until_ms) = (first.run, first.until_ms);
+        let flight = Flight { number, version, attempt: 1, until_ms, reason: None, run };
+        let attempt = match rest.iter_mut().find(|flight| flight.run != run) {
+            None => {
+                lane.pass(version);
+                lane.flights.push(flight);
+                lane.is_in_runs = true;
+                1
+            }
+            Some(_) => {
+                let lapsed = rest.iter_mut().find(|flight| flight.version == version)?;
+                let attempt = lapsed.attempt.saturating_add(1);
+                *lapsed = Flight { attempt, ..flight };
+                attempt
+            }
+        };
+        Some(Given { delivery_id: delivery_id(number, graph), attempt })
     }
 
     fn take_number(&mut self) -> u64 {
@@ -323,8 +353,9 @@ impl Ledger {
     /// Of what was due of a graph, nothing up to and with `to` is wanted.
     pub fn pass(&mut self, graph: &GraphId, to: Version) {
         let Some(lane) = self.lanes.get_mut(graph) else { return };
-        if lane.flight.take().is_none() {
-            lane.pass(to);
+        match lane.flights.is_empty() {
+            true => lane.pass(to),
+            false => lane.flights.retain(|flight| flight.version > to),
         }
         if lane.is_idle() {
             self.lanes.remove(graph);
@@ -340,40 +371,30 @@ impl Ledger {
         }
     }
 
-    /// The lane and flight of a delivery that is not settled.
-    fn flight(&mut self, id: &str) -> Option<(GraphId, &mut Lane)> {
-        let (number, graph) = read_delivery_id(id)?;
-        let lane = self.lanes.get_mut(&graph)?;
-        lane.flight.as_ref().filter(|flight| flight.number == number)?;
-        Some((graph, lane))
-    }
-
-    /// These are done with; how many of them were in flight. A lease that ended does not matter as long
-    /// as nobody else was given the commit.
-    pub fn ack(&mut self, ids: &[String]) -> usize {
+    /// These are done with, and with each what went out before it in its run; how many of them were in
+    /// flight. A lease that ended does not matter as long as nobody else was given the commit. The rest of
+    /// such a run is leased from now on: its consumer is at work.
+    pub fn ack(&mut self, ids: &[String], now_ms: u64) -> usize {
+        let until_ms = now_ms.saturating_add(self.settings.lease_ms);
         let mut known = 0;
-        for id in ids {
-            let Some((graph, lane)) = self.flight(id) else { continue };
-            lane.flight = None;
-            let is_idle = lane.is_idle();
-            if is_idle {
+        for (graph, numbers) in by_graph(ids) {
+            let Some(lane) = self.lanes.get_mut(&graph) else { continue };
+            known += lane.ack(&numbers, now_ms, until_ms);
+            if lane.is_idle() {
                 self.lanes.remove(&graph);
             }
-            known += 1;
         }
         known
     }
 
-    /// These are given back, to be delivered again at once or parked; how many of them were in flight.
+    /// These are given back, each with all of its run that is not settled, to be delivered again at once or
+    /// parked; how many of them were in flight.
     pub fn nack(&mut self, ids: &[String], reason: Option<&str>, now_ms: u64) -> usize {
+        let reason = reason.map_or_else(|| "given back".to_owned(), shortened);
         let mut known = 0;
-        for id in ids {
-            let Some((_, lane)) = self.flight(id) else { continue };
-            if let Some(flight) = &mut lane.flight {
-                flight.until_ms = now_ms;
-                flight.reason = Some(reason.map_or_else(|| "given back".to_owned(), shortened));
-            }
-            known += 1;
+        for (graph, numbers) in by_graph(ids) {
+            let Some(lane) = self.lanes.get_mut(&graph) else { continue };
+            known += lane.nack(&numbers, &reason, now_ms);
         }
         self.expire(now_ms);
         known
@@ -381,8 +402,7 @@ impl Ledger {
 
     /// Takes parked ones out, and how many were there.
     fn unpark(&mut self, ids: &[String]) -> Vec<Parked> {
-        let ids: std::collections::BTreeSet<(u64, GraphId)> =
-            ids.iter().filter_map(|id| read_delivery_id(id)).collect();
+        let ids: BTreeSet<(u64, GraphId)> = ids.iter().filter_map(|id| read_delivery_id(id)).collect();
         let is_meant = |parked: &Parked| ids.contains(&(parked.number, parked.graph.clone()));
         let (meant, rest) = std::mem::take(&mut self.parked).into_iter().partition(is_meant);
         self.parked = rest;
@@ -419,6 +439,15 @@ pub(super) fn number_of(text: &str) -> Option<u64> {
 fn read_delivery_id(text: &str) -> Option<(u64, GraphId)> {
     let (number, graph) = text.split_once('.')?;
     Some((number.parse().ok()?, GraphId::parse(graph).ok()?))
+}
+
+/// The numbers of deliveries, by their graphs.
+fn by_graph(ids: &[String]) -> BTreeMap<GraphId, BTreeSet<u64>> {
+    let mut all: BTreeMap<GraphId, BTreeSet<u64>> = BTreeMap::new();
+    for (number, graph) in ids.iter().filter_map(|id| read_delivery_id(id)) {
+        all.entry(graph).or_default().insert(number);
+    }
+    all
 }
 
 fn shortened(reason: &str) -> String {

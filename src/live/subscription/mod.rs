@@ -1,8 +1,10 @@
 //! Named subscriptions: consumers that share the commits of all graphs among them.
 //!
 //! Invariants:
-//! - Every wanted commit is handed out at least once, and a graph's one after the other: the next one
-//!   when the one before is acknowledged or parked.
+//! - Every wanted commit is handed out at least once, and a graph's in the order of their versions: the next
+//!   one, or run of several, when the one before is acknowledged or parked.
+//! - What settles a delivery waits for no look: a look reads without a lock, and is judged again on what
+//!   it has read if the subscription was changed meanwhile.
 //! - All state is one document a subscription, changed only from what was seen: any number of
 //!   instances can serve it, and a restart changes nothing.
 //! - Leases are told by the instances' clocks; one that is ahead ends them early, and so delivers twice.
@@ -10,8 +12,10 @@
 //! The judgement is in `ledger`, which is synchronous; what is read, in `hand_out`. Not here: JSON.
 
 mod hand_out;
+mod lane;
 mod ledger;
 mod name;
+mod reads;
 
 use std::{
     collections::HashMap,
@@ -23,12 +27,12 @@ use std::{
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
-use self::hand_out::Look;
 pub use self::{
     hand_out::Handed,
     ledger::{Ledger, Parked, Settings, Span},
     name::{InvalidName, SubscriptionName},
 };
+use self::{hand_out::Look, reads::Reads};
 use super::{AllGraphs, AllReader, Extent, InvalidPosition, Since};
 use crate::{
     read::{CommitFilter, FilterError},
@@ -118,7 +122,16 @@ pub struct Subscriptions {
     all: Arc<AllGraphs>,
     /// Consumers of one subscription take turns here, so that only instances race. Guards the map,
     /// never across an await.
-    turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<HashMap<String, Weak<Turns>>>,
+}
+
+/// The turns at one subscription.
+#[derive(Default)]
+struct Turns {
+    /// Held for a whole look, which may take as long as the feed is read.
+    looks: tokio::sync::Mutex<()>,
+    /// Held for a change: it is loaded, judged and written.
+    changes: tokio::sync::Mutex<()>,
 }
 
 impl Subscriptions {
@@ -255,31 +268,35 @@ impl Subscriptions {
         }
     }
 
-    /// One look, with the change and the ledger that it left.
+    /// One look, with the change and the ledger that it left. Others may change the subscription while it reads;
+    /// then it is made again on what it has read, and they wait for that.
     async fn look(
         &self,
         name: &SubscriptionName,
         max: usize,
     ) -> Result<(Vec<Handed>, u64, Ledger), SubscriptionError> {
-        let turn = self.turn(name);
-        let _turn = turn.lock().await;
+        let turns = self.turns(name);
+        let _turn = turns.looks.lock().await;
+        let mut reads = Reads::new(self.all.clone());
+        let mut read_for: Option<Settings> = None;
         for attempt in 0..TRIES_MAX {
+            let change = match attempt {
+                0 => None,
+                _ => Some(turns.changes.lock().await),
+            };
             let (version, before) = self.load(name).await?;
+            if read_for.get_or_insert_with(|| before.settings().clone()) != before.settings() {
+                // It is another subscription by now.
+                return Err(SubscriptionError::Contended);
+            }
             let mut ledger = before.clone();
             let filter = filter_of(ledger.settings())?;
-            let look = Look {
-                all: &self.all,
-                filter: &filter,
-                ledger: &mut ledger,
-                now_ms: now_ms(),
-                max,
-                handed: vec![],
-                bytes: 0,
-            };
-            let handed = look.run().await?;
+            let handed = Look::new(&filter, &mut ledger, &mut reads, now_ms(), max).run().await?;
             if ledger == before || self.put(name, Some(version), &ledger).await? {
                 return Ok((handed, version, ledger));
             }
+            reads.close();
+            drop(change);
             back_off(attempt).await;
         }
         Err(SubscriptionError::Contended)
@@ -287,7 +304,7 @@ impl Subscriptions {
 
     /// Deliveries are done with; how many of them were in flight.
     pub async fn ack(&self, name: &SubscriptionName, ids: &[String]) -> Result<usize, SubscriptionError> {
-        self.change(name, |ledger, _| ledger.ack(ids)).await
+        self.change(name, |ledger, now_ms| ledger.ack(ids, now_ms)).await
     }
 
     /// Deliveries are given back; how many of them were in flight.
@@ -359,8 +376,8 @@ impl Subscriptions {
         name: &SubscriptionName,
         act: impl Fn(&mut Ledger, u64) -> usize,
     ) -> Result<usize, SubscriptionError> {
-        let turn = self.turn(name);
-        let _turn = turn.lock().await;
+        let turns = self.turns(name);
+        let _turn = turns.changes.lock().await;
         for attempt in 0..TRIES_MAX {
             let (version, before) = self.load(name).await?;
             let mut ledger = before.clone();
@@ -373,16 +390,15 @@ impl Subscriptions {
         Err(SubscriptionError::Contended)
     }
 
-    /// The turns at a subscription.
-    fn turn(&self, name: &SubscriptionName) -> Arc<tokio::sync::Mutex<()>> {
+    fn turns(&self, name: &SubscriptionName) -> Arc<Turns> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = turns.get(name.as_str()).and_then(Weak::upgrade) {
-            return turn;
+        if let Some(found) = turns.get(name.as_str()).and_then(Weak::upgrade) {
+            return found;
         }
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::default();
-        turns.insert(name.as_str().to_owned(), Arc::downgrade(&turn));
-        turn
+        turns.retain(|_, turns| turns.strong_count() > 0);
+        let made = Arc::default();
+        turns.insert(name.as_str().to_owned(), Arc::downgrade(&made));
+        made
     }
 
     async fn load(&self, name: &SubscriptionName) -> Result<(u64, Ledger), SubscriptionError> {

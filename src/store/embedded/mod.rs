@@ -40,7 +40,8 @@ use dao_projections::{GraphId, Head, OperationId, Version};
 
 use self::{reader::Readers, writer::Writer};
 use super::{
-    Append, Durability, Entry, EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal,
+    Append, Durability, Entry, EventStore, GraphFilter, OperationPlaces, Order, RefusalPlace, StoreError,
+    StoredCommit, StoredRefusal,
 };
 
 pub use self::migrate::migrate;
@@ -230,8 +231,13 @@ impl EventStore for EmbeddedStore {
         self.readers.graphs(after, limit).await
     }
 
-    async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
-        self.readers.find_operation(id).await
+    async fn find_operation(
+        &self,
+        id: OperationId,
+        wanted: GraphFilter,
+        limit: usize,
+    ) -> Result<OperationPlaces, StoreError> {
+        self.readers.find_operation(id, wanted, limit).await
     }
 
     fn is_shared(&self) -> bool {

@@ -18,10 +18,18 @@ use super::{
     schema::{self, LAST_VERSION, key, version_of},
     windows::LiveWindows,
 };
-use crate::store::{Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredCommit, StoredRefusal};
+use crate::store::{
+    GraphFilter, OperationPlaces, Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredCommit,
+    StoredRefusal,
+};
 
 /// Connections that read at the same time. Who finds none free waits for one.
 const READERS_MAX: usize = 4;
+/// Of these, those who look for an operation at most.
+const FINDING_MAX: usize = 2;
+/// Uses of one operation id that are looked at: a tenth of a second. Who can't read any of the graphs of the first
+/// so many finds theirs only by its graph.
+const FOUND_MAX: usize = 50_000;
 
 /// The pool. Connections are opened when they are first needed.
 #[derive(Debug)]
@@ -31,6 +39,8 @@ pub(super) struct Readers {
     free: Arc<Semaphore>,
     /// Connections that nobody uses; locked only to take one or put one back.
     idle: Arc<Mutex<Vec<Connection>>>,
+    /// Those who look for an operation: an id that was used in very many graphs keeps only these waiting.
+    finding: Semaphore,
 }
 
 /// What a read runs into: SQLite's error, or a finding about the history.
@@ -54,7 +64,8 @@ impl From<StoreError> for Trouble {
 
 impl Readers {
     pub(super) fn new(path: PathBuf, windows: LiveWindows) -> Self {
-        Self { path, windows, free: Arc::new(Semaphore::new(READERS_MAX)), idle: Arc::default() }
+        let (free, finding) = (Arc::new(Semaphore::new(READERS_MAX)), Semaphore::new(FINDING_MAX));
+        Self { path, windows, free, idle: Arc::default(), finding }
     }
 
     /// Lets go of the connections; a read that is under way keeps its own until it ends.
@@ -126,9 +137,16 @@ impl Readers {
         self.run(move |connection| graphs(connection, after.as_ref(), limit)).await
     }
 
-    pub(super) async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
+    pub(super) async fn find_operation(
+        &self,
+        id: OperationId,
+        wanted: GraphFilter,
+        limit: usize,
+    ) -> Result<OperationPlaces, StoreError> {
+        let closed = |_| StoreError::Unavailable("it is closed".into());
+        let _turn = self.finding.acquire().await.map_err(closed)?;
         let windows = self.windows.clone();
-        self.run(move |connection| find_operation(connection, &windows.get(), id)).await
+        self.run(move |connection| find_operation(connection, &windows.get(), id, &wanted, limit)).await
     }
 
     /// Runs `read` with a connection of the pool on a thread that may block.
@@ -220,26 +238,33 @@ fn read(
     Ok(commits)
 }
 
+/// In the order of windows, and within one in that in which the graphs were made.
 fn find_operation(
     connection: &Connection,
     windows: &[i64],
     id: OperationId,
-) -> Result<Vec<(GraphId, Bytes)>, Trouble> {
+    wanted: &GraphFilter,
+    limit: usize,
+) -> Result<OperationPlaces, Trouble> {
     let mut statement = connection.prepare_cached(
-        "SELECT name, record FROM operation JOIN graph ON graph.id = operation.graph
+        "SELECT name FROM operation JOIN graph ON graph.id = operation.graph
          WHERE window = ?1 AND operation.id = ?2",
     )?;
-    let mut found: Vec<(GraphId, Bytes)> = Vec::new();
-    for window in windows.iter().rev() {
+    let mut graphs: Vec<GraphId> = Vec::new();
+    let mut looked_at = 0;
+    for window in windows {
         let mut rows = statement.query(params![window, id.as_bytes()])?;
-        while let Some(row) = rows.next()? {
+        while graphs.len() < limit
+            && looked_at < FOUND_MAX
+            && let Some(row) = rows.next()?
+        {
+            looked_at += 1;
             let name = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
-            let record = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-            let Ok(graph) = GraphId::parse(name) else { continue };
-            found.push((graph, Bytes::copy_from_slice(record)));
+            let graph = GraphId::parse(name).ok().filter(|graph| wanted(graph) && !graphs.contains(graph));
+            graphs.extend(graph);
         }
     }
-    Ok(found)
+    Ok(OperationPlaces { graphs, is_in_order: false })
 }
 
 /// A graph with refused operations alone has a row, and is not one of them.

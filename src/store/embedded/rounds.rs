@@ -68,13 +68,13 @@ type Keeping = (Keep, OwnedSemaphorePermit, oneshot::Sender<Result<bool, StoreEr
 /// What the parts of a round came to, in their order.
 struct Written {
     appends: Vec<Result<Append, StoreError>>,
-    kept: Vec<bool>,
+    kept: Vec<Result<bool, StoreError>>,
 }
 
 /// The answers of a round, given when this is dropped: also by a runtime that is no more.
 struct Answers {
     appends: Vec<(Waiting, Result<Append, StoreError>)>,
-    kept: Vec<(Keeping, bool)>,
+    kept: Vec<(Keeping, Result<bool, StoreError>)>,
 }
 
 impl Answers {
@@ -91,7 +91,7 @@ impl Drop for Answers {
         }
         for ((_, room, answer), kept) in self.kept.drain(..) {
             drop(room);
-            let _ = answer.send(Ok(kept));
+            let _ = answer.send(kept);
         }
     }
 }
@@ -218,7 +218,7 @@ impl Rounds {
     fn transact(&mut self, waiting: &[Waiting], keeping: &[Keeping]) -> Result<Written, Failure> {
         let applied = self.begin().and_then(|()| {
             let appends = self.ledger.apply(&self.connection, waiting.iter().map(|w| &w.0))?;
-            let kept = keeping.iter().map(|k| projection::keep(&self.connection, &k.0));
+            let kept = keeping.iter().map(|k| self.keep(&k.0));
             Ok(Written { appends, kept: kept.collect::<rusqlite::Result<_>>()? })
         });
         let written = applied.map_err(|e| {
@@ -234,6 +234,22 @@ impl Rounds {
             }
             Err(e) => Err(self.undo_commit(e)),
         }
+    }
+
+    /// Keeps something for the read side. What SQLite refuses of it is undone, and fails nothing else of the round.
+    fn keep(&self, keep: &Keep) -> rusqlite::Result<Result<bool, StoreError>> {
+        self.connection.prepare_cached("SAVEPOINT keep")?.execute([])?;
+        let kept = match projection::keep(&self.connection, keep) {
+            Ok(kept) => Ok(kept),
+            // SQLite has ended the whole transaction: the disk is full, or failed.
+            Err(error) if self.connection.is_autocommit() => return Err(error),
+            Err(error) => {
+                self.connection.prepare_cached("ROLLBACK TO keep")?.execute([])?;
+                Err(StoreError::Unavailable(error.to_string()))
+            }
+        };
+        self.connection.prepare_cached("RELEASE keep")?.execute([])?;
+        Ok(kept)
     }
 
     /// After a COMMIT that failed. Nobody sees the transaction now; but if all its frames reached

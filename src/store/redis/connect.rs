@@ -29,6 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     RedisStore, address,
+    index::Index,
     keys::PARTITIONS_MAX,
     listen::{self, Listening},
     message::Sender,
@@ -36,7 +37,7 @@ use super::{
     refused::{ConnectError, cannot_reach, not_writable},
     replicas::Replicas,
     scripts::Scripts,
-    survey::{self, Layout},
+    survey,
 };
 
 /// How the stored form is laid out. Another number means another program.
@@ -136,14 +137,15 @@ impl RedisStore {
 
         let durability = survey::survey(&writer, &location, config.min_replicas).await?;
         survey::probe(&writer, &location).await?;
-        let Layout { partitions, operation_ttl } = survey::lay_out(&writer, &location, &config).await?;
-        let scripts = Scripts::new(operation_ttl);
+        let layout = survey::lay_out(&writer, &location, &config).await?;
+        let scripts = Scripts::new(layout.operation_ttl);
         let row_scripts = RowScripts::new();
         scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
         row_scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
         builder.with_performance_config(|p| p.broadcast_channel_capacity = listen::WAITING_MAX);
         let (ear, hearing) = open(builder.build_subscriber_client(), &location).await?;
         Ok(Self {
+            index: Index::new(&writer, &layout),
             writer,
             reader,
             replicas,
@@ -153,7 +155,7 @@ impl RedisStore {
             sender,
             row_scripts,
             connected_anew: Mutex::default(),
-            partitions,
+            partitions: layout.partitions,
             durability,
             location,
         })

@@ -18,6 +18,7 @@ mod connect;
 mod errors;
 #[doc(hidden)]
 pub mod fuzzing;
+mod index;
 mod keys;
 mod listen;
 mod message;
@@ -54,6 +55,7 @@ pub use self::{
     refused::ConnectError,
 };
 use self::{
+    index::Index,
     keys::Partition,
     listen::Listening,
     message::Sender,
@@ -62,8 +64,8 @@ use self::{
     scripts::{Reply, Scripts},
 };
 use crate::store::{
-    Append, Durability, Entry, EventStore, Hints, Order, RefusalPlace, StoreError, StoredCommit,
-    StoredRefusal,
+    Append, Durability, Entry, EventStore, GraphFilter, Hints, OperationPlaces, Order, RefusalPlace,
+    StoreError, StoredCommit, StoredRefusal,
 };
 
 /// How long a call waits for a connection that is being made again. After that it is refused:
@@ -90,6 +92,7 @@ pub struct RedisStore {
     /// The tasks that keep the connections; they end when the clients quit.
     connections: Vec<JoinHandle<()>>,
     scripts: Scripts,
+    index: Index,
     sender: Sender,
     row_scripts: RowScripts,
     /// When the connections were last made anew because they led to a replica; locked while they are.
@@ -166,7 +169,9 @@ impl EventStore for RedisStore {
         let partition = self.partition(graph);
         let connection = self.promising(partition).await?;
         let (client, to) = (connection.client(), self.sender.address(partition, graph));
-        let reply = match self.scripts.append(client, partition, graph, expected, entries, &to).await {
+        let index = self.index.part_within_reach();
+        let append = self.scripts.append(client, partition, graph, expected, entries, &to, index);
+        let reply = match self.index.beside(&self.scripts, &self.writer, graph, entries, append).await {
             Ok(reply) => reply,
             Err(error) => {
                 self.learn_from(&error).await;
@@ -246,20 +251,14 @@ impl EventStore for RedisStore {
         Ok(graphs)
     }
 
-    async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
+    async fn find_operation(
+        &self,
+        id: OperationId,
+        wanted: GraphFilter,
+        limit: usize,
+    ) -> Result<OperationPlaces, StoreError> {
         let client = connected(&self.reader).await?;
-        let finds = Partition::all(self.partitions).map(|p| self.scripts.find(client, p, id));
-        let found = try_join_all(finds).await.map_err(|error| errors::of_read(&error))?;
-        let mut found: Vec<_> = found.into_iter().flatten().collect();
-        if self.replicas.is_some() {
-            // Found, but perhaps not to be told of yet.
-            for (graph, record) in &mut found {
-                if let [Some(safe)] = self.operations(graph, &[id]).await?.as_slice() {
-                    record.clone_from(safe);
-                }
-            }
-        }
-        Ok(found)
+        self.index.find(&self.scripts, client, id, &wanted, limit).await
     }
 
     fn is_shared(&self) -> bool {

@@ -34,6 +34,8 @@ pub(super) struct Scripts {
     append: Script,
     operations: Script,
     find: Script,
+    index: Script,
+    locate: Script,
     graphs: Script,
     operation_ttl_ms: i64,
     /// The operation window at the last call: a guess that the script corrects. 0 at first.
@@ -43,11 +45,15 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new(operation_ttl: Duration) -> Self {
         const PRELUDE: &str = include_str!("operations_prelude.lua");
+        const INDEX: &str = include_str!("operations_index.lua");
         let script = |lua: &str| Script::from_lua([PRELUDE, lua].concat());
+        let indexing = |lua: &str| Script::from_lua([PRELUDE, INDEX, lua].concat());
         Self {
-            append: script(include_str!("append.lua")),
+            append: indexing(include_str!("append.lua")),
             operations: script(include_str!("operations.lua")),
             find: script(include_str!("find.lua")),
+            index: indexing(include_str!("index.lua")),
+            locate: script(include_str!("locate.lua")),
             graphs: Script::from_lua(include_str!("graphs.lua")),
             operation_ttl_ms: i64::try_from(operation_ttl.as_millis()).unwrap_or(i64::MAX).max(1),
             window: AtomicU64::new(0),
@@ -59,6 +65,8 @@ impl Scripts {
         self.append.load(client).await?;
         self.operations.load(client).await?;
         self.find.load(client).await?;
+        self.index.load(client).await?;
+        self.locate.load(client).await?;
         self.graphs.load(client).await
     }
 
@@ -70,6 +78,7 @@ impl Scripts {
         expected: Head,
         entries: &[Entry],
         to: &Address,
+        index: Option<Partition>,
     ) -> Result<Reply, Error> {
         let mut args = Vec::with_capacity(6 + 6 * entries.len());
         args.push(Value::from(graph.as_str()));
@@ -88,8 +97,14 @@ impl Scripts {
             args.push(raw(commit.hash.as_bytes()));
             args.push(Value::Bytes(commit.body.clone()));
         }
-        let keys = [partition.events(graph), partition.feed(), partition.refusals(graph), partition.graphs()];
-        self.call(client, &self.append, partition, &keys, args).await
+        let keys = |window| {
+            let mut keys = partition.windows(window);
+            keys.extend([partition.events(graph), partition.feed(), partition.refusals(graph)]);
+            keys.push(partition.graphs());
+            keys.extend(index.into_iter().flat_map(|part| part.index_written(window)));
+            keys
+        };
+        self.call(client, &self.append, keys, args).await
     }
 
     /// A record or null for each id.
@@ -102,29 +117,48 @@ impl Scripts {
     ) -> Result<Vec<Value>, Error> {
         let mut args = vec![Value::from(graph.as_str())];
         args.extend(ids.iter().map(|id| raw(id.as_bytes())));
-        match self.call(client, &self.operations, partition, &[], args).await? {
+        match self.call(client, &self.operations, |window| partition.windows(window), args).await? {
             Reply::Answer(values) if values.len() == ids.len() => Ok(values),
             _ => Err(not_understood()),
         }
     }
 
-    /// The record of the operation in each graph of the partition that has one.
+    /// The graphs of the partition that have a record of the operation.
     pub(super) async fn find(
         &self,
         client: &Client,
         partition: Partition,
         id: OperationId,
-    ) -> Result<Vec<(GraphId, Bytes)>, Error> {
+    ) -> Result<Vec<GraphId>, Error> {
         let args = vec![raw(id.as_bytes())];
-        let Reply::Answer(values) = self.call(client, &self.find, partition, &[], args).await? else {
-            return Err(not_understood());
-        };
-        let (pairs, _) = values.as_chunks::<2>();
-        pairs
-            .iter()
-            .map(|[graph, record]| Some((GraphId::parse(&graph.as_str()?).ok()?, bytes(record)?)))
-            .collect::<Option<_>>()
-            .ok_or_else(not_understood)
+        let reply = self.call(client, &self.find, |window| partition.windows(window), args).await?;
+        graphs_in(reply)
+    }
+
+    /// Notes in a part of the index that the graph uses these ids.
+    pub(super) async fn index(
+        &self,
+        client: &Client,
+        part: Partition,
+        graph: &GraphId,
+        ids: &[OperationId],
+    ) -> Result<(), Error> {
+        let mut args = vec![Value::from(graph.as_str())];
+        args.extend(ids.iter().map(|id| raw(id.as_bytes())));
+        self.call(client, &self.index, |window| part.index_windows(window), args).await.map(drop)
+    }
+
+    /// The graphs that used the id, as the index has them: the first first, and so many at most.
+    pub(super) async fn locate(
+        &self,
+        client: &Client,
+        part: Partition,
+        id: OperationId,
+        limit: usize,
+    ) -> Result<Vec<GraphId>, Error> {
+        let args = vec![raw(id.as_bytes()), Value::from(limit.to_string())];
+        let reply = self.call(client, &self.locate, |window| part.index_windows(window), args).await?;
+        graphs_in(reply)
     }
 
     /// Names of the partition's graphs after `after`, in byte order.
@@ -151,19 +185,16 @@ impl Scripts {
         &self,
         client: &Client,
         script: &Script,
-        partition: Partition,
-        keys: &[Key],
+        keys: impl Fn(u64) -> Vec<Key>,
         args: Vec<Value>,
     ) -> Result<Reply, Error> {
         let mut window = self.window.load(Ordering::Relaxed);
         for _ in 0..WINDOW_TRIES_MAX {
-            let mut all_keys = partition.windows(window);
-            all_keys.extend_from_slice(keys);
             let mut all_args = Vec::with_capacity(2 + args.len());
             all_args.push(Value::from(window.to_string()));
             all_args.push(Value::Integer(self.operation_ttl_ms));
             all_args.extend_from_slice(&args);
-            let reply: Value = script.evalsha_with_reload(client, all_keys, all_args).await?;
+            let reply: Value = script.evalsha_with_reload(client, keys(window), all_args).await?;
             let Value::Array(mut values) = reply else { return Err(not_understood()) };
             if values.is_empty() {
                 return Err(not_understood());
@@ -180,6 +211,13 @@ impl Scripts {
         }
         Err(Error::new(ErrorKind::Backpressure, "the clocks of the Redis servers disagree"))
     }
+}
+
+/// An answer that is names of graphs.
+fn graphs_in(reply: Reply) -> Result<Vec<GraphId>, Error> {
+    let Reply::Answer(values) = reply else { return Err(not_understood()) };
+    let graphs = values.iter().map(|graph| GraphId::parse(&graph.as_str()?).ok());
+    graphs.collect::<Option<_>>().ok_or_else(not_understood)
 }
 
 fn raw(bytes: &[u8]) -> Value {
