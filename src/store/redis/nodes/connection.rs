@@ -66,7 +66,9 @@ pub(in super::super) struct Connection<C> {
     state: watch::Receiver<State<C>>,
     /// Told when the connection is to be made again.
     anew: Arc<Notify>,
-    _keeper: AbortOnDropHandle<()>,
+    /// Told when it is not needed any more.
+    closing: CancellationToken,
+    keeper: AbortOnDropHandle<()>,
 }
 
 impl<C: ClientLike + Sync + 'static> Connection<C> {
@@ -74,8 +76,17 @@ impl<C: ClientLike + Sync + 'static> Connection<C> {
     pub(in super::super) fn keep(make: MakeClient<C>, location: String, changed: Arc<Notify>) -> Self {
         let (sender, state) = watch::channel(State::Trying);
         let anew = Arc::<Notify>::default();
-        let keeper = Keeper { location, state: sender, anew: anew.clone(), changed, is_lost: false };
-        Self { state, anew, _keeper: AbortOnDropHandle::new(tokio::spawn(keeper.run(make))) }
+        let closing = CancellationToken::new();
+        let keeper = Keeper {
+            location,
+            state: sender,
+            anew: anew.clone(),
+            closing: closing.clone(),
+            changed,
+            is_lost: false,
+        };
+        let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.run(make)));
+        Self { state, anew, closing, keeper }
     }
 
     /// The client, if it is connected or is so within this time.
@@ -110,11 +121,23 @@ impl<C: ClientLike + Sync + 'static> Connection<C> {
         }
     }
 
+    /// Ends it for good, after what was asked on it was answered.
+    pub(in super::super) async fn close(&self) {
+        self.closing.cancel();
+        let mut state = self.state.clone();
+        // The keeper lets go of its end when it is done.
+        let _done = timeout(CLOSE_PATIENCE, async { while state.changed().await.is_ok() {} }).await;
+        self.keeper.abort();
+    }
+
     /// Ends this connection, so that another one is made.
     pub(in super::super) fn make_anew(&self) {
         self.anew.notify_one();
     }
 }
+
+/// How long [`Connection::close`] waits for calls that are under way.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
 type Driver = AbortOnDropHandle<Result<(), Error>>;
 
@@ -132,6 +155,7 @@ struct Keeper<C> {
     location: String,
     state: watch::Sender<State<C>>,
     anew: Arc<Notify>,
+    closing: CancellationToken,
     changed: Arc<Notify>,
     /// Whether the log says that there is no connection.
     is_lost: bool,
@@ -139,6 +163,16 @@ struct Keeper<C> {
 
 impl<C: ClientLike> Keeper<C> {
     async fn run(mut self, make: MakeClient<C>) {
+        let closing = self.closing.clone();
+        tokio::select! {
+            // First it: what is under way is given the time to end.
+            biased;
+            () = self.keep(make) => {}
+            () = async { closing.cancelled().await; sleep(CLOSE_PATIENCE).await } => {}
+        }
+    }
+
+    async fn keep(&mut self, make: MakeClient<C>) {
         let mut pause = RECONNECT_PAUSE.0;
         loop {
             match connect(&make).await {
@@ -148,7 +182,10 @@ impl<C: ClientLike> Keeper<C> {
                 }
                 Err(error) => self.lost(error),
             }
-            sleep(pause).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = self.closing.cancelled() => return,
+            }
             pause = RECONNECT_PAUSE.1.min(pause * 2);
         }
     }
@@ -162,9 +199,16 @@ impl<C: ClientLike> Keeper<C> {
         // Also when this task is aborted.
         let _ends_calls = ended.clone().drop_guard();
         let confirmations = Confirmations::default();
-        self.state.send_replace(State::Live(Arc::new(Live { client, confirmations, ended })));
+        let live = Live { client: client.clone(), confirmations, ended };
+        self.state.send_replace(State::Live(Arc::new(live)));
         self.changed.notify_one();
+        let quitting = self.closing.clone();
+        let quit = async {
+            quitting.cancelled().await;
+            timeout(CLOSE_PATIENCE, client.quit()).await
+        };
         let error = tokio::select! {
+            _ended = quit => return self.gone(Error::new(ErrorKind::IO, "the connection was closed")),
             ended = &mut driver => match ended {
                 Ok(Ok(())) => Error::new(ErrorKind::IO, "the connection was closed"),
                 Ok(Err(error)) => error,
@@ -180,6 +224,10 @@ impl<C: ClientLike> Keeper<C> {
         if !std::mem::replace(&mut self.is_lost, true) {
             tracing::warn!(redis = %self.location, error = error.details(), "no connection to Redis");
         }
+        self.gone(error);
+    }
+
+    fn gone(&self, error: Error) {
         self.state.send_replace(State::Gone(error));
         self.changed.notify_one();
     }

@@ -29,9 +29,10 @@ use fred::{
         config::{Server, ServerConfig, TlsHostMapping},
     },
 };
+use futures::future::join_all;
 use tokio::{
     sync::{Mutex as TurnMutex, Notify, watch},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -53,8 +54,6 @@ const SENT_MAX: u32 = 3;
 /// How long a start waits for a cluster that some server knows and that does not serve yet: an election takes the
 /// node timeout of the cluster, 15 s unless it was set, and some more.
 const START_PATIENCE: Duration = Duration::from_secs(30);
-/// How long [`Nodes::close`] waits for calls that are under way.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 /// How often connections are made anew because they lead to a replica.
 const FIND_PRIMARY_EVERY: Duration = Duration::from_secs(1);
 
@@ -130,6 +129,10 @@ impl Node {
         };
         let (writer, reader) = (connection(changed.clone()), connection(changed));
         Self { writer, reader, asking: TurnMutex::default(), began: Instant::now(), server }
+    }
+
+    async fn close(&self) {
+        tokio::join!(self.writer.close(), self.reader.close());
     }
 
     fn lane(&self, lane: Lane) -> &Connection<Client> {
@@ -391,7 +394,7 @@ impl Nodes {
         let each = all.iter().map(async |node| {
             (self.maker.location(node.server.as_ref()), node.writer.live(RECONNECT_PATIENCE).await)
         });
-        futures::future::join_all(each).await
+        join_all(each).await
     }
 
     /// A slot of each primary, of these; of one server it is the first of them.
@@ -433,19 +436,11 @@ impl Nodes {
 
     /// Lets go of all connections, after what was asked on them was answered.
     pub(super) async fn close(&self) {
-        let nodes = match &self.shape {
-            Shape::One(node) => vec![&node.writer, &node.reader],
-            Shape::Cluster { .. } => vec![],
-        };
-        let cluster = match &self.shape {
-            Shape::One(_) => vec![],
+        let of_cluster = match &self.shape {
+            Shape::One(node) => return node.close().await,
             Shape::Cluster { cluster, .. } => cluster.primaries(),
         };
-        let of_cluster = cluster.iter().flat_map(|node| [&node.writer, &node.reader]);
-        let quits = nodes.into_iter().chain(of_cluster).filter_map(Connection::now).map(async |live| {
-            let _gone_already = timeout(CLOSE_PATIENCE, live.client.quit()).await;
-        });
-        futures::future::join_all(quits).await;
+        join_all(of_cluster.iter().map(|node| node.close())).await;
     }
 
     /// A connection to what is published on this server.
