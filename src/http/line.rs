@@ -225,9 +225,7 @@ mod tests {
     };
 
     /// A line, where its socket comes back to, and the other end of it.
-    async fn line(
-        patience: Duration,
-    ) -> (Line, Arc<Exchange>, oneshot::Receiver<TcpStream>, TcpStream) {
+    async fn line(patience: Duration) -> (Line, Arc<Exchange>, oneshot::Receiver<TcpStream>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let peer = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
         let (socket, address) = listener.accept().await.expect("accepted");

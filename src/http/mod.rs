@@ -385,7 +385,8 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = app.at(&listener)?;
-    let edge = Edge::of(routes(&app), Some(Measuring::of(app.metrics())), app.limits).with_cors(cors::layer(&app));
+    let edge =
+        Edge::of(routes(&app), Some(Measuring::of(app.metrics())), app.limits).with_cors(cors::layer(&app));
     serve_routes(listener, edge, app, shutdown).await
 }
 

@@ -241,6 +241,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// Whether the store can take a write now; the reason where not.
     async fn check(&self) -> Result<(), StoreError>;
 
+    /// What took no write at the last [`EventStore::check`] though the rest did: shards of a cluster, each with the
+    /// reason. Graphs that lie there are read only until it is mended.
+    fn impaired(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What an acknowledgement promises.
     fn durability(&self) -> Durability;
 

@@ -7,6 +7,7 @@
 
 mod cluster;
 mod forms;
+mod moving;
 mod replicas;
 mod start;
 mod store;

@@ -160,21 +160,32 @@ impl RedisServer {
 
     /// Moves one slot with all its keys to another node, as `redis-cli --cluster reshard` does.
     pub(crate) fn migrate(&self, slot: &str, to: &Self, all: &[Self]) {
-        let ok = |node: &Self, words: &[&str]| {
-            let reply = node.command(words);
-            assert!(reply.starts_with("+OK") || reply.starts_with("+NOKEY"), "{words:?}: {reply}");
-        };
-        ok(to, &["CLUSTER", "SETSLOT", slot, "IMPORTING", &self.cluster_id()]);
-        ok(self, &["CLUSTER", "SETSLOT", slot, "MIGRATING", &to.cluster_id()]);
+        self.begin_to_migrate(slot, to);
+        self.finish_migrating(slot, to, all);
+    }
+
+    /// The slot is on its way to another node, and its keys are still here.
+    pub(crate) fn begin_to_migrate(&self, slot: &str, to: &Self) {
+        assert_ok(to, &["CLUSTER", "SETSLOT", slot, "IMPORTING", &self.cluster_id()]);
+        assert_ok(self, &["CLUSTER", "SETSLOT", slot, "MIGRATING", &to.cluster_id()]);
+    }
+
+    /// These keys, of a slot that is on its way, go to that node.
+    pub(crate) fn migrate_keys(&self, keys: &[&str], to: &Self) {
+        let port = to.port().to_string();
+        assert_ok(self, &[&["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"][..], keys].concat());
+    }
+
+    /// The other keys of a slot that is on its way go there, and then the slot.
+    pub(crate) fn finish_migrating(&self, slot: &str, to: &Self, all: &[Self]) {
+        let ok = assert_ok;
         loop {
             let keys = self.command(&["CLUSTER", "GETKEYSINSLOT", slot, "100"]);
             let keys: Vec<&str> = keys.lines().filter(|line| !line.starts_with(['*', '$'])).collect();
             if keys.is_empty() {
                 break;
             }
-            let port = to.port().to_string();
-            let words = ["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
-            ok(self, &[&words[..], &keys].concat());
+            self.migrate_keys(&keys, to);
         }
         for node in [to, self].into_iter().chain(all) {
             // Replicas are told by their primaries.
@@ -295,6 +306,11 @@ impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn assert_ok(node: &RedisServer, words: &[&str]) {
+    let reply = node.command(words);
+    assert!(reply.starts_with("+OK") || reply.starts_with("+NOKEY"), "{words:?}: {reply}");
 }
 
 /// A port that nobody listens on now. Below the range from which the kernel takes the ports of

@@ -7,35 +7,24 @@
 use std::{
     num::NonZeroU32,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use fred::{
-    error::{Error, ErrorKind},
-    interfaces::{ClientLike, EventInterface},
-    prelude::{Builder, Client, Config, ReconnectPolicy},
+    prelude::{Builder, Client, Config},
     types::config::{TcpConfig, UnresponsiveConfig},
 };
-use tokio::{
-    sync::Mutex,
-    task::JoinHandle,
-    time::{sleep, timeout},
-};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     RedisStore, address,
     index::Index,
-    keys::PARTITIONS_MAX,
-    listen::{self, Listening},
+    keys::{self, META, PARTITIONS_MAX},
+    listen::Listening,
     message::Sender,
+    nodes::{Live, Nodes},
     projection::RowScripts,
-    refused::{ConnectError, cannot_reach, not_writable},
-    replicas::Replicas,
+    refused::{ConnectError, not_writable},
     scripts::Scripts,
     survey,
 };
@@ -54,12 +43,6 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 /// Calls that wait to be written. A full queue refuses further ones as unavailable.
 const COMMANDS_WAITING_MAX: usize = 100_000;
-/// How often a call is sent whose connection broke. Each may be: an append by its ids, rows by the head they
-/// name, all else because it says the same twice.
-const COMMAND_ATTEMPTS_MAX: u32 = 3;
-/// Pause before the first and later attempts to connect again, doubled each time, in ms.
-const RECONNECT_DELAY_MS: (u32, u32) = (50, 1_000);
-
 /// Where the histories are, and how they are kept. Has no `Debug`: the address can hold a password.
 #[derive(Clone)]
 pub struct RedisConfig {
@@ -130,31 +113,28 @@ impl RedisStore {
         let location = address::location(&address);
 
         let sender = Sender::new(address.database.unwrap_or(0));
-        let replicas = NonZeroU32::new(config.min_replicas).map(|min| Replicas::new(min, address.clone()));
-        let mut builder = builder(address);
-        let (writer, writing) = open(builder.build(), &location).await?;
-        let (reader, reading) = open(builder.build(), &location).await?;
-
-        let durability = survey::survey(&writer, &location, config.min_replicas).await?;
-        survey::probe(&writer, &location).await?;
-        let layout = survey::lay_out(&writer, &location, &config).await?;
+        let nodes = Arc::new(Nodes::connect(address, location.clone()).await?);
+        let durability = survey::survey(&nodes, &location, config.min_replicas).await?;
+        survey::probe(&nodes, &location).await?;
+        let layout = survey::lay_out(&nodes, &location, &config).await?;
         let scripts = Scripts::new(layout.operation_ttl);
         let row_scripts = RowScripts::new();
-        scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
-        row_scripts.load(&writer).await.map_err(|error| not_writable(&location, &error))?;
-        builder.with_performance_config(|p| p.broadcast_channel_capacity = listen::WAITING_MAX);
-        let (ear, hearing) = open(builder.build_subscriber_client(), &location).await?;
+        nodes
+            .call_at_start(keys::slot(META), async |live: Arc<Live<Client>>| {
+                scripts.load(&live.client).await?;
+                row_scripts.load(&live.client).await
+            })
+            .await
+            .map_err(|error| not_writable(&location, &error))?;
         Ok(Self {
-            index: Index::new(&writer, &layout),
-            writer,
-            reader,
-            replicas,
-            listening: Listening::start(ear, sender.clone()),
-            connections: vec![writing, reading, hearing],
+            listening: Listening::start(nodes.clone(), sender.clone()),
+            index: Index::new(&nodes, &layout),
+            nodes,
+            min_replicas: NonZeroU32::new(config.min_replicas),
             scripts,
             sender,
             row_scripts,
-            connected_anew: Mutex::default(),
+            impaired: Mutex::default(),
             partitions: layout.partitions,
             durability,
             location,
@@ -170,61 +150,17 @@ fn parse(config: &RedisConfig) -> Result<Config, ConnectError> {
     })
 }
 
-/// One connection, whatever is laid out there, to a Redis that is fit for histories; and where it is.
-pub(super) async fn alone(config: &RedisConfig) -> Result<(Client, String), ConnectError> {
+/// The servers, whatever is laid out there, of a Redis that is fit for histories; and where it is.
+pub(super) async fn alone(config: &RedisConfig) -> Result<(Nodes, String), ConnectError> {
     let address = parse(config)?;
     let location = address::location(&address);
-    let (client, _keeper) = open(builder(address).build(), &location).await?;
-    survey::survey(&client, &location, 0).await?;
-    Ok((client, location))
+    let nodes = Nodes::connect(address, location.clone()).await?;
+    survey::survey(&nodes, &location, 0).await?;
+    Ok((nodes, location))
 }
 
-async fn open<C: ClientLike + EventInterface + Sync + 'static>(
-    client: Result<C, Error>,
-    location: &str,
-) -> Result<(C, JoinHandle<()>), ConnectError> {
-    let client = client.map_err(|error| cannot_reach(location, &error))?;
-    // A little longer than the client's own patience, whose error says more.
-    let connection = timeout(CONNECT_TIMEOUT + Duration::from_millis(200), client.init())
-        .await
-        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Timeout, "no answer")))
-        .map_err(|error| cannot_reach(location, &error))?;
-    log_connection_changes(&client, location);
-    let keeper = tokio::spawn(keep(client.clone(), AbortOnDropHandle::new(connection), location.to_owned()));
-    Ok((client, keeper))
-}
-
-/// The task that drives a connection ends when the client quits, and also, though it should not, when
-/// a slot that is being moved redirects a call more often than it is tried. Then all of the client's
-/// calls would wait for ever; so it is started again. Aborting this aborts that.
-async fn keep<C: ClientLike + Sync>(
-    client: C,
-    mut connection: AbortOnDropHandle<Result<(), Error>>,
-    redis: String,
-) {
-    loop {
-        let error = match (&mut connection).await {
-            Ok(Ok(())) => return, // it quit
-            Ok(Err(error)) => error.details().to_owned(),
-            Err(died) => died.to_string(),
-        };
-        tracing::warn!(%redis, error, "the connection to Redis is given up and made anew");
-        sleep(Duration::from_millis(RECONNECT_DELAY_MS.0.into())).await;
-        connection = AbortOnDropHandle::new(client.connect());
-    }
-}
-
-fn builder(address: Config) -> Builder {
-    let mut builder = line_builder(address);
-    let (first_ms, later_ms) = RECONNECT_DELAY_MS;
-    builder
-        .set_policy(ReconnectPolicy::new_exponential(0, first_ms, later_ms, 2)) // 0: for ever
-        .with_connection_config(|connection| connection.max_command_attempts = COMMAND_ATTEMPTS_MAX);
-    builder
-}
-
-/// For connections that are never made again by themselves, and on which nothing is sent twice.
-pub(super) fn line_builder(address: Config) -> Builder {
+/// For a client that is connected once, and by which nothing is sent twice.
+pub(super) fn client_builder(address: Config) -> Builder {
     let mut builder = Builder::from_config(address);
     builder
         .with_connection_config(|connection| {
@@ -238,24 +174,4 @@ pub(super) fn line_builder(address: Config) -> Builder {
         })
         .with_performance_config(|performance| performance.default_command_timeout = COMMAND_TIMEOUT);
     builder
-}
-
-/// Once when it goes and once when it is back, not at every attempt.
-fn log_connection_changes(client: &impl EventInterface, location: &str) {
-    let away = Arc::new(AtomicBool::new(false));
-    let (lost, back) = ((away.clone(), location.to_owned()), (away, location.to_owned()));
-    client.on_error(move |(error, _)| {
-        let (away, location) = &lost;
-        if !away.swap(true, Ordering::Relaxed) {
-            tracing::warn!(redis = %location, error = error.details(), "the connection to Redis is lost");
-        }
-        async { Ok(()) }
-    });
-    client.on_reconnect(move |_| {
-        let (away, location) = &back;
-        if away.swap(false, Ordering::Relaxed) {
-            tracing::info!(redis = %location, "the connection to Redis is back");
-        }
-        async { Ok(()) }
-    });
 }

@@ -11,16 +11,22 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use dao_projections::{GraphId, OperationId};
-use fred::{error::Error, interfaces::ClientLike, prelude::Client};
+use fred::{error::Error, prelude::Client};
 use futures::future::{join_all, try_join_all};
 use tokio::{sync::Mutex as TurnMutex, time::timeout};
 
-use super::{errors, keys::Partition, scripts::Scripts, survey::Layout};
+use super::{
+    errors,
+    keys::Partition,
+    nodes::{Lane, Live, Nodes},
+    scripts::Scripts,
+    survey::Layout,
+};
 use crate::store::{Entry, GraphFilter, OperationPlaces, StoreError};
 
 /// Into how many parts the index of a cluster is spread: a round of operations writes to each once, and so many
@@ -50,8 +56,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Over what this client leads to.
-    pub(super) fn new(client: &Client, layout: &Layout) -> Self {
+    pub(super) fn new(nodes: &Nodes, layout: &Layout) -> Self {
         let Layout { partitions, operation_ttl, index_begun_ms, index_parts } = *layout;
         let window_ms = u64::try_from(operation_ttl.as_millis()).unwrap_or(u64::MAX);
         let is_whole_at_ms = match index_begun_ms {
@@ -61,7 +66,7 @@ impl Index {
         Self {
             parts: index_parts.clamp(1, partitions),
             partitions,
-            is_clustered: client.is_clustered(),
+            is_clustered: nodes.is_cluster(),
             is_whole_at_ms,
             search: TurnMutex::default(),
             owed: Mutex::default(),
@@ -69,8 +74,8 @@ impl Index {
     }
 
     /// How many parts a new index has.
-    pub(super) fn parts_over(client: &Client) -> u32 {
-        if client.is_clustered() { CLUSTER_PARTS } else { 1 }
+    pub(super) fn parts_over(nodes: &Nodes) -> u32 {
+        if nodes.is_cluster() { CLUSTER_PARTS } else { 1 }
     }
 
     /// The part that the append script writes to, where it can: there is only one.
@@ -87,7 +92,7 @@ impl Index {
     pub(super) async fn beside<T>(
         &self,
         scripts: &Scripts,
-        client: &Client,
+        nodes: &Nodes,
         graph: &GraphId,
         entries: &[Entry],
         append: impl Future<Output = T>,
@@ -97,24 +102,24 @@ impl Index {
         }
         let uses: Vec<(GraphId, OperationId)> =
             entries.iter().map(|entry| (graph.clone(), entry.operation)).collect();
-        let (appended, unwritten) = tokio::join!(append, self.write(scripts, client, uses));
+        let (appended, unwritten) = tokio::join!(append, self.write(scripts, nodes, uses));
         let has_failed = !unwritten.is_empty();
         self.owe(unwritten);
         if !has_failed {
-            self.settle(scripts, client).await;
+            self.settle(scripts, nodes).await;
         }
         appended
     }
 
     /// Writes what is owed, if anything is.
-    async fn settle(&self, scripts: &Scripts, client: &Client) {
+    async fn settle(&self, scripts: &Scripts, nodes: &Nodes) {
         let owed: Vec<_> = {
             let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
             let count = owed.len().min(1_000);
             owed.drain(..count).collect()
         };
         if !owed.is_empty() {
-            self.owe(self.write(scripts, client, owed).await);
+            self.owe(self.write(scripts, nodes, owed).await);
         }
     }
 
@@ -134,7 +139,7 @@ impl Index {
     async fn write(
         &self,
         scripts: &Scripts,
-        client: &Client,
+        nodes: &Nodes,
         uses: Vec<(GraphId, OperationId)>,
     ) -> Vec<(GraphId, OperationId)> {
         let mut groups: BTreeMap<(GraphId, u32), Vec<OperationId>> = BTreeMap::new();
@@ -142,9 +147,15 @@ impl Index {
             groups.entry((graph, self.part_of(id).number())).or_default().push(id);
         }
         let calls = groups.into_iter().map(|((graph, part), ids)| async move {
-            let written = scripts.index(client, Partition::numbered(part), &graph, &ids);
-            match timeout(PATIENCE, written).await {
-                Ok(Ok(())) => vec![],
+            let part = Partition::numbered(part);
+            let write = async |live: Arc<Live<Client>>| scripts.index(&live.client, part, &graph, &ids).await;
+            // Graphs on other shards don't wait for one that is away.
+            let written = match nodes.is_reached(part.slot()) {
+                true => timeout(PATIENCE, nodes.call(part.slot(), Lane::Writer, write)).await.ok(),
+                false => None,
+            };
+            match written {
+                Some(Ok(_)) => vec![],
                 _ => ids.into_iter().map(|id| (graph.clone(), id)).collect(),
             }
         });
@@ -155,29 +166,31 @@ impl Index {
     pub(super) async fn find(
         &self,
         scripts: &Scripts,
-        client: &Client,
+        nodes: &Nodes,
         id: OperationId,
         wanted: &GraphFilter,
         limit: usize,
     ) -> Result<OperationPlaces, StoreError> {
-        let named = scripts.locate(client, self.part_of(id), id, LOOKED_AT_MAX).await;
-        let graphs = those_wanted(named.map_err(|error| errors::of_read(&error))?, wanted, limit);
+        let part = self.part_of(id);
+        let locate =
+            async |live: Arc<Live<Client>>| scripts.locate(&live.client, part, id, LOOKED_AT_MAX).await;
+        let named = nodes.call(part.slot(), Lane::Reader, locate).await;
+        let (named, _) = named.map_err(|error| errors::of_read(&error))?;
+        let graphs = those_wanted(named, wanted, limit);
         if !graphs.is_empty() || now_ms() >= self.is_whole_at_ms {
             return Ok(OperationPlaces { graphs, is_in_order: true });
         }
-        let found = self.search(scripts, client, id).await.map_err(|error| errors::of_read(&error))?;
+        let found = self.search(scripts, nodes, id).await.map_err(|error| errors::of_read(&error))?;
         Ok(OperationPlaces { graphs: those_wanted(found, wanted, limit), is_in_order: false })
     }
 
     /// Asks every partition, as there was no other way before there was an index.
-    async fn search(
-        &self,
-        scripts: &Scripts,
-        client: &Client,
-        id: OperationId,
-    ) -> Result<Vec<GraphId>, Error> {
+    async fn search(&self, scripts: &Scripts, nodes: &Nodes, id: OperationId) -> Result<Vec<GraphId>, Error> {
         let _turn = self.search.lock().await;
-        let finds = Partition::all(self.partitions).map(|p| scripts.find(client, p, id));
+        let finds = Partition::all(self.partitions).map(async |p| {
+            let find = async |live: Arc<Live<Client>>| scripts.find(&live.client, p, id).await;
+            nodes.call(p.slot(), Lane::Reader, find).await.map(|(found, _)| found)
+        });
         Ok(try_join_all(finds).await?.into_iter().flatten().collect())
     }
 }

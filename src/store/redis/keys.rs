@@ -27,6 +27,16 @@ pub(super) fn documents(kind: &str) -> Key {
 /// How many changes of documents there were.
 pub(super) const DOCUMENT_CHANGES: &str = "dao:{document}";
 
+/// The slot of a key, as a cluster hashes it.
+pub(super) fn slot(key: &str) -> u16 {
+    redis_keyslot(key.as_bytes())
+}
+
+/// The slot of all documents.
+pub(super) fn documents_slot() -> u16 {
+    slot(DOCUMENT_CHANGES)
+}
+
 /// The graphs that share a slot, a feed and operation windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Partition(u32);
@@ -48,6 +58,11 @@ impl Partition {
 
     pub(super) fn number(self) -> u32 {
         self.0
+    }
+
+    /// The slot of everything that is the partition's.
+    pub(super) fn slot(self) -> u16 {
+        redis_keyslot(self.fence().as_bytes())
     }
 
     /// The rows of one projection of the graph, and what they are true of.

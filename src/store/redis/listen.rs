@@ -1,17 +1,17 @@
-//! Hearing what other instances publish: one connection for all graphs that anybody here listens to.
+//! Hearing what other instances publish: one connection to each server that has channels somebody here listens to.
 //!
-//! Two tasks share the list of listeners. The *ear* takes what is published and passes it on; it does
-//! nothing else, so that it is not late. The *subscriber* makes the subscriptions on the server agree
-//! with the list, again and again: it compares the two, so that it does not matter in which order
-//! listeners came, went, and came back.
+//! A task for each connection, the *ear*, takes what is published and passes it on; it does nothing else, so that it is
+//! not late. One more, the *subscriber*, makes the subscriptions on the servers agree with the list of listeners, again
+//! and again: it compares the two, so that it does not matter in which order listeners came, went, and came back, nor
+//! where a slot went meanwhile.
 //!
 //! Invariants:
 //! - Whenever a graph's subscription is made or made again, its listeners are told that they may have
 //!   missed something: who reads after that misses nothing.
-//! - Only the list says who listens; what the server believes is corrected, not trusted.
+//! - Only the list says who listens, and only the map of slots where; what a server believes is corrected, not trusted.
 //!
-//! The client library re-subscribes after a reconnect only if there are plain subscriptions too, and
-//! does not say when a cluster ended one because its slot moved; hence all of this.
+//! The client library does not say when a server ended a subscription because its slot moved; hence all are made again
+//! by and by.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -22,8 +22,8 @@ use std::{
 
 use fred::{
     clients::SubscriberClient,
-    interfaces::{ClientLike, EventInterface, PubsubInterface},
-    types::Message,
+    interfaces::{EventInterface, PubsubInterface},
+    types::{Message, config::Server},
 };
 use futures::future::join_all;
 use tokio::{
@@ -31,11 +31,14 @@ use tokio::{
         Notify,
         broadcast::{Receiver, error::RecvError},
     },
-    task::JoinHandle,
     time::{MissedTickBehavior, interval, timeout},
 };
+use tokio_util::task::AbortOnDropHandle;
 
-use super::message::Sender;
+use super::{
+    message::Sender,
+    nodes::{Connection, Live, Nodes},
+};
 use crate::store::{Hint, Hints, hints::HintSender};
 
 /// Published messages that wait for the ear. Beyond it they are lost, and every listener told so. The
@@ -43,12 +46,10 @@ use crate::store::{Hint, Hints, hints::HintSender};
 pub(super) const WAITING_MAX: usize = 4_096;
 /// How often subscriptions are looked after, unasked.
 const ROUND_EVERY: Duration = Duration::from_secs(5);
-/// Subscriptions made again in such a round on a cluster; the others have their turn in the next.
+/// Subscriptions made again in such a round on each server of a cluster; the others have their turn in the next.
 const RENEWED_MAX: usize = 1_000;
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often each is tried: the first try after a slot moved only finds out where it is now.
-const TRIES: usize = 2;
 /// Subscriptions that are made at the same time: thousands one after the other would be deaf for seconds.
 const AT_ONCE: usize = 64;
 /// After so many that failed one after the other the rest waits for the next round.
@@ -57,8 +58,8 @@ const FAILURES_MAX: usize = 3;
 /// Who listens on which channel.
 type Listeners = HashMap<String, Channel>;
 
-#[derive(Default)]
 struct Channel {
+    slot: u16,
     /// Whether there is a subscription, as far as is known.
     is_heard: bool,
     listeners: Vec<HintSender>,
@@ -70,35 +71,33 @@ impl Channel {
     }
 }
 
-/// The listeners of this process, and the connection they share.
+/// The listeners of this process, and the connections they share.
 pub(super) struct Listening {
-    client: SubscriberClient,
     listeners: Arc<Mutex<Listeners>>,
     /// Told whenever somebody begins or ends to listen.
     changed: Arc<Notify>,
-    tasks: [JoinHandle<()>; 2],
+    _subscriber: AbortOnDropHandle<()>,
 }
 
 impl Listening {
-    /// On a client that is connected.
-    pub(super) fn start(client: SubscriberClient, sender: Sender) -> Self {
+    pub(super) fn start(nodes: Arc<Nodes>, sender: Sender) -> Self {
         let (listeners, changed) = (Arc::<Mutex<Listeners>>::default(), Arc::<Notify>::default());
-        let ear = tokio::spawn(hear(client.message_rx(), sender, listeners.clone()));
         let subscriber = Subscriber {
-            client: client.clone(),
+            nodes,
+            sender,
             listeners: listeners.clone(),
-            made: BTreeSet::new(),
-            renewed_up_to: String::new(),
+            changed: changed.clone(),
+            servers: HashMap::new(),
         };
-        let subscriber = tokio::spawn(subscriber.run(changed.clone()));
-        Self { client, listeners, changed, tasks: [ear, subscriber] }
+        Self { listeners, changed, _subscriber: AbortOnDropHandle::new(tokio::spawn(subscriber.run())) }
     }
 
     /// See [`crate::store::EventStore::listen`].
-    pub(super) fn listen(&self, channel: String) -> Hints {
+    pub(super) fn listen(&self, channel: String, slot: u16) -> Hints {
         let (sender, hints) = Hints::new(self.changed.clone());
         let mut all = lock(&self.listeners);
-        let channel = all.entry(channel).or_default();
+        let channel =
+            all.entry(channel).or_insert_with(|| Channel { slot, is_heard: false, listeners: vec![] });
         if channel.is_heard {
             sender.send(Hint::MayHaveMissed); // else when it is
         }
@@ -106,16 +105,6 @@ impl Listening {
         drop(all);
         self.changed.notify_one();
         hints
-    }
-
-    pub(super) fn client(&self) -> &SubscriberClient {
-        &self.client
-    }
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -147,143 +136,205 @@ enum Subscribed {
     Unanswered,
 }
 
-/// Makes the subscriptions agree with the list of listeners.
-struct Subscriber {
-    client: SubscriberClient,
-    listeners: Arc<Mutex<Listeners>>,
-    /// The subscriptions that were made on the connection there is now, as far as is known.
+/// Where a channel is: `None` stands for the one server where there is no cluster.
+type Place = Option<Server>;
+
+/// What is subscribed to on one server.
+struct Subscriptions {
+    connection: Connection<SubscriberClient>,
+    /// The client that the subscriptions were made on, and the task that hears it.
+    made_on: Option<(Arc<Live<SubscriberClient>>, AbortOnDropHandle<()>)>,
+    /// The subscriptions that were made on it, as far as is known.
     made: BTreeSet<String>,
     /// Where the next round of renewals begins.
     renewed_up_to: String,
 }
 
+/// Makes the subscriptions agree with the list of listeners.
+struct Subscriber {
+    nodes: Arc<Nodes>,
+    sender: Sender,
+    listeners: Arc<Mutex<Listeners>>,
+    changed: Arc<Notify>,
+    servers: HashMap<Place, Subscriptions>,
+}
+
 impl Subscriber {
-    async fn run(mut self, changed: Arc<Notify>) {
-        let mut reconnected = self.client.reconnect_rx();
+    async fn run(mut self) {
+        let mut moved = self.nodes.changes();
         let mut round = interval(ROUND_EVERY);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // All three are cancel-safe: what is not taken is there the next time.
             tokio::select! {
-                biased;
-                again = reconnected.recv() => match again {
-                    Err(RecvError::Closed) => return,
-                    Ok(_) | Err(RecvError::Lagged(_)) => self.forget_all(),
-                },
-                () = changed.notified() => {}
-                _ = round.tick() => self.renew().await,
+                () = self.changed.notified() => {}
+                () = changed_or_never(&mut moved) => {}
+                _ = round.tick() => self.forget_some(),
             }
             self.agree().await;
         }
     }
 
-    fn forget_all(&mut self) {
-        self.made.clear();
-        lock(&self.listeners).values_mut().for_each(|channel| channel.is_heard = false);
+    /// Each server is made to have the subscriptions that listeners wait for, all servers at once.
+    async fn agree(&mut self) {
+        let wanted = self.wanted();
+        for place in wanted.keys() {
+            if !self.servers.contains_key(place) {
+                let connection = self.nodes.subscriber(place.as_ref(), self.changed.clone());
+                let (made_on, made, renewed_up_to) = (None, BTreeSet::new(), String::new());
+                let fresh = Subscriptions { connection, made_on, made, renewed_up_to };
+                self.servers.insert(place.clone(), fresh);
+            }
+        }
+        // On a server that has none any more, nobody is listened to: the connection ends with it.
+        self.servers.retain(|place, _| wanted.contains_key(place));
+        let nothing = BTreeSet::new();
+        let (nodes, listeners, sender) = (&self.nodes, &self.listeners, &self.sender);
+        let all = self.servers.iter_mut().map(|(place, subscriptions)| {
+            let wanted = wanted.get(place).unwrap_or(&nothing);
+            subscriptions.agree(place, wanted, nodes, listeners, sender)
+        });
+        join_all(all).await;
     }
 
-    /// Ends subscriptions without listeners, and makes those that listeners wait for.
-    async fn agree(&mut self) {
-        let (surplus, missing) = self.differences();
-        for some in surplus.chunks(AT_ONCE) {
-            for channel in some {
-                self.made.remove(channel);
+    /// A server does not always say that it ended a subscription. Making one again does no harm: on a cluster, where a
+    /// slot may have moved, all get their turn; elsewhere one finds out whether the connection is alive.
+    fn forget_some(&mut self) {
+        let most = if self.nodes.is_cluster() { RENEWED_MAX } else { 1 };
+        for subscriptions in self.servers.values_mut() {
+            let from = (Bound::Excluded(&subscriptions.renewed_up_to), Bound::Unbounded);
+            let due: Vec<String> = subscriptions.made.range::<String, _>(from).take(most).cloned().collect();
+            subscriptions.renewed_up_to =
+                if due.len() < most { String::new() } else { due.last().cloned().unwrap_or_default() };
+            for channel in &due {
+                subscriptions.made.remove(channel);
             }
+        }
+    }
+
+    /// The channels with listeners by where they are; forgets listeners that are gone. Channels of slots that nobody
+    /// has wait until somebody does.
+    fn wanted(&self) -> HashMap<Place, BTreeSet<String>> {
+        let channels: Vec<(String, u16)> = {
+            let mut all = lock(&self.listeners);
+            all.retain(|_, channel| {
+                channel.listeners.retain(HintSender::is_listened_to);
+                !channel.listeners.is_empty()
+            });
+            all.iter().map(|(name, channel)| (name.clone(), channel.slot)).collect()
+        };
+        let mut places: HashMap<u16, Option<Place>> = HashMap::new();
+        let mut wanted: HashMap<Place, BTreeSet<String>> = HashMap::new();
+        for (name, slot) in channels {
+            let place = places.entry(slot).or_insert_with(|| self.nodes.server_of(slot));
+            if let Some(place) = place {
+                wanted.entry(place.clone()).or_default().insert(name);
+            }
+        }
+        wanted
+    }
+}
+
+async fn changed_or_never(changes: &mut Option<tokio::sync::watch::Receiver<u64>>) {
+    if let Some(changes) = changes
+        && changes.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}
+
+impl Subscriptions {
+    /// Ends subscriptions without listeners, and makes those that listeners wait for.
+    async fn agree(
+        &mut self,
+        place: &Place,
+        wanted: &BTreeSet<String>,
+        nodes: &Nodes,
+        listeners: &Arc<Mutex<Listeners>>,
+        sender: &Sender,
+    ) {
+        let Some(live) = self.connection.now() else {
+            self.forget_all(listeners);
+            return;
+        };
+        if !self.made_on.as_ref().is_some_and(|(made_on, _)| Arc::ptr_eq(made_on, &live)) {
+            self.forget_all(listeners);
+            let hearing = hear(live.client.message_rx(), sender.clone(), listeners.clone());
+            self.made_on = Some((live.clone(), AbortOnDropHandle::new(tokio::spawn(hearing))));
+        }
+        let surplus: Vec<String> = self.made.difference(wanted).cloned().collect();
+        for some in surplus.chunks(AT_ONCE) {
+            some.iter().for_each(|channel| drop(self.made.remove(channel)));
             // Not answered, and not needed: what comes for nobody is dropped.
-            let ends =
-                some.iter().map(|channel| timeout(PATIENCE, self.client.sunsubscribe(channel.clone())));
+            let ends = some
+                .iter()
+                .map(|channel| timeout(PATIENCE, live.run(live.client.sunsubscribe(channel.clone()))));
             let _sent = join_all(ends).await;
         }
-        self.make(missing).await;
-    }
-
-    /// A server does not always say that it ended a subscription. Making one again does no harm: on
-    /// a cluster, where a slot may have moved, all get their turn; elsewhere one finds out whether
-    /// the connection is alive.
-    async fn renew(&mut self) {
-        let (clustered, from) = (self.client.is_clustered(), Bound::Excluded(&self.renewed_up_to));
-        let most = if clustered { RENEWED_MAX } else { 1 };
-        let due: Vec<String> =
-            self.made.range::<String, _>((from, Bound::Unbounded)).take(most).cloned().collect();
-        self.renewed_up_to = if due.len() < most { String::new() } else { due[most - 1].clone() };
-        if clustered {
-            for channel in &due {
-                self.made.remove(channel);
-            }
-            self.make(due).await;
-        } else if let Some(channel) = due.first()
-            && self.subscribe(channel).await != Subscribed::Yes
-        {
-            self.forget_all();
-        }
-    }
-
-    async fn make(&mut self, channels: Vec<String>) {
+        let missing: Vec<String> = wanted.difference(&self.made).cloned().collect();
         let mut failures = 0;
-        for some in channels.chunks(AT_ONCE) {
-            if failures >= FAILURES_MAX || !self.client.is_connected() {
-                return; // the next round, or the reconnect, takes them up
+        for some in missing.chunks(AT_ONCE) {
+            if failures >= FAILURES_MAX {
+                return; // the next round takes them up
             }
-            let made = join_all(some.iter().map(|channel| self.subscribe(channel))).await;
+            let asked = some.iter().map(|channel| subscribe(&live, place, channel, nodes, listeners));
+            let made = join_all(asked).await;
             for (channel, made) in some.iter().zip(&made) {
                 match made {
                     Subscribed::Yes => {
                         failures = 0;
-                        self.is_made(channel);
+                        self.is_made(channel, listeners);
                     }
                     Subscribed::No => failures += 1,
                     Subscribed::Unanswered => {}
                 }
             }
             if made.contains(&Subscribed::Unanswered) {
-                return self.reconnect().await;
+                // The connection is dead, and neither the client library nor the system has noticed.
+                tracing::warn!("a connection for subscriptions does not answer: it is made anew");
+                return self.connection.make_anew();
             }
         }
     }
 
-    fn is_made(&mut self, channel: &str) {
-        if let Some(channel) = lock(&self.listeners).get_mut(channel) {
-            channel.is_heard = true;
-            channel.tell(&Hint::MayHaveMissed);
+    fn is_made(&mut self, channel: &str, listeners: &Mutex<Listeners>) {
+        if let Some(heard) = lock(listeners).get_mut(channel) {
+            heard.is_heard = true;
+            heard.tell(&Hint::MayHaveMissed);
         }
         self.made.insert(channel.to_owned());
     }
 
-    async fn subscribe(&self, channel: &str) -> Subscribed {
-        let mut subscribed = Subscribed::No;
-        for _ in 0..TRIES {
-            subscribed = match timeout(PATIENCE, self.client.ssubscribe(channel)).await {
-                Ok(Ok(())) => return Subscribed::Yes,
-                Ok(Err(error)) => {
-                    tracing::debug!(channel, error = error.details(), "no subscription");
-                    Subscribed::No
-                }
-                Err(_late) => Subscribed::Unanswered,
-            };
-        }
-        subscribed
-    }
-
-    /// The connection is dead, and neither the client library nor the system has noticed: the library
-    /// does not wait for the answers to subscriptions. When it is made anew, this hears of it.
-    async fn reconnect(&self) {
-        tracing::warn!("the connection for subscriptions does not answer: it is made anew");
-        if !matches!(timeout(PATIENCE, self.client.force_reconnection()).await, Ok(Ok(()))) {
-            tracing::debug!("the connection for subscriptions is not there again yet");
+    fn forget_all(&mut self, listeners: &Mutex<Listeners>) {
+        self.made_on = None;
+        let mut all = lock(listeners);
+        for channel in std::mem::take(&mut self.made) {
+            if let Some(channel) = all.get_mut(&channel) {
+                channel.is_heard = false;
+            }
         }
     }
+}
 
-    /// The subscriptions that are there without listeners, and the channels with listeners that have none; forgets
-    /// listeners that are gone. Only the names of these few are copied while the list is locked.
-    fn differences(&self) -> (Vec<String>, Vec<String>) {
-        let mut all = lock(&self.listeners);
-        all.retain(|_, channel| {
-            channel.listeners.retain(HintSender::is_listened_to);
-            !channel.listeners.is_empty()
-        });
-        let surplus = self.made.iter().filter(|made| !all.contains_key(*made)).cloned().collect();
-        let missing = all.keys().filter(|wanted| !self.made.contains(*wanted)).cloned().collect();
-        (surplus, missing)
+async fn subscribe(
+    live: &Live<SubscriberClient>,
+    place: &Place,
+    channel: &str,
+    nodes: &Nodes,
+    listeners: &Mutex<Listeners>,
+) -> Subscribed {
+    match timeout(PATIENCE, live.run(live.client.ssubscribe(channel))).await {
+        Ok(Ok(())) => Subscribed::Yes,
+        Ok(Err(error)) => {
+            tracing::debug!(channel, error = error.details(), "no subscription");
+            let slot = lock(listeners).get(channel).map(|channel| channel.slot);
+            if let Some(slot) = slot {
+                nodes.learn_from(&error, slot, place.as_ref());
+            }
+            Subscribed::No
+        }
+        Err(_late) => Subscribed::Unanswered,
     }
 }
 

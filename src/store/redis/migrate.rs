@@ -3,18 +3,21 @@
 //! Invariants: a step can be made twice, and the new format number is written after it: so one that was killed is
 //! made again. Histories are never rewritten, for their hashes are over the stored bytes (rule V3).
 
+use std::sync::Arc;
+
 use dao_projections::GraphId;
 use fred::{
     error::Error,
-    interfaces::{ClientLike, ClusterInterface, HashesInterface, KeysInterface, StreamsInterface},
+    interfaces::{ClientLike, HashesInterface, KeysInterface, StreamsInterface},
     prelude::Client,
     types::{ClusterHash, CustomCommand, Value, scan::ScanType},
 };
 
 use super::{
     connect::{self, FORMAT, RedisConfig},
-    keys::{META, PARTITIONS_MAX, Partition},
-    refused::{ConnectError, not_writable},
+    keys::{self, META, PARTITIONS_MAX, Partition},
+    nodes::{Live, Nodes},
+    refused::{ConnectError, cannot_reach, not_writable},
 };
 use crate::store::Migrate;
 
@@ -24,26 +27,23 @@ const SCAN_KEYS: u32 = 1_000;
 /// Does what is to be done, or only says it. No server may be using this Redis. A store that is current, or not
 /// laid out yet, needs nothing.
 pub async fn migrate(config: RedisConfig, migrate: Migrate) -> Result<Vec<String>, ConnectError> {
-    let (client, location) = connect::alone(&config).await?;
-    let done = steps(&client, &location, migrate).await;
-    if let Err(error) = client.quit().await {
-        tracing::debug!(error = error.details(), "leaving Redis");
-    }
-    done
+    let (nodes, location) = connect::alone(&config).await?;
+    steps(&nodes, &location, migrate).await
 }
 
-async fn steps(client: &Client, location: &str, migrate: Migrate) -> Result<Vec<String>, ConnectError> {
-    let failed = |error: Error| not_writable(location, &error);
-    let stored: Option<String> = client.hget(META, "format").await.map_err(failed)?;
-    let Some(stored) = stored else { return Ok(vec![]) };
+async fn steps(nodes: &Nodes, location: &str, migrate: Migrate) -> Result<Vec<String>, ConnectError> {
+    let Some(stored) = meta(nodes, location, "format").await? else { return Ok(vec![]) };
     let mut done = vec![];
     match stored.parse::<u32>() {
         Ok(FORMAT) => {}
         Ok(1) => {
-            let graphs = list_graphs(client, location, migrate).await?;
+            let graphs = list_graphs(nodes, location, migrate).await?;
             done.push(format!("format 1 to 2: an index of the graphs, {graphs} of them"));
             if migrate == Migrate::Make {
-                client.hset::<(), _, _>(META, ("format", "2")).await.map_err(failed)?;
+                let set =
+                    async |live: Arc<Live<Client>>| live.client.hset::<(), _, _>(META, ("format", "2")).await;
+                let set = nodes.call_at_start(keys::slot(META), set).await;
+                set.map_err(|error| not_writable(location, &error))?;
             }
         }
         _ => return Err(ConnectError::Format { location: location.to_owned(), stored }),
@@ -51,51 +51,58 @@ async fn steps(client: &Client, location: &str, migrate: Migrate) -> Result<Vec<
     Ok(done)
 }
 
+async fn meta(nodes: &Nodes, location: &str, field: &str) -> Result<Option<String>, ConnectError> {
+    let get = async |live: Arc<Live<Client>>| live.client.hget::<Option<String>, _, _>(META, field).await;
+    let found = nodes.call_at_start(keys::slot(META), get).await;
+    found.map(|(found, _)| found).map_err(|error| not_writable(location, &error))
+}
+
 /// From 1 to 2: the graphs of each partition by name, found by the streams of their commits.
-async fn list_graphs(client: &Client, location: &str, migrate: Migrate) -> Result<u64, ConnectError> {
-    let failed = |error: Error| not_writable(location, &error);
-    let partitions: u32 = client.hget(META, "partitions").await.map_err(failed)?;
-    if !(1..=PARTITIONS_MAX).contains(&partitions) {
+async fn list_graphs(nodes: &Nodes, location: &str, migrate: Migrate) -> Result<u64, ConnectError> {
+    let partitions = meta(nodes, location, "partitions").await?.unwrap_or_default();
+    let Some(partitions) = partitions.parse().ok().filter(|n| (1..=PARTITIONS_MAX).contains(n)) else {
         let stored = format!("1 with {partitions} partitions");
         return Err(ConnectError::Format { location: location.to_owned(), stored });
-    }
+    };
     let mut found = 0;
-    if client.is_clustered() {
-        let primaries = client.cached_cluster_state().map(|state| state.unique_primary_nodes());
-        for primary in primaries.unwrap_or_default() {
-            let node = client.with_cluster_node(primary);
-            found += list_on(&node, client, partitions, migrate).await.map_err(failed)?;
-        }
-    } else {
-        found += list_on(client, client, partitions, migrate).await.map_err(failed)?;
+    for (_server, primary) in nodes.primaries().await {
+        // All of them: a history that is left out would be one that nobody finds.
+        let primary = primary.map_err(|error| cannot_reach(location, &error))?;
+        let listed = list_on(&primary, nodes, partitions, migrate).await;
+        found += listed.map_err(|error| not_writable(location, &error))?;
     }
     Ok(found)
 }
 
 /// Those on one primary.
-async fn list_on<C: KeysInterface + Sync>(
-    primary: &C,
-    client: &Client,
+async fn list_on(
+    primary: &Live<Client>,
+    nodes: &Nodes,
     partitions: u32,
     migrate: Migrate,
 ) -> Result<u64, Error> {
     let (mut cursor, mut found) = ("0".to_owned(), 0);
     loop {
-        let (next, keys): (String, Vec<String>) = primary
-            .scan_page(cursor, "dao:{*}:graph:*:events", Some(SCAN_KEYS), Some(ScanType::Stream))
-            .await?;
+        let scan = (primary.client).scan_page(
+            cursor,
+            "dao:{*}:graph:*:events",
+            Some(SCAN_KEYS),
+            Some(ScanType::Stream),
+        );
+        let (next, keys): (String, Vec<String>) = primary.run(scan).await?;
         for key in &keys {
             let Some((partition, graph)) = graph_of(key, partitions) else { continue };
-            // A stream that is empty is no history.
-            if client.xlen::<u64, _>(partition.events(&graph)).await? == 0 {
-                continue;
-            }
-            found += 1;
-            if migrate == Migrate::Make {
-                let add = CustomCommand::new_static("ZADD", ClusterHash::FirstKey, false);
-                let args: Vec<Value> = vec![partition.graphs().into(), "0".into(), graph.as_str().into()];
-                client.custom::<(), Value>(add, args).await?;
-            }
+            let add = async |live: Arc<Live<Client>>| {
+                // A stream that is empty is no history.
+                let is_history = live.client.xlen::<u64, _>(partition.events(&graph)).await? > 0;
+                if is_history && migrate == Migrate::Make {
+                    let add = CustomCommand::new_static("ZADD", ClusterHash::FirstKey, false);
+                    let args: Vec<Value> = vec![partition.graphs().into(), "0".into(), graph.as_str().into()];
+                    live.client.custom::<(), Value>(add, args).await?;
+                }
+                Ok(is_history)
+            };
+            found += u64::from(nodes.call_at_start(partition.slot(), add).await?.0);
         }
         if next == "0" {
             return Ok(found);

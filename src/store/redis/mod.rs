@@ -14,6 +14,7 @@
 //! library is named nowhere outside this directory.
 
 mod address;
+mod confirm;
 mod connect;
 mod errors;
 #[doc(hidden)]
@@ -23,30 +24,30 @@ mod keys;
 mod listen;
 mod message;
 mod migrate;
+mod nodes;
 mod projection;
 mod refusals;
 mod refused;
-mod replicas;
 mod scripts;
 mod stream;
 mod survey;
 
-use std::time::Duration;
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 use fred::{
     error::Error,
-    interfaces::{ClientLike, HashesInterface, PubsubInterface},
+    interfaces::{ClientLike, KeysInterface, PubsubInterface},
     prelude::{Client, Options},
+    types::Expiration,
 };
 use futures::future::{join_all, try_join_all};
-use tokio::{
-    sync::Mutex,
-    task::JoinHandle,
-    time::{Instant, timeout},
-};
 
 pub use self::migrate::migrate;
 pub use self::{
@@ -59,8 +60,8 @@ use self::{
     keys::Partition,
     listen::Listening,
     message::Sender,
+    nodes::{Lane, Live, Nodes},
     projection::RowScripts,
-    replicas::{Promising, Replicas},
     scripts::{Reply, Scripts},
 };
 use crate::store::{
@@ -68,35 +69,26 @@ use crate::store::{
     StoreError, StoredCommit, StoredRefusal,
 };
 
-/// How long a call waits for a connection that is being made again. After that it is refused:
-/// whoever waits is told early that the store is away, and a short break is not noticed.
-const RECONNECT_PATIENCE: Duration = Duration::from_millis(500);
-/// How often connections are made anew because they lead to a replica.
-const CONNECT_ANEW_EVERY: Duration = Duration::from_secs(1);
 /// How long [`EventStore::check`] waits for an answer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long [`EventStore::close`] waits for calls that are under way.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// When the key that a check writes goes.
+const FENCE_EXPIRES: Expiration = Expiration::EX(60);
 /// How long a broadcast may take; who listens has the next one then.
 const BROADCAST_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Histories in Redis, or in a Redis Cluster.
 pub struct RedisStore {
-    writer: Client,
-    /// A connection of its own: a long range read would hold up the appends behind it.
-    reader: Client,
-    /// Where more than the primary must have what is acknowledged.
-    replicas: Option<Replicas>,
-    /// One more: what is published arrives on it.
+    nodes: Arc<Nodes>,
+    /// How many replicas must have what is acknowledged.
+    min_replicas: Option<NonZeroU32>,
+    /// What is published arrives here.
     listening: Listening,
-    /// The tasks that keep the connections; they end when the clients quit.
-    connections: Vec<JoinHandle<()>>,
     scripts: Scripts,
     index: Index,
     sender: Sender,
     row_scripts: RowScripts,
-    /// When the connections were last made anew because they led to a replica; locked while they are.
-    connected_anew: Mutex<Option<Instant>>,
+    /// What took no write at the last check, though others did.
+    impaired: Mutex<Vec<String>>,
     partitions: u32,
     durability: Durability,
     location: String,
@@ -107,53 +99,32 @@ impl RedisStore {
         Partition::of(graph, self.partitions)
     }
 
-    /// The connection for what is to be acknowledged of this partition's graphs.
-    async fn promising(&self, partition: Partition) -> Result<Promising<'_>, StoreError> {
-        match &self.replicas {
-            None => connected(&self.writer).await.map(Promising::Primary),
-            Some(replicas) => replicas.line(&self.writer, partition).await.map(Promising::Replicas),
-        }
+    /// Reads where the slot is.
+    async fn ask<T, F, Fut>(&self, slot: u16, lane: Lane, call: F) -> Result<T, StoreError>
+    where
+        F: Fn(Arc<Live<Client>>) -> Fut,
+        Fut: Future<Output = Result<T, Error>>,
+    {
+        let done = self.nodes.call(slot, lane, call).await;
+        done.map(|(done, _)| done).map_err(|error| errors::of_read(&error))
     }
 
-    /// What can be done about a failed call, so that the next may succeed: a slot has moved, or the address
-    /// leads to another primary now while our connections lead to what was one.
-    async fn learn_from(&self, error: &Error) {
-        match errors::reply_code(error.details()) {
-            "MOVED" | "ASK" if self.replicas.is_some() => replicas::learn_the_cluster(&self.writer).await,
-            "READONLY" => self.connect_anew().await,
-            _ => {}
-        }
+    /// One shard takes a write, and enough of its replicas have it.
+    async fn check_shard(&self, slot: u16) -> Result<(), StoreError> {
+        let options = Options { timeout: Some(CHECK_TIMEOUT), max_attempts: Some(1), ..Options::default() };
+        let of = |p: Partition| p.slot() == slot;
+        let partition = Partition::all(self.partitions).find(|p| of(*p)).unwrap_or(Partition::numbered(0));
+        let write = async |live: Arc<Live<Client>>| {
+            let client = live.client.with_options(&options);
+            client.set::<(), _, _>(partition.fence(), "", Some(FENCE_EXPIRES), None, false).await
+        };
+        let live = self.nodes.writer_of(slot).await.map_err(|error| errors::of_read(&error))?;
+        live.run(write(live.clone())).await.map_err(|error| {
+            self.nodes.learn_from(&error, slot, None);
+            errors::of_read(&error)
+        })?;
+        live.confirm_written(self.min_replicas).await
     }
-
-    async fn connect_anew(&self) {
-        // Somebody else is at it, or was just now.
-        let Ok(mut last) = self.connected_anew.try_lock() else { return };
-        if last.is_some_and(|at| at.elapsed() < CONNECT_ANEW_EVERY) {
-            return;
-        }
-        tracing::warn!(redis = %self.location, "Redis is a replica here: connecting anew to find the primary");
-        if let Some(replicas) = &self.replicas {
-            replicas.close().await;
-        }
-        let all = [&self.writer, &self.reader]
-            .map(|client| timeout(RECONNECT_PATIENCE, client.force_reconnection()));
-        let ear = timeout(RECONNECT_PATIENCE, self.listening.client().force_reconnection());
-        // What did not succeed in this time goes on by itself.
-        let (_all, _ear) = tokio::join!(join_all(all), ear);
-        *last = Some(Instant::now());
-    }
-}
-
-/// The client, if it is connected or is so within [`RECONNECT_PATIENCE`].
-async fn connected(client: &Client) -> Result<&Client, StoreError> {
-    if !client.is_connected() {
-        // Times out also if the connection was made between the two looks at it; hence the third.
-        let _ = timeout(RECONNECT_PATIENCE, client.wait_for_connect()).await;
-        if !client.is_connected() {
-            return Err(StoreError::Unavailable("not connected to Redis".to_owned()));
-        }
-    }
-    Ok(client)
 }
 
 #[async_trait]
@@ -167,32 +138,28 @@ impl EventStore for RedisStore {
             return Err(StoreError::Unavailable("the commits do not follow on the expected head".to_owned()));
         }
         let partition = self.partition(graph);
-        let connection = self.promising(partition).await?;
-        let (client, to) = (connection.client(), self.sender.address(partition, graph));
+        let to = self.sender.address(partition, graph);
         let index = self.index.part_within_reach();
-        let append = self.scripts.append(client, partition, graph, expected, entries, &to, index);
-        let reply = match self.index.beside(&self.scripts, &self.writer, graph, entries, append).await {
-            Ok(reply) => reply,
-            Err(error) => {
-                self.learn_from(&error).await;
-                return Err(errors::of_append(&error, graph, first));
-            }
+        let append = async |live: Arc<Live<Client>>| {
+            self.scripts.append(&live.client, partition, graph, expected, entries, &to, index).await
         };
+        let append = self.nodes.call(partition.slot(), Lane::Writer, append);
+        let appended = self.index.beside(&self.scripts, &self.nodes, graph, entries, append).await;
+        let (reply, live) = appended.map_err(|error| errors::of_append(&error, graph, first))?;
         let unreadable =
             || StoreError::OutcomeUnknown("the append script's reply is not understood".to_owned());
         match reply {
-            Reply::Answer(_) => connection.confirm_written().await.map(|()| Append::Appended),
+            Reply::Answer(_) => live.confirm_written(self.min_replicas).await.map(|()| Append::Appended),
             Reply::HeadMoved(values) => scripts::head(&values).map(Append::HeadMoved).ok_or_else(unreadable),
             Reply::Duplicate(values) => {
-                connection.confirm_found(partition).await?;
+                live.confirm_found(self.min_replicas, partition).await?;
                 scripts::duplicates(&values).map(Append::Duplicate).ok_or_else(unreadable)
             }
         }
     }
 
     async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {
-        let client = connected(&self.writer).await?;
-        stream::head(client, self.partition(graph), graph).await
+        stream::head(&self.nodes, self.partition(graph), graph).await
     }
 
     async fn read(
@@ -202,8 +169,7 @@ impl EventStore for RedisStore {
         to: Version,
         limit: usize,
     ) -> Result<Vec<StoredCommit>, StoreError> {
-        let client = connected(&self.reader).await?;
-        stream::read(client, self.partition(graph), graph, after, to, limit).await
+        stream::read(&self.nodes, self.partition(graph), graph, (after, to), limit).await
     }
 
     async fn operations(
@@ -215,16 +181,14 @@ impl EventStore for RedisStore {
             return Ok(Vec::new());
         }
         let partition = self.partition(graph);
-        let connection = self.promising(partition).await?;
-        let records = match self.scripts.operations(connection.client(), partition, graph, ids).await {
-            Ok(values) => values.iter().map(scripts::bytes).collect::<Vec<_>>(),
-            Err(error) => {
-                self.learn_from(&error).await;
-                return Err(errors::of_read(&error));
-            }
+        let look = async |live: Arc<Live<Client>>| {
+            self.scripts.operations(&live.client, partition, graph, ids).await
         };
+        let found = self.nodes.call(partition.slot(), Lane::Writer, look).await;
+        let (values, live) = found.map_err(|error| errors::of_read(&error))?;
+        let records: Vec<Option<Bytes>> = values.iter().map(scripts::bytes).collect();
         if records.iter().any(Option::is_some) {
-            connection.confirm_found(partition).await?;
+            live.confirm_found(self.min_replicas, partition).await?;
         }
         Ok(records)
     }
@@ -236,16 +200,17 @@ impl EventStore for RedisStore {
         order: Order,
         limit: usize,
     ) -> Result<Vec<StoredRefusal>, StoreError> {
-        let client = connected(&self.reader).await?;
-        refusals::read(client, self.partition(graph), graph, between, order, limit).await
+        refusals::read(&self.nodes, self.partition(graph), graph, between, order, limit).await
     }
 
     async fn graphs(&self, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, StoreError> {
-        let client = connected(&self.reader).await?;
-        let of = |p| self.scripts.graphs(client, p, after, limit);
-        let found = try_join_all(Partition::all(self.partitions).map(of)).await;
-        let mut graphs: Vec<GraphId> =
-            found.map_err(|error| errors::of_read(&error))?.into_iter().flatten().collect();
+        let of = async |p: Partition| {
+            let list =
+                async |live: Arc<Live<Client>>| self.scripts.graphs(&live.client, p, after, limit).await;
+            self.ask(p.slot(), Lane::Reader, list).await
+        };
+        let found = try_join_all(Partition::all(self.partitions).map(of)).await?;
+        let mut graphs: Vec<GraphId> = found.into_iter().flatten().collect();
         graphs.sort_unstable();
         graphs.truncate(limit);
         Ok(graphs)
@@ -257,8 +222,7 @@ impl EventStore for RedisStore {
         wanted: GraphFilter,
         limit: usize,
     ) -> Result<OperationPlaces, StoreError> {
-        let client = connected(&self.reader).await?;
-        self.index.find(&self.scripts, client, id, &wanted, limit).await
+        self.index.find(&self.scripts, &self.nodes, id, &wanted, limit).await
     }
 
     fn is_shared(&self) -> bool {
@@ -266,32 +230,41 @@ impl EventStore for RedisStore {
     }
 
     fn listen(&self, graph: &GraphId) -> Hints {
-        self.listening.listen(self.sender.channel(self.partition(graph), graph))
+        let partition = self.partition(graph);
+        self.listening.listen(self.sender.channel(partition, graph), partition.slot())
     }
 
     async fn broadcast(&self, graph: &GraphId, message: Bytes) -> Result<(), StoreError> {
         let options =
             Options { timeout: Some(BROADCAST_TIMEOUT), max_attempts: Some(1), ..Options::default() };
-        let client = connected(&self.writer).await?.with_options(&options);
-        let channel = self.sender.channel(self.partition(graph), graph);
-        let receivers: Result<i64, _> = client.spublish(channel, self.sender.broadcast(&message)).await;
-        receivers.map(drop).map_err(|error| errors::of_read(&error))
+        let partition = self.partition(graph);
+        let (channel, message) = (self.sender.channel(partition, graph), self.sender.broadcast(&message));
+        let publish = async |live: Arc<Live<Client>>| {
+            let client = live.client.with_options(&options);
+            client.spublish::<i64, _, _>(channel.as_str(), message.clone()).await
+        };
+        self.ask(partition.slot(), Lane::Writer, publish).await.map(drop)
     }
 
     /// A write that changes nothing finds out what a ping would not: a replica, a full memory, a
-    /// disk that failed.
+    /// disk that failed. Of a cluster each shard is written to: it is well while one of them takes writes.
     async fn check(&self) -> Result<(), StoreError> {
-        let options = Options { timeout: Some(CHECK_TIMEOUT), max_attempts: Some(1), ..Options::default() };
-        let client = connected(&self.writer).await?.with_options(&options);
-        let written: Result<(), _> = client.hsetnx(keys::META, "partitions", self.partitions).await;
-        if let Err(error) = written {
-            self.learn_from(&error).await;
-            return Err(errors::of_read(&error));
+        let slots = self.nodes.one_of_each_primary(Partition::all(self.partitions).map(Partition::slot));
+        let checked = join_all(slots.iter().map(|slot| self.check_shard(*slot))).await;
+        let failed = |(slot, checked): (&u16, &Result<(), StoreError>)| {
+            let error = checked.as_ref().err()?;
+            Some(format!("the shard of slot {slot} takes no writes: {error}"))
+        };
+        *self.impaired.lock().unwrap_or_else(PoisonError::into_inner) =
+            slots.iter().zip(&checked).filter_map(failed).collect();
+        match checked.iter().any(Result::is_ok) {
+            true => Ok(()),
+            false => checked.into_iter().next().unwrap_or(Ok(())),
         }
-        match &self.replicas {
-            None => Ok(()),
-            Some(replicas) => replicas.check(&self.writer, self.partitions).await,
-        }
+    }
+
+    fn impaired(&self) -> Vec<String> {
+        self.impaired.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn durability(&self) -> Durability {
@@ -303,25 +276,6 @@ impl EventStore for RedisStore {
     }
 
     async fn close(&self) {
-        if let Some(replicas) = &self.replicas {
-            replicas.close().await;
-        }
-        let quits = [&self.writer, &self.reader].map(|client| timeout(CLOSE_TIMEOUT, client.quit()));
-        let ear = timeout(CLOSE_TIMEOUT, self.listening.client().quit());
-        let (ear, mut quits) = tokio::join!(ear, join_all(quits));
-        quits.push(ear);
-        for quit in quits {
-            if !matches!(quit, Ok(Ok(()))) {
-                tracing::debug!("a connection to Redis was already gone at the end");
-            }
-        }
-    }
-}
-
-impl Drop for RedisStore {
-    fn drop(&mut self) {
-        for connection in &self.connections {
-            connection.abort();
-        }
+        self.nodes.close().await;
     }
 }

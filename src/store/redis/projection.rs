@@ -1,6 +1,6 @@
 //! The read side's half of the store: the feed, rows of projections, places of their readers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,8 +13,9 @@ use fred::{
 };
 
 use super::{
-    RedisStore, connected, errors,
+    RedisStore,
     keys::{self, Partition},
+    nodes::{Lane, Live},
 };
 use crate::store::{
     FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead, StoreError,
@@ -49,20 +50,6 @@ impl RowScripts {
         self.put_document.load(client).await?;
         self.lease.load(client).await
     }
-}
-
-/// Whether the script did what it was asked to.
-async fn call(
-    script: &Script,
-    client: &Client,
-    keys: Vec<Key>,
-    args: Vec<Value>,
-) -> Result<bool, StoreError> {
-    let reply: (i64,) = script
-        .evalsha_with_reload(client, keys, args)
-        .await
-        .map_err(|error: Error| errors::of_read(&error))?;
-    Ok(reply.0 == 1)
 }
 
 fn read_place(text: &str) -> Option<FeedPlace> {
@@ -112,11 +99,46 @@ impl RedisStore {
         Partition::numbered(part)
     }
 
+    /// Whether the script did what it was asked to.
+    async fn change(
+        &self,
+        slot: u16,
+        script: &Script,
+        keys: Vec<Key>,
+        args: Vec<Value>,
+    ) -> Result<bool, StoreError> {
+        let call = async |live: Arc<Live<Client>>| {
+            script.evalsha_with_reload::<(i64,), _, _>(&live.client, keys.clone(), args.clone()).await
+        };
+        Ok(self.ask(slot, Lane::Writer, call).await?.0 == 1)
+    }
+
     async fn place_of(&self, part: u32, reader: &str) -> Result<FeedPlace, StoreError> {
-        let client = connected(&self.reader).await?;
-        let text: Option<String> =
-            client.hget(self.part(part).places(), reader).await.map_err(|e| errors::of_read(&e))?;
+        let partition = self.part(part);
+        let get = async |live: Arc<Live<Client>>| {
+            live.client.hget::<Option<String>, _, _>(partition.places(), reader).await
+        };
+        let text = self.ask(partition.slot(), Lane::Reader, get).await?;
         Ok(text.and_then(|text| read_place(&text)).unwrap_or(FeedPlace::START))
+    }
+
+    async fn hgetall(&self, slot: u16, key: Key) -> Result<Value, StoreError> {
+        let get = async |live: Arc<Live<Client>>| live.client.hgetall::<Value, _>(key.clone()).await;
+        self.ask(slot, Lane::Reader, get).await
+    }
+
+    async fn hmget(&self, slot: u16, key: Key, fields: Vec<Key>) -> Result<Value, StoreError> {
+        let get = async |live: Arc<Live<Client>>| {
+            live.client.hmget::<Value, _, _>(key.clone(), fields.clone()).await
+        };
+        self.ask(slot, Lane::Reader, get).await
+    }
+
+    async fn hset(&self, slot: u16, key: Key, field: &str, value: Bytes) -> Result<(), StoreError> {
+        let set = async |live: Arc<Live<Client>>| {
+            live.client.hset::<(), _, _>(key.clone(), (field, Value::Bytes(value.clone()))).await
+        };
+        self.ask(slot, Lane::Writer, set).await
     }
 }
 
@@ -131,12 +153,14 @@ impl ProjectionStore for RedisStore {
     }
 
     async fn feed(&self, part: u32, after: FeedPlace, limit: usize) -> Result<Vec<FeedEntry>, StoreError> {
-        let client = connected(&self.reader).await?;
         let from = format!("({}", place_text(after));
         // The client takes no count beyond an i64.
         let count = u64::try_from(limit).ok().filter(|count| *count < i64::MAX as u64);
-        let reply: Value =
-            client.xrange(self.part(part).feed(), from, "+", count).await.map_err(|e| errors::of_read(&e))?;
+        let partition = self.part(part);
+        let range = async |live: Arc<Live<Client>>| {
+            live.client.xrange::<Value, _, _, _>(partition.feed(), from.as_str(), "+", count).await
+        };
+        let reply = self.ask(partition.slot(), Lane::Reader, range).await?;
         let Value::Array(rows) = reply else { return Ok(vec![]) };
         // An entry that was passed over could be somebody's commits: better to stand still, and say so.
         let unreadable = || {
@@ -150,11 +174,11 @@ impl ProjectionStore for RedisStore {
 
     async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError> {
         // The end first: whatever is trimmed in between is then known to have been there.
-        let client = connected(&self.reader).await?;
-        let reply: Value = client
-            .xrevrange(self.part(part).feed(), "+", "-", Some(1))
-            .await
-            .map_err(|e| errors::of_read(&e))?;
+        let partition = self.part(part);
+        let last = async |live: Arc<Live<Client>>| {
+            live.client.xrevrange::<Value, _, _, _>(partition.feed(), "+", "-", Some(1)).await
+        };
+        let reply = self.ask(partition.slot(), Lane::Reader, last).await?;
         let trimmed = self.place_of(part, TRIMMED).await?;
         let last = match &reply {
             Value::Array(rows) => rows.first().and_then(entry),
@@ -170,12 +194,11 @@ impl ProjectionStore for RedisStore {
     }
 
     async fn trim_feed(&self, part: u32, to: FeedPlace) -> Result<(), StoreError> {
-        let client = connected(&self.writer).await?;
         let first_kept = FeedPlace { minor: to.minor.saturating_add(1), ..to };
         let (major, minor) = (to.major.to_string(), to.minor.to_string());
         let args = vec![major.into(), minor.into(), place_text(first_kept).into(), TRIMMED.into()];
         let keys = vec![self.part(part).feed(), self.part(part).places()];
-        call(&self.row_scripts.trim_feed, client, keys, args).await.map(drop)
+        self.change(self.part(part).slot(), &self.row_scripts.trim_feed, keys, args).await.map(drop)
     }
 
     async fn place(&self, reader: &str, part: u32) -> Result<FeedPlace, StoreError> {
@@ -183,15 +206,14 @@ impl ProjectionStore for RedisStore {
     }
 
     async fn set_place(&self, reader: &str, part: u32, place: FeedPlace) -> Result<(), StoreError> {
-        let client = connected(&self.writer).await?;
-        let value = (reader, place_text(place));
-        client.hset::<(), _, _>(self.part(part).places(), value).await.map_err(|e| errors::of_read(&e))
+        let partition = self.part(part);
+        self.hset(partition.slot(), partition.places(), reader, place_text(place).into()).await
     }
 
     async fn lease(&self, reader: &str, part: u32, worker: &str, time: Duration) -> Result<bool, StoreError> {
-        let client = connected(&self.writer).await?;
         let args = vec![Value::from(worker), Value::from(time.as_millis().to_string())];
-        call(&self.row_scripts.lease, client, vec![self.part(part).lease(reader)], args).await
+        let partition = self.part(part);
+        self.change(partition.slot(), &self.row_scripts.lease, vec![partition.lease(reader)], args).await
     }
 
     async fn rows(
@@ -200,15 +222,14 @@ impl ProjectionStore for RedisStore {
         projection: &str,
         keys: &[String],
     ) -> Result<RowsFound, StoreError> {
-        let client = connected(&self.reader).await?;
         // The version comes first: a reply must never begin with what somebody else chose.
         let fields: Vec<Key> = HEAD_FIELDS
             .iter()
             .map(|f| Key::from(*f))
             .chain(keys.iter().map(|k| Key::from(k.as_str())))
             .collect();
-        let key = self.partition(graph).projection(graph, projection);
-        let reply: Value = client.hmget(key, fields).await.map_err(|e| errors::of_read(&e))?;
+        let partition = self.partition(graph);
+        let reply = self.hmget(partition.slot(), partition.projection(graph, projection), fields).await?;
         let Value::Array(values) = reply else {
             return Ok(RowsFound { at: None, rows: vec![None; keys.len()] });
         };
@@ -224,9 +245,8 @@ impl ProjectionStore for RedisStore {
         graph: &GraphId,
         projection: &str,
     ) -> Result<Option<(RowsHead, Vec<(String, Bytes)>)>, StoreError> {
-        let client = connected(&self.reader).await?;
-        let key = self.partition(graph).projection(graph, projection);
-        let reply: Value = client.hgetall(key).await.map_err(|e| errors::of_read(&e))?;
+        let partition = self.partition(graph);
+        let reply = self.hgetall(partition.slot(), partition.projection(graph, projection)).await?;
         let Value::Map(map) = reply else { return Ok(None) };
         let (mut head, mut rows) = ([Value::Null, Value::Null, Value::Null], Vec::new());
         for (key, value) in map.inner() {
@@ -246,7 +266,6 @@ impl ProjectionStore for RedisStore {
         projection: &str,
         change: &RowsChange,
     ) -> Result<bool, StoreError> {
-        let client = connected(&self.writer).await?;
         let mut args = Vec::with_capacity(8 + 2 * change.rows.len());
         push_head(&mut args, change.from);
         push_head(&mut args, Some(change.to));
@@ -259,17 +278,16 @@ impl ProjectionStore for RedisStore {
         }
         let gone = change.rows.iter().filter(|(_, row)| row.is_none());
         args.extend(gone.map(|(key, _)| Value::from(key.as_str())));
-        let key = self.partition(graph).projection(graph, projection);
-        call(&self.row_scripts.change_rows, client, vec![key], args).await
+        let partition = self.partition(graph);
+        let keys = vec![partition.projection(graph, projection)];
+        self.change(partition.slot(), &self.row_scripts.change_rows, keys, args).await
     }
 
     /// A field for each, named by its version: the hash, then the state.
     async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError> {
-        let client = connected(&self.writer).await?;
-        let key = self.partition(graph).checkpoints(graph);
+        let partition = self.partition(graph);
         let value = Bytes::from([head.hash.as_bytes().as_slice(), &state].concat());
-        let field = head.version.to_string();
-        client.hset::<(), _, _>(key, (field, value)).await.map_err(|e| errors::of_read(&e))
+        self.hset(partition.slot(), partition.checkpoints(graph), &head.version.to_string(), value).await
     }
 
     async fn checkpoint(
@@ -277,14 +295,17 @@ impl ProjectionStore for RedisStore {
         graph: &GraphId,
         version: Version,
     ) -> Result<Option<(Head, Bytes)>, StoreError> {
-        let client = connected(&self.reader).await?;
-        let key = self.partition(graph).checkpoints(graph);
+        let partition = self.partition(graph);
+        let key = partition.checkpoints(graph);
         // Digits all of them: no reply here begins with what somebody else chose.
-        let fields: Vec<String> = client.hkeys(key.clone()).await.map_err(|e| errors::of_read(&e))?;
+        let names = async |live: Arc<Live<Client>>| live.client.hkeys::<Vec<String>, _>(key.clone()).await;
+        let fields = self.ask(partition.slot(), Lane::Reader, names).await?;
         let versions = fields.iter().filter_map(|field| Version::new(field.parse().ok()?));
         let Some(found) = versions.filter(|at| *at <= version).max() else { return Ok(None) };
-        let value: Option<Bytes> =
-            client.hget(key, found.to_string()).await.map_err(|e| errors::of_read(&e))?;
+        let get = async |live: Arc<Live<Client>>| {
+            live.client.hget::<Option<Bytes>, _, _>(key.clone(), found.to_string()).await
+        };
+        let value = self.ask(partition.slot(), Lane::Reader, get).await?;
         Ok(value.filter(|value| value.len() >= 32).and_then(|value| {
             let hash = Hash::from_bytes(&value[..32]).ok()?;
             Some((Head { version: found, hash }, value.slice(32..)))
@@ -292,22 +313,21 @@ impl ProjectionStore for RedisStore {
     }
 
     async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError> {
-        let client = connected(&self.writer).await?;
-        let key = self.partition(graph).parked();
-        let done = match parked {
-            Some(Parked { version, reason }) => {
-                client.hset::<(), _, _>(key, (graph.as_str(), format!("{version} {reason}"))).await
-            }
-            None => client.hdel::<(), _, _>(key, graph.as_str()).await,
+        let partition = self.partition(graph);
+        let Some(Parked { version, reason }) = parked else {
+            let remove = async |live: Arc<Live<Client>>| {
+                live.client.hdel::<(), _, _>(partition.parked(), graph.as_str()).await
+            };
+            return self.ask(partition.slot(), Lane::Writer, remove).await;
         };
-        done.map_err(|e| errors::of_read(&e))
+        let value = format!("{version} {reason}").into();
+        self.hset(partition.slot(), partition.parked(), graph.as_str(), value).await
     }
 
     async fn parked(&self) -> Result<Vec<(GraphId, Parked)>, StoreError> {
-        let client = connected(&self.reader).await?;
         let mut all = Vec::new();
         for partition in Partition::all(self.partitions) {
-            let reply: Value = client.hgetall(partition.parked()).await.map_err(|e| errors::of_read(&e))?;
+            let reply = self.hgetall(partition.slot(), partition.parked()).await?;
             let Value::Map(map) = reply else { continue };
             for (graph, value) in map.inner() {
                 let read = || {
@@ -324,11 +344,9 @@ impl ProjectionStore for RedisStore {
     }
 
     async fn document(&self, kind: &str, name: &str) -> Result<Option<(u64, Bytes)>, StoreError> {
-        let client = connected(&self.reader).await?;
         // The version comes first: a reply must never begin with what somebody else chose.
-        let fields = vec!["version", "body"];
-        let reply: Value =
-            client.hmget(keys::document(kind, name), fields).await.map_err(|e| errors::of_read(&e))?;
+        let fields = vec![Key::from("version"), Key::from("body")];
+        let reply = self.hmget(keys::documents_slot(), keys::document(kind, name), fields).await?;
         let Value::Array(values) = reply else { return Ok(None) };
         let [version, body] = values.as_slice() else { return Ok(None) };
         Ok(version.as_u64().zip(body.as_bytes().map(Bytes::copy_from_slice)))
@@ -341,19 +359,17 @@ impl ProjectionStore for RedisStore {
         expected: Option<u64>,
         bytes: Option<Bytes>,
     ) -> Result<bool, StoreError> {
-        let client = connected(&self.writer).await?;
         let keys = vec![keys::document(kind, name), keys::documents(kind), keys::DOCUMENT_CHANGES.into()];
         let expected = expected.map(|version| version.to_string()).unwrap_or_default();
         let is_put = if bytes.is_some() { "1" } else { "0" };
         let body = Value::Bytes(bytes.unwrap_or_default());
         let args = vec![name.into(), expected.into(), is_put.into(), body];
-        call(&self.row_scripts.put_document, client, keys, args).await
+        self.change(keys::documents_slot(), &self.row_scripts.put_document, keys, args).await
     }
 
     async fn documents(&self, kind: &str) -> Result<Vec<String>, StoreError> {
-        let client = connected(&self.reader).await?;
         // A map, not a list: a list must never begin with what somebody else chose.
-        let reply: Value = client.hgetall(keys::documents(kind)).await.map_err(|e| errors::of_read(&e))?;
+        let reply = self.hgetall(keys::documents_slot(), keys::documents(kind)).await?;
         let Value::Map(map) = reply else { return Ok(vec![]) };
         let mut names: Vec<String> = map.inner().into_keys().filter_map(|name| name.into_string()).collect();
         names.sort();

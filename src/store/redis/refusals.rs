@@ -2,11 +2,17 @@
 //!
 //! Invariant: every range is bounded at both ends and in its count.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dao_projections::{GraphId, OperationId, Version};
 use fred::{interfaces::StreamsInterface, prelude::Client, types::Value};
 
-use super::{errors, keys::Partition};
+use super::{
+    errors,
+    keys::Partition,
+    nodes::{Lane, Live, Nodes},
+};
 use crate::store::{Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredRefusal};
 
 /// Refusals in one page of a read: one takes some hundred bytes, but a large batch can make it many.
@@ -14,7 +20,7 @@ const PAGE: usize = 128;
 
 /// See [`crate::store::EventStore::refusals`].
 pub(super) async fn read(
-    client: &Client,
+    nodes: &Nodes,
     partition: Partition,
     graph: &GraphId,
     between: (RefusalPlace, RefusalPlace),
@@ -27,11 +33,16 @@ pub(super) async fn read(
     while after < before && refusals.len() < limit {
         let count = PAGE.min(limit - refusals.len());
         let (key, low, high) = (partition.refusals(graph), exclusive(after), exclusive(before));
-        let reply: Result<Value, _> = match order {
-            Order::OldestFirst => client.xrange(key, low, high, u64::try_from(count).ok()).await,
-            Order::NewestFirst => client.xrevrange(key, high, low, u64::try_from(count).ok()).await,
+        let count_asked = u64::try_from(count).ok();
+        let page = async |live: Arc<Live<Client>>| {
+            let (key, low, high) = (key.clone(), low.as_str(), high.as_str());
+            match order {
+                Order::OldestFirst => live.client.xrange::<Value, _, _, _>(key, low, high, count_asked).await,
+                Order::NewestFirst => live.client.xrevrange(key, high, low, count_asked).await,
+            }
         };
-        let Value::Array(rows) = reply.map_err(|error| errors::of_read(&error))? else { break };
+        let reply = nodes.call(partition.slot(), Lane::Reader, page).await;
+        let (Value::Array(rows), _) = reply.map_err(|error| errors::of_read(&error))? else { break };
         for row in &rows {
             let refusal = decode(row).ok_or_else(|| {
                 let problem = "an entry of the refusals is none".to_owned();

@@ -2,11 +2,17 @@
 //!
 //! Invariant: what is returned is gapless; every range is bounded at both ends and in its count.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, Version};
 use fred::{interfaces::StreamsInterface, prelude::Client, types::Value};
 
-use super::{errors, keys::Partition};
+use super::{
+    errors,
+    keys::Partition,
+    nodes::{Lane, Live, Nodes},
+};
 use crate::store::{READ_BYTES_MAX, StoreError, StoredCommit};
 
 /// Commits in the first page of a read, while nothing is known about their size.
@@ -19,11 +25,12 @@ const PAGE_MAX: usize = 4_096;
 const PAGE_BYTES: usize = 2 << 20;
 
 /// The last commit's version and hash.
-pub(super) async fn head(client: &Client, partition: Partition, graph: &GraphId) -> Result<Head, StoreError> {
-    let reply: Value = client
-        .xrevrange(partition.events(graph), "+", "-", Some(1))
-        .await
-        .map_err(|error| errors::of_read(&error))?;
+pub(super) async fn head(nodes: &Nodes, partition: Partition, graph: &GraphId) -> Result<Head, StoreError> {
+    let last = async |live: Arc<Live<Client>>| {
+        live.client.xrevrange::<Value, _, _, _>(partition.events(graph), "+", "-", Some(1)).await
+    };
+    let reply = nodes.call(partition.slot(), Lane::Writer, last).await;
+    let (reply, _) = reply.map_err(|error| errors::of_read(&error))?;
     match rows(reply).first() {
         None => Ok(Head::EMPTY),
         Some(row) => decode(row)
@@ -34,11 +41,10 @@ pub(super) async fn head(client: &Client, partition: Partition, graph: &GraphId)
 
 /// See [`crate::store::EventStore::read`].
 pub(super) async fn read(
-    client: &Client,
+    nodes: &Nodes,
     partition: Partition,
     graph: &GraphId,
-    after: Version,
-    to: Version,
+    (after, to): (Version, Version),
     limit: usize,
 ) -> Result<Vec<StoredCommit>, StoreError> {
     let mut commits: Vec<StoredCommit> = Vec::new();
@@ -48,10 +54,10 @@ pub(super) async fn read(
     while at < to && commits.len() < limit {
         let left = usize::try_from(to.since(at)).unwrap_or(usize::MAX).min(limit - commits.len());
         let count = page.min(left);
-        let mut rows = range(client, partition, graph, at, &to.to_string(), count).await?;
+        let mut rows = range(nodes, partition, graph, at, &to.to_string(), count).await?;
         if rows.is_empty() && commits.is_empty() {
             // Either the history ends here, or all of this range is missing and it goes on after.
-            rows = range(client, partition, graph, at, "+", 1).await?;
+            rows = range(nodes, partition, graph, at, "+", 1).await?;
         }
         for row in &rows {
             let next = at.next();
@@ -77,19 +83,19 @@ pub(super) async fn read(
 }
 
 async fn range(
-    client: &Client,
+    nodes: &Nodes,
     partition: Partition,
     graph: &GraphId,
     after: Version,
     to: &str,
     count: usize,
 ) -> Result<Vec<Value>, StoreError> {
-    let count = u64::try_from(count).ok();
-    client
-        .xrange(partition.events(graph), after.next().to_string(), to, count)
-        .await
-        .map(rows)
-        .map_err(|error| errors::of_read(&error))
+    let (from, count) = (after.next().to_string(), u64::try_from(count).ok());
+    let range = async |live: Arc<Live<Client>>| {
+        live.client.xrange::<Value, _, _, _>(partition.events(graph), from.as_str(), to, count).await
+    };
+    let reply = nodes.call(partition.slot(), Lane::Reader, range).await;
+    reply.map(|(reply, _)| rows(reply)).map_err(|error| errors::of_read(&error))
 }
 
 fn rows(reply: Value) -> Vec<Value> {

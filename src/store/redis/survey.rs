@@ -3,11 +3,11 @@
 //! Invariant: nothing is written before version and eviction policy are known to be right; what the
 //! first start wrote is never changed here.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use fred::{
     error::Error,
-    interfaces::{ClientLike, ClusterInterface, HashesInterface},
+    interfaces::{ClientLike, HashesInterface},
     prelude::Client,
     types::{ClusterHash, CustomCommand, InfoKind, Key, Value, scripts::Script},
 };
@@ -15,7 +15,8 @@ use fred::{
 use super::{
     connect::{FORMAT, REDIS_VERSION_MIN, RedisConfig},
     index::{self, Index},
-    keys::{META, PARTITIONS_MAX, Partition},
+    keys::{self, META, PARTITIONS_MAX, Partition},
+    nodes::{Live, Nodes},
     refused::{ConnectError, cannot_reach, not_writable},
 };
 use crate::store::Durability;
@@ -26,22 +27,30 @@ const PARTITIONS_DEFAULT: u32 = 64;
 /// the arithmetic of the scripts is exact.
 const TTL_MS_MAX: u64 = 100 * 366 * 24 * 3_600_000;
 
-/// Checks version and eviction of every primary; returns the weakest durability among them. Fewer replicas than
-/// must have what is acknowledged are warned of: they may come later, and readers need not wait for them.
+/// Checks version and eviction of every primary that answers; returns the weakest durability among them. Fewer
+/// replicas than must have what is acknowledged are warned of: they may come later, and readers need not wait for
+/// them. A primary of a cluster that does not answer is passed over: its successor is being chosen, or it comes back.
 pub(super) async fn survey(
-    client: &Client,
+    nodes: &Nodes,
     location: &str,
     min_replicas: u32,
 ) -> Result<Durability, ConnectError> {
     let mut weakest = Found { sync: Sync::Always, replicas: u32::MAX };
-    if client.is_clustered() {
-        check_cluster(client, location).await?;
-        let primaries = client.cached_cluster_state().map(|state| state.unique_primary_nodes());
-        for primary in primaries.unwrap_or_default() {
-            weakest = weakest.min(survey_one(&client.with_cluster_node(primary), location).await?);
+    let (mut answered, mut problem) = (0, None);
+    for (server, live) in nodes.primaries().await {
+        match live {
+            Ok(live) => {
+                weakest = weakest.min(survey_one(&live.client, location, nodes.is_cluster()).await?);
+                answered += 1;
+            }
+            Err(error) => {
+                tracing::warn!(redis = %server, error = error.details(), "a primary of the cluster does not answer");
+                problem = Some(error);
+            }
         }
-    } else {
-        weakest = weakest.min(survey_one(client, location).await?);
+    }
+    if let Some(error) = problem.filter(|_| answered == 0) {
+        return Err(cannot_reach(location, &error));
     }
     if weakest.replicas < min_replicas {
         tracing::warn!(
@@ -53,29 +62,18 @@ pub(super) async fn survey(
     Ok(weakest.sync.durability(min_replicas))
 }
 
-/// A cluster some of whose slots nobody serves refuses every call, and the client would try again for ever.
-async fn check_cluster(client: &Client, location: &str) -> Result<(), ConnectError> {
-    let command = CustomCommand::new_static("CLUSTER", ClusterHash::Random, false);
-    let info: String =
-        client.custom(command, vec!["INFO"]).await.map_err(|error| cannot_reach(location, &error))?;
-    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    match field("cluster_state:") {
-        "ok" => Ok(()),
-        _ => Err(ConnectError::ClusterDown {
-            location: location.to_owned(),
-            problem: format!("{} of 16384 slots are served", field("cluster_slots_ok:")),
-        }),
-    }
-}
-
 /// Tries everything that is done to histories, on a key that is gone afterwards: what the user may not do is
 /// told now, and not to whoever needs it first.
-pub(super) async fn probe(client: &Client, location: &str) -> Result<(), ConnectError> {
-    let failed = |error: Error| not_writable(location, &error);
+pub(super) async fn probe(nodes: &Nodes, location: &str) -> Result<(), ConnectError> {
+    let partition = Partition::numbered(0);
     let script = Script::from_lua(include_str!("probe.lua"));
-    script.load(client).await.map_err(failed)?;
-    let (key, channel): (Key, _) = (Partition::numbered(0).probe(), Partition::numbered(0).probe_channel());
-    let reply: Value = script.evalsha_with_reload(client, vec![key], vec![channel]).await.map_err(failed)?;
+    let probe = async |live: Arc<Live<Client>>| {
+        script.load(&live.client).await?;
+        let (key, channel): (Key, _) = (partition.probe(), partition.probe_channel());
+        script.evalsha_with_reload::<Value, _, _>(&live.client, vec![key], vec![channel]).await
+    };
+    let reply = nodes.call_at_start(partition.slot(), probe).await;
+    let (reply, _) = reply.map_err(|error| not_writable(location, &error))?;
     let Value::Array(missing) = reply else { return Ok(()) };
     let missing: Vec<String> = missing.iter().skip(1).filter_map(Value::as_string).collect();
     if missing.is_empty() {
@@ -98,7 +96,7 @@ impl Found {
     }
 }
 
-async fn survey_one<C: ClientLike>(client: &C, location: &str) -> Result<Found, ConnectError> {
+async fn survey_one(client: &Client, location: &str, is_cluster: bool) -> Result<Found, ConnectError> {
     let mut info = HashMap::new();
     for section in
         [InfoKind::Server, InfoKind::Memory, InfoKind::Persistence, InfoKind::Replication, InfoKind::Cluster]
@@ -119,11 +117,12 @@ async fn survey_one<C: ClientLike>(client: &C, location: &str) -> Result<Found, 
     if field("loading") == "1" {
         return Err(ConnectError::Loading { location: location.to_owned() });
     }
-    if field("role") == "slave" {
+    // In a cluster it has just become one, and the map will say so.
+    if field("role") == "slave" && !is_cluster {
         let primary = format!("{}:{}", field("master_host"), field("master_port"));
         return Err(ConnectError::Replica { location: location.to_owned(), primary });
     }
-    if field("cluster_enabled") == "1" && !client.is_clustered() {
+    if field("cluster_enabled") == "1" && !is_cluster {
         return Err(ConnectError::IsCluster { location: location.to_owned() });
     }
     let policy = field("maxmemory_policy");
@@ -208,9 +207,13 @@ pub(super) struct Layout {
     pub(super) index_parts: u32,
 }
 
+/// What is read of the layout, in this order.
+const LAID_OUT: [&str; 5] =
+    ["format", "partitions", "operation_index_begun_ms", "operation_index_parts", "operation_ttl_ms"];
+
 /// Writes the layout at the first start, and compares it at every start.
 pub(super) async fn lay_out(
-    client: &Client,
+    nodes: &Nodes,
     location: &str,
     config: &RedisConfig,
 ) -> Result<Layout, ConnectError> {
@@ -218,31 +221,40 @@ pub(super) async fn lay_out(
     let location = location.to_owned();
     let partitions = config.partitions.unwrap_or(PARTITIONS_DEFAULT);
     let ttl_ms = u64::try_from(config.operation_ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, TTL_MS_MAX);
-    let is_new: bool = client.hsetnx(META, "format", FORMAT.to_string()).await.map_err(failed)?;
-    let index_begun_ms = if is_new { 0 } else { index::now_ms() };
-    let index_parts = u64::from(Index::parts_over(client));
-    for (field, value) in [
-        ("operation_index_parts", index_parts),
-        ("operation_index_begun_ms", index_begun_ms),
-        ("partitions", partitions.into()),
-        ("operation_ttl_ms", ttl_ms),
-    ] {
-        client.hsetnx::<(), _, _, _>(META, field, value.to_string()).await.map_err(failed)?;
-    }
-
-    let format: String = client.hget(META, "format").await.map_err(failed)?;
+    let index_parts = u64::from(Index::parts_over(nodes));
+    let lay_out = async |live: Arc<Live<Client>>| {
+        let client = &live.client;
+        let is_new: bool = client.hsetnx(META, "format", FORMAT.to_string()).await?;
+        let index_begun_ms = if is_new { 0 } else { index::now_ms() };
+        for (field, value) in [
+            ("operation_index_parts", index_parts),
+            ("operation_index_begun_ms", index_begun_ms),
+            ("partitions", partitions.into()),
+            ("operation_ttl_ms", ttl_ms),
+        ] {
+            client.hsetnx::<(), _, _, _>(META, field, value.to_string()).await?;
+        }
+        let mut found = Vec::with_capacity(LAID_OUT.len());
+        for field in LAID_OUT {
+            found.push(client.hget::<String, _, _>(META, field).await?);
+        }
+        Ok(found)
+    };
+    let (found, _) = nodes.call_at_start(keys::slot(META), lay_out).await.map_err(failed)?;
+    let text = |at: usize| found.get(at).map(String::as_str).unwrap_or_default();
+    let number = |at: usize| text(at + 1).parse::<u64>().ok();
+    let format = text(0);
     if let Ok(stored) = format.parse()
         && (1..FORMAT).contains(&stored)
     {
         return Err(ConnectError::Older { location, stored });
     }
     if format != FORMAT.to_string() {
-        return Err(ConnectError::Format { location, stored: format });
+        return Err(ConnectError::Format { location, stored: format.to_owned() });
     }
-    let stored: u32 = client.hget(META, "partitions").await.map_err(failed)?;
-    let index_begun_ms: u64 = client.hget(META, "operation_index_begun_ms").await.map_err(failed)?;
-    let index_parts: u32 = client.hget(META, "operation_index_parts").await.map_err(failed)?;
-    let stored_ttl_ms: u64 = client.hget(META, "operation_ttl_ms").await.map_err(failed)?;
+    let stored = number(0).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+    let (index_begun_ms, stored_ttl_ms) = (number(1).unwrap_or(0), number(3).unwrap_or(0));
+    let index_parts = number(2).and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
     if !(1..=PARTITIONS_MAX).contains(&stored) || !(1..=TTL_MS_MAX).contains(&stored_ttl_ms) {
         let stored = format!("{format} with {stored} partitions, {stored_ttl_ms} ms");
         return Err(ConnectError::Format { location, stored });
