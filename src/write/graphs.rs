@@ -246,7 +246,10 @@ impl Graphs {
         let look = {
             let next = &graph.board().next_head;
             let mut next = next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            next.as_ref().and_then(|look| look.upgrade()).unwrap_or_else(|| {
+            // One that is over, and that others have not taken note of yet, says nothing new.
+            let under_way =
+                next.as_ref().and_then(|look| look.upgrade()).filter(|look| look.peek().is_none());
+            under_way.unwrap_or_else(|| {
                 let (store, id) = (self.store.clone(), id.clone());
                 let look = async move {
                     tokio::time::sleep(pause).await;
