@@ -145,7 +145,7 @@ impl RedisStore {
         builder.with_performance_config(|p| p.broadcast_channel_capacity = listen::WAITING_MAX);
         let (ear, hearing) = open(builder.build_subscriber_client(), &location).await?;
         Ok(Self {
-            index: Index::new(&writer, &layout),
+            index: Index::open(&writer, &layout).await,
             writer,
             reader,
             replicas,
