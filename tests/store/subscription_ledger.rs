@@ -371,6 +371,8 @@ struct World {
     feed: Vec<(u8, u64, u64)>,
     heads: BTreeMap<u8, u64>,
     held: Vec<Held>,
+    /// Those that they lost or gave back: whoever acknowledges a later one of the run acknowledges these too.
+    lost: Vec<Held>,
     looks: u64,
     /// The first deliveries of each graph, in order.
     seen: BTreeMap<u8, Vec<u64>>,
@@ -391,6 +393,7 @@ impl World {
             feed: vec![],
             heads: BTreeMap::new(),
             held: vec![],
+            lost: vec![],
             looks: 0,
             seen: BTreeMap::new(),
             acked: BTreeSet::new(),
@@ -479,6 +482,11 @@ impl World {
         }
         self.acked.insert((done.graph, done.version));
         let (now_ms, acked) = (self.now_ms, &mut self.acked);
+        for lost in &self.lost {
+            if (lost.graph, lost.look) == (done.graph, done.look) && lost.version < done.version {
+                acked.insert((lost.graph, lost.version));
+            }
+        }
         self.held.retain_mut(|held| {
             let is_of_its_run = (held.graph, held.look) == (done.graph, done.look);
             if is_of_its_run && held.version < done.version {
@@ -494,12 +502,13 @@ impl World {
 
     fn nack(&mut self, index: usize) {
         let given_back = self.held.swap_remove(index);
-        let known = self.ledger.nack(&[given_back.id], Some("no"), self.now_ms);
+        let known = self.ledger.nack(std::slice::from_ref(&given_back.id), Some("no"), self.now_ms);
         for held in &mut self.held {
             if known == 1 && (held.graph, held.look) == (given_back.graph, given_back.look) {
                 held.until_ms = held.until_ms.min(self.now_ms);
             }
         }
+        self.lost.push(given_back);
     }
 
     fn happen(&mut self, happening: &Happening) {
@@ -513,7 +522,10 @@ impl World {
             Happening::Look { max, is_kept } => self.look(*max, *is_kept),
             Happening::Ack(index) if held > 0 => self.ack(index % held),
             Happening::Nack(index) if held > 0 => self.nack(index % held),
-            Happening::Lose(index) if held > 0 => drop(self.held.swap_remove(index % held)),
+            Happening::Lose(index) if held > 0 => {
+                let lost = self.held.swap_remove(index % held);
+                self.lost.push(lost);
+            }
             Happening::Ack(_) | Happening::Nack(_) | Happening::Lose(_) => {}
             Happening::Time(ms) => self.now_ms += ms,
             Happening::Retry => self.retry(),
@@ -533,7 +545,7 @@ impl World {
     fn settle_all(&mut self) {
         for _ in 0..10_000 {
             self.now_ms += 2 * LEASE_MS;
-            self.held.clear();
+            self.lost.append(&mut self.held);
             self.look(30, true);
             if self.held.is_empty() {
                 if self.ledger.parked().is_empty() {

@@ -16,7 +16,11 @@ use std::{
 };
 
 use dao_projections::{GraphId, OperationId};
-use fred::{error::Error, prelude::Client};
+use fred::{
+    error::Error,
+    prelude::Client,
+    types::{Value, scripts::Script},
+};
 use futures::future::{join_all, try_join_all};
 use tokio::{sync::Mutex as TurnMutex, time::timeout};
 
@@ -46,7 +50,8 @@ const SLACK_MS: u64 = 600_000;
 pub(super) struct Index {
     parts: u32,
     partitions: u32,
-    is_clustered: bool,
+    /// Whether one script can touch all keys.
+    is_one_place: bool,
     /// Until then there may be records that were written before there was an index.
     is_whole_at_ms: u64,
     /// Only one asks all partitions at a time. Held across that.
@@ -56,7 +61,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn new(nodes: &Nodes, layout: &Layout) -> Self {
+    pub(super) async fn open(nodes: &Nodes, layout: &Layout) -> Self {
         let Layout { partitions, operation_ttl, index_begun_ms, index_parts } = *layout;
         let window_ms = u64::try_from(operation_ttl.as_millis()).unwrap_or(u64::MAX);
         let is_whole_at_ms = match index_begun_ms {
@@ -66,7 +71,7 @@ impl Index {
         Self {
             parts: index_parts.clamp(1, partitions),
             partitions,
-            is_clustered: nodes.is_cluster(),
+            is_one_place: is_one_place(nodes).await,
             is_whole_at_ms,
             search: TurnMutex::default(),
             owed: Mutex::default(),
@@ -80,7 +85,7 @@ impl Index {
 
     /// The part that the append script writes to, where it can: there is only one.
     pub(super) fn part_within_reach(&self) -> Option<Partition> {
-        (!self.is_clustered && self.parts == 1).then(|| Partition::numbered(0))
+        (self.is_one_place && self.parts == 1).then(|| Partition::numbered(0))
     }
 
     fn part_of(&self, id: OperationId) -> Partition {
@@ -193,6 +198,20 @@ impl Index {
         });
         Ok(try_join_all(finds).await?.into_iter().flatten().collect())
     }
+}
+
+/// Whether a script may name keys of two slots. Not in a cluster; and behind an address that looks like one server a
+/// cluster can stand too.
+async fn is_one_place(nodes: &Nodes) -> bool {
+    if nodes.is_cluster() {
+        return false;
+    }
+    let nothing = Script::from_lua("return {0}");
+    let call = async |live: Arc<Live<Client>>| {
+        let keys = vec![Partition::numbered(0).fence(), Partition::numbered(1).fence()];
+        nothing.evalsha_with_reload::<Value, _, _>(&live.client, keys, Vec::<Value>::new()).await
+    };
+    nodes.call(Partition::numbered(0).slot(), Lane::Writer, call).await.is_ok()
 }
 
 /// Those wanted, each once.
