@@ -85,6 +85,14 @@ fn document() -> Value {
     whole["data"].clone()
 }
 
+/// A document with its nodes in the order of their ids: parents come before their children (rule G5), and stand after
+/// them in the document of `tests/data`.
+fn by_id(document: &Value) -> Value {
+    let mut document = document.clone();
+    document["nodes"].as_array_mut().unwrap().sort_by_key(|node| node["id"].to_string());
+    document
+}
+
 #[test]
 fn a_document_comes_out_as_it_went_in() {
     let place = Place::new();
@@ -95,12 +103,11 @@ fn a_document_comes_out_as_it_went_in() {
         assert!(count > 30 && said.contains(&count.to_string()), "{said}");
     }
     let state = place.exported_state("flow");
-    assert_eq!(state["nodes"], nodes);
+    assert_eq!(by_id(&state), by_id(&document()));
     assert_eq!(state["edges"], edges);
-    assert_eq!(state["viewport"], document()["viewport"]);
 
     let commits = place.exported_commits("flow");
-    assert_eq!(fold(&commits), document(), "the commits say the same");
+    assert_eq!(by_id(&fold(&commits)), by_id(&document()), "the commits say the same");
     assert!(
         commits.iter().all(|commit| commit["userId"] == "ada" && commit["commandType"] == "BATCH_UPDATE")
     );
@@ -117,7 +124,7 @@ async fn an_imported_document_is_served() {
     place.succeeds(&["import", document_file().to_str().unwrap(), "--graph", "flow"]);
     let server = Process::start(&[("DATA_DIR", &place.data())]);
     let state = server.client().state("flow").await;
-    assert_eq!(bare_state(&state), document());
+    assert_eq!(by_id(&bare_state(&state)), by_id(&document()));
     assert_invariants(&state);
     assert_eq!(server.client().changes("flow", 0).await, {
         server.kill();

@@ -45,7 +45,7 @@ async fn h1_bodies_that_are_no_envelope() {
         ("{}}", "JSON"),
         ("{'type':1}", "JSON"),
         (r#"{"type":"DELETE_NODE","payload":{"nodeId":"n"}} trailing"#, "JSON"),
-        (r#"{"type":"DELETE_NODE","payload":{"nodeId":"\ud800"}}"#, "JSON"),
+        (r#"{"type":"DELETE_NODE","payload":{"nodeId":"\ud8"}}"#, "JSON"),
         ("NaN", "JSON"),
         ("null", "object"),
         ("[]", "object"),
@@ -381,4 +381,17 @@ async fn g6_message_pack_that_json_can_not_say() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(server.state("g").await["version"], 0, "nothing ran");
+}
+
+#[tokio::test]
+async fn h1_half_a_character_and_a_byte_order_mark_are_no_mistakes() {
+    let server = Server::start().await;
+    let half = r#"{"type":"CREATE_NODE","payload":{"id":"half","data":{"label":"cut \ud83d","whole":"\ud83d\ude00"}}}"#;
+    let marked = format!("\u{feff}{}", r#"{"type":"CREATE_NODE","payload":{"id":"marked"}}"#);
+    for body in [half.to_owned(), marked] {
+        assert_eq!(server.ask(to_command(body)).await.status, 200);
+    }
+    let nodes = &server.state("g").await["nodes"];
+    assert_eq!(nodes[0]["data"], json!({"label": "cut \u{fffd}", "whole": "\u{1f600}"}));
+    assert_eq!(nodes[1]["id"], "marked");
 }

@@ -5,10 +5,22 @@ use std::io::{self, Write};
 
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
+/// Lists and objects inside of each other: more than who reads the JSON takes, so that what is too deep is told there,
+/// with its path.
+const DEPTH_MAX: usize = 200;
+/// Values of one file.
+const NODES_MAX: usize = 10_000_000;
+
 /// The JSON that a text says, of at most so many bytes: aliases may make a short text long. An error is one line, with
 /// line and column.
 pub(super) fn as_json(text: &str, max: usize) -> Result<Vec<u8>, String> {
     let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH_MAX,
+            flow_nesting_limit: DEPTH_MAX,
+            max_nodes: NODES_MAX,
+            max_events: 2 * NODES_MAX,
+        },
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
         // Of YAML 1.2: `y` and `no` are texts.
         strict_booleans: true,
@@ -20,7 +32,16 @@ pub(super) fn as_json(text: &str, max: usize) -> Result<Vec<u8>, String> {
         // The outer error is the deserializer's; what the serializer says is of the bound alone.
         serde_transcode::transcode(deserializer, &mut serializer).map_err(serde::de::Error::custom)
     });
-    read.map_err(|error| error.to_string()).map(|()| json.bytes)
+    read.map_err(|error| one_place(&error.to_string())).map(|()| json.bytes)
+}
+
+/// An error inside of lists in lists names the place once for each; the first is the innermost.
+fn one_place(problem: &str) -> String {
+    const AT: &str = " at line ";
+    let problem = problem.lines().next().unwrap_or_default();
+    let mut parts = problem.split(AT);
+    let (what, place) = (parts.next().unwrap_or_default(), parts.next());
+    place.map_or_else(|| what.to_owned(), |place| format!("{what}{AT}{place}"))
 }
 
 /// Writes numbers so that none is rounded without a word. A float of 2^63 or more may have been an integer, which YAML

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Place, flow, ids, said};
+use super::{Place, flow, ids};
 
 #[test]
 fn g6_h1_o3_a_file_is_read_by_the_rules_of_the_wire() {

@@ -46,7 +46,7 @@ pub(super) fn convert(value: Value, at: &Place) -> Result<Vec<Flow>, CliError> {
     let subgraphs =
         fields.get("definitions").map(|all| objects(all.get("subgraphs")).len()).unwrap_or_default();
     if subgraphs > 0 {
-        flow.notes.push(format!("{at}: the insides of {subgraphs} subgraphs are left out"));
+        flow.notes.push(format!("{at}: the insides of subgraphs are left out: {subgraphs}"));
     }
     Ok(vec![flow])
 }

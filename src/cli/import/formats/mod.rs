@@ -231,6 +231,7 @@ fn name_of(fields: &Map) -> Option<String> {
     own.or_else(app).map(str::to_owned)
 }
 
+type HasMarks = fn(&Map) -> bool;
 type Convert = fn(Value, &Place) -> Result<Vec<Flow>, CliError>;
 
 /// How a value becomes flows, if it has the marks of a format itself.
@@ -252,7 +253,7 @@ fn recognise(value: &Value) -> Option<Convert> {
 }
 
 fn recognise_object(fields: &Map) -> Option<Convert> {
-    let formats: [(fn(&Map) -> bool, Convert); 17] = [
+    let formats: [(HasMarks, Convert); 17] = [
         (drawflow::is_drawflow, drawflow::convert),
         (cytoscape::is_document, cytoscape::convert),
         (react_flow::is_elements, react_flow::convert),
@@ -271,7 +272,7 @@ fn recognise_object(fields: &Map) -> Option<Convert> {
         (ragflow::is_components, ragflow::convert),
         (drawflow::is_modules, drawflow::convert_modules),
     ];
-    formats.into_iter().find(|(is, _)| is(fields)).map(|(_, convert)| convert)
+    formats.into_iter().find(|(has_marks, _)| has_marks(fields)).map(|(_, convert)| convert)
 }
 
 /// The objects of a list.

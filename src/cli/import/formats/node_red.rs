@@ -72,7 +72,7 @@ fn converted(entries: Vec<Item>, at: &Place) -> Result<Vec<Flow>, CliError> {
     }
     match flows.first_mut() {
         Some(flow) if settings > 0 => {
-            flow.notes.push(format!("{at}: {settings} entries that are not drawn (settings) are left out"));
+            flow.notes.push(format!("{at}: entries that are not drawn (settings) are left out: {settings}"));
         }
         Some(_) => {}
         None => flows.push(Flow::new("Node-RED", at)),
@@ -105,7 +105,7 @@ fn draw(nodes: Vec<Item>, flow: &mut Flow) -> Result<(), CliError> {
         add(place, id, at, parent, fields, flow);
     }
     if elsewhere > 0 {
-        flow.notes.push(format!("{}: {elsewhere} links to other tabs are left out", flow.place));
+        flow.notes.push(format!("{}: links to other tabs are left out: {elsewhere}", flow.place));
     }
     Ok(())
 }
