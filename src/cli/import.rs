@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{CliError, open};
 use crate::{
     config::Config,
-    http::parse_command,
+    http::{parse_command, parse_document},
     write::{Answer, Effect, Ending, Graphs},
 };
 
@@ -99,8 +99,8 @@ type Parts = (Vec<Value>, Vec<Value>, Option<Value>);
 fn read_file(file: &Path) -> Result<Parts, CliError> {
     let name = file.display();
     let text = std::fs::read(file).map_err(|e| CliError::new(format!("{name} can't be read: {e}")))?;
-    let document: Value =
-        serde_json::from_slice(&text).map_err(|e| CliError::new(format!("{name} is no JSON: {e}")))?;
+    let document = parse_document(&text).map_err(|e| CliError::new(format!("{name} is no JSON: {e}")))?;
+    drop(text);
     let mut fields = match document {
         Value::Object(mut fields) => match fields.remove("data") {
             Some(Value::Object(inner)) if !fields.contains_key("nodes") => inner,

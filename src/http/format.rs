@@ -1,6 +1,8 @@
 //! Which encoding a body has and which one an answer gets: JSON, or MessagePack with the same
 //! fields.
 
+use std::io;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 
@@ -62,17 +64,43 @@ impl Format {
     /// Encodes an answer.
     pub(super) fn encode(self, value: &impl Serialize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(512);
+        self.write(value, &mut bytes);
+        bytes
+    }
+
+    /// The same, of what may be long: it is encoded twice, first to see how long. What grows as it is written takes three
+    /// times as much.
+    pub(super) fn encode_long(self, value: &impl Serialize) -> Vec<u8> {
+        let mut length = Length(0);
+        self.write(value, &mut length);
+        let mut bytes = Vec::with_capacity(length.0);
+        self.write(value, &mut bytes);
+        bytes
+    }
+
+    fn write(self, value: &impl Serialize, mut to: impl io::Write) {
         let encoded = match self {
-            Self::Json => serde_json::to_writer(&mut bytes, value).map_err(|e| e.to_string()),
+            Self::Json => serde_json::to_writer(to, value).map_err(|e| e.to_string()),
             Self::MessagePack => value
-                .serialize(
-                    &mut rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable(),
-                )
+                .serialize(&mut rmp_serde::Serializer::new(&mut to).with_struct_map().with_human_readable())
                 .map_err(|e| e.to_string()),
         };
-        match encoded {
-            Ok(()) => bytes,
-            Err(e) => unreachable!("an answer could not be encoded: {e}"),
+        if let Err(e) = encoded {
+            unreachable!("an answer could not be encoded: {e}");
         }
+    }
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
