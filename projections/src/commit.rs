@@ -4,6 +4,8 @@
 //! number; formats older than [`FORMAT`] are brought up to date here when they are read, and
 //! nowhere else.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -143,6 +145,33 @@ struct Stored<'a> {
     events: &'a [Event],
 }
 
+/// Commits of more events are measured before they are written.
+const COUNTED_EVENTS: usize = 256;
+
+impl Stored<'_> {
+    fn write(&self, mut to: impl io::Write) {
+        let mut serializer = rmp_serde::Serializer::new(&mut to).with_struct_map();
+        // Writing to memory cannot fail, and every map above knows its length.
+        if let Err(e) = self.serialize(&mut serializer) {
+            unreachable!("a commit could not be encoded: {e}");
+        }
+    }
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[derive(Deserialize)]
 struct Loaded {
     operation: OperationId,
@@ -178,11 +207,13 @@ impl CommitBody {
             events: &self.events,
         };
         let mut bytes = Vec::with_capacity(256);
-        let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
-        // Writing to memory cannot fail, and every map above knows its length.
-        if let Err(e) = stored.serialize(&mut serializer) {
-            unreachable!("a commit could not be encoded: {e}");
+        if self.events.len() > COUNTED_EVENTS {
+            // Its length first: it is kept, and what grows as it is written has room for twice as much.
+            let mut length = Length(0);
+            stored.write(&mut length);
+            bytes.reserve_exact(length.0);
         }
+        stored.write(&mut bytes);
         bytes
     }
 

@@ -204,16 +204,9 @@ impl Operation {
         self.action.members().iter().map(|member| member.command.weight()).sum()
     }
 
-    /// The work it makes on this graph; what is far more than light is not counted to its end.
+    /// The work it makes on this graph. Of a member that makes far more than a little, some is left uncounted.
     pub fn weight_on(&self, graph: &Graph) -> usize {
-        let mut weight = 0;
-        for member in self.action.members() {
-            weight += member.command.weight_on(graph);
-            if weight > WEIGHT_COUNTED {
-                break;
-            }
-        }
-        weight
+        self.action.members().iter().map(|member| member.command.weight_on(graph)).sum()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use dao_projections::{GraphId, OperationId, UserId};
+use serde::Serialize;
 use tracing::{Instrument, Span};
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
         sent::{BatchBody, CommandBody},
     },
     problem::Problem,
-    respond,
+    respond, respond_encoded,
     wire::{BatchOut, Results, answer_out, member_out},
 };
 use crate::{
@@ -48,7 +49,7 @@ pub(super) async fn command(
     let span = command_span(&graph, operation.id, &user);
     let answers = execute(&app, &graph, vec![operation]).instrument(span).await?;
     let answer = answers.first().ok_or(crate::write::WriteError::Stopped)?;
-    beside_others(&answers, || Ok(respond(StatusCode::OK, format, &answer_out(answer, Results::Single)?)))
+    Ok(answered(&answers, format, &answer_out(answer, Results::Single)?))
 }
 
 /// Run several commands: as one commit, or each by itself.
@@ -71,13 +72,16 @@ pub(super) async fn batch(
     let (id, is_atomic) = (batch.id, batch.is_atomic);
     let span = command_span(&graph, id, &user);
     let answers = execute(&app, &graph, batch.operations).instrument(span).await?;
-    beside_others(&answers, || batch_answer(id, is_atomic, &answers, format))
+    batch_answer(id, is_atomic, &answers, format)
 }
 
-/// Encodes answers, without holding up others where that takes long.
-fn beside_others<T>(answers: &[Answer], encode: impl FnOnce() -> T) -> T {
+/// Encodes `out`, which tells of these answers, without holding up others where that takes long.
+fn answered(answers: &[Answer], format: Format, out: &impl Serialize) -> Response {
     let weight: usize = answers.iter().map(Answer::weight).sum();
-    if weight > INLINE_WEIGHT_MAX { busy(encode) } else { encode() }
+    match weight > INLINE_WEIGHT_MAX {
+        true => busy(|| respond_encoded(format, format.encode_long(out))),
+        false => respond(StatusCode::OK, format, out),
+    }
 }
 
 fn batch_answer(
@@ -88,10 +92,10 @@ fn batch_answer(
 ) -> Result<Response, Problem> {
     if is_atomic {
         let answer = answers.first().ok_or(crate::write::WriteError::Stopped)?;
-        return Ok(respond(StatusCode::OK, format, &answer_out(answer, Results::PerMember)?));
+        return Ok(answered(answers, format, &answer_out(answer, Results::PerMember)?));
     }
     let results = answers.iter().map(member_out).collect();
-    Ok(respond(StatusCode::OK, format, &BatchOut::of(id, results)))
+    Ok(answered(answers, format, &BatchOut::of(id, results)))
 }
 
 /// An error is logged here, where it is known which operation it was about.

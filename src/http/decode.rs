@@ -285,6 +285,41 @@ mod tests {
     }
 
     #[test]
+    fn o3_what_a_body_would_occupy_is_bounded_by_its_length() {
+        let lists = format!("[{}[0]]", "[0],".repeat(1 << 20));
+        let too_large = json_body(&lists).expect_err("a hundred times its length");
+        assert_eq!(too_large.severity, crate::http::shape::Severity::TooLarge);
+        let packed = [&[0xdd, 0, 0x40, 0, 0][..], &[0x91, 0].repeat(4 << 20)].concat();
+        assert!(decode(&packed, Format::MessagePack, LIMITS).is_err());
+        // What is read twice is the same as what is read once.
+        let node = json!({"id": "n", "position": {"x": 1.5, "y": -2}, "data": {"label": "é\n", "list": [[], {}, null]}});
+        for count in [1, 1_000] {
+            let list = json!(vec![node.clone(); count]);
+            let packed = rmp_serde::to_vec(&list).expect("MessagePack");
+            for document in [json_body(&list.to_string()), decode(&packed, Format::MessagePack, LIMITS)] {
+                assert_eq!(document.expect("well-formed").value, list);
+            }
+        }
+        let again = format!("[{}{{\"a\":1}}]", r#"{"a":1,"b":2,"a":3},"#.repeat(2_000));
+        let document = json_body(&again).expect("well-formed");
+        assert_eq!(document.value[7], json!({"a": 3, "b": 2}));
+        assert!(document.repeated.is_repeated(&Path::Index(&Path::Root, 7), "a"));
+    }
+
+    #[test]
+    fn h1_a_place_below_a_long_key_is_told_in_short() {
+        let long = "k".repeat(1 << 20);
+        let floats = format!(r#"{{"{long}": [{}100000000000000000000]}}"#, "1e30,".repeat(10_000));
+        let malformed = json_body(&floats).expect_err("an integer beyond 64 bits");
+        assert_eq!(malformed.place.chars().count(), PLACE_CHARS_MAX + 1);
+        let short = format!(r#"{{"k": [{}100000000000000000000]}}"#, "1e30,".repeat(10_000));
+        assert_eq!(json_body(&short).expect_err("the same").place, "k[10000]");
+        let repeated = format!(r#"{{"{long}": {{{}"a": 1}}}}"#, r#""a": 1,"#.repeat(100_000));
+        let document = json_body(&repeated).expect("well-formed");
+        assert!(document.repeated.is_repeated(&Path::Key(&Path::Root, &long), "a"));
+    }
+
+    #[test]
     fn o3_nesting_is_bounded() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(json_body(&nested(DEPTH_MAX)).is_ok());

@@ -1,6 +1,8 @@
 //! Which encoding a body has and which one an answer gets: JSON, or MessagePack with the same
 //! fields.
 
+use std::io;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 
@@ -67,20 +69,33 @@ impl Format {
     /// Encodes an answer.
     pub(super) fn encode(self, value: &impl Serialize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(512);
+        self.write(value, &mut bytes);
+        fitted(bytes)
+    }
+
+    /// The same, of what may be long: it is encoded twice, first to see how long. What grows as it is written takes three
+    /// times as much.
+    pub(super) fn encode_long(self, value: &impl Serialize) -> Vec<u8> {
+        let mut length = Length(0);
+        self.write(value, &mut length);
+        let mut bytes = Vec::with_capacity(length.0);
+        self.write(value, &mut bytes);
+        bytes
+    }
+
+    fn write(self, value: &impl Serialize, mut to: impl io::Write) {
         let encoded = match self {
-            Self::Json => serde_json::to_writer(&mut bytes, value).map_err(|e| e.to_string()),
+            Self::Json => serde_json::to_writer(to, value).map_err(|e| e.to_string()),
             Self::MessagePack => value
-                .serialize(
-                    &mut rmp_serde::Serializer::new(&mut bytes).with_struct_map().with_human_readable(),
-                )
+                .serialize(&mut rmp_serde::Serializer::new(&mut to).with_struct_map().with_human_readable())
                 .map_err(|e| e.to_string()),
         };
-        match encoded {
-            Ok(()) => fitted(bytes),
-            Err(e) => unreachable!("an answer could not be encoded: {e}"),
+        if let Err(e) = encoded {
+            unreachable!("an answer could not be encoded: {e}");
         }
     }
 }
+
 /// Room beyond this that a long encoding leaves unused is given back: a slow reader holds it for long.
 const SLACK_BYTES_MAX: usize = 64 << 10;
 
@@ -90,4 +105,18 @@ pub(super) fn fitted(mut bytes: Vec<u8>) -> Vec<u8> {
         bytes.shrink_to_fit();
     }
     bytes
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -104,6 +104,12 @@ const LONG_READ_PATIENCE: Duration = Duration::from_secs(10);
 /// How long requests may take to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// A document in JSON from outside, by the rules of request bodies: what it may occupy, numbers (G6), nesting (O3).
+pub fn parse_document(json: &[u8]) -> Result<Value, String> {
+    let document = decode::decode(json, Format::Json, RequestLimits::default().document());
+    document.map(|document| document.value).map_err(|malformed| malformed.to_string())
+}
+
 /// A command from a document that is JSON already, by the rules of `POST …/command`.
 pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
     let document = decode::Document::of(value);

@@ -27,6 +27,10 @@ pub const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// recorded.
 const REFUSALS_BYTES_MAX: usize = 4 << 20;
 
+/// Entities and fields that the operations of one request look at, if it has several: each may be compared with all edges
+/// of a graph. An operation that would pass it is refused with `TOO_LARGE` and not remembered.
+const REQUEST_WEIGHT_MAX: usize = 8_000_000;
+
 /// A round in the making.
 pub(super) struct Round {
     /// The graph with everything accepted so far in this round.
@@ -42,6 +46,8 @@ pub(super) struct Round {
     answer_room: Option<usize>,
     /// The same for what its refusals occupy.
     refusal_room: Option<usize>,
+    /// What the operations of that request may weigh still; `None` if there is one.
+    weight_room: Option<usize>,
     /// Where in `answers` the operations are that this round ends.
     fresh: HashMap<OperationId, (usize, Fingerprint)>,
 }
@@ -57,7 +63,17 @@ pub(super) struct Surroundings<'a> {
 impl Round {
     pub(super) fn on(graph: Graph, writer: WriterId) -> Self {
         let (entries, commits, answers, fresh) = (vec![], vec![], vec![], HashMap::new());
-        Self { graph, entries, commits, answers, writer, answer_room: None, refusal_room: None, fresh }
+        Self {
+            graph,
+            entries,
+            commits,
+            answers,
+            writer,
+            answer_room: None,
+            refusal_room: None,
+            weight_room: None,
+            fresh,
+        }
     }
 
     /// What is judged from here on is of this request.
@@ -65,6 +81,7 @@ impl Round {
         let shown: usize = request.iter().map(|operation| operation.action.members().len()).sum();
         self.answer_room = (shown > 1).then_some(ANSWER_BYTES_MAX);
         self.refusal_room = (shown > 1).then_some(REFUSALS_BYTES_MAX);
+        self.weight_room = (shown > 1).then_some(REQUEST_WEIGHT_MAX);
     }
 
     /// Judges the next operation. Nothing is changed when history is missing: the same call is made
@@ -79,8 +96,15 @@ impl Round {
             self.answers.push(answer);
             return Ok(());
         }
+        let weight = operation.weight_on(&self.graph);
+        if self.weight_room.is_some_and(|room| weight > room) {
+            let ending = self.record_refusal(operation, too_heavy(), around.now);
+            self.answers.push(Answer { operation: operation.id, ending, duplicate: false });
+            return Ok(());
+        }
         let history = Hindsight { ring: around.ring, pending: &self.commits, older };
         let verdict = judge(&self.graph, operation, &history, around.limits)?;
+        self.weight_room = self.weight_room.map(|room| room.saturating_sub(weight));
         let at = self.graph.last_modified().map_or(around.now, |last| last.max(around.now));
         let accepted = match verdict {
             Verdict::Accepted { events, outcome, by_member } => {
@@ -233,6 +257,12 @@ impl Round {
             refused_at,
         });
     }
+}
+
+fn too_heavy() -> Refusal {
+    let message = "the operations of this request have too much to look at together: send fewer at once (this one was \
+                   not applied)";
+    Refusal::new(Reason::AnswerTooLarge, message)
 }
 
 fn without_results(ending: &Ending) -> Ending {

@@ -12,14 +12,14 @@ const BYTES_PER_BYTE: usize = 16;
 const BYTES_FREE: usize = 6 << 20;
 /// What an operation may occupy with all that is made of it while it is committed and answered: its entities in the
 /// graph, its events, its commit as stored and its answer.
-const WORKING_BYTES_PER_BYTE: usize = 20;
+const WORKING_BYTES_PER_BYTE: usize = 22;
 /// And beyond that.
-const WORKING_BYTES_FREE: usize = 14 << 20;
+const WORKING_BYTES_FREE: usize = 10 << 20;
 /// What is made of one node or edge, beside its attributes: itself, its event, its places in the graph and what the
 /// server adds to it in the answer.
-const ENTITY_BYTES: usize = 1_000;
+const ENTITY_BYTES: usize = 750;
 /// What is made of each byte of a body again: it as stored, as sent to the store, and as answered.
-const COPIES: usize = 6;
+const COPIES: usize = 4;
 /// What longer bodies say is not read while others wait for the thread.
 const INLINE_BYTES_MAX: usize = 64 << 10;
 /// A decoded body counts with this part of what it occupies, where that is more than its length.
