@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     read::{self, Changes, Current, ResumeHash, Source},
-    write::{Encoding, View, WriteError},
+    write::{Encoding, View},
 };
 
 /// States with more entities than this are encoded on the blocking pool.

@@ -139,7 +139,7 @@ async fn o1_who_has_proved_nothing_can_not_make_the_server_hold_much() {
     let server = guarded().await;
     let mut ws = with_nothing(&server, "").await;
     ws.send(&json!({"type": "AUTH", "token": "x".repeat(40_000)})).await;
-    ws.expect_close(1009).await;
+    ws.expect_close(UNAUTHENTICATED).await;
     let mut ws = with_nothing(&server, "").await;
     authenticate(&mut ws, &token("ada", json!({"g": "write"}))).await;
     let payload = json!({"id": "big", "data": {"text": "x".repeat(100_000)}});
@@ -248,6 +248,17 @@ async fn o1_a_narrower_token_ends_what_it_does_not_cover() {
     assert_eq!(ws.expect("REVERT").await["code"], "FORBIDDEN");
     ws.send(&json!({"type": "PING"})).await;
     assert_eq!(ws.expect("PONG").await["versions"], json!({"b": 1}));
+}
+
+#[tokio::test]
+async fn w2_sync_says_what_is_granted_and_a_new_token_what_has_changed() {
+    let server = guarded().await;
+    let mut ws = with_token(&server, "", &token("ada", json!({"a": "read", "b": "write"}))).await;
+    assert_eq!(ws.subscribe("a", json!({})).await["access"], "read");
+    assert_eq!(ws.subscribe("b", json!({"version": 0})).await["access"], "write");
+    authenticate(&mut ws, &token("ada", json!({"a": "admin", "b": "write"}))).await;
+    assert_eq!(ws.recv().await, json!({"type": "ACCESS", "graphId": "a", "access": "admin"}));
+    assert_eq!(ws.so_far().await, [] as [Value; 0], "nothing of what is as it was");
 }
 
 #[tokio::test]

@@ -2,14 +2,15 @@
 //! connection's to keep. Those that are the codec's alone are in `tests/websocket_codec`; the numbers
 //! in the names are Autobahn's.
 
+use dao_api::http::RequestLimits;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
 
 use crate::support::{
+    graph::new_id,
     server::Server,
     ws::{
         BINARY, CLOSE, CONTINUATION, Came, EVERY_SPEECH, FIN, PING, PLAIN, PONG, RSV1, Speech, TEXT, Ws,
-        deflated, frame,
+        command_frame, deflated, frame,
     },
 };
 
@@ -126,28 +127,149 @@ async fn autobahn_6_bad_utf8_ends_the_connection_with_1007_at_once() {
     assert!(ws.expect("ERROR").await["message"].as_str().unwrap().contains('é'));
 }
 
+/// A limit that tests pass without sending much.
+const SMALL_LIMIT: usize = 100_000;
+
+async fn small() -> Server {
+    let limits = RequestLimits { body_bytes_max: SMALL_LIMIT, ..RequestLimits::default() };
+    Server::limited(limits, |app| app).await
+}
+
+/// An operation of each kind, with this much in it.
+fn operations(filler: &str) -> [(String, Value); 2] {
+    let payload = json!({"id": new_id(), "data": {"text": filler}});
+    let (one, many) = (new_id(), new_id());
+    let batch = json!({"type": "BATCH", "graphId": "g", "batchId": many,
+        "operations": [{"type": "CREATE_NODE", "payload": payload}]});
+    [(one.clone(), command_frame("g", &one, "CREATE_NODE", payload)), (many, batch)]
+}
+
+/// What fits no limit, compressed or not: text that DEFLATE makes nothing of.
+fn noise(length: usize) -> String {
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b' ' + 3 + (state >> 33) as u8 % 56)
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// These operations are refused for good, and the next one is not held up.
+async fn assert_refused(ws: &mut Ws, ids: &[String], what: &str) {
+    for id in ids {
+        let revert = ws.expect("REVERT").await;
+        assert_eq!(
+            (&revert["code"], &revert["operationId"]),
+            (&json!("TOO_LARGE"), &json!(id)),
+            "{what}: {revert}"
+        );
+        assert_eq!((&revert["temporary"], &revert["graphId"]), (&json!(false), &json!("g")), "{what}");
+        let message = revert["message"].as_str().unwrap();
+        assert!(message.contains("100000 bytes") && message.contains("MAX_BODY_BYTES"), "{message}");
+    }
+    ws.command("g", "CREATE_NODE", json!({"id": new_id()})).await;
+    ws.expect("ACK").await;
+}
+
 #[tokio::test]
-async fn autobahn_9_a_message_over_the_limit_ends_with_1009_also_where_it_only_inflates_to_that() {
-    let server = Server::start().await;
-    let limit = 8 << 20;
-    let mut ws = connect(&server, PLAIN).await;
-    let whole = format!(r#"{{"type":"PING"{}}}"#, " ".repeat(limit - 15));
-    assert_eq!(whole.len(), limit);
-    ws.write(&frame(FIN | TEXT, whole.as_bytes())).await;
-    ws.expect("PONG").await;
-    // The Close is there although most of what was announced is still on its way.
-    let over = frame(FIN | TEXT, &vec![b' '; limit + 1]);
-    let mut sent = 0;
-    while sent < over.len() {
-        match ws.stream.write(&over[sent..(sent + 65_536).min(over.len())]).await {
-            Ok(count) => sent += count,
-            Err(_closed_by_now) => break,
+async fn w5_an_operation_over_the_limit_is_reverted_and_the_connection_lives() {
+    let server = small().await;
+    for speech in EVERY_SPEECH {
+        let mut ws = connect(&server, speech).await;
+        for filler in ["x".repeat(SMALL_LIMIT), "x".repeat(SMALL_LIMIT * 9), noise(SMALL_LIMIT * 4)] {
+            for (id, operation) in operations(&filler) {
+                let whole = ws.encode(&operation);
+                ws.write(&whole).await;
+                assert_refused(&mut ws, &[id], &format!("{speech:?}, {} bytes", whole.len())).await;
+            }
         }
     }
-    ws.expect_close(1009).await;
-    let mut ws = connect(&server, DEFLATE).await;
-    ws.write(&frame(FIN | RSV1 | TEXT, &deflated(&vec![b' '; limit + 1]))).await;
-    ws.expect_close(1009).await;
+}
+
+#[tokio::test]
+async fn w5_a_fragmented_operation_over_the_limit_is_reverted_once() {
+    let server = small().await;
+    let mut ws = connect(&server, PLAIN).await;
+    for (id, operation) in operations(&"x".repeat(SMALL_LIMIT * 3)) {
+        let message = operation.to_string().into_bytes();
+        let mut stream = frame(TEXT, b"");
+        for piece in message.chunks(30_000) {
+            stream.extend(frame(CONTINUATION, piece));
+            stream.extend(frame(FIN | PING, b"between"));
+        }
+        stream.extend(frame(FIN | CONTINUATION, b""));
+        ws.write(&stream).await;
+        let mut pongs = 0;
+        let revert = loop {
+            match ws.next().await {
+                Came::Pong(_) => pongs += 1,
+                Came::Message(message) => break message,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((&revert["code"], &revert["operationId"]), (&json!("TOO_LARGE"), &json!(id)));
+        for _ in pongs..message.chunks(30_000).count() {
+            assert_eq!(
+                ws.next().await,
+                Came::Pong(b"between".to_vec()),
+                "control frames are heard meanwhile"
+            );
+        }
+        assert_refused(&mut ws, &[], "fragments").await;
+    }
+}
+
+#[tokio::test]
+async fn w5_a_header_that_announces_too_much_is_answered_by_the_beginning_of_its_message() {
+    let server = small().await;
+    let announced = |length: u64| [&[FIN | TEXT, 0x80 | 127], &length.to_be_bytes()[..], &[0; 4]].concat();
+    let [(id, operation), _] = operations(&"x".repeat(20_000));
+    let mut ws = connect(&server, PLAIN).await;
+    ws.write(&announced(1 << 40)).await;
+    ws.write(operation.to_string().as_bytes()).await; // the mask is zero
+    let revert = ws.expect("REVERT").await;
+    assert_eq!((&revert["code"], &revert["operationId"]), (&json!("TOO_LARGE"), &json!(id)));
+    // Nobody can send what this announces: the protocol is broken.
+    for length in [(1 << 40) + 1, (1 << 63) - 1] {
+        let mut ws = connect(&server, PLAIN).await;
+        ws.write(&announced(length)).await;
+        ws.expect_close(1009).await;
+    }
+}
+
+#[tokio::test]
+async fn w9_what_is_over_the_limit_and_about_nothing_gets_an_error_and_the_connection_lives() {
+    let server = small().await;
+    let filler = "x".repeat(SMALL_LIMIT);
+    let id = new_id();
+    let late = json!({"type": "COMMAND", "graphId": "g", "command": {"type": "CREATE_NODE",
+        "payload": {"data": {"text": filler}}}, "operationId": id});
+    let presence = json!({"type": "PRESENCE", "graphId": "g", "state": filler});
+    for speech in EVERY_SPEECH {
+        let mut ws = connect(&server, speech).await;
+        for message in [&late, &presence, &json!(filler), &json!([filler])] {
+            ws.send(message).await;
+            let error = ws.expect("ERROR").await;
+            assert_eq!(error["code"], "TOO_LARGE", "{speech:?}: {error}");
+        }
+        assert_refused(&mut ws, &[], "about nothing").await;
+    }
+}
+
+#[tokio::test]
+async fn o3_a_message_of_the_limit_is_read_also_where_its_type_comes_last() {
+    let server = Server::start().await;
+    let limit = 8 << 20;
+    let whole = format!(r#"{{"type":"PING"{}}}"#, " ".repeat(limit - 15));
+    let last = format!(r#"{{{}"type":"PING"}}"#, " ".repeat(limit - 15));
+    assert_eq!((whole.len(), last.len()), (limit, limit));
+    for message in [whole, last] {
+        let mut ws = connect(&server, DEFLATE).await;
+        ws.write(&frame(FIN | TEXT, message.as_bytes())).await;
+        ws.expect("PONG").await;
+        ws.write(&frame(FIN | RSV1 | TEXT, &deflated(message.as_bytes()))).await;
+        ws.expect("PONG").await;
+    }
 }
 
 #[tokio::test]

@@ -91,6 +91,41 @@ async fn w7_only_the_latest_is_passed_on_and_at_most_thirty_a_second() {
 }
 
 #[tokio::test]
+async fn w7_the_last_state_arrives_although_it_came_too_soon() {
+    let server = Server::start().await;
+    let (mut ada, mut bob) = (person(&server, "ada").await, person(&server, "bob").await);
+    for last in [json!({"n": 1e300, "big": u64::MAX}), json!(null)] {
+        for n in 0..200 {
+            ada.send(&presence(json!(n))).await;
+        }
+        ada.send(&presence(last.clone())).await;
+        let mut seen = 0;
+        while bob.expect("PRESENCE").await["state"] != last {
+            seen += 1;
+        }
+        assert!(seen < 100, "most of {seen} are left out");
+        assert_eq!(bob.so_far().await, [] as [Value; 0]);
+    }
+}
+
+#[tokio::test]
+async fn w7_what_one_connection_shows_in_all_graphs_is_bounded() {
+    let server = Server::start().await;
+    let mut ada = person(&server, "ada").await;
+    let state = json!("x".repeat(16_000));
+    for n in 0..5 {
+        let graph = format!("g{n}");
+        ada.subscribe(&graph, json!({})).await;
+        ada.send(&json!({"type": "PRESENCE", "graphId": graph, "state": state})).await;
+    }
+    let error = ada.expect("ERROR").await;
+    assert_eq!((&error["code"], &error["graphId"]), (&json!("BAD_REQUEST"), &json!("g4")));
+    ada.send(&json!({"type": "UNSUBSCRIBE", "graphId": "g0"})).await;
+    ada.send(&json!({"type": "PRESENCE", "graphId": "g4", "state": state})).await;
+    assert_eq!(ada.so_far().await, [] as [Value; 0]);
+}
+
+#[tokio::test]
 async fn w7_what_is_too_large_or_not_followed_is_refused() {
     let server = Server::start().await;
     let mut ada = person(&server, "ada").await;

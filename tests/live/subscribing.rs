@@ -43,6 +43,7 @@ async fn w1_the_first_frame_is_a_welcome() {
         assert_eq!(uuid::Uuid::parse_str(id).unwrap().get_version_num(), 7);
         assert_eq!(welcome["heartbeatMs"], 30_000);
         assert!(welcome["serverTime"].as_u64().unwrap() > 1_700_000_000_000);
+        assert_eq!(welcome["limits"]["operationTtlMs"], 86_400_000);
         for limit in
             ["messageBytes", "entityBytes", "batchOperations", "subscriptions", "inFlight", "presenceBytes"]
         {
@@ -161,6 +162,28 @@ async fn w2_a_snapshot_is_taken_where_it_is_smaller_than_the_commits() {
 }
 
 #[tokio::test]
+async fn w2_reset_says_that_the_point_is_of_another_history() {
+    let server = Server::start().await;
+    for n in 0..3 {
+        server.apply("g", "CREATE_NODE", json!({"id": format!("n{n}")})).await;
+    }
+    for speech in EVERY_SPEECH {
+        let mut ws = Ws::connect_as(server.address(), "", speech).await;
+        for other in [json!({"version": 2, "hash": "ab".repeat(32)}), json!({"version": 9})] {
+            let sync = ws.subscribe("g", other).await;
+            assert_eq!((&sync["status"], &sync["reset"]), (&json!("snapshot"), &json!(true)), "{sync}");
+            assert_eq!(sync["access"], "admin", "without keys everybody may do everything");
+        }
+        for same in [json!({}), json!({"version": 3}), json!({"version": 0})] {
+            let sync = ws.subscribe("g", same).await;
+            assert_eq!(sync["reset"], Value::Null, "{sync}");
+            let missing = if sync["status"] == "replay" { 3 } else { 0 };
+            assert_eq!(ws.so_far().await.len(), missing);
+        }
+    }
+}
+
+#[tokio::test]
 async fn w3_what_became_of_pending_operations_is_told_in_all_its_kinds() {
     let server = Server::start().await;
     let ids: Vec<String> = (0..5).map(|_| new_id()).collect();
@@ -180,8 +203,8 @@ async fn w3_what_became_of_pending_operations_is_told_in_all_its_kinds() {
             json!([
                 {"operationId": ids[0], "status": "completed", "version": 1},
                 {"operationId": ids[1], "status": "completed", "version": 1},
-                {"operationId": ids[2], "status": "conflict", "version": 1},
-                {"operationId": ids[3], "status": "failed", "version": 1},
+                {"operationId": ids[2], "status": "conflict", "version": 1, "code": "ID_TAKEN"},
+                {"operationId": ids[3], "status": "failed", "version": 1, "code": "NODE_NOT_FOUND"},
                 {"operationId": ids[4], "status": "unknown"},
             ])
         );

@@ -88,8 +88,18 @@ impl Ws {
 
     /// The handshake alone.
     pub(crate) async fn handshake(address: SocketAddr, query: &str, speech: Speech) -> Result<Self, Refused> {
+        Self::handshake_with(address, query, speech, "").await
+    }
+
+    /// The same with these header lines besides.
+    pub(crate) async fn handshake_with(
+        address: SocketAddr,
+        query: &str,
+        speech: Speech,
+        more: &str,
+    ) -> Result<Self, Refused> {
         let protocol = if speech.message_pack { "dao.v1.msgpack" } else { "dao.v1.json" };
-        let mut headers = format!("sec-websocket-protocol: {protocol}\r\n");
+        let mut headers = format!("sec-websocket-protocol: {protocol}\r\n{more}");
         if speech.deflate {
             headers += "sec-websocket-extensions: permessage-deflate; client_max_window_bits\r\n";
         }

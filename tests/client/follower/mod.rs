@@ -6,7 +6,7 @@ mod frames;
 
 use std::time::Duration;
 
-use dao_api::client::{Aim, Ending, Follower, Page, Point, Refused, ServerFrame, Step, Why};
+use dao_api::client::{Aim, Ending, Follower, Operation, Page, Point, Refused, ServerFrame, Step, Why};
 use dao_projections::Head;
 use frames::{
     commit, fetched_page, frame, graph, head, operation, operation_id, page, reset_page, settled, snapshot,
@@ -85,6 +85,50 @@ fn w1_welcome_says_how_often_the_server_is_heard() {
     let welcome = json!({"type": "WELCOME", "connectionId": "x", "heartbeatMs": 30000, "limits": {"new": 1}});
     let ServerFrame::Welcome(welcome) = frame(welcome) else { panic!("no welcome") };
     assert_eq!(welcome.heartbeat_ms, 30_000);
+}
+
+#[test]
+fn w5_what_is_longer_than_a_message_may_be_ends_instead_of_being_sent() {
+    let welcome =
+        json!({"type": "WELCOME", "heartbeatMs": 1, "limits": {"messageBytes": 100, "operationTtlMs": 9}});
+    let mut follower = follower(Aim::State, Some(3));
+    let long = Operation { frame: "x".repeat(101), ..operation(1) };
+    assert_eq!(said(&follower.submit(long.clone())), [] as [&str; 0], "there is no connection");
+    follower.submit(operation(2));
+    follower.connected();
+    assert_eq!(take(&mut follower, welcome), [] as [&str; 0]);
+    let synced = take(&mut follower, sync("in_sync", head(3, "ada")));
+    assert_eq!(synced, ["synced 3", "settle 1 failed TOO_LARGE", "send 2 after 0 ms"]);
+    let again = Operation { id: operation_id(3), ..long };
+    assert_eq!(said(&follower.submit(again)), ["settle 3 failed TOO_LARGE"]);
+    assert_eq!(follower.pending().count(), 1);
+}
+
+#[test]
+fn w5_an_operation_that_the_server_finds_too_large_ends() {
+    let mut follower = level_at(3);
+    follower.submit(operation(1));
+    let revert = json!({"type": "REVERT", "graphId": "g", "operationId": operation_id(1), "code": "TOO_LARGE",
+        "message": "the message is larger", "temporary": false, "version": 0});
+    assert_eq!(take(&mut follower, revert), ["settle 1 failed explained"]);
+}
+
+#[test]
+fn w3_settled_says_why_an_operation_was_refused() {
+    let mut follower = follower(Aim::State, Some(3));
+    follower.submit(operation(1));
+    follower.submit(operation(2));
+    follower.connected();
+    let mut frame = sync("in_sync", head(3, "ada"));
+    let with_code = |operation, status, code: &str| {
+        let mut one = settled(operation, status, Some(3));
+        one["code"] = code.into();
+        one
+    };
+    frame["settled"] =
+        json!([with_code(1, "conflict", "CONFLICT"), with_code(2, "failed", "NODE_NOT_FOUND")]);
+    let expected = ["synced 3", "settle 1 conflict CONFLICT", "settle 2 failed NODE_NOT_FOUND"];
+    assert_eq!(take(&mut follower, frame), expected);
 }
 
 #[test]
