@@ -181,19 +181,10 @@ pub(super) struct Known {
 impl Known {
     /// About how much memory it takes, with what it is found by.
     fn held_bytes(&self) -> usize {
-        /// Of a conflict beside its values: paths, ids, names.
-        const CONFLICT_BYTES: usize = 512;
-        /// A value in memory is so many times its JSON, about.
-        const VALUE_FACTOR: usize = 8;
         const PLACE: usize = 2 * (size_of::<OperationId>() + size_of::<Known>());
         let refusal = match &self.ending {
             Ending::Completed { .. } => 0,
-            Ending::Refused { refusal, .. } => {
-                let conflicts =
-                    refusal.resolution.as_ref().map_or(0, |resolution| resolution.conflicts.len());
-                let values = if conflicts == 0 { 0 } else { refusal.value_bytes() };
-                CONFLICT_BYTES * (conflicts + 1) + refusal.message.len() + VALUE_FACTOR * values
-            }
+            Ending::Refused { refusal, .. } => refusal.message.len() + refusal.resolution_bytes(),
         };
         PLACE + refusal
     }
