@@ -23,6 +23,7 @@ mod event;
 mod graph;
 mod history;
 mod id;
+mod order;
 mod patch;
 mod projection;
 mod snapshot;

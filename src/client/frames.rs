@@ -152,6 +152,7 @@ impl Received {
         };
         let body = CommitBody {
             operation_id: fields.operation_id,
+            is_client_named: fields.client_id.as_str() != fields.user_id.as_str(),
             user_id: fields.user_id,
             client_id: fields.client_id,
             traceparent: fields.traceparent,

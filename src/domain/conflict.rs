@@ -1,5 +1,5 @@
 //! `judge`: an operation against the graph as it stands and what others did since its author looked
-//! (rules D). The order is the protocol's: version ahead, existence, conflict, invariants.
+//! (rules D). The order is the protocol's: history replaced, version ahead, existence, conflict, invariants.
 //!
 //! A conflict is looked for only when the target was written after the client's version, and then
 //! in the commits since; there is no book-keeping per field. What lies too far back to be at hand is
@@ -7,20 +7,24 @@
 
 mod asked;
 mod batch_update;
+mod deleted_along;
+mod replaced;
 mod wording;
 
 use std::collections::{HashMap, HashSet};
 
-use dao_projections::{ClientId, Commit, Entity, Event, Graph, Outcome, Pointer, UserId, Version};
+use dao_projections::{Commit, Entity, Event, Graph, Hash, Outcome, Pointer, Version};
 use serde_json::Value;
 
 use self::{
     asked::{Asked, Standing, asked_by, yours_of},
+    deleted_along::is_unseen_work,
     wording::{conflict, conflict_message},
 };
 use super::{
     command::{Action, Command, Member, OnConflict, Operation},
     decide::{Limits, apply_all, decide},
+    interest::Interest,
     refusal::{Conflict, Reason, Refusal},
 };
 
@@ -36,15 +40,20 @@ pub trait History {
 
     /// The commit of this number, which exists; its events may be left out. `None` if it is not at hand.
     fn at(&self, version: Version) -> Option<&Commit>;
+
+    /// The hash of this version, which is not above the head. `None` if it is not at hand.
+    fn hash_at(&self, version: Version) -> Option<Hash>;
 }
 
 /// What the judgement needs and [`History`] had not at hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HistoryMissing {
-    /// The commits after this version.
-    Since(Version),
+    /// The commits after this version, as far as they touch these.
+    Since(Version, Box<Interest>),
     /// This one commit.
     At(Version),
+    /// The hash of this version.
+    Hash(Version),
 }
 
 /// What a judgement came to.
@@ -72,6 +81,9 @@ pub fn judge(
     history: &dyn History,
     limits: &Limits,
 ) -> Result<Verdict, HistoryMissing> {
+    if let Some(refusal) = replaced::check(graph, operation, history)? {
+        return Ok(Verdict::Refused(refusal));
+    }
     match &operation.action {
         Action::Single(member) => {
             let judgement = Judgement { base: graph, graph, operation, member, history, limits };
@@ -183,23 +195,30 @@ impl<'a> Judgement<'a> {
     /// A command with one target, which it does not create.
     fn judge_target(&self, entity: Entity<'_>) -> Judged {
         let command = &self.member.command;
-        let writes = self.writes_since(entity)?;
-        if let Some(deletion) = last_deletion(&writes) {
+        let along = self.deleted_along();
+        let looked_at: Vec<Entity<'_>> = std::iter::once(entity).chain(along.iter().copied()).collect();
+        let mut all_writes = self.writes_to(&looked_at)?;
+        let writes = all_writes.remove(&entity).unwrap_or_default();
+        if let Some(deletion) = self.deletion_of(entity, &writes) {
             return Ok(Err(self.target_deleted(entity, yours_of(command), deletion)));
         }
         if !self.exists(entity) {
             return self.finish(Outcome::Applied); // decides that it is not found
         }
-        if writes.iter().all(|write| !write.is_theirs) {
-            return self.finish(Outcome::Applied);
-        }
-        let conflicts = match self.member.on_conflict {
+        let mut is_merged = writes.iter().any(|write| write.is_theirs);
+        let mut conflicts = match self.member.on_conflict {
+            _ if !is_merged => vec![],
             OnConflict::Reject => self.everything_touched(entity, &asked_by(command), &Value::Null, &writes),
             OnConflict::Merge => self.same_fields(entity, &writes),
             OnConflict::Overwrite => vec![],
         };
+        let unseen = self.unseen_work(&along, &all_writes);
+        match self.member.on_conflict {
+            OnConflict::Overwrite => is_merged |= !unseen.is_empty(),
+            OnConflict::Merge | OnConflict::Reject => conflicts.extend(unseen),
+        }
         if conflicts.is_empty() {
-            return self.finish(Outcome::Merged);
+            return self.finish(if is_merged { Outcome::Merged } else { Outcome::Applied });
         }
         Ok(Err(self.conflict(Reason::Conflict, conflict_message(&conflicts), conflicts)))
     }
@@ -241,7 +260,8 @@ impl<'a> Judgement<'a> {
             return Ok(HashMap::new());
         }
         let mut writes: HashMap<Entity<'a>, Vec<Write<'a>>> = HashMap::new();
-        for commit in self.history.since(version, &wanted).ok_or(HistoryMissing::Since(version))? {
+        let missing = || HistoryMissing::Since(version, Box::new(Interest::in_entities(&wanted)));
+        for commit in self.history.since(version, &wanted).ok_or_else(missing)? {
             let is_theirs = !self.is_own(commit);
             for event in commit.body.events.iter().filter(|event| wanted.contains(&event.entity())) {
                 let write = Write { commit, event, paths: event.paths(), is_theirs };
@@ -251,10 +271,20 @@ impl<'a> Judgement<'a> {
         Ok(writes)
     }
 
-    /// Rule D1: the same user through the same client.
+    /// Rule D1: by the same user through the same client, and both times the client was named. A client that
+    /// was not may be anybody's: another tab, or another script.
     fn is_own(&self, commit: &Commit) -> bool {
-        let own: (&UserId, &ClientId) = (&self.operation.user, &self.operation.client);
-        own == (&commit.body.user_id, &commit.body.client_id)
+        let Operation { user, client, is_client_named, .. } = self.operation;
+        let body = &commit.body;
+        *is_client_named && body.is_client_named && (user, client) == (&body.user_id, &body.client_id)
+    }
+
+    /// The deletion that makes a command on this target refused (rule D4): the last one since the client's
+    /// version; of a target that is there again, the last one by others.
+    fn deletion_of<'w>(&self, entity: Entity<'_>, writes: &'w [Write<'a>]) -> Option<&'w Write<'a>> {
+        let is_there = self.exists(entity);
+        let counts = |write: &&Write<'_>| write.event.is_deletion() && (write.is_theirs || !is_there);
+        writes.iter().rev().find(counts)
     }
 
     /// Rule D3 for a command with one target.
@@ -265,8 +295,7 @@ impl<'a> Judgement<'a> {
             Command::UpdateNodePosition { .. } | Command::SetViewport { .. } => vec![],
             // That others moved it is no conflict; that they updated or created it is.
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => {
-                let is_update = |write: &Write<'_>| write.is_theirs && write.paths != [Pointer::position()];
-                self.overlaps(entity, &asked_by(command), writes, is_update)
+                self.overlaps(entity, &asked_by(command), writes, is_unseen_work)
             }
             Command::UpdateNode { .. } | Command::UpdateEdge { .. } => {
                 self.overlaps(entity, &asked_by(command), writes, |write| write.is_theirs)
@@ -284,7 +313,7 @@ impl<'a> Judgement<'a> {
         writes: &[Write<'_>],
         counts: impl Fn(&Write<'_>) -> bool,
     ) -> Vec<Conflict> {
-        let current = self.current(entity);
+        let (current, writes) = (self.current(entity), since_created_again(writes));
         let mut conflicts = Vec::new();
         for Asked { path, yours } in asked {
             let overlapping = || writes.iter().rev().filter(|write| write.touches(path));
@@ -325,10 +354,9 @@ impl<'a> Judgement<'a> {
     }
 }
 
-/// The deletion that makes a command on this target refused (rule D4): the last one since the client's
-/// version, by anybody, also of a target that was created again.
-fn last_deletion<'w, 'a>(writes: &'w [Write<'a>]) -> Option<&'w Write<'a>> {
-    writes.iter().rev().find(|write| write.event.is_deletion())
+/// The writes to an entity that is there since it was last deleted: what was written before is gone with it.
+fn since_created_again<'w, 'a>(writes: &'w [Write<'a>]) -> &'w [Write<'a>] {
+    writes.rsplit(|write| write.event.is_deletion()).next().unwrap_or(writes)
 }
 
 /// The commit that last wrote the entity; `None` if it is not there.

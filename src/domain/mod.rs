@@ -11,7 +11,7 @@ mod record;
 mod refusal;
 mod size;
 
-pub use command::{Action, Command, Member, OnConflict, Operation, Target};
+pub use command::{Action, Claim, Command, Member, OnConflict, Operation, Target};
 pub use conflict::{History, HistoryMissing, Verdict, judge};
 pub use decide::Limits;
 pub use interest::Interest;

@@ -27,6 +27,7 @@ mod listener;
 mod metrics;
 mod openapi;
 mod operations;
+mod parameters;
 mod problem;
 mod rate;
 mod reads;
@@ -301,6 +302,7 @@ fn routes(app: &App) -> Router {
         .route("/docs/{file}", get(openapi::file))
         .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("there is no such route") })
+        .layer(middleware::from_fn(parameters::check))
         .layer(middleware::from_fn_with_state(app.clone(), answers::of_route))
         .with_state(app.clone());
     // Before the guard: browsers ask what they may do without a token.
@@ -317,6 +319,7 @@ fn operational_routes(app: &App) -> Router {
         .route("/readyz", get(health::ready))
         .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("this process serves no graphs: ask a server") })
+        .layer(middleware::from_fn(parameters::check))
         .layer(middleware::from_fn_with_state(app.clone(), answers::of_route))
         .with_state(app.clone())
 }

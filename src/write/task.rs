@@ -33,6 +33,8 @@ use crate::{
 /// Operations that bring more than this many entities are not judged while others wait for the
 /// thread.
 const INLINE_WEIGHT_MAX: usize = 256;
+/// In graphs with more nodes than this no node is deleted while others wait for the thread: all may be inside of it.
+const INLINE_NODES_MAX: usize = 4_096;
 /// How often a round is decided again because another instance was faster, or an operation turned
 /// out to have ended before. Then its authors are told to try again.
 const ROUND_ATTEMPTS_MAX: u32 = 24;
@@ -178,7 +180,10 @@ impl Task {
                 continue;
             }
             if round.entries.is_empty() {
+                let judged_on = graph.head();
                 match self.confirm(graph, operations).await? {
+                    // It is no other history: memory was behind, as others went on.
+                    Followed::Level if graph.head() != judged_on && round.says_replaced() => continue,
                     Followed::Level => return Ok(round.answers),
                     Followed::OtherHistory => {
                         older = Older::default();
@@ -240,10 +245,13 @@ impl Task {
                         let around = Surroundings { ring: &ring, operations, limits: &self.limits, now };
                         round.take(operation, &around, older)
                     };
-                    let taken = if operation.weight() > INLINE_WEIGHT_MAX { busy(take) } else { take() };
+                    let is_heavy = operation.weight() > INLINE_WEIGHT_MAX
+                        || operation.deletes_nodes() && graph.nodes().len() > INLINE_NODES_MAX;
+                    let taken = if is_heavy { busy(take) } else { take() };
                     let Err(missing) = taken else { break };
                     let base = lock(&self.ring).base_version();
-                    older.read((&*self.store, &self.id), missing, operation, requests, base).await?;
+                    let around = (requests, &round.graph);
+                    older.read((&*self.store, &self.id), missing, operation, around, base).await?;
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use dao_projections::{Edge, EdgeId, Entity, Event, Node, Outcome, Viewport};
 use serde_json::Value;
 
-use super::{Decided, Judged, Judgement, asked::asked_of, last_deletion, wording::conflict_message};
+use super::{Decided, Judged, Judgement, asked::asked_of, wording::conflict_message};
 use crate::domain::{
     command::OnConflict,
     decide::{batch_update, check_batch_update},
@@ -62,8 +62,9 @@ impl Judgement<'_> {
         let writes = self.writes_to(&entities)?;
 
         for target in &targets {
-            if let Some(deletion) = writes.get(&target.entity()).and_then(|writes| last_deletion(writes)) {
-                return Ok(Err(self.target_deleted(target.entity(), target.to_json(), deletion)));
+            let entity = target.entity();
+            if let Some(deletion) = writes.get(&entity).and_then(|writes| self.deletion_of(entity, writes)) {
+                return Ok(Err(self.target_deleted(entity, target.to_json(), deletion)));
             }
         }
         let changes: HashMap<Entity<'_>, &Event> = events.iter().map(|e| (e.entity(), e)).collect();

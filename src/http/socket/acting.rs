@@ -94,7 +94,8 @@ impl Connection {
 
     fn take_frame(&mut self, bytes: &[u8]) {
         let limits = self.live.limits.document();
-        let sender = Sender { user: &self.peer.user, client: &self.peer.client, limits };
+        let sending = self.peer.sending();
+        let sender = Sender { user: &self.peer.user, sending: &sending, limits };
         let read = || incoming::read(bytes, self.peer.voice.format, &sender);
         let frame = if bytes.len() > INLINE_BYTES_MAX { busy(read) } else { read() };
         match frame {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     super::{
-        command::{Batch, read_batch_fields, read_command_fields},
+        command::{Batch, Sending, read_batch_fields, read_command_fields},
         decode::{Document, DocumentLimits, Path, decode},
         format::Format,
         shape::{Fields, Malformed},
@@ -54,20 +54,15 @@ pub(super) enum ClientFrame {
 /// Who sends on this connection.
 pub(super) struct Sender<'a> {
     pub(super) user: &'a UserId,
-    pub(super) client: &'a ClientId,
+    /// Through which client, where a frame does not name one.
+    pub(super) sending: &'a Sending,
     /// What its frames may be.
     pub(super) limits: DocumentLimits,
 }
 
 /// Whether bytes are a frame, of whoever sends. For `fuzzing`: a frame itself concerns sockets alone.
-pub(in crate::http) fn is_frame(
-    bytes: &[u8],
-    format: Format,
-    user: &UserId,
-    client: &ClientId,
-    limits: DocumentLimits,
-) -> bool {
-    read(bytes, format, &Sender { user, client, limits }).is_ok()
+pub(in crate::http) fn is_frame(bytes: &[u8], format: Format, user: &UserId, limits: DocumentLimits) -> bool {
+    read(bytes, format, &Sender { user, sending: &Sending::Unnamed, limits }).is_ok()
 }
 
 /// Reads one frame.
@@ -111,7 +106,7 @@ fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame,
         "UNSUBSCRIBE" => fields.finish().map(|()| ClientFrame::Unsubscribe { graph }),
         "COMMAND" => {
             let traceparent = traceparent(&mut fields)?;
-            let operation = read_command_fields(fields, &repeated, sender.user, sender.client)?;
+            let operation = read_command_fields(fields, &repeated, sender.user, sender.sending)?;
             let operation = Operation { traceparent, ..operation };
             Ok(ClientFrame::Command { graph, operation: Box::new(operation) })
         }
@@ -124,7 +119,7 @@ fn read_document(document: Document, sender: &Sender<'_>) -> Result<ClientFrame,
                 fields,
                 &repeated,
                 sender.user,
-                Some(sender.client),
+                sender.sending,
                 sender.limits.operations_max,
             )?;
             Ok(ClientFrame::Batch { graph, batch: batch.caused_by(traceparent) })

@@ -45,6 +45,7 @@ use super::{
     auth,
     auth::Unproved,
     body::Bodies,
+    command::Sending,
     extract::Asked,
     format::Format,
     limits::RequestLimits,
@@ -148,7 +149,19 @@ struct Peer {
     /// What its frames are taken from; `None` without limits.
     purse: Option<Purse>,
     client: ClientId,
+    /// Whether the handshake named the client; else it is the connection.
+    is_client_named: bool,
     voice: Voice,
+}
+
+impl Peer {
+    /// Through which client commands come that do not name one.
+    fn sending(&self) -> Sending {
+        match self.is_client_named {
+            true => Sending::Named(self.client.clone()),
+            false => Sending::Connection(self.client.clone()),
+        }
+    }
 }
 
 /// Answers the handshake; the connection then runs in a task of its own until it ends.
@@ -262,9 +275,10 @@ fn peer(
         None => ClientId::parse(&id.to_string()),
     };
     let client = named.map_err(|e| Problem::bad_request(format!("clientId: {e}")))?;
+    let is_client_named = asked.text("clientId").is_some();
     let format = if accepted.protocol == Some(MESSAGE_PACK) { Format::MessagePack } else { Format::Json };
     let voice = Voice { format, deflate: accepted.deflate };
-    Ok(Peer { id, user, standing, purse, client, voice })
+    Ok(Peer { id, user, standing, purse, client, is_client_named, voice })
 }
 
 fn handshake_problem(error: HandshakeError) -> Problem {
