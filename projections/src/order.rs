@@ -40,7 +40,7 @@ impl<'a, I: Iterator<Item = &'a Arc<Placed<Node>>>> ParentsFirst<'a, I> {
     }
 
     /// A parent of `node` that was not yielded yet.
-    fn awaited(&self, node: &Placed<Node>) -> Option<NodeId> {
+    fn parent_to_come(&self, node: &Placed<Node>) -> Option<NodeId> {
         if self.held.is_empty() && !self.graph.has_younger_parent(node.ordinal) {
             return None;
         }
@@ -60,7 +60,7 @@ impl<'a, I: Iterator<Item = &'a Arc<Placed<Node>>>> ParentsFirst<'a, I> {
     /// Those that waited for this node wait for their other parent, or are ready.
     fn release(&mut self, yielded: &NodeId) {
         for ordinal in self.waiting.remove(yielded).unwrap_or_default() {
-            let other = self.graph.nodes().at(ordinal).and_then(|node| self.awaited(node));
+            let other = self.graph.nodes().at(ordinal).and_then(|node| self.parent_to_come(node));
             match other {
                 Some(parent) => self.hold(ordinal, parent),
                 None => drop(self.ready.insert(ordinal)),
@@ -79,7 +79,7 @@ impl<'a, I: Iterator<Item = &'a Arc<Placed<Node>>>> Iterator for ParentsFirst<'a
                 None => match self.created.next() {
                     Some(node) => {
                         self.reached = node.ordinal;
-                        if let Some(parent) = self.awaited(node) {
+                        if let Some(parent) = self.parent_to_come(node) {
                             self.hold(node.ordinal, parent);
                             continue;
                         }

@@ -51,6 +51,7 @@ mod follower;
 mod frames;
 mod http1;
 mod page;
+mod rebase;
 mod server;
 mod socket;
 mod step;
