@@ -81,6 +81,10 @@ impl History for Nothing {
     fn at(&self, _: Version) -> Option<&Commit> {
         None
     }
+
+    fn hash_at(&self, _: dao_projections::Version) -> Option<dao_projections::Hash> {
+        None
+    }
 }
 
 fn decide(graph: &Graph, user: &UserId) -> Done<()> {
