@@ -342,10 +342,10 @@ async fn d3_what_others_did_inside_of_what_is_deleted() {
                 desk.ada.apply("g", "CREATE_NODE", json!({"id": "inner", "parentId": "a"})).await["version"]
                     .clone();
             let work = desk.bob(name, payload.clone()).await;
-            let command = with(&stale(policy, "DELETE_NODE", node()), json!({"clientVersion": seen}));
+            let delete = with(&stale(policy, "DELETE_NODE", node()), json!({"clientVersion": seen}));
             let ungroup = json!({"atomic": true, "clientVersion": seen, "onConflict": policy, "operations": [
                 command("UPDATE_NODE", update("inner", json!({"parentId": null}))), command("DELETE_NODE", node())]});
-            let reply = desk.ada.command("g", &command).await;
+            let reply = desk.ada.command("g", &delete).await;
             match policy {
                 "overwrite" => {
                     assert_eq!(reply.json()["outcome"], if is_work { "merged" } else { "applied" })
@@ -359,7 +359,7 @@ async fn d3_what_others_did_inside_of_what_is_deleted() {
                         (&work["operationId"], &json!("bob"))
                     );
                     assert_eq!(entry["yours"], Value::Null);
-                    let again = with(&command, json!({"clientVersion": work["version"]}));
+                    let again = with(&delete, json!({"clientVersion": work["version"]}));
                     if name == "CREATE_NODE" && payload["parentNode"] == "a" {
                         assert_eq!(
                             desk.ada.post("/graphs/g/batch", &ungroup).await.problem(409, "CONFLICT")["index"],
