@@ -81,6 +81,10 @@ impl History for Nothing {
     fn at(&self, _: Version) -> Option<&Commit> {
         None
     }
+
+    fn hash_at(&self, _: dao_projections::Version) -> Option<dao_projections::Hash> {
+        None
+    }
 }
 
 fn decide(graph: &Graph, user: &UserId) -> Done<()> {
@@ -175,6 +179,7 @@ fn body_of(event: Event, user: &UserId) -> CommitBody {
         operation_id: OperationId::from(Uuid::now_v7()),
         user_id: user.clone(),
         client_id: user.into(),
+        is_client_named: false,
         traceparent: None,
         timestamp: Timestamp(1_763_800_000_000),
         command_type: dao_projections::CommandType::UpdateNodePosition,

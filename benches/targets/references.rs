@@ -177,6 +177,7 @@ fn typical_entry() -> Outcome<(Vec<u8>, Vec<u8>)> {
     let body = CommitBody {
         operation_id: OperationId::from(Uuid::now_v7()),
         client_id: ClientId::from(&user),
+        is_client_named: false,
         traceparent: None,
         user_id: user,
         timestamp: Timestamp(1_763_800_000_000),

@@ -86,8 +86,11 @@ pub struct CommitBody {
     pub operation_id: OperationId,
     /// Who did it.
     pub user_id: UserId,
-    /// Through which client.
+    /// Through which client; where its author named none, the user over HTTP and the connection on a socket.
     pub client_id: ClientId,
+    /// Whether the client is another one than the user, or its author gave the user's own id as the client's
+    /// (rule D1). Only then can the commit be somebody's own.
+    pub is_client_named: bool,
     /// When, by the server's clock; never earlier than the commit before it (rule V5).
     pub timestamp: Timestamp,
     /// What was asked for.
@@ -192,14 +195,14 @@ struct FormatOnly {
 }
 
 impl CommitBody {
-    /// The exact bytes that are stored and hashed. `client` is left out where it is the user,
-    /// `outcome` where it is `applied`, `trace` where none was named.
+    /// The exact bytes that are stored and hashed. `client` is left out where none was named, `outcome` where it is `applied`, `trace` where none was named.
     pub fn encode(&self) -> Vec<u8> {
         let stored = Stored {
             format: FORMAT,
             operation: &self.operation_id,
             user: &self.user_id,
-            client: Some(&self.client_id).filter(|client| client.as_str() != self.user_id.as_str()),
+            client: Some(&self.client_id)
+                .filter(|client| self.is_client_named || client.as_str() != self.user_id.as_str()),
             at: self.timestamp,
             command: self.command_type,
             outcome: Some(self.outcome).filter(|outcome| *outcome != Outcome::Applied),
@@ -230,6 +233,7 @@ impl CommitBody {
             }
         };
         Ok(Self {
+            is_client_named: loaded.client.is_some(),
             client_id: loaded.client.unwrap_or_else(|| ClientId::from(&loaded.user)),
             operation_id: loaded.operation,
             user_id: loaded.user,

@@ -42,7 +42,7 @@ pub struct Changed<Id> {
     pub changes: Vec<Change>,
 }
 
-/// How the nodes, or the edges, of two graphs differ; each list in creation order.
+/// How the nodes, or the edges, of two graphs differ; each list in the order of rule G5.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(bound(serialize = "Id: Serialize, Placed<T>: Serialize"))]
 pub struct TableDiff<Id, T> {
@@ -97,8 +97,18 @@ impl GraphDiff {
         let viewport = (before.viewport() != after.viewport())
             .then(|| ViewportChange { before: before.viewport().clone(), after: after.viewport().clone() });
         Self {
-            nodes: tables(before.nodes(), after.nodes(), Node::id, node_changes),
-            edges: tables(before.edges(), after.edges(), Edge::id, edge_changes),
+            nodes: tables(
+                (before.nodes(), before.nodes_in_order()),
+                (after.nodes(), after.nodes_in_order()),
+                Node::id,
+                node_changes,
+            ),
+            edges: tables(
+                (before.edges(), before.edges().iter()),
+                (after.edges(), after.edges().iter()),
+                Edge::id,
+                edge_changes,
+            ),
             viewport,
         }
     }
@@ -109,14 +119,15 @@ impl GraphDiff {
     }
 }
 
-fn tables<Id: Clone + Eq + std::hash::Hash, T>(
-    before: &Table<Id, T>,
-    after: &Table<Id, T>,
+/// Each side comes with its entities in the order of lists.
+fn tables<'g, Id: Clone + Eq + std::hash::Hash, T: 'g>(
+    (before, befores): (&Table<Id, T>, impl Iterator<Item = &'g Arc<Placed<T>>>),
+    (after, afters): (&Table<Id, T>, impl Iterator<Item = &'g Arc<Placed<T>>>),
     id: fn(&T) -> &Id,
     changes: fn(&T, &T) -> Vec<Change>,
 ) -> TableDiff<Id, T> {
     let (mut added, mut changed) = (Vec::new(), Vec::new());
-    for new in after.iter() {
+    for new in afters {
         let Some(old) = before.get(id(&new.entity)) else {
             added.push(new.clone());
             continue;
@@ -130,7 +141,7 @@ fn tables<Id: Clone + Eq + std::hash::Hash, T>(
         }
     }
     let is_gone = |old: &&Arc<Placed<T>>| after.get(id(&old.entity)).is_none();
-    TableDiff { added, removed: before.iter().filter(is_gone).cloned().collect(), changed }
+    TableDiff { added, removed: befores.filter(is_gone).cloned().collect(), changed }
 }
 
 /// How two states of a node differ.

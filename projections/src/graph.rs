@@ -20,6 +20,7 @@ use crate::{
     event::Event,
     id::{EdgeId, NodeId, OperationId},
     memory::{Measured, Size},
+    order::ParentsFirst,
     version::{Head, Version},
 };
 
@@ -174,6 +175,8 @@ pub struct Graph {
     /// Edges by each end, and nodes by parent: what goes when a node goes.
     incident: OrdSet<(NodeId, Ordinal)>,
     children: OrdSet<(NodeId, Ordinal)>,
+    /// Nodes with a parent that was created after them: lists can't have those in creation order (rule G5).
+    with_younger_parent: OrdSet<Ordinal>,
     next_ordinal: Ordinal,
 }
 
@@ -205,8 +208,10 @@ impl Graph {
             for (_, parent) in node.entity.parents() {
                 graph.children.insert((parent, node.ordinal));
             }
-            let id = node.entity.id().clone();
+            let (id, ordinal) = (node.entity.id().clone(), node.ordinal);
             graph.nodes.insert(&id, node);
+            graph.compare_with_parents(&id, ordinal);
+            graph.compare_with_children(&id, ordinal);
         }
         for edge in parts.edges {
             graph.incident.insert((edge.entity.source().clone(), edge.ordinal));
@@ -235,6 +240,16 @@ impl Graph {
     /// The operation of its last commit.
     pub fn last_operation(&self) -> Option<OperationId> {
         self.last_operation
+    }
+
+    /// Its nodes as lists show them (rule G5): in creation order, except that a node stands after its parents.
+    pub fn nodes_in_order(&self) -> impl Iterator<Item = &Arc<Placed<Node>>> {
+        ParentsFirst::new(self, self.nodes.iter())
+    }
+
+    /// Whether the node at this place has a parent that was created after it.
+    pub(crate) fn has_younger_parent(&self, ordinal: Ordinal) -> bool {
+        self.with_younger_parent.contains(&ordinal)
     }
 
     /// Its nodes.
@@ -330,22 +345,45 @@ impl Graph {
 
     /// Writes a node over the one with its id, which keeps its place, or as the newest.
     fn put_node(&mut self, node: Node, version: Version, at: Timestamp) {
-        let (ordinal, created_at) = match self.nodes.get(node.id()) {
+        let (ordinal, created_at, is_new) = match self.nodes.get(node.id()) {
             Some(old) => {
                 let (ordinal, created_at) = (old.ordinal, old.created_at);
                 let old = Arc::clone(old);
                 for (_, parent) in old.entity.parents() {
                     self.children.remove(&(parent, ordinal));
                 }
-                (ordinal, created_at)
+                (ordinal, created_at, false)
             }
-            None => (self.take_ordinal(), at),
+            None => (self.take_ordinal(), at, true),
         };
         for (_, parent) in node.parents() {
             self.children.insert((parent, ordinal));
         }
         let (id, size) = (node.id().clone(), node.size());
         self.nodes.insert(&id, Placed::new((node, size), ordinal, created_at, at, version));
+        self.compare_with_parents(&id, ordinal);
+        if is_new {
+            self.compare_with_children(&id, ordinal);
+        }
+    }
+
+    /// Notes whether this node is older than one of its parents.
+    fn compare_with_parents(&mut self, id: &NodeId, ordinal: Ordinal) {
+        let Some(node) = self.nodes.get(id) else { return };
+        let is_younger =
+            |parent: &NodeId| self.nodes.get(parent).is_some_and(|parent| parent.ordinal > ordinal);
+        let has_younger_parent = node.entity.parents().any(|(_, parent)| is_younger(&parent));
+        if has_younger_parent {
+            self.with_younger_parent.insert(ordinal);
+        } else {
+            self.with_younger_parent.remove(&ordinal);
+        }
+    }
+
+    /// Notes which children of this node are older than it: they came before it in one commit.
+    fn compare_with_children(&mut self, id: &NodeId, ordinal: Ordinal) {
+        let older: Vec<Ordinal> = of(&self.children, id).take_while(|child| *child < ordinal).collect();
+        self.with_younger_parent.extend(older);
     }
 
     fn remove_node(&mut self, id: &NodeId) {
@@ -353,6 +391,7 @@ impl Graph {
             for (_, parent) in old.entity.parents() {
                 self.children.remove(&(parent, old.ordinal));
             }
+            self.with_younger_parent.remove(&old.ordinal);
         }
     }
 

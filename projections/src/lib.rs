@@ -24,6 +24,7 @@ mod graph;
 mod history;
 mod id;
 mod memory;
+mod order;
 mod patch;
 mod projection;
 mod snapshot;

@@ -116,6 +116,7 @@ fn commit(graph: &Graph, at: u64, events: Vec<Event>) -> Commit {
         operation_id: OperationId::from(uuid::Uuid::from_u128(at.into())),
         user_id: "ada".parse().unwrap(),
         client_id: "tab".parse().unwrap(),
+        is_client_named: true,
         traceparent: None,
         timestamp: dao_projections::Timestamp(at),
         command_type: CommandType::Batch,

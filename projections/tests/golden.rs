@@ -86,6 +86,7 @@ fn commit(events: Vec<Event>, client: &str, outcome: Outcome) -> CommitBody {
         operation_id: OperationId::parse("0192f0c1-2345-7000-8000-0123456789ab").expect("a UUID"),
         user_id: "ada".parse().expect("a user"),
         client_id: client.parse().expect("a client"),
+        is_client_named: client != "ada",
         traceparent: None,
         timestamp: Timestamp(1_763_800_000_000),
         command_type: CommandType::Batch,
@@ -116,6 +117,16 @@ fn v3_a_commit_is_stored_in_these_bytes() {
     assert!(hex::encode(long.encode()).contains("a6636c69656e74a57461622d31"), "client: tab-1");
     assert!(hex::encode(long.encode()).contains("a76f7574636f6d65a66d6572676564"), "outcome: merged");
     assert_eq!(CommitBody::decode(&long.encode()).expect("decodes"), long);
+}
+
+#[test]
+fn d1_a_client_that_was_named_like_the_user_is_told_from_none() {
+    let none = commit(vec![events()[4].0.clone()], "ada", Outcome::Applied);
+    let named = CommitBody { is_client_named: true, ..none.clone() };
+    assert!(hex::encode(named.encode()).contains("a6636c69656e74a3616461"), "client: ada");
+    for body in [none, named] {
+        assert_eq!(CommitBody::decode(&body.encode()).expect("decodes"), body);
+    }
 }
 
 #[test]

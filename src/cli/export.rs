@@ -91,7 +91,7 @@ async fn print_state(graphs: &Graphs, graph: &GraphId) -> Result<(), CliError> {
     let view = view.map_err(|e| CliError::new(format!("the graph can't be read: {e}")))?;
     let entity = |fields: Map| Value::Object(fields);
     let document = json!({
-        "nodes": view.graph.nodes().iter().map(|node| entity(node.entity.to_json())).collect::<Vec<_>>(),
+        "nodes": view.graph.nodes_in_order().map(|node| entity(node.entity.to_json())).collect::<Vec<_>>(),
         "edges": view.graph.edges().iter().map(|edge| entity(edge.entity.to_json())).collect::<Vec<_>>(),
         "viewport": view.graph.viewport().to_json(),
     });

@@ -60,7 +60,7 @@ fn describe(id: &GraphId, graph: &Graph, out: &mut dyn Write) -> std::io::Result
     writeln!(out, "hash {}", head.hash)?;
     writeln!(out, "viewport {}", graph.viewport().to_json())?;
     writeln!(out, "nodes: {}", graph.nodes().len())?;
-    for node in graph.nodes().iter() {
+    for node in graph.nodes_in_order() {
         let fields = Value::Object(node.entity.attributes().clone());
         let position = node.entity.position().to_json();
         writeln!(out, "  {} at {position} {fields}, {}", node.entity.id(), written(node))?;

@@ -2,8 +2,9 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use dao_projections::{GraphId, Head, OperationId, UserId, Version};
+use dao_projections::{ClientId, GraphId, Head, OperationId, UserId, Version};
 use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
 
 use super::{
     backoff::Backoff,
@@ -100,6 +101,8 @@ enum Later {
 #[derive(Debug)]
 pub struct Client {
     address: Address,
+    /// What makes its commits its own (rule D1).
+    name: ClientId,
     follower: Follower,
     link: Link,
     backoff: Backoff,
@@ -116,6 +119,7 @@ impl Client {
         Self {
             follower: Follower::new(address.graph.clone(), aim, at),
             address,
+            name: fresh_name(),
             link: Link::Away { until: Instant::now() },
             backoff: Backoff::default(),
             updates: VecDeque::new(),
@@ -123,6 +127,13 @@ impl Client {
             fetch: None,
             page_commits: PAGE_COMMITS,
         }
+    }
+
+    /// The same under the name of a client that was here before: its commits never conflict with what this one
+    /// does (rule D1). Otherwise each client has a name of its own.
+    #[must_use]
+    pub fn named(self, name: ClientId) -> Self {
+        Self { name, ..self }
     }
 
     /// From where it would resume, and what it still waits for.
@@ -165,7 +176,8 @@ impl Client {
     }
 
     async fn connect(&mut self) -> Result<(), AskError> {
-        let socket = Socket::open(&self.address.server, &self.address.path("/ws", &[])).await?;
+        let name = [("clientId", percent_encoded(self.name.as_str()))];
+        let socket = Socket::open(&self.address.server, &self.address.path("/ws", &name)).await?;
         self.link = Link::Open(Box::new(socket));
         let subscribe = self.follower.connected();
         self.send(&subscribe);
@@ -286,6 +298,14 @@ impl Client {
         };
         self.link = Link::Away { until: Instant::now() + again_in };
         self.updates.push_back(Update::Away { why, again_in });
+    }
+}
+
+/// A name that no other client has.
+fn fresh_name() -> ClientId {
+    match ClientId::parse(&Uuid::now_v7().to_string()) {
+        Ok(name) => name,
+        Err(e) => unreachable!("a UUID is a client id: {e}"),
     }
 }
 

@@ -17,6 +17,7 @@
 //! | `ACK` | the operation is settled, as soon as its version is applied (W5) |
 //! | `REVERT` | the operation is settled; if `temporary`, send it again later (W5) |
 //! | `WELCOME` | nothing; what is longer than a message may be is settled where it would be sent (W1, W5) |
+//! | `REVERT HISTORY_REPLACED` | send the same again from an older point, which both histories may have (D8) |
 //! | `ERROR` in place of a `SYNC` | subscribe again later, or give up (W2, W9) |
 //! | `GOODBYE` | connect anew when it says (W9) |
 //! | [`disconnected`](Follower::disconnected) | nothing: the point and the operations are kept (V4, C3) |
@@ -27,16 +28,20 @@ use dao_projections::{GraphId, Head, OperationId, Version};
 
 use super::{
     frames::{
-        Ack, Complaint, Operation, Received, Revert, ServerFrame, Settled, SettledStatus, Subscribe, Sync,
-        SyncStatus,
+        Ack, Complaint, HISTORY_REPLACED, Operation, Received, Revert, ServerFrame, Settled, SettledStatus,
+        Subscribe, Sync, SyncStatus,
     },
     page::Page,
+    rebase::{at_point, named_version, with_hash},
     step::{Aim, Ending, Point, Refused, Snapshot, Step, Why},
 };
 
 /// Operations that one `SUBSCRIBE` may ask after. The others are simply sent again, which is as safe
 /// (rule C3).
 const PENDING_ASKED_MAX: usize = 1_000;
+/// Points that are remembered, newest last, so that an operation whose history is no more can be moved to one that
+/// today's history has too. Where none of them is, it is moved to the beginning, which every history has.
+const POINTS_MAX: usize = 1_024;
 /// When to try again what could not be done for now, where the server does not say.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Codes of an `ERROR` after which the same `SUBSCRIBE` may succeed.
@@ -61,6 +66,10 @@ enum Phase {
 struct Pending {
     operation: Operation,
     progress: Progress,
+    /// Which jump it was made after: only points from before can be those that its author had in mind.
+    era: u64,
+    /// How often it was moved to an older point.
+    moves: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,17 +94,42 @@ pub struct Follower {
     pending: VecDeque<Pending>,
     /// Bytes of a message that the server reads; `None` until it said so.
     message_bytes_max: Option<usize>,
+    /// Points that were applied, each with the era it is of: how often everything was replaced before it.
+    points: VecDeque<(u64, Head)>,
+    era: u64,
 }
 
 impl Follower {
     /// A client that has applied everything up to `at`; without it, one that starts from a snapshot.
     pub fn new(graph: GraphId, aim: Aim, at: Option<Point>) -> Self {
-        Self { graph, aim, at, phase: Phase::Away, pending: VecDeque::new(), message_bytes_max: None }
+        let mut follower = Self {
+            graph,
+            aim,
+            at,
+            phase: Phase::Away,
+            pending: VecDeque::new(),
+            message_bytes_max: None,
+            points: VecDeque::new(),
+            era: 0,
+        };
+        if let Some(Point { version, hash: Some(hash) }) = at {
+            follower.remember(Head { version, hash });
+        }
+        follower
     }
 
     /// The graph.
     pub fn graph(&self) -> &GraphId {
         &self.graph
+    }
+
+    fn remember(&mut self, head: Head) {
+        if self.points.back() != Some(&(self.era, head)) {
+            self.points.push_back((self.era, head));
+        }
+        if self.points.len() > POINTS_MAX {
+            self.points.pop_front();
+        }
     }
 
     /// From where it would resume: what to keep, with [`pending`](Self::pending), if the program ends.
@@ -133,12 +167,24 @@ impl Follower {
     }
 
     /// The user did something. It is sent at once if the graph is followed; else after the `SYNC`,
-    /// behind the operations before it.
+    /// behind the operations before it. A version that its frame names is named with its hash, where that is
+    /// known (rule D8): keep [`pending`](Self::pending) if the program ends, not what was submitted.
     pub fn submit(&mut self, operation: Operation) -> Vec<Step> {
-        self.pending.push_back(Pending { operation, progress: Progress::Unsent });
+        let operation = self.naming_its_history(operation);
+        self.pending.push_back(Pending { operation, progress: Progress::Unsent, era: self.era, moves: 0 });
         match self.phase {
             Phase::Following | Phase::Fetching(_) => self.send_unsent(),
             Phase::Away | Phase::Subscribing => vec![],
+        }
+    }
+
+    fn naming_its_history(&self, operation: Operation) -> Operation {
+        let Some((version, false)) = named_version(&operation.frame) else { return operation };
+        let known = self.points.iter().rev().find(|(era, head)| *era == self.era && head.version == version);
+        let named = known.and_then(|(_, head)| with_hash(&operation.frame, head.hash));
+        match named {
+            Some(frame) => Operation { frame, ..operation },
+            None => operation,
         }
     }
 
@@ -180,6 +226,7 @@ impl Follower {
         match (sync.status, self.at) {
             (SyncStatus::InSync, Some(at)) if is_at(at, head) => {
                 (self.at, self.phase) = (Some(head.into()), Phase::Following);
+                self.remember(head);
             }
             (SyncStatus::InSync, Some(at)) if at.version == head.version => {
                 return vec![Step::Reconnect(Why::OtherHistory(head.version))];
@@ -222,6 +269,7 @@ impl Follower {
         let got = received.commit.head();
         if got.version == at.version.next() {
             self.at = Some(got.into());
+            self.remember(got);
             let own = received.commit.body.operation_id;
             self.mark(own, Progress::Accepted(got.version));
             let mut steps = vec![Step::Apply(received)];
@@ -283,6 +331,9 @@ impl Follower {
 
     fn replace(&mut self, snapshot: Snapshot) -> Step {
         (self.at, self.phase) = (Some(snapshot.head.into()), Phase::Following);
+        // It may be of another history: what comes now is not what earlier operations were made on.
+        self.era += 1;
+        self.remember(snapshot.head);
         Step::Replace(Box::new(snapshot))
     }
 
@@ -309,6 +360,11 @@ impl Follower {
 
     /// Rule W5. The answer may be that to a repetition, with a version that was applied long ago.
     fn acknowledged(&mut self, ack: &Ack) -> Vec<Step> {
+        if ack.has_replaced_member()
+            && let Some(step) = self.move_back(ack.operation_id, ack.version)
+        {
+            return vec![step];
+        }
         self.mark(ack.operation_id, Progress::Accepted(ack.version));
         self.settle_reached()
     }
@@ -322,9 +378,35 @@ impl Follower {
             let frame = waiting.map(|pending| pending.operation.frame.clone());
             return frame.map(|frame| Step::Send { frame, after }).into_iter().collect();
         }
+        if revert.code == HISTORY_REPLACED
+            && let Some(step) = self.move_back(id, revert.current_version())
+        {
+            return vec![step];
+        }
         let is_conflict = revert.resolution.is_some();
         let ending = if is_conflict { Ending::Conflict } else { Ending::Failed };
         self.end(id, ending(revert.into())).into_iter().collect()
+    }
+
+    /// Rule D8: the history that an operation was made in is no more. It is sent again from an older point that
+    /// its author knew, ever further back, until one is of today's history too; then it is judged against all that
+    /// others did since. `None` if it was at the beginning already, which every history has.
+    fn move_back(&mut self, id: OperationId, current: Version) -> Option<Step> {
+        let pending = self.pending.iter_mut().find(|pending| pending.operation.id == id)?;
+        let from = named_version(&pending.operation.frame).map_or(Version::MAX, |(version, _)| version);
+        if from == Version::EMPTY {
+            return None;
+        }
+        let is_older = |(era, head): &&(u64, Head)| {
+            *era <= pending.era && head.version < from && head.version <= current
+        };
+        let mut older: Vec<Head> = self.points.iter().filter(is_older).map(|(_, head)| *head).collect();
+        older.sort_unstable_by_key(|head| head.version);
+        let skipped = (1_usize << pending.moves.min(usize::BITS - 1)) - 1;
+        let point = older.len().checked_sub(1).map_or(Head::EMPTY, |last| older[last - skipped.min(last)]);
+        pending.operation.frame = at_point(&pending.operation.frame, point)?;
+        (pending.progress, pending.moves) = (Progress::Sent, pending.moves + 1);
+        Some(Step::Send { frame: pending.operation.frame.clone(), after: Duration::ZERO })
     }
 
     /// Rules W2 and W9: an `ERROR` about the graph where a `SYNC` is due takes its place.

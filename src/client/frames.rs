@@ -13,6 +13,9 @@ use serde_json::{Value, value::RawValue};
 /// How a commit's frame begins; what follows is the commit as everywhere else.
 const STATE_UPDATE_START: &str = "{\"type\":\"STATE_UPDATE\",";
 
+/// The code of a refusal after which the operation is moved to today's history (rule D8).
+pub(super) const HISTORY_REPLACED: &str = "HISTORY_REPLACED";
+
 /// A text that is no frame, or no answer, that this client can read.
 #[derive(Debug, thiserror::Error)]
 #[error("the server said something that can't be read: {problem}; it began {begin:?}")]
@@ -170,6 +173,7 @@ impl Received {
         };
         let body = CommitBody {
             operation_id: fields.operation_id,
+            is_client_named: fields.client_id.as_str() != fields.user_id.as_str(),
             user_id: fields.user_id,
             client_id: fields.client_id,
             traceparent: fields.traceparent,
@@ -213,6 +217,20 @@ pub struct Ack {
     /// The version that has its effect.
     #[serde(deserialize_with = "version")]
     pub version: Version,
+    /// Of a batch: what became of each member.
+    #[serde(default)]
+    results: Option<Box<RawValue>>,
+}
+
+impl Ack {
+    /// Whether a member of a batch was refused since its history is no more (rule D8).
+    pub(super) fn has_replaced_member(&self) -> bool {
+        let results = self.results.as_deref().map_or("[]", RawValue::get);
+        let results: Vec<Value> = serde_json::from_str(results).unwrap_or_default();
+        let is_replaced =
+            |result: &Value| result["accepted"] == false && result["error"]["code"] == HISTORY_REPLACED;
+        results.iter().any(is_replaced)
+    }
 }
 
 /// `REVERT`.
@@ -233,6 +251,14 @@ pub struct Revert {
     pub retry_after_ms: Option<u64>,
     /// What stands there now, after a conflict (rule D7).
     pub resolution: Option<Value>,
+}
+
+impl Revert {
+    /// The graph's version when it was judged, as far as that is told.
+    pub(super) fn current_version(&self) -> Version {
+        let told = self.resolution.as_ref().and_then(|resolution| resolution["currentVersion"].as_u64());
+        told.and_then(Version::new).unwrap_or(Version::MAX)
+    }
 }
 
 /// `PRESENCE`.
@@ -315,8 +341,8 @@ impl Subscribe<'_> {
     }
 }
 
-/// An operation of this client: its id, and the frame that says it. The same bytes are sent every
-/// time, so that a repetition can't be taken for another command (rule C3).
+/// An operation of this client: its id, and the frame that says it. What it asks for is sent as the same
+/// bytes every time, so that a repetition can't be taken for another command (rule C3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// Its id; of a batch, the `batchId`.
@@ -326,7 +352,8 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// A `COMMAND` made by somebody who had applied `client_version`.
+    /// A `COMMAND` made by somebody who had applied `client_version`. A [`Follower`](super::Follower) that it is
+    /// submitted to adds the hash of that version (rule D8).
     pub fn command(
         graph: &GraphId,
         id: OperationId,

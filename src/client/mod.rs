@@ -6,7 +6,8 @@
 //! # The algorithm
 //!
 //! A client keeps two things, also over its own restarts: the *point* it has applied, a version and
-//! its hash, and the *operations* that have not ended, with the exact frames that say them.
+//! its hash, and the *operations* that have not ended, with the exact frames that say them. It also keeps
+//! some of the points it had applied before, and one `clientId`, which it always sends (rule D1).
 //!
 //! 1. Connect to `/ws` with the subprotocol `dao.v1.json`. Send `SUBSCRIBE` with the point, and in
 //!    `pending` the ids of the operations (rules W2, W3). Without a point, send neither version nor
@@ -23,7 +24,8 @@
 //!    the point's version or less is a repeat: pass over it. One beyond: a gap; drop the connection
 //!    and go to 1, the point is still good (rule W4).
 //! 5. The user does something: apply it on top of what is known, keep it among the operations, send
-//!    it. It ends with the `STATE_UPDATE` that carries its id, with its `ACK`, or with its `REVERT`,
+//!    it. Its `clientVersion` and `clientHash` are the point that the user had seen (rule D8).
+//!    It ends with the `STATE_UPDATE` that carries its id, with its `ACK`, or with its `REVERT`,
 //!    whichever is first; a `REVERT` that is `temporary` only means to send it again later (rule W5).
 //!    What is shown is always the point's state with the operations that have not ended on top.
 //! 6. A `SYNC` that nobody asked for is that of a history that was replaced: as in 2 (rules V4, W2).
@@ -32,12 +34,16 @@
 //! 7. Answer pings. Two `heartbeatMs` of `WELCOME` without a word: the server is gone (rule W8).
 //! 8. After `GOODBYE`, come back when it says; after any other end with waits that double and are
 //!    spread by chance. Go to 1.
+//! 9. `HISTORY_REPLACED`: the operation was made in a history that is no more. Send the same id again with
+//!    an older point that was kept from before the edit, ever further back while the answer is the same;
+//!    version 0 with a hash of zeros is in every history. Then it is judged against all that others did
+//!    since that point, and overwrites nothing that the user has not seen (rule D8).
 //!
 //! Invariants:
 //! - What is applied is exactly the log after the first point, each commit once and in order, or
 //!   the word that everything starts anew from a snapshot. No order of cuts, repeats and reconnects
 //!   changes that.
-//! - An operation ends once. It is sent until it has, always as the same bytes.
+//! - An operation ends once. It is sent until it has, and always asks for the same, byte by byte.
 //! - Nothing is queued without a bound: what the application does not ask for is not read.
 //!
 //! Not here: optimistic state and how it is drawn; TLS, for which a tunnel or a proxy is needed;
@@ -51,6 +57,7 @@ mod follower;
 mod frames;
 mod http1;
 mod page;
+mod rebase;
 mod server;
 mod socket;
 mod step;

@@ -1,7 +1,7 @@
 //! Commands: what somebody asks for, already checked for shape, with every id filled in.
 
 use dao_projections::{
-    ClientId, CommandType, Edge, EdgeId, Graph, Map, MergePatch, Node, NodeId, OperationId, Position,
+    ClientId, CommandType, Edge, EdgeId, Graph, Hash, Map, MergePatch, Node, NodeId, OperationId, Position,
     TraceParent, UserId, Version, Viewport,
 };
 use serde_json::Value;
@@ -156,8 +156,19 @@ pub enum OnConflict {
     Merge,
     /// The last writer wins.
     Overwrite,
-    /// Refuse whenever others touched the target at all.
+    /// Refuse whenever others touched anything that the command would change or delete.
     Reject,
+}
+
+/// A point that its author took for one of the graph's history (rule D8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The version.
+    pub version: Version,
+    /// Its hash; `None` where the author sent a text that is the hash of nothing.
+    pub hash: Option<Hash>,
+    /// The member of an atomic batch that says so; `None` where the whole operation does.
+    pub index: Option<usize>,
 }
 
 /// One member of an atomic batch.
@@ -219,8 +230,13 @@ pub struct Operation {
     pub fingerprint: Fingerprint,
     /// Who sent it.
     pub user: UserId,
-    /// Through which client (rule D1).
+    /// Through which client; where none was named, the user over HTTP and the connection on a socket.
     pub client: ClientId,
+    /// Whether its author named the client. Without that no commit counts as one's own (rule D1).
+    pub is_client_named: bool,
+    /// The points of the history that its author had in mind; all must be of today's (rule D8). No part of the
+    /// fingerprint.
+    pub claims: Vec<Claim>,
     /// Where in a trace it was asked for: kept in its commit, and no part of what is judged or compared.
     pub traceparent: Option<TraceParent>,
     /// What it asks for.

@@ -1,5 +1,5 @@
 //! `judge`: an operation against the graph as it stands and what others did since its author looked
-//! (rules D). The order is the protocol's: version ahead, existence, conflict, invariants.
+//! (rules D). The order is the protocol's: history replaced, version ahead, existence, conflict, invariants.
 //!
 //! A conflict is looked for only when the target was written after the client's version, and then
 //! in the commits since; there is no book-keeping per field. What lies too far back to be at hand is
@@ -7,21 +7,25 @@
 
 mod asked;
 mod batch_update;
+mod deleted_along;
 mod overlap;
+mod replaced;
 mod wording;
 
 use std::collections::{HashMap, HashSet};
 
-use dao_projections::{ClientId, Commit, Entity, Event, Graph, Outcome, UserId, Version};
+use dao_projections::{Commit, Entity, Event, Graph, Hash, Outcome, Version};
 
 use self::{
     asked::{Asked, Fields, yours_of},
+    deleted_along::is_unseen_work,
     overlap::{Conflicts, Overlap},
     wording::conflict_message,
 };
 use super::{
     command::{Action, Command, Member, OnConflict, Operation},
     decide::{Limits, apply_all, decide},
+    interest::Interest,
     refusal::{Reason, Refusal},
 };
 
@@ -37,15 +41,20 @@ pub trait History {
 
     /// The commit of this number, which exists; its events may be left out. `None` if it is not at hand.
     fn at(&self, version: Version) -> Option<&Commit>;
+
+    /// The hash of this version, which is not above the head. `None` if it is not at hand.
+    fn hash_at(&self, version: Version) -> Option<Hash>;
 }
 
 /// What the judgement needs and [`History`] had not at hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HistoryMissing {
-    /// The commits after this version.
-    Since(Version),
+    /// The commits after this version, as far as they touch these.
+    Since(Version, Box<Interest>),
     /// This one commit.
     At(Version),
+    /// The hash of this version.
+    Hash(Version),
 }
 
 /// What a judgement came to.
@@ -65,6 +74,7 @@ pub enum Verdict {
     /// It can't be done.
     Refused(Refusal),
 }
+
 /// What `operation` comes to on `graph`. A batch is judged member by member, each on the graph as
 /// the members before it left it; the first refusal refuses it whole.
 pub fn judge(
@@ -73,6 +83,9 @@ pub fn judge(
     history: &dyn History,
     limits: &Limits,
 ) -> Result<Verdict, HistoryMissing> {
+    if let Some(refusal) = replaced::check(graph, operation, history)? {
+        return Ok(Verdict::Refused(refusal));
+    }
     match &operation.action {
         Action::Single(member) => {
             let judgement = Judgement { base: graph, graph, operation, member, history, limits };
@@ -184,18 +197,20 @@ impl<'a> Judgement<'a> {
     /// A command with one target, which it does not create.
     fn judge_target(&self, entity: Entity<'_>) -> Judged {
         let command = &self.member.command;
-        let writes = self.writes_since(entity)?;
-        if let Some(deletion) = last_deletion(&writes) {
+        let along = self.deleted_along();
+        let looked_at: Vec<Entity<'_>> = std::iter::once(entity).chain(along.iter().copied()).collect();
+        let mut all_writes = self.writes_to(&looked_at)?;
+        let writes = all_writes.remove(&entity).unwrap_or_default();
+        if let Some(deletion) = self.deletion_of(entity, &writes) {
             return Ok(Err(self.target_deleted(entity, &yours_of(command), deletion)));
         }
         if !self.exists(entity) {
             return self.finish(Outcome::Applied); // decides that it is not found
         }
-        if writes.iter().all(|write| !write.is_theirs) {
-            return self.finish(Outcome::Applied);
-        }
+        let mut is_merged = writes.iter().any(|write| write.is_theirs);
         let mut conflicts = Conflicts::default();
         match self.member.on_conflict {
+            _ if !is_merged => {}
             OnConflict::Reject => {
                 self.overlap(entity, Asked::by(command), &writes)
                     .everything_touched(Asked::Nothing, &mut conflicts);
@@ -203,8 +218,14 @@ impl<'a> Judgement<'a> {
             OnConflict::Merge => self.same_fields(entity, &writes, &mut conflicts),
             OnConflict::Overwrite => {}
         }
+        let mut unseen = Conflicts::default();
+        self.unseen_work(&along, &all_writes, &mut unseen);
+        match self.member.on_conflict {
+            OnConflict::Overwrite => is_merged |= unseen.found > 0,
+            OnConflict::Merge | OnConflict::Reject => conflicts.append(unseen),
+        }
         if conflicts.told.is_empty() {
-            return self.finish(Outcome::Merged);
+            return self.finish(if is_merged { Outcome::Merged } else { Outcome::Applied });
         }
         Ok(Err(self.conflict(Reason::Conflict, conflict_message(&conflicts), conflicts.told)))
     }
@@ -253,7 +274,8 @@ impl<'a> Judgement<'a> {
         let only = wanted.iter().next().copied().filter(|_| wanted.len() == 1);
         let is_wanted = |entity| only.map_or_else(|| wanted.contains(&entity), |only| only == entity);
         let mut writes: HashMap<Entity<'a>, Vec<Write<'a>>> = HashMap::new();
-        for commit in self.history.since(version, &wanted).ok_or(HistoryMissing::Since(version))? {
+        let missing = || HistoryMissing::Since(version, Box::new(Interest::in_entities(&wanted)));
+        for commit in self.history.since(version, &wanted).ok_or_else(missing)? {
             let is_theirs = !self.is_own(commit);
             for event in commit.body.events.iter().filter(|event| is_wanted(event.entity())) {
                 let write = Write { commit, event, is_theirs };
@@ -263,10 +285,20 @@ impl<'a> Judgement<'a> {
         Ok(writes)
     }
 
-    /// Rule D1: the same user through the same client.
+    /// Rule D1: by the same user through the same client, and both times the client was named. A client that
+    /// was not may be anybody's: another tab, or another script.
     fn is_own(&self, commit: &Commit) -> bool {
-        let own: (&UserId, &ClientId) = (&self.operation.user, &self.operation.client);
-        own == (&commit.body.user_id, &commit.body.client_id)
+        let Operation { user, client, is_client_named, .. } = self.operation;
+        let body = &commit.body;
+        *is_client_named && body.is_client_named && (user, client) == (&body.user_id, &body.client_id)
+    }
+
+    /// The deletion that makes a command on this target refused (rule D4): the last one since the client's
+    /// version; of a target that is there again, the last one by others.
+    fn deletion_of<'w>(&self, entity: Entity<'_>, writes: &'w [Write<'a>]) -> Option<&'w Write<'a>> {
+        let is_there = self.exists(entity);
+        let counts = |write: &&Write<'_>| write.event.is_deletion() && (write.is_theirs || !is_there);
+        writes.iter().rev().find(counts)
     }
 
     /// Rule D3 for a command with one target.
@@ -278,8 +310,7 @@ impl<'a> Judgement<'a> {
             Command::UpdateNodePosition { .. } | Command::SetViewport { .. } => {}
             // That others moved it is no conflict; that they updated or created it is.
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => {
-                let is_move = |write: &Write<'_>| write.fields().is_only_position(entity.kind());
-                overlap.same_fields(|write| write.is_theirs && !is_move(write), into);
+                overlap.same_fields(is_unseen_work, into);
             }
             Command::UpdateNode { .. } | Command::UpdateEdge { .. } => {
                 overlap.same_fields(|write| write.is_theirs, into);
@@ -287,12 +318,6 @@ impl<'a> Judgement<'a> {
             Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::BatchUpdate { .. } => {}
         }
     }
-}
-
-/// The deletion that makes a command on this target refused (rule D4): the last one since the client's
-/// version, by anybody, also of a target that was created again.
-fn last_deletion<'w, 'a>(writes: &'w [Write<'a>]) -> Option<&'w Write<'a>> {
-    writes.iter().rev().find(|write| write.event.is_deletion())
 }
 
 /// The commit that last wrote the entity; `None` if it is not there.

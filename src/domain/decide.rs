@@ -6,8 +6,8 @@
 use std::collections::HashSet;
 
 use dao_projections::{
-    Edge, EdgeId, Entity, Event, Graph, Map, MergePatch, Node, NodeId, Placed, Position, Timestamp, Version,
-    Viewport,
+    Edge, EdgeId, Entity, Event, Graph, Map, MergePatch, Node, NodeId, Ordinal, Placed, Position, Timestamp,
+    Version, Viewport,
 };
 
 use super::{ancestry::Ancestry, command::Command, size};
@@ -64,9 +64,12 @@ pub(super) fn decide(graph: &Graph, command: &Command, limits: &Limits) -> Resul
     }
 }
 
+/// Creates a node. Creating the very node that exists decides nothing (rule C1).
 fn create_node(graph: &Graph, node: &Node, limits: &Limits) -> Result<Vec<Event>, Rejection> {
-    if graph.nodes().get(node.id()).is_some() {
-        return Err(Rejection::NodeIdTaken(node.id().clone()));
+    match graph.nodes().get(node.id()) {
+        Some(found) if found.entity == *node => return Ok(vec![]),
+        Some(_) => return Err(Rejection::NodeIdTaken(node.id().clone())),
+        None => {}
     }
     if graph.nodes().len() >= limits.nodes_max {
         return Err(Rejection::TooManyNodes);
@@ -110,33 +113,41 @@ fn move_node(graph: &Graph, id: &NodeId, to: &Position) -> Result<Vec<Event>, Re
 fn delete_node(graph: &Graph, id: &NodeId) -> Result<Vec<Event>, Rejection> {
     found_node(graph, id)?;
     let going = with_descendants(graph, id);
-    let mut edges: Vec<_> = going.iter().flat_map(|node| graph.edges_of(node)).collect();
-    edges.sort_unstable_by_key(|edge| edge.ordinal);
-    edges.dedup_by_key(|edge| edge.ordinal);
+    let edges = edges_of_all(graph, &going);
     let edges = edges.into_iter().map(|edge| Event::EdgeDeleted { edge_id: edge.entity.id().clone() });
-    let nodes = going.iter().rev().map(|node| Event::NodeDeleted { node_id: node.clone() });
+    let nodes = going.iter().rev().map(|node| Event::NodeDeleted { node_id: node.entity.id().clone() });
     Ok(edges.chain(nodes).collect())
 }
 
-/// The node and all inside of it, each after what it is inside of.
-fn with_descendants(graph: &Graph, id: &NodeId) -> Vec<NodeId> {
-    let mut seen = HashSet::from([id.clone()]);
-    let mut found = vec![id.clone()];
+/// The node and all inside of it, each after what it is inside of; nothing if it is not there.
+pub(super) fn with_descendants<'g>(graph: &'g Graph, id: &NodeId) -> Vec<&'g Placed<Node>> {
+    let mut found: Vec<&Placed<Node>> = graph.nodes().get(id).map(AsRef::as_ref).into_iter().collect();
+    let mut seen: HashSet<Ordinal> = found.iter().map(|node| node.ordinal).collect();
     let mut next = 0;
-    while let Some(node) = found.get(next).cloned() {
+    while let Some(node) = found.get(next).copied() {
         next += 1;
-        for child in graph.children_of(&node) {
-            if seen.insert(child.entity.id().clone()) {
-                found.push(child.entity.id().clone());
-            }
-        }
+        found.extend(
+            graph.children_of(node.entity.id()).filter(|child| seen.insert(child.ordinal)).map(AsRef::as_ref),
+        );
     }
     found
 }
 
+/// The edges that begin or end at any of these nodes, each once, in creation order.
+pub(super) fn edges_of_all<'g>(graph: &'g Graph, nodes: &[&Placed<Node>]) -> Vec<&'g Placed<Edge>> {
+    let edges = nodes.iter().flat_map(|node| graph.edges_of(node.entity.id()));
+    let mut edges: Vec<&Placed<Edge>> = edges.map(AsRef::as_ref).collect();
+    edges.sort_unstable_by_key(|edge| edge.ordinal);
+    edges.dedup_by_key(|edge| edge.ordinal);
+    edges
+}
+
+/// Creates an edge. Creating the very edge that exists decides nothing (rule C1).
 fn create_edge(graph: &Graph, edge: &Edge, limits: &Limits) -> Result<Vec<Event>, Rejection> {
-    if graph.edges().get(edge.id()).is_some() {
-        return Err(Rejection::EdgeIdTaken(edge.id().clone()));
+    match graph.edges().get(edge.id()) {
+        Some(found) if found.entity == *edge => return Ok(vec![]),
+        Some(_) => return Err(Rejection::EdgeIdTaken(edge.id().clone())),
+        None => {}
     }
     if graph.edges().len() >= limits.edges_max {
         return Err(Rejection::TooManyEdges);

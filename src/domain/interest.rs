@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 
-use dao_projections::{Commit, EdgeId, Entity, MergePatch, Node, NodeId};
+use dao_projections::{Commit, EdgeId, Entity, Graph, MergePatch, Node, NodeId};
 
-use super::command::{Command, Operation};
+use super::{
+    command::{Command, Member, OnConflict, Operation},
+    decide::{edges_of_all, with_descendants},
+};
 
 /// Which entities operations are about, to sift a long history for what can matter to them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
     nodes: HashSet<NodeId>,
     edges: HashSet<EdgeId>,
@@ -16,13 +19,61 @@ pub struct Interest {
 }
 
 impl Interest {
-    /// Everything that [`judge`](super::judge) may look at for any of `operations`.
-    pub fn of<'o>(operations: impl IntoIterator<Item = &'o Operation>) -> Self {
+    /// Everything that [`judge`](super::judge) may look at for any of `operations`, as far as it can be told
+    /// before they are judged: what one of them puts into a node that another one deletes can't.
+    pub fn of<'o>(operations: impl IntoIterator<Item = &'o Operation>, graph: &Graph) -> Self {
         let mut interest = Self::default();
         for member in operations.into_iter().flat_map(|operation| operation.action.members()) {
             interest.add(&member.command);
+            interest.add_deleted_along(member, graph);
         }
         interest
+    }
+
+    /// Exactly these.
+    pub fn in_entities<'e>(entities: impl IntoIterator<Item = &'e Entity<'e>>) -> Self {
+        let mut interest = Self::default();
+        entities.into_iter().for_each(|entity| interest.add_entity(*entity));
+        interest
+    }
+
+    fn add_entity(&mut self, entity: Entity<'_>) {
+        match entity {
+            Entity::Node(id) => drop(self.nodes.insert(id.clone())),
+            Entity::Edge(id) => drop(self.edges.insert(id.clone())),
+            Entity::Viewport => self.viewport = true,
+        }
+    }
+
+    /// Whether this is about all that `other` is about.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.nodes.is_subset(&self.nodes)
+            && (self.every_edge || !other.every_edge && other.edges.is_subset(&self.edges))
+            && (self.viewport || !other.viewport)
+    }
+
+    /// About what `other` is about, too.
+    pub fn join(&mut self, other: Self) {
+        self.nodes.extend(other.nodes);
+        self.edges.extend(other.edges);
+        self.every_edge |= other.every_edge;
+        self.viewport |= other.viewport;
+    }
+
+    /// What a `DELETE_NODE` deletes along with the node, as far as it was written after the client's version.
+    fn add_deleted_along(&mut self, member: &Member, graph: &Graph) {
+        let (Command::DeleteNode { node_id }, Some(version)) = (&member.command, member.client_version)
+        else {
+            return;
+        };
+        let going = with_descendants(graph, node_id);
+        if member.on_conflict == OnConflict::Reject {
+            let edges = edges_of_all(graph, &going);
+            let edges = edges.into_iter().filter(|edge| edge.version > version);
+            self.edges.extend(edges.map(|edge| edge.entity.id().clone()));
+        }
+        let nodes = going.into_iter().filter(|node| node.version > version);
+        self.nodes.extend(nodes.map(|node| node.entity.id().clone()));
     }
 
     fn add(&mut self, command: &Command) {

@@ -14,7 +14,7 @@ mod refusal;
 mod size;
 
 pub(crate) use command::fields_of;
-pub use command::{Action, Command, Member, OnConflict, Operation, Target};
+pub use command::{Action, Claim, Command, Member, OnConflict, Operation, Target};
 pub use conflict::{History, HistoryMissing, Verdict, judge};
 pub use decide::Limits;
 pub use interest::Interest;

@@ -1,6 +1,6 @@
 //! Refusals: what is told to somebody whose command was understood and can't be done.
 
-use dao_projections::{EntityKind, OperationId, Pointer, UserId, Version};
+use dao_projections::{EntityKind, Hash, OperationId, Pointer, UserId, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -28,6 +28,8 @@ pub enum Reason {
     ParentCycle,
     /// The client's version is above the graph's (rule D6).
     VersionAhead,
+    /// The client's version has another hash in today's history (rule D8).
+    HistoryReplaced,
     /// The operation id belongs to another command, or to another user (rule C3).
     OperationIdReused,
     /// The graph would hold more nodes or edges than it may (rule O3).
@@ -42,7 +44,10 @@ impl Reason {
     /// Whether the refusal is the operation's outcome for good (rule C3). One that is not is not
     /// remembered, and the same id may be tried again.
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::EntityTooLarge | Self::AnswerTooLarge | Self::OperationIdReused)
+        !matches!(
+            self,
+            Self::EntityTooLarge | Self::AnswerTooLarge | Self::OperationIdReused | Self::HistoryReplaced
+        )
     }
 }
 
@@ -114,6 +119,9 @@ pub struct Resolution {
     pub current_version: Version,
     /// One entry a path.
     pub conflicts: Vec<Conflict>,
+    /// The hash of that version, for those who hold another history (rule D8). Such a refusal is not remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub hash: Option<Hash>,
 }
 
 /// One field on which two sides disagree.

@@ -1,7 +1,7 @@
 //! Commands as clients send them: from a decoded body to operations that the write path takes.
 
 use dao_projections::{
-    ClientId, Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Position, TraceParent, UserId,
+    ClientId, Edge, EdgeId, Hash, Map, MergePatch, Node, NodeId, OperationId, Position, TraceParent, UserId,
     Version, Viewport,
 };
 use serde_json::Value;
@@ -12,7 +12,7 @@ use super::{
     fingerprint::Printing,
     shape::{Fields, Malformed, refuse_repeated},
 };
-use crate::domain::{Action, Command, Member, OnConflict, Operation, memory::object_memory};
+use crate::domain::{Action, Claim, Command, Member, OnConflict, Operation, memory::object_memory};
 
 /// What the server writes on entities; on input it is ignored (rule G2).
 const SERVER_FIELDS: [&str; 3] = ["createdAt", "updatedAt", "version"];
@@ -56,16 +56,16 @@ pub(super) fn read_command(document: Document, user: &UserId) -> Result<Operatio
     Ok(operation)
 }
 
-/// What is left of a `COMMAND` frame: `{operationId, clientVersion?, clientId?, onConflict?,
+/// What is left of a `COMMAND` frame: `{operationId, clientVersion?, clientHash?, clientId?, onConflict?,
 /// command: {type, payload}}`.
 pub(super) fn read_command_fields(
     mut fields: Fields<'_>,
     repeated: &Repeated,
     user: &UserId,
-    client: &ClientId,
+    client: &Sending,
 ) -> Result<Operation, Malformed> {
     let id = fields.operation_id("operationId")?.ok_or_else(|| fields.wrong("operationId", "is required"))?;
-    let common = common(&mut fields, Some(client))?;
+    let common = common(&mut fields, client)?;
     let command = fields.required("command")?;
     fields.finish()?;
     let path = Path::Key(&Path::Root, "command");
@@ -74,7 +74,8 @@ pub(super) fn read_command_fields(
     let own = [
         ("operationId", sent.id.is_some()),
         ("clientId", sent.client.is_some()),
-        ("clientVersion", sent.client_version.is_some()),
+        ("clientVersion", sent.at.version.is_some()),
+        ("clientHash", sent.at.hash.is_some()),
         ("onConflict", sent.on_conflict.is_some()),
     ];
     if let Some((field, _)) = own.iter().find(|(_, is_given)| *is_given) {
@@ -91,7 +92,7 @@ pub(super) fn read_batch(
 ) -> Result<Batch, Malformed> {
     let root = Path::Root;
     let fields = Fields::of(document.value, &root, &document.repeated)?;
-    let batch = read_batch_fields(fields, &document.repeated, user, None, operations_max)?;
+    let batch = read_batch_fields(fields, &document.repeated, user, &Sending::default(), operations_max)?;
     admit(&batch.operations, document.size)?;
     Ok(batch)
 }
@@ -116,7 +117,7 @@ pub(super) fn read_batch_fields(
     mut fields: Fields<'_>,
     repeated: &Repeated,
     user: &UserId,
-    client: Option<&ClientId>,
+    client: &Sending,
     operations_max: usize,
 ) -> Result<Batch, Malformed> {
     let is_atomic = fields.boolean("atomic")?.unwrap_or(false);
@@ -160,10 +161,11 @@ fn members(fields: &mut Fields<'_>, max: usize) -> Result<Vec<Value>, Malformed>
     Ok(members)
 }
 
-fn common(fields: &mut Fields<'_>, client: Option<&ClientId>) -> Result<Common, Malformed> {
+fn common(fields: &mut Fields<'_>, sending: &Sending) -> Result<Common, Malformed> {
+    let named = fields.client_id()?;
     Ok(Common {
-        client: fields.client_id()?.or_else(|| client.cloned()),
-        client_version: fields.version("clientVersion")?,
+        sending: named.map_or_else(|| sending.clone(), Sending::Named),
+        at: SeenAt::read(fields)?,
         on_conflict: on_conflict(fields)?,
     })
 }
@@ -171,9 +173,58 @@ fn common(fields: &mut Fields<'_>, client: Option<&ClientId>) -> Result<Common, 
 /// What is said for all members of a batch.
 #[derive(Default)]
 struct Common {
-    client: Option<ClientId>,
-    client_version: Option<Version>,
+    sending: Sending,
+    at: SeenAt,
     on_conflict: Option<OnConflict>,
+}
+
+/// Which client sends, where a command does not name it.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Sending {
+    /// None that can be told from the user's others: a request over HTTP.
+    #[default]
+    Unnamed,
+    /// This connection, which named no client (rule D1).
+    Connection(ClientId),
+    /// The client that was named.
+    Named(ClientId),
+}
+
+impl Sending {
+    /// The client that is stored, and whether it was named.
+    fn client_of(&self, user: &UserId) -> (ClientId, bool) {
+        match self {
+            Self::Unnamed => (ClientId::from(user), false),
+            Self::Connection(client) => (client.clone(), false),
+            Self::Named(client) => (client.clone(), true),
+        }
+    }
+}
+
+/// What a client had applied when it made a command: `clientVersion`, and `clientHash` where it says which
+/// history that version is of (rule D8).
+#[derive(Clone, Copy, Default)]
+struct SeenAt {
+    version: Option<Version>,
+    /// `Some(None)`: a text that is the hash of nothing.
+    hash: Option<Option<Hash>>,
+}
+
+impl SeenAt {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, Malformed> {
+        let version = fields.version("clientVersion")?;
+        let hash = fields.text("clientHash")?.map(|text| Hash::from_hex(&text).ok());
+        if hash.is_some() && version.is_none() {
+            return Err(
+                fields.wrong("clientHash", "needs clientVersion beside it: the version that has this hash")
+            );
+        }
+        Ok(Self { version, hash })
+    }
+
+    fn claim(self, index: Option<usize>) -> Option<Claim> {
+        Some(Claim { version: self.version?, hash: self.hash?, index })
+    }
 }
 
 /// A member of an atomic batch is no operation of its own.
@@ -189,34 +240,44 @@ fn refuse_own_identity(sent: Sent, is_atomic: bool, path: &Path<'_>) -> Result<S
     Ok(sent)
 }
 
-fn member(sent: Sent, common: &Common) -> Member {
+fn member(command: Command, at: SeenAt, on_conflict: Option<OnConflict>, common: &Common) -> Member {
     Member {
-        command: sent.command,
-        client_version: sent.client_version.or(common.client_version),
-        on_conflict: sent.on_conflict.or(common.on_conflict).unwrap_or_default(),
+        command,
+        client_version: at.version.or(common.at.version),
+        on_conflict: on_conflict.or(common.on_conflict).unwrap_or_default(),
     }
 }
 
 fn atomic(id: OperationId, sent: Vec<Sent>, common: &Common, user: &UserId, printing: Printing) -> Operation {
+    let mut claims: Vec<Claim> = common.at.claim(None).into_iter().collect();
+    claims.extend(sent.iter().enumerate().filter_map(|(index, sent)| sent.at.claim(Some(index))));
+    let (client, is_client_named) = common.sending.client_of(user);
+    let members = sent.into_iter().map(|sent| member(sent.command, sent.at, sent.on_conflict, common));
     Operation {
         id,
         fingerprint: printing.finish(),
         user: user.clone(),
         traceparent: None,
-        client: common.client.clone().unwrap_or_else(|| ClientId::from(user)),
-        action: Action::Atomic(sent.into_iter().map(|sent| member(sent, common)).collect()),
+        client,
+        is_client_named,
+        claims,
+        action: Action::Atomic(members.collect()),
     }
 }
 
-fn alone(id: OperationId, mut sent: Sent, common: &Common, user: &UserId, printing: Printing) -> Operation {
-    let client = sent.client.take().or_else(|| common.client.clone());
+fn alone(id: OperationId, sent: Sent, common: &Common, user: &UserId, printing: Printing) -> Operation {
+    let sending = sent.client.map_or_else(|| common.sending.clone(), Sending::Named);
+    let (client, is_client_named) = sending.client_of(user);
+    let claims = [common.at, sent.at].into_iter().filter_map(|at| at.claim(None)).collect();
     Operation {
         id: sent.id.unwrap_or(id),
         fingerprint: printing.finish(),
         user: user.clone(),
         traceparent: None,
-        client: client.unwrap_or_else(|| ClientId::from(user)),
-        action: Action::Single(member(sent, common)),
+        client,
+        is_client_named,
+        claims,
+        action: Action::Single(member(sent.command, sent.at, sent.on_conflict, common)),
     }
 }
 
@@ -224,7 +285,7 @@ fn alone(id: OperationId, mut sent: Sent, common: &Common, user: &UserId, printi
 struct Sent {
     id: Option<OperationId>,
     client: Option<ClientId>,
-    client_version: Option<Version>,
+    at: SeenAt,
     on_conflict: Option<OnConflict>,
     command: Command,
 }
@@ -241,26 +302,26 @@ impl Reader<'_> {
         let name = fields.text("type")?.ok_or_else(|| fields.wrong("type", "is required"))?;
         let id = fields.operation_id("operationId")?;
         let client = fields.client_id()?;
-        let client_version = fields.version("clientVersion")?;
+        let at = SeenAt::read(&mut fields)?;
         let on_conflict = on_conflict(&mut fields)?;
         let payload = fields.required("payload")?;
         fields.finish()?;
         printing.add(&name, &payload);
-        let at = Path::Key(path, "payload");
+        let place = Path::Key(path, "payload");
         let command = match name.as_str() {
-            "CREATE_NODE" => Command::CreateNode { node: self.node(payload, &at, None)? },
-            "UPDATE_NODE" => self.update_node(payload, &at)?,
-            "UPDATE_NODE_POSITION" => self.move_node(payload, &at)?,
+            "CREATE_NODE" => Command::CreateNode { node: self.node(payload, &place, None)? },
+            "UPDATE_NODE" => self.update_node(payload, &place)?,
+            "UPDATE_NODE_POSITION" => self.move_node(payload, &place)?,
             "DELETE_NODE" => {
-                Command::DeleteNode { node_id: self.only_id(payload, &at, "nodeId", NodeId::parse)? }
+                Command::DeleteNode { node_id: self.only_id(payload, &place, "nodeId", NodeId::parse)? }
             }
-            "CREATE_EDGE" => Command::CreateEdge { edge: self.edge(payload, &at)? },
-            "UPDATE_EDGE" => self.update_edge(payload, &at)?,
+            "CREATE_EDGE" => Command::CreateEdge { edge: self.edge(payload, &place)? },
+            "UPDATE_EDGE" => self.update_edge(payload, &place)?,
             "DELETE_EDGE" => {
-                Command::DeleteEdge { edge_id: self.only_id(payload, &at, "edgeId", EdgeId::parse)? }
+                Command::DeleteEdge { edge_id: self.only_id(payload, &place, "edgeId", EdgeId::parse)? }
             }
-            "SET_VIEWPORT" => Command::SetViewport { viewport: self.viewport(payload, &at)? },
-            "BATCH_UPDATE" => self.batch_update(payload, &at)?,
+            "SET_VIEWPORT" => Command::SetViewport { viewport: self.viewport(payload, &place)? },
+            "BATCH_UPDATE" => self.batch_update(payload, &place)?,
             unknown => {
                 let shown: String = unknown.chars().take(40).collect();
                 let problem =
@@ -268,7 +329,7 @@ impl Reader<'_> {
                 return Err(Malformed::at(Path::Key(path, "type"), problem));
             }
         };
-        Ok(Sent { id, client, client_version, on_conflict, command })
+        Ok(Sent { id, client, at, on_conflict, command })
     }
 
     /// A node; `key` is the id that a `BATCH_UPDATE` names it by.

@@ -1,7 +1,7 @@
 //! What is read from the network, for tests that send bytes of every kind (`tests/fuzz`): not for anybody
 //! else, and nothing here is kept stable.
 
-use dao_projections::{ClientId, UserId};
+use dao_projections::UserId;
 use serde_json::Value;
 
 use super::{
@@ -26,7 +26,7 @@ pub fn body(bytes: &[u8], format: Format) -> Option<Value> {
 
 /// Whether bytes are a frame of a client.
 pub fn frame(bytes: &[u8], format: Format) -> bool {
-    UserId::parse("ada").is_ok_and(|user| is_frame(bytes, format, &user, &ClientId::from(&user), LIMITS))
+    UserId::parse("ada").is_ok_and(|user| is_frame(bytes, format, &user, LIMITS))
 }
 
 /// The cursor that a text is, written again, and that one written again once more.

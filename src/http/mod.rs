@@ -36,6 +36,7 @@ mod listener;
 mod metrics;
 mod openapi;
 mod operations;
+mod parameters;
 mod problem;
 mod rate;
 mod readable;
@@ -341,6 +342,7 @@ fn routes(app: &App) -> Router {
         .merge(docs_routes(app.docs))
         .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("there is no such route") })
+        .layer(middleware::from_fn(parameters::check))
         .layer(middleware::from_fn_with_state(app.clone(), answers::of_route))
         .with_state(app.clone())
 }
@@ -352,6 +354,7 @@ fn operational_routes(app: &App) -> Router {
         .route("/readyz", get(health::ready))
         .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("this process serves no graphs: ask a server") })
+        .layer(middleware::from_fn(parameters::check))
         .layer(middleware::from_fn_with_state(app.clone(), answers::of_route))
         .with_state(app.clone())
 }

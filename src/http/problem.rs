@@ -359,6 +359,7 @@ fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
         Reason::Conflict => ("CONFLICT", "Conflicting change", StatusCode::CONFLICT),
         Reason::TargetDeleted => ("TARGET_DELETED", "The target was deleted", StatusCode::CONFLICT),
         Reason::VersionAhead => ("VERSION_AHEAD", "The client holds another history", StatusCode::CONFLICT),
+        Reason::HistoryReplaced => ("HISTORY_REPLACED", "The history was replaced", StatusCode::CONFLICT),
         Reason::IdTaken => ("ID_TAKEN", "The id exists already", StatusCode::CONFLICT),
         Reason::NodeNotFound => ("NODE_NOT_FOUND", "There is no such node", StatusCode::NOT_FOUND),
         Reason::EdgeNotFound => ("EDGE_NOT_FOUND", "There is no such edge", StatusCode::NOT_FOUND),

@@ -195,7 +195,7 @@ fn encode_changes(graph: &GraphId, since: Version, changes: &Changes, format: Fo
     fitted(bytes)
 }
 
-/// List all nodes of a graph, in creation order.
+/// List all nodes of a graph: in creation order, a node after its parents.
 #[utoipa::path(get, path = "/graphs/{graphId}/nodes", tag = "graphs",
     params(GraphPath, LatestQuery),
     responses((status = 200, description = "All nodes", body = NodesAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)

@@ -179,6 +179,7 @@ mod tests {
             operation_id: uuid::Uuid::from_u128(7).into(),
             user_id: "a \"b\"".parse().expect("a user"),
             client_id: "tab".parse().expect("a client"),
+            is_client_named: true,
             traceparent,
             timestamp: Timestamp(1_763_800_000_000),
             command_type: CommandType::CreateNode,

@@ -298,13 +298,13 @@ impl<'a> StateOut<'a> {
     }
 }
 
-/// A graph's nodes as a list, in creation order (rule G5).
+/// A graph's nodes as a list, parents first (rule G5).
 pub(super) struct Nodes<'a>(pub(super) &'a Graph);
 
 impl Serialize for Nodes<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let mut list = s.serialize_seq(Some(self.0.nodes().len()))?;
-        self.0.nodes().iter().try_for_each(|node| list.serialize_element(node.as_ref()))?;
+        self.0.nodes_in_order().try_for_each(|node| list.serialize_element(node.as_ref()))?;
         list.end()
     }
 }
@@ -346,7 +346,7 @@ pub fn state_json(graph_id: &GraphId, graph: &Graph) -> Bytes {
         + graph.edges().iter().map(|edge| edge.json().len()).sum::<usize>();
     bytes.reserve(entities + graph.nodes().len() + graph.edges().len() + 256);
     bytes.extend(b",\"nodes\":[");
-    join(graph.nodes().iter().map(|node| node.json()), &mut bytes);
+    join(graph.nodes_in_order().map(|node| node.json()), &mut bytes);
     bytes.extend(b"],\"edges\":[");
     join(graph.edges().iter().map(|edge| edge.json()), &mut bytes);
     bytes.extend(b"],\"viewport\":");

@@ -103,6 +103,7 @@ mod tests {
                     operation_id: OperationId::from(uuid::Uuid::from_u128(i.into())),
                     user_id: who.parse().expect("a user"),
                     client_id: who.parse().expect("a client"),
+                    is_client_named: true,
                     traceparent: None,
                     timestamp: Timestamp(i),
                     command_type: CommandType::Batch,

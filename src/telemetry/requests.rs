@@ -19,7 +19,7 @@ const STATUSES: [&str; 24] = [
     "413", "415", "422", "426", "429", "431", "500", "503", "other",
 ];
 /// Codes of problem documents; any other is counted as the last.
-const CODES: [&str; 28] = [
+const CODES: [&str; 29] = [
     "BAD_REQUEST",
     "UNAUTHENTICATED",
     "FORBIDDEN",
@@ -40,6 +40,7 @@ const CODES: [&str; 28] = [
     "CONFLICT",
     "TARGET_DELETED",
     "VERSION_AHEAD",
+    "HISTORY_REPLACED",
     "ID_TAKEN",
     "NODE_NOT_FOUND",
     "EDGE_NOT_FOUND",

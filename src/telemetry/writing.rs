@@ -30,6 +30,8 @@ words!(
         TargetDeleted = "TARGET_DELETED",
         /// The client holds another history.
         VersionAhead = "VERSION_AHEAD",
+        /// The history was replaced since the client saw it.
+        HistoryReplaced = "HISTORY_REPLACED",
         /// The id exists.
         IdTaken = "ID_TAKEN",
         /// There is no such node.

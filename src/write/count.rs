@@ -75,6 +75,7 @@ fn code_of(reason: Reason) -> RefusalCode {
         Reason::Conflict => RefusalCode::Conflict,
         Reason::TargetDeleted => RefusalCode::TargetDeleted,
         Reason::VersionAhead => RefusalCode::VersionAhead,
+        Reason::HistoryReplaced => RefusalCode::HistoryReplaced,
         Reason::IdTaken => RefusalCode::IdTaken,
         Reason::NodeNotFound => RefusalCode::NodeNotFound,
         Reason::EdgeNotFound => RefusalCode::EdgeNotFound,
@@ -95,7 +96,7 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         Reason::Conflict => Some(ConflictKind::SameField),
         Reason::TargetDeleted => Some(ConflictKind::Deleted),
         Reason::IdTaken => Some(ConflictKind::IdTaken),
-        Reason::VersionAhead => Some(ConflictKind::OtherHistory),
+        Reason::VersionAhead | Reason::HistoryReplaced => Some(ConflictKind::OtherHistory),
         Reason::DanglingEdge | Reason::ParentNotFound => Some(ConflictKind::Missing),
         Reason::NodeNotFound
         | Reason::EdgeNotFound

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use dao_projections::{Commit, EdgeId, Entity, GraphId, NodeId, Version};
+use dao_projections::{Commit, EdgeId, Entity, Graph, GraphId, Hash, NodeId, Version};
 
 use super::{
     log,
@@ -30,6 +30,8 @@ pub(super) struct Older {
     touching: Touching,
     /// Single commits that were asked for by number, without their events.
     single: Vec<Commit>,
+    /// Hashes of versions that were asked for.
+    hashes: HashMap<Version, Hash>,
     /// What the operations of the round are about; found out when it is first needed.
     interest: Option<Interest>,
 }
@@ -85,15 +87,21 @@ impl Older {
         (store, id): (&dyn EventStore, &GraphId),
         missing: HistoryMissing,
         operation: &Operation,
-        requests: &[Vec<Operation>],
+        (requests, graph): (&[Vec<Operation>], &Graph),
         base: Version,
     ) -> Result<(), StoreError> {
         match missing {
-            HistoryMissing::Since(version) => {
+            HistoryMissing::Since(version, wanted) => {
                 // Of an atomic batch all at once: it is judged again from its first member.
                 let versions = operation.action.members().iter().filter_map(|member| member.client_version);
                 let after = versions.min().map_or(version, |least| least.min(version));
-                let interest = self.interest.get_or_insert_with(|| Interest::of(requests.iter().flatten()));
+                let interest =
+                    self.interest.get_or_insert_with(|| Interest::of(requests.iter().flatten(), graph));
+                if !interest.covers(&wanted) {
+                    // An operation of this round put something into what a later one deletes.
+                    interest.join(*wanted);
+                    (self.span, self.touching) = (None, Touching::default());
+                }
                 let sieve = |commit| interest.part_of(commit);
                 let (from, to) = self.span.unwrap_or((base, base));
                 for (after, to) in [(after, from), (to, base)] {
@@ -113,6 +121,11 @@ impl Older {
                     return Err(StoreError::Corrupt { graph: id.clone(), version, problem });
                 }
             },
+            HistoryMissing::Hash(version) => {
+                let found = log::hash_at(store, id, version).await?;
+                // A history that ends before it does not have it: of that the append, or a look at the head, tells.
+                self.hashes.insert(version, found.unwrap_or_default());
+            }
         }
         Ok(())
     }
@@ -141,6 +154,7 @@ impl History for Hindsight<'_> {
             return Some(Box::new(pending.skip(skip)));
         }
         let base = self.ring.base_version();
+        self.older.interest.as_ref().filter(|known| known.covers(&Interest::in_entities(wanted)))?;
         self.older.span.filter(|(since, to)| *since <= version && *to >= base)?;
         let recent = self.ring.since(base)?.map(|recorded| &recorded.commit);
         Some(Box::new(self.older.touching.after(version, wanted).chain(recent).chain(pending)))
@@ -152,5 +166,13 @@ impl History for Hindsight<'_> {
         in_memory
             .or_else(|| pending.into_iter().find(|commit| commit.version == version))
             .or_else(|| self.older.single.iter().find(|commit| commit.version == version))
+    }
+
+    fn hash_at(&self, version: Version) -> Option<Hash> {
+        let pending = || self.pending.iter().find(|recorded| recorded.commit.version == version);
+        let recent = self.ring.head_at(version).map(|head| head.hash);
+        recent
+            .or_else(|| pending().map(|recorded| recorded.commit.hash))
+            .or_else(|| self.older.hashes.get(&version).copied())
     }
 }

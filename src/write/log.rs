@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dao_projections::{Commit, CommitBody, Graph, GraphId, Head, Version};
+use dao_projections::{Commit, CommitBody, Graph, GraphId, Hash, Head, Version};
 
 use super::{
     board::Board,
@@ -251,6 +251,19 @@ pub async fn sift(
         tokio::task::yield_now().await;
     }
     Ok(kept)
+}
+
+/// The hash of one version; `None` if the history does not reach it.
+pub async fn hash_at(
+    store: &dyn EventStore,
+    id: &GraphId,
+    version: Version,
+) -> Result<Option<Hash>, StoreError> {
+    let Some(before) = version.get().checked_sub(1).and_then(Version::new) else {
+        return Ok(Some(Hash::EMPTY));
+    };
+    let found = store.read(id, before, version, 1).await?;
+    Ok(found.first().map(|stored| stored.hash))
 }
 
 /// One commit as it is stored; `None` if the history does not reach it.

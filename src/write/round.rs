@@ -125,6 +125,13 @@ impl Round {
         Ok(())
     }
 
+    /// Whether somebody is told that the history was replaced (rule D8).
+    pub(super) fn says_replaced(&self) -> bool {
+        self.answers.iter().any(|answer| {
+            matches!(&answer.ending, Ending::Refused { refusal, .. } if refusal.reason == Reason::HistoryReplaced)
+        })
+    }
+
     /// What is to be remembered of this round once it is durable.
     pub(super) fn known(&self) -> impl Iterator<Item = (OperationId, Known)> + '_ {
         self.fresh.iter().filter_map(|(id, (index, fingerprint))| {
@@ -166,6 +173,9 @@ impl Round {
             operation_id: operation.id,
             user_id: operation.user.clone(),
             client_id: operation.client.clone(),
+            // As it is read back: a client that is not the user's id was named, or is a connection.
+            is_client_named: operation.is_client_named
+                || operation.client.as_str() != operation.user.as_str(),
             traceparent: operation.traceparent,
             timestamp: at,
             command_type: operation.action.command_type(),

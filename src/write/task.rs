@@ -222,7 +222,10 @@ impl Task {
                 continue;
             }
             if round.entries.is_empty() {
+                let judged_on = loaded.graph.head();
                 match self.confirm(loaded).await? {
+                    // It is no other history: memory was behind, as others went on.
+                    Followed::Level if loaded.graph.head() != judged_on && round.says_replaced() => continue,
                     Followed::Level | Followed::NoRoom => return Ok(round.answers),
                     Followed::OtherHistory => {
                         older = Older::default();
@@ -288,8 +291,8 @@ impl Task {
                     };
                     let taken = if weight > INLINE_WEIGHT_MAX { busy(take) } else { take() };
                     let Err(missing) = taken else { break };
-                    let base = ring.base_version();
-                    older.read((&*self.store, &self.id), missing, operation, requests, base).await?;
+                    let (base, around) = (ring.base_version(), (requests, &round.graph));
+                    older.read((&*self.store, &self.id), missing, operation, around, base).await?;
                 }
             }
         }

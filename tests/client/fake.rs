@@ -28,7 +28,8 @@ impl Fake {
             assert_ne!(socket.read_buf(&mut bytes).await.unwrap(), 0, "{}", String::from_utf8_lossy(&bytes));
         }
         let text = String::from_utf8(bytes).unwrap();
-        assert!(text.starts_with("GET /ws?userId=%C3%A4da HTTP/1.1\r\n"), "{text}");
+        assert!(text.starts_with("GET /ws?clientId="), "it names itself: {text}");
+        assert!(text.contains("&userId=%C3%A4da HTTP/1.1\r\n"), "{text}");
         let lines = text.lines().skip(1).filter_map(|line| line.split_once(": "));
         let headers = lines.map(|(name, value)| {
             (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())

@@ -51,6 +51,15 @@ impl Place {
         server.kill();
     }
 
+    /// Another name for a copy of this data, which no server has open.
+    fn copy(&self, from: &str, to: &str) {
+        let (from, to) = (self.dir.path().join(from), self.dir.path().join(to));
+        std::fs::create_dir(&to).unwrap();
+        for file in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+    }
+
     fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -201,6 +210,55 @@ async fn v4_a_replaced_history_is_jumped_to() {
         create(&server, "v").await;
         assert_eq!(versions(&mut client, 1).await, [4]);
     }
+}
+
+#[tokio::test]
+async fn d8_an_edit_made_in_a_lost_history_does_not_undo_what_others_did_in_the_new_one() {
+    let place = Place::new();
+    let server = place.serve("data");
+    create(&server, "a").await;
+    server.terminate();
+    assert!(server.wait().success());
+    place.copy("data", "backup");
+    let server = place.serve("data");
+    let mut client = from_the_start(&place.url(), Aim::State);
+    for id in ["b", "c", "d"] {
+        create(&server, id).await;
+    }
+    assert_eq!(versions(&mut client, 4).await, [1, 2, 3, 4]);
+    server.kill();
+    until_away(&mut client).await;
+    let label = |text: &str| json!({"nodeId": "a", "updates": {"data": {"label": text}}});
+    let submit = |client: &mut Client, payload: serde_json::Value| {
+        let (graph, id) = ("g".parse().unwrap(), OperationId::from(Uuid::now_v7()));
+        let seen = Some(Version::new(4).unwrap());
+        client.submit(Operation::command(&graph, id, seen, CommandType::UpdateNode, &payload));
+        id
+    };
+    let over_bobs = submit(&mut client, label("ada's"));
+    let beside_bobs = submit(&mut client, json!({"nodeId": "a", "updates": {"data": {"color": "red"}}}));
+
+    // The backup is restored, and bob is first: he goes on past what ada had seen.
+    let server = Process::start(&[("DATA_DIR", place.dir.path().join("backup").to_str().unwrap())]);
+    let bob = server.client();
+    bob.apply("g", "UPDATE_NODE", label("bob's")).await;
+    for x in 0..4 {
+        bob.apply("g", "UPDATE_NODE_POSITION", json!({"nodeId": "a", "position": {"x": x + 1, "y": 0}}))
+            .await;
+    }
+    server.kill();
+    let server = place.serve("backup");
+    let mut ended = std::collections::BTreeMap::new();
+    while ended.len() < 2 {
+        if let Update::Settled(id, ending) = next_change(&mut client).await {
+            ended.insert(id, ending);
+        }
+    }
+    let Ending::Conflict(Some(revert)) = &ended[&over_bobs] else { panic!("{ended:?}") };
+    assert_eq!(revert.code, "CONFLICT");
+    assert!(matches!(ended[&beside_bobs], Ending::Completed(_)), "{ended:?}");
+    let data = server.client().state("g").await["nodes"][0]["data"].clone();
+    assert_eq!(data, json!({"label": "bob's", "color": "red"}));
 }
 
 #[tokio::test]

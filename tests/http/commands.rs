@@ -240,7 +240,7 @@ async fn c_a_batch_is_each_by_itself_in_order() {
     let operations = [
         command("CREATE_NODE", json!({"id": "a"})),
         command("DELETE_NODE", json!({"nodeId": "nobody"})),
-        command("CREATE_NODE", json!({"id": "a"})),
+        command("CREATE_NODE", json!({"id": "a", "type": "other"})),
         command("UPDATE_NODE", json!({"nodeId": "a", "updates": {}})),
         command("CREATE_EDGE", json!({"id": "e", "source": "a", "target": "a"})),
     ];

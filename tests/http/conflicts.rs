@@ -63,7 +63,7 @@ impl Desk {
 }
 
 fn stale(policy: &str, name: &str, payload: Value) -> Value {
-    with(&command(name, payload), json!({"clientVersion": SEEN, "onConflict": policy}))
+    with(&command(name, payload), json!({"clientVersion": SEEN, "onConflict": policy, "clientId": "tab"}))
 }
 
 fn update(id: &str, updates: Value) -> Value {
@@ -94,6 +94,33 @@ async fn d1_ones_own_commits_never_conflict() {
                 _ => drop(reply.problem(409, "CONFLICT")),
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn d1_without_a_client_id_nothing_is_ones_own() {
+    for policy in POLICIES {
+        let desk = Desk::new().await;
+        let write = |k: u8, more: Value| {
+            let command = command("UPDATE_NODE", update("a", json!({"k": k})));
+            with(&command, with(&json!({"clientVersion": SEEN, "onConflict": policy}), more))
+        };
+        assert_eq!(desk.ada.accept("g", &write(1, json!({}))).await["outcome"], "applied");
+        // Her other tab; a script of hers; and one that calls itself as she is called.
+        for (k, more) in (2..).zip([json!({}), json!({"clientId": "tab"}), json!({"clientId": "ada"})]) {
+            let reply = desk.ada.command("g", &write(k, more)).await;
+            match policy {
+                "overwrite" => assert_eq!(reply.json()["outcome"], "merged"),
+                _ => drop(reply.problem(409, "CONFLICT")),
+            }
+        }
+        assert_eq!(desk.ada.changes("g", SEEN).await[0]["clientId"], "ada", "as before");
+    }
+    let desk = Desk::new().await;
+    for k in 1..3 {
+        let named =
+            with(&stale("reject", "UPDATE_NODE", update("a", json!({"k": k}))), json!({"clientId": "ada"}));
+        assert_eq!(desk.ada.accept("g", &named).await["outcome"], "applied", "the name may be the user's");
     }
 }
 
@@ -245,13 +272,19 @@ async fn d3_deleting_what_others_changed() {
             }
         }
     }
-    // What is deleted along with it is no obstacle.
-    let desk = Desk::new().await;
-    desk.bob("UPDATE_EDGE", json!({"edgeId": "ab", "updates": {"k": 1}})).await;
-    desk.bob("CREATE_NODE", json!({"id": "child", "parentId": "a"})).await;
-    desk.bob("CREATE_EDGE", json!({"source": "a", "target": "a"})).await;
-    desk.ada("merge", "DELETE_NODE", node(), "applied").await;
-    assert_eq!(desk.ada.state("g").await["nodes"].as_array().unwrap().len(), 1);
+    // Edges that go along with it are no obstacle, unless she wants nothing of others to go.
+    for policy in POLICIES {
+        let desk = Desk::new().await;
+        desk.bob("UPDATE_EDGE", json!({"edgeId": "ab", "updates": {"k": 1}})).await;
+        desk.bob("CREATE_EDGE", json!({"id": "aa", "source": "a", "target": "a"})).await;
+        if policy == "reject" {
+            let conflicts = desk.ada_refused(policy, "DELETE_NODE", node(), "CONFLICT").await;
+            assert_eq!((&conflicts[0]["id"], &conflicts[1]["id"]), (&json!("ab"), &json!("aa")));
+            continue;
+        }
+        desk.ada(policy, "DELETE_NODE", node(), "applied").await;
+        assert_eq!(desk.ada.state("g").await["nodes"].as_array().unwrap().len(), 1);
+    }
 
     let desk = Desk::new().await;
     desk.bob("UPDATE_EDGE", json!({"edgeId": "ab", "updates": {"k": 1}})).await;
@@ -291,6 +324,159 @@ async fn d4_the_target_was_deleted_since() {
 }
 
 #[tokio::test]
+async fn d3_what_others_did_inside_of_what_is_deleted() {
+    let node = || json!({"nodeId": "a"});
+    let works = [
+        ("CREATE_NODE", json!({"id": "new", "parentId": "inner"}), true),
+        ("CREATE_NODE", json!({"id": "new", "parentNode": "a"}), true),
+        ("UPDATE_NODE", update("inner", json!({"k": 1})), true),
+        ("UPDATE_NODE", update("b", json!({"parentId": "inner"})), true),
+        ("BATCH_UPDATE", json!({"nodes": [{"id": "inner", "parentId": "a", "data": {"k": 1}}]}), true),
+        ("UPDATE_NODE_POSITION", json!({"nodeId": "inner", "position": {"x": 5, "y": 5}}), false),
+        ("CREATE_EDGE", json!({"id": "e", "source": "inner", "target": "b"}), false),
+    ];
+    for (name, payload, is_work) in works {
+        for policy in POLICIES {
+            let desk = Desk::new().await;
+            let seen =
+                desk.ada.apply("g", "CREATE_NODE", json!({"id": "inner", "parentId": "a"})).await["version"]
+                    .clone();
+            let work = desk.bob(name, payload.clone()).await;
+            let delete = with(&stale(policy, "DELETE_NODE", node()), json!({"clientVersion": seen}));
+            let ungroup = json!({"atomic": true, "clientVersion": seen, "onConflict": policy, "operations": [
+                command("UPDATE_NODE", update("inner", json!({"parentId": null}))), command("DELETE_NODE", node())]});
+            let reply = desk.ada.command("g", &delete).await;
+            match policy {
+                "overwrite" => {
+                    assert_eq!(reply.json()["outcome"], if is_work { "merged" } else { "applied" })
+                }
+                "merge" if !is_work => assert_eq!(reply.json()["outcome"], "applied"),
+                _ => {
+                    let problem = reply.problem(409, "CONFLICT");
+                    let entry = &problem["resolution"]["conflicts"][0];
+                    assert_eq!(
+                        (&entry["operationId"], &entry["userId"]),
+                        (&work["operationId"], &json!("bob"))
+                    );
+                    assert_eq!(entry["yours"], Value::Null);
+                    let again = with(&delete, json!({"clientVersion": work["version"]}));
+                    if name == "CREATE_NODE" && payload["parentNode"] == "a" {
+                        assert_eq!(
+                            desk.ada.post("/graphs/g/batch", &ungroup).await.problem(409, "CONFLICT")["index"],
+                            1
+                        );
+                    }
+                    assert_eq!(
+                        desk.ada.accept("g", &again).await["outcome"],
+                        "applied",
+                        "now she has seen it"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn d4_ones_own_deletion_and_creation_is_no_conflict() {
+    for policy in POLICIES {
+        let desk = Desk::new().await;
+        desk.ada(policy, "DELETE_NODE", json!({"nodeId": "a"}), "applied").await;
+        desk.ada(policy, "CREATE_NODE", json!({"id": "a", "again": true}), "applied").await;
+        desk.ada(policy, "UPDATE_NODE", update("a", json!({"k": 1})), "applied").await;
+        desk.ada(policy, "BATCH_UPDATE", json!({"nodes": {"a": {"k": 2}}}), "applied").await;
+        desk.ada(policy, "DELETE_NODE", json!({"nodeId": "a"}), "applied").await;
+        desk.ada_refused(policy, "UPDATE_NODE", update("a", json!({"k": 3})), "TARGET_DELETED").await;
+    }
+}
+
+#[tokio::test]
+async fn d8_what_was_made_in_another_history_is_not_judged_and_can_be_moved() {
+    let desk = Desk::new().await;
+    let seen = desk.ada.state("g").await;
+    let first = desk.ada.changes("g", 0).await[0].clone();
+    for policy in POLICIES {
+        let id = crate::support::graph::new_id();
+        let plain = with(
+            &stale(policy, "UPDATE_NODE", update("a", json!({"by": policy}))),
+            json!({"operationId": id}),
+        );
+        let named =
+            |version: Value, hash: Value| with(&plain, json!({"clientVersion": version, "clientHash": hash}));
+        let wrong = [
+            named(json!(SEEN), first["hash"].clone()),
+            named(json!(1), seen["hash"].clone()),
+            named(json!(0), seen["hash"].clone()),
+            named(json!(SEEN), json!("beef")),
+            named(json!(SEEN), json!("f".repeat(64))),
+            named(json!(1_000_000), seen["hash"].clone()), // before D6
+        ];
+        for lost in wrong {
+            let problem = desk.ada.command("g", &lost).await.problem(409, "HISTORY_REPLACED");
+            let head = desk.ada.state("g").await;
+            let resolution =
+                json!({"currentVersion": head["version"], "conflicts": [], "hash": head["hash"]});
+            assert_eq!(problem["resolution"], resolution);
+            assert_eq!(desk.ada.get(&format!("/operations/{id}")).await.status, 404, "the id is not used up");
+        }
+        let done = desk.ada.accept("g", &named(json!(SEEN), seen["hash"].clone())).await;
+        assert!(done.get("duplicate").is_none());
+        // C3 comes first: what has ended is answered, whatever history it names.
+        let again = desk.ada.accept("g", &named(json!(SEEN), json!("beef"))).await;
+        assert_eq!((&again["duplicate"], &again["version"]), (&json!(true), &done["version"]));
+        let zeros = named(json!(0), json!("0".repeat(64)));
+        assert_eq!(desk.ada.accept("g", &zeros).await["duplicate"], true);
+    }
+    let upper = seen["hash"].as_str().unwrap().to_uppercase();
+    let envelope = with(
+        &command("DELETE_EDGE", json!({"edgeId": "ab"})),
+        json!({"clientVersion": SEEN, "clientHash": upper}),
+    );
+    desk.ada.accept("g", &envelope).await;
+    for bad in [json!({"clientHash": "beef"}), json!({"clientHash": 7, "clientVersion": 1})] {
+        let envelope = with(&command("SET_VIEWPORT", json!({"x": 0, "y": 0, "zoom": 1})), bad);
+        let problem = desk.ada.command("g", &envelope).await.problem(400, "BAD_REQUEST");
+        assert!(problem["detail"].as_str().unwrap().starts_with("clientHash"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn d8_batches_and_their_members_name_their_history() {
+    let desk = Desk::new().await;
+    let commits = desk.ada.changes("g", 0).await;
+    let hash = |version: usize| commits[version - 1]["hash"].clone();
+    let make = |more: Value| with(&command("CREATE_NODE", json!({})), more);
+    let at = |version: u64, hash: Value| json!({"clientVersion": version, "clientHash": hash});
+    let batch = |atomic: bool, operations: Value, more: Value| {
+        with(&json!({"atomic": atomic, "operations": operations}), more)
+    };
+    for (members, more, index) in [
+        (json!([make(json!({})), make(json!({}))]), at(4, hash(3)), Value::Null),
+        (json!([make(json!({})), make(at(2, hash(3)))]), at(4, hash(4)), json!(1)),
+        (json!([make(json!({})), make(at(2, hash(3)))]), json!({}), json!(1)),
+        (json!([make(at(2, hash(2)))]), at(4, hash(3)), Value::Null),
+    ] {
+        let problem = desk
+            .ada
+            .post("/graphs/g/batch", &batch(true, members, more))
+            .await
+            .problem(409, "HISTORY_REPLACED");
+        assert_eq!(problem["index"], index);
+    }
+    let good = batch(true, json!([make(json!({})), make(at(1, hash(1)))]), at(3, hash(3)));
+    assert_eq!(desk.ada.post("/graphs/g/batch", &good).await.status, 200);
+    let each = batch(
+        false,
+        json!([make(json!({})), make(at(1, hash(2))), make(json!({"clientVersion": 2}))]),
+        at(3, hash(3)),
+    );
+    let answer = desk.ada.post("/graphs/g/batch", &each).await.json();
+    let codes: Vec<Value> =
+        answer["results"].as_array().unwrap().iter().map(|r| r["error"]["code"].clone()).collect();
+    assert_eq!(codes, [Value::Null, json!("HISTORY_REPLACED"), Value::Null], "{answer}");
+}
+
+#[tokio::test]
 async fn d4_the_target_was_never_there() {
     let desk = Desk::new().await;
     desk.bob("DELETE_NODE", json!({"nodeId": "b"})).await;
@@ -321,7 +507,9 @@ async fn d4_creating_what_exists() {
         let conflicts = desk.ada_refused(policy, "CREATE_NODE", json!({"id": "c", "k": 1}), "ID_TAKEN").await;
         assert_eq!(conflicts[0]["operationId"], by["operationId"]);
         assert_eq!(conflicts[0]["current"]["id"], "c");
-        let edge = json!({"id": "ab", "source": "a", "target": "b"});
+        desk.ada(policy, "CREATE_NODE", json!({"id": "c"}), "unchanged").await; // C1: the very same
+        desk.ada(policy, "CREATE_EDGE", json!({"id": "ab", "source": "a", "target": "b"}), "unchanged").await;
+        let edge = json!({"id": "ab", "source": "b", "target": "a"});
         desk.ada_refused(policy, "CREATE_EDGE", edge.clone(), "ID_TAKEN").await;
         let reply = desk.ada.command("g", &command("CREATE_EDGE", edge)).await;
         assert!(reply.problem(409, "ID_TAKEN")["resolution"]["currentVersion"].is_u64());
@@ -346,7 +534,11 @@ async fn d4_what_a_command_leans_on_is_gone() {
     ];
     for (name, payload, code) in rows {
         let desk = Desk::new().await;
-        desk.ada.apply("g", "CREATE_EDGE", json!({"id": "aa", "source": "a", "target": "a"})).await;
+        let own = with(
+            &command("CREATE_EDGE", json!({"id": "aa", "source": "a", "target": "a"})),
+            json!({"clientId": "tab"}),
+        );
+        desk.ada.accept("g", &own).await;
         desk.bob("DELETE_NODE", json!({"nodeId": "b"})).await;
         let conflicts = desk.ada_refused("merge", name, payload.clone(), code).await;
         assert_eq!(conflicts[0]["userId"], "bob", "{name}: who took it away");
@@ -381,7 +573,8 @@ async fn d_atomic_batches_are_judged_member_by_member() {
     desk.bob("UPDATE_NODE", update("a", json!({"data": {"x": 2}}))).await;
     let members = |x: &str| {
         let hers = command("UPDATE_NODE", update("a", json!({"data": {x: 3}})));
-        json!({"operations": [command("CREATE_NODE", json!({"id": "c"})), hers], "atomic": true, "clientVersion": SEEN})
+        let made = command("CREATE_NODE", json!({"id": "c", "made": x}));
+        json!({"operations": [made, hers], "atomic": true, "clientVersion": SEEN})
     };
     let problem = desk.ada.post("/graphs/g/batch", &members("x")).await.problem(409, "CONFLICT");
     assert_eq!(problem["index"], 1);

@@ -166,7 +166,7 @@ async fn c3_an_atomic_batch_is_one_operation() {
     let fewer = with(&batch, json!({"operations": [operations[0]]}));
     server.post("/graphs/g/batch", &fewer).await.problem(422, "OPERATION_ID_REUSED");
 
-    let refused = json!({"operations": [command("CREATE_NODE", json!({})), command("CREATE_NODE", json!({"id": "a"}))],
+    let refused = json!({"operations": [command("CREATE_NODE", json!({})), command("CREATE_NODE", json!({"id": "a", "k": 1}))],
         "atomic": true, "batchId": new_id()});
     let first = server.post("/graphs/g/batch", &refused).await.problem(409, "ID_TAKEN");
     assert_eq!(first["index"], 1);

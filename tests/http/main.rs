@@ -17,6 +17,7 @@ mod fuzz;
 mod limits;
 mod metrics;
 mod openapi;
+mod parameters;
 mod reads;
 mod stale_documents;
 mod subscriptions;

@@ -149,15 +149,23 @@ async fn work(held: &mut Held<'_>) {
 
 async fn batches(held: &mut Held<'_>) {
     let make = |id: &str| json!({"type": "CREATE_NODE", "payload": {"id": id}});
+    let other = |id: &str| json!({"type": "CREATE_NODE", "payload": {"id": id, "type": "other"}});
     let route = "/graphs/{graphId}/batch";
     let atomic = json!({"atomic": true, "batchId": new_id(), "operations": [make("m"), make("n")]});
     let done = held.post(route, "/graphs/g/batch", atomic.clone()).await;
     assert_eq!(done.status, 200);
     held.post(route, "/graphs/g/batch", atomic.clone()).await;
     let each =
-        held.post(route, "/graphs/g/batch", json!({"operations": [make("o"), make("m")]})).await.json();
+        held.post(route, "/graphs/g/batch", json!({"operations": [make("o"), other("m")]})).await.json();
     assert_eq!(each["results"][1]["status"], "conflict");
-    held.post(route, "/graphs/g/batch", json!({"atomic": true, "operations": [make("m")]})).await;
+    held.post(route, "/graphs/g/batch", json!({"atomic": true, "operations": [other("m")]})).await;
+    let lost = json!({"operations": [make("p")], "clientVersion": 1, "clientHash": "0".repeat(64)});
+    held.fits(&json!({"$ref": "#/components/schemas/BatchBody"}), &lost, "BatchBody");
+    held.post(route, "/graphs/g/batch", lost.clone()).await;
+    let lost = Value::Object(
+        lost.as_object().unwrap().clone().into_iter().chain([("atomic".to_owned(), json!(true))]).collect(),
+    );
+    held.post(route, "/graphs/g/batch", lost).await.problem(409, "HISTORY_REPLACED");
     held.post(route, "/graphs/g/batch", json!({"operations": [7]})).await;
     held.get("/operations/{operationId}", &format!("/operations/{}", atomic["batchId"].as_str().unwrap()))
         .await;

@@ -28,6 +28,12 @@ async fn save(ada: &Client, policy: &str, document: &Value) -> Reply {
     ada.command("g", &with(&command("BATCH_UPDATE", document.clone()), seen)).await
 }
 
+/// The same in a tab that says which it is (rule D1).
+async fn save_in(ada: &Client, policy: &str, document: &Value, tab: &str) -> Reply {
+    let seen = json!({"clientVersion": 1, "onConflict": policy, "clientId": tab});
+    ada.command("g", &with(&command("BATCH_UPDATE", document.clone()), seen)).await
+}
+
 fn outcome(reply: &Reply) -> Value {
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
     reply.json()["outcome"].clone()
@@ -158,12 +164,14 @@ async fn d4_saving_again_what_was_deleted_and_created_again() {
 #[tokio::test]
 async fn d1_saving_after_ones_own_work_is_applied() {
     let (_server, ada, _bob) = desk().await;
-    ada.apply("g", "UPDATE_NODE", json!({"nodeId": "a", "updates": {"data": {"x": 2}}})).await;
-    ada.apply("g", "CREATE_EDGE", json!({"id": "new", "source": "b", "target": "a"})).await;
+    let in_tab = |name, payload| with(&command(name, payload), json!({"clientId": "tab"}));
+    ada.accept("g", &in_tab("UPDATE_NODE", json!({"nodeId": "a", "updates": {"data": {"x": 2}}}))).await;
+    ada.accept("g", &in_tab("CREATE_EDGE", json!({"id": "new", "source": "b", "target": "a"}))).await;
+    save(&ada, "merge", &document()).await.problem(409, "CONFLICT"); // another tab of hers
     for policy in ["merge", "reject", "overwrite"] {
         let mut hers = document();
         hers["viewport"] = json!({"x": policy.len(), "y": 0, "zoom": 1});
-        assert_eq!(outcome(&save(&ada, policy, &hers).await), "applied", "{policy}");
+        assert_eq!(outcome(&save_in(&ada, policy, &hers, "tab").await), "applied", "{policy}");
     }
     assert_eq!(ids(&ada.state("g").await["edges"]), ["ab"]);
 }

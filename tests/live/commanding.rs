@@ -118,20 +118,73 @@ async fn d1_a_connection_is_a_client_of_its_own_unless_it_says_otherwise() {
     ws.command("g", "UPDATE_NODE", label("first")).await;
     assert_eq!(ws.expect("STATE_UPDATE").await["clientId"], connection);
     ws.expect("ACK").await;
-    // Her own earlier commit does not conflict with her next one, made before she saw it.
+    // It named no client: nothing is its own, not even what came through the same connection.
     let behind = json!({"clientVersion": 1});
     ws.send(&with(&command_frame("g", &new_id(), "UPDATE_NODE", label("second")), behind.clone())).await;
+    assert_eq!(ws.expect("REVERT").await["code"], "CONFLICT");
+    // The same user in another tab is another client, whose own earlier commit does not conflict with its next.
+    let tab = |text: &str| {
+        with(&command_frame("g", &new_id(), "UPDATE_NODE", label(text)), json!({"clientVersion": 2}))
+    };
+    twin.send(&tab("third")).await;
+    assert_eq!(twin.expect("ACK").await["outcome"], "applied");
+    twin.send(&tab("fourth")).await;
+    assert_eq!(twin.expect("ACK").await["outcome"], "applied");
+    for _ in 0..2 {
+        assert_eq!(ws.expect("STATE_UPDATE").await["clientId"], "tab-2");
+    }
+    // A frame may name another client than its connection.
+    ws.send(&with(&tab("fifth"), json!({"clientId": "tab-2"}))).await;
     assert_eq!(ws.expect("STATE_UPDATE").await["outcome"], "applied");
     ws.expect("ACK").await;
-    // The same user in another tab is another client.
-    twin.send(&with(&command_frame("g", &new_id(), "UPDATE_NODE", label("third")), behind.clone())).await;
-    assert_eq!(twin.expect("REVERT").await["code"], "CONFLICT");
-    let named = json!({"clientVersion": 1, "clientId": connection});
-    twin.send(&with(&command_frame("g", &new_id(), "UPDATE_NODE", label("fourth")), named)).await;
-    assert_eq!(twin.expect("ACK").await["outcome"], "applied", "the frame names the client");
-    ws.expect("STATE_UPDATE").await;
-    twin.command("g", "CREATE_NODE", json!({"id": "z"})).await;
-    assert_eq!(ws.expect("STATE_UPDATE").await["clientId"], "tab-2");
+    ws.send(&with(&tab("sixth"), json!({"clientId": "tab-3"}))).await;
+    assert_eq!(ws.expect("REVERT").await["code"], "CONFLICT");
+}
+
+#[tokio::test]
+async fn d8_frames_name_their_history() {
+    let server = Server::start().await;
+    let first = server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
+    let second = server.apply("g", "CREATE_NODE", json!({"id": "b"})).await;
+    for speech in EVERY_SPEECH {
+        let mut ws = Ws::connect_as(server.address(), "?clientId=tab", speech).await;
+        let (id, batch_id) = (new_id(), new_id());
+        let payload = json!({"nodeId": "a", "position": {"x": 0, "y": 0}});
+        let frame = command_frame("g", &id, "UPDATE_NODE_POSITION", payload.clone());
+        let lost = json!({"clientVersion": 1, "clientHash": second["hash"]});
+        let found = json!({"clientVersion": 1, "clientHash": first["hash"]});
+        ws.send(&with(&frame, lost.clone())).await;
+        let revert = ws.expect("REVERT").await;
+        assert_eq!((&revert["code"], &revert["temporary"]), (&json!("HISTORY_REPLACED"), &json!(false)));
+        let resolution = json!({"currentVersion": 2, "conflicts": [], "hash": second["hash"]});
+        assert_eq!(revert["resolution"], resolution);
+        ws.send(&with(&frame, found.clone())).await;
+        let ack = ws.expect("ACK").await;
+        assert_eq!(
+            (&ack["outcome"], ack.get("duplicate")),
+            (&json!("unchanged"), None),
+            "the id was not used up"
+        );
+        let operations = json!([{"type": "UPDATE_NODE_POSITION", "payload": payload}]);
+        let batch = json!({"type": "BATCH", "graphId": "g", "batchId": batch_id, "atomic": true, "operations": operations});
+        ws.send(&with(&batch, lost)).await;
+        assert_eq!(ws.expect("REVERT").await["code"], "HISTORY_REPLACED");
+        ws.send(&with(&batch, found)).await;
+        assert_eq!(ws.expect("ACK").await["outcome"], "unchanged");
+        let mut inside = frame.clone();
+        inside["command"]["clientHash"] = first["hash"].clone();
+        inside["command"]["clientVersion"] = json!(1);
+        ws.send(&inside).await;
+        let revert = ws.expect("REVERT").await;
+        assert!(revert["message"].as_str().unwrap().contains("stands beside the command"), "W5: {revert}");
+        ws.send(&with(&frame, json!({"clientHash": first["hash"]}))).await;
+        let revert = ws.expect("REVERT").await;
+        assert_eq!(revert["code"], "BAD_REQUEST");
+        assert!(
+            revert["message"].as_str().unwrap().starts_with("clientHash: needs clientVersion"),
+            "{revert}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -139,6 +192,7 @@ async fn w5_batches_get_one_answer() {
     let server = Server::start().await;
     let mut ws = follower(&server, "?graphId=g").await;
     let node = |id: &str| json!({"type": "CREATE_NODE", "payload": {"id": id}});
+    let other = |id: &str| json!({"type": "CREATE_NODE", "payload": {"id": id, "type": "other"}});
     let batch = |id: &str, atomic: bool, operations: Value| json!({"type": "BATCH", "graphId": "g", "batchId": id, "atomic": atomic, "operations": operations});
     let id = new_id();
     ws.send(&batch(&id, true, json!([node("a"), node("b")]))).await;
@@ -149,13 +203,13 @@ async fn w5_batches_get_one_answer() {
     assert_eq!(ack["results"].as_array().unwrap().len(), 2);
     // Nothing of this one: its second member is refused.
     let id = new_id();
-    ws.send(&batch(&id, true, json!([node("c"), node("a")]))).await;
+    ws.send(&batch(&id, true, json!([node("c"), other("a")]))).await;
     let revert = ws.expect("REVERT").await;
     assert_eq!((&revert["operationId"], &revert["code"]), (&json!(id), &json!("ID_TAKEN")));
     assert_eq!((&revert["index"], &revert["version"]), (&json!(1), &json!(1)));
     // Each by itself: one answer after the last of its commits, with what became of each.
     let id = new_id();
-    ws.send(&batch(&id, false, json!([node("c"), node("a"), node("d")]))).await;
+    ws.send(&batch(&id, false, json!([node("c"), other("a"), node("d")]))).await;
     assert_eq!(ws.expect("STATE_UPDATE").await["version"], 2);
     assert_eq!(ws.expect("STATE_UPDATE").await["version"], 3);
     let ack = ws.expect("ACK").await;
@@ -164,7 +218,7 @@ async fn w5_batches_get_one_answer() {
         ack["results"].as_array().unwrap().iter().map(|result| result["status"].clone()).collect();
     assert_eq!(statuses, ["completed", "conflict", "completed"]);
     assert_eq!(ack["results"][1]["error"]["code"], "ID_TAKEN");
-    let again = batch(&id, false, json!([node("c"), node("a"), node("d")]));
+    let again = batch(&id, false, json!([node("c"), other("a"), node("d")]));
     ws.send(&again).await;
     let ack = ws.expect("ACK").await;
     assert!(ack["results"].as_array().unwrap().iter().all(|result| result["duplicate"] == true), "{ack}");

@@ -192,7 +192,9 @@ async fn w3_what_became_of_pending_operations_is_told_in_all_its_kinds() {
     let same = json!({"type": "UPDATE_NODE_POSITION", "operationId": ids[1],
         "payload": {"nodeId": "a", "position": {"x": 0, "y": 0}}});
     assert_eq!(server.accept("g", &same).await["outcome"], "unchanged");
-    assert_eq!(server.command("g", &create(&ids[2])).await.status, 409);
+    let taken =
+        json!({"type": "CREATE_NODE", "payload": {"id": "a", "type": "other"}, "operationId": ids[2]});
+    assert_eq!(server.command("g", &taken).await.status, 409);
     let missing = json!({"type": "DELETE_NODE", "payload": {"nodeId": "nobody"}, "operationId": ids[3]});
     assert_eq!(server.command("g", &missing).await.status, 404);
     for speech in EVERY_SPEECH {

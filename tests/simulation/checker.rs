@@ -14,6 +14,7 @@ use crate::{
     client::Ask,
     compare::{command_type, head_of, is_final, is_this_refusal, name, same_events, word},
     conflict::{Judge, Past},
+    durable::Shared,
     happening::{Happening, Look},
     model::{Graph, History, Verdict},
     world::World,
@@ -35,10 +36,12 @@ pub fn check(world: &World) -> Result<Tally, String> {
         }
     }
     if !world.plan.is_whole() {
+        check_replaced(world, &shared, &mut tally)?;
         drop(shared);
         check_followed(world, &mut tally)?;
         return Ok(tally);
     }
+    check_replaced(world, &shared, &mut tally)?;
     for (index, id) in world.plan.graphs.iter().enumerate() {
         let nothing = crate::durable::Log::default();
         let log = shared.graphs.get(id).unwrap_or(&nothing);
@@ -54,6 +57,34 @@ pub fn check(world: &World) -> Result<Tally, String> {
         checker.check_refusals(log, &mut tally)?;
     }
     Ok(tally)
+}
+
+/// Rule D8, also where histories come and go: who is told that the history was replaced named a point that
+/// the history of the head it is told of does not have.
+fn check_replaced(world: &World, shared: &Shared, tally: &mut Tally) -> Result<(), String> {
+    let asks = world.asks.lock().unwrap();
+    let mut requests: BTreeMap<usize, &[usize]> = BTreeMap::new();
+    let happened = world.happened.lock().unwrap();
+    for happening in happened.iter() {
+        match happening {
+            Happening::Sent { request, asks, .. } => drop(requests.insert(*request, asks)),
+            Happening::Answered { request, answers } => {
+                for (ask, answer) in requests[request].iter().map(|index| &asks[*index]).zip(answers) {
+                    let Ending::Refused { refusal, head } = &answer.ending else { continue };
+                    if refusal.reason != Reason::HistoryReplaced {
+                        continue;
+                    }
+                    let log = shared.graphs.get(&world.plan.graphs[ask.graph]);
+                    if log.is_some_and(|log| log.leads_through(*head, &ask.points())) {
+                        return Err(format!("{} is told of another history, and it is its own", ask.id));
+                    }
+                    count(tally, "told that the history was replaced");
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Where a history may be another one tomorrow, answers are not final: but there is one.
@@ -91,7 +122,8 @@ impl<'a> Checker<'a> {
     /// Reads the log: versions gapless, chain intact, timestamps never less (V1, V3, V5), G4 after
     /// every commit.
     fn new(world: &'a World, graph: usize, log: &crate::durable::Log) -> Result<Self, String> {
-        let mut history = History { commits: vec![], graphs: vec![Graph::empty()] };
+        let hashes = vec![Head::EMPTY.hash.to_hex()];
+        let mut history = History { commits: vec![], graphs: vec![Graph::empty()], hashes };
         let (mut heads, mut times, mut bodies) = (vec![Head::EMPTY], vec![Timestamp(0)], vec![]);
         for (index, stored) in log.commits.iter().enumerate() {
             let version = index as u64 + 1;
@@ -109,7 +141,9 @@ impl<'a> Checker<'a> {
             now.check_invariants().map_err(|problem| format!("G4 after {version}: {problem}"))?;
             let (user, client) = (body.user_id.to_string(), body.client_id.to_string());
             let operation = body.operation_id.to_string();
-            history.commits.push(Past { version, user, client, operation, events });
+            let is_named = body.is_client_named;
+            history.commits.push(Past { version, user, client, is_named, operation, events });
+            history.hashes.push(head.hash.to_hex());
             history.graphs.push(now);
             heads.push(head);
             times.push(body.timestamp);
@@ -158,18 +192,30 @@ impl<'a> Checker<'a> {
                         return Err("is told its id was used for another, and it was not".to_owned());
                     }
                 }
-                (Ending::Refused { refusal, head }, own) if refusal.reason == Reason::EntityTooLarge => {
-                    count(tally, "ENTITY_TOO_LARGE");
+                (Ending::Refused { refusal, head }, own)
+                    if [Reason::EntityTooLarge, Reason::HistoryReplaced].contains(&refusal.reason) =>
+                {
+                    let is_replaced = refusal.reason == Reason::HistoryReplaced;
+                    count(tally, if is_replaced { "HISTORY_REPLACED" } else { "ENTITY_TOO_LARGE" });
+                    let first_sent = seen.sent.iter().copied().min().unwrap_or(0);
+                    let told = refusal.resolution.as_ref().and_then(|resolution| resolution.hash);
+                    if is_replaced
+                        && (told != Some(head.hash) || head.version.get() < self.known_at(first_sent))
+                    {
+                        return Err("is told of another head than the graph's".to_owned());
+                    }
                     if !self.has_head(*head)
                         || answer.duplicate
                         || self.has_ended_before(&ask.id, seen, *moment)
                     {
-                        return Err("is too large after it had ended, or of another history".to_owned());
+                        return Err(
+                            "is refused for now after it had ended, or on no head there was".to_owned()
+                        );
                     }
                     let _may_have_ended_since = own;
                     let judged = self.judgements(seen, head.version.get());
                     if !judged.iter().any(|verdict| is_this_refusal(verdict, refusal)) {
-                        return Err(format!("is said to be too large; the model says {judged:?}"));
+                        return Err(format!("is refused for now: {refusal:?}; the model says {judged:?}"));
                     }
                 }
                 (ending, Some(own)) => {
@@ -303,8 +349,9 @@ impl<'a> Checker<'a> {
         let judge = |ask: &Ask| {
             let (history, bounds) = (&self.history, &self.world.plan.bounds);
             let operation = &ask.id.to_string();
-            let (user, client) = (&ask.user, &ask.client);
-            Judge { history, version, bounds, user, client, operation }.verdict(&ask.members, ask.is_batch)
+            let (user, client, is_named) = (&ask.user, &ask.client, ask.is_named);
+            Judge { history, version, bounds, user, client, is_named, operation }
+                .verdict(&ask.members, ask.is_batch)
         };
         seen.asks.iter().map(judge).collect()
     }
@@ -332,7 +379,7 @@ impl<'a> Checker<'a> {
             return Err("a reader saw more than the log".to_owned());
         };
         let is_same = self.heads[look.version as usize].hash.to_hex() == look.hash
-            && graph.nodes.iter().map(|(_, node)| &**node).eq(&look.nodes)
+            && graph.listed() == look.nodes
             && graph.edges.iter().map(|(_, edge)| &**edge).eq(&look.edges)
             && graph.viewport == look.viewport;
         if !is_same {

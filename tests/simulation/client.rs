@@ -1,8 +1,10 @@
 //! What clients ask for: random commands on a few ids, so that everybody gets in everybody's way.
 
-use dao_api::domain::{Action, Command, Fingerprint, Member, OnConflict, Operation};
+use std::collections::BTreeMap;
+
+use dao_api::domain::{Action, Claim, Command, Fingerprint, Member, OnConflict, Operation};
 use dao_projections::{
-    Edge, EdgeId, Map, MergePatch, Node, NodeId, OperationId, Position, Version, Viewport,
+    Edge, EdgeId, Hash, Map, MergePatch, Node, NodeId, OperationId, Position, Version, Viewport,
 };
 use serde_json::{Value, json};
 
@@ -15,6 +17,8 @@ pub struct Ask {
     pub graph: usize,
     pub user: String,
     pub client: String,
+    /// Whether its author names the client (rule D1).
+    pub is_named: bool,
     pub is_batch: bool,
     pub members: Vec<Asked>,
 }
@@ -39,8 +43,25 @@ impl Ask {
             user: self.user.parse().unwrap(),
             traceparent: None,
             client: self.client.parse().unwrap(),
+            is_client_named: self.is_named,
+            claims: self.claims().collect(),
             action,
         }
+    }
+
+    /// The points of its history that its author names (rule D8).
+    fn claims(&self) -> impl Iterator<Item = Claim> + '_ {
+        self.members.iter().enumerate().filter_map(|(index, member)| {
+            let version = Version::new(member.client_version?).unwrap();
+            let hash = Hash::from_hex(member.client_hash.as_ref()?).ok();
+            Some(Claim { version, hash, index: self.is_batch.then_some(index) })
+        })
+    }
+
+    /// The same as numbers and texts.
+    pub fn points(&self) -> Vec<(u64, String)> {
+        let named = self.members.iter();
+        named.filter_map(|member| Some((member.client_version?, member.client_hash.clone()?))).collect()
     }
 }
 
@@ -97,6 +118,8 @@ pub struct Imagination<'a> {
     pub edges: &'a [Value],
     /// The version it saw last.
     pub version: u64,
+    /// The hashes of the versions it knows.
+    pub hashes: &'a BTreeMap<u64, String>,
     /// Bytes of padding that some nodes carry, which makes them too large.
     pub padding: usize,
     /// Whether many know little more than the beginning of the history.
@@ -113,7 +136,8 @@ impl Imagination<'_> {
             let (kind, payload) = self.command();
             let client_version = if self.rng.chance(20) { self.client_version() } else { shared_version };
             let on_conflict = *self.rng.pick(&["merge", "merge", "merge", "overwrite", "reject"]);
-            Asked { kind, payload, client_version, on_conflict }
+            let client_hash = client_version.and_then(|version| self.client_hash(version));
+            Asked { kind, payload, client_version, client_hash, on_conflict }
         });
         (is_batch, members.collect())
     }
@@ -130,6 +154,16 @@ impl Imagination<'_> {
             92..96 => Some(0),
             96..99 => Some(self.version + 1 + self.rng.below(3)),
             _ => Some(self.version + 1_000),
+        }
+    }
+
+    /// Mostly what it knows; now and then that of another version, or of none.
+    fn client_hash(&mut self, version: u64) -> Option<String> {
+        match self.rng.below(100) {
+            0..55 => self.hashes.get(&version).cloned(),
+            55..57 => self.hashes.values().next().cloned(),
+            57..58 => Some("beef".to_owned()),
+            _ => None,
         }
     }
 

@@ -14,6 +14,8 @@ pub struct Past {
     pub version: u64,
     pub user: String,
     pub client: String,
+    /// Whether its author named the client (rule D1).
+    pub is_named: bool,
     pub operation: String,
     pub events: Vec<Value>,
 }
@@ -67,12 +69,17 @@ pub struct Judge<'a> {
     pub bounds: &'a Bounds,
     pub user: &'a str,
     pub client: &'a str,
+    pub is_named: bool,
     pub operation: &'a str,
 }
 
 impl Judge<'_> {
     /// What `members` must come to: one command, or an atomic batch.
     pub fn verdict(&self, members: &[Asked], is_batch: bool) -> Verdict {
+        if let Some(index) = members.iter().position(|member| !self.is_of_this_history(member)) {
+            let refused = Refused::conflict("HISTORY_REPLACED", vec![]);
+            return Verdict::Refused { refused, index: is_batch.then_some(index) };
+        }
         let mut graph = self.history.graphs[self.version as usize].clone();
         let (mut events, mut outcome) = (Vec::new(), "applied");
         for (index, member) in members.iter().enumerate() {
@@ -88,6 +95,12 @@ impl Judge<'_> {
             }
         }
         if events.is_empty() { Verdict::Unchanged } else { Verdict::Committed { events, outcome } }
+    }
+
+    /// Rule D8: the version that its author had seen has the hash that its author knows.
+    fn is_of_this_history(&self, asked: &Asked) -> bool {
+        let (Some(version), Some(hash)) = (asked.client_version, &asked.client_hash) else { return true };
+        version <= self.version && self.history.hashes[version as usize] == *hash
     }
 
     fn one(&self, graph: &Graph, asked: &Asked) -> Result<(Vec<Value>, &'static str), Refused> {
@@ -106,32 +119,85 @@ impl Judge<'_> {
         };
         let writes = self.writes(asked, &target);
         let is_there = graph.exists(&target);
-        let mut deletions = writes.iter().rev().filter(|(_, event)| is_deletion(event));
-        if let Some((past, _)) = deletions.next() {
+        if let Some(past) = self.deletion(is_there, &writes) {
             return Err(self.deleted(&target, past));
         }
         if !is_there {
             return Ok((decided()?, "applied"));
         }
-        if writes.iter().all(|(past, _)| self.is_own(past)) {
-            return Ok((decided()?, "applied"));
-        }
-        let fields = fields_of(asked);
-        let conflicts = match (asked.on_conflict, asked.kind) {
-            ("reject", _) => self.touched(graph, &target, &fields, &Value::Null, &writes),
-            ("overwrite", _) | (_, "UPDATE_NODE_POSITION" | "SET_VIEWPORT") => vec![],
-            (_, "DELETE_NODE" | "DELETE_EDGE") => {
-                let is_update =
-                    |(past, event): &(&Past, &Value)| !self.is_own(past) && paths(event) != ["/position"];
-                self.overlapping(graph, &target, &fields, &writes, is_update)
+        let mut outcome = if writes.iter().all(|(past, _)| self.is_own(past)) { "applied" } else { "merged" };
+        let mut conflicts = self.about_target(graph, asked, &target, &writes);
+        if asked.kind == "DELETE_NODE" {
+            let destroyed = self.destroyed(graph, asked, target.id());
+            match asked.on_conflict {
+                "overwrite" if !destroyed.is_empty() => outcome = "merged",
+                "overwrite" => {}
+                _ => conflicts.extend(destroyed),
             }
-            _ => self.overlapping(graph, &target, &fields, &writes, |(past, _)| !self.is_own(past)),
-        };
+        }
         if conflicts.is_empty() {
-            Ok((decided()?, "merged"))
+            Ok((decided()?, outcome))
         } else {
             Err(Refused::conflict("CONFLICT", conflicts))
         }
+    }
+
+    /// What others wrote to the target itself that stands in the way (D3, D5).
+    fn about_target(
+        &self,
+        graph: &Graph,
+        asked: &Asked,
+        target: &Subject,
+        writes: &[(&Past, &Value)],
+    ) -> Vec<Value> {
+        let fields = fields_of(asked);
+        match (asked.on_conflict, asked.kind) {
+            ("reject", _) => self.touched(graph, target, &fields, &Value::Null, writes),
+            ("overwrite", _) | (_, "UPDATE_NODE_POSITION" | "SET_VIEWPORT") => vec![],
+            (_, "DELETE_NODE" | "DELETE_EDGE") => {
+                self.overlapping(graph, target, &fields, writes, |write| self.is_work(write))
+            }
+            _ => self.overlapping(graph, target, &fields, writes, |(past, _)| !self.is_own(past)),
+        }
+    }
+
+    /// What others made or changed that goes when the node `id` goes (D3); with `reject` whatever they did to
+    /// anything that goes (D5).
+    fn destroyed(&self, graph: &Graph, asked: &Asked, id: &str) -> Vec<Value> {
+        let inside = |node: &Value| node["id"] != *id && graph.is_inside(node, id, graph.nodes.len());
+        let mut going: Vec<Subject> = vec![];
+        going.extend(
+            graph.nodes.iter().filter(|(_, node)| inside(node)).map(|(id, _)| Subject::Node(id.clone())),
+        );
+        let is_reject = asked.on_conflict == "reject";
+        if is_reject {
+            let goes =
+                |end: &Value| end == id || going.contains(&Subject::Node(end.as_str().unwrap().to_owned()));
+            let edges = graph.edges.iter().filter(|(_, edge)| goes(&edge["source"]) || goes(&edge["target"]));
+            let edges: Vec<Subject> = edges.map(|(id, _)| Subject::Edge(id.clone())).collect();
+            going.extend(edges);
+        }
+        let whole = [(String::new(), Value::Null)];
+        let told = going.iter().map(|subject| {
+            let writes = self.writes(asked, subject);
+            if is_reject {
+                return self.touched(graph, subject, &whole, &Value::Null, &writes);
+            }
+            self.overlapping(graph, subject, &whole, &writes, |write| self.is_work(write))
+        });
+        told.flatten().collect()
+    }
+
+    /// Whether others did more than to move it.
+    fn is_work(&self, (past, event): &(&Past, &Value)) -> bool {
+        !self.is_own(past) && paths(event) != ["/position"]
+    }
+
+    /// The deletion that counts (D4): of what is not there by anybody, of what is there again by others.
+    fn deletion<'p>(&self, is_there: bool, writes: &[(&'p Past, &Value)]) -> Option<&'p Past> {
+        let mut deletions =
+            writes.iter().rev().filter(|(_, event)| is_deletion(event)).map(|(past, _)| *past);
+        deletions.find(|past| !is_there || !self.is_own(past))
     }
 
     /// Its targets are all it names and the edges it removes (D4, D5); what it writes are its events (D3).
@@ -140,7 +206,7 @@ impl Judge<'_> {
         let targets = targets_of(&asked.payload, &events);
         for (target, _) in &targets {
             let writes = self.writes(asked, target);
-            if let Some((past, _)) = writes.iter().rev().find(|(_, event)| is_deletion(event)) {
+            if let Some(past) = self.deletion(graph.exists(target), &writes) {
                 return Err(self.deleted(target, past));
             }
         }
@@ -181,7 +247,7 @@ impl Judge<'_> {
     }
 
     fn is_own(&self, past: &Past) -> bool {
-        past.user == self.user && past.client == self.client
+        self.is_named && past.is_named && past.user == self.user && past.client == self.client
     }
 
     /// An entry for each field that somebody whose write `counts` wrote too (D3), with the latest commit
@@ -195,9 +261,11 @@ impl Judge<'_> {
         counts: impl Fn(&(&Past, &Value)) -> bool,
     ) -> Vec<Value> {
         let standing = graph.current(subject);
+        // What was written before it was last deleted is gone with it.
+        let gone = writes.iter().rposition(|(_, event)| is_deletion(event)).map_or(0, |last| last + 1);
         let mut conflicts = Vec::new();
         for (path, yours) in fields {
-            let mut overlapping = writes.to_vec();
+            let mut overlapping = writes[gone..].to_vec();
             overlapping.retain(|(_, event)| paths(event).iter().any(|p| overlap(p, path)));
             if overlapping.iter().any(&counts) && !is_so(&standing, path, yours) {
                 let (past, _) = overlapping[overlapping.len() - 1];

@@ -43,6 +43,8 @@ pub struct Log {
     pub refusals: Vec<StoredRefusal>,
     /// Every point there ever was, but the empty one and those that can't be read.
     pub ever: HashMap<Head, Point>,
+    /// What each point there ever was follows on.
+    pub before: HashMap<Head, Head>,
     /// How often its history was cut off.
     pub upheavals: u64,
 }
@@ -56,6 +58,16 @@ impl Log {
     pub fn has(&self, head: Head) -> bool {
         let Some(index) = head.version.get().checked_sub(1) else { return head == Head::EMPTY };
         self.commits.get(index as usize).is_some_and(|commit| commit.head() == head)
+    }
+
+    /// Whether the history up to `head`, today's or another, has all of these points (rule D8).
+    pub fn leads_through(&self, mut head: Head, points: &[(u64, String)]) -> bool {
+        let mut hashes = BTreeMap::from([(head.version.get(), head.hash.to_hex())]);
+        while let Some(before) = self.before.get(&head) {
+            head = *before;
+            hashes.insert(head.version.get(), head.hash.to_hex());
+        }
+        points.iter().all(|(version, hash)| hashes.get(version) == Some(hash))
     }
 
     /// What the graph was at this point, in whichever history.
@@ -90,6 +102,7 @@ impl Log {
     /// One more commit, whoever made it.
     pub fn push(&mut self, commit: StoredCommit) {
         let (before, head) = (self.point(self.head()), commit.head());
+        self.before.insert(head, self.head());
         if let (Some(mut point), Ok(body)) = (before, CommitBody::decode(&commit.body)) {
             let hour = body.timestamp.0 / 3_600_000;
             for event in &body.events {
@@ -184,6 +197,8 @@ pub struct Shared {
     pub pieces: u64,
     /// So many of the next changes of rows come too late: another worker was faster.
     pub lost_races: u32,
+    /// The points that operations named, one list for each way they were sent.
+    pub claims: BTreeMap<OperationId, Vec<Vec<(u64, String)>>>,
     /// What somebody did or was given that the rules forbid.
     pub misuse: Vec<String>,
     listeners: Vec<Listener>,
@@ -197,7 +212,21 @@ impl Shared {
 
     /// An append takes effect; everybody but its author may hear of it.
     pub fn land(&mut self, graph: &GraphId, expected: Head, entries: &[Entry], author: usize) -> Append {
-        let outcome = self.graphs.entry(graph.clone()).or_default().append(expected, entries);
+        let is_known = |entry: &&Entry| self.claims.contains_key(&entry.operation);
+        let log = self.graphs.entry(graph.clone()).or_default();
+        let outcome = log.append(expected, entries);
+        if let Append::Appended = outcome {
+            let mut known = entries.iter().filter(is_known);
+            let is_misled = |entry: &&Entry| {
+                let mut ways = self.claims[&entry.operation].iter();
+                !ways.any(|points| log.leads_through(expected, points))
+            };
+            if let Some(entry) = known.find(is_misled) {
+                let problem =
+                    format!("{} was judged on a history that its author did not name", entry.operation);
+                self.misuse.push(problem);
+            }
+        }
         let commits: Vec<StoredCommit> = entries.iter().filter_map(|entry| entry.commit.clone()).collect();
         if let (Append::Appended, Some(first), Some(last)) = (&outcome, commits.first(), commits.last()) {
             self.tell_feed(graph, first.version, last.version);

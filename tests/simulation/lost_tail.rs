@@ -16,8 +16,15 @@ fn create(number: u64) -> Ask {
         graph: 0,
         user: "ada".to_owned(),
         client: "ada".to_owned(),
+        is_named: true,
         is_batch: false,
-        members: vec![Asked { kind: "CREATE_NODE", payload, client_version: None, on_conflict: "merge" }],
+        members: vec![Asked {
+            kind: "CREATE_NODE",
+            payload,
+            client_version: None,
+            client_hash: None,
+            on_conflict: "merge",
+        }],
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Asked {
     pub kind: &'static str,
     pub payload: Value,
     pub client_version: Option<u64>,
+    /// What its author takes for the hash of that version (rule D8).
+    pub client_hash: Option<String>,
     pub on_conflict: &'static str,
 }
 
@@ -132,6 +134,19 @@ impl Graph {
         }
     }
 
+    /// The nodes as lists have them (rule G5): always the oldest one next whose parents stand there.
+    pub fn listed(&self) -> Vec<Value> {
+        let mut left: Vec<&Value> = self.nodes.iter().map(|(_, node)| &**node).collect();
+        let mut listed: Vec<Value> = vec![];
+        while !left.is_empty() {
+            let stands = |id: &Value| id.is_null() || listed.iter().any(|node| node["id"] == *id);
+            let is_next = |node: &&Value| stands(&node["parentId"]) && stands(&node["parentNode"]);
+            let next = left.iter().position(is_next).expect("parents are no circle");
+            listed.push(left.remove(next).clone());
+        }
+        listed
+    }
+
     /// Rule G4.
     pub fn check_invariants(&self) -> Result<(), String> {
         let is_number = |value: &Value| value.as_f64().is_some_and(f64::is_finite);
@@ -219,4 +234,6 @@ pub struct History {
     pub commits: Vec<Past>,
     /// By version: the first is the empty graph.
     pub graphs: Vec<Graph>,
+    /// By version: the first is that of the empty graph.
+    pub hashes: Vec<String>,
 }

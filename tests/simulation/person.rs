@@ -1,8 +1,11 @@
 //! Those who edit: each sends, repeats, gives up, asks again, and looks, as its own dice say.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use dao_api::write::Answer;
+use dao_api::{
+    domain::Reason,
+    write::{Answer, Ending},
+};
 use dao_projections::OperationId;
 use serde_json::Value;
 use tokio::time::sleep;
@@ -13,22 +16,32 @@ use crate::{
     world::World,
 };
 
-const USERS: [(&str, &str); 4] = [("ada", "tab-1"), ("ada", "tab-2"), ("bob", "bob"), ("cyd", "tab-1")];
+/// Who, through which client, and whether that was named: some name none, and one is named like its user.
+const USERS: [(&str, &str, bool); 5] = [
+    ("ada", "tab-1", true),
+    ("bob", "bob", false),
+    ("ada", "tab-2", true),
+    ("bob", "bob", true),
+    ("cyd", "tab-1", true),
+];
 
 /// Somebody with an editor and a bad connection.
 pub struct Person {
     world: Arc<World>,
-    user: (&'static str, &'static str),
+    user: (&'static str, &'static str, bool),
     rng: Rng,
     number: u64,
     made: u64,
     seen: Vec<(u64, Vec<Value>)>,
+    /// Of each graph: the hashes of the versions it was told of.
+    hashes: Vec<BTreeMap<u64, String>>,
 }
 
 impl Person {
     pub fn new(world: Arc<World>, number: usize, rng: Rng) -> Self {
         let seen = vec![(0, vec![]); world.plan.graphs.len()];
-        Self { world, user: USERS[number % USERS.len()], rng, number: number as u64, made: 0, seen }
+        let hashes = vec![BTreeMap::from([(0, "0".repeat(64))]); seen.len()];
+        Self { world, user: USERS[number % USERS.len()], rng, number: number as u64, made: 0, seen, hashes }
     }
 
     pub async fn live(mut self) {
@@ -61,16 +74,17 @@ impl Person {
     fn imagine(&mut self, graph: usize) -> usize {
         let (version, edges) = &self.seen[graph];
         let (padding, is_far_behind) = (self.world.plan.padding, self.world.plan.is_heavy);
+        let (version, hashes) = (*version, &self.hashes[graph]);
         let (is_batch, members) =
-            Imagination { rng: &mut self.rng, edges, version: *version, padding, is_far_behind }.members();
+            Imagination { rng: &mut self.rng, edges, version, hashes, padding, is_far_behind }.members();
         self.made += 1;
         let id = OperationId::from(uuid::Uuid::from_u64_pair(
             self.number + 1,
             (self.made << 8) | self.rng.below(256),
         ));
-        let (user, client) = (self.user.0.to_owned(), self.user.1.to_owned());
+        let (user, client, is_named) = (self.user.0.to_owned(), self.user.1.to_owned(), self.user.2);
         let mut asks = self.world.asks.lock().unwrap();
-        asks.push(Ask { id, graph, user, client, is_batch, members });
+        asks.push(Ask { id, graph, user, client, is_named, is_batch, members });
         asks.len() - 1
     }
 
@@ -81,6 +95,7 @@ impl Person {
             let slot = self.slot();
             if let Some(answers) = self.world.send(slot, asks.clone()).await {
                 self.learn(graph, &answers);
+                self.move_on(&asks, &answers).await;
                 return;
             }
             if self.rng.chance(15) {
@@ -92,8 +107,32 @@ impl Person {
 
     fn learn(&mut self, graph: usize, answers: &[Answer]) {
         for answer in answers {
-            let version = crate::compare::head_of(&answer.ending).version.get();
-            self.seen[graph].0 = self.seen[graph].0.max(version);
+            let head = crate::compare::head_of(&answer.ending);
+            self.seen[graph].0 = self.seen[graph].0.max(head.version.get());
+            self.hashes[graph].insert(head.version.get(), head.hash.to_hex());
+        }
+    }
+
+    /// What was made in a history that is no more is moved to the one that there is, and sent again under the
+    /// same id (rule D8).
+    async fn move_on(&mut self, asks: &[usize], answers: &[Answer]) {
+        let is_replaced = |answer: &&Answer| matches!(&answer.ending, Ending::Refused { refusal, .. } if refusal.reason == Reason::HistoryReplaced);
+        let Some(place) = answers.iter().position(|answer| is_replaced(&answer)) else { return };
+        let head = crate::compare::head_of(&answers[place].ending);
+        let index = {
+            let mut asks_made = self.world.asks.lock().unwrap();
+            let mut moved = asks_made[asks[place]].clone();
+            for member in &mut moved.members {
+                member.client_version = Some(head.version.get());
+                member.client_hash = Some(head.hash.to_hex());
+            }
+            asks_made.push(moved);
+            asks_made.len() - 1
+        };
+        let slot = self.slot();
+        if let Some(answers) = self.world.send(slot, vec![index]).await {
+            let graph = self.world.asks.lock().unwrap()[index].graph;
+            self.learn(graph, &answers);
         }
     }
 
@@ -101,6 +140,7 @@ impl Person {
         let (graph, slot) = (self.graph(), self.slot());
         let since = self.seen[graph].0.saturating_sub(self.rng.below(5));
         if let Some(look) = self.world.look(slot, graph, since).await {
+            self.hashes[graph].insert(look.version, look.hash);
             self.seen[graph] = (look.version.max(self.seen[graph].0), look.edges);
         }
     }

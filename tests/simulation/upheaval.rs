@@ -34,6 +34,7 @@ fn invent(head: Head, rng: &mut Rng) -> Bytes {
         operation_id: OperationId::from(uuid::Uuid::from_u64_pair(rng.draw(), rng.draw())),
         user_id: "fay".parse().unwrap(),
         client_id: "fay".parse().unwrap(),
+        is_client_named: true,
         traceparent: None,
         timestamp: Timestamp(head.version.get() * 60_000),
         command_type,

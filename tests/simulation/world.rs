@@ -240,12 +240,18 @@ impl World {
     /// Makes one more commit to a graph, whatever it holds.
     async fn touch(&self, graph: usize, time: u64) {
         let payload = json!({"x": 1_000 + time, "y": self.asks.lock().unwrap().len(), "zoom": 1});
-        let asked = Asked { kind: "SET_VIEWPORT", payload, client_version: None, on_conflict: "merge" };
+        let asked = Asked {
+            kind: "SET_VIEWPORT",
+            payload,
+            client_version: None,
+            client_hash: None,
+            on_conflict: "merge",
+        };
         let id = OperationId::from(uuid::Uuid::from_u64_pair(77 + time, graph as u64));
-        let (user, client) = ("eve".to_owned(), "eve".to_owned());
+        let (user, client, is_named) = ("eve".to_owned(), "eve".to_owned(), false);
         let index = {
             let mut asks = self.asks.lock().unwrap();
-            asks.push(Ask { id, graph, user, client, is_batch: false, members: vec![asked] });
+            asks.push(Ask { id, graph, user, client, is_named, is_batch: false, members: vec![asked] });
             asks.len() - 1
         };
         if self.send(0, vec![index]).await.is_none() {
@@ -276,12 +282,21 @@ impl World {
                 script.push(("UPDATE_NODE", json!({"nodeId": "n2", "updates": {"pad": null}})));
             }
             for (step, (kind, payload)) in script.into_iter().enumerate() {
-                let asked = Asked { kind, payload, client_version: None, on_conflict: "merge" };
+                let asked =
+                    Asked { kind, payload, client_version: None, client_hash: None, on_conflict: "merge" };
                 let id = OperationId::from(uuid::Uuid::from_u64_pair(0, (graph * 100 + step) as u64));
-                let (user, client) = ("eve".to_owned(), "eve".to_owned());
+                let (user, client, is_named) = ("eve".to_owned(), "eve".to_owned(), false);
                 let index = {
                     let mut asks = self.asks.lock().unwrap();
-                    asks.push(Ask { id, graph, user, client, is_batch: false, members: vec![asked] });
+                    asks.push(Ask {
+                        id,
+                        graph,
+                        user,
+                        client,
+                        is_named,
+                        is_batch: false,
+                        members: vec![asked],
+                    });
                     asks.len() - 1
                 };
                 self.send(0, vec![index]).await;
@@ -378,6 +393,10 @@ impl World {
         let (graph, operations) = {
             let known = self.asks.lock().unwrap();
             let operations: Vec<Operation> = asks.iter().map(|index| known[*index].operation()).collect();
+            let mut shared = self.shared.lock().unwrap();
+            for ask in asks.iter().map(|index| &known[*index]) {
+                shared.claims.entry(ask.id).or_default().push(ask.points());
+            }
             (self.plan.graphs[known[asks[0]].graph].clone(), operations)
         };
         self.note(Happening::Sent { request, asks, instance: instance.number });
@@ -429,7 +448,7 @@ impl World {
             graph,
             version: view.graph.head().version.get(),
             hash: view.graph.head().hash.to_hex(),
-            nodes: view.graph.nodes().iter().map(|node| Value::Object(node.entity.to_json())).collect(),
+            nodes: view.graph.nodes_in_order().map(|node| Value::Object(node.entity.to_json())).collect(),
             edges: view.graph.edges().iter().map(|edge| Value::Object(edge.entity.to_json())).collect(),
             viewport: view.graph.viewport().to_json(),
             recent: recent.map(|(from, commits)| {

@@ -30,6 +30,21 @@ fn d4_creating_an_id_that_exists_is_refused_with_what_stands_there() {
 }
 
 #[test]
+fn c1_creating_the_very_thing_that_is_there_is_unchanged() {
+    let fields = json!({"data": {"label": "x", "list": [1, null]}, "type": "t"});
+    let history = || given([node_created("a", fields.clone())]).by("bob", [edge_created("aa", "a", "a")]);
+    history().when(create(node("a", fields.clone()))).then_unchanged();
+    let as_answered = json!({"type": "t", "data": {"list": [1, null], "label": "x"}, "version": 1, "createdAt": 5,
+        "position": {"x": 0.0, "y": 0}, "parentId": null});
+    history().when(create(node("a", as_answered))).at(0).then_unchanged();
+    history().when(connect("aa", "a", "a")).from("bob").then_unchanged();
+    history().when(create(node("a", json!({"type": "t"})))).then_conflict(Reason::IdTaken);
+    let once = [create(node("n", json!({}))), create(node("n", json!({}))), connect("aa", "a", "a")];
+    history().when_all(once).then([node_created("n", json!({}))]);
+    history().when_all([create(node("a", fields.clone()))]).then_unchanged();
+}
+
+#[test]
 fn c_update_node_keeps_the_patch_as_sent() {
     ab().when(update("a", json!({"data": {"x": 1}}))).then([node_updated("a", json!({"data": {"x": 1}}))]);
 }
@@ -149,7 +164,7 @@ fn v2_an_atomic_batch_with_a_refused_member_is_refused_and_names_it() {
         given([]).when_all([create(node("a", json!({}))), delete("z")]).then_refused(Reason::NodeNotFound);
     assert_eq!(refusal.index, Some(1));
     let taken = given([])
-        .when_all([create(node("a", json!({}))), create(node("a", json!({})))])
+        .when_all([create(node("a", json!({}))), create(node("a", json!({"k": 1})))])
         .then_conflict(Reason::IdTaken);
     assert_eq!(taken.index, Some(1));
 }

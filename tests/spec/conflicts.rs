@@ -1,7 +1,8 @@
 //! Rules D1 to D7: what others did since the client looked. Ada's clients are called like her; what
 //! Bob did is somebody else's.
 
-use dao_api::domain::{Command, OnConflict, Reason};
+use dao_api::domain::{Command, OnConflict, Reason, Verdict};
+use dao_projections::{Hash, Outcome};
 use serde_json::json;
 
 use super::given::*;
@@ -20,6 +21,26 @@ fn d1_own_commits_never_conflict_under_any_policy() {
             .on_conflict(policy)
             .then([node_updated("a", json!({"data": {"x": 6}}))]);
     }
+}
+
+#[test]
+fn d1_without_a_client_that_was_named_nothing_is_ones_own() {
+    let named = || a().by("ada", [node_updated("a", json!({"data": {"x": 5}}))]);
+    let unnamed = || a().by_unnamed("ada", [node_updated("a", json!({"data": {"x": 5}}))]);
+    let write = || update("a", json!({"data": {"x": 6}}));
+    unnamed().when(write()).at(1).unnamed().then_conflict(Reason::Conflict);
+    named().when(write()).at(1).unnamed().then_conflict(Reason::Conflict);
+    // The user's id is stored where no client was named: who gives it as a name is somebody else.
+    unnamed().when(write()).at(1).then_conflict(Reason::Conflict);
+    named().when(write()).at(1).then([node_updated("a", json!({"data": {"x": 6}}))]);
+    let other_field = update("a", json!({"data": {"y": 6}}));
+    unnamed().when(other_field.clone()).at(1).then_merged([node_updated("a", json!({"data": {"y": 6}}))]);
+    unnamed()
+        .when(other_field)
+        .at(1)
+        .unnamed()
+        .on_conflict(OnConflict::Reject)
+        .then_conflict(Reason::Conflict);
 }
 
 #[test]
@@ -193,14 +214,88 @@ fn d3_deleting_what_others_moved_is_none() {
     a().by("bob", [node_moved("a", 1, 1)]).when(delete("a")).at(1).then_merged([node_deleted("a")]);
 }
 
-#[test]
-fn d3_what_is_deleted_along_is_no_conflict() {
+/// Node `a`, in it `c`, and in that `d`, at version 3.
+fn nested() -> Given {
     a().by("ada", [node_created("c", json!({"parentId": "a"}))])
-        .by("bob", [node_updated("c", json!({"data": {"x": 1}}))])
-        .by("bob", [edge_created("e", "c", "a")])
+        .by("ada", [node_created("d", json!({"parentId": "c"}))])
+}
+
+#[test]
+fn d3_edges_and_moves_of_what_is_deleted_along_are_no_conflict() {
+    nested()
+        .by("bob", [node_moved("d", 9, 9)])
+        .by("bob", [edge_created("e", "d", "a")])
+        .by("bob", [edge_updated("e", json!({"label": "bobs"}))])
         .when(delete("a"))
-        .at(2)
-        .then([edge_deleted("e"), node_deleted("c"), node_deleted("a")]);
+        .at(3)
+        .then([edge_deleted("e"), node_deleted("d"), node_deleted("c"), node_deleted("a")]);
+}
+
+#[test]
+fn d3_what_others_did_inside_of_a_node_is_not_deleted_unseen() {
+    let theirs = [
+        (node_created("n", json!({"parentId": "a"})), "n"),
+        (node_created("n", json!({"parentNode": "d"})), "n"),
+        (node_updated("d", json!({"data": {"x": 1}})), "d"),
+    ];
+    for (event, id) in theirs {
+        let history = || nested().by("bob", [event.clone()]);
+        let refusal = history().when(delete("a")).at(3).then_conflict(Reason::Conflict);
+        let conflicts = refusal.resolution.expect("a conflict").conflicts;
+        let entry = &conflicts[0];
+        assert_eq!((conflicts.len(), entry.id.as_str(), entry.path.as_str()), (1, id, ""));
+        assert_eq!((&entry.yours, &entry.current["id"]), (&json!(null), &json!(id)));
+        assert_eq!((entry.version.get(), entry.user_id.as_str()), (4, "bob"));
+        let outcome = |when: When| match when.verdict() {
+            Verdict::Accepted { outcome, .. } => outcome,
+            other => panic!("{other:?}"),
+        };
+        let overwriting = history().when(delete("a")).at(3).on_conflict(OnConflict::Overwrite);
+        assert_eq!(outcome(overwriting), Outcome::Merged);
+        assert_eq!(outcome(history().when(delete("a")).at(4)), Outcome::Applied, "seen");
+    }
+    // Nor by a batch that first takes out what its author knew of.
+    let ungroup = || [update("c", json!({"parentId": null})), delete("a")];
+    let put_beside = nested().by("bob", [node_created("n", json!({"parentId": "a"}))]);
+    let refusal = put_beside.when_all(ungroup()).at(3).then_conflict(Reason::Conflict);
+    assert_eq!(refusal.index, Some(1));
+    nested()
+        .by("bob", [node_created("n", json!({"parentId": "c"}))])
+        .when_all(ungroup())
+        .at(3)
+        .then([node_updated("c", json!({"parentId": null})), node_deleted("a")]);
+    let put_in = given([node_created("a", json!({})), node_created("n", json!({}))])
+        .by("bob", [node_updated("n", json!({"parentId": "a"}))]);
+    put_in.when(delete("a")).at(2).then_conflict(Reason::Conflict);
+    let taken_out = nested().by("bob", [node_updated("c", json!({"parentId": null}))]);
+    taken_out.when(delete("a")).at(3).then([node_deleted("a")]);
+    let own = nested().by("ada", [node_created("n", json!({"parentId": "a"}))]);
+    own.when(delete("n")).at(3).then([node_deleted("n")]);
+}
+
+#[test]
+fn d5_reject_looks_at_everything_that_a_deletion_takes_along() {
+    let edge = || nested().by("ada", [edge_created("e", "d", "d")]);
+    let theirs = [
+        node_moved("d", 9, 9),
+        node_updated("c", json!({"k": 1})),
+        node_created("n", json!({"parentId": "d"})),
+        edge_created("f", "a", "d"),
+        edge_updated("e", json!({"label": "bobs"})),
+    ];
+    for event in theirs {
+        let id = event.entity().to_string();
+        let history = edge().by("bob", [event]);
+        let refusal = history.when(delete("a")).at(4).on_conflict(OnConflict::Reject);
+        let conflicts = refusal.then_conflict(Reason::Conflict).resolution.expect("a conflict").conflicts;
+        assert_eq!(conflicts.iter().map(|entry| entry.id.as_str()).collect::<Vec<_>>(), [id]);
+    }
+    edge()
+        .by("bob", [node_created("z", json!({}))])
+        .when(delete("a"))
+        .at(4)
+        .on_conflict(OnConflict::Reject)
+        .then([edge_deleted("e"), node_deleted("d"), node_deleted("c"), node_deleted("a")]);
 }
 
 #[test]
@@ -241,10 +336,31 @@ fn d4_the_target_was_deleted_since_by_anybody() {
 }
 
 #[test]
-fn d4_also_if_it_was_created_again() {
+fn d4_what_one_deleted_and_created_again_oneself_is_there() {
+    for policy in [OnConflict::Merge, OnConflict::Overwrite, OnConflict::Reject] {
+        let again = a().by("ada", [node_deleted("a")]).by("ada", [node_created("a", json!({}))]);
+        let patch = json!({"k": 1});
+        again
+            .clone()
+            .when(update("a", patch.clone()))
+            .at(1)
+            .on_conflict(policy)
+            .then([node_updated("a", patch)]);
+        again.when(delete("a")).at(1).on_conflict(policy).then([node_deleted("a")]);
+    }
+    let gone = a().by("ada", [node_deleted("a")]).by("ada", [node_created("a", json!({}))]);
+    let gone = gone.by("ada", [node_deleted("a")]);
+    gone.when(update("a", json!({"k": 1}))).at(1).then_conflict(Reason::TargetDeleted);
+    let brought_back = a().by("ada", [node_deleted("a")]).by("bob", [node_created("a", json!({"k": 2}))]);
+    brought_back.when(update("a", json!({"k": 1}))).at(1).then_conflict(Reason::Conflict);
+}
+
+#[test]
+fn d4_a_deletion_by_others_counts_also_if_it_was_created_again() {
     for who in ["ada", "bob"] {
-        let again = a().by(who, [node_deleted("a")]).by(who, [node_created("a", json!({}))]);
-        again.when(update("a", json!({"k": 1}))).at(1).then_conflict(Reason::TargetDeleted);
+        let again = a().by("bob", [node_deleted("a")]).by(who, [node_created("a", json!({}))]);
+        let refusal = again.when(update("a", json!({"k": 1}))).at(1).then_conflict(Reason::TargetDeleted);
+        assert_eq!(refusal.resolution.expect("a conflict").conflicts[0].version.get(), 2);
     }
     let again = a().by("bob", [node_deleted("a")]).by("bob", [node_created("a", json!({}))]);
     again
@@ -309,6 +425,34 @@ fn d5_reject_refuses_whatever_others_did_to_the_target() {
 fn d6_a_version_above_the_graphs_is_another_history() {
     let refusal = a().when(update("z", json!({"x": 1}))).at(2).then_conflict(Reason::VersionAhead);
     assert_eq!(refusal.resolution.expect("a conflict").current_version.get(), 1);
+}
+
+#[test]
+fn d8_a_point_of_another_history_is_refused_before_all_else() {
+    let start = || a().by("bob", [node_updated("a", json!({"data": {"x": 9}}))]);
+    let hash = |version: usize| Some(start().commits[version - 1].hash);
+    let write = || update("a", json!({"data": {"y": 5}}));
+    let merged = || [node_updated("a", json!({"data": {"y": 5}}))];
+    start().when(write()).at(1).claiming(1, hash(1)).then_merged(merged());
+    start().when(write()).at(2).claiming(2, hash(2)).then(merged());
+    start()
+        .when(create(node("n", json!({}))))
+        .claiming(0, Some(Hash::EMPTY))
+        .then([node_created("n", json!({}))]);
+    let others =
+        [(1, hash(2)), (2, hash(1)), (1, None), (3, hash(2)), (0, hash(1)), (1_000, Some(Hash::EMPTY))];
+    for (version, claimed) in others {
+        for command in [write(), delete("ghost"), create(node("a", json!({}))), move_to("a", 0, 0)] {
+            let at =
+                start().when(command).at(version).claiming(0, Some(Hash::EMPTY)).claiming(version, claimed);
+            let refusal = at.then_conflict(Reason::HistoryReplaced);
+            assert!(!refusal.reason.is_final(), "the id is not used up");
+            let resolution = refusal.resolution.expect("a conflict");
+            assert_eq!((resolution.current_version.get(), resolution.hash), (2, hash(2)));
+            assert_eq!(resolution.conflicts, []);
+        }
+    }
+    start().when_all([write(), delete("ghost")]).claiming(1, None).then_conflict(Reason::HistoryReplaced);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use dao_api::domain::{
-    Action, Command, Fingerprint, History, Limits, Member, OnConflict, Operation, Reason, Refusal, Verdict,
-    judge,
+    Action, Claim, Command, Fingerprint, History, Limits, Member, OnConflict, Operation, Reason, Refusal,
+    Verdict, judge,
 };
 use dao_projections::{
-    CommandType, Commit, CommitBody, Edge, Entity, Event, Graph, Map, MergePatch, Node, OperationId, Outcome,
-    Position, Timestamp, Version, Viewport,
+    CommandType, Commit, CommitBody, Edge, Entity, Event, Graph, Hash, Map, MergePatch, Node, OperationId,
+    Outcome, Position, Timestamp, Version, Viewport,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -116,6 +116,10 @@ impl History for Given {
     fn at(&self, version: Version) -> Option<&Commit> {
         self.commits.iter().find(|commit| commit.version == version)
     }
+
+    fn hash_at(&self, version: Version) -> Option<Hash> {
+        self.at(version).map(|commit| commit.hash)
+    }
 }
 
 /// A graph in which Ada made these events, one commit each.
@@ -125,11 +129,21 @@ pub fn given(events: impl IntoIterator<Item = Event>) -> Given {
 
 impl Given {
     /// One more commit, by this user through a client of the same name.
-    pub fn by(mut self, user: &str, events: impl IntoIterator<Item = Event>) -> Self {
+    pub fn by(self, user: &str, events: impl IntoIterator<Item = Event>) -> Self {
+        self.commit(user, true, events)
+    }
+
+    /// One more commit, by this user, who named no client: the user's id is stored in its place.
+    pub fn by_unnamed(self, user: &str, events: impl IntoIterator<Item = Event>) -> Self {
+        self.commit(user, false, events)
+    }
+
+    fn commit(mut self, user: &str, is_client_named: bool, events: impl IntoIterator<Item = Event>) -> Self {
         let body = CommitBody {
             operation_id: OperationId::from(Uuid::from_u128(self.commits.len() as u128 + 1)),
             user_id: user.parse().expect("a user"),
             client_id: user.parse().expect("a client"),
+            is_client_named,
             traceparent: None,
             timestamp: Timestamp(1_000 + self.commits.len() as u64),
             command_type: CommandType::Batch,
@@ -150,14 +164,17 @@ impl Given {
     /// Ada sends this, as of now.
     pub fn when(self, command: Command) -> When {
         let (user, on_conflict) = ("ada".to_owned(), OnConflict::Merge);
-        When { given: self, commands: vec![command], is_batch: false, user, version: None, on_conflict }
+        let (version, claims, is_client_named) = (None, vec![], true);
+        let commands = vec![command];
+        When { given: self, commands, is_batch: false, user, version, on_conflict, claims, is_client_named }
     }
 
     /// Ada sends these as one atomic batch, as of now.
     pub fn when_all(self, commands: impl IntoIterator<Item = Command>) -> When {
         let (user, on_conflict) = ("ada".to_owned(), OnConflict::Merge);
         let commands = commands.into_iter().collect();
-        When { given: self, commands, is_batch: true, user, version: None, on_conflict }
+        let (version, claims, is_client_named) = (None, vec![], true);
+        When { given: self, commands, is_batch: true, user, version, on_conflict, claims, is_client_named }
     }
 }
 
@@ -169,12 +186,27 @@ pub struct When {
     user: String,
     version: Option<u64>,
     on_conflict: OnConflict,
+    claims: Vec<Claim>,
+    is_client_named: bool,
 }
 
 impl When {
     /// With this `clientVersion`.
     pub fn at(mut self, version: u64) -> Self {
         self.version = Some(version);
+        self
+    }
+
+    /// Saying that this version has this hash (rule D8).
+    pub fn claiming(mut self, version: u64, hash: Option<Hash>) -> Self {
+        let version = Version::new(version).expect("a version");
+        self.claims.push(Claim { version, hash, index: None });
+        self
+    }
+
+    /// Through no client that has a name.
+    pub fn unnamed(mut self) -> Self {
+        self.is_client_named = false;
         self
     }
 
@@ -205,6 +237,8 @@ impl When {
             user: self.user.parse().expect("a user"),
             traceparent: None,
             client: self.user.parse().expect("a client"),
+            is_client_named: self.is_client_named,
+            claims: self.claims.clone(),
             action,
         };
         let limits = Limits { entity_bytes_max: 4_096, nodes_max: 8, edges_max: 8 };

@@ -87,7 +87,19 @@ pub(crate) fn fold(commits: &[Value]) -> Value {
             unknown => panic!("{unknown} is no event"),
         }
     }
-    json!({"nodes": nodes, "edges": edges, "viewport": viewport})
+    json!({"nodes": parents_first(nodes), "edges": edges, "viewport": viewport})
+}
+
+/// Rule G5: of what is left, always the oldest one next whose parents stand there.
+fn parents_first(mut left: Vec<Value>) -> Vec<Value> {
+    let mut listed: Vec<Value> = Vec::new();
+    while !left.is_empty() {
+        let stands = |id: &Value| !id.is_string() || listed.iter().any(|node| node["id"] == *id);
+        let is_next = |node: &Value| stands(&node["parentId"]) && stands(&node["parentNode"]);
+        let next = left.iter().position(is_next).expect("parents are no circle, and all are there");
+        listed.push(left.remove(next));
+    }
+    listed
 }
 
 fn find<'a>(entities: &'a mut [Value], id: &Value) -> &'a mut Value {

@@ -40,6 +40,7 @@ impl Story {
             operation_id,
             user_id: "ada".parse().expect("a user"),
             client_id: "tab".parse().expect("a client"),
+            is_client_named: true,
             traceparent: None,
             timestamp: Timestamp(Self::time_of(version)),
             command_type: CommandType::Batch,

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dao_projections::{Commit, Edge, Entity, Event, Graph, Map, NodeId, Timestamp, Version};
+use dao_projections::{Commit, Edge, Entity, Event, Graph, Hash, Map, NodeId, Timestamp, Version};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -84,6 +84,10 @@ impl History for NothingSince {
     }
 
     fn at(&self, _: Version) -> Option<&Commit> {
+        None
+    }
+
+    fn hash_at(&self, _: Version) -> Option<Hash> {
         None
     }
 }
@@ -271,6 +275,7 @@ fn operation(mut commands: Vec<Value>, graph: &Graph, rules: &Rules) -> Result<O
     let common = json!({
         "clientId": format!("import-{}", Uuid::now_v7()),
         "clientVersion": graph.head().version,
+        "clientHash": graph.head().hash,
         "onConflict": "reject",
     });
     let with_common = |mut body: Value| {

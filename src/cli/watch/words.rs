@@ -188,6 +188,7 @@ mod tests {
             operation_id: OperationId::from(uuid::Uuid::nil()),
             user_id: "ada".parse().expect("a user"),
             client_id: "tab".parse().expect("a client"),
+            is_client_named: true,
             traceparent: None,
             timestamp: Timestamp(1_763_800_000_999),
             command_type: CommandType::Batch,

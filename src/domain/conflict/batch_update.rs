@@ -5,9 +5,7 @@ use std::collections::HashMap;
 
 use dao_projections::{Edge, EdgeId, Entity, Event, Node, Outcome, Viewport};
 
-use super::{
-    Decided, Judged, Judgement, asked::Asked, last_deletion, overlap::Conflicts, wording::conflict_message,
-};
+use super::{Decided, Judged, Judgement, asked::Asked, overlap::Conflicts, wording::conflict_message};
 use crate::domain::{
     command::OnConflict,
     conflict::HistoryMissing,
@@ -85,9 +83,10 @@ impl Judgement<'_> {
             return Ok(Ok(Outcome::Applied));
         }
         for target in &targets {
-            if let Some(deletion) = writes.get(&target.entity()).and_then(|writes| last_deletion(writes)) {
+            let entity = target.entity();
+            if let Some(deletion) = writes.get(&entity).and_then(|writes| self.deletion_of(entity, writes)) {
                 let yours = target.asked().yours(&[]);
-                return Ok(Err(self.target_deleted(target.entity(), &yours, deletion)));
+                return Ok(Err(self.target_deleted(entity, &yours, deletion)));
             }
         }
         let changes: HashMap<Entity<'_>, &Event> = events.iter().map(|e| (e.entity(), e)).collect();

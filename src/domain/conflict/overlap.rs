@@ -70,6 +70,13 @@ impl Conflicts {
         self.told.push(Conflict { entity, id, path, yours, current, version, user_id, operation_id });
     }
 
+    /// Adds those that were found elsewhere.
+    pub(super) fn append(&mut self, others: Self) {
+        self.told.extend(others.told);
+        self.found += others.found;
+        self.bytes += others.bytes;
+    }
+
     /// A value as it is told.
     fn shown(&mut self, value: &Value) -> Value {
         let bytes = value_memory(value);
@@ -95,6 +102,7 @@ impl Touched {
 }
 
 /// One command's fields against the writes of others to one entity.
+#[derive(Clone, Copy)]
 pub(super) struct Overlap<'a> {
     pub(super) entity: Entity<'a>,
     pub(super) asked: Asked<'a>,
@@ -104,8 +112,13 @@ pub(super) struct Overlap<'a> {
 
 impl Overlap<'_> {
     /// One conflict for each field asked for that a write that `counts` wrote too, unless what stands there is
-    /// what was asked for. It names the latest commit that wrote the field, whoever made it (rule D7).
+    /// what was asked for. It names the latest commit that wrote the field, whoever made it (rule D7). What was
+    /// written before the entity was deleted and created again is gone with it (rule D4).
     pub(super) fn same_fields(&self, counts: impl Fn(&Write<'_>) -> bool, into: &mut Conflicts) {
+        Overlap { writes: since_created_again(self.writes), ..*self }.fields_of_both(counts, into);
+    }
+
+    fn fields_of_both(&self, counts: impl Fn(&Write<'_>) -> bool, into: &mut Conflicts) {
         let Some(fields) = self.asked.fields() else { return };
         let mut marks = Marks { kind: self.entity.kind(), whole: Touched::default(), at: HashMap::new() };
         for (index, write) in self.writes.iter().enumerate() {
@@ -173,6 +186,11 @@ impl Overlap<'_> {
             }
         }
     }
+}
+
+/// The writes to an entity that is there since it was last deleted.
+fn since_created_again<'w, 'a>(writes: &'w [Write<'a>]) -> &'w [Write<'a>] {
+    writes.rsplit(|write| write.event.is_deletion()).next().unwrap_or(writes)
 }
 
 /// The entity as JSON, for people; null if it is not there.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     HistoryMissing, Judgement, Write,
     asked::{Asked, Current},
-    last_deletion, last_written,
+    last_written,
     overlap::{Conflicts, whole},
 };
 use crate::domain::{
@@ -24,7 +24,7 @@ impl Judgement<'_> {
         message: impl Into<String>,
         conflicts: Vec<Conflict>,
     ) -> Refusal {
-        let resolution = Resolution { current_version: self.graph.head().version, conflicts };
+        let resolution = Resolution { current_version: self.graph.head().version, conflicts, hash: None };
         Refusal { resolution: Some(resolution), ..Refusal::new(reason, message) }
     }
 
@@ -110,7 +110,7 @@ impl Judgement<'_> {
         node: &NodeId,
     ) -> Result<Refusal, HistoryMissing> {
         let writes = self.writes_since(Entity::Node(node))?;
-        let Some(deletion) = last_deletion(&writes) else {
+        let Some(deletion) = self.deletion_of(Entity::Node(node), &writes) else {
             return Ok(Refusal::new(reason, message));
         };
         let (yours, current) = (Value::from(node.as_str()), Current::of(self.graph, referrer));

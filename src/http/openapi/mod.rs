@@ -2,8 +2,8 @@
 //!
 //! The document is made from the annotation on each handler and from the schemas here. Three tests hold it
 //! against the rest: every route of the router is in it and none else, real answers fit its schemas, and
-//! `docs/protocol.md` names the same routes. Not here: what is checked and encoded; a schema decides
-//! nothing.
+//! `docs/protocol.md` names the same routes. Which query parameters a route knows is decided by what is said
+//! here (rule H7). Not here: what else is checked, and what is encoded; a schema decides nothing.
 #![allow(dead_code, reason = "the types of this module are read by the macro that makes schemas of them")]
 
 pub(super) mod answers;
@@ -13,10 +13,13 @@ pub(super) mod problems;
 pub(super) mod sent;
 mod viewer;
 
-use std::sync::OnceLock;
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, OnceLock},
+};
 
 use axum::{
-    http::header,
+    http::{Method, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -166,6 +169,37 @@ fn also_message_pack(operation: &mut Operation) {
             response.content.insert(MESSAGE_PACK.to_owned(), json);
         }
     }
+}
+
+/// The query parameters of the route with this template; `None` where the document has no such route.
+pub(super) fn query_parameters(method: &Method, template: &str) -> Option<&'static [String]> {
+    type Known = HashMap<String, [Option<Vec<String>>; 4]>;
+    static KNOWN: LazyLock<Known> = LazyLock::new(|| {
+        let paths = Document::openapi().paths.paths.into_iter();
+        let known = paths.map(|(path, item)| {
+            let operations = [item.get, item.post, item.put, item.delete];
+            (path, operations.map(|operation| operation.map(in_query)))
+        });
+        known.collect()
+    });
+    let [get, post, put, delete] = KNOWN.get(template)?;
+    let names = match *method {
+        Method::GET | Method::HEAD => get,
+        Method::POST => post,
+        Method::PUT => put,
+        Method::DELETE => delete,
+        _ => &None,
+    };
+    names.as_deref()
+}
+
+fn in_query(operation: Operation) -> Vec<String> {
+    let parameters = operation.parameters.into_iter().flatten();
+    let asked = parameters.filter_map(|parameter| match parameter {
+        RefOr::T(parameter) if matches!(parameter.parameter_in, ParameterIn::Query) => Some(parameter.name),
+        RefOr::T(_) | RefOr::Ref(_) => None,
+    });
+    asked.collect()
 }
 
 /// Get this document

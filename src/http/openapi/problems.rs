@@ -49,6 +49,9 @@ pub(in crate::http) struct Problem {
 pub(in crate::http) struct Resolution {
     current_version: u64,
     conflicts: Vec<Conflict>,
+    /// The hash of that version; with `HISTORY_REPLACED` only.
+    #[schema(nullable = false)]
+    hash: Option<String>,
 }
 
 /// One path on which two sides disagree.

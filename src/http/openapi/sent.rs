@@ -27,7 +27,10 @@ pub(in crate::http) struct Around {
     /// the graph as it stands.
     #[schema(minimum = 0)]
     client_version: Option<u64>,
-    /// Which of the user's clients this is; their user id where it is left out.
+    /// The hash of `clientVersion` in the client's history: where it is another one today, the command is refused
+    /// with `HISTORY_REPLACED` and can be sent again.
+    client_hash: Option<String>,
+    /// Which of the user's clients this is, a tab for one. Without it no commit counts as the client's own.
     #[schema(min_length = 1, max_length = 256)]
     client_id: Option<String>,
     on_conflict: Option<OnConflict>,
@@ -180,6 +183,8 @@ pub(in crate::http) struct BatchBody {
     /// For members that have none of their own.
     #[schema(minimum = 0)]
     client_version: Option<u64>,
+    /// The hash of the batch's `clientVersion`.
+    client_hash: Option<String>,
     #[schema(min_length = 1, max_length = 256)]
     client_id: Option<String>,
     on_conflict: Option<OnConflict>,

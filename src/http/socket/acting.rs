@@ -104,7 +104,7 @@ impl Connection {
         let limits = &self.live.limits;
         Reader {
             user: self.peer.user.clone(),
-            client: self.peer.client.clone(),
+            sending: self.peer.sending(),
             format: self.peer.voice.format,
             limits: limits.document(),
             message_bytes_max: self.peer.standing.message_bytes_max(limits.body_bytes_max),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     super::{
-        command::{Batch, admit, read_batch_fields, read_command_fields},
+        command::{Batch, Sending, admit, read_batch_fields, read_command_fields},
         decode::{Document, DocumentLimits, Path, decode},
         format::Format,
         problem::Problem,
@@ -72,7 +72,8 @@ pub(super) struct Counted {
 #[derive(Clone)]
 pub(super) struct Reader {
     pub(super) user: UserId,
-    pub(super) client: ClientId,
+    /// Through which client, where a frame does not name one.
+    pub(super) sending: Sending,
     pub(super) format: Format,
     /// What its frames may be.
     pub(super) limits: DocumentLimits,
@@ -82,15 +83,9 @@ pub(super) struct Reader {
 }
 
 /// Whether bytes are a frame, of whoever sends. For `fuzzing`: a frame itself concerns sockets alone.
-pub(in crate::http) fn is_frame(
-    bytes: &[u8],
-    format: Format,
-    user: &UserId,
-    client: &ClientId,
-    limits: DocumentLimits,
-) -> bool {
-    let (user, client, judge) = (user.clone(), client.clone(), Judge::lenient());
-    let reader = Reader { user, client, format, limits, message_bytes_max: usize::MAX, judge };
+pub(in crate::http) fn is_frame(bytes: &[u8], format: Format, user: &UserId, limits: DocumentLimits) -> bool {
+    let (user, sending, judge) = (user.clone(), Sending::Unnamed, Judge::lenient());
+    let reader = Reader { user, sending, format, limits, message_bytes_max: usize::MAX, judge };
     // What is not inside of anything is read the same way, whatever else there is.
     let _is_shallow = envelope::shallow(bytes, format, limits).is_ok();
     reader.read(bytes).is_ok()
@@ -199,7 +194,7 @@ fn read_document(document: Document, sender: &Reader) -> Result<ClientFrame, Mal
         "UNSUBSCRIBE" => fields.finish().map(|()| ClientFrame::Unsubscribe { graph }),
         "COMMAND" => {
             let traceparent = traceparent(&mut fields)?;
-            let operation = read_command_fields(fields, &repeated, &sender.user, &sender.client)?;
+            let operation = read_command_fields(fields, &repeated, &sender.user, &sender.sending)?;
             admit([&operation], size)?;
             let operation = Operation { traceparent, ..operation };
             Ok(ClientFrame::Command { graph, operation: Box::new(operation) })
@@ -213,7 +208,7 @@ fn read_document(document: Document, sender: &Reader) -> Result<ClientFrame, Mal
                 fields,
                 &repeated,
                 &sender.user,
-                Some(&sender.client),
+                &sender.sending,
                 sender.limits.operations_max,
             )?;
             admit(&batch.operations, size)?;

@@ -41,6 +41,7 @@ use super::{
     auth,
     auth::Unproved,
     body::Bodies,
+    command::Sending,
     extract::Asked,
     format::Format,
     limits::RequestLimits,
@@ -138,7 +139,19 @@ struct Peer {
     /// What its frames are taken from; `None` without limits.
     purse: Option<Purse>,
     client: ClientId,
+    /// Whether the handshake named the client; else it is the connection.
+    is_client_named: bool,
     voice: Voice,
+}
+
+impl Peer {
+    /// Through which client commands come that do not name one.
+    fn sending(&self) -> Sending {
+        match self.is_client_named {
+            true => Sending::Named(self.client.clone()),
+            false => Sending::Connection(self.client.clone()),
+        }
+    }
 }
 
 /// Open a WebSocket (rules W); its frames are the schemas ClientFrame and ServerFrame.
@@ -260,9 +273,10 @@ fn peer(
         None => ClientId::parse(&id.to_string()),
     };
     let client = named.map_err(|e| Problem::bad_request(format!("clientId: {e}")))?;
+    let is_client_named = asked.text("clientId").is_some();
     let format = if accepted.protocol == Some(MESSAGE_PACK) { Format::MessagePack } else { Format::Json };
     let voice = Voice { format, deflate: accepted.deflate };
-    Ok(Peer { id, seat, user, standing, purse, client, voice })
+    Ok(Peer { id, seat, user, standing, purse, client, is_client_named, voice })
 }
 
 fn handshake_problem(error: HandshakeError) -> Problem {

@@ -506,3 +506,83 @@ fn h2_a_page_is_read_as_the_server_writes_it() {
     assert_eq!((page.current, page.is_reset, page.has_more), (head(5, "ada"), false, true));
     assert_eq!(page.commits[0].json, commit(4, "ada").to_string());
 }
+
+/// A command made at this version, and the frame that is sent of it.
+fn made_at(follower: &mut Follower, n: u128, version: u64) -> Value {
+    let id = operation_id(n);
+    let command = json!({"type": "DELETE_EDGE", "payload": {"edgeId": "e"}});
+    let frame = json!({"type": "COMMAND", "graphId": "g", "operationId": id, "clientVersion": version, "command": command});
+    sent(&follower.submit(Operation { id, frame: frame.to_string() }))
+}
+
+fn sent(steps: &[Step]) -> Value {
+    let [Step::Send { frame, after: Duration::ZERO }] = steps else { panic!("{steps:?}") };
+    serde_json::from_str(frame).unwrap()
+}
+
+fn point_of(frame: &Value) -> (u64, String) {
+    (frame["clientVersion"].as_u64().unwrap(), frame["clientHash"].as_str().unwrap().to_owned())
+}
+
+fn replaced(n: u128, current: u64) -> Value {
+    json!({"type": "REVERT", "graphId": "g", "operationId": operation_id(n), "code": "HISTORY_REPLACED",
+        "message": "another history", "temporary": false, "version": current,
+        "resolution": {"currentVersion": current, "conflicts": [], "hash": head(current, "bob").hash}})
+}
+
+#[test]
+fn d8_an_operation_names_the_hash_of_its_version() {
+    let mut follower = level_at(3);
+    take(&mut follower, update(4, "ada"));
+    for n in [3, 4] {
+        let frame = made_at(&mut follower, n.into(), n);
+        assert_eq!(point_of(&frame), (n, head(n, "ada").hash.to_hex()));
+        assert_eq!(frame["command"]["type"], "DELETE_EDGE");
+    }
+    assert!(made_at(&mut follower, 9, 2).get("clientHash").is_none(), "it is not known");
+    let kept: Vec<_> = follower.pending().map(|operation| operation.frame.clone()).collect();
+    assert!(kept[0].contains("clientHash"), "what is kept over a restart names it: {kept:?}");
+}
+
+#[test]
+fn d8_an_operation_of_a_lost_history_is_moved_back_until_both_have_its_point() {
+    let mut follower = level_at(3);
+    for n in 4..=12 {
+        take(&mut follower, update(n, "ada"));
+    }
+    let first = made_at(&mut follower, 1, 12);
+    assert_eq!(point_of(&first), (12, head(12, "ada").hash.to_hex()));
+    // The history lost its end, and bob went on with it: what is known of that is no point of the operation.
+    take(&mut follower, snapshot(head(9, "bob")));
+    take(&mut follower, update(10, "bob"));
+    for version in [10, 8, 4, 3] {
+        let frame = sent(&follower.take(frame(replaced(1, 10))));
+        assert_eq!(point_of(&frame), (version, head(version, "ada").hash.to_hex()));
+        assert_eq!((&frame["operationId"], &frame["command"]), (&first["operationId"], &first["command"]));
+    }
+    let last = sent(&follower.take(frame(replaced(1, 10))));
+    assert_eq!(point_of(&last), (0, "0".repeat(64)), "every history has its beginning");
+    assert_eq!(take(&mut follower, replaced(1, 10)), ["settle 1 conflict explained"], "it can't be moved");
+    assert_eq!(follower.pending().count(), 0);
+}
+
+#[test]
+fn d8_a_batch_of_a_lost_history_is_moved_as_a_whole() {
+    let mut follower = level_at(3);
+    let id = operation_id(1);
+    let members =
+        json!([{"type": "DELETE_EDGE", "payload": {"edgeId": "e"}, "clientVersion": 2, "clientHash": "x"}]);
+    let batch =
+        json!({"type": "BATCH", "graphId": "g", "batchId": id, "clientVersion": 3, "operations": members});
+    let first = sent(&follower.submit(Operation { id, frame: batch.to_string() }));
+    assert_eq!((point_of(&first).0, &first["operations"]), (3, &members));
+    let error = json!({"status": 409, "code": "HISTORY_REPLACED"});
+    let ack = json!({"type": "ACK", "graphId": "g", "operationId": id, "batchId": id, "version": 2,
+        "results": [{"accepted": false, "operationId": operation_id(2), "error": error}]});
+    let moved = sent(&follower.take(frame(ack.clone())));
+    assert_eq!(point_of(&moved), (0, "0".repeat(64)));
+    assert_eq!(moved["operations"], json!([{"type": "DELETE_EDGE", "payload": {"edgeId": "e"}}]));
+    let mut done = ack;
+    done["results"] = json!([{"accepted": true}]);
+    assert_eq!(take(&mut follower, done), ["settle 1 completed 2"]);
+}

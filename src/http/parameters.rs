@@ -1,0 +1,51 @@
+//! Query parameters are read strictly (rule H7): a mistyped filter must not answer another question than the one
+//! that was asked. What a route knows is what the OpenAPI document says of it, so the two can't differ.
+//!
+//! Not here: what a parameter may be. Handlers read them with [`super::extract::Asked`].
+
+use std::collections::HashSet;
+
+use axum::{
+    extract::{MatchedPath, Query, Request},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{openapi, problem::Problem};
+
+/// Known on every route: pages append it where they can't set a header. Only without keys it says anything
+/// (rule O2).
+const EVERYWHERE: &str = "userId";
+/// Characters of an unknown name that are told back.
+const SHOWN_CHARS_MAX: usize = 40;
+
+/// Lets through requests whose parameters are all known and stand there once.
+pub(super) async fn check(request: Request, next: Next) -> Response {
+    match problem_of(&request) {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+fn problem_of(request: &Request) -> Option<Problem> {
+    request.uri().query().filter(|query| !query.is_empty())?;
+    let route = request.extensions().get::<MatchedPath>()?;
+    let known = openapi::query_parameters(request.method(), route.as_str())?;
+    let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(request.uri()) else {
+        return Some(Problem::bad_request("the query can't be read"));
+    };
+    let mut seen = HashSet::new();
+    for (name, _) in &pairs {
+        let shown: String = name.chars().take(SHOWN_CHARS_MAX).collect();
+        let wrong = if !known.contains(name) && name != EVERYWHERE {
+            format!("Unknown query parameter {shown:?}.")
+        } else if !seen.insert(name.as_str()) {
+            format!("The query parameter {shown:?} is given more than once.")
+        } else {
+            continue;
+        };
+        let known: Vec<&str> = known.iter().map(String::as_str).chain([EVERYWHERE]).collect();
+        return Some(Problem::bad_request(format!("{wrong} This route knows: {}.", known.join(", "))));
+    }
+    None
+}
