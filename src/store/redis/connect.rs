@@ -145,7 +145,7 @@ impl RedisStore {
         builder.with_performance_config(|p| p.broadcast_channel_capacity = listen::WAITING_MAX);
         let (ear, hearing) = open(builder.build_subscriber_client(), &location).await?;
         Ok(Self {
-            index: Index::open(&writer, &layout).await,
+            index: Index::open(&writer, &location, &layout).await?,
             writer,
             reader,
             replicas,

@@ -169,8 +169,7 @@ impl EventStore for RedisStore {
         let partition = self.partition(graph);
         let connection = self.promising(partition).await?;
         let (client, to) = (connection.client(), self.sender.address(partition, graph));
-        let index = self.index.part_within_reach();
-        let append = self.scripts.append(client, partition, graph, expected, entries, &to, index);
+        let append = self.scripts.append(client, partition, graph, expected, entries, &to);
         let reply = match self.index.beside(&self.scripts, &self.writer, graph, entries, append).await {
             Ok(reply) => reply,
             Err(error) => {

@@ -14,7 +14,6 @@ use fred::{
 
 use super::{
     connect::{FORMAT, REDIS_VERSION_MIN, RedisConfig},
-    index::{self, Index},
     keys::{META, PARTITIONS_MAX, Partition},
     refused::{ConnectError, cannot_reach, not_writable},
 };
@@ -202,10 +201,8 @@ impl Sync {
 pub(super) struct Layout {
     pub(super) partitions: u32,
     pub(super) operation_ttl: Duration,
-    /// When the index of operations was begun, by the clock of who did; 0 if with the first record.
-    pub(super) index_begun_ms: u64,
-    /// Into how many parts it is spread.
-    pub(super) index_parts: u32,
+    /// Whether this is the first start ever.
+    pub(super) is_new: bool,
 }
 
 /// Writes the layout at the first start, and compares it at every start.
@@ -219,14 +216,7 @@ pub(super) async fn lay_out(
     let partitions = config.partitions.unwrap_or(PARTITIONS_DEFAULT);
     let ttl_ms = u64::try_from(config.operation_ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, TTL_MS_MAX);
     let is_new: bool = client.hsetnx(META, "format", FORMAT.to_string()).await.map_err(failed)?;
-    let index_begun_ms = if is_new { 0 } else { index::now_ms() };
-    let index_parts = u64::from(Index::parts_over(client));
-    for (field, value) in [
-        ("operation_index_parts", index_parts),
-        ("operation_index_begun_ms", index_begun_ms),
-        ("partitions", partitions.into()),
-        ("operation_ttl_ms", ttl_ms),
-    ] {
+    for (field, value) in [("partitions", partitions.into()), ("operation_ttl_ms", ttl_ms)] {
         client.hsetnx::<(), _, _, _>(META, field, value.to_string()).await.map_err(failed)?;
     }
 
@@ -240,8 +230,6 @@ pub(super) async fn lay_out(
         return Err(ConnectError::Format { location, stored: format });
     }
     let stored: u32 = client.hget(META, "partitions").await.map_err(failed)?;
-    let index_begun_ms: u64 = client.hget(META, "operation_index_begun_ms").await.map_err(failed)?;
-    let index_parts: u32 = client.hget(META, "operation_index_parts").await.map_err(failed)?;
     let stored_ttl_ms: u64 = client.hget(META, "operation_ttl_ms").await.map_err(failed)?;
     if !(1..=PARTITIONS_MAX).contains(&stored) || !(1..=TTL_MS_MAX).contains(&stored_ttl_ms) {
         let stored = format!("{format} with {stored} partitions, {stored_ttl_ms} ms");
@@ -258,5 +246,5 @@ pub(super) async fn lay_out(
     if stored_ttl_ms > ttl_ms {
         tracing::warn!(redis = %location, stored_ttl_ms, "OPERATION_TTL is shorter than it was at the first start, which stays");
     }
-    Ok(Layout { partitions: stored, operation_ttl, index_begun_ms, index_parts })
+    Ok(Layout { partitions: stored, operation_ttl, is_new })
 }
