@@ -100,7 +100,6 @@ pub(crate) fn appends(redis: &RedisServer, duration: Duration) -> Outcome<f64> {
     connection.ask(&[b"FLUSHALL", b"SYNC"])?;
     let script = concat!(
         include_str!("../../src/store/redis/operations_prelude.lua"),
-        include_str!("../../src/store/redis/operations_index.lua"),
         include_str!("../../src/store/redis/append.lua")
     );
     let sha = match connection.ask(&[b"SCRIPT", b"LOAD", script.as_bytes()])? {
@@ -130,7 +129,6 @@ fn append_until(mut redis: crate::resp::Redis, sha: &[u8], writer: usize, until:
     let windows = [window + 1, window, window - 1, window - 2].map(|w| key(&format!("operations:{w}")));
     let (stream, feed, graph) = (key("graph:g:events"), key("feed"), b"g");
     let (refusals, graphs, channel) = (key("graph:g:refusals"), key("graphs"), key("graph:g:live"));
-    let index = [window, window - 2].map(|w| format!("dao:{{0}}:index:{w}").into_bytes());
     let (window, day) = (window.to_string(), DAY_MS.to_string());
     let (record, body) = typical_entry()?;
     let (mut version, mut waiting, mut commits) = (0_u64, 0, 0);
@@ -142,10 +140,9 @@ fn append_until(mut redis: crate::resp::Redis, sha: &[u8], writer: usize, until:
         let mut next = [0_u8; 32];
         next[..16].copy_from_slice(ids[BATCH - 1].as_bytes());
         let count = BATCH.to_string();
-        let mut call: Vec<&[u8]> = vec![b"EVALSHA", sha, b"10"];
+        let mut call: Vec<&[u8]> = vec![b"EVALSHA", sha, b"8"];
         call.extend(windows.iter().map(Vec::as_slice));
-        call.extend([&stream[..], &feed, &refusals, &graphs, &index[0], &index[1]]);
-        call.extend([window.as_bytes(), day.as_bytes(), graph]);
+        call.extend([&stream[..], &feed, &refusals, &graphs, window.as_bytes(), day.as_bytes(), graph]);
         call.extend([expected.as_bytes(), &head, &channel, b"header", count.as_bytes()]);
         ids.iter().for_each(|id| call.extend([&id.as_bytes()[..], &record, b""]));
         versions.iter().for_each(|version| call.extend([version.as_bytes(), &next, &body]));

@@ -5,8 +5,6 @@
 -- KEYS[6]  the partition's feed
 -- KEYS[7]  the graph's refusals
 -- KEYS[8]  the partition's graphs
--- KEYS[9], KEYS[10]  where they can be reached from here, the index of operation ids for this window and for the
---          window before the last
 -- ARGV[3]  the graph id
 -- ARGV[4]  the expected version, in decimal; never a number here: a double has 53 bits
 -- ARGV[5]  the expected hash
@@ -128,11 +126,6 @@ if is_new then
   -- Unlinked by the window after next; the expiry is for partitions where nobody writes any more.
   redis.call('PEXPIREAT', KEYS[CURRENT], string.format('%.0f', (window + 2) * window_ms + 600000))
   redis.call('UNLINK', KEYS[STALE])
-end
-
--- Whatever happens to the index, the records are written, and it only leads to them.
-if KEYS[9] then
-  pcall(index, KEYS[9], KEYS[10], graph, ids)
 end
 
 -- Last, and never an error: what was written stays written, whether or not anybody hears of it.

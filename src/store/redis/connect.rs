@@ -128,7 +128,7 @@ impl RedisStore {
             .map_err(|error| not_writable(&location, &error))?;
         Ok(Self {
             listening: Listening::start(nodes.clone(), sender.clone()),
-            index: Index::open(&nodes, &layout).await,
+            index: Index::open(&nodes, &location, &layout).await?,
             nodes,
             min_replicas: NonZeroU32::new(config.min_replicas),
             scripts,

@@ -1,13 +1,12 @@
-//! Where the record of an operation is: an index by operation id. Records lie with their graphs, and an id does not
-//! say which graph that was.
+//! Where the record of an operation is: records lie with their graphs, and an id does not say which graph that was.
 //!
-//! Invariants: a look-up is one call, however many partitions there are and however often an id was used. The index
-//! says where to look and nothing else: it may name a graph that has no record, and what it does not name is still
-//! found by who names the graph.
+//! Invariants: a look-up is one call, however many partitions there are and however often an id was used, and who
+//! used an id first is not pushed out by who copies it.
 //!
-//! Where one script can touch all keys, the append script writes the index. In a cluster the index of an id lies on
-//! another node than its graph, mostly: there it is written beside the append, and what could not be written is
-//! written later ([`Index::owe`]). Not here: the records.
+//! Where one script can touch all keys, it looks into all partitions. In a cluster, or where there are too many of
+//! them, there is an index by operation id. It is written beside the append, on another node mostly, and what could
+//! not be written is written later ([`Index::owe`]). It says where to look and nothing else: it may name a graph
+//! that has no record, and what it does not name is still found by who names the graph. Not here: the records.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -18,6 +17,7 @@ use std::{
 use dao_projections::{GraphId, OperationId};
 use fred::{
     error::Error,
+    interfaces::HashesInterface,
     prelude::Client,
     types::{Value, scripts::Script},
 };
@@ -26,16 +26,21 @@ use tokio::{sync::Mutex as TurnMutex, time::timeout};
 
 use super::{
     errors,
-    keys::Partition,
+    keys::{self, META, Partition},
     nodes::{Lane, Live, Nodes},
+    refused::{ConnectError, not_writable},
     scripts::Scripts,
     survey::Layout,
 };
 use crate::store::{Entry, GraphFilter, OperationPlaces, StoreError};
 
-/// Into how many parts the index of a cluster is spread: a round of operations writes to each once, and so many
-/// primaries share the work. Where there is no cluster, it is one.
-const CLUSTER_PARTS: u32 = 8;
+/// Into how many parts the index is spread: a round of operations writes to each once, and so many primaries share
+/// the work.
+const PARTS: u32 = 8;
+/// Partitions that one script looks into: 0.2 ms. With more of them there is an index.
+const SEARCHED_MAX: u32 = 64;
+/// When the index was begun, in the layout of the store: by the clock of who did, or 0 if with the first record.
+const BEGUN: &str = "operation_index_begun_ms";
 /// Graphs that one look-up looks at, the oldest uses of the id first. Who used an id before it was made known is
 /// among them, however many copy it.
 const LOOKED_AT_MAX: usize = 4_096;
@@ -46,12 +51,11 @@ const OWED_MAX: usize = 10_000;
 /// Clocks differ, and windows are kept a little longer.
 const SLACK_MS: u64 = 600_000;
 
-/// The index, as this process writes and reads it.
+/// How this process finds operations.
 pub(super) struct Index {
-    parts: u32,
     partitions: u32,
-    /// Whether one script can touch all keys.
-    is_one_place: bool,
+    /// Whether one script looks into all partitions, and there is no index.
+    is_searched: bool,
     /// Until then there may be records that were written before there was an index.
     is_whole_at_ms: u64,
     /// Only one asks all partitions at a time. Held across that.
@@ -61,39 +65,34 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) async fn open(nodes: &Nodes, layout: &Layout) -> Self {
-        let Layout { partitions, operation_ttl, index_begun_ms, index_parts } = *layout;
-        let window_ms = u64::try_from(operation_ttl.as_millis()).unwrap_or(u64::MAX);
-        let is_whole_at_ms = match index_begun_ms {
-            0 => 0,
-            begun => begun.saturating_add(window_ms.saturating_mul(2)).saturating_add(SLACK_MS),
-        };
-        Self {
-            parts: index_parts.clamp(1, partitions),
-            partitions,
-            is_one_place: is_one_place(nodes).await,
-            is_whole_at_ms,
-            search: TurnMutex::default(),
-            owed: Mutex::default(),
+    /// Over these servers; begins the index, if one is needed and there is none yet.
+    pub(super) async fn open(nodes: &Nodes, location: &str, layout: &Layout) -> Result<Self, ConnectError> {
+        let Layout { partitions, operation_ttl, is_new } = *layout;
+        let is_searched = partitions <= SEARCHED_MAX && is_one_place(nodes).await;
+        let mut is_whole_at_ms = 0;
+        if !is_searched {
+            let now = if is_new { 0 } else { now_ms() };
+            let begin = async |live: Arc<Live<Client>>| {
+                live.client.hsetnx::<(), _, _, _>(META, BEGUN, now.to_string()).await?;
+                live.client.hget::<u64, _, _>(META, BEGUN).await
+            };
+            let begun = nodes.call_at_start(keys::slot(META), begin).await;
+            let (begun, _) = begun.map_err(|error| not_writable(location, &error))?;
+            let window_ms = u64::try_from(operation_ttl.as_millis()).unwrap_or(u64::MAX);
+            if begun > 0 {
+                is_whole_at_ms = begun.saturating_add(window_ms.saturating_mul(2)).saturating_add(SLACK_MS);
+            }
         }
-    }
-
-    /// How many parts a new index has.
-    pub(super) fn parts_over(nodes: &Nodes) -> u32 {
-        if nodes.is_cluster() { CLUSTER_PARTS } else { 1 }
-    }
-
-    /// The part that the append script writes to, where it can: there is only one.
-    pub(super) fn part_within_reach(&self) -> Option<Partition> {
-        (self.is_one_place && self.parts == 1).then(|| Partition::numbered(0))
+        let (search, owed) = (TurnMutex::default(), Mutex::default());
+        Ok(Self { partitions, is_searched, is_whole_at_ms, search, owed })
     }
 
     fn part_of(&self, id: OperationId) -> Partition {
-        Partition::numbered(u32::from(id.as_bytes()[15]) % self.parts)
+        Partition::numbered(u32::from(id.as_bytes()[15]) % PARTS.min(self.partitions))
     }
 
-    /// Writes down, in a cluster, that the graph uses these ids, while `append` does its work. What can't be written
-    /// in time is owed.
+    /// Writes into the index, where there is one, that the graph uses these ids, while `append` does its work. What
+    /// can't be written in time is owed.
     pub(super) async fn beside<T>(
         &self,
         scripts: &Scripts,
@@ -102,7 +101,7 @@ impl Index {
         entries: &[Entry],
         append: impl Future<Output = T>,
     ) -> T {
-        if self.part_within_reach().is_some() {
+        if self.is_searched {
             return append.await;
         }
         let uses: Vec<(GraphId, OperationId)> =
@@ -176,6 +175,14 @@ impl Index {
         wanted: &GraphFilter,
         limit: usize,
     ) -> Result<OperationPlaces, StoreError> {
+        if self.is_searched {
+            let search = async |live: Arc<Live<Client>>| {
+                scripts.search(&live.client, self.partitions, id, LOOKED_AT_MAX).await
+            };
+            let found = nodes.call(Partition::numbered(0).slot(), Lane::Reader, search).await;
+            let (found, _) = found.map_err(|error| errors::of_read(&error))?;
+            return Ok(OperationPlaces { graphs: those_wanted(found, wanted, limit), is_in_order: false });
+        }
         let part = self.part_of(id);
         let locate =
             async |live: Arc<Live<Client>>| scripts.locate(&live.client, part, id, LOOKED_AT_MAX).await;
@@ -185,12 +192,17 @@ impl Index {
         if !graphs.is_empty() || now_ms() >= self.is_whole_at_ms {
             return Ok(OperationPlaces { graphs, is_in_order: true });
         }
-        let found = self.search(scripts, nodes, id).await.map_err(|error| errors::of_read(&error))?;
+        let found = self.ask_all(scripts, nodes, id).await.map_err(|error| errors::of_read(&error))?;
         Ok(OperationPlaces { graphs: those_wanted(found, wanted, limit), is_in_order: false })
     }
 
     /// Asks every partition, as there was no other way before there was an index.
-    async fn search(&self, scripts: &Scripts, nodes: &Nodes, id: OperationId) -> Result<Vec<GraphId>, Error> {
+    async fn ask_all(
+        &self,
+        scripts: &Scripts,
+        nodes: &Nodes,
+        id: OperationId,
+    ) -> Result<Vec<GraphId>, Error> {
         let _turn = self.search.lock().await;
         let finds = Partition::all(self.partitions).map(async |p| {
             let find = async |live: Arc<Live<Client>>| scripts.find(&live.client, p, id).await;
@@ -226,6 +238,6 @@ fn those_wanted(named: Vec<GraphId>, wanted: &GraphFilter, limit: usize) -> Vec<
 }
 
 /// Milliseconds since 1970.
-pub(super) fn now_ms() -> u64 {
+fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
 }

@@ -136,11 +136,6 @@ impl Partition {
         vec![name(window + 1), name(window), name(window.saturating_sub(1)), name(window.saturating_sub(2))]
     }
 
-    /// Of these the one that is written to, and the one that has had its time.
-    pub(super) fn index_written(self, window: u64) -> [Key; 2] {
-        [self.index_windows(window).swap_remove(1), self.index_windows(window).swap_remove(3)]
-    }
-
     /// The operation windows that a script sees: the next, this, the last, and the one before.
     pub(super) fn windows(self, window: u64) -> Vec<Key> {
         let name = |w: u64| format!("dao:{{{}}}:operations:{w}", self.0).into();

@@ -265,7 +265,7 @@ impl Subscriptions {
         }
         let surplus: Vec<String> = self.made.difference(wanted).cloned().collect();
         for some in surplus.chunks(AT_ONCE) {
-            some.iter().for_each(|channel| drop(self.made.remove(channel)));
+            self.made.retain(|made| !some.contains(made));
             // Not answered, and not needed: what comes for nobody is dropped.
             let ends = some
                 .iter()

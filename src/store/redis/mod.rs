@@ -139,9 +139,8 @@ impl EventStore for RedisStore {
         }
         let partition = self.partition(graph);
         let to = self.sender.address(partition, graph);
-        let index = self.index.part_within_reach();
         let append = async |live: Arc<Live<Client>>| {
-            self.scripts.append(&live.client, partition, graph, expected, entries, &to, index).await
+            self.scripts.append(&live.client, partition, graph, expected, entries, &to).await
         };
         let append = self.nodes.call(partition.slot(), Lane::Writer, append);
         let appended = self.index.beside(&self.scripts, &self.nodes, graph, entries, append).await;

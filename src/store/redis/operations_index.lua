@@ -1,5 +1,5 @@
--- The index of operation ids: which graphs used an id, wherever those lie. It is in hashes by the same time windows as
--- the records: in one where a script can touch all keys, else in some, by the last byte of the id.
+-- The index of operation ids in a cluster: which graphs used an id, wherever those lie. It is in some hashes, by the
+-- last byte of the id, by the same time windows as the records.
 --
 -- A field is the 16 bytes of an id, its value the first graph that used it in the window. Where others used it
 -- too, a sorted set beside it holds them in the order in which they came: it is named as the hash, a colon and

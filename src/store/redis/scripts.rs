@@ -35,6 +35,7 @@ pub(super) struct Scripts {
     operations: Script,
     find: Script,
     index: Script,
+    search: Script,
     locate: Script,
     graphs: Script,
     operation_ttl_ms: i64,
@@ -47,12 +48,12 @@ impl Scripts {
         const PRELUDE: &str = include_str!("operations_prelude.lua");
         const INDEX: &str = include_str!("operations_index.lua");
         let script = |lua: &str| Script::from_lua([PRELUDE, lua].concat());
-        let indexing = |lua: &str| Script::from_lua([PRELUDE, INDEX, lua].concat());
         Self {
-            append: indexing(include_str!("append.lua")),
+            append: script(include_str!("append.lua")),
             operations: script(include_str!("operations.lua")),
             find: script(include_str!("find.lua")),
-            index: indexing(include_str!("index.lua")),
+            index: Script::from_lua([PRELUDE, INDEX, include_str!("index.lua")].concat()),
+            search: script(include_str!("search.lua")),
             locate: script(include_str!("locate.lua")),
             graphs: Script::from_lua(include_str!("graphs.lua")),
             operation_ttl_ms: i64::try_from(operation_ttl.as_millis()).unwrap_or(i64::MAX).max(1),
@@ -66,6 +67,7 @@ impl Scripts {
         self.operations.load(client).await?;
         self.find.load(client).await?;
         self.index.load(client).await?;
+        self.search.load(client).await?;
         self.locate.load(client).await?;
         self.graphs.load(client).await
     }
@@ -78,7 +80,6 @@ impl Scripts {
         expected: Head,
         entries: &[Entry],
         to: &Address,
-        index: Option<Partition>,
     ) -> Result<Reply, Error> {
         let mut args = Vec::with_capacity(6 + 6 * entries.len());
         args.push(Value::from(graph.as_str()));
@@ -101,7 +102,6 @@ impl Scripts {
             let mut keys = partition.windows(window);
             keys.extend([partition.events(graph), partition.feed(), partition.refusals(graph)]);
             keys.push(partition.graphs());
-            keys.extend(index.into_iter().flat_map(|part| part.index_written(window)));
             keys
         };
         self.call(client, &self.append, keys, args).await
@@ -133,6 +133,21 @@ impl Scripts {
         let args = vec![raw(id.as_bytes())];
         let reply = self.call(client, &self.find, |window| partition.windows(window), args).await?;
         graphs_in(reply)
+    }
+
+    /// The graphs of all partitions that have a record of the operation, so many at most; of each partition first
+    /// the one that used the id first. Only where one script can touch all keys.
+    pub(super) async fn search(
+        &self,
+        client: &Client,
+        partitions: u32,
+        id: OperationId,
+        limit: usize,
+    ) -> Result<Vec<GraphId>, Error> {
+        let numbers = [Value::from(partitions.to_string()), Value::from(limit.to_string())];
+        let args = [vec![raw(id.as_bytes())], numbers.to_vec()].concat();
+        let first = Partition::numbered(0);
+        graphs_in(self.call(client, &self.search, |window| first.windows(window), args).await?)
     }
 
     /// Notes in a part of the index that the graph uses these ids.

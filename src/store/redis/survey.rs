@@ -14,7 +14,6 @@ use fred::{
 
 use super::{
     connect::{FORMAT, REDIS_VERSION_MIN, RedisConfig},
-    index::{self, Index},
     keys::{self, META, PARTITIONS_MAX, Partition},
     nodes::{Live, Nodes},
     refused::{ConnectError, cannot_reach, not_writable},
@@ -201,15 +200,9 @@ impl Sync {
 pub(super) struct Layout {
     pub(super) partitions: u32,
     pub(super) operation_ttl: Duration,
-    /// When the index of operations was begun, by the clock of who did; 0 if with the first record.
-    pub(super) index_begun_ms: u64,
-    /// Into how many parts it is spread.
-    pub(super) index_parts: u32,
+    /// Whether this is the first start ever.
+    pub(super) is_new: bool,
 }
-
-/// What is read of the layout, in this order.
-const LAID_OUT: [&str; 5] =
-    ["format", "partitions", "operation_index_begun_ms", "operation_index_parts", "operation_ttl_ms"];
 
 /// Writes the layout at the first start, and compares it at every start.
 pub(super) async fn lay_out(
@@ -221,40 +214,29 @@ pub(super) async fn lay_out(
     let location = location.to_owned();
     let partitions = config.partitions.unwrap_or(PARTITIONS_DEFAULT);
     let ttl_ms = u64::try_from(config.operation_ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, TTL_MS_MAX);
-    let index_parts = u64::from(Index::parts_over(nodes));
     let lay_out = async |live: Arc<Live<Client>>| {
         let client = &live.client;
         let is_new: bool = client.hsetnx(META, "format", FORMAT.to_string()).await?;
-        let index_begun_ms = if is_new { 0 } else { index::now_ms() };
-        for (field, value) in [
-            ("operation_index_parts", index_parts),
-            ("operation_index_begun_ms", index_begun_ms),
-            ("partitions", partitions.into()),
-            ("operation_ttl_ms", ttl_ms),
-        ] {
+        for (field, value) in [("partitions", partitions.into()), ("operation_ttl_ms", ttl_ms)] {
             client.hsetnx::<(), _, _, _>(META, field, value.to_string()).await?;
         }
-        let mut found = Vec::with_capacity(LAID_OUT.len());
-        for field in LAID_OUT {
-            found.push(client.hget::<String, _, _>(META, field).await?);
-        }
-        Ok(found)
+        let format: String = client.hget(META, "format").await?;
+        let partitions: String = client.hget(META, "partitions").await?;
+        let ttl_ms: String = client.hget(META, "operation_ttl_ms").await?;
+        Ok((is_new, format, partitions, ttl_ms))
     };
     let (found, _) = nodes.call_at_start(keys::slot(META), lay_out).await.map_err(failed)?;
-    let text = |at: usize| found.get(at).map(String::as_str).unwrap_or_default();
-    let number = |at: usize| text(at + 1).parse::<u64>().ok();
-    let format = text(0);
+    let (is_new, format, stored, stored_ttl_ms) = found;
     if let Ok(stored) = format.parse()
         && (1..FORMAT).contains(&stored)
     {
         return Err(ConnectError::Older { location, stored });
     }
     if format != FORMAT.to_string() {
-        return Err(ConnectError::Format { location, stored: format.to_owned() });
+        return Err(ConnectError::Format { location, stored: format });
     }
-    let stored = number(0).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-    let (index_begun_ms, stored_ttl_ms) = (number(1).unwrap_or(0), number(3).unwrap_or(0));
-    let index_parts = number(2).and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
+    let (stored, stored_ttl_ms): (u32, u64) =
+        (stored.parse().unwrap_or(0), stored_ttl_ms.parse().unwrap_or(0));
     if !(1..=PARTITIONS_MAX).contains(&stored) || !(1..=TTL_MS_MAX).contains(&stored_ttl_ms) {
         let stored = format!("{format} with {stored} partitions, {stored_ttl_ms} ms");
         return Err(ConnectError::Format { location, stored });
@@ -270,5 +252,5 @@ pub(super) async fn lay_out(
     if stored_ttl_ms > ttl_ms {
         tracing::warn!(redis = %location, stored_ttl_ms, "OPERATION_TTL is shorter than it was at the first start, which stays");
     }
-    Ok(Layout { partitions: stored, operation_ttl, index_begun_ms, index_parts })
+    Ok(Layout { partitions: stored, operation_ttl, is_new })
 }
