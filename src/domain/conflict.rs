@@ -10,7 +10,10 @@ mod batch_update;
 mod overlap;
 mod wording;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use dao_projections::{ClientId, Commit, Entity, Event, Graph, Outcome, UserId, Version};
 
@@ -186,7 +189,7 @@ impl<'a> Judgement<'a> {
         let command = &self.member.command;
         let writes = self.writes_since(entity)?;
         if let Some(deletion) = last_deletion(&writes) {
-            return Ok(Err(self.target_deleted(entity, &yours_of(command), deletion)));
+            return Ok(Err(self.target_deleted(entity, Cow::Owned(yours_of(command)), deletion)));
         }
         if !self.exists(entity) {
             return self.finish(Outcome::Applied); // decides that it is not found

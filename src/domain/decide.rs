@@ -6,8 +6,8 @@
 use std::collections::HashSet;
 
 use dao_projections::{
-    Edge, EdgeId, Entity, Event, Graph, Map, MergePatch, Node, NodeId, Placed, Position, Timestamp, Version,
-    Viewport,
+    Edge, EdgeId, Entity, Event, Graph, Map, MergePatch, Node, NodeId, Ordinal, Placed, Position, Timestamp,
+    Version, Viewport,
 };
 
 use super::{ancestry::Ancestry, command::Command, size};
@@ -120,13 +120,14 @@ fn delete_node(graph: &Graph, id: &NodeId) -> Result<Vec<Event>, Rejection> {
 
 /// The node and all inside of it, each after what it is inside of.
 fn with_descendants(graph: &Graph, id: &NodeId) -> Vec<NodeId> {
-    let mut seen = HashSet::from([id.clone()]);
+    let first = graph.nodes().get(id).map(|node| node.ordinal);
+    let mut seen: HashSet<Ordinal> = first.into_iter().collect();
     let mut found = vec![id.clone()];
     let mut next = 0;
     while let Some(node) = found.get(next).cloned() {
         next += 1;
         for child in graph.children_of(&node) {
-            if seen.insert(child.entity.id().clone()) {
+            if seen.insert(child.ordinal) {
                 found.push(child.entity.id().clone());
             }
         }

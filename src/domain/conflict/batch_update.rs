@@ -87,7 +87,7 @@ impl Judgement<'_> {
         for target in &targets {
             if let Some(deletion) = writes.get(&target.entity()).and_then(|writes| last_deletion(writes)) {
                 let yours = target.asked().yours(&[]);
-                return Ok(Err(self.target_deleted(target.entity(), &yours, deletion)));
+                return Ok(Err(self.target_deleted(target.entity(), yours, deletion)));
             }
         }
         let changes: HashMap<Entity<'_>, &Event> = events.iter().map(|e| (e.entity(), e)).collect();
