@@ -12,7 +12,10 @@ mod overlap;
 mod replaced;
 mod wording;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use dao_projections::{Commit, Entity, Event, Graph, Hash, Outcome, Version};
 
@@ -202,7 +205,7 @@ impl<'a> Judgement<'a> {
         let mut all_writes = self.writes_to(&looked_at)?;
         let writes = all_writes.remove(&entity).unwrap_or_default();
         if let Some(deletion) = self.deletion_of(entity, &writes) {
-            return Ok(Err(self.target_deleted(entity, &yours_of(command), deletion)));
+            return Ok(Err(self.target_deleted(entity, Cow::Owned(yours_of(command)), deletion)));
         }
         if !self.exists(entity) {
             return self.finish(Outcome::Applied); // decides that it is not found

@@ -99,7 +99,7 @@ impl Refusal {
         Self { reason, message: self.message.clone(), resolution, index }
     }
 
-    /// About how many bytes its resolution takes in memory.
+    /// About how many bytes its resolution takes, in memory or as it is told, whichever is more.
     pub fn resolution_bytes(&self) -> usize {
         let conflicts = self.resolution.iter().flat_map(|resolution| &resolution.conflicts);
         conflicts.map(Conflict::bytes).sum()
@@ -159,7 +159,9 @@ impl Conflict {
     }
 
     fn bytes(&self) -> usize {
-        let values = value_memory(&self.yours) + value_memory(&self.current);
+        // Some take more as they are told: a control character is six bytes there.
+        let values: usize =
+            [&self.yours, &self.current].map(|value| value_memory(value).max(json_bytes(value))).iter().sum();
         size_of::<Self>() + self.id.len() + self.path.as_str().len() + values
     }
 }

@@ -25,7 +25,7 @@ pub const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// What the refusals in the answer to one request occupy, if it has several; beyond that they are told as they are
 /// recorded.
-const REFUSALS_BYTES_MAX: usize = 4 << 20;
+const REFUSALS_BYTES_MAX: usize = 1 << 20;
 
 /// Entities and fields that the operations of one request look at, if it has several: each may be compared with all edges
 /// of a graph. An operation that would pass it is refused with `TOO_LARGE` and not remembered.

@@ -55,6 +55,20 @@ struct Outcome {
     took: Duration,
 }
 
+/// Waits until the process does nothing: what projectors make of earlier commits is not the next request's.
+async fn rested(process: &Process) {
+    let mut quiet = tokio::time::interval(Duration::from_millis(150));
+    let mut before = u64::MAX;
+    loop {
+        quiet.tick().await;
+        let ticks = process.cpu_ticks();
+        if ticks.saturating_sub(before) <= 1 && before != u64::MAX {
+            return;
+        }
+        before = ticks;
+    }
+}
+
 async fn measured(process: &Process, request: &Request) -> Outcome {
     process.forget_peak();
     let before = process.memory_kib("VmRSS");
@@ -77,6 +91,11 @@ async fn hold(what: &str, path: &str, body: Vec<u8>, format: Format) -> Reply {
 }
 
 async fn hold_on(process: &Process, what: &str, path: &str, body: Vec<u8>, format: Format) -> Reply {
+    rested(process).await;
+    hold_now(process, what, path, body, format).await
+}
+
+async fn hold_now(process: &Process, what: &str, path: &str, body: Vec<u8>, format: Format) -> Reply {
     let allowed = allowed_kib(body.len());
     let length = body.len();
     let outcome = measured(process, &request(path, body, format)).await;
@@ -178,9 +197,10 @@ async fn others(client: Client, mut stop: Receiver<()>) -> Duration {
 
 /// The same as [`hold_on`], while others work.
 async fn hold_beside(process: &Process, what: &str, path: &str, body: &Value) -> Reply {
+    rested(process).await;
     let (stop, stopped) = oneshot::channel();
     let others = tokio::spawn(others(process.client(), stopped));
-    let reply = hold_on(process, what, path, body.to_string().into_bytes(), Format::Json).await;
+    let reply = hold_now(process, what, path, body.to_string().into_bytes(), Format::Json).await;
     stop.send(()).unwrap();
     let slowest = others.await.unwrap();
     println!("{what}: others waited {slowest:?}");
@@ -366,6 +386,7 @@ async fn attack(attack: &Attack, format: Format) -> (f64, String) {
     let dir = tempfile::tempdir().unwrap();
     let process = server(dir.path());
     attack.prepare(&process.client()).await;
+    rested(&process).await;
     let body = attack.body.encode(format);
     let (length, allowed) = (body.len(), allowed_kib(body.len()));
     let Outcome { reply, grown_kib, took } = measured(&process, &request(attack.path, body, format)).await;

@@ -86,7 +86,7 @@ impl Judgement<'_> {
             let entity = target.entity();
             if let Some(deletion) = writes.get(&entity).and_then(|writes| self.deletion_of(entity, writes)) {
                 let yours = target.asked().yours(&[]);
-                return Ok(Err(self.target_deleted(entity, &yours, deletion)));
+                return Ok(Err(self.target_deleted(entity, yours, deletion)));
             }
         }
         let changes: HashMap<Entity<'_>, &Event> = events.iter().map(|e| (e.entity(), e)).collect();

@@ -2,7 +2,10 @@
 //!
 //! The cost is that of the command, of the writes and of what stands there, each looked at once.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use dao_projections::{Commit, Entity, EntityKind, Graph, Map, OperationId, Pointer, UserId, Version};
 use serde_json::Value;
@@ -42,8 +45,8 @@ impl Conflicts {
         &mut self,
         entity: Entity<'_>,
         path: &[&str],
-        yours: &Value,
-        current: &Value,
+        yours: Cow<'_, Value>,
+        current: Cow<'_, Value>,
         by: &Commit,
     ) {
         let by = (by.version, by.body.user_id.clone(), by.body.operation_id);
@@ -55,7 +58,7 @@ impl Conflicts {
         &mut self,
         entity: Entity<'_>,
         path: &[&str],
-        (yours, current): (&Value, &Value),
+        (yours, current): (Cow<'_, Value>, Cow<'_, Value>),
         (version, user_id, operation_id): (Version, UserId, OperationId),
     ) {
         self.found += 1;
@@ -78,13 +81,13 @@ impl Conflicts {
     }
 
     /// A value as it is told.
-    fn shown(&mut self, value: &Value) -> Value {
-        let bytes = value_memory(value);
+    fn shown(&mut self, value: Cow<'_, Value>) -> Value {
+        let bytes = value_memory(&value);
         if self.bytes + bytes > CONFLICTS_BYTES_MAX {
             return Value::from(TOO_LARGE_TO_SHOW);
         }
         self.bytes += bytes;
-        value.clone()
+        value.into_owned()
     }
 }
 
@@ -140,7 +143,7 @@ impl Overlap<'_> {
         let Some(latest) = touched.latest.and_then(|index| self.writes.get(index)) else { return };
         let yours = self.asked.yours(path);
         if touched.counts && !stands.is_what_was_asked(self.entity.kind(), path, &yours) {
-            into.add(self.entity, path, &yours, &stands.value(), latest.commit);
+            into.add(self.entity, path, yours, stands.value(), latest.commit);
         }
     }
 
@@ -152,7 +155,7 @@ impl Overlap<'_> {
         }
         let (yours, current) = (self.asked.yours(&[]), whole(self.graph, self.entity));
         if *yours != current {
-            into.add(self.entity, &[], &yours, &current, latest.commit);
+            into.add(self.entity, &[], yours, Cow::Owned(current), latest.commit);
         }
     }
 
@@ -170,14 +173,16 @@ impl Overlap<'_> {
                 let pointer = path.iter().fold(Pointer::root(), |above, key| above.child(key));
                 let latest = self.writes.iter().rev().find(|write| write.fields().touch(kind, path));
                 if let Some(latest) = latest.filter(|_| seen.insert(pointer)) {
-                    let whole = path.is_empty().then(|| whole(self.graph, self.entity));
-                    let stands = current.at(path).value();
+                    let stands = match path.is_empty() {
+                        true => Cow::Owned(whole(self.graph, self.entity)),
+                        false => current.at(path).value(),
+                    };
                     let yours = match &asked {
                         Some(_) => self.asked.yours(path),
                         None if path.is_empty() => named.yours(path),
                         None => named_fields.at(path).value(),
                     };
-                    into.add(self.entity, path, &yours, whole.as_ref().unwrap_or(&stands), latest.commit);
+                    into.add(self.entity, path, yours, stands, latest.commit);
                 }
                 if into.is_full() { Go::Stop } else { Go::On }
             });
@@ -307,7 +312,7 @@ impl<'p> Walk<'_, 'p> {
         let entity = self.overlap.entity;
         let Some(latest) = touched.latest.and_then(|index| self.overlap.writes.get(index)) else { return };
         if touched.counts && !stands.is_what_was_asked(entity.kind(), &self.path, yours) {
-            self.into.add(entity, &self.path, yours, &stands.value(), latest.commit);
+            self.into.add(entity, &self.path, Cow::Borrowed(yours), stands.value(), latest.commit);
         }
     }
 }

@@ -29,12 +29,18 @@ impl Judgement<'_> {
     }
 
     /// `yours` is what was to be done about it, null to remove it.
-    pub(super) fn target_deleted(&self, entity: Entity<'_>, yours: &Value, deletion: &Write<'_>) -> Refusal {
+    pub(super) fn target_deleted(
+        &self,
+        entity: Entity<'_>,
+        yours: Cow<'_, Value>,
+        deletion: &Write<'_>,
+    ) -> Refusal {
         let who = &deletion.commit.body.user_id;
         let message =
             format!("{} {entity} was deleted by {who} in version {}", noun(entity), deletion.commit.version);
         let mut entry = Conflicts::default();
-        entry.add(entity, &[], yours, &whole(self.graph, entity), deletion.commit);
+        let current = whole(self.graph, entity);
+        entry.add(entity, &[], yours, Cow::Owned(current), deletion.commit);
         self.conflict(Reason::TargetDeleted, message, entry.told)
     }
 
@@ -94,7 +100,8 @@ impl Judgement<'_> {
             Asked::Nothing => Cow::Owned(Value::Null),
             asked => asked.yours(&[]),
         };
-        entry.add_by(entity, &[], (&*yours, &whole(self.graph, entity)), (version, user_id, operation_id));
+        let values = (yours, Cow::Owned(whole(self.graph, entity)));
+        entry.add_by(entity, &[], values, (version, user_id, operation_id));
         let message = format!("{} {entity} exists already", noun(entity));
         Ok(self.conflict(Reason::IdTaken, message, entry.told))
     }
@@ -115,7 +122,8 @@ impl Judgement<'_> {
         };
         let (yours, current) = (Value::from(node.as_str()), Current::of(self.graph, referrer));
         let mut entry = Conflicts::default();
-        entry.add(referrer, &[field], &yours, &current.field(field).value(), deletion.commit);
+        let stands = current.field(field).value();
+        entry.add(referrer, &[field], Cow::Owned(yours), stands, deletion.commit);
         Ok(self.conflict(reason, message, entry.told))
     }
 }

@@ -9,12 +9,12 @@ use crate::http::shape::Malformed;
 /// What a decoded body may occupy for each of its bytes. A React Flow document takes 7 to 16.
 const BYTES_PER_BYTE: usize = 16;
 /// And beyond that, whatever its length.
-const BYTES_FREE: usize = 6 << 20;
+const BYTES_FREE: usize = 4 << 20;
 /// What an operation may occupy with all that is made of it while it is committed and answered: its entities in the
 /// graph, its events, its commit as stored and its answer.
 const WORKING_BYTES_PER_BYTE: usize = 22;
 /// And beyond that.
-const WORKING_BYTES_FREE: usize = 10 << 20;
+const WORKING_BYTES_FREE: usize = 6 << 20;
 /// What is made of one node or edge, beside its attributes: itself, its event, its places in the graph and what the
 /// server adds to it in the answer.
 const ENTITY_BYTES: usize = 750;
