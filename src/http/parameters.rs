@@ -16,6 +16,8 @@ use super::{openapi, problem::Problem};
 /// Known on every route: pages append it where they can't set a header. Only without keys it says anything
 /// (rule O2).
 const EVERYWHERE: &str = "userId";
+/// Tokens in a URL are ignored (rule O1), wherever a proxy or an older client puts them (RFC 6750, 2.3).
+const IGNORED: [&str; 2] = ["token", "access_token"];
 /// Characters of an unknown name that are told back.
 const SHOWN_CHARS_MAX: usize = 40;
 
@@ -36,6 +38,9 @@ fn problem_of(request: &Request) -> Option<Problem> {
     };
     let mut seen = HashSet::new();
     for (name, _) in &pairs {
+        if IGNORED.contains(&name.as_str()) {
+            continue;
+        }
         let shown: String = name.chars().take(SHOWN_CHARS_MAX).collect();
         let wrong = if !known.contains(name) && name != EVERYWHERE {
             format!("Unknown query parameter {shown:?}.")

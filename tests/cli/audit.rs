@@ -73,7 +73,7 @@ impl Place {
         ada.apply("g", "CREATE_EDGE", json!({"id": "e", "source": "a", "target": "b"})).await;
         let update = json!({"nodeId": "a", "updates": {"data": {"label": "Begin"}}});
         ada.as_user("bob").apply("g", "UPDATE_NODE", update).await;
-        let taken = json!({"type": "CREATE_NODE", "payload": {"id": "b"}});
+        let taken = json!({"type": "CREATE_NODE", "payload": {"id": "b", "type": "other"}});
         assert_eq!(ada.command("g", &taken).await.status, 409);
         ada.apply("g", "DELETE_NODE", json!({"nodeId": "b"})).await;
         for graph in ["f", "message"] {

@@ -73,6 +73,7 @@ async fn h7_what_is_known_is_told_by_its_exact_name() {
         "/graphs/g/state?version=1&userId=ada",
         "/graphs/g/state?&version=1&",
         "/healthz?userId=a",
+        "/graphs/g/state?token=a&access_token=b",
     ] {
         assert_eq!(server.get(path).await.status, 200, "{path}");
     }

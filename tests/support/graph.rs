@@ -91,7 +91,7 @@ pub(crate) fn fold(commits: &[Value]) -> Value {
 }
 
 /// Rule G5: of what is left, always the oldest one next whose parents stand there.
-fn parents_first(mut left: Vec<Value>) -> Vec<Value> {
+pub(crate) fn parents_first(mut left: Vec<Value>) -> Vec<Value> {
     let mut listed: Vec<Value> = Vec::new();
     while !left.is_empty() {
         let stands = |id: &Value| !id.is_string() || listed.iter().any(|node| node["id"] == *id);
