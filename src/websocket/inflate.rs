@@ -82,7 +82,7 @@ impl Bounded<'_> {
     fn grow(&mut self, more: usize) -> bool {
         let room = self.max.saturating_add(1).saturating_sub(self.bytes.len());
         let more = more.min(room);
-        let is_admitted = (self.admit)(self.bytes.len() + more);
+        let is_admitted = (self.admit)((self.bytes.len() + more).min(self.max));
         if is_admitted {
             self.bytes.reserve_exact(more);
         }

@@ -15,6 +15,7 @@ mod frames;
 pub(super) mod incoming;
 mod judge;
 mod output;
+mod presence;
 mod reading;
 mod receiving;
 mod seats;
