@@ -65,7 +65,7 @@ pub(super) async fn ready(
     };
     Ok(match shown {
         Shown::All => respond(StatusCode::OK, format, &answer),
-        Shown::Names => respond(StatusCode::OK, format, &json!({"status": answer["status"]})),
+        Shown::Names => respond(StatusCode::OK, format, &names_of(&answer)),
     })
 }
 
@@ -128,11 +128,28 @@ async fn look(app: &App) -> Result<Value, Lacking> {
         "store": store.location(),
         "durability": {"name": durability.name, "meaning": durability.meaning},
     });
+    let impaired = store.impaired();
+    if !impaired.is_empty() {
+        answer["reasons"] = json!(["shards"]);
+        answer["impaired"] = json!(impaired);
+    }
     if let Some(projections) = &app.projections {
-        let health = measure(projections).await.map_err(Lacking::store)?;
-        answer["projections"] = described(&health)?;
+        match measure(projections).await {
+            Ok(health) => answer["projections"] = described(&health)?,
+            // Projections of the other shards go on; how they are can't be told without the one that is away.
+            Err(_) if !impaired.is_empty() => {}
+            Err(error) => return Err(Lacking::store(error)),
+        }
     }
     Ok(answer)
+}
+
+/// What everybody sees of it.
+fn names_of(answer: &Value) -> Value {
+    match answer.get("reasons") {
+        Some(reasons) => json!({"status": answer["status"], "reasons": reasons}),
+        None => json!({"status": answer["status"]}),
+    }
 }
 
 /// How projections are; an error says why the store does not tell.

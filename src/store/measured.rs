@@ -122,6 +122,10 @@ impl<S: EventStore + ?Sized> EventStore for Measured<S> {
         self.seen(StoreCall::Check, result)
     }
 
+    fn impaired(&self) -> Vec<String> {
+        self.store.impaired()
+    }
+
     fn durability(&self) -> Durability {
         self.store.durability()
     }

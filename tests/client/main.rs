@@ -254,8 +254,8 @@ async fn d8_an_edit_made_in_a_lost_history_does_not_undo_what_others_did_in_the_
             ended.insert(id, ending);
         }
     }
-    let Ending::Conflict(Some(revert)) = &ended[&over_bobs] else { panic!("{ended:?}") };
-    assert_eq!(revert.code, "CONFLICT");
+    let Ending::Conflict(refused) = &ended[&over_bobs] else { panic!("{ended:?}") };
+    assert_eq!(refused.code.as_deref(), Some("CONFLICT"));
     assert!(matches!(ended[&beside_bobs], Ending::Completed(_)), "{ended:?}");
     let data = server.client().state("g").await["nodes"][0]["data"].clone();
     assert_eq!(data, json!({"label": "bob's", "color": "red"}));

@@ -579,7 +579,13 @@ pub(in crate::http) struct Alive {
 pub(in crate::http) struct Ready {
     #[schema(pattern = "^ready$")]
     status: String,
-    /// Where histories are, without a password. This and all else is for admins of all graphs.
+    /// `shards`, where shards of a cluster take no writes while others do.
+    #[schema(nullable = false)]
+    reasons: Option<Vec<String>>,
+    /// Those shards, each with the cause; for admins, as is all that follows.
+    #[schema(nullable = false)]
+    impaired: Option<Vec<String>>,
+    /// Where histories are, without a password.
     #[schema(nullable = false)]
     store: Option<String>,
     #[schema(nullable = false)]
