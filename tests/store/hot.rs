@@ -16,7 +16,8 @@ use dao_api::{
     http::parse_command,
     read::{self, ReadError, Source},
     store::{
-        Append, Durability, Entry, EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal,
+        Append, Durability, Entry, EventStore, GraphFilter, OperationPlaces, Order, RefusalPlace, StoreError,
+        StoredCommit, StoredRefusal,
     },
     write::{Ending, Graphs, GraphsConfig, WriteError},
 };
@@ -239,8 +240,13 @@ impl EventStore for Panicking {
     async fn graphs(&self, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, StoreError> {
         self.inner.graphs(after, limit).await
     }
-    async fn find_operation(&self, id: OperationId) -> Result<Vec<(GraphId, Bytes)>, StoreError> {
-        self.inner.find_operation(id).await
+    async fn find_operation(
+        &self,
+        id: OperationId,
+        wanted: GraphFilter,
+        limit: usize,
+    ) -> Result<OperationPlaces, StoreError> {
+        self.inner.find_operation(id, wanted, limit).await
     }
     fn is_shared(&self) -> bool {
         self.inner.is_shared()
