@@ -47,6 +47,10 @@ function connect() {
       case "REVERT":
         if (frame.temporary) {
           setTimeout(() => socket.readyState === 1 && say(pending.get(frame.operationId)), frame.retryAfterMs ?? 1000);
+        } else if (frame.code === "HISTORY_REPLACED") {
+          // It was made in a history that is no more. Judged from the empty graph on, nobody's work is lost.
+          const again = pending.get(frame.operationId);
+          say(Object.assign(again, { clientVersion: 0, clientHash: "0".repeat(64) }));
         } else {
           pending.delete(frame.operationId);
           console.log(`${frame.operationId} was refused: ${frame.message}`);
@@ -80,7 +84,7 @@ function synced(frame, say) {
 
 function edit(say, command) {
   const operationId = crypto.randomUUID();
-  const frame = { type: "COMMAND", graphId: graph, operationId, clientVersion: point.version, command };
+  const frame = { type: "COMMAND", graphId: graph, operationId, clientVersion: point.version, clientHash: point.hash, command };
   pending.set(operationId, frame);
   say(frame);
 }

@@ -11,7 +11,7 @@ use crate::{
     project::Stores,
     store::{
         Measured, StoreError,
-        embedded::EmbeddedStore,
+        embedded::{EmbeddedStore, warn_where_others_may_read},
         redis::{ConnectError, RedisConfig, RedisStore},
     },
     telemetry::Metrics,
@@ -26,7 +26,14 @@ const STARTING_LOOK: Duration = Duration::from_millis(200);
 /// Both halves of the store, once it has started: servers, workers and Redis are often started together. Any other
 /// command has somebody in front of it, who is told at once.
 pub(super) async fn stores_once_started(config: &Config) -> Result<Stores, CliError> {
-    let StoreConfig::Redis(redis) = config.store.clone() else { return stores(config).await };
+    let redis = match &config.store {
+        StoreConfig::Embedded(embedded) => {
+            let opened = stores(config).await?;
+            warn_where_others_may_read(&embedded.dir);
+            return Ok(opened);
+        }
+        StoreConfig::Redis(redis) => redis,
+    };
     let since = Instant::now();
     let mut has_said = false;
     loop {

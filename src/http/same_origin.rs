@@ -87,12 +87,12 @@ fn is_of_a_browser(headers: &HeaderMap) -> bool {
     marks.iter().any(|mark| headers.contains_key(mark)) || agent.starts_with(b"Mozilla/")
 }
 
-/// The page that an `Origin` names: `http` or `https`, a host and perhaps a port, spelled exactly as browsers spell it
-/// (RFC 6454, 6.2). Anything else is nobody's page.
+/// The page that an `Origin` names: `http` or `https`, a host and perhaps a port, spelled as browsers spell it
+/// (RFC 6454, 6.2), but for the case of letters. Anything else is nobody's page.
 fn page_of(origin: &str) -> Option<Url> {
     let page = Url::parse(origin).ok()?;
     let is_web = matches!(page.scheme(), "http" | "https");
-    (is_web && page.origin().ascii_serialization() == origin).then_some(page)
+    (is_web && page.origin().ascii_serialization().eq_ignore_ascii_case(origin)).then_some(page)
 }
 
 /// A page from there was served by this machine.

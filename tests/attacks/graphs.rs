@@ -87,7 +87,7 @@ async fn o3_twenty_thousand_made_up_ids_push_nobody_out() {
         reader.await.unwrap();
     }
     // So many as one socket may follow, all of them made up; and commands that can only be refused.
-    let mut socket = Ws::connect(server.address, "userId=bob").await;
+    let mut socket = Ws::connect(server.address, "?userId=bob").await;
     for n in 0..256 {
         socket.subscribe(&format!("followed-{n}"), json!({})).await;
     }

@@ -242,6 +242,8 @@ async fn o1_a_narrower_token_ends_what_it_does_not_cover() {
     for graph in ["a", "b"] {
         assert_eq!(server.ask(bearing(create_node(graph, "n"), &other)).await.status, 200);
     }
+    let access = ws.expect("ACCESS").await;
+    assert_eq!((&access["graphId"], &access["access"]), (&json!("b"), &json!("read")));
     let update = ws.expect("STATE_UPDATE").await;
     assert_eq!(update["graphId"], "b", "the commit on a, which was before, does not come");
     ws.send(&command("b")).await;

@@ -164,7 +164,8 @@ impl Client {
         let answered = timeout(PATIENCE, async {
             // A refusal can come before all is sent; then it is the answer, not the broken pipe.
             let written = connection.write_all(bytes).await;
-            read_reply(&mut connection).await.map_err(|error| written.err().unwrap_or(error))
+            let read = read_reply(&mut connection, bytes.starts_with(b"HEAD "));
+            read.await.map_err(|error| written.err().unwrap_or(error))
         });
         let reply = answered.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         if reply.header("connection") != Some("close") {
@@ -248,8 +249,11 @@ fn of_chunks(mut bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-async fn read_reply(connection: &mut BufReader<TcpStream>) -> io::Result<Reply> {
+async fn read_reply(connection: &mut BufReader<TcpStream>, is_head: bool) -> io::Result<Reply> {
     let mut reply = read_head(connection).await?;
+    if is_head {
+        return Ok(reply); // it tells the length of a body that does not come
+    }
     let length = reply.header("content-length").and_then(|length| length.parse().ok());
     reply.body = vec![0; length.unwrap_or(0)];
     connection.read_exact(&mut reply.body).await?;

@@ -31,6 +31,7 @@ pub(in crate::http) enum ClientFrame {
 pub(in crate::http) enum ServerFrame {
     Welcome(WelcomeFrame),
     Sync(SyncFrame),
+    Access(AccessFrame),
     StateUpdate(StateUpdateFrame),
     Ack(AckFrame),
     Revert(RevertFrame),
@@ -72,6 +73,8 @@ pub(in crate::http) struct CommandFrame {
     operation_id: String,
     /// The version that the client had applied when it made the command.
     client_version: Option<u64>,
+    /// The hash of that version, so that an edit of another history is recognised (D8).
+    client_hash: Option<String>,
     /// Which of the user's clients this is; that of the connection by default.
     client_id: Option<String>,
     on_conflict: Option<OnConflict>,
@@ -92,6 +95,8 @@ pub(in crate::http) struct BatchFrame {
     operations: Vec<CommandBody>,
     /// For members that have none of their own.
     client_version: Option<u64>,
+    /// The hash of that version, so that an edit of another history is recognised (D8).
+    client_hash: Option<String>,
     client_id: Option<String>,
     on_conflict: Option<OnConflict>,
     traceparent: Option<String>,
@@ -142,6 +147,8 @@ pub(in crate::http) struct SocketLimits {
     /// Requests under way on one connection.
     in_flight: u64,
     presence_bytes: u64,
+    /// For how long at least a repeated operation id is recognised.
+    operation_ttl_ms: u64,
 }
 
 /// Where a followed graph stands, and what the client gets next (W2).
@@ -153,10 +160,31 @@ pub(in crate::http) struct SyncFrame {
     #[schema(pattern = "^[0-9a-f]{64}$")]
     hash: String,
     status: SyncStatus,
+    /// The resume point that was given is not of this history.
+    #[schema(nullable = false)]
+    reset: Option<bool>,
+    access: Access,
     settled: Vec<SettledOperation>,
     /// With `snapshot`: start from this.
     #[schema(nullable = false)]
     state: Option<State>,
+}
+
+/// What the client may do in a followed graph, after a renewed token changed it (W2).
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::http) struct AccessFrame {
+    graph_id: String,
+    access: Access,
+}
+
+/// What somebody may do in a graph; each includes those before it (O1).
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum Access {
+    Read,
+    Write,
+    Admin,
 }
 
 /// `replay`: the missing commits follow. `snapshot`: drop what you have and start from `state`.
@@ -177,6 +205,9 @@ pub(in crate::http) struct SettledOperation {
     status: SettledStatus,
     #[schema(nullable = false)]
     version: Option<u64>,
+    /// Why it was refused.
+    #[schema(nullable = false)]
+    code: Option<String>,
 }
 
 /// `unknown`: send the operation again.

@@ -148,6 +148,11 @@ pub struct EmbeddedStore {
     writer: Writer,
 }
 
+/// Says in the log, in one line, what other users may read of a data directory, if anything.
+pub fn warn_where_others_may_read(dir: &Path) {
+    modes::warn_where_wider(dir, &[schema::path(dir), dir.join(LOCK_FILE)]);
+}
+
 impl EmbeddedStore {
     /// Opens the store in its directory; makes both if there is none. Blocks for milliseconds,
     /// longer where a crash left much of the WAL to be read.
@@ -156,7 +161,6 @@ impl EmbeddedStore {
         modes::make_directory(&dir).map_err(|source| OpenError::Directory { dir: dir.clone(), source })?;
         let lock = lock(&dir)?;
         let path = schema::path(&dir);
-        modes::warn_where_wider(&dir, &[path.clone(), dir.join(LOCK_FILE)]);
         let connection = schema::open_writer(&dir, durability)?;
         let writer = Writer::start(connection, lock, &path, durability, operation_ttl)?;
         let readers = Readers::new(path, writer.windows());

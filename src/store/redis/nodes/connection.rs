@@ -83,7 +83,7 @@ impl<C: ClientLike + Sync + 'static> Connection<C> {
             anew: anew.clone(),
             closing: closing.clone(),
             changed,
-            is_lost: false,
+            told: Told::Never,
         };
         let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.run(make)));
         Self { state, anew, closing, keeper }
@@ -157,8 +157,19 @@ struct Keeper<C> {
     anew: Arc<Notify>,
     closing: CancellationToken,
     changed: Arc<Notify>,
-    /// Whether the log says that there is no connection.
-    is_lost: bool,
+    /// What the log says of it.
+    told: Told,
+}
+
+/// What the log says of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// Nothing: there was none yet, and whoever wants one is told why.
+    Never,
+    /// That it is there.
+    There,
+    /// That it is lost.
+    Lost,
 }
 
 impl<C: ClientLike> Keeper<C> {
@@ -192,7 +203,7 @@ impl<C: ClientLike> Keeper<C> {
 
     /// Shows this client to those who call until its connection ends, or is to be made again.
     async fn serve(&mut self, client: C, mut driver: Driver) {
-        if std::mem::take(&mut self.is_lost) {
+        if std::mem::replace(&mut self.told, Told::There) == Told::Lost {
             tracing::info!(redis = %self.location, "the connection to Redis is back");
         }
         let ended = CancellationToken::new();
@@ -221,7 +232,8 @@ impl<C: ClientLike> Keeper<C> {
 
     /// Said in the log once when it goes, not at every attempt.
     fn lost(&mut self, error: Error) {
-        if !std::mem::replace(&mut self.is_lost, true) {
+        if self.told == Told::There {
+            self.told = Told::Lost;
             tracing::warn!(redis = %self.location, error = error.details(), "no connection to Redis");
         }
         self.gone(error);
