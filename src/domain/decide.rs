@@ -257,7 +257,7 @@ fn edge_after(graph: &Graph, event: &Event) -> Result<Option<Edge>, Rejection> {
 }
 
 /// The event that brings this node to be, in the words of the single commands where they can say it.
-/// What is larger than it may be is not compared any closer: it will be refused.
+/// What is far larger than it may be is not compared any closer: it will be refused.
 fn node_change(graph: &Graph, node: &Node, limits: &Limits) -> Option<Event> {
     let Some(old) = graph.nodes().get(node.id()).map(|old| &old.entity) else {
         return Some(Event::NodeCreated { node: node.clone() });
@@ -268,7 +268,7 @@ fn node_change(graph: &Graph, node: &Node, limits: &Limits) -> Option<Event> {
     if old.attributes() == node.attributes() {
         return Some(Event::NodeMoved { node_id: node.id().clone(), position: node.position().clone() });
     }
-    if check_node_size(node, limits).is_err() {
+    if size::exceeds(node, node.attributes(), compared_bytes_max(limits)) {
         return Some(Event::NodeReplaced { node: node.clone() });
     }
     Some(match MergePatch::between(&old.to_json(), &node.to_json()) {
@@ -298,7 +298,7 @@ fn edge_change(graph: &Graph, edge: &Edge, limits: &Limits) -> Option<Event> {
     if old == edge {
         return None;
     }
-    if check_edge_size(edge, limits).is_err() {
+    if size::exceeds(edge, edge.attributes(), compared_bytes_max(limits)) {
         return Some(Event::EdgeReplaced { edge: edge.clone() });
     }
     Some(match MergePatch::between(&old.to_json(), &edge.to_json()) {
@@ -322,6 +322,13 @@ fn found_node<'a>(graph: &'a Graph, id: &NodeId) -> Result<&'a Placed<Node>, Rej
 
 fn found_edge<'a>(graph: &'a Graph, id: &EdgeId) -> Result<&'a Placed<Edge>, Rejection> {
     graph.edges().get(id).map(AsRef::as_ref).ok_or_else(|| Rejection::EdgeNotFound(id.clone()))
+}
+
+/// Bytes of an entity that is compared field by field with the one that stands. A larger one is refused for its size
+/// anyway; one that is only a little too large is told of conflicts first (rule D4).
+fn compared_bytes_max(limits: &Limits) -> usize {
+    const AT_LEAST: usize = 1 << 20;
+    limits.entity_bytes_max.max(AT_LEAST)
 }
 
 fn check_node_size(node: &Node, limits: &Limits) -> Result<(), Rejection> {

@@ -184,10 +184,11 @@ impl Registry {
         self.table().hot.get(id).map(|entry| entry.mailbox.open())
     }
 
-    /// A task wants to end: whether it may. Then nobody finds it any more.
+    /// A task wants to end: whether it may. Then nobody finds it any more. One that nobody finds already answers what it
+    /// was told before, and ends when its mailbox has.
     pub(super) fn retire(&self, id: &GraphId, own: &mpsc::WeakSender<Message>, leave: Leave) -> bool {
         let mut table = self.table();
-        let Some(entry) = table.hot.get(id).filter(|entry| is_own(entry, own)) else { return true };
+        let Some(entry) = table.hot.get(id).filter(|entry| is_own(entry, own)) else { return false };
         let is_needed = match leave {
             Leave::Unused => entry.is_in_use(),
             Leave::Unasked => entry.mailbox.is_in_use(),

@@ -120,7 +120,7 @@ impl Task {
     }
 
     fn retire(&self, leave: Leave) -> bool {
-        self.registry.upgrade().is_none_or(|registry| registry.retire(&self.id, &self.own, leave))
+        self.registry.upgrade().is_some_and(|registry| registry.retire(&self.id, &self.own, leave))
     }
 
     /// Everything that waits: all reads are answered by one look into the store, then all operations

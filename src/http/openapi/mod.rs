@@ -142,12 +142,13 @@ impl Modify for Whole {
 
 /// Who asks, where nobody has to prove it (rule O2).
 fn user_header() -> Parameter {
-    let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(USER_BYTES_MAX));
+    let text = ObjectBuilder::new().schema_type(Type::String);
     ParameterBuilder::new()
         .name("X-User-Id")
         .parameter_in(ParameterIn::Header)
         .description(Some(
-            "The user who asks, where no keys are configured; `anonymous` by default. Ignored where keys are.",
+            "The user who asks, where no keys are configured: 1 to 256 bytes; `anonymous` by default. Ignored where \
+             keys are, and by routes that don't ask who you are.",
         ))
         .schema(Some(text))
         .build()
