@@ -19,7 +19,7 @@ mod rebuild;
 mod status;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -323,6 +323,7 @@ async fn fold_entries(
     entries: &[FeedEntry],
     part: &mut Part,
 ) -> Result<(), StoreError> {
+    take_back_unparked(stores, entries, part).await?;
     let mut graphs: BTreeMap<&GraphId, Version> = BTreeMap::new();
     // What is set aside is parked, and goes up to its head when it is tried again.
     for entry in entries.iter().filter(|entry| !part.aside.has(&entry.graph)) {
@@ -350,6 +351,23 @@ async fn fold_entries(
         }
     }
     first_error.map_or(Ok(()), Err)
+}
+
+/// Graphs among these that are set aside and not parked any more are folded like the others: a rebuild has brought
+/// their rows level meanwhile, and what comes after it must not be passed over.
+async fn take_back_unparked(
+    stores: &Stores,
+    entries: &[FeedEntry],
+    part: &mut Part,
+) -> Result<(), StoreError> {
+    if !entries.iter().any(|entry| part.aside.has(&entry.graph)) {
+        return Ok(());
+    }
+    let parked: HashSet<GraphId> = stores.rows.parked().await?.into_iter().map(|(graph, _)| graph).collect();
+    for graph in entries.iter().map(|entry| &entry.graph).filter(|graph| !parked.contains(*graph)) {
+        part.aside.take_back(graph);
+    }
+    Ok(())
 }
 
 /// How bringing a graph's rows level went.

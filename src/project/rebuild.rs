@@ -28,11 +28,19 @@ pub async fn rebuild(
     mut progress: impl FnMut(u64),
 ) -> Result<Rebuilt, FoldError> {
     let mut rebuilt = Rebuilt::default();
-    for registered in PROJECTIONS.iter().filter(|p| projection.is_none_or(|name| p.name == name)) {
+    let named = || PROJECTIONS.iter().filter(|p| projection.is_none_or(|name| p.name == name));
+    for registered in named() {
         let commits = rebuild_one(stores, graph, registered, &mut progress).await?;
         rebuilt.commits = rebuilt.commits.max(commits);
     }
-    stores.rows.park(graph, None).await?;
+    if stores.rows.parked().await?.iter().any(|(parked, _)| parked == graph) {
+        stores.rows.park(graph, None).await?;
+        // A projector may have passed over commits just before, since the graph was parked.
+        for registered in named() {
+            let commits = rebuild_one(stores, graph, registered, &mut |_| ()).await?;
+            rebuilt.commits = rebuilt.commits.max(commits);
+        }
+    }
     Ok(rebuilt)
 }
 
