@@ -113,7 +113,8 @@ impl Stream {
             return Some((Ok(self.position_out()), self));
         }
         let stopping = self.live.stopping.clone();
-        if !self.waiting.is_empty() && !(stopping.is_cancelled() && is_following) {
+        let ends_now = stopping.is_cancelled() && is_following;
+        if !ends_now && !self.waiting.is_empty() {
             return Some((Ok(self.waiting_out()), self));
         }
         let out = tokio::select! {

@@ -161,7 +161,8 @@ impl Stream {
             return None;
         }
         let stopping = self.live.stopping.clone();
-        if !self.waiting.is_empty() && !(stopping.is_cancelled() && self.until.is_none()) {
+        let ends_now = stopping.is_cancelled() && self.until.is_none();
+        if !ends_now && !self.waiting.is_empty() {
             let out = self.waiting_out().await;
             self.silent_since = Instant::now();
             return Some((Ok(out), self));

@@ -22,8 +22,9 @@ const COMMITS_MAX: usize = 1_024;
 /// Bytes of commit bodies kept for a hot graph, beyond the one latest commit.
 const BYTES_MAX: usize = 1 << 20;
 /// About how much memory these commits may take, beyond the one latest: decoded they are up to eighty times their
-/// stored bytes.
-const HELD_BYTES_MAX: usize = 8 << 20;
+/// stored bytes. What is not kept is decoded again by whoever looks back that far, and then costs memory at a time that
+/// others choose; so it is about what [`BYTES_MAX`] of commits with many small fields come to.
+const HELD_BYTES_MAX: usize = 32 << 20;
 /// Commits that a hot graph keeps where memory is short, at most.
 const COMMITS_WHEN_SHORT: usize = 16;
 /// About how much memory those may take.

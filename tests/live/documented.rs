@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{
     graph::new_id,
     server::Server,
-    ws::{Ws, command_frame},
+    ws::{PLAIN, Ws, command_frame},
 };
 
 struct Schemas(Value);
@@ -63,7 +63,7 @@ async fn h9_real_frames_are_what_the_document_says() {
     let graph = "g";
     server.apply(graph, "CREATE_NODE", json!({"id": "a"})).await;
     let mut other = Ws::connect(server.address(), "?graphId=g&userId=bob").await;
-    let mut ws = Ws::connect(server.address(), "?userId=ada&clientId=tab").await;
+    let mut ws = Ws::handshake(server.address(), "?userId=ada&clientId=tab", PLAIN).await.unwrap();
     let unknown = new_id();
     let node = |id: &str| json!({"type": "CREATE_NODE", "payload": {"id": id}});
     let said = [

@@ -15,6 +15,7 @@ use super::{
 /// What a client says on a WebSocket: one object a frame, as JSON text or binary MessagePack.
 #[derive(ToSchema)]
 #[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(clippy::large_enum_variant, reason = "it is only described, and never made")]
 pub(in crate::http) enum ClientFrame {
     Subscribe(SubscribeFrame),
     Unsubscribe(UnsubscribeFrame),

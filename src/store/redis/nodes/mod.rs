@@ -144,7 +144,7 @@ impl Node {
 }
 
 enum Shape {
-    One(Node),
+    One(Box<Node>),
     Cluster { cluster: Arc<Cluster>, _following: AbortOnDropHandle<()> },
 }
 
@@ -176,7 +176,7 @@ impl Nodes {
             let node = Node::keep(&maker, None, Arc::default());
             node.writer.first().await.map_err(unreachable)?;
             node.reader.first().await.map_err(unreachable)?;
-            return Ok(Self { maker, shape: Shape::One(node), sought_primary: Mutex::default() });
+            return Ok(Self { maker, shape: Shape::One(Box::new(node)), sought_primary: Mutex::default() });
         };
         let default_host = hosts.first().map(|host| host.host.to_string()).unwrap_or_default();
         let mapping = maker.address.tls.as_ref().map_or(TlsHostMapping::None, |tls| tls.hostnames.clone());
