@@ -254,7 +254,7 @@ pub(super) struct Effort {
 
 impl Effort {
     /// Operations looked at for one request.
-    const STEPS_MAX: usize = 20_000;
+    const STEPS_MAX: usize = 100_000;
     /// Bytes looked at for one request, beyond the first operation.
     const BYTES_MAX: usize = 64 << 20;
 

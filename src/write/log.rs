@@ -34,7 +34,7 @@ pub enum Followed {
     Level,
     /// The log does not continue this graph: its history is another one (rule V4).
     OtherHistory,
-    /// There is no room in memory for what it comes to. Only where that is asked for ([`load`]).
+    /// There is no room in memory for what it comes to. Only where that is asked for (`load`).
     NoRoom,
 }
 

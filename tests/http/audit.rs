@@ -424,7 +424,7 @@ async fn a4_a_batch_is_one_entry() {
 
 /// More commits than one request looks at: node `rare` is written at the beginning and at the end.
 async fn a_long_story(server: &Server) -> u64 {
-    const COMMITS: u64 = 25_000;
+    const COMMITS: u64 = 120_000;
     let mut story = Story::new();
     story.tell(json!({"type": "NodeCreated", "node": {"id": "rare", "position": {"x": 0, "y": 0}}}));
     story.tell(json!({"type": "NodeCreated", "node": {"id": "busy", "position": {"x": 0, "y": 0}}}));
