@@ -147,7 +147,10 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
     };
     let response = match admit(app, &mut parts, need, grant).await {
         Ok(()) => {
-            let_in(&parts.extensions);
+            // What everybody may read proves nothing.
+            if !is_public {
+                let_in(&parts.extensions);
+            }
             next.run(Request::from_parts(parts, body)).await
         }
         Err(problem) => problem.into_response(),

@@ -75,7 +75,7 @@ impl Conflicts {
 
     /// Adds those that were found elsewhere.
     pub(super) fn append(&mut self, others: Self) {
-        self.told.extend(others.told);
+        self.told.extend(others.told.into_iter().take(CONFLICTS_MAX.saturating_sub(self.told.len())));
         self.found += others.found;
         self.bytes += others.bytes;
     }
@@ -171,8 +171,12 @@ impl Overlap<'_> {
                 let asked = self.asked.first_at(kind, path);
                 let path = asked.as_deref().unwrap_or(path);
                 let pointer = path.iter().fold(Pointer::root(), |above, key| above.child(key));
+                // The search is as long as the history: once for each field.
+                if !seen.insert(pointer) {
+                    return Go::On;
+                }
                 let latest = self.writes.iter().rev().find(|write| write.fields().touch(kind, path));
-                if let Some(latest) = latest.filter(|_| seen.insert(pointer)) {
+                if let Some(latest) = latest {
                     let stands = match path.is_empty() {
                         true => Cow::Owned(whole(self.graph, self.entity)),
                         false => current.at(path).value(),

@@ -193,13 +193,14 @@ impl Connection {
         loop {
             self.end_if_overdue();
             let happened = self.take_events(cx);
+            let had_taken = self.take_messages();
             let was_read = match self.read(cx) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(_)) => true,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => false,
             };
-            self.take_messages();
+            let has_taken = self.take_messages() || had_taken;
             self.count_received();
             self.fill();
             self.say_goodbye_once_all_is_answered();
@@ -214,7 +215,7 @@ impl Connection {
                 std::task::ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
             }
             let made_room = !had_room && self.output.has_room();
-            if happened || was_read || made_room || is_ending || self.has_begun {
+            if happened || was_read || has_taken || made_room || is_ending || self.has_begun {
                 continue;
             }
             if self.timer_has_fired(cx) {
@@ -271,10 +272,10 @@ impl Connection {
             && self.answer_bytes_in_flight + waiting_bytes < ANSWER_BYTES
     }
 
-    /// Reads once, if anything is wanted; 0 at the end of the stream.
+    /// Reads once, if all that was read before is taken and there is room for what it asks; 0 at the end of the stream.
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let drops_it = match self.phase {
-            Phase::Open if self.accepts_input() => false,
+            Phase::Open if self.is_drained && self.accepts_input() => false,
             Phase::Lingering(_) => true,
             Phase::Open | Phase::Stopping(_) | Phase::Closing => return Poll::Pending,
         };
@@ -290,15 +291,20 @@ impl Connection {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    /// Acts on every message that is whole, as long as there is room for its answer.
-    fn take_messages(&mut self) {
+    /// Acts on every message that is whole, as long as there is room for its answer; true if there was any.
+    fn take_messages(&mut self) -> bool {
+        let mut has_taken = false;
         while !self.is_drained && self.is_alive() && self.accepts_input() {
             match self.decoder.next_as_sent() {
-                Ok(Some(message)) => self.take(message),
+                Ok(Some(message)) => {
+                    has_taken = true;
+                    self.take(message);
+                }
                 Ok(None) => self.is_drained = true,
                 Err(error) => self.take_broken(error),
             }
         }
+        has_taken
     }
 
     /// What is being received is counted with that of all others; where there is no room for it, or it does not

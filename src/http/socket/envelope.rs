@@ -19,6 +19,7 @@ use super::super::{
     decode::{Document, DocumentLimits, Path, decode},
     format::Format,
     problem::Problem,
+    readable::readable,
     shape::Malformed,
 };
 use crate::auth::Right;
@@ -105,7 +106,9 @@ impl Envelope {
         let mut texts = Map::new();
         match format {
             Format::Json => {
-                let mut frame = serde_json::Deserializer::from_slice(bytes);
+                // Mended as the whole will be: what is a frame then has to be judged as one.
+                let bytes = readable(bytes);
+                let mut frame = serde_json::Deserializer::from_slice(&bytes);
                 let _where_it_ends = frame.deserialize_map(JsonTexts(&mut texts));
             }
             Format::MessagePack => {
@@ -146,7 +149,8 @@ pub(super) fn shallow(bytes: &[u8], format: Format, limits: DocumentLimits) -> R
     let mut fields = Shallow { fields: Map::new(), repeated: None, limits };
     match format {
         Format::Json => {
-            let mut frame = serde_json::Deserializer::from_slice(bytes);
+            let bytes = readable(bytes);
+            let mut frame = serde_json::Deserializer::from_slice(&bytes);
             let read = frame.deserialize_map(JsonFields(&mut fields)).and_then(|()| frame.end());
             read.map_err(|error| Malformed::body(format!("bad JSON: {error}")))?;
         }
@@ -338,6 +342,11 @@ mod tests {
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         for bad in ["1e999", "[1000000000000000000000000000000]", &deep, r#""\ud800""#] {
             assert!(is_found(&Envelope::of(around(bad).as_bytes(), Format::Json)), "{bad:.40}");
+        }
+        let marked = ["\u{feff}", &around("1")].concat();
+        let half = around("1").replacen('{', r#"{"\ud800": 1, "#, 1);
+        for mended in [marked, half] {
+            assert!(is_found(&Envelope::of(mended.as_bytes(), Format::Json)), "{mended:.40}");
         }
         let before =
             |bad: &str| format!(r#"{{"type": "COMMAND", "operationId": "{id}", "graphId": "g", {bad}"#);
