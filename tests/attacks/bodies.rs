@@ -28,9 +28,6 @@ use crate::support::{
 const TIMES: u64 = 24;
 /// And beyond that.
 const FREE_KIB: u64 = 24 << 10;
-/// What the process does beside it: projectors fold a commit while its answer is made or after it, as it happens, and
-/// here other tests take the processors. The same body was seen to take between 79 and 109 MiB.
-const BESIDE_KIB: u64 = 16 << 10;
 /// Address space of the program: thread stacks and what the allocator reserves are in it.
 const SPACE_KIB: u64 = 6 << 20;
 /// An answer takes a second for each MiB at most in a release build. This is a debug build on a machine with other
@@ -83,7 +80,7 @@ async fn measured(process: &Process, request: &Request) -> Outcome {
 }
 
 fn allowed_kib(bytes: usize) -> u64 {
-    TIMES * bytes as u64 / 1_024 + FREE_KIB + BESIDE_KIB
+    TIMES * bytes as u64 / 1_024 + FREE_KIB
 }
 
 /// Sends one body to a server of its own and holds it to the bound.
