@@ -6,9 +6,9 @@ use dao_projections::{
 };
 use serde_json::Value;
 
-use crate::domain::Fingerprint;
+use crate::domain::{Fingerprint, document::Save};
 
-/// One of the nine commands (rule C).
+/// One of the commands (rule C).
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Command {
@@ -21,6 +21,7 @@ pub enum Command {
     DeleteEdge { edge_id: EdgeId },
     SetViewport { viewport: Viewport },
     BatchUpdate { nodes: Vec<Node>, edges: Option<Vec<Edge>>, viewport: Option<Viewport> },
+    SaveDocument { save: Box<Save> },
 }
 
 /// What a command is aimed at: what its result shows, and what conflicts are about.
@@ -30,7 +31,7 @@ pub enum Target {
     Node(NodeId),
     Edge(EdgeId),
     Viewport,
-    /// A `BATCH_UPDATE`: whatever its events turn out to name.
+    /// A `BATCH_UPDATE` or a `SAVE_DOCUMENT`: whatever its events turn out to name.
     Whole,
 }
 
@@ -47,6 +48,7 @@ impl Command {
             Self::DeleteEdge { .. } => CommandType::DeleteEdge,
             Self::SetViewport { .. } => CommandType::SetViewport,
             Self::BatchUpdate { .. } => CommandType::BatchUpdate,
+            Self::SaveDocument { .. } => CommandType::SaveDocument,
         }
     }
 
@@ -58,6 +60,7 @@ impl Command {
                 let of_nodes = nodes.iter().map(|node| 1 + fields_of(node.attributes())).sum::<usize>();
                 1 + of_nodes + edges.map(|edge| 1 + fields_of(edge.attributes())).sum::<usize>()
             }
+            Self::SaveDocument { save } => save.document.weight(),
             Self::CreateNode { node } => 1 + fields_of(node.attributes()),
             Self::CreateEdge { edge } => 1 + fields_of(edge.attributes()),
             Self::UpdateNode { patch, .. } | Self::UpdateEdge { patch, .. } => 1 + fields_of(patch.fields()),
@@ -80,6 +83,7 @@ impl Command {
             Self::UpdateEdge { edge_id, .. } => {
                 graph.edges().get(edge_id).map_or(0, |edge| fields_of(edge.entity.attributes()))
             }
+            Self::SaveDocument { .. } => graph.nodes().len() + graph.edges().len(),
             Self::BatchUpdate { edges: None, .. }
             | Self::CreateNode { .. }
             | Self::UpdateNodePosition { .. }
@@ -100,7 +104,7 @@ impl Command {
             Self::CreateEdge { edge } => Target::Edge(edge.id().clone()),
             Self::UpdateEdge { edge_id, .. } | Self::DeleteEdge { edge_id } => Target::Edge(edge_id.clone()),
             Self::SetViewport { .. } => Target::Viewport,
-            Self::BatchUpdate { .. } => Target::Whole,
+            Self::BatchUpdate { .. } | Self::SaveDocument { .. } => Target::Whole,
         }
     }
 }
@@ -205,6 +209,19 @@ impl Action {
         match self {
             Self::Single(member) => std::slice::from_ref(member),
             Self::Atomic(members) => members,
+        }
+    }
+}
+
+impl Action {
+    /// The document save that it is, if it is one.
+    pub fn save(&self) -> Option<(&Save, &Member)> {
+        match self {
+            Self::Single(member) => match &member.command {
+                Command::SaveDocument { save } => Some((save, member)),
+                _ => None,
+            },
+            Self::Atomic(_) => None,
         }
     }
 }

@@ -10,7 +10,10 @@ mod batch_update;
 mod deleted_along;
 mod overlap;
 mod replaced;
+mod save;
 mod wording;
+
+pub use save::{SaveReport, Saved, Touched, judge_save};
 
 use std::{
     borrow::Cow,
@@ -28,6 +31,7 @@ use self::{
 use super::{
     command::{Action, Command, Member, OnConflict, Operation},
     decide::{Limits, apply_all, decide},
+    document::Saver,
     interest::Interest,
     refusal::{Reason, Refusal},
 };
@@ -47,6 +51,13 @@ pub trait History {
 
     /// The hash of this version, which is not above the head. `None` if it is not at hand.
     fn hash_at(&self, version: Version) -> Option<Hash>;
+
+    /// The graph as it was at this version, which is below the head. `None` if it is not at hand.
+    fn graph_at(&self, version: Version) -> Option<Graph>;
+
+    /// The commits after this version that are the saver's own, whole, oldest first. `None` if they are not all at
+    /// hand.
+    fn owned_since(&self, version: Version, saver: &Saver<'_>) -> Option<Vec<&Commit>>;
 }
 
 /// What the judgement needs and [`History`] had not at hand.
@@ -58,6 +69,10 @@ pub enum HistoryMissing {
     At(Version),
     /// The hash of this version.
     Hash(Version),
+    /// The graph at this version.
+    Graph(Version),
+    /// The commits after this version that are the own of the saver whose document the operation is.
+    Owned(Version),
 }
 
 /// What a judgement came to.
@@ -91,7 +106,7 @@ pub fn judge(
     }
     match &operation.action {
         Action::Single(member) => {
-            let judgement = Judgement { base: graph, graph, operation, member, history, limits };
+            let judgement = Judgement { base: graph, graph, operation, member, history, limits, own: &[] };
             Ok(match judgement.run()? {
                 Ok(decided) => {
                     let by_member = vec![decided.events.len()];
@@ -115,7 +130,7 @@ fn judge_batch(
     let mut all = Decided { events: Vec::new(), outcome: Outcome::Applied };
     let mut by_member = Vec::with_capacity(members.len());
     for (index, member) in members.iter().enumerate() {
-        let judgement = Judgement { base: graph, graph: &then, operation, member, history, limits };
+        let judgement = Judgement { base: graph, graph: &then, operation, member, history, limits, own: &[] };
         match judgement.run()? {
             Ok(decided) => {
                 apply_all(&mut then, &decided.events);
@@ -170,6 +185,9 @@ struct Judgement<'a> {
     member: &'a Member,
     history: &'a dyn History,
     limits: &'a Limits,
+    /// Commits of the same user that count as the author's own beside those of rule D1: those that the base of a
+    /// document save names (rule DS3).
+    own: &'a [Version],
 }
 
 type Judged = Result<Result<Decided, Refusal>, HistoryMissing>;
@@ -193,6 +211,10 @@ impl<'a> Judgement<'a> {
             Command::SetViewport { .. } => self.judge_target(Entity::Viewport),
             Command::BatchUpdate { nodes, edges, viewport } => {
                 self.judge_batch_update(nodes, edges.as_deref(), viewport.as_ref())
+            }
+            Command::SaveDocument { save } => {
+                let Self { base, operation, member, history, limits, .. } = *self;
+                Ok(judge_save(base, operation, (save, member), history, limits)?.into_decided())
             }
         }
     }
@@ -293,6 +315,9 @@ impl<'a> Judgement<'a> {
     fn is_own(&self, commit: &Commit) -> bool {
         let Operation { user, client, is_client_named, .. } = self.operation;
         let body = &commit.body;
+        if *user == body.user_id && self.own.contains(&commit.version) {
+            return true;
+        }
         *is_client_named && body.is_client_named && (user, client) == (&body.user_id, &body.client_id)
     }
 
@@ -318,7 +343,10 @@ impl<'a> Judgement<'a> {
             Command::UpdateNode { .. } | Command::UpdateEdge { .. } => {
                 overlap.same_fields(|write| write.is_theirs, into);
             }
-            Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::BatchUpdate { .. } => {}
+            Command::CreateNode { .. }
+            | Command::CreateEdge { .. }
+            | Command::BatchUpdate { .. }
+            | Command::SaveDocument { .. } => {}
         }
     }
 }

@@ -61,6 +61,8 @@ pub(super) fn decide(graph: &Graph, command: &Command, limits: &Limits) -> Resul
             let events = batch_update(graph, nodes, edges.as_deref(), viewport.as_ref(), limits);
             check_batch_update(graph, &events, edges.as_deref(), limits).map(|()| events)
         }
+        // Its changes are decided one by one.
+        Command::SaveDocument { .. } => Ok(vec![]),
     }
 }
 

@@ -98,6 +98,8 @@ impl Interest {
                 self.edges.insert(edge_id.clone());
             }
             Command::SetViewport { .. } => self.viewport = true,
+            // Asked for as it is judged: what it is about is known only then.
+            Command::SaveDocument { .. } => {}
             Command::BatchUpdate { nodes, edges, viewport } => {
                 nodes.iter().for_each(|node| self.add_node(node));
                 self.every_edge |= edges.is_some();

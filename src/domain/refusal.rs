@@ -36,6 +36,14 @@ pub enum Reason {
     TooManyEntities,
     /// The entity would be larger than it may (rules H1, O3).
     EntityTooLarge,
+    /// A document save does not say which version it started from (rule DS7).
+    BaseRequired,
+    /// The base of a document save is not of today's history (rule DS8).
+    BaseUnknown,
+    /// Too much has happened since the base of a document save (rule DS8).
+    BaseTooOld,
+    /// A document save would delete most of the graph and does not say so (rule DS11).
+    DeletesMuch,
     /// The answer to the request would show more than it may (rule O3).
     AnswerTooLarge,
 }
@@ -46,7 +54,14 @@ impl Reason {
     pub fn is_final(self) -> bool {
         !matches!(
             self,
-            Self::EntityTooLarge | Self::AnswerTooLarge | Self::OperationIdReused | Self::HistoryReplaced
+            Self::EntityTooLarge
+                | Self::AnswerTooLarge
+                | Self::OperationIdReused
+                | Self::HistoryReplaced
+                | Self::BaseRequired
+                | Self::BaseUnknown
+                | Self::BaseTooOld
+                | Self::DeletesMuch
         )
     }
 }
@@ -71,12 +86,24 @@ pub struct Refusal {
     pub resolution: Option<Resolution>,
     /// The member of an atomic batch that was refused.
     pub index: Option<usize>,
+    /// What a document save would delete. Such a refusal is not remembered.
+    #[serde(skip)]
+    pub deletes: Option<Deletes>,
+}
+
+/// What a document save would delete (rule DS11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deletes {
+    /// How many nodes.
+    pub nodes: usize,
+    /// How many edges.
+    pub edges: usize,
 }
 
 impl Refusal {
     /// A refusal that is not about what others did.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), resolution: None, index: None }
+        Self { reason, message: message.into(), resolution: None, index: None, deletes: None }
     }
 
     /// What is kept of it for those who ask again. Large values in a resolution are left out, and conflicts beyond
@@ -96,7 +123,7 @@ impl Refusal {
             Resolution { conflicts, ..*resolution }
         });
         let (reason, index) = (self.reason, self.index);
-        Self { reason, message: self.message.clone(), resolution, index }
+        Self { reason, message: self.message.clone(), resolution, index, deletes: self.deletes }
     }
 
     /// About how many bytes its resolution takes, in memory or as it is told, whichever is more.
@@ -158,7 +185,8 @@ impl Conflict {
         Self { id, path, yours, current, user_id, ..*self }
     }
 
-    fn bytes(&self) -> usize {
+    /// About how many bytes it takes, in memory or as it is told.
+    pub(super) fn bytes(&self) -> usize {
         // Some take more as they are told: a control character is six bytes there.
         let values: usize =
             [&self.yours, &self.current].map(|value| value_memory(value).max(json_bytes(value))).iter().sum();

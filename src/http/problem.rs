@@ -369,6 +369,10 @@ fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
         Reason::OperationIdReused => ("OPERATION_ID_REUSED", "The operationId is used", unprocessable),
         Reason::TooManyEntities => ("TOO_LARGE", "The graph would hold too much", unprocessable),
         Reason::EntityTooLarge => ("TOO_LARGE", "The entity is too large", StatusCode::PAYLOAD_TOO_LARGE),
+        Reason::BaseRequired => ("BASE_REQUIRED", "Base required", StatusCode::PRECONDITION_REQUIRED),
+        Reason::BaseUnknown => ("BASE_UNKNOWN", "Unknown base", StatusCode::CONFLICT),
+        Reason::BaseTooOld => ("BASE_TOO_OLD", "Base too old", StatusCode::CONFLICT),
+        Reason::DeletesMuch => ("DELETES_MUCH", "Most of the graph would be deleted", unprocessable),
         Reason::AnswerTooLarge => {
             ("TOO_LARGE", "The answer would be too large", StatusCode::PAYLOAD_TOO_LARGE)
         }

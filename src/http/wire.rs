@@ -9,7 +9,10 @@ use dao_projections::{
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
 use super::problem::Problem;
-use crate::write::{Answer, Effect, Ending, Shown};
+use crate::{
+    domain::{Conflict, SaveReport, Touched},
+    write::{Answer, Effect, Ending, Shown},
+};
 
 /// A commit as every reader gets it.
 #[derive(Serialize)]
@@ -263,8 +266,46 @@ impl Serialize for ShownOut<'_> {
                 viewport: viewport.as_ref(),
             }
             .serialize(s),
+            Shown::Saved(saved) => SavedOut::of(saved).serialize(s),
             Shown::Gone => s.serialize_none(),
         }
+    }
+}
+
+/// What a document save did (rule DS10).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SavedOut<'a> {
+    created: TouchedOut<'a>,
+    updated: TouchedOut<'a>,
+    deleted: TouchedOut<'a>,
+    also_deleted: TouchedOut<'a>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    conflicts: &'a [Conflict],
+}
+
+impl<'a> SavedOut<'a> {
+    fn of(saved: &'a SaveReport) -> Self {
+        Self {
+            created: TouchedOut::of(&saved.created),
+            updated: TouchedOut::of(&saved.updated),
+            deleted: TouchedOut::of(&saved.deleted),
+            also_deleted: TouchedOut::of(&saved.also_deleted),
+            conflicts: &saved.kept,
+        }
+    }
+}
+
+/// Ids of entities.
+#[derive(Serialize)]
+struct TouchedOut<'a> {
+    nodes: &'a [NodeId],
+    edges: &'a [EdgeId],
+}
+
+impl<'a> TouchedOut<'a> {
+    fn of(touched: &'a Touched) -> Self {
+        Self { nodes: &touched.nodes, edges: &touched.edges }
     }
 }
 

@@ -46,6 +46,14 @@ words!(
         ParentCycle = "PARENT_CYCLE",
         /// The operation id is used.
         OperationIdReused = "OPERATION_ID_REUSED",
+        /// A document save without a base.
+        BaseRequired = "BASE_REQUIRED",
+        /// A document save on a base of another history.
+        BaseUnknown = "BASE_UNKNOWN",
+        /// A document save on a base that is too far back.
+        BaseTooOld = "BASE_TOO_OLD",
+        /// A document save would delete most of the graph.
+        DeletesMuch = "DELETES_MUCH",
         /// The graph or the entity would be too large.
         TooLarge = "TOO_LARGE",
     }

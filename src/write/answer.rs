@@ -7,7 +7,7 @@ use dao_projections::{
 };
 
 use crate::{
-    domain::{Action, Command, Refusal, Target, fields_of, json_bytes},
+    domain::{Action, Command, Refusal, SaveReport, Target, fields_of, json_bytes},
     store::StoreError,
 };
 
@@ -95,6 +95,8 @@ pub enum Shown {
         /// The viewport, if it changed.
         viewport: Option<Viewport>,
     },
+    /// What a `SAVE_DOCUMENT` did.
+    Saved(Box<SaveReport>),
     /// Nothing: the target is not there any more.
     Gone,
 }
@@ -110,6 +112,7 @@ impl Shown {
                 let of_edges = edges.iter().map(|edge| 1 + fields_of(edge.entity.attributes()));
                 deleted_edges.len() + of_nodes.chain(of_edges).sum::<usize>()
             }
+            Self::Saved(saved) => saved.weight(),
             Self::Viewport(_) | Self::EdgeDeleted(_) | Self::Gone => 0,
         }
     }
@@ -129,6 +132,7 @@ impl Shown {
                 let edges = edges.iter().map(|edge| json_bytes(edge.as_ref())).sum::<usize>();
                 nodes + edges + json_bytes(deleted_edges) + json_bytes(viewport)
             }
+            Self::Saved(saved) => saved.json_bytes(),
             Self::Gone => 0,
         }
     }

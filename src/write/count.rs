@@ -83,6 +83,10 @@ fn code_of(reason: Reason) -> RefusalCode {
         Reason::ParentNotFound => RefusalCode::ParentNotFound,
         Reason::ParentCycle => RefusalCode::ParentCycle,
         Reason::OperationIdReused => RefusalCode::OperationIdReused,
+        Reason::BaseRequired => RefusalCode::BaseRequired,
+        Reason::BaseUnknown => RefusalCode::BaseUnknown,
+        Reason::BaseTooOld => RefusalCode::BaseTooOld,
+        Reason::DeletesMuch => RefusalCode::DeletesMuch,
         Reason::TooManyEntities | Reason::EntityTooLarge | Reason::AnswerTooLarge => RefusalCode::TooLarge,
     }
 }
@@ -96,7 +100,9 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         Reason::Conflict => Some(ConflictKind::SameField),
         Reason::TargetDeleted => Some(ConflictKind::Deleted),
         Reason::IdTaken => Some(ConflictKind::IdTaken),
-        Reason::VersionAhead | Reason::HistoryReplaced => Some(ConflictKind::OtherHistory),
+        Reason::VersionAhead | Reason::HistoryReplaced | Reason::BaseUnknown => {
+            Some(ConflictKind::OtherHistory)
+        }
         Reason::DanglingEdge | Reason::ParentNotFound => Some(ConflictKind::Missing),
         Reason::NodeNotFound
         | Reason::EdgeNotFound
@@ -104,6 +110,9 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         | Reason::OperationIdReused
         | Reason::TooManyEntities
         | Reason::EntityTooLarge
-        | Reason::AnswerTooLarge => None,
+        | Reason::AnswerTooLarge
+        | Reason::BaseRequired
+        | Reason::BaseTooOld
+        | Reason::DeletesMuch => None,
     }
 }

@@ -10,15 +10,15 @@ use std::{
     sync::Arc,
 };
 
-use dao_projections::{Commit, EdgeId, Entity, Graph, GraphId, Hash, NodeId, Version};
+use dao_projections::{Commit, EdgeId, Entity, Graph, GraphId, Hash, NodeId, OperationId, Version};
 
 use super::{
     log,
     recent::{Recorded, Ring},
 };
 use crate::{
-    domain::{History, HistoryMissing, Interest, Operation},
-    store::{EventStore, StoreError},
+    domain::{History, HistoryMissing, Interest, Operation, Saver},
+    store::{EventStore, ProjectionStore, StoreError},
 };
 
 /// What was read of the log for operations whose authors are further behind than the ring goes.
@@ -32,6 +32,10 @@ pub(super) struct Older {
     single: Vec<Commit>,
     /// Hashes of versions that were asked for.
     hashes: HashMap<Version, Hash>,
+    /// Graphs at the versions that savers of documents started from.
+    graphs: HashMap<Version, Graph>,
+    /// By the version after which they were looked for and whose they are: commits up to where the ring begins.
+    owned: HashMap<(Version, OperationId), Vec<Commit>>,
     /// What the operations of the round are about; found out when it is first needed.
     interest: Option<Interest>,
 }
@@ -84,7 +88,7 @@ impl Older {
     /// Reads what `operation`, one of `requests`, misses; `base` is where the ring begins.
     pub(super) async fn read(
         &mut self,
-        (store, id): (&dyn EventStore, &GraphId),
+        (store, rows, id): (&dyn EventStore, Option<&dyn ProjectionStore>, &GraphId),
         missing: HistoryMissing,
         operation: &Operation,
         (requests, graph): (&[Vec<Operation>], &Graph),
@@ -121,6 +125,19 @@ impl Older {
                     return Err(StoreError::Corrupt { graph: id.clone(), version, problem });
                 }
             },
+            HistoryMissing::Graph(version) => {
+                let graph = log::at_version(store, rows, id, version).await?;
+                self.graphs.insert(version, graph);
+            }
+            HistoryMissing::Owned(version) => {
+                let save = operation.action.save();
+                let versions = save.map_or(&[][..], |(save, _)| save.named_versions());
+                let client = operation.is_client_named.then_some(&operation.client);
+                let saver = Saver { user: &operation.user, client, versions };
+                let sieve = |commit| Some(commit).filter(|commit| saver.owns(commit));
+                let found = log::sift(store, id, version, base, sieve).await?;
+                self.owned.insert((version, operation.id), found);
+            }
             HistoryMissing::Hash(version) => {
                 let found = log::hash_at(store, id, version).await?;
                 // A history that ends before it does not have it: of that the append, or a look at the head, tells.
@@ -137,6 +154,10 @@ pub(super) struct Hindsight<'a> {
     /// The commits of this round.
     pub(super) pending: &'a [Arc<Recorded>],
     pub(super) older: &'a Older,
+    /// The graph before this round.
+    pub(super) graph: &'a Graph,
+    /// The operation that is judged.
+    pub(super) operation: OperationId,
 }
 
 impl History for Hindsight<'_> {
@@ -166,6 +187,29 @@ impl History for Hindsight<'_> {
         in_memory
             .or_else(|| pending.into_iter().find(|commit| commit.version == version))
             .or_else(|| self.older.single.iter().find(|commit| commit.version == version))
+    }
+
+    fn graph_at(&self, version: Version) -> Option<Graph> {
+        if version < self.graph.head().version {
+            return self.older.graphs.get(&version).cloned();
+        }
+        let mut graph = self.graph.clone();
+        let pending = self.pending.iter().map(|recorded| &recorded.commit);
+        pending.take_while(|commit| commit.version <= version).for_each(|commit| graph.apply(commit));
+        Some(graph)
+    }
+
+    fn owned_since(&self, version: Version, saver: &Saver<'_>) -> Option<Vec<&Commit>> {
+        let base = self.ring.base_version();
+        let older = match version < base {
+            true => self.older.owned.get(&(version, self.operation))?.as_slice(),
+            false => &[],
+        };
+        // Nothing of the ring, where the version is one of this round.
+        let recent = self.ring.since(version.max(base)).into_iter().flatten();
+        let recent = recent.chain(self.pending).map(|recorded| &recorded.commit);
+        let recent = recent.filter(|commit| commit.version > version && saver.owns(commit));
+        Some(older.iter().chain(recent).collect())
     }
 
     fn hash_at(&self, version: Version) -> Option<Hash> {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         Circumstances, Fingerprint, HistoryMissing, Limits, Operation, OperationRecord, Reason,
-        RecordedOutcome, Refusal, Verdict, WriterId, judge,
+        RecordedOutcome, Refusal, SaveReport, Verdict, WriterId, judge, judge_save,
     },
     store::Entry,
 };
@@ -56,6 +56,8 @@ pub(super) struct Round {
 pub(super) struct Surroundings<'a> {
     pub(super) ring: &'a Ring,
     pub(super) operations: &'a Operations,
+    /// The graph before this round.
+    pub(super) graph: &'a Graph,
     pub(super) limits: &'a Limits,
     pub(super) now: Timestamp,
 }
@@ -102,15 +104,27 @@ impl Round {
             self.answers.push(Answer { operation: operation.id, ending, duplicate: false });
             return Ok(());
         }
-        let history = Hindsight { ring: around.ring, pending: &self.commits, older };
-        let verdict = judge(&self.graph, operation, &history, around.limits)?;
+        let history = Hindsight {
+            ring: around.ring,
+            pending: &self.commits,
+            older,
+            graph: around.graph,
+            operation: operation.id,
+        };
+        let (verdict, report) = match operation.action.save() {
+            Some(save) => {
+                let saved = judge_save(&self.graph, operation, save, &history, around.limits)?;
+                (saved.verdict, Some(saved.report))
+            }
+            None => (judge(&self.graph, operation, &history, around.limits)?, None),
+        };
         self.weight_room = self.weight_room.map(|room| room.saturating_sub(weight));
         let at = self.graph.last_modified().map_or(around.now, |last| last.max(around.now));
         let accepted = match verdict {
             Verdict::Accepted { events, outcome, by_member } => {
-                self.commit(operation, events, outcome, &by_member, at)
+                self.commit(operation, (events, outcome, &by_member), report, at)
             }
-            Verdict::Unchanged => self.record_unchanged(operation, at),
+            Verdict::Unchanged => self.record_unchanged(operation, report, at),
             Verdict::Refused(refusal) => Err(refusal),
         };
         let ending = accepted.unwrap_or_else(|refusal| self.record_refusal(operation, refusal, at));
@@ -164,9 +178,8 @@ impl Round {
     fn commit(
         &mut self,
         operation: &Operation,
-        events: Vec<Event>,
-        outcome: Outcome,
-        by_member: &[usize],
+        (events, outcome, by_member): (Vec<Event>, Outcome, &[usize]),
+        report: Option<SaveReport>,
         at: Timestamp,
     ) -> Result<Ending, Refusal> {
         let body = CommitBody {
@@ -187,7 +200,10 @@ impl Round {
         let recorded = Recorded::new(Commit { version: head.version, hash: head.hash, body }, bytes);
         let before = self.answer_room.map(|_| self.graph.clone());
         self.graph.apply(&recorded.commit);
-        let results = show(&self.graph, &operation.action, &recorded.commit.body.events, by_member);
+        let results = match report {
+            Some(report) => vec![Shown::Saved(Box::new(report))],
+            None => show(&self.graph, &operation.action, &recorded.commit.body.events, by_member),
+        };
         if let (Err(refusal), Some(before)) = (self.make_room(&results), before) {
             self.graph = before;
             return Err(refusal);
@@ -197,8 +213,16 @@ impl Round {
         Ok(Ending::Completed { effect: Effect::Committed(outcome), head, results })
     }
 
-    fn record_unchanged(&mut self, operation: &Operation, at: Timestamp) -> Result<Ending, Refusal> {
-        let results = show(&self.graph, &operation.action, &[], &[]);
+    fn record_unchanged(
+        &mut self,
+        operation: &Operation,
+        report: Option<SaveReport>,
+        at: Timestamp,
+    ) -> Result<Ending, Refusal> {
+        let results = match report {
+            Some(report) => vec![Shown::Saved(Box::new(report))],
+            None => show(&self.graph, &operation.action, &[], &[]),
+        };
         self.make_room(&results)?;
         let by = self.circumstances(operation, at);
         self.enter(operation, RecordedOutcome::Unchanged(by), None);

@@ -286,13 +286,21 @@ impl Task {
                 let weight = operation.weight_on(&round.graph);
                 loop {
                     let mut take = || {
-                        let around = Surroundings { ring, operations, limits: &self.limits, now };
+                        let around = Surroundings { ring, operations, graph, limits: &self.limits, now };
                         round.take(operation, &around, older)
                     };
                     let taken = if weight > INLINE_WEIGHT_MAX { busy(take) } else { take() };
                     let Err(missing) = taken else { break };
                     let (base, around) = (ring.base_version(), (requests, &round.graph));
-                    older.read((&*self.store, &self.id), missing, operation, around, base).await?;
+                    older
+                        .read(
+                            (&*self.store, self.rows.as_deref(), &self.id),
+                            missing,
+                            operation,
+                            around,
+                            base,
+                        )
+                        .await?;
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use dao_api::domain::{
     Action, Claim, Command, Fingerprint, History, Limits, Member, OnConflict, Operation, Reason, Refusal,
-    Verdict, judge,
+    Saver, Verdict, judge,
 };
 use dao_projections::{
     CommandType, Commit, CommitBody, Edge, Entity, Event, Graph, Hash, Map, MergePatch, Node, OperationId,
@@ -119,6 +119,17 @@ impl History for Given {
 
     fn hash_at(&self, version: Version) -> Option<Hash> {
         self.at(version).map(|commit| commit.hash)
+    }
+
+    fn graph_at(&self, version: Version) -> Option<Graph> {
+        let mut graph = Graph::empty();
+        self.commits.iter().filter(|commit| commit.version <= version).for_each(|commit| graph.apply(commit));
+        Some(graph)
+    }
+
+    fn owned_since(&self, version: Version, saver: &Saver<'_>) -> Option<Vec<&Commit>> {
+        let since = self.commits.iter().filter(|commit| commit.version > version);
+        Some(since.filter(|commit| saver.owns(commit)).collect())
     }
 }
 

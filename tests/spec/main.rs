@@ -6,5 +6,6 @@
 mod batch_update;
 mod commands;
 mod conflicts;
+mod document;
 mod given;
 mod properties;

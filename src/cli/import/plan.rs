@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     cli::CliError,
-    domain::{History, Operation, Reason, Verdict, judge},
+    domain::{History, Operation, Reason, Saver, Verdict, judge},
     http::{parse_batch, parse_command},
 };
 
@@ -88,6 +88,14 @@ impl History for NothingSince {
     }
 
     fn hash_at(&self, _: Version) -> Option<Hash> {
+        None
+    }
+
+    fn graph_at(&self, _: Version) -> Option<Graph> {
+        None
+    }
+
+    fn owned_since(&self, _: Version, _: &Saver<'_>) -> Option<Vec<&Commit>> {
         None
     }
 }

@@ -141,7 +141,8 @@ impl<'a> Asked<'a> {
             Command::UpdateNodePosition { position, .. } => Self::Position(position),
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Self::Removal,
             Command::SetViewport { viewport } => Self::Viewport(viewport),
-            Command::BatchUpdate { .. } => Self::Nothing, // judged by its events
+            // Judged by their events, or change by change.
+            Command::BatchUpdate { .. } | Command::SaveDocument { .. } => Self::Nothing,
         }
     }
 
@@ -224,7 +225,8 @@ pub(super) fn yours_of(command: &Command) -> Value {
         | Command::CreateNode { .. }
         | Command::CreateEdge { .. }
         | Command::SetViewport { .. }
-        | Command::BatchUpdate { .. } => Value::Null,
+        | Command::BatchUpdate { .. }
+        | Command::SaveDocument { .. } => Value::Null,
     }
 }
 

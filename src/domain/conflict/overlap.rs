@@ -80,6 +80,18 @@ impl Conflicts {
         self.bytes += others.bytes;
     }
 
+    /// Adds conflicts that were told already.
+    pub(super) fn append_told(&mut self, others: Vec<Conflict>) {
+        self.found += others.len();
+        for conflict in others {
+            if self.is_full() {
+                return;
+            }
+            self.bytes += conflict.bytes();
+            self.told.push(conflict);
+        }
+    }
+
     /// A value as it is told.
     fn shown(&mut self, value: Cow<'_, Value>) -> Value {
         let bytes = value_memory(&value);

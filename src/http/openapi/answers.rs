@@ -151,6 +151,7 @@ pub(in crate::http) enum CommandType {
     DeleteEdge,
     SetViewport,
     BatchUpdate,
+    SaveDocument,
     Batch,
 }
 

@@ -1,0 +1,515 @@
+//! A document save judged (rules DS2 to DS4, DS9, DS11 and DS12): each change that the saver wants is judged like the
+//! command that says it, on the graph as the changes before it left it. Only what is done with a refusal differs: the
+//! whole save is refused, or what stands is kept, or the saver's values win.
+
+use std::collections::HashMap;
+
+use dao_projections::{
+    Edge, EdgeId, Entity, Event, Graph, Map, MergePatch, Node, NodeId, Outcome, Pointer, Version,
+};
+use serde_json::Value;
+
+use super::{
+    Decided, History, HistoryMissing, Judgement, Verdict, last_written, overlap::Conflicts, replaced,
+    wording::conflict_message,
+};
+use crate::domain::{
+    command::{Command, Member, OnConflict, Operation},
+    decide::{Limits, Rejection, apply_all},
+    document::{Base, Change, Document, Intent, Save, Saver, WithoutBase, effective_base},
+    refusal::{Conflict, Deletes, Reason, Refusal, Resolution},
+    size::json_bytes,
+};
+
+/// How often a change is judged again without the fields that conflict, before it is left out: a refusal does not tell
+/// of more than so many fields at once.
+const KEEP_ATTEMPTS_MAX: usize = 64;
+/// Deleting more nodes than this, and over half of them, has to be said (rule DS11).
+const DELETES_UNSAID_MAX: usize = 20;
+/// Commits between a base and the head: beyond, the document has to be read again (rule DS8).
+const COMMITS_MAX: u64 = 20_000;
+/// Own commits that a base names (rule DS10).
+const OWN_VERSIONS_MAX: usize = 100;
+
+/// What a document save came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saved {
+    /// As of any operation.
+    pub verdict: Verdict,
+    /// What its author is told beside that; nothing where it is refused.
+    pub report: SaveReport,
+}
+
+/// What a document save did (rule DS10).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SaveReport {
+    /// Entities that the document brought.
+    pub created: Touched,
+    /// Entities that it changed.
+    pub updated: Touched,
+    /// Entities that it removed.
+    pub deleted: Touched,
+    /// Entities that went with those, whoever made them.
+    pub also_deleted: Touched,
+    /// Where what stands was kept (rule DS9).
+    pub kept: Vec<Conflict>,
+    /// The saver's own commits since the base.
+    pub own: Vec<Version>,
+}
+
+/// Ids of nodes and edges, each in the order of the events.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Touched {
+    /// Nodes.
+    pub nodes: Vec<NodeId>,
+    /// Edges.
+    pub edges: Vec<EdgeId>,
+}
+
+impl Touched {
+    fn add(&mut self, entity: Entity<'_>) {
+        match entity {
+            Entity::Node(id) if !self.nodes.ends_with(std::slice::from_ref(id)) => {
+                self.nodes.push(id.clone())
+            }
+            Entity::Edge(id) if !self.edges.ends_with(std::slice::from_ref(id)) => {
+                self.edges.push(id.clone())
+            }
+            Entity::Node(_) | Entity::Edge(_) | Entity::Viewport => {}
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len() + self.edges.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl SaveReport {
+    /// How many entities and conflicts it shows.
+    pub fn weight(&self) -> usize {
+        self.lists().iter().map(|touched| touched.len()).sum::<usize>() + self.kept.len()
+    }
+
+    /// About how many bytes it takes as JSON.
+    pub fn json_bytes(&self) -> usize {
+        let of = |touched: &&Touched| json_bytes(&touched.nodes) + json_bytes(&touched.edges);
+        let kept = self.kept.iter().map(json_bytes).sum::<usize>();
+        self.lists().iter().map(of).sum::<usize>() + kept + json_bytes(&self.own)
+    }
+
+    fn lists(&self) -> [&Touched; 4] {
+        [&self.created, &self.updated, &self.deleted, &self.also_deleted]
+    }
+
+    fn of(events: &[Event], intent: &Intent, then: &Graph) -> Self {
+        let mut report = Self::default();
+        for event in events {
+            let entity = event.entity();
+            let list = match event {
+                Event::NodeCreated { .. } | Event::EdgeCreated { .. } => &mut report.created,
+                _ if !event.is_deletion() || last_written(then, entity).is_some() => &mut report.updated,
+                _ if intent.removes(entity) => &mut report.deleted,
+                _ => &mut report.also_deleted,
+            };
+            list.add(entity);
+        }
+        report
+    }
+}
+
+impl Saved {
+    pub(super) fn into_decided(self) -> Result<Decided, Refusal> {
+        match self.verdict {
+            Verdict::Accepted { events, outcome, .. } => Ok(Decided { events, outcome }),
+            Verdict::Unchanged => Ok(Decided { events: vec![], outcome: Outcome::Applied }),
+            Verdict::Refused(refusal) => Err(refusal),
+        }
+    }
+
+    fn refused(refusal: Refusal) -> Self {
+        Self { verdict: Verdict::Refused(refusal), report: SaveReport::default() }
+    }
+}
+
+/// What `save`, the only command of `operation`, comes to on `graph`.
+pub fn judge_save(
+    graph: &Graph,
+    operation: &Operation,
+    (save, member): (&Save, &Member),
+    history: &dyn History,
+    limits: &Limits,
+) -> Result<Saved, HistoryMissing> {
+    if let Some(refusal) = replaced::check(graph, operation, history)? {
+        let message =
+            "The base is not of this graph's history. Read the document again and save on that.".to_owned();
+        return Ok(Saved::refused(Refusal { reason: Reason::BaseUnknown, message, ..refusal }));
+    }
+    let started = match start(graph, operation, (save, member), history)? {
+        Ok(started) => started,
+        Err(refusal) => return Ok(Saved::refused(refusal)),
+    };
+    let intent = Intent::between(&started.graph, &save.document, &save.reading);
+    let Started { own, has_others, .. } = started;
+    let unlimited = Limits { nodes_max: usize::MAX, edges_max: usize::MAX, ..*limits };
+    let saving = Saving { graph, operation, save, member, own: &own, history, limits: &unlimited };
+    let saved = saving.run(&intent, has_others, limits)?;
+    Ok(Saved { report: SaveReport { own, ..saved.report }, ..saved })
+}
+
+/// What a saver started from.
+struct Started {
+    graph: Graph,
+    /// Own commits since.
+    own: Vec<Version>,
+    /// Whether others made commits since.
+    has_others: bool,
+}
+
+/// The graph that the document is compared with, or why it can't be.
+fn start(
+    graph: &Graph,
+    operation: &Operation,
+    (save, member): (&Save, &Member),
+    history: &dyn History,
+) -> Result<Result<Started, Refusal>, HistoryMissing> {
+    let head = graph.head().version;
+    let as_it_stands = |graph: &Graph| Started { graph: graph.clone(), own: vec![], has_others: false };
+    let named = match &save.base {
+        Base::Unknown(WithoutBase::Create) if head > Version::EMPTY => return Ok(Err(base_required(graph))),
+        Base::Unknown(_) => return Ok(Ok(as_it_stands(graph))),
+        Base::Known { own } => own,
+    };
+    let base = member.client_version.unwrap_or(head);
+    if base > head {
+        let message =
+            format!("The base is above version {head}, the latest of this graph. Read the document again.");
+        return Ok(Err(with_resolution(graph, Refusal::new(Reason::VersionAhead, message), vec![])));
+    }
+    if base == head {
+        return Ok(Ok(as_it_stands(graph)));
+    }
+    if head.since(base) > COMMITS_MAX || named.len() > OWN_VERSIONS_MAX {
+        let message = format!(
+            "Version {base} is too far back to save on: more than {COMMITS_MAX} commits, or {OWN_VERSIONS_MAX} saves \
+             of your own since. Read the document again and save on that."
+        );
+        return Ok(Err(with_resolution(graph, Refusal::new(Reason::BaseTooOld, message), vec![])));
+    }
+    let client = operation.is_client_named.then_some(&operation.client);
+    let saver = Saver { user: &operation.user, client, versions: named };
+    let own = match saver.client.is_some() || !named.is_empty() {
+        true => history.owned_since(base, &saver).ok_or(HistoryMissing::Owned(base))?,
+        false => vec![],
+    };
+    let before = match base {
+        Version::EMPTY => Graph::empty(),
+        _ => history.graph_at(base).ok_or(HistoryMissing::Graph(base))?,
+    };
+    let versions: Vec<Version> = own.iter().map(|commit| commit.version).collect();
+    let has_others = head.since(base) > own.len() as u64;
+    Ok(Ok(Started { graph: effective_base(before, own), own: versions, has_others }))
+}
+
+fn with_resolution(graph: &Graph, refusal: Refusal, conflicts: Vec<Conflict>) -> Refusal {
+    let resolution = Resolution { current_version: graph.head().version, conflicts, hash: None };
+    Refusal { resolution: Some(resolution), ..refusal }
+}
+
+fn base_required(graph: &Graph) -> Refusal {
+    let message = format!(
+        "The graph has {} commits, and the save does not say which version it started from. Send the base of the \
+         document that you read, or mode=merge or mode=replace.",
+        graph.head().version
+    );
+    Refusal::new(Reason::BaseRequired, message)
+}
+
+/// One save being judged.
+struct Saving<'a> {
+    graph: &'a Graph,
+    operation: &'a Operation,
+    save: &'a Save,
+    member: &'a Member,
+    own: &'a [Version],
+    history: &'a dyn History,
+    /// Numbers of entities are compared at the end: what is deleted makes room for what is created before it.
+    limits: &'a Limits,
+}
+
+/// What the changes so far came to.
+struct Progress {
+    then: Graph,
+    events: Vec<Event>,
+    is_merged: bool,
+    conflicts: Conflicts,
+    /// Why they are refused, one for each refusal.
+    reasons: Vec<Reason>,
+}
+
+impl<'a> Saving<'a> {
+    fn run(&self, intent: &Intent, others: bool, limits: &Limits) -> Result<Saved, HistoryMissing> {
+        let (then, conflicts) = (self.graph.clone(), Conflicts::default());
+        let mut progress = Progress { then, events: vec![], is_merged: others, conflicts, reasons: vec![] };
+        for change in &intent.changes {
+            if let Err(refusal) = self.apply(change.clone(), &mut progress)? {
+                return Ok(Saved::refused(refusal));
+            }
+        }
+        if let Some(viewport) = &intent.viewport {
+            let change = Change::Command(Command::SetViewport { viewport: viewport.clone() });
+            if let Err(refusal) = self.apply(change, &mut progress)? {
+                return Ok(Saved::refused(refusal));
+            }
+        }
+        if !self.save.keeps && !progress.reasons.is_empty() {
+            return Ok(Saved::refused(self.refusal_of(progress)));
+        }
+        if let Some(refusal) = self.too_many(&progress.then, limits)?.or_else(|| self.deletes_much(&progress))
+        {
+            return Ok(Saved::refused(refusal));
+        }
+        let Progress { then, events, is_merged, conflicts, .. } = progress;
+        let report = SaveReport { kept: conflicts.told, ..SaveReport::of(&events, intent, &then) };
+        if events.is_empty() {
+            return Ok(Saved { verdict: Verdict::Unchanged, report });
+        }
+        let outcome = if is_merged || !report.kept.is_empty() { Outcome::Merged } else { Outcome::Applied };
+        let by_member = vec![events.len()];
+        Ok(Saved { verdict: Verdict::Accepted { events, outcome, by_member }, report })
+    }
+
+    /// Judges a change and applies what it comes to. What conflicts is noted; a refusal that is about nothing that
+    /// others did ends the save.
+    fn apply(&self, change: Change, progress: &mut Progress) -> Result<Result<(), Refusal>, HistoryMissing> {
+        let mut next = vec![change];
+        let mut attempts = 0;
+        while let Some(change) = next.pop() {
+            if self.is_gone_already(&change, &progress.then) {
+                continue;
+            }
+            let refusal = match self.judge(&change, progress)? {
+                Ok(decided) => {
+                    apply_all(&mut progress.then, &decided.events);
+                    progress.is_merged |= decided.outcome == Outcome::Merged;
+                    progress.events.extend(decided.events);
+                    continue;
+                }
+                Err(refusal) => refusal,
+            };
+            if let Some(instead) = self.instead(&change, &refusal, &progress.then) {
+                next.extend(instead);
+                continue;
+            }
+            let Some(resolution) = refusal.resolution else { return Ok(Err(refusal)) };
+            attempts += 1;
+            if self.save.keeps && attempts < KEEP_ATTEMPTS_MAX {
+                next.extend(without_fields(&change, &resolution.conflicts));
+            }
+            progress.note(refusal.reason, resolution.conflicts);
+        }
+        Ok(Ok(()))
+    }
+
+    /// What is to be deleted and is not there any more is no change (rule DS4).
+    fn is_gone_already(&self, change: &Change, then: &Graph) -> bool {
+        match change {
+            Change::Command(Command::DeleteNode { node_id }) => then.nodes().get(node_id).is_none(),
+            Change::Command(Command::DeleteEdge { edge_id }) => then.edges().get(edge_id).is_none(),
+            Change::Command(_) | Change::ReplaceNode(_) | Change::ReplaceEdge(_) => false,
+        }
+    }
+
+    fn judge(
+        &self,
+        change: &Change,
+        progress: &Progress,
+    ) -> Result<Result<Decided, Refusal>, HistoryMissing> {
+        let (command, replaced) = match change {
+            Change::Command(command) => (command.clone(), None),
+            Change::ReplaceNode(node) => {
+                let command = Command::BatchUpdate { nodes: vec![node.clone()], edges: None, viewport: None };
+                (command, None)
+            }
+            // Judged as an update that writes every field.
+            Change::ReplaceEdge(edge) => {
+                let patch = MergePatch::new(edge.to_json());
+                (Command::UpdateEdge { edge_id: edge.id().clone(), patch }, Some(edge))
+            }
+        };
+        let member = Member {
+            command,
+            client_version: self.member.client_version,
+            on_conflict: self.member.on_conflict,
+        };
+        let Self { operation, own, history, limits, .. } = *self;
+        let judgement = Judgement {
+            base: self.graph,
+            graph: &progress.then,
+            operation,
+            member: &member,
+            history,
+            limits,
+            own,
+        };
+        Ok(judgement.run()?.map(|decided| match replaced {
+            Some(edge) => Decided { events: vec![Event::EdgeReplaced { edge: edge.clone() }], ..decided },
+            None => decided,
+        }))
+    }
+
+    /// What takes the place of a change that was refused: equal content is no change, and under `overwrite` the saver's
+    /// values win (rules DS4, DS9).
+    fn instead(&self, change: &Change, refusal: &Refusal, then: &Graph) -> Option<Vec<Change>> {
+        let overwrites = self.member.on_conflict == OnConflict::Overwrite;
+        let reading = &self.save.reading;
+        match (refusal.reason, change) {
+            (Reason::IdTaken, Change::Command(Command::CreateNode { node })) => {
+                let changes = reading.node_changes(&then.nodes().get(node.id())?.entity, node);
+                (changes.is_empty() || overwrites).then(|| changes.into_iter().rev().collect())
+            }
+            (Reason::IdTaken, Change::Command(Command::CreateEdge { edge })) => {
+                let changes = reading.edge_changes(&then.edges().get(edge.id())?.entity, edge);
+                (changes.is_empty() || overwrites).then(|| changes.into_iter().rev().collect())
+            }
+            (Reason::TargetDeleted, change) if overwrites => {
+                let created = created_again(change, &self.save.document)?;
+                let is_there = match &created {
+                    Created::Node(node) => then.nodes().get(node.id()).is_some(),
+                    Created::Edge(edge) => then.edges().get(edge.id()).is_some(),
+                };
+                let command = match created {
+                    Created::Node(node) => Command::CreateNode { node: reading.stored_node(node) },
+                    Created::Edge(edge) => Command::CreateEdge { edge: reading.stored_edge(edge) },
+                };
+                (!is_there).then(|| vec![Change::Command(command)])
+            }
+            _ => None,
+        }
+    }
+
+    fn refusal_of(&self, progress: Progress) -> Refusal {
+        let first = progress.reasons.first().copied().unwrap_or(Reason::Conflict);
+        let reason =
+            if progress.reasons.iter().all(|reason| *reason == first) { first } else { Reason::Conflict };
+        let message = conflict_message(&progress.conflicts);
+        with_resolution(self.graph, Refusal::new(reason, message), progress.conflicts.told)
+    }
+
+    fn too_many(&self, then: &Graph, limits: &Limits) -> Result<Option<Refusal>, HistoryMissing> {
+        let grows_past = |before: usize, after: usize, max: usize| after > max && after > before;
+        let rejection = if grows_past(self.graph.nodes().len(), then.nodes().len(), limits.nodes_max) {
+            Rejection::TooManyNodes
+        } else if grows_past(self.graph.edges().len(), then.edges().len(), limits.edges_max) {
+            Rejection::TooManyEdges
+        } else {
+            return Ok(None);
+        };
+        let Self { graph, operation, member, history, own, .. } = *self;
+        let judgement = Judgement { base: graph, graph, operation, member, history, limits, own };
+        judgement.refusal(rejection).map(Some)
+    }
+
+    /// A save that would empty the graph, or most of it, has to say so: editors save before they have loaded.
+    fn deletes_much(&self, progress: &Progress) -> Option<Refusal> {
+        let gone = |event: &&Event| match event.entity() {
+            Entity::Node(id) => event.is_deletion() && progress.then.nodes().get(id).is_none(),
+            Entity::Edge(id) => event.is_deletion() && progress.then.edges().get(id).is_none(),
+            Entity::Viewport => false,
+        };
+        let is_node = |event: &&Event| matches!(event.entity(), Entity::Node(_));
+        let (nodes, edges): (Vec<&Event>, Vec<&Event>) =
+            progress.events.iter().filter(gone).partition(is_node);
+        let (nodes, edges, all) = (nodes.len(), edges.len(), self.graph.nodes().len());
+        let is_much = nodes > 0 && nodes == all || nodes > DELETES_UNSAID_MAX && nodes * 2 > all;
+        if !is_much || self.save.deletes == Some(nodes) {
+            return None;
+        }
+        let message = format!(
+            "The save would delete {nodes} of {all} nodes and {edges} edges. If that is meant, send deletes={nodes}."
+        );
+        Some(Refusal {
+            deletes: Some(Deletes { nodes, edges }),
+            ..Refusal::new(Reason::DeletesMuch, message)
+        })
+    }
+}
+
+impl Progress {
+    fn note(&mut self, reason: Reason, conflicts: Vec<Conflict>) {
+        self.reasons.push(reason);
+        self.conflicts.append_told(conflicts);
+    }
+}
+
+enum Created<'d> {
+    Node(&'d Node),
+    Edge(&'d Edge),
+}
+
+/// The entity of the document that a change is about.
+fn created_again<'d>(change: &Change, document: &'d Document) -> Option<Created<'d>> {
+    let node = |id: &NodeId| document.nodes.iter().find(|node| node.id() == id).map(Created::Node);
+    let edge = |id: &EdgeId| document.edges.iter().find(|edge| edge.id() == id).map(Created::Edge);
+    match change {
+        Change::Command(
+            Command::UpdateNode { node_id, .. } | Command::UpdateNodePosition { node_id, .. },
+        ) => node(node_id),
+        Change::ReplaceNode(replaced) => node(replaced.id()),
+        Change::Command(Command::UpdateEdge { edge_id, .. }) => edge(edge_id),
+        Change::ReplaceEdge(replaced) => edge(replaced.id()),
+        Change::Command(_) => None,
+    }
+}
+
+/// The change without the fields that conflict; `None` where nothing is left of it, or it is not made of fields.
+fn without_fields(change: &Change, conflicts: &[Conflict]) -> Option<Change> {
+    let id = match change {
+        Change::Command(Command::UpdateNode { node_id, .. }) => node_id.as_str(),
+        Change::Command(Command::UpdateEdge { edge_id, .. }) => edge_id.as_str(),
+        Change::Command(_) | Change::ReplaceNode(_) | Change::ReplaceEdge(_) => return None,
+    };
+    let about_it = conflicts.iter().filter(|conflict| conflict.id == id);
+    let paths: HashMap<&Pointer, ()> = about_it.map(|conflict| (&conflict.path, ())).collect();
+    if paths.is_empty() || paths.contains_key(&Pointer::root()) {
+        return None;
+    }
+    let keep = |patch: &MergePatch| -> Option<MergePatch> {
+        let fields = without_paths(patch.fields(), &Pointer::root(), &paths);
+        (!fields.is_empty() && fields != *patch.fields()).then(|| MergePatch::new(fields))
+    };
+    Some(Change::Command(match change {
+        Change::Command(Command::UpdateNode { node_id, patch }) => {
+            Command::UpdateNode { node_id: node_id.clone(), patch: keep(patch)? }
+        }
+        Change::Command(Command::UpdateEdge { edge_id, patch }) => {
+            Command::UpdateEdge { edge_id: edge_id.clone(), patch: keep(patch)? }
+        }
+        Change::Command(_) | Change::ReplaceNode(_) | Change::ReplaceEdge(_) => return None,
+    }))
+}
+
+fn without_paths(fields: &Map, path: &Pointer, gone: &HashMap<&Pointer, ()>) -> Map {
+    let mut kept = Map::new();
+    for (key, value) in fields {
+        let at = path.child(key);
+        if gone.contains_key(&at) {
+            continue;
+        }
+        match value {
+            Value::Object(below) if !below.is_empty() => {
+                let below = without_paths(below, &at, gone);
+                if !below.is_empty() {
+                    kept.insert(key.clone(), Value::Object(below));
+                }
+            }
+            value => drop(kept.insert(key.clone(), value.clone())),
+        }
+    }
+    kept
+}
