@@ -1,4 +1,4 @@
-//! Errors of the other modules as problem documents: which status, code and title each has (rule H1).
+//! Errors of the other modules as problem documents: the status, code, title and advice of each (rule H1).
 
 use axum::http::StatusCode;
 use dao_projections::{OperationId, Version};
@@ -16,21 +16,29 @@ use crate::{
 
 impl Problem {
     /// The code of a refused operation.
-    pub(super) fn code_of(refusal: &Refusal) -> &'static str {
+    pub(in crate::http) fn code_of(refusal: &Refusal) -> &'static str {
         of_reason(refusal.reason).0
     }
 
     /// A refused operation (rules C, D).
-    pub(super) fn refused(operation: OperationId, refusal: &Refusal, is_duplicate: bool) -> Self {
+    pub(in crate::http) fn refused(operation: OperationId, refusal: &Refusal, is_duplicate: bool) -> Self {
         let (code, title, status) = of_reason(refusal.reason);
         let status = if refusal.is_conflict() { StatusCode::CONFLICT } else { status };
+        let detail = match advice(refusal.reason) {
+            Some(advice) => format!("{}. {advice}", refusal.message),
+            None => refusal.message.clone(),
+        };
         Self {
             operation_id: Some(operation),
             resolution: refusal.resolution.clone(),
             index: refusal.index,
             duplicate: is_duplicate.then_some(true),
-            ..Self::new(status, code, title, refusal.message.clone())
+            ..Self::new(status, code, title, detail)
         }
+    }
+
+    fn store_unavailable(detail: &str, cause: impl ToString) -> Self {
+        Self::unavailable("STORE_UNAVAILABLE", "Store unavailable", detail).because(cause)
     }
 }
 
@@ -39,22 +47,38 @@ fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
     let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
     match reason {
         Reason::Conflict => ("CONFLICT", "Conflicting change", StatusCode::CONFLICT),
-        Reason::TargetDeleted => ("TARGET_DELETED", "The target was deleted", StatusCode::CONFLICT),
-        Reason::VersionAhead => ("VERSION_AHEAD", "The client holds another history", StatusCode::CONFLICT),
-        Reason::HistoryReplaced => ("HISTORY_REPLACED", "The history was replaced", StatusCode::CONFLICT),
-        Reason::IdTaken => ("ID_TAKEN", "The id exists already", StatusCode::CONFLICT),
-        Reason::NodeNotFound => ("NODE_NOT_FOUND", "There is no such node", StatusCode::NOT_FOUND),
-        Reason::EdgeNotFound => ("EDGE_NOT_FOUND", "There is no such edge", StatusCode::NOT_FOUND),
-        Reason::DanglingEdge => ("DANGLING_EDGE", "An end of the edge does not exist", unprocessable),
-        Reason::ParentNotFound => ("PARENT_NOT_FOUND", "The parent does not exist", unprocessable),
-        Reason::ParentCycle => ("PARENT_CYCLE", "A node can't be inside of itself", unprocessable),
-        Reason::OperationIdReused => ("OPERATION_ID_REUSED", "The operationId is used", unprocessable),
-        Reason::TooManyEntities => ("TOO_LARGE", "The graph would hold too much", unprocessable),
-        Reason::EntityTooLarge => ("TOO_LARGE", "The entity is too large", StatusCode::PAYLOAD_TOO_LARGE),
-        Reason::AnswerTooLarge => {
-            ("TOO_LARGE", "The answer would be too large", StatusCode::PAYLOAD_TOO_LARGE)
-        }
+        Reason::TargetDeleted => ("TARGET_DELETED", "Target deleted", StatusCode::CONFLICT),
+        Reason::VersionAhead => ("VERSION_AHEAD", "Version ahead of the graph", StatusCode::CONFLICT),
+        Reason::HistoryReplaced => ("HISTORY_REPLACED", "History replaced", StatusCode::CONFLICT),
+        Reason::IdTaken => ("ID_TAKEN", "Id already in use", StatusCode::CONFLICT),
+        Reason::NodeNotFound => ("NODE_NOT_FOUND", "Node not found", StatusCode::NOT_FOUND),
+        Reason::EdgeNotFound => ("EDGE_NOT_FOUND", "Edge not found", StatusCode::NOT_FOUND),
+        Reason::DanglingEdge => ("DANGLING_EDGE", "Dangling edge", unprocessable),
+        Reason::ParentNotFound => ("PARENT_NOT_FOUND", "Parent not found", unprocessable),
+        Reason::ParentCycle => ("PARENT_CYCLE", "Parent cycle", unprocessable),
+        Reason::OperationIdReused => ("OPERATION_ID_REUSED", "Operation id already in use", unprocessable),
+        Reason::TooManyEntities => ("TOO_LARGE", "Too many nodes or edges", unprocessable),
+        Reason::EntityTooLarge => ("TOO_LARGE", "Entity too large", StatusCode::PAYLOAD_TOO_LARGE),
+        Reason::AnswerTooLarge => ("TOO_LARGE", "Answer too large", StatusCode::PAYLOAD_TOO_LARGE),
     }
+}
+
+/// What to do about a refusal; `None` where its message says so itself.
+fn advice(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::Conflict => "Compare `yours` with `current` in `resolution`, then send a new operation.",
+        Reason::TargetDeleted => "Drop the change, or create the target again.",
+        Reason::VersionAhead => "Load the state again, and send the change with its version.",
+        Reason::IdTaken => "Use another id, or update what has this one.",
+        Reason::NodeNotFound => "Check the id, or create the node first.",
+        Reason::EdgeNotFound => "Check the id, or create the edge first.",
+        Reason::DanglingEdge => "Create the node first.",
+        Reason::ParentNotFound => "Create the parent first.",
+        Reason::ParentCycle => "Choose another parent.",
+        Reason::TooManyEntities => "Delete some first, or raise MAX_NODES or MAX_EDGES.",
+        Reason::EntityTooLarge => "Send less, or raise MAX_ENTITY_BYTES.",
+        Reason::HistoryReplaced | Reason::OperationIdReused | Reason::AnswerTooLarge => return None,
+    })
 }
 
 impl From<Malformed> for Problem {
@@ -64,7 +88,7 @@ impl From<Malformed> for Problem {
             Severity::Wrong => Self::bad_request(detail),
             Severity::TooLarge => Self::too_large(detail),
             Severity::TooMany => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "TOO_LARGE", "The request holds too much", detail)
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "TOO_LARGE", "Request too large", detail)
             }
         };
         Self { index: malformed.index, ..problem }
@@ -73,72 +97,74 @@ impl From<Malformed> for Problem {
 
 impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
+        let overloaded = |title, detail| Self::unavailable("OVERLOADED", title, detail);
         match error {
             WriteError::Overloaded => {
-                Self::unavailable("OVERLOADED", "The server is busy", error.to_string())
+                overloaded("Server busy", "Too many commands are waiting for this graph. Try again later.")
             }
-            WriteError::Contended => Self::unavailable("OVERLOADED", "The graph is busy", error.to_string()),
-            WriteError::Stopped => {
-                Self::unavailable("OVERLOADED", "The server is stopping", error.to_string())
+            WriteError::Contended => {
+                overloaded("Graph busy", "Too many servers write to this graph at once. Try again later.")
             }
-            WriteError::Failed => {
-                Self::unavailable("OVERLOADED", "The graph's task failed", error.to_string())
-            }
-            WriteError::MemoryFull => {
-                Self::unavailable("OVERLOADED", "The memory for graphs is full", error.to_string())
-            }
-            WriteError::StoreUnavailable(cause) => {
-                let detail =
-                    "the operation may or may not have taken effect: send the same operationId again";
-                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail).because(cause)
-            }
-            WriteError::Unreadable(cause) => {
-                let detail = cause.to_string();
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "HISTORY_DAMAGED",
-                    "The graph's history is damaged",
-                    detail,
-                )
-                .because(cause)
-            }
+            WriteError::Stopped => overloaded(
+                "Server stopping",
+                "The server is stopping. Send the request again, with the same operationId; another server may take it.",
+            ),
+            WriteError::Failed => overloaded(
+                "Graph task failed",
+                "The task of this graph failed and is restarted. The operation may have taken effect. Send it again \
+                 with the same operationId.",
+            ),
+            WriteError::MemoryFull => overloaded(
+                "Graph memory full",
+                "The graphs in use fill the memory that is set aside for them (MAX_HOT_BYTES). Try again later.",
+            ),
+            WriteError::StoreUnavailable(cause) => Self::store_unavailable(
+                "The store is unavailable. The operation may have taken effect. Send it again with the same \
+                 operationId.",
+                cause,
+            ),
+            WriteError::Unreadable(cause) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "HISTORY_DAMAGED",
+                "Damaged history",
+                cause.to_string(),
+            )
+            .because(cause),
         }
     }
 }
 
 impl From<SubscriptionError> for Problem {
     fn from(error: SubscriptionError) -> Self {
+        let detail = error.to_string();
         match error {
-            SubscriptionError::NotFound => Self::not_found(error.to_string()),
-            SubscriptionError::Exists => Self::new(
-                StatusCode::CONFLICT,
-                "SUBSCRIPTION_EXISTS",
-                "There is another one of this name",
-                error.to_string(),
-            ),
+            SubscriptionError::NotFound => Self::not_found(detail),
+            SubscriptionError::Exists => {
+                Self::new(StatusCode::CONFLICT, "SUBSCRIPTION_EXISTS", "Subscription exists", detail)
+            }
             SubscriptionError::TooMany => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "TOO_LARGE",
-                "There are too many subscriptions",
-                error.to_string(),
+                "Too many subscriptions",
+                format!("{detail}. Delete one first."),
             ),
-            SubscriptionError::Start(_) | SubscriptionError::Filter { .. } => {
-                Self::bad_request(error.to_string())
-            }
-            SubscriptionError::Contended => {
-                Self::unavailable("OVERLOADED", "The subscription is busy", error.to_string())
-            }
+            SubscriptionError::Start(_) | SubscriptionError::Filter { .. } => Self::bad_request(detail),
+            SubscriptionError::Contended => Self::unavailable(
+                "OVERLOADED",
+                "Subscription busy",
+                "Too many consumers ask for this subscription at once. Try again later.",
+            ),
             SubscriptionError::Unreadable(_) => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "SUBSCRIPTION_DAMAGED",
-                "The subscription is damaged",
-                error.to_string(),
+                "Damaged subscription",
+                detail,
             )
             .because(error),
-            SubscriptionError::Store(cause) => {
-                let detail = "the store is away: try again later; what was handed out comes again";
-                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail).because(cause)
-            }
+            SubscriptionError::Store(cause) => Self::store_unavailable(
+                "The store is unavailable. Try again later: unacknowledged deliveries come again.",
+                cause,
+            ),
         }
     }
 }
@@ -147,22 +173,23 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::VersionNotReached { current } => {
-                let detail = format!("minVersion: {}", version_detail(current));
-                Self::unavailable("VERSION_NOT_REACHED", "The version is not reached yet", detail)
+                let detail = format!("minVersion: {} Try again later.", version_detail(current));
+                Self::unavailable("VERSION_NOT_REACHED", "Version not reached yet", detail)
             }
             ReadError::VersionNotFound { current } => {
-                let detail = format!("no such version: {}", version_detail(current));
+                let detail =
+                    format!("This version does not exist: {} Ask for that or an earlier one.", version_detail(current));
                 Self::entity_not_found("VERSION_NOT_FOUND", detail)
             }
-            ReadError::Graph(WriteError::StoreUnavailable(cause)) => {
-                let detail = "the graph is not in memory, and the store is away: try again later";
-                Self::unavailable("STORE_UNAVAILABLE", "The store is unavailable", detail).because(cause)
-            }
+            ReadError::Graph(WriteError::StoreUnavailable(cause)) => Self::store_unavailable(
+                "The store is unavailable, and the graph is not in memory. Try again later.",
+                cause,
+            ),
             ReadError::Graph(error) => error.into(),
         }
     }
 }
 
 fn version_detail(current: Version) -> String {
-    format!("the graph is at version {current}")
+    format!("the graph is at version {current}.")
 }
