@@ -133,7 +133,9 @@ impl Problem {
     /// The token lacks a right; the detail names what it grants instead.
     pub(super) fn forbidden(needed: Right, on: &str, granted: Option<Right>) -> Self {
         let granted = granted.map_or("no right", Right::as_str);
-        let detail = format!("This needs {needed} on {on}, but the token grants {granted}. Ask the issuer for a token with that right.");
+        let detail = format!(
+            "This needs {needed} on {on}, but the token grants {granted}. Ask the issuer for a token with that right."
+        );
         Self::new(StatusCode::FORBIDDEN, "FORBIDDEN", "Missing right", detail)
     }
 
@@ -144,18 +146,16 @@ impl Problem {
 
     pub(super) fn method_not_allowed(allow: Option<HeaderValue>) -> Self {
         let detail = "This route does not support this method. Use one that the Allow header names.";
-        let problem = Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "METHOD_NOT_ALLOWED",
-            "Method not allowed",
-            detail,
-        );
+        let problem =
+            Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed", detail);
         Self { allow, ..problem }
     }
 
     pub(super) fn unsupported_media_type(given: &str) -> Self {
         let shown: String = given.chars().take(100).collect();
-        let detail = format!("Content-Type: {shown:?} is not supported. Send application/json or application/msgpack.");
+        let detail = format!(
+            "Content-Type: {shown:?} is not supported. Send application/json or application/msgpack."
+        );
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "UNSUPPORTED_MEDIA_TYPE",
@@ -195,8 +195,7 @@ impl Problem {
             "More than RATE_LIMIT_MAX_REQUESTS requests within RATE_LIMIT_WINDOW. Try again in {} s.",
             rate::seconds(retry_after)
         );
-        let problem =
-            Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "Too many requests", detail);
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "Too many requests", detail);
         Self { retry_after: Some(retry_after), ..problem }
     }
 
@@ -211,9 +210,9 @@ impl Problem {
 
     /// A body that did not arrive in time.
     pub(super) fn body_timeout() -> Self {
-        let detail = "The body did not arrive in time (BODY_IDLE_TIMEOUT, BODY_TIMEOUT). Send the request again.";
-        let problem =
-            Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "Request timeout", detail);
+        let detail =
+            "The body did not arrive in time (BODY_IDLE_TIMEOUT, BODY_TIMEOUT). Send the request again.";
+        let problem = Self::new(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "Request timeout", detail);
         Self { ends_connection: true, ..problem }
     }
 
@@ -241,7 +240,8 @@ impl Problem {
     pub(super) fn unreadable_head(status: StatusCode) -> Self {
         let problem = match status {
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => {
-                let detail = "The head of a request may have 32 KiB and 100 fields. Send fewer or shorter headers.";
+                let detail =
+                    "The head of a request may have 32 KiB and 100 fields. Send fewer or shorter headers.";
                 Self::new(status, "TOO_LARGE", "Request head too large", detail)
             }
             _ => Self::new(
@@ -267,17 +267,12 @@ impl Problem {
 
     /// Too many long reads are waiting.
     pub(super) fn too_many_reads() -> Self {
-        Self::unavailable(
-            "OVERLOADED",
-            "Server busy",
-            "Too many long reads are waiting. Ask again later.",
-        )
+        Self::unavailable("OVERLOADED", "Server busy", "Too many long reads are waiting. Ask again later.")
     }
 
     /// A handler that panicked: a bug in this program.
     pub(super) fn internal() -> Self {
-        let detail =
-            "This is a bug in the server, not in the request. The server's log says more under this request's id.";
+        let detail = "This is a bug in the server, not in the request. The server's log says more under this request's id.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error", detail)
     }
 
@@ -288,7 +283,11 @@ impl Problem {
 
     /// The most sockets and streams are open (rule W9).
     pub(super) fn too_many_connections() -> Self {
-        Self::unavailable("OVERLOADED", "Too many connections", "The server accepts no more sockets and streams for now (WS_MAX_CONNECTIONS). Try again later.")
+        Self::unavailable(
+            "OVERLOADED",
+            "Too many connections",
+            "The server accepts no more sockets and streams for now (WS_MAX_CONNECTIONS). Try again later.",
+        )
     }
 
     /// A WebSocket handshake of an unsupported version.

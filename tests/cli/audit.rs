@@ -175,7 +175,7 @@ async fn what_is_not_there_is_one_line() {
         &["verify", "nobody"],
     ] {
         let (out, error) = place.fails(arguments);
-        assert!(out.is_empty() && error.contains("no graph nobody"), "{arguments:?}: {error}");
+        assert!(out.is_empty() && error.contains("graph nobody does not exist"), "{arguments:?}: {error}");
     }
     for arguments in [&["show", "g", "--at", "6"] as &[&str], &["diff", "g", "--from", "0", "--to", "6"]] {
         assert!(place.fails(arguments).1.contains("at version 5"));

@@ -204,7 +204,7 @@ fn the_seeded_graph_has_something_of_everything() {
 
     // Again it is recognised, in another graph it is another, and what others made is left alone.
     let again = place.succeeds_in("data", &["seed", "--graph", "demo"]);
-    assert!(again.contains("is there already"), "{again}");
+    assert!(again.contains("already exists"), "{again}");
     assert_eq!(lines(place.succeeds_in("data", &["export", "demo"])), commits);
     place.succeeds_in("data", &["seed", "--graph", "other"]);
     assert_eq!(lines(place.succeeds_in("data", &["export", "other"])).len(), commits.len());

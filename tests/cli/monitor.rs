@@ -52,9 +52,9 @@ async fn one_screen_tells_of_all_servers() {
     for words in [
         &format!("{}: {}", url(&good), env!("CARGO_PKG_VERSION")),
         "durability fsync",
-        &format!("{}: shows its metrics to admins of * alone", url(&closed)),
-        &format!("{}: shows no metrics", url(&silent)),
-        &format!("{away} is away: no server answers"),
+        &format!("{}: its metrics need admin on *", url(&closed)),
+        &format!("{}: it has no metrics", url(&silent)),
+        &format!("{away} is unreachable: no server answers"),
         "applied",
     ] {
         assert!(text.contains(words), "{words:?} in\n{text}");

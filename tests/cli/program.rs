@@ -52,7 +52,7 @@ impl Place {
     /// A graph that nobody has written to: the history of a mistyped name is not an empty success.
     fn has_no(&self, graph: &str) {
         let line = one_line(&self.run(&["export", graph]));
-        assert!(line.contains("no graph") && line.contains(graph), "{line}");
+        assert!(line.contains("does not exist") && line.contains(graph), "{line}");
     }
 
     fn exported_commits(&self, graph: &str) -> Vec<Value> {
@@ -196,7 +196,7 @@ fn exporting_what_is_not_there() {
     let place = Place::new();
     place.has_no("nobody");
     let line = one_line(&place.run(&["export", "nobody", "--state"]));
-    assert!(line.contains("no graph nobody"), "{line}");
+    assert!(line.contains("graph nobody does not exist"), "{line}");
     assert_ne!(place.run(&["export", "-not-an-id"]).status.code(), Some(0));
 }
 

@@ -82,8 +82,7 @@ impl Judgement<'_> {
 
     fn too_large(&self, entity: Entity<'_>) -> Refusal {
         let max = self.limits.entity_bytes_max;
-        let message =
-            format!("{} {entity} would be larger than {max} bytes", noun(entity));
+        let message = format!("{} {entity} would be larger than {max} bytes", noun(entity));
         Refusal::new(Reason::EntityTooLarge, message)
     }
 

@@ -177,8 +177,10 @@ impl From<ReadError> for Problem {
                 Self::unavailable("VERSION_NOT_REACHED", "Version not reached yet", detail)
             }
             ReadError::VersionNotFound { current } => {
-                let detail =
-                    format!("This version does not exist: {} Ask for that or an earlier one.", version_detail(current));
+                let detail = format!(
+                    "This version does not exist: {} Ask for that or an earlier one.",
+                    version_detail(current)
+                );
                 Self::entity_not_found("VERSION_NOT_FOUND", detail)
             }
             ReadError::Graph(WriteError::StoreUnavailable(cause)) => Self::store_unavailable(

@@ -117,7 +117,7 @@ fn l16_no_two_files_become_one_graph_unasked() {
     }
     let one = json!({"name": "x", "data": null});
     let (_, notes) = place.import_value(&json!([{"name": "y", "data": flow(&["a"], &[])}, one]), "h");
-    assert!(notes.contains("[1] holds no flow"), "{notes}");
+    assert!(notes.contains("[1] has no flow"), "{notes}");
 }
 
 fn own_exports(place: &Place) {

@@ -144,7 +144,7 @@ fn g4_a_stale_edge_is_left_out_and_named() {
     );
     let circle = json!({"nodes": [{"id": "x", "parentId": "y"}, {"id": "y", "parentId": "x"}], "edges": []});
     let line = place.refuses(&[&place.file("circle.json", circle.to_string()), "--graph", "g"]);
-    assert!(line.contains("circle.json") && line.contains("inside of itself"), "{line}");
+    assert!(line.contains("circle.json") && line.contains("inside itself"), "{line}");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn command(id: &str) -> Value {
 
 fn assert_limited(reply: &Reply) {
     let problem = reply.problem(429, "RATE_LIMITED");
-    assert!(problem["detail"].as_str().unwrap().contains("try again in"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("Try again in"), "{problem}");
     let retry_after: u64 = reply.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=3_600).contains(&retry_after), "{retry_after}");
 }
