@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use dao_projections::{Change, GraphDiff, GraphId, TableDiff};
 
-use super::{CliError, moment::Moment, open, print};
+use super::{CliError, open, print, version_or_time::VersionOrTime};
 use crate::{
     config::Config,
     http::audit::wire::difference_json,
@@ -20,10 +20,10 @@ pub(super) struct Diff {
     graph: GraphId,
     /// The first version or time; may be the later one
     #[arg(long, value_name = "VERSION|TIME")]
-    from: Moment,
+    from: VersionOrTime,
     /// The second version or time; the latest by default
     #[arg(long, value_name = "VERSION|TIME")]
-    to: Option<Moment>,
+    to: Option<VersionOrTime>,
     /// Print JSON, like `GET /graphs/GRAPH/diff`
     #[arg(long)]
     json: bool,

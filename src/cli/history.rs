@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Args;
 use dao_projections::{EdgeId, Event, GraphId, NodeId, Subject};
 
-use super::{CliError, diff::changes, moment::readable, open, print};
+use super::{CliError, diff::changes, open, print, version_or_time::readable};
 use crate::{
     config::Config,
     http::audit::wire::{operation_json, touch_json},

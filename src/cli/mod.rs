@@ -10,7 +10,6 @@ mod history;
 mod import;
 mod logging;
 mod migrate;
-mod moment;
 mod monitor;
 mod open;
 mod rebuild;
@@ -20,6 +19,7 @@ mod serve;
 mod show;
 mod token;
 mod verify;
+mod version_or_time;
 mod watch;
 mod worker;
 

@@ -5,10 +5,10 @@
 
 mod exposition;
 mod figures;
+mod format;
 mod screen;
 mod state;
 mod table;
-mod words;
 
 use std::{
     io::{self, IsTerminal},

@@ -7,9 +7,8 @@ use dao_projections::{Graph, GraphId, Placed};
 use serde_json::Value;
 
 use super::{
-    CliError,
-    moment::{Moment, readable},
-    open, print,
+    CliError, open, print,
+    version_or_time::{VersionOrTime, readable},
 };
 use crate::{config::Config, http::wire, read, write::Graphs};
 
@@ -20,7 +19,7 @@ pub(super) struct Show {
     graph: GraphId,
     /// Show the graph at this version, or at this time (2026-11-23T10:30:00Z)
     #[arg(long, value_name = "VERSION|TIME")]
-    at: Option<Moment>,
+    at: Option<VersionOrTime>,
     /// Print JSON, like `GET /graphs/GRAPH/state`
     #[arg(long)]
     json: bool,

@@ -3,7 +3,7 @@
 //! It prints every commit once. If the server offers a snapshot instead of commits, [`Client`] fetches the commits; it
 //! takes the snapshot only if the history was replaced.
 
-mod words;
+mod describe;
 
 use std::{
     io::{self, BufWriter, IsTerminal, Stdout, Write},
@@ -21,7 +21,7 @@ use crate::{
     },
     config::Config,
 };
-use words::{Colour, line};
+use describe::{Colour, line};
 
 /// The wait between attempts to connect for the first time, with `--wait`.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -235,7 +235,7 @@ impl Printer {
     fn notice(&mut self, text: &str) -> io::Result<()> {
         match self.form {
             Form::Json => writeln!(io::stderr(), "dao-api: {text}"),
-            Form::Words => writeln!(self.out, "{}", words::notice(text, self.colour)),
+            Form::Words => writeln!(self.out, "{}", describe::notice(text, self.colour)),
         }
     }
 

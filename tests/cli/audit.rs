@@ -145,7 +145,7 @@ async fn a_person_can_read_it() {
     assert_eq!(history.lines().count(), 6);
     assert!(history.lines().next().unwrap().trim_start().starts_with('5'), "newest first");
     assert_eq!(place.succeeds(&["history", "g", "--limit", "2"]).lines().count(), 2);
-    has(&place.succeeds(&["history", "g", "--node", "a"]), &["\"Start\" -> \"Begin\"", "all of it: null ->"]);
+    has(&place.succeeds(&["history", "g", "--node", "a"]), &["\"Start\" -> \"Begin\"", "(whole): null ->"]);
     has(&place.succeeds(&["history", "g", "--edge", "e"]), &["DELETE_NODE", "CREATE_EDGE"]);
     has(&place.succeeds(&["verify", "g"]), &["g: ok, version 5"]);
     has(

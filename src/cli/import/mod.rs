@@ -3,15 +3,15 @@
 //! Files are read and validated before the store is opened, and the changes are announced before anything is written.
 //! Each graph gets one commit or none (decision 0093).
 
-mod commits;
+mod exported_commits;
 mod flow;
 mod formats;
 mod layout;
+mod parse;
 mod place;
 mod plan;
-mod reading;
 mod report;
-mod sound;
+mod validate;
 mod yaml;
 
 use std::{
@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use self::{
     flow::Flow,
     plan::Plan,
-    sound::{Rules, Wanted},
+    validate::{Rules, Wanted},
 };
 use super::{CliError, open, print};
 use crate::{
@@ -96,7 +96,7 @@ impl Import {
     fn read(&self, rules: &Rules) -> Result<Vec<Wanted>, CliError> {
         let mut of_graph: Vec<(GraphId, Vec<Flow>)> = Vec::new();
         for file in &self.files {
-            let document = reading::read_file(file, &rules.requests)?;
+            let document = parse::read_file(file, &rules.requests)?;
             let flows = formats::flows_of(document, &rules.requests)?;
             let base = match &self.graph {
                 Some(graph) => graph.clone(),

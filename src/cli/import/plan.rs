@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     How,
     layout::layered,
-    sound::{Rules, Wanted, WantedNode, parents},
+    validate::{Rules, Wanted, WantedNode, parents},
 };
 use crate::{
     cli::CliError,

@@ -12,9 +12,9 @@ use ratatui::{
 
 use super::{
     figures::Figures,
+    format::number,
     state::{Condition, State},
     table,
-    words::number,
 };
 
 /// The minimum height of the history; it also takes the rest.

@@ -11,8 +11,8 @@ use ratatui::{
 
 use super::{
     figures::Figures,
+    format::{age, bytes, number, seconds},
     state::{Condition, State, Watched},
-    words::{age, bytes, number, seconds},
 };
 
 /// A column of figures.

@@ -1,8 +1,8 @@
 //! `dao-api seed`: creates an example graph by three users, through the normal command path.
 //!
-//! The script is data, `script.json`: each step has its user, its command, how many commits of others the user had not
+//! The story is data, `story.json`: each step has its user, its command, how many commits of others the user had not
 //! seen, and the expected outcome. Operation ids follow from the graph and the number of the step, so a stopped run
-//! continues where it was, and a repeated one changes nothing. Times are not in the script: commits carry the time at
+//! continues where it was, and a repeated one changes nothing. Times are not in the story: commits carry the time at
 //! which they are written (rule V5).
 
 use std::io::Write;
@@ -31,7 +31,7 @@ pub(super) struct Seed {
     graph: GraphId,
 }
 
-/// One step of the script.
+/// One step of the story.
 #[derive(Deserialize)]
 struct Step {
     by: String,
@@ -79,14 +79,14 @@ enum Asks {
 /// The graph before the run.
 enum Found {
     Nothing,
-    /// The script, from its start up to this version.
+    /// The story, from its start up to this version.
     Story(Version),
     SomethingElse(Version),
 }
 
 impl Seed {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let failed = |problem: String| CliError::new(format!("the script can't be read: {problem}"));
+        let failed = |problem: String| CliError::new(format!("the story can't be read: {problem}"));
         let story = read_document(STORY.as_bytes(), &config.requests).map_err(|e| failed(e.problem))?;
         let steps: Vec<Step> = serde_json::from_value(story.value).map_err(|e| failed(e.to_string()))?;
         let graphs = open::graphs(&config).await?;
@@ -135,7 +135,7 @@ impl Seed {
         for (index, step) in steps.iter().enumerate() {
             let sees = version.saturating_sub(step.unseen);
             let operation = operation(graph, index, step, sees)
-                .map_err(|problem| CliError::new(format!("step {index} of the script: {problem}")))?;
+                .map_err(|problem| CliError::new(format!("step {index} of the story: {problem}")))?;
             let answers = graphs.execute(graph, vec![operation]).await;
             let answers = answers.map_err(|e| {
                 CliError::new(format!("the seeding stopped: {e}; run the same command to continue"))
@@ -157,7 +157,7 @@ impl Seed {
         let (graph, last) = (&self.graph, commits(steps));
         let count = |does: Does| steps.iter().filter(|step| step.does == does).count();
         let (merged, refused) = (count(Does::Merged), count(Does::Refused));
-        // The middle of the script, for an example of `diff`.
+        // The middle of the story, for an example of `diff`.
         let middle = last / 2;
         writeln!(
             out,

@@ -23,8 +23,8 @@ use serde_json::Value;
 
 use super::{
     flow::{Flow, Item, kind, text, text_id},
+    parse::{Document, read_text},
     place::{Place, Source},
-    reading::{Document, read_text},
 };
 use crate::{cli::CliError, http::RequestLimits};
 

@@ -13,12 +13,12 @@ const DAY_MS: i64 = 86_400_000;
 
 /// A version or a time, as `--at`, `--from` and `--to` take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(super) enum VersionOrTime {
     Version(Version),
     Time(Timestamp),
 }
 
-impl FromStr for Moment {
+impl FromStr for VersionOrTime {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -33,7 +33,7 @@ impl FromStr for Moment {
     }
 }
 
-impl Moment {
+impl VersionOrTime {
     /// The version of this graph that it refers to.
     pub(super) async fn version(self, graphs: &Graphs, graph: &GraphId) -> Result<Version, CliError> {
         match self {
@@ -139,19 +139,19 @@ mod tests {
             ("2024-02-29 23:59:59.999Z", 1_709_251_199_999),
             ("2000-03-01T00:00:00-00:30", 951_870_600_000),
         ] {
-            assert_eq!(text.parse(), Ok(Moment::Time(Timestamp(ms))), "{text}");
-            assert_eq!(readable(Timestamp(ms)).parse(), Ok(Moment::Time(Timestamp(ms))), "{text}");
+            assert_eq!(text.parse(), Ok(VersionOrTime::Time(Timestamp(ms))), "{text}");
+            assert_eq!(readable(Timestamp(ms)).parse(), Ok(VersionOrTime::Time(Timestamp(ms))), "{text}");
         }
         assert_eq!(readable(Timestamp(1_709_251_199_999)), "2024-02-29T23:59:59.999Z");
         for day in (0..400 * 366).step_by(17) {
             let time = Timestamp(day * DAY_MS as u64 + 1);
-            assert_eq!(readable(time).parse(), Ok(Moment::Time(time)));
+            assert_eq!(readable(time).parse(), Ok(VersionOrTime::Time(time)));
         }
     }
 
     #[test]
     fn a_number_is_a_version_and_all_else_is_told() {
-        assert_eq!("12".parse(), Ok(Moment::Version(Version::new(12).expect("small"))));
+        assert_eq!("12".parse(), Ok(VersionOrTime::Version(Version::new(12).expect("small"))));
         for bad in [
             "",
             "x",
@@ -168,7 +168,7 @@ mod tests {
             "ü",
             "2026-11-23Tü",
         ] {
-            assert!(bad.parse::<Moment>().is_err(), "{bad}");
+            assert!(bad.parse::<VersionOrTime>().is_err(), "{bad}");
         }
     }
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
 use super::{
+    parse::{Document, unreadable_at},
     place::{Place, Source},
-    reading::{Document, unreadable_at},
 };
 use crate::{
     cli::CliError,

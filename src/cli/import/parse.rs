@@ -5,7 +5,7 @@ use std::{fs::File, io::Read, path::Path};
 use dao_projections::Pointer;
 use serde_json::Value;
 
-use super::{commits, place::Place, yaml};
+use super::{exported_commits, place::Place, yaml};
 use crate::{
     cli::CliError,
     http::{ReadDocument, RequestLimits, Unreadable, read_document},
@@ -30,8 +30,8 @@ pub(super) fn read_file(file: &Path, limits: &RequestLimits) -> Result<Document,
     let max = FILE_BYTES_MAX.max(limits.body_bytes_max);
     let bytes = bounded(file, max)?;
     let text = as_text(&bytes, &place)?;
-    if commits::is_history(&text) {
-        return commits::read_history(&text, place, limits);
+    if exported_commits::is_history(&text) {
+        return exported_commits::read_history(&text, place, limits);
     }
     if is_yaml(file, &text) {
         return read_yaml(&text, place, max, limits);
