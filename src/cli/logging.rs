@@ -37,7 +37,7 @@ impl Logging {
         #[cfg(not(feature = "otel"))]
         if config.traces_to.is_some() {
             tracing::warn!(
-                "OTEL_EXPORTER_OTLP_ENDPOINT is set, and this program was built without traces: build it with \
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, and this program was built without traces: rebuild it with \
                  --features otel"
             );
         }

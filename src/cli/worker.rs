@@ -22,8 +22,8 @@ const LISTEN: &str = "WORKER_LISTEN";
 pub(super) async fn run(config: Config) -> Result<(), CliError> {
     if matches!(config.store, StoreConfig::Embedded(_)) {
         return Err(CliError::new(
-            "the embedded store belongs to one server process, which runs the projections itself: run `dao-api serve`, or set \
-             REDIS_URL",
+            "the embedded store belongs to one server, which runs the projections itself: run `dao-api serve`, or \
+             set REDIS_URL",
         ));
     }
     // First of all: a worker that can't serve its health checks must not start.

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn o2_beyond_loopback_needs_keys_or_the_word() {
+    fn o2_beyond_loopback_needs_keys_or_the_flag() {
         assert!(check(&["--host", "0.0.0.0"]).is_err());
         assert!(check(&["--host", "0.0.0.0", "--insecure-no-auth"]).is_ok());
         assert!(check(&["--host", "::1"]).is_ok());

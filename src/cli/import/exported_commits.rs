@@ -56,7 +56,7 @@ pub(super) fn read_history(text: &str, place: Place, limits: &RequestLimits) -> 
         let follows = last.as_ref().map_or(1, |last| last.version + 1);
         if line.version != follows {
             return Err(CliError::new(format!(
-                "{at}: this is version {}, and {follows} should stand here. Import a whole history, as `dao-api \
+                "{at}: this is version {}, but {follows} is expected here. Import a whole history, as `dao-api \
                  export` prints it",
                 line.version
             )));

@@ -40,8 +40,8 @@ use crate::{
 #[command(
     after_help = "Files are React Flow documents (also of Langflow, Flowise, Dify, RAGFlow, Vue Flow, Liveblocks), exports of n8n, \
     Node-RED, ComfyUI, Drawflow, Rete, Cytoscape, D3, vis-network, Graphology, JSON Canvas, activepieces or sim, or what \
-    `dao-api export` prints. docs/import.md says what becomes of each.\n\n\
-    Exit codes: 0 done, 1 refused or failed and nothing written, 2 wrong usage"
+    `dao-api export` prints. docs/import.md has the details.\n\n\
+    Exit codes: 0 done, 1 refused or failed and nothing written, 2 invalid command line"
 )]
 pub(super) struct Import {
     /// Files to import: JSON, YAML, or commits as lines of JSON

@@ -259,8 +259,8 @@ fn check_size(
         return Ok(());
     }
     Err(CliError::new(format!(
-        "{place}: takes {bytes} bytes, and an entity may take {max}{who}. Make it smaller, or raise MAX_ENTITY_BYTES \
-         here and at the servers"
+        "{place}: takes {bytes} bytes, but an entity may take {max}{who}. Make it smaller, or raise MAX_ENTITY_BYTES \
+         here and on the servers"
     )))
 }
 

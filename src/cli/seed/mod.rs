@@ -143,8 +143,8 @@ impl Seed {
             let done = answers.first().map(|answer| Does::of(&answer.ending));
             if done != Some(step.does) {
                 return Err(CliError::new(format!(
-                    "step {index} of the story by {} was to be {:?} and is {done:?}: somebody else writes to {graph}; \
-                     name another graph with --graph",
+                    "step {index} of the story by {} should be {:?} but is {done:?}: somebody else writes to {graph}; \
+                     choose another graph with --graph",
                     step.by, step.does
                 )));
             }
@@ -163,12 +163,12 @@ impl Seed {
             out,
             "{graph} {what}: {last} commits by ada, bob and carol, {merged} of them merged; {refused} operations \
              refused\n\n  \
-             dao-api history {graph}                   who did what, refused operations too\n  \
-             dao-api history {graph} --node refund     one node, from and to\n  \
+             dao-api history {graph}                   every operation, refused ones too\n  \
+             dao-api history {graph} --node refund     changes of one node, before and after\n  \
              dao-api show {graph} --at {middle}              the graph as it was at version {middle}\n  \
-             dao-api diff {graph} --from {middle} --to {last}   what happened since\n  \
-             dao-api verify {graph}                    that nobody changed the history\n  \
-             dao-api watch {graph} --from 0            all of it from a server that runs"
+             dao-api diff {graph} --from {middle} --to {last}   what changed since then\n  \
+             dao-api verify {graph}                    check that the history is intact\n  \
+             dao-api watch {graph} --from 0            all commits, from a running server"
         )
     }
 }
