@@ -117,17 +117,17 @@ async fn json_is_what_http_answers(place: Place) {
 }
 
 #[tokio::test]
-async fn the_json_of_the_commands_is_what_http_answers() {
+async fn the_json_of_commands_equals_the_http_answers() {
     json_is_what_http_answers(Place::embedded()).await;
 }
 
 #[tokio::test]
-async fn the_json_of_the_commands_is_what_http_answers_on_redis() {
+async fn the_json_of_commands_equals_the_http_answers_on_redis() {
     json_is_what_http_answers(Place::redis()).await;
 }
 
 #[tokio::test]
-async fn a_person_can_read_it() {
+async fn the_output_is_readable_text() {
     let place = Place::embedded();
     let answers = place.worked_on(&["/graphs/g/operations"]).await;
     let has = |text: &str, words: &[&str]| {
@@ -164,7 +164,7 @@ async fn a_person_can_read_it() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_one_line() {
+async fn a_missing_graph_or_file_is_one_line() {
     let place = Place::embedded();
     place.worked_on(&[]).await;
     for arguments in [

@@ -107,7 +107,7 @@ fn a_file_of_format_1_becomes_what_a_fresh_one_is() {
 }
 
 #[test]
-fn rows_that_an_older_fold_made_are_made_anew() {
+fn rows_of_an_older_format_are_rebuilt() {
     let place = tempfile::tempdir().unwrap();
     let setting = ("DATA_DIR", place.path().to_str().unwrap());
     succeeds(setting, &["seed", "--graph", "demo"]);
@@ -151,7 +151,7 @@ fn a_redis_of_format_1_gets_its_index_of_graphs() {
 }
 
 #[test]
-fn a_cluster_of_format_1_gets_it_on_every_primary() {
+fn a_cluster_of_format_1_gets_its_index_on_every_primary() {
     let nodes = RedisServer::cluster();
     let url = nodes[0].cluster_url();
     age(&nodes, &url);
