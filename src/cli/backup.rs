@@ -81,7 +81,7 @@ pub(super) fn sound(contents: &Contents) -> Result<(), CliError> {
     let more = contents.damaged.saturating_sub(named.len() as u64);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     Err(CliError::new(format!(
-        "the copy is complete, but the store was damaged before: {}{more}; keep older backups, and run `dao-api verify`",
+        "the copy is complete, but the store was damaged: {}{more}; keep older backups, and run `dao-api verify`",
         named.join(", ")
     )))
 }

@@ -106,7 +106,7 @@ impl Rebuild {
         match rebuilt.await {
             Ok(rebuilt) => Ok(rebuilt.commits),
             Err(error) => Err(CliError::new(format!(
-                "{graph} can't be rebuilt: {error}; its rows are unchanged. Check it with `dao-api verify {graph}`, and \
+                "{graph} can't be rebuilt: {error}; its rows are unchanged. Check with `dao-api verify {graph}`, and \
                  continue with --all --after {graph}"
             ))),
         }

@@ -272,7 +272,7 @@ impl Problem {
 
     /// A handler that panicked: a bug in this program.
     pub(super) fn internal() -> Self {
-        let detail = "This is a bug in the server, not in the request. The server's log says more under this request's id.";
+        let detail = "This is a bug in the server, not in the request. Its log has the details under this request's id.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error", detail)
     }
 

@@ -107,7 +107,7 @@ impl From<WriteError> for Problem {
             }
             WriteError::Stopped => overloaded(
                 "Server stopping",
-                "The server is stopping. Send the request again, with the same operationId; another server may take it.",
+                "The server is stopping. Send the request again, with the same operationId.",
             ),
             WriteError::Failed => overloaded(
                 "Graph task failed",
