@@ -1,11 +1,11 @@
-//! `dao-api history`: what happened to a graph, or to one node or edge of it (rules A1, A4).
+//! `dao-api history`: prints the operations of a graph, or the changes of one node or edge (rules A1, A4).
 
 use std::io::Write;
 
 use clap::Args;
 use dao_projections::{EdgeId, Event, GraphId, NodeId, Subject};
 
-use super::{CliError, diff::changes, moment::readable, open, print};
+use super::{CliError, diff::changes, open, print, version_or_time::readable};
 use crate::{
     config::Config,
     http::audit::wire::{operation_json, touch_json},
@@ -13,7 +13,7 @@ use crate::{
     write::Graphs,
 };
 
-/// Entries asked for at once.
+/// Entries per page.
 const PAGE_MAX: usize = 1_000;
 
 #[derive(Args)]
@@ -21,16 +21,16 @@ pub(super) struct History {
     /// The graph
     #[arg(value_name = "GRAPH")]
     graph: GraphId,
-    /// Only what happened to this node, with what it was before and after
+    /// Only changes of this node, with its values before and after
     #[arg(long, value_name = "ID", conflicts_with = "edge")]
     node: Option<NodeId>,
-    /// Only what happened to this edge, with what it was before and after
+    /// Only changes of this edge, with its values before and after
     #[arg(long, value_name = "ID")]
     edge: Option<EdgeId>,
-    /// The latest so many
+    /// Print this many of the latest entries
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: usize,
-    /// Print each as a line of JSON, as HTTP answers them
+    /// Print each entry as a line of JSON, like HTTP
     #[arg(long)]
     json: bool,
 }
@@ -55,7 +55,7 @@ impl History {
             None => self.of_graph(graphs).await?,
         };
         if shown == self.limit {
-            eprintln!("the latest {shown}; there may be more: --limit");
+            eprintln!("the latest {shown} entries; raise --limit for more");
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ impl History {
         }
         if shown == 0 && self.limit > 0 {
             let (graph, id) = (&self.graph, subject.as_str());
-            return Err(CliError::new(format!("nothing in the history of {graph} is about {id}")));
+            return Err(CliError::new(format!("the history of {graph} has no change of {id}; check the id")));
         }
         Ok(shown)
     }
@@ -135,7 +135,7 @@ fn describe_operation(listed: &Listed, out: &mut dyn Write) -> std::io::Result<(
     }
 }
 
-/// What happened, shortened where it is much.
+/// The events in words; a long list is shortened.
 fn events(events: &[Event]) -> String {
     const SHOWN_MAX: usize = 3;
     let mut words: Vec<String> =

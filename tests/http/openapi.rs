@@ -44,7 +44,7 @@ fn documented(document: &Value) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn h_every_route_is_in_the_document_and_none_else() {
+async fn h_the_document_has_exactly_the_routes() {
     let server = Server::start().await;
     let document = server.read("/openapi.json").await;
     assert_eq!(document["openapi"], "3.1.0");
@@ -53,7 +53,7 @@ async fn h_every_route_is_in_the_document_and_none_else() {
 }
 
 #[tokio::test]
-async fn h_the_page_of_rules_names_every_route_of_the_document() {
+async fn h_the_protocol_page_names_every_route_of_the_document() {
     let server = Server::start().await;
     let document = server.read("/openapi.json").await;
     let rules = source("docs/protocol.md");
@@ -233,7 +233,7 @@ async fn subscriptions(held: &mut Held<'_>) {
 }
 
 #[tokio::test]
-async fn h_real_answers_are_what_the_document_says() {
+async fn h_real_answers_match_the_document() {
     let server = Server::start().await;
     let document = server.read("/openapi.json").await;
     let mut held = Held { client: server.as_user("ada"), document: &document, seen: BTreeSet::new() };

@@ -57,7 +57,7 @@ impl Schemas {
 }
 
 #[tokio::test]
-async fn h9_real_frames_are_what_the_document_says() {
+async fn h9_real_frames_match_the_document() {
     let server = Server::start().await;
     let schemas = Schemas(server.read("/openapi.json").await);
     let graph = "g";

@@ -1,5 +1,5 @@
-//! What was found becomes nodes and edges that the wire would take: each is read by the rules of `CREATE_NODE` and
-//! `CREATE_EDGE`, and what is wrong is told with its place.
+//! Validates the flows of files: each node and edge is read by the rules of `CREATE_NODE` and `CREATE_EDGE`, and
+//! errors name their place.
 //!
 //! Not here: whether a parent or an end exists, which depends on the graph ([`super::plan`]).
 
@@ -19,17 +19,17 @@ use crate::{
     http::{RequestLimits, parse_command},
 };
 
-/// Levels around an entity in the command that brings it: the command, its payload, and the list.
+/// Levels around an entity in the import command: the command, its payload, and the list.
 const LEVELS_AROUND: usize = 3;
 
-/// What files are held to.
+/// The limits for files.
 pub(super) struct Rules {
     pub(super) requests: RequestLimits,
     pub(super) limits: Limits,
     pub(super) user: UserId,
 }
 
-/// What is to be in a graph.
+/// The nodes and edges to import into a graph.
 pub(super) struct Wanted {
     pub(super) graph: GraphId,
     pub(super) files: Vec<String>,
@@ -43,7 +43,7 @@ pub(super) struct Wanted {
 pub(super) struct WantedNode {
     pub(super) place: Place,
     pub(super) node: Node,
-    /// Whether the file says where it stands.
+    /// Whether the file has its position.
     pub(super) is_placed: bool,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct WantedEdge {
 }
 
 impl Wanted {
-    /// A graph that is to hold these flows.
+    /// Validates these flows for one graph.
     pub(super) fn of(graph: GraphId, flows: Vec<Flow>, rules: &Rules) -> Result<Self, CliError> {
         let (files, formats) = (vec![], vec![]);
         let mut wanted =
@@ -132,12 +132,11 @@ impl Wanted {
                 check_size(&node, &place, &who, rules)?;
                 Ok(WantedNode { place, node, is_placed })
             }
-            _ => Err(CliError::new(format!("{place}: is not a node"))),
+            _ => Err(CliError::new(format!("{place}: not a node"))),
         }
     }
 
-    /// Where a node stands; `None` where the file does not say: without x or y, or with null, which is how
-    /// `JSON.stringify` writes a number that is none.
+    /// The position of a node; `None` if x or y is missing or null, which is how `JSON.stringify` writes NaN.
     fn position(&mut self, value: Option<Value>, place: &Place) -> Option<Value> {
         match value? {
             Value::Null => None,
@@ -177,7 +176,7 @@ fn edge(item: Item, taken: &mut HashSet<String>, rules: &Rules) -> Result<Wanted
             check_size(&edge, &place, &who, rules)?;
             Ok(WantedEdge { place, edge })
         }
-        _ => Err(CliError::new(format!("{place}: is not an edge"))),
+        _ => Err(CliError::new(format!("{place}: not an edge"))),
     }
 }
 
@@ -202,7 +201,8 @@ fn joining(fields: &Map, taken: &mut HashSet<String>) -> String {
     unique
 }
 
-/// An id for what has none, from what it holds and how many like it stood before. The same file gives the same ids.
+/// Makes an id for an entity without one, from its content and the number of equal ones before it. The same file gives
+/// the same ids.
 fn made_up(what: &str, fields: &Map, alike: &mut HashMap<String, usize>) -> String {
     let content = uuid_of(&format!("{what} {}", Value::Object(fields.clone())));
     let count = alike.entry(content.clone()).or_default();
@@ -220,7 +220,7 @@ fn text_of(id: Value, place: &Place) -> Result<String, CliError> {
     })
 }
 
-/// Reads an entity by the rules of the command that would create it.
+/// Reads an entity by the rules of the command that creates it.
 fn read(command: &str, entity: Value, place: &Place, who: &str, rules: &Rules) -> Result<Command, CliError> {
     let max = rules.requests.depth_max;
     if depth(&entity) + LEVELS_AROUND > max {
@@ -235,11 +235,11 @@ fn read(command: &str, entity: Value, place: &Place, who: &str, rules: &Rules) -
     })?;
     match operation.action.members() {
         [member] => Ok(member.command.clone()),
-        _ => Err(CliError::new(format!("{place}: is not one command"))),
+        _ => Err(CliError::new(format!("{place}: not a single command"))),
     }
 }
 
-/// Lists and objects inside of each other. Recursive: documents are bounded when they are read.
+/// The nesting of lists and objects. Recursive: the depth of documents is bounded when they are read.
 fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
@@ -259,8 +259,8 @@ fn check_size(
         return Ok(());
     }
     Err(CliError::new(format!(
-        "{place}: takes {bytes} bytes, and an entity may take {max}{who}. Make it smaller, or raise MAX_ENTITY_BYTES \
-         here and at the servers"
+        "{place}: takes {bytes} bytes, but an entity may take {max}{who}. Make it smaller, or raise MAX_ENTITY_BYTES \
+         here and on the servers"
     )))
 }
 
@@ -269,14 +269,14 @@ fn refuse_twice<'a>(what: &str, items: impl Iterator<Item = (&'a str, &'a Place)
     for (id, place) in items {
         if let Some(first) = seen.insert(id, place) {
             return Err(CliError::new(format!(
-                "{place}.id: {what} {id:?} stands at {first} too. Ids are unique in a graph: rename one"
+                "{place}.id: {what} {id:?} is at {first} too. Ids are unique in a graph: rename one"
             )));
         }
     }
     Ok(())
 }
 
-/// The nodes that a node is inside of.
+/// The parents of a node.
 pub(super) fn parents(node: &Node) -> Vec<NodeId> {
     node.parents().map(|(_, parent)| parent).collect()
 }

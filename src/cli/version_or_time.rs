@@ -1,6 +1,6 @@
-//! Points in a history as people give and read them: versions, and times in UTC.
+//! Versions and times on the command line, and times for people, in UTC.
 //!
-//! The calendar is Howard Hinnant's civil-from-days arithmetic, which is exact for every date.
+//! The calendar uses Howard Hinnant's civil-from-days arithmetic, which is exact for every date.
 
 use std::str::FromStr;
 
@@ -11,30 +11,30 @@ use crate::{read, write::Graphs};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// A version or a time: what `--at`, `--from` and `--to` take.
+/// A version or a time, as `--at`, `--from` and `--to` take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(super) enum VersionOrTime {
     Version(Version),
     Time(Timestamp),
 }
 
-impl FromStr for Moment {
+impl FromStr for VersionOrTime {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
             let version = text.parse().ok().and_then(Version::new);
-            return version.map(Self::Version).ok_or_else(|| "a version is below 2^63".to_owned());
+            return version.map(Self::Version).ok_or_else(|| "a version must be below 2^63".to_owned());
         }
         parse_time(text).map(Self::Time).ok_or_else(|| {
-            "neither a version nor a time such as 2026-11-23, 2026-11-23T10:30:00Z or 2026-11-23T10:30:00.250+01:00"
+            "must be a version or a time, like 2026-11-23, 2026-11-23T10:30:00Z or 2026-11-23T10:30:00.250+01:00"
                 .to_owned()
         })
     }
 }
 
-impl Moment {
-    /// The version that it stands for in this graph.
+impl VersionOrTime {
+    /// The version of this graph that it refers to.
     pub(super) async fn version(self, graphs: &Graphs, graph: &GraphId) -> Result<Version, CliError> {
         match self {
             Self::Version(version) => Ok(version),
@@ -46,7 +46,7 @@ impl Moment {
     }
 }
 
-/// RFC 3339, or a date alone, which is its first moment in UTC.
+/// Parses RFC 3339, or a date alone, which means its first moment in UTC.
 fn parse_time(text: &str) -> Option<Timestamp> {
     let (date, time) = match text.split_once(['T', 't', ' ']) {
         Some((date, time)) => (date, Some(time)),
@@ -87,7 +87,7 @@ fn parse_time_of_day(text: &str) -> Option<i64> {
     Some(((hours * 60 + minutes) * 60 + seconds) * 1_000 + milliseconds - offset)
 }
 
-/// Numbers of so many digits each.
+/// Parses numbers with exactly these counts of digits.
 fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[i64; N]> {
     let mut found = [0; N];
     let mut parts = text.split(separator);
@@ -111,7 +111,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719_468
 }
 
-/// A time as people read it: `2026-11-23T10:30:00.250Z`.
+/// Formats a time: `2026-11-23T10:30:00.250Z`.
 pub(super) fn readable(time: Timestamp) -> String {
     let ms = i64::try_from(time.0).unwrap_or(i64::MAX);
     let (days, of_day) = (ms.div_euclid(DAY_MS) + 719_468, ms.rem_euclid(DAY_MS));
@@ -139,19 +139,19 @@ mod tests {
             ("2024-02-29 23:59:59.999Z", 1_709_251_199_999),
             ("2000-03-01T00:00:00-00:30", 951_870_600_000),
         ] {
-            assert_eq!(text.parse(), Ok(Moment::Time(Timestamp(ms))), "{text}");
-            assert_eq!(readable(Timestamp(ms)).parse(), Ok(Moment::Time(Timestamp(ms))), "{text}");
+            assert_eq!(text.parse(), Ok(VersionOrTime::Time(Timestamp(ms))), "{text}");
+            assert_eq!(readable(Timestamp(ms)).parse(), Ok(VersionOrTime::Time(Timestamp(ms))), "{text}");
         }
         assert_eq!(readable(Timestamp(1_709_251_199_999)), "2024-02-29T23:59:59.999Z");
         for day in (0..400 * 366).step_by(17) {
             let time = Timestamp(day * DAY_MS as u64 + 1);
-            assert_eq!(readable(time).parse(), Ok(Moment::Time(time)));
+            assert_eq!(readable(time).parse(), Ok(VersionOrTime::Time(time)));
         }
     }
 
     #[test]
     fn a_number_is_a_version_and_all_else_is_told() {
-        assert_eq!("12".parse(), Ok(Moment::Version(Version::new(12).expect("small"))));
+        assert_eq!("12".parse(), Ok(VersionOrTime::Version(Version::new(12).expect("small"))));
         for bad in [
             "",
             "x",
@@ -168,7 +168,7 @@ mod tests {
             "ü",
             "2026-11-23Tü",
         ] {
-            assert!(bad.parse::<Moment>().is_err(), "{bad}");
+            assert!(bad.parse::<VersionOrTime>().is_err(), "{bad}");
         }
     }
 }

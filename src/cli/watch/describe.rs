@@ -1,18 +1,18 @@
-//! Commits in words, for a person at a terminal.
+//! Formats commits as text for a terminal.
 
 use dao_projections::{Commit, Event, Outcome, Pointer, Position, Timestamp, Viewport};
 
-/// More things than this in one commit are counted, not listed.
+/// The most entities of one commit that are listed; of more, only the count is shown.
 const LISTED_MAX: usize = 3;
 
-/// Whether lines are coloured.
+/// Whether lines have colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Colour {
     On,
     Off,
 }
 
-/// The little of ANSI that is used.
+/// The ANSI styles that are used.
 #[derive(Clone, Copy)]
 enum Style {
     Dim,
@@ -36,7 +36,7 @@ impl Colour {
     }
 }
 
-/// A line about a commit: when, which version, who, what.
+/// Formats a commit: time, version, user, changes.
 pub(super) fn line(commit: &Commit, colour: Colour) -> String {
     let body = &commit.body;
     let merged = match body.outcome {
@@ -52,7 +52,7 @@ pub(super) fn line(commit: &Commit, colour: Colour) -> String {
     )
 }
 
-/// A line that is not about a commit.
+/// Formats a note that is not a commit.
 pub(super) fn notice(text: &str, colour: Colour) -> String {
     colour.paint(Style::Dim, &format!("-- {}", plain(text)))
 }
@@ -63,7 +63,7 @@ fn clock(at: Timestamp) -> String {
     format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
-/// A person's data could hold what moves the cursor or changes the title of a terminal.
+/// Removes control characters: user data could move the cursor or change the title of the terminal.
 fn plain(text: &str) -> String {
     let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(shown).collect()
@@ -79,7 +79,7 @@ fn what_happened(events: &[Event]) -> String {
     listed.into_iter().chain(deletions).collect::<Vec<_>>().join(", ")
 }
 
-/// What goes together is said together: a node and its edges.
+/// Describes deletions together: a node and its edges.
 fn deletions(events: &[Event]) -> Option<String> {
     let nodes: Vec<&Event> =
         events.iter().filter(|event| matches!(event, Event::NodeDeleted { .. })).collect();
@@ -120,7 +120,7 @@ fn what(event: &Event) -> String {
     }
 }
 
-/// How many of each, in the order in which each first comes.
+/// Counts events by kind, in order of first appearance.
 fn counted(events: &[&Event]) -> Vec<String> {
     let mut counts: Vec<(&str, &str, usize)> = Vec::new();
     for event in events {

@@ -1,7 +1,7 @@
-//! What `dao-api export` prints, a commit a line, read again: the graph that the commits add up to.
+//! Reads the output of `dao-api export`, one commit per line, into the graph of these commits.
 //!
-//! Not here: their authors and times. An import is a command of whoever imports, and history is written by nobody
-//! but the write path (decision 0093).
+//! Authors and times are not imported. An import is a command of the importing user, and only the write path writes
+//! history (decision 0093).
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::Value;
 
 use super::{
+    parse::{Document, unreadable_at},
     place::{Place, Source},
-    reading::{Document, unreadable_at},
 };
 use crate::{
     cli::CliError,
     http::{RequestLimits, read_document},
 };
 
-/// What of a commit its graph needs.
+/// The parts of a commit that the graph needs.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Line {
@@ -27,7 +27,7 @@ struct Line {
     events: Vec<Event>,
 }
 
-/// Whether a text is commits, one a line.
+/// Whether a text is commits, one per line.
 pub(super) fn is_history(text: &str) -> bool {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -56,14 +56,14 @@ pub(super) fn read_history(text: &str, place: Place, limits: &RequestLimits) -> 
         let follows = last.as_ref().map_or(1, |last| last.version + 1);
         if line.version != follows {
             return Err(CliError::new(format!(
-                "{at}: this is version {}, and {follows} should stand here. Import a whole history, as `dao-api \
+                "{at}: this is version {}, but {follows} is expected here. Import a whole history, as `dao-api \
                  export` prints it",
                 line.version
             )));
         }
         if let Some(last) = last.filter(|last| last.graph_id != line.graph_id) {
             return Err(CliError::new(format!(
-                "{at}: this is a commit of {}, and those before it are of {}. Import one graph's history at a time",
+                "{at}: this is a commit of {}, but those before it are of {}. Import one graph's history at a time",
                 line.graph_id, last.graph_id
             )));
         }
@@ -77,12 +77,9 @@ pub(super) fn read_history(text: &str, place: Place, limits: &RequestLimits) -> 
 fn read_line(text: &str, at: &Place, limits: &RequestLimits) -> Result<Line, CliError> {
     let read = read_document(text.as_bytes(), limits).map_err(|e| unreadable_at(&e, at, "JSON"))?;
     if let Some(twice) = read.repeated.first() {
-        return Err(CliError::new(format!(
-            "{at}: the key at {} stands there more than once",
-            twice.as_str()
-        )));
+        return Err(CliError::new(format!("{at}: the key at {} is repeated. Remove one", twice.as_str())));
     }
-    serde_json::from_value(read.value).map_err(|e| CliError::new(format!("{at}: this is not a commit: {e}")))
+    serde_json::from_value(read.value).map_err(|e| CliError::new(format!("{at}: not a commit: {e}")))
 }
 
 fn state(graph: &Graph) -> Value {

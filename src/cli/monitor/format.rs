@@ -1,6 +1,6 @@
-//! Figures as short texts: three digits are enough to see what goes on.
+//! Formats figures as short texts with about three digits.
 
-/// A count or a rate.
+/// Formats a count or a rate.
 pub(super) fn number(value: f64) -> String {
     match value {
         0.0 => "0".to_owned(),
@@ -11,7 +11,7 @@ pub(super) fn number(value: f64) -> String {
     }
 }
 
-/// A time.
+/// Formats a time.
 pub(super) fn seconds(value: f64) -> String {
     match value {
         v if v < 1e-3 => format!("{:.0}µs", v * 1e6),
@@ -22,13 +22,13 @@ pub(super) fn seconds(value: f64) -> String {
     }
 }
 
-/// An amount of memory.
+/// Formats an amount of memory.
 pub(super) fn bytes(value: f64) -> String {
     let mib = value / f64::from(1 << 20);
     if mib < 1_024.0 { format!("{mib:.0} MiB") } else { format!("{:.1} GiB", mib / 1_024.0) }
 }
 
-/// A long time in its largest unit.
+/// Formats a long time in its largest unit.
 pub(super) fn age(seconds: f64) -> String {
     let units = [(86_400.0, 'd'), (3_600.0, 'h'), (60.0, 'm')];
     let found = units.iter().find(|(unit, _)| seconds >= 2.0 * unit);

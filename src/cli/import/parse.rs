@@ -1,26 +1,26 @@
-//! Files become documents: text in any Unicode encoding, JSON, YAML or an export of commits, by the rules of the wire.
+//! Reads files into documents: Unicode text that is JSON, YAML or an export of commits, by the rules of the wire.
 
 use std::{fs::File, io::Read, path::Path};
 
 use dao_projections::Pointer;
 use serde_json::Value;
 
-use super::{commits, place::Place, yaml};
+use super::{exported_commits, place::Place, yaml};
 use crate::{
     cli::CliError,
     http::{ReadDocument, RequestLimits, Unreadable, read_document},
 };
 
-/// Bytes of a file, unless `MAX_BODY_BYTES` is more: what it holds becomes one commit, and that is made in memory.
+/// The most bytes of a file, unless `MAX_BODY_BYTES` is more: its content becomes one commit, which is made in memory.
 /// A larger file is refused.
 const FILE_BYTES_MAX: usize = 64 << 20;
 
-/// What a file says.
+/// The document in a file.
 pub(super) struct Document {
     pub(super) place: Place,
     pub(super) value: Value,
     pub(super) repeated: Vec<Pointer>,
-    /// Whose document it is, where that shows already.
+    /// The program that wrote it, if known.
     pub(super) family: Option<&'static str>,
 }
 
@@ -30,8 +30,8 @@ pub(super) fn read_file(file: &Path, limits: &RequestLimits) -> Result<Document,
     let max = FILE_BYTES_MAX.max(limits.body_bytes_max);
     let bytes = bounded(file, max)?;
     let text = as_text(&bytes, &place)?;
-    if commits::is_history(&text) {
-        return commits::read_history(&text, place, limits);
+    if exported_commits::is_history(&text) {
+        return exported_commits::read_history(&text, place, limits);
     }
     if is_yaml(file, &text) {
         return read_yaml(&text, place, max, limits);
@@ -39,7 +39,7 @@ pub(super) fn read_file(file: &Path, limits: &RequestLimits) -> Result<Document,
     document(read_document(text.as_bytes(), limits), place, "JSON")
 }
 
-/// Reads a document that stands in a text of another one.
+/// Reads a document that is a text inside another one.
 pub(super) fn read_text(text: &str, place: Place, limits: &RequestLimits) -> Result<Document, CliError> {
     match text.trim_start().starts_with(['{', '[']) {
         true => document(read_document(text.as_bytes(), limits), place, "JSON"),
@@ -50,7 +50,7 @@ pub(super) fn read_text(text: &str, place: Place, limits: &RequestLimits) -> Res
 fn read_yaml(text: &str, place: Place, max: usize, limits: &RequestLimits) -> Result<Document, CliError> {
     let failed = |problem: String| Unreadable { place: String::new(), problem };
     let read = yaml::as_json(text, max).map_err(failed).and_then(|json| {
-        // Lines and columns of that JSON are nobody's.
+        // Lines and columns of the converted JSON mean nothing to the user.
         let cut = |problem: &str| problem.split(" at line ").next().unwrap_or(problem).to_owned();
         read_document(&json, limits).map_err(|e| Unreadable { problem: cut(&e.problem), ..e })
     });
@@ -68,7 +68,7 @@ fn document(
     }
 }
 
-/// One line that names the file and the place.
+/// The error: one line that names the file and the place.
 pub(super) fn unreadable_at(unreadable: &Unreadable, place: &Place, notation: &str) -> CliError {
     let Unreadable { place: inner, problem } = unreadable;
     let problem = problem.lines().next().unwrap_or_default();
@@ -92,7 +92,7 @@ fn bounded(file: &Path, max: usize) -> Result<Vec<u8>, CliError> {
     Ok(bytes)
 }
 
-/// UTF-8, or UTF-16 as Windows programs write it, told by the byte order mark.
+/// Decodes UTF-8, or UTF-16 as Windows programs write it, by the byte order mark.
 fn as_text(bytes: &[u8], place: &Place) -> Result<String, CliError> {
     let utf16 = |of: fn([u8; 2]) -> u16, bytes: &[u8]| {
         let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| of([pair[0], pair[1]])).collect();
@@ -109,14 +109,12 @@ fn as_text(bytes: &[u8], place: &Place) -> Result<String, CliError> {
         Err(error) => {
             let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
             let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-            Err(CliError::new(format!(
-                "{place}: line {line} is not UTF-8 text. Save the file in the encoding UTF-8"
-            )))
+            Err(CliError::new(format!("{place}: line {line} is not UTF-8 text. Save the file as UTF-8")))
         }
     }
 }
 
-/// YAML by its name, or because it begins like no JSON.
+/// Whether a file is YAML: by its name, or because it does not begin like JSON.
 fn is_yaml(file: &Path, text: &str) -> bool {
     let ending = file.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     match ending.as_str() {
