@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     domain::Operation,
-    write::{Answer, busy},
+    write::{Answer, run_blocking},
 };
 
 /// Answers that show more than this many entities and fields are not encoded while others wait for the thread.
@@ -79,7 +79,7 @@ pub(super) async fn batch(
 fn answered(answers: &[Answer], format: Format, out: &impl Serialize) -> Response {
     let weight: usize = answers.iter().map(Answer::weight).sum();
     match weight > INLINE_WEIGHT_MAX {
-        true => busy(|| respond_encoded(format, format.encode_long(out))),
+        true => run_blocking(|| respond_encoded(format, format.encode_long(out))),
         false => respond(StatusCode::OK, format, out),
     }
 }

@@ -10,21 +10,21 @@
 //!
 //! Not here: sockets, frames, JSON. Those are in `http`.
 
-mod all;
+mod all_graphs;
 mod cursor;
-mod elsewhere;
+mod followed_graphs;
 #[doc(hidden)]
 pub mod fuzzing;
-mod hub;
+mod other_instances;
 mod presence;
 mod presence_message;
 mod reader;
 mod subscription;
 
-pub use all::{AllGraphs, AllReader, Extent, InvalidPosition, Piece, Position, Since};
+pub use all_graphs::{AllGraphs, AllReader, Extent, InvalidPosition, Piece, Position, Since};
 pub use cursor::{Cursor, Known, Step};
-pub use elsewhere::LiveConfig;
-pub use hub::{Followed, Hub, LogRead};
+pub use followed_graphs::{Followed, Hub, LogRead};
+pub use other_instances::LiveConfig;
 pub use presence::{Present, Room, Shown};
 pub use reader::{Delivery, Reader};
 pub use subscription::{

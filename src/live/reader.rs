@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dao_projections::{GraphId, Head, Version};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Cursor, Followed, Hub, Known, Step, hub::LogRead};
+use super::{Cursor, Followed, Hub, Known, Step, followed_graphs::LogRead};
 use crate::{
     read::{self, ReadError, ResumeHash, StoreError, StoredCommit},
     telemetry::{Counted, Source},

@@ -10,7 +10,7 @@ use dao_projections::{Folding, GraphId, Head, PROJECTIONS, Projection, Registere
 
 use super::{
     Stores,
-    log::{Chunk, Log, Next, is_in_history},
+    commit_source::{Chunk, Log, Next, is_in_history},
 };
 use crate::{
     store::{RowsChange, RowsHead, StoreError},

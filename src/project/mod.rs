@@ -11,11 +11,11 @@
 //!
 //! Not here: what rows mean (`dao_projections`), and who reads them.
 
-mod aside;
+mod commit_source;
+mod failing_graphs;
 mod fold;
-mod kept;
-mod log;
 mod rebuild;
+mod row_cache;
 mod status;
 
 use std::{
@@ -29,12 +29,12 @@ use futures::{StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use aside::Aside;
+use commit_source::Log;
+use failing_graphs::Aside;
 use fold::GraphFold;
 pub use fold::{FoldError, fold_graph};
-use kept::Kept;
-use log::Log;
 pub use rebuild::{Rebuilt, rebuild};
+use row_cache::Kept;
 pub use status::{Health, Lag, health};
 
 use crate::{

@@ -4,8 +4,8 @@ use dao_projections::{GraphId, PROJECTIONS, Registered, Version};
 
 use super::{
     Stores,
+    commit_source::{Log, is_in_history},
     fold::{FoldError, Step, Work},
-    log::{Log, is_in_history},
 };
 
 /// Commits folded between two reports of progress.

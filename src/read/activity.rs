@@ -5,7 +5,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     ReadError,
-    awaited::{self, FIRST_PAUSE, PAUSE_MAX, WAIT},
+    version_wait::{self, FIRST_PAUSE, PAUSE_MAX, WAIT},
 };
 use crate::{store::ProjectionStore, write::Graphs};
 
@@ -95,7 +95,7 @@ async fn wait_until_counted(graphs: &Graphs, graph: &GraphId, min: Version) -> R
     if counted >= min {
         return Ok(());
     }
-    awaited::reach(graphs, graph, graphs.store().head(graph).await?, min).await?;
+    version_wait::reach(graphs, graph, graphs.store().head(graph).await?, min).await?;
     let _place = graphs.place_to_wait()?;
     let mut pause = FIRST_PAUSE;
     while counted < min {

@@ -11,13 +11,14 @@
 use dao_projections::{CommandType, Commit, Entity, Event, GraphId, OperationId, Timestamp, UserId, Version};
 
 use super::{
-    ReadError, moment,
-    walk::{Effort, Happened, Records, Walk},
+    ReadError,
+    history_walk::{Effort, Happened, Records, Walk},
+    version_at_time,
 };
 use crate::{
     domain::{Circumstances, OperationRecord, RecordedOutcome, Refusal},
     store::{EventStore, Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredRefusal},
-    write::{Graphs, log},
+    write::{Graphs, history_reader},
 };
 
 /// How an operation ended, in the words of the wire.
@@ -118,7 +119,7 @@ pub struct Listing {
 
 /// The operations of a graph that match.
 pub async fn operations(graphs: &Graphs, id: &GraphId, question: &Question) -> Result<Listing, ReadError> {
-    let head = moment::head(graphs, id, question.min_version).await?;
+    let head = version_at_time::head(graphs, id, question.min_version).await?;
     let store = &**graphs.store();
     let mut listing = Listing { operations: vec![], next: None };
     let Some(between) = places(store, id, head.version, question).await? else { return Ok(listing) };
@@ -151,12 +152,12 @@ async fn places(
     // What was refused at or after `from` may have been judged on the commit before.
     let mut low = RefusalPlace::before(Version::EMPTY);
     if let Some(from) = question.filter.from {
-        let first = moment::first_since(store, id, head, from).await?;
+        let first = version_at_time::first_since(store, id, head, from).await?;
         low.version = Version::new(first.get() - 1).unwrap_or_default();
     }
     let mut high = RefusalPlace::after(head);
     if let Some(to) = question.filter.to {
-        high.version = moment::last_until(store, id, head, to).await?;
+        high.version = version_at_time::last_until(store, id, head, to).await?;
     }
     match (question.after, question.order) {
         (None, _) => {}
@@ -180,7 +181,7 @@ impl Filter {
     fn look_at(&self, id: &GraphId, happened: Happened) -> Result<Option<Listed>, StoreError> {
         match happened {
             Happened::Commit(stored) => {
-                let commit = log::decode(id, &stored)?;
+                let commit = history_reader::decode(id, &stored)?;
                 Ok(self.wants_commit(&commit).then_some(Listed::Accepted(commit)))
             }
             Happened::Refusal(stored) => {

@@ -6,8 +6,9 @@ use super::{Current, ReadError};
 use crate::{
     store::StoreError,
     write::{
-        Graphs, busy,
-        log::{self, Followed},
+        Graphs,
+        history_reader::{self, Followed},
+        run_blocking,
     },
 };
 
@@ -42,7 +43,7 @@ pub async fn diff(
         true => (&earlier.view.graph, &later),
         false => (&later, &earlier.view.graph),
     };
-    Ok(Difference { from, to, diff: busy(|| GraphDiff::between(before, after)) })
+    Ok(Difference { from, to, diff: run_blocking(|| GraphDiff::between(before, after)) })
 }
 
 /// The graph at `version`: the current one, or the earlier one folded on.
@@ -57,7 +58,7 @@ async fn later(
         return Ok(current.view.graph.clone());
     }
     let mut graph = earlier.view.graph.clone();
-    match log::follow(&**graphs.store(), id, &mut graph, None, version).await? {
+    match history_reader::follow(&**graphs.store(), id, &mut graph, None, version).await? {
         Followed::Level => Ok(graph),
         Followed::OtherHistory | Followed::NoRoom => {
             let version = graph.head().version.next();

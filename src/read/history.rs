@@ -7,12 +7,13 @@
 use dao_projections::{Change, Commit, GraphId, Subject, Tracked, Version};
 
 use super::{
-    ReadError, moment,
-    walk::{Commits, Effort},
+    ReadError,
+    history_walk::{Commits, Effort},
+    version_at_time,
 };
 use crate::{
     store::{Order, READ_BYTES_MAX},
-    write::{Graphs, log},
+    write::{Graphs, history_reader},
 };
 
 /// One page of an entity's history.
@@ -43,7 +44,7 @@ pub async fn history(
     limit: usize,
     min_version: Option<Version>,
 ) -> Result<History, ReadError> {
-    let head = moment::head(graphs, id, min_version).await?.version;
+    let head = version_at_time::head(graphs, id, min_version).await?.version;
     let high = before
         .map_or(head, |before| head.min(Version::new(before.get().saturating_sub(1)).unwrap_or_default()));
     let (touching, next) = touching(graphs, id, subject, high, limit).await?;
@@ -82,7 +83,7 @@ async fn touching(
         effort.spend(bytes);
         // MessagePack holds a string's bytes as they are: who does not find them need not decode.
         if contains(&stored.body, subject.as_str().as_bytes()) {
-            let commit = log::decode(id, &stored)?;
+            let commit = history_reader::decode(id, &stored)?;
             if subject.is_touched_by(&commit) {
                 bytes_kept += bytes;
                 found.push(commit);

@@ -10,30 +10,30 @@
 
 mod activity;
 mod audit;
-mod awaited;
 mod diff;
 mod filter;
 mod history;
-mod moment;
+mod history_walk;
 mod operation;
 mod verify;
-mod walk;
+mod version_at_time;
+mod version_wait;
 
 use std::{sync::Arc, time::Duration};
 
 use dao_projections::{Graph, GraphId, Hash, Head, Version};
 
 pub use self::filter::{CommitFilter, FilterError, FilterLists};
-use crate::write::{Graphs, Recorded, View, WriteError, log};
+use crate::write::{Graphs, Recorded, View, WriteError, history_reader};
 
 pub use crate::store::{Order, RefusalPlace as Place, StoreError, StoredCommit};
 pub use activity::{ActivityFilter, ActivityFound, ActivityPlace, Count, activity, all_activity};
 pub use audit::{Filter, Listed, Listing, Question, Status, operations};
 pub use diff::{Difference, diff};
 pub use history::{History, Touch, history};
-pub use moment::version_at;
 pub use operation::{OperationEnding, OperationFound, operation};
 pub use verify::{Bad, Verified, verify};
+pub use version_at_time::version_at;
 
 /// How long a read of a graph in memory waits to hear whether there are newer commits; then the
 /// store counts as away (rule H4).
@@ -99,7 +99,7 @@ pub async fn current(
 ) -> Result<Current, ReadError> {
     let first = latest(graphs, id).await?;
     let Some(min) = min_version.filter(|min| first.head().version < *min) else { return Ok(first) };
-    awaited::reach(graphs, id, first.head(), min).await?;
+    version_wait::reach(graphs, id, first.head(), min).await?;
     let reached = latest(graphs, id).await?;
     match reached.head().version >= min {
         true => Ok(reached),
@@ -139,7 +139,8 @@ pub async fn at_version(graphs: &Graphs, id: &GraphId, version: Version) -> Resu
         std::cmp::Ordering::Greater => Err(ReadError::VersionNotFound { current: current.head().version }),
         std::cmp::Ordering::Less => {
             let graph: Graph =
-                log::at_version(&**graphs.store(), graphs.rows().map(|rows| &**rows), id, version).await?;
+                history_reader::at_version(&**graphs.store(), graphs.rows().map(|rows| &**rows), id, version)
+                    .await?;
             Ok(Current { view: graphs.view_of(graph).await?, source: Source::Store })
         }
     }
@@ -221,7 +222,7 @@ async fn range(
     }
     let store = &**graphs.store();
     let hash = match wants_hash && since > Version::EMPTY {
-        true => log::one(store, id, since).await?.map(|recorded| recorded.commit.hash),
+        true => history_reader::one(store, id, since).await?.map(|recorded| recorded.commit.hash),
         false => (since == Version::EMPTY).then_some(Hash::EMPTY),
     };
     Ok((hash, from_log(graphs, id, since, head.version, limit).await?))
@@ -312,7 +313,7 @@ async fn head_at(
     if let Some((at, _)) = in_memory(graphs, id, version, 0) {
         return Ok(Some(at));
     }
-    Ok(log::one(&**graphs.store(), id, version).await?.map(|recorded| recorded.commit.head()))
+    Ok(history_reader::one(&**graphs.store(), id, version).await?.map(|recorded| recorded.commit.head()))
 }
 
 /// About how many bytes the frames of `(after, to]` take; stops counting beyond `enough`.
@@ -346,7 +347,7 @@ pub async fn from_log(
 ) -> Result<Vec<Arc<Recorded>>, ReadError> {
     let stored = graphs.store().read(id, after, to, limit).await?;
     let decode = |stored: crate::store::StoredCommit| -> Result<Arc<Recorded>, StoreError> {
-        Ok(Recorded::new(log::decode(id, &stored)?, stored.body))
+        Ok(Recorded::new(history_reader::decode(id, &stored)?, stored.body))
     };
     Ok(stored.into_iter().map(decode).collect::<Result<_, _>>()?)
 }

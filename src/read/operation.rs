@@ -13,7 +13,7 @@ use super::ReadError;
 use crate::{
     domain::{OperationRecord, RecordedOutcome, Refusal},
     store::{GraphFilter, OperationPlaces, StoreError},
-    write::{Effect, Graphs, log},
+    write::{Effect, Graphs, history_reader},
 };
 
 /// Graphs that may be read and used the id, of which the oldest use is looked for. Beyond that it is found by graph.
@@ -91,7 +91,7 @@ async fn in_graph(
     let graph = graph.clone();
     let (by, ending) = match record.outcome {
         RecordedOutcome::Committed { version } => {
-            let Some(recorded) = log::one(&**graphs.store(), &graph, version).await? else {
+            let Some(recorded) = history_reader::one(&**graphs.store(), &graph, version).await? else {
                 let problem = "an operation names this commit, and it is missing".to_owned();
                 return Err(StoreError::Corrupt { graph, version, problem });
             };

@@ -11,7 +11,7 @@ use dao_projections::{Graph, GraphId, Head, Version, fold_strictly};
 use super::ReadError;
 use crate::{
     store::{EventStore, StoreError, StoredCommit},
-    write::{Graphs, busy, log},
+    write::{Graphs, history_reader, run_blocking},
 };
 
 /// Commits read at once; between two reads other tasks get their turn.
@@ -80,14 +80,15 @@ async fn walk(
         if chunk.is_empty() {
             bad = Some(match wall.take() {
                 Some(wall) => Bad { version: at.next(), ..wall },
-                None => match log::ends_early(store, id, at.next(), |now| Some(now) == head).await {
+                None => match history_reader::ends_early(store, id, at.next(), |now| Some(now) == head).await
+                {
                     StoreError::Corrupt { version, problem, .. } => Bad { version, problem },
                     error => return Err(error),
                 },
             });
             break;
         }
-        bad = busy(|| fold_chunk(id, &mut graph, &chunk)).err();
+        bad = run_blocking(|| fold_chunk(id, &mut graph, &chunk)).err();
         on_progress(graph.head().version.get(), head.map_or(0, |head| head.version.get()));
         tokio::task::yield_now().await;
     }
@@ -105,7 +106,7 @@ fn fold_chunk(id: &GraphId, graph: &mut Graph, chunk: &[StoredCommit]) -> Result
         if stored.head() != graph.head().after(&stored.body) {
             return Err(bad("its hash does not follow from its content and the hash before it".to_owned()));
         }
-        let commit = log::decode(id, stored).map_err(|error| match error {
+        let commit = history_reader::decode(id, stored).map_err(|error| match error {
             StoreError::Corrupt { problem, .. } => bad(problem),
             other => bad(other.to_string()),
         })?;

@@ -13,9 +13,9 @@
 //! Not here: what commits mean. Adapters move bytes and compare heads; they never decode an event.
 
 pub mod embedded;
-mod hints;
 mod measured;
 mod projection;
+mod publications;
 pub mod redis;
 
 use std::sync::Arc;
@@ -27,8 +27,8 @@ use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 pub use self::projection::{
     FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead,
 };
-pub use hints::{Hint, HintSender, Hints};
 pub use measured::Measured;
+pub use publications::{Hint, HintSender, Hints};
 
 /// One commit as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

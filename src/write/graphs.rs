@@ -12,12 +12,12 @@ use tokio_util::task::TaskTracker;
 use tracing::Span;
 
 use super::{
-    answer::{Answer, WriteError},
-    board::Hot,
+    graph_task::{Clock, Task},
     mailbox::{self, Request, Unsent},
-    recent::Recorded,
+    published::Hot,
     registry::{Registry, Started},
-    task::{Clock, Task},
+    reply::{Answer, WriteError},
+    ring::Recorded,
     view::View,
 };
 use crate::{

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::Span;
 
 use super::{
-    answer::{Answer, WriteError},
+    reply::{Answer, WriteError},
     view::View,
 };
 use crate::{domain::Operation, store::StoredCommit};

@@ -20,9 +20,9 @@ use hashlink::LinkedHashMap;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    board::Board,
     budget::Budget,
     mailbox::{InUse, Mailbox, Message},
+    published::Board,
 };
 use crate::telemetry::Metrics;
 

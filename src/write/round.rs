@@ -7,9 +7,9 @@ use bytes::Bytes;
 use dao_projections::{Commit, CommitBody, Event, Graph, OperationId, Outcome, Timestamp};
 
 use super::{
-    answer::{Answer, Effect, Ending, Shown, show},
-    hindsight::{Hindsight, Older},
-    recent::{Known, Operations, Recorded, Ring},
+    conflict_window::{Hindsight, Older},
+    reply::{Answer, Effect, Ending, Shown, show},
+    ring::{Known, Operations, Recorded, Ring},
 };
 use crate::{
     domain::{

@@ -9,9 +9,9 @@ use dao_projections::Graph;
 use tokio::sync::OnceCell;
 
 use super::{
+    blocking::run_blocking,
     budget::{Budget, Charge},
-    busy::busy,
-    recent::form,
+    ring::form,
 };
 use crate::websocket::{Deflate, MessageKind};
 
@@ -113,7 +113,7 @@ impl View {
     pub async fn part(&self, kind: MessageKind, deflate: Deflate, encode: impl FnOnce() -> Bytes) -> &Bytes {
         let cell = &self.parts[form(kind, deflate)];
         cell.get_or_init(|| async {
-            let part = busy(encode);
+            let part = run_blocking(encode);
             // Often it is the `state` answer itself.
             if self.state.get().is_none_or(|state| state.as_ptr() != part.as_ptr()) {
                 self.held.add(part.len());

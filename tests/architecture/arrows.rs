@@ -190,7 +190,7 @@ fn projections_depend_on_nothing_that_waits_or_guesses() {
 #[test]
 fn c4_commands_are_judged_without_a_lock() {
     let write = root().join("src/write");
-    for file in ["task.rs", "round.rs", "hindsight.rs", "recent.rs"] {
+    for file in ["graph_task.rs", "round.rs", "conflict_window.rs", "ring.rs"] {
         let (_, code) =
             sources(&write).into_iter().find(|(path, _)| *path == write.join(file)).expect("it is there");
         for absent in ["Mutex", "RwLock", "lock("] {

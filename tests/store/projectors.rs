@@ -153,7 +153,9 @@ async fn caught_up(bench: &Bench) -> project::Health {
 
 async fn fold_of(graphs: &Graphs, graph: &str) -> Graph {
     let head = graphs.store().head(&id(graph)).await.unwrap();
-    dao_api::write::log::at_version(&**graphs.store(), None, &id(graph), head.version).await.unwrap()
+    dao_api::write::history_reader::at_version(&**graphs.store(), None, &id(graph), head.version)
+        .await
+        .unwrap()
 }
 
 /// A worker over these stores, within a process that has these graphs.
@@ -247,9 +249,10 @@ async fn a_cold_start_begins_with_the_snapshot_and_old_versions_with_a_checkpoin
                 "{n}"
             );
             let there = read::at_version(&again, &id("g"), version).await.unwrap();
-            let plain = dao_api::write::log::at_version(&*bench.stores.events, None, &id("g"), version)
-                .await
-                .unwrap();
+            let plain =
+                dao_api::write::history_reader::at_version(&*bench.stores.events, None, &id("g"), version)
+                    .await
+                    .unwrap();
             assert!(there.view.graph == plain, "at {n}");
         }
     }

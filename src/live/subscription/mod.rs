@@ -11,9 +11,9 @@
 //!
 //! The judgement is in `ledger`, which is synchronous; what is read, in `hand_out`. Not here: JSON.
 
-mod hand_out;
-mod lane;
-mod ledger;
+mod deliveries;
+mod delivery_ledger;
+mod graph_lane;
 mod name;
 mod reads;
 
@@ -28,11 +28,11 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 pub use self::{
-    hand_out::Handed,
-    ledger::{Ledger, Parked, Settings, Span},
+    deliveries::Handed,
+    delivery_ledger::{Ledger, Parked, Settings, Span},
     name::{InvalidName, SubscriptionName},
 };
-use self::{hand_out::Look, reads::Reads};
+use self::{deliveries::Look, reads::Reads};
 use super::{AllGraphs, AllReader, Extent, InvalidPosition, Since};
 use crate::{
     read::{CommitFilter, FilterError},
@@ -340,7 +340,7 @@ impl Subscriptions {
     ) -> Result<ParkedFound, SubscriptionError> {
         let (_, mut ledger) = self.load(name).await?;
         ledger.expire(now_ms());
-        let after = after.and_then(ledger::number_of).unwrap_or(0);
+        let after = after.and_then(delivery_ledger::number_of).unwrap_or(0);
         // By number: what is parked while somebody pages is missed at worst, and nothing is shown twice.
         let mut rest: Vec<&Parked> =
             ledger.parked().iter().filter(|parked| parked.number() > after).collect();

@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use dao_projections::{GraphId, Version};
 use futures::{StreamExt, stream};
 
-use super::ledger::{Due, Span};
+use super::delivery_ledger::{Due, Span};
 use crate::{
     live::{AllGraphs, AllReader, Extent, Piece, Since},
     read::CommitFilter,

@@ -14,9 +14,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
-    ledger, refusals,
+    append_transaction,
+    record_windows::LiveWindows,
+    refused_operations,
     schema::{self, LAST_VERSION, key, version_of},
-    windows::LiveWindows,
 };
 use crate::store::{
     GraphFilter, OperationPlaces, Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredCommit,
@@ -107,7 +108,7 @@ impl Readers {
             )?;
             Ok(ids
                 .iter()
-                .map(|id| ledger::record(&mut statement, &windows, *id, row))
+                .map(|id| append_transaction::record(&mut statement, &windows, *id, row))
                 .collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -123,7 +124,7 @@ impl Readers {
         let graph = graph.clone();
         self.run(move |connection| {
             let Some(row) = row(connection, &graph)? else { return Ok(Vec::new()) };
-            Ok(refusals::read(connection, row, between, order, limit)?)
+            Ok(refused_operations::read(connection, row, between, order, limit)?)
         })
         .await
     }
@@ -192,7 +193,7 @@ fn head(connection: &Connection, graph: &GraphId) -> Result<Head, Trouble> {
     let mut statement = connection.prepare_cached(
         "SELECT key, hash FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1",
     )?;
-    Ok(ledger::head(&mut statement, graph, row)??)
+    Ok(append_transaction::head(&mut statement, graph, row)??)
 }
 
 fn read(

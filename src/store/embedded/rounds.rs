@@ -24,8 +24,8 @@ use tokio::{
 };
 
 use super::{
+    append_transaction::{Asked, Ledger},
     checkpoint::Checkpointer,
-    ledger::{Asked, Ledger},
     projection::{self, Keep},
     writer::Request,
 };

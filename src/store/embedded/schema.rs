@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use dao_projections::Version;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{OpenError, Sync, modes};
+use super::{OpenError, Sync, file_permissions};
 
 /// The format of the file that this program writes, kept in `meta`.
 pub(super) const FORMAT: i64 = 2;
@@ -100,7 +100,7 @@ pub(super) fn path(dir: &Path) -> PathBuf {
 pub(super) fn open_writer(dir: &Path, durability: Sync) -> Result<Connection, OpenError> {
     let path = path(dir);
     let failed = |error| open_error(dir, &path, error);
-    modes::make_file(&path)
+    file_permissions::make_file(&path)
         .map_err(|error| OpenError::NotWritable { dir: dir.into(), problem: error.to_string() })?;
     let connection = Connection::open(&path).map_err(failed)?;
     set_common(&connection, WRITER_CACHE_KIB).map_err(failed)?;

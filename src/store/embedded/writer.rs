@@ -20,11 +20,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
     OpenError, Sync,
+    append_transaction::{self, Asked, Ledger},
     checkpoint::Checkpointer,
-    ledger::{self, Asked, Ledger},
     projection::Keep,
+    record_windows::{LiveWindows, Windows},
     rounds::Rounds,
-    windows::{LiveWindows, Windows},
 };
 use crate::store::{Append, Entry, StoreError};
 
@@ -71,7 +71,7 @@ impl Writer {
         ttl: Duration,
     ) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Database { path: path.into(), source };
-        let windows = Windows::new(ledger::windows_found(&connection).map_err(failed)?, ttl);
+        let windows = Windows::new(append_transaction::windows_found(&connection).map_err(failed)?, ttl);
         let published = windows.published();
         let checkpointer = Checkpointer::start(path, durability)?;
         let trouble = Arc::new(Mutex::new(None));

@@ -25,12 +25,12 @@ use futures::future::{join_all, try_join_all};
 use tokio::{sync::Mutex as TurnMutex, time::timeout};
 
 use super::{
+    connect_error::{ConnectError, not_writable},
     errors,
     keys::{self, META, Partition},
     nodes::{Lane, Live, Nodes},
-    refused::{ConnectError, not_writable},
     scripts::Scripts,
-    survey::Layout,
+    startup_checks::Layout,
 };
 use crate::store::{Entry, GraphFilter, OperationPlaces, StoreError};
 

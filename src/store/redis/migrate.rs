@@ -15,9 +15,9 @@ use fred::{
 
 use super::{
     connect::{self, FORMAT, RedisConfig},
+    connect_error::{ConnectError, cannot_reach, not_writable},
     keys::{self, META, PARTITIONS_MAX, Partition},
     nodes::{Live, Nodes},
-    refused::{ConnectError, cannot_reach, not_writable},
 };
 use crate::store::Migrate;
 

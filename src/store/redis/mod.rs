@@ -14,23 +14,23 @@
 //! library is named nowhere outside this directory.
 
 mod address;
-mod confirm;
 mod connect;
+mod connect_error;
 mod errors;
 #[doc(hidden)]
 pub mod fuzzing;
 mod index;
 mod keys;
-mod listen;
 mod message;
 mod migrate;
 mod nodes;
 mod projection;
-mod refusals;
-mod refused;
+mod publication_reader;
+mod refused_operations;
+mod replica_confirmation;
 mod scripts;
+mod startup_checks;
 mod stream;
-mod survey;
 
 use std::{
     num::NonZeroU32,
@@ -53,15 +53,15 @@ pub use self::migrate::migrate;
 pub use self::{
     address::Mistake,
     connect::{RedisConfig, TlsFiles},
-    refused::ConnectError,
+    connect_error::ConnectError,
 };
 use self::{
     index::Index,
     keys::Partition,
-    listen::Listening,
     message::Sender,
     nodes::{Lane, Live, Nodes},
     projection::RowScripts,
+    publication_reader::Listening,
     scripts::{Reply, Scripts},
 };
 use crate::store::{
@@ -199,7 +199,7 @@ impl EventStore for RedisStore {
         order: Order,
         limit: usize,
     ) -> Result<Vec<StoredRefusal>, StoreError> {
-        refusals::read(&self.nodes, self.partition(graph), graph, between, order, limit).await
+        refused_operations::read(&self.nodes, self.partition(graph), graph, between, order, limit).await
     }
 
     async fn graphs(&self, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, StoreError> {

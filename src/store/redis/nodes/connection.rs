@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::super::{confirm::Confirmations, connect::CONNECT_TIMEOUT};
+use super::super::{connect::CONNECT_TIMEOUT, replica_confirmation::Confirmations};
 
 /// How long a call waits for a connection that is being made. After that it is refused: whoever waits is told early
 /// that the store is unavailable, and a short break is not noticed.

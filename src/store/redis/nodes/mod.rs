@@ -40,8 +40,8 @@ pub(super) use self::connection::{Connection, Live, RECONNECT_PATIENCE};
 use self::{cluster::Cluster, connection::MakeClient, redirect::Next, slots::Names};
 use super::{
     connect::client_builder,
-    listen,
-    refused::{ConnectError, cannot_reach},
+    connect_error::{ConnectError, cannot_reach},
+    publication_reader,
 };
 
 /// For how long a call is tried again whose slot is on its way to another server, or whose shard is getting a new
@@ -104,7 +104,8 @@ impl Maker {
         let address = self.address(server);
         Arc::new(move || {
             let mut builder = client_builder(address.clone());
-            builder.with_performance_config(|p| p.broadcast_channel_capacity = listen::WAITING_MAX);
+            builder
+                .with_performance_config(|p| p.broadcast_channel_capacity = publication_reader::WAITING_MAX);
             builder.build_subscriber_client()
         })
     }

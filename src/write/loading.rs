@@ -6,20 +6,20 @@
 //!   graph is brought level: they never have to go to the log because the task is at work.
 //! - The task's own ring and the board's copy hold the same commits between two messages.
 //!
-//! Not here: rounds ([`super::task`]), and reading the log ([`super::log`]).
+//! Not here: rounds ([`super::graph_task`]), and reading the log ([`super::history_reader`]).
 
 use std::sync::Arc;
 
 use dao_projections::{Graph, GraphId, Head, OperationId};
 
 use super::{
-    answer::{Effect, Ending, WriteError},
-    count,
-    log::{self, Followed, Loading},
-    recent::{Known, Operations, Recorded, Ring},
+    graph_task::{Loaded, Memory, Task},
+    history_reader::{self, Followed, Loading},
+    reply::{Effect, Ending, WriteError},
+    ring::{Known, Operations, Recorded, Ring},
     round::Round,
-    task::{Loaded, Memory, Task},
     view::View,
+    write_metrics,
 };
 use crate::{
     domain::{OperationRecord, RecordedOutcome},
@@ -52,7 +52,7 @@ impl Task {
         let registry = self.registry.upgrade().ok_or(WriteError::Stopped)?;
         let _turn = registry.turn_to_load().await.ok_or(WriteError::Stopped)?;
         let loading = Loading { registry: &registry, board: &self.board };
-        match log::load(&*self.store, self.rows.as_deref(), &self.id, &loading).await? {
+        match history_reader::load(&*self.store, self.rows.as_deref(), &self.id, &loading).await? {
             Some((graph, ring)) => {
                 Ok(Loaded { graph, ring, operations: Operations::default(), is_settled: false })
             }
@@ -114,7 +114,7 @@ impl Task {
         if round.commits.is_empty() {
             return;
         }
-        count::committed(&self.metrics, round.commits.len());
+        write_metrics::committed(&self.metrics, round.commits.len());
         loaded.graph = round.graph.clone();
         self.take_commits(&mut loaded.ring, &round.commits);
         self.board.publish(&loaded.graph);
@@ -132,7 +132,7 @@ impl Task {
     pub(super) async fn bring_level(&self, loaded: &mut Loaded) -> Result<Followed, WriteError> {
         let before = loaded.graph.head();
         let (mut then, mut news) = (loaded.graph.clone(), Ring::after(before));
-        let followed = log::bring_level(&*self.store, &self.id, &mut then, &mut news).await?;
+        let followed = history_reader::bring_level(&*self.store, &self.id, &mut then, &mut news).await?;
         if then.head() == before {
             return Ok(followed);
         }
@@ -205,7 +205,7 @@ pub(super) async fn recall(
     outcome: RecordedOutcome,
 ) -> Result<Ending, StoreError> {
     Ok(match outcome {
-        RecordedOutcome::Committed { version } => match log::one(store, graph, version).await? {
+        RecordedOutcome::Committed { version } => match history_reader::one(store, graph, version).await? {
             Some(recorded) => Ending::Completed {
                 effect: Effect::Committed(recorded.commit.body.outcome),
                 head: recorded.commit.head(),

@@ -13,8 +13,8 @@ use std::{
 use dao_projections::{Commit, EdgeId, Entity, Graph, GraphId, Hash, NodeId, Version};
 
 use super::{
-    log,
-    recent::{Recorded, Ring},
+    history_reader,
+    ring::{Recorded, Ring},
 };
 use crate::{
     domain::{History, HistoryMissing, Interest, Operation},
@@ -105,12 +105,12 @@ impl Older {
                 let sieve = |commit| interest.part_of(commit);
                 let (from, to) = self.span.unwrap_or((base, base));
                 for (after, to) in [(after, from), (to, base)] {
-                    let found = log::sift(store, id, after, to, sieve).await?;
+                    let found = history_reader::sift(store, id, after, to, sieve).await?;
                     found.into_iter().for_each(|commit| self.touching.add(commit));
                 }
                 self.span = Some((after.min(from), base));
             }
-            HistoryMissing::At(version) => match log::one(store, id, version).await? {
+            HistoryMissing::At(version) => match history_reader::one(store, id, version).await? {
                 Some(recorded) => {
                     let mut commit = recorded.commit.clone();
                     commit.body.events = vec![];
@@ -122,7 +122,7 @@ impl Older {
                 }
             },
             HistoryMissing::Hash(version) => {
-                let found = log::hash_at(store, id, version).await?;
+                let found = history_reader::hash_at(store, id, version).await?;
                 // A history that ends before it does not have it: of that the append, or a look at the head, tells.
                 self.hashes.insert(version, found.unwrap_or_default());
             }

@@ -17,17 +17,17 @@ use tokio::{
 use tracing::{Instrument, Span};
 
 use super::{
-    answer::{Answer, WriteError},
-    board::Board,
-    busy::busy,
-    count,
-    hindsight::Older,
-    log::{self, Followed},
+    blocking::run_blocking,
+    conflict_window::Older,
+    history_reader::{self, Followed},
     mailbox::{InUse, Message, Reply, Waiting},
-    recent::{Operations, Ring},
+    published::Board,
     registry::{Leave, Registry},
+    reply::{Answer, WriteError},
+    ring::{Operations, Ring},
     round::{Round, Surroundings},
     view::View,
+    write_metrics,
 };
 use crate::{
     domain::{Limits, Operation, WriterId},
@@ -162,7 +162,7 @@ impl Task {
         let span = self.round_span(&operations, spans);
         match self.execute(&operations, memory).instrument(span).await {
             Ok(answers) => {
-                count::answered(&self.metrics, &operations, &answers);
+                write_metrics::answered(&self.metrics, &operations, &answers);
                 let mut answers = answers.into_iter();
                 for (asked, (reply, _in_use)) in operations.iter().zip(writers) {
                     // Somebody who does not wait any more finds the answer under the same id.
@@ -289,7 +289,7 @@ impl Task {
                         let around = Surroundings { ring, operations, limits: &self.limits, now };
                         round.take(operation, &around, older)
                     };
-                    let taken = if weight > INLINE_WEIGHT_MAX { busy(take) } else { take() };
+                    let taken = if weight > INLINE_WEIGHT_MAX { run_blocking(take) } else { take() };
                     let Err(missing) = taken else { break };
                     let (base, around) = (ring.base_version(), (requests, &round.graph));
                     older.read((&*self.store, &self.id), missing, operation, around, base).await?;
@@ -306,7 +306,7 @@ impl Task {
             let began = Instant::now();
             let span = tracing::debug_span!("append", commits = round.commits.len(), attempt);
             let tried = self.store.append(&self.id, expected, &round.entries).instrument(span).await;
-            count::appended(&self.metrics, &tried, began.elapsed());
+            write_metrics::appended(&self.metrics, &tried, began.elapsed());
             let doubt = match tried {
                 Ok(Append::Duplicate(records)) => {
                     // An append that was sent twice, here or below, finds its own first effect.
@@ -340,7 +340,7 @@ impl Task {
         let all_ours = records.len() == round.entries.len()
             && records.iter().zip(&round.entries).all(|(found, entry)| found.as_ref() == Some(&entry.record));
         let Some(last) = round.commits.last().filter(|_| all_ours) else { return Ok(all_ours) };
-        let found = log::one(&*self.store, &self.id, last.commit.version).await?;
+        let found = history_reader::one(&*self.store, &self.id, last.commit.version).await?;
         Ok(found.is_some_and(|found| found.commit.hash == last.commit.hash))
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{
     budget::{Budget, Charge},
-    recent::{Recorded, Ring},
+    ring::{Recorded, Ring},
     view::View,
 };
 use crate::store::StoreError;

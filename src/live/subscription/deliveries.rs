@@ -11,7 +11,7 @@ use dao_projections::{GraphId, Version};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    ledger::{Due, Given, Ledger, More, Span},
+    delivery_ledger::{Due, Given, Ledger, More, Span},
     reads::{FeedRead, READS_AT_ONCE, Reads, Seen, Told},
 };
 use crate::{live::Piece, read::CommitFilter, store::StoreError, write::Recorded};

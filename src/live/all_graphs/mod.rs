@@ -9,10 +9,10 @@
 //!
 //! Not here: how commits are written to a connection.
 
+mod feed_commits;
 pub(super) mod position;
 mod reader;
 mod tail;
-mod told;
 
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -22,13 +22,13 @@ use std::{
 use dao_projections::{GraphId, Version};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use self::{
+    feed_commits::{READS_AT_ONCE, before, read_log, read_run},
+    tail::{FEED_CHUNK, Tail},
+};
 pub use self::{
     position::{InvalidPosition, Position},
     reader::{AllReader, Piece},
-};
-use self::{
-    tail::{FEED_CHUNK, Tail},
-    told::{READS_AT_ONCE, before, read_log, read_run},
 };
 use crate::{
     read::CommitFilter,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dao_projections::Outcome;
 
-use super::answer::{Answer, Effect, Ending};
+use super::reply::{Answer, Effect, Ending};
 use crate::{
     domain::{Operation, Reason, Refusal},
     store::{Append, StoreError},

@@ -19,7 +19,7 @@ use std::{
 use dao_projections::{GraphId, Version};
 use serde::{Deserialize, Serialize};
 
-use super::lane::{Flight, Lane};
+use super::graph_lane::{Flight, Lane};
 use crate::read::FilterLists;
 
 /// Graphs with something in flight or waiting; no other graph's commits are taken while there are so

@@ -23,7 +23,7 @@ use tokio_util::{
 };
 
 use super::{
-    elsewhere::{Elsewhere, LiveConfig},
+    other_instances::{Elsewhere, LiveConfig},
     presence::Room,
 };
 use crate::{

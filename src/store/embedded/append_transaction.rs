@@ -15,9 +15,9 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{
     projection::TRIMMED,
-    refusals,
+    record_windows::{Windows, now_ms},
+    refused_operations,
     schema::{LAST_VERSION, key, version_of},
-    windows::{Windows, now_ms},
 };
 use crate::store::{Append, Entry, StoreError};
 
@@ -65,7 +65,7 @@ struct Statements<'c> {
     add_operation: CachedStatement<'c>,
     remove_operation: CachedStatement<'c>,
     add_feed: CachedStatement<'c>,
-    refusals: refusals::Statements<'c>,
+    refusals: refused_operations::Statements<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -85,7 +85,7 @@ impl<'c> Statements<'c> {
             remove_operation: connection
                 .prepare_cached("DELETE FROM operation WHERE window = ?1 AND id = ?2 AND graph = ?3")?,
             add_feed: connection.prepare_cached("INSERT INTO feed VALUES (?1, ?2, ?3, ?4, ?5)")?,
-            refusals: refusals::Statements::prepare(connection)?,
+            refusals: refused_operations::Statements::prepare(connection)?,
         })
     }
 }

@@ -39,7 +39,7 @@ use super::{
     message::Sender,
     nodes::{Connection, Live, Nodes},
 };
-use crate::store::{Hint, Hints, hints::HintSender};
+use crate::store::{Hint, Hints, publications::HintSender};
 
 /// Published messages that wait for the ear. Beyond it they are lost, and every listener told so. The
 /// client library keeps eight queues of this length, all made at once: 16,384 would take 14 MB.

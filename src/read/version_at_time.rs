@@ -6,7 +6,7 @@ use dao_projections::{GraphId, Head, Timestamp, Version};
 use super::ReadError;
 use crate::{
     store::{EventStore, StoreError},
-    write::{Graphs, log},
+    write::{Graphs, history_reader},
 };
 
 /// The first commit of this time or later; the one after the head if there is none.
@@ -20,8 +20,8 @@ pub(super) async fn first_since(
     let (mut before, mut found) = (Version::EMPTY, head.next());
     while found.since(before) > 1 {
         let middle = before.plus(found.since(before) / 2);
-        let Some(recorded) = log::one(store, id, middle).await? else {
-            return Err(log::ends_early(store, id, middle, |now| now.version >= head).await);
+        let Some(recorded) = history_reader::one(store, id, middle).await? else {
+            return Err(history_reader::ends_early(store, id, middle, |now| now.version >= head).await);
         };
         if recorded.commit.body.timestamp < time {
             before = middle;
@@ -60,6 +60,6 @@ pub(super) async fn head(
     let head = graphs.store().head(id).await?;
     match min_version {
         None => Ok(head),
-        Some(min) => super::awaited::reach(graphs, id, head, min).await,
+        Some(min) => super::version_wait::reach(graphs, id, head, min).await,
     }
 }

@@ -16,7 +16,7 @@ use dao_projections::{GraphId, Head, Version};
 
 use crate::{
     store::{EventStore, Order, RefusalPlace, StoreError, StoredCommit, StoredRefusal},
-    write::log,
+    write::history_reader,
 };
 
 /// Commits read at once in the beginning; twice as many each time, up to [`CHUNK_MAX`].
@@ -144,7 +144,7 @@ impl<'a> Commits<'a> {
     }
 
     async fn ends_early(&self) -> StoreError {
-        log::ends_early(self.store, self.id, self.low.next(), |now| now.version >= self.high).await
+        history_reader::ends_early(self.store, self.id, self.low.next(), |now| now.version >= self.high).await
     }
 
     /// The next commit.

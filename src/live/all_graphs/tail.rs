@@ -22,7 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     RETRY_AFTER, Sources,
-    told::{READS_AT_ONCE, Told, Waiting, read_step},
+    feed_commits::{READS_AT_ONCE, Told, Waiting, read_step},
 };
 use crate::store::{FeedBounds, FeedEntry, FeedPlace, StoreError};
 

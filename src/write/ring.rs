@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use dao_projections::{Commit, GraphId, Head, OperationId, Version};
 
-use super::answer::Ending;
+use super::reply::Ending;
 use crate::{
     domain::Fingerprint,
     store::StoredCommit,

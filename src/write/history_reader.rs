@@ -5,9 +5,9 @@ use std::sync::Arc;
 use dao_projections::{Commit, CommitBody, Graph, GraphId, Hash, Head, Version};
 
 use super::{
-    board::Board,
-    recent::{Recorded, Ring},
+    published::Board,
     registry::Registry,
+    ring::{Recorded, Ring},
     snapshot,
 };
 use crate::store::{EventStore, ProjectionStore, StoreError, StoredCommit};

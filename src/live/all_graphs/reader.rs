@@ -9,14 +9,14 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{
     AllGraphs, RETRY_AFTER,
+    feed_commits::{READS_AT_ONCE, Run, STEP_COMMITS, Told, Waiting, read_log, read_step},
     position::{Histories, Position},
     tail::{Tail, take_off},
-    told::{READS_AT_ONCE, Run, STEP_COMMITS, Told, Waiting, read_log, read_step},
 };
 use crate::{
     read::CommitFilter,
     store::{FeedEntry, FeedPlace, StoreError},
-    write::{Recorded, log},
+    write::{Recorded, history_reader},
 };
 
 /// Items taken from the tail at once.
@@ -230,7 +230,8 @@ impl AllReader {
         };
         let mut run = read_log(graphs, &graph, after, head.version, limit).await?;
         if run.commits.is_empty() && run.damage.is_none() && after < head.version {
-            match log::ends_early(&**graphs.store(), &graph, after.next(), |now| now == head).await {
+            match history_reader::ends_early(&**graphs.store(), &graph, after.next(), |now| now == head).await
+            {
                 damage @ StoreError::Corrupt { .. } => run.damage = Some(damage),
                 error => return Err(error),
             }

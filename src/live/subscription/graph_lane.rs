@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dao_projections::Version;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::ledger::Span;
+use super::delivery_ledger::Span;
 
 /// A graph with so many commits waiting is far behind, and is handed out in runs until it has caught up. With
 /// fewer, each commit goes alone, so that a consumer settles each by itself.

@@ -4,10 +4,10 @@
 //! late, lost, damaged or of another history, is found out about in the store.
 
 use super::{
-    answer::WriteError,
-    log,
-    recent::Recorded,
-    task::{Loaded, Memory, Task},
+    graph_task::{Loaded, Memory, Task},
+    history_reader,
+    reply::WriteError,
+    ring::Recorded,
 };
 use crate::store::StoredCommit;
 
@@ -37,7 +37,10 @@ impl Task {
         let mut folded = Vec::new();
         for stored in &commits[known..] {
             let follows = graph.head().after(&stored.body) == stored.head();
-            let Some(commit) = follows.then(|| log::decode(&self.id, stored).ok()).flatten() else { break };
+            let Some(commit) = follows.then(|| history_reader::decode(&self.id, stored).ok()).flatten()
+            else {
+                break;
+            };
             graph.apply(&commit);
             folded.push(Recorded::new(commit, stored.body.clone()));
         }

@@ -13,7 +13,7 @@ use futures::{StreamExt, stream};
 
 use crate::{
     store::{FeedEntry, FeedPlace, StoreError},
-    write::{Graphs, Recorded, log},
+    write::{Graphs, Recorded, history_reader},
 };
 
 /// Commits read in one step, but that a step reads at least something.
@@ -168,7 +168,7 @@ pub(super) async fn read_log(
         };
         let mut run = Run::default();
         for stored in stored {
-            match log::decode(id, &stored) {
+            match history_reader::decode(id, &stored) {
                 Ok(commit) => run.commits.push(Recorded::new(commit, stored.body)),
                 Err(damage) => {
                     run.damage = Some(damage);

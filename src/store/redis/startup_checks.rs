@@ -14,9 +14,9 @@ use fred::{
 
 use super::{
     connect::{FORMAT, REDIS_VERSION_MIN, RedisConfig},
+    connect_error::{ConnectError, cannot_reach, not_writable},
     keys::{self, META, PARTITIONS_MAX, Partition},
     nodes::{Live, Nodes},
-    refused::{ConnectError, cannot_reach, not_writable},
 };
 use crate::store::Durability;
 
