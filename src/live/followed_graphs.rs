@@ -1,7 +1,7 @@
 //! The hub: the graphs that somebody follows in this process, and what their followers share.
 //!
 //! A followed graph's commits are in its task's ring and its head in the task's `watch`
-//! ([`crate::write::Hot`]); what is here is the rest: presence, and reads of the log for those who
+//! ([`crate::write::GraphWatch`]); what is here is the rest: presence, and reads of the log for those who
 //! are further behind than the ring reaches.
 
 use std::{
@@ -23,12 +23,12 @@ use tokio_util::{
 };
 
 use super::{
-    other_instances::{Elsewhere, LiveConfig},
-    presence::Room,
+    other_instances::{LiveConfig, OtherInstancesTask},
+    presence::PresenceRoom,
 };
 use crate::{
     read::{self, ReadError},
-    store::Hints,
+    store::Publications,
     telemetry::LiveMetrics,
     write::{Graphs, Recorded},
 };
@@ -45,27 +45,27 @@ pub type LogRead = Result<Arc<[Arc<Recorded>]>, ReadError>;
 type ReadUnderWay = WeakShared<BoxFuture<'static, LogRead>>;
 
 /// The graphs that somebody follows.
-pub struct Hub {
+pub struct FollowedGraphs {
     graphs: Arc<Graphs>,
     config: LiveConfig,
     tasks: TaskTracker,
     stopping: CancellationToken,
     /// Guards which graph has which entry; held to look up or change one, never across an await.
-    followed: Mutex<HashMap<GraphId, Weak<Followed>>>,
+    followed: Mutex<HashMap<GraphId, Weak<FollowedGraph>>>,
 }
 
 /// One followed graph: lasts as long as somebody holds it.
-pub struct Followed {
+pub struct FollowedGraph {
     id: GraphId,
     graphs: Arc<Graphs>,
-    room: Arc<Room>,
+    room: Arc<PresenceRoom>,
     /// Ends the task that hears of other instances.
     _task: DropGuard,
     /// Guards which reads of the log are under way; never held across an await.
     reads: Mutex<HashMap<(Version, Version), ReadUnderWay>>,
 }
 
-impl Hub {
+impl FollowedGraphs {
     /// Nobody follows anything yet.
     pub fn new(graphs: Arc<Graphs>, config: LiveConfig) -> Self {
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
@@ -73,20 +73,20 @@ impl Hub {
     }
 
     /// Follows a graph, for as long as the answer is held.
-    pub fn follow(&self, id: &GraphId) -> Arc<Followed> {
+    pub fn follow(&self, id: &GraphId) -> Arc<FollowedGraph> {
         let mut all = lock(&self.followed);
         if let Some(followed) = all.get(id).and_then(Weak::upgrade) {
             return followed;
         }
         let (graphs, room, ended) =
-            (self.graphs.clone(), Arc::<Room>::default(), self.stopping.child_token());
+            (self.graphs.clone(), Arc::<PresenceRoom>::default(), self.stopping.child_token());
         if graphs.store().is_shared() {
             let hints = graphs.store().listen(id);
             let (graphs, room) = (graphs.clone(), room.clone());
             self.tasks.spawn(elsewhere(id.clone(), graphs, room, self.config, hints, ended.clone()));
         }
         let (_task, reads) = (ended.drop_guard(), Mutex::default());
-        let followed = Arc::new(Followed { id: id.clone(), graphs, room, _task, reads });
+        let followed = Arc::new(FollowedGraph { id: id.clone(), graphs, room, _task, reads });
         if all.len() == all.capacity() {
             all.retain(|_, followed| followed.strong_count() > 0);
         }
@@ -108,7 +108,7 @@ impl Hub {
     }
 }
 
-impl Followed {
+impl FollowedGraph {
     /// Which graph.
     pub fn id(&self) -> &GraphId {
         &self.id
@@ -120,7 +120,7 @@ impl Followed {
     }
 
     /// Who is present in it.
-    pub fn room(&self) -> &Room {
+    pub fn room(&self) -> &PresenceRoom {
         &self.room
     }
 
@@ -162,14 +162,14 @@ impl Followed {
 async fn elsewhere(
     id: GraphId,
     graphs: Arc<Graphs>,
-    room: Arc<Room>,
+    room: Arc<PresenceRoom>,
     config: LiveConfig,
-    hints: Hints,
+    hints: Publications,
     ended: CancellationToken,
 ) {
     let mut hints = hints;
     loop {
-        let hearing = Elsewhere::new(id.clone(), graphs.clone(), room.clone(), config);
+        let hearing = OtherInstancesTask::new(id.clone(), graphs.clone(), room.clone(), config);
         let heard = AssertUnwindSafe(hearing.run(hints, ended.clone())).catch_unwind().await;
         if heard.is_ok() {
             return;

@@ -22,12 +22,12 @@ mod reader;
 mod subscription;
 
 pub use all_graphs::{AllGraphs, AllReader, Extent, InvalidPosition, Piece, Position, Since};
-pub use cursor::{Cursor, Known, Step};
-pub use followed_graphs::{Followed, Hub, LogRead};
+pub use cursor::{AvailableCommits, Cursor, CursorStep};
+pub use followed_graphs::{FollowedGraph, FollowedGraphs, LogRead};
 pub use other_instances::LiveConfig;
-pub use presence::{Present, Room, Shown};
+pub use presence::{PresenceRoom, PresenceUpdate, Present};
 pub use reader::{Delivery, Reader};
 pub use subscription::{
-    Asked, Handed, InvalidName, Ledger, Overview, Parked, ParkedFound, Settings, Span, SubscriptionError,
-    SubscriptionName, Subscriptions,
+    Creation, DeliveredCommit, DeliveryLedger, DeliverySettings, InvalidName, ParkedCommit, ParkedCommits,
+    SubscriptionError, SubscriptionName, SubscriptionStatus, Subscriptions, VersionSpan,
 };

@@ -18,11 +18,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    presence::Room,
-    presence_message::{self, Said},
+    presence::PresenceRoom,
+    presence_message::{self, PresenceMessage},
 };
 use crate::{
-    store::{Hint, Hints, StoreError, StoredCommit},
+    store::{Publication, Publications, StoreError, StoredCommit},
     write::Graphs,
 };
 
@@ -53,10 +53,10 @@ impl Default for LiveConfig {
 }
 
 /// The task of one followed graph.
-pub(super) struct Elsewhere {
+pub(super) struct OtherInstancesTask {
     id: GraphId,
     graphs: Arc<Graphs>,
-    room: Arc<Room>,
+    room: Arc<PresenceRoom>,
     config: LiveConfig,
     /// Who this is to other instances. Another one each time the graph is followed anew, so that a
     /// late goodbye takes nobody away who came after it.
@@ -80,8 +80,8 @@ pub(super) struct Elsewhere {
     sweep_at: Instant,
 }
 
-impl Elsewhere {
-    pub(super) fn new(id: GraphId, graphs: Arc<Graphs>, room: Arc<Room>, config: LiveConfig) -> Self {
+impl OtherInstancesTask {
+    pub(super) fn new(id: GraphId, graphs: Arc<Graphs>, room: Arc<PresenceRoom>, config: LiveConfig) -> Self {
         let now = Instant::now();
         Self {
             id,
@@ -104,7 +104,7 @@ impl Elsewhere {
     }
 
     /// Works until nobody here follows the graph any more.
-    pub(super) async fn run(mut self, mut hints: Hints, ended: CancellationToken) {
+    pub(super) async fn run(mut self, mut hints: Publications, ended: CancellationToken) {
         let mut room = self.room.watch();
         loop {
             // All are cancel-safe: hints and changes that are not taken stay where they are.
@@ -113,12 +113,12 @@ impl Elsewhere {
             let work = tokio::select! {
                 biased;
                 () = ended.cancelled() => break,
-                () = sleep_until(self.next_timer()) => Work::Tick,
+                () = sleep_until(self.next_timer()) => Wakeup::Tick,
                 Ok(()) = room.changed() => {
                     self.may_tell = true;
                     continue;
                 }
-                hint = hints.next() => Work::Level(self.take(hint, &mut hints)),
+                hint = hints.next() => Wakeup::Commits(self.take(hint, &mut hints)),
             };
             // It may take as long as the store does, and nothing depends on its end.
             tokio::select! {
@@ -144,15 +144,15 @@ impl Elsewhere {
     }
 
     /// Takes in a hint and all that wait behind it; what they say of commits is left to do.
-    fn take(&mut self, first: Hint, hints: &mut Hints) -> News {
-        let mut news = News { commits: vec![], may_be_behind: false };
+    fn take(&mut self, first: Publication, hints: &mut Publications) -> RemoteCommits {
+        let mut news = RemoteCommits { commits: vec![], may_be_behind: false };
         let mut next = Some(first);
         while let Some(hint) = next {
             match hint {
-                Hint::Commits(commits) => news.commits.extend(commits),
-                Hint::Head(_) => news.may_be_behind = true,
-                Hint::Message(message) => self.hear(&message),
-                Hint::MayHaveMissed => {
+                Publication::Commits(commits) => news.commits.extend(commits),
+                Publication::Head(_) => news.may_be_behind = true,
+                Publication::Message(message) => self.receive(&message),
+                Publication::MayHaveMissed => {
                     news.may_be_behind = true;
                     self.ask |= self.asked_at.is_none_or(|at| at.elapsed() >= self.config.presence_every);
                 }
@@ -162,17 +162,17 @@ impl Elsewhere {
         news
     }
 
-    async fn work(&mut self, work: Work) {
+    async fn work(&mut self, work: Wakeup) {
         match work {
-            Work::Level(news) => self.level(news).await,
-            Work::Tick => self.tick().await,
+            Wakeup::Commits(news) => self.apply(news).await,
+            Wakeup::Tick => self.tick().await,
         }
     }
 
     async fn tick(&mut self) {
         let now = Instant::now();
         if now >= self.compare_at {
-            self.level(News { commits: vec![], may_be_behind: true }).await;
+            self.apply(RemoteCommits { commits: vec![], may_be_behind: true }).await;
         }
         if now >= self.sweep_at {
             let expiry = self.config.presence_expiry;
@@ -193,11 +193,11 @@ impl Elsewhere {
     }
 
     /// The graph in memory level with what happened elsewhere. A failure is tried again soon.
-    async fn level(&mut self, News { commits, may_be_behind }: News) {
+    async fn apply(&mut self, RemoteCommits { commits, may_be_behind }: RemoteCommits) {
         let result = match may_be_behind {
             true => self.graphs.refresh(&self.id).await.map(drop),
             false if commits.is_empty() => return,
-            false => self.graphs.hear(&self.id, commits).await,
+            false => self.graphs.apply_remote_commits(&self.id, commits).await,
         };
         let now = Instant::now();
         match result {
@@ -214,11 +214,13 @@ impl Elsewhere {
     }
 
     /// What another instance says about who is present.
-    fn hear(&mut self, message: &[u8]) {
+    fn receive(&mut self, message: &[u8]) {
         match presence_message::decode(message) {
-            Some((_, Said::Ask)) => self.tell_all = true,
-            Some((instance, Said::Shows(shown))) => self.room.hear(instance, shown, Instant::now()),
-            Some((instance, Said::Gone)) => self.room.forget(instance),
+            Some((_, PresenceMessage::Ask)) => self.tell_all = true,
+            Some((instance, PresenceMessage::Shows(shown))) => {
+                self.room.show_remote(instance, shown, Instant::now())
+            }
+            Some((instance, PresenceMessage::Gone)) => self.room.forget(instance),
             None => {
                 tracing::debug!(graph = %self.id, bytes = message.len(), "a broadcast is not understood");
             }
@@ -250,13 +252,13 @@ impl Elsewhere {
 }
 
 /// What is to be done next.
-enum Work {
-    Level(News),
+enum Wakeup {
+    Commits(RemoteCommits),
     Tick,
 }
 
 /// What hints say of commits.
-struct News {
+struct RemoteCommits {
     commits: Vec<StoredCommit>,
     may_be_behind: bool,
 }

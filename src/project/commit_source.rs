@@ -16,27 +16,27 @@ use crate::{
 const CHUNK: usize = 512;
 
 /// Commits of one graph, in order.
-pub(super) type Chunk = Arc<[Arc<Recorded>]>;
+pub(super) type CommitChunk = Arc<[Arc<Recorded>]>;
 
 /// One graph's history, chunk by chunk: from the memory of this process where that has it, else from the store. It
 /// remembers the last chunk, since all projections usually stand at the same place.
-pub(super) struct Log<'a> {
+pub(super) struct CommitSource<'a> {
     pub(super) stores: &'a Stores,
     pub(super) graph: &'a GraphId,
     memory: Option<&'a Graphs>,
-    last: Option<(Head, Version, Chunk)>,
+    last: Option<(Head, Version, CommitChunk)>,
 }
 
 /// What comes next in a log.
-pub(super) enum Next {
-    Commits(Chunk),
+pub(super) enum NextChunk {
+    Commits(CommitChunk),
     /// Nothing.
     End,
     /// Something that does not follow.
     OtherHistory,
 }
 
-impl<'a> Log<'a> {
+impl<'a> CommitSource<'a> {
     pub(super) fn of(stores: &'a Stores, graph: &'a GraphId) -> Self {
         Self { stores, graph, memory: None, last: None }
     }
@@ -53,11 +53,11 @@ impl<'a> Log<'a> {
     }
 
     /// Some commits after `at`, the latest of them at most `to`.
-    pub(super) async fn after(&mut self, at: Head, to: Version) -> Result<Next, FoldError> {
+    pub(super) async fn after(&mut self, at: Head, to: Version) -> Result<NextChunk, FoldError> {
         if let Some((from, end, commits)) = &self.last
             && (*from, *end) == (at, to)
         {
-            return Ok(Next::Commits(commits.clone()));
+            return Ok(NextChunk::Commits(commits.clone()));
         }
         // One chunk at a time is in memory.
         self.last = None;
@@ -66,15 +66,15 @@ impl<'a> Log<'a> {
             None => {
                 let chunk = self.stores.events.read(self.graph, at.version, to, CHUNK).await?;
                 if chunk.is_empty() {
-                    return Ok(Next::End);
+                    return Ok(NextChunk::End);
                 }
-                let Some(commits) = decode(at, chunk)? else { return Ok(Next::OtherHistory) };
+                let Some(commits) = decode(at, chunk)? else { return Ok(NextChunk::OtherHistory) };
                 commits
             }
         };
-        let commits: Chunk = commits.into();
+        let commits: CommitChunk = commits.into();
         self.last = Some((at, to, commits.clone()));
-        Ok(Next::Commits(commits))
+        Ok(NextChunk::Commits(commits))
     }
 }
 

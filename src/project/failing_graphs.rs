@@ -15,16 +15,16 @@ const GRAPHS_MAX: usize = 1_000;
 
 /// Which graphs are set aside, and when each is tried again.
 #[derive(Default)]
-pub(super) struct Aside {
-    graphs: HashMap<GraphId, Again>,
+pub(super) struct FailingGraphs {
+    graphs: HashMap<GraphId, Retry>,
 }
 
-struct Again {
+struct Retry {
     at: Instant,
     pause: Duration,
 }
 
-impl Aside {
+impl FailingGraphs {
     /// Sets a graph aside, or again, for longer.
     pub(super) fn put(&mut self, graph: &GraphId) {
         let now = Instant::now();
@@ -32,7 +32,7 @@ impl Aside {
             again.pause = (again.pause * 2).min(PAUSES.1);
             again.at = now + again.pause;
         } else if self.graphs.len() < GRAPHS_MAX {
-            self.graphs.insert(graph.clone(), Again { at: now + PAUSES.0, pause: PAUSES.0 });
+            self.graphs.insert(graph.clone(), Retry { at: now + PAUSES.0, pause: PAUSES.0 });
         }
     }
 

@@ -4,8 +4,8 @@ use dao_projections::{GraphId, PROJECTIONS, Registered, Version};
 
 use super::{
     Stores,
-    commit_source::{Log, is_in_history},
-    fold::{FoldError, Step, Work},
+    commit_source::{CommitSource, is_in_history},
+    fold::{FoldError, FoldStep, RowsFold},
 };
 
 /// Commits folded between two reports of progress.
@@ -50,7 +50,7 @@ async fn rebuild_one(
     projection: &Registered,
     progress: &mut impl FnMut(u64),
 ) -> Result<u64, FoldError> {
-    let (mut work, mut log) = (Work::anew(projection), Log::of(stores, graph));
+    let (mut work, mut log) = (RowsFold::anew(projection), CommitSource::of(stores, graph));
     loop {
         work.stored = stores.rows.rows(graph, projection.name, &[]).await?.at;
         // Also beyond what a projector has folded in the meantime.
@@ -59,10 +59,10 @@ async fn rebuild_one(
             let before = work.at.version;
             let end = head.min(before.plus(STEP));
             match work.fold(&mut log, end).await? {
-                Step::Done => progress(work.at.version.since(before)),
-                Step::NoMore => break,
+                FoldStep::Done => progress(work.at.version.since(before)),
+                FoldStep::NoMore => break,
                 // Another history took the place of this one: begin again.
-                Step::Raced | Step::OtherHistory => {
+                FoldStep::Raced | FoldStep::OtherHistory => {
                     log.forget();
                     work.begin_again();
                 }

@@ -21,7 +21,7 @@ const GRAPH_BYTES: usize = 1 << 10;
 const IDLE_PASSES: u64 = 10;
 
 /// What is kept of the graphs of one part of the feed.
-pub(super) struct Kept {
+pub(super) struct RowCache {
     /// With the pass in which each was used last, and its bytes.
     graphs: HashMap<GraphId, (GraphFold, u64, usize)>,
     bytes: usize,
@@ -29,7 +29,7 @@ pub(super) struct Kept {
     pass: u64,
 }
 
-impl Kept {
+impl RowCache {
     /// Nothing yet, in one of so many parts of the feed.
     pub(super) fn in_one_of(parts: u32) -> Self {
         let bytes_max = BYTES_MAX / parts.max(1) as usize;
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_and_forgotten_when_idle() {
-        let mut kept = Kept::in_one_of(1);
+        let mut kept = RowCache::in_one_of(1);
         for number in 0..2 * BYTES_MAX / GRAPH_BYTES {
             kept.put(id(number), GraphFold::default());
             assert!(kept.bytes <= BYTES_MAX && kept.bytes == kept.graphs.len() * GRAPH_BYTES);

@@ -36,7 +36,7 @@ pub struct ActivityPlace {
 
 /// One count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Count {
+pub struct ActivityCount {
     /// In which graph.
     pub graph: GraphId,
     /// Of what.
@@ -49,7 +49,7 @@ pub struct Count {
 #[derive(Clone, Debug, Default)]
 pub struct ActivityFound {
     /// The counts, by graph, hour, type and user.
-    pub counts: Vec<Count>,
+    pub counts: Vec<ActivityCount>,
     /// The version up to which the last graph's events are counted.
     pub version: Version,
     /// Where to go on; `None` at the end.
@@ -170,7 +170,7 @@ async fn add(
             found.next = Some(ActivityPlace { graph: graph.clone(), key: last });
             return Ok(());
         }
-        found.counts.push(Count { graph: graph.clone(), key, events });
+        found.counts.push(ActivityCount { graph: graph.clone(), key, events });
         last = Some(text.clone());
     }
     Ok(())

@@ -2,12 +2,12 @@
 
 use dao_projections::{Graph, GraphDiff, GraphId, Version};
 
-use super::{Current, ReadError};
+use super::{CurrentState, ReadError};
 use crate::{
     store::StoreError,
     write::{
         Graphs,
-        history_reader::{self, Followed},
+        history_reader::{self, CatchUp},
         run_blocking,
     },
 };
@@ -50,8 +50,8 @@ pub async fn diff(
 async fn later(
     graphs: &Graphs,
     id: &GraphId,
-    earlier: &Current,
-    current: &Current,
+    earlier: &CurrentState,
+    current: &CurrentState,
     version: Version,
 ) -> Result<Graph, ReadError> {
     if version == current.head().version {
@@ -59,8 +59,8 @@ async fn later(
     }
     let mut graph = earlier.view.graph.clone();
     match history_reader::follow(&**graphs.store(), id, &mut graph, None, version).await? {
-        Followed::Level => Ok(graph),
-        Followed::OtherHistory | Followed::NoRoom => {
+        CatchUp::Complete => Ok(graph),
+        CatchUp::OtherHistory | CatchUp::NoRoom => {
             let version = graph.head().version.next();
             let problem = "it does not follow on what was read before it".to_owned();
             Err(StoreError::Corrupt { graph: id.clone(), version, problem }.into())

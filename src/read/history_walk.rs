@@ -27,18 +27,18 @@ const CHUNK_MAX: usize = 512;
 const REFUSALS_CHUNK: usize = 256;
 
 /// A place in the sequence: a commit is number 0 of its version, what was refused there comes after.
-pub(super) type Place = RefusalPlace;
+pub(super) type WalkPlace = RefusalPlace;
 
 /// One thing that happened, undecoded.
-pub(super) enum Happened {
+pub(super) enum HistoryItem {
     Commit(StoredCommit),
     Refusal(StoredRefusal),
 }
 
-impl Happened {
-    pub(super) fn place(&self) -> Place {
+impl HistoryItem {
+    pub(super) fn place(&self) -> WalkPlace {
         match self {
-            Self::Commit(commit) => Place::before(commit.version),
+            Self::Commit(commit) => WalkPlace::before(commit.version),
             Self::Refusal(refusal) => refusal.place,
         }
     }
@@ -52,7 +52,7 @@ impl Happened {
 }
 
 /// The commits in `(low, high]` of one graph.
-pub(super) struct Commits<'a> {
+pub(super) struct CommitWalk<'a> {
     store: &'a dyn EventStore,
     id: &'a GraphId,
     order: Order,
@@ -64,7 +64,7 @@ pub(super) struct Commits<'a> {
     ready: VecDeque<StoredCommit>,
 }
 
-impl<'a> Commits<'a> {
+impl<'a> CommitWalk<'a> {
     pub(super) fn new(
         store: &'a dyn EventStore,
         id: &'a GraphId,
@@ -155,16 +155,16 @@ impl<'a> Commits<'a> {
 }
 
 /// The refusals strictly between two places.
-struct Refusals<'a> {
+struct RefusalWalk<'a> {
     store: &'a dyn EventStore,
     id: &'a GraphId,
     order: Order,
-    between: (Place, Place),
+    between: (WalkPlace, WalkPlace),
     ready: VecDeque<StoredRefusal>,
     is_done: bool,
 }
 
-impl Refusals<'_> {
+impl RefusalWalk<'_> {
     async fn fill(&mut self) -> Result<(), StoreError> {
         if !self.ready.is_empty() || self.is_done {
             return Ok(());
@@ -182,28 +182,28 @@ impl Refusals<'_> {
 }
 
 /// The one sequence of both.
-pub(super) struct Walk<'a> {
+pub(super) struct HistoryWalk<'a> {
     order: Order,
-    commits: Commits<'a>,
-    refusals: Refusals<'a>,
+    commits: CommitWalk<'a>,
+    refusals: RefusalWalk<'a>,
 }
 
 /// Which of the two records are walked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Records {
+pub(super) enum RecordKinds {
     Both,
     CommitsOnly,
     RefusalsOnly,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> HistoryWalk<'a> {
     /// All that happened strictly between two places.
     pub(super) fn new(
         store: &'a dyn EventStore,
         id: &'a GraphId,
         order: Order,
-        (after, before): (Place, Place),
-        records: Records,
+        (after, before): (WalkPlace, WalkPlace),
+        records: RecordKinds,
     ) -> Self {
         // The last commit before a place: its own, unless the place is that commit.
         let last = match before.number {
@@ -211,29 +211,29 @@ impl<'a> Walk<'a> {
             _ => before.version,
         };
         let range = match records {
-            Records::RefusalsOnly => (last, last),
-            Records::Both | Records::CommitsOnly => (after.version, last),
+            RecordKinds::RefusalsOnly => (last, last),
+            RecordKinds::Both | RecordKinds::CommitsOnly => (after.version, last),
         };
-        let is_done = records == Records::CommitsOnly || after >= before;
+        let is_done = records == RecordKinds::CommitsOnly || after >= before;
         let (between, ready) = ((after, before), VecDeque::new());
-        let refusals = Refusals { store, id, order, between, ready, is_done };
-        Self { order, commits: Commits::new(store, id, order, range), refusals }
+        let refusals = RefusalWalk { store, id, order, between, ready, is_done };
+        Self { order, commits: CommitWalk::new(store, id, order, range), refusals }
     }
 
     /// The next thing that happened, in the order of the walk.
-    pub(super) async fn next(&mut self) -> Result<Option<Happened>, StoreError> {
+    pub(super) async fn next(&mut self) -> Result<Option<HistoryItem>, StoreError> {
         self.commits.fill().await?;
         self.refusals.fill().await?;
         let is_commit = match (self.commits.ready.front(), self.refusals.ready.front()) {
             (Some(commit), Some(refusal)) => {
-                let is_earlier = Place::before(commit.version) < refusal.place;
+                let is_earlier = WalkPlace::before(commit.version) < refusal.place;
                 is_earlier == (self.order == Order::OldestFirst)
             }
             (commit, _) => commit.is_some(),
         };
         Ok(match is_commit {
-            true => self.commits.ready.pop_front().map(Happened::Commit),
-            false => self.refusals.ready.pop_front().map(Happened::Refusal),
+            true => self.commits.ready.pop_front().map(HistoryItem::Commit),
+            false => self.refusals.ready.pop_front().map(HistoryItem::Refusal),
         })
     }
 
@@ -247,12 +247,12 @@ impl<'a> Walk<'a> {
 
 /// How far one request walks. Whoever comes to the end of it is told where to go on (rule A1).
 #[derive(Debug, Default)]
-pub(super) struct Effort {
+pub(super) struct WalkBudget {
     steps: usize,
     bytes: usize,
 }
 
-impl Effort {
+impl WalkBudget {
     /// Operations looked at for one request.
     const STEPS_MAX: usize = 100_000;
     /// Bytes looked at for one request, beyond the first operation.

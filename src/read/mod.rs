@@ -26,13 +26,13 @@ use dao_projections::{Graph, GraphId, Hash, Head, Version};
 pub use self::filter::{CommitFilter, FilterError, FilterLists};
 use crate::write::{Graphs, Recorded, View, WriteError, history_reader};
 
-pub use crate::store::{Order, RefusalPlace as Place, StoreError, StoredCommit};
-pub use activity::{ActivityFilter, ActivityFound, ActivityPlace, Count, activity, all_activity};
-pub use audit::{Filter, Listed, Listing, Question, Status, operations};
+pub use crate::store::{Order, RefusalPlace, StoreError, StoredCommit};
+pub use activity::{ActivityCount, ActivityFilter, ActivityFound, ActivityPlace, activity, all_activity};
+pub use audit::{AuditFilter, AuditQuery, ListedOperation, OperationPage, OperationStatus, operations};
 pub use diff::{Difference, diff};
-pub use history::{History, Touch, history};
+pub use history::{EntityChange, EntityHistory, history};
 pub use operation::{OperationEnding, OperationFound, operation};
-pub use verify::{Bad, Verified, verify};
+pub use verify::{BadCommit, Verification, verify};
 pub use version_at_time::version_at;
 
 /// How long a read of a graph in memory waits to hear whether there are newer commits; then the
@@ -67,7 +67,7 @@ impl From<StoreError> for ReadError {
 
 /// Where an answer came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum StateSource {
     /// The graph was in memory, and that is its latest version.
     Memory,
     /// It had to be read from the store first.
@@ -77,14 +77,14 @@ pub enum Source {
 }
 
 /// A graph at its latest version.
-pub struct Current {
+pub struct CurrentState {
     /// What it is.
     pub view: Arc<View>,
     /// Where that came from.
-    pub source: Source,
+    pub source: StateSource,
 }
 
-impl Current {
+impl CurrentState {
     /// Its head.
     pub fn head(&self) -> Head {
         self.view.graph.head()
@@ -96,7 +96,7 @@ pub async fn current(
     graphs: &Graphs,
     id: &GraphId,
     min_version: Option<Version>,
-) -> Result<Current, ReadError> {
+) -> Result<CurrentState, ReadError> {
     let first = latest(graphs, id).await?;
     let Some(min) = min_version.filter(|min| first.head().version < *min) else { return Ok(first) };
     version_wait::reach(graphs, id, first.head(), min).await?;
@@ -109,30 +109,30 @@ pub async fn current(
 }
 
 /// The graph as the store has it. Where no other process can write, memory is as the store has it.
-async fn latest(graphs: &Graphs, id: &GraphId) -> Result<Current, ReadError> {
+async fn latest(graphs: &Graphs, id: &GraphId) -> Result<CurrentState, ReadError> {
     let Some(view) = graphs.view(id) else {
-        return Ok(Current { view: graphs.refresh(id).await?, source: Source::Store });
+        return Ok(CurrentState { view: graphs.refresh(id).await?, source: StateSource::Store });
     };
     if !graphs.store().is_shared() {
-        return Ok(Current { view, source: Source::Memory });
+        return Ok(CurrentState { view, source: StateSource::Memory });
     }
     let head = tokio::time::timeout(HEAD_PATIENCE, graphs.store().head(id)).await;
     match head.unwrap_or_else(|late| Err(StoreError::Unavailable(late.to_string()))) {
-        Ok(head) if head == view.graph.head() => Ok(Current { view, source: Source::Memory }),
+        Ok(head) if head == view.graph.head() => Ok(CurrentState { view, source: StateSource::Memory }),
         Ok(_moved) => match graphs.refresh(id).await {
-            Ok(view) => Ok(Current { view, source: Source::Store }),
-            Err(WriteError::StoreUnavailable(_)) => Ok(Current { view, source: Source::Stale }),
+            Ok(view) => Ok(CurrentState { view, source: StateSource::Store }),
+            Err(WriteError::StoreUnavailable(_)) => Ok(CurrentState { view, source: StateSource::Stale }),
             Err(error) => Err(error.into()),
         },
         Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::NotReplicated(_)) => {
-            Ok(Current { view, source: Source::Stale })
+            Ok(CurrentState { view, source: StateSource::Stale })
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// The graph as it was after commit `version` (rule A2).
-pub async fn at_version(graphs: &Graphs, id: &GraphId, version: Version) -> Result<Current, ReadError> {
+pub async fn at_version(graphs: &Graphs, id: &GraphId, version: Version) -> Result<CurrentState, ReadError> {
     let current = current(graphs, id, None).await?;
     match version.cmp(&current.head().version) {
         std::cmp::Ordering::Equal => Ok(current),
@@ -141,7 +141,7 @@ pub async fn at_version(graphs: &Graphs, id: &GraphId, version: Version) -> Resu
             let graph: Graph =
                 history_reader::at_version(&**graphs.store(), graphs.rows().map(|rows| &**rows), id, version)
                     .await?;
-            Ok(Current { view: graphs.view_of(graph).await?, source: Source::Store })
+            Ok(CurrentState { view: graphs.view_of(graph).await?, source: StateSource::Store })
         }
     }
 }
@@ -157,7 +157,7 @@ pub struct Changes {
     /// Whether there are more.
     pub has_more: bool,
     /// Where the head came from.
-    pub source: Source,
+    pub source: StateSource,
 }
 
 /// The commits after `since`, at most `limit`; if a hash is given, only where it is the hash of
@@ -259,7 +259,7 @@ pub async fn resume(
     state_bytes: impl FnOnce(&View) -> usize,
 ) -> Result<Resume, ReadError> {
     let current = current(graphs, id, None).await?;
-    if current.source == Source::Stale {
+    if current.source == StateSource::Stale {
         return Ok(Resume::StoreAway);
     }
     let head = current.head();

@@ -23,11 +23,11 @@ use crate::{
 
 /// What was read of the log for operations whose authors are further behind than the ring goes.
 #[derive(Debug, Default)]
-pub(super) struct Older {
+pub(super) struct OlderCommits {
     /// Everything that can matter to any operation of the round is here, after the first of these
     /// versions and up to the second.
     span: Option<(Version, Version)>,
-    touching: Touching,
+    touching: CommitsByEntity,
     /// Single commits that were asked for by number, without their events.
     single: Vec<Commit>,
     /// Hashes of versions that were asked for.
@@ -39,15 +39,15 @@ pub(super) struct Older {
 /// Of each commit what matters, by what it touches: what one operation looks for is not in proportion to
 /// what all look for.
 #[derive(Debug, Default)]
-struct Touching {
-    nodes: HashMap<NodeId, Commits>,
-    edges: HashMap<EdgeId, Commits>,
-    viewport: Commits,
+struct CommitsByEntity {
+    nodes: HashMap<NodeId, CommitsByVersion>,
+    edges: HashMap<EdgeId, CommitsByVersion>,
+    viewport: CommitsByVersion,
 }
 
-type Commits = BTreeMap<Version, Arc<Commit>>;
+type CommitsByVersion = BTreeMap<Version, Arc<Commit>>;
 
-impl Touching {
+impl CommitsByEntity {
     fn add(&mut self, commit: Commit) {
         let commit = Arc::new(commit);
         for event in &commit.body.events {
@@ -80,7 +80,7 @@ impl Touching {
     }
 }
 
-impl Older {
+impl OlderCommits {
     /// Reads what `operation`, one of `requests`, misses; `base` is where the ring begins.
     pub(super) async fn read(
         &mut self,
@@ -100,7 +100,7 @@ impl Older {
                 if !interest.covers(&wanted) {
                     // An operation of this round put something into what a later one deletes.
                     interest.join(*wanted);
-                    (self.span, self.touching) = (None, Touching::default());
+                    (self.span, self.touching) = (None, CommitsByEntity::default());
                 }
                 let sieve = |commit| interest.part_of(commit);
                 let (from, to) = self.span.unwrap_or((base, base));
@@ -132,14 +132,14 @@ impl Older {
 }
 
 /// All that a judgement can look back on.
-pub(super) struct Hindsight<'a> {
+pub(super) struct ConflictWindow<'a> {
     pub(super) ring: &'a Ring,
     /// The commits of this round.
     pub(super) pending: &'a [Arc<Recorded>],
-    pub(super) older: &'a Older,
+    pub(super) older: &'a OlderCommits,
 }
 
-impl History for Hindsight<'_> {
+impl History for ConflictWindow<'_> {
     fn since(
         &self,
         version: Version,

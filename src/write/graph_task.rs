@@ -18,14 +18,14 @@ use tracing::{Instrument, Span};
 
 use super::{
     blocking::run_blocking,
-    conflict_window::Older,
-    history_reader::{self, Followed},
-    mailbox::{InUse, Message, Reply, Waiting},
-    published::Board,
-    registry::{Leave, Registry},
-    reply::{Answer, WriteError},
-    ring::{Operations, Ring},
-    round::{Round, Surroundings},
+    conflict_window::OlderCommits,
+    history_reader::{self, CatchUp},
+    mailbox::{InUse, Message, ReplySender, RoundRequests},
+    published::PublishedGraph,
+    registry::{Registry, RetireWhen},
+    reply::{Reply, WriteError},
+    ring::{EndedOperations, Ring},
+    round::{Round, RoundContext},
     view::View,
     write_metrics,
 };
@@ -49,7 +49,7 @@ const SETTLE_ATTEMPTS_MAX: u32 = 4;
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// What a task works with.
-pub(super) struct Task {
+pub(super) struct GraphTask {
     pub(super) id: GraphId,
     pub(super) store: Arc<dyn EventStore>,
     pub(super) rows: Option<Arc<dyn ProjectionStore>>,
@@ -59,7 +59,7 @@ pub(super) struct Task {
     /// Its own end of the mailbox, which tells it from others of the same graph.
     pub(super) own: mpsc::WeakSender<Message>,
     /// Where the graph is shown.
-    pub(super) board: Arc<Board>,
+    pub(super) board: Arc<PublishedGraph>,
     pub(super) registry: Weak<Registry>,
     pub(super) idle: Duration,
     pub(super) writer: WriterId,
@@ -71,20 +71,20 @@ pub(super) struct Task {
 /// What it has learnt of the graph; nothing before the first load.
 pub(super) enum Memory {
     Cold,
-    Hot(Box<Loaded>),
+    Hot(Box<LoadedGraph>),
 }
 
 /// A loaded graph, and how it came to be so lately.
-pub(super) struct Loaded {
+pub(super) struct LoadedGraph {
     pub(super) graph: Graph,
     /// The task's own: what is judged looks back into it without a lock. The board has a copy.
     pub(super) ring: Ring,
-    pub(super) operations: Operations,
+    pub(super) operations: EndedOperations,
     /// Whether the registry counts it as one that is in memory.
     pub(super) is_settled: bool,
 }
 
-impl Task {
+impl GraphTask {
     /// Works until nothing was asked for `idle` or every handle is dropped. When it goes idle it asks the registry to
     /// see to it that nobody finds it any more; that fails while it is in use. A graph that nobody has written to does
     /// not stay for that long.
@@ -102,13 +102,13 @@ impl Task {
                     if self.serve(first, &mut memory).await {
                         used_at = Instant::now();
                     }
-                    if memory.is_of_nothing() && self.retire(Leave::Unasked) {
+                    if memory.is_of_nothing() && self.retire(RetireWhen::Unasked) {
                         return;
                     }
                 }
                 () = &mut alarm => {
                     if used_at + self.idle <= Instant::now() {
-                        if self.retire(Leave::Unused) {
+                        if self.retire(RetireWhen::Unused) {
                             return;
                         }
                         used_at = Instant::now();
@@ -119,26 +119,26 @@ impl Task {
         }
     }
 
-    fn retire(&self, leave: Leave) -> bool {
+    fn retire(&self, leave: RetireWhen) -> bool {
         self.registry.upgrade().is_some_and(|registry| registry.retire(&self.id, &self.own, leave))
     }
 
     /// Everything that waits: all reads are answered by one look into the store, then all operations
     /// judged in one round. So neither holds up the other for longer than that. Whether anybody had asked.
     async fn serve(&mut self, first: Message, memory: &mut Memory) -> bool {
-        let mut waiting = Waiting::default();
+        let mut waiting = RoundRequests::default();
         let mut next = Some(first);
         while let Some(message) = next {
             waiting.add(message);
             next = if waiting.is_full() { None } else { self.mailbox.try_recv().ok() };
         }
         let is_asked = waiting.is_asked();
-        let Waiting { operations, writers, spans, readers, heard, shorten, .. } = waiting;
+        let RoundRequests { operations, writers, spans, readers, remote, shorten, .. } = waiting;
         if shorten {
             self.shorten(memory);
         }
-        for (commits, reply, _in_use) in heard {
-            let _gone = reply.send(self.hear(&commits, memory).await);
+        for (commits, reply, _in_use) in remote {
+            let _gone = reply.send(self.apply_remote_commits(&commits, memory).await);
         }
         if !readers.is_empty() {
             let view = self.refresh(memory).await;
@@ -155,7 +155,7 @@ impl Task {
     async fn answer(
         &self,
         operations: Vec<Vec<Operation>>,
-        writers: Vec<(Reply<Vec<Answer>>, Option<InUse>)>,
+        writers: Vec<(ReplySender<Vec<Reply>>, Option<InUse>)>,
         spans: &[Span],
         memory: &mut Memory,
     ) {
@@ -192,7 +192,7 @@ impl Task {
 
     async fn refresh(&self, memory: &mut Memory) -> Result<Arc<View>, WriteError> {
         let loaded = self.hot(memory).await?;
-        self.bring_level(loaded).await?;
+        self.catch_up(loaded).await?;
         Ok(self.shown(loaded))
     }
 
@@ -201,7 +201,7 @@ impl Task {
         &self,
         requests: &[Vec<Operation>],
         memory: &mut Memory,
-    ) -> Result<Vec<Answer>, WriteError> {
+    ) -> Result<Vec<Reply>, WriteError> {
         let loaded = self.hot(memory).await?;
         let answers = self.round(requests, loaded).await;
         loaded.operations.trim();
@@ -213,9 +213,9 @@ impl Task {
     async fn round(
         &self,
         requests: &[Vec<Operation>],
-        loaded: &mut Loaded,
-    ) -> Result<Vec<Answer>, WriteError> {
-        let mut older = Older::default();
+        loaded: &mut LoadedGraph,
+    ) -> Result<Vec<Reply>, WriteError> {
+        let mut older = OlderCommits::default();
         for attempt in 0..ROUND_ATTEMPTS_MAX {
             let round = self.decide(loaded, requests, &mut older).await?;
             if self.learn_of_unrecorded(&round, loaded).await? {
@@ -225,10 +225,12 @@ impl Task {
                 let judged_on = loaded.graph.head();
                 match self.confirm(loaded).await? {
                     // It is no other history: memory was behind, as others went on.
-                    Followed::Level if loaded.graph.head() != judged_on && round.says_replaced() => continue,
-                    Followed::Level | Followed::NoRoom => return Ok(round.answers),
-                    Followed::OtherHistory => {
-                        older = Older::default();
+                    CatchUp::Complete if loaded.graph.head() != judged_on && round.says_replaced() => {
+                        continue;
+                    }
+                    CatchUp::Complete | CatchUp::NoRoom => return Ok(round.answers),
+                    CatchUp::OtherHistory => {
+                        older = OlderCommits::default();
                         continue;
                     }
                 }
@@ -251,8 +253,8 @@ impl Task {
                 }
                 Append::Duplicate(records) => records,
             };
-            if self.bring_level(loaded).await? == Followed::OtherHistory {
-                older = Older::default();
+            if self.catch_up(loaded).await? == CatchUp::OtherHistory {
+                older = OlderCommits::default();
             }
             self.learn(loaded, records).await?;
         }
@@ -262,10 +264,10 @@ impl Task {
     /// Whether what is remembered is still of the store's history. It is asked where nothing is appended,
     /// and another process could have put another history in its place: a commit that a fail-over lost must
     /// not be acknowledged again (rules V4, C3).
-    async fn confirm(&self, loaded: &mut Loaded) -> Result<Followed, WriteError> {
+    async fn confirm(&self, loaded: &mut LoadedGraph) -> Result<CatchUp, WriteError> {
         match self.store.is_shared() {
-            true => self.bring_level(loaded).await,
-            false => Ok(Followed::Level),
+            true => self.catch_up(loaded).await,
+            false => Ok(CatchUp::Complete),
         }
     }
 
@@ -273,11 +275,11 @@ impl Task {
     /// meanwhile: what it looks back into is the task's own.
     async fn decide(
         &self,
-        loaded: &Loaded,
+        loaded: &LoadedGraph,
         requests: &[Vec<Operation>],
-        older: &mut Older,
+        older: &mut OlderCommits,
     ) -> Result<Round, WriteError> {
-        let Loaded { graph, ring, operations, .. } = loaded;
+        let LoadedGraph { graph, ring, operations, .. } = loaded;
         let mut round = Round::on(graph.clone(), self.writer);
         let now = (self.clock)();
         for request in requests {
@@ -286,7 +288,7 @@ impl Task {
                 let weight = operation.weight_on(&round.graph);
                 loop {
                     let mut take = || {
-                        let around = Surroundings { ring, operations, limits: &self.limits, now };
+                        let around = RoundContext { ring, operations, limits: &self.limits, now };
                         round.take(operation, &around, older)
                     };
                     let taken = if weight > INLINE_WEIGHT_MAX { run_blocking(take) } else { take() };

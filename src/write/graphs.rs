@@ -12,11 +12,11 @@ use tokio_util::task::TaskTracker;
 use tracing::Span;
 
 use super::{
-    graph_task::{Clock, Task},
-    mailbox::{self, Request, Unsent},
-    published::Hot,
-    registry::{Registry, Started},
-    reply::{Answer, WriteError},
+    graph_task::{Clock, GraphTask},
+    mailbox::{self, Request, SendError},
+    published::GraphWatch,
+    registry::{Registry, TaskParts},
+    reply::{Reply, WriteError},
     ring::Recorded,
     view::View,
 };
@@ -78,7 +78,7 @@ impl Default for GraphsConfig {
 }
 
 /// The answers to what was submitted; a closed channel means that the graph's task stopped.
-pub type Answers = oneshot::Receiver<Result<Vec<Answer>, WriteError>>;
+pub type Replies = oneshot::Receiver<Result<Vec<Reply>, WriteError>>;
 
 /// The graphs over one store.
 pub struct Graphs {
@@ -136,15 +136,15 @@ impl Graphs {
         &self,
         graph: &GraphId,
         operations: Vec<Operation>,
-    ) -> Result<Vec<Answer>, WriteError> {
+    ) -> Result<Vec<Reply>, WriteError> {
         self.submit(graph, operations)?.await.map_err(|_| WriteError::Failed)?
     }
 
     /// As [`Graphs::execute`], in two steps: when this returns, the operations have their place
     /// after all that were submitted before.
-    pub fn submit(&self, graph: &GraphId, operations: Vec<Operation>) -> Result<Answers, WriteError> {
+    pub fn submit(&self, graph: &GraphId, operations: Vec<Operation>) -> Result<Replies, WriteError> {
         let (reply, answers) = oneshot::channel();
-        let told = self.tell(graph, Request::Execute { operations, span: Span::current(), reply });
+        let told = self.send(graph, Request::Execute { operations, span: Span::current(), reply });
         if matches!(told, Err(WriteError::Overloaded)) {
             self.config.metrics.writing.overloaded.inc();
         }
@@ -173,13 +173,17 @@ impl Graphs {
             return Ok(Arc::new(View::new(Graph::empty(), self.registry.budget())));
         }
         let (reply, view) = oneshot::channel();
-        self.tell(graph, Request::Refresh { reply })?;
+        self.send(graph, Request::Refresh { reply })?;
         view.await.map_err(|_| WriteError::Failed)?
     }
 
     /// Takes over commits that are said to have been made elsewhere, if the graph is in memory or looked at. They
     /// need not be true, nor be all. An error says that the graph may be behind still.
-    pub async fn hear(&self, graph: &GraphId, commits: Vec<StoredCommit>) -> Result<(), WriteError> {
+    pub async fn apply_remote_commits(
+        &self,
+        graph: &GraphId,
+        commits: Vec<StoredCommit>,
+    ) -> Result<(), WriteError> {
         let Some(mailbox) = self.registry.open_mailbox(graph) else {
             return match self.registry.watched(graph) {
                 // Followers of a graph that nobody had written to: now somebody has.
@@ -188,10 +192,10 @@ impl Graphs {
             };
         };
         let (reply, done) = oneshot::channel();
-        match mailbox::send(mailbox, Request::Hear { commits, reply }) {
+        match mailbox::send(mailbox, Request::RemoteCommits { commits, reply }) {
             Ok(()) => {}
-            Err(Unsent::Full) => return Err(WriteError::Overloaded),
-            Err(Unsent::Ended(_)) => return Ok(()), // it is in memory no more
+            Err(SendError::Full) => return Err(WriteError::Overloaded),
+            Err(SendError::Ended(_)) => return Ok(()), // it is in memory no more
         }
         done.await.map_err(|_| WriteError::Failed)?
     }
@@ -203,13 +207,13 @@ impl Graphs {
 
     /// A handle to look at the graph with, whether or not it is in memory. As long as it is held the graph is not let
     /// go of, once it is there.
-    pub fn hot(&self, graph: &GraphId) -> Hot {
-        Hot::of(self.registry.board(graph))
+    pub fn hot(&self, graph: &GraphId) -> GraphWatch {
+        GraphWatch::of(self.registry.board(graph))
     }
 
     /// The same, if the graph is in memory. Is no use of the graph: it stays no longer for it.
-    pub fn in_memory(&self, graph: &GraphId) -> Option<Hot> {
-        self.registry.hot(graph).map(Hot::of)
+    pub fn in_memory(&self, graph: &GraphId) -> Option<GraphWatch> {
+        self.registry.hot(graph).map(GraphWatch::of)
     }
 
     /// The commits in `(at, to]`, at most `limit`, as far as they follow on exactly this head in the memory of a graph
@@ -242,7 +246,12 @@ impl Graphs {
 
     /// The head that the store has after `pause`. All who wait for that of one graph share one look; who comes later
     /// has less to wait.
-    pub async fn next_head(&self, graph: &Hot, id: &GraphId, pause: Duration) -> Result<Head, StoreError> {
+    pub async fn next_head(
+        &self,
+        graph: &GraphWatch,
+        id: &GraphId,
+        pause: Duration,
+    ) -> Result<Head, StoreError> {
         let look = {
             let next = &graph.board().next_head;
             let mut next = next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -270,23 +279,23 @@ impl Graphs {
         self.tasks.wait().await;
     }
 
-    fn tell(&self, graph: &GraphId, request: Request) -> Result<(), WriteError> {
+    fn send(&self, graph: &GraphId, request: Request) -> Result<(), WriteError> {
         let mut request = request;
         // A task may have died between the look-up and the message; then a new one is started.
         for _ in 0..3 {
             let open = self.registry.mailbox(graph, |started| self.start(graph, started));
             match mailbox::send(open.ok_or(WriteError::Stopped)?, request) {
                 Ok(()) => return Ok(()),
-                Err(Unsent::Full) => return Err(WriteError::Overloaded),
-                Err(Unsent::Ended(back)) => request = back,
+                Err(SendError::Full) => return Err(WriteError::Overloaded),
+                Err(SendError::Ended(back)) => request = back,
             }
             self.registry.forget_ended(graph);
         }
         Err(WriteError::Failed)
     }
 
-    fn start(&self, graph: &GraphId, Started { board, messages, own }: Started) {
-        let task = Task {
+    fn start(&self, graph: &GraphId, TaskParts { board, messages, own }: TaskParts) {
+        let task = GraphTask {
             id: graph.clone(),
             store: self.store.clone(),
             rows: self.config.rows.clone(),

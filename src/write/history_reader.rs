@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dao_projections::{Commit, CommitBody, Graph, GraphId, Hash, Head, Version};
 
 use super::{
-    published::Board,
+    published::PublishedGraph,
     registry::Registry,
     ring::{Recorded, Ring},
     snapshot,
@@ -29,9 +29,9 @@ fn corrupt(graph: &GraphId, version: Version, problem: impl Into<String>) -> Sto
 
 /// How following a history ended.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Followed {
+pub enum CatchUp {
     /// The graph is level with what the log held.
-    Level,
+    Complete,
     /// The log does not continue this graph: its history is another one (rule V4).
     OtherHistory,
     /// There is no room in memory for what it comes to. Only where that is asked for (`load`).
@@ -39,12 +39,12 @@ pub enum Followed {
 }
 
 /// A graph on its way into memory: what there is of it counts as held.
-pub(super) struct Loading<'a> {
+pub(super) struct LoadReservation<'a> {
     pub(super) registry: &'a Registry,
-    pub(super) board: &'a Board,
+    pub(super) board: &'a PublishedGraph,
 }
 
-impl Loading<'_> {
+impl LoadReservation<'_> {
     /// Whether this may be in memory: if there is no room for its latest commits, without most of them.
     async fn may_hold(&self, graph: &Graph, ring: Option<&mut Ring>) -> bool {
         let (graph, beside) = (graph.held_bytes(), ring.as_ref().map_or(0, |ring| ring.held_bytes()));
@@ -65,7 +65,7 @@ pub async fn follow(
     graph: &mut Graph,
     ring: Option<&mut Ring>,
     to: Version,
-) -> Result<Followed, StoreError> {
+) -> Result<CatchUp, StoreError> {
     follow_within(store, id, graph, ring, to, None).await
 }
 
@@ -75,11 +75,11 @@ async fn follow_within(
     graph: &mut Graph,
     mut ring: Option<&mut Ring>,
     to: Version,
-    loading: Option<&Loading<'_>>,
-) -> Result<Followed, StoreError> {
+    loading: Option<&LoadReservation<'_>>,
+) -> Result<CatchUp, StoreError> {
     while graph.head().version < to {
         let chunk = store.read(id, graph.head().version, to, CHUNK).await?;
-        let Some(first) = chunk.first() else { return Ok(Followed::OtherHistory) };
+        let Some(first) = chunk.first() else { return Ok(CatchUp::OtherHistory) };
         if first.version != graph.head().version.next() {
             return Err(corrupt(id, graph.head().version.next(), "this commit is missing"));
         }
@@ -99,20 +99,20 @@ async fn follow_within(
         if let Some(loading) = loading
             && !loading.may_hold(graph, ring.as_deref_mut()).await
         {
-            return Ok(Followed::NoRoom);
+            return Ok(CatchUp::NoRoom);
         }
         tokio::task::yield_now().await;
     }
-    Ok(Followed::Level)
+    Ok(CatchUp::Complete)
 }
 
 /// The first commit after what is in memory does not follow from it. Where nothing is in memory
 /// there is no other history to belong to: the log itself is broken.
-fn other_or_broken(id: &GraphId, from: Head, first: &StoredCommit) -> Result<Followed, StoreError> {
+fn other_or_broken(id: &GraphId, from: Head, first: &StoredCommit) -> Result<CatchUp, StoreError> {
     if from == Head::EMPTY {
         return Err(corrupt(id, first.version, "its hash does not follow from its content"));
     }
-    Ok(Followed::OtherHistory)
+    Ok(CatchUp::OtherHistory)
 }
 
 /// A graph with its latest commits: its snapshot, if there is one, and what the log has after it. `None` if there is
@@ -121,7 +121,7 @@ pub(super) async fn load(
     store: &dyn EventStore,
     rows: Option<&dyn ProjectionStore>,
     id: &GraphId,
-    loading: &Loading<'_>,
+    loading: &LoadReservation<'_>,
 ) -> Result<Option<(Graph, Ring)>, StoreError> {
     let found = match rows {
         Some(rows) => snapshot::load(rows, id).await?,
@@ -132,46 +132,46 @@ pub(super) async fn load(
         return Ok(None);
     }
     let mut ring = Ring::after(graph.head());
-    Ok(match bring_level_within(store, id, &mut graph, &mut ring, Some(loading)).await? {
-        Followed::Level | Followed::OtherHistory => Some((graph, ring)),
-        Followed::NoRoom => None,
+    Ok(match catch_up_within(store, id, &mut graph, &mut ring, Some(loading)).await? {
+        CatchUp::Complete | CatchUp::OtherHistory => Some((graph, ring)),
+        CatchUp::NoRoom => None,
     })
 }
 
 /// Brings a graph in memory level with the log. One that holds another history starts anew, and the
 /// answer says so: whatever else is remembered of that history is not true any more.
-pub(super) async fn bring_level(
+pub(super) async fn catch_up(
     store: &dyn EventStore,
     id: &GraphId,
     graph: &mut Graph,
     ring: &mut Ring,
-) -> Result<Followed, StoreError> {
-    bring_level_within(store, id, graph, ring, None).await
+) -> Result<CatchUp, StoreError> {
+    catch_up_within(store, id, graph, ring, None).await
 }
 
-async fn bring_level_within(
+async fn catch_up_within(
     store: &dyn EventStore,
     id: &GraphId,
     graph: &mut Graph,
     ring: &mut Ring,
-    loading: Option<&Loading<'_>>,
-) -> Result<Followed, StoreError> {
+    loading: Option<&LoadReservation<'_>>,
+) -> Result<CatchUp, StoreError> {
     let head = store.head(id).await?;
     let is_behind = graph.head().version < head.version;
     if graph.head() == head {
-        return Ok(Followed::Level);
+        return Ok(CatchUp::Complete);
     }
     if is_behind {
         match follow_within(store, id, graph, Some(ring), head.version, loading).await? {
-            end @ (Followed::Level | Followed::NoRoom) => return Ok(end),
-            Followed::OtherHistory => {}
+            end @ (CatchUp::Complete | CatchUp::NoRoom) => return Ok(end),
+            CatchUp::OtherHistory => {}
         }
     }
     (*graph, *ring) = (Graph::empty(), Ring::default());
     match follow_within(store, id, graph, Some(ring), head.version, loading).await? {
-        Followed::Level => Ok(Followed::OtherHistory),
-        Followed::NoRoom => Ok(Followed::NoRoom),
-        Followed::OtherHistory => {
+        CatchUp::Complete => Ok(CatchUp::OtherHistory),
+        CatchUp::NoRoom => Ok(CatchUp::NoRoom),
+        CatchUp::OtherHistory => {
             Err(ends_early(store, id, graph.head().version.next(), |now| now == head).await)
         }
     }
@@ -208,16 +208,16 @@ pub async fn at_version(
     let mut graph = found.unwrap_or_default();
     let mut followed = match is_of_log(store, id, graph.head()).await? {
         true => follow(store, id, &mut graph, None, to).await?,
-        false => Followed::OtherHistory,
+        false => CatchUp::OtherHistory,
     };
-    if followed == Followed::OtherHistory && begins_within {
+    if followed == CatchUp::OtherHistory && begins_within {
         // The checkpoint is of a history that is not there any more.
         graph = Graph::empty();
         followed = follow(store, id, &mut graph, None, to).await?;
     }
     match followed {
-        Followed::Level => Ok(graph),
-        Followed::OtherHistory | Followed::NoRoom => {
+        CatchUp::Complete => Ok(graph),
+        CatchUp::OtherHistory | CatchUp::NoRoom => {
             Err(ends_early(store, id, graph.head().version.next(), |now| now.version >= to).await)
         }
     }

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use dao_projections::{Graph, GraphId, Head, OperationId};
 
 use super::{
-    graph_task::{Loaded, Memory, Task},
-    history_reader::{self, Followed, Loading},
+    graph_task::{GraphTask, LoadedGraph, Memory},
+    history_reader::{self, CatchUp, LoadReservation},
     reply::{Effect, Ending, WriteError},
-    ring::{Known, Operations, Recorded, Ring},
+    ring::{EndedOperation, EndedOperations, Recorded, Ring},
     round::Round,
     view::View,
     write_metrics,
@@ -26,9 +26,9 @@ use crate::{
     store::{EventStore, StoreError},
 };
 
-impl Task {
+impl GraphTask {
     /// The graph in memory; loaded if it is not there yet.
-    pub(super) async fn hot<'m>(&self, memory: &'m mut Memory) -> Result<&'m mut Loaded, WriteError> {
+    pub(super) async fn hot<'m>(&self, memory: &'m mut Memory) -> Result<&'m mut LoadedGraph, WriteError> {
         if matches!(memory, Memory::Cold) {
             let mut loaded = match self.load().await {
                 Ok(loaded) => loaded,
@@ -48,13 +48,13 @@ impl Task {
         }
     }
 
-    async fn load(&self) -> Result<Loaded, WriteError> {
+    async fn load(&self) -> Result<LoadedGraph, WriteError> {
         let registry = self.registry.upgrade().ok_or(WriteError::Stopped)?;
         let _turn = registry.turn_to_load().await.ok_or(WriteError::Stopped)?;
-        let loading = Loading { registry: &registry, board: &self.board };
+        let loading = LoadReservation { registry: &registry, board: &self.board };
         match history_reader::load(&*self.store, self.rows.as_deref(), &self.id, &loading).await? {
             Some((graph, ring)) => {
-                Ok(Loaded { graph, ring, operations: Operations::default(), is_settled: false })
+                Ok(LoadedGraph { graph, ring, operations: EndedOperations::default(), is_settled: false })
             }
             None => {
                 self.metrics.writing.hot_refused.inc();
@@ -64,7 +64,7 @@ impl Task {
     }
 
     /// What is shown of it.
-    pub(super) fn shown(&self, loaded: &Loaded) -> Arc<View> {
+    pub(super) fn shown(&self, loaded: &LoadedGraph) -> Arc<View> {
         let shown = self.board.view().filter(|view| view.graph.head() == loaded.graph.head());
         shown.unwrap_or_else(|| {
             self.board.publish(&loaded.graph);
@@ -74,7 +74,7 @@ impl Task {
 
     /// Counts what the graph holds now, and the graph itself once it has commits. Where all together are too much,
     /// others may have to go.
-    pub(super) fn count_held(&self, loaded: &mut Loaded) {
+    pub(super) fn count_held(&self, loaded: &mut LoadedGraph) {
         let spare = loaded.ring.held_bytes() + loaded.operations.held_bytes();
         let is_too_much = self.board.hold(loaded.graph.held_bytes() + spare, spare);
         if (is_too_much || !loaded.is_settled)
@@ -107,7 +107,7 @@ impl Task {
     }
 
     /// Takes over what is durable now, and shows it to readers.
-    pub(super) fn adopt(&self, loaded: &mut Loaded, round: &Round) {
+    pub(super) fn adopt(&self, loaded: &mut LoadedGraph, round: &Round) {
         for (id, known) in round.known() {
             loaded.operations.remember(id, known);
         }
@@ -129,15 +129,15 @@ impl Task {
     /// Level with the log. What is remembered of operations goes with the history it was part of: a
     /// commit that a fail-over lost must not be acknowledged again (rules V4, C3). Until it is known
     /// what there is, and where it can't be found out, nothing changes.
-    pub(super) async fn bring_level(&self, loaded: &mut Loaded) -> Result<Followed, WriteError> {
+    pub(super) async fn catch_up(&self, loaded: &mut LoadedGraph) -> Result<CatchUp, WriteError> {
         let before = loaded.graph.head();
         let (mut then, mut news) = (loaded.graph.clone(), Ring::after(before));
-        let followed = history_reader::bring_level(&*self.store, &self.id, &mut then, &mut news).await?;
+        let followed = history_reader::catch_up(&*self.store, &self.id, &mut then, &mut news).await?;
         if then.head() == before {
             return Ok(followed);
         }
         loaded.graph = then;
-        if followed == Followed::Level && news.base_version() == before.version {
+        if followed == CatchUp::Complete && news.base_version() == before.version {
             let news: Vec<_> = news.iter().cloned().collect();
             self.take_commits(&mut loaded.ring, &news);
         } else {
@@ -146,8 +146,8 @@ impl Task {
             loaded.ring = news;
         }
         self.board.publish(&loaded.graph);
-        if followed == Followed::OtherHistory {
-            loaded.operations = Operations::default();
+        if followed == CatchUp::OtherHistory {
+            loaded.operations = EndedOperations::default();
         }
         self.count_held(loaded);
         Ok(followed)
@@ -158,7 +158,7 @@ impl Task {
     pub(super) async fn learn_of_unrecorded(
         &self,
         round: &Round,
-        loaded: &mut Loaded,
+        loaded: &mut LoadedGraph,
     ) -> Result<bool, WriteError> {
         let unrecorded: Vec<OperationId> = round
             .answers
@@ -181,7 +181,7 @@ impl Task {
     /// Remembers how these operations ended, as their records and commits say.
     pub(super) async fn learn(
         &self,
-        loaded: &mut Loaded,
+        loaded: &mut LoadedGraph,
         records: Vec<(OperationId, bytes::Bytes)>,
     ) -> Result<(), WriteError> {
         for (id, bytes) in records {
@@ -192,7 +192,7 @@ impl Task {
             };
             let fingerprint = record.fingerprint;
             let ending = recall(&*self.store, &self.id, record.outcome).await?;
-            loaded.operations.remember(id, Known { fingerprint, ending });
+            loaded.operations.remember(id, EndedOperation { fingerprint, ending });
         }
         Ok(())
     }

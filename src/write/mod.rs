@@ -29,9 +29,9 @@ mod write_metrics;
 
 pub use blocking::run_blocking;
 pub use graph_task::Clock;
-pub use graphs::{Answers, Graphs, GraphsConfig, HOT_BYTES_MAX};
-pub use published::Hot;
-pub use reply::{Answer, Effect, Ending, Shown, WriteError};
+pub use graphs::{Graphs, GraphsConfig, HOT_BYTES_MAX, Replies};
+pub use published::GraphWatch;
+pub use reply::{CommandResult, Effect, Ending, Reply, WriteError};
 pub use ring::{Recorded, Ring};
 pub use round::ANSWER_BYTES_MAX;
 pub use view::{Encoding, View};

@@ -14,24 +14,24 @@ use futures::future::{BoxFuture, WeakShared};
 use tokio::sync::watch;
 
 use super::{
-    budget::{Budget, Charge},
+    budget::{MemoryBudget, MemoryCharge},
     ring::{Recorded, Ring},
     view::View,
 };
 use crate::store::StoreError;
 
 /// The next look at a graph's head in the store, shared by all who wait for it.
-pub(super) type NextHead = WeakShared<BoxFuture<'static, Result<Head, StoreError>>>;
+pub(super) type SharedHeadRead = WeakShared<BoxFuture<'static, Result<Head, StoreError>>>;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct PublishedGraph {
     view: watch::Sender<Option<Arc<View>>>,
     /// A copy of the task's own ring. Guards which commits are in it: locked to copy or push a few pointers, never
     /// while anything is judged, encoded or hashed, and never across an await.
     ring: Mutex<Ring>,
     /// What the task holds: the graph, its ring, what it remembers of operations.
-    held: Charge,
+    held: MemoryCharge,
     /// How much of that can be had again.
     spare: std::sync::atomic::AtomicUsize,
     /// Whether the task was asked to let go of that, and has not yet.
@@ -39,18 +39,18 @@ pub(super) struct Board {
     /// Whether no task will ever show anything here any more.
     is_closed: AtomicBool,
     /// Guards which look is under way; never held across an await.
-    pub(super) next_head: Mutex<Option<NextHead>>,
+    pub(super) next_head: Mutex<Option<SharedHeadRead>>,
 }
 
 /// Less than this is not worth asking a task for.
 const SPARE_BYTES_MIN: usize = 32 << 10;
 
-impl Board {
-    pub(super) fn new(budget: &Arc<Budget>) -> Arc<Self> {
+impl PublishedGraph {
+    pub(super) fn new(budget: &Arc<MemoryBudget>) -> Arc<Self> {
         Arc::new(Self {
             view: watch::Sender::new(None),
             ring: Mutex::default(),
-            held: Charge::on(budget),
+            held: MemoryCharge::on(budget),
             spare: Default::default(),
             is_asked_to_shorten: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
@@ -103,7 +103,7 @@ impl Board {
         self.held.budget().is_over()
     }
 
-    pub(super) fn budget(&self) -> &Arc<Budget> {
+    pub(super) fn budget(&self) -> &Arc<MemoryBudget> {
         self.held.budget()
     }
 
@@ -147,18 +147,18 @@ impl Board {
 
 /// A graph as readers look at it without asking its task, whether or not it is in memory.
 #[derive(Clone, Debug)]
-pub struct Hot {
-    board: Arc<Board>,
+pub struct GraphWatch {
+    board: Arc<PublishedGraph>,
     seen: watch::Receiver<Option<Arc<View>>>,
 }
 
-impl Hot {
-    pub(super) fn of(board: Arc<Board>) -> Self {
+impl GraphWatch {
+    pub(super) fn of(board: Arc<PublishedGraph>) -> Self {
         let seen = board.view.subscribe();
         Self { board, seen }
     }
 
-    pub(super) fn board(&self) -> &Arc<Board> {
+    pub(super) fn board(&self) -> &Arc<PublishedGraph> {
         &self.board
     }
 
@@ -172,7 +172,7 @@ impl Hot {
         self.board.view.borrow().as_ref().map(|view| view.graph.head())
     }
 
-    /// Takes what is known now as seen: [`Hot::changed`] waits for what comes after it.
+    /// Takes what is known now as seen: [`GraphWatch::changed`] waits for what comes after it.
     pub fn mark_seen(&mut self) {
         self.seen.mark_unchanged();
     }

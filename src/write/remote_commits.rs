@@ -4,30 +4,38 @@
 //! late, lost, damaged or of another history, is found out about in the store.
 
 use super::{
-    graph_task::{Loaded, Memory, Task},
+    graph_task::{GraphTask, LoadedGraph, Memory},
     history_reader,
     reply::WriteError,
     ring::Recorded,
 };
 use crate::store::StoredCommit;
 
-impl Task {
+impl GraphTask {
     /// Level with these commits of others: folded as they are, if they follow on what is in memory;
     /// else from the store. What is remembered of operations stays true either way: one that ended
     /// elsewhere is learnt from its record, when the store finds its id used.
-    pub(super) async fn hear(&self, commits: &[StoredCommit], memory: &mut Memory) -> Result<(), WriteError> {
+    pub(super) async fn apply_remote_commits(
+        &self,
+        commits: &[StoredCommit],
+        memory: &mut Memory,
+    ) -> Result<(), WriteError> {
         // What is not loaded is not behind.
         let Memory::Hot(loaded) = memory else { return Ok(()) };
-        if self.fold_heard(loaded, commits) {
+        if self.fold_remote(loaded, commits) {
             self.count_held(loaded);
             return Ok(());
         }
-        self.bring_level(loaded).await.map(drop)
+        self.catch_up(loaded).await.map(drop)
     }
 
     /// Folds those of these commits that are new; false if that does not make the graph level with
     /// the last of them: there is a gap, or they are of another history, or can't be read.
-    fn fold_heard(&self, Loaded { graph, ring, .. }: &mut Loaded, commits: &[StoredCommit]) -> bool {
+    fn fold_remote(
+        &self,
+        LoadedGraph { graph, ring, .. }: &mut LoadedGraph,
+        commits: &[StoredCommit],
+    ) -> bool {
         let known = commits.partition_point(|commit| commit.version <= graph.head().version);
         let is_ours =
             |commit: &StoredCommit| ring.head_at(commit.version).is_some_and(|head| head == commit.head());

@@ -13,7 +13,7 @@ use crate::{
 
 /// The answer to one operation. It is only given once what it says is durable.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Reply {
     /// Which operation.
     pub operation: OperationId,
     /// How it ended.
@@ -22,7 +22,7 @@ pub struct Answer {
     pub duplicate: bool,
 }
 
-impl Answer {
+impl Reply {
     /// How many entities, fields and conflicts it shows: a measure of the work that encoding it makes.
     pub fn weight(&self) -> usize {
         match &self.ending {
@@ -44,7 +44,7 @@ pub enum Ending {
         /// The graph's head with it.
         head: Head,
         /// What its targets look like with it, one a member; empty in the answer to a duplicate.
-        results: Vec<Shown>,
+        results: Vec<CommandResult>,
     },
     /// It was refused.
     Refused {
@@ -66,7 +66,7 @@ pub enum Effect {
 
 /// The entity that a command was about, as the command left it (rule C2).
 #[derive(Clone, Debug)]
-pub enum Shown {
+pub enum CommandResult {
     /// A node.
     Node(Arc<Placed<Node>>),
     /// An edge.
@@ -99,7 +99,7 @@ pub enum Shown {
     Gone,
 }
 
-impl Shown {
+impl CommandResult {
     fn weight(&self) -> usize {
         match self {
             Self::Node(node) => fields_of(node.entity.attributes()),
@@ -136,7 +136,12 @@ impl Shown {
 
 /// What each member of `action` shows on `graph`, which has its `events` folded in; `by_member` says
 /// how many of the events are each member's, none at all if nothing changed.
-pub(super) fn show(graph: &Graph, action: &Action, events: &[Event], by_member: &[usize]) -> Vec<Shown> {
+pub(super) fn show(
+    graph: &Graph,
+    action: &Action,
+    events: &[Event],
+    by_member: &[usize],
+) -> Vec<CommandResult> {
     let mut rest = events;
     let members = action.members().iter().enumerate();
     members
@@ -149,21 +154,25 @@ pub(super) fn show(graph: &Graph, action: &Action, events: &[Event], by_member: 
         .collect()
 }
 
-fn show_one(graph: &Graph, command: &Command, events: &[Event]) -> Shown {
+fn show_one(graph: &Graph, command: &Command, events: &[Event]) -> CommandResult {
     match command {
         Command::DeleteNode { node_id } => return show_deleted_node(node_id, events),
-        Command::DeleteEdge { edge_id } => return Shown::EdgeDeleted(edge_id.clone()),
+        Command::DeleteEdge { edge_id } => return CommandResult::EdgeDeleted(edge_id.clone()),
         _ => {}
     }
     match command.target() {
-        Target::Node(id) => graph.nodes().get(&id).map_or(Shown::Gone, |node| Shown::Node(node.clone())),
-        Target::Edge(id) => graph.edges().get(&id).map_or(Shown::Gone, |edge| Shown::Edge(edge.clone())),
-        Target::Viewport => Shown::Viewport(graph.viewport().clone()),
+        Target::Node(id) => {
+            graph.nodes().get(&id).map_or(CommandResult::Gone, |node| CommandResult::Node(node.clone()))
+        }
+        Target::Edge(id) => {
+            graph.edges().get(&id).map_or(CommandResult::Gone, |edge| CommandResult::Edge(edge.clone()))
+        }
+        Target::Viewport => CommandResult::Viewport(graph.viewport().clone()),
         Target::Whole => show_changed(graph, events),
     }
 }
 
-fn show_deleted_node(node: &NodeId, events: &[Event]) -> Shown {
+fn show_deleted_node(node: &NodeId, events: &[Event]) -> CommandResult {
     let (mut nodes, mut edges) = (Vec::new(), Vec::new());
     for event in events {
         match event.entity() {
@@ -172,10 +181,10 @@ fn show_deleted_node(node: &NodeId, events: &[Event]) -> Shown {
             Entity::Viewport => {}
         }
     }
-    Shown::NodeDeleted { node: node.clone(), nodes, edges }
+    CommandResult::NodeDeleted { node: node.clone(), nodes, edges }
 }
 
-fn show_changed(graph: &Graph, events: &[Event]) -> Shown {
+fn show_changed(graph: &Graph, events: &[Event]) -> CommandResult {
     let (mut nodes, mut edges, mut deleted_edges, mut viewport) = (vec![], vec![], vec![], None);
     for event in events {
         match event.entity() {
@@ -185,7 +194,7 @@ fn show_changed(graph: &Graph, events: &[Event]) -> Shown {
             Entity::Viewport => viewport = Some(graph.viewport().clone()),
         }
     }
-    Shown::Changed { nodes, edges, deleted_edges, viewport }
+    CommandResult::Changed { nodes, edges, deleted_edges, viewport }
 }
 
 /// Why an operation got no answer. Sending it again under the same id is safe (rule H4).

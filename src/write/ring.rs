@@ -174,15 +174,15 @@ impl Ring {
 
 /// How an operation ended, with what tells a repeat from a reuse of its id.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct EndedOperation {
     pub(super) fingerprint: Fingerprint,
     pub(super) ending: Ending,
 }
 
-impl Known {
+impl EndedOperation {
     /// About how much memory it takes, with what it is found by.
     fn held_bytes(&self) -> usize {
-        const PLACE: usize = 2 * (size_of::<OperationId>() + size_of::<Known>());
+        const PLACE: usize = 2 * (size_of::<OperationId>() + size_of::<EndedOperation>());
         let refusal = match &self.ending {
             Ending::Completed { .. } => 0,
             Ending::Refused { refusal, .. } => refusal.message.len() + refusal.resolution_bytes(),
@@ -193,20 +193,20 @@ impl Known {
 
 /// The latest operations that ended here, or were found to have ended.
 #[derive(Debug, Default)]
-pub(super) struct Operations {
-    by_id: HashMap<OperationId, (Known, usize)>,
+pub(super) struct EndedOperations {
+    by_id: HashMap<OperationId, (EndedOperation, usize)>,
     order: VecDeque<OperationId>,
     held_bytes: usize,
 }
 
-impl Operations {
-    pub(super) fn get(&self, id: &OperationId) -> Option<&Known> {
+impl EndedOperations {
+    pub(super) fn get(&self, id: &OperationId) -> Option<&EndedOperation> {
         self.by_id.get(id).map(|(known, _)| known)
     }
 
     /// Remembers it. Of bytes there is no bound here: a round that is decided again needs all it was told of, and
-    /// [`Operations::trim`] comes after it.
-    pub(super) fn remember(&mut self, id: OperationId, known: Known) {
+    /// [`EndedOperations::trim`] comes after it.
+    pub(super) fn remember(&mut self, id: OperationId, known: EndedOperation) {
         let bytes = known.held_bytes();
         self.held_bytes += bytes;
         match self.by_id.insert(id, (known, bytes)) {
@@ -254,14 +254,17 @@ mod tests {
     use super::*;
     use crate::domain::{Reason, Refusal};
 
-    fn refused(bytes: usize) -> Known {
+    fn refused(bytes: usize) -> EndedOperation {
         let refusal = Arc::new(Refusal::new(Reason::NodeNotFound, "x".repeat(bytes)));
-        Known { fingerprint: Fingerprint([0; 8]), ending: Ending::Refused { refusal, head: Head::EMPTY } }
+        EndedOperation {
+            fingerprint: Fingerprint([0; 8]),
+            ending: Ending::Refused { refusal, head: Head::EMPTY },
+        }
     }
 
     #[test]
     fn o3_what_is_remembered_of_operations_is_bounded_in_bytes_between_rounds() {
-        let mut operations = Operations::default();
+        let mut operations = EndedOperations::default();
         let ids: Vec<OperationId> = (0..100).map(|n| uuid::Uuid::from_u128(n).into()).collect();
         for id in &ids {
             operations.remember(*id, refused(1 << 20));

@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     blocking::run_blocking,
-    budget::{Budget, Charge},
+    budget::{MemoryBudget, MemoryCharge},
     ring::form,
 };
 use crate::websocket::{Deflate, MessageKind};
@@ -58,19 +58,19 @@ pub struct View {
     /// Encodings that somebody is reading. Held to look and to note, never while one is made.
     lent: [Mutex<Weak<Encoded>>; ENCODINGS],
     /// What is encoded of it; of a view of its own also the graph.
-    held: Charge,
+    held: MemoryCharge,
 }
 
 impl View {
     /// Of a graph that is counted where it is kept.
-    pub(super) fn new(graph: Graph, budget: &Arc<Budget>) -> Self {
-        let held = Charge::on(budget);
+    pub(super) fn new(graph: Graph, budget: &Arc<MemoryBudget>) -> Self {
+        let held = MemoryCharge::on(budget);
         let (state, parts, lent) = Default::default();
         Self { graph, state, parts, lent, held }
     }
 
     /// Of a graph that nobody else keeps.
-    pub(super) fn of_its_own(graph: Graph, budget: &Arc<Budget>) -> Self {
+    pub(super) fn of_its_own(graph: Graph, budget: &Arc<MemoryBudget>) -> Self {
         let view = Self::new(graph, budget);
         view.held.set(view.graph.held_bytes());
         view
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn w6_readers_of_one_encoding_share_it_and_it_goes_with_the_last() {
-        let view = View::new(Graph::default(), &Budget::new(usize::MAX));
+        let view = View::new(Graph::default(), &MemoryBudget::new(usize::MAX));
         let first = view.lend(Encoding::NodesJson, b"[]".to_vec());
         let second = view.lend(Encoding::NodesJson, b"[ ]".to_vec());
         let third = view.lent(Encoding::NodesJson).expect("it is being read");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dao_projections::Outcome;
 
-use super::reply::{Answer, Effect, Ending};
+use super::reply::{Effect, Ending, Reply};
 use crate::{
     domain::{Operation, Reason, Refusal},
     store::{Append, StoreError},
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The operations of one round were answered; both are in the same order.
-pub(super) fn answered(metrics: &Metrics, requests: &[Vec<Operation>], answers: &[Answer]) {
+pub(super) fn answered(metrics: &Metrics, requests: &[Vec<Operation>], answers: &[Reply]) {
     let counted = &metrics.writing;
     counted.round_operations.counted(answers.len() as u64);
     for (operation, answer) in requests.iter().flatten().zip(answers) {
@@ -58,7 +58,7 @@ pub(super) fn committed(metrics: &Metrics, commits: usize) {
     metrics.writing.append_commits.counted(commits as u64);
 }
 
-fn effect_of(answer: &Answer) -> telemetry::Effect {
+fn effect_of(answer: &Reply) -> telemetry::Effect {
     match &answer.ending {
         _ if answer.duplicate => telemetry::Effect::Duplicate,
         Ending::Refused { .. } => telemetry::Effect::Refused,

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use dao_api::{
     domain::Operation,
     http::parse_command,
-    read::{self, ReadError, Source},
+    read::{self, ReadError, StateSource},
     store::{
         Append, Durability, Entry, EventStore, GraphFilter, OperationPlaces, Order, RefusalPlace, StoreError,
         StoredCommit, StoredRefusal,
@@ -116,7 +116,7 @@ async fn o3_made_up_ids_cost_no_task_and_push_nobody_out() {
     for n in 0..300 {
         let made_up = id(&format!("made-up-{n}"));
         let current = read::current(&graphs, &made_up, None).await.ok().unwrap();
-        assert_eq!((current.head(), current.source), (Head::EMPTY, Source::Store));
+        assert_eq!((current.head(), current.source), (Head::EMPTY, StateSource::Store));
         assert!(read::changes(&graphs, &made_up, Version::EMPTY, None, 10, None).await.is_ok());
         assert!(read::verify(&graphs, &made_up, |_, _| {}).await.is_ok());
         let hot = graphs.hot(&made_up);
@@ -138,7 +138,7 @@ async fn o3_made_up_ids_cost_no_task_and_push_nobody_out() {
     tokio::time::timeout(PATIENCE, left).await.expect("no task stays");
     for real in ["one", "two"] {
         let current = read::current(&graphs, &id(real), None).await.ok().unwrap();
-        assert_eq!(current.source, Source::Memory, "{real} is still in memory");
+        assert_eq!(current.source, StateSource::Memory, "{real} is still in memory");
     }
     // And who follows one hears of its first commit.
     let (made_up, mut hot) = followed.pop().unwrap();

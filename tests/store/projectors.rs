@@ -36,7 +36,7 @@ struct Bench {
 impl Bench {
     async fn embedded() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (durability, operation_ttl) = (embedded::Sync::Fsync, Duration::from_secs(3_600));
+        let (durability, operation_ttl) = (embedded::SyncMode::Fsync, Duration::from_secs(3_600));
         let config = EmbeddedConfig { dir: dir.path().to_owned(), durability, operation_ttl };
         let store = Arc::new(EmbeddedStore::open(config).unwrap());
         Self { stores: Stores { events: store.clone(), rows: store }, redis: None, _dir: Some(dir) }

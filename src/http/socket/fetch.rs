@@ -17,7 +17,7 @@ use crate::{
         problem::Problem,
         wire::{StateOut, state_json},
     },
-    live::{Cursor, Followed},
+    live::{Cursor, FollowedGraph},
     read::{self, ReadError, Resume, ResumeHash},
     websocket::{Deflate, deflate_part, encode_around},
     write::{Recorded, View},
@@ -109,7 +109,11 @@ pub(super) async fn catch_up(
 }
 
 /// Commits of `(after, to]`, as many as one read gives.
-pub(super) async fn from_log(followed: &Followed, after: Version, to: Version) -> Result<Found, Problem> {
+pub(super) async fn from_log(
+    followed: &FollowedGraph,
+    after: Version,
+    to: Version,
+) -> Result<Found, Problem> {
     Ok(Found::Commits(followed.from_log(after, to).await?))
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::super::{format::Format, wire::CommitOut};
 use crate::{
-    live::{Present, Shown},
+    live::{PresenceUpdate, Present},
     websocket::{Deflate, MessageKind, SharedFrame, encode_binary, encode_text},
 };
 
@@ -224,7 +224,7 @@ pub(super) fn sync_around_state(
 
 /// What others see of a client, in the frame that all of them get. Presence is short and of the moment: it is never
 /// compressed.
-pub(super) fn presence(graph: &GraphId, shown: &Shown, format: Format) -> Option<Bytes> {
+pub(super) fn presence(graph: &GraphId, shown: &PresenceUpdate, format: Format) -> Option<Bytes> {
     let form = match format {
         Format::Json => 0,
         Format::MessagePack => 1,

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::fetch::Asking;
 use crate::{
-    live::{Cursor, Followed, Known, Step},
+    live::{AvailableCommits, Cursor, CursorStep, FollowedGraph},
     telemetry::Counted,
-    write::Hot,
+    write::GraphWatch,
 };
 
 /// Commits taken from memory in one step.
@@ -28,7 +28,7 @@ pub(super) struct Subscription {
     /// Bytes of those.
     answer_bytes: usize,
     /// Held from the moment of the `SUBSCRIBE`, so that nothing slips between.
-    pub(super) followed: Arc<Followed>,
+    pub(super) followed: Arc<FollowedGraph>,
     pub(super) presence: PresenceSeen,
     pub(super) showing: Showing,
     /// `SUBSCRIBE`s that came while an earlier one was being answered: each gets its `SYNC`, in turn.
@@ -45,7 +45,7 @@ pub(super) enum Stage {
 
 /// A subscription that has had its `SYNC`.
 pub(super) struct Following {
-    pub(super) hot: Hot,
+    pub(super) hot: GraphWatch,
     /// Whether the graph's task has ended, so that nothing comes by `hot` any more.
     pub(super) is_hot_over: bool,
     pub(super) cursor: Cursor,
@@ -87,13 +87,13 @@ pub(super) struct Showing {
 
 /// What comes next for a subscription.
 pub(super) enum Next {
-    Cursor(Step),
+    Cursor(CursorStep),
     /// The graph is not in memory: it must be loaded.
     Load,
 }
 
 impl Subscription {
-    pub(super) fn new(graph: GraphId, followed: Arc<Followed>, now: Instant) -> Self {
+    pub(super) fn new(graph: GraphId, followed: Arc<FollowedGraph>, now: Instant) -> Self {
         let _open = Counted::one(&followed.metrics().socket_subscriptions);
         Self {
             graph,
@@ -215,6 +215,6 @@ impl Following {
             Some(last) if last.commit.version > head.version => last.commit.head(),
             _ => head,
         };
-        Next::Cursor(self.cursor.step(Known { head, in_memory }))
+        Next::Cursor(self.cursor.step(AvailableCommits { head, in_memory }))
     }
 }

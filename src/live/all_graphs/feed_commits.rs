@@ -25,7 +25,7 @@ pub(super) const READS_AT_ONCE: usize = 16;
 
 /// Commits of one graph, with where they leave a reader of the feed.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct FeedCommits {
     pub(super) part: u32,
     /// The place of the entry that tells of them.
     pub(super) place: FeedPlace,
@@ -39,19 +39,19 @@ pub(super) struct Told {
 
 /// Commits of one graph as far as they were read.
 #[derive(Debug, Default)]
-pub(super) struct Run {
+pub(super) struct CommitRun {
     pub(super) commits: Vec<Arc<Recorded>>,
     /// Why nothing more can be read after them, if that is so.
     pub(super) damage: Option<StoreError>,
 }
 
 /// An entry that waits to be read, with the part it is of. Its `from` moves as it is read.
-pub(super) type Waiting = (u32, FeedEntry);
+pub(super) type PendingEntry = (u32, FeedEntry);
 
 /// How many of the waiting entries one step reads.
-fn step_of<'w>(waiting: impl Iterator<Item = &'w Waiting>) -> usize {
+fn step_of<'w>(waiting: impl Iterator<Item = &'w PendingEntry>) -> usize {
     let mut commits = 0;
-    let fits = |(_, entry): &&Waiting| {
+    let fits = |(_, entry): &&PendingEntry| {
         commits += entry.to.since(entry.from).saturating_add(1);
         commits <= STEP_COMMITS as u64
     };
@@ -60,9 +60,12 @@ fn step_of<'w>(waiting: impl Iterator<Item = &'w Waiting>) -> usize {
 
 /// Reads the first of the waiting entries, as many as make a step, in their order. An error says
 /// that nothing could be read; what was read before one is returned without it.
-pub(super) async fn read_step(graphs: &Graphs, waiting: &VecDeque<Waiting>) -> Result<Vec<Told>, StoreError> {
+pub(super) async fn read_step(
+    graphs: &Graphs,
+    waiting: &VecDeque<PendingEntry>,
+) -> Result<Vec<FeedCommits>, StoreError> {
     let count = step_of(waiting.iter());
-    let entries: Vec<&Waiting> = waiting.iter().take(count).collect();
+    let entries: Vec<&PendingEntry> = waiting.iter().take(count).collect();
     // Entries of one graph follow on each other: together they are one read.
     let mut spans: Vec<(GraphId, Version, Version)> = Vec::new();
     let mut span_of = Vec::with_capacity(entries.len());
@@ -91,7 +94,7 @@ pub(super) async fn read_step(graphs: &Graphs, waiting: &VecDeque<Waiting>) -> R
     while bytes < STEP_BYTES
         && let Some(run) = reading.next().await
     {
-        let read = run.as_ref().map_or(&[][..], |run: &Run| &run.commits);
+        let read = run.as_ref().map_or(&[][..], |run: &CommitRun| &run.commits);
         bytes += read.iter().map(|commit| commit.body.len()).sum::<usize>();
         runs.push(run);
     }
@@ -112,7 +115,7 @@ pub(super) async fn read_step(graphs: &Graphs, waiting: &VecDeque<Waiting>) -> R
             break;
         }
         let (part, place, graph) = (*part, entry.place, entry.graph.clone());
-        all.push(Told { part, place, graph, commits, damage, is_all });
+        all.push(FeedCommits { part, place, graph, commits, damage, is_all });
         if !has_last {
             break; // what follows in the same run was not read
         }
@@ -128,13 +131,13 @@ pub(super) async fn read_run(
     after: Version,
     to: Version,
     limit: usize,
-) -> Result<Run, StoreError> {
+) -> Result<CommitRun, StoreError> {
     let wanted = usize::try_from(to.since(after)).unwrap_or(usize::MAX).min(limit);
     if !graphs.store().is_shared()
         && let Some((_, commits)) = graphs.in_memory(id).and_then(|hot| hot.commits_since(after, wanted))
         && commits.len() == wanted
     {
-        return Ok(Run { commits, damage: None });
+        return Ok(CommitRun { commits, damage: None });
     }
     let mut run = read_log(graphs, id, after, to, wanted).await?;
     if run.commits.is_empty() && run.damage.is_none() {
@@ -151,7 +154,7 @@ pub(super) async fn read_log(
     after: Version,
     to: Version,
     limit: usize,
-) -> Result<Run, StoreError> {
+) -> Result<CommitRun, StoreError> {
     let mut to = to;
     loop {
         let stored = match graphs.store().read(id, after, to, limit).await {
@@ -162,11 +165,11 @@ pub(super) async fn read_log(
                 continue;
             }
             Err(damage @ StoreError::Corrupt { .. }) => {
-                return Ok(Run { commits: vec![], damage: Some(damage) });
+                return Ok(CommitRun { commits: vec![], damage: Some(damage) });
             }
             Err(error) => return Err(error),
         };
-        let mut run = Run::default();
+        let mut run = CommitRun::default();
         for stored in stored {
             match history_reader::decode(id, &stored) {
                 Ok(commit) => run.commits.push(Recorded::new(commit, stored.body)),

@@ -9,7 +9,7 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{
     AllGraphs, RETRY_AFTER,
-    feed_commits::{READS_AT_ONCE, Run, STEP_COMMITS, Told, Waiting, read_log, read_step},
+    feed_commits::{CommitRun, FeedCommits, PendingEntry, READS_AT_ONCE, STEP_COMMITS, read_log, read_step},
     position::{Histories, Position},
     tail::{Tail, take_off},
 };
@@ -61,17 +61,17 @@ pub struct AllReader {
     text: Option<Arc<str>>,
     /// Where it ends; `None` if it goes on for ever.
     until: Option<Vec<FeedPlace>>,
-    phase: Phase,
+    phase: ReadPhase,
 }
 
 /// Where the next commits come from.
-enum Phase {
+enum ReadPhase {
     /// That is to be found out.
     Start,
     /// From the graphs' histories: of those named here next, then of those after them by name.
     Histories(VecDeque<GraphId>),
     /// From the feed, up to these places.
-    Feed { to: Vec<FeedPlace>, waiting: VecDeque<Waiting> },
+    Feed { to: Vec<FeedPlace>, waiting: VecDeque<PendingEntry> },
     /// From the tail, from this number on.
     Tail { tail: Arc<Tail>, moved: watch::Receiver<()>, number: u64 },
     /// From nowhere: it is at its end.
@@ -85,7 +85,7 @@ impl AllReader {
         position: Position,
         until: Option<Vec<FeedPlace>>,
     ) -> Self {
-        Self { all, filter, position, text: None, until, phase: Phase::Start }
+        Self { all, filter, position, text: None, until, phase: ReadPhase::Start }
     }
 
     /// How far it is: everything that follows on this is still to come.
@@ -108,7 +108,7 @@ impl AllReader {
     /// One step of [`AllReader::next`]: nothing may come of it but that the position has moved.
     pub(in crate::live) async fn advance(&mut self) -> Option<Vec<Piece>> {
         match self.step().await {
-            Ok(pieces) if pieces.is_empty() && matches!(self.phase, Phase::End) => None,
+            Ok(pieces) if pieces.is_empty() && matches!(self.phase, ReadPhase::End) => None,
             Ok(pieces) => Some(pieces),
             Err(error) => {
                 tracing::debug!(%error, "a reader of all graphs waits for the store");
@@ -121,11 +121,11 @@ impl AllReader {
     /// One step; state changes only after its last await.
     async fn step(&mut self) -> Result<Vec<Piece>, StoreError> {
         match &self.phase {
-            Phase::Start => self.start().await.map(|()| vec![]),
-            Phase::Histories(_) => self.step_histories().await,
-            Phase::Feed { .. } => self.step_feed().await,
-            Phase::Tail { .. } => Ok(self.step_tail().await),
-            Phase::End => Ok(vec![]),
+            ReadPhase::Start => self.start().await.map(|()| vec![]),
+            ReadPhase::Histories(_) => self.step_histories().await,
+            ReadPhase::Feed { .. } => self.step_feed().await,
+            ReadPhase::Tail { .. } => Ok(self.step_tail().await),
+            ReadPhase::End => Ok(vec![]),
         }
     }
 
@@ -153,11 +153,11 @@ impl AllReader {
             self.move_to(Position { places, histories });
         }
         if let Some(histories) = &self.position.histories {
-            self.phase = Phase::Histories(histories.graph.iter().cloned().collect());
+            self.phase = ReadPhase::Histories(histories.graph.iter().cloned().collect());
             return Ok(());
         }
         if let Some(to) = self.until.clone() {
-            self.phase = Phase::Feed { to, waiting: VecDeque::new() };
+            self.phase = ReadPhase::Feed { to, waiting: VecDeque::new() };
             return Ok(());
         }
         let tail = self.all.tail(ends);
@@ -165,8 +165,8 @@ impl AllReader {
         let (base, number) = tail.base();
         let is_level = base.iter().zip(&self.position.places).all(|(base, place)| place >= base);
         self.phase = match is_level {
-            true => Phase::Tail { tail, moved, number },
-            false => Phase::Feed { to: base, waiting: VecDeque::new() },
+            true => ReadPhase::Tail { tail, moved, number },
+            false => ReadPhase::Feed { to: base, waiting: VecDeque::new() },
         };
         Ok(())
     }
@@ -182,7 +182,7 @@ impl AllReader {
 
     /// The histories of some graphs, by name, each up to the head it has now.
     async fn step_histories(&mut self) -> Result<Vec<Piece>, StoreError> {
-        let Phase::Histories(names) = &self.phase else { return Ok(vec![]) };
+        let ReadPhase::Histories(names) = &self.phase else { return Ok(vec![]) };
         let Some(histories) = &self.position.histories else { return Ok(vec![]) };
         let sources = &self.all.sources;
         if names.is_empty() {
@@ -190,9 +190,9 @@ impl AllReader {
             if page.is_empty() {
                 let places = self.position.places.clone();
                 self.move_to(Position::at(places));
-                self.phase = Phase::Start;
+                self.phase = ReadPhase::Start;
             } else {
-                self.phase = Phase::Histories(page.into());
+                self.phase = ReadPhase::Histories(page.into());
             }
             return Ok(vec![]);
         }
@@ -220,7 +220,12 @@ impl AllReader {
     }
 
     /// What one read gives of a graph's history, and the head it goes up to.
-    async fn history(&self, graph: GraphId, after: Version, limit: usize) -> Result<(Head, Run), StoreError> {
+    async fn history(
+        &self,
+        graph: GraphId,
+        after: Version,
+        limit: usize,
+    ) -> Result<(Head, CommitRun), StoreError> {
         let graphs = &self.all.sources.graphs;
         let head = match graphs.store().head(&graph).await {
             Ok(head) => head,
@@ -242,13 +247,13 @@ impl AllReader {
     fn tell_histories(
         &mut self,
         considered: Vec<(GraphId, bool)>,
-        runs: Vec<Result<(Head, Run), StoreError>>,
+        runs: Vec<Result<(Head, CommitRun), StoreError>>,
     ) -> Result<Vec<Piece>, StoreError> {
         let mut runs = runs.into_iter();
         let mut pieces = Vec::new();
         for (index, (graph, is_wanted)) in considered.into_iter().enumerate() {
             let (head, run) = match is_wanted.then(|| runs.next()).flatten() {
-                None => (Head::EMPTY, Run::default()),
+                None => (Head::EMPTY, CommitRun::default()),
                 Some(Ok(read)) => read,
                 Some(Err(error)) if index == 0 => return Err(error),
                 Some(Err(_)) => break,
@@ -267,7 +272,7 @@ impl AllReader {
             let before = self.position();
             self.tell(&mut pieces, graph, vec![], run.damage, before);
             match &mut self.phase {
-                Phase::Histories(names) if is_whole => drop(names.pop_front()),
+                ReadPhase::Histories(names) if is_whole => drop(names.pop_front()),
                 _ => break,
             }
         }
@@ -285,7 +290,7 @@ impl AllReader {
 
     /// Commits that the feed tells of, up to where the tail begins or the reader ends.
     async fn step_feed(&mut self) -> Result<Vec<Piece>, StoreError> {
-        let Phase::Feed { to, waiting } = &self.phase else { return Ok(vec![]) };
+        let ReadPhase::Feed { to, waiting } = &self.phase else { return Ok(vec![]) };
         if waiting.is_empty() {
             return self.look_into_feed(to.clone()).await.map(|()| vec![]);
         }
@@ -294,15 +299,15 @@ impl AllReader {
             let told = read_step(&self.all.sources.graphs, waiting).await?;
             let mut pieces = Vec::new();
             for told in told {
-                if let Phase::Feed { waiting, .. } = &mut self.phase {
+                if let ReadPhase::Feed { waiting, .. } = &mut self.phase {
                     take_off(waiting, &told);
                 }
                 self.tell_entry(&mut pieces, &told);
             }
             return Ok(pieces);
         }
-        let Phase::Feed { waiting, .. } = &mut self.phase else { return Ok(vec![]) };
-        let passed: Vec<Waiting> = waiting.drain(..unwanted).collect();
+        let ReadPhase::Feed { waiting, .. } = &mut self.phase else { return Ok(vec![]) };
+        let passed: Vec<PendingEntry> = waiting.drain(..unwanted).collect();
         passed.into_iter().for_each(|(part, entry)| self.move_part(part, entry.place));
         tokio::task::consume_budget().await;
         Ok(vec![])
@@ -317,7 +322,7 @@ impl AllReader {
             .take(READS_AT_ONCE)
             .collect();
         if behind.is_empty() {
-            self.phase = if self.until.is_some() { Phase::End } else { Phase::Start };
+            self.phase = if self.until.is_some() { ReadPhase::End } else { ReadPhase::Start };
             return Ok(());
         }
         let mut reads = Vec::with_capacity(behind.len());
@@ -325,7 +330,7 @@ impl AllReader {
             reads.push(self.all.sources.chunk(*part, *after, true));
         }
         let chunks: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
-        let mut found: VecDeque<Waiting> = VecDeque::new();
+        let mut found: VecDeque<PendingEntry> = VecDeque::new();
         let mut is_lost = false;
         for ((part, after, to), (entries, bounds)) in behind.into_iter().zip(chunks) {
             if bounds.is_some_and(|bounds| bounds.trimmed > after || bounds.end < after) {
@@ -348,25 +353,25 @@ impl AllReader {
         if is_lost {
             // Where the tail has not found it out yet, it does so soon.
             sleep(RETRY_AFTER / 10).await;
-            self.phase = Phase::Start;
+            self.phase = ReadPhase::Start;
         } else {
             let to = self.until.clone().unwrap_or(to);
-            self.phase = Phase::Feed { to, waiting: found };
+            self.phase = ReadPhase::Feed { to, waiting: found };
         }
         Ok(())
     }
 
     async fn step_tail(&mut self) -> Vec<Piece> {
-        let Phase::Tail { tail, moved, number } = &mut self.phase else { return vec![] };
+        let ReadPhase::Tail { tail, moved, number } = &mut self.phase else { return vec![] };
         // What comes after this look wakes the next wait.
         moved.mark_unchanged();
         let Some(items) = tail.from(*number, TAIL_ITEMS) else {
-            self.phase = Phase::Start;
+            self.phase = ReadPhase::Start;
             return vec![];
         };
         if items.is_empty() {
             if moved.changed().await.is_err() {
-                self.phase = Phase::Start;
+                self.phase = ReadPhase::Start;
             }
             return vec![];
         }
@@ -380,7 +385,7 @@ impl AllReader {
         pieces
     }
 
-    fn tell_entry(&mut self, pieces: &mut Vec<Piece>, told: &Told) {
+    fn tell_entry(&mut self, pieces: &mut Vec<Piece>, told: &FeedCommits) {
         let is_wanted = self.filter.wants_graph(&told.graph);
         let before = if is_wanted { self.position() } else { Arc::from("") };
         if told.is_all {

@@ -22,7 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     RETRY_AFTER, Sources,
-    feed_commits::{READS_AT_ONCE, Told, Waiting, read_step},
+    feed_commits::{FeedCommits, PendingEntry, READS_AT_ONCE, read_step},
 };
 use crate::store::{FeedBounds, FeedEntry, FeedPlace, StoreError};
 
@@ -48,29 +48,29 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// The end of the feed, for as long as somebody holds it.
 pub(super) struct Tail {
-    shared: Arc<Shared>,
+    shared: Arc<SharedTail>,
     _ends_the_task: DropGuard,
 }
 
-struct Shared {
+struct SharedTail {
     /// Never held across an await.
-    ring: Mutex<Ring>,
+    ring: Mutex<TailRing>,
     /// Changes when the ring does. Closed when the task has ended.
     moved: watch::Receiver<()>,
 }
 
 /// What lies at the end of the feed.
-struct Ring {
+struct TailRing {
     /// The number of the first item.
     first: u64,
-    items: VecDeque<Arc<Told>>,
+    items: VecDeque<Arc<FeedCommits>>,
     bytes: usize,
     /// For each part, the place after which everything is here.
     base: Vec<FeedPlace>,
 }
 
-impl Ring {
-    fn push(&mut self, told: Told) {
+impl TailRing {
+    fn push(&mut self, told: FeedCommits) {
         self.bytes += bytes_of(&told);
         self.items.push_back(Arc::new(told));
         while self.items.len() > 1 && (self.items.len() > RING_ITEMS_MAX || self.bytes > RING_BYTES_MAX) {
@@ -90,7 +90,7 @@ impl Ring {
     }
 }
 
-fn bytes_of(told: &Told) -> usize {
+fn bytes_of(told: &FeedCommits) -> usize {
     ITEM_BYTES + told.commits.iter().map(|commit| commit.body.len()).sum::<usize>()
 }
 
@@ -98,10 +98,10 @@ impl Tail {
     /// Follows the feed from these places on.
     pub(super) fn start(sources: Arc<Sources>, places: Vec<FeedPlace>) -> Arc<Self> {
         let (moves, moved) = watch::channel(());
-        let ring = Ring { first: 0, items: VecDeque::new(), bytes: 0, base: places.clone() };
-        let shared = Arc::new(Shared { ring: Mutex::new(ring), moved });
+        let ring = TailRing { first: 0, items: VecDeque::new(), bytes: 0, base: places.clone() };
+        let shared = Arc::new(SharedTail { ring: Mutex::new(ring), moved });
         let ended = CancellationToken::new();
-        let task = Task { sources, shared: shared.clone(), moves, places, checked_at: Instant::now() };
+        let task = TailTask { sources, shared: shared.clone(), moves, places, checked_at: Instant::now() };
         let stop = ended.clone();
         tokio::spawn(async move {
             // What it does can be left at any point: nobody is there any more to see it.
@@ -130,7 +130,7 @@ impl Tail {
     }
 
     /// The items from this number on, at most `limit`; `None` if it was left behind.
-    pub(super) fn from(&self, number: u64, limit: usize) -> Option<Vec<Arc<Told>>> {
+    pub(super) fn from(&self, number: u64, limit: usize) -> Option<Vec<Arc<FeedCommits>>> {
         let ring = lock(&self.shared.ring);
         let skip = usize::try_from(number.checked_sub(ring.first)?).ok()?;
         let items = ring.items.iter().skip(skip).take(limit).cloned().collect();
@@ -139,27 +139,27 @@ impl Tail {
 }
 
 /// Why the feed can't be followed on from where the task is.
-enum Stop {
+enum TailError {
     Store(StoreError),
     /// Some of it was trimmed unread, or is another feed than before.
     Lost,
 }
 
-impl From<StoreError> for Stop {
+impl From<StoreError> for TailError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-struct Task {
+struct TailTask {
     sources: Arc<Sources>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedTail>,
     moves: watch::Sender<()>,
     places: Vec<FeedPlace>,
     checked_at: Instant,
 }
 
-impl Task {
+impl TailTask {
     async fn run(mut self) {
         let mut appended = self.sources.graphs.appended();
         let is_shared = self.sources.graphs.store().is_shared();
@@ -180,17 +180,17 @@ impl Task {
                         () = sleep(poll), if is_shared => {}
                     }
                 }
-                Err(Stop::Store(error)) => {
+                Err(TailError::Store(error)) => {
                     tracing::debug!(%error, "the feed can't be read for now");
                     sleep(RETRY_AFTER).await;
                 }
-                Err(Stop::Lost) => self.start_anew().await,
+                Err(TailError::Lost) => self.start_anew().await,
             }
         }
     }
 
     /// Reads what there is; whether there was anything.
-    async fn look(&mut self) -> Result<bool, Stop> {
+    async fn look(&mut self) -> Result<bool, TailError> {
         let is_check = self.checked_at.elapsed() >= CHECK_EVERY;
         let mut reads = Vec::with_capacity(self.places.len());
         for (part, place) in (0_u32..).zip(&self.places) {
@@ -198,10 +198,10 @@ impl Task {
         }
         let found: Vec<(Vec<FeedEntry>, Option<FeedBounds>)> =
             stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
-        let mut waiting: VecDeque<Waiting> = VecDeque::new();
+        let mut waiting: VecDeque<PendingEntry> = VecDeque::new();
         for ((part, place), (entries, bounds)) in (0_u32..).zip(&self.places).zip(found) {
             if bounds.is_some_and(|bounds| bounds.trimmed > *place || bounds.end < *place) {
-                return Err(Stop::Lost);
+                return Err(TailError::Lost);
             }
             waiting.extend(entries.into_iter().map(|entry| (part, entry)));
         }
@@ -242,7 +242,7 @@ impl Task {
 }
 
 /// What was told waits no more.
-pub(super) fn take_off(waiting: &mut VecDeque<Waiting>, told: &Told) {
+pub(super) fn take_off(waiting: &mut VecDeque<PendingEntry>, told: &FeedCommits) {
     if told.is_all {
         waiting.pop_front();
     } else if let (Some((_, entry)), Some(last)) = (waiting.front_mut(), told.commits.last()) {

@@ -11,8 +11,8 @@ use dao_projections::{GraphId, Version};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    delivery_ledger::{Due, Given, Ledger, More, Span},
-    reads::{FeedRead, READS_AT_ONCE, Reads, Seen, Told},
+    delivery_ledger::{DeliveryLease, DeliveryLedger, DueSpan, RunExtension, VersionSpan},
+    reads::{FeedItem, FeedRead, HistoryReads, READS_AT_ONCE, WantedCommits},
 };
 use crate::{live::Piece, read::CommitFilter, store::StoreError, write::Recorded};
 
@@ -37,7 +37,7 @@ const RUN_SHARE: usize = 64;
 
 /// A commit that a consumer gets.
 #[derive(Clone, Debug)]
-pub struct Handed {
+pub struct DeliveredCommit {
     /// What it settles it by.
     pub delivery_id: String,
     /// The delivery attempt of this commit, from 1.
@@ -49,23 +49,23 @@ pub struct Handed {
 }
 
 /// A look under way.
-pub(super) struct Look<'a> {
+pub(super) struct DeliveryPass<'a> {
     pub(super) filter: &'a CommitFilter,
-    pub(super) ledger: &'a mut Ledger,
-    pub(super) reads: &'a mut Reads,
+    pub(super) ledger: &'a mut DeliveryLedger,
+    pub(super) reads: &'a mut HistoryReads,
     now_ms: u64,
     max: usize,
-    handed: Vec<Handed>,
+    handed: Vec<DeliveredCommit>,
     bytes: usize,
     /// Why a history could not be read.
     error: Option<StoreError>,
 }
 
-impl<'a> Look<'a> {
+impl<'a> DeliveryPass<'a> {
     pub(super) fn new(
         filter: &'a CommitFilter,
-        ledger: &'a mut Ledger,
-        reads: &'a mut Reads,
+        ledger: &'a mut DeliveryLedger,
+        reads: &'a mut HistoryReads,
         now_ms: u64,
         max: usize,
     ) -> Self {
@@ -73,7 +73,7 @@ impl<'a> Look<'a> {
     }
 
     /// Hands out what there is. An error says that nothing could be.
-    pub(super) async fn run(mut self) -> Result<Vec<Handed>, StoreError> {
+    pub(super) async fn run(mut self) -> Result<Vec<DeliveredCommit>, StoreError> {
         self.ledger.expire(self.now_ms);
         self.look_at_lanes().await;
         if self.room() > 0 {
@@ -95,9 +95,9 @@ impl<'a> Look<'a> {
         self.hand(graph, commit, given);
     }
 
-    fn hand(&mut self, graph: &GraphId, commit: &Arc<Recorded>, given: Given) {
+    fn hand(&mut self, graph: &GraphId, commit: &Arc<Recorded>, given: DeliveryLease) {
         self.bytes += commit.body.len();
-        self.handed.push(Handed {
+        self.handed.push(DeliveredCommit {
             delivery_id: given.delivery_id,
             attempt: given.attempt,
             graph: graph.clone(),
@@ -130,8 +130,8 @@ impl<'a> Look<'a> {
     }
 
     /// The first wanted commit of what was due; whether the ledger changed.
-    fn hand_out(&mut self, due: &Due, seen: &Seen) -> bool {
-        let Due { graph, span } = due;
+    fn hand_out(&mut self, due: &DueSpan, seen: &WantedCommits) -> bool {
+        let DueSpan { graph, span } = due;
         if let Some(wanted) = seen.wanted.first() {
             self.give(graph, wanted);
             return true;
@@ -144,7 +144,7 @@ impl<'a> Look<'a> {
                     return false;
                 }
                 let from = last.map_or(span.from, Version::next);
-                self.ledger.park_damage(graph, Span { from, to: span.to }, damage);
+                self.ledger.park_damage(graph, VersionSpan { from, to: span.to }, damage);
                 self.ledger.pass(graph, span.to);
             }
         }
@@ -202,7 +202,7 @@ impl<'a> Look<'a> {
                 self.now_ms = begun_ms + begun.elapsed().as_millis() as u64;
             }
             for piece in &pieces {
-                let (Some(mut told), commits) = (Told::of(piece), commits_of(piece)) else { continue };
+                let (Some(mut told), commits) = (FeedItem::of(piece), commits_of(piece)) else { continue };
                 if self.room() == 0 || !self.take(&mut told, commits) {
                     return Ok(());
                 }
@@ -215,15 +215,15 @@ impl<'a> Look<'a> {
 
     /// Takes what is told of, and of these commits hands out the first if its graph is free; false where there
     /// is no room for it.
-    fn take(&mut self, told: &mut Told, commits: &[Arc<Recorded>]) -> bool {
+    fn take(&mut self, told: &mut FeedItem, commits: &[Arc<Recorded>]) -> bool {
         match told {
-            Told::Commits { graph, span, first, before, after } => {
+            FeedItem::Commits { graph, span, first, before, after } => {
                 if !self.ledger.has_room_for(graph) {
                     return false;
                 }
                 let is_free = self.ledger.is_free(graph);
                 let new = self.ledger.take(graph, *span, before, after).filter(|_| is_free);
-                let Some(Span { from, .. }) = new else { return true };
+                let Some(VersionSpan { from, .. }) = new else { return true };
                 let next = match first.take().filter(|(of, _)| *of == from) {
                     Some((_, known)) => Some(known),
                     None => commits.iter().find(|commit| commit.commit.version >= from).cloned(),
@@ -234,11 +234,11 @@ impl<'a> Look<'a> {
                 }
                 true
             }
-            Told::Damaged { graph, version, problem } => {
+            FeedItem::Damaged { graph, version, problem } => {
                 if !self.ledger.can_park() {
                     return false;
                 }
-                let span = Span { from: *version, to: Version::MAX };
+                let span = VersionSpan { from: *version, to: Version::MAX };
                 self.ledger.park_damage(graph, span, problem);
                 true
             }
@@ -259,8 +259,8 @@ impl<'a> Look<'a> {
         }
     }
 
-    async fn lengthen_run(&mut self, graph: &GraphId, More { span, count }: More) {
-        let due = Due { graph: graph.clone(), span };
+    async fn lengthen_run(&mut self, graph: &GraphId, RunExtension { span, count }: RunExtension) {
+        let due = DueSpan { graph: graph.clone(), span };
         let commits = count.max(LANE_COMMITS);
         self.reads.look(std::slice::from_ref(&due), self.filter, commits, count).await;
         // What can't be read is found to be so when it is the first of its graph.
@@ -284,9 +284,9 @@ fn commits_of(piece: &Piece) -> &[Arc<Recorded>] {
 }
 
 /// Each graph's together, in the order of their first.
-fn by_graph(mut handed: Vec<Handed>) -> Vec<Handed> {
+fn by_graph(mut handed: Vec<DeliveredCommit>) -> Vec<DeliveredCommit> {
     let mut places = HashMap::new();
-    for Handed { graph, .. } in &handed {
+    for DeliveredCommit { graph, .. } in &handed {
         let next = places.len();
         places.entry(graph.clone()).or_insert(next);
     }

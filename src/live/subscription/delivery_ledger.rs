@@ -19,7 +19,7 @@ use std::{
 use dao_projections::{GraphId, Version};
 use serde::{Deserialize, Serialize};
 
-use super::graph_lane::{Flight, Lane};
+use super::graph_lane::{GraphLane, LeasedCommit};
 use crate::read::FilterLists;
 
 /// Graphs with something in flight or waiting; no other graph's commits are taken while there are so
@@ -38,7 +38,7 @@ const LEASE_ENDED: &str = "the lease ended";
 
 /// What a subscription is about, as it was asked for. Two that are equal are the same one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct DeliverySettings {
     /// Which commits.
     pub filter: FilterLists,
     /// Where it began: `now`, `beginning` or a position.
@@ -51,15 +51,15 @@ pub struct Settings {
 
 /// All that is known of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ledger {
-    settings: Settings,
+pub struct DeliveryLedger {
+    settings: DeliverySettings,
     position: String,
     /// Where the position stands before an append of which some is taken: up to where.
     partly: Option<(GraphId, Version)>,
-    lanes: BTreeMap<GraphId, Lane>,
+    lanes: BTreeMap<GraphId, GraphLane>,
     /// The graph that last had its turn.
     turn: Option<GraphId>,
-    parked: Vec<Parked>,
+    parked: Vec<ParkedCommit>,
     /// The number of the next delivery. They begin with the time it was made, so that none is of an
     /// earlier subscription of this name.
     number: u64,
@@ -67,14 +67,14 @@ pub struct Ledger {
 
 /// Versions from one to another, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Span {
+pub struct VersionSpan {
     /// The first.
     pub from: Version,
     /// The last; [`Version::MAX`] for all there are.
     pub to: Version,
 }
 
-impl Span {
+impl VersionSpan {
     fn of(version: Version) -> Self {
         Self { from: version, to: version }
     }
@@ -87,19 +87,19 @@ impl Span {
 
 /// A commit, or a stretch of a damaged history, that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parked {
+pub struct ParkedCommit {
     number: u64,
     /// Whose.
     pub graph: GraphId,
     /// Of which the first is shown.
-    pub span: Span,
+    pub span: VersionSpan,
     /// How often it was delivered; 0 if it could not be read.
     pub attempts: u32,
     /// Why it was given up.
     pub reason: String,
 }
 
-impl Parked {
+impl ParkedCommit {
     /// Its last delivery's id.
     pub fn delivery_id(&self) -> String {
         delivery_id(self.number, &self.graph)
@@ -113,16 +113,16 @@ impl Parked {
 
 /// What a graph can hand out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
+pub struct DueSpan {
     /// Whose.
     pub graph: GraphId,
     /// The first commit of these that is wanted.
-    pub span: Span,
+    pub span: VersionSpan,
 }
 
 /// A delivery that was just made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
+pub struct DeliveryLease {
     /// What a consumer settles it by.
     pub delivery_id: String,
     /// The delivery attempt of this commit, from 1.
@@ -131,16 +131,16 @@ pub struct Given {
 
 /// What can go out in one run with the commit of a graph that was just handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct More {
+pub struct RunExtension {
     /// The commits after it.
-    pub span: Span,
+    pub span: VersionSpan,
     /// How many wanted ones of them at most.
     pub count: usize,
 }
 
-impl Ledger {
+impl DeliveryLedger {
     /// Nothing is handed out yet, and it begins at this position.
-    pub fn new(settings: Settings, position: String, now_ms: u64) -> Self {
+    pub fn new(settings: DeliverySettings, position: String, now_ms: u64) -> Self {
         Self {
             settings,
             position,
@@ -153,7 +153,7 @@ impl Ledger {
     }
 
     /// What it is about.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &DeliverySettings {
         &self.settings
     }
 
@@ -174,7 +174,7 @@ impl Ledger {
 
     /// At most so many commits wait behind those in flight.
     pub fn waiting(&self) -> u64 {
-        let spans = |lane: &Lane| -> u64 {
+        let spans = |lane: &GraphLane| -> u64 {
             let known = lane.again.iter().chain(&lane.waiting).filter(|span| span.to < Version::MAX);
             known.map(|span| span.to.since(span.from).saturating_add(1)).sum()
         };
@@ -182,7 +182,7 @@ impl Ledger {
     }
 
     /// What was given up, the first first.
-    pub fn parked(&self) -> &[Parked] {
+    pub fn parked(&self) -> &[ParkedCommit] {
         &self.parked
     }
 
@@ -210,7 +210,13 @@ impl Ledger {
     /// Takes commits that the feed tells of, for which there is room, and returns those of them that
     /// were not taken already at this position. `before` and `after` are where the reader is before and
     /// after them: the same, where more of the same append follows.
-    pub fn take(&mut self, graph: &GraphId, span: Span, before: &str, after: &str) -> Option<Span> {
+    pub fn take(
+        &mut self,
+        graph: &GraphId,
+        span: VersionSpan,
+        before: &str,
+        after: &str,
+    ) -> Option<VersionSpan> {
         self.move_to(before);
         let known = self.partly.as_ref().filter(|(of, _)| of == graph).map(|(_, version)| *version);
         let new = known.map_or(Some(span), |known| span.after(known));
@@ -218,7 +224,7 @@ impl Ledger {
             let waiting = &mut self.lanes.entry(graph.clone()).or_default().waiting;
             let from = waiting.map_or(new.from, |waiting| waiting.from.min(new.from));
             let to = waiting.map_or(new.to, |waiting| waiting.to.max(new.to));
-            *waiting = Some(Span { from, to });
+            *waiting = Some(VersionSpan { from, to });
         }
         if after == before {
             let to = known.map_or(span.to, |known| known.max(span.to));
@@ -239,14 +245,14 @@ impl Ledger {
     /// Parks what was delivered in vain as often as may be.
     pub fn expire(&mut self, now_ms: u64) {
         let attempts_max = self.settings.attempts_max;
-        let is_spent = |flight: &Flight| flight.until_ms <= now_ms && flight.attempt >= attempts_max;
+        let is_spent = |flight: &LeasedCommit| flight.until_ms <= now_ms && flight.attempt >= attempts_max;
         for (graph, lane) in &mut self.lanes {
             while self.parked.len() < PARKED_MAX && lane.flights.first().is_some_and(is_spent) {
                 let flight = lane.flights.remove(0);
-                self.parked.push(Parked {
+                self.parked.push(ParkedCommit {
                     number: flight.number,
                     graph: graph.clone(),
-                    span: Span::of(flight.version),
+                    span: VersionSpan::of(flight.version),
                     attempts: flight.attempt,
                     reason: flight.reason.unwrap_or_else(|| LEASE_ENDED.to_owned()),
                 });
@@ -256,17 +262,17 @@ impl Ledger {
     }
 
     /// What can be handed out: first what is due again, then what waits, the graphs in turn.
-    pub fn due(&self, now_ms: u64, limit: usize) -> Vec<Due> {
+    pub fn due(&self, now_ms: u64, limit: usize) -> Vec<DueSpan> {
         let lapsed = self.lanes.iter().filter_map(|(graph, lane)| {
             let first = lane.lapsed(now_ms)?;
-            Some(Due { graph: graph.clone(), span: Span::of(first.version) })
+            Some(DueSpan { graph: graph.clone(), span: VersionSpan::of(first.version) })
         });
         let after = self.turn.as_ref().map_or(Unbounded, Excluded);
         let later = self.lanes.range::<GraphId, _>((after, Unbounded));
         let earlier = self.turn.as_ref().map(|turn| self.lanes.range::<GraphId, _>(..=turn));
         let waiting = later.chain(earlier.into_iter().flatten()).filter_map(|(graph, lane)| {
             let span = lane.next().filter(|_| lane.flights.is_empty())?;
-            Some(Due { graph: graph.clone(), span })
+            Some(DueSpan { graph: graph.clone(), span })
         });
         let room = LANES_MAX.saturating_sub(self.lanes_in_flight());
         lapsed.chain(waiting.take(room)).take(limit).collect()
@@ -278,15 +284,15 @@ impl Ledger {
     }
 
     /// Hands out what was due of a graph, of which this is the first that is wanted.
-    pub fn give(&mut self, graph: &GraphId, version: Version, now_ms: u64) -> Given {
+    pub fn give(&mut self, graph: &GraphId, version: Version, now_ms: u64) -> DeliveryLease {
         let number = self.take_number();
         let until_ms = now_ms.saturating_add(self.settings.lease_ms);
         let lane = self.lanes.entry(graph.clone()).or_default();
-        let flight = Flight { number, version, attempt: 1, until_ms, reason: None, run: number };
+        let flight = LeasedCommit { number, version, attempt: 1, until_ms, reason: None, run: number };
         let attempt = match lane.flights.first_mut() {
             Some(lapsed) => {
                 let attempt = lapsed.attempt.saturating_add(1);
-                *lapsed = Flight { attempt, ..flight };
+                *lapsed = LeasedCommit { attempt, ..flight };
                 attempt
             }
             None => {
@@ -296,12 +302,12 @@ impl Ledger {
                 1
             }
         };
-        Given { delivery_id: delivery_id(number, graph), attempt }
+        DeliveryLease { delivery_id: delivery_id(number, graph), attempt }
     }
 
     /// What can go out in one run with the commit of this graph that was just handed out: at most `limit`
     /// commits. `None` where that commit goes alone.
-    pub fn more(&self, graph: &GraphId, limit: usize) -> Option<More> {
+    pub fn more(&self, graph: &GraphId, limit: usize) -> Option<RunExtension> {
         let lane = self.lanes.get(graph)?;
         let (first, lapsed) = lane.flights.split_first()?;
         let attempts_max = self.settings.attempts_max;
@@ -312,21 +318,21 @@ impl Ledger {
         if lapsed.is_empty() {
             let count = limit.min(FLIGHTS_MAX.saturating_sub(self.in_flight()));
             let span = lane.next().filter(|_| count > 0 && first.attempt == 1 && lane.is_behind())?;
-            return Some(More { span, count });
+            return Some(RunExtension { span, count });
         }
         let count = lapsed.iter().take(limit).take_while(|flight| flight.attempt + 1 < attempts_max).count();
         let (from, to) = (lapsed.first()?.version, lapsed.get(count.checked_sub(1)?)?.version);
-        Some(More { span: Span { from, to }, count })
+        Some(RunExtension { span: VersionSpan { from, to }, count })
     }
 
-    /// Hands out a commit that can go out in one run with the one before it, as [`Ledger::more`] says; the
+    /// Hands out a commit that can go out in one run with the one before it, as [`DeliveryLedger::more`] says; the
     /// next that is wanted.
-    pub fn extend(&mut self, graph: &GraphId, version: Version) -> Option<Given> {
+    pub fn extend(&mut self, graph: &GraphId, version: Version) -> Option<DeliveryLease> {
         let number = self.take_number();
         let lane = self.lanes.get_mut(graph)?;
         let (first, rest) = lane.flights.split_first_mut()?;
         let (run, until_ms) = (first.run, first.until_ms);
-        let flight = Flight { number, version, attempt: 1, until_ms, reason: None, run };
+        let flight = LeasedCommit { number, version, attempt: 1, until_ms, reason: None, run };
         let attempt = match rest.iter_mut().find(|flight| flight.run != run) {
             None => {
                 lane.pass(version);
@@ -337,11 +343,11 @@ impl Ledger {
             Some(_) => {
                 let lapsed = rest.iter_mut().find(|flight| flight.version == version)?;
                 let attempt = lapsed.attempt.saturating_add(1);
-                *lapsed = Flight { attempt, ..flight };
+                *lapsed = LeasedCommit { attempt, ..flight };
                 attempt
             }
         };
-        Some(Given { delivery_id: delivery_id(number, graph), attempt })
+        Some(DeliveryLease { delivery_id: delivery_id(number, graph), attempt })
     }
 
     fn take_number(&mut self) -> u64 {
@@ -363,11 +369,11 @@ impl Ledger {
     }
 
     /// Parks what can't be read, unless it is parked already.
-    pub fn park_damage(&mut self, graph: &GraphId, span: Span, reason: &str) {
-        let is_known = |parked: &Parked| parked.graph == *graph && parked.span.from == span.from;
+    pub fn park_damage(&mut self, graph: &GraphId, span: VersionSpan, reason: &str) {
+        let is_known = |parked: &ParkedCommit| parked.graph == *graph && parked.span.from == span.from;
         if !self.parked.iter().any(is_known) {
             let (number, reason) = (self.take_number(), shortened(reason));
-            self.parked.push(Parked { number, graph: graph.clone(), span, attempts: 0, reason });
+            self.parked.push(ParkedCommit { number, graph: graph.clone(), span, attempts: 0, reason });
         }
     }
 
@@ -401,9 +407,9 @@ impl Ledger {
     }
 
     /// Takes parked ones out, and how many were there.
-    fn unpark(&mut self, ids: &[String]) -> Vec<Parked> {
+    fn unpark(&mut self, ids: &[String]) -> Vec<ParkedCommit> {
         let ids: BTreeSet<(u64, GraphId)> = ids.iter().filter_map(|id| read_delivery_id(id)).collect();
-        let is_meant = |parked: &Parked| ids.contains(&(parked.number, parked.graph.clone()));
+        let is_meant = |parked: &ParkedCommit| ids.contains(&(parked.number, parked.graph.clone()));
         let (meant, rest) = std::mem::take(&mut self.parked).into_iter().partition(is_meant);
         self.parked = rest;
         meant

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dao_projections::Version;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::delivery_ledger::Span;
+use super::delivery_ledger::VersionSpan;
 
 /// A graph with so many commits waiting is far behind, and is handed out in runs until it has caught up. With
 /// fewer, each commit goes alone, so that a consumer settles each by itself.
@@ -15,14 +15,14 @@ const RUN_FROM: u64 = 50;
 
 /// What is to be settled of one graph: never nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Lane {
+pub(super) struct GraphLane {
     /// What is out, in order. All of it is settled before anything else of the graph goes out.
     #[serde(rename = "flight", serialize_with = "write_flights", deserialize_with = "read_flights")]
-    pub(super) flights: Vec<Flight>,
+    pub(super) flights: Vec<LeasedCommit>,
     /// What was parked and is tried again, before what waits.
-    pub(super) again: Vec<Span>,
+    pub(super) again: Vec<VersionSpan>,
     /// What the feed told of. Not all of it need be wanted.
-    pub(super) waiting: Option<Span>,
+    pub(super) waiting: Option<VersionSpan>,
     /// Whether it is handed out in runs until nothing of it is left.
     #[serde(default)]
     pub(super) is_in_runs: bool,
@@ -30,7 +30,7 @@ pub(super) struct Lane {
 
 /// A commit that a consumer has, or had when its lease ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Flight {
+pub(super) struct LeasedCommit {
     pub(super) number: u64,
     pub(super) version: Version,
     pub(super) attempt: u32,
@@ -43,7 +43,7 @@ pub(super) struct Flight {
 }
 
 /// Up to release 0.1 a graph had one commit out at most. What has none or one is written as it was then.
-fn write_flights<S: Serializer>(flights: &[Flight], to: S) -> Result<S::Ok, S::Error> {
+fn write_flights<S: Serializer>(flights: &[LeasedCommit], to: S) -> Result<S::Ok, S::Error> {
     match flights {
         [] => to.serialize_none(),
         [one] => to.serialize_some(one),
@@ -51,12 +51,12 @@ fn write_flights<S: Serializer>(flights: &[Flight], to: S) -> Result<S::Ok, S::E
     }
 }
 
-fn read_flights<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Flight>, D::Error> {
+fn read_flights<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<LeasedCommit>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Stored {
-        Run(Vec<Flight>),
-        One(Flight),
+        Run(Vec<LeasedCommit>),
+        One(LeasedCommit),
     }
     Ok(match Option::deserialize(from)? {
         None => vec![],
@@ -65,12 +65,12 @@ fn read_flights<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Flight>, D::Er
     })
 }
 
-impl Lane {
+impl GraphLane {
     pub(super) fn is_idle(&self) -> bool {
         self.flights.is_empty() && self.next().is_none()
     }
 
-    pub(super) fn next(&self) -> Option<Span> {
+    pub(super) fn next(&self) -> Option<VersionSpan> {
         self.again.first().copied().or(self.waiting)
     }
 
@@ -80,7 +80,7 @@ impl Lane {
     }
 
     /// The first commit that is out, if all that is out is due again.
-    pub(super) fn lapsed(&self, now_ms: u64) -> Option<&Flight> {
+    pub(super) fn lapsed(&self, now_ms: u64) -> Option<&LeasedCommit> {
         let is_lapsed = self.flights.iter().all(|flight| flight.until_ms <= now_ms);
         self.flights.first().filter(|_| is_lapsed)
     }

@@ -15,7 +15,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{
     projection::TRIMMED,
-    record_windows::{Windows, now_ms},
+    record_windows::{RecordWindows, now_ms},
     refused_operations,
     schema::{LAST_VERSION, key, version_of},
 };
@@ -34,14 +34,14 @@ const PURGE_ROWS_MAX: i64 = 1_000;
 
 /// One append as it came in.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct AppendRequest {
     pub(super) graph: GraphId,
     pub(super) expected: Head,
     pub(super) entries: Vec<Entry>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Hot {
+struct KnownHead {
     /// `None` for a graph that nobody has written to.
     row: Option<i64>,
     head: Head,
@@ -49,9 +49,9 @@ struct Hot {
 
 /// What the writer remembers between transactions.
 #[derive(Debug)]
-pub(super) struct Ledger {
-    hot: HashMap<GraphId, Hot>,
-    windows: Windows,
+pub(super) struct Appender {
+    hot: HashMap<GraphId, KnownHead>,
+    windows: RecordWindows,
     /// The position of the feed's last row; `None` when it must be asked.
     feed_end: Option<i64>,
 }
@@ -90,17 +90,17 @@ impl<'c> Statements<'c> {
     }
 }
 
-impl Ledger {
-    pub(super) fn new(windows: Windows) -> Self {
+impl Appender {
+    pub(super) fn new(windows: RecordWindows) -> Self {
         Self { hot: HashMap::new(), windows, feed_end: None }
     }
 
     /// Applies the appends in order, inside the transaction that the caller has open. An error
-    /// fails the whole round: roll back, then [`Ledger::forget`].
+    /// fails the whole round: roll back, then [`Appender::forget`].
     pub(super) fn apply<'a>(
         &mut self,
         connection: &Connection,
-        round: impl Iterator<Item = &'a Asked>,
+        round: impl Iterator<Item = &'a AppendRequest>,
     ) -> rusqlite::Result<Vec<Result<Append, StoreError>>> {
         let mut statements = Statements::prepare(connection)?;
         let window = self.windows.current(now_ms());
@@ -134,7 +134,7 @@ impl Ledger {
         connection: &Connection,
         statements: &mut Statements<'_>,
         window: i64,
-        asked: &Asked,
+        asked: &AppendRequest,
     ) -> rusqlite::Result<Result<Append, StoreError>> {
         let hot = match self.hot(statements, &asked.graph)? {
             Ok(hot) => hot,
@@ -162,7 +162,7 @@ impl Ledger {
             }
         };
         if !self.add_operations(statements, window, row, &asked.entries)? {
-            self.hot.insert(asked.graph.clone(), Hot { row: Some(row), head: hot.head });
+            self.hot.insert(asked.graph.clone(), KnownHead { row: Some(row), head: hot.head });
             let known = self.records(statements, Some(row), &asked.entries)?;
             if known.is_empty() {
                 return Ok(Err(StoreError::Unavailable("an append names an operation twice".into())));
@@ -171,7 +171,7 @@ impl Ledger {
         }
         let head = self.add_events(connection, statements, row, asked)?;
         statements.refusals.add(row, &asked.entries)?;
-        self.hot.insert(asked.graph.clone(), Hot { row: Some(row), head });
+        self.hot.insert(asked.graph.clone(), KnownHead { row: Some(row), head });
         Ok(Ok(Append::Appended))
     }
 
@@ -180,7 +180,7 @@ impl Ledger {
         &mut self,
         statements: &mut Statements<'_>,
         graph: &GraphId,
-    ) -> rusqlite::Result<Result<Hot, StoreError>> {
+    ) -> rusqlite::Result<Result<KnownHead, StoreError>> {
         if let Some(hot) = self.hot.get(graph) {
             return Ok(Ok(*hot));
         }
@@ -193,7 +193,7 @@ impl Ledger {
             self.hot.clear();
         }
         Ok(head.map(|head| {
-            let hot = Hot { row, head };
+            let hot = KnownHead { row, head };
             self.hot.insert(graph.clone(), hot);
             hot
         }))
@@ -249,7 +249,7 @@ impl Ledger {
         connection: &Connection,
         statements: &mut Statements<'_>,
         row: i64,
-        asked: &Asked,
+        asked: &AppendRequest,
     ) -> rusqlite::Result<Head> {
         let mut head = asked.expected;
         for commit in asked.entries.iter().filter_map(|entry| entry.commit.as_ref()) {
@@ -271,7 +271,7 @@ impl Ledger {
 }
 
 /// Whether the commits follow on the expected head without a gap: the store never writes a hole.
-fn follow(asked: &Asked) -> Result<(), String> {
+fn follow(asked: &AppendRequest) -> Result<(), String> {
     let mut next = asked.expected.version.next();
     for commit in asked.entries.iter().filter_map(|entry| entry.commit.as_ref()) {
         if commit.version != next {

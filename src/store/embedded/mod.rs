@@ -48,7 +48,7 @@ pub use self::migrate::migrate;
 
 /// When a commit is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
+pub enum SyncMode {
     /// Before it is acknowledged.
     Fsync,
     /// At most a second after it is acknowledged: a power cut can take that second with it, the
@@ -62,7 +62,7 @@ pub struct EmbeddedConfig {
     /// The data directory; made if it isn't there.
     pub dir: PathBuf,
     /// When a commit is on the disk.
-    pub durability: Sync,
+    pub durability: SyncMode,
     /// How long an operation's record is kept, at least (rule C3); at most twice that and a little.
     pub operation_ttl: Duration,
 }
@@ -142,7 +142,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct EmbeddedStore {
     dir: PathBuf,
-    durability: Sync,
+    durability: SyncMode,
     // Dropped before the writer, whose connection is then the last and takes the WAL with it.
     readers: Readers,
     writer: Writer,
@@ -255,10 +255,10 @@ impl EventStore for EmbeddedStore {
 
     fn durability(&self) -> Durability {
         let (name, meaning) = match self.durability {
-            Sync::Fsync => {
+            SyncMode::Fsync => {
                 ("fsync", "every commit is on the disk before it is acknowledged: none can be lost")
             }
-            Sync::Interval => (
+            SyncMode::Interval => (
                 "interval",
                 "commits are on the disk a second after they are acknowledged: a power cut can lose that second",
             ),

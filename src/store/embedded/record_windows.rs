@@ -28,13 +28,13 @@ impl LiveWindows {
 
 /// The writer's own view of the windows.
 #[derive(Debug)]
-pub(super) struct Windows {
+pub(super) struct RecordWindows {
     ttl_ms: i64,
     alive: Vec<i64>,
     published: LiveWindows,
 }
 
-impl Windows {
+impl RecordWindows {
     /// From the windows that have rows, oldest first.
     pub(super) fn new(found: Vec<i64>, ttl: Duration) -> Self {
         let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX).max(1);
@@ -99,8 +99,8 @@ pub(super) fn now_ms() -> i64 {
 mod tests {
     use super::*;
 
-    fn windows(found: Vec<i64>) -> Windows {
-        Windows::new(found, Duration::from_millis(100))
+    fn windows(found: Vec<i64>) -> RecordWindows {
+        RecordWindows::new(found, Duration::from_millis(100))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use dao_projections::Version;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{OpenError, Sync, file_permissions};
+use super::{OpenError, SyncMode, file_permissions};
 
 /// The format of the file that this program writes, kept in `meta`.
 pub(super) const FORMAT: i64 = 2;
@@ -97,7 +97,7 @@ pub(super) fn path(dir: &Path) -> PathBuf {
 }
 
 /// Opens the file to write, and makes it if it isn't there.
-pub(super) fn open_writer(dir: &Path, durability: Sync) -> Result<Connection, OpenError> {
+pub(super) fn open_writer(dir: &Path, durability: SyncMode) -> Result<Connection, OpenError> {
     let path = path(dir);
     let failed = |error| open_error(dir, &path, error);
     file_permissions::make_file(&path)
@@ -121,12 +121,12 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn open_to_migrate(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     set_common(&connection, WRITER_CACHE_KIB)?;
-    set_durability(&connection, Sync::Fsync)?;
+    set_durability(&connection, SyncMode::Fsync)?;
     Ok(connection)
 }
 
 /// Opens the file to copy its WAL into it, on a thread of its own.
-pub(super) fn open_checkpointer(path: &Path, durability: Sync) -> rusqlite::Result<Connection> {
+pub(super) fn open_checkpointer(path: &Path, durability: SyncMode) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     set_common(&connection, READER_CACHE_KIB)?;
@@ -141,10 +141,10 @@ fn set_common(connection: &Connection, cache_kib: u32) -> rusqlite::Result<()> {
     ))
 }
 
-fn set_durability(connection: &Connection, durability: Sync) -> rusqlite::Result<()> {
+fn set_durability(connection: &Connection, durability: SyncMode) -> rusqlite::Result<()> {
     let synchronous = match durability {
-        Sync::Fsync => "FULL",
-        Sync::Interval => "NORMAL",
+        SyncMode::Fsync => "FULL",
+        SyncMode::Interval => "NORMAL",
     };
     // Checkpoints have their own thread. Without fullfsync, macOS only hands the bytes to the drive.
     connection.execute_batch(&format!(

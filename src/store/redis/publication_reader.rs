@@ -36,10 +36,10 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    message::Sender,
-    nodes::{Connection, Live, Nodes},
+    message::Publisher,
+    nodes::{Connection, LiveClient, Nodes},
 };
-use crate::store::{Hint, Hints, publications::HintSender};
+use crate::store::{Publication, Publications, publications::PublicationSender};
 
 /// Published messages that wait for the ear. Beyond it they are lost, and every listener told so. The
 /// client library keeps eight queues of this length, all made at once: 16,384 would take 14 MB.
@@ -61,28 +61,28 @@ type Listeners = HashMap<String, Channel>;
 struct Channel {
     slot: u16,
     /// Whether there is a subscription, as far as is known.
-    is_heard: bool,
-    listeners: Vec<HintSender>,
+    is_subscribed: bool,
+    listeners: Vec<PublicationSender>,
 }
 
 impl Channel {
-    fn tell(&self, hint: &Hint) {
+    fn send(&self, hint: &Publication) {
         self.listeners.iter().for_each(|listener| listener.send(hint.clone()));
     }
 }
 
 /// The listeners of this process, and the connections they share.
-pub(super) struct Listening {
+pub(super) struct PublicationReader {
     listeners: Arc<Mutex<Listeners>>,
     /// Told whenever somebody begins or ends to listen.
     changed: Arc<Notify>,
     _subscriber: AbortOnDropHandle<()>,
 }
 
-impl Listening {
-    pub(super) fn start(nodes: Arc<Nodes>, sender: Sender) -> Self {
+impl PublicationReader {
+    pub(super) fn start(nodes: Arc<Nodes>, sender: Publisher) -> Self {
         let (listeners, changed) = (Arc::<Mutex<Listeners>>::default(), Arc::<Notify>::default());
-        let subscriber = Subscriber {
+        let subscriber = SubscriptionTask {
             nodes,
             sender,
             listeners: listeners.clone(),
@@ -93,13 +93,13 @@ impl Listening {
     }
 
     /// See [`crate::store::EventStore::listen`].
-    pub(super) fn listen(&self, channel: String, slot: u16) -> Hints {
-        let (sender, hints) = Hints::new(self.changed.clone());
+    pub(super) fn listen(&self, channel: String, slot: u16) -> Publications {
+        let (sender, hints) = Publications::new(self.changed.clone());
         let mut all = lock(&self.listeners);
         let channel =
-            all.entry(channel).or_insert_with(|| Channel { slot, is_heard: false, listeners: vec![] });
-        if channel.is_heard {
-            sender.send(Hint::MayHaveMissed); // else when it is
+            all.entry(channel).or_insert_with(|| Channel { slot, is_subscribed: false, listeners: vec![] });
+        if channel.is_subscribed {
+            sender.send(Publication::MayHaveMissed); // else when it is
         }
         channel.listeners.push(sender);
         drop(all);
@@ -109,19 +109,23 @@ impl Listening {
 }
 
 /// The ear: passes on what is published until the client quits.
-async fn hear(mut published: Receiver<Message>, sender: Sender, listeners: Arc<Mutex<Listeners>>) {
+async fn forward_publications(
+    mut published: Receiver<Message>,
+    sender: Publisher,
+    listeners: Arc<Mutex<Listeners>>,
+) {
     loop {
         match published.recv().await {
             Ok(message) => {
                 let Some(bytes) = message.value.as_bytes() else { continue };
                 let Some(hint) = sender.read(bytes) else { continue };
                 if let Some(channel) = lock(&listeners).get(&*message.channel) {
-                    channel.tell(&hint);
+                    channel.send(&hint);
                 }
             }
             Err(RecvError::Lagged(lost)) => {
                 tracing::warn!(lost, "published messages were not read in time");
-                lock(&listeners).values().for_each(|channel| channel.tell(&Hint::MayHaveMissed));
+                lock(&listeners).values().for_each(|channel| channel.send(&Publication::MayHaveMissed));
             }
             Err(RecvError::Closed) => return,
         }
@@ -130,20 +134,20 @@ async fn hear(mut published: Receiver<Message>, sender: Sender, listeners: Arc<M
 
 /// How an attempt to subscribe ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Subscribed {
+enum SubscribeOutcome {
     Yes,
     No,
     Unanswered,
 }
 
 /// Where a channel is: `None` stands for the one server where there is no cluster.
-type Place = Option<Server>;
+type ServerKey = Option<Server>;
 
 /// What is subscribed to on one server.
-struct Subscriptions {
+struct ServerSubscriptions {
     connection: Connection<SubscriberClient>,
     /// The client that the subscriptions were made on, and the task that hears it.
-    made_on: Option<(Arc<Live<SubscriberClient>>, AbortOnDropHandle<()>)>,
+    made_on: Option<(Arc<LiveClient<SubscriberClient>>, AbortOnDropHandle<()>)>,
     /// The subscriptions that were made on it, as far as is known.
     made: BTreeSet<String>,
     /// Where the next round of renewals begins.
@@ -151,15 +155,15 @@ struct Subscriptions {
 }
 
 /// Makes the subscriptions agree with the list of listeners.
-struct Subscriber {
+struct SubscriptionTask {
     nodes: Arc<Nodes>,
-    sender: Sender,
+    sender: Publisher,
     listeners: Arc<Mutex<Listeners>>,
     changed: Arc<Notify>,
-    servers: HashMap<Place, Subscriptions>,
+    servers: HashMap<ServerKey, ServerSubscriptions>,
 }
 
-impl Subscriber {
+impl SubscriptionTask {
     async fn run(mut self) {
         let mut moved = self.nodes.changes();
         let mut round = interval(ROUND_EVERY);
@@ -182,7 +186,7 @@ impl Subscriber {
             if !self.servers.contains_key(place) {
                 let connection = self.nodes.subscriber(place.as_ref(), self.changed.clone());
                 let (made_on, made, renewed_up_to) = (None, BTreeSet::new(), String::new());
-                let fresh = Subscriptions { connection, made_on, made, renewed_up_to };
+                let fresh = ServerSubscriptions { connection, made_on, made, renewed_up_to };
                 self.servers.insert(place.clone(), fresh);
             }
         }
@@ -214,17 +218,17 @@ impl Subscriber {
 
     /// The channels with listeners by where they are; forgets listeners that are gone. Channels of slots that nobody
     /// has wait until somebody does.
-    fn wanted(&self) -> HashMap<Place, BTreeSet<String>> {
+    fn wanted(&self) -> HashMap<ServerKey, BTreeSet<String>> {
         let channels: Vec<(String, u16)> = {
             let mut all = lock(&self.listeners);
             all.retain(|_, channel| {
-                channel.listeners.retain(HintSender::is_listened_to);
+                channel.listeners.retain(PublicationSender::is_listened_to);
                 !channel.listeners.is_empty()
             });
             all.iter().map(|(name, channel)| (name.clone(), channel.slot)).collect()
         };
-        let mut places: HashMap<u16, Option<Place>> = HashMap::new();
-        let mut wanted: HashMap<Place, BTreeSet<String>> = HashMap::new();
+        let mut places: HashMap<u16, Option<ServerKey>> = HashMap::new();
+        let mut wanted: HashMap<ServerKey, BTreeSet<String>> = HashMap::new();
         for (name, slot) in channels {
             let place = places.entry(slot).or_insert_with(|| self.nodes.server_of(slot));
             if let Some(place) = place {
@@ -244,15 +248,15 @@ async fn changed_or_never(changes: &mut Option<tokio::sync::watch::Receiver<u64>
     std::future::pending().await
 }
 
-impl Subscriptions {
+impl ServerSubscriptions {
     /// Ends subscriptions without listeners, and makes those that listeners wait for.
     async fn agree(
         &mut self,
-        place: &Place,
+        place: &ServerKey,
         wanted: &BTreeSet<String>,
         nodes: &Nodes,
         listeners: &Arc<Mutex<Listeners>>,
-        sender: &Sender,
+        sender: &Publisher,
     ) {
         let Some(live) = self.connection.now() else {
             self.forget_all(listeners);
@@ -260,7 +264,7 @@ impl Subscriptions {
         };
         if !self.made_on.as_ref().is_some_and(|(made_on, _)| Arc::ptr_eq(made_on, &live)) {
             self.forget_all(listeners);
-            let hearing = hear(live.client.message_rx(), sender.clone(), listeners.clone());
+            let hearing = forward_publications(live.client.message_rx(), sender.clone(), listeners.clone());
             self.made_on = Some((live.clone(), AbortOnDropHandle::new(tokio::spawn(hearing))));
         }
         let surplus: Vec<String> = self.made.difference(wanted).cloned().collect();
@@ -282,15 +286,15 @@ impl Subscriptions {
             let made = join_all(asked).await;
             for (channel, made) in some.iter().zip(&made) {
                 match made {
-                    Subscribed::Yes => {
+                    SubscribeOutcome::Yes => {
                         failures = 0;
                         self.is_made(channel, listeners);
                     }
-                    Subscribed::No => failures += 1,
-                    Subscribed::Unanswered => {}
+                    SubscribeOutcome::No => failures += 1,
+                    SubscribeOutcome::Unanswered => {}
                 }
             }
-            if made.contains(&Subscribed::Unanswered) {
+            if made.contains(&SubscribeOutcome::Unanswered) {
                 // The connection is dead, and neither the client library nor the system has noticed.
                 tracing::warn!("a connection for subscriptions does not answer: it is made anew");
                 return self.connection.make_anew();
@@ -299,9 +303,9 @@ impl Subscriptions {
     }
 
     fn is_made(&mut self, channel: &str, listeners: &Mutex<Listeners>) {
-        if let Some(heard) = lock(listeners).get_mut(channel) {
-            heard.is_heard = true;
-            heard.tell(&Hint::MayHaveMissed);
+        if let Some(channel) = lock(listeners).get_mut(channel) {
+            channel.is_subscribed = true;
+            channel.send(&Publication::MayHaveMissed);
         }
         self.made.insert(channel.to_owned());
     }
@@ -311,30 +315,30 @@ impl Subscriptions {
         let mut all = lock(listeners);
         for channel in std::mem::take(&mut self.made) {
             if let Some(channel) = all.get_mut(&channel) {
-                channel.is_heard = false;
+                channel.is_subscribed = false;
             }
         }
     }
 }
 
 async fn subscribe(
-    live: &Live<SubscriberClient>,
-    place: &Place,
+    live: &LiveClient<SubscriberClient>,
+    place: &ServerKey,
     channel: &str,
     nodes: &Nodes,
     listeners: &Mutex<Listeners>,
-) -> Subscribed {
+) -> SubscribeOutcome {
     match timeout(PATIENCE, live.run(live.client.ssubscribe(channel))).await {
-        Ok(Ok(())) => Subscribed::Yes,
+        Ok(Ok(())) => SubscribeOutcome::Yes,
         Ok(Err(error)) => {
             tracing::debug!(channel, error = error.details(), "no subscription");
             let slot = lock(listeners).get(channel).map(|channel| channel.slot);
             if let Some(slot) = slot {
                 nodes.learn_from(&error, slot, place.as_ref());
             }
-            Subscribed::No
+            SubscribeOutcome::No
         }
-        Err(_late) => Subscribed::Unanswered,
+        Err(_late) => SubscribeOutcome::Unanswered,
     }
 }
 

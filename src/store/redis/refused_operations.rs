@@ -11,7 +11,7 @@ use fred::{interfaces::StreamsInterface, prelude::Client, types::Value};
 use super::{
     errors,
     keys::Partition,
-    nodes::{Lane, Live, Nodes},
+    nodes::{ConnectionRole, LiveClient, Nodes},
 };
 use crate::store::{Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredRefusal};
 
@@ -34,14 +34,14 @@ pub(super) async fn read(
         let count = PAGE.min(limit - refusals.len());
         let (key, low, high) = (partition.refusals(graph), exclusive(after), exclusive(before));
         let count_asked = u64::try_from(count).ok();
-        let page = async |live: Arc<Live<Client>>| {
+        let page = async |live: Arc<LiveClient<Client>>| {
             let (key, low, high) = (key.clone(), low.as_str(), high.as_str());
             match order {
                 Order::OldestFirst => live.client.xrange::<Value, _, _, _>(key, low, high, count_asked).await,
                 Order::NewestFirst => live.client.xrevrange(key, high, low, count_asked).await,
             }
         };
-        let reply = nodes.call(partition.slot(), Lane::Reader, page).await;
+        let reply = nodes.call(partition.slot(), ConnectionRole::Reader, page).await;
         let (Value::Array(rows), _) = reply.map_err(|error| errors::of_read(&error))? else { break };
         for row in &rows {
             let refusal = decode(row).ok_or_else(|| {

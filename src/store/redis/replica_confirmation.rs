@@ -26,7 +26,7 @@ use fred::{
 };
 use tokio::sync::Mutex as TurnMutex;
 
-use super::{keys::Partition, nodes::Live};
+use super::{keys::Partition, nodes::LiveClient};
 use crate::store::StoreError;
 
 /// How long replicas may take. After that whoever waits is told 503, and may ask again.
@@ -41,22 +41,22 @@ pub(super) struct Confirmations {
     /// Those who have asked for confirmation, counted.
     asked: AtomicU64,
     /// Whose turn it is to say `WAIT`: one at a time, for all who asked before it was said.
-    last: TurnMutex<Waited>,
+    last: TurnMutex<LastWait>,
 }
 
 /// How the last `WAIT` ended, and for how many of those who asked.
-struct Waited {
+struct LastWait {
     covers: u64,
     reached: Result<(), StoreError>,
 }
 
 impl Default for Confirmations {
     fn default() -> Self {
-        Self { asked: AtomicU64::new(0), last: TurnMutex::new(Waited { covers: 0, reached: Ok(()) }) }
+        Self { asked: AtomicU64::new(0), last: TurnMutex::new(LastWait { covers: 0, reached: Ok(()) }) }
     }
 }
 
-impl Live<Client> {
+impl LiveClient<Client> {
     /// What was written on this connection, and answered before this was called, is on enough replicas.
     pub(super) async fn confirm_written(&self, min: Option<NonZeroU32>) -> Result<(), StoreError> {
         let Some(min) = min else { return Ok(()) };
@@ -65,7 +65,7 @@ impl Live<Client> {
         if last.covers < own {
             let covers = self.confirmations.asked.load(Ordering::SeqCst);
             let reached = self.wait(min).await;
-            *last = Waited { covers, reached };
+            *last = LastWait { covers, reached };
         }
         last.reached.clone()
     }

@@ -16,7 +16,7 @@ use super::{
     connect::{FORMAT, REDIS_VERSION_MIN, RedisConfig},
     connect_error::{ConnectError, cannot_reach, not_writable},
     keys::{self, META, PARTITIONS_MAX, Partition},
-    nodes::{Live, Nodes},
+    nodes::{LiveClient, Nodes},
 };
 use crate::store::Durability;
 
@@ -29,12 +29,12 @@ const TTL_MS_MAX: u64 = 100 * 366 * 24 * 3_600_000;
 /// Checks version and eviction of every primary that answers; returns the weakest durability among them. Fewer
 /// replicas than must have what is acknowledged are warned of: they may come later, and readers need not wait for
 /// them. A primary of a cluster that does not answer is passed over: its successor is being chosen, or it comes back.
-pub(super) async fn survey(
+pub(super) async fn check_durability(
     nodes: &Nodes,
     location: &str,
     min_replicas: u32,
 ) -> Result<Durability, ConnectError> {
-    let mut weakest = Found { sync: Sync::Always, replicas: u32::MAX };
+    let mut weakest = PrimaryFindings { sync: AofSync::Always, replicas: u32::MAX };
     let (mut answered, mut problem) = (0, None);
     for (server, live) in nodes.primaries().await {
         match live {
@@ -66,7 +66,7 @@ pub(super) async fn survey(
 pub(super) async fn probe(nodes: &Nodes, location: &str) -> Result<(), ConnectError> {
     let partition = Partition::numbered(0);
     let script = Script::from_lua(include_str!("probe.lua"));
-    let probe = async |live: Arc<Live<Client>>| {
+    let probe = async |live: Arc<LiveClient<Client>>| {
         script.load(&live.client).await?;
         let (key, channel): (Key, _) = (partition.probe(), partition.probe_channel());
         script.evalsha_with_reload::<Value, _, _>(&live.client, vec![key], vec![channel]).await
@@ -83,19 +83,23 @@ pub(super) async fn probe(nodes: &Nodes, location: &str) -> Result<(), ConnectEr
 
 /// What a primary is like.
 #[derive(Clone, Copy)]
-struct Found {
-    sync: Sync,
+struct PrimaryFindings {
+    sync: AofSync,
     /// Replicas that are connected.
     replicas: u32,
 }
 
-impl Found {
+impl PrimaryFindings {
     fn min(self, other: Self) -> Self {
         Self { sync: self.sync.min(other.sync), replicas: self.replicas.min(other.replicas) }
     }
 }
 
-async fn survey_one(client: &Client, location: &str, is_cluster: bool) -> Result<Found, ConnectError> {
+async fn survey_one(
+    client: &Client,
+    location: &str,
+    is_cluster: bool,
+) -> Result<PrimaryFindings, ConnectError> {
     let mut info = HashMap::new();
     for section in
         [InfoKind::Server, InfoKind::Memory, InfoKind::Persistence, InfoKind::Replication, InfoKind::Cluster]
@@ -135,24 +139,24 @@ async fn survey_one(client: &Client, location: &str, is_cluster: bool) -> Result
             "Redis has no append-only file: when it ends, all since its last snapshot is lost, or everything; set \
              `appendonly yes`"
         );
-        return Ok(Found { sync: Sync::NoAof, replicas });
+        return Ok(PrimaryFindings { sync: AofSync::NoAof, replicas });
     }
     // Managed Redis often forbids CONFIG.
     let command = CustomCommand::new_static("CONFIG", ClusterHash::FirstKey, false);
     let settings: HashMap<String, String> =
         client.custom(command, vec!["GET", "appendfsync"]).await.unwrap_or_default();
     let sync = match settings.get("appendfsync").map(String::as_str) {
-        Some("always") => Sync::Always,
-        Some("everysec") => Sync::EverySecond,
-        Some("no") => Sync::Never,
-        _ => Sync::Unknown,
+        Some("always") => AofSync::Always,
+        Some("everysec") => AofSync::EverySecond,
+        Some("no") => AofSync::Never,
+        _ => AofSync::Unknown,
     };
-    Ok(Found { sync, replicas })
+    Ok(PrimaryFindings { sync, replicas })
 }
 
 /// When Redis brings what it acknowledged to disk; the weakest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Sync {
+enum AofSync {
     NoAof,
     Unknown,
     Never,
@@ -160,7 +164,7 @@ enum Sync {
     Always,
 }
 
-impl Sync {
+impl AofSync {
     fn durability(self, min_replicas: u32) -> Durability {
         let (name, meaning) = match self {
             Self::NoAof => (
@@ -214,7 +218,7 @@ pub(super) async fn lay_out(
     let location = location.to_owned();
     let partitions = config.partitions.unwrap_or(PARTITIONS_DEFAULT);
     let ttl_ms = u64::try_from(config.operation_ttl.as_millis()).unwrap_or(u64::MAX).clamp(1, TTL_MS_MAX);
-    let lay_out = async |live: Arc<Live<Client>>| {
+    let lay_out = async |live: Arc<LiveClient<Client>>| {
         let client = &live.client;
         let is_new: bool = client.hsetnx(META, "format", FORMAT.to_string()).await?;
         for (field, value) in [("partitions", partitions.into()), ("operation_ttl_ms", ttl_ms)] {
