@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use dao_projections::{Head, Version};
 
-use crate::write::Recorded;
+use crate::write::{GraphWatch, Recorded};
+
+/// Commits taken from memory in one step.
+const STEP_COMMITS_MAX: usize = 64;
 
 /// How far one subscriber is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,20 @@ pub struct AvailableCommits {
     pub head: Head,
     /// The commits after the cursor, with the head they follow on, if memory reaches back to it.
     pub in_memory: Option<(Head, Vec<Arc<Recorded>>)>,
+}
+
+impl AvailableCommits {
+    /// What memory holds after this version; `None` while the graph is not in memory.
+    pub fn after(version: Version, graph: &GraphWatch) -> Option<Self> {
+        let head = graph.head()?;
+        let in_memory = graph.commits_since(version, STEP_COMMITS_MAX);
+        // Memory may already hold commits that the head taken before does not show.
+        let head = match in_memory.as_ref().and_then(|(_, commits)| commits.last()) {
+            Some(last) if last.commit.version > head.version => last.commit.head(),
+            _ => head,
+        };
+        Some(Self { head, in_memory })
+    }
 }
 
 /// What comes next for a subscriber.

@@ -12,8 +12,6 @@ use crate::{
     write::{GraphWatch, Graphs, Recorded, WriteError},
 };
 
-/// Commits taken from memory at once.
-const STEP_COMMITS_MAX: usize = 64;
 /// A reader this far behind that takes commits as they are stored gets them so.
 const BULK_COMMITS_MIN: u64 = 512;
 /// Stored commits given at once, at first and at most. The next are read meanwhile.
@@ -174,14 +172,10 @@ impl Reader {
     fn step(&mut self) -> CursorStep {
         // What happens after this look wakes the next wait.
         self.hot.mark_seen();
-        let Some(head) = self.hot.view().map(|view| view.graph.head()) else { return CursorStep::CaughtUp };
-        let in_memory = self.hot.commits_since(self.cursor.head().version, STEP_COMMITS_MAX);
-        // Memory may already hold commits that the view taken before does not show.
-        let head = match in_memory.as_ref().and_then(|(_, commits)| commits.last()) {
-            Some(last) if last.commit.version > head.version => last.commit.head(),
-            _ => head,
-        };
-        self.cursor.step(AvailableCommits { head, in_memory })
+        match AvailableCommits::after(self.cursor.head().version, &self.hot) {
+            Some(available) => self.cursor.step(available),
+            None => CursorStep::CaughtUp,
+        }
     }
 
     /// What it has, if that is of the history with this head.

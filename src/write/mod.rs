@@ -32,6 +32,6 @@ pub use graph_task::Clock;
 pub use graphs::{Graphs, GraphsConfig, HOT_BYTES_MAX, Replies};
 pub use published::GraphWatch;
 pub use reply::{CommandResult, Effect, Ending, Reply, WriteError};
-pub use ring::{Recorded, Ring};
+pub use ring::{ENCODING_SLOTS, Recorded, Ring};
 pub use round::ANSWER_BYTES_MAX;
 pub use view::{Encoding, View};

@@ -11,11 +11,11 @@ use bytes::Bytes;
 use dao_projections::{Commit, GraphId, Head, OperationId, Version};
 
 use super::reply::Ending;
-use crate::{
-    domain::Fingerprint,
-    store::StoredCommit,
-    websocket::{Deflate, MessageKind},
-};
+use crate::{domain::Fingerprint, store::StoredCommit};
+
+/// Shared encodings of a commit, and of a state, that this layer keeps for another without knowing what they are. Beyond
+/// them nothing is shared: every caller encodes for itself.
+pub const ENCODING_SLOTS: usize = 4;
 
 /// Commits kept for a hot graph; older ones are read from the log.
 const COMMITS_MAX: usize = 1_024;
@@ -49,12 +49,8 @@ pub struct Recorded {
     /// About how much memory it takes, with what readers are given of it.
     held_bytes: usize,
     json: OnceLock<Bytes>,
-    frames: [OnceLock<Bytes>; 4],
-}
-
-/// Which of the four forms there are of what live subscribers share: text or binary, compressed or not.
-pub(crate) fn form(kind: MessageKind, deflate: Deflate) -> usize {
-    usize::from(kind == MessageKind::Binary) * 2 + usize::from(deflate == Deflate::On)
+    /// Kept for `http`, which fills them with the frames that live subscribers share.
+    encoded: [OnceLock<Bytes>; ENCODING_SLOTS],
 }
 
 impl Recorded {
@@ -63,7 +59,7 @@ impl Recorded {
         /// How often its bytes are kept, about: as stored, as JSON, and as frames.
         const FORMS: usize = 4;
         let held_bytes = size_of::<Self>() + commit.held_bytes() + FORMS * body.len();
-        Arc::new(Self { commit, body, held_bytes, json: OnceLock::new(), frames: Default::default() })
+        Arc::new(Self { commit, body, held_bytes, json: OnceLock::new(), encoded: Default::default() })
     }
 
     /// As the store keeps it.
@@ -76,14 +72,12 @@ impl Recorded {
         self.json.get_or_init(|| encode(graph, &self.commit)).clone()
     }
 
-    /// Its frame for live subscribers, made once by `encode` and shared by all of one kind.
-    pub fn frame(
-        &self,
-        kind: MessageKind,
-        deflate: Deflate,
-        encode: impl FnOnce(&Commit) -> Bytes,
-    ) -> &Bytes {
-        self.frames[form(kind, deflate)].get_or_init(|| encode(&self.commit))
+    /// Its encoding in this slot, made once by `encode` and shared by all who use the slot.
+    pub fn encoded(&self, slot: usize, encode: impl FnOnce(&Commit) -> Bytes) -> Bytes {
+        match self.encoded.get(slot) {
+            Some(encoded) => encoded.get_or_init(|| encode(&self.commit)).clone(),
+            None => encode(&self.commit),
+        }
     }
 }
 

@@ -11,9 +11,8 @@ use tokio::sync::OnceCell;
 use super::{
     blocking::run_blocking,
     budget::{MemoryBudget, MemoryCharge},
-    ring::form,
+    ring::ENCODING_SLOTS,
 };
-use crate::websocket::{Deflate, MessageKind};
 
 /// What is encoded of a graph for answers, beside its state as JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +52,8 @@ pub struct View {
     pub graph: Graph,
     /// The `state` answer for it, once somebody has asked for it.
     state: OnceLock<Bytes>,
-    /// The same as the shared part of messages to live subscribers, in each of the four forms.
-    parts: [OnceCell<Bytes>; 4],
+    /// The same as `http` keeps it to share among live subscribers.
+    parts: [OnceCell<Bytes>; ENCODING_SLOTS],
     /// Encodings that somebody is reading. Held to look and to note, never while one is made.
     lent: [Mutex<Weak<Encoded>>; ENCODINGS],
     /// What is encoded of it; of a view of its own also the graph.
@@ -109,18 +108,18 @@ impl View {
         Bytes::from_owner(Held(encoded))
     }
 
-    /// Its state as part of a message, made once by `encode` whoever waits for it.
-    pub async fn part(&self, kind: MessageKind, deflate: Deflate, encode: impl FnOnce() -> Bytes) -> &Bytes {
-        let cell = &self.parts[form(kind, deflate)];
-        cell.get_or_init(|| async {
+    /// Its state in this slot, made once by `encode` and shared by all who use the slot.
+    pub async fn part(&self, slot: usize, encode: impl FnOnce() -> Bytes) -> Bytes {
+        let Some(part) = self.parts.get(slot) else { return run_blocking(encode) };
+        let part = part.get_or_init(|| async {
             let part = run_blocking(encode);
             // Often it is the `state` answer itself.
             if self.state.get().is_none_or(|state| state.as_ptr() != part.as_ptr()) {
                 self.held.add(part.len());
             }
             part
-        })
-        .await
+        });
+        part.await.clone()
     }
 
     /// Bytes of what is encoded of it.

@@ -22,8 +22,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("live", &["read", "write", "store", "telemetry"]),
     ("project", &["write", "store"]),
     ("read", &["write", "store", "domain"]),
-    // The ring of a hot graph keeps its commits as the frames that all subscribers share.
-    ("write", &["store", "domain", "websocket", "telemetry"]),
+    ("write", &["store", "domain", "telemetry"]),
     ("websocket", &[]),
     ("store", &["telemetry"]),
     // What is counted knows nothing of what it means.

@@ -164,11 +164,11 @@ async fn state_part(graph: &GraphId, view: &View, voice: Voice) -> Bytes {
         Format::Json => view.state(|state| state_json(graph, state)).clone(),
         Format::MessagePack => format.encode(&StateOut::of(graph, &view.graph)).into(),
     };
-    let part = view.part(voice.kind(), deflate, || match deflate {
+    let part = view.part(voice.slot(), || match deflate {
         Deflate::Off => encode(),
         Deflate::On => deflate_part(&encode()),
     });
-    part.await.clone()
+    part.await
 }
 
 fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> Settled {

@@ -290,7 +290,7 @@ impl Connection {
             let subscription = &mut self.subscriptions[index];
             let graph = &subscription.graph;
             let encode = |commit: &_| voice.shared(&frames::state_update(graph, commit, voice.format));
-            let frame = commit.frame(voice.kind(), voice.deflate, encode).clone();
+            let frame = commit.encoded(voice.slot(), encode);
             if let Some(following) = subscription.following() {
                 following.cursor.advance(commit);
             }

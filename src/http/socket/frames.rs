@@ -30,6 +30,11 @@ impl Voice {
         }
     }
 
+    /// The slot for what is shared with connections that are spoken to in this way: text or binary, compressed or not.
+    pub(super) fn slot(self) -> usize {
+        usize::from(self.kind() == MessageKind::Binary) * 2 + usize::from(self.deflate == Deflate::On)
+    }
+
     /// An encoded payload as a frame; compressed only if it is worth it.
     pub(super) fn frame(self, payload: &[u8]) -> Bytes {
         if self.deflate == Deflate::On && payload.len() >= OWN_DEFLATE_BYTES_MIN {

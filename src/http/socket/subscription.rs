@@ -14,9 +14,6 @@ use crate::{
     write::GraphWatch,
 };
 
-/// Commits taken from memory in one step.
-const STEP_COMMITS_MAX: usize = 64;
-
 /// One graph that a connection follows, or is about to.
 pub(super) struct Subscription {
     pub(super) graph: GraphId,
@@ -208,13 +205,10 @@ impl Following {
 
     /// What comes next for this subscriber.
     pub(super) fn step(&self) -> Next {
-        let Some(head) = self.hot.head().filter(|_| !self.is_hot_over) else { return Next::Load };
-        let in_memory = self.hot.commits_since(self.cursor.head().version, STEP_COMMITS_MAX);
-        // Memory may already hold commits that the view taken before does not show.
-        let head = match in_memory.as_ref().and_then(|(_, commits)| commits.last()) {
-            Some(last) if last.commit.version > head.version => last.commit.head(),
-            _ => head,
-        };
-        Next::Cursor(self.cursor.step(AvailableCommits { head, in_memory }))
+        let version = self.cursor.head().version;
+        match AvailableCommits::after(version, &self.hot).filter(|_| !self.is_hot_over) {
+            Some(available) => Next::Cursor(self.cursor.step(available)),
+            None => Next::Load,
+        }
     }
 }
