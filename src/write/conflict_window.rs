@@ -5,7 +5,7 @@
 //! ask and however often they are judged again. Not here: what a history means (`domain::conflict`).
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::Bound,
     sync::Arc,
 };
@@ -122,9 +122,18 @@ impl OlderCommits {
                 }
             },
             HistoryMissing::Hash(version) => {
-                let found = history_reader::hash_at(store, id, version).await?;
-                // A history that ends before it does not have it: of that the append, or a look at the head, tells.
-                self.hashes.insert(version, found.unwrap_or_default());
+                // Of the whole round at once: a batch may name as many versions as it has members.
+                let claims = requests.iter().flatten().flat_map(|operation| &operation.claims);
+                let older = claims.map(|claim| claim.version).filter(|claimed| *claimed < base);
+                let wanted: BTreeSet<Version> = older.chain([version]).collect();
+                let wanted = wanted.into_iter().filter(|wanted| !self.hashes.contains_key(wanted)).collect();
+                let found = history_reader::hashes_at(store, id, &wanted).await?;
+                // A history that ends before a version has no hash for it. The append, or a read of the head, finds that.
+                self.hashes.extend(
+                    wanted
+                        .into_iter()
+                        .map(|wanted| (wanted, found.get(&wanted).copied().unwrap_or_default())),
+                );
             }
         }
         Ok(())

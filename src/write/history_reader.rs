@@ -1,8 +1,12 @@
 //! Reading histories back: from stored bytes to commits, with the chain checked on the way.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use dao_projections::{Commit, CommitBody, Graph, GraphId, Hash, Head, Version};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
     published::PublishedGraph,
@@ -14,6 +18,10 @@ use crate::store::{EventStore, ProjectionStore, StoreError, StoredCommit};
 
 /// Commits read at once when a history is folded; between two reads other tasks get their turn.
 const CHUNK: usize = 512;
+/// Versions whose hashes are wanted and that are no further apart than this are read together.
+const HASH_GAP_MAX: u64 = 4;
+/// Reads for hashes that are under way at once.
+const HASH_READS_AT_ONCE: usize = 16;
 
 /// Decodes a stored commit.
 pub fn decode(graph: &GraphId, stored: &StoredCommit) -> Result<Commit, StoreError> {
@@ -253,17 +261,51 @@ pub async fn sift(
     Ok(kept)
 }
 
-/// The hash of one version; `None` if the history does not reach it.
-pub async fn hash_at(
+/// The hashes of these versions, without those that the history does not reach. Versions that are close together are
+/// read together, and several reads are under way at once.
+pub async fn hashes_at(
     store: &dyn EventStore,
     id: &GraphId,
-    version: Version,
-) -> Result<Option<Hash>, StoreError> {
-    let Some(before) = version.get().checked_sub(1).and_then(Version::new) else {
-        return Ok(Some(Hash::EMPTY));
+    versions: &BTreeSet<Version>,
+) -> Result<HashMap<Version, Hash>, StoreError> {
+    let mut spans: Vec<(Version, Version)> = Vec::new();
+    for version in versions {
+        match spans.last_mut() {
+            Some((_, last)) if version.since(*last) <= HASH_GAP_MAX => *last = *version,
+            _ => spans.push((*version, *version)),
+        }
+    }
+    let mut reads = Vec::with_capacity(spans.len());
+    for (first, last) in spans {
+        reads.push(hashes_between(store, id, first, last));
+    }
+    let found: Vec<Vec<(Version, Hash)>> =
+        stream::iter(reads).buffer_unordered(HASH_READS_AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// The hashes of `first` to `last`, as far as the history goes.
+async fn hashes_between(
+    store: &dyn EventStore,
+    id: &GraphId,
+    first: Version,
+    last: Version,
+) -> Result<Vec<(Version, Hash)>, StoreError> {
+    let mut hashes = Vec::new();
+    let mut after = match first.get().checked_sub(1).and_then(Version::new) {
+        Some(before) => before,
+        None => {
+            hashes.push((Version::EMPTY, Hash::EMPTY));
+            Version::EMPTY
+        }
     };
-    let found = store.read(id, before, version, 1).await?;
-    Ok(found.first().map(|stored| stored.hash))
+    while after < last {
+        let chunk = store.read(id, after, last, CHUNK).await?;
+        let Some(end) = chunk.last() else { break };
+        after = end.version;
+        hashes.extend(chunk.iter().map(|stored| (stored.version, stored.hash)));
+    }
+    Ok(hashes)
 }
 
 /// One commit as it is stored; `None` if the history does not reach it.

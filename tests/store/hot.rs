@@ -355,3 +355,37 @@ async fn h3_no_more_reads_wait_for_a_version_than_may() {
     let refused = read::current(&graphs, &id("g"), Version::new(5)).await.map(drop);
     assert!(matches!(refused, Err(ReadError::Graph(WriteError::Overloaded))), "{refused:?}");
 }
+
+#[tokio::test]
+async fn d8_the_old_versions_that_a_round_names_are_read_together() {
+    const OLD: usize = 1_000;
+    let (_dir, inner) = store();
+    let earlier = graphs(&inner, 100, usize::MAX);
+    let graph = id("g");
+    for batch in 0..3 {
+        let creates = (0..OLD).map(|n| create(&format!("n{batch}-{n}"))).collect();
+        earlier.execute(&graph, creates).await.unwrap();
+    }
+    let mut history = vec![];
+    while history.len() < OLD {
+        let after = Version::new(history.len() as u64).unwrap();
+        let to = Version::new(OLD as u64).unwrap();
+        history.extend(inner.read(&graph, after, to, OLD).await.unwrap());
+    }
+    let gate = GatedStore::to(inner);
+    let store: Arc<dyn EventStore> = gate.clone();
+    let graphs = graphs(&store, 100, usize::MAX);
+    accepted(&graphs, &graph, create("loaded")).await;
+    let claims = history.iter().map(|commit| {
+        let (version, hash) = (commit.version.get(), commit.hash.to_string());
+        let node = json!({"id": format!("late-{version}")});
+        let command =
+            json!({"type": "CREATE_NODE", "payload": node, "clientVersion": version, "clientHash": hash});
+        parse_command(command, &"ada".parse().unwrap()).unwrap()
+    });
+    let before = gate.arrived(Call::Read);
+    let answers = graphs.execute(&graph, claims.collect()).await.unwrap();
+    assert!(answers.iter().all(|answer| matches!(answer.ending, Ending::Completed { .. })), "{answers:?}");
+    let reads = gate.arrived(Call::Read) - before;
+    assert!((1..=5).contains(&reads), "{reads} reads for {OLD} versions");
+}
