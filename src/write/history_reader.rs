@@ -123,12 +123,13 @@ fn other_or_broken(id: &GraphId, from: Head, first: &StoredCommit) -> Result<Cat
     Ok(CatchUp::OtherHistory)
 }
 
-/// A graph with its latest commits: its snapshot, if there is one, and what the log has after it. `None` if there is
-/// no room for it.
+/// A graph with its latest commits up to `head`, which the store has named: its snapshot, if there is one, and what the
+/// log has after it. `None` if there is no room for it.
 pub(super) async fn load(
     store: &dyn EventStore,
     rows: Option<&dyn ProjectionStore>,
     id: &GraphId,
+    head: Head,
     loading: &LoadReservation<'_>,
 ) -> Result<Option<(Graph, Ring)>, StoreError> {
     let found = match rows {
@@ -140,7 +141,7 @@ pub(super) async fn load(
         return Ok(None);
     }
     let mut ring = Ring::after(graph.head());
-    Ok(match catch_up_within(store, id, &mut graph, &mut ring, Some(loading)).await? {
+    Ok(match catch_up_within((store, id), head, &mut graph, &mut ring, Some(loading)).await? {
         CatchUp::Complete | CatchUp::OtherHistory => Some((graph, ring)),
         CatchUp::NoRoom => None,
     })
@@ -154,17 +155,17 @@ pub(super) async fn catch_up(
     graph: &mut Graph,
     ring: &mut Ring,
 ) -> Result<CatchUp, StoreError> {
-    catch_up_within(store, id, graph, ring, None).await
+    let head = store.head(id).await?;
+    catch_up_within((store, id), head, graph, ring, None).await
 }
 
 async fn catch_up_within(
-    store: &dyn EventStore,
-    id: &GraphId,
+    (store, id): (&dyn EventStore, &GraphId),
+    head: Head,
     graph: &mut Graph,
     ring: &mut Ring,
     loading: Option<&LoadReservation<'_>>,
 ) -> Result<CatchUp, StoreError> {
-    let head = store.head(id).await?;
     let is_behind = graph.head().version < head.version;
     if graph.head() == head {
         return Ok(CatchUp::Complete);

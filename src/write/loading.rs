@@ -50,9 +50,11 @@ impl GraphTask {
 
     async fn load(&self) -> Result<LoadedGraph, WriteError> {
         let registry = self.registry.upgrade().ok_or(WriteError::Stopped)?;
+        // First, so that a store, or a shard, that answers late takes no turn from graphs that could be loaded.
+        let head = self.store.head(&self.id).await?;
         let _turn = registry.turn_to_load().await.ok_or(WriteError::Stopped)?;
         let loading = LoadReservation { registry: &registry, board: &self.board };
-        match history_reader::load(&*self.store, self.rows.as_deref(), &self.id, &loading).await? {
+        match history_reader::load(&*self.store, self.rows.as_deref(), &self.id, head, &loading).await? {
             Some((graph, ring)) => {
                 Ok(LoadedGraph { graph, ring, operations: EndedOperations::default(), is_settled: false })
             }
