@@ -31,8 +31,8 @@ use fred::{
 };
 use futures::future::join_all;
 use tokio::{
-    sync::{Mutex as TurnMutex, Notify, watch},
-    time::{Instant, sleep},
+    sync::{Mutex as TurnMutex, MutexGuard as TurnGuard, Notify, watch},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -56,6 +56,9 @@ const SENT_MAX: u32 = 3;
 const START_PATIENCE: Duration = Duration::from_secs(30);
 /// How often connections are made anew because they lead to a replica.
 const FIND_PRIMARY_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a call waits for its turn at a server that a slot is on its way to.
+const ASKING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Which connection to a server a call goes over: a long range read would hold up the appends behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -318,7 +321,7 @@ impl Nodes {
             return Err(unsent(Error::new(ErrorKind::Config, "a server that is no cluster redirects")));
         };
         let node = cluster.node(server);
-        let mut asking = node.asking.lock().await;
+        let mut asking = turn_at(&node.asking).await?;
         let connection = asking.get_or_insert_with(|| {
             let (client, location) = (self.maker.client(Some(server)), self.maker.location(Some(server)));
             Connection::keep(client, location, Arc::default())
@@ -480,6 +483,13 @@ enum AfterFailure {
     Nothing,
 }
 
+/// Whoever waits longer than this for others that ask the same server is told that nothing was sent.
+async fn turn_at<T>(asking: &TurnMutex<T>) -> Result<TurnGuard<'_, T>, CallFailure> {
+    let late =
+        || unsent(Error::new(ErrorKind::Timeout, "other calls wait for the server that takes over the slot"));
+    timeout(ASKING_PATIENCE, asking.lock()).await.map_err(|_late| late())
+}
+
 /// Of a call that was never sent: its caller is told that nothing happened.
 fn unsent(error: Error) -> CallFailure {
     CallFailure::Unsent(Error::new(ErrorKind::Routing, error.details().to_owned()))
@@ -506,5 +516,19 @@ async fn wait_until_it_serves(cluster: &Cluster, location: &str) -> Result<(), C
             tracing::warn!(redis = location, problem, "the cluster does not serve yet: waiting for it");
         }
         sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_without_end_for_others_that_ask_the_same_server() {
+        let asking = TurnMutex::new(());
+        let held = turn_at(&asking).await.ok().expect("nobody else asks");
+        assert!(matches!(turn_at(&asking).await, Err(CallFailure::Unsent(_))));
+        drop(held);
+        assert!(turn_at(&asking).await.is_ok());
     }
 }
