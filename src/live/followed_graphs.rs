@@ -36,7 +36,7 @@ use crate::{
 /// Commits read from the log at once for those who are behind. Reads begin at multiples of this, so
 /// that laggards who are not at quite the same version wait for the same read.
 const LOG_CHUNK: u64 = 128;
-/// How long after a panic what hears of other instances begins anew.
+/// How long after a panic the task that follows other instances is restarted.
 const BEGIN_ANEW_AFTER: Duration = Duration::from_secs(1);
 
 /// What a read of the log came to; shared by all who waited for it.
@@ -94,7 +94,7 @@ impl FollowedGraphs {
         followed
     }
 
-    /// Graphs that somebody follows, and clients that are present in them: for who looks after the process.
+    /// Graphs that somebody follows, and clients that are present in them: for operators.
     pub fn occupancy(&self) -> (usize, usize) {
         let followed: Vec<_> = lock(&self.followed).values().filter_map(Weak::upgrade).collect();
         (followed.len(), followed.iter().map(|followed| followed.room.present()).sum())
@@ -158,7 +158,7 @@ impl FollowedGraph {
 }
 
 /// Hears of other instances until nobody follows the graph. A task that panics is a mistake of this program's, and its
-/// graph must not be deaf for ever after: it begins anew.
+/// graph must keep hearing of them afterwards: it is restarted.
 async fn elsewhere(
     id: GraphId,
     graphs: Arc<Graphs>,
@@ -174,7 +174,7 @@ async fn elsewhere(
         if heard.is_ok() {
             return;
         }
-        tracing::error!(graph = %id, "what hears of other instances panicked, and begins anew");
+        tracing::error!(graph = %id, "the task that follows other instances panicked and is restarted");
         tokio::select! {
             () = ended.cancelled() => return,
             () = tokio::time::sleep(BEGIN_ANEW_AFTER) => {}

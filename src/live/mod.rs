@@ -1,4 +1,4 @@
-//! The live path: who is told what, whatever the transport.
+//! The live path: which subscriber gets what, whatever the transport.
 //!
 //! Invariants:
 //! - A subscriber is a cursor, never a queue: what it has not taken costs nothing, and what it gets

@@ -1,6 +1,6 @@
 //! What other instances do to a followed graph: one task for each, however many follow it here.
 //!
-//! It takes the store's hints and brings the graph in memory level, and it tells other instances who
+//! It takes the store's hints and brings the graph in memory up to date, and it tells other instances who
 //! is present here and hears who is there (rule W7). It decides nothing: a hint is only the occasion
 //! to look, and heads are compared every so often whether or not there was one.
 //!
@@ -31,7 +31,7 @@ const TELL_EVERY: Duration = Duration::from_millis(34);
 /// How long after a failure the store is asked again; doubled each time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How instances keep level with each other.
+/// How instances keep up with each other.
 #[derive(Clone, Copy, Debug)]
 pub struct LiveConfig {
     /// How often the head of a followed graph is compared with the store's, unasked.
@@ -58,7 +58,7 @@ pub(super) struct OtherInstancesTask {
     graphs: Arc<Graphs>,
     room: Arc<PresenceRoom>,
     config: LiveConfig,
-    /// Who this is to other instances. Another one each time the graph is followed anew, so that a
+    /// Who this is to other instances. Another one each time the graph is followed again, so that a
     /// late goodbye takes nobody away who came after it.
     instance: Uuid,
     compare_at: Instant,
@@ -192,7 +192,7 @@ impl OtherInstancesTask {
         }
     }
 
-    /// The graph in memory level with what happened elsewhere. A failure is tried again soon.
+    /// Brings the graph in memory up to date with what other instances did. A failure is tried again soon.
     async fn apply(&mut self, RemoteCommits { commits, may_be_behind }: RemoteCommits) {
         let result = match may_be_behind {
             true => self.graphs.refresh(&self.id).await.map(drop),

@@ -99,7 +99,7 @@ impl Origin {
 }
 
 impl PresenceEntry {
-    /// Nobody speaks for another. But a server is another instance each time it follows the graph anew:
+    /// Nobody speaks for another. But a server is another instance each time it follows the graph again:
     /// what the earlier one has taken away may be shown again by the later.
     fn may_be_shown_by(&self, instance: Uuid) -> bool {
         let was_elsewhere = matches!(self.origin, Origin::Elsewhere { .. });
@@ -201,7 +201,7 @@ impl PresenceEntries {
         }
     }
 
-    /// Changes after `seen`, oldest first; who has seen nothing yet is not told who is gone.
+    /// Changes after `seen`, oldest first; a subscriber that has seen nothing yet is not told who has left.
     fn since(&self, seen: u64) -> impl Iterator<Item = (u64, Uuid, &Arc<PresenceUpdate>)> {
         let changes = self.changes.range(seen.saturating_add(1)..);
         let changes = changes.map(|(revision, (connection, shown))| (*revision, *connection, shown));
@@ -303,7 +303,7 @@ impl PresenceRoom {
 
     /// What changed after revision `seen`, each with its revision, oldest change first and at most `limit` of it, but for what
     /// `except` shows itself; and the revision up to which that is all.
-    /// Somebody who has seen nothing yet is not told who is gone.
+    /// Somebody a subscriber that has seen nothing yet is not told who has left.
     pub fn since(&self, seen: u64, except: Uuid, limit: usize) -> (u64, Vec<(u64, Arc<PresenceUpdate>)>) {
         let entries = lock(&self.entries);
         let mut others = entries.since(seen).filter(|(_, connection, _)| *connection != except);

@@ -18,7 +18,7 @@ const BULK_COMMITS_MIN: u64 = 512;
 const BULK_COMMITS: [usize; 2] = [256, 2_048];
 /// Bytes of stored commits that are given at once, about: a reader that takes nothing holds twice as many.
 const BULK_BYTES: usize = 384 << 10;
-/// How long to wait before the store is asked again after it was away.
+/// How long to wait before the store is asked again after it was unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 type ReadAhead = AbortOnDropHandle<Result<Vec<StoredCommit>, StoreError>>;
@@ -74,7 +74,7 @@ impl Reader {
 
     /// What comes next; waits for it. Cancel-safe: what was not returned is returned the next time.
     ///
-    /// A store that is away is waited for. An error says that the log can't be read on from here.
+    /// An unavailable store is waited for. An error says that the log can't be read on from here.
     pub async fn next(&mut self) -> Result<Delivery, ReadError> {
         loop {
             let mut source = Source::Memory;
@@ -118,7 +118,7 @@ impl Reader {
                         tokio::time::sleep(RETRY_AFTER).await;
                     }
                     Ok(current) => match self.continued(current.head()).await {
-                        // Memory held another history than the log, and is level now.
+                        // Memory held another history than the log, and has caught up now.
                         Ok(Some(_)) => self.hot = self.graphs.hot(self.followed.id()),
                         Ok(None) => {
                             self.start_at(current.head());
@@ -194,7 +194,7 @@ impl Reader {
     }
 }
 
-/// Waits where the store is away or the server is busy; any other error is passed on.
+/// Waits where the store is unavailable or the server is busy; any other error is passed on.
 async fn wait_out(error: ReadError) -> Result<(), ReadError> {
     match error {
         ReadError::Graph(

@@ -47,7 +47,7 @@ impl<'a> CommitSource<'a> {
         Self { memory: memory.filter(|_| !self.stores.events.is_shared()), ..self }
     }
 
-    /// Forgets what was read: it was not of the history that the rows are made of anew.
+    /// Forgets what was read: it was not of the history that the rows are rebuilt from.
     pub(super) fn forget(&mut self) {
         self.last = None;
     }

@@ -22,13 +22,13 @@ const STEP: u64 = 8_192;
 /// What a row counts for beside its bytes, so that small ones are bounded too.
 const ROW_BYTES: usize = 256;
 /// How often a change is tried again because another worker was faster. Then the graph is left for a
-/// later pass: rows that move are not yet rows that are level.
+/// later pass: rows that move have not caught up yet.
 const ATTEMPTS_MAX: u32 = 8;
 
 /// Why a graph was not folded.
 #[derive(Debug, thiserror::Error)]
 pub enum FoldError {
-    /// The store is away: it is tried again.
+    /// The store is unavailable: it is tried again.
     #[error(transparent)]
     Store(StoreError),
     /// Its history can't be folded past this version, however often it is tried.
@@ -50,7 +50,7 @@ impl From<StoreError> for FoldError {
     }
 }
 
-/// Brings the rows of every projection of this graph level with `to`. Checkpoints are kept at every
+/// Brings the rows of every projection of this graph up to `to`. Checkpoints are kept at every
 /// multiple of `checkpoint_every`.
 pub async fn fold_graph(
     stores: &Stores,
@@ -62,7 +62,7 @@ pub async fn fold_graph(
 }
 
 /// One graph's rows of every projection, as far as they are in memory from one fold to the next. What another
-/// worker does to the stored rows in between shows when something is written: then it is read anew.
+/// worker does to the stored rows in between shows when something is written: then it is read again.
 #[derive(Default)]
 pub(super) struct GraphFold {
     works: BTreeMap<&'static str, RowsFold>,
@@ -90,7 +90,7 @@ impl GraphFold {
     }
 }
 
-/// Brings the rows of one projection level with `to`.
+/// Brings the rows of one projection up to `to`.
 async fn fold_one(
     log: &mut CommitSource<'_>,
     projection: &Registered,
@@ -99,11 +99,11 @@ async fn fold_one(
     checkpoint_every: u64,
 ) -> Result<RowsFold, FoldError> {
     let (stores, graph) = (log.stores, log.graph);
-    let (mut to, mut anew) = (to, false);
+    let (mut to, mut rebuild) = (to, false);
     for _ in 0..ATTEMPTS_MAX {
         let mut work = match kept.take() {
             Some(work) => work,
-            None => RowsFold::start(log, projection, anew).await?,
+            None => RowsFold::start(log, projection, rebuild).await?,
         };
         // Whether it was seen that the rows are of the history that the log has.
         let mut is_proved = false;
@@ -114,7 +114,7 @@ async fn fold_one(
                 }
                 // A fail-over took the end of the history that the rows are true of.
                 log.forget();
-                (to, anew) = (stores.events.head(graph).await?.version, true);
+                (to, rebuild) = (stores.events.head(graph).await?.version, true);
                 break;
             }
             let end =
@@ -133,7 +133,7 @@ async fn fold_one(
                 FoldStep::Raced => break,
                 FoldStep::OtherHistory => {
                     log.forget();
-                    anew = true;
+                    rebuild = true;
                     break;
                 }
             }
@@ -183,18 +183,22 @@ pub(super) enum FoldStep {
 }
 
 impl RowsFold {
-    /// From where the stored rows are; from the beginning of the history if there are none, or `anew` is asked for.
-    async fn start(log: &CommitSource<'_>, projection: &Registered, anew: bool) -> Result<Self, FoldError> {
+    /// From where the stored rows are; from the beginning of the history if there are none, or `rebuild` is asked for.
+    async fn start(
+        log: &CommitSource<'_>,
+        projection: &Registered,
+        rebuild: bool,
+    ) -> Result<Self, FoldError> {
         let stored = log.stores.rows.rows(log.graph, projection.name, &[]).await?.at;
-        let work = Self { stored, ..Self::anew(projection) };
-        Ok(match stored.filter(|at| at.format == projection.format && !anew) {
+        let work = Self { stored, ..Self::from_start(projection) };
+        Ok(match stored.filter(|at| at.format == projection.format && !rebuild) {
             Some(at) => Self { at: at.head, is_complete: false, is_unsaved: false, replaces: false, ..work },
             None => work,
         })
     }
 
     /// From the beginning of the history.
-    pub(super) fn anew(projection: &Registered) -> Self {
+    pub(super) fn from_start(projection: &Registered) -> Self {
         Self {
             projection: *projection,
             rows: projection.start(),
@@ -209,7 +213,7 @@ impl RowsFold {
 
     /// From the beginning of the history once more.
     pub(super) fn begin_again(&mut self) {
-        *self = Self { stored: self.stored, ..Self::anew(&self.projection) };
+        *self = Self { stored: self.stored, ..Self::from_start(&self.projection) };
     }
 
     /// Folds `(at, to]`.
@@ -284,7 +288,7 @@ impl RowsFold {
         for (key, row) in missing.into_iter().zip(found.rows) {
             self.sizes.insert(key.clone(), bytes_of(&key, row.as_deref()));
             if let Err(error) = self.rows.load(key, row.as_deref()) {
-                tracing::warn!(graph = %log.graph, projection = self.projection.name, %error, "rows are made anew");
+                tracing::warn!(graph = %log.graph, projection = self.projection.name, %error, "the rows are rebuilt");
                 return Ok(FoldStep::OtherHistory);
             }
         }

@@ -354,7 +354,7 @@ async fn fold_entries(
 }
 
 /// Graphs among these that are set aside and not parked any more are folded like the others: a rebuild has brought
-/// their rows level meanwhile, and what comes after it must not be passed over.
+/// their rows up to date meanwhile, and what comes after it must not be passed over.
 async fn take_back_unparked(
     stores: &Stores,
     entries: &[FeedEntry],
@@ -370,7 +370,7 @@ async fn take_back_unparked(
     Ok(())
 }
 
-/// How bringing a graph's rows level went.
+/// How bringing a graph's rows up to date ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FoldOutcome {
     CaughtUp,
@@ -380,7 +380,7 @@ enum FoldOutcome {
     Refused,
 }
 
-/// Brings all rows of a graph level; or says why it can't, where an operator sees it. An error says that the store
+/// Brings all rows of a graph up to date; or says why it can't, where an operator sees it. An error says that the store
 /// can't even be told that.
 async fn fold_or_park(
     stores: &Stores,

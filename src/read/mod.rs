@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - A read is never older than what any instance had acknowledged when it was asked, unless the
-//!   store is away, and then it says so.
+//!   store is unavailable, and then it says so.
 //! - What auditors ask costs a bounded piece of the history a request, but for [`verify`].
 //! - The changes since a version cost what their range costs, never what the graph costs.
 //!
@@ -36,7 +36,7 @@ pub use verify::{BadCommit, Verification, verify};
 pub use version_at_time::version_at;
 
 /// How long a read of a graph in memory waits to hear whether there are newer commits; then the
-/// store counts as away (rule H4).
+/// store counts as unavailable (rule H4).
 const HEAD_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why a read got no answer.
@@ -72,7 +72,7 @@ pub enum StateSource {
     Memory,
     /// It had to be read from the store first.
     Store,
-    /// It was in memory, and the store is away: there may be newer commits (rule H4).
+    /// It was in memory, and the store is unavailable: there may be newer commits (rule H4).
     Stale,
 }
 
@@ -201,7 +201,7 @@ fn in_memory(
     graphs.in_memory(id)?.commits_since(since, limit)
 }
 
-/// The commits in `(since, head]` and, where it is at hand or wanted, the hash at `since`: from
+/// The commits in `(since, head]` and, where it is in memory or wanted, the hash at `since`: from
 /// memory if it reaches back that far, else from the log.
 async fn range(
     graphs: &Graphs,
@@ -228,7 +228,7 @@ async fn range(
     Ok((hash, from_log(graphs, id, since, head.version, limit).await?))
 }
 
-/// How a subscriber that resumes is brought level (rule W2).
+/// How a subscriber that resumes catches up (rule W2).
 pub enum Resume {
     /// It has everything.
     InSync(Head),
@@ -241,7 +241,7 @@ pub enum Resume {
     },
     /// It starts from this.
     Snapshot(Arc<View>),
-    /// The store is away: nothing is told that might be older than what the subscriber has.
+    /// The store is unavailable: nothing is told that might be older than what the subscriber has.
     StoreAway,
 }
 
@@ -251,7 +251,7 @@ const REPLAY_BYTES_ALWAYS: usize = 4 << 10;
 /// What a commit's frame has beyond its stored body, about.
 const FRAME_OVERHEAD_BYTES: usize = 200;
 
-/// How a subscriber with this resume point is brought level. `state_bytes` measures a snapshot.
+/// How a subscriber with this resume point catches up. `state_bytes` measures a snapshot.
 pub async fn resume(
     graphs: &Graphs,
     id: &GraphId,

@@ -1,4 +1,4 @@
-//! What became of one operation.
+//! The outcome of one operation.
 //!
 //! Invariants: ids are unique within a graph only, so what others did under the same id in graphs of theirs is
 //! neither shown to who may not read those nor in the way of what they may read. That an operation is unknown and
@@ -21,7 +21,7 @@ const PLACES_MAX: usize = 256;
 /// Records read at the same time.
 const READS_AT_ONCE: usize = 16;
 
-/// What became of an operation.
+/// The outcome of an operation.
 pub struct OperationFound {
     /// In which graph.
     pub graph: GraphId,
@@ -45,7 +45,7 @@ pub enum OperationEnding {
     Refused(Arc<Refusal>),
 }
 
-/// What became of the operation with this id: in the graph that is named, else in that which used it first of those
+/// The outcome of the operation with this id: in the graph that is named, else in that which used it first of those
 /// that may be read.
 pub async fn operation(
     graphs: &Graphs,
@@ -80,7 +80,7 @@ pub async fn operation(
     }
 }
 
-/// What became of it in this graph.
+/// Its outcome in this graph.
 async fn in_graph(
     graphs: &Graphs,
     graph: &GraphId,

@@ -129,7 +129,7 @@ pub struct OperationPlaces {
 /// Why a store could not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It is away, or refused for now. Nothing was changed.
+    /// It is unavailable, or refused for now. Nothing was changed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
     /// The answer is lost: what was asked for may have happened, or may yet happen.

@@ -128,7 +128,8 @@ impl OlderCommits {
                 let wanted: BTreeSet<Version> = older.chain([version]).collect();
                 let wanted = wanted.into_iter().filter(|wanted| !self.hashes.contains_key(wanted)).collect();
                 let found = history_reader::hashes_at(store, id, &wanted).await?;
-                // A history that ends before a version has no hash for it. The append, or a read of the head, finds that.
+                // A history that ends before a version has no hash for it: the append, or a read of the head,
+                // finds that.
                 self.hashes.extend(
                     wanted
                         .into_iter()

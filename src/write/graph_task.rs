@@ -59,7 +59,7 @@ pub(super) struct GraphTask {
     /// Its own end of the mailbox, which tells it from others of the same graph.
     pub(super) own: mpsc::WeakSender<Message>,
     /// Where the graph is shown.
-    pub(super) board: Arc<PublishedGraph>,
+    pub(super) published: Arc<PublishedGraph>,
     pub(super) registry: Weak<Registry>,
     pub(super) idle: Duration,
     pub(super) writer: WriterId,
@@ -77,7 +77,7 @@ pub(super) enum Memory {
 /// A loaded graph, and how it came to be so lately.
 pub(super) struct LoadedGraph {
     pub(super) graph: Graph,
-    /// The task's own: what is judged looks back into it without a lock. The board has a copy.
+    /// The task's own: what is judged looks back into it without a lock. The published state has a copy.
     pub(super) ring: Ring,
     pub(super) operations: EndedOperations,
     /// Whether the registry counts it as one that is in memory.
@@ -91,7 +91,7 @@ impl GraphTask {
     pub(super) async fn run(mut self) {
         let mut memory = Memory::Cold;
         let mut used_at = Instant::now();
-        // One timer for the task's life: it is looked at when it fires, not set anew for each message.
+        // One timer for the task's life: it is looked at when it fires, not reset for each message.
         let mut alarm = std::pin::pin!(tokio::time::sleep_until(used_at + self.idle));
         loop {
             // Receiving is cancel-safe: a message that is not taken stays where it is.
@@ -271,7 +271,7 @@ impl GraphTask {
         }
     }
 
-    /// The synchronous round, with the history it asks for read where it is not at hand. Nothing is locked
+    /// The synchronous round, with the history it asks for read where it is not in memory. Nothing is locked
     /// meanwhile: what it looks back into is the task's own.
     async fn decide(
         &self,

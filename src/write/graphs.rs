@@ -164,11 +164,11 @@ impl Graphs {
         Ok(found.into_iter().map(|record| OperationRecord::decode(&record?)).collect())
     }
 
-    /// The graph brought level with the store. One that nobody has written to is not kept in memory.
+    /// The graph brought up to date with the store. One that nobody has written to is not kept in memory.
     pub async fn refresh(&self, graph: &GraphId) -> Result<Arc<View>, WriteError> {
         if self.registry.hot(graph).is_none() && self.store.head(graph).await? == Head::EMPTY {
-            if let Some(board) = self.registry.watched(graph) {
-                board.publish_unwritten();
+            if let Some(published) = self.registry.watched(graph) {
+                published.publish_unwritten();
             }
             return Ok(Arc::new(View::new(Graph::empty(), self.registry.budget())));
         }
@@ -187,7 +187,7 @@ impl Graphs {
         let Some(mailbox) = self.registry.open_mailbox(graph) else {
             return match self.registry.watched(graph) {
                 // Followers of a graph that nobody had written to: now somebody has.
-                Some(_board) => self.refresh(graph).await.map(drop),
+                Some(_watched) => self.refresh(graph).await.map(drop),
                 None => Ok(()),
             };
         };
@@ -208,7 +208,7 @@ impl Graphs {
     /// A handle to look at the graph with, whether or not it is in memory. As long as it is held the graph is not let
     /// go of, once it is there.
     pub fn hot(&self, graph: &GraphId) -> GraphWatch {
-        GraphWatch::of(self.registry.board(graph))
+        GraphWatch::of(self.registry.published(graph))
     }
 
     /// The same, if the graph is in memory. Is no use of the graph: it stays no longer for it.
@@ -244,8 +244,8 @@ impl Graphs {
         self.version_waits.try_acquire().map_err(|_| WriteError::Overloaded)
     }
 
-    /// The head that the store has after `pause`. All who wait for that of one graph share one look; who comes later
-    /// has less to wait.
+    /// The head that the store has after `pause`. All who wait for that of one graph share one look; later callers
+    /// wait for less time.
     pub async fn next_head(
         &self,
         graph: &GraphWatch,
@@ -253,7 +253,7 @@ impl Graphs {
         pause: Duration,
     ) -> Result<Head, StoreError> {
         let look = {
-            let next = &graph.board().next_head;
+            let next = &graph.published().next_head;
             let mut next = next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             // One that is over, and that others have not taken note of yet, says nothing new.
             let under_way =
@@ -294,7 +294,7 @@ impl Graphs {
         Err(WriteError::Failed)
     }
 
-    fn start(&self, graph: &GraphId, TaskParts { board, messages, own }: TaskParts) {
+    fn start(&self, graph: &GraphId, TaskParts { published, messages, own }: TaskParts) {
         let task = GraphTask {
             id: graph.clone(),
             store: self.store.clone(),
@@ -303,7 +303,7 @@ impl Graphs {
             clock: self.config.clock.clone(),
             mailbox: messages,
             own,
-            board,
+            published,
             registry: Arc::downgrade(&self.registry),
             idle: self.config.idle,
             writer: self.config.writer,

@@ -38,7 +38,7 @@ fn corrupt(graph: &GraphId, version: Version, problem: impl Into<String>) -> Sto
 /// How following a history ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum CatchUp {
-    /// The graph is level with what the log held.
+    /// The graph has all that the log held.
     Complete,
     /// The log does not continue this graph: its history is another one (rule V4).
     OtherHistory,
@@ -49,19 +49,19 @@ pub enum CatchUp {
 /// A graph on its way into memory: what there is of it counts as held.
 pub(super) struct LoadReservation<'a> {
     pub(super) registry: &'a Registry,
-    pub(super) board: &'a PublishedGraph,
+    pub(super) published: &'a PublishedGraph,
 }
 
 impl LoadReservation<'_> {
     /// Whether this may be in memory: if there is no room for its latest commits, without most of them.
     async fn may_hold(&self, graph: &Graph, ring: Option<&mut Ring>) -> bool {
         let (graph, beside) = (graph.held_bytes(), ring.as_ref().map_or(0, |ring| ring.held_bytes()));
-        if !self.board.hold(graph + beside, 0) || self.registry.find_room().await {
+        if !self.published.hold(graph + beside, 0) || self.registry.find_room().await {
             return true;
         }
         let Some(ring) = ring.filter(|ring| ring.held_bytes() > 0) else { return false };
         ring.shorten();
-        !self.board.hold(graph + ring.held_bytes(), 0) || self.registry.find_room().await
+        !self.published.hold(graph + ring.held_bytes(), 0) || self.registry.find_room().await
     }
 }
 
@@ -147,7 +147,7 @@ pub(super) async fn load(
     })
 }
 
-/// Brings a graph in memory level with the log. One that holds another history starts anew, and the
+/// Brings a graph in memory up to the head of the log. One that holds another history starts from scratch, and the
 /// answer says so: whatever else is remembered of that history is not true any more.
 pub(super) async fn catch_up(
     store: &dyn EventStore,

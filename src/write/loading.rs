@@ -1,10 +1,10 @@
-//! A graph's way into memory and what keeps it there true: loading it, bringing it level with the log, showing it on
-//! its board, and counting what it holds.
+//! A graph's way into memory and what keeps it there true: loading it, keeping it up to date with the log, publishing
+//! it, and counting what it holds.
 //!
 //! Invariants:
-//! - What readers find on the board is a whole history up to some durable commit at any moment, also while the
-//!   graph is brought level: they never have to go to the log because the task is at work.
-//! - The task's own ring and the board's copy hold the same commits between two messages.
+//! - What readers see is a whole history up to some durable commit at any moment, also while the
+//!   graph catches up: they never have to go to the log because the task is at work.
+//! - The task's own ring and the published copy hold the same commits between two messages.
 //!
 //! Not here: rounds ([`super::graph_task`]), and reading the log ([`super::history_reader`]).
 
@@ -33,12 +33,12 @@ impl GraphTask {
             let mut loaded = match self.load().await {
                 Ok(loaded) => loaded,
                 Err(error) => {
-                    self.board.hold(0, 0);
+                    self.published.hold(0, 0);
                     return Err(error);
                 }
             };
-            self.board.replace_ring(loaded.ring.clone());
-            self.board.publish(&loaded.graph);
+            self.published.replace_ring(loaded.ring.clone());
+            self.published.publish(&loaded.graph);
             self.count_held(&mut loaded);
             *memory = Memory::Hot(Box::new(loaded));
         }
@@ -53,7 +53,7 @@ impl GraphTask {
         // First, so that a store, or a shard, that answers late takes no turn from graphs that could be loaded.
         let head = self.store.head(&self.id).await?;
         let _turn = registry.turn_to_load().await.ok_or(WriteError::Stopped)?;
-        let loading = LoadReservation { registry: &registry, board: &self.board };
+        let loading = LoadReservation { registry: &registry, published: &self.published };
         match history_reader::load(&*self.store, self.rows.as_deref(), &self.id, head, &loading).await? {
             Some((graph, ring)) => {
                 Ok(LoadedGraph { graph, ring, operations: EndedOperations::default(), is_settled: false })
@@ -67,10 +67,10 @@ impl GraphTask {
 
     /// What is shown of it.
     pub(super) fn shown(&self, loaded: &LoadedGraph) -> Arc<View> {
-        let shown = self.board.view().filter(|view| view.graph.head() == loaded.graph.head());
+        let shown = self.published.view().filter(|view| view.graph.head() == loaded.graph.head());
         shown.unwrap_or_else(|| {
-            self.board.publish(&loaded.graph);
-            Arc::new(View::new(loaded.graph.clone(), self.board.budget()))
+            self.published.publish(&loaded.graph);
+            Arc::new(View::new(loaded.graph.clone(), self.published.budget()))
         })
     }
 
@@ -78,7 +78,7 @@ impl GraphTask {
     /// others may have to go.
     pub(super) fn count_held(&self, loaded: &mut LoadedGraph) {
         let spare = loaded.ring.held_bytes() + loaded.operations.held_bytes();
-        let is_too_much = self.board.hold(loaded.graph.held_bytes() + spare, spare);
+        let is_too_much = self.published.hold(loaded.graph.held_bytes() + spare, spare);
         if (is_too_much || !loaded.is_settled)
             && loaded.graph.head() != Head::EMPTY
             && let Some(registry) = self.registry.upgrade()
@@ -93,15 +93,15 @@ impl GraphTask {
         let Memory::Hot(loaded) = memory else { return };
         loaded.ring.shorten();
         loaded.operations.shorten();
-        self.board.shortened(loaded.ring.clone());
+        self.published.shortened(loaded.ring.clone());
         let spare = loaded.ring.held_bytes() + loaded.operations.held_bytes();
-        self.board.hold(loaded.graph.held_bytes() + spare, spare);
+        self.published.hold(loaded.graph.held_bytes() + spare, spare);
     }
 
     /// A graph that the round would make larger must have room to grow. One that gets smaller always may.
     pub(super) fn refuse_to_grow(&self, before: &Graph, after: &Graph) -> Result<(), WriteError> {
         let (before, after) = (before.held_bytes(), after.held_bytes());
-        if after <= before || self.board.budget().lets_grow(after) {
+        if after <= before || self.published.budget().lets_grow(after) {
             return Ok(());
         }
         self.metrics.writing.hot_refused.inc();
@@ -119,16 +119,16 @@ impl GraphTask {
         write_metrics::committed(&self.metrics, round.commits.len());
         loaded.graph = round.graph.clone();
         self.take_commits(&mut loaded.ring, &round.commits);
-        self.board.publish(&loaded.graph);
+        self.published.publish(&loaded.graph);
     }
 
     /// The next commits, into both rings.
     pub(super) fn take_commits(&self, own: &mut Ring, commits: &[Arc<Recorded>]) {
-        self.board.push(commits);
+        self.published.push(commits);
         commits.iter().for_each(|commit| own.push(commit.clone()));
     }
 
-    /// Level with the log. What is remembered of operations goes with the history it was part of: a
+    /// Catches up with the log. What is remembered of operations goes with the history it was part of: a
     /// commit that a fail-over lost must not be acknowledged again (rules V4, C3). Until it is known
     /// what there is, and where it can't be found out, nothing changes.
     pub(super) async fn catch_up(&self, loaded: &mut LoadedGraph) -> Result<CatchUp, WriteError> {
@@ -144,10 +144,10 @@ impl GraphTask {
             self.take_commits(&mut loaded.ring, &news);
         } else {
             // They are more than are kept, or of another history.
-            self.board.replace_ring(news.clone());
+            self.published.replace_ring(news.clone());
             loaded.ring = news;
         }
-        self.board.publish(&loaded.graph);
+        self.published.publish(&loaded.graph);
         if followed == CatchUp::OtherHistory {
             loaded.operations = EndedOperations::default();
         }

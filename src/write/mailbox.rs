@@ -31,7 +31,7 @@ pub(super) enum Request {
         span: Span,
         reply: ReplySender<Vec<Reply>>,
     },
-    /// Load the graph, or bring it level with the store.
+    /// Load the graph, or bring it up to date with the store.
     Refresh { reply: ReplySender<Arc<View>> },
     /// Take over these commits, which were made elsewhere, if the graph is loaded.
     RemoteCommits { commits: Vec<StoredCommit>, reply: ReplySender<()> },

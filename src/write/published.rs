@@ -1,8 +1,8 @@
 //! Where a graph is shown: what readers and followers look at without asking its task.
 //!
-//! A board lasts as long as anybody looks at it, whether or not the graph has a task: a task that starts shows its
-//! graph on the board that is there. So followers of a graph that nobody has written to cost no task, and those of a
-//! graph whose task panicked need not know. Not here: which graph has which board (`registry`).
+//! Published state lasts as long as it is watched, whether or not the graph has a task: a task that starts publishes to
+//! what is there. So followers of a graph that nobody has written to cost no task, and those of a graph whose task
+//! panicked notice nothing. Not here: which graph has which published state (`registry`).
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -129,7 +129,7 @@ impl PublishedGraph {
         self.is_asked_to_shorten.store(false, Ordering::Relaxed);
     }
 
-    /// The graph is in memory no more. Who looks at the board is woken, and has to load it.
+    /// The graph is in memory no more. Its watchers are woken, and have to load it.
     pub(super) fn clear(&self) {
         let old = self.view.send_replace(None);
         self.replace_ring(Ring::default());
@@ -138,7 +138,7 @@ impl PublishedGraph {
         drop(old);
     }
 
-    /// The server stops: who waits for a change is told that there will be none.
+    /// The server stops: those that wait for a change are told that there will be none.
     pub(super) fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
         self.view.send_modify(|_| {});
@@ -148,28 +148,28 @@ impl PublishedGraph {
 /// A graph as readers look at it without asking its task, whether or not it is in memory.
 #[derive(Clone, Debug)]
 pub struct GraphWatch {
-    board: Arc<PublishedGraph>,
+    published: Arc<PublishedGraph>,
     seen: watch::Receiver<Option<Arc<View>>>,
 }
 
 impl GraphWatch {
-    pub(super) fn of(board: Arc<PublishedGraph>) -> Self {
-        let seen = board.view.subscribe();
-        Self { board, seen }
+    pub(super) fn of(published: Arc<PublishedGraph>) -> Self {
+        let seen = published.view.subscribe();
+        Self { published, seen }
     }
 
-    pub(super) fn board(&self) -> &Arc<PublishedGraph> {
-        &self.board
+    pub(super) fn published(&self) -> &Arc<PublishedGraph> {
+        &self.published
     }
 
     /// The graph after its latest commit known here; `None` while it is not in memory: it has to be loaded.
     pub fn view(&self) -> Option<Arc<View>> {
-        self.board.view()
+        self.published.view()
     }
 
     /// Its head after the latest commit known here; `None` while it is not in memory.
     pub fn head(&self) -> Option<Head> {
-        self.board.view.borrow().as_ref().map(|view| view.graph.head())
+        self.published.view.borrow().as_ref().map(|view| view.graph.head())
     }
 
     /// Takes what is known now as seen: [`GraphWatch::changed`] waits for what comes after it.
@@ -179,14 +179,14 @@ impl GraphWatch {
 
     /// Waits for the next change; false when the server stops and there will be none.
     pub async fn changed(&mut self) -> bool {
-        self.seen.changed().await.is_ok() && !self.board.is_closed.load(Ordering::Acquire)
+        self.seen.changed().await.is_ok() && !self.published.is_closed.load(Ordering::Acquire)
     }
 
     /// The commits in `(since, …]`, at most `limit`, and the head at `since`, if memory reaches
     /// back to it. A graph that is not in memory reaches back to nothing.
     pub fn commits_since(&self, since: Version, limit: usize) -> Option<(Head, Vec<Arc<Recorded>>)> {
         self.head()?;
-        let ring = self.board.ring();
+        let ring = self.published.ring();
         let from = ring.head_at(since)?;
         Some((from, ring.since(since)?.take(limit).cloned().collect()))
     }

@@ -3,7 +3,8 @@
 //! Invariants:
 //! - A graph has one task at most. It is only let go of while nobody waits for it, which is looked at where the
 //!   registry is locked.
-//! - Who is looked at as long as it has no task costs a board, and makes no room: only graphs that were loaded count.
+//! - A graph that is watched and has no task costs its published state, and pushes no other out: only graphs that were
+//!   loaded count.
 //! - Nothing here takes time in proportion to the number of graphs: what goes is at the front of a list, and those
 //!   that can't go are passed over a few at a time.
 //!
@@ -26,20 +27,20 @@ use super::{
 };
 use crate::telemetry::Metrics;
 
-/// Graphs looked at in one go to find one that can go. Who needs room looks again, after others had their turn.
+/// Graphs looked at in one go to find one that can go. A load that needs room looks again, after others had their turn.
 const LOOKS_MAX: usize = 64;
 /// Graphs that are loaded at the same time. The others wait: while one is loaded, more of it is in memory than what
 /// stays.
 const LOADS_AT_ONCE: usize = 8;
 /// How long a load waits for what tasks were asked to let go of.
 const SHORTEN_PATIENCE: Duration = Duration::from_millis(50);
-/// Boards without a task are swept of those that nobody holds any more when there are this many, and then whenever
+/// Published graphs without a task are swept of those that nobody holds any more when there are this many, and then whenever
 /// they have doubled.
 const SWEEP_AT_MIN: usize = 64;
 
 /// The graphs in memory.
 pub(super) struct Registry {
-    /// Guards which graph has which task and board; never held across an await.
+    /// Guards which graph has which task and published state; never held across an await.
     table: Mutex<Table>,
     hot_max: usize,
     budget: Arc<MemoryBudget>,
@@ -50,7 +51,7 @@ pub(super) struct Registry {
 struct Table {
     /// Graphs that have a task, the one asked for longest ago first.
     hot: LinkedHashMap<GraphId, HotGraph>,
-    /// Boards of graphs that have none, as long as somebody looks at them.
+    /// Published graphs of graphs that have none, as long as somebody looks at them.
     watched: HashMap<GraphId, Weak<PublishedGraph>>,
     sweep_at: usize,
     /// How many of `hot` were loaded: a task that finds that nobody has written to its graph pushes nobody out.
@@ -60,14 +61,14 @@ struct Table {
 
 struct HotGraph {
     mailbox: Mailbox,
-    board: Arc<PublishedGraph>,
+    published: Arc<PublishedGraph>,
     is_loaded: bool,
 }
 
 impl HotGraph {
-    /// Whether anybody waits for its task, or looks at its board beside the registry and the task.
+    /// Whether anybody waits for its task, or watches its published state beside the registry and the task.
     fn is_in_use(&self) -> bool {
-        self.mailbox.is_in_use() || Arc::strong_count(&self.board) > 2
+        self.mailbox.is_in_use() || Arc::strong_count(&self.published) > 2
     }
 }
 
@@ -76,11 +77,11 @@ impl HotGraph {
 pub(super) enum RetireWhen {
     /// If nobody uses the graph.
     Unused,
-    /// If nobody waits for an answer: who looks at the board need not know.
+    /// If nobody waits for an answer, even if the graph is watched.
     Unasked,
 }
 
-/// How a look for room went. Who only helps to make some need not know.
+/// How a search for room ended. A caller that only helps to make room ignores it.
 enum RoomSearch {
     Enough,
     /// Those that were looked at are in use; others may not be.
@@ -91,7 +92,7 @@ enum RoomSearch {
 
 /// What is needed to start a task.
 pub(super) struct TaskParts {
-    pub(super) board: Arc<PublishedGraph>,
+    pub(super) published: Arc<PublishedGraph>,
     pub(super) messages: mpsc::Receiver<Message>,
     pub(super) own: mpsc::WeakSender<Message>,
 }
@@ -124,35 +125,35 @@ impl Registry {
         self.table().loaded
     }
 
-    /// The board of a graph in memory.
+    /// The published state of a graph in memory.
     pub(super) fn hot(&self, id: &GraphId) -> Option<Arc<PublishedGraph>> {
-        self.table().hot.get(id).map(|entry| entry.board.clone())
+        self.table().hot.get(id).map(|entry| entry.published.clone())
     }
 
     /// The same, for somebody who asks for the graph: it stays longer for it.
     pub(super) fn used(&self, id: &GraphId) -> Option<Arc<PublishedGraph>> {
-        let found = self.table().hot.to_back(id).map(|entry| entry.board.clone());
+        let found = self.table().hot.to_back(id).map(|entry| entry.published.clone());
         if self.budget.is_over() {
             self.make_room();
         }
         found
     }
 
-    /// The board of a graph, whether or not it is in memory. As long as it is held the graph's task stays.
-    pub(super) fn board(&self, id: &GraphId) -> Arc<PublishedGraph> {
+    /// The published state of a graph, whether or not it is in memory. As long as it is held the graph's task stays.
+    pub(super) fn published(&self, id: &GraphId) -> Arc<PublishedGraph> {
         let mut table = self.table();
         if let Some(entry) = table.hot.to_back(id) {
-            return entry.board.clone();
+            return entry.published.clone();
         }
         let found = table.watched.get(id).and_then(Weak::upgrade);
         found.unwrap_or_else(|| {
-            let board = PublishedGraph::new(&self.budget);
-            table.watch(id, &board);
-            board
+            let published = PublishedGraph::new(&self.budget);
+            table.watch(id, &published);
+            published
         })
     }
 
-    /// The board of a graph without a task, if somebody looks at it.
+    /// The published state of a graph without a task, if somebody watches it.
     pub(super) fn watched(&self, id: &GraphId) -> Option<Arc<PublishedGraph>> {
         self.table().watched.get(id).and_then(Weak::upgrade)
     }
@@ -170,12 +171,12 @@ impl Registry {
         if table.is_closed {
             return None;
         }
-        let board = table.watched.remove(id).and_then(|board| board.upgrade());
-        let board = board.unwrap_or_else(|| PublishedGraph::new(&self.budget));
+        let published = table.watched.remove(id).and_then(|published| published.upgrade());
+        let published = published.unwrap_or_else(|| PublishedGraph::new(&self.budget));
         let (mailbox, messages) = Mailbox::new();
         let (open, own) = (mailbox.open(), mailbox.sender().downgrade());
-        start(TaskParts { board: board.clone(), messages, own });
-        table.hot.insert(id.clone(), HotGraph { mailbox, board, is_loaded: false });
+        start(TaskParts { published: published.clone(), messages, own });
+        table.hot.insert(id.clone(), HotGraph { mailbox, published, is_loaded: false });
         Some(open)
     }
 
@@ -196,25 +197,25 @@ impl Registry {
         if is_needed {
             return false;
         }
-        if let Some(HotGraph { board, .. }) = table.remove(id)
+        if let Some(HotGraph { published, .. }) = table.remove(id)
             && leave == RetireWhen::Unasked
         {
-            board.hold(0, 0);
-            table.watch(id, &board);
+            published.hold(0, 0);
+            table.watch(id, &published);
         }
         true
     }
 
-    /// A task has ended without a word: the next who asks starts another, on the same board.
+    /// A task has ended without notice: the next request starts another, with the same published state.
     pub(super) fn forget_ended(&self, id: &GraphId) {
         let mut table = self.table();
         if table.hot.get(id).is_none_or(|entry| !entry.mailbox.sender().is_closed()) {
             return;
         }
-        if let Some(HotGraph { board, .. }) = table.remove(id) {
+        if let Some(HotGraph { published, .. }) = table.remove(id) {
             // While the registry is locked: what the next task shows must not be cleared.
-            board.clear();
-            table.watch(id, &board);
+            published.clear();
+            table.watch(id, &published);
         }
     }
 
@@ -229,14 +230,14 @@ impl Registry {
             }
             let Some((id, entry)) = table.hot.pop_front() else { return RoomSearch::Nobody };
             if entry.is_in_use() {
-                if self.budget.is_over() && entry.board.asks_to_shorten() {
+                if self.budget.is_over() && entry.published.asks_to_shorten() {
                     entry.mailbox.shorten();
                 }
                 table.hot.insert(id, entry);
                 continue;
             }
             // Its task learns of it in a moment: what it holds is free from now on.
-            entry.board.hold(0, 0);
+            entry.published.hold(0, 0);
             table.loaded -= usize::from(entry.is_loaded);
             self.metrics.writing.hot_let_go.inc();
             gone.push(entry);
@@ -288,9 +289,14 @@ impl Registry {
         table.is_closed = true;
         let entries = std::mem::take(&mut table.hot);
         table.loaded = 0;
-        let boards: Vec<_> = table.watched.drain().filter_map(|(_, board)| board.upgrade()).collect();
+        let watched: Vec<_> =
+            table.watched.drain().filter_map(|(_, published)| published.upgrade()).collect();
         drop(table);
-        entries.values().map(|entry| &entry.board).chain(&boards).for_each(|board| board.close());
+        entries
+            .values()
+            .map(|entry| &entry.published)
+            .chain(&watched)
+            .for_each(|published| published.close());
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -305,13 +311,13 @@ impl Table {
         Some(entry)
     }
 
-    /// Remembers the board of a graph without a task, for as long as somebody holds it.
-    fn watch(&mut self, id: &GraphId, board: &Arc<PublishedGraph>) {
+    /// Remembers the published state of a graph without a task, for as long as somebody holds it.
+    fn watch(&mut self, id: &GraphId, published: &Arc<PublishedGraph>) {
         if self.watched.len() >= self.sweep_at {
-            self.watched.retain(|_, board| board.strong_count() > 0);
+            self.watched.retain(|_, published| published.strong_count() > 0);
             self.sweep_at = SWEEP_AT_MIN.max(2 * self.watched.len());
         }
-        self.watched.insert(id.clone(), Arc::downgrade(board));
+        self.watched.insert(id.clone(), Arc::downgrade(published));
     }
 }
 

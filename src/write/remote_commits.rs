@@ -12,7 +12,7 @@ use super::{
 use crate::store::StoredCommit;
 
 impl GraphTask {
-    /// Level with these commits of others: folded as they are, if they follow on what is in memory;
+    /// Catches up with these commits of others: folded as they are, if they follow on what is in memory;
     /// else from the store. What is remembered of operations stays true either way: one that ended
     /// elsewhere is learnt from its record, when the store finds its id used.
     pub(super) async fn apply_remote_commits(
@@ -29,7 +29,7 @@ impl GraphTask {
         self.catch_up(loaded).await.map(drop)
     }
 
-    /// Folds those of these commits that are new; false if that does not make the graph level with
+    /// Folds those of these commits that are new; false if that does not bring the graph up to
     /// the last of them: there is a gap, or they are of another history, or can't be read.
     fn fold_remote(
         &self,
@@ -54,7 +54,7 @@ impl GraphTask {
         }
         if !folded.is_empty() {
             self.take_commits(ring, &folded);
-            self.board.publish(graph);
+            self.published.publish(graph);
         }
         commits.last().is_none_or(|last| last.version <= graph.head().version)
     }

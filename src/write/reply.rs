@@ -203,7 +203,7 @@ pub enum WriteError {
     /// More commands wait on this graph than may.
     #[error("too many commands wait on this graph")]
     Overloaded,
-    /// The store is away, or its answer was lost and could not be found out in time.
+    /// The store is unavailable, or its answer was lost and could not be found out in time.
     #[error("the store is unavailable: {0}")]
     StoreUnavailable(#[source] Arc<StoreError>),
     /// Other instances kept being faster.

@@ -357,6 +357,30 @@ async fn h3_no_more_reads_wait_for_a_version_than_may() {
 }
 
 #[tokio::test]
+async fn o3_graphs_of_a_slow_shard_do_not_keep_others_from_being_loaded() {
+    let (_dir, inner) = store();
+    let earlier = graphs(&inner, 100, usize::MAX);
+    let slow: Vec<GraphId> = (0..10).map(|n| id(&format!("slow-{n}"))).collect();
+    let quick = id("quick");
+    for graph in slow.iter().chain([&quick]) {
+        accepted(&earlier, graph, create("n")).await;
+    }
+    let gate = GatedStore::to(inner);
+    let store: Arc<dyn EventStore> = gate.clone();
+    let graphs = graphs(&store, 100, usize::MAX);
+    gate.hold_heads_of("slow");
+    let waiting: Vec<_> =
+        slow.iter().map(|graph| graphs.submit(graph, vec![create("m")]).expect("there is room")).collect();
+    gate.has_arrived(Call::Head, slow.len()).await;
+    let loaded = tokio::time::timeout(PATIENCE, accepted(&graphs, &quick, create("m"))).await;
+    assert!(loaded.is_ok(), "it waits for graphs that it has nothing to do with");
+    gate.open();
+    for answers in waiting {
+        assert!(answers.await.expect("it is answered").is_ok());
+    }
+}
+
+#[tokio::test]
 async fn d8_the_old_versions_that_a_round_names_are_read_together() {
     const OLD: usize = 1_000;
     let (_dir, inner) = store();
@@ -388,28 +412,4 @@ async fn d8_the_old_versions_that_a_round_names_are_read_together() {
     assert!(answers.iter().all(|answer| matches!(answer.ending, Ending::Completed { .. })), "{answers:?}");
     let reads = gate.arrived(Call::Read) - before;
     assert!((1..=5).contains(&reads), "{reads} reads for {OLD} versions");
-}
-
-#[tokio::test]
-async fn o3_graphs_of_a_slow_shard_do_not_keep_others_from_being_loaded() {
-    let (_dir, inner) = store();
-    let earlier = graphs(&inner, 100, usize::MAX);
-    let slow: Vec<GraphId> = (0..10).map(|n| id(&format!("slow-{n}"))).collect();
-    let quick = id("quick");
-    for graph in slow.iter().chain([&quick]) {
-        accepted(&earlier, graph, create("n")).await;
-    }
-    let gate = GatedStore::to(inner);
-    let store: Arc<dyn EventStore> = gate.clone();
-    let graphs = graphs(&store, 100, usize::MAX);
-    gate.hold_heads_of("slow");
-    let waiting: Vec<_> =
-        slow.iter().map(|graph| graphs.submit(graph, vec![create("m")]).expect("there is room")).collect();
-    gate.has_arrived(Call::Head, slow.len()).await;
-    let loaded = tokio::time::timeout(PATIENCE, accepted(&graphs, &quick, create("m"))).await;
-    assert!(loaded.is_ok(), "it waits for graphs that it has nothing to do with");
-    gate.open();
-    for answers in waiting {
-        assert!(answers.await.expect("it is answered").is_ok());
-    }
 }

@@ -36,7 +36,7 @@ use crate::{
     write::{Graphs, Recorded},
 };
 
-/// How long to wait before the store is asked again after it was away.
+/// How long to wait before the store is asked again after it was unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Where a reader starts.
@@ -83,7 +83,7 @@ impl AllGraphs {
         Position::parse(text, self.sources.feed.feed_parts() as usize)
     }
 
-    /// A reader of what the filter wants. An error says that the store is away.
+    /// A reader of what the filter wants. An error says that the store is unavailable.
     pub async fn open(
         self: &Arc<Self>,
         since: Since,

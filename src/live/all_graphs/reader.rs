@@ -94,7 +94,7 @@ impl AllReader {
         self.text.get_or_insert_with(|| position.encode().into()).clone()
     }
 
-    /// What comes next; waits for it. `None` at its end. A store that is away is waited for.
+    /// What comes next; waits for it. `None` at its end. An unavailable store is waited for.
     /// Cancel-safe: what was not returned is returned the next time.
     pub async fn next(&mut self) -> Option<Vec<Piece>> {
         loop {

@@ -1,11 +1,11 @@
-//! The end of the feed, followed once for all readers in this process that are level with it.
+//! The end of the feed, followed once for all readers in this process that have caught up with it.
 //!
 //! One task reads every part as it grows and puts what it reads into a ring, in the order in which
 //! it came. A reader is a number in that order; one that the ring has left behind reads the feed
 //! itself.
 //!
 //! Invariant: between the base of a part and the last item of that part in the ring nothing is
-//! missing. When that can't be said any more, the ring starts anew and every reader is left behind.
+//! missing. When that can't be said any more, the ring starts from scratch and every reader is left behind.
 
 use std::{
     collections::VecDeque,
@@ -77,13 +77,13 @@ impl TailRing {
             let Some(old) = self.items.pop_front() else { break };
             self.first += 1;
             self.bytes -= bytes_of(&old);
-            // Also if it was a part of an entry: who has not had it all reads the entry again.
+            // Also if it was a part of an entry: a reader that has not had it all reads the entry again.
             self.base[old.part as usize] = old.place;
         }
     }
 
     /// Leaves every reader behind.
-    fn start_anew(&mut self, base: Vec<FeedPlace>) {
+    fn start_from_scratch(&mut self, base: Vec<FeedPlace>) {
         self.first += self.items.len() as u64 + 1;
         self.items.clear();
         (self.bytes, self.base) = (0, base);
@@ -184,7 +184,7 @@ impl TailTask {
                     tracing::debug!(%error, "the feed can't be read for now");
                     sleep(RETRY_AFTER).await;
                 }
-                Err(TailError::Lost) => self.start_anew().await,
+                Err(TailError::Lost) => self.start_from_scratch().await,
             }
         }
     }
@@ -225,12 +225,12 @@ impl TailTask {
         Ok(has_found)
     }
 
-    async fn start_anew(&mut self) {
+    async fn start_from_scratch(&mut self) {
         match self.sources.bounds().await {
             Ok(bounds) => {
                 tracing::debug!("the feed is not what it was: all that follow it look again");
                 self.places = bounds.iter().map(|bounds| bounds.end).collect();
-                lock(&self.shared.ring).start_anew(self.places.clone());
+                lock(&self.shared.ring).start_from_scratch(self.places.clone());
                 self.moves.send_replace(());
             }
             Err(error) => {

@@ -245,7 +245,7 @@ impl<'a> DeliveryPass<'a> {
         }
     }
 
-    /// What is left of the room goes to graphs that are far behind, and to runs that were in vain.
+    /// What is left of the room goes to graphs that are far behind, and to runs that were not settled.
     async fn lengthen_runs(&mut self) {
         let graphs = self.handed.iter().map(|handed| handed.graph.clone());
         let graphs: Vec<GraphId> =

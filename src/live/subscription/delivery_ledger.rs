@@ -5,7 +5,7 @@
 //!   not to be wanted. Taking it again hands it out again.
 //! - Of a graph one commit is out at a time, or a run of several where it is far behind; what waits behind
 //!   them goes out when all of them are settled. So commits go out in the order of versions.
-//! - A run that was in vain comes again from its first commit that is not settled. Attempts are counted by
+//! - A run that was not settled comes again from its first commit that is not settled. Attempts are counted by
 //!   commit, and the last one is made alone: what fails it is parked, and nothing beside it.
 //! - It is bounded: [`LANES_MAX`], [`FLIGHTS_MAX`], [`PARKED_MAX`], and what is beyond stays in the feed.
 //!
@@ -242,7 +242,7 @@ impl DeliveryLedger {
         }
     }
 
-    /// Parks what was delivered in vain as often as may be.
+    /// Parks what was delivered as often as is allowed without being settled.
     pub fn expire(&mut self, now_ms: u64) {
         let attempts_max = self.settings.attempts_max;
         let is_spent = |flight: &LeasedCommit| flight.until_ms <= now_ms && flight.attempt >= attempts_max;

@@ -84,7 +84,7 @@ pub enum SubscriptionError {
     /// What is kept of it can't be read.
     #[error("what is kept of the subscription can't be read: {0}")]
     Unreadable(String),
-    /// The store is away.
+    /// The store is unavailable.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

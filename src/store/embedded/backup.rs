@@ -1,7 +1,7 @@
 //! Copies of the database file: a backup of one that a server writes to, and a backup put in its place.
 //!
 //! A copy is of one moment: it is made inside one read transaction, and in WAL mode neither holds up the writer
-//! nor is made to begin again by it. (Meanwhile the WAL can't start anew, and grows.)
+//! nor is made to begin again by it. (Meanwhile the WAL can't start again from its beginning, and grows.)
 //! Invariants: a file appears under its name only when it is whole, verified and on the disk; nothing is ever
 //! overwritten; `dao.lock` is not taken by a backup, and is held by a restore.
 //!

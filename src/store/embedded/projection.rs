@@ -123,7 +123,7 @@ fn row_of(connection: &Connection, graph: &GraphId) -> rusqlite::Result<Option<i
     find.query_row([graph.as_str()], |r| r.get(0)).optional()
 }
 
-/// Of what the rows are true; nothing, where what stands there can't be read: they are made anew.
+/// Of what the rows are true; nothing, where what stands there can't be read: they are rebuilt.
 fn rows_head(connection: &Connection, graph: i64, projection: &str) -> rusqlite::Result<Option<RowsHead>> {
     let mut find = connection
         .prepare_cached("SELECT version, hash, format FROM projection WHERE graph = ?1 AND name = ?2")?;

@@ -24,7 +24,7 @@ use crate::store::{
     StoredRefusal,
 };
 
-/// Connections that read at the same time. Who finds none free waits for one.
+/// Connections that read at the same time. A read that finds none free waits for one.
 const READERS_MAX: usize = 4;
 /// Of these, those who look for an operation at most.
 const FINDING_MAX: usize = 2;

@@ -21,7 +21,7 @@ pub(super) const VERSION_BITS: u32 = 34;
 /// the `sqlite3` program. After that the round that waited is refused as unavailable.
 const LOCK_WAIT_MS: u32 = 5_000;
 
-/// Statements that a connection keeps prepared: more than there are. One that is not among them is parsed anew.
+/// Statements that a connection keeps prepared: more than there are. One that is not among them is parsed again.
 const STATEMENTS_MAX: usize = 64;
 
 /// Memory for pages of the connection that writes. Rounds that dirty more spill into the WAL early.

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::store::{Append, Entry, StoreError};
 
-/// Bytes that wait for the writer or are being written. Who finds it full waits for room.
+/// Bytes that wait for the writer or are being written. A caller that finds it full waits for room.
 const QUEUE_BYTES_MAX: u32 = 64 << 20;
 /// What an append and each entry count for beside their bytes, so that small ones are bounded too.
 const ITEM_BYTES: usize = 256;

@@ -41,7 +41,7 @@ const PARTS: u32 = 8;
 const SEARCHED_MAX: u32 = 64;
 /// When the index was begun, in the layout of the store: by the clock of who did, or 0 if with the first record.
 const BEGUN: &str = "operation_index_begun_ms";
-/// Graphs that one look-up looks at, the oldest uses of the id first. Who used an id before it was made known is
+/// Graphs that one look-up looks at, the oldest uses of the id first. A graph that used an id before it was made known is
 /// among them, however many copy it.
 const LOOKED_AT_MAX: usize = 4_096;
 /// How long an append waits for the index, once it has its own answer.
@@ -154,7 +154,7 @@ impl Index {
             let part = Partition::numbered(part);
             let write =
                 async |live: Arc<LiveClient<Client>>| scripts.index(&live.client, part, &graph, &ids).await;
-            // Graphs on other shards don't wait for one that is away.
+            // Graphs on other shards don't wait for one that is unavailable.
             let written = match nodes.is_reached(part.slot()) {
                 true => timeout(PATIENCE, nodes.call(part.slot(), ConnectionRole::Writer, write)).await.ok(),
                 false => None,

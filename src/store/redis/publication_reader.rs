@@ -1,6 +1,6 @@
-//! Hearing what other instances publish: one connection to each server that has channels somebody here listens to.
+//! What other instances publish: one connection to each server that has channels somebody here listens to.
 //!
-//! A task for each connection, the *ear*, takes what is published and passes it on; it does nothing else, so that it is
+//! A task for each connection takes what is published and passes it on; it does nothing else, so that it is
 //! not late. One more, the *subscriber*, makes the subscriptions on the servers agree with the list of listeners, again
 //! and again: it compares the two, so that it does not matter in which order listeners came, went, and came back, nor
 //! where a slot went meanwhile.
@@ -41,7 +41,7 @@ use super::{
 };
 use crate::store::{Publication, Publications, publications::PublicationSender};
 
-/// Published messages that wait for the ear. Beyond it they are lost, and every listener told so. The
+/// Published messages that wait for the task that forwards them. Beyond it they are lost, and every listener told so. The
 /// client library keeps eight queues of this length, all made at once: 16,384 would take 14 MB.
 pub(super) const WAITING_MAX: usize = 4_096;
 /// How often subscriptions are looked after, unasked.
@@ -108,7 +108,7 @@ impl PublicationReader {
     }
 }
 
-/// The ear: passes on what is published until the client quits.
+/// Forwards what is published until the client quits.
 async fn forward_publications(
     mut published: Receiver<Message>,
     sender: Publisher,
@@ -296,8 +296,8 @@ impl ServerSubscriptions {
             }
             if made.contains(&SubscribeOutcome::Unanswered) {
                 // The connection is dead, and neither the client library nor the system has noticed.
-                tracing::warn!("a connection for subscriptions does not answer: it is made anew");
-                return self.connection.make_anew();
+                tracing::warn!("a connection for subscriptions does not answer: it is replaced");
+                return self.connection.reconnect();
             }
         }
     }

@@ -33,7 +33,7 @@ use super::{
 
 /// How long a server may take to tell what it knows of the cluster.
 const ANSWER_PATIENCE: Duration = Duration::from_millis(500);
-/// How often the cluster is asked who has what, unasked.
+/// How often the cluster is asked for its slots without a cause.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often while a slot has no owner, or its owner can't be reached.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -121,7 +121,7 @@ impl Cluster {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A redirection says who has the slot.
+    /// A redirection says which server has the slot.
     pub(super) fn moved(&self, slot: u16, to: &Server) {
         self.node(to);
         {
@@ -139,7 +139,7 @@ impl Cluster {
         self.look.notify_one();
     }
 
-    /// Looks who has what, again and again.
+    /// Keeps asking the cluster for its slots.
     pub(super) async fn follow(self: Arc<Self>) {
         loop {
             let is_well = {
@@ -157,7 +157,7 @@ impl Cluster {
         }
     }
 
-    /// Asks everybody who has what, and takes the answer of who knows most. `seen` is shown it.
+    /// Asks every server for the slots, and takes the answer with the highest epoch. `seen` is shown it.
     pub(super) async fn look<T>(&self, seen: impl FnOnce(Result<&ClusterView, &Error>) -> T) -> T {
         let mut last = self.turn.lock().await;
         if let Some(at) = *last {

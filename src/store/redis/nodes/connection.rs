@@ -65,7 +65,7 @@ enum ConnectionState<C> {
 pub(in super::super) struct Connection<C> {
     state: watch::Receiver<ConnectionState<C>>,
     /// Told when the connection is to be made again.
-    anew: Arc<Notify>,
+    reconnect: Arc<Notify>,
     /// Told when it is not needed any more.
     closing: CancellationToken,
     keeper: AbortOnDropHandle<()>,
@@ -75,18 +75,18 @@ impl<C: ClientLike + Sync + 'static> Connection<C> {
     /// Begins to connect. `changed` is told whenever a connection was made or has ended.
     pub(in super::super) fn keep(make: MakeClient<C>, location: String, changed: Arc<Notify>) -> Self {
         let (sender, state) = watch::channel(ConnectionState::Trying);
-        let anew = Arc::<Notify>::default();
+        let reconnect = Arc::<Notify>::default();
         let closing = CancellationToken::new();
         let keeper = Keeper {
             location,
             state: sender,
-            anew: anew.clone(),
+            reconnect: reconnect.clone(),
             closing: closing.clone(),
             changed,
             told: LoggedState::Never,
         };
         let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.run(make)));
-        Self { state, anew, closing, keeper }
+        Self { state, reconnect, closing, keeper }
     }
 
     /// The client, if it is connected or is so within this time.
@@ -131,8 +131,8 @@ impl<C: ClientLike + Sync + 'static> Connection<C> {
     }
 
     /// Ends this connection, so that another one is made.
-    pub(in super::super) fn make_anew(&self) {
-        self.anew.notify_one();
+    pub(in super::super) fn reconnect(&self) {
+        self.reconnect.notify_one();
     }
 }
 
@@ -154,7 +154,7 @@ async fn connect<C: ClientLike>(make: &MakeClient<C>) -> Result<(C, Driver), Err
 struct Keeper<C> {
     location: String,
     state: watch::Sender<ConnectionState<C>>,
-    anew: Arc<Notify>,
+    reconnect: Arc<Notify>,
     closing: CancellationToken,
     changed: Arc<Notify>,
     /// What the log says of it.
@@ -225,7 +225,7 @@ impl<C: ClientLike> Keeper<C> {
                 Ok(Err(error)) => error,
                 Err(died) => Error::new(ErrorKind::Unknown, died.to_string()),
             },
-            () = self.anew.notified() => Error::new(ErrorKind::IO, "the connection is made anew"),
+            () = self.reconnect.notified() => Error::new(ErrorKind::IO, "the connection is replaced"),
         };
         self.lost(error);
     }

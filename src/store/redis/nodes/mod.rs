@@ -1,6 +1,6 @@
 //! The servers that Redis consists of, and how a call finds the right one: [`Nodes`].
 //!
-//! The client library speaks to one server a client, and never follows a slot. Who has which slot of a cluster is
+//! The client library speaks to one server a client, and never follows a slot. Which server has which slot of a cluster is
 //! kept here (`cluster.rs`, `slots.rs`), and so is what a redirection means for a call
 //! ([decision 0100](../../../../docs/decisions/0100-route-slots-ourselves.md)).
 //!
@@ -54,7 +54,7 @@ const SENT_MAX: u32 = 3;
 /// How long a start waits for a cluster that some server knows and that does not serve yet: an election takes the
 /// node timeout of the cluster, 15 s unless it was set, and some more.
 const START_PATIENCE: Duration = Duration::from_secs(30);
-/// How often connections are made anew because they lead to a replica.
+/// How often connections are replaced because they lead to a replica.
 const FIND_PRIMARY_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a call waits for its turn at a server that a slot is on its way to.
@@ -156,7 +156,7 @@ enum Topology {
 pub(super) struct Nodes {
     maker: ClientFactory,
     shape: Topology,
-    /// When connections were last made anew because they led to a replica.
+    /// When connections were last replaced because they led to a replica.
     sought_primary: Mutex<Option<Instant>>,
 }
 
@@ -380,9 +380,9 @@ impl Nodes {
             return;
         }
         *last = Some(Instant::now());
-        tracing::warn!(redis = %self.maker.location, "Redis is a replica here: connecting anew to find the primary");
-        node.writer.make_anew();
-        node.reader.make_anew();
+        tracing::warn!(redis = %self.maker.location, "Redis is a replica here: reconnecting to find the primary");
+        node.writer.reconnect();
+        node.reader.reconnect();
     }
 
     /// The connection for this slot's writes, to look at one server of many; `None` where nobody has the slot.
@@ -444,7 +444,7 @@ impl Nodes {
         }
     }
 
-    /// Counts the changes of who has what; `None` where nothing ever changes.
+    /// Counts the changes of the slot map; `None` where nothing ever changes.
     pub(super) fn changes(&self) -> Option<watch::Receiver<u64>> {
         match &self.shape {
             Topology::One(_) => None,

@@ -11,7 +11,7 @@ use fred::types::{
 pub(in super::super) const SLOTS: u16 = 16_384;
 const NOBODY: u16 = u16::MAX;
 
-/// Who has what.
+/// Which server has which slot.
 #[derive(Clone)]
 pub(in super::super) struct SlotMap {
     /// An index into `primaries` for each slot.
@@ -75,7 +75,7 @@ impl SlotMap {
         Some(Self { owners: owners.into(), primaries, replicas })
     }
 
-    /// Who has this slot.
+    /// The server that has this slot.
     pub(super) fn owner(&self, slot: u16) -> Option<&Server> {
         self.primaries.get(usize::from(*self.owners.get(usize::from(slot))?))
     }
