@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     http::wire::commit_json,
     store::EventStore,
-    write::{Graphs, log},
+    write::{Graphs, history_reader},
 };
 
 /// Commits read from the store per call.
@@ -78,7 +78,7 @@ async fn print_commits(store: &dyn EventStore, graph: &GraphId) -> Result<(), St
             if at != stored.head() {
                 return Err(failed(&format!("the hash of version {} does not follow", stored.version)));
             }
-            let commit = log::decode(graph, stored).map_err(|e| failed(&e))?;
+            let commit = history_reader::decode(graph, stored).map_err(|e| failed(&e))?;
             out.write_all(&commit_json(graph, &commit))?;
             out.write_all(b"\n")?;
         }

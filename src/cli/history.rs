@@ -9,7 +9,7 @@ use super::{CliError, diff::changes, open, print, version_or_time::readable};
 use crate::{
     config::Config,
     http::audit::wire::{operation_json, touch_json},
-    read::{self, Filter, Listed, Order, Question, Touch},
+    read::{self, AuditFilter, AuditQuery, EntityChange, ListedOperation, Order},
     write::Graphs,
 };
 
@@ -61,8 +61,8 @@ impl History {
     }
 
     async fn of_graph(&self, graphs: &Graphs) -> Result<usize, CliError> {
-        let mut question = Question {
-            filter: Filter::default(),
+        let mut question = AuditQuery {
+            filter: AuditFilter::default(),
             order: Order::NewestFirst,
             limit: 0,
             after: None,
@@ -121,14 +121,14 @@ fn line(mut json: Vec<u8>, out: &mut dyn Write) -> std::io::Result<()> {
     out.write_all(&json)
 }
 
-fn describe_operation(listed: &Listed, out: &mut dyn Write) -> std::io::Result<()> {
+fn describe_operation(listed: &ListedOperation, out: &mut dyn Write) -> std::io::Result<()> {
     match listed {
-        Listed::Accepted(commit) => {
+        ListedOperation::Accepted(commit) => {
             let (body, what) = (&commit.body, events(&commit.body.events));
             let (at, command) = (readable(body.timestamp), body.command_type.as_str());
             writeln!(out, "{:>8}  {at}  {}  {command}  {what}", commit.version, body.user_id)
         }
-        Listed::Refused { by, refusal, .. } => {
+        ListedOperation::Refused { by, refusal, .. } => {
             let (at, command, why) = (readable(by.at), by.command.as_str(), &refusal.message);
             writeln!(out, "{:>8}  {at}  {}  {command}  refused: {why}", by.version, by.user)
         }
@@ -146,7 +146,7 @@ fn events(events: &[Event]) -> String {
     words.join(", ")
 }
 
-fn describe_touch(touch: &Touch, out: &mut dyn Write) -> std::io::Result<()> {
+fn describe_touch(touch: &EntityChange, out: &mut dyn Write) -> std::io::Result<()> {
     let body = &touch.commit.body;
     let (at, command) = (readable(body.timestamp), body.command_type.as_str());
     writeln!(out, "{:>8}  {at}  {}  {command}", touch.commit.version, body.user_id)?;

@@ -8,7 +8,7 @@ use super::{CliError, open, print};
 use crate::{
     config::Config,
     http::audit::wire::verified_json,
-    read::{self, Verified},
+    read::{self, Verification},
     write::Graphs,
 };
 
@@ -119,7 +119,7 @@ impl Verify {
     }
 }
 
-fn describe(verified: &Verified) -> String {
+fn describe(verified: &Verification) -> String {
     let (version, hash) = (verified.head.version, verified.head.hash);
     match &verified.bad {
         None => format!("ok, version {version}, hash {hash}"),

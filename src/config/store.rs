@@ -19,8 +19,8 @@ impl Settings {
         let durability = wrong.note(
             "DURABILITY",
             match self.durability.as_str() {
-                "fsync" => Ok(embedded::Sync::Fsync),
-                "interval" => Ok(embedded::Sync::Interval),
+                "fsync" => Ok(embedded::SyncMode::Fsync),
+                "interval" => Ok(embedded::SyncMode::Interval),
                 _ => Err("must be fsync or interval".to_owned()),
             },
         );

@@ -236,7 +236,7 @@ mod tests {
     use super::*;
     use crate::{
         http::{RequestLimits, SocketConfig, parse_command},
-        store::embedded::{EmbeddedConfig, EmbeddedStore, Sync},
+        store::embedded::{EmbeddedConfig, EmbeddedStore, SyncMode},
         write::{Graphs, GraphsConfig},
     };
 
@@ -257,7 +257,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let config = EmbeddedConfig {
             dir: dir.path().into(),
-            durability: Sync::Interval,
+            durability: SyncMode::Interval,
             operation_ttl: std::time::Duration::from_secs(3_600),
         };
         let store = Arc::new(EmbeddedStore::open(config).expect("a store"));

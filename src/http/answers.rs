@@ -281,7 +281,7 @@ mod tests {
     use super::*;
     use crate::{
         http::{RequestLimits, SocketConfig},
-        store::embedded::{EmbeddedConfig, EmbeddedStore, Sync},
+        store::embedded::{EmbeddedConfig, EmbeddedStore, SyncMode},
         telemetry::{Metrics, Sampled},
         write::{Graphs, GraphsConfig},
     };
@@ -291,7 +291,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let (dir, ttl) = (dir.path().into(), Duration::from_secs(3_600));
         let store =
-            EmbeddedStore::open(EmbeddedConfig { dir, durability: Sync::Interval, operation_ttl: ttl });
+            EmbeddedStore::open(EmbeddedConfig { dir, durability: SyncMode::Interval, operation_ttl: ttl });
         let metrics = Metrics::default();
         let graphs = GraphsConfig { metrics: metrics.clone(), ..GraphsConfig::default() };
         let graphs = Graphs::new(Arc::new(store.expect("a store")), graphs);

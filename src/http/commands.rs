@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     domain::Operation,
-    write::{Answer, busy},
+    write::{Reply, run_blocking},
 };
 
 /// Answers that show more than this many entities and fields are not encoded while others wait for the thread.
@@ -76,10 +76,10 @@ pub(super) async fn batch(
 }
 
 /// Encodes `out`, which tells of these answers, without holding up others where that takes long.
-fn answered(answers: &[Answer], format: Format, out: &impl Serialize) -> Response {
-    let weight: usize = answers.iter().map(Answer::weight).sum();
+fn answered(answers: &[Reply], format: Format, out: &impl Serialize) -> Response {
+    let weight: usize = answers.iter().map(Reply::weight).sum();
     match weight > INLINE_WEIGHT_MAX {
-        true => busy(|| respond_encoded(format, format.encode_long(out))),
+        true => run_blocking(|| respond_encoded(format, format.encode_long(out))),
         false => respond(StatusCode::OK, format, out),
     }
 }
@@ -87,7 +87,7 @@ fn answered(answers: &[Answer], format: Format, out: &impl Serialize) -> Respons
 fn batch_answer(
     id: OperationId,
     is_atomic: bool,
-    answers: &[Answer],
+    answers: &[Reply],
     format: Format,
 ) -> Result<Response, Problem> {
     if is_atomic {
@@ -99,7 +99,7 @@ fn batch_answer(
 }
 
 /// An error is logged here, where it is known which operation it was about.
-async fn execute(app: &App, graph: &GraphId, operations: Vec<Operation>) -> Result<Vec<Answer>, Problem> {
+async fn execute(app: &App, graph: &GraphId, operations: Vec<Operation>) -> Result<Vec<Reply>, Problem> {
     app.graphs.execute(graph, operations).await.map_err(|error| Problem::from(error).logged())
 }
 

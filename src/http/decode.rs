@@ -20,7 +20,7 @@ use serde_json::Value;
 use self::reading::{Mode, Notes, Scope, Strict};
 pub(super) use self::{memory::Size, repeated::Repeated};
 use super::{format::Format, readable::readable, shape::Malformed};
-use crate::write::busy;
+use crate::write::run_blocking;
 
 /// Where in a document: a chain of keys and indices, spelled out only when something is wrong there.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +99,7 @@ impl Document {
 
     /// Does something with it: aside of what others wait for, where it is long.
     pub(super) fn read<T>(self, read: impl FnOnce(Self) -> T) -> T {
-        if self.size.is_long() { busy(|| read(self)) } else { read(self) }
+        if self.size.is_long() { run_blocking(|| read(self)) } else { read(self) }
     }
 }
 

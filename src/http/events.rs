@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     live::{Delivery, Reader},
-    read::{self, CommitFilter, ReadError, ResumeHash, Source, StoredCommit},
+    read::{self, CommitFilter, ReadError, ResumeHash, StateSource, StoredCommit},
     telemetry::Counted,
     write::{Recorded, WriteError},
 };
@@ -62,7 +62,7 @@ pub(super) async fn graph_events(
         reader = reader.taking_stored();
     }
     let current = read::current(&app.graphs, &graph, min_version).await?;
-    if current.source == Source::Stale {
+    if current.source == StateSource::Stale {
         return Err(Problem::store_away());
     }
     let head = current.head();

@@ -31,7 +31,7 @@ use super::{
     wire::{CommitOut, Edges, Nodes, StateOut, commit_json, join, state_json},
 };
 use crate::{
-    read::{self, Changes, Current, ResumeHash, Source},
+    read::{self, Changes, CurrentState, ResumeHash, StateSource},
     write::{Encoding, View},
 };
 
@@ -308,13 +308,13 @@ pub(super) async fn viewport(
     answer_one(current, format, &headers, &viewport)
 }
 
-async fn latest(app: &App, ids: &Ids, asked: &Asked) -> Result<Current, Problem> {
+async fn latest(app: &App, ids: &Ids, asked: &Asked) -> Result<CurrentState, Problem> {
     let graph = ids.graph()?;
     Ok(read::current(&app.graphs, &graph, asked.version("minVersion")?).await?)
 }
 
 fn answer_one(
-    current: Current,
+    current: CurrentState,
     format: Format,
     headers: &HeaderMap,
     entity: &impl Serialize,
@@ -329,7 +329,7 @@ fn answer_one(
 
 async fn answer_part(
     app: &App,
-    current: Current,
+    current: CurrentState,
     format: Format,
     encoding: Encoding,
     headers: &HeaderMap,
@@ -364,7 +364,7 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     })
 }
 
-fn marked(mut response: Response, tag: String, source: Source) -> Response {
+fn marked(mut response: Response, tag: String, source: StateSource) -> Response {
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
@@ -372,8 +372,8 @@ fn marked(mut response: Response, tag: String, source: Source) -> Response {
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     let cache = match source {
-        Source::Memory | Source::Stale => "HIT",
-        Source::Store => "MISS",
+        StateSource::Memory | StateSource::Stale => "HIT",
+        StateSource::Store => "MISS",
     };
     headers.insert("x-cache", HeaderValue::from_static(cache));
     mark_stale(&mut response, source);
@@ -381,8 +381,8 @@ fn marked(mut response: Response, tag: String, source: Source) -> Response {
 }
 
 /// Rule H4: an answer from memory while the store is away says so.
-fn mark_stale(response: &mut Response, source: Source) {
-    if source == Source::Stale {
+fn mark_stale(response: &mut Response, source: StateSource) {
+    if source == StateSource::Stale {
         response.headers_mut().insert("x-stale", HeaderValue::from_static("true"));
     }
 }

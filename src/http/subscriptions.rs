@@ -30,7 +30,10 @@ use super::{
     wire::CommitOut,
 };
 use crate::{
-    live::{Asked as Made, Handed, Overview, ParkedFound, Settings, SubscriptionName, Subscriptions},
+    live::{
+        Creation as Made, DeliveredCommit, DeliverySettings, ParkedCommits, SubscriptionName,
+        SubscriptionStatus, Subscriptions,
+    },
     read::FilterLists,
 };
 
@@ -62,7 +65,7 @@ struct SettingsOut<'a> {
 }
 
 impl<'a> SettingsOut<'a> {
-    fn of(name: &'a SubscriptionName, settings: &'a Settings) -> Self {
+    fn of(name: &'a SubscriptionName, settings: &'a DeliverySettings) -> Self {
         Self {
             name: name.as_str(),
             filter: &settings.filter,
@@ -131,7 +134,7 @@ pub(super) async fn show(
         parked: usize,
     }
     let name = ids.subscription()?;
-    let Overview { ledger, lag_commits } = subscriptions(&app)?.overview(&name).await?;
+    let SubscriptionStatus { ledger, lag_commits } = subscriptions(&app)?.overview(&name).await?;
     let SettingsOut { name, filter, start, lease_ms, max_attempts } =
         SettingsOut::of(&name, ledger.settings());
     let out = OverviewOut {
@@ -191,10 +194,8 @@ pub(super) async fn next(
     };
     let stopping = app.live.stopping.cancelled();
     let handed = subscriptions(&app)?.next(&name, max, wait, stopping).await?;
-    let deliveries = handed.iter().map(|Handed { delivery_id, attempt, graph, commit }| DeliveryOut {
-        delivery_id,
-        attempt: *attempt,
-        commit: CommitOut::of(graph, &commit.commit),
+    let deliveries = handed.iter().map(|DeliveredCommit { delivery_id, attempt, graph, commit }| {
+        DeliveryOut { delivery_id, attempt: *attempt, commit: CommitOut::of(graph, &commit.commit) }
     });
     let deliveries = deliveries.collect();
     Ok(respond(StatusCode::OK, format, &NextOut { deliveries }))
@@ -278,7 +279,7 @@ pub(super) async fn parked(
     }
     let name = ids.subscription()?;
     let limit = asked.limit(DELIVERIES as usize, DELIVERIES_MAX)?;
-    let ParkedFound { page, has_more } =
+    let ParkedCommits { page, has_more } =
         subscriptions(&app)?.parked(&name, asked.text("cursor"), limit).await?;
     let parked = page.iter().map(|(parked, commit)| ParkedOut {
         delivery_id: parked.delivery_id(),
@@ -346,7 +347,7 @@ fn number(
     range.contains(&number).then_some(number).ok_or_else(problem)
 }
 
-fn read_settings(document: Document) -> Result<Settings, Malformed> {
+fn read_settings(document: Document) -> Result<DeliverySettings, Malformed> {
     let Document { value, repeated, .. } = document;
     let mut fields = Fields::of(value, &Path::Root, &repeated)?;
     let path = Path::Key(&Path::Root, "filter");
@@ -372,7 +373,7 @@ fn read_settings(document: Document) -> Result<Settings, Malformed> {
     let lease_ms = bounded(&mut fields, "leaseMs", LEASE_MS, LEASE_MS_RANGE)?;
     let attempts_max = bounded(&mut fields, "maxAttempts", ATTEMPTS, ATTEMPTS_RANGE)? as u32;
     fields.finish()?;
-    Ok(Settings { filter, start, lease_ms, attempts_max })
+    Ok(DeliverySettings { filter, start, lease_ms, attempts_max })
 }
 
 fn bounded(

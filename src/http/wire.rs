@@ -9,7 +9,7 @@ use dao_projections::{
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
 use super::problem::Problem;
-use crate::write::{Answer, Effect, Ending, Shown};
+use crate::write::{CommandResult, Effect, Ending, Reply};
 
 /// A commit as every reader gets it.
 #[derive(Serialize)]
@@ -98,7 +98,7 @@ pub(super) enum Results {
 }
 
 /// An accepted operation for the wire, or the problem that refused it.
-pub(super) fn answer_out(answer: &Answer, shape: Results) -> Result<AcceptedOut<'_>, Problem> {
+pub(super) fn answer_out(answer: &Reply, shape: Results) -> Result<AcceptedOut<'_>, Problem> {
     let (effect, head, shown) = match &answer.ending {
         Ending::Completed { effect, head, results } => (effect, head, results),
         Ending::Refused { refusal, .. } => {
@@ -168,7 +168,7 @@ pub(super) enum MemberOut<'a> {
 }
 
 /// How one member of a batch went.
-pub(super) fn member_out(answer: &Answer) -> MemberOut<'_> {
+pub(super) fn member_out(answer: &Reply) -> MemberOut<'_> {
     match answer_out(answer, Results::Single) {
         Ok(accepted) => MemberOut::Accepted(accepted),
         Err(problem) => {
@@ -224,7 +224,7 @@ impl<'a> BatchOut<'a> {
 }
 
 /// The entity that a command was about (rule C2).
-pub(super) struct ShownOut<'a>(&'a Shown);
+pub(super) struct ShownOut<'a>(&'a CommandResult);
 
 impl Serialize for ShownOut<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
@@ -249,21 +249,21 @@ impl Serialize for ShownOut<'_> {
             viewport: Option<&'a Viewport>,
         }
         match self.0 {
-            Shown::Node(node) => node.as_ref().serialize(s),
-            Shown::Edge(edge) => edge.as_ref().serialize(s),
-            Shown::Viewport(viewport) => viewport.serialize(s),
-            Shown::NodeDeleted { node, nodes, edges } => {
+            CommandResult::Node(node) => node.as_ref().serialize(s),
+            CommandResult::Edge(edge) => edge.as_ref().serialize(s),
+            CommandResult::Viewport(viewport) => viewport.serialize(s),
+            CommandResult::NodeDeleted { node, nodes, edges } => {
                 NodeDeleted { deleted_node: node, deleted_nodes: nodes, deleted_edges: edges }.serialize(s)
             }
-            Shown::EdgeDeleted(edge) => EdgeDeleted { deleted_edge: edge }.serialize(s),
-            Shown::Changed { nodes, edges, deleted_edges, viewport } => Changed {
+            CommandResult::EdgeDeleted(edge) => EdgeDeleted { deleted_edge: edge }.serialize(s),
+            CommandResult::Changed { nodes, edges, deleted_edges, viewport } => Changed {
                 nodes: nodes.iter().map(AsRef::as_ref).collect(),
                 edges: edges.iter().map(AsRef::as_ref).collect(),
                 deleted_edges,
                 viewport: viewport.as_ref(),
             }
             .serialize(s),
-            Shown::Gone => s.serialize_none(),
+            CommandResult::Gone => s.serialize_none(),
         }
     }
 }

@@ -11,11 +11,11 @@
 //!
 //! Not here: what rows mean (`dao_projections`), and who reads them.
 
-mod aside;
+mod commit_source;
+mod failing_graphs;
 mod fold;
-mod kept;
-mod log;
 mod rebuild;
+mod row_cache;
 mod status;
 
 use std::{
@@ -29,16 +29,16 @@ use futures::{StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use aside::Aside;
+use commit_source::CommitSource;
+use failing_graphs::FailingGraphs;
 use fold::GraphFold;
 pub use fold::{FoldError, fold_graph};
-use kept::Kept;
-use log::Log;
 pub use rebuild::{Rebuilt, rebuild};
+use row_cache::RowCache;
 pub use status::{Health, Lag, health};
 
 use crate::{
-    store::{EventStore, FeedEntry, FeedPlace, Parked, ProjectionStore, StoreError},
+    store::{EventStore, FeedEntry, FeedPlace, ParkedGraph, ProjectionStore, StoreError},
     write::Graphs,
 };
 
@@ -102,14 +102,14 @@ pub struct Stores {
 }
 
 /// One part of the feed as this worker has it.
-struct Part {
+struct FeedPart {
     number: u32,
     is_leased: bool,
     /// Up to where it was followed, while this worker has the lease.
     place: Option<FeedPlace>,
-    kept: Kept,
+    kept: RowCache,
     /// Graphs that the store refuses.
-    aside: Aside,
+    aside: FailingGraphs,
     /// When the lease is asked for next, or renewed.
     lease_at: Instant,
     trim_at: Instant,
@@ -118,7 +118,7 @@ struct Part {
     back_off: Duration,
 }
 
-impl Part {
+impl FeedPart {
     /// Forgets what another worker may have made untrue, and asks for the lease at this time.
     fn forget(&mut self, lease_at: Instant) {
         (self.place, self.lease_at) = (None, lease_at);
@@ -154,18 +154,18 @@ pub async fn run(stores: Stores, config: ProjectorConfig, stop: CancellationToke
 async fn follow_all(stores: Stores, config: ProjectorConfig, stop: CancellationToken) {
     let now = Instant::now();
     let parts = stores.rows.feed_parts();
-    let part = |number| Part {
+    let part = |number| FeedPart {
         number,
         is_leased: false,
         place: None,
-        kept: Kept::in_one_of(parts),
-        aside: Aside::default(),
+        kept: RowCache::in_one_of(parts),
+        aside: FailingGraphs::default(),
         lease_at: now,
         trim_at: now + TRIM_INTERVAL,
         follow_at: now,
         back_off: BACK_OFF.0,
     };
-    let mut parts: Vec<Part> = (0..parts).map(part).collect();
+    let mut parts: Vec<FeedPart> = (0..parts).map(part).collect();
     let mut parked_at = now + PARKED_RETRY;
     while !stop.is_cancelled() {
         let passed = stop.run_until_cancelled(pass(&stores, &config, &mut parts, &mut parked_at)).await;
@@ -191,7 +191,7 @@ async fn follow_all(stores: Stores, config: ProjectorConfig, stop: CancellationT
 async fn pass(
     stores: &Stores,
     config: &ProjectorConfig,
-    parts: &mut [Part],
+    parts: &mut [FeedPart],
     parked_at: &mut Instant,
 ) -> Result<(), StoreError> {
     let now = Instant::now();
@@ -217,7 +217,7 @@ async fn pass(
 async fn follow_or_back_off(
     stores: &Stores,
     config: &ProjectorConfig,
-    part: &mut Part,
+    part: &mut FeedPart,
 ) -> Result<(), StoreError> {
     let followed = follow(stores, config, part).await;
     match followed {
@@ -231,7 +231,7 @@ async fn follow_or_back_off(
 async fn retry_parked(
     stores: &Stores,
     config: &ProjectorConfig,
-    parts: &mut [Part],
+    parts: &mut [FeedPart],
 ) -> Result<(), StoreError> {
     for (graph, _) in stores.rows.parked().await? {
         let number = stores.rows.feed_part(&graph);
@@ -244,14 +244,14 @@ async fn retry_parked(
 }
 
 /// Tries a parked graph once more.
-async fn retry(stores: &Stores, config: &ProjectorConfig, part: &mut Part, graph: &GraphId) {
+async fn retry(stores: &Stores, config: &ProjectorConfig, part: &mut FeedPart, graph: &GraphId) {
     let folded = match stores.events.head(graph).await {
         Ok(head) => fold_or_park(stores, config, graph, &mut GraphFold::default(), head.version, true).await,
         Err(error) => Err(error),
     };
     match folded {
-        Ok(Folded::Level | Folded::Poisoned) => part.aside.take_back(graph),
-        Ok(Folded::Refused) => part.aside.put(graph),
+        Ok(FoldOutcome::CaughtUp | FoldOutcome::Poisoned) => part.aside.take_back(graph),
+        Ok(FoldOutcome::Refused) => part.aside.put(graph),
         Err(error) => {
             tracing::debug!(%graph, %error, "a parked graph could not be tried again");
             part.aside.put(graph);
@@ -260,7 +260,7 @@ async fn retry(stores: &Stores, config: &ProjectorConfig, part: &mut Part, graph
 }
 
 /// Follows one part to its end, if it is this worker's.
-async fn follow(stores: &Stores, config: &ProjectorConfig, part: &mut Part) -> Result<(), StoreError> {
+async fn follow(stores: &Stores, config: &ProjectorConfig, part: &mut FeedPart) -> Result<(), StoreError> {
     let rows = &*stores.rows;
     loop {
         if !has_lease(rows, config, part).await? {
@@ -301,7 +301,7 @@ async fn follow(stores: &Stores, config: &ProjectorConfig, part: &mut Part) -> R
 async fn has_lease(
     rows: &dyn ProjectionStore,
     config: &ProjectorConfig,
-    part: &mut Part,
+    part: &mut FeedPart,
 ) -> Result<bool, StoreError> {
     if part.lease_at > Instant::now() {
         return Ok(part.is_leased);
@@ -321,7 +321,7 @@ async fn fold_entries(
     stores: &Stores,
     config: &ProjectorConfig,
     entries: &[FeedEntry],
-    part: &mut Part,
+    part: &mut FeedPart,
 ) -> Result<(), StoreError> {
     take_back_unparked(stores, entries, part).await?;
     let mut graphs: BTreeMap<&GraphId, Version> = BTreeMap::new();
@@ -344,8 +344,8 @@ async fn fold_entries(
     let mut first_error = None;
     while let Some((graph, rows, folded)) = folds.next().await {
         match folded {
-            Ok(Folded::Level | Folded::Poisoned) => part.kept.put(graph.clone(), rows),
-            Ok(Folded::Refused) => part.aside.put(graph),
+            Ok(FoldOutcome::CaughtUp | FoldOutcome::Poisoned) => part.kept.put(graph.clone(), rows),
+            Ok(FoldOutcome::Refused) => part.aside.put(graph),
             // The others have their turn all the same.
             Err(error) => drop(first_error.get_or_insert(error)),
         }
@@ -354,11 +354,11 @@ async fn fold_entries(
 }
 
 /// Graphs among these that are set aside and not parked any more are folded like the others: a rebuild has brought
-/// their rows level meanwhile, and what comes after it must not be passed over.
+/// their rows up to date meanwhile, and what comes after it must not be passed over.
 async fn take_back_unparked(
     stores: &Stores,
     entries: &[FeedEntry],
-    part: &mut Part,
+    part: &mut FeedPart,
 ) -> Result<(), StoreError> {
     if !entries.iter().any(|entry| part.aside.has(&entry.graph)) {
         return Ok(());
@@ -370,17 +370,17 @@ async fn take_back_unparked(
     Ok(())
 }
 
-/// How bringing a graph's rows level went.
+/// How bringing a graph's rows up to date ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Folded {
-    Level,
+enum FoldOutcome {
+    CaughtUp,
     /// Its history can't be folded: it is parked.
     Poisoned,
     /// The store refuses it and nothing else: it is parked, and tried again soon.
     Refused,
 }
 
-/// Brings all rows of a graph level; or says why it can't, where an operator sees it. An error says that the store
+/// Brings all rows of a graph up to date; or says why it can't, where an operator sees it. An error says that the store
 /// can't even be told that.
 async fn fold_or_park(
     stores: &Stores,
@@ -389,13 +389,13 @@ async fn fold_or_park(
     rows: &mut GraphFold,
     to: Version,
     was_parked: bool,
-) -> Result<Folded, StoreError> {
+) -> Result<FoldOutcome, StoreError> {
     // One that is parked because of what is stored is tried again with what is stored.
     let memory = config.memory.as_deref().filter(|_| !was_parked);
     let mut tries = 0;
     let folded = loop {
         tries += 1;
-        let mut log = Log::of(stores, graph).remembered_by(memory);
+        let mut log = CommitSource::of(stores, graph).remembered_by(memory);
         match rows.fold(&mut log, to, config.checkpoint_every).await {
             Err(FoldError::Store(_)) if tries < STORE_TRIES => *rows = GraphFold::default(),
             folded => break folded,
@@ -404,20 +404,22 @@ async fn fold_or_park(
     let (parked, folded) = match folded {
         Ok(()) if was_parked => {
             tracing::info!(%graph, "a parked graph is projected again");
-            return stores.rows.park(graph, None).await.map(|()| Folded::Level);
+            return stores.rows.park(graph, None).await.map(|()| FoldOutcome::CaughtUp);
         }
-        Ok(()) => return Ok(Folded::Level),
+        Ok(()) => return Ok(FoldOutcome::CaughtUp),
         Err(FoldError::Store(error)) => {
             // The first version that the rows lack.
             let at = stores.rows.rows(graph, Snapshot::NAME, &[]).await?.at;
             let version = at.map_or(Version::EMPTY, |at| at.head.version).next();
-            (Parked { version, reason: error.to_string() }, Folded::Refused)
+            (ParkedGraph { version, reason: error.to_string() }, FoldOutcome::Refused)
         }
-        Err(FoldError::Poison { version, reason }) => (Parked { version, reason }, Folded::Poisoned),
+        Err(FoldError::Poison { version, reason }) => {
+            (ParkedGraph { version, reason }, FoldOutcome::Poisoned)
+        }
     };
     stores.rows.park(graph, Some(&parked)).await?;
     if !was_parked {
-        let Parked { version, reason } = parked;
+        let ParkedGraph { version, reason } = parked;
         tracing::error!(%graph, %version, reason, "a graph can't be projected and is parked");
     }
     Ok(folded)

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - A read is never older than what any instance had acknowledged when it was asked, unless the
-//!   store is away, and then it says so.
+//!   store is unavailable, and then it says so.
 //! - What auditors ask costs a bounded piece of the history a request, but for [`verify`].
 //! - The changes since a version cost what their range costs, never what the graph costs.
 //!
@@ -10,33 +10,33 @@
 
 mod activity;
 mod audit;
-mod awaited;
 mod diff;
 mod filter;
 mod history;
-mod moment;
+mod history_walk;
 mod operation;
 mod verify;
-mod walk;
+mod version_at_time;
+mod version_wait;
 
 use std::{sync::Arc, time::Duration};
 
 use dao_projections::{Graph, GraphId, Hash, Head, Version};
 
 pub use self::filter::{CommitFilter, FilterError, FilterLists};
-use crate::write::{Graphs, Recorded, View, WriteError, log};
+use crate::write::{Graphs, Recorded, View, WriteError, history_reader};
 
-pub use crate::store::{Order, RefusalPlace as Place, StoreError, StoredCommit};
-pub use activity::{ActivityFilter, ActivityFound, ActivityPlace, Count, activity, all_activity};
-pub use audit::{Filter, Listed, Listing, Question, Status, operations};
+pub use crate::store::{Order, RefusalPlace, StoreError, StoredCommit};
+pub use activity::{ActivityCount, ActivityFilter, ActivityFound, ActivityPlace, activity, all_activity};
+pub use audit::{AuditFilter, AuditQuery, ListedOperation, OperationPage, OperationStatus, operations};
 pub use diff::{Difference, diff};
-pub use history::{History, Touch, history};
-pub use moment::version_at;
+pub use history::{EntityChange, EntityHistory, history};
 pub use operation::{OperationEnding, OperationFound, operation};
-pub use verify::{Bad, Verified, verify};
+pub use verify::{BadCommit, Verification, verify};
+pub use version_at_time::version_at;
 
 /// How long a read of a graph in memory waits to hear whether there are newer commits; then the
-/// store counts as away (rule H4).
+/// store counts as unavailable (rule H4).
 const HEAD_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why a read got no answer.
@@ -67,24 +67,24 @@ impl From<StoreError> for ReadError {
 
 /// Where an answer came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum StateSource {
     /// The graph was in memory, and that is its latest version.
     Memory,
     /// It had to be read from the store first.
     Store,
-    /// It was in memory, and the store is away: there may be newer commits (rule H4).
+    /// It was in memory, and the store is unavailable: there may be newer commits (rule H4).
     Stale,
 }
 
 /// A graph at its latest version.
-pub struct Current {
+pub struct CurrentState {
     /// What it is.
     pub view: Arc<View>,
     /// Where that came from.
-    pub source: Source,
+    pub source: StateSource,
 }
 
-impl Current {
+impl CurrentState {
     /// Its head.
     pub fn head(&self) -> Head {
         self.view.graph.head()
@@ -96,10 +96,10 @@ pub async fn current(
     graphs: &Graphs,
     id: &GraphId,
     min_version: Option<Version>,
-) -> Result<Current, ReadError> {
+) -> Result<CurrentState, ReadError> {
     let first = latest(graphs, id).await?;
     let Some(min) = min_version.filter(|min| first.head().version < *min) else { return Ok(first) };
-    awaited::reach(graphs, id, first.head(), min).await?;
+    version_wait::reach(graphs, id, first.head(), min).await?;
     let reached = latest(graphs, id).await?;
     match reached.head().version >= min {
         true => Ok(reached),
@@ -109,38 +109,39 @@ pub async fn current(
 }
 
 /// The graph as the store has it. Where no other process can write, memory is as the store has it.
-async fn latest(graphs: &Graphs, id: &GraphId) -> Result<Current, ReadError> {
+async fn latest(graphs: &Graphs, id: &GraphId) -> Result<CurrentState, ReadError> {
     let Some(view) = graphs.view(id) else {
-        return Ok(Current { view: graphs.refresh(id).await?, source: Source::Store });
+        return Ok(CurrentState { view: graphs.refresh(id).await?, source: StateSource::Store });
     };
     if !graphs.store().is_shared() {
-        return Ok(Current { view, source: Source::Memory });
+        return Ok(CurrentState { view, source: StateSource::Memory });
     }
     let head = tokio::time::timeout(HEAD_PATIENCE, graphs.store().head(id)).await;
     match head.unwrap_or_else(|late| Err(StoreError::Unavailable(late.to_string()))) {
-        Ok(head) if head == view.graph.head() => Ok(Current { view, source: Source::Memory }),
+        Ok(head) if head == view.graph.head() => Ok(CurrentState { view, source: StateSource::Memory }),
         Ok(_moved) => match graphs.refresh(id).await {
-            Ok(view) => Ok(Current { view, source: Source::Store }),
-            Err(WriteError::StoreUnavailable(_)) => Ok(Current { view, source: Source::Stale }),
+            Ok(view) => Ok(CurrentState { view, source: StateSource::Store }),
+            Err(WriteError::StoreUnavailable(_)) => Ok(CurrentState { view, source: StateSource::Stale }),
             Err(error) => Err(error.into()),
         },
         Err(StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_) | StoreError::NotReplicated(_)) => {
-            Ok(Current { view, source: Source::Stale })
+            Ok(CurrentState { view, source: StateSource::Stale })
         }
         Err(error) => Err(error.into()),
     }
 }
 
 /// The graph as it was after commit `version` (rule A2).
-pub async fn at_version(graphs: &Graphs, id: &GraphId, version: Version) -> Result<Current, ReadError> {
+pub async fn at_version(graphs: &Graphs, id: &GraphId, version: Version) -> Result<CurrentState, ReadError> {
     let current = current(graphs, id, None).await?;
     match version.cmp(&current.head().version) {
         std::cmp::Ordering::Equal => Ok(current),
         std::cmp::Ordering::Greater => Err(ReadError::VersionNotFound { current: current.head().version }),
         std::cmp::Ordering::Less => {
             let graph: Graph =
-                log::at_version(&**graphs.store(), graphs.rows().map(|rows| &**rows), id, version).await?;
-            Ok(Current { view: graphs.view_of(graph).await?, source: Source::Store })
+                history_reader::at_version(&**graphs.store(), graphs.rows().map(|rows| &**rows), id, version)
+                    .await?;
+            Ok(CurrentState { view: graphs.view_of(graph).await?, source: StateSource::Store })
         }
     }
 }
@@ -156,7 +157,7 @@ pub struct Changes {
     /// Whether there are more.
     pub has_more: bool,
     /// Where the head came from.
-    pub source: Source,
+    pub source: StateSource,
 }
 
 /// The commits after `since`, at most `limit`; if a hash is given, only where it is the hash of
@@ -200,7 +201,7 @@ fn in_memory(
     graphs.in_memory(id)?.commits_since(since, limit)
 }
 
-/// The commits in `(since, head]` and, where it is at hand or wanted, the hash at `since`: from
+/// The commits in `(since, head]` and, where it is in memory or wanted, the hash at `since`: from
 /// memory if it reaches back that far, else from the log.
 async fn range(
     graphs: &Graphs,
@@ -221,13 +222,13 @@ async fn range(
     }
     let store = &**graphs.store();
     let hash = match wants_hash && since > Version::EMPTY {
-        true => log::one(store, id, since).await?.map(|recorded| recorded.commit.hash),
+        true => history_reader::one(store, id, since).await?.map(|recorded| recorded.commit.hash),
         false => (since == Version::EMPTY).then_some(Hash::EMPTY),
     };
     Ok((hash, from_log(graphs, id, since, head.version, limit).await?))
 }
 
-/// How a subscriber that resumes is brought level (rule W2).
+/// How a subscriber that resumes catches up (rule W2).
 pub enum Resume {
     /// It has everything.
     InSync(Head),
@@ -240,7 +241,7 @@ pub enum Resume {
     },
     /// It starts from this.
     Snapshot(Arc<View>),
-    /// The store is away: nothing is told that might be older than what the subscriber has.
+    /// The store is unavailable: nothing is told that might be older than what the subscriber has.
     StoreAway,
 }
 
@@ -250,7 +251,7 @@ const REPLAY_BYTES_ALWAYS: usize = 4 << 10;
 /// What a commit's frame has beyond its stored body, about.
 const FRAME_OVERHEAD_BYTES: usize = 200;
 
-/// How a subscriber with this resume point is brought level. `state_bytes` measures a snapshot.
+/// How a subscriber with this resume point catches up. `state_bytes` measures a snapshot.
 pub async fn resume(
     graphs: &Graphs,
     id: &GraphId,
@@ -258,7 +259,7 @@ pub async fn resume(
     state_bytes: impl FnOnce(&View) -> usize,
 ) -> Result<Resume, ReadError> {
     let current = current(graphs, id, None).await?;
-    if current.source == Source::Stale {
+    if current.source == StateSource::Stale {
         return Ok(Resume::StoreAway);
     }
     let head = current.head();
@@ -312,7 +313,7 @@ async fn head_at(
     if let Some((at, _)) = in_memory(graphs, id, version, 0) {
         return Ok(Some(at));
     }
-    Ok(log::one(&**graphs.store(), id, version).await?.map(|recorded| recorded.commit.head()))
+    Ok(history_reader::one(&**graphs.store(), id, version).await?.map(|recorded| recorded.commit.head()))
 }
 
 /// About how many bytes the frames of `(after, to]` take; stops counting beyond `enough`.
@@ -346,7 +347,7 @@ pub async fn from_log(
 ) -> Result<Vec<Arc<Recorded>>, ReadError> {
     let stored = graphs.store().read(id, after, to, limit).await?;
     let decode = |stored: crate::store::StoredCommit| -> Result<Arc<Recorded>, StoreError> {
-        Ok(Recorded::new(log::decode(id, &stored)?, stored.body))
+        Ok(Recorded::new(history_reader::decode(id, &stored)?, stored.body))
     };
     Ok(stored.into_iter().map(decode).collect::<Result<_, _>>()?)
 }

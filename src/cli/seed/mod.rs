@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     domain::Operation,
     http::{parse_batch, parse_command, read_document},
-    write::{Effect, Ending, Graphs, log},
+    write::{Effect, Ending, Graphs, history_reader},
 };
 
 /// The steps.
@@ -122,7 +122,7 @@ impl Seed {
         let Some(first) = first.first() else {
             return Ok(if head == Head::EMPTY { Found::Nothing } else { Found::SomethingElse(head.version) });
         };
-        let commit = log::decode(graph, first).map_err(|e| failed(&e))?;
+        let commit = history_reader::decode(graph, first).map_err(|e| failed(&e))?;
         Ok(match commit.body.operation_id == operation_id(graph, 0) {
             true => Found::Story(head.version),
             false => Found::SomethingElse(head.version),

@@ -28,7 +28,7 @@ use super::{
     respond,
 };
 use crate::{
-    read::{self, Filter, Order, Place, Question, Status},
+    read::{self, AuditFilter, AuditQuery, OperationStatus, Order, RefusalPlace},
     write::WriteError,
 };
 
@@ -57,7 +57,7 @@ pub(super) async fn operations(
     let graph = ids.graph()?;
     let order = order(&asked)?;
     let cursor = Cursor::of(&graph, &[OPERATIONS, order_word(order)]);
-    let question = Question {
+    let question = AuditQuery {
         filter: filter(&asked)?,
         order,
         limit: asked.limit(PAGE_DEFAULT, PAGE_MAX)?,
@@ -69,19 +69,19 @@ pub(super) async fn operations(
     encoded(format, move || format.encode(&ListingOut::of(&listing, next))).await
 }
 
-fn filter(asked: &Asked) -> Result<Filter, Problem> {
+fn filter(asked: &Asked) -> Result<AuditFilter, Problem> {
     let wrong = |name: &str, problem: String| Problem::bad_request(format!("{name}: {problem}"));
     let user = asked.text("user").map(|text| UserId::parse(text).map_err(|e| wrong("user", e.to_string())));
     // The rule of node and edge ids is one.
     let entity =
         asked.text("entity").map(|text| NodeId::parse(text).map_err(|e| wrong("entity", e.to_string())));
-    Ok(Filter {
+    Ok(AuditFilter {
         user: user.transpose()?,
         command: asked.one_of("type", &CommandType::ALL.map(|command| (command.as_str(), command)))?,
         entity: entity.transpose()?.map(|id| id.as_str().to_owned()),
         from: asked.number("from")?.map(Timestamp),
         to: asked.number("to")?.map(Timestamp),
-        status: asked.one_of("status", &Status::ALL.map(|status| (status.as_str(), status)))?,
+        status: asked.one_of("status", &OperationStatus::ALL.map(|status| (status.as_str(), status)))?,
     })
 }
 
@@ -165,7 +165,7 @@ async fn history(
     let before = before.map(|place| place.version);
     let _turn = app.long_read().await?;
     let history = read::history(&app.graphs, graph, &subject, before, limit, min).await?;
-    let next = history.next.map(|version| cursor.write(Place::before(version)));
+    let next = history.next.map(|version| cursor.write(RefusalPlace::before(version)));
     encoded(format, move || format.encode(&HistoryOut::of(&history, next))).await
 }
 

@@ -33,7 +33,7 @@ use crate::{
     websocket::{
         BEGINNING_BYTES, CloseCode, Deflated, Incoming, Inflated, ProtocolError, encode_close, encode_pong,
     },
-    write::{ANSWER_BYTES_MAX, Answer, Ending, WriteError},
+    write::{ANSWER_BYTES_MAX, Ending, Reply, WriteError},
 };
 
 /// When to try again what could not be done for now.
@@ -49,7 +49,7 @@ pub(super) struct Answered {
     asked: Asked,
     bytes: usize,
     answer_bytes: usize,
-    answers: Result<Vec<Answer>, WriteError>,
+    answers: Result<Vec<Reply>, WriteError>,
 }
 
 #[derive(Clone, Copy)]
@@ -302,7 +302,7 @@ impl Connection {
         }
     }
 
-    fn acknowledge_each(&mut self, graph: &GraphId, batch: OperationId, answers: &[Answer]) {
+    fn acknowledge_each(&mut self, graph: &GraphId, batch: OperationId, answers: &[Reply]) {
         let last = answers.iter().map(head_of).max_by_key(|head| head.version).unwrap_or_default();
         let out = BatchOut {
             r#type: Some("ACK"),
@@ -328,13 +328,7 @@ impl Connection {
         }
     }
 
-    fn revert(
-        &mut self,
-        graph: &GraphId,
-        operation: OperationId,
-        problem: &Problem,
-        answer: Option<&Answer>,
-    ) {
+    fn revert(&mut self, graph: &GraphId, operation: OperationId, problem: &Problem, answer: Option<&Reply>) {
         let problem = &self.told(problem, Some(graph), Some(operation));
         let known = self.subscription(graph).map(|subscription| subscription.version());
         let frame = ServerFrame::Revert(Revert {
@@ -398,7 +392,7 @@ impl Connection {
     }
 }
 
-fn head_of(answer: &Answer) -> Head {
+fn head_of(answer: &Reply) -> Head {
     let (Ending::Completed { head, .. } | Ending::Refused { head, .. }) = &answer.ending;
     *head
 }

@@ -17,7 +17,7 @@ use crate::{
         problem::Problem,
         wire::{StateOut, state_json},
     },
-    live::{Cursor, Followed},
+    live::{Cursor, FollowedGraph},
     read::{self, ReadError, Resume, ResumeHash},
     websocket::{Deflate, deflate_part, encode_around},
     write::{Recorded, View},
@@ -109,7 +109,11 @@ pub(super) async fn catch_up(
 }
 
 /// Commits of `(after, to]`, as many as one read gives.
-pub(super) async fn from_log(followed: &Followed, after: Version, to: Version) -> Result<Found, Problem> {
+pub(super) async fn from_log(
+    followed: &FollowedGraph,
+    after: Version,
+    to: Version,
+) -> Result<Found, Problem> {
     Ok(Found::Commits(followed.from_log(after, to).await?))
 }
 
@@ -160,11 +164,11 @@ async fn state_part(graph: &GraphId, view: &View, voice: Voice) -> Bytes {
         Format::Json => view.state(|state| state_json(graph, state)).clone(),
         Format::MessagePack => format.encode(&StateOut::of(graph, &view.graph)).into(),
     };
-    let part = view.part(voice.kind(), deflate, || match deflate {
+    let part = view.part(voice.slot(), || match deflate {
         Deflate::Off => encode(),
         Deflate::On => deflate_part(&encode()),
     });
-    part.await.clone()
+    part.await
 }
 
 fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> Settled {

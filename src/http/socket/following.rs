@@ -21,9 +21,9 @@ use super::{
 };
 use crate::{
     http::problem::Problem,
-    live::{Cursor, Step},
+    live::{Cursor, CursorStep},
     telemetry::Source,
-    write::{Hot, Recorded},
+    write::{GraphWatch, Recorded},
 };
 
 /// Graphs that one connection may follow; more are refused with an `ERROR`.
@@ -148,9 +148,9 @@ impl Connection {
     fn take_commits(&mut self, index: usize, commits: &[Arc<Recorded>]) {
         let Some(following) = self.subscriptions[index].fetched() else { return };
         match following.cursor.check(commits) {
-            Step::Deliver(commits) => self.deliver(index, &commits, Source::Log),
-            Step::StartAgain => self.start_again(index),
-            Step::Level | Step::ReadLog { .. } => {}
+            CursorStep::Deliver(commits) => self.deliver(index, &commits, Source::Log),
+            CursorStep::StartAgain => self.start_again(index),
+            CursorStep::CaughtUp | CursorStep::ReadLog { .. } => {}
         }
     }
 
@@ -248,18 +248,18 @@ impl Connection {
             return false;
         }
         match following.step() {
-            Next::Cursor(Step::Level) => {
+            Next::Cursor(CursorStep::CaughtUp) => {
                 following.may_have_more = false;
                 // Answers that still wait are about commits that this history does not have.
                 let all = self.subscriptions[index].all_answers();
                 all.into_iter().for_each(|frame| self.send(frame));
                 false
             }
-            Next::Cursor(Step::Deliver(commits)) => {
+            Next::Cursor(CursorStep::Deliver(commits)) => {
                 self.deliver(index, &commits, Source::Memory);
                 true
             }
-            Next::Cursor(Step::ReadLog { after, to }) => {
+            Next::Cursor(CursorStep::ReadLog { after, to }) => {
                 self.live.metrics().lag_commits.counted(to.since(after));
                 let wanted = if after < following.replay_to {
                     Wanted::Log { after, to: following.replay_to.min(to) }
@@ -269,7 +269,7 @@ impl Connection {
                 self.fetch_for(index, wanted);
                 false
             }
-            Next::Cursor(Step::StartAgain) => {
+            Next::Cursor(CursorStep::StartAgain) => {
                 self.start_again(index);
                 false
             }
@@ -290,7 +290,7 @@ impl Connection {
             let subscription = &mut self.subscriptions[index];
             let graph = &subscription.graph;
             let encode = |commit: &_| voice.shared(&frames::state_update(graph, commit, voice.format));
-            let frame = commit.frame(voice.kind(), voice.deflate, encode).clone();
+            let frame = commit.encoded(voice.slot(), encode);
             if let Some(following) = subscription.following() {
                 following.cursor.advance(commit);
             }
@@ -317,7 +317,7 @@ impl Subscription {
 }
 
 /// Wakes for every change of the graph's head, until its task ends.
-fn commits(generation: u64, hot: Hot) -> BoxStream<'static, Wake> {
+fn commits(generation: u64, hot: GraphWatch) -> BoxStream<'static, Wake> {
     stream::unfold(Some(hot), move |hot| async move {
         let mut hot = hot?;
         if hot.changed().await {

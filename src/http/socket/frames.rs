@@ -7,7 +7,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::super::{format::Format, wire::CommitOut};
 use crate::{
-    live::{Present, Shown},
+    live::{PresenceUpdate, Present},
     websocket::{Deflate, MessageKind, SharedFrame, encode_binary, encode_text},
 };
 
@@ -28,6 +28,11 @@ impl Voice {
             Format::Json => MessageKind::Text,
             Format::MessagePack => MessageKind::Binary,
         }
+    }
+
+    /// The slot for what is shared with connections that are spoken to in this way: text or binary, compressed or not.
+    pub(super) fn slot(self) -> usize {
+        usize::from(self.kind() == MessageKind::Binary) * 2 + usize::from(self.deflate == Deflate::On)
     }
 
     /// An encoded payload as a frame; compressed only if it is worth it.
@@ -224,7 +229,7 @@ pub(super) fn sync_around_state(
 
 /// What others see of a client, in the frame that all of them get. Presence is short and of the moment: it is never
 /// compressed.
-pub(super) fn presence(graph: &GraphId, shown: &Shown, format: Format) -> Option<Bytes> {
+pub(super) fn presence(graph: &GraphId, shown: &PresenceUpdate, format: Format) -> Option<Bytes> {
     let form = match format {
         Format::Json => 0,
         Format::MessagePack => 1,

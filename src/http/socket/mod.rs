@@ -56,7 +56,7 @@ use super::{
 };
 use crate::{
     auth::{Auth, Grant},
-    live::Hub,
+    live::FollowedGraphs,
     read::ResumeHash,
     telemetry::{Counted, LiveMetrics},
     websocket::{Accepted, HandshakeError, accept},
@@ -80,7 +80,7 @@ const BEARER: &str = "bearer.";
 /// What sockets share.
 pub(super) struct Live {
     pub(super) graphs: Arc<Graphs>,
-    pub(super) hub: Hub,
+    pub(super) hub: FollowedGraphs,
     heartbeat: Duration,
     pub(super) limits: RequestLimits,
     bodies: Arc<Bodies>,
@@ -100,7 +100,7 @@ impl Live {
     ) -> Arc<Self> {
         Arc::new(Self {
             graphs: graphs.clone(),
-            hub: Hub::new(graphs, config.live),
+            hub: FollowedGraphs::new(graphs, config.live),
             heartbeat: config.heartbeat,
             limits,
             bodies,

@@ -1,5 +1,5 @@
 //! Presence on one connection: what its peer shows of itself, and what it is told of others, each as often as it may
-//! be (rule W7). Not here: who is present ([`crate::live::Room`]).
+//! be (rule W7). Not here: who is present ([`crate::live::PresenceRoom`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::{connection::Connection, following::Wake, frames, subscription::Subscription};
 use crate::{
     http::problem::Problem,
-    live::{Followed, Present},
+    live::{FollowedGraph, Present},
 };
 
 /// Presence goes out at most this often (rule W7).
@@ -107,7 +107,7 @@ fn time_for(bytes: usize, bytes_per_second: usize) -> Duration {
 }
 
 /// Wakes for changes of presence in the room, for many in a short time once.
-pub(super) fn presence(generation: u64, followed: &Followed) -> BoxStream<'static, Wake> {
+pub(super) fn presence(generation: u64, followed: &FollowedGraph) -> BoxStream<'static, Wake> {
     stream::unfold((followed.room().watch(), false), move |(mut watch, was_woken)| async move {
         if was_woken {
             sleep(PRESENCE_INTERVAL).await;

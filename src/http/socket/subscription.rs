@@ -9,13 +9,10 @@ use tokio::time::Instant;
 
 use super::fetch::Asking;
 use crate::{
-    live::{Cursor, Followed, Known, Step},
+    live::{AvailableCommits, Cursor, CursorStep, FollowedGraph},
     telemetry::Counted,
-    write::Hot,
+    write::GraphWatch,
 };
-
-/// Commits taken from memory in one step.
-const STEP_COMMITS_MAX: usize = 64;
 
 /// One graph that a connection follows, or is about to.
 pub(super) struct Subscription {
@@ -28,7 +25,7 @@ pub(super) struct Subscription {
     /// Bytes of those.
     answer_bytes: usize,
     /// Held from the moment of the `SUBSCRIBE`, so that nothing slips between.
-    pub(super) followed: Arc<Followed>,
+    pub(super) followed: Arc<FollowedGraph>,
     pub(super) presence: PresenceSeen,
     pub(super) showing: Showing,
     /// `SUBSCRIBE`s that came while an earlier one was being answered: each gets its `SYNC`, in turn.
@@ -45,7 +42,7 @@ pub(super) enum Stage {
 
 /// A subscription that has had its `SYNC`.
 pub(super) struct Following {
-    pub(super) hot: Hot,
+    pub(super) hot: GraphWatch,
     /// Whether the graph's task has ended, so that nothing comes by `hot` any more.
     pub(super) is_hot_over: bool,
     pub(super) cursor: Cursor,
@@ -87,13 +84,13 @@ pub(super) struct Showing {
 
 /// What comes next for a subscription.
 pub(super) enum Next {
-    Cursor(Step),
+    Cursor(CursorStep),
     /// The graph is not in memory: it must be loaded.
     Load,
 }
 
 impl Subscription {
-    pub(super) fn new(graph: GraphId, followed: Arc<Followed>, now: Instant) -> Self {
+    pub(super) fn new(graph: GraphId, followed: Arc<FollowedGraph>, now: Instant) -> Self {
         let _open = Counted::one(&followed.metrics().socket_subscriptions);
         Self {
             graph,
@@ -208,13 +205,10 @@ impl Following {
 
     /// What comes next for this subscriber.
     pub(super) fn step(&self) -> Next {
-        let Some(head) = self.hot.head().filter(|_| !self.is_hot_over) else { return Next::Load };
-        let in_memory = self.hot.commits_since(self.cursor.head().version, STEP_COMMITS_MAX);
-        // Memory may already hold commits that the view taken before does not show.
-        let head = match in_memory.as_ref().and_then(|(_, commits)| commits.last()) {
-            Some(last) if last.commit.version > head.version => last.commit.head(),
-            _ => head,
-        };
-        Next::Cursor(self.cursor.step(Known { head, in_memory }))
+        let version = self.cursor.head().version;
+        match AvailableCommits::after(version, &self.hot).filter(|_| !self.is_hot_over) {
+            Some(available) => Next::Cursor(self.cursor.step(available)),
+            None => Next::Load,
+        }
     }
 }

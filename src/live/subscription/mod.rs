@@ -11,9 +11,9 @@
 //!
 //! The judgement is in `ledger`, which is synchronous; what is read, in `hand_out`. Not here: JSON.
 
-mod hand_out;
-mod lane;
-mod ledger;
+mod deliveries;
+mod delivery_ledger;
+mod graph_lane;
 mod name;
 mod reads;
 
@@ -28,11 +28,11 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
 pub use self::{
-    hand_out::Handed,
-    ledger::{Ledger, Parked, Settings, Span},
+    deliveries::DeliveredCommit,
+    delivery_ledger::{DeliveryLedger, DeliverySettings, ParkedCommit, VersionSpan},
     name::{InvalidName, SubscriptionName},
 };
-use self::{hand_out::Look, reads::Reads};
+use self::{deliveries::DeliveryPass, reads::HistoryReads};
 use super::{AllGraphs, AllReader, Extent, InvalidPosition, Since};
 use crate::{
     read::{CommitFilter, FilterError},
@@ -84,14 +84,14 @@ pub enum SubscriptionError {
     /// What is kept of it can't be read.
     #[error("what is kept of the subscription can't be read: {0}")]
     Unreadable(String),
-    /// The store is away.
+    /// The store is unavailable.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 /// Whether a subscription was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Creation {
     /// It is new.
     Created,
     /// It is as it was asked for.
@@ -100,9 +100,9 @@ pub enum Asked {
 
 /// How a subscription is.
 #[derive(Clone, Debug)]
-pub struct Overview {
+pub struct SubscriptionStatus {
     /// What it is about and what it has handed out.
-    pub ledger: Ledger,
+    pub ledger: DeliveryLedger,
     /// Commits that are to be handed out, those that are filtered by type or user included; capped.
     /// `None` where the feed does not reach back to where it is.
     pub lag_commits: Option<u64>,
@@ -110,9 +110,9 @@ pub struct Overview {
 
 /// A page of what was given up.
 #[derive(Clone, Debug)]
-pub struct ParkedFound {
+pub struct ParkedCommits {
     /// Each with its commit, if it can be read.
-    pub page: Vec<(Parked, Option<Arc<Recorded>>)>,
+    pub page: Vec<(ParkedCommit, Option<Arc<Recorded>>)>,
     /// Whether there are more after them.
     pub has_more: bool,
 }
@@ -122,12 +122,12 @@ pub struct Subscriptions {
     all: Arc<AllGraphs>,
     /// Consumers of one subscription take turns here, so that only instances race. Guards the map,
     /// never across an await.
-    turns: Mutex<HashMap<String, Weak<Turns>>>,
+    turns: Mutex<HashMap<String, Weak<SubscriptionLocks>>>,
 }
 
 /// The turns at one subscription.
 #[derive(Default)]
-struct Turns {
+struct SubscriptionLocks {
     /// Held for a whole look, which may take as long as the feed is read.
     looks: tokio::sync::Mutex<()>,
     /// Held for a change: it is loaded, judged and written.
@@ -144,8 +144,8 @@ impl Subscriptions {
     pub async fn create(
         &self,
         name: &SubscriptionName,
-        settings: &Settings,
-    ) -> Result<Asked, SubscriptionError> {
+        settings: &DeliverySettings,
+    ) -> Result<Creation, SubscriptionError> {
         let filter = filter_of(settings)?;
         let since = match settings.start.as_str() {
             "now" => Since::Now,
@@ -154,7 +154,7 @@ impl Subscriptions {
         };
         for _ in 0..TRIES_MAX {
             match self.load(name).await {
-                Ok((_, ledger)) if ledger.settings() == settings => return Ok(Asked::There),
+                Ok((_, ledger)) if ledger.settings() == settings => return Ok(Creation::There),
                 Ok(_) => return Err(SubscriptionError::Exists),
                 Err(SubscriptionError::NotFound) => {}
                 Err(error) => return Err(error),
@@ -163,9 +163,9 @@ impl Subscriptions {
                 return Err(SubscriptionError::TooMany);
             }
             let mut reader = self.all.open(since.clone(), filter.clone(), Extent::UntilNow).await?;
-            let ledger = Ledger::new(settings.clone(), reader.position().to_string(), now_ms());
+            let ledger = DeliveryLedger::new(settings.clone(), reader.position().to_string(), now_ms());
             if self.put(name, None, &ledger).await? {
-                return Ok(Asked::Created);
+                return Ok(Creation::Created);
             }
         }
         Err(SubscriptionError::Contended)
@@ -191,7 +191,7 @@ impl Subscriptions {
     }
 
     /// How one is.
-    pub async fn overview(&self, name: &SubscriptionName) -> Result<Overview, SubscriptionError> {
+    pub async fn overview(&self, name: &SubscriptionName) -> Result<SubscriptionStatus, SubscriptionError> {
         let (_, mut ledger) = self.load(name).await?;
         ledger.expire(now_ms());
         let filter = filter_of(ledger.settings())?;
@@ -200,7 +200,7 @@ impl Subscriptions {
             Err(_) => None,
         };
         let lag_commits = lag_commits.map(|beyond| beyond.saturating_add(ledger.waiting()).min(LAG_MAX));
-        Ok(Overview { ledger, lag_commits })
+        Ok(SubscriptionStatus { ledger, lag_commits })
     }
 
     /// Commits for one consumer, at most `max`; waits up to `wait` for the first, unless `stop` ends.
@@ -210,7 +210,7 @@ impl Subscriptions {
         max: usize,
         wait: Duration,
         stop: impl Future<Output = ()>,
-    ) -> Result<Vec<Handed>, SubscriptionError> {
+    ) -> Result<Vec<DeliveredCommit>, SubscriptionError> {
         let deadline = Instant::now() + wait;
         let mut stop = std::pin::pin!(stop);
         loop {
@@ -239,7 +239,7 @@ impl Subscriptions {
         &self,
         name: &SubscriptionName,
         version: u64,
-        ledger: &Ledger,
+        ledger: &DeliveryLedger,
         mut reader: Option<AllReader>,
         deadline: Instant,
     ) -> Result<(), SubscriptionError> {
@@ -274,11 +274,11 @@ impl Subscriptions {
         &self,
         name: &SubscriptionName,
         max: usize,
-    ) -> Result<(Vec<Handed>, u64, Ledger), SubscriptionError> {
+    ) -> Result<(Vec<DeliveredCommit>, u64, DeliveryLedger), SubscriptionError> {
         let turns = self.turns(name);
         let _turn = turns.looks.lock().await;
-        let mut reads = Reads::new(self.all.clone());
-        let mut read_for: Option<Settings> = None;
+        let mut reads = HistoryReads::new(self.all.clone());
+        let mut read_for: Option<DeliverySettings> = None;
         for attempt in 0..TRIES_MAX {
             let change = match attempt {
                 0 => None,
@@ -291,7 +291,7 @@ impl Subscriptions {
             }
             let mut ledger = before.clone();
             let filter = filter_of(ledger.settings())?;
-            let handed = Look::new(&filter, &mut ledger, &mut reads, now_ms(), max).run().await?;
+            let handed = DeliveryPass::new(&filter, &mut ledger, &mut reads, now_ms(), max).run().await?;
             if ledger == before || self.put(name, Some(version), &ledger).await? {
                 return Ok((handed, version, ledger));
             }
@@ -337,33 +337,33 @@ impl Subscriptions {
         name: &SubscriptionName,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<ParkedFound, SubscriptionError> {
+    ) -> Result<ParkedCommits, SubscriptionError> {
         let (_, mut ledger) = self.load(name).await?;
         ledger.expire(now_ms());
-        let after = after.and_then(ledger::number_of).unwrap_or(0);
+        let after = after.and_then(delivery_ledger::number_of).unwrap_or(0);
         // By number: what is parked while somebody pages is missed at worst, and nothing is shown twice.
-        let mut rest: Vec<&Parked> =
+        let mut rest: Vec<&ParkedCommit> =
             ledger.parked().iter().filter(|parked| parked.number() > after).collect();
         rest.sort_by_key(|parked| parked.number());
         let mut rest = rest.into_iter().peekable();
         let (mut page, mut bytes) = (Vec::new(), 0);
         while let Some(parked) = rest.next_if(|_| page.len() < limit && bytes < PAGE_BYTES) {
-            let Span { from, to } = parked.span;
+            let VersionSpan { from, to } = parked.span;
             let (commits, _damage) = self.all.read(&parked.graph, from, to, 1).await?;
             let commit = commits.into_iter().next();
             bytes += commit.as_ref().map_or(0, |commit| commit.body.len());
             page.push((parked.clone(), commit));
         }
-        Ok(ParkedFound { page, has_more: rest.peek().is_some() })
+        Ok(ParkedCommits { page, has_more: rest.peek().is_some() })
     }
 
     /// The same after what is due to be parked was.
     async fn change_parked(
         &self,
         name: &SubscriptionName,
-        act: impl Fn(&mut Ledger) -> usize,
+        act: impl Fn(&mut DeliveryLedger) -> usize,
     ) -> Result<usize, SubscriptionError> {
-        let act = |ledger: &mut Ledger, now_ms| {
+        let act = |ledger: &mut DeliveryLedger, now_ms| {
             ledger.expire(now_ms);
             act(ledger)
         };
@@ -374,7 +374,7 @@ impl Subscriptions {
     async fn change(
         &self,
         name: &SubscriptionName,
-        act: impl Fn(&mut Ledger, u64) -> usize,
+        act: impl Fn(&mut DeliveryLedger, u64) -> usize,
     ) -> Result<usize, SubscriptionError> {
         let turns = self.turns(name);
         let _turn = turns.changes.lock().await;
@@ -390,7 +390,7 @@ impl Subscriptions {
         Err(SubscriptionError::Contended)
     }
 
-    fn turns(&self, name: &SubscriptionName) -> Arc<Turns> {
+    fn turns(&self, name: &SubscriptionName) -> Arc<SubscriptionLocks> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = turns.get(name.as_str()).and_then(Weak::upgrade) {
             return found;
@@ -401,7 +401,7 @@ impl Subscriptions {
         made
     }
 
-    async fn load(&self, name: &SubscriptionName) -> Result<(u64, Ledger), SubscriptionError> {
+    async fn load(&self, name: &SubscriptionName) -> Result<(u64, DeliveryLedger), SubscriptionError> {
         let found = self.all.documents().document(KIND, name.as_str()).await?;
         let (version, bytes) = found.ok_or(SubscriptionError::NotFound)?;
         let ledger = rmp_serde::from_slice(&bytes);
@@ -412,7 +412,7 @@ impl Subscriptions {
         &self,
         name: &SubscriptionName,
         expected: Option<u64>,
-        ledger: &Ledger,
+        ledger: &DeliveryLedger,
     ) -> Result<bool, SubscriptionError> {
         let bytes = rmp_serde::to_vec_named(ledger);
         let bytes = bytes.map_err(|error| SubscriptionError::Unreadable(error.to_string()))?;
@@ -420,7 +420,7 @@ impl Subscriptions {
     }
 }
 
-fn filter_of(settings: &Settings) -> Result<CommitFilter, SubscriptionError> {
+fn filter_of(settings: &DeliverySettings) -> Result<CommitFilter, SubscriptionError> {
     CommitFilter::of(&settings.filter).map_err(|(list, error)| SubscriptionError::Filter { list, error })
 }
 
