@@ -1,21 +1,4 @@
-//! Named subscriptions: consumers that share the commits of all graphs among them.
-//!
-//! Invariants:
-//! - Every wanted commit is handed out at least once, and a graph's in the order of their versions: the next
-//!   one, or run of several, when the one before is acknowledged or parked.
-//! - What settles a delivery waits for no look: a look reads without a lock, and is judged again on what
-//!   it has read if the subscription was changed meanwhile.
-//! - All state is one document a subscription, changed only from what was seen: any number of
-//!   instances can serve it, and a restart changes nothing.
-//! - Leases are told by the instances' clocks; one that is ahead ends them early, and so delivers twice.
-//!
-//! The judgement is in `ledger`, which is synchronous; what is read, in `hand_out`. Not here: JSON.
-
-mod deliveries;
-mod delivery_ledger;
-mod graph_lane;
-mod name;
-mod reads;
+//! The subscriptions of this store, as this instance serves them: [`Subscriptions`].
 
 use std::{
     collections::HashMap,
@@ -27,23 +10,25 @@ use std::{
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
-pub use self::{
-    deliveries::DeliveredCommit,
-    delivery_ledger::{DeliveryLedger, DeliverySettings, ParkedCommit, VersionSpan},
-    name::{InvalidName, SubscriptionName},
+use super::{
+    deliveries::{DeliveredCommit, DeliveryPass},
+    delivery_ledger::{self, DeliveryLedger, DeliverySettings},
+    error::SubscriptionError,
+    name::SubscriptionName,
+    parked::ParkedCommit,
+    reads::HistoryReads,
+    spans::VersionSpan,
 };
-use self::{deliveries::DeliveryPass, reads::HistoryReads};
-use super::{AllGraphs, AllReader, Extent, InvalidPosition, Since};
 use crate::{
-    read::{CommitFilter, FilterError},
-    store::StoreError,
+    live::{AllGraphs, AllReader, Extent, Since},
+    read::CommitFilter,
     write::Recorded,
 };
 
 /// The kind of document that a subscription is.
 const KIND: &str = "subscription";
 /// Subscriptions at once; about so many, as two may be made at the same time.
-const SUBSCRIPTIONS_MAX: usize = 1_000;
+pub(super) const SUBSCRIPTIONS_MAX: usize = 1_000;
 /// How often a change is tried again because another instance was faster.
 const TRIES_MAX: u64 = 20;
 /// How often a consumer that waits looks whether another one has settled something.
@@ -54,40 +39,6 @@ const PACE: Duration = Duration::from_millis(20);
 const LAG_MAX: u64 = 100_000;
 /// Bytes of commits after which a page of parked ones ends.
 const PAGE_BYTES: usize = 8 << 20;
-
-/// Why a question to a subscription is not answered.
-#[derive(Debug, thiserror::Error)]
-pub enum SubscriptionError {
-    /// There is none of this name.
-    #[error("there is no subscription of this name")]
-    NotFound,
-    /// There is another one of this name.
-    #[error("there is another subscription of this name: delete it, or take another name")]
-    Exists,
-    /// There are too many.
-    #[error("there are {SUBSCRIPTIONS_MAX} subscriptions, and there can be no more")]
-    TooMany,
-    /// It can't begin there.
-    #[error("start: {0}")]
-    Start(#[from] InvalidPosition),
-    /// Its filter says nothing.
-    #[error("filter.{list}: {error}")]
-    Filter {
-        /// Which list of it.
-        list: &'static str,
-        /// Why.
-        error: FilterError,
-    },
-    /// Other instances were faster each time.
-    #[error("too many consumers ask at once; try again")]
-    Contended,
-    /// What is kept of it can't be read.
-    #[error("what is kept of the subscription can't be read: {0}")]
-    Unreadable(String),
-    /// The store is unavailable.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Whether a subscription was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
