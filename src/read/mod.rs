@@ -1,0 +1,63 @@
+//! The read path: questions over hot graphs and the log.
+//!
+//! Invariants:
+//! - A read is never older than what any instance had acknowledged when it was asked, unless the
+//!   store is unavailable, and then it says so.
+//! - What auditors ask costs a bounded piece of the history a request, but for [`verify`].
+//! - The changes since a version cost what their range costs, never what the graph costs.
+//!
+//! Not here: JSON and status codes.
+
+mod activity;
+mod audit;
+mod diff;
+mod filter;
+mod history;
+mod history_walk;
+mod operation;
+mod resume;
+mod state;
+mod verify;
+mod version_at_time;
+mod version_wait;
+
+use dao_projections::Version;
+
+pub use self::filter::{CommitFilter, FilterError, FilterLists};
+pub use crate::store::{Order, RefusalPlace, StoreError, StoredCommit};
+use crate::write::WriteError;
+pub use activity::{ActivityCount, ActivityFilter, ActivityFound, ActivityPlace, activity, all_activity};
+pub use audit::{AuditFilter, AuditQuery, ListedOperation, OperationPage, OperationStatus, operations};
+pub use diff::{Difference, diff};
+pub use history::{EntityChange, EntityHistory, history};
+pub use operation::{OperationEnding, OperationFound, operation};
+pub use resume::{Changes, Resume, ResumeHash, changes, continued, from_log, resume};
+pub use state::{CurrentState, StateSource, at_version, current};
+pub use verify::{BadCommit, Verification, verify};
+pub use version_at_time::version_at;
+
+/// Why a read got no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The graph did not reach the version in time (rule H3).
+    #[error("the graph is at version {current}")]
+    VersionNotReached {
+        /// Where it was at last.
+        current: Version,
+    },
+    /// The version asked for is above the head.
+    #[error("the graph is at version {current}")]
+    VersionNotFound {
+        /// Where it is.
+        current: Version,
+    },
+    /// The graph could not be had.
+    #[error(transparent)]
+    Graph(#[from] WriteError),
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self::Graph(error.into())
+    }
+}
