@@ -3,7 +3,7 @@
 //!
 //! Invariants: a look costs a bounded number of reads; what it reads and has no room for, it has not
 //! taken. One graph whose history can't be had for now stops no other. Not here: that two looks at once are
-//! made one after the other (`mod`).
+//! made one after the other (`subscriptions`).
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -11,8 +11,9 @@ use dao_projections::{GraphId, Version};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    delivery_ledger::{DeliveryLease, DeliveryLedger, DueSpan, RunExtension, VersionSpan},
+    delivery_ledger::{DeliveryLease, DeliveryLedger},
     reads::{FeedItem, FeedRead, HistoryReads, READS_AT_ONCE, WantedCommits},
+    spans::{DueSpan, RunExtension, VersionSpan},
 };
 use crate::{live::Piece, read::CommitFilter, store::StoreError, write::Recorded};
 

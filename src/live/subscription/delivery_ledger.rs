@@ -9,7 +9,7 @@
 //!   commit, and the last one is made alone: what fails it is parked, and nothing beside it.
 //! - It is bounded: [`LANES_MAX`], [`FLIGHTS_MAX`], [`PARKED_MAX`], and what is beyond stays in the feed.
 //!
-//! Not here: where commits come from (`hand_out`) and how this is kept (`mod`).
+//! Not here: where commits come from (`deliveries`) and how this is kept (`subscriptions`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,11 @@ use std::{
 use dao_projections::{GraphId, Version};
 use serde::{Deserialize, Serialize};
 
-use super::graph_lane::{GraphLane, LeasedCommit};
+use super::{
+    graph_lane::{GraphLane, LeasedCommit},
+    parked::ParkedCommit,
+    spans::{DueSpan, RunExtension, VersionSpan},
+};
 use crate::read::FilterLists;
 
 /// Graphs with something in flight or waiting; no other graph's commits are taken while there are so
@@ -65,61 +69,6 @@ pub struct DeliveryLedger {
     number: u64,
 }
 
-/// Versions from one to another, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VersionSpan {
-    /// The first.
-    pub from: Version,
-    /// The last; [`Version::MAX`] for all there are.
-    pub to: Version,
-}
-
-impl VersionSpan {
-    fn of(version: Version) -> Self {
-        Self { from: version, to: version }
-    }
-
-    /// What of it comes after this version.
-    pub(super) fn after(self, version: Version) -> Option<Self> {
-        (version < self.to).then(|| Self { from: self.from.max(version.next()), ..self })
-    }
-}
-
-/// A commit, or a stretch of a damaged history, that was given up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ParkedCommit {
-    number: u64,
-    /// Whose.
-    pub graph: GraphId,
-    /// Of which the first is shown.
-    pub span: VersionSpan,
-    /// How often it was delivered; 0 if it could not be read.
-    pub attempts: u32,
-    /// Why it was given up.
-    pub reason: String,
-}
-
-impl ParkedCommit {
-    /// Its last delivery's id.
-    pub fn delivery_id(&self) -> String {
-        delivery_id(self.number, &self.graph)
-    }
-
-    /// Later ones have higher numbers, for the most part.
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-}
-
-/// What a graph can hand out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DueSpan {
-    /// Whose.
-    pub graph: GraphId,
-    /// The first commit of these that is wanted.
-    pub span: VersionSpan,
-}
-
 /// A delivery that was just made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryLease {
@@ -127,15 +76,6 @@ pub struct DeliveryLease {
     pub delivery_id: String,
     /// The delivery attempt of this commit, from 1.
     pub attempt: u32,
-}
-
-/// What can go out in one run with the commit of a graph that was just handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunExtension {
-    /// The commits after it.
-    pub span: VersionSpan,
-    /// How many wanted ones of them at most.
-    pub count: usize,
 }
 
 impl DeliveryLedger {
@@ -433,7 +373,7 @@ impl DeliveryLedger {
     }
 }
 
-fn delivery_id(number: u64, graph: &GraphId) -> String {
+pub(super) fn delivery_id(number: u64, graph: &GraphId) -> String {
     format!("{number}.{graph}")
 }
 

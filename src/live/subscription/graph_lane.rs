@@ -1,13 +1,13 @@
 //! What is to be settled of one graph: what is out, what is tried again, what waits.
 //!
-//! Not here: when a commit is parked, and how many graphs there can be (`ledger`).
+//! Not here: when a commit is parked, and how many graphs there can be (`delivery_ledger`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use dao_projections::Version;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::delivery_ledger::VersionSpan;
+use super::spans::VersionSpan;
 
 /// A graph with so many commits waiting is far behind, and is handed out in runs until it has caught up. With
 /// fewer, each commit goes alone, so that a consumer settles each by itself.

@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use dao_projections::{GraphId, Version};
 use futures::{StreamExt, stream};
 
-use super::delivery_ledger::{DueSpan, VersionSpan};
+use super::spans::{DueSpan, VersionSpan};
 use crate::{
     live::{AllGraphs, AllReader, Extent, Piece, Since},
     read::CommitFilter,

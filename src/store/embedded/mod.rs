@@ -7,8 +7,8 @@
 //! - Readers have connections of their own (`reader`) and never block the writer, nor it them.
 //! - No asynchronous thread ever waits for the disk.
 //!
-//! Where things are: tables and connections in `schema`, what one transaction does in `ledger`,
-//! time windows of operations in `windows`, refused operations in `refusals`, copying the WAL into the file in `checkpoint`,
+//! Where things are: tables and connections in `schema`, what one transaction does in `append_transaction`,
+//! time windows of operations in `record_windows`, refused operations in `refused_operations`, copying the WAL into the file in `checkpoint`,
 //! backups in `backup`, older formats in `migrate`.
 //! Not here: what the bytes mean, and retries.
 

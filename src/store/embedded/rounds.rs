@@ -5,7 +5,7 @@
 //! - A round that fails changes nothing and is answered `Unavailable`; where that can't be made
 //!   sure, `OutcomeUnknown`. The loop goes on.
 //!
-//! Not here: the queue (`writer`), what a round does to the tables (`ledger`), when the WAL is
+//! Not here: the queue (`writer`), what a round does to the tables (`append_transaction`), when the WAL is
 //! copied (`checkpoint`).
 
 use std::{

@@ -1,7 +1,7 @@
 //! The database file: its tables, its format number, and the connections to it.
 //!
 //! Invariant: a file whose format this program doesn't know is never written to. Not here: what is
-//! written (`ledger`) and read (`reader`).
+//! written (`append_transaction`) and read (`reader`).
 
 use std::path::{Path, PathBuf};
 

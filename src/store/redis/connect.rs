@@ -1,5 +1,5 @@
-//! Starting: how Redis is named and connected to. What is checked then is in `survey.rs`, why it can be refused in
-//! `refused.rs`.
+//! Starting: how Redis is named and connected to. What is checked then is in `startup_checks.rs`, why it can be refused in
+//! `connect_error.rs`.
 //!
 //! Invariant: a store that was made has talked to a Redis that is new enough, never evicts, takes
 //! writes, lets us do all we do, and is laid out as this program lays it out.

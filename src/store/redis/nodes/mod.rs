@@ -12,6 +12,7 @@
 mod cluster;
 mod connection;
 mod redirect;
+mod server;
 mod slots;
 
 use std::{
@@ -36,13 +37,17 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-pub(super) use self::connection::{Connection, LiveClient, RECONNECT_PATIENCE};
-use self::{cluster::Cluster, connection::MakeClient, redirect::FailureAdvice, slots::ServerNames};
-use super::{
-    connect::client_builder,
-    connect_error::{ConnectError, cannot_reach},
-    publication_reader,
+use self::{
+    cluster::Cluster,
+    redirect::FailureAdvice,
+    server::{ClientFactory, Node},
+    slots::ServerNames,
 };
+pub(super) use self::{
+    connection::{Connection, LiveClient, RECONNECT_PATIENCE},
+    server::ConnectionRole,
+};
+use super::connect_error::{ConnectError, cannot_reach};
 
 /// For how long a call is tried again whose slot is on its way to another server, or whose shard is getting a new
 /// primary.
@@ -60,13 +65,6 @@ const FIND_PRIMARY_EVERY: Duration = Duration::from_secs(1);
 /// How long a call waits for its turn at a server that a slot is on its way to.
 const ASKING_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Which connection to a server a call goes over: a long range read would hold up the appends behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ConnectionRole {
-    Writer,
-    Reader,
-}
-
 /// How long a call is tried.
 #[derive(Clone, Copy)]
 struct CallTimeouts {
@@ -77,75 +75,6 @@ struct CallTimeouts {
 }
 
 const ORDINARY: CallTimeouts = CallTimeouts { connecting: RECONNECT_PATIENCE, in_all: CALL_PATIENCE };
-
-/// Makes clients.
-#[derive(Clone)]
-struct ClientFactory {
-    address: Config,
-    location: String,
-}
-
-impl ClientFactory {
-    fn address(&self, server: Option<&Server>) -> Config {
-        let mut address = self.address.clone();
-        if let Some(server) = server {
-            address.server = ServerConfig::Centralized { server: server.clone() };
-        }
-        address
-    }
-
-    fn location(&self, server: Option<&Server>) -> String {
-        server.map_or_else(|| self.location.clone(), |server| format!("{} of {}", server, self.location))
-    }
-
-    fn client(&self, server: Option<&Server>) -> MakeClient<Client> {
-        let address = self.address(server);
-        Arc::new(move || client_builder(address.clone()).build())
-    }
-
-    fn subscriber(&self, server: Option<&Server>) -> MakeClient<SubscriberClient> {
-        let address = self.address(server);
-        Arc::new(move || {
-            let mut builder = client_builder(address.clone());
-            builder
-                .with_performance_config(|p| p.broadcast_channel_capacity = publication_reader::WAITING_MAX);
-            builder.build_subscriber_client()
-        })
-    }
-}
-
-/// One server, and the connections to it.
-struct Node {
-    /// `None` where there is no cluster: the address says where it is.
-    server: Option<Server>,
-    writer: Connection<Client>,
-    reader: Connection<Client>,
-    /// For slots that are on their way to it; made when it is needed. Whoever holds it has the connection to
-    /// themselves.
-    asking: TurnMutex<Option<Connection<Client>>>,
-    began: Instant,
-}
-
-impl Node {
-    fn keep(maker: &ClientFactory, server: Option<Server>, changed: Arc<Notify>) -> Self {
-        let connection = |changed| {
-            Connection::keep(maker.client(server.as_ref()), maker.location(server.as_ref()), changed)
-        };
-        let (writer, reader) = (connection(changed.clone()), connection(changed));
-        Self { writer, reader, asking: TurnMutex::default(), began: Instant::now(), server }
-    }
-
-    async fn close(&self) {
-        tokio::join!(self.writer.close(), self.reader.close());
-    }
-
-    fn lane(&self, lane: ConnectionRole) -> &Connection<Client> {
-        match lane {
-            ConnectionRole::Writer => &self.writer,
-            ConnectionRole::Reader => &self.reader,
-        }
-    }
-}
 
 enum Topology {
     One(Box<Node>),
