@@ -1,15 +1,15 @@
 //! One connection: a thin loop that moves bytes and asks the cursors what comes next.
 //!
 //! Invariants:
-//! - Memory is bounded whatever the peer does: what is ready to be written (see [`super::output`]),
+//! - Memory is bounded whatever the peer does: what is ready to be written (see [`super::send_queue`]),
 //!   and [`IN_FLIGHT_MAX`] requests under way, of [`IN_FLIGHT_BYTES`] and with answers of
 //!   [`ANSWER_BYTES`] but for the last. At any of these bounds the socket is not read (rule W6).
 //! - The loop sleeps when there is nothing to do: it is woken by the socket, by a followed graph, by
 //!   what it asked for, and by one timer.
 //! - An idle connection holds no buffer.
 //!
-//! Not here: what frames say ([`super::frames`], [`super::incoming`]); what is done about them
-//! ([`super::acting`]); what followed graphs have to tell ([`super::following`]).
+//! Not here: what frames say ([`super::server_frames`], [`super::client_frames`]); what is done about them
+//! ([`super::dispatch`]); what followed graphs have to tell ([`super::subscriptions`]).
 
 use std::{
     future::poll_fn,
@@ -33,9 +33,9 @@ use tokio::{
 };
 
 use super::{
-    Live, Peer, acting::Answered, fetch::Fetched, fetches::Fetches, following::Wake, frames::ServerFrame,
-    incoming::ClientFrame, output::Output, reading::Read, receiving::Receiving, standing::Standing,
-    subscription::Subscription,
+    Live, Peer, catch_up::Fetched, client_frames::ClientFrame, credentials::Standing, dispatch::Answered,
+    long_messages::Read, message_budget::Receiving, pending_reads::Fetches, send_queue::Output,
+    server_frames::ServerFrame, subscription::Subscription, subscriptions::Wake,
 };
 use crate::{
     telemetry::{Direction, DropReason},

@@ -3,7 +3,7 @@
 //!
 //! A command is answered exactly once whatever is wrong with it, if only its graph and its id can be found (rules
 //! W5, W9); so the envelope is read as far as the frame is one, and everything else is passed over however deep
-//! and strange it is. Not here: what the rest says ([`super::incoming`]).
+//! and strange it is. Not here: what the rest says ([`super::client_frames`]).
 
 use std::fmt;
 

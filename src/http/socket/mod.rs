@@ -1,26 +1,26 @@
 //! `GET /ws`: the WebSocket (rules W).
 //!
-//! [`incoming`] is what clients say and [`acting`] what is done about it; [`connection`] moves the
-//! bytes, [`following`] asks the cursors what comes next, [`frames`] is what is said, [`standing`] what the peer
+//! [`client_frames`] is what clients say and [`dispatch`] what is done about it; [`connection`] moves the
+//! bytes, [`subscriptions`] asks the cursors what comes next, [`server_frames`] is what is said, [`credentials`] what the peer
 //! has proved and may do; the codec is [`crate::websocket`]. A connection owns its socket: once the handshake is answered nothing of the
 //! HTTP server's stays.
 
-mod acting;
+mod authorize;
+mod catch_up;
+pub(super) mod client_frames;
 mod connection;
+mod credentials;
+mod dispatch;
 mod envelope;
-mod fetch;
-mod fetches;
-mod following;
-mod frames;
-pub(super) mod incoming;
-mod judge;
-mod output;
+mod long_messages;
+mod message_budget;
+mod pending_reads;
 mod presence;
-mod reading;
-mod receiving;
-mod seats;
-mod standing;
+mod send_queue;
+mod server_frames;
+mod socket_permits;
 mod subscription;
+mod subscriptions;
 
 use std::{sync::Arc, time::Duration};
 
@@ -62,12 +62,12 @@ use crate::{
     websocket::{Accepted, HandshakeError, accept},
     write::Graphs,
 };
+use client_frames::ClientFrame;
 use connection::Connection;
-use frames::Voice;
-use incoming::ClientFrame;
-pub(super) use seats::Seat;
-use seats::Seats;
-use standing::{Standing, TOO_MANY};
+use credentials::{Standing, TOO_MANY};
+use server_frames::Voice;
+pub(super) use socket_permits::Seat;
+use socket_permits::Seats;
 
 /// The subprotocol of JSON text frames; also what a client gets that names none.
 const JSON: &str = "dao.v1.json";

@@ -10,7 +10,7 @@ use futures::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{connection::Connection, following::Wake, frames, subscription::Subscription};
+use super::{connection::Connection, server_frames, subscription::Subscription, subscriptions::Wake};
 use crate::{
     http::problem::Problem,
     live::{Followed, Present},
@@ -77,7 +77,7 @@ impl Connection {
         let (all, changed) = followed.room().since(presence.revision, self.peer.id, PRESENT_AT_ONCE);
         let (mut seen, mut bytes, count) = (all, 0, changed.len());
         for (turn, (revision, shown)) in changed.into_iter().enumerate() {
-            let Some(frame) = frames::presence(followed.id(), &shown, self.peer.voice.format) else {
+            let Some(frame) = server_frames::presence(followed.id(), &shown, self.peer.voice.format) else {
                 continue;
             };
             bytes += frame.len();

@@ -7,7 +7,7 @@ use dao_projections::{ClientId, GraphId, Version};
 use futures::future::AbortHandle;
 use tokio::time::Instant;
 
-use super::fetch::Asking;
+use super::catch_up::Asking;
 use crate::{
     live::{Cursor, Followed, Known, Step},
     telemetry::Counted,

@@ -14,8 +14,8 @@ use super::{
         problem::Problem,
         shape::{Fields, Malformed},
     },
+    authorize::Judge,
     envelope::{self, BadFrame, Envelope},
-    judge::Judge,
 };
 use crate::{domain::Operation, read::ResumeHash};
 

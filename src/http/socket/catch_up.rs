@@ -8,7 +8,7 @@ use dao_projections::{GraphId, Head, OperationId, Version};
 
 use super::{
     Live,
-    frames::{self, ServerFrame, Settled, SyncStanding, Voice},
+    server_frames::{self, ServerFrame, Settled, SyncStanding, Voice},
 };
 use crate::{
     domain::{OperationRecord, RecordedOutcome},
@@ -149,7 +149,7 @@ async fn snapshot(
     live.metrics().snapshots.inc();
     let part = &state_part(graph, view, voice).await;
     let (before, after) =
-        frames::sync_around_state(graph, view.graph.head(), standing, settled, voice.format);
+        server_frames::sync_around_state(graph, view.graph.head(), standing, settled, voice.format);
     encode_around(voice.kind(), voice.deflate, &before, part, after).into()
 }
 

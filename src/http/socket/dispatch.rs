@@ -10,15 +10,15 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::{
+    authorize::Judge,
+    catch_up::Asking,
+    client_frames::{ClientFrame, Counted, PRESENCE_BYTES_MAX, Reader, SHORT_BYTES_MAX},
     connection::{Connection, Event, IN_FLIGHT_MAX},
+    credentials,
     envelope::BadFrame,
-    fetch::Asking,
-    following::SUBSCRIPTIONS_MAX,
-    frames::{Limits, Revert, ServerFrame, Versions},
-    incoming::{ClientFrame, Counted, PRESENCE_BYTES_MAX, Reader, SHORT_BYTES_MAX},
-    judge::Judge,
-    reading::{self, Outcome, Read, Unread},
-    standing,
+    long_messages::{self, Outcome, Read, Unread},
+    server_frames::{Limits, Revert, ServerFrame, Versions},
+    subscriptions::SUBSCRIPTIONS_MAX,
 };
 use crate::{
     domain::Operation,
@@ -143,7 +143,7 @@ impl Connection {
             Err(bad) => self.answer_bad(bad),
             Ok(judged) => {
                 self.reading = Some(message.held_bytes());
-                let read = reading::read(message, reader, judged, self.live.bodies.clone());
+                let read = long_messages::read(message, reader, judged, self.live.bodies.clone());
                 self.begin(async move { Event::Read(Box::new(read.await)) }.boxed());
             }
         }
@@ -198,7 +198,7 @@ impl Connection {
     /// Does what a frame of so many bytes asks for, if its sender may; a turn that it took is held until it is
     /// answered.
     pub(super) fn act(&mut self, frame: ClientFrame, bytes: usize, turn: Option<OwnedSemaphorePermit>) {
-        let need = standing::need(&frame);
+        let need = credentials::need(&frame);
         if let Some(Err(problem)) = need.map(|(right, graph)| self.peer.standing.may(right, graph)) {
             return self.refuse(&frame, &problem);
         }

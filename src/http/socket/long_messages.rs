@@ -10,8 +10,8 @@ use bytes::Bytes;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
+    client_frames::{Counted, Reader},
     envelope::{BadFrame, Envelope},
-    incoming::{Counted, Reader},
 };
 use crate::{
     http::{body::Bodies, problem::Problem},

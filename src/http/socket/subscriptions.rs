@@ -11,12 +11,12 @@ use futures::{
 use tokio::time::Instant;
 
 use super::{
-    acting::RETRY_AFTER,
+    catch_up::{Asking, Fetched, Found},
     connection::Connection,
-    fetch::{Asking, Fetched, Found},
-    fetches::Wanted,
-    frames,
+    dispatch::RETRY_AFTER,
+    pending_reads::Wanted,
     presence::presence,
+    server_frames,
     subscription::{Following, Next, Stage, Subscription},
 };
 use crate::{
@@ -289,7 +289,7 @@ impl Connection {
             }
             let subscription = &mut self.subscriptions[index];
             let graph = &subscription.graph;
-            let encode = |commit: &_| voice.shared(&frames::state_update(graph, commit, voice.format));
+            let encode = |commit: &_| voice.shared(&server_frames::state_update(graph, commit, voice.format));
             let frame = commit.frame(voice.kind(), voice.deflate, encode).clone();
             if let Some(following) = subscription.following() {
                 following.cursor.advance(commit);

@@ -2,7 +2,7 @@
 //!
 //! Invariant: at most [`SYNCS_AT_ONCE`] fetches that may come to a state are under way, and they begin only
 //! where there is room for one; a subscription has one fetch at most, and what was begun for one that has
-//! ended counts as a request (rule W6). Not here: what is fetched ([`super::fetch`]).
+//! ended counts as a request (rule W6). Not here: what is fetched ([`super::catch_up`]).
 
 use std::collections::VecDeque;
 
@@ -10,8 +10,8 @@ use dao_projections::{Head, Version};
 use futures::FutureExt;
 
 use super::{
+    catch_up::{self, Asking, Fetched, Size},
     connection::{Connection, Event},
-    fetch::{self, Asking, Fetched, Size},
 };
 use crate::telemetry::Counted;
 
@@ -111,10 +111,10 @@ impl Connection {
             let _while_it_lasts = laggard;
             let graph = followed.id();
             let outcome = match wanted {
-                Wanted::Sync(asking) => fetch::sync(&live, graph, asking, access, voice).await,
-                Wanted::CatchUp(at) => fetch::catch_up(&live, graph, at, access, voice).await,
-                Wanted::Log { after, to } => fetch::from_log(&followed, after, to).await,
-                Wanted::Load => fetch::load(&live, graph).await,
+                Wanted::Sync(asking) => catch_up::sync(&live, graph, asking, access, voice).await,
+                Wanted::CatchUp(at) => catch_up::catch_up(&live, graph, at, access, voice).await,
+                Wanted::Log { after, to } => catch_up::from_log(&followed, after, to).await,
+                Wanted::Load => catch_up::load(&live, graph).await,
             };
             Event::Fetched(Box::new(Fetched { generation, size, outcome }))
         };

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::{
+    credentials::Standing,
     envelope::{Envelope, Kind},
-    standing::Standing,
 };
 use crate::{
     auth::Grant,

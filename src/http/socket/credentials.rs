@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use dao_projections::GraphId;
 use tokio::time::Instant;
 
-use super::{connection::Connection, frames::ServerFrame, incoming::ClientFrame};
+use super::{client_frames::ClientFrame, connection::Connection, server_frames::ServerFrame};
 use crate::{
     auth::{Grant, Keys, Right},
     http::{
