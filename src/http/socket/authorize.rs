@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    credentials::Standing,
-    envelope::{Envelope, Kind},
+    credentials::Credentials,
+    envelope::{Envelope, FrameKind},
 };
 use crate::{
     auth::Grant,
@@ -14,7 +14,7 @@ use crate::{
 
 /// What the frames of one connection are judged by.
 #[derive(Clone)]
-pub(super) struct Judge {
+pub(super) struct FrameAuthorizer {
     /// What they are taken from; `None` without limits.
     purse: Option<Purse>,
     allowed: Allowed,
@@ -25,16 +25,16 @@ enum Allowed {
     /// Nothing is asked of anybody.
     Everything,
     /// The peer has to prove who it is first.
-    Proof,
+    AuthOnly,
     Granted(Arc<Grant>),
 }
 
-impl Judge {
-    pub(super) fn new(standing: &Standing, purse: Option<Purse>) -> Self {
-        let allowed = match standing {
-            Standing::Open => Allowed::Everything,
-            Standing::Proven { grant, .. } => Allowed::Granted(grant.clone()),
-            Standing::Unproven { .. } | Standing::Refused { .. } => Allowed::Proof,
+impl FrameAuthorizer {
+    pub(super) fn new(credentials: &Credentials, purse: Option<Purse>) -> Self {
+        let allowed = match credentials {
+            Credentials::NotRequired => Allowed::Everything,
+            Credentials::Authenticated { grant, .. } => Allowed::Granted(grant.clone()),
+            Credentials::Unauthenticated { .. } | Credentials::Rejected { .. } => Allowed::AuthOnly,
         };
         Self { purse, allowed }
     }
@@ -45,16 +45,16 @@ impl Judge {
     }
 
     /// Takes the frame out of its sender's budget, and looks whether they have the right that it needs.
-    pub(super) fn of(&self, envelope: &Envelope) -> Result<(), Problem> {
-        if matches!(self.allowed, Allowed::Proof) {
+    pub(super) fn authorize(&self, envelope: &Envelope) -> Result<(), Problem> {
+        if matches!(self.allowed, Allowed::AuthOnly) {
             // Who proves nothing yet is bounded by what bad tokens cost.
-            return if envelope.kind == Kind::Auth { Ok(()) } else { Err(Problem::no_token()) };
+            return if envelope.kind == FrameKind::Auth { Ok(()) } else { Err(Problem::no_token()) };
         }
-        if envelope.kind == Kind::Unknown {
-            self.count_bad();
+        if envelope.kind == FrameKind::Unknown {
+            self.charge_malformed();
         }
-        if envelope.kind.counts() {
-            self.pay()?;
+        if envelope.kind.is_charged() {
+            self.charge()?;
         }
         match (&self.allowed, envelope.kind.right(), &envelope.graph) {
             (Allowed::Granted(grant), Some(right), Some(graph)) => may(grant, right, graph),
@@ -63,13 +63,13 @@ impl Judge {
     }
 
     /// A frame that can't be read counts as well; and whatever is left, its sender is told what is wrong with it.
-    pub(super) fn count_bad(&self) {
-        if !matches!(self.allowed, Allowed::Proof) {
-            let _counted = self.pay();
+    pub(super) fn charge_malformed(&self) {
+        if !matches!(self.allowed, Allowed::AuthOnly) {
+            let _counted = self.charge();
         }
     }
 
-    fn pay(&self) -> Result<(), Problem> {
+    fn charge(&self) -> Result<(), Problem> {
         let Some(purse) = &self.purse else { return Ok(()) };
         purse.spend().map(drop).map_err(|exhausted| Problem::rate_limited(exhausted.0))
     }

@@ -8,7 +8,7 @@ use dao_projections::{GraphId, Head, OperationId, Version};
 
 use super::{
     Live,
-    server_frames::{self, ServerFrame, Settled, SyncStanding, Voice},
+    server_frames::{self, FrameEncoding, ServerFrame, SettledOperation, SyncAccess},
 };
 use crate::{
     domain::{OperationRecord, RecordedOutcome},
@@ -24,22 +24,22 @@ use crate::{
 };
 
 /// Something that was fetched, and for whom.
-pub(super) struct Fetched {
+pub(super) struct FinishedRead {
     pub(super) generation: u64,
-    pub(super) size: Size,
-    pub(super) outcome: Result<Found, Problem>,
+    pub(super) size: ReadSize,
+    pub(super) outcome: Result<ReadOutcome, Problem>,
 }
 
 /// How much a fetch can come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Size {
+pub(super) enum ReadSize {
     /// The whole state of a graph.
     State,
     /// A bounded piece of its log, or nothing.
     Piece,
 }
 
-pub(super) enum Found {
+pub(super) enum ReadOutcome {
     /// Where the subscriber stands now; and the frame that tells it, in pieces.
     Sync { cursor: Cursor, frame: Vec<Bytes> },
     /// Up to here the log is the shorter way for one who lags behind.
@@ -51,7 +51,7 @@ pub(super) enum Found {
 }
 
 /// Where a subscriber says that it stands, and what it waits for.
-pub(super) struct Asking {
+pub(super) struct ResumeRequest {
     pub(super) point: Option<(Version, Option<ResumeHash>)>,
     pub(super) pending: Vec<OperationId>,
     /// Whether it is known already that what it has is not of this history.
@@ -62,27 +62,35 @@ pub(super) struct Asking {
 pub(super) async fn sync(
     live: &Live,
     graph: &GraphId,
-    asking: Asking,
+    request: ResumeRequest,
     access: &'static str,
-    voice: Voice,
-) -> Result<Found, Problem> {
-    let Asking { point, pending, reset } = asking;
+    encoding: FrameEncoding,
+) -> Result<ReadOutcome, Problem> {
+    let ResumeRequest { point, pending, reset } = request;
     let resume = resume(live, graph, point).await?;
     let settled = live.graphs.settled(graph, &pending).await.map_err(ReadError::from)?;
     let settled: Vec<_> = pending.iter().zip(settled).map(|(id, record)| settled_out(*id, record)).collect();
     let small = |head: Head, status| {
         let (version, hash, reset, settled) = (head.version, head.hash, false, &settled);
-        vec![voice.say(&ServerFrame::Sync { graph_id: graph, version, hash, status, access, reset, settled })]
+        vec![encoding.encode(&ServerFrame::Sync {
+            graph_id: graph,
+            version,
+            hash,
+            status,
+            access,
+            reset,
+            settled,
+        })]
     };
     Ok(match resume {
-        Resume::InSync(head) => Found::Sync { cursor: Cursor::at(head), frame: small(head, "in_sync") },
+        Resume::InSync(head) => ReadOutcome::Sync { cursor: Cursor::at(head), frame: small(head, "in_sync") },
         Resume::Replay { from, head } => {
-            Found::Sync { cursor: Cursor::at(from), frame: small(head, "replay") }
+            ReadOutcome::Sync { cursor: Cursor::at(from), frame: small(head, "replay") }
         }
         Resume::Snapshot(view) => {
             let reset = reset || is_reset(live, graph, point, &view).await?;
-            let frame = snapshot(live, graph, &view, SyncStanding { access, reset }, &settled, voice).await;
-            Found::Sync { cursor: Cursor::at(view.graph.head()), frame }
+            let frame = snapshot(live, graph, &view, SyncAccess { access, reset }, &settled, encoding).await;
+            ReadOutcome::Sync { cursor: Cursor::at(view.graph.head()), frame }
         }
         Resume::StoreAway => return Err(Problem::store_away()),
     })
@@ -94,29 +102,33 @@ pub(super) async fn catch_up(
     graph: &GraphId,
     at: Head,
     access: &'static str,
-    voice: Voice,
-) -> Result<Found, Problem> {
+    encoding: FrameEncoding,
+) -> Result<ReadOutcome, Problem> {
     let point = Some((at.version, Some(ResumeHash::of(at.hash))));
     match resume(live, graph, point).await? {
-        Resume::InSync(head) | Resume::Replay { head, .. } => Ok(Found::Replay { to: head.version }),
+        Resume::InSync(head) | Resume::Replay { head, .. } => Ok(ReadOutcome::Replay { to: head.version }),
         Resume::Snapshot(view) => {
             let reset = is_reset(live, graph, point, &view).await?;
-            let frame = snapshot(live, graph, &view, SyncStanding { access, reset }, &[], voice).await;
-            Ok(Found::Sync { cursor: Cursor::at(view.graph.head()), frame })
+            let frame = snapshot(live, graph, &view, SyncAccess { access, reset }, &[], encoding).await;
+            Ok(ReadOutcome::Sync { cursor: Cursor::at(view.graph.head()), frame })
         }
         Resume::StoreAway => Err(Problem::store_away()),
     }
 }
 
 /// Commits of `(after, to]`, as many as one read gives.
-pub(super) async fn from_log(followed: &Followed, after: Version, to: Version) -> Result<Found, Problem> {
-    Ok(Found::Commits(followed.from_log(after, to).await?))
+pub(super) async fn from_log(
+    followed: &Followed,
+    after: Version,
+    to: Version,
+) -> Result<ReadOutcome, Problem> {
+    Ok(ReadOutcome::Commits(followed.from_log(after, to).await?))
 }
 
 /// Loads the graph, which wakes all who follow it.
-pub(super) async fn load(live: &Live, graph: &GraphId) -> Result<Found, Problem> {
+pub(super) async fn load(live: &Live, graph: &GraphId) -> Result<ReadOutcome, Problem> {
     live.graphs.refresh(graph).await.map_err(ReadError::from)?;
-    Ok(Found::Loaded)
+    Ok(ReadOutcome::Loaded)
 }
 
 async fn resume(
@@ -142,32 +154,32 @@ async fn snapshot(
     live: &Live,
     graph: &GraphId,
     view: &View,
-    standing: SyncStanding,
-    settled: &[Settled],
-    voice: Voice,
+    access: SyncAccess,
+    settled: &[SettledOperation],
+    encoding: FrameEncoding,
 ) -> Vec<Bytes> {
     live.metrics().snapshots.inc();
-    let part = &state_part(graph, view, voice).await;
+    let part = &state_part(graph, view, encoding).await;
     let (before, after) =
-        server_frames::sync_around_state(graph, view.graph.head(), standing, settled, voice.format);
-    encode_around(voice.kind(), voice.deflate, &before, part, after).into()
+        server_frames::sync_around_state(graph, view.graph.head(), access, settled, encoding.format);
+    encode_around(encoding.kind(), encoding.deflate, &before, part, after).into()
 }
 
 /// A graph's state in the form that this connection gets it in, made once for all who get it so.
-async fn state_part(graph: &GraphId, view: &View, voice: Voice) -> Bytes {
-    let Voice { format, deflate } = voice;
+async fn state_part(graph: &GraphId, view: &View, encoding: FrameEncoding) -> Bytes {
+    let FrameEncoding { format, deflate } = encoding;
     let encode = || match format {
         Format::Json => view.state(|state| state_json(graph, state)).clone(),
         Format::MessagePack => format.encode(&StateOut::of(graph, &view.graph)).into(),
     };
-    let part = view.part(voice.kind(), deflate, || match deflate {
+    let part = view.part(encoding.kind(), deflate, || match deflate {
         Deflate::Off => encode(),
         Deflate::On => deflate_part(&encode()),
     });
     part.await.clone()
 }
 
-fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> Settled {
+fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> SettledOperation {
     let (status, version, code) = match record.map(|record| record.outcome) {
         None => ("unknown", None, None),
         Some(RecordedOutcome::Committed { version }) => ("completed", Some(version), None),
@@ -177,5 +189,5 @@ fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> Se
             (status, Some(by.version), Some(Problem::code_of(&refusal)))
         }
     };
-    Settled { operation_id, status, version, code }
+    SettledOperation { operation_id, status, version, code }
 }

@@ -14,7 +14,7 @@ use super::{
         problem::Problem,
         shape::{Fields, Malformed},
     },
-    authorize::Judge,
+    authorize::FrameAuthorizer,
     envelope::{self, BadFrame, Envelope},
 };
 use crate::{domain::Operation, read::ResumeHash};
@@ -63,14 +63,14 @@ pub(super) enum ClientFrame {
 }
 
 /// A frame, and the bytes that it counts with among all bodies: its own, or a part of what it occupies (rule O3).
-pub(super) struct Counted {
+pub(super) struct SizedFrame {
     pub(super) frame: ClientFrame,
     pub(super) bytes: usize,
 }
 
 /// What frames of one connection are read with.
 #[derive(Clone)]
-pub(super) struct Reader {
+pub(super) struct FrameReader {
     pub(super) user: UserId,
     /// Through which client, where a frame does not name one.
     pub(super) sending: Sending,
@@ -79,23 +79,23 @@ pub(super) struct Reader {
     pub(super) limits: DocumentLimits,
     /// Bytes of a message.
     pub(super) message_bytes_max: usize,
-    pub(super) judge: Judge,
+    pub(super) authorizer: FrameAuthorizer,
 }
 
 /// Whether bytes are a frame, of whoever sends. For `fuzzing`: a frame itself concerns sockets alone.
 pub(in crate::http) fn is_frame(bytes: &[u8], format: Format, user: &UserId, limits: DocumentLimits) -> bool {
-    let (user, sending, judge) = (user.clone(), Sending::Unnamed, Judge::lenient());
-    let reader = Reader { user, sending, format, limits, message_bytes_max: usize::MAX, judge };
+    let (user, sending, authorizer) = (user.clone(), Sending::Unnamed, FrameAuthorizer::lenient());
+    let reader = FrameReader { user, sending, format, limits, message_bytes_max: usize::MAX, authorizer };
     // What is not inside of anything is read the same way, whatever else there is.
     let _is_shallow = envelope::shallow(bytes, format, limits).is_ok();
     reader.read(bytes).is_ok()
 }
 
-impl Reader {
+impl FrameReader {
     /// Reads one frame: its envelope, by which its sender is judged, and only then the rest.
-    pub(super) fn read(&self, bytes: &[u8]) -> Result<Counted, BadFrame> {
+    pub(super) fn read(&self, bytes: &[u8]) -> Result<SizedFrame, BadFrame> {
         let envelope = Envelope::of(bytes, self.format);
-        match self.judge.of(&envelope) {
+        match self.authorizer.authorize(&envelope) {
             Ok(()) => self.read_rest(bytes, envelope, true),
             Err(problem) => Err(envelope.refused(problem)),
         }
@@ -103,29 +103,33 @@ impl Reader {
 
     /// Reads a frame whose sender was judged by its beginning. What the beginning said may stand there again and
     /// say something else: then nothing more of it is built than it takes to refuse it.
-    pub(super) fn read_judged(&self, bytes: &[u8], judged: &Envelope) -> Result<Counted, BadFrame> {
+    pub(super) fn read_authorized(
+        &self,
+        bytes: &[u8],
+        authorized: &Envelope,
+    ) -> Result<SizedFrame, BadFrame> {
         let envelope = Envelope::of(bytes, self.format);
-        let is_same = (envelope.kind, &envelope.graph) == (judged.kind, &judged.graph);
+        let is_same = (envelope.kind, &envelope.graph) == (authorized.kind, &authorized.graph);
         self.read_rest(bytes, envelope, is_same)
     }
 
     /// Judges the sender of a long message by its beginning; `None` where that does not say enough.
-    pub(super) fn judge_beginning(&self, beginning: &[u8]) -> Result<Option<Envelope>, BadFrame> {
+    pub(super) fn authorize_beginning(&self, beginning: &[u8]) -> Result<Option<Envelope>, BadFrame> {
         let envelope = Envelope::of(beginning, self.format);
-        if !envelope.is_telling() {
+        if !envelope.is_sufficient() {
             return Ok(None);
         }
-        match self.judge.of(&envelope) {
+        match self.authorizer.authorize(&envelope) {
             Ok(()) => Ok(Some(envelope)),
             Err(problem) => Err(envelope.refused(problem)),
         }
     }
 
     /// What is told about a message that is over the limit, by its beginning (rule W5).
-    pub(super) fn too_long(&self, beginning: &[u8], is_judged: bool) -> BadFrame {
+    pub(super) fn too_long(&self, beginning: &[u8], is_authorized: bool) -> BadFrame {
         // It counts, and whatever is left, its sender is told that it will never be taken.
-        if !is_judged {
-            self.judge.count_bad();
+        if !is_authorized {
+            self.authorizer.charge_malformed();
         }
         let max = self.message_bytes_max;
         let problem = Problem::too_large(format!(
@@ -139,8 +143,13 @@ impl Reader {
         Envelope::of(beginning, self.format).refused(problem)
     }
 
-    fn read_rest(&self, bytes: &[u8], envelope: Envelope, is_judged: bool) -> Result<Counted, BadFrame> {
-        let has_payload = is_judged && envelope.kind.right().is_some() && envelope.graph.is_some();
+    fn read_rest(
+        &self,
+        bytes: &[u8],
+        envelope: Envelope,
+        is_authorized: bool,
+    ) -> Result<SizedFrame, BadFrame> {
+        let has_payload = is_authorized && envelope.kind.right().is_some() && envelope.graph.is_some();
         let document = match bytes.len() > SHORT_BYTES_MAX && !has_payload {
             true => {
                 envelope::shallow(bytes, self.format, self.limits).map(|document| (document, bytes.len()))
@@ -152,18 +161,18 @@ impl Reader {
         };
         let read = document.and_then(|(document, bytes)| {
             let frame = read_document(document, self)?;
-            Ok(Counted { frame, bytes })
+            Ok(SizedFrame { frame, bytes })
         });
         read.map_err(|malformed| {
             if envelope.kind.is_free() {
-                self.judge.count_bad();
+                self.authorizer.charge_malformed();
             }
             envelope.told(malformed)
         })
     }
 }
 
-fn read_document(document: Document, sender: &Reader) -> Result<ClientFrame, Malformed> {
+fn read_document(document: Document, sender: &FrameReader) -> Result<ClientFrame, Malformed> {
     let root = Path::Root;
     let Document { value, repeated, size } = document;
     let mut fields = Fields::of(value, &root, &repeated)?;

@@ -33,9 +33,10 @@ use tokio::{
 };
 
 use super::{
-    Live, Peer, catch_up::Fetched, client_frames::ClientFrame, credentials::Standing, dispatch::Answered,
-    long_messages::Read, message_budget::Receiving, pending_reads::Fetches, send_queue::Output,
-    server_frames::ServerFrame, subscription::Subscription, subscriptions::Wake,
+    Live, Peer, catch_up::FinishedRead, client_frames::ClientFrame, credentials::Credentials,
+    dispatch::SubmissionAnswer, long_messages::LongMessage, message_budget::MessageBudget,
+    pending_reads::PendingReads, send_queue::SendQueue, server_frames::ServerFrame,
+    subscription::Subscription, subscriptions::Wake,
 };
 use crate::{
     telemetry::{Direction, DropReason},
@@ -68,16 +69,16 @@ const READ_BYTES: usize = 8 << 10;
 pub(super) enum Event {
     /// The server stops.
     Stop,
-    Answered(Answered),
-    Fetched(Box<Fetched>),
+    Answered(SubmissionAnswer),
+    Fetched(Box<FinishedRead>),
     /// A long message was read.
-    Read(Box<Read>),
-    /// Its seat is needed by somebody else, and it has not proved who it is.
+    LongMessage(Box<LongMessage>),
+    /// Its permit is needed by somebody else, and it has not proved who it is.
     Evicted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum ConnectionPhase {
     Open,
     /// Nothing more is read; what was read is answered until then, then comes the goodbye.
     Stopping(Instant),
@@ -90,25 +91,25 @@ enum Phase {
 pub(super) struct Connection {
     pub(super) live: Arc<Live>,
     pub(super) peer: Peer,
-    pub(super) output: Output,
+    pub(super) send_queue: SendQueue,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) generations: u64,
     pub(super) commands_in_flight: usize,
     pub(super) command_bytes_in_flight: usize,
     /// Bytes that the answers to those may take.
     pub(super) answer_bytes_in_flight: usize,
-    pub(super) fetches: Fetches,
+    pub(super) pending_reads: PendingReads,
     /// Where the next turn through the subscriptions begins.
     pub(super) turn: usize,
     /// When this turn of the loop began.
     pub(super) now: Instant,
     socket: TcpStream,
     decoder: Decoder,
-    pub(super) receiving: Receiving,
+    pub(super) message_budget: MessageBudget,
     /// Bytes of the long message that is being read; no other is taken until it is.
-    pub(super) reading: Option<usize>,
-    phase: Phase,
-    /// Whether its seat is somebody else's by now: it does not linger.
+    pub(super) long_message_bytes: Option<usize>,
+    phase: ConnectionPhase,
+    /// Whether its permit is somebody else's by now: it does not linger.
     is_evicted: bool,
     /// Whether the decoder has no whole message left.
     is_drained: bool,
@@ -129,26 +130,26 @@ impl Connection {
         peer: Peer,
         first: Option<ClientFrame>,
     ) -> Self {
-        let message_bytes_max = peer.standing.message_bytes_max(live.limits.body_bytes_max);
+        let message_bytes_max = peer.credentials.message_bytes_max(live.limits.body_bytes_max);
         let limits = Limits { message_bytes_max };
         let now = Instant::now();
         let ping_at = now + live.heartbeat;
         let stopping = live.stopping.clone().cancelled_owned();
         let mut connection = Self {
-            output: Output::new(now),
+            send_queue: SendQueue::new(now),
             subscriptions: Vec::new(),
             generations: 0,
             commands_in_flight: 0,
             command_bytes_in_flight: 0,
             answer_bytes_in_flight: 0,
-            fetches: Fetches::default(),
+            pending_reads: PendingReads::default(),
             turn: 0,
             now,
             socket,
-            decoder: Decoder::new(limits, peer.voice.deflate),
-            receiving: Receiving::default(),
-            reading: None,
-            phase: Phase::Open,
+            decoder: Decoder::new(limits, peer.encoding.deflate),
+            message_budget: MessageBudget::default(),
+            long_message_bytes: None,
+            phase: ConnectionPhase::Open,
             is_evicted: false,
             is_drained: false,
             work: FuturesUnordered::new(),
@@ -161,16 +162,21 @@ impl Connection {
             peer,
         };
         connection.begin(stopping.map(|()| Event::Stop).boxed());
-        if let Some(evicted) = connection.peer.seat.evicted() {
+        if let Some(evicted) = connection.peer.permit.evicted() {
             connection.begin(evicted.map(|()| Event::Evicted).boxed());
         }
         connection.end_if_overdue();
         connection.welcome();
         connection.decoder.push(already_read);
-        match (&mut connection.peer.standing, first) {
-            (Standing::Unproven { first, .. }, asked) => *first = asked.map(Box::new),
-            (Standing::Open | Standing::Proven { .. }, Some(frame)) => connection.act(frame, 0, None),
-            (Standing::Open | Standing::Proven { .. } | Standing::Refused { .. }, _) => {}
+        match (&mut connection.peer.credentials, first) {
+            (Credentials::Unauthenticated { first, .. }, asked) => *first = asked.map(Box::new),
+            (Credentials::NotRequired | Credentials::Authenticated { .. }, Some(frame)) => {
+                connection.dispatch(frame, 0, None)
+            }
+            (
+                Credentials::NotRequired | Credentials::Authenticated { .. } | Credentials::Rejected { .. },
+                _,
+            ) => {}
         }
         connection
     }
@@ -204,17 +210,17 @@ impl Connection {
             self.count_received();
             self.fill();
             self.say_goodbye_once_all_is_answered();
-            let had_room = self.output.has_room();
-            self.output.write(&mut self.socket, cx, self.now)?;
-            let is_ending = self.phase == Phase::Closing && self.output.is_empty();
+            let had_room = self.send_queue.has_room();
+            self.send_queue.write(&mut self.socket, cx, self.now)?;
+            let is_ending = self.phase == ConnectionPhase::Closing && self.send_queue.is_empty();
             if is_ending && self.is_evicted {
                 return Poll::Ready(Ok(()));
             }
             if is_ending {
-                self.phase = Phase::Lingering(self.now + LINGER);
+                self.phase = ConnectionPhase::Lingering(self.now + LINGER);
                 std::task::ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
             }
-            let made_room = !had_room && self.output.has_room();
+            let made_room = !had_room && self.send_queue.has_room();
             if happened || was_read || has_taken || made_room || is_ending || self.has_begun {
                 continue;
             }
@@ -240,16 +246,18 @@ impl Connection {
         while let Poll::Ready(Some(event)) = self.work.poll_next_unpin(cx) {
             happened = true;
             match event {
-                Event::Stop if self.phase == Phase::Open => {
-                    self.phase = Phase::Stopping(self.now + STOP_PATIENCE);
+                Event::Stop if self.phase == ConnectionPhase::Open => {
+                    self.phase = ConnectionPhase::Stopping(self.now + STOP_PATIENCE);
                 }
                 Event::Stop => {}
                 Event::Answered(answered) => self.answer(answered),
                 Event::Fetched(fetched) => self.take_fetched(*fetched),
-                Event::Read(read) => self.take_read(*read),
-                Event::Evicted if self.phase == Phase::Open && self.peer.standing.is_unproven() => {
+                Event::LongMessage(read) => self.take_long_message(*read),
+                Event::Evicted
+                    if self.phase == ConnectionPhase::Open && self.peer.credentials.is_unauthenticated() =>
+                {
                     self.is_evicted = true;
-                    self.turn_away("others wait for a place: send AUTH at once");
+                    self.reject("others wait for a place: send AUTH at once");
                 }
                 Event::Evicted => {}
             }
@@ -265,9 +273,9 @@ impl Connection {
         let subscriptions = &self.subscriptions;
         let waiting: usize = subscriptions.iter().map(Subscription::unanswered).sum();
         let waiting_bytes: usize = subscriptions.iter().map(Subscription::answer_bytes).sum();
-        self.reading.is_none()
-            && self.output.has_room()
-            && self.commands_in_flight + waiting + self.fetches.abandoned() < IN_FLIGHT_MAX
+        self.long_message_bytes.is_none()
+            && self.send_queue.has_room()
+            && self.commands_in_flight + waiting + self.pending_reads.abandoned() < IN_FLIGHT_MAX
             && self.command_bytes_in_flight < IN_FLIGHT_BYTES
             && self.answer_bytes_in_flight + waiting_bytes < ANSWER_BYTES
     }
@@ -275,9 +283,11 @@ impl Connection {
     /// Reads once, if all that was read before is taken and there is room for what it asks; 0 at the end of the stream.
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let drops_it = match self.phase {
-            Phase::Open if self.is_drained && self.accepts_input() => false,
-            Phase::Lingering(_) => true,
-            Phase::Open | Phase::Stopping(_) | Phase::Closing => return Poll::Pending,
+            ConnectionPhase::Open if self.is_drained && self.accepts_input() => false,
+            ConnectionPhase::Lingering(_) => true,
+            ConnectionPhase::Open | ConnectionPhase::Stopping(_) | ConnectionPhase::Closing => {
+                return Poll::Pending;
+            }
         };
         let mut space = [MaybeUninit::uninit(); READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut space);
@@ -311,8 +321,9 @@ impl Connection {
     /// come to its end, its sender has to come again (what it sent is safe to repeat, C3).
     fn count_received(&mut self) {
         let (under_way, is_skipping) = (self.decoder.buffered_bytes(), self.decoder.is_skipping());
-        let in_flight = self.command_bytes_in_flight + self.reading.unwrap_or(0);
-        let counted = self.receiving.count(under_way, is_skipping, in_flight, self.now, &self.live.bodies);
+        let in_flight = self.command_bytes_in_flight + self.long_message_bytes.unwrap_or(0);
+        let counted =
+            self.message_budget.count(under_way, is_skipping, in_flight, self.now, &self.live.bodies);
         if self.is_alive()
             && let Err(why) = counted
         {
@@ -322,9 +333,9 @@ impl Connection {
 
     /// What was read is not acted on once its sender's token has expired (rule O1).
     fn end_if_overdue(&mut self) {
-        let why = self.peer.standing.overdue(self.now).filter(|_| self.phase == Phase::Open);
+        let why = self.peer.credentials.overdue(self.now).filter(|_| self.phase == ConnectionPhase::Open);
         if let Some(why) = why.map(str::to_owned) {
-            self.turn_away(&why);
+            self.reject(&why);
         }
     }
 
@@ -335,13 +346,13 @@ impl Connection {
 
     /// Whether its last frame is yet to come.
     fn is_alive(&self) -> bool {
-        matches!(self.phase, Phase::Open | Phase::Stopping(_))
+        matches!(self.phase, ConnectionPhase::Open | ConnectionPhase::Stopping(_))
     }
 
     /// What takes the place of all that would still be said.
     pub(super) fn end(&mut self, last: bytes::Bytes) {
         self.send(last);
-        self.phase = Phase::Closing;
+        self.phase = ConnectionPhase::Closing;
     }
 
     pub(super) fn send(&mut self, frame: bytes::Bytes) {
@@ -357,19 +368,19 @@ impl Connection {
         for frame in pieces {
             let counted = self.live.metrics();
             counted.bytes.of(Direction::Out).inc_by(frame.len() as u64);
-            self.output.push(frame, self.now);
+            self.send_queue.push(frame, self.now);
         }
     }
 
-    pub(super) fn say(&mut self, frame: &ServerFrame<'_>) {
-        self.send(self.peer.voice.say(frame));
+    pub(super) fn send_frame(&mut self, frame: &ServerFrame<'_>) {
+        self.send(self.peer.encoding.encode(frame));
     }
 
     /// On shutdown what was read is answered first, then comes the goodbye (rule W9).
     fn say_goodbye_once_all_is_answered(&mut self) {
-        let Phase::Stopping(until) = self.phase else { return };
+        let ConnectionPhase::Stopping(until) = self.phase else { return };
         let is_answered = self.is_drained
-            && self.reading.is_none()
+            && self.long_message_bytes.is_none()
             && self.commands_in_flight == 0
             && self.subscriptions.iter().all(|subscription| subscription.unanswered() == 0);
         if !is_answered && self.now < until {
@@ -380,7 +391,7 @@ impl Connection {
         }
         // The id's random bits spread reconnections out.
         let reconnect_after_ms = self.peer.id.as_u128() as u64 % RECONNECT_SPREAD_MS;
-        self.say(&ServerFrame::Goodbye { reconnect_after_ms });
+        self.send_frame(&ServerFrame::Goodbye { reconnect_after_ms });
         self.end(encode_close(Some(CloseCode::SERVICE_RESTART), "the server is stopping"));
     }
 
@@ -401,20 +412,22 @@ impl Connection {
 
     fn next_deadline(&self) -> Instant {
         let mut next = match self.phase {
-            Phase::Open => self.peer.standing.deadline().map_or(self.ping_at, |at| at.min(self.ping_at)),
-            Phase::Closing => self.ping_at,
-            Phase::Stopping(until) | Phase::Lingering(until) => until,
+            ConnectionPhase::Open => {
+                self.peer.credentials.deadline().map_or(self.ping_at, |at| at.min(self.ping_at))
+            }
+            ConnectionPhase::Closing => self.ping_at,
+            ConnectionPhase::Stopping(until) | ConnectionPhase::Lingering(until) => until,
         };
-        if let Some(since) = self.output.stalled_since() {
+        if let Some(since) = self.send_queue.stalled_since() {
             next = next.min(since + self.stall());
         }
-        if let Some(until) = self.receiving.until().filter(|_| self.is_alive()) {
+        if let Some(until) = self.message_budget.until().filter(|_| self.is_alive()) {
             next = next.min(until);
         }
         if self.is_alive() {
             next = self.subscriptions.iter().filter_map(Subscription::shows_at).fold(next, Instant::min);
         }
-        if self.output.has_room() && self.is_alive() {
+        if self.send_queue.has_room() && self.is_alive() {
             let due = self.subscriptions.iter().filter_map(Subscription::next_deadline);
             next = due.fold(next, Instant::min);
         }
@@ -423,16 +436,16 @@ impl Connection {
 
     /// How long the socket may take nothing of what waits for it.
     fn stall(&self) -> Duration {
-        if self.phase == Phase::Open { STALL } else { STOP_PATIENCE }
+        if self.phase == ConnectionPhase::Open { STALL } else { STOP_PATIENCE }
     }
 
     fn tick(&mut self) -> io::Result<()> {
         let timed_out = |why: &str| Err(io::Error::new(io::ErrorKind::TimedOut, why));
-        if self.output.stalled_since().is_some_and(|since| self.now >= since + self.stall()) {
+        if self.send_queue.stalled_since().is_some_and(|since| self.now >= since + self.stall()) {
             self.live.metrics().dropped.of(DropReason::Slow).inc();
             return timed_out("the peer takes no bytes");
         }
-        if matches!(self.phase, Phase::Lingering(until) if self.now >= until) {
+        if matches!(self.phase, ConnectionPhase::Lingering(until) if self.now >= until) {
             return timed_out("the peer does not end the connection");
         }
         if self.now < self.ping_at {
@@ -447,7 +460,7 @@ impl Connection {
             return timed_out("the peer answers nothing");
         }
         self.ping_at = self.now + self.live.heartbeat;
-        if self.output.has_room() {
+        if self.send_queue.has_room() {
             self.send(encode_ping(b""));
         }
         Ok(())

@@ -10,14 +10,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::{
-    authorize::Judge,
-    catch_up::Asking,
-    client_frames::{ClientFrame, Counted, PRESENCE_BYTES_MAX, Reader, SHORT_BYTES_MAX},
+    authorize::FrameAuthorizer,
+    catch_up::ResumeRequest,
+    client_frames::{ClientFrame, FrameReader, PRESENCE_BYTES_MAX, SHORT_BYTES_MAX, SizedFrame},
     connection::{Connection, Event, IN_FLIGHT_MAX},
     credentials,
     envelope::BadFrame,
-    long_messages::{self, Outcome, Read, Unread},
-    server_frames::{Limits, Revert, ServerFrame, Versions},
+    long_messages::{self, LongMessage, LongMessageOutcome, UnreadMessage},
+    server_frames::{FollowedVersions, Revert, ServerFrame, WelcomeLimits},
     subscriptions::SUBSCRIPTIONS_MAX,
 };
 use crate::{
@@ -43,17 +43,18 @@ const MESSAGE_CHARS_MAX: usize = 1_000;
 /// Why a socket is closed whose message there is no memory for.
 const NO_ROOM: &str = "as much as may be is being received";
 
-/// What was asked for, and its answer.
-pub(super) struct Answered {
+/// The answer to a submission.
+pub(super) struct SubmissionAnswer {
     graph: GraphId,
-    asked: Asked,
+    submission: Submission,
     bytes: usize,
     answer_bytes: usize,
     answers: Result<Vec<Answer>, WriteError>,
 }
 
+/// Operations that were submitted together, named by the id of their answer.
 #[derive(Clone, Copy)]
-enum Asked {
+enum Submission {
     Command(OperationId),
     Atomic(OperationId),
     Each(OperationId),
@@ -62,7 +63,7 @@ enum Asked {
 impl Connection {
     pub(super) fn welcome(&mut self) {
         let entity_bytes = self.live.graphs.limits().entity_bytes_max;
-        let limits = Limits {
+        let limits = WelcomeLimits {
             message_bytes: self.live.limits.body_bytes_max,
             entity_bytes,
             batch_operations: self.live.limits.batch_operations_max,
@@ -75,12 +76,17 @@ impl Connection {
         let heartbeat_ms = self.live.heartbeat.as_millis() as u64;
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let server_time = since_epoch.map_or(0, |elapsed| elapsed.as_millis() as u64);
-        self.say(&ServerFrame::Welcome { connection_id: self.peer.id, heartbeat_ms, limits, server_time });
+        self.send_frame(&ServerFrame::Welcome {
+            connection_id: self.peer.id,
+            heartbeat_ms,
+            limits,
+            server_time,
+        });
     }
 
     pub(super) fn take(&mut self, message: Incoming) {
         self.live.metrics().messages.of(Direction::In).inc();
-        let (format, kind) = (self.peer.voice.format, self.peer.voice.kind());
+        let (format, kind) = (self.peer.encoding.format, self.peer.encoding.kind());
         match message {
             Incoming::Text(text) if format == Format::Json => self.take_plain(text.into_bytes().into()),
             Incoming::Binary(bytes) if format == Format::MessagePack => self.take_plain(bytes),
@@ -91,7 +97,7 @@ impl Connection {
                     Format::Json => "this connection speaks JSON in text frames",
                     Format::MessagePack => "this connection speaks MessagePack in binary frames",
                 };
-                self.complain(&Problem::bad_request(message), None, None);
+                self.send_error(&Problem::bad_request(message), None, None);
             }
             Incoming::Ping(payload) => self.send(encode_pong(&payload)),
             Incoming::Pong(_) => {}
@@ -100,22 +106,22 @@ impl Connection {
     }
 
     /// What frames are read with, and their sender is judged by.
-    fn reader(&self) -> Reader {
+    fn reader(&self) -> FrameReader {
         let limits = &self.live.limits;
-        Reader {
+        FrameReader {
             user: self.peer.user.clone(),
             sending: self.peer.sending(),
-            format: self.peer.voice.format,
+            format: self.peer.encoding.format,
             limits: limits.document(),
-            message_bytes_max: self.peer.standing.message_bytes_max(limits.body_bytes_max),
-            judge: Judge::new(&self.peer.standing, self.peer.purse.clone()),
+            message_bytes_max: self.peer.credentials.message_bytes_max(limits.body_bytes_max),
+            authorizer: FrameAuthorizer::new(&self.peer.credentials, self.peer.purse.clone()),
         }
     }
 
     fn take_plain(&mut self, bytes: Bytes) {
         if bytes.len() > SHORT_BYTES_MAX {
             let beginning = bytes.slice(..BEGINNING_BYTES);
-            return self.take_long(Unread::Plain(bytes), &beginning);
+            return self.take_long(UnreadMessage::Plain(bytes), &beginning);
         }
         let read = self.reader().read(&bytes);
         self.take_frame(read);
@@ -130,34 +136,34 @@ impl Connection {
             Ok(Inflated::TooLong(too_long)) if max <= SHORT_BYTES_MAX => {
                 self.take_too_long(&too_long.beginning);
             }
-            Ok(Inflated::TooLong(long)) => self.take_long(Unread::Deflated(message), &long.beginning),
+            Ok(Inflated::TooLong(long)) => self.take_long(UnreadMessage::Deflated(message), &long.beginning),
             Ok(Inflated::Whole(_) | Inflated::NoRoom) => {}
             Err(error) => self.take_broken(error),
         }
     }
 
     /// A long message is read where it holds up nobody; but if its beginning tells that it is refused, not at all.
-    fn take_long(&mut self, message: Unread, beginning: &[u8]) {
+    fn take_long(&mut self, message: UnreadMessage, beginning: &[u8]) {
         let reader = self.reader();
-        match reader.judge_beginning(beginning) {
+        match reader.authorize_beginning(beginning) {
             Err(bad) => self.answer_bad(bad),
-            Ok(judged) => {
-                self.reading = Some(message.held_bytes());
-                let read = long_messages::read(message, reader, judged, self.live.bodies.clone());
-                self.begin(async move { Event::Read(Box::new(read.await)) }.boxed());
+            Ok(authorized) => {
+                self.long_message_bytes = Some(message.held_bytes());
+                let read = long_messages::read(message, reader, authorized, self.live.bodies.clone());
+                self.begin(async move { Event::LongMessage(Box::new(read.await)) }.boxed());
             }
         }
     }
 
-    pub(super) fn take_read(&mut self, read: Read) {
-        let Read { counted, turn, outcome } = read;
-        self.reading = None;
-        self.receiving.adopt(counted);
+    pub(super) fn take_long_message(&mut self, read: LongMessage) {
+        let LongMessage { counted, turn, outcome } = read;
+        self.long_message_bytes = None;
+        self.message_budget.adopt(counted);
         match outcome {
-            Outcome::Frame(Counted { frame, bytes }) => self.act(frame, bytes, turn),
-            Outcome::Bad(bad) => self.answer_bad(*bad),
-            Outcome::NoRoom => self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), NO_ROOM)),
-            Outcome::Broken(error) => self.take_broken(error),
+            LongMessageOutcome::Frame(SizedFrame { frame, bytes }) => self.dispatch(frame, bytes, turn),
+            LongMessageOutcome::Bad(bad) => self.answer_bad(*bad),
+            LongMessageOutcome::NoRoom => self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), NO_ROOM)),
+            LongMessageOutcome::Broken(error) => self.take_broken(error),
         }
     }
 
@@ -173,13 +179,13 @@ impl Connection {
         self.end(encode_close(Some(error.close_code()), &error.to_string()));
     }
 
-    fn take_frame(&mut self, read: Result<Counted, BadFrame>) {
+    fn take_frame(&mut self, read: Result<SizedFrame, BadFrame>) {
         match read {
-            Ok(Counted { frame: ClientFrame::Auth { token }, .. }) => self.authenticate(&token),
-            _ if self.peer.standing.is_unproven() => {
-                self.turn_away("the first frame must be AUTH with a token");
+            Ok(SizedFrame { frame: ClientFrame::Auth { token }, .. }) => self.authenticate(&token),
+            _ if self.peer.credentials.is_unauthenticated() => {
+                self.reject("the first frame must be AUTH with a token");
             }
-            Ok(Counted { frame, bytes }) => self.act(frame, bytes, None),
+            Ok(SizedFrame { frame, bytes }) => self.dispatch(frame, bytes, None),
             Err(bad) => self.answer_bad(bad),
         }
     }
@@ -190,39 +196,40 @@ impl Connection {
                 self.revert(&graph, operation, &problem, None);
             }
             BadFrame { problem, graph, operation, .. } => {
-                self.complain(&problem, graph.as_ref(), operation);
+                self.send_error(&problem, graph.as_ref(), operation);
             }
         }
     }
 
     /// Does what a frame of so many bytes asks for, if its sender may; a turn that it took is held until it is
     /// answered.
-    pub(super) fn act(&mut self, frame: ClientFrame, bytes: usize, turn: Option<OwnedSemaphorePermit>) {
+    pub(super) fn dispatch(&mut self, frame: ClientFrame, bytes: usize, turn: Option<OwnedSemaphorePermit>) {
         let need = credentials::need(&frame);
-        if let Some(Err(problem)) = need.map(|(right, graph)| self.peer.standing.may(right, graph)) {
+        if let Some(Err(problem)) = need.map(|(right, graph)| self.peer.credentials.may(right, graph)) {
             return self.refuse(&frame, &problem);
         }
         match frame {
             ClientFrame::Subscribe { graph, version, hash, pending } => {
                 let point = version.map(|version| (version, hash));
-                self.subscribe(graph, Asking { point, pending, reset: false });
+                self.subscribe(graph, ResumeRequest { point, pending, reset: false });
             }
             ClientFrame::Unsubscribe { graph } => self.unsubscribe(&graph),
             ClientFrame::Command { graph, operation } => {
-                let asked = Asked::Command(operation.id);
-                self.submit(graph, asked, bytes, vec![*operation], turn);
+                let submission = Submission::Command(operation.id);
+                self.submit(graph, submission, bytes, vec![*operation], turn);
             }
             ClientFrame::Batch { graph, batch } => {
-                let asked = if batch.is_atomic { Asked::Atomic(batch.id) } else { Asked::Each(batch.id) };
-                self.submit(graph, asked, bytes, batch.operations, turn);
+                let submission =
+                    if batch.is_atomic { Submission::Atomic(batch.id) } else { Submission::Each(batch.id) };
+                self.submit(graph, submission, bytes, batch.operations, turn);
             }
             ClientFrame::Presence { graph, client, state } => self.show(&graph, client, state),
             ClientFrame::Auth { token } => self.authenticate(&token),
             ClientFrame::Ping => {
                 let heads = self.subscriptions.iter().filter(|subscription| !subscription.is_joining());
                 let heads = heads.map(|subscription| (&subscription.graph, subscription.version()));
-                let versions = Versions(heads.collect());
-                let pong = self.peer.voice.say(&ServerFrame::Pong { versions });
+                let versions = FollowedVersions(heads.collect());
+                let pong = self.peer.encoding.encode(&ServerFrame::Pong { versions });
                 self.send(pong);
             }
         }
@@ -235,15 +242,15 @@ impl Connection {
             ClientFrame::Batch { graph, batch } => self.revert(graph, batch.id, problem, None),
             ClientFrame::Subscribe { graph, .. }
             | ClientFrame::Unsubscribe { graph }
-            | ClientFrame::Presence { graph, .. } => self.complain(problem, Some(graph), None),
-            ClientFrame::Ping | ClientFrame::Auth { .. } => self.complain(problem, None, None),
+            | ClientFrame::Presence { graph, .. } => self.send_error(problem, Some(graph), None),
+            ClientFrame::Ping | ClientFrame::Auth { .. } => self.send_error(problem, None, None),
         }
     }
 
     fn submit(
         &mut self,
         graph: GraphId,
-        asked: Asked,
+        submission: Submission,
         bytes: usize,
         operations: Vec<Operation>,
         turn: Option<OwnedSemaphorePermit>,
@@ -252,7 +259,7 @@ impl Connection {
         self.commands_in_flight += 1;
         self.command_bytes_in_flight += bytes;
         self.answer_bytes_in_flight += answer_bytes;
-        let (Asked::Command(id) | Asked::Atomic(id) | Asked::Each(id)) = asked;
+        let (Submission::Command(id) | Submission::Atomic(id) | Submission::Each(id)) = submission;
         let span = command_span(&graph, id, &self.peer.user);
         continue_from(&span, operations.first().and_then(|operation| operation.traceparent));
         match span.in_scope(|| self.live.graphs.submit(&graph, operations)) {
@@ -260,12 +267,14 @@ impl Connection {
                 async move {
                     let answers = answers.await.unwrap_or(Err(WriteError::Failed));
                     drop(turn);
-                    Event::Answered(Answered { graph, asked, bytes, answer_bytes, answers })
+                    Event::Answered(SubmissionAnswer { graph, submission, bytes, answer_bytes, answers })
                 }
                 .instrument(span)
                 .boxed(),
             ),
-            Err(error) => self.answer(Answered { graph, asked, bytes, answer_bytes, answers: Err(error) }),
+            Err(error) => {
+                self.answer(SubmissionAnswer { graph, submission, bytes, answer_bytes, answers: Err(error) })
+            }
         }
     }
 
@@ -276,26 +285,26 @@ impl Connection {
         shown.saturating_mul(entity_bytes).min(ANSWER_BYTES_MAX)
     }
 
-    pub(super) fn answer(&mut self, answered: Answered) {
-        let Answered { graph, asked, bytes, answer_bytes, answers } = answered;
+    pub(super) fn answer(&mut self, answered: SubmissionAnswer) {
+        let SubmissionAnswer { graph, submission, bytes, answer_bytes, answers } = answered;
         self.commands_in_flight -= 1;
         self.command_bytes_in_flight -= bytes;
         self.answer_bytes_in_flight -= answer_bytes;
-        let (Asked::Command(id) | Asked::Atomic(id) | Asked::Each(id)) = asked;
+        let (Submission::Command(id) | Submission::Atomic(id) | Submission::Each(id)) = submission;
         let answers = match answers {
             Ok(answers) => answers,
             Err(error) => return self.revert(&graph, id, &error.into(), None),
         };
-        let shape = match asked {
-            Asked::Command(_) => Results::Single,
-            Asked::Atomic(_) => Results::PerMember,
-            Asked::Each(_) => return self.acknowledge_each(&graph, id, &answers),
+        let shape = match submission {
+            Submission::Command(_) => Results::Single,
+            Submission::Atomic(_) => Results::PerMember,
+            Submission::Each(_) => return self.acknowledge_each(&graph, id, &answers),
         };
         let Some(answer) = answers.first() else { return };
         match answer_out(answer, shape) {
             Ok(accepted) => {
-                let voice = self.peer.voice;
-                let frame = voice.frame(&voice.format.encode(&accepted.into_ack(&graph)));
+                let encoding = self.peer.encoding;
+                let frame = encoding.frame(&encoding.format.encode(&accepted.into_ack(&graph)));
                 self.acknowledge(&graph, head_of(answer).version, frame);
             }
             Err(problem) => self.revert(&graph, id, &problem, Some(answer)),
@@ -313,7 +322,7 @@ impl Connection {
             batch_id: batch,
             results: answers.iter().map(member_out).collect(),
         };
-        let frame = self.peer.voice.frame(&self.peer.voice.format.encode(&out));
+        let frame = self.peer.encoding.frame(&self.peer.encoding.format.encode(&out));
         self.acknowledge(graph, last.version, frame);
     }
 
@@ -349,10 +358,10 @@ impl Connection {
             index: problem.index(),
             duplicate: answer.is_some_and(|answer| answer.duplicate).then_some(true),
         });
-        self.say(&frame);
+        self.send_frame(&frame);
     }
 
-    pub(super) fn complain(
+    pub(super) fn send_error(
         &mut self,
         problem: &Problem,
         graph: Option<&GraphId>,
@@ -361,7 +370,7 @@ impl Connection {
         let problem = self.told(problem, graph, operation);
         let (code, message) = (problem.code, shortened(problem.detail()));
         let retry_after_ms = problem.retry_after().map(milliseconds);
-        self.say(&ServerFrame::Error {
+        self.send_frame(&ServerFrame::Error {
             code,
             message,
             graph_id: graph,
@@ -370,7 +379,7 @@ impl Connection {
         });
     }
 
-    pub(super) fn pay(&self) -> Result<(), Problem> {
+    pub(super) fn charge(&self) -> Result<(), Problem> {
         let Some(purse) = &self.peer.purse else { return Ok(()) };
         purse.spend().map(drop).map_err(|exhausted| Problem::rate_limited(exhausted.0))
     }

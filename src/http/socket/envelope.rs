@@ -25,9 +25,9 @@ use super::super::{
 use crate::auth::Right;
 
 /// The fields of the frame itself that say what it is about.
-const TELLING: [&str; 4] = ["type", "graphId", "operationId", "batchId"];
+const ENVELOPE_FIELDS: [&str; 4] = ["type", "graphId", "operationId", "batchId"];
 /// Bytes of such a field as it was sent; all that are valid are shorter, whatever is escaped in them.
-const TELLING_BYTES_MAX: usize = 1 << 10;
+const ENVELOPE_FIELD_BYTES_MAX: usize = 1 << 10;
 /// Fields of its own that are kept of a frame without a payload. No frame has as many.
 const FIELDS_MAX: usize = 32;
 
@@ -42,7 +42,7 @@ pub(super) struct BadFrame {
 
 /// The type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FrameKind {
     Subscribe,
     Unsubscribe,
     Command,
@@ -54,7 +54,7 @@ pub(super) enum Kind {
     Unknown,
 }
 
-impl Kind {
+impl FrameKind {
     fn named(name: Option<&str>) -> Self {
         match name {
             Some("SUBSCRIBE") => Self::Subscribe,
@@ -83,7 +83,7 @@ impl Kind {
 
     /// Whether it is taken out of the budget of who sends it. What is conflated or answered from memory is free:
     /// its number is bounded by what the connection takes of the answers. `AUTH` brings its own.
-    pub(super) fn counts(self) -> bool {
+    pub(super) fn is_charged(self) -> bool {
         matches!(self, Self::Subscribe | Self::Command | Self::Batch)
     }
 
@@ -95,7 +95,7 @@ impl Kind {
 
 /// What a frame is about, as far as it says so.
 pub(super) struct Envelope {
-    pub(super) kind: Kind,
+    pub(super) kind: FrameKind,
     pub(super) graph: Option<GraphId>,
     operation: Option<OperationId>,
 }
@@ -116,8 +116,8 @@ impl Envelope {
             }
         }
         let text = |key| texts.get(key).and_then(Value::as_str);
-        let kind = Kind::named(text("type"));
-        let id = if kind == Kind::Batch { "batchId" } else { "operationId" };
+        let kind = FrameKind::named(text("type"));
+        let id = if kind == FrameKind::Batch { "batchId" } else { "operationId" };
         Self {
             kind,
             graph: text("graphId").and_then(|id| GraphId::parse(id).ok()),
@@ -126,13 +126,13 @@ impl Envelope {
     }
 
     /// Whether it says all that the sender's right is judged by.
-    pub(super) fn is_telling(&self) -> bool {
-        self.kind != Kind::Unknown && (self.kind.right().is_none() || self.graph.is_some())
+    pub(super) fn is_sufficient(&self) -> bool {
+        self.kind != FrameKind::Unknown && (self.kind.right().is_none() || self.graph.is_some())
     }
 
     /// Why the frame is not what it should be.
     pub(super) fn told(self, malformed: Malformed) -> BadFrame {
-        let index = malformed.index.filter(|_| self.kind == Kind::Batch);
+        let index = malformed.index.filter(|_| self.kind == FrameKind::Batch);
         self.refused(Malformed { index, ..malformed }.into())
     }
 
@@ -249,8 +249,8 @@ impl<'de> Visitor<'de> for JsonTexts<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             let raw: &RawValue = map.next_value()?;
-            if raw.get().len() <= TELLING_BYTES_MAX
-                && TELLING.contains(&key.as_str())
+            if raw.get().len() <= ENVELOPE_FIELD_BYTES_MAX
+                && ENVELOPE_FIELDS.contains(&key.as_str())
                 && let Ok(text) = serde_json::from_str::<String>(raw.get())
             {
                 self.0.insert(key, Value::from(text));
@@ -265,8 +265,8 @@ fn message_pack_texts(mut bytes: &[u8], texts: &mut Map) -> Option<()> {
     for _ in 0..read_map_len(&mut bytes).ok()? {
         let (key, value) = read_str_from_slice(bytes).ok()?;
         bytes = after_value(value)?;
-        if value.len() - bytes.len() <= TELLING_BYTES_MAX
-            && TELLING.contains(&key)
+        if value.len() - bytes.len() <= ENVELOPE_FIELD_BYTES_MAX
+            && ENVELOPE_FIELDS.contains(&key)
             && let Ok((text, _)) = read_str_from_slice(value)
         {
             texts.insert(key.to_owned(), Value::from(text));
@@ -330,7 +330,7 @@ mod tests {
     use serde_json::json;
 
     fn is_found(envelope: &Envelope) -> bool {
-        envelope.kind == Kind::Command && envelope.graph.is_some() && envelope.operation.is_some()
+        envelope.kind == FrameKind::Command && envelope.graph.is_some() && envelope.operation.is_some()
     }
 
     #[test]

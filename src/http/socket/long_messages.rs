@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
-    client_frames::{Counted, Reader},
+    client_frames::{FrameReader, SizedFrame},
     envelope::{BadFrame, Envelope},
 };
 use crate::{
@@ -19,12 +19,12 @@ use crate::{
 };
 
 /// A whole message that is not read yet.
-pub(super) enum Unread {
+pub(super) enum UnreadMessage {
     Plain(Bytes),
     Deflated(Deflated),
 }
 
-impl Unread {
+impl UnreadMessage {
     /// Bytes that it takes as it is.
     pub(super) fn held_bytes(&self) -> usize {
         match self {
@@ -43,16 +43,16 @@ impl Unread {
 }
 
 /// A long message that was read.
-pub(super) struct Read {
+pub(super) struct LongMessage {
     /// What it was counted with beside what it was sent as.
     pub(super) counted: Option<OwnedSemaphorePermit>,
     /// Held until it is answered.
     pub(super) turn: Option<OwnedSemaphorePermit>,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: LongMessageOutcome,
 }
 
-pub(super) enum Outcome {
-    Frame(Counted),
+pub(super) enum LongMessageOutcome {
+    Frame(SizedFrame),
     Bad(Box<BadFrame>),
     /// There is no memory for it: its sender has to come again.
     NoRoom,
@@ -63,11 +63,11 @@ pub(super) enum Outcome {
 /// Reads a long message once it is its turn; with the envelope that its sender was judged by, if its beginning told
 /// enough.
 pub(super) async fn read(
-    message: Unread,
-    reader: Reader,
-    judged: Option<Envelope>,
+    message: UnreadMessage,
+    reader: FrameReader,
+    authorized: Option<Envelope>,
     bodies: Arc<Bodies>,
-) -> Read {
+) -> LongMessage {
     let end = Instant::now() + bodies.patience();
     let turn = match bodies.turn_for(message.bytes_max(), end).await {
         Ok(turn) => turn,
@@ -75,9 +75,14 @@ pub(super) async fn read(
     };
     let work = tokio::task::spawn_blocking(move || {
         let mut counted = None;
-        let message = inflated(message, &reader, judged.is_some(), &bodies, &mut counted);
-        let outcome = message.and_then(|message| decoded(&message, &reader, judged, &bodies, &mut counted));
-        Read { counted, turn, outcome: outcome.map_or_else(|outcome| outcome, Outcome::Frame) }
+        let message = inflated(message, &reader, authorized.is_some(), &bodies, &mut counted);
+        let outcome =
+            message.and_then(|message| decoded(&message, &reader, authorized, &bodies, &mut counted));
+        LongMessage {
+            counted,
+            turn,
+            outcome: outcome.map_or_else(|outcome| outcome, LongMessageOutcome::Frame),
+        }
     });
     work.await.unwrap_or_else(|error| {
         let problem = Problem::internal().because(error);
@@ -85,15 +90,15 @@ pub(super) async fn read(
     })
 }
 
-fn unread(bad: BadFrame) -> Read {
-    Read { counted: None, turn: None, outcome: Outcome::Bad(bad.into()) }
+fn unread(bad: BadFrame) -> LongMessage {
+    LongMessage { counted: None, turn: None, outcome: LongMessageOutcome::Bad(bad.into()) }
 }
 
 /// Why a message did not get its turn, told about what it is about where it is plain.
-fn unturned(message: &Unread, reader: &Reader, problem: Problem) -> BadFrame {
+fn unturned(message: &UnreadMessage, reader: &FrameReader, problem: Problem) -> BadFrame {
     let beginning = match message {
-        Unread::Plain(bytes) => bytes.clone(),
-        Unread::Deflated(message) => message.beginning(),
+        UnreadMessage::Plain(bytes) => bytes.clone(),
+        UnreadMessage::Deflated(message) => message.beginning(),
     };
     reader.refused(&beginning, problem)
 }
@@ -101,21 +106,21 @@ fn unturned(message: &Unread, reader: &Reader, problem: Problem) -> BadFrame {
 /// What the message says, counted with what it occupies.
 fn decoded(
     message: &Bytes,
-    reader: &Reader,
-    judged: Option<Envelope>,
+    reader: &FrameReader,
+    authorized: Option<Envelope>,
     bodies: &Bodies,
     counted: &mut Option<OwnedSemaphorePermit>,
-) -> Result<Counted, Outcome> {
-    let read = match judged {
-        Some(judged) => reader.read_judged(message, &judged),
+) -> Result<SizedFrame, LongMessageOutcome> {
+    let read = match authorized {
+        Some(authorized) => reader.read_authorized(message, &authorized),
         None => reader.read(message),
     };
-    let read = read.map_err(|bad| Outcome::Bad(bad.into()))?;
+    let read = read.map_err(|bad| LongMessageOutcome::Bad(bad.into()))?;
     // A plain message is counted as it came; an inflated one as it grew.
     let already = if counted.is_none() { message.len() } else { 0 };
     count(counted, read.bytes.saturating_sub(already), bodies).map_err(|problem| {
         let beginning = &message[..message.len().min(BEGINNING_BYTES)];
-        Outcome::Bad(reader.refused(beginning, problem).into())
+        LongMessageOutcome::Bad(reader.refused(beginning, problem).into())
     })?;
     Ok(read)
 }
@@ -136,24 +141,24 @@ fn count(counted: &mut Option<OwnedSemaphorePermit>, bytes: usize, bodies: &Bodi
 
 /// The message itself, counted as it grows.
 fn inflated(
-    message: Unread,
-    reader: &Reader,
-    is_judged: bool,
+    message: UnreadMessage,
+    reader: &FrameReader,
+    is_authorized: bool,
     bodies: &Bodies,
     counted: &mut Option<OwnedSemaphorePermit>,
-) -> Result<Bytes, Outcome> {
+) -> Result<Bytes, LongMessageOutcome> {
     let message = match message {
-        Unread::Plain(bytes) => return Ok(bytes),
-        Unread::Deflated(message) => message,
+        UnreadMessage::Plain(bytes) => return Ok(bytes),
+        UnreadMessage::Deflated(message) => message,
     };
     let mut admit = |bytes: usize| count(counted, bytes, bodies).is_ok();
     match message.inflate(reader.message_bytes_max, &mut admit) {
         Ok(Inflated::Whole(Incoming::Text(text))) => Ok(text.into_bytes().into()),
         Ok(Inflated::Whole(Incoming::Binary(bytes))) => Ok(bytes),
-        Ok(Inflated::Whole(_) | Inflated::NoRoom) => Err(Outcome::NoRoom),
+        Ok(Inflated::Whole(_) | Inflated::NoRoom) => Err(LongMessageOutcome::NoRoom),
         Ok(Inflated::TooLong(message)) => {
-            Err(Outcome::Bad(reader.too_long(&message.beginning, is_judged).into()))
+            Err(LongMessageOutcome::Bad(reader.too_long(&message.beginning, is_authorized).into()))
         }
-        Err(error) => Err(Outcome::Broken(error)),
+        Err(error) => Err(LongMessageOutcome::Broken(error)),
     }
 }

@@ -12,13 +12,13 @@ const STEP_BYTES: usize = 64 << 10;
 
 /// What one connection is counted with.
 #[derive(Default)]
-pub(super) struct Receiving {
+pub(super) struct MessageBudget {
     held: Option<OwnedSemaphorePermit>,
     /// Until when the long message under way must be whole.
     until: Option<Instant>,
 }
 
-impl Receiving {
+impl MessageBudget {
     /// Counts the bytes of a message under way and of commands in flight; or says why there can be no more. A message
     /// that is passed over has as long to come to its end as one that is kept.
     pub(super) fn count(
@@ -77,7 +77,7 @@ mod tests {
     async fn o3_long_messages_are_counted_while_they_last() {
         let limits = RequestLimits { bodies_bytes_max: 256 << 10, ..RequestLimits::default() };
         let bodies = Bodies::new(limits);
-        let (mut one, mut two) = (Receiving::default(), Receiving::default());
+        let (mut one, mut two) = (MessageBudget::default(), MessageBudget::default());
         let now = Instant::now();
         assert_eq!(one.count(16 << 10, false, 0, now, &bodies), Ok(()));
         assert_eq!((one.until(), one.held.is_none()), (None, true), "a short one is free");
@@ -96,15 +96,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn o3_a_long_message_comes_to_its_end_in_time() {
         let bodies = Bodies::new(RequestLimits::default());
-        let mut receiving = Receiving::default();
+        let mut message_budget = MessageBudget::default();
         let began = Instant::now();
-        assert!(receiving.count(100 << 10, false, 0, began, &bodies).is_ok());
-        let until = receiving.until().expect("a deadline");
+        assert!(message_budget.count(100 << 10, false, 0, began, &bodies).is_ok());
+        let until = message_budget.until().expect("a deadline");
         assert_eq!(until, began + bodies.patience());
-        assert!(receiving.count(200 << 10, false, 0, until - bodies.patience() / 2, &bodies).is_ok());
-        assert_eq!(receiving.until(), Some(until), "progress does not move it");
-        assert!(receiving.count(300 << 10, false, 0, until, &bodies).is_err());
-        let mut skipping = Receiving::default();
+        assert!(message_budget.count(200 << 10, false, 0, until - bodies.patience() / 2, &bodies).is_ok());
+        assert_eq!(message_budget.until(), Some(until), "progress does not move it");
+        assert!(message_budget.count(300 << 10, false, 0, until, &bodies).is_err());
+        let mut skipping = MessageBudget::default();
         assert!(skipping.count(0, true, 0, began, &bodies).is_ok());
         assert_eq!(skipping.until(), Some(until), "one that is passed over as well");
         assert!(skipping.count(0, true, 0, until, &bodies).is_err());

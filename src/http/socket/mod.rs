@@ -64,10 +64,10 @@ use crate::{
 };
 use client_frames::ClientFrame;
 use connection::Connection;
-use credentials::{Standing, TOO_MANY};
-use server_frames::Voice;
-pub(super) use socket_permits::Seat;
-use socket_permits::Seats;
+use credentials::{Credentials, TOO_MANY_BAD_TOKENS};
+use server_frames::FrameEncoding;
+pub(super) use socket_permits::SocketPermit;
+use socket_permits::SocketPermits;
 
 /// The subprotocol of JSON text frames; also what a client gets that names none.
 const JSON: &str = "dao.v1.json";
@@ -84,7 +84,7 @@ pub(super) struct Live {
     heartbeat: Duration,
     pub(super) limits: RequestLimits,
     bodies: Arc<Bodies>,
-    seats: Arc<Seats>,
+    permits: Arc<SocketPermits>,
     /// For how long at least operations are remembered.
     operation_ttl: Duration,
     pub(super) stopping: CancellationToken,
@@ -104,7 +104,7 @@ impl Live {
             heartbeat: config.heartbeat,
             limits,
             bodies,
-            seats: Seats::new(config.connections_max),
+            permits: SocketPermits::new(config.connections_max),
             operation_ttl: config.operation_ttl,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -116,9 +116,9 @@ impl Live {
         &self.graphs.metrics().live
     }
 
-    /// A seat for somebody who has proved who they are, or is not asked to; `None` when all are taken.
-    pub(super) fn seat(&self) -> Option<Seat> {
-        self.seats.take()
+    /// A permit for somebody who has proved who they are, or is not asked to; `None` when all are taken.
+    pub(super) fn permit(&self) -> Option<SocketPermit> {
+        self.permits.acquire()
     }
 
     /// Tells every connection to say goodbye, and waits until they have.
@@ -133,16 +133,16 @@ impl Live {
 /// Who is on a connection, and how it speaks.
 struct Peer {
     id: Uuid,
-    seat: Seat,
+    permit: SocketPermit,
     /// Whoever has proved to be there, or says so where nothing is proved; nobody's before that.
     user: UserId,
-    standing: Standing,
+    credentials: Credentials,
     /// What its frames are taken from; `None` without limits.
     purse: Option<Purse>,
     client: ClientId,
     /// Whether the handshake named the client; else it is the connection.
     is_client_named: bool,
-    voice: Voice,
+    encoding: FrameEncoding,
 }
 
 impl Peer {
@@ -171,34 +171,35 @@ pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<
         return Err(Problem::bad_request("this connection can't be upgraded: use HTTP/1.1"));
     };
     let mut purse = Purse::of(&app, &parts, None);
-    let standing = standing(&app.auth, proved, &accepted.offered, purse.as_ref());
-    let user = match &standing {
-        Standing::Proven { grant, .. } => grant.user.clone(),
-        Standing::Open => auth::claimed(&mut parts, &app).await?,
-        Standing::Unproven { .. } | Standing::Refused { .. } => app.anonymous.clone(),
+    let credentials = handshake_credentials(&app.auth, proved, &accepted.offered, purse.as_ref());
+    let user = match &credentials {
+        Credentials::Authenticated { grant, .. } => grant.user.clone(),
+        Credentials::NotRequired => auth::claimed(&mut parts, &app).await?,
+        Credentials::Unauthenticated { .. } | Credentials::Rejected { .. } => app.anonymous.clone(),
     };
     // A handshake is a request of whoever is known by it; one that proves nothing is its address's.
-    let is_known = match &standing {
-        Standing::Proven { .. } => true,
-        Standing::Open => user != app.anonymous,
-        Standing::Unproven { .. } | Standing::Refused { .. } => false,
+    let is_known = match &credentials {
+        Credentials::Authenticated { .. } => true,
+        Credentials::NotRequired => user != app.anonymous,
+        Credentials::Unauthenticated { .. } | Credentials::Rejected { .. } => false,
     };
     if let Some(purse) = purse.as_mut().filter(|_| is_known) {
         purse.hand_to(&user);
     }
     let left = purse.as_ref().map(Purse::spend).transpose();
     let left = left.map_err(|exhausted| Problem::rate_limited(exhausted.0))?;
-    let seat = match &standing {
-        Standing::Open | Standing::Proven { .. } => app.live.seats.take(),
-        Standing::Unproven { .. } | Standing::Refused { .. } => {
-            app.live.seats.take_unproven(address::of(&app.proxies, &parts.extensions, &parts.headers))
-        }
+    let permit = match &credentials {
+        Credentials::NotRequired | Credentials::Authenticated { .. } => app.live.permits.acquire(),
+        Credentials::Unauthenticated { .. } | Credentials::Rejected { .. } => app
+            .live
+            .permits
+            .acquire_unauthenticated(address::of(&app.proxies, &parts.extensions, &parts.headers)),
     };
-    let seat = seat.ok_or_else(Problem::too_many_connections)?;
-    let peer = peer(&asked, user, seat, standing, &accepted, purse.clone())?;
+    let permit = permit.ok_or_else(Problem::too_many_connections)?;
+    let peer = peer(&asked, user, permit, credentials, &accepted, purse.clone())?;
     let place = parts.extensions.remove::<Arrival>().map(|arrival| arrival.place);
     if let Some(place) = &place {
-        place.prove(); // from here on seats bound it
+        place.prove(); // from here on permits bound it
     }
     let live = app.live.clone();
     app.live.tasks.spawn(async move {
@@ -245,26 +246,31 @@ fn first_subscription(asked: &Asked) -> Result<Option<ClientFrame>, Problem> {
 
 /// What the handshake proves: by its header, else by the subprotocol that browsers can put a token into. A bad
 /// one of those is told by a close code, since a page can't see the status of a handshake.
-fn standing(auth: &Auth, proved: Option<Arc<Grant>>, offered: &[String], purse: Option<&Purse>) -> Standing {
-    let Auth::Keys(keys) = auth else { return Standing::Open };
+fn handshake_credentials(
+    auth: &Auth,
+    proved: Option<Arc<Grant>>,
+    offered: &[String],
+    purse: Option<&Purse>,
+) -> Credentials {
+    let Auth::Keys(keys) = auth else { return Credentials::NotRequired };
     if let Some(grant) = proved {
-        return Standing::proven(keys.clone(), grant);
+        return Credentials::authenticated(keys.clone(), grant);
     }
     let Some(token) = offered.iter().find_map(|offer| offer.strip_prefix(BEARER)) else {
-        return Standing::unproven(keys.clone());
+        return Credentials::unauthenticated(keys.clone());
     };
     match auth::prove(keys, token, purse) {
-        Ok(grant) => Standing::proven(keys.clone(), grant),
-        Err(Unproved::Bad(bad)) => Standing::Refused { why: bad.to_string() },
-        Err(Unproved::TooMany(_)) => Standing::Refused { why: TOO_MANY.to_owned() },
+        Ok(grant) => Credentials::authenticated(keys.clone(), grant),
+        Err(Unproved::Bad(bad)) => Credentials::Rejected { why: bad.to_string() },
+        Err(Unproved::TooMany(_)) => Credentials::Rejected { why: TOO_MANY_BAD_TOKENS.to_owned() },
     }
 }
 
 fn peer(
     asked: &Asked,
     user: UserId,
-    seat: Seat,
-    standing: Standing,
+    permit: SocketPermit,
+    credentials: Credentials,
     accepted: &Accepted,
     purse: Option<Purse>,
 ) -> Result<Peer, Problem> {
@@ -276,8 +282,8 @@ fn peer(
     let client = named.map_err(|e| Problem::bad_request(format!("clientId: {e}")))?;
     let is_client_named = asked.text("clientId").is_some();
     let format = if accepted.protocol == Some(MESSAGE_PACK) { Format::MessagePack } else { Format::Json };
-    let voice = Voice { format, deflate: accepted.deflate };
-    Ok(Peer { id, seat, user, standing, purse, client, is_client_named, voice })
+    let encoding = FrameEncoding { format, deflate: accepted.deflate };
+    Ok(Peer { id, permit, user, credentials, purse, client, is_client_named, encoding })
 }
 
 fn handshake_problem(error: HandshakeError) -> Problem {

@@ -1,6 +1,6 @@
 //! What one connection asks of the store for the graphs it follows: what is under way, and what waits.
 //!
-//! Invariant: at most [`SYNCS_AT_ONCE`] fetches that may come to a state are under way, and they begin only
+//! Invariant: at most [`SYNCS_AT_ONCE`] reads that may come to a state are under way, and they begin only
 //! where there is room for one; a subscription has one fetch at most, and what was begun for one that has
 //! ended counts as a request (rule W6). Not here: what is fetched ([`super::catch_up`]).
 
@@ -10,7 +10,7 @@ use dao_projections::{Head, Version};
 use futures::FutureExt;
 
 use super::{
-    catch_up::{self, Asking, Fetched, Size},
+    catch_up::{self, FinishedRead, ReadSize, ResumeRequest},
     connection::{Connection, Event},
 };
 use crate::telemetry::Counted;
@@ -20,35 +20,35 @@ use crate::telemetry::Counted;
 const SYNCS_AT_ONCE: usize = 4;
 
 /// What a fetch is for.
-pub(super) enum Wanted {
-    Sync(Asking),
+pub(super) enum ReadRequest {
+    Sync(ResumeRequest),
     CatchUp(Head),
     Log { after: Version, to: Version },
     Load,
 }
 
-impl Wanted {
-    fn size(&self) -> Size {
+impl ReadRequest {
+    fn size(&self) -> ReadSize {
         match self {
-            Self::Sync(_) | Self::CatchUp(_) => Size::State,
-            Self::Log { .. } | Self::Load => Size::Piece,
+            Self::Sync(_) | Self::CatchUp(_) => ReadSize::State,
+            Self::Log { .. } | Self::Load => ReadSize::Piece,
         }
     }
 }
 
 /// What has been asked of the store for one connection.
 #[derive(Default)]
-pub(super) struct Fetches {
+pub(super) struct PendingReads {
     /// Those that may come to a state and wait for their turn: at most one a subscription, told by its
     /// generation.
-    waiting: VecDeque<(u64, Wanted)>,
+    waiting: VecDeque<(u64, ReadRequest)>,
     /// Such that are under way.
     states: usize,
     /// Those under way for nobody any more: they count as requests until they end.
     abandoned: usize,
 }
 
-impl Fetches {
+impl PendingReads {
     /// How many are under way for nobody.
     pub(super) fn abandoned(&self) -> usize {
         self.abandoned
@@ -62,8 +62,8 @@ impl Fetches {
     }
 
     /// One that was under way has ended.
-    pub(super) fn end(&mut self, size: Size) {
-        self.states -= usize::from(size == Size::State);
+    pub(super) fn end(&mut self, size: ReadSize) {
+        self.states -= usize::from(size == ReadSize::State);
     }
 
     /// And nobody waited for it.
@@ -73,50 +73,50 @@ impl Fetches {
 }
 
 impl Connection {
-    pub(super) fn fetch_for(&mut self, index: usize, wanted: Wanted) {
+    pub(super) fn fetch_for(&mut self, index: usize, wanted: ReadRequest) {
         let subscription = &mut self.subscriptions[index];
         if let Some(following) = subscription.following() {
             following.is_fetching = true;
         }
         match wanted.size() {
-            Size::State => {
-                self.fetches.waiting.push_back((subscription.generation, wanted));
+            ReadSize::State => {
+                self.pending_reads.waiting.push_back((subscription.generation, wanted));
                 self.begin_fetches();
             }
-            Size::Piece => self.begin_fetch(index, wanted),
+            ReadSize::Piece => self.begin_fetch(index, wanted),
         }
     }
 
     /// States are only made where there is room for one, and few at a time (rule W6).
     pub(super) fn begin_fetches(&mut self) {
-        while self.output.has_room() && self.fetches.states < SYNCS_AT_ONCE {
-            let Some((generation, wanted)) = self.fetches.waiting.pop_front() else { return };
+        while self.send_queue.has_room() && self.pending_reads.states < SYNCS_AT_ONCE {
+            let Some((generation, wanted)) = self.pending_reads.waiting.pop_front() else { return };
             if let Some(index) = self.subscriptions.iter().position(|s| s.generation == generation) {
-                self.fetches.states += 1;
+                self.pending_reads.states += 1;
                 self.begin_fetch(index, wanted);
             }
         }
     }
 
-    fn begin_fetch(&mut self, index: usize, wanted: Wanted) {
+    fn begin_fetch(&mut self, index: usize, wanted: ReadRequest) {
         let subscription = &self.subscriptions[index];
         let (followed, generation) = (subscription.followed.clone(), subscription.generation);
-        let (live, voice, size) = (self.live.clone(), self.peer.voice, wanted.size());
-        let access = self.peer.standing.access(&subscription.graph);
+        let (live, encoding, size) = (self.live.clone(), self.peer.encoding, wanted.size());
+        let access = self.peer.credentials.access(&subscription.graph);
         let laggard = match wanted {
-            Wanted::CatchUp(_) | Wanted::Log { .. } => Some(Counted::one(&live.metrics().laggards)),
-            Wanted::Sync(_) | Wanted::Load => None,
+            ReadRequest::CatchUp(_) | ReadRequest::Log { .. } => Some(Counted::one(&live.metrics().laggards)),
+            ReadRequest::Sync(_) | ReadRequest::Load => None,
         };
         let fetch = async move {
             let _while_it_lasts = laggard;
             let graph = followed.id();
             let outcome = match wanted {
-                Wanted::Sync(asking) => catch_up::sync(&live, graph, asking, access, voice).await,
-                Wanted::CatchUp(at) => catch_up::catch_up(&live, graph, at, access, voice).await,
-                Wanted::Log { after, to } => catch_up::from_log(&followed, after, to).await,
-                Wanted::Load => catch_up::load(&live, graph).await,
+                ReadRequest::Sync(request) => catch_up::sync(&live, graph, request, access, encoding).await,
+                ReadRequest::CatchUp(at) => catch_up::catch_up(&live, graph, at, access, encoding).await,
+                ReadRequest::Log { after, to } => catch_up::from_log(&followed, after, to).await,
+                ReadRequest::Load => catch_up::load(&live, graph).await,
             };
-            Event::Fetched(Box::new(Fetched { generation, size, outcome }))
+            Event::Fetched(Box::new(FinishedRead { generation, size, outcome }))
         };
         self.begin(fetch.boxed());
     }

@@ -36,14 +36,14 @@ impl Connection {
         let client = client.unwrap_or_else(|| self.peer.client.clone());
         let Some(index) = self.subscriptions.iter().position(|s| s.graph == *graph) else {
             let problem = Problem::bad_request("graphId: subscribe to the graph before being present");
-            return self.complain(&problem, Some(graph), None);
+            return self.send_error(&problem, Some(graph), None);
         };
         let others = self.subscriptions.iter().enumerate().filter(|(other, _)| *other != index);
         let elsewhere: usize = others.map(|(_, subscription)| subscription.showing.bytes).sum();
         if elsewhere + state.len() > SHOWN_BYTES_MAX {
             let message =
                 format!("state: one connection shows at most {SHOWN_BYTES_MAX} bytes in all graphs");
-            return self.complain(&Problem::bad_request(message), Some(graph), None);
+            return self.send_error(&Problem::bad_request(message), Some(graph), None);
         }
         let showing = &mut self.subscriptions[index].showing;
         showing.bytes = state.len();
@@ -70,19 +70,20 @@ impl Connection {
     pub(super) fn show_presence(&mut self, index: usize) {
         let Subscription { presence, followed, .. } = &self.subscriptions[index];
         let is_due = presence.has_changed && self.now >= presence.not_before;
-        if !is_due || self.subscriptions[index].is_joining() || !self.output.has_room() {
+        if !is_due || self.subscriptions[index].is_joining() || !self.send_queue.has_room() {
             return;
         }
         let followed = followed.clone();
         let (all, changed) = followed.room().since(presence.revision, self.peer.id, PRESENT_AT_ONCE);
         let (mut seen, mut bytes, count) = (all, 0, changed.len());
         for (turn, (revision, shown)) in changed.into_iter().enumerate() {
-            let Some(frame) = server_frames::presence(followed.id(), &shown, self.peer.voice.format) else {
+            let Some(frame) = server_frames::presence(followed.id(), &shown, self.peer.encoding.format)
+            else {
                 continue;
             };
             bytes += frame.len();
             self.send(frame);
-            if !self.output.has_room() && turn + 1 < count {
+            if !self.send_queue.has_room() && turn + 1 < count {
                 seen = revision;
                 break;
             }

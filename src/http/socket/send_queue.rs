@@ -1,7 +1,7 @@
 //! What is ready to be written: whole frames, shared with whoever else gets them.
 //!
 //! Bound: never more than [`OUT_BYTES`] by more than one frame, and what was begun while there was room:
-//! whoever makes frames, or begins what ends with one, asks [`Output::has_room`] first and bounds how much
+//! whoever makes frames, or begins what ends with one, asks [`SendQueue::has_room`] first and bounds how much
 //! that is (rule W6).
 
 use std::{
@@ -23,14 +23,14 @@ const SLICES_MAX: usize = 64;
 /// Frames that an idle connection keeps a place for.
 const KEPT_CAPACITY: usize = 4;
 
-pub(super) struct Output {
+pub(super) struct SendQueue {
     frames: VecDeque<Bytes>,
     bytes: usize,
     /// When the socket last took something, or there was first something to take.
     progress_at: Instant,
 }
 
-impl Output {
+impl SendQueue {
     pub(super) fn new(now: Instant) -> Self {
         Self { frames: VecDeque::new(), bytes: 0, progress_at: now }
     }

@@ -17,12 +17,12 @@ const OWN_DEFLATE_BYTES_MIN: usize = 1 << 10;
 
 /// How a connection is spoken to.
 #[derive(Clone, Copy)]
-pub(super) struct Voice {
+pub(super) struct FrameEncoding {
     pub(super) format: Format,
     pub(super) deflate: Deflate,
 }
 
-impl Voice {
+impl FrameEncoding {
     pub(super) fn kind(self) -> MessageKind {
         match self.format {
             Format::Json => MessageKind::Text,
@@ -50,7 +50,7 @@ impl Voice {
         frame.bytes_for(self.deflate).clone()
     }
 
-    pub(super) fn say(self, frame: &ServerFrame<'_>) -> Bytes {
+    pub(super) fn encode(self, frame: &ServerFrame<'_>) -> Bytes {
         self.frame(&self.format.encode(frame))
     }
 }
@@ -63,7 +63,7 @@ pub(super) enum ServerFrame<'a> {
     Welcome {
         connection_id: uuid::Uuid,
         heartbeat_ms: u64,
-        limits: Limits,
+        limits: WelcomeLimits,
         server_time: u64,
     },
     Sync {
@@ -74,14 +74,14 @@ pub(super) enum ServerFrame<'a> {
         access: &'static str,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         reset: bool,
-        settled: &'a [Settled],
+        settled: &'a [SettledOperation],
     },
     Revert(Revert<'a>),
     Presence {
         graph_id: &'a GraphId,
         client_id: &'a ClientId,
         user_id: &'a UserId,
-        state: State<'a>,
+        state: PresenceState<'a>,
     },
     /// A renewed token changed the right on a followed graph.
     Access {
@@ -95,7 +95,7 @@ pub(super) enum ServerFrame<'a> {
         expires_at: Option<u64>,
     },
     Pong {
-        versions: Versions<'a>,
+        versions: FollowedVersions<'a>,
     },
     Error {
         code: &'static str,
@@ -116,7 +116,7 @@ pub(super) enum ServerFrame<'a> {
 /// The limits that `WELCOME` tells.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Limits {
+pub(super) struct WelcomeLimits {
     pub(super) message_bytes: usize,
     pub(super) entity_bytes: usize,
     pub(super) batch_operations: usize,
@@ -129,7 +129,7 @@ pub(super) struct Limits {
 
 /// What a `SYNC` says beside the graph itself.
 #[derive(Clone, Copy)]
-pub(super) struct SyncStanding {
+pub(super) struct SyncAccess {
     /// The right on the graph.
     pub(super) access: &'static str,
     /// Whether the subscriber's point is not of this history (rule V4).
@@ -139,7 +139,7 @@ pub(super) struct SyncStanding {
 /// What became of an operation that a client was waiting for (rule W3).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Settled {
+pub(super) struct SettledOperation {
     pub(super) operation_id: OperationId,
     pub(super) status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,9 +170,9 @@ pub(super) struct Revert<'a> {
 }
 
 /// The heads of the followed graphs, for `PONG`.
-pub(super) struct Versions<'a>(pub(super) Vec<(&'a GraphId, Version)>);
+pub(super) struct FollowedVersions<'a>(pub(super) Vec<(&'a GraphId, Version)>);
 
-impl Serialize for Versions<'_> {
+impl Serialize for FollowedVersions<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let mut map = s.serialize_map(Some(self.0.len()))?;
         self.0.iter().try_for_each(|(graph, version)| map.serialize_entry(graph.as_str(), version))?;
@@ -189,14 +189,14 @@ pub(super) fn state_update(graph: &GraphId, commit: &Commit, format: Format) -> 
 pub(super) fn sync_around_state(
     graph: &GraphId,
     head: Head,
-    standing: SyncStanding,
-    settled: &[Settled],
+    access: SyncAccess,
+    settled: &[SettledOperation],
     format: Format,
 ) -> (Vec<u8>, &'static [u8]) {
     /// The state is put in later: it is shared by all who start at this version.
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Sync<'a> {
+    struct SyncFrame<'a> {
         r#type: &'static str,
         graph_id: &'a GraphId,
         version: Version,
@@ -205,13 +205,14 @@ pub(super) fn sync_around_state(
         access: &'static str,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         reset: bool,
-        settled: &'a [Settled],
+        settled: &'a [SettledOperation],
         state: (),
     }
     let Head { version, hash } = head;
-    let SyncStanding { access, reset } = standing;
+    let SyncAccess { access, reset } = access;
     let (r#type, status) = ("SYNC", "snapshot");
-    let sync = Sync { r#type, graph_id: graph, version, hash, status, access, reset, settled, state: () };
+    let sync =
+        SyncFrame { r#type, graph_id: graph, version, hash, status, access, reset, settled, state: () };
     let mut bytes = format.encode(&sync);
     // The null in the state's place, which both encodings have at the end.
     let (null, after): (_, &[u8]) = match format {
@@ -230,19 +231,19 @@ pub(super) fn presence(graph: &GraphId, shown: &Shown, format: Format) -> Option
         Format::MessagePack => 1,
     };
     shown.form(form, |Present { client, user, state }| {
-        let state = State::of(state, format);
+        let state = PresenceState::of(state, format);
         let frame = ServerFrame::Presence { graph_id: graph, client_id: client, user_id: user, state };
-        Voice { format, deflate: Deflate::Off }.say(&frame)
+        FrameEncoding { format, deflate: Deflate::Off }.encode(&frame)
     })
 }
 
 /// A state of presence, from its JSON.
-pub(super) enum State<'a> {
+pub(super) enum PresenceState<'a> {
     Text(&'a RawValue),
     Value(Value),
 }
 
-impl<'a> State<'a> {
+impl<'a> PresenceState<'a> {
     fn of(json: &'a str, format: Format) -> Self {
         let text = serde_json::from_str(json).ok().filter(|_| format == Format::Json);
         // It was written from a value, so it is one.
@@ -250,7 +251,7 @@ impl<'a> State<'a> {
     }
 }
 
-impl Serialize for State<'_> {
+impl Serialize for PresenceState<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => text.serialize(s),

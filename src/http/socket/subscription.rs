@@ -7,7 +7,7 @@ use dao_projections::{ClientId, GraphId, Version};
 use futures::future::AbortHandle;
 use tokio::time::Instant;
 
-use super::catch_up::Asking;
+use super::catch_up::ResumeRequest;
 use crate::{
     live::{Cursor, Followed, Known, Step},
     telemetry::Counted,
@@ -29,10 +29,10 @@ pub(super) struct Subscription {
     answer_bytes: usize,
     /// Held from the moment of the `SUBSCRIBE`, so that nothing slips between.
     pub(super) followed: Arc<Followed>,
-    pub(super) presence: PresenceSeen,
-    pub(super) showing: Showing,
+    pub(super) presence: PresenceDelivery,
+    pub(super) showing: OwnPresence,
     /// `SUBSCRIBE`s that came while an earlier one was being answered: each gets its `SYNC`, in turn.
-    pub(super) asked_again: VecDeque<Asking>,
+    pub(super) asked_again: VecDeque<ResumeRequest>,
     _open: Counted,
 }
 
@@ -68,7 +68,7 @@ impl Drop for Following {
 }
 
 /// How much of the others' presence the subscriber has been told.
-pub(super) struct PresenceSeen {
+pub(super) struct PresenceDelivery {
     pub(super) revision: u64,
     pub(super) has_changed: bool,
     /// Not before this, so that at most thirty a second are sent (rule W7).
@@ -76,7 +76,7 @@ pub(super) struct PresenceSeen {
 }
 
 /// What the peer shows of itself in this graph.
-pub(super) struct Showing {
+pub(super) struct OwnPresence {
     /// Not before this, so that nobody makes the server tell others too much (rule W7).
     pub(super) not_before: Instant,
     /// The latest that is not shown yet.
@@ -102,8 +102,8 @@ impl Subscription {
             answers: VecDeque::new(),
             answer_bytes: 0,
             followed,
-            presence: PresenceSeen { revision: 0, has_changed: true, not_before: now },
-            showing: Showing { not_before: now, waiting: None, bytes: 0 },
+            presence: PresenceDelivery { revision: 0, has_changed: true, not_before: now },
+            showing: OwnPresence { not_before: now, waiting: None, bytes: 0 },
             asked_again: VecDeque::new(),
             _open,
         }

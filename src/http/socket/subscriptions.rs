@@ -11,10 +11,10 @@ use futures::{
 use tokio::time::Instant;
 
 use super::{
-    catch_up::{Asking, Fetched, Found},
+    catch_up::{FinishedRead, ReadOutcome, ResumeRequest},
     connection::Connection,
     dispatch::RETRY_AFTER,
-    pending_reads::Wanted,
+    pending_reads::ReadRequest,
     presence::presence,
     server_frames,
     subscription::{Following, Next, Stage, Subscription},
@@ -45,16 +45,16 @@ impl Connection {
     }
 
     /// One who follows already starts anew.
-    pub(super) fn subscribe(&mut self, graph: GraphId, asking: Asking) {
+    pub(super) fn subscribe(&mut self, graph: GraphId, request: ResumeRequest) {
         let existing = self.subscriptions.iter().position(|subscription| subscription.graph == graph);
         let index = match existing {
             Some(index) if self.subscriptions[index].is_joining() => {
-                return self.subscriptions[index].asked_again.push_back(asking);
+                return self.subscriptions[index].asked_again.push_back(request);
             }
             Some(index) => index,
             None if self.subscriptions.len() >= SUBSCRIPTIONS_MAX => {
                 let message = format!("graphId: one connection follows at most {SUBSCRIPTIONS_MAX} graphs");
-                return self.complain(&Problem::bad_request(message), Some(&graph), None);
+                return self.send_error(&Problem::bad_request(message), Some(&graph), None);
             }
             None => {
                 let followed = self.live.hub.follow(&graph);
@@ -62,24 +62,24 @@ impl Connection {
                 self.subscriptions.len() - 1
             }
         };
-        self.join(index, asking);
+        self.join(index, request);
     }
 
-    fn join(&mut self, index: usize, asking: Asking) {
+    fn join(&mut self, index: usize, request: ResumeRequest) {
         self.generations += 1;
         let subscription = &mut self.subscriptions[index];
         if subscription.following().is_some_and(|following| following.is_fetching) {
-            self.fetches.abandon(subscription.generation);
+            self.pending_reads.abandon(subscription.generation);
         }
         subscription.rejoin(self.generations);
-        self.fetch_for(index, Wanted::Sync(asking));
+        self.fetch_for(index, ReadRequest::Sync(request));
     }
 
     /// The frames that are written already are the last; a `SYNC` that is being made never comes.
     pub(super) fn unsubscribe(&mut self, graph: &GraphId) {
         let Some(index) = self.subscriptions.iter().position(|s| s.graph == *graph) else { return };
         if self.subscriptions[index].is_fetching() {
-            self.fetches.abandon(self.subscriptions[index].generation);
+            self.pending_reads.abandon(self.subscriptions[index].generation);
         }
         self.end_subscription(index);
     }
@@ -90,32 +90,32 @@ impl Connection {
         subscription.all_answers().into_iter().for_each(|frame| self.send(frame));
     }
 
-    pub(super) fn take_fetched(&mut self, fetched: Fetched) {
-        let Fetched { generation, size, outcome } = fetched;
-        self.fetches.end(size);
+    pub(super) fn take_fetched(&mut self, fetched: FinishedRead) {
+        let FinishedRead { generation, size, outcome } = fetched;
+        self.pending_reads.end(size);
         let Some(index) = self.subscriptions.iter().position(|s| s.generation == generation) else {
             // It is of no use to anybody: its subscription has ended since, or started anew.
-            self.fetches.forget_abandoned();
+            self.pending_reads.forget_abandoned();
             return;
         };
         let is_joining = self.subscriptions[index].is_joining();
         match outcome {
-            Ok(Found::Sync { cursor, frame }) => {
+            Ok(ReadOutcome::Sync { cursor, frame }) => {
                 self.place(index, cursor);
                 self.send_in_pieces(frame);
                 self.send_answers_due(index);
                 self.join_again(index);
             }
-            Ok(Found::Commits(commits)) => self.take_commits(index, &commits),
-            Ok(Found::Replay { to }) => {
+            Ok(ReadOutcome::Commits(commits)) => self.take_commits(index, &commits),
+            Ok(ReadOutcome::Replay { to }) => {
                 if let Some(following) = self.subscriptions[index].fetched() {
                     following.replay_to = to;
                 }
             }
-            Ok(Found::Loaded) => self.take_hot(index),
+            Ok(ReadOutcome::Loaded) => self.take_hot(index),
             Err(problem) if is_joining => {
                 let graph = self.subscriptions[index].graph.clone();
-                self.complain(&problem, Some(&graph), None);
+                self.send_error(&problem, Some(&graph), None);
                 self.go_back(index);
             }
             Err(problem) => self.try_again_later(index, &problem),
@@ -139,8 +139,8 @@ impl Connection {
     fn join_again(&mut self, index: usize) -> bool {
         let next = self.subscriptions[index].asked_again.pop_front();
         let is_another = next.is_some();
-        if let Some(asking) = next {
-            self.join(index, asking);
+        if let Some(request) = next {
+            self.join(index, request);
         }
         is_another
     }
@@ -162,7 +162,7 @@ impl Connection {
         let Some(following) = subscription.following() else { return };
         following.is_fetching = false;
         if following.retry_at.replace(retry_at).is_none() {
-            self.complain(problem, Some(&graph), None);
+            self.send_error(problem, Some(&graph), None);
         }
     }
 
@@ -210,7 +210,7 @@ impl Connection {
 
     /// The graph's history was replaced: a new SYNC, unasked (rules V4, W2).
     fn start_again(&mut self, index: usize) {
-        self.fetch_for(index, Wanted::Sync(Asking { point: None, pending: vec![], reset: true }));
+        self.fetch_for(index, ReadRequest::Sync(ResumeRequest { point: None, pending: vec![], reset: true }));
     }
 
     pub(super) fn wake(&mut self, wake: Wake) {
@@ -233,7 +233,7 @@ impl Connection {
         let count = self.subscriptions.len();
         for turn in 0..count {
             let index = (self.turn + turn) % count;
-            while self.output.has_room() && self.step(index) {}
+            while self.send_queue.has_room() && self.step(index) {}
             self.show_own(index);
             self.show_presence(index);
         }
@@ -262,9 +262,9 @@ impl Connection {
             Next::Cursor(Step::ReadLog { after, to }) => {
                 self.live.metrics().lag_commits.counted(to.since(after));
                 let wanted = if after < following.replay_to {
-                    Wanted::Log { after, to: following.replay_to.min(to) }
+                    ReadRequest::Log { after, to: following.replay_to.min(to) }
                 } else {
-                    Wanted::CatchUp(following.cursor.head())
+                    ReadRequest::CatchUp(following.cursor.head())
                 };
                 self.fetch_for(index, wanted);
                 false
@@ -274,7 +274,7 @@ impl Connection {
                 false
             }
             Next::Load => {
-                self.fetch_for(index, Wanted::Load);
+                self.fetch_for(index, ReadRequest::Load);
                 false
             }
         }
@@ -282,15 +282,16 @@ impl Connection {
 
     /// Sends these commits, as many as there is room for; the rest is taken again later.
     fn deliver(&mut self, index: usize, commits: &[Arc<Recorded>], source: Source) {
-        let voice = self.peer.voice;
+        let encoding = self.peer.encoding;
         for commit in commits {
-            if !self.output.has_room() {
+            if !self.send_queue.has_room() {
                 return;
             }
             let subscription = &mut self.subscriptions[index];
             let graph = &subscription.graph;
-            let encode = |commit: &_| voice.shared(&server_frames::state_update(graph, commit, voice.format));
-            let frame = commit.frame(voice.kind(), voice.deflate, encode).clone();
+            let encode =
+                |commit: &_| encoding.shared(&server_frames::state_update(graph, commit, encoding.format));
+            let frame = commit.frame(encoding.kind(), encoding.deflate, encode).clone();
             if let Some(following) = subscription.following() {
                 following.cursor.advance(commit);
             }
