@@ -95,6 +95,9 @@ impl FrameReader {
     /// Reads one frame: its envelope, by which its sender is judged, and only then the rest.
     pub(super) fn read(&self, bytes: &[u8]) -> Result<SizedFrame, BadFrame> {
         let envelope = Envelope::of(bytes, self.format);
+        if bytes.len() > SHORT_BYTES_MAX && envelope.kind.is_free() {
+            return Err(self.too_long_for_its_type(envelope));
+        }
         match self.authorizer.authorize(&envelope) {
             Ok(()) => self.read_rest(bytes, envelope, true),
             Err(problem) => Err(envelope.refused(problem)),
@@ -116,6 +119,9 @@ impl FrameReader {
     /// Judges the sender of a long message by its beginning; `None` where that does not say enough.
     pub(super) fn authorize_beginning(&self, beginning: &[u8]) -> Result<Option<Envelope>, BadFrame> {
         let envelope = Envelope::of(beginning, self.format);
+        if envelope.kind.is_free() {
+            return Err(self.too_long_for_its_type(envelope));
+        }
         if !envelope.is_sufficient() {
             return Ok(None);
         }
@@ -136,6 +142,16 @@ impl FrameReader {
             "the message is larger than {max} bytes (MAX_BODY_BYTES): it was not read"
         ));
         self.refused(beginning, problem)
+    }
+
+    /// Refuses a long frame of a type that costs no budget. Such frames are short, so a long one is charged, and
+    /// neither read nor given a turn among large messages.
+    fn too_long_for_its_type(&self, envelope: Envelope) -> BadFrame {
+        self.authorizer.charge_malformed();
+        let name = envelope.kind.as_str();
+        envelope.refused(Problem::bad_request(format!(
+            "the {name} frame is too long: frames of this type have at most {SHORT_BYTES_MAX} bytes"
+        )))
     }
 
     /// The same for another reason.

@@ -68,6 +68,20 @@ impl FrameKind {
         }
     }
 
+    /// The type as clients write it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Subscribe => "SUBSCRIBE",
+            Self::Unsubscribe => "UNSUBSCRIBE",
+            Self::Command => "COMMAND",
+            Self::Batch => "BATCH",
+            Self::Presence => "PRESENCE",
+            Self::Ping => "PING",
+            Self::Auth => "AUTH",
+            Self::Unknown => "unknown",
+        }
+    }
+
     fn is_operation(self) -> bool {
         matches!(self, Self::Command | Self::Batch)
     }
