@@ -33,10 +33,18 @@ use tokio::{
 };
 
 use super::{
-    Live, Peer, catch_up::FinishedRead, client_frames::ClientFrame, credentials::Credentials,
-    dispatch::SubmissionAnswer, long_messages::LongMessage, message_budget::MessageBudget,
-    pending_reads::PendingReads, send_queue::SendQueue, server_frames::ServerFrame,
-    subscription::Subscription, subscriptions::Wake,
+    Live, Peer,
+    catch_up::FinishedRead,
+    client_frames::ClientFrame,
+    credentials::Credentials,
+    dispatch::SubmissionAnswer,
+    long_messages::LongMessage,
+    message_budget::{IncompleteMessage, MessageBudget},
+    pending_reads::PendingReads,
+    send_queue::SendQueue,
+    server_frames::ServerFrame,
+    subscription::Subscription,
+    subscriptions::Wake,
 };
 use crate::{
     telemetry::{Direction, DropReason},
@@ -320,10 +328,13 @@ impl Connection {
     /// What is being received is counted with that of all others; where there is no room for it, or it does not
     /// come to its end, its sender has to come again (what it sent is safe to repeat, C3).
     fn count_received(&mut self) {
-        let (under_way, is_skipping) = (self.decoder.buffered_bytes(), self.decoder.is_skipping());
+        let message = IncompleteMessage {
+            number: self.decoder.message_number(),
+            bytes: self.decoder.buffered_bytes(),
+            is_skipped: self.decoder.is_skipping(),
+        };
         let in_flight = self.command_bytes_in_flight + self.long_message_bytes.unwrap_or(0);
-        let counted =
-            self.message_budget.count(under_way, is_skipping, in_flight, self.now, &self.live.bodies);
+        let counted = self.message_budget.count(message, in_flight, self.now, &self.live.bodies);
         if self.is_alive()
             && let Err(why) = counted
         {

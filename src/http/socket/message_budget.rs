@@ -10,12 +10,23 @@ const UNCOUNTED_BYTES: usize = 16 << 10;
 /// Counted at once, so that a long message does not count every piece of it.
 const STEP_BYTES: usize = 64 << 10;
 
+/// The message that one connection is receiving.
+#[derive(Clone, Copy)]
+pub(super) struct IncompleteMessage {
+    /// Tells it from the message before it.
+    pub(super) number: u32,
+    /// Bytes of it that are held.
+    pub(super) bytes: usize,
+    /// Whether it is over the limit, so that its bytes are dropped.
+    pub(super) is_skipped: bool,
+}
+
 /// What one connection is counted with.
 #[derive(Default)]
 pub(super) struct MessageBudget {
     held: Option<OwnedSemaphorePermit>,
-    /// Until when the long message under way must be whole.
-    until: Option<Instant>,
+    /// The number of the long message under way, and when it must be complete.
+    deadline: Option<(u32, Instant)>,
 }
 
 impl MessageBudget {
@@ -23,25 +34,30 @@ impl MessageBudget {
     /// that is passed over has as long to come to its end as one that is kept.
     pub(super) fn count(
         &mut self,
-        under_way: usize,
-        is_skipping: bool,
+        message: IncompleteMessage,
         in_flight: usize,
         now: Instant,
         bodies: &Bodies,
     ) -> Result<(), &'static str> {
-        self.until = match self.until {
-            _ if under_way <= UNCOUNTED_BYTES && !is_skipping => None,
-            Some(until) if until <= now => return Err("the message took too long to come"),
-            known => known.or(Some(now + bodies.patience())),
+        self.deadline = match self.deadline {
+            _ if message.bytes <= UNCOUNTED_BYTES && !message.is_skipped => None,
+            Some((number, until)) if number == message.number => {
+                if until <= now {
+                    return Err("the message took too long to come");
+                }
+                Some((number, until))
+            }
+            // Two long messages may follow each other without a moment in between.
+            _ => Some((message.number, now + bodies.patience())),
         };
-        let bytes = under_way + in_flight;
-        if bytes <= UNCOUNTED_BYTES {
+        let under_way = message.bytes + in_flight;
+        if under_way <= UNCOUNTED_BYTES {
             self.held = None;
             return Ok(());
         }
-        let enough = bytes.next_multiple_of(STEP_BYTES);
+        let enough = under_way.next_multiple_of(STEP_BYTES);
         let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        if held < bytes {
+        if held < under_way {
             let more = bodies.count(enough - held).map_err(|_full| "as much as may be is being received")?;
             match &mut self.held {
                 Some(held) => held.merge(more),
@@ -64,7 +80,7 @@ impl MessageBudget {
 
     /// When the connection ends unless the message under way is whole.
     pub(super) fn until(&self) -> Option<Instant> {
-        self.until
+        self.deadline.map(|(_, until)| until)
     }
 }
 
@@ -73,23 +89,31 @@ mod tests {
     use super::*;
     use crate::http::RequestLimits;
 
+    fn kept(bytes: usize) -> IncompleteMessage {
+        IncompleteMessage { number: 1, bytes, is_skipped: false }
+    }
+
+    fn skipped(number: u32) -> IncompleteMessage {
+        IncompleteMessage { number, bytes: 0, is_skipped: true }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn o3_long_messages_are_counted_while_they_last() {
         let limits = RequestLimits { bodies_bytes_max: 256 << 10, ..RequestLimits::default() };
         let bodies = Bodies::new(limits);
         let (mut one, mut two) = (MessageBudget::default(), MessageBudget::default());
         let now = Instant::now();
-        assert_eq!(one.count(16 << 10, false, 0, now, &bodies), Ok(()));
+        assert_eq!(one.count(kept(16 << 10), 0, now, &bodies), Ok(()));
         assert_eq!((one.until(), one.held.is_none()), (None, true), "a short one is free");
-        assert_eq!(one.count(150 << 10, false, 0, now, &bodies), Ok(()));
-        assert!(two.count(100 << 10, false, 0, now, &bodies).is_err(), "there is room for one");
-        assert_eq!(one.count(0, false, 150 << 10, now, &bodies), Ok(()), "it is held until it is answered");
+        assert_eq!(one.count(kept(150 << 10), 0, now, &bodies), Ok(()));
+        assert!(two.count(kept(100 << 10), 0, now, &bodies).is_err(), "there is room for one");
+        assert_eq!(one.count(kept(0), 150 << 10, now, &bodies), Ok(()), "it is held until it is answered");
         assert_eq!(one.until(), None, "and is whole");
-        assert!(two.count(100 << 10, false, 0, now, &bodies).is_err());
-        assert_eq!(one.count(0, false, 20 << 10, now, &bodies), Ok(()), "what is answered is given back");
-        assert!(two.count(100 << 10, false, 0, now, &bodies).is_ok());
-        assert_eq!(one.count(0, false, 0, now, &bodies), Ok(()));
-        assert_eq!(two.count(0, false, 0, now, &bodies), Ok(()));
+        assert!(two.count(kept(100 << 10), 0, now, &bodies).is_err());
+        assert_eq!(one.count(kept(0), 20 << 10, now, &bodies), Ok(()), "what is answered is given back");
+        assert!(two.count(kept(100 << 10), 0, now, &bodies).is_ok());
+        assert_eq!(one.count(kept(0), 0, now, &bodies), Ok(()));
+        assert_eq!(two.count(kept(0), 0, now, &bodies), Ok(()));
         assert!(bodies.count(256 << 10).is_ok(), "all of it");
     }
 
@@ -98,15 +122,17 @@ mod tests {
         let bodies = Bodies::new(RequestLimits::default());
         let mut message_budget = MessageBudget::default();
         let began = Instant::now();
-        assert!(message_budget.count(100 << 10, false, 0, began, &bodies).is_ok());
+        assert!(message_budget.count(kept(100 << 10), 0, began, &bodies).is_ok());
         let until = message_budget.until().expect("a deadline");
         assert_eq!(until, began + bodies.patience());
-        assert!(message_budget.count(200 << 10, false, 0, until - bodies.patience() / 2, &bodies).is_ok());
+        assert!(message_budget.count(kept(200 << 10), 0, until - bodies.patience() / 2, &bodies).is_ok());
         assert_eq!(message_budget.until(), Some(until), "progress does not move it");
-        assert!(message_budget.count(300 << 10, false, 0, until, &bodies).is_err());
+        assert!(message_budget.count(kept(300 << 10), 0, until, &bodies).is_err());
         let mut skipping = MessageBudget::default();
-        assert!(skipping.count(0, true, 0, began, &bodies).is_ok());
+        assert!(skipping.count(skipped(1), 0, began, &bodies).is_ok());
         assert_eq!(skipping.until(), Some(until), "one that is passed over as well");
-        assert!(skipping.count(0, true, 0, until, &bodies).is_err());
+        assert!(skipping.count(skipped(1), 0, until, &bodies).is_err());
+        assert!(skipping.count(skipped(2), 0, until, &bodies).is_ok());
+        assert_eq!(skipping.until(), Some(until + bodies.patience()), "the next one has its own time");
     }
 }
