@@ -41,6 +41,7 @@ use super::{
     long_messages::LongMessage,
     message_budget::{IncompleteMessage, MessageBudget},
     pending_reads::PendingReads,
+    presence_pauses::PresencePauses,
     send_queue::SendQueue,
     server_frames::ServerFrame,
     subscription::Subscription,
@@ -107,6 +108,7 @@ pub(super) struct Connection {
     /// Bytes that the answers to those may take.
     pub(super) answer_bytes_in_flight: usize,
     pub(super) pending_reads: PendingReads,
+    pub(super) presence_pauses: PresencePauses,
     /// Where the next turn through the subscriptions begins.
     pub(super) turn: usize,
     /// When this turn of the loop began.
@@ -151,6 +153,7 @@ impl Connection {
             command_bytes_in_flight: 0,
             answer_bytes_in_flight: 0,
             pending_reads: PendingReads::default(),
+            presence_pauses: PresencePauses::default(),
             turn: 0,
             now,
             socket,

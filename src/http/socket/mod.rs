@@ -9,7 +9,7 @@
 //! | `dispatch` | executes frames and answers them |
 //! | `subscription`, `subscriptions` | one followed graph; all of a connection |
 //! | `catch_up`, `pending_reads` | reads of the store for subscriptions |
-//! | `presence` | presence of the peer and of others |
+//! | `presence`, `presence_pauses` | presence of the peer and of others, and how often it is passed on |
 //! | `server_frames` | frames of the server and their encoding |
 //! | `socket_permits`, `message_budget` | limits: open sockets, memory of long messages |
 //! | `live` | state that all sockets share |
@@ -30,6 +30,7 @@ mod long_messages;
 mod message_budget;
 mod pending_reads;
 mod presence;
+mod presence_pauses;
 mod send_queue;
 mod server_frames;
 mod socket_permits;

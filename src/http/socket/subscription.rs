@@ -7,7 +7,7 @@ use dao_projections::{ClientId, GraphId, Version};
 use futures::future::AbortHandle;
 use tokio::time::Instant;
 
-use super::catch_up::ResumeRequest;
+use super::{catch_up::ResumeRequest, presence_pauses::PresencePause};
 use crate::{
     live::{Cursor, Followed, Known, Step},
     telemetry::Counted,
@@ -93,7 +93,7 @@ pub(super) enum Next {
 }
 
 impl Subscription {
-    pub(super) fn new(graph: GraphId, followed: Arc<Followed>, now: Instant) -> Self {
+    pub(super) fn new(graph: GraphId, followed: Arc<Followed>, pause: PresencePause) -> Self {
         let _open = Counted::one(&followed.metrics().socket_subscriptions);
         Self {
             graph,
@@ -102,8 +102,8 @@ impl Subscription {
             answers: VecDeque::new(),
             answer_bytes: 0,
             followed,
-            presence: PresenceDelivery { revision: 0, has_changed: true, not_before: now },
-            showing: OwnPresence { not_before: now, waiting: None, bytes: 0 },
+            presence: PresenceDelivery { revision: 0, has_changed: true, not_before: pause.receive },
+            showing: OwnPresence { not_before: pause.send, waiting: None, bytes: 0 },
             asked_again: VecDeque::new(),
             _open,
         }
@@ -138,6 +138,11 @@ impl Subscription {
             Stage::Following(following) => Some(following.cursor),
         };
         (self.generation, self.stage) = (generation, Stage::Joining { before });
+    }
+
+    /// When presence may be sent and received again.
+    pub(super) fn presence_pause(&self) -> PresencePause {
+        PresencePause { send: self.showing.not_before, receive: self.presence.not_before }
     }
 
     pub(super) fn is_joining(&self) -> bool {

@@ -58,7 +58,8 @@ impl Connection {
             }
             None => {
                 let followed = self.live.hub.follow(&graph);
-                self.subscriptions.push(Subscription::new(graph, followed, self.now));
+                let pause = self.presence_pauses.resume(&graph, self.now);
+                self.subscriptions.push(Subscription::new(graph, followed, pause));
                 self.subscriptions.len() - 1
             }
         };
@@ -87,6 +88,7 @@ impl Connection {
     fn end_subscription(&mut self, index: usize) {
         let mut subscription = self.subscriptions.swap_remove(index);
         subscription.followed.room().leave(self.peer.id);
+        self.presence_pauses.keep(subscription.graph.clone(), subscription.presence_pause(), self.now);
         subscription.all_answers().into_iter().for_each(|frame| self.send(frame));
     }
 
