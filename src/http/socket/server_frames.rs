@@ -41,13 +41,15 @@ impl FrameEncoding {
         }
     }
 
-    /// A payload as a frame that others get too: compressed if that makes it shorter.
+    /// A payload as a frame that others get too: compressed if that was negotiated and makes it shorter.
     pub(super) fn shared(self, payload: &[u8]) -> Bytes {
-        let frame = match (self.format, std::str::from_utf8(payload)) {
-            (Format::Json, Ok(text)) => SharedFrame::text(text),
-            _ => SharedFrame::binary(payload),
-        };
-        frame.bytes_for(self.deflate).clone()
+        match (self.deflate, self.format, std::str::from_utf8(payload)) {
+            // Compression takes longer than everything else here: only those who asked for it pay for it.
+            (Deflate::Off, Format::Json, Ok(text)) => encode_text(text),
+            (Deflate::Off, ..) => encode_binary(payload),
+            (Deflate::On, Format::Json, Ok(text)) => SharedFrame::text(text).bytes_for(Deflate::On).clone(),
+            (Deflate::On, ..) => SharedFrame::binary(payload).bytes_for(Deflate::On).clone(),
+        }
     }
 
     pub(super) fn encode(self, frame: &ServerFrame<'_>) -> Bytes {
