@@ -1,4 +1,4 @@
-//! Whether a frame may be acted on at all: judged by its envelope, before anything of its payload is built (rules
+//! Authorization of frames by their envelope, before their payload is parsed (rules
 //! O1, O3).
 
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use crate::{
     http::{auth::may, problem::Problem, rate::Purse},
 };
 
-/// What the frames of one connection are judged by.
+/// Decides whether frames of one connection are accepted.
 #[derive(Clone)]
 pub(super) struct FrameAuthorizer {
-    /// What they are taken from; `None` without limits.
+    /// The request budget that frames are charged to; `None` without limits.
     purse: Option<Purse>,
     allowed: Allowed,
 }
 
 #[derive(Clone)]
 enum Allowed {
-    /// Nothing is asked of anybody.
+    /// The server has no keys, so every frame is allowed.
     Everything,
-    /// The peer has to prove who it is first.
+    /// The peer is not authenticated yet: only `AUTH` is allowed.
     AuthOnly,
     Granted(Arc<Grant>),
 }
@@ -39,15 +39,15 @@ impl FrameAuthorizer {
         Self { purse, allowed }
     }
 
-    /// One that lets everything through.
+    /// Accepts every frame.
     pub(super) fn lenient() -> Self {
         Self { purse: None, allowed: Allowed::Everything }
     }
 
-    /// Takes the frame out of its sender's budget, and looks whether they have the right that it needs.
+    /// Charges the frame to its sender's budget and checks the sender's right on its graph.
     pub(super) fn authorize(&self, envelope: &Envelope) -> Result<(), Problem> {
         if matches!(self.allowed, Allowed::AuthOnly) {
-            // Who proves nothing yet is bounded by what bad tokens cost.
+            // Bad tokens are limited by address instead.
             return if envelope.kind == FrameKind::Auth { Ok(()) } else { Err(Problem::no_token()) };
         }
         if envelope.kind == FrameKind::Unknown {
@@ -62,7 +62,7 @@ impl FrameAuthorizer {
         }
     }
 
-    /// A frame that can't be read counts as well; and whatever is left, its sender is told what is wrong with it.
+    /// Charges a frame that is refused as malformed. Its sender is told why even if the budget is spent.
     pub(super) fn charge_malformed(&self) {
         if !matches!(self.allowed, Allowed::AuthOnly) {
             let _counted = self.charge();

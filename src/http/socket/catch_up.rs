@@ -1,5 +1,5 @@
-//! What has to be fetched for a subscription, in futures of its connection: its `SYNC`, and commits
-//! that memory has let go of.
+//! Reads of the store for a subscription: its `SYNC`, and commits that are no longer in memory. They run as futures of
+//! the connection.
 
 use std::sync::Arc;
 
@@ -23,42 +23,42 @@ use crate::{
     write::{Recorded, View},
 };
 
-/// Something that was fetched, and for whom.
+/// A read that has finished, and the subscription that it is for.
 pub(super) struct FinishedRead {
     pub(super) generation: u64,
     pub(super) size: ReadSize,
     pub(super) outcome: Result<ReadOutcome, Problem>,
 }
 
-/// How much a fetch can come to.
+/// How large the result of a read can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadSize {
     /// The whole state of a graph.
     State,
-    /// A bounded piece of its log, or nothing.
+    /// A bounded part of its log, or nothing.
     Piece,
 }
 
 pub(super) enum ReadOutcome {
-    /// Where the subscriber stands now; and the frame that tells it, in pieces.
+    /// The cursor after the `SYNC`, and the `SYNC` frame in pieces.
     Sync { cursor: Cursor, frame: Vec<Bytes> },
-    /// Up to here the log is the shorter way for one who lags behind.
+    /// Up to this version the log is shorter than a snapshot.
     Replay { to: Version },
-    /// Commits of the log.
+    /// Commits from the log.
     Commits(Arc<[Arc<Recorded>]>),
     /// The graph is in memory again.
     Loaded,
 }
 
-/// Where a subscriber says that it stands, and what it waits for.
+/// The resume point of a subscriber and the operations it waits for.
 pub(super) struct ResumeRequest {
     pub(super) point: Option<(Version, Option<ResumeHash>)>,
     pub(super) pending: Vec<OperationId>,
-    /// Whether it is known already that what it has is not of this history.
+    /// Whether the subscriber's history is known to have been replaced.
     pub(super) reset: bool,
 }
 
-/// Finds out how a subscriber is brought level, and makes its `SYNC`.
+/// Chooses how a subscriber catches up, and builds its `SYNC`.
 pub(super) async fn sync(
     live: &Live,
     graph: &GraphId,
@@ -96,7 +96,7 @@ pub(super) async fn sync(
     })
 }
 
-/// How one who lags behind the commits in memory gets on: by the log, or by a snapshot (rule W6).
+/// Chooses how a follower that is behind the commits in memory catches up: from the log or from a snapshot (rule W6).
 pub(super) async fn catch_up(
     live: &Live,
     graph: &GraphId,
@@ -116,7 +116,7 @@ pub(super) async fn catch_up(
     }
 }
 
-/// Commits of `(after, to]`, as many as one read gives.
+/// Commits of `(after, to]`, up to the limit of one read.
 pub(super) async fn from_log(
     followed: &Followed,
     after: Version,
@@ -125,7 +125,7 @@ pub(super) async fn from_log(
     Ok(ReadOutcome::Commits(followed.from_log(after, to).await?))
 }
 
-/// Loads the graph, which wakes all who follow it.
+/// Loads the graph into memory, which wakes its followers.
 pub(super) async fn load(live: &Live, graph: &GraphId) -> Result<ReadOutcome, Problem> {
     live.graphs.refresh(graph).await.map_err(ReadError::from)?;
     Ok(ReadOutcome::Loaded)
@@ -139,7 +139,7 @@ async fn resume(
     read::resume(&live.graphs, graph, point, View::state_bytes).await
 }
 
-/// Whether the point that was given is not of this history, so that the snapshot is not just the shorter way.
+/// Whether the resume point belongs to another history. Otherwise the snapshot was only the shorter way.
 async fn is_reset(
     live: &Live,
     graph: &GraphId,
@@ -165,7 +165,7 @@ async fn snapshot(
     encode_around(encoding.kind(), encoding.deflate, &before, part, after).into()
 }
 
-/// A graph's state in the form that this connection gets it in, made once for all who get it so.
+/// The state of a graph in the encoding of this connection. It is encoded once for all connections with that encoding.
 async fn state_part(graph: &GraphId, view: &View, encoding: FrameEncoding) -> Bytes {
     let FrameEncoding { format, deflate } = encoding;
     let encode = || match format {

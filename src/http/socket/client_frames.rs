@@ -1,5 +1,4 @@
-//! What clients say (rules W), read strictly: a frame that is not what it should be is answered, and
-//! the connection goes on.
+//! Frames of clients (rules W), read strictly. A malformed frame is answered, and the connection stays open.
 
 use std::sync::Arc;
 
@@ -19,18 +18,18 @@ use super::{
 };
 use crate::{domain::Operation, read::ResumeHash};
 
-/// Longer frames are long: they are read without holding up the other connections of their thread, and of those
-/// without a payload only what is not inside of anything.
+/// Frames over this length are long. They are parsed off the connection's thread, and of types without a payload only
+/// the top level is parsed. Types that cost no budget are never long.
 pub(super) const SHORT_BYTES_MAX: usize = 64 << 10;
 
-/// Operations that one `SUBSCRIBE` may ask after.
+/// Operations in `pending` of one `SUBSCRIBE`.
 const PENDING_MAX: usize = 1_000;
-/// What a client can say.
+/// The types of client frames.
 const FRAME_TYPES: [&str; 7] = ["SUBSCRIBE", "UNSUBSCRIBE", "COMMAND", "BATCH", "PRESENCE", "AUTH", "PING"];
 /// Bytes of one presence state as JSON.
 pub(super) const PRESENCE_BYTES_MAX: usize = 16 << 10;
 
-/// What a client says.
+/// A frame of a client.
 pub(super) enum ClientFrame {
     Subscribe {
         graph: GraphId,
@@ -52,47 +51,47 @@ pub(super) enum ClientFrame {
     Presence {
         graph: GraphId,
         client: Option<ClientId>,
-        /// As JSON.
+        /// JSON text.
         state: Arc<str>,
     },
-    /// Proves who sends, for the first time or anew.
+    /// Authenticates the sender, or renews its token.
     Auth {
         token: String,
     },
     Ping,
 }
 
-/// A frame, and the bytes that it counts with among all bodies: its own, or a part of what it occupies (rule O3).
+/// A frame, and the bytes that it counts for in the budget of all bodies (rule O3).
 pub(super) struct SizedFrame {
     pub(super) frame: ClientFrame,
     pub(super) bytes: usize,
 }
 
-/// What frames of one connection are read with.
+/// Reads the frames of one connection.
 #[derive(Clone)]
 pub(super) struct FrameReader {
     pub(super) user: UserId,
-    /// Through which client, where a frame does not name one.
+    /// The client of commands that don't name one.
     pub(super) sending: Sending,
     pub(super) format: Format,
-    /// What its frames may be.
+    /// Limits of a document.
     pub(super) limits: DocumentLimits,
-    /// Bytes of a message.
+    /// The longest message, in bytes.
     pub(super) message_bytes_max: usize,
     pub(super) authorizer: FrameAuthorizer,
 }
 
-/// Whether bytes are a frame, of whoever sends. For `fuzzing`: a frame itself concerns sockets alone.
+/// Whether bytes are a valid frame, whoever sends it. For `fuzzing`, which must not know frames.
 pub(in crate::http) fn is_frame(bytes: &[u8], format: Format, user: &UserId, limits: DocumentLimits) -> bool {
     let (user, sending, authorizer) = (user.clone(), Sending::Unnamed, FrameAuthorizer::lenient());
     let reader = FrameReader { user, sending, format, limits, message_bytes_max: usize::MAX, authorizer };
-    // What is not inside of anything is read the same way, whatever else there is.
+    // The top level is parsed too, since that is all that is parsed of some long frames.
     let _is_shallow = envelope::shallow(bytes, format, limits).is_ok();
     reader.read(bytes).is_ok()
 }
 
 impl FrameReader {
-    /// Reads one frame: its envelope, by which its sender is judged, and only then the rest.
+    /// Reads one frame: first its envelope, which authorizes it, then the rest.
     pub(super) fn read(&self, bytes: &[u8]) -> Result<SizedFrame, BadFrame> {
         let envelope = Envelope::of(bytes, self.format);
         if bytes.len() > SHORT_BYTES_MAX && envelope.kind.is_free() {
@@ -104,8 +103,8 @@ impl FrameReader {
         }
     }
 
-    /// Reads a frame whose sender was judged by its beginning. What the beginning said may stand there again and
-    /// say something else: then nothing more of it is built than it takes to refuse it.
+    /// Reads a frame that was authorized by its beginning. If a later field contradicts the beginning, the frame is
+    /// refused without parsing its payload.
     pub(super) fn read_authorized(
         &self,
         bytes: &[u8],
@@ -116,7 +115,7 @@ impl FrameReader {
         self.read_rest(bytes, envelope, is_same)
     }
 
-    /// Judges the sender of a long message by its beginning; `None` where that does not say enough.
+    /// Authorizes a long message by its beginning; `None` if the envelope is not complete there.
     pub(super) fn authorize_beginning(&self, beginning: &[u8]) -> Result<Option<Envelope>, BadFrame> {
         let envelope = Envelope::of(beginning, self.format);
         if envelope.kind.is_free() {
@@ -131,15 +130,15 @@ impl FrameReader {
         }
     }
 
-    /// What is told about a message that is over the limit, by its beginning (rule W5).
+    /// Refuses a message over the limit; its beginning tells what it was about (rule W5).
     pub(super) fn too_long(&self, beginning: &[u8], is_authorized: bool) -> BadFrame {
-        // It counts, and whatever is left, its sender is told that it will never be taken.
+        // The sender is told that it will never be accepted, even if the budget is spent.
         if !is_authorized {
             self.authorizer.charge_malformed();
         }
         let max = self.message_bytes_max;
         let problem = Problem::too_large(format!(
-            "the message is larger than {max} bytes (MAX_BODY_BYTES): it was not read"
+            "the message is larger than {max} bytes (MAX_BODY_BYTES). It was not read"
         ));
         self.refused(beginning, problem)
     }
@@ -154,7 +153,7 @@ impl FrameReader {
         )))
     }
 
-    /// The same for another reason.
+    /// Refuses a message for another reason; its beginning tells what it was about.
     pub(super) fn refused(&self, beginning: &[u8], problem: Problem) -> BadFrame {
         Envelope::of(beginning, self.format).refused(problem)
     }
@@ -251,7 +250,7 @@ fn read_document(document: Document, sender: &FrameReader) -> Result<ClientFrame
     }
 }
 
-/// As the header of HTTP requests: one that can't be read is as if there was none.
+/// Like the header of HTTP requests: an invalid one is ignored.
 fn traceparent(fields: &mut Fields<'_>) -> Result<Option<TraceParent>, Malformed> {
     Ok(fields.text("traceparent")?.and_then(|text| text.trim().parse().ok()))
 }

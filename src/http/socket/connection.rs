@@ -1,15 +1,15 @@
-//! One connection: a thin loop that moves bytes and asks the cursors what comes next.
+//! One connection: a thin loop that reads and writes the socket and asks the cursors for the next commits.
 //!
 //! Invariants:
-//! - Memory is bounded whatever the peer does: what is ready to be written (see [`super::send_queue`]),
-//!   and [`IN_FLIGHT_MAX`] requests under way, of [`IN_FLIGHT_BYTES`] and with answers of
-//!   [`ANSWER_BYTES`] but for the last. At any of these bounds the socket is not read (rule W6).
-//! - The loop sleeps when there is nothing to do: it is woken by the socket, by a followed graph, by
-//!   what it asked for, and by one timer.
+//! - Memory is bounded whatever the peer does: by the send queue ([`super::send_queue`]), by [`IN_FLIGHT_MAX`]
+//!   requests in flight, by their [`IN_FLIGHT_BYTES`] and by [`ANSWER_BYTES`] of their answers. The last request may
+//!   exceed the latter two. At any of these bounds the socket is not read (rule W6).
+//! - The loop sleeps when there is nothing to do. The socket, a followed graph, a finished read or command and one
+//!   timer wake it.
 //! - An idle connection holds no buffer.
 //!
-//! Not here: what frames say ([`super::server_frames`], [`super::client_frames`]); what is done about them
-//! ([`super::dispatch`]); what followed graphs have to tell ([`super::subscriptions`]).
+//! Not here: frames ([`super::server_frames`], [`super::client_frames`]) and their execution ([`super::dispatch`]);
+//! commits of followed graphs ([`super::subscriptions`]).
 
 use std::{
     future::poll_fn,
@@ -52,48 +52,46 @@ use crate::{
     websocket::{CloseCode, Decoder, Limits, encode_close, encode_ping},
 };
 
-/// Requests under way on one connection (commands, batches, subscriptions, answers that wait for
-/// their commit); then the socket is not read.
+/// Requests in flight on one connection: commands, batches, subscriptions, and answers that wait for their commit. At
+/// this bound the socket is not read.
 pub(super) const IN_FLIGHT_MAX: usize = 64;
-/// Bytes of the commands under way, but for the last one.
+/// Bytes of the commands in flight, without the last one.
 const IN_FLIGHT_BYTES: usize = 1 << 20;
-/// Bytes of the answers to the commands under way, at their longest, and of those that wait for their
-/// commit, but for the last.
+/// Bytes of the answers to the commands in flight, at their longest, and of answers that wait for their commit,
+/// without the last one.
 const ANSWER_BYTES: usize = 16 << 20;
-/// A socket that takes no byte for this long is closed (rule W6).
+/// A socket that accepts no byte for this long is closed (rule W6).
 const STALL: Duration = Duration::from_secs(30);
-/// How long what was read may take to be answered when the server stops; shorter than the server's
-/// own patience with its requests.
+/// How long requests in flight may take when the server stops. Shorter than the server's own shutdown timeout.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// How long the peer has, after the last frame, to end the connection from its side. Until then what
-/// it still sends is read and dropped: closing on unread bytes would reset the connection, and take
-/// the last frames away from under the peer.
+/// How long the peer has after the last frame to close the connection. Until then its bytes are read and dropped:
+/// closing with unread bytes would reset the connection, and the peer could lose the last frames.
 const LINGER: Duration = Duration::from_secs(2);
-/// Clients are told to come back within this many milliseconds, spread out.
+/// `GOODBYE` spreads reconnections over this many milliseconds.
 const RECONNECT_SPREAD_MS: u64 = 5_000;
-/// Bytes read at once.
+/// Bytes of one read.
 const READ_BYTES: usize = 8 << 10;
 
-/// Something that the connection waited for.
+/// Something that the connection waits for.
 pub(super) enum Event {
-    /// The server stops.
+    /// The server is stopping.
     Stop,
     Answered(SubmissionAnswer),
     Fetched(Box<FinishedRead>),
     /// A long message was read.
     LongMessage(Box<LongMessage>),
-    /// Its permit is needed by somebody else, and it has not proved who it is.
+    /// Another connection needs the permit of this one, which is not authenticated.
     Evicted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ConnectionPhase {
     Open,
-    /// Nothing more is read; what was read is answered until then, then comes the goodbye.
+    /// The socket is not read. Requests in flight are answered until then, then `GOODBYE` is sent.
     Stopping(Instant),
-    /// The last frame is among those ready to be written.
+    /// The last frame is in the send queue.
     Closing,
-    /// It is written; the peer has until then to end the connection.
+    /// The last frame is written; the peer has until then to close the connection.
     Lingering(Instant),
 }
 
@@ -105,26 +103,26 @@ pub(super) struct Connection {
     pub(super) generations: u64,
     pub(super) commands_in_flight: usize,
     pub(super) command_bytes_in_flight: usize,
-    /// Bytes that the answers to those may take.
+    /// Bytes that the answers to those commands may have.
     pub(super) answer_bytes_in_flight: usize,
     pub(super) pending_reads: PendingReads,
     pub(super) presence_pauses: PresencePauses,
-    /// Where the next turn through the subscriptions begins.
+    /// The subscription that is served first next time.
     pub(super) turn: usize,
-    /// When this turn of the loop began.
+    /// When this iteration of the loop began.
     pub(super) now: Instant,
     socket: TcpStream,
     decoder: Decoder,
     pub(super) message_budget: MessageBudget,
-    /// Bytes of the long message that is being read; no other is taken until it is.
+    /// Bytes of the long message that is being parsed. No other message is taken until that is done.
     pub(super) long_message_bytes: Option<usize>,
     phase: ConnectionPhase,
-    /// Whether its permit is somebody else's by now: it does not linger.
+    /// Whether another connection has its permit. Then it does not linger.
     is_evicted: bool,
-    /// Whether the decoder has no whole message left.
+    /// Whether the decoder has no complete message left.
     is_drained: bool,
     work: FuturesUnordered<BoxFuture<'static, Event>>,
-    /// Whether some of it was begun since it was last polled: until it is, it wakes nobody.
+    /// Whether work was added since the last poll. It wakes nobody before it is polled.
     has_begun: bool,
     pub(super) wakes: SelectAll<Abortable<BoxStream<'static, Wake>>>,
     timer: Pin<Box<Sleep>>,
@@ -192,19 +190,18 @@ impl Connection {
         connection
     }
 
-    /// Runs until either side ends it.
+    /// Runs until either side closes the connection.
     pub(super) async fn run(mut self) {
         if let Err(error) = poll_fn(|cx| self.poll(cx)).await {
-            tracing::debug!(connection = %self.peer.id, %error, "a connection ended");
+            tracing::debug!(connection = %self.peer.id, %error, "connection closed");
         }
         for subscription in &self.subscriptions {
             subscription.followed.room().leave(self.peer.id);
         }
     }
 
-    /// Goes round as long as there is something to do. Whatever can change what may be done next
-    /// (something happened, something was read, room was made, work was begun) is followed by another
-    /// round.
+    /// Repeats as long as there is something to do. Whatever may allow more work (an event, bytes read, room in the send
+    /// queue, new work) is followed by another iteration.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.now = Instant::now();
         loop {
@@ -243,14 +240,14 @@ impl Connection {
         }
     }
 
-    /// Starts something whose end is an event.
+    /// Adds work that ends with an event.
     pub(super) fn begin(&mut self, work: BoxFuture<'static, Event>) {
         self.work.push(work);
         self.has_begun = true;
     }
 
-    /// Takes what has happened; true if anything. All that goes on is polled, so that it wakes this
-    /// task: what [`Connection::begin`] added since the last time too.
+    /// Handles events; true if there was one. All work is polled, including what [`Connection::begin`] added, so that it
+    /// wakes this task.
     fn take_events(&mut self, cx: &mut Context<'_>) -> bool {
         let mut happened = false;
         self.has_begun = false;
@@ -268,7 +265,7 @@ impl Connection {
                     if self.phase == ConnectionPhase::Open && self.peer.credentials.is_unauthenticated() =>
                 {
                     self.is_evicted = true;
-                    self.reject("others wait for a place: send AUTH at once");
+                    self.reject("others wait for a connection. Reconnect and send AUTH at once");
                 }
                 Event::Evicted => {}
             }
@@ -291,7 +288,7 @@ impl Connection {
             && self.answer_bytes_in_flight + waiting_bytes < ANSWER_BYTES
     }
 
-    /// Reads once, if all that was read before is taken and there is room for what it asks; 0 at the end of the stream.
+    /// Reads once, if all earlier messages are taken and there is room for requests; 0 at the end of the stream.
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let drops_it = match self.phase {
             ConnectionPhase::Open if self.is_drained && self.accepts_input() => false,
@@ -312,7 +309,7 @@ impl Connection {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    /// Acts on every message that is whole, as long as there is room for its answer; true if there was any.
+    /// Handles complete messages as long as there is room for their answers; true if there was one.
     fn take_messages(&mut self) -> bool {
         let mut has_taken = false;
         while !self.is_drained && self.is_alive() && self.accepts_input() {
@@ -328,8 +325,8 @@ impl Connection {
         has_taken
     }
 
-    /// What is being received is counted with that of all others; where there is no room for it, or it does not
-    /// come to its end, its sender has to come again (what it sent is safe to repeat, C3).
+    /// Counts the message that is being received in the budget of all bodies. If there is no room for it, or it is not
+    /// complete in time, the connection closes and the client retries, which is safe (rule C3).
     fn count_received(&mut self) {
         let message = IncompleteMessage {
             number: self.decoder.message_number(),
@@ -345,7 +342,7 @@ impl Connection {
         }
     }
 
-    /// What was read is not acted on once its sender's token has expired (rule O1).
+    /// Closes the connection once its token has expired: frames that were read before are not executed (rule O1).
     fn end_if_overdue(&mut self) {
         let why = self.peer.credentials.overdue(self.now).filter(|_| self.phase == ConnectionPhase::Open);
         if let Some(why) = why.map(str::to_owned) {
@@ -353,17 +350,17 @@ impl Connection {
         }
     }
 
-    /// From here on as long as everybody's.
+    /// Allows messages of the full length after authentication.
     pub(super) fn allow_long_messages(&mut self) {
         self.decoder.set_limits(Limits { message_bytes_max: self.live.limits.body_bytes_max });
     }
 
-    /// Whether its last frame is yet to come.
+    /// Whether more frames may be sent.
     fn is_alive(&self) -> bool {
         matches!(self.phase, ConnectionPhase::Open | ConnectionPhase::Stopping(_))
     }
 
-    /// What takes the place of all that would still be said.
+    /// Sends the last frame.
     pub(super) fn end(&mut self, last: bytes::Bytes) {
         self.send(last);
         self.phase = ConnectionPhase::Closing;
@@ -373,7 +370,7 @@ impl Connection {
         self.send_in_pieces([frame]);
     }
 
-    /// One frame, whose pieces others share.
+    /// Sends one frame whose pieces are shared with other connections.
     pub(super) fn send_in_pieces(&mut self, pieces: impl IntoIterator<Item = bytes::Bytes>) {
         if !self.is_alive() {
             return;
@@ -390,7 +387,7 @@ impl Connection {
         self.send(self.peer.encoding.encode(frame));
     }
 
-    /// On shutdown what was read is answered first, then comes the goodbye (rule W9).
+    /// On shutdown, requests in flight are answered before `GOODBYE` (rule W9).
     fn say_goodbye_once_all_is_answered(&mut self) {
         let ConnectionPhase::Stopping(until) = self.phase else { return };
         let is_answered = self.is_drained
@@ -403,13 +400,13 @@ impl Connection {
         for index in 0..self.subscriptions.len() {
             self.subscriptions[index].all_answers().into_iter().for_each(|frame| self.send(frame));
         }
-        // The id's random bits spread reconnections out.
+        // The random bits of the id spread reconnections.
         let reconnect_after_ms = self.peer.id.as_u128() as u64 % RECONNECT_SPREAD_MS;
         self.send_frame(&ServerFrame::Goodbye { reconnect_after_ms });
         self.end(encode_close(Some(CloseCode::SERVICE_RESTART), "the server is stopping"));
     }
 
-    /// The timer is only set anew where it would fire too late, or has fired.
+    /// Resets the timer only if it would fire too late, or has fired.
     fn timer_has_fired(&mut self, cx: &mut Context<'_>) -> bool {
         let next = self.next_deadline();
         if next < self.timer.deadline() {
@@ -448,7 +445,7 @@ impl Connection {
         next
     }
 
-    /// How long the socket may take nothing of what waits for it.
+    /// How long the socket may accept nothing of the send queue.
     fn stall(&self) -> Duration {
         if self.phase == ConnectionPhase::Open { STALL } else { STOP_PATIENCE }
     }
@@ -457,21 +454,21 @@ impl Connection {
         let timed_out = |why: &str| Err(io::Error::new(io::ErrorKind::TimedOut, why));
         if self.send_queue.stalled_since().is_some_and(|since| self.now >= since + self.stall()) {
             self.live.metrics().dropped.of(DropReason::Slow).inc();
-            return timed_out("the peer takes no bytes");
+            return timed_out("the peer reads no bytes");
         }
         if matches!(self.phase, ConnectionPhase::Lingering(until) if self.now >= until) {
-            return timed_out("the peer does not end the connection");
+            return timed_out("the peer does not close the connection");
         }
         if self.now < self.ping_at {
             return Ok(());
         }
         if !self.accepts_input() {
-            // It can't be heard while it is not listened to.
+            // The socket is not read, so silence means nothing.
             self.heard_at = self.now;
         }
         if self.now >= self.heard_at + self.live.heartbeat * 2 {
             self.live.metrics().dropped.of(DropReason::Silent).inc();
-            return timed_out("the peer answers nothing");
+            return timed_out("the peer does not answer pings");
         }
         self.ping_at = self.now + self.live.heartbeat;
         if self.send_queue.has_room() {

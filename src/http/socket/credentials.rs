@@ -1,4 +1,4 @@
-//! What the peer of a connection has proved, and what it may do (rule O1).
+//! The credentials of a connection's peer and what they allow (rule O1).
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,23 +16,23 @@ use crate::{
     websocket::{CloseCode, encode_close},
 };
 
-/// How long a peer that came without a token has to send one.
+/// How long a peer without a token has to send `AUTH`.
 const PROOF_PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of a message from a peer that has proved nothing yet: a token, and what goes with it.
+/// The longest message of a peer that is not authenticated: enough for `AUTH`.
 const UNAUTHENTICATED_BYTES_MAX: usize = 32 << 10;
 
-/// What somebody is told whose token was not looked at.
-pub(super) const TOO_MANY_BAD_TOKENS: &str = "too many bad tokens came from this address: try again later";
+/// Why a token was not verified.
+pub(super) const TOO_MANY_BAD_TOKENS: &str = "too many bad tokens from this address. Try again later";
 
-/// What the peer has proved.
+/// The credentials of a peer.
 pub(super) enum Credentials {
-    /// Nothing is asked of anybody: no keys are configured.
+    /// No keys are configured, so no token is required.
     NotRequired,
-    /// It has to send `AUTH` until then; what it asked for in the handshake waits.
+    /// The peer has to send `AUTH` until then. The subscription of the handshake waits for it.
     Unauthenticated { keys: Arc<Keys>, until: Instant, first: Option<Box<ClientFrame>> },
-    /// It may do this, until then.
+    /// The grant of its token, which expires then.
     Authenticated { keys: Arc<Keys>, grant: Arc<Grant>, until: Instant },
-    /// What it brought to the handshake proves nothing: it is told why, and that is all.
+    /// The token of the handshake is invalid. The peer is told why, and the connection closes.
     Rejected { why: String },
 }
 
@@ -50,12 +50,12 @@ impl Credentials {
         matches!(self, Self::Unauthenticated { .. })
     }
 
-    /// Bytes of one message, of at most `max`.
+    /// The longest message, in bytes; at most `max`.
     pub(super) fn message_bytes_max(&self, max: usize) -> usize {
         if self.is_unauthenticated() { max.min(UNAUTHENTICATED_BYTES_MAX) } else { max }
     }
 
-    /// When the connection ends unless a token comes.
+    /// When the connection closes unless a new token arrives.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Self::Unauthenticated { until, .. } | Self::Authenticated { until, .. } => Some(*until),
@@ -63,17 +63,17 @@ impl Credentials {
         }
     }
 
-    /// Why the connection ends at this moment, if it does.
+    /// Why the connection must close now, if it must.
     pub(super) fn overdue(&self, now: Instant) -> Option<&str> {
         match self {
-            Self::Unauthenticated { until, .. } if *until <= now => Some("no AUTH came in time"),
+            Self::Unauthenticated { until, .. } if *until <= now => Some("no AUTH arrived in time"),
             Self::Authenticated { until, .. } if *until <= now => Some("the token has expired"),
             Self::Rejected { why } => Some(why),
             Self::NotRequired | Self::Unauthenticated { .. } | Self::Authenticated { .. } => None,
         }
     }
 
-    /// The right on this graph, as clients are told; without keys everybody may do everything.
+    /// The right on this graph as sent to clients. Without keys it is `admin`.
     pub(super) fn access(&self, graph: &GraphId) -> &'static str {
         match self {
             Self::NotRequired => Right::Admin.as_str(),
@@ -82,7 +82,7 @@ impl Credentials {
         }
     }
 
-    /// Whether the peer may do this on this graph.
+    /// Checks a right on a graph.
     pub(super) fn may(&self, right: Right, graph: &GraphId) -> Result<(), Problem> {
         match self {
             Self::NotRequired => Ok(()),
@@ -93,10 +93,9 @@ impl Credentials {
 }
 
 impl Connection {
-    /// The peer proves who it is, for the first time or anew. A token that proves nothing, or that another
-    /// user is there, ends the connection.
+    /// Authenticates the peer, or renews its token. A bad token, or one of another user, closes the connection.
     pub(super) fn authenticate(&mut self, token: &str) {
-        // Who proves nothing yet is bounded by what bad tokens cost.
+        // Before authentication, bad tokens are limited by address instead.
         if !self.peer.credentials.is_unauthenticated()
             && let Err(problem) = self.charge()
         {
@@ -117,7 +116,7 @@ impl Connection {
         let proven = Credentials::authenticated(keys, grant.clone());
         match std::mem::replace(&mut self.peer.credentials, proven) {
             Credentials::Authenticated { grant: earlier, .. } if earlier.user != grant.user => {
-                self.reject("the new token is of another user");
+                self.reject("the new token belongs to another user");
             }
             Credentials::Unauthenticated { first, .. } => {
                 self.peer.user = grant.user.clone();
@@ -125,7 +124,7 @@ impl Connection {
                     purse.hand_to(&grant.user);
                 }
                 if !self.peer.permit.authenticate() {
-                    let why = "no more sockets are accepted for now";
+                    let why = "too many open sockets. Try again later";
                     return self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), why));
                 }
                 self.allow_long_messages();
@@ -160,7 +159,7 @@ impl Connection {
         self.send(frame);
     }
 
-    /// A new token may grant more or less: what it does not cover ends here.
+    /// Applies the rights of a new token: subscriptions that it does not allow end.
     fn apply_new_rights(&mut self, before: &Credentials) {
         let graphs: Vec<GraphId> = self.subscriptions.iter().map(|s| s.graph.clone()).collect();
         for graph in graphs {
@@ -175,7 +174,7 @@ impl Connection {
     }
 }
 
-/// What a frame needs, and on which graph; `None` if anybody may send it.
+/// The right that a frame needs, and its graph; `None` if it needs none.
 pub(super) fn need(frame: &ClientFrame) -> Option<(Right, &GraphId)> {
     match frame {
         ClientFrame::Subscribe { graph, .. } | ClientFrame::Presence { graph, .. } => {

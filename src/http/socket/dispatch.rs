@@ -1,5 +1,4 @@
-//! What is done about what a client says; and how its operations are answered, each exactly once
-//! (rule W5).
+//! Executes client frames and answers them. Every operation is answered exactly once (rule W5).
 
 use std::time::Duration;
 
@@ -36,12 +35,12 @@ use crate::{
     write::{ANSWER_BYTES_MAX, Answer, Ending, WriteError},
 };
 
-/// When to try again what could not be done for now.
+/// When to retry after a temporary failure.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// Characters of what is wrong with a frame that are told; there may be long keys in it.
+/// The longest error message, in characters: it may quote long keys.
 const MESSAGE_CHARS_MAX: usize = 1_000;
-/// Why a socket is closed whose message there is no memory for.
-const NO_ROOM: &str = "as much as may be is being received";
+/// Why a socket closes if there is no memory for its message.
+const NO_ROOM: &str = "too many request bytes in flight. Try again later";
 
 /// The answer to a submission.
 pub(super) struct SubmissionAnswer {
@@ -94,8 +93,8 @@ impl Connection {
             Incoming::TooLong(message) => self.take_too_long(&message.beginning),
             Incoming::Text(_) | Incoming::Binary(_) | Incoming::Deflated(_) => {
                 let message = match format {
-                    Format::Json => "this connection speaks JSON in text frames",
-                    Format::MessagePack => "this connection speaks MessagePack in binary frames",
+                    Format::Json => "this connection uses JSON in text frames",
+                    Format::MessagePack => "this connection uses MessagePack in binary frames",
                 };
                 self.send_error(&Problem::bad_request(message), None, None);
             }
@@ -105,7 +104,7 @@ impl Connection {
         }
     }
 
-    /// What frames are read with, and their sender is judged by.
+    /// The reader of this connection's frames.
     fn reader(&self) -> FrameReader {
         let limits = &self.live.limits;
         FrameReader {
@@ -127,7 +126,7 @@ impl Connection {
         self.take_frame(read);
     }
 
-    /// One that turns out to be short is read at once.
+    /// A message that is short after inflating is read at once.
     fn take_deflated(&mut self, message: Deflated) {
         let max = self.reader().message_bytes_max;
         match message.inflate(SHORT_BYTES_MAX.min(max), &mut |_| true) {
@@ -142,7 +141,7 @@ impl Connection {
         }
     }
 
-    /// A long message is read where it holds up nobody; but if its beginning tells that it is refused, not at all.
+    /// A long message is parsed off this thread, unless its beginning already shows that it is refused.
     fn take_long(&mut self, message: UnreadMessage, beginning: &[u8]) {
         let reader = self.reader();
         match reader.authorize_beginning(beginning) {
@@ -167,13 +166,13 @@ impl Connection {
         }
     }
 
-    /// A message over the limit is answered as soon as its beginning is here, and not read (rule W5).
+    /// A message over the limit is answered as soon as its beginning arrives, and not read (rule W5).
     fn take_too_long(&mut self, beginning: &[u8]) {
         let bad = self.reader().too_long(beginning, false);
         self.take_frame(Err(bad));
     }
 
-    /// The protocol itself is broken (rule W9).
+    /// The peer violated the WebSocket protocol (rule W9).
     pub(super) fn take_broken(&mut self, error: ProtocolError) {
         self.live.metrics().dropped.of(DropReason::Protocol).inc();
         self.end(encode_close(Some(error.close_code()), &error.to_string()));
@@ -201,8 +200,7 @@ impl Connection {
         }
     }
 
-    /// Does what a frame of so many bytes asks for, if its sender may; a turn that it took is held until it is
-    /// answered.
+    /// Executes a frame if its sender has the right. `bytes` and `turn` are held until it is answered.
     pub(super) fn dispatch(&mut self, frame: ClientFrame, bytes: usize, turn: Option<OwnedSemaphorePermit>) {
         let need = credentials::need(&frame);
         if let Some(Err(problem)) = need.map(|(right, graph)| self.peer.credentials.may(right, graph)) {
@@ -235,7 +233,7 @@ impl Connection {
         }
     }
 
-    /// Operations are answered as what they are, everything else with an `ERROR`.
+    /// Refuses operations with `REVERT`, everything else with `ERROR`.
     fn refuse(&mut self, frame: &ClientFrame, problem: &Problem) {
         match frame {
             ClientFrame::Command { graph, operation } => self.revert(graph, operation.id, problem, None),
@@ -278,7 +276,7 @@ impl Connection {
         }
     }
 
-    /// How long the answer to these may be, about: an entity for each command.
+    /// The approximate length of the answer: one entity for each command.
     fn answer_bytes_of(&self, operations: &[Operation]) -> usize {
         let entity_bytes = self.live.graphs.limits().entity_bytes_max;
         let shown: usize = operations.iter().map(|operation| operation.action.members().len()).sum();
@@ -326,7 +324,7 @@ impl Connection {
         self.acknowledge(graph, last.version, frame);
     }
 
-    /// An `ACK` goes out after the `STATE_UPDATE` of its commit, where the author follows the graph.
+    /// If the author follows the graph, its `ACK` is sent after the `STATE_UPDATE` of the commit.
     fn acknowledge(&mut self, graph: &GraphId, version: Version, frame: Bytes) {
         let due = match self.subscription(graph) {
             Some(subscription) => subscription.keep_answer(version, frame),
@@ -385,7 +383,7 @@ impl Connection {
     }
 }
 
-/// At most so many characters of a message.
+/// The message, cut to [`MESSAGE_CHARS_MAX`] characters.
 fn shortened(message: &str) -> &str {
     let end = message.char_indices().nth(MESSAGE_CHARS_MAX).map_or(message.len(), |(end, _)| end);
     &message[..end]
@@ -397,7 +395,7 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 impl Connection {
-    /// A problem is counted; and where the server failed, its log says why and what it was about.
+    /// Counts a problem. If the server failed, the log gets the cause.
     fn told(&self, problem: &Problem, graph: Option<&GraphId>, operation: Option<OperationId>) -> Problem {
         let graph = graph.map(tracing::field::display);
         let operation = operation.map(tracing::field::display);

@@ -1,9 +1,8 @@
-//! The envelope of a frame: the fields of its own that say what it is about, read before anything of its payload
-//! is built (rule O3).
+//! The envelope of a frame: its type, graph and ids, read before the payload is parsed (rule O3).
 //!
-//! A command is answered exactly once whatever is wrong with it, if only its graph and its id can be found (rules
-//! W5, W9); so the envelope is read as far as the frame is one, and everything else is passed over however deep
-//! and strange it is. Not here: what the rest says ([`super::client_frames`]).
+//! A malformed command is answered exactly once if its graph and id can be found (rules W5, W9). So the envelope is read
+//! up to the first syntax error, and all other fields are skipped, however deeply nested. Not here: the other fields
+//! ([`super::client_frames`]).
 
 use std::fmt;
 
@@ -24,19 +23,19 @@ use super::super::{
 };
 use crate::auth::Right;
 
-/// The fields of the frame itself that say what it is about.
+/// The fields of the envelope.
 const ENVELOPE_FIELDS: [&str; 4] = ["type", "graphId", "operationId", "batchId"];
-/// Bytes of such a field as it was sent; all that are valid are shorter, whatever is escaped in them.
+/// The longest value of such a field in bytes. All valid ones are shorter, even with escapes.
 const ENVELOPE_FIELD_BYTES_MAX: usize = 1 << 10;
-/// Fields of its own that are kept of a frame without a payload. No frame has as many.
+/// Fields that are kept of a frame without a payload. No valid frame has as many.
 const FIELDS_MAX: usize = 32;
 
-/// A frame that can't be acted on, with what it was about where that could be read (rule W9).
+/// A refused frame, with its graph and id if they could be read (rule W9).
 pub(super) struct BadFrame {
     pub(super) problem: Problem,
     pub(super) graph: Option<GraphId>,
     pub(super) operation: Option<OperationId>,
-    /// Whether it was a command or a batch: those are answered as what they are (rule W5).
+    /// Whether it was a command or a batch: those are answered with `REVERT` (rule W5).
     pub(super) is_operation: bool,
 }
 
@@ -50,7 +49,7 @@ pub(super) enum FrameKind {
     Presence,
     Ping,
     Auth,
-    /// No type that there is, or none that could be read.
+    /// An unknown type, or no readable one.
     Unknown,
 }
 
@@ -86,7 +85,7 @@ impl FrameKind {
         matches!(self, Self::Command | Self::Batch)
     }
 
-    /// The right on its graph that it needs; `None` if anybody may send it.
+    /// The right that it needs on its graph; `None` if it needs none.
     pub(super) fn right(self) -> Option<Right> {
         match self {
             Self::Subscribe | Self::Presence => Some(Right::Read),
@@ -95,19 +94,19 @@ impl FrameKind {
         }
     }
 
-    /// Whether it is taken out of the budget of who sends it. What is conflated or answered from memory is free:
-    /// its number is bounded by what the connection takes of the answers. `AUTH` brings its own.
+    /// Whether it is charged to its sender's budget. Frames that are conflated or answered from memory are free: the
+    /// send queue bounds their number. `AUTH` is charged when it is executed.
     pub(super) fn is_charged(self) -> bool {
         matches!(self, Self::Subscribe | Self::Command | Self::Batch)
     }
 
-    /// Whether it costs nothing as long as it is what it should be.
+    /// Whether it costs nothing if it is valid and short.
     pub(super) fn is_free(self) -> bool {
         matches!(self, Self::Unsubscribe | Self::Presence | Self::Ping | Self::Auth)
     }
 }
 
-/// What a frame is about, as far as it says so.
+/// The type, graph and id of a frame, as far as they could be read.
 pub(super) struct Envelope {
     pub(super) kind: FrameKind,
     pub(super) graph: Option<GraphId>,
@@ -115,12 +114,12 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Of a frame, or of its beginning.
+    /// Reads the envelope of a frame, or of its beginning.
     pub(super) fn of(bytes: &[u8], format: Format) -> Self {
         let mut texts = Map::new();
         match format {
             Format::Json => {
-                // Mended as the whole will be: what is a frame then has to be judged as one.
+                // Repaired as the whole frame will be, so that both are read alike.
                 let bytes = readable(bytes);
                 let mut frame = serde_json::Deserializer::from_slice(&bytes);
                 let _where_it_ends = frame.deserialize_map(JsonTexts(&mut texts));
@@ -139,26 +138,26 @@ impl Envelope {
         }
     }
 
-    /// Whether it says all that the sender's right is judged by.
+    /// Whether it has all that authorization needs.
     pub(super) fn is_sufficient(&self) -> bool {
         self.kind != FrameKind::Unknown && (self.kind.right().is_none() || self.graph.is_some())
     }
 
-    /// Why the frame is not what it should be.
+    /// The refusal of a malformed frame.
     pub(super) fn told(self, malformed: Malformed) -> BadFrame {
         let index = malformed.index.filter(|_| self.kind == FrameKind::Batch);
         self.refused(Malformed { index, ..malformed }.into())
     }
 
-    /// Why it is not acted on.
+    /// The refusal of the frame for this problem.
     pub(super) fn refused(self, problem: Problem) -> BadFrame {
         let is_operation = self.kind.is_operation();
         BadFrame { problem, graph: self.graph, operation: self.operation, is_operation }
     }
 }
 
-/// A frame without what is inside of its fields: objects and lists in them are empty. For frames that have no
-/// payload, or are about no graph, which is all that is wrong with them.
+/// The top level of a frame: nested objects and lists are empty. For frames without a payload, and for frames that are
+/// refused because they name no graph.
 pub(super) fn shallow(bytes: &[u8], format: Format, limits: DocumentLimits) -> Result<Document, Malformed> {
     let mut fields = Shallow { fields: Map::new(), repeated: None, limits };
     match format {
@@ -175,14 +174,14 @@ pub(super) fn shallow(bytes: &[u8], format: Format, limits: DocumentLimits) -> R
         },
     }
     match fields.repeated {
-        Some(key) => Err(Malformed::at(Path::Key(&Path::Root, &key), "stands here more than once")),
+        Some(key) => Err(Malformed::at(Path::Key(&Path::Root, &key), "is repeated: send each key once")),
         None => Ok(Document::of(Value::Object(fields.fields))),
     }
 }
 
 struct Shallow {
     fields: Map,
-    /// The first key that stands there more than once.
+    /// The first repeated key.
     repeated: Option<String>,
     limits: DocumentLimits,
 }
@@ -190,7 +189,7 @@ struct Shallow {
 impl Shallow {
     fn put(&mut self, key: &str, value: &[u8], format: Format) {
         if self.fields.len() >= FIELDS_MAX || self.repeated.is_some() {
-            return; // it is not a frame, whatever else is in it
+            return; // it is not a valid frame, whatever follows
         }
         let read = || decode(value, format, self.limits).map_or(Value::from(0), |document| document.value);
         let value = match container(value, format) {
@@ -241,7 +240,7 @@ impl<'de> Visitor<'de> for JsonFields<'_> {
     }
 }
 
-/// What follows the frame; `None` where it ends to be an object.
+/// The bytes after the frame; `None` if it is not a complete map.
 fn message_pack_fields<'a>(mut bytes: &'a [u8], fields: &mut Shallow) -> Option<&'a [u8]> {
     for _ in 0..read_map_len(&mut bytes).ok()? {
         let (key, value) = read_str_from_slice(bytes).ok()?;
@@ -274,7 +273,7 @@ impl<'de> Visitor<'de> for JsonTexts<'_> {
     }
 }
 
-/// `None` where the frame ends to be an object.
+/// `None` if the frame is not a complete map.
 fn message_pack_texts(mut bytes: &[u8], texts: &mut Map) -> Option<()> {
     for _ in 0..read_map_len(&mut bytes).ok()? {
         let (key, value) = read_str_from_slice(bytes).ok()?;
@@ -289,8 +288,7 @@ fn message_pack_texts(mut bytes: &[u8], texts: &mut Map) -> Option<()> {
     Some(())
 }
 
-/// What follows the first value. It counts how many values are still to pass over instead of calling
-/// itself: nesting costs no stack.
+/// The bytes after the first value. It counts the values to skip instead of recursing, so nesting costs no stack.
 fn after_value(mut bytes: &[u8]) -> Option<&[u8]> {
     let mut values: u64 = 1;
     while values > 0 {
@@ -302,7 +300,7 @@ fn after_value(mut bytes: &[u8]) -> Option<&[u8]> {
     Some(bytes)
 }
 
-/// How many bytes of its own a value has after its marker and length, and how many values.
+/// The number of bytes and of nested values that follow a value's marker and length.
 fn extent(marker: Marker, bytes: &mut &[u8]) -> Option<(u64, u64)> {
     let mut length = |width: u8| match width {
         1 => bytes.read_data_u8().ok().map(u64::from),
@@ -319,7 +317,7 @@ fn extent(marker: Marker, bytes: &mut &[u8]) -> Option<(u64, u64)> {
         Marker::Str8 | Marker::Bin8 => (length(1)?, 0),
         Marker::Str16 | Marker::Bin16 => (length(2)?, 0),
         Marker::Str32 | Marker::Bin32 => (length(4)?, 0),
-        // Before its bytes an extension has one for its type.
+        // An extension has a byte for its type before its data.
         Marker::FixExt1 => (2, 0),
         Marker::FixExt2 => (3, 0),
         Marker::FixExt4 => (5, 0),

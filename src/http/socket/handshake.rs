@@ -44,31 +44,31 @@ use crate::{
     websocket::{Accepted, HandshakeError, accept},
 };
 
-/// The subprotocol of JSON text frames; also what a client gets that names none.
+/// The subprotocol of JSON text frames. It is the default.
 const JSON: &str = "dao.v1.json";
 /// The subprotocol of MessagePack binary frames.
 const MESSAGE_PACK: &str = "dao.v1.msgpack";
 
-/// The subprotocol that brings a token, beside the one that is spoken.
+/// The prefix of the subprotocol that carries a token.
 const BEARER: &str = "bearer.";
 
-/// Who is on a connection, and how it speaks.
+/// The peer of a connection: its identity, rights and encoding.
 pub(super) struct Peer {
     pub(super) id: Uuid,
     pub(super) permit: SocketPermit,
-    /// Whoever has proved to be there, or says so where nothing is proved; nobody's before that.
+    /// The authenticated user, or the claimed one on a server without keys; anonymous before authentication.
     pub(super) user: UserId,
     pub(super) credentials: Credentials,
-    /// What its frames are taken from; `None` without limits.
+    /// The request budget of its frames; `None` without limits.
     pub(super) purse: Option<Purse>,
     pub(super) client: ClientId,
-    /// Whether the handshake named the client; else it is the connection.
+    /// Whether the handshake named the client; else the connection is the client.
     is_client_named: bool,
     pub(super) encoding: FrameEncoding,
 }
 
 impl Peer {
-    /// Through which client commands come that do not name one.
+    /// The client of commands that don't name one.
     pub(super) fn sending(&self) -> Sending {
         match self.is_client_named {
             true => Sending::Named(self.client.clone()),
@@ -90,7 +90,7 @@ pub(in crate::http) async fn upgrade(State(app): State<App>, request: Request) -
     let first = first_subscription(&asked)?;
     let accepted = accept(&parts.headers, &[JSON, MESSAGE_PACK]).map_err(handshake_problem)?;
     let Some(upgrading) = parts.extensions.remove::<OnUpgrade>() else {
-        return Err(Problem::bad_request("this connection can't be upgraded: use HTTP/1.1"));
+        return Err(Problem::bad_request("this connection can't be upgraded. Use HTTP/1.1"));
     };
     let mut purse = Purse::of(&app, &parts, None);
     let credentials = handshake_credentials(&app.auth, proved, &accepted.offered, purse.as_ref());
@@ -99,7 +99,7 @@ pub(in crate::http) async fn upgrade(State(app): State<App>, request: Request) -
         Credentials::NotRequired => auth::claimed(&mut parts, &app).await?,
         Credentials::Unauthenticated { .. } | Credentials::Rejected { .. } => app.anonymous.clone(),
     };
-    // A handshake is a request of whoever is known by it; one that proves nothing is its address's.
+    // A handshake is charged to its user, or to its address if it does not authenticate.
     let is_known = match &credentials {
         Credentials::Authenticated { .. } => true,
         Credentials::NotRequired => user != app.anonymous,
@@ -121,11 +121,11 @@ pub(in crate::http) async fn upgrade(State(app): State<App>, request: Request) -
     let peer = peer(&asked, user, permit, credentials, &accepted, purse.clone())?;
     let place = parts.extensions.remove::<Arrival>().map(|arrival| arrival.place);
     if let Some(place) = &place {
-        place.prove(); // from here on permits bound it
+        place.prove(); // from here on the socket permit bounds it
     }
     let live = app.live.clone();
     app.live.tasks.spawn(async move {
-        // What belongs to the handshake is let go of here: a connection may last for days.
+        // What belongs to the handshake is dropped here: a connection may last for days.
         if let Some(connection) = take_over(&live, upgrading, peer, first).await {
             let _open = Counted::one(&live.metrics().sockets);
             live.metrics().sockets_opened.inc();
@@ -141,7 +141,7 @@ pub(in crate::http) async fn upgrade(State(app): State<App>, request: Request) -
     })
 }
 
-/// The connection on the socket that the HTTP server gives up.
+/// Takes over the socket from the HTTP server.
 async fn take_over(
     live: &Arc<Live>,
     upgrading: OnUpgrade,
@@ -150,7 +150,7 @@ async fn take_over(
 ) -> Option<Connection> {
     let upgraded = upgrading.await.ok()?;
     let Ok(parts) = upgraded.downcast::<TokioIo<Line>>() else {
-        tracing::error!("an upgraded connection was not a line");
+        tracing::error!("an upgraded connection has an unexpected type");
         return None;
     };
     let socket = parts.io.into_inner().into_socket().ok()?;
@@ -166,8 +166,8 @@ fn first_subscription(asked: &Asked) -> Result<Option<ClientFrame>, Problem> {
     Ok(Some(ClientFrame::Subscribe { graph, version, hash, pending: vec![] }))
 }
 
-/// What the handshake proves: by its header, else by the subprotocol that browsers can put a token into. A bad
-/// one of those is told by a close code, since a page can't see the status of a handshake.
+/// The credentials of the handshake: from its header, else from the subprotocol, which browsers can set. A bad token in
+/// the subprotocol is reported by a close code, since a page can't see the status of a handshake.
 fn handshake_credentials(
     auth: &Auth,
     proved: Option<Arc<Grant>>,

@@ -12,7 +12,7 @@ use crate::{
     write::Graphs,
 };
 
-/// What sockets share.
+/// State that all sockets share.
 pub(in crate::http) struct Live {
     pub(in crate::http) graphs: Arc<Graphs>,
     pub(in crate::http) hub: Hub,
@@ -20,7 +20,7 @@ pub(in crate::http) struct Live {
     pub(in crate::http) limits: RequestLimits,
     pub(super) bodies: Arc<Bodies>,
     pub(super) permits: Arc<SocketPermits>,
-    /// For how long at least operations are remembered.
+    /// How long operations are remembered at least.
     pub(super) operation_ttl: Duration,
     pub(in crate::http) stopping: CancellationToken,
     pub(super) tasks: TaskTracker,
@@ -46,17 +46,17 @@ impl Live {
         })
     }
 
-    /// What of sockets and streams is counted.
+    /// Metrics of sockets and streams.
     pub(in crate::http) fn metrics(&self) -> &LiveMetrics {
         &self.graphs.metrics().live
     }
 
-    /// A permit for somebody who has proved who they are, or is not asked to; `None` when all are taken.
+    /// A permit for an authenticated peer, or for any peer of a server without keys; `None` if none is left.
     pub(in crate::http) fn permit(&self) -> Option<SocketPermit> {
         self.permits.acquire()
     }
 
-    /// Tells every connection to say goodbye, and waits until they have.
+    /// Tells every connection to send `GOODBYE`, and waits until all have closed.
     pub(in crate::http) async fn stop(&self) {
         self.stopping.cancel();
         self.tasks.close();

@@ -1,8 +1,8 @@
-//! Long messages: inflated and read off the connection's thread, in turn with large bodies, and counted with them
-//! (rule O3).
+//! Long messages: inflated and parsed off the connection's thread. They wait for a turn together with large HTTP bodies
+//! and are counted in the same budget (rule O3).
 //!
-//! Invariant: of one connection one long message is read at a time, and nothing that came after it is looked at
-//! until it is. Not here: short messages, which are read where they come.
+//! Invariant: a connection parses one long message at a time, and no later message before that is done. Not here:
+//! short messages, which are parsed on the connection's thread.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use crate::{
     websocket::{BEGINNING_BYTES, Deflated, Incoming, Inflated, ProtocolError},
 };
 
-/// A whole message that is not read yet.
+/// A complete message that is not parsed yet.
 pub(super) enum UnreadMessage {
     Plain(Bytes),
     Deflated(Deflated),
 }
 
 impl UnreadMessage {
-    /// Bytes that it takes as it is.
+    /// Bytes that it occupies as received.
     pub(super) fn held_bytes(&self) -> usize {
         match self {
             Self::Plain(bytes) => bytes.len(),
@@ -33,7 +33,7 @@ impl UnreadMessage {
         }
     }
 
-    /// How long it may turn out to be.
+    /// How long it may be after inflating.
     fn bytes_max(&self) -> usize {
         match self {
             Self::Plain(bytes) => bytes.len(),
@@ -42,11 +42,11 @@ impl UnreadMessage {
     }
 }
 
-/// A long message that was read.
+/// The result of parsing a long message.
 pub(super) struct LongMessage {
-    /// What it was counted with beside what it was sent as.
+    /// Its share of the budget, beyond the bytes received.
     pub(super) counted: Option<OwnedSemaphorePermit>,
-    /// Held until it is answered.
+    /// Its turn, held until it is answered.
     pub(super) turn: Option<OwnedSemaphorePermit>,
     pub(super) outcome: LongMessageOutcome,
 }
@@ -54,9 +54,9 @@ pub(super) struct LongMessage {
 pub(super) enum LongMessageOutcome {
     Frame(SizedFrame),
     Bad(Box<BadFrame>),
-    /// There is no memory for it: its sender has to come again.
+    /// There is no memory for it; the client has to retry.
     NoRoom,
-    /// It breaks the protocol.
+    /// It violates the protocol.
     Broken(ProtocolError),
 }
 
@@ -94,7 +94,7 @@ fn unread(bad: BadFrame) -> LongMessage {
     LongMessage { counted: None, turn: None, outcome: LongMessageOutcome::Bad(bad.into()) }
 }
 
-/// Why a message did not get its turn, told about what it is about where it is plain.
+/// The refusal of a message that got no turn in time.
 fn unturned(message: &UnreadMessage, reader: &FrameReader, problem: Problem) -> BadFrame {
     let beginning = match message {
         UnreadMessage::Plain(bytes) => bytes.clone(),
@@ -103,7 +103,7 @@ fn unturned(message: &UnreadMessage, reader: &FrameReader, problem: Problem) -> 
     reader.refused(&beginning, problem)
 }
 
-/// What the message says, counted with what it occupies.
+/// Parses the message and counts what it occupies.
 fn decoded(
     message: &Bytes,
     reader: &FrameReader,
@@ -116,7 +116,7 @@ fn decoded(
         None => reader.read(message),
     };
     let read = read.map_err(|bad| LongMessageOutcome::Bad(bad.into()))?;
-    // A plain message is counted as it came; an inflated one as it grew.
+    // A plain message was counted while it was received, an inflated one while it grew.
     let already = if counted.is_none() { message.len() } else { 0 };
     count(counted, read.bytes.saturating_sub(already), bodies).map_err(|problem| {
         let beginning = &message[..message.len().min(BEGINNING_BYTES)];
@@ -125,7 +125,7 @@ fn decoded(
     Ok(read)
 }
 
-/// Counts so many bytes in all.
+/// Raises the counted bytes to this total.
 fn count(counted: &mut Option<OwnedSemaphorePermit>, bytes: usize, bodies: &Bodies) -> Result<(), Problem> {
     let held = counted.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
     if bytes <= held {
@@ -139,7 +139,7 @@ fn count(counted: &mut Option<OwnedSemaphorePermit>, bytes: usize, bodies: &Bodi
     Ok(())
 }
 
-/// The message itself, counted as it grows.
+/// Inflates the message and counts its bytes while it grows.
 fn inflated(
     message: UnreadMessage,
     reader: &FrameReader,

@@ -1,13 +1,13 @@
-//! Long messages under way on one connection, and long commands that are not answered yet, counted with the bodies
-//! of all requests (rule O3): however many sockets there are, together they hold what may be held.
+//! Counts the long messages that a connection receives, and its long commands in flight, in the budget of all request
+//! bodies (rule O3). That bounds the memory of all sockets together.
 
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use crate::http::body::Bodies;
 
-/// Shorter messages are not counted: most are a few hundred bytes, and an idle connection has none.
+/// Shorter messages are not counted: most have a few hundred bytes, and an idle connection holds none.
 const UNCOUNTED_BYTES: usize = 16 << 10;
-/// Counted at once, so that a long message does not count every piece of it.
+/// Bytes are counted in steps of this size, not for every read.
 const STEP_BYTES: usize = 64 << 10;
 
 /// The message that one connection is receiving.
@@ -21,7 +21,7 @@ pub(super) struct IncompleteMessage {
     pub(super) is_skipped: bool,
 }
 
-/// What one connection is counted with.
+/// The bytes of one connection that are counted.
 #[derive(Default)]
 pub(super) struct MessageBudget {
     held: Option<OwnedSemaphorePermit>,
@@ -30,8 +30,8 @@ pub(super) struct MessageBudget {
 }
 
 impl MessageBudget {
-    /// Counts the bytes of a message under way and of commands in flight; or says why there can be no more. A message
-    /// that is passed over has as long to come to its end as one that is kept.
+    /// Counts the bytes of the incomplete message and of commands in flight, or returns why the connection must close. A
+    /// message that is skipped has the same time to complete as one that is kept.
     pub(super) fn count(
         &mut self,
         message: IncompleteMessage,
@@ -43,7 +43,7 @@ impl MessageBudget {
             _ if message.bytes <= UNCOUNTED_BYTES && !message.is_skipped => None,
             Some((number, until)) if number == message.number => {
                 if until <= now {
-                    return Err("the message took too long to come");
+                    return Err("the message was not complete in time");
                 }
                 Some((number, until))
             }
@@ -58,7 +58,9 @@ impl MessageBudget {
         let enough = under_way.next_multiple_of(STEP_BYTES);
         let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         if held < under_way {
-            let more = bodies.count(enough - held).map_err(|_full| "as much as may be is being received")?;
+            let more = bodies
+                .count(enough - held)
+                .map_err(|_full| "too many request bytes in flight. Try again later")?;
             match &mut self.held {
                 Some(held) => held.merge(more),
                 None => self.held = Some(more),
@@ -69,7 +71,7 @@ impl MessageBudget {
         Ok(())
     }
 
-    /// Takes over what somebody else was counted with, on behalf of this connection.
+    /// Adds bytes that were counted elsewhere for this connection.
     pub(super) fn adopt(&mut self, counted: Option<OwnedSemaphorePermit>) {
         match (&mut self.held, counted) {
             (Some(held), Some(more)) => held.merge(more),
@@ -78,7 +80,7 @@ impl MessageBudget {
         }
     }
 
-    /// When the connection ends unless the message under way is whole.
+    /// When the connection closes unless the message is complete.
     pub(super) fn until(&self) -> Option<Instant> {
         self.deadline.map(|(_, until)| until)
     }

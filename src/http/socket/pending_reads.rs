@@ -1,8 +1,8 @@
-//! What one connection asks of the store for the graphs it follows: what is under way, and what waits.
+//! Reads of the store that one connection has started or queued for its subscriptions.
 //!
-//! Invariant: at most [`SYNCS_AT_ONCE`] reads that may come to a state are under way, and they begin only
-//! where there is room for one; a subscription has one fetch at most, and what was begun for one that has
-//! ended counts as a request (rule W6). Not here: what is fetched ([`super::catch_up`]).
+//! Invariant: at most [`SYNCS_AT_ONCE`] reads of a whole state run at a time, and they start only if the send queue has
+//! room. A subscription has at most one read. A read whose subscription has ended counts as a request in flight (rule
+//! W6). Not here: the reads themselves ([`super::catch_up`]).
 
 use std::collections::VecDeque;
 
@@ -15,11 +15,10 @@ use super::{
 };
 use crate::telemetry::Counted;
 
-/// States that are made for one connection at the same time, and may be sent beyond what there is room
-/// for; who else is to get one waits.
+/// States that are read for one connection at the same time. They may exceed the send queue; further ones wait.
 const SYNCS_AT_ONCE: usize = 4;
 
-/// What a fetch is for.
+/// A read for a subscription.
 pub(super) enum ReadRequest {
     Sync(ResumeRequest),
     CatchUp(Head),
@@ -36,37 +35,36 @@ impl ReadRequest {
     }
 }
 
-/// What has been asked of the store for one connection.
+/// The reads of one connection.
 #[derive(Default)]
 pub(super) struct PendingReads {
-    /// Those that may come to a state and wait for their turn: at most one a subscription, told by its
-    /// generation.
+    /// Queued reads of a state, by the generation of their subscription: at most one each.
     waiting: VecDeque<(u64, ReadRequest)>,
-    /// Such that are under way.
+    /// Running reads of a state.
     states: usize,
-    /// Those under way for nobody any more: they count as requests until they end.
+    /// Running reads whose subscription has ended. They count as requests until they finish.
     abandoned: usize,
 }
 
 impl PendingReads {
-    /// How many are under way for nobody.
+    /// How many running reads have no subscription.
     pub(super) fn abandoned(&self) -> usize {
         self.abandoned
     }
 
-    /// A subscription that something is fetched for ends, or starts anew.
+    /// A subscription with a read ends or restarts.
     pub(super) fn abandon(&mut self, generation: u64) {
         let before = self.waiting.len();
         self.waiting.retain(|(waiting, _)| *waiting != generation);
         self.abandoned += usize::from(self.waiting.len() == before);
     }
 
-    /// One that was under way has ended.
+    /// A read has finished.
     pub(super) fn end(&mut self, size: ReadSize) {
         self.states -= usize::from(size == ReadSize::State);
     }
 
-    /// And nobody waited for it.
+    /// A read without a subscription has finished.
     pub(super) fn forget_abandoned(&mut self) {
         self.abandoned -= 1;
     }
@@ -87,7 +85,7 @@ impl Connection {
         }
     }
 
-    /// States are only made where there is room for one, and few at a time (rule W6).
+    /// Starts queued reads of a state, as the send queue and [`SYNCS_AT_ONCE`] allow (rule W6).
     pub(super) fn begin_fetches(&mut self) {
         while self.send_queue.has_room() && self.pending_reads.states < SYNCS_AT_ONCE {
             let Some((generation, wanted)) = self.pending_reads.waiting.pop_front() else { return };

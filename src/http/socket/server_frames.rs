@@ -1,4 +1,4 @@
-//! What the server says (rules W), in the encoding of the connection's subprotocol.
+//! Frames of the server (rules W), in the encoding of the connection's subprotocol.
 
 use bytes::Bytes;
 use dao_projections::{ClientId, Commit, GraphId, Hash, Head, OperationId, UserId, Version};
@@ -11,11 +11,11 @@ use crate::{
     websocket::{Deflate, MessageKind, SharedFrame, encode_binary, encode_text},
 };
 
-/// A frame for one connection alone that is shorter than this is sent as it is: compressing it costs
-/// more time than its bytes are worth.
+/// A frame for one connection that is shorter than this is not compressed: it costs more time than the bytes are
+/// worth.
 const OWN_DEFLATE_BYTES_MIN: usize = 1 << 10;
 
-/// How a connection is spoken to.
+/// The encoding of a connection: its format and compression.
 #[derive(Clone, Copy)]
 pub(super) struct FrameEncoding {
     pub(super) format: Format,
@@ -57,8 +57,8 @@ impl FrameEncoding {
     }
 }
 
-/// What the server says. Commits and snapshots have encodings of their own, shared by all who get
-/// them: [`state_update`] and [`sync_with_state`].
+/// A frame of the server. Commits and snapshots are encoded by [`state_update`] and [`sync_around_state`], once for all
+/// their receivers.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
 pub(super) enum ServerFrame<'a> {
@@ -85,14 +85,14 @@ pub(super) enum ServerFrame<'a> {
         user_id: &'a UserId,
         state: PresenceState<'a>,
     },
-    /// A renewed token changed the right on a followed graph.
+    /// A new token changed the right on a followed graph.
     Access {
         graph_id: &'a GraphId,
         access: &'static str,
     },
     Authenticated {
         user_id: &'a UserId,
-        /// When the token expires, unless nothing does.
+        /// When the token expires; absent without keys.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_at: Option<u64>,
     },
@@ -106,7 +106,7 @@ pub(super) enum ServerFrame<'a> {
         graph_id: Option<&'a GraphId>,
         #[serde(skip_serializing_if = "Option::is_none")]
         operation_id: Option<OperationId>,
-        /// Where the same may succeed later.
+        /// When to retry, if a retry may succeed.
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
     },
@@ -115,7 +115,7 @@ pub(super) enum ServerFrame<'a> {
     },
 }
 
-/// The limits that `WELCOME` tells.
+/// The limits in `WELCOME`.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WelcomeLimits {
@@ -129,16 +129,16 @@ pub(super) struct WelcomeLimits {
     pub(super) operation_ttl_ms: u64,
 }
 
-/// What a `SYNC` says beside the graph itself.
+/// The right and the reset flag of a `SYNC`.
 #[derive(Clone, Copy)]
 pub(super) struct SyncAccess {
     /// The right on the graph.
     pub(super) access: &'static str,
-    /// Whether the subscriber's point is not of this history (rule V4).
+    /// Whether the subscriber's history was replaced (rule V4).
     pub(super) reset: bool,
 }
 
-/// What became of an operation that a client was waiting for (rule W3).
+/// The outcome of an operation that a client asked about (rule W3).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SettledOperation {
@@ -151,7 +151,7 @@ pub(super) struct SettledOperation {
     pub(super) code: Option<&'static str>,
 }
 
-/// A refused operation, or one that could not be answered for now (`temporary`).
+/// A refused operation, or one that failed temporarily (`temporary`).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Revert<'a> {
@@ -187,7 +187,7 @@ pub(super) fn state_update(graph: &GraphId, commit: &Commit, format: Format) -> 
     format.encode(&CommitOut::of(graph, commit).into_frame("STATE_UPDATE"))
 }
 
-/// What stands before and after the state in a `SYNC` that starts its reader from a snapshot.
+/// The bytes before and after the state in a `SYNC` with a snapshot.
 pub(super) fn sync_around_state(
     graph: &GraphId,
     head: Head,
@@ -195,7 +195,7 @@ pub(super) fn sync_around_state(
     settled: &[SettledOperation],
     format: Format,
 ) -> (Vec<u8>, &'static [u8]) {
-    /// The state is put in later: it is shared by all who start at this version.
+    /// The state is inserted later: it is shared by all subscribers that start at this version.
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct SyncFrame<'a> {
@@ -216,7 +216,7 @@ pub(super) fn sync_around_state(
     let sync =
         SyncFrame { r#type, graph_id: graph, version, hash, status, access, reset, settled, state: () };
     let mut bytes = format.encode(&sync);
-    // The null in the state's place, which both encodings have at the end.
+    // Both encodings end with the null that stands for the state.
     let (null, after): (_, &[u8]) = match format {
         Format::Json => ("null}".len(), b"}"),
         Format::MessagePack => (1, b""),
@@ -225,8 +225,7 @@ pub(super) fn sync_around_state(
     (bytes, after)
 }
 
-/// What others see of a client, in the frame that all of them get. Presence is short and of the moment: it is never
-/// compressed.
+/// The `PRESENCE` frame of a client, encoded once for all followers. Presence is short, so it is never compressed.
 pub(super) fn presence(graph: &GraphId, shown: &Shown, format: Format) -> Option<Bytes> {
     let form = match format {
         Format::Json => 0,
@@ -239,7 +238,7 @@ pub(super) fn presence(graph: &GraphId, shown: &Shown, format: Format) -> Option
     })
 }
 
-/// A state of presence, from its JSON.
+/// A presence state, from its JSON.
 pub(super) enum PresenceState<'a> {
     Text(&'a RawValue),
     Value(Value),
@@ -248,7 +247,7 @@ pub(super) enum PresenceState<'a> {
 impl<'a> PresenceState<'a> {
     fn of(json: &'a str, format: Format) -> Self {
         let text = serde_json::from_str(json).ok().filter(|_| format == Format::Json);
-        // It was written from a value, so it is one.
+        // It was serialized from a value, so it parses.
         text.map_or_else(|| Self::Value(serde_json::from_str(json).unwrap_or_default()), Self::Text)
     }
 }

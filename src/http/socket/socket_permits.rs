@@ -13,26 +13,26 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Of all permits those without proof have one in so many.
+/// Unauthenticated sockets get one in so many of all permits.
 const UNAUTHENTICATED_FRACTION: usize = 4;
-/// Of those one address has one in so many.
+/// One address gets one in so many of those.
 const ADDRESS_FRACTION: usize = 4;
-/// An IPv6 customer has a network of this many bits, so its addresses are one.
+/// An IPv6 customer has a network of 64 bits, so its addresses count as one.
 const V6_NETWORK: u128 = u128::MAX << 64;
 
 /// The permits of one server.
 pub(super) struct SocketPermits {
     max: usize,
-    /// Guards who sits; held to take a permit or give it back, never across an await.
+    /// Guards the permits; held to acquire or release one, never across an await.
     taken: Mutex<HeldPermits>,
 }
 
 #[derive(Default)]
 struct HeldPermits {
     all: usize,
-    /// Those without proof, by the order in which they came.
+    /// Unauthenticated sockets in order of arrival.
     unauthenticated: BTreeMap<u64, Unauthenticated>,
-    /// The same by address.
+    /// Unauthenticated sockets by address.
     by_address: HashMap<u128, BTreeSet<u64>>,
     came: u64,
 }
@@ -47,12 +47,12 @@ impl SocketPermits {
         Arc::new(Self { max, taken: Mutex::default() })
     }
 
-    /// A permit for somebody who has proved who they are, or is not asked to.
+    /// A permit for an authenticated peer, or for any peer of a server without keys.
     pub(super) fn acquire(self: &Arc<Self>) -> Option<SocketPermit> {
         self.lock().admit(self.max).then(|| SocketPermit { permits: self.clone(), unauthenticated: None })
     }
 
-    /// A permit for somebody from this address who may prove who they are.
+    /// A permit for an unauthenticated peer from this address.
     pub(super) fn acquire_unauthenticated(self: &Arc<Self>, address: IpAddr) -> Option<SocketPermit> {
         let address = network(address);
         let unproven_max = (self.max / UNAUTHENTICATED_FRACTION).max(1);
@@ -83,7 +83,7 @@ impl SocketPermits {
 }
 
 impl HeldPermits {
-    /// One more, if need be in the place of the oldest without proof.
+    /// Adds one, if necessary by evicting the oldest unauthenticated socket.
     fn admit(&mut self, max: usize) -> bool {
         if self.all >= max
             && let Some(oldest) = self.unauthenticated.keys().next().copied()
@@ -95,7 +95,7 @@ impl HeldPermits {
         has_room
     }
 
-    /// Its permit is free from here on; its connection is told.
+    /// Frees its permit and tells its connection.
     fn evict(&mut self, number: u64) {
         if let Some(unauthenticated) = self.remove(number) {
             self.all -= 1;
@@ -103,7 +103,7 @@ impl HeldPermits {
         }
     }
 
-    /// It is no longer among those without proof; `None` if it was not.
+    /// Removes it from the unauthenticated sockets; `None` if it was not among them.
     fn remove(&mut self, number: u64) -> Option<Unauthenticated> {
         let unauthenticated = self.unauthenticated.remove(&number)?;
         if let Some(own) = self.by_address.get_mut(&unauthenticated.address) {
@@ -116,21 +116,20 @@ impl HeldPermits {
     }
 }
 
-/// A place among the connections, given back when it is dropped.
+/// The permit of one socket or stream, released on drop.
 pub(in crate::http) struct SocketPermit {
     permits: Arc<SocketPermits>,
-    /// Its number among those without proof, and what tells that it is somebody else's by now.
+    /// Its number among the unauthenticated sockets, and the token that signals its eviction.
     unauthenticated: Option<(u64, CancellationToken)>,
 }
 
 impl SocketPermit {
-    /// Ends when somebody else needs it; `None` for who has proved who they are.
+    /// Completes when the permit is evicted; `None` for an authenticated peer.
     pub(super) fn evicted(&self) -> Option<WaitForCancellationFutureOwned> {
         self.unauthenticated.as_ref().map(|(_, evict)| evict.clone().cancelled_owned())
     }
 
-    /// From here on it is that of somebody who has proved who they are. False if it was somebody else's by now,
-    /// and there is no other.
+    /// The peer has authenticated. False if its permit was evicted and there is no other.
     pub(super) fn authenticate(&mut self) -> bool {
         let Some((number, _)) = &self.unauthenticated else { return true };
         let mut taken = self.permits.lock();
@@ -154,7 +153,7 @@ impl Drop for SocketPermit {
     }
 }
 
-/// What counts as one address.
+/// The key of an address: IPv6 addresses of one network are one.
 fn network(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(address) => u128::from(address.to_bits()),

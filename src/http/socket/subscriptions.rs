@@ -1,5 +1,5 @@
-//! The graphs that one connection follows: how it begins and ends to follow, and what they have to
-//! tell, taken from the cursors as there is room (rules W2, W4, W6, W10). Not here: presence ([`super::presence`]).
+//! The subscriptions of one connection: how they start and end, and delivery of commits as the send queue has room
+//! (rules W2, W4, W6, W10). Not here: presence ([`super::presence`]).
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub(super) const SUBSCRIPTIONS_MAX: usize = 256;
 pub(super) enum Wake {
     /// There may be commits.
     Commits { generation: u64 },
-    /// The graph's task ended: its handle must be taken anew.
+    /// The graph's task ended, so its handle must be replaced.
     Ended { generation: u64 },
     /// Somebody's presence changed.
     Presence { generation: u64 },
@@ -44,7 +44,7 @@ impl Connection {
         self.subscriptions.iter_mut().find(|subscription| subscription.graph == *graph)
     }
 
-    /// One who follows already starts anew.
+    /// Starts a subscription, or restarts an existing one.
     pub(super) fn subscribe(&mut self, graph: GraphId, request: ResumeRequest) {
         let existing = self.subscriptions.iter().position(|subscription| subscription.graph == graph);
         let index = match existing {
@@ -76,7 +76,7 @@ impl Connection {
         self.fetch_for(index, ReadRequest::Sync(request));
     }
 
-    /// The frames that are written already are the last; a `SYNC` that is being made never comes.
+    /// Frames in the send queue are the last ones. A `SYNC` that is being built is not sent.
     pub(super) fn unsubscribe(&mut self, graph: &GraphId) {
         let Some(index) = self.subscriptions.iter().position(|s| s.graph == *graph) else { return };
         if self.subscriptions[index].is_fetching() {
@@ -96,7 +96,7 @@ impl Connection {
         let FinishedRead { generation, size, outcome } = fetched;
         self.pending_reads.end(size);
         let Some(index) = self.subscriptions.iter().position(|s| s.generation == generation) else {
-            // It is of no use to anybody: its subscription has ended since, or started anew.
+            // Its subscription has ended or restarted.
             self.pending_reads.forget_abandoned();
             return;
         };
@@ -124,8 +124,8 @@ impl Connection {
         }
     }
 
-    /// There is no `SYNC`: the next `SUBSCRIBE` may have more luck; else one who followed before goes on
-    /// where it was, and for one who did not nothing has begun.
+    /// The `SYNC` failed. The next queued `SUBSCRIBE` is tried; else the subscription continues where it was, or ends if
+    /// it is new.
     fn go_back(&mut self, index: usize) {
         if self.join_again(index) {
             return;
@@ -137,7 +137,7 @@ impl Connection {
         }
     }
 
-    /// Goes on with the next `SUBSCRIBE` that has waited, if one has.
+    /// Continues with the next queued `SUBSCRIBE`, if there is one.
     fn join_again(&mut self, index: usize) -> bool {
         let next = self.subscriptions[index].asked_again.pop_front();
         let is_another = next.is_some();
@@ -156,7 +156,7 @@ impl Connection {
         }
     }
 
-    /// The subscriber is told once, and what it misses is asked for again and again.
+    /// Retries a failed read. The subscriber is told once.
     fn try_again_later(&mut self, index: usize, problem: &Problem) {
         let retry_at = self.now + RETRY_AFTER;
         let subscription = &mut self.subscriptions[index];
@@ -168,7 +168,7 @@ impl Connection {
         }
     }
 
-    /// The subscriber is told that it stands here, for the first time or anew.
+    /// Moves the subscription to the cursor of its `SYNC`.
     fn place(&mut self, index: usize, cursor: Cursor) {
         if let Some(following) = self.subscriptions[index].fetched() {
             (following.cursor, following.replay_to) = (cursor, Version::EMPTY);
@@ -178,7 +178,7 @@ impl Connection {
         self.follow_from(index, cursor);
     }
 
-    /// Takes what comes after the cursor, from now on.
+    /// Delivers commits after the cursor from now on.
     fn follow_from(&mut self, index: usize, cursor: Cursor) {
         let subscription = &mut self.subscriptions[index];
         let (hot, generation) = (self.live.graphs.hot(&subscription.graph), subscription.generation);
@@ -199,7 +199,7 @@ impl Connection {
         self.wakes.push(presence);
     }
 
-    /// The graph is in memory again, in a task that may be another.
+    /// The graph is in memory again, possibly in another task.
     fn take_hot(&mut self, index: usize) {
         let subscription = &mut self.subscriptions[index];
         let (hot, generation) = (self.live.graphs.hot(&subscription.graph), subscription.generation);
@@ -210,7 +210,7 @@ impl Connection {
         self.wakes.push(commits);
     }
 
-    /// The graph's history was replaced: a new SYNC, unasked (rules V4, W2).
+    /// The graph's history was replaced: sends an unsolicited `SYNC` (rules V4, W2).
     fn start_again(&mut self, index: usize) {
         self.fetch_for(index, ReadRequest::Sync(ResumeRequest { point: None, pending: vec![], reset: true }));
     }
@@ -228,8 +228,8 @@ impl Connection {
         }
     }
 
-    /// Takes from every cursor what there is, as long as there is room. Each time another one is
-    /// first, so that one busy graph does not keep the others back.
+    /// Delivers from every cursor as long as the send queue has room. Each time another subscription is first, so that
+    /// one busy graph does not starve the others.
     pub(super) fn fill(&mut self) {
         self.begin_fetches();
         let count = self.subscriptions.len();
@@ -242,7 +242,7 @@ impl Connection {
         self.turn = self.turn.wrapping_add(1);
     }
 
-    /// One step of one subscription; whether another may follow at once.
+    /// Takes one step of one subscription; true if another may follow at once.
     fn step(&mut self, index: usize) -> bool {
         let now = self.now;
         let Some(following) = self.subscriptions[index].following() else { return false };
@@ -252,7 +252,7 @@ impl Connection {
         match following.step() {
             Next::Cursor(Step::Level) => {
                 following.may_have_more = false;
-                // Answers that still wait are about commits that this history does not have.
+                // Answers that still wait belong to commits that this history does not have.
                 let all = self.subscriptions[index].all_answers();
                 all.into_iter().for_each(|frame| self.send(frame));
                 false
@@ -282,7 +282,7 @@ impl Connection {
         }
     }
 
-    /// Sends these commits, as many as there is room for; the rest is taken again later.
+    /// Sends as many of these commits as the send queue has room for. The rest is delivered later.
     fn deliver(&mut self, index: usize, commits: &[Arc<Recorded>], source: Source) {
         let encoding = self.peer.encoding;
         for commit in commits {
@@ -310,7 +310,7 @@ impl Connection {
 }
 
 impl Subscription {
-    /// When it is to be looked at again, whatever happens until then.
+    /// When it must be served again at the latest.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let Stage::Following(following) = &self.stage else { return None };
         let retry = following.retry_at.filter(|_| following.may_have_more && !following.is_fetching);
