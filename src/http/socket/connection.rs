@@ -34,10 +34,10 @@ use tokio::{
 
 use super::{
     Live, Peer,
+    answers::SubmissionAnswer,
     catch_up::FinishedRead,
     client_frames::ClientFrame,
     credentials::Credentials,
-    dispatch::SubmissionAnswer,
     long_messages::LongMessage,
     message_budget::{IncompleteMessage, MessageBudget},
     pending_reads::PendingReads,
@@ -48,8 +48,8 @@ use super::{
     subscriptions::Wake,
 };
 use crate::{
-    telemetry::{Direction, DropReason},
-    websocket::{CloseCode, Decoder, Limits, encode_close, encode_ping},
+    telemetry::Direction,
+    websocket::{CloseCode, Decoder, Limits, encode_close},
 };
 
 /// Requests in flight on one connection: commands, batches, subscriptions, and answers that wait for their commit. At
@@ -60,15 +60,11 @@ const IN_FLIGHT_BYTES: usize = 1 << 20;
 /// Bytes of the answers to the commands in flight, at their longest, and of answers that wait for their commit,
 /// without the last one.
 const ANSWER_BYTES: usize = 16 << 20;
-/// A socket that accepts no byte for this long is closed (rule W6).
-const STALL: Duration = Duration::from_secs(30);
 /// How long requests in flight may take when the server stops. Shorter than the server's own shutdown timeout.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the peer has after the last frame to close the connection. Until then its bytes are read and dropped:
 /// closing with unread bytes would reset the connection, and the peer could lose the last frames.
 const LINGER: Duration = Duration::from_secs(2);
-/// `GOODBYE` spreads reconnections over this many milliseconds.
-const RECONNECT_SPREAD_MS: u64 = 5_000;
 /// Bytes of one read.
 const READ_BYTES: usize = 8 << 10;
 
@@ -85,7 +81,7 @@ pub(super) enum Event {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ConnectionPhase {
+pub(super) enum ConnectionPhase {
     Open,
     /// The socket is not read. Requests in flight are answered until then, then `GOODBYE` is sent.
     Stopping(Instant),
@@ -116,18 +112,18 @@ pub(super) struct Connection {
     pub(super) message_budget: MessageBudget,
     /// Bytes of the long message that is being parsed. No other message is taken until that is done.
     pub(super) long_message_bytes: Option<usize>,
-    phase: ConnectionPhase,
+    pub(super) phase: ConnectionPhase,
     /// Whether another connection has its permit. Then it does not linger.
     is_evicted: bool,
     /// Whether the decoder has no complete message left.
-    is_drained: bool,
+    pub(super) is_drained: bool,
     work: FuturesUnordered<BoxFuture<'static, Event>>,
     /// Whether work was added since the last poll. It wakes nobody before it is polled.
     has_begun: bool,
     pub(super) wakes: SelectAll<Abortable<BoxStream<'static, Wake>>>,
-    timer: Pin<Box<Sleep>>,
-    heard_at: Instant,
-    ping_at: Instant,
+    pub(super) timer: Pin<Box<Sleep>>,
+    pub(super) heard_at: Instant,
+    pub(super) ping_at: Instant,
 }
 
 impl Connection {
@@ -277,7 +273,7 @@ impl Connection {
         happened
     }
 
-    fn accepts_input(&self) -> bool {
+    pub(super) fn accepts_input(&self) -> bool {
         let subscriptions = &self.subscriptions;
         let waiting: usize = subscriptions.iter().map(Subscription::unanswered).sum();
         let waiting_bytes: usize = subscriptions.iter().map(Subscription::answer_bytes).sum();
@@ -356,7 +352,7 @@ impl Connection {
     }
 
     /// Whether more frames may be sent.
-    fn is_alive(&self) -> bool {
+    pub(super) fn is_alive(&self) -> bool {
         matches!(self.phase, ConnectionPhase::Open | ConnectionPhase::Stopping(_))
     }
 
@@ -385,95 +381,5 @@ impl Connection {
 
     pub(super) fn send_frame(&mut self, frame: &ServerFrame<'_>) {
         self.send(self.peer.encoding.encode(frame));
-    }
-
-    /// On shutdown, requests in flight are answered before `GOODBYE` (rule W9).
-    fn say_goodbye_once_all_is_answered(&mut self) {
-        let ConnectionPhase::Stopping(until) = self.phase else { return };
-        let is_answered = self.is_drained
-            && self.long_message_bytes.is_none()
-            && self.commands_in_flight == 0
-            && self.subscriptions.iter().all(|subscription| subscription.unanswered() == 0);
-        if !is_answered && self.now < until {
-            return;
-        }
-        for index in 0..self.subscriptions.len() {
-            self.subscriptions[index].all_answers().into_iter().for_each(|frame| self.send(frame));
-        }
-        // The random bits of the id spread reconnections.
-        let reconnect_after_ms = self.peer.id.as_u128() as u64 % RECONNECT_SPREAD_MS;
-        self.send_frame(&ServerFrame::Goodbye { reconnect_after_ms });
-        self.end(encode_close(Some(CloseCode::SERVICE_RESTART), "the server is stopping"));
-    }
-
-    /// Resets the timer only if it would fire too late, or has fired.
-    fn timer_has_fired(&mut self, cx: &mut Context<'_>) -> bool {
-        let next = self.next_deadline();
-        if next < self.timer.deadline() {
-            self.timer.as_mut().reset(next);
-        }
-        if self.timer.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        self.now = Instant::now();
-        let next = self.next_deadline().max(self.now + Duration::from_millis(1));
-        self.timer.as_mut().reset(next);
-        true
-    }
-
-    fn next_deadline(&self) -> Instant {
-        let mut next = match self.phase {
-            ConnectionPhase::Open => {
-                self.peer.credentials.deadline().map_or(self.ping_at, |at| at.min(self.ping_at))
-            }
-            ConnectionPhase::Closing => self.ping_at,
-            ConnectionPhase::Stopping(until) | ConnectionPhase::Lingering(until) => until,
-        };
-        if let Some(since) = self.send_queue.stalled_since() {
-            next = next.min(since + self.stall());
-        }
-        if let Some(until) = self.message_budget.until().filter(|_| self.is_alive()) {
-            next = next.min(until);
-        }
-        if self.is_alive() {
-            next = self.subscriptions.iter().filter_map(Subscription::shows_at).fold(next, Instant::min);
-        }
-        if self.send_queue.has_room() && self.is_alive() {
-            let due = self.subscriptions.iter().filter_map(Subscription::next_deadline);
-            next = due.fold(next, Instant::min);
-        }
-        next
-    }
-
-    /// How long the socket may accept nothing of the send queue.
-    fn stall(&self) -> Duration {
-        if self.phase == ConnectionPhase::Open { STALL } else { STOP_PATIENCE }
-    }
-
-    fn tick(&mut self) -> io::Result<()> {
-        let timed_out = |why: &str| Err(io::Error::new(io::ErrorKind::TimedOut, why));
-        if self.send_queue.stalled_since().is_some_and(|since| self.now >= since + self.stall()) {
-            self.live.metrics().dropped.of(DropReason::Slow).inc();
-            return timed_out("the peer reads no bytes");
-        }
-        if matches!(self.phase, ConnectionPhase::Lingering(until) if self.now >= until) {
-            return timed_out("the peer does not close the connection");
-        }
-        if self.now < self.ping_at {
-            return Ok(());
-        }
-        if !self.accepts_input() {
-            // The socket is not read, so silence means nothing.
-            self.heard_at = self.now;
-        }
-        if self.now >= self.heard_at + self.live.heartbeat * 2 {
-            self.live.metrics().dropped.of(DropReason::Silent).inc();
-            return timed_out("the peer does not answer pings");
-        }
-        self.ping_at = self.now + self.live.heartbeat;
-        if self.send_queue.has_room() {
-            self.send(encode_ping(b""));
-        }
-        Ok(())
     }
 }

@@ -1,63 +1,42 @@
-//! Executes client frames and answers them. Every operation is answered exactly once (rule W5).
+//! Executes client frames. Not here: their answers ([`super::answers`]).
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use dao_projections::{GraphId, Head, OperationId, Version};
+use dao_projections::GraphId;
 use futures::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::{
+    answers::{Submission, SubmissionAnswer},
     authorize::FrameAuthorizer,
     catch_up::ResumeRequest,
     client_frames::{ClientFrame, FrameReader, PRESENCE_BYTES_MAX, SHORT_BYTES_MAX, SizedFrame},
-    connection::{Connection, Event, IN_FLIGHT_MAX},
+    connection::{Connection, ConnectionPhase, Event, IN_FLIGHT_MAX},
     credentials,
     envelope::BadFrame,
     long_messages::{self, LongMessage, LongMessageOutcome, UnreadMessage},
-    server_frames::{FollowedVersions, Revert, ServerFrame, WelcomeLimits},
+    server_frames::{FollowedVersions, ServerFrame, WelcomeLimits},
     subscriptions::SUBSCRIPTIONS_MAX,
 };
 use crate::{
     domain::Operation,
-    http::{
-        commands::command_span,
-        format::Format,
-        metrics,
-        problem::Problem,
-        wire::{BatchOut, Results, answer_out, member_out},
-    },
+    http::{commands::command_span, format::Format, problem::Problem},
     telemetry::{Direction, DropReason, continue_from},
     websocket::{
         BEGINNING_BYTES, CloseCode, Deflated, Incoming, Inflated, ProtocolError, encode_close, encode_pong,
     },
-    write::{ANSWER_BYTES_MAX, Answer, Ending, WriteError},
+    write::{ANSWER_BYTES_MAX, WriteError},
 };
 
 /// When to retry after a temporary failure.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// The longest error message, in characters: it may quote long keys.
-const MESSAGE_CHARS_MAX: usize = 1_000;
 /// Why a socket closes if there is no memory for its message.
 const NO_ROOM: &str = "too many request bytes in flight. Try again later";
 
-/// The answer to a submission.
-pub(super) struct SubmissionAnswer {
-    graph: GraphId,
-    submission: Submission,
-    bytes: usize,
-    answer_bytes: usize,
-    answers: Result<Vec<Answer>, WriteError>,
-}
-
-/// Operations that were submitted together, named by the id of their answer.
-#[derive(Clone, Copy)]
-enum Submission {
-    Command(OperationId),
-    Atomic(OperationId),
-    Each(OperationId),
-}
+/// `GOODBYE` spreads reconnections over this many milliseconds.
+const RECONNECT_SPREAD_MS: u64 = 5_000;
 
 impl Connection {
     pub(super) fn welcome(&mut self) {
@@ -81,6 +60,25 @@ impl Connection {
             limits,
             server_time,
         });
+    }
+
+    /// On shutdown, requests in flight are answered before `GOODBYE` (rule W9).
+    pub(super) fn say_goodbye_once_all_is_answered(&mut self) {
+        let ConnectionPhase::Stopping(until) = self.phase else { return };
+        let is_answered = self.is_drained
+            && self.long_message_bytes.is_none()
+            && self.commands_in_flight == 0
+            && self.subscriptions.iter().all(|subscription| subscription.unanswered() == 0);
+        if !is_answered && self.now < until {
+            return;
+        }
+        for index in 0..self.subscriptions.len() {
+            self.subscriptions[index].all_answers().into_iter().for_each(|frame| self.send(frame));
+        }
+        // The random bits of the id spread reconnections.
+        let reconnect_after_ms = self.peer.id.as_u128() as u64 % RECONNECT_SPREAD_MS;
+        self.send_frame(&ServerFrame::Goodbye { reconnect_after_ms });
+        self.end(encode_close(Some(CloseCode::SERVICE_RESTART), "the server is stopping"));
     }
 
     pub(super) fn take(&mut self, message: Incoming) {
@@ -282,130 +280,4 @@ impl Connection {
         let shown: usize = operations.iter().map(|operation| operation.action.members().len()).sum();
         shown.saturating_mul(entity_bytes).min(ANSWER_BYTES_MAX)
     }
-
-    pub(super) fn answer(&mut self, answered: SubmissionAnswer) {
-        let SubmissionAnswer { graph, submission, bytes, answer_bytes, answers } = answered;
-        self.commands_in_flight -= 1;
-        self.command_bytes_in_flight -= bytes;
-        self.answer_bytes_in_flight -= answer_bytes;
-        let (Submission::Command(id) | Submission::Atomic(id) | Submission::Each(id)) = submission;
-        let answers = match answers {
-            Ok(answers) => answers,
-            Err(error) => return self.revert(&graph, id, &error.into(), None),
-        };
-        let shape = match submission {
-            Submission::Command(_) => Results::Single,
-            Submission::Atomic(_) => Results::PerMember,
-            Submission::Each(_) => return self.acknowledge_each(&graph, id, &answers),
-        };
-        let Some(answer) = answers.first() else { return };
-        match answer_out(answer, shape) {
-            Ok(accepted) => {
-                let encoding = self.peer.encoding;
-                let frame = encoding.frame(&encoding.format.encode(&accepted.into_ack(&graph)));
-                self.acknowledge(&graph, head_of(answer).version, frame);
-            }
-            Err(problem) => self.revert(&graph, id, &problem, Some(answer)),
-        }
-    }
-
-    fn acknowledge_each(&mut self, graph: &GraphId, batch: OperationId, answers: &[Answer]) {
-        let last = answers.iter().map(head_of).max_by_key(|head| head.version).unwrap_or_default();
-        let out = BatchOut {
-            r#type: Some("ACK"),
-            graph_id: Some(graph),
-            operation_id: Some(batch),
-            version: Some(last.version),
-            hash: Some(last.hash),
-            batch_id: batch,
-            results: answers.iter().map(member_out).collect(),
-        };
-        let frame = self.peer.encoding.frame(&self.peer.encoding.format.encode(&out));
-        self.acknowledge(graph, last.version, frame);
-    }
-
-    /// If the author follows the graph, its `ACK` is sent after the `STATE_UPDATE` of the commit.
-    fn acknowledge(&mut self, graph: &GraphId, version: Version, frame: Bytes) {
-        let due = match self.subscription(graph) {
-            Some(subscription) => subscription.keep_answer(version, frame),
-            None => Some(frame),
-        };
-        if let Some(frame) = due {
-            self.send(frame);
-        }
-    }
-
-    fn revert(
-        &mut self,
-        graph: &GraphId,
-        operation: OperationId,
-        problem: &Problem,
-        answer: Option<&Answer>,
-    ) {
-        let problem = &self.told(problem, Some(graph), Some(operation));
-        let known = self.subscription(graph).map(|subscription| subscription.version());
-        let frame = ServerFrame::Revert(Revert {
-            operation_id: operation,
-            graph_id: graph,
-            code: problem.code,
-            message: shortened(problem.detail()),
-            temporary: problem.is_temporary(),
-            retry_after_ms: problem.retry_after().map(milliseconds),
-            version: answer.map(|answer| head_of(answer).version).or(known).unwrap_or(Version::EMPTY),
-            resolution: problem.resolution(),
-            index: problem.index(),
-            duplicate: answer.is_some_and(|answer| answer.duplicate).then_some(true),
-        });
-        self.send_frame(&frame);
-    }
-
-    pub(super) fn send_error(
-        &mut self,
-        problem: &Problem,
-        graph: Option<&GraphId>,
-        operation: Option<OperationId>,
-    ) {
-        let problem = self.told(problem, graph, operation);
-        let (code, message) = (problem.code, shortened(problem.detail()));
-        let retry_after_ms = problem.retry_after().map(milliseconds);
-        self.send_frame(&ServerFrame::Error {
-            code,
-            message,
-            graph_id: graph,
-            operation_id: operation,
-            retry_after_ms,
-        });
-    }
-
-    pub(super) fn charge(&self) -> Result<(), Problem> {
-        let Some(purse) = &self.peer.purse else { return Ok(()) };
-        purse.spend().map(drop).map_err(|exhausted| Problem::rate_limited(exhausted.0))
-    }
-}
-
-/// The message, cut to [`MESSAGE_CHARS_MAX`] characters.
-fn shortened(message: &str) -> &str {
-    let end = message.char_indices().nth(MESSAGE_CHARS_MAX).map_or(message.len(), |(end, _)| end);
-    &message[..end]
-}
-
-/// Whole milliseconds, rounded up.
-fn milliseconds(duration: Duration) -> u64 {
-    duration.as_nanos().div_ceil(1_000_000) as u64
-}
-
-impl Connection {
-    /// Counts a problem. If the server failed, the log gets the cause.
-    fn told(&self, problem: &Problem, graph: Option<&GraphId>, operation: Option<OperationId>) -> Problem {
-        let graph = graph.map(tracing::field::display);
-        let operation = operation.map(tracing::field::display);
-        let (connection, user) = (self.peer.id, &self.peer.user);
-        let span = tracing::info_span!("socket", %connection, %user, graph, operation);
-        span.in_scope(|| metrics::told(self.live.graphs.metrics(), problem.clone()))
-    }
-}
-
-fn head_of(answer: &Answer) -> Head {
-    let (Ending::Completed { head, .. } | Ending::Refused { head, .. }) = &answer.ending;
-    *head
 }

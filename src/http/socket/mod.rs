@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `handshake` | checks the request, admits the peer, starts the connection |
 //! | `credentials`, `authorize` | the peer's token, and which frames it allows |
-//! | `connection`, `send_queue` | the loop that reads and writes the socket |
-//! | `client_frames`, `envelope`, `long_messages` | frames of clients, read strictly |
-//! | `dispatch` | executes frames and answers them |
+//! | `connection`, `timers`, `send_queue` | the loop that reads and writes the socket |
+//! | `client_frames`, `envelope`, `message_pack`, `long_messages` | frames of clients, read strictly |
+//! | `dispatch`, `answers` | executes frames; answers them |
 //! | `subscription`, `subscriptions` | one followed graph; all of a connection |
 //! | `catch_up`, `pending_reads` | reads of the store for subscriptions |
 //! | `presence`, `presence_pauses` | presence of the peer and of others, and how often it is passed on |
@@ -17,6 +17,7 @@
 //! Once the handshake is answered, a connection owns its socket and uses nothing of the HTTP server.
 //! Not here: the codec ([`crate::websocket`]).
 
+mod answers;
 mod authorize;
 mod catch_up;
 pub(super) mod client_frames;
@@ -28,6 +29,7 @@ mod handshake;
 mod live;
 mod long_messages;
 mod message_budget;
+mod message_pack;
 mod pending_reads;
 mod presence;
 mod presence_pauses;
@@ -36,6 +38,7 @@ mod server_frames;
 mod socket_permits;
 mod subscription;
 mod subscriptions;
+mod timers;
 
 use handshake::Peer;
 pub(super) use handshake::{__path_upgrade, upgrade};
