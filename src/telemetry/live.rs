@@ -5,7 +5,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Histogram, PerWord, registered, word::words};
+use super::{Histogram, PerWord, label::words, registered};
 
 words!(
     /// The direction of a message.

@@ -13,14 +13,14 @@
 //! Not here: values that are sampled for each scrape (`http/metrics.rs`), and logging.
 
 mod histogram;
+mod label;
 mod live;
 mod process;
 mod requests;
 mod sampled;
-mod storing;
+mod store;
 mod trace;
-mod word;
-mod writing;
+mod write;
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -30,15 +30,15 @@ use prometheus_client::{
 };
 
 pub use histogram::Histogram;
+pub use label::{PerPair, PerWord, Word};
 pub use live::{Counted, Direction, DropReason, LiveMetrics, Source, StreamStyle};
 pub use requests::{RequestMetrics, RouteMetrics};
 pub use sampled::{ProjectionSample, Sampled};
-pub use storing::{StoreCall, StoreErrorKind, StoreMetrics};
+pub use store::{StoreCall, StoreErrorKind, StoreMetrics};
 #[cfg(feature = "otel")]
 pub use trace::{Exporter, ExporterError};
 pub use trace::{answered, continue_from};
-pub use word::{PerPair, PerWord, Word};
-pub use writing::{AppendOutcome, ConflictKind, Effect, RefusalCode, WriteMetrics};
+pub use write::{AppendOutcome, ConflictKind, Effect, RefusalCode, WriteMetrics};
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -3,7 +3,7 @@
 use dao_projections::CommandType;
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 
-use super::{Histogram, PerPair, PerWord, registered, word::words};
+use super::{Histogram, PerPair, PerWord, label::words, registered};
 
 words!(
     /// How an operation was answered.
