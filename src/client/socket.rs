@@ -11,7 +11,7 @@ use super::{
     server::Server,
 };
 use crate::websocket::{
-    Asked, Decoder, Deflate, Incoming, Limits, encode_close, encode_pong, encode_text, masked,
+    ClientHandshake, Decoder, Deflate, Incoming, Limits, encode_close, encode_pong, encode_text, masked,
 };
 
 /// The subprotocol: JSON in text frames.
@@ -33,8 +33,8 @@ pub(super) struct Socket {
 impl Socket {
     /// Connects and shakes hands. Dropped before its end, it leaves nothing behind.
     pub(super) async fn open(server: &Server, path: &str) -> Result<Self, AskError> {
-        let asked = Asked::new(nonce(), PROTOCOL);
-        let mut stream = http1::ask(server, path, &asked.headers()).await?;
+        let handshake = ClientHandshake::new(nonce(), PROTOCOL);
+        let mut stream = http1::ask(server, path, &handshake.headers()).await?;
         let head = http1::read_head(&mut stream).await?;
         if head.status != 101 {
             let status = head.status;
@@ -42,7 +42,7 @@ impl Socket {
             let body = http1::read_body(&mut stream, head).await.unwrap_or_default();
             return Err(http1::refused(status, &body));
         }
-        asked.check(head.status, &head.headers).map_err(LinkError::from)?;
+        handshake.check(head.status, &head.headers).map_err(LinkError::from)?;
         let mut decoder = Decoder::of_client(Limits { message_bytes_max: BODY_BYTES_MAX }, Deflate::Off);
         decoder.push(&head.rest);
         let heard_at = Instant::now();
