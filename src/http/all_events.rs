@@ -19,7 +19,7 @@ use super::{
         problems::OfReads,
     },
     problem::Problem,
-    socket::{Live, Seat},
+    socket::{Live, SocketPermit},
     stream::{KEEP_ALIVE, PIECE_BYTES, Style, commit_filter, event, given, id_alone, line, put},
     wire::commit_json,
 };
@@ -46,8 +46,8 @@ pub(super) async fn all_events(
     let filter = given(commit_filter(&asked)?, &asked, "graphs", CommitFilter::with_graphs)?;
     let all = app.all.as_ref().ok_or_else(|| Problem::not_found("this server has no feed of all graphs"))?;
     let since = starting_point(all, &asked, &headers)?;
-    let seat = match follow {
-        true => Some(app.live.seat().ok_or_else(Problem::too_many_connections)?),
+    let permit = match follow {
+        true => Some(app.live.permit().ok_or_else(Problem::too_many_connections)?),
         false => None,
     };
     let extent = if follow { Extent::Following } else { Extent::UntilNow };
@@ -62,7 +62,7 @@ pub(super) async fn all_events(
         has_ended: false,
         waiting: VecDeque::new(),
         written: 0,
-        _seat: seat,
+        _permit: permit,
         _open: style.opened(app.live.metrics()),
     };
     Ok(style.respond(futures::stream::unfold(state, Stream::next), grant.as_deref()))
@@ -97,7 +97,7 @@ struct Stream {
     waiting: VecDeque<Piece>,
     /// Commits of the first of them that are.
     written: usize,
-    _seat: Option<Seat>,
+    _permit: Option<SocketPermit>,
     _open: Counted,
 }
 

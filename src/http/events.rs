@@ -24,7 +24,7 @@ use super::{
         problems::OfReads,
     },
     problem::Problem,
-    socket::{Live, Seat},
+    socket::{Live, SocketPermit},
     stream::{KEEP_ALIVE, PIECE_BYTES, Style, commit_filter, event, id_alone, line},
     transcode::append_commit_json,
     wire::commit_json,
@@ -53,8 +53,8 @@ pub(super) async fn graph_events(
     let (since, hash) = starting_point(&asked, &headers)?;
     let filter = commit_filter(&asked)?;
     let min_version = asked.version("minVersion")?;
-    let seat = match follow {
-        true => Some(app.live.seat().ok_or_else(Problem::too_many_connections)?),
+    let permit = match follow {
+        true => Some(app.live.permit().ok_or_else(Problem::too_many_connections)?),
         false => None,
     };
     let mut reader = Reader::new(app.graphs.clone(), &app.live.hub, &graph);
@@ -83,7 +83,7 @@ pub(super) async fn graph_events(
         silent_since: Instant::now(),
         failed: false,
         waiting: Waiting::default(),
-        _seat: seat,
+        _permit: permit,
         _open: style.opened(app.live.metrics()),
     };
     Ok(style.respond(futures::stream::unfold(state, Stream::next), grant.as_deref()))
@@ -122,7 +122,7 @@ struct Stream {
     silent_since: Instant,
     failed: bool,
     waiting: Waiting,
-    _seat: Option<Seat>,
+    _permit: Option<SocketPermit>,
     _open: Counted,
 }
 

@@ -9,7 +9,7 @@ use super::{
     activity::{read_cursor, write_cursor},
     command::{read_batch, read_command},
     decode::{DocumentLimits, decode},
-    socket::incoming::is_frame,
+    socket::client_frames::is_frame,
 };
 
 const LIMITS: DocumentLimits = DocumentLimits { depth_max: 64, operations_max: 100 };

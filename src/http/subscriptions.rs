@@ -188,9 +188,9 @@ pub(super) async fn next(
     let name = ids.subscription()?;
     let max = number(&asked, "max", DELIVERIES, 1..=DELIVERIES_MAX as u64)? as usize;
     let wait = Duration::from_millis(number(&asked, "wait", 0, 0..=WAIT_MS_MAX)?);
-    let _seat = match wait.is_zero() {
+    let _permit = match wait.is_zero() {
         true => None,
-        false => Some(app.live.seat().ok_or_else(Problem::too_many_connections)?),
+        false => Some(app.live.permit().ok_or_else(Problem::too_many_connections)?),
     };
     let stopping = app.live.stopping.cancelled();
     let handed = subscriptions(&app)?.next(&name, max, wait, stopping).await?;

@@ -176,3 +176,38 @@ async fn w7_a_connection_that_changes_its_client_id_leaves_no_stale_presence() {
     let gone = bob.expect("PRESENCE").await;
     assert_eq!((&gone["clientId"], &gone["state"]), (&json!("other"), &Value::Null));
 }
+
+#[tokio::test]
+async fn w7_leaving_and_coming_back_does_not_make_a_sender_faster() {
+    /// With so many followers a state of 15 KB is passed on about five times a second.
+    const FOLLOWERS: usize = 60;
+    const ROUNDS: usize = 40;
+    let server = Server::start().await;
+    let mut followers = vec![];
+    for n in 0..FOLLOWERS {
+        followers.push(person(&server, &format!("follower-{n}")).await);
+    }
+    let mut bob = person(&server, "bob").await;
+    let mut ada = person(&server, "ada").await;
+    let start = Instant::now();
+    let state = |n: usize| json!({"n": n, "pad": "x".repeat(15_000)});
+    for n in 0..ROUNDS {
+        ada.send(&presence(state(n))).await;
+        assert_eq!(ada.so_far().await, [] as [Value; 0]);
+        tokio::time::sleep(Duration::from_millis(35)).await; // so that followers could be told each state
+        if n + 1 < ROUNDS {
+            ada.send(&json!({"type": "UNSUBSCRIBE", "graphId": "g"})).await;
+            ada.subscribe("g", json!({})).await;
+        }
+    }
+    let mut seen = 0;
+    loop {
+        match bob.expect("PRESENCE").await["state"]["n"].as_u64() {
+            Some(n) if n as usize + 1 == ROUNDS => break,
+            Some(_) => seen += 1,
+            None => {}
+        }
+    }
+    let most = start.elapsed().as_secs_f64() * 6.0 + 2.0;
+    assert!((seen as f64) <= most, "{seen} states in {:?}", start.elapsed());
+}

@@ -1,8 +1,7 @@
-//! What is ready to be written: whole frames, shared with whoever else gets them.
+//! The frames that wait to be written. Their bytes are shared with other connections.
 //!
-//! Bound: never more than [`OUT_BYTES`] by more than one frame, and what was begun while there was room:
-//! whoever makes frames, or begins what ends with one, asks [`Output::has_room`] first and bounds how much
-//! that is (rule W6).
+//! Bound: [`OUT_BYTES`], exceeded by at most one frame and by work that started while there was room. Code that makes
+//! frames, or starts work that ends with one, asks [`SendQueue::has_room`] first and bounds that work (rule W6).
 
 use std::{
     collections::VecDeque,
@@ -14,23 +13,23 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::{io::AsyncWrite, net::TcpStream, time::Instant};
 
-/// Bytes ready to be written, but for the last frame; then no more are made until some are taken.
+/// Bytes in the queue, without the last frame. At this bound no more frames are made.
 const OUT_BYTES: usize = 64 << 10;
-/// What a waiting frame takes beside its bytes.
+/// Memory of a waiting frame beside its bytes.
 const FRAME_OVERHEAD_BYTES: usize = 64;
-/// Frames in one call of the operating system.
+/// Frames in one system call.
 const SLICES_MAX: usize = 64;
-/// Frames that an idle connection keeps a place for.
+/// Capacity that an idle connection keeps, in frames.
 const KEPT_CAPACITY: usize = 4;
 
-pub(super) struct Output {
+pub(super) struct SendQueue {
     frames: VecDeque<Bytes>,
     bytes: usize,
-    /// When the socket last took something, or there was first something to take.
+    /// When the socket last accepted bytes, or the queue became non-empty.
     progress_at: Instant,
 }
 
-impl Output {
+impl SendQueue {
     pub(super) fn new(now: Instant) -> Self {
         Self { frames: VecDeque::new(), bytes: 0, progress_at: now }
     }
@@ -54,12 +53,12 @@ impl Output {
         self.frames.is_empty()
     }
 
-    /// Since when the socket has taken nothing of what waits; `None` where nothing waits.
+    /// Since when the socket has accepted nothing; `None` if the queue is empty.
     pub(super) fn stalled_since(&self) -> Option<Instant> {
         (!self.frames.is_empty()).then_some(self.progress_at)
     }
 
-    /// Writes what the socket takes; true if anything. It wakes the caller once it takes more.
+    /// Writes what the socket accepts; true if anything. The caller is woken when it accepts more.
     pub(super) fn write(
         &mut self,
         socket: &mut TcpStream,

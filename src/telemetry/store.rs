@@ -1,11 +1,11 @@
-//! The store: what is asked of it, and how it fails.
+//! Metrics of the store: calls and errors.
 
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 
-use super::{PerWord, registered, word::words};
+use super::{PerWord, label::words, registered};
 
 words!(
-    /// What a store is asked for.
+    /// A call to the store.
     #[allow(missing_docs)]
     StoreCall, "call" {
         Append = "append",
@@ -29,35 +29,35 @@ words!(
 );
 
 words!(
-    /// How a call failed.
+    /// Why a call failed.
     StoreErrorKind, "kind" {
-        /// The store is away, or refused; nothing was changed.
+        /// The store is unavailable or refused the call. Nothing changed.
         Unavailable = "unavailable",
-        /// The answer was lost.
+        /// The answer was lost, so the outcome is unknown.
         OutcomeUnknown = "outcome_unknown",
-        /// It is in the log, and on fewer replicas than `REDIS_MIN_REPLICAS`.
+        /// The commit is in the log, but on fewer replicas than `REDIS_MIN_REPLICAS`.
         NotReplicated = "not_replicated",
-        /// What it holds is no history.
+        /// The stored history is damaged.
         Corrupt = "corrupt",
     }
 );
 
-/// What is counted of calls of the store.
+/// Metrics of the store.
 pub struct StoreMetrics {
-    /// Calls, those of one kind together.
+    /// Calls by kind.
     pub calls: PerWord<StoreCall, Counter>,
-    /// Those that failed.
+    /// Failed calls by kind of error.
     pub errors: PerWord<StoreErrorKind, Counter>,
 }
 
 impl StoreMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         Self {
-            calls: registered(registry, "store_calls", "Calls of the store", PerWord::default()),
+            calls: registered(registry, "store_calls", "Calls to the store", PerWord::default()),
             errors: registered(
                 registry,
                 "store_errors",
-                "Calls of the store that failed",
+                "Calls to the store that failed",
                 PerWord::default(),
             ),
         }

@@ -1,5 +1,5 @@
-//! What has to be fetched for a subscription, in futures of its connection: its `SYNC`, and commits
-//! that memory has let go of.
+//! Reads of the store for a subscription: its `SYNC`, and commits that are no longer in memory. They run as futures of
+//! the connection.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use dao_projections::{GraphId, Head, OperationId, Version};
 
 use super::{
     Live,
-    frames::{self, ServerFrame, Settled, SyncStanding, Voice},
+    server_frames::{self, FrameEncoding, ServerFrame, SettledOperation, SyncAccess},
 };
 use crate::{
     domain::{OperationRecord, RecordedOutcome},
@@ -23,104 +23,112 @@ use crate::{
     write::{Recorded, View},
 };
 
-/// Something that was fetched, and for whom.
-pub(super) struct Fetched {
+/// A read that has finished, and the subscription that it is for.
+pub(super) struct FinishedRead {
     pub(super) generation: u64,
-    pub(super) size: Size,
-    pub(super) outcome: Result<Found, Problem>,
+    pub(super) size: ReadSize,
+    pub(super) outcome: Result<ReadOutcome, Problem>,
 }
 
-/// How much a fetch can come to.
+/// How large the result of a read can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Size {
+pub(super) enum ReadSize {
     /// The whole state of a graph.
     State,
-    /// A bounded piece of its log, or nothing.
+    /// A bounded part of its log, or nothing.
     Piece,
 }
 
-pub(super) enum Found {
-    /// Where the subscriber stands now; and the frame that tells it, in pieces.
+pub(super) enum ReadOutcome {
+    /// The cursor after the `SYNC`, and the `SYNC` frame in pieces.
     Sync { cursor: Cursor, frame: Vec<Bytes> },
-    /// Up to here the log is the shorter way for one who lags behind.
+    /// Up to this version the log is shorter than a snapshot.
     Replay { to: Version },
-    /// Commits of the log.
+    /// Commits from the log.
     Commits(Arc<[Arc<Recorded>]>),
     /// The graph is in memory again.
     Loaded,
 }
 
-/// Where a subscriber says that it stands, and what it waits for.
-pub(super) struct Asking {
+/// The resume point of a subscriber and the operations it waits for.
+pub(super) struct ResumeRequest {
     pub(super) point: Option<(Version, Option<ResumeHash>)>,
     pub(super) pending: Vec<OperationId>,
-    /// Whether it is known already that what it has is not of this history.
+    /// Whether the subscriber's history is known to have been replaced.
     pub(super) reset: bool,
 }
 
-/// Finds out how a subscriber is brought level, and makes its `SYNC`.
+/// Chooses how a subscriber catches up, and builds its `SYNC`.
 pub(super) async fn sync(
     live: &Live,
     graph: &GraphId,
-    asking: Asking,
+    request: ResumeRequest,
     access: &'static str,
-    voice: Voice,
-) -> Result<Found, Problem> {
-    let Asking { point, pending, reset } = asking;
+    encoding: FrameEncoding,
+) -> Result<ReadOutcome, Problem> {
+    let ResumeRequest { point, pending, reset } = request;
     let resume = resume(live, graph, point).await?;
     let settled = live.graphs.settled(graph, &pending).await.map_err(ReadError::from)?;
     let settled: Vec<_> = pending.iter().zip(settled).map(|(id, record)| settled_out(*id, record)).collect();
     let small = |head: Head, status| {
         let (version, hash, reset, settled) = (head.version, head.hash, false, &settled);
-        vec![voice.say(&ServerFrame::Sync { graph_id: graph, version, hash, status, access, reset, settled })]
+        vec![encoding.encode(&ServerFrame::Sync {
+            graph_id: graph,
+            version,
+            hash,
+            status,
+            access,
+            reset,
+            settled,
+        })]
     };
     Ok(match resume {
-        Resume::InSync(head) => Found::Sync { cursor: Cursor::at(head), frame: small(head, "in_sync") },
+        Resume::InSync(head) => ReadOutcome::Sync { cursor: Cursor::at(head), frame: small(head, "in_sync") },
         Resume::Replay { from, head } => {
-            Found::Sync { cursor: Cursor::at(from), frame: small(head, "replay") }
+            ReadOutcome::Sync { cursor: Cursor::at(from), frame: small(head, "replay") }
         }
         Resume::Snapshot(view) => {
             let reset = reset || is_reset(live, graph, point, &view).await?;
-            let frame = snapshot(live, graph, &view, SyncStanding { access, reset }, &settled, voice).await;
-            Found::Sync { cursor: Cursor::at(view.graph.head()), frame }
+            let frame = snapshot(live, graph, &view, SyncAccess { access, reset }, &settled, encoding).await;
+            ReadOutcome::Sync { cursor: Cursor::at(view.graph.head()), frame }
         }
         Resume::StoreAway => return Err(Problem::store_away()),
     })
 }
 
-/// How one who lags behind the commits in memory gets on: by the log, or by a snapshot (rule W6).
+/// Chooses how a follower that is behind the commits in memory catches up: from the log or from a snapshot (rule W6).
 pub(super) async fn catch_up(
     live: &Live,
     graph: &GraphId,
     at: Head,
     access: &'static str,
-    voice: Voice,
-) -> Result<Found, Problem> {
+    encoding: FrameEncoding,
+) -> Result<ReadOutcome, Problem> {
     let point = Some((at.version, Some(ResumeHash::of(at.hash))));
     match resume(live, graph, point).await? {
-        Resume::InSync(head) | Resume::Replay { head, .. } => Ok(Found::Replay { to: head.version }),
+        Resume::InSync(head) | Resume::Replay { head, .. } => Ok(ReadOutcome::Replay { to: head.version }),
         Resume::Snapshot(view) => {
             let reset = is_reset(live, graph, point, &view).await?;
-            let frame = snapshot(live, graph, &view, SyncStanding { access, reset }, &[], voice).await;
-            Ok(Found::Sync { cursor: Cursor::at(view.graph.head()), frame })
+            let frame = snapshot(live, graph, &view, SyncAccess { access, reset }, &[], encoding).await;
+            Ok(ReadOutcome::Sync { cursor: Cursor::at(view.graph.head()), frame })
         }
         Resume::StoreAway => Err(Problem::store_away()),
     }
 }
 
-/// Commits of `(after, to]`, as many as one read gives.
+/// Commits of `(after, to]`, up to the limit of one read.
 pub(super) async fn from_log(
     followed: &FollowedGraph,
     after: Version,
     to: Version,
-) -> Result<Found, Problem> {
-    Ok(Found::Commits(followed.from_log(after, to).await?))
+) -> Result<ReadOutcome, Problem> {
+    Ok(ReadOutcome::Commits(followed.from_log(after, to).await?))
 }
 
-/// Loads the graph, which wakes all who follow it.
-pub(super) async fn load(live: &Live, graph: &GraphId) -> Result<Found, Problem> {
+/// Loads the graph into memory, which wakes its followers.
+pub(super) async fn load(live: &Live, graph: &GraphId) -> Result<ReadOutcome, Problem> {
     live.graphs.refresh(graph).await.map_err(ReadError::from)?;
-    Ok(Found::Loaded)
+    Ok(ReadOutcome::Loaded)
 }
 
 async fn resume(
@@ -131,7 +139,7 @@ async fn resume(
     read::resume(&live.graphs, graph, point, View::state_bytes).await
 }
 
-/// Whether the point that was given is not of this history, so that the snapshot is not just the shorter way.
+/// Whether the resume point belongs to another history. Otherwise the snapshot was only the shorter way.
 async fn is_reset(
     live: &Live,
     graph: &GraphId,
@@ -146,32 +154,32 @@ async fn snapshot(
     live: &Live,
     graph: &GraphId,
     view: &View,
-    standing: SyncStanding,
-    settled: &[Settled],
-    voice: Voice,
+    access: SyncAccess,
+    settled: &[SettledOperation],
+    encoding: FrameEncoding,
 ) -> Vec<Bytes> {
     live.metrics().snapshots.inc();
-    let part = &state_part(graph, view, voice).await;
+    let part = &state_part(graph, view, encoding).await;
     let (before, after) =
-        frames::sync_around_state(graph, view.graph.head(), standing, settled, voice.format);
-    encode_around(voice.kind(), voice.deflate, &before, part, after).into()
+        server_frames::sync_around_state(graph, view.graph.head(), access, settled, encoding.format);
+    encode_around(encoding.kind(), encoding.deflate, &before, part, after).into()
 }
 
-/// A graph's state in the form that this connection gets it in, made once for all who get it so.
-async fn state_part(graph: &GraphId, view: &View, voice: Voice) -> Bytes {
-    let Voice { format, deflate } = voice;
+/// The state of a graph in the encoding of this connection. It is encoded once for all connections with that encoding.
+async fn state_part(graph: &GraphId, view: &View, encoding: FrameEncoding) -> Bytes {
+    let FrameEncoding { format, deflate } = encoding;
     let encode = || match format {
         Format::Json => view.state(|state| state_json(graph, state)).clone(),
         Format::MessagePack => format.encode(&StateOut::of(graph, &view.graph)).into(),
     };
-    let part = view.part(voice.slot(), || match deflate {
+    let part = view.part(encoding.slot(), || match deflate {
         Deflate::Off => encode(),
         Deflate::On => deflate_part(&encode()),
     });
     part.await
 }
 
-fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> Settled {
+fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> SettledOperation {
     let (status, version, code) = match record.map(|record| record.outcome) {
         None => ("unknown", None, None),
         Some(RecordedOutcome::Committed { version }) => ("completed", Some(version), None),
@@ -181,5 +189,5 @@ fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> Se
             (status, Some(by.version), Some(Problem::code_of(&refusal)))
         }
     };
-    Settled { operation_id, status, version, code }
+    SettledOperation { operation_id, status, version, code }
 }

@@ -1,5 +1,4 @@
-//! What clients say (rules W), read strictly: a frame that is not what it should be is answered, and
-//! the connection goes on.
+//! Frames of clients (rules W), read strictly. A malformed frame is answered, and the connection stays open.
 
 use std::sync::Arc;
 
@@ -14,23 +13,23 @@ use super::{
         problem::Problem,
         shape::{Fields, Malformed},
     },
+    authorize::FrameAuthorizer,
     envelope::{self, BadFrame, Envelope},
-    judge::Judge,
 };
 use crate::{domain::Operation, read::ResumeHash};
 
-/// Longer frames are long: they are read without holding up the other connections of their thread, and of those
-/// without a payload only what is not inside of anything.
+/// Frames over this length are long. They are parsed off the connection's thread, and of types without a payload only
+/// the top level is parsed. Types that cost no budget are never long.
 pub(super) const SHORT_BYTES_MAX: usize = 64 << 10;
 
-/// Operations that one `SUBSCRIBE` may ask after.
+/// Operations in `pending` of one `SUBSCRIBE`.
 const PENDING_MAX: usize = 1_000;
-/// What a client can say.
+/// The types of client frames.
 const FRAME_TYPES: [&str; 7] = ["SUBSCRIBE", "UNSUBSCRIBE", "COMMAND", "BATCH", "PRESENCE", "AUTH", "PING"];
 /// Bytes of one presence state as JSON.
 pub(super) const PRESENCE_BYTES_MAX: usize = 16 << 10;
 
-/// What a client says.
+/// A frame of a client.
 pub(super) enum ClientFrame {
     Subscribe {
         graph: GraphId,
@@ -52,95 +51,120 @@ pub(super) enum ClientFrame {
     Presence {
         graph: GraphId,
         client: Option<ClientId>,
-        /// As JSON.
+        /// JSON text.
         state: Arc<str>,
     },
-    /// Proves who sends, for the first time or anew.
+    /// Authenticates the sender, or renews its token.
     Auth {
         token: String,
     },
     Ping,
 }
 
-/// A frame, and the bytes that it counts with among all bodies: its own, or a part of what it occupies (rule O3).
-pub(super) struct Counted {
+/// A frame, and the bytes that it counts for in the budget of all bodies (rule O3).
+pub(super) struct SizedFrame {
     pub(super) frame: ClientFrame,
     pub(super) bytes: usize,
 }
 
-/// What frames of one connection are read with.
+/// Reads the frames of one connection.
 #[derive(Clone)]
-pub(super) struct Reader {
+pub(super) struct FrameReader {
     pub(super) user: UserId,
-    /// Through which client, where a frame does not name one.
+    /// The client of commands that don't name one.
     pub(super) sending: Sending,
     pub(super) format: Format,
-    /// What its frames may be.
+    /// Limits of a document.
     pub(super) limits: DocumentLimits,
-    /// Bytes of a message.
+    /// The longest message, in bytes.
     pub(super) message_bytes_max: usize,
-    pub(super) judge: Judge,
+    pub(super) authorizer: FrameAuthorizer,
 }
 
-/// Whether bytes are a frame, of whoever sends. For `fuzzing`: a frame itself concerns sockets alone.
+/// Whether bytes are a valid frame, whoever sends it. For `fuzzing`, which must not know frames.
 pub(in crate::http) fn is_frame(bytes: &[u8], format: Format, user: &UserId, limits: DocumentLimits) -> bool {
-    let (user, sending, judge) = (user.clone(), Sending::Unnamed, Judge::lenient());
-    let reader = Reader { user, sending, format, limits, message_bytes_max: usize::MAX, judge };
-    // What is not inside of anything is read the same way, whatever else there is.
+    let (user, sending, authorizer) = (user.clone(), Sending::Unnamed, FrameAuthorizer::lenient());
+    let reader = FrameReader { user, sending, format, limits, message_bytes_max: usize::MAX, authorizer };
+    // The top level is parsed too, since that is all that is parsed of some long frames.
     let _is_shallow = envelope::shallow(bytes, format, limits).is_ok();
     reader.read(bytes).is_ok()
 }
 
-impl Reader {
-    /// Reads one frame: its envelope, by which its sender is judged, and only then the rest.
-    pub(super) fn read(&self, bytes: &[u8]) -> Result<Counted, BadFrame> {
+impl FrameReader {
+    /// Reads one frame: first its envelope, which authorizes it, then the rest.
+    pub(super) fn read(&self, bytes: &[u8]) -> Result<SizedFrame, BadFrame> {
         let envelope = Envelope::of(bytes, self.format);
-        match self.judge.of(&envelope) {
+        if bytes.len() > SHORT_BYTES_MAX && envelope.kind.is_free() {
+            return Err(self.too_long_for_its_type(envelope));
+        }
+        match self.authorizer.authorize(&envelope) {
             Ok(()) => self.read_rest(bytes, envelope, true),
             Err(problem) => Err(envelope.refused(problem)),
         }
     }
 
-    /// Reads a frame whose sender was judged by its beginning. What the beginning said may stand there again and
-    /// say something else: then nothing more of it is built than it takes to refuse it.
-    pub(super) fn read_judged(&self, bytes: &[u8], judged: &Envelope) -> Result<Counted, BadFrame> {
+    /// Reads a frame that was authorized by its beginning. If a later field contradicts the beginning, the frame is
+    /// refused without parsing its payload.
+    pub(super) fn read_authorized(
+        &self,
+        bytes: &[u8],
+        authorized: &Envelope,
+    ) -> Result<SizedFrame, BadFrame> {
         let envelope = Envelope::of(bytes, self.format);
-        let is_same = (envelope.kind, &envelope.graph) == (judged.kind, &judged.graph);
+        let is_same = (envelope.kind, &envelope.graph) == (authorized.kind, &authorized.graph);
         self.read_rest(bytes, envelope, is_same)
     }
 
-    /// Judges the sender of a long message by its beginning; `None` where that does not say enough.
-    pub(super) fn judge_beginning(&self, beginning: &[u8]) -> Result<Option<Envelope>, BadFrame> {
+    /// Authorizes a long message by its beginning; `None` if the envelope is not complete there.
+    pub(super) fn authorize_beginning(&self, beginning: &[u8]) -> Result<Option<Envelope>, BadFrame> {
         let envelope = Envelope::of(beginning, self.format);
-        if !envelope.is_telling() {
+        if envelope.kind.is_free() {
+            return Err(self.too_long_for_its_type(envelope));
+        }
+        if !envelope.is_sufficient() {
             return Ok(None);
         }
-        match self.judge.of(&envelope) {
+        match self.authorizer.authorize(&envelope) {
             Ok(()) => Ok(Some(envelope)),
             Err(problem) => Err(envelope.refused(problem)),
         }
     }
 
-    /// What is told about a message that is over the limit, by its beginning (rule W5).
-    pub(super) fn too_long(&self, beginning: &[u8], is_judged: bool) -> BadFrame {
-        // It counts, and whatever is left, its sender is told that it will never be taken.
-        if !is_judged {
-            self.judge.count_bad();
+    /// Refuses a message over the limit; its beginning tells what it was about (rule W5).
+    pub(super) fn too_long(&self, beginning: &[u8], is_authorized: bool) -> BadFrame {
+        // The sender is told that it will never be accepted, even if the budget is spent.
+        if !is_authorized {
+            self.authorizer.charge_malformed();
         }
         let max = self.message_bytes_max;
         let problem = Problem::too_large(format!(
-            "the message is larger than {max} bytes (MAX_BODY_BYTES): it was not read"
+            "the message is larger than {max} bytes (MAX_BODY_BYTES). It was not read"
         ));
         self.refused(beginning, problem)
     }
 
-    /// The same for another reason.
+    /// Refuses a long frame of a type that costs no budget. Such frames are short, so a long one is charged, and
+    /// neither read nor given a turn among large messages.
+    fn too_long_for_its_type(&self, envelope: Envelope) -> BadFrame {
+        self.authorizer.charge_malformed();
+        let name = envelope.kind.as_str();
+        envelope.refused(Problem::bad_request(format!(
+            "the {name} frame is too long: frames of this type have at most {SHORT_BYTES_MAX} bytes"
+        )))
+    }
+
+    /// Refuses a message for another reason; its beginning tells what it was about.
     pub(super) fn refused(&self, beginning: &[u8], problem: Problem) -> BadFrame {
         Envelope::of(beginning, self.format).refused(problem)
     }
 
-    fn read_rest(&self, bytes: &[u8], envelope: Envelope, is_judged: bool) -> Result<Counted, BadFrame> {
-        let has_payload = is_judged && envelope.kind.right().is_some() && envelope.graph.is_some();
+    fn read_rest(
+        &self,
+        bytes: &[u8],
+        envelope: Envelope,
+        is_authorized: bool,
+    ) -> Result<SizedFrame, BadFrame> {
+        let has_payload = is_authorized && envelope.kind.right().is_some() && envelope.graph.is_some();
         let document = match bytes.len() > SHORT_BYTES_MAX && !has_payload {
             true => {
                 envelope::shallow(bytes, self.format, self.limits).map(|document| (document, bytes.len()))
@@ -152,18 +176,18 @@ impl Reader {
         };
         let read = document.and_then(|(document, bytes)| {
             let frame = read_document(document, self)?;
-            Ok(Counted { frame, bytes })
+            Ok(SizedFrame { frame, bytes })
         });
         read.map_err(|malformed| {
             if envelope.kind.is_free() {
-                self.judge.count_bad();
+                self.authorizer.charge_malformed();
             }
             envelope.told(malformed)
         })
     }
 }
 
-fn read_document(document: Document, sender: &Reader) -> Result<ClientFrame, Malformed> {
+fn read_document(document: Document, sender: &FrameReader) -> Result<ClientFrame, Malformed> {
     let root = Path::Root;
     let Document { value, repeated, size } = document;
     let mut fields = Fields::of(value, &root, &repeated)?;
@@ -226,7 +250,7 @@ fn read_document(document: Document, sender: &Reader) -> Result<ClientFrame, Mal
     }
 }
 
-/// As the header of HTTP requests: one that can't be read is as if there was none.
+/// Like the header of HTTP requests: an invalid one is ignored.
 fn traceparent(fields: &mut Fields<'_>) -> Result<Option<TraceParent>, Malformed> {
     Ok(fields.text("traceparent")?.and_then(|text| text.trim().parse().ok()))
 }

@@ -1,5 +1,5 @@
-//! The graphs that one connection follows: how it begins and ends to follow, and what they have to
-//! tell, taken from the cursors as there is room (rules W2, W4, W6, W10). Not here: presence ([`super::presence`]).
+//! The subscriptions of one connection: how they start and end, and delivery of commits as the send queue has room
+//! (rules W2, W4, W6, W10). Not here: presence ([`super::presence`]).
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use futures::{
 use tokio::time::Instant;
 
 use super::{
-    acting::RETRY_AFTER,
+    catch_up::{FinishedRead, ReadOutcome, ResumeRequest},
     connection::Connection,
-    fetch::{Asking, Fetched, Found},
-    fetches::Wanted,
-    frames,
+    dispatch::RETRY_AFTER,
+    pending_reads::ReadRequest,
     presence::presence,
+    server_frames,
     subscription::{Following, Next, Stage, Subscription},
 };
 use crate::{
@@ -33,7 +33,7 @@ pub(super) const SUBSCRIPTIONS_MAX: usize = 256;
 pub(super) enum Wake {
     /// There may be commits.
     Commits { generation: u64 },
-    /// The graph's task ended: its handle must be taken anew.
+    /// The graph's task ended, so its handle must be replaced.
     Ended { generation: u64 },
     /// Somebody's presence changed.
     Presence { generation: u64 },
@@ -44,42 +44,43 @@ impl Connection {
         self.subscriptions.iter_mut().find(|subscription| subscription.graph == *graph)
     }
 
-    /// One who follows already starts anew.
-    pub(super) fn subscribe(&mut self, graph: GraphId, asking: Asking) {
+    /// Starts a subscription, or restarts an existing one.
+    pub(super) fn subscribe(&mut self, graph: GraphId, request: ResumeRequest) {
         let existing = self.subscriptions.iter().position(|subscription| subscription.graph == graph);
         let index = match existing {
             Some(index) if self.subscriptions[index].is_joining() => {
-                return self.subscriptions[index].asked_again.push_back(asking);
+                return self.subscriptions[index].asked_again.push_back(request);
             }
             Some(index) => index,
             None if self.subscriptions.len() >= SUBSCRIPTIONS_MAX => {
                 let message = format!("graphId: one connection follows at most {SUBSCRIPTIONS_MAX} graphs");
-                return self.complain(&Problem::bad_request(message), Some(&graph), None);
+                return self.send_error(&Problem::bad_request(message), Some(&graph), None);
             }
             None => {
                 let followed = self.live.hub.follow(&graph);
-                self.subscriptions.push(Subscription::new(graph, followed, self.now));
+                let pause = self.presence_pauses.resume(&graph, self.now);
+                self.subscriptions.push(Subscription::new(graph, followed, pause));
                 self.subscriptions.len() - 1
             }
         };
-        self.join(index, asking);
+        self.join(index, request);
     }
 
-    fn join(&mut self, index: usize, asking: Asking) {
+    fn join(&mut self, index: usize, request: ResumeRequest) {
         self.generations += 1;
         let subscription = &mut self.subscriptions[index];
         if subscription.following().is_some_and(|following| following.is_fetching) {
-            self.fetches.abandon(subscription.generation);
+            self.pending_reads.abandon(subscription.generation);
         }
         subscription.rejoin(self.generations);
-        self.fetch_for(index, Wanted::Sync(asking));
+        self.fetch_for(index, ReadRequest::Sync(request));
     }
 
-    /// The frames that are written already are the last; a `SYNC` that is being made never comes.
+    /// Frames in the send queue are the last ones. A `SYNC` that is being built is not sent.
     pub(super) fn unsubscribe(&mut self, graph: &GraphId) {
         let Some(index) = self.subscriptions.iter().position(|s| s.graph == *graph) else { return };
         if self.subscriptions[index].is_fetching() {
-            self.fetches.abandon(self.subscriptions[index].generation);
+            self.pending_reads.abandon(self.subscriptions[index].generation);
         }
         self.end_subscription(index);
     }
@@ -87,43 +88,44 @@ impl Connection {
     fn end_subscription(&mut self, index: usize) {
         let mut subscription = self.subscriptions.swap_remove(index);
         subscription.followed.room().leave(self.peer.id);
+        self.presence_pauses.keep(subscription.graph.clone(), subscription.presence_pause(), self.now);
         subscription.all_answers().into_iter().for_each(|frame| self.send(frame));
     }
 
-    pub(super) fn take_fetched(&mut self, fetched: Fetched) {
-        let Fetched { generation, size, outcome } = fetched;
-        self.fetches.end(size);
+    pub(super) fn take_fetched(&mut self, fetched: FinishedRead) {
+        let FinishedRead { generation, size, outcome } = fetched;
+        self.pending_reads.end(size);
         let Some(index) = self.subscriptions.iter().position(|s| s.generation == generation) else {
-            // It is of no use to anybody: its subscription has ended since, or started anew.
-            self.fetches.forget_abandoned();
+            // Its subscription has ended or restarted.
+            self.pending_reads.forget_abandoned();
             return;
         };
         let is_joining = self.subscriptions[index].is_joining();
         match outcome {
-            Ok(Found::Sync { cursor, frame }) => {
+            Ok(ReadOutcome::Sync { cursor, frame }) => {
                 self.place(index, cursor);
                 self.send_in_pieces(frame);
                 self.send_answers_due(index);
                 self.join_again(index);
             }
-            Ok(Found::Commits(commits)) => self.take_commits(index, &commits),
-            Ok(Found::Replay { to }) => {
+            Ok(ReadOutcome::Commits(commits)) => self.take_commits(index, &commits),
+            Ok(ReadOutcome::Replay { to }) => {
                 if let Some(following) = self.subscriptions[index].fetched() {
                     following.replay_to = to;
                 }
             }
-            Ok(Found::Loaded) => self.take_hot(index),
+            Ok(ReadOutcome::Loaded) => self.take_hot(index),
             Err(problem) if is_joining => {
                 let graph = self.subscriptions[index].graph.clone();
-                self.complain(&problem, Some(&graph), None);
+                self.send_error(&problem, Some(&graph), None);
                 self.go_back(index);
             }
             Err(problem) => self.try_again_later(index, &problem),
         }
     }
 
-    /// There is no `SYNC`: the next `SUBSCRIBE` may have more luck; else one who followed before goes on
-    /// where it was, and for one who did not nothing has begun.
+    /// The `SYNC` failed. The next queued `SUBSCRIBE` is tried; else the subscription continues where it was, or ends if
+    /// it is new.
     fn go_back(&mut self, index: usize) {
         if self.join_again(index) {
             return;
@@ -135,12 +137,12 @@ impl Connection {
         }
     }
 
-    /// Goes on with the next `SUBSCRIBE` that has waited, if one has.
+    /// Continues with the next queued `SUBSCRIBE`, if there is one.
     fn join_again(&mut self, index: usize) -> bool {
         let next = self.subscriptions[index].asked_again.pop_front();
         let is_another = next.is_some();
-        if let Some(asking) = next {
-            self.join(index, asking);
+        if let Some(request) = next {
+            self.join(index, request);
         }
         is_another
     }
@@ -154,7 +156,7 @@ impl Connection {
         }
     }
 
-    /// The subscriber is told once, and what it misses is asked for again and again.
+    /// Retries a failed read. The subscriber is told once.
     fn try_again_later(&mut self, index: usize, problem: &Problem) {
         let retry_at = self.now + RETRY_AFTER;
         let subscription = &mut self.subscriptions[index];
@@ -162,11 +164,11 @@ impl Connection {
         let Some(following) = subscription.following() else { return };
         following.is_fetching = false;
         if following.retry_at.replace(retry_at).is_none() {
-            self.complain(problem, Some(&graph), None);
+            self.send_error(problem, Some(&graph), None);
         }
     }
 
-    /// The subscriber is told that it stands here, for the first time or anew.
+    /// Moves the subscription to the cursor of its `SYNC`.
     fn place(&mut self, index: usize, cursor: Cursor) {
         if let Some(following) = self.subscriptions[index].fetched() {
             (following.cursor, following.replay_to) = (cursor, Version::EMPTY);
@@ -176,7 +178,7 @@ impl Connection {
         self.follow_from(index, cursor);
     }
 
-    /// Takes what comes after the cursor, from now on.
+    /// Delivers commits after the cursor from now on.
     fn follow_from(&mut self, index: usize, cursor: Cursor) {
         let subscription = &mut self.subscriptions[index];
         let (hot, generation) = (self.live.graphs.hot(&subscription.graph), subscription.generation);
@@ -197,7 +199,7 @@ impl Connection {
         self.wakes.push(presence);
     }
 
-    /// The graph is in memory again, in a task that may be another.
+    /// The graph is in memory again, possibly in another task.
     fn take_hot(&mut self, index: usize) {
         let subscription = &mut self.subscriptions[index];
         let (hot, generation) = (self.live.graphs.hot(&subscription.graph), subscription.generation);
@@ -208,9 +210,9 @@ impl Connection {
         self.wakes.push(commits);
     }
 
-    /// The graph's history was replaced: a new SYNC, unasked (rules V4, W2).
+    /// The graph's history was replaced: sends an unsolicited `SYNC` (rules V4, W2).
     fn start_again(&mut self, index: usize) {
-        self.fetch_for(index, Wanted::Sync(Asking { point: None, pending: vec![], reset: true }));
+        self.fetch_for(index, ReadRequest::Sync(ResumeRequest { point: None, pending: vec![], reset: true }));
     }
 
     pub(super) fn wake(&mut self, wake: Wake) {
@@ -226,21 +228,21 @@ impl Connection {
         }
     }
 
-    /// Takes from every cursor what there is, as long as there is room. Each time another one is
-    /// first, so that one busy graph does not keep the others back.
+    /// Delivers from every cursor as long as the send queue has room. Each time another subscription is first, so that
+    /// one busy graph does not starve the others.
     pub(super) fn fill(&mut self) {
         self.begin_fetches();
         let count = self.subscriptions.len();
         for turn in 0..count {
             let index = (self.turn + turn) % count;
-            while self.output.has_room() && self.step(index) {}
+            while self.send_queue.has_room() && self.step(index) {}
             self.show_own(index);
             self.show_presence(index);
         }
         self.turn = self.turn.wrapping_add(1);
     }
 
-    /// One step of one subscription; whether another may follow at once.
+    /// Takes one step of one subscription; true if another may follow at once.
     fn step(&mut self, index: usize) -> bool {
         let now = self.now;
         let Some(following) = self.subscriptions[index].following() else { return false };
@@ -250,7 +252,7 @@ impl Connection {
         match following.step() {
             Next::Cursor(CursorStep::CaughtUp) => {
                 following.may_have_more = false;
-                // Answers that still wait are about commits that this history does not have.
+                // Answers that still wait belong to commits that this history does not have.
                 let all = self.subscriptions[index].all_answers();
                 all.into_iter().for_each(|frame| self.send(frame));
                 false
@@ -262,9 +264,9 @@ impl Connection {
             Next::Cursor(CursorStep::ReadLog { after, to }) => {
                 self.live.metrics().lag_commits.counted(to.since(after));
                 let wanted = if after < following.replay_to {
-                    Wanted::Log { after, to: following.replay_to.min(to) }
+                    ReadRequest::Log { after, to: following.replay_to.min(to) }
                 } else {
-                    Wanted::CatchUp(following.cursor.head())
+                    ReadRequest::CatchUp(following.cursor.head())
                 };
                 self.fetch_for(index, wanted);
                 false
@@ -274,23 +276,24 @@ impl Connection {
                 false
             }
             Next::Load => {
-                self.fetch_for(index, Wanted::Load);
+                self.fetch_for(index, ReadRequest::Load);
                 false
             }
         }
     }
 
-    /// Sends these commits, as many as there is room for; the rest is taken again later.
+    /// Sends as many of these commits as the send queue has room for. The rest is delivered later.
     fn deliver(&mut self, index: usize, commits: &[Arc<Recorded>], source: Source) {
-        let voice = self.peer.voice;
+        let encoding = self.peer.encoding;
         for commit in commits {
-            if !self.output.has_room() {
+            if !self.send_queue.has_room() {
                 return;
             }
             let subscription = &mut self.subscriptions[index];
             let graph = &subscription.graph;
-            let encode = |commit: &_| voice.shared(&frames::state_update(graph, commit, voice.format));
-            let frame = commit.encoded(voice.slot(), encode);
+            let encode =
+                |commit: &_| encoding.shared(&server_frames::state_update(graph, commit, encoding.format));
+            let frame = commit.encoded(encoding.slot(), encode);
             if let Some(following) = subscription.following() {
                 following.cursor.advance(commit);
             }
@@ -307,7 +310,7 @@ impl Connection {
 }
 
 impl Subscription {
-    /// When it is to be looked at again, whatever happens until then.
+    /// When it must be served again at the latest.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let Stage::Following(following) = &self.stage else { return None };
         let retry = following.retry_at.filter(|_| following.may_have_more && !following.is_fetching);

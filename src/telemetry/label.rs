@@ -1,4 +1,4 @@
-//! Labels whose values are known when the program is compiled: one metric for each, found by index.
+//! Labels whose values are known at compile time: one metric for each value, found by index.
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
@@ -8,21 +8,21 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric},
 };
 
-/// The values of one label.
+/// An enum of the values of one label.
 pub trait Word: Copy + Send + Sync + 'static {
-    /// The label.
+    /// The name of the label.
     const LABEL: &'static str;
-    /// Every value; each stands at its own [`Word::index`].
+    /// Every value, in the order of [`Word::index`].
     const ALL: &'static [Self];
 
-    /// Where it stands among all.
+    /// The position in `ALL`.
     fn index(self) -> usize;
 
-    /// As it is written.
+    /// The value as exported.
     fn word(self) -> &'static str;
 }
 
-/// An enum whose variants are the values of a label.
+/// Declares an enum whose variants are the values of a label.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $label:literal { $($(#[$of:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
@@ -58,14 +58,14 @@ impl Word for CommandType {
     }
 }
 
-/// One metric for each word.
+/// One metric for each value of a label.
 pub struct PerWord<W, M> {
     metrics: Arc<[M]>,
     words: PhantomData<W>,
 }
 
 impl<W: Word, M> PerWord<W, M> {
-    /// The metric of this word.
+    /// The metric of this value.
     pub fn of(&self, word: W) -> &M {
         &self.metrics[word.index()]
     }
@@ -89,7 +89,7 @@ impl<W, M> fmt::Debug for PerWord<W, M> {
     }
 }
 
-/// One metric for each pair of words, under two labels.
+/// One metric for each pair of values of two labels.
 pub struct PerPair<A, B, M>(PerWord<A, PerWord<B, M>>);
 
 impl<A: Word, B: Word, M> PerPair<A, B, M> {

@@ -1,8 +1,8 @@
-//! Long messages: inflated and read off the connection's thread, in turn with large bodies, and counted with them
-//! (rule O3).
+//! Long messages: inflated and parsed off the connection's thread. They wait for a turn together with large HTTP bodies
+//! and are counted in the same budget (rule O3).
 //!
-//! Invariant: of one connection one long message is read at a time, and nothing that came after it is looked at
-//! until it is. Not here: short messages, which are read where they come.
+//! Invariant: a connection parses one long message at a time, and no later message before that is done. Not here:
+//! short messages, which are parsed on the connection's thread.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use bytes::Bytes;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
+    client_frames::{FrameReader, SizedFrame},
     envelope::{BadFrame, Envelope},
-    incoming::{Counted, Reader},
 };
 use crate::{
     http::{body::Bodies, problem::Problem},
     websocket::{BEGINNING_BYTES, Deflated, Incoming, Inflated, ProtocolError},
 };
 
-/// A whole message that is not read yet.
-pub(super) enum Unread {
+/// A complete message that is not parsed yet.
+pub(super) enum UnreadMessage {
     Plain(Bytes),
     Deflated(Deflated),
 }
 
-impl Unread {
-    /// Bytes that it takes as it is.
+impl UnreadMessage {
+    /// Bytes that it occupies as received.
     pub(super) fn held_bytes(&self) -> usize {
         match self {
             Self::Plain(bytes) => bytes.len(),
@@ -33,7 +33,7 @@ impl Unread {
         }
     }
 
-    /// How long it may turn out to be.
+    /// How long it may be after inflating.
     fn bytes_max(&self) -> usize {
         match self {
             Self::Plain(bytes) => bytes.len(),
@@ -42,32 +42,32 @@ impl Unread {
     }
 }
 
-/// A long message that was read.
-pub(super) struct Read {
-    /// What it was counted with beside what it was sent as.
+/// The result of parsing a long message.
+pub(super) struct LongMessage {
+    /// Its share of the budget, beyond the bytes received.
     pub(super) counted: Option<OwnedSemaphorePermit>,
-    /// Held until it is answered.
+    /// Its turn, held until it is answered.
     pub(super) turn: Option<OwnedSemaphorePermit>,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: LongMessageOutcome,
 }
 
-pub(super) enum Outcome {
-    Frame(Counted),
+pub(super) enum LongMessageOutcome {
+    Frame(SizedFrame),
     Bad(Box<BadFrame>),
-    /// There is no memory for it: its sender has to come again.
+    /// There is no memory for it; the client has to retry.
     NoRoom,
-    /// It breaks the protocol.
+    /// It violates the protocol.
     Broken(ProtocolError),
 }
 
 /// Reads a long message once it is its turn; with the envelope that its sender was judged by, if its beginning told
 /// enough.
 pub(super) async fn read(
-    message: Unread,
-    reader: Reader,
-    judged: Option<Envelope>,
+    message: UnreadMessage,
+    reader: FrameReader,
+    authorized: Option<Envelope>,
     bodies: Arc<Bodies>,
-) -> Read {
+) -> LongMessage {
     let end = Instant::now() + bodies.patience();
     let turn = match bodies.turn_for(message.bytes_max(), end).await {
         Ok(turn) => turn,
@@ -75,9 +75,14 @@ pub(super) async fn read(
     };
     let work = tokio::task::spawn_blocking(move || {
         let mut counted = None;
-        let message = inflated(message, &reader, judged.is_some(), &bodies, &mut counted);
-        let outcome = message.and_then(|message| decoded(&message, &reader, judged, &bodies, &mut counted));
-        Read { counted, turn, outcome: outcome.map_or_else(|outcome| outcome, Outcome::Frame) }
+        let message = inflated(message, &reader, authorized.is_some(), &bodies, &mut counted);
+        let outcome =
+            message.and_then(|message| decoded(&message, &reader, authorized, &bodies, &mut counted));
+        LongMessage {
+            counted,
+            turn,
+            outcome: outcome.map_or_else(|outcome| outcome, LongMessageOutcome::Frame),
+        }
     });
     work.await.unwrap_or_else(|error| {
         let problem = Problem::internal().because(error);
@@ -85,42 +90,42 @@ pub(super) async fn read(
     })
 }
 
-fn unread(bad: BadFrame) -> Read {
-    Read { counted: None, turn: None, outcome: Outcome::Bad(bad.into()) }
+fn unread(bad: BadFrame) -> LongMessage {
+    LongMessage { counted: None, turn: None, outcome: LongMessageOutcome::Bad(bad.into()) }
 }
 
-/// Why a message did not get its turn, told about what it is about where it is plain.
-fn unturned(message: &Unread, reader: &Reader, problem: Problem) -> BadFrame {
+/// The refusal of a message that got no turn in time.
+fn unturned(message: &UnreadMessage, reader: &FrameReader, problem: Problem) -> BadFrame {
     let beginning = match message {
-        Unread::Plain(bytes) => bytes.clone(),
-        Unread::Deflated(message) => message.beginning(),
+        UnreadMessage::Plain(bytes) => bytes.clone(),
+        UnreadMessage::Deflated(message) => message.beginning(),
     };
     reader.refused(&beginning, problem)
 }
 
-/// What the message says, counted with what it occupies.
+/// Parses the message and counts what it occupies.
 fn decoded(
     message: &Bytes,
-    reader: &Reader,
-    judged: Option<Envelope>,
+    reader: &FrameReader,
+    authorized: Option<Envelope>,
     bodies: &Bodies,
     counted: &mut Option<OwnedSemaphorePermit>,
-) -> Result<Counted, Outcome> {
-    let read = match judged {
-        Some(judged) => reader.read_judged(message, &judged),
+) -> Result<SizedFrame, LongMessageOutcome> {
+    let read = match authorized {
+        Some(authorized) => reader.read_authorized(message, &authorized),
         None => reader.read(message),
     };
-    let read = read.map_err(|bad| Outcome::Bad(bad.into()))?;
-    // A plain message is counted as it came; an inflated one as it grew.
+    let read = read.map_err(|bad| LongMessageOutcome::Bad(bad.into()))?;
+    // A plain message was counted while it was received, an inflated one while it grew.
     let already = if counted.is_none() { message.len() } else { 0 };
     count(counted, read.bytes.saturating_sub(already), bodies).map_err(|problem| {
         let beginning = &message[..message.len().min(BEGINNING_BYTES)];
-        Outcome::Bad(reader.refused(beginning, problem).into())
+        LongMessageOutcome::Bad(reader.refused(beginning, problem).into())
     })?;
     Ok(read)
 }
 
-/// Counts so many bytes in all.
+/// Raises the counted bytes to this total.
 fn count(counted: &mut Option<OwnedSemaphorePermit>, bytes: usize, bodies: &Bodies) -> Result<(), Problem> {
     let held = counted.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
     if bytes <= held {
@@ -134,26 +139,26 @@ fn count(counted: &mut Option<OwnedSemaphorePermit>, bytes: usize, bodies: &Bodi
     Ok(())
 }
 
-/// The message itself, counted as it grows.
+/// Inflates the message and counts its bytes while it grows.
 fn inflated(
-    message: Unread,
-    reader: &Reader,
-    is_judged: bool,
+    message: UnreadMessage,
+    reader: &FrameReader,
+    is_authorized: bool,
     bodies: &Bodies,
     counted: &mut Option<OwnedSemaphorePermit>,
-) -> Result<Bytes, Outcome> {
+) -> Result<Bytes, LongMessageOutcome> {
     let message = match message {
-        Unread::Plain(bytes) => return Ok(bytes),
-        Unread::Deflated(message) => message,
+        UnreadMessage::Plain(bytes) => return Ok(bytes),
+        UnreadMessage::Deflated(message) => message,
     };
     let mut admit = |bytes: usize| count(counted, bytes, bodies).is_ok();
     match message.inflate(reader.message_bytes_max, &mut admit) {
         Ok(Inflated::Whole(Incoming::Text(text))) => Ok(text.into_bytes().into()),
         Ok(Inflated::Whole(Incoming::Binary(bytes))) => Ok(bytes),
-        Ok(Inflated::Whole(_) | Inflated::NoRoom) => Err(Outcome::NoRoom),
+        Ok(Inflated::Whole(_) | Inflated::NoRoom) => Err(LongMessageOutcome::NoRoom),
         Ok(Inflated::TooLong(message)) => {
-            Err(Outcome::Bad(reader.too_long(&message.beginning, is_judged).into()))
+            Err(LongMessageOutcome::Bad(reader.too_long(&message.beginning, is_authorized).into()))
         }
-        Err(error) => Err(Outcome::Broken(error)),
+        Err(error) => Err(LongMessageOutcome::Broken(error)),
     }
 }

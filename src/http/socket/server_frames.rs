@@ -1,4 +1,4 @@
-//! What the server says (rules W), in the encoding of the connection's subprotocol.
+//! Frames of the server (rules W), in the encoding of the connection's subprotocol.
 
 use bytes::Bytes;
 use dao_projections::{ClientId, Commit, GraphId, Hash, Head, OperationId, UserId, Version};
@@ -11,18 +11,18 @@ use crate::{
     websocket::{Deflate, MessageKind, SharedFrame, encode_binary, encode_text},
 };
 
-/// A frame for one connection alone that is shorter than this is sent as it is: compressing it costs
-/// more time than its bytes are worth.
+/// A frame for one connection that is shorter than this is not compressed: it costs more time than the bytes are
+/// worth.
 const OWN_DEFLATE_BYTES_MIN: usize = 1 << 10;
 
-/// How a connection is spoken to.
+/// The encoding of a connection: its format and compression.
 #[derive(Clone, Copy)]
-pub(super) struct Voice {
+pub(super) struct FrameEncoding {
     pub(super) format: Format,
     pub(super) deflate: Deflate,
 }
 
-impl Voice {
+impl FrameEncoding {
     pub(super) fn kind(self) -> MessageKind {
         match self.format {
             Format::Json => MessageKind::Text,
@@ -30,7 +30,7 @@ impl Voice {
         }
     }
 
-    /// The slot for what is shared with connections that are spoken to in this way: text or binary, compressed or not.
+    /// The slot of a shared encoding: text or binary, compressed or not.
     pub(super) fn slot(self) -> usize {
         usize::from(self.kind() == MessageKind::Binary) * 2 + usize::from(self.deflate == Deflate::On)
     }
@@ -46,29 +46,31 @@ impl Voice {
         }
     }
 
-    /// A payload as a frame that others get too: compressed if that makes it shorter.
+    /// A payload as a frame that others get too: compressed if that was negotiated and makes it shorter.
     pub(super) fn shared(self, payload: &[u8]) -> Bytes {
-        let frame = match (self.format, std::str::from_utf8(payload)) {
-            (Format::Json, Ok(text)) => SharedFrame::text(text),
-            _ => SharedFrame::binary(payload),
-        };
-        frame.bytes_for(self.deflate).clone()
+        match (self.deflate, self.format, std::str::from_utf8(payload)) {
+            // Compression takes longer than everything else here: only those who asked for it pay for it.
+            (Deflate::Off, Format::Json, Ok(text)) => encode_text(text),
+            (Deflate::Off, ..) => encode_binary(payload),
+            (Deflate::On, Format::Json, Ok(text)) => SharedFrame::text(text).bytes_for(Deflate::On).clone(),
+            (Deflate::On, ..) => SharedFrame::binary(payload).bytes_for(Deflate::On).clone(),
+        }
     }
 
-    pub(super) fn say(self, frame: &ServerFrame<'_>) -> Bytes {
+    pub(super) fn encode(self, frame: &ServerFrame<'_>) -> Bytes {
         self.frame(&self.format.encode(frame))
     }
 }
 
-/// What the server says. Commits and snapshots have encodings of their own, shared by all who get
-/// them: [`state_update`] and [`sync_with_state`].
+/// A frame of the server. Commits and snapshots are encoded by [`state_update`] and [`sync_around_state`], once for all
+/// their receivers.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE", rename_all_fields = "camelCase")]
 pub(super) enum ServerFrame<'a> {
     Welcome {
         connection_id: uuid::Uuid,
         heartbeat_ms: u64,
-        limits: Limits,
+        limits: WelcomeLimits,
         server_time: u64,
     },
     Sync {
@@ -79,28 +81,28 @@ pub(super) enum ServerFrame<'a> {
         access: &'static str,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         reset: bool,
-        settled: &'a [Settled],
+        settled: &'a [SettledOperation],
     },
     Revert(Revert<'a>),
     Presence {
         graph_id: &'a GraphId,
         client_id: &'a ClientId,
         user_id: &'a UserId,
-        state: State<'a>,
+        state: PresenceState<'a>,
     },
-    /// A renewed token changed the right on a followed graph.
+    /// A new token changed the right on a followed graph.
     Access {
         graph_id: &'a GraphId,
         access: &'static str,
     },
     Authenticated {
         user_id: &'a UserId,
-        /// When the token expires, unless nothing does.
+        /// When the token expires; absent without keys.
         #[serde(skip_serializing_if = "Option::is_none")]
         expires_at: Option<u64>,
     },
     Pong {
-        versions: Versions<'a>,
+        versions: FollowedVersions<'a>,
     },
     Error {
         code: &'static str,
@@ -109,7 +111,7 @@ pub(super) enum ServerFrame<'a> {
         graph_id: Option<&'a GraphId>,
         #[serde(skip_serializing_if = "Option::is_none")]
         operation_id: Option<OperationId>,
-        /// Where the same may succeed later.
+        /// When to retry, if a retry may succeed.
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
     },
@@ -118,10 +120,10 @@ pub(super) enum ServerFrame<'a> {
     },
 }
 
-/// The limits that `WELCOME` tells.
+/// The limits in `WELCOME`.
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Limits {
+pub(super) struct WelcomeLimits {
     pub(super) message_bytes: usize,
     pub(super) entity_bytes: usize,
     pub(super) batch_operations: usize,
@@ -132,19 +134,19 @@ pub(super) struct Limits {
     pub(super) operation_ttl_ms: u64,
 }
 
-/// What a `SYNC` says beside the graph itself.
+/// The right and the reset flag of a `SYNC`.
 #[derive(Clone, Copy)]
-pub(super) struct SyncStanding {
+pub(super) struct SyncAccess {
     /// The right on the graph.
     pub(super) access: &'static str,
-    /// Whether the subscriber's point is not of this history (rule V4).
+    /// Whether the subscriber's history was replaced (rule V4).
     pub(super) reset: bool,
 }
 
-/// What became of an operation that a client was waiting for (rule W3).
+/// The outcome of an operation that a client asked about (rule W3).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Settled {
+pub(super) struct SettledOperation {
     pub(super) operation_id: OperationId,
     pub(super) status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,7 +156,7 @@ pub(super) struct Settled {
     pub(super) code: Option<&'static str>,
 }
 
-/// A refused operation, or one that could not be answered for now (`temporary`).
+/// A refused operation, or one that failed temporarily (`temporary`).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Revert<'a> {
@@ -175,9 +177,9 @@ pub(super) struct Revert<'a> {
 }
 
 /// The heads of the followed graphs, for `PONG`.
-pub(super) struct Versions<'a>(pub(super) Vec<(&'a GraphId, Version)>);
+pub(super) struct FollowedVersions<'a>(pub(super) Vec<(&'a GraphId, Version)>);
 
-impl Serialize for Versions<'_> {
+impl Serialize for FollowedVersions<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         let mut map = s.serialize_map(Some(self.0.len()))?;
         self.0.iter().try_for_each(|(graph, version)| map.serialize_entry(graph.as_str(), version))?;
@@ -190,18 +192,18 @@ pub(super) fn state_update(graph: &GraphId, commit: &Commit, format: Format) -> 
     format.encode(&CommitOut::of(graph, commit).into_frame("STATE_UPDATE"))
 }
 
-/// What stands before and after the state in a `SYNC` that starts its reader from a snapshot.
+/// The bytes before and after the state in a `SYNC` with a snapshot.
 pub(super) fn sync_around_state(
     graph: &GraphId,
     head: Head,
-    standing: SyncStanding,
-    settled: &[Settled],
+    access: SyncAccess,
+    settled: &[SettledOperation],
     format: Format,
 ) -> (Vec<u8>, &'static [u8]) {
-    /// The state is put in later: it is shared by all who start at this version.
+    /// The state is inserted later: it is shared by all subscribers that start at this version.
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Sync<'a> {
+    struct SyncFrame<'a> {
         r#type: &'static str,
         graph_id: &'a GraphId,
         version: Version,
@@ -210,15 +212,16 @@ pub(super) fn sync_around_state(
         access: &'static str,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         reset: bool,
-        settled: &'a [Settled],
+        settled: &'a [SettledOperation],
         state: (),
     }
     let Head { version, hash } = head;
-    let SyncStanding { access, reset } = standing;
+    let SyncAccess { access, reset } = access;
     let (r#type, status) = ("SYNC", "snapshot");
-    let sync = Sync { r#type, graph_id: graph, version, hash, status, access, reset, settled, state: () };
+    let sync =
+        SyncFrame { r#type, graph_id: graph, version, hash, status, access, reset, settled, state: () };
     let mut bytes = format.encode(&sync);
-    // The null in the state's place, which both encodings have at the end.
+    // Both encodings end with the null that stands for the state.
     let (null, after): (_, &[u8]) = match format {
         Format::Json => ("null}".len(), b"}"),
         Format::MessagePack => (1, b""),
@@ -227,35 +230,34 @@ pub(super) fn sync_around_state(
     (bytes, after)
 }
 
-/// What others see of a client, in the frame that all of them get. Presence is short and of the moment: it is never
-/// compressed.
+/// The `PRESENCE` frame of a client, encoded once for all followers. Presence is short, so it is never compressed.
 pub(super) fn presence(graph: &GraphId, shown: &PresenceUpdate, format: Format) -> Option<Bytes> {
     let form = match format {
         Format::Json => 0,
         Format::MessagePack => 1,
     };
     shown.form(form, |Present { client, user, state }| {
-        let state = State::of(state, format);
+        let state = PresenceState::of(state, format);
         let frame = ServerFrame::Presence { graph_id: graph, client_id: client, user_id: user, state };
-        Voice { format, deflate: Deflate::Off }.say(&frame)
+        FrameEncoding { format, deflate: Deflate::Off }.encode(&frame)
     })
 }
 
-/// A state of presence, from its JSON.
-pub(super) enum State<'a> {
+/// A presence state, from its JSON.
+pub(super) enum PresenceState<'a> {
     Text(&'a RawValue),
     Value(Value),
 }
 
-impl<'a> State<'a> {
+impl<'a> PresenceState<'a> {
     fn of(json: &'a str, format: Format) -> Self {
         let text = serde_json::from_str(json).ok().filter(|_| format == Format::Json);
-        // It was written from a value, so it is one.
+        // It was serialized from a value, so it parses.
         text.map_or_else(|| Self::Value(serde_json::from_str(json).unwrap_or_default()), Self::Text)
     }
 }
 
-impl Serialize for State<'_> {
+impl Serialize for PresenceState<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => text.serialize(s),

@@ -1,50 +1,50 @@
-//! The write path: how commands end, and how appends do.
+//! Metrics of the write path: outcomes of commands and of appends.
 
 use dao_projections::CommandType;
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 
-use super::{Histogram, PerPair, PerWord, registered, word::words};
+use super::{Histogram, PerPair, PerWord, label::words, registered};
 
 words!(
     /// How an operation was answered.
     Effect, "outcome" {
-        /// A commit that touched nothing of anybody's.
+        /// A commit without concurrent changes.
         Applied = "applied",
-        /// A commit that was reconciled with those of others.
+        /// A commit that was merged with concurrent changes.
         Merged = "merged",
-        /// Accepted, and it was already so.
+        /// Accepted; it changed nothing.
         Unchanged = "unchanged",
-        /// It had ended before, and got its first answer again.
+        /// A repetition of an earlier operation; the first answer was sent again.
         Duplicate = "duplicate",
-        /// It can't be done.
+        /// Refused.
         Refused = "refused",
     }
 );
 
 words!(
-    /// Why an operation was refused: the `code` that its author is told.
+    /// Why an operation was refused: the `code` that its author gets.
     RefusalCode, "code" {
-        /// Others changed the same.
+        /// Another client changed the same field.
         Conflict = "CONFLICT",
         /// The target was deleted.
         TargetDeleted = "TARGET_DELETED",
-        /// The client holds another history.
+        /// The client's version is newer than the graph's.
         VersionAhead = "VERSION_AHEAD",
-        /// The history was replaced since the client saw it.
+        /// The history was replaced after the client read it.
         HistoryReplaced = "HISTORY_REPLACED",
-        /// The id exists.
+        /// The id is taken.
         IdTaken = "ID_TAKEN",
-        /// There is no such node.
+        /// The node does not exist.
         NodeNotFound = "NODE_NOT_FOUND",
-        /// There is no such edge.
+        /// The edge does not exist.
         EdgeNotFound = "EDGE_NOT_FOUND",
-        /// An end of the edge is not there.
+        /// The source or target of the edge does not exist.
         DanglingEdge = "DANGLING_EDGE",
-        /// The parent is not there.
+        /// The parent does not exist.
         ParentNotFound = "PARENT_NOT_FOUND",
-        /// A node would be inside of itself.
+        /// A node would become its own ancestor.
         ParentCycle = "PARENT_CYCLE",
-        /// The operation id is used.
+        /// The operation id was used for another request.
         OperationIdReused = "OPERATION_ID_REUSED",
         /// The graph or the entity would be too large.
         TooLarge = "TOO_LARGE",
@@ -52,68 +52,68 @@ words!(
 );
 
 words!(
-    /// What happened when an operation met the work of others.
+    /// How an operation collided with concurrent changes.
     ConflictKind, "kind" {
-        /// They changed other fields, and both stand.
+        /// Different fields were changed; both changes are kept.
         Merged = "merged",
-        /// They changed the same.
+        /// The same field was changed.
         SameField = "same_field",
-        /// They deleted what it is about.
+        /// The target was deleted.
         Deleted = "deleted",
-        /// They took the id.
+        /// The id was taken.
         IdTaken = "id_taken",
-        /// They deleted what an edge or a child would hang on.
+        /// An end of the edge, or the parent, was deleted.
         Missing = "missing_end",
-        /// Its author holds a history that is not this one.
+        /// The author's version belongs to another history.
         OtherHistory = "other_history",
     }
 );
 
 words!(
-    /// How an attempt to append ended.
+    /// The outcome of an append.
     AppendOutcome, "outcome" {
-        /// It is durable.
+        /// The commits are durable.
         Appended = "appended",
-        /// Another instance was faster.
+        /// Another instance appended first.
         HeadMoved = "head_moved",
-        /// Some of its operations had ended before.
+        /// Some of its operations were recorded before.
         Duplicate = "duplicate",
-        /// The answer was lost.
+        /// The answer was lost, so the outcome is unknown.
         Unknown = "unknown",
-        /// It is in the log, and on fewer replicas than `REDIS_MIN_REPLICAS`.
+        /// The commits are in the log, but on fewer replicas than `REDIS_MIN_REPLICAS`.
         NotReplicated = "not_replicated",
-        /// The store refused it, or is away.
+        /// The store is unavailable or refused the append.
         Unavailable = "unavailable",
-        /// The history can't be read.
+        /// The stored history is damaged.
         Corrupt = "corrupt",
     }
 );
 
-/// What the write path counts.
+/// Metrics of the write path.
 pub struct WriteMetrics {
-    /// Operations that were answered.
+    /// Operations by command type and outcome.
     pub commands: PerPair<CommandType, Effect, Counter>,
-    /// Those that were refused.
+    /// Refused operations by code.
     pub refusals: PerWord<RefusalCode, Counter>,
-    /// Those that met the work of others.
+    /// Operations that collided with concurrent changes.
     pub conflicts: PerWord<ConflictKind, Counter>,
-    /// Attempts to append.
+    /// Appends by outcome.
     pub appends: PerWord<AppendOutcome, Counter>,
-    /// How long one took.
+    /// The duration of an append.
     pub append_time: Histogram,
-    /// Commits in one that is durable.
+    /// Commits in a durable append.
     pub append_commits: Histogram,
-    /// Operations judged in one round.
+    /// Operations decided in one round.
     pub round_operations: Histogram,
-    /// Commits that are durable.
+    /// Durable commits.
     pub commits: Counter,
-    /// Operations that were turned away because too many wait on their graph.
+    /// Requests rejected because the queue of their graph is full.
     pub overloaded: Counter,
-    /// Graphs that were let go of to make room for others.
+    /// Graphs evicted from memory.
     pub hot_let_go: Counter,
-    /// Graphs that were not loaded, or not let grow, because those in use take all the memory.
+    /// Graphs that were not loaded or could not grow because the graphs in use fill the memory budget.
     pub hot_refused: Counter,
-    /// Tasks of graphs that panicked.
+    /// Graph tasks that panicked.
     pub task_panics: Counter,
 }
 
@@ -128,14 +128,14 @@ impl WriteMetrics {
             conflicts: registered(
                 registry,
                 "conflicts",
-                "Operations that met the work of others",
+                "Operations that collided with concurrent changes",
                 PerWord::default(),
             ),
-            appends: registered(registry, "appends", "Attempts to append to a history", PerWord::default()),
+            appends: registered(registry, "appends", "Appends to a history", PerWord::default()),
             append_time: own(
                 registry,
                 "append_duration_seconds",
-                "How long an attempt to append took",
+                "Duration of an append",
                 Histogram::of_times(),
             ),
             append_commits: own(
@@ -147,32 +147,32 @@ impl WriteMetrics {
             round_operations: own(
                 registry,
                 "round_operations",
-                "Operations judged in one round of a graph",
+                "Operations decided in one round of a graph",
                 Histogram::of_counts(),
             ),
             commits: registered(registry, "commits", "Commits made durable", Counter::default()),
             overloaded: registered(
                 registry,
                 "commands_turned_away",
-                "Requests turned away because too many wait on their graph",
+                "Requests rejected because the queue of their graph is full",
                 Counter::default(),
             ),
             hot_let_go: registered(
                 registry,
                 "hot_graphs_let_go",
-                "Graphs let go of to make room in memory for others",
+                "Graphs evicted from memory",
                 Counter::default(),
             ),
             hot_refused: registered(
                 registry,
                 "hot_graphs_refused",
-                "Graphs not loaded, or not let grow, because those in use fill the memory",
+                "Graphs not loaded or not allowed to grow because the graphs in use fill the memory budget",
                 Counter::default(),
             ),
             task_panics: registered(
                 registry,
                 "graph_task_panics",
-                "Tasks of graphs that panicked",
+                "Graph tasks that panicked",
                 Counter::default(),
             ),
         }
