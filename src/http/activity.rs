@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::{
     App,
-    extract::{AnswerAs, Asked, Ids},
+    extractors::{AnswerAs, Asked, Ids},
     openapi::{
-        answers::Activity,
-        asked::{ActivityQuery, GraphPath, LatestQuery},
+        parameters::{ActivityQuery, GraphPath, LatestQuery},
         problems::OfReads,
+        responses::Activity,
     },
     problem::Problem,
     respond,

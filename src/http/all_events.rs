@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use super::{
     App,
-    auth::Proved,
-    extract::Asked,
+    extractors::Asked,
     format::Format,
+    guard::Proved,
     metrics,
     openapi::{
-        answers::StreamEvent,
-        asked::{AllEventsQuery, Resume},
+        parameters::{AllEventsQuery, Resume},
         problems::OfReads,
+        responses::StreamEvent,
     },
     problem::Problem,
     socket::{Live, Seat},

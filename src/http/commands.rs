@@ -7,15 +7,15 @@ use tracing::{Instrument, Span};
 
 use super::{
     App,
-    auth::Caller,
-    command::{read_batch, read_command},
-    extract::{AnswerAs, CausedBy, Decoded, Ids},
+    command_parser::{read_batch, read_command},
+    extractors::{AnswerAs, CausedBy, Decoded, Ids},
     format::Format,
+    guard::Caller,
     openapi::{
-        answers::{Accepted, BatchAnswer},
-        asked::GraphPath,
+        parameters::GraphPath,
         problems::OfWrites,
-        sent::{BatchBody, CommandBody},
+        requests::{BatchBody, CommandBody},
+        responses::{Accepted, BatchAnswer},
     },
     problem::Problem,
     respond, respond_encoded,

@@ -1,7 +1,7 @@
 //! Which pages of other origins may call this server from a browser: those of `CORS_ORIGINS` and, without keys on
 //! loopback, those that this machine serves itself (rules O2, O4).
 //!
-//! Nothing here keeps anybody out: a browser keeps pages from reading answers, rights are [`super::auth`]'s,
+//! Nothing here keeps anybody out: a browser keeps pages from reading answers, rights are [`super::guard`]'s,
 //! and without keys [`super::same_origin`] keeps other pages out. Cookies are never allowed: users prove themselves by
 //! tokens, which no page can send for another.
 
@@ -16,7 +16,7 @@ use axum::{
 use tower::{Layer, Service, ServiceExt};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::{App, answers::REQUEST_ID, refused_origins::By, same_origin};
+use super::{App, refused_origins::By, response::REQUEST_ID, same_origin};
 
 /// How long a browser may remember what it may do.
 const MAX_AGE: Duration = Duration::from_secs(3_600);

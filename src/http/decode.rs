@@ -9,17 +9,17 @@
 //! and objects get exactly the room they need.
 
 mod memory;
-mod reading;
-mod repeated;
+mod repeated_keys;
+mod visitor;
 
 use std::{fmt, io::Cursor};
 
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
-use self::reading::{Mode, Notes, Scope, Strict};
-pub(super) use self::{memory::Size, repeated::Repeated};
-use super::{format::Format, readable::readable, shape::Malformed};
+use self::visitor::{Mode, Notes, Scope, Strict};
+pub(super) use self::{memory::Size, repeated_keys::Repeated};
+use super::{format::Format, json_repair::readable, json_shape::Malformed};
 use crate::write::busy;
 
 /// Where in a document: a chain of keys and indices, spelled out only when something is wrong there.
@@ -288,7 +288,7 @@ mod tests {
     fn o3_what_a_body_would_occupy_is_bounded_by_its_length() {
         let lists = format!("[{}[0]]", "[0],".repeat(1 << 20));
         let too_large = json_body(&lists).expect_err("a hundred times its length");
-        assert_eq!(too_large.severity, crate::http::shape::Severity::TooLarge);
+        assert_eq!(too_large.severity, crate::http::json_shape::Severity::TooLarge);
         let packed = [&[0xdd, 0, 0x40, 0, 0][..], &[0x91, 0].repeat(4 << 20)].concat();
         assert!(decode(&packed, Format::MessagePack, LIMITS).is_err());
         // What is read twice is the same as what is read once.

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::{
     decode::{DocumentLimits, decode},
+    duplicate_keys::repeats,
     format::Format,
-    limits::RequestLimits,
-    repeats::repeats,
-    shape::Malformed,
+    json_shape::Malformed,
+    request_limits::RequestLimits,
 };
 
 /// Levels that files may put around what becomes a payload.

@@ -6,7 +6,7 @@ use std::io;
 use axum::http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 
-use super::accept::{Offer, preferred};
+use super::accept_header::{Offer, preferred};
 
 /// An encoding of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     Format,
     activity::{read_cursor, write_cursor},
-    command::{read_batch, read_command},
+    command_parser::{read_batch, read_command},
     decode::{DocumentLimits, decode},
     socket::incoming::is_frame,
 };

@@ -12,11 +12,11 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     App, Projections,
-    auth::{self, Need},
-    extract::AnswerAs,
+    extractors::AnswerAs,
+    guard::{self, Need},
     openapi::{
-        answers::{Alive, Ready},
         problems::OfHealth,
+        responses::{Alive, Ready},
     },
     problem::Problem,
     respond,
@@ -86,7 +86,7 @@ impl Shown {
         let (parts, _) = request.into_parts();
         let is_admin = match &app.auth {
             Auth::Off => app.reach == Reach::Loopback && is_own,
-            Auth::Keys(_) => match auth::proved(app, &parts) {
+            Auth::Keys(_) => match guard::proved(app, &parts) {
                 Ok(Some(grant)) => grant.rights.on_all() == Some(Right::Admin),
                 // A bad token is none: health is answered to everybody.
                 Ok(None) | Err(_) => false,

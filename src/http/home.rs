@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::{
     App, DocsAccess,
-    accept::{Offer, preferred},
+    accept_header::{Offer, preferred},
     format::Format,
     openapi::problems::OfHealth,
     respond,

@@ -1,14 +1,14 @@
 //! The listener: from connections to requests, whoever is on the other end.
 //!
 //! Invariants:
-//! - At most [`RequestLimits::connections_max`] connections ([`super::admission`]). One more is asked what it wants:
+//! - At most [`RequestLimits::connections_max`] connections ([`super::connection_limits`]). One more is asked what it wants:
 //!   health is answered, since whoever watches over a server must see it when it is full too, and all else is 503.
 //! - A connection that brings no whole head in time is closed. A head is at most [`HEAD_BYTES_MAX`] long.
-//! - A connection whose reader takes nothing is closed ([`super::line`]), and one that ends while its peer is still
-//!   sending is read on for a while ([`super::linger`]).
+//! - A connection whose reader takes nothing is closed ([`super::connection_io`]), and one that ends while its peer is still
+//!   sending is read on for a while ([`super::lingering_close`]).
 //! - Nothing that `accept` can say ends the server.
 //!
-//! HTTP/1.1 only: what speaks HTTP/2 or TLS to browsers stands in front. Not here: bodies ([`super::body`]),
+//! HTTP/1.1 only: what speaks HTTP/2 or TLS to browsers stands in front. Not here: bodies ([`super::request_body`]),
 //! and what is answered.
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -27,15 +27,15 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    address::{Arrival, Proxies},
-    admission::{Admission, Bounds, Evicted, Full, Place},
-    answers::Edge,
-    exchange::{Ambiguous, Answer, EndsAt, Exchange},
-    leftover::{After, Expect, lend},
-    limits::RequestLimits,
-    line::Line,
-    linger::linger,
+    client_address::{Arrival, Proxies},
+    connection_io::Line,
+    connection_limits::{Admission, Bounds, Evicted, Full, Place},
+    lingering_close::linger,
     problem::Problem,
+    request_context::{Ambiguous, Answer, EndsAt, Exchange},
+    request_limits::RequestLimits,
+    response::Edge,
+    unread_body::{After, Expect, lend},
 };
 
 /// Bytes of a request's head, and of what is read of a body at once; a longer head is 431. A token has room in

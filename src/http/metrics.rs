@@ -12,7 +12,7 @@ use axum::{
 };
 
 use super::{
-    App, auth, health,
+    App, guard, health,
     openapi::problems::OfReads,
     problem::{Problem, Told},
 };
@@ -87,7 +87,7 @@ impl Measuring {
     /// Finds what every route counts into, once.
     pub(super) fn of(metrics: &Metrics) -> Self {
         let route = |template| (template, metrics.requests.route(template));
-        let routes = auth::templates().map(route).collect();
+        let routes = guard::templates().map(route).collect();
         Self { metrics: metrics.clone(), routes, unmatched: metrics.requests.route(UNMATCHED) }
     }
 

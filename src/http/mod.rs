@@ -4,54 +4,54 @@
 //! what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
-mod accept;
+mod accept_header;
 mod activity;
-mod address;
-mod admission;
 mod all_events;
-mod answers;
 pub mod audit;
-mod auth;
-mod body;
-mod command;
+mod body_framing;
+mod client_address;
+mod command_parser;
 mod commands;
+mod connection_io;
+mod connection_limits;
 mod cors;
 mod decode;
 mod documents;
-mod events;
-mod exchange;
-mod extract;
+mod duplicate_keys;
+mod extractors;
 mod fingerprint;
 mod format;
-mod framing;
 #[doc(hidden)]
 pub mod fuzzing;
+mod graph_events;
+mod guard;
 mod health;
 mod home;
-mod leftover;
-mod limits;
-mod line;
-mod linger;
+mod json_repair;
+mod json_shape;
+mod lingering_close;
 mod listener;
 mod metrics;
 mod openapi;
 mod operations;
-mod parameters;
 mod problem;
-mod rate;
-mod readable;
+mod query_parameters;
+mod rate_limits;
 mod reads;
 mod refused_origins;
-mod repeats;
+mod request_body;
+mod request_context;
+mod request_head;
+mod request_limits;
+mod response;
+mod response_memory;
 mod same_origin;
-mod sending;
-mod shape;
 mod socket;
 mod stream;
-mod strict;
 mod subscriptions;
 mod supervise;
 pub mod transcode;
+mod unread_body;
 pub mod wire;
 
 use std::{future::Future, io, ops::Deref, sync::Arc, time::Duration};
@@ -80,21 +80,21 @@ use crate::{
     telemetry::Metrics,
     write::Graphs,
 };
-pub use address::Proxies;
-use answers::Edge;
-use body::Bodies;
+pub use client_address::Proxies;
 pub use cors::{Origin, Origins};
 pub use documents::{ReadDocument, Unreadable, read_document};
 pub use format::Format;
-pub use limits::{BODY_BYTES_MAX, RequestLimits};
 pub use listener::bind;
 use metrics::Measuring;
 pub use metrics::MetricsRoute;
 pub use openapi::DocsAccess;
 use problem::Problem;
-pub use rate::RateConfig;
-use rate::RateLimits;
+pub use rate_limits::RateConfig;
+use rate_limits::RateLimits;
 use refused_origins::RefusedOrigins;
+use request_body::Bodies;
+pub use request_limits::{BODY_BYTES_MAX, RequestLimits};
+use response::Edge;
 use same_origin::Reach;
 pub(crate) use supervise::supervised;
 
@@ -114,13 +114,13 @@ pub fn parse_document(json: &[u8]) -> Result<Value, String> {
 /// A command from a document that is JSON already, by the rules of `POST …/command`.
 pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
     let document = decode::Document::of(value);
-    command::read_command(document, user).map_err(|malformed| malformed.to_string())
+    command_parser::read_command(document, user).map_err(|malformed| malformed.to_string())
 }
 
 /// The operations of a batch of at most so many, by the rules of `POST …/batch`: one if it is atomic.
 pub fn parse_batch(value: Value, user: &UserId, operations_max: usize) -> Result<Vec<Operation>, String> {
     let document = decode::Document::of(value);
-    let batch = command::read_batch(document, user, operations_max);
+    let batch = command_parser::read_batch(document, user, operations_max);
     batch.map(|batch| batch.operations).map_err(|malformed| malformed.to_string())
 }
 
@@ -322,7 +322,7 @@ fn routes(app: &App) -> Router {
         .route("/graphs/{graphId}/verify", get(audit::verify))
         .route("/graphs/{graphId}/activity", get(activity::graph_activity))
         .route("/activity", get(activity::all_activity))
-        .route("/graphs/{graphId}/events", get(events::graph_events))
+        .route("/graphs/{graphId}/events", get(graph_events::graph_events))
         .route("/events", get(all_events::all_events))
         .route("/subscriptions", get(subscriptions::list))
         .route(
@@ -342,8 +342,8 @@ fn routes(app: &App) -> Router {
         .merge(docs_routes(app.docs))
         .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("there is no such route") })
-        .layer(middleware::from_fn(parameters::check))
-        .layer(middleware::from_fn_with_state(app.clone(), answers::of_route))
+        .layer(middleware::from_fn(query_parameters::check))
+        .layer(middleware::from_fn_with_state(app.clone(), response::of_route))
         .with_state(app.clone())
 }
 
@@ -354,8 +354,8 @@ fn operational_routes(app: &App) -> Router {
         .route("/readyz", get(health::ready))
         .merge(metrics_routes(app.metrics_route))
         .fallback(|| async { Problem::not_found("this process serves no graphs: ask a server") })
-        .layer(middleware::from_fn(parameters::check))
-        .layer(middleware::from_fn_with_state(app.clone(), answers::of_route))
+        .layer(middleware::from_fn(query_parameters::check))
+        .layer(middleware::from_fn_with_state(app.clone(), response::of_route))
         .with_state(app.clone())
 }
 

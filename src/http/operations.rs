@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::{
     App,
-    auth::Proved,
-    extract::{AnswerAs, Asked, Ids},
+    extractors::{AnswerAs, Asked, Ids},
+    guard::Proved,
     openapi::{
-        answers::Operation,
-        asked::{OperationPath, OperationQuery},
+        parameters::{OperationPath, OperationQuery},
         problems::OfReads,
+        responses::Operation,
     },
     problem::Problem,
     respond,

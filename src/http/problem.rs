@@ -12,9 +12,9 @@ use dao_projections::{OperationId, Version};
 use serde::Serialize;
 
 use super::{
-    admission::Full,
-    rate,
-    shape::{Malformed, Severity},
+    connection_limits::Full,
+    json_shape::{Malformed, Severity},
+    rate_limits,
 };
 use crate::{
     auth::Right,
@@ -199,7 +199,7 @@ impl Problem {
     pub(super) fn rate_limited(retry_after: Duration) -> Self {
         let detail = format!(
             "more requests than RATE_LIMIT_MAX_REQUESTS in RATE_LIMIT_WINDOW: try again in {} s",
-            rate::seconds(retry_after)
+            rate_limits::seconds(retry_after)
         );
         let problem =
             Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "There were too many requests", detail);
@@ -210,7 +210,7 @@ impl Problem {
     pub(super) fn too_many_bad_tokens(retry_after: Duration) -> Self {
         let detail = format!(
             "too many bad tokens came from this address: try again in {} s",
-            rate::seconds(retry_after)
+            rate_limits::seconds(retry_after)
         );
         Self { detail, ..Self::rate_limited(retry_after) }
     }
@@ -498,7 +498,7 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(retry_after) = problem.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(rate::seconds(retry_after)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(rate_limits::seconds(retry_after)));
         }
         if problem.ends_connection {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -14,20 +14,20 @@ use serde::Serialize;
 
 use super::{
     App,
-    extract::{AnswerAs, Asked, Ids},
+    extractors::{AnswerAs, Asked, Ids},
     format::{Format, fitted},
     openapi::{
-        answers::{
+        parameters::{ChangesQuery, EdgePath, GraphPath, LatestQuery, NodePath, StateQuery},
+        problems::OfReads,
+        requests::Viewport,
+        responses::{
             Changes as ChangesAnswer, Edge, Edges as EdgesAnswer, Node, Nodes as NodesAnswer,
             State as StateAnswer,
         },
-        asked::{ChangesQuery, EdgePath, GraphPath, LatestQuery, NodePath, StateQuery},
-        problems::OfReads,
-        sent::Viewport,
     },
     problem::Problem,
     respond,
-    sending::SharedCopy,
+    response_memory::SharedCopy,
     wire::{CommitOut, Edges, Nodes, StateOut, commit_json, join, state_json},
 };
 use crate::{

@@ -17,7 +17,9 @@ use axum::{
 
 use url::{Host, Url};
 
-use super::{App, address::host_of, auth::Need, cors::Origins, problem::Problem, refused_origins::By};
+use super::{
+    App, client_address::host_of, cors::Origins, guard::Need, problem::Problem, refused_origins::By,
+};
 use crate::auth::Auth;
 
 /// From where connections can come.
@@ -73,7 +75,7 @@ pub(super) fn is_neighbour(app: &App, origin: &HeaderValue) -> bool {
 }
 
 /// What the caller takes this server to be; nothing where it does not say, as no browser does. What can't be read was
-/// refused before ([`super::strict`]).
+/// refused before ([`super::request_head`]).
 fn host(request: &Request<Body>) -> Option<Authority> {
     let said = |headers: &HeaderMap| host_of(headers.get(header::HOST)?.to_str().ok()?);
     request.uri().authority().cloned().or_else(|| said(request.headers()))

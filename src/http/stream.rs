@@ -13,12 +13,12 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    accept::{Offer, preferred},
-    auth,
-    exchange::EndsAt,
-    extract::Asked,
+    accept_header::{Offer, preferred},
+    extractors::Asked,
     format::Format,
+    guard,
     problem::Problem,
+    request_context::EndsAt,
 };
 use crate::{
     auth::Grant,
@@ -90,11 +90,11 @@ impl Style {
     ) -> Response {
         let body = match reader {
             None => Body::from_stream(parts),
-            Some(grant) => Body::from_stream(self.until(auth::end_of(grant), parts)),
+            Some(grant) => Body::from_stream(self.until(guard::end_of(grant), parts)),
         };
         let mut response = (StatusCode::OK, body).into_response();
         if let Some(grant) = reader {
-            response.extensions_mut().insert(EndsAt(auth::end_of(grant)));
+            response.extensions_mut().insert(EndsAt(guard::end_of(grant)));
         }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type()));

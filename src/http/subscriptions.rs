@@ -15,18 +15,18 @@ use serde_json::Value;
 use super::{
     App,
     decode::{Document, Path},
-    extract::{AnswerAs, Asked, Decoded, Ids},
+    extractors::{AnswerAs, Asked, Decoded, Ids},
+    json_shape::{Fields, Malformed},
     openapi::{
-        answers::{
+        parameters::{NextQuery, PageQuery, SubscriptionPath},
+        problems::{OfReads, OfWrites},
+        requests::{DeliveryIds, Nack, SubscriptionBody},
+        responses::{
             Deliveries, ParkedPage, Settled, SubscriptionNames, SubscriptionOverview, SubscriptionSettings,
         },
-        asked::{NextQuery, PageQuery, SubscriptionPath},
-        problems::{OfReads, OfWrites},
-        sent::{DeliveryIds, Nack, SubscriptionBody},
     },
     problem::Problem,
     respond,
-    shape::{Fields, Malformed},
     wire::CommitOut,
 };
 use crate::{

@@ -17,12 +17,12 @@ use self::{
 };
 use super::{
     App,
-    extract::{AnswerAs, Asked, Ids},
+    extractors::{AnswerAs, Asked, Ids},
     format::Format,
     openapi::{
-        answers::{Difference, History, Operations, Verified},
-        asked::{DiffQuery, EdgePath, GraphPath, HistoryQuery, LatestQuery, NodePath, OperationsQuery},
+        parameters::{DiffQuery, EdgePath, GraphPath, HistoryQuery, LatestQuery, NodePath, OperationsQuery},
         problems::OfReads,
+        responses::{Difference, History, Operations, Verified},
     },
     problem::Problem,
     respond,

@@ -6,11 +6,11 @@
 //! here (rule H7). Not here: what else is checked, and what is encoded; a schema decides nothing.
 #![allow(dead_code, reason = "the types of this module are read by the macro that makes schemas of them")]
 
-pub(super) mod answers;
-pub(super) mod asked;
-mod frames;
+pub(super) mod parameters;
 pub(super) mod problems;
-pub(super) mod sent;
+pub(super) mod requests;
+pub(super) mod responses;
+mod socket_frames;
 mod viewer;
 
 use std::{
@@ -80,7 +80,7 @@ const USER_BYTES_MAX: usize = 256;
         super::audit::verify,
         super::activity::graph_activity,
         super::activity::all_activity,
-        super::events::graph_events,
+        super::graph_events::graph_events,
         super::all_events::all_events,
         super::subscriptions::list,
         super::subscriptions::put,
@@ -100,7 +100,7 @@ const USER_BYTES_MAX: usize = 256;
         document,
         page,
     ),
-    components(schemas(frames::ClientFrame, frames::ServerFrame)),
+    components(schemas(socket_frames::ClientFrame, socket_frames::ServerFrame)),
     tags(
         (name = "graphs", description = "Changing graphs and reading them (rules C, D, H)"),
         (name = "live", description = "Following what happens (rules W, S)"),

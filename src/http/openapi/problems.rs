@@ -10,7 +10,7 @@ use utoipa::{
     openapi::{Content, Ref, RefOr, Response, ResponseBuilder, ResponsesBuilder},
 };
 
-use super::{Json, asked::EventName};
+use super::{Json, parameters::EventName};
 
 /// A refusal (RFC 9457).
 #[derive(ToSchema)]

@@ -18,9 +18,9 @@ use serde_json::{Value, value::RawValue};
 use super::super::{
     decode::{Document, DocumentLimits, Path, decode},
     format::Format,
+    json_repair::readable,
+    json_shape::Malformed,
     problem::Problem,
-    readable::readable,
-    shape::Malformed,
 };
 use crate::auth::Right;
 

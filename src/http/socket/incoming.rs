@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::{
     super::{
-        command::{Batch, Sending, admit, read_batch_fields, read_command_fields},
+        command_parser::{Batch, Sending, admit, read_batch_fields, read_command_fields},
         decode::{Document, DocumentLimits, Path, decode},
         format::Format,
+        json_shape::{Fields, Malformed},
         problem::Problem,
-        shape::{Fields, Malformed},
     },
     envelope::{self, BadFrame, Envelope},
     judge::Judge,

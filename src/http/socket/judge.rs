@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     auth::Grant,
-    http::{auth::may, problem::Problem, rate::Purse},
+    http::{guard::may, problem::Problem, rate_limits::Purse},
 };
 
 /// What the frames of one connection are judged by.

@@ -38,21 +38,20 @@ use uuid::Uuid;
 
 use super::{
     App, SocketConfig,
-    address::{self, Arrival},
-    auth,
-    auth::Unproved,
-    body::Bodies,
-    command::Sending,
-    extract::Asked,
+    client_address::{self, Arrival},
+    command_parser::Sending,
+    connection_io::Line,
+    extractors::Asked,
     format::Format,
-    limits::RequestLimits,
-    line::Line,
+    guard::{self, Unproved},
     openapi::{
-        asked::SocketQuery,
+        parameters::SocketQuery,
         problems::{OfReads, Problem as ProblemAnswer},
     },
     problem::Problem,
-    rate::Purse,
+    rate_limits::Purse,
+    request_body::Bodies,
+    request_limits::RequestLimits,
 };
 use crate::{
     auth::{Auth, Grant},
@@ -163,7 +162,7 @@ impl Peer {
 )]
 pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
-    let proved = auth::proved(&app, &parts)?;
+    let proved = guard::proved(&app, &parts)?;
     let asked = Asked::from_request_parts(&mut parts, &app).await?;
     let first = first_subscription(&asked)?;
     let accepted = accept(&parts.headers, &[JSON, MESSAGE_PACK]).map_err(handshake_problem)?;
@@ -174,7 +173,7 @@ pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<
     let standing = standing(&app.auth, proved, &accepted.offered, purse.as_ref());
     let user = match &standing {
         Standing::Proven { grant, .. } => grant.user.clone(),
-        Standing::Open => auth::claimed(&mut parts, &app).await?,
+        Standing::Open => guard::claimed(&mut parts, &app).await?,
         Standing::Unproven { .. } | Standing::Refused { .. } => app.anonymous.clone(),
     };
     // A handshake is a request of whoever is known by it; one that proves nothing is its address's.
@@ -191,7 +190,7 @@ pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<
     let seat = match &standing {
         Standing::Open | Standing::Proven { .. } => app.live.seats.take(),
         Standing::Unproven { .. } | Standing::Refused { .. } => {
-            app.live.seats.take_unproven(address::of(&app.proxies, &parts.extensions, &parts.headers))
+            app.live.seats.take_unproven(client_address::of(&app.proxies, &parts.extensions, &parts.headers))
         }
     };
     let seat = seat.ok_or_else(Problem::too_many_connections)?;
@@ -253,7 +252,7 @@ fn standing(auth: &Auth, proved: Option<Arc<Grant>>, offered: &[String], purse: 
     let Some(token) = offered.iter().find_map(|offer| offer.strip_prefix(BEARER)) else {
         return Standing::unproven(keys.clone());
     };
-    match auth::prove(keys, token, purse) {
+    match guard::prove(keys, token, purse) {
         Ok(grant) => Standing::proven(keys.clone(), grant),
         Err(Unproved::Bad(bad)) => Standing::Refused { why: bad.to_string() },
         Err(Unproved::TooMany(_)) => Standing::Refused { why: TOO_MANY.to_owned() },

@@ -14,7 +14,7 @@ use super::{
     incoming::{Counted, Reader},
 };
 use crate::{
-    http::{body::Bodies, problem::Problem},
+    http::{problem::Problem, request_body::Bodies},
     websocket::{BEGINNING_BYTES, Deflated, Incoming, Inflated, ProtocolError},
 };
 

@@ -9,7 +9,7 @@ use super::{connection::Connection, frames::ServerFrame, incoming::ClientFrame};
 use crate::{
     auth::{Grant, Keys, Right},
     http::{
-        auth::{Unproved, end_of, may, prove},
+        guard::{Unproved, end_of, may, prove},
         problem::Problem,
     },
     telemetry::DropReason,

@@ -1,4 +1,4 @@
-//! What clients send, as the document shows it. What is checked is in `command` and `shape`.
+//! What clients send, as the document shows it. What is checked is in `command_parser` and `json_shape`.
 
 use std::collections::HashMap;
 

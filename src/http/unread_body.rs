@@ -3,9 +3,9 @@
 //!
 //! The handler gets the body on loan. What it has not read comes back, and a little of it is read and thrown away:
 //! most bodies are small and all but here. Where there is more, or it does not come in time, the answer says
-//! `Connection: close`, and the listener keeps reading for a while after it ([`super::linger`]).
+//! `Connection: close`, and the listener keeps reading for a while after it ([`super::lingering_close`]).
 //!
-//! Not here: bodies that are read to be used ([`super::body`]).
+//! Not here: bodies that are read to be used ([`super::request_body`]).
 
 use std::{
     pin::Pin,

@@ -6,8 +6,8 @@ use dao_projections::Map;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value, map::Entry};
 
-use super::{DocumentLimits, Path, TWO_TO_63, memory::Size, repeated::Repeated, told};
-use crate::{domain::memory, http::shape::Malformed};
+use super::{DocumentLimits, Path, TWO_TO_63, memory::Size, repeated_keys::Repeated, told};
+use crate::{domain::memory, http::json_shape::Malformed};
 
 /// What a reading is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::{
 
 use axum::http::{Extensions, HeaderMap, uri::Authority};
 
-use super::admission::Place;
+use super::connection_limits::Place;
 
 /// Whose word is taken for where a request comes from; nobody's unless configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     decode::{Document, Path, Repeated, Size},
     fingerprint::Printing,
-    shape::{Fields, Malformed, refuse_repeated},
+    json_shape::{Fields, Malformed, refuse_repeated},
 };
 use crate::domain::{Action, Claim, Command, Member, OnConflict, Operation, memory::object_memory};
 

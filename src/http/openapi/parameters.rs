@@ -1,5 +1,5 @@
 //! Parameters, as the document shows them: ids in paths, questions in queries. What is checked is in
-//! `extract` and beside the handlers.
+//! `extractors` and beside the handlers.
 
 use utoipa::IntoParams;
 
@@ -108,7 +108,7 @@ pub(in crate::http) struct OperationsQuery {
     /// Only operations of this user.
     user: Option<String>,
     /// Only operations of this command type.
-    r#type: Option<super::answers::CommandType>,
+    r#type: Option<super::responses::CommandType>,
     /// Only operations on this node or edge: an id that an event names.
     entity: Option<String>,
     /// Only operations at or after this time, in milliseconds since the Unix epoch.
@@ -118,7 +118,7 @@ pub(in crate::http) struct OperationsQuery {
     #[param(minimum = 0)]
     to: Option<u64>,
     /// Only operations with this outcome.
-    status: Option<super::answers::Status>,
+    status: Option<super::responses::Status>,
     /// Oldest first (`asc`), or newest first (`desc`, the default).
     #[param(pattern = "^(asc|desc)$")]
     order: Option<String>,

@@ -14,14 +14,14 @@ use tokio::time::Instant;
 
 use super::{
     App,
-    auth::Proved,
-    extract::{Asked, Ids},
+    extractors::{Asked, Ids},
     format::Format,
+    guard::Proved,
     metrics,
     openapi::{
-        answers::StreamEvent,
-        asked::{GraphEventsQuery, GraphPath, Resume},
+        parameters::{GraphEventsQuery, GraphPath, Resume},
         problems::OfReads,
+        responses::StreamEvent,
     },
     problem::Problem,
     socket::{Live, Seat},

@@ -11,7 +11,7 @@
 //! - A token comes in `Authorization`; on a WebSocket also as a subprotocol or a frame. Never in a URL, which
 //!   proxies write into their logs.
 //!
-//! Not here: how much somebody may ask ([`super::rate`]), what a token says ([`crate::auth`]), and the rights of frames (`socket/standing.rs`).
+//! Not here: how much somebody may ask ([`super::rate_limits`]), what a token says ([`crate::auth`]), and the rights of frames (`socket/standing.rs`).
 
 use std::sync::Arc;
 
@@ -27,10 +27,10 @@ use tokio::time::Instant;
 
 use super::{
     App, DocsAccess,
-    address::Arrival,
-    extract::{Asked, Ids},
+    client_address::Arrival,
+    extractors::{Asked, Ids},
     problem::Problem,
-    rate::{Exhausted, Purse},
+    rate_limits::{Exhausted, Purse},
     same_origin,
 };
 use crate::auth::{Auth, BadToken, Grant, Keys, Right};
@@ -103,7 +103,7 @@ fn need(route: Option<&MatchedPath>) -> Need {
     known.map_or(Need::All(Right::Admin), |(_, need)| *need)
 }
 
-/// Free of the budgets of [`super::rate`]: whoever watches over a server must see it when it is busy too.
+/// Free of the budgets of [`super::rate_limits`]: whoever watches over a server must see it when it is busy too.
 const UNMETERED: &str = "/metrics";
 
 /// Lets through who may, as often as they may; all others get 401, 403 or 429 before their body is read.

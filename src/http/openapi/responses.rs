@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{
     Json,
     problems::Problem,
-    sent::{FilterSent, Position, Viewport},
+    requests::{FilterSent, Position, Viewport},
 };
 
 /// An accepted command.

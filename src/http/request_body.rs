@@ -27,8 +27,8 @@ use tokio::{
 use super::{
     decode::{Document, Size, decode},
     format::Format,
-    limits::RequestLimits,
     problem::Problem,
+    request_limits::RequestLimits,
 };
 
 /// Bodies longer than this are decoded and acted on a few at a time: a document takes many times the memory of

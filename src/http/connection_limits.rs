@@ -1,7 +1,7 @@
 //! Who may hold a connection (rule O3): a bound for all, a share for each address, and nothing for those who only
 //! take up room.
 //!
-//! A connection is *unproven* until a request on it was let in (`auth::guard`). When there is no place, the oldest
+//! A connection is *unproven* until a request on it was let in (`guard::guard`). When there is no place, the oldest
 //! unproven connection of the address that has most of them makes way: whoever only opens connections, or sends half
 //! heads, keeps nobody out. A connection on which a request was let in is never closed to make room for another.
 //!
@@ -10,7 +10,7 @@
 //!   proxies: behind a proxy everybody has its address.
 //! - Heads that have not come to their end hold [`HEADS_BYTES_MAX`] in all; beyond that the oldest are closed.
 //!
-//! Not here: who is let in ([`super::auth`]), and what those are told who are not ([`super::listener`]).
+//! Not here: who is let in ([`super::guard`]), and what those are told who are not ([`super::listener`]).
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -23,7 +23,7 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::address::{Proxies, network_of};
+use super::client_address::{Proxies, network_of};
 
 /// Bytes of heads that are not whole yet, of all connections together. The server's buffers for them are up to
 /// twice as large.

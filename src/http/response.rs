@@ -37,8 +37,8 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
-    App, auth, cors, extract::CausedBy, format::Format, limits::RequestLimits, metrics::Measuring,
-    problem::Problem, sending::Sending, strict,
+    App, cors, extractors::CausedBy, format::Format, guard, metrics::Measuring, problem::Problem,
+    request_head, request_limits::RequestLimits, response_memory::Sending,
 };
 use crate::telemetry::{answered, continue_from};
 
@@ -92,7 +92,7 @@ impl Edge {
         let asked_tags = request.headers().get(header::IF_NONE_MATCH).cloned();
         let (mut routes, cors) = (self.routes, self.cors);
         let answering = async move {
-            match (strict::check(&request), cors) {
+            match (request_head::check(&request), cors) {
                 (Err(problem), _) => problem.into_response(),
                 // Before the guard: browsers ask what they may do without a token.
                 (Ok(()), Some(layer)) => cors::answer(&layer, routes, request).await,
@@ -126,7 +126,7 @@ impl Edge {
 /// Around each route: what it says, or what there is to say where it does not; with a mark which route it was.
 pub(super) async fn of_route(State(app): State<App>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let answered = AssertUnwindSafe(auth::guard(&app, request, next)).catch_unwind().await;
+    let answered = AssertUnwindSafe(guard::guard(&app, request, next)).catch_unwind().await;
     let response = answered.unwrap_or_else(|_panic| {
         tracing::error!("the handler of this request panicked");
         Problem::internal().into_response()

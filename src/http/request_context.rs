@@ -1,5 +1,5 @@
 //! What the parts of one connection know of the request that is being answered: the service that answers it, and the
-//! line ([`super::line`]) that its bytes go over. Both run in the task of the connection.
+//! line ([`super::connection_io`]) that its bytes go over. Both run in the task of the connection.
 
 use std::{
     pin::Pin,
@@ -29,7 +29,7 @@ const ANSWERED: u8 = 2;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct EndsAt(pub(super) Instant);
 
-/// In the extensions of a request whose head said two things about its body (see [`super::framing`]).
+/// In the extensions of a request whose head said two things about its body (see [`super::body_framing`]).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ambiguous;
 

@@ -7,9 +7,9 @@ use utoipa::ToSchema;
 
 use super::{
     Json,
-    answers::{CommandType, Effect, Event, Outcome, State},
     problems::Resolution,
-    sent::{Command, CommandBody, OnConflict},
+    requests::{Command, CommandBody, OnConflict},
+    responses::{CommandType, Effect, Event, Outcome, State},
 };
 
 /// What a client says on a WebSocket: one object a frame, as JSON text or binary MessagePack.

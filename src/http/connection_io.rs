@@ -5,7 +5,7 @@
 //!   over. Whatever an answer holds is let go of then.
 //! - What the parser says by itself, about a head that it can't read, is a problem document (rule H1).
 //! - The socket comes back to its listener when the parser lets go of it, so that what a peer is still sending can be
-//!   read after the answer ([`super::linger`]).
+//!   read after the answer ([`super::lingering_close`]).
 
 use std::{
     io::{self, IoSlice},
@@ -23,7 +23,9 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::{admission::Place, answers, exchange::Exchange, framing::Framing, problem::Problem};
+use super::{
+    body_framing::Framing, connection_limits::Place, problem::Problem, request_context::Exchange, response,
+};
 
 /// See the module.
 pub(super) struct Line {
@@ -115,7 +117,7 @@ impl Line {
     /// Takes what the parser says by itself, and says it in our words.
     fn reword(&mut self, said: &[u8]) {
         let status = said.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
-        self.own = answers::alone(Problem::unreadable_head(status.unwrap_or(StatusCode::BAD_REQUEST)));
+        self.own = response::alone(Problem::unreadable_head(status.unwrap_or(StatusCode::BAD_REQUEST)));
         self.exchange.leave_unread();
     }
 
@@ -220,8 +222,8 @@ mod tests {
 
     use super::*;
     use crate::http::{
-        admission::{Admission, Bounds},
-        exchange::{Answer, EndsAt},
+        connection_limits::{Admission, Bounds},
+        request_context::{Answer, EndsAt},
     };
 
     /// A line, where its socket comes back to, and the other end of it.

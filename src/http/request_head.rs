@@ -2,14 +2,14 @@
 //! and this server disagree about who is asked, who asks or where a body ends, one of them is deceived (RFC 9112, 3.2
 //! and 11).
 //!
-//! What can't be a head at all never gets here: the parser refuses it, and [`super::line`] says so.
+//! What can't be a head at all never gets here: the parser refuses it, and [`super::connection_io`] says so.
 
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderName, Request, Version, header, uri::Authority},
 };
 
-use super::{address::host_of, exchange::Ambiguous, problem::Problem};
+use super::{client_address::host_of, problem::Problem, request_context::Ambiguous};
 
 /// Fields that mean one thing, so that two of them mean nothing. Lists may be spread over several fields.
 const SINGLE: [HeaderName; 11] = [

@@ -9,7 +9,7 @@
 //! - What is refused here was not done, and used up no operation id (rule C3).
 //! - Memory is bounded whoever asks: see [`PAYERS_MAX`].
 //!
-//! Not here: who somebody is ([`super::auth`]), and from where ([`super::address`]). Budgets are not shared
+//! Not here: who somebody is ([`super::guard`]), and from where ([`super::client_address`]). Budgets are not shared
 //! between instances: over n of them, somebody whose requests are spread may ask n times as much.
 
 use std::{
@@ -34,7 +34,7 @@ use governor::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{App, address, problem::Problem};
+use super::{App, client_address, problem::Problem};
 
 /// Whom this instance keeps budgets of at once. When it is full, all share [`CROWD`] budgets until those who ask
 /// nothing are forgotten: unfair, and bounded.
@@ -122,7 +122,7 @@ impl<C: Clock + Clone> RateLimits<C> {
     }
 
     pub(super) fn address(&self, address: IpAddr) -> Payer {
-        Payer(self.secret.hash_one(("address", address::network_of(address))))
+        Payer(self.secret.hash_one(("address", client_address::network_of(address))))
     }
 
     /// Takes one request out of a budget.
@@ -209,7 +209,7 @@ impl Purse {
     /// Of this user if that is proved, else of the address. `None` without limits.
     pub(super) fn of(app: &App, parts: &Parts, user: Option<&UserId>) -> Option<Self> {
         let limits = app.rate.clone()?;
-        let address = limits.address(address::of(&app.proxies, &parts.extensions, &parts.headers));
+        let address = limits.address(client_address::of(&app.proxies, &parts.extensions, &parts.headers));
         let payer = user.map_or(address, |user| limits.user(user));
         Some(Self { limits, payer, address })
     }

@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::HashSet, fmt};
 use dao_projections::Pointer;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{decode::Path, readable::readable};
+use super::{decode::Path, json_repair::readable};
 
 /// Places that are told; of more the first.
 const PLACES_MAX: usize = 100;
