@@ -14,13 +14,13 @@ pub(super) struct Offer<T> {
 }
 
 /// A media range in lower case, and how much it is liked, in thousandths; 0 is "not this".
-struct Range {
+struct MediaRange {
     essence: String,
     quality: u16,
 }
 
 /// How much an offer is liked: quality, then how precisely it was named, then how early.
-type Liking = (u16, Precision, Reverse<usize>);
+type Preference = (u16, Precision, Reverse<usize>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Precision {
@@ -36,12 +36,12 @@ enum Precision {
 /// nothing that is offered is liked.
 pub(super) fn preferred<T: Copy>(headers: &HeaderMap, offers: &[Offer<T>]) -> Option<T> {
     let ranges = ranges(headers);
-    let liked = offers.iter().filter_map(|offer| Some((liking(&ranges, offer)?, offer.answer)));
+    let liked = offers.iter().filter_map(|offer| Some((preference(&ranges, offer)?, offer.answer)));
     liked.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, answer)| answer)
 }
 
 /// The most precise range that takes the offer decides.
-fn liking<T>(ranges: &[Range], offer: &Offer<T>) -> Option<Liking> {
+fn preference<T>(ranges: &[MediaRange], offer: &Offer<T>) -> Option<Preference> {
     let taking = ranges.iter().enumerate().filter_map(|(place, range)| {
         Some((precision(&range.essence, offer)?, range.quality, Reverse(place)))
     });
@@ -57,12 +57,12 @@ fn precision<T>(essence: &str, offer: &Offer<T>) -> Option<Precision> {
     }
 }
 
-fn ranges(headers: &HeaderMap) -> Vec<Range> {
+fn ranges(headers: &HeaderMap) -> Vec<MediaRange> {
     let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges = values.flat_map(|value| value.split(',')).map(|range| {
         let mut parts = range.split(';');
         let essence = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
-        Range { essence, quality: parts.find_map(quality).unwrap_or(1_000) }
+        MediaRange { essence, quality: parts.find_map(quality).unwrap_or(1_000) }
     });
     ranges.collect()
 }

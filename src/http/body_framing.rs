@@ -12,15 +12,15 @@ const LINE_START_MAX: usize = 48;
 
 /// Reads along with one connection.
 #[derive(Debug, Default)]
-pub(super) struct Framing {
-    at: At,
+pub(super) struct FramingObserver {
+    at: Position,
     /// The beginning of the line that is being read.
     line: Vec<u8>,
-    head: Head,
+    head: HeadState,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum At {
+enum Position {
     /// Between messages, and in the lines of a head.
     #[default]
     Head,
@@ -32,7 +32,7 @@ enum At {
 
 /// What is known of the head that is being read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Head {
+struct HeadState {
     bytes: usize,
     has_begun: bool,
     length: Option<u64>,
@@ -41,44 +41,44 @@ struct Head {
 
 /// What reading on has shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct Observation {
     /// A head ended that has `Transfer-Encoding` and `Content-Length`.
     pub(super) is_ambiguous: bool,
     /// Bytes of a head that has begun and not ended.
     pub(super) head_bytes: usize,
 }
 
-impl Framing {
+impl FramingObserver {
     /// Everything that was asked on this connection was answered.
     pub(super) fn idle(&mut self) {
-        if self.at == At::Lost {
+        if self.at == Position::Lost {
             *self = Self::default();
         }
     }
 
     /// These bytes came.
-    pub(super) fn read(&mut self, mut bytes: &[u8]) -> Seen {
-        let mut seen = Seen::default();
+    pub(super) fn read(&mut self, mut bytes: &[u8]) -> Observation {
+        let mut seen = Observation::default();
         while !bytes.is_empty() {
             bytes = match self.at {
-                At::Lost => break,
-                At::Body(left) => {
+                Position::Lost => break,
+                Position::Body(left) => {
                     let here = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                     self.at = match left - here as u64 {
-                        0 => At::Head,
-                        left => At::Body(left),
+                        0 => Position::Head,
+                        left => Position::Body(left),
                     };
                     &bytes[here..]
                 }
-                At::Head => self.line(bytes, &mut seen),
+                Position::Head => self.line(bytes, &mut seen),
             };
         }
-        seen.head_bytes = if self.at == At::Head { self.head.bytes } else { 0 };
+        seen.head_bytes = if self.at == Position::Head { self.head.bytes } else { 0 };
         seen
     }
 
     /// Takes what these bytes hold of one line; the rest is returned.
-    fn line<'b>(&mut self, bytes: &'b [u8], seen: &mut Seen) -> &'b [u8] {
+    fn line<'b>(&mut self, bytes: &'b [u8], seen: &mut Observation) -> &'b [u8] {
         let end = memchr::memchr(b'\n', bytes);
         let (line, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
         let room = LINE_START_MAX.saturating_sub(self.line.len());
@@ -91,20 +91,20 @@ impl Framing {
         rest
     }
 
-    fn line_ended(&mut self, seen: &mut Seen) {
+    fn line_ended(&mut self, seen: &mut Observation) {
         let line = self.line.trim_ascii();
         if line.is_empty() && !self.head.has_begun {
             // Empty lines before a request are passed over (RFC 9112, 2.2).
-            self.head = Head::default();
+            self.head = HeadState::default();
             return;
         }
         if line.is_empty() {
             let head = std::mem::take(&mut self.head);
             seen.is_ambiguous |= head.is_encoded && head.length.is_some();
             self.at = match head {
-                Head { is_encoded: true, .. } => At::Lost,
-                Head { length: Some(length @ 1..), .. } => At::Body(length),
-                Head { .. } => At::Head,
+                HeadState { is_encoded: true, .. } => Position::Lost,
+                HeadState { length: Some(length @ 1..), .. } => Position::Body(length),
+                HeadState { .. } => Position::Head,
             };
             return;
         }
@@ -134,11 +134,11 @@ mod tests {
     fn o3_a_head_with_a_length_and_an_encoding_is_ambiguous_however_it_is_split() {
         for head in BOTH {
             for cut in 0..head.len() {
-                let mut framing = Framing::default();
+                let mut framing = FramingObserver::default();
                 let first = framing.read(&head.as_bytes()[..cut]);
                 assert_eq!((first.is_ambiguous, first.head_bytes), (false, cut));
                 let second = framing.read(&head.as_bytes()[cut..]);
-                assert_eq!(second, Seen { is_ambiguous: true, head_bytes: 0 }, "{cut}");
+                assert_eq!(second, Observation { is_ambiguous: true, head_bytes: 0 }, "{cut}");
             }
         }
     }
@@ -148,7 +148,7 @@ mod tests {
         let body = "transfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n";
         let first = format!("POST / HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         let second = "GET / HTTP/1.1\r\ncontent-length: 0\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n";
-        let mut framing = Framing::default();
+        let mut framing = FramingObserver::default();
         for byte in format!("\r\n{first}{second}").bytes() {
             assert!(!framing.read(&[byte]).is_ambiguous);
         }
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn o3_behind_a_chunked_body_it_waits_until_the_connection_is_idle() {
-        let mut framing = Framing::default();
+        let mut framing = FramingObserver::default();
         let chunked = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n";
         assert!(!framing.read(chunked.as_bytes()).is_ambiguous);
         assert!(!framing.read(BOTH[1].as_bytes()).is_ambiguous);

@@ -11,7 +11,7 @@ use std::{
 
 use axum::http::{Extensions, HeaderMap, uri::Authority};
 
-use super::connection_limits::Place;
+use super::connection_limits::ConnectionPermit;
 
 /// Whose word is taken for where a request comes from; nobody's unless configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,15 +127,15 @@ pub(super) fn host_of(text: &str) -> Option<Authority> {
 
 /// What the listener knows of the connection that a request came by.
 #[derive(Clone)]
-pub(super) struct Arrival {
+pub(super) struct ConnectionInfo {
     pub(super) peer: IpAddr,
     /// The connection's place among all; who takes the connection over holds it on.
-    pub(super) place: Arc<Place>,
+    pub(super) place: Arc<ConnectionPermit>,
 }
 
 /// Where a request comes from. One that no listener brought comes from nowhere.
 pub(super) fn of(proxies: &Proxies, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
-    let peer = extensions.get::<Arrival>().map(|arrival| arrival.peer);
+    let peer = extensions.get::<ConnectionInfo>().map(|arrival| arrival.peer);
     proxies.client(peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), headers)
 }
 

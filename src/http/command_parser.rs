@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     decode::{Document, Path, Repeated, Size},
-    fingerprint::Printing,
+    fingerprint::FingerprintHasher,
     json_shape::{Fields, Malformed, refuse_repeated},
 };
 use crate::domain::{Action, Claim, Command, Member, OnConflict, Operation, memory::object_memory};
@@ -47,11 +47,11 @@ impl Batch {
 
 /// The body of `POST …/command`.
 pub(super) fn read_command(document: Document, user: &UserId) -> Result<Operation, Malformed> {
-    let reader = Reader { repeated: &document.repeated };
-    let mut printing = Printing::of(user);
-    let sent = reader.sent(document.value, &Path::Root, &mut printing)?;
+    let reader = CommandParser { repeated: &document.repeated };
+    let mut fingerprint = FingerprintHasher::of(user);
+    let sent = reader.sent(document.value, &Path::Root, &mut fingerprint)?;
     let id = sent.id.unwrap_or_else(|| Uuid::now_v7().into());
-    let operation = alone(id, sent, &Common::default(), user, printing);
+    let operation = alone(id, sent, &BatchDefaults::default(), user, fingerprint);
     admit([&operation], document.size)?;
     Ok(operation)
 }
@@ -62,15 +62,15 @@ pub(super) fn read_command_fields(
     mut fields: Fields<'_>,
     repeated: &Repeated,
     user: &UserId,
-    client: &Sending,
+    client: &ClientIdentity,
 ) -> Result<Operation, Malformed> {
     let id = fields.operation_id("operationId")?.ok_or_else(|| fields.wrong("operationId", "is required"))?;
     let common = common(&mut fields, client)?;
     let command = fields.required("command")?;
     fields.finish()?;
     let path = Path::Key(&Path::Root, "command");
-    let mut printing = Printing::of(user);
-    let sent = Reader { repeated }.sent(command, &path, &mut printing)?;
+    let mut fingerprint = FingerprintHasher::of(user);
+    let sent = CommandParser { repeated }.sent(command, &path, &mut fingerprint)?;
     let own = [
         ("operationId", sent.id.is_some()),
         ("clientId", sent.client.is_some()),
@@ -81,7 +81,7 @@ pub(super) fn read_command_fields(
     if let Some((field, _)) = own.iter().find(|(_, is_given)| *is_given) {
         return Err(Malformed::at(Path::Key(&path, field), "stands beside the command, not in it"));
     }
-    Ok(alone(id, sent, &common, user, printing))
+    Ok(alone(id, sent, &common, user, fingerprint))
 }
 
 /// The body of `POST …/batch`, of at most so many operations.
@@ -92,7 +92,8 @@ pub(super) fn read_batch(
 ) -> Result<Batch, Malformed> {
     let root = Path::Root;
     let fields = Fields::of(document.value, &root, &document.repeated)?;
-    let batch = read_batch_fields(fields, &document.repeated, user, &Sending::default(), operations_max)?;
+    let batch =
+        read_batch_fields(fields, &document.repeated, user, &ClientIdentity::default(), operations_max)?;
     admit(&batch.operations, document.size)?;
     Ok(batch)
 }
@@ -117,7 +118,7 @@ pub(super) fn read_batch_fields(
     mut fields: Fields<'_>,
     repeated: &Repeated,
     user: &UserId,
-    client: &Sending,
+    client: &ClientIdentity,
     operations_max: usize,
 ) -> Result<Batch, Malformed> {
     let is_atomic = fields.boolean("atomic")?.unwrap_or(false);
@@ -126,23 +127,23 @@ pub(super) fn read_batch_fields(
     let members = members(&mut fields, operations_max)?;
     fields.finish()?;
     let list = Path::Key(&Path::Root, "operations");
-    let reader = Reader { repeated };
-    let read = |(index, member): (usize, Value), printing: &mut Printing| {
+    let reader = CommandParser { repeated };
+    let read = |(index, member): (usize, Value), fingerprint: &mut FingerprintHasher| {
         let path = Path::Index(&list, index);
-        let sent = reader.sent(member, &path, printing);
+        let sent = reader.sent(member, &path, fingerprint);
         let sent = sent.and_then(|sent| refuse_own_identity(sent, is_atomic, &path));
         sent.map_err(|malformed| Malformed { index: Some(index), ..malformed })
     };
     let members = members.into_iter().enumerate();
     let operations = if is_atomic {
-        let mut printing = Printing::of_batch(user);
-        let sent = members.map(|member| read(member, &mut printing)).collect::<Result<Vec<_>, _>>()?;
-        vec![atomic(id, sent, &common, user, printing)]
+        let mut fingerprint = FingerprintHasher::of_batch(user);
+        let sent = members.map(|member| read(member, &mut fingerprint)).collect::<Result<Vec<_>, _>>()?;
+        vec![atomic(id, sent, &common, user, fingerprint)]
     } else {
         let alone = |(index, member)| {
-            let mut printing = Printing::of(user);
-            let sent = read((index, member), &mut printing)?;
-            Ok(alone(id.member(index), sent, &common, user, printing))
+            let mut fingerprint = FingerprintHasher::of(user);
+            let sent = read((index, member), &mut fingerprint)?;
+            Ok(alone(id.member(index), sent, &common, user, fingerprint))
         };
         members.map(alone).collect::<Result<_, Malformed>>()?
     };
@@ -161,26 +162,26 @@ fn members(fields: &mut Fields<'_>, max: usize) -> Result<Vec<Value>, Malformed>
     Ok(members)
 }
 
-fn common(fields: &mut Fields<'_>, sending: &Sending) -> Result<Common, Malformed> {
+fn common(fields: &mut Fields<'_>, client: &ClientIdentity) -> Result<BatchDefaults, Malformed> {
     let named = fields.client_id()?;
-    Ok(Common {
-        sending: named.map_or_else(|| sending.clone(), Sending::Named),
-        at: SeenAt::read(fields)?,
+    Ok(BatchDefaults {
+        client: named.map_or_else(|| client.clone(), ClientIdentity::Named),
+        at: BaseVersion::read(fields)?,
         on_conflict: on_conflict(fields)?,
     })
 }
 
 /// What is said for all members of a batch.
 #[derive(Default)]
-struct Common {
-    sending: Sending,
-    at: SeenAt,
+struct BatchDefaults {
+    client: ClientIdentity,
+    at: BaseVersion,
     on_conflict: Option<OnConflict>,
 }
 
 /// Which client sends, where a command does not name it.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Sending {
+pub(super) enum ClientIdentity {
     /// None that can be told from the user's others: a request over HTTP.
     #[default]
     Unnamed,
@@ -190,7 +191,7 @@ pub(super) enum Sending {
     Named(ClientId),
 }
 
-impl Sending {
+impl ClientIdentity {
     /// The client that is stored, and whether it was named.
     fn client_of(&self, user: &UserId) -> (ClientId, bool) {
         match self {
@@ -204,13 +205,13 @@ impl Sending {
 /// What a client had applied when it made a command: `clientVersion`, and `clientHash` where it says which
 /// history that version is of (rule D8).
 #[derive(Clone, Copy, Default)]
-struct SeenAt {
+struct BaseVersion {
     version: Option<Version>,
     /// `Some(None)`: a text that is the hash of nothing.
     hash: Option<Option<Hash>>,
 }
 
-impl SeenAt {
+impl BaseVersion {
     fn read(fields: &mut Fields<'_>) -> Result<Self, Malformed> {
         let version = fields.version("clientVersion")?;
         let hash = fields.text("clientHash")?.map(|text| Hash::from_hex(&text).ok());
@@ -228,7 +229,11 @@ impl SeenAt {
 }
 
 /// A member of an atomic batch is no operation of its own.
-fn refuse_own_identity(sent: Sent, is_atomic: bool, path: &Path<'_>) -> Result<Sent, Malformed> {
+fn refuse_own_identity(
+    sent: ParsedCommand,
+    is_atomic: bool,
+    path: &Path<'_>,
+) -> Result<ParsedCommand, Malformed> {
     if is_atomic && sent.id.is_some() {
         let problem = "a member of an atomic batch has no operationId of its own: the batch has the batchId";
         return Err(Malformed::at(Path::Key(path, "operationId"), problem));
@@ -240,7 +245,12 @@ fn refuse_own_identity(sent: Sent, is_atomic: bool, path: &Path<'_>) -> Result<S
     Ok(sent)
 }
 
-fn member(command: Command, at: SeenAt, on_conflict: Option<OnConflict>, common: &Common) -> Member {
+fn member(
+    command: Command,
+    at: BaseVersion,
+    on_conflict: Option<OnConflict>,
+    common: &BatchDefaults,
+) -> Member {
     Member {
         command,
         client_version: at.version.or(common.at.version),
@@ -248,14 +258,20 @@ fn member(command: Command, at: SeenAt, on_conflict: Option<OnConflict>, common:
     }
 }
 
-fn atomic(id: OperationId, sent: Vec<Sent>, common: &Common, user: &UserId, printing: Printing) -> Operation {
+fn atomic(
+    id: OperationId,
+    sent: Vec<ParsedCommand>,
+    common: &BatchDefaults,
+    user: &UserId,
+    fingerprint: FingerprintHasher,
+) -> Operation {
     let mut claims: Vec<Claim> = common.at.claim(None).into_iter().collect();
     claims.extend(sent.iter().enumerate().filter_map(|(index, sent)| sent.at.claim(Some(index))));
-    let (client, is_client_named) = common.sending.client_of(user);
+    let (client, is_client_named) = common.client.client_of(user);
     let members = sent.into_iter().map(|sent| member(sent.command, sent.at, sent.on_conflict, common));
     Operation {
         id,
-        fingerprint: printing.finish(),
+        fingerprint: fingerprint.finish(),
         user: user.clone(),
         traceparent: None,
         client,
@@ -265,13 +281,19 @@ fn atomic(id: OperationId, sent: Vec<Sent>, common: &Common, user: &UserId, prin
     }
 }
 
-fn alone(id: OperationId, sent: Sent, common: &Common, user: &UserId, printing: Printing) -> Operation {
-    let sending = sent.client.map_or_else(|| common.sending.clone(), Sending::Named);
-    let (client, is_client_named) = sending.client_of(user);
+fn alone(
+    id: OperationId,
+    sent: ParsedCommand,
+    common: &BatchDefaults,
+    user: &UserId,
+    fingerprint: FingerprintHasher,
+) -> Operation {
+    let client = sent.client.map_or_else(|| common.client.clone(), ClientIdentity::Named);
+    let (client, is_client_named) = client.client_of(user);
     let claims = [common.at, sent.at].into_iter().filter_map(|at| at.claim(None)).collect();
     Operation {
         id: sent.id.unwrap_or(id),
-        fingerprint: printing.finish(),
+        fingerprint: fingerprint.finish(),
         user: user.clone(),
         traceparent: None,
         client,
@@ -282,31 +304,36 @@ fn alone(id: OperationId, sent: Sent, common: &Common, user: &UserId, printing: 
 }
 
 /// One command as it was sent.
-struct Sent {
+struct ParsedCommand {
     id: Option<OperationId>,
     client: Option<ClientId>,
-    at: SeenAt,
+    at: BaseVersion,
     on_conflict: Option<OnConflict>,
     command: Command,
 }
 
 /// Reads commands of a document whose repeated keys are these.
-struct Reader<'a> {
+struct CommandParser<'a> {
     repeated: &'a Repeated,
 }
 
-impl Reader<'_> {
+impl CommandParser<'_> {
     /// What it says, in `printing` too.
-    fn sent(&self, value: Value, path: &Path<'_>, printing: &mut Printing) -> Result<Sent, Malformed> {
+    fn sent(
+        &self,
+        value: Value,
+        path: &Path<'_>,
+        fingerprint: &mut FingerprintHasher,
+    ) -> Result<ParsedCommand, Malformed> {
         let mut fields = Fields::of(value, path, self.repeated)?;
         let name = fields.text("type")?.ok_or_else(|| fields.wrong("type", "is required"))?;
         let id = fields.operation_id("operationId")?;
         let client = fields.client_id()?;
-        let at = SeenAt::read(&mut fields)?;
+        let at = BaseVersion::read(&mut fields)?;
         let on_conflict = on_conflict(&mut fields)?;
         let payload = fields.required("payload")?;
         fields.finish()?;
-        printing.add(&name, &payload);
+        fingerprint.add(&name, &payload);
         let place = Path::Key(path, "payload");
         let command = match name.as_str() {
             "CREATE_NODE" => Command::CreateNode { node: self.node(payload, &place, None)? },
@@ -329,7 +356,7 @@ impl Reader<'_> {
                 return Err(Malformed::at(Path::Key(path, "type"), problem));
             }
         };
-        Ok(Sent { id, client, at, on_conflict, command })
+        Ok(ParsedCommand { id, client, at, on_conflict, command })
     }
 
     /// A node; `key` is the id that a `BATCH_UPDATE` names it by.

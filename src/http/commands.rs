@@ -8,12 +8,12 @@ use tracing::{Instrument, Span};
 use super::{
     App,
     command_parser::{read_batch, read_command},
-    extractors::{AnswerAs, CausedBy, Decoded, Ids},
+    extractors::{DecodedBody, PathIds, ResponseFormat, TraceContext},
     format::Format,
     guard::Caller,
     openapi::{
         parameters::GraphPath,
-        problems::OfWrites,
+        problems::WriteErrors,
         requests::{BatchBody, CommandBody},
         responses::{Accepted, BatchAnswer},
     },
@@ -33,15 +33,15 @@ const INLINE_WEIGHT_MAX: usize = 256;
 #[utoipa::path(post, path = "/graphs/{graphId}/command", tag = "graphs",
     params(GraphPath),
     request_body = CommandBody,
-    responses((status = 200, description = "The commit is durable", body = Accepted), OfWrites)
+    responses((status = 200, description = "The commit is durable", body = Accepted), WriteErrors)
 )]
 pub(super) async fn command(
     State(app): State<App>,
-    ids: Ids,
+    ids: PathIds,
     Caller(user): Caller,
-    AnswerAs(format): AnswerAs,
-    CausedBy(traceparent): CausedBy,
-    Decoded(document, _held): Decoded,
+    ResponseFormat(format): ResponseFormat,
+    TraceContext(traceparent): TraceContext,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let operation = document.read(|document| read_command(document, &user))?;
@@ -56,15 +56,15 @@ pub(super) async fn command(
 #[utoipa::path(post, path = "/graphs/{graphId}/batch", tag = "graphs",
     params(GraphPath),
     request_body = BatchBody,
-    responses((status = 200, description = "What is accepted is durable", body = BatchAnswer), OfWrites)
+    responses((status = 200, description = "What is accepted is durable", body = BatchAnswer), WriteErrors)
 )]
 pub(super) async fn batch(
     State(app): State<App>,
-    ids: Ids,
+    ids: PathIds,
     Caller(user): Caller,
-    AnswerAs(format): AnswerAs,
-    CausedBy(traceparent): CausedBy,
-    Decoded(document, _held): Decoded,
+    ResponseFormat(format): ResponseFormat,
+    TraceContext(traceparent): TraceContext,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let max = app.limits.batch_operations_max;

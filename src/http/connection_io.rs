@@ -24,17 +24,18 @@ use tokio::{
 };
 
 use super::{
-    body_framing::Framing, connection_limits::Place, problem::Problem, request_context::Exchange, response,
+    body_framing::FramingObserver, connection_limits::ConnectionPermit, problem::Problem,
+    request_context::RequestContext, response,
 };
 
 /// See the module.
-pub(super) struct Line {
+pub(super) struct ConnectionIo {
     /// There until somebody takes it.
     socket: Option<TcpStream>,
     back: Option<oneshot::Sender<TcpStream>>,
-    exchange: Arc<Exchange>,
-    place: Arc<Place>,
-    framing: Framing,
+    context: Arc<RequestContext>,
+    permit: Arc<ConnectionPermit>,
+    framing: FramingObserver,
     /// Whether the place knows of bytes of a head.
     holds_head: bool,
     /// How long no byte may be taken.
@@ -45,21 +46,21 @@ pub(super) struct Line {
     own: Vec<u8>,
 }
 
-impl Line {
-    /// The line, and where its socket comes back to unless [`Line::into_socket`] takes it.
+impl ConnectionIo {
+    /// The line, and where its socket comes back to unless [`ConnectionIo::into_socket`] takes it.
     pub(super) fn new(
         socket: TcpStream,
-        exchange: Arc<Exchange>,
-        place: Arc<Place>,
+        context: Arc<RequestContext>,
+        permit: Arc<ConnectionPermit>,
         patience: Duration,
     ) -> (Self, oneshot::Receiver<TcpStream>) {
         let (back, returned) = oneshot::channel();
         let line = Self {
             socket: Some(socket),
             back: Some(back),
-            exchange,
-            place,
-            framing: Framing::default(),
+            context,
+            permit,
+            framing: FramingObserver::default(),
             holds_head: false,
             patience,
             stalled: None,
@@ -72,7 +73,7 @@ impl Line {
     pub(super) fn into_socket(mut self) -> io::Result<TcpStream> {
         self.back = None;
         if self.holds_head {
-            self.place.hold_head(0); // it is the first frame
+            self.permit.hold_head(0); // it is the first frame
         }
         self.socket.take().ok_or_else(gone)
     }
@@ -84,17 +85,17 @@ impl Line {
     fn came(&mut self, bytes: &[u8]) {
         let seen = self.framing.read(bytes);
         if seen.is_ambiguous {
-            self.exchange.note_ambiguous();
+            self.context.note_ambiguous();
         }
         if seen.head_bytes > 0 || self.holds_head {
             self.holds_head = seen.head_bytes > 0;
-            self.place.hold_head(seen.head_bytes);
+            self.permit.hold_head(seen.head_bytes);
         }
     }
 
     /// Waits for as long as a peer may take nothing.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let (patience, cut_off) = (self.patience, self.exchange.cut_off());
+        let (patience, cut_off) = (self.patience, self.context.cut_off());
         let stalled = self.stalled.get_or_insert_with(|| {
             let end = Instant::now() + patience;
             Box::pin(sleep_until(cut_off.map_or(end, |cut_off| cut_off.min(end))))
@@ -118,16 +119,16 @@ impl Line {
     fn reword(&mut self, said: &[u8]) {
         let status = said.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
         self.own = response::alone(Problem::unreadable_head(status.unwrap_or(StatusCode::BAD_REQUEST)));
-        self.exchange.leave_unread();
+        self.context.leave_unread();
     }
 
     /// Whether somebody else than a handler is speaking.
     fn is_parser_speaking(&self) -> bool {
-        self.exchange.is_idle()
+        self.context.is_idle()
     }
 
     fn is_cut_off(&self) -> bool {
-        self.exchange.cut_off().is_some_and(|cut_off| cut_off <= Instant::now())
+        self.context.cut_off().is_some_and(|cut_off| cut_off <= Instant::now())
     }
 
     fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -149,7 +150,7 @@ fn gone() -> io::Error {
     io::Error::from(io::ErrorKind::NotConnected)
 }
 
-impl Drop for Line {
+impl Drop for ConnectionIo {
     fn drop(&mut self) {
         if let (Some(socket), Some(back)) = (self.socket.take(), self.back.take()) {
             let _nobody_waits_for_it = back.send(socket);
@@ -157,7 +158,7 @@ impl Drop for Line {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for ConnectionIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -170,7 +171,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for ConnectionIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.as_mut().poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
@@ -201,7 +202,7 @@ impl AsyncWrite for Line {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_own(cx))?;
-        if self.exchange.flushed() {
+        if self.context.flushed() {
             self.framing.idle();
         }
         self.socket()?.poll_flush(cx)
@@ -222,26 +223,28 @@ mod tests {
 
     use super::*;
     use crate::http::{
-        connection_limits::{Admission, Bounds},
-        request_context::{Answer, EndsAt},
+        connection_limits::{ConnectionBounds, ConnectionLimiter},
+        request_context::{ResponseDeadline, TrackedBody},
     };
 
     /// A line, where its socket comes back to, and the other end of it.
-    async fn line(patience: Duration) -> (Line, Arc<Exchange>, oneshot::Receiver<TcpStream>, TcpStream) {
+    async fn line(
+        patience: Duration,
+    ) -> (ConnectionIo, Arc<RequestContext>, oneshot::Receiver<TcpStream>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let peer = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
         let (socket, address) = listener.accept().await.expect("accepted");
-        let bounds = Bounds { connections: 1, per_address: 1 };
-        let admitted = Admission::new(bounds, Arc::default()).admit(address.ip());
-        let exchange = Exchange::new();
-        let (line, back) = Line::new(socket, exchange.clone(), admitted.expect("room").0, patience);
-        (line, exchange, back, peer)
+        let bounds = ConnectionBounds { connections: 1, per_address: 1 };
+        let admitted = ConnectionLimiter::new(bounds, Arc::default()).admit(address.ip());
+        let context = RequestContext::new();
+        let (line, back) = ConnectionIo::new(socket, context.clone(), admitted.expect("room").0, patience);
+        (line, context, back, peer)
     }
 
     #[tokio::test]
     async fn w6_a_peer_that_takes_nothing_is_given_up() {
-        let (mut line, exchange, back, peer) = line(Duration::from_millis(50)).await;
-        exchange.begin();
+        let (mut line, context, back, peer) = line(Duration::from_millis(50)).await;
+        context.begin();
         let piece = vec![0; 1 << 20];
         let error = loop {
             if let Err(error) = line.write_all(&piece).await {
@@ -256,9 +259,9 @@ mod tests {
 
     #[tokio::test]
     async fn o1_a_stream_whose_token_expired_is_cut_off_though_its_reader_stalls() {
-        let (mut line, exchange, _back, peer) = line(Duration::from_secs(3_600)).await;
-        exchange.begin();
-        exchange.ends_at(EndsAt(Instant::now() - Duration::from_millis(4_900)));
+        let (mut line, context, _back, peer) = line(Duration::from_secs(3_600)).await;
+        context.begin();
+        context.ends_at(ResponseDeadline(Instant::now() - Duration::from_millis(4_900)));
         let piece = vec![0; 1 << 20];
         let error = loop {
             if let Err(error) = line.write_all(&piece).await {
@@ -271,10 +274,10 @@ mod tests {
 
     #[tokio::test]
     async fn h1_what_the_parser_says_by_itself_is_a_problem_document_and_answers_are_left_alone() {
-        let (mut line, exchange, _back, mut peer) = line(Duration::from_secs(30)).await;
-        exchange.begin();
+        let (mut line, context, _back, mut peer) = line(Duration::from_secs(30)).await;
+        context.begin();
         line.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("written");
-        drop(Answer::new(axum::body::Body::empty(), exchange.clone()));
+        drop(TrackedBody::new(axum::body::Body::empty(), context.clone()));
         line.flush().await.expect("flushed");
         line.write_all(b"HTTP/1.1 431 Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
             .await
@@ -285,6 +288,6 @@ mod tests {
         peer.read_to_string(&mut said).await.expect("read");
         let own = said.strip_prefix("HTTP/1.1 204 No Content\r\n\r\n").expect("as it was");
         assert!(own.starts_with("HTTP/1.1 431 ") && own.contains("\"TOO_LARGE\""), "{own}");
-        assert!(own.contains("connection: close\r\n") && exchange.leaves_unread());
+        assert!(own.contains("connection: close\r\n") && context.leaves_unread());
     }
 }

@@ -6,7 +6,7 @@
 //! heads, keeps nobody out. A connection on which a request was let in is never closed to make room for another.
 //!
 //! Invariants:
-//! - At most [`Bounds::connections`] connections, and [`Bounds::per_address`] from one address, but for trusted
+//! - At most [`ConnectionBounds::connections`] connections, and [`ConnectionBounds::per_address`] from one address, but for trusted
 //!   proxies: behind a proxy everybody has its address.
 //! - Heads that have not come to their end hold [`HEADS_BYTES_MAX`] in all; beyond that the oldest are closed.
 //!
@@ -31,14 +31,14 @@ pub(super) const HEADS_BYTES_MAX: usize = 32 << 20;
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(super) struct ConnectionBounds {
     pub(super) connections: usize,
     pub(super) per_address: usize,
 }
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Full {
+pub(super) enum LimitReached {
     /// This address holds its share.
     Address,
     /// All places are taken by others who proved themselves.
@@ -47,10 +47,10 @@ pub(super) enum Full {
 
 /// Counts connections. Cheap to clone, and each clone is the same one.
 #[derive(Clone)]
-pub(super) struct Admission(Arc<Shared>);
+pub(super) struct ConnectionLimiter(Arc<Shared>);
 
 struct Shared {
-    bounds: Bounds,
+    bounds: ConnectionBounds,
     proxies: Arc<Proxies>,
     /// Never held across anything that waits.
     table: Mutex<Table>,
@@ -60,8 +60,8 @@ struct Shared {
 struct Table {
     /// The number of the next connection: a lower one is older.
     next: u64,
-    connections: HashMap<u64, Entry>,
-    addresses: HashMap<IpAddr, Address>,
+    connections: HashMap<u64, Connection>,
+    addresses: HashMap<IpAddr, AddressLoad>,
     /// How many unproven connections an address has, for those that have any.
     loads: BTreeSet<(usize, IpAddr)>,
     /// Connections whose next head has begun and not ended.
@@ -69,7 +69,7 @@ struct Table {
     heads_bytes: usize,
 }
 
-struct Entry {
+struct Connection {
     address: IpAddr,
     is_proven: bool,
     head_bytes: usize,
@@ -78,35 +78,35 @@ struct Entry {
 }
 
 #[derive(Default)]
-struct Address {
+struct AddressLoad {
     connections: usize,
     unproven: BTreeSet<u64>,
 }
 
 /// A place among the connections, given back when it is dropped.
-pub(super) struct Place {
+pub(super) struct ConnectionPermit {
     shared: Arc<Shared>,
     number: u64,
     is_proven: AtomicBool,
 }
 
 /// Resolves when the place of a connection was given to another.
-pub(super) struct Evicted(oneshot::Receiver<()>);
+pub(super) struct Eviction(oneshot::Receiver<()>);
 
-impl Evicted {
+impl Eviction {
     /// Cancel-safe.
     pub(super) async fn wait(&mut self) {
         let _the_sender_is_gone = (&mut self.0).await;
     }
 }
 
-impl Admission {
-    pub(super) fn new(bounds: Bounds, proxies: Arc<Proxies>) -> Self {
+impl ConnectionLimiter {
+    pub(super) fn new(bounds: ConnectionBounds, proxies: Arc<Proxies>) -> Self {
         Self(Arc::new(Shared { bounds, proxies, table: Mutex::default() }))
     }
 
     /// A place for a connection from this peer; others may have to make way.
-    pub(super) fn admit(&self, peer: IpAddr) -> Result<(Arc<Place>, Evicted), Full> {
+    pub(super) fn admit(&self, peer: IpAddr) -> Result<(Arc<ConnectionPermit>, Eviction), LimitReached> {
         let shared = &self.0;
         let address = network_of(peer);
         let mut table = shared.lock();
@@ -115,15 +115,15 @@ impl Admission {
             && !shared.proxies.contains(peer)
             && !table.evict_oldest_of(address)
         {
-            return Err(Full::Address);
+            return Err(LimitReached::Address);
         }
         if table.connections.len() >= shared.bounds.connections && !table.evict_from_heaviest() {
-            return Err(Full::All);
+            return Err(LimitReached::All);
         }
         let (number, evicted) = table.insert(address);
         drop(table);
-        let place = Place { shared: shared.clone(), number, is_proven: AtomicBool::new(false) };
-        Ok((Arc::new(place), Evicted(evicted)))
+        let permit = ConnectionPermit { shared: shared.clone(), number, is_proven: AtomicBool::new(false) };
+        Ok((Arc::new(permit), Eviction(evicted)))
     }
 }
 
@@ -133,7 +133,7 @@ impl Shared {
     }
 }
 
-impl Place {
+impl ConnectionPermit {
     /// A request on it was let in: from now on it makes way for nobody.
     pub(super) fn prove(&self) {
         if !self.is_proven.swap(true, Ordering::Relaxed) {
@@ -147,7 +147,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.shared.lock().remove(self.number);
     }
@@ -158,7 +158,8 @@ impl Table {
         let number = self.next;
         self.next += 1;
         let (evict, evicted) = oneshot::channel();
-        self.connections.insert(number, Entry { address, is_proven: false, head_bytes: 0, _evict: evict });
+        self.connections
+            .insert(number, Connection { address, is_proven: false, head_bytes: 0, _evict: evict });
         self.change(address, |of| {
             of.connections += 1;
             of.unproven.insert(number);
@@ -167,7 +168,7 @@ impl Table {
     }
 
     /// Changes what is known of an address, and its place among the others.
-    fn change(&mut self, address: IpAddr, change: impl FnOnce(&mut Address)) {
+    fn change(&mut self, address: IpAddr, change: impl FnOnce(&mut AddressLoad)) {
         let known = self.addresses.entry(address).or_default();
         let before = known.unproven.len();
         change(known);
@@ -235,87 +236,87 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn admission(connections: usize, per_address: usize) -> Admission {
+    fn limiter(connections: usize, per_address: usize) -> ConnectionLimiter {
         let proxies = Proxies::parse("10.0.0.9").expect("proxies");
-        Admission::new(Bounds { connections, per_address }, Arc::new(proxies))
+        ConnectionLimiter::new(ConnectionBounds { connections, per_address }, Arc::new(proxies))
     }
 
     fn address(text: &str) -> IpAddr {
         text.parse().expect("an address")
     }
 
-    fn is_evicted(evicted: &mut Evicted) -> bool {
+    fn is_evicted(evicted: &mut Eviction) -> bool {
         matches!(evicted.0.try_recv(), Err(oneshot::error::TryRecvError::Closed))
     }
 
     #[test]
     fn o3_an_unproven_connection_makes_way_and_the_oldest_of_the_heaviest_address_is_first() {
-        let admission = admission(4, 4);
+        let limiter = limiter(4, 4);
         let (eve, ada) = (address("10.0.0.1"), address("10.0.0.2"));
-        let (first_ada, mut of_ada) = admission.admit(ada).expect("room");
-        let mut of_eve: Vec<_> = (0..3).map(|_| admission.admit(eve).expect("room")).collect();
-        let (_bob, mut of_bob) = admission.admit(address("10.0.0.3")).expect("somebody makes way");
+        let (first_ada, mut of_ada) = limiter.admit(ada).expect("room");
+        let mut of_eve: Vec<_> = (0..3).map(|_| limiter.admit(eve).expect("room")).collect();
+        let (_bob, mut of_bob) = limiter.admit(address("10.0.0.3")).expect("somebody makes way");
         assert!(is_evicted(&mut of_eve[0].1) && !is_evicted(&mut of_eve[1].1));
         assert!(!is_evicted(&mut of_ada) && !is_evicted(&mut of_bob));
         drop(first_ada);
-        assert!(admission.admit(ada).is_ok());
+        assert!(limiter.admit(ada).is_ok());
         assert!(!is_evicted(&mut of_eve[1].1), "there was room");
     }
 
     #[test]
     fn o3_those_who_proved_themselves_make_way_for_nobody() {
-        let admission = admission(2, 2);
-        let places: Vec<_> = (0..2).map(|_| admission.admit(address("10.0.0.1")).expect("room")).collect();
-        places.iter().for_each(|(place, _)| place.prove());
-        assert_eq!(admission.admit(address("10.0.0.2")).err(), Some(Full::All));
-        assert_eq!(admission.admit(address("10.0.0.1")).err(), Some(Full::Address));
-        drop(places);
-        assert!(admission.0.lock().addresses.is_empty() && admission.0.lock().loads.is_empty());
-        assert!(admission.admit(address("10.0.0.2")).is_ok());
+        let limiter = limiter(2, 2);
+        let permits: Vec<_> = (0..2).map(|_| limiter.admit(address("10.0.0.1")).expect("room")).collect();
+        permits.iter().for_each(|(permit, _)| permit.prove());
+        assert_eq!(limiter.admit(address("10.0.0.2")).err(), Some(LimitReached::All));
+        assert_eq!(limiter.admit(address("10.0.0.1")).err(), Some(LimitReached::Address));
+        drop(permits);
+        assert!(limiter.0.lock().addresses.is_empty() && limiter.0.lock().loads.is_empty());
+        assert!(limiter.admit(address("10.0.0.2")).is_ok());
     }
 
     #[test]
     fn o3_an_address_has_its_share_and_a_trusted_proxy_has_none() {
-        let admission = admission(10, 2);
+        let limiter = limiter(10, 2);
         let prove = |peer: &str| {
-            let admitted = admission.admit(address(peer))?;
+            let admitted = limiter.admit(address(peer))?;
             admitted.0.prove();
-            Ok::<_, Full>(admitted)
+            Ok::<_, LimitReached>(admitted)
         };
         let _two = (prove("2001:db8::1").expect("room"), prove("2001:db8::2").expect("room"));
-        assert_eq!(prove("2001:db8::3").err(), Some(Full::Address), "a network is one address");
+        assert_eq!(prove("2001:db8::3").err(), Some(LimitReached::Address), "a network is one address");
         let proxied: Vec<_> = (0..4).map(|_| prove("10.0.0.9").expect("no share")).collect();
         assert_eq!(proxied.len(), 4);
     }
 
     #[test]
     fn o3_at_its_share_an_address_makes_way_for_itself() {
-        let admission = admission(10, 2);
+        let limiter = limiter(10, 2);
         let eve = address("10.0.0.1");
-        let (_first, mut first) = admission.admit(eve).expect("room");
-        let (second, mut of_second) = admission.admit(eve).expect("room");
+        let (_first, mut first) = limiter.admit(eve).expect("room");
+        let (second, mut of_second) = limiter.admit(eve).expect("room");
         second.prove();
-        let (_third, _) = admission.admit(eve).expect("the first makes way");
+        let (_third, _) = limiter.admit(eve).expect("the first makes way");
         assert!(is_evicted(&mut first) && !is_evicted(&mut of_second));
     }
 
     #[test]
     fn o3_heads_that_do_not_end_are_bounded_whoever_sends_them() {
-        let admission = admission(10_000, 10_000);
+        let limiter = limiter(10_000, 10_000);
         let heads = HEADS_BYTES_MAX / (32 << 10);
         let mut all = Vec::new();
         for _ in 0..heads + 3 {
-            let (place, evicted) = admission.admit(address("10.0.0.1")).expect("room");
-            place.prove();
-            place.hold_head(32 << 10);
-            all.push((place, evicted));
+            let (permit, evicted) = limiter.admit(address("10.0.0.1")).expect("room");
+            permit.prove();
+            permit.hold_head(32 << 10);
+            all.push((permit, evicted));
         }
         let gone = all.iter_mut().filter_map(|(_, evicted)| is_evicted(evicted).then_some(())).count();
         assert_eq!(gone, 3);
         assert!(is_evicted(&mut all[2].1) && !is_evicted(&mut all[3].1), "the oldest are first");
         all[3].0.hold_head(0);
-        assert_eq!(admission.0.lock().heads_bytes, HEADS_BYTES_MAX - (32 << 10));
+        assert_eq!(limiter.0.lock().heads_bytes, HEADS_BYTES_MAX - (32 << 10));
         drop(all);
-        assert_eq!(admission.0.lock().heads_bytes, 0);
+        assert_eq!(limiter.0.lock().heads_bytes, 0);
     }
 }

@@ -16,7 +16,7 @@ use axum::{
 use tower::{Layer, Service, ServiceExt};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::{App, refused_origins::By, response::REQUEST_ID, same_origin};
+use super::{App, refused_origins::RefusedHeader, response::REQUEST_ID, same_origin};
 
 /// How long a browser may remember what it may do.
 const MAX_AGE: Duration = Duration::from_secs(3_600);
@@ -129,7 +129,7 @@ fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 fn may_call(app: &App, origin: &HeaderValue, request: &Parts) -> bool {
     let may = app.origins.allow(origin) || same_origin::is_neighbour(app, origin);
     if !may && is_cross_origin(request) {
-        app.refused_origins.note(By::Origin, &String::from_utf8_lossy(origin.as_bytes()));
+        app.refused_origins.note(RefusedHeader::Origin, &String::from_utf8_lossy(origin.as_bytes()));
     }
     may
 }

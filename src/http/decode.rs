@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use self::visitor::{Mode, Notes, Scope, Strict};
 pub(super) use self::{memory::Size, repeated_keys::Repeated};
-use super::{format::Format, json_repair::readable, json_shape::Malformed};
+use super::{format::Format, json_repair::repair, json_shape::Malformed};
 use crate::write::busy;
 
 /// Where in a document: a chain of keys and indices, spelled out only when something is wrong there.
@@ -57,7 +57,7 @@ impl Path<'_> {
 const PLACE_CHARS_MAX: usize = 200;
 
 /// A place as it is told: its beginning, where it is long. No more of it than that is ever spelled out.
-pub(super) fn told(place: &impl fmt::Display) -> String {
+pub(super) fn shortened(place: &impl fmt::Display) -> String {
     struct Beginning {
         text: String,
         chars_left: usize,
@@ -152,7 +152,7 @@ fn read(body: &[u8], format: Format, limits: DocumentLimits, notes: &Notes) -> R
 }
 
 fn decode_json(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed> {
-    let body = readable(body);
+    let body = repair(body);
     let mut deserializer = serde_json::Deserializer::from_slice(&body);
     let value = seed.deserialize(&mut deserializer);
     let value = value.map_err(|e| seed.notes.malformed(format!("bad JSON: {e}")))?;

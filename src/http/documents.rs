@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     decode::{DocumentLimits, decode},
-    duplicate_keys::repeats,
+    duplicate_keys::duplicate_keys,
     format::Format,
     json_shape::Malformed,
     request_limits::RequestLimits,
@@ -38,7 +38,7 @@ pub struct Unreadable {
 /// Reads JSON. A byte order mark is ignored.
 pub fn read_document(bytes: &[u8], limits: &RequestLimits) -> Result<ReadDocument, Unreadable> {
     match decode(bytes, Format::Json, of_documents(limits)) {
-        Ok(document) => Ok(ReadDocument { value: document.value, repeated: repeats(bytes) }),
+        Ok(document) => Ok(ReadDocument { value: document.value, repeated: duplicate_keys(bytes) }),
         Err(Malformed { place, problem, .. }) => Err(Unreadable { place, problem }),
     }
 }

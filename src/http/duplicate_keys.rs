@@ -6,29 +6,29 @@ use std::{cell::RefCell, collections::HashSet, fmt};
 use dao_projections::Pointer;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{decode::Path, json_repair::readable};
+use super::{decode::Path, json_repair::repair};
 
 /// Places that are told; of more the first.
 const PLACES_MAX: usize = 100;
 
 /// The places of repeated keys in JSON that was read already, so that its depth is bounded.
-pub(super) fn repeats(json: &[u8]) -> Vec<Pointer> {
+pub(super) fn duplicate_keys(json: &[u8]) -> Vec<Pointer> {
     let found = RefCell::default();
-    let json = readable(json);
+    let json = repair(json);
     let mut deserializer = serde_json::Deserializer::from_slice(&json);
     // What could not be read was refused before.
-    let _read = Repeats { found: &found, path: Path::Root }.deserialize(&mut deserializer);
+    let _read = KeyVisitor { found: &found, path: Path::Root }.deserialize(&mut deserializer);
     found.into_inner()
 }
 
 /// Looks at a value and keeps nothing of it.
 #[derive(Clone, Copy)]
-struct Repeats<'a> {
+struct KeyVisitor<'a> {
     found: &'a RefCell<Vec<Pointer>>,
     path: Path<'a>,
 }
 
-impl Repeats<'_> {
+impl KeyVisitor<'_> {
     fn note(&self, key: &str) {
         let mut found = self.found.borrow_mut();
         if found.len() < PLACES_MAX {
@@ -45,14 +45,14 @@ fn pointer(path: &Path<'_>) -> Pointer {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Repeats<'_> {
+impl<'de> DeserializeSeed<'de> for KeyVisitor<'_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Repeats<'_> {
+impl<'de> Visitor<'de> for KeyVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,7 +85,7 @@ impl<'de> Visitor<'de> for Repeats<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let mut index = 0;
-        while seq.next_element_seed(Repeats { path: Path::Index(&self.path, index), ..self })?.is_some() {
+        while seq.next_element_seed(KeyVisitor { path: Path::Index(&self.path, index), ..self })?.is_some() {
             index += 1;
         }
         Ok(())
@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for Repeats<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut seen: HashSet<String> = HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
-            map.next_value_seed(Repeats { path: Path::Key(&self.path, &key), ..self })?;
+            map.next_value_seed(KeyVisitor { path: Path::Key(&self.path, &key), ..self })?;
             if seen.contains(&key) {
                 self.note(&key);
             } else {
@@ -112,10 +112,10 @@ mod tests {
     #[test]
     fn h1_each_repeated_key_is_told_with_its_place() {
         let json = br#"{"a": {"b": 1, "b": 2}, "a": {"c": [{"d": null, "d": true}], "e/f": "", "e/f": 1.5}}"#;
-        let places: Vec<_> = repeats(json).iter().map(|place| place.as_str().to_owned()).collect();
+        let places: Vec<_> = duplicate_keys(json).iter().map(|place| place.as_str().to_owned()).collect();
         assert_eq!(places, ["/a/b", "/a/c/0/d", "/a/e~1f", "/a"]);
-        assert!(repeats(br#"{"a": [{"a": 1}, {"a": 1}]}"#).is_empty());
+        assert!(duplicate_keys(br#"{"a": [{"a": 1}, {"a": 1}]}"#).is_empty());
         let many = format!("{{{}\"k\": 0}}", "\"k\": 0,".repeat(PLACES_MAX * 2));
-        assert_eq!(repeats(many.as_bytes()).len(), PLACES_MAX);
+        assert_eq!(duplicate_keys(many.as_bytes()).len(), PLACES_MAX);
     }
 }

@@ -9,13 +9,13 @@ use axum::{
 };
 use dao_projections::{EdgeId, GraphId, InvalidId, NodeId, OperationId, TraceParent, Version};
 
-use super::{App, decode::Document, format::Format, problem::Problem, request_body::Held};
+use super::{App, decode::Document, format::Format, problem::Problem, request_body::BodyPermit};
 use crate::live::SubscriptionName;
 
 /// The ids in the path of a route.
-pub(super) struct Ids(Vec<(String, String)>);
+pub(super) struct PathIds(Vec<(String, String)>);
 
-impl Ids {
+impl PathIds {
     fn id<T>(&self, name: &str, parse: fn(&str) -> Result<T, InvalidId>) -> Result<T, Problem> {
         let text = self.0.iter().find(|(key, _)| key == name).map_or("", |(_, text)| text.as_str());
         parse(text).map_err(|e| Problem::bad_request(format!("{name} in the path: {e}")))
@@ -44,7 +44,7 @@ impl Ids {
     }
 }
 
-impl FromRequestParts<App> for Ids {
+impl FromRequestParts<App> for PathIds {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
@@ -57,9 +57,9 @@ impl FromRequestParts<App> for Ids {
 
 /// Where in a trace the request was made: `traceparent` of W3C Trace Context. One that can't be read, or is there
 /// twice, is as if there was none, as that standard wants it: tracing must not stop anybody's work.
-pub(super) struct CausedBy(pub(super) Option<TraceParent>);
+pub(super) struct TraceContext(pub(super) Option<TraceParent>);
 
-impl CausedBy {
+impl TraceContext {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all("traceparent").iter();
         let (first, second) = (values.next(), values.next());
@@ -68,7 +68,7 @@ impl CausedBy {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for CausedBy {
+impl<S: Sync> FromRequestParts<S> for TraceContext {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
@@ -77,9 +77,9 @@ impl<S: Sync> FromRequestParts<S> for CausedBy {
 }
 
 /// The query of a request.
-pub(super) struct Asked(Vec<(String, String)>);
+pub(super) struct QueryParameters(Vec<(String, String)>);
 
-impl Asked {
+impl QueryParameters {
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
@@ -127,7 +127,7 @@ impl Asked {
     }
 }
 
-impl FromRequestParts<App> for Asked {
+impl FromRequestParts<App> for QueryParameters {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
@@ -139,9 +139,9 @@ impl FromRequestParts<App> for Asked {
 }
 
 /// The format that the answer gets.
-pub(super) struct AnswerAs(pub(super) Format);
+pub(super) struct ResponseFormat(pub(super) Format);
 
-impl FromRequestParts<App> for AnswerAs {
+impl FromRequestParts<App> for ResponseFormat {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
@@ -150,9 +150,9 @@ impl FromRequestParts<App> for AnswerAs {
 }
 
 /// A decoded body, and what it is counted with until its request is answered.
-pub(super) struct Decoded(pub(super) Document, pub(super) Held);
+pub(super) struct DecodedBody(pub(super) Document, pub(super) BodyPermit);
 
-impl FromRequest<App> for Decoded {
+impl FromRequest<App> for DecodedBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {

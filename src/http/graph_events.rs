@@ -14,18 +14,18 @@ use tokio::time::Instant;
 
 use super::{
     App,
-    extractors::{Asked, Ids},
+    extractors::{PathIds, QueryParameters},
     format::Format,
-    guard::Proved,
+    guard::VerifiedGrant,
     metrics,
     openapi::{
         parameters::{GraphEventsQuery, GraphPath, Resume},
-        problems::OfReads,
+        problems::ReadErrors,
         responses::StreamEvent,
     },
     problem::Problem,
     socket::{Live, Seat},
-    stream::{KEEP_ALIVE, PIECE_BYTES, Style, commit_filter, event, id_alone, line},
+    stream::{KEEP_ALIVE, PIECE_BYTES, StreamFormat, commit_filter, event, id_alone, line},
     transcode::append_commit_json,
     wire::commit_json,
 };
@@ -39,20 +39,20 @@ use crate::{
 /// Stream the commits of a graph after a point; then, if asked to, those that follow.
 #[utoipa::path(get, path = "/graphs/{graphId}/events", operation_id = "graphEvents", tag = "live",
     params(GraphPath, GraphEventsQuery, Resume),
-    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((StreamEvent = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)
+    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((StreamEvent = "text/event-stream"), (String = "application/x-ndjson"))), ReadErrors)
 )]
 pub(super) async fn graph_events(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    Proved(grant): Proved,
+    ids: PathIds,
+    query: QueryParameters,
+    VerifiedGrant(grant): VerifiedGrant,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (graph, style) = (ids.graph()?, Style::of(&headers));
-    let follow = asked.flag("follow")?.unwrap_or(style == Style::ServerSentEvents);
-    let (since, hash) = starting_point(&asked, &headers)?;
-    let filter = commit_filter(&asked)?;
-    let min_version = asked.version("minVersion")?;
+    let (graph, style) = (ids.graph()?, StreamFormat::of(&headers));
+    let follow = query.flag("follow")?.unwrap_or(style == StreamFormat::ServerSentEvents);
+    let (since, hash) = starting_point(&query, &headers)?;
+    let filter = commit_filter(&query)?;
+    let min_version = query.version("minVersion")?;
     let seat = match follow {
         true => Some(app.live.seat().ok_or_else(Problem::too_many_connections)?),
         false => None,
@@ -71,7 +71,7 @@ pub(super) async fn graph_events(
     let reset = continued.is_none().then_some(head);
     let until = (!follow).then_some(head.version);
     let said = reader.head();
-    let state = Stream {
+    let state = GraphEventStream {
         live: app.live.clone(),
         graph,
         filter,
@@ -82,16 +82,19 @@ pub(super) async fn graph_events(
         said,
         silent_since: Instant::now(),
         failed: false,
-        waiting: Waiting::default(),
+        waiting: PendingCommits::default(),
         _seat: seat,
         _open: style.opened(app.live.metrics()),
     };
-    Ok(style.respond(futures::stream::unfold(state, Stream::next), grant.as_deref()))
+    Ok(style.respond(futures::stream::unfold(state, GraphEventStream::next), grant.as_deref()))
 }
 
 /// `Last-Event-ID` (`<version>:<hash>`, or a version alone), else `since` and `hash`.
-fn starting_point(asked: &Asked, headers: &HeaderMap) -> Result<(Version, Option<ResumeHash>), Problem> {
-    let (since, hash) = (asked.version("since")?, asked.text("hash").map(ResumeHash::parse));
+fn starting_point(
+    query: &QueryParameters,
+    headers: &HeaderMap,
+) -> Result<(Version, Option<ResumeHash>), Problem> {
+    let (since, hash) = (query.version("since")?, query.text("hash").map(ResumeHash::parse));
     let last = headers.get("last-event-id").filter(|id| !id.is_empty());
     let Some(last) = last else { return Ok((since.unwrap_or(Version::EMPTY), hash)) };
     let unreadable = || Problem::bad_request("Last-Event-ID: must be <version>:<hash>, or a version");
@@ -106,11 +109,11 @@ fn starting_point(asked: &Asked, headers: &HeaderMap) -> Result<(Version, Option
 }
 
 /// One stream under way.
-struct Stream {
+struct GraphEventStream {
     live: Arc<Live>,
     graph: GraphId,
     filter: CommitFilter,
-    style: Style,
+    style: StreamFormat,
     reader: Reader,
     /// What it starts with, if the point asked for is not of this history.
     reset: Option<Head>,
@@ -121,19 +124,19 @@ struct Stream {
     /// When something was written last.
     silent_since: Instant,
     failed: bool,
-    waiting: Waiting,
+    waiting: PendingCommits,
     _seat: Option<Seat>,
     _open: Counted,
 }
 
 /// Commits that are read and not yet written: in memory, then as they are stored.
 #[derive(Default)]
-struct Waiting {
+struct PendingCommits {
     commits: VecDeque<Arc<Recorded>>,
     stored: VecDeque<StoredCommit>,
 }
 
-impl Waiting {
+impl PendingCommits {
     fn is_empty(&self) -> bool {
         self.commits.is_empty() && self.stored.is_empty()
     }
@@ -152,7 +155,7 @@ impl Waiting {
     }
 }
 
-impl Stream {
+impl GraphEventStream {
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         if let Some(head) = self.reset.take() {
             return Some((Ok(self.reset_out(head)), self));
@@ -232,10 +235,10 @@ impl Stream {
         {
             let json = commit.json(&self.graph, commit_json);
             match self.style {
-                Style::ServerSentEvents => {
+                StreamFormat::ServerSentEvents => {
                     event(&mut out, Some(&id_of(commit.commit.head())), "commit", &json);
                 }
-                Style::Lines => line(&mut out, &json),
+                StreamFormat::Lines => line(&mut out, &json),
             }
             self.said = commit.commit.head();
         }
@@ -245,7 +248,7 @@ impl Stream {
     /// Says that it lives; and where it is, if it passed over what is not wanted.
     fn keep_alive_out(&mut self) -> Bytes {
         let head = self.reader.head();
-        if self.style == Style::Lines || head == self.said {
+        if self.style == StreamFormat::Lines || head == self.said {
             return Bytes::from_static(self.style.keep_alive());
         }
         self.said = head;
@@ -263,12 +266,12 @@ impl Stream {
             current_version: Version,
             hash: dao_projections::Hash,
         }
-        let reset = (self.style == Style::Lines).then_some(true);
+        let reset = (self.style == StreamFormat::Lines).then_some(true);
         let data = Format::Json.encode(&ResetOut { reset, current_version: head.version, hash: head.hash });
         let mut out = Vec::new();
         match self.style {
-            Style::ServerSentEvents => event(&mut out, Some(&id_of(head)), "reset", &data),
-            Style::Lines => line(&mut out, &data),
+            StreamFormat::ServerSentEvents => event(&mut out, Some(&id_of(head)), "reset", &data),
+            StreamFormat::Lines => line(&mut out, &data),
         }
         out.into()
     }
@@ -283,8 +286,10 @@ impl Stream {
         let problem = span.in_scope(|| metrics::told(self.live.graphs.metrics(), error.into()));
         let mut out = Vec::new();
         match self.style {
-            Style::ServerSentEvents => event(&mut out, None, "problem", &Format::Json.encode(&problem)),
-            Style::Lines => line(&mut out, &Format::Json.encode(&ErrorOut { error: &problem })),
+            StreamFormat::ServerSentEvents => {
+                event(&mut out, None, "problem", &Format::Json.encode(&problem))
+            }
+            StreamFormat::Lines => line(&mut out, &Format::Json.encode(&ErrorOut { error: &problem })),
         }
         out.into()
     }
@@ -293,7 +298,7 @@ impl Stream {
 /// Commits straight from their stored bytes, on the blocking pool: thousands at once.
 async fn stored_out(
     graph: &GraphId,
-    style: Style,
+    style: StreamFormat,
     commits: Vec<StoredCommit>,
 ) -> Result<(Bytes, Option<Head>), ReadError> {
     let graph = graph.clone();
@@ -302,12 +307,12 @@ async fn stored_out(
         let mut data = Vec::new();
         for commit in &commits {
             match style {
-                Style::ServerSentEvents => {
+                StreamFormat::ServerSentEvents => {
                     data.clear();
                     append_commit_json(&graph, commit, &mut data)?;
                     event(&mut out, Some(&id_of(commit.head())), "commit", &data);
                 }
-                Style::Lines => {
+                StreamFormat::Lines => {
                     append_commit_json(&graph, commit, &mut out)?;
                     out.push(b'\n');
                 }

@@ -27,23 +27,23 @@ use tokio::time::Instant;
 
 use super::{
     App, DocsAccess,
-    client_address::Arrival,
-    extractors::{Asked, Ids},
+    client_address::ConnectionInfo,
+    extractors::{PathIds, QueryParameters},
     problem::Problem,
-    rate_limits::{Exhausted, Purse},
+    rate_limits::{Exhausted, RateBudget},
     same_origin,
 };
 use crate::auth::{Auth, BadToken, Grant, Keys, Right};
 
 /// What a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
+pub(super) enum Access {
     /// Nothing: health and `/`, for those who only ask whether the server lives and what it is.
-    Nothing,
+    Public,
     /// This right on the graph in the path.
     Graph(Right),
     /// This right on all graphs at once.
-    All(Right),
+    AllGraphs(Right),
     /// A token; the handler finds out which graph it is about.
     Token,
     /// The handler sees to it: a socket may bring its token later.
@@ -53,42 +53,42 @@ pub(super) enum Need {
 }
 
 /// Every route and what it needs.
-const NEEDS: [(&str, Need); 35] = [
-    ("/", Need::Nothing),
-    ("/graphs/{graphId}/command", Need::Graph(Right::Write)),
-    ("/graphs/{graphId}/batch", Need::Graph(Right::Write)),
-    ("/graphs/{graphId}/state", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/changes", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/nodes", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/nodes/{nodeId}", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/edges", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/edges/{edgeId}", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/viewport", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/operations", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/diff", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/nodes/{nodeId}/history", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/edges/{edgeId}/history", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/verify", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/events", Need::Graph(Right::Read)),
-    ("/graphs/{graphId}/activity", Need::Graph(Right::Read)),
-    ("/events", Need::All(Right::Admin)),
-    ("/activity", Need::All(Right::Admin)),
-    ("/subscriptions", Need::All(Right::Admin)),
-    ("/subscriptions/{name}", Need::All(Right::Admin)),
-    ("/subscriptions/{name}/next", Need::All(Right::Admin)),
-    ("/subscriptions/{name}/ack", Need::All(Right::Admin)),
-    ("/subscriptions/{name}/nack", Need::All(Right::Admin)),
-    ("/subscriptions/{name}/parked", Need::All(Right::Admin)),
-    ("/subscriptions/{name}/parked/retry", Need::All(Right::Admin)),
-    ("/subscriptions/{name}/parked/drop", Need::All(Right::Admin)),
-    ("/metrics", Need::All(Right::Admin)),
-    ("/ws", Need::Socket),
-    ("/operations/{operationId}", Need::Token),
-    ("/healthz", Need::Nothing),
-    ("/readyz", Need::Nothing),
-    ("/openapi.json", Need::Docs),
-    ("/docs", Need::Docs),
-    ("/docs/{file}", Need::Docs),
+const NEEDS: [(&str, Access); 35] = [
+    ("/", Access::Public),
+    ("/graphs/{graphId}/command", Access::Graph(Right::Write)),
+    ("/graphs/{graphId}/batch", Access::Graph(Right::Write)),
+    ("/graphs/{graphId}/state", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/changes", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/nodes", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/nodes/{nodeId}", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/edges", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/edges/{edgeId}", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/viewport", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/operations", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/diff", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/nodes/{nodeId}/history", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/edges/{edgeId}/history", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/verify", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/events", Access::Graph(Right::Read)),
+    ("/graphs/{graphId}/activity", Access::Graph(Right::Read)),
+    ("/events", Access::AllGraphs(Right::Admin)),
+    ("/activity", Access::AllGraphs(Right::Admin)),
+    ("/subscriptions", Access::AllGraphs(Right::Admin)),
+    ("/subscriptions/{name}", Access::AllGraphs(Right::Admin)),
+    ("/subscriptions/{name}/next", Access::AllGraphs(Right::Admin)),
+    ("/subscriptions/{name}/ack", Access::AllGraphs(Right::Admin)),
+    ("/subscriptions/{name}/nack", Access::AllGraphs(Right::Admin)),
+    ("/subscriptions/{name}/parked", Access::AllGraphs(Right::Admin)),
+    ("/subscriptions/{name}/parked/retry", Access::AllGraphs(Right::Admin)),
+    ("/subscriptions/{name}/parked/drop", Access::AllGraphs(Right::Admin)),
+    ("/metrics", Access::AllGraphs(Right::Admin)),
+    ("/ws", Access::Socket),
+    ("/operations/{operationId}", Access::Token),
+    ("/healthz", Access::Public),
+    ("/readyz", Access::Public),
+    ("/openapi.json", Access::Docs),
+    ("/docs", Access::Docs),
+    ("/docs/{file}", Access::Docs),
 ];
 
 /// The templates of all routes.
@@ -97,10 +97,10 @@ pub(super) fn templates() -> impl Iterator<Item = &'static str> {
 }
 
 /// What the route that matched needs; a path that matches none only tells so to those with a token.
-fn need(route: Option<&MatchedPath>) -> Need {
-    let Some(route) = route else { return Need::Token };
+fn need(route: Option<&MatchedPath>) -> Access {
+    let Some(route) = route else { return Access::Token };
     let known = NEEDS.iter().find(|(path, _)| *path == route.as_str());
-    known.map_or(Need::All(Right::Admin), |(_, need)| *need)
+    known.map_or(Access::AllGraphs(Right::Admin), |(_, need)| *need)
 }
 
 /// Free of the budgets of [`super::rate_limits`]: whoever watches over a server must see it when it is busy too.
@@ -115,8 +115,8 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
     }
     // A socket sees to its rights and its budget by itself.
     let is_asked = matches!(app.auth, Auth::Keys(_)) || app.rate.is_some();
-    if !is_asked || matches!(need, Need::Nothing | Need::Socket) {
-        if !matches!(need, Need::Nothing | Need::Socket) {
+    if !is_asked || matches!(need, Access::Public | Access::Socket) {
+        if !matches!(need, Access::Public | Access::Socket) {
             let_in(request.extensions());
         }
         return next.run(request).await;
@@ -124,7 +124,7 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
     let is_metered = route.is_none_or(|route| route.as_str() != UNMETERED);
     let (mut parts, body) = request.into_parts();
     // The same for everybody, so a token changes nothing.
-    let is_public = need == Need::Docs && app.docs == DocsAccess::Public;
+    let is_public = need == Access::Docs && app.docs == DocsAccess::Public;
     let grant = match &app.auth {
         Auth::Off => None,
         Auth::Keys(_) if is_public => None,
@@ -134,16 +134,16 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
             Err(problem) => return problem.into_response(),
         },
     };
-    let payer = match &grant {
+    let key = match &grant {
         Some(grant) => Some(grant.user.clone()),
         None if is_public => None,
         // Who claims to be nobody in particular is told apart by address.
         None => claimed(&mut parts, app).await.ok().filter(|user| *user != app.anonymous),
     };
-    let purse = Purse::of(app, &parts, payer.as_ref()).filter(|_| is_metered);
-    let left = match purse.as_ref().map(Purse::spend).transpose() {
+    let budget = RateBudget::of(app, &parts, key.as_ref()).filter(|_| is_metered);
+    let left = match budget.as_ref().map(RateBudget::spend).transpose() {
         Ok(left) => left,
-        Err(exhausted) => return purse.map_or_else(Response::default, |purse| purse.refusal(exhausted)),
+        Err(exhausted) => return budget.map_or_else(Response::default, |budget| budget.refusal(exhausted)),
     };
     let response = match admit(app, &mut parts, need, grant).await {
         Ok(()) => {
@@ -155,34 +155,34 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
         }
         Err(problem) => problem.into_response(),
     };
-    match (purse, left) {
-        (Some(purse), Some(left)) => purse.marked(response, left),
+    match (budget, left) {
+        (Some(budget), Some(left)) => budget.marked(response, left),
         _ => response,
     }
 }
 
 /// A request on this connection was let in, so that it is no stranger's any more (rule O3).
 fn let_in(extensions: &Extensions) {
-    if let Some(arrival) = extensions.get::<Arrival>() {
+    if let Some(arrival) = extensions.get::<ConnectionInfo>() {
         arrival.place.prove();
     }
 }
 
 /// Checks the right that is needed, and lets handlers see what is granted.
-async fn admit(app: &App, parts: &mut Parts, need: Need, grant: Option<Arc<Grant>>) -> Result<(), Problem> {
+async fn admit(app: &App, parts: &mut Parts, need: Access, grant: Option<Arc<Grant>>) -> Result<(), Problem> {
     let Some(grant) = grant else { return Ok(()) }; // no keys are configured, or the route is public
     match need {
-        Need::Graph(right) => {
-            let graph = Ids::from_request_parts(parts, app).await?.graph()?;
+        Access::Graph(right) => {
+            let graph = PathIds::from_request_parts(parts, app).await?.graph()?;
             may(&grant, right, &graph)?;
         }
-        Need::All(right) => {
+        Access::AllGraphs(right) => {
             let granted = grant.rights.on_all();
             if granted.is_none_or(|granted| granted < right) {
                 return Err(Problem::forbidden(right, "*", granted));
             }
         }
-        Need::Nothing | Need::Token | Need::Socket | Need::Docs => {}
+        Access::Public | Access::Token | Access::Socket | Access::Docs => {}
     }
     parts.extensions.insert(grant);
     Ok(())
@@ -196,33 +196,37 @@ pub(super) fn proved(app: &App, parts: &Parts) -> Result<Option<Arc<Grant>>, Pro
     if let Some(Ok(grant)) = keys.known(token) {
         return Ok(Some(grant));
     }
-    let purse = Purse::of(app, parts, None);
-    prove(keys, token, purse.as_ref()).map(Some).map_err(|unproved| match unproved {
-        Unproved::Bad(bad) => Problem::bad_token(bad.to_string()),
-        Unproved::TooMany(exhausted) => Problem::too_many_bad_tokens(exhausted.0),
+    let budget = RateBudget::of(app, parts, None);
+    prove(keys, token, budget.as_ref()).map(Some).map_err(|unproved| match unproved {
+        AuthenticationError::Bad(bad) => Problem::bad_token(bad.to_string()),
+        AuthenticationError::TooMany(exhausted) => Problem::too_many_bad_tokens(exhausted.0),
     })
 }
 
 /// Why somebody has not proved who they are.
-pub(super) enum Unproved {
+pub(super) enum AuthenticationError {
     Bad(BadToken),
     /// The token was not looked at: too many bad ones came before.
     TooMany(Exhausted),
 }
 
 /// Who this token proves its bearer to be.
-pub(super) fn prove(keys: &Keys, token: &str, purse: Option<&Purse>) -> Result<Arc<Grant>, Unproved> {
-    if let Some(Err(exhausted)) = purse.map(Purse::may_try)
+pub(super) fn prove(
+    keys: &Keys,
+    token: &str,
+    budget: Option<&RateBudget>,
+) -> Result<Arc<Grant>, AuthenticationError> {
+    if let Some(Err(exhausted)) = budget.map(RateBudget::may_try)
         && keys.known(token).is_none()
     {
-        return Err(Unproved::TooMany(exhausted));
+        return Err(AuthenticationError::TooMany(exhausted));
     }
     keys.verify(token).map_err(|bad| {
         // A token whose time is over was no guess: those who renew theirs late shut nobody out.
         let was_guess = !matches!(bad, BadToken::Expired | BadToken::NotYetValid);
-        match purse.filter(|_| was_guess).map(Purse::failed) {
-            Some(Err(exhausted)) => Unproved::TooMany(exhausted),
-            Some(Ok(())) | None => Unproved::Bad(bad),
+        match budget.filter(|_| was_guess).map(RateBudget::failed) {
+            Some(Err(exhausted)) => AuthenticationError::TooMany(exhausted),
+            Some(Ok(())) | None => AuthenticationError::Bad(bad),
         }
     })
 }
@@ -252,9 +256,9 @@ pub(super) fn end_of(grant: &Grant) -> Instant {
 }
 
 /// What the guard found out; `None` without keys.
-pub(super) struct Proved(pub(super) Option<Arc<Grant>>);
+pub(super) struct VerifiedGrant(pub(super) Option<Arc<Grant>>);
 
-impl FromRequestParts<App> for Proved {
+impl FromRequestParts<App> for VerifiedGrant {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
@@ -276,7 +280,7 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        if let Proved(Some(grant)) = Proved::from_request_parts(parts, app).await? {
+        if let VerifiedGrant(Some(grant)) = VerifiedGrant::from_request_parts(parts, app).await? {
             return Ok(Self(grant.user.clone()));
         }
         self::claimed(parts, app).await.map(Self)
@@ -293,8 +297,8 @@ pub(super) async fn claimed(parts: &mut Parts, app: &App) -> Result<UserId, Prob
     if parts.uri.query().is_none() {
         return Ok(app.anonymous.clone());
     }
-    let asked = Asked::from_request_parts(parts, app).await?;
-    match asked.text("userId").filter(|text| !text.is_empty()) {
+    let query = QueryParameters::from_request_parts(parts, app).await?;
+    match query.text("userId").filter(|text| !text.is_empty()) {
         Some(text) => user(text, "userId"),
         None => Ok(app.anonymous.clone()),
     }

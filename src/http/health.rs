@@ -12,15 +12,15 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     App, Projections,
-    extractors::AnswerAs,
-    guard::{self, Need},
+    extractors::ResponseFormat,
+    guard::{self, Access},
     openapi::{
-        problems::OfHealth,
+        problems::HealthErrors,
         responses::{Alive, Ready},
     },
     problem::Problem,
     respond,
-    same_origin::{self, Reach},
+    same_origin::{self, ListenerScope},
 };
 use crate::{
     auth::{Auth, Right},
@@ -36,56 +36,56 @@ const PARKED_NAMED_MAX: usize = 20;
 
 /// The last measurement of how projections are.
 #[derive(Default)]
-pub(super) struct Watch {
+pub(super) struct LagCache {
     /// Held while measuring, so that many who ask measure once.
     last: Mutex<Option<(Instant, Health)>>,
 }
 
 /// Check whether the process answers.
 #[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation",
-    responses((status = 200, description = "The process answers", body = Alive), OfHealth)
+    responses((status = 200, description = "The process answers", body = Alive), HealthErrors)
 )]
-pub(super) async fn live(AnswerAs(format): AnswerAs) -> Response {
+pub(super) async fn live(ResponseFormat(format): ResponseFormat) -> Response {
     respond(StatusCode::OK, format, &json!({"status": "ok"}))
 }
 
 /// Check whether the server can serve; for admins with what an acknowledgement promises (rule O5).
 #[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "operation",
-    responses((status = 200, description = "The store takes writes, and projections follow", body = Ready), OfHealth)
+    responses((status = 200, description = "The store takes writes, and projections follow", body = Ready), HealthErrors)
 )]
 pub(super) async fn ready(
     State(app): State<App>,
-    AnswerAs(format): AnswerAs,
+    ResponseFormat(format): ResponseFormat,
     request: Request,
 ) -> Result<Response, Problem> {
-    let shown = Shown::to(&app, request);
-    let answer = match look(&app).await {
+    let shown = Detail::to(&app, request);
+    let answer = match assess(&app).await {
         Ok(answer) => answer,
-        Err(lacking) => return Err(lacking.told(shown)),
+        Err(not_ready) => return Err(not_ready.told(shown)),
     };
     Ok(match shown {
-        Shown::All => respond(StatusCode::OK, format, &answer),
-        Shown::Names => respond(StatusCode::OK, format, &names_of(&answer)),
+        Detail::All => respond(StatusCode::OK, format, &answer),
+        Detail::Names => respond(StatusCode::OK, format, &names_of(&answer)),
     })
 }
 
 /// How much of it somebody sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shown {
+enum Detail {
     /// That it is ready, or the names of what is not.
     Names,
     /// Also addresses, paths, graphs and causes.
     All,
 }
 
-impl Shown {
+impl Detail {
     /// Admins of all graphs see all of it. So does everybody where there are no keys and only this machine asks, but
     /// for pages of other sites.
     fn to(app: &App, request: Request) -> Self {
-        let is_own = same_origin::check(app, &request, Need::All(Right::Read)).is_ok();
+        let is_own = same_origin::check(app, &request, Access::AllGraphs(Right::Read)).is_ok();
         let (parts, _) = request.into_parts();
         let is_admin = match &app.auth {
-            Auth::Off => app.reach == Reach::Loopback && is_own,
+            Auth::Off => app.reach == ListenerScope::Loopback && is_own,
             Auth::Keys(_) => match guard::proved(app, &parts) {
                 Ok(Some(grant)) => grant.rights.on_all() == Some(Right::Admin),
                 // A bad token is none: health is answered to everybody.
@@ -97,31 +97,31 @@ impl Shown {
 }
 
 /// What is not ready.
-struct Lacking {
+struct NotReady {
     /// As everybody is told it.
     name: &'static str,
     detail: &'static str,
     cause: String,
 }
 
-impl Lacking {
+impl NotReady {
     fn store(cause: String) -> Self {
         Self { name: "store", detail: "the store is unavailable; what is in memory can still be read", cause }
     }
 
-    fn told(self, shown: Shown) -> Problem {
+    fn told(self, shown: Detail) -> Problem {
         let reason = match shown {
-            Shown::Names => self.name.to_owned(),
-            Shown::All => self.cause.clone(),
+            Detail::Names => self.name.to_owned(),
+            Detail::All => self.cause.clone(),
         };
         Problem::not_ready(self.detail, vec![reason]).because(self.cause)
     }
 }
 
 /// How the server is, as admins see it.
-async fn look(app: &App) -> Result<Value, Lacking> {
+async fn assess(app: &App) -> Result<Value, NotReady> {
     let store = app.graphs.store();
-    store.check().await.map_err(|error| Lacking::store(error.to_string()))?;
+    store.check().await.map_err(|error| NotReady::store(error.to_string()))?;
     let durability = store.durability();
     let mut answer = json!({
         "status": "ready",
@@ -138,7 +138,7 @@ async fn look(app: &App) -> Result<Value, Lacking> {
             Ok(health) => answer["projections"] = described(&health)?,
             // Projections of the other shards go on; how they are can't be told without the one that is away.
             Err(_) if !impaired.is_empty() => {}
-            Err(error) => return Err(Lacking::store(error)),
+            Err(error) => return Err(NotReady::store(error)),
         }
     }
     Ok(answer)
@@ -167,7 +167,7 @@ pub(super) async fn measure(projections: &Projections) -> Result<Health, String>
 }
 
 /// A projector that is dead or stuck is named; a parked graph is told, and makes nobody else wait.
-fn described(health: &Health) -> Result<Value, Lacking> {
+fn described(health: &Health) -> Result<Value, NotReady> {
     let lag = health.lag;
     if lag.age > LAG_MAX {
         let cause = format!(
@@ -177,7 +177,7 @@ fn described(health: &Health) -> Result<Value, Lacking> {
             lag.age.as_secs(),
             lag.commits
         );
-        return Err(Lacking { name: "projections", detail: "projections are behind the log", cause });
+        return Err(NotReady { name: "projections", detail: "projections are behind the log", cause });
     }
     let parked =
         health.parked.iter().take(PARKED_NAMED_MAX).map(

@@ -9,7 +9,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// JSON without a byte order mark (RFC 8259 lets parsers ignore one), and with U+FFFD in place of each surrogate that
 /// stands alone: JavaScript's `slice` cuts characters in two, and `JSON.stringify` writes the half as `\ud83d`, which
 /// no UTF-8 text can hold. What is replaced is as long as before, so that lines and columns stay true.
-pub(super) fn readable(body: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn repair(body: &[u8]) -> Cow<'_, [u8]> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let mut mended: Option<Vec<u8>> = None;
     let mut at = 0;
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     fn mended(text: &str) -> String {
-        String::from_utf8(readable(text.as_bytes()).into_owned()).expect("UTF-8")
+        String::from_utf8(repair(text.as_bytes()).into_owned()).expect("UTF-8")
     }
 
     #[test]
@@ -88,7 +88,7 @@ mod tests {
         {
             assert_eq!(mended(text), text);
         }
-        assert!(matches!(readable(br#"{"a": "\ud83d\ude00"}"#), Cow::Borrowed(_)), "no copy without need");
+        assert!(matches!(repair(br#"{"a": "\ud83d\ude00"}"#), Cow::Borrowed(_)), "no copy without need");
     }
 
     #[test]

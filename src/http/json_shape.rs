@@ -5,7 +5,7 @@ use std::fmt::Display;
 use dao_projections::{ClientId, Map, OperationId, ShapeError, Version};
 use serde_json::Value;
 
-use super::decode::{Path, Repeated, told};
+use super::decode::{Path, Repeated, shortened};
 
 /// A request that is not what it should be: 400, naming the place (rule H1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum Severity {
 
 impl Malformed {
     pub(super) fn at(place: impl Display, problem: impl Into<String>) -> Self {
-        Self { place: told(&place), problem: problem.into(), index: None, severity: Severity::Wrong }
+        Self { place: shortened(&place), problem: problem.into(), index: None, severity: Severity::Wrong }
     }
 
     pub(super) fn body(problem: impl Into<String>) -> Self {

@@ -27,15 +27,15 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    client_address::{Arrival, Proxies},
-    connection_io::Line,
-    connection_limits::{Admission, Bounds, Evicted, Full, Place},
+    client_address::{ConnectionInfo, Proxies},
+    connection_io::ConnectionIo,
+    connection_limits::{ConnectionBounds, ConnectionLimiter, ConnectionPermit, Eviction, LimitReached},
     lingering_close::linger,
     problem::Problem,
-    request_context::{Ambiguous, Answer, EndsAt, Exchange},
+    request_context::{AmbiguousFraming, RequestContext, ResponseDeadline, TrackedBody},
     request_limits::RequestLimits,
-    response::Edge,
-    unread_body::{After, Expect, lend},
+    response::HttpService,
+    unread_body::{ConnectionState, Expect, loan},
 };
 
 /// Bytes of a request's head, and of what is read of a body at once; a longer head is 431. A token has room in
@@ -69,13 +69,13 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts and serves until `stop`; then answers what was read, and returns once that is done.
 pub(super) async fn run(
     listener: TcpListener,
-    edge: Edge,
+    service: HttpService,
     limits: RequestLimits,
     proxies: Arc<Proxies>,
     stop: CancellationToken,
 ) {
     let tasks = TaskTracker::new();
-    let mut gate = Gate::new(edge, limits, proxies, &stop);
+    let mut acceptor = Acceptor::new(service, limits, proxies, &stop);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -83,8 +83,8 @@ pub(super) async fn run(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, peer)) => gate.let_in(socket, peer, &tasks),
-            Err(error) => gate.pause_after(&error, &stop).await,
+            Ok((socket, peer)) => acceptor.let_in(socket, peer, &tasks),
+            Err(error) => acceptor.pause_after(&error, &stop).await,
         }
     }
     drop(listener);
@@ -94,40 +94,47 @@ pub(super) async fn run(
 
 /// How connections are served.
 #[derive(Clone)]
-struct Serving {
+struct ConnectionServer {
     http: http1::Builder,
-    edge: Edge,
+    service: HttpService,
     answer_idle_timeout: Duration,
     /// Why only health is answered, where that is so.
-    full: Option<Full>,
+    full: Option<LimitReached>,
     stop: CancellationToken,
 }
 
-impl Serving {
-    fn new(edge: Edge, limits: RequestLimits, stop: CancellationToken) -> Self {
+impl ConnectionServer {
+    fn new(service: HttpService, limits: RequestLimits, stop: CancellationToken) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
         http.max_header_size(HEAD_BYTES_MAX).max_buf_size(HEAD_BYTES_MAX);
-        Self { http, edge, answer_idle_timeout: limits.answer_idle_timeout, full: None, stop }
+        Self { http, service, answer_idle_timeout: limits.answer_idle_timeout, full: None, stop }
     }
 
     /// The same for those for whom there is no place.
-    fn of_health_alone(&self, full: Full) -> Self {
-        let mut serving = Self { full: Some(full), ..self.clone() };
-        serving.http.header_read_timeout(RESERVE_HEAD_PATIENCE).keep_alive(false);
-        serving
+    fn of_health_alone(&self, full: LimitReached) -> Self {
+        let mut server = Self { full: Some(full), ..self.clone() };
+        server.http.header_read_timeout(RESERVE_HEAD_PATIENCE).keep_alive(false);
+        server
     }
 
     /// Serves one connection until either side ends it, its place is given to another, or a socket is made of it.
-    async fn serve(self, socket: TcpStream, peer: SocketAddr, place: Arc<Place>, mut evicted: Evicted) {
+    async fn serve(
+        self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        permit: Arc<ConnectionPermit>,
+        mut evicted: Eviction,
+    ) {
         // Answers are small and complete: waiting to fill a packet only delays them.
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        let exchange = Exchange::new();
-        let (line, returned) = Line::new(socket, exchange.clone(), place.clone(), self.answer_idle_timeout);
+        let context = RequestContext::new();
+        let (line, returned) =
+            ConnectionIo::new(socket, context.clone(), permit.clone(), self.answer_idle_timeout);
         tokio::select! {
-            ended = self.run_line(line, peer, &place, &exchange) => {
+            ended = self.run_line(line, peer, &permit, &context) => {
                 if let Err(error) = ended {
                     tracing::debug!(%peer, %error, "a connection ended");
                 }
@@ -137,7 +144,7 @@ impl Serving {
                 return;
             }
         }
-        if exchange.leaves_unread()
+        if context.leaves_unread()
             && let Ok(socket) = returned.await
         {
             tokio::select! {
@@ -146,22 +153,22 @@ impl Serving {
                 () = self.stop.cancelled() => {}
             }
         }
-        drop(place);
+        drop(permit);
     }
 
     /// Answers the requests that come over a line.
     async fn run_line(
         &self,
-        line: Line,
+        line: ConnectionIo,
         peer: SocketAddr,
-        place: &Arc<Place>,
-        exchange: &Arc<Exchange>,
+        permit: &Arc<ConnectionPermit>,
+        context: &Arc<RequestContext>,
     ) -> hyper::Result<()> {
-        let arrival = Arrival { peer: peer.ip().to_canonical(), place: place.clone() };
+        let arrival = ConnectionInfo { peer: peer.ip().to_canonical(), place: permit.clone() };
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            exchange.begin();
+            context.begin();
             request.extensions_mut().insert(arrival.clone());
-            let answering = answer(self.edge.clone(), self.full, request, exchange.clone());
+            let answering = answer(self.service.clone(), self.full, request, context.clone());
             async move { Ok::<_, Infallible>(answering.await) }
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(line), service).with_upgrades());
@@ -177,46 +184,46 @@ impl Serving {
 
 /// Answers one request, and sees to it that its connection can be used on or says that it ends.
 async fn answer(
-    edge: Edge,
-    full: Option<Full>,
+    service: HttpService,
+    full: Option<LimitReached>,
     mut request: Request<Incoming>,
-    exchange: Arc<Exchange>,
-) -> Response<Answer> {
-    if request.headers().contains_key(header::TRANSFER_ENCODING) && exchange.take_ambiguous() {
-        request.extensions_mut().insert(Ambiguous);
+    context: Arc<RequestContext>,
+) -> Response<TrackedBody> {
+    if request.headers().contains_key(header::TRANSFER_ENCODING) && context.take_ambiguous() {
+        request.extensions_mut().insert(AmbiguousFraming);
     }
     let full = full.filter(|_| !HEALTH.contains(&request.uri().path()));
-    let (request, leftover) = match request.body().is_end_stream() {
+    let (request, unread_body) = match request.body().is_end_stream() {
         true => (request.map(|_| Body::empty()), None),
         false => {
             let expect = expectation(&request);
             let (parts, body) = request.into_parts();
-            let (lent, leftover) = lend(body, expect);
-            (Request::from_parts(parts, Body::new(lent)), Some(leftover))
+            let (loaned, unread_body) = loan(body, expect);
+            (Request::from_parts(parts, Body::new(loaned)), Some(unread_body))
         }
     };
     let mut response = match full {
-        None => edge.answer(request).await,
+        None => service.answer(request).await,
         Some(full) => {
             drop(request);
-            edge.finished(Problem::no_place(full).into_response())
+            service.finished(Problem::no_place(full).into_response())
         }
     };
-    if let Some(end) = response.extensions().get::<EndsAt>() {
-        exchange.ends_at(*end);
+    if let Some(end) = response.extensions().get::<ResponseDeadline>() {
+        context.ends_at(*end);
     }
     let ends = response.headers().get(header::CONNECTION).is_some_and(|value| value == "close");
     if ends {
         // Whatever its peer has sent or is sending is not looked at any more.
-        exchange.leave_unread();
+        context.leave_unread();
     } else if response.status() != StatusCode::SWITCHING_PROTOCOLS
-        && let Some(leftover) = leftover
-        && leftover.drain().await == After::Unread
+        && let Some(unread_body) = unread_body
+        && unread_body.drain().await == ConnectionState::Unread
     {
-        exchange.leave_unread();
+        context.leave_unread();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| Answer::new(body, exchange))
+    response.map(|body| TrackedBody::new(body, context))
 }
 
 fn expectation(request: &Request<Incoming>) -> Expect {
@@ -228,48 +235,55 @@ fn expectation(request: &Request<Incoming>) -> Expect {
 }
 
 /// Who gets in.
-struct Gate {
-    serving: Serving,
-    places: Admission,
+struct Acceptor {
+    server: ConnectionServer,
+    limiter: ConnectionLimiter,
     /// For those for whom there is none: enough to ask how the server is.
-    reserve: Admission,
+    reserve: ConnectionLimiter,
     told_at: Option<Instant>,
 }
 
-impl Gate {
-    fn new(edge: Edge, limits: RequestLimits, proxies: Arc<Proxies>, stop: &CancellationToken) -> Self {
-        let bounds =
-            Bounds { connections: limits.connections_max, per_address: limits.connections_per_address_max };
-        let of_reserve = Bounds { connections: RESERVE_MAX, per_address: RESERVE_MAX };
+impl Acceptor {
+    fn new(
+        service: HttpService,
+        limits: RequestLimits,
+        proxies: Arc<Proxies>,
+        stop: &CancellationToken,
+    ) -> Self {
+        let bounds = ConnectionBounds {
+            connections: limits.connections_max,
+            per_address: limits.connections_per_address_max,
+        };
+        let of_reserve = ConnectionBounds { connections: RESERVE_MAX, per_address: RESERVE_MAX };
         Self {
-            serving: Serving::new(edge, limits, stop.clone()),
-            places: Admission::new(bounds, proxies.clone()),
-            reserve: Admission::new(of_reserve, proxies),
+            server: ConnectionServer::new(service, limits, stop.clone()),
+            limiter: ConnectionLimiter::new(bounds, proxies.clone()),
+            reserve: ConnectionLimiter::new(of_reserve, proxies),
             told_at: None,
         }
     }
 
     /// Serves a connection; one for which there is no place hears that.
     fn let_in(&mut self, socket: TcpStream, peer: SocketAddr, tasks: &TaskTracker) {
-        let full = match self.places.admit(peer.ip()) {
-            Ok((place, evicted)) => {
-                tasks.spawn(self.serving.clone().serve(socket, peer, place, evicted));
+        let full = match self.limiter.admit(peer.ip()) {
+            Ok((permit, evicted)) => {
+                tasks.spawn(self.server.clone().serve(socket, peer, permit, evicted));
                 return;
             }
             Err(full) => full,
         };
         match full {
-            Full::All => self.tell("there is no place for more connections (MAX_CONNECTIONS)"),
-            Full::Address => self.tell(&format!(
+            LimitReached::All => self.tell("there is no place for more connections (MAX_CONNECTIONS)"),
+            LimitReached::Address => self.tell(&format!(
                 "{} has as many connections as one address may have (MAX_CONNECTIONS_PER_ADDRESS); a proxy belongs \
                  into TRUSTED_PROXIES",
                 peer.ip()
             )),
         }
-        let Ok((place, evicted)) = self.reserve.admit(peer.ip()) else { return };
-        let serving = self.serving.of_health_alone(full);
+        let Ok((permit, evicted)) = self.reserve.admit(peer.ip()) else { return };
+        let server = self.server.of_health_alone(full);
         tasks.spawn(async move {
-            let _slow = timeout(RESERVE_PATIENCE, serving.serve(socket, peer, place, evicted)).await;
+            let _slow = timeout(RESERVE_PATIENCE, server.serve(socket, peer, permit, evicted)).await;
         });
     }
 

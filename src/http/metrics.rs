@@ -13,8 +13,8 @@ use axum::{
 
 use super::{
     App, guard, health,
-    openapi::problems::OfReads,
-    problem::{Problem, Told},
+    openapi::problems::ReadErrors,
+    problem::{Problem, ProblemCode},
 };
 use crate::telemetry::{CONTENT_TYPE, Metrics, ProjectionSample, RouteMetrics, Sampled};
 
@@ -35,7 +35,7 @@ const UNMATCHED: &str = "unmatched";
 #[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "operation", responses(
     (status = 200, description = "OpenMetrics 1.0 text; with keys for those with admin on *", body = String,
         content_type = "application/openmetrics-text"),
-    OfReads
+    ReadErrors
 ))]
 pub(super) async fn metrics(State(app): State<App>) -> Response {
     let sampled = sample(&app).await;
@@ -77,13 +77,13 @@ async fn sample(app: &App) -> Sampled {
 }
 
 /// Where requests are counted.
-pub(super) struct Measuring {
+pub(super) struct RequestMetrics {
     metrics: Metrics,
     routes: HashMap<&'static str, RouteMetrics>,
     unmatched: RouteMetrics,
 }
 
-impl Measuring {
+impl RequestMetrics {
     /// Finds what every route counts into, once.
     pub(super) fn of(metrics: &Metrics) -> Self {
         let route = |template| (template, metrics.requests.route(template));
@@ -96,7 +96,7 @@ impl Measuring {
         let said = response.extensions();
         let route = said.get::<MatchedPath>().and_then(|path| self.routes.get(path.as_str()));
         route.unwrap_or(&self.unmatched).answered(response.status().as_str(), after);
-        if let Some(Told(code)) = said.get::<Told>() {
+        if let Some(ProblemCode(code)) = said.get::<ProblemCode>() {
             self.metrics.requests.problem(code);
         }
     }

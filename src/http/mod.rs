@@ -85,8 +85,8 @@ pub use cors::{Origin, Origins};
 pub use documents::{ReadDocument, Unreadable, read_document};
 pub use format::Format;
 pub use listener::bind;
-use metrics::Measuring;
 pub use metrics::MetricsRoute;
+use metrics::RequestMetrics;
 pub use openapi::DocsAccess;
 use problem::Problem;
 pub use rate_limits::RateConfig;
@@ -94,8 +94,8 @@ use rate_limits::RateLimits;
 use refused_origins::RefusedOrigins;
 use request_body::Bodies;
 pub use request_limits::{BODY_BYTES_MAX, RequestLimits};
-use response::Edge;
-use same_origin::Reach;
+use response::HttpService;
+use same_origin::ListenerScope;
 pub(crate) use supervise::supervised;
 
 /// Long reads at once: large states and lists, old versions, differences. More wait in line.
@@ -135,7 +135,7 @@ pub struct Shared {
     live: Arc<socket::Live>,
     auth: Auth,
     origins: Origins,
-    reach: Reach,
+    reach: ListenerScope,
     refused_origins: Arc<RefusedOrigins>,
     docs: DocsAccess,
     /// What streams of all graphs read from.
@@ -159,7 +159,7 @@ pub struct Shared {
 #[derive(Clone)]
 struct Projections {
     stores: Stores,
-    watch: Arc<health::Watch>,
+    watch: Arc<health::LagCache>,
 }
 
 /// How sockets are kept.
@@ -209,7 +209,7 @@ impl App {
             live,
             auth: Auth::Off,
             origins: Origins::Own,
-            reach: Reach::default(),
+            reach: ListenerScope::default(),
             refused_origins: Arc::default(),
             docs: DocsAccess::default(),
             all: None,
@@ -277,7 +277,7 @@ impl App {
     /// Reached by whoever can reach this listener.
     fn at(self, listener: &TcpListener) -> io::Result<Self> {
         let is_loopback = listener.local_addr()?.ip().is_loopback();
-        let reach = if is_loopback { Reach::Loopback } else { Reach::Anywhere };
+        let reach = if is_loopback { ListenerScope::Loopback } else { ListenerScope::Anywhere };
         Ok(self.with(|shared| shared.reach = reach))
     }
 
@@ -394,9 +394,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = app.at(&listener)?;
-    let edge =
-        Edge::of(routes(&app), Some(Measuring::of(app.metrics())), app.limits).with_cors(cors::layer(&app));
-    serve_routes(listener, edge, app, shutdown).await
+    let service = HttpService::of(routes(&app), Some(RequestMetrics::of(app.metrics())), app.limits)
+        .with_cors(cors::layer(&app));
+    serve_routes(listener, service, app, shutdown).await
 }
 
 /// The same of what an operator asks a process that serves no graphs.
@@ -406,13 +406,13 @@ pub async fn serve_operational(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let app = app.at(&listener)?;
-    let edge = Edge::of(operational_routes(&app), None, app.limits);
-    serve_routes(listener, edge, app, shutdown).await
+    let service = HttpService::of(operational_routes(&app), None, app.limits);
+    serve_routes(listener, service, app, shutdown).await
 }
 
 async fn serve_routes(
     listener: TcpListener,
-    edge: Edge,
+    service: HttpService,
     app: App,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
@@ -423,7 +423,7 @@ async fn serve_routes(
         tokio::spawn(supervised("forgetting budgets", stop.clone(), forget))
     });
     let (live, limits, proxies) = (app.live.clone(), app.limits, app.proxies.clone());
-    let mut requests = tokio::spawn(listener::run(listener, edge, limits, proxies, stop.clone()));
+    let mut requests = tokio::spawn(listener::run(listener, service, limits, proxies, stop.clone()));
     let died = tokio::select! {
         () = shutdown => None,
         ended = &mut requests => Some(ended),

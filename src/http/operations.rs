@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::{
     App,
-    extractors::{AnswerAs, Asked, Ids},
-    guard::Proved,
+    extractors::{PathIds, QueryParameters, ResponseFormat},
+    guard::VerifiedGrant,
     openapi::{
         parameters::{OperationPath, OperationQuery},
-        problems::OfReads,
+        problems::ReadErrors,
         responses::Operation,
     },
     problem::Problem,
@@ -50,18 +50,18 @@ struct OperationOut {
 /// `OPERATION_TTL` at least; 404 after that, for ids nobody has used, and for operations of graphs you may not read.
 #[utoipa::path(get, path = "/operations/{operationId}", tag = "graphs",
     params(OperationPath, OperationQuery),
-    responses((status = 200, description = "What became of it", body = Operation), OfReads)
+    responses((status = 200, description = "What became of it", body = Operation), ReadErrors)
 )]
 pub(super) async fn operation(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    Proved(grant): Proved,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    VerifiedGrant(grant): VerifiedGrant,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let id = ids.operation()?;
     let unknown = || Problem::not_found(format!("no operation {id} is known"));
-    let graph = asked.text("graphId").map(GraphId::parse).transpose();
+    let graph = query.text("graphId").map(GraphId::parse).transpose();
     let graph = graph.map_err(|error| Problem::bad_request(format!("graphId: {error}")))?;
     // An operation on a graph that one may not read is as unknown as one that never was: otherwise the answer
     // would tell that it happened.

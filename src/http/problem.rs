@@ -12,7 +12,7 @@ use dao_projections::{OperationId, Version};
 use serde::Serialize;
 
 use super::{
-    connection_limits::Full,
+    connection_limits::LimitReached,
     json_shape::{Malformed, Severity},
     rate_limits,
 };
@@ -230,10 +230,10 @@ impl Problem {
     }
 
     /// There is no place for another connection.
-    pub(super) fn no_place(full: Full) -> Self {
+    pub(super) fn no_place(full: LimitReached) -> Self {
         let detail = match full {
-            Full::All => "no more connections are accepted for now (MAX_CONNECTIONS)",
-            Full::Address => {
+            LimitReached::All => "no more connections are accepted for now (MAX_CONNECTIONS)",
+            LimitReached::Address => {
                 "this address has as many connections as one may have (MAX_CONNECTIONS_PER_ADDRESS): use them \
                  again, or close some"
             }
@@ -487,14 +487,14 @@ fn version_detail(current: Version) -> String {
 
 /// The code of the problem that an answer tells, for who counts answers.
 #[derive(Clone, Copy)]
-pub(super) struct Told(pub(super) &'static str);
+pub(super) struct ProblemCode(pub(super) &'static str);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let problem = self.logged();
         let body = super::format::Format::Json.encode(&problem);
         let mut response = (problem.status, body).into_response();
-        response.extensions_mut().insert(Told(problem.code));
+        response.extensions_mut().insert(ProblemCode(problem.code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(retry_after) = problem.retry_after {

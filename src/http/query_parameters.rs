@@ -1,7 +1,7 @@
 //! Query parameters are read strictly (rule H7): a mistyped filter must not answer another question than the one
 //! that was asked. What a route knows is what the OpenAPI document says of it, so the two can't differ.
 //!
-//! Not here: what a parameter may be. Handlers read them with [`super::extractors::Asked`].
+//! Not here: what a parameter may be. Handlers read them with [`super::extractors::QueryParameters`].
 
 use std::collections::HashSet;
 

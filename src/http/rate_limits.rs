@@ -7,7 +7,7 @@
 //!
 //! Invariants:
 //! - What is refused here was not done, and used up no operation id (rule C3).
-//! - Memory is bounded whoever asks: see [`PAYERS_MAX`].
+//! - Memory is bounded whoever asks: see [`KEYS_MAX`].
 //!
 //! Not here: who somebody is ([`super::guard`]), and from where ([`super::client_address`]). Budgets are not shared
 //! between instances: over n of them, somebody whose requests are spread may ask n times as much.
@@ -38,7 +38,7 @@ use super::{App, client_address, problem::Problem};
 
 /// Whom this instance keeps budgets of at once. When it is full, all share [`CROWD`] budgets until those who ask
 /// nothing are forgotten: unfair, and bounded.
-const PAYERS_MAX: usize = 500_000;
+const KEYS_MAX: usize = 500_000;
 /// Budgets that are shared when there are too many to tell apart.
 const CROWD: u64 = 1_024;
 /// How often those are forgotten whose budget is whole again.
@@ -58,11 +58,11 @@ pub struct RateConfig {
 
 /// Whose budget something is taken from: a keyed hash, so that all take the same little memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Payer(u64);
+pub(super) struct BudgetKey(u64);
 
 /// What is left of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct Remaining {
     pub(super) requests: u32,
     /// Until it is whole again.
     pub(super) whole_in: Duration,
@@ -72,7 +72,7 @@ pub(super) struct Left {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Exhausted(pub(super) Duration);
 
-type Budgets<C> = RateLimiter<Payer, DefaultKeyedStateStore<Payer>, C, StateInformationMiddleware>;
+type Budgets<C> = RateLimiter<BudgetKey, DefaultKeyedStateStore<BudgetKey>, C, StateInformationMiddleware>;
 
 /// The budgets of one instance.
 pub(super) struct RateLimits<C: Clock = DefaultClock> {
@@ -85,7 +85,7 @@ pub(super) struct RateLimits<C: Clock = DefaultClock> {
     /// Those of addresses that bring bad tokens.
     failures: Budgets<C>,
     /// Until when an address that brought too many is not listened to. Never held across anything that waits.
-    shut_out: Mutex<HashMap<Payer, C::Instant>>,
+    shut_out: Mutex<HashMap<BudgetKey, C::Instant>>,
 }
 
 impl RateLimits {
@@ -117,31 +117,31 @@ impl<C: Clock + Clone> RateLimits<C> {
         Self { config, policy, requests, failures, clock, secret, shut_out }
     }
 
-    pub(super) fn user(&self, user: &UserId) -> Payer {
-        Payer(self.secret.hash_one(("user", user.as_str())))
+    pub(super) fn user(&self, user: &UserId) -> BudgetKey {
+        BudgetKey(self.secret.hash_one(("user", user.as_str())))
     }
 
-    pub(super) fn address(&self, address: IpAddr) -> Payer {
-        Payer(self.secret.hash_one(("address", client_address::network_of(address))))
+    pub(super) fn address(&self, address: IpAddr) -> BudgetKey {
+        BudgetKey(self.secret.hash_one(("address", client_address::network_of(address))))
     }
 
     /// Takes one request out of a budget.
-    pub(super) fn spend(&self, payer: Payer) -> Result<Left, Exhausted> {
+    pub(super) fn spend(&self, payer: BudgetKey) -> Result<Remaining, Exhausted> {
         self.spend_of(&self.requests, payer)
     }
 
     /// Notes that this address brought a bad token. Once it has brought too many it is not listened to.
-    pub(super) fn failed(&self, address: Payer) -> Result<(), Exhausted> {
+    pub(super) fn failed(&self, address: BudgetKey) -> Result<(), Exhausted> {
         let Err(exhausted) = self.spend_of(&self.failures, address) else { return Ok(()) };
         let mut shut_out = self.shut_out.lock().unwrap_or_else(PoisonError::into_inner);
-        if shut_out.len() < PAYERS_MAX {
+        if shut_out.len() < KEYS_MAX {
             shut_out.insert(address, self.clock.now() + exhausted.0.into());
         }
         Err(exhausted)
     }
 
     /// Whether tokens from this address are looked at.
-    pub(super) fn may_try(&self, address: Payer) -> Result<(), Exhausted> {
+    pub(super) fn may_try(&self, address: BudgetKey) -> Result<(), Exhausted> {
         let mut shut_out = self.shut_out.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(until) = shut_out.get(&address).copied() else { return Ok(()) };
         let now = self.clock.now();
@@ -152,13 +152,13 @@ impl<C: Clock + Clone> RateLimits<C> {
         Err(Exhausted(governor::clock::Reference::duration_since(&until, now).into()))
     }
 
-    fn spend_of(&self, budgets: &Budgets<C>, payer: Payer) -> Result<Left, Exhausted> {
-        let payer = if budgets.len() < PAYERS_MAX { payer } else { Payer(payer.0 % CROWD) };
+    fn spend_of(&self, budgets: &Budgets<C>, payer: BudgetKey) -> Result<Remaining, Exhausted> {
+        let payer = if budgets.len() < KEYS_MAX { payer } else { BudgetKey(payer.0 % CROWD) };
         match budgets.check_key(&payer) {
             Ok(snapshot) => {
                 let (all, left) = (self.config.requests_max.get(), snapshot.remaining_burst_capacity());
                 let spent = f64::from(all.saturating_sub(left)) / f64::from(all);
-                Ok(Left { requests: left, whole_in: self.config.window.mul_f64(spent) })
+                Ok(Remaining { requests: left, whole_in: self.config.window.mul_f64(spent) })
             }
             Err(until) => Err(Exhausted(until.wait_time_from(self.clock.now()))),
         }
@@ -199,13 +199,13 @@ pub(super) fn seconds(duration: Duration) -> u64 {
 
 /// The budgets of whoever sends a request, or the frames of a socket.
 #[derive(Clone)]
-pub(super) struct Purse {
+pub(super) struct RateBudget {
     limits: Arc<RateLimits>,
-    payer: Payer,
-    address: Payer,
+    payer: BudgetKey,
+    address: BudgetKey,
 }
 
-impl Purse {
+impl RateBudget {
     /// Of this user if that is proved, else of the address. `None` without limits.
     pub(super) fn of(app: &App, parts: &Parts, user: Option<&UserId>) -> Option<Self> {
         let limits = app.rate.clone()?;
@@ -214,7 +214,7 @@ impl Purse {
         Some(Self { limits, payer, address })
     }
 
-    pub(super) fn spend(&self) -> Result<Left, Exhausted> {
+    pub(super) fn spend(&self) -> Result<Remaining, Exhausted> {
         self.limits.spend(self.payer)
     }
 
@@ -234,7 +234,7 @@ impl Purse {
     }
 
     /// An answer that says what is left.
-    pub(super) fn marked(&self, mut response: Response, left: Left) -> Response {
+    pub(super) fn marked(&self, mut response: Response, left: Remaining) -> Response {
         self.limits.mark(&mut response, left.requests, left.whole_in);
         response
     }
@@ -268,7 +268,7 @@ mod tests {
         for _window in 0..3 {
             for left in (0..4).rev() {
                 let whole_in = Duration::from_millis(250 * u64::from(4 - left));
-                assert_eq!(limits.spend(ada), Ok(Left { requests: left, whole_in }));
+                assert_eq!(limits.spend(ada), Ok(Remaining { requests: left, whole_in }));
             }
             assert_eq!(limits.spend(ada), Err(Exhausted(Duration::from_millis(250))));
             assert!(limits.spend(bob).is_ok(), "each has a budget of their own");
@@ -315,11 +315,11 @@ mod tests {
     #[test]
     fn o3_memory_is_bounded_however_many_ask() {
         let (limits, _clock) = limits(2, 1_000);
-        for n in 0..(PAYERS_MAX as u32 + 5_000) {
+        for n in 0..(KEYS_MAX as u32 + 5_000) {
             let _within = limits.spend(limits.address(IpAddr::V4(n.into())));
         }
         let kept = limits.requests.len();
-        assert!((PAYERS_MAX..=PAYERS_MAX + CROWD as usize).contains(&kept), "{kept}");
+        assert!((KEYS_MAX..=KEYS_MAX + CROWD as usize).contains(&kept), "{kept}");
     }
 
     #[test]

@@ -14,11 +14,11 @@ use serde::Serialize;
 
 use super::{
     App,
-    extractors::{AnswerAs, Asked, Ids},
+    extractors::{PathIds, QueryParameters, ResponseFormat},
     format::{Format, fitted},
     openapi::{
         parameters::{ChangesQuery, EdgePath, GraphPath, LatestQuery, NodePath, StateQuery},
-        problems::OfReads,
+        problems::ReadErrors,
         requests::Viewport,
         responses::{
             Changes as ChangesAnswer, Edge, Edges as EdgesAnswer, Node, Nodes as NodesAnswer,
@@ -45,17 +45,17 @@ const CHANGES_MAX: usize = 10_000;
 /// Get a graph as it is, or as it was at `?version=`.
 #[utoipa::path(get, path = "/graphs/{graphId}/state", tag = "graphs",
     params(GraphPath, StateQuery),
-    responses((status = 200, description = "The graph", body = StateAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+    responses((status = 200, description = "The graph", body = StateAnswer), (status = 304, description = "It is what `If-None-Match` names"), ReadErrors)
 )]
 pub(super) async fn state(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let (at, min) = (asked.version("version")?, asked.version("minVersion")?);
+    let (at, min) = (query.version("version")?, query.version("minVersion")?);
     let current = match at {
         None => read::current(&app.graphs, &graph, min).await?,
         Some(version) => {
@@ -129,18 +129,18 @@ fn shared(format: Format, body: Bytes) -> Response {
 /// List the commits after `since`; never a state.
 #[utoipa::path(get, path = "/graphs/{graphId}/changes", tag = "graphs",
     params(GraphPath, ChangesQuery),
-    responses((status = 200, description = "The commits after `since`", body = ChangesAnswer), OfReads)
+    responses((status = 200, description = "The commits after `since`", body = ChangesAnswer), ReadErrors)
 )]
 pub(super) async fn changes(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let since = asked.version("since")?.unwrap_or(Version::EMPTY);
-    let limit = asked.limit(CHANGES_DEFAULT, CHANGES_MAX)?;
-    let (hash, min) = (asked.text("hash").map(ResumeHash::parse), asked.version("minVersion")?);
+    let since = query.version("since")?.unwrap_or(Version::EMPTY);
+    let limit = query.limit(CHANGES_DEFAULT, CHANGES_MAX)?;
+    let (hash, min) = (query.text("hash").map(ResumeHash::parse), query.version("minVersion")?);
     let changes = read::changes(&app.graphs, &graph, since, hash, limit, min).await?;
     let source = changes.source;
     let is_small = changes.commits.len() <= INLINE_ENCODE_ENTITIES_MAX;
@@ -198,13 +198,13 @@ fn encode_changes(graph: &GraphId, since: Version, changes: &Changes, format: Fo
 /// List all nodes of a graph: in creation order, a node after its parents.
 #[utoipa::path(get, path = "/graphs/{graphId}/nodes", tag = "graphs",
     params(GraphPath, LatestQuery),
-    responses((status = 200, description = "All nodes", body = NodesAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+    responses((status = 200, description = "All nodes", body = NodesAnswer), (status = 304, description = "It is what `If-None-Match` names"), ReadErrors)
 )]
 pub(super) async fn nodes(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     #[derive(Serialize)]
@@ -212,7 +212,7 @@ pub(super) async fn nodes(
         version: Version,
         nodes: Nodes<'a>,
     }
-    let current = latest(&app, &ids, &asked).await?;
+    let current = latest(&app, &ids, &query).await?;
     let encoding = match format {
         Format::Json => Encoding::NodesJson,
         Format::MessagePack => Encoding::NodesMessagePack,
@@ -226,13 +226,13 @@ pub(super) async fn nodes(
 /// List all edges of a graph, in creation order.
 #[utoipa::path(get, path = "/graphs/{graphId}/edges", tag = "graphs",
     params(GraphPath, LatestQuery),
-    responses((status = 200, description = "All edges", body = EdgesAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+    responses((status = 200, description = "All edges", body = EdgesAnswer), (status = 304, description = "It is what `If-None-Match` names"), ReadErrors)
 )]
 pub(super) async fn edges(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     #[derive(Serialize)]
@@ -240,7 +240,7 @@ pub(super) async fn edges(
         version: Version,
         edges: Edges<'a>,
     }
-    let current = latest(&app, &ids, &asked).await?;
+    let current = latest(&app, &ids, &query).await?;
     let encoding = match format {
         Format::Json => Encoding::EdgesJson,
         Format::MessagePack => Encoding::EdgesMessagePack,
@@ -254,17 +254,17 @@ pub(super) async fn edges(
 /// Get one node.
 #[utoipa::path(get, path = "/graphs/{graphId}/nodes/{nodeId}", tag = "graphs",
     params(NodePath, LatestQuery),
-    responses((status = 200, description = "The node", body = Node), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+    responses((status = 200, description = "The node", body = Node), (status = 304, description = "It is what `If-None-Match` names"), ReadErrors)
 )]
 pub(super) async fn node(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = ids.node()?;
-    let current = latest(&app, &ids, &asked).await?;
+    let current = latest(&app, &ids, &query).await?;
     let Some(found) = current.view.graph.nodes().get(&id).cloned() else {
         return Err(Problem::entity_not_found("NODE_NOT_FOUND", format!("there is no node {id}")));
     };
@@ -274,17 +274,17 @@ pub(super) async fn node(
 /// Get one edge.
 #[utoipa::path(get, path = "/graphs/{graphId}/edges/{edgeId}", tag = "graphs",
     params(EdgePath, LatestQuery),
-    responses((status = 200, description = "The edge", body = Edge), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+    responses((status = 200, description = "The edge", body = Edge), (status = 304, description = "It is what `If-None-Match` names"), ReadErrors)
 )]
 pub(super) async fn edge(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = ids.edge()?;
-    let current = latest(&app, &ids, &asked).await?;
+    let current = latest(&app, &ids, &query).await?;
     let Some(found) = current.view.graph.edges().get(&id).cloned() else {
         return Err(Problem::entity_not_found("EDGE_NOT_FOUND", format!("there is no edge {id}")));
     };
@@ -294,23 +294,23 @@ pub(super) async fn edge(
 /// Get the viewport of a graph.
 #[utoipa::path(get, path = "/graphs/{graphId}/viewport", tag = "graphs",
     params(GraphPath, LatestQuery),
-    responses((status = 200, description = "The viewport", body = Viewport), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
+    responses((status = 200, description = "The viewport", body = Viewport), (status = 304, description = "It is what `If-None-Match` names"), ReadErrors)
 )]
 pub(super) async fn viewport(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let current = latest(&app, &ids, &asked).await?;
+    let current = latest(&app, &ids, &query).await?;
     let viewport = current.view.graph.viewport().clone();
     answer_one(current, format, &headers, &viewport)
 }
 
-async fn latest(app: &App, ids: &Ids, asked: &Asked) -> Result<Current, Problem> {
+async fn latest(app: &App, ids: &PathIds, query: &QueryParameters) -> Result<Current, Problem> {
     let graph = ids.graph()?;
-    Ok(read::current(&app.graphs, &graph, asked.version("minVersion")?).await?)
+    Ok(read::current(&app.graphs, &graph, query.version("minVersion")?).await?)
 }
 
 fn answer_one(

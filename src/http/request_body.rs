@@ -52,12 +52,12 @@ pub(super) struct Bodies {
 
 /// The bytes that a body is counted with, given back when it is dropped.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct BodyPermit {
     bytes: Option<OwnedSemaphorePermit>,
     turn: Option<OwnedSemaphorePermit>,
 }
 
-impl Held {
+impl BodyPermit {
     fn add(&mut self, permit: OwnedSemaphorePermit) {
         match &mut self.bytes {
             Some(bytes) => bytes.merge(permit),
@@ -82,7 +82,7 @@ impl Bodies {
     }
 
     /// The whole body. Whoever acts on it keeps what is held until they are done.
-    pub(super) async fn read(&self, request: Request<Body>) -> Result<(Bytes, Held), Problem> {
+    pub(super) async fn read(&self, request: Request<Body>) -> Result<(Bytes, BodyPermit), Problem> {
         let max = self.limits.body_bytes_max;
         let too_large =
             || Problem::too_large(format!("the body is larger than {max} bytes (MAX_BODY_BYTES)"));
@@ -91,7 +91,7 @@ impl Bodies {
         }
         let end = Instant::now() + self.limits.body_timeout;
         let mut body = request.into_body();
-        let mut held = Held::default();
+        let mut held = BodyPermit::default();
         let (mut first, mut all) = (Bytes::new(), BytesMut::new());
         while let Some(bytes) = self.next(&mut body, end).await? {
             if first.len() + all.len() + bytes.len() > max {
@@ -148,7 +148,7 @@ impl Bodies {
         &self,
         bytes: Bytes,
         format: Format,
-        held: &mut Held,
+        held: &mut BodyPermit,
     ) -> Result<Document, Problem> {
         let limits = self.limits.document();
         let length = bytes.len();
@@ -167,7 +167,7 @@ impl Bodies {
     }
 
     /// Counts what a decoded body occupies beyond the length it is counted with.
-    fn count_decoded(&self, size: Size, length: usize, held: &mut Held) -> Result<(), Problem> {
+    fn count_decoded(&self, size: Size, length: usize, held: &mut BodyPermit) -> Result<(), Problem> {
         let more = size.counted().saturating_sub(length);
         if more > 0 {
             held.add(self.count(more)?);
@@ -226,7 +226,7 @@ mod tests {
         let bodies = bodies(1 << 20, 1 << 20);
         let list = format!("[{}0]", "[0],".repeat(25_000)).into_bytes();
         let length = list.len();
-        let mut held = Held::default();
+        let mut held = BodyPermit::default();
         held.add(bodies.count(length).expect("room"));
         let document = bodies.decode(list.into(), Format::Json, &mut held).await.expect("a list");
         assert!(document.size.counted() > 2 * length, "{:?}", document.size);
@@ -236,7 +236,7 @@ mod tests {
 
         let small = self::bodies(1 << 20, length + 1_000);
         let list = format!("[{}0]", "[0],".repeat(25_000)).into_bytes();
-        let mut held = Held::default();
+        let mut held = BodyPermit::default();
         held.add(small.count(length).expect("room"));
         let problem = small.decode(list.into(), Format::Json, &mut held).await.expect_err("no room");
         assert_eq!((problem.code, problem.is_temporary()), ("OVERLOADED", true));

@@ -27,14 +27,14 @@ const ANSWERED: u8 = 2;
 
 /// When an answer has to be over, though its reader stalls: put into the extensions of a response.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct EndsAt(pub(super) Instant);
+pub(super) struct ResponseDeadline(pub(super) Instant);
 
 /// In the extensions of a request whose head said two things about its body (see [`super::body_framing`]).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ambiguous;
+pub(super) struct AmbiguousFraming;
 
 /// See the module.
-pub(super) struct Exchange {
+pub(super) struct RequestContext {
     began: Instant,
     phase: AtomicU8,
     /// Milliseconds after `began`; 0 if the answer may take as long as it likes.
@@ -43,7 +43,7 @@ pub(super) struct Exchange {
     leaves_unread: AtomicBool,
 }
 
-impl Exchange {
+impl RequestContext {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
@@ -61,7 +61,7 @@ impl Exchange {
     }
 
     /// The answer to it has to be over by then.
-    pub(super) fn ends_at(&self, end: EndsAt) {
+    pub(super) fn ends_at(&self, end: ResponseDeadline) {
         let after = (end.0 + STREAM_END_GRACE).saturating_duration_since(self.began);
         let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         self.cut_off_ms.store(after.max(1), Ordering::Relaxed);
@@ -110,19 +110,19 @@ impl Exchange {
     }
 }
 
-/// The body of an answer; its exchange knows when it is complete.
-pub(super) struct Answer {
+/// The body of an answer; its context knows when it is complete.
+pub(super) struct TrackedBody {
     body: Body,
-    exchange: Arc<Exchange>,
+    context: Arc<RequestContext>,
 }
 
-impl Answer {
-    pub(super) fn new(body: Body, exchange: Arc<Exchange>) -> Self {
-        Self { body, exchange }
+impl TrackedBody {
+    pub(super) fn new(body: Body, context: Arc<RequestContext>) -> Self {
+        Self { body, context }
     }
 }
 
-impl HttpBody for Answer {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -142,8 +142,8 @@ impl HttpBody for Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for TrackedBody {
     fn drop(&mut self) {
-        self.exchange.phase.store(ANSWERED, Ordering::Relaxed);
+        self.context.phase.store(ANSWERED, Ordering::Relaxed);
     }
 }

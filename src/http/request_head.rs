@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderName, Request, Version, header, uri::Authority},
 };
 
-use super::{client_address::host_of, problem::Problem, request_context::Ambiguous};
+use super::{client_address::host_of, problem::Problem, request_context::AmbiguousFraming};
 
 /// Fields that mean one thing, so that two of them mean nothing. Lists may be spread over several fields.
 const SINGLE: [HeaderName; 11] = [
@@ -39,7 +39,7 @@ pub(super) fn check(request: &Request<Body>) -> Result<(), Problem> {
     if request.uri().authority().is_some_and(|authority| host_of(authority.as_str()).is_none()) {
         return Err(Problem::ambiguous_head("the target must name a host, with a port or without"));
     }
-    check_framing(headers, request.extensions().get::<Ambiguous>().is_some())
+    check_framing(headers, request.extensions().get::<AmbiguousFraming>().is_some())
 }
 
 /// HTTP/1.1 names its host, once and readably; HTTP/1.0 may leave it out.
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn o3_the_parser_may_have_taken_the_length_away() {
         let mut request = request(&[("host", "a"), ("transfer-encoding", "chunked")]);
-        request.extensions_mut().insert(Ambiguous);
+        request.extensions_mut().insert(AmbiguousFraming);
         assert!(check(&request).is_err());
     }
 }

@@ -37,8 +37,8 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
-    App, cors, extractors::CausedBy, format::Format, guard, metrics::Measuring, problem::Problem,
-    request_head, request_limits::RequestLimits, response_memory::Sending,
+    App, cors, extractors::TraceContext, format::Format, guard, metrics::RequestMetrics, problem::Problem,
+    request_head, request_limits::RequestLimits, response_memory::ResponseMemory,
 };
 use crate::telemetry::{answered, continue_from};
 
@@ -59,19 +59,19 @@ const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
 
 /// All routes, and what is around them.
 #[derive(Clone)]
-pub(super) struct Edge {
+pub(super) struct HttpService {
     routes: Router,
-    measuring: Option<Arc<Measuring>>,
-    sending: Arc<Sending>,
+    metrics: Option<Arc<RequestMetrics>>,
+    memory: Arc<ResponseMemory>,
     /// Without it pages of other origins are answered like programs.
     cors: Option<Arc<CorsLayer>>,
 }
 
-impl Edge {
+impl HttpService {
     /// Around these routes; counting what they do, or not.
-    pub(super) fn of(routes: Router, measuring: Option<Measuring>, limits: RequestLimits) -> Self {
-        let sending = Arc::new(Sending::new(limits.answers_bytes_max));
-        Self { routes, measuring: measuring.map(Arc::new), sending, cors: None }
+    pub(super) fn of(routes: Router, metrics: Option<RequestMetrics>, limits: RequestLimits) -> Self {
+        let memory = Arc::new(ResponseMemory::new(limits.answers_bytes_max));
+        Self { routes, metrics: metrics.map(Arc::new), memory, cors: None }
     }
 
     /// The same for pages of other origins too.
@@ -86,7 +86,7 @@ impl Edge {
         let shown = id.to_str().unwrap_or_default();
         let (method, path) = (request.method(), request.uri().path());
         let span = tracing::info_span!("request", request_id = shown, %method, path);
-        continue_from(&span, CausedBy::of(request.headers()).0);
+        continue_from(&span, TraceContext::of(request.headers()).0);
         let encoding = choose_encoding(request.headers());
         let is_head = request.method() == Method::HEAD;
         let asked_tags = request.headers().get(header::IF_NONE_MATCH).cloned();
@@ -101,10 +101,10 @@ impl Edge {
         };
         let response = answering.instrument(span.clone()).await;
         answered(&span, response.status().as_u16());
-        if let Some(measuring) = &self.measuring {
-            measuring.answered(&response, began.elapsed());
+        if let Some(metrics) = &self.metrics {
+            metrics.answered(&response, began.elapsed());
         }
-        let response = self.sending.count(response).await;
+        let response = self.memory.count(response).await;
         let mut response = compressed(response, encoding, is_head).await;
         weaken_tag(&mut response, encoding, asked_tags.as_ref());
         mark(response.headers_mut(), id);
@@ -112,11 +112,11 @@ impl Edge {
     }
 }
 
-impl Edge {
+impl HttpService {
     /// An answer that no route gave, with what every answer has.
     pub(super) fn finished(&self, mut response: Response) -> Response {
-        if let Some(measuring) = &self.measuring {
-            measuring.answered(&response, Duration::ZERO);
+        if let Some(metrics) = &self.metrics {
+            metrics.answered(&response, Duration::ZERO);
         }
         mark(response.headers_mut(), request_id(&HeaderMap::new()));
         response
@@ -303,11 +303,11 @@ mod tests {
             .route("/healthz", get(defective))
             .layer(middleware::from_fn_with_state(app.clone(), of_route))
             .with_state(app);
-        let edge = Edge::of(routes, Some(Measuring::of(&metrics)), RequestLimits::default());
+        let service = HttpService::of(routes, Some(RequestMetrics::of(&metrics)), RequestLimits::default());
 
         let request =
             Request::get("/healthz").header("host", "a").header(REQUEST_ID, "of-mine").body(Body::empty());
-        let response = edge.answer(request.expect("a request")).await;
+        let response = service.answer(request.expect("a request")).await;
 
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()[REQUEST_ID], "of-mine");

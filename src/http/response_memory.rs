@@ -34,7 +34,7 @@ const SHARED_KNOWN_MAX: usize = 1_024;
 pub(super) struct SharedCopy;
 
 /// The answers that are being sent.
-pub(super) struct Sending {
+pub(super) struct ResponseMemory {
     bytes: Arc<Semaphore>,
     max: usize,
     /// What shared copies are counted with, by where they are in memory. Held to look and to note.
@@ -42,18 +42,18 @@ pub(super) struct Sending {
 }
 
 /// A body, and what it is counted with.
-struct Counted {
+struct CountedBytes {
     bytes: Bytes,
     _held: Arc<OwnedSemaphorePermit>,
 }
 
-impl AsRef<[u8]> for Counted {
+impl AsRef<[u8]> for CountedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Sending {
+impl ResponseMemory {
     pub(super) fn new(bytes_max: usize) -> Self {
         let max = bytes_max.min(u32::MAX as usize).min(Semaphore::MAX_PERMITS);
         Self { bytes: Arc::new(Semaphore::new(max)), max, shared: Mutex::default() }
@@ -74,7 +74,7 @@ impl Sending {
         let held = if is_shared { self.hold_shared(&bytes) } else { self.hold(bytes.len()).map(Arc::new) };
         match held {
             Some(held) => {
-                let body = Body::from(Bytes::from_owner(Counted { bytes, _held: held }));
+                let body = Body::from(Bytes::from_owner(CountedBytes { bytes, _held: held }));
                 Response::from_parts(parts, body)
             }
             None => Problem::too_many_answers().into_response(),
@@ -118,40 +118,40 @@ mod tests {
 
     #[tokio::test]
     async fn o3_large_answers_are_counted_until_their_last_byte_is_gone() {
-        let sending = Sending::new(200_000);
+        let memory = ResponseMemory::new(200_000);
         let large = || answer(Bytes::from(vec![7; 90_000]));
-        let (first, second) = (sending.count(large()).await, sending.count(large()).await);
-        let third = sending.count(large()).await;
+        let (first, second) = (memory.count(large()).await, memory.count(large()).await);
+        let third = memory.count(large()).await;
         assert_eq!(third.status(), 503);
-        assert_eq!(sending.count(answer(Bytes::from(vec![7; 60_000]))).await.status(), 200, "a small one");
+        assert_eq!(memory.count(answer(Bytes::from(vec![7; 60_000]))).await.status(), 200, "a small one");
         let bytes = first.into_body().collect().await.expect("bytes").to_bytes();
         assert_eq!(bytes.len(), 90_000);
-        assert_eq!(sending.count(large()).await.status(), 503, "the bytes are still held");
+        assert_eq!(memory.count(large()).await.status(), 503, "the bytes are still held");
         drop(bytes);
-        assert_eq!(sending.count(large()).await.status(), 200);
+        assert_eq!(memory.count(large()).await.status(), 200);
         drop(second);
-        assert_eq!(sending.bytes.available_permits(), 200_000);
+        assert_eq!(memory.bytes.available_permits(), 200_000);
     }
 
     #[tokio::test]
     async fn o3_a_copy_that_many_read_is_counted_once() {
-        let sending = Sending::new(200_000);
+        let memory = ResponseMemory::new(200_000);
         let (one, two) = (Bytes::from(vec![1; 150_000]), Bytes::from(vec![2; 150_000]));
         let mut readers = Vec::new();
         for _ in 0..10 {
-            readers.push(sending.count(shared(&one)).await);
+            readers.push(memory.count(shared(&one)).await);
         }
         assert!(readers.iter().all(|reader| reader.status() == 200));
-        assert_eq!(sending.count(shared(&two)).await.status(), 503);
+        assert_eq!(memory.count(shared(&two)).await.status(), 503);
         drop(readers);
-        assert_eq!(sending.count(shared(&two)).await.status(), 200);
+        assert_eq!(memory.count(shared(&two)).await.status(), 200);
     }
 
     #[tokio::test]
     async fn o3_an_answer_larger_than_all_may_be_is_sent_alone() {
-        let sending = Sending::new(100_000);
-        let alone = sending.count(answer(Bytes::from(vec![0; 1_000_000]))).await;
+        let memory = ResponseMemory::new(100_000);
+        let alone = memory.count(answer(Bytes::from(vec![0; 1_000_000]))).await;
         assert_eq!(alone.status(), 200);
-        assert_eq!(sending.count(answer(Bytes::from(vec![0; 70_000]))).await.status(), 503);
+        assert_eq!(memory.count(answer(Bytes::from(vec![0; 70_000]))).await.status(), 503);
     }
 }

@@ -18,13 +18,14 @@ use axum::{
 use url::{Host, Url};
 
 use super::{
-    App, client_address::host_of, cors::Origins, guard::Need, problem::Problem, refused_origins::By,
+    App, client_address::host_of, cors::Origins, guard::Access, problem::Problem,
+    refused_origins::RefusedHeader,
 };
 use crate::auth::Auth;
 
 /// From where connections can come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum ListenerScope {
     /// From other machines too, which know this one by names that it does not know.
     #[default]
     Anywhere,
@@ -33,24 +34,24 @@ pub(super) enum Reach {
 }
 
 /// Refuses what a page of another site asks for.
-pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<(), Problem> {
-    if need == Need::Nothing {
+pub(super) fn check(app: &App, request: &Request<Body>, need: Access) -> Result<(), Problem> {
+    if need == Access::Public {
         return Ok(());
     }
-    if app.reach == Reach::Loopback
+    if app.reach == ListenerScope::Loopback
         && is_of_a_browser(request.headers())
         && let Some(host) = host(request)
         && !is_of_this_machine(host.host())
         && !app.origins.names_host(&host)
     {
-        app.refused_origins.note(By::Host, host.as_str());
+        app.refused_origins.note(RefusedHeader::Host, host.as_str());
         let detail = format!(
             "this server has no keys and serves this machine alone, but Host says {host}: use localhost, \
              or list the origin of the proxy in front of it in CORS_ORIGINS"
         );
         return Err(Problem::foreign(detail));
     }
-    let may_change = need == Need::Socket || !matches!(*request.method(), Method::GET | Method::HEAD);
+    let may_change = need == Access::Socket || !matches!(*request.method(), Method::GET | Method::HEAD);
     let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| may_change) else { return Ok(()) };
     let text = origin.to_str().unwrap_or_default();
     // Authorities compare without regard to case.
@@ -59,7 +60,7 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
     if is_own || is_neighbour(app, origin) || app.origins.allow(origin) {
         return Ok(());
     }
-    app.refused_origins.note(By::Origin, text);
+    app.refused_origins.note(RefusedHeader::Origin, text);
     let detail = format!(
         "this server has no keys and takes nothing from pages of other origins, and Origin says {text:?}: \
          list it in CORS_ORIGINS"
@@ -70,7 +71,7 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
 /// Whether pages of this origin are let in without being listed: this machine serves them, nobody else reaches this
 /// server, and it asks nobody for proof.
 pub(super) fn is_neighbour(app: &App, origin: &HeaderValue) -> bool {
-    let is_open = matches!(app.auth, Auth::Off) && app.reach == Reach::Loopback;
+    let is_open = matches!(app.auth, Auth::Off) && app.reach == ListenerScope::Loopback;
     is_open && origin.to_str().ok().and_then(page_of).is_some_and(|page| is_loopback(&page))
 }
 

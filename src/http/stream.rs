@@ -14,11 +14,11 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     accept_header::{Offer, preferred},
-    extractors::Asked,
+    extractors::QueryParameters,
     format::Format,
     guard,
     problem::Problem,
-    request_context::EndsAt,
+    request_context::ResponseDeadline,
 };
 use crate::{
     auth::Grant,
@@ -35,14 +35,14 @@ pub(super) const PIECE_BYTES: usize = 64 << 10;
 
 /// How a stream is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
+pub(super) enum StreamFormat {
     /// `text/event-stream`.
     ServerSentEvents,
     /// `application/x-ndjson`.
     Lines,
 }
 
-impl Style {
+impl StreamFormat {
     /// What `Accept` likes best of the two, events otherwise.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let is_lines =
@@ -94,7 +94,7 @@ impl Style {
         };
         let mut response = (StatusCode::OK, body).into_response();
         if let Some(grant) = reader {
-            response.extensions_mut().insert(EndsAt(guard::end_of(grant)));
+            response.extensions_mut().insert(ResponseDeadline(guard::end_of(grant)));
         }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
@@ -160,19 +160,19 @@ pub(super) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
 }
 
 /// `types` and `users`, as every stream takes them.
-pub(super) fn commit_filter(asked: &Asked) -> Result<CommitFilter, Problem> {
-    let filter = given(CommitFilter::default(), asked, "types", CommitFilter::with_types)?;
-    given(filter, asked, "users", CommitFilter::with_users)
+pub(super) fn commit_filter(query: &QueryParameters) -> Result<CommitFilter, Problem> {
+    let filter = given(CommitFilter::default(), query, "types", CommitFilter::with_types)?;
+    given(filter, query, "users", CommitFilter::with_users)
 }
 
 /// One list of a filter, if it was given.
 pub(super) fn given(
     filter: CommitFilter,
-    asked: &Asked,
+    query: &QueryParameters,
     name: &str,
     with: fn(CommitFilter, &str) -> Result<CommitFilter, FilterError>,
 ) -> Result<CommitFilter, Problem> {
-    match asked.text(name) {
+    match query.text(name) {
         None => Ok(filter),
         Some(text) => with(filter, text).map_err(|error| Problem::bad_request(format!("{name}: {error}"))),
     }

@@ -15,11 +15,11 @@ use serde_json::Value;
 use super::{
     App,
     decode::{Document, Path},
-    extractors::{AnswerAs, Asked, Decoded, Ids},
+    extractors::{DecodedBody, PathIds, QueryParameters, ResponseFormat},
     json_shape::{Fields, Malformed},
     openapi::{
         parameters::{NextQuery, PageQuery, SubscriptionPath},
-        problems::{OfReads, OfWrites},
+        problems::{ReadErrors, WriteErrors},
         requests::{DeliveryIds, Nack, SubscriptionBody},
         responses::{
             Deliveries, ParkedPage, Settled, SubscriptionNames, SubscriptionOverview, SubscriptionSettings,
@@ -77,13 +77,13 @@ impl<'a> SettingsOut<'a> {
 #[utoipa::path(put, path = "/subscriptions/{name}", operation_id = "putSubscription", tag = "subscriptions",
     params(SubscriptionPath),
     request_body = SubscriptionBody,
-    responses((status = 201, description = "It is made", body = SubscriptionSettings), (status = 200, description = "It was there", body = SubscriptionSettings), OfWrites)
+    responses((status = 201, description = "It is made", body = SubscriptionSettings), (status = 200, description = "It was there", body = SubscriptionSettings), WriteErrors)
 )]
 pub(super) async fn put(
     State(app): State<App>,
-    ids: Ids,
-    AnswerAs(format): AnswerAs,
-    Decoded(document, _held): Decoded,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let settings = read_settings(document)?;
@@ -96,9 +96,12 @@ pub(super) async fn put(
 
 /// List subscriptions.
 #[utoipa::path(get, path = "/subscriptions", operation_id = "listSubscriptions", tag = "subscriptions",
-    responses((status = 200, description = "All names", body = SubscriptionNames), OfReads)
+    responses((status = 200, description = "All names", body = SubscriptionNames), ReadErrors)
 )]
-pub(super) async fn list(State(app): State<App>, AnswerAs(format): AnswerAs) -> Result<Response, Problem> {
+pub(super) async fn list(
+    State(app): State<App>,
+    ResponseFormat(format): ResponseFormat,
+) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct ListOut {
         subscriptions: Vec<String>,
@@ -110,12 +113,12 @@ pub(super) async fn list(State(app): State<App>, AnswerAs(format): AnswerAs) -> 
 /// Get a subscription: its settings, position and lag.
 #[utoipa::path(get, path = "/subscriptions/{name}", operation_id = "showSubscription", tag = "subscriptions",
     params(SubscriptionPath),
-    responses((status = 200, description = "How it is", body = SubscriptionOverview), OfReads)
+    responses((status = 200, description = "How it is", body = SubscriptionOverview), ReadErrors)
 )]
 pub(super) async fn show(
     State(app): State<App>,
-    ids: Ids,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -151,9 +154,9 @@ pub(super) async fn show(
 /// Delete a subscription.
 #[utoipa::path(delete, path = "/subscriptions/{name}", operation_id = "deleteSubscription", tag = "subscriptions",
     params(SubscriptionPath),
-    responses((status = 204, description = "It is forgotten"), OfReads)
+    responses((status = 204, description = "It is forgotten"), ReadErrors)
 )]
-pub(super) async fn delete(State(app): State<App>, ids: Ids) -> Result<Response, Problem> {
+pub(super) async fn delete(State(app): State<App>, ids: PathIds) -> Result<Response, Problem> {
     subscriptions(&app)?.delete(&ids.subscription()?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -163,13 +166,13 @@ pub(super) async fn delete(State(app): State<App>, ids: Ids) -> Result<Response,
 /// It has no body. The commits of one graph in an answer are a run: acknowledging one acknowledges those before it.
 #[utoipa::path(post, path = "/subscriptions/{name}/next", operation_id = "nextDeliveries", tag = "subscriptions",
     params(SubscriptionPath, NextQuery),
-    responses((status = 200, description = "Commits, or none", body = Deliveries), OfReads)
+    responses((status = 200, description = "Commits, or none", body = Deliveries), ReadErrors)
 )]
 pub(super) async fn next(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct NextOut<'a> {
@@ -183,8 +186,8 @@ pub(super) async fn next(
         commit: CommitOut<'a>,
     }
     let name = ids.subscription()?;
-    let max = number(&asked, "max", DELIVERIES, 1..=DELIVERIES_MAX as u64)? as usize;
-    let wait = Duration::from_millis(number(&asked, "wait", 0, 0..=WAIT_MS_MAX)?);
+    let max = number(&query, "max", DELIVERIES, 1..=DELIVERIES_MAX as u64)? as usize;
+    let wait = Duration::from_millis(number(&query, "wait", 0, 0..=WAIT_MS_MAX)?);
     let _seat = match wait.is_zero() {
         true => None,
         false => Some(app.live.seat().ok_or_else(Problem::too_many_connections)?),
@@ -217,13 +220,13 @@ impl SettledOut {
 #[utoipa::path(post, path = "/subscriptions/{name}/ack", operation_id = "acknowledge", tag = "subscriptions",
     params(SubscriptionPath),
     request_body = DeliveryIds,
-    responses((status = 200, description = "They are done with", body = Settled), OfWrites)
+    responses((status = 200, description = "They are done with", body = Settled), WriteErrors)
 )]
 pub(super) async fn ack(
     State(app): State<App>,
-    ids: Ids,
-    AnswerAs(format): AnswerAs,
-    Decoded(document, _held): Decoded,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, _) = read_ids(document, Reason::Never)?;
@@ -235,13 +238,13 @@ pub(super) async fn ack(
 #[utoipa::path(post, path = "/subscriptions/{name}/nack", operation_id = "giveBack", tag = "subscriptions",
     params(SubscriptionPath),
     request_body = Nack,
-    responses((status = 200, description = "They come again", body = Settled), OfWrites)
+    responses((status = 200, description = "They come again", body = Settled), WriteErrors)
 )]
 pub(super) async fn nack(
     State(app): State<App>,
-    ids: Ids,
-    AnswerAs(format): AnswerAs,
-    Decoded(document, _held): Decoded,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, reason) = read_ids(document, Reason::Optional)?;
@@ -252,13 +255,13 @@ pub(super) async fn nack(
 /// List parked deliveries.
 #[utoipa::path(get, path = "/subscriptions/{name}/parked", operation_id = "listParked", tag = "subscriptions",
     params(SubscriptionPath, PageQuery),
-    responses((status = 200, description = "One page", body = ParkedPage), OfReads)
+    responses((status = 200, description = "One page", body = ParkedPage), ReadErrors)
 )]
 pub(super) async fn parked(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -277,9 +280,9 @@ pub(super) async fn parked(
         commit: Option<CommitOut<'a>>,
     }
     let name = ids.subscription()?;
-    let limit = asked.limit(DELIVERIES as usize, DELIVERIES_MAX)?;
+    let limit = query.limit(DELIVERIES as usize, DELIVERIES_MAX)?;
     let ParkedFound { page, has_more } =
-        subscriptions(&app)?.parked(&name, asked.text("cursor"), limit).await?;
+        subscriptions(&app)?.parked(&name, query.text("cursor"), limit).await?;
     let parked = page.iter().map(|(parked, commit)| ParkedOut {
         delivery_id: parked.delivery_id(),
         graph_id: &parked.graph,
@@ -296,13 +299,13 @@ pub(super) async fn parked(
 #[utoipa::path(post, path = "/subscriptions/{name}/parked/retry", operation_id = "retryParked", tag = "subscriptions",
     params(SubscriptionPath),
     request_body = DeliveryIds,
-    responses((status = 200, description = "They are delivered again", body = Settled), OfWrites)
+    responses((status = 200, description = "They are delivered again", body = Settled), WriteErrors)
 )]
 pub(super) async fn retry(
     State(app): State<App>,
-    ids: Ids,
-    AnswerAs(format): AnswerAs,
-    Decoded(document, _held): Decoded,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, _) = read_ids(document, Reason::Never)?;
@@ -314,13 +317,13 @@ pub(super) async fn retry(
 #[utoipa::path(post, path = "/subscriptions/{name}/parked/drop", operation_id = "dropParked", tag = "subscriptions",
     params(SubscriptionPath),
     request_body = DeliveryIds,
-    responses((status = 200, description = "They are forgotten", body = Settled), OfWrites)
+    responses((status = 200, description = "They are forgotten", body = Settled), WriteErrors)
 )]
 pub(super) async fn drop_parked(
     State(app): State<App>,
-    ids: Ids,
-    AnswerAs(format): AnswerAs,
-    Decoded(document, _held): Decoded,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let (ids, _) = read_ids(document, Reason::Never)?;
@@ -335,12 +338,12 @@ fn subscriptions(app: &App) -> Result<&Arc<Subscriptions>, Problem> {
 
 /// A number of the query in these bounds.
 fn number(
-    asked: &Asked,
+    query: &QueryParameters,
     name: &str,
     default: u64,
     range: std::ops::RangeInclusive<u64>,
 ) -> Result<u64, Problem> {
-    let number = asked.number(name)?.unwrap_or(default);
+    let number = query.number(name)?.unwrap_or(default);
     let (least, most) = (range.start(), range.end());
     let problem = || Problem::bad_request(format!("{name}: must be an integer from {least} to {most}"));
     range.contains(&number).then_some(number).ok_or_else(problem)

@@ -34,7 +34,7 @@ pub(super) enum Expect {
 
 /// What becomes of the connection after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(super) enum ConnectionState {
     /// The next request can come.
     Usable,
     /// Bytes are on it that nobody will read as a request.
@@ -42,31 +42,31 @@ pub(super) enum After {
 }
 
 /// A body that a handler has on loan.
-pub(super) struct Lent<B: Unpin> {
+pub(super) struct LoanedBody<B: Unpin> {
     body: Option<B>,
-    left: Arc<Mutex<Left<B>>>,
+    left: Arc<Mutex<ReturnedBody<B>>>,
 }
 
 /// What came back. The mutex is held to put it there and to take it out.
-struct Left<B> {
+struct ReturnedBody<B> {
     body: Option<B>,
     was_asked_for: bool,
     is_broken: bool,
 }
 
 /// Where a body that is on loan comes back to.
-pub(super) struct Leftover<B> {
-    left: Arc<Mutex<Left<B>>>,
+pub(super) struct UnreadBody<B> {
+    left: Arc<Mutex<ReturnedBody<B>>>,
     expect: Expect,
 }
 
 /// Lends a body to a handler.
-pub(super) fn lend<B: Unpin>(body: B, expect: Expect) -> (Lent<B>, Leftover<B>) {
-    let left = Arc::new(Mutex::new(Left { body: None, was_asked_for: false, is_broken: false }));
-    (Lent { body: Some(body), left: left.clone() }, Leftover { left, expect })
+pub(super) fn loan<B: Unpin>(body: B, expect: Expect) -> (LoanedBody<B>, UnreadBody<B>) {
+    let left = Arc::new(Mutex::new(ReturnedBody { body: None, was_asked_for: false, is_broken: false }));
+    (LoanedBody { body: Some(body), left: left.clone() }, UnreadBody { left, expect })
 }
 
-impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Lent<B> {
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for LoanedBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -95,7 +95,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Lent<B> {
     }
 }
 
-impl<B: Unpin> Drop for Lent<B> {
+impl<B: Unpin> Drop for LoanedBody<B> {
     fn drop(&mut self) {
         if let Some(body) = self.body.take() {
             self.left.lock().unwrap_or_else(PoisonError::into_inner).body = Some(body);
@@ -103,28 +103,28 @@ impl<B: Unpin> Drop for Lent<B> {
     }
 }
 
-impl<B: HttpBody<Data = Bytes> + Unpin> Leftover<B> {
+impl<B: HttpBody<Data = Bytes> + Unpin> UnreadBody<B> {
     /// Throws away what is left, if that is soon done.
-    pub(super) async fn drain(self) -> After {
+    pub(super) async fn drain(self) -> ConnectionState {
         let Some(mut body) = self.take() else { return self.after_all() };
         if body.is_end_stream() {
-            return After::Usable;
+            return ConnectionState::Usable;
         }
         if self.would_be_asked_for() || body.size_hint().lower() > DRAIN_BYTES_MAX {
-            return After::Unread;
+            return ConnectionState::Unread;
         }
         let drained = timeout(DRAIN_PATIENCE, async {
             let mut bytes = 0;
             while let Some(frame) = next(&mut body).await {
-                let Ok(frame) = frame else { return After::Unread };
+                let Ok(frame) = frame else { return ConnectionState::Unread };
                 bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
                 if bytes > DRAIN_BYTES_MAX {
-                    return After::Unread;
+                    return ConnectionState::Unread;
                 }
             }
-            After::Usable
+            ConnectionState::Usable
         });
-        drained.await.unwrap_or(After::Unread)
+        drained.await.unwrap_or(ConnectionState::Unread)
     }
 
     fn take(&self) -> Option<B> {
@@ -137,10 +137,10 @@ impl<B: HttpBody<Data = Bytes> + Unpin> Leftover<B> {
         self.expect == Expect::Continue && !left.was_asked_for
     }
 
-    fn after_all(&self) -> After {
+    fn after_all(&self) -> ConnectionState {
         match self.left.lock().unwrap_or_else(PoisonError::into_inner).is_broken {
-            true => After::Unread,
-            false => After::Usable,
+            true => ConnectionState::Unread,
+            false => ConnectionState::Usable,
         }
     }
 }
@@ -164,44 +164,44 @@ mod tests {
 
     #[tokio::test]
     async fn h10_what_a_handler_left_of_a_body_is_thrown_away() {
-        let (mut lent, leftover) = lend(parts(vec![b"a", b"b", b"c"]), Expect::Nothing);
-        assert!(lent.frame().await.is_some());
-        drop(lent);
-        assert_eq!(leftover.drain().await, After::Usable);
-        let (lent, leftover) = lend(Full::new(Bytes::new()), Expect::Continue);
-        drop(lent);
-        assert_eq!(leftover.drain().await, After::Usable, "nothing was to come");
+        let (mut loaned, unread_body) = loan(parts(vec![b"a", b"b", b"c"]), Expect::Nothing);
+        assert!(loaned.frame().await.is_some());
+        drop(loaned);
+        assert_eq!(unread_body.drain().await, ConnectionState::Usable);
+        let (loaned, unread_body) = loan(Full::new(Bytes::new()), Expect::Continue);
+        drop(loaned);
+        assert_eq!(unread_body.drain().await, ConnectionState::Usable, "nothing was to come");
     }
 
     #[tokio::test(start_paused = true)]
     async fn h10_what_is_too_long_or_does_not_come_ends_the_connection() {
         let long = Full::new(Bytes::from(vec![0; DRAIN_BYTES_MAX as usize + 1]));
-        let (lent, leftover) = lend(long, Expect::Nothing);
-        drop(lent);
-        assert_eq!(leftover.drain().await, After::Unread);
+        let (loaned, unread_body) = loan(long, Expect::Nothing);
+        drop(loaned);
+        assert_eq!(unread_body.drain().await, ConnectionState::Unread);
         let silent = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
-        let (lent, leftover) = lend(silent, Expect::Nothing);
-        drop(lent);
-        assert_eq!(leftover.drain().await, After::Unread);
+        let (loaned, unread_body) = loan(silent, Expect::Nothing);
+        drop(loaned);
+        assert_eq!(unread_body.drain().await, ConnectionState::Unread);
     }
 
     #[tokio::test]
     async fn h10_a_body_that_waits_to_be_asked_for_is_not() {
-        let (lent, leftover) = lend(parts(vec![b"a"]), Expect::Continue);
-        drop(lent);
-        assert_eq!(leftover.drain().await, After::Unread);
-        let (mut lent, leftover) = lend(parts(vec![b"a", b"b"]), Expect::Continue);
-        assert!(lent.frame().await.is_some());
-        drop(lent);
-        assert_eq!(leftover.drain().await, After::Usable, "it was asked for already");
+        let (loaned, unread_body) = loan(parts(vec![b"a"]), Expect::Continue);
+        drop(loaned);
+        assert_eq!(unread_body.drain().await, ConnectionState::Unread);
+        let (mut loaned, unread_body) = loan(parts(vec![b"a", b"b"]), Expect::Continue);
+        assert!(loaned.frame().await.is_some());
+        drop(loaned);
+        assert_eq!(unread_body.drain().await, ConnectionState::Usable, "it was asked for already");
     }
 
     #[tokio::test]
     async fn h10_a_body_that_broke_off_ends_the_connection() {
         let broken = stream::iter([Err::<Frame<Bytes>, _>(std::io::Error::other("gone"))]);
-        let (mut lent, leftover) = lend(StreamBody::new(broken), Expect::Nothing);
-        assert!(lent.frame().await.is_some_and(|frame| frame.is_err()));
-        drop(lent);
-        assert_eq!(leftover.drain().await, After::Unread);
+        let (mut loaned, unread_body) = loan(StreamBody::new(broken), Expect::Nothing);
+        assert!(loaned.frame().await.is_some_and(|frame| frame.is_err()));
+        drop(loaned);
+        assert_eq!(unread_body.drain().await, ConnectionState::Unread);
     }
 }

@@ -6,7 +6,7 @@ use dao_projections::Map;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value, map::Entry};
 
-use super::{DocumentLimits, Path, TWO_TO_63, memory::Size, repeated_keys::Repeated, told};
+use super::{DocumentLimits, Path, TWO_TO_63, memory::Size, repeated_keys::Repeated, shortened};
 use crate::{domain::memory, http::json_shape::Malformed};
 
 /// What a reading is for.
@@ -73,7 +73,7 @@ impl Notes {
 
     /// Reading ended here. The first who says so is the innermost.
     fn note_end(&self, path: &Path<'_>) {
-        self.broken.borrow_mut().get_or_insert_with(|| (told(path), path.member()));
+        self.broken.borrow_mut().get_or_insert_with(|| (shortened(path), path.member()));
     }
 
     pub(super) fn malformed(&self, problem: String) -> Malformed {

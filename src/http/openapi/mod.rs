@@ -108,14 +108,14 @@ const USER_BYTES_MAX: usize = 256;
         (name = "subscriptions", description = "Consumers that share the commits of all graphs (rules S5 to S8)"),
         (name = "operation", description = "For those who run it (rules O)"),
     ),
-    modifiers(&Whole)
+    modifiers(&DocumentDefaults)
 )]
 struct Document;
 
 /// What the annotations need not repeat on every route.
-struct Whole;
+struct DocumentDefaults;
 
-impl Modify for Whole {
+impl Modify for DocumentDefaults {
     fn modify(&self, api: &mut Api) {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
             "Where keys are configured (JWT_SECRET, JWT_PUBLIC_KEY, JWT_JWKS). Without them `X-User-Id` says who \
@@ -206,7 +206,7 @@ fn in_query(operation: Operation) -> Vec<String> {
 /// Get this document
 #[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "operation", responses(
     (status = 200, description = "The OpenAPI document", body = Json),
-    problems::OfReads
+    problems::ReadErrors
 ))]
 pub(super) async fn document() -> Response {
     static ENCODED: OnceLock<Bytes> = OnceLock::new();

@@ -104,27 +104,27 @@ const OF_BODIES: [(u16, &str); 5] = [
 ];
 
 /// The refusals of routes that only read.
-pub(in crate::http) struct OfReads;
+pub(in crate::http) struct ReadErrors;
 
-impl IntoResponses for OfReads {
+impl IntoResponses for ReadErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         listed(ALWAYS)
     }
 }
 
 /// The refusals of routes that take a body.
-pub(in crate::http) struct OfWrites;
+pub(in crate::http) struct WriteErrors;
 
-impl IntoResponses for OfWrites {
+impl IntoResponses for WriteErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         listed(ALWAYS.into_iter().chain(OF_BODIES))
     }
 }
 
 /// The refusals of health: whoever asks needs no right and is not counted.
-pub(in crate::http) struct OfHealth;
+pub(in crate::http) struct HealthErrors;
 
-impl IntoResponses for OfHealth {
+impl IntoResponses for HealthErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         listed(ALWAYS.into_iter().filter(|(status, _)| matches!(status, 405 | 500 | 503)))
     }

@@ -24,7 +24,7 @@ const LOADED: &str =
 /// Read this document and try its routes.
 #[utoipa::path(get, path = "/docs", operation_id = "docs", tag = "operation", responses(
     (status = 200, description = "A page for browsers", content_type = "text/html", body = String),
-    problems::OfReads
+    problems::ReadErrors
 ))]
 pub(in crate::http) async fn page() -> Result<impl IntoResponse, Problem> {
     let file = named("index.html")?;

@@ -18,7 +18,7 @@ use serde_json::{Value, value::RawValue};
 use super::super::{
     decode::{Document, DocumentLimits, Path, decode},
     format::Format,
-    json_repair::readable,
+    json_repair::repair as readable,
     json_shape::Malformed,
     problem::Problem,
 };

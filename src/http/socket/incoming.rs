@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     super::{
-        command_parser::{Batch, Sending, admit, read_batch_fields, read_command_fields},
+        command_parser::{Batch, ClientIdentity as Sending, admit, read_batch_fields, read_command_fields},
         decode::{Document, DocumentLimits, Path, decode},
         format::Format,
         json_shape::{Fields, Malformed},

@@ -38,18 +38,18 @@ use uuid::Uuid;
 
 use super::{
     App, SocketConfig,
-    client_address::{self, Arrival},
-    command_parser::Sending,
-    connection_io::Line,
-    extractors::Asked,
+    client_address::{self, ConnectionInfo as Arrival},
+    command_parser::ClientIdentity as Sending,
+    connection_io::ConnectionIo as Line,
+    extractors::QueryParameters as Asked,
     format::Format,
-    guard::{self, Unproved},
+    guard::{self, AuthenticationError as Unproved},
     openapi::{
         parameters::SocketQuery,
-        problems::{OfReads, Problem as ProblemAnswer},
+        problems::{Problem as ProblemAnswer, ReadErrors as OfReads},
     },
     problem::Problem,
-    rate_limits::Purse,
+    rate_limits::RateBudget as Purse,
     request_body::Bodies,
     request_limits::RequestLimits,
 };
