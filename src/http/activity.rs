@@ -7,15 +7,10 @@ use dao_projections::{Event, GraphId, Timestamp, UserId, Version};
 use serde::Serialize;
 
 use super::{
-    App,
+    app::App,
     extractors::{PathIds, QueryParameters, ResponseFormat},
-    openapi::{
-        parameters::{ActivityQuery, GraphPath, LatestQuery},
-        problems::ReadErrors,
-        responses::Activity,
-    },
+    format::respond,
     problem::Problem,
-    respond,
 };
 use crate::read::{self, ActivityFilter, ActivityFound, ActivityPlace};
 
@@ -66,10 +61,6 @@ impl<'a> ActivityOut<'a> {
 }
 
 /// Activity of a graph: events counted by hour, type and user (rule A6).
-#[utoipa::path(get, path = "/graphs/{graphId}/activity", operation_id = "graphActivity", tag = "audit",
-    params(GraphPath, ActivityQuery, LatestQuery),
-    responses((status = 200, description = "One page", body = Activity), ReadErrors)
-)]
 pub(super) async fn graph_activity(
     State(app): State<App>,
     ids: PathIds,
@@ -87,10 +78,6 @@ pub(super) async fn graph_activity(
 }
 
 /// Activity of all graphs: events counted by hour, type and user (rule A6).
-#[utoipa::path(get, path = "/activity", operation_id = "allActivity", tag = "audit",
-    params(ActivityQuery),
-    responses((status = 200, description = "One page", body = Activity), ReadErrors)
-)]
 pub(super) async fn all_activity(
     State(app): State<App>,
     query: QueryParameters,

@@ -8,16 +8,11 @@ use dao_projections::{GraphId, Version};
 use serde::Serialize;
 
 use super::{
-    App,
+    app::App,
+    authentication::VerifiedGrant,
     extractors::QueryParameters,
     format::Format,
-    guard::VerifiedGrant,
     metrics,
-    openapi::{
-        parameters::{AllEventsQuery, Resume},
-        problems::ReadErrors,
-        responses::StreamEvent,
-    },
     problem::Problem,
     socket::{Live, Seat},
     stream::{KEEP_ALIVE, PIECE_BYTES, StreamFormat, commit_filter, event, given, id_alone, line, put},
@@ -31,10 +26,6 @@ use crate::{
 };
 
 /// Stream the commits of all graphs after a position; then, if asked to, those that follow.
-#[utoipa::path(get, path = "/events", operation_id = "allEvents", tag = "live",
-    params(AllEventsQuery, Resume),
-    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((StreamEvent = "text/event-stream"), (String = "application/x-ndjson"))), ReadErrors)
-)]
 pub(super) async fn all_events(
     State(app): State<App>,
     query: QueryParameters,

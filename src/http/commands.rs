@@ -6,19 +6,12 @@ use serde::Serialize;
 use tracing::{Instrument, Span};
 
 use super::{
-    App,
+    app::App,
+    authentication::Caller,
     command_parser::{read_batch, read_command},
     extractors::{DecodedBody, PathIds, ResponseFormat, TraceContext},
-    format::Format,
-    guard::Caller,
-    openapi::{
-        parameters::GraphPath,
-        problems::WriteErrors,
-        requests::{BatchBody, CommandBody},
-        responses::{Accepted, BatchAnswer},
-    },
+    format::{Format, respond, respond_encoded},
     problem::Problem,
-    respond, respond_encoded,
     wire::{BatchOut, Results, answer_out, member_out},
 };
 use crate::{
@@ -30,11 +23,6 @@ use crate::{
 const INLINE_WEIGHT_MAX: usize = 256;
 
 /// Run a command: answered once its commit is durable.
-#[utoipa::path(post, path = "/graphs/{graphId}/command", tag = "graphs",
-    params(GraphPath),
-    request_body = CommandBody,
-    responses((status = 200, description = "The commit is durable", body = Accepted), WriteErrors)
-)]
 pub(super) async fn command(
     State(app): State<App>,
     ids: PathIds,
@@ -53,11 +41,6 @@ pub(super) async fn command(
 }
 
 /// Run several commands: as one commit, or each by itself.
-#[utoipa::path(post, path = "/graphs/{graphId}/batch", tag = "graphs",
-    params(GraphPath),
-    request_body = BatchBody,
-    responses((status = 200, description = "What is accepted is durable", body = BatchAnswer), WriteErrors)
-)]
 pub(super) async fn batch(
     State(app): State<App>,
     ids: PathIds,

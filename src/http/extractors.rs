@@ -1,5 +1,5 @@
 //! What handlers take from a request: ids from the path, questions from the query, and the decoded
-//! body; who asks is in [`super::guard`]. Everything that is wrong with one is a [`Problem`] that names it.
+//! body; who asks is in [`super::authentication`]. Everything that is wrong with one is a [`Problem`] that names it.
 
 use std::convert::Infallible;
 
@@ -9,7 +9,7 @@ use axum::{
 };
 use dao_projections::{EdgeId, GraphId, InvalidId, NodeId, OperationId, TraceParent, Version};
 
-use super::{App, decode::Document, format::Format, problem::Problem, request_body::BodyPermit};
+use super::{app::App, decode::Document, format::Format, problem::Problem, request_body::BodyPermit};
 use crate::live::SubscriptionName;
 
 /// The ids in the path of a route.

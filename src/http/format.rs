@@ -3,7 +3,10 @@
 
 use std::io;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use serde::Serialize;
 
 use super::accept_header::{Offer, preferred};
@@ -119,4 +122,14 @@ impl io::Write for Length {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// An answer in the format that was asked for.
+pub(super) fn respond(status: StatusCode, format: Format, body: &impl Serialize) -> Response {
+    (status, [(header::CONTENT_TYPE, format.content_type())], format.encode(body)).into_response()
+}
+
+/// The same, of a body that was encoded elsewhere.
+pub(super) fn respond_encoded(format: Format, body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, format.content_type())], body).into_response()
 }

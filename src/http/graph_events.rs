@@ -13,16 +13,11 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    App,
+    app::App,
+    authentication::VerifiedGrant,
     extractors::{PathIds, QueryParameters},
     format::Format,
-    guard::VerifiedGrant,
     metrics,
-    openapi::{
-        parameters::{GraphEventsQuery, GraphPath, Resume},
-        problems::ReadErrors,
-        responses::StreamEvent,
-    },
     problem::Problem,
     socket::{Live, Seat},
     stream::{KEEP_ALIVE, PIECE_BYTES, StreamFormat, commit_filter, event, id_alone, line},
@@ -37,10 +32,6 @@ use crate::{
 };
 
 /// Stream the commits of a graph after a point; then, if asked to, those that follow.
-#[utoipa::path(get, path = "/graphs/{graphId}/events", operation_id = "graphEvents", tag = "live",
-    params(GraphPath, GraphEventsQuery, Resume),
-    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((StreamEvent = "text/event-stream"), (String = "application/x-ndjson"))), ReadErrors)
-)]
 pub(super) async fn graph_events(
     State(app): State<App>,
     ids: PathIds,

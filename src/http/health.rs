@@ -8,51 +8,32 @@ use axum::{
     response::Response,
 };
 use serde_json::{Value, json};
-use tokio::{sync::Mutex, time::Instant};
 
 use super::{
-    App, Projections,
+    app::{App, ListenerScope},
+    authentication,
     extractors::ResponseFormat,
-    guard::{self, Access},
-    openapi::{
-        problems::HealthErrors,
-        responses::{Alive, Ready},
-    },
+    format::respond,
     problem::Problem,
-    respond,
-    same_origin::{self, ListenerScope},
+    routes::Access,
+    same_origin,
 };
 use crate::{
     auth::{Auth, Right},
-    project::{self, Health},
+    project::Health,
 };
 
 /// Projections that are further behind than this are not ready.
 const LAG_MAX: Duration = Duration::from_secs(10);
-/// How often the lag is measured at most.
-const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 /// Parked graphs that are named.
 const PARKED_NAMED_MAX: usize = 20;
 
-/// The last measurement of how projections are.
-#[derive(Default)]
-pub(super) struct LagCache {
-    /// Held while measuring, so that many who ask measure once.
-    last: Mutex<Option<(Instant, Health)>>,
-}
-
 /// Check whether the process answers.
-#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation",
-    responses((status = 200, description = "The process answers", body = Alive), HealthErrors)
-)]
 pub(super) async fn live(ResponseFormat(format): ResponseFormat) -> Response {
     respond(StatusCode::OK, format, &json!({"status": "ok"}))
 }
 
 /// Check whether the server can serve; for admins with what an acknowledgement promises (rule O5).
-#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "operation",
-    responses((status = 200, description = "The store takes writes, and projections follow", body = Ready), HealthErrors)
-)]
 pub(super) async fn ready(
     State(app): State<App>,
     ResponseFormat(format): ResponseFormat,
@@ -86,7 +67,7 @@ impl Detail {
         let (parts, _) = request.into_parts();
         let is_admin = match &app.auth {
             Auth::Off => app.reach == ListenerScope::Loopback && is_own,
-            Auth::Keys(_) => match guard::proved(app, &parts) {
+            Auth::Keys(_) => match authentication::proved(app, &parts) {
                 Ok(Some(grant)) => grant.rights.on_all() == Some(Right::Admin),
                 // A bad token is none: health is answered to everybody.
                 Ok(None) | Err(_) => false,
@@ -134,7 +115,7 @@ async fn assess(app: &App) -> Result<Value, NotReady> {
         answer["impaired"] = json!(impaired);
     }
     if let Some(projections) = &app.projections {
-        match measure(projections).await {
+        match projections.lag_cache.measure(&projections.stores).await {
             Ok(health) => answer["projections"] = described(&health)?,
             // Projections of the other shards go on; how they are can't be told without the one that is away.
             Err(_) if !impaired.is_empty() => {}
@@ -150,20 +131,6 @@ fn names_of(answer: &Value) -> Value {
         Some(reasons) => json!({"status": answer["status"], "reasons": reasons}),
         None => json!({"status": answer["status"]}),
     }
-}
-
-/// How projections are; an error says why the store does not tell.
-pub(super) async fn measure(projections: &Projections) -> Result<Health, String> {
-    let mut last = projections.watch.last.lock().await;
-    if let Some((at, health)) = &*last
-        && at.elapsed() < MEASURE_INTERVAL
-    {
-        return Ok(health.clone());
-    }
-    let health = project::health(&projections.stores).await;
-    let health = health.map_err(|error| error.to_string())?;
-    *last = Some((Instant::now(), health.clone()));
-    Ok(health)
 }
 
 /// A projector that is dead or stuck is named; a parked graph is told, and makes nobody else wait.

@@ -15,11 +15,9 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::{
-    App, DocsAccess,
     accept_header::{Offer, preferred},
-    format::Format,
-    openapi::problems::HealthErrors,
-    respond,
+    app::{App, DocsAccess},
+    format::{Format, respond},
 };
 use crate::auth::Auth;
 
@@ -64,12 +62,6 @@ enum Representation {
 }
 
 /// What this server is and where to go
-#[utoipa::path(get, path = "/", operation_id = "home", tag = "operation", responses(
-    (status = 200, description = "A page for browsers, the same as JSON for programs", content(
-        (Home = "application/json"), (String = "text/html")
-    )),
-    HealthErrors
-))]
 pub(super) async fn home(State(app): State<App>, headers: HeaderMap) -> Response {
     let mut response = match form(&headers) {
         Representation::Encoded(format) => respond(StatusCode::OK, format, &Home::of(&app)),

@@ -12,31 +12,15 @@ use axum::{
 };
 
 use super::{
-    App, guard, health,
-    openapi::problems::ReadErrors,
+    app::App,
     problem::{Problem, ProblemCode},
 };
 use crate::telemetry::{CONTENT_TYPE, Metrics, ProjectionSample, RouteMetrics, Sampled};
-
-/// Whether this server shows its metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MetricsRoute {
-    /// To whoever has `"*": "admin"`.
-    #[default]
-    On,
-    /// To nobody: there is no such route.
-    Off,
-}
 
 /// Under which route requests are counted that match none.
 const UNMATCHED: &str = "unmatched";
 
 /// Get metrics as OpenMetrics text (docs/metrics.md)
-#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "operation", responses(
-    (status = 200, description = "OpenMetrics 1.0 text; with keys for those with admin on *", body = String,
-        content_type = "application/openmetrics-text"),
-    ReadErrors
-))]
 pub(super) async fn metrics(State(app): State<App>) -> Response {
     let sampled = sample(&app).await;
     match app.metrics().encode(&sampled) {
@@ -67,11 +51,12 @@ async fn sample(app: &App) -> Sampled {
         sampled.subscriptions = subscriptions.names().await.ok().map(|names| names.len() as u64);
     }
     if let Some(projections) = &app.projections {
-        sampled.projection = health::measure(projections).await.ok().map(|health| ProjectionSample {
-            lag_commits: health.lag.commits,
-            lag_ms: health.lag.age.as_millis() as u64,
-            parked_graphs: health.parked.len() as u64,
-        });
+        sampled.projection =
+            projections.lag_cache.measure(&projections.stores).await.ok().map(|health| ProjectionSample {
+                lag_commits: health.lag.commits,
+                lag_ms: health.lag.age.as_millis() as u64,
+                parked_graphs: health.parked.len() as u64,
+            });
     }
     sampled
 }
@@ -85,9 +70,9 @@ pub(super) struct RequestMetrics {
 
 impl RequestMetrics {
     /// Finds what every route counts into, once.
-    pub(super) fn of(metrics: &Metrics) -> Self {
+    pub(super) fn of(metrics: &Metrics, templates: impl Iterator<Item = &'static str>) -> Self {
         let route = |template| (template, metrics.requests.route(template));
-        let routes = guard::templates().map(route).collect();
+        let routes = templates.map(route).collect();
         Self { metrics: metrics.clone(), routes, unmatched: metrics.requests.route(UNMATCHED) }
     }
 

@@ -7,16 +7,11 @@ use dao_projections::{CommandType, GraphId, OperationId, Timestamp, UserId, Vers
 use serde::Serialize;
 
 use super::{
-    App,
+    app::App,
+    authentication::VerifiedGrant,
     extractors::{PathIds, QueryParameters, ResponseFormat},
-    guard::VerifiedGrant,
-    openapi::{
-        parameters::{OperationPath, OperationQuery},
-        problems::ReadErrors,
-        responses::Operation,
-    },
+    format::respond,
     problem::Problem,
-    respond,
     wire::{effect_out, status_of},
 };
 use crate::{
@@ -48,10 +43,6 @@ struct OperationOut {
 ///
 /// Ids are unique within a graph only: name the graph, or get the oldest record among graphs you may read. Known for
 /// `OPERATION_TTL` at least; 404 after that, for ids nobody has used, and for operations of graphs you may not read.
-#[utoipa::path(get, path = "/operations/{operationId}", tag = "graphs",
-    params(OperationPath, OperationQuery),
-    responses((status = 200, description = "What became of it", body = Operation), ReadErrors)
-)]
 pub(super) async fn operation(
     State(app): State<App>,
     ids: PathIds,

@@ -22,7 +22,7 @@ use std::{
 };
 
 use axum::{
-    http::{HeaderName, HeaderValue, request::Parts},
+    http::{HeaderName, HeaderValue},
     response::{IntoResponse, Response},
 };
 use dao_projections::UserId;
@@ -34,7 +34,7 @@ use governor::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{App, client_address, problem::Problem};
+use super::{client_address, problem::Problem};
 
 /// Whom this instance keeps budgets of at once. When it is full, all share [`CROWD`] budgets until those who ask
 /// nothing are forgotten: unfair, and bounded.
@@ -126,8 +126,8 @@ impl<C: Clock + Clone> RateLimits<C> {
     }
 
     /// Takes one request out of a budget.
-    pub(super) fn spend(&self, payer: BudgetKey) -> Result<Remaining, Exhausted> {
-        self.spend_of(&self.requests, payer)
+    pub(super) fn spend(&self, key: BudgetKey) -> Result<Remaining, Exhausted> {
+        self.spend_of(&self.requests, key)
     }
 
     /// Notes that this address brought a bad token. Once it has brought too many it is not listened to.
@@ -152,9 +152,9 @@ impl<C: Clock + Clone> RateLimits<C> {
         Err(Exhausted(governor::clock::Reference::duration_since(&until, now).into()))
     }
 
-    fn spend_of(&self, budgets: &Budgets<C>, payer: BudgetKey) -> Result<Remaining, Exhausted> {
-        let payer = if budgets.len() < KEYS_MAX { payer } else { BudgetKey(payer.0 % CROWD) };
-        match budgets.check_key(&payer) {
+    fn spend_of(&self, budgets: &Budgets<C>, key: BudgetKey) -> Result<Remaining, Exhausted> {
+        let key = if budgets.len() < KEYS_MAX { key } else { BudgetKey(key.0 % CROWD) };
+        match budgets.check_key(&key) {
             Ok(snapshot) => {
                 let (all, left) = (self.config.requests_max.get(), snapshot.remaining_burst_capacity());
                 let spent = f64::from(all.saturating_sub(left)) / f64::from(all);
@@ -201,21 +201,20 @@ pub(super) fn seconds(duration: Duration) -> u64 {
 #[derive(Clone)]
 pub(super) struct RateBudget {
     limits: Arc<RateLimits>,
-    payer: BudgetKey,
+    key: BudgetKey,
     address: BudgetKey,
 }
 
 impl RateBudget {
-    /// Of this user if that is proved, else of the address. `None` without limits.
-    pub(super) fn of(app: &App, parts: &Parts, user: Option<&UserId>) -> Option<Self> {
-        let limits = app.rate.clone()?;
-        let address = limits.address(client_address::of(&app.proxies, &parts.extensions, &parts.headers));
-        let payer = user.map_or(address, |user| limits.user(user));
-        Some(Self { limits, payer, address })
+    /// Of this user if that is proved, else of the address.
+    pub(super) fn new(limits: Arc<RateLimits>, address: IpAddr, user: Option<&UserId>) -> Self {
+        let address = limits.address(address);
+        let key = user.map_or(address, |user| limits.user(user));
+        Self { limits, key, address }
     }
 
     pub(super) fn spend(&self) -> Result<Remaining, Exhausted> {
-        self.limits.spend(self.payer)
+        self.limits.spend(self.key)
     }
 
     /// See [`RateLimits::failed`].
@@ -230,7 +229,7 @@ impl RateBudget {
 
     /// From here on it is this user's.
     pub(super) fn hand_to(&mut self, user: &UserId) {
-        self.payer = self.limits.user(user);
+        self.key = self.limits.user(user);
     }
 
     /// An answer that says what is left.

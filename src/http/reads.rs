@@ -13,20 +13,10 @@ use dao_projections::{GraphId, Head, Version};
 use serde::Serialize;
 
 use super::{
-    App,
+    app::App,
     extractors::{PathIds, QueryParameters, ResponseFormat},
-    format::{Format, fitted},
-    openapi::{
-        parameters::{ChangesQuery, EdgePath, GraphPath, LatestQuery, NodePath, StateQuery},
-        problems::ReadErrors,
-        requests::Viewport,
-        responses::{
-            Changes as ChangesAnswer, Edge, Edges as EdgesAnswer, Node, Nodes as NodesAnswer,
-            State as StateAnswer,
-        },
-    },
+    format::{Format, fitted, respond},
     problem::Problem,
-    respond,
     response_memory::SharedCopy,
     wire::{CommitOut, Edges, Nodes, StateOut, commit_json, join, state_json},
 };
@@ -43,10 +33,6 @@ const CHANGES_DEFAULT: usize = 1_000;
 const CHANGES_MAX: usize = 10_000;
 
 /// Get a graph as it is, or as it was at `?version=`.
-#[utoipa::path(get, path = "/graphs/{graphId}/state", tag = "graphs",
-    params(GraphPath, StateQuery),
-    responses((status = 200, description = "The graph", body = StateAnswer), (status = 304, description = "It is what `If-None-Match` names"), ReadErrors)
-)]
 pub(super) async fn state(
     State(app): State<App>,
     ids: PathIds,
@@ -127,10 +113,6 @@ fn shared(format: Format, body: Bytes) -> Response {
 }
 
 /// List the commits after `since`; never a state.
-#[utoipa::path(get, path = "/graphs/{graphId}/changes", tag = "graphs",
-    params(GraphPath, ChangesQuery),
-    responses((status = 200, description = "The commits after `since`", body = ChangesAnswer), ReadErrors)
-)]
 pub(super) async fn changes(
     State(app): State<App>,
     ids: PathIds,
@@ -196,10 +178,6 @@ fn encode_changes(graph: &GraphId, since: Version, changes: &Changes, format: Fo
 }
 
 /// List all nodes of a graph: in creation order, a node after its parents.
-#[utoipa::path(get, path = "/graphs/{graphId}/nodes", tag = "graphs",
-    params(GraphPath, LatestQuery),
-    responses((status = 200, description = "All nodes", body = NodesAnswer), (status = 304, description = "It is what `If-None-Match` names"), ReadErrors)
-)]
 pub(super) async fn nodes(
     State(app): State<App>,
     ids: PathIds,
@@ -224,10 +202,6 @@ pub(super) async fn nodes(
 }
 
 /// List all edges of a graph, in creation order.
-#[utoipa::path(get, path = "/graphs/{graphId}/edges", tag = "graphs",
-    params(GraphPath, LatestQuery),
-    responses((status = 200, description = "All edges", body = EdgesAnswer), (status = 304, description = "It is what `If-None-Match` names"), ReadErrors)
-)]
 pub(super) async fn edges(
     State(app): State<App>,
     ids: PathIds,
@@ -252,10 +226,6 @@ pub(super) async fn edges(
 }
 
 /// Get one node.
-#[utoipa::path(get, path = "/graphs/{graphId}/nodes/{nodeId}", tag = "graphs",
-    params(NodePath, LatestQuery),
-    responses((status = 200, description = "The node", body = Node), (status = 304, description = "It is what `If-None-Match` names"), ReadErrors)
-)]
 pub(super) async fn node(
     State(app): State<App>,
     ids: PathIds,
@@ -272,10 +242,6 @@ pub(super) async fn node(
 }
 
 /// Get one edge.
-#[utoipa::path(get, path = "/graphs/{graphId}/edges/{edgeId}", tag = "graphs",
-    params(EdgePath, LatestQuery),
-    responses((status = 200, description = "The edge", body = Edge), (status = 304, description = "It is what `If-None-Match` names"), ReadErrors)
-)]
 pub(super) async fn edge(
     State(app): State<App>,
     ids: PathIds,
@@ -292,10 +258,6 @@ pub(super) async fn edge(
 }
 
 /// Get the viewport of a graph.
-#[utoipa::path(get, path = "/graphs/{graphId}/viewport", tag = "graphs",
-    params(GraphPath, LatestQuery),
-    responses((status = 200, description = "The viewport", body = Viewport), (status = 304, description = "It is what `If-None-Match` names"), ReadErrors)
-)]
 pub(super) async fn viewport(
     State(app): State<App>,
     ids: PathIds,

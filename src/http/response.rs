@@ -34,20 +34,24 @@ use tower_http::{
     cors::CorsLayer,
 };
 use tracing::Instrument;
-use uuid::Uuid;
 
 use super::{
-    App, cors, extractors::TraceContext, format::Format, guard, metrics::RequestMetrics, problem::Problem,
-    request_head, request_limits::RequestLimits, response_memory::ResponseMemory,
+    app::App,
+    cors,
+    extractors::TraceContext,
+    format::Format,
+    guard,
+    metrics::RequestMetrics,
+    problem::Problem,
+    request_head,
+    request_id::{REQUEST_ID, request_id},
+    request_limits::RequestLimits,
+    response_memory::ResponseMemory,
 };
 use crate::telemetry::{answered, continue_from};
 
 /// Answers shorter than this are sent as they are: a packet holds them anyway.
 const COMPRESSED_BYTES_MIN: u64 = 1 << 10;
-/// A request id that somebody else gave; a longer one is replaced.
-const REQUEST_ID_BYTES_MAX: usize = 128;
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
 /// What is sent unless a handler says otherwise.
 const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -175,18 +179,6 @@ fn mark(headers: &mut HeaderMap, id: HeaderValue) {
     headers.insert(REQUEST_ID, id);
 }
 
-/// The id that a request came with, if it is one that can be written anywhere, else a new one.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let given = headers.get(REQUEST_ID).filter(|id| {
-        (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
-    });
-    given.cloned().unwrap_or_else(|| {
-        let mut text = Uuid::encode_buffer();
-        let id = HeaderValue::from_str(Uuid::now_v7().hyphenated().encode_lower(&mut text));
-        id.unwrap_or(HeaderValue::from_static("none"))
-    })
-}
-
 fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
@@ -303,7 +295,11 @@ mod tests {
             .route("/healthz", get(defective))
             .layer(middleware::from_fn_with_state(app.clone(), of_route))
             .with_state(app);
-        let service = HttpService::of(routes, Some(RequestMetrics::of(&metrics)), RequestLimits::default());
+        let service = HttpService::of(
+            routes,
+            Some(RequestMetrics::of(&metrics, ["/healthz"].into_iter())),
+            RequestLimits::default(),
+        );
 
         let request =
             Request::get("/healthz").header("host", "a").header(REQUEST_ID, "of-mine").body(Body::empty());

@@ -18,20 +18,13 @@ use axum::{
 use url::{Host, Url};
 
 use super::{
-    App, client_address::host_of, cors::Origins, guard::Access, problem::Problem,
+    app::{App, ListenerScope},
+    client_address::host_of,
+    problem::Problem,
     refused_origins::RefusedHeader,
+    routes::Access,
 };
 use crate::auth::Auth;
-
-/// From where connections can come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum ListenerScope {
-    /// From other machines too, which know this one by names that it does not know.
-    #[default]
-    Anywhere,
-    /// From this machine alone.
-    Loopback,
-}
 
 /// Refuses what a page of another site asks for.
 pub(super) fn check(app: &App, request: &Request<Body>, need: Access) -> Result<(), Problem> {
@@ -113,17 +106,6 @@ fn is_of_this_machine(host: &str) -> bool {
     let is_address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     is_address || name == "localhost" || name.ends_with(".localhost")
-}
-
-impl Origins {
-    /// Whether the origin of this server, by the name that a proxy has, is listed.
-    fn names_host(&self, host: &Authority) -> bool {
-        match self {
-            Self::Own => false,
-            Self::Listed(listed) => listed.iter().any(|origin| *host == *origin.authority()),
-            Self::Any => true,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     accept_header::{Offer, preferred},
+    authentication,
     extractors::QueryParameters,
     format::Format,
-    guard,
     problem::Problem,
     request_context::ResponseDeadline,
 };
@@ -90,11 +90,11 @@ impl StreamFormat {
     ) -> Response {
         let body = match reader {
             None => Body::from_stream(parts),
-            Some(grant) => Body::from_stream(self.until(guard::end_of(grant), parts)),
+            Some(grant) => Body::from_stream(self.until(authentication::end_of(grant), parts)),
         };
         let mut response = (StatusCode::OK, body).into_response();
         if let Some(grant) = reader {
-            response.extensions_mut().insert(ResponseDeadline(guard::end_of(grant)));
+            response.extensions_mut().insert(ResponseDeadline(authentication::end_of(grant)));
         }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type()));

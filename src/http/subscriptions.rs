@@ -13,20 +13,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    App,
+    app::App,
     decode::{Document, Path},
     extractors::{DecodedBody, PathIds, QueryParameters, ResponseFormat},
+    format::respond,
     json_shape::{Fields, Malformed},
-    openapi::{
-        parameters::{NextQuery, PageQuery, SubscriptionPath},
-        problems::{ReadErrors, WriteErrors},
-        requests::{DeliveryIds, Nack, SubscriptionBody},
-        responses::{
-            Deliveries, ParkedPage, Settled, SubscriptionNames, SubscriptionOverview, SubscriptionSettings,
-        },
-    },
     problem::Problem,
-    respond,
     wire::CommitOut,
 };
 use crate::{
@@ -74,11 +66,6 @@ impl<'a> SettingsOut<'a> {
 }
 
 /// Create a subscription, or confirm that it exists.
-#[utoipa::path(put, path = "/subscriptions/{name}", operation_id = "putSubscription", tag = "subscriptions",
-    params(SubscriptionPath),
-    request_body = SubscriptionBody,
-    responses((status = 201, description = "It is made", body = SubscriptionSettings), (status = 200, description = "It was there", body = SubscriptionSettings), WriteErrors)
-)]
 pub(super) async fn put(
     State(app): State<App>,
     ids: PathIds,
@@ -95,9 +82,6 @@ pub(super) async fn put(
 }
 
 /// List subscriptions.
-#[utoipa::path(get, path = "/subscriptions", operation_id = "listSubscriptions", tag = "subscriptions",
-    responses((status = 200, description = "All names", body = SubscriptionNames), ReadErrors)
-)]
 pub(super) async fn list(
     State(app): State<App>,
     ResponseFormat(format): ResponseFormat,
@@ -111,10 +95,6 @@ pub(super) async fn list(
 }
 
 /// Get a subscription: its settings, position and lag.
-#[utoipa::path(get, path = "/subscriptions/{name}", operation_id = "showSubscription", tag = "subscriptions",
-    params(SubscriptionPath),
-    responses((status = 200, description = "How it is", body = SubscriptionOverview), ReadErrors)
-)]
 pub(super) async fn show(
     State(app): State<App>,
     ids: PathIds,
@@ -152,10 +132,6 @@ pub(super) async fn show(
 }
 
 /// Delete a subscription.
-#[utoipa::path(delete, path = "/subscriptions/{name}", operation_id = "deleteSubscription", tag = "subscriptions",
-    params(SubscriptionPath),
-    responses((status = 204, description = "It is forgotten"), ReadErrors)
-)]
 pub(super) async fn delete(State(app): State<App>, ids: PathIds) -> Result<Response, Problem> {
     subscriptions(&app)?.delete(&ids.subscription()?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -164,10 +140,6 @@ pub(super) async fn delete(State(app): State<App>, ids: PathIds) -> Result<Respo
 /// Lease commits to one consumer.
 ///
 /// It has no body. The commits of one graph in an answer are a run: acknowledging one acknowledges those before it.
-#[utoipa::path(post, path = "/subscriptions/{name}/next", operation_id = "nextDeliveries", tag = "subscriptions",
-    params(SubscriptionPath, NextQuery),
-    responses((status = 200, description = "Commits, or none", body = Deliveries), ReadErrors)
-)]
 pub(super) async fn next(
     State(app): State<App>,
     ids: PathIds,
@@ -217,11 +189,6 @@ impl SettledOut {
 }
 
 /// Acknowledge deliveries.
-#[utoipa::path(post, path = "/subscriptions/{name}/ack", operation_id = "acknowledge", tag = "subscriptions",
-    params(SubscriptionPath),
-    request_body = DeliveryIds,
-    responses((status = 200, description = "They are done with", body = Settled), WriteErrors)
-)]
 pub(super) async fn ack(
     State(app): State<App>,
     ids: PathIds,
@@ -235,11 +202,6 @@ pub(super) async fn ack(
 }
 
 /// Give deliveries back.
-#[utoipa::path(post, path = "/subscriptions/{name}/nack", operation_id = "giveBack", tag = "subscriptions",
-    params(SubscriptionPath),
-    request_body = Nack,
-    responses((status = 200, description = "They come again", body = Settled), WriteErrors)
-)]
 pub(super) async fn nack(
     State(app): State<App>,
     ids: PathIds,
@@ -253,10 +215,6 @@ pub(super) async fn nack(
 }
 
 /// List parked deliveries.
-#[utoipa::path(get, path = "/subscriptions/{name}/parked", operation_id = "listParked", tag = "subscriptions",
-    params(SubscriptionPath, PageQuery),
-    responses((status = 200, description = "One page", body = ParkedPage), ReadErrors)
-)]
 pub(super) async fn parked(
     State(app): State<App>,
     ids: PathIds,
@@ -296,11 +254,6 @@ pub(super) async fn parked(
 }
 
 /// Deliver parked commits again.
-#[utoipa::path(post, path = "/subscriptions/{name}/parked/retry", operation_id = "retryParked", tag = "subscriptions",
-    params(SubscriptionPath),
-    request_body = DeliveryIds,
-    responses((status = 200, description = "They are delivered again", body = Settled), WriteErrors)
-)]
 pub(super) async fn retry(
     State(app): State<App>,
     ids: PathIds,
@@ -314,11 +267,6 @@ pub(super) async fn retry(
 }
 
 /// Forget parked deliveries.
-#[utoipa::path(post, path = "/subscriptions/{name}/parked/drop", operation_id = "dropParked", tag = "subscriptions",
-    params(SubscriptionPath),
-    request_body = DeliveryIds,
-    responses((status = 200, description = "They are forgotten", body = Settled), WriteErrors)
-)]
 pub(super) async fn drop_parked(
     State(app): State<App>,
     ids: PathIds,

@@ -16,16 +16,10 @@ use self::{
     wire::{DifferenceOut, HistoryOut, ListingOut, VerifiedOut},
 };
 use super::{
-    App,
+    app::App,
     extractors::{PathIds, QueryParameters, ResponseFormat},
-    format::Format,
-    openapi::{
-        parameters::{DiffQuery, EdgePath, GraphPath, HistoryQuery, LatestQuery, NodePath, OperationsQuery},
-        problems::ReadErrors,
-        responses::{Difference, History, Operations, Verified},
-    },
+    format::{Format, respond, respond_encoded},
     problem::Problem,
-    respond,
 };
 use crate::{
     read::{self, Filter, Order, Place, Question, Status},
@@ -37,17 +31,10 @@ const PAGE_DEFAULT: usize = 100;
 /// In one answer at most.
 const PAGE_MAX: usize = 1_000;
 
-/// Histories that are verified at the same time; one more waits. Each holds a graph in memory.
-pub(super) const VERIFICATIONS_MAX: usize = 2;
-
 /// What becomes of a cursor when it is asked with: the place that it names.
 const OPERATIONS: &str = "operations";
 
 /// List operations of a graph, accepted and refused, by pages (rule A1).
-#[utoipa::path(get, path = "/graphs/{graphId}/operations", operation_id = "listOperations", tag = "audit",
-    params(GraphPath, OperationsQuery),
-    responses((status = 200, description = "One page", body = Operations), ReadErrors)
-)]
 pub(super) async fn operations(
     State(app): State<App>,
     ids: PathIds,
@@ -98,10 +85,6 @@ fn order_word(order: Order) -> &'static str {
 }
 
 /// Compare two versions of a graph (rule A3).
-#[utoipa::path(get, path = "/graphs/{graphId}/diff", tag = "audit",
-    params(GraphPath, DiffQuery),
-    responses((status = 200, description = "What differs", body = Difference), ReadErrors)
-)]
 pub(super) async fn diff(
     State(app): State<App>,
     ids: PathIds,
@@ -119,10 +102,6 @@ pub(super) async fn diff(
 }
 
 /// List the changes of a node (rule A4).
-#[utoipa::path(get, path = "/graphs/{graphId}/nodes/{nodeId}/history", operation_id = "nodeHistory", tag = "audit",
-    params(NodePath, HistoryQuery),
-    responses((status = 200, description = "One page, newest first", body = History), ReadErrors)
-)]
 pub(super) async fn node_history(
     State(app): State<App>,
     ids: PathIds,
@@ -134,10 +113,6 @@ pub(super) async fn node_history(
 }
 
 /// List the changes of an edge (rule A4).
-#[utoipa::path(get, path = "/graphs/{graphId}/edges/{edgeId}/history", operation_id = "edgeHistory", tag = "audit",
-    params(EdgePath, HistoryQuery),
-    responses((status = 200, description = "One page, newest first", body = History), ReadErrors)
-)]
 pub(super) async fn edge_history(
     State(app): State<App>,
     ids: PathIds,
@@ -170,10 +145,6 @@ async fn history(
 }
 
 /// Verify the history of a graph (rule A5).
-#[utoipa::path(get, path = "/graphs/{graphId}/verify", tag = "audit",
-    params(GraphPath, LatestQuery),
-    responses((status = 200, description = "What the walk found, good or bad", body = Verified), ReadErrors)
-)]
 pub(super) async fn verify(
     State(app): State<App>,
     ids: PathIds,
@@ -203,7 +174,7 @@ async fn encoded(
     encode: impl FnOnce() -> Vec<u8> + Send + 'static,
 ) -> Result<Response, Problem> {
     let body = tokio::task::spawn_blocking(encode).await.map_err(Problem::of_panic)?;
-    Ok(super::respond_encoded(format, body))
+    Ok(respond_encoded(format, body))
 }
 
 /// As a line of JSON.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     auth::Grant,
-    http::{guard::may, problem::Problem, rate_limits::RateBudget as Purse},
+    http::{authentication::may, problem::Problem, rate_limits::RateBudget as Purse},
 };
 
 /// What the frames of one connection are judged by.

@@ -38,16 +38,12 @@ use uuid::Uuid;
 
 use super::{
     App, SocketConfig,
+    authentication::{self as guard, AuthenticationError as Unproved},
     client_address::{self, ConnectionInfo as Arrival},
     command_parser::ClientIdentity as Sending,
     connection_io::ConnectionIo as Line,
     extractors::QueryParameters as Asked,
     format::Format,
-    guard::{self, AuthenticationError as Unproved},
-    openapi::{
-        parameters::SocketQuery,
-        problems::{Problem as ProblemAnswer, ReadErrors as OfReads},
-    },
     problem::Problem,
     rate_limits::RateBudget as Purse,
     request_body::Bodies,
@@ -156,10 +152,6 @@ impl Peer {
 
 /// Open a WebSocket (rules W); its frames are the schemas ClientFrame and ServerFrame.
 // The connection runs in a task of its own until it ends.
-#[utoipa::path(get, path = "/ws", operation_id = "openSocket", tag = "live",
-    params(SocketQuery),
-    responses((status = 101, description = "The WebSocket is open: rules W"), (status = 426, description = "The handshake is of another version of WebSocket", body = ProblemAnswer, content_type = "application/problem+json"), OfReads)
-)]
 pub(super) async fn upgrade(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
     let proved = guard::proved(&app, &parts)?;

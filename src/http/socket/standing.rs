@@ -9,7 +9,7 @@ use super::{connection::Connection, frames::ServerFrame, incoming::ClientFrame};
 use crate::{
     auth::{Grant, Keys, Right},
     http::{
-        guard::{AuthenticationError as Unproved, end_of, may, prove},
+        authentication::{AuthenticationError as Unproved, end_of, may, prove},
         problem::Problem,
     },
     telemetry::DropReason,
