@@ -5,9 +5,11 @@
 //! reads along with the parser: names of fields, and the length of bodies so that it knows where the next head begins.
 //!
 //! Invariant: it never decides where a body ends; it only says that a head is ambiguous. Behind a chunked body it is
-//! lost until the connection is idle: what is pipelined there is not looked at.
+//! lost until the connection is idle: what is pipelined there is not looked at. The same holds behind a length that it
+//! can't read.
 
-/// Bytes at the beginning of a line that are looked at: `transfer-encoding:` and a little more.
+/// Bytes at the beginning of a line that are looked at: `transfer-encoding:` and a little more. Blanks between the colon
+/// and the value are not among them.
 const LINE_START_MAX: usize = 48;
 
 /// Reads along with one connection.
@@ -16,6 +18,8 @@ pub(super) struct FramingObserver {
     at: Position,
     /// The beginning of the line that is being read.
     line: Vec<u8>,
+    /// Whether that line holds more than its beginning.
+    is_cut: bool,
     head: HeadState,
 }
 
@@ -26,7 +30,7 @@ enum Position {
     Head,
     /// In a body of which so many bytes are to come.
     Body(u64),
-    /// Behind a chunked body, whose end only the parser knows.
+    /// Behind a body whose end only the parser knows: a chunked one, or one of unknown length.
     Lost,
 }
 
@@ -35,8 +39,24 @@ enum Position {
 struct HeadState {
     bytes: usize,
     has_begun: bool,
-    length: Option<u64>,
+    length: Option<Length>,
     is_encoded: bool,
+}
+
+/// What a head says in `Content-Length`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    Bytes(u64),
+    /// Not a number that can be read here.
+    Unknown,
+}
+
+impl Length {
+    /// Digits alone, as HTTP wants it (RFC 9110, 8.6).
+    fn parse(value: &[u8]) -> Self {
+        let digits = std::str::from_utf8(value).ok().filter(|_| value.iter().all(u8::is_ascii_digit));
+        digits.and_then(|digits| digits.parse().ok()).map_or(Self::Unknown, Self::Bytes)
+    }
 }
 
 /// What reading on has shown.
@@ -81,29 +101,45 @@ impl FramingObserver {
     fn line<'b>(&mut self, bytes: &'b [u8], seen: &mut Observation) -> &'b [u8] {
         let end = memchr::memchr(b'\n', bytes);
         let (line, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
-        let room = LINE_START_MAX.saturating_sub(self.line.len());
-        self.line.extend_from_slice(&line[..line.len().min(room)]);
+        self.keep_start(line);
         self.head.bytes += line.len();
         if end.is_some() {
             self.line_ended(seen);
             self.line.clear();
+            self.is_cut = false;
         }
         rest
     }
 
+    /// Keeps the beginning of a line. A value may have any number of blanks before it; they are left out.
+    fn keep_start(&mut self, mut bytes: &[u8]) {
+        while self.line.len() < LINE_START_MAX
+            && let Some((&byte, rest)) = bytes.split_first()
+        {
+            let is_padding = matches!(byte, b' ' | b'\t') && self.line.last() == Some(&b':');
+            if !is_padding {
+                self.line.push(byte);
+            }
+            bytes = rest;
+        }
+        self.is_cut |= !bytes.trim_ascii().is_empty();
+    }
+
     fn line_ended(&mut self, seen: &mut Observation) {
         let line = self.line.trim_ascii();
-        if line.is_empty() && !self.head.has_begun {
+        if line.is_empty() && !self.is_cut && !self.head.has_begun {
             // Empty lines before a request are passed over (RFC 9112, 2.2).
             self.head = HeadState::default();
             return;
         }
-        if line.is_empty() {
+        if line.is_empty() && !self.is_cut {
             let head = std::mem::take(&mut self.head);
             seen.is_ambiguous |= head.is_encoded && head.length.is_some();
             self.at = match head {
-                HeadState { is_encoded: true, .. } => Position::Lost,
-                HeadState { length: Some(length @ 1..), .. } => Position::Body(length),
+                HeadState { is_encoded: true, .. } | HeadState { length: Some(Length::Unknown), .. } => {
+                    Position::Lost
+                }
+                HeadState { length: Some(Length::Bytes(length @ 1..)), .. } => Position::Body(length),
                 HeadState { .. } => Position::Head,
             };
             return;
@@ -114,9 +150,10 @@ impl FramingObserver {
         if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.head.is_encoded = true;
         } else if name.eq_ignore_ascii_case(b"content-length") {
-            // One that can't be read is refused by the parser.
-            let length = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-            self.head.length = Some(length.unwrap_or(0));
+            let length = if self.is_cut { Length::Unknown } else { Length::parse(value) };
+            // Two of them that differ say nothing.
+            let is_same = self.head.length.is_none_or(|earlier| earlier == length);
+            self.head.length = Some(if is_same { length } else { Length::Unknown });
         }
     }
 }
@@ -163,5 +200,39 @@ mod tests {
         assert!(!framing.read(BOTH[1].as_bytes()).is_ambiguous);
         framing.idle();
         assert!(framing.read(BOTH[1].as_bytes()).is_ambiguous);
+    }
+
+    #[test]
+    fn o3_a_length_is_read_however_many_blanks_are_around_it() {
+        let blanks = " \t".repeat(LINE_START_MAX);
+        for padded in [format!("{blanks}{{}}"), format!(" {{}}{blanks}"), format!("{blanks}{{}}{blanks}")] {
+            let body = BOTH[0];
+            let length = padded.replace("{}", &body.len().to_string());
+            let message = format!("POST / HTTP/1.1\r\nContent-Length:{length}\r\n\r\n{body}");
+            let mut framing = FramingObserver::default();
+            for byte in message.bytes() {
+                assert!(!framing.read(&[byte]).is_ambiguous, "the body is not a head: {padded:?}");
+            }
+            assert!(
+                framing.read(BOTH[1].as_bytes()).is_ambiguous,
+                "it knows where the next head begins: {padded:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn o3_behind_a_length_that_can_not_be_read_it_waits_until_the_connection_is_idle() {
+        let cut = format!("3{}3", " ".repeat(LINE_START_MAX));
+        let digits = "9".repeat(LINE_START_MAX);
+        for length in
+            ["", "x", "-1", "+3", "3x", "18446744073709551616", &cut, &digits, "3\r\nContent-Length: 4"]
+        {
+            let head = format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
+            let mut framing = FramingObserver::default();
+            framing.read(head.as_bytes());
+            assert!(!framing.read(BOTH[0].as_bytes()).is_ambiguous, "{length:?}");
+            framing.idle();
+            assert!(framing.read(BOTH[0].as_bytes()).is_ambiguous, "{length:?}");
+        }
     }
 }
