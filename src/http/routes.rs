@@ -74,7 +74,7 @@ macro_rules! routes {
 }
 
 routes! {
-    /// What this server is and where to go
+    /// Get the name of this server and where to find its documentation.
     get "/" => home::home, Public, {
         operation_id = "home", tag = "operation",
         responses(
@@ -82,21 +82,21 @@ routes! {
             HealthErrors
         )
     }
-    /// Run a command: answered once its commit is durable.
+    /// Run a command.
     post "/graphs/{graphId}/command" => commands::command, Graph(Write), {
         tag = "graphs",
         params(GraphPath),
         request_body = CommandBody,
         responses((status = 200, description = "The commit is durable", body = Accepted), WriteErrors)
     }
-    /// Run several commands: as one commit, or each by itself.
+    /// Run several commands, as one commit or one by one.
     post "/graphs/{graphId}/batch" => commands::batch, Graph(Write), {
         tag = "graphs",
         params(GraphPath),
         request_body = BatchBody,
         responses((status = 200, description = "What is accepted is durable", body = BatchAnswer), WriteErrors)
     }
-    /// Get a graph as it is, or as it was at `?version=`.
+    /// Get the current state of a graph, or an earlier version.
     get "/graphs/{graphId}/state" => reads::state, Graph(Read), {
         tag = "graphs",
         params(GraphPath, StateQuery),
@@ -106,13 +106,13 @@ routes! {
             ReadErrors
         )
     }
-    /// List the commits after `since`; never a state.
+    /// List the commits of a graph after a version.
     get "/graphs/{graphId}/changes" => reads::changes, Graph(Read), {
         tag = "graphs",
         params(GraphPath, ChangesQuery),
         responses((status = 200, description = "The commits after `since`", body = Changes), ReadErrors)
     }
-    /// List all nodes of a graph: in creation order, a node after its parents.
+    /// List all nodes of a graph, parents first.
     get "/graphs/{graphId}/nodes" => reads::nodes, Graph(Read), {
         tag = "graphs",
         params(GraphPath, LatestQuery),
@@ -162,49 +162,49 @@ routes! {
             ReadErrors
         )
     }
-    /// List operations of a graph, accepted and refused, by pages (rule A1).
+    /// List the operations of a graph, accepted and refused.
     get "/graphs/{graphId}/operations" => audit::operations, Graph(Read), {
         operation_id = "listOperations", tag = "audit",
         params(GraphPath, OperationsQuery),
         responses((status = 200, description = "One page", body = Operations), ReadErrors)
     }
-    /// Compare two versions of a graph (rule A3).
+    /// Compare two versions of a graph.
     get "/graphs/{graphId}/diff" => audit::diff, Graph(Read), {
         tag = "audit",
         params(GraphPath, DiffQuery),
         responses((status = 200, description = "What differs", body = Difference), ReadErrors)
     }
-    /// List the changes of a node (rule A4).
+    /// List the changes of a node.
     get "/graphs/{graphId}/nodes/{nodeId}/history" => audit::node_history, Graph(Read), {
         operation_id = "nodeHistory", tag = "audit",
         params(NodePath, HistoryQuery),
         responses((status = 200, description = "One page, newest first", body = History), ReadErrors)
     }
-    /// List the changes of an edge (rule A4).
+    /// List the changes of an edge.
     get "/graphs/{graphId}/edges/{edgeId}/history" => audit::edge_history, Graph(Read), {
         operation_id = "edgeHistory", tag = "audit",
         params(EdgePath, HistoryQuery),
         responses((status = 200, description = "One page, newest first", body = History), ReadErrors)
     }
-    /// Verify the history of a graph (rule A5).
+    /// Verify the history of a graph.
     get "/graphs/{graphId}/verify" => audit::verify, Graph(Read), {
         tag = "audit",
         params(GraphPath, LatestQuery),
         responses((status = 200, description = "What the walk found, good or bad", body = Verified), ReadErrors)
     }
-    /// Activity of a graph: events counted by hour, type and user (rule A6).
+    /// List the activity of a graph by hour, event type and user.
     get "/graphs/{graphId}/activity" => activity::graph_activity, Graph(Read), {
         operation_id = "graphActivity", tag = "audit",
         params(GraphPath, ActivityQuery, LatestQuery),
         responses((status = 200, description = "One page", body = Activity), ReadErrors)
     }
-    /// Activity of all graphs: events counted by hour, type and user (rule A6).
+    /// List the activity of all graphs by hour, event type and user.
     get "/activity" => activity::all_activity, AllGraphs(Admin), {
         operation_id = "allActivity", tag = "audit",
         params(ActivityQuery),
         responses((status = 200, description = "One page", body = Activity), ReadErrors)
     }
-    /// Stream the commits of a graph after a point; then, if asked to, those that follow.
+    /// Stream the commits of a graph.
     get "/graphs/{graphId}/events" => graph_events::graph_events, Graph(Read), {
         operation_id = "graphEvents", tag = "live",
         params(GraphPath, GraphEventsQuery, Resume),
@@ -213,7 +213,7 @@ routes! {
             ReadErrors
         )
     }
-    /// Stream the commits of all graphs after a position; then, if asked to, those that follow.
+    /// Stream the commits of all graphs.
     get "/events" => all_events::all_events, AllGraphs(Admin), {
         operation_id = "allEvents", tag = "live",
         params(AllEventsQuery, Resume),
@@ -222,7 +222,7 @@ routes! {
             ReadErrors
         )
     }
-    /// List subscriptions.
+    /// List all subscriptions.
     get "/subscriptions" => subscriptions::list, AllGraphs(Admin), {
         operation_id = "listSubscriptions", tag = "subscriptions",
         responses((status = 200, description = "All names", body = SubscriptionNames), ReadErrors)
@@ -238,7 +238,7 @@ routes! {
             WriteErrors
         )
     }
-    /// Get a subscription: its settings, position and lag.
+    /// Get a subscription with its settings, position and lag.
     get "/subscriptions/{name}" => subscriptions::show, AllGraphs(Admin), {
         operation_id = "showSubscription", tag = "subscriptions",
         params(SubscriptionPath),
@@ -250,7 +250,7 @@ routes! {
         params(SubscriptionPath),
         responses((status = 204, description = "It is forgotten"), ReadErrors)
     }
-    /// Lease commits to one consumer.
+    /// Lease the next commits to a consumer.
     ///
     /// It has no body. The commits of one graph in an answer are a run: acknowledging one acknowledges those before it.
     post "/subscriptions/{name}/next" => subscriptions::next, AllGraphs(Admin), {
@@ -265,7 +265,7 @@ routes! {
         request_body = DeliveryIds,
         responses((status = 200, description = "They are done with", body = Settled), WriteErrors)
     }
-    /// Give deliveries back.
+    /// Return deliveries for another attempt.
     post "/subscriptions/{name}/nack" => subscriptions::nack, AllGraphs(Admin), {
         operation_id = "giveBack", tag = "subscriptions",
         params(SubscriptionPath),
@@ -278,21 +278,21 @@ routes! {
         params(SubscriptionPath, PageQuery),
         responses((status = 200, description = "One page", body = ParkedPage), ReadErrors)
     }
-    /// Deliver parked commits again.
+    /// Retry parked deliveries.
     post "/subscriptions/{name}/parked/retry" => subscriptions::retry, AllGraphs(Admin), {
         operation_id = "retryParked", tag = "subscriptions",
         params(SubscriptionPath),
         request_body = DeliveryIds,
         responses((status = 200, description = "They are delivered again", body = Settled), WriteErrors)
     }
-    /// Forget parked deliveries.
+    /// Drop parked deliveries.
     post "/subscriptions/{name}/parked/drop" => subscriptions::drop_parked, AllGraphs(Admin), {
         operation_id = "dropParked", tag = "subscriptions",
         params(SubscriptionPath),
         request_body = DeliveryIds,
         responses((status = 200, description = "They are forgotten", body = Settled), WriteErrors)
     }
-    /// Open a WebSocket (rules W); its frames are the schemas ClientFrame and ServerFrame.
+    /// Open a WebSocket. Its frames are the schemas `ClientFrame` and `ServerFrame`.
     get "/ws" => socket::upgrade, Socket, {
         operation_id = "openSocket", tag = "live",
         params(SocketQuery),
@@ -302,7 +302,7 @@ routes! {
             ReadErrors
         )
     }
-    /// Check an operation's outcome.
+    /// Check the outcome of an operation.
     ///
     /// Ids are unique within a graph only: name the graph, or get the oldest record among graphs you may read. Known for
     /// `OPERATION_TTL` at least; 404 after that, for ids nobody has used, and for operations of graphs you may not read.
@@ -311,12 +311,12 @@ routes! {
         params(OperationPath, OperationQuery),
         responses((status = 200, description = "What became of it", body = Operation), ReadErrors)
     }
-    /// Check whether the process answers.
+    /// Check that the process is alive.
     get "/healthz" => health::live, Public, {
         operation_id = "healthz", tag = "operation",
         responses((status = 200, description = "The process answers", body = Alive), HealthErrors)
     }
-    /// Check whether the server can serve; for admins with what an acknowledgement promises (rule O5).
+    /// Check that the server is ready.
     get "/readyz" => health::ready, Public, {
         operation_id = "readyz", tag = "operation",
         responses(
@@ -324,7 +324,7 @@ routes! {
             HealthErrors
         )
     }
-    /// Get metrics as OpenMetrics text (docs/metrics.md)
+    /// Get metrics as OpenMetrics text.
     get "/metrics" => metrics::metrics, AllGraphs(Admin), {
         operation_id = "metrics", tag = "operation",
         responses(
@@ -332,12 +332,12 @@ routes! {
             ReadErrors
         )
     }
-    /// Get this document
+    /// Get this OpenAPI document.
     get "/openapi.json" => openapi::document, Docs, {
         operation_id = "openapi", tag = "operation",
         responses((status = 200, description = "The OpenAPI document", body = Json), ReadErrors )
     }
-    /// Read this document and try its routes.
+    /// Read this document and try its routes in a browser.
     get "/docs" => openapi::page, Docs, {
         operation_id = "docs", tag = "operation",
         responses(
