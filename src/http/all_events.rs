@@ -12,10 +12,11 @@ use super::{
     authentication::VerifiedGrant,
     extractors::QueryParameters,
     format::Format,
+    json_object::JsonObject,
     metrics,
     problem::Problem,
     socket::{Live, Seat},
-    stream::{KEEP_ALIVE, PIECE_BYTES, StreamFormat, commit_filter, event, given, id_alone, line, put},
+    stream::{KEEP_ALIVE, PIECE_BYTES, StreamFormat, commit_filter, event, given, id_alone, line},
     wire::commit_json,
 };
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
     write::{Recorded, WriteError},
 };
 
-/// Stream the commits of all graphs after a position; then, if asked to, those that follow.
+/// Stream the commits of all graphs.
 pub(super) async fn all_events(
     State(app): State<App>,
     query: QueryParameters,
@@ -169,9 +170,10 @@ impl AllEventsStream {
             let json = commit.json(graph, commit_json);
             match self.style {
                 StreamFormat::ServerSentEvents => event(out, Some(position), "commit", &json),
-                // The commit's JSON is kept as it is for all readers; this goes before its first field.
+                // The commit's JSON is kept as it is for all readers.
                 StreamFormat::Lines => {
-                    put(out, &[b"{\"position\":\"", position.as_bytes(), b"\",", &json[1..], b"\n"]);
+                    JsonObject::begin(out).field("position", &position).fields_of(&json).end();
+                    out.push(b'\n');
                 }
             }
         }
@@ -200,7 +202,10 @@ impl AllEventsStream {
         let mut out = Vec::new();
         match self.style {
             StreamFormat::ServerSentEvents => id_alone(&mut out, &position),
-            StreamFormat::Lines => put(&mut out, &[b"{\"position\":\"", position.as_bytes(), b"\"}\n"]),
+            StreamFormat::Lines => {
+                JsonObject::begin(&mut out).field("position", &&*position).end();
+                out.push(b'\n');
+            }
         }
         self.said = Some(position);
         out.into()

@@ -86,6 +86,11 @@ impl Format {
         bytes
     }
 
+    /// Encodes a part of an answer behind what is there.
+    pub(super) fn append(self, value: &impl Serialize, to: &mut Vec<u8>) {
+        self.write(value, to);
+    }
+
     fn write(self, value: &impl Serialize, mut to: impl io::Write) {
         let encoded = match self {
             Self::Json => serde_json::to_writer(to, value).map_err(|e| e.to_string()),
@@ -103,7 +108,7 @@ impl Format {
 const SLACK_BYTES_MAX: usize = 64 << 10;
 
 /// The same in no more memory than it needs, about.
-pub(super) fn fitted(mut bytes: Vec<u8>) -> Vec<u8> {
+fn fitted(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.capacity() - bytes.len() > SLACK_BYTES_MAX {
         bytes.shrink_to_fit();
     }

@@ -30,6 +30,7 @@ mod graph_events;
 mod guard;
 mod health;
 mod home;
+mod json_object;
 mod json_repair;
 mod json_shape;
 mod lingering_close;

@@ -155,7 +155,7 @@ pub(super) fn line(out: &mut Vec<u8>, data: &[u8]) {
     put(out, &[data, b"\n"]);
 }
 
-pub(super) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 

@@ -16,7 +16,7 @@ use super::{
     app::App,
     decode::{Document, Path},
     extractors::{DecodedBody, PathIds, QueryParameters, ResponseFormat},
-    format::respond,
+    format::{Format, respond},
     json_shape::{Fields, Malformed},
     problem::Problem,
     wire::CommitOut,
@@ -81,7 +81,7 @@ pub(super) async fn put(
     Ok(respond(status, format, &SettingsOut::of(&name, &settings)))
 }
 
-/// List subscriptions.
+/// List all subscriptions.
 pub(super) async fn list(
     State(app): State<App>,
     ResponseFormat(format): ResponseFormat,
@@ -94,7 +94,7 @@ pub(super) async fn list(
     Ok(respond(StatusCode::OK, format, &ListOut { subscriptions }))
 }
 
-/// Get a subscription: its settings, position and lag.
+/// Get a subscription with its settings, position and lag.
 pub(super) async fn show(
     State(app): State<App>,
     ids: PathIds,
@@ -137,7 +137,7 @@ pub(super) async fn delete(State(app): State<App>, ids: PathIds) -> Result<Respo
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Lease commits to one consumer.
+/// Lease the next commits to a consumer.
 ///
 /// It has no body. The commits of one graph in an answer are a run: acknowledging one acknowledges those before it.
 pub(super) async fn next(
@@ -195,23 +195,17 @@ pub(super) async fn ack(
     ResponseFormat(format): ResponseFormat,
     DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
-    let name = ids.subscription()?;
-    let (ids, _) = read_ids(document, Reason::Never)?;
-    let known = subscriptions(&app)?.ack(&name, &ids).await?;
-    Ok(respond(StatusCode::OK, format, &SettledOut::of(&ids, known)))
+    settle(&app, &ids, document, Settlement::Acknowledge, format).await
 }
 
-/// Give deliveries back.
+/// Return deliveries for another attempt.
 pub(super) async fn nack(
     State(app): State<App>,
     ids: PathIds,
     ResponseFormat(format): ResponseFormat,
     DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
-    let name = ids.subscription()?;
-    let (ids, reason) = read_ids(document, Reason::Optional)?;
-    let known = subscriptions(&app)?.nack(&name, &ids, reason.as_deref()).await?;
-    Ok(respond(StatusCode::OK, format, &SettledOut::of(&ids, known)))
+    settle(&app, &ids, document, Settlement::GiveBack, format).await
 }
 
 /// List parked deliveries.
@@ -253,29 +247,51 @@ pub(super) async fn parked(
     Ok(respond(StatusCode::OK, format, &PageOut { parked: parked.collect(), next_cursor }))
 }
 
-/// Deliver parked commits again.
+/// Retry parked deliveries.
 pub(super) async fn retry(
     State(app): State<App>,
     ids: PathIds,
     ResponseFormat(format): ResponseFormat,
     DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
-    let name = ids.subscription()?;
-    let (ids, _) = read_ids(document, Reason::Never)?;
-    let known = subscriptions(&app)?.retry(&name, &ids).await?;
-    Ok(respond(StatusCode::OK, format, &SettledOut::of(&ids, known)))
+    settle(&app, &ids, document, Settlement::Retry, format).await
 }
 
-/// Forget parked deliveries.
+/// Drop parked deliveries.
 pub(super) async fn drop_parked(
     State(app): State<App>,
     ids: PathIds,
     ResponseFormat(format): ResponseFormat,
     DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
+    settle(&app, &ids, document, Settlement::Drop, format).await
+}
+
+/// What is done with deliveries that are named by their ids.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Settlement {
+    Acknowledge,
+    GiveBack,
+    Retry,
+    Drop,
+}
+
+async fn settle(
+    app: &App,
+    ids: &PathIds,
+    document: Document,
+    settlement: Settlement,
+    format: Format,
+) -> Result<Response, Problem> {
     let name = ids.subscription()?;
-    let (ids, _) = read_ids(document, Reason::Never)?;
-    let known = subscriptions(&app)?.drop_parked(&name, &ids).await?;
+    let (ids, reason) = read_ids(document, settlement)?;
+    let subscriptions = subscriptions(app)?;
+    let known = match settlement {
+        Settlement::Acknowledge => subscriptions.ack(&name, &ids).await?,
+        Settlement::GiveBack => subscriptions.nack(&name, &ids, reason.as_deref()).await?,
+        Settlement::Retry => subscriptions.retry(&name, &ids).await?,
+        Settlement::Drop => subscriptions.drop_parked(&name, &ids).await?,
+    };
     Ok(respond(StatusCode::OK, format, &SettledOut::of(&ids, known)))
 }
 
@@ -347,14 +363,8 @@ fn texts(fields: &mut Fields<'_>, key: &str) -> Result<Option<Vec<String>>, Malf
     items.into_iter().map(text).collect::<Result<_, _>>().map(Some)
 }
 
-/// Whether a request can say why.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reason {
-    Optional,
-    Never,
-}
-
-fn read_ids(document: Document, reason: Reason) -> Result<(Vec<String>, Option<String>), Malformed> {
+/// The ids of deliveries, and why they are given back.
+fn read_ids(document: Document, settlement: Settlement) -> Result<(Vec<String>, Option<String>), Malformed> {
     let Document { value, repeated, .. } = document;
     let mut fields = Fields::of(value, &Path::Root, &repeated)?;
     let ids = texts(&mut fields, "deliveryIds")?;
@@ -363,7 +373,7 @@ fn read_ids(document: Document, reason: Reason) -> Result<(Vec<String>, Option<S
         let problem = format!("must be at most {DELIVERIES_MAX}");
         return Err(Malformed::too_many("deliveryIds", problem));
     }
-    let reason = if reason == Reason::Optional { fields.text("reason")? } else { None };
+    let reason = if settlement == Settlement::GiveBack { fields.text("reason")? } else { None };
     fields.finish()?;
     Ok((ids, reason))
 }
