@@ -13,16 +13,23 @@ use super::{app::App, decode::Document, format::Format, problem::Problem, reques
 use crate::live::SubscriptionName;
 
 /// The ids in the path of a route.
-pub(super) struct PathIds(Vec<(String, String)>);
+pub(super) struct PathIds {
+    texts: Vec<(String, String)>,
+    /// The graph, where the guard has parsed it.
+    graph: Option<GraphId>,
+}
 
 impl PathIds {
     fn id<T>(&self, name: &str, parse: fn(&str) -> Result<T, InvalidId>) -> Result<T, Problem> {
-        let text = self.0.iter().find(|(key, _)| key == name).map_or("", |(_, text)| text.as_str());
+        let text = self.texts.iter().find(|(key, _)| key == name).map_or("", |(_, text)| text.as_str());
         parse(text).map_err(|e| Problem::bad_request(format!("{name} in the path: {e}")))
     }
 
     pub(super) fn graph(&self) -> Result<GraphId, Problem> {
-        self.id("graphId", GraphId::parse)
+        match &self.graph {
+            Some(graph) => Ok(graph.clone()),
+            None => self.id("graphId", GraphId::parse),
+        }
     }
 
     pub(super) fn node(&self) -> Result<NodeId, Problem> {
@@ -34,7 +41,7 @@ impl PathIds {
     }
 
     pub(super) fn subscription(&self) -> Result<SubscriptionName, Problem> {
-        let text = self.0.iter().find(|(key, _)| key == "name").map_or("", |(_, text)| text.as_str());
+        let text = self.texts.iter().find(|(key, _)| key == "name").map_or("", |(_, text)| text.as_str());
         let problem = |e| Problem::bad_request(format!("name in the path: {e}"));
         SubscriptionName::parse(text).map_err(problem)
     }
@@ -51,12 +58,14 @@ impl FromRequestParts<App> for PathIds {
         let params = RawPathParams::from_request_parts(parts, app)
             .await
             .map_err(|_| Problem::bad_request("the path is not UTF-8 when decoded"))?;
-        Ok(Self(params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()))
+        let texts = params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        Ok(Self { texts, graph: parts.extensions.get::<GraphId>().cloned() })
     }
 }
 
 /// Where in a trace the request was made: `traceparent` of W3C Trace Context. One that can't be read, or is there
 /// twice, is as if there was none, as that standard wants it: tracing must not stop anybody's work.
+#[derive(Clone, Copy)]
 pub(super) struct TraceContext(pub(super) Option<TraceParent>);
 
 impl TraceContext {
@@ -72,7 +81,9 @@ impl<S: Sync> FromRequestParts<S> for TraceContext {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.headers))
+        // Parsed where the span of the request began.
+        let parsed = parts.extensions.get::<Self>().copied();
+        Ok(parsed.unwrap_or_else(|| Self::of(&parts.headers)))
     }
 }
 

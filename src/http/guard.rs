@@ -111,6 +111,8 @@ async fn admit(app: &App, parts: &mut Parts, need: Access, grant: Option<Arc<Gra
         Access::Graph(right) => {
             let graph = PathIds::from_request_parts(parts, app).await?.graph()?;
             may(&grant, right, &graph)?;
+            // The handler reads the id that was checked.
+            parts.extensions.insert(graph);
         }
         Access::AllGraphs(right) => {
             let granted = grant.rights.on_all();

@@ -185,7 +185,8 @@ fn decoding_max() -> usize {
     std::thread::available_parallelism().map_or(DECODING_MIN, |found| found.get().max(DECODING_MIN))
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+/// `Content-Length`, if it can be read.
+pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

@@ -43,6 +43,7 @@ use super::{
     guard,
     metrics::RequestMetrics,
     problem::Problem,
+    request_body::content_length,
     request_head,
     request_id::{REQUEST_ID, request_id},
     request_limits::RequestLimits,
@@ -84,16 +85,18 @@ impl HttpService {
     }
 
     /// Answers one request.
-    pub(super) async fn answer(self, request: Request) -> Response {
+    pub(super) async fn answer(self, mut request: Request) -> Response {
         let began = Instant::now();
         let id = request_id(request.headers());
         let shown = id.to_str().unwrap_or_default();
         let (method, path) = (request.method(), request.uri().path());
         let span = tracing::info_span!("request", request_id = shown, %method, path);
-        continue_from(&span, TraceContext::of(request.headers()).0);
+        let trace = TraceContext::of(request.headers());
+        continue_from(&span, trace.0);
         let encoding = choose_encoding(request.headers());
         let is_head = request.method() == Method::HEAD;
         let asked_tags = request.headers().get(header::IF_NONE_MATCH).cloned();
+        request.extensions_mut().insert(trace);
         let (mut routes, cors) = (self.routes, self.cors);
         let answering = async move {
             match (request_head::check(&request), cors) {
@@ -177,10 +180,6 @@ fn mark(headers: &mut HeaderMap, id: HeaderValue) {
         headers.entry(name).or_insert(value);
     }
     headers.insert(REQUEST_ID, id);
-}
-
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// In the encoding that was chosen, where that is worth the time. An answer to `HEAD` has no body any more, and tells
