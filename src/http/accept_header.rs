@@ -1,10 +1,10 @@
-//! `Accept` (RFC 9110, 12.5.1): which of the ways to answer a client likes best.
+//! `Accept` (RFC 9110, 12.5.1): which representation a client prefers.
 
 use std::cmp::Reverse;
 
 use axum::http::{HeaderMap, header};
 
-/// One way to answer.
+/// One representation that the server offers.
 pub(super) struct Offer<T> {
     pub(super) answer: T,
     /// The type of its media type: what a range such as `text/*` is compared with.
@@ -13,13 +13,13 @@ pub(super) struct Offer<T> {
     pub(super) is_meant_by: fn(&str) -> bool,
 }
 
-/// A media range in lower case, and how much it is liked, in thousandths; 0 is "not this".
+/// A media range in lower case, with its quality in thousandths; 0 means "not this".
 struct MediaRange {
     essence: String,
     quality: u16,
 }
 
-/// How much an offer is liked: quality, then how precisely it was named, then how early.
+/// The rank of an offer: quality, then precision of the range, then order.
 type Preference = (u16, Precision, Reverse<usize>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,15 +32,14 @@ enum Precision {
     Name,
 }
 
-/// The offer that is liked best; of those liked the same, the first. `None` where nothing is said, or
-/// nothing that is offered is liked.
+/// The preferred offer; the first of equals. `None` without `Accept`, or if it takes none of the offers.
 pub(super) fn preferred<T: Copy>(headers: &HeaderMap, offers: &[Offer<T>]) -> Option<T> {
     let ranges = ranges(headers);
     let liked = offers.iter().filter_map(|offer| Some((preference(&ranges, offer)?, offer.answer)));
     liked.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, answer)| answer)
 }
 
-/// The most precise range that takes the offer decides.
+/// The most precise range that matches the offer decides.
 fn preference<T>(ranges: &[MediaRange], offer: &Offer<T>) -> Option<Preference> {
     let taking = ranges.iter().enumerate().filter_map(|(place, range)| {
         Some((precision(&range.essence, offer)?, range.quality, Reverse(place)))
@@ -67,7 +66,7 @@ fn ranges(headers: &HeaderMap) -> Vec<MediaRange> {
     ranges.collect()
 }
 
-/// `q=0.5`, in thousandths. What is no number from 0 to 1 is as if it were not there.
+/// `q=0.5`, in thousandths. A value outside of 0 to 1 is ignored.
 fn quality(parameter: &str) -> Option<u16> {
     let (name, value) = parameter.split_once('=')?;
     let quality: f32 = value.trim().parse().ok().filter(|_| name.trim().eq_ignore_ascii_case("q"))?;

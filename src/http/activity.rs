@@ -60,7 +60,7 @@ impl<'a> ActivityOut<'a> {
     }
 }
 
-/// Activity of a graph: events counted by hour, type and user (rule A6).
+/// List the activity of a graph by hour, event type and user.
 pub(super) async fn graph_activity(
     State(app): State<App>,
     ids: PathIds,
@@ -77,7 +77,7 @@ pub(super) async fn graph_activity(
     Ok(respond(StatusCode::OK, format, &ActivityOut::of(Some(&graph), &found)))
 }
 
-/// Activity of all graphs: events counted by hour, type and user (rule A6).
+/// List the activity of all graphs by hour, event type and user.
 pub(super) async fn all_activity(
     State(app): State<App>,
     query: QueryParameters,

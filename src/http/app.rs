@@ -29,46 +29,46 @@ use crate::{
     write::Graphs,
 };
 
-/// Long reads at once: large states and lists, old versions, differences. More wait in line.
+/// Long reads at once: large states and lists, old versions, differences. Others wait.
 const LONG_READS_MAX: usize = 8;
 /// How long they wait; then they are 503.
 const LONG_READ_PATIENCE: Duration = Duration::from_secs(10);
-/// Histories that are verified at the same time; one more waits. Each holds a graph in memory.
+/// Histories that are verified at once; others wait. Each holds a graph in memory.
 const VERIFICATIONS_MAX: usize = 2;
 
 /// Whether this server shows its metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MetricsRoute {
-    /// To whoever has `"*": "admin"`.
+    /// To callers with `"*": "admin"`.
     #[default]
     On,
-    /// To nobody: there is no such route.
+    /// Off: the route is 404.
     Off,
 }
 
-/// For whom the document and its viewer are there (`DOCS`).
+/// Who can read the OpenAPI document and its viewer (`DOCS`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DocsAccess {
-    /// For everybody: a browser can open them where keys are configured too.
+    /// Everybody, with keys too, so that a browser can open them.
     #[default]
     Public,
-    /// With keys, for those with a token.
+    /// With keys, callers with a token.
     Private,
-    /// For nobody: there are no such routes.
+    /// Nobody: the routes are 404.
     Off,
 }
 
-/// From where connections can come.
+/// Where connections can come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ListenerScope {
-    /// From other machines too, which know this one by names that it does not know.
+    /// Other machines too, which may know this one by any name.
     #[default]
     Anywhere,
-    /// From this machine alone.
+    /// This machine alone.
     Loopback,
 }
 
-/// A whole application: cheap to clone, and each clone is the same one.
+/// An application. Clones are cheap and share everything.
 #[derive(Clone)]
 pub struct App(Arc<Shared>);
 
@@ -82,20 +82,20 @@ pub struct Shared {
     pub(super) reach: ListenerScope,
     pub(super) refused_origins: Arc<RefusedOrigins>,
     pub(super) docs: DocsAccess,
-    /// What streams of all graphs read from.
+    /// The feed that streams of all graphs read.
     pub(super) all: Option<Arc<AllGraphs>>,
     pub(super) subscriptions: Option<Arc<Subscriptions>>,
     pub(super) anonymous: UserId,
     pub(super) limits: RequestLimits,
     pub(super) bodies: Arc<Bodies>,
-    /// Without it everybody may ask as much as they like.
+    /// `None` if requests are not rate limited.
     pub(super) rate: Option<Arc<RateLimits>>,
     pub(super) proxies: Arc<Proxies>,
     pub(super) projections: Option<Projections>,
-    /// Turns at reads that take much memory while they last.
+    /// Permits for reads that take much memory.
     pub(super) reading: Arc<Semaphore>,
     pub(super) metrics_route: MetricsRoute,
-    /// Turns at verifying a history.
+    /// Permits for verifying a history.
     pub(super) verifying: Arc<Semaphore>,
 }
 
@@ -106,16 +106,16 @@ pub(super) struct Projections {
     pub(super) lag_cache: Arc<LagCache>,
 }
 
-/// How sockets are kept.
+/// Settings of WebSockets.
 #[derive(Clone, Copy, Debug)]
 pub struct SocketConfig {
-    /// How often a peer is pinged; one that answers nothing for two of these is dropped.
+    /// How often a peer is pinged. A peer that stays silent for two intervals is disconnected.
     pub heartbeat: Duration,
-    /// Sockets at once; one more is refused with 503.
+    /// Sockets at once; beyond that 503.
     pub connections_max: usize,
-    /// For how long at least the store remembers operations, which clients are told.
+    /// How long the store remembers operations at least; clients are told.
     pub operation_ttl: Duration,
-    /// How followed graphs keep level with what other instances do.
+    /// How followed graphs catch up with other instances.
     pub live: LiveConfig,
 }
 
@@ -139,7 +139,7 @@ impl Deref for App {
 }
 
 impl App {
-    /// An application over these graphs, each by itself.
+    /// An application over these graphs, without projections.
     pub fn new(graphs: Arc<Graphs>, limits: RequestLimits, sockets: SocketConfig) -> Self {
         let anonymous = match UserId::parse("anonymous") {
             Ok(user) => user,
@@ -170,67 +170,67 @@ impl App {
         }))
     }
 
-    /// The same but for this.
+    /// The same with this change.
     fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
     }
 
-    /// A turn at a read that takes much memory while it lasts.
+    /// Waits for the permit of a long read; 503 if that takes too long.
     pub(super) async fn long_read(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let turn = tokio::time::timeout(LONG_READ_PATIENCE, self.reading.clone().acquire_owned()).await;
         turn.ok().and_then(Result::ok).ok_or_else(Problem::too_many_reads)
     }
 
-    /// With callers who have to prove who they are, or not.
+    /// With authentication of callers, or without.
     #[must_use]
     pub fn with_auth(self, auth: Auth) -> Self {
         self.with(|shared| shared.auth = auth)
     }
 
-    /// With budgets for whoever asks.
+    /// With rate limits.
     #[must_use]
     pub fn with_rate_limits(self, config: RateConfig) -> Self {
         self.with(|shared| shared.rate = Some(Arc::new(RateLimits::new(config))))
     }
 
-    /// With proxies that are believed when they say where a request comes from.
+    /// With proxies that are trusted to name their clients.
     #[must_use]
     pub fn with_proxies(self, proxies: Proxies) -> Self {
         self.with(|shared| shared.proxies = Arc::new(proxies))
     }
 
-    /// With pages of these origins that may call from a browser.
+    /// With origins whose pages may call from a browser.
     #[must_use]
     pub fn with_origins(self, origins: Origins) -> Self {
         self.with(|shared| shared.origins = origins)
     }
 
-    /// Showing its metrics, or not.
+    /// With the route of metrics, or without.
     #[must_use]
     pub fn with_metrics(self, metrics_route: MetricsRoute) -> Self {
         self.with(|shared| shared.metrics_route = metrics_route)
     }
 
-    /// With its document and the viewer for these.
+    /// With this access to the OpenAPI document and its viewer.
     #[must_use]
     pub fn with_docs(self, docs: DocsAccess) -> Self {
         self.with(|shared| shared.docs = docs)
     }
 
-    /// Reached by whoever can reach this listener.
+    /// With the scope of this listener.
     pub(super) fn at(self, listener: &TcpListener) -> io::Result<Self> {
         let is_loopback = listener.local_addr()?.ip().is_loopback();
         let reach = if is_loopback { ListenerScope::Loopback } else { ListenerScope::Anywhere };
         Ok(self.with(|shared| shared.reach = reach))
     }
 
-    /// Where this server counts.
+    /// The metrics of this server.
     pub(super) fn metrics(&self) -> &Metrics {
         self.graphs.metrics()
     }
 
-    /// With projections that are made from these stores, by this process or by others.
+    /// With projections of these stores, made by this process or by others.
     #[must_use]
     pub fn with_projections(self, stores: Stores) -> Self {
         let all = AllGraphs::new(self.graphs.clone(), stores.rows.clone());
@@ -238,7 +238,7 @@ impl App {
         self.with_all_graphs(all).with(|shared| shared.projections = projections)
     }
 
-    /// With what all graphs' commits are read from, projections or not.
+    /// With the feed of all graphs, with or without projections.
     #[must_use]
     pub fn with_all_graphs(self, all: Arc<AllGraphs>) -> Self {
         let subscriptions = Some(Subscriptions::new(all.clone()));

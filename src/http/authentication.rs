@@ -1,10 +1,10 @@
-//! Who asks: what a token proves, and whom a caller claims to be without keys (rules O1, O2).
+//! Who calls: the user that a token proves or, without keys, the user that a caller claims to be (rules O1, O2).
 //!
-//! - A token comes in `Authorization`; on a WebSocket also as a subprotocol or a frame. Never in a URL, which proxies
-//!   write into their logs.
+//! A token comes in `Authorization`; on a WebSocket also as a subprotocol or a frame. It is never read from a URL, because
+//! proxies write URLs into their logs.
 //!
-//! Not here: what a route needs ([`super::guard`]), how much somebody may ask ([`super::rate_limits`]), what a token says
-//! ([`crate::auth`]), and the rights of frames (`socket/standing.rs`).
+//! Not here: what a route needs ([`super::guard`]), how often somebody may call ([`super::rate_limits`]), what a token
+//! says ([`crate::auth`]), and the rights of frames (`socket/`).
 
 use std::sync::Arc;
 
@@ -24,8 +24,8 @@ use super::{
 };
 use crate::auth::{Auth, BadToken, Grant, Keys, Right};
 
-/// Who the token in the header proves its bearer to be; `None` without a header, or without keys. From an
-/// address that brought too many bad tokens only those are looked at that were good before (rule O3).
+/// The grant of the token in the header; `None` without a header, or without keys. For an address that sent too many bad
+/// tokens, only tokens that were valid before are accepted (rule O3).
 pub(super) fn proved(app: &App, parts: &Parts) -> Result<Option<Arc<Grant>>, Problem> {
     let Some(token) = bearer(&app.auth, &parts.headers)? else { return Ok(None) };
     let Auth::Keys(keys) = &app.auth else { return Ok(None) };
@@ -39,14 +39,14 @@ pub(super) fn proved(app: &App, parts: &Parts) -> Result<Option<Arc<Grant>>, Pro
     })
 }
 
-/// Why somebody has not proved who they are.
+/// Why a token was not accepted.
 pub(super) enum AuthenticationError {
     Bad(BadToken),
-    /// The token was not looked at: too many bad ones came before.
+    /// The token was not checked, because the address sent too many bad ones before.
     TooMany(Exhausted),
 }
 
-/// Who this token proves its bearer to be.
+/// Verifies a token.
 pub(super) fn prove(
     keys: &Keys,
     token: &str,
@@ -58,7 +58,7 @@ pub(super) fn prove(
         return Err(AuthenticationError::TooMany(exhausted));
     }
     keys.verify(token).map_err(|bad| {
-        // A token whose time is over was no guess: those who renew theirs late shut nobody out.
+        // An expired token is not a guess, so late renewals don't count as failures.
         let was_guess = !matches!(bad, BadToken::Expired | BadToken::NotYetValid);
         match budget.filter(|_| was_guess).map(RateBudget::failed) {
             Some(Err(exhausted)) => AuthenticationError::TooMany(exhausted),
@@ -67,7 +67,7 @@ pub(super) fn prove(
     })
 }
 
-/// Whether this right on this graph is granted.
+/// Checks that the grant has this right on this graph.
 pub(super) fn may(grant: &Grant, right: Right, graph: &GraphId) -> Result<(), Problem> {
     if grant.allows(right, graph) {
         return Ok(());
@@ -86,12 +86,12 @@ fn bearer<'a>(auth: &Auth, headers: &'a HeaderMap) -> Result<Option<&'a str>, Pr
     Ok(Some(token.trim()))
 }
 
-/// When a token stops being good, from now.
+/// When the grant expires.
 pub(super) fn end_of(grant: &Grant) -> Instant {
     Instant::now() + grant.remaining()
 }
 
-/// What the guard found out; `None` without keys.
+/// The grant that the guard verified; `None` without keys.
 pub(super) struct VerifiedGrant(pub(super) Option<Arc<Grant>>);
 
 impl FromRequestParts<App> for VerifiedGrant {
@@ -100,7 +100,7 @@ impl FromRequestParts<App> for VerifiedGrant {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         match &app.auth {
             Auth::Off => Ok(Self(None)),
-            // Without a grant this handler was reached around the guard.
+            // Without a grant the request did not pass the guard: refuse it.
             Auth::Keys(_) => {
                 let grant = parts.extensions.get::<Arc<Grant>>().cloned();
                 Ok(Self(Some(grant.ok_or_else(Problem::no_token)?)))
@@ -109,7 +109,7 @@ impl FromRequestParts<App> for VerifiedGrant {
     }
 }
 
-/// Who asks: the user of the token; without keys configured, whoever they say they are (rule O2).
+/// The calling user: the user of the token or, without keys, the user that the request claims (rule O2).
 pub(super) struct Caller(pub(super) UserId);
 
 impl FromRequestParts<App> for Caller {
@@ -123,7 +123,7 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-/// Who they say they are.
+/// The user that the request claims: `X-User-Id`, then `userId` in the query, then `anonymous`.
 pub(super) async fn claimed(parts: &mut Parts, app: &App) -> Result<UserId, Problem> {
     if let Some(value) = parts.headers.get("x-user-id").filter(|value| !value.is_empty()) {
         let text = std::str::from_utf8(value.as_bytes());
@@ -145,7 +145,7 @@ fn user(text: &str, place: &str) -> Result<UserId, Problem> {
 }
 
 impl RateBudget {
-    /// Of this user if that is proved, else of the address. `None` without limits.
+    /// The budget of this user or, if the user is not proved, of the address. `None` without limits.
     pub(super) fn of(app: &App, parts: &Parts, user: Option<&UserId>) -> Option<Self> {
         let limits = app.rate.clone()?;
         let address = client_address::of(&app.proxies, &parts.extensions, &parts.headers);

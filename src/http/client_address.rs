@@ -1,8 +1,8 @@
-//! From where a request comes: the peer of its connection, or whom a trusted proxy names in its place
+//! The address that a request comes from: the peer of its connection, or the client that a trusted proxy names
 //! (`TRUSTED_PROXIES`).
 //!
-//! Invariant: what a header says is believed only as far as it was written by a proxy that is listed. Anybody
-//! can send `X-Forwarded-For`; only the entries that listed proxies appended are worth anything.
+//! Invariant: a header is trusted only as far as a listed proxy wrote it. Anybody can send `X-Forwarded-For`; only the
+//! entries that listed proxies appended count.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -13,7 +13,7 @@ use axum::http::{Extensions, HeaderMap, uri::Authority};
 
 use super::connection_limits::ConnectionPermit;
 
-/// Whose word is taken for where a request comes from; nobody's unless configured.
+/// The proxies that are trusted to name their clients; none unless configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies(Vec<Network>);
 
@@ -25,7 +25,7 @@ struct Network {
 }
 
 impl Proxies {
-    /// Addresses and networks with commas between them; nothing for none. An error names what is neither.
+    /// Parses addresses and networks, separated by commas. An error names the entry that is neither.
     pub fn parse(text: &str) -> Result<Self, String> {
         let listed = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let network = |entry: &str| {
@@ -43,8 +43,8 @@ impl Proxies {
         self.0.iter().any(|network| network.contains(address))
     }
 
-    /// Whom a request comes from that this peer sent: the peer, or if that is a proxy whom it named, and so on
-    /// from right to left until somebody is no proxy. An entry that can't be read is as far as one can see.
+    /// The client behind this peer. If the peer is a trusted proxy, the entries of `X-Forwarded-For` are followed from right
+    /// to left up to the first that is not a trusted proxy, or that can't be read.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer;
         if !self.contains(client) {
@@ -90,10 +90,10 @@ impl Network {
     }
 }
 
-/// An IPv6 customer has a network of this many bits, so its addresses are one.
+/// An IPv6 customer has a /64 network, so its addresses count as one.
 const V6_NETWORK: u128 = u128::MAX << 64;
 
-/// What is counted as one address: an IPv4 address, or a network of IPv6.
+/// What counts as one address: an IPv4 address, or an IPv6 network.
 pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
@@ -125,15 +125,15 @@ pub(super) fn host_of(text: &str) -> Option<Authority> {
     text.parse().ok().filter(|_| has_port && is_alone)
 }
 
-/// What the listener knows of the connection that a request came by.
+/// The connection that a request came by, as the listener knows it.
 #[derive(Clone)]
 pub(super) struct ConnectionInfo {
     pub(super) peer: IpAddr,
-    /// The connection's place among all; who takes the connection over holds it on.
+    /// The permit of the connection. A WebSocket keeps it.
     pub(super) place: Arc<ConnectionPermit>,
 }
 
-/// Where a request comes from. One that no listener brought comes from nowhere.
+/// The address that a request comes from; unspecified if no listener accepted it.
 pub(super) fn of(proxies: &Proxies, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
     let peer = extensions.get::<ConnectionInfo>().map(|arrival| arrival.peer);
     proxies.client(peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), headers)

@@ -22,7 +22,7 @@ use crate::{
 /// Answers that show more than this many entities and fields are not encoded while others wait for the thread.
 const INLINE_WEIGHT_MAX: usize = 256;
 
-/// Run a command: answered once its commit is durable.
+/// Run a command.
 pub(super) async fn command(
     State(app): State<App>,
     ids: PathIds,
@@ -40,7 +40,7 @@ pub(super) async fn command(
     Ok(answered(&answers, format, &answer_out(answer, Results::Single)?))
 }
 
-/// Run several commands: as one commit, or each by itself.
+/// Run several commands, as one commit or one by one.
 pub(super) async fn batch(
     State(app): State<App>,
     ids: PathIds,

@@ -1,11 +1,11 @@
-//! The line of one connection: its socket, as the HTTP parser sees it.
+//! The socket of one connection, as the HTTP parser reads and writes it.
 //!
 //! Invariants:
-//! - A peer that takes no byte for a while is closed (rule W6), and so is one that reads on from a stream whose time is
-//!   over. Whatever an answer holds is let go of then.
-//! - What the parser says by itself, about a head that it can't read, is a problem document (rule H1).
-//! - The socket comes back to its listener when the parser lets go of it, so that what a peer is still sending can be
-//!   read after the answer ([`super::lingering_close`]).
+//! - A peer that takes no byte for a while is disconnected (rule W6), and so is one that keeps reading a stream after its
+//!   deadline. Whatever the answer holds is released then.
+//! - When the parser answers by itself, because it can't read a head, the client gets a problem document (rule H1).
+//! - The socket returns to its listener when the parser drops it, so that the listener can read what the peer is still
+//!   sending ([`super::lingering_close`]).
 
 use std::{
     io::{self, IoSlice},
@@ -28,26 +28,26 @@ use super::{
     request_context::RequestContext, response,
 };
 
-/// See the module.
+/// The socket, with what the module promises about it.
 pub(super) struct ConnectionIo {
-    /// There until somebody takes it.
+    /// `None` once it was taken out.
     socket: Option<TcpStream>,
     back: Option<oneshot::Sender<TcpStream>>,
     context: Arc<RequestContext>,
     permit: Arc<ConnectionPermit>,
     framing: FramingObserver,
-    /// Whether the place knows of bytes of a head.
+    /// Whether the permit has recorded bytes of an unfinished head.
     holds_head: bool,
-    /// How long no byte may be taken.
+    /// How long the peer may take no byte.
     patience: Duration,
-    /// Ends when that is over; there while nothing is taken.
+    /// Runs while the peer takes nothing; ends when `patience` is over.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// What is said in the parser's place, as far as it is not written.
+    /// The problem document that replaces the parser's own answer: the part not written yet.
     own: Vec<u8>,
 }
 
 impl ConnectionIo {
-    /// The line, and where its socket comes back to unless [`ConnectionIo::into_socket`] takes it.
+    /// The connection, and the receiver that its socket returns to unless [`ConnectionIo::into_socket`] takes it.
     pub(super) fn new(
         socket: TcpStream,
         context: Arc<RequestContext>,
@@ -69,7 +69,7 @@ impl ConnectionIo {
         (line, returned)
     }
 
-    /// The socket alone: a WebSocket sees to all of this by itself.
+    /// The bare socket, for a WebSocket, which has timeouts and limits of its own.
     pub(super) fn into_socket(mut self) -> io::Result<TcpStream> {
         self.back = None;
         if self.holds_head {
@@ -93,7 +93,7 @@ impl ConnectionIo {
         }
     }
 
-    /// Waits for as long as a peer may take nothing.
+    /// Fails once the peer has taken nothing for too long.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let (patience, cut_off) = (self.patience, self.context.cut_off());
         let stalled = self.stalled.get_or_insert_with(|| {
@@ -104,7 +104,7 @@ impl ConnectionIo {
         Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 
-    /// What a write came to.
+    /// Starts or stops the stall timer after a write.
     fn written(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match polled {
             Poll::Ready(written) => {
@@ -115,14 +115,14 @@ impl ConnectionIo {
         }
     }
 
-    /// Takes what the parser says by itself, and says it in our words.
+    /// Replaces an answer of the parser's own by a problem document.
     fn reword(&mut self, said: &[u8]) {
         let status = said.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
         self.own = response::alone(Problem::unreadable_head(status.unwrap_or(StatusCode::BAD_REQUEST)));
         self.context.leave_unread();
     }
 
-    /// Whether somebody else than a handler is speaking.
+    /// Whether the bytes to write come from the parser itself, not from a handler.
     fn is_parser_speaking(&self) -> bool {
         self.context.is_idle()
     }

@@ -1,16 +1,15 @@
-//! Who may hold a connection (rule O3): a bound for all, a share for each address, and nothing for those who only
-//! take up room.
+//! Limits on connections (rule O3): one for all, one for each address, and one for the bytes of unfinished heads.
 //!
-//! A connection is *unproven* until a request on it was let in (`guard::guard`). When there is no place, the oldest
-//! unproven connection of the address that has most of them makes way: whoever only opens connections, or sends half
-//! heads, keeps nobody out. A connection on which a request was let in is never closed to make room for another.
+//! A connection is *unproven* until a request on it was let in ([`super::guard`]). When the limit is reached, the oldest
+//! unproven connection of the address that has the most of them is closed. So a client that only opens connections, or
+//! sends half a head, keeps nobody out. A proven connection is never closed to make room for another.
 //!
 //! Invariants:
-//! - At most [`ConnectionBounds::connections`] connections, and [`ConnectionBounds::per_address`] from one address, but for trusted
-//!   proxies: behind a proxy everybody has its address.
-//! - Heads that have not come to their end hold [`HEADS_BYTES_MAX`] in all; beyond that the oldest are closed.
+//! - At most [`ConnectionBounds::connections`] connections, and [`ConnectionBounds::per_address`] from one address.
+//!   Trusted proxies have no limit per address: everybody behind a proxy has its address.
+//! - Unfinished heads hold at most [`HEADS_BYTES_MAX`] in all; beyond that the oldest connections are closed.
 //!
-//! Not here: who is let in ([`super::guard`]), and what those are told who are not ([`super::listener`]).
+//! Not here: which requests are let in ([`super::guard`]), and what refused clients are told ([`super::listener`]).
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -25,23 +24,23 @@ use tokio::sync::oneshot;
 
 use super::client_address::{Proxies, network_of};
 
-/// Bytes of heads that are not whole yet, of all connections together. The server's buffers for them are up to
+/// Bytes of unfinished heads, over all connections. The server's buffers for them are up to
 /// twice as large.
 pub(super) const HEADS_BYTES_MAX: usize = 32 << 20;
 
-/// How many connections there may be.
+/// The limits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConnectionBounds {
     pub(super) connections: usize,
     pub(super) per_address: usize,
 }
 
-/// Why there is no place.
+/// Why a connection was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LimitReached {
-    /// This address holds its share.
+    /// The address has as many connections as it may have.
     Address,
-    /// All places are taken by others who proved themselves.
+    /// All connections are taken, and all are proven.
     All,
 }
 
@@ -73,7 +72,7 @@ struct Connection {
     address: IpAddr,
     is_proven: bool,
     head_bytes: usize,
-    /// Dropped to tell its task that the place is gone.
+    /// Dropped to tell the task of the connection that it is evicted.
     _evict: oneshot::Sender<()>,
 }
 
@@ -83,14 +82,14 @@ struct AddressLoad {
     unproven: BTreeSet<u64>,
 }
 
-/// A place among the connections, given back when it is dropped.
+/// The right to hold one connection, given back when it is dropped.
 pub(super) struct ConnectionPermit {
     shared: Arc<Shared>,
     number: u64,
     is_proven: AtomicBool,
 }
 
-/// Resolves when the place of a connection was given to another.
+/// Resolves when the connection was evicted to make room for another.
 pub(super) struct Eviction(oneshot::Receiver<()>);
 
 impl Eviction {
@@ -105,7 +104,7 @@ impl ConnectionLimiter {
         Self(Arc::new(Shared { bounds, proxies, table: Mutex::default() }))
     }
 
-    /// A place for a connection from this peer; others may have to make way.
+    /// Admits a connection from this peer, and evicts another if that is needed.
     pub(super) fn admit(&self, peer: IpAddr) -> Result<(Arc<ConnectionPermit>, Eviction), LimitReached> {
         let shared = &self.0;
         let address = network_of(peer);
@@ -134,14 +133,14 @@ impl Shared {
 }
 
 impl ConnectionPermit {
-    /// A request on it was let in: from now on it makes way for nobody.
+    /// Marks the connection as proven: it can no longer be evicted.
     pub(super) fn prove(&self) {
         if !self.is_proven.swap(true, Ordering::Relaxed) {
             self.shared.lock().prove(self.number);
         }
     }
 
-    /// So many bytes of a head have come, and it has not ended; 0 once it has.
+    /// Records how many bytes of an unfinished head have arrived; 0 when the head is complete.
     pub(super) fn hold_head(&self, bytes: usize) {
         self.shared.lock().hold_head(self.number, bytes);
     }
@@ -167,7 +166,7 @@ impl Table {
         (number, evicted)
     }
 
-    /// Changes what is known of an address, and its place among the others.
+    /// Changes the record of an address and keeps `loads` in step.
     fn change(&mut self, address: IpAddr, change: impl FnOnce(&mut AddressLoad)) {
         let known = self.addresses.entry(address).or_default();
         let before = known.unproven.len();
@@ -218,7 +217,7 @@ impl Table {
         heaviest.is_some_and(|address| self.evict_oldest_of(address))
     }
 
-    /// Gives a place back; one that was taken from its connection is given back already.
+    /// Removes a connection. Does nothing if it was evicted before.
     fn remove(&mut self, number: u64) {
         let Some(entry) = self.connections.remove(&number) else { return };
         self.heads.remove(&number);

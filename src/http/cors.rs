@@ -1,8 +1,8 @@
-//! Which pages of other origins may call this server from a browser: those of `CORS_ORIGINS` and, without keys on
-//! loopback, those that this machine serves itself (rules O2, O4).
+//! CORS: which pages of other origins may call this server from a browser. Those are the origins in `CORS_ORIGINS` and,
+//! without keys on loopback, pages that this machine serves itself (rules O2, O4).
 //!
-//! Nothing here keeps anybody out: a browser keeps pages from reading answers, rights are [`super::guard`]'s,
-//! and without keys [`super::same_origin`] keeps other pages out. Cookies are never allowed: users prove themselves by
+//! This protects nothing by itself: it only lets browsers show answers to pages. Rights are checked by [`super::guard`],
+//! and without keys [`super::same_origin`] refuses other pages. Cookies are never allowed: users prove themselves by
 //! tokens, which no page can send for another.
 
 use std::time::Duration;

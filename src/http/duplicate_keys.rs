@@ -1,5 +1,5 @@
-//! Which keys stand more than once in their object, as places for people: what bodies need is less
-//! ([`super::decode`] asks only whether a key is one of them).
+//! The places of keys that occur more than once in their object, as shown to people. Reading bodies needs less: it only asks
+//! whether a key is repeated ([`super::decode`]).
 
 use std::{cell::RefCell, collections::HashSet, fmt};
 
@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{decode::Path, json_repair::repair};
 
-/// Places that are told; of more the first.
+/// Places that are reported, the first ones.
 const PLACES_MAX: usize = 100;
 
 /// The places of repeated keys in JSON that was read already, so that its depth is bounded.

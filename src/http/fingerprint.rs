@@ -1,7 +1,7 @@
-//! What tells a repeat of an operation from another one under the same id (rule C3): a hash of its user and of its
-//! commands as they were sent, in a canonical form in which neither key order nor encoding shows.
+//! The fingerprint of an operation tells a repeat from a different operation under the same id (rule C3). It is a hash of
+//! the user and the commands as they were sent, in a canonical form that hides key order and encoding.
 //!
-//! The canonical form is hashed as it is made: it may be many times as long as what was sent, and is never in memory.
+//! The canonical form is hashed as it is made. It may be many times as long as what was sent, and is never held in memory.
 
 use dao_projections::UserId;
 use serde_json::{Number, Value};

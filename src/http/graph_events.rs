@@ -31,7 +31,7 @@ use crate::{
     write::{Recorded, WriteError},
 };
 
-/// Stream the commits of a graph after a point; then, if asked to, those that follow.
+/// Stream the commits of a graph.
 pub(super) async fn graph_events(
     State(app): State<App>,
     ids: PathIds,

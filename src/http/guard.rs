@@ -1,13 +1,13 @@
-//! The guard in front of all routes: whether a caller has the right that the table of routes names, and how often they
-//! may call (rules O1 to O3).
+//! The guard in front of all routes. It checks that a caller has the right that the table of routes names, and how often
+//! they may call (rules O1 to O3).
 //!
 //! Invariants:
-//! - With keys configured no handler but those of health, `/` and the public document runs before a token was
-//!   checked, and none of a graph before the right on it was. A route that is not in the table needs the highest
-//!   right there is.
-//! - The graph is the one that the handler will see: both take it from the same decoded, parsed part of the
-//!   path, so that no spelling of it means one graph here and another there.
-//! - Without keys nobody is asked for anything, but pages of other sites are kept out ([`same_origin`]).
+//! - With keys configured, no handler runs before a token was checked, except health, `/` and the public document. No
+//!   handler of a graph runs before the right on that graph was checked. A route that is not in the table needs the
+//!   highest right.
+//! - Guard and handler parse the graph id from the same decoded part of the path, so no spelling of it means one graph
+//!   to the guard and another to the handler.
+//! - Without keys nobody needs a token, but pages of other sites are refused ([`same_origin`]).
 //!
 //! Not here: the table ([`super::routes`]), who the caller is ([`super::authentication`]), and how large budgets are
 //! ([`super::rate_limits`]).
@@ -34,22 +34,23 @@ use super::{
 };
 use crate::auth::{Auth, Grant};
 
-/// What the route that matched needs; a path that matches none only tells so to those with a token.
+/// What the matched route needs. A path that matches no route needs a token, and is then 404.
 fn needed(route: Option<&MatchedPath>) -> Access {
     route.map_or(Access::Token, |route| routes::access(route.as_str()))
 }
 
-/// Free of the budgets of [`super::rate_limits`]: whoever watches over a server must see it when it is busy too.
+/// This route is not rate limited: monitoring must work when the server is busy.
 const UNMETERED: &str = routes::METRICS;
 
-/// Lets through who may, as often as they may; all others get 401, 403 or 429 before their body is read.
+/// Passes on a request whose caller has the right and the budget for it. Others get 401, 403 or 429 before their body
+/// is read.
 pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let need = needed(route);
     if let (Auth::Off, Err(problem)) = (&app.auth, same_origin::check(app, &request, need)) {
         return problem.into_response();
     }
-    // A socket sees to its rights and its budget by itself.
+    // A socket checks its rights and its budget itself.
     let is_asked = matches!(app.auth, Auth::Keys(_)) || app.rate.is_some();
     if !is_asked || matches!(need, Access::Public | Access::Socket) {
         if !matches!(need, Access::Public | Access::Socket) {
@@ -59,7 +60,7 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
     }
     let is_metered = route.is_none_or(|route| route.as_str() != UNMETERED);
     let (mut parts, body) = request.into_parts();
-    // The same for everybody, so a token changes nothing.
+    // The document is the same for everybody, so the token is not checked.
     let is_public = need == Access::Docs && app.docs == DocsAccess::Public;
     let grant = match &app.auth {
         Auth::Off => None,
@@ -73,7 +74,7 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
     let key = match &grant {
         Some(grant) => Some(grant.user.clone()),
         None if is_public => None,
-        // Who claims to be nobody in particular is told apart by address.
+        // Anonymous callers share the budget of their address.
         None => claimed(&mut parts, app).await.ok().filter(|user| *user != app.anonymous),
     };
     let budget = RateBudget::of(app, &parts, key.as_ref()).filter(|_| is_metered);
@@ -83,7 +84,7 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
     };
     let response = match admit(app, &mut parts, need, grant).await {
         Ok(()) => {
-            // What everybody may read proves nothing.
+            // Reading a public document does not prove the connection.
             if !is_public {
                 let_in(&parts.extensions);
             }
@@ -97,14 +98,14 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
     }
 }
 
-/// A request on this connection was let in, so that it is no stranger's any more (rule O3).
+/// Marks the connection as proven: a request on it was let in (rule O3).
 fn let_in(extensions: &Extensions) {
     if let Some(arrival) = extensions.get::<ConnectionInfo>() {
         arrival.place.prove();
     }
 }
 
-/// Checks the right that is needed, and lets handlers see what is granted.
+/// Checks the required right, and puts the grant into the request for handlers.
 async fn admit(app: &App, parts: &mut Parts, need: Access, grant: Option<Arc<Grant>>) -> Result<(), Problem> {
     let Some(grant) = grant else { return Ok(()) }; // no keys are configured, or the route is public
     match need {

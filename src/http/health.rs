@@ -23,17 +23,17 @@ use crate::{
     project::Health,
 };
 
-/// Projections that are further behind than this are not ready.
+/// Projections that lag further behind than this are not ready.
 const LAG_MAX: Duration = Duration::from_secs(10);
-/// Parked graphs that are named.
+/// Parked graphs that are listed by id.
 const PARKED_NAMED_MAX: usize = 20;
 
-/// Check whether the process answers.
+/// Check that the process is alive.
 pub(super) async fn live(ResponseFormat(format): ResponseFormat) -> Response {
     respond(StatusCode::OK, format, &json!({"status": "ok"}))
 }
 
-/// Check whether the server can serve; for admins with what an acknowledgement promises (rule O5).
+/// Check that the server is ready.
 pub(super) async fn ready(
     State(app): State<App>,
     ResponseFormat(format): ResponseFormat,
@@ -50,7 +50,7 @@ pub(super) async fn ready(
     })
 }
 
-/// How much of it somebody sees.
+/// How much of the answer a caller sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Detail {
     /// That it is ready, or the names of what is not.
@@ -69,7 +69,7 @@ impl Detail {
             Auth::Off => app.reach == ListenerScope::Loopback && is_own,
             Auth::Keys(_) => match authentication::proved(app, &parts) {
                 Ok(Some(grant)) => grant.rights.on_all() == Some(Right::Admin),
-                // A bad token is none: health is answered to everybody.
+                // A bad token counts as none: health is public.
                 Ok(None) | Err(_) => false,
             },
         };
@@ -125,7 +125,7 @@ async fn assess(app: &App) -> Result<Value, NotReady> {
     Ok(answer)
 }
 
-/// What everybody sees of it.
+/// The part that everybody sees.
 fn names_of(answer: &Value) -> Value {
     match answer.get("reasons") {
         Some(reasons) => json!({"status": answer["status"], "reasons": reasons}),

@@ -61,7 +61,7 @@ enum Representation {
     Page,
 }
 
-/// What this server is and where to go
+/// Get the name of this server and where to find its documentation.
 pub(super) async fn home(State(app): State<App>, headers: HeaderMap) -> Response {
     let mut response = match form(&headers) {
         Representation::Encoded(format) => respond(StatusCode::OK, format, &Home::of(&app)),

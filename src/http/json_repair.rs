@@ -1,6 +1,6 @@
-//! What programs write into JSON and JSON parsers refuse: a byte order mark in front of it, and half a character.
+//! Repairs what some programs write as JSON and parsers refuse: a byte order mark in front, and unpaired surrogates.
 //!
-//! Not here: anything else that is not JSON, such as comments, `NaN` or a comma too many. Those stay mistakes.
+//! Not here: anything else that is not valid JSON, such as comments, `NaN` or trailing commas. Those stay errors.
 
 use std::borrow::Cow;
 

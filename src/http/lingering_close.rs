@@ -1,8 +1,8 @@
-//! The end of a connection whose peer is still sending.
+//! Closing a connection whose peer is still sending.
 //!
-//! Closing a socket on which unread bytes arrive makes the system reset it, and a reset takes the answer from under
-//! its reader. So the sending side is closed first, and what comes is thrown away until the peer has seen that and
-//! closes too (RFC 9112, 9.6).
+//! Closing a socket on which unread bytes arrive makes the system reset it, and a reset can destroy the answer before its
+//! reader sees it. So the sending side is closed first, and incoming bytes are discarded until the peer closes too (RFC
+//! 9112, 9.6).
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use tokio::{
     time::timeout,
 };
 
-/// How long a peer may send on after its answer.
+/// How long a peer may keep sending after its answer.
 const LINGER_MAX: Duration = Duration::from_secs(30);
-/// How long it may send nothing.
+/// How long it may be silent.
 const LINGER_IDLE: Duration = Duration::from_secs(5);
-/// How much it may send: a body that is far too large gets its answer, and one without end is cut off.
+/// How much it may send: the sender of a far too large body still gets its answer, an endless one is cut off.
 const LINGER_BYTES_MAX: u64 = 512 << 20;
-/// What is read at once.
+/// Bytes that are read at once.
 const PIECE_BYTES: usize = 16 << 10;
 
-/// Reads and throws away, within bounds.
+/// Reads and discards, within these limits.
 pub(super) async fn linger(mut socket: TcpStream) {
     let reading = async {
         socket.shutdown().await?;

@@ -1,15 +1,15 @@
-//! The listener: from connections to requests, whoever is on the other end.
+//! The listener: accepts connections and turns their bytes into requests.
 //!
 //! Invariants:
-//! - At most [`RequestLimits::connections_max`] connections ([`super::connection_limits`]). One more is asked what it wants:
-//!   health is answered, since whoever watches over a server must see it when it is full too, and all else is 503.
-//! - A connection that brings no whole head in time is closed. A head is at most [`HEAD_BYTES_MAX`] long.
-//! - A connection whose reader takes nothing is closed ([`super::connection_io`]), and one that ends while its peer is still
-//!   sending is read on for a while ([`super::lingering_close`]).
-//! - Nothing that `accept` can say ends the server.
+//! - At most [`RequestLimits::connections_max`] connections ([`super::connection_limits`]). Beyond that, a few are accepted
+//!   only to answer health checks, because monitoring must work on a full server; their other requests get 503.
+//! - A connection that sends no complete head in time is closed. A head is at most [`HEAD_BYTES_MAX`] long.
+//! - A connection whose reader takes nothing is closed ([`super::connection_io`]). One that ends while its peer is still
+//!   sending is read for a while longer ([`super::lingering_close`]).
+//! - No error of `accept` ends the server.
 //!
-//! HTTP/1.1 only: what speaks HTTP/2 or TLS to browsers stands in front. Not here: bodies ([`super::request_body`]),
-//! and what is answered.
+//! HTTP/1.1 only: a proxy in front speaks HTTP/2 and TLS to browsers. Not here: bodies ([`super::request_body`]), and
+//! what is answered.
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -41,23 +41,23 @@ use super::{
 /// Bytes of a request's head, and of what is read of a body at once; a longer head is 431. A token has room in
 /// it, and an idle connection keeps much less.
 const HEAD_BYTES_MAX: usize = 32 << 10;
-/// Connections that the system may hold until they are accepted, if it allows that many (`net.core.somaxconn`). When a
-/// server comes back, all its clients come at once; those for whom there is no room are reset.
+/// Connections that the system queues until they are accepted, if it allows that many (`net.core.somaxconn`). After a
+/// restart all clients connect at once, and the system resets those that don't fit.
 const BACKLOG: u32 = 16_384;
-/// How long nothing is accepted after `accept` failed for want of file descriptors or memory.
+/// The pause after `accept` failed for lack of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How often it is said in the log that connections are refused.
+/// The shortest time between two warnings about refused connections.
 const TELL_INTERVAL: Duration = Duration::from_secs(10);
-/// Connections beyond those there may be that are asked at once what they want; the oldest make way.
+/// Connections beyond the limit that are served health checks alone; the oldest are evicted.
 const RESERVE_MAX: usize = 256;
-/// How long such a connection may take to say it.
+/// How long such a connection may take to send its head.
 const RESERVE_HEAD_PATIENCE: Duration = Duration::from_secs(1);
-/// How long it may take in all.
+/// How long such a connection may last.
 const RESERVE_PATIENCE: Duration = Duration::from_secs(5);
-/// What is answered when there is no place for anything else.
+/// The routes that are answered beyond the limit.
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 
-/// Takes this address; port 0 takes a free one.
+/// Binds this address; port 0 picks a free port.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // As after a restart: connections of the process before may still be ending.
@@ -98,7 +98,7 @@ struct ConnectionServer {
     http: http1::Builder,
     service: HttpService,
     answer_idle_timeout: Duration,
-    /// Why only health is answered, where that is so.
+    /// Set beyond the limit, where only health checks are answered.
     full: Option<LimitReached>,
     stop: CancellationToken,
 }
@@ -111,14 +111,14 @@ impl ConnectionServer {
         Self { http, service, answer_idle_timeout: limits.answer_idle_timeout, full: None, stop }
     }
 
-    /// The same for those for whom there is no place.
+    /// The same for connections beyond the limit.
     fn of_health_alone(&self, full: LimitReached) -> Self {
         let mut server = Self { full: Some(full), ..self.clone() };
         server.http.header_read_timeout(RESERVE_HEAD_PATIENCE).keep_alive(false);
         server
     }
 
-    /// Serves one connection until either side ends it, its place is given to another, or a socket is made of it.
+    /// Serves one connection until either side ends it, it is evicted, or it becomes a WebSocket.
     async fn serve(
         self,
         socket: TcpStream,
@@ -140,7 +140,7 @@ impl ConnectionServer {
                 }
             }
             () = evicted.wait() => {
-                tracing::debug!(%peer, "a connection made way for another");
+                tracing::debug!(%peer, "a connection was evicted to make room for another");
                 return;
             }
         }
@@ -156,7 +156,7 @@ impl ConnectionServer {
         drop(permit);
     }
 
-    /// Answers the requests that come over a line.
+    /// Answers the requests of a connection.
     async fn run_line(
         &self,
         line: ConnectionIo,
@@ -182,7 +182,7 @@ impl ConnectionServer {
     }
 }
 
-/// Answers one request, and sees to it that its connection can be used on or says that it ends.
+/// Answers one request. Afterwards the connection is usable, or the answer says that it closes.
 async fn answer(
     service: HttpService,
     full: Option<LimitReached>,
@@ -214,7 +214,7 @@ async fn answer(
     }
     let ends = response.headers().get(header::CONNECTION).is_some_and(|value| value == "close");
     if ends {
-        // Whatever its peer has sent or is sending is not looked at any more.
+        // What the peer has sent or is sending is not read any more.
         context.leave_unread();
     } else if response.status() != StatusCode::SWITCHING_PROTOCOLS
         && let Some(unread_body) = unread_body
@@ -234,11 +234,11 @@ fn expectation(request: &Request<Incoming>) -> Expect {
     }
 }
 
-/// Who gets in.
+/// Decides which connections are served.
 struct Acceptor {
     server: ConnectionServer,
     limiter: ConnectionLimiter,
-    /// For those for whom there is none: enough to ask how the server is.
+    /// The limit for health checks beyond `limiter`.
     reserve: ConnectionLimiter,
     told_at: Option<Instant>,
 }
@@ -263,7 +263,7 @@ impl Acceptor {
         }
     }
 
-    /// Serves a connection; one for which there is no place hears that.
+    /// Serves a connection; beyond the limit it gets 503.
     fn let_in(&mut self, socket: TcpStream, peer: SocketAddr, tasks: &TaskTracker) {
         let full = match self.limiter.admit(peer.ip()) {
             Ok((permit, evicted)) => {
@@ -273,10 +273,10 @@ impl Acceptor {
             Err(full) => full,
         };
         match full {
-            LimitReached::All => self.tell("there is no place for more connections (MAX_CONNECTIONS)"),
+            LimitReached::All => self.tell("connections are refused: the limit MAX_CONNECTIONS is reached"),
             LimitReached::Address => self.tell(&format!(
-                "{} has as many connections as one address may have (MAX_CONNECTIONS_PER_ADDRESS); a proxy belongs \
-                 into TRUSTED_PROXIES",
+                "connections from {} are refused: the limit MAX_CONNECTIONS_PER_ADDRESS is reached. If this is a proxy, \
+                 list it in TRUSTED_PROXIES",
                 peer.ip()
             )),
         }
@@ -287,14 +287,14 @@ impl Acceptor {
         });
     }
 
-    /// A connection that was gone before it was accepted costs nothing; anything else comes again at once, so
-    /// that trying on and on would only burn time.
+    /// Pauses after an error of `accept` that would repeat at once. A connection that was gone before it was accepted needs no
+    /// pause.
     async fn pause_after(&mut self, error: &io::Error, stop: &CancellationToken) {
         use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
         if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
             return;
         }
-        self.tell(&format!("no connection can be accepted: {error}"));
+        self.tell(&format!("connections can't be accepted: {error}"));
         tokio::select! {
             () = stop.cancelled() => {}
             () = sleep(ACCEPT_PAUSE) => {}

@@ -1,7 +1,7 @@
-//! `GET /metrics`, and what is counted of every request.
+//! `GET /metrics`, and counting requests.
 //!
-//! A request is counted under the template of its route, so that nobody can make a label by asking for a path. Not
-//! here: the families ([`crate::telemetry`]), and what they mean (`docs/metrics.md`).
+//! A request is counted under the template of its route, so that callers can't create labels by inventing paths. Not here:
+//! the families of metrics ([`crate::telemetry`]) and what they mean (`docs/metrics.md`).
 
 use std::{collections::HashMap, time::Duration};
 
@@ -17,10 +17,10 @@ use super::{
 };
 use crate::telemetry::{CONTENT_TYPE, Metrics, ProjectionSample, RouteMetrics, Sampled};
 
-/// Under which route requests are counted that match none.
+/// The label of requests that match no route.
 const UNMATCHED: &str = "unmatched";
 
-/// Get metrics as OpenMetrics text (docs/metrics.md)
+/// Get metrics as OpenMetrics text.
 pub(super) async fn metrics(State(app): State<App>) -> Response {
     let sampled = sample(&app).await;
     match app.metrics().encode(&sampled) {
@@ -29,7 +29,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
     }
 }
 
-/// What can't be found out now is left out: a store that is away is a metric too.
+/// Values that can't be read now are left out: an unavailable store is a metric too.
 async fn sample(app: &App) -> Sampled {
     let store = app.graphs.store();
     let is_store_available = store.check().await.is_ok();
@@ -45,7 +45,7 @@ async fn sample(app: &App) -> Sampled {
         ..Sampled::default()
     };
     if !is_store_available {
-        return sampled; // each further question would only wait for it
+        return sampled; // every further read would only wait for the store
     }
     if let Some(subscriptions) = &app.subscriptions {
         sampled.subscriptions = subscriptions.names().await.ok().map(|names| names.len() as u64);
@@ -61,7 +61,7 @@ async fn sample(app: &App) -> Sampled {
     sampled
 }
 
-/// Where requests are counted.
+/// Counts requests by route.
 pub(super) struct RequestMetrics {
     metrics: Metrics,
     routes: HashMap<&'static str, RouteMetrics>,
@@ -69,14 +69,14 @@ pub(super) struct RequestMetrics {
 }
 
 impl RequestMetrics {
-    /// Finds what every route counts into, once.
+    /// Looks up the counters of every route once.
     pub(super) fn of(metrics: &Metrics, templates: impl Iterator<Item = &'static str>) -> Self {
         let route = |template| (template, metrics.requests.route(template));
         let routes = templates.map(route).collect();
         Self { metrics: metrics.clone(), routes, unmatched: metrics.requests.route(UNMATCHED) }
     }
 
-    /// Counts a request by its answer, which has a mark of its route.
+    /// Counts a request by its answer, which is marked with its route.
     pub(super) fn answered(&self, response: &Response, after: Duration) {
         let said = response.extensions();
         let route = said.get::<MatchedPath>().and_then(|path| self.routes.get(path.as_str()));
@@ -87,7 +87,7 @@ impl RequestMetrics {
     }
 }
 
-/// A problem that was told otherwise than by an answer of HTTP.
+/// Counts and logs a problem that is not sent as an HTTP answer.
 pub(super) fn told(metrics: &Metrics, problem: Problem) -> Problem {
     metrics.requests.problem(problem.code);
     problem.logged()

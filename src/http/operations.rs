@@ -39,7 +39,7 @@ struct OperationOut {
     completed_at: Timestamp,
 }
 
-/// Check an operation's outcome.
+/// Check the outcome of an operation.
 ///
 /// Ids are unique within a graph only: name the graph, or get the oldest record among graphs you may read. Known for
 /// `OPERATION_TTL` at least; 404 after that, for ids nobody has used, and for operations of graphs you may not read.

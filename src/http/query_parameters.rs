@@ -1,7 +1,7 @@
-//! Query parameters are read strictly (rule H7): a mistyped filter must not answer another question than the one
-//! that was asked. What a route knows is what the OpenAPI document says of it, so the two can't differ.
+//! Query parameters are checked strictly (rule H7): a mistyped filter must not answer another question. The parameters that
+//! a route knows are those of its operation in the OpenAPI document, so the two can't differ.
 //!
-//! Not here: what a parameter may be. Handlers read them with [`super::extractors::QueryParameters`].
+//! Not here: the values of parameters. Handlers read them with [`super::extractors::QueryParameters`].
 
 use std::collections::HashSet;
 
@@ -13,15 +13,14 @@ use axum::{
 
 use super::{openapi, problem::Problem};
 
-/// Known on every route: pages append it where they can't set a header. Only without keys it says anything
-/// (rule O2).
+/// Known on every route, for pages that can't set a header. Used only without keys (rule O2).
 const EVERYWHERE: &str = "userId";
 /// Tokens in a URL are ignored (rule O1), wherever a proxy or an older client puts them (RFC 6750, 2.3).
 const IGNORED: [&str; 2] = ["token", "access_token"];
-/// Characters of an unknown name that are told back.
+/// Characters of an unknown name that are shown in the error.
 const SHOWN_CHARS_MAX: usize = 40;
 
-/// Lets through requests whose parameters are all known and stand there once.
+/// Passes on requests whose parameters are all known and given once.
 pub(super) async fn check(request: Request, next: Next) -> Response {
     match problem_of(&request) {
         Some(problem) => problem.into_response(),

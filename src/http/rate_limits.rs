@@ -1,16 +1,15 @@
-//! How much somebody may ask of this instance in a while (rule O3: `RATE_LIMIT_WINDOW`,
-//! `RATE_LIMIT_MAX_REQUESTS`).
+//! Rate limits of this instance (rule O3: `RATE_LIMIT_WINDOW`, `RATE_LIMIT_MAX_REQUESTS`).
 //!
-//! One budget a user, shared by their requests and the frames of all their sockets. Who has proved nothing is
-//! told apart by address: with keys those whose tokens are bad, without keys those who do not say who they are. Budgets fill up again
-//! steadily (GCRA), so there is no moment at which everybody comes back at once.
+//! Each user has one budget, shared by their requests and the frames of all their sockets. A caller who has proved nothing
+//! uses the budget of their address: with keys that is a caller without a valid token, without keys an anonymous one. Budgets
+//! refill steadily (GCRA), so clients don't all return at the same moment.
 //!
 //! Invariants:
-//! - What is refused here was not done, and used up no operation id (rule C3).
-//! - Memory is bounded whoever asks: see [`KEYS_MAX`].
+//! - A refused request was not executed and used up no operation id (rule C3).
+//! - Memory is bounded however many callers there are: see [`KEYS_MAX`].
 //!
-//! Not here: who somebody is ([`super::guard`]), and from where ([`super::client_address`]). Budgets are not shared
-//! between instances: over n of them, somebody whose requests are spread may ask n times as much.
+//! Not here: who the caller is ([`super::authentication`]), and from which address ([`super::client_address`]). Instances
+//! don't share budgets: a caller who spreads requests over n instances has n times the budget.
 
 use std::{
     collections::HashMap,
@@ -36,27 +35,27 @@ use tokio_util::sync::CancellationToken;
 
 use super::{client_address, problem::Problem};
 
-/// Whom this instance keeps budgets of at once. When it is full, all share [`CROWD`] budgets until those who ask
-/// nothing are forgotten: unfair, and bounded.
+/// Budgets that this instance keeps at once. Beyond that, callers share [`CROWD`] budgets until idle ones are dropped:
+/// unfair, but bounded.
 const KEYS_MAX: usize = 500_000;
-/// Budgets that are shared when there are too many to tell apart.
+/// Budgets that are shared when there are too many callers.
 const CROWD: u64 = 1_024;
-/// How often those are forgotten whose budget is whole again.
+/// How often full budgets are dropped.
 const FORGET_INTERVAL: Duration = Duration::from_secs(30);
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// What everybody may ask.
+/// The limit for each caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateConfig {
-    /// The time in which an empty budget fills up.
+    /// The time in which an empty budget refills.
     pub window: Duration,
-    /// Requests that a whole budget is good for.
+    /// Requests in a full budget.
     pub requests_max: NonZeroU32,
 }
 
-/// Whose budget something is taken from: a keyed hash, so that all take the same little memory.
+/// Whose budget it is: a keyed hash, so that every key takes the same little memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct BudgetKey(u64);
 
@@ -64,11 +63,11 @@ pub(super) struct BudgetKey(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Remaining {
     pub(super) requests: u32,
-    /// Until it is whole again.
+    /// The time until it is full again.
     pub(super) whole_in: Duration,
 }
 
-/// A budget is empty, and so long it takes until there is something in it.
+/// The budget is empty; the time until the next request is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Exhausted(pub(super) Duration);
 
@@ -77,14 +76,14 @@ type Budgets<C> = RateLimiter<BudgetKey, DefaultKeyedStateStore<BudgetKey>, C, S
 /// The budgets of one instance.
 pub(super) struct RateLimits<C: Clock = DefaultClock> {
     config: RateConfig,
-    /// What everybody is told of it.
+    /// The value of `RateLimit-Policy`.
     policy: HeaderValue,
     clock: C,
     secret: RandomState,
     requests: Budgets<C>,
-    /// Those of addresses that bring bad tokens.
+    /// Budgets of bad tokens, by address.
     failures: Budgets<C>,
-    /// Until when an address that brought too many is not listened to. Never held across anything that waits.
+    /// Until when tokens of an address are not checked. Never locked across an await.
     shut_out: Mutex<HashMap<BudgetKey, C::Instant>>,
 }
 
@@ -93,7 +92,7 @@ impl RateLimits {
         Self::on_clock(config, DefaultClock::default())
     }
 
-    /// Forgets those who ask nothing, until `stop`.
+    /// Drops idle budgets until `stop`.
     pub(super) async fn forget_until(self: Arc<Self>, stop: CancellationToken) {
         loop {
             tokio::select! {
@@ -130,7 +129,7 @@ impl<C: Clock + Clone> RateLimits<C> {
         self.spend_of(&self.requests, key)
     }
 
-    /// Notes that this address brought a bad token. Once it has brought too many it is not listened to.
+    /// Records a bad token from this address. After too many, its tokens are not checked for a while.
     pub(super) fn failed(&self, address: BudgetKey) -> Result<(), Exhausted> {
         let Err(exhausted) = self.spend_of(&self.failures, address) else { return Ok(()) };
         let mut shut_out = self.shut_out.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,7 +139,7 @@ impl<C: Clock + Clone> RateLimits<C> {
         Err(exhausted)
     }
 
-    /// Whether tokens from this address are looked at.
+    /// Whether tokens from this address are checked.
     pub(super) fn may_try(&self, address: BudgetKey) -> Result<(), Exhausted> {
         let mut shut_out = self.shut_out.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(until) = shut_out.get(&address).copied() else { return Ok(()) };
@@ -173,7 +172,7 @@ impl<C: Clock + Clone> RateLimits<C> {
         self.shut_out.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, until| *until > now);
     }
 
-    /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers): what everybody may ask, what
+    /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers): the limit, what
     /// is left of it, and in how many seconds there is more.
     fn mark(&self, response: &mut Response, requests: u32, more_in: Duration) {
         let limit = format!("\"user\";r={requests};t={}", seconds(more_in));
@@ -184,7 +183,7 @@ impl<C: Clock + Clone> RateLimits<C> {
         }
     }
 
-    /// The answer to a request that is not listened to.
+    /// The answer to a request that exceeds the budget.
     fn refusal(&self, exhausted: Exhausted) -> Response {
         let mut response = Problem::rate_limited(exhausted.0).into_response();
         self.mark(&mut response, 0, exhausted.0);
@@ -192,12 +191,12 @@ impl<C: Clock + Clone> RateLimits<C> {
     }
 }
 
-/// Whole seconds, rounded up: who comes back then comes back late enough.
+/// Whole seconds, rounded up, so that a retry after them is late enough.
 pub(super) fn seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// The budgets of whoever sends a request, or the frames of a socket.
+/// The budget of the sender of a request, or of the frames of a socket.
 #[derive(Clone)]
 pub(super) struct RateBudget {
     limits: Arc<RateLimits>,
@@ -206,7 +205,7 @@ pub(super) struct RateBudget {
 }
 
 impl RateBudget {
-    /// Of this user if that is proved, else of the address.
+    /// The budget of this user or, if the user is not proved, of the address.
     pub(super) fn new(limits: Arc<RateLimits>, address: IpAddr, user: Option<&UserId>) -> Self {
         let address = limits.address(address);
         let key = user.map_or(address, |user| limits.user(user));
@@ -227,7 +226,7 @@ impl RateBudget {
         self.limits.may_try(self.address)
     }
 
-    /// From here on it is this user's.
+    /// Charges this user from here on.
     pub(super) fn hand_to(&mut self, user: &UserId) {
         self.key = self.limits.user(user);
     }

@@ -1,14 +1,14 @@
-//! Tells operators which pages were refused over their `Origin` or `Host`: a browser hides the answer from the page,
-//! and so from whoever wrote it.
+//! Tells operators which pages were refused because of their `Origin` or `Host`. A browser hides the answer from the page,
+//! and so from the person who wrote it.
 //!
-//! Invariant: one warning for each origin, and a bounded number of them, whatever callers make up.
+//! Invariant: one warning for each origin, and a bounded number of warnings, whatever callers send.
 
 use std::{
     collections::BTreeSet,
     sync::{Mutex, PoisonError},
 };
 
-/// Origins that get a warning of their own; of those after them there is one warning in all.
+/// Origins that get a warning of their own. The next one gets a last warning for all others.
 const ORIGINS_MAX: usize = 100;
 /// Bytes of an origin that are logged.
 const SHOWN_BYTES_MAX: usize = 200;
@@ -16,21 +16,21 @@ const SHOWN_BYTES_MAX: usize = 200;
 /// What a warning is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RefusedHeader {
-    /// The header that names the origin of a page.
+    /// `Origin`: the page.
     Origin,
-    /// The name under which a page asked this server.
+    /// `Host`: the name that a page used for this server.
     Host,
 }
 
-/// The origins that were refused and logged. The lock guards the set, and is held to look and to add alone.
+/// The origins that were refused and logged. Locked only to look up and to insert.
 #[derive(Debug, Default)]
 pub(super) struct RefusedOrigins(Mutex<BTreeSet<(RefusedHeader, String)>>);
 
-/// Whether a refusal is worth a line.
+/// Whether a refusal was logged before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Novelty {
     First,
-    /// There are more than are logged.
+    /// The limit is reached with this one.
     Full,
     Known,
 }

@@ -1,15 +1,14 @@
-//! Bodies of requests: read into memory, never more of it than there may be (rule O3).
+//! Request bodies, read into memory, within limits (rule O3).
 //!
 //! Invariants:
-//! - What a request announces is not believed: memory is taken as bytes come.
-//! - All bodies together, from their first byte until their request is answered, are within one bound; what
-//!   goes beyond is refused before anybody else is.
-//! - A body that stops coming, or comes for too long, is refused.
+//! - The announced length is not trusted: memory is taken as bytes arrive.
+//! - All bodies together, from their first byte until their request is answered, stay within one limit. A body that would
+//!   exceed it is refused.
+//! - A body that stops arriving, or takes too long, is refused.
+//! - The memory of a decoded body is counted too ([`Size::counted`]). Long bodies are decoded a few at a time, off the
+//!   async threads.
 //!
-//! - What a body occupies once it is decoded is counted too ([`Size::counted`]), and longer ones are decoded a few at
-//!   a time, off the threads that others wait for.
-//!
-//! Long messages on sockets are counted with them (`socket/receiving.rs`). Not here: what bodies say ([`super::decode`]).
+//! Long messages on sockets count against the same limit (`socket/`). Not here: what bodies say ([`super::decode`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,7 +41,7 @@ const INLINE_DECODE_BYTES_MAX: usize = 64 << 10;
 /// How many of them are decoded at once, where there are fewer processors; more wait, as long as a body may take.
 const DECODING_MIN: usize = 2;
 
-/// What all bodies share.
+/// The limits that all bodies share.
 pub(super) struct Bodies {
     limits: RequestLimits,
     bytes: Arc<Semaphore>,
@@ -50,7 +49,7 @@ pub(super) struct Bodies {
     decoding: Arc<Semaphore>,
 }
 
-/// The bytes that a body is counted with, given back when it is dropped.
+/// The memory that a body is counted with, given back when it is dropped.
 #[derive(Default)]
 pub(super) struct BodyPermit {
     bytes: Option<OwnedSemaphorePermit>,
@@ -81,7 +80,7 @@ impl Bodies {
         }
     }
 
-    /// The whole body. Whoever acts on it keeps what is held until they are done.
+    /// Reads the whole body. The caller keeps the permit until the request is answered.
     pub(super) async fn read(&self, request: Request<Body>) -> Result<(Bytes, BodyPermit), Problem> {
         let max = self.limits.body_bytes_max;
         let too_large =
@@ -111,13 +110,13 @@ impl Bodies {
         Ok((bytes, held))
     }
 
-    /// What comes next of a body; `None` at its end.
+    /// The next piece of a body; `None` at its end.
     async fn next(&self, body: &mut Body, end: Instant) -> Result<Option<Bytes>, Problem> {
         loop {
             let patience = end.min(Instant::now() + self.limits.body_idle_timeout);
             match timeout_at(patience, body.frame()).await {
                 Ok(None) => return Ok(None),
-                // Trailers say nothing here.
+                // Trailers are ignored.
                 Ok(Some(Ok(frame))) => match frame.into_data() {
                     Ok(bytes) if !bytes.is_empty() => return Ok(Some(bytes)),
                     _ => {}
@@ -128,13 +127,13 @@ impl Bodies {
         }
     }
 
-    /// Counts these bytes, if there is room for them.
+    /// Counts these bytes, or refuses them if the limit is reached.
     pub(super) fn count(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.bytes.clone().try_acquire_many_owned(permits).map_err(|_| Problem::too_much_at_once())
     }
 
-    /// A turn at decoding so many bytes and acting on them, if that takes one: until then at the latest.
+    /// Waits, until `end` at the latest, for a turn at decoding and executing a long body. A short one needs none.
     pub(super) async fn turn_for(
         &self,
         bytes: usize,
@@ -143,7 +142,7 @@ impl Bodies {
         if bytes > LARGE_BYTES { turn(&self.large, end).await.map(Some) } else { Ok(None) }
     }
 
-    /// What a body says. From then on it is counted with what it occupies.
+    /// Decodes a body. From then on the memory that it occupies is counted.
     pub(super) async fn decode(
         &self,
         bytes: Bytes,
@@ -166,7 +165,7 @@ impl Bodies {
         Ok(document)
     }
 
-    /// Counts what a decoded body occupies beyond the length it is counted with.
+    /// Counts the memory of a decoded body beyond its length.
     fn count_decoded(&self, size: Size, length: usize, held: &mut BodyPermit) -> Result<(), Problem> {
         let more = size.counted().saturating_sub(length);
         if more > 0 {

@@ -1,5 +1,5 @@
-//! What the parts of one connection know of the request that is being answered: the service that answers it, and the
-//! line ([`super::connection_io`]) that its bytes go over. Both run in the task of the connection.
+//! The state of the request that a connection is answering, shared by the service that answers it and the socket that its
+//! bytes go over ([`super::connection_io`]). Both run in the task of the connection.
 
 use std::{
     pin::Pin,
@@ -15,25 +15,25 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::time::Instant;
 
-/// How long a stream whose time is over may take to say so, and to be read to its end; then it is cut off.
+/// How long a stream may take after its deadline to send its last event; then it is cut off.
 const STREAM_END_GRACE: Duration = Duration::from_secs(5);
 
-/// Nothing is being answered: what is written is the parser's own word.
+/// No request is being answered: what is written comes from the parser.
 const IDLE: u8 = 0;
 /// A request is being answered.
 const ANSWERING: u8 = 1;
 /// The answer is complete, and some of it is still to be written.
 const ANSWERED: u8 = 2;
 
-/// When an answer has to be over, though its reader stalls: put into the extensions of a response.
+/// When a response has to end even if its reader stalls. Set in the extensions of the response.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResponseDeadline(pub(super) Instant);
 
-/// In the extensions of a request whose head said two things about its body (see [`super::body_framing`]).
+/// Set in the extensions of a request whose head has both `Transfer-Encoding` and `Content-Length` (see [`super::body_framing`]).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AmbiguousFraming;
 
-/// See the module.
+/// The state of the current request.
 pub(super) struct RequestContext {
     began: Instant,
     phase: AtomicU8,
@@ -54,20 +54,20 @@ impl RequestContext {
         })
     }
 
-    /// A request came.
+    /// A request has arrived.
     pub(super) fn begin(&self) {
         self.phase.store(ANSWERING, Ordering::Relaxed);
         self.cut_off_ms.store(0, Ordering::Relaxed);
     }
 
-    /// The answer to it has to be over by then.
+    /// Sets the deadline of the response.
     pub(super) fn ends_at(&self, end: ResponseDeadline) {
         let after = (end.0 + STREAM_END_GRACE).saturating_duration_since(self.began);
         let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         self.cut_off_ms.store(after.max(1), Ordering::Relaxed);
     }
 
-    /// When the answer is cut off.
+    /// When the response is cut off.
     pub(super) fn cut_off(&self) -> Option<Instant> {
         let after = self.cut_off_ms.load(Ordering::Relaxed);
         if after == 0 {
@@ -76,7 +76,7 @@ impl RequestContext {
         self.began.checked_add(Duration::from_millis(after))
     }
 
-    /// All that was said is written. Whether this ended an answer.
+    /// Everything is written. Returns whether this ended a response.
     pub(super) fn flushed(&self) -> bool {
         let is_over =
             self.phase.compare_exchange(ANSWERED, IDLE, Ordering::Relaxed, Ordering::Relaxed).is_ok();
@@ -90,17 +90,17 @@ impl RequestContext {
         self.phase.load(Ordering::Relaxed) == IDLE
     }
 
-    /// A head came that says two things about its body.
+    /// A head with ambiguous framing has arrived.
     pub(super) fn note_ambiguous(&self) {
         self.is_ambiguous.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the request that came is that one.
+    /// Whether the current request has that head.
     pub(super) fn take_ambiguous(&self) -> bool {
         self.is_ambiguous.swap(false, Ordering::Relaxed)
     }
 
-    /// The connection ends with this answer, and its peer may still be sending.
+    /// The connection ends with this response, and the peer may still be sending.
     pub(super) fn leave_unread(&self) {
         self.leaves_unread.store(true, Ordering::Relaxed);
     }
@@ -110,7 +110,7 @@ impl RequestContext {
     }
 }
 
-/// The body of an answer; its context knows when it is complete.
+/// The body of a response. Dropping it tells the context that the response is complete.
 pub(super) struct TrackedBody {
     body: Body,
     context: Arc<RequestContext>,

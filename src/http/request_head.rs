@@ -1,8 +1,7 @@
-//! Heads that different servers could understand differently are refused, all of them with 400: where a proxy in front
-//! and this server disagree about who is asked, who asks or where a body ends, one of them is deceived (RFC 9112, 3.2
-//! and 11).
+//! Request heads that different servers could understand differently are refused with 400. If a proxy in front and this
+//! server disagree about the target, the caller or the end of a body, one of them can be deceived (RFC 9112, 3.2 and 11).
 //!
-//! What can't be a head at all never gets here: the parser refuses it, and [`super::connection_io`] says so.
+//! What is not a head at all never gets here: the parser refuses it ([`super::connection_io`]).
 
 use axum::{
     body::Body,
@@ -11,7 +10,7 @@ use axum::{
 
 use super::{client_address::host_of, problem::Problem, request_context::AmbiguousFraming};
 
-/// Fields that mean one thing, so that two of them mean nothing. Lists may be spread over several fields.
+/// Fields that may occur only once. Lists may be spread over several fields.
 const SINGLE: [HeaderName; 11] = [
     header::HOST,
     header::ORIGIN,
@@ -26,10 +25,10 @@ const SINGLE: [HeaderName; 11] = [
     HeaderName::from_static("x-user-id"),
 ];
 
-/// Refuses a head that is not clear.
+/// Refuses an ambiguous head.
 pub(super) fn check(request: &Request<Body>) -> Result<(), Problem> {
     let headers = request.headers();
-    // Nothing is repeated in nearly every request.
+    // Nearly every request repeats nothing.
     if headers.len() != headers.keys_len()
         && let Some(name) = SINGLE.iter().find(|name| headers.get_all(*name).iter().nth(1).is_some())
     {
@@ -42,7 +41,7 @@ pub(super) fn check(request: &Request<Body>) -> Result<(), Problem> {
     check_framing(headers, request.extensions().get::<AmbiguousFraming>().is_some())
 }
 
-/// HTTP/1.1 names its host, once and readably; HTTP/1.0 may leave it out.
+/// HTTP/1.1 needs one valid `Host`; HTTP/1.0 may leave it out.
 fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
     let Some(host) = headers.get(header::HOST) else {
         return match version {
@@ -57,7 +56,7 @@ fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// A body ends after `Content-Length` bytes, or with its last chunk: not both, and in no other way.
+/// A body ends after `Content-Length` bytes or with its last chunk, never both.
 fn check_framing(headers: &HeaderMap, is_ambiguous: bool) -> Result<(), Problem> {
     let Some(encoding) = headers.get(header::TRANSFER_ENCODING) else { return Ok(()) };
     if !encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {

@@ -1,4 +1,4 @@
-//! What requests and connections may be, beside what a graph may hold (rule O3): each a setting.
+//! Limits of requests and connections (rule O3), each a setting. Not here: limits of graphs.
 
 use std::time::Duration;
 

@@ -1,14 +1,14 @@
-//! What every answer has, whatever made it: an id, the headers that keep browsers and caches from doing what
-//! nobody meant, fewer bytes where that is worth the time, and a place in what is counted.
+//! What every answer has: a request id, headers that keep browsers and caches safe, compression where it pays off, and a
+//! place in the counts.
 //!
-//! It is one function around all routes and one around each, not a layer for each of these things: every layer
-//! is another boxed service, cloned anew for each request.
+//! One function stands around all routes and one around each route. A layer for each of these things would be another boxed
+//! service, cloned for each request.
 //!
 //! Invariants:
-//! - Every request is answered: a handler that panics is a 500, a method that a route does not take a 405, each
-//!   a problem document.
+//! - Every request is answered: a handler that panics is a 500, a method that a route does not take is a 405, and each is a
+//!   problem document.
 //! - Two encodings of one state never share a strong entity tag (RFC 9110, 8.8.3).
-//! - Streams are not compressed: an encoder would keep back what its reader waits for.
+//! - Streams are not compressed, because an encoder would hold back what the reader waits for.
 
 use std::{
     convert::Infallible,
@@ -51,9 +51,9 @@ use super::{
 };
 use crate::telemetry::{answered, continue_from};
 
-/// Answers shorter than this are sent as they are: a packet holds them anyway.
+/// Answers shorter than this are not compressed: they fit into one packet anyway.
 const COMPRESSED_BYTES_MIN: u64 = 1 << 10;
-/// What is sent unless a handler says otherwise.
+/// Headers that are sent unless a handler sets them.
 const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -62,24 +62,24 @@ const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-/// All routes, and what is around them.
+/// The router, and what is done for every request.
 #[derive(Clone)]
 pub(super) struct HttpService {
     routes: Router,
     metrics: Option<Arc<RequestMetrics>>,
     memory: Arc<ResponseMemory>,
-    /// Without it pages of other origins are answered like programs.
+    /// `None` if no CORS headers are sent.
     cors: Option<Arc<CorsLayer>>,
 }
 
 impl HttpService {
-    /// Around these routes; counting what they do, or not.
+    /// A service for these routes, with or without metrics.
     pub(super) fn of(routes: Router, metrics: Option<RequestMetrics>, limits: RequestLimits) -> Self {
         let memory = Arc::new(ResponseMemory::new(limits.answers_bytes_max));
         Self { routes, metrics: metrics.map(Arc::new), memory, cors: None }
     }
 
-    /// The same for pages of other origins too.
+    /// The same with CORS.
     pub(super) fn with_cors(self, cors: CorsLayer) -> Self {
         Self { cors: Some(Arc::new(cors)), ..self }
     }
@@ -101,7 +101,7 @@ impl HttpService {
         let answering = async move {
             match (request_head::check(&request), cors) {
                 (Err(problem), _) => problem.into_response(),
-                // Before the guard: browsers ask what they may do without a token.
+                // Before the guard: browsers send preflights without a token.
                 (Ok(()), Some(layer)) => cors::answer(&layer, routes, request).await,
                 (Ok(()), None) => routes.call(request).await.unwrap_or_else(|never| match never {}),
             }
@@ -120,7 +120,7 @@ impl HttpService {
 }
 
 impl HttpService {
-    /// An answer that no route gave, with what every answer has.
+    /// Completes an answer that no route gave.
     pub(super) fn finished(&self, mut response: Response) -> Response {
         if let Some(metrics) = &self.metrics {
             metrics.answered(&response, Duration::ZERO);
@@ -130,7 +130,7 @@ impl HttpService {
     }
 }
 
-/// Around each route: what it says, or what there is to say where it does not; with a mark which route it was.
+/// Stands around each route: turns panics and wrong methods into problem documents, and marks the answer with its route.
 pub(super) async fn of_route(State(app): State<App>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let answered = AssertUnwindSafe(guard::guard(&app, request, next)).catch_unwind().await;
@@ -150,7 +150,7 @@ pub(super) async fn of_route(State(app): State<App>, request: Request, next: Nex
     response
 }
 
-/// The whole answer as HTTP/1.1, to a request that nobody could read.
+/// A whole HTTP/1.1 answer, to a request that the parser could not read.
 pub(super) fn alone(problem: Problem) -> Vec<u8> {
     let body = Format::Json.encode(&problem);
     let mut response = problem.into_response();
@@ -167,11 +167,11 @@ pub(super) fn alone(problem: Problem) -> Vec<u8> {
     bytes
 }
 
-/// Puts in the headers that every answer has.
+/// Adds the headers that every answer has.
 fn mark(headers: &mut HeaderMap, id: HeaderValue) {
     headers.reserve(DEFAULTS.len() + 1);
     if is_page(headers) {
-        // What it may load is for whoever wrote it to say.
+        // The handler of a page sets what the page may load.
         headers
             .entry(header::CONTENT_SECURITY_POLICY)
             .or_insert(HeaderValue::from_static("frame-ancestors 'none'"));
@@ -182,8 +182,8 @@ fn mark(headers: &mut HeaderMap, id: HeaderValue) {
     headers.insert(REQUEST_ID, id);
 }
 
-/// In the encoding that was chosen, where that is worth the time. An answer to `HEAD` has no body any more, and tells
-/// what the one to `GET` would.
+/// Compresses an answer in the chosen encoding if it is worth it. An answer to `HEAD` has no body, and gets the headers
+/// of the answer to `GET`.
 async fn compressed(response: Response, encoding: Option<&'static str>, is_head: bool) -> Response {
     let bytes = match is_head {
         true => content_length(response.headers()),
@@ -215,7 +215,7 @@ fn is_page(headers: &HeaderMap) -> bool {
     essence(headers) == "text/html"
 }
 
-/// Whether these are bytes that get fewer; MessagePack does too, images and archives don't.
+/// Whether the content compresses well: text, JSON and MessagePack do, images and archives don't.
 fn is_compressible(headers: &HeaderMap) -> bool {
     let essence = essence(headers);
     essence.starts_with("text/") && essence != "text/event-stream"

@@ -1,10 +1,10 @@
-//! What answers hold until their readers have taken them (rule O3): each large one is counted, from when it is made to
-//! when its last byte is written, and one too many is 503.
+//! Memory held by answers until their readers have taken them (rule O3). Each large answer is counted from when it is made
+//! to when its last byte is written; one that exceeds the limit is 503.
 //!
-//! Invariant: the bytes of counted answers are within `MAX_ANSWERS_BYTES` ([`RequestLimits`]), but for one that is
-//! larger than that alone. Copies that several answers share are counted once.
+//! Invariant: the bytes of counted answers stay within `MAX_ANSWERS_BYTES` ([`RequestLimits`]), except for a single answer
+//! that is larger than that. A copy that several answers share is counted once.
 //!
-//! Small answers are not counted: the system's buffers take them whole. Nor are streams, which hold little at a time
+//! Small answers are not counted, because the system's buffers take them whole. Nor are streams, which hold little at a time
 //! ([`super::stream`]).
 //!
 //! [`RequestLimits`]: super::RequestLimits
@@ -26,10 +26,10 @@ use super::problem::Problem;
 
 /// Answers below this are not counted.
 const COUNTED_BYTES_MIN: u64 = 64 << 10;
-/// Shared copies known at once before those are forgotten that nobody reads any more.
+/// Shared copies that are tracked before unused ones are dropped.
 const SHARED_KNOWN_MAX: usize = 1_024;
 
-/// In the extensions of a response whose body is a copy that others have too.
+/// Set in the extensions of a response whose body is shared with other responses.
 #[derive(Clone, Debug)]
 pub(super) struct SharedCopy;
 
@@ -37,7 +37,7 @@ pub(super) struct SharedCopy;
 pub(super) struct ResponseMemory {
     bytes: Arc<Semaphore>,
     max: usize,
-    /// What shared copies are counted with, by where they are in memory. Held to look and to note.
+    /// The permits of shared copies, by their address in memory. Locked to look up and to insert.
     shared: Mutex<HashMap<usize, Weak<OwnedSemaphorePermit>>>,
 }
 
@@ -59,7 +59,7 @@ impl ResponseMemory {
         Self { bytes: Arc::new(Semaphore::new(max)), max, shared: Mutex::default() }
     }
 
-    /// The answer, counted until it is written; or that there is no room for it.
+    /// The answer, counted until it is written, or 503 if the limit is exceeded.
     pub(super) async fn count(&self, mut response: Response) -> Response {
         if response.body().size_hint().exact().is_none_or(|bytes| bytes < COUNTED_BYTES_MIN) {
             return response;

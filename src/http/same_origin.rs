@@ -1,10 +1,9 @@
-//! Without keys, pages of other sites are kept out (rule O2).
+//! Without keys, pages of other sites are refused (rule O2).
 //!
-//! A server that asks nobody for proof is safe because only this machine reaches it. But any page that is
-//! open in a browser here reaches it too: browsers ask no preflight for a WebSocket or for a POST without
-//! `Content-Type`. They do say in `Origin` which page it is. And a page may give its own name the address
-//! of this machine (DNS rebinding); then its `Host` gives it away. Pages that this machine serves itself, an
-//! editor under development on another port, are let in.
+//! A server that needs no proof is safe because only this machine reaches it. But any page that is open in a browser on
+//! this machine reaches it too: browsers send no preflight for a WebSocket, or for a POST without `Content-Type`. They do
+//! name the page in `Origin`. A page may also give its own name the address of this machine (DNS rebinding); then its
+//! `Host` gives it away. Pages that this machine serves itself, such as an editor in development on another port, may call.
 //!
 //! Not here: servers with keys, where a page would need a token.
 
@@ -26,7 +25,7 @@ use super::{
 };
 use crate::auth::Auth;
 
-/// Refuses what a page of another site asks for.
+/// Refuses a request of a page of another site.
 pub(super) fn check(app: &App, request: &Request<Body>, need: Access) -> Result<(), Problem> {
     if need == Access::Public {
         return Ok(());

@@ -10,7 +10,7 @@ use super::{
     supervise::supervised,
 };
 
-/// How long requests may take to end when the server stops.
+/// How long running requests may take when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Serves until `shutdown`; then takes no more connections, answers what was read, and returns, at
@@ -30,7 +30,7 @@ pub async fn serve(
     serve_routes(listener, service, app, shutdown).await
 }
 
-/// The same of what an operator asks a process that serves no graphs.
+/// The same for a process that serves no graphs: health and metrics alone.
 pub async fn serve_operational(
     listener: TcpListener,
     app: App,
@@ -71,13 +71,13 @@ async fn serve_routes(
     if let Some(forgetting) = forgetting
         && let Err(error) = forgetting.await
     {
-        tracing::error!(%error, "budgets were no longer forgotten");
+        tracing::error!(%error, "the task that drops idle rate limit budgets failed");
     }
     match ended {
         Ok(ended) => ended.map_err(io::Error::other),
         Err(_late) => {
             requests.abort();
-            tracing::warn!("some requests did not end in time and were cut off");
+            tracing::warn!("requests that did not end in time were cut off");
             Ok(())
         }
     }

@@ -1,11 +1,11 @@
-//! What is left of a request's body when its answer is known: a request that was refused early must leave its
-//! connection usable, or say that it ends.
+//! The part of a request body that its handler did not read. A request that is refused early must leave its connection
+//! usable, or announce that it closes.
 //!
-//! The handler gets the body on loan. What it has not read comes back, and a little of it is read and thrown away:
-//! most bodies are small and all but here. Where there is more, or it does not come in time, the answer says
-//! `Connection: close`, and the listener keeps reading for a while after it ([`super::lingering_close`]).
+//! The handler gets the body on loan. The unread rest comes back, and a small rest is read and discarded: most bodies are
+//! small and have nearly arrived. If there is more, or it does not arrive in time, the answer says `Connection: close`, and
+//! the listener keeps reading for a while after it ([`super::lingering_close`]).
 //!
-//! Not here: bodies that are read to be used ([`super::request_body`]).
+//! Not here: reading bodies that are used ([`super::request_body`]).
 
 use std::{
     pin::Pin,
@@ -18,26 +18,26 @@ use axum::body::{Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::time::timeout;
 
-/// Bytes of a body that are thrown away before its answer is sent; of a longer one nothing is waited for.
+/// Bytes of a body that are discarded before the answer is sent. A longer rest closes the connection.
 const DRAIN_BYTES_MAX: u64 = 256 << 10;
-/// How long they may take.
+/// How long they may take to arrive.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How a request wants its body to be asked for.
+/// Whether the client waits for permission to send the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expect {
-    /// The body comes by itself.
+    /// It sends the body at once.
     Nothing,
-    /// It comes once it was asked for (`Expect: 100-continue`); an answer instead of that saves it the way.
+    /// It waits for `100 Continue` (`Expect: 100-continue`); a final answer saves it sending the body.
     Continue,
 }
 
-/// What becomes of the connection after the answer.
+/// The connection after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionState {
-    /// The next request can come.
+    /// The next request can follow.
     Usable,
-    /// Bytes are on it that nobody will read as a request.
+    /// Unread bytes of the body may follow, so it must close.
     Unread,
 }
 
@@ -104,7 +104,7 @@ impl<B: Unpin> Drop for LoanedBody<B> {
 }
 
 impl<B: HttpBody<Data = Bytes> + Unpin> UnreadBody<B> {
-    /// Throws away what is left, if that is soon done.
+    /// Discards the rest of the body, if it is small and arrives soon.
     pub(super) async fn drain(self) -> ConnectionState {
         let Some(mut body) = self.take() else { return self.after_all() };
         if body.is_end_stream() {
@@ -131,7 +131,7 @@ impl<B: HttpBody<Data = Bytes> + Unpin> UnreadBody<B> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner).body.take()
     }
 
-    /// Whether reading now would tell a client to send what it is ready to keep.
+    /// Whether reading now would make the client send a body that it is holding back.
     fn would_be_asked_for(&self) -> bool {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         self.expect == Expect::Continue && !left.was_asked_for

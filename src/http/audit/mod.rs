@@ -34,7 +34,7 @@ const PAGE_MAX: usize = 1_000;
 /// What becomes of a cursor when it is asked with: the place that it names.
 const OPERATIONS: &str = "operations";
 
-/// List operations of a graph, accepted and refused, by pages (rule A1).
+/// List the operations of a graph, accepted and refused.
 pub(super) async fn operations(
     State(app): State<App>,
     ids: PathIds,
@@ -84,7 +84,7 @@ fn order_word(order: Order) -> &'static str {
     }
 }
 
-/// Compare two versions of a graph (rule A3).
+/// Compare two versions of a graph.
 pub(super) async fn diff(
     State(app): State<App>,
     ids: PathIds,
@@ -101,7 +101,7 @@ pub(super) async fn diff(
     encoded(format, move || format.encode(&DifferenceOut::of(&graph, &difference))).await
 }
 
-/// List the changes of a node (rule A4).
+/// List the changes of a node.
 pub(super) async fn node_history(
     State(app): State<App>,
     ids: PathIds,
@@ -112,7 +112,7 @@ pub(super) async fn node_history(
     history(&app, &ids.graph()?, subject, &query, format).await
 }
 
-/// List the changes of an edge (rule A4).
+/// List the changes of an edge.
 pub(super) async fn edge_history(
     State(app): State<App>,
     ids: PathIds,
@@ -144,7 +144,7 @@ async fn history(
     encoded(format, move || format.encode(&HistoryOut::of(&history, next))).await
 }
 
-/// Verify the history of a graph (rule A5).
+/// Verify the history of a graph.
 pub(super) async fn verify(
     State(app): State<App>,
     ids: PathIds,

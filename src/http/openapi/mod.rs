@@ -100,7 +100,7 @@ impl Modify for DocumentDefaults {
     }
 }
 
-/// Who asks, where nobody has to prove it (rule O2).
+/// The header that names the user, without keys (rule O2).
 fn user_header() -> Parameter {
     let text = ObjectBuilder::new().schema_type(Type::String);
     ParameterBuilder::new()
@@ -114,7 +114,7 @@ fn user_header() -> Parameter {
         .build()
 }
 
-/// MessagePack is taken and given wherever JSON is, with the same fields.
+/// MessagePack is accepted and sent wherever JSON is, with the same fields.
 fn also_message_pack(operation: &mut Operation) {
     const JSON: &str = "application/json";
     const MESSAGE_PACK: &str = "application/msgpack";
@@ -163,7 +163,7 @@ fn in_query(operation: Operation) -> Vec<String> {
     asked.collect()
 }
 
-/// Get this document
+/// Get this OpenAPI document.
 pub(super) async fn document() -> Response {
     static ENCODED: OnceLock<Bytes> = OnceLock::new();
     let encoded = ENCODED.get_or_init(|| Format::Json.encode(&made()).into());

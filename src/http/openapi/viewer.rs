@@ -21,7 +21,7 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
 const LOADED: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
-/// Read this document and try its routes.
+/// Read this document and try its routes in a browser.
 pub(in crate::http) async fn page() -> Result<impl IntoResponse, Problem> {
     let file = named("index.html")?;
     // The page is at `docs`, its files are below it.
