@@ -1,7 +1,7 @@
 //! HTTP: the route table, and the edges where bytes become commands and answers become bytes.
 //!
-//! Every route stands in [`routes`], with the right that it needs and its OpenAPI operation. What handlers share is
-//! [`app`]; [`serve`] runs it. Status codes live in [`problem`] and nowhere else; what clients see lives in [`wire`].
+//! Every route stands in `routes`, with the right that it needs and its OpenAPI operation. What handlers share is
+//! `app`; `serve` runs it. Status codes live in `problem` and nowhere else; what clients see lives in [`wire`].
 //! Not here: what a command means, and where histories are kept.
 #![allow(clippy::result_large_err, reason = "a problem document is made once a refused request, and sent")]
 
