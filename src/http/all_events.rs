@@ -70,7 +70,7 @@ fn starting_point(all: &AllGraphs, query: &QueryParameters, headers: &HeaderMap)
         },
     };
     match headers.get("last-event-id").filter(|id| !id.is_empty()) {
-        // What is not text is no position either.
+        // A header that is not text is not a position.
         Some(last) => read(last.to_str().unwrap_or_default(), "Last-Event-ID"),
         None => query.text("since").map_or(Ok(Since::Now), |since| read(since, "since")),
     }

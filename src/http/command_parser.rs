@@ -225,7 +225,7 @@ impl BaseVersion {
     }
 }
 
-/// A member of an atomic batch is no operation of its own.
+/// A member of an atomic batch is not an operation of its own: it has no id and no client.
 fn refuse_own_identity(
     sent: ParsedCommand,
     is_atomic: bool,

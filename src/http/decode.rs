@@ -237,7 +237,7 @@ mod tests {
             &[0xca, 0x7f, 0x80, 0, 0],             // infinity
             &[0xc4, 0x01, 0x00],                   // bin
             &[0xd4, 0x01, 0x00],                   // ext
-            &[0x81, 0x01, 0x02],                   // a key that is no string
+            &[0x81, 0x01, 0x02],                   // a key that is not a string
             &[0x01, 0x02],                         // bytes after the end
         ];
         for bytes in bad {

@@ -117,7 +117,7 @@ async fn assess(app: &App) -> Result<Value, NotReady> {
     if let Some(projections) = &app.projections {
         match projections.lag_cache.measure(&projections.stores).await {
             Ok(health) => answer["projections"] = described(&health)?,
-            // Projections of the other shards go on; how they are can't be told without the one that is away.
+            // Projections of the other shards go on, but their health can't be read while a shard is unavailable.
             Err(_) if !impaired.is_empty() => {}
             Err(error) => return Err(NotReady::store(error)),
         }
@@ -133,7 +133,7 @@ fn names_of(answer: &Value) -> Value {
     }
 }
 
-/// A projector that is dead or stuck is named; a parked graph is told, and makes nobody else wait.
+/// A dead or stuck projector makes the server not ready. A parked graph is listed, and delays no other graph.
 fn described(health: &Health) -> Result<Value, NotReady> {
     let lag = health.lag;
     if lag.age > LAG_MAX {

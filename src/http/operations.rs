@@ -1,4 +1,4 @@
-//! `GET /operations/{operationId}`: what became of an operation.
+//! `GET /operations/{operationId}`: the outcome of an operation.
 
 use std::sync::Arc;
 

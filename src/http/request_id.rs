@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
-/// A request id that somebody else gave; a longer one is replaced.
+/// The longest request id that is taken from the caller; a longer one is replaced.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

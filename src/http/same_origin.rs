@@ -60,8 +60,8 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Access) -> Result<
     Err(Problem::foreign(detail))
 }
 
-/// Whether pages of this origin are let in without being listed: this machine serves them, nobody else reaches this
-/// server, and it asks nobody for proof.
+/// Whether pages of this origin may call without being listed: this machine serves them, only this machine reaches the
+/// server, and the server has no keys.
 pub(super) fn is_neighbour(app: &App, origin: &HeaderValue) -> bool {
     let is_open = matches!(app.auth, Auth::Off) && app.reach == ListenerScope::Loopback;
     is_open && origin.to_str().ok().and_then(page_of).is_some_and(|page| is_loopback(&page))
@@ -83,7 +83,7 @@ fn is_of_a_browser(headers: &HeaderMap) -> bool {
 }
 
 /// The page that an `Origin` names: `http` or `https`, a host and perhaps a port, spelled as browsers spell it
-/// (RFC 6454, 6.2), but for the case of letters. Anything else is nobody's page.
+/// (RFC 6454, 6.2), but for the case of letters. Anything else is not a page.
 fn page_of(origin: &str) -> Option<Url> {
     let page = Url::parse(origin).ok()?;
     let is_web = matches!(page.scheme(), "http" | "https");
@@ -100,7 +100,7 @@ fn is_loopback(page: &Url) -> bool {
     }
 }
 
-/// An address can't be given to another machine, and these names are nobody else's (RFC 6761, 6.3).
+/// An address can't be given to another machine, and these names are reserved for it (RFC 6761, 6.3).
 fn is_of_this_machine(host: &str) -> bool {
     let is_address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
     let name = host.trim_end_matches('.').to_ascii_lowercase();

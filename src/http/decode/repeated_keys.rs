@@ -8,7 +8,7 @@ use std::{
 
 use super::Path;
 
-/// The places of repeated keys, as hashes of 64 bits. The hashes are keyed by chance for each document, so nobody
+/// The places of repeated keys, as hashes of 64 bits. The hashes are keyed at random for each document, so nobody
 /// can choose two places that have the same one.
 #[derive(Clone, Debug, Default)]
 pub(in crate::http) struct Repeated {

@@ -83,7 +83,7 @@ pub(in crate::http) enum EntityKind {
     Viewport,
 }
 
-/// What every route can answer: it is asked wrongly, by somebody who may not, too often, or at a bad time.
+/// The errors that every route can answer.
 const ALWAYS: [(u16, &str); 8] = [
     (400, "Something in the request is malformed; `detail` names it"),
     (401, "No token, or one that proves nothing"),
@@ -94,7 +94,7 @@ const ALWAYS: [(u16, &str); 8] = [
     (500, "What is stored can't be read, or the server failed"),
     (503, "The store is away or the server is busy: see `Retry-After`"),
 ];
-/// What routes that take a body can answer beside.
+/// The errors that routes with a body can answer besides.
 const OF_BODIES: [(u16, &str); 5] = [
     (408, "The body did not come in time"),
     (409, "Others were faster; `resolution` says what stands there now"),
@@ -103,7 +103,7 @@ const OF_BODIES: [(u16, &str); 5] = [
     (422, "It is well-formed, and can't be done to this graph"),
 ];
 
-/// The refusals of routes that only read.
+/// The errors of routes that only read.
 pub(in crate::http) struct ReadErrors;
 
 impl IntoResponses for ReadErrors {
@@ -112,7 +112,7 @@ impl IntoResponses for ReadErrors {
     }
 }
 
-/// The refusals of routes that take a body.
+/// The errors of routes that take a body.
 pub(in crate::http) struct WriteErrors;
 
 impl IntoResponses for WriteErrors {
@@ -121,7 +121,7 @@ impl IntoResponses for WriteErrors {
     }
 }
 
-/// The refusals of health: whoever asks needs no right and is not counted.
+/// The errors of health checks, which need no right and are not rate limited.
 pub(in crate::http) struct HealthErrors;
 
 impl IntoResponses for HealthErrors {
