@@ -7,7 +7,7 @@
 //! - Rights are matched on parsed [`GraphId`](dao_projections::GraphId)s only, never on text from a path.
 //!
 //! Not here: where a token is found in a request, and which route or frame needs which right
-//! (`http/auth.rs`, `http/socket/credentials.rs`).
+//! (`http/guard.rs`, `http/socket/credentials.rs`).
 
 mod keys;
 mod mint;

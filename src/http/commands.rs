@@ -6,19 +6,12 @@ use serde::Serialize;
 use tracing::{Instrument, Span};
 
 use super::{
-    App,
-    auth::Caller,
-    command::{read_batch, read_command},
-    extract::{AnswerAs, CausedBy, Decoded, Ids},
-    format::Format,
-    openapi::{
-        answers::{Accepted, BatchAnswer},
-        asked::GraphPath,
-        problems::OfWrites,
-        sent::{BatchBody, CommandBody},
-    },
+    app::App,
+    authentication::Caller,
+    command_parser::{read_batch, read_command},
+    extractors::{DecodedBody, PathIds, ResponseFormat, TraceContext},
+    format::{Format, respond, respond_encoded},
     problem::Problem,
-    respond, respond_encoded,
     wire::{BatchOut, Results, answer_out, member_out},
 };
 use crate::{
@@ -29,19 +22,14 @@ use crate::{
 /// Answers that show more than this many entities and fields are not encoded while others wait for the thread.
 const INLINE_WEIGHT_MAX: usize = 256;
 
-/// Run a command: answered once its commit is durable.
-#[utoipa::path(post, path = "/graphs/{graphId}/command", tag = "graphs",
-    params(GraphPath),
-    request_body = CommandBody,
-    responses((status = 200, description = "The commit is durable", body = Accepted), OfWrites)
-)]
+/// Run a command.
 pub(super) async fn command(
     State(app): State<App>,
-    ids: Ids,
+    ids: PathIds,
     Caller(user): Caller,
-    AnswerAs(format): AnswerAs,
-    CausedBy(traceparent): CausedBy,
-    Decoded(document, _held): Decoded,
+    ResponseFormat(format): ResponseFormat,
+    TraceContext(traceparent): TraceContext,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let operation = document.read(|document| read_command(document, &user))?;
@@ -52,19 +40,14 @@ pub(super) async fn command(
     Ok(answered(&answers, format, &answer_out(answer, Results::Single)?))
 }
 
-/// Run several commands: as one commit, or each by itself.
-#[utoipa::path(post, path = "/graphs/{graphId}/batch", tag = "graphs",
-    params(GraphPath),
-    request_body = BatchBody,
-    responses((status = 200, description = "What is accepted is durable", body = BatchAnswer), OfWrites)
-)]
+/// Run several commands, as one commit or one by one.
 pub(super) async fn batch(
     State(app): State<App>,
-    ids: Ids,
+    ids: PathIds,
     Caller(user): Caller,
-    AnswerAs(format): AnswerAs,
-    CausedBy(traceparent): CausedBy,
-    Decoded(document, _held): Decoded,
+    ResponseFormat(format): ResponseFormat,
+    TraceContext(traceparent): TraceContext,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let max = app.limits.batch_operations_max;

@@ -5,10 +5,10 @@ use dao_projections::UserId;
 use serde_json::Value;
 
 use super::{
-    Format,
     activity::{read_cursor, write_cursor},
-    command::{read_batch, read_command},
+    command_parser::{read_batch, read_command},
     decode::{DocumentLimits, decode},
+    format::Format,
     socket::client_frames::is_frame,
 };
 

@@ -14,7 +14,7 @@ use axum::{
 use dao_projections::OperationId;
 use serde::Serialize;
 
-use super::{admission::Full, rate};
+use super::{connection_limits::LimitReached, rate_limits};
 use crate::{auth::Right, domain::Resolution};
 
 /// `Retry-After` of temporary failures that know no better time.
@@ -193,7 +193,7 @@ impl Problem {
     pub(super) fn rate_limited(retry_after: Duration) -> Self {
         let detail = format!(
             "More than RATE_LIMIT_MAX_REQUESTS requests within RATE_LIMIT_WINDOW. Try again in {} s.",
-            rate::seconds(retry_after)
+            rate_limits::seconds(retry_after)
         );
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "Too many requests", detail);
         Self { retry_after: Some(retry_after), ..problem }
@@ -203,7 +203,7 @@ impl Problem {
     pub(super) fn too_many_bad_tokens(retry_after: Duration) -> Self {
         let detail = format!(
             "Too many bad tokens came from this address. Try again in {} s.",
-            rate::seconds(retry_after)
+            rate_limits::seconds(retry_after)
         );
         Self { detail, ..Self::rate_limited(retry_after) }
     }
@@ -223,10 +223,12 @@ impl Problem {
     }
 
     /// No more connections are accepted, in all or from this address.
-    pub(super) fn no_place(full: Full) -> Self {
+    pub(super) fn no_place(full: LimitReached) -> Self {
         let detail = match full {
-            Full::All => "The server accepts no more connections for now (MAX_CONNECTIONS). Try again later.",
-            Full::Address => {
+            LimitReached::All => {
+                "The server accepts no more connections for now (MAX_CONNECTIONS). Try again later."
+            }
+            LimitReached::Address => {
                 "This address has the most connections that one may have (MAX_CONNECTIONS_PER_ADDRESS). Reuse them, or \
                  close some."
             }
@@ -329,18 +331,18 @@ impl Problem {
 
 /// The code of the problem in a response, for metrics.
 #[derive(Clone, Copy)]
-pub(super) struct Told(pub(super) &'static str);
+pub(super) struct ProblemCode(pub(super) &'static str);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let problem = self.logged();
         let body = super::format::Format::Json.encode(&problem);
         let mut response = (problem.status, body).into_response();
-        response.extensions_mut().insert(Told(problem.code));
+        response.extensions_mut().insert(ProblemCode(problem.code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(retry_after) = problem.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(rate::seconds(retry_after)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(rate_limits::seconds(retry_after)));
         }
         if problem.ends_connection {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -8,7 +8,7 @@ use dao_projections::{
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
-use super::problem::Problem;
+use super::{json_object::JsonObject, problem::Problem};
 use crate::write::{CommandResult, Effect, Ending, Reply};
 
 /// A commit as every reader gets it.
@@ -323,44 +323,20 @@ impl Serialize for Edges<'_> {
 /// `GET …/state` as JSON, from the encodings that entities keep: after one change, one entity is
 /// encoded again.
 pub fn state_json(graph_id: &GraphId, graph: &Graph) -> Bytes {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Front<'a> {
-        graph_id: &'a GraphId,
-        version: Version,
-        hash: Hash,
-        last_modified: Option<Timestamp>,
-        last_operation_id: Option<OperationId>,
-    }
     let Head { version, hash } = graph.head();
-    let front = Front {
-        graph_id,
-        version,
-        hash,
-        last_modified: graph.last_modified(),
-        last_operation_id: graph.last_operation(),
-    };
-    let mut bytes = super::format::Format::Json.encode(&front);
-    bytes.pop(); // the closing brace
-    let entities = graph.nodes().iter().map(|node| node.json().len()).sum::<usize>()
-        + graph.edges().iter().map(|edge| edge.json().len()).sum::<usize>();
-    bytes.reserve(entities + graph.nodes().len() + graph.edges().len() + 256);
-    bytes.extend(b",\"nodes\":[");
-    join(graph.nodes_in_order().map(|node| node.json()), &mut bytes);
-    bytes.extend(b"],\"edges\":[");
-    join(graph.edges().iter().map(|edge| edge.json()), &mut bytes);
-    bytes.extend(b"],\"viewport\":");
-    bytes.extend(super::format::Format::Json.encode(graph.viewport()));
-    bytes.push(b'}');
+    let (nodes, edges) = (graph.nodes(), graph.edges());
+    let entities = nodes.iter().map(|node| node.json().len()).sum::<usize>()
+        + edges.iter().map(|edge| edge.json().len()).sum::<usize>();
+    let mut bytes = Vec::with_capacity(entities + nodes.len() + edges.len() + 512);
+    JsonObject::begin(&mut bytes)
+        .field("graphId", graph_id)
+        .field("version", &version)
+        .field("hash", &hash)
+        .field("lastModified", &graph.last_modified())
+        .field("lastOperationId", &graph.last_operation())
+        .list("nodes", graph.nodes_in_order().map(|node| node.json()))
+        .list("edges", edges.iter().map(|edge| edge.json()))
+        .field("viewport", graph.viewport())
+        .end();
     bytes.into()
-}
-
-/// Puts commas between parts that are JSON already.
-pub(super) fn join<'a>(parts: impl Iterator<Item = &'a [u8]>, to: &mut Vec<u8>) {
-    for (index, part) in parts.enumerate() {
-        if index > 0 {
-            to.push(b',');
-        }
-        to.extend(part);
-    }
 }

@@ -10,27 +10,17 @@ use crate::support::{
     server::Server,
 };
 
-/// What the viewer's page loads is no route of the interface.
-const NOT_IN_IT: &str = "/docs/{file}";
-
 fn source(path: &str) -> String {
     std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// `GET /graphs/{graphId}/state` and so on, as the router has them.
+/// `GET /graphs/{graphId}/state` and so on, from the table: `get "/graphs/{graphId}/state" => …`.
 fn routed() -> BTreeSet<String> {
-    let source = source("src/http/mod.rs");
-    let mut found = BTreeSet::new();
-    for rest in source.split(".route(").skip(1) {
-        let path = rest.split('"').nth(1).unwrap();
-        // Up to the next route, or to what comes after the last.
-        let handlers = rest.split(".fallback(").next().unwrap();
-        for (word, method) in [("get(", "GET"), ("post(", "POST"), ("put(", "PUT"), ("delete(", "DELETE")] {
-            if handlers.contains(word) && path != NOT_IN_IT {
-                found.insert(format!("{method} {path}"));
-            }
-        }
-    }
+    let source = source("src/http/routes.rs");
+    let entries = source.lines().filter_map(|line| line.trim().split_once(" \""));
+    let entries = entries.filter_map(|(method, rest)| Some((method, rest.split_once("\" => ")?.0)));
+    let found: BTreeSet<String> =
+        entries.map(|(method, path)| format!("{} {path}", method.to_uppercase())).collect();
     assert!(found.len() > 30, "the routes are found: {found:?}");
     found
 }

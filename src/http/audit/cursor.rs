@@ -3,7 +3,7 @@
 //!
 //! base64url of `[format, version, number, check]`. The check is of a SHA-256 over the rest and the
 //! question it belongs to: a cursor that was mistyped, or that belongs to another graph, order or
-//! entity, is 400 and never a silent gap. It is no secret.
+//! entity, is 400 and never a silent gap. It is not a secret.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use dao_projections::{GraphId, Version};

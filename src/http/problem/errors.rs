@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use dao_projections::{OperationId, Version};
 
 use super::{
-    super::shape::{Malformed, Severity},
+    super::json_shape::{Malformed, Severity},
     Problem,
 };
 use crate::{

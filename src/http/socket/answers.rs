@@ -134,8 +134,8 @@ impl Connection {
     }
 
     pub(super) fn charge(&self) -> Result<(), Problem> {
-        let Some(purse) = &self.peer.purse else { return Ok(()) };
-        purse.spend().map(drop).map_err(|exhausted| Problem::rate_limited(exhausted.0))
+        let Some(rate_budget) = &self.peer.rate_budget else { return Ok(()) };
+        rate_budget.spend().map(drop).map_err(|exhausted| Problem::rate_limited(exhausted.0))
     }
 }
 

@@ -9,14 +9,14 @@ use super::{
 };
 use crate::{
     auth::Grant,
-    http::{auth::may, problem::Problem, rate::Purse},
+    http::{authentication::may, problem::Problem, rate_limits::RateBudget},
 };
 
 /// Decides whether frames of one connection are accepted.
 #[derive(Clone)]
 pub(super) struct FrameAuthorizer {
     /// The request budget that frames are charged to; `None` without limits.
-    purse: Option<Purse>,
+    rate_budget: Option<RateBudget>,
     allowed: Allowed,
 }
 
@@ -30,18 +30,18 @@ enum Allowed {
 }
 
 impl FrameAuthorizer {
-    pub(super) fn new(credentials: &Credentials, purse: Option<Purse>) -> Self {
+    pub(super) fn new(credentials: &Credentials, rate_budget: Option<RateBudget>) -> Self {
         let allowed = match credentials {
             Credentials::NotRequired => Allowed::Everything,
             Credentials::Authenticated { grant, .. } => Allowed::Granted(grant.clone()),
             Credentials::Unauthenticated { .. } | Credentials::Rejected { .. } => Allowed::AuthOnly,
         };
-        Self { purse, allowed }
+        Self { rate_budget, allowed }
     }
 
     /// Accepts every frame.
     pub(super) fn lenient() -> Self {
-        Self { purse: None, allowed: Allowed::Everything }
+        Self { rate_budget: None, allowed: Allowed::Everything }
     }
 
     /// Charges the frame to its sender's budget and checks the sender's right on its graph.
@@ -70,7 +70,7 @@ impl FrameAuthorizer {
     }
 
     fn charge(&self) -> Result<(), Problem> {
-        let Some(purse) = &self.purse else { return Ok(()) };
-        purse.spend().map(drop).map_err(|exhausted| Problem::rate_limited(exhausted.0))
+        let Some(rate_budget) = &self.rate_budget else { return Ok(()) };
+        rate_budget.spend().map(drop).map_err(|exhausted| Problem::rate_limited(exhausted.0))
     }
 }

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::{
     super::{
-        command::{Batch, Sending, admit, read_batch_fields, read_command_fields},
+        command_parser::{Batch, ClientIdentity, admit, read_batch_fields, read_command_fields},
         decode::{Document, DocumentLimits, Path, decode},
         format::Format,
+        json_shape::{Fields, Malformed},
         problem::Problem,
-        shape::{Fields, Malformed},
     },
     authorize::FrameAuthorizer,
     envelope::{self, BadFrame, Envelope},
@@ -72,7 +72,7 @@ pub(super) struct SizedFrame {
 pub(super) struct FrameReader {
     pub(super) user: UserId,
     /// The client of commands that don't name one.
-    pub(super) sending: Sending,
+    pub(super) sending: ClientIdentity,
     pub(super) format: Format,
     /// Limits of a document.
     pub(super) limits: DocumentLimits,
@@ -83,7 +83,7 @@ pub(super) struct FrameReader {
 
 /// Whether bytes are a valid frame, whoever sends it. For `fuzzing`, which must not know frames.
 pub(in crate::http) fn is_frame(bytes: &[u8], format: Format, user: &UserId, limits: DocumentLimits) -> bool {
-    let (user, sending, authorizer) = (user.clone(), Sending::Unnamed, FrameAuthorizer::lenient());
+    let (user, sending, authorizer) = (user.clone(), ClientIdentity::Unnamed, FrameAuthorizer::lenient());
     let reader = FrameReader { user, sending, format, limits, message_bytes_max: usize::MAX, authorizer };
     // The top level is parsed too, since that is all that is parsed of some long frames.
     let _is_shallow = envelope::shallow(bytes, format, limits).is_ok();

@@ -9,7 +9,7 @@ use super::{client_frames::ClientFrame, connection::Connection, server_frames::S
 use crate::{
     auth::{Grant, Keys, Right},
     http::{
-        auth::{Unproved, end_of, may, prove},
+        authentication::{AuthenticationError, end_of, may, prove},
         problem::Problem,
     },
     telemetry::DropReason,
@@ -108,10 +108,10 @@ impl Connection {
                 keys.clone()
             }
         };
-        let grant = match prove(&keys, token, self.peer.purse.as_ref()) {
+        let grant = match prove(&keys, token, self.peer.rate_budget.as_ref()) {
             Ok(grant) => grant,
-            Err(Unproved::Bad(bad)) => return self.reject(&bad.to_string()),
-            Err(Unproved::TooMany(_)) => return self.reject(TOO_MANY_BAD_TOKENS),
+            Err(AuthenticationError::Bad(bad)) => return self.reject(&bad.to_string()),
+            Err(AuthenticationError::TooMany(_)) => return self.reject(TOO_MANY_BAD_TOKENS),
         };
         let proven = Credentials::authenticated(keys, grant.clone());
         match std::mem::replace(&mut self.peer.credentials, proven) {
@@ -120,8 +120,8 @@ impl Connection {
             }
             Credentials::Unauthenticated { first, .. } => {
                 self.peer.user = grant.user.clone();
-                if let Some(purse) = &mut self.peer.purse {
-                    purse.hand_to(&grant.user);
+                if let Some(rate_budget) = &mut self.peer.rate_budget {
+                    rate_budget.hand_to(&grant.user);
                 }
                 if !self.peer.permit.authenticate() {
                     let why = "too many open sockets. Try again later";

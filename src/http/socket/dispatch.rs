@@ -111,7 +111,7 @@ impl Connection {
             format: self.peer.encoding.format,
             limits: limits.document(),
             message_bytes_max: self.peer.credentials.message_bytes_max(limits.body_bytes_max),
-            authorizer: FrameAuthorizer::new(&self.peer.credentials, self.peer.purse.clone()),
+            authorizer: FrameAuthorizer::new(&self.peer.credentials, self.peer.rate_budget.clone()),
         }
     }
 

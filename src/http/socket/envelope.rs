@@ -17,9 +17,9 @@ use serde_json::{Value, value::RawValue};
 use super::super::{
     decode::{Document, DocumentLimits, Path, decode},
     format::Format,
+    json_repair::repair,
+    json_shape::Malformed,
     problem::Problem,
-    readable::readable,
-    shape::Malformed,
 };
 use super::message_pack::after_value;
 use crate::auth::Right;
@@ -121,7 +121,7 @@ impl Envelope {
         match format {
             Format::Json => {
                 // Repaired as the whole frame will be, so that both are read alike.
-                let bytes = readable(bytes);
+                let bytes = repair(bytes);
                 let mut frame = serde_json::Deserializer::from_slice(&bytes);
                 let _where_it_ends = frame.deserialize_map(JsonTexts(&mut texts));
             }
@@ -163,7 +163,7 @@ pub(super) fn shallow(bytes: &[u8], format: Format, limits: DocumentLimits) -> R
     let mut fields = Shallow { fields: Map::new(), repeated: None, limits };
     match format {
         Format::Json => {
-            let bytes = readable(bytes);
+            let bytes = repair(bytes);
             let mut frame = serde_json::Deserializer::from_slice(&bytes);
             let read = frame.deserialize_map(JsonFields(&mut fields)).and_then(|()| frame.end());
             read.map_err(|error| Malformed::body(format!("bad JSON: {error}")))?;

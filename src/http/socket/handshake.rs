@@ -24,20 +24,15 @@ use super::{
 use crate::{
     auth::{Auth, Grant},
     http::{
-        App,
-        address::{self, Arrival},
-        auth,
-        auth::Unproved,
-        command::Sending,
-        extract::Asked,
+        app::App,
+        authentication::{self, AuthenticationError},
+        client_address::{self, ConnectionInfo},
+        command_parser::ClientIdentity,
+        connection_io::ConnectionIo,
+        extractors::QueryParameters,
         format::Format,
-        line::Line,
-        openapi::{
-            asked::SocketQuery,
-            problems::{OfReads, Problem as ProblemAnswer},
-        },
         problem::Problem,
-        rate::Purse,
+        rate_limits::RateBudget,
     },
     read::ResumeHash,
     telemetry::Counted,
@@ -60,7 +55,7 @@ pub(super) struct Peer {
     pub(super) user: UserId,
     pub(super) credentials: Credentials,
     /// The request budget of its frames; `None` without limits.
-    pub(super) purse: Option<Purse>,
+    pub(super) rate_budget: Option<RateBudget>,
     pub(super) client: ClientId,
     /// Whether the handshake named the client; else the connection is the client.
     is_client_named: bool,
@@ -69,34 +64,29 @@ pub(super) struct Peer {
 
 impl Peer {
     /// The client of commands that don't name one.
-    pub(super) fn sending(&self) -> Sending {
+    pub(super) fn sending(&self) -> ClientIdentity {
         match self.is_client_named {
-            true => Sending::Named(self.client.clone()),
-            false => Sending::Connection(self.client.clone()),
+            true => ClientIdentity::Named(self.client.clone()),
+            false => ClientIdentity::Connection(self.client.clone()),
         }
     }
 }
 
-/// Open a WebSocket (rules W); its frames are the schemas ClientFrame and ServerFrame.
-// The connection runs in a task of its own until it ends.
-#[utoipa::path(get, path = "/ws", operation_id = "openSocket", tag = "live",
-    params(SocketQuery),
-    responses((status = 101, description = "The WebSocket is open: rules W"), (status = 426, description = "The handshake is of another version of WebSocket", body = ProblemAnswer, content_type = "application/problem+json"), OfReads)
-)]
+/// Open a WebSocket (rules W). The connection runs in a task of its own until it ends.
 pub(in crate::http) async fn upgrade(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
-    let proved = auth::proved(&app, &parts)?;
-    let asked = Asked::from_request_parts(&mut parts, &app).await?;
+    let proved = authentication::proved(&app, &parts)?;
+    let asked = QueryParameters::from_request_parts(&mut parts, &app).await?;
     let first = first_subscription(&asked)?;
     let accepted = accept(&parts.headers, &[JSON, MESSAGE_PACK]).map_err(handshake_problem)?;
     let Some(upgrading) = parts.extensions.remove::<OnUpgrade>() else {
         return Err(Problem::bad_request("this connection can't be upgraded. Use HTTP/1.1"));
     };
-    let mut purse = Purse::of(&app, &parts, None);
-    let credentials = handshake_credentials(&app.auth, proved, &accepted.offered, purse.as_ref());
+    let mut rate_budget = RateBudget::of(&app, &parts, None);
+    let credentials = handshake_credentials(&app.auth, proved, &accepted.offered, rate_budget.as_ref());
     let user = match &credentials {
         Credentials::Authenticated { grant, .. } => grant.user.clone(),
-        Credentials::NotRequired => auth::claimed(&mut parts, &app).await?,
+        Credentials::NotRequired => authentication::claimed(&mut parts, &app).await?,
         Credentials::Unauthenticated { .. } | Credentials::Rejected { .. } => app.anonymous.clone(),
     };
     // A handshake is charged to its user, or to its address if it does not authenticate.
@@ -105,21 +95,21 @@ pub(in crate::http) async fn upgrade(State(app): State<App>, request: Request) -
         Credentials::NotRequired => user != app.anonymous,
         Credentials::Unauthenticated { .. } | Credentials::Rejected { .. } => false,
     };
-    if let Some(purse) = purse.as_mut().filter(|_| is_known) {
-        purse.hand_to(&user);
+    if let Some(rate_budget) = rate_budget.as_mut().filter(|_| is_known) {
+        rate_budget.hand_to(&user);
     }
-    let left = purse.as_ref().map(Purse::spend).transpose();
+    let left = rate_budget.as_ref().map(RateBudget::spend).transpose();
     let left = left.map_err(|exhausted| Problem::rate_limited(exhausted.0))?;
     let permit = match &credentials {
         Credentials::NotRequired | Credentials::Authenticated { .. } => app.live.permits.acquire(),
         Credentials::Unauthenticated { .. } | Credentials::Rejected { .. } => app
             .live
             .permits
-            .acquire_unauthenticated(address::of(&app.proxies, &parts.extensions, &parts.headers)),
+            .acquire_unauthenticated(client_address::of(&app.proxies, &parts.extensions, &parts.headers)),
     };
     let permit = permit.ok_or_else(Problem::too_many_connections)?;
-    let peer = peer(&asked, user, permit, credentials, &accepted, purse.clone())?;
-    let place = parts.extensions.remove::<Arrival>().map(|arrival| arrival.place);
+    let peer = peer(&asked, user, permit, credentials, &accepted, rate_budget.clone())?;
+    let place = parts.extensions.remove::<ConnectionInfo>().map(|arrival| arrival.place);
     if let Some(place) = &place {
         place.prove(); // from here on the socket permit bounds it
     }
@@ -135,8 +125,8 @@ pub(in crate::http) async fn upgrade(State(app): State<App>, request: Request) -
     });
     let mut response = (StatusCode::SWITCHING_PROTOCOLS, Body::empty()).into_response();
     response.headers_mut().extend(accepted.headers);
-    Ok(match (purse, left) {
-        (Some(purse), Some(left)) => purse.marked(response, left),
+    Ok(match (rate_budget, left) {
+        (Some(rate_budget), Some(left)) => rate_budget.marked(response, left),
         _ => response,
     })
 }
@@ -149,7 +139,7 @@ async fn take_over(
     first: Option<ClientFrame>,
 ) -> Option<Connection> {
     let upgraded = upgrading.await.ok()?;
-    let Ok(parts) = upgraded.downcast::<TokioIo<Line>>() else {
+    let Ok(parts) = upgraded.downcast::<TokioIo<ConnectionIo>>() else {
         tracing::error!("an upgraded connection has an unexpected type");
         return None;
     };
@@ -158,7 +148,7 @@ async fn take_over(
 }
 
 /// `/ws?graphId=G&version=V&hash=H` subscribes at once.
-fn first_subscription(asked: &Asked) -> Result<Option<ClientFrame>, Problem> {
+fn first_subscription(asked: &QueryParameters) -> Result<Option<ClientFrame>, Problem> {
     let Some(graph) = asked.text("graphId") else { return Ok(None) };
     let graph = GraphId::parse(graph).map_err(|e| Problem::bad_request(format!("graphId: {e}")))?;
     let version = asked.version("version")?;
@@ -172,7 +162,7 @@ fn handshake_credentials(
     auth: &Auth,
     proved: Option<Arc<Grant>>,
     offered: &[String],
-    purse: Option<&Purse>,
+    rate_budget: Option<&RateBudget>,
 ) -> Credentials {
     let Auth::Keys(keys) = auth else { return Credentials::NotRequired };
     if let Some(grant) = proved {
@@ -181,20 +171,20 @@ fn handshake_credentials(
     let Some(token) = offered.iter().find_map(|offer| offer.strip_prefix(BEARER)) else {
         return Credentials::unauthenticated(keys.clone());
     };
-    match auth::prove(keys, token, purse) {
+    match authentication::prove(keys, token, rate_budget) {
         Ok(grant) => Credentials::authenticated(keys.clone(), grant),
-        Err(Unproved::Bad(bad)) => Credentials::Rejected { why: bad.to_string() },
-        Err(Unproved::TooMany(_)) => Credentials::Rejected { why: TOO_MANY_BAD_TOKENS.to_owned() },
+        Err(AuthenticationError::Bad(bad)) => Credentials::Rejected { why: bad.to_string() },
+        Err(AuthenticationError::TooMany(_)) => Credentials::Rejected { why: TOO_MANY_BAD_TOKENS.to_owned() },
     }
 }
 
 fn peer(
-    asked: &Asked,
+    asked: &QueryParameters,
     user: UserId,
     permit: SocketPermit,
     credentials: Credentials,
     accepted: &Accepted,
-    purse: Option<Purse>,
+    rate_budget: Option<RateBudget>,
 ) -> Result<Peer, Problem> {
     let id = Uuid::now_v7();
     let named = match asked.text("clientId") {
@@ -205,7 +195,7 @@ fn peer(
     let is_client_named = asked.text("clientId").is_some();
     let format = if accepted.protocol == Some(MESSAGE_PACK) { Format::MessagePack } else { Format::Json };
     let encoding = FrameEncoding { format, deflate: accepted.deflate };
-    Ok(Peer { id, permit, user, credentials, purse, client, is_client_named, encoding })
+    Ok(Peer { id, permit, user, credentials, rate_budget, client, is_client_named, encoding })
 }
 
 fn handshake_problem(error: HandshakeError) -> Problem {

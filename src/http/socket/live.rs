@@ -6,7 +6,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::socket_permits::{SocketPermit, SocketPermits};
 use crate::{
-    http::{SocketConfig, body::Bodies, limits::RequestLimits},
+    http::{SocketConfig, request_body::Bodies, request_limits::RequestLimits},
     live::FollowedGraphs,
     telemetry::LiveMetrics,
     write::Graphs,

@@ -14,7 +14,7 @@ use super::{
     envelope::{BadFrame, Envelope},
 };
 use crate::{
-    http::{body::Bodies, problem::Problem},
+    http::{problem::Problem, request_body::Bodies},
     websocket::{BEGINNING_BYTES, Deflated, Incoming, Inflated, ProtocolError},
 };
 

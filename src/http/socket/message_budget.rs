@@ -3,7 +3,7 @@
 
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
-use crate::http::body::Bodies;
+use crate::http::request_body::Bodies;
 
 /// Shorter messages are not counted: most have a few hundred bytes, and an idle connection holds none.
 const UNCOUNTED_BYTES: usize = 16 << 10;

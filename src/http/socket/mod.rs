@@ -41,6 +41,6 @@ mod subscriptions;
 mod timers;
 
 use handshake::Peer;
-pub(super) use handshake::{__path_upgrade, upgrade};
+pub(super) use handshake::upgrade;
 pub(super) use live::Live;
 pub(super) use socket_permits::SocketPermit;
