@@ -1,8 +1,8 @@
-//! Activity: how many events of each type each user caused in a graph, by the hour.
+//! Activity: the number of events of each type that each user caused in a graph, by hour.
 //!
 //! | key | row |
 //! |---|---|
-//! | `<hour>/<type>/<user>` | how many |
+//! | `<hour>/<type>/<user>` | the number of events |
 //!
 //! `hour` counts hours since the Unix epoch, in ten digits, so that keys sort by time.
 
@@ -18,23 +18,23 @@ use crate::{
 
 const HOUR_MS: u64 = 3_600_000;
 
-/// The projection.
+/// The projection of commits into these rows.
 #[derive(Debug)]
 pub struct Activity;
 
-/// What a row counts.
+/// The key of a row: what it counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ActivityKey {
-    /// The beginning of the hour.
+    /// The start of the hour.
     pub hour: Timestamp,
     /// The event's type, as on the wire.
     pub event_type: String,
-    /// Who caused it.
+    /// The user who caused it.
     pub user: UserId,
 }
 
 impl ActivityKey {
-    /// Reads the key of a row; `None` if it is none.
+    /// Reads the key of a row; `None` if it is not one.
     pub fn parse(key: &str) -> Option<Self> {
         let mut parts = key.splitn(3, '/');
         let hour = parts.next()?.parse::<u64>().ok()?.checked_mul(HOUR_MS)?;
@@ -47,7 +47,7 @@ impl ActivityKey {
         format!("{hour:010}/{name}/{user}")
     }
 
-    /// Where the rows of the hour of `at` begin among all keys.
+    /// The first possible key of the hour of `at`.
     pub fn first_of_hour(at: Timestamp) -> String {
         format!("{:010}/", at.0 / HOUR_MS)
     }

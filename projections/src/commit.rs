@@ -16,21 +16,21 @@ use crate::{
     version::{Hash, Head, Version},
 };
 
-/// The format that is written.
+/// The format that this release writes.
 pub const FORMAT: u8 = 1;
 
-/// How an accepted operation went.
+/// The outcome of an accepted operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// Nobody else had touched its targets.
+    /// The operation was applied as it is: nobody else had touched its targets.
     #[default]
     Applied,
-    /// Others had, and it was reconciled with what they did (rule D2).
+    /// The operation was merged with changes of others (rule D2).
     Merged,
 }
 
-/// What the operation was, in the words of the wire: a command's type, or `BATCH`.
+/// The type of an operation, as on the wire: the type of its command, or `BATCH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[allow(missing_docs)]
@@ -64,7 +64,7 @@ impl CommandType {
         Self::Batch,
     ];
 
-    /// As on the wire.
+    /// The type, as on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CreateNode => "CREATE_NODE",
@@ -82,38 +82,37 @@ impl CommandType {
     }
 }
 
-/// What a commit's bytes say: everything but its place in a history.
+/// The content of a commit: everything but its place in a history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CommitBody {
-    /// The operation that it is the effect of.
+    /// The operation that made the commit.
     pub operation_id: OperationId,
-    /// Who did it.
+    /// The user who sent the operation.
     pub user_id: UserId,
-    /// Through which client; where its author named none, the user over HTTP and the connection on a socket.
+    /// The client that sent it. If the author named none, the user id over HTTP and the connection id on a socket.
     pub client_id: ClientId,
-    /// Whether the client is another one than the user, or its author gave the user's own id as the client's
-    /// (rule D1). Only then can the commit be somebody's own.
+    /// Whether the author named the client (rule D1). Only then does the commit count as the client's own.
     pub is_client_named: bool,
-    /// When, by the server's clock; never earlier than the commit before it (rule V5).
+    /// The server's time; never earlier than that of the commit before it (rule V5).
     pub timestamp: Timestamp,
-    /// What was asked for.
+    /// The type of the operation.
     pub command_type: CommandType,
-    /// How it went.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Where in a trace it was asked for, if its author said.
+    /// The trace of the request, if its author sent one.
     pub traceparent: Option<TraceParent>,
-    /// What happened, in order; never empty.
+    /// The events, in order; never empty.
     pub events: Vec<Event>,
 }
 
-/// A commit in its place: `hash` covers its bytes and every commit before it.
+/// A commit with its place in a history: `hash` covers its bytes and every commit before it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Commit {
-    /// Its number, and the graph's version after it.
+    /// The version: the number of the commit, and the graph's version after it.
     pub version: Version,
-    /// The history up to and with it.
+    /// The hash of the history up to and including this commit.
     pub hash: Hash,
-    /// What it says.
+    /// The content.
     pub body: CommitBody,
 }
 
@@ -124,13 +123,13 @@ impl Commit {
     }
 }
 
-/// Stored bytes that are no commit this program can read.
+/// Why stored bytes can't be read as a commit.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// Written by a newer release.
+    /// The commit was written by a newer release.
     #[error("stored in format {0}, this release reads up to {FORMAT}")]
     NewerFormat(u64),
-    /// Not the MessagePack of a commit.
+    /// The bytes are not the MessagePack of a commit.
     #[error("not a commit: {0}")]
     Malformed(#[from] rmp_serde::decode::Error),
 }
@@ -151,7 +150,7 @@ struct Stored<'a> {
     events: &'a [Event],
 }
 
-/// Commits of more events are measured before they are written.
+/// Commits of more events than this are measured before they are encoded.
 const COUNTED_EVENTS: usize = 256;
 
 impl Stored<'_> {
@@ -164,7 +163,7 @@ impl Stored<'_> {
     }
 }
 
-/// Counts what is written.
+/// Counts the bytes written.
 struct Length(usize);
 
 impl io::Write for Length {
@@ -198,7 +197,8 @@ struct FormatOnly {
 }
 
 impl CommitBody {
-    /// The exact bytes that are stored and hashed. `client` is left out where none was named, `outcome` where it is `applied`, `trace` where none was named.
+    /// The exact bytes that are stored and hashed. `client` and `trace` are left out if none was named, `outcome` if
+    /// it is `applied`.
     pub fn encode(&self) -> Vec<u8> {
         let stored = Stored {
             format: FORMAT,
@@ -214,7 +214,7 @@ impl CommitBody {
         };
         let mut bytes = Vec::with_capacity(256);
         if self.events.len() > COUNTED_EVENTS {
-            // Its length first: it is kept, and what grows as it is written has room for twice as much.
+            // The length first: the buffer is kept, and one that grows while it is written may take twice the room.
             let mut length = Length(0);
             stored.write(&mut length);
             bytes.reserve_exact(length.0);
@@ -249,8 +249,8 @@ impl CommitBody {
     }
 }
 
-/// Whether the bytes begin as [`CommitBody::encode`] begins them: a small map whose first entry is
-/// the format, and that the one this release writes.
+/// Whether the bytes begin like those of [`CommitBody::encode`]: a small map whose first entry is the format of this
+/// release.
 fn is_current_format(bytes: &[u8]) -> bool {
     bytes.get(1..9) == Some(&[0xa6, b'f', b'o', b'r', b'm', b'a', b't', FORMAT])
 }

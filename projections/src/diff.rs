@@ -1,11 +1,11 @@
-//! What differs between two graphs, or between two states of one entity (rule A3).
+//! The difference between two graphs, or between two states of one entity (rule A3).
 //!
 //! Invariants:
 //! - A change names the deepest path at which the two sides differ: where both are objects, their
 //!   fields are compared one by one; anything else is compared as a whole. `position` is one field
 //!   (rule D2).
-//! - An absent value is null, and a null is as good as absent: that one became the other is no change.
-//! - What the server writes on entities (rule G2) and creation order (rule G5) are no differences.
+//! - Null and absent are equal: a change from one to the other is not a difference.
+//! - Server fields (rule G2) and creation order (rule G5) are not compared.
 //! - The difference from B to A is that from A to B with the sides exchanged.
 //!
 //! Not here: which commits made the difference, see [`crate::Tracked`].
@@ -25,34 +25,34 @@ use crate::{
 /// One path at which two states of an entity differ.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Change {
-    /// Where; `""` is the whole entity.
+    /// The path; `""` is the whole entity.
     pub path: Pointer,
-    /// What stood there; null where nothing did.
+    /// The earlier value; null if there was none.
     pub before: Value,
-    /// What stands there now; null where nothing does.
+    /// The later value; null if there is none.
     pub after: Value,
 }
 
-/// An entity that is in both graphs, and is not the same.
+/// An entity that is in both graphs and differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Changed<Id> {
-    /// Which.
+    /// The id.
     pub id: Id,
-    /// In what; never empty.
+    /// The differences; never empty.
     pub changes: Vec<Change>,
 }
 
-/// How the nodes, or the edges, of two graphs differ; each list in the order of rule G5.
+/// The difference between the nodes, or the edges, of two graphs; each list in the order of rule G5.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(bound(serialize = "Id: Serialize, Placed<T>: Serialize"))]
 pub struct TableDiff<Id, T> {
-    /// Only in the later graph: as they are there.
+    /// Entities that are only in the later graph.
     #[serde(serialize_with = "entities")]
     pub added: Vec<Arc<Placed<T>>>,
-    /// Only in the earlier graph: as they were there.
+    /// Entities that are only in the earlier graph.
     #[serde(serialize_with = "entities")]
     pub removed: Vec<Arc<Placed<T>>>,
-    /// In both.
+    /// Entities that are in both and differ.
     pub changed: Vec<Changed<Id>>,
 }
 
@@ -70,29 +70,29 @@ impl<Id, T> TableDiff<Id, T> {
     }
 }
 
-/// A viewport that was moved.
+/// A viewport that differs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ViewportChange {
-    /// What it was.
+    /// The earlier viewport.
     pub before: Viewport,
-    /// What it is.
+    /// The later viewport.
     pub after: Viewport,
 }
 
-/// How two graphs differ.
+/// The difference between two graphs.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct GraphDiff {
-    /// In their nodes.
+    /// The difference between their nodes.
     pub nodes: TableDiff<NodeId, Node>,
-    /// In their edges.
+    /// The difference between their edges.
     pub edges: TableDiff<EdgeId, Edge>,
-    /// In their viewports; `None` if they are equal.
+    /// The difference between their viewports; `None` if they are equal.
     pub viewport: Option<ViewportChange>,
 }
 
 impl GraphDiff {
-    /// What has to happen to `before` to make `after` of it. Linear in the size of both; entities
-    /// that the two share cost a comparison of pointers.
+    /// The changes that turn `before` into `after`. Linear in the size of both; shared entities cost one comparison of
+    /// pointers.
     pub fn between(before: &Graph, after: &Graph) -> Self {
         let viewport = (before.viewport() != after.viewport())
             .then(|| ViewportChange { before: before.viewport().clone(), after: after.viewport().clone() });
@@ -119,7 +119,7 @@ impl GraphDiff {
     }
 }
 
-/// Each side comes with its entities in the order of lists.
+/// Compares two tables; each side lists its entities in the order of rule G5.
 fn tables<'g, Id: Clone + Eq + std::hash::Hash, T: 'g>(
     (before, befores): (&Table<Id, T>, impl Iterator<Item = &'g Arc<Placed<T>>>),
     (after, afters): (&Table<Id, T>, impl Iterator<Item = &'g Arc<Placed<T>>>),
@@ -144,7 +144,7 @@ fn tables<'g, Id: Clone + Eq + std::hash::Hash, T: 'g>(
     TableDiff { added, removed: befores.filter(is_gone).cloned().collect(), changed }
 }
 
-/// How two states of a node differ.
+/// The difference between two states of a node.
 pub(crate) fn node_changes(before: &Node, after: &Node) -> Vec<Change> {
     let mut changes = Vec::new();
     if before.position() != after.position() {
@@ -155,7 +155,7 @@ pub(crate) fn node_changes(before: &Node, after: &Node) -> Vec<Change> {
     changes
 }
 
-/// How two states of an edge differ.
+/// The difference between two states of an edge.
 pub(crate) fn edge_changes(before: &Edge, after: &Edge) -> Vec<Change> {
     let mut changes = Vec::new();
     let ends = [("source", before.source(), after.source()), ("target", before.target(), after.target())];
@@ -169,7 +169,7 @@ pub(crate) fn edge_changes(before: &Edge, after: &Edge) -> Vec<Change> {
     changes
 }
 
-/// Compares two objects field by field: those of `before` in its order, then what is new.
+/// Compares two objects field by field: the fields of `before` in order, then the new ones.
 fn fields(path: &Pointer, before: &Map, after: &Map, into: &mut Vec<Change>) {
     for (key, old) in before {
         values(path.child(key), old, after.get(key).unwrap_or(&Value::Null), into);

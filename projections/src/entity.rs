@@ -1,7 +1,7 @@
 //! Nodes, edges and the viewport: React Flow's shapes, every other attribute kept as given (G1).
 //!
-//! What the server adds to an entity (`createdAt`, `updatedAt`, `version`, rule G2) is not part of
-//! it here: the fold keeps it beside the entity, see [`crate::Placed`].
+//! The fields that the server adds (`createdAt`, `updatedAt`, `version`, rule G2) are not part of an entity here: the
+//! fold keeps them beside it, see [`crate::Placed`].
 
 use std::{
     fmt,
@@ -23,22 +23,22 @@ use crate::{
 /// A JSON object that keeps the order of its keys.
 pub type Map = serde_json::Map<String, Value>;
 
-/// Integer milliseconds since the Unix epoch.
+/// A time: integer milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 
-/// What the server writes on every entity it returns; on input these are ignored (rule G2).
+/// The fields that the server adds to every entity it returns; on input they are ignored (rule G2).
 pub(crate) const SERVER_FIELDS: [&str; 3] = ["createdAt", "updatedAt", "version"];
 const PARENT_FIELDS: [&str; 2] = ["parentId", "parentNode"];
 
-/// A value that does not have the shape of rule G1 or breaks G4 by itself.
+/// Why a value does not have the shape of rule G1, or breaks G4 by itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct ShapeError {
-    /// Where, from the entity's top, dotted.
+    /// The path from the top of the entity, dotted.
     pub field: String,
-    /// What is wrong there.
+    /// The problem with the value there.
     pub problem: String,
 }
 
@@ -47,7 +47,7 @@ impl ShapeError {
         Self { field: field.to_owned(), problem: problem.into() }
     }
 
-    /// The same problem, seen from one level further out.
+    /// The same problem, with the field that holds the value.
     #[must_use]
     pub fn within(self, outer: &str) -> Self {
         if self.field.is_empty() {
@@ -83,7 +83,7 @@ impl Coordinate {
     }
 }
 
-/// What sort of JSON value this is, for messages.
+/// The kind of a JSON value, for messages.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -106,7 +106,7 @@ fn as_object(value: &Value) -> Result<&Map, ShapeError> {
     value.as_object().ok_or_else(|| ShapeError::new("", format!("must be an object, not {}", kind(value))))
 }
 
-/// Where a node stands, in React Flow's coordinates: relative to its parent if it has one.
+/// The position of a node, in React Flow's coordinates: relative to its parent if it has one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     x: Coordinate,
@@ -114,14 +114,14 @@ pub struct Position {
 }
 
 impl Position {
-    /// Reads `{x, y}` and nothing else.
+    /// Reads `{x, y}`, and refuses other fields.
     pub fn from_json(value: &Value) -> Result<Self, ShapeError> {
         let fields = as_object(value)?;
         only_fields(fields, &["x", "y"])?;
         Ok(Self { x: Coordinate::take(fields, "x")?, y: Coordinate::take(fields, "y")? })
     }
 
-    /// `{x, y}` with the numbers as they were given.
+    /// The position as JSON: `{x, y}`, with the numbers as they were given.
     pub fn to_json(&self) -> Value {
         let mut fields = Map::new();
         fields.insert("x".to_owned(), Value::Number(self.x.0.clone()));
@@ -131,13 +131,13 @@ impl Position {
 }
 
 impl Default for Position {
-    /// `{0, 0}`.
+    /// The origin: `{0, 0}`.
     fn default() -> Self {
         Self { x: Coordinate(0.into()), y: Coordinate(0.into()) }
     }
 }
 
-/// What an editor looks at first: `{x, y, zoom}`, zoom above 0.
+/// The part of the graph that an editor shows first: `{x, y, zoom}`, with a zoom above 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Viewport {
     x: Coordinate,
@@ -146,7 +146,7 @@ pub struct Viewport {
 }
 
 impl Viewport {
-    /// Reads `{x, y, zoom}` and nothing else.
+    /// Reads `{x, y, zoom}`, and refuses other fields.
     pub fn from_json(value: &Value) -> Result<Self, ShapeError> {
         let fields = as_object(value)?;
         only_fields(fields, &["x", "y", "zoom"])?;
@@ -157,7 +157,7 @@ impl Viewport {
         Ok(Self { x: Coordinate::take(fields, "x")?, y: Coordinate::take(fields, "y")?, zoom })
     }
 
-    /// `{x, y, zoom}` with the numbers as they were given.
+    /// The viewport as JSON: `{x, y, zoom}`, with the numbers as they were given.
     pub fn to_json(&self) -> Value {
         let mut fields = Map::new();
         fields.insert("x".to_owned(), Value::Number(self.x.0.clone()));
@@ -168,7 +168,7 @@ impl Viewport {
 }
 
 impl Default for Viewport {
-    /// `{0, 0, 1}`.
+    /// The origin at full size: `{0, 0, 1}`.
     fn default() -> Self {
         Self { x: Coordinate(0.into()), y: Coordinate(0.into()), zoom: Coordinate(1.into()) }
     }
@@ -183,8 +183,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node of these parts. `attributes` is all but `id` and `position`; what the server writes
-    /// and a null parent are dropped from it.
+    /// Makes a node. `attributes` is everything but `id` and `position`; server fields and a null parent are dropped
+    /// from it.
     pub fn new(id: NodeId, position: Position, mut attributes: Map) -> Result<Self, ShapeError> {
         for field in SERVER_FIELDS.iter().chain(&["id", "position"]) {
             attributes.shift_remove(*field);
@@ -199,23 +199,23 @@ impl Node {
         Ok(Self { id, position, attributes: kept(attributes) })
     }
 
-    /// Unique in its graph.
+    /// The id, unique in its graph.
     pub fn id(&self) -> &NodeId {
         &self.id
     }
 
-    /// Where it stands.
+    /// The position.
     pub fn position(&self) -> &Position {
         &self.position
     }
 
-    /// All but `id` and `position`.
+    /// The attributes: everything but `id` and `position`.
     pub fn attributes(&self) -> &Map {
         &self.attributes
     }
 
-    /// The nodes it is inside of: `parentId`, and React Flow 11's `parentNode` if it names another.
-    /// With the field that names each.
+    /// The parents, each with the field that names it: `parentId`, and React Flow 11's `parentNode` if it names
+    /// another node.
     pub fn parents(&self) -> impl Iterator<Item = (&'static str, NodeId)> + '_ {
         let named = |field| self.attributes.get(field).and_then(Value::as_str);
         let first = named(PARENT_FIELDS[0]);
@@ -225,13 +225,13 @@ impl Node {
             .filter_map(|(field, id)| Some((field, NodeId::parse(id?).ok()?)))
     }
 
-    /// The node elsewhere.
+    /// The same node at another position.
     #[must_use]
     pub fn moved(&self, position: Position) -> Self {
         Self { position, ..self.clone() }
     }
 
-    /// Whether `patch` can be merged into any node and leave a node.
+    /// Checks that `patch` merged into any node gives a valid node.
     pub fn check_patch(patch: &MergePatch) -> Result<(), ShapeError> {
         if let Some(part) = patch.fields().get("position") {
             let mut position = Position::default().to_json();
@@ -242,9 +242,8 @@ impl Node {
         check_parents(patch.fields())
     }
 
-    /// The node with `patch` merged into it; its `id` stays. Total, because folding is: a patch is
-    /// checked by [`Node::check_patch`] before it becomes an event, and a part that would leave no
-    /// position is not merged.
+    /// The node with `patch` merged into it; its `id` stays. It can't fail, since folding can't: [`Node::check_patch`]
+    /// checks a patch before it becomes an event, and a part that would leave no position is not merged.
     #[must_use]
     pub fn patched(&self, patch: &MergePatch) -> Self {
         let position = patch.fields().get("position").and_then(|part| {
@@ -291,7 +290,7 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// An edge of these parts. `attributes` is all but `id`, `source` and `target`.
+    /// Makes an edge. `attributes` is everything but `id`, `source` and `target`.
     pub fn new(id: EdgeId, source: NodeId, target: NodeId, mut attributes: Map) -> Result<Self, ShapeError> {
         for field in SERVER_FIELDS.iter().chain(&["id", "source", "target"]) {
             attributes.shift_remove(*field);
@@ -300,27 +299,27 @@ impl Edge {
         Ok(Self { id, source, target, attributes: kept(attributes) })
     }
 
-    /// Unique in its graph.
+    /// The id, unique in its graph.
     pub fn id(&self) -> &EdgeId {
         &self.id
     }
 
-    /// The node it comes from.
+    /// The node that the edge starts at.
     pub fn source(&self) -> &NodeId {
         &self.source
     }
 
-    /// The node it leads to.
+    /// The node that the edge ends at.
     pub fn target(&self) -> &NodeId {
         &self.target
     }
 
-    /// All but `id`, `source` and `target`.
+    /// The attributes: everything but `id`, `source` and `target`.
     pub fn attributes(&self) -> &Map {
         &self.attributes
     }
 
-    /// Whether `patch` can be merged into any edge and leave an edge.
+    /// Checks that `patch` merged into any edge gives a valid edge.
     pub fn check_patch(patch: &MergePatch) -> Result<(), ShapeError> {
         for field in ["source", "target"] {
             if let Some(id) = patch.fields().get(field) {
@@ -330,7 +329,7 @@ impl Edge {
         check_attributes(patch.fields())
     }
 
-    /// The edge with `patch` merged into it; its `id` stays. Total, as [`Node::patched`] is.
+    /// The edge with `patch` merged into it; its `id` stays. It can't fail, like [`Node::patched`].
     #[must_use]
     pub fn patched(&self, patch: &MergePatch) -> Self {
         let end = |field, old: &NodeId| {
@@ -369,8 +368,8 @@ impl Edge {
     }
 }
 
-/// Attributes as they are kept for as long as the entity is: with no room that its id and place, taken out of the same
-/// object, have left. Entities without attributes share theirs.
+/// Attributes as they are stored with the entity, without the spare room that the removed id and position left.
+/// Entities without attributes share theirs.
 fn kept(attributes: Map) -> Arc<Map> {
     static NONE: LazyLock<Arc<Map>> = LazyLock::new(Arc::default);
     match attributes.is_empty() {
@@ -379,7 +378,7 @@ fn kept(attributes: Map) -> Arc<Map> {
     }
 }
 
-/// Rule G1: `type` is a string, `data` an object; null is a value.
+/// Checks rule G1: `type` is a string, `data` an object; null is a value.
 fn check_attributes(attributes: &Map) -> Result<(), ShapeError> {
     match attributes.get("type") {
         None | Some(Value::Null | Value::String(_)) => {}

@@ -1,4 +1,4 @@
-//! The vocabulary of what can have happened, in the past tense.
+//! Events: everything that can happen to a graph, in the past tense.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::{
     patch::{MergePatch, Pointer},
 };
 
-/// One thing that happened to one entity.
+/// An event: one change of one entity.
 ///
 /// The JSON that clients see and the MessagePack that is stored have the same fields, `type` among
 /// them; `docs/events.md` lists them and a golden-bytes test pins them.
@@ -30,7 +30,7 @@ pub enum Event {
     ViewportSet { viewport: Viewport },
 }
 
-/// What kind of thing an event is about.
+/// The kind of an entity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
@@ -40,7 +40,7 @@ pub enum EntityKind {
     Viewport,
 }
 
-/// The thing that an event is about.
+/// The entity that an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Entity<'a> {
@@ -50,7 +50,7 @@ pub enum Entity<'a> {
 }
 
 impl Entity<'_> {
-    /// Its kind.
+    /// The kind of the entity.
     pub fn kind(&self) -> EntityKind {
         match self {
             Self::Node(_) => EntityKind::Node,
@@ -72,7 +72,7 @@ impl fmt::Display for Entity<'_> {
 }
 
 impl Event {
-    /// Which entity it is about.
+    /// The entity that the event is about.
     pub fn entity(&self) -> Entity<'_> {
         match self {
             Self::NodeCreated { node } | Self::NodeReplaced { node } => Entity::Node(node.id()),
@@ -85,7 +85,7 @@ impl Event {
         }
     }
 
-    /// Its type, as on the wire.
+    /// The type of the event, as on the wire.
     pub fn name(&self) -> &'static str {
         match self {
             Self::NodeCreated { .. } => "NodeCreated",
@@ -101,7 +101,7 @@ impl Event {
         }
     }
 
-    /// Every type, as on the wire.
+    /// Every event type, as on the wire.
     pub const NAMES: [&'static str; 10] = [
         "NodeCreated",
         "NodeUpdated",
@@ -115,8 +115,8 @@ impl Event {
         "ViewportSet",
     ];
 
-    /// Which fields of the entity it wrote: leaf paths, `position` as one (rule D2), the root where
-    /// it wrote the whole entity.
+    /// The paths that the event wrote: leaf paths, with `position` as one (rule D2), or the root if it wrote the whole
+    /// entity.
     pub fn paths(&self) -> Vec<Pointer> {
         match self {
             Self::NodeUpdated { patch, .. } => node_paths(patch),
@@ -132,7 +132,7 @@ impl Event {
         }
     }
 
-    /// Whether the entity is gone after it.
+    /// Whether the event deleted the entity.
     pub fn is_deletion(&self) -> bool {
         matches!(self, Self::NodeDeleted { .. } | Self::EdgeDeleted { .. })
     }
@@ -165,8 +165,7 @@ enum EventType {
     ViewportSet,
 }
 
-/// The fields of any event as stored. Reading them flat spares the buffering that serde needs for
-/// a tagged enum.
+/// The fields of any event as stored. Reading them flat avoids the buffering that serde needs for a tagged enum.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct StoredEvent {
@@ -181,7 +180,7 @@ struct StoredEvent {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("an event without its field `{0}`")]
+#[error("an event lacks its field `{0}`")]
 struct MissingField(&'static str);
 
 impl TryFrom<StoredEvent> for Event {

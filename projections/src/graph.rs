@@ -1,7 +1,7 @@
-//! The fold that editors see and decisions look at: a graph as its commits left it.
+//! The graph that editors see and commands are decided on: the fold of its commits.
 //!
-//! All maps are persistent (`imbl`) and entities are shared, so a clone costs a few pointers: a
-//! reader keeps the graph it was given while the writer goes on with its own.
+//! All maps are persistent (`imbl`) and entities are shared, so a clone costs a few pointers: a reader keeps its
+//! version while the writer continues with the next.
 //!
 //! Every operation here is logarithmic in the size of the graph or linear in what it returns;
 //! nothing walks the whole graph to change a part of it.
@@ -24,21 +24,21 @@ use crate::{
     version::{Head, Version},
 };
 
-/// A place in creation order (rule G5): entities of one graph are numbered as they are created.
+/// A place in creation order (rule G5): the entities of a graph are numbered as they are created.
 pub type Ordinal = u64;
 
-/// An entity with what the server keeps beside it (rule G2).
+/// An entity with its server fields (rule G2).
 #[derive(Debug)]
 pub struct Placed<T> {
     /// The node or edge itself.
     pub entity: T,
-    /// Its place in creation order.
+    /// The place in creation order.
     pub ordinal: Ordinal,
-    /// When it was created.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it was last written.
+    /// The time of the last write.
     pub updated_at: Timestamp,
-    /// The commit that last wrote it.
+    /// The version of the commit that last wrote it.
     pub version: Version,
     size: Size,
     json: OnceLock<Box<[u8]>>,
@@ -61,7 +61,7 @@ impl<T> Placed<T>
 where
     Self: Serialize,
 {
-    /// The entity as JSON, server's fields included; encoded once and kept.
+    /// The entity as JSON, server fields included; encoded once and cached.
     pub fn json(&self) -> &[u8] {
         self.json.get_or_init(|| match serde_json::to_vec(self) {
             Ok(bytes) => bytes.into_boxed_slice(),
@@ -70,7 +70,7 @@ where
     }
 }
 
-/// Rewritten entities compare by what they are, not by what is cached of them.
+/// Entities are compared without their cached JSON.
 impl<T: PartialEq> PartialEq for Placed<T> {
     fn eq(&self, other: &Self) -> bool {
         self.entity == other.entity
@@ -96,7 +96,7 @@ macro_rules! serialize_placed {
 serialize_placed!(Node);
 serialize_placed!(Edge);
 
-/// All nodes, or all edges: by id, and in creation order.
+/// All nodes, or all edges, by id and in creation order.
 #[derive(Debug)]
 pub struct Table<Id, T> {
     ordinals: HashMap<Id, Ordinal>,
@@ -175,12 +175,12 @@ pub struct Graph {
     /// Edges by each end, and nodes by parent: what goes when a node goes.
     incident: OrdSet<(NodeId, Ordinal)>,
     children: OrdSet<(NodeId, Ordinal)>,
-    /// Nodes with a parent that was created after them: lists can't have those in creation order (rule G5).
+    /// Nodes with a parent that was created after them: lists don't have those in creation order (rule G5).
     with_younger_parent: OrdSet<Ordinal>,
     next_ordinal: Ordinal,
 }
 
-/// What a graph is made of, for those who kept it elsewhere.
+/// The parts of a graph, to restore it from rows.
 pub(crate) struct Parts {
     pub(crate) head: Head,
     pub(crate) last_modified: Timestamp,
@@ -193,7 +193,7 @@ pub(crate) struct Parts {
 }
 
 impl Graph {
-    /// The graph of these parts.
+    /// Makes a graph of these parts.
     pub(crate) fn from_parts(parts: Parts) -> Self {
         let mut graph = Self {
             head: parts.head,
@@ -222,12 +222,12 @@ impl Graph {
         graph
     }
 
-    /// The graph that nobody has written to (rule V7).
+    /// The empty graph, before its first commit (rule V7).
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// Where in its history it stands.
+    /// The head: the version and hash of the last commit.
     pub fn head(&self) -> Head {
         self.head
     }
@@ -242,7 +242,7 @@ impl Graph {
         self.last_operation
     }
 
-    /// Its nodes as lists show them (rule G5): in creation order, except that a node stands after its parents.
+    /// The nodes in the order of lists (rule G5): creation order, except that a node comes after its parents.
     pub fn nodes_in_order(&self) -> impl Iterator<Item = &Arc<Placed<Node>>> {
         ParentsFirst::new(self, self.nodes.iter())
     }
@@ -252,39 +252,39 @@ impl Graph {
         self.with_younger_parent.contains(&ordinal)
     }
 
-    /// Its nodes.
+    /// The nodes.
     pub fn nodes(&self) -> &Table<NodeId, Node> {
         &self.nodes
     }
 
-    /// Its edges.
+    /// The edges.
     pub fn edges(&self) -> &Table<EdgeId, Edge> {
         &self.edges
     }
 
-    /// Its viewport.
+    /// The viewport.
     pub fn viewport(&self) -> &Viewport {
         &self.viewport
     }
 
-    /// The commit that last set the viewport; [`Version::EMPTY`] if none did.
+    /// The version of the commit that last set the viewport; [`Version::EMPTY`] if none did.
     pub fn viewport_version(&self) -> Version {
         self.viewport_version
     }
 
-    /// The place in creation order that the next entity gets.
+    /// The place in creation order of the next new entity.
     pub fn next_ordinal(&self) -> Ordinal {
         self.next_ordinal
     }
 
-    /// About how many bytes its state takes as JSON.
+    /// About how many bytes the state takes as JSON.
     pub fn json_bytes(&self) -> usize {
-        /// What a state has beside its entities.
+        /// The JSON of a state beside its entities.
         const BESIDE: usize = 400;
         BESIDE + self.nodes.size.json + self.edges.size.json
     }
 
-    /// About how much memory it takes, with the JSON of its entities, which is kept once it was asked for.
+    /// About how much memory the graph takes, with the cached JSON of its entities.
     pub fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.nodes.size.held + self.edges.size.held + self.json_bytes()
     }
@@ -299,7 +299,7 @@ impl Graph {
         of(&self.children, node).filter_map(|ordinal| self.nodes.at(ordinal))
     }
 
-    /// The graph after `commit`, which must be the next one of this history.
+    /// Applies `commit`, which must be the next one of this history.
     pub fn apply(&mut self, commit: &Commit) {
         debug_assert_eq!(commit.version, self.head.version.next(), "a hole in the history");
         for event in &commit.body.events {
@@ -310,7 +310,7 @@ impl Graph {
         self.last_operation = Some(commit.body.operation_id);
     }
 
-    /// What one event adds up to, as part of commit `version`. The head stays: a commit is whole.
+    /// Applies one event of commit `version`. The head does not change before the commit is whole.
     pub fn apply_event(&mut self, event: &Event, version: Version, at: Timestamp) {
         match event {
             Event::NodeCreated { node } | Event::NodeReplaced { node } => {
@@ -343,7 +343,7 @@ impl Graph {
         }
     }
 
-    /// Writes a node over the one with its id, which keeps its place, or as the newest.
+    /// Writes a node: it replaces the one with its id and keeps its place, or it becomes the newest.
     fn put_node(&mut self, node: Node, version: Version, at: Timestamp) {
         let (ordinal, created_at, is_new) = match self.nodes.get(node.id()) {
             Some(old) => {
@@ -395,7 +395,7 @@ impl Graph {
         }
     }
 
-    /// Writes an edge over the one with its id, which keeps its place, or as the newest.
+    /// Writes an edge: it replaces the one with its id and keeps its place, or it becomes the newest.
     fn put_edge(&mut self, edge: Edge, version: Version, at: Timestamp) {
         let (ordinal, created_at) = match self.edges.get(edge.id()) {
             Some(old) => {
@@ -429,7 +429,7 @@ impl Graph {
     }
 }
 
-/// Graphs are equal when editors see the same and their histories are the same.
+/// Graphs are equal if editors see the same and the histories are the same.
 impl PartialEq for Graph {
     fn eq(&self, other: &Self) -> bool {
         self.head == other.head

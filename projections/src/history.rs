@@ -1,9 +1,9 @@
-//! What commits did to one entity, from and to (rule A4).
+//! The history of one entity: what each commit changed, with the values before and after (rule A4).
 //!
 //! Invariants:
 //! - A deleted entity that is created again keeps one history: it is the history of an id.
-//! - A commit is looked at as a whole (rule V2): what its events undo among themselves is no change,
-//!   but the commit did touch the entity.
+//! - A commit counts as a whole (rule V2): what its events undo among themselves is not a change, but the commit did
+//! touch the entity.
 //!
 //! Not here: finding the commits. Whoever has them feeds them in order.
 
@@ -19,12 +19,12 @@ use crate::{
     patch::Pointer,
 };
 
-/// The id whose history is asked for.
+/// The entity whose history is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// Of a node.
+    /// A node.
     Node(NodeId),
-    /// Of an edge.
+    /// An edge.
     Edge(EdgeId),
 }
 
@@ -37,7 +37,7 @@ impl Subject {
         }
     }
 
-    /// Whether the event is about it.
+    /// Whether the event is about this entity.
     pub fn is_of(&self, event: &Event) -> bool {
         match (self, event.entity()) {
             (Self::Node(id), Entity::Node(named)) => id == named,
@@ -47,12 +47,12 @@ impl Subject {
         }
     }
 
-    /// Whether the commit touched it.
+    /// Whether the commit touched this entity.
     pub fn is_touched_by(&self, commit: &Commit) -> bool {
         commit.body.events.iter().any(|event| self.is_of(event))
     }
 
-    /// Whether what the commit leaves of it does not depend on what it was before, which was nothing.
+    /// Whether the commit creates it first, so that its result does not depend on an earlier state.
     pub fn is_born_in(&self, commit: &Commit) -> bool {
         let first = commit.body.events.iter().find(|event| self.is_of(event));
         matches!(first, Some(Event::NodeCreated { .. } | Event::EdgeCreated { .. }))
@@ -66,7 +66,7 @@ pub struct Tracked {
     now: Standing,
 }
 
-/// What stands under the id now.
+/// The current entity of the id.
 #[derive(Clone, Debug, PartialEq)]
 enum Standing {
     Nothing,
@@ -75,12 +75,12 @@ enum Standing {
 }
 
 impl Tracked {
-    /// As it is before the first commit.
+    /// Starts before the first commit.
     pub fn unborn(subject: Subject) -> Self {
         Self { subject, now: Standing::Nothing }
     }
 
-    /// As it is in `graph`.
+    /// Starts with the state in `graph`.
     pub fn in_graph(subject: Subject, graph: &Graph) -> Self {
         let now = match &subject {
             Subject::Node(id) => graph.nodes().get(id).map(|node| Standing::Node(node.entity.clone())),
@@ -89,7 +89,7 @@ impl Tracked {
         Self { subject, now: now.unwrap_or(Standing::Nothing) }
     }
 
-    /// The entity as it is now; `None` where it does not exist.
+    /// The current entity; `None` if it does not exist.
     pub fn entity(&self) -> Option<Map> {
         match &self.now {
             Standing::Nothing => None,
@@ -98,7 +98,7 @@ impl Tracked {
         }
     }
 
-    /// Follows it through the next commit: what that changed on it, `None` if it did not touch it.
+    /// Applies the next commit, and returns what it changed on the entity; `None` if it did not touch it.
     pub fn follow(&mut self, commit: &Commit) -> Option<Vec<Change>> {
         if !self.subject.is_touched_by(commit) {
             return None;
@@ -112,7 +112,7 @@ impl Tracked {
 }
 
 impl Standing {
-    /// As [`Graph::apply_event`] does it to one entity.
+    /// Does the same to one entity as [`Graph::apply_event`].
     fn apply(&mut self, event: &Event) {
         match (event, &*self) {
             (Event::NodeCreated { node } | Event::NodeReplaced { node }, _) => {
@@ -127,7 +127,7 @@ impl Standing {
                 *self = Self::Node(old.moved(position.clone()));
             }
             (Event::NodeDeleted { .. } | Event::EdgeDeleted { .. }, _) => *self = Self::Nothing,
-            // An update of what is not there, which no history holds, folds to nothing.
+            // An update of a missing entity changes nothing. No valid history has one.
             (Event::NodeUpdated { .. } | Event::NodeMoved { .. } | Event::EdgeUpdated { .. }, _)
             | (Event::ViewportSet { .. }, _) => {}
         }

@@ -1,13 +1,13 @@
-//! Identities: of graphs, nodes, edges, operations, users and clients (protocol rule G3).
+//! Ids of graphs, nodes, edges, operations, users and clients (protocol rule G3).
 //!
-//! Each is a newtype that can only be made from text that satisfies its rule, and is cheap to clone.
+//! Each is a newtype that is made only from text that satisfies its rule, and is cheap to clone.
 
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-/// Why a text is not an identifier; says which rule it breaks.
+/// Why a text is not a valid id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
     /// The text is empty.
@@ -18,7 +18,7 @@ pub enum InvalidId {
     TooLong {
         /// The bound.
         max: usize,
-        /// What was given.
+        /// The length of the text.
         len: usize,
     },
     /// The text holds a Unicode control character (category Cc).
@@ -125,46 +125,46 @@ macro_rules! text_id {
 }
 
 text_id!(
-    /// A graph: `[A-Za-z0-9][A-Za-z0-9._:-]{0,127}`.
+    /// The id of a graph: `[A-Za-z0-9][A-Za-z0-9._:-]{0,127}`.
     GraphId,
     graph_alphabet
 );
 text_id!(
-    /// A node, unique in its graph: 1 to 1,024 bytes without control characters.
+    /// The id of a node, unique in its graph: 1 to 1,024 bytes without control characters.
     NodeId,
     |text| plain_text(text, ENTITY_ID_BYTES_MAX)
 );
 text_id!(
-    /// An edge, unique in its graph: 1 to 1,024 bytes without control characters.
+    /// The id of an edge, unique in its graph: 1 to 1,024 bytes without control characters.
     EdgeId,
     |text| plain_text(text, ENTITY_ID_BYTES_MAX)
 );
 text_id!(
-    /// Who did it: 1 to 256 bytes without control characters.
+    /// The id of a user: 1 to 256 bytes without control characters.
     UserId,
     |text| plain_text(text, ACTOR_ID_BYTES_MAX)
 );
 text_id!(
-    /// Which of a user's tabs, scripts or connections did it: 1 to 256 bytes without control
-    /// characters. With the user it says whose optimistic state a commit was already in (rule D1).
+    /// The id of a client, such as a browser tab, a script or a connection: 1 to 256 bytes without control characters.
+    /// User and client together tell whose optimistic state already had a commit (rule D1).
     ClientId,
     |text| plain_text(text, ACTOR_ID_BYTES_MAX)
 );
 
 impl From<&UserId> for ClientId {
-    /// The client id of somebody who names none is the user id.
+    /// The client id of a user who names none: the user id.
     fn from(user: &UserId) -> Self {
         Self(user.0.clone())
     }
 }
 
-/// One operation: the idempotency key within its graph (rule C3).
+/// The id of an operation: the idempotency key within its graph (rule C3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OperationId(Uuid);
 
 impl OperationId {
-    /// Reads any of the usual spellings of a UUID.
+    /// Reads a UUID in any of the usual spellings.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         Uuid::try_parse(text).map(Self).map_err(|_| InvalidId::NotUuid)
     }

@@ -1,4 +1,4 @@
-//! What happened to a graph, and what it adds up to.
+//! Events, commits, and the folds of commits into graphs and rows.
 //!
 //! This crate owns the event vocabulary, the stored form of a commit with its hash chain, and the
 //! folds over commits. An analyst's own program can depend on it alone to read the streams.
@@ -6,8 +6,8 @@
 //! Invariants:
 //! - Nothing here is async, does I/O, reads a clock or draws a random number: the same commits fold
 //!   to the same state on every machine.
-//! - Folding cannot fail and never judges. History already happened; whether a command may happen
-//!   is decided elsewhere, before there is an event.
+//! - Folding cannot fail and never judges. History already happened; commands are judged elsewhere, before there is an
+//! event.
 //! - A value that exists is valid: identifiers, positions and viewports are checked when they are
 //!   made and nowhere else.
 //!

@@ -1,7 +1,6 @@
-//! How much memory a graph takes, and how long it is as JSON: estimated as it is folded, so that nobody walks a graph
-//! to find out.
+//! The size of a graph in memory and as JSON, estimated while it is folded, so that nothing has to walk the graph.
 //!
-//! In memory a value takes up to eighty times its JSON (`[0,0,…]`). Estimates are not exact, and err upwards.
+//! A value takes up to eighty times its JSON in memory (`[0,0,…]`). Estimates are not exact, and err upwards.
 
 use std::{
     mem::size_of,
@@ -16,7 +15,7 @@ use crate::{
     event::Event,
 };
 
-/// What an allocation takes beside its bytes.
+/// The overhead of an allocation.
 const ALLOCATION: usize = 16;
 /// A string of an object's key, its value, and the hash that it is found by.
 const ENTRY: usize = size_of::<String>() + size_of::<Value>() + size_of::<u64>();
@@ -27,10 +26,10 @@ const TABLE_ENTRY: usize = 16;
 /// `"id":"","position":{"x":0,"y":0},"createdAt":…,"updatedAt":…,"version":1}` and the comma, about.
 const FIXED_JSON: usize = 130;
 
-/// How large something is.
+/// The size of a value or an entity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Size {
-    /// Bytes in memory, beyond the place it stands in.
+    /// Bytes in memory, beyond the value itself.
     pub(crate) held: usize,
     /// Bytes of its JSON.
     pub(crate) json: usize,
@@ -61,7 +60,7 @@ impl std::iter::Sum for Size {
     }
 }
 
-/// What an entity takes, with the maps that it is found by.
+/// The size of an entity, with its entries in maps.
 pub(crate) trait Measured {
     fn size(&self) -> Size;
 }
@@ -84,7 +83,7 @@ impl Measured for Edge {
 }
 
 impl Commit {
-    /// About how much memory it takes, beside its stored bytes.
+    /// About how much memory it takes, beyond its stored bytes.
     pub fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.body.events.iter().map(held_by).sum::<usize>()
     }

@@ -1,4 +1,4 @@
-//! The order of lists (rule G5): creation order, except that a node stands after its parents.
+//! The order of lists (rule G5): creation order, except that a node comes after its parents.
 //!
 //! Invariants:
 //! - Each node is yielded once, and the next one is always the oldest of those whose parents were yielded.
@@ -21,7 +21,7 @@ use crate::{
 /// The nodes of a graph, parents first.
 pub(crate) struct ParentsFirst<'a, I> {
     graph: &'a Graph,
-    /// In creation order.
+    /// The nodes in creation order.
     created: I,
     /// The place that `created` has reached.
     reached: Ordinal,
@@ -29,7 +29,7 @@ pub(crate) struct ParentsFirst<'a, I> {
     held: BTreeSet<Ordinal>,
     /// The same, by a parent that each waits for.
     waiting: HashMap<NodeId, Vec<Ordinal>>,
-    /// Of those that are held, the ones whose parents were all yielded.
+    /// Held nodes whose parents were all yielded.
     ready: BTreeSet<Ordinal>,
 }
 
@@ -85,7 +85,7 @@ impl<'a, I: Iterator<Item = &'a Arc<Placed<Node>>>> Iterator for ParentsFirst<'a
                         }
                         node
                     }
-                    // Parents in a circle, which only a damaged history has (rule G4).
+                    // A cycle of parents, which only a damaged history has (rule G4).
                     None => return self.held.pop_first().and_then(|ordinal| self.graph.nodes().at(ordinal)),
                 },
             };

@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use crate::entity::Map;
 
-/// A merge patch whose top level is an object: it changes an entity, it never replaces it. Its fields are shared:
-/// a clone copies a pointer.
+/// A merge patch whose top level is an object: it changes an entity and never replaces it. Its fields are shared: a
+/// clone copies a pointer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MergePatch(Arc<Map>);
 
 impl MergePatch {
-    /// A patch that sets what `fields` sets and removes what is null in it.
+    /// A patch that sets the values in `fields` and removes those that are null.
     pub fn new(fields: Map) -> Self {
         Self(Arc::new(fields))
     }
@@ -25,8 +25,8 @@ impl MergePatch {
         &self.0
     }
 
-    /// Writes the patch onto `target`, except the fields in `handled`. What is removed is removed in one pass:
-    /// one by one, each would move all fields behind it.
+    /// Merges the patch into `target`, except the fields in `handled`. Fields are removed in one pass: one by one,
+    /// each would move all fields behind it.
     pub(crate) fn merge_into(&self, target: &mut Map, handled: &[&str]) {
         let is_ours = |key: &str| !handled.contains(&key);
         let removed = |key: &String| is_ours(key) && self.0.get(key).is_some_and(Value::is_null);
@@ -38,7 +38,7 @@ impl MergePatch {
         }
     }
 
-    /// The leaf paths: where the patch writes or removes a value. An empty object is a leaf.
+    /// The leaf paths, where the patch writes or removes a value. An empty object is a leaf.
     pub fn leaves(&self) -> Vec<(Pointer, &Value)> {
         let mut leaves = Vec::new();
         for (key, value) in &*self.0 {
@@ -47,7 +47,7 @@ impl MergePatch {
         leaves
     }
 
-    /// Whether merging `patch` into `standing` leaves it as it is.
+    /// Whether merging `patch` into `standing` changes nothing.
     pub fn leaves_as_is(standing: &Value, patch: &Value) -> bool {
         match (standing, patch) {
             (Value::Object(standing), Value::Object(patch)) => patch.iter().all(|(key, value)| {
@@ -61,8 +61,8 @@ impl MergePatch {
         }
     }
 
-    /// The patch that turns `before` into `after`; `None` where no merge patch can say it, because
-    /// `after` holds a null that `before` has not.
+    /// The patch that turns `before` into `after`; `None` if no merge patch can, because `after` has a null that
+    /// `before` has not.
     pub fn between(before: &Map, after: &Map) -> Option<Self> {
         difference(before, after).map(Self::new)
     }
@@ -111,7 +111,7 @@ fn difference(before: &Map, after: &Map) -> Option<Map> {
     Some(patch)
 }
 
-/// Whether it is null or has one where a merge patch would read it as a removal: in objects, not in lists.
+/// Whether the value is null or contains one that a merge patch would read as a removal: in objects, not in lists.
 fn holds_null(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -126,12 +126,12 @@ fn holds_null(value: &Value) -> bool {
 pub struct Pointer(String);
 
 impl Pointer {
-    /// The whole entity.
+    /// The pointer to the whole entity.
     pub fn root() -> Self {
         Self(String::new())
     }
 
-    /// `/position`, which is one field whatever part of it is written (rule D2).
+    /// The pointer `/position`: one field, whatever part of it is written (rule D2).
     pub fn position() -> Self {
         Self("/position".to_owned())
     }
@@ -152,7 +152,7 @@ impl Pointer {
         Self(path)
     }
 
-    /// The keys on the way to it, from the top.
+    /// The keys of the path, from the top.
     pub fn keys(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.0.split('/').skip(1).map(|key| match key.contains('~') {
             true => Cow::Owned(key.replace("~1", "/").replace("~0", "~")),
@@ -160,7 +160,7 @@ impl Pointer {
         })
     }
 
-    /// Whether writing the one touches the other: they are equal, or one is an ancestor.
+    /// Whether writing one touches the other: they are equal, or one is an ancestor of the other.
     pub fn overlaps(&self, other: &Self) -> bool {
         let (short, long) = if self.0.len() <= other.0.len() { (self, other) } else { (other, self) };
         match long.0.strip_prefix(short.0.as_str()) {

@@ -1,8 +1,8 @@
-//! What every projection is: rows that commits fold into, and nothing else.
+//! Projections: rows that commits are folded into.
 //!
-//! A projection names the rows that a commit looks at or writes, and changes them. Where rows are
-//! kept, how many commits are folded at once and what happens after a crash is the server's: it
-//! writes changed rows together with the head they are true of, so a commit is never counted twice.
+//! A projection names the rows that a commit reads or writes, and changes them. The server decides where rows are
+//! kept, how many commits are folded at once, and what happens after a crash: it writes changed rows together with
+//! their head, so a commit is never counted twice.
 //!
 //! Invariants:
 //! - Folding is a function of the rows and the commit; it cannot fail.
@@ -14,10 +14,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{activity::Activity, commit::Commit, snapshot::Snapshot};
 
-/// Every projection there is. A new one is a file beside this one, and a line here.
+/// All projections. To add one, add a file beside this one and a line here.
 pub const PROJECTIONS: &[Registered] = &[Registered::of::<Snapshot>(), Registered::of::<Activity>()];
 
-/// Rows of one graph, by key, as far as they are in memory.
+/// The rows of one graph that are in memory, by key.
 #[derive(Debug)]
 pub struct Rows<R> {
     slots: BTreeMap<String, Slot<R>>,
@@ -36,7 +36,7 @@ impl<R> Default for Rows<R> {
 }
 
 impl<R> Rows<R> {
-    /// The row of this key, if there is one.
+    /// The row with this key, if there is one.
     pub fn get(&self, key: &str) -> Option<&R> {
         self.slots.get(key)?.row.as_ref()
     }
@@ -46,7 +46,7 @@ impl<R> Rows<R> {
         self.slots.insert(key.into(), Slot { row: Some(row), is_changed: true });
     }
 
-    /// Takes a row away.
+    /// Removes a row.
     pub fn remove(&mut self, key: &str) -> Option<R> {
         self.slots.insert(key.to_owned(), Slot { row: None, is_changed: true })?.row
     }
@@ -59,39 +59,38 @@ impl<R> Rows<R> {
 
 /// A fold of commits into rows.
 pub trait Projection: Send + Sync + 'static {
-    /// What a row holds.
+    /// The content of a row.
     type Row: Send;
 
-    /// Part of the name of what is stored; never changes.
+    /// The name, part of stored keys; never changes.
     const NAME: &'static str;
-    /// Grows when the rows come to mean something else: rows of another format are not read, but
-    /// made anew from the log.
+    /// The format of the rows. Raise it when their meaning changes: rows of another format are rebuilt from the log.
     const FORMAT: u32;
 
-    /// Names every row that folding this commit may look at or write.
+    /// Names every row that folding this commit may read or write.
     fn keys(commit: &Commit, keys: &mut BTreeSet<String>);
 
     /// Folds the next commit of the graph.
     fn fold(rows: &mut Rows<Self::Row>, commit: &Commit);
 
-    /// A row as it is stored.
+    /// Encodes a row.
     fn encode(row: &Self::Row) -> Vec<u8>;
 
-    /// A stored row.
+    /// Decodes a row.
     fn decode(key: &str, bytes: &[u8]) -> Result<Self::Row, RowError>;
 }
 
-/// Stored bytes that are no row of their projection.
+/// Why stored bytes can't be read as a row of their projection.
 #[derive(Debug, thiserror::Error)]
 #[error("the row {key:?} can't be read: {problem}")]
 pub struct RowError {
-    /// Whose.
+    /// The key of the row.
     pub key: String,
-    /// What is wrong with it.
+    /// The problem with the bytes.
     pub problem: String,
 }
 
-/// A row as MessagePack with named fields, as any language reads it.
+/// Encodes a row as MessagePack with named fields, which any language can read.
 pub(crate) fn encode(row: &impl Serialize) -> Vec<u8> {
     match rmp_serde::to_vec_named(row) {
         Ok(bytes) => bytes,
@@ -103,12 +102,12 @@ pub(crate) fn decode<R: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<R, 
     rmp_serde::from_slice(bytes).map_err(|e| RowError { key: key.to_owned(), problem: e.to_string() })
 }
 
-/// A projection for those who run them all.
+/// A projection behind one type, to run all of them.
 #[derive(Clone, Copy)]
 pub struct Registered {
-    /// Its name, as part of stored keys and in messages.
+    /// The name, in stored keys and in messages.
     pub name: &'static str,
-    /// Its format.
+    /// The format of its rows.
     pub format: u32,
     start: fn() -> Box<dyn Folding>,
 }
@@ -118,18 +117,18 @@ impl Registered {
         Self { name: P::NAME, format: P::FORMAT, start: || Box::new(Fold::<P>(Rows::default())) }
     }
 
-    /// Begins with no rows in memory.
+    /// Starts with no rows in memory.
     pub fn start(&self) -> Box<dyn Folding> {
         (self.start)()
     }
 }
 
-/// One graph's rows of one projection while commits are folded into them.
+/// The rows of one graph and one projection, while commits are folded into them.
 pub trait Folding: Send {
-    /// Those rows that folding `commit` needs and that are not in memory.
+    /// The keys of rows that folding `commit` needs and that are not in memory.
     fn missing(&self, commit: &Commit, keys: &mut BTreeSet<String>);
 
-    /// Takes a row from the store; `None` where it has none.
+    /// Adds a row from the store; `None` if the store has none.
     fn load(&mut self, key: String, row: Option<&[u8]>) -> Result<(), RowError>;
 
     /// Folds the next commit, whose rows are all in memory.
@@ -138,7 +137,7 @@ pub trait Folding: Send {
     /// All rows in memory.
     fn rows(&self) -> Vec<(String, Vec<u8>)>;
 
-    /// The rows that changed since the last call, `None` for those that are gone.
+    /// The rows that changed since the last call; `None` for removed ones.
     fn take_changes(&mut self) -> Vec<(String, Option<Vec<u8>>)>;
 }
 

@@ -1,5 +1,4 @@
-//! The snapshot: a graph as rows, one for each entity, that any client can read; what a cold start
-//! begins from.
+//! The snapshot: a graph as rows, one per entity, that any client can read. A cold start begins from it.
 //!
 //! | key | row |
 //! |---|---|
@@ -28,14 +27,14 @@ use crate::{
 const GRAPH: &str = "graph";
 const VIEWPORT: &str = "viewport";
 
-/// The projection.
+/// The projection of commits into these rows.
 #[derive(Debug)]
 pub struct Snapshot;
 
-/// One row.
+/// A row of the snapshot.
 #[derive(Debug)]
 pub enum SnapshotRow {
-    /// What the graph has beside its entities.
+    /// The fields of the graph beside its entities.
     Graph(GraphRow),
     /// The viewport.
     Viewport(Viewport),
@@ -45,7 +44,7 @@ pub enum SnapshotRow {
     Edge(EntityRow<Edge>),
 }
 
-/// What the graph has beside its entities.
+/// The fields of the graph beside its entities.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GraphRow {
@@ -55,7 +54,7 @@ pub struct GraphRow {
     next_ordinal: Ordinal,
 }
 
-/// An entity with what the server keeps beside it.
+/// An entity with its server fields.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EntityRow<T> {
@@ -122,7 +121,7 @@ fn key(entity: Entity<'_>) -> String {
     }
 }
 
-/// As [`Graph::apply_event`] does it, in rows.
+/// Does the same to rows as [`Graph::apply_event`] to a graph.
 fn fold_event(rows: &mut Rows<SnapshotRow>, graph: &mut GraphRow, event: &Event, commit: &Commit) {
     let key = key(event.entity());
     match event {
@@ -196,7 +195,7 @@ fn put_edge(
     rows.put(key, SnapshotRow::Edge(placed(graph, old, commit, entity)));
 }
 
-/// An entity in the place of the one before it, or as the newest.
+/// Writes an entity in the place of the one before it, or as the newest.
 fn placed<T>(
     graph: &mut GraphRow,
     old: Option<(Ordinal, Timestamp)>,
@@ -211,7 +210,7 @@ fn placed<T>(
     EntityRow { ordinal, created_at, updated_at, version: commit.version, entity }
 }
 
-/// The rows of a graph that is in memory: what folding its whole history into rows gives.
+/// The rows of a graph in memory: the same as folding its whole history into rows.
 pub fn snapshot_rows(graph: &Graph) -> Vec<(String, Vec<u8>)> {
     let (Some(last_modified), Some(last_operation_id)) = (graph.last_modified(), graph.last_operation())
     else {
@@ -247,7 +246,7 @@ pub fn graph_of_rows<'a>(
     head: Head,
     rows: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Result<Graph, RowError> {
-    // What lost its whole history is empty again, and its rows are none.
+    // A graph that lost its whole history is empty again, and has no rows.
     if head == Head::EMPTY {
         return Ok(Graph::empty());
     }

@@ -1,8 +1,8 @@
-//! Folding with a sceptical eye: whether a commit fits the graph that it claims to follow on.
+//! Strict folding: checks that a commit can follow on a graph.
 //!
-//! [`Graph::apply`] never judges, because history already happened. Whoever verifies a history that
-//! somebody may have tampered with (rule A5) asks here whether it can have happened at all: whether
-//! what a commit writes to exists, what it creates does not, and rules V5 and G4 hold after it.
+//! [`Graph::apply`] never judges, because history already happened. To verify a history that somebody may have
+//! tampered with (rule A5), this checks that a commit is possible at all: the entities that it changes exist, those
+//! that it creates do not, and rules V5 and G4 hold after it.
 //!
 //! Not here: the hash chain, and reading commits.
 
@@ -13,21 +13,21 @@ use crate::{
     id::NodeId,
 };
 
-/// Why a commit can't have followed on a graph.
+/// Why a commit can't follow on a graph.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
-    /// It writes to an entity that is not there.
-    #[error("it writes to {0}, which is not there")]
+    /// It changes an entity that does not exist.
+    #[error("it changes {0}, which does not exist")]
     NotThere(String),
-    /// It creates an entity that is there.
-    #[error("it creates {0}, which is there already")]
+    /// It creates an entity that already exists.
+    #[error("it creates {0}, which already exists")]
     AlreadyThere(String),
-    /// It leaves an edge without one of its ends.
+    /// It leaves an edge without its source or target.
     #[error("it leaves edge {edge} without node {node}")]
     Dangling {
         /// The edge.
         edge: String,
-        /// The end that is missing.
+        /// The missing end.
         node: NodeId,
     },
     /// It leaves a node without its parent.
@@ -35,16 +35,16 @@ pub enum Misfit {
     Orphan {
         /// The node.
         child: NodeId,
-        /// The parent that is missing.
+        /// The missing parent.
         parent: NodeId,
     },
-    /// Its time is before that of the commit before it.
-    #[error("its time is before that of the commit before it")]
+    /// Its time is before that of the previous commit.
+    #[error("its time is before that of the previous commit")]
     TimeGoesBack,
 }
 
-/// Folds `commit`, the next one of this history, into `graph`, and says what about it can't be. The
-/// cost is that of the commit, not of the graph.
+/// Folds `commit`, the next one of this history, into `graph`, or says why that is impossible. The cost is that of the
+/// commit, not of the graph.
 pub fn fold_strictly(graph: &mut Graph, commit: &Commit) -> Result<(), Misfit> {
     if graph.last_modified().is_some_and(|last| commit.body.timestamp < last) {
         return Err(Misfit::TimeGoesBack);
@@ -79,7 +79,7 @@ fn is_node(event: &Event) -> bool {
     matches!(event.entity(), Entity::Node(_))
 }
 
-/// Rule G4 around the entity that an event is about, in the graph after the whole commit.
+/// Checks rule G4 around the entity of an event, in the graph after the whole commit.
 fn check_links(graph: &Graph, event: &Event) -> Result<(), Misfit> {
     match event.entity() {
         Entity::Node(id) => match graph.nodes().get(id) {

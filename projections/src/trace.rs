@@ -1,23 +1,23 @@
-//! Where in somebody's trace an operation was asked for: the parent of W3C Trace Context, version 00.
+//! The trace context of an operation: `traceparent` of W3C Trace Context, version 00.
 //!
-//! It says what caused a commit and means nothing to the graph: no fold and no judgement looks at it.
+//! It says what caused a commit, and no fold or judgement reads it.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Trace, span and flags of whoever asked. It exists only if the trace and the span are not zero.
+/// The trace, span and flags of the caller. Trace and span are never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TraceParent {
-    /// The trace that it is part of.
+    /// The id of the trace.
     pub trace_id: u128,
-    /// The span in it that asked.
+    /// The id of the calling span.
     pub parent_id: u64,
-    /// Bit 0: whether the caller records this trace.
+    /// The flags. Bit 0: the caller records this trace.
     pub flags: u8,
 }
 
-/// A text that is no `traceparent`. Who receives one goes on as if there was none (W3C Trace Context, 3.2.1).
+/// The text is not a `traceparent`. Receivers ignore it, as if there were none (W3C Trace Context, 3.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a traceparent, like 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]
 pub struct InvalidTraceParent;
@@ -25,8 +25,8 @@ pub struct InvalidTraceParent;
 impl FromStr for TraceParent {
     type Err = InvalidTraceParent;
 
-    /// Reads `<version>-<trace id>-<parent id>-<flags>`. Of a version that is newer, what version 00 has is read, and
-    /// of the flags the one that it knows.
+    /// Reads `<version>-<trace id>-<parent id>-<flags>`. Of a newer version, only the fields and the flag of version
+    /// 00 are read.
     fn from_str(text: &str) -> Result<Self, InvalidTraceParent> {
         let mut parts = text.splitn(5, '-');
         let mut hex = |digits: usize| {

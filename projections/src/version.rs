@@ -12,12 +12,12 @@ use sha2::{Digest, Sha256};
 pub struct Version(u64);
 
 impl Version {
-    /// Before the first commit.
+    /// The version before the first commit.
     pub const EMPTY: Self = Self(0);
-    /// The highest there can be.
+    /// The highest version.
     pub const MAX: Self = Self(i64::MAX as u64);
 
-    /// `None` from 2^63 on, which no history reaches and no store can keep.
+    /// Makes a version; `None` from 2^63 on, which no history reaches and no store can keep.
     pub fn new(number: u64) -> Option<Self> {
         (number <= i64::MAX as u64).then_some(Self(number))
     }
@@ -28,18 +28,18 @@ impl Version {
         Self(self.0 + 1)
     }
 
-    /// `n` commits later.
+    /// The version `n` commits later.
     #[must_use]
     pub fn plus(self, n: u64) -> Self {
         Self(self.0.saturating_add(n).min(i64::MAX as u64))
     }
 
-    /// How many commits lie in `(earlier, self]`; 0 when `earlier` is not earlier.
+    /// The number of commits in `(earlier, self]`; 0 if `earlier` is not earlier.
     pub fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// The number itself.
+    /// The version as a number.
     pub fn get(self) -> u64 {
         self.0
     }
@@ -61,10 +61,10 @@ pub struct InvalidHash;
 pub struct Hash([u8; 32]);
 
 impl Hash {
-    /// `hash(0)`: 32 zero bytes.
+    /// The hash before the first commit: 32 zero bytes.
     pub const EMPTY: Self = Self([0; 32]);
 
-    /// `hash(n) = SHA-256( hash(n-1) ‖ SHA-256(body(n)) )`.
+    /// The hash after the next commit: `hash(n) = SHA-256( hash(n-1) ‖ SHA-256(body(n)) )`.
     #[must_use]
     pub fn chain(self, body: &[u8]) -> Self {
         let mut link = Sha256::new();
@@ -78,19 +78,19 @@ impl Hash {
         &self.0
     }
 
-    /// From the raw bytes of a store.
+    /// Makes a hash from the raw bytes of a store.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidHash> {
         bytes.try_into().map(Self).map_err(|_| InvalidHash)
     }
 
-    /// From hexadecimal digits of either case.
+    /// Reads hexadecimal digits of either case.
     pub fn from_hex(text: &str) -> Result<Self, InvalidHash> {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidHash)?;
         Ok(Self(bytes))
     }
 
-    /// 64 lower-case hexadecimal digits.
+    /// The hash as 64 lower-case hexadecimal digits.
     pub fn to_hex(&self) -> String {
         hex::encode(self.0)
     }
@@ -118,18 +118,18 @@ impl Serialize for Hash {
     }
 }
 
-/// A point in one history: the last commit's number and hash. Two heads that are equal stand for
-/// the same commits; equal versions with other hashes are two histories (rule V4).
+/// A point in one history: the version and hash of the last commit. Equal heads mean the same commits; equal versions
+/// with different hashes mean different histories (rule V4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Head {
-    /// The number of the last commit.
+    /// The version of the last commit.
     pub version: Version,
-    /// Its hash.
+    /// The hash of that commit.
     pub hash: Hash,
 }
 
 impl Head {
-    /// The head of a graph that nobody has written to.
+    /// The head of an empty graph.
     pub const EMPTY: Self = Self { version: Version::EMPTY, hash: Hash::EMPTY };
 
     /// The head after a commit with these stored bytes.

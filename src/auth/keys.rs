@@ -1,4 +1,4 @@
-//! The keys that tokens are checked with, kept up to date with where they come from.
+//! The keys that verify tokens, reloaded when their source changes.
 
 use std::{
     collections::HashMap,
@@ -18,12 +18,12 @@ use super::{
     token::{BadToken, Grant, LEEWAY, TOKEN_BYTES_MAX},
 };
 
-/// How often a JWKS file is looked at: a key that is taken out of it is good for as long still.
+/// How often a JWKS file is checked for changes. A removed key stays valid for at most this long.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(10);
-/// Tokens whose proof is remembered. When full, the expired go; if none has, all.
+/// Verified tokens that are cached. When full, expired ones are dropped; if none has expired, all.
 const PROVEN_MAX: usize = 10_000;
 
-/// Where keys are, as configured; any of them.
+/// The configured sources of keys; each is optional.
 #[derive(Clone, Default)]
 pub struct KeysConfig {
     /// `JWT_SECRET`.
@@ -34,44 +34,44 @@ pub struct KeysConfig {
     pub jwks: Option<PathBuf>,
     /// `JWT_JWKS`: an address.
     pub jwks_url: Option<JwksUrl>,
-    /// `JWT_AUDIENCE`: whom tokens must be for.
+    /// `JWT_AUDIENCE`: the audience that tokens must name.
     pub audience: Option<String>,
-    /// `JWT_ISSUER`: whom they must come from.
+    /// `JWT_ISSUER`: the issuer that tokens must name.
     pub issuer: Option<String>,
 }
 
-/// The keys. A token is good if one of them signed it.
+/// The keys. A token is valid if one of them signed it.
 pub struct Keys {
     config: KeysConfig,
-    /// The set behind an address.
+    /// The key set of `jwks_url`.
     remote: Option<Remote>,
-    /// Replaced as a whole when the file changes; never held while a token is checked.
+    /// Replaced as a whole when the file changes. The lock is not held while a token is verified.
     current: RwLock<Arc<Generation>>,
 }
 
-/// What happened at a look at the file.
+/// The result of checking the file for changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {
-    /// It says what it said.
+    /// The file did not change.
     Unchanged,
-    /// Its keys are in use, and those it no longer has are not.
+    /// Its new keys are in use, and removed keys are not.
     Changed,
 }
 
-/// The keys of one moment, and what they have proved: with the keys their proofs go.
+/// One generation of keys and the tokens they verified. Both are replaced together.
 struct Generation {
-    /// What their files say.
+    /// The text of the key files.
     files: String,
     keys: Vec<Key>,
-    /// Why other keys of the files are left out.
+    /// Why other keys in the files can't be used.
     left_out: Vec<String>,
-    /// By the SHA-256 of the token: looking one up takes a time that tells nothing about the others.
+    /// Verified tokens by their SHA-256, so that the time of a look-up reveals nothing about other tokens.
     proven: Mutex<HashMap<[u8; 32], Arc<Grant>>>,
 }
 
 impl Keys {
-    /// Reads the keys. Every mistake is told, with the variable that it is in. Blocks on files, and on who issues
-    /// keys if an address is configured.
+    /// Loads the keys. Returns every error with the variable it is in. Blocks on files, and on the issuer if a URL is
+    /// configured.
     pub fn load(config: KeysConfig) -> Result<Self, Vec<(&'static str, String)>> {
         let remote = config.jwks_url.clone().map(Remote::fetched).transpose();
         let (remote, unfetched) = match remote {
@@ -90,7 +90,7 @@ impl Keys {
         &self.config
     }
 
-    /// Who the bearer of this token is.
+    /// Verifies a token and returns its grant.
     pub fn verify(&self, token: &str) -> Result<Arc<Grant>, BadToken> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(BadToken::Malformed);
@@ -104,7 +104,7 @@ impl Keys {
         Ok(grant)
     }
 
-    /// What a token says that was good when it was looked at before, if its time is not over; `None` for others.
+    /// The cached result for a token that was verified before; `None` for others.
     pub fn known(&self, token: &str) -> Option<Result<Arc<Grant>, BadToken>> {
         if token.len() > TOKEN_BYTES_MAX {
             return None;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{keys::Keys, right::Rights};
 
-/// Why no token can be made.
+/// Why a token can't be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
     /// There is no secret to sign with.
@@ -16,12 +16,12 @@ pub enum MintError {
         "JWT_SECRET is not set, and only it can sign: the private half of a public key is with whoever issues tokens"
     )]
     NoSecret,
-    /// The signature could not be made.
+    /// Signing failed.
     #[error("the token could not be signed: {0}")]
     Signing(#[source] jsonwebtoken::errors::Error),
 }
 
-/// A token that these keys accept for as long as `lifetime`.
+/// Signs a token that these keys accept for `lifetime`.
 pub fn mint(keys: &Keys, user: &UserId, rights: &Rights, lifetime: Duration) -> Result<String, MintError> {
     let config = keys.config();
     let secret = config.secret.as_deref().ok_or(MintError::NoSecret)?;

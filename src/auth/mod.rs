@@ -1,13 +1,13 @@
-//! Who somebody is and what they may do: signed tokens in, [`Grant`]s out (rules O1, O2).
+//! Authentication and authorization: verifies signed tokens and returns [`Grant`]s (rules O1, O2).
 //!
 //! Invariants:
-//! - A [`Grant`] exists only for a token whose signature, times, audience and issuer were checked.
-//! - A key checks one algorithm. What a token's header says only picks among the keys; it never says how
-//!   one is used. So `none`, and a public key used as a shared secret, find no key.
+//! - A [`Grant`] exists only for a token whose signature, times, audience and issuer were verified.
+//! - A key has one algorithm. The token's header only selects a key; it never selects the algorithm. So `none`, or a
+//!   public key used as a shared secret, matches no key.
 //! - Rights are matched on parsed [`GraphId`](dao_projections::GraphId)s only, never on text from a path.
 //!
 //! Not here: where a token is found in a request, and which route or frame needs which right
-//! (`http/auth.rs`, `http/socket/standing.rs`).
+//! (`http/guard.rs`, `http/socket/credentials.rs`).
 
 mod keys;
 mod mint;
@@ -25,11 +25,11 @@ pub use right::{Glob, InvalidRight, Right, Rights};
 pub use source::SECRET_BYTES_MIN;
 pub use token::{BadToken, Grant, TOKEN_BYTES_MAX};
 
-/// Whether callers have to prove who they are.
+/// Whether callers need a token.
 #[derive(Clone)]
 pub enum Auth {
-    /// No keys are configured: callers are whoever they say they are (rule O2).
+    /// No keys are configured: the server trusts the user that a request names (rule O2).
     Off,
-    /// Callers bring tokens that one of these keys signed.
+    /// Callers need a token signed by one of these keys.
     Keys(Arc<Keys>),
 }

@@ -1,7 +1,7 @@
-//! A key set behind an address (`JWT_JWKS=https://…`): when it is fetched, and how.
+//! A key set at a URL (`JWT_JWKS=https://…`): when and how it is fetched.
 //!
-//! Invariant: what was fetched last and could be used stays in use until something newer can be. An issuer that
-//! is slow, away or broken locks nobody out whom it let in before. Not here: what a set says ([`super::source`]).
+//! Invariant: the last usable set stays in use until a newer usable one is fetched. A slow, unreachable or broken issuer
+//! locks out nobody. Not here: the contents of a set ([`super::source`]).
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -15,26 +15,26 @@ use ureq::{
     tls::{RootCerts, TlsConfig, TlsProvider},
 };
 
-/// How old a set may be before it is fetched again.
+/// A set is fetched again after this time.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(300);
-/// How soon it may be fetched again, for a token whose key is not in it or after it could not be fetched: nobody
-/// can make this server flood its issuer.
+/// The shortest time between two fetches, also for a token with an unknown key or after a failure: nobody can make this
+/// server flood its issuer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
-/// How long one fetch may take.
+/// The timeout of one fetch.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes of a set; a longer one is refused.
+/// The longest set, in bytes.
 const SET_BYTES_MAX: u64 = 1 << 20;
 
-/// The address of a key set.
+/// The URL of a key set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwksUrl {
     text: String,
-    /// Whether it is on this machine, where there is no TLS and no proxy.
+    /// Whether it is on this machine, where no TLS and no proxy is used.
     is_plain: bool,
 }
 
 impl JwksUrl {
-    /// `https://…`, or `http://` where nobody is in between: on this machine.
+    /// Parses `https://…`, or `http://…` on this machine.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parsed: http::Uri = text.parse().map_err(|error| format!("{text} is no address: {error}"))?;
         let host = parsed.host().unwrap_or_default();
@@ -56,7 +56,7 @@ impl JwksUrl {
         Ok(Self { text: text.to_owned(), is_plain })
     }
 
-    /// The set as it is now. Blocks.
+    /// Fetches the set. Blocks.
     fn fetch(&self) -> Result<String, String> {
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
@@ -92,19 +92,19 @@ fn is_loopback(host: &str) -> bool {
     address.is_ok_and(|address| address.is_loopback())
 }
 
-/// What was fetched, and when it will be again.
+/// The last set that was fetched, and when the next fetch is due.
 pub(super) struct Remote {
     url: JwksUrl,
     state: Mutex<State>,
-    /// Told when a token names a key that is not there.
+    /// Notified when a token names an unknown key.
     pub(super) wanted: Notify,
 }
 
 struct State {
     text: String,
-    /// At the latest then.
+    /// The latest time of the next fetch.
     due: Instant,
-    /// Not before, whoever asks.
+    /// The earliest time of the next fetch.
     not_before: Instant,
     is_wanted: bool,
 }
@@ -122,7 +122,7 @@ impl Remote {
         self.state().text.clone()
     }
 
-    /// A token names a key that is not there: perhaps it is new.
+    /// A token names an unknown key, which may be new.
     pub(super) fn want(&self) {
         self.want_at(Instant::now());
     }
@@ -135,7 +135,7 @@ impl Remote {
         }
     }
 
-    /// Fetches again if it is time, or if it is wanted. What `check` refuses is not taken. Blocks.
+    /// Fetches the set if that is due or wanted. A set that `check` refuses is not used. Blocks.
     pub(super) fn refresh(&self, check: impl FnOnce(&str) -> Result<(), String>) -> Result<(), String> {
         if !self.begins_at(Instant::now()) {
             return Ok(());
@@ -147,7 +147,7 @@ impl Remote {
         Ok(())
     }
 
-    /// Whether to fetch now; if so, the next time is as if it failed.
+    /// Whether to fetch now. If so, the next fetch is scheduled as after a failure.
     fn begins_at(&self, now: Instant) -> bool {
         let mut state = self.state();
         if now < state.due && !(state.is_wanted && now >= state.not_before) {

@@ -1,17 +1,17 @@
-//! Rights on graphs: globs and what they grant.
+//! Rights on graphs: globs and the rights they grant.
 
 use std::fmt;
 
 use dao_projections::GraphId;
 
-/// What somebody may do with a graph. Each includes those before it.
+/// A right on a graph. Each includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
-    /// See it: state, changes, streams, history, presence.
+    /// Read it: state, changes, streams, history, presence.
     Read,
-    /// Change it as well.
+    /// Read and change it.
     Write,
-    /// All there is; for every graph at once (`"*"`) also what is about no single graph.
+    /// Everything. On all graphs (`"*"`) also what concerns no single graph.
     Admin,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Right {
     }
 }
 
-/// Why a text is no right, or no glob.
+/// Why a text is not a right, or not a glob.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRight {
     /// None of the three.
@@ -56,7 +56,7 @@ impl std::str::FromStr for Right {
     }
 }
 
-/// A pattern of graph ids: `*` stands for any run of characters, also for none; all else for itself.
+/// A pattern of graph ids: `*` matches any run of characters, including none; all others match themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(String);
 
@@ -68,21 +68,21 @@ impl Glob {
         is_fine.then(|| Self(text.to_owned())).ok_or(InvalidRight::Glob)
     }
 
-    /// As it was written.
+    /// The pattern as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it matches every graph there can be.
+    /// Whether it matches every graph.
     pub fn is_all(&self) -> bool {
         self.0.bytes().all(|b| b == b'*')
     }
 
-    /// Whether the id is of this pattern. Takes at most (length of the glob) × (length of the id) steps.
+    /// Whether the id matches. Takes at most (length of the glob) × (length of the id) steps.
     pub fn matches(&self, graph: &GraphId) -> bool {
         let (glob, id) = (self.0.as_bytes(), graph.as_str().as_bytes());
         let (mut g, mut i) = (0, 0);
-        // Where to go on if what follows the last star does not fit: the star then takes one more.
+        // Where to continue if the text after the last star does not match: the star then takes one more character.
         let mut retry: Option<(usize, usize)> = None;
         while i < id.len() {
             if glob.get(g) == Some(&b'*') {
@@ -101,17 +101,17 @@ impl Glob {
     }
 }
 
-/// What one token grants. Nothing, by default.
+/// The rights that one token grants. None by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rights(Vec<(Glob, Right)>);
 
 impl Rights {
-    /// These.
+    /// Rights from a list of globs.
     pub fn new(granted: Vec<(Glob, Right)>) -> Self {
         Self(granted)
     }
 
-    /// Each of them.
+    /// Every glob with its right.
     pub fn iter(&self) -> impl Iterator<Item = (&Glob, Right)> {
         self.0.iter().map(|(glob, right)| (glob, *right))
     }

@@ -1,8 +1,7 @@
-//! What keys are made of: a shared secret, PEM text or a file of it, a key set (RFC 7517) from a file or from
-//! elsewhere ([`super::remote`]).
+//! Reads keys: a shared secret, PEM text or a PEM file, a key set (RFC 7517) from a file or a URL ([`super::remote`]).
 //!
-//! Every key gets its one algorithm here, from what it is: HS256 for the secret, RS256 for RSA, ES256 for
-//! P-256, EdDSA for Ed25519. All else is refused.
+//! Every key gets its one algorithm here, by its type: HS256 for the secret, RS256 for RSA, ES256 for P-256, EdDSA for
+//! Ed25519. All other keys are refused.
 
 use std::{fs, path::Path};
 
@@ -12,7 +11,7 @@ use jsonwebtoken::{
 };
 use serde_json::Value;
 
-/// Shortest `JWT_SECRET`, in bytes: as long as what HS256 makes of it (RFC 7518, 3.2).
+/// Shortest `JWT_SECRET`, in bytes: the length of an HS256 signature (RFC 7518, 3.2).
 pub const SECRET_BYTES_MIN: usize = 32;
 /// Shortest RSA modulus, in bytes: 2,048 bits (RFC 7518, 3.3).
 const RSA_BYTES_MIN: usize = 256;
@@ -20,20 +19,20 @@ const RSA_BYTES_MIN: usize = 256;
 const P256_POINT_BYTES: usize = 65;
 const ED25519_BYTES: usize = 32;
 
-/// A key and the one algorithm that it checks.
+/// A key and its one algorithm.
 pub(super) struct Key {
-    /// Its `kid`, where it has one.
+    /// Its `kid`, if it has one.
     pub(super) id: Option<String>,
     pub(super) algorithm: Algorithm,
     pub(super) key: DecodingKey,
 }
 
-/// Public keys as they were read.
+/// Public keys from one source.
 pub(super) struct PublicKeys {
-    /// What they were read from, to see whether it has changed since.
+    /// The source text, to detect changes.
     pub(super) text: String,
     pub(super) keys: Vec<Key>,
-    /// Why other keys there are left out.
+    /// Why other keys in the source can't be used.
     pub(super) left_out: Vec<String>,
 }
 
@@ -48,7 +47,7 @@ pub(super) fn of_secret(secret: &str) -> Result<Key, String> {
     Ok(Key { id: None, algorithm: Algorithm::HS256, key: DecodingKey::from_secret(secret.as_bytes()) })
 }
 
-/// A public key: PEM text, also with `\n` for its line breaks, or the path of a file of it.
+/// A public key: PEM text, also with `\n` for line breaks, or the path of a PEM file.
 pub(super) fn of_pem(text_or_path: &str) -> Result<PublicKeys, String> {
     let text = text_or_path.trim_start();
     if text.starts_with("-----BEGIN") {
@@ -130,7 +129,7 @@ fn of_jwk(listed: &Value) -> Result<Key, String> {
     of_checked(jwk.common.key_id, algorithm, key)
 }
 
-/// Refuses keys that are too weak, or of a kind that would fail for every token.
+/// Refuses keys that are too weak, or of a type that would fail for every token.
 fn of_checked(id: Option<String>, algorithm: Algorithm, key: DecodingKey) -> Result<Key, String> {
     let bytes = match key.kind() {
         DecodingKeyKind::SecretOrDer(bytes) => bytes.len(),

@@ -1,4 +1,4 @@
-//! What a proven token says.
+//! Grants: the claims of a verified token.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,41 +7,41 @@ use serde_json::{Map, Value};
 
 use super::right::{Glob, Right, Rights};
 
-/// Longer tokens are refused before they are looked at: no header could hold them either.
+/// Longer tokens are refused unread: no header could hold them.
 pub const TOKEN_BYTES_MAX: usize = 16 << 10;
-/// How far the clocks of who signs and who checks may be apart.
+/// How far the clocks of issuer and server may differ.
 pub(super) const LEEWAY: Duration = Duration::from_secs(30);
-/// Nothing lasts longer; later times are taken as this far away, so that no clock overflows.
+/// The longest lifetime of a token. Later expiry times are cut to it, so that no clock overflows.
 const LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// Why a token proves nothing. The texts are told to whoever sent it, and are safe to tell.
+/// Why a token is refused. The texts are sent to the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadToken {
-    /// It is no JSON Web Token of three parts.
+    /// It is not a JSON Web Token of three parts.
     #[error("the token can't be read: it must be a signed JSON Web Token")]
     Malformed,
-    /// No key is of the algorithm and id that it names.
+    /// No key has the algorithm and id that it names.
     #[error("the token is of an algorithm or a key that is not accepted here")]
     NoKey,
     /// No key made this signature.
     #[error("the token's signature is wrong")]
     Signature,
-    /// `exp` is over.
+    /// `exp` is in the past.
     #[error("the token has expired")]
     Expired,
-    /// `nbf` is yet to come.
+    /// `nbf` is in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// `aud` names others, or names somebody where no audience is configured.
+    /// `aud` is another audience, or no audience is configured.
     #[error("the token is for another audience")]
     Audience,
-    /// `iss` is another.
+    /// `iss` is another issuer.
     #[error("the token is from another issuer")]
     Issuer,
-    /// A claim is missing or is not what it should be.
+    /// A claim is missing or invalid.
     #[error("the token's claim {name} {problem}")]
     Claim {
-        /// Which.
+        /// The name of the claim.
         name: String,
         /// What is wrong with it.
         problem: &'static str,
@@ -54,19 +54,19 @@ impl BadToken {
     }
 }
 
-/// Who somebody has proved to be, and what they may do until the token expires.
+/// An authenticated user and their rights until the token expires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The user: the token's `sub`.
     pub user: UserId,
-    /// What they may do.
+    /// The user's rights.
     pub rights: Rights,
     /// When the token expires, in seconds since the epoch: its `exp`.
     pub expires_s: u64,
 }
 
 impl Grant {
-    /// Reads checked claims.
+    /// Reads verified claims.
     pub(super) fn of(claims: &Map<String, Value>) -> Result<Self, BadToken> {
         let user = claims.get("sub").and_then(Value::as_str).and_then(|user| UserId::parse(user).ok());
         let user = user.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! `dao-api backup`: a copy of the embedded store, made while a server writes to it, and verified.
+//! `dao-api backup`: copies the embedded store while a server writes to it, and verifies the copy.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct Backup {
-    /// The file to make; one that is there is not overwritten
+    /// The file to create; an existing file is not overwritten
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -30,7 +30,7 @@ impl Backup {
     }
 }
 
-/// Runs what blocks, and shows how far it is.
+/// Runs a blocking copy, and shows its progress.
 pub(super) async fn with_progress(
     copy: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<Contents, BackupError> + Send + 'static,
 ) -> Result<Contents, CliError> {
@@ -50,7 +50,7 @@ pub(super) async fn with_progress(
     });
     let copied = copied.await;
     bar.finish_and_clear();
-    let copied = copied.map_err(|e| CliError::new(format!("the copy was cut off: {e}")))?;
+    let copied = copied.map_err(|e| CliError::new(format!("the copy was interrupted: {e}; run it again")))?;
     copied.map_err(|e| CliError::new(e.to_string()))
 }
 
@@ -71,7 +71,7 @@ fn counted(number: u64, what: &str) -> String {
     }
 }
 
-/// A copy of damage is still a copy, and whoever makes it has to know.
+/// Fails if the copied store was damaged already: a copy of damage is still a copy, but the operator has to know.
 pub(super) fn sound(contents: &Contents) -> Result<(), CliError> {
     if contents.damaged == 0 {
         return Ok(());
@@ -81,7 +81,7 @@ pub(super) fn sound(contents: &Contents) -> Result<(), CliError> {
     let more = contents.damaged.saturating_sub(named.len() as u64);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     Err(CliError::new(format!(
-        "the copy is whole, but it was damaged before: {}{more}; keep older backups, and see `dao-api verify`",
+        "the copy is complete, but the store was damaged: {}{more}; keep older backups, and run `dao-api verify`",
         named.join(", ")
     )))
 }

@@ -1,11 +1,11 @@
-//! `dao-api diff`: what differs between two versions of a graph (rule A3).
+//! `dao-api diff`: prints the difference between two versions of a graph (rule A3).
 
 use std::io::Write;
 
 use clap::Args;
 use dao_projections::{Change, GraphDiff, GraphId, TableDiff};
 
-use super::{CliError, moment::Moment, open, print};
+use super::{CliError, open, print, version_or_time::VersionOrTime};
 use crate::{
     config::Config,
     http::audit::wire::difference_json,
@@ -18,13 +18,13 @@ pub(super) struct Diff {
     /// The graph
     #[arg(value_name = "GRAPH")]
     graph: GraphId,
-    /// From this version or time; it may be the later one
+    /// The first version or time; may be the later one
     #[arg(long, value_name = "VERSION|TIME")]
-    from: Moment,
-    /// To this version or time; the latest without it
+    from: VersionOrTime,
+    /// The second version or time; the latest by default
     #[arg(long, value_name = "VERSION|TIME")]
-    to: Option<Moment>,
-    /// Print it as JSON, as `GET /graphs/GRAPH/diff` answers it
+    to: Option<VersionOrTime>,
+    /// Print JSON, like `GET /graphs/GRAPH/diff`
     #[arg(long)]
     json: bool,
 }
@@ -45,8 +45,8 @@ impl Diff {
             None => None,
         };
         let difference = read::diff(graphs, &self.graph, from, to, None).await;
-        let difference =
-            difference.map_err(|e| CliError::new(format!("no difference of {}: {e}", self.graph)))?;
+        let difference = difference
+            .map_err(|e| CliError::new(format!("the difference of {} can't be read: {e}", self.graph)))?;
         print(|out| match self.json {
             true => {
                 out.write_all(&difference_json(&self.graph, &difference))?;
@@ -62,7 +62,7 @@ fn describe(id: &GraphId, difference: &Difference, out: &mut dyn Write) -> std::
     differences(&difference.diff, out)
 }
 
-/// What differs, an entity or a path a line.
+/// Prints the difference, one entity or path per line.
 pub(super) fn differences(diff: &GraphDiff, out: &mut dyn Write) -> std::io::Result<()> {
     if diff.is_empty() {
         writeln!(out, "  no difference")?;
@@ -97,10 +97,10 @@ where
     Ok(())
 }
 
-/// One line a path.
+/// Prints one line per path.
 pub(super) fn changes(changes: &[Change], out: &mut dyn Write) -> std::io::Result<()> {
     changes.iter().try_for_each(|change| {
-        let path = if change.path.as_str().is_empty() { "all of it" } else { change.path.as_str() };
+        let path = if change.path.as_str().is_empty() { "(whole)" } else { change.path.as_str() };
         writeln!(out, "    {path}: {} -> {}", change.before, change.after)
     })
 }

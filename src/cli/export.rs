@@ -1,4 +1,4 @@
-//! `dao-api export`: a graph's commits, or the document they add up to.
+//! `dao-api export`: prints the commits of a graph, or its state as a document.
 
 use std::io::{self, BufWriter, Write};
 
@@ -11,10 +11,10 @@ use crate::{
     config::Config,
     http::wire::commit_json,
     store::EventStore,
-    write::{Graphs, log},
+    write::{Graphs, history_reader},
 };
 
-/// Commits read from the store at once.
+/// Commits read from the store per call.
 const CHUNK: usize = 1_000;
 
 #[derive(Args)]
@@ -22,7 +22,7 @@ pub(super) struct Export {
     /// The graph
     #[arg(value_name = "GRAPH")]
     graph: GraphId,
-    /// Print what the commits add up to, as a React Flow document, instead of the commits
+    /// Print the current state as a React Flow document, instead of the commits
     #[arg(long)]
     state: bool,
 }
@@ -47,9 +47,9 @@ impl Export {
     }
 }
 
-/// Why not all commits were printed.
+/// Why the export stopped early.
 enum Stop {
-    /// Whoever read them has seen enough.
+    /// The reader closed the output.
     OutputClosed,
     Failed(String),
 }
@@ -78,7 +78,7 @@ async fn print_commits(store: &dyn EventStore, graph: &GraphId) -> Result<(), St
             if at != stored.head() {
                 return Err(failed(&format!("the hash of version {} does not follow", stored.version)));
             }
-            let commit = log::decode(graph, stored).map_err(|e| failed(&e))?;
+            let commit = history_reader::decode(graph, stored).map_err(|e| failed(&e))?;
             out.write_all(&commit_json(graph, &commit))?;
             out.write_all(b"\n")?;
         }

@@ -1,4 +1,4 @@
-//! `dao-api healthcheck`: for containers that have no other program to ask with.
+//! `dao-api healthcheck`: a readiness check for containers without another HTTP client.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -27,12 +27,12 @@ pub(super) async fn run(config: &Config) -> Result<(), CliError> {
     outcome
 }
 
-/// Where a server that listens on this address is found from its own machine.
+/// The addresses at which the server is reachable from its own machine.
 fn reachable_at(host: IpAddr) -> Vec<IpAddr> {
     let v4 = IpAddr::V4(Ipv4Addr::LOCALHOST);
     match host {
         IpAddr::V4(host) if host.is_unspecified() => vec![v4],
-        // Whether it takes IPv4 as well is the system's choice.
+        // Whether it accepts IPv4 as well is the system's choice.
         IpAddr::V6(host) if host.is_unspecified() => vec![IpAddr::V6(Ipv6Addr::LOCALHOST), v4],
         host => vec![host],
     }
@@ -45,7 +45,9 @@ async fn check(address: SocketAddr) -> Result<(), CliError> {
             "the server at {address} is not ready: {}",
             answer.lines().last().unwrap_or_default()
         ))),
-        Ok(Err(error)) => Err(CliError::new(format!("no server answers at {address}: {error}"))),
+        Ok(Err(error)) => {
+            Err(CliError::new(format!("no server answers at {address}: {error}; check HOST and PORT")))
+        }
         Err(_late) => Err(CliError::new(format!("the server at {address} did not answer in time"))),
     }
 }

@@ -1,7 +1,7 @@
-//! What `--help` of each command lists: its own arguments, and of the settings those that it heeds.
+//! The `--help` of each command: its own arguments, and the settings that it uses.
 //!
-//! Every command accepts every setting, since one environment serves them all; a setting that changes nothing here is
-//! only not shown. Not here: what a setting says of itself ([`crate::config`]).
+//! Every command accepts every setting, since all share one environment; settings that a command does not use are only
+//! hidden. Not here: the help text of a setting ([`crate::config`]).
 
 use clap::{Arg, Command};
 
@@ -62,8 +62,8 @@ const WORKER: Group = &["worker_listen"];
 /// Commands that only read the store, or copy it.
 const READING: &[Group] = &[STORE];
 
-/// What a command heeds; of one that is not named here, everything is shown.
-fn heeded(command: &str) -> Option<&'static [Group]> {
+/// The settings that a command uses; `None` for a command that is not listed, whose help shows all.
+fn settings_of(command: &str) -> Option<&'static [Group]> {
     Some(match command {
         "serve" => &[ADDRESS, STORE, GRAPHS, PROJECTING, KEYS, LOG, TELEMETRY, SERVING],
         "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
@@ -83,7 +83,7 @@ pub(super) fn shortened(line: Command) -> Command {
     let names: Vec<String> = line.get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let with_own = names.iter().fold(line, |line, name| {
         let shown = |setting: &Arg| {
-            heeded(name)
+            settings_of(name)
                 .is_none_or(|groups| groups.iter().any(|group| group.contains(&setting.get_id().as_str())))
         };
         let own = settings.iter().map(|setting| setting.clone().hide(!shown(setting)));
@@ -99,10 +99,10 @@ mod tests {
     use super::*;
     use crate::cli::Line;
 
-    /// Lines of help that a person reads without scrolling far, but for commands that serve.
+    /// The most lines of help, except for commands that serve: short enough to read without much scrolling.
     const LINES_MAX: usize = 60;
 
-    /// What `--help` prints.
+    /// The output of `--help`.
     fn printed(words: &[&str]) -> String {
         let asked = shortened(Line::command()).try_get_matches_from(words);
         asked.expect_err("help ends the parsing").to_string()
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn o4_help_of_a_command_lists_the_settings_that_it_heeds() {
+    fn o4_help_of_a_command_lists_the_settings_that_it_uses() {
         let token = help_of("token");
         assert!(token.contains("JWT_SECRET") && token.contains("--graph"), "{token}");
         for absent in ["REDIS_URL", "MAX_NODES", "PORT", "DATA_DIR", "LOG_LEVEL"] {
@@ -132,14 +132,15 @@ mod tests {
         assert!(settings.len() > 40, "{settings:?}");
         let commands: Vec<&str> =
             line.get_subcommands().map(Command::get_name).filter(|name| *name != "help").collect();
-        let shown =
-            |id: &str| commands.iter().any(|name| heeded(name).is_some_and(|g| g.concat().contains(&id)));
+        let shown = |id: &str| {
+            commands.iter().any(|name| settings_of(name).is_some_and(|g| g.concat().contains(&id)))
+        };
         let unshown: Vec<_> = settings.iter().filter(|id| !shown(id)).collect();
         assert!(unshown.is_empty(), "{unshown:?}: put them into a group of src/cli/help.rs");
         for name in &commands {
-            let groups = heeded(name).unwrap_or_else(|| panic!("{name} is not in src/cli/help.rs"));
+            let groups = settings_of(name).unwrap_or_else(|| panic!("{name} is not in src/cli/help.rs"));
             let unknown: Vec<_> = groups.concat().into_iter().filter(|id| !settings.contains(id)).collect();
-            assert!(unknown.is_empty(), "{name} heeds {unknown:?}, which are no settings");
+            assert!(unknown.is_empty(), "{name} uses {unknown:?}, which are not settings");
         }
     }
 

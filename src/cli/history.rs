@@ -1,19 +1,19 @@
-//! `dao-api history`: what happened to a graph, or to one node or edge of it (rules A1, A4).
+//! `dao-api history`: prints the operations of a graph, or the changes of one node or edge (rules A1, A4).
 
 use std::io::Write;
 
 use clap::Args;
 use dao_projections::{EdgeId, Event, GraphId, NodeId, Subject};
 
-use super::{CliError, diff::changes, moment::readable, open, print};
+use super::{CliError, diff::changes, open, print, version_or_time::readable};
 use crate::{
     config::Config,
     http::audit::wire::{operation_json, touch_json},
-    read::{self, Filter, Listed, Order, Question, Touch},
+    read::{self, AuditFilter, AuditQuery, EntityChange, ListedOperation, Order},
     write::Graphs,
 };
 
-/// Entries asked for at once.
+/// Entries per page.
 const PAGE_MAX: usize = 1_000;
 
 #[derive(Args)]
@@ -21,16 +21,16 @@ pub(super) struct History {
     /// The graph
     #[arg(value_name = "GRAPH")]
     graph: GraphId,
-    /// Only what happened to this node, with what it was before and after
+    /// Only changes of this node, with its values before and after
     #[arg(long, value_name = "ID", conflicts_with = "edge")]
     node: Option<NodeId>,
-    /// Only what happened to this edge, with what it was before and after
+    /// Only changes of this edge, with its values before and after
     #[arg(long, value_name = "ID")]
     edge: Option<EdgeId>,
-    /// The latest so many
+    /// Print this many of the latest entries
     #[arg(long, value_name = "COUNT", default_value_t = 100)]
     limit: usize,
-    /// Print each as a line of JSON, as HTTP answers them
+    /// Print each entry as a line of JSON, like HTTP
     #[arg(long)]
     json: bool,
 }
@@ -55,14 +55,14 @@ impl History {
             None => self.of_graph(graphs).await?,
         };
         if shown == self.limit {
-            eprintln!("the latest {shown}; there may be more: --limit");
+            eprintln!("the latest {shown} entries; raise --limit for more");
         }
         Ok(())
     }
 
     async fn of_graph(&self, graphs: &Graphs) -> Result<usize, CliError> {
-        let mut question = Question {
-            filter: Filter::default(),
+        let mut question = AuditQuery {
+            filter: AuditFilter::default(),
             order: Order::NewestFirst,
             limit: 0,
             after: None,
@@ -106,7 +106,7 @@ impl History {
         }
         if shown == 0 && self.limit > 0 {
             let (graph, id) = (&self.graph, subject.as_str());
-            return Err(CliError::new(format!("nothing in the history of {graph} is about {id}")));
+            return Err(CliError::new(format!("the history of {graph} has no change of {id}; check the id")));
         }
         Ok(shown)
     }
@@ -121,21 +121,21 @@ fn line(mut json: Vec<u8>, out: &mut dyn Write) -> std::io::Result<()> {
     out.write_all(&json)
 }
 
-fn describe_operation(listed: &Listed, out: &mut dyn Write) -> std::io::Result<()> {
+fn describe_operation(listed: &ListedOperation, out: &mut dyn Write) -> std::io::Result<()> {
     match listed {
-        Listed::Accepted(commit) => {
+        ListedOperation::Accepted(commit) => {
             let (body, what) = (&commit.body, events(&commit.body.events));
             let (at, command) = (readable(body.timestamp), body.command_type.as_str());
             writeln!(out, "{:>8}  {at}  {}  {command}  {what}", commit.version, body.user_id)
         }
-        Listed::Refused { by, refusal, .. } => {
+        ListedOperation::Refused { by, refusal, .. } => {
             let (at, command, why) = (readable(by.at), by.command.as_str(), &refusal.message);
             writeln!(out, "{:>8}  {at}  {}  {command}  refused: {why}", by.version, by.user)
         }
     }
 }
 
-/// What happened, shortened where it is much.
+/// The events in words; a long list is shortened.
 fn events(events: &[Event]) -> String {
     const SHOWN_MAX: usize = 3;
     let mut words: Vec<String> =
@@ -146,7 +146,7 @@ fn events(events: &[Event]) -> String {
     words.join(", ")
 }
 
-fn describe_touch(touch: &Touch, out: &mut dyn Write) -> std::io::Result<()> {
+fn describe_touch(touch: &EntityChange, out: &mut dyn Write) -> std::io::Result<()> {
     let body = &touch.commit.body;
     let (at, command) = (readable(body.timestamp), body.command_type.as_str());
     writeln!(out, "{:>8}  {at}  {}  {command}", touch.commit.version, body.user_id)?;

@@ -1,8 +1,8 @@
-//! The log: where it goes and how it is written; and traces, where a collector is named.
+//! The log: its destination and format; and traces, if a collector is configured.
 //!
-//! The log goes to standard error, since standard output is for what a command was asked to print. Each event names
-//! what it is about by itself or by the spans around it: `request` (method, path, `request_id`), `command` (graph,
-//! operation, user), `socket` and `stream`. Tokens, payloads and queries are in none of them.
+//! The log goes to standard error, since standard output is for the output of commands. Each event names its subject
+//! itself or by the spans around it: `request` (method, path, `request_id`), `command` (graph, operation, user),
+//! `socket` and `stream`. None of them has tokens, payloads or queries.
 
 use std::io::{self, IsTerminal};
 
@@ -15,14 +15,14 @@ use crate::config::{Config, LogFormat};
 
 type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;
 
-/// What has to be done about the log at the end.
+/// The log, to be finished at exit.
 pub(super) struct Logging {
     #[cfg(feature = "otel")]
     exporter: Option<crate::telemetry::Exporter>,
 }
 
 impl Logging {
-    /// Logs from here on. Within the runtime, which sends the traces.
+    /// Starts the log. Call it within the runtime, which sends the traces.
     pub(super) fn start(config: &Config) -> Result<Self, CliError> {
         #[cfg_attr(not(feature = "otel"), expect(unused_mut, reason = "there is no second layer"))]
         let mut layers: Layers = vec![layer(&config.log_filter, config.log_format)];
@@ -37,7 +37,7 @@ impl Logging {
         #[cfg(not(feature = "otel"))]
         if config.traces_to.is_some() {
             tracing::warn!(
-                "OTEL_EXPORTER_OTLP_ENDPOINT is set, and this program was built without traces: build it with \
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, and this program was built without traces: rebuild it with \
                  --features otel"
             );
         }
@@ -47,7 +47,7 @@ impl Logging {
         })
     }
 
-    /// Sends what waits.
+    /// Sends the remaining traces.
     pub(super) fn finish(self) {
         #[cfg(feature = "otel")]
         if let Some(exporter) = self.exporter {
@@ -65,13 +65,13 @@ fn layer(filter: &str, format: LogFormat) -> Box<dyn Layer<Registry> + Send + Sy
     };
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     match is_json {
-        // The list of spans has the innermost as its last: it need not be there again.
+        // The list of spans ends with the innermost, so it is not repeated.
         true => filtered(layer.json().flatten_event(true).with_current_span(false), filter),
         false => filtered(layer.with_ansi(is_terminal), filter),
     }
 }
 
-/// Directives that ask for spans or fields take a lock whenever a span is entered; levels alone don't need that.
+/// Filters on spans or fields take a lock whenever a span is entered; filters on levels don't.
 fn filtered(
     layer: impl Layer<Registry> + Send + Sync,
     filter: &str,
@@ -82,7 +82,7 @@ fn filtered(
     }
 }
 
-/// A filter by levels alone; `None` for one that asks for spans.
+/// Parses a filter of levels only; `None` for one that names spans.
 fn levels(filter: &str) -> Option<Targets> {
     let directives: Vec<&str> = filter.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     let has_spans = directives.iter().any(|directive| directive.contains('['));

@@ -1,4 +1,4 @@
-//! `dao-api migrate`: brings what an older release stored to the format of this one, step by step.
+//! `dao-api migrate`: upgrades the store to the format of this release, step by step.
 //!
 //! Not here: commits. They are never rewritten (rule V3), and older ones are upcast when they are read.
 
@@ -12,12 +12,12 @@ use crate::{
     store::{Migrate as Mode, embedded, redis},
 };
 
-/// Graphs listed at once.
+/// Graphs per page of the list.
 const GRAPHS_PAGE: usize = 1_000;
 
 #[derive(Args)]
 pub(super) struct Migrate {
-    /// Only say what would be done
+    /// Print the steps, and change nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -32,7 +32,7 @@ impl Migrate {
         }
         if self.dry_run && !steps.is_empty() {
             return print(|out| {
-                writeln!(out, "then rows of older projections would be made anew, if there are any")
+                writeln!(out, "then rows of older projections would be rebuilt, if there are any")
             });
         }
         let stores = open::stores(&config).await?;
@@ -41,11 +41,11 @@ impl Migrate {
         let rows = rows?;
         match (rows, steps.is_empty()) {
             (0, true) => {
-                print(|out| writeln!(out, "nothing is to be done: all is in the formats of this release"))
+                print(|out| writeln!(out, "nothing to do: the store has the format of this release"))
             }
             (0, false) => Ok(()),
             (rows, _) => {
-                print(|out| writeln!(out, "{would}done: rows of {rows} projections made anew from the log"))
+                print(|out| writeln!(out, "{would}done: rows of {rows} projections rebuilt from the log"))
             }
         }
     }
@@ -55,8 +55,8 @@ async fn steps(config: &Config, mode: Mode) -> Result<Vec<String>, CliError> {
     match config.store.clone() {
         StoreConfig::Embedded(config) => {
             let migrated = tokio::task::spawn_blocking(move || embedded::migrate(&config.dir, mode)).await;
-            let migrated =
-                migrated.map_err(|e| CliError::new(format!("it was cut off: {e}; run it again")))?;
+            let migrated = migrated
+                .map_err(|e| CliError::new(format!("the migration was interrupted: {e}; run it again")))?;
             migrated.map_err(|e| CliError::new(e.to_string()))
         }
         StoreConfig::Redis(config) => {
@@ -65,10 +65,10 @@ async fn steps(config: &Config, mode: Mode) -> Result<Vec<String>, CliError> {
     }
 }
 
-/// Projections whose rows an older fold made: how many there are, or were.
+/// Rebuilds projections with rows of an older format; returns how many there are, or were.
 async fn rows(stores: &Stores, mode: Mode) -> Result<u64, CliError> {
     let failed =
-        |e: &dyn std::fmt::Display| CliError::new(format!("rows can't be made anew: {e}; run it again"));
+        |e: &dyn std::fmt::Display| CliError::new(format!("rows can't be rebuilt: {e}; run it again"));
     let (mut last, mut older) = (None::<GraphId>, 0);
     loop {
         let page = stores.events.graphs(last.as_ref(), GRAPHS_PAGE).await.map_err(|e| failed(&e))?;

@@ -1,5 +1,5 @@
-//! The command line: one file a command. Every failure is one line on standard error that says what
-//! to do, and exit code 1; a command line that can't be read is exit code 2.
+//! The command line: one file per command. A failure is one line on standard error that says what to do, and exit code
+//! 1. A command line that can't be read is exit code 2.
 
 mod backup;
 mod diff;
@@ -10,7 +10,6 @@ mod history;
 mod import;
 mod logging;
 mod migrate;
-mod moment;
 mod monitor;
 mod open;
 mod rebuild;
@@ -20,6 +19,7 @@ mod serve;
 mod show;
 mod token;
 mod verify;
+mod version_or_time;
 mod watch;
 mod worker;
 
@@ -39,13 +39,13 @@ use crate::config::{Purpose, Settings};
 #[command(name = "dao-api", version, max_term_width = 100)]
 #[command(
     after_help = "Try it:\n  dao-api                                  serve on http://127.0.0.1:3000, data in ./data\n  \
-    dao-api seed                             a graph `example` with a history, to look at\n  \
-    dao-api import flow.json --graph demo    bring in a React Flow or Langflow document\n  \
-    dao-api export demo                      every commit as a line of JSON\n  \
-    dao-api watch demo                       what happens to it, as it happens\n  \
-    REDIS_URL=redis://localhost dao-api      the same on Redis; any number of servers may share it\n\n\
+    dao-api seed                             create a graph `example` with a history\n  \
+    dao-api import flow.json --graph demo    import a React Flow or Langflow document\n  \
+    dao-api export demo                      print every commit as a line of JSON\n  \
+    dao-api watch demo                       print its commits as they happen\n  \
+    REDIS_URL=redis://localhost dao-api      serve from Redis; any number of servers may share it\n\n\
     Settings are environment variables, each also a flag: `dao-api serve --help` lists them with their defaults, \
-    `--help` of another command those that it heeds.\nExit codes: 0 done, 1 failed, 2 the command line can't be read."
+    `--help` of another command those that it uses.\nExit codes: 0 done, 1 failed, 2 invalid command line."
 )]
 struct Line {
     #[command(subcommand)]
@@ -58,17 +58,17 @@ struct Line {
 enum Command {
     /// Serve HTTP (what happens without a command)
     Serve,
-    /// Make snapshots and other projections from scratch from the log, while servers go on
+    /// Rebuild snapshots and other projections from the log, while servers run
     Rebuild(rebuild::Rebuild),
     /// Run a projection worker beside servers on the same Redis; start as many as you like
     Worker,
-    /// Bring files in: React Flow documents, and exports of many other editors
+    /// Import files: React Flow documents, and exports of many other editors
     Import(import::Import),
-    /// Make a graph to look at: a workflow by three people, with merges, conflicts and deletions
+    /// Create an example graph: a workflow by three people, with merges, conflicts and deletions
     Seed(seed::Seed),
     /// Copy the embedded store to a file, while a server writes to it, and verify the copy
     Backup(backup::Backup),
-    /// Put a backup into an empty data directory
+    /// Restore a backup into an empty data directory
     Restore(restore::Restore),
     /// Upgrade the store to this release's format; servers must be stopped
     Migrate(migrate::Migrate),
@@ -76,19 +76,19 @@ enum Command {
     Export(export::Export),
     /// Print a running server's commits to a graph as they happen
     Watch(watch::Watch),
-    /// Watch running servers in a terminal: throughput, latency, lag, what is wrong
+    /// Monitor running servers in a terminal: throughput, latency, lag, problems
     Monitor(monitor::Monitor),
-    /// Print a graph as it is, or as it was at a version or a time
+    /// Print a graph, now or at a version or a time
     Show(show::Show),
-    /// Print what differs between two versions of a graph
+    /// Print the difference between two versions of a graph
     Diff(diff::Diff),
     /// Print what happened to a graph, or to one node or edge of it
     History(history::History),
-    /// Check the hash chain of a graph and fold it again; exit code 1 if it is damaged
+    /// Verify the hash chain of a graph and every commit in it; exit code 1 if it is damaged
     Verify(verify::Verify),
     /// Print a token for development, signed with JWT_SECRET
     Token(token::Token),
-    /// Ask a running server at HOST:PORT whether it is ready; exit code 0 if so
+    /// Check that the server at HOST:PORT is ready; exit code 0 if so
     Healthcheck,
 }
 
@@ -146,13 +146,13 @@ pub fn run() -> ExitCode {
 fn fail(text: &str) -> ExitCode {
     let mut out = io::stderr().lock();
     for line in text.lines() {
-        // Where nobody can be told, the exit code still tells.
+        // If standard error is closed, the exit code still tells.
         let _unread = writeln!(out, "dao-api: {line}");
     }
     ExitCode::FAILURE
 }
 
-/// What a person is told when a command fails: a line that says what to do.
+/// Why a command failed: one line for a person that says what to do.
 #[derive(Debug)]
 struct CliError(String);
 
@@ -162,8 +162,7 @@ impl CliError {
     }
 }
 
-/// Writes to standard output. Whoever reads it may stop when they have seen enough, as `head` does: that is no
-/// failure, and nothing is said of it.
+/// Writes to standard output. A reader that closes it early, as `head` does, is not a failure.
 fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CliError> {
     let mut out = BufWriter::new(io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {

@@ -1,14 +1,14 @@
-//! `dao-api monitor`: running servers in a terminal, as `/metrics` and `/readyz` tell of them.
+//! `dao-api monitor`: shows running servers in a terminal, from their `/metrics` and `/readyz`.
 //!
-//! The terminal is given back however it ends: by a key, by a signal, by a panic. A server that is away is said to
-//! be so and asked again. Not here: what the figures mean (`docs/metrics.md`).
+//! The terminal is restored in every case: after a key, a signal or a panic. A server that does not answer is shown as
+//! such and asked again. Not here: what the figures mean (`docs/metrics.md`).
 
 mod exposition;
 mod figures;
+mod format;
 mod screen;
 mod state;
 mod table;
-mod words;
 
 use std::{
     io::{self, IsTerminal},
@@ -41,34 +41,34 @@ use crate::{
     config::{Config, parse_duration},
 };
 
-/// An answer that takes longer is none: the next look begins then.
+/// The most time for an answer; after it, the next poll starts.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How wide one screen of text is, where neither a terminal nor `COLUMNS` says.
+/// The width of a text screen without a terminal or `COLUMNS`.
 const TEXT_WIDTH: u16 = 140;
-/// What `COLUMNS` can say: wider screens are nobody's.
+/// The most columns that `COLUMNS` can set.
 const TEXT_WIDTHS: RangeInclusive<u16> = 20..=1_000;
-/// Keys that wait; whoever presses more is not heard.
+/// Waiting key presses, at most; more are dropped.
 const KEYS_MAX: usize = 16;
-/// How soon the thread that reads keys notices that it is not needed any more.
+/// How soon the thread that reads keys notices that it should end.
 const KEY_POLL: Duration = Duration::from_millis(100);
 
 #[derive(Args)]
 pub(super) struct Monitor {
-    /// A server, instead of the one at HOST and PORT; may be given several times
+    /// A server to ask, instead of the one at HOST and PORT; may be repeated
     #[arg(long = "url", value_name = "URL")]
     urls: Vec<Server>,
-    /// The token that proves who asks, where the servers have keys: it needs admin on *
+    /// The token to send, if the servers have keys; it needs admin on *
     #[arg(long, env = "DAO_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<Token>,
     /// How often servers are asked
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     interval: Duration,
-    /// Print one screen as text, of what happens within one interval, and end; exit code 1 if a server shows nothing
+    /// Print one screen as text after one interval, and exit; exit code 1 if a server shows nothing
     #[arg(long)]
     once: bool,
 }
 
-/// What a person wants.
+/// The wish behind a key press.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
     Quit,
@@ -96,7 +96,9 @@ impl Monitor {
             return all_shown(&state);
         }
         if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-            return Err(CliError::new("this is no terminal: --once prints one screen as text"));
+            return Err(CliError::new(
+                "standard output is not a terminal: use --once to print one screen as text",
+            ));
         }
         // Puts the terminal back also in a panic.
         let terminal = ratatui::try_init().map_err(|error| drawing(&error))?;
@@ -106,7 +108,7 @@ impl Monitor {
     }
 }
 
-/// That of the terminal, or what `COLUMNS` says, as other programs take it.
+/// The width of the terminal, or `COLUMNS`, as in other programs.
 fn text_width() -> u16 {
     let of_terminal =
         io::stdout().is_terminal().then(terminal::size).and_then(Result::ok).map(|(width, _)| width);
@@ -114,21 +116,21 @@ fn text_width() -> u16 {
     of_terminal.or_else(said).filter(|width| TEXT_WIDTHS.contains(width)).unwrap_or(TEXT_WIDTH)
 }
 
-/// An error that names the servers of which the screen shows nothing: scripts look at the exit code.
+/// Fails if the screen shows nothing of a server, and names it: scripts check the exit code.
 fn all_shown(state: &State) -> Result<(), CliError> {
     let unshown: Vec<&str> =
         state.servers.iter().filter(|server| !server.is_shown()).map(|server| server.name.as_str()).collect();
     match unshown.is_empty() {
         true => Ok(()),
-        false => Err(CliError::new(format!("nothing to show of {}: the notes say why", unshown.join(", ")))),
+        false => Err(CliError::new(format!("no figures of {}: the notes say why", unshown.join(", ")))),
     }
 }
 
 fn drawing(error: &io::Error) -> CliError {
-    CliError::new(format!("the terminal can't be drawn on: {error}; --once prints one screen as text"))
+    CliError::new(format!("the terminal can't be drawn on: {error}; use --once to print one screen as text"))
 }
 
-/// Draws, looks, and does what is wished, until it is told to end.
+/// Draws, polls and handles keys, until it is stopped.
 async fn show(mut terminal: DefaultTerminal, servers: &[Server], state: &mut State) -> Result<(), CliError> {
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;
@@ -139,7 +141,7 @@ async fn show(mut terminal: DefaultTerminal, servers: &[Server], state: &mut Sta
     loop {
         let drawn = terminal.draw(|frame| screen::draw(state, frame.area(), frame.buffer_mut()));
         drawn.map_err(|error| drawing(&error))?;
-        // Each of these is cancel-safe: what is not taken now is taken the next time.
+        // Each branch is cancel-safe: what is not taken now is taken next time.
         let wish = tokio::select! {
             _ = terminate.recv() => Wish::Quit,
             wish = wishes.recv() => wish.unwrap_or(Wish::Quit),
@@ -150,7 +152,7 @@ async fn show(mut terminal: DefaultTerminal, servers: &[Server], state: &mut Sta
             Wish::Pause => state.is_paused = !state.is_paused,
             Wish::Redraw => {}
             Wish::LookNow => {
-                // Whoever wants to go need not wait for a server that does not answer.
+                // Quitting must not wait for a server that does not answer.
                 tokio::select! {
                     () = look_at_all(servers, state) => {}
                     () = quit(&mut wishes) => return Ok(()),
@@ -165,7 +167,7 @@ async fn quit(wishes: &mut mpsc::Receiver<Wish>) {
     while wishes.recv().await.is_some_and(|wish| wish != Wish::Quit) {}
 }
 
-/// On a thread of its own, which ends when nobody listens any more: reading a terminal blocks.
+/// Reads keys on a thread, since reading a terminal blocks. It ends when its receiver is dropped.
 fn read_keys(wishes: &mpsc::Sender<Wish>) {
     while !wishes.is_closed() {
         let wish = match event::poll(KEY_POLL) {
@@ -174,7 +176,7 @@ fn read_keys(wishes: &mpsc::Sender<Wish>) {
             Err(error) => Err(error),
         };
         match wish {
-            // Of keys that can't be taken the next are as good.
+            // Keys beyond the bound are dropped.
             Ok(wish) => drop(wish.map(|wish| wishes.try_send(wish))),
             Err(_) => return, // the terminal is gone, and with the sender the loop ends
         }
@@ -206,7 +208,7 @@ async fn look_at_all(servers: &[Server], state: &mut State) {
 async fn look_at(server: &Server) -> (Look, Instant) {
     let look = match timeout(PATIENCE, ask(server)).await {
         Ok(look) => look,
-        Err(_late) => Look::Away(format!("it has not answered within {} s", PATIENCE.as_secs())),
+        Err(_late) => Look::Away(format!("no answer within {} s", PATIENCE.as_secs())),
     };
     (look, Instant::now())
 }
@@ -216,11 +218,11 @@ async fn ask(server: &Server) -> Look {
         Ok((200, text)) => Exposition::read(&text),
         Ok((401 | 403, _)) => {
             return Look::Closed(
-                "shows its metrics to admins of * alone: give --token (dao-api token)".to_owned(),
+                "its metrics need admin on *: use --token (see dao-api token --help)".to_owned(),
             );
         }
-        Ok((404, _)) => return Look::Closed("shows no metrics: METRICS_ENABLED is off there".to_owned()),
-        Ok((status, _)) => return Look::Away(format!("it answered {status}")),
+        Ok((404, _)) => return Look::Closed("it has no metrics: METRICS_ENABLED is off there".to_owned()),
+        Ok((status, _)) => return Look::Away(format!("it answered with status {status}")),
         Err(error) => return Look::Away(error.to_string()),
     };
     match look(server, "/readyz").await {

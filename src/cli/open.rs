@@ -1,4 +1,4 @@
-//! Opening the store that the configuration names, with the graphs over it.
+//! Opens the configured store, and the graphs over it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,11 +20,11 @@ use crate::{
 
 /// How long a server or worker waits for a Redis that is just starting.
 const STARTING_MAX: Duration = Duration::from_secs(10);
-/// How often it looks.
+/// How often it tries.
 const STARTING_LOOK: Duration = Duration::from_millis(200);
 
-/// Both halves of the store, once it has started: servers, workers and Redis are often started together. Any other
-/// command has somebody in front of it, who is told at once.
+/// Opens the store, and waits for a Redis that is still starting: servers, workers and Redis are often started
+/// together. Other commands have a person in front of them, and fail at once.
 pub(super) async fn stores_once_started(config: &Config) -> Result<Stores, CliError> {
     let redis = match &config.store {
         StoreConfig::Embedded(embedded) => {
@@ -57,7 +57,7 @@ async fn connect(redis: RedisConfig) -> Result<Stores, ConnectError> {
     Ok(Stores { events: store.clone(), rows: store })
 }
 
-/// Both halves of the store.
+/// Opens the event store and the row store.
 pub(super) async fn stores(config: &Config) -> Result<Stores, CliError> {
     match config.store.clone() {
         StoreConfig::Embedded(embedded) => {
@@ -70,12 +70,12 @@ pub(super) async fn stores(config: &Config) -> Result<Stores, CliError> {
     }
 }
 
-/// The graphs over the store that the configuration names.
+/// Opens the configured store, with the graphs over it.
 pub(super) async fn graphs(config: &Config) -> Result<Arc<Graphs>, CliError> {
     Ok(graphs_over(&stores(config).await?, config, Metrics::default()))
 }
 
-/// The same, with their calls counted.
+/// The same stores, with their calls measured.
 pub(super) fn measured(stores: Stores, metrics: &Metrics) -> Stores {
     Stores {
         events: Arc::new(Measured::new(stores.events, metrics.clone())),
@@ -97,19 +97,19 @@ pub(super) fn graphs_over(stores: &Stores, config: &Config, metrics: Metrics) ->
     Graphs::new(stores.events.clone(), graphs)
 }
 
-/// An error if nobody has written to the graph: the history of a mistyped name is no empty success.
+/// Fails if the graph has no commits: a mistyped name must not succeed with an empty history.
 pub(super) async fn existing(graphs: &Graphs, graph: &GraphId) -> Result<(), CliError> {
     match graphs.store().head(graph).await {
         Ok(Head::EMPTY) => {
-            Err(CliError::new(format!("there is no graph {graph} at {}", graphs.store().location())))
+            Err(CliError::new(format!("graph {graph} does not exist at {}", graphs.store().location())))
         }
-        // What is damaged exists.
+        // A damaged graph exists.
         Ok(_) | Err(StoreError::Corrupt { .. }) => Ok(()),
         Err(error) => Err(CliError::new(format!("{graph} can't be read: {error}"))),
     }
 }
 
-/// Answers what waits and lets go of the store.
+/// Answers waiting commands and closes the store.
 pub(super) async fn close(graphs: &Graphs) {
     graphs.close().await;
     graphs.store().close().await;

@@ -1,4 +1,4 @@
-//! `dao-api rebuild`: makes the rows of projections from scratch from the log, while servers go on.
+//! `dao-api rebuild`: rebuilds the rows of projections from the log, while servers run.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::{
     project::{self, Stores},
 };
 
-/// Graphs listed at once.
+/// Graphs per page of the list.
 const GRAPHS_PAGE: usize = 1_000;
 
 #[derive(Args)]
@@ -23,7 +23,7 @@ pub(super) struct Rebuild {
     /// Every graph in the store, by name
     #[arg(long)]
     all: bool,
-    /// Begin after this graph: where an earlier run with --all was stopped
+    /// Continue an earlier run with --all after this graph
     #[arg(long, value_name = "GRAPH", requires = "all")]
     after: Option<GraphId>,
     /// Only this projection: snapshot or activity
@@ -35,7 +35,7 @@ fn projection_name(text: &str) -> Result<String, String> {
     let names: Vec<&str> = PROJECTIONS.iter().map(|projection| projection.name).collect();
     match names.contains(&text) {
         true => Ok(text.to_owned()),
-        false => Err(format!("there is no such projection: use {}", names.join(" or "))),
+        false => Err(format!("unknown projection: use {}", names.join(" or "))),
     }
 }
 
@@ -91,12 +91,12 @@ impl Rebuild {
         graph: &GraphId,
         bar: &ProgressBar,
     ) -> Result<u64, CliError> {
-        // What is to be folded is known before it begins, but for what is written meanwhile.
+        // The number of commits is known up front, except for those written meanwhile.
         let head = stores.events.head(graph).await;
         let head = head.map_err(|e| CliError::new(format!("{graph} can't be read: {e}")))?.version.get();
         if head == 0 && self.graph.is_some() {
             let place = stores.events.location();
-            return Err(CliError::new(format!("there is no graph {graph} at {place}")));
+            return Err(CliError::new(format!("graph {graph} does not exist at {place}")));
         }
         let projections = if self.projection.is_some() { 1 } else { PROJECTIONS.len() as u64 };
         bar.reset();
@@ -106,8 +106,8 @@ impl Rebuild {
         match rebuilt.await {
             Ok(rebuilt) => Ok(rebuilt.commits),
             Err(error) => Err(CliError::new(format!(
-                "{graph} can't be rebuilt: {error}; what there was stays. Look with `dao-api verify {graph}`, go on \
-                 with --all --after {graph}"
+                "{graph} can't be rebuilt: {error}; its rows are unchanged. Check with `dao-api verify {graph}`, and \
+                 continue with --all --after {graph}"
             ))),
         }
     }

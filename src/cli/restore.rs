@@ -1,4 +1,4 @@
-//! `dao-api restore`: puts a backup where the embedded store is to be, and never in the place of another.
+//! `dao-api restore`: restores a backup into an empty data directory; it never replaces a store.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct Restore {
-    /// What `dao-api backup` made
+    /// A file that `dao-api backup` created
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }

@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let address = SocketAddr::new(config.host, config.port);
-    // The port first: two servers started by mistake must not both go for the store.
+    // The port first: two servers that are started by mistake must not both open the store.
     let listener = http::bind(address).map_err(|error| explain_bind(["HOST", "PORT"], address, &error))?;
     let address = listener.local_addr().unwrap_or(address);
     let mut terminate = signal(SignalKind::terminate())
@@ -36,7 +36,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let stop_following = CancellationToken::new();
     let following = match &config.auth {
         Auth::Off => {
-            tracing::warn!("no keys are configured: users are whoever they say they are (X-User-Id)");
+            tracing::warn!("no keys are configured: any caller can impersonate any user (X-User-Id)");
             None
         }
         Auth::Keys(keys) => {
@@ -72,26 +72,26 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     if let Some(following) = following
         && let Err(error) = following.await
     {
-        tracing::error!(%error, "the keys were no longer followed");
+        tracing::error!(%error, "the task that refreshes the keys panicked");
     }
     if let Some(projecting) = projecting
         && let Err(error) = projecting.await
     {
-        tracing::error!(%error, "the projector had ended");
+        tracing::error!(%error, "the projector task panicked");
     }
     open::close(&graphs).await;
     tracing::info!("stopped; everything acknowledged is stored");
     served.map_err(|error| CliError::new(format!("the server stopped: {error}")))
 }
 
-/// The one line on standard output. Where nobody can read it, the process does its work all the same.
+/// Prints the one line on standard output. If nobody can read it, the process works all the same.
 pub(super) fn say_started(line: &str) {
     if let Err(CliError(why)) = print(|out| writeln!(out, "{line}")) {
         tracing::warn!("{why}");
     }
 }
 
-/// Why nothing can listen there; `settings` name the address and the port.
+/// Explains why the server can't listen; `settings` name the address and the port.
 pub(super) fn explain_bind(settings: [&str; 2], address: SocketAddr, error: &io::Error) -> CliError {
     let (host, port) = (address.ip(), address.port());
     let [of_host, of_port] = settings;

@@ -1,4 +1,4 @@
-//! `dao-api show`: a graph as it is, or as it was.
+//! `dao-api show`: prints a graph, now or at an earlier point.
 
 use std::io::Write;
 
@@ -7,9 +7,8 @@ use dao_projections::{Graph, GraphId, Placed};
 use serde_json::Value;
 
 use super::{
-    CliError,
-    moment::{Moment, readable},
-    open, print,
+    CliError, open, print,
+    version_or_time::{VersionOrTime, readable},
 };
 use crate::{config::Config, http::wire, read, write::Graphs};
 
@@ -18,10 +17,10 @@ pub(super) struct Show {
     /// The graph
     #[arg(value_name = "GRAPH")]
     graph: GraphId,
-    /// As it was at this version, or at this time (2026-11-23T10:30:00Z)
+    /// Show the graph at this version, or at this time (2026-11-23T10:30:00Z)
     #[arg(long, value_name = "VERSION|TIME")]
-    at: Option<Moment>,
-    /// Print it as JSON, as `GET /graphs/GRAPH/state` answers it
+    at: Option<VersionOrTime>,
+    /// Print JSON, like `GET /graphs/GRAPH/state`
     #[arg(long)]
     json: bool,
 }
@@ -52,7 +51,7 @@ impl Show {
     }
 }
 
-/// One line for the graph, one for each entity.
+/// Prints one line for the graph and one for each entity.
 fn describe(id: &GraphId, graph: &Graph, out: &mut dyn Write) -> std::io::Result<()> {
     let head = graph.head();
     let when = graph.last_modified().map_or("never".to_owned(), readable);

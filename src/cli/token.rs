@@ -11,13 +11,13 @@ use crate::{
 
 #[derive(Args)]
 pub(super) struct Token {
-    /// Who its bearer is
+    /// The user that the token is for
     #[arg(long)]
     user: String,
-    /// A right on graphs, like 'team-a.*=write'; read, write or admin, any number of times
+    /// A right on graphs, like 'team-a.*=write': read, write or admin; may be repeated
     #[arg(long = "graph", value_name = "GLOB=RIGHT", required = true)]
     graphs: Vec<String>,
-    /// How long it is good for
+    /// How long the token is valid
     #[arg(long, value_name = "TIME", default_value = "1h")]
     ttl: String,
 }

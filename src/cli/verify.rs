@@ -1,4 +1,4 @@
-//! `dao-api verify`: whether histories are what they claim to be (rule A5). Exit code 1 if one is not.
+//! `dao-api verify`: checks that histories are intact (rule A5). Exit code 1 if one is damaged.
 
 use clap::Args;
 use dao_projections::GraphId;
@@ -8,11 +8,11 @@ use super::{CliError, open, print};
 use crate::{
     config::Config,
     http::audit::wire::verified_json,
-    read::{self, Verified},
+    read::{self, Verification},
     write::Graphs,
 };
 
-/// Graphs listed at once.
+/// Graphs per page of the list.
 const GRAPHS_PAGE: usize = 1_000;
 
 #[derive(Args)]
@@ -23,12 +23,12 @@ pub(super) struct Verify {
     /// Every graph in the store, by name
     #[arg(long)]
     all: bool,
-    /// Print a line of JSON for each graph, as `GET /graphs/GRAPH/verify` answers it
+    /// Print a line of JSON per graph, like `GET /graphs/GRAPH/verify`
     #[arg(long)]
     json: bool,
 }
 
-/// How many histories were walked, and how many of them are damaged.
+/// How many histories were verified, and how many of them are damaged.
 #[derive(Default)]
 struct Tally {
     walked: u64,
@@ -58,7 +58,7 @@ impl Verify {
         match tally.damaged {
             0 => Ok(()),
             damaged => Err(CliError::new(format!(
-                "{damaged} of {} is damaged: restore a backup, or read what is before the damage with `show --at`",
+                "{damaged} of {} is damaged: restore a backup, or read the versions before the damage with `show --at`",
                 counted(tally.walked)
             ))),
         }
@@ -119,7 +119,7 @@ impl Verify {
     }
 }
 
-fn describe(verified: &Verified) -> String {
+fn describe(verified: &Verification) -> String {
     let (version, hash) = (verified.head.version, verified.head.hash);
     match &verified.bad {
         None => format!("ok, version {version}, hash {hash}"),

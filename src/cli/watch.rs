@@ -1,9 +1,9 @@
-//! `dao-api watch`: what happens to a graph, as it happens.
+//! `dao-api watch`: prints the commits of a graph as they happen.
 //!
-//! A log, not an editor: every commit is printed, none twice. Where the server offers a snapshot as
-//! the shorter way, [`Client`] fetches the commits instead; only another history is jumped to.
+//! It prints every commit once. If the server offers a snapshot instead of commits, [`Client`] fetches the commits; it
+//! takes the snapshot only if the history was replaced.
 
-mod words;
+mod describe;
 
 use std::{
     io::{self, BufWriter, IsTerminal, Stdout, Write},
@@ -21,9 +21,9 @@ use crate::{
     },
     config::Config,
 };
-use words::{Colour, line};
+use describe::{Colour, line};
 
-/// How long to wait between first attempts, with `--wait`.
+/// The wait between attempts to connect for the first time, with `--wait`.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
@@ -31,30 +31,30 @@ pub(super) struct Watch {
     /// The graph
     #[arg(value_name = "GRAPH")]
     graph: GraphId,
-    /// Begin after this version, 0 for the whole history; without it, with what happens from now on
+    /// Start after this version; 0 prints the whole history. By default, print only new commits
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u64).range(..=Version::MAX.get()))]
     from: Option<u64>,
-    /// Print each commit as a line of JSON, exactly as the server sent it; what happens to the
-    /// connection then goes to standard error
+    /// Print each commit as a line of JSON, exactly as the server sent it; notes about the connection then go to
+    /// standard error
     #[arg(long)]
     json: bool,
-    /// The server, instead of the one at HOST and PORT
+    /// The server to ask, instead of the one at HOST and PORT
     #[arg(long, value_name = "URL")]
     url: Option<Server>,
-    /// Ask as this user
+    /// The user to ask as
     #[arg(long, value_name = "NAME")]
     user: Option<UserId>,
-    /// The token that proves who asks, where the server has keys
+    /// The token to send, if the server has keys
     #[arg(long, env = "DAO_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     token: Option<Token>,
-    /// Keep trying if there is no server yet
+    /// Keep trying until the server answers
     #[arg(long)]
     wait: bool,
 }
 
-/// Why it ends before it is told to.
+/// Why the command ends before it is stopped.
 enum End {
-    /// Whoever read the output has gone: that is their way to say that they have seen enough.
+    /// The reader closed the output, which is not a failure.
     OutputClosed,
     Failed(CliError),
 }
@@ -68,10 +68,10 @@ impl From<io::Error> for End {
     }
 }
 
-/// The server that listens at HOST and PORT of this machine.
+/// The server at HOST and PORT of this machine.
 pub(super) fn configured_server(config: &Config) -> Result<Server, CliError> {
     if config.port == 0 {
-        return Err(CliError::new("PORT 0 is no port of a running server: name it with --url"));
+        return Err(CliError::new("PORT 0 is not the port of a running server: use --url"));
     }
     let host = if config.host.is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { config.host };
     Ok(Server::new(host, config.port))
@@ -115,7 +115,7 @@ impl Watch {
         }
     }
 
-    /// Where the graph stands now.
+    /// The current version of the graph.
     async fn now(&self, address: &Address, printer: &mut Printer) -> Result<Point, End> {
         loop {
             match address.head().await {
@@ -148,7 +148,7 @@ impl Watch {
                     Connection::Lost => {
                         printer.notice(&format!("connected again; {graph} is at version {version}"))?;
                     }
-                    // The history was replaced, or the server was asked again: what follows says which.
+                    // The history was replaced, or the server was asked again: the next frame says which.
                     Connection::Open => {}
                 }
                 return Ok(Connection::Open);
@@ -156,9 +156,8 @@ impl Watch {
             Update::Commit(received) => printer.commit(&received)?,
             Update::Snapshot(snapshot) => {
                 let version = snapshot.head.version;
-                printer.notice(&format!(
-                    "jumped to version {version} (snapshot): the history is not the one before"
-                ))?;
+                printer
+                    .notice(&format!("jumped to version {version} (snapshot): the history was replaced"))?;
             }
             Update::Away { why, .. } if connection == Connection::Never && !self.wait => {
                 return Err(away(address, &why));
@@ -192,7 +191,7 @@ fn refused(address: &Address, error: &ClientError) -> End {
     End::Failed(CliError::new(format!("{} at {}: {error}", address.graph, address.server)))
 }
 
-/// A server that was never reached: one line that says what to do.
+/// The error for a server that was never reached: one line that says what to do.
 fn away(address: &Address, why: &LinkError) -> End {
     let server = &address.server;
     End::Failed(CliError::new(match why {
@@ -210,7 +209,7 @@ enum Form {
     Json,
 }
 
-/// Writes lines; whole ones, when [`flush`](Self::flush)ed.
+/// Writes lines, whole ones on [`flush`](Self::flush).
 struct Printer {
     form: Form,
     colour: Colour,
@@ -232,11 +231,11 @@ impl Printer {
         }
     }
 
-    /// What is not a commit.
+    /// Prints a note that is not a commit.
     fn notice(&mut self, text: &str) -> io::Result<()> {
         match self.form {
             Form::Json => writeln!(io::stderr(), "dao-api: {text}"),
-            Form::Words => writeln!(self.out, "{}", words::notice(text, self.colour)),
+            Form::Words => writeln!(self.out, "{}", describe::notice(text, self.colour)),
         }
     }
 

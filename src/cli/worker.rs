@@ -1,5 +1,5 @@
-//! `dao-api worker`: projector tasks alone, beside servers that share the store; with WORKER_LISTEN it
-//! tells operators how it is.
+//! `dao-api worker`: only projector tasks, beside servers that share the store. With WORKER_LISTEN it serves health
+//! checks and metrics.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -22,11 +22,11 @@ const LISTEN: &str = "WORKER_LISTEN";
 pub(super) async fn run(config: Config) -> Result<(), CliError> {
     if matches!(config.store, StoreConfig::Embedded(_)) {
         return Err(CliError::new(
-            "the embedded store belongs to one process, which projects by itself: run `dao-api serve`, or name a \
-             Redis with REDIS_URL",
+            "the embedded store belongs to one server, which runs the projections itself: run `dao-api serve`, or \
+             set REDIS_URL",
         ));
     }
-    // Before anything is done: a worker that can't tell how it is must not look like one that can.
+    // First of all: a worker that can't serve its health checks must not start.
     let listener = match config.worker_listen {
         Some(address) => {
             let bound = http::bind(address);
@@ -71,14 +71,14 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     if let Some(telling) = telling {
         match telling.await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "how this worker is was no longer told"),
-            Err(error) => tracing::error!(%error, "how this worker is was no longer told"),
+            Ok(Err(error)) => tracing::error!(%error, "the worker stopped serving health checks and metrics"),
+            Err(error) => tracing::error!(%error, "the worker stopped serving health checks and metrics"),
         }
     }
     if let Some(following) = following
         && let Err(error) = following.await
     {
-        tracing::error!(%error, "keys were no longer followed");
+        tracing::error!(%error, "the task that refreshes the keys panicked");
     }
     open::close(&graphs).await;
     ended.map_err(|error| CliError::new(format!("the projector ended: {error}")))

@@ -7,8 +7,8 @@ const FIRST: Duration = Duration::from_millis(250);
 /// The longest wait.
 const MAX: Duration = Duration::from_secs(15);
 
-/// Waits that double with each failure, each shortened by chance, up to half: clients that lost one
-/// server together don't come back together.
+/// Delays that double with each failure, each shortened at random by up to half: clients that lost one server at once
+/// don't reconnect at once.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
@@ -22,7 +22,7 @@ impl Backoff {
         longest / 2 + (longest / 2).mul_f64(f64::from(chance) / f64::from(u32::MAX))
     }
 
-    /// The server does what it is there for: the next wait is short again.
+    /// The connection works: the next delay is short again.
     pub(super) fn succeeded(&mut self) {
         self.failures = 0;
     }

@@ -5,30 +5,30 @@ use std::{io, time::Duration};
 use super::{frames::Unreadable, step::Why};
 use crate::websocket::{AnswerError, ProtocolError};
 
-/// Why there is no connection now. Trying again may help.
+/// Why there is no connection now. A retry may help.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The server can't be reached.
     #[error("no server answers: {0}")]
     Unreachable(#[source] io::Error),
-    /// The connection broke.
+    /// The connection failed.
     #[error("the connection broke: {0}")]
     Broken(#[source] io::Error),
-    /// The server ended it, without a goodbye.
+    /// The server closed it without `GOODBYE`.
     #[error("the server closed the connection{}", shown(.0))]
     Closed(String),
-    /// Nothing came for as long as the server promised to be heard, or an answer took too long.
+    /// Nothing arrived within two heartbeats, or an answer took too long.
     #[error("the server has said nothing for {} s", .0.as_secs())]
     Silent(Duration),
-    /// The server can't take more, or its store is away.
+    /// The server is overloaded, or its store is unavailable.
     #[error("the server answered {status}: {detail}")]
     Unavailable {
         /// The HTTP status.
         status: u16,
-        /// What it said.
+        /// The detail of its answer.
         detail: String,
     },
-    /// It does not answer as a WebSocket server does.
+    /// The answer is not that of a WebSocket server.
     #[error("the handshake failed: {0}")]
     Handshake(#[from] AnswerError),
     /// It does not speak HTTP/1.1.
@@ -37,10 +37,10 @@ pub enum LinkError {
     /// An answer is longer than this client takes.
     #[error("an answer is longer than {0} bytes")]
     TooLong(usize),
-    /// It broke the framing rules.
+    /// It violated the WebSocket protocol.
     #[error("the server broke the WebSocket protocol: {0}")]
     Protocol(#[from] ProtocolError),
-    /// What it said can't be followed.
+    /// Its frames can't be applied.
     #[error(transparent)]
     Followed(#[from] Why),
 }
@@ -49,37 +49,37 @@ fn shown(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
 
-/// Why a client ends. Trying again would not help.
+/// Why a client stops. A retry would not help.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The server refuses to answer this client.
+    /// The server refused the request.
     #[error("the server answered {status}: {detail}")]
     Refused {
         /// The HTTP status.
         status: u16,
-        /// What it said.
+        /// The detail of its answer.
         detail: String,
     },
     /// The graph can't be followed.
     #[error("the graph can't be followed: {message} ({code})")]
     NotFollowed {
-        /// Why, as a stable word.
+        /// The error code.
         code: String,
-        /// Why, for people.
+        /// The error message.
         message: String,
     },
-    /// The server says what this client does not understand.
+    /// The server sent something that this client can't read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
 }
 
-/// Either of them.
+/// Either error.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// Trying again may help.
+    /// A retry may help.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// It would not.
+    /// A retry would not help.
     #[error(transparent)]
     Client(#[from] ClientError),
 }

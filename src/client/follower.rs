@@ -51,7 +51,7 @@ const TEMPORARY: [&str; 4] = ["STORE_UNAVAILABLE", "OVERLOADED", "VERSION_NOT_RE
 const TOO_LARGE: &str = "TOO_LARGE";
 
 #[derive(Debug)]
-enum Phase {
+enum FollowState {
     /// There is no connection.
     Away,
     /// `SUBSCRIBE` was sent; what comes before its `SYNC` is of an earlier subscription.
@@ -89,7 +89,7 @@ pub struct Follower {
     aim: Aim,
     /// The last version that was applied; none before the first snapshot.
     at: Option<Point>,
-    phase: Phase,
+    phase: FollowState,
     /// In the order in which they were made, which is the order in which they are sent.
     pending: VecDeque<Pending>,
     /// Bytes of a message that the server reads; `None` until it said so.
@@ -106,7 +106,7 @@ impl Follower {
             graph,
             aim,
             at,
-            phase: Phase::Away,
+            phase: FollowState::Away,
             pending: VecDeque::new(),
             message_bytes_max: None,
             points: VecDeque::new(),
@@ -145,7 +145,7 @@ impl Follower {
     /// There is a connection, or it is time to subscribe again: the `SUBSCRIBE` to send. It names the
     /// last good point (rule W2) and asks what became of the operations in flight (rule W3).
     pub fn connected(&mut self) -> String {
-        self.phase = Phase::Subscribing;
+        self.phase = FollowState::Subscribing;
         for pending in &mut self.pending {
             // What an earlier connection said may be of a history that is no more: ask again.
             pending.progress = Progress::Unsent;
@@ -163,7 +163,7 @@ impl Follower {
     /// The connection is gone. The point and the operations are kept; what had arrived and was not
     /// taken comes again (rules V4, C3).
     pub fn disconnected(&mut self) {
-        self.phase = Phase::Away;
+        self.phase = FollowState::Away;
     }
 
     /// The user did something. It is sent at once if the graph is followed; else after the `SYNC`,
@@ -173,8 +173,8 @@ impl Follower {
         let operation = self.naming_its_history(operation);
         self.pending.push_back(Pending { operation, progress: Progress::Unsent, era: self.era, moves: 0 });
         match self.phase {
-            Phase::Following | Phase::Fetching(_) => self.send_unsent(),
-            Phase::Away | Phase::Subscribing => vec![],
+            FollowState::Following | FollowState::Fetching(_) => self.send_unsent(),
+            FollowState::Away | FollowState::Subscribing => vec![],
         }
     }
 
@@ -190,7 +190,7 @@ impl Follower {
 
     /// A frame arrived. Frames about other graphs are passed over.
     pub fn take(&mut self, frame: ServerFrame) -> Vec<Step> {
-        if matches!(self.phase, Phase::Away) {
+        if matches!(self.phase, FollowState::Away) {
             return vec![];
         }
         match frame {
@@ -216,7 +216,7 @@ impl Follower {
     fn sync(&mut self, mut sync: Sync) -> Vec<Step> {
         let head = sync.head();
         let settled = std::mem::take(&mut sync.settled);
-        if !matches!(self.phase, Phase::Subscribing) {
+        if !matches!(self.phase, FollowState::Subscribing) {
             // Unasked: what the history that is no more had accepted may be lost. Sending it again finds
             // out, and is safe (C3).
             let accepted = |pending: &&mut Pending| matches!(pending.progress, Progress::Accepted(_));
@@ -225,13 +225,15 @@ impl Follower {
         let mut steps = vec![Step::Synced(head)];
         match (sync.status, self.at) {
             (SyncStatus::InSync, Some(at)) if is_at(at, head) => {
-                (self.at, self.phase) = (Some(head.into()), Phase::Following);
+                (self.at, self.phase) = (Some(head.into()), FollowState::Following);
                 self.remember(head);
             }
             (SyncStatus::InSync, Some(at)) if at.version == head.version => {
                 return vec![Step::Reconnect(Why::OtherHistory(head.version))];
             }
-            (SyncStatus::Replay, Some(at)) if at.version < head.version => self.phase = Phase::Following,
+            (SyncStatus::Replay, Some(at)) if at.version < head.version => {
+                self.phase = FollowState::Following
+            }
             (SyncStatus::InSync | SyncStatus::Replay, _) => {
                 return vec![Step::Reconnect(Why::OutOfTurn(
                     "said that nothing is missing where something is",
@@ -244,7 +246,7 @@ impl Follower {
                 let snapshot = Snapshot { head, state };
                 match at {
                     Some(at) if self.aim == Aim::Commits => {
-                        self.phase = Phase::Fetching(snapshot);
+                        self.phase = FollowState::Fetching(snapshot);
                         steps.push(Step::Fetch(at));
                     }
                     _ => steps.push(self.replace(snapshot)),
@@ -259,7 +261,7 @@ impl Follower {
     /// Rule W4: exactly the next commit is applied.
     fn update(&mut self, received: Box<Received>) -> Vec<Step> {
         match (&self.phase, self.at) {
-            (Phase::Following, Some(at)) => self.advance(at, received),
+            (FollowState::Following, Some(at)) => self.advance(at, received),
             // Of an earlier subscription: the SYNC that is awaited starts from the same point.
             _ => vec![],
         }
@@ -287,8 +289,8 @@ impl Follower {
 
     /// The answer to a [`Step::Fetch`].
     pub fn fetched(&mut self, page: Page) -> Vec<Step> {
-        let snapshot = match std::mem::replace(&mut self.phase, Phase::Following) {
-            Phase::Fetching(snapshot) => snapshot,
+        let snapshot = match std::mem::replace(&mut self.phase, FollowState::Following) {
+            FollowState::Fetching(snapshot) => snapshot,
             other => {
                 self.phase = other;
                 return vec![];
@@ -314,7 +316,7 @@ impl Follower {
         match self.at {
             Some(at) if at.version >= snapshot.head.version => {} // level, or a little ahead
             Some(at) if is_progress && page.has_more => {
-                self.phase = Phase::Fetching(snapshot);
+                self.phase = FollowState::Fetching(snapshot);
                 steps.push(Step::Fetch(at));
             }
             _ => steps.push(Step::Reconnect(Why::OutOfTurn("has fewer commits than it said"))),
@@ -330,7 +332,7 @@ impl Follower {
     }
 
     fn replace(&mut self, snapshot: Snapshot) -> Step {
-        (self.at, self.phase) = (Some(snapshot.head.into()), Phase::Following);
+        (self.at, self.phase) = (Some(snapshot.head.into()), FollowState::Following);
         // It may be of another history: what comes now is not what earlier operations were made on.
         self.era += 1;
         self.remember(snapshot.head);
@@ -421,7 +423,7 @@ impl Follower {
             let ended = self.end(id, Ending::Failed(refused));
             return ended.into_iter().chain([Step::Warn(complaint)]).collect();
         }
-        if !matches!(self.phase, Phase::Subscribing) || complaint.graph_id.is_none() {
+        if !matches!(self.phase, FollowState::Subscribing) || complaint.graph_id.is_none() {
             return vec![Step::Warn(complaint)];
         }
         if TEMPORARY.contains(&complaint.code.as_str()) {

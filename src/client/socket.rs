@@ -1,4 +1,4 @@
-//! One WebSocket connection as a client: text messages out and in, pings answered, silence noticed.
+//! One WebSocket connection of a client: sends and receives text messages, answers pings, detects a silent server.
 
 use std::{io, time::Duration};
 
@@ -11,7 +11,7 @@ use super::{
     server::Server,
 };
 use crate::websocket::{
-    Asked, Decoder, Deflate, Incoming, Limits, encode_close, encode_pong, encode_text, masked,
+    ClientHandshake, Decoder, Deflate, Incoming, Limits, encode_close, encode_pong, encode_text, masked,
 };
 
 /// The subprotocol: JSON in text frames.
@@ -26,15 +26,15 @@ pub(super) struct Socket {
     out: Vec<u8>,
     written: usize,
     heard_at: Instant,
-    /// After this long without a word the server is gone.
+    /// After this long without a byte the server counts as gone.
     patience: Duration,
 }
 
 impl Socket {
-    /// Connects and shakes hands. Dropped before its end, it leaves nothing behind.
+    /// Connects and performs the handshake. Cancel-safe.
     pub(super) async fn open(server: &Server, path: &str) -> Result<Self, AskError> {
-        let asked = Asked::new(nonce(), PROTOCOL);
-        let mut stream = http1::ask(server, path, &asked.headers()).await?;
+        let handshake = ClientHandshake::new(nonce(), PROTOCOL);
+        let mut stream = http1::ask(server, path, &handshake.headers()).await?;
         let head = http1::read_head(&mut stream).await?;
         if head.status != 101 {
             let status = head.status;
@@ -42,19 +42,19 @@ impl Socket {
             let body = http1::read_body(&mut stream, head).await.unwrap_or_default();
             return Err(http1::refused(status, &body));
         }
-        asked.check(head.status, &head.headers).map_err(LinkError::from)?;
+        handshake.check(head.status, &head.headers).map_err(LinkError::from)?;
         let mut decoder = Decoder::of_client(Limits { message_bytes_max: BODY_BYTES_MAX }, Deflate::Off);
         decoder.push(&head.rest);
         let heard_at = Instant::now();
         Ok(Self { stream, decoder, out: Vec::new(), written: 0, heard_at, patience: PATIENCE })
     }
 
-    /// The server says something at least this often (rules W1, W8).
+    /// The server sends something at least this often (rules W1, W8).
     pub(super) fn expect_heartbeat(&mut self, every: Duration) {
         self.patience = every.saturating_mul(2);
     }
 
-    /// Nothing was read for a while because something else was waited for, not because nothing came.
+    /// Restarts the silence timer after a time in which the socket was not read.
     pub(super) fn forgive_silence(&mut self) {
         self.heard_at = Instant::now();
     }
@@ -136,7 +136,7 @@ impl Socket {
     }
 }
 
-/// Bits that nobody can foresee: the last of a version 7 UUID, which the operating system seeds.
+/// Unpredictable bits: the last ones of a version 7 UUID, seeded by the operating system.
 pub(super) fn random_bits() -> u32 {
     Uuid::now_v7().as_u128() as u32
 }

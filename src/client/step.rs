@@ -1,4 +1,4 @@
-//! What a [`Follower`](super::Follower) starts from, and what it says has to be done.
+//! The start point of a [`Follower`](super::Follower), and the steps that it asks for.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use serde_json::value::RawValue;
 
 use super::frames::{Complaint, Presence, Received, Revert};
 
-/// What a client wants when the way from its point to the present is longer than the present.
+/// What a client gets when a snapshot is shorter than the missing commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aim {
-    /// The graph as it is, like an editor: a snapshot is as good as the commits.
+    /// The current state, for an editor: a snapshot replaces the commits.
     State,
-    /// Every commit, like a log: those that a snapshot would skip are fetched.
+    /// Every commit, for a log: commits that a snapshot would skip are fetched.
     Commits,
 }
 
-/// A point in a history from which a client goes on (rule V4). Without the hash it is not checked
-/// that the history is still the same (rule H6).
+/// The point in a history from which a client resumes (rule V4). Without the hash, a replaced history is not detected
+/// (rule H6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {
     /// The last version that was applied.
@@ -32,30 +32,29 @@ impl From<Head> for Point {
     }
 }
 
-/// What has to be done next.
+/// What the caller has to do next.
 #[derive(Debug)]
 pub enum Step {
-    /// The server told where the graph stands; what is missing follows.
+    /// The server sent the head of the graph; missing commits follow.
     Synced(Head),
     /// Apply this commit: it follows on the last one.
     Apply(Box<Received>),
-    /// Drop everything that was applied, and take this instead. Commits in between are never seen.
+    /// Replace the state by this snapshot. Commits in between are skipped.
     Replace(Box<Snapshot>),
-    /// This operation has ended: what was assumed of it can be dropped. Said once an operation, after
-    /// the commit that has its effect.
+    /// This operation has ended: drop its optimistic change. Sent once for each operation, after its commit.
     Settle(OperationId, Ending),
-    /// Show this of another client.
+    /// Show the presence of another client.
     Show(Presence),
-    /// Tell a person: the connection lives on.
+    /// Report an error; the connection stays open.
     Warn(Complaint),
-    /// Send this text, after a while.
+    /// Send this text after a delay.
     Send {
         /// The frame.
         frame: String,
         /// How long to wait first.
         after: Duration,
     },
-    /// Call [`Follower::connected`](super::Follower::connected) again on the same connection, after a while.
+    /// Call [`Follower::connected`](super::Follower::connected) again on the same connection after a delay.
     SubscribeAgain {
         /// How long to wait first.
         after: Duration,
@@ -65,11 +64,11 @@ pub enum Step {
     Fetch(Point),
     /// Drop the connection, tell [`Follower::disconnected`](super::Follower::disconnected), and connect anew.
     Reconnect(Why),
-    /// It makes no sense to go on: the same question will be refused again.
+    /// Stop: a retry would be refused again.
     GiveUp(Complaint),
 }
 
-/// A graph as it stands.
+/// The state of a graph.
 #[derive(Debug)]
 pub struct Snapshot {
     /// Its version and hash.
@@ -78,24 +77,24 @@ pub struct Snapshot {
     pub state: Box<RawValue>,
 }
 
-/// How an operation ended.
+/// The outcome of an operation.
 #[derive(Clone, Debug)]
 pub enum Ending {
-    /// It was accepted; this version has its effect.
+    /// It was accepted with this version.
     Completed(Version),
-    /// Others changed the same (409).
+    /// Another client changed the same field (409).
     Conflict(Refused),
-    /// It was refused otherwise.
+    /// It was refused for another reason.
     Failed(Refused),
 }
 
 /// Why an operation was refused.
 #[derive(Clone, Debug)]
 pub struct Refused {
-    /// Why, as a stable word; `None` where an older server did not say.
+    /// The error code; `None` if an older server did not send one.
     pub code: Option<String>,
-    /// What the server answered. It is missing where the end was learned on a reconnect, which
-    /// `GET /operations/{id}` tells about, and where the operation could not even be sent or read.
+    /// The server's answer. It is missing if the outcome was learned on a reconnect (ask `GET /operations/{id}`), or if the
+    /// operation could not be sent or read.
     pub revert: Option<Box<Revert>>,
 }
 
@@ -112,7 +111,7 @@ impl From<Box<Revert>> for Refused {
     }
 }
 
-/// Why a connection can't go on.
+/// Why a client must reconnect.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
     /// Commits are missing.
@@ -126,13 +125,13 @@ pub enum Why {
     /// A version came with another hash than before.
     #[error("version {0} is not what it was")]
     OtherHistory(Version),
-    /// The server stops.
+    /// The server is stopping.
     #[error("the server is stopping")]
     Goodbye {
-        /// When to come back.
+        /// When to reconnect.
         after: Duration,
     },
-    /// What came makes no sense where it came.
+    /// A frame arrived out of order.
     #[error("the server {0}")]
     OutOfTurn(&'static str),
 }

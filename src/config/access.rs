@@ -1,4 +1,4 @@
-//! Who may call: keys, and where the server may listen without them (rules O1, O2).
+//! Authentication settings: keys, and where the server may listen without them (rules O1, O2).
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -10,7 +10,8 @@ use super::{Mistakes, Purpose, Settings};
 use crate::auth::{Auth, JwksUrl, Keys, KeysConfig};
 
 impl Settings {
-    /// `None` if a key can't be used. Keys of an issuer are fetched only where tokens will be checked.
+    /// The configured authentication; `None` if a key is not usable. Keys of an issuer are fetched only if tokens will
+    /// be checked.
     pub(super) fn auth(&self, purpose: Purpose, wrong: &mut Mistakes) -> Option<Auth> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let keys = KeysConfig {
@@ -24,7 +25,7 @@ impl Settings {
         if !self.has_keys() {
             if keys.audience.is_some() || keys.issuer.is_some() {
                 wrong.0.push(
-                    "JWT_AUDIENCE, JWT_ISSUER: there is no key to check tokens with: set JWT_SECRET, \
+                    "JWT_AUDIENCE, JWT_ISSUER: no key is set to check tokens with: set JWT_SECRET, \
                      JWT_PUBLIC_KEY or JWT_JWKS"
                         .to_owned(),
                 );
@@ -52,26 +53,26 @@ impl Settings {
             .any(|given| given.as_deref().is_some_and(|text| !text.is_empty()))
     }
 
-    /// The address is that of a server, or none.
+    /// Refuses an address beyond loopback without keys; `host` is `None` if nothing will be served.
     pub(super) fn refuse_unprotected(&self, host: Option<IpAddr>, wrong: &mut Mistakes) {
         if host.is_some_and(|host| !host.is_loopback()) && !self.has_keys() && !self.insecure_no_auth {
             wrong.0.push(format!(
-                "HOST: {} is not loopback and no keys are configured, so anybody could be anybody: \
+                "HOST: {} is not loopback and no keys are configured, so any caller could impersonate any user: \
                  set JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS, use 127.0.0.1, or accept it with --insecure-no-auth",
                 self.host
             ));
         }
     }
 
-    /// Where a worker listens; `None` for nowhere.
+    /// The address that a worker listens on; `None` if it does not listen.
     pub(super) fn worker_listen(&self, wrong: &mut Mistakes) -> Option<SocketAddr> {
         let text = self.worker_listen.as_deref().filter(|text| !text.is_empty())?;
         let parsed =
-            text.parse().map_err(|_| format!("{text:?} is no address with a port, like 127.0.0.1:9100"));
+            text.parse().map_err(|_| format!("{text:?} is not an address with a port, like 127.0.0.1:9100"));
         let address: SocketAddr = wrong.note("WORKER_LISTEN", parsed)?;
         if !address.ip().is_loopback() && !self.has_keys() && !self.insecure_no_auth {
             wrong.0.push(format!(
-                "WORKER_LISTEN: {text} is not loopback and no keys are configured, so anybody could read its metrics: \
+                "WORKER_LISTEN: {text} is not loopback and no keys are configured, so anyone could read its metrics: \
                  set JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS, use 127.0.0.1, or accept it with --insecure-no-auth"
             ));
         }

@@ -1,4 +1,4 @@
-//! `.env.example` has every setting once, with its default: it is the page that operators read (rule O4).
+//! Checks that `.env.example` has every setting once, with its default: it is the page that operators read (rule O4).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ struct Line {
 
 const EXAMPLE: &str = include_str!("../../.env.example");
 
-/// The settings of the file in order, with what they are set to; one that is commented out counts too.
+/// The settings of the file in order, with their values; commented-out ones count too.
 fn written() -> Vec<(&'static str, &'static str)> {
     let is_name = |text: &str| {
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b"_0123456789".contains(&b))

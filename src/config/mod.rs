@@ -1,7 +1,7 @@
 //! Configuration: environment variables, each also a flag, checked all at once (rule O4).
 //!
-//! `.env.example` lists them with their defaults. What is given and can't be honoured is refused,
-//! never ignored: a server that only looks protected is worse than one that does not start.
+//! `.env.example` lists them with their defaults. A setting that can't be honoured is refused, never ignored: a server
+//! that only looks protected is worse than one that does not start.
 
 mod access;
 #[cfg(test)]
@@ -28,74 +28,74 @@ use crate::{
     project::ProjectorConfig,
 };
 
-/// What the settings are read for.
+/// The purpose for which the settings are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To listen at HOST: whoever reaches it must not be able to be anybody.
+    /// To serve at HOST: callers must not be able to impersonate any user.
     Serving,
-    /// For anything else, which opens nothing to anybody.
+    /// For any other command, which opens no port.
     Other,
 }
 
-/// The configuration, every part of it valid.
+/// The validated configuration.
 #[derive(Clone)]
 pub struct Config {
     /// The address to listen on.
     pub host: IpAddr,
     /// The port to listen on.
     pub port: u16,
-    /// Where histories are kept.
+    /// The store of the histories.
     pub store: StoreConfig,
-    /// Whether callers have to prove who they are.
+    /// How callers authenticate.
     pub auth: Auth,
-    /// Pages of which origins may call.
+    /// The origins whose pages may call.
     pub origins: Origins,
-    /// What a graph may hold.
+    /// The size limits of a graph.
     pub limits: Limits,
-    /// What requests and connections may be.
+    /// The limits of requests and connections.
     pub requests: RequestLimits,
-    /// How much each may ask; `None` for as much as they like.
+    /// The rate limit per caller; `None` for no limit.
     pub rate: Option<RateConfig>,
-    /// Who is believed when they say where a request comes from.
+    /// The proxies whose X-Forwarded-For is trusted.
     pub proxies: Proxies,
-    /// How sockets are kept.
+    /// The settings of sockets.
     pub sockets: SocketConfig,
     /// How long an unused graph stays in memory.
     pub cache_ttl: Duration,
-    /// How many graphs stay in memory.
+    /// The most graphs in memory.
     pub hot_graphs_max: usize,
-    /// How many bytes they may take.
+    /// The most bytes that graphs in memory may take.
     pub hot_bytes_max: usize,
-    /// Whether this process projects beside serving.
+    /// Whether this process also runs the projections.
     pub projects: bool,
-    /// How projectors work.
+    /// The settings of projectors.
     pub projector: ProjectorConfig,
-    /// What is logged.
+    /// The filter of the log.
     pub log_filter: String,
-    /// How.
+    /// The format of the log.
     pub log_format: LogFormat,
-    /// Which collector gets traces, if any.
+    /// The collector that gets the traces, if any.
     pub traces_to: Option<String>,
-    /// Whether metrics are shown.
+    /// Whether `GET /metrics` is served.
     pub metrics: MetricsRoute,
-    /// For whom the OpenAPI document and its viewer are there.
+    /// Who may see the OpenAPI document and its viewer.
     pub docs: DocsAccess,
-    /// Where a worker tells how it is.
+    /// The address of a worker's health checks and metrics.
     pub worker_listen: Option<SocketAddr>,
 }
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// Lines for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// Text where a person looks on, JSON where the log goes to a file or a pipe.
+    /// Text on a terminal, JSON in a file or a pipe.
     Auto,
 }
 
-/// Everything that is wrong with the settings.
+/// All mistakes in the settings, one per line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct ConfigError(Vec<String>);
@@ -145,7 +145,7 @@ impl Settings {
         let hot_graphs_max = wrong.count("MAX_HOT_GRAPHS", &self.max_hot_graphs);
         let hot_bytes_max = wrong.count("MAX_HOT_BYTES", &self.max_hot_bytes);
         if tracing_subscriber::EnvFilter::try_new(&self.log_level).is_err() {
-            wrong.0.push(format!("LOG_LEVEL: {:?} is no level and no directive", self.log_level));
+            wrong.0.push(format!("LOG_LEVEL: {:?} is not a level or a directive", self.log_level));
         }
         let log_format = wrong.note(
             "LOG_FORMAT",
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn o2_beyond_loopback_needs_keys_or_the_word() {
+    fn o2_beyond_loopback_needs_keys_or_the_flag() {
         assert!(check(&["--host", "0.0.0.0"]).is_err());
         assert!(check(&["--host", "0.0.0.0", "--insecure-no-auth"]).is_ok());
         assert!(check(&["--host", "::1"]).is_ok());

@@ -1,4 +1,4 @@
-//! Texts that become values: addresses, origins, times. Each mistake says what would have been right.
+//! Parsers of settings: addresses, origins, times. Each error shows a correct example.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -8,41 +8,40 @@ pub(super) fn parse_host(text: &str) -> Result<IpAddr, String> {
     if text == "localhost" {
         return Ok(IpAddr::from([127, 0, 0, 1]));
     }
-    text.parse()
-        .map_err(|_| format!("{text:?} is no IP address; 127.0.0.1, 0.0.0.0 and :: are the usual ones"))
+    text.parse().map_err(|_| format!("{text:?} is not an IP address, like 127.0.0.1, 0.0.0.0 or ::"))
 }
 
-/// TLS is the business of a collector beside this server, which has a way out of the machine anyway.
+/// TLS is left to a collector beside this server, which sends the traces on.
 pub(super) fn parse_collector(url: String) -> Result<String, String> {
     let is_fine =
         url.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
     if is_fine {
         Ok(url)
     } else {
-        Err("must be http:// and the gRPC port of a collector, like http://localhost:4317".to_owned())
+        Err("must be the http:// URL of a collector's gRPC port, like http://localhost:4317".to_owned())
     }
 }
 
-/// The words for yes and no that people write.
+/// Parses the usual words for yes and no.
 pub(super) fn parse_switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "on" | "true" | "1" => Ok(true),
         "off" | "false" | "0" => Ok(false),
-        _ => Err(format!("{text:?} is neither on (true, 1) nor off (false, 0)")),
+        _ => Err(format!("{text:?} must be on (true, 1) or off (false, 0)")),
     }
 }
 
-/// For whom `/openapi.json` and `/docs` are there.
+/// Parses who may see `/openapi.json` and `/docs`.
 pub(super) fn parse_docs(text: &str) -> Result<DocsAccess, String> {
     match text {
         "public" => Ok(DocsAccess::Public),
         "private" => Ok(DocsAccess::Private),
         "off" => Ok(DocsAccess::Off),
-        _ => Err(format!("{text:?} must be public, private (with keys, for those with a token) or off")),
+        _ => Err(format!("{text:?} must be public, private (with keys: callers with a token) or off")),
     }
 }
 
-/// `*`, or origins with commas between them; nothing for none.
+/// Parses `*`, or origins separated by commas; empty for none.
 pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
     match text.trim() {
         "" => Ok(Origins::Own),
@@ -50,16 +49,16 @@ pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
         listed => {
             let origin = |text: &str| {
                 Origin::parse(text.trim()).ok_or_else(|| {
-                    format!("{text:?} is no origin as browsers write it, like https://editor.example or http://localhost:5173")
+                    format!("{text:?} is not an origin as browsers write it, like https://editor.example or http://localhost:5173")
                 })
             };
             listed.split(',').map(origin).collect::<Result<_, _>>().map(Origins::Listed)
         }
     }
 }
-/// A time with its unit: `250ms`, `90s`, `5m`, `24h` or `7d`.
+/// Parses a time with its unit: `250ms`, `90s`, `5m`, `24h` or `7d`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let problem = || format!("{text:?} is no time with a unit above 0, like 250ms, 90s, 5m, 24h or 7d");
+    let problem = || format!("{text:?} is not a time above 0 with a unit, like 250ms, 90s, 5m, 24h or 7d");
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| problem())?;

@@ -1,16 +1,15 @@
-//! What requests and connections may be, and how many: the limits of rule O3 that are no graph's.
+//! The limits of requests and connections (rule O3). Not here: the limits of a graph.
 
 use std::{num::NonZeroU32, time::Duration};
 
 use super::{Mistakes, Settings, parse_duration};
 use crate::http::{RateConfig, RequestLimits, SocketConfig};
 
-/// Deeper documents could not be read again by the parsers of others, many of which stop at 128 levels; what
-/// this server puts around them takes some.
+/// Many parsers stop at 128 levels, and this server's own wrapping takes some of them.
 const JSON_DEPTH_MAX: usize = 100;
-/// Connections beside the sockets, unless configured otherwise.
+/// Connections beside the sockets, by default.
 const PLAIN_CONNECTIONS: usize = 5_000;
-/// Longer windows would keep whoever is refused away for days.
+/// A longer window would lock a refused caller out for days.
 const RATE_WINDOW_MS_MAX: u64 = 86_400_000;
 
 impl Settings {
@@ -42,7 +41,7 @@ impl Settings {
         }
         if limits.bodies_bytes_max < limits.body_bytes_max {
             wrong.0.push(
-                "MAX_BODIES_BYTES: must be at least MAX_BODY_BYTES, or the largest body could never be sent"
+                "MAX_BODIES_BYTES: must be at least MAX_BODY_BYTES, or the largest body could never be received"
                     .to_owned(),
             );
         }
@@ -56,14 +55,14 @@ impl Settings {
         let connections = wrong.count("MAX_CONNECTIONS", text);
         if connections > 0 && connections <= sockets {
             wrong.0.push(
-                "MAX_CONNECTIONS: must be above WS_MAX_CONNECTIONS, or sockets could take every place"
+                "MAX_CONNECTIONS: must be above WS_MAX_CONNECTIONS, or sockets could take every connection"
                     .to_owned(),
             );
         }
         connections
     }
 
-    /// Half of all unless it is said: enough for any machine of clients, and never enough to take every place.
+    /// The default is half of all: enough for a machine with many clients, and never enough to take every connection.
     fn connections_per_address(&self, connections: usize, wrong: &mut Mistakes) -> usize {
         match self.max_connections_per_address.as_deref().filter(|text| !text.is_empty()) {
             Some(text) => wrong.count("MAX_CONNECTIONS_PER_ADDRESS", text),

@@ -1,16 +1,16 @@
-//! Where histories are kept: the embedded store, or Redis by its address or in parts.
+//! The store settings: the embedded store, or Redis by its address or in parts.
 
 use std::{path::PathBuf, time::Duration};
 
 use super::{Mistakes, Settings};
 use crate::store::{embedded, redis};
 
-/// Where histories are kept. Not `Debug`: an address may hold a password.
+/// The store of the histories. Not `Debug`: an address may have a password.
 #[derive(Clone)]
 pub enum StoreConfig {
-    /// In a file of this machine.
+    /// The embedded store, a file on this machine.
     Embedded(embedded::EmbeddedConfig),
-    /// In Redis.
+    /// Redis.
     Redis(redis::RedisConfig),
 }
 
@@ -19,8 +19,8 @@ impl Settings {
         let durability = wrong.note(
             "DURABILITY",
             match self.durability.as_str() {
-                "fsync" => Ok(embedded::Sync::Fsync),
-                "interval" => Ok(embedded::Sync::Interval),
+                "fsync" => Ok(embedded::SyncMode::Fsync),
+                "interval" => Ok(embedded::SyncMode::Interval),
                 _ => Err("must be fsync or interval".to_owned()),
             },
         );
@@ -39,7 +39,7 @@ impl Settings {
             (Some(url), None) => Some(url),
             (None, Some(host)) => self.redis_url_of_parts(&host, wrong),
             (Some(_), Some(_)) => {
-                wrong.0.push("REDIS_URL: give it or REDIS_HOST, not both".to_owned());
+                wrong.0.push("REDIS_URL: set it or REDIS_HOST, not both".to_owned());
                 None
             }
             (None, None) => {
@@ -73,7 +73,7 @@ impl Settings {
         (is_right && min_replicas.is_some()).then_some(StoreConfig::Redis(config))
     }
 
-    /// What is said of Redis alone, and would do nothing without one.
+    /// Refuses settings that would have no effect without Redis.
     fn refuse_without_redis(&self, wrong: &mut Mistakes) {
         let given = [
             ("REDIS_MIN_REPLICAS", &self.redis_min_replicas),
@@ -83,7 +83,7 @@ impl Settings {
         ];
         for (name, text) in given {
             if text.as_deref().is_some_and(|text| !matches!(text, "" | "0")) {
-                wrong.0.push(format!("{name}: there is no Redis to protect: set REDIS_URL, or unset it"));
+                wrong.0.push(format!("{name}: it has no effect without Redis: set REDIS_URL, or unset it"));
             }
         }
     }
@@ -104,19 +104,21 @@ impl Settings {
     }
 }
 
-/// Most replicas that can be waited for: a larger number is a slip of the finger.
+/// The most replicas to wait for: a larger number is a typing mistake.
 const MIN_REPLICAS_MAX: u32 = 100;
 
 fn min_replicas(text: &Option<String>) -> Result<u32, String> {
     match text.as_deref() {
         None | Some("") => Ok(0),
-        Some(text) => text.parse().ok().filter(|n| *n <= MIN_REPLICAS_MAX).ok_or_else(|| {
-            format!("must be how many replicas have what is acknowledged, 0 to {MIN_REPLICAS_MAX}")
-        }),
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|n| *n <= MIN_REPLICAS_MAX)
+            .ok_or_else(|| format!("must be a number of replicas, 0 to {MIN_REPLICAS_MAX}")),
     }
 }
 
-/// A password inside a URL (RFC 3986, 2.1).
+/// Percent-encodes a password for a URL (RFC 3986, 2.1).
 fn percent_encoded(text: &str) -> String {
     let encode = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),

@@ -1,7 +1,7 @@
-//! What nodes are inside of: every parent exists, and no node is inside of itself (rule G4).
+//! Parents of nodes: every parent exists, and no node is inside itself (rule G4).
 //!
-//! Chains of parents may be as long as the graph: what was found to be sound above one node is not walked again for
-//! the next, and a node that nothing is inside of needs no walk at all.
+//! Chains of parents may be as long as the graph. So ancestors that were checked for one node are not walked again for
+//! the next, and a node without children needs no walk.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,30 +9,30 @@ use dao_projections::{Graph, Node, NodeId};
 
 use super::decide::Rejection;
 
-/// A graph whose changed nodes are checked, one after the other. Circles are the strongly connected components of
-/// more than one node (Tarjan, 1972), each found once.
+/// Checks the changed nodes of a graph, one after the other. Cycles are the strongly connected components of more than
+/// one node (Tarjan, 1972), each found once.
 pub(super) struct Ancestry<'g> {
     graph: &'g Graph,
     reached: HashMap<NodeId, Reached>,
-    /// Those that are inside of themselves.
+    /// Nodes that are inside themselves.
     circular: HashSet<NodeId>,
 }
 
-/// A node that was walked to.
+/// A node that the walk has reached.
 #[derive(Clone, Copy)]
 enum Reached {
-    /// Of a component that is not whole yet; numbered in the order of the walk.
+    /// In a component that is not complete yet; numbered in the order of the walk.
     Open(usize),
     Closed,
 }
 
-/// A node on the way up from where the walk began.
+/// A node on the path from the start of the walk.
 struct Step {
     id: NodeId,
-    /// What is still to be walked to.
+    /// The parents still to visit.
     parents: Vec<NodeId>,
     number: usize,
-    /// The least number that it leads back to.
+    /// The lowest number that it leads back to.
     low: usize,
 }
 
@@ -41,7 +41,7 @@ impl<'g> Ancestry<'g> {
         Self { graph, reached: HashMap::new(), circular: HashSet::new() }
     }
 
-    /// Checks a node as it is or is to be. Walks upwards only.
+    /// Checks a node, by walking up its parents only.
     pub(super) fn check(&mut self, node: &Node) -> Result<(), Rejection> {
         let mut parents: Vec<NodeId> = Vec::new();
         for (field, parent) in node.parents() {
@@ -100,7 +100,7 @@ impl<'g> Ancestry<'g> {
         Step { id, parents, number, low: number }
     }
 
-    /// What was opened since `first` is one component.
+    /// All nodes reached since `first` form one component.
     fn close(&mut self, first: &NodeId, open: &mut Vec<NodeId>) {
         let begin = open.iter().rposition(|id| id == first).unwrap_or(0);
         let component = open.split_off(begin);

@@ -1,4 +1,4 @@
-//! Commands: what somebody asks for, already checked for shape, with every id filled in.
+//! Commands, already checked for shape and with every id filled in.
 
 use dao_projections::{
     ClientId, CommandType, Edge, EdgeId, Graph, Hash, Map, MergePatch, Node, NodeId, OperationId, Position,
@@ -24,19 +24,19 @@ pub enum Command {
     SaveDocument { save: Box<Save> },
 }
 
-/// What a command is aimed at: what its result shows, and what conflicts are about.
+/// The target of a command: the entity that its result shows and that conflicts are about.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Target {
     Node(NodeId),
     Edge(EdgeId),
     Viewport,
-    /// A `BATCH_UPDATE` or a `SAVE_DOCUMENT`: whatever its events turn out to name.
+    /// The target of a `BATCH_UPDATE` or a `SAVE_DOCUMENT`: all entities that its events name.
     Whole,
 }
 
 impl Command {
-    /// Its name on the wire.
+    /// The type of the command, as on the wire.
     pub fn command_type(&self) -> CommandType {
         match self {
             Self::CreateNode { .. } => CommandType::CreateNode,
@@ -52,7 +52,7 @@ impl Command {
         }
     }
 
-    /// How many entities and fields it brings: a measure of the work it makes, whatever the graph is.
+    /// The number of entities and fields in the command: a measure of its work that does not depend on the graph.
     pub fn weight(&self) -> usize {
         match self {
             Self::BatchUpdate { nodes, edges, .. } => {
@@ -71,8 +71,8 @@ impl Command {
         }
     }
 
-    /// The same, with what of `graph` it has to look at: all that would go with a node, the edges that an edge set is
-    /// compared with, the fields of what it changes.
+    /// The weight plus what the command has to look at in `graph`: everything that is deleted with a node, the edges
+    /// that an edge set is compared with, the fields of the entity that it changes.
     fn weight_on(&self, graph: &Graph) -> usize {
         let standing = match self {
             Self::DeleteNode { node_id } => return weight_of_cascade(graph, node_id),
@@ -94,7 +94,7 @@ impl Command {
         self.weight() + standing
     }
 
-    /// What it is aimed at.
+    /// The target of the command.
     pub fn target(&self) -> Target {
         match self {
             Self::CreateNode { node } => Target::Node(node.id().clone()),
@@ -109,12 +109,12 @@ impl Command {
     }
 }
 
-/// Items and fields are counted up to about here: what weighs that much is heavy in any case.
+/// Items and fields are counted up to about this number: a command of that weight is heavy in any case.
 const WEIGHT_COUNTED: usize = 4_096;
 /// Bytes of text that weigh as much as one field.
 const BYTES_PER_FIELD: usize = 256;
 
-/// How many values there are in an object, long texts counted as several.
+/// The number of values in an object; a long text counts as several.
 pub(crate) fn fields_of(fields: &Map) -> usize {
     let mut count = 0;
     for (key, value) in fields {
@@ -139,7 +139,7 @@ fn count_values(value: &Value, count: &mut usize) {
     }
 }
 
-/// A node, what is inside of it and the edges of all those, as far as [`WEIGHT_COUNTED`].
+/// A node, the nodes inside it and the edges of all those, counted up to [`WEIGHT_COUNTED`].
 fn weight_of_cascade(graph: &Graph, node: &NodeId) -> usize {
     let (mut weight, mut next) = (1, vec![node.clone()]);
     while let Some(node) = next.pop()
@@ -152,51 +152,51 @@ fn weight_of_cascade(graph: &Graph, node: &NodeId) -> usize {
     weight + next.len()
 }
 
-/// What to do where others wrote what a command writes (rule D5).
+/// The policy for fields that others wrote too (rule D5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnConflict {
-    /// Reconcile what can be, refuse the same field.
+    /// Merge changes of different fields, refuse changes of the same field.
     #[default]
     Merge,
     /// The last writer wins.
     Overwrite,
-    /// Refuse whenever others touched anything that the command would change or delete.
+    /// Refuse if others touched anything that the command would change or delete.
     Reject,
 }
 
-/// A point that its author took for one of the graph's history (rule D8).
+/// A version and its hash, as the author of an operation knows them (rule D8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The version.
     pub version: Version,
-    /// Its hash; `None` where the author sent a text that is the hash of nothing.
+    /// The hash of that version; `None` if the text that the author sent is not a hash.
     pub hash: Option<Hash>,
-    /// The member of an atomic batch that says so; `None` where the whole operation does.
+    /// The index of the batch member that makes the claim; `None` if the whole operation does.
     pub index: Option<usize>,
 }
 
 /// One member of an atomic batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
-    /// What it asks for.
+    /// The command, or the batch of commands.
     pub command: Command,
-    /// The version its author had applied; `None` means "as the graph stands".
+    /// The version that its author had applied; `None` means the current one.
     pub client_version: Option<Version>,
-    /// Its policy.
+    /// The policy for conflicts.
     pub on_conflict: OnConflict,
 }
 
-/// What one operation asks for.
+/// The content of an operation: one command, or several.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// One command.
     Single(Member),
-    /// All of these as one commit, or none.
+    /// An atomic batch: all commands in one commit, or none.
     Atomic(Vec<Member>),
 }
 
 impl Action {
-    /// Its name in the commit: the command's, or `BATCH`.
+    /// The type that the commit records: the type of the command, or `BATCH`.
     pub fn command_type(&self) -> CommandType {
         match self {
             Self::Single(member) => member.command.command_type(),
@@ -204,7 +204,7 @@ impl Action {
         }
     }
 
-    /// Its members: one, or those of the batch.
+    /// The members: one, or those of the batch.
     pub fn members(&self) -> &[Member] {
         match self {
             Self::Single(member) => std::slice::from_ref(member),
@@ -227,12 +227,12 @@ impl Action {
 }
 
 impl Operation {
-    /// How many entities, fields and commands it brings: a measure of the work it makes, whatever the graph is.
+    /// The number of entities and fields in all members: a measure of the work that does not depend on the graph.
     pub fn weight(&self) -> usize {
         self.action.members().iter().map(|member| member.command.weight()).sum()
     }
 
-    /// The work it makes on this graph. Of a member that makes far more than a little, some is left uncounted.
+    /// The work of the operation on this graph. For a heavy member this is a lower bound.
     pub fn weight_on(&self, graph: &Graph) -> usize {
         self.action.members().iter().map(|member| member.command.weight_on(graph)).sum()
     }
@@ -243,19 +243,19 @@ impl Operation {
 pub struct Operation {
     /// The idempotency key (rule C3).
     pub id: OperationId,
-    /// What tells a repeat from another command under the same id.
+    /// The fingerprint, which tells a repeat from another command with the same id.
     pub fingerprint: Fingerprint,
-    /// Who sent it.
+    /// The user who sent it.
     pub user: UserId,
-    /// Through which client; where none was named, the user over HTTP and the connection on a socket.
+    /// The client that sent it. If the author names none, the user id over HTTP and the connection id on a socket.
     pub client: ClientId,
-    /// Whether its author named the client. Without that no commit counts as one's own (rule D1).
+    /// Whether the author named the client. Otherwise no commit counts as one's own (rule D1).
     pub is_client_named: bool,
-    /// The points of the history that its author had in mind; all must be of today's (rule D8). No part of the
-    /// fingerprint.
+    /// The versions and hashes that the author knows; all must match the current history (rule D8). They are not part
+    /// of the fingerprint.
     pub claims: Vec<Claim>,
-    /// Where in a trace it was asked for: kept in its commit, and no part of what is judged or compared.
+    /// The trace of the request. It is stored in the commit, and neither judged nor compared.
     pub traceparent: Option<TraceParent>,
-    /// What it asks for.
+    /// The command, or the batch of commands.
     pub action: Action,
 }

@@ -1,9 +1,9 @@
-//! `judge`: an operation against the graph as it stands and what others did since its author looked
-//! (rules D). The order is the protocol's: history replaced, version ahead, existence, conflict, invariants.
+//! `judge`: checks an operation against the current graph and the commits of others since its author's version (rules
+//! D). The order is the protocol's: history replaced, version ahead, existence, conflict, invariants.
 //!
-//! A conflict is looked for only when the target was written after the client's version, and then
-//! in the commits since; there is no book-keeping per field. What lies too far back to be at hand is
-//! asked for with [`HistoryMissing`], and the same call made again with it.
+//! Conflicts are looked for only if the target was written after the client's version, and then in the commits since;
+//! nothing is tracked per field. If a commit is no longer in memory, the result is [`HistoryMissing`], and the caller
+//! loads it and calls again.
 
 mod asked;
 mod batch_update;
@@ -36,20 +36,20 @@ use super::{
     refusal::{Reason, Refusal},
 };
 
-/// The commits behind the head, newest last; how far back depends on the caller.
+/// Access to the commits before the head, newest last; how far back depends on the caller.
 pub trait History {
-    /// The commits in `(version, head]` that touch any of `wanted`, which the operation is about; others may
-    /// be among them, and of their events others may be left out. `None` if they are not all at hand.
+    /// The commits in `(version, head]` that touch any of `wanted`. Other commits may be among them, and events about
+    /// other entities may be missing. `None` if not all of them are in memory.
     fn since(
         &self,
         version: Version,
         wanted: &HashSet<Entity<'_>>,
     ) -> Option<Box<dyn Iterator<Item = &Commit> + '_>>;
 
-    /// The commit of this number, which exists; its events may be left out. `None` if it is not at hand.
+    /// The commit of this version, which must exist; its events may be missing. `None` if it is not in memory.
     fn at(&self, version: Version) -> Option<&Commit>;
 
-    /// The hash of this version, which is not above the head. `None` if it is not at hand.
+    /// The hash of this version, which is not above the head. `None` if it is not in memory.
     fn hash_at(&self, version: Version) -> Option<Hash>;
 
     /// The graph as it was at this version, which is below the head. `None` if it is not at hand.
@@ -60,12 +60,12 @@ pub trait History {
     fn owned_since(&self, version: Version, saver: &Saver<'_>) -> Option<Vec<&Commit>>;
 }
 
-/// What the judgement needs and [`History`] had not at hand.
+/// The part of the history that the judgement needs and [`History`] does not have in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HistoryMissing {
-    /// The commits after this version, as far as they touch these.
+    /// The commits after this version that touch these entities.
     Since(Version, Box<Interest>),
-    /// This one commit.
+    /// One commit.
     At(Version),
     /// The hash of this version.
     Hash(Version),
@@ -75,26 +75,26 @@ pub enum HistoryMissing {
     Owned(Version),
 }
 
-/// What a judgement came to.
+/// The result of judging an operation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// It changes the graph: these events, in one commit.
+    /// The operation changes the graph: these events, in one commit.
     Accepted {
-        /// Never empty.
+        /// The events; never empty.
         events: Vec<Event>,
-        /// Whether it was reconciled with others' work.
+        /// Whether it was applied as is or merged with changes of others.
         outcome: Outcome,
-        /// How many of the events each member came to, in order.
+        /// The number of events of each member, in order.
         by_member: Vec<usize>,
     },
-    /// It is already so.
+    /// The graph already is as asked.
     Unchanged,
-    /// It can't be done.
+    /// The operation is refused.
     Refused(Refusal),
 }
 
-/// What `operation` comes to on `graph`. A batch is judged member by member, each on the graph as
-/// the members before it left it; the first refusal refuses it whole.
+/// Judges `operation` on `graph`. A batch is judged member by member, each on the graph after the members before it;
+/// the first refusal refuses the whole batch.
 pub fn judge(
     graph: &Graph,
     operation: &Operation,
@@ -160,26 +160,26 @@ impl Decided {
     }
 }
 
-/// A write by somebody: which commit, and what it wrote of the entity in question.
+/// One write to an entity: the commit, and the fields that it wrote.
 struct Write<'a> {
     commit: &'a Commit,
     event: &'a Event,
-    /// Not by the same user through the same client (rule D1).
+    /// Whether another user or client made it (rule D1).
     is_theirs: bool,
 }
 
 impl<'a> Write<'a> {
-    /// Which fields of the entity it wrote.
+    /// The fields of the entity that it wrote.
     fn fields(&self) -> Fields<'a> {
         Fields::of(self.event)
     }
 }
 
-/// One command being judged.
+/// One command that is being judged.
 struct Judgement<'a> {
-    /// The graph as the log has it, or will.
+    /// The graph after the log, and after earlier operations of this round.
     base: &'a Graph,
-    /// The same as the batch's members before this one left it.
+    /// The same graph after the earlier members of this batch.
     graph: &'a Graph,
     operation: &'a Operation,
     member: &'a Member,
@@ -197,7 +197,7 @@ impl<'a> Judgement<'a> {
         let current = self.graph.head().version;
         if self.member.client_version.is_some_and(|version| version > current) {
             let message =
-                format!("clientVersion is above the graph's version {current}: this is another history");
+                format!("clientVersion is above the graph's version {current}: the history was replaced");
             return Ok(Err(self.conflict(Reason::VersionAhead, message, vec![])));
         }
         match &self.member.command {
@@ -219,7 +219,7 @@ impl<'a> Judgement<'a> {
         }
     }
 
-    /// A command with one target, which it does not create.
+    /// Judges a command with one existing target.
     fn judge_target(&self, entity: Entity<'_>) -> Judged {
         let command = &self.member.command;
         let along = self.deleted_along();
@@ -259,7 +259,7 @@ impl<'a> Judgement<'a> {
         Overlap { entity, asked, writes, graph: self.graph }
     }
 
-    /// Asks for the events at last, now that nobody's work stands in the way.
+    /// Decides the events, after all conflicts were ruled out.
     fn finish(&self, outcome: Outcome) -> Judged {
         match decide(self.graph, &self.member.command, self.limits) {
             Ok(events) => Ok(Ok(Decided { events, outcome })),
@@ -267,7 +267,7 @@ impl<'a> Judgement<'a> {
         }
     }
 
-    /// The client's version, if the graph has moved on since.
+    /// The client's version, if the graph has newer commits.
     fn stale_version(&self) -> Option<Version> {
         self.member.client_version.filter(|version| *version < self.graph.head().version)
     }
@@ -281,8 +281,8 @@ impl<'a> Judgement<'a> {
         Ok(self.writes_to(&[entity])?.into_values().next().unwrap_or_default())
     }
 
-    /// All writes to any of these after the client's version, oldest first. The history is not asked
-    /// when the entities say that nobody wrote them, and walked once however many they are.
+    /// All writes to any of these after the client's version, oldest first. The history is not read if the entities
+    /// were not written since, and it is walked once for all of them.
     fn writes_to(
         &self,
         entities: &[Entity<'_>],
@@ -310,8 +310,7 @@ impl<'a> Judgement<'a> {
         Ok(writes)
     }
 
-    /// Rule D1: by the same user through the same client, and both times the client was named. A client that
-    /// was not may be anybody's: another tab, or another script.
+    /// Rule D1: the same user wrote through the same named client. An unnamed client may be another tab or script.
     fn is_own(&self, commit: &Commit) -> bool {
         let Operation { user, client, is_client_named, .. } = self.operation;
         let body = &commit.body;
@@ -321,8 +320,8 @@ impl<'a> Judgement<'a> {
         *is_client_named && body.is_client_named && (user, client) == (&body.user_id, &body.client_id)
     }
 
-    /// The deletion that makes a command on this target refused (rule D4): the last one since the client's
-    /// version; of a target that is there again, the last one by others.
+    /// The deletion that refuses a command on this target (rule D4): the last one since the client's version. If the
+    /// target was created again, only deletions by others count.
     fn deletion_of<'w>(&self, entity: Entity<'_>, writes: &'w [Write<'a>]) -> Option<&'w Write<'a>> {
         let is_there = self.exists(entity);
         let counts = |write: &&Write<'_>| write.event.is_deletion() && (write.is_theirs || !is_there);
@@ -351,7 +350,7 @@ impl<'a> Judgement<'a> {
     }
 }
 
-/// The commit that last wrote the entity; `None` if it is not there.
+/// The commit that last wrote the entity; `None` if the entity does not exist.
 fn last_written(graph: &Graph, entity: Entity<'_>) -> Option<Version> {
     match entity {
         Entity::Node(id) => graph.nodes().get(id).map(|node| node.version),

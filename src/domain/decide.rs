@@ -1,7 +1,7 @@
-//! `decide(graph, command) -> events`: what a command comes to on the graph as it stands.
+//! `decide(graph, command) -> events`: the events of a command on the current graph.
 //!
-//! An empty list means "already so". Nothing here knows of versions or of what others did: that is
-//! [`super::conflict`], which asks here last.
+//! An empty list means that the graph already is as asked. Nothing here knows about versions or changes of others:
+//! [`super::conflict`] does, and calls this last.
 
 use std::collections::HashSet;
 
@@ -12,25 +12,25 @@ use dao_projections::{
 
 use super::{ancestry::Ancestry, command::Command, size};
 
-/// How much a graph and its entities may hold (rule O3).
+/// The size limits of a graph and its entities (rule O3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one entity as JSON.
+    /// The most bytes of one entity, as JSON.
     pub entity_bytes_max: usize,
-    /// Nodes of one graph.
+    /// The most nodes in one graph.
     pub nodes_max: usize,
-    /// Edges of one graph.
+    /// The most edges in one graph.
     pub edges_max: usize,
 }
 
 impl Default for Limits {
-    /// 256 KiB, 100,000 nodes, 200,000 edges.
+    /// The defaults: 256 KiB, 100,000 nodes, 200,000 edges.
     fn default() -> Self {
         Self { entity_bytes_max: 256 << 10, nodes_max: 100_000, edges_max: 200_000 }
     }
 }
 
-/// What the graph as it stands does not allow.
+/// Why the current graph does not allow a command.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Rejection {
     NodeNotFound(NodeId),
@@ -46,7 +46,7 @@ pub(super) enum Rejection {
     EdgeTooLarge(EdgeId),
 }
 
-/// What `command` comes to.
+/// Decides the events of `command`.
 pub(super) fn decide(graph: &Graph, command: &Command, limits: &Limits) -> Result<Vec<Event>, Rejection> {
     match command {
         Command::CreateNode { node } => create_node(graph, node, limits),
@@ -66,7 +66,7 @@ pub(super) fn decide(graph: &Graph, command: &Command, limits: &Limits) -> Resul
     }
 }
 
-/// Creates a node. Creating the very node that exists decides nothing (rule C1).
+/// Creates a node. Creating an identical node again decides nothing (rule C1).
 fn create_node(graph: &Graph, node: &Node, limits: &Limits) -> Result<Vec<Event>, Rejection> {
     match graph.nodes().get(node.id()) {
         Some(found) if found.entity == *node => return Ok(vec![]),
@@ -110,8 +110,7 @@ fn move_node(graph: &Graph, id: &NodeId, to: &Position) -> Result<Vec<Event>, Re
     Ok(vec![Event::NodeMoved { node_id: id.clone(), position: to.clone() }])
 }
 
-/// Deletes a node with all that is inside of it and every edge of those: edges first, then nodes,
-/// children before parents.
+/// Deletes a node, all nodes inside it and all their edges: edges first, then nodes, children before parents.
 fn delete_node(graph: &Graph, id: &NodeId) -> Result<Vec<Event>, Rejection> {
     found_node(graph, id)?;
     let going = with_descendants(graph, id);
@@ -121,7 +120,7 @@ fn delete_node(graph: &Graph, id: &NodeId) -> Result<Vec<Event>, Rejection> {
     Ok(edges.chain(nodes).collect())
 }
 
-/// The node and all inside of it, each after what it is inside of; nothing if it is not there.
+/// The node and all nodes inside it, parents first; empty if the node does not exist.
 pub(super) fn with_descendants<'g>(graph: &'g Graph, id: &NodeId) -> Vec<&'g Placed<Node>> {
     let mut found: Vec<&Placed<Node>> = graph.nodes().get(id).map(AsRef::as_ref).into_iter().collect();
     let mut seen: HashSet<Ordinal> = found.iter().map(|node| node.ordinal).collect();
@@ -144,7 +143,7 @@ pub(super) fn edges_of_all<'g>(graph: &'g Graph, nodes: &[&Placed<Node>]) -> Vec
     edges
 }
 
-/// Creates an edge. Creating the very edge that exists decides nothing (rule C1).
+/// Creates an edge. Creating an identical edge again decides nothing (rule C1).
 fn create_edge(graph: &Graph, edge: &Edge, limits: &Limits) -> Result<Vec<Event>, Rejection> {
     match graph.edges().get(edge.id()) {
         Some(found) if found.entity == *edge => return Ok(vec![]),
@@ -190,8 +189,8 @@ fn set_viewport(graph: &Graph, viewport: &Viewport) -> Vec<Event> {
     vec![Event::ViewportSet { viewport: viewport.clone() }]
 }
 
-/// Brings the graph to what is given, whether or not that may be: nodes created or replaced in the order
-/// received, then the edge set, then the viewport; one event for each entity that changes.
+/// The events that make the graph what is given, without checking the invariants: nodes created or replaced in the
+/// order received, then the edge set, then the viewport; one event for each entity that changes.
 pub(super) fn batch_update(
     graph: &Graph,
     nodes: &[Node],
@@ -207,7 +206,7 @@ pub(super) fn batch_update(
     events
 }
 
-/// Rules G4 and O3 for what [`batch_update`] came to.
+/// Checks rules G4 and O3 for the events of [`batch_update`].
 pub(super) fn check_batch_update(
     graph: &Graph,
     events: &[Event],
@@ -258,8 +257,8 @@ fn edge_after(graph: &Graph, event: &Event) -> Result<Option<Edge>, Rejection> {
     }
 }
 
-/// The event that brings this node to be, in the words of the single commands where they can say it.
-/// What is far larger than it may be is not compared any closer: it will be refused.
+/// The event that creates or changes this node, as a single command would where one can. A node far over the size
+/// limit is not compared in detail: it will be refused.
 fn node_change(graph: &Graph, node: &Node, limits: &Limits) -> Option<Event> {
     let Some(old) = graph.nodes().get(node.id()).map(|old| &old.entity) else {
         return Some(Event::NodeCreated { node: node.clone() });
@@ -281,7 +280,7 @@ fn node_change(graph: &Graph, node: &Node, limits: &Limits) -> Option<Event> {
     })
 }
 
-/// Those that are not given go first.
+/// Sets the edges; those that are not given are deleted first.
 fn edge_set_changes<'a>(
     graph: &'a Graph,
     edges: &'a [Edge],
@@ -311,7 +310,7 @@ fn edge_change(graph: &Graph, edge: &Edge, limits: &Limits) -> Option<Event> {
     })
 }
 
-/// Folds events that are not a commit yet.
+/// Applies events that are not committed yet.
 pub(super) fn apply_all(graph: &mut Graph, events: &[Event]) {
     let version: Version = graph.head().version.next();
     let at = graph.last_modified().unwrap_or(Timestamp(0));
@@ -326,8 +325,8 @@ fn found_edge<'a>(graph: &'a Graph, id: &EdgeId) -> Result<&'a Placed<Edge>, Rej
     graph.edges().get(id).map(AsRef::as_ref).ok_or_else(|| Rejection::EdgeNotFound(id.clone()))
 }
 
-/// Bytes of an entity that is compared field by field with the one that stands. A larger one is refused for its size
-/// anyway; one that is only a little too large is told of conflicts first (rule D4).
+/// The most bytes of an entity that is compared field by field with the current one. A larger one is refused for its
+/// size anyway; one that is only a little too large gets its conflicts first (rule D4).
 fn compared_bytes_max(limits: &Limits) -> usize {
     const AT_LEAST: usize = 1 << 20;
     limits.entity_bytes_max.max(AT_LEAST)
@@ -348,7 +347,7 @@ fn check_edge_size(edge: &Edge, limits: &Limits) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Both ends exist (rule G4).
+/// Checks that both ends exist (rule G4).
 fn check_ends(graph: &Graph, edge: &Edge) -> Result<(), Rejection> {
     for (end, node) in [("source", edge.source()), ("target", edge.target())] {
         if graph.nodes().get(node).is_none() {

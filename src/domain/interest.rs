@@ -1,4 +1,4 @@
-//! Which entities operations are about, so that of a long history only what matters to them is kept.
+//! The entities that operations are about, to keep only the relevant part of a long history.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use super::{
     decide::{edges_of_all, with_descendants},
 };
 
-/// Which entities operations are about, to sift a long history for what can matter to them.
+/// The entities that operations are about, to filter a long history for what can matter to them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interest {
     nodes: HashSet<NodeId>,
@@ -19,8 +19,8 @@ pub struct Interest {
 }
 
 impl Interest {
-    /// Everything that [`judge`](super::judge) may look at for any of `operations`, as far as it can be told
-    /// before they are judged: what one of them puts into a node that another one deletes can't.
+    /// Everything that [`judge`](super::judge) may look at for any of `operations`, as far as is known before they are
+    /// judged. Nodes that one of them puts into a node that another one deletes are not.
     pub fn of<'o>(operations: impl IntoIterator<Item = &'o Operation>, graph: &Graph) -> Self {
         let mut interest = Self::default();
         for member in operations.into_iter().flat_map(|operation| operation.action.members()) {
@@ -30,7 +30,7 @@ impl Interest {
         interest
     }
 
-    /// Exactly these.
+    /// Exactly these entities.
     pub fn in_entities<'e>(entities: impl IntoIterator<Item = &'e Entity<'e>>) -> Self {
         let mut interest = Self::default();
         entities.into_iter().for_each(|entity| interest.add_entity(*entity));
@@ -45,14 +45,14 @@ impl Interest {
         }
     }
 
-    /// Whether this is about all that `other` is about.
+    /// Whether this covers all entities of `other`.
     pub fn covers(&self, other: &Self) -> bool {
         other.nodes.is_subset(&self.nodes)
             && (self.every_edge || !other.every_edge && other.edges.is_subset(&self.edges))
             && (self.viewport || !other.viewport)
     }
 
-    /// About what `other` is about, too.
+    /// Adds the entities of `other`.
     pub fn join(&mut self, other: Self) {
         self.nodes.extend(other.nodes);
         self.edges.extend(other.edges);
@@ -60,7 +60,7 @@ impl Interest {
         self.viewport |= other.viewport;
     }
 
-    /// What a `DELETE_NODE` deletes along with the node, as far as it was written after the client's version.
+    /// Adds what a `DELETE_NODE` deletes along with the node, if it was written after the client's version.
     fn add_deleted_along(&mut self, member: &Member, graph: &Graph) {
         let (Command::DeleteNode { node_id }, Some(version)) = (&member.command, member.client_version)
         else {
@@ -120,7 +120,7 @@ impl Interest {
         self.nodes.extend(named.filter_map(|id| NodeId::parse(id).ok()));
     }
 
-    /// `commit` with those of its events that touch any of it; `None` if there are none.
+    /// `commit` with only the events that touch any of these entities; `None` if there are none.
     pub fn part_of(&self, mut commit: Commit) -> Option<Commit> {
         commit.body.events.retain(|event| match event.entity() {
             Entity::Node(id) => self.nodes.contains(id),

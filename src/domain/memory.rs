@@ -1,7 +1,7 @@
-//! What JSON values occupy in memory: what the allocator gives out for them, within a few per cent.
+//! The memory that JSON values occupy: the bytes that the allocator hands out for them, within a few per cent.
 //!
-//! A value of one or two bytes as sent takes up to a hundred times that here, so whatever is bounded by what it
-//! occupies is counted with this, not with its length.
+//! A value of one or two bytes on the wire takes up to a hundred times that in memory. So bounds on memory count this,
+//! not the length.
 
 use std::mem::size_of;
 
@@ -13,7 +13,7 @@ pub(crate) const ITEM_BYTES: usize = size_of::<Value>();
 /// An entry of an object: its hash, its key and its value.
 const ENTRY_BYTES: usize = size_of::<usize>() + size_of::<String>() + size_of::<Value>();
 
-/// What the text of a string takes: allocators round up.
+/// The bytes of the text of a string; allocators round up.
 pub(crate) fn text(text: &str) -> usize {
     allocation(text.len())
 }
@@ -23,12 +23,12 @@ pub(crate) fn entry(key: &str) -> usize {
     ENTRY_BYTES + allocation(key.len())
 }
 
-/// What an array takes beside its items.
+/// The bytes of an array beside its items.
 pub(crate) fn array(length: usize) -> usize {
     allocation(length * ITEM_BYTES) - length * ITEM_BYTES
 }
 
-/// What an object takes beside its entries: the table that finds them.
+/// The bytes of an object beside its entries: its hash table.
 pub(crate) fn object(length: usize) -> usize {
     if length == 0 {
         return 0;
@@ -47,13 +47,13 @@ fn allocation(bytes: usize) -> usize {
     }
 }
 
-/// What an object that is kept occupies beside its head.
+/// The bytes that a stored object occupies beside its header.
 pub(crate) fn object_memory(fields: &Map) -> usize {
     let of_entry = |(key, value): (&String, &Value)| entry(key) + value_memory(value);
     object(fields.len()) + fields.iter().map(of_entry).sum::<usize>()
 }
 
-/// What a value that is kept occupies beside itself.
+/// The bytes that a stored value occupies beside itself.
 pub(crate) fn value_memory(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,

@@ -1,7 +1,7 @@
-//! The write side's judgement: what a command comes to on this graph, with this history.
+//! The domain logic of the write side: what a command does to a graph with this history.
 //!
-//! Pure and total: no clock, random number, I/O or await. Not here: the loop that loads, decides,
-//! appends and answers ([`crate::write`]), and how a refusal looks on the wire ([`crate::http`]).
+//! Pure and total: no clock, random number, I/O or await. Not here: the loop that loads, decides, appends and answers
+//! ([`crate::write`]), and the wire form of a refusal ([`crate::http`]).
 
 mod ancestry;
 mod command;

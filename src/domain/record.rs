@@ -1,71 +1,71 @@
-//! What is remembered of an operation: enough to tell a repeat from a reuse of its id, and to give
-//! the first answer again (rule C3). Stores keep it as opaque bytes.
+//! The record of an operation: enough to tell a repeat from a reuse of its id, and to repeat the first answer (rule
+//! C3). Stores keep it as opaque bytes.
 
 use dao_projections::{ClientId, CommandType, Hash, Timestamp, UserId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Refusal;
 
-/// Eight bytes that stand for a command and its user: of a SHA-256 over both, whatever the key
-/// order or encoding of the payload. A match by chance once in 2^64 makes a reuse pass for a repeat.
+/// Eight bytes of the SHA-256 of a command and its user, independent of the key order and encoding of the payload. A
+/// chance collision, once in 2^64, makes a reuse pass for a repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fingerprint(#[serde(with = "serde_bytes")] pub [u8; 8]);
 
-/// How an operation ended.
+/// The stored record of an operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OperationRecord {
-    /// Of the command it was.
+    /// The fingerprint of its command.
     #[serde(rename = "f")]
     pub fingerprint: Fingerprint,
-    /// How it ended.
+    /// The outcome.
     #[serde(rename = "o")]
     pub outcome: RecordedOutcome,
-    /// Which writer recorded it.
+    /// The writer that recorded it.
     #[serde(rename = "w")]
     pub writer: WriterId,
 }
 
-/// Tells writers apart: drawn once for each. Two that decide the same in the same millisecond leave
-/// records that differ in nothing else, and only one of them was first (rule C3).
+/// A random id of a writer. Two writers that decide the same in the same millisecond leave records that differ in
+/// nothing else, and only one of them was first (rule C3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriterId(#[serde(with = "serde_bytes")] pub [u8; 4]);
 
-/// The outcome, with what can't be found elsewhere.
+/// The outcome of an operation, with the details that no commit has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RecordedOutcome {
-    /// It is commit `version`, which says the rest.
+    /// The operation was applied as commit `version`, which has the details.
     #[serde(rename = "c")]
     Committed {
-        /// The commit.
+        /// The version of the commit.
         version: Version,
     },
-    /// It changed nothing.
+    /// The operation changed nothing.
     #[serde(rename = "u")]
     Unchanged(Circumstances),
-    /// It was refused.
+    /// The operation was refused.
     #[serde(rename = "r")]
     Refused {
-        /// Who, what and when.
+        /// The user, the command and the time.
         by: Circumstances,
-        /// Why.
+        /// The reason.
         refusal: Box<Refusal>,
     },
 }
 
-/// Who asked for what, when, and where the graph stood: for operations that left no commit.
+/// The user, client, command, time and head of an operation that left no commit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Circumstances {
-    /// Who asked.
+    /// The user who sent it.
     pub user: UserId,
-    /// Through which client.
+    /// The client that sent it.
     pub client: ClientId,
-    /// For what.
+    /// The type of the command.
     pub command: CommandType,
-    /// When it was answered.
+    /// The time of the answer.
     pub at: Timestamp,
-    /// The graph's version then.
+    /// The graph's version at that time.
     pub version: Version,
-    /// And its hash.
+    /// The hash of that version.
     #[serde(with = "hash_bytes")]
     pub hash: Hash,
 }
@@ -93,7 +93,7 @@ impl OperationRecord {
         }
     }
 
-    /// Reads stored bytes; `None` if they are no record.
+    /// Reads stored bytes; `None` if they are not a record.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         rmp_serde::from_slice(bytes).ok()
     }

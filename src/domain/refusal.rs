@@ -1,4 +1,4 @@
-//! Refusals: what is told to somebody whose command was understood and can't be done.
+//! Refusals: why a well-formed command can't be applied, and what the client is told about it.
 
 use dao_projections::{EntityKind, Hash, OperationId, Pointer, UserId, Version};
 use serde::{Deserialize, Serialize};
@@ -12,29 +12,29 @@ use super::{memory::value_memory, size::json_bytes};
 pub enum Reason {
     /// Others wrote the same field since the client's version (rule D3), or anything at all (D5).
     Conflict,
-    /// The target was deleted since (rule D4).
+    /// The target was deleted since the client's version (rule D4).
     TargetDeleted,
-    /// There is no such node.
+    /// The node does not exist.
     NodeNotFound,
-    /// There is no such edge.
+    /// The edge does not exist.
     EdgeNotFound,
-    /// The id to create exists.
+    /// The id to create is already in use.
     IdTaken,
-    /// An edge would lead to or from a node that is not there.
+    /// The source or target of an edge does not exist.
     DanglingEdge,
-    /// A node would be inside of one that is not there.
+    /// The parent of a node does not exist.
     ParentNotFound,
-    /// A node would be inside of itself.
+    /// A node would be inside itself.
     ParentCycle,
     /// The client's version is above the graph's (rule D6).
     VersionAhead,
-    /// The client's version has another hash in today's history (rule D8).
+    /// The client's version has a different hash in the current history (rule D8).
     HistoryReplaced,
     /// The operation id belongs to another command, or to another user (rule C3).
     OperationIdReused,
-    /// The graph would hold more nodes or edges than it may (rule O3).
+    /// The graph would exceed its limit of nodes or edges (rule O3).
     TooManyEntities,
-    /// The entity would be larger than it may (rules H1, O3).
+    /// The entity would exceed its size limit (rules H1, O3).
     EntityTooLarge,
     /// A document save does not say which version it started from (rule DS7).
     BaseRequired,
@@ -44,13 +44,13 @@ pub enum Reason {
     BaseTooOld,
     /// A document save would delete most of the graph and does not say so (rule DS11).
     DeletesMuch,
-    /// The answer to the request would show more than it may (rule O3).
+    /// The answer to the request would exceed its size limit (rule O3).
     AnswerTooLarge,
 }
 
 impl Reason {
-    /// Whether the refusal is the operation's outcome for good (rule C3). One that is not is not
-    /// remembered, and the same id may be tried again.
+    /// Whether the refusal is the operation's final outcome (rule C3). Other refusals are not recorded, and the same
+    /// operation id may be tried again.
     pub fn is_final(self) -> bool {
         !matches!(
             self,
@@ -66,25 +66,25 @@ impl Reason {
     }
 }
 
-/// What stands in a resolution in place of a value that is too large to be told or kept.
-pub(crate) const TOO_LARGE_TO_SHOW: &str = "(too large to be kept: read the graph)";
-/// Conflicts that are kept of a refused operation.
+/// Replaces a value in a resolution that is too large to send or keep.
+pub(crate) const TOO_LARGE_TO_SHOW: &str = "(too large to keep: read the graph)";
+/// Conflicts kept in the record of a refused operation, at most.
 const RECORD_CONFLICTS_MAX: usize = 16;
-/// What their paths, ids and values may occupy.
+/// Bytes that their paths, ids and values may take in all.
 const RECORD_BYTES_MAX: usize = 16 << 10;
-/// A value that is kept with them.
+/// Bytes of one value that is kept with them, at most.
 const RECORD_VALUE_BYTES_MAX: usize = 4 << 10;
 
-/// A refused operation.
+/// The refusal of one operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Why.
+    /// The reason, as a code.
     pub reason: Reason,
-    /// For a person; names what it is about.
+    /// One sentence for a person, without its full stop. It names the entity.
     pub message: String,
-    /// What stands in the way; there if and only if this is a conflict with others (rule D7).
+    /// The conflicting changes; present if and only if this is a conflict with others (rule D7).
     pub resolution: Option<Resolution>,
-    /// The member of an atomic batch that was refused.
+    /// The index of the refused member in an atomic batch.
     pub index: Option<usize>,
     /// What a document save would delete. Such a refusal is not remembered.
     #[serde(skip)]
@@ -101,13 +101,13 @@ pub struct Deletes {
 }
 
 impl Refusal {
-    /// A refusal that is not about what others did.
+    /// A refusal that is not a conflict with others.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), resolution: None, index: None, deletes: None }
     }
 
-    /// What is kept of it for those who ask again. Large values in a resolution are left out, and conflicts beyond
-    /// the first where there are many: a refusal must not cost the store more than a commit does.
+    /// The part that is stored for later requests of the outcome. It leaves out large values, and conflicts beyond the
+    /// first few: a refusal must not cost the store more than a commit does.
     #[must_use]
     pub fn for_the_record(&self) -> Self {
         let resolution = self.resolution.as_ref().map(|resolution| {
@@ -126,27 +126,27 @@ impl Refusal {
         Self { reason, message: self.message.clone(), resolution, index, deletes: self.deletes }
     }
 
-    /// About how many bytes its resolution takes, in memory or as it is told, whichever is more.
+    /// About how many bytes the resolution takes, in memory or on the wire, whichever is more.
     pub fn resolution_bytes(&self) -> usize {
         let conflicts = self.resolution.iter().flat_map(|resolution| &resolution.conflicts);
         conflicts.map(Conflict::bytes).sum()
     }
 
-    /// Whether it is a conflict with what others did: a 409.
+    /// Whether this is a conflict with changes of others: a 409.
     pub fn is_conflict(&self) -> bool {
         self.resolution.is_some()
     }
 }
 
-/// What a client needs to show a person what happened, and to try again (rule D7).
+/// What a client needs to show the conflict to a person, and to try again (rule D7).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resolution {
-    /// The graph's version when it was judged.
+    /// The graph's version when the operation was judged.
     pub current_version: Version,
-    /// One entry a path.
+    /// The conflicts, one per path.
     pub conflicts: Vec<Conflict>,
-    /// The hash of that version, for those who hold another history (rule D8). Such a refusal is not remembered.
+    /// The hash of that version, where the history was replaced (rule D8). Such a refusal is not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub hash: Option<Hash>,
 }
@@ -155,19 +155,19 @@ pub struct Resolution {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Conflict {
-    /// What kind of thing it is about.
+    /// The kind of the entity.
     pub entity: EntityKind,
-    /// Its id; `viewport` for the viewport.
+    /// The id of the entity; `viewport` for the viewport.
     pub id: String,
-    /// Where in it; `""` is the whole entity.
+    /// The path within the entity; `""` is the whole entity.
     pub path: Pointer,
-    /// What was asked for; null where that is absence.
+    /// The value that the command asked for; null to remove it.
     pub yours: Value,
-    /// What stands there; null where nothing does.
+    /// The current value; null if there is none.
     pub current: Value,
-    /// The latest commit that wrote it.
+    /// The version of the latest commit that wrote the path.
     pub version: Version,
-    /// Who made that commit.
+    /// The user who made that commit.
     pub user_id: UserId,
     /// The operation of that commit.
     pub operation_id: OperationId,
@@ -185,9 +185,9 @@ impl Conflict {
         Self { id, path, yours, current, user_id, ..*self }
     }
 
-    /// About how many bytes it takes, in memory or as it is told.
+    /// About how many bytes it takes, in memory or on the wire.
     pub(super) fn bytes(&self) -> usize {
-        // Some take more as they are told: a control character is six bytes there.
+        // Some values take more as JSON: a control character is six bytes there.
         let values: usize =
             [&self.yours, &self.current].map(|value| value_memory(value).max(json_bytes(value))).iter().sum();
         size_of::<Self>() + self.id.len() + self.path.as_str().len() + values

@@ -1,4 +1,4 @@
-//! How large an entity is: the bytes of its JSON, without what the server adds (rule O3).
+//! The size of an entity: the bytes of its JSON, without the fields that the server adds (rule O3).
 
 use std::io;
 
@@ -7,16 +7,16 @@ use serde_json::Value;
 
 use dao_projections::{Map, MergePatch};
 
-/// Whether `entity` takes more than `max` bytes as JSON. `attributes` is the part of it that has no
-/// bound of its own; most entities are told from it without encoding anything.
+/// Whether `entity` takes more than `max` bytes as JSON. `attributes` is the part without a bound of its own; it
+/// mostly decides without encoding anything.
 pub(super) fn exceeds(entity: &impl Serialize, attributes: &Map, max: usize) -> bool {
     /// Ids and coordinates, escaped, at their longest.
     const FIXED_BYTES_MAX: usize = 3 * 6 * 1_024 + 200;
     FIXED_BYTES_MAX + object_bytes_at_most(attributes) > max && json_bytes(entity) > max
 }
 
-/// Whether what a patch sets, beside what it removes, takes more than `max` bytes as JSON: then so does any entity
-/// that it is merged into.
+/// Whether the values that a patch sets take more than `max` bytes as JSON: then so does any entity that it is merged
+/// into.
 pub(super) fn sets_more_than(patch: &MergePatch, max: usize) -> bool {
     /// A lower bound: texts at their shortest.
     fn bytes_at_least(value: &Value) -> usize {
@@ -50,7 +50,7 @@ fn object_bytes_at_most(fields: &Map) -> usize {
     2 + fields.iter().map(|(key, value)| 4 + 6 * key.len() + value_bytes_at_most(value)).sum::<usize>()
 }
 
-/// The bytes of its JSON, counted without making it.
+/// The bytes of a value as JSON, counted without encoding it.
 pub fn json_bytes(entity: &impl Serialize) -> usize {
     struct Count(usize);
     impl io::Write for Count {

@@ -7,15 +7,10 @@ use dao_projections::{Event, GraphId, Timestamp, UserId, Version};
 use serde::Serialize;
 
 use super::{
-    App,
-    extract::{AnswerAs, Asked, Ids},
-    openapi::{
-        answers::Activity,
-        asked::{ActivityQuery, GraphPath, LatestQuery},
-        problems::OfReads,
-    },
+    app::App,
+    extractors::{PathIds, QueryParameters, ResponseFormat},
+    format::respond,
     problem::Problem,
-    respond,
 };
 use crate::read::{self, ActivityFilter, ActivityFound, ActivityPlace};
 
@@ -65,52 +60,44 @@ impl<'a> ActivityOut<'a> {
     }
 }
 
-/// Activity of a graph: events counted by hour, type and user (rule A6).
-#[utoipa::path(get, path = "/graphs/{graphId}/activity", operation_id = "graphActivity", tag = "audit",
-    params(GraphPath, ActivityQuery, LatestQuery),
-    responses((status = 200, description = "One page", body = Activity), OfReads)
-)]
+/// List the activity of a graph by hour, event type and user.
 pub(super) async fn graph_activity(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let (filter, after, limit) = question(&asked)?;
+    let (filter, after, limit) = question(&query)?;
     if after.as_ref().is_some_and(|place| place.graph != graph) {
         return Err(bad_cursor());
     }
-    let min = asked.version("minVersion")?;
+    let min = query.version("minVersion")?;
     let found = read::activity(&app.graphs, &graph, &filter, after.as_ref(), limit, min).await?;
     Ok(respond(StatusCode::OK, format, &ActivityOut::of(Some(&graph), &found)))
 }
 
-/// Activity of all graphs: events counted by hour, type and user (rule A6).
-#[utoipa::path(get, path = "/activity", operation_id = "allActivity", tag = "audit",
-    params(ActivityQuery),
-    responses((status = 200, description = "One page", body = Activity), OfReads)
-)]
+/// List the activity of all graphs by hour, event type and user.
 pub(super) async fn all_activity(
     State(app): State<App>,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
-    let (filter, after, limit) = question(&asked)?;
+    let (filter, after, limit) = question(&query)?;
     let found = read::all_activity(&app.graphs, &filter, after.as_ref(), limit).await?;
     Ok(respond(StatusCode::OK, format, &ActivityOut::of(None, &found)))
 }
 
-fn question(asked: &Asked) -> Result<(ActivityFilter, Option<ActivityPlace>, usize), Problem> {
-    let user = asked.text("user").map(UserId::parse).transpose();
+fn question(query: &QueryParameters) -> Result<(ActivityFilter, Option<ActivityPlace>, usize), Problem> {
+    let user = query.text("user").map(UserId::parse).transpose();
     let filter = ActivityFilter {
         user: user.map_err(|e| Problem::bad_request(format!("user: {e}")))?,
-        event_type: asked.one_of("type", &Event::NAMES.map(|name| (name, name)))?.map(str::to_owned),
-        from: asked.number("from")?.map(Timestamp),
-        to: asked.number("to")?.map(Timestamp),
+        event_type: query.one_of("type", &Event::NAMES.map(|name| (name, name)))?.map(str::to_owned),
+        from: query.number("from")?.map(Timestamp),
+        to: query.number("to")?.map(Timestamp),
     };
-    let after = asked.text("cursor").map(|text| read_cursor(text).ok_or_else(bad_cursor)).transpose()?;
-    Ok((filter, after, asked.limit(PAGE_DEFAULT, PAGE_MAX)?))
+    let after = query.text("cursor").map(|text| read_cursor(text).ok_or_else(bad_cursor)).transpose()?;
+    Ok((filter, after, query.limit(PAGE_DEFAULT, PAGE_MAX)?))
 }
 
 /// base64url of the graph and the row, as JSON.

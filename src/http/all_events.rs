@@ -8,19 +8,15 @@ use dao_projections::{GraphId, Version};
 use serde::Serialize;
 
 use super::{
-    App,
-    auth::Proved,
-    extract::Asked,
+    app::App,
+    authentication::VerifiedGrant,
+    extractors::QueryParameters,
     format::Format,
+    json_object::JsonObject,
     metrics,
-    openapi::{
-        answers::StreamEvent,
-        asked::{AllEventsQuery, Resume},
-        problems::OfReads,
-    },
     problem::Problem,
-    socket::{Live, Seat},
-    stream::{KEEP_ALIVE, PIECE_BYTES, Style, commit_filter, event, given, id_alone, line, put},
+    socket::{Live, SocketPermit},
+    stream::{KEEP_ALIVE, PIECE_BYTES, StreamFormat, commit_filter, event, given, id_alone, line},
     wire::commit_json,
 };
 use crate::{
@@ -30,30 +26,26 @@ use crate::{
     write::{Recorded, WriteError},
 };
 
-/// Stream the commits of all graphs after a position; then, if asked to, those that follow.
-#[utoipa::path(get, path = "/events", operation_id = "allEvents", tag = "live",
-    params(AllEventsQuery, Resume),
-    responses((status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((StreamEvent = "text/event-stream"), (String = "application/x-ndjson"))), OfReads)
-)]
+/// Stream the commits of all graphs.
 pub(super) async fn all_events(
     State(app): State<App>,
-    asked: Asked,
-    Proved(grant): Proved,
+    query: QueryParameters,
+    VerifiedGrant(grant): VerifiedGrant,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let style = Style::of(&headers);
-    let follow = asked.flag("follow")?.unwrap_or(style == Style::ServerSentEvents);
-    let filter = given(commit_filter(&asked)?, &asked, "graphs", CommitFilter::with_graphs)?;
+    let style = StreamFormat::of(&headers);
+    let follow = query.flag("follow")?.unwrap_or(style == StreamFormat::ServerSentEvents);
+    let filter = given(commit_filter(&query)?, &query, "graphs", CommitFilter::with_graphs)?;
     let all = app.all.as_ref().ok_or_else(|| Problem::not_found("this server has no feed of all graphs"))?;
-    let since = starting_point(all, &asked, &headers)?;
-    let seat = match follow {
-        true => Some(app.live.seat().ok_or_else(Problem::too_many_connections)?),
+    let since = starting_point(all, &query, &headers)?;
+    let permit = match follow {
+        true => Some(app.live.permit().ok_or_else(Problem::too_many_connections)?),
         false => None,
     };
     let extent = if follow { Extent::Following } else { Extent::UntilNow };
     let opened = all.open(since, filter, extent).await;
     let reader = opened.map_err(|error| Problem::store_away().because(error))?;
-    let state = Stream {
+    let state = AllEventsStream {
         live: app.live.clone(),
         style,
         extent,
@@ -62,14 +54,14 @@ pub(super) async fn all_events(
         has_ended: false,
         waiting: VecDeque::new(),
         written: 0,
-        _seat: seat,
+        _permit: permit,
         _open: style.opened(app.live.metrics()),
     };
-    Ok(style.respond(futures::stream::unfold(state, Stream::next), grant.as_deref()))
+    Ok(style.respond(futures::stream::unfold(state, AllEventsStream::next), grant.as_deref()))
 }
 
 /// `Last-Event-ID`, else `since`: a position, or 0.
-fn starting_point(all: &AllGraphs, asked: &Asked, headers: &HeaderMap) -> Result<Since, Problem> {
+fn starting_point(all: &AllGraphs, query: &QueryParameters, headers: &HeaderMap) -> Result<Since, Problem> {
     let read = |text: &str, place: &str| match text.trim() {
         "0" => Ok(Since::Beginning),
         text => match all.parse(text) {
@@ -78,16 +70,16 @@ fn starting_point(all: &AllGraphs, asked: &Asked, headers: &HeaderMap) -> Result
         },
     };
     match headers.get("last-event-id").filter(|id| !id.is_empty()) {
-        // What is not text is no position either.
+        // A header that is not text is not a position.
         Some(last) => read(last.to_str().unwrap_or_default(), "Last-Event-ID"),
-        None => asked.text("since").map_or(Ok(Since::Now), |since| read(since, "since")),
+        None => query.text("since").map_or(Ok(Since::Now), |since| read(since, "since")),
     }
 }
 
 /// One stream under way.
-struct Stream {
+struct AllEventsStream {
     live: Arc<Live>,
-    style: Style,
+    style: StreamFormat,
     extent: Extent,
     reader: AllReader,
     /// The last position that was written; at first none was.
@@ -97,11 +89,11 @@ struct Stream {
     waiting: VecDeque<Piece>,
     /// Commits of the first of them that are.
     written: usize,
-    _seat: Option<Seat>,
+    _permit: Option<SocketPermit>,
     _open: Counted,
 }
 
-impl Stream {
+impl AllEventsStream {
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         if self.has_ended {
             return None;
@@ -177,10 +169,11 @@ impl Stream {
             let position = if index + 1 == commits.len() { after } else { before };
             let json = commit.json(graph, commit_json);
             match self.style {
-                Style::ServerSentEvents => event(out, Some(position), "commit", &json),
-                // The commit's JSON is kept as it is for all readers; this goes before its first field.
-                Style::Lines => {
-                    put(out, &[b"{\"position\":\"", position.as_bytes(), b"\",", &json[1..], b"\n"]);
+                StreamFormat::ServerSentEvents => event(out, Some(position), "commit", &json),
+                // The commit's JSON is kept as it is for all readers.
+                StreamFormat::Lines => {
+                    JsonObject::begin(out).field("position", &position).fields_of(&json).end();
+                    out.push(b'\n');
                 }
             }
         }
@@ -198,8 +191,8 @@ impl Stream {
         }
         let data = Format::Json.encode(&DamageOut { graph_id, version, error: problem });
         match self.style {
-            Style::ServerSentEvents => event(out, None, "problem", &data),
-            Style::Lines => line(out, &data),
+            StreamFormat::ServerSentEvents => event(out, None, "problem", &data),
+            StreamFormat::Lines => line(out, &data),
         }
     }
 
@@ -208,8 +201,11 @@ impl Stream {
         let position = self.reader.position();
         let mut out = Vec::new();
         match self.style {
-            Style::ServerSentEvents => id_alone(&mut out, &position),
-            Style::Lines => put(&mut out, &[b"{\"position\":\"", position.as_bytes(), b"\"}\n"]),
+            StreamFormat::ServerSentEvents => id_alone(&mut out, &position),
+            StreamFormat::Lines => {
+                JsonObject::begin(&mut out).field("position", &&*position).end();
+                out.push(b'\n');
+            }
         }
         self.said = Some(position);
         out.into()
@@ -236,15 +232,15 @@ mod tests {
     use super::*;
     use crate::{
         http::{RequestLimits, SocketConfig, parse_command},
-        store::embedded::{EmbeddedConfig, EmbeddedStore, Sync},
+        store::embedded::{EmbeddedConfig, EmbeddedStore, SyncMode},
         write::{Graphs, GraphsConfig},
     };
 
     async fn open(app: &App, uri: &str, accept: &'static str) -> Response {
         let (mut parts, ()) = Request::get(uri).body(()).expect("a request").into_parts();
         parts.headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
-        let asked = Asked::from_request_parts(&mut parts, app).await.expect("a query");
-        all_events(State(app.clone()), asked, Proved(None), parts.headers).await.expect("a stream")
+        let query = QueryParameters::from_request_parts(&mut parts, app).await.expect("a query");
+        all_events(State(app.clone()), query, VerifiedGrant(None), parts.headers).await.expect("a stream")
     }
 
     async fn text(response: &mut Response) -> String {
@@ -257,7 +253,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let config = EmbeddedConfig {
             dir: dir.path().into(),
-            durability: Sync::Interval,
+            durability: SyncMode::Interval,
             operation_ttl: std::time::Duration::from_secs(3_600),
         };
         let store = Arc::new(EmbeddedStore::open(config).expect("a store"));

@@ -6,42 +6,30 @@ use serde::Serialize;
 use tracing::{Instrument, Span};
 
 use super::{
-    App,
-    auth::Caller,
-    command::{read_batch, read_command},
-    extract::{AnswerAs, CausedBy, Decoded, Ids},
-    format::Format,
-    openapi::{
-        answers::{Accepted, BatchAnswer},
-        asked::GraphPath,
-        problems::OfWrites,
-        sent::{BatchBody, CommandBody},
-    },
+    app::App,
+    authentication::Caller,
+    command_parser::{read_batch, read_command},
+    extractors::{DecodedBody, PathIds, ResponseFormat, TraceContext},
+    format::{Format, respond, respond_encoded},
     problem::Problem,
-    respond, respond_encoded,
     wire::{BatchOut, Results, answer_out, member_out},
 };
 use crate::{
     domain::Operation,
-    write::{Answer, busy},
+    write::{Reply, run_blocking},
 };
 
 /// Answers that show more than this many entities and fields are not encoded while others wait for the thread.
 const INLINE_WEIGHT_MAX: usize = 256;
 
-/// Run a command: answered once its commit is durable.
-#[utoipa::path(post, path = "/graphs/{graphId}/command", tag = "graphs",
-    params(GraphPath),
-    request_body = CommandBody,
-    responses((status = 200, description = "The commit is durable", body = Accepted), OfWrites)
-)]
+/// Run a command.
 pub(super) async fn command(
     State(app): State<App>,
-    ids: Ids,
+    ids: PathIds,
     Caller(user): Caller,
-    AnswerAs(format): AnswerAs,
-    CausedBy(traceparent): CausedBy,
-    Decoded(document, _held): Decoded,
+    ResponseFormat(format): ResponseFormat,
+    TraceContext(traceparent): TraceContext,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let operation = document.read(|document| read_command(document, &user))?;
@@ -52,19 +40,14 @@ pub(super) async fn command(
     Ok(answered(&answers, format, &answer_out(answer, Results::Single)?))
 }
 
-/// Run several commands: as one commit, or each by itself.
-#[utoipa::path(post, path = "/graphs/{graphId}/batch", tag = "graphs",
-    params(GraphPath),
-    request_body = BatchBody,
-    responses((status = 200, description = "What is accepted is durable", body = BatchAnswer), OfWrites)
-)]
+/// Run several commands, as one commit or one by one.
 pub(super) async fn batch(
     State(app): State<App>,
-    ids: Ids,
+    ids: PathIds,
     Caller(user): Caller,
-    AnswerAs(format): AnswerAs,
-    CausedBy(traceparent): CausedBy,
-    Decoded(document, _held): Decoded,
+    ResponseFormat(format): ResponseFormat,
+    TraceContext(traceparent): TraceContext,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let max = app.limits.batch_operations_max;
@@ -76,10 +59,10 @@ pub(super) async fn batch(
 }
 
 /// Encodes `out`, which tells of these answers, without holding up others where that takes long.
-fn answered(answers: &[Answer], format: Format, out: &impl Serialize) -> Response {
-    let weight: usize = answers.iter().map(Answer::weight).sum();
+fn answered(answers: &[Reply], format: Format, out: &impl Serialize) -> Response {
+    let weight: usize = answers.iter().map(Reply::weight).sum();
     match weight > INLINE_WEIGHT_MAX {
-        true => busy(|| respond_encoded(format, format.encode_long(out))),
+        true => run_blocking(|| respond_encoded(format, format.encode_long(out))),
         false => respond(StatusCode::OK, format, out),
     }
 }
@@ -87,7 +70,7 @@ fn answered(answers: &[Answer], format: Format, out: &impl Serialize) -> Respons
 fn batch_answer(
     id: OperationId,
     is_atomic: bool,
-    answers: &[Answer],
+    answers: &[Reply],
     format: Format,
 ) -> Result<Response, Problem> {
     if is_atomic {
@@ -99,7 +82,7 @@ fn batch_answer(
 }
 
 /// An error is logged here, where it is known which operation it was about.
-async fn execute(app: &App, graph: &GraphId, operations: Vec<Operation>) -> Result<Vec<Answer>, Problem> {
+async fn execute(app: &App, graph: &GraphId, operations: Vec<Operation>) -> Result<Vec<Reply>, Problem> {
     app.graphs.execute(graph, operations).await.map_err(|error| Problem::from(error).logged())
 }
 

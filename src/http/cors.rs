@@ -1,8 +1,8 @@
-//! Which pages of other origins may call this server from a browser: those of `CORS_ORIGINS` and, without keys on
-//! loopback, those that this machine serves itself (rules O2, O4).
+//! CORS: which pages of other origins may call this server from a browser. Those are the origins in `CORS_ORIGINS` and,
+//! without keys on loopback, pages that this machine serves itself (rules O2, O4).
 //!
-//! Nothing here keeps anybody out: a browser keeps pages from reading answers, rights are [`super::auth`]'s,
-//! and without keys [`super::same_origin`] keeps other pages out. Cookies are never allowed: users prove themselves by
+//! This protects nothing by itself: it only lets browsers show answers to pages. Rights are checked by [`super::guard`],
+//! and without keys [`super::same_origin`] refuses other pages. Cookies are never allowed: users prove themselves by
 //! tokens, which no page can send for another.
 
 use std::time::Duration;
@@ -16,57 +16,12 @@ use axum::{
 use tower::{Layer, Service, ServiceExt};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::{App, answers::REQUEST_ID, refused_origins::By, same_origin};
+use super::{
+    app::App, origins::Origins, refused_origins::RefusedHeader, request_id::REQUEST_ID, same_origin,
+};
 
 /// How long a browser may remember what it may do.
 const MAX_AGE: Duration = Duration::from_secs(3_600);
-
-/// The origins whose pages may call.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Origins {
-    /// None but the server's own.
-    #[default]
-    Own,
-    /// These.
-    Listed(Vec<Origin>),
-    /// All.
-    Any,
-}
-
-/// One origin: `https://editor.example`, with its port if that is not the usual one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(HeaderValue);
-
-impl Origin {
-    /// As a browser writes it (RFC 6454, 6.1): lower case, no path, no usual port; else it would match nothing.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (rest, usual_port) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
-            (Some(rest), _) => (rest, ":80"),
-            (_, Some(rest)) => (rest, ":443"),
-            (None, None) => return None,
-        };
-        let is_host = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._:[]".contains(&b);
-        let is_fine = !rest.is_empty() && rest.bytes().all(is_host) && !rest.ends_with(usual_port);
-        HeaderValue::from_str(text).ok().filter(|_| is_fine).map(Self)
-    }
-
-    /// The same without its scheme.
-    pub(super) fn authority(&self) -> &str {
-        let text = self.0.to_str().unwrap_or_default();
-        text.split_once("://").map_or(text, |(_, authority)| authority)
-    }
-}
-
-impl Origins {
-    /// Whether pages of this origin may call.
-    pub(super) fn allow(&self, origin: &HeaderValue) -> bool {
-        match self {
-            Self::Own => false,
-            Self::Listed(listed) => listed.iter().any(|listed| listed.0 == *origin),
-            Self::Any => true,
-        }
-    }
-}
 
 /// What answers preflights, and marks answers for browsers.
 pub(super) fn layer(app: &App) -> CorsLayer {
@@ -129,7 +84,7 @@ fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 fn may_call(app: &App, origin: &HeaderValue, request: &Parts) -> bool {
     let may = app.origins.allow(origin) || same_origin::is_neighbour(app, origin);
     if !may && is_cross_origin(request) {
-        app.refused_origins.note(By::Origin, &String::from_utf8_lossy(origin.as_bytes()));
+        app.refused_origins.note(RefusedHeader::Origin, &String::from_utf8_lossy(origin.as_bytes()));
     }
     may
 }

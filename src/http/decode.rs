@@ -9,18 +9,18 @@
 //! and objects get exactly the room they need.
 
 mod memory;
-mod reading;
-mod repeated;
+mod repeated_keys;
+mod visitor;
 
 use std::{fmt, io::Cursor};
 
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
-use self::reading::{Mode, Notes, Scope, Strict};
-pub(super) use self::{memory::Size, repeated::Repeated};
-use super::{format::Format, readable::readable, shape::Malformed};
-use crate::write::busy;
+use self::visitor::{Mode, Notes, Scope, Strict};
+pub(super) use self::{memory::Size, repeated_keys::Repeated};
+use super::{format::Format, json_repair::repair, json_shape::Malformed};
+use crate::write::run_blocking;
 
 /// Where in a document: a chain of keys and indices, spelled out only when something is wrong there.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ impl Path<'_> {
 const PLACE_CHARS_MAX: usize = 200;
 
 /// A place as it is told: its beginning, where it is long. No more of it than that is ever spelled out.
-pub(super) fn told(place: &impl fmt::Display) -> String {
+pub(super) fn shortened(place: &impl fmt::Display) -> String {
     struct Beginning {
         text: String,
         chars_left: usize,
@@ -99,7 +99,7 @@ impl Document {
 
     /// Does something with it: aside of what others wait for, where it is long.
     pub(super) fn read<T>(self, read: impl FnOnce(Self) -> T) -> T {
-        if self.size.is_long() { busy(|| read(self)) } else { read(self) }
+        if self.size.is_long() { run_blocking(|| read(self)) } else { read(self) }
     }
 }
 
@@ -152,7 +152,7 @@ fn read(body: &[u8], format: Format, limits: DocumentLimits, notes: &Notes) -> R
 }
 
 fn decode_json(body: &[u8], seed: Strict<'_>) -> Result<Value, Malformed> {
-    let body = readable(body);
+    let body = repair(body);
     let mut deserializer = serde_json::Deserializer::from_slice(&body);
     let value = seed.deserialize(&mut deserializer);
     let value = value.map_err(|e| seed.notes.malformed(format!("bad JSON: {e}")))?;
@@ -237,7 +237,7 @@ mod tests {
             &[0xca, 0x7f, 0x80, 0, 0],             // infinity
             &[0xc4, 0x01, 0x00],                   // bin
             &[0xd4, 0x01, 0x00],                   // ext
-            &[0x81, 0x01, 0x02],                   // a key that is no string
+            &[0x81, 0x01, 0x02],                   // a key that is not a string
             &[0x01, 0x02],                         // bytes after the end
         ];
         for bytes in bad {
@@ -288,7 +288,7 @@ mod tests {
     fn o3_what_a_body_would_occupy_is_bounded_by_its_length() {
         let lists = format!("[{}[0]]", "[0],".repeat(1 << 20));
         let too_large = json_body(&lists).expect_err("a hundred times its length");
-        assert_eq!(too_large.severity, crate::http::shape::Severity::TooLarge);
+        assert_eq!(too_large.severity, crate::http::json_shape::Severity::TooLarge);
         let packed = [&[0xdd, 0, 0x40, 0, 0][..], &[0x91, 0].repeat(4 << 20)].concat();
         assert!(decode(&packed, Format::MessagePack, LIMITS).is_err());
         // What is read twice is the same as what is read once.

@@ -3,16 +3,18 @@
 //!
 //! Not here: what a document means, and which of its keys may be repeated ([`crate::cli`] knows that of files).
 
-use dao_projections::Pointer;
+use dao_projections::{Pointer, UserId};
 use serde_json::Value;
 
 use super::{
-    decode::{DocumentLimits, decode},
+    command_parser::{read_batch, read_command},
+    decode::{Document, DocumentLimits, decode},
+    duplicate_keys::duplicate_keys,
     format::Format,
-    limits::RequestLimits,
-    repeats::repeats,
-    shape::Malformed,
+    json_shape::Malformed,
+    request_limits::RequestLimits,
 };
+use crate::domain::Operation;
 
 /// Levels that files may put around what becomes a payload.
 const WRAPPERS_MAX: usize = 16;
@@ -38,9 +40,28 @@ pub struct Unreadable {
 /// Reads JSON. A byte order mark is ignored.
 pub fn read_document(bytes: &[u8], limits: &RequestLimits) -> Result<ReadDocument, Unreadable> {
     match decode(bytes, Format::Json, of_documents(limits)) {
-        Ok(document) => Ok(ReadDocument { value: document.value, repeated: repeats(bytes) }),
+        Ok(document) => Ok(ReadDocument { value: document.value, repeated: duplicate_keys(bytes) }),
         Err(Malformed { place, problem, .. }) => Err(Unreadable { place, problem }),
     }
+}
+
+/// A document in JSON from outside, by the rules of request bodies: what it may occupy, numbers (G6), nesting (O3).
+pub fn parse_document(json: &[u8]) -> Result<Value, String> {
+    let document = decode(json, Format::Json, RequestLimits::default().document());
+    document.map(|document| document.value).map_err(|malformed| malformed.to_string())
+}
+
+/// A command from a document that is JSON already, by the rules of `POST …/command`.
+pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
+    let document = Document::of(value);
+    read_command(document, user).map_err(|malformed| malformed.to_string())
+}
+
+/// The operations of a batch of at most so many, by the rules of `POST …/batch`: one if it is atomic.
+pub fn parse_batch(value: Value, user: &UserId, operations_max: usize) -> Result<Vec<Operation>, String> {
+    let document = Document::of(value);
+    let batch = read_batch(document, user, operations_max);
+    batch.map(|batch| batch.operations).map_err(|malformed| malformed.to_string())
 }
 
 fn of_documents(limits: &RequestLimits) -> DocumentLimits {

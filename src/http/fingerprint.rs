@@ -1,7 +1,7 @@
-//! What tells a repeat of an operation from another one under the same id (rule C3): a hash of its user and of its
-//! commands as they were sent, in a canonical form in which neither key order nor encoding shows.
+//! The fingerprint of an operation tells a repeat from a different operation under the same id (rule C3). It is a hash of
+//! the user and the commands as they were sent, in a canonical form that hides key order and encoding.
 //!
-//! The canonical form is hashed as it is made: it may be many times as long as what was sent, and is never in memory.
+//! The canonical form is hashed as it is made. It may be many times as long as what was sent, and is never held in memory.
 
 use dao_projections::UserId;
 use serde_json::{Number, Value};
@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 use crate::domain::Fingerprint;
 
 /// The fingerprint of one operation, as its commands are read.
-pub(super) struct Printing(Sha256);
+pub(super) struct FingerprintHasher(Sha256);
 
-impl Printing {
+impl FingerprintHasher {
     /// Of a command by this user.
     pub(super) fn of(user: &UserId) -> Self {
         let mut hash = Sha256::new();
@@ -158,7 +158,7 @@ mod tests {
         in_one_piece(&payload, &mut form);
         let mut hash = Sha256::new();
         hash.update([&3_u64.to_be_bytes()[..], b"ada", &(form.len() as u64).to_be_bytes(), &form].concat());
-        let mut printing = Printing::of(&user);
+        let mut printing = FingerprintHasher::of(&user);
         printing.add("CREATE_NODE", &payload);
         assert_eq!(printing.finish().0[..], hash.finalize()[..8]);
     }

@@ -3,10 +3,13 @@
 
 use std::io;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use serde::Serialize;
 
-use super::accept::{Offer, preferred};
+use super::accept_header::{Offer, preferred};
 
 /// An encoding of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +86,11 @@ impl Format {
         bytes
     }
 
+    /// Encodes a part of an answer behind what is there.
+    pub(super) fn append(self, value: &impl Serialize, to: &mut Vec<u8>) {
+        self.write(value, to);
+    }
+
     fn write(self, value: &impl Serialize, mut to: impl io::Write) {
         let encoded = match self {
             Self::Json => serde_json::to_writer(to, value).map_err(|e| e.to_string()),
@@ -100,7 +108,7 @@ impl Format {
 const SLACK_BYTES_MAX: usize = 64 << 10;
 
 /// The same in no more memory than it needs, about.
-pub(super) fn fitted(mut bytes: Vec<u8>) -> Vec<u8> {
+fn fitted(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.capacity() - bytes.len() > SLACK_BYTES_MAX {
         bytes.shrink_to_fit();
     }
@@ -119,4 +127,14 @@ impl io::Write for Length {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// An answer in the format that was asked for.
+pub(super) fn respond(status: StatusCode, format: Format, body: &impl Serialize) -> Response {
+    (status, [(header::CONTENT_TYPE, format.content_type())], format.encode(body)).into_response()
+}
+
+/// The same, of a body that was encoded elsewhere.
+pub(super) fn respond_encoded(format: Format, body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, format.content_type())], body).into_response()
 }

@@ -5,11 +5,11 @@ use dao_projections::UserId;
 use serde_json::Value;
 
 use super::{
-    Format,
     activity::{read_cursor, write_cursor},
-    command::{read_batch, read_command},
+    command_parser::{read_batch, read_command},
     decode::{DocumentLimits, decode},
-    socket::incoming::is_frame,
+    format::Format,
+    socket::client_frames::is_frame,
 };
 
 const LIMITS: DocumentLimits = DocumentLimits { depth_max: 64, operations_max: 100 };

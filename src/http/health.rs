@@ -8,87 +8,68 @@ use axum::{
     response::Response,
 };
 use serde_json::{Value, json};
-use tokio::{sync::Mutex, time::Instant};
 
 use super::{
-    App, Projections,
-    auth::{self, Need},
-    extract::AnswerAs,
-    openapi::{
-        answers::{Alive, Ready},
-        problems::OfHealth,
-    },
+    app::{App, ListenerScope},
+    authentication,
+    extractors::ResponseFormat,
+    format::respond,
     problem::Problem,
-    respond,
-    same_origin::{self, Reach},
+    routes::Access,
+    same_origin,
 };
 use crate::{
     auth::{Auth, Right},
-    project::{self, Health},
+    project::Health,
 };
 
-/// Projections that are further behind than this are not ready.
+/// Projections that lag further behind than this are not ready.
 const LAG_MAX: Duration = Duration::from_secs(10);
-/// How often the lag is measured at most.
-const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
-/// Parked graphs that are named.
+/// Parked graphs that are listed by id.
 const PARKED_NAMED_MAX: usize = 20;
 
-/// The last measurement of how projections are.
-#[derive(Default)]
-pub(super) struct Watch {
-    /// Held while measuring, so that many who ask measure once.
-    last: Mutex<Option<(Instant, Health)>>,
-}
-
-/// Check whether the process answers.
-#[utoipa::path(get, path = "/healthz", operation_id = "healthz", tag = "operation",
-    responses((status = 200, description = "The process answers", body = Alive), OfHealth)
-)]
-pub(super) async fn live(AnswerAs(format): AnswerAs) -> Response {
+/// Check that the process is alive.
+pub(super) async fn live(ResponseFormat(format): ResponseFormat) -> Response {
     respond(StatusCode::OK, format, &json!({"status": "ok"}))
 }
 
-/// Check whether the server can serve; for admins with what an acknowledgement promises (rule O5).
-#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "operation",
-    responses((status = 200, description = "The store takes writes, and projections follow", body = Ready), OfHealth)
-)]
+/// Check that the server is ready.
 pub(super) async fn ready(
     State(app): State<App>,
-    AnswerAs(format): AnswerAs,
+    ResponseFormat(format): ResponseFormat,
     request: Request,
 ) -> Result<Response, Problem> {
-    let shown = Shown::to(&app, request);
-    let answer = match look(&app).await {
+    let shown = Detail::to(&app, request);
+    let answer = match assess(&app).await {
         Ok(answer) => answer,
-        Err(lacking) => return Err(lacking.told(shown)),
+        Err(not_ready) => return Err(not_ready.told(shown)),
     };
     Ok(match shown {
-        Shown::All => respond(StatusCode::OK, format, &answer),
-        Shown::Names => respond(StatusCode::OK, format, &names_of(&answer)),
+        Detail::All => respond(StatusCode::OK, format, &answer),
+        Detail::Names => respond(StatusCode::OK, format, &names_of(&answer)),
     })
 }
 
-/// How much of it somebody sees.
+/// How much of the answer a caller sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shown {
+enum Detail {
     /// That it is ready, or the names of what is not.
     Names,
     /// Also addresses, paths, graphs and causes.
     All,
 }
 
-impl Shown {
+impl Detail {
     /// Admins of all graphs see all of it. So does everybody where there are no keys and only this machine asks, but
     /// for pages of other sites.
     fn to(app: &App, request: Request) -> Self {
-        let is_own = same_origin::check(app, &request, Need::All(Right::Read)).is_ok();
+        let is_own = same_origin::check(app, &request, Access::AllGraphs(Right::Read)).is_ok();
         let (parts, _) = request.into_parts();
         let is_admin = match &app.auth {
-            Auth::Off => app.reach == Reach::Loopback && is_own,
-            Auth::Keys(_) => match auth::proved(app, &parts) {
+            Auth::Off => app.reach == ListenerScope::Loopback && is_own,
+            Auth::Keys(_) => match authentication::proved(app, &parts) {
                 Ok(Some(grant)) => grant.rights.on_all() == Some(Right::Admin),
-                // A bad token is none: health is answered to everybody.
+                // A bad token counts as none: health is public.
                 Ok(None) | Err(_) => false,
             },
         };
@@ -97,31 +78,31 @@ impl Shown {
 }
 
 /// What is not ready.
-struct Lacking {
+struct NotReady {
     /// As everybody is told it.
     name: &'static str,
     detail: &'static str,
     cause: String,
 }
 
-impl Lacking {
+impl NotReady {
     fn store(cause: String) -> Self {
         Self { name: "store", detail: "the store is unavailable; what is in memory can still be read", cause }
     }
 
-    fn told(self, shown: Shown) -> Problem {
+    fn told(self, shown: Detail) -> Problem {
         let reason = match shown {
-            Shown::Names => self.name.to_owned(),
-            Shown::All => self.cause.clone(),
+            Detail::Names => self.name.to_owned(),
+            Detail::All => self.cause.clone(),
         };
         Problem::not_ready(self.detail, vec![reason]).because(self.cause)
     }
 }
 
 /// How the server is, as admins see it.
-async fn look(app: &App) -> Result<Value, Lacking> {
+async fn assess(app: &App) -> Result<Value, NotReady> {
     let store = app.graphs.store();
-    store.check().await.map_err(|error| Lacking::store(error.to_string()))?;
+    store.check().await.map_err(|error| NotReady::store(error.to_string()))?;
     let durability = store.durability();
     let mut answer = json!({
         "status": "ready",
@@ -134,17 +115,17 @@ async fn look(app: &App) -> Result<Value, Lacking> {
         answer["impaired"] = json!(impaired);
     }
     if let Some(projections) = &app.projections {
-        match measure(projections).await {
+        match projections.lag_cache.measure(&projections.stores).await {
             Ok(health) => answer["projections"] = described(&health)?,
-            // Projections of the other shards go on; how they are can't be told without the one that is away.
+            // Projections of the other shards go on, but their health can't be read while a shard is unavailable.
             Err(_) if !impaired.is_empty() => {}
-            Err(error) => return Err(Lacking::store(error)),
+            Err(error) => return Err(NotReady::store(error)),
         }
     }
     Ok(answer)
 }
 
-/// What everybody sees of it.
+/// The part that everybody sees.
 fn names_of(answer: &Value) -> Value {
     match answer.get("reasons") {
         Some(reasons) => json!({"status": answer["status"], "reasons": reasons}),
@@ -152,22 +133,8 @@ fn names_of(answer: &Value) -> Value {
     }
 }
 
-/// How projections are; an error says why the store does not tell.
-pub(super) async fn measure(projections: &Projections) -> Result<Health, String> {
-    let mut last = projections.watch.last.lock().await;
-    if let Some((at, health)) = &*last
-        && at.elapsed() < MEASURE_INTERVAL
-    {
-        return Ok(health.clone());
-    }
-    let health = project::health(&projections.stores).await;
-    let health = health.map_err(|error| error.to_string())?;
-    *last = Some((Instant::now(), health.clone()));
-    Ok(health)
-}
-
-/// A projector that is dead or stuck is named; a parked graph is told, and makes nobody else wait.
-fn described(health: &Health) -> Result<Value, Lacking> {
+/// A dead or stuck projector makes the server not ready. A parked graph is listed, and delays no other graph.
+fn described(health: &Health) -> Result<Value, NotReady> {
     let lag = health.lag;
     if lag.age > LAG_MAX {
         let cause = format!(
@@ -177,7 +144,7 @@ fn described(health: &Health) -> Result<Value, Lacking> {
             lag.age.as_secs(),
             lag.commits
         );
-        return Err(Lacking { name: "projections", detail: "projections are behind the log", cause });
+        return Err(NotReady { name: "projections", detail: "projections are behind the log", cause });
     }
     let parked =
         health.parked.iter().take(PARKED_NAMED_MAX).map(

@@ -15,11 +15,9 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::{
-    App, DocsAccess,
-    accept::{Offer, preferred},
-    format::Format,
-    openapi::problems::OfHealth,
-    respond,
+    accept_header::{Offer, preferred},
+    app::{App, DocsAccess},
+    format::{Format, respond},
 };
 use crate::auth::Auth;
 
@@ -58,22 +56,16 @@ enum Authentication {
 
 /// How the answer is written.
 #[derive(Clone, Copy)]
-enum Form {
+enum Representation {
     Encoded(Format),
     Page,
 }
 
-/// What this server is and where to go
-#[utoipa::path(get, path = "/", operation_id = "home", tag = "operation", responses(
-    (status = 200, description = "A page for browsers, the same as JSON for programs", content(
-        (Home = "application/json"), (String = "text/html")
-    )),
-    OfHealth
-))]
+/// Get the name of this server and where to find its documentation.
 pub(super) async fn home(State(app): State<App>, headers: HeaderMap) -> Response {
     let mut response = match form(&headers) {
-        Form::Encoded(format) => respond(StatusCode::OK, format, &Home::of(&app)),
-        Form::Page => {
+        Representation::Encoded(format) => respond(StatusCode::OK, format, &Home::of(&app)),
+        Representation::Page => {
             let policy = [(header::CONTENT_SECURITY_POLICY, PAGE_POLICY.clone())];
             (policy, Html(page(&app))).into_response()
         }
@@ -83,20 +75,20 @@ pub(super) async fn home(State(app): State<App>, headers: HeaderMap) -> Response
 }
 
 /// A page for those who ask for one by name, as browsers do.
-fn form(headers: &HeaderMap) -> Form {
+fn form(headers: &HeaderMap) -> Representation {
     let json = |name: &str| matches!(name, "application/json" | "text/json");
     let html = |name: &str| matches!(name, "text/html" | "application/xhtml+xml");
     // Of what is liked the same, the first: a program that takes anything gets JSON.
     let offers = [
-        Offer { answer: Form::Encoded(Format::Json), top_level: "application", is_meant_by: json },
-        Offer { answer: Form::Page, top_level: "text", is_meant_by: html },
+        Offer { answer: Representation::Encoded(Format::Json), top_level: "application", is_meant_by: json },
+        Offer { answer: Representation::Page, top_level: "text", is_meant_by: html },
         Offer {
-            answer: Form::Encoded(Format::MessagePack),
+            answer: Representation::Encoded(Format::MessagePack),
             top_level: "application",
             is_meant_by: Format::is_message_pack,
         },
     ];
-    preferred(headers, &offers).unwrap_or(Form::Encoded(Format::Json))
+    preferred(headers, &offers).unwrap_or(Representation::Encoded(Format::Json))
 }
 
 const DESCRIPTION: &str = "A backend for graph editors. It keeps every change as an event, lets several people edit \

@@ -1,15 +1,15 @@
-//! The listener: from connections to requests, whoever is on the other end.
+//! The listener: accepts connections and turns their bytes into requests.
 //!
 //! Invariants:
-//! - At most [`RequestLimits::connections_max`] connections ([`super::admission`]). One more is asked what it wants:
-//!   health is answered, since whoever watches over a server must see it when it is full too, and all else is 503.
-//! - A connection that brings no whole head in time is closed. A head is at most [`HEAD_BYTES_MAX`] long.
-//! - A connection whose reader takes nothing is closed ([`super::line`]), and one that ends while its peer is still
-//!   sending is read on for a while ([`super::linger`]).
-//! - Nothing that `accept` can say ends the server.
+//! - At most [`RequestLimits::connections_max`] connections ([`super::connection_limits`]). Beyond that, a few are accepted
+//!   only to answer health checks, because monitoring must work on a full server; their other requests get 503.
+//! - A connection that sends no complete head in time is closed. A head is at most [`HEAD_BYTES_MAX`] long.
+//! - A connection whose reader takes nothing is closed ([`super::connection_io`]). One that ends while its peer is still
+//!   sending is read for a while longer ([`super::lingering_close`]).
+//! - No error of `accept` ends the server.
 //!
-//! HTTP/1.1 only: what speaks HTTP/2 or TLS to browsers stands in front. Not here: bodies ([`super::body`]),
-//! and what is answered.
+//! HTTP/1.1 only: a proxy in front speaks HTTP/2 and TLS to browsers. Not here: bodies ([`super::request_body`]), and
+//! what is answered.
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -27,37 +27,37 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    address::{Arrival, Proxies},
-    admission::{Admission, Bounds, Evicted, Full, Place},
-    answers::Edge,
-    exchange::{Ambiguous, Answer, EndsAt, Exchange},
-    leftover::{After, Expect, lend},
-    limits::RequestLimits,
-    line::Line,
-    linger::linger,
+    client_address::{ConnectionInfo, Proxies},
+    connection_io::ConnectionIo,
+    connection_limits::{ConnectionBounds, ConnectionLimiter, ConnectionPermit, Eviction, LimitReached},
+    lingering_close::linger,
     problem::Problem,
+    request_context::{AmbiguousFraming, RequestContext, ResponseDeadline, TrackedBody},
+    request_limits::RequestLimits,
+    response::HttpService,
+    unread_body::{ConnectionState, Expect, loan},
 };
 
 /// Bytes of a request's head, and of what is read of a body at once; a longer head is 431. A token has room in
 /// it, and an idle connection keeps much less.
 const HEAD_BYTES_MAX: usize = 32 << 10;
-/// Connections that the system may hold until they are accepted, if it allows that many (`net.core.somaxconn`). When a
-/// server comes back, all its clients come at once; those for whom there is no room are reset.
+/// Connections that the system queues until they are accepted, if it allows that many (`net.core.somaxconn`). After a
+/// restart all clients connect at once, and the system resets those that don't fit.
 const BACKLOG: u32 = 16_384;
-/// How long nothing is accepted after `accept` failed for want of file descriptors or memory.
+/// The pause after `accept` failed for lack of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How often it is said in the log that connections are refused.
+/// The shortest time between two warnings about refused connections.
 const TELL_INTERVAL: Duration = Duration::from_secs(10);
-/// Connections beyond those there may be that are asked at once what they want; the oldest make way.
+/// Connections beyond the limit that are served health checks alone; the oldest are evicted.
 const RESERVE_MAX: usize = 256;
-/// How long such a connection may take to say it.
+/// How long such a connection may take to send its head.
 const RESERVE_HEAD_PATIENCE: Duration = Duration::from_secs(1);
-/// How long it may take in all.
+/// How long such a connection may last.
 const RESERVE_PATIENCE: Duration = Duration::from_secs(5);
-/// What is answered when there is no place for anything else.
+/// The routes that are answered beyond the limit.
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 
-/// Takes this address; port 0 takes a free one.
+/// Binds this address; port 0 picks a free port.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // As after a restart: connections of the process before may still be ending.
@@ -69,13 +69,13 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts and serves until `stop`; then answers what was read, and returns once that is done.
 pub(super) async fn run(
     listener: TcpListener,
-    edge: Edge,
+    service: HttpService,
     limits: RequestLimits,
     proxies: Arc<Proxies>,
     stop: CancellationToken,
 ) {
     let tasks = TaskTracker::new();
-    let mut gate = Gate::new(edge, limits, proxies, &stop);
+    let mut acceptor = Acceptor::new(service, limits, proxies, &stop);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -83,8 +83,8 @@ pub(super) async fn run(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, peer)) => gate.let_in(socket, peer, &tasks),
-            Err(error) => gate.pause_after(&error, &stop).await,
+            Ok((socket, peer)) => acceptor.let_in(socket, peer, &tasks),
+            Err(error) => acceptor.pause_after(&error, &stop).await,
         }
     }
     drop(listener);
@@ -94,50 +94,57 @@ pub(super) async fn run(
 
 /// How connections are served.
 #[derive(Clone)]
-struct Serving {
+struct ConnectionServer {
     http: http1::Builder,
-    edge: Edge,
+    service: HttpService,
     answer_idle_timeout: Duration,
-    /// Why only health is answered, where that is so.
-    full: Option<Full>,
+    /// Set beyond the limit, where only health checks are answered.
+    full: Option<LimitReached>,
     stop: CancellationToken,
 }
 
-impl Serving {
-    fn new(edge: Edge, limits: RequestLimits, stop: CancellationToken) -> Self {
+impl ConnectionServer {
+    fn new(service: HttpService, limits: RequestLimits, stop: CancellationToken) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout);
         http.max_header_size(HEAD_BYTES_MAX).max_buf_size(HEAD_BYTES_MAX);
-        Self { http, edge, answer_idle_timeout: limits.answer_idle_timeout, full: None, stop }
+        Self { http, service, answer_idle_timeout: limits.answer_idle_timeout, full: None, stop }
     }
 
-    /// The same for those for whom there is no place.
-    fn of_health_alone(&self, full: Full) -> Self {
-        let mut serving = Self { full: Some(full), ..self.clone() };
-        serving.http.header_read_timeout(RESERVE_HEAD_PATIENCE).keep_alive(false);
-        serving
+    /// The same for connections beyond the limit.
+    fn of_health_alone(&self, full: LimitReached) -> Self {
+        let mut server = Self { full: Some(full), ..self.clone() };
+        server.http.header_read_timeout(RESERVE_HEAD_PATIENCE).keep_alive(false);
+        server
     }
 
-    /// Serves one connection until either side ends it, its place is given to another, or a socket is made of it.
-    async fn serve(self, socket: TcpStream, peer: SocketAddr, place: Arc<Place>, mut evicted: Evicted) {
+    /// Serves one connection until either side ends it, it is evicted, or it becomes a WebSocket.
+    async fn serve(
+        self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        permit: Arc<ConnectionPermit>,
+        mut evicted: Eviction,
+    ) {
         // Answers are small and complete: waiting to fill a packet only delays them.
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        let exchange = Exchange::new();
-        let (line, returned) = Line::new(socket, exchange.clone(), place.clone(), self.answer_idle_timeout);
+        let context = RequestContext::new();
+        let (line, returned) =
+            ConnectionIo::new(socket, context.clone(), permit.clone(), self.answer_idle_timeout);
         tokio::select! {
-            ended = self.run_line(line, peer, &place, &exchange) => {
+            ended = self.run_line(line, peer, &permit, &context) => {
                 if let Err(error) = ended {
                     tracing::debug!(%peer, %error, "a connection ended");
                 }
             }
             () = evicted.wait() => {
-                tracing::debug!(%peer, "a connection made way for another");
+                tracing::debug!(%peer, "a connection was evicted to make room for another");
                 return;
             }
         }
-        if exchange.leaves_unread()
+        if context.leaves_unread()
             && let Ok(socket) = returned.await
         {
             tokio::select! {
@@ -146,22 +153,22 @@ impl Serving {
                 () = self.stop.cancelled() => {}
             }
         }
-        drop(place);
+        drop(permit);
     }
 
-    /// Answers the requests that come over a line.
+    /// Answers the requests of a connection.
     async fn run_line(
         &self,
-        line: Line,
+        line: ConnectionIo,
         peer: SocketAddr,
-        place: &Arc<Place>,
-        exchange: &Arc<Exchange>,
+        permit: &Arc<ConnectionPermit>,
+        context: &Arc<RequestContext>,
     ) -> hyper::Result<()> {
-        let arrival = Arrival { peer: peer.ip().to_canonical(), place: place.clone() };
+        let arrival = ConnectionInfo { peer: peer.ip().to_canonical(), place: permit.clone() };
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            exchange.begin();
+            context.begin();
             request.extensions_mut().insert(arrival.clone());
-            let answering = answer(self.edge.clone(), self.full, request, exchange.clone());
+            let answering = answer(self.service.clone(), self.full, request, context.clone());
             async move { Ok::<_, Infallible>(answering.await) }
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(line), service).with_upgrades());
@@ -175,48 +182,48 @@ impl Serving {
     }
 }
 
-/// Answers one request, and sees to it that its connection can be used on or says that it ends.
+/// Answers one request. Afterwards the connection is usable, or the answer says that it closes.
 async fn answer(
-    edge: Edge,
-    full: Option<Full>,
+    service: HttpService,
+    full: Option<LimitReached>,
     mut request: Request<Incoming>,
-    exchange: Arc<Exchange>,
-) -> Response<Answer> {
-    if request.headers().contains_key(header::TRANSFER_ENCODING) && exchange.take_ambiguous() {
-        request.extensions_mut().insert(Ambiguous);
+    context: Arc<RequestContext>,
+) -> Response<TrackedBody> {
+    if request.headers().contains_key(header::TRANSFER_ENCODING) && context.take_ambiguous() {
+        request.extensions_mut().insert(AmbiguousFraming);
     }
     let full = full.filter(|_| !HEALTH.contains(&request.uri().path()));
-    let (request, leftover) = match request.body().is_end_stream() {
+    let (request, unread_body) = match request.body().is_end_stream() {
         true => (request.map(|_| Body::empty()), None),
         false => {
             let expect = expectation(&request);
             let (parts, body) = request.into_parts();
-            let (lent, leftover) = lend(body, expect);
-            (Request::from_parts(parts, Body::new(lent)), Some(leftover))
+            let (loaned, unread_body) = loan(body, expect);
+            (Request::from_parts(parts, Body::new(loaned)), Some(unread_body))
         }
     };
     let mut response = match full {
-        None => edge.answer(request).await,
+        None => service.answer(request).await,
         Some(full) => {
             drop(request);
-            edge.finished(Problem::no_place(full).into_response())
+            service.finished(Problem::no_place(full).into_response())
         }
     };
-    if let Some(end) = response.extensions().get::<EndsAt>() {
-        exchange.ends_at(*end);
+    if let Some(end) = response.extensions().get::<ResponseDeadline>() {
+        context.ends_at(*end);
     }
     let ends = response.headers().get(header::CONNECTION).is_some_and(|value| value == "close");
     if ends {
-        // Whatever its peer has sent or is sending is not looked at any more.
-        exchange.leave_unread();
+        // What the peer has sent or is sending is not read any more.
+        context.leave_unread();
     } else if response.status() != StatusCode::SWITCHING_PROTOCOLS
-        && let Some(leftover) = leftover
-        && leftover.drain().await == After::Unread
+        && let Some(unread_body) = unread_body
+        && unread_body.drain().await == ConnectionState::Unread
     {
-        exchange.leave_unread();
+        context.leave_unread();
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| Answer::new(body, exchange))
+    response.map(|body| TrackedBody::new(body, context))
 }
 
 fn expectation(request: &Request<Incoming>) -> Expect {
@@ -227,60 +234,67 @@ fn expectation(request: &Request<Incoming>) -> Expect {
     }
 }
 
-/// Who gets in.
-struct Gate {
-    serving: Serving,
-    places: Admission,
-    /// For those for whom there is none: enough to ask how the server is.
-    reserve: Admission,
+/// Decides which connections are served.
+struct Acceptor {
+    server: ConnectionServer,
+    limiter: ConnectionLimiter,
+    /// The limit for health checks beyond `limiter`.
+    reserve: ConnectionLimiter,
     told_at: Option<Instant>,
 }
 
-impl Gate {
-    fn new(edge: Edge, limits: RequestLimits, proxies: Arc<Proxies>, stop: &CancellationToken) -> Self {
-        let bounds =
-            Bounds { connections: limits.connections_max, per_address: limits.connections_per_address_max };
-        let of_reserve = Bounds { connections: RESERVE_MAX, per_address: RESERVE_MAX };
+impl Acceptor {
+    fn new(
+        service: HttpService,
+        limits: RequestLimits,
+        proxies: Arc<Proxies>,
+        stop: &CancellationToken,
+    ) -> Self {
+        let bounds = ConnectionBounds {
+            connections: limits.connections_max,
+            per_address: limits.connections_per_address_max,
+        };
+        let of_reserve = ConnectionBounds { connections: RESERVE_MAX, per_address: RESERVE_MAX };
         Self {
-            serving: Serving::new(edge, limits, stop.clone()),
-            places: Admission::new(bounds, proxies.clone()),
-            reserve: Admission::new(of_reserve, proxies),
+            server: ConnectionServer::new(service, limits, stop.clone()),
+            limiter: ConnectionLimiter::new(bounds, proxies.clone()),
+            reserve: ConnectionLimiter::new(of_reserve, proxies),
             told_at: None,
         }
     }
 
-    /// Serves a connection; one for which there is no place hears that.
+    /// Serves a connection; beyond the limit it gets 503.
     fn let_in(&mut self, socket: TcpStream, peer: SocketAddr, tasks: &TaskTracker) {
-        let full = match self.places.admit(peer.ip()) {
-            Ok((place, evicted)) => {
-                tasks.spawn(self.serving.clone().serve(socket, peer, place, evicted));
+        let full = match self.limiter.admit(peer.ip()) {
+            Ok((permit, evicted)) => {
+                tasks.spawn(self.server.clone().serve(socket, peer, permit, evicted));
                 return;
             }
             Err(full) => full,
         };
         match full {
-            Full::All => self.tell("there is no place for more connections (MAX_CONNECTIONS)"),
-            Full::Address => self.tell(&format!(
-                "{} has as many connections as one address may have (MAX_CONNECTIONS_PER_ADDRESS); a proxy belongs \
-                 into TRUSTED_PROXIES",
+            LimitReached::All => self.tell("connections are refused: the limit MAX_CONNECTIONS is reached"),
+            LimitReached::Address => self.tell(&format!(
+                "connections from {} are refused: the limit MAX_CONNECTIONS_PER_ADDRESS is reached. If this is a proxy, \
+                 list it in TRUSTED_PROXIES",
                 peer.ip()
             )),
         }
-        let Ok((place, evicted)) = self.reserve.admit(peer.ip()) else { return };
-        let serving = self.serving.of_health_alone(full);
+        let Ok((permit, evicted)) = self.reserve.admit(peer.ip()) else { return };
+        let server = self.server.of_health_alone(full);
         tasks.spawn(async move {
-            let _slow = timeout(RESERVE_PATIENCE, serving.serve(socket, peer, place, evicted)).await;
+            let _slow = timeout(RESERVE_PATIENCE, server.serve(socket, peer, permit, evicted)).await;
         });
     }
 
-    /// A connection that was gone before it was accepted costs nothing; anything else comes again at once, so
-    /// that trying on and on would only burn time.
+    /// Pauses after an error of `accept` that would repeat at once. A connection that was gone before it was accepted needs no
+    /// pause.
     async fn pause_after(&mut self, error: &io::Error, stop: &CancellationToken) {
         use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
         if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
             return;
         }
-        self.tell(&format!("no connection can be accepted: {error}"));
+        self.tell(&format!("connections can't be accepted: {error}"));
         tokio::select! {
             () = stop.cancelled() => {}
             () = sleep(ACCEPT_PAUSE) => {}

@@ -1,7 +1,7 @@
-//! `GET /metrics`, and what is counted of every request.
+//! `GET /metrics`, and counting requests.
 //!
-//! A request is counted under the template of its route, so that nobody can make a label by asking for a path. Not
-//! here: the families ([`crate::telemetry`]), and what they mean (`docs/metrics.md`).
+//! A request is counted under the template of its route, so that callers can't create labels by inventing paths. Not here:
+//! the families of metrics ([`crate::telemetry`]) and what they mean (`docs/metrics.md`).
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,31 +12,15 @@ use axum::{
 };
 
 use super::{
-    App, auth, health,
-    openapi::problems::OfReads,
-    problem::{Problem, Told},
+    app::App,
+    problem::{Problem, ProblemCode},
 };
 use crate::telemetry::{CONTENT_TYPE, Metrics, ProjectionSample, RouteMetrics, Sampled};
 
-/// Whether this server shows its metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MetricsRoute {
-    /// To whoever has `"*": "admin"`.
-    #[default]
-    On,
-    /// To nobody: there is no such route.
-    Off,
-}
-
-/// Under which route requests are counted that match none.
+/// The label of requests that match no route.
 const UNMATCHED: &str = "unmatched";
 
-/// Get metrics as OpenMetrics text (docs/metrics.md)
-#[utoipa::path(get, path = "/metrics", operation_id = "metrics", tag = "operation", responses(
-    (status = 200, description = "OpenMetrics 1.0 text; with keys for those with admin on *", body = String,
-        content_type = "application/openmetrics-text"),
-    OfReads
-))]
+/// Get metrics as OpenMetrics text.
 pub(super) async fn metrics(State(app): State<App>) -> Response {
     let sampled = sample(&app).await;
     match app.metrics().encode(&sampled) {
@@ -45,7 +29,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
     }
 }
 
-/// What can't be found out now is left out: a store that is away is a metric too.
+/// Values that can't be read now are left out: an unavailable store is a metric too.
 async fn sample(app: &App) -> Sampled {
     let store = app.graphs.store();
     let is_store_available = store.check().await.is_ok();
@@ -61,48 +45,49 @@ async fn sample(app: &App) -> Sampled {
         ..Sampled::default()
     };
     if !is_store_available {
-        return sampled; // each further question would only wait for it
+        return sampled; // every further read would only wait for the store
     }
     if let Some(subscriptions) = &app.subscriptions {
         sampled.subscriptions = subscriptions.names().await.ok().map(|names| names.len() as u64);
     }
     if let Some(projections) = &app.projections {
-        sampled.projection = health::measure(projections).await.ok().map(|health| ProjectionSample {
-            lag_commits: health.lag.commits,
-            lag_ms: health.lag.age.as_millis() as u64,
-            parked_graphs: health.parked.len() as u64,
-        });
+        sampled.projection =
+            projections.lag_cache.measure(&projections.stores).await.ok().map(|health| ProjectionSample {
+                lag_commits: health.lag.commits,
+                lag_ms: health.lag.age.as_millis() as u64,
+                parked_graphs: health.parked.len() as u64,
+            });
     }
     sampled
 }
 
-/// Where requests are counted.
-pub(super) struct Measuring {
+/// Counts requests by route.
+pub(super) struct RequestMetrics {
     metrics: Metrics,
     routes: HashMap<&'static str, RouteMetrics>,
     unmatched: RouteMetrics,
 }
 
-impl Measuring {
-    /// Finds what every route counts into, once.
-    pub(super) fn of(metrics: &Metrics) -> Self {
+impl RequestMetrics {
+    /// Looks up the counters of every route once.
+    pub(super) fn of(metrics: &Metrics, templates: impl Iterator<Item = &'static str>) -> Self {
         let route = |template| (template, metrics.requests.route(template));
-        let routes = auth::templates().map(route).collect();
+        let routes = templates.map(route).collect();
         Self { metrics: metrics.clone(), routes, unmatched: metrics.requests.route(UNMATCHED) }
     }
 
-    /// Counts a request by its answer, which has a mark of its route.
+    /// Counts a request by its answer, which is marked with its route.
     pub(super) fn answered(&self, response: &Response, after: Duration) {
         let said = response.extensions();
         let route = said.get::<MatchedPath>().and_then(|path| self.routes.get(path.as_str()));
         route.unwrap_or(&self.unmatched).answered(response.status().as_str(), after);
-        if let Some(Told(code)) = said.get::<Told>() {
+        if let Some(ProblemCode(code)) = said.get::<ProblemCode>() {
             self.metrics.requests.problem(code);
         }
     }
 }
 
-/// A problem that was told otherwise than by an answer of HTTP.
+/// Counts and logs a problem that is not sent as an HTTP answer.
 pub(super) fn told(metrics: &Metrics, problem: Problem) -> Problem {
     metrics.requests.problem(problem.code);
     problem.logged()

@@ -1,4 +1,4 @@
-//! `GET /operations/{operationId}`: what became of an operation.
+//! `GET /operations/{operationId}`: the outcome of an operation.
 
 use std::sync::Arc;
 
@@ -7,16 +7,11 @@ use dao_projections::{CommandType, GraphId, OperationId, Timestamp, UserId, Vers
 use serde::Serialize;
 
 use super::{
-    App,
-    auth::Proved,
-    extract::{AnswerAs, Asked, Ids},
-    openapi::{
-        answers::Operation,
-        asked::{OperationPath, OperationQuery},
-        problems::OfReads,
-    },
+    app::App,
+    authentication::VerifiedGrant,
+    extractors::{PathIds, QueryParameters, ResponseFormat},
+    format::respond,
     problem::Problem,
-    respond,
     wire::{effect_out, status_of},
 };
 use crate::{
@@ -44,24 +39,20 @@ struct OperationOut {
     completed_at: Timestamp,
 }
 
-/// Check an operation's outcome.
+/// Check the outcome of an operation.
 ///
 /// Ids are unique within a graph only: name the graph, or get the oldest record among graphs you may read. Known for
 /// `OPERATION_TTL` at least; 404 after that, for ids nobody has used, and for operations of graphs you may not read.
-#[utoipa::path(get, path = "/operations/{operationId}", tag = "graphs",
-    params(OperationPath, OperationQuery),
-    responses((status = 200, description = "What became of it", body = Operation), OfReads)
-)]
 pub(super) async fn operation(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    Proved(grant): Proved,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    VerifiedGrant(grant): VerifiedGrant,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let id = ids.operation()?;
     let unknown = || Problem::not_found(format!("no operation {id} is known"));
-    let graph = asked.text("graphId").map(GraphId::parse).transpose();
+    let graph = query.text("graphId").map(GraphId::parse).transpose();
     let graph = graph.map_err(|error| Problem::bad_request(format!("graphId: {error}")))?;
     // An operation on a graph that one may not read is as unknown as one that never was: otherwise the answer
     // would tell that it happened.

@@ -13,25 +13,16 @@ use dao_projections::{GraphId, Head, Version};
 use serde::Serialize;
 
 use super::{
-    App,
-    extract::{AnswerAs, Asked, Ids},
-    format::{Format, fitted},
-    openapi::{
-        answers::{
-            Changes as ChangesAnswer, Edge, Edges as EdgesAnswer, Node, Nodes as NodesAnswer,
-            State as StateAnswer,
-        },
-        asked::{ChangesQuery, EdgePath, GraphPath, LatestQuery, NodePath, StateQuery},
-        problems::OfReads,
-        sent::Viewport,
-    },
+    app::App,
+    extractors::{PathIds, QueryParameters, ResponseFormat},
+    format::{Format, respond},
+    json_object::JsonObject,
     problem::Problem,
-    respond,
-    sending::SharedCopy,
-    wire::{CommitOut, Edges, Nodes, StateOut, commit_json, join, state_json},
+    response_memory::SharedCopy,
+    wire::{CommitOut, Edges, Nodes, StateOut, commit_json, state_json},
 };
 use crate::{
-    read::{self, Changes, Current, ResumeHash, Source},
+    read::{self, Changes, CurrentState, ResumeHash, StateSource},
     write::{Encoding, View},
 };
 
@@ -42,20 +33,16 @@ const CHANGES_DEFAULT: usize = 1_000;
 /// Commits in one answer of `changes` at most; `hasMore` says that there are more.
 const CHANGES_MAX: usize = 10_000;
 
-/// Get a graph as it is, or as it was at `?version=`.
-#[utoipa::path(get, path = "/graphs/{graphId}/state", tag = "graphs",
-    params(GraphPath, StateQuery),
-    responses((status = 200, description = "The graph", body = StateAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
-)]
+/// Get the current state of a graph, or an earlier version.
 pub(super) async fn state(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let (at, min) = (asked.version("version")?, asked.version("minVersion")?);
+    let (at, min) = (query.version("version")?, query.version("minVersion")?);
     let current = match at {
         None => read::current(&app.graphs, &graph, min).await?,
         Some(version) => {
@@ -75,7 +62,7 @@ pub(super) async fn state(
     Ok(marked(response, tag, current.source))
 }
 
-/// The state, encoded once for all who read it at the same time.
+/// The state, encoded once for all concurrent readers.
 async fn encode_state(
     app: &App,
     graph: &GraphId,
@@ -96,7 +83,7 @@ async fn encode_state(
     .await
 }
 
-/// An encoding that is known, or made here: a large one in its turn and on the blocking pool.
+/// An encoding that exists, or is made here: a large one with a permit, on the blocking pool.
 async fn encode_once(
     app: &App,
     view: &Arc<View>,
@@ -111,7 +98,7 @@ async fn encode_once(
         return Ok(encode(view));
     }
     let _turn = app.long_read().await?;
-    // Perhaps it was made while this one waited.
+    // Another reader may have made it meanwhile.
     if let Some(known) = known(view) {
         return Ok(known);
     }
@@ -120,27 +107,23 @@ async fn encode_once(
     encoded.map_err(Problem::of_panic)
 }
 
-/// An answer whose body others have too.
+/// An answer whose body is shared with other answers.
 fn shared(format: Format, body: Bytes) -> Response {
     (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], Extension(SharedCopy), body)
         .into_response()
 }
 
-/// List the commits after `since`; never a state.
-#[utoipa::path(get, path = "/graphs/{graphId}/changes", tag = "graphs",
-    params(GraphPath, ChangesQuery),
-    responses((status = 200, description = "The commits after `since`", body = ChangesAnswer), OfReads)
-)]
+/// List the commits of a graph after a version.
 pub(super) async fn changes(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let since = asked.version("since")?.unwrap_or(Version::EMPTY);
-    let limit = asked.limit(CHANGES_DEFAULT, CHANGES_MAX)?;
-    let (hash, min) = (asked.text("hash").map(ResumeHash::parse), asked.version("minVersion")?);
+    let since = query.version("since")?.unwrap_or(Version::EMPTY);
+    let limit = query.limit(CHANGES_DEFAULT, CHANGES_MAX)?;
+    let (hash, min) = (query.text("hash").map(ResumeHash::parse), query.version("minVersion")?);
     let changes = read::changes(&app.graphs, &graph, since, hash, limit, min).await?;
     let source = changes.source;
     let is_small = changes.commits.len() <= INLINE_ENCODE_ENTITIES_MAX;
@@ -158,6 +141,7 @@ pub(super) async fn changes(
     Ok(response)
 }
 
+/// The answer of `changes` as MessagePack; as JSON it is written around commits that are encoded already.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ChangesOut<'a> {
@@ -168,103 +152,109 @@ struct ChangesOut<'a> {
     has_more: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reset: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changes: Option<Vec<CommitOut<'a>>>,
+    changes: Vec<CommitOut<'a>>,
 }
 
 fn encode_changes(graph: &GraphId, since: Version, changes: &Changes, format: Format) -> Vec<u8> {
-    let mut out = ChangesOut {
-        graph_id: graph,
-        since,
-        current_version: changes.head.version,
-        hash: changes.head.hash,
-        has_more: changes.has_more,
-        reset: (!changes.is_continuation).then_some(true),
-        changes: None,
-    };
+    let Head { version, hash } = changes.head;
+    let reset = (!changes.is_continuation).then_some(true);
     if format == Format::MessagePack {
-        out.changes = Some(changes.commits.iter().map(|c| CommitOut::of(graph, &c.commit)).collect());
-        return format.encode(&out);
+        return format.encode(&ChangesOut {
+            graph_id: graph,
+            since,
+            current_version: version,
+            hash,
+            has_more: changes.has_more,
+            reset,
+            changes: changes.commits.iter().map(|c| CommitOut::of(graph, &c.commit)).collect(),
+        });
     }
-    let mut bytes = format.encode(&out);
-    bytes.pop(); // the closing brace
-    bytes.extend(b",\"changes\":[");
     let commits: Vec<Bytes> = changes.commits.iter().map(|c| c.json(graph, commit_json)).collect();
-    join(commits.iter().map(AsRef::as_ref), &mut bytes);
-    bytes.extend(b"]}");
-    fitted(bytes)
+    let mut bytes = Vec::with_capacity(commits.iter().map(|commit| commit.len() + 1).sum::<usize>() + 512);
+    let mut object = JsonObject::begin(&mut bytes)
+        .field("graphId", graph)
+        .field("since", &since)
+        .field("currentVersion", &version)
+        .field("hash", &hash)
+        .field("hasMore", &changes.has_more);
+    if let Some(reset) = reset {
+        object = object.field("reset", &reset);
+    }
+    object.list("changes", commits.iter().map(AsRef::as_ref)).end();
+    bytes
 }
 
-/// List all nodes of a graph: in creation order, a node after its parents.
-#[utoipa::path(get, path = "/graphs/{graphId}/nodes", tag = "graphs",
-    params(GraphPath, LatestQuery),
-    responses((status = 200, description = "All nodes", body = NodesAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
-)]
+/// List all nodes of a graph.
 pub(super) async fn nodes(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct NodesOut<'a> {
-        version: Version,
-        nodes: Nodes<'a>,
-    }
-    let current = latest(&app, &ids, &asked).await?;
-    let encoding = match format {
-        Format::Json => Encoding::NodesJson,
-        Format::MessagePack => Encoding::NodesMessagePack,
-    };
-    answer_part(&app, current, format, encoding, &headers, move |view| {
-        format.encode(&NodesOut { version: view.graph.head().version, nodes: Nodes(&view.graph) })
-    })
-    .await
+    let current = latest(&app, &ids, &query).await?;
+    answer_list(&app, current, EntityList::Nodes, format, &headers).await
 }
 
-/// List all edges of a graph, in creation order.
-#[utoipa::path(get, path = "/graphs/{graphId}/edges", tag = "graphs",
-    params(GraphPath, LatestQuery),
-    responses((status = 200, description = "All edges", body = EdgesAnswer), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
-)]
+/// List all edges of a graph.
 pub(super) async fn edges(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct EdgesOut<'a> {
-        version: Version,
-        edges: Edges<'a>,
+    let current = latest(&app, &ids, &query).await?;
+    answer_list(&app, current, EntityList::Edges, format, &headers).await
+}
+
+/// All entities of one kind.
+#[derive(Clone, Copy)]
+enum EntityList {
+    Nodes,
+    Edges,
+}
+
+impl EntityList {
+    /// Where a view keeps this list once it is encoded.
+    fn encoding(self, format: Format) -> Encoding {
+        match (self, format) {
+            (Self::Nodes, Format::Json) => Encoding::NodesJson,
+            (Self::Nodes, Format::MessagePack) => Encoding::NodesMessagePack,
+            (Self::Edges, Format::Json) => Encoding::EdgesJson,
+            (Self::Edges, Format::MessagePack) => Encoding::EdgesMessagePack,
+        }
     }
-    let current = latest(&app, &ids, &asked).await?;
-    let encoding = match format {
-        Format::Json => Encoding::EdgesJson,
-        Format::MessagePack => Encoding::EdgesMessagePack,
-    };
-    answer_part(&app, current, format, encoding, &headers, move |view| {
-        format.encode(&EdgesOut { version: view.graph.head().version, edges: Edges(&view.graph) })
-    })
-    .await
+
+    fn encode(self, view: &View, format: Format) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct NodesOut<'a> {
+            version: Version,
+            nodes: Nodes<'a>,
+        }
+        #[derive(Serialize)]
+        struct EdgesOut<'a> {
+            version: Version,
+            edges: Edges<'a>,
+        }
+        let version = view.graph.head().version;
+        match self {
+            Self::Nodes => format.encode(&NodesOut { version, nodes: Nodes(&view.graph) }),
+            Self::Edges => format.encode(&EdgesOut { version, edges: Edges(&view.graph) }),
+        }
+    }
 }
 
 /// Get one node.
-#[utoipa::path(get, path = "/graphs/{graphId}/nodes/{nodeId}", tag = "graphs",
-    params(NodePath, LatestQuery),
-    responses((status = 200, description = "The node", body = Node), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
-)]
 pub(super) async fn node(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = ids.node()?;
-    let current = latest(&app, &ids, &asked).await?;
+    let current = latest(&app, &ids, &query).await?;
     let Some(found) = current.view.graph.nodes().get(&id).cloned() else {
         return Err(Problem::entity_not_found("NODE_NOT_FOUND", format!("there is no node {id}")));
     };
@@ -272,19 +262,15 @@ pub(super) async fn node(
 }
 
 /// Get one edge.
-#[utoipa::path(get, path = "/graphs/{graphId}/edges/{edgeId}", tag = "graphs",
-    params(EdgePath, LatestQuery),
-    responses((status = 200, description = "The edge", body = Edge), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
-)]
 pub(super) async fn edge(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = ids.edge()?;
-    let current = latest(&app, &ids, &asked).await?;
+    let current = latest(&app, &ids, &query).await?;
     let Some(found) = current.view.graph.edges().get(&id).cloned() else {
         return Err(Problem::entity_not_found("EDGE_NOT_FOUND", format!("there is no edge {id}")));
     };
@@ -292,29 +278,25 @@ pub(super) async fn edge(
 }
 
 /// Get the viewport of a graph.
-#[utoipa::path(get, path = "/graphs/{graphId}/viewport", tag = "graphs",
-    params(GraphPath, LatestQuery),
-    responses((status = 200, description = "The viewport", body = Viewport), (status = 304, description = "It is what `If-None-Match` names"), OfReads)
-)]
 pub(super) async fn viewport(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let current = latest(&app, &ids, &asked).await?;
+    let current = latest(&app, &ids, &query).await?;
     let viewport = current.view.graph.viewport().clone();
     answer_one(current, format, &headers, &viewport)
 }
 
-async fn latest(app: &App, ids: &Ids, asked: &Asked) -> Result<Current, Problem> {
+async fn latest(app: &App, ids: &PathIds, query: &QueryParameters) -> Result<CurrentState, Problem> {
     let graph = ids.graph()?;
-    Ok(read::current(&app.graphs, &graph, asked.version("minVersion")?).await?)
+    Ok(read::current(&app.graphs, &graph, query.version("minVersion")?).await?)
 }
 
 fn answer_one(
-    current: Current,
+    current: CurrentState,
     format: Format,
     headers: &HeaderMap,
     entity: &impl Serialize,
@@ -327,20 +309,21 @@ fn answer_one(
     Ok(marked(response, tag, current.source))
 }
 
-async fn answer_part(
+async fn answer_list(
     app: &App,
-    current: Current,
+    current: CurrentState,
+    list: EntityList,
     format: Format,
-    encoding: Encoding,
     headers: &HeaderMap,
-    encode: impl FnOnce(&View) -> Vec<u8> + Send + 'static,
 ) -> Result<Response, Problem> {
     let tag = entity_tag(current.head(), format);
     if is_known(headers, &tag) {
         return Ok(marked(StatusCode::NOT_MODIFIED.into_response(), tag, current.source));
     }
+    let encoding = list.encoding(format);
     let known = |view: &View| view.lent(encoding);
-    let body = encode_once(app, &current.view, known, move |view| view.lend(encoding, encode(view))).await?;
+    let encode = move |view: &View| view.lend(encoding, list.encode(view, format));
+    let body = encode_once(app, &current.view, known, encode).await?;
     Ok(marked(shared(format, body), tag, current.source))
 }
 
@@ -364,7 +347,7 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     })
 }
 
-fn marked(mut response: Response, tag: String, source: Source) -> Response {
+fn marked(mut response: Response, tag: String, source: StateSource) -> Response {
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
@@ -372,17 +355,17 @@ fn marked(mut response: Response, tag: String, source: Source) -> Response {
     headers.insert(header::VARY, HeaderValue::from_static("accept"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     let cache = match source {
-        Source::Memory | Source::Stale => "HIT",
-        Source::Store => "MISS",
+        StateSource::Memory | StateSource::Stale => "HIT",
+        StateSource::Store => "MISS",
     };
     headers.insert("x-cache", HeaderValue::from_static(cache));
     mark_stale(&mut response, source);
     response
 }
 
-/// Rule H4: an answer from memory while the store is away says so.
-fn mark_stale(response: &mut Response, source: Source) {
-    if source == Source::Stale {
+/// Marks an answer from memory while the store is unavailable (rule H4).
+fn mark_stale(response: &mut Response, source: StateSource) {
+    if source == StateSource::Stale {
         response.headers_mut().insert("x-stale", HeaderValue::from_static("true"));
     }
 }

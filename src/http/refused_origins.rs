@@ -1,69 +1,69 @@
-//! Tells operators which pages were refused over their `Origin` or `Host`: a browser hides the answer from the page,
-//! and so from whoever wrote it.
+//! Tells operators which pages were refused because of their `Origin` or `Host`. A browser hides the answer from the page,
+//! and so from the person who wrote it.
 //!
-//! Invariant: one warning for each origin, and a bounded number of them, whatever callers make up.
+//! Invariant: one warning for each origin, and a bounded number of warnings, whatever callers send.
 
 use std::{
     collections::BTreeSet,
     sync::{Mutex, PoisonError},
 };
 
-/// Origins that get a warning of their own; of those after them there is one warning in all.
+/// Origins that get a warning of their own. The next one gets a last warning for all others.
 const ORIGINS_MAX: usize = 100;
 /// Bytes of an origin that are logged.
 const SHOWN_BYTES_MAX: usize = 200;
 
 /// What a warning is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum By {
-    /// The header that names the origin of a page.
+pub(super) enum RefusedHeader {
+    /// `Origin`: the page.
     Origin,
-    /// The name under which a page asked this server.
+    /// `Host`: the name that a page used for this server.
     Host,
 }
 
-/// The origins that were refused and logged. The lock guards the set, and is held to look and to add alone.
+/// The origins that were refused and logged. Locked only to look up and to insert.
 #[derive(Debug, Default)]
-pub(super) struct RefusedOrigins(Mutex<BTreeSet<(By, String)>>);
+pub(super) struct RefusedOrigins(Mutex<BTreeSet<(RefusedHeader, String)>>);
 
-/// Whether a refusal is worth a line.
+/// Whether a refusal was logged before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum News {
+enum Novelty {
     First,
-    /// There are more than are logged.
+    /// The limit is reached with this one.
     Full,
     Known,
 }
 
 impl RefusedOrigins {
     /// Logs this refusal, unless it was logged before.
-    pub(super) fn note(&self, by: By, value: &str) {
+    pub(super) fn note(&self, by: RefusedHeader, value: &str) {
         let shown: String = value.chars().take(SHOWN_BYTES_MAX).collect();
         match (self.add(by, &shown), by) {
-            (News::First, By::Origin) => tracing::warn!(
+            (Novelty::First, RefusedHeader::Origin) => tracing::warn!(
                 origin = shown,
                 "refused a page of this origin: list the origin in CORS_ORIGINS if its pages may call"
             ),
-            (News::First, By::Host) => tracing::warn!(
+            (Novelty::First, RefusedHeader::Host) => tracing::warn!(
                 host = shown,
                 "refused a browser that calls this server by this name: use localhost, or list the origin of the \
                  proxy in front in CORS_ORIGINS"
             ),
-            (News::Full, _) => {
+            (Novelty::Full, _) => {
                 tracing::warn!("refused pages of {ORIGINS_MAX} origins: further ones are not logged")
             }
-            (News::Known, _) => {}
+            (Novelty::Known, _) => {}
         }
     }
 
-    fn add(&self, by: By, shown: &str) -> News {
+    fn add(&self, by: RefusedHeader, shown: &str) -> Novelty {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = (by, shown.to_owned());
         if known.len() > ORIGINS_MAX || known.contains(&entry) {
-            return News::Known;
+            return Novelty::Known;
         }
         known.insert(entry);
-        if known.len() > ORIGINS_MAX { News::Full } else { News::First }
+        if known.len() > ORIGINS_MAX { Novelty::Full } else { Novelty::First }
     }
 }
 
@@ -74,13 +74,13 @@ mod tests {
     #[test]
     fn o2_each_refused_origin_is_news_once_and_not_for_ever() {
         let refused = RefusedOrigins::default();
-        assert_eq!(refused.add(By::Origin, "https://a.example"), News::First);
-        assert_eq!(refused.add(By::Origin, "https://a.example"), News::Known);
-        assert_eq!(refused.add(By::Host, "https://a.example"), News::First);
-        let news: Vec<News> =
-            (0..1_000).map(|n| refused.add(By::Origin, &format!("https://{n}.example"))).collect();
-        assert_eq!(news.iter().filter(|news| **news == News::First).count(), ORIGINS_MAX - 2);
-        assert_eq!(news.iter().filter(|news| **news == News::Full).count(), 1);
+        assert_eq!(refused.add(RefusedHeader::Origin, "https://a.example"), Novelty::First);
+        assert_eq!(refused.add(RefusedHeader::Origin, "https://a.example"), Novelty::Known);
+        assert_eq!(refused.add(RefusedHeader::Host, "https://a.example"), Novelty::First);
+        let news: Vec<Novelty> =
+            (0..1_000).map(|n| refused.add(RefusedHeader::Origin, &format!("https://{n}.example"))).collect();
+        assert_eq!(news.iter().filter(|news| **news == Novelty::First).count(), ORIGINS_MAX - 2);
+        assert_eq!(news.iter().filter(|news| **news == Novelty::Full).count(), 1);
         assert_eq!(refused.0.lock().expect("no panic").len(), ORIGINS_MAX + 1, "and no more is kept");
     }
 }

@@ -1,10 +1,9 @@
-//! Without keys, pages of other sites are kept out (rule O2).
+//! Without keys, pages of other sites are refused (rule O2).
 //!
-//! A server that asks nobody for proof is safe because only this machine reaches it. But any page that is
-//! open in a browser here reaches it too: browsers ask no preflight for a WebSocket or for a POST without
-//! `Content-Type`. They do say in `Origin` which page it is. And a page may give its own name the address
-//! of this machine (DNS rebinding); then its `Host` gives it away. Pages that this machine serves itself, an
-//! editor under development on another port, are let in.
+//! A server that needs no proof is safe because only this machine reaches it. But any page that is open in a browser on
+//! this machine reaches it too: browsers send no preflight for a WebSocket, or for a POST without `Content-Type`. They do
+//! name the page in `Origin`. A page may also give its own name the address of this machine (DNS rebinding); then its
+//! `Host` gives it away. Pages that this machine serves itself, such as an editor in development on another port, may call.
 //!
 //! Not here: servers with keys, where a page would need a token.
 
@@ -17,38 +16,34 @@ use axum::{
 
 use url::{Host, Url};
 
-use super::{App, address::host_of, auth::Need, cors::Origins, problem::Problem, refused_origins::By};
+use super::{
+    app::{App, ListenerScope},
+    client_address::host_of,
+    problem::Problem,
+    refused_origins::RefusedHeader,
+    routes::Access,
+};
 use crate::auth::Auth;
 
-/// From where connections can come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// From other machines too, which know this one by names that it does not know.
-    #[default]
-    Anywhere,
-    /// From this machine alone.
-    Loopback,
-}
-
-/// Refuses what a page of another site asks for.
-pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<(), Problem> {
-    if need == Need::Nothing {
+/// Refuses a request of a page of another site.
+pub(super) fn check(app: &App, request: &Request<Body>, need: Access) -> Result<(), Problem> {
+    if need == Access::Public {
         return Ok(());
     }
-    if app.reach == Reach::Loopback
+    if app.reach == ListenerScope::Loopback
         && is_of_a_browser(request.headers())
         && let Some(host) = host(request)
         && !is_of_this_machine(host.host())
         && !app.origins.names_host(&host)
     {
-        app.refused_origins.note(By::Host, host.as_str());
+        app.refused_origins.note(RefusedHeader::Host, host.as_str());
         let detail = format!(
             "this server has no keys and serves this machine alone, but Host says {host}: use localhost, \
              or list the origin of the proxy in front of it in CORS_ORIGINS"
         );
         return Err(Problem::foreign(detail));
     }
-    let may_change = need == Need::Socket || !matches!(*request.method(), Method::GET | Method::HEAD);
+    let may_change = need == Access::Socket || !matches!(*request.method(), Method::GET | Method::HEAD);
     let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| may_change) else { return Ok(()) };
     let text = origin.to_str().unwrap_or_default();
     // Authorities compare without regard to case.
@@ -57,7 +52,7 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
     if is_own || is_neighbour(app, origin) || app.origins.allow(origin) {
         return Ok(());
     }
-    app.refused_origins.note(By::Origin, text);
+    app.refused_origins.note(RefusedHeader::Origin, text);
     let detail = format!(
         "this server has no keys and takes nothing from pages of other origins, and Origin says {text:?}: \
          list it in CORS_ORIGINS"
@@ -65,15 +60,15 @@ pub(super) fn check(app: &App, request: &Request<Body>, need: Need) -> Result<()
     Err(Problem::foreign(detail))
 }
 
-/// Whether pages of this origin are let in without being listed: this machine serves them, nobody else reaches this
-/// server, and it asks nobody for proof.
+/// Whether pages of this origin may call without being listed: this machine serves them, only this machine reaches the
+/// server, and the server has no keys.
 pub(super) fn is_neighbour(app: &App, origin: &HeaderValue) -> bool {
-    let is_open = matches!(app.auth, Auth::Off) && app.reach == Reach::Loopback;
+    let is_open = matches!(app.auth, Auth::Off) && app.reach == ListenerScope::Loopback;
     is_open && origin.to_str().ok().and_then(page_of).is_some_and(|page| is_loopback(&page))
 }
 
 /// What the caller takes this server to be; nothing where it does not say, as no browser does. What can't be read was
-/// refused before ([`super::strict`]).
+/// refused before ([`super::request_head`]).
 fn host(request: &Request<Body>) -> Option<Authority> {
     let said = |headers: &HeaderMap| host_of(headers.get(header::HOST)?.to_str().ok()?);
     request.uri().authority().cloned().or_else(|| said(request.headers()))
@@ -88,7 +83,7 @@ fn is_of_a_browser(headers: &HeaderMap) -> bool {
 }
 
 /// The page that an `Origin` names: `http` or `https`, a host and perhaps a port, spelled as browsers spell it
-/// (RFC 6454, 6.2), but for the case of letters. Anything else is nobody's page.
+/// (RFC 6454, 6.2), but for the case of letters. Anything else is not a page.
 fn page_of(origin: &str) -> Option<Url> {
     let page = Url::parse(origin).ok()?;
     let is_web = matches!(page.scheme(), "http" | "https");
@@ -105,22 +100,11 @@ fn is_loopback(page: &Url) -> bool {
     }
 }
 
-/// An address can't be given to another machine, and these names are nobody else's (RFC 6761, 6.3).
+/// An address can't be given to another machine, and these names are reserved for it (RFC 6761, 6.3).
 fn is_of_this_machine(host: &str) -> bool {
     let is_address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     is_address || name == "localhost" || name.ends_with(".localhost")
-}
-
-impl Origins {
-    /// Whether the origin of this server, by the name that a proxy has, is listed.
-    fn names_host(&self, host: &Authority) -> bool {
-        match self {
-            Self::Own => false,
-            Self::Listed(listed) => listed.iter().any(|origin| *host == *origin.authority()),
-            Self::Any => true,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Answers that do not end: server-sent events and lines of JSON, as all streams write them.
+//! Endless answers: server-sent events and NDJSON lines, as all streams write them.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -13,12 +13,12 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    accept::{Offer, preferred},
-    auth,
-    exchange::EndsAt,
-    extract::Asked,
+    accept_header::{Offer, preferred},
+    authentication,
+    extractors::QueryParameters,
     format::Format,
     problem::Problem,
+    request_context::ResponseDeadline,
 };
 use crate::{
     auth::Grant,
@@ -26,24 +26,24 @@ use crate::{
     telemetry::{Counted, LiveMetrics, StreamStyle},
 };
 
-/// How often a stream with nothing to say says that it lives.
+/// How often an idle stream sends a keep-alive.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Bytes of a stream that are made at once, but for one commit that is larger: a reader that takes nothing holds
-/// about so many, and what was read of the log to make them.
+/// Bytes of a stream that are made at once, unless a single commit is larger. A stalled reader holds about this much, and
+/// what was read from the log to make it.
 pub(super) const PIECE_BYTES: usize = 64 << 10;
 
-/// How a stream is written.
+/// The format of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
+pub(super) enum StreamFormat {
     /// `text/event-stream`.
     ServerSentEvents,
     /// `application/x-ndjson`.
     Lines,
 }
 
-impl Style {
-    /// What `Accept` likes best of the two, events otherwise.
+impl StreamFormat {
+    /// The format that `Accept` prefers; server-sent events by default.
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let is_lines =
             |name: &str| ["application/x-ndjson", "application/ndjson", "application/jsonl"].contains(&name);
@@ -58,7 +58,7 @@ impl Style {
         preferred(headers, &offers).unwrap_or(Self::ServerSentEvents)
     }
 
-    /// One more open stream, for as long as it is held.
+    /// Counts an open stream for as long as the guard is held.
     pub(super) fn opened(self, metrics: &LiveMetrics) -> Counted {
         let style = match self {
             Self::ServerSentEvents => StreamStyle::ServerSentEvents,
@@ -74,7 +74,7 @@ impl Style {
         }
     }
 
-    /// What says that a stream lives.
+    /// A keep-alive.
     pub(super) fn keep_alive(self) -> &'static [u8] {
         match self {
             Self::ServerSentEvents => b":\n\n",
@@ -82,7 +82,7 @@ impl Style {
         }
     }
 
-    /// The answer that `parts` make, as long as its reader may have it.
+    /// An answer of these parts, which ends when the grant of the reader expires.
     pub(super) fn respond(
         self,
         parts: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static,
@@ -90,23 +90,22 @@ impl Style {
     ) -> Response {
         let body = match reader {
             None => Body::from_stream(parts),
-            Some(grant) => Body::from_stream(self.until(auth::end_of(grant), parts)),
+            Some(grant) => Body::from_stream(self.until(authentication::end_of(grant), parts)),
         };
         let mut response = (StatusCode::OK, body).into_response();
         if let Some(grant) = reader {
-            response.extensions_mut().insert(EndsAt(auth::end_of(grant)));
+            response.extensions_mut().insert(ResponseDeadline(authentication::end_of(grant)));
         }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type()));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(header::VARY, HeaderValue::from_static("accept"));
-        // Proxies that collect answers before they pass them on are told not to.
+        // Tells proxies not to buffer the answer.
         headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
         response
     }
 
-    /// `parts` up to this moment, and then why there are no more: a stream that just ended would look as if
-    /// there was nothing left to tell.
+    /// `parts` until the grant expires, then a problem that says so. A stream that just ended would look complete.
     fn until(
         self,
         end: Instant,
@@ -145,7 +144,7 @@ pub(super) fn event(out: &mut Vec<u8>, id: Option<&str>, name: &str, data: &[u8]
     put(out, &[b"event: ", name.as_bytes(), b"\ndata: ", data, b"\n\n"]);
 }
 
-/// An id alone: browsers remember it, and no event is seen.
+/// An id without an event: browsers remember it, and dispatch no event.
 pub(super) fn id_alone(out: &mut Vec<u8>, id: &str) {
     put(out, &[b"id: ", id.as_bytes(), b"\n\n"]);
 }
@@ -155,24 +154,24 @@ pub(super) fn line(out: &mut Vec<u8>, data: &[u8]) {
     put(out, &[data, b"\n"]);
 }
 
-pub(super) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
 /// `types` and `users`, as every stream takes them.
-pub(super) fn commit_filter(asked: &Asked) -> Result<CommitFilter, Problem> {
-    let filter = given(CommitFilter::default(), asked, "types", CommitFilter::with_types)?;
-    given(filter, asked, "users", CommitFilter::with_users)
+pub(super) fn commit_filter(query: &QueryParameters) -> Result<CommitFilter, Problem> {
+    let filter = given(CommitFilter::default(), query, "types", CommitFilter::with_types)?;
+    given(filter, query, "users", CommitFilter::with_users)
 }
 
 /// One list of a filter, if it was given.
 pub(super) fn given(
     filter: CommitFilter,
-    asked: &Asked,
+    query: &QueryParameters,
     name: &str,
     with: fn(CommitFilter, &str) -> Result<CommitFilter, FilterError>,
 ) -> Result<CommitFilter, Problem> {
-    match asked.text(name) {
+    match query.text(name) {
         None => Ok(filter),
         Some(text) => with(filter, text).map_err(|error| Problem::bad_request(format!("{name}: {error}"))),
     }

@@ -13,24 +13,19 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    App,
+    app::App,
     decode::{Document, Path},
-    extract::{AnswerAs, Asked, Decoded, Ids},
-    openapi::{
-        answers::{
-            Deliveries, ParkedPage, Settled, SubscriptionNames, SubscriptionOverview, SubscriptionSettings,
-        },
-        asked::{NextQuery, PageQuery, SubscriptionPath},
-        problems::{OfReads, OfWrites},
-        sent::{DeliveryIds, Nack, SubscriptionBody},
-    },
+    extractors::{DecodedBody, PathIds, QueryParameters, ResponseFormat},
+    format::{Format, respond},
+    json_shape::{Fields, Malformed},
     problem::Problem,
-    respond,
-    shape::{Fields, Malformed},
     wire::CommitOut,
 };
 use crate::{
-    live::{Asked as Made, Handed, Overview, ParkedFound, Settings, SubscriptionName, Subscriptions},
+    live::{
+        Creation as Made, DeliveredCommit, DeliverySettings, ParkedCommits, SubscriptionName,
+        SubscriptionStatus, Subscriptions,
+    },
     read::FilterLists,
 };
 
@@ -62,7 +57,7 @@ struct SettingsOut<'a> {
 }
 
 impl<'a> SettingsOut<'a> {
-    fn of(name: &'a SubscriptionName, settings: &'a Settings) -> Self {
+    fn of(name: &'a SubscriptionName, settings: &'a DeliverySettings) -> Self {
         Self {
             name: name.as_str(),
             filter: &settings.filter,
@@ -74,16 +69,11 @@ impl<'a> SettingsOut<'a> {
 }
 
 /// Create a subscription, or confirm that it exists.
-#[utoipa::path(put, path = "/subscriptions/{name}", operation_id = "putSubscription", tag = "subscriptions",
-    params(SubscriptionPath),
-    request_body = SubscriptionBody,
-    responses((status = 201, description = "It is made", body = SubscriptionSettings), (status = 200, description = "It was there", body = SubscriptionSettings), OfWrites)
-)]
 pub(super) async fn put(
     State(app): State<App>,
-    ids: Ids,
-    AnswerAs(format): AnswerAs,
-    Decoded(document, _held): Decoded,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
     let settings = read_settings(document)?;
@@ -94,11 +84,11 @@ pub(super) async fn put(
     Ok(respond(status, format, &SettingsOut::of(&name, &settings)))
 }
 
-/// List subscriptions.
-#[utoipa::path(get, path = "/subscriptions", operation_id = "listSubscriptions", tag = "subscriptions",
-    responses((status = 200, description = "All names", body = SubscriptionNames), OfReads)
-)]
-pub(super) async fn list(State(app): State<App>, AnswerAs(format): AnswerAs) -> Result<Response, Problem> {
+/// List all subscriptions.
+pub(super) async fn list(
+    State(app): State<App>,
+    ResponseFormat(format): ResponseFormat,
+) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct ListOut {
         subscriptions: Vec<String>,
@@ -107,15 +97,11 @@ pub(super) async fn list(State(app): State<App>, AnswerAs(format): AnswerAs) -> 
     Ok(respond(StatusCode::OK, format, &ListOut { subscriptions }))
 }
 
-/// Get a subscription: its settings, position and lag.
-#[utoipa::path(get, path = "/subscriptions/{name}", operation_id = "showSubscription", tag = "subscriptions",
-    params(SubscriptionPath),
-    responses((status = 200, description = "How it is", body = SubscriptionOverview), OfReads)
-)]
+/// Get a subscription with its settings, position and lag.
 pub(super) async fn show(
     State(app): State<App>,
-    ids: Ids,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -131,7 +117,7 @@ pub(super) async fn show(
         parked: usize,
     }
     let name = ids.subscription()?;
-    let Overview { ledger, lag_commits } = subscriptions(&app)?.overview(&name).await?;
+    let SubscriptionStatus { ledger, lag_commits } = subscriptions(&app)?.overview(&name).await?;
     let SettingsOut { name, filter, start, lease_ms, max_attempts } =
         SettingsOut::of(&name, ledger.settings());
     let out = OverviewOut {
@@ -149,27 +135,19 @@ pub(super) async fn show(
 }
 
 /// Delete a subscription.
-#[utoipa::path(delete, path = "/subscriptions/{name}", operation_id = "deleteSubscription", tag = "subscriptions",
-    params(SubscriptionPath),
-    responses((status = 204, description = "It is forgotten"), OfReads)
-)]
-pub(super) async fn delete(State(app): State<App>, ids: Ids) -> Result<Response, Problem> {
+pub(super) async fn delete(State(app): State<App>, ids: PathIds) -> Result<Response, Problem> {
     subscriptions(&app)?.delete(&ids.subscription()?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Lease commits to one consumer.
+/// Lease the next commits to a consumer.
 ///
 /// It has no body. The commits of one graph in an answer are a run: acknowledging one acknowledges those before it.
-#[utoipa::path(post, path = "/subscriptions/{name}/next", operation_id = "nextDeliveries", tag = "subscriptions",
-    params(SubscriptionPath, NextQuery),
-    responses((status = 200, description = "Commits, or none", body = Deliveries), OfReads)
-)]
 pub(super) async fn next(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct NextOut<'a> {
@@ -183,18 +161,16 @@ pub(super) async fn next(
         commit: CommitOut<'a>,
     }
     let name = ids.subscription()?;
-    let max = number(&asked, "max", DELIVERIES, 1..=DELIVERIES_MAX as u64)? as usize;
-    let wait = Duration::from_millis(number(&asked, "wait", 0, 0..=WAIT_MS_MAX)?);
+    let max = number(&query, "max", DELIVERIES, 1..=DELIVERIES_MAX as u64)? as usize;
+    let wait = Duration::from_millis(number(&query, "wait", 0, 0..=WAIT_MS_MAX)?);
     let _seat = match wait.is_zero() {
         true => None,
-        false => Some(app.live.seat().ok_or_else(Problem::too_many_connections)?),
+        false => Some(app.live.permit().ok_or_else(Problem::too_many_connections)?),
     };
     let stopping = app.live.stopping.cancelled();
     let handed = subscriptions(&app)?.next(&name, max, wait, stopping).await?;
-    let deliveries = handed.iter().map(|Handed { delivery_id, attempt, graph, commit }| DeliveryOut {
-        delivery_id,
-        attempt: *attempt,
-        commit: CommitOut::of(graph, &commit.commit),
+    let deliveries = handed.iter().map(|DeliveredCommit { delivery_id, attempt, graph, commit }| {
+        DeliveryOut { delivery_id, attempt: *attempt, commit: CommitOut::of(graph, &commit.commit) }
     });
     let deliveries = deliveries.collect();
     Ok(respond(StatusCode::OK, format, &NextOut { deliveries }))
@@ -214,51 +190,31 @@ impl SettledOut {
 }
 
 /// Acknowledge deliveries.
-#[utoipa::path(post, path = "/subscriptions/{name}/ack", operation_id = "acknowledge", tag = "subscriptions",
-    params(SubscriptionPath),
-    request_body = DeliveryIds,
-    responses((status = 200, description = "They are done with", body = Settled), OfWrites)
-)]
 pub(super) async fn ack(
     State(app): State<App>,
-    ids: Ids,
-    AnswerAs(format): AnswerAs,
-    Decoded(document, _held): Decoded,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
-    let name = ids.subscription()?;
-    let (ids, _) = read_ids(document, Reason::Never)?;
-    let known = subscriptions(&app)?.ack(&name, &ids).await?;
-    Ok(respond(StatusCode::OK, format, &SettledOut::of(&ids, known)))
+    settle(&app, &ids, document, Settlement::Acknowledge, format).await
 }
 
-/// Give deliveries back.
-#[utoipa::path(post, path = "/subscriptions/{name}/nack", operation_id = "giveBack", tag = "subscriptions",
-    params(SubscriptionPath),
-    request_body = Nack,
-    responses((status = 200, description = "They come again", body = Settled), OfWrites)
-)]
+/// Return deliveries for another attempt.
 pub(super) async fn nack(
     State(app): State<App>,
-    ids: Ids,
-    AnswerAs(format): AnswerAs,
-    Decoded(document, _held): Decoded,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
-    let name = ids.subscription()?;
-    let (ids, reason) = read_ids(document, Reason::Optional)?;
-    let known = subscriptions(&app)?.nack(&name, &ids, reason.as_deref()).await?;
-    Ok(respond(StatusCode::OK, format, &SettledOut::of(&ids, known)))
+    settle(&app, &ids, document, Settlement::GiveBack, format).await
 }
 
 /// List parked deliveries.
-#[utoipa::path(get, path = "/subscriptions/{name}/parked", operation_id = "listParked", tag = "subscriptions",
-    params(SubscriptionPath, PageQuery),
-    responses((status = 200, description = "One page", body = ParkedPage), OfReads)
-)]
 pub(super) async fn parked(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -277,9 +233,9 @@ pub(super) async fn parked(
         commit: Option<CommitOut<'a>>,
     }
     let name = ids.subscription()?;
-    let limit = asked.limit(DELIVERIES as usize, DELIVERIES_MAX)?;
-    let ParkedFound { page, has_more } =
-        subscriptions(&app)?.parked(&name, asked.text("cursor"), limit).await?;
+    let limit = query.limit(DELIVERIES as usize, DELIVERIES_MAX)?;
+    let ParkedCommits { page, has_more } =
+        subscriptions(&app)?.parked(&name, query.text("cursor"), limit).await?;
     let parked = page.iter().map(|(parked, commit)| ParkedOut {
         delivery_id: parked.delivery_id(),
         graph_id: &parked.graph,
@@ -292,39 +248,51 @@ pub(super) async fn parked(
     Ok(respond(StatusCode::OK, format, &PageOut { parked: parked.collect(), next_cursor }))
 }
 
-/// Deliver parked commits again.
-#[utoipa::path(post, path = "/subscriptions/{name}/parked/retry", operation_id = "retryParked", tag = "subscriptions",
-    params(SubscriptionPath),
-    request_body = DeliveryIds,
-    responses((status = 200, description = "They are delivered again", body = Settled), OfWrites)
-)]
+/// Retry parked deliveries.
 pub(super) async fn retry(
     State(app): State<App>,
-    ids: Ids,
-    AnswerAs(format): AnswerAs,
-    Decoded(document, _held): Decoded,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
+    DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
-    let name = ids.subscription()?;
-    let (ids, _) = read_ids(document, Reason::Never)?;
-    let known = subscriptions(&app)?.retry(&name, &ids).await?;
-    Ok(respond(StatusCode::OK, format, &SettledOut::of(&ids, known)))
+    settle(&app, &ids, document, Settlement::Retry, format).await
 }
 
-/// Forget parked deliveries.
-#[utoipa::path(post, path = "/subscriptions/{name}/parked/drop", operation_id = "dropParked", tag = "subscriptions",
-    params(SubscriptionPath),
-    request_body = DeliveryIds,
-    responses((status = 200, description = "They are forgotten", body = Settled), OfWrites)
-)]
+/// Drop parked deliveries.
 pub(super) async fn drop_parked(
     State(app): State<App>,
-    ids: Ids,
-    AnswerAs(format): AnswerAs,
-    Decoded(document, _held): Decoded,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
+    DecodedBody(document, _held): DecodedBody,
+) -> Result<Response, Problem> {
+    settle(&app, &ids, document, Settlement::Drop, format).await
+}
+
+/// What is done with deliveries that are named by their ids.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Settlement {
+    Acknowledge,
+    GiveBack,
+    Retry,
+    Drop,
+}
+
+async fn settle(
+    app: &App,
+    ids: &PathIds,
+    document: Document,
+    settlement: Settlement,
+    format: Format,
 ) -> Result<Response, Problem> {
     let name = ids.subscription()?;
-    let (ids, _) = read_ids(document, Reason::Never)?;
-    let known = subscriptions(&app)?.drop_parked(&name, &ids).await?;
+    let (ids, reason) = read_ids(document, settlement)?;
+    let subscriptions = subscriptions(app)?;
+    let known = match settlement {
+        Settlement::Acknowledge => subscriptions.ack(&name, &ids).await?,
+        Settlement::GiveBack => subscriptions.nack(&name, &ids, reason.as_deref()).await?,
+        Settlement::Retry => subscriptions.retry(&name, &ids).await?,
+        Settlement::Drop => subscriptions.drop_parked(&name, &ids).await?,
+    };
     Ok(respond(StatusCode::OK, format, &SettledOut::of(&ids, known)))
 }
 
@@ -335,18 +303,18 @@ fn subscriptions(app: &App) -> Result<&Arc<Subscriptions>, Problem> {
 
 /// A number of the query in these bounds.
 fn number(
-    asked: &Asked,
+    query: &QueryParameters,
     name: &str,
     default: u64,
     range: std::ops::RangeInclusive<u64>,
 ) -> Result<u64, Problem> {
-    let number = asked.number(name)?.unwrap_or(default);
+    let number = query.number(name)?.unwrap_or(default);
     let (least, most) = (range.start(), range.end());
     let problem = || Problem::bad_request(format!("{name}: must be an integer from {least} to {most}"));
     range.contains(&number).then_some(number).ok_or_else(problem)
 }
 
-fn read_settings(document: Document) -> Result<Settings, Malformed> {
+fn read_settings(document: Document) -> Result<DeliverySettings, Malformed> {
     let Document { value, repeated, .. } = document;
     let mut fields = Fields::of(value, &Path::Root, &repeated)?;
     let path = Path::Key(&Path::Root, "filter");
@@ -372,7 +340,7 @@ fn read_settings(document: Document) -> Result<Settings, Malformed> {
     let lease_ms = bounded(&mut fields, "leaseMs", LEASE_MS, LEASE_MS_RANGE)?;
     let attempts_max = bounded(&mut fields, "maxAttempts", ATTEMPTS, ATTEMPTS_RANGE)? as u32;
     fields.finish()?;
-    Ok(Settings { filter, start, lease_ms, attempts_max })
+    Ok(DeliverySettings { filter, start, lease_ms, attempts_max })
 }
 
 fn bounded(
@@ -396,14 +364,8 @@ fn texts(fields: &mut Fields<'_>, key: &str) -> Result<Option<Vec<String>>, Malf
     items.into_iter().map(text).collect::<Result<_, _>>().map(Some)
 }
 
-/// Whether a request can say why.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reason {
-    Optional,
-    Never,
-}
-
-fn read_ids(document: Document, reason: Reason) -> Result<(Vec<String>, Option<String>), Malformed> {
+/// The ids of deliveries, and why they are given back.
+fn read_ids(document: Document, settlement: Settlement) -> Result<(Vec<String>, Option<String>), Malformed> {
     let Document { value, repeated, .. } = document;
     let mut fields = Fields::of(value, &Path::Root, &repeated)?;
     let ids = texts(&mut fields, "deliveryIds")?;
@@ -412,7 +374,7 @@ fn read_ids(document: Document, reason: Reason) -> Result<(Vec<String>, Option<S
         let problem = format!("must be at most {DELIVERIES_MAX}");
         return Err(Malformed::too_many("deliveryIds", problem));
     }
-    let reason = if reason == Reason::Optional { fields.text("reason")? } else { None };
+    let reason = if settlement == Settlement::GiveBack { fields.text("reason")? } else { None };
     fields.finish()?;
     Ok((ids, reason))
 }

@@ -15,7 +15,7 @@ use serde::{
 use super::wire::commit_json;
 use crate::{
     read::{StoreError, StoredCommit},
-    write::log,
+    write::history_reader,
 };
 
 /// Appends a stored commit as JSON.
@@ -30,7 +30,7 @@ pub fn append_commit_json(
         return Ok(());
     }
     out.truncate(start);
-    out.extend_from_slice(&commit_json(graph, &log::decode(graph, stored)?));
+    out.extend_from_slice(&commit_json(graph, &history_reader::decode(graph, stored)?));
     Ok(())
 }
 

@@ -8,10 +8,10 @@ use dao_projections::{
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
-use super::problem::Problem;
+use super::{json_object::JsonObject, problem::Problem};
 use crate::{
     domain::{Conflict, SaveReport, Touched},
-    write::{Answer, Effect, Ending, Shown},
+    write::{CommandResult, Effect, Ending, Reply},
 };
 
 /// A commit as every reader gets it.
@@ -101,7 +101,7 @@ pub(super) enum Results {
 }
 
 /// An accepted operation for the wire, or the problem that refused it.
-pub(super) fn answer_out(answer: &Answer, shape: Results) -> Result<AcceptedOut<'_>, Problem> {
+pub(super) fn answer_out(answer: &Reply, shape: Results) -> Result<AcceptedOut<'_>, Problem> {
     let (effect, head, shown) = match &answer.ending {
         Ending::Completed { effect, head, results } => (effect, head, results),
         Ending::Refused { refusal, .. } => {
@@ -171,7 +171,7 @@ pub(super) enum MemberOut<'a> {
 }
 
 /// How one member of a batch went.
-pub(super) fn member_out(answer: &Answer) -> MemberOut<'_> {
+pub(super) fn member_out(answer: &Reply) -> MemberOut<'_> {
     match answer_out(answer, Results::Single) {
         Ok(accepted) => MemberOut::Accepted(accepted),
         Err(problem) => {
@@ -227,7 +227,7 @@ impl<'a> BatchOut<'a> {
 }
 
 /// The entity that a command was about (rule C2).
-pub(super) struct ShownOut<'a>(&'a Shown);
+pub(super) struct ShownOut<'a>(&'a CommandResult);
 
 impl Serialize for ShownOut<'_> {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
@@ -252,22 +252,22 @@ impl Serialize for ShownOut<'_> {
             viewport: Option<&'a Viewport>,
         }
         match self.0 {
-            Shown::Node(node) => node.as_ref().serialize(s),
-            Shown::Edge(edge) => edge.as_ref().serialize(s),
-            Shown::Viewport(viewport) => viewport.serialize(s),
-            Shown::NodeDeleted { node, nodes, edges } => {
+            CommandResult::Node(node) => node.as_ref().serialize(s),
+            CommandResult::Edge(edge) => edge.as_ref().serialize(s),
+            CommandResult::Viewport(viewport) => viewport.serialize(s),
+            CommandResult::NodeDeleted { node, nodes, edges } => {
                 NodeDeleted { deleted_node: node, deleted_nodes: nodes, deleted_edges: edges }.serialize(s)
             }
-            Shown::EdgeDeleted(edge) => EdgeDeleted { deleted_edge: edge }.serialize(s),
-            Shown::Changed { nodes, edges, deleted_edges, viewport } => Changed {
+            CommandResult::EdgeDeleted(edge) => EdgeDeleted { deleted_edge: edge }.serialize(s),
+            CommandResult::Changed { nodes, edges, deleted_edges, viewport } => Changed {
                 nodes: nodes.iter().map(AsRef::as_ref).collect(),
                 edges: edges.iter().map(AsRef::as_ref).collect(),
                 deleted_edges,
                 viewport: viewport.as_ref(),
             }
             .serialize(s),
-            Shown::Saved(saved) => SavedOut::of(saved).serialize(s),
-            Shown::Gone => s.serialize_none(),
+            CommandResult::Saved(saved) => SavedOut::of(saved).serialize(s),
+            CommandResult::Gone => s.serialize_none(),
         }
     }
 }
@@ -364,44 +364,20 @@ impl Serialize for Edges<'_> {
 /// `GET …/state` as JSON, from the encodings that entities keep: after one change, one entity is
 /// encoded again.
 pub fn state_json(graph_id: &GraphId, graph: &Graph) -> Bytes {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Front<'a> {
-        graph_id: &'a GraphId,
-        version: Version,
-        hash: Hash,
-        last_modified: Option<Timestamp>,
-        last_operation_id: Option<OperationId>,
-    }
     let Head { version, hash } = graph.head();
-    let front = Front {
-        graph_id,
-        version,
-        hash,
-        last_modified: graph.last_modified(),
-        last_operation_id: graph.last_operation(),
-    };
-    let mut bytes = super::format::Format::Json.encode(&front);
-    bytes.pop(); // the closing brace
-    let entities = graph.nodes().iter().map(|node| node.json().len()).sum::<usize>()
-        + graph.edges().iter().map(|edge| edge.json().len()).sum::<usize>();
-    bytes.reserve(entities + graph.nodes().len() + graph.edges().len() + 256);
-    bytes.extend(b",\"nodes\":[");
-    join(graph.nodes_in_order().map(|node| node.json()), &mut bytes);
-    bytes.extend(b"],\"edges\":[");
-    join(graph.edges().iter().map(|edge| edge.json()), &mut bytes);
-    bytes.extend(b"],\"viewport\":");
-    bytes.extend(super::format::Format::Json.encode(graph.viewport()));
-    bytes.push(b'}');
+    let (nodes, edges) = (graph.nodes(), graph.edges());
+    let entities = nodes.iter().map(|node| node.json().len()).sum::<usize>()
+        + edges.iter().map(|edge| edge.json().len()).sum::<usize>();
+    let mut bytes = Vec::with_capacity(entities + nodes.len() + edges.len() + 512);
+    JsonObject::begin(&mut bytes)
+        .field("graphId", graph_id)
+        .field("version", &version)
+        .field("hash", &hash)
+        .field("lastModified", &graph.last_modified())
+        .field("lastOperationId", &graph.last_operation())
+        .list("nodes", graph.nodes_in_order().map(|node| node.json()))
+        .list("edges", edges.iter().map(|edge| edge.json()))
+        .field("viewport", graph.viewport())
+        .end();
     bytes.into()
-}
-
-/// Puts commas between parts that are JSON already.
-pub(super) fn join<'a>(parts: impl Iterator<Item = &'a [u8]>, to: &mut Vec<u8>) {
-    for (index, part) in parts.enumerate() {
-        if index > 0 {
-            to.push(b',');
-        }
-        to.extend(part);
-    }
 }

@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use dao_projections::{Head, Version};
 
-use crate::write::Recorded;
+use crate::write::{GraphWatch, Recorded};
+
+/// Commits taken from memory in one step.
+const STEP_COMMITS_MAX: usize = 64;
 
 /// How far one subscriber is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,18 +20,32 @@ pub struct Cursor {
 }
 
 /// What is known of the graph when a step is taken.
-pub struct Known {
+pub struct AvailableCommits {
     /// The graph's head.
     pub head: Head,
     /// The commits after the cursor, with the head they follow on, if memory reaches back to it.
     pub in_memory: Option<(Head, Vec<Arc<Recorded>>)>,
 }
 
+impl AvailableCommits {
+    /// What memory holds after this version; `None` while the graph is not in memory.
+    pub fn after(version: Version, graph: &GraphWatch) -> Option<Self> {
+        let head = graph.head()?;
+        let in_memory = graph.commits_since(version, STEP_COMMITS_MAX);
+        // Memory may already hold commits that the head taken before does not show.
+        let head = match in_memory.as_ref().and_then(|(_, commits)| commits.last()) {
+            Some(last) if last.commit.version > head.version => last.commit.head(),
+            _ => head,
+        };
+        Some(Self { head, in_memory })
+    }
+}
+
 /// What comes next for a subscriber.
 #[derive(Debug)]
-pub enum Step {
+pub enum CursorStep {
     /// Nothing: it has all there is.
-    Level,
+    CaughtUp,
     /// These commits, the first of which follows on the cursor.
     Deliver(Vec<Arc<Recorded>>),
     /// What lies in `(after, to]` has to be read from the log first.
@@ -54,29 +71,29 @@ impl Cursor {
     }
 
     /// What comes next.
-    pub fn step(&self, known: Known) -> Step {
+    pub fn step(&self, known: AvailableCommits) -> CursorStep {
         if known.head == self.at {
-            return Step::Level;
+            return CursorStep::CaughtUp;
         }
         if known.head.version <= self.at.version {
-            return Step::StartAgain;
+            return CursorStep::StartAgain;
         }
         match known.in_memory {
-            Some((from, _)) if from != self.at => Step::StartAgain,
-            Some((_, commits)) if !commits.is_empty() => Step::Deliver(commits),
-            _ => Step::ReadLog { after: self.at.version, to: known.head.version },
+            Some((from, _)) if from != self.at => CursorStep::StartAgain,
+            Some((_, commits)) if !commits.is_empty() => CursorStep::Deliver(commits),
+            _ => CursorStep::ReadLog { after: self.at.version, to: known.head.version },
         }
     }
 
     /// What to do with commits that were read from the log from the cursor on, or from a little
     /// before it: they follow on it, or they are another history's.
-    pub fn check(&self, commits: &[Arc<Recorded>]) -> Step {
+    pub fn check(&self, commits: &[Arc<Recorded>]) -> CursorStep {
         let next = commits.partition_point(|commit| commit.commit.version <= self.at.version);
         match commits.get(next) {
             Some(first) if self.at.after(&first.body) == first.commit.head() => {
-                Step::Deliver(commits[next..].to_vec())
+                CursorStep::Deliver(commits[next..].to_vec())
             }
-            _ => Step::StartAgain,
+            _ => CursorStep::StartAgain,
         }
     }
 
@@ -121,25 +138,27 @@ mod tests {
         history.last().map_or(Head::EMPTY, |last| last.commit.head())
     }
 
-    fn known(history: &[Arc<Recorded>], memory_from: usize, cursor: Head) -> Known {
+    fn known(history: &[Arc<Recorded>], memory_from: usize, cursor: Head) -> AvailableCommits {
         let at = cursor.version.get() as usize;
         let in_memory = (at >= memory_from && at <= history.len())
             .then(|| (head_of(&history[..at]), history[at..].to_vec()));
-        Known { head: head_of(history), in_memory }
+        AvailableCommits { head: head_of(history), in_memory }
     }
 
     #[test]
     fn w4_a_subscriber_at_the_head_is_level() {
         let all = history(3, "ada");
         let cursor = Cursor::at(head_of(&all));
-        assert!(matches!(cursor.step(known(&all, 0, cursor.head())), Step::Level));
+        assert!(matches!(cursor.step(known(&all, 0, cursor.head())), CursorStep::CaughtUp));
     }
 
     #[test]
     fn w4_what_is_missing_comes_from_memory_in_order() {
         let all = history(5, "ada");
         let mut cursor = Cursor::at(head_of(&all[..2]));
-        let Step::Deliver(commits) = cursor.step(known(&all, 1, cursor.head())) else { panic!("no commits") };
+        let CursorStep::Deliver(commits) = cursor.step(known(&all, 1, cursor.head())) else {
+            panic!("no commits")
+        };
         commits.iter().for_each(|commit| cursor.advance(commit));
         assert_eq!(cursor.head(), head_of(&all));
     }
@@ -149,28 +168,31 @@ mod tests {
         let all = history(5, "ada");
         let cursor = Cursor::at(head_of(&all[..1]));
         let step = cursor.step(known(&all, 3, cursor.head()));
-        assert!(matches!(step, Step::ReadLog { after, to } if after.get() == 1 && to.get() == 5));
-        assert!(matches!(cursor.check(&all[1..3]), Step::Deliver(commits) if commits.len() == 2));
+        assert!(matches!(step, CursorStep::ReadLog { after, to } if after.get() == 1 && to.get() == 5));
+        assert!(matches!(cursor.check(&all[1..3]), CursorStep::Deliver(commits) if commits.len() == 2));
     }
 
     #[test]
     fn w6_a_read_shared_with_others_may_begin_before_the_cursor() {
         let all = history(5, "ada");
         let cursor = Cursor::at(head_of(&all[..2]));
-        assert!(matches!(cursor.check(&all), Step::Deliver(commits) if commits.len() == 3));
-        assert!(matches!(cursor.check(&all[..2]), Step::StartAgain), "the log ends before the head");
+        assert!(matches!(cursor.check(&all), CursorStep::Deliver(commits) if commits.len() == 3));
+        assert!(matches!(cursor.check(&all[..2]), CursorStep::StartAgain), "the log ends before the head");
     }
 
     #[test]
     fn v4_a_point_of_another_history_starts_again() {
         let (ours, theirs) = (history(5, "ada"), history(3, "bob"));
         let cursor = Cursor::at(head_of(&theirs));
-        assert!(matches!(cursor.step(known(&ours, 0, cursor.head())), Step::StartAgain), "in memory");
-        assert!(matches!(cursor.check(&ours[3..]), Step::StartAgain), "in the log");
+        assert!(matches!(cursor.step(known(&ours, 0, cursor.head())), CursorStep::StartAgain), "in memory");
+        assert!(matches!(cursor.check(&ours[3..]), CursorStep::StartAgain), "in the log");
         assert!(
-            matches!(cursor.step(known(&ours[..3], 0, cursor.head())), Step::StartAgain),
+            matches!(cursor.step(known(&ours[..3], 0, cursor.head())), CursorStep::StartAgain),
             "the same version"
         );
-        assert!(matches!(cursor.step(known(&ours[..2], 0, cursor.head())), Step::StartAgain), "a lost tail");
+        assert!(
+            matches!(cursor.step(known(&ours[..2], 0, cursor.head())), CursorStep::StartAgain),
+            "a lost tail"
+        );
     }
 }

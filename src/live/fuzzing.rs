@@ -2,7 +2,7 @@
 //! (`tests/fuzz`): not for anybody else, and nothing here is kept stable.
 
 use super::{
-    all::{InvalidPosition, Position, position::read_unsealed},
+    all_graphs::{InvalidPosition, Position, position::read_unsealed},
     presence_message,
 };
 

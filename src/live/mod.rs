@@ -1,4 +1,4 @@
-//! The live path: who is told what, whatever the transport.
+//! The live path: which subscriber gets what, whatever the transport.
 //!
 //! Invariants:
 //! - A subscriber is a cursor, never a queue: what it has not taken costs nothing, and what it gets
@@ -10,24 +10,24 @@
 //!
 //! Not here: sockets, frames, JSON. Those are in `http`.
 
-mod all;
+mod all_graphs;
 mod cursor;
-mod elsewhere;
+mod followed_graphs;
 #[doc(hidden)]
 pub mod fuzzing;
-mod hub;
+mod other_instances;
 mod presence;
 mod presence_message;
 mod reader;
 mod subscription;
 
-pub use all::{AllGraphs, AllReader, Extent, InvalidPosition, Piece, Position, Since};
-pub use cursor::{Cursor, Known, Step};
-pub use elsewhere::LiveConfig;
-pub use hub::{Followed, Hub, LogRead};
-pub use presence::{Present, Room, Shown};
+pub use all_graphs::{AllGraphs, AllReader, Extent, InvalidPosition, Piece, Position, Since};
+pub use cursor::{AvailableCommits, Cursor, CursorStep};
+pub use followed_graphs::{FollowedGraph, FollowedGraphs, LogRead};
+pub use other_instances::LiveConfig;
+pub use presence::{PresenceRoom, PresenceUpdate, Present};
 pub use reader::{Delivery, Reader};
 pub use subscription::{
-    Asked, Handed, InvalidName, Ledger, Overview, Parked, ParkedFound, Settings, Span, SubscriptionError,
-    SubscriptionName, Subscriptions,
+    Creation, DeliveredCommit, DeliveryLedger, DeliverySettings, InvalidName, ParkedCommit, ParkedCommits,
+    SubscriptionError, SubscriptionName, SubscriptionStatus, Subscriptions, VersionSpan,
 };

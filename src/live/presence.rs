@@ -58,13 +58,13 @@ impl Present {
 
 /// Something that was shown, and how it is sent: the same to all who see it.
 #[derive(Debug)]
-pub struct Shown {
+pub struct PresenceUpdate {
     /// What.
     pub present: Present,
     forms: [OnceLock<Bytes>; FORMS],
 }
 
-impl Shown {
+impl PresenceUpdate {
     fn new(present: Present) -> Arc<Self> {
         Arc::new(Self { present, forms: Default::default() })
     }
@@ -75,8 +75,8 @@ impl Shown {
     }
 }
 
-struct Entry {
-    shown: Arc<Shown>,
+struct PresenceEntry {
+    shown: Arc<PresenceUpdate>,
     revision: u64,
     origin: Origin,
     /// Since when it shows nothing; `None` while it does.
@@ -98,8 +98,8 @@ impl Origin {
     }
 }
 
-impl Entry {
-    /// Nobody speaks for another. But a server is another instance each time it follows the graph anew:
+impl PresenceEntry {
+    /// Nobody speaks for another. But a server is another instance each time it follows the graph again:
     /// what the earlier one has taken away may be shown again by the later.
     fn may_be_shown_by(&self, instance: Uuid) -> bool {
         let was_elsewhere = matches!(self.origin, Origin::Elsewhere { .. });
@@ -108,15 +108,15 @@ impl Entry {
 }
 
 #[derive(Default)]
-struct Entries {
-    by_connection: HashMap<Uuid, Entry>,
+struct PresenceEntries {
+    by_connection: HashMap<Uuid, PresenceEntry>,
     /// The latest change of each connection, and of the names that it gave up, by revision.
-    changes: BTreeMap<u64, (Uuid, Arc<Shown>)>,
+    changes: BTreeMap<u64, (Uuid, Arc<PresenceUpdate>)>,
     /// Those who show nothing any more, in the order in which they went.
     gone: BTreeSet<(Instant, Uuid)>,
 }
 
-impl Entries {
+impl PresenceEntries {
     /// Shows this for a connection from here on, as the next revision or two.
     fn put(&mut self, connection: Uuid, present: Present, origin: Origin, now: Instant, revision: &mut u64) {
         let mut earlier = VecDeque::new();
@@ -126,9 +126,9 @@ impl Entries {
         *revision += 1;
         let gone_at = present.is_gone().then_some(now);
         self.gone.extend(gone_at.map(|at| (at, connection)));
-        let shown = Shown::new(present);
+        let shown = PresenceUpdate::new(present);
         self.changes.insert(*revision, (connection, shown.clone()));
-        let entry = Entry { shown, revision: *revision, origin, gone_at, earlier };
+        let entry = PresenceEntry { shown, revision: *revision, origin, gone_at, earlier };
         self.by_connection.insert(connection, entry);
     }
 
@@ -137,11 +137,11 @@ impl Entries {
     fn give_up(
         &mut self,
         connection: Uuid,
-        before: Entry,
+        before: PresenceEntry,
         client: &ClientId,
         revision: &mut u64,
     ) -> VecDeque<(u64, ClientId)> {
-        let Entry { shown, revision: shown_at, gone_at, mut earlier, .. } = before;
+        let PresenceEntry { shown, revision: shown_at, gone_at, mut earlier, .. } = before;
         self.changes.remove(&shown_at);
         if let Some(at) = gone_at {
             self.gone.remove(&(at, connection));
@@ -154,7 +154,7 @@ impl Entries {
                     *revision
                 }
             };
-            self.changes.insert(at, (connection, Shown::new(shown.present.gone())));
+            self.changes.insert(at, (connection, PresenceUpdate::new(shown.present.gone())));
             earlier.push_back((at, shown.present.client.clone()));
         }
         let changes = &mut self.changes;
@@ -179,7 +179,7 @@ impl Entries {
         };
         self.changes.remove(&entry.revision);
         *revision += 1;
-        entry.shown = Shown::new(entry.shown.present.gone());
+        entry.shown = PresenceUpdate::new(entry.shown.present.gone());
         (entry.revision, entry.gone_at) = (*revision, Some(now));
         self.changes.insert(*revision, (connection, entry.shown.clone()));
         self.gone.insert((now, connection));
@@ -201,8 +201,8 @@ impl Entries {
         }
     }
 
-    /// Changes after `seen`, oldest first; who has seen nothing yet is not told who is gone.
-    fn since(&self, seen: u64) -> impl Iterator<Item = (u64, Uuid, &Arc<Shown>)> {
+    /// Changes after `seen`, oldest first; a subscriber that has seen nothing yet is not told who has left.
+    fn since(&self, seen: u64) -> impl Iterator<Item = (u64, Uuid, &Arc<PresenceUpdate>)> {
         let changes = self.changes.range(seen.saturating_add(1)..);
         let changes = changes.map(|(revision, (connection, shown))| (*revision, *connection, shown));
         changes.filter(move |(.., shown)| seen > 0 || !shown.present.is_gone())
@@ -210,19 +210,19 @@ impl Entries {
 }
 
 /// Who is present in one graph.
-pub struct Room {
+pub struct PresenceRoom {
     /// Guards the entries; held to read or change a few of them, never across an await.
-    entries: Mutex<Entries>,
+    entries: Mutex<PresenceEntries>,
     revision: watch::Sender<u64>,
 }
 
-impl Room {
+impl PresenceRoom {
     /// Shows `present` for this connection; a null state takes it away.
     pub fn show(&self, connection: Uuid, present: Present) {
         self.put(&mut lock(&self.entries), connection, present, Origin::Here);
     }
 
-    fn put(&self, entries: &mut Entries, connection: Uuid, present: Present, origin: Origin) {
+    fn put(&self, entries: &mut PresenceEntries, connection: Uuid, present: Present, origin: Origin) {
         let now = Instant::now();
         if !entries.by_connection.contains_key(&connection) {
             entries.forget_the_gone(now);
@@ -240,7 +240,7 @@ impl Room {
     }
 
     /// Another instance shows these.
-    pub(super) fn hear(&self, instance: Uuid, shown: Vec<(Uuid, Present)>, now: Instant) {
+    pub(super) fn show_remote(&self, instance: Uuid, shown: Vec<(Uuid, Present)>, now: Instant) {
         let mut entries = lock(&self.entries);
         for (connection, present) in shown {
             let origin = Origin::Elsewhere { instance, heard_at: now };
@@ -285,14 +285,14 @@ impl Room {
     }
 
     /// Others are told that those who match show nothing any more: looks at all of them.
-    fn clear_all(&self, matches: impl Fn(&Entry) -> bool) {
+    fn clear_all(&self, matches: impl Fn(&PresenceEntry) -> bool) {
         let mut entries = lock(&self.entries);
         let matching = entries.by_connection.iter().filter(|(_, entry)| matches(entry));
         let matching: Vec<Uuid> = matching.map(|(connection, _)| *connection).collect();
         self.clear(&mut entries, &matching);
     }
 
-    fn clear(&self, entries: &mut Entries, connections: &[Uuid]) {
+    fn clear(&self, entries: &mut PresenceEntries, connections: &[Uuid]) {
         let now = Instant::now();
         entries.forget_the_gone(now);
         self.revision.send_if_modified(|revision| {
@@ -303,8 +303,8 @@ impl Room {
 
     /// What changed after revision `seen`, each with its revision, oldest change first and at most `limit` of it, but for what
     /// `except` shows itself; and the revision up to which that is all.
-    /// Somebody who has seen nothing yet is not told who is gone.
-    pub fn since(&self, seen: u64, except: Uuid, limit: usize) -> (u64, Vec<(u64, Arc<Shown>)>) {
+    /// Somebody a subscriber that has seen nothing yet is not told who has left.
+    pub fn since(&self, seen: u64, except: Uuid, limit: usize) -> (u64, Vec<(u64, Arc<PresenceUpdate>)>) {
         let entries = lock(&self.entries);
         let mut others = entries.since(seen).filter(|(_, connection, _)| *connection != except);
         let (mut reached, mut changed) = (seen, Vec::new());
@@ -336,7 +336,7 @@ impl Room {
     }
 }
 
-impl Default for Room {
+impl Default for PresenceRoom {
     fn default() -> Self {
         // Revision 0 is that of a subscriber who has seen nothing.
         Self { entries: Mutex::default(), revision: watch::Sender::new(1) }

@@ -20,7 +20,7 @@ const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
 /// What one instance says.
 #[derive(Debug, PartialEq)]
-pub(super) enum Said {
+pub(super) enum PresenceMessage {
     /// It begins to follow the graph: who is there?
     Ask,
     /// These of its clients are there; a null state: no more.
@@ -30,20 +30,20 @@ pub(super) enum Said {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Message {
+struct Envelope {
     instance: Uuid,
-    said: WireSaid,
+    said: WireMessage,
 }
 
 #[derive(Serialize, Deserialize)]
-enum WireSaid {
+enum WireMessage {
     Ask,
-    Shows(Vec<Shown>),
+    Shows(Vec<WirePresence>),
     Gone,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Shown {
+struct WirePresence {
     connection: Uuid,
     client: ClientId,
     user: UserId,
@@ -52,11 +52,11 @@ struct Shown {
 }
 
 pub(super) fn ask(instance: Uuid) -> Bytes {
-    encode(instance, WireSaid::Ask)
+    encode(instance, WireMessage::Ask)
 }
 
 pub(super) fn gone(instance: Uuid) -> Bytes {
-    encode(instance, WireSaid::Gone)
+    encode(instance, WireMessage::Gone)
 }
 
 /// As many messages as it takes.
@@ -65,42 +65,44 @@ pub(super) fn shows(instance: Uuid, shown: Vec<(Uuid, Present)>) -> Vec<Bytes> {
     for (connection, Present { client, user, state }) in shown {
         let state = state.to_string();
         if bytes + state.len() > STATES_BYTES_MAX && !list.is_empty() {
-            messages.push(encode(instance, WireSaid::Shows(std::mem::take(&mut list))));
+            messages.push(encode(instance, WireMessage::Shows(std::mem::take(&mut list))));
             bytes = 0;
         }
         bytes += state.len();
-        list.push(Shown { connection, client, user, state });
+        list.push(WirePresence { connection, client, user, state });
     }
     if !list.is_empty() {
-        messages.push(encode(instance, WireSaid::Shows(list)));
+        messages.push(encode(instance, WireMessage::Shows(list)));
     }
     messages
 }
 
-fn encode(instance: Uuid, said: WireSaid) -> Bytes {
+fn encode(instance: Uuid, said: WireMessage) -> Bytes {
     let mut bytes = vec![FORM];
-    if let Err(error) = rmp_serde::encode::write(&mut bytes, &Message { instance, said }) {
+    if let Err(error) = rmp_serde::encode::write(&mut bytes, &Envelope { instance, said }) {
         unreachable!("writing to memory can't fail: {error}");
     }
     bytes.into()
 }
 
 /// Who says what; `None` for what is no message of this form.
-pub(super) fn decode(bytes: &[u8]) -> Option<(Uuid, Said)> {
+pub(super) fn decode(bytes: &[u8]) -> Option<(Uuid, PresenceMessage)> {
     let (&form, rest) = bytes.split_first()?;
     if form != FORM || rest.len() > MESSAGE_BYTES_MAX {
         return None;
     }
-    let Message { instance, said } = rmp_serde::from_slice(rest).ok()?;
+    let Envelope { instance, said } = rmp_serde::from_slice(rest).ok()?;
     let said = match said {
-        WireSaid::Ask => Said::Ask,
-        WireSaid::Gone => Said::Gone,
-        WireSaid::Shows(shown) => Said::Shows(shown.into_iter().map(present).collect::<Option<_>>()?),
+        WireMessage::Ask => PresenceMessage::Ask,
+        WireMessage::Gone => PresenceMessage::Gone,
+        WireMessage::Shows(shown) => {
+            PresenceMessage::Shows(shown.into_iter().map(present).collect::<Option<_>>()?)
+        }
     };
     Some((instance, said))
 }
 
-fn present(Shown { connection, client, user, state }: Shown) -> Option<(Uuid, Present)> {
+fn present(WirePresence { connection, client, user, state }: WirePresence) -> Option<(Uuid, Present)> {
     // As it is written here: whoever is gone says so in one way.
     let state: Value = serde_json::from_str(&state).ok()?;
     Some((connection, Present { client, user, state: state.to_string().into() }))
@@ -121,14 +123,14 @@ mod tests {
     #[test]
     fn what_is_said_is_what_is_heard() {
         let instance = Uuid::from_u128(7);
-        assert_eq!(decode(&ask(instance)), Some((instance, Said::Ask)));
-        assert_eq!(decode(&gone(instance)), Some((instance, Said::Gone)));
+        assert_eq!(decode(&ask(instance)), Some((instance, PresenceMessage::Ask)));
+        assert_eq!(decode(&gone(instance)), Some((instance, PresenceMessage::Gone)));
         assert_eq!(shows(instance, vec![]).len(), 0);
         let all = vec![shown(1, 10), shown(2, STATES_BYTES_MAX), shown(3, 10), shown(4, 10)];
         let messages = shows(instance, all.clone());
         assert_eq!(messages.len(), 3, "a large one goes alone");
         let heard = messages.iter().flat_map(|message| match decode(message) {
-            Some((from, Said::Shows(shown))) if from == instance => shown,
+            Some((from, PresenceMessage::Shows(shown))) if from == instance => shown,
             other => panic!("{other:?}"),
         });
         assert_eq!(heard.collect::<Vec<_>>(), all);
@@ -139,8 +141,8 @@ mod tests {
         let instance = Uuid::from_u128(7);
         let state = "[".repeat(100_000);
         let (client, user) = ("tab".parse().expect("a client"), "ada".parse().expect("a user"));
-        let deep = Shown { connection: instance, client, user, state };
-        assert_eq!(decode(&encode(instance, WireSaid::Shows(vec![deep]))), None);
+        let deep = WirePresence { connection: instance, client, user, state };
+        assert_eq!(decode(&encode(instance, WireMessage::Shows(vec![deep]))), None);
         let mut other = ask(instance).to_vec();
         other[0] = FORM + 1;
         assert_eq!(decode(&other), None);

@@ -5,22 +5,20 @@ use std::{sync::Arc, time::Duration};
 use dao_projections::{GraphId, Head, Version};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Cursor, Followed, Hub, Known, Step, hub::LogRead};
+use super::{AvailableCommits, Cursor, CursorStep, FollowedGraph, FollowedGraphs, followed_graphs::LogRead};
 use crate::{
     read::{self, ReadError, ResumeHash, StoreError, StoredCommit},
     telemetry::{Counted, Source},
-    write::{Graphs, Hot, Recorded, WriteError},
+    write::{GraphWatch, Graphs, Recorded, WriteError},
 };
 
-/// Commits taken from memory at once.
-const STEP_COMMITS_MAX: usize = 64;
 /// A reader this far behind that takes commits as they are stored gets them so.
 const BULK_COMMITS_MIN: u64 = 512;
 /// Stored commits given at once, at first and at most. The next are read meanwhile.
 const BULK_COMMITS: [usize; 2] = [256, 2_048];
 /// Bytes of stored commits that are given at once, about: a reader that takes nothing holds twice as many.
 const BULK_BYTES: usize = 384 << 10;
-/// How long to wait before the store is asked again after it was away.
+/// How long to wait before the store is asked again after it was unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 type ReadAhead = AbortOnDropHandle<Result<Vec<StoredCommit>, StoreError>>;
@@ -28,8 +26,8 @@ type ReadAhead = AbortOnDropHandle<Result<Vec<StoredCommit>, StoreError>>;
 /// A subscriber of one graph.
 pub struct Reader {
     graphs: Arc<Graphs>,
-    followed: Arc<Followed>,
-    hot: Hot,
+    followed: Arc<FollowedGraph>,
+    hot: GraphWatch,
     cursor: Cursor,
     takes_stored: bool,
     /// The commits after this version, on their way.
@@ -52,7 +50,7 @@ pub enum Delivery {
 impl Reader {
     /// Follows a graph from wherever [`Reader::start_at`] says; at first from its beginning. Follow
     /// first, then find out where to start: so nothing slips between.
-    pub fn new(graphs: Arc<Graphs>, hub: &Hub, id: &GraphId) -> Self {
+    pub fn new(graphs: Arc<Graphs>, hub: &FollowedGraphs, id: &GraphId) -> Self {
         let (followed, hot) = (hub.follow(id), graphs.hot(id));
         let cursor = Cursor::at(Head::EMPTY);
         Self { graphs, followed, hot, cursor, takes_stored: false, ahead: None, bulk: BULK_COMMITS[0] }
@@ -76,25 +74,27 @@ impl Reader {
 
     /// What comes next; waits for it. Cancel-safe: what was not returned is returned the next time.
     ///
-    /// A store that is away is waited for. An error says that the log can't be read on from here.
+    /// An unavailable store is waited for. An error says that the log can't be read on from here.
     pub async fn next(&mut self) -> Result<Delivery, ReadError> {
         loop {
             let mut source = Source::Memory;
             let step = match self.step() {
-                Step::ReadLog { after, to } if self.takes_stored && to.since(after) >= BULK_COMMITS_MIN => {
+                CursorStep::ReadLog { after, to }
+                    if self.takes_stored && to.since(after) >= BULK_COMMITS_MIN =>
+                {
                     match self.stored(after, to).await {
                         Ok(Some(commits)) => {
                             self.followed.metrics().delivered.of(Source::Log).inc_by(commits.len() as u64);
                             return Ok(Delivery::Stored(commits));
                         }
-                        Ok(None) => Step::StartAgain,
+                        Ok(None) => CursorStep::StartAgain,
                         Err(error) => {
                             wait_out(error.into()).await?;
                             continue;
                         }
                     }
                 }
-                Step::ReadLog { after, to } => match self.catch_up(after, to).await {
+                CursorStep::ReadLog { after, to } => match self.catch_up(after, to).await {
                     Ok(commits) => {
                         source = Source::Log;
                         self.cursor.check(&commits)
@@ -107,18 +107,18 @@ impl Reader {
                 step => step,
             };
             match step {
-                Step::Deliver(commits) => {
+                CursorStep::Deliver(commits) => {
                     commits.iter().for_each(|commit| self.cursor.advance(commit));
                     self.followed.metrics().delivered.of(source).inc_by(commits.len() as u64);
                     return Ok(Delivery::Commits(commits));
                 }
-                Step::Level => self.wait().await?,
-                Step::StartAgain => match read::current(&self.graphs, self.followed.id(), None).await {
-                    Ok(current) if current.source == read::Source::Stale => {
+                CursorStep::CaughtUp => self.wait().await?,
+                CursorStep::StartAgain => match read::current(&self.graphs, self.followed.id(), None).await {
+                    Ok(current) if current.source == read::StateSource::Stale => {
                         tokio::time::sleep(RETRY_AFTER).await;
                     }
                     Ok(current) => match self.continued(current.head()).await {
-                        // Memory held another history than the log, and is level now.
+                        // Memory held another history than the log, and has caught up now.
                         Ok(Some(_)) => self.hot = self.graphs.hot(self.followed.id()),
                         Ok(None) => {
                             self.start_at(current.head());
@@ -128,7 +128,7 @@ impl Reader {
                     },
                     Err(error) => wait_out(error).await?,
                 },
-                Step::ReadLog { .. } => {}
+                CursorStep::ReadLog { .. } => {}
             }
         }
     }
@@ -169,17 +169,13 @@ impl Reader {
         AbortOnDropHandle::new(tokio::spawn(read))
     }
 
-    fn step(&mut self) -> Step {
+    fn step(&mut self) -> CursorStep {
         // What happens after this look wakes the next wait.
         self.hot.mark_seen();
-        let Some(head) = self.hot.view().map(|view| view.graph.head()) else { return Step::Level };
-        let in_memory = self.hot.commits_since(self.cursor.head().version, STEP_COMMITS_MAX);
-        // Memory may already hold commits that the view taken before does not show.
-        let head = match in_memory.as_ref().and_then(|(_, commits)| commits.last()) {
-            Some(last) if last.commit.version > head.version => last.commit.head(),
-            _ => head,
-        };
-        self.cursor.step(Known { head, in_memory })
+        match AvailableCommits::after(self.cursor.head().version, &self.hot) {
+            Some(available) => self.cursor.step(available),
+            None => CursorStep::CaughtUp,
+        }
     }
 
     /// What it has, if that is of the history with this head.
@@ -198,7 +194,7 @@ impl Reader {
     }
 }
 
-/// Waits where the store is away or the server is busy; any other error is passed on.
+/// Waits where the store is unavailable or the server is busy; any other error is passed on.
 async fn wait_out(error: ReadError) -> Result<(), ReadError> {
     match error {
         ReadError::Graph(

@@ -10,7 +10,7 @@ use dao_projections::{Folding, GraphId, Head, PROJECTIONS, Projection, Registere
 
 use super::{
     Stores,
-    log::{Chunk, Log, Next, is_in_history},
+    commit_source::{CommitChunk, CommitSource, NextChunk, is_in_history},
 };
 use crate::{
     store::{RowsChange, RowsHead, StoreError},
@@ -22,13 +22,13 @@ const STEP: u64 = 8_192;
 /// What a row counts for beside its bytes, so that small ones are bounded too.
 const ROW_BYTES: usize = 256;
 /// How often a change is tried again because another worker was faster. Then the graph is left for a
-/// later pass: rows that move are not yet rows that are level.
+/// later pass: rows that move have not caught up yet.
 const ATTEMPTS_MAX: u32 = 8;
 
 /// Why a graph was not folded.
 #[derive(Debug, thiserror::Error)]
 pub enum FoldError {
-    /// The store is away: it is tried again.
+    /// The store is unavailable: it is tried again.
     #[error(transparent)]
     Store(StoreError),
     /// Its history can't be folded past this version, however often it is tried.
@@ -50,7 +50,7 @@ impl From<StoreError> for FoldError {
     }
 }
 
-/// Brings the rows of every projection of this graph level with `to`. Checkpoints are kept at every
+/// Brings the rows of every projection of this graph up to `to`. Checkpoints are kept at every
 /// multiple of `checkpoint_every`.
 pub async fn fold_graph(
     stores: &Stores,
@@ -58,14 +58,14 @@ pub async fn fold_graph(
     to: Version,
     checkpoint_every: u64,
 ) -> Result<(), FoldError> {
-    GraphFold::default().fold(&mut Log::of(stores, graph), to, checkpoint_every).await
+    GraphFold::default().fold(&mut CommitSource::of(stores, graph), to, checkpoint_every).await
 }
 
 /// One graph's rows of every projection, as far as they are in memory from one fold to the next. What another
-/// worker does to the stored rows in between shows when something is written: then it is read anew.
+/// worker does to the stored rows in between shows when something is written: then it is read again.
 #[derive(Default)]
 pub(super) struct GraphFold {
-    works: BTreeMap<&'static str, Work>,
+    works: BTreeMap<&'static str, RowsFold>,
 }
 
 impl GraphFold {
@@ -77,7 +77,7 @@ impl GraphFold {
     /// As [`fold_graph`].
     pub(super) async fn fold(
         &mut self,
-        log: &mut Log<'_>,
+        log: &mut CommitSource<'_>,
         to: Version,
         checkpoint_every: u64,
     ) -> Result<(), FoldError> {
@@ -90,20 +90,20 @@ impl GraphFold {
     }
 }
 
-/// Brings the rows of one projection level with `to`.
+/// Brings the rows of one projection up to `to`.
 async fn fold_one(
-    log: &mut Log<'_>,
+    log: &mut CommitSource<'_>,
     projection: &Registered,
-    mut kept: Option<Work>,
+    mut kept: Option<RowsFold>,
     to: Version,
     checkpoint_every: u64,
-) -> Result<Work, FoldError> {
+) -> Result<RowsFold, FoldError> {
     let (stores, graph) = (log.stores, log.graph);
-    let (mut to, mut anew) = (to, false);
+    let (mut to, mut rebuild) = (to, false);
     for _ in 0..ATTEMPTS_MAX {
         let mut work = match kept.take() {
             Some(work) => work,
-            None => Work::start(log, projection, anew).await?,
+            None => RowsFold::start(log, projection, rebuild).await?,
         };
         // Whether it was seen that the rows are of the history that the log has.
         let mut is_proved = false;
@@ -114,26 +114,26 @@ async fn fold_one(
                 }
                 // A fail-over took the end of the history that the rows are true of.
                 log.forget();
-                (to, anew) = (stores.events.head(graph).await?.version, true);
+                (to, rebuild) = (stores.events.head(graph).await?.version, true);
                 break;
             }
             let end =
                 to.min(work.at.version.plus(STEP)).min(next_multiple(work.at.version, checkpoint_every));
             match work.fold(log, end).await? {
-                Step::Done => is_proved = true,
+                FoldStep::Done => is_proved = true,
                 // The feed tells of more than the history has: a fail-over lost its end, and perhaps
                 // more than that.
-                Step::NoMore => {
+                FoldStep::NoMore => {
                     to = work.at.version;
                     if !work.is_unsaved {
                         is_proved = false;
                         continue;
                     }
                 }
-                Step::Raced => break,
-                Step::OtherHistory => {
+                FoldStep::Raced => break,
+                FoldStep::OtherHistory => {
                     log.forget();
-                    anew = true;
+                    rebuild = true;
                     break;
                 }
             }
@@ -155,7 +155,7 @@ fn next_multiple(from: Version, every: u64) -> Version {
 }
 
 /// Rows of one projection of one graph under way.
-pub(super) struct Work {
+pub(super) struct RowsFold {
     projection: Registered,
     rows: Box<dyn Folding>,
     /// What the rows in memory are true of.
@@ -172,7 +172,7 @@ pub(super) struct Work {
 }
 
 /// How a step of folding went.
-pub(super) enum Step {
+pub(super) enum FoldStep {
     Done,
     /// The history ends before it.
     NoMore,
@@ -182,19 +182,23 @@ pub(super) enum Step {
     OtherHistory,
 }
 
-impl Work {
-    /// From where the stored rows are; from the beginning of the history if there are none, or `anew` is asked for.
-    async fn start(log: &Log<'_>, projection: &Registered, anew: bool) -> Result<Self, FoldError> {
+impl RowsFold {
+    /// From where the stored rows are; from the beginning of the history if there are none, or `rebuild` is asked for.
+    async fn start(
+        log: &CommitSource<'_>,
+        projection: &Registered,
+        rebuild: bool,
+    ) -> Result<Self, FoldError> {
         let stored = log.stores.rows.rows(log.graph, projection.name, &[]).await?.at;
-        let work = Self { stored, ..Self::anew(projection) };
-        Ok(match stored.filter(|at| at.format == projection.format && !anew) {
+        let work = Self { stored, ..Self::from_start(projection) };
+        Ok(match stored.filter(|at| at.format == projection.format && !rebuild) {
             Some(at) => Self { at: at.head, is_complete: false, is_unsaved: false, replaces: false, ..work },
             None => work,
         })
     }
 
     /// From the beginning of the history.
-    pub(super) fn anew(projection: &Registered) -> Self {
+    pub(super) fn from_start(projection: &Registered) -> Self {
         Self {
             projection: *projection,
             rows: projection.start(),
@@ -209,21 +213,27 @@ impl Work {
 
     /// From the beginning of the history once more.
     pub(super) fn begin_again(&mut self) {
-        *self = Self { stored: self.stored, ..Self::anew(&self.projection) };
+        *self = Self { stored: self.stored, ..Self::from_start(&self.projection) };
     }
 
     /// Folds `(at, to]`.
-    pub(super) async fn fold(&mut self, log: &mut Log<'_>, to: Version) -> Result<Step, FoldError> {
+    pub(super) async fn fold(
+        &mut self,
+        log: &mut CommitSource<'_>,
+        to: Version,
+    ) -> Result<FoldStep, FoldError> {
         let start = self.at;
         while self.at.version < to {
             let commits = match log.after(self.at, to).await? {
-                Next::Commits(commits) => commits,
-                Next::End => return Ok(if self.at == start { Step::NoMore } else { Step::Done }),
-                Next::OtherHistory => return Ok(Step::OtherHistory),
+                NextChunk::Commits(commits) => commits,
+                NextChunk::End => {
+                    return Ok(if self.at == start { FoldStep::NoMore } else { FoldStep::Done });
+                }
+                NextChunk::OtherHistory => return Ok(FoldStep::OtherHistory),
             };
             if !self.is_complete {
                 match self.load(log, start, &commits).await? {
-                    Step::Done => {}
+                    FoldStep::Done => {}
                     step => return Ok(step),
                 }
             }
@@ -232,7 +242,7 @@ impl Work {
             self.at = commits.last().map_or(self.at, |last| last.commit.head());
             tokio::task::yield_now().await;
         }
-        Ok(Step::Done)
+        Ok(FoldStep::Done)
     }
 
     /// Writes what changed onto the stored rows, if they are what they were; whether they were.
@@ -259,29 +269,34 @@ impl Work {
     }
 
     /// Brings the rows that these commits need into memory, as they were at `start`.
-    async fn load(&mut self, log: &Log<'_>, start: Head, commits: &Chunk) -> Result<Step, FoldError> {
+    async fn load(
+        &mut self,
+        log: &CommitSource<'_>,
+        start: Head,
+        commits: &CommitChunk,
+    ) -> Result<FoldStep, FoldError> {
         let mut missing = BTreeSet::new();
         commits.iter().for_each(|recorded| self.rows.missing(&recorded.commit, &mut missing));
         let missing: Vec<String> = missing.into_iter().collect();
         if missing.is_empty() {
-            return Ok(Step::Done);
+            return Ok(FoldStep::Done);
         }
         let found = log.stores.rows.rows(log.graph, self.projection.name, &missing).await?;
         if found.at != Some(RowsHead { head: start, format: self.projection.format }) {
-            return Ok(Step::Raced);
+            return Ok(FoldStep::Raced);
         }
         for (key, row) in missing.into_iter().zip(found.rows) {
             self.sizes.insert(key.clone(), bytes_of(&key, row.as_deref()));
             if let Err(error) = self.rows.load(key, row.as_deref()) {
-                tracing::warn!(graph = %log.graph, projection = self.projection.name, %error, "rows are made anew");
-                return Ok(Step::OtherHistory);
+                tracing::warn!(graph = %log.graph, projection = self.projection.name, %error, "the rows are rebuilt");
+                return Ok(FoldStep::OtherHistory);
             }
         }
-        Ok(Step::Done)
+        Ok(FoldStep::Done)
     }
 
     /// A defect in a fold stops one graph, not the projector.
-    fn fold_all(&mut self, commits: &Chunk) -> Result<(), FoldError> {
+    fn fold_all(&mut self, commits: &CommitChunk) -> Result<(), FoldError> {
         for commit in commits.iter().map(|recorded| &recorded.commit) {
             let rows = &mut self.rows;
             if catch_unwind(AssertUnwindSafe(|| rows.fold(commit))).is_err() {

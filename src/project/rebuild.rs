@@ -1,25 +1,25 @@
-//! Making a graph's rows anew from its log, beside those that are read meanwhile.
+//! Rebuilding a graph's rows from its log, beside those that are read meanwhile.
 
 use dao_projections::{GraphId, PROJECTIONS, Registered, Version};
 
 use super::{
     Stores,
-    fold::{FoldError, Step, Work},
-    log::{Log, is_in_history},
+    commit_source::{CommitSource, is_in_history},
+    fold::{FoldError, FoldStep, RowsFold},
 };
 
 /// Commits folded between two reports of progress.
 const STEP: u64 = 8_192;
 
-/// What making rows anew came to.
+/// The result of a rebuild.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rebuilt {
     /// Commits of the graph that were folded, each counted once, into however many projections it went.
     pub commits: u64,
 }
 
-/// Makes the rows of one projection (of all, where none is named) anew, and puts them in the place
-/// of the old ones in one change when they are level with the history. Until then the old ones are
+/// Rebuilds the rows of one projection (of all, where none is named), and puts them in the place
+/// of the old ones in one change when they have caught up with the history. Until then the old ones are
 /// read. `progress` hears of every so many commits. A parked graph is then projected again.
 pub async fn rebuild(
     stores: &Stores,
@@ -50,7 +50,7 @@ async fn rebuild_one(
     projection: &Registered,
     progress: &mut impl FnMut(u64),
 ) -> Result<u64, FoldError> {
-    let (mut work, mut log) = (Work::anew(projection), Log::of(stores, graph));
+    let (mut work, mut log) = (RowsFold::from_start(projection), CommitSource::of(stores, graph));
     loop {
         work.stored = stores.rows.rows(graph, projection.name, &[]).await?.at;
         // Also beyond what a projector has folded in the meantime.
@@ -59,10 +59,10 @@ async fn rebuild_one(
             let before = work.at.version;
             let end = head.min(before.plus(STEP));
             match work.fold(&mut log, end).await? {
-                Step::Done => progress(work.at.version.since(before)),
-                Step::NoMore => break,
+                FoldStep::Done => progress(work.at.version.since(before)),
+                FoldStep::NoMore => break,
                 // Another history took the place of this one: begin again.
-                Step::Raced | Step::OtherHistory => {
+                FoldStep::Raced | FoldStep::OtherHistory => {
                     log.forget();
                     work.begin_again();
                 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{READER, Stores, now_ms};
-use crate::store::{Parked, StoreError};
+use crate::store::{ParkedGraph, StoreError};
 use dao_projections::GraphId;
 
 /// Appends looked at to say how far a part is behind.
@@ -27,7 +27,7 @@ pub struct Health {
     /// How far they are behind.
     pub lag: Lag,
     /// The graphs that are not projected, and why.
-    pub parked: Vec<(GraphId, Parked)>,
+    pub parked: Vec<(GraphId, ParkedGraph)>,
 }
 
 /// Measured against the log's own end, whoever projects and whether anybody does.

@@ -5,7 +5,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::{
     ReadError,
-    awaited::{self, FIRST_PAUSE, PAUSE_MAX, WAIT},
+    version_wait::{self, FIRST_PAUSE, PAUSE_MAX, WAIT},
 };
 use crate::{store::ProjectionStore, write::Graphs};
 
@@ -36,7 +36,7 @@ pub struct ActivityPlace {
 
 /// One count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Count {
+pub struct ActivityCount {
     /// In which graph.
     pub graph: GraphId,
     /// Of what.
@@ -49,7 +49,7 @@ pub struct Count {
 #[derive(Clone, Debug, Default)]
 pub struct ActivityFound {
     /// The counts, by graph, hour, type and user.
-    pub counts: Vec<Count>,
+    pub counts: Vec<ActivityCount>,
     /// The version up to which the last graph's events are counted.
     pub version: Version,
     /// Where to go on; `None` at the end.
@@ -95,7 +95,7 @@ async fn wait_until_counted(graphs: &Graphs, graph: &GraphId, min: Version) -> R
     if counted >= min {
         return Ok(());
     }
-    awaited::reach(graphs, graph, graphs.store().head(graph).await?, min).await?;
+    version_wait::reach(graphs, graph, graphs.store().head(graph).await?, min).await?;
     let _place = graphs.place_to_wait()?;
     let mut pause = FIRST_PAUSE;
     while counted < min {
@@ -170,7 +170,7 @@ async fn add(
             found.next = Some(ActivityPlace { graph: graph.clone(), key: last });
             return Ok(());
         }
-        found.counts.push(Count { graph: graph.clone(), key, events });
+        found.counts.push(ActivityCount { graph: graph.clone(), key, events });
         last = Some(text.clone());
     }
     Ok(())

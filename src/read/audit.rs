@@ -11,18 +11,19 @@
 use dao_projections::{CommandType, Commit, Entity, Event, GraphId, OperationId, Timestamp, UserId, Version};
 
 use super::{
-    ReadError, moment,
-    walk::{Effort, Happened, Records, Walk},
+    ReadError,
+    history_walk::{HistoryItem, HistoryWalk, RecordKinds, WalkBudget},
+    version_at_time,
 };
 use crate::{
     domain::{Circumstances, OperationRecord, RecordedOutcome, Refusal},
     store::{EventStore, Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredRefusal},
-    write::{Graphs, log},
+    write::{Graphs, history_reader},
 };
 
 /// How an operation ended, in the words of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum OperationStatus {
     /// It is a commit.
     Completed,
     /// It was refused because of what others did.
@@ -31,7 +32,7 @@ pub enum Status {
     Failed,
 }
 
-impl Status {
+impl OperationStatus {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Completed, Self::Conflict, Self::Failed];
 
@@ -51,7 +52,7 @@ impl Status {
 
 /// What somebody wants to see; what is `None` does not matter.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub struct AuditFilter {
     /// By this user.
     pub user: Option<UserId>,
     /// Of this type.
@@ -63,14 +64,14 @@ pub struct Filter {
     /// At this time or earlier.
     pub to: Option<Timestamp>,
     /// That ended so.
-    pub status: Option<Status>,
+    pub status: Option<OperationStatus>,
 }
 
 /// One page of the operations of a graph.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct AuditQuery {
     /// Which operations.
-    pub filter: Filter,
+    pub filter: AuditFilter,
     /// From which end.
     pub order: Order,
     /// How many at most.
@@ -83,7 +84,7 @@ pub struct Question {
 
 /// One operation.
 #[derive(Clone, Debug)]
-pub enum Listed {
+pub enum ListedOperation {
     /// It was accepted.
     Accepted(Commit),
     /// It was refused.
@@ -97,33 +98,37 @@ pub enum Listed {
     },
 }
 
-impl Listed {
+impl ListedOperation {
     /// How it ended.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> OperationStatus {
         match self {
-            Self::Accepted(_) => Status::Completed,
-            Self::Refused { refusal, .. } => Status::of(refusal),
+            Self::Accepted(_) => OperationStatus::Completed,
+            Self::Refused { refusal, .. } => OperationStatus::of(refusal),
         }
     }
 }
 
-/// The answer to a [`Question`].
+/// The answer to a [`AuditQuery`].
 #[derive(Clone, Debug)]
-pub struct Listing {
+pub struct OperationPage {
     /// Those that match, in the order asked; none at all does not mean that there are no more.
-    pub operations: Vec<Listed>,
+    pub operations: Vec<ListedOperation>,
     /// Where to go on; `None` at the end.
     pub next: Option<RefusalPlace>,
 }
 
 /// The operations of a graph that match.
-pub async fn operations(graphs: &Graphs, id: &GraphId, question: &Question) -> Result<Listing, ReadError> {
-    let head = moment::head(graphs, id, question.min_version).await?;
+pub async fn operations(
+    graphs: &Graphs,
+    id: &GraphId,
+    question: &AuditQuery,
+) -> Result<OperationPage, ReadError> {
+    let head = version_at_time::head(graphs, id, question.min_version).await?;
     let store = &**graphs.store();
-    let mut listing = Listing { operations: vec![], next: None };
+    let mut listing = OperationPage { operations: vec![], next: None };
     let Some(between) = places(store, id, head.version, question).await? else { return Ok(listing) };
-    let mut walk = Walk::new(store, id, question.order, between, question.filter.records());
-    let (mut effort, mut bytes_kept) = (Effort::default(), 0);
+    let mut walk = HistoryWalk::new(store, id, question.order, between, question.filter.records());
+    let (mut effort, mut bytes_kept) = (WalkBudget::default(), 0);
     while let Some(happened) = walk.next().await? {
         let (place, bytes) = (happened.place(), happened.bytes());
         effort.spend(bytes);
@@ -146,17 +151,17 @@ async fn places(
     store: &dyn EventStore,
     id: &GraphId,
     head: Version,
-    question: &Question,
+    question: &AuditQuery,
 ) -> Result<Option<(RefusalPlace, RefusalPlace)>, StoreError> {
     // What was refused at or after `from` may have been judged on the commit before.
     let mut low = RefusalPlace::before(Version::EMPTY);
     if let Some(from) = question.filter.from {
-        let first = moment::first_since(store, id, head, from).await?;
+        let first = version_at_time::first_since(store, id, head, from).await?;
         low.version = Version::new(first.get() - 1).unwrap_or_default();
     }
     let mut high = RefusalPlace::after(head);
     if let Some(to) = question.filter.to {
-        high.version = moment::last_until(store, id, head, to).await?;
+        high.version = version_at_time::last_until(store, id, head, to).await?;
     }
     match (question.after, question.order) {
         (None, _) => {}
@@ -166,28 +171,28 @@ async fn places(
     Ok((low < high).then_some((low, high)))
 }
 
-impl Filter {
-    fn records(&self) -> Records {
+impl AuditFilter {
+    fn records(&self) -> RecordKinds {
         match self.status {
             // No event of a refused operation names an entity: it has none.
-            Some(Status::Completed) => Records::CommitsOnly,
-            None if self.entity.is_some() => Records::CommitsOnly,
-            None => Records::Both,
-            Some(Status::Conflict | Status::Failed) => Records::RefusalsOnly,
+            Some(OperationStatus::Completed) => RecordKinds::CommitsOnly,
+            None if self.entity.is_some() => RecordKinds::CommitsOnly,
+            None => RecordKinds::Both,
+            Some(OperationStatus::Conflict | OperationStatus::Failed) => RecordKinds::RefusalsOnly,
         }
     }
 
-    fn look_at(&self, id: &GraphId, happened: Happened) -> Result<Option<Listed>, StoreError> {
+    fn look_at(&self, id: &GraphId, happened: HistoryItem) -> Result<Option<ListedOperation>, StoreError> {
         match happened {
-            Happened::Commit(stored) => {
-                let commit = log::decode(id, &stored)?;
-                Ok(self.wants_commit(&commit).then_some(Listed::Accepted(commit)))
+            HistoryItem::Commit(stored) => {
+                let commit = history_reader::decode(id, &stored)?;
+                Ok(self.wants_commit(&commit).then_some(ListedOperation::Accepted(commit)))
             }
-            Happened::Refusal(stored) => {
+            HistoryItem::Refusal(stored) => {
                 let (by, refusal) = decode(id, &stored)?;
                 let operation = stored.operation;
                 let is_wanted = self.wants_refusal(&by, &refusal);
-                Ok(is_wanted.then_some(Listed::Refused { operation, by, refusal }))
+                Ok(is_wanted.then_some(ListedOperation::Refused { operation, by, refusal }))
             }
         }
     }
@@ -201,7 +206,7 @@ impl Filter {
     fn wants_refusal(&self, by: &Circumstances, refusal: &Refusal) -> bool {
         self.wants(&by.user, by.command, by.at)
             && self.entity.is_none()
-            && self.status.is_none_or(|wanted| wanted == Status::of(refusal))
+            && self.status.is_none_or(|wanted| wanted == OperationStatus::of(refusal))
     }
 
     fn wants(&self, user: &UserId, command: CommandType, at: Timestamp) -> bool {

@@ -2,12 +2,13 @@
 
 use dao_projections::{Graph, GraphDiff, GraphId, Version};
 
-use super::{Current, ReadError};
+use super::{CurrentState, ReadError};
 use crate::{
     store::StoreError,
     write::{
-        Graphs, busy,
-        log::{self, Followed},
+        Graphs,
+        history_reader::{self, CatchUp},
+        run_blocking,
     },
 };
 
@@ -42,24 +43,24 @@ pub async fn diff(
         true => (&earlier.view.graph, &later),
         false => (&later, &earlier.view.graph),
     };
-    Ok(Difference { from, to, diff: busy(|| GraphDiff::between(before, after)) })
+    Ok(Difference { from, to, diff: run_blocking(|| GraphDiff::between(before, after)) })
 }
 
 /// The graph at `version`: the current one, or the earlier one folded on.
 async fn later(
     graphs: &Graphs,
     id: &GraphId,
-    earlier: &Current,
-    current: &Current,
+    earlier: &CurrentState,
+    current: &CurrentState,
     version: Version,
 ) -> Result<Graph, ReadError> {
     if version == current.head().version {
         return Ok(current.view.graph.clone());
     }
     let mut graph = earlier.view.graph.clone();
-    match log::follow(&**graphs.store(), id, &mut graph, None, version).await? {
-        Followed::Level => Ok(graph),
-        Followed::OtherHistory | Followed::NoRoom => {
+    match history_reader::follow(&**graphs.store(), id, &mut graph, None, version).await? {
+        CatchUp::Complete => Ok(graph),
+        CatchUp::OtherHistory | CatchUp::NoRoom => {
             let version = graph.head().version.next();
             let problem = "it does not follow on what was read before it".to_owned();
             Err(StoreError::Corrupt { graph: id.clone(), version, problem }.into())

@@ -7,27 +7,28 @@
 use dao_projections::{Change, Commit, GraphId, Subject, Tracked, Version};
 
 use super::{
-    ReadError, moment,
-    walk::{Commits, Effort},
+    ReadError,
+    history_walk::{CommitWalk, WalkBudget},
+    version_at_time,
 };
 use crate::{
     store::{Order, READ_BYTES_MAX},
-    write::{Graphs, log},
+    write::{Graphs, history_reader},
 };
 
 /// One page of an entity's history.
 #[derive(Debug)]
-pub struct History {
+pub struct EntityHistory {
     /// The commits that touched it, the latest first; none at all does not mean that there are no
     /// earlier ones.
-    pub touches: Vec<Touch>,
+    pub touches: Vec<EntityChange>,
     /// Where to go on: before this version. `None` at the beginning of the graph's history.
     pub next: Option<Version>,
 }
 
 /// A commit, and what it changed on the entity.
 #[derive(Debug)]
-pub struct Touch {
+pub struct EntityChange {
     /// The commit.
     pub commit: Commit,
     /// What it changed; empty where the entity came out as it had been.
@@ -42,12 +43,12 @@ pub async fn history(
     before: Option<Version>,
     limit: usize,
     min_version: Option<Version>,
-) -> Result<History, ReadError> {
-    let head = moment::head(graphs, id, min_version).await?.version;
+) -> Result<EntityHistory, ReadError> {
+    let head = version_at_time::head(graphs, id, min_version).await?.version;
     let high = before
         .map_or(head, |before| head.min(Version::new(before.get().saturating_sub(1)).unwrap_or_default()));
     let (touching, next) = touching(graphs, id, subject, high, limit).await?;
-    let Some(oldest) = touching.last() else { return Ok(History { touches: vec![], next }) };
+    let Some(oldest) = touching.last() else { return Ok(EntityHistory { touches: vec![], next }) };
     let mut tracked = match next {
         Some(_) if !subject.is_born_in(oldest) => {
             let earlier = Version::new(oldest.version.get() - 1).unwrap_or_default();
@@ -58,11 +59,11 @@ pub async fn history(
     };
     let follow = |commit: Commit| {
         let changes = tracked.follow(&commit).unwrap_or_default();
-        Touch { commit, changes }
+        EntityChange { commit, changes }
     };
-    let mut touches: Vec<Touch> = touching.into_iter().rev().map(follow).collect();
+    let mut touches: Vec<EntityChange> = touching.into_iter().rev().map(follow).collect();
     touches.reverse();
-    Ok(History { touches, next })
+    Ok(EntityHistory { touches, next })
 }
 
 /// The commits up to `high` that touch the entity, newest first, and where to look on if the page is
@@ -75,14 +76,14 @@ async fn touching(
     limit: usize,
 ) -> Result<(Vec<Commit>, Option<Version>), ReadError> {
     let store = &**graphs.store();
-    let mut commits = Commits::new(store, id, Order::NewestFirst, (Version::EMPTY, high));
-    let (mut found, mut bytes_kept, mut effort) = (Vec::new(), 0, Effort::default());
+    let mut commits = CommitWalk::new(store, id, Order::NewestFirst, (Version::EMPTY, high));
+    let (mut found, mut bytes_kept, mut effort) = (Vec::new(), 0, WalkBudget::default());
     while let Some(stored) = commits.next().await? {
         let (version, bytes) = (stored.version, stored.body.len());
         effort.spend(bytes);
         // MessagePack holds a string's bytes as they are: who does not find them need not decode.
         if contains(&stored.body, subject.as_str().as_bytes()) {
-            let commit = log::decode(id, &stored)?;
+            let commit = history_reader::decode(id, &stored)?;
             if subject.is_touched_by(&commit) {
                 bytes_kept += bytes;
                 found.push(commit);

@@ -1,4 +1,4 @@
-//! What became of one operation.
+//! The outcome of one operation.
 //!
 //! Invariants: ids are unique within a graph only, so what others did under the same id in graphs of theirs is
 //! neither shown to who may not read those nor in the way of what they may read. That an operation is unknown and
@@ -13,7 +13,7 @@ use super::ReadError;
 use crate::{
     domain::{OperationRecord, RecordedOutcome, Refusal},
     store::{GraphFilter, OperationPlaces, StoreError},
-    write::{Effect, Graphs, log},
+    write::{Effect, Graphs, history_reader},
 };
 
 /// Graphs that may be read and used the id, of which the oldest use is looked for. Beyond that it is found by graph.
@@ -21,7 +21,7 @@ const PLACES_MAX: usize = 256;
 /// Records read at the same time.
 const READS_AT_ONCE: usize = 16;
 
-/// What became of an operation.
+/// The outcome of an operation.
 pub struct OperationFound {
     /// In which graph.
     pub graph: GraphId,
@@ -45,7 +45,7 @@ pub enum OperationEnding {
     Refused(Arc<Refusal>),
 }
 
-/// What became of the operation with this id: in the graph that is named, else in that which used it first of those
+/// The outcome of the operation with this id: in the graph that is named, else in that which used it first of those
 /// that may be read.
 pub async fn operation(
     graphs: &Graphs,
@@ -80,7 +80,7 @@ pub async fn operation(
     }
 }
 
-/// What became of it in this graph.
+/// Its outcome in this graph.
 async fn in_graph(
     graphs: &Graphs,
     graph: &GraphId,
@@ -91,7 +91,7 @@ async fn in_graph(
     let graph = graph.clone();
     let (by, ending) = match record.outcome {
         RecordedOutcome::Committed { version } => {
-            let Some(recorded) = log::one(&**graphs.store(), &graph, version).await? else {
+            let Some(recorded) = history_reader::one(&**graphs.store(), &graph, version).await? else {
                 let problem = "an operation names this commit, and it is missing".to_owned();
                 return Err(StoreError::Corrupt { graph, version, problem });
             };

@@ -11,7 +11,7 @@ use dao_projections::{Graph, GraphId, Head, Version, fold_strictly};
 use super::ReadError;
 use crate::{
     store::{EventStore, StoreError, StoredCommit},
-    write::{Graphs, busy, log},
+    write::{Graphs, history_reader, run_blocking},
 };
 
 /// Commits read at once; between two reads other tasks get their turn.
@@ -19,18 +19,18 @@ const CHUNK: usize = 512;
 
 /// What a walk through a history found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
+pub struct Verification {
     /// The head that the store names; where it can't name one, that of the last good commit.
     pub head: Head,
     /// How many commits are good, from the first on.
     pub commits: u64,
     /// The first that is not.
-    pub bad: Option<Bad>,
+    pub bad: Option<BadCommit>,
 }
 
 /// A commit that is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bad {
+pub struct BadCommit {
     /// Its version.
     pub version: Version,
     /// What is wrong with it.
@@ -43,7 +43,7 @@ pub async fn verify(
     graphs: &Graphs,
     id: &GraphId,
     on_progress: impl FnMut(u64, u64) + Send,
-) -> Result<Verified, ReadError> {
+) -> Result<Verification, ReadError> {
     Ok(walk(&**graphs.store(), id, on_progress).await?)
 }
 
@@ -51,11 +51,13 @@ async fn walk(
     store: &dyn EventStore,
     id: &GraphId,
     mut on_progress: impl FnMut(u64, u64) + Send,
-) -> Result<Verified, StoreError> {
+) -> Result<Verification, StoreError> {
     // A head that can't be read is bad, and what comes before it is looked at all the same.
     let (head, mut wall) = match store.head(id).await {
         Ok(head) => (Some(head), None),
-        Err(StoreError::Corrupt { problem, .. }) => (None, Some(Bad { version: Version::MAX, problem })),
+        Err(StoreError::Corrupt { problem, .. }) => {
+            (None, Some(BadCommit { version: Version::MAX, problem }))
+        }
         Err(error) => return Err(error),
     };
     let mut to = head.map_or(Version::MAX, |head| head.version);
@@ -68,48 +70,49 @@ async fn walk(
             Err(StoreError::Corrupt { version, problem, .. }) if version > at.next() => {
                 // Those before it may be bad as well: they come first.
                 to = Version::new(version.get() - 1).unwrap_or_default();
-                wall = Some(Bad { version, problem });
+                wall = Some(BadCommit { version, problem });
                 continue;
             }
             Err(StoreError::Corrupt { problem, .. }) => {
-                bad = Some(Bad { version: at.next(), problem });
+                bad = Some(BadCommit { version: at.next(), problem });
                 break;
             }
             Err(error) => return Err(error),
         };
         if chunk.is_empty() {
             bad = Some(match wall.take() {
-                Some(wall) => Bad { version: at.next(), ..wall },
-                None => match log::ends_early(store, id, at.next(), |now| Some(now) == head).await {
-                    StoreError::Corrupt { version, problem, .. } => Bad { version, problem },
+                Some(wall) => BadCommit { version: at.next(), ..wall },
+                None => match history_reader::ends_early(store, id, at.next(), |now| Some(now) == head).await
+                {
+                    StoreError::Corrupt { version, problem, .. } => BadCommit { version, problem },
                     error => return Err(error),
                 },
             });
             break;
         }
-        bad = busy(|| fold_chunk(id, &mut graph, &chunk)).err();
+        bad = run_blocking(|| fold_chunk(id, &mut graph, &chunk)).err();
         on_progress(graph.head().version.get(), head.map_or(0, |head| head.version.get()));
         tokio::task::yield_now().await;
     }
     let bad = bad.or(wall);
-    Ok(Verified { head: head.unwrap_or_else(|| graph.head()), commits: graph.head().version.get(), bad })
+    Ok(Verification { head: head.unwrap_or_else(|| graph.head()), commits: graph.head().version.get(), bad })
 }
 
 /// Folds commits up to the first that is bad.
-fn fold_chunk(id: &GraphId, graph: &mut Graph, chunk: &[StoredCommit]) -> Result<(), Bad> {
+fn fold_chunk(id: &GraphId, graph: &mut Graph, chunk: &[StoredCommit]) -> Result<(), BadCommit> {
     chunk.iter().try_for_each(|stored| {
-        let bad = |problem: String| Bad { version: graph.head().version.next(), problem };
+        let bad = |problem: String| BadCommit { version: graph.head().version.next(), problem };
         if stored.version != graph.head().version.next() {
             return Err(bad("it is missing".to_owned()));
         }
         if stored.head() != graph.head().after(&stored.body) {
             return Err(bad("its hash does not follow from its content and the hash before it".to_owned()));
         }
-        let commit = log::decode(id, stored).map_err(|error| match error {
+        let commit = history_reader::decode(id, stored).map_err(|error| match error {
             StoreError::Corrupt { problem, .. } => bad(problem),
             other => bad(other.to_string()),
         })?;
         let version = commit.version;
-        fold_strictly(graph, &commit).map_err(|misfit| Bad { version, problem: misfit.to_string() })
+        fold_strictly(graph, &commit).map_err(|misfit| BadCommit { version, problem: misfit.to_string() })
     })
 }

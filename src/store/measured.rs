@@ -10,8 +10,8 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 
 use super::{
-    Append, Durability, Entry, EventStore, FeedBounds, FeedEntry, FeedPlace, GraphFilter, Hints,
-    OperationPlaces, Order, Parked, ProjectionStore, RefusalPlace, RowsChange, RowsFound, RowsHead,
+    Append, Durability, Entry, EventStore, FeedBounds, FeedEntry, FeedPlace, GraphFilter, OperationPlaces,
+    Order, ParkedGraph, ProjectionStore, Publications, RefusalPlace, RowsChange, RowsFound, RowsHead,
     StoreError, StoredCommit, StoredRefusal,
 };
 use crate::telemetry::{Metrics, StoreCall, StoreErrorKind, Word};
@@ -108,7 +108,7 @@ impl<S: EventStore + ?Sized> EventStore for Measured<S> {
         self.store.is_shared()
     }
 
-    fn listen(&self, graph: &GraphId) -> Hints {
+    fn listen(&self, graph: &GraphId) -> Publications {
         self.store.listen(graph)
     }
 
@@ -227,12 +227,12 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Measured<S> {
         self.seen(StoreCall::Checkpoint, result)
     }
 
-    async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError> {
+    async fn park(&self, graph: &GraphId, parked: Option<&ParkedGraph>) -> Result<(), StoreError> {
         let result = self.store.park(graph, parked).await;
         self.seen(StoreCall::Park, result)
     }
 
-    async fn parked(&self) -> Result<Vec<(GraphId, Parked)>, StoreError> {
+    async fn parked(&self) -> Result<Vec<(GraphId, ParkedGraph)>, StoreError> {
         let result = self.store.parked().await;
         self.seen(StoreCall::Park, result)
     }

@@ -8,14 +8,14 @@
 //! - A read never crosses a hole: it ends before one, or fails.
 //! - Whoever is told of a record ([`EventStore::append`], [`EventStore::operations`]) may acknowledge what it
 //!   says: it is as durable as declared.
-//! - What is said unasked ([`Hints`]) is never needed to be right, only to be fast.
+//! - What is said unasked ([`Publications`]) is never needed to be right, only to be fast.
 //!
 //! Not here: what commits mean. Adapters move bytes and compare heads; they never decode an event.
 
 pub mod embedded;
-mod hints;
 mod measured;
 mod projection;
+mod publications;
 pub mod redis;
 
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 
 pub use self::projection::{
-    FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead,
+    FeedBounds, FeedEntry, FeedPlace, ParkedGraph, ProjectionStore, RowsChange, RowsFound, RowsHead,
 };
-pub use hints::{Hint, HintSender, Hints};
 pub use measured::Measured;
+pub use publications::{Publication, PublicationSender, Publications};
 
 /// One commit as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ pub struct OperationPlaces {
 /// Why a store could not do what it was asked.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It is away, or refused for now. Nothing was changed.
+    /// It is unavailable, or refused for now. Nothing was changed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
     /// The answer is lost: what was asked for may have happened, or may yet happen.
@@ -228,8 +228,8 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// What others do to this graph, from about now on: the first hint says when. What is done
     /// through this very store is not told. Nothing is ever told where no other process can write.
-    fn listen(&self, _graph: &GraphId) -> Hints {
-        Hints::none()
+    fn listen(&self, _graph: &GraphId) -> Publications {
+        Publications::none()
     }
 
     /// Gives this to everybody else who listens to the graph now, if all goes well; it is kept

@@ -88,7 +88,7 @@ pub struct RowsChange {
 
 /// Why a graph is not projected any further.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parked {
+pub struct ParkedGraph {
     /// The first commit that could not be folded.
     pub version: Version,
     /// Why, for an operator.
@@ -156,10 +156,10 @@ pub trait ProjectionStore: Send + Sync + 'static {
     ) -> Result<Option<(Head, Bytes)>, StoreError>;
 
     /// Says that a graph is not projected any further, or (`None`) that it is again.
-    async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError>;
+    async fn park(&self, graph: &GraphId, parked: Option<&ParkedGraph>) -> Result<(), StoreError>;
 
     /// The graphs that are parked.
-    async fn parked(&self) -> Result<Vec<(GraphId, Parked)>, StoreError>;
+    async fn parked(&self) -> Result<Vec<(GraphId, ParkedGraph)>, StoreError>;
 
     /// A document that belongs to no graph, and which change it is. No two changes of documents have
     /// the same number, also where a name is used again: who saw one knows exactly what stood there.

@@ -1,8 +1,8 @@
-//! A histogram of atomic numbers: the crate's own takes a lock for each observation.
+//! A histogram of atomic numbers. The one of `prometheus_client` takes a lock for each observation.
 //!
-//! Sums are kept in whole numbers (nanoseconds for times), so that adding is one instruction and nothing is
-//! rounded away. A reader may see an observation in its bucket before it sees it in the sum, never a bucket that
-//! shrinks; the count is the sum of the buckets it read, so that the two agree.
+//! Sums are whole numbers (nanoseconds for times), so that adding is one instruction and nothing is rounded. A reader
+//! may see an observation in its bucket before it is in the sum. Buckets never shrink. The count is the sum of the
+//! buckets that were read, so count and buckets agree.
 
 use std::{
     fmt,
@@ -18,18 +18,18 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric},
 };
 
-/// What is observed, and the upper ends of the buckets it falls into, in that unit.
+/// The unit of the observations, and the upper bounds of the buckets in that unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scale {
-    /// Times, shown in seconds.
+    /// Durations, exported in seconds.
     Nanoseconds(&'static [u64]),
-    /// Numbers of things.
+    /// Counts.
     Count(&'static [u64]),
 }
 
 const US: u64 = 1_000;
 const MS: u64 = 1_000_000;
-/// From a fast append in memory to a store that hangs; thrice a decade.
+/// From a fast append in memory to a store that hangs; three buckets per decade.
 const TIMES: [u64; 16] = [
     100 * US,
     250 * US,
@@ -48,10 +48,10 @@ const TIMES: [u64; 16] = [
     5_000 * MS,
     10_000 * MS,
 ];
-/// Powers of two up to the largest round, then how far a laggard can be behind.
+/// Powers of two up to the largest round, then powers of ten for followers that are far behind.
 const COUNTS: [u64; 13] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 10_000, 100_000];
 
-/// Counts observations by how large they were. A clone is the same one.
+/// Counts observations by size. Clones share the same values.
 #[derive(Clone)]
 pub struct Histogram {
     scale: Scale,
@@ -59,18 +59,18 @@ pub struct Histogram {
 }
 
 struct Cells {
-    /// One for each bucket, and what is above the last.
+    /// One for each bucket, and one for everything above the last bound.
     buckets: Box<[AtomicU64]>,
     sum: AtomicU64,
 }
 
 impl Histogram {
-    /// Of times.
+    /// A histogram of durations.
     pub fn of_times() -> Self {
         Self::new(Scale::Nanoseconds(&TIMES))
     }
 
-    /// Of numbers of things.
+    /// A histogram of counts.
     pub fn of_counts() -> Self {
         Self::new(Scale::Count(&COUNTS))
     }
@@ -81,12 +81,12 @@ impl Histogram {
         Self { scale, cells: Arc::new(Cells { buckets, sum: AtomicU64::new(0) }) }
     }
 
-    /// Something took this long.
+    /// Records a duration.
     pub fn took(&self, time: Duration) {
         self.observe(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Something was this many.
+    /// Records a count.
     pub fn counted(&self, number: u64) {
         self.observe(number);
     }
@@ -102,7 +102,7 @@ impl Histogram {
         bounds
     }
 
-    /// In the unit that is shown.
+    /// Converts to the exported unit.
     fn shown(&self, value: u64) -> f64 {
         match self.scale {
             Scale::Nanoseconds(_) => value as f64 / 1e9,

@@ -1,14 +1,14 @@
-//! Sockets and streams: who is connected, and how what they are told was found.
+//! Metrics of WebSockets and streams: open connections, messages, and where delivered commits were read from.
 
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::Registry,
 };
 
-use super::{Histogram, PerWord, registered, word::words};
+use super::{Histogram, PerWord, label::words, registered};
 
 words!(
-    /// Which way a message went.
+    /// The direction of a message.
     Direction, "direction" {
         /// From a client.
         In = "in",
@@ -18,31 +18,31 @@ words!(
 );
 
 words!(
-    /// Why a socket was ended from here.
+    /// Why the server closed a socket.
     DropReason, "reason" {
-        /// It took no bytes.
+        /// It read nothing for too long.
         Slow = "slow",
-        /// It answered nothing.
+        /// It sent nothing, not even answers to pings.
         Silent = "silent",
-        /// It broke the protocol.
+        /// It violated the WebSocket protocol.
         Protocol = "protocol",
-        /// It did not prove who it is, or not any more.
+        /// It sent no valid token, or its token expired.
         Unauthenticated = "unauthenticated",
     }
 );
 
 words!(
-    /// Where what a follower is told came from.
+    /// Where delivered commits were read from.
     Source, "source" {
-        /// The commits in memory: it is level, or nearly.
+        /// Memory: the follower is caught up, or nearly.
         Memory = "memory",
-        /// The log: it is behind what memory holds.
+        /// The log: the follower is further behind than memory reaches.
         Log = "log",
     }
 );
 
 words!(
-    /// How a stream is written.
+    /// The format of a stream.
     StreamStyle, "style" {
         /// `text/event-stream`.
         ServerSentEvents = "sse",
@@ -51,91 +51,101 @@ words!(
     }
 );
 
-/// What is counted of sockets and streams.
+/// Metrics of sockets and streams.
 pub struct LiveMetrics {
-    /// Sockets that are connected.
+    /// Open sockets.
     pub sockets: Gauge,
-    /// Sockets that ever were.
+    /// Sockets opened since the start.
     pub sockets_opened: Counter,
-    /// Graphs that sockets follow, each counted once for each socket.
+    /// Subscriptions of sockets to graphs.
     pub socket_subscriptions: Gauge,
-    /// Messages of sockets.
+    /// Messages received and sent.
     pub messages: PerWord<Direction, Counter>,
-    /// Their bytes, of what clients sent without headers.
+    /// Bytes received and sent. Received bytes don't include the HTTP handshake.
     pub bytes: PerWord<Direction, Counter>,
-    /// Sockets that were ended from here.
+    /// Sockets that the server closed.
     pub dropped: PerWord<DropReason, Counter>,
-    /// Streams that are open.
+    /// Open streams.
     pub streams: PerWord<StreamStyle, Gauge>,
-    /// Commits given to followers.
+    /// Commits delivered to followers.
     pub delivered: PerWord<Source, Counter>,
-    /// Snapshots given to followers.
+    /// Snapshots sent to followers.
     pub snapshots: Counter,
-    /// Followers that are reading the log now.
+    /// Followers that are catching up from the log now.
     pub laggards: Gauge,
-    /// How many commits a follower was behind each time it read the log.
+    /// How many commits a follower was behind when it read the log.
     pub lag_commits: Histogram,
 }
 
 impl LiveMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         Self {
-            sockets: registered(registry, "websocket_connections", "Sockets that are open", Gauge::default()),
+            sockets: registered(registry, "websocket_connections", "Open WebSockets", Gauge::default()),
             sockets_opened: registered(
                 registry,
                 "websocket_connections_opened",
-                "Sockets that were opened",
+                "WebSockets opened",
                 Counter::default(),
             ),
             socket_subscriptions: registered(
                 registry,
                 "websocket_subscriptions",
-                "Graphs that sockets follow",
+                "Subscriptions of WebSockets to graphs",
                 Gauge::default(),
             ),
-            messages: registered(registry, "websocket_messages", "Messages of sockets", PerWord::default()),
-            bytes: registered(registry, "websocket_bytes", "Bytes of these messages", PerWord::default()),
+            messages: registered(
+                registry,
+                "websocket_messages",
+                "WebSocket messages received and sent",
+                PerWord::default(),
+            ),
+            bytes: registered(
+                registry,
+                "websocket_bytes",
+                "WebSocket bytes received and sent",
+                PerWord::default(),
+            ),
             dropped: registered(
                 registry,
                 "websocket_dropped",
-                "Sockets that were ended from here",
+                "WebSockets closed by the server, by reason",
                 PerWord::default(),
             ),
-            streams: registered(registry, "streams", "Streams that are open", PerWord::default()),
+            streams: registered(registry, "streams", "Open streams (SSE and NDJSON)", PerWord::default()),
             delivered: registered(
                 registry,
                 "live_commits",
-                "Commits given to sockets and streams of one graph",
+                "Commits delivered to WebSockets and to streams of one graph",
                 PerWord::default(),
             ),
             snapshots: registered(
                 registry,
                 "live_snapshots",
-                "Snapshots given to sockets",
+                "Snapshots sent to WebSockets",
                 Counter::default(),
             ),
             laggards: registered(
                 registry,
                 "live_laggards",
-                "Followers that are being caught up from the log",
+                "Followers that are catching up from the log",
                 Gauge::default(),
             ),
             lag_commits: registered(
                 registry,
                 "live_lag_commits",
-                "Commits a follower was behind each time it read the log",
+                "How many commits a follower was behind when it read the log",
                 Histogram::of_counts(),
             ),
         }
     }
 }
 
-/// One in a gauge, for as long as it is held.
+/// Adds one to a gauge until it is dropped.
 #[derive(Debug)]
 pub struct Counted(Gauge);
 
 impl Counted {
-    /// One more.
+    /// Adds one.
     pub fn one(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())

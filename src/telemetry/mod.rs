@@ -1,26 +1,26 @@
-//! Telemetry: what this process counts, and the text of `GET /metrics`.
+//! Telemetry: the metrics of this process and the text of `GET /metrics`.
 //!
 //! Invariants:
-//! - Counting is adding to an atomic number. Every set of labels is found once, when a metric or a route is made;
-//!   nothing is looked up, locked or allocated where a command passes.
-//! - Cardinality is bounded by the program: a label's values are the words of an enum or the templates of routes,
-//!   never a graph, a user or a path that somebody sent.
-//! - There is no global recorder: whoever counts was given the [`Metrics`] of its process, and two in one process
-//!   (tests have them) do not mix.
-//! - It names no other module: what something means is known where it happens.
+//! - Counting adds to an atomic number. Every set of labels is looked up once, when a metric or a route is created.
+//!   The path of a command looks up, locks and allocates nothing.
+//! - The program bounds the cardinality: the values of a label are those of an enum or the templates of routes, never
+//!   a graph, a user or a path from a request.
+//! - There is no global recorder. Code that counts is given the [`Metrics`] of its process, and two sets in one
+//!   process (in tests) stay separate.
+//! - It depends on no other module of the server.
 //!
-//! `docs/metrics.md` says what each family means and what to do about it; a test holds the two against each other.
-//! Not here: measuring what is only known when asked for (`http/metrics.rs`), and what is logged.
+//! `docs/metrics.md` explains each family and what to do about it; a test compares it with the code.
+//! Not here: values that are sampled for each scrape (`http/metrics.rs`), and logging.
 
 mod histogram;
+mod label;
 mod live;
 mod process;
 mod requests;
 mod sampled;
-mod storing;
+mod store;
 mod trace;
-mod word;
-mod writing;
+mod write;
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -30,34 +30,34 @@ use prometheus_client::{
 };
 
 pub use histogram::Histogram;
+pub use label::{PerPair, PerWord, Word};
 pub use live::{Counted, Direction, DropReason, LiveMetrics, Source, StreamStyle};
 pub use requests::{RequestMetrics, RouteMetrics};
 pub use sampled::{ProjectionSample, Sampled};
-pub use storing::{StoreCall, StoreErrorKind, StoreMetrics};
+pub use store::{StoreCall, StoreErrorKind, StoreMetrics};
 #[cfg(feature = "otel")]
 pub use trace::{Exporter, ExporterError};
 pub use trace::{answered, continue_from};
-pub use word::{PerPair, PerWord, Word};
-pub use writing::{AppendOutcome, ConflictKind, Effect, RefusalCode, WriteMetrics};
+pub use write::{AppendOutcome, ConflictKind, Effect, RefusalCode, WriteMetrics};
 
-/// What the text of [`Metrics::encode`] is, for its reader.
+/// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// What every family of this program begins with; those of the process itself keep the names that all programs use.
+/// The prefix of every family of this program. Families of the process itself keep their conventional names.
 const PREFIX: &str = "dao";
 
-/// Everything that is counted in one process. A clone counts into the same numbers.
+/// All metrics of one process. Clones share the same values.
 #[derive(Clone)]
 pub struct Metrics(Arc<Families>);
 
-/// The families, by who counts them.
+/// The metric families by module.
 pub struct Families {
     /// The write path.
     pub writing: WriteMetrics,
     /// HTTP.
     pub requests: RequestMetrics,
-    /// Sockets and streams.
+    /// WebSockets and streams.
     pub live: LiveMetrics,
-    /// Calls of the store.
+    /// Calls to the store.
     pub store: StoreMetrics,
     registry: Registry,
     started_at: Instant,
@@ -92,7 +92,7 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Everything as OpenMetrics text, with what was measured for this answer.
+    /// All metrics as OpenMetrics text, with the values sampled for this scrape.
     pub fn encode(&self, sampled: &Sampled) -> Result<String, fmt::Error> {
         let mut own = Registry::with_prefix(PREFIX);
         sampled.register(&mut own, self.started_at.elapsed());
@@ -107,7 +107,7 @@ impl Metrics {
     }
 }
 
-/// Registers a metric and hands it back.
+/// Registers a metric and returns it.
 fn registered<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
     registry.register(name, help, metric.clone());
     metric

@@ -1,5 +1,5 @@
-//! The process itself, under the names that all programs use for it; as the Linux kernel tells it. On other systems
-//! these families are left out.
+//! Metrics of the process itself under their conventional names, read from Linux's /proc. On other systems these
+//! families are left out.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// Processor time is told in hundredths of a second, on every platform that Linux runs on (proc(5), USER_HZ).
+/// Linux reports processor time in hundredths of a second on every platform (proc(5), USER_HZ).
 const TICKS_A_SECOND: f64 = 100.0;
 
 pub(super) fn register(registry: &mut Registry) {
@@ -32,7 +32,7 @@ fn resident_bytes() -> Option<u64> {
 
 fn cpu_seconds() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The name of the program stands in brackets and may hold anything.
+    // The name of the program is in parentheses and may contain any character.
     let (_, after_name) = stat.rsplit_once(") ")?;
     let ticks = after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().ok());
     Some(ticks.sum::<Option<u64>>()? as f64 / TICKS_A_SECOND)

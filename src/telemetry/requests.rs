@@ -1,4 +1,4 @@
-//! HTTP: requests by the template of their route, and the problems that clients were told.
+//! Metrics of HTTP: requests by route template, and problems that were sent to clients.
 
 use std::{
     fmt,
@@ -13,12 +13,12 @@ use prometheus_client::{
 
 use super::{Histogram, registered};
 
-/// The statuses that this server answers with; any other is counted as the last.
+/// The statuses that this server sends; any other is counted as `other`.
 const STATUSES: [&str; 24] = [
     "101", "200", "201", "204", "206", "304", "400", "401", "403", "404", "405", "406", "408", "409", "412",
     "413", "415", "422", "426", "429", "431", "500", "503", "other",
 ];
-/// Codes of problem documents; any other is counted as the last.
+/// Codes of problem documents; any other is counted as `other`.
 const CODES: [&str; 29] = [
     "BAD_REQUEST",
     "UNAUTHENTICATED",
@@ -53,7 +53,7 @@ const CODES: [&str; 29] = [
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-/// What is counted of requests.
+/// Metrics of requests.
 pub struct RequestMetrics {
     requests: Family<Labels<2>, Counter>,
     times: Family<Labels<1>, Histogram, fn() -> Histogram>,
@@ -69,27 +69,27 @@ impl RequestMetrics {
             times: registered(
                 registry,
                 "http_request_duration_seconds",
-                "Time to the head of the answer; of streams and sockets not what comes after it",
+                "Time until the response head was sent; for streams and WebSockets not the time after it",
                 times,
             ),
             problems: registered(
                 registry,
                 "problems",
-                "Problems that clients were told, in whatever way",
+                "Problems sent to clients, over HTTP or a WebSocket",
                 Family::default(),
             ),
             by_code: std::array::from_fn(|_| OnceLock::new()),
         }
     }
 
-    /// What is counted of one route; found once, when the table of routes is made.
+    /// The metrics of one route. Called once for each route, when the router is built.
     pub fn route(&self, template: &'static str) -> RouteMetrics {
         let time = self.times.get_or_create_owned(&[("route", template)]);
         let statuses = std::array::from_fn(|_| OnceLock::new());
         RouteMetrics(Arc::new(Route { template, time, requests: self.requests.clone(), statuses }))
     }
 
-    /// Somebody was told a problem with this code.
+    /// Counts a problem with this code that was sent to a client.
     pub fn problem(&self, code: &'static str) {
         let index = CODES.iter().position(|known| *known == code).unwrap_or(CODES.len() - 1);
         let find = || self.problems.get_or_create_owned(&[("code", CODES[index])]);
@@ -97,7 +97,7 @@ impl RequestMetrics {
     }
 }
 
-/// What is counted of one route.
+/// The metrics of one route.
 #[derive(Clone)]
 pub struct RouteMetrics(Arc<Route>);
 
@@ -105,12 +105,12 @@ struct Route {
     template: &'static str,
     time: Histogram,
     requests: Family<Labels<2>, Counter>,
-    /// Shown from the first answer with that status on: most routes have only a few.
+    /// Created by the first response with that status: most routes have only a few.
     statuses: [OnceLock<Counter>; STATUSES.len()],
 }
 
 impl RouteMetrics {
-    /// A request was answered with this status.
+    /// Counts a response with this status.
     pub fn answered(&self, status: &str, after: Duration) {
         let Route { template, time, requests, statuses } = &*self.0;
         let index = STATUSES.iter().position(|known| *known == status).unwrap_or(STATUSES.len() - 1);

@@ -1,4 +1,4 @@
-//! What is measured when somebody asks: it is shown as it is now, or left out where it could not be found out.
+//! Values that are sampled for each scrape. A value that can't be determined is left out.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-/// What was measured for one answer.
+/// The values of one scrape.
 #[derive(Clone, Debug, Default)]
 pub struct Sampled {
     /// Whether the store takes writes.
@@ -16,22 +16,22 @@ pub struct Sampled {
     pub durability: String,
     /// Graphs in memory.
     pub hot_graphs: u64,
-    /// What they hold, estimated.
+    /// Estimated bytes that they hold.
     pub hot_graph_bytes: u64,
-    /// Graphs that somebody follows here.
+    /// Graphs that sockets and streams of this process follow.
     pub followed_graphs: u64,
-    /// Clients that are present in those, here and on other instances.
+    /// Clients that are present in those graphs, on all instances.
     pub present_clients: u64,
     /// Named subscriptions, of all instances.
     pub subscriptions: Option<u64>,
-    /// How projections are, whoever makes them.
+    /// The state of the projections, whichever process runs them.
     pub projection: Option<ProjectionSample>,
 }
 
 /// How far projections are behind the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProjectionSample {
-    /// Commits that are not in the rows.
+    /// Commits that are not projected yet.
     pub lag_commits: u64,
     /// The age of the oldest of them.
     pub lag_ms: u64,
@@ -46,7 +46,7 @@ impl Sampled {
         };
         count("store_available", "Whether the store takes writes", u64::from(self.is_store_available));
         count("hot_graphs", "Graphs in memory", self.hot_graphs);
-        count("hot_graph_bytes", "What graphs in memory hold, estimated", self.hot_graph_bytes);
+        count("hot_graph_bytes", "Estimated bytes that graphs in memory hold", self.hot_graph_bytes);
         count(
             "followed_graphs",
             "Graphs that sockets and streams of this process follow",
@@ -54,11 +54,11 @@ impl Sampled {
         );
         count(
             "present_clients",
-            "Clients present in followed graphs, on all instances",
+            "Clients that are present in followed graphs, on all instances",
             self.present_clients,
         );
         if let Some(subscriptions) = self.subscriptions {
-            count("subscriptions", "Named subscriptions, of all instances", subscriptions);
+            count("subscriptions", "Named subscriptions, on all instances", subscriptions);
         }
         if let Some(projection) = self.projection {
             count(
@@ -68,15 +68,19 @@ impl Sampled {
             );
             count("projection_parked_graphs", "Graphs that can't be projected", projection.parked_graphs);
             let seconds = ConstGauge::new(projection.lag_ms as f64 / 1e3);
-            registry.register("projection_lag_seconds", "The age of the oldest of these commits", seconds);
+            registry.register(
+                "projection_lag_seconds",
+                "Age of the oldest commit that no projector has folded yet",
+                seconds,
+            );
         }
         registry.register(
             "uptime_seconds",
-            "Since this process started",
+            "Seconds since this process started",
             ConstGauge::new(uptime.as_secs_f64()),
         );
         let version = [("version", env!("CARGO_PKG_VERSION"))];
-        registry.register("build", "What is running", Info::new(version));
+        registry.register("build", "The version that is running", Info::new(version));
         let durability = [("name", self.durability.clone())];
         registry.register("durability", "What an acknowledgement promises", Info::new(durability));
     }

@@ -1,17 +1,17 @@
-//! Traces for an OpenTelemetry collector, where the program was built with the feature `otel`.
+//! Traces for an OpenTelemetry collector, if the program was built with the feature `otel`.
 //!
-//! The spans are those that the log has anyway: `request`, `command`, `round`, `append`. A span continues the trace of
-//! whoever asked ([`continue_from`]); without the feature, or without a collector, that is nothing to do.
-//! What waits to be sent is bounded by the exporter: beyond, spans are lost and nobody is slowed.
+//! The spans are those of the log: `request`, `command`, `round`, `append`. A span continues the trace of the caller
+//! ([`continue_from`]). Without the feature, or without a collector, nothing is recorded. The exporter bounds its queue:
+//! when it is full, spans are dropped and requests are not slowed down.
 
 use dao_projections::TraceParent;
 use tracing::Span;
 
-/// Makes this span part of the trace that `parent` names. To be called before anything happens in it.
+/// Makes this span part of the trace that `parent` names. Call it before the span is entered.
 #[cfg(not(feature = "otel"))]
 pub fn continue_from(_span: &Span, _parent: Option<TraceParent>) {}
 
-/// Notes in the trace what a request was answered with. The log says that where it matters.
+/// Records the status of a response in the trace.
 #[cfg(not(feature = "otel"))]
 pub fn answered(_span: &Span, _status: u16) {}
 
@@ -32,23 +32,23 @@ mod exporting {
 
     use super::{Span, TraceParent};
 
-    /// Notes in the trace what a request was answered with.
+    /// Records the status of a response in the trace.
     pub fn answered(span: &Span, status: u16) {
         span.set_attribute("status", i64::from(status));
     }
 
-    /// Makes this span part of the trace that `parent` names. To be called before anything happens in it.
+    /// Makes this span part of the trace that `parent` names. Call it before the span is entered.
     pub fn continue_from(span: &Span, parent: Option<TraceParent>) {
         let Some(parent) = parent else { return };
         let (trace, id) = (TraceId::from(parent.trace_id), SpanId::from(parent.parent_id));
         let flags = TraceFlags::new(parent.flags);
         let context = SpanContext::new(trace, id, flags, true, TraceState::default());
         if let Err(error) = span.set_parent(Context::new().with_remote_span_context(context)) {
-            tracing::trace!(%error, "no trace is recorded");
+            tracing::trace!(%error, "the trace context was not set");
         }
     }
 
-    /// Why no traces can be sent.
+    /// Why the exporter could not be created.
     #[derive(Debug, thiserror::Error)]
     #[error(
         "OTEL_EXPORTER_OTLP_ENDPOINT: {0}; it must be the gRPC port of a collector, like http://localhost:4317"
@@ -59,8 +59,8 @@ mod exporting {
     pub struct Exporter(SdkTracerProvider);
 
     impl Exporter {
-        /// To the collector at this address, over gRPC. Must be made within the runtime. What the standard's other
-        /// variables say (`OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_*` …) holds.
+        /// Exports to the collector at this address over gRPC. Call it within the runtime. The other variables of the
+        /// standard (`OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER`, `OTEL_BSP_*` …) apply.
         pub fn to(endpoint: &str) -> Result<Self, ExporterError> {
             let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build();
             let mut resource = Resource::builder();
@@ -71,7 +71,7 @@ mod exporting {
             Ok(Self(provider.with_batch_exporter(exporter.map_err(ExporterError)?).build()))
         }
 
-        /// What takes this program's spans, whatever is logged.
+        /// The layer that records this program's spans, whatever the log level.
         pub fn layer<S>(&self) -> Box<dyn Layer<S> + Send + Sync>
         where
             S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
@@ -81,7 +81,7 @@ mod exporting {
             tracing_opentelemetry::layer().with_tracer(tracer).with_filter(own).boxed()
         }
 
-        /// Sends what waits; at the end of the program.
+        /// Sends the remaining spans at the end of the program.
         pub fn finish(self) {
             if let Err(error) = self.0.force_flush().and_then(|()| self.0.shutdown()) {
                 tracing::warn!(%error, "the last traces were not sent");

@@ -14,7 +14,7 @@ use super::header;
 
 /// A handshake that a client asked for and that isn't answered yet.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ClientHandshake {
     key: String,
     protocol: &'static str,
 }
@@ -39,7 +39,7 @@ pub enum AnswerError {
     Extension,
 }
 
-impl Asked {
+impl ClientHandshake {
     /// Asks to speak this subprotocol. The nonce must be random, so that no cache in between can have
     /// the answer.
     pub fn new(nonce: [u8; KEY_BYTES], protocol: &'static str) -> Self {

@@ -86,6 +86,8 @@ pub struct Decoder {
     consumed: usize,
     message: Option<Message>,
     frame: Option<Frame>,
+    /// How many data messages have begun, modulo 2^32.
+    messages_begun: u32,
 }
 
 /// Every connection has one, so its size is a promise.
@@ -153,6 +155,7 @@ impl Decoder {
             consumed: 0,
             message: None,
             frame: None,
+            messages_begun: 0,
         }
     }
 
@@ -173,6 +176,11 @@ impl Decoder {
     pub fn buffered_bytes(&self) -> usize {
         let message = self.message.as_ref().map_or(0, |message| message.payload.len());
         self.input.len() - self.consumed + message
+    }
+
+    /// The number of the message that began last. It tells one message from the next.
+    pub fn message_number(&self) -> u32 {
+        self.messages_begun
     }
 
     /// Whether a message over the limit is being passed over.
@@ -276,6 +284,7 @@ impl Decoder {
         header_bytes: usize,
     ) -> Result<(), ProtocolError> {
         self.consumed += header_bytes;
+        self.messages_begun = self.messages_begun.wrapping_add(u32::from(kind.is_some()));
         if header.rsv1 && (kind.is_none() || self.deflate == Deflate::Off) {
             return Err(ProtocolError::ReservedBit);
         }

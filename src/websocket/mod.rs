@@ -1,6 +1,6 @@
 //! RFC 6455 (WebSocket) and RFC 7692 (permessage-deflate), without any I/O: [`accept`] answers a
 //! handshake, [`Decoder`] turns bytes into [`Incoming`]s, and the encoders turn messages into bytes.
-//! That is a server's half; a client has [`Asked`] for its handshake, [`Decoder::of_client`], and
+//! That is a server's half; a client has [`ClientHandshake`] for its handshake, [`Decoder::of_client`], and
 //! [`masked`] for what it sends.
 //!
 //! It exists because one commit goes to hundreds of subscribers: a [`SharedFrame`] is framed and
@@ -31,7 +31,7 @@ mod inflate;
 mod parts;
 mod whole;
 
-pub use client::{AnswerError, Asked, masked};
+pub use client::{AnswerError, ClientHandshake, masked};
 pub use close::CloseCode;
 pub use decoder::{Decoder, Incoming, Limits, SKIPPED_BYTES_MAX};
 pub use encoder::{

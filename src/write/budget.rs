@@ -1,4 +1,4 @@
-//! The memory that graphs take together, counted as it changes: [`Budget`], and what each holds of it ([`Charge`]).
+//! The memory that graphs take together, counted as it changes: [`MemoryBudget`], and what each holds of it ([`MemoryCharge`]).
 //!
 //! Invariant: what is charged is given back when the charge is dropped, whoever held it last. Not here: who has to
 //! go when too much is held (`registry`).
@@ -10,12 +10,12 @@ use std::sync::{
 
 /// How much memory graphs may take, and take.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct MemoryBudget {
     max: usize,
     held: AtomicUsize,
 }
 
-impl Budget {
+impl MemoryBudget {
     pub(super) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self { max, held: AtomicUsize::new(0) })
     }
@@ -48,18 +48,18 @@ impl Budget {
 
 /// What one thing holds of a budget.
 #[derive(Debug)]
-pub(super) struct Charge {
-    budget: Arc<Budget>,
+pub(super) struct MemoryCharge {
+    budget: Arc<MemoryBudget>,
     bytes: AtomicUsize,
 }
 
-impl Charge {
+impl MemoryCharge {
     /// Nothing, for now.
-    pub(super) fn on(budget: &Arc<Budget>) -> Self {
+    pub(super) fn on(budget: &Arc<MemoryBudget>) -> Self {
         Self { budget: budget.clone(), bytes: AtomicUsize::new(0) }
     }
 
-    pub(super) fn budget(&self) -> &Arc<Budget> {
+    pub(super) fn budget(&self) -> &Arc<MemoryBudget> {
         &self.budget
     }
 
@@ -80,7 +80,7 @@ impl Charge {
     }
 }
 
-impl Drop for Charge {
+impl Drop for MemoryCharge {
     fn drop(&mut self) {
         self.budget.replace(*self.bytes.get_mut(), 0);
     }
@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn o3_what_is_charged_is_given_back() {
-        let budget = Budget::new(100);
-        let (one, other) = (Charge::on(&budget), Charge::on(&budget));
+        let budget = MemoryBudget::new(100);
+        let (one, other) = (MemoryCharge::on(&budget), MemoryCharge::on(&budget));
         one.set(60);
         other.set(30);
         other.add(20);

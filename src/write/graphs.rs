@@ -12,12 +12,12 @@ use tokio_util::task::TaskTracker;
 use tracing::Span;
 
 use super::{
-    answer::{Answer, WriteError},
-    board::Hot,
-    mailbox::{self, Request, Unsent},
-    recent::Recorded,
-    registry::{Registry, Started},
-    task::{Clock, Task},
+    graph_task::{Clock, GraphTask},
+    mailbox::{self, Request, SendError},
+    published::GraphWatch,
+    registry::{Registry, TaskParts},
+    reply::{Reply, WriteError},
+    ring::Recorded,
     view::View,
 };
 use crate::{
@@ -78,7 +78,7 @@ impl Default for GraphsConfig {
 }
 
 /// The answers to what was submitted; a closed channel means that the graph's task stopped.
-pub type Answers = oneshot::Receiver<Result<Vec<Answer>, WriteError>>;
+pub type Replies = oneshot::Receiver<Result<Vec<Reply>, WriteError>>;
 
 /// The graphs over one store.
 pub struct Graphs {
@@ -136,15 +136,15 @@ impl Graphs {
         &self,
         graph: &GraphId,
         operations: Vec<Operation>,
-    ) -> Result<Vec<Answer>, WriteError> {
+    ) -> Result<Vec<Reply>, WriteError> {
         self.submit(graph, operations)?.await.map_err(|_| WriteError::Failed)?
     }
 
     /// As [`Graphs::execute`], in two steps: when this returns, the operations have their place
     /// after all that were submitted before.
-    pub fn submit(&self, graph: &GraphId, operations: Vec<Operation>) -> Result<Answers, WriteError> {
+    pub fn submit(&self, graph: &GraphId, operations: Vec<Operation>) -> Result<Replies, WriteError> {
         let (reply, answers) = oneshot::channel();
-        let told = self.tell(graph, Request::Execute { operations, span: Span::current(), reply });
+        let told = self.send(graph, Request::Execute { operations, span: Span::current(), reply });
         if matches!(told, Err(WriteError::Overloaded)) {
             self.config.metrics.writing.overloaded.inc();
         }
@@ -164,34 +164,38 @@ impl Graphs {
         Ok(found.into_iter().map(|record| OperationRecord::decode(&record?)).collect())
     }
 
-    /// The graph brought level with the store. One that nobody has written to is not kept in memory.
+    /// The graph brought up to date with the store. One that nobody has written to is not kept in memory.
     pub async fn refresh(&self, graph: &GraphId) -> Result<Arc<View>, WriteError> {
         if self.registry.hot(graph).is_none() && self.store.head(graph).await? == Head::EMPTY {
-            if let Some(board) = self.registry.watched(graph) {
-                board.publish_unwritten();
+            if let Some(published) = self.registry.watched(graph) {
+                published.publish_unwritten();
             }
             return Ok(Arc::new(View::new(Graph::empty(), self.registry.budget())));
         }
         let (reply, view) = oneshot::channel();
-        self.tell(graph, Request::Refresh { reply })?;
+        self.send(graph, Request::Refresh { reply })?;
         view.await.map_err(|_| WriteError::Failed)?
     }
 
     /// Takes over commits that are said to have been made elsewhere, if the graph is in memory or looked at. They
     /// need not be true, nor be all. An error says that the graph may be behind still.
-    pub async fn hear(&self, graph: &GraphId, commits: Vec<StoredCommit>) -> Result<(), WriteError> {
+    pub async fn apply_remote_commits(
+        &self,
+        graph: &GraphId,
+        commits: Vec<StoredCommit>,
+    ) -> Result<(), WriteError> {
         let Some(mailbox) = self.registry.open_mailbox(graph) else {
             return match self.registry.watched(graph) {
                 // Followers of a graph that nobody had written to: now somebody has.
-                Some(_board) => self.refresh(graph).await.map(drop),
+                Some(_watched) => self.refresh(graph).await.map(drop),
                 None => Ok(()),
             };
         };
         let (reply, done) = oneshot::channel();
-        match mailbox::send(mailbox, Request::Hear { commits, reply }) {
+        match mailbox::send(mailbox, Request::RemoteCommits { commits, reply }) {
             Ok(()) => {}
-            Err(Unsent::Full) => return Err(WriteError::Overloaded),
-            Err(Unsent::Ended(_)) => return Ok(()), // it is in memory no more
+            Err(SendError::Full) => return Err(WriteError::Overloaded),
+            Err(SendError::Ended(_)) => return Ok(()), // it is in memory no more
         }
         done.await.map_err(|_| WriteError::Failed)?
     }
@@ -203,13 +207,13 @@ impl Graphs {
 
     /// A handle to look at the graph with, whether or not it is in memory. As long as it is held the graph is not let
     /// go of, once it is there.
-    pub fn hot(&self, graph: &GraphId) -> Hot {
-        Hot::of(self.registry.board(graph))
+    pub fn hot(&self, graph: &GraphId) -> GraphWatch {
+        GraphWatch::of(self.registry.published(graph))
     }
 
     /// The same, if the graph is in memory. Is no use of the graph: it stays no longer for it.
-    pub fn in_memory(&self, graph: &GraphId) -> Option<Hot> {
-        self.registry.hot(graph).map(Hot::of)
+    pub fn in_memory(&self, graph: &GraphId) -> Option<GraphWatch> {
+        self.registry.hot(graph).map(GraphWatch::of)
     }
 
     /// The commits in `(at, to]`, at most `limit`, as far as they follow on exactly this head in the memory of a graph
@@ -240,11 +244,16 @@ impl Graphs {
         self.version_waits.try_acquire().map_err(|_| WriteError::Overloaded)
     }
 
-    /// The head that the store has after `pause`. All who wait for that of one graph share one look; who comes later
-    /// has less to wait.
-    pub async fn next_head(&self, graph: &Hot, id: &GraphId, pause: Duration) -> Result<Head, StoreError> {
+    /// The head that the store has after `pause`. All who wait for that of one graph share one look; later callers
+    /// wait for less time.
+    pub async fn next_head(
+        &self,
+        graph: &GraphWatch,
+        id: &GraphId,
+        pause: Duration,
+    ) -> Result<Head, StoreError> {
         let look = {
-            let next = &graph.board().next_head;
+            let next = &graph.published().next_head;
             let mut next = next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             // One that is over, and that others have not taken note of yet, says nothing new.
             let under_way =
@@ -270,23 +279,23 @@ impl Graphs {
         self.tasks.wait().await;
     }
 
-    fn tell(&self, graph: &GraphId, request: Request) -> Result<(), WriteError> {
+    fn send(&self, graph: &GraphId, request: Request) -> Result<(), WriteError> {
         let mut request = request;
         // A task may have died between the look-up and the message; then a new one is started.
         for _ in 0..3 {
             let open = self.registry.mailbox(graph, |started| self.start(graph, started));
             match mailbox::send(open.ok_or(WriteError::Stopped)?, request) {
                 Ok(()) => return Ok(()),
-                Err(Unsent::Full) => return Err(WriteError::Overloaded),
-                Err(Unsent::Ended(back)) => request = back,
+                Err(SendError::Full) => return Err(WriteError::Overloaded),
+                Err(SendError::Ended(back)) => request = back,
             }
             self.registry.forget_ended(graph);
         }
         Err(WriteError::Failed)
     }
 
-    fn start(&self, graph: &GraphId, Started { board, messages, own }: Started) {
-        let task = Task {
+    fn start(&self, graph: &GraphId, TaskParts { published, messages, own }: TaskParts) {
+        let task = GraphTask {
             id: graph.clone(),
             store: self.store.clone(),
             rows: self.config.rows.clone(),
@@ -294,7 +303,7 @@ impl Graphs {
             clock: self.config.clock.clone(),
             mailbox: messages,
             own,
-            board,
+            published,
             registry: Arc::downgrade(&self.registry),
             idle: self.config.idle,
             writer: self.config.writer,

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::Span;
 
 use super::{
-    answer::{Answer, WriteError},
+    reply::{Reply, WriteError},
     view::View,
 };
 use crate::{domain::Operation, store::StoredCommit};
@@ -20,7 +20,7 @@ const MAILBOX_MAX: usize = 1_024;
 /// More wait for the next.
 const ROUND_MAX: usize = 1_024;
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, WriteError>>;
+pub(super) type ReplySender<T> = oneshot::Sender<Result<T, WriteError>>;
 
 /// What a task is asked for.
 pub(super) enum Request {
@@ -29,12 +29,12 @@ pub(super) enum Request {
         operations: Vec<Operation>,
         /// Whoever asks: the spans of commands that one append serves are told of it.
         span: Span,
-        reply: Reply<Vec<Answer>>,
+        reply: ReplySender<Vec<Reply>>,
     },
-    /// Load the graph, or bring it level with the store.
-    Refresh { reply: Reply<Arc<View>> },
+    /// Load the graph, or bring it up to date with the store.
+    Refresh { reply: ReplySender<Arc<View>> },
     /// Take over these commits, which were made elsewhere, if the graph is loaded.
-    Hear { commits: Vec<StoredCommit>, reply: Reply<()> },
+    RemoteCommits { commits: Vec<StoredCommit>, reply: ReplySender<()> },
     /// Memory is short: let go of what can be had again.
     Shorten,
 }
@@ -50,7 +50,7 @@ pub(super) struct Message {
 }
 
 /// Why a task was not told.
-pub(super) enum Unsent {
+pub(super) enum SendError {
     /// Its mailbox is full.
     Full,
     /// It is no more; this is what it was not told.
@@ -95,29 +95,29 @@ impl Mailbox {
 pub(super) fn send(
     (mailbox, in_use): (mpsc::Sender<Message>, InUse),
     request: Request,
-) -> Result<(), Unsent> {
+) -> Result<(), SendError> {
     let message = Message { request, in_use: Some(in_use) };
     mailbox.try_send(message).map_err(|unsent| match unsent {
-        mpsc::error::TrySendError::Full(_) => Unsent::Full,
-        mpsc::error::TrySendError::Closed(back) => Unsent::Ended(back.request),
+        mpsc::error::TrySendError::Full(_) => SendError::Full,
+        mpsc::error::TrySendError::Closed(back) => SendError::Ended(back.request),
     })
 }
 
 /// What was taken out of the mailbox for one round.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct RoundRequests {
     pub(super) operations: Vec<Vec<Operation>>,
     /// Of the operations, in the same order.
-    pub(super) writers: Vec<(Reply<Vec<Answer>>, Option<InUse>)>,
+    pub(super) writers: Vec<(ReplySender<Vec<Reply>>, Option<InUse>)>,
     pub(super) spans: Vec<Span>,
-    pub(super) readers: Vec<(Reply<Arc<View>>, Option<InUse>)>,
-    pub(super) heard: Vec<(Vec<StoredCommit>, Reply<()>, Option<InUse>)>,
+    pub(super) readers: Vec<(ReplySender<Arc<View>>, Option<InUse>)>,
+    pub(super) remote: Vec<(Vec<StoredCommit>, ReplySender<()>, Option<InUse>)>,
     /// Whether memory is short.
     pub(super) shorten: bool,
     count: usize,
 }
 
-impl Waiting {
+impl RoundRequests {
     pub(super) fn add(&mut self, Message { request, in_use }: Message) {
         match request {
             Request::Execute { operations, span, reply } => {
@@ -130,9 +130,9 @@ impl Waiting {
                 self.count += 1;
                 self.readers.push((reply, in_use));
             }
-            Request::Hear { commits, reply } => {
+            Request::RemoteCommits { commits, reply } => {
                 self.count += 1;
-                self.heard.push((commits, reply, in_use));
+                self.remote.push((commits, reply, in_use));
             }
             Request::Shorten => self.shorten = true,
         }

@@ -9,29 +9,29 @@
 //!
 //! Not here: JSON, status codes, SQL, Redis.
 
-mod answer;
-mod board;
+mod blocking;
 mod budget;
-mod busy;
-mod count;
+mod conflict_window;
+mod graph_task;
 mod graphs;
-mod hear;
-mod hindsight;
-mod level;
-pub mod log;
+pub mod history_reader;
+mod loading;
 mod mailbox;
-mod recent;
+mod published;
 mod registry;
+mod remote_commits;
+mod reply;
+mod ring;
 mod round;
 pub mod snapshot;
-mod task;
 mod view;
+mod write_metrics;
 
-pub use answer::{Answer, Effect, Ending, Shown, WriteError};
-pub use board::Hot;
-pub use busy::busy;
-pub use graphs::{Answers, Graphs, GraphsConfig, HOT_BYTES_MAX};
-pub use recent::{Recorded, Ring};
+pub use blocking::run_blocking;
+pub use graph_task::Clock;
+pub use graphs::{Graphs, GraphsConfig, HOT_BYTES_MAX, Replies};
+pub use published::GraphWatch;
+pub use reply::{CommandResult, Effect, Ending, Reply, WriteError};
+pub use ring::{ENCODING_SLOTS, Recorded, Ring};
 pub use round::ANSWER_BYTES_MAX;
-pub use task::Clock;
 pub use view::{Encoding, View};

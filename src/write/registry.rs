@@ -3,7 +3,8 @@
 //! Invariants:
 //! - A graph has one task at most. It is only let go of while nobody waits for it, which is looked at where the
 //!   registry is locked.
-//! - Who is looked at as long as it has no task costs a board, and makes no room: only graphs that were loaded count.
+//! - A graph that is watched and has no task costs its published state, and pushes no other out: only graphs that were
+//!   loaded count.
 //! - Nothing here takes time in proportion to the number of graphs: what goes is at the front of a list, and those
 //!   that can't go are passed over a few at a time.
 //!
@@ -20,68 +21,68 @@ use hashlink::LinkedHashMap;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
-    board::Board,
-    budget::Budget,
+    budget::MemoryBudget,
     mailbox::{InUse, Mailbox, Message},
+    published::PublishedGraph,
 };
 use crate::telemetry::Metrics;
 
-/// Graphs looked at in one go to find one that can go. Who needs room looks again, after others had their turn.
+/// Graphs looked at in one go to find one that can go. A load that needs room looks again, after others had their turn.
 const LOOKS_MAX: usize = 64;
 /// Graphs that are loaded at the same time. The others wait: while one is loaded, more of it is in memory than what
 /// stays.
 const LOADS_AT_ONCE: usize = 8;
 /// How long a load waits for what tasks were asked to let go of.
 const SHORTEN_PATIENCE: Duration = Duration::from_millis(50);
-/// Boards without a task are swept of those that nobody holds any more when there are this many, and then whenever
+/// Published graphs without a task are swept of those that nobody holds any more when there are this many, and then whenever
 /// they have doubled.
 const SWEEP_AT_MIN: usize = 64;
 
 /// The graphs in memory.
 pub(super) struct Registry {
-    /// Guards which graph has which task and board; never held across an await.
+    /// Guards which graph has which task and published state; never held across an await.
     table: Mutex<Table>,
     hot_max: usize,
-    budget: Arc<Budget>,
+    budget: Arc<MemoryBudget>,
     loads: Semaphore,
     metrics: Metrics,
 }
 
 struct Table {
     /// Graphs that have a task, the one asked for longest ago first.
-    hot: LinkedHashMap<GraphId, Entry>,
-    /// Boards of graphs that have none, as long as somebody looks at them.
-    watched: HashMap<GraphId, Weak<Board>>,
+    hot: LinkedHashMap<GraphId, HotGraph>,
+    /// Published graphs of graphs that have none, as long as somebody looks at them.
+    watched: HashMap<GraphId, Weak<PublishedGraph>>,
     sweep_at: usize,
     /// How many of `hot` were loaded: a task that finds that nobody has written to its graph pushes nobody out.
     loaded: usize,
     is_closed: bool,
 }
 
-struct Entry {
+struct HotGraph {
     mailbox: Mailbox,
-    board: Arc<Board>,
+    published: Arc<PublishedGraph>,
     is_loaded: bool,
 }
 
-impl Entry {
-    /// Whether anybody waits for its task, or looks at its board beside the registry and the task.
+impl HotGraph {
+    /// Whether anybody waits for its task, or watches its published state beside the registry and the task.
     fn is_in_use(&self) -> bool {
-        self.mailbox.is_in_use() || Arc::strong_count(&self.board) > 2
+        self.mailbox.is_in_use() || Arc::strong_count(&self.published) > 2
     }
 }
 
 /// Whether a task that wants to end may.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leave {
+pub(super) enum RetireWhen {
     /// If nobody uses the graph.
     Unused,
-    /// If nobody waits for an answer: who looks at the board need not know.
+    /// If nobody waits for an answer, even if the graph is watched.
     Unasked,
 }
 
-/// How a look for room went. Who only helps to make some need not know.
-enum Room {
+/// How a search for room ended. A caller that only helps to make room ignores it.
+enum RoomSearch {
     Enough,
     /// Those that were looked at are in use; others may not be.
     LookOn,
@@ -90,8 +91,8 @@ enum Room {
 }
 
 /// What is needed to start a task.
-pub(super) struct Started {
-    pub(super) board: Arc<Board>,
+pub(super) struct TaskParts {
+    pub(super) published: Arc<PublishedGraph>,
     pub(super) messages: mpsc::Receiver<Message>,
     pub(super) own: mpsc::WeakSender<Message>,
 }
@@ -109,13 +110,13 @@ impl Registry {
         Arc::new(Self {
             table: Mutex::new(table),
             hot_max,
-            budget: Budget::new(hot_bytes_max),
+            budget: MemoryBudget::new(hot_bytes_max),
             loads,
             metrics,
         })
     }
 
-    pub(super) fn budget(&self) -> &Arc<Budget> {
+    pub(super) fn budget(&self) -> &Arc<MemoryBudget> {
         &self.budget
     }
 
@@ -124,36 +125,36 @@ impl Registry {
         self.table().loaded
     }
 
-    /// The board of a graph in memory.
-    pub(super) fn hot(&self, id: &GraphId) -> Option<Arc<Board>> {
-        self.table().hot.get(id).map(|entry| entry.board.clone())
+    /// The published state of a graph in memory.
+    pub(super) fn hot(&self, id: &GraphId) -> Option<Arc<PublishedGraph>> {
+        self.table().hot.get(id).map(|entry| entry.published.clone())
     }
 
     /// The same, for somebody who asks for the graph: it stays longer for it.
-    pub(super) fn used(&self, id: &GraphId) -> Option<Arc<Board>> {
-        let found = self.table().hot.to_back(id).map(|entry| entry.board.clone());
+    pub(super) fn used(&self, id: &GraphId) -> Option<Arc<PublishedGraph>> {
+        let found = self.table().hot.to_back(id).map(|entry| entry.published.clone());
         if self.budget.is_over() {
             self.make_room();
         }
         found
     }
 
-    /// The board of a graph, whether or not it is in memory. As long as it is held the graph's task stays.
-    pub(super) fn board(&self, id: &GraphId) -> Arc<Board> {
+    /// The published state of a graph, whether or not it is in memory. As long as it is held the graph's task stays.
+    pub(super) fn published(&self, id: &GraphId) -> Arc<PublishedGraph> {
         let mut table = self.table();
         if let Some(entry) = table.hot.to_back(id) {
-            return entry.board.clone();
+            return entry.published.clone();
         }
         let found = table.watched.get(id).and_then(Weak::upgrade);
         found.unwrap_or_else(|| {
-            let board = Board::new(&self.budget);
-            table.watch(id, &board);
-            board
+            let published = PublishedGraph::new(&self.budget);
+            table.watch(id, &published);
+            published
         })
     }
 
-    /// The board of a graph without a task, if somebody looks at it.
-    pub(super) fn watched(&self, id: &GraphId) -> Option<Arc<Board>> {
+    /// The published state of a graph without a task, if somebody watches it.
+    pub(super) fn watched(&self, id: &GraphId) -> Option<Arc<PublishedGraph>> {
         self.table().watched.get(id).and_then(Weak::upgrade)
     }
 
@@ -161,7 +162,7 @@ impl Registry {
     pub(super) fn mailbox(
         &self,
         id: &GraphId,
-        start: impl FnOnce(Started),
+        start: impl FnOnce(TaskParts),
     ) -> Option<(mpsc::Sender<Message>, InUse)> {
         let mut table = self.table();
         if let Some(entry) = table.hot.to_back(id) {
@@ -170,12 +171,12 @@ impl Registry {
         if table.is_closed {
             return None;
         }
-        let board = table.watched.remove(id).and_then(|board| board.upgrade());
-        let board = board.unwrap_or_else(|| Board::new(&self.budget));
+        let published = table.watched.remove(id).and_then(|published| published.upgrade());
+        let published = published.unwrap_or_else(|| PublishedGraph::new(&self.budget));
         let (mailbox, messages) = Mailbox::new();
         let (open, own) = (mailbox.open(), mailbox.sender().downgrade());
-        start(Started { board: board.clone(), messages, own });
-        table.hot.insert(id.clone(), Entry { mailbox, board, is_loaded: false });
+        start(TaskParts { published: published.clone(), messages, own });
+        table.hot.insert(id.clone(), HotGraph { mailbox, published, is_loaded: false });
         Some(open)
     }
 
@@ -186,62 +187,62 @@ impl Registry {
 
     /// A task wants to end: whether it may. Then nobody finds it any more. One that nobody finds already answers what it
     /// was told before, and ends when its mailbox has.
-    pub(super) fn retire(&self, id: &GraphId, own: &mpsc::WeakSender<Message>, leave: Leave) -> bool {
+    pub(super) fn retire(&self, id: &GraphId, own: &mpsc::WeakSender<Message>, leave: RetireWhen) -> bool {
         let mut table = self.table();
         let Some(entry) = table.hot.get(id).filter(|entry| is_own(entry, own)) else { return false };
         let is_needed = match leave {
-            Leave::Unused => entry.is_in_use(),
-            Leave::Unasked => entry.mailbox.is_in_use(),
+            RetireWhen::Unused => entry.is_in_use(),
+            RetireWhen::Unasked => entry.mailbox.is_in_use(),
         };
         if is_needed {
             return false;
         }
-        if let Some(Entry { board, .. }) = table.remove(id)
-            && leave == Leave::Unasked
+        if let Some(HotGraph { published, .. }) = table.remove(id)
+            && leave == RetireWhen::Unasked
         {
-            board.hold(0, 0);
-            table.watch(id, &board);
+            published.hold(0, 0);
+            table.watch(id, &published);
         }
         true
     }
 
-    /// A task has ended without a word: the next who asks starts another, on the same board.
+    /// A task has ended without notice: the next request starts another, with the same published state.
     pub(super) fn forget_ended(&self, id: &GraphId) {
         let mut table = self.table();
         if table.hot.get(id).is_none_or(|entry| !entry.mailbox.sender().is_closed()) {
             return;
         }
-        if let Some(Entry { board, .. }) = table.remove(id) {
+        if let Some(HotGraph { published, .. }) = table.remove(id) {
             // While the registry is locked: what the next task shows must not be cleared.
-            board.clear();
-            table.watch(id, &board);
+            published.clear();
+            table.watch(id, &published);
         }
     }
 
     /// Lets go of graphs that nobody uses, those asked for longest ago first, until there is room; of those in use it
     /// asks the tasks for what can be had again.
-    fn make_room(&self) -> Room {
+    fn make_room(&self) -> RoomSearch {
         let mut gone = Vec::new(); // freed when the registry is not locked any more
         let mut table = self.table();
         for _ in 0..LOOKS_MAX {
             if !self.budget.is_over() && table.loaded <= self.hot_max {
-                return Room::Enough;
+                return RoomSearch::Enough;
             }
-            let Some((id, entry)) = table.hot.pop_front() else { return Room::Nobody };
+            let Some((id, entry)) = table.hot.pop_front() else { return RoomSearch::Nobody };
             if entry.is_in_use() {
-                if self.budget.is_over() && entry.board.asks_to_shorten() {
+                if self.budget.is_over() && entry.published.asks_to_shorten() {
                     entry.mailbox.shorten();
                 }
                 table.hot.insert(id, entry);
                 continue;
             }
             // Its task learns of it in a moment: what it holds is free from now on.
-            entry.board.hold(0, 0);
+            entry.published.hold(0, 0);
             table.loaded -= usize::from(entry.is_loaded);
             self.metrics.writing.hot_let_go.inc();
             gone.push(entry);
         }
-        Room::LookOn
+        RoomSearch::LookOn
     }
 
     /// A graph that has commits is in memory, or grew: if there is more than may be, another goes, as far as one look
@@ -265,9 +266,9 @@ impl Registry {
         let mut looks = self.table().hot.len() / LOOKS_MAX + 1;
         loop {
             match self.make_room() {
-                Room::Enough => return true,
-                Room::LookOn if looks > 0 => looks -= 1,
-                Room::LookOn | Room::Nobody => break,
+                RoomSearch::Enough => return true,
+                RoomSearch::LookOn if looks > 0 => looks -= 1,
+                RoomSearch::LookOn | RoomSearch::Nobody => break,
             }
             tokio::task::yield_now().await;
         }
@@ -288,9 +289,14 @@ impl Registry {
         table.is_closed = true;
         let entries = std::mem::take(&mut table.hot);
         table.loaded = 0;
-        let boards: Vec<_> = table.watched.drain().filter_map(|(_, board)| board.upgrade()).collect();
+        let watched: Vec<_> =
+            table.watched.drain().filter_map(|(_, published)| published.upgrade()).collect();
         drop(table);
-        entries.values().map(|entry| &entry.board).chain(&boards).for_each(|board| board.close());
+        entries
+            .values()
+            .map(|entry| &entry.published)
+            .chain(&watched)
+            .for_each(|published| published.close());
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -299,22 +305,22 @@ impl Registry {
 }
 
 impl Table {
-    fn remove(&mut self, id: &GraphId) -> Option<Entry> {
+    fn remove(&mut self, id: &GraphId) -> Option<HotGraph> {
         let entry = self.hot.remove(id)?;
         self.loaded -= usize::from(entry.is_loaded);
         Some(entry)
     }
 
-    /// Remembers the board of a graph without a task, for as long as somebody holds it.
-    fn watch(&mut self, id: &GraphId, board: &Arc<Board>) {
+    /// Remembers the published state of a graph without a task, for as long as somebody holds it.
+    fn watch(&mut self, id: &GraphId, published: &Arc<PublishedGraph>) {
         if self.watched.len() >= self.sweep_at {
-            self.watched.retain(|_, board| board.strong_count() > 0);
+            self.watched.retain(|_, published| published.strong_count() > 0);
             self.sweep_at = SWEEP_AT_MIN.max(2 * self.watched.len());
         }
-        self.watched.insert(id.clone(), Arc::downgrade(board));
+        self.watched.insert(id.clone(), Arc::downgrade(published));
     }
 }
 
-fn is_own(entry: &Entry, own: &mpsc::WeakSender<Message>) -> bool {
+fn is_own(entry: &HotGraph, own: &mpsc::WeakSender<Message>) -> bool {
     own.upgrade().is_some_and(|own| own.same_channel(entry.mailbox.sender()))
 }

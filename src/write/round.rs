@@ -7,9 +7,9 @@ use bytes::Bytes;
 use dao_projections::{Commit, CommitBody, Event, Graph, OperationId, Outcome, Timestamp};
 
 use super::{
-    answer::{Answer, Effect, Ending, Shown, show},
-    hindsight::{Hindsight, Older},
-    recent::{Known, Operations, Recorded, Ring},
+    conflict_window::{ConflictWindow, OlderCommits},
+    reply::{CommandResult, Effect, Ending, Reply, show},
+    ring::{EndedOperation, EndedOperations, Recorded, Ring},
 };
 use crate::{
     domain::{
@@ -40,7 +40,7 @@ pub(super) struct Round {
     /// The commits among the entries, decoded.
     pub(super) commits: Vec<Arc<Recorded>>,
     /// One for each operation judged, in order.
-    pub(super) answers: Vec<Answer>,
+    pub(super) answers: Vec<Reply>,
     writer: WriterId,
     /// Bytes that the answer to the request being judged may show still; `None` if it shows one thing.
     answer_room: Option<usize>,
@@ -53,9 +53,9 @@ pub(super) struct Round {
 }
 
 /// What a round is judged against.
-pub(super) struct Surroundings<'a> {
+pub(super) struct RoundContext<'a> {
     pub(super) ring: &'a Ring,
-    pub(super) operations: &'a Operations,
+    pub(super) operations: &'a EndedOperations,
     /// The graph before this round.
     pub(super) graph: &'a Graph,
     pub(super) limits: &'a Limits,
@@ -91,8 +91,8 @@ impl Round {
     pub(super) fn take(
         &mut self,
         operation: &Operation,
-        around: &Surroundings<'_>,
-        older: &Older,
+        around: &RoundContext<'_>,
+        older: &OlderCommits,
     ) -> Result<(), HistoryMissing> {
         if let Some(answer) = self.repeated(operation, around.operations) {
             self.answers.push(answer);
@@ -101,10 +101,10 @@ impl Round {
         let weight = operation.weight_on(&self.graph);
         if self.weight_room.is_some_and(|room| weight > room) {
             let ending = self.record_refusal(operation, too_heavy(), around.now);
-            self.answers.push(Answer { operation: operation.id, ending, duplicate: false });
+            self.answers.push(Reply { operation: operation.id, ending, duplicate: false });
             return Ok(());
         }
-        let history = Hindsight {
+        let history = ConflictWindow {
             ring: around.ring,
             pending: &self.commits,
             older,
@@ -135,7 +135,7 @@ impl Round {
         {
             self.fresh.insert(operation.id, (self.answers.len(), operation.fingerprint));
         }
-        self.answers.push(Answer { operation: operation.id, ending, duplicate: false });
+        self.answers.push(Reply { operation: operation.id, ending, duplicate: false });
         Ok(())
     }
 
@@ -147,7 +147,7 @@ impl Round {
     }
 
     /// What is to be remembered of this round once it is durable.
-    pub(super) fn known(&self) -> impl Iterator<Item = (OperationId, Known)> + '_ {
+    pub(super) fn known(&self) -> impl Iterator<Item = (OperationId, EndedOperation)> + '_ {
         self.fresh.iter().filter_map(|(id, (index, fingerprint))| {
             let ending = match &self.answers.get(*index)?.ending {
                 Ending::Refused { refusal, head } => {
@@ -155,24 +155,24 @@ impl Round {
                 }
                 completed => without_results(completed),
             };
-            Some((*id, Known { fingerprint: *fingerprint, ending }))
+            Some((*id, EndedOperation { fingerprint: *fingerprint, ending }))
         })
     }
 
     /// The answer to an operation that ended before, here or earlier in this round (rule C3).
-    fn repeated(&self, operation: &Operation, operations: &Operations) -> Option<Answer> {
+    fn repeated(&self, operation: &Operation, operations: &EndedOperations) -> Option<Reply> {
         let (fingerprint, ending) = match self.fresh.get(&operation.id) {
             Some((index, fingerprint)) => (*fingerprint, &self.answers.get(*index)?.ending),
             None => operations.get(&operation.id).map(|known| (known.fingerprint, &known.ending))?,
         };
         if fingerprint == operation.fingerprint {
             let ending = without_results(ending);
-            return Some(Answer { operation: operation.id, ending, duplicate: true });
+            return Some(Reply { operation: operation.id, ending, duplicate: true });
         }
         let message = "this operationId was used for another command, or by another user";
         let refusal = Arc::new(Refusal::new(Reason::OperationIdReused, message));
         let ending = Ending::Refused { refusal, head: self.graph.head() };
-        Some(Answer { operation: operation.id, ending, duplicate: false })
+        Some(Reply { operation: operation.id, ending, duplicate: false })
     }
 
     fn commit(
@@ -201,7 +201,7 @@ impl Round {
         let before = self.answer_room.map(|_| self.graph.clone());
         self.graph.apply(&recorded.commit);
         let results = match report {
-            Some(report) => vec![Shown::Saved(Box::new(report))],
+            Some(report) => vec![CommandResult::Saved(Box::new(report))],
             None => show(&self.graph, &operation.action, &recorded.commit.body.events, by_member),
         };
         if let (Err(refusal), Some(before)) = (self.make_room(&results), before) {
@@ -220,7 +220,7 @@ impl Round {
         at: Timestamp,
     ) -> Result<Ending, Refusal> {
         let results = match report {
-            Some(report) => vec![Shown::Saved(Box::new(report))],
+            Some(report) => vec![CommandResult::Saved(Box::new(report))],
             None => show(&self.graph, &operation.action, &[], &[]),
         };
         self.make_room(&results)?;
@@ -230,7 +230,7 @@ impl Round {
     }
 
     /// Whether the request's answer can show these too.
-    fn make_room(&mut self, results: &[Shown]) -> Result<(), Refusal> {
+    fn make_room(&mut self, results: &[CommandResult]) -> Result<(), Refusal> {
         let Some(mut room) = self.answer_room else { return Ok(()) };
         for shown in results {
             let Some(rest) = room.checked_sub(shown.json_bytes()) else {

@@ -23,7 +23,7 @@ pub async fn load(rows: &dyn ProjectionStore, id: &GraphId) -> Result<Option<Gra
         return Ok(None);
     }
     let pairs = rows.iter().map(|(key, row)| (key.as_str(), &row[..]));
-    match super::busy(|| graph_of_rows(at.head, pairs)) {
+    match super::run_blocking(|| graph_of_rows(at.head, pairs)) {
         Ok(graph) => Ok(Some(graph)),
         Err(error) => {
             tracing::warn!(graph = %id, %error, "a snapshot can't be read; the log is folded instead");
@@ -38,7 +38,7 @@ pub async fn keep_checkpoint(rows: &dyn ProjectionStore, id: &GraphId, head: Hea
     if at.head != head || at.format != Snapshot::FORMAT {
         return Ok(());
     }
-    match super::busy(|| encode(&found)) {
+    match super::run_blocking(|| encode(&found)) {
         Ok(state) => rows.put_checkpoint(id, head, state).await,
         Err(error) => {
             tracing::warn!(graph = %id, %error, "a checkpoint could not be made");
@@ -54,7 +54,7 @@ pub async fn checkpoint(
     version: Version,
 ) -> Result<Option<Graph>, StoreError> {
     let Some((head, state)) = rows.checkpoint(id, version).await? else { return Ok(None) };
-    match super::busy(|| decode(head, &state)) {
+    match super::run_blocking(|| decode(head, &state)) {
         Ok(graph) => Ok(Some(graph)),
         Err(problem) => {
             tracing::warn!(graph = %id, version = %head.version, problem, "a checkpoint can't be read");

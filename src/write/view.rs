@@ -9,11 +9,10 @@ use dao_projections::Graph;
 use tokio::sync::OnceCell;
 
 use super::{
-    budget::{Budget, Charge},
-    busy::busy,
-    recent::form,
+    blocking::run_blocking,
+    budget::{MemoryBudget, MemoryCharge},
+    ring::ENCODING_SLOTS,
 };
-use crate::websocket::{Deflate, MessageKind};
 
 /// What is encoded of a graph for answers, beside its state as JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,24 +52,24 @@ pub struct View {
     pub graph: Graph,
     /// The `state` answer for it, once somebody has asked for it.
     state: OnceLock<Bytes>,
-    /// The same as the shared part of messages to live subscribers, in each of the four forms.
-    parts: [OnceCell<Bytes>; 4],
+    /// The same as `http` keeps it to share among live subscribers.
+    parts: [OnceCell<Bytes>; ENCODING_SLOTS],
     /// Encodings that somebody is reading. Held to look and to note, never while one is made.
     lent: [Mutex<Weak<Encoded>>; ENCODINGS],
     /// What is encoded of it; of a view of its own also the graph.
-    held: Charge,
+    held: MemoryCharge,
 }
 
 impl View {
     /// Of a graph that is counted where it is kept.
-    pub(super) fn new(graph: Graph, budget: &Arc<Budget>) -> Self {
-        let held = Charge::on(budget);
+    pub(super) fn new(graph: Graph, budget: &Arc<MemoryBudget>) -> Self {
+        let held = MemoryCharge::on(budget);
         let (state, parts, lent) = Default::default();
         Self { graph, state, parts, lent, held }
     }
 
     /// Of a graph that nobody else keeps.
-    pub(super) fn of_its_own(graph: Graph, budget: &Arc<Budget>) -> Self {
+    pub(super) fn of_its_own(graph: Graph, budget: &Arc<MemoryBudget>) -> Self {
         let view = Self::new(graph, budget);
         view.held.set(view.graph.held_bytes());
         view
@@ -109,18 +108,18 @@ impl View {
         Bytes::from_owner(Held(encoded))
     }
 
-    /// Its state as part of a message, made once by `encode` whoever waits for it.
-    pub async fn part(&self, kind: MessageKind, deflate: Deflate, encode: impl FnOnce() -> Bytes) -> &Bytes {
-        let cell = &self.parts[form(kind, deflate)];
-        cell.get_or_init(|| async {
-            let part = busy(encode);
+    /// Its state in this slot, made once by `encode` and shared by all who use the slot.
+    pub async fn part(&self, slot: usize, encode: impl FnOnce() -> Bytes) -> Bytes {
+        let Some(part) = self.parts.get(slot) else { return run_blocking(encode) };
+        let part = part.get_or_init(|| async {
+            let part = run_blocking(encode);
             // Often it is the `state` answer itself.
             if self.state.get().is_none_or(|state| state.as_ptr() != part.as_ptr()) {
                 self.held.add(part.len());
             }
             part
-        })
-        .await
+        });
+        part.await.clone()
     }
 
     /// Bytes of what is encoded of it.
@@ -135,7 +134,7 @@ mod tests {
 
     #[test]
     fn w6_readers_of_one_encoding_share_it_and_it_goes_with_the_last() {
-        let view = View::new(Graph::default(), &Budget::new(usize::MAX));
+        let view = View::new(Graph::default(), &MemoryBudget::new(usize::MAX));
         let first = view.lend(Encoding::NodesJson, b"[]".to_vec());
         let second = view.lend(Encoding::NodesJson, b"[ ]".to_vec());
         let third = view.lent(Encoding::NodesJson).expect("it is being read");

@@ -8,6 +8,7 @@ mod support;
 
 mod bodies;
 mod connections;
+mod free_frames;
 mod graphs;
 mod operations;
 mod sockets;

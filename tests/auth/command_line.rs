@@ -103,5 +103,5 @@ async fn o1_watch_brings_a_token() {
     assert!(lines[0].contains("\"userId\":\"ada\""), "{lines:?}");
     let without = program(&[("PORT", &port.to_string())]).args(["watch", "g"]).output().unwrap();
     let text = String::from_utf8(without.stderr).unwrap();
-    assert!(!without.status.success() && text.contains("there is no token"), "{text}");
+    assert!(!without.status.success() && text.contains("Missing token"), "{text}");
 }

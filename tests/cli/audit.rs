@@ -117,17 +117,17 @@ async fn json_is_what_http_answers(place: Place) {
 }
 
 #[tokio::test]
-async fn the_json_of_the_commands_is_what_http_answers() {
+async fn the_json_of_commands_equals_the_http_answers() {
     json_is_what_http_answers(Place::embedded()).await;
 }
 
 #[tokio::test]
-async fn the_json_of_the_commands_is_what_http_answers_on_redis() {
+async fn the_json_of_commands_equals_the_http_answers_on_redis() {
     json_is_what_http_answers(Place::redis()).await;
 }
 
 #[tokio::test]
-async fn a_person_can_read_it() {
+async fn the_output_is_readable_text() {
     let place = Place::embedded();
     let answers = place.worked_on(&["/graphs/g/operations"]).await;
     let has = |text: &str, words: &[&str]| {
@@ -145,7 +145,7 @@ async fn a_person_can_read_it() {
     assert_eq!(history.lines().count(), 6);
     assert!(history.lines().next().unwrap().trim_start().starts_with('5'), "newest first");
     assert_eq!(place.succeeds(&["history", "g", "--limit", "2"]).lines().count(), 2);
-    has(&place.succeeds(&["history", "g", "--node", "a"]), &["\"Start\" -> \"Begin\"", "all of it: null ->"]);
+    has(&place.succeeds(&["history", "g", "--node", "a"]), &["\"Start\" -> \"Begin\"", "(whole): null ->"]);
     has(&place.succeeds(&["history", "g", "--edge", "e"]), &["DELETE_NODE", "CREATE_EDGE"]);
     has(&place.succeeds(&["verify", "g"]), &["g: ok, version 5"]);
     has(
@@ -164,7 +164,7 @@ async fn a_person_can_read_it() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_one_line() {
+async fn a_missing_graph_or_file_is_one_line() {
     let place = Place::embedded();
     place.worked_on(&[]).await;
     for arguments in [
@@ -175,7 +175,7 @@ async fn what_is_not_there_is_one_line() {
         &["verify", "nobody"],
     ] {
         let (out, error) = place.fails(arguments);
-        assert!(out.is_empty() && error.contains("no graph nobody"), "{arguments:?}: {error}");
+        assert!(out.is_empty() && error.contains("graph nobody does not exist"), "{arguments:?}: {error}");
     }
     for arguments in [&["show", "g", "--at", "6"] as &[&str], &["diff", "g", "--from", "0", "--to", "6"]] {
         assert!(place.fails(arguments).1.contains("at version 5"));

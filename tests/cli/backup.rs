@@ -65,7 +65,7 @@ fn create(id: usize) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn v6_what_was_acknowledged_before_a_backup_is_in_it() {
+async fn v6_a_backup_has_everything_acknowledged_before_it() {
     let place = Place::new();
     let server = place.start("data");
     let (acknowledged, mut heard) = mpsc::unbounded_channel();
@@ -112,7 +112,7 @@ async fn v6_what_was_acknowledged_before_a_backup_is_in_it() {
 }
 
 #[test]
-fn nothing_is_overwritten_and_nothing_half_is_left() {
+fn nothing_is_overwritten_and_no_partial_file_is_left() {
     let place = Place::new();
     place.succeeds_in("data", &["seed", "--graph", "demo"]);
     let file = place.path("copy.db");
@@ -155,7 +155,7 @@ fn nothing_is_overwritten_and_nothing_half_is_left() {
 }
 
 #[test]
-fn v3_damage_in_the_original_is_told() {
+fn v3_damage_in_the_original_is_reported() {
     let place = Place::new();
     place.succeeds_in("data", &["seed", "--graph", "demo"]);
     let connection = rusqlite::Connection::open(place.path("data/dao.db")).unwrap();
@@ -168,7 +168,7 @@ fn v3_damage_in_the_original_is_told() {
 }
 
 #[test]
-fn the_seeded_graph_has_something_of_everything() {
+fn the_seeded_graph_has_merges_conflicts_and_deletions() {
     let place = Place::new();
     let said = place.succeeds_in("data", &["seed", "--graph", "demo"]);
     assert!(said.contains("dao-api history demo") && said.contains("dao-api diff demo"), "{said}");
@@ -204,7 +204,7 @@ fn the_seeded_graph_has_something_of_everything() {
 
     // Again it is recognised, in another graph it is another, and what others made is left alone.
     let again = place.succeeds_in("data", &["seed", "--graph", "demo"]);
-    assert!(again.contains("is there already"), "{again}");
+    assert!(again.contains("already exists"), "{again}");
     assert_eq!(lines(place.succeeds_in("data", &["export", "demo"])), commits);
     place.succeeds_in("data", &["seed", "--graph", "other"]);
     assert_eq!(lines(place.succeeds_in("data", &["export", "other"])).len(), commits.len());

@@ -59,7 +59,7 @@ fn field<'a>(event: &'a Value, name: &str) -> Option<&'a Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_goes_well_is_not_logged_and_what_fails_is_once() {
+async fn successes_are_not_logged_and_failures_are_logged_once() {
     let mut redis = RedisServer::start();
     let url = redis.url();
     let server = Logged::start(&[("REDIS_URL", &url), ("LOG_FORMAT", "json"), ("PROJECTORS", "off")]);
@@ -114,7 +114,7 @@ async fn what_goes_well_is_not_logged_and_what_fails_is_once() {
 }
 
 #[test]
-fn text_is_for_people() {
+fn the_text_log_is_readable() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().to_str().unwrap();
     let log = Logged::start(&[("DATA_DIR", data), ("LOG_FORMAT", "text")]).stop();
@@ -125,7 +125,7 @@ fn text_is_for_people() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn o2_each_refused_origin_is_logged_once_whatever_it_asks() {
+async fn o2_each_refused_origin_is_logged_once() {
     let dir = tempfile::tempdir().unwrap();
     let server = Logged::start(&[("DATA_DIR", dir.path().to_str().unwrap())]);
     let body = json!({"type": "CREATE_NODE", "payload": {}}).to_string();

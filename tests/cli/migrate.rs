@@ -49,7 +49,7 @@ fn migrates(setting: (&str, &str)) {
     assert!(said.starts_with("done: format 1 to 2"), "{said}");
     for arguments in [&["migrate"] as &[&str], &["migrate", "--dry-run"]] {
         let said = succeeds(setting, arguments);
-        assert!(said.contains("nothing is to be done"), "{said}");
+        assert!(said.contains("nothing to do"), "{said}");
     }
 }
 
@@ -107,7 +107,7 @@ fn a_file_of_format_1_becomes_what_a_fresh_one_is() {
 }
 
 #[test]
-fn rows_that_an_older_fold_made_are_made_anew() {
+fn rows_of_an_older_format_are_rebuilt() {
     let place = tempfile::tempdir().unwrap();
     let setting = ("DATA_DIR", place.path().to_str().unwrap());
     succeeds(setting, &["seed", "--graph", "demo"]);
@@ -123,7 +123,7 @@ fn rows_that_an_older_fold_made_are_made_anew() {
     assert!(succeeds(setting, &["migrate", "--dry-run"]).contains("would be done: rows of 2"));
     assert!(succeeds(setting, &["migrate"]).contains("done: rows of 2"));
     assert_eq!(rows(&open(place.path()), all), fresh);
-    assert!(succeeds(setting, &["migrate"]).contains("nothing is to be done"));
+    assert!(succeeds(setting, &["migrate"]).contains("nothing to do"));
 }
 
 /// Format 1 had no index of graphs.
@@ -151,7 +151,7 @@ fn a_redis_of_format_1_gets_its_index_of_graphs() {
 }
 
 #[test]
-fn a_cluster_of_format_1_gets_it_on_every_primary() {
+fn a_cluster_of_format_1_gets_its_index_on_every_primary() {
     let nodes = RedisServer::cluster();
     let url = nodes[0].cluster_url();
     age(&nodes, &url);

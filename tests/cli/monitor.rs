@@ -29,7 +29,7 @@ fn url(server: &Process) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_screen_tells_of_all_servers() {
+async fn one_screen_shows_all_servers() {
     let dirs = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let [good, closed, silent] = dirs.each_ref().map(|dir| dir.path().to_str().unwrap());
     let good = Process::start(&[("DATA_DIR", good)]);
@@ -52,9 +52,9 @@ async fn one_screen_tells_of_all_servers() {
     for words in [
         &format!("{}: {}", url(&good), env!("CARGO_PKG_VERSION")),
         "durability fsync",
-        &format!("{}: shows its metrics to admins of * alone", url(&closed)),
-        &format!("{}: shows no metrics", url(&silent)),
-        &format!("{away} is away: no server answers"),
+        &format!("{}: its metrics need admin on *", url(&closed)),
+        &format!("{}: it has no metrics", url(&silent)),
+        &format!("{away} is unreachable: no server answers"),
         "applied",
     ] {
         assert!(text.contains(words), "{words:?} in\n{text}");
@@ -78,7 +78,7 @@ fn o6_a_screen_as_text_is_as_wide_as_columns_says() {
 }
 
 #[test]
-fn without_a_terminal_it_says_what_to_do() {
+fn without_a_terminal_the_error_says_what_to_do() {
     let output = monitor(&["--url", "http://127.0.0.1:1"]);
     assert!(!output.status.success());
     let text = String::from_utf8(output.stderr).unwrap();

@@ -12,7 +12,7 @@ fn run(data: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn o4_what_is_not_there_is_exit_code_1_for_every_command() {
+fn o4_a_missing_graph_is_exit_code_1_for_every_command() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let data = data.to_str().unwrap();
@@ -48,7 +48,7 @@ fn o4_what_is_not_there_is_exit_code_1_for_every_command() {
 }
 
 #[test]
-fn o4_a_reader_that_has_seen_enough_is_no_failure() {
+fn o4_a_closed_output_is_not_a_failure() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().to_str().unwrap();
     assert_eq!(run(data, &["seed"]).0, Some(0));

@@ -52,7 +52,7 @@ impl Place {
     /// A graph that nobody has written to: the history of a mistyped name is not an empty success.
     fn has_no(&self, graph: &str) {
         let line = one_line(&self.run(&["export", graph]));
-        assert!(line.contains("no graph") && line.contains(graph), "{line}");
+        assert!(line.contains("does not exist") && line.contains(graph), "{line}");
     }
 
     fn exported_commits(&self, graph: &str) -> Vec<Value> {
@@ -148,7 +148,7 @@ fn importing_again_changes_nothing() {
 }
 
 #[test]
-fn each_file_can_be_a_graph_of_its_own() {
+fn each_file_can_become_its_own_graph() {
     let place = Place::new();
     let text = |id: &str| json!({"nodes": [{"id": id}], "edges": []}).to_string();
     let files = [place.file("one.json", &text("a")), place.file("my flow (2).json", &text("b"))];
@@ -192,16 +192,16 @@ fn a_bad_file_is_one_line_that_names_it_and_writes_nothing() {
 }
 
 #[test]
-fn exporting_what_is_not_there() {
+fn exporting_a_missing_graph_fails() {
     let place = Place::new();
     place.has_no("nobody");
     let line = one_line(&place.run(&["export", "nobody", "--state"]));
-    assert!(line.contains("no graph nobody"), "{line}");
+    assert!(line.contains("graph nobody does not exist"), "{line}");
     assert_ne!(place.run(&["export", "-not-an-id"]).status.code(), Some(0));
 }
 
 #[test]
-fn a_redis_that_is_not_there_is_one_line() {
+fn an_unreachable_redis_is_one_line() {
     let port = free_port();
     let url = format!("redis://:secret@127.0.0.1:{port}");
     let output = program(&[("REDIS_URL", &url)]).env_remove("LOG_LEVEL").output().unwrap();
@@ -241,7 +241,7 @@ fn a_second_process_on_the_same_data_is_one_line() {
 }
 
 #[test]
-fn o4_all_mistakes_are_told_at_once() {
+fn o4_all_mistakes_are_reported_at_once() {
     let place = Place::new();
     let wrong = [
         ("PORT", "http"),
@@ -275,7 +275,7 @@ fn o4_all_mistakes_are_told_at_once() {
 }
 
 #[test]
-fn o2_beyond_loopback_needs_keys_or_the_word() {
+fn o2_beyond_loopback_needs_keys_or_the_flag() {
     let place = Place::new();
     let line = one_line(&place.run(&["--host", "0.0.0.0"]));
     assert!(line.contains("HOST") && line.contains("--insecure-no-auth"), "{line}");

@@ -428,7 +428,7 @@ async fn race(one: &Client, other: &Client) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3_two_servers_tell_of_each_others_commits() {
+async fn s3_a_stream_has_the_commits_of_both_servers() {
     let redis = RedisServer::start();
     let (one, other) = (Server::on_redis(&redis).await, Server::on_redis(&redis).await);
     race(&one, &other).await;
@@ -456,7 +456,7 @@ async fn s3_positions_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn s3_a_position_beyond_the_end_of_a_restored_store_begins_again() {
+async fn s3_a_position_beyond_the_end_of_a_restored_store_starts_over() {
     let lost = Server::start().await;
     for n in 0..9 {
         create(&lost, "g", &format!("n{n}")).await;
@@ -477,7 +477,7 @@ async fn s3_a_position_beyond_the_end_of_a_restored_store_begins_again() {
 
 /// The histories and feeds that a running reader follows are gone, and others are there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3_a_feed_that_went_back_is_followed_from_its_beginning() {
+async fn s3_a_feed_that_went_back_is_followed_from_its_start() {
     let redis = RedisServer::start();
     let server = Server::on_redis(&redis).await;
     // A place that no clock comes to: all that follows is before it, as after a fail-over to a
@@ -494,7 +494,7 @@ async fn s3_a_feed_that_went_back_is_followed_from_its_beginning() {
 }
 
 #[tokio::test]
-async fn s3_last_event_id_beats_since() {
+async fn s3_last_event_id_overrides_since() {
     let server = Server::start().await;
     batch(&server, "a", "n", 1).await;
     let (_, position) = replay(&server, "since=0").await;
@@ -507,7 +507,7 @@ async fn s3_last_event_id_beats_since() {
 }
 
 #[tokio::test]
-async fn s3_lines_follow_if_asked_to_and_events_end_if_asked_to() {
+async fn s3_lines_can_follow_and_events_can_end() {
     let server = Server::start().await;
     create(&server, "g", "a").await;
     let mut lines = Stream::open(&server, "/events?since=0&follow=true", &[LINES]).await;
@@ -529,7 +529,7 @@ async fn s3_lines_follow_if_asked_to_and_events_end_if_asked_to() {
 }
 
 #[tokio::test]
-async fn h5_what_is_no_position_or_filter_is_refused() {
+async fn h5_a_malformed_position_or_filter_is_refused() {
     let server = Server::start().await;
     create(&server, "g", "n").await;
     let (_, position) = replay(&server, "since=0").await;
@@ -564,7 +564,7 @@ async fn h5_what_is_no_position_or_filter_is_refused() {
 }
 
 #[tokio::test]
-async fn v7_a_damaged_history_is_told_of_and_the_others_go_on() {
+async fn v7_a_damaged_history_is_reported_and_others_go_on() {
     let redis = RedisServer::start();
     let server = Server::on_redis(&redis).await;
     let (mut stream, _) = follow(&server, "/events").await;
@@ -605,7 +605,7 @@ async fn v7_a_damaged_history_is_told_of_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn h4_while_the_store_is_away_no_stream_begins() {
+async fn h4_no_stream_starts_while_the_store_is_unavailable() {
     let mut redis = RedisServer::start();
     let server = Server::on_redis(&redis).await;
     redis.kill();
@@ -613,7 +613,7 @@ async fn h4_while_the_store_is_away_no_stream_begins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s3_a_reader_waits_out_a_store_that_is_away() {
+async fn s3_a_reader_waits_while_the_store_is_unavailable() {
     let mut redis = RedisServer::start();
     let server = Server::on_redis(&redis).await;
     let (mut stream, _) = follow(&server, "/events").await;

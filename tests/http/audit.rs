@@ -139,7 +139,7 @@ async fn a1_all_operations_are_listed_on_redis() {
 }
 
 #[tokio::test]
-async fn a1_filters_choose() {
+async fn a1_filters_select_operations() {
     let server = Server::start().await;
     a_morning(&server).await;
     let all = operations(&server, "order=asc").await;
@@ -179,7 +179,7 @@ async fn a1_filters_choose() {
 }
 
 #[tokio::test]
-async fn a1_a_cursor_holds_while_operations_come() {
+async fn a1_a_cursor_stays_valid_while_operations_arrive() {
     let server = Server::start().await;
     a_morning(&server).await;
     let before = operations(&server, "order=asc").await;
@@ -200,7 +200,7 @@ async fn a1_a_cursor_holds_while_operations_come() {
 }
 
 #[tokio::test]
-async fn a1_what_is_not_understood_is_named() {
+async fn a1_a_malformed_parameter_is_named() {
     let server = Server::start().await;
     a_morning(&server).await;
     let cursor = |page: &Value| page["nextCursor"].as_str().unwrap().to_owned();
@@ -276,7 +276,7 @@ async fn h3_audit_reads_wait_for_a_version() {
 }
 
 #[tokio::test]
-async fn v7_nobody_wrote_to_the_empty_graph() {
+async fn v7_the_empty_graph_has_no_author() {
     let server = Server::start().await;
     let empty = json!({"operations": [], "nextCursor": null});
     assert_eq!(server.read("/graphs/nobody/operations").await, empty);
@@ -345,7 +345,7 @@ fn check_table(table: &Value, before: &Value, after: &Value) {
 }
 
 #[tokio::test]
-async fn a4_a_history_says_from_and_to() {
+async fn a4_a_history_has_values_before_and_after() {
     let server = Server::start().await;
     a_morning(&server).await;
     let history = pages(&server, "/graphs/g/nodes/a/history", "history", 1_000).await;
@@ -438,7 +438,7 @@ async fn a_long_story(server: &Server) -> u64 {
 }
 
 #[tokio::test]
-async fn a1_a_request_looks_at_so_much_and_says_where_to_go_on() {
+async fn a1_a_request_reads_a_bounded_range_and_returns_a_cursor() {
     let server = Server::start().await;
     let last = a_long_story(&server).await;
     for order in ["asc", "desc"] {
@@ -469,7 +469,7 @@ async fn a1_a_request_looks_at_so_much_and_says_where_to_go_on() {
 }
 
 #[tokio::test]
-async fn a4_a_long_history_is_told_in_pages_from_and_to() {
+async fn a4_a_long_history_comes_in_pages_with_values_before_and_after() {
     let server = Server::start().await;
     let last = a_long_story(&server).await;
     let first = server.read("/graphs/g/nodes/rare/history").await;
@@ -488,7 +488,7 @@ async fn a4_a_long_history_is_told_in_pages_from_and_to() {
 }
 
 #[tokio::test]
-async fn a3_a_diff_over_a_long_history_is_of_its_ends() {
+async fn a3_a_diff_over_a_long_history_compares_its_two_ends() {
     let server = Server::start().await;
     let last = a_long_story(&server).await;
     let diff = server.read("/graphs/g/diff?from=2").await;

@@ -38,7 +38,7 @@ async fn assert_all_bad(rows: &[Row<'_>], request: impl Fn(&str) -> Request) {
 }
 
 #[tokio::test]
-async fn h1_bodies_that_are_no_envelope() {
+async fn h1_bodies_that_are_not_an_envelope() {
     let rows: &[Row<'_>] = &[
         ("", "empty"),
         ("{", "JSON"),
@@ -219,7 +219,7 @@ async fn h1_every_field_of_edge_viewport_and_update_commands() {
 }
 
 #[tokio::test]
-async fn h1_null_for_an_optional_field_is_as_if_left_out() {
+async fn h1_null_in_an_optional_field_means_absent() {
     let server = Server::start().await;
     let good = [
         r#"{"type":"CREATE_NODE","payload":{"id":"a","position":null,"type":null,"data":null,"parentId":null}}"#,
@@ -253,7 +253,7 @@ async fn h1_a_key_repeated_in_updates_is_refused() {
 }
 
 #[tokio::test]
-async fn h1_a_member_that_can_not_be_read_is_told_with_its_index() {
+async fn h1_a_malformed_member_is_reported_with_its_index() {
     let server = Server::start().await;
     let deep = "[".repeat(65) + &"]".repeat(65);
     for bad in ["1000000000000000000000000000000", "1e999", &deep] {
@@ -267,7 +267,7 @@ async fn h1_a_member_that_can_not_be_read_is_told_with_its_index() {
 }
 
 #[tokio::test]
-async fn h1_of_a_key_repeated_in_data_the_last_counts() {
+async fn h1_the_last_of_repeated_keys_in_data_counts() {
     let server = Server::start().await;
     // The second node has an attribute whose name looks like the path of the repeated key.
     for (id, more) in [("a", ""), ("b", r#","data.k":0"#)] {
@@ -346,7 +346,7 @@ fn spliced(value: &Value, raw: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn g6_message_pack_that_json_can_not_say() {
+async fn g6_message_pack_without_a_json_form_is_refused() {
     let server = Server::start().await;
     let x = json!({"type": "CREATE_NODE", "payload": {"position": {"x": "@@", "y": 0}}});
     let data = json!({"type": "CREATE_NODE", "payload": {"data": {"k": "@@"}}});
@@ -384,7 +384,7 @@ async fn g6_message_pack_that_json_can_not_say() {
 }
 
 #[tokio::test]
-async fn h1_half_a_character_and_a_byte_order_mark_are_no_mistakes() {
+async fn h1_a_lone_surrogate_and_a_byte_order_mark_are_accepted() {
     let server = Server::start().await;
     let half = r#"{"type":"CREATE_NODE","payload":{"id":"half","data":{"label":"cut \ud83d","whole":"\ud83d\ude00"}}}"#;
     let marked = format!("\u{feff}{}", r#"{"type":"CREATE_NODE","payload":{"id":"marked"}}"#);

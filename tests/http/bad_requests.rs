@@ -40,7 +40,7 @@ async fn g3_ids_in_the_path() {
 }
 
 #[tokio::test]
-async fn h5_questions_that_are_no_integers() {
+async fn h5_query_parameters_that_are_not_integers_are_refused() {
     let server = Server::start().await;
     let bad = ["", "x", "-1", "1.0", "1e3", "+1", "0x10", "%201", "9223372036854775808", "null", "1%00"];
     for value in bad {

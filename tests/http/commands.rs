@@ -235,7 +235,7 @@ async fn c_an_atomic_batch_is_one_commit_or_none() {
 }
 
 #[tokio::test]
-async fn c_a_batch_is_each_by_itself_in_order() {
+async fn c_a_batch_applies_each_command_by_itself_in_order() {
     let server = Server::start().await;
     let operations = [
         command("CREATE_NODE", json!({"id": "a"})),
@@ -305,7 +305,7 @@ async fn g1_every_attribute_is_kept_as_given() {
 }
 
 #[tokio::test]
-async fn g2_server_fields_are_the_servers() {
+async fn g2_server_fields_in_requests_are_ignored() {
     let server = Server::start().await;
     let forged = json!({"id": "a", "createdAt": 1, "updatedAt": "x", "version": {}});
     let node = server.apply("g", "CREATE_NODE", forged).await["result"].clone();
@@ -356,7 +356,7 @@ async fn g4_parents_by_either_name() {
 }
 
 #[tokio::test]
-async fn v3_v5_the_chain_and_the_times() {
+async fn v3_v5_hashes_chain_and_times_never_decrease() {
     let server = Server::start().await;
     a_to_b(&server).await;
     let ada = server.as_user("ada");

@@ -98,7 +98,7 @@ async fn d1_ones_own_commits_never_conflict() {
 }
 
 #[tokio::test]
-async fn d1_without_a_client_id_nothing_is_ones_own() {
+async fn d1_without_a_client_id_no_commit_is_ones_own() {
     for policy in POLICIES {
         let desk = Desk::new().await;
         let write = |k: u8, more: Value| {
@@ -125,7 +125,7 @@ async fn d1_without_a_client_id_nothing_is_ones_own() {
 }
 
 #[tokio::test]
-async fn d2_others_on_other_entities() {
+async fn d2_changes_of_other_entities_are_applied() {
     for policy in POLICIES {
         let desk = Desk::new().await;
         desk.bob("UPDATE_NODE", update("b", json!({"k": 1}))).await;
@@ -146,7 +146,7 @@ async fn d2_others_on_other_entities() {
 }
 
 #[tokio::test]
-async fn d2_others_on_other_fields_is_merged() {
+async fn d2_changes_of_other_fields_are_merged() {
     let rows = [
         (json!({"data": {"x": 2}}), json!({"data": {"y": {"z": 2}}})),
         (json!({"data": {"y": {"z": 2}}}), json!({"data": {"y": {"new": 1}}})),
@@ -201,7 +201,7 @@ async fn d3_the_same_field_conflicts() {
 }
 
 #[tokio::test]
-async fn d3_d7_one_entry_a_path_with_the_latest_commit() {
+async fn d3_d7_each_conflicting_path_names_its_latest_commit() {
     let desk = Desk::new().await;
     desk.bob("UPDATE_NODE", update("a", json!({"data": {"x": 2}, "type": "u"}))).await;
     desk.bob("UPDATE_NODE", update("a", json!({"data": {"x": 3}}))).await;
@@ -219,7 +219,7 @@ async fn d3_d7_one_entry_a_path_with_the_latest_commit() {
 }
 
 #[tokio::test]
-async fn d3_what_was_asked_for_is_there_already() {
+async fn d3_writing_the_current_value_is_not_a_conflict() {
     let desk = Desk::new().await;
     desk.bob("UPDATE_NODE", update("a", json!({"data": {"x": 2}}))).await;
     desk.ada("merge", "UPDATE_NODE", update("a", json!({"data": {"x": 2}})), "unchanged").await;
@@ -252,7 +252,7 @@ async fn d3_moves_and_the_viewport_are_last_writer_wins() {
 }
 
 #[tokio::test]
-async fn d3_deleting_what_others_changed() {
+async fn d3_deleting_what_others_changed_is_a_conflict() {
     let node = || json!({"nodeId": "a"});
     for (change, merge_conflicts) in [
         (("UPDATE_NODE", update("a", json!({"k": 1}))), true),
@@ -324,7 +324,7 @@ async fn d4_the_target_was_deleted_since() {
 }
 
 #[tokio::test]
-async fn d3_what_others_did_inside_of_what_is_deleted() {
+async fn d3_deleting_a_node_that_others_changed_inside_is_a_conflict() {
     let node = || json!({"nodeId": "a"});
     let works = [
         ("CREATE_NODE", json!({"id": "new", "parentId": "inner"}), true),
@@ -378,7 +378,7 @@ async fn d3_what_others_did_inside_of_what_is_deleted() {
 }
 
 #[tokio::test]
-async fn d4_ones_own_deletion_and_creation_is_no_conflict() {
+async fn d4_ones_own_deletion_and_creation_is_not_a_conflict() {
     for policy in POLICIES {
         let desk = Desk::new().await;
         desk.ada(policy, "DELETE_NODE", json!({"nodeId": "a"}), "applied").await;
@@ -391,7 +391,7 @@ async fn d4_ones_own_deletion_and_creation_is_no_conflict() {
 }
 
 #[tokio::test]
-async fn d8_what_was_made_in_another_history_is_not_judged_and_can_be_moved() {
+async fn d8_an_operation_from_a_replaced_history_is_not_judged_and_can_be_rebased() {
     let desk = Desk::new().await;
     let seen = desk.ada.state("g").await;
     let first = desk.ada.changes("g", 0).await[0].clone();
@@ -477,7 +477,7 @@ async fn d8_batches_and_their_members_name_their_history() {
 }
 
 #[tokio::test]
-async fn d4_the_target_was_never_there() {
+async fn d4_the_target_never_existed() {
     let desk = Desk::new().await;
     desk.bob("DELETE_NODE", json!({"nodeId": "b"})).await;
     for (name, payload, code) in [
@@ -500,7 +500,7 @@ async fn d4_the_target_was_never_there() {
 }
 
 #[tokio::test]
-async fn d4_creating_what_exists() {
+async fn d4_creating_an_existing_id_is_refused() {
     for policy in POLICIES {
         let desk = Desk::new().await;
         let by = desk.bob("CREATE_NODE", json!({"id": "c"})).await;
@@ -517,7 +517,7 @@ async fn d4_creating_what_exists() {
 }
 
 #[tokio::test]
-async fn d4_what_a_command_leans_on_is_gone() {
+async fn d4_an_end_or_a_parent_was_deleted_since() {
     let to_b = json!({"id": "e", "source": "a", "target": "b"});
     let in_b = json!({"parentId": "b"});
     let rows = [
@@ -548,7 +548,7 @@ async fn d4_what_a_command_leans_on_is_gone() {
 }
 
 #[tokio::test]
-async fn d6_a_version_ahead_is_another_history() {
+async fn d6_a_version_ahead_is_refused() {
     let desk = Desk::new().await;
     for (name, payload) in [
         ("UPDATE_NODE", update("a", json!({"k": 1}))),

@@ -18,7 +18,7 @@ fn id_of(commit: &Value) -> String {
 }
 
 #[tokio::test]
-async fn s1_every_commit_after_since_and_then_live() {
+async fn s1_a_stream_has_every_commit_after_since_and_then_live_ones() {
     let server = Server::start().await;
     grow(&server, "g", 0, 3).await;
     let mut stream = Stream::open(&server, "/graphs/g/events?since=1", &[SSE]).await;
@@ -36,7 +36,7 @@ async fn s1_every_commit_after_since_and_then_live() {
 }
 
 #[tokio::test]
-async fn s2_accept_is_read_with_its_qualities_and_in_any_case() {
+async fn s2_accept_honours_quality_values_and_ignores_case() {
     let server = Server::start().await;
     for (accept, expected) in [
         ("text/event-stream;q=0, application/x-ndjson", "application/x-ndjson"),
@@ -53,7 +53,7 @@ async fn s2_accept_is_read_with_its_qualities_and_in_any_case() {
 }
 
 #[tokio::test]
-async fn s1_a_graph_nobody_has_written_to_is_waited_for() {
+async fn s1_a_stream_of_an_empty_graph_waits_for_commits() {
     let server = Server::start().await;
     let mut stream = Stream::open(&server, "/graphs/later/events", &[SSE]).await;
     grow(&server, "later", 0, 1).await;
@@ -61,7 +61,7 @@ async fn s1_a_graph_nobody_has_written_to_is_waited_for() {
 }
 
 #[tokio::test]
-async fn s1_last_event_id_resumes_and_beats_since() {
+async fn s1_last_event_id_resumes_and_overrides_since() {
     let server = Server::start().await;
     grow(&server, "g", 0, 5).await;
     let all = server.changes("g", 0).await;
@@ -78,7 +78,7 @@ async fn s1_last_event_id_resumes_and_beats_since() {
 }
 
 #[tokio::test]
-async fn s1_a_point_of_another_history_or_ahead_gets_a_reset_and_goes_on_from_the_head() {
+async fn s1_a_resume_point_off_the_history_gets_a_reset_and_continues_at_the_head() {
     let server = Server::start().await;
     grow(&server, "g", 0, 3).await;
     let all = server.changes("g", 0).await;
@@ -120,7 +120,7 @@ async fn s2_lines_end_at_the_current_version_unless_they_follow() {
 }
 
 #[tokio::test]
-async fn s1_what_memory_has_let_go_of_comes_from_the_log_and_nothing_is_skipped_before_live() {
+async fn s1_older_commits_come_from_the_log_without_a_gap_before_live_ones() {
     let server = Server::start().await;
     let batch = |from: u64| {
         let operations: Vec<Value> = (from..from + 500)
@@ -142,7 +142,7 @@ async fn s1_what_memory_has_let_go_of_comes_from_the_log_and_nothing_is_skipped_
 }
 
 #[tokio::test]
-async fn s4_types_and_users_give_the_same_in_the_replay_and_live() {
+async fn s4_filters_by_type_and_user_are_the_same_in_replay_and_live() {
     let server = Server::start().await;
     let queries =
         ["types=NodeMoved", "users=bob", "users=ada,bob&types=NodeCreated,EdgeCreated", "users=eve"];
@@ -175,7 +175,7 @@ async fn s4_types_and_users_give_the_same_in_the_replay_and_live() {
 }
 
 #[tokio::test]
-async fn s2_a_long_history_straight_from_the_log_is_what_changes_gives() {
+async fn s2_lines_of_a_long_history_equal_the_changes() {
     let redis = RedisServer::start();
     for server in [Server::start().await, Server::on_redis(&redis).await] {
         for from in (0..5_000).step_by(1_000) {
@@ -195,7 +195,7 @@ async fn s2_a_long_history_straight_from_the_log_is_what_changes_gives() {
 }
 
 #[tokio::test]
-async fn h5_what_is_no_point_is_refused() {
+async fn h5_a_malformed_resume_point_is_refused() {
     let server = Server::start().await;
     for (query, place) in [
         ("since=-1", "since"),
@@ -237,7 +237,7 @@ async fn v4_a_replaced_history_resets_a_stream_that_follows() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_ends_its_streams() {
+async fn a_stopping_server_ends_its_streams() {
     let server = Server::start().await;
     let mut stream = Stream::open(&server, "/graphs/g/events", &[SSE]).await;
     grow(&server, "g", 0, 1).await;

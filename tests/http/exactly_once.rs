@@ -69,7 +69,7 @@ async fn c3_conflicts_are_final_too() {
 }
 
 #[tokio::test]
-async fn c3_an_id_is_not_for_another_command_nor_for_another_user() {
+async fn c3_an_id_is_refused_for_another_command_or_user() {
     let server = Server::start().await;
     for envelope in three_endings(&server).await {
         server.command("g", &envelope).await;
@@ -124,7 +124,7 @@ async fn c3_key_order_and_encoding_do_not_matter() {
 }
 
 #[tokio::test]
-async fn c3_members_of_a_batch_have_ids_of_the_batch() {
+async fn c3_ids_of_batch_members_follow_from_the_batch_id() {
     let server = Server::start().await;
     let (batch_id, own) = (new_id(), new_id());
     let operations = json!([
@@ -204,7 +204,7 @@ async fn c3_another_instance_over_one_redis_answers_the_first_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c3_c4_two_instances_over_one_redis_are_one() {
+async fn c3_c4_two_instances_over_one_redis_act_as_one() {
     let redis = RedisServer::start();
     let servers = [Server::on_redis(&redis).await, Server::on_redis(&redis).await];
     // The same new operation, sent to both 25 times at once.
@@ -242,7 +242,7 @@ async fn assert_one_of(all: Vec<tokio::task::JoinHandle<Value>>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c3_fifty_times_at_once_is_one_commit() {
+async fn c3_fifty_concurrent_repeats_are_one_commit() {
     let server = Server::start().await;
     let envelope = with(&command("CREATE_NODE", json!({})), json!({"operationId": new_id()}));
     let all = (0..50).map(|_| {

@@ -22,7 +22,7 @@ fn asked(operation: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn h7_no_route_passes_over_a_parameter_that_it_does_not_know() {
+async fn h7_every_route_refuses_unknown_parameters() {
     let server = Server::start().await;
     let document = server.read("/openapi.json").await;
     let mut routes = 0;
@@ -52,7 +52,7 @@ async fn h7_no_route_passes_over_a_parameter_that_it_does_not_know() {
 }
 
 #[tokio::test]
-async fn h7_what_is_known_is_told_by_its_exact_name() {
+async fn h7_known_parameters_match_by_their_exact_name() {
     let server = Server::start().await;
     server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
     for (path, unknown) in [
@@ -83,7 +83,7 @@ async fn h7_what_is_known_is_told_by_its_exact_name() {
 }
 
 #[tokio::test]
-async fn h1_an_unknown_command_is_told_which_are_known() {
+async fn h1_an_unknown_command_type_lists_the_known_ones() {
     let server = Server::start().await;
     let problem = server.command("g", &command("MAKE_NODE", json!({}))).await.problem(400, "BAD_REQUEST");
     let detail = problem["detail"].as_str().unwrap();

@@ -90,7 +90,7 @@ async fn h_state_has_an_etag() {
 }
 
 #[tokio::test]
-async fn a2_every_version_is_what_folding_gives() {
+async fn a2_every_version_is_the_fold_of_its_commits() {
     let server = Server::start().await;
     let last = grown(&server).await;
     let commits = server.changes("g", 0).await;
@@ -139,7 +139,7 @@ async fn h_changes_are_only_the_commits_after() {
 }
 
 #[tokio::test]
-async fn h2_h6_a_resume_point_of_another_history_is_told_to_reset() {
+async fn h2_h6_a_resume_point_of_a_replaced_history_gets_a_reset() {
     let mut server = Server::start().await;
     let last = grown(&server).await;
     let all = server.changes("g", 0).await;
@@ -193,7 +193,7 @@ async fn h3_min_version_waits_for_a_write() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h3_min_version_waits_for_another_instance_and_not_for_ever() {
+async fn h3_min_version_waits_for_another_instance_but_not_forever() {
     let redis = RedisServer::start();
     let servers = [Server::on_redis(&redis).await, Server::on_redis(&redis).await];
     servers[1].state("g").await;
@@ -233,7 +233,7 @@ async fn h_entities_alone_and_in_lists() {
 }
 
 #[tokio::test]
-async fn h_operations_tell_all_three_endings() {
+async fn h_operations_report_all_three_outcomes() {
     let mut server = Server::start().await;
     server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
     let update = |updates: Value| command("UPDATE_NODE", json!({"nodeId": "a", "updates": updates}));

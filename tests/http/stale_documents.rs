@@ -86,7 +86,7 @@ async fn d3_saving_over_what_another_wrote_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn d2_saving_beside_what_another_wrote() {
+async fn d2_saving_beside_changes_of_others_is_merged() {
     let (_server, ada, bob) = desk().await;
     bob.apply("g", "UPDATE_NODE", json!({"nodeId": "b", "updates": {"k": 1}})).await;
     let hers = json!({"nodes": {"a": {"data": {"x": 5, "y": 1}}}});
@@ -118,14 +118,14 @@ async fn d3_removing_an_edge_that_another_created_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn d3_removing_an_edge_that_another_removed_is_done_already() {
+async fn d3_removing_an_edge_that_another_removed_is_unchanged() {
     let (_server, ada, bob) = desk().await;
     bob.apply("g", "DELETE_EDGE", json!({"edgeId": "ab"})).await;
     assert_eq!(outcome(&save(&ada, "merge", &json!({"edges": []})).await), "unchanged");
 }
 
 #[tokio::test]
-async fn d4_saving_what_another_deleted() {
+async fn d4_saving_a_node_that_another_deleted() {
     for hers in [document(), json!({"nodes": {"a": {"data": {"x": 5}}}})] {
         for policy in ["merge", "overwrite", "reject"] {
             let (_server, ada, bob) = desk().await;
@@ -143,7 +143,7 @@ async fn d4_saving_what_another_deleted() {
 }
 
 #[tokio::test]
-async fn d4_saving_what_one_deleted_oneself_through_another_client() {
+async fn d4_saving_a_node_that_one_deleted_in_another_client() {
     let (_server, ada, _bob) = desk().await;
     let delete = with(&command("DELETE_NODE", json!({"nodeId": "b"})), json!({"clientId": "other-tab"}));
     ada.accept("g", &delete).await;
@@ -151,7 +151,7 @@ async fn d4_saving_what_one_deleted_oneself_through_another_client() {
 }
 
 #[tokio::test]
-async fn d4_saving_again_what_was_deleted_and_created_again() {
+async fn d4_saving_a_node_that_was_deleted_and_created_again() {
     let (_server, ada, bob) = desk().await;
     bob.apply("g", "DELETE_NODE", json!({"nodeId": "b"})).await;
     bob.apply("g", "CREATE_NODE", json!({"id": "b", "k": 1})).await;
@@ -162,7 +162,7 @@ async fn d4_saving_again_what_was_deleted_and_created_again() {
 }
 
 #[tokio::test]
-async fn d1_saving_after_ones_own_work_is_applied() {
+async fn d1_saving_after_ones_own_changes_is_applied() {
     let (_server, ada, _bob) = desk().await;
     let in_tab = |name, payload| with(&command(name, payload), json!({"clientId": "tab"}));
     ada.accept("g", &in_tab("UPDATE_NODE", json!({"nodeId": "a", "updates": {"data": {"x": 2}}}))).await;

@@ -582,7 +582,7 @@ async fn s6_a_restart_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s6_while_the_store_is_away_it_is_503_and_nothing_is_lost() {
+async fn s6_while_the_store_is_unavailable_it_is_503_and_nothing_is_lost() {
     let mut redis = RedisServer::start();
     let server = Server::on_redis(&redis).await;
     subscribe(&server, "s", json!({})).await;
@@ -602,7 +602,7 @@ async fn s6_while_the_store_is_away_it_is_503_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s8_a_history_that_can_t_be_read_is_parked_and_others_go_on() {
+async fn s8_an_unreadable_history_is_parked_and_others_go_on() {
     let redis = RedisServer::start();
     let server = Server::on_redis(&redis).await;
     subscribe(&server, "s", json!({})).await;
@@ -635,7 +635,7 @@ async fn s8_a_history_that_can_t_be_read_is_parked_and_others_go_on() {
 
 /// Rule S6: what takes longer to read than a look has patience for still arrives.
 #[tokio::test]
-async fn s6_a_slow_read_is_not_given_up_and_begun_again_for_ever() {
+async fn s6_a_slow_read_finishes_instead_of_restarting_forever() {
     let dir = tempfile::tempdir().unwrap();
     let feed = embedded_store(dir.path());
     let store = GatedStore::shared(feed.clone());
@@ -649,7 +649,7 @@ async fn s6_a_slow_read_is_not_given_up_and_begun_again_for_ever() {
 
 /// Rule S7: a look that reads for long holds up no acknowledgement, nor loses one (`hold` stops its reads).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s7_what_settles_a_delivery_waits_for_no_look() {
+async fn s7_acknowledgements_do_not_wait_for_polls() {
     let dir = tempfile::tempdir().unwrap();
     let feed = embedded_store(dir.path());
     let store = GatedStore::shared(feed.clone());
@@ -686,7 +686,7 @@ async fn s7_what_settles_a_delivery_waits_for_no_look() {
 
 /// Rules S6 and S7: a history that the store refuses to read stops no other graph.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s6_a_graph_that_can_t_be_read_for_now_stops_no_other() {
+async fn s6_an_unreadable_graph_does_not_stop_others() {
     let dir = tempfile::tempdir().unwrap();
     let feed = embedded_store(dir.path());
     let store = GatedStore::shared(feed.clone());

@@ -72,7 +72,7 @@ async fn by_socket(server: &Server) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c3_what_caused_a_commit_is_kept_and_changes_nothing_else() {
+async fn c3_the_trace_of_a_commit_is_kept_and_changes_nothing_else() {
     let redis = RedisServer::start();
     for server in [Server::start().await, Server::on_redis(&redis).await] {
         kept_and_shown(&server).await;

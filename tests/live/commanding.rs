@@ -34,7 +34,7 @@ async fn w5_a_command_is_acknowledged_after_its_state_update() {
 }
 
 #[tokio::test]
-async fn w5_one_who_does_not_follow_is_acknowledged_all_the_same() {
+async fn w5_a_command_without_a_subscription_is_acknowledged_too() {
     let server = Server::start().await;
     let mut ws = Ws::connect(server.address(), "").await;
     let id = ws.command("g", "CREATE_NODE", json!({"id": "a"})).await;
@@ -43,7 +43,7 @@ async fn w5_one_who_does_not_follow_is_acknowledged_all_the_same() {
 }
 
 #[tokio::test]
-async fn c3_w5_sent_again_it_is_acknowledged_as_a_duplicate() {
+async fn c3_w5_a_repeated_operation_is_acknowledged_as_a_duplicate() {
     let server = Server::start().await;
     let mut ws = follower(&server, "?graphId=g").await;
     let id = new_id();
@@ -107,7 +107,7 @@ async fn w5_a_refusal_is_explained_and_does_not_hold_up_the_next() {
 }
 
 #[tokio::test]
-async fn d1_a_connection_is_a_client_of_its_own_unless_it_says_otherwise() {
+async fn d1_a_connection_is_its_own_client_unless_it_names_one() {
     let server = Server::start().await;
     let label = |text: &str| json!({"nodeId": "a", "updates": {"data": {"label": text}}});
     server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
@@ -234,7 +234,7 @@ async fn w5_batches_get_one_answer() {
 }
 
 #[tokio::test]
-async fn w5_w9_a_malformed_command_is_reverted_where_it_can_be_named_and_else_an_error() {
+async fn w5_w9_a_malformed_command_is_reverted_or_an_error_without_an_operation_id() {
     let server = Server::start().await;
     let mut ws = follower(&server, "?graphId=g").await;
     let id = new_id();
@@ -351,7 +351,7 @@ async fn w5_a_command_with_a_value_that_can_not_be_read_is_reverted() {
 }
 
 #[tokio::test]
-async fn w5_so_is_one_with_message_pack_that_json_can_not_say() {
+async fn w5_a_command_in_message_pack_without_a_json_form_is_reverted() {
     let server = Server::start().await;
     let speech = Speech { message_pack: true, deflate: false };
     let mut ws = Ws::connect_as(server.address(), "?graphId=g", speech).await;
@@ -383,7 +383,7 @@ fn is_final(revert: &Value, id: &str, place: &str) {
 }
 
 #[tokio::test]
-async fn w5_what_is_said_beside_a_command_is_not_said_in_it() {
+async fn w5_frame_fields_are_refused_inside_the_command() {
     let server = Server::start().await;
     let mut ws = follower(&server, "?graphId=g").await;
     let own = [

@@ -45,7 +45,7 @@ impl Schemas {
         let schema = self.of_type(side, &frame["type"]);
         let names = self.names(schema);
         for name in frame.as_object().unwrap().keys() {
-            assert!(names.contains(name), "{name} of {frame} is not in src/http/openapi/frames.rs");
+            assert!(names.contains(name), "{name} of {frame} is not in src/http/openapi/socket_frames.rs");
         }
         let mut whole = schema.clone();
         whole["components"] = self.0["components"].clone();
@@ -57,7 +57,7 @@ impl Schemas {
 }
 
 #[tokio::test]
-async fn h9_real_frames_are_what_the_document_says() {
+async fn h9_real_frames_match_the_document() {
     let server = Server::start().await;
     let schemas = Schemas(server.read("/openapi.json").await);
     let graph = "g";

@@ -21,7 +21,7 @@ fn sockets(heartbeat_ms: u64, connections_max: usize) -> SocketConfig {
 }
 
 #[tokio::test]
-async fn w9_on_shutdown_what_was_read_is_answered_then_comes_the_goodbye_and_1012() {
+async fn w9_on_shutdown_read_commands_are_answered_then_the_connection_closes_with_1012() {
     const COMMANDS: usize = 20;
     let server = Server::start().await;
     let mut idle = Ws::connect(server.address(), "").await;
@@ -75,7 +75,7 @@ async fn w9_on_shutdown_what_was_read_is_answered_then_comes_the_goodbye_and_101
 }
 
 #[tokio::test]
-async fn w9_the_goodbye_reaches_a_client_that_goes_on_sending() {
+async fn w9_the_goodbye_reaches_a_client_that_keeps_sending() {
     let server = Server::start().await;
     let mut ws = Ws::connect(server.address(), "").await;
     let stopped = tokio::spawn(server.stop());
@@ -93,7 +93,7 @@ async fn w9_the_goodbye_reaches_a_client_that_goes_on_sending() {
 }
 
 #[tokio::test]
-async fn w9_a_client_that_takes_nothing_does_not_keep_the_server_from_stopping() {
+async fn w9_a_client_that_reads_nothing_does_not_keep_the_server_from_stopping() {
     let server = Server::start().await;
     for n in 0..60 {
         server
@@ -131,7 +131,7 @@ async fn w9_over_the_limit_of_connections_the_handshake_is_503() {
 }
 
 #[tokio::test]
-async fn w8_a_peer_that_answers_nothing_is_dropped_and_one_that_says_anything_is_not() {
+async fn w8_a_silent_peer_is_dropped_and_one_that_sends_anything_is_not() {
     let server = Server::with_sockets(sockets(500, 10)).await;
     let mut silent = Ws::connect(server.address(), "").await;
     let mut talker = Ws::connect(server.address(), "").await;
@@ -184,7 +184,7 @@ async fn w9_a_close_is_answered_with_its_code() {
 }
 
 #[tokio::test]
-async fn w9_commands_sent_before_a_vanishing_act_take_effect() {
+async fn w9_commands_sent_right_before_a_disconnect_take_effect() {
     let server = Server::start().await;
     let mut watcher = Ws::connect(server.address(), "?graphId=g").await;
     watcher.expect("SYNC").await;
@@ -228,7 +228,7 @@ async fn w6_idle_connections_take_no_processor_time() {
 }
 
 #[tokio::test]
-async fn w9_sigterm_says_goodbye_from_the_program_itself() {
+async fn w9_sigterm_closes_connections_with_a_goodbye() {
     let dir = tempfile::tempdir().unwrap();
     let server = Process::start(&[("DATA_DIR", dir.path().to_str().unwrap())]);
     let mut ws = Ws::connect(server.address, "?graphId=g").await;

@@ -78,7 +78,7 @@ async fn is_answering(ws: &mut Ws) {
 }
 
 #[tokio::test]
-async fn w9_no_message_however_malformed_ends_the_connection() {
+async fn w9_no_malformed_message_closes_the_connection() {
     let server = Server::start().await;
     let mut rng = Rng::new();
     for speech in EVERY_SPEECH {
@@ -109,7 +109,7 @@ async fn w9_no_message_however_malformed_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn no_bytes_whatever_stop_the_server() {
+async fn no_bytes_stop_the_server() {
     let server = Server::start().await;
     let mut rng = Rng::new();
     for round in 0..150 {

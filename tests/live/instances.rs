@@ -97,7 +97,7 @@ async fn w4_commits_too_large_to_be_published_are_fetched() {
 /// The history that an instance has in memory, and its followers with it, is deleted, and another
 /// one written by somebody else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn v4_followers_elsewhere_of_a_replaced_history_start_again() {
+async fn v4_followers_on_other_instances_of_a_replaced_history_start_over() {
     let redis = RedisServer::start();
     let (a, b, g) = (on(&redis).await, on(&redis).await, graph("g"));
     let mut on_b = b.follow(&g).await;
@@ -122,7 +122,7 @@ async fn v4_followers_elsewhere_of_a_replaced_history_start_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn w4_what_was_published_and_did_not_happen_is_not_believed() {
+async fn w4_a_published_commit_that_is_not_in_the_log_is_ignored() {
     let redis = RedisServer::start();
     let (a, b, g) = (on(&redis).await, on(&redis).await, graph("g"));
     let mut on_b = b.follow(&g).await;
@@ -177,7 +177,7 @@ async fn w4_connections_cut_in_the_middle_of_load_lose_nothing_and_repeat_nothin
 
 /// The connection for subscriptions is dead and nobody can know: the comparison of heads finds out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn w4_a_subscription_that_has_gone_silent_is_made_up_for_by_comparing_heads() {
+async fn w4_a_silent_subscription_is_compensated_by_comparing_heads() {
     let redis = RedisServer::start();
     let proxy = Proxy::to(redis.port()).await;
     let live = LiveConfig { heads_every: Duration::from_millis(200), ..patient() };
@@ -197,7 +197,7 @@ async fn w4_a_subscription_that_has_gone_silent_is_made_up_for_by_comparing_head
 
 /// The same, with no comparison for an hour: the connection is probed, given up, and made again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn w4_a_silent_connection_for_subscriptions_is_found_out_and_made_again() {
+async fn w4_a_silent_subscription_connection_is_detected_and_replaced() {
     let redis = RedisServer::start();
     let proxy = Proxy::to(redis.port()).await;
     let (a, g) = (on(&redis).await, graph("g"));
@@ -212,7 +212,7 @@ async fn w4_a_silent_connection_for_subscriptions_is_found_out_and_made_again() 
 
 /// Redis itself dies and comes back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn w4_after_a_restart_of_redis_followers_hear_again() {
+async fn w4_followers_get_commits_again_after_a_restart_of_redis() {
     let mut redis = RedisServer::with(&["--appendfsync", "always"]);
     let (a, b, g) = (on(&redis).await, on(&redis).await, graph("g"));
     let mut on_b = b.follow(&g).await;
@@ -229,7 +229,7 @@ async fn w4_after_a_restart_of_redis_followers_hear_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn w10_subscriptions_end_with_the_last_follower_and_begin_again() {
+async fn w10_redis_subscriptions_end_with_the_last_follower_and_start_again() {
     let redis = RedisServer::start();
     let (a, b, g) = (on(&redis).await, on(&redis).await, graph("g"));
     for round in 0..20 {
@@ -273,7 +273,7 @@ async fn w7_presence_goes_to_other_instances_and_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn w7_who_stops_takes_its_clients_along() {
+async fn w7_a_stopping_server_clears_the_presence_of_its_clients() {
     let redis = RedisServer::start();
     let (a, b, g) = (on(&redis).await, on(&redis).await, graph("g"));
     let (on_a, on_b) = (a.follow(&g).await, b.follow(&g).await);
@@ -285,7 +285,7 @@ async fn w7_who_stops_takes_its_clients_along() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn w7_clients_of_a_server_that_died_are_cleared_in_time_and_others_stay() {
+async fn w7_presence_of_a_dead_server_expires_and_other_presence_stays() {
     let redis = RedisServer::start();
     let proxy = Proxy::to(redis.port()).await;
     let live = LiveConfig {
@@ -313,7 +313,7 @@ async fn w7_clients_of_a_server_that_died_are_cleared_in_time_and_others_stay() 
 /// replies to the wrong caller. Graphs, clients and states are all such words, while the same
 /// connections answer other questions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_publication_is_taken_for_a_reply_nor_a_reply_for_a_publication() {
+async fn publications_and_replies_are_never_confused() {
     const WORDS: [&str; 6] = ["message", "subscribe", "smessage", "ssubscribe", "sunsubscribe", "pubsub"];
     let redis = RedisServer::start();
     let (a, b) = (on(&redis).await, on(&redis).await);
@@ -344,7 +344,7 @@ async fn no_publication_is_taken_for_a_reply_nor_a_reply_for_a_publication() {
 
 /// A history that grows while nobody is in the way, and a follower who begins in the middle of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn w4_following_may_begin_in_the_middle_of_load_elsewhere() {
+async fn w4_a_subscription_may_start_during_load_on_another_instance() {
     let redis = RedisServer::start();
     let (a, b, g) = (Arc::new(on(&redis).await), on(&redis).await, graph("g"));
     let (there, name) = (a.clone(), g.clone());
@@ -369,7 +369,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn w4_a_slot_that_moves_under_load_takes_its_followers_along() {
+    async fn w4_followers_survive_a_slot_migration_under_load() {
         let nodes = RedisServer::cluster();
         let url = nodes[0].url().replace("redis://", "redis-cluster://");
         let a = Arc::new(Instance::partitioned(url.clone(), patient(), Some(1)).await);
@@ -404,7 +404,7 @@ mod cluster {
 
 /// Two databases of one server share channels, but not graphs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn w7_databases_of_one_server_do_not_hear_each_other() {
+async fn w7_databases_of_one_redis_do_not_share_presence() {
     let redis = RedisServer::start();
     let zero = on(&redis).await;
     let one = Instance::partitioned(format!("{}/1", redis.url()), patient(), Some(1)).await;

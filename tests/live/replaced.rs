@@ -37,7 +37,7 @@ async fn stage(commits: usize) -> Stage {
 }
 
 #[tokio::test]
-async fn v4_w2_followers_of_a_replaced_history_get_a_sync_unasked() {
+async fn v4_w2_followers_of_a_replaced_history_get_an_unasked_sync() {
     // Longer than what it replaces, as long, and shorter.
     for commits in [5, 3, 1] {
         let stage = stage(commits).await;
@@ -69,7 +69,7 @@ async fn v4_w2_followers_of_a_replaced_history_get_a_sync_unasked() {
 }
 
 #[tokio::test]
-async fn w2_h4_while_the_store_is_away_nobody_is_told_anything_older() {
+async fn w2_h4_while_the_store_is_unavailable_nobody_gets_older_state() {
     let stage = stage(0).await;
     stage.server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
     let mut follower = Ws::connect(stage.server.address(), "?graphId=g").await;
@@ -98,7 +98,7 @@ async fn w2_h4_while_the_store_is_away_nobody_is_told_anything_older() {
 }
 
 #[tokio::test]
-async fn w2_who_subscribes_anew_while_the_store_is_away_follows_as_before() {
+async fn w2_a_failed_subscribe_keeps_the_earlier_subscription() {
     let stage = stage(0).await;
     stage.server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
     let mut ws = Ws::connect(stage.server.address(), "?graphId=g").await;
@@ -118,7 +118,7 @@ async fn w2_who_subscribes_anew_while_the_store_is_away_follows_as_before() {
 }
 
 #[tokio::test]
-async fn w6_a_laggard_for_whom_the_store_is_away_is_told_once_and_brought_level_after() {
+async fn w6_a_laggard_gets_one_error_while_the_store_is_unavailable_and_catches_up_after() {
     let stage = stage(0).await;
     let text = "x".repeat(100_000);
     stage.server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
@@ -156,7 +156,7 @@ async fn w6_a_laggard_for_whom_the_store_is_away_is_told_once_and_brought_level_
 }
 
 #[tokio::test]
-async fn w4_followers_stay_level_when_the_graphs_task_is_replaced() {
+async fn w4_followers_stay_up_to_date_when_the_graphs_task_is_replaced() {
     let server = Server::start().await;
     let mut ws = Ws::connect(server.address(), "?graphId=g").await;
     ws.expect("SYNC").await;

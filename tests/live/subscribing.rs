@@ -73,7 +73,7 @@ async fn w2_a_subscriber_without_a_version_starts_from_a_snapshot() {
 }
 
 #[tokio::test]
-async fn w2_w4_resuming_at_every_point_of_a_history_gives_exactly_what_is_missing() {
+async fn w2_w4_resuming_at_any_version_gives_exactly_the_missing_commits() {
     const COMMITS: usize = 30;
     let server = Server::start().await;
     grow(&server, "g", 0, COMMITS).await;
@@ -106,7 +106,7 @@ async fn w2_w4_resuming_at_every_point_of_a_history_gives_exactly_what_is_missin
 }
 
 #[tokio::test]
-async fn v4_w2_a_point_of_another_history_or_ahead_of_this_one_starts_from_a_snapshot() {
+async fn v4_w2_a_resume_point_off_the_history_starts_from_a_snapshot() {
     let server = Server::start().await;
     grow(&server, "g", 0, 5).await;
     let mut ws = Ws::connect(server.address(), "").await;
@@ -145,7 +145,7 @@ async fn w2_the_query_of_the_handshake_subscribes_at_once() {
 }
 
 #[tokio::test]
-async fn w2_a_snapshot_is_taken_where_it_is_smaller_than_the_commits() {
+async fn w2_a_snapshot_is_sent_if_it_is_smaller_than_the_commits() {
     let server = Server::start().await;
     grow(&server, "g", 0, 1).await;
     for n in 0..200 {
@@ -162,7 +162,7 @@ async fn w2_a_snapshot_is_taken_where_it_is_smaller_than_the_commits() {
 }
 
 #[tokio::test]
-async fn w2_reset_says_that_the_point_is_of_another_history() {
+async fn w2_reset_means_that_the_history_was_replaced() {
     let server = Server::start().await;
     for n in 0..3 {
         server.apply("g", "CREATE_NODE", json!({"id": format!("n{n}")})).await;
@@ -184,7 +184,7 @@ async fn w2_reset_says_that_the_point_is_of_another_history() {
 }
 
 #[tokio::test]
-async fn w3_what_became_of_pending_operations_is_told_in_all_its_kinds() {
+async fn w3_a_sync_reports_every_outcome_of_pending_operations() {
     let server = Server::start().await;
     let ids: Vec<String> = (0..5).map(|_| new_id()).collect();
     let create = |id: &str| json!({"type": "CREATE_NODE", "payload": {"id": "a"}, "operationId": id});
@@ -221,7 +221,7 @@ async fn w3_what_became_of_pending_operations_is_told_in_all_its_kinds() {
 }
 
 #[tokio::test]
-async fn w4_every_subscriber_sees_every_commit_once_in_order_whoever_made_it_and_how() {
+async fn w4_every_subscriber_gets_every_commit_once_and_in_order() {
     let server = Server::start().await;
     let mut readers = vec![];
     for speech in EVERY_SPEECH {
@@ -263,7 +263,7 @@ async fn w4_every_subscriber_sees_every_commit_once_in_order_whoever_made_it_and
 }
 
 #[tokio::test]
-async fn w2_subscribing_again_starts_anew_and_every_subscribe_gets_its_sync() {
+async fn w2_subscribing_again_starts_over_and_every_subscribe_gets_its_sync() {
     let server = Server::start().await;
     grow(&server, "g", 0, 4).await;
     let mut ws = Ws::connect(server.address(), "").await;
@@ -292,7 +292,7 @@ async fn w2_subscribing_again_starts_anew_and_every_subscribe_gets_its_sync() {
 }
 
 #[tokio::test]
-async fn w10_after_unsubscribe_nothing_comes() {
+async fn w10_no_frames_come_after_unsubscribe() {
     let server = Server::start().await;
     grow(&server, "g", 0, 2).await;
     let mut ws = Ws::connect(server.address(), "?graphId=g").await;
@@ -429,7 +429,7 @@ async fn w6_subscribing_and_unsubscribing_over_and_over_is_bounded_work() {
 }
 
 #[tokio::test]
-async fn w6_a_few_states_are_made_at_a_time() {
+async fn w6_only_a_few_states_are_encoded_at_once() {
     const GRAPHS: usize = 30;
     let dir = tempfile::tempdir().unwrap();
     let store = GatedStore::to(embedded_store(dir.path()));

@@ -176,7 +176,7 @@ async fn rebuild_makes_rows_anew_beside_a_server() {
     assert!(!redis.command(&["HGET", &key, "node:n3"]).contains("damaged"));
     let missing = run(&["rebuild", "--graph", "nobody"]);
     assert!(!missing.status.success());
-    assert!(String::from_utf8_lossy(&missing.stderr).contains("there is no graph nobody"), "{missing:?}");
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("graph nobody does not exist"), "{missing:?}");
     assert!(!run(&["rebuild", "--all", "--projection", "nothing"]).status.success());
 }
 

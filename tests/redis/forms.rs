@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dao_api::store::{
-    EventStore, Hint, StoreError,
+    EventStore, Publication, StoreError,
     redis::{ConnectError, RedisConfig, RedisStore, TlsFiles},
 };
 use dao_projections::Head;
@@ -40,12 +40,12 @@ async fn assert_works(config: RedisConfig) {
     let (one, other) = tokio::try_join!(one, other).unwrap();
     let g = graph("g");
     let mut hints = other.listen(&g);
-    assert_eq!(hints.next().await, Hint::MayHaveMissed);
+    assert_eq!(hints.next().await, Publication::MayHaveMissed);
     let head = grow(&one, &g, Head::EMPTY, 1..=3).await;
     match hints.next().await {
-        Hint::Commits(commits) => assert_eq!(commits.last().unwrap().head(), head),
+        Publication::Commits(commits) => assert_eq!(commits.last().unwrap().head(), head),
         // A connection that was made again meanwhile: whoever hears this reads the log, as is done below.
-        Hint::MayHaveMissed => {}
+        Publication::MayHaveMissed => {}
         other => panic!("{other:?}"),
     }
     assert_eq!(read_all(&other, &g).await.len(), 3);

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dao_api::store::{
-    EventStore, Hint,
+    EventStore, Publication,
     redis::{RedisConfig, RedisStore},
 };
 use dao_projections::{GraphId, Version};
@@ -163,7 +163,7 @@ async fn w4_hints_follow_a_slot_that_moves_there_and_back() {
             loop {
                 grow(&writer, &id, 1).await;
                 let next = timeout(Duration::from_millis(300), hints.next()).await;
-                if matches!(next, Ok(Hint::Commits(_))) {
+                if matches!(next, Ok(Publication::Commits(_))) {
                     return;
                 }
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use dao_api::{
     domain::{OperationRecord, Reason, RecordedOutcome},
-    write::{Answer, Effect, Ending},
+    write::{Effect, Ending, Reply},
 };
 use dao_projections::{CommitBody, Hash, Head, OperationId, Timestamp};
 use serde_json::Value;
@@ -104,7 +104,7 @@ struct Seen {
     asks: Vec<Ask>,
     /// Moments at which it was sent, and answered.
     sent: Vec<usize>,
-    answers: Vec<(usize, Answer)>,
+    answers: Vec<(usize, Reply)>,
 }
 
 struct Checker<'a> {

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use dao_api::{
     domain::{OperationRecord, RecordedOutcome},
     store::{
-        Append, Entry, FeedEntry, FeedPlace, Hint, HintSender, Parked, RefusalPlace, RowsHead, StoredCommit,
-        StoredRefusal,
+        Append, Entry, FeedEntry, FeedPlace, ParkedGraph, Publication, PublicationSender, RefusalPlace,
+        RowsHead, StoredCommit, StoredRefusal,
     },
 };
 use dao_projections::{Commit, CommitBody, Graph, GraphId, Head, OperationId, Version};
@@ -169,7 +169,7 @@ pub struct ReadSide {
     pub leases: BTreeMap<(String, u32), (String, Instant)>,
     pub rows: BTreeMap<(GraphId, String), StoredRows>,
     pub checkpoints: BTreeMap<GraphId, BTreeMap<Version, (Head, Bytes)>>,
-    pub parked: BTreeMap<GraphId, Parked>,
+    pub parked: BTreeMap<GraphId, ParkedGraph>,
     pub documents: BTreeMap<(String, String), (u64, Bytes)>,
     /// Changes of documents so far.
     pub document_changes: u64,
@@ -181,7 +181,7 @@ pub struct ReadSide {
 struct Listener {
     store: usize,
     graph: GraphId,
-    sender: Arc<HintSender>,
+    sender: Arc<PublicationSender>,
     death: CancellationToken,
 }
 
@@ -230,7 +230,7 @@ impl Shared {
         let commits: Vec<StoredCommit> = entries.iter().filter_map(|entry| entry.commit.clone()).collect();
         if let (Append::Appended, Some(first), Some(last)) = (&outcome, commits.first(), commits.last()) {
             self.tell_feed(graph, first.version, last.version);
-            self.publish(graph, &Hint::Commits(commits), author);
+            self.publish(graph, &Publication::Commits(commits), author);
         }
         outcome
     }
@@ -248,14 +248,14 @@ impl Shared {
         &mut self,
         graph: &GraphId,
         store: usize,
-        sender: Arc<HintSender>,
+        sender: Arc<PublicationSender>,
         death: CancellationToken,
     ) {
         self.listeners.push(Listener { store, graph: graph.clone(), sender, death });
     }
 
     /// Tells those who listen, but `author`: in time, late, twice, not all, or not at all.
-    pub fn publish(&mut self, graph: &GraphId, hint: &Hint, author: usize) {
+    pub fn publish(&mut self, graph: &GraphId, hint: &Publication, author: usize) {
         let Some(luck) = &mut self.luck else { return };
         self.listeners.retain(|listener| listener.sender.is_listened_to() && !listener.death.is_cancelled());
         let told = self.listeners.iter().filter(|listener| listener.graph == *graph);
@@ -263,8 +263,10 @@ impl Shared {
             let is_lost = luck.chance(self.trouble.lost);
             let hint = match hint {
                 _ if is_lost && self.loses_silently && luck.chance(50) => continue,
-                _ if is_lost => Hint::MayHaveMissed,
-                Hint::Commits(commits) if luck.chance(10) => Hint::Head(commits.last().unwrap().head()),
+                _ if is_lost => Publication::MayHaveMissed,
+                Publication::Commits(commits) if luck.chance(10) => {
+                    Publication::Head(commits.last().unwrap().head())
+                }
                 hint => hint.clone(),
             };
             let times = if luck.chance(10) { 2 } else { 1 };

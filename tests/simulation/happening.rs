@@ -1,6 +1,6 @@
 //! What can happen in a world, as it is written down for the checker.
 
-use dao_api::write::Answer;
+use dao_api::write::Reply;
 use serde_json::Value;
 
 /// A reader's look at a graph.
@@ -27,7 +27,7 @@ pub enum Happening {
     },
     Answered {
         request: usize,
-        answers: Vec<Answer>,
+        answers: Vec<Reply>,
     },
     /// An error, or the instance died, or closed.
     Failed {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use dao_api::write::{Answer, Effect, Ending, Graphs, GraphsConfig};
+use dao_api::write::{Effect, Ending, Graphs, GraphsConfig, Reply};
 use dao_projections::{GraphId, OperationId};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ fn start(shared: &Arc<Mutex<Shared>>) -> Arc<Graphs> {
     Graphs::new(Arc::new(store), GraphsConfig::default())
 }
 
-async fn send(to: &Graphs, graph: &GraphId, ask: &Ask) -> Answer {
+async fn send(to: &Graphs, graph: &GraphId, ask: &Ask) -> Reply {
     to.execute(graph, vec![ask.operation()]).await.expect("an answer").remove(0)
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dao_api::{
     domain::Reason,
-    write::{Answer, Ending},
+    write::{Ending, Reply},
 };
 use dao_projections::OperationId;
 use serde_json::Value;
@@ -105,7 +105,7 @@ impl Person {
         }
     }
 
-    fn learn(&mut self, graph: usize, answers: &[Answer]) {
+    fn learn(&mut self, graph: usize, answers: &[Reply]) {
         for answer in answers {
             let head = crate::compare::head_of(&answer.ending);
             self.seen[graph].0 = self.seen[graph].0.max(head.version.get());
@@ -115,8 +115,8 @@ impl Person {
 
     /// What was made in a history that is no more is moved to the one that there is, and sent again under the
     /// same id (rule D8).
-    async fn move_on(&mut self, asks: &[usize], answers: &[Answer]) {
-        let is_replaced = |answer: &&Answer| matches!(&answer.ending, Ending::Refused { refusal, .. } if refusal.reason == Reason::HistoryReplaced);
+    async fn move_on(&mut self, asks: &[usize], answers: &[Reply]) {
+        let is_replaced = |answer: &&Reply| matches!(&answer.ending, Ending::Refused { refusal, .. } if refusal.reason == Reason::HistoryReplaced);
         let Some(place) = answers.iter().position(|answer| is_replaced(&answer)) else { return };
         let head = crate::compare::head_of(&answers[place].ending);
         let index = {

@@ -7,7 +7,8 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use dao_api::store::{
-    FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead, StoreError,
+    FeedBounds, FeedEntry, FeedPlace, ParkedGraph, ProjectionStore, RowsChange, RowsFound, RowsHead,
+    StoreError,
 };
 use dao_projections::{Activity, GraphId, Head, PROJECTIONS, Projection, Snapshot, Version, graph_of_rows};
 use tokio::time::Instant;
@@ -179,7 +180,7 @@ impl ProjectionStore for SimStore {
         .await
     }
 
-    async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError> {
+    async fn park(&self, graph: &GraphId, parked: Option<&ParkedGraph>) -> Result<(), StoreError> {
         self.travel().await;
         let (graph, parked) = (graph.clone(), parked.cloned());
         self.effect(move |shared| {
@@ -191,7 +192,7 @@ impl ProjectionStore for SimStore {
         .await
     }
 
-    async fn parked(&self) -> Result<Vec<(GraphId, Parked)>, StoreError> {
+    async fn parked(&self) -> Result<Vec<(GraphId, ParkedGraph)>, StoreError> {
         self.ask(|shared, _| shared.read_side.parked.clone().into_iter().collect()).await
     }
 

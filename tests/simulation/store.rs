@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use dao_api::store::{
-    Append, Durability, Entry, EventStore, GraphFilter, Hint, Hints, OperationPlaces, Order, RefusalPlace,
-    StoreError, StoredCommit, StoredRefusal,
+    Append, Durability, Entry, EventStore, GraphFilter, OperationPlaces, Order, Publication, Publications,
+    RefusalPlace, StoreError, StoredCommit, StoredRefusal,
 };
 use dao_projections::{GraphId, Head, OperationId, Version};
 use tokio::{sync::oneshot, time::sleep};
@@ -165,8 +165,8 @@ impl EventStore for SimStore {
         self.effect(move |shared| shared.land(&graph, expected, &entries, author)).await
     }
 
-    fn listen(&self, graph: &GraphId) -> Hints {
-        let (sender, hints) = Hints::new(Arc::default());
+    fn listen(&self, graph: &GraphId) -> Publications {
+        let (sender, hints) = Publications::new(Arc::default());
         let (sender, shared, death) = (Arc::new(sender), self.shared.clone(), self.death.clone());
         let (graph, number) = (graph.clone(), self.number);
         let wait = Duration::from_millis(
@@ -175,7 +175,7 @@ impl EventStore for SimStore {
         tokio::spawn(async move {
             sleep(wait).await;
             shared.lock().unwrap().listen(&graph, number, sender.clone(), death);
-            sender.send(Hint::MayHaveMissed);
+            sender.send(Publication::MayHaveMissed);
         });
         hints
     }

@@ -12,7 +12,7 @@ use std::{
 
 use dao_api::{
     domain::OperationRecord,
-    live::{Delivery, Hub, LiveConfig, Reader},
+    live::{Delivery, FollowedGraphs, LiveConfig, Reader},
     project::{self, Stores},
     read::{self, ReadError, Resume, ResumeHash},
     store::StoredCommit,
@@ -354,7 +354,7 @@ async fn w6_a_laggard_gets_every_commit_over_many_reads_of_the_log() {
         project::fold_graph(&stores, &id, Version::new(400).unwrap(), 500).await.unwrap();
         let config = GraphsConfig { rows: Some(store.clone()), ..GraphsConfig::default() };
         let graphs = Graphs::new(store, config);
-        let hub = Hub::new(graphs.clone(), LiveConfig::default());
+        let hub = FollowedGraphs::new(graphs.clone(), LiveConfig::default());
         let mut reader = Reader::new(graphs.clone(), &hub, &id);
         if is_stored {
             reader = reader.taking_stored();

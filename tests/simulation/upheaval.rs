@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use dao_api::store::{Hint, StoredCommit};
+use dao_api::store::{Publication, StoredCommit};
 use dao_projections::{
     CommandType, CommitBody, Event, GraphId, Head, Map, Node, NodeId, OperationId, Outcome, Position,
     Timestamp, Version, Viewport,
@@ -93,7 +93,7 @@ pub fn upheave(shared: &mut Shared, graph: &GraphId, rng: &mut Rng) {
     // Connections break when the store that has it goes, and whoever listens knows that; or they do not,
     // and the next commit, or the next comparison of heads, shows it.
     if rng.chance(50) {
-        shared.publish(graph, &Hint::MayHaveMissed, NOBODY);
+        shared.publish(graph, &Publication::MayHaveMissed, NOBODY);
     }
 }
 

@@ -11,9 +11,9 @@ use std::{
 
 use dao_api::{
     domain::{Limits, Operation, WriterId},
-    live::{Hub, LiveConfig},
+    live::{FollowedGraphs, LiveConfig},
     store::ProjectionStore,
-    write::{Answer, Graphs, GraphsConfig, WriteError},
+    write::{Graphs, GraphsConfig, Reply, WriteError},
 };
 use dao_projections::{GraphId, Head, OperationId, Timestamp, Version};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ const LEVEL_AFTER: Duration = Duration::from_secs(300);
 pub struct Instance {
     number: usize,
     pub graphs: Arc<Graphs>,
-    pub hub: Hub,
+    pub hub: FollowedGraphs,
     pub death: CancellationToken,
     /// It closes: those who follow graphs here are told to go.
     pub leaving: CancellationToken,
@@ -337,7 +337,7 @@ impl World {
         let config = GraphsConfig { limits, idle, hot_max, clock, rows, writer, ..GraphsConfig::default() };
         let graphs = Graphs::new(store, config);
         let live = LiveConfig { heads_every: self.plan.heads_every, ..LiveConfig::default() };
-        let hub = Hub::new(graphs.clone(), live);
+        let hub = FollowedGraphs::new(graphs.clone(), live);
         Arc::new(Instance { number, graphs, hub, death, leaving: CancellationToken::new() })
     }
 
@@ -383,7 +383,7 @@ impl World {
     }
 
     /// Sends these to the instance in this slot, in one request; the answers, if there are any.
-    pub async fn send(&self, slot: usize, asks: Vec<usize>) -> Option<Vec<Answer>> {
+    pub async fn send(&self, slot: usize, asks: Vec<usize>) -> Option<Vec<Reply>> {
         let instance = self.instance(slot);
         let request = {
             let mut requests = self.requests.lock().unwrap();

@@ -21,7 +21,7 @@ fn start() -> Given {
 }
 
 #[test]
-fn c_batch_update_says_what_changed_in_the_smallest_words() {
+fn c_batch_update_makes_the_smallest_events() {
     let replaced = node("b", json!({"data": {"x": null}}));
     start()
         .when(Command::BatchUpdate {
@@ -54,7 +54,7 @@ fn c_batch_update_removes_attributes_that_are_not_given() {
 }
 
 #[test]
-fn c1_batch_update_to_what_stands_is_unchanged_and_edge_order_is_no_change() {
+fn c1_batch_update_to_the_current_state_is_unchanged_whatever_the_edge_order() {
     let edges = vec![edge("ba", "b", "a", json!({})), edge("ab", "a", "b", json!({}))];
     start().when(batch([node("a", json!({"data": {"x": 1}}))], Some(edges))).then_unchanged();
 }
@@ -139,7 +139,7 @@ fn d3_a_null_brought_in_by_a_stale_batch_update_does_not_undo_others_work() {
 }
 
 #[test]
-fn d4_a_conflict_is_told_before_what_breaks_an_invariant() {
+fn d4_a_conflict_comes_before_a_broken_invariant() {
     let theirs = start().by("bob", [node_updated("a", json!({"data": {"x": 9}}))]);
     let mine = || node("a", json!({"data": {"x": 3, "y": 1}}));
     let edges = || vec![edge("ab", "a", "b", json!({})), edge("f", "a", "ghost", json!({}))];
@@ -157,7 +157,7 @@ fn d4_a_conflict_is_told_before_what_breaks_an_invariant() {
 }
 
 #[test]
-fn d4_a_deleted_target_is_told_first_of_all() {
+fn d4_a_deleted_target_comes_before_everything_else() {
     let gone = start()
         .by("bob", [edge_deleted("ab"), edge_deleted("ba"), node_deleted("a")])
         .by("bob", [node_updated("b", json!({"data": {"x": 9}}))]);
@@ -172,7 +172,7 @@ fn d4_a_deleted_target_is_told_first_of_all() {
 }
 
 #[test]
-fn d4_a_target_of_a_batch_update_that_anybody_deleted_is_gone() {
+fn d4_a_target_of_a_batch_update_that_anyone_deleted_is_deleted() {
     for who in ["ada", "bob"] {
         let gone = given([node_created("a", json!({}))]).by(who, [node_deleted("a")]);
         let again = gone.clone().by(who, [node_created("a", json!({}))]);

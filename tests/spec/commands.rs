@@ -16,7 +16,7 @@ fn c_create_node_creates_it_as_given() {
 }
 
 #[test]
-fn d4_creating_an_id_that_exists_is_refused_with_what_stands_there() {
+fn d4_creating_an_existing_id_is_refused_with_the_current_entity() {
     let refusal = ab()
         .by("bob", [node_moved("a", 5, 5)])
         .when(create(node("a", json!({}))))
@@ -30,7 +30,7 @@ fn d4_creating_an_id_that_exists_is_refused_with_what_stands_there() {
 }
 
 #[test]
-fn c1_creating_the_very_thing_that_is_there_is_unchanged() {
+fn c1_creating_an_identical_entity_again_is_unchanged() {
     let fields = json!({"data": {"label": "x", "list": [1, null]}, "type": "t"});
     let history = || given([node_created("a", fields.clone())]).by("bob", [edge_created("aa", "a", "a")]);
     history().when(create(node("a", fields.clone()))).then_unchanged();
@@ -60,7 +60,7 @@ fn c1_a_command_that_changes_nothing_decides_nothing() {
 }
 
 #[test]
-fn d4_what_is_not_there_is_not_found() {
+fn d4_a_missing_target_is_not_found() {
     given([]).when(update("a", json!({"x": 1}))).then_failed(Reason::NodeNotFound);
     given([]).when(move_to("a", 1, 1)).then_failed(Reason::NodeNotFound);
     given([]).when(delete("a")).then_failed(Reason::NodeNotFound);
@@ -75,7 +75,7 @@ fn c_deleting_a_node_deletes_its_edges_first() {
 }
 
 #[test]
-fn c_deleting_a_node_takes_what_is_inside_of_it_children_first() {
+fn c_deleting_a_node_deletes_its_children_first() {
     let group = given([
         node_created("out", json!({})),
         node_created("group", json!({})),
@@ -126,7 +126,7 @@ fn g4_parents_form_no_cycle() {
 }
 
 #[test]
-fn o3_a_graph_holds_only_so_much() {
+fn o3_the_number_of_nodes_and_edges_is_bounded() {
     let full = given((0..8).map(|i| node_created(&format!("n{i}"), json!({}))));
     full.when(create(node("one-more", json!({})))).then_failed(Reason::TooManyEntities);
     let edges = (0..8).map(|i| edge_created(&format!("e{i}"), "a", "a"));
@@ -171,7 +171,7 @@ fn v2_an_atomic_batch_with_a_refused_member_is_refused_and_names_it() {
 
 /// Found by the simulation, seed 4558: the refused batch itself was named as the latest commit.
 #[test]
-fn d7_a_refused_batch_is_not_the_commit_that_wrote_what_stands_there() {
+fn d7_a_refused_batch_never_counts_as_the_latest_writer() {
     let refusal = given([node_created("a", json!({}))])
         .when_all([move_to("a", 1, 1), create(node("a", json!({})))])
         .from("bob")

@@ -24,7 +24,7 @@ fn d1_own_commits_never_conflict_under_any_policy() {
 }
 
 #[test]
-fn d1_without_a_client_that_was_named_nothing_is_ones_own() {
+fn d1_without_a_named_client_no_commit_is_ones_own() {
     let named = || a().by("ada", [node_updated("a", json!({"data": {"x": 5}}))]);
     let unnamed = || a().by_unnamed("ada", [node_updated("a", json!({"data": {"x": 5}}))]);
     let write = || update("a", json!({"data": {"x": 6}}));
@@ -44,7 +44,7 @@ fn d1_without_a_client_that_was_named_nothing_is_ones_own() {
 }
 
 #[test]
-fn d1_a_node_created_by_oneself_since_is_ones_own() {
+fn d1_a_node_that_one_created_since_is_ones_own() {
     given([])
         .by("ada", [node_created("n", json!({}))])
         .when(move_to("n", 1, 1))
@@ -53,7 +53,7 @@ fn d1_a_node_created_by_oneself_since_is_ones_own() {
 }
 
 #[test]
-fn d2_others_on_other_entities_leave_it_applied() {
+fn d2_changes_of_other_entities_leave_it_applied() {
     a().by("bob", [node_created("b", json!({}))])
         .when(update("a", json!({"data": {"x": 5}})))
         .at(1)
@@ -61,7 +61,7 @@ fn d2_others_on_other_entities_leave_it_applied() {
 }
 
 #[test]
-fn d2_others_on_other_fields_are_merged_with() {
+fn d2_changes_of_other_fields_are_merged() {
     a().by("bob", [node_updated("a", json!({"data": {"y": 9}}))])
         .when(update("a", json!({"data": {"x": 5}})))
         .at(1)
@@ -73,14 +73,14 @@ fn d2_others_on_other_fields_are_merged_with() {
 }
 
 #[test]
-fn d2_without_a_version_it_applies_to_what_stands() {
+fn d2_without_a_version_it_applies_to_the_current_state() {
     a().by("bob", [node_updated("a", json!({"data": {"x": 9}}))])
         .when(update("a", json!({"data": {"x": 5}})))
         .then([node_updated("a", json!({"data": {"x": 5}}))]);
 }
 
 #[test]
-fn d3_the_same_field_conflicts_and_the_answer_says_what_stands() {
+fn d3_the_same_field_conflicts_and_the_answer_has_the_current_value() {
     let refusal = a()
         .by("bob", [node_updated("a", json!({"data": {"x": 8}}))])
         .by("bob", [node_updated("a", json!({"data": {"x": 9}}))])
@@ -105,7 +105,7 @@ fn d3_a_path_and_its_ancestor_are_the_same_field() {
 }
 
 #[test]
-fn d3_what_stands_there_already_is_no_conflict() {
+fn d3_writing_the_current_value_is_not_a_conflict() {
     let start = a().by("bob", [node_updated("a", json!({"data": {"x": 9}}))]);
     start.clone().when(update("a", json!({"data": {"x": 9}}))).at(1).then_unchanged();
     let both = json!({"data": {"x": 9, "y": 3}});
@@ -138,7 +138,7 @@ fn d3_removing_below_what_others_replaced_or_removed_is_a_conflict() {
 }
 
 #[test]
-fn d3_an_element_of_a_list_is_not_what_a_patch_asks_for() {
+fn d3_a_patch_writes_a_list_as_a_whole() {
     let refusal = a()
         .by("bob", [node_updated("a", json!({"data": {"list": [5]}}))])
         .when(update("a", json!({"data": {"list": {"0": 5}}})))
@@ -148,7 +148,7 @@ fn d3_an_element_of_a_list_is_not_what_a_patch_asks_for() {
 }
 
 #[test]
-fn d3_the_same_place_in_other_digits_is_what_was_asked_for() {
+fn d3_an_equal_position_in_other_digits_is_not_a_conflict() {
     let moved = || a().by("bob", [node_moved("a", 5, 7)]);
     for same in [json!({"x": 5.0, "y": 7.0}), json!({"x": 5}), json!({"y": 7.0})] {
         moved().when(update("a", json!({"position": same}))).at(1).then_unchanged();
@@ -210,7 +210,7 @@ fn d3_deleting_what_others_updated_is_a_conflict() {
 }
 
 #[test]
-fn d3_deleting_what_others_moved_is_none() {
+fn d3_deleting_what_others_moved_is_not_a_conflict() {
     a().by("bob", [node_moved("a", 1, 1)]).when(delete("a")).at(1).then_merged([node_deleted("a")]);
 }
 
@@ -221,7 +221,7 @@ fn nested() -> Given {
 }
 
 #[test]
-fn d3_edges_and_moves_of_what_is_deleted_along_are_no_conflict() {
+fn d3_edges_and_moves_of_nodes_deleted_along_are_not_a_conflict() {
     nested()
         .by("bob", [node_moved("d", 9, 9)])
         .by("bob", [edge_created("e", "d", "a")])
@@ -232,7 +232,7 @@ fn d3_edges_and_moves_of_what_is_deleted_along_are_no_conflict() {
 }
 
 #[test]
-fn d3_what_others_did_inside_of_a_node_is_not_deleted_unseen() {
+fn d3_changes_of_others_inside_a_node_are_not_deleted_unseen() {
     let theirs = [
         (node_created("n", json!({"parentId": "a"})), "n"),
         (node_created("n", json!({"parentNode": "d"})), "n"),
@@ -274,7 +274,7 @@ fn d3_what_others_did_inside_of_a_node_is_not_deleted_unseen() {
 }
 
 #[test]
-fn d5_reject_looks_at_everything_that_a_deletion_takes_along() {
+fn d5_reject_looks_at_everything_that_is_deleted_along() {
     let edge = || nested().by("ada", [edge_created("e", "d", "d")]);
     let theirs = [
         node_moved("d", 9, 9),
@@ -321,7 +321,7 @@ fn d3_edges_have_fields_too() {
 }
 
 #[test]
-fn d4_the_target_was_deleted_since_by_anybody() {
+fn d4_the_target_was_deleted_since_by_anyone() {
     for who in ["ada", "bob"] {
         let refusal = a()
             .by(who, [node_deleted("a")])
@@ -336,7 +336,7 @@ fn d4_the_target_was_deleted_since_by_anybody() {
 }
 
 #[test]
-fn d4_what_one_deleted_and_created_again_oneself_is_there() {
+fn d4_ones_own_deletion_and_creation_again_is_not_a_conflict() {
     for policy in [OnConflict::Merge, OnConflict::Overwrite, OnConflict::Reject] {
         let again = a().by("ada", [node_deleted("a")]).by("ada", [node_created("a", json!({}))]);
         let patch = json!({"k": 1});
@@ -371,7 +371,7 @@ fn d4_a_deletion_by_others_counts_also_if_it_was_created_again() {
 }
 
 #[test]
-fn d4_what_was_not_there_at_that_version_either_is_not_found() {
+fn d4_a_target_that_was_missing_at_that_version_too_is_not_found() {
     a().by("bob", [node_deleted("a")]).when(move_to("a", 1, 1)).at(2).then_failed(Reason::NodeNotFound);
     a().by("bob", [node_moved("a", 2, 2)]).when(move_to("z", 1, 1)).at(1).then_failed(Reason::NodeNotFound);
 }
@@ -422,13 +422,13 @@ fn d5_reject_refuses_whatever_others_did_to_the_target() {
 }
 
 #[test]
-fn d6_a_version_above_the_graphs_is_another_history() {
+fn d6_a_version_above_the_graphs_is_refused() {
     let refusal = a().when(update("z", json!({"x": 1}))).at(2).then_conflict(Reason::VersionAhead);
     assert_eq!(refusal.resolution.expect("a conflict").current_version.get(), 1);
 }
 
 #[test]
-fn d8_a_point_of_another_history_is_refused_before_all_else() {
+fn d8_a_version_of_a_replaced_history_is_refused_before_everything_else() {
     let start = || a().by("bob", [node_updated("a", json!({"data": {"x": 9}}))]);
     let hash = |version: usize| Some(start().commits[version - 1].hash);
     let write = || update("a", json!({"data": {"y": 5}}));

@@ -183,7 +183,7 @@ proptest! {
     }
 
     #[test]
-    fn g5_lists_have_parents_first_and_are_in_creation_order_else(steps in prop::collection::vec(step(), 1..40)) {
+    fn g5_lists_are_in_creation_order_but_parents_come_first(steps in prop::collection::vec(step(), 1..40)) {
         let mut graph = Graph::empty();
         for commit in &history(&steps).commits {
             graph.apply(commit);
@@ -193,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn c1_deciding_again_what_is_done_decides_nothing(steps in prop::collection::vec(step(), 1..30)) {
+    fn c1_deciding_a_command_again_decides_nothing(steps in prop::collection::vec(step(), 1..30)) {
         let mut given = Given::default();
         for step in &steps {
             let step = Step { commands: step.commands[..1].to_vec(), behind: None, ..step.clone() };
@@ -231,7 +231,7 @@ proptest! {
     }
 
     #[test]
-    fn v3_a_commit_is_read_back_as_it_was_and_written_again_byte_for_byte(steps in prop::collection::vec(step(), 1..20)) {
+    fn v3_a_commit_is_read_back_and_written_again_byte_for_byte(steps in prop::collection::vec(step(), 1..20)) {
         for commit in &history(&steps).commits {
             let bytes = commit.body.encode();
             let read = CommitBody::decode(&bytes).expect("a commit");

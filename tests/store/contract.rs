@@ -67,7 +67,7 @@ impl Place for OnRedis {
 }
 
 //
-use dao_api::store::embedded::{EmbeddedConfig, EmbeddedStore, Sync};
+use dao_api::store::embedded::{EmbeddedConfig, EmbeddedStore, SyncMode};
 //
 struct OnDisk {
     dir: tempfile::TempDir,
@@ -78,7 +78,7 @@ struct OnDisk {
 impl OnDisk {
     fn open(dir: &std::path::Path) -> Option<Arc<EmbeddedStore>> {
         let config =
-            EmbeddedConfig { dir: dir.to_owned(), durability: Sync::Fsync, operation_ttl: OPERATION_TTL };
+            EmbeddedConfig { dir: dir.to_owned(), durability: SyncMode::Fsync, operation_ttl: OPERATION_TTL };
         Some(Arc::new(EmbeddedStore::open(config).expect("open")))
     }
 }
@@ -169,8 +169,8 @@ mod rules {
 
     use bytes::Bytes;
     use dao_api::store::{
-        Append, Entry, EventStore, Hint, Hints, Order, READ_BYTES_MAX, REFUSALS_MAX, RefusalPlace,
-        StoredCommit, StoredRefusal,
+        Append, Entry, EventStore, Order, Publication, Publications, READ_BYTES_MAX, REFUSALS_MAX,
+        RefusalPlace, StoredCommit, StoredRefusal,
     };
     use dao_projections::{GraphId, Head, Version};
 
@@ -667,10 +667,10 @@ mod rules {
     }
 
     /// Hints that are told from now on; none where nobody else writes.
-    async fn listening(place: &impl Place, g: &dao_projections::GraphId) -> Hints {
+    async fn listening(place: &impl Place, g: &dao_projections::GraphId) -> Publications {
         let mut hints = place.store().listen(g);
         if place.store().is_shared() {
-            assert_eq!(hints.next().await, Hint::MayHaveMissed, "from now on");
+            assert_eq!(hints.next().await, Publication::MayHaveMissed, "from now on");
         }
         hints
     }
@@ -690,8 +690,8 @@ mod rules {
             return;
         }
         let commits = entries.into_iter().filter_map(|entry| entry.commit).collect();
-        assert_eq!(hints.next().await, Hint::Commits(commits));
-        let Hint::Commits(next) = hints.next().await else { panic!("no commits") };
+        assert_eq!(hints.next().await, Publication::Commits(commits));
+        let Publication::Commits(next) = hints.next().await else { panic!("no commits") };
         assert_eq!(next.last().map(StoredCommit::head), Some(last), "what left no commit is not told");
     }
 
@@ -704,7 +704,7 @@ mod rules {
         for message in [&b"message"[..], b"", b"\0\xff"] {
             other.broadcast(&g, Bytes::from_static(message)).await.unwrap();
             match store.is_shared() {
-                true => assert_eq!(hints.next().await, Hint::Message(Bytes::from_static(message))),
+                true => assert_eq!(hints.next().await, Publication::Message(Bytes::from_static(message))),
                 false => assert_eq!(hints.try_next(), None),
             }
         }
@@ -719,7 +719,7 @@ mod rules {
             let message = Bytes::from(round.to_string());
             other.broadcast(&g, message.clone()).await.unwrap();
             if place.store().is_shared() {
-                while second.next().await != Hint::Message(message.clone()) {}
+                while second.next().await != Publication::Message(message.clone()) {}
             }
         }
     }

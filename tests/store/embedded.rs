@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 use dao_api::store::{
     Append, Entry, EventStore, StoreError, StoredCommit,
-    embedded::{EmbeddedConfig, EmbeddedStore, OpenError, Sync},
+    embedded::{EmbeddedConfig, EmbeddedStore, OpenError, SyncMode},
 };
 use dao_projections::{GraphId, Head, OperationId, Version};
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ use crate::support::history::found;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 fn config(dir: &Path) -> EmbeddedConfig {
-    EmbeddedConfig { dir: dir.into(), durability: Sync::Fsync, operation_ttl: DAY }
+    EmbeddedConfig { dir: dir.into(), durability: SyncMode::Fsync, operation_ttl: DAY }
 }
 
 fn open(dir: &Path) -> EmbeddedStore {

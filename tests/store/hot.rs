@@ -14,7 +14,7 @@ use bytes::Bytes;
 use dao_api::{
     domain::Operation,
     http::parse_command,
-    read::{self, ReadError, Source},
+    read::{self, ReadError, StateSource},
     store::{
         Append, Durability, Entry, EventStore, GraphFilter, OperationPlaces, Order, RefusalPlace, StoreError,
         StoredCommit, StoredRefusal,
@@ -116,7 +116,7 @@ async fn o3_made_up_ids_cost_no_task_and_push_nobody_out() {
     for n in 0..300 {
         let made_up = id(&format!("made-up-{n}"));
         let current = read::current(&graphs, &made_up, None).await.ok().unwrap();
-        assert_eq!((current.head(), current.source), (Head::EMPTY, Source::Store));
+        assert_eq!((current.head(), current.source), (Head::EMPTY, StateSource::Store));
         assert!(read::changes(&graphs, &made_up, Version::EMPTY, None, 10, None).await.is_ok());
         assert!(read::verify(&graphs, &made_up, |_, _| {}).await.is_ok());
         let hot = graphs.hot(&made_up);
@@ -138,7 +138,7 @@ async fn o3_made_up_ids_cost_no_task_and_push_nobody_out() {
     tokio::time::timeout(PATIENCE, left).await.expect("no task stays");
     for real in ["one", "two"] {
         let current = read::current(&graphs, &id(real), None).await.ok().unwrap();
-        assert_eq!(current.source, Source::Memory, "{real} is still in memory");
+        assert_eq!(current.source, StateSource::Memory, "{real} is still in memory");
     }
     // And who follows one hears of its first commit.
     let (made_up, mut hot) = followed.pop().unwrap();
@@ -354,4 +354,62 @@ async fn h3_no_more_reads_wait_for_a_version_than_may() {
     assert_eq!(places.len(), 1_024);
     let refused = read::current(&graphs, &id("g"), Version::new(5)).await.map(drop);
     assert!(matches!(refused, Err(ReadError::Graph(WriteError::Overloaded))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn o3_graphs_of_a_slow_shard_do_not_keep_others_from_being_loaded() {
+    let (_dir, inner) = store();
+    let earlier = graphs(&inner, 100, usize::MAX);
+    let slow: Vec<GraphId> = (0..10).map(|n| id(&format!("slow-{n}"))).collect();
+    let quick = id("quick");
+    for graph in slow.iter().chain([&quick]) {
+        accepted(&earlier, graph, create("n")).await;
+    }
+    let gate = GatedStore::to(inner);
+    let store: Arc<dyn EventStore> = gate.clone();
+    let graphs = graphs(&store, 100, usize::MAX);
+    gate.hold_heads_of("slow");
+    let waiting: Vec<_> =
+        slow.iter().map(|graph| graphs.submit(graph, vec![create("m")]).expect("there is room")).collect();
+    gate.has_arrived(Call::Head, slow.len()).await;
+    let loaded = tokio::time::timeout(PATIENCE, accepted(&graphs, &quick, create("m"))).await;
+    assert!(loaded.is_ok(), "it waits for graphs that it has nothing to do with");
+    gate.open();
+    for answers in waiting {
+        assert!(answers.await.expect("it is answered").is_ok());
+    }
+}
+
+#[tokio::test]
+async fn d8_the_old_versions_that_a_round_names_are_read_together() {
+    const OLD: usize = 1_000;
+    let (_dir, inner) = store();
+    let earlier = graphs(&inner, 100, usize::MAX);
+    let graph = id("g");
+    for batch in 0..3 {
+        let creates = (0..OLD).map(|n| create(&format!("n{batch}-{n}"))).collect();
+        earlier.execute(&graph, creates).await.unwrap();
+    }
+    let mut history = vec![];
+    while history.len() < OLD {
+        let after = Version::new(history.len() as u64).unwrap();
+        let to = Version::new(OLD as u64).unwrap();
+        history.extend(inner.read(&graph, after, to, OLD).await.unwrap());
+    }
+    let gate = GatedStore::to(inner);
+    let store: Arc<dyn EventStore> = gate.clone();
+    let graphs = graphs(&store, 100, usize::MAX);
+    accepted(&graphs, &graph, create("loaded")).await;
+    let claims = history.iter().map(|commit| {
+        let (version, hash) = (commit.version.get(), commit.hash.to_string());
+        let node = json!({"id": format!("late-{version}")});
+        let command =
+            json!({"type": "CREATE_NODE", "payload": node, "clientVersion": version, "clientHash": hash});
+        parse_command(command, &"ada".parse().unwrap()).unwrap()
+    });
+    let before = gate.arrived(Call::Read);
+    let answers = graphs.execute(&graph, claims.collect()).await.unwrap();
+    assert!(answers.iter().all(|answer| matches!(answer.ending, Ending::Completed { .. })), "{answers:?}");
+    let reads = gate.arrived(Call::Read) - before;
+    assert!((1..=5).contains(&reads), "{reads} reads for {OLD} versions");
 }

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use dao_api::store::{
     EventStore, ProjectionStore,
-    embedded::{EmbeddedConfig, EmbeddedStore, Sync},
+    embedded::{EmbeddedConfig, EmbeddedStore, SyncMode},
     redis::{RedisConfig, RedisStore},
 };
 
@@ -75,7 +75,7 @@ struct OnDisk {
 impl OnDisk {
     fn open(dir: &Path) -> Option<Arc<EmbeddedStore>> {
         let config =
-            EmbeddedConfig { dir: dir.to_owned(), durability: Sync::Fsync, operation_ttl: OPERATION_TTL };
+            EmbeddedConfig { dir: dir.to_owned(), durability: SyncMode::Fsync, operation_ttl: OPERATION_TTL };
         Some(Arc::new(EmbeddedStore::open(config).expect("open")))
     }
 }
@@ -155,7 +155,7 @@ on_every_store! {
 
 mod rules {
     use bytes::Bytes;
-    use dao_api::store::{FeedPlace, Parked, RowsChange, RowsFound, RowsHead};
+    use dao_api::store::{FeedPlace, ParkedGraph, RowsChange, RowsFound, RowsHead};
     use dao_projections::{GraphId, Head};
 
     use super::{Arc, Duration, EventStore, Place, ProjectionStore};
@@ -571,13 +571,13 @@ mod rules {
         for (n, id) in ["message", "b:1", "a"].iter().enumerate() {
             let (g, _) = one_commit(&*store, id).await;
             let reason = ["", "subscribe to nothing", "it has a\nbreak and an é"][n].to_owned();
-            let parked = Parked { version: version(n as u64 + 1), reason };
+            let parked = ParkedGraph { version: version(n as u64 + 1), reason };
             store.park(&g, Some(&parked)).await.unwrap();
             expected.push((g, parked));
         }
         expected.sort_by(|(a, _), (b, _)| a.cmp(b));
         assert_eq!(place.other_store().parked().await.unwrap(), expected);
-        let again = Parked { version: version(9), reason: "another".into() };
+        let again = ParkedGraph { version: version(9), reason: "another".into() };
         store.park(&expected[0].0, Some(&again)).await.unwrap();
         store.park(&expected[1].0, None).await.unwrap();
         store.park(&expected[1].0, None).await.unwrap();
@@ -664,7 +664,7 @@ mod rules {
         store.trim_feed(part, entries[0].0).await.unwrap();
         store.set_place("reader", part, entries[1].0).await.unwrap();
         assert!(store.change_rows(&g, "p", &change(None, at(second), &[("a", Some("1"))])).await.unwrap());
-        let parked = Parked { version: version(2), reason: "why".into() };
+        let parked = ParkedGraph { version: version(2), reason: "why".into() };
         store.park(&g, Some(&parked)).await.unwrap();
         assert!(store.put_document("k", "n", None, Some(Bytes::from("kept"))).await.unwrap());
         let document = store.document("k", "n").await.unwrap();

@@ -36,7 +36,7 @@ struct Bench {
 impl Bench {
     async fn embedded() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (durability, operation_ttl) = (embedded::Sync::Fsync, Duration::from_secs(3_600));
+        let (durability, operation_ttl) = (embedded::SyncMode::Fsync, Duration::from_secs(3_600));
         let config = EmbeddedConfig { dir: dir.path().to_owned(), durability, operation_ttl };
         let store = Arc::new(EmbeddedStore::open(config).unwrap());
         Self { stores: Stores { events: store.clone(), rows: store }, redis: None, _dir: Some(dir) }
@@ -153,7 +153,9 @@ async fn caught_up(bench: &Bench) -> project::Health {
 
 async fn fold_of(graphs: &Graphs, graph: &str) -> Graph {
     let head = graphs.store().head(&id(graph)).await.unwrap();
-    dao_api::write::log::at_version(&**graphs.store(), None, &id(graph), head.version).await.unwrap()
+    dao_api::write::history_reader::at_version(&**graphs.store(), None, &id(graph), head.version)
+        .await
+        .unwrap()
 }
 
 /// A worker over these stores, within a process that has these graphs.
@@ -247,9 +249,10 @@ async fn a_cold_start_begins_with_the_snapshot_and_old_versions_with_a_checkpoin
                 "{n}"
             );
             let there = read::at_version(&again, &id("g"), version).await.unwrap();
-            let plain = dao_api::write::log::at_version(&*bench.stores.events, None, &id("g"), version)
-                .await
-                .unwrap();
+            let plain =
+                dao_api::write::history_reader::at_version(&*bench.stores.events, None, &id("g"), version)
+                    .await
+                    .unwrap();
             assert!(there.view.graph == plain, "at {n}");
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dao_api::{
-    live::{Ledger, Settings, Span},
+    live::{DeliveryLedger, DeliverySettings, VersionSpan},
     read::FilterLists,
 };
 use dao_projections::{GraphId, Version};
@@ -20,18 +20,19 @@ fn version(number: u64) -> Version {
     Version::new(number).unwrap()
 }
 
-fn span(from: u64, to: u64) -> Span {
-    Span { from: version(from), to: version(to) }
+fn span(from: u64, to: u64) -> VersionSpan {
+    VersionSpan { from: version(from), to: version(to) }
 }
 
-fn ledger() -> Ledger {
+fn ledger() -> DeliveryLedger {
     let filter = FilterLists::default();
-    let settings = Settings { filter, start: "beginning".into(), lease_ms: LEASE_MS, attempts_max: ATTEMPTS };
-    Ledger::new(settings, "0".into(), 0)
+    let settings =
+        DeliverySettings { filter, start: "beginning".into(), lease_ms: LEASE_MS, attempts_max: ATTEMPTS };
+    DeliveryLedger::new(settings, "0".into(), 0)
 }
 
 /// The only thing that is due, given.
-fn give_next(ledger: &mut Ledger, now_ms: u64) -> (String, u64, u32) {
+fn give_next(ledger: &mut DeliveryLedger, now_ms: u64) -> (String, u64, u32) {
     let due = ledger.due(now_ms, 10);
     assert_eq!(due.len(), 1, "{due:?}");
     let version = due[0].span.from;
@@ -164,13 +165,13 @@ fn what_is_kept_of_a_ledger_is_all_of_it() {
     let mut ledger = ledger();
     ledger.take(&graph(1), span(1, 5), "0", "0");
     give_next(&mut ledger, 0);
-    ledger.park_damage(&graph(2), Span { from: version(3), to: Version::MAX }, "a hole");
+    ledger.park_damage(&graph(2), VersionSpan { from: version(3), to: Version::MAX }, "a hole");
     let bytes = rmp_serde::to_vec_named(&ledger).unwrap();
-    assert_eq!(rmp_serde::from_slice::<Ledger>(&bytes).unwrap(), ledger);
+    assert_eq!(rmp_serde::from_slice::<DeliveryLedger>(&bytes).unwrap(), ledger);
 }
 
 /// The commits of a graph that go out in one look: versions and ids.
-fn give_run(ledger: &mut Ledger, limit: usize, now_ms: u64) -> Vec<(u64, u32, String)> {
+fn give_run(ledger: &mut DeliveryLedger, limit: usize, now_ms: u64) -> Vec<(u64, u32, String)> {
     let due = ledger.due(now_ms, 1).remove(0);
     let first = ledger.give(&due.graph, due.span.from, now_ms);
     let mut run = vec![(due.span.from.get(), first.attempt, first.delivery_id)];
@@ -188,7 +189,7 @@ fn versions(run: &[(u64, u32, String)]) -> Vec<u64> {
 }
 
 /// A graph of a hundred commits, all waiting.
-fn far_behind() -> Ledger {
+fn far_behind() -> DeliveryLedger {
     let mut ledger = ledger();
     ledger.take(&graph(1), span(1, 100), "0", "1");
     ledger
@@ -269,8 +270,9 @@ fn s8_the_last_attempt_is_made_alone_so_that_what_fails_is_parked_and_nothing_be
 #[test]
 fn s8_what_may_be_tried_once_goes_alone() {
     let filter = FilterLists::default();
-    let settings = Settings { filter, start: "beginning".into(), lease_ms: LEASE_MS, attempts_max: 1 };
-    let mut ledger = Ledger::new(settings, "0".into(), 0);
+    let settings =
+        DeliverySettings { filter, start: "beginning".into(), lease_ms: LEASE_MS, attempts_max: 1 };
+    let mut ledger = DeliveryLedger::new(settings, "0".into(), 0);
     ledger.take(&graph(1), span(1, 100), "0", "1");
     assert_eq!(versions(&give_run(&mut ledger, 50, 0)), [1]);
 }
@@ -301,7 +303,7 @@ fn s6_what_an_older_release_kept_is_read_and_what_it_can_read_is_written_as_it_w
     flight.remove("run");
     assert_eq!(flight.len(), 5, "{flight:?}");
     let old = rmp_serde::to_vec_named(&kept).unwrap();
-    let mut ledger: Ledger = rmp_serde::from_slice(&old).unwrap();
+    let mut ledger: DeliveryLedger = rmp_serde::from_slice(&old).unwrap();
     assert_eq!((ledger.in_flight(), ledger.waiting()), (1, 99));
     assert_eq!(ledger.ack(&[first], 0), 1);
     // Of a graph with nothing out.
@@ -309,13 +311,13 @@ fn s6_what_an_older_release_kept_is_read_and_what_it_can_read_is_written_as_it_w
         rmp_serde::from_slice(&rmp_serde::to_vec_named(&ledger).unwrap()).unwrap();
     assert_eq!(kept["lanes"]["g1"]["flight"], serde_json::Value::Null);
     kept["lanes"]["g1"].as_object_mut().unwrap().remove("is_in_runs");
-    let mut ledger: Ledger = rmp_serde::from_slice(&rmp_serde::to_vec_named(&kept).unwrap()).unwrap();
+    let mut ledger: DeliveryLedger = rmp_serde::from_slice(&rmp_serde::to_vec_named(&kept).unwrap()).unwrap();
     // What it can't read, a run, is not taken for none.
     assert_eq!(give_run(&mut ledger, 3, 0).len(), 3);
     let kept: serde_json::Value = rmp_serde::from_slice(&rmp_serde::to_vec_named(&ledger).unwrap()).unwrap();
     assert!(kept["lanes"]["g1"]["flight"].is_array(), "{kept}");
     let bytes = rmp_serde::to_vec_named(&ledger).unwrap();
-    assert_eq!(rmp_serde::from_slice::<Ledger>(&bytes).unwrap(), ledger);
+    assert_eq!(rmp_serde::from_slice::<DeliveryLedger>(&bytes).unwrap(), ledger);
 }
 
 /// Something that happens.
@@ -366,7 +368,7 @@ struct Held {
 /// A log of a few graphs, their consumers, and what they saw.
 struct World {
     now_ms: u64,
-    ledger: Ledger,
+    ledger: DeliveryLedger,
     /// Graph and versions of each append; the position after one is its number, counted from 1.
     feed: Vec<(u8, u64, u64)>,
     heads: BTreeMap<u8, u64>,

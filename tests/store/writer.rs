@@ -7,7 +7,7 @@ use dao_api::{
     http::parse_command,
     read,
     store::EventStore,
-    write::{Answer, Ending, Graphs, GraphsConfig, WriteError},
+    write::{Ending, Graphs, GraphsConfig, Reply, WriteError},
 };
 use dao_projections::{GraphId, Version};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ fn stores() -> (TempDir, Arc<GatedStore>, Arc<GatedStore>) {
     (dir, GatedStore::to(inner.clone()), GatedStore::shared(inner))
 }
 
-fn reason(answer: &Answer) -> Option<Reason> {
+fn reason(answer: &Reply) -> Option<Reason> {
     match &answer.ending {
         Ending::Completed { .. } => None,
         Ending::Refused { refusal, .. } => Some(refusal.reason),

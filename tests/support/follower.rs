@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use dao_api::{
     http::parse_command,
-    live::{Cursor, Followed, Hub, Known, LiveConfig, Present, Step},
+    live::{AvailableCommits, Cursor, CursorStep, FollowedGraph, FollowedGraphs, LiveConfig, Present},
     store::redis::{RedisConfig, RedisStore},
-    write::{Ending, Graphs, GraphsConfig, Hot, Recorded},
+    write::{Ending, GraphWatch, Graphs, GraphsConfig, Recorded},
 };
 use dao_projections::{GraphId, Head, UserId};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub(crate) fn patient() -> LiveConfig {
 pub(crate) struct Instance {
     pub(crate) store: Arc<RedisStore>,
     pub(crate) graphs: Arc<Graphs>,
-    pub(crate) hub: Hub,
+    pub(crate) hub: FollowedGraphs,
 }
 
 impl Instance {
@@ -38,7 +38,7 @@ impl Instance {
         let config = RedisConfig { partitions, ..RedisConfig::at(url, Duration::from_secs(3_600)) };
         let store = Arc::new(RedisStore::connect(config).await.expect("connect"));
         let graphs = Graphs::new(store.clone(), GraphsConfig::default());
-        let hub = Hub::new(graphs.clone(), live);
+        let hub = FollowedGraphs::new(graphs.clone(), live);
         Self { store, graphs, hub }
     }
 
@@ -82,8 +82,8 @@ impl Instance {
 /// Somebody who follows a graph.
 pub(crate) struct Follower {
     graphs: Arc<Graphs>,
-    pub(crate) followed: Arc<Followed>,
-    hot: Hot,
+    pub(crate) followed: Arc<FollowedGraph>,
+    hot: GraphWatch,
     cursor: Cursor,
     /// Where `seen` begins.
     pub(crate) from: Head,
@@ -129,14 +129,14 @@ impl Follower {
             Some(last) if last.commit.version > view.graph.head().version => last.commit.head(),
             _ => view.graph.head(),
         };
-        let mut step = self.cursor.step(Known { head, in_memory });
-        if let Step::ReadLog { after, to } = step {
+        let mut step = self.cursor.step(AvailableCommits { head, in_memory });
+        if let CursorStep::ReadLog { after, to } = step {
             let Ok(commits) = self.followed.from_log(after, to).await else { return true };
             step = self.cursor.check(&commits);
         }
         match step {
-            Step::Level => return false,
-            Step::Deliver(commits) => {
+            CursorStep::CaughtUp => return false,
+            CursorStep::Deliver(commits) => {
                 for commit in commits {
                     let follows = self.cursor.head().after(&commit.body);
                     assert_eq!(follows, commit.commit.head(), "in order, without a gap, none twice");
@@ -144,14 +144,14 @@ impl Follower {
                     self.seen.push(commit);
                 }
             }
-            Step::StartAgain => {
+            CursorStep::StartAgain => {
                 let Ok(view) = self.graphs.refresh(self.followed.id()).await else { return true };
                 self.starts_again += 1;
                 self.from = view.graph.head();
                 self.cursor = Cursor::at(self.from);
                 self.seen.clear();
             }
-            Step::ReadLog { .. } => {}
+            CursorStep::ReadLog { .. } => {}
         }
         true
     }

@@ -31,6 +31,8 @@ pub(crate) enum Call {
 #[derive(Clone, Debug, Default)]
 struct Seen {
     held: Option<Call>,
+    /// The heads of graphs whose names begin so are held up.
+    held_heads: Option<&'static str>,
     arrived: HashMap<Call, usize>,
 }
 
@@ -82,8 +84,13 @@ impl GatedStore {
         self.seen.send_modify(|seen| (seen.held, seen.arrived) = (Some(call), HashMap::new()));
     }
 
+    /// From now on the heads of graphs whose names begin so are waited for, until the gate is opened.
+    pub(crate) fn hold_heads_of(&self, prefix: &'static str) {
+        self.seen.send_modify(|seen| seen.held_heads = Some(prefix));
+    }
+
     pub(crate) fn open(&self) {
-        self.seen.send_modify(|seen| seen.held = None);
+        self.seen.send_modify(|seen| (seen.held, seen.held_heads) = (None, None));
     }
 
     /// Waits until so many such calls came since they are held up.
@@ -121,6 +128,8 @@ impl EventStore for GatedStore {
 
     async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {
         self.pass(Call::Head).await;
+        let is_held = |seen: &Seen| seen.held_heads.is_some_and(|prefix| graph.as_str().starts_with(prefix));
+        drop(self.seen.subscribe().wait_for(|seen| !is_held(seen)).await.expect("the store is there"));
         self.inner.head(graph).await
     }
 

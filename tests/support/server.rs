@@ -185,7 +185,7 @@ fn measured(
 pub(crate) fn embedded_store(dir: &Path) -> Arc<EmbeddedStore> {
     let config = EmbeddedConfig {
         dir: dir.to_owned(),
-        durability: embedded::Sync::Fsync,
+        durability: embedded::SyncMode::Fsync,
         operation_ttl: OPERATION_TTL,
     };
     Arc::new(EmbeddedStore::open(config).expect("the store opens"))

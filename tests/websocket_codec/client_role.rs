@@ -1,7 +1,7 @@
 //! The codec as a client: its handshake, its masked frames, and what it takes from a server.
 
 use dao_api::websocket::{
-    AnswerError, Asked, Decoder, Deflate, Incoming, Limits, ProtocolError, SharedFrame, accept,
+    AnswerError, ClientHandshake, Decoder, Deflate, Incoming, Limits, ProtocolError, SharedFrame, accept,
     encode_binary, encode_close, encode_ping, encode_pong, encode_text, masked,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -12,8 +12,8 @@ use crate::client::*;
 const PROTOCOL: &str = "dao.v1.json";
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-fn asked() -> Asked {
-    Asked::new(*b"a nonce of tests", PROTOCOL)
+fn asked() -> ClientHandshake {
+    ClientHandshake::new(*b"a nonce of tests", PROTOCOL)
 }
 
 fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {

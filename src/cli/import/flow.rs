@@ -1,4 +1,4 @@
-//! A flow as a file has it, in React Flow's words: what every format becomes before it is checked.
+//! A flow in React Flow's terms: every format is converted to it before it is validated.
 
 use dao_projections::{EdgeId, Map};
 use serde_json::{Number, Value, json};
@@ -9,33 +9,33 @@ use crate::cli::CliError;
 
 /// One flow of a file.
 pub(super) struct Flow {
-    /// What it was recognised as.
+    /// The format that was recognised.
     pub(super) format: &'static str,
-    /// What the file calls it.
+    /// The name in the file.
     pub(super) name: Option<String>,
     pub(super) place: Place,
     pub(super) nodes: Vec<Item>,
     pub(super) edges: Vec<Item>,
     pub(super) viewport: Option<Value>,
-    /// What was left out or changed, for whoever imports it.
+    /// Notes for the user about what was left out or changed.
     pub(super) notes: Vec<String>,
 }
 
-/// A node or an edge, and where it stands.
+/// A node or an edge, and its place in the file.
 pub(super) struct Item {
     pub(super) place: Place,
     pub(super) fields: Map,
 }
 
 impl Flow {
-    /// A flow without anything in it.
+    /// An empty flow.
     pub(super) fn new(format: &'static str, place: &Place) -> Self {
         let (nodes, edges, notes) = (vec![], vec![], vec![]);
         Self { format, name: None, place: place.clone(), nodes, edges, viewport: None, notes }
     }
 
-    /// Adds a node of another editor: React Flow draws it as its default node with this label, and everything that
-    /// the other editor knows of it is kept in `data`.
+    /// Adds a node of another editor: React Flow draws it as its default node with this label, and `data` keeps all
+    /// its original fields.
     pub(super) fn add_node(&mut self, place: Place, id: Value, at: Option<Value>, label: &str, known: Map) {
         let mut data = Map::new();
         data.insert("label".to_owned(), label.into());
@@ -47,8 +47,8 @@ impl Flow {
         self.nodes.push(Item { place, fields });
     }
 
-    /// Adds a connection of another editor. Which ports it joins is kept in `data`: the default node has no handle of
-    /// such a name, and React Flow does not draw an edge whose handle is missing.
+    /// Adds a connection of another editor. `data` keeps its ports: the default node has no such handles, and React
+    /// Flow does not draw an edge whose handle is missing.
     pub(super) fn add_edge(&mut self, place: Place, ends: Ends, known: Map) {
         let mut fields = Map::new();
         if let Some(id) = ends.id {
@@ -63,7 +63,7 @@ impl Flow {
     }
 }
 
-/// An id that is made of names, which may be too long, or hold what ids may not.
+/// Makes an id from names, which may be too long or have invalid characters.
 pub(super) fn made_id(text: String) -> Value {
     match EdgeId::parse(&text) {
         Ok(_) => text.into(),
@@ -71,9 +71,9 @@ pub(super) fn made_id(text: String) -> Value {
     }
 }
 
-/// What an edge joins.
+/// The ends of an edge.
 pub(super) struct Ends {
-    /// Without one an id is made of what it joins.
+    /// If `None`, the id is made from the ends.
     pub(super) id: Option<Value>,
     pub(super) source: Value,
     pub(super) target: Value,
@@ -103,7 +103,7 @@ fn item(place: Place, key: Option<String>, value: Value) -> Result<Item, CliErro
         match fields.get("id").and_then(text_id) {
             Some(id) if id != key => {
                 return Err(CliError::new(format!(
-                    "{place}.id: is {id:?}, but the entry stands under {key:?}. Make them equal"
+                    "{place}.id: is {id:?}, but the key of the entry is {key:?}. Make them equal"
                 )));
             }
             Some(_) => {}
@@ -113,7 +113,7 @@ fn item(place: Place, key: Option<String>, value: Value) -> Result<Item, CliErro
     Ok(Item { place, fields })
 }
 
-/// An id as text: whole numbers are ids in many editors.
+/// An id as text; many editors use whole numbers.
 pub(super) fn text_id(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -122,7 +122,7 @@ pub(super) fn text_id(value: &Value) -> Option<String> {
     }
 }
 
-/// A text that is not empty.
+/// A non-empty text.
 pub(super) fn text<'a>(fields: &'a Map, key: &str) -> Option<&'a str> {
     fields.get(key).and_then(Value::as_str).filter(|text| !text.trim().is_empty())
 }
@@ -139,7 +139,7 @@ pub(super) fn position(value: Option<&Value>) -> Option<Value> {
     (x.is_number() && y.is_number()).then(|| json!({"x": x, "y": y}))
 }
 
-/// The same from two fields of an object.
+/// A position from two fields of an object.
 pub(super) fn position_of(fields: &Map, x: &str, y: &str) -> Option<Value> {
     position(Some(&json!([fields.get(x)?, fields.get(y)?])))
 }
@@ -149,7 +149,7 @@ pub(super) fn coordinate(position: &Value, axis: &str) -> f64 {
     position.get(axis).and_then(Value::as_f64).unwrap_or_default()
 }
 
-/// A number as JSON has it: whole ones without a fraction.
+/// A number for JSON: whole ones without a fraction.
 pub(super) fn number(value: f64) -> Value {
     const EXACT_BELOW: f64 = 9_007_199_254_740_992.0;
     if value.fract() == 0.0 && value.abs() < EXACT_BELOW {
@@ -158,7 +158,7 @@ pub(super) fn number(value: f64) -> Value {
     Number::from_f64(value).map_or(Value::from(0), Value::Number)
 }
 
-/// What sort of JSON value this is, for messages.
+/// The kind of a JSON value, for messages.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

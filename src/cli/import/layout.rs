@@ -1,17 +1,17 @@
-//! Positions for nodes that have none: layers from left to right, each node after those that lead to it.
+//! Lays out nodes without positions: layers from left to right, each node after its predecessors.
 //!
-//! Linear in nodes and edges, and the same at every run. It makes no attempt at few crossings beyond placing a node
-//! near what leads to it: whoever wants more has an editor (decision 0095).
+//! Linear in nodes and edges, and the same at every run. It does not minimise crossings beyond placing a node near its
+//! predecessors (decision 0095).
 
 use std::collections::{HashMap, VecDeque};
 
 use dao_projections::NodeId;
 
-/// Between the left sides of two layers.
+/// The distance between the left sides of two layers.
 const COLUMN: i64 = 280;
-/// Between the tops of two nodes of a layer.
+/// The distance between the tops of two nodes in a layer.
 const ROW: i64 = 120;
-/// Nodes under each other at most; a larger layer takes several columns.
+/// The most nodes in a column; a larger layer takes several columns.
 const ROWS_MAX: usize = 40;
 
 /// Positions from the origin on, one for each of `nodes`, in their order. Edges to other nodes are ignored.
@@ -30,7 +30,7 @@ pub(super) fn layered(nodes: &[&NodeId], edges: &[(&NodeId, &NodeId)]) -> Vec<(i
     place(&layers(&leads_to, &led_by), &led_by)
 }
 
-/// The layer of each node: one after the last of those that lead to it. Of a circle the first node of the list begins.
+/// The layer of each node: one after the last of its predecessors. In a cycle, the first node of the list begins.
 fn layers(leads_to: &[Vec<usize>], led_by: &[Vec<usize>]) -> Vec<usize> {
     let count = leads_to.len();
     let mut layer = vec![0; count];
@@ -70,7 +70,7 @@ fn place(layer: &[usize], led_by: &[Vec<usize>]) -> Vec<(i64, i64)> {
     let mut at = vec![(0, 0); layer.len()];
     let mut column = 0;
     for nodes in &mut members {
-        // Near the middle of what leads to it, else in the order of the list.
+        // Near the middle of its predecessors, otherwise in the order of the list.
         let middle = |node: &usize| {
             let above = &led_by[*node];
             let sum: i64 = above.iter().map(|source| at[*source].1).sum();

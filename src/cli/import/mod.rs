@@ -1,17 +1,17 @@
-//! `dao-api import`: files become commands, through the path that every command takes.
+//! `dao-api import`: turns files into commands, and sends them through the normal command path.
 //!
-//! A file is read and checked whole before the store is opened, and what it comes to is judged and said before
-//! anything is written. Each graph gets one commit or none (decision 0093).
+//! Files are read and validated before the store is opened, and the changes are announced before anything is written.
+//! Each graph gets one commit or none (decision 0093).
 
-mod commits;
+mod exported_commits;
 mod flow;
 mod formats;
 mod layout;
+mod parse;
 mod place;
 mod plan;
-mod reading;
 mod report;
-mod sound;
+mod validate;
 mod yaml;
 
 use std::{
@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use self::{
     flow::Flow,
     plan::Plan,
-    sound::{Rules, Wanted},
+    validate::{Rules, Wanted},
 };
 use super::{CliError, open, print};
 use crate::{
@@ -40,45 +40,45 @@ use crate::{
 #[command(
     after_help = "Files are React Flow documents (also of Langflow, Flowise, Dify, RAGFlow, Vue Flow, Liveblocks), exports of n8n, \
     Node-RED, ComfyUI, Drawflow, Rete, Cytoscape, D3, vis-network, Graphology, JSON Canvas, activepieces or sim, or what \
-    `dao-api export` prints. docs/import.md says what becomes of each.\n\n\
-    Exit codes: 0 done, 1 refused or failed and nothing written, 2 wrong usage"
+    `dao-api export` prints. docs/import.md has the details.\n\n\
+    Exit codes: 0 done, 1 refused or failed and nothing written, 2 invalid command line"
 )]
 pub(super) struct Import {
     /// Files to import: JSON, YAML, or commits as lines of JSON
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Put all of them into this graph; of a file with several flows the others go to ID.NAME
+    /// Import all files into this graph; further flows of a file go to ID.NAME
     #[arg(long, value_name = "ID", required_unless_present = "each", conflicts_with = "each")]
     graph: Option<GraphId>,
-    /// Put each into a graph named like its file
+    /// Import each file into a graph of its name
     #[arg(long)]
     each: bool,
-    /// Add and update, and delete nothing (the default)
+    /// Add and update, delete nothing (the default)
     #[arg(long, conflicts_with = "replace")]
     merge: bool,
-    /// Make the graph equal to the file: what the file does not have is deleted. Asks first
+    /// Make the graph equal to the file: delete what the file does not have. Asks first
     #[arg(long)]
     replace: bool,
     /// Don't ask
     #[arg(long)]
     yes: bool,
-    /// Say what would change, path by path, and write nothing
+    /// Print what would change, path by path, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
-    /// Who the history names as the author
+    /// The author in the history
     #[arg(long, value_name = "USER", default_value = "import")]
     user: UserId,
 }
 
-/// What becomes of what the file does not have.
+/// What to do with entities that the file does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum How {
-    /// It stays.
+    /// Keep them.
     Merge,
-    /// It goes.
+    /// Delete them.
     Replace,
 }
 
@@ -92,11 +92,11 @@ impl Import {
         done
     }
 
-    /// What is to be in each graph.
+    /// Reads the files into the entities to import per graph.
     fn read(&self, rules: &Rules) -> Result<Vec<Wanted>, CliError> {
         let mut of_graph: Vec<(GraphId, Vec<Flow>)> = Vec::new();
         for file in &self.files {
-            let document = reading::read_file(file, &rules.requests)?;
+            let document = parse::read_file(file, &rules.requests)?;
             let flows = formats::flows_of(document, &rules.requests)?;
             let base = match &self.graph {
                 Some(graph) => graph.clone(),
@@ -150,7 +150,7 @@ impl Import {
         self.print_all(answers)
     }
 
-    /// Says what is going to happen: where there is JSON for scripts, beside it.
+    /// Announces the changes; with --json on standard error, since standard output is for the JSON.
     fn announce(&self, plan: &Plan) -> Result<(), CliError> {
         let mut beside = io::stderr().lock();
         let told = report::notes(plan, &mut beside)
@@ -183,7 +183,7 @@ async fn write(graphs: &Graphs, plan: &Plan, operation: crate::domain::Operation
     let answers = graphs.execute(graph, vec![operation]).await;
     let answers = answers.map_err(|e| {
         CliError::new(format!(
-            "{files}: {e}. Run the same command again: what is there already stays as it is"
+            "{files}: {e}. Run the same command again: what is already imported stays as it is"
         ))
     })?;
     match answers.into_iter().next().map(|answer| answer.ending) {
@@ -195,34 +195,37 @@ async fn write(graphs: &Graphs, plan: &Plan, operation: crate::domain::Operation
         Some(Ending::Refused { refusal, .. }) => {
             Err(CliError::new(format!("{files}: {}. Nothing was written to {graph}", refusal.message)))
         }
-        None => Err(CliError::new(format!("{files}: there was no answer. Run the same command again"))),
+        None => {
+            Err(CliError::new(format!("{files}: the import was not answered. Run the same command again")))
+        }
     }
 }
 
-/// Waits for a yes.
+/// Asks for confirmation.
 fn ask() -> Result<(), CliError> {
     eprint!("Delete this? [y/N] ");
     let _flushed_or_not = io::stderr().flush();
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);
-    read.map_err(|e| CliError::new(format!("no answer could be read: {e}. Add --yes to go on without")))?;
+    read.map_err(|e| CliError::new(format!("no answer could be read: {e}. Add --yes to skip the question")))?;
     if answer.is_empty() {
         eprintln!();
     }
     match answer.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(CliError::new("nothing was written. Answer y to go on, or add --yes")),
+        _ => Err(CliError::new("nothing was written. Answer y to continue, or add --yes")),
     }
 }
 
-/// The file's name without its ending, with `-` for what a graph id may not hold.
+/// The graph id for a file: its name without the extension, with `-` for invalid characters.
 fn graph_named_like(file: &Path) -> Result<GraphId, CliError> {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    GraphId::parse(&as_id(&stem))
-        .map_err(|e| CliError::new(format!("{} gives no graph id ({e}): use --graph", file.display())))
+    GraphId::parse(&as_id(&stem)).map_err(|e| {
+        CliError::new(format!("{} is not usable as a graph id ({e}): use --graph", file.display()))
+    })
 }
 
-/// A graph for each flow of a file: the first has the file's, the others that with their names.
+/// A graph for each flow of a file: the first has the id of the file, the others add their names.
 fn named(base: GraphId, flows: Vec<Flow>) -> Result<Vec<(GraphId, Flow)>, CliError> {
     let mut named: Vec<(GraphId, Flow)> = Vec::new();
     let mut taken = HashSet::from([base.clone()]);
@@ -241,7 +244,7 @@ fn named(base: GraphId, flows: Vec<Flow>) -> Result<Vec<(GraphId, Flow)>, CliErr
         let free = ids.take(GRAPHS_MAX).find(|id| taken.insert(id.clone()));
         let graph = free.ok_or_else(|| {
             CliError::new(format!(
-                "{}: flow {} finds no graph id free: use a shorter --graph",
+                "{}: no free graph id for flow {}: use a shorter --graph",
                 flow.place,
                 index + 1
             ))

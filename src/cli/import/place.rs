@@ -1,15 +1,15 @@
-//! Where something stands in a file: for messages, and to look repeated keys up.
+//! Places in a file, for messages and to find repeated keys.
 
 use std::{fmt, sync::Arc};
 
 use dao_projections::Pointer;
 
-/// A document: a file, or a text inside of one that is a document of its own.
+/// A document: a file, or a text inside one that is a document itself.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Source {
     /// The file's name as it was given.
     pub(super) file: String,
-    /// The way to the text that the document was in, dotted; empty for the file itself.
+    /// The dotted path of the text that holds the document; empty for the file itself.
     pub(super) within: String,
 }
 
@@ -27,7 +27,7 @@ impl Place {
         Self { source: Arc::new(source), pointer: Pointer::root() }
     }
 
-    /// The document in the text that stands here.
+    /// The document in the text at this place.
     pub(super) fn inside(&self) -> Self {
         let source = Source { file: self.source.file.clone(), within: self.path() };
         Self { source: Arc::new(source), pointer: Pointer::root() }

@@ -1,5 +1,5 @@
-//! What an import comes to on the graph as it stands: one operation, and the events that it makes. Nothing is written
-//! here, and what can't be is found out here.
+//! The plan of an import on the current graph: one operation and its events. Nothing is written here, and impossible
+//! imports are refused here.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     How,
     layout::layered,
-    sound::{Rules, Wanted, WantedNode, parents},
+    validate::{Rules, Wanted, WantedNode, parents},
 };
 use crate::{
     cli::CliError,
@@ -18,19 +18,19 @@ use crate::{
     http::{parse_batch, parse_command},
 };
 
-/// What is to happen to a graph.
+/// The plan for one graph.
 pub(super) struct Plan {
     pub(super) wanted: Wanted,
     pub(super) before: Graph,
-    /// The graph as it will be.
+    /// The graph after the import.
     pub(super) after: Graph,
-    /// `None` where the graph is so already.
+    /// `None` if nothing changes.
     pub(super) operation: Option<Operation>,
     pub(super) events: Vec<Event>,
 }
 
 impl Plan {
-    /// Makes the plan.
+    /// Makes the plan, and writes nothing.
     pub(super) fn of(mut wanted: Wanted, graph: &Graph, how: How, rules: &Rules) -> Result<Self, CliError> {
         refuse_missing_parents(&wanted, graph, how)?;
         leave_out_stale_edges(&mut wanted, graph, how);
@@ -53,7 +53,10 @@ impl Plan {
                 )));
             }
             Err(_) => {
-                return Err(CliError::new(format!("{files}: the history of {} is needed", wanted.graph)));
+                return Err(CliError::new(format!(
+                    "{files}: the history of {} can't be read. Run the command again",
+                    wanted.graph
+                )));
             }
         };
         let mut after = graph.clone();
@@ -62,7 +65,7 @@ impl Plan {
         Ok(Self { wanted, before: graph.clone(), after, operation, events })
     }
 
-    /// Ids of what goes, as `node "a"`.
+    /// The deleted entities, as `node "a"`.
     pub(super) fn deletions(&self) -> Vec<String> {
         let deleted = self.events.iter().filter(|event| event.is_deletion());
         deleted
@@ -106,7 +109,7 @@ fn refuse_missing_parents(wanted: &Wanted, graph: &Graph, how: How) -> Result<()
     for WantedNode { place, node, .. } in &wanted.nodes {
         if let Some((field, parent)) = node.parents().find(|(_, parent)| !stays(parent)) {
             return Err(CliError::new(format!(
-                "{place}.{field}: the parent {:?} of node {:?} is not there. Add it to the file, or remove {field}",
+                "{place}.{field}: the parent {:?} of node {:?} does not exist. Add it to the file, or remove {field}",
                 parent.as_str(),
                 node.id().as_str()
             )));
@@ -115,7 +118,7 @@ fn refuse_missing_parents(wanted: &Wanted, graph: &Graph, how: How) -> Result<()
     Ok(())
 }
 
-/// Saved flows hold edges to nodes that are gone. The rest is sound without them.
+/// Drops edges to missing nodes: saved flows often have some, and the rest is valid without them.
 fn leave_out_stale_edges(wanted: &mut Wanted, graph: &Graph, how: How) {
     let own: HashSet<&NodeId> = wanted.nodes.iter().map(|wanted| wanted.node.id()).collect();
     let stays = |id: &NodeId| own.contains(id) || how == How::Merge && graph.nodes().get(id).is_some();
@@ -136,7 +139,7 @@ fn leave_out_stale_edges(wanted: &mut Wanted, graph: &Graph, how: How) {
     wanted.notes.append(&mut notes);
 }
 
-/// One `BATCH_UPDATE`, and after it the deletions.
+/// The commands: one `BATCH_UPDATE`, then the deletions.
 fn commands(wanted: &Wanted, graph: &Graph, how: How) -> Vec<Value> {
     let mut payload = Map::new();
     payload.insert("nodes".to_owned(), nodes(wanted, graph, how).into());
@@ -152,7 +155,7 @@ fn commands(wanted: &Wanted, graph: &Graph, how: How) -> Vec<Value> {
         let going: Vec<_> = graph.nodes().iter().map(|node| &node.entity).collect();
         let going: Vec<_> = going.into_iter().filter(|node| !own.contains(node.id())).collect();
         let pairs: Vec<_> = going.iter().map(|node| (node.id().clone(), parents(node))).collect();
-        // Children first: deleting a node deletes what is inside of it.
+        // Children first: deleting a node deletes its children.
         commands.extend(parents_first(&pairs).into_iter().rev().filter_map(|at| {
             let id = pairs.get(at)?.0.as_str();
             Some(json!({"type": "DELETE_NODE", "payload": {"nodeId": id}}))
@@ -186,9 +189,9 @@ fn nodes(wanted: &Wanted, graph: &Graph, how: How) -> Vec<Value> {
         .collect()
 }
 
-/// Positions of nodes that have none in the file and are not in the graph; those of one parent together.
+/// Positions for new nodes that have none in the file, laid out per parent.
 fn positions(wanted: &Wanted, graph: &Graph) -> HashMap<NodeId, (i64, i64)> {
-    /// Below the title of the group that they are in.
+    /// Below the title of their group.
     const INSIDE: (i64, i64) = (20, 40);
     let mut of_parent: HashMap<Option<NodeId>, Vec<&NodeId>> = HashMap::new();
     for WantedNode { node, is_placed, .. } in &wanted.nodes {
@@ -216,7 +219,7 @@ fn positions(wanted: &Wanted, graph: &Graph) -> HashMap<NodeId, (i64, i64)> {
     found
 }
 
-/// The whole set, since that is what `BATCH_UPDATE` takes: a merge keeps what stands.
+/// The whole set of edges, since that is what `BATCH_UPDATE` takes: a merge keeps the existing ones.
 fn edges(wanted: &Wanted, graph: &Graph, how: How) -> Vec<Value> {
     let given: HashMap<_, _> = wanted.edges.iter().map(|wanted| (wanted.edge.id(), &wanted.edge)).collect();
     let mut edges = Vec::new();
@@ -235,7 +238,7 @@ fn edges(wanted: &Wanted, graph: &Graph, how: How) -> Vec<Value> {
     edges
 }
 
-/// What the file says over what stands: keys that it does not have stay.
+/// Merges the fields of the file into the current ones: keys that the file does not have stay.
 fn merged(stands: Value, says: Value) -> Value {
     match (stands, says) {
         (Value::Object(mut stands), Value::Object(says)) => {
@@ -252,8 +255,8 @@ fn merged(stands: Value, says: Value) -> Value {
     }
 }
 
-/// The places of nodes in an order in which each stands after its parents, and else as given. In a circle, which is
-/// refused later, one stands first.
+/// The indices of nodes in an order with parents first, otherwise as given. A cycle is refused later, and starts
+/// anywhere.
 fn parents_first(nodes: &[(NodeId, Vec<NodeId>)]) -> Vec<usize> {
     let index: HashMap<&NodeId, usize> = nodes.iter().enumerate().map(|(at, (id, _))| (id, at)).collect();
     let mut is_listed = vec![false; nodes.len()];
@@ -277,8 +280,8 @@ fn parents_first(nodes: &[(NodeId, Vec<NodeId>)]) -> Vec<usize> {
     order
 }
 
-/// One operation, and so one commit or none. Refused if somebody else writes to any of this meanwhile (rule D5): it
-/// would not be what was announced.
+/// One operation, and so one commit or none. It is refused if somebody else writes to the same entities meanwhile
+/// (rule D5), since the result would not be what was announced.
 fn operation(mut commands: Vec<Value>, graph: &Graph, rules: &Rules) -> Result<Operation, CliError> {
     let common = json!({
         "clientId": format!("import-{}", Uuid::now_v7()),
@@ -301,5 +304,5 @@ fn operation(mut commands: Vec<Value>, graph: &Graph, rules: &Rules) -> Result<O
             operations.and_then(|mut all| all.pop().ok_or_else(|| "there is nothing to do".to_owned()))
         }
     };
-    read.map_err(|problem| CliError::new(format!("the import can't be made a command: {problem}")))
+    read.map_err(|problem| CliError::new(format!("the import can't become a command: {problem}")))
 }

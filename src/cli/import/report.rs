@@ -1,4 +1,4 @@
-//! What an import is going to do and what it did: in sentences, or as one JSON document for scripts.
+//! Reports what an import will do and what it did: as sentences, or as one JSON document for scripts.
 
 use std::io::{self, Write};
 
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::plan::Plan;
 use crate::{cli::diff, http::audit::wire::difference_json, read::Difference};
 
-/// Notes, and ids of what is deleted, that are told of one graph; of the others how many they are.
+/// The most notes and deleted ids printed per graph; the rest is counted.
 const LINES_MAX: usize = 50;
 
-/// How many of each come, change and go.
+/// The numbers of entities added, changed and deleted.
 #[derive(Default)]
 struct Counts {
     nodes: usize,
@@ -61,13 +61,13 @@ fn changed(event: &Event) -> bool {
     !added(event) && !event.is_deletion()
 }
 
-/// `flow: adds 2 nodes and 1 edge, changes nothing, deletes nothing (React Flow, from flow.json)`, and then each thing
-/// that is deleted.
+/// Prints `flow: adds 2 nodes and 1 edge, changes nothing, deletes nothing (React Flow, from flow.json)`, and then
+/// each deletion.
 pub(super) fn announce(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     let wanted = &plan.wanted;
     let from = format!("{}, from {}", wanted.formats.join(" and "), wanted.files.join(", "));
     if plan.operation.is_none() {
-        return writeln!(out, "{}: nothing is to be done ({from})", wanted.graph);
+        return writeln!(out, "{}: nothing to do ({from})", wanted.graph);
     }
     let (adds, changes, deletes) =
         (Counts::of(plan, added), Counts::of(plan, changed), Counts::of(plan, Event::is_deletion));
@@ -96,23 +96,23 @@ fn sets_viewport(plan: &Plan) -> bool {
     plan.events.iter().any(|event| matches!(event, Event::ViewportSet { .. }))
 }
 
-/// What was left out, a line each.
+/// Prints what was left out, one line each.
 pub(super) fn notes(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     let notes = &plan.wanted.notes;
     notes.iter().take(LINES_MAX).try_for_each(|note| writeln!(out, "dao-api: note: {note}"))?;
     more(notes.len(), out)
 }
 
-/// The difference, path by path, as `dao-api diff` prints it.
+/// Prints the difference, path by path, like `dao-api diff`.
 pub(super) fn difference(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     diff::differences(&GraphDiff::between(&plan.before, &plan.after), out)
 }
 
-/// The last line: what is there now.
+/// Prints the last line: the graph after the import.
 pub(super) fn done(plan: &Plan, graph: &Graph, out: &mut dyn Write) -> io::Result<()> {
     let (nodes, edges) = (counted(graph.nodes().len(), "node"), counted(graph.edges().len(), "edge"));
     let what = match &plan.operation {
-        None => "is so already, at".to_owned(),
+        None => "is unchanged, at".to_owned(),
         Some(_) => {
             let words = |is_meant: fn(&Event) -> bool| Counts::of(plan, is_meant).words();
             format!(
@@ -155,7 +155,7 @@ pub(super) fn json(plan: &Plan, graph: &Graph, is_written: bool) -> Value {
     answer
 }
 
-/// Whether anything goes.
+/// Whether anything is deleted.
 pub(super) fn deletes(plan: &Plan) -> bool {
     !Counts::of(plan, Event::is_deletion).is_none()
 }

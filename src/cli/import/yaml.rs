@@ -1,17 +1,17 @@
-//! YAML as the JSON that it says, so that one reader holds it to the rules of the wire: repeated keys stay repeated,
-//! and an integer that fits 64 bits stays one.
+//! Converts YAML to JSON text, so that one reader applies the rules of the wire: repeated keys stay repeated, and an
+//! integer that fits 64 bits stays one.
 
 use std::io::{self, Write};
 
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
-/// Lists and objects inside of each other: more than who reads the JSON takes, so that what is too deep is told there,
-/// with its path.
+/// The most levels of nesting: more than the JSON reader allows, so that the reader reports too deep a document with
+/// its path.
 const DEPTH_MAX: usize = 200;
-/// Values of one file.
+/// The most values of one file.
 const NODES_MAX: usize = 10_000_000;
 
-/// The JSON that a text says, of at most so many bytes: aliases may make a short text long. An error is one line, with
+/// Converts a text to at most this many bytes of JSON: aliases can make a short text long. An error is one line, with
 /// line and column.
 pub(super) fn as_json(text: &str, max: usize) -> Result<Vec<u8>, String> {
     let options = serde_saphyr::options! {
@@ -22,20 +22,20 @@ pub(super) fn as_json(text: &str, max: usize) -> Result<Vec<u8>, String> {
             max_events: 2 * NODES_MAX,
         },
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
-        // Of YAML 1.2: `y` and `no` are texts.
+        // As in YAML 1.2: `y` and `no` are texts.
         strict_booleans: true,
         with_snippet: false,
     };
     let mut json = Bounded { bytes: vec![], max };
     let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
         let mut serializer = Serializer::with_formatter(&mut json, Exact);
-        // The outer error is the deserializer's; what the serializer says is of the bound alone.
+        // The outer error is the deserializer's; the serializer's is only about the bound.
         serde_transcode::transcode(deserializer, &mut serializer).map_err(serde::de::Error::custom)
     });
     read.map_err(|error| one_place(&error.to_string())).map(|()| json.bytes)
 }
 
-/// An error inside of lists in lists names the place once for each; the first is the innermost.
+/// An error inside nested lists names a place per level; the first is the innermost.
 fn one_place(problem: &str) -> String {
     const AT: &str = " at line ";
     let problem = problem.lines().next().unwrap_or_default();
@@ -44,8 +44,8 @@ fn one_place(problem: &str) -> String {
     place.map_or_else(|| what.to_owned(), |place| format!("{what}{AT}{place}"))
 }
 
-/// Writes numbers so that none is rounded without a word. A float of 2^63 or more may have been an integer, which YAML
-/// reads as a float where it fits nothing else: it is written as one, and refused by who reads it (rule G6).
+/// Writes numbers so that none is silently rounded. A float of 2^63 or more may have been an integer that YAML reads
+/// as a float: it is written as an integer, and the JSON reader refuses it (rule G6).
 struct Exact;
 
 impl Formatter for Exact {
@@ -66,7 +66,7 @@ struct Bounded {
 impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.bytes.len() + bytes.len() > self.max {
-            return Err(io::Error::other(format!("it says more than {} bytes", self.max)));
+            return Err(io::Error::other(format!("it is more than {} bytes", self.max)));
         }
         self.bytes.extend_from_slice(bytes);
         Ok(bytes.len())

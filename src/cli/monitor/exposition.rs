@@ -1,4 +1,4 @@
-//! What `GET /metrics` says, as far as a screen needs it: lenient, since a newer server may say more.
+//! Parses `GET /metrics`, leniently, since a newer server may have more metrics.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ struct Sample {
 pub(super) struct Exposition(Vec<Sample>);
 
 impl Exposition {
-    /// Reads OpenMetrics text; lines that it does not understand are passed over.
+    /// Reads OpenMetrics text, and skips lines that it does not understand.
     pub(super) fn read(text: &str) -> Self {
         Self(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
     }
 
-    /// Whether there is anything of this name.
+    /// Whether there is a sample of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|sample| sample.name == name)
     }
@@ -30,7 +30,7 @@ impl Exposition {
         self.of(name).map(|sample| sample.value).sum()
     }
 
-    /// The same by the values of one label.
+    /// The sums of all samples of this name, by the values of one label.
     pub(super) fn by(&self, name: &str, label: &str) -> BTreeMap<String, f64> {
         let mut sums = BTreeMap::new();
         for sample in self.of(name) {
@@ -39,12 +39,12 @@ impl Exposition {
         sums
     }
 
-    /// The value of this label where it first stands.
+    /// The first value of this label.
     pub(super) fn label(&self, name: &str, label: &str) -> Option<&str> {
         self.0.iter().filter(|sample| sample.name == name).find_map(|sample| label_of(sample, label))
     }
 
-    /// The buckets of a histogram: the upper end, and how many are at or below it.
+    /// The buckets of a histogram: the upper bound, and the count at or below it.
     pub(super) fn buckets(&self, name: &str) -> Vec<(f64, f64)> {
         let name = format!("{name}_bucket");
         let bound = |sample: &Sample| match label_of(sample, "le")? {

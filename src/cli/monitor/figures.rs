@@ -1,47 +1,47 @@
-//! From two looks at a server to the figures that a person wants to see.
+//! Computes the figures on the screen from two polls of a server.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::exposition::Exposition;
 
-/// What a server does, in the time between two looks at it.
+/// The figures of a server between two polls.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Figures {
     pub(super) version: String,
     pub(super) durability: String,
     pub(super) is_store_available: bool,
     pub(super) uptime_s: f64,
-    /// Operations a second, by how they ended.
+    /// Operations per second, by outcome.
     pub(super) commands: BTreeMap<String, f64>,
-    /// Operations a second that were refused over the work of others.
+    /// Operations per second that were refused over changes of others.
     pub(super) conflicts: f64,
     pub(super) commits: f64,
-    /// Of the appends meanwhile; of all there ever were, if there was none.
+    /// Latency of the appends between the polls; of all appends, if there was none.
     pub(super) append_p50_s: Option<f64>,
     pub(super) append_p99_s: Option<f64>,
     pub(super) sockets: f64,
     pub(super) streams: f64,
     pub(super) laggards: f64,
     pub(super) hot_graphs: f64,
-    /// Left out where the server could not find out.
+    /// `None` if the server could not find out.
     pub(super) lag_commits: Option<f64>,
     pub(super) lag_s: Option<f64>,
     pub(super) parked_graphs: Option<f64>,
     pub(super) memory_bytes: Option<f64>,
-    /// Requests a second that ended with 5xx.
+    /// Requests per second that ended with 5xx.
     pub(super) failures: f64,
-    /// Requests a second by route, without those of monitors like this one.
+    /// Requests per second by route, without those of monitors.
     pub(super) routes: BTreeMap<String, f64>,
 }
 
 impl Figures {
-    /// All that `commands` adds up to.
+    /// The sum of `commands`.
     pub(super) fn commands_per_s(&self) -> f64 {
         self.commands.values().sum()
     }
 
-    /// What `now` says, with rates since `before`, that long ago. A counter that went back is that of a server that
-    /// was started anew: it counts from 0.
+    /// The figures of `now`, with rates since `before`, that long ago. A counter that went back belongs to a restarted
+    /// server, and counts from 0.
     pub(super) fn between(before: &Exposition, now: &Exposition, apart: Duration) -> Self {
         let seconds = apart.as_secs_f64().max(1e-3);
         let rates = |name: &str, label: &str| {
@@ -86,7 +86,7 @@ impl Figures {
     }
 }
 
-/// Routes that are asked by whoever watches over a server.
+/// Routes that monitoring asks.
 const WATCHING: [&str; 3] = ["/metrics", "/readyz", "/healthz"];
 
 const APPEND: &str = "dao_append_duration_seconds";
@@ -95,8 +95,8 @@ fn grown(before: f64, now: f64) -> f64 {
     if now >= before { now - before } else { now }
 }
 
-/// The value below which this share of what came between two looks is, as Prometheus' `histogram_quantile` finds it:
-/// evenly spread in each bucket. `None` if nothing came.
+/// A quantile of the observations between two polls, like Prometheus' `histogram_quantile`: values are evenly spread
+/// in each bucket. `None` without observations.
 fn quantile(before: &[(f64, f64)], now: &[(f64, f64)], share: f64) -> Option<f64> {
     let is_same = before.len() == now.len() && before.iter().zip(now).all(|(b, n)| b.0 == n.0 && b.1 <= n.1);
     let earlier = |index: usize| if is_same { before[index].1 } else { 0.0 };

@@ -1,4 +1,4 @@
-//! The screen: a function of the state, and of nothing else.
+//! The screen, as a function of the state only.
 
 use std::collections::BTreeMap;
 
@@ -12,25 +12,25 @@ use ratatui::{
 
 use super::{
     figures::Figures,
+    format::number,
     state::{Condition, State},
     table,
-    words::number,
 };
 
-/// At least; what others leave over is the history's.
+/// The minimum height of the history; it also takes the rest.
 const HISTORY_HEIGHT_MIN: u16 = 8;
-/// Of the notes, where there is little room.
+/// The minimum height of the notes.
 const NOTES_HEIGHT_MIN: u16 = 3;
-/// A line of outcomes, and the frame around it.
+/// The width of a line of outcomes with its frame.
 const OUTCOMES_WIDTH: u16 = 28;
-/// The longest route with its rate, and the frame around them.
+/// The width of the longest route with its rate and frame.
 const ROUTES_WIDTH: u16 = 54;
-/// What the history needs beside the rest to tell something.
+/// The width that a useful history needs beside the rest.
 const HISTORY_WIDTH_MIN: u16 = 30;
-/// Routes that are shown at most.
+/// The most routes shown.
 const ROUTES_MAX: usize = 6;
 const KEYS: &str = "q quit  r look now  p pause";
-/// Lines of a screen that is printed; what would be below them is cut.
+/// The most lines of a printed screen; the rest is cut.
 const HEIGHT_MAX: u16 = 400;
 
 /// Draws everything into this part of the screen.
@@ -61,10 +61,10 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     draw_notes(state, bottom, buffer);
 }
 
-/// Of the notes, each wrapped into this width, with the frame around them.
+/// The height of the notes, wrapped to this width, with their frame.
 fn notes_height(state: &State, width: u16) -> u16 {
     let inner = usize::from(width.saturating_sub(2)).max(1);
-    // Words that are wrapped take up to a line more than letters would.
+    // Wrapped words take up to a line more than letters would.
     let lines = |line: &Line<'_>| match line.width() {
         fits if fits <= inner => 1,
         long => long.div_ceil(inner) + 1,
@@ -77,7 +77,7 @@ fn servers_height(state: &State) -> u16 {
     u16::try_from(state.servers.len()).unwrap_or(HEIGHT_MAX).saturating_add(3)
 }
 
-/// Of all but the notes.
+/// The height of everything but the notes.
 fn fixed_height(state: &State) -> u16 {
     servers_height(state).saturating_add(1 + HISTORY_HEIGHT_MIN)
 }
@@ -102,8 +102,8 @@ fn draw_history(state: &State, area: Rect, buffer: &mut Buffer) {
     let width = usize::from(area.width.saturating_sub(2));
     let shown = &history[history.len().saturating_sub(width)..];
     let title = match shown.iter().max() {
-        Some(max) => format!("Commands a second (at most {max})"),
-        None => "Commands a second".to_owned(),
+        Some(max) => format!("Commands per second (at most {max})"),
+        None => "Commands per second".to_owned(),
     };
     let line = Sparkline::default().data(shown.iter().copied()).style(Color::Cyan);
     Widget::render(line.block(Block::bordered().title(title)), area, buffer);
@@ -121,7 +121,7 @@ fn draw_outcomes(state: &State, area: Rect, buffer: &mut Buffer) {
     Paragraph::new(lines).block(Block::bordered().title("Outcomes")).render(area, buffer);
 }
 
-/// Which routes are asked most: what keeps the servers busy beside sockets.
+/// The busiest routes: the load of the servers beside sockets.
 fn draw_routes(state: &State, area: Rect, buffer: &mut Buffer) {
     let mut routes: BTreeMap<&str, f64> = BTreeMap::new();
     for (route, rate) in state.figures().flat_map(|figures| &figures.routes) {
@@ -139,7 +139,7 @@ fn draw_notes(state: &State, area: Rect, buffer: &mut Buffer) {
     notes.block(Block::bordered().title("Notes")).render(area, buffer);
 }
 
-/// What each server is, and what is wrong with it.
+/// A description of each server, and its problems.
 fn notes(state: &State) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     for server in &state.servers {
@@ -151,27 +151,27 @@ fn notes(state: &State) -> Vec<Line<'_>> {
                 let store = match (figures.is_store_available, ready.store.as_str()) {
                     (true, "") => "store available".to_owned(),
                     (true, store) => format!("store {store}"),
-                    (false, _) => "STORE AWAY".to_owned(),
+                    (false, _) => "STORE UNAVAILABLE".to_owned(),
                 };
                 lines.push(Line::from(format!("{name}: {version} · {store} · durability {durability}")));
                 let wrong = Style::new().fg(Color::Yellow);
                 lines.extend(ready.reasons.iter().map(|reason| Line::styled(format!("  {reason}"), wrong)));
                 if figures.laggards > 0.0 {
                     let text =
-                        format!("  {} followers are being caught up from the log", number(figures.laggards));
+                        format!("  {} followers are catching up from the log", number(figures.laggards));
                     lines.push(Line::from(text));
                 }
             }
             Condition::Closed(why) => lines.push(Line::styled(format!("{name}: {why}"), Color::Yellow)),
             Condition::Away(why) => {
-                lines.push(Line::styled(format!("{name} is away: {why}; it is asked again"), Color::Red));
+                lines.push(Line::styled(format!("{name} is unreachable: {why}; retrying"), Color::Red));
             }
         }
     }
     lines
 }
 
-/// The screen as lines of text without colours, as high as what it has to say.
+/// The screen as lines of text without colours, as high as its content.
 pub(super) fn as_text(state: &State, width: u16) -> String {
     let height = notes_height(state, width).saturating_add(fixed_height(state)).min(HEIGHT_MAX);
     let area = Rect::new(0, 0, width, height);
@@ -232,14 +232,14 @@ mod tests {
             "2 servers · every 2 s",
             "ready     250    0       0     1.5ms  2.0ms  12      0       0      3 1.5s   1      100 MiB  2h",
             "away",
-            "Commands a second (at most 250)",
+            "Commands per second (at most 250)",
             "applied              250/s",
             "commits              250/s",
             "Busiest routes",
             "/graphs/{graphId}/command                     250/s",
             "http://a:1: 1.2.3 · store data/dao.db · durability fsync",
             "broken is parked at version 7: no such event",
-            "http://b:2 is away: no server answers: refused; it is asked again",
+            "http://b:2 is unreachable: no server answers: refused; retrying",
         ] {
             assert!(text.contains(words), "{words:?} in\n{text}");
         }

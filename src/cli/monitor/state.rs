@@ -1,4 +1,4 @@
-//! What the monitor knows of each server: its last looks, and what it made of them.
+//! The state of the monitor: the last polls of each server, and their figures.
 
 use std::{
     collections::VecDeque,
@@ -9,23 +9,23 @@ use serde_json::Value;
 
 use super::{exposition::Exposition, figures::Figures};
 
-/// Rates that are remembered of each server; older ones are forgotten.
+/// The most rates kept per server; older ones are dropped.
 pub(super) const HISTORY_MAX: usize = 240;
-/// Reasons of one server that are shown.
+/// The most reasons shown per server.
 const REASONS_MAX: usize = 8;
 
-/// What one look at a server came to.
+/// The result of polling a server.
 #[derive(Debug)]
 pub(super) enum Look {
-    /// It answered: what it counts, and what it lacks to be ready.
+    /// It answered: its metrics and its readiness.
     Answered { metrics: Exposition, ready: Ready },
-    /// It answered, and shows no metrics to us: why, and what to do.
+    /// It answered, but shows no metrics: why, and what to do.
     Closed(String),
     /// It did not answer: why.
     Away(String),
 }
 
-/// What `/readyz` says.
+/// The answer of `/readyz`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Ready {
     pub(super) is_ready: bool,
@@ -65,25 +65,25 @@ impl Ready {
     }
 }
 
-/// How a server is.
+/// The condition of a server.
 #[derive(Debug)]
 pub(super) enum Condition {
-    /// It was not asked yet.
+    /// It was not polled yet.
     Unknown,
     /// It answers.
     Up { figures: Box<Figures>, ready: Ready },
-    /// It answers, and not this.
+    /// It answers, but shows no metrics.
     Closed(String),
     /// It does not answer.
     Away(String),
 }
 
-/// One server.
+/// One server and its polls.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) name: String,
     pub(super) condition: Condition,
-    /// Operations a second, the oldest first; 0 while it was away.
+    /// Operations per second, oldest first; 0 while it did not answer.
     pub(super) history: VecDeque<u64>,
     last: Option<(Instant, Exposition)>,
 }
@@ -93,19 +93,19 @@ impl Watched {
         Self { name, condition: Condition::Unknown, history: VecDeque::new(), last: None }
     }
 
-    /// Whether there are figures of it.
+    /// Whether it has figures.
     pub(super) fn is_shown(&self) -> bool {
         matches!(self.condition, Condition::Up { .. })
     }
 
-    /// Takes in what a look at it came to.
+    /// Adds the result of a poll.
     pub(super) fn take(&mut self, look: Look, at: Instant) {
         let mut rate = 0.0;
         self.condition = match look {
             Look::Answered { metrics, ready } => {
                 let figures = match &self.last {
                     Some((before, earlier)) => Figures::between(earlier, &metrics, at - *before),
-                    // There is no rate yet: nothing has happened between a moment and itself.
+                    // There is no rate yet: it needs two polls.
                     None => Figures::between(&metrics, &metrics, Duration::from_secs(1)),
                 };
                 rate = figures.commands_per_s();
@@ -122,7 +122,7 @@ impl Watched {
     }
 }
 
-/// All that is on the screen.
+/// Everything on the screen.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) servers: Vec<Watched>,
@@ -131,7 +131,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// What happens on all servers together, a second, the oldest first.
+    /// Operations per second on all servers, oldest first.
     pub(super) fn history(&self) -> Vec<u64> {
         let length = self.servers.iter().map(|server| server.history.len()).max().unwrap_or(0);
         let mut sums = vec![0; length];
@@ -142,7 +142,7 @@ impl State {
         sums
     }
 
-    /// What those say that answer.
+    /// The figures of servers that answer.
     pub(super) fn figures(&self) -> impl Iterator<Item = &Figures> {
         self.servers.iter().filter_map(|server| match &server.condition {
             Condition::Up { figures, .. } => Some(&**figures),

@@ -1,4 +1,5 @@
-//! The table of servers: as many columns as fit, and no value cut. What matters least goes first.
+//! The table of servers. It shows as many columns as fit without cutting a value; the least important are dropped
+//! first.
 
 use ratatui::{
     buffer::Buffer,
@@ -10,16 +11,16 @@ use ratatui::{
 
 use super::{
     figures::Figures,
+    format::{age, bytes, number, seconds},
     state::{Condition, State, Watched},
-    words::{age, bytes, number, seconds},
 };
 
 /// A column of figures.
 struct Column {
     name: &'static str,
-    /// Wide enough for what is usual, so that columns stay where they are while figures change.
+    /// Wide enough for usual values, so that columns stay in place while figures change.
     width_min: u16,
-    /// Which place it has when there is no room for all; the lowest stay.
+    /// The rank if there is no room for all; the lowest stay.
     rank: u8,
     text: fn(&Figures) -> String,
 }
@@ -39,11 +40,11 @@ const COLUMNS: [Column; 12] = [
     Column { name: "up", width_min: 3, rank: 6, text: |f| age(f.uptime_s) },
 ];
 
-/// What a server's state takes: the longest is `not ready`.
+/// The width of a state: the longest is `not ready`.
 const STATE_WIDTH: u16 = 9;
-/// Between two columns.
+/// The gap between two columns.
 const SPACE: u16 = 1;
-/// Where there is not even room for the names of servers, they are shortened to this.
+/// Names of servers are shortened to this width if there is no room for them.
 const NAME_WIDTH_MIN: u16 = 8;
 
 fn none() -> String {
@@ -66,7 +67,7 @@ fn width_of(text: &str) -> u16 {
     u16::try_from(Span::raw(text).width()).unwrap_or(u16::MAX)
 }
 
-/// The columns that fit into this width, with how wide each is; and how wide the names of servers are.
+/// The columns that fit into this width, with their widths, and the width of the names of servers.
 fn fitting(state: &State, width: u16) -> (u16, Vec<(&'static Column, u16)>) {
     let name_width = state.servers.iter().map(|server| width_of(&server.name)).max().unwrap_or(0);
     let name_width = name_width.max(width_of("server"));
@@ -77,7 +78,7 @@ fn fitting(state: &State, width: u16) -> (u16, Vec<(&'static Column, u16)>) {
     for column in by_rank {
         let values = state.figures().map(|figures| width_of(&(column.text)(figures)));
         let wide = values.max().unwrap_or(0).max(column.width_min);
-        // What is less important does not take the place of what did not fit.
+        // A less important column does not take the place of one that did not fit.
         let Some(rest) = left.checked_sub(SPACE + wide) else { break };
         left = rest;
         chosen.push((column, wide));
@@ -116,7 +117,7 @@ fn row(server: &Watched, name_width: u16, columns: &[(&Column, u16)]) -> Row<'st
     Row::new(cells)
 }
 
-/// With a mark where something is left out.
+/// Shortens a text, with a mark at the cut.
 fn shortened(name: &str, width: u16) -> String {
     if width_of(name) <= width {
         return name.to_owned();

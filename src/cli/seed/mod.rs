@@ -1,9 +1,9 @@
-//! `dao-api seed`: a graph to look at, made by three people through the path that every command takes.
+//! `dao-api seed`: creates an example graph by three users, through the normal command path.
 //!
-//! The story is data, `story.json`: who does what, how many commits of others they had not seen, and how it ends.
-//! Operation ids follow from the graph and the place in the story, so a run that was stopped goes on where it
-//! was, and one that is repeated finds its own work. Not here: times. Commits carry the time at which they are
-//! written (rule V5).
+//! The story is data, `story.json`: each step has its user, its command, how many commits of others the user had not
+//! seen, and the expected outcome. Operation ids follow from the graph and the number of the step, so a stopped run
+//! continues where it was, and a repeated one changes nothing. Times are not in the story: commits carry the time at
+//! which they are written (rule V5).
 
 use std::io::Write;
 
@@ -18,32 +18,32 @@ use crate::{
     config::Config,
     domain::Operation,
     http::{parse_batch, parse_command, read_document},
-    write::{Effect, Ending, Graphs, log},
+    write::{Effect, Ending, Graphs, history_reader},
 };
 
-/// Who does what.
+/// The steps.
 const STORY: &str = include_str!("story.json");
 
 #[derive(Args)]
 pub(super) struct Seed {
-    /// Put it into this graph, which must be empty
+    /// The graph to create; it must be empty
     #[arg(long, value_name = "ID", default_value = "example")]
     graph: GraphId,
 }
 
-/// One operation of the story.
+/// One step of the story.
 #[derive(Deserialize)]
 struct Step {
     by: String,
     does: Does,
-    /// How many commits its author had not seen.
+    /// How many of the latest commits its author had not seen.
     #[serde(default)]
     unseen: u64,
     #[serde(flatten)]
     asks: Asks,
 }
 
-/// How a step ends.
+/// The expected outcome of a step.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Does {
@@ -76,10 +76,10 @@ enum Asks {
     Batch(Vec<Value>),
 }
 
-/// What is in the graph before.
+/// The graph before the run.
 enum Found {
     Nothing,
-    /// The story, from its beginning to this version.
+    /// The story, from its start up to this version.
     Story(Version),
     SomethingElse(Version),
 }
@@ -101,13 +101,13 @@ impl Seed {
         let what = match self.found(graphs).await? {
             Found::SomethingElse(version) => {
                 return Err(CliError::new(format!(
-                    "{graph} has a history already, to version {version}: name another with --graph"
+                    "{graph} already has a history, up to version {version}: choose another with --graph"
                 )));
             }
-            Found::Story(version) if version.get() >= commits => "is there already",
+            Found::Story(version) if version.get() >= commits => "already exists",
             Found::Story(_) | Found::Nothing => {
                 self.act(graphs, steps).await?;
-                "is made"
+                "is created"
             }
         };
         print(|out| self.say_what_to_look_at(what, steps, out))
@@ -122,7 +122,7 @@ impl Seed {
         let Some(first) = first.first() else {
             return Ok(if head == Head::EMPTY { Found::Nothing } else { Found::SomethingElse(head.version) });
         };
-        let commit = log::decode(graph, first).map_err(|e| failed(&e))?;
+        let commit = history_reader::decode(graph, first).map_err(|e| failed(&e))?;
         Ok(match commit.body.operation_id == operation_id(graph, 0) {
             true => Found::Story(head.version),
             false => Found::SomethingElse(head.version),
@@ -137,13 +137,14 @@ impl Seed {
             let operation = operation(graph, index, step, sees)
                 .map_err(|problem| CliError::new(format!("step {index} of the story: {problem}")))?;
             let answers = graphs.execute(graph, vec![operation]).await;
-            let answers =
-                answers.map_err(|e| CliError::new(format!("it stopped: {e}; the same command goes on")))?;
+            let answers = answers.map_err(|e| {
+                CliError::new(format!("the seeding stopped: {e}; run the same command to continue"))
+            })?;
             let done = answers.first().map(|answer| Does::of(&answer.ending));
             if done != Some(step.does) {
                 return Err(CliError::new(format!(
-                    "step {index} of the story by {} was to be {:?} and is {done:?}: somebody else writes to {graph}; \
-                     name another graph with --graph",
+                    "step {index} of the story by {} should be {:?} but is {done:?}: somebody else writes to {graph}; \
+                     choose another graph with --graph",
                     step.by, step.does
                 )));
             }
@@ -156,18 +157,18 @@ impl Seed {
         let (graph, last) = (&self.graph, commits(steps));
         let count = |does: Does| steps.iter().filter(|step| step.does == does).count();
         let (merged, refused) = (count(Does::Merged), count(Does::Refused));
-        // The middle of the story, as something to compare with.
+        // The middle of the story, for an example of `diff`.
         let middle = last / 2;
         writeln!(
             out,
             "{graph} {what}: {last} commits by ada, bob and carol, {merged} of them merged; {refused} operations \
              refused\n\n  \
-             dao-api history {graph}                   who did what, refused operations too\n  \
-             dao-api history {graph} --node refund     one node, from and to\n  \
+             dao-api history {graph}                   every operation, refused ones too\n  \
+             dao-api history {graph} --node refund     changes of one node, before and after\n  \
              dao-api show {graph} --at {middle}              the graph as it was at version {middle}\n  \
-             dao-api diff {graph} --from {middle} --to {last}   what happened since\n  \
-             dao-api verify {graph}                    that nobody changed the history\n  \
-             dao-api watch {graph} --from 0            all of it from a server that runs"
+             dao-api diff {graph} --from {middle} --to {last}   what changed since then\n  \
+             dao-api verify {graph}                    check that the history is intact\n  \
+             dao-api watch {graph} --from 0            all commits, from a running server"
         )
     }
 }
@@ -176,7 +177,7 @@ fn commits(steps: &[Step]) -> u64 {
     steps.iter().filter(|step| step.does.makes_a_commit()).count() as u64
 }
 
-/// The same at every run: UUIDv5 of the graph's name, and of that and the place in the story.
+/// The same ids at every run: UUIDv5 of the graph's name, and of that and the number of the step.
 fn operation_id(graph: &GraphId, index: usize) -> OperationId {
     let name = format!("dao-api seed {graph}");
     OperationId::from(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes())).member(index)

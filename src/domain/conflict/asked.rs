@@ -1,7 +1,7 @@
-//! The fields that a command or an event writes, what is to stand there, and what does (rules D2 and D3).
+//! The fields that a command or an event writes, with their requested and current values (rules D2 and D3).
 //!
-//! Fields are compared by walking both sides at once. Paths are not spelled out to be compared: there may be tens of
-//! thousands of them below a long key.
+//! Fields are compared by walking both sides at once, without building paths: there may be tens of thousands of paths
+//! below a long key.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::overlap::CONFLICTS_BYTES_MAX;
 use crate::domain::{command::Command, memory::object_memory, refusal::TOO_LARGE_TO_SHOW};
 
-/// Which fields something writes.
+/// The fields that a command or an event writes.
 #[derive(Clone, Copy)]
 pub(super) enum Fields<'a> {
     /// The whole entity.
@@ -39,7 +39,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Whether they are the position and nothing else.
+    /// Whether they are only the position.
     pub(super) fn is_only_position(self, kind: EntityKind) -> bool {
         match self {
             Self::Whole => false,
@@ -71,7 +71,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Calls `with` with the path of each of them, until it says that it has enough.
+    /// Calls `with` with the path of each, until it returns that it has enough.
     pub(super) fn each(self, kind: EntityKind, with: &mut impl FnMut(&[&'a str]) -> Go) -> Go {
         match self {
             Self::Whole => with(&[]),
@@ -81,7 +81,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Whether a walk goes on.
+/// Whether a walk continues.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Go {
     On,
@@ -118,17 +118,17 @@ pub(super) fn inner<'v>(value: &'v Value, kind: EntityKind, depth: usize, key: &
     value.as_object().filter(|fields| !fields.is_empty())
 }
 
-/// What is to be written of an entity.
+/// What a command asks for on one entity.
 #[derive(Clone, Copy)]
 pub(super) enum Asked<'a> {
     Node(&'a Node),
     Edge(&'a Edge),
     Viewport(&'a Viewport),
-    /// It is to be removed.
+    /// Remove the entity.
     Removal,
     Position(&'a Position),
     Patch(&'a MergePatch),
-    /// It is named and left as it stands.
+    /// The entity is named but not changed.
     Nothing,
 }
 
@@ -157,7 +157,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The fields that it writes; none where it writes nothing.
+    /// The fields that it writes; none if it writes nothing.
     pub(super) fn fields(self) -> Option<Fields<'a>> {
         match self {
             Self::Node(_) | Self::Edge(_) | Self::Viewport(_) | Self::Removal => Some(Fields::Whole),
@@ -167,7 +167,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// What is to stand at a path that it writes.
+    /// The requested value at a path that it writes.
     pub(super) fn yours(self, path: &[&str]) -> Cow<'a, Value> {
         match self {
             Self::Node(node) => Cow::Owned(Value::Object(node.to_json())),
@@ -184,7 +184,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The first path that it writes at this one, above it or below it.
+    /// The first path that it writes which is this one, an ancestor or a descendant.
     pub(super) fn first_at(self, kind: EntityKind, path: &[&'a str]) -> Option<Vec<&'a str>> {
         match self.fields()? {
             Fields::Whole => Some(vec![]),
@@ -210,7 +210,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What a command would make of a target that is gone; null to remove it.
+/// What a command asks for on a deleted target; null to remove it.
 pub(super) fn yours_of(command: &Command) -> Value {
     match command {
         Command::UpdateNode { patch, .. } | Command::UpdateEdge { patch, .. } => {
@@ -230,9 +230,9 @@ pub(super) fn yours_of(command: &Command) -> Value {
     }
 }
 
-/// An entity as it stands, field by field: looked at where it is, not copied.
+/// The current entity, read field by field without copying.
 pub(super) struct Current<'g> {
-    /// What is not among the attributes.
+    /// Fields that are not attributes.
     fixed: Map,
     attributes: Option<&'g Map>,
 }
@@ -247,7 +247,7 @@ impl<'g> Current<'g> {
         }
     }
 
-    /// The same of an entity that is to be.
+    /// The same for a requested entity.
     pub(super) fn of_asked(asked: Asked<'g>) -> Self {
         match asked {
             Asked::Node(node) => Self::of_node(node),
@@ -278,7 +278,7 @@ impl<'g> Current<'g> {
         Self { fixed: viewport.to_json().as_object().cloned().unwrap_or_default(), attributes: None }
     }
 
-    /// What stands in the field of this name.
+    /// The current value of the field of this name.
     pub(super) fn field(&self, key: &str) -> Standing<'_> {
         if self.fixed.is_empty() {
             return Standing::CutOff;
@@ -287,7 +287,7 @@ impl<'g> Current<'g> {
         found.map_or(Standing::Absent, Standing::There)
     }
 
-    /// What stands at a path below the entity itself.
+    /// The current value at a path below the entity itself.
     pub(super) fn at(&self, path: &[&str]) -> Standing<'_> {
         match path.split_first() {
             Some((first, rest)) => rest.iter().fold(self.field(first), |standing, key| standing.field(key)),
@@ -300,20 +300,20 @@ fn map_of<const N: usize>(fields: [(&str, Value); N]) -> Map {
     fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// What stands at a path of an entity. A merge patch knows objects only: an element of a list has no
-/// path of its own.
+/// The current value at a path of an entity. Merge patches know objects only: an element of a list has no path of its
+/// own.
 #[derive(Clone, Copy)]
 pub(super) enum Standing<'v> {
-    /// This.
+    /// A value.
     There(&'v Value),
-    /// Nothing, in an object that is there.
+    /// No value, in an object that exists.
     Absent,
-    /// Nothing, and above it there is no object: to write here replaces what is there.
+    /// No value, and no object above it: a write here replaces what is there.
     CutOff,
 }
 
 impl<'v> Standing<'v> {
-    /// What stands in a field below.
+    /// The value of a field below.
     pub(super) fn field(self, key: &str) -> Self {
         match self {
             Self::There(Value::Object(fields)) => fields.get(key).map_or(Self::Absent, Self::There),
@@ -321,7 +321,7 @@ impl<'v> Standing<'v> {
         }
     }
 
-    /// For people: what is absent is null (rule D7).
+    /// The value to show to people; an absent one is null (rule D7).
     pub(super) fn value(self) -> Cow<'v, Value> {
         match self {
             Self::There(value) => Cow::Borrowed(value),
@@ -342,8 +342,7 @@ impl<'v> Standing<'v> {
     }
 }
 
-/// Whether a node at `stands` stays where it is when `yours` is merged into that; 1 and 1.0 are the same
-/// place (rule G6).
+/// Whether merging `yours` into the position `stands` changes nothing; 1 and 1.0 are equal (rule G6).
 fn is_same_place(stands: &Value, yours: &Value) -> bool {
     let mut moved = stands.clone();
     if let (Some(place), Some(yours)) = (moved.as_object_mut(), yours.as_object()) {

@@ -1,5 +1,5 @@
-//! A `BATCH_UPDATE` judged. What it writes are the events it comes to; its targets are all entities it
-//! names, also those that it names as they stand, and the edges it removes (rules D2 to D5).
+//! Judges a `BATCH_UPDATE`. It writes the fields of its events; its targets are all entities that it names, changed or
+//! not, and the edges that it removes (rules D2 to D5).
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ enum Named<'a> {
     Node(&'a Node),
     Edge(&'a Edge),
     Viewport(&'a Viewport),
-    /// An edge that is not in the edge set given.
+    /// An edge that is not in the given edge set.
     Removed(&'a EdgeId),
 }
 
@@ -33,7 +33,7 @@ impl<'a> Named<'a> {
         }
     }
 
-    /// What it is to be.
+    /// The requested entity.
     fn asked(self) -> Asked<'a> {
         match self {
             Self::Node(node) => Asked::Node(node),
@@ -45,7 +45,7 @@ impl<'a> Named<'a> {
 }
 
 impl Judgement<'_> {
-    /// Existence first, then what others did, the invariants last (rule D4).
+    /// Existence first, then changes of others, then the invariants (rule D4).
     pub(super) fn judge_batch_update(
         &self,
         nodes: &[Node],
@@ -66,7 +66,7 @@ impl Judgement<'_> {
         }
     }
 
-    /// What others did to the targets of a stale command: the outcome it has, or why it is refused.
+    /// Checks what others did to the targets of a stale command: its outcome, or the refusal.
     fn judge_targets(
         &self,
         (nodes, edges, viewport): (&[Node], Option<&[Edge]>, Option<&Viewport>),

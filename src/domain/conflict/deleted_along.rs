@@ -1,5 +1,5 @@
-//! What goes when a node goes (rule D3): what others did inside of a node since the client's version would be
-//! destroyed unseen when the node is deleted.
+//! Entities that are deleted along with a node (rule D3). Changes that others made inside the node since the client's
+//! version would be destroyed unseen.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,12 @@ use crate::domain::{
     decide::{edges_of_all, with_descendants},
 };
 
-/// Entities deleted along with a node that a refusal tells of, each with what stands there: a small request must
-/// not make a huge answer. Beyond it some are not told.
+/// The most entities deleted along with a node that a refusal lists: a small request must not make a huge answer.
 const TOLD_MAX: usize = 50;
 
 impl<'a> Judgement<'a> {
-    /// What a `DELETE_NODE` by somebody who may be behind deletes besides its target: the nodes inside of it;
-    /// where anything that others touched counts (rule D5), also the edges of all of them.
+    /// The entities that a stale `DELETE_NODE` deletes besides its target: the nodes inside it and, under `reject`
+    /// (rule D5), the edges of all of them.
     pub(super) fn deleted_along(&self) -> Vec<Entity<'a>> {
         let Command::DeleteNode { node_id } = &self.member.command else { return vec![] };
         if self.stale_version().is_none() {
@@ -34,8 +33,8 @@ impl<'a> Judgement<'a> {
         along
     }
 
-    /// Adds an entry for each of these that others created or updated, as far as there is room. That they only moved
-    /// it counts where everything does.
+    /// Adds an entry for each of these that others created or updated, as far as there is room. Moves count only under
+    /// `reject`.
     pub(super) fn unseen_work(
         &self,
         along: &[Entity<'a>],

@@ -1,6 +1,6 @@
-//! Which fields that a command writes were written by others too (rules D3 and D5), and what is told of them.
+//! The fields of a command that others wrote too (rules D3 and D5), and the conflicts that are reported for them.
 //!
-//! The cost is that of the command, of the writes and of what stands there, each looked at once.
+//! The cost is linear in the command, the writes and the current values.
 
 use std::{
     borrow::Cow,
@@ -19,18 +19,19 @@ use crate::domain::{
     refusal::{Conflict, TOO_LARGE_TO_SHOW},
 };
 
-/// Conflicts of one command that are told one by one; of more it is told that there are more.
+/// The most conflicts of one command that are listed; the message counts the others.
 const CONFLICTS_MAX: usize = 1_000;
-/// What the conflicts of one command may occupy, beyond the first. Values that do not fit are only said to be large.
+/// The bytes that the conflicts of one command may occupy, beyond the first. Values that do not fit are replaced by a
+/// note.
 pub(super) const CONFLICTS_BYTES_MAX: usize = 2 << 20;
-/// A conflict beside its path, id and values.
+/// The bytes of a conflict beside its path, id and values.
 const CONFLICT_BYTES: usize = 300;
 
-/// Conflicts that were found, as far as they are told.
+/// The conflicts of a command, as far as they are reported.
 #[derive(Default)]
 pub(super) struct Conflicts {
     pub(super) told: Vec<Conflict>,
-    /// How many were found; counting ends where telling does, if others would have to be looked for.
+    /// How many were found. Counting ends with the list if finding more would need another search.
     pub(super) found: usize,
     bytes: usize,
 }
@@ -40,7 +41,7 @@ impl Conflicts {
         self.told.len() >= CONFLICTS_MAX || self.bytes > CONFLICTS_BYTES_MAX
     }
 
-    /// Adds one: at `path` of `entity`, where `yours` was asked for and `current` stands, last written by `by`.
+    /// Adds a conflict at `path` of `entity`: `yours` was asked for, `current` is there, last written by `by`.
     pub(super) fn add(
         &mut self,
         entity: Entity<'_>,
@@ -53,7 +54,7 @@ impl Conflicts {
         self.add_by(entity, path, (yours, current), by);
     }
 
-    /// The same, where there is no commit yet to name.
+    /// The same for a write without a commit yet.
     pub(super) fn add_by(
         &mut self,
         entity: Entity<'_>,
@@ -73,14 +74,14 @@ impl Conflicts {
         self.told.push(Conflict { entity, id, path, yours, current, version, user_id, operation_id });
     }
 
-    /// Adds those that were found elsewhere.
+    /// Adds the conflicts of another list.
     pub(super) fn append(&mut self, others: Self) {
         self.told.extend(others.told.into_iter().take(CONFLICTS_MAX.saturating_sub(self.told.len())));
         self.found += others.found;
         self.bytes += others.bytes;
     }
 
-    /// Adds conflicts that were told already.
+    /// Adds conflicts that were reported before.
     pub(super) fn append_told(&mut self, others: Vec<Conflict>) {
         self.found += others.len();
         for conflict in others {
@@ -92,7 +93,7 @@ impl Conflicts {
         }
     }
 
-    /// A value as it is told.
+    /// A value as it is reported.
     fn shown(&mut self, value: Cow<'_, Value>) -> Value {
         let bytes = value_memory(&value);
         if self.bytes + bytes > CONFLICTS_BYTES_MAX {
@@ -103,7 +104,7 @@ impl Conflicts {
     }
 }
 
-/// The latest of the writes that touch a field, and whether any of them counts.
+/// The latest write that touches a field, and whether any of these writes counts.
 #[derive(Clone, Copy, Default)]
 struct Touched {
     latest: Option<usize>,
@@ -116,7 +117,7 @@ impl Touched {
     }
 }
 
-/// One command's fields against the writes of others to one entity.
+/// Compares the fields of one command with the writes of others to one entity.
 #[derive(Clone, Copy)]
 pub(super) struct Overlap<'a> {
     pub(super) entity: Entity<'a>,
@@ -126,9 +127,9 @@ pub(super) struct Overlap<'a> {
 }
 
 impl Overlap<'_> {
-    /// One conflict for each field asked for that a write that `counts` wrote too, unless what stands there is
-    /// what was asked for. It names the latest commit that wrote the field, whoever made it (rule D7). What was
-    /// written before the entity was deleted and created again is gone with it (rule D4).
+    /// Adds a conflict for each field that a write that `counts` wrote too, unless the current value is the requested
+    /// one. It names the latest commit that wrote the field, whoever made it (rule D7). Writes before the entity was
+    /// deleted and created again do not count (rule D4).
     pub(super) fn same_fields(&self, counts: impl Fn(&Write<'_>) -> bool, into: &mut Conflicts) {
         Overlap { writes: since_created_again(self.writes), ..*self }.fields_of_both(counts, into);
     }
@@ -159,7 +160,7 @@ impl Overlap<'_> {
         }
     }
 
-    /// The command writes the entity as a whole: it is what was asked for if it is the same in all.
+    /// The command writes the whole entity: it is as requested if all fields are equal.
     fn whole(&self, touched: Touched, into: &mut Conflicts) {
         let Some(latest) = touched.latest.and_then(|index| self.writes.get(index)) else { return };
         if !touched.counts {
@@ -171,8 +172,8 @@ impl Overlap<'_> {
         }
     }
 
-    /// Rule D5, `reject`: one conflict for each field that others wrote, under the path asked for where there is
-    /// one; where there is none, with what `named` holds there.
+    /// Rule D5, `reject`: adds a conflict for each field that others wrote, under the requested path if there is one,
+    /// otherwise with the value in `named`.
     pub(super) fn everything_touched(&self, named: Asked<'_>, into: &mut Conflicts) {
         let kind = self.entity.kind();
         let current = Current::of(self.graph, self.entity);
@@ -209,12 +210,12 @@ impl Overlap<'_> {
     }
 }
 
-/// The writes to an entity that is there since it was last deleted.
+/// The writes to an existing entity since it was last deleted.
 fn since_created_again<'w, 'a>(writes: &'w [Write<'a>]) -> &'w [Write<'a>] {
     writes.rsplit(|write| write.event.is_deletion()).next().unwrap_or(writes)
 }
 
-/// The entity as JSON, for people; null if it is not there.
+/// The entity as JSON; null if it does not exist.
 pub(super) fn whole(graph: &Graph, entity: Entity<'_>) -> Value {
     let fields = match entity {
         Entity::Node(id) => graph.nodes().get(id).map(|node| node.entity.to_json()),
@@ -224,11 +225,11 @@ pub(super) fn whole(graph: &Graph, entity: Entity<'_>) -> Value {
     fields.map_or(Value::Null, Value::Object)
 }
 
-/// Which fields asked for were touched: each mark is at the value of a patch, and is about all below it.
+/// Marks on the requested fields that others touched. A mark at a value of a patch covers all below it.
 struct Marks {
     kind: EntityKind,
     whole: Touched,
-    /// By the address of the value in the patch, which does not move meanwhile.
+    /// Keyed by the address of the value in the patch, which does not move meanwhile.
     at: HashMap<*const Value, Touched>,
 }
 
@@ -286,7 +287,7 @@ impl Marks {
     }
 }
 
-/// Where the fields of a patch stand: directly in the entity, or deeper.
+/// The level of the fields of a patch: directly in the entity, or deeper.
 #[derive(Clone, Copy)]
 enum Below<'c> {
     Entity(&'c Current<'c>),

@@ -147,7 +147,7 @@ pub fn judge_save(
 ) -> Result<Saved, HistoryMissing> {
     if let Some(refusal) = replaced::check(graph, operation, history)? {
         let message =
-            "The base is not of this graph's history. Read the document again and save on that.".to_owned();
+            "the base is not of this graph's history".to_owned();
         return Ok(Saved::refused(Refusal { reason: Reason::BaseUnknown, message, ..refusal }));
     }
     let started = match start(graph, operation, (save, member), history)? {
@@ -188,7 +188,7 @@ fn start(
     let base = member.client_version.unwrap_or(head);
     if base > head {
         let message =
-            format!("The base is above version {head}, the latest of this graph. Read the document again.");
+            format!("the base is above version {head}, the latest of this graph");
         return Ok(Err(with_resolution(graph, Refusal::new(Reason::VersionAhead, message), vec![])));
     }
     if base == head {
@@ -196,8 +196,8 @@ fn start(
     }
     if head.since(base) > COMMITS_MAX || named.len() > OWN_VERSIONS_MAX {
         let message = format!(
-            "Version {base} is too far back to save on: more than {COMMITS_MAX} commits, or {OWN_VERSIONS_MAX} saves \
-             of your own since. Read the document again and save on that."
+            "version {base} is too far back to save on: more than {COMMITS_MAX} commits, or {OWN_VERSIONS_MAX} of the saver's \
+             own, came after it"
         );
         return Ok(Err(with_resolution(graph, Refusal::new(Reason::BaseTooOld, message), vec![])));
     }
@@ -223,8 +223,7 @@ fn with_resolution(graph: &Graph, refusal: Refusal, conflicts: Vec<Conflict>) ->
 
 fn base_required(graph: &Graph) -> Refusal {
     let message = format!(
-        "The graph has {} commits, and the save does not say which version it started from. Send the base of the \
-         document that you read, or mode=merge or mode=replace.",
+        "the graph has {} commits, and the save does not name the version that it started from",
         graph.head().version
     );
     Refusal::new(Reason::BaseRequired, message)
@@ -431,7 +430,7 @@ impl<'a> Saving<'a> {
             return None;
         }
         let message = format!(
-            "The save would delete {nodes} of {all} nodes and {edges} edges. If that is meant, send deletes={nodes}."
+            "the save would delete {nodes} of {all} nodes and {edges} edges"
         );
         Some(Refusal {
             deletes: Some(Deletes { nodes, edges }),

@@ -1,5 +1,6 @@
-//! What somebody who is refused is told: what was asked for, what stands there now, and who wrote it
-//! (rules D4 and D7).
+//! The texts and resolutions of refusals: what was asked for, what is there now, and who wrote it (rules D4 and D7).
+//!
+//! A message is one sentence without its full stop; the HTTP layer adds what to do about it.
 
 use std::borrow::Cow;
 
@@ -28,7 +29,7 @@ impl Judgement<'_> {
         Refusal { resolution: Some(resolution), ..Refusal::new(reason, message) }
     }
 
-    /// `yours` is what was to be done about it, null to remove it.
+    /// `yours` is what the command asked for; null to remove the target.
     pub(super) fn target_deleted(
         &self,
         entity: Entity<'_>,
@@ -44,35 +45,35 @@ impl Judgement<'_> {
         self.conflict(Reason::TargetDeleted, message, entry.told)
     }
 
-    /// What the graph as it stands does not allow, told with what others did about it (rule D4).
+    /// A command that the current graph does not allow, with what others did about it (rule D4).
     pub(super) fn refusal(&self, rejection: Rejection) -> Result<Refusal, HistoryMissing> {
         Ok(match rejection {
             Rejection::NodeNotFound(id) => {
-                Refusal::new(Reason::NodeNotFound, format!("there is no node {id}"))
+                Refusal::new(Reason::NodeNotFound, format!("Node {id} does not exist"))
             }
             Rejection::EdgeNotFound(id) => {
-                Refusal::new(Reason::EdgeNotFound, format!("there is no edge {id}"))
+                Refusal::new(Reason::EdgeNotFound, format!("Edge {id} does not exist"))
             }
             Rejection::NodeIdTaken(id) => self.id_taken(Entity::Node(&id))?,
             Rejection::EdgeIdTaken(id) => self.id_taken(Entity::Edge(&id))?,
             Rejection::DanglingEdge { edge, end, node } => {
-                let message = format!("the {end} of edge {edge}, node {node}, does not exist");
+                let message = format!("The {end} of edge {edge}, node {node}, does not exist");
                 self.missing(Reason::DanglingEdge, message, Entity::Edge(&edge), end, &node)?
             }
             Rejection::ParentNotFound { node, field, parent } => {
-                let message = format!("the {field} of node {node}, node {parent}, does not exist");
+                let message = format!("The {field} of node {node}, node {parent}, does not exist");
                 self.missing(Reason::ParentNotFound, message, Entity::Node(&node), field, &parent)?
             }
             Rejection::ParentCycle(id) => {
-                Refusal::new(Reason::ParentCycle, format!("node {id} would be inside of itself"))
+                Refusal::new(Reason::ParentCycle, format!("Node {id} would be inside itself"))
             }
             Rejection::TooManyNodes => Refusal::new(
                 Reason::TooManyEntities,
-                format!("nodes: a graph holds at most {}", self.limits.nodes_max),
+                format!("The graph would have more than {} nodes", self.limits.nodes_max),
             ),
             Rejection::TooManyEdges => Refusal::new(
                 Reason::TooManyEntities,
-                format!("edges: a graph holds at most {}", self.limits.edges_max),
+                format!("The graph would have more than {} edges", self.limits.edges_max),
             ),
             Rejection::NodeTooLarge(id) => self.too_large(Entity::Node(&id)),
             Rejection::EdgeTooLarge(id) => self.too_large(Entity::Edge(&id)),
@@ -81,8 +82,7 @@ impl Judgement<'_> {
 
     fn too_large(&self, entity: Entity<'_>) -> Refusal {
         let max = self.limits.entity_bytes_max;
-        let message =
-            format!("{} {entity} would be larger than the {max} bytes an entity may have", noun(entity));
+        let message = format!("{} {entity} would be larger than {max} bytes", noun(entity));
         Refusal::new(Reason::EntityTooLarge, message)
     }
 
@@ -102,12 +102,12 @@ impl Judgement<'_> {
         };
         let values = (yours, Cow::Owned(whole(self.graph, entity)));
         entry.add_by(entity, &[], values, (version, user_id, operation_id));
-        let message = format!("{} {entity} exists already", noun(entity));
+        let message = format!("{} {entity} already exists", noun(entity));
         Ok(self.conflict(Reason::IdTaken, message, entry.told))
     }
 
-    /// A node that something would refer to and that is not there: a conflict if it was deleted
-    /// since the client's version, else simply wrong.
+    /// A reference to a missing node: a conflict if the node was deleted since the client's version, otherwise a plain
+    /// refusal.
     fn missing(
         &self,
         reason: Reason,
@@ -130,13 +130,13 @@ impl Judgement<'_> {
 
 fn noun(entity: Entity<'_>) -> &'static str {
     match entity {
-        Entity::Node(_) => "node",
-        Entity::Edge(_) => "edge",
-        Entity::Viewport => "the",
+        Entity::Node(_) => "Node",
+        Entity::Edge(_) => "Edge",
+        Entity::Viewport => "The",
     }
 }
 
-/// Characters of a path or an id that are told in words; the resolution has it in full.
+/// Characters of a path or an id in the message; the resolution has it in full.
 const WORDS_CHARS_MAX: usize = 200;
 
 pub(super) fn conflict_message(conflicts: &Conflicts) -> String {

@@ -3,14 +3,14 @@
 //!
 //! base64url of `[format, version, number, check]`. The check is of a SHA-256 over the rest and the
 //! question it belongs to: a cursor that was mistyped, or that belongs to another graph, order or
-//! entity, is 400 and never a silent gap. It is no secret.
+//! entity, is 400 and never a silent gap. It is not a secret.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use dao_projections::{GraphId, Version};
 use sha2::{Digest, Sha256};
 
 use super::super::problem::Problem;
-use crate::read::Place;
+use crate::read::RefusalPlace;
 
 /// The format that is written; others are not read.
 const FORMAT: u8 = 1;
@@ -33,7 +33,7 @@ impl Cursor {
         Self(question)
     }
 
-    pub(super) fn write(&self, place: Place) -> String {
+    pub(super) fn write(&self, place: RefusalPlace) -> String {
         let mut bytes = Vec::with_capacity(PLACE_BYTES + CHECK_BYTES);
         bytes.push(FORMAT);
         bytes.extend(place.version.get().to_be_bytes());
@@ -43,20 +43,20 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    pub(super) fn read(&self, text: &str) -> Result<Place, Problem> {
+    pub(super) fn read(&self, text: &str) -> Result<RefusalPlace, Problem> {
         self.place(text).ok_or_else(|| {
             Problem::bad_request("cursor: must be the nextCursor of an answer to the same question")
         })
     }
 
-    fn place(&self, text: &str) -> Option<Place> {
+    fn place(&self, text: &str) -> Option<RefusalPlace> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (place, check) = bytes.split_at_checked(PLACE_BYTES)?;
         if check != self.check(place) || place[0] != FORMAT {
             return None;
         }
         let number = |bytes: &[u8]| Some(u64::from_be_bytes(bytes.try_into().ok()?));
-        Some(Place { version: Version::new(number(&place[1..9])?)?, number: number(&place[9..])? })
+        Some(RefusalPlace { version: Version::new(number(&place[1..9])?)?, number: number(&place[9..])? })
     }
 
     fn check(&self, place: &[u8]) -> [u8; CHECK_BYTES] {
@@ -75,7 +75,7 @@ mod tests {
     fn a1_a_cursor_is_read_for_its_own_question_alone() {
         let graph = |id: &str| GraphId::parse(id).expect("a graph id");
         let own = Cursor::of(&graph("g"), &["operations", "asc"]);
-        let place = Place { version: Version::MAX, number: 7 };
+        let place = RefusalPlace { version: Version::MAX, number: 7 };
         let text = own.write(place);
         assert_eq!(own.place(&text), Some(place));
         let others = [

@@ -16,19 +16,13 @@ use self::{
     wire::{DifferenceOut, HistoryOut, ListingOut, VerifiedOut},
 };
 use super::{
-    App,
-    extract::{AnswerAs, Asked, Ids},
-    format::Format,
-    openapi::{
-        answers::{Difference, History, Operations, Verified},
-        asked::{DiffQuery, EdgePath, GraphPath, HistoryQuery, LatestQuery, NodePath, OperationsQuery},
-        problems::OfReads,
-    },
+    app::App,
+    extractors::{PathIds, QueryParameters, ResponseFormat},
+    format::{Format, respond, respond_encoded},
     problem::Problem,
-    respond,
 };
 use crate::{
-    read::{self, Filter, Order, Place, Question, Status},
+    read::{self, AuditFilter, AuditQuery, OperationStatus, Order, RefusalPlace},
     write::WriteError,
 };
 
@@ -37,57 +31,50 @@ const PAGE_DEFAULT: usize = 100;
 /// In one answer at most.
 const PAGE_MAX: usize = 1_000;
 
-/// Histories that are verified at the same time; one more waits. Each holds a graph in memory.
-pub(super) const VERIFICATIONS_MAX: usize = 2;
-
 /// What becomes of a cursor when it is asked with: the place that it names.
 const OPERATIONS: &str = "operations";
 
-/// List operations of a graph, accepted and refused, by pages (rule A1).
-#[utoipa::path(get, path = "/graphs/{graphId}/operations", operation_id = "listOperations", tag = "audit",
-    params(GraphPath, OperationsQuery),
-    responses((status = 200, description = "One page", body = Operations), OfReads)
-)]
+/// List the operations of a graph, accepted and refused.
 pub(super) async fn operations(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let order = order(&asked)?;
+    let order = order(&query)?;
     let cursor = Cursor::of(&graph, &[OPERATIONS, order_word(order)]);
-    let question = Question {
-        filter: filter(&asked)?,
+    let question = AuditQuery {
+        filter: filter(&query)?,
         order,
-        limit: asked.limit(PAGE_DEFAULT, PAGE_MAX)?,
-        after: asked.text("cursor").map(|text| cursor.read(text)).transpose()?,
-        min_version: asked.version("minVersion")?,
+        limit: query.limit(PAGE_DEFAULT, PAGE_MAX)?,
+        after: query.text("cursor").map(|text| cursor.read(text)).transpose()?,
+        min_version: query.version("minVersion")?,
     };
     let listing = read::operations(&app.graphs, &graph, &question).await?;
     let next = listing.next.map(|place| cursor.write(place));
     encoded(format, move || format.encode(&ListingOut::of(&listing, next))).await
 }
 
-fn filter(asked: &Asked) -> Result<Filter, Problem> {
+fn filter(query: &QueryParameters) -> Result<AuditFilter, Problem> {
     let wrong = |name: &str, problem: String| Problem::bad_request(format!("{name}: {problem}"));
-    let user = asked.text("user").map(|text| UserId::parse(text).map_err(|e| wrong("user", e.to_string())));
+    let user = query.text("user").map(|text| UserId::parse(text).map_err(|e| wrong("user", e.to_string())));
     // The rule of node and edge ids is one.
     let entity =
-        asked.text("entity").map(|text| NodeId::parse(text).map_err(|e| wrong("entity", e.to_string())));
-    Ok(Filter {
+        query.text("entity").map(|text| NodeId::parse(text).map_err(|e| wrong("entity", e.to_string())));
+    Ok(AuditFilter {
         user: user.transpose()?,
-        command: asked.one_of("type", &CommandType::ALL.map(|command| (command.as_str(), command)))?,
+        command: query.one_of("type", &CommandType::ALL.map(|command| (command.as_str(), command)))?,
         entity: entity.transpose()?.map(|id| id.as_str().to_owned()),
-        from: asked.number("from")?.map(Timestamp),
-        to: asked.number("to")?.map(Timestamp),
-        status: asked.one_of("status", &Status::ALL.map(|status| (status.as_str(), status)))?,
+        from: query.number("from")?.map(Timestamp),
+        to: query.number("to")?.map(Timestamp),
+        status: query.one_of("status", &OperationStatus::ALL.map(|status| (status.as_str(), status)))?,
     })
 }
 
-fn order(asked: &Asked) -> Result<Order, Problem> {
+fn order(query: &QueryParameters) -> Result<Order, Problem> {
     let words = [Order::NewestFirst, Order::OldestFirst].map(|order| (order_word(order), order));
-    Ok(asked.one_of("order", &words)?.unwrap_or(Order::NewestFirst))
+    Ok(query.one_of("order", &words)?.unwrap_or(Order::NewestFirst))
 }
 
 fn order_word(order: Order) -> &'static str {
@@ -97,62 +84,50 @@ fn order_word(order: Order) -> &'static str {
     }
 }
 
-/// Compare two versions of a graph (rule A3).
-#[utoipa::path(get, path = "/graphs/{graphId}/diff", tag = "audit",
-    params(GraphPath, DiffQuery),
-    responses((status = 200, description = "What differs", body = Difference), OfReads)
-)]
+/// Compare two versions of a graph.
 pub(super) async fn diff(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let Some(from) = asked.version("from")? else {
+    let Some(from) = query.version("from")? else {
         return Err(Problem::bad_request("from: is required"));
     };
-    let (to, min) = (asked.version("to")?, asked.version("minVersion")?);
+    let (to, min) = (query.version("to")?, query.version("minVersion")?);
     let _turn = app.long_read().await?;
     let difference = read::diff(&app.graphs, &graph, from, to, min).await?;
     encoded(format, move || format.encode(&DifferenceOut::of(&graph, &difference))).await
 }
 
-/// List the changes of a node (rule A4).
-#[utoipa::path(get, path = "/graphs/{graphId}/nodes/{nodeId}/history", operation_id = "nodeHistory", tag = "audit",
-    params(NodePath, HistoryQuery),
-    responses((status = 200, description = "One page, newest first", body = History), OfReads)
-)]
+/// List the changes of a node.
 pub(super) async fn node_history(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let subject = Subject::Node(ids.node()?);
-    history(&app, &ids.graph()?, subject, &asked, format).await
+    history(&app, &ids.graph()?, subject, &query, format).await
 }
 
-/// List the changes of an edge (rule A4).
-#[utoipa::path(get, path = "/graphs/{graphId}/edges/{edgeId}/history", operation_id = "edgeHistory", tag = "audit",
-    params(EdgePath, HistoryQuery),
-    responses((status = 200, description = "One page, newest first", body = History), OfReads)
-)]
+/// List the changes of an edge.
 pub(super) async fn edge_history(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let subject = Subject::Edge(ids.edge()?);
-    history(&app, &ids.graph()?, subject, &asked, format).await
+    history(&app, &ids.graph()?, subject, &query, format).await
 }
 
 async fn history(
     app: &App,
     graph: &GraphId,
     subject: Subject,
-    asked: &Asked,
+    query: &QueryParameters,
     format: Format,
 ) -> Result<Response, Problem> {
     let kind = match &subject {
@@ -160,28 +135,24 @@ async fn history(
         Subject::Edge(_) => "edge",
     };
     let cursor = Cursor::of(graph, &[kind, subject.as_str()]);
-    let before = asked.text("cursor").map(|text| cursor.read(text)).transpose()?;
-    let (limit, min) = (asked.limit(PAGE_DEFAULT, PAGE_MAX)?, asked.version("minVersion")?);
+    let before = query.text("cursor").map(|text| cursor.read(text)).transpose()?;
+    let (limit, min) = (query.limit(PAGE_DEFAULT, PAGE_MAX)?, query.version("minVersion")?);
     let before = before.map(|place| place.version);
     let _turn = app.long_read().await?;
     let history = read::history(&app.graphs, graph, &subject, before, limit, min).await?;
-    let next = history.next.map(|version| cursor.write(Place::before(version)));
+    let next = history.next.map(|version| cursor.write(RefusalPlace::before(version)));
     encoded(format, move || format.encode(&HistoryOut::of(&history, next))).await
 }
 
-/// Verify the history of a graph (rule A5).
-#[utoipa::path(get, path = "/graphs/{graphId}/verify", tag = "audit",
-    params(GraphPath, LatestQuery),
-    responses((status = 200, description = "What the walk found, good or bad", body = Verified), OfReads)
-)]
+/// Verify the history of a graph.
 pub(super) async fn verify(
     State(app): State<App>,
-    ids: Ids,
-    asked: Asked,
-    AnswerAs(format): AnswerAs,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    if let Some(min) = asked.version("minVersion")? {
+    if let Some(min) = query.version("minVersion")? {
         await_version(&app, &graph, min).await?;
     }
     let _turn = app.verifying.acquire().await.map_err(|_| WriteError::Stopped)?;
@@ -203,7 +174,7 @@ async fn encoded(
     encode: impl FnOnce() -> Vec<u8> + Send + 'static,
 ) -> Result<Response, Problem> {
     let body = tokio::task::spawn_blocking(encode).await.map_err(Problem::of_panic)?;
-    Ok(super::respond_encoded(format, body))
+    Ok(respond_encoded(format, body))
 }
 
 /// As a line of JSON.

@@ -8,7 +8,7 @@ use dao_projections::{
 use serde::Serialize;
 
 use super::super::{problem::Problem, wire::outcome_word};
-use crate::read::{Difference, History, Listed, Listing, Touch, Verified};
+use crate::read::{Difference, EntityChange, EntityHistory, ListedOperation, OperationPage, Verification};
 
 /// One operation (rule A1).
 #[derive(Serialize)]
@@ -32,10 +32,10 @@ struct OperationOut<'a> {
 }
 
 impl<'a> OperationOut<'a> {
-    fn of(listed: &'a Listed) -> Self {
+    fn of(listed: &'a ListedOperation) -> Self {
         let status = listed.status().as_str();
         match listed {
-            Listed::Accepted(commit) => Self {
+            ListedOperation::Accepted(commit) => Self {
                 operation_id: commit.body.operation_id,
                 status,
                 outcome: Some(outcome_word(commit.body.outcome)),
@@ -49,7 +49,7 @@ impl<'a> OperationOut<'a> {
                 hash: commit.hash,
                 error: None,
             },
-            Listed::Refused { operation, by, refusal } => Self {
+            ListedOperation::Refused { operation, by, refusal } => Self {
                 operation_id: *operation,
                 status,
                 outcome: None,
@@ -76,7 +76,7 @@ pub(super) struct ListingOut<'a> {
 }
 
 impl<'a> ListingOut<'a> {
-    pub(super) fn of(listing: &'a Listing, next_cursor: Option<String>) -> Self {
+    pub(super) fn of(listing: &'a OperationPage, next_cursor: Option<String>) -> Self {
         Self { operations: listing.operations.iter().map(OperationOut::of).collect(), next_cursor }
     }
 }
@@ -114,7 +114,7 @@ struct TouchOut<'a> {
 }
 
 impl<'a> TouchOut<'a> {
-    fn of(touch: &'a Touch) -> Self {
+    fn of(touch: &'a EntityChange) -> Self {
         let body = &touch.commit.body;
         Self {
             version: touch.commit.version,
@@ -137,7 +137,7 @@ pub(super) struct HistoryOut<'a> {
 }
 
 impl<'a> HistoryOut<'a> {
-    pub(super) fn of(history: &'a History, next_cursor: Option<String>) -> Self {
+    pub(super) fn of(history: &'a EntityHistory, next_cursor: Option<String>) -> Self {
         Self { history: history.touches.iter().map(TouchOut::of).collect(), next_cursor }
     }
 }
@@ -158,7 +158,7 @@ pub(super) struct VerifiedOut<'a> {
 }
 
 impl<'a> VerifiedOut<'a> {
-    pub(super) fn of(graph_id: &'a GraphId, verified: &'a Verified) -> Self {
+    pub(super) fn of(graph_id: &'a GraphId, verified: &'a Verification) -> Self {
         Self {
             graph_id,
             version: verified.head.version,
@@ -172,12 +172,12 @@ impl<'a> VerifiedOut<'a> {
 }
 
 /// An operation as a line of JSON.
-pub fn operation_json(listed: &Listed) -> Vec<u8> {
+pub fn operation_json(listed: &ListedOperation) -> Vec<u8> {
     super::line(&OperationOut::of(listed))
 }
 
 /// An entry of a history as a line of JSON.
-pub fn touch_json(touch: &Touch) -> Vec<u8> {
+pub fn touch_json(touch: &EntityChange) -> Vec<u8> {
     super::line(&TouchOut::of(touch))
 }
 
@@ -187,6 +187,6 @@ pub fn difference_json(graph: &GraphId, difference: &Difference) -> Vec<u8> {
 }
 
 /// What verifying found as a line of JSON.
-pub fn verified_json(graph: &GraphId, verified: &Verified) -> Vec<u8> {
+pub fn verified_json(graph: &GraphId, verified: &Verification) -> Vec<u8> {
     super::line(&VerifiedOut::of(graph, verified))
 }

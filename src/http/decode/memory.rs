@@ -4,7 +4,7 @@
 //! A body may be made of values that take a byte or two each and a hundred times that in memory. What is counted here is
 //! what the allocator gives out for a [`Value`]; the real size is within a few per cent of it.
 
-use crate::http::shape::Malformed;
+use crate::http::json_shape::Malformed;
 
 /// What a decoded body may occupy for each of its bytes. A React Flow document takes 7 to 16.
 const BYTES_PER_BYTE: usize = 16;

@@ -1,16 +1,16 @@
 //! The OpenAPI document (3.1) and its viewer: `GET /openapi.json`, `GET /docs` (rule H9).
 //!
-//! The document is made from the annotation on each handler and from the schemas here. Three tests hold it
+//! The document is made from the table of routes ([`super::routes`]) and from the schemas here. Three tests hold it
 //! against the rest: every route of the router is in it and none else, real answers fit its schemas, and
 //! `docs/protocol.md` names the same routes. Which query parameters a route knows is decided by what is said
 //! here (rule H7). Not here: what else is checked, and what is encoded; a schema decides nothing.
 #![allow(dead_code, reason = "the types of this module are read by the macro that makes schemas of them")]
 
-pub(super) mod answers;
-pub(super) mod asked;
-mod frames;
+pub(super) mod parameters;
 pub(super) mod problems;
-pub(super) mod sent;
+pub(super) mod requests;
+pub(super) mod responses;
+mod socket_frames;
 mod viewer;
 
 use std::{
@@ -32,25 +32,16 @@ use utoipa::{
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
-pub(super) use viewer::{__path_page, file, page};
+pub(super) use viewer::{file, page};
+
+use super::{
+    format::Format,
+    routes::{self, Access, Paths},
+};
 
 /// Any JSON value.
-type Json = serde_json::Value;
+pub(super) type Json = serde_json::Value;
 
-/// For whom the document and its viewer are there (`DOCS`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DocsAccess {
-    /// For everybody: a browser can open them where keys are configured too.
-    #[default]
-    Public,
-    /// With keys, for those with a token.
-    Private,
-    /// For nobody: there are no such routes.
-    Off,
-}
-
-/// Routes that ask nobody who they are.
-const OPEN: [&str; 5] = ["/", "/healthz", "/readyz", "/openapi.json", "/docs"];
 /// The longest name of a user, in bytes.
 const USER_BYTES_MAX: usize = 256;
 
@@ -62,60 +53,29 @@ const USER_BYTES_MAX: usize = 256;
             version replayable. docs/protocol.md has the rules behind this document, under the ids used here.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    paths(
-        super::home::home,
-        super::commands::command,
-        super::commands::batch,
-        super::reads::state,
-        super::reads::changes,
-        super::reads::nodes,
-        super::reads::node,
-        super::reads::edges,
-        super::reads::edge,
-        super::reads::viewport,
-        super::audit::operations,
-        super::audit::diff,
-        super::audit::node_history,
-        super::audit::edge_history,
-        super::audit::verify,
-        super::activity::graph_activity,
-        super::activity::all_activity,
-        super::events::graph_events,
-        super::all_events::all_events,
-        super::subscriptions::list,
-        super::subscriptions::put,
-        super::subscriptions::show,
-        super::subscriptions::delete,
-        super::subscriptions::next,
-        super::subscriptions::ack,
-        super::subscriptions::nack,
-        super::subscriptions::parked,
-        super::subscriptions::retry,
-        super::subscriptions::drop_parked,
-        super::socket::upgrade,
-        super::operations::operation,
-        super::health::live,
-        super::health::ready,
-        super::metrics::metrics,
-        document,
-        page,
-    ),
-    components(schemas(frames::ClientFrame, frames::ServerFrame)),
+    components(schemas(socket_frames::ClientFrame, socket_frames::ServerFrame)),
     tags(
         (name = "graphs", description = "Changing graphs and reading them (rules C, D, H)"),
         (name = "live", description = "Following what happens (rules W, S)"),
         (name = "audit", description = "Who did what, and proof (rules A)"),
         (name = "subscriptions", description = "Consumers that share the commits of all graphs (rules S5 to S8)"),
         (name = "operation", description = "For those who run it (rules O)"),
-    ),
-    modifiers(&Whole)
+    )
 )]
-struct Document;
+struct Head;
+
+/// The document: what is said of all routes together, and each of them.
+fn made() -> Api {
+    let mut api = Head::openapi();
+    api.merge(Paths::openapi());
+    DocumentDefaults.modify(&mut api);
+    api
+}
 
 /// What the annotations need not repeat on every route.
-struct Whole;
+struct DocumentDefaults;
 
-impl Modify for Whole {
+impl Modify for DocumentDefaults {
     fn modify(&self, api: &mut Api) {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
             "Where keys are configured (JWT_SECRET, JWT_PUBLIC_KEY, JWT_JWKS). Without them `X-User-Id` says who \
@@ -125,7 +85,7 @@ impl Modify for Whole {
         components.schemas.extend(problems::schemas());
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
         for (path, item) in &mut api.paths.paths {
-            let is_open = OPEN.contains(&path.as_str());
+            let is_open = matches!(routes::access(path), Access::Public | Access::Docs);
             let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
             for operation in operations.into_iter().flatten() {
                 if !is_open {
@@ -140,7 +100,7 @@ impl Modify for Whole {
     }
 }
 
-/// Who asks, where nobody has to prove it (rule O2).
+/// The header that names the user, without keys (rule O2).
 fn user_header() -> Parameter {
     let text = ObjectBuilder::new().schema_type(Type::String);
     ParameterBuilder::new()
@@ -154,7 +114,7 @@ fn user_header() -> Parameter {
         .build()
 }
 
-/// MessagePack is taken and given wherever JSON is, with the same fields.
+/// MessagePack is accepted and sent wherever JSON is, with the same fields.
 fn also_message_pack(operation: &mut Operation) {
     const JSON: &str = "application/json";
     const MESSAGE_PACK: &str = "application/msgpack";
@@ -176,7 +136,7 @@ fn also_message_pack(operation: &mut Operation) {
 pub(super) fn query_parameters(method: &Method, template: &str) -> Option<&'static [String]> {
     type Known = HashMap<String, [Option<Vec<String>>; 4]>;
     static KNOWN: LazyLock<Known> = LazyLock::new(|| {
-        let paths = Document::openapi().paths.paths.into_iter();
+        let paths = made().paths.paths.into_iter();
         let known = paths.map(|(path, item)| {
             let operations = [item.get, item.post, item.put, item.delete];
             (path, operations.map(|operation| operation.map(in_query)))
@@ -203,13 +163,9 @@ fn in_query(operation: Operation) -> Vec<String> {
     asked.collect()
 }
 
-/// Get this document
-#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "operation", responses(
-    (status = 200, description = "The OpenAPI document", body = Json),
-    problems::OfReads
-))]
+/// Get this OpenAPI document.
 pub(super) async fn document() -> Response {
     static ENCODED: OnceLock<Bytes> = OnceLock::new();
-    let encoded = ENCODED.get_or_init(|| super::format::Format::Json.encode(&Document::openapi()).into());
+    let encoded = ENCODED.get_or_init(|| Format::Json.encode(&made()).into());
     ([(header::CONTENT_TYPE, "application/json")], encoded.clone()).into_response()
 }

@@ -10,7 +10,7 @@ use utoipa::{
     openapi::{Content, Ref, RefOr, Response, ResponseBuilder, ResponsesBuilder},
 };
 
-use super::{Json, asked::EventName};
+use super::{Json, parameters::EventName};
 
 /// A refusal (RFC 9457).
 #[derive(ToSchema)]
@@ -83,7 +83,7 @@ pub(in crate::http) enum EntityKind {
     Viewport,
 }
 
-/// What every route can answer: it is asked wrongly, by somebody who may not, too often, or at a bad time.
+/// The errors that every route can answer.
 const ALWAYS: [(u16, &str); 8] = [
     (400, "Something in the request is malformed; `detail` names it"),
     (401, "No token, or one that proves nothing"),
@@ -94,7 +94,7 @@ const ALWAYS: [(u16, &str); 8] = [
     (500, "What is stored can't be read, or the server failed"),
     (503, "The store is away or the server is busy: see `Retry-After`"),
 ];
-/// What routes that take a body can answer beside.
+/// The errors that routes with a body can answer besides.
 const OF_BODIES: [(u16, &str); 5] = [
     (408, "The body did not come in time"),
     (409, "Others were faster; `resolution` says what stands there now"),
@@ -103,28 +103,28 @@ const OF_BODIES: [(u16, &str); 5] = [
     (422, "It is well-formed, and can't be done to this graph"),
 ];
 
-/// The refusals of routes that only read.
-pub(in crate::http) struct OfReads;
+/// The errors of routes that only read.
+pub(in crate::http) struct ReadErrors;
 
-impl IntoResponses for OfReads {
+impl IntoResponses for ReadErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         listed(ALWAYS)
     }
 }
 
-/// The refusals of routes that take a body.
-pub(in crate::http) struct OfWrites;
+/// The errors of routes that take a body.
+pub(in crate::http) struct WriteErrors;
 
-impl IntoResponses for OfWrites {
+impl IntoResponses for WriteErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         listed(ALWAYS.into_iter().chain(OF_BODIES))
     }
 }
 
-/// The refusals of health: whoever asks needs no right and is not counted.
-pub(in crate::http) struct OfHealth;
+/// The errors of health checks, which need no right and are not rate limited.
+pub(in crate::http) struct HealthErrors;
 
-impl IntoResponses for OfHealth {
+impl IntoResponses for HealthErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         listed(ALWAYS.into_iter().filter(|(status, _)| matches!(status, 405 | 500 | 503)))
     }

@@ -10,7 +10,7 @@ use axum::{
 };
 use utoipa_swagger_ui::{Config, serve};
 
-use super::{super::problem::Problem, problems};
+use super::super::problem::Problem;
 
 static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     // Relative to the page, for servers behind a prefix; `none`: no outside validator is told of it.
@@ -21,11 +21,7 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
 const LOADED: &str =
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
-/// Read this document and try its routes.
-#[utoipa::path(get, path = "/docs", operation_id = "docs", tag = "operation", responses(
-    (status = 200, description = "A page for browsers", content_type = "text/html", body = String),
-    problems::OfReads
-))]
+/// Read this document and try its routes in a browser.
 pub(in crate::http) async fn page() -> Result<impl IntoResponse, Problem> {
     let file = named("index.html")?;
     // The page is at `docs`, its files are below it.

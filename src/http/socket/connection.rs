@@ -1,15 +1,15 @@
-//! One connection: a thin loop that moves bytes and asks the cursors what comes next.
+//! One connection: a thin loop that reads and writes the socket and asks the cursors for the next commits.
 //!
 //! Invariants:
-//! - Memory is bounded whatever the peer does: what is ready to be written (see [`super::output`]),
-//!   and [`IN_FLIGHT_MAX`] requests under way, of [`IN_FLIGHT_BYTES`] and with answers of
-//!   [`ANSWER_BYTES`] but for the last. At any of these bounds the socket is not read (rule W6).
-//! - The loop sleeps when there is nothing to do: it is woken by the socket, by a followed graph, by
-//!   what it asked for, and by one timer.
+//! - Memory is bounded whatever the peer does: by the send queue ([`super::send_queue`]), by [`IN_FLIGHT_MAX`]
+//!   requests in flight, by their [`IN_FLIGHT_BYTES`] and by [`ANSWER_BYTES`] of their answers. The last request may
+//!   exceed the latter two. At any of these bounds the socket is not read (rule W6).
+//! - The loop sleeps when there is nothing to do. The socket, a followed graph, a finished read or command and one
+//!   timer wake it.
 //! - An idle connection holds no buffer.
 //!
-//! Not here: what frames say ([`super::frames`], [`super::incoming`]); what is done about them
-//! ([`super::acting`]); what followed graphs have to tell ([`super::following`]).
+//! Not here: frames ([`super::server_frames`], [`super::client_frames`]) and their execution ([`super::dispatch`]);
+//! commits of followed graphs ([`super::subscriptions`]).
 
 use std::{
     future::poll_fn,
@@ -33,92 +33,97 @@ use tokio::{
 };
 
 use super::{
-    Live, Peer, acting::Answered, fetch::Fetched, fetches::Fetches, following::Wake, frames::ServerFrame,
-    incoming::ClientFrame, output::Output, reading::Read, receiving::Receiving, standing::Standing,
+    Live, Peer,
+    answers::SubmissionAnswer,
+    catch_up::FinishedRead,
+    client_frames::ClientFrame,
+    credentials::Credentials,
+    long_messages::LongMessage,
+    message_budget::{IncompleteMessage, MessageBudget},
+    pending_reads::PendingReads,
+    presence_pauses::PresencePauses,
+    send_queue::SendQueue,
+    server_frames::ServerFrame,
     subscription::Subscription,
+    subscriptions::Wake,
 };
 use crate::{
-    telemetry::{Direction, DropReason},
-    websocket::{CloseCode, Decoder, Limits, encode_close, encode_ping},
+    telemetry::Direction,
+    websocket::{CloseCode, Decoder, Limits, encode_close},
 };
 
-/// Requests under way on one connection (commands, batches, subscriptions, answers that wait for
-/// their commit); then the socket is not read.
+/// Requests in flight on one connection: commands, batches, subscriptions, and answers that wait for their commit. At
+/// this bound the socket is not read.
 pub(super) const IN_FLIGHT_MAX: usize = 64;
-/// Bytes of the commands under way, but for the last one.
+/// Bytes of the commands in flight, without the last one.
 const IN_FLIGHT_BYTES: usize = 1 << 20;
-/// Bytes of the answers to the commands under way, at their longest, and of those that wait for their
-/// commit, but for the last.
+/// Bytes of the answers to the commands in flight, at their longest, and of answers that wait for their commit,
+/// without the last one.
 const ANSWER_BYTES: usize = 16 << 20;
-/// A socket that takes no byte for this long is closed (rule W6).
-const STALL: Duration = Duration::from_secs(30);
-/// How long what was read may take to be answered when the server stops; shorter than the server's
-/// own patience with its requests.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// How long the peer has, after the last frame, to end the connection from its side. Until then what
-/// it still sends is read and dropped: closing on unread bytes would reset the connection, and take
-/// the last frames away from under the peer.
+/// How long requests in flight may take when the server stops. Shorter than the server's own shutdown timeout.
+pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the peer has after the last frame to close the connection. Until then its bytes are read and dropped:
+/// closing with unread bytes would reset the connection, and the peer could lose the last frames.
 const LINGER: Duration = Duration::from_secs(2);
-/// Clients are told to come back within this many milliseconds, spread out.
-const RECONNECT_SPREAD_MS: u64 = 5_000;
-/// Bytes read at once.
+/// Bytes of one read.
 const READ_BYTES: usize = 8 << 10;
 
-/// Something that the connection waited for.
+/// Something that the connection waits for.
 pub(super) enum Event {
-    /// The server stops.
+    /// The server is stopping.
     Stop,
-    Answered(Answered),
-    Fetched(Box<Fetched>),
+    Answered(SubmissionAnswer),
+    Fetched(Box<FinishedRead>),
     /// A long message was read.
-    Read(Box<Read>),
-    /// Its seat is needed by somebody else, and it has not proved who it is.
+    LongMessage(Box<LongMessage>),
+    /// Another connection needs the permit of this one, which is not authenticated.
     Evicted,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum ConnectionPhase {
     Open,
-    /// Nothing more is read; what was read is answered until then, then comes the goodbye.
+    /// The socket is not read. Requests in flight are answered until then, then `GOODBYE` is sent.
     Stopping(Instant),
-    /// The last frame is among those ready to be written.
+    /// The last frame is in the send queue.
     Closing,
-    /// It is written; the peer has until then to end the connection.
+    /// The last frame is written; the peer has until then to close the connection.
     Lingering(Instant),
 }
 
 pub(super) struct Connection {
     pub(super) live: Arc<Live>,
     pub(super) peer: Peer,
-    pub(super) output: Output,
+    pub(super) send_queue: SendQueue,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) generations: u64,
     pub(super) commands_in_flight: usize,
     pub(super) command_bytes_in_flight: usize,
-    /// Bytes that the answers to those may take.
+    /// Bytes that the answers to those commands may have.
     pub(super) answer_bytes_in_flight: usize,
-    pub(super) fetches: Fetches,
-    /// Where the next turn through the subscriptions begins.
+    pub(super) pending_reads: PendingReads,
+    pub(super) presence_pauses: PresencePauses,
+    /// The subscription that is served first next time.
     pub(super) turn: usize,
-    /// When this turn of the loop began.
+    /// When this iteration of the loop began.
     pub(super) now: Instant,
     socket: TcpStream,
     decoder: Decoder,
-    pub(super) receiving: Receiving,
-    /// Bytes of the long message that is being read; no other is taken until it is.
-    pub(super) reading: Option<usize>,
-    phase: Phase,
-    /// Whether its seat is somebody else's by now: it does not linger.
+    pub(super) message_budget: MessageBudget,
+    /// Bytes of the long message that is being parsed. No other message is taken until that is done.
+    pub(super) long_message_bytes: Option<usize>,
+    pub(super) phase: ConnectionPhase,
+    /// Whether another connection has its permit. Then it does not linger.
     is_evicted: bool,
-    /// Whether the decoder has no whole message left.
-    is_drained: bool,
+    /// Whether the decoder has no complete message left.
+    pub(super) is_drained: bool,
     work: FuturesUnordered<BoxFuture<'static, Event>>,
-    /// Whether some of it was begun since it was last polled: until it is, it wakes nobody.
+    /// Whether work was added since the last poll. It wakes nobody before it is polled.
     has_begun: bool,
     pub(super) wakes: SelectAll<Abortable<BoxStream<'static, Wake>>>,
-    timer: Pin<Box<Sleep>>,
-    heard_at: Instant,
-    ping_at: Instant,
+    pub(super) timer: Pin<Box<Sleep>>,
+    pub(super) heard_at: Instant,
+    pub(super) ping_at: Instant,
 }
 
 impl Connection {
@@ -129,26 +134,27 @@ impl Connection {
         peer: Peer,
         first: Option<ClientFrame>,
     ) -> Self {
-        let message_bytes_max = peer.standing.message_bytes_max(live.limits.body_bytes_max);
+        let message_bytes_max = peer.credentials.message_bytes_max(live.limits.body_bytes_max);
         let limits = Limits { message_bytes_max };
         let now = Instant::now();
         let ping_at = now + live.heartbeat;
         let stopping = live.stopping.clone().cancelled_owned();
         let mut connection = Self {
-            output: Output::new(now),
+            send_queue: SendQueue::new(now),
             subscriptions: Vec::new(),
             generations: 0,
             commands_in_flight: 0,
             command_bytes_in_flight: 0,
             answer_bytes_in_flight: 0,
-            fetches: Fetches::default(),
+            pending_reads: PendingReads::default(),
+            presence_pauses: PresencePauses::default(),
             turn: 0,
             now,
             socket,
-            decoder: Decoder::new(limits, peer.voice.deflate),
-            receiving: Receiving::default(),
-            reading: None,
-            phase: Phase::Open,
+            decoder: Decoder::new(limits, peer.encoding.deflate),
+            message_budget: MessageBudget::default(),
+            long_message_bytes: None,
+            phase: ConnectionPhase::Open,
             is_evicted: false,
             is_drained: false,
             work: FuturesUnordered::new(),
@@ -161,33 +167,37 @@ impl Connection {
             peer,
         };
         connection.begin(stopping.map(|()| Event::Stop).boxed());
-        if let Some(evicted) = connection.peer.seat.evicted() {
+        if let Some(evicted) = connection.peer.permit.evicted() {
             connection.begin(evicted.map(|()| Event::Evicted).boxed());
         }
         connection.end_if_overdue();
         connection.welcome();
         connection.decoder.push(already_read);
-        match (&mut connection.peer.standing, first) {
-            (Standing::Unproven { first, .. }, asked) => *first = asked.map(Box::new),
-            (Standing::Open | Standing::Proven { .. }, Some(frame)) => connection.act(frame, 0, None),
-            (Standing::Open | Standing::Proven { .. } | Standing::Refused { .. }, _) => {}
+        match (&mut connection.peer.credentials, first) {
+            (Credentials::Unauthenticated { first, .. }, asked) => *first = asked.map(Box::new),
+            (Credentials::NotRequired | Credentials::Authenticated { .. }, Some(frame)) => {
+                connection.dispatch(frame, 0, None)
+            }
+            (
+                Credentials::NotRequired | Credentials::Authenticated { .. } | Credentials::Rejected { .. },
+                _,
+            ) => {}
         }
         connection
     }
 
-    /// Runs until either side ends it.
+    /// Runs until either side closes the connection.
     pub(super) async fn run(mut self) {
         if let Err(error) = poll_fn(|cx| self.poll(cx)).await {
-            tracing::debug!(connection = %self.peer.id, %error, "a connection ended");
+            tracing::debug!(connection = %self.peer.id, %error, "connection closed");
         }
         for subscription in &self.subscriptions {
             subscription.followed.room().leave(self.peer.id);
         }
     }
 
-    /// Goes round as long as there is something to do. Whatever can change what may be done next
-    /// (something happened, something was read, room was made, work was begun) is followed by another
-    /// round.
+    /// Repeats as long as there is something to do. Whatever may allow more work (an event, bytes read, room in the send
+    /// queue, new work) is followed by another iteration.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.now = Instant::now();
         loop {
@@ -204,17 +214,17 @@ impl Connection {
             self.count_received();
             self.fill();
             self.say_goodbye_once_all_is_answered();
-            let had_room = self.output.has_room();
-            self.output.write(&mut self.socket, cx, self.now)?;
-            let is_ending = self.phase == Phase::Closing && self.output.is_empty();
+            let had_room = self.send_queue.has_room();
+            self.send_queue.write(&mut self.socket, cx, self.now)?;
+            let is_ending = self.phase == ConnectionPhase::Closing && self.send_queue.is_empty();
             if is_ending && self.is_evicted {
                 return Poll::Ready(Ok(()));
             }
             if is_ending {
-                self.phase = Phase::Lingering(self.now + LINGER);
+                self.phase = ConnectionPhase::Lingering(self.now + LINGER);
                 std::task::ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
             }
-            let made_room = !had_room && self.output.has_room();
+            let made_room = !had_room && self.send_queue.has_room();
             if happened || was_read || has_taken || made_room || is_ending || self.has_begun {
                 continue;
             }
@@ -226,30 +236,32 @@ impl Connection {
         }
     }
 
-    /// Starts something whose end is an event.
+    /// Adds work that ends with an event.
     pub(super) fn begin(&mut self, work: BoxFuture<'static, Event>) {
         self.work.push(work);
         self.has_begun = true;
     }
 
-    /// Takes what has happened; true if anything. All that goes on is polled, so that it wakes this
-    /// task: what [`Connection::begin`] added since the last time too.
+    /// Handles events; true if there was one. All work is polled, including what [`Connection::begin`] added, so that it
+    /// wakes this task.
     fn take_events(&mut self, cx: &mut Context<'_>) -> bool {
         let mut happened = false;
         self.has_begun = false;
         while let Poll::Ready(Some(event)) = self.work.poll_next_unpin(cx) {
             happened = true;
             match event {
-                Event::Stop if self.phase == Phase::Open => {
-                    self.phase = Phase::Stopping(self.now + STOP_PATIENCE);
+                Event::Stop if self.phase == ConnectionPhase::Open => {
+                    self.phase = ConnectionPhase::Stopping(self.now + STOP_PATIENCE);
                 }
                 Event::Stop => {}
                 Event::Answered(answered) => self.answer(answered),
                 Event::Fetched(fetched) => self.take_fetched(*fetched),
-                Event::Read(read) => self.take_read(*read),
-                Event::Evicted if self.phase == Phase::Open && self.peer.standing.is_unproven() => {
+                Event::LongMessage(read) => self.take_long_message(*read),
+                Event::Evicted
+                    if self.phase == ConnectionPhase::Open && self.peer.credentials.is_unauthenticated() =>
+                {
                     self.is_evicted = true;
-                    self.turn_away("others wait for a place: send AUTH at once");
+                    self.reject("others wait for a connection. Reconnect and send AUTH at once");
                 }
                 Event::Evicted => {}
             }
@@ -261,23 +273,25 @@ impl Connection {
         happened
     }
 
-    fn accepts_input(&self) -> bool {
+    pub(super) fn accepts_input(&self) -> bool {
         let subscriptions = &self.subscriptions;
         let waiting: usize = subscriptions.iter().map(Subscription::unanswered).sum();
         let waiting_bytes: usize = subscriptions.iter().map(Subscription::answer_bytes).sum();
-        self.reading.is_none()
-            && self.output.has_room()
-            && self.commands_in_flight + waiting + self.fetches.abandoned() < IN_FLIGHT_MAX
+        self.long_message_bytes.is_none()
+            && self.send_queue.has_room()
+            && self.commands_in_flight + waiting + self.pending_reads.abandoned() < IN_FLIGHT_MAX
             && self.command_bytes_in_flight < IN_FLIGHT_BYTES
             && self.answer_bytes_in_flight + waiting_bytes < ANSWER_BYTES
     }
 
-    /// Reads once, if all that was read before is taken and there is room for what it asks; 0 at the end of the stream.
+    /// Reads once, if all earlier messages are taken and there is room for requests; 0 at the end of the stream.
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let drops_it = match self.phase {
-            Phase::Open if self.is_drained && self.accepts_input() => false,
-            Phase::Lingering(_) => true,
-            Phase::Open | Phase::Stopping(_) | Phase::Closing => return Poll::Pending,
+            ConnectionPhase::Open if self.is_drained && self.accepts_input() => false,
+            ConnectionPhase::Lingering(_) => true,
+            ConnectionPhase::Open | ConnectionPhase::Stopping(_) | ConnectionPhase::Closing => {
+                return Poll::Pending;
+            }
         };
         let mut space = [MaybeUninit::uninit(); READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut space);
@@ -291,7 +305,7 @@ impl Connection {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    /// Acts on every message that is whole, as long as there is room for its answer; true if there was any.
+    /// Handles complete messages as long as there is room for their answers; true if there was one.
     fn take_messages(&mut self) -> bool {
         let mut has_taken = false;
         while !self.is_drained && self.is_alive() && self.accepts_input() {
@@ -307,12 +321,16 @@ impl Connection {
         has_taken
     }
 
-    /// What is being received is counted with that of all others; where there is no room for it, or it does not
-    /// come to its end, its sender has to come again (what it sent is safe to repeat, C3).
+    /// Counts the message that is being received in the budget of all bodies. If there is no room for it, or it is not
+    /// complete in time, the connection closes and the client retries, which is safe (rule C3).
     fn count_received(&mut self) {
-        let (under_way, is_skipping) = (self.decoder.buffered_bytes(), self.decoder.is_skipping());
-        let in_flight = self.command_bytes_in_flight + self.reading.unwrap_or(0);
-        let counted = self.receiving.count(under_way, is_skipping, in_flight, self.now, &self.live.bodies);
+        let message = IncompleteMessage {
+            number: self.decoder.message_number(),
+            bytes: self.decoder.buffered_bytes(),
+            is_skipped: self.decoder.is_skipping(),
+        };
+        let in_flight = self.command_bytes_in_flight + self.long_message_bytes.unwrap_or(0);
+        let counted = self.message_budget.count(message, in_flight, self.now, &self.live.bodies);
         if self.is_alive()
             && let Err(why) = counted
         {
@@ -320,35 +338,35 @@ impl Connection {
         }
     }
 
-    /// What was read is not acted on once its sender's token has expired (rule O1).
+    /// Closes the connection once its token has expired: frames that were read before are not executed (rule O1).
     fn end_if_overdue(&mut self) {
-        let why = self.peer.standing.overdue(self.now).filter(|_| self.phase == Phase::Open);
+        let why = self.peer.credentials.overdue(self.now).filter(|_| self.phase == ConnectionPhase::Open);
         if let Some(why) = why.map(str::to_owned) {
-            self.turn_away(&why);
+            self.reject(&why);
         }
     }
 
-    /// From here on as long as everybody's.
+    /// Allows messages of the full length after authentication.
     pub(super) fn allow_long_messages(&mut self) {
         self.decoder.set_limits(Limits { message_bytes_max: self.live.limits.body_bytes_max });
     }
 
-    /// Whether its last frame is yet to come.
-    fn is_alive(&self) -> bool {
-        matches!(self.phase, Phase::Open | Phase::Stopping(_))
+    /// Whether more frames may be sent.
+    pub(super) fn is_alive(&self) -> bool {
+        matches!(self.phase, ConnectionPhase::Open | ConnectionPhase::Stopping(_))
     }
 
-    /// What takes the place of all that would still be said.
+    /// Sends the last frame.
     pub(super) fn end(&mut self, last: bytes::Bytes) {
         self.send(last);
-        self.phase = Phase::Closing;
+        self.phase = ConnectionPhase::Closing;
     }
 
     pub(super) fn send(&mut self, frame: bytes::Bytes) {
         self.send_in_pieces([frame]);
     }
 
-    /// One frame, whose pieces others share.
+    /// Sends one frame whose pieces are shared with other connections.
     pub(super) fn send_in_pieces(&mut self, pieces: impl IntoIterator<Item = bytes::Bytes>) {
         if !self.is_alive() {
             return;
@@ -357,99 +375,11 @@ impl Connection {
         for frame in pieces {
             let counted = self.live.metrics();
             counted.bytes.of(Direction::Out).inc_by(frame.len() as u64);
-            self.output.push(frame, self.now);
+            self.send_queue.push(frame, self.now);
         }
     }
 
-    pub(super) fn say(&mut self, frame: &ServerFrame<'_>) {
-        self.send(self.peer.voice.say(frame));
-    }
-
-    /// On shutdown what was read is answered first, then comes the goodbye (rule W9).
-    fn say_goodbye_once_all_is_answered(&mut self) {
-        let Phase::Stopping(until) = self.phase else { return };
-        let is_answered = self.is_drained
-            && self.reading.is_none()
-            && self.commands_in_flight == 0
-            && self.subscriptions.iter().all(|subscription| subscription.unanswered() == 0);
-        if !is_answered && self.now < until {
-            return;
-        }
-        for index in 0..self.subscriptions.len() {
-            self.subscriptions[index].all_answers().into_iter().for_each(|frame| self.send(frame));
-        }
-        // The id's random bits spread reconnections out.
-        let reconnect_after_ms = self.peer.id.as_u128() as u64 % RECONNECT_SPREAD_MS;
-        self.say(&ServerFrame::Goodbye { reconnect_after_ms });
-        self.end(encode_close(Some(CloseCode::SERVICE_RESTART), "the server is stopping"));
-    }
-
-    /// The timer is only set anew where it would fire too late, or has fired.
-    fn timer_has_fired(&mut self, cx: &mut Context<'_>) -> bool {
-        let next = self.next_deadline();
-        if next < self.timer.deadline() {
-            self.timer.as_mut().reset(next);
-        }
-        if self.timer.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        self.now = Instant::now();
-        let next = self.next_deadline().max(self.now + Duration::from_millis(1));
-        self.timer.as_mut().reset(next);
-        true
-    }
-
-    fn next_deadline(&self) -> Instant {
-        let mut next = match self.phase {
-            Phase::Open => self.peer.standing.deadline().map_or(self.ping_at, |at| at.min(self.ping_at)),
-            Phase::Closing => self.ping_at,
-            Phase::Stopping(until) | Phase::Lingering(until) => until,
-        };
-        if let Some(since) = self.output.stalled_since() {
-            next = next.min(since + self.stall());
-        }
-        if let Some(until) = self.receiving.until().filter(|_| self.is_alive()) {
-            next = next.min(until);
-        }
-        if self.is_alive() {
-            next = self.subscriptions.iter().filter_map(Subscription::shows_at).fold(next, Instant::min);
-        }
-        if self.output.has_room() && self.is_alive() {
-            let due = self.subscriptions.iter().filter_map(Subscription::next_deadline);
-            next = due.fold(next, Instant::min);
-        }
-        next
-    }
-
-    /// How long the socket may take nothing of what waits for it.
-    fn stall(&self) -> Duration {
-        if self.phase == Phase::Open { STALL } else { STOP_PATIENCE }
-    }
-
-    fn tick(&mut self) -> io::Result<()> {
-        let timed_out = |why: &str| Err(io::Error::new(io::ErrorKind::TimedOut, why));
-        if self.output.stalled_since().is_some_and(|since| self.now >= since + self.stall()) {
-            self.live.metrics().dropped.of(DropReason::Slow).inc();
-            return timed_out("the peer takes no bytes");
-        }
-        if matches!(self.phase, Phase::Lingering(until) if self.now >= until) {
-            return timed_out("the peer does not end the connection");
-        }
-        if self.now < self.ping_at {
-            return Ok(());
-        }
-        if !self.accepts_input() {
-            // It can't be heard while it is not listened to.
-            self.heard_at = self.now;
-        }
-        if self.now >= self.heard_at + self.live.heartbeat * 2 {
-            self.live.metrics().dropped.of(DropReason::Silent).inc();
-            return timed_out("the peer answers nothing");
-        }
-        self.ping_at = self.now + self.live.heartbeat;
-        if self.output.has_room() {
-            self.send(encode_ping(b""));
-        }
-        Ok(())
+    pub(super) fn send_frame(&mut self, frame: &ServerFrame<'_>) {
+        self.send(self.peer.encoding.encode(frame));
     }
 }

@@ -1,16 +1,15 @@
-//! The envelope of a frame: the fields of its own that say what it is about, read before anything of its payload
-//! is built (rule O3).
+//! The envelope of a frame: its type, graph and ids, read before the payload is parsed (rule O3).
 //!
-//! A command is answered exactly once whatever is wrong with it, if only its graph and its id can be found (rules
-//! W5, W9); so the envelope is read as far as the frame is one, and everything else is passed over however deep
-//! and strange it is. Not here: what the rest says ([`super::incoming`]).
+//! A malformed command is answered exactly once if its graph and id can be found (rules W5, W9). So the envelope is read
+//! up to the first syntax error, and all other fields are skipped, however deeply nested. Not here: the other fields
+//! ([`super::client_frames`]).
 
 use std::fmt;
 
 use dao_projections::{GraphId, Map, OperationId};
 use rmp::{
     Marker,
-    decode::{RmpRead, read_map_len, read_marker, read_str_from_slice},
+    decode::{read_map_len, read_str_from_slice},
 };
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
@@ -18,31 +17,32 @@ use serde_json::{Value, value::RawValue};
 use super::super::{
     decode::{Document, DocumentLimits, Path, decode},
     format::Format,
+    json_repair::repair,
+    json_shape::Malformed,
     problem::Problem,
-    readable::readable,
-    shape::Malformed,
 };
+use super::message_pack::after_value;
 use crate::auth::Right;
 
-/// The fields of the frame itself that say what it is about.
-const TELLING: [&str; 4] = ["type", "graphId", "operationId", "batchId"];
-/// Bytes of such a field as it was sent; all that are valid are shorter, whatever is escaped in them.
-const TELLING_BYTES_MAX: usize = 1 << 10;
-/// Fields of its own that are kept of a frame without a payload. No frame has as many.
+/// The fields of the envelope.
+const ENVELOPE_FIELDS: [&str; 4] = ["type", "graphId", "operationId", "batchId"];
+/// The longest value of such a field in bytes. All valid ones are shorter, even with escapes.
+const ENVELOPE_FIELD_BYTES_MAX: usize = 1 << 10;
+/// Fields that are kept of a frame without a payload. No valid frame has as many.
 const FIELDS_MAX: usize = 32;
 
-/// A frame that can't be acted on, with what it was about where that could be read (rule W9).
+/// A refused frame, with its graph and id if they could be read (rule W9).
 pub(super) struct BadFrame {
     pub(super) problem: Problem,
     pub(super) graph: Option<GraphId>,
     pub(super) operation: Option<OperationId>,
-    /// Whether it was a command or a batch: those are answered as what they are (rule W5).
+    /// Whether it was a command or a batch: those are answered with `REVERT` (rule W5).
     pub(super) is_operation: bool,
 }
 
 /// The type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FrameKind {
     Subscribe,
     Unsubscribe,
     Command,
@@ -50,11 +50,11 @@ pub(super) enum Kind {
     Presence,
     Ping,
     Auth,
-    /// No type that there is, or none that could be read.
+    /// An unknown type, or no readable one.
     Unknown,
 }
 
-impl Kind {
+impl FrameKind {
     fn named(name: Option<&str>) -> Self {
         match name {
             Some("SUBSCRIBE") => Self::Subscribe,
@@ -68,11 +68,25 @@ impl Kind {
         }
     }
 
+    /// The type as clients write it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Subscribe => "SUBSCRIBE",
+            Self::Unsubscribe => "UNSUBSCRIBE",
+            Self::Command => "COMMAND",
+            Self::Batch => "BATCH",
+            Self::Presence => "PRESENCE",
+            Self::Ping => "PING",
+            Self::Auth => "AUTH",
+            Self::Unknown => "unknown",
+        }
+    }
+
     fn is_operation(self) -> bool {
         matches!(self, Self::Command | Self::Batch)
     }
 
-    /// The right on its graph that it needs; `None` if anybody may send it.
+    /// The right that it needs on its graph; `None` if it needs none.
     pub(super) fn right(self) -> Option<Right> {
         match self {
             Self::Subscribe | Self::Presence => Some(Right::Read),
@@ -81,33 +95,33 @@ impl Kind {
         }
     }
 
-    /// Whether it is taken out of the budget of who sends it. What is conflated or answered from memory is free:
-    /// its number is bounded by what the connection takes of the answers. `AUTH` brings its own.
-    pub(super) fn counts(self) -> bool {
+    /// Whether it is charged to its sender's budget. Frames that are conflated or answered from memory are free: the
+    /// send queue bounds their number. `AUTH` is charged when it is executed.
+    pub(super) fn is_charged(self) -> bool {
         matches!(self, Self::Subscribe | Self::Command | Self::Batch)
     }
 
-    /// Whether it costs nothing as long as it is what it should be.
+    /// Whether it costs nothing if it is valid and short.
     pub(super) fn is_free(self) -> bool {
         matches!(self, Self::Unsubscribe | Self::Presence | Self::Ping | Self::Auth)
     }
 }
 
-/// What a frame is about, as far as it says so.
+/// The type, graph and id of a frame, as far as they could be read.
 pub(super) struct Envelope {
-    pub(super) kind: Kind,
+    pub(super) kind: FrameKind,
     pub(super) graph: Option<GraphId>,
     operation: Option<OperationId>,
 }
 
 impl Envelope {
-    /// Of a frame, or of its beginning.
+    /// Reads the envelope of a frame, or of its beginning.
     pub(super) fn of(bytes: &[u8], format: Format) -> Self {
         let mut texts = Map::new();
         match format {
             Format::Json => {
-                // Mended as the whole will be: what is a frame then has to be judged as one.
-                let bytes = readable(bytes);
+                // Repaired as the whole frame will be, so that both are read alike.
+                let bytes = repair(bytes);
                 let mut frame = serde_json::Deserializer::from_slice(&bytes);
                 let _where_it_ends = frame.deserialize_map(JsonTexts(&mut texts));
             }
@@ -116,8 +130,8 @@ impl Envelope {
             }
         }
         let text = |key| texts.get(key).and_then(Value::as_str);
-        let kind = Kind::named(text("type"));
-        let id = if kind == Kind::Batch { "batchId" } else { "operationId" };
+        let kind = FrameKind::named(text("type"));
+        let id = if kind == FrameKind::Batch { "batchId" } else { "operationId" };
         Self {
             kind,
             graph: text("graphId").and_then(|id| GraphId::parse(id).ok()),
@@ -125,31 +139,31 @@ impl Envelope {
         }
     }
 
-    /// Whether it says all that the sender's right is judged by.
-    pub(super) fn is_telling(&self) -> bool {
-        self.kind != Kind::Unknown && (self.kind.right().is_none() || self.graph.is_some())
+    /// Whether it has all that authorization needs.
+    pub(super) fn is_sufficient(&self) -> bool {
+        self.kind != FrameKind::Unknown && (self.kind.right().is_none() || self.graph.is_some())
     }
 
-    /// Why the frame is not what it should be.
+    /// The refusal of a malformed frame.
     pub(super) fn told(self, malformed: Malformed) -> BadFrame {
-        let index = malformed.index.filter(|_| self.kind == Kind::Batch);
+        let index = malformed.index.filter(|_| self.kind == FrameKind::Batch);
         self.refused(Malformed { index, ..malformed }.into())
     }
 
-    /// Why it is not acted on.
+    /// The refusal of the frame for this problem.
     pub(super) fn refused(self, problem: Problem) -> BadFrame {
         let is_operation = self.kind.is_operation();
         BadFrame { problem, graph: self.graph, operation: self.operation, is_operation }
     }
 }
 
-/// A frame without what is inside of its fields: objects and lists in them are empty. For frames that have no
-/// payload, or are about no graph, which is all that is wrong with them.
+/// The top level of a frame: nested objects and lists are empty. For frames without a payload, and for frames that are
+/// refused because they name no graph.
 pub(super) fn shallow(bytes: &[u8], format: Format, limits: DocumentLimits) -> Result<Document, Malformed> {
     let mut fields = Shallow { fields: Map::new(), repeated: None, limits };
     match format {
         Format::Json => {
-            let bytes = readable(bytes);
+            let bytes = repair(bytes);
             let mut frame = serde_json::Deserializer::from_slice(&bytes);
             let read = frame.deserialize_map(JsonFields(&mut fields)).and_then(|()| frame.end());
             read.map_err(|error| Malformed::body(format!("bad JSON: {error}")))?;
@@ -161,14 +175,14 @@ pub(super) fn shallow(bytes: &[u8], format: Format, limits: DocumentLimits) -> R
         },
     }
     match fields.repeated {
-        Some(key) => Err(Malformed::at(Path::Key(&Path::Root, &key), "stands here more than once")),
+        Some(key) => Err(Malformed::at(Path::Key(&Path::Root, &key), "is repeated: send each key once")),
         None => Ok(Document::of(Value::Object(fields.fields))),
     }
 }
 
 struct Shallow {
     fields: Map,
-    /// The first key that stands there more than once.
+    /// The first repeated key.
     repeated: Option<String>,
     limits: DocumentLimits,
 }
@@ -176,7 +190,7 @@ struct Shallow {
 impl Shallow {
     fn put(&mut self, key: &str, value: &[u8], format: Format) {
         if self.fields.len() >= FIELDS_MAX || self.repeated.is_some() {
-            return; // it is not a frame, whatever else is in it
+            return; // it is not a valid frame, whatever follows
         }
         let read = || decode(value, format, self.limits).map_or(Value::from(0), |document| document.value);
         let value = match container(value, format) {
@@ -227,7 +241,7 @@ impl<'de> Visitor<'de> for JsonFields<'_> {
     }
 }
 
-/// What follows the frame; `None` where it ends to be an object.
+/// The bytes after the frame; `None` if it is not a complete map.
 fn message_pack_fields<'a>(mut bytes: &'a [u8], fields: &mut Shallow) -> Option<&'a [u8]> {
     for _ in 0..read_map_len(&mut bytes).ok()? {
         let (key, value) = read_str_from_slice(bytes).ok()?;
@@ -249,8 +263,8 @@ impl<'de> Visitor<'de> for JsonTexts<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             let raw: &RawValue = map.next_value()?;
-            if raw.get().len() <= TELLING_BYTES_MAX
-                && TELLING.contains(&key.as_str())
+            if raw.get().len() <= ENVELOPE_FIELD_BYTES_MAX
+                && ENVELOPE_FIELDS.contains(&key.as_str())
                 && let Ok(text) = serde_json::from_str::<String>(raw.get())
             {
                 self.0.insert(key, Value::from(text));
@@ -260,13 +274,13 @@ impl<'de> Visitor<'de> for JsonTexts<'_> {
     }
 }
 
-/// `None` where the frame ends to be an object.
+/// `None` if the frame is not a complete map.
 fn message_pack_texts(mut bytes: &[u8], texts: &mut Map) -> Option<()> {
     for _ in 0..read_map_len(&mut bytes).ok()? {
         let (key, value) = read_str_from_slice(bytes).ok()?;
         bytes = after_value(value)?;
-        if value.len() - bytes.len() <= TELLING_BYTES_MAX
-            && TELLING.contains(&key)
+        if value.len() - bytes.len() <= ENVELOPE_FIELD_BYTES_MAX
+            && ENVELOPE_FIELDS.contains(&key)
             && let Ok((text, _)) = read_str_from_slice(value)
         {
             texts.insert(key.to_owned(), Value::from(text));
@@ -275,62 +289,13 @@ fn message_pack_texts(mut bytes: &[u8], texts: &mut Map) -> Option<()> {
     Some(())
 }
 
-/// What follows the first value. It counts how many values are still to pass over instead of calling
-/// itself: nesting costs no stack.
-fn after_value(mut bytes: &[u8]) -> Option<&[u8]> {
-    let mut values: u64 = 1;
-    while values > 0 {
-        let marker = read_marker(&mut bytes).ok()?;
-        let (length, inside) = extent(marker, &mut bytes)?;
-        bytes = bytes.get(usize::try_from(length).ok()?..)?;
-        values = values - 1 + inside;
-    }
-    Some(bytes)
-}
-
-/// How many bytes of its own a value has after its marker and length, and how many values.
-fn extent(marker: Marker, bytes: &mut &[u8]) -> Option<(u64, u64)> {
-    let mut length = |width: u8| match width {
-        1 => bytes.read_data_u8().ok().map(u64::from),
-        2 => bytes.read_data_u16().ok().map(u64::from),
-        _ => bytes.read_data_u32().ok().map(u64::from),
-    };
-    Some(match marker {
-        Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => (0, 0),
-        Marker::U8 | Marker::I8 => (1, 0),
-        Marker::U16 | Marker::I16 => (2, 0),
-        Marker::U32 | Marker::I32 | Marker::F32 => (4, 0),
-        Marker::U64 | Marker::I64 | Marker::F64 => (8, 0),
-        Marker::FixStr(length) => (length.into(), 0),
-        Marker::Str8 | Marker::Bin8 => (length(1)?, 0),
-        Marker::Str16 | Marker::Bin16 => (length(2)?, 0),
-        Marker::Str32 | Marker::Bin32 => (length(4)?, 0),
-        // Before its bytes an extension has one for its type.
-        Marker::FixExt1 => (2, 0),
-        Marker::FixExt2 => (3, 0),
-        Marker::FixExt4 => (5, 0),
-        Marker::FixExt8 => (9, 0),
-        Marker::FixExt16 => (17, 0),
-        Marker::Ext8 => (length(1)? + 1, 0),
-        Marker::Ext16 => (length(2)? + 1, 0),
-        Marker::Ext32 => (length(4)? + 1, 0),
-        Marker::FixArray(items) => (0, items.into()),
-        Marker::Array16 => (0, length(2)?),
-        Marker::Array32 => (0, length(4)?),
-        Marker::FixMap(fields) => (0, 2 * u64::from(fields)),
-        Marker::Map16 => (0, 2 * length(2)?),
-        Marker::Map32 => (0, 2 * length(4)?),
-        Marker::Reserved => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
     fn is_found(envelope: &Envelope) -> bool {
-        envelope.kind == Kind::Command && envelope.graph.is_some() && envelope.operation.is_some()
+        envelope.kind == FrameKind::Command && envelope.graph.is_some() && envelope.operation.is_some()
     }
 
     #[test]
@@ -373,33 +338,5 @@ mod tests {
         let many = format!("{{{}}}", many.join(","));
         let kept = shallow(many.as_bytes(), Format::Json, limits).expect("a frame").value;
         assert_eq!(kept.as_object().map(Map::len), Some(FIELDS_MAX));
-    }
-
-    #[test]
-    fn w5_message_pack_is_passed_over_value_by_value() {
-        let whole = json!({"a": [1, -1, 300, 70_000, u64::MAX, i64::MIN, 1.5, null, true, "x".repeat(40)],
-            "b": {"c": ["y".repeat(300), "z".repeat(70_000), vec![1; 20], vec![1; 70_000]]}});
-        let mut packed = rmp_serde::to_vec(&whole).expect("MessagePack");
-        packed.push(7);
-        assert_eq!(after_value(&packed), Some(&[7][..]));
-        let strange: [&[u8]; 8] = [
-            &[0xc4, 2, 0, 0],                         // bin
-            &[0xc7, 2, 1, 0, 0],                      // ext 8
-            &[0xd4, 1, 0],                            // fixext 1
-            &[0xd6, 1, 0, 0, 0, 0],                   // fixext 4
-            &[0xca, 0x7f, 0x80, 0, 0],                // infinity
-            &[0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0],    // NaN
-            &[0x82, 1, 2, 0x91, 3, 4],                // keys that are no text
-            &[0xdc, 0, 2, 0xdf, 0, 0, 0, 1, 5, 6, 7], // array 16, map 32
-        ];
-        for value in strange {
-            let followed = [value, &[9]].concat();
-            assert_eq!(after_value(&followed), Some(&[9][..]), "{value:x?}");
-        }
-        let deep = [&vec![0x91; 100_000][..], &[1, 9]].concat();
-        assert_eq!(after_value(&deep), Some(&[9][..]));
-        for cut in [&[0xc1][..], &[0xdb, 0xff, 0xff, 0xff, 0xff, 1], &[0x92, 1], &[]] {
-            assert_eq!(after_value(cut), None, "{cut:x?}");
-        }
     }
 }

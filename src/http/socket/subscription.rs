@@ -1,4 +1,4 @@
-//! One graph of one connection: where its cursor is, and what waits for the cursor to get there.
+//! The subscription of one connection to one graph: its cursor, and answers that wait for the cursor.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -7,57 +7,54 @@ use dao_projections::{ClientId, GraphId, Version};
 use futures::future::AbortHandle;
 use tokio::time::Instant;
 
-use super::fetch::Asking;
+use super::{catch_up::ResumeRequest, presence_pauses::PresencePause};
 use crate::{
-    live::{Cursor, Followed, Known, Step},
+    live::{AvailableCommits, Cursor, CursorStep, FollowedGraph},
     telemetry::Counted,
-    write::Hot,
+    write::GraphWatch,
 };
-
-/// Commits taken from memory in one step.
-const STEP_COMMITS_MAX: usize = 64;
 
 /// One graph that a connection follows, or is about to.
 pub(super) struct Subscription {
     pub(super) graph: GraphId,
-    /// Tells this subscription from an earlier one to the same graph.
+    /// Distinguishes this subscription from earlier ones to the same graph.
     pub(super) generation: u64,
     pub(super) stage: Stage,
     /// Answers that wait until the cursor has reached their version (rule W5).
     answers: VecDeque<(Version, Bytes)>,
-    /// Bytes of those.
+    /// Bytes of those answers.
     answer_bytes: usize,
-    /// Held from the moment of the `SUBSCRIBE`, so that nothing slips between.
-    pub(super) followed: Arc<Followed>,
-    pub(super) presence: PresenceSeen,
-    pub(super) showing: Showing,
-    /// `SUBSCRIBE`s that came while an earlier one was being answered: each gets its `SYNC`, in turn.
-    pub(super) asked_again: VecDeque<Asking>,
+    /// Held from the `SUBSCRIBE` on, so that no commit is missed.
+    pub(super) followed: Arc<FollowedGraph>,
+    pub(super) presence: PresenceDelivery,
+    pub(super) showing: OwnPresence,
+    /// `SUBSCRIBE`s that arrived while an earlier one was being answered. Each gets its own `SYNC`, in order.
+    pub(super) asked_again: VecDeque<ResumeRequest>,
     _open: Counted,
 }
 
 pub(super) enum Stage {
-    /// Its `SYNC` is being made. Where it follows already it goes on from `before` if that fails.
+    /// Its `SYNC` is being built. If that fails, it continues from `before`.
     Joining { before: Option<Cursor> },
-    /// It has been told where it stands.
+    /// It has had its `SYNC`.
     Following(Following),
 }
 
 /// A subscription that has had its `SYNC`.
 pub(super) struct Following {
-    pub(super) hot: Hot,
-    /// Whether the graph's task has ended, so that nothing comes by `hot` any more.
+    pub(super) hot: GraphWatch,
+    /// Whether the graph's task has ended, so that `hot` gets no more commits.
     pub(super) is_hot_over: bool,
     pub(super) cursor: Cursor,
     /// Whether there may be commits after the cursor.
     pub(super) may_have_more: bool,
-    /// Whether commits or a snapshot are being fetched; no step is taken meanwhile.
+    /// Whether commits or a snapshot are being read. No step is taken meanwhile.
     pub(super) is_fetching: bool,
-    /// After a fetch that failed: no step is taken before this.
+    /// No step is taken before this, after a failed read.
     pub(super) retry_at: Option<Instant>,
-    /// Up to here it was decided that the log is the shorter way, and not a snapshot.
+    /// Up to this version the log was found shorter than a snapshot.
     pub(super) replay_to: Version,
-    /// Those that wake this connection; they end with the subscription.
+    /// The streams that wake this connection. They end with the subscription.
     pub(super) watching: [AbortHandle; 2],
 }
 
@@ -67,19 +64,19 @@ impl Drop for Following {
     }
 }
 
-/// How much of the others' presence the subscriber has been told.
-pub(super) struct PresenceSeen {
+/// How much presence of others the subscriber has been sent.
+pub(super) struct PresenceDelivery {
     pub(super) revision: u64,
     pub(super) has_changed: bool,
-    /// Not before this, so that at most thirty a second are sent (rule W7).
+    /// Nothing is sent before this (rule W7).
     pub(super) not_before: Instant,
 }
 
-/// What the peer shows of itself in this graph.
-pub(super) struct Showing {
-    /// Not before this, so that nobody makes the server tell others too much (rule W7).
+/// The peer's own presence in this graph.
+pub(super) struct OwnPresence {
+    /// Nothing is passed on before this (rule W7).
     pub(super) not_before: Instant,
-    /// The latest that is not shown yet.
+    /// The latest state that is not passed on yet.
     pub(super) waiting: Option<(ClientId, Arc<str>)>,
     /// Bytes of the latest state.
     pub(super) bytes: usize,
@@ -87,13 +84,13 @@ pub(super) struct Showing {
 
 /// What comes next for a subscription.
 pub(super) enum Next {
-    Cursor(Step),
+    Cursor(CursorStep),
     /// The graph is not in memory: it must be loaded.
     Load,
 }
 
 impl Subscription {
-    pub(super) fn new(graph: GraphId, followed: Arc<Followed>, now: Instant) -> Self {
+    pub(super) fn new(graph: GraphId, followed: Arc<FollowedGraph>, pause: PresencePause) -> Self {
         let _open = Counted::one(&followed.metrics().socket_subscriptions);
         Self {
             graph,
@@ -102,8 +99,8 @@ impl Subscription {
             answers: VecDeque::new(),
             answer_bytes: 0,
             followed,
-            presence: PresenceSeen { revision: 0, has_changed: true, not_before: now },
-            showing: Showing { not_before: now, waiting: None, bytes: 0 },
+            presence: PresenceDelivery { revision: 0, has_changed: true, not_before: pause.receive },
+            showing: OwnPresence { not_before: pause.send, waiting: None, bytes: 0 },
             asked_again: VecDeque::new(),
             _open,
         }
@@ -116,14 +113,14 @@ impl Subscription {
         }
     }
 
-    /// The same, after something was fetched for it.
+    /// The same after a read has finished: it may take steps again.
     pub(super) fn fetched(&mut self) -> Option<&mut Following> {
         let following = self.following()?;
         (following.is_fetching, following.may_have_more, following.retry_at) = (false, true, None);
         Some(following)
     }
 
-    /// Whether something is being fetched for it, or waits to be.
+    /// Whether a read is running or queued for it.
     pub(super) fn is_fetching(&self) -> bool {
         match &self.stage {
             Stage::Joining { .. } => true,
@@ -131,13 +128,18 @@ impl Subscription {
         }
     }
 
-    /// It starts anew: what it follows so far it follows again if that fails.
+    /// Restarts the subscription. If that fails, it continues where it was.
     pub(super) fn rejoin(&mut self, generation: u64) {
         let before = match &self.stage {
             Stage::Joining { before } => *before,
             Stage::Following(following) => Some(following.cursor),
         };
         (self.generation, self.stage) = (generation, Stage::Joining { before });
+    }
+
+    /// When presence may be sent and received again.
+    pub(super) fn presence_pause(&self) -> PresencePause {
+        PresencePause { send: self.showing.not_before, receive: self.presence.not_before }
     }
 
     pub(super) fn is_joining(&self) -> bool {
@@ -155,8 +157,7 @@ impl Subscription {
         }
     }
 
-    /// Keeps an answer until the subscriber has been sent what it is about; gives it back if that is
-    /// so already.
+    /// Keeps an answer until its commit has been sent; returns it if that is already so.
     pub(super) fn keep_answer(&mut self, version: Version, frame: Bytes) -> Option<Bytes> {
         if let Stage::Following(following) = &mut self.stage {
             if version <= following.cursor.head().version {
@@ -169,17 +170,17 @@ impl Subscription {
         None
     }
 
-    /// Requests that have not been answered yet.
+    /// Requests that are not answered yet.
     pub(super) fn unanswered(&self) -> usize {
         self.answers.len() + self.asked_again.len() + usize::from(self.is_joining())
     }
 
-    /// Bytes of the answers that wait.
+    /// Bytes of waiting answers.
     pub(super) fn answer_bytes(&self) -> usize {
         self.answer_bytes
     }
 
-    /// Takes those answers whose commit the subscriber has been sent.
+    /// Takes the answers whose commit has been sent.
     pub(super) fn answers_due(&mut self) -> Vec<Bytes> {
         let Stage::Following(following) = &self.stage else { return vec![] };
         if self.answers.is_empty() {
@@ -201,20 +202,17 @@ impl Subscription {
 }
 
 impl Following {
-    /// Whether it makes sense to ask what comes next.
+    /// Whether a step may be taken.
     pub(super) fn may_step(&self, now: Instant) -> bool {
         self.may_have_more && !self.is_fetching && self.retry_at.is_none_or(|at| at <= now)
     }
 
-    /// What comes next for this subscriber.
+    /// The next step for this subscriber.
     pub(super) fn step(&self) -> Next {
-        let Some(head) = self.hot.head().filter(|_| !self.is_hot_over) else { return Next::Load };
-        let in_memory = self.hot.commits_since(self.cursor.head().version, STEP_COMMITS_MAX);
-        // Memory may already hold commits that the view taken before does not show.
-        let head = match in_memory.as_ref().and_then(|(_, commits)| commits.last()) {
-            Some(last) if last.commit.version > head.version => last.commit.head(),
-            _ => head,
-        };
-        Next::Cursor(self.cursor.step(Known { head, in_memory }))
+        let version = self.cursor.head().version;
+        match AvailableCommits::after(version, &self.hot).filter(|_| !self.is_hot_over) {
+            Some(available) => Next::Cursor(self.cursor.step(available)),
+            None => Next::Load,
+        }
     }
 }

@@ -7,14 +7,14 @@ fn present(client: &str, state: Value) -> Present {
 }
 
 /// What changed, without the revisions.
-fn since(room: &Room, seen: u64, except: Uuid, limit: usize) -> (u64, Vec<Present>) {
+fn since(room: &PresenceRoom, seen: u64, except: Uuid, limit: usize) -> (u64, Vec<Present>) {
     let (reached, changed) = room.since(seen, except, limit);
     (reached, changed.into_iter().map(|(_, shown)| shown.present.clone()).collect())
 }
 
 #[test]
 fn w7_the_latest_state_wins_and_one_does_not_see_oneself() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
     room.show(a, present("a", json!(1)));
     room.show(a, present("a", json!(2)));
@@ -26,7 +26,7 @@ fn w7_the_latest_state_wins_and_one_does_not_see_oneself() {
 
 #[test]
 fn w7_who_came_before_anybody_else_sees_the_first_state() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let (seen, _) = since(&room, 0, b, 10);
     room.show(a, present("a", json!(1)));
@@ -35,7 +35,7 @@ fn w7_who_came_before_anybody_else_sees_the_first_state() {
 
 #[test]
 fn w7_who_leaves_is_cleared_and_newcomers_are_not_told() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
     room.show(a, present("a", json!(1)));
     let (seen, _) = since(&room, 0, b, 10);
@@ -46,9 +46,9 @@ fn w7_who_leaves_is_cleared_and_newcomers_are_not_told() {
 
 #[test]
 fn w7_a_connection_that_takes_another_name_gives_up_the_earlier_one() {
-    let (room, elsewhere) = (Room::default(), Room::default());
+    let (room, elsewhere) = (PresenceRoom::default(), PresenceRoom::default());
     let [a, b, instance] = [1, 2, 3].map(Uuid::from_u128);
-    let tell = || elsewhere.hear(instance, room.shown_here(0).1, Instant::now());
+    let tell = || elsewhere.show_remote(instance, room.shown_here(0).1, Instant::now());
     room.show(a, present("one", json!(1)));
     tell();
     let (seen, _) = since(&room, 0, b, 10);
@@ -71,7 +71,7 @@ fn w7_a_connection_that_takes_another_name_gives_up_the_earlier_one() {
 
 #[test]
 fn w7_the_names_that_a_connection_gave_up_are_bounded() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let [a, b] = [1, 2].map(Uuid::from_u128);
     let (seen, _) = since(&room, 0, b, 10);
     for n in 0..100 {
@@ -84,7 +84,7 @@ fn w7_the_names_that_a_connection_gave_up_are_bounded() {
 
 #[test]
 fn w7_what_is_more_than_the_limit_comes_next_time() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     for n in 2..7_u128 {
         room.show(Uuid::from_u128(n), present(&n.to_string(), json!(n as u64)));
     }
@@ -100,14 +100,14 @@ fn w7_what_is_more_than_the_limit_comes_next_time() {
 
 #[test]
 fn w7_who_is_elsewhere_is_seen_until_it_leaves_or_its_instance_ends() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let [a, b, c, subscriber] = [1, 2, 3, 4].map(Uuid::from_u128);
     let (one, other, now) = (Uuid::from_u128(10), Uuid::from_u128(11), Instant::now());
-    room.hear(one, vec![(a, present("a", json!(1))), (b, present("b", json!(1)))], now);
-    room.hear(other, vec![(c, present("c", json!(1)))], now);
+    room.show_remote(one, vec![(a, present("a", json!(1))), (b, present("b", json!(1)))], now);
+    room.show_remote(other, vec![(c, present("c", json!(1)))], now);
     let (seen, all) = since(&room, 0, subscriber, 10);
     assert_eq!(all.len(), 3);
-    room.hear(one, vec![(a, present("a", json!(null)))], now);
+    room.show_remote(one, vec![(a, present("a", json!(null)))], now);
     let (seen, left) = since(&room, seen, subscriber, 10);
     assert_eq!(left, [present("a", json!(null))]);
     room.forget(one);
@@ -119,13 +119,13 @@ fn w7_who_is_elsewhere_is_seen_until_it_leaves_or_its_instance_ends() {
 
 #[test]
 fn w7_what_is_shown_again_unchanged_is_no_change_but_lives_on() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let (a, b, instance, subscriber) =
         (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(10), Uuid::from_u128(4));
     let (then, now) = (Instant::now(), Instant::now() + std::time::Duration::from_secs(50));
-    room.hear(instance, vec![(a, present("a", json!(1))), (b, present("b", json!(1)))], then);
+    room.show_remote(instance, vec![(a, present("a", json!(1))), (b, present("b", json!(1)))], then);
     let (seen, _) = since(&room, 0, subscriber, 10);
-    room.hear(instance, vec![(a, present("a", json!(1)))], now);
+    room.show_remote(instance, vec![(a, present("a", json!(1)))], now);
     assert_eq!(since(&room, seen, subscriber, 10).1, []);
     assert_eq!(room.expire(now), Some(now));
     assert_eq!(since(&room, seen, subscriber, 10).1, [present("b", json!(null))]);
@@ -133,12 +133,16 @@ fn w7_what_is_shown_again_unchanged_is_no_change_but_lives_on() {
 
 #[test]
 fn w7_nobody_speaks_for_another_and_only_those_here_are_told_elsewhere() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let [here, there] = [1, 2].map(Uuid::from_u128);
     let (instance, now) = (Uuid::from_u128(10), Instant::now());
     room.show(here, present("a", json!(1)));
-    room.hear(instance, vec![(here, present("a", json!("forged"))), (there, present("b", json!(2)))], now);
-    room.hear(Uuid::from_u128(11), vec![(there, present("b", json!("forged")))], now);
+    room.show_remote(
+        instance,
+        vec![(here, present("a", json!("forged"))), (there, present("b", json!(2)))],
+        now,
+    );
+    room.show_remote(Uuid::from_u128(11), vec![(there, present("b", json!("forged")))], now);
     assert_eq!(room.shown_here(0).1, [(here, present("a", json!(1)))]);
     assert_eq!(since(&room, 0, here, 10).1, [present("b", json!(2))]);
     let (seen, _) = room.shown_here(0);
@@ -148,13 +152,13 @@ fn w7_nobody_speaks_for_another_and_only_those_here_are_told_elsewhere() {
 
 #[test]
 fn w7_whose_server_follows_the_graph_anew_is_seen_again() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let [a, subscriber] = [1, 4].map(Uuid::from_u128);
     let (earlier, later, now) = (Uuid::from_u128(10), Uuid::from_u128(11), Instant::now());
-    room.hear(earlier, vec![(a, present("a", json!(1)))], now);
+    room.show_remote(earlier, vec![(a, present("a", json!(1)))], now);
     room.forget(earlier);
     let (seen, _) = since(&room, 0, subscriber, 10);
-    room.hear(later, vec![(a, present("a", json!(2)))], now);
+    room.show_remote(later, vec![(a, present("a", json!(2)))], now);
     let (seen, back) = since(&room, seen, subscriber, 10);
     assert_eq!(back, [present("a", json!(2))]);
     room.forget(earlier);
@@ -165,18 +169,18 @@ fn w7_whose_server_follows_the_graph_anew_is_seen_again() {
 
 #[test]
 fn w7_what_somebody_here_took_away_nobody_else_shows() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let here = Uuid::from_u128(1);
     room.show(here, present("a", json!(1)));
     let (seen, _) = room.shown_here(0);
     room.leave(here);
-    room.hear(Uuid::from_u128(10), vec![(here, present("a", json!("forged")))], Instant::now());
+    room.show_remote(Uuid::from_u128(10), vec![(here, present("a", json!("forged")))], Instant::now());
     assert_eq!(room.shown_here(seen).1, [(here, present("a", json!(null)))]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn w7_leaving_is_told_in_a_room_of_many_and_forgotten_later() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let many = PRESENT_MAX as u128 / 2 + 10;
     let subscriber = Uuid::from_u128(1 << 100);
     for n in 0..many {
@@ -194,7 +198,7 @@ async fn w7_leaving_is_told_in_a_room_of_many_and_forgotten_later() {
 
 #[tokio::test(start_paused = true)]
 async fn w7_a_room_full_of_those_who_left_has_places_again() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     for n in 0..PRESENT_MAX as u128 {
         room.show(Uuid::from_u128(n), present("a", json!(1)));
     }
@@ -209,9 +213,9 @@ async fn w7_a_room_full_of_those_who_left_has_places_again() {
 
 #[test]
 fn w7_a_room_has_a_bound_for_those_elsewhere_too() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let shown = (0..PRESENT_MAX as u128 + 5).map(|n| (Uuid::from_u128(n), present("a", json!(1)))).collect();
-    room.hear(Uuid::from_u128(1 << 100), shown, Instant::now());
+    room.show_remote(Uuid::from_u128(1 << 100), shown, Instant::now());
     assert_eq!(
         since(&room, 0, Uuid::nil(), PRESENT_MAX).1.len(),
         PRESENT_MAX - 1,
@@ -221,7 +225,7 @@ fn w7_a_room_has_a_bound_for_those_elsewhere_too() {
 
 #[test]
 fn w7_a_change_is_encoded_once_for_all_who_see_it() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let encoded = std::cell::Cell::new(0);
     let see = |follower: u128, seen: u64| {
         let (reached, changed) = room.since(seen, Uuid::from_u128(follower), 10);
@@ -246,7 +250,7 @@ fn w7_a_change_is_encoded_once_for_all_who_see_it() {
 
 #[test]
 fn w7_a_follower_looks_at_what_changed_and_at_nothing_else() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     for n in 0..1_000 {
         room.show(Uuid::from_u128(n), present(&n.to_string(), json!(1)));
     }
@@ -260,7 +264,7 @@ fn w7_a_follower_looks_at_what_changed_and_at_nothing_else() {
 
 #[test]
 fn w7_what_is_kept_of_changes_follows_what_is_shown() {
-    let room = Room::default();
+    let room = PresenceRoom::default();
     let names = ["one", "two", "three"];
     for step in 0..200_usize {
         let (connection, name) = (Uuid::from_u128(step as u128 % 5), names[step % 3]);

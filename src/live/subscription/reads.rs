@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use dao_projections::{GraphId, Version};
 use futures::{StreamExt, stream};
 
-use super::ledger::{Due, Span};
+use super::spans::{DueSpan, VersionSpan};
 use crate::{
     live::{AllGraphs, AllReader, Extent, Piece, Since},
     read::CommitFilter,
@@ -22,7 +22,7 @@ pub(super) const READS_AT_ONCE: usize = 16;
 
 /// What is wanted of a stretch of a history, as far as it was read.
 #[derive(Clone, Default)]
-pub(super) struct Seen {
+pub(super) struct WantedCommits {
     /// The first that are wanted, no more than were asked for.
     pub(super) wanted: Vec<Arc<Recorded>>,
     /// The last that was read.
@@ -33,10 +33,10 @@ pub(super) struct Seen {
 
 /// What the feed told of.
 #[derive(Clone)]
-pub(super) enum Told {
+pub(super) enum FeedItem {
     Commits {
         graph: GraphId,
-        span: Span,
+        span: VersionSpan,
         /// The first from this version on, if it was handed out at once.
         first: Option<(Version, Arc<Recorded>)>,
         before: Arc<str>,
@@ -49,14 +49,20 @@ pub(super) enum Told {
     },
 }
 
-impl Told {
+impl FeedItem {
     /// `None` for what says nothing.
     pub(super) fn of(piece: &Piece) -> Option<Self> {
         Some(match piece {
             Piece::Commits { graph, commits, before, after } => {
                 let (from, to) = (commits.first()?.commit.version, commits.last()?.commit.version);
                 let (before, after) = (before.clone(), after.clone());
-                Self::Commits { graph: graph.clone(), span: Span { from, to }, first: None, before, after }
+                Self::Commits {
+                    graph: graph.clone(),
+                    span: VersionSpan { from, to },
+                    first: None,
+                    before,
+                    after,
+                }
             }
             Piece::Damaged { graph, version, error } => {
                 Self::Damaged { graph: graph.clone(), version: *version, problem: error.to_string() }
@@ -68,21 +74,21 @@ impl Told {
 /// What the feed told of from one position on.
 pub(super) struct FeedRead {
     pub(super) from: String,
-    pub(super) told: Vec<Told>,
+    pub(super) told: Vec<FeedItem>,
     /// Where it was when it had told all that there was time for.
     pub(super) end: Option<Arc<str>>,
 }
 
 /// All that a look has read.
-pub(super) struct Reads {
+pub(super) struct HistoryReads {
     all: Arc<AllGraphs>,
     /// By graph and span.
-    histories: HashMap<(GraphId, Version, Version), Result<Seen, StoreError>>,
+    histories: HashMap<(GraphId, Version, Version), Result<WantedCommits, StoreError>>,
     pub(super) feed: Option<FeedRead>,
     is_closed: bool,
 }
 
-impl Reads {
+impl HistoryReads {
     pub(super) fn new(all: Arc<AllGraphs>) -> Self {
         Self { all, histories: HashMap::new(), feed: None, is_closed: false }
     }
@@ -97,19 +103,25 @@ impl Reads {
     }
 
     /// Reads of each stretch at most `commits`, and keeps the first `count` that are wanted.
-    pub(super) async fn look(&mut self, due: &[Due], filter: &CommitFilter, commits: usize, count: usize) {
+    pub(super) async fn look(
+        &mut self,
+        due: &[DueSpan],
+        filter: &CommitFilter,
+        commits: usize,
+        count: usize,
+    ) {
         if self.is_closed {
             return;
         }
         let mut reads = Vec::with_capacity(due.len());
-        for Due { graph, span } in due {
+        for DueSpan { graph, span } in due {
             reads.push(self.all.read(graph, span.from, span.to, commits));
         }
         let found: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).collect().await;
-        for (Due { graph, span }, found) in due.iter().zip(found) {
+        for (DueSpan { graph, span }, found) in due.iter().zip(found) {
             let seen = found.map(|(commits, damage)| {
                 let wanted = commits.iter().filter(|commit| filter.wants(graph, &commit.commit));
-                Seen {
+                WantedCommits {
                     wanted: wanted.take(count).cloned().collect(),
                     last: commits.last().map(|last| last.commit.version),
                     damage: damage.map(|damage| damage.to_string()),
@@ -120,7 +132,7 @@ impl Reads {
     }
 
     /// What was found of this stretch, if it was read.
-    pub(super) fn seen(&self, due: &Due) -> Option<Result<Seen, StoreError>> {
+    pub(super) fn seen(&self, due: &DueSpan) -> Option<Result<WantedCommits, StoreError>> {
         self.histories.get(&(due.graph.clone(), due.span.from, due.span.to)).cloned()
     }
 

@@ -1,7 +1,7 @@
 //! Copies of the database file: a backup of one that a server writes to, and a backup put in its place.
 //!
 //! A copy is of one moment: it is made inside one read transaction, and in WAL mode neither holds up the writer
-//! nor is made to begin again by it. (Meanwhile the WAL can't start anew, and grows.)
+//! nor is made to begin again by it. (Meanwhile the WAL can't start again from its beginning, and grows.)
 //! Invariants: a file appears under its name only when it is whole, verified and on the disk; nothing is ever
 //! overwritten; `dao.lock` is not taken by a backup, and is held by a restore.
 //!
@@ -24,7 +24,7 @@ use rusqlite::{
 };
 
 use super::{
-    OpenError, modes,
+    OpenError, file_permissions,
     schema::{self, FORMAT, VERSION_BITS, version_of},
 };
 
@@ -106,7 +106,8 @@ pub fn backup(dir: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Resu
 
 /// Puts the backup `from` into the directory `dir`, which no process uses and which holds no store.
 pub fn restore(from: &Path, dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Contents, BackupError> {
-    modes::make_directory(dir).map_err(|source| OpenError::Directory { dir: dir.into(), source })?;
+    file_permissions::make_directory(dir)
+        .map_err(|source| OpenError::Directory { dir: dir.into(), source })?;
     let _held = super::lock(dir)?;
     let to = schema::path(dir);
     // A WAL of another file would be taken for part of this one.
@@ -141,7 +142,7 @@ fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Co
 
 fn copy_pages(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), BackupError> {
     // Who can't make the file at all hears what the system says, which is more than SQLite does.
-    modes::options()
+    file_permissions::options()
         .write(true)
         .create_new(true)
         .open(to)

@@ -6,7 +6,7 @@
 //! takes twice as long). So when the WAL has grown to [`RESTART_FRAMES`], the writer waits for the
 //! thread to end its pass and copies the little that is left itself.
 //!
-//! With [`Sync::Interval`] the thread also brings the WAL to the disk once a second.
+//! With [`SyncMode::Interval`] the thread also brings the WAL to the disk once a second.
 //! Not here: what is in the WAL.
 
 use std::{
@@ -25,7 +25,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{OpenError, Sync, schema};
+use super::{OpenError, SyncMode, schema};
 
 /// Pages (4 KiB) in the WAL and not yet in the file that make the thread start copying.
 const WAKE_FRAMES: i64 = 2_048;
@@ -40,7 +40,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(10);
 /// Time between two attempts of the writer to start the WAL again.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
-/// How old a commit gets before it is brought to the disk, with [`Sync::Interval`].
+/// How old a commit gets before it is brought to the disk, with [`SyncMode::Interval`].
 const SYNC_PERIOD: Duration = Duration::from_secs(1);
 
 /// How full the WAL is, in pages.
@@ -63,7 +63,7 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub(super) fn start(path: &Path, durability: Sync) -> Result<Self, OpenError> {
+    pub(super) fn start(path: &Path, durability: SyncMode) -> Result<Self, OpenError> {
         let connection = schema::open_checkpointer(path, durability)
             .map_err(|source| OpenError::Database { path: path.into(), source })?;
         let written = Arc::new(AtomicBool::new(false));
@@ -71,7 +71,7 @@ impl Checkpointer {
         let (wake, woken) = sync_channel(1);
         let mut wal = OsString::from(path);
         wal.push("-wal");
-        let task = Task {
+        let task = CheckpointTask {
             connection,
             wal: wal.into(),
             durability,
@@ -121,20 +121,20 @@ impl Drop for Checkpointer {
     }
 }
 
-struct Task {
+struct CheckpointTask {
     connection: Connection,
     wal: PathBuf,
-    durability: Sync,
+    durability: SyncMode,
     written: Arc<AtomicBool>,
     copying: Arc<AtomicBool>,
     woken: Receiver<()>,
 }
 
-impl Task {
+impl CheckpointTask {
     fn run(self) {
         let period = match self.durability {
-            Sync::Fsync => Duration::MAX,
-            Sync::Interval => SYNC_PERIOD,
+            SyncMode::Fsync => Duration::MAX,
+            SyncMode::Interval => SYNC_PERIOD,
         };
         let mut synced = Instant::now();
         loop {
@@ -153,7 +153,7 @@ impl Task {
                 synced = Instant::now();
             }
         }
-        if self.durability == Sync::Interval {
+        if self.durability == SyncMode::Interval {
             self.sync();
         }
     }

@@ -13,14 +13,14 @@ use super::{
 use crate::store::Migrate;
 
 /// One step: from a format to the next.
-struct Step {
+struct MigrationStep {
     from: i64,
     what: &'static str,
     sql: &'static str,
 }
 
 /// All steps, the oldest first.
-const STEPS: [Step; 1] = [Step {
+const STEPS: [MigrationStep; 1] = [MigrationStep {
     from: 1,
     what: "tables for refused operations, rows and checkpoints of projections, and documents; times in the feed",
     // The times of feed entries weren't kept: they count as made now, and stay for FEED_RETENTION.

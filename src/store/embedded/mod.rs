@@ -7,23 +7,23 @@
 //! - Readers have connections of their own (`reader`) and never block the writer, nor it them.
 //! - No asynchronous thread ever waits for the disk.
 //!
-//! Where things are: tables and connections in `schema`, what one transaction does in `ledger`,
-//! time windows of operations in `windows`, refused operations in `refusals`, copying the WAL into the file in `checkpoint`,
+//! Where things are: tables and connections in `schema`, what one transaction does in `append_transaction`,
+//! time windows of operations in `record_windows`, refused operations in `refused_operations`, copying the WAL into the file in `checkpoint`,
 //! backups in `backup`, older formats in `migrate`.
 //! Not here: what the bytes mean, and retries.
 
+mod append_transaction;
 pub mod backup;
 mod checkpoint;
 mod document;
-mod ledger;
+mod file_permissions;
 mod migrate;
-mod modes;
 mod projection;
 mod reader;
-mod refusals;
+mod record_windows;
+mod refused_operations;
 mod rounds;
 mod schema;
-mod windows;
 mod writer;
 
 use std::{
@@ -48,7 +48,7 @@ pub use self::migrate::migrate;
 
 /// When a commit is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
+pub enum SyncMode {
     /// Before it is acknowledged.
     Fsync,
     /// At most a second after it is acknowledged: a power cut can take that second with it, the
@@ -62,7 +62,7 @@ pub struct EmbeddedConfig {
     /// The data directory; made if it isn't there.
     pub dir: PathBuf,
     /// When a commit is on the disk.
-    pub durability: Sync,
+    pub durability: SyncMode,
     /// How long an operation's record is kept, at least (rule C3); at most twice that and a little.
     pub operation_ttl: Duration,
 }
@@ -142,7 +142,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct EmbeddedStore {
     dir: PathBuf,
-    durability: Sync,
+    durability: SyncMode,
     // Dropped before the writer, whose connection is then the last and takes the WAL with it.
     readers: Readers,
     writer: Writer,
@@ -150,7 +150,7 @@ pub struct EmbeddedStore {
 
 /// Says in the log, in one line, what other users may read of a data directory, if anything.
 pub fn warn_where_others_may_read(dir: &Path) {
-    modes::warn_where_wider(dir, &[schema::path(dir), dir.join(LOCK_FILE)]);
+    file_permissions::warn_where_wider(dir, &[schema::path(dir), dir.join(LOCK_FILE)]);
 }
 
 impl EmbeddedStore {
@@ -158,7 +158,8 @@ impl EmbeddedStore {
     /// longer where a crash left much of the WAL to be read.
     pub fn open(config: EmbeddedConfig) -> Result<Self, OpenError> {
         let EmbeddedConfig { dir, durability, operation_ttl } = config;
-        modes::make_directory(&dir).map_err(|source| OpenError::Directory { dir: dir.clone(), source })?;
+        file_permissions::make_directory(&dir)
+            .map_err(|source| OpenError::Directory { dir: dir.clone(), source })?;
         let lock = lock(&dir)?;
         let path = schema::path(&dir);
         let connection = schema::open_writer(&dir, durability)?;
@@ -173,7 +174,7 @@ const LOCK_FILE: &str = "dao.lock";
 
 fn lock(dir: &Path) -> Result<File, OpenError> {
     let not_writable = |e: io::Error| OpenError::NotWritable { dir: dir.into(), problem: e.to_string() };
-    let mut options = modes::options();
+    let mut options = file_permissions::options();
     let file =
         options.create(true).write(true).truncate(false).open(dir.join(LOCK_FILE)).map_err(not_writable)?;
     let deadline = Instant::now() + LOCK_PATIENCE;
@@ -254,10 +255,10 @@ impl EventStore for EmbeddedStore {
 
     fn durability(&self) -> Durability {
         let (name, meaning) = match self.durability {
-            Sync::Fsync => {
+            SyncMode::Fsync => {
                 ("fsync", "every commit is on the disk before it is acknowledged: none can be lost")
             }
-            Sync::Interval => (
+            SyncMode::Interval => (
                 "interval",
                 "commits are on the disk a second after they are acknowledged: a power cut can lose that second",
             ),

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, Version};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EmbeddedStore, document, reader::Trouble};
+use super::{EmbeddedStore, document, reader::ReadFailure};
 use crate::store::{
-    FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead, StoreError,
+    FeedBounds, FeedEntry, FeedPlace, ParkedGraph, ProjectionStore, RowsChange, RowsFound, RowsHead,
+    StoreError,
 };
 
 /// Up to where the feed was trimmed, among the places of readers.
@@ -20,16 +21,16 @@ pub(super) const TRIMMED: &str = "feed:trimmed";
 
 /// Something to be written for the read side.
 #[derive(Debug)]
-pub(super) enum Keep {
+pub(super) enum ReadSideWrite {
     Rows { graph: GraphId, projection: String, change: RowsChange },
     Place { reader: String, seq: u64 },
     Trim { to: u64 },
-    Park { graph: GraphId, parked: Option<Parked> },
+    Park { graph: GraphId, parked: Option<ParkedGraph> },
     Checkpoint { graph: GraphId, head: Head, state: Bytes },
     Document { kind: String, name: String, expected: Option<u64>, bytes: Option<Bytes> },
 }
 
-impl Keep {
+impl ReadSideWrite {
     /// About how many bytes it holds.
     pub(super) fn bytes(&self) -> usize {
         match self {
@@ -45,17 +46,19 @@ impl Keep {
 
 /// Writes it inside the transaction that the caller has open; false if what stood there was
 /// something else, and nothing was changed.
-pub(super) fn keep(connection: &Connection, keep: &Keep) -> rusqlite::Result<bool> {
+pub(super) fn keep(connection: &Connection, keep: &ReadSideWrite) -> rusqlite::Result<bool> {
     match keep {
-        Keep::Document { kind, name, expected, bytes } => {
+        ReadSideWrite::Document { kind, name, expected, bytes } => {
             document::put(connection, kind, name, *expected, bytes.as_deref())
         }
-        Keep::Rows { graph, projection, change } => change_rows(connection, graph, projection, change),
-        Keep::Place { reader, seq } => {
+        ReadSideWrite::Rows { graph, projection, change } => {
+            change_rows(connection, graph, projection, change)
+        }
+        ReadSideWrite::Place { reader, seq } => {
             let mut put = connection.prepare_cached("INSERT OR REPLACE INTO place VALUES (?1, ?2)")?;
             put.execute(params![reader, *seq as i64]).map(|_| true)
         }
-        Keep::Trim { to } => {
+        ReadSideWrite::Trim { to } => {
             let mut trim = connection.prepare_cached("DELETE FROM feed WHERE seq <= ?1")?;
             trim.execute([*to as i64])?;
             let mut put = connection.prepare_cached(
@@ -63,17 +66,17 @@ pub(super) fn keep(connection: &Connection, keep: &Keep) -> rusqlite::Result<boo
             )?;
             put.execute(params![TRIMMED, *to as i64]).map(|_| true)
         }
-        Keep::Checkpoint { graph, head, state } => {
+        ReadSideWrite::Checkpoint { graph, head, state } => {
             let Some(row) = row_of(connection, graph)? else { return Ok(false) };
             connection
                 .prepare_cached("INSERT OR REPLACE INTO checkpoint VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![row, head.version.get() as i64, head.hash.as_bytes(), &state[..]])
                 .map(|_| true)
         }
-        Keep::Park { graph, parked } => {
+        ReadSideWrite::Park { graph, parked } => {
             let Some(row) = row_of(connection, graph)? else { return Ok(false) };
             match parked {
-                Some(Parked { version, reason }) => connection
+                Some(ParkedGraph { version, reason }) => connection
                     .prepare_cached("INSERT OR REPLACE INTO parked VALUES (?1, ?2, ?3)")?
                     .execute(params![row, version.get() as i64, reason]),
                 None => connection.prepare_cached("DELETE FROM parked WHERE graph = ?1")?.execute([row]),
@@ -120,7 +123,7 @@ fn row_of(connection: &Connection, graph: &GraphId) -> rusqlite::Result<Option<i
     find.query_row([graph.as_str()], |r| r.get(0)).optional()
 }
 
-/// Of what the rows are true; nothing, where what stands there can't be read: they are made anew.
+/// Of what the rows are true; nothing, where what stands there can't be read: they are rebuilt.
 fn rows_head(connection: &Connection, graph: i64, projection: &str) -> rusqlite::Result<Option<RowsHead>> {
     let mut find = connection
         .prepare_cached("SELECT version, hash, format FROM projection WHERE graph = ?1 AND name = ?2")?;
@@ -133,7 +136,7 @@ fn rows_head(connection: &Connection, graph: i64, projection: &str) -> rusqlite:
     Ok(found.optional()?.flatten())
 }
 
-fn feed(connection: &Connection, after: u64, limit: usize) -> Result<Vec<FeedEntry>, Trouble> {
+fn feed(connection: &Connection, after: u64, limit: usize) -> Result<Vec<FeedEntry>, ReadFailure> {
     let mut select = connection.prepare_cached(
         "SELECT seq, name, \"from\", \"to\", at FROM feed JOIN graph ON graph.id = feed.graph
          WHERE seq > ?1 ORDER BY seq LIMIT ?2",
@@ -152,7 +155,7 @@ fn feed(connection: &Connection, after: u64, limit: usize) -> Result<Vec<FeedEnt
     Ok(entries)
 }
 
-fn place(connection: &Connection, reader: &str) -> Result<FeedPlace, Trouble> {
+fn place(connection: &Connection, reader: &str) -> Result<FeedPlace, ReadFailure> {
     let mut find = connection.prepare_cached("SELECT seq FROM place WHERE reader = ?1")?;
     let seq: Option<i64> = find.query_row([reader], |r| r.get(0)).optional()?;
     Ok(FeedPlace { major: seq.unwrap_or(0) as u64, minor: 0 })
@@ -209,7 +212,7 @@ impl ProjectionStore for EmbeddedStore {
     }
 
     async fn trim_feed(&self, _part: u32, to: FeedPlace) -> Result<(), StoreError> {
-        self.writer.keep(Keep::Trim { to: to.major }).await.map(drop)
+        self.writer.keep(ReadSideWrite::Trim { to: to.major }).await.map(drop)
     }
 
     async fn place(&self, reader: &str, _part: u32) -> Result<FeedPlace, StoreError> {
@@ -218,7 +221,7 @@ impl ProjectionStore for EmbeddedStore {
     }
 
     async fn set_place(&self, reader: &str, _part: u32, place: FeedPlace) -> Result<(), StoreError> {
-        self.writer.keep(Keep::Place { reader: reader.to_owned(), seq: place.major }).await.map(drop)
+        self.writer.keep(ReadSideWrite::Place { reader: reader.to_owned(), seq: place.major }).await.map(drop)
     }
 
     /// No other process can have the directory.
@@ -286,11 +289,11 @@ impl ProjectionStore for EmbeddedStore {
         change: &RowsChange,
     ) -> Result<bool, StoreError> {
         let (graph, projection, change) = (graph.clone(), projection.to_owned(), change.clone());
-        self.writer.keep(Keep::Rows { graph, projection, change }).await
+        self.writer.keep(ReadSideWrite::Rows { graph, projection, change }).await
     }
 
     async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError> {
-        self.writer.keep(Keep::Checkpoint { graph: graph.clone(), head, state }).await.map(drop)
+        self.writer.keep(ReadSideWrite::Checkpoint { graph: graph.clone(), head, state }).await.map(drop)
     }
 
     async fn checkpoint(
@@ -317,11 +320,14 @@ impl ProjectionStore for EmbeddedStore {
             .await
     }
 
-    async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError> {
-        self.writer.keep(Keep::Park { graph: graph.clone(), parked: parked.cloned() }).await.map(drop)
+    async fn park(&self, graph: &GraphId, parked: Option<&ParkedGraph>) -> Result<(), StoreError> {
+        self.writer
+            .keep(ReadSideWrite::Park { graph: graph.clone(), parked: parked.cloned() })
+            .await
+            .map(drop)
     }
 
-    async fn parked(&self) -> Result<Vec<(GraphId, Parked)>, StoreError> {
+    async fn parked(&self) -> Result<Vec<(GraphId, ParkedGraph)>, StoreError> {
         self.readers
             .run(|connection| {
                 let mut select = connection.prepare_cached(
@@ -333,7 +339,7 @@ impl ProjectionStore for EmbeddedStore {
                     let name: String = row.get(0)?;
                     let Ok(graph) = GraphId::parse(&name) else { continue };
                     let version = Version::new(row.get::<_, i64>(1)? as u64).unwrap_or_default();
-                    all.push((graph, Parked { version, reason: row.get(2)? }));
+                    all.push((graph, ParkedGraph { version, reason: row.get(2)? }));
                 }
                 Ok(all)
             })
@@ -353,7 +359,7 @@ impl ProjectionStore for EmbeddedStore {
         bytes: Option<Bytes>,
     ) -> Result<bool, StoreError> {
         let (kind, name) = (kind.to_owned(), name.to_owned());
-        self.writer.keep(Keep::Document { kind, name, expected, bytes }).await
+        self.writer.keep(ReadSideWrite::Document { kind, name, expected, bytes }).await
     }
 
     async fn documents(&self, kind: &str) -> Result<Vec<String>, StoreError> {

@@ -14,16 +14,17 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
-    ledger, refusals,
+    append_transaction,
+    record_windows::LiveWindows,
+    refused_operations,
     schema::{self, LAST_VERSION, key, version_of},
-    windows::LiveWindows,
 };
 use crate::store::{
     GraphFilter, OperationPlaces, Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredCommit,
     StoredRefusal,
 };
 
-/// Connections that read at the same time. Who finds none free waits for one.
+/// Connections that read at the same time. A read that finds none free waits for one.
 const READERS_MAX: usize = 4;
 /// Of these, those who look for an operation at most.
 const FINDING_MAX: usize = 2;
@@ -45,18 +46,18 @@ pub(super) struct Readers {
 
 /// What a read runs into: SQLite's error, or a finding about the history.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum ReadFailure {
     Sqlite(rusqlite::Error),
     Store(StoreError),
 }
 
-impl From<rusqlite::Error> for Trouble {
+impl From<rusqlite::Error> for ReadFailure {
     fn from(e: rusqlite::Error) -> Self {
         Self::Sqlite(e)
     }
 }
 
-impl From<StoreError> for Trouble {
+impl From<StoreError> for ReadFailure {
     fn from(e: StoreError) -> Self {
         Self::Store(e)
     }
@@ -107,7 +108,7 @@ impl Readers {
             )?;
             Ok(ids
                 .iter()
-                .map(|id| ledger::record(&mut statement, &windows, *id, row))
+                .map(|id| append_transaction::record(&mut statement, &windows, *id, row))
                 .collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -123,7 +124,7 @@ impl Readers {
         let graph = graph.clone();
         self.run(move |connection| {
             let Some(row) = row(connection, &graph)? else { return Ok(Vec::new()) };
-            Ok(refusals::read(connection, row, between, order, limit)?)
+            Ok(refused_operations::read(connection, row, between, order, limit)?)
         })
         .await
     }
@@ -152,7 +153,7 @@ impl Readers {
     /// Runs `read` with a connection of the pool on a thread that may block.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection) -> Result<T, Trouble> + Send + 'static,
+        read: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let closed = |_| StoreError::Unavailable("it is closed".into());
         let permit = Arc::clone(&self.free).acquire_owned().await.map_err(closed)?;
@@ -165,7 +166,7 @@ impl Readers {
             };
             let answer = read(&connection);
             // A connection that failed may be in any state: the next read opens another.
-            if !matches!(answer, Err(Trouble::Sqlite(_))) && !permit.semaphore().is_closed() {
+            if !matches!(answer, Err(ReadFailure::Sqlite(_))) && !permit.semaphore().is_closed() {
                 idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             }
             drop(permit);
@@ -173,8 +174,8 @@ impl Readers {
         });
         match task.await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(Trouble::Store(e))) => Err(e),
-            Ok(Err(Trouble::Sqlite(e))) => Err(StoreError::Unavailable(e.to_string())),
+            Ok(Err(ReadFailure::Store(e))) => Err(e),
+            Ok(Err(ReadFailure::Sqlite(e))) => Err(StoreError::Unavailable(e.to_string())),
             Err(e) => Err(StoreError::Unavailable(format!("a read was cut off: {e}"))),
         }
     }
@@ -187,12 +188,12 @@ fn row(connection: &Connection, graph: &GraphId) -> rusqlite::Result<Option<i64>
         .optional()
 }
 
-fn head(connection: &Connection, graph: &GraphId) -> Result<Head, Trouble> {
+fn head(connection: &Connection, graph: &GraphId) -> Result<Head, ReadFailure> {
     let Some(row) = row(connection, graph)? else { return Ok(Head::EMPTY) };
     let mut statement = connection.prepare_cached(
         "SELECT key, hash FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1",
     )?;
-    Ok(ledger::head(&mut statement, graph, row)??)
+    Ok(append_transaction::head(&mut statement, graph, row)??)
 }
 
 fn read(
@@ -201,7 +202,7 @@ fn read(
     after: Version,
     to: Version,
     limit: usize,
-) -> Result<Vec<StoredCommit>, Trouble> {
+) -> Result<Vec<StoredCommit>, ReadFailure> {
     let end = version_of(LAST_VERSION);
     let Some(row) = row(connection, graph)? else { return Ok(Vec::new()) };
     let Some(start) = key(row, after) else { return Ok(Vec::new()) };
@@ -210,7 +211,7 @@ fn read(
     )?;
     let limit_sql = i64::try_from(limit).unwrap_or(i64::MAX);
     let corrupt = |version, problem: &str| {
-        Trouble::Store(StoreError::Corrupt { graph: graph.clone(), version, problem: problem.into() })
+        ReadFailure::Store(StoreError::Corrupt { graph: graph.clone(), version, problem: problem.into() })
     };
 
     let mut commits: Vec<StoredCommit> = Vec::new();
@@ -245,7 +246,7 @@ fn find_operation(
     id: OperationId,
     wanted: &GraphFilter,
     limit: usize,
-) -> Result<OperationPlaces, Trouble> {
+) -> Result<OperationPlaces, ReadFailure> {
     let mut statement = connection.prepare_cached(
         "SELECT name FROM operation JOIN graph ON graph.id = operation.graph
          WHERE window = ?1 AND operation.id = ?2",
@@ -268,7 +269,11 @@ fn find_operation(
 }
 
 /// A graph with refused operations alone has a row, and is not one of them.
-fn graphs(connection: &Connection, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, Trouble> {
+fn graphs(
+    connection: &Connection,
+    after: Option<&GraphId>,
+    limit: usize,
+) -> Result<Vec<GraphId>, ReadFailure> {
     let mut statement = connection.prepare_cached(
         "SELECT name FROM graph WHERE name > ?1
          AND EXISTS (SELECT 1 FROM event WHERE key BETWEEN graph.id << ?2 AND (graph.id << ?2) + ?3)

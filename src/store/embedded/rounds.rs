@@ -5,7 +5,7 @@
 //! - A round that fails changes nothing and is answered `Unavailable`; where that can't be made
 //!   sure, `OutcomeUnknown`. The loop goes on.
 //!
-//! Not here: the queue (`writer`), what a round does to the tables (`ledger`), when the WAL is
+//! Not here: the queue (`writer`), what a round does to the tables (`append_transaction`), when the WAL is
 //! copied (`checkpoint`).
 
 use std::{
@@ -24,9 +24,9 @@ use tokio::{
 };
 
 use super::{
+    append_transaction::{AppendRequest, Appender},
     checkpoint::Checkpointer,
-    ledger::{Asked, Ledger},
-    projection::{self, Keep},
+    projection::{self, ReadSideWrite},
     writer::Request,
 };
 use crate::store::{Append, StoreError};
@@ -48,12 +48,12 @@ const PURGE_RETRY: Duration = Duration::from_secs(10);
 const WINDOWS_PERIOD: Duration = Duration::from_secs(1);
 
 /// How a round failed; told to everybody in it.
-enum Failure {
+enum RoundFailure {
     NothingChanged(String),
     Unknown(String),
 }
 
-impl Failure {
+impl RoundFailure {
     fn to_error(&self) -> StoreError {
         match self {
             Self::NothingChanged(why) => StoreError::Unavailable(why.clone()),
@@ -62,28 +62,28 @@ impl Failure {
     }
 }
 
-type Waiting = (Asked, OwnedSemaphorePermit, oneshot::Sender<Result<Append, StoreError>>);
-type Keeping = (Keep, OwnedSemaphorePermit, oneshot::Sender<Result<bool, StoreError>>);
+type PendingAppend = (AppendRequest, OwnedSemaphorePermit, oneshot::Sender<Result<Append, StoreError>>);
+type PendingWrite = (ReadSideWrite, OwnedSemaphorePermit, oneshot::Sender<Result<bool, StoreError>>);
 
 /// What the parts of a round came to, in their order.
-struct Written {
+struct RoundResults {
     appends: Vec<Result<Append, StoreError>>,
     kept: Vec<Result<bool, StoreError>>,
 }
 
 /// The answers of a round, given when this is dropped: also by a runtime that is no more.
-struct Answers {
-    appends: Vec<(Waiting, Result<Append, StoreError>)>,
-    kept: Vec<(Keeping, Result<bool, StoreError>)>,
+struct RoundReplies {
+    appends: Vec<(PendingAppend, Result<Append, StoreError>)>,
+    kept: Vec<(PendingWrite, Result<bool, StoreError>)>,
 }
 
-impl Answers {
+impl RoundReplies {
     fn len(&self) -> usize {
         self.appends.len() + self.kept.len()
     }
 }
 
-impl Drop for Answers {
+impl Drop for RoundReplies {
     fn drop(&mut self) {
         for ((_, room, answer), outcome) in self.appends.drain(..) {
             drop(room);
@@ -99,7 +99,7 @@ impl Drop for Answers {
 /// What the thread owns. Fields are dropped in this order: the lock last.
 pub(super) struct Rounds {
     requests: Receiver<Request>,
-    ledger: Ledger,
+    ledger: Appender,
     trouble: Arc<Mutex<Option<String>>>,
     /// Whether there may be dead operation records to delete.
     purging: bool,
@@ -115,7 +115,7 @@ pub(super) struct Rounds {
 impl Rounds {
     pub(super) fn new(
         requests: Receiver<Request>,
-        ledger: Ledger,
+        ledger: Appender,
         trouble: Arc<Mutex<Option<String>>>,
         checkpointer: Checkpointer,
         connection: Connection,
@@ -184,11 +184,11 @@ impl Rounds {
     }
 
     /// One transaction. Whoever stopped waiting for the answer is not told.
-    fn write(&mut self, waiting: Vec<Waiting>, keeping: Vec<Keeping>) {
+    fn write(&mut self, waiting: Vec<PendingAppend>, keeping: Vec<PendingWrite>) {
         match self.transact(&waiting, &keeping) {
             Ok(written) => {
                 self.note(None);
-                let answers = Answers {
+                let answers = RoundReplies {
                     appends: waiting.into_iter().zip(written.appends).collect(),
                     kept: keeping.into_iter().zip(written.kept).collect(),
                 };
@@ -215,15 +215,19 @@ impl Rounds {
         }
     }
 
-    fn transact(&mut self, waiting: &[Waiting], keeping: &[Keeping]) -> Result<Written, Failure> {
+    fn transact(
+        &mut self,
+        waiting: &[PendingAppend],
+        keeping: &[PendingWrite],
+    ) -> Result<RoundResults, RoundFailure> {
         let applied = self.begin().and_then(|()| {
             let appends = self.ledger.apply(&self.connection, waiting.iter().map(|w| &w.0))?;
             let kept = keeping.iter().map(|k| self.keep(&k.0));
-            Ok(Written { appends, kept: kept.collect::<rusqlite::Result<_>>()? })
+            Ok(RoundResults { appends, kept: kept.collect::<rusqlite::Result<_>>()? })
         });
         let written = applied.map_err(|e| {
             self.roll_back();
-            Failure::NothingChanged(e.to_string())
+            RoundFailure::NothingChanged(e.to_string())
         })?;
         match self.commit() {
             Ok(()) => {
@@ -237,7 +241,7 @@ impl Rounds {
     }
 
     /// Keeps something for the read side. What SQLite refuses of it is undone, and fails nothing else of the round.
-    fn keep(&self, keep: &Keep) -> rusqlite::Result<Result<bool, StoreError>> {
+    fn keep(&self, keep: &ReadSideWrite) -> rusqlite::Result<Result<bool, StoreError>> {
         self.connection.prepare_cached("SAVEPOINT keep")?.execute([])?;
         let kept = match projection::keep(&self.connection, keep) {
             Ok(kept) => Ok(kept),
@@ -255,14 +259,14 @@ impl Rounds {
     /// After a COMMIT that failed. Nobody sees the transaction now; but if all its frames reached
     /// the WAL and only the sync failed, a crash could bring it back. The next transaction
     /// overwrites those frames: one that succeeds makes sure.
-    fn undo_commit(&mut self, error: rusqlite::Error) -> Failure {
+    fn undo_commit(&mut self, error: rusqlite::Error) -> RoundFailure {
         self.roll_back();
         let short_write = matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull))
             || error.sqlite_error().is_some_and(|e| e.extended_code == ffi::SQLITE_IOERR_WRITE);
         if short_write || self.fence().is_ok() {
-            return Failure::NothingChanged(error.to_string());
+            return RoundFailure::NothingChanged(error.to_string());
         }
-        Failure::Unknown(error.to_string())
+        RoundFailure::Unknown(error.to_string())
     }
 
     /// A durable transaction that says nothing.

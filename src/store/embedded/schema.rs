@@ -1,14 +1,14 @@
 //! The database file: its tables, its format number, and the connections to it.
 //!
 //! Invariant: a file whose format this program doesn't know is never written to. Not here: what is
-//! written (`ledger`) and read (`reader`).
+//! written (`append_transaction`) and read (`reader`).
 
 use std::path::{Path, PathBuf};
 
 use dao_projections::Version;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{OpenError, Sync, modes};
+use super::{OpenError, SyncMode, file_permissions};
 
 /// The format of the file that this program writes, kept in `meta`.
 pub(super) const FORMAT: i64 = 2;
@@ -21,7 +21,7 @@ pub(super) const VERSION_BITS: u32 = 34;
 /// the `sqlite3` program. After that the round that waited is refused as unavailable.
 const LOCK_WAIT_MS: u32 = 5_000;
 
-/// Statements that a connection keeps prepared: more than there are. One that is not among them is parsed anew.
+/// Statements that a connection keeps prepared: more than there are. One that is not among them is parsed again.
 const STATEMENTS_MAX: usize = 64;
 
 /// Memory for pages of the connection that writes. Rounds that dirty more spill into the WAL early.
@@ -97,10 +97,10 @@ pub(super) fn path(dir: &Path) -> PathBuf {
 }
 
 /// Opens the file to write, and makes it if it isn't there.
-pub(super) fn open_writer(dir: &Path, durability: Sync) -> Result<Connection, OpenError> {
+pub(super) fn open_writer(dir: &Path, durability: SyncMode) -> Result<Connection, OpenError> {
     let path = path(dir);
     let failed = |error| open_error(dir, &path, error);
-    modes::make_file(&path)
+    file_permissions::make_file(&path)
         .map_err(|error| OpenError::NotWritable { dir: dir.into(), problem: error.to_string() })?;
     let connection = Connection::open(&path).map_err(failed)?;
     set_common(&connection, WRITER_CACHE_KIB).map_err(failed)?;
@@ -121,12 +121,12 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn open_to_migrate(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     set_common(&connection, WRITER_CACHE_KIB)?;
-    set_durability(&connection, Sync::Fsync)?;
+    set_durability(&connection, SyncMode::Fsync)?;
     Ok(connection)
 }
 
 /// Opens the file to copy its WAL into it, on a thread of its own.
-pub(super) fn open_checkpointer(path: &Path, durability: Sync) -> rusqlite::Result<Connection> {
+pub(super) fn open_checkpointer(path: &Path, durability: SyncMode) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     set_common(&connection, READER_CACHE_KIB)?;
@@ -141,10 +141,10 @@ fn set_common(connection: &Connection, cache_kib: u32) -> rusqlite::Result<()> {
     ))
 }
 
-fn set_durability(connection: &Connection, durability: Sync) -> rusqlite::Result<()> {
+fn set_durability(connection: &Connection, durability: SyncMode) -> rusqlite::Result<()> {
     let synchronous = match durability {
-        Sync::Fsync => "FULL",
-        Sync::Interval => "NORMAL",
+        SyncMode::Fsync => "FULL",
+        SyncMode::Interval => "NORMAL",
     };
     // Checkpoints have their own thread. Without fullfsync, macOS only hands the bytes to the drive.
     connection.execute_batch(&format!(

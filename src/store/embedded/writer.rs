@@ -19,29 +19,29 @@ use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
-    OpenError, Sync,
+    OpenError, SyncMode,
+    append_transaction::{self, AppendRequest, Appender},
     checkpoint::Checkpointer,
-    ledger::{self, Asked, Ledger},
-    projection::Keep,
+    projection::ReadSideWrite,
+    record_windows::{LiveWindows, RecordWindows},
     rounds::Rounds,
-    windows::{LiveWindows, Windows},
 };
 use crate::store::{Append, Entry, StoreError};
 
-/// Bytes that wait for the writer or are being written. Who finds it full waits for room.
+/// Bytes that wait for the writer or are being written. A caller that finds it full waits for room.
 const QUEUE_BYTES_MAX: u32 = 64 << 20;
 /// What an append and each entry count for beside their bytes, so that small ones are bounded too.
 const ITEM_BYTES: usize = 256;
 
 pub(super) enum Request {
     Append {
-        asked: Asked,
+        asked: AppendRequest,
         room: OwnedSemaphorePermit,
         answer: oneshot::Sender<Result<Append, StoreError>>,
     },
     /// Something of the read side's; answered whether it could be done from where it is.
     Keep {
-        keep: Keep,
+        keep: ReadSideWrite,
         room: OwnedSemaphorePermit,
         answer: oneshot::Sender<Result<bool, StoreError>>,
     },
@@ -67,16 +67,17 @@ impl Writer {
         connection: Connection,
         lock: File,
         path: &Path,
-        durability: Sync,
+        durability: SyncMode,
         ttl: Duration,
     ) -> Result<Self, OpenError> {
         let failed = |source| OpenError::Database { path: path.into(), source };
-        let windows = Windows::new(ledger::windows_found(&connection).map_err(failed)?, ttl);
+        let windows =
+            RecordWindows::new(append_transaction::windows_found(&connection).map_err(failed)?, ttl);
         let published = windows.published();
         let checkpointer = Checkpointer::start(path, durability)?;
         let trouble = Arc::new(Mutex::new(None));
         let (queue, requests) = channel();
-        let ledger = Ledger::new(windows);
+        let ledger = Appender::new(windows);
         let task = Rounds::new(requests, ledger, Arc::clone(&trouble), checkpointer, connection, lock);
         let thread = thread::Builder::new()
             .name("dao-writer".into())
@@ -102,7 +103,7 @@ impl Writer {
         expected: Head,
         entries: &[Entry],
     ) -> Result<Append, StoreError> {
-        let asked = Asked { graph: graph.clone(), expected, entries: entries.to_vec() };
+        let asked = AppendRequest { graph: graph.clone(), expected, entries: entries.to_vec() };
         let room = Arc::clone(&self.room).acquire_many_owned(cost(entries)).await.map_err(|_| closed())?;
         let (answer, answered) = oneshot::channel();
         self.send(Request::Append { asked, room, answer })?;
@@ -112,7 +113,7 @@ impl Writer {
     }
 
     /// Writes something of the read side's, in one of the rounds.
-    pub(super) async fn keep(&self, keep: Keep) -> Result<bool, StoreError> {
+    pub(super) async fn keep(&self, keep: ReadSideWrite) -> Result<bool, StoreError> {
         let cost = u32::try_from(ITEM_BYTES + keep.bytes()).unwrap_or(u32::MAX).min(QUEUE_BYTES_MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(cost).await.map_err(|_| closed())?;
         let (answer, answered) = oneshot::channel();

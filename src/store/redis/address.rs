@@ -80,7 +80,7 @@ pub(super) fn location(address: &Config) -> String {
 }
 
 /// An address in its parts. Only the first of several hosts is one that the library's parser knows.
-struct Parts<'a> {
+struct AddressParts<'a> {
     /// User and password with the `@`, or nothing.
     login: &'a str,
     first: &'a str,
@@ -88,7 +88,7 @@ struct Parts<'a> {
     path: &'a str,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> AddressParts<'a> {
     fn of(rest: &'a str) -> Option<Self> {
         let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(authority_end);
@@ -107,12 +107,12 @@ fn parse_url(url: &str) -> Result<Config, String> {
         "redis" => from_url(&format!("redis://{rest}")),
         "redis+unix" if scheme == plain && rest.contains('/') => from_url(url),
         "redis-cluster" => {
-            let parts = Parts::of(rest).ok_or(FORMS)?;
+            let parts = AddressParts::of(rest).ok_or(FORMS)?;
             let config = from_url(&format!("{plain}://{}{}{}", parts.login, parts.first, parts.path))?;
             with_hosts(config, &parts.others, CLUSTER_PORT)
         }
         "redis-sentinel" => {
-            let parts = Parts::of(rest).ok_or(FORMS)?;
+            let parts = AddressParts::of(rest).ok_or(FORMS)?;
             let (service, database) = match parts.path.trim_start_matches('/').split_once('/') {
                 Some((service, database)) => (service, database),
                 None => (parts.path.trim_start_matches('/'), ""),

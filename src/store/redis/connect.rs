@@ -1,5 +1,5 @@
-//! Starting: how Redis is named and connected to. What is checked then is in `survey.rs`, why it can be refused in
-//! `refused.rs`.
+//! Starting: how Redis is named and connected to. What is checked then is in `startup_checks.rs`, why it can be refused in
+//! `connect_error.rs`.
 //!
 //! Invariant: a store that was made has talked to a Redis that is new enough, never evicts, takes
 //! writes, lets us do all we do, and is laid out as this program lays it out.
@@ -18,15 +18,15 @@ use fred::{
 
 use super::{
     RedisStore, address,
+    connect_error::{ConnectError, not_writable},
     index::Index,
     keys::{self, META, PARTITIONS_MAX},
-    listen::Listening,
-    message::Sender,
-    nodes::{Live, Nodes},
+    message::Publisher,
+    nodes::{LiveClient, Nodes},
     projection::RowScripts,
-    refused::{ConnectError, not_writable},
+    publication_reader::PublicationReader,
     scripts::Scripts,
-    survey,
+    startup_checks,
 };
 
 /// How the stored form is laid out. Another number means another program.
@@ -112,22 +112,22 @@ impl RedisStore {
         let address = parse(&config)?;
         let location = address::location(&address);
 
-        let sender = Sender::new(address.database.unwrap_or(0));
+        let sender = Publisher::new(address.database.unwrap_or(0));
         let nodes = Arc::new(Nodes::connect(address, location.clone()).await?);
-        let durability = survey::survey(&nodes, &location, config.min_replicas).await?;
-        survey::probe(&nodes, &location).await?;
-        let layout = survey::lay_out(&nodes, &location, &config).await?;
+        let durability = startup_checks::check_durability(&nodes, &location, config.min_replicas).await?;
+        startup_checks::probe(&nodes, &location).await?;
+        let layout = startup_checks::lay_out(&nodes, &location, &config).await?;
         let scripts = Scripts::new(layout.operation_ttl);
         let row_scripts = RowScripts::new();
         nodes
-            .call_at_start(keys::slot(META), async |live: Arc<Live<Client>>| {
+            .call_at_start(keys::slot(META), async |live: Arc<LiveClient<Client>>| {
                 scripts.load(&live.client).await?;
                 row_scripts.load(&live.client).await
             })
             .await
             .map_err(|error| not_writable(&location, &error))?;
         Ok(Self {
-            listening: Listening::start(nodes.clone(), sender.clone()),
+            listening: PublicationReader::start(nodes.clone(), sender.clone()),
             index: Index::open(&nodes, &location, &layout).await?,
             nodes,
             min_replicas: NonZeroU32::new(config.min_replicas),
@@ -155,7 +155,7 @@ pub(super) async fn alone(config: &RedisConfig) -> Result<(Nodes, String), Conne
     let address = parse(config)?;
     let location = address::location(&address);
     let nodes = Nodes::connect(address, location.clone()).await?;
-    survey::survey(&nodes, &location, 0).await?;
+    startup_checks::check_durability(&nodes, &location, 0).await?;
     Ok((nodes, location))
 }
 

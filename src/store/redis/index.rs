@@ -25,12 +25,12 @@ use futures::future::{join_all, try_join_all};
 use tokio::{sync::Mutex as TurnMutex, time::timeout};
 
 use super::{
+    connect_error::{ConnectError, not_writable},
     errors,
     keys::{self, META, Partition},
-    nodes::{Lane, Live, Nodes},
-    refused::{ConnectError, not_writable},
+    nodes::{ConnectionRole, LiveClient, Nodes},
     scripts::Scripts,
-    survey::Layout,
+    startup_checks::Layout,
 };
 use crate::store::{Entry, GraphFilter, OperationPlaces, StoreError};
 
@@ -41,7 +41,7 @@ const PARTS: u32 = 8;
 const SEARCHED_MAX: u32 = 64;
 /// When the index was begun, in the layout of the store: by the clock of who did, or 0 if with the first record.
 const BEGUN: &str = "operation_index_begun_ms";
-/// Graphs that one look-up looks at, the oldest uses of the id first. Who used an id before it was made known is
+/// Graphs that one look-up looks at, the oldest uses of the id first. A graph that used an id before it was made known is
 /// among them, however many copy it.
 const LOOKED_AT_MAX: usize = 4_096;
 /// How long an append waits for the index, once it has its own answer.
@@ -72,7 +72,7 @@ impl Index {
         let mut is_whole_at_ms = 0;
         if !is_searched {
             let now = if is_new { 0 } else { now_ms() };
-            let begin = async |live: Arc<Live<Client>>| {
+            let begin = async |live: Arc<LiveClient<Client>>| {
                 live.client.hsetnx::<(), _, _, _>(META, BEGUN, now.to_string()).await?;
                 live.client.hget::<u64, _, _>(META, BEGUN).await
             };
@@ -152,10 +152,11 @@ impl Index {
         }
         let calls = groups.into_iter().map(|((graph, part), ids)| async move {
             let part = Partition::numbered(part);
-            let write = async |live: Arc<Live<Client>>| scripts.index(&live.client, part, &graph, &ids).await;
-            // Graphs on other shards don't wait for one that is away.
+            let write =
+                async |live: Arc<LiveClient<Client>>| scripts.index(&live.client, part, &graph, &ids).await;
+            // Graphs on other shards don't wait for one that is unavailable.
             let written = match nodes.is_reached(part.slot()) {
-                true => timeout(PATIENCE, nodes.call(part.slot(), Lane::Writer, write)).await.ok(),
+                true => timeout(PATIENCE, nodes.call(part.slot(), ConnectionRole::Writer, write)).await.ok(),
                 false => None,
             };
             match written {
@@ -176,17 +177,17 @@ impl Index {
         limit: usize,
     ) -> Result<OperationPlaces, StoreError> {
         if self.is_searched {
-            let search = async |live: Arc<Live<Client>>| {
+            let search = async |live: Arc<LiveClient<Client>>| {
                 scripts.search(&live.client, self.partitions, id, LOOKED_AT_MAX).await
             };
-            let found = nodes.call(Partition::numbered(0).slot(), Lane::Reader, search).await;
+            let found = nodes.call(Partition::numbered(0).slot(), ConnectionRole::Reader, search).await;
             let (found, _) = found.map_err(|error| errors::of_read(&error))?;
             return Ok(OperationPlaces { graphs: those_wanted(found, wanted, limit), is_in_order: false });
         }
         let part = self.part_of(id);
         let locate =
-            async |live: Arc<Live<Client>>| scripts.locate(&live.client, part, id, LOOKED_AT_MAX).await;
-        let named = nodes.call(part.slot(), Lane::Reader, locate).await;
+            async |live: Arc<LiveClient<Client>>| scripts.locate(&live.client, part, id, LOOKED_AT_MAX).await;
+        let named = nodes.call(part.slot(), ConnectionRole::Reader, locate).await;
         let (named, _) = named.map_err(|error| errors::of_read(&error))?;
         let graphs = those_wanted(named, wanted, limit);
         if !graphs.is_empty() || now_ms() >= self.is_whole_at_ms {
@@ -205,8 +206,8 @@ impl Index {
     ) -> Result<Vec<GraphId>, Error> {
         let _turn = self.search.lock().await;
         let finds = Partition::all(self.partitions).map(async |p| {
-            let find = async |live: Arc<Live<Client>>| scripts.find(&live.client, p, id).await;
-            nodes.call(p.slot(), Lane::Reader, find).await.map(|(found, _)| found)
+            let find = async |live: Arc<LiveClient<Client>>| scripts.find(&live.client, p, id).await;
+            nodes.call(p.slot(), ConnectionRole::Reader, find).await.map(|(found, _)| found)
         });
         Ok(try_join_all(finds).await?.into_iter().flatten().collect())
     }
@@ -219,11 +220,11 @@ async fn is_one_place(nodes: &Nodes) -> bool {
         return false;
     }
     let nothing = Script::from_lua("return {0}");
-    let call = async |live: Arc<Live<Client>>| {
+    let call = async |live: Arc<LiveClient<Client>>| {
         let keys = vec![Partition::numbered(0).fence(), Partition::numbered(1).fence()];
         nothing.evalsha_with_reload::<Value, _, _>(&live.client, keys, Vec::<Value>::new()).await
     };
-    nodes.call(Partition::numbered(0).slot(), Lane::Writer, call).await.is_ok()
+    nodes.call(Partition::numbered(0).slot(), ConnectionRole::Writer, call).await.is_ok()
 }
 
 /// Those wanted, each once.

@@ -14,7 +14,7 @@ use dao_projections::{GraphId, Hash, Head, Version};
 use uuid::Uuid;
 
 use super::keys::Partition;
-use crate::store::{Hint, StoredCommit};
+use crate::store::{Publication, StoredCommit};
 
 /// The number of this form; a sender of another is not understood.
 const FORM: u8 = 1;
@@ -23,19 +23,19 @@ const HEADER_BYTES: usize = 17;
 const HASH_BYTES: usize = 32;
 
 /// On which channel a graph's followers are told, and how a message to them begins.
-pub(super) struct Address {
+pub(super) struct ChannelAddress {
     pub(super) channel: String,
     pub(super) header: Bytes,
 }
 
 /// Who publishes through a store: messages of its own are told apart by this.
 #[derive(Clone)]
-pub(super) struct Sender {
+pub(super) struct Publisher {
     header: Bytes,
     database: u8,
 }
 
-impl Sender {
+impl Publisher {
     /// Channels, unlike keys, are shared by the databases of one server: hence their number.
     pub(super) fn new(database: u8) -> Self {
         let mut header = BytesMut::with_capacity(HEADER_BYTES);
@@ -49,8 +49,8 @@ impl Sender {
         partition.channel(self.database, graph)
     }
 
-    pub(super) fn address(&self, partition: Partition, graph: &GraphId) -> Address {
-        Address { channel: self.channel(partition, graph), header: self.header.clone() }
+    pub(super) fn address(&self, partition: Partition, graph: &GraphId) -> ChannelAddress {
+        ChannelAddress { channel: self.channel(partition, graph), header: self.header.clone() }
     }
 
     /// A broadcast in the form of a message.
@@ -63,7 +63,7 @@ impl Sender {
     }
 
     /// What another sender's message says; `None` for one's own, and for what is no message.
-    pub(super) fn read(&self, message: &[u8]) -> Option<Hint> {
+    pub(super) fn read(&self, message: &[u8]) -> Option<Publication> {
         let (header, rest) = message.split_at_checked(HEADER_BYTES)?;
         if header == self.header {
             return None;
@@ -76,15 +76,15 @@ impl Sender {
     }
 }
 
-fn decode(rest: &[u8]) -> Option<Hint> {
+fn decode(rest: &[u8]) -> Option<Publication> {
     let (kind, rest) = rest.split_first()?;
     match kind {
-        b'C' => commits(rest).map(Hint::Commits),
+        b'C' => commits(rest).map(Publication::Commits),
         b'H' => {
             let (hash, version) = rest.split_at_checked(HASH_BYTES)?;
-            Some(Hint::Head(Head { version: decimal(version)?, hash: Hash::from_bytes(hash).ok()? }))
+            Some(Publication::Head(Head { version: decimal(version)?, hash: Hash::from_bytes(hash).ok()? }))
         }
-        b'M' => Some(Hint::Message(Bytes::copy_from_slice(rest))),
+        b'M' => Some(Publication::Message(Bytes::copy_from_slice(rest))),
         _ => None,
     }
 }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn published(commits: &[StoredCommit]) -> Vec<u8> {
-        let mut bytes = Sender::new(0).header.to_vec();
+        let mut bytes = Publisher::new(0).header.to_vec();
         bytes.push(b'C');
         for StoredCommit { version, hash, body } in commits {
             let digits = version.to_string();
@@ -139,21 +139,22 @@ mod tests {
 
     #[test]
     fn what_is_published_is_read_by_others_alone() {
-        let (a, b) = (Sender::new(0), Sender::new(0));
+        let (a, b) = (Publisher::new(0), Publisher::new(0));
         let message = a.broadcast(b"subscribe");
-        assert_eq!(b.read(&message), Some(Hint::Message(Bytes::from_static(b"subscribe"))));
+        assert_eq!(b.read(&message), Some(Publication::Message(Bytes::from_static(b"subscribe"))));
         assert_eq!(a.read(&message), None);
-        assert_eq!(a.read(&published(&three())), Some(Hint::Commits(three())));
+        assert_eq!(a.read(&published(&three())), Some(Publication::Commits(three())));
     }
 
     #[test]
     fn bytes_that_are_no_message_do_no_harm() {
-        let reader = Sender::new(0);
+        let reader = Publisher::new(0);
         let whole = published(&three());
         for length in 0..whole.len() {
             let understood = reader.read(&whole[..length]);
             assert!(
-                understood.is_none_or(|hint| matches!(&hint, Hint::Commits(c) if three().starts_with(c)))
+                understood
+                    .is_none_or(|hint| matches!(&hint, Publication::Commits(c) if three().starts_with(c)))
             );
         }
         let mut of_another_form = whole.clone();
@@ -163,7 +164,7 @@ mod tests {
         let at = HEADER_BYTES + 1 + 3 + HASH_BYTES;
         longer_than_it_is[at..at + 4].fill(0xff);
         assert_eq!(reader.read(&longer_than_it_is), None);
-        let mut head = Sender::new(0).header.to_vec();
+        let mut head = Publisher::new(0).header.to_vec();
         head.extend([b"H", &[7; HASH_BYTES][..], b"9223372036854775808"].concat());
         assert_eq!(reader.read(&head), None, "no version is so large");
     }

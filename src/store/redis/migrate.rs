@@ -15,9 +15,9 @@ use fred::{
 
 use super::{
     connect::{self, FORMAT, RedisConfig},
+    connect_error::{ConnectError, cannot_reach, not_writable},
     keys::{self, META, PARTITIONS_MAX, Partition},
-    nodes::{Live, Nodes},
-    refused::{ConnectError, cannot_reach, not_writable},
+    nodes::{LiveClient, Nodes},
 };
 use crate::store::Migrate;
 
@@ -40,8 +40,9 @@ async fn steps(nodes: &Nodes, location: &str, migrate: Migrate) -> Result<Vec<St
             let graphs = list_graphs(nodes, location, migrate).await?;
             done.push(format!("format 1 to 2: an index of the graphs, {graphs} of them"));
             if migrate == Migrate::Make {
-                let set =
-                    async |live: Arc<Live<Client>>| live.client.hset::<(), _, _>(META, ("format", "2")).await;
+                let set = async |live: Arc<LiveClient<Client>>| {
+                    live.client.hset::<(), _, _>(META, ("format", "2")).await
+                };
                 let set = nodes.call_at_start(keys::slot(META), set).await;
                 set.map_err(|error| not_writable(location, &error))?;
             }
@@ -52,7 +53,8 @@ async fn steps(nodes: &Nodes, location: &str, migrate: Migrate) -> Result<Vec<St
 }
 
 async fn meta(nodes: &Nodes, location: &str, field: &str) -> Result<Option<String>, ConnectError> {
-    let get = async |live: Arc<Live<Client>>| live.client.hget::<Option<String>, _, _>(META, field).await;
+    let get =
+        async |live: Arc<LiveClient<Client>>| live.client.hget::<Option<String>, _, _>(META, field).await;
     let found = nodes.call_at_start(keys::slot(META), get).await;
     found.map(|(found, _)| found).map_err(|error| not_writable(location, &error))
 }
@@ -76,7 +78,7 @@ async fn list_graphs(nodes: &Nodes, location: &str, migrate: Migrate) -> Result<
 
 /// Those on one primary.
 async fn list_on(
-    primary: &Live<Client>,
+    primary: &LiveClient<Client>,
     nodes: &Nodes,
     partitions: u32,
     migrate: Migrate,
@@ -92,7 +94,7 @@ async fn list_on(
         let (next, keys): (String, Vec<String>) = primary.run(scan).await?;
         for key in &keys {
             let Some((partition, graph)) = graph_of(key, partitions) else { continue };
-            let add = async |live: Arc<Live<Client>>| {
+            let add = async |live: Arc<LiveClient<Client>>| {
                 // A stream that is empty is no history.
                 let is_history = live.client.xlen::<u64, _>(partition.events(&graph)).await? > 0;
                 if is_history && migrate == Migrate::Make {

@@ -14,23 +14,23 @@
 //! library is named nowhere outside this directory.
 
 mod address;
-mod confirm;
 mod connect;
+mod connect_error;
 mod errors;
 #[doc(hidden)]
 pub mod fuzzing;
 mod index;
 mod keys;
-mod listen;
 mod message;
 mod migrate;
 mod nodes;
 mod projection;
-mod refusals;
-mod refused;
+mod publication_reader;
+mod refused_operations;
+mod replica_confirmation;
 mod scripts;
+mod startup_checks;
 mod stream;
-mod survey;
 
 use std::{
     num::NonZeroU32,
@@ -53,19 +53,19 @@ pub use self::migrate::migrate;
 pub use self::{
     address::Mistake,
     connect::{RedisConfig, TlsFiles},
-    refused::ConnectError,
+    connect_error::ConnectError,
 };
 use self::{
     index::Index,
     keys::Partition,
-    listen::Listening,
-    message::Sender,
-    nodes::{Lane, Live, Nodes},
+    message::Publisher,
+    nodes::{ConnectionRole, LiveClient, Nodes},
     projection::RowScripts,
-    scripts::{Reply, Scripts},
+    publication_reader::PublicationReader,
+    scripts::{ScriptReply, Scripts},
 };
 use crate::store::{
-    Append, Durability, Entry, EventStore, GraphFilter, Hints, OperationPlaces, Order, RefusalPlace,
+    Append, Durability, Entry, EventStore, GraphFilter, OperationPlaces, Order, Publications, RefusalPlace,
     StoreError, StoredCommit, StoredRefusal,
 };
 
@@ -82,10 +82,10 @@ pub struct RedisStore {
     /// How many replicas must have what is acknowledged.
     min_replicas: Option<NonZeroU32>,
     /// What is published arrives here.
-    listening: Listening,
+    listening: PublicationReader,
     scripts: Scripts,
     index: Index,
-    sender: Sender,
+    sender: Publisher,
     row_scripts: RowScripts,
     /// What took no write at the last check, though others did.
     impaired: Mutex<Vec<String>>,
@@ -100,9 +100,9 @@ impl RedisStore {
     }
 
     /// Reads where the slot is.
-    async fn ask<T, F, Fut>(&self, slot: u16, lane: Lane, call: F) -> Result<T, StoreError>
+    async fn ask<T, F, Fut>(&self, slot: u16, lane: ConnectionRole, call: F) -> Result<T, StoreError>
     where
-        F: Fn(Arc<Live<Client>>) -> Fut,
+        F: Fn(Arc<LiveClient<Client>>) -> Fut,
         Fut: Future<Output = Result<T, Error>>,
     {
         let done = self.nodes.call(slot, lane, call).await;
@@ -114,7 +114,7 @@ impl RedisStore {
         let options = Options { timeout: Some(CHECK_TIMEOUT), max_attempts: Some(1), ..Options::default() };
         let of = |p: Partition| p.slot() == slot;
         let partition = Partition::all(self.partitions).find(|p| of(*p)).unwrap_or(Partition::numbered(0));
-        let write = async |live: Arc<Live<Client>>| {
+        let write = async |live: Arc<LiveClient<Client>>| {
             let client = live.client.with_options(&options);
             client.set::<(), _, _>(partition.fence(), "", Some(FENCE_EXPIRES), None, false).await
         };
@@ -139,18 +139,22 @@ impl EventStore for RedisStore {
         }
         let partition = self.partition(graph);
         let to = self.sender.address(partition, graph);
-        let append = async |live: Arc<Live<Client>>| {
+        let append = async |live: Arc<LiveClient<Client>>| {
             self.scripts.append(&live.client, partition, graph, expected, entries, &to).await
         };
-        let append = self.nodes.call(partition.slot(), Lane::Writer, append);
+        let append = self.nodes.call(partition.slot(), ConnectionRole::Writer, append);
         let appended = self.index.beside(&self.scripts, &self.nodes, graph, entries, append).await;
         let (reply, live) = appended.map_err(|error| errors::of_append(&error, graph, first))?;
         let unreadable =
             || StoreError::OutcomeUnknown("the append script's reply is not understood".to_owned());
         match reply {
-            Reply::Answer(_) => live.confirm_written(self.min_replicas).await.map(|()| Append::Appended),
-            Reply::HeadMoved(values) => scripts::head(&values).map(Append::HeadMoved).ok_or_else(unreadable),
-            Reply::Duplicate(values) => {
+            ScriptReply::Answer(_) => {
+                live.confirm_written(self.min_replicas).await.map(|()| Append::Appended)
+            }
+            ScriptReply::HeadMoved(values) => {
+                scripts::head(&values).map(Append::HeadMoved).ok_or_else(unreadable)
+            }
+            ScriptReply::Duplicate(values) => {
                 live.confirm_found(self.min_replicas, partition).await?;
                 scripts::duplicates(&values).map(Append::Duplicate).ok_or_else(unreadable)
             }
@@ -180,10 +184,10 @@ impl EventStore for RedisStore {
             return Ok(Vec::new());
         }
         let partition = self.partition(graph);
-        let look = async |live: Arc<Live<Client>>| {
+        let look = async |live: Arc<LiveClient<Client>>| {
             self.scripts.operations(&live.client, partition, graph, ids).await
         };
-        let found = self.nodes.call(partition.slot(), Lane::Writer, look).await;
+        let found = self.nodes.call(partition.slot(), ConnectionRole::Writer, look).await;
         let (values, live) = found.map_err(|error| errors::of_read(&error))?;
         let records: Vec<Option<Bytes>> = values.iter().map(scripts::bytes).collect();
         if records.iter().any(Option::is_some) {
@@ -199,14 +203,15 @@ impl EventStore for RedisStore {
         order: Order,
         limit: usize,
     ) -> Result<Vec<StoredRefusal>, StoreError> {
-        refusals::read(&self.nodes, self.partition(graph), graph, between, order, limit).await
+        refused_operations::read(&self.nodes, self.partition(graph), graph, between, order, limit).await
     }
 
     async fn graphs(&self, after: Option<&GraphId>, limit: usize) -> Result<Vec<GraphId>, StoreError> {
         let of = async |p: Partition| {
-            let list =
-                async |live: Arc<Live<Client>>| self.scripts.graphs(&live.client, p, after, limit).await;
-            self.ask(p.slot(), Lane::Reader, list).await
+            let list = async |live: Arc<LiveClient<Client>>| {
+                self.scripts.graphs(&live.client, p, after, limit).await
+            };
+            self.ask(p.slot(), ConnectionRole::Reader, list).await
         };
         let found = try_join_all(Partition::all(self.partitions).map(of)).await?;
         let mut graphs: Vec<GraphId> = found.into_iter().flatten().collect();
@@ -228,7 +233,7 @@ impl EventStore for RedisStore {
         true
     }
 
-    fn listen(&self, graph: &GraphId) -> Hints {
+    fn listen(&self, graph: &GraphId) -> Publications {
         let partition = self.partition(graph);
         self.listening.listen(self.sender.channel(partition, graph), partition.slot())
     }
@@ -238,11 +243,11 @@ impl EventStore for RedisStore {
             Options { timeout: Some(BROADCAST_TIMEOUT), max_attempts: Some(1), ..Options::default() };
         let partition = self.partition(graph);
         let (channel, message) = (self.sender.channel(partition, graph), self.sender.broadcast(&message));
-        let publish = async |live: Arc<Live<Client>>| {
+        let publish = async |live: Arc<LiveClient<Client>>| {
             let client = live.client.with_options(&options);
             client.spublish::<i64, _, _>(channel.as_str(), message.clone()).await
         };
-        self.ask(partition.slot(), Lane::Writer, publish).await.map(drop)
+        self.ask(partition.slot(), ConnectionRole::Writer, publish).await.map(drop)
     }
 
     /// A write that changes nothing finds out what a ping would not: a replica, a full memory, a

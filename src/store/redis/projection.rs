@@ -15,10 +15,11 @@ use fred::{
 use super::{
     RedisStore,
     keys::{self, Partition},
-    nodes::{Lane, Live},
+    nodes::{ConnectionRole, LiveClient},
 };
 use crate::store::{
-    FeedBounds, FeedEntry, FeedPlace, Parked, ProjectionStore, RowsChange, RowsFound, RowsHead, StoreError,
+    FeedBounds, FeedEntry, FeedPlace, ParkedGraph, ProjectionStore, RowsChange, RowsFound, RowsHead,
+    StoreError,
 };
 
 /// Up to where the feed was trimmed, among the places of readers.
@@ -107,38 +108,38 @@ impl RedisStore {
         keys: Vec<Key>,
         args: Vec<Value>,
     ) -> Result<bool, StoreError> {
-        let call = async |live: Arc<Live<Client>>| {
+        let call = async |live: Arc<LiveClient<Client>>| {
             script.evalsha_with_reload::<(i64,), _, _>(&live.client, keys.clone(), args.clone()).await
         };
-        Ok(self.ask(slot, Lane::Writer, call).await?.0 == 1)
+        Ok(self.ask(slot, ConnectionRole::Writer, call).await?.0 == 1)
     }
 
     async fn place_of(&self, part: u32, reader: &str) -> Result<FeedPlace, StoreError> {
         let partition = self.part(part);
-        let get = async |live: Arc<Live<Client>>| {
+        let get = async |live: Arc<LiveClient<Client>>| {
             live.client.hget::<Option<String>, _, _>(partition.places(), reader).await
         };
-        let text = self.ask(partition.slot(), Lane::Reader, get).await?;
+        let text = self.ask(partition.slot(), ConnectionRole::Reader, get).await?;
         Ok(text.and_then(|text| read_place(&text)).unwrap_or(FeedPlace::START))
     }
 
     async fn hgetall(&self, slot: u16, key: Key) -> Result<Value, StoreError> {
-        let get = async |live: Arc<Live<Client>>| live.client.hgetall::<Value, _>(key.clone()).await;
-        self.ask(slot, Lane::Reader, get).await
+        let get = async |live: Arc<LiveClient<Client>>| live.client.hgetall::<Value, _>(key.clone()).await;
+        self.ask(slot, ConnectionRole::Reader, get).await
     }
 
     async fn hmget(&self, slot: u16, key: Key, fields: Vec<Key>) -> Result<Value, StoreError> {
-        let get = async |live: Arc<Live<Client>>| {
+        let get = async |live: Arc<LiveClient<Client>>| {
             live.client.hmget::<Value, _, _>(key.clone(), fields.clone()).await
         };
-        self.ask(slot, Lane::Reader, get).await
+        self.ask(slot, ConnectionRole::Reader, get).await
     }
 
     async fn hset(&self, slot: u16, key: Key, field: &str, value: Bytes) -> Result<(), StoreError> {
-        let set = async |live: Arc<Live<Client>>| {
+        let set = async |live: Arc<LiveClient<Client>>| {
             live.client.hset::<(), _, _>(key.clone(), (field, Value::Bytes(value.clone()))).await
         };
-        self.ask(slot, Lane::Writer, set).await
+        self.ask(slot, ConnectionRole::Writer, set).await
     }
 }
 
@@ -157,10 +158,10 @@ impl ProjectionStore for RedisStore {
         // The client takes no count beyond an i64.
         let count = u64::try_from(limit).ok().filter(|count| *count < i64::MAX as u64);
         let partition = self.part(part);
-        let range = async |live: Arc<Live<Client>>| {
+        let range = async |live: Arc<LiveClient<Client>>| {
             live.client.xrange::<Value, _, _, _>(partition.feed(), from.as_str(), "+", count).await
         };
-        let reply = self.ask(partition.slot(), Lane::Reader, range).await?;
+        let reply = self.ask(partition.slot(), ConnectionRole::Reader, range).await?;
         let Value::Array(rows) = reply else { return Ok(vec![]) };
         // An entry that was passed over could be somebody's commits: better to stand still, and say so.
         let unreadable = || {
@@ -175,10 +176,10 @@ impl ProjectionStore for RedisStore {
     async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError> {
         // The end first: whatever is trimmed in between is then known to have been there.
         let partition = self.part(part);
-        let last = async |live: Arc<Live<Client>>| {
+        let last = async |live: Arc<LiveClient<Client>>| {
             live.client.xrevrange::<Value, _, _, _>(partition.feed(), "+", "-", Some(1)).await
         };
-        let reply = self.ask(partition.slot(), Lane::Reader, last).await?;
+        let reply = self.ask(partition.slot(), ConnectionRole::Reader, last).await?;
         let trimmed = self.place_of(part, TRIMMED).await?;
         let last = match &reply {
             Value::Array(rows) => rows.first().and_then(entry),
@@ -298,33 +299,34 @@ impl ProjectionStore for RedisStore {
         let partition = self.partition(graph);
         let key = partition.checkpoints(graph);
         // Digits all of them: no reply here begins with what somebody else chose.
-        let names = async |live: Arc<Live<Client>>| live.client.hkeys::<Vec<String>, _>(key.clone()).await;
-        let fields = self.ask(partition.slot(), Lane::Reader, names).await?;
+        let names =
+            async |live: Arc<LiveClient<Client>>| live.client.hkeys::<Vec<String>, _>(key.clone()).await;
+        let fields = self.ask(partition.slot(), ConnectionRole::Reader, names).await?;
         let versions = fields.iter().filter_map(|field| Version::new(field.parse().ok()?));
         let Some(found) = versions.filter(|at| *at <= version).max() else { return Ok(None) };
-        let get = async |live: Arc<Live<Client>>| {
+        let get = async |live: Arc<LiveClient<Client>>| {
             live.client.hget::<Option<Bytes>, _, _>(key.clone(), found.to_string()).await
         };
-        let value = self.ask(partition.slot(), Lane::Reader, get).await?;
+        let value = self.ask(partition.slot(), ConnectionRole::Reader, get).await?;
         Ok(value.filter(|value| value.len() >= 32).and_then(|value| {
             let hash = Hash::from_bytes(&value[..32]).ok()?;
             Some((Head { version: found, hash }, value.slice(32..)))
         }))
     }
 
-    async fn park(&self, graph: &GraphId, parked: Option<&Parked>) -> Result<(), StoreError> {
+    async fn park(&self, graph: &GraphId, parked: Option<&ParkedGraph>) -> Result<(), StoreError> {
         let partition = self.partition(graph);
-        let Some(Parked { version, reason }) = parked else {
-            let remove = async |live: Arc<Live<Client>>| {
+        let Some(ParkedGraph { version, reason }) = parked else {
+            let remove = async |live: Arc<LiveClient<Client>>| {
                 live.client.hdel::<(), _, _>(partition.parked(), graph.as_str()).await
             };
-            return self.ask(partition.slot(), Lane::Writer, remove).await;
+            return self.ask(partition.slot(), ConnectionRole::Writer, remove).await;
         };
         let value = format!("{version} {reason}").into();
         self.hset(partition.slot(), partition.parked(), graph.as_str(), value).await
     }
 
-    async fn parked(&self) -> Result<Vec<(GraphId, Parked)>, StoreError> {
+    async fn parked(&self) -> Result<Vec<(GraphId, ParkedGraph)>, StoreError> {
         let mut all = Vec::new();
         for partition in Partition::all(self.partitions) {
             let reply = self.hgetall(partition.slot(), partition.parked()).await?;
@@ -334,7 +336,7 @@ impl ProjectionStore for RedisStore {
                     let (version, reason) =
                         value.as_str()?.split_once(' ').map(|(v, r)| (v.to_owned(), r.to_owned()))?;
                     let version = Version::new(version.parse().ok()?)?;
-                    Some((GraphId::parse(&graph.into_string()?).ok()?, Parked { version, reason }))
+                    Some((GraphId::parse(&graph.into_string()?).ok()?, ParkedGraph { version, reason }))
                 };
                 all.extend(read());
             }

@@ -15,7 +15,7 @@ use fred::{
     types::{Key, Value, scripts::Script},
 };
 
-use super::{keys::Partition, message::Address};
+use super::{keys::Partition, message::ChannelAddress};
 use crate::store::Entry;
 
 /// How often a call is made again because the operation window turned. Once does, unless the
@@ -23,7 +23,7 @@ use crate::store::Entry;
 const WINDOW_TRIES_MAX: usize = 4;
 
 /// What a script answers, without the integer that says which it is.
-pub(super) enum Reply {
+pub(super) enum ScriptReply {
     Answer(Vec<Value>),
     HeadMoved(Vec<Value>),
     Duplicate(Vec<Value>),
@@ -79,8 +79,8 @@ impl Scripts {
         graph: &GraphId,
         expected: Head,
         entries: &[Entry],
-        to: &Address,
-    ) -> Result<Reply, Error> {
+        to: &ChannelAddress,
+    ) -> Result<ScriptReply, Error> {
         let mut args = Vec::with_capacity(6 + 6 * entries.len());
         args.push(Value::from(graph.as_str()));
         args.push(Value::from(expected.version.to_string()));
@@ -118,7 +118,7 @@ impl Scripts {
         let mut args = vec![Value::from(graph.as_str())];
         args.extend(ids.iter().map(|id| raw(id.as_bytes())));
         match self.call(client, &self.operations, |window| partition.windows(window), args).await? {
-            Reply::Answer(values) if values.len() == ids.len() => Ok(values),
+            ScriptReply::Answer(values) if values.len() == ids.len() => Ok(values),
             _ => Err(not_understood()),
         }
     }
@@ -202,7 +202,7 @@ impl Scripts {
         script: &Script,
         keys: impl Fn(u64) -> Vec<Key>,
         args: Vec<Value>,
-    ) -> Result<Reply, Error> {
+    ) -> Result<ScriptReply, Error> {
         let mut window = self.window.load(Ordering::Relaxed);
         for _ in 0..WINDOW_TRIES_MAX {
             let mut all_args = Vec::with_capacity(2 + args.len());
@@ -216,9 +216,9 @@ impl Scripts {
             }
             let rest = values.split_off(1);
             match values[0].as_i64() {
-                Some(0) => return Ok(Reply::Answer(rest)),
-                Some(1) => return Ok(Reply::HeadMoved(rest)),
-                Some(2) => return Ok(Reply::Duplicate(rest)),
+                Some(0) => return Ok(ScriptReply::Answer(rest)),
+                Some(1) => return Ok(ScriptReply::HeadMoved(rest)),
+                Some(2) => return Ok(ScriptReply::Duplicate(rest)),
                 Some(3) => window = rest.first().and_then(Value::as_u64).ok_or_else(not_understood)?,
                 _ => return Err(not_understood()),
             }
@@ -229,8 +229,8 @@ impl Scripts {
 }
 
 /// An answer that is names of graphs.
-fn graphs_in(reply: Reply) -> Result<Vec<GraphId>, Error> {
-    let Reply::Answer(values) = reply else { return Err(not_understood()) };
+fn graphs_in(reply: ScriptReply) -> Result<Vec<GraphId>, Error> {
+    let ScriptReply::Answer(values) = reply else { return Err(not_understood()) };
     let graphs = values.iter().map(|graph| GraphId::parse(&graph.as_str()?).ok());
     graphs.collect::<Option<_>>().ok_or_else(not_understood)
 }

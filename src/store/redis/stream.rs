@@ -11,7 +11,7 @@ use fred::{interfaces::StreamsInterface, prelude::Client, types::Value};
 use super::{
     errors,
     keys::Partition,
-    nodes::{Lane, Live, Nodes},
+    nodes::{ConnectionRole, LiveClient, Nodes},
 };
 use crate::store::{READ_BYTES_MAX, StoreError, StoredCommit};
 
@@ -26,10 +26,10 @@ const PAGE_BYTES: usize = 2 << 20;
 
 /// The last commit's version and hash.
 pub(super) async fn head(nodes: &Nodes, partition: Partition, graph: &GraphId) -> Result<Head, StoreError> {
-    let last = async |live: Arc<Live<Client>>| {
+    let last = async |live: Arc<LiveClient<Client>>| {
         live.client.xrevrange::<Value, _, _, _>(partition.events(graph), "+", "-", Some(1)).await
     };
-    let reply = nodes.call(partition.slot(), Lane::Writer, last).await;
+    let reply = nodes.call(partition.slot(), ConnectionRole::Writer, last).await;
     let (reply, _) = reply.map_err(|error| errors::of_read(&error))?;
     match rows(reply).first() {
         None => Ok(Head::EMPTY),
@@ -91,10 +91,10 @@ async fn range(
     count: usize,
 ) -> Result<Vec<Value>, StoreError> {
     let (from, count) = (after.next().to_string(), u64::try_from(count).ok());
-    let range = async |live: Arc<Live<Client>>| {
+    let range = async |live: Arc<LiveClient<Client>>| {
         live.client.xrange::<Value, _, _, _>(partition.events(graph), from.as_str(), to, count).await
     };
-    let reply = nodes.call(partition.slot(), Lane::Reader, range).await;
+    let reply = nodes.call(partition.slot(), ConnectionRole::Reader, range).await;
     reply.map(|(reply, _)| rows(reply)).map_err(|error| errors::of_read(&error))
 }
 

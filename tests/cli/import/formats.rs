@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Place, flow, ids};
 
 #[test]
-fn each_format_is_recognised_by_name_and_drawn() {
+fn each_format_is_recognised_and_imported() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/import");
     let place = Place::embedded();
     for (file, format, nodes, edges) in [
@@ -54,7 +54,7 @@ fn each_format_is_recognised_by_name_and_drawn() {
 }
 
 #[test]
-fn what_people_export_beside_the_usual() {
+fn variants_of_usual_exports_are_imported() {
     let place = Place::embedded();
     let nodes = json!([{"id": "a", "position": {"x": 0, "y": 0}}, {"id": "b", "position": {"x": 9, "y": 0}}]);
     let edges = json!([{"id": "e", "source": "a", "target": "b"}]);
@@ -153,7 +153,7 @@ fn what_people_export_beside_the_usual() {
 }
 
 #[test]
-fn what_is_no_flow_is_refused_and_nothing_is_written() {
+fn files_without_a_flow_are_refused_and_nothing_is_written() {
     let place = Place::embedded();
     for (name, content) in [
         ("list.json", "[]"),
@@ -175,7 +175,7 @@ fn what_is_no_flow_is_refused_and_nothing_is_written() {
 }
 
 #[test]
-fn ids_are_texts_and_made_the_same_each_time() {
+fn missing_ids_are_made_the_same_each_time() {
     let place = Place::embedded();
     for (graph, document, nodes, edges) in [
         (
@@ -201,7 +201,7 @@ fn ids_are_texts_and_made_the_same_each_time() {
         let once = place.state(graph);
         assert_eq!((ids(&once, "nodes").len(), ids(&once, "edges").len()), (nodes, edges), "{graph}");
         let (told, _) = place.import_value(&document, graph);
-        assert!(told.contains("is so already"), "{told}");
+        assert!(told.contains("is unchanged"), "{told}");
         assert_eq!(place.state(graph), once);
     }
     assert_eq!(ids(&place.state("numbers"), "nodes"), ["1", "10"]);
@@ -209,7 +209,7 @@ fn ids_are_texts_and_made_the_same_each_time() {
 }
 
 #[test]
-fn positions_that_are_none_are_computed_and_others_kept() {
+fn missing_positions_are_computed_and_others_kept() {
     let place = Place::embedded();
     let good = json!({"id": "good", "position": {"x": 1, "y": 2}});
     for (n, position) in [json!(null), json!({}), json!({"x": null, "y": null})].into_iter().enumerate() {
@@ -239,7 +239,7 @@ fn positions_that_are_none_are_computed_and_others_kept() {
 }
 
 #[test]
-fn a_viewport_with_more_in_it_is_taken_and_one_with_less_left_out() {
+fn a_viewport_with_extra_fields_is_imported_and_an_incomplete_one_left_out() {
     let place = Place::embedded();
     let mut document = flow(&["a"], &[]);
     document["viewport"] = json!({"x": 1, "y": 2, "zoom": 0.5, "minZoom": 0.2});

@@ -71,7 +71,7 @@ fn l16_import_never_deletes_unasked_on_redis() {
 }
 
 #[test]
-fn l16_scripts_get_one_document() {
+fn l16_json_output_is_one_document() {
     let place = Place::embedded();
     let file = place.file("flow.json", flow(&["a", "b"], &[("a", "b"), ("a", "gone")]).to_string());
     let answer = |arguments: &[&str]| -> Value { serde_json::from_str(&place.imports(arguments).0).unwrap() };
@@ -117,7 +117,7 @@ fn l16_no_two_files_become_one_graph_unasked() {
     }
     let one = json!({"name": "x", "data": null});
     let (_, notes) = place.import_value(&json!([{"name": "y", "data": flow(&["a"], &[])}, one]), "h");
-    assert!(notes.contains("[1] holds no flow"), "{notes}");
+    assert!(notes.contains("[1] has no flow"), "{notes}");
 }
 
 fn own_exports(place: &Place) {
@@ -156,11 +156,11 @@ fn own_exports(place: &Place) {
 }
 
 #[test]
-fn what_the_program_exports_it_imports() {
+fn exported_graphs_can_be_imported() {
     own_exports(&Place::embedded());
 }
 
 #[test]
-fn what_the_program_exports_it_imports_on_redis() {
+fn exported_graphs_can_be_imported_on_redis() {
     own_exports(&Place::on_redis());
 }

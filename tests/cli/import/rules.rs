@@ -88,7 +88,7 @@ fn g6_h1_o3_yaml_is_read_by_the_same_rules() {
 }
 
 #[test]
-fn h1_encodings_that_programs_write() {
+fn h1_utf_8_and_utf_16_files_are_read() {
     let place = Place::embedded();
     let text = r#"{"nodes":[{"id":"a","data":{"label":"Grüße","half":"cut \ud83d"}}],"edges":[]}"#;
     let utf16 = |of: fn(u16) -> [u8; 2]| {
@@ -105,7 +105,7 @@ fn h1_encodings_that_programs_write() {
 }
 
 #[test]
-fn g4_ids_that_stand_twice_are_refused_wherever_they_are() {
+fn g4_repeated_ids_are_refused() {
     let place = Place::embedded();
     let many: Vec<String> = (0..700).map(|n| format!("n{n}")).collect();
     let mut far: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -144,7 +144,7 @@ fn g4_a_stale_edge_is_left_out_and_named() {
     );
     let circle = json!({"nodes": [{"id": "x", "parentId": "y"}, {"id": "y", "parentId": "x"}], "edges": []});
     let line = place.refuses(&[&place.file("circle.json", circle.to_string()), "--graph", "g"]);
-    assert!(line.contains("circle.json") && line.contains("inside of itself"), "{line}");
+    assert!(line.contains("circle.json") && line.contains("inside itself"), "{line}");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn g5_parents_come_before_their_children() {
 }
 
 #[test]
-fn o3_what_is_too_large_names_the_setting_and_the_place() {
+fn o3_an_error_about_size_names_the_setting_and_the_place() {
     let place = Place::embedded();
     let mut document = flow(&["a", "photo"], &[]);
     document["nodes"][1]["data"]["src"] = "x".repeat(300_000).into();

@@ -27,7 +27,7 @@ fn assert_safe(reply: &Reply, what: &str) {
 }
 
 #[tokio::test]
-async fn every_answer_is_safe_and_has_an_id() {
+async fn every_answer_has_security_headers_and_a_request_id() {
     let origins = dao_api::http::Origins::Any;
     let server = Server::of(|app| app.with_origins(origins)).await;
     let preflight = Request::new("OPTIONS", "/graphs/g/command").header("origin", "https://editor.example");
@@ -47,7 +47,7 @@ async fn every_answer_is_safe_and_has_an_id() {
 }
 
 #[tokio::test]
-async fn caches_keep_no_answer_that_they_could_not_check() {
+async fn caches_must_revalidate_every_answer() {
     let server = Server::start().await;
     let state = server.get("/graphs/g/state").await;
     assert_eq!(state.header("cache-control"), Some("private, no-cache"));
@@ -55,7 +55,7 @@ async fn caches_keep_no_answer_that_they_could_not_check() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_kept_if_it_can_be_written_anywhere() {
+async fn a_request_id_is_kept_if_it_is_safe_to_log() {
     let server = Server::start().await;
     let with = |id: &str| Request::get("/healthz").header("x-request-id", id);
     let longest = "x".repeat(128);
@@ -87,7 +87,7 @@ async fn raw(server: &Server, accept: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn long_answers_are_compressed_for_those_who_ask() {
+async fn long_answers_are_compressed_on_request() {
     let server = with_a_graph().await;
     let plain = server.ask(state()).await;
     for (accept, encoding) in [
@@ -129,7 +129,7 @@ async fn short_answers_are_not_compressed() {
 }
 
 #[tokio::test]
-async fn a_compressed_answer_has_a_weak_tag_and_is_known_again_by_it() {
+async fn a_compressed_answer_has_a_weak_etag_that_matches_again() {
     let server = with_a_graph().await;
     let strong = server.ask(state()).await.header("etag").unwrap().to_owned();
     let weak = raw(&server, "gzip").await.header("etag").unwrap().to_owned();
@@ -144,7 +144,7 @@ async fn a_compressed_answer_has_a_weak_tag_and_is_known_again_by_it() {
 }
 
 #[tokio::test]
-async fn head_tells_what_get_would() {
+async fn head_answers_like_get_without_a_body() {
     let server = with_a_graph().await;
     for accept in ["gzip", "identity"] {
         let asked = |method| Request::new(method, "/graphs/g/state").header("connection", "close");

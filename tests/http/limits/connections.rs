@@ -33,7 +33,7 @@ async fn rest(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn o3_one_connection_too_many_is_told_and_closed_and_a_place_is_given_back() {
+async fn o3_a_connection_over_the_limit_is_refused_until_another_closes() {
     let limits = RequestLimits { connections_max: 2, ..RequestLimits::default() };
     let server = Server::limited(limits, |app| app).await;
     let (mut first, mut second) = (connect(&server).await, connect(&server).await);
@@ -55,7 +55,7 @@ async fn o3_one_connection_too_many_is_told_and_closed_and_a_place_is_given_back
 }
 
 #[tokio::test]
-async fn o3_a_socket_keeps_the_place_of_its_connection() {
+async fn o3_a_socket_counts_as_the_connection_it_came_on() {
     let limits = RequestLimits { connections_max: 1, ..RequestLimits::default() };
     let server = Server::limited(limits, |app| app).await;
     let mut ws = Ws::connect(server.address(), "").await;
@@ -73,7 +73,7 @@ async fn o3_a_socket_keeps_the_place_of_its_connection() {
 }
 
 #[tokio::test]
-async fn o3_a_connection_that_brings_no_whole_head_is_closed() {
+async fn o3_a_connection_without_a_complete_head_is_closed() {
     let limits = RequestLimits { head_timeout: Duration::from_millis(50), ..RequestLimits::default() };
     let server = Server::limited(limits, |app| app).await;
     for bytes in [&b""[..], b"G", b"GET /healthz HTTP/1.1\r\nx: y\r\n"] {
@@ -109,7 +109,7 @@ async fn o3_a_head_that_is_too_large_is_431() {
 }
 
 #[tokio::test]
-async fn w9_a_server_that_stops_answers_what_it_read_and_lets_idle_connections_go() {
+async fn w9_a_stopping_server_answers_what_it_read_and_closes_idle_connections() {
     let server = Server::start().await;
     let mut idle = connect(&server).await;
     assert!(ask(&mut idle).await.starts_with("HTTP/1.1 200 "));

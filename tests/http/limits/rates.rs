@@ -46,13 +46,13 @@ fn command(id: &str) -> Value {
 
 fn assert_limited(reply: &Reply) {
     let problem = reply.problem(429, "RATE_LIMITED");
-    assert!(problem["detail"].as_str().unwrap().contains("try again in"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("Try again in"), "{problem}");
     let retry_after: u64 = reply.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=3_600).contains(&retry_after), "{retry_after}");
 }
 
 #[tokio::test]
-async fn o3_requests_of_a_user_are_bounded_and_told() {
+async fn o3_requests_of_a_user_are_limited() {
     let server = guarded(3).await;
     for left in [2, 1, 0] {
         // Another token of the same user is no other budget.
@@ -71,7 +71,7 @@ async fn o3_requests_of_a_user_are_bounded_and_told() {
 }
 
 #[tokio::test]
-async fn o3_a_refused_right_costs_as_much_as_a_granted_one() {
+async fn o3_refused_requests_count_like_granted_ones() {
     let server = guarded(1).await;
     let events = Request::get("/events").header("authorization", format!("Bearer {}", token("ada", 0)));
     server.ask(events).await.problem(403, "FORBIDDEN");
@@ -91,7 +91,7 @@ async fn o3_health_is_never_limited() {
 }
 
 #[tokio::test]
-async fn o3_without_keys_users_are_who_they_say_and_nobody_in_particular_is_an_address() {
+async fn o3_without_keys_limits_are_per_claimed_user_or_per_address() {
     let server = Server::of(limited(2)).await;
     for user in ["ada", "bob"] {
         assert_eq!(server.as_user(user).get("/graphs/g/state").await.status, 200);
@@ -112,7 +112,7 @@ async fn o3_without_keys_users_are_who_they_say_and_nobody_in_particular_is_an_a
 }
 
 #[tokio::test]
-async fn o3_a_trusted_proxy_names_who_asks() {
+async fn o3_a_trusted_proxy_names_the_client_address() {
     let proxies = Proxies::parse("127.0.0.0/8").unwrap();
     let server = Server::of(|app| limited(1)(app).with_proxies(proxies)).await;
     let of = |client: &str| Request::get("/graphs/g/state").header("x-forwarded-for", client);
@@ -123,7 +123,7 @@ async fn o3_a_trusted_proxy_names_who_asks() {
 }
 
 #[tokio::test]
-async fn o3_bad_tokens_shut_their_address_out_but_nobody_who_is_known_there() {
+async fn o3_bad_tokens_limit_their_address_but_not_its_known_users() {
     let server = guarded(3).await;
     let ada = token("ada", 0);
     assert_eq!(server.ask(state(&ada)).await.status, 200);
@@ -143,7 +143,7 @@ async fn o3_bad_tokens_shut_their_address_out_but_nobody_who_is_known_there() {
 }
 
 #[tokio::test]
-async fn o3_a_token_whose_time_is_over_is_no_guess() {
+async fn o3_an_expired_token_does_not_count_as_a_bad_one() {
     let server = guarded(1).await;
     let claims = json!({"sub": "ada", "graphs": {}, "exp": 1_000});
     let expired = encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
@@ -174,7 +174,7 @@ async fn c3_a_limited_operation_has_not_used_its_id() {
 }
 
 #[tokio::test]
-async fn w5_a_limited_command_is_reverted_for_now_and_the_connection_lives() {
+async fn w5_a_rate_limited_command_is_reverted_as_temporary_and_the_connection_lives() {
     let server = guarded(4).await;
     let authorization = format!("authorization: Bearer {}\r\n", token("ada", 0));
     let mut ws = Ws::upgrade(server.address(), "", &authorization).await.unwrap(); // 1
@@ -239,7 +239,7 @@ async fn o3_a_handshake_is_a_request_and_its_sockets_share_one_budget() {
 }
 
 #[tokio::test]
-async fn w9_a_bad_frame_counts_and_is_still_told_what_is_wrong() {
+async fn w9_a_malformed_frame_counts_and_still_gets_its_error() {
     let server = Server::of(limited(2)).await;
     let mut ws = Ws::connect(server.address(), "").await; // 1
     for _ in 0..3 {

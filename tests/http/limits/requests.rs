@@ -61,7 +61,7 @@ async fn o3_operations_of_a_batch_are_a_setting_that_refusals_name() {
 }
 
 #[tokio::test]
-async fn o3_sockets_have_the_same_limits_and_tell_them() {
+async fn o3_sockets_have_the_same_limits() {
     let server = small().await;
     for speech in EVERY_SPEECH {
         let mut ws = Ws::handshake(server.address(), "", speech).await.unwrap();
@@ -87,7 +87,7 @@ async fn slowly(server: &Server, announced: usize, body: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn o3_a_body_that_does_not_come_is_408_and_ends_the_connection() {
+async fn o3_a_stalled_body_is_408_and_closes_the_connection() {
     let brief = Duration::from_millis(50);
     let limits = RequestLimits { body_idle_timeout: brief, ..RequestLimits::default() };
     let server = Server::limited(limits, |app| app).await;
@@ -99,7 +99,7 @@ async fn o3_a_body_that_does_not_come_is_408_and_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn o3_all_bodies_together_are_bounded_and_one_more_is_told_to_come_later() {
+async fn o3_all_bodies_together_are_bounded_and_one_more_is_503() {
     let limits = RequestLimits { body_bytes_max: 1_000, bodies_bytes_max: 1_000, ..RequestLimits::default() };
     let server = Server::limited(limits, |app| app).await;
     let mut first = TcpStream::connect(server.address()).await.unwrap();
@@ -137,7 +137,7 @@ async fn o3_an_announced_length_takes_no_memory_and_a_larger_body_is_413_before_
 }
 
 #[tokio::test]
-async fn o3_a_compressed_body_is_refused_by_name() {
+async fn o3_a_compressed_body_is_refused() {
     let server = Server::start().await;
     let request = Request::post("/graphs/g/command", "x").header("content-encoding", "gzip");
     server.ask(request).await.problem(415, "UNSUPPORTED_MEDIA_TYPE");

@@ -44,7 +44,7 @@ fn queries(value: &Value, found: &mut Vec<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_page_the_dashboard_and_the_alerts_name_what_there_is() {
+async fn the_docs_dashboard_and_alerts_name_existing_metrics() {
     let shown = shown().await;
     let samples = shown.sample_names();
     let dashboard: Value = serde_json::from_str(&document("grafana-dashboard.json")).unwrap();

@@ -207,7 +207,7 @@ async fn laggards(server: &Server) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_family_moves_when_its_thing_happens() {
+async fn each_metric_changes_when_its_event_happens() {
     let redis = RedisServer::start();
     for server in [Server::start().await, Server::on_redis(&redis).await] {
         commands_and_conflicts(&server).await;
@@ -218,7 +218,7 @@ async fn each_family_moves_when_its_thing_happens() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_instances_that_race_are_seen() {
+async fn races_of_two_instances_show_in_the_metrics() {
     let redis = RedisServer::start();
     let (one, other) = (Server::on_redis(&redis).await, Server::on_redis(&redis).await);
     one.apply("g", "CREATE_NODE", node("a")).await;
@@ -231,7 +231,7 @@ async fn two_instances_that_race_are_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn h4_a_store_that_is_away_is_a_metric() {
+async fn h4_an_unavailable_store_shows_in_the_metrics() {
     let mut redis = RedisServer::start();
     let server = Server::on_redis(&redis).await;
     server.apply("g", "CREATE_NODE", node("a")).await;
@@ -254,7 +254,7 @@ async fn h4_a_store_that_is_away_is_a_metric() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_can_make_a_label() {
+async fn clients_can_not_create_metric_labels() {
     let server = Server::start().await;
     let ask = |n: usize| {
         let (graph, user) = (format!("secret-graph-{n}"), format!("secret-user-{n}"));
@@ -285,7 +285,7 @@ async fn nobody_can_make_a_label() {
 }
 
 #[tokio::test]
-async fn o4_without_metrics_there_is_no_such_route() {
+async fn o4_without_metrics_the_route_is_404() {
     let server = Server::of(|app| app.with_metrics(MetricsRoute::Off)).await;
     server.get("/metrics").await.problem(404, "NOT_FOUND");
     assert_eq!(server.get("/healthz").await.status, 200);
@@ -293,7 +293,7 @@ async fn o4_without_metrics_there_is_no_such_route() {
 
 /// The program as it is started: what it is, what it promises, how projections are, what it takes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn o5_the_program_says_what_it_is_and_what_it_promises() {
+async fn o5_the_server_reports_its_version_and_durability() {
     let dir = tempfile::tempdir().unwrap();
     let server = Process::start(&[("DATA_DIR", dir.path().to_str().unwrap())]);
     let client = server.client();

@@ -1,4 +1,4 @@
-//! activepieces: a trigger and the chain of actions that follow on it. Positions are computed there too.
+//! activepieces: a trigger and the chain of actions after it. The editor computes positions too.
 
 use dao_projections::Map;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::cli::{
     },
 };
 
-/// Where an action keeps what comes after it or inside of it.
+/// The keys of the actions after or inside an action.
 const NEXT: [&str; 4] = ["nextAction", "firstLoopAction", "onSuccessAction", "onFailureAction"];
 
 pub(super) fn is_version(fields: &Map) -> bool {
@@ -38,13 +38,13 @@ pub(super) fn convert(value: Value, at: &Place) -> Result<Vec<Flow>, CliError> {
             let ends = Ends { id: None, source: source.into(), target: name.clone().into() };
             flow.add_edge(at, ends, known);
         }
-        // The last in is the first out: the chain goes on before its branches.
+        // Last in, first out: the chain continues before its branches.
         ahead.extend(after.into_iter().rev().map(|(step, at, way)| (step, at, Some((name.clone(), way)))));
     }
     Ok(vec![flow])
 }
 
-/// The steps after this one, with the way to each.
+/// The steps after this one, with the path to each.
 fn following(step: &mut Map, at: &Place) -> Vec<(Value, Place, String)> {
     let mut found = Vec::new();
     for key in NEXT {

@@ -1,5 +1,5 @@
-//! ComfyUI: its workflows (nodes with `pos`, numbered links, groups) and its API format (nodes by number, which name
-//! what their inputs come from).
+//! ComfyUI: its workflows (nodes with `pos`, numbered links, groups) and its API format (nodes by number, with the
+//! sources of their inputs).
 
 use dao_projections::Map;
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ pub(super) fn convert(value: Value, at: &Place) -> Result<Vec<Flow>, CliError> {
     let subgraphs =
         fields.get("definitions").map(|all| objects(all.get("subgraphs")).len()).unwrap_or_default();
     if subgraphs > 0 {
-        flow.notes.push(format!("{at}: the insides of subgraphs are left out: {subgraphs}"));
+        flow.notes.push(format!("{at}: the contents of subgraphs are left out: {subgraphs}"));
     }
     Ok(vec![flow])
 }
@@ -60,7 +60,7 @@ fn viewport(fields: &Map) -> Option<Value> {
     (scale > 0.0).then(|| json!({"x": moved("x"), "y": moved("y"), "zoom": scale}))
 }
 
-/// Frames behind the nodes; they hold nothing.
+/// Converts frames behind the nodes; they have no children.
 fn groups(value: Value, at: &Place, flow: &mut Flow) -> Result<(), CliError> {
     if !value.is_array() {
         return Ok(());
@@ -115,7 +115,7 @@ pub(super) fn convert_prompt(value: Value, at: &Place) -> Result<Vec<Flow>, CliE
         let label = title.or_else(|| text(&node, "class_type")).unwrap_or_default().to_owned();
         for (input, from) in node.get("inputs").and_then(Value::as_object).into_iter().flatten() {
             let Some([source, output]) = from.as_array().map(Vec::as_slice) else { continue };
-            // A list of two values may as well be a value: what comes from a node names one.
+            // A list of two values may also be a plain value: a link names an existing node.
             let Some(source) = text_id(source).filter(|source| ids.contains(source) && output.is_u64())
             else {
                 continue;

@@ -1,5 +1,5 @@
-//! Cytoscape.js: elements with `data`, as a list or as `{nodes, edges}`. A compound node becomes a group around what
-//! is inside of it.
+//! Cytoscape.js: elements with `data`, as a list or as `{nodes, edges}`. A compound node becomes a group around its
+//! children.
 
 use std::{cell::RefCell, collections::HashMap};
 
@@ -15,11 +15,11 @@ use crate::cli::{
     },
 };
 
-/// What a default node of React Flow takes, about.
+/// About the size of a default node of React Flow.
 const NODE_SIZE: (f64, f64) = (150.0, 40.0);
-/// Between a group and what is inside of it.
+/// The padding between a group and its children.
 const PADDING: f64 = 20.0;
-/// Groups inside of each other that are looked into.
+/// The most levels of groups.
 const DEPTH_MAX: usize = 64;
 
 /// Whether each has its id, or its ends, in `data` and not beside it.
@@ -53,7 +53,7 @@ pub(super) fn convert(value: Value, at: &Place) -> Result<Vec<Flow>, CliError> {
             continue;
         }
         let Some(id) = id.as_ref().and_then(text_id) else {
-            return Err(CliError::new(format!("{place}.data.id: must be a text or a whole number")));
+            return Err(CliError::new(format!("{place}.data.id: must be a string or a whole number")));
         };
         let parent = data.shift_remove("parent").as_ref().and_then(text_id);
         let label = text(&data, "label").or_else(|| text(&data, "name")).unwrap_or(&id).to_owned();
@@ -89,8 +89,8 @@ fn elements(value: Value, at: &Place, flow: &mut Flow) -> Result<Vec<Item>, CliE
     }
 }
 
-/// Compound nodes get the place and size of what is inside, and that gets places in them: Cytoscape's positions are
-/// all of one plane, React Flow's are relative to the parent.
+/// Compound nodes get the bounds of their children, whose positions become relative: Cytoscape's positions are
+/// absolute, React Flow's are relative to the parent.
 fn group(nodes: &mut [Item]) {
     let id = |node: &Item, key: &str| node.fields.get(key).and_then(Value::as_str).map(str::to_owned);
     let mut inside: HashMap<String, Vec<String>> = HashMap::new();
@@ -140,8 +140,8 @@ struct Boxes<'a> {
 }
 
 impl Boxes<'_> {
-    /// The area of a node; `None` where nothing in it has a place. Parents in a circle have none: they are found
-    /// later, as rule G4.
+    /// The bounds of a node; `None` if nothing in it has a position. Cycles of parents have none: rule G4 refuses them
+    /// later.
     fn of(&self, id: &str, depth: usize) -> Option<Area> {
         if let Some(known) = self.known.borrow().get(id) {
             return *known;

@@ -19,7 +19,7 @@ pub(super) fn is_drawflow(fields: &Map) -> bool {
     })
 }
 
-/// The same without what is around the modules.
+/// Converts modules without the wrapper.
 pub(super) fn is_modules(fields: &Map) -> bool {
     let is_node = |node: &Value| node.get("pos_x").is_some();
     let is_module = |module: &Value| {
@@ -65,7 +65,7 @@ pub(super) fn convert_modules(value: Value, at: &Place) -> Result<Vec<Flow>, Cli
         flow.name = Some(name);
         flows.push(flow);
     }
-    // The module that every editor begins with is mostly the only one in use.
+    // The default module is mostly the only one in use.
     let first = (flows.len() > 1).then(|| flows.iter().all(|flow| flow.nodes.is_empty()));
     if first == Some(false) {
         flows.retain(|flow| !flow.nodes.is_empty());
@@ -104,7 +104,7 @@ pub(super) fn convert_rete(value: Value, at: &Place) -> Result<Vec<Flow>, CliErr
     Ok(vec![flow])
 }
 
-/// A node, and what its outputs lead to: `{output_1: {connections: [{node, <input>}]}}`.
+/// Converts a node and its outputs: `{output_1: {connections: [{node, <input>}]}}`.
 fn add(
     place: Place,
     mut node: Map,

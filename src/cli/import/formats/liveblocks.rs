@@ -1,4 +1,4 @@
-//! Liveblocks' storage: `{liveblocksType, data}` around every object, list and map. Taken off, what it holds is left.
+//! Liveblocks storage: removes the `{liveblocksType, data}` around every object, list and map.
 
 use serde_json::Value;
 

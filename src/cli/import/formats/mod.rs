@@ -1,7 +1,7 @@
-//! Which format a value is in. Each has its own marks; a value without any is looked into, a few levels down, since
-//! most programs put something around their flows (name, settings, a list of them).
+//! Recognises formats. Each has its own marks. A value without any is searched a few levels down, since most programs
+//! wrap their flows (in a name, settings, a list).
 //!
-//! Not here: whether what is found is sound ([`super::sound`]).
+//! Not here: validation of the flows ([`super::validate`]).
 
 mod activepieces;
 mod comfyui;
@@ -23,14 +23,14 @@ use serde_json::Value;
 
 use super::{
     flow::{Flow, Item, kind, text, text_id},
+    parse::{Document, read_text},
     place::{Place, Source},
-    reading::{Document, read_text},
 };
 use crate::{cli::CliError, http::RequestLimits};
 
 /// Levels of lists and objects around a flow.
 const WRAPPERS_MAX: usize = 5;
-/// Where programs keep the flow itself; looked at first, and whatever else stands beside it is not a flow.
+/// Keys under which programs keep the flow. They are searched first; if there is one, its siblings are not flows.
 const KEYS: [&str; 14] = [
     "graph",
     "flow",
@@ -65,21 +65,21 @@ pub(super) fn flows_of(document: Document, limits: &RequestLimits) -> Result<Vec
 
 struct Finder<'a> {
     limits: &'a RequestLimits,
-    /// Keys that stand more than once, of each document.
+    /// The repeated keys of each document.
     repeated: Vec<(Arc<Source>, Vec<Pointer>)>,
     flows: Vec<Flow>,
 }
 
-/// What is known of a flow from what is around it.
+/// What the surroundings of a flow tell about it.
 #[derive(Clone, Copy)]
 struct About<'a> {
     name: Option<&'a str>,
-    /// Whose document it is; many keep React Flow's shape.
+    /// The program that wrote it; many use React Flow's shape.
     family: Option<&'static str>,
 }
 
 impl Finder<'_> {
-    /// Takes the flows that a value is or holds. Whether there are any.
+    /// Collects the flows in a value; returns whether there are any.
     fn look(&mut self, value: Value, at: &Place, about: About<'_>, depth: usize) -> Result<bool, CliError> {
         let is_liveblocks = liveblocks::is_wrapped(&value);
         let (value, at) = liveblocks::plain(value, at);
@@ -131,7 +131,7 @@ impl Finder<'_> {
         let found = self.flows.get_mut(before);
         let any = found.is_some();
         if let Some(flow) = found {
-            flow.notes.extend(without.iter().map(|at| format!("{at} holds no flow and is left out")));
+            flow.notes.extend(without.iter().map(|at| format!("{at} has no flow and is left out")));
         }
         Ok(any)
     }
@@ -161,7 +161,7 @@ impl Finder<'_> {
         Ok(any)
     }
 
-    /// By the wire's rule (H1): a key may stand twice in what the server does not look into, where the last counts.
+    /// Rule H1 of the wire: a key may repeat only in content that the server does not read, where the last counts.
     fn refuse_repeated(&self) -> Result<(), CliError> {
         for (source, repeated) in self.repeated.iter().filter(|(_, repeated)| !repeated.is_empty()) {
             let items = self.flows.iter().flat_map(|flow| flow.nodes.iter().chain(&flow.edges));
@@ -172,9 +172,7 @@ impl Finder<'_> {
             for pointer in repeated {
                 if !is_within_attribute(pointer.as_str(), &places) {
                     let at = Place { source: source.clone(), pointer: pointer.clone() };
-                    return Err(CliError::new(format!(
-                        "{at}: the key stands there more than once. Remove one"
-                    )));
+                    return Err(CliError::new(format!("{at}: the key is repeated. Remove one")));
                 }
             }
         }
@@ -187,15 +185,15 @@ fn is_document(text: &str) -> bool {
     text.trim_start().starts_with(['{', '[']) || text.contains("nodes:") && text.contains("edges:")
 }
 
-/// Whether it is worth a look. Texts are looked into where flows are kept as text, or where they look like one: a
-/// prompt may begin with a brace too, and is no mistake.
+/// Whether a text may hold a flow: under a key where programs keep flows as text, or if it looks like one. A prompt
+/// may begin with a brace too.
 fn may_hold_a_flow(key: &str, value: &Value) -> bool {
     let Value::String(text) = value else { return value.is_object() || value.is_array() };
     let is_home = KEYS.contains(&key) && !["prompt", "template"].contains(&key);
     is_home || text.contains("\"nodes\"") || text.contains("\"elements\"")
 }
 
-/// Whether a key is inside of an attribute of a node or edge, and not one of its own or of its position.
+/// Whether a key is inside an attribute of a node or edge, and not one of the entity itself or of its position.
 fn is_within_attribute(pointer: &str, places: &std::collections::HashSet<&str>) -> bool {
     let Some((parent, _)) = pointer.rsplit_once('/') else { return false };
     let mut above = parent;
@@ -208,7 +206,7 @@ fn is_within_attribute(pointer: &str, places: &std::collections::HashSet<&str>) 
     false
 }
 
-/// Whose document it is, by what stands around a flow.
+/// The program that wrote the document, by the fields around a flow.
 fn family_of(fields: &Map) -> Option<&'static str> {
     let marks: [(&str, &'static str); 8] = [
         ("flowData", "Flowise"),
@@ -223,7 +221,7 @@ fn family_of(fields: &Map) -> Option<&'static str> {
     marks.iter().find(|(key, _)| fields.contains_key(*key)).map(|(_, family)| *family)
 }
 
-/// What an object calls itself.
+/// The name of an object.
 fn name_of(fields: &Map) -> Option<String> {
     let keys = ["name", "title", "displayName", "label"];
     let own = keys.iter().find_map(|key| text(fields, key));
@@ -234,7 +232,7 @@ fn name_of(fields: &Map) -> Option<String> {
 type HasMarks = fn(&Map) -> bool;
 type Convert = fn(Value, &Place) -> Result<Vec<Flow>, CliError>;
 
-/// How a value becomes flows, if it has the marks of a format itself.
+/// The converter for a value with the marks of a format.
 fn recognise(value: &Value) -> Option<Convert> {
     match value {
         Value::Object(fields) => recognise_object(fields),
@@ -280,7 +278,7 @@ fn objects(value: Option<&Value>) -> Vec<&Map> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).collect()
 }
 
-/// The object that a value is; the marks of its format say that it is one.
+/// The value as an object.
 fn object(value: Value, at: &Place) -> Result<Map, CliError> {
     match value {
         Value::Object(fields) => Ok(fields),
@@ -292,5 +290,5 @@ fn object(value: Value, at: &Place) -> Result<Map, CliError> {
 fn required_id(fields: &mut Map, key: &str, at: &Place) -> Result<Value, CliError> {
     let id = fields.shift_remove(key);
     let id = id.as_ref().and_then(text_id).map(Value::from);
-    id.ok_or_else(|| CliError::new(format!("{at}.{key}: must be a text or a whole number")))
+    id.ok_or_else(|| CliError::new(format!("{at}.{key}: must be a string or a whole number")))
 }

@@ -1,4 +1,4 @@
-//! n8n: nodes have names, and `connections` says by name which output leads where.
+//! n8n: nodes have names, and `connections` lists the links of each by name.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,7 @@ pub(super) fn convert(value: Value, at: &Place) -> Result<Vec<Flow>, CliError> {
     let mut ids = HashMap::new();
     for mut node in items(take(&mut fields, "nodes"), &at.child("nodes"))? {
         let name = text(&node.fields, "name").unwrap_or_default().to_owned();
-        // Workflows of older versions have no ids; names are unique in a workflow.
+        // Older workflows have no ids; names are unique in a workflow.
         let id = node.fields.shift_remove("id").as_ref().and_then(text_id);
         let id = id.filter(|id| !id.is_empty()).unwrap_or_else(|| name.clone());
         let place = position(node.fields.shift_remove("position").as_ref());
@@ -49,7 +49,7 @@ pub(super) fn convert(value: Value, at: &Place) -> Result<Vec<Flow>, CliError> {
     Ok(vec![flow])
 }
 
-/// `{main: [[{node, type, index}], …]}`: for each output what it leads to.
+/// Converts `{main: [[{node, type, index}], …]}`: the targets of each output.
 fn connect(from: &str, outputs: &Value, ids: &HashMap<String, String>, at: &Place, flow: &mut Flow) {
     let end = |name: &str| ids.get(name).cloned().unwrap_or_else(|| name.to_owned());
     let source = end(from);

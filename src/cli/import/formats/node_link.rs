@@ -56,7 +56,7 @@ pub(super) fn convert_graphology(value: Value, at: &Place) -> Result<Vec<Flow>, 
     )
 }
 
-/// What the parts are called.
+/// The names of the parts.
 struct Words {
     id: &'static str,
     links: &'static str,
@@ -74,7 +74,7 @@ fn converted(format: &'static str, value: Value, at: &Place, words: Words) -> Re
     {
         let own = node.shift_remove(words.id).as_ref().and_then(text_id);
         have_ids |= own.is_some();
-        // D3's older examples have names, and links by the place in the list.
+        // Older D3 examples have names, and links by index.
         let id = own.or_else(|| text(&node, "name").map(str::to_owned)).unwrap_or_else(|| index.to_string());
         by_index.push(id.clone());
         let inner = node.get("attributes").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -88,7 +88,7 @@ fn converted(format: &'static str, value: Value, at: &Place, words: Words) -> Re
         let mut end = |key: &str| {
             let end = take(&mut link, key);
             match &end {
-                // A simulation puts the node itself in the place of its id.
+                // A D3 simulation replaces the id by the node itself.
                 Value::Object(node) => {
                     node.get(words.id).or_else(|| node.get("name")).cloned().unwrap_or(end)
                 }

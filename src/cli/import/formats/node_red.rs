@@ -15,14 +15,14 @@ use crate::cli::{
     },
 };
 
-/// Whether these are a flow file's entries.
+/// Whether these are the entries of a flow file.
 pub(super) fn is_list(entries: &[&Map]) -> bool {
     let has_type = |entry: &&Map| text(entry, "type").is_some() && entry.contains_key("id");
     let is_placed = |entry: &&Map| entry.get("wires").is_some_and(Value::is_array) || is_container(entry);
     entries.iter().all(has_type) && entries.iter().any(is_placed)
 }
 
-/// What the admin API answers for one tab: `{id, label, nodes, configs}`.
+/// Converts the admin API's answer for one tab: `{id, label, nodes, configs}`.
 pub(super) fn is_flow(fields: &Map) -> bool {
     let nodes = objects(fields.get("nodes"));
     !nodes.is_empty() && is_list(&nodes) && !fields.contains_key("edges")
@@ -80,7 +80,7 @@ fn converted(entries: Vec<Item>, at: &Place) -> Result<Vec<Flow>, CliError> {
     Ok(flows)
 }
 
-/// The nodes of one tab. Groups come first, since what is in them is placed relative to them.
+/// Converts the nodes of one tab. Groups come first, since their nodes are placed relative to them.
 fn draw(nodes: Vec<Item>, flow: &mut Flow) -> Result<(), CliError> {
     let is_group = |entry: &Item| text(&entry.fields, "type") == Some("group");
     let (groups, others): (Vec<_>, Vec<_>) = nodes.into_iter().partition(is_group);
@@ -127,7 +127,7 @@ fn add(place: Place, id: Value, at: Option<Value>, parent: Option<String>, mut k
     }
 }
 
-/// Draws what leads away from a node. How many links lead to other tabs.
+/// Adds the edges from a node; returns how many of its links lead to other tabs.
 fn wire(id: &Value, fields: &Map, here: &HashSet<String>, place: &Place, flow: &mut Flow) -> usize {
     let source = id.as_str().unwrap_or_default();
     for (output, targets) in fields.get("wires").and_then(Value::as_array).into_iter().flatten().enumerate() {

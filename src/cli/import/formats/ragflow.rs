@@ -1,4 +1,4 @@
-//! RAGFlow without its picture: `components` by id, each with what is downstream of it. One that has its picture
+//! RAGFlow without its drawing: `components` by id, each with its downstream components. A file with a drawing
 //! (`graph`) is a React Flow document.
 
 use dao_projections::Map;

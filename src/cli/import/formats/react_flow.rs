@@ -1,5 +1,5 @@
-//! React Flow, and the many that keep its shape: `{nodes, edges, viewport}`, React Flow 9's `elements`, a plain list
-//! of both. Nodes and edges may be objects by id. Attributes are kept as given.
+//! React Flow, and the many programs that use its shape: `{nodes, edges, viewport}`, React Flow 9's `elements`, or a
+//! plain list of both. Nodes and edges may be objects by id. Attributes are kept as given.
 
 use dao_projections::Map;
 use serde_json::{Value, json};
@@ -13,10 +13,10 @@ use crate::cli::{
     },
 };
 
-/// What a document is called that shows no more.
+/// The format of a document without other marks.
 pub(super) const FORMAT: &str = "React Flow";
 
-/// Whether nodes stand here, with their edges, or with positions, which nodes of graphs have.
+/// Whether these are nodes: with edges beside them, or with positions.
 pub(super) fn is_document(fields: &Map) -> bool {
     let is_listing = |value: &Value| match value {
         Value::Array(_) => true,
@@ -82,7 +82,7 @@ fn split(all: Vec<Item>, flow: &mut Flow) {
 /// `{x, y, zoom}`, or what React Flow 9 and Vue Flow write: `position: [x, y]` and `zoom`.
 fn viewport(fields: &mut Map) -> Option<Value> {
     if let Some(Value::Object(mut viewport)) = fields.shift_remove("viewport") {
-        // Editors keep more there (`minZoom`); of a graph it is these three.
+        // Editors keep more in it (`minZoom`); a graph has these three.
         return Some(json!({
             "x": take(&mut viewport, "x"), "y": take(&mut viewport, "y"), "zoom": take(&mut viewport, "zoom"),
         }));
@@ -94,7 +94,7 @@ fn viewport(fields: &mut Map) -> Option<Value> {
     Some(json!({"x": x, "y": y, "zoom": fields.get("zoom")?}))
 }
 
-/// Whose document this is, as far as it shows.
+/// The program that wrote the document, as far as it can be told.
 fn flavour(fields: &Map, nodes: &[Item]) -> &'static str {
     let any = |is: fn(&Map) -> bool| nodes.iter().any(|node| is(&node.fields));
     let data = |node: &Map, key: &str| node.get("data").and_then(|data| data.get(key)).is_some();

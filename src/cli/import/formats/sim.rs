@@ -1,4 +1,4 @@
-//! sim (Sim Studio): `blocks` by id and `edges`. Blocks in a loop stand inside of its block.
+//! sim (Sim Studio): `blocks` by id and `edges`. Blocks of a loop are children of its block.
 
 use dao_projections::Map;
 use serde_json::Value;

@@ -26,14 +26,14 @@ use tokio::{
 };
 
 use super::{
-    Maker, Node,
-    connection::Live,
-    slots::{Names, SlotMap},
+    ClientFactory, Node,
+    connection::LiveClient,
+    slots::{ServerNames, SlotMap},
 };
 
 /// How long a server may take to tell what it knows of the cluster.
 const ANSWER_PATIENCE: Duration = Duration::from_millis(500);
-/// How often the cluster is asked who has what, unasked.
+/// How often the cluster is asked for its slots without a cause.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often while a slot has no owner, or its owner can't be reached.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -43,7 +43,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 const NAMED_KEPT: Duration = Duration::from_secs(10);
 
 /// What one server knows of its cluster.
-pub(super) struct Told {
+pub(super) struct ClusterView {
     pub(super) map: SlotMap,
     /// It is part of the cluster, and the cluster serves.
     pub(super) is_ok: bool,
@@ -52,19 +52,19 @@ pub(super) struct Told {
     pub(super) problem: String,
 }
 
-struct State {
+struct ClusterState {
     map: SlotMap,
     nodes: HashMap<Server, Arc<Node>>,
 }
 
 /// A cluster as it is known here.
 pub(in super::super) struct Cluster {
-    maker: Maker,
-    names: Names,
+    maker: ClientFactory,
+    names: ServerNames,
     /// The servers that were named in the configuration: asked when no other answers.
     seeds: Vec<Server>,
     /// Held to look up or change an entry, never across an await.
-    state: RwLock<State>,
+    state: RwLock<ClusterState>,
     /// Told when a look is due: a redirection, a connection that ended.
     look: Arc<Notify>,
     /// Who is looking, and when the last look ended.
@@ -74,13 +74,13 @@ pub(in super::super) struct Cluster {
 }
 
 impl Cluster {
-    pub(super) fn new(maker: Maker, names: Names, seeds: Vec<Server>) -> Self {
-        let state = State { map: SlotMap::empty(), nodes: HashMap::new() };
+    pub(super) fn new(maker: ClientFactory, names: ServerNames, seeds: Vec<Server>) -> Self {
+        let state = ClusterState { map: SlotMap::empty(), nodes: HashMap::new() };
         let (look, turn, changes) = (Arc::default(), TurnMutex::default(), watch::Sender::new(0));
         Self { maker, names, seeds, state: RwLock::new(state), look, turn, changes }
     }
 
-    pub(super) fn names(&self) -> &Names {
+    pub(super) fn names(&self) -> &ServerNames {
         &self.names
     }
 
@@ -117,11 +117,11 @@ impl Cluster {
         Arc::new(Node::keep(&self.maker, Some(server.clone()), self.look.clone()))
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, ClusterState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A redirection says who has the slot.
+    /// A redirection says which server has the slot.
     pub(super) fn moved(&self, slot: u16, to: &Server) {
         self.node(to);
         {
@@ -139,7 +139,7 @@ impl Cluster {
         self.look.notify_one();
     }
 
-    /// Looks who has what, again and again.
+    /// Keeps asking the cluster for its slots.
     pub(super) async fn follow(self: Arc<Self>) {
         loop {
             let is_well = {
@@ -157,8 +157,8 @@ impl Cluster {
         }
     }
 
-    /// Asks everybody who has what, and takes the answer of who knows most. `seen` is shown it.
-    pub(super) async fn look<T>(&self, seen: impl FnOnce(Result<&Told, &Error>) -> T) -> T {
+    /// Asks every server for the slots, and takes the answer with the highest epoch. `seen` is shown it.
+    pub(super) async fn look<T>(&self, seen: impl FnOnce(Result<&ClusterView, &Error>) -> T) -> T {
         let mut last = self.turn.lock().await;
         if let Some(at) = *last {
             sleep(LOOK_PAUSE.saturating_sub(at.elapsed())).await;
@@ -171,8 +171,8 @@ impl Cluster {
         seen(told.as_ref())
     }
 
-    async fn ask_all(&self) -> Result<Told, Error> {
-        let connected: Vec<(Server, Arc<Live<Client>>)> = {
+    async fn ask_all(&self) -> Result<ClusterView, Error> {
+        let connected: Vec<(Server, Arc<LiveClient<Client>>)> = {
             let state = self.read();
             let now = |(server, node): (&Server, &Arc<Node>)| Some((server.clone(), node.reader.now()?));
             state.nodes.iter().filter_map(now).collect()
@@ -186,14 +186,14 @@ impl Cluster {
     }
 
     /// Asks those who were named in the configuration, and whoever else the map names, over connections made for it.
-    async fn ask_strangers(&self) -> Result<Told, Error> {
+    async fn ask_strangers(&self) -> Result<ClusterView, Error> {
         let mut servers = self.seeds.clone();
         servers.extend(self.map().servers().filter(|server| !self.seeds.contains(server)).cloned());
         let asked = servers.iter().map(async |server| {
             let node = Node::keep(&self.maker, Some(server.clone()), Arc::default());
             self.ask(&*node.reader.first().await?, server).await
         });
-        let (mut best, mut problem) = (None::<Told>, None);
+        let (mut best, mut problem) = (None::<ClusterView>, None);
         for answer in join_all(asked).await {
             match answer {
                 Ok(told) if best.as_ref().is_none_or(|b| (b.is_ok, b.epoch) < (told.is_ok, told.epoch)) => {
@@ -206,7 +206,7 @@ impl Cluster {
         best.ok_or_else(|| problem.unwrap_or_else(|| Error::new(ErrorKind::IO, "no server answers")))
     }
 
-    async fn ask(&self, live: &Live<Client>, server: &Server) -> Result<Told, Error> {
+    async fn ask(&self, live: &LiveClient<Client>, server: &Server) -> Result<ClusterView, Error> {
         let command = || CustomCommand::new_static("CLUSTER", ClusterHash::Random, false);
         let slots = live.run::<Value>(live.client.custom(command(), vec!["SLOTS"]));
         let info = live.run::<String>(live.client.custom(command(), vec!["INFO"]));
@@ -215,7 +215,7 @@ impl Cluster {
         let (slots, info) = (slots?, info?);
         let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         let unread = || Error::new(ErrorKind::Protocol, "what CLUSTER SLOTS says is not understood");
-        Ok(Told {
+        Ok(ClusterView {
             map: SlotMap::read(&slots, server, &self.names).ok_or_else(unread)?,
             is_ok: field("cluster_state:") == "ok",
             epoch: field("cluster_current_epoch:").parse().unwrap_or(0),
@@ -224,7 +224,7 @@ impl Cluster {
     }
 
     /// The map is this one now.
-    fn take(&self, told: &Told) {
+    fn take(&self, told: &ClusterView) {
         let mut gone = Vec::new();
         {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::super::{confirm::Confirmations, connect::CONNECT_TIMEOUT};
+use super::super::{connect::CONNECT_TIMEOUT, replica_confirmation::Confirmations};
 
 /// How long a call waits for a connection that is being made. After that it is refused: whoever waits is told early
 /// that the store is unavailable, and a short break is not noticed.
@@ -31,14 +31,14 @@ const RECONNECT_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Durati
 pub(in super::super) type MakeClient<C> = Arc<dyn Fn() -> Result<C, Error> + Send + Sync>;
 
 /// A client that is connected, as far as is known.
-pub(in super::super) struct Live<C> {
+pub(in super::super) struct LiveClient<C> {
     pub(in super::super) client: C,
     /// What was written on this very connection, and how much of it replicas have.
     pub(in super::super) confirmations: Confirmations,
     ended: CancellationToken,
 }
 
-impl<C> Live<C> {
+impl<C> LiveClient<C> {
     /// What a call on this client comes to: an error as soon as the connection ends.
     pub(in super::super) async fn run<T>(
         &self,
@@ -53,19 +53,19 @@ impl<C> Live<C> {
 }
 
 /// How a connection is.
-enum State<C> {
+enum ConnectionState<C> {
     /// The first attempt is under way.
     Trying,
-    Live(Arc<Live<C>>),
+    Live(Arc<LiveClient<C>>),
     /// It ended, or the last attempt failed; the next is made soon.
     Gone(Error),
 }
 
 /// The connection to one server, made again whenever it ends.
 pub(in super::super) struct Connection<C> {
-    state: watch::Receiver<State<C>>,
+    state: watch::Receiver<ConnectionState<C>>,
     /// Told when the connection is to be made again.
-    anew: Arc<Notify>,
+    reconnect: Arc<Notify>,
     /// Told when it is not needed any more.
     closing: CancellationToken,
     keeper: AbortOnDropHandle<()>,
@@ -74,50 +74,50 @@ pub(in super::super) struct Connection<C> {
 impl<C: ClientLike + Sync + 'static> Connection<C> {
     /// Begins to connect. `changed` is told whenever a connection was made or has ended.
     pub(in super::super) fn keep(make: MakeClient<C>, location: String, changed: Arc<Notify>) -> Self {
-        let (sender, state) = watch::channel(State::Trying);
-        let anew = Arc::<Notify>::default();
+        let (sender, state) = watch::channel(ConnectionState::Trying);
+        let reconnect = Arc::<Notify>::default();
         let closing = CancellationToken::new();
         let keeper = Keeper {
             location,
             state: sender,
-            anew: anew.clone(),
+            reconnect: reconnect.clone(),
             closing: closing.clone(),
             changed,
-            told: Told::Never,
+            told: LoggedState::Never,
         };
         let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.run(make)));
-        Self { state, anew, closing, keeper }
+        Self { state, reconnect, closing, keeper }
     }
 
     /// The client, if it is connected or is so within this time.
-    pub(in super::super) async fn live(&self, patience: Duration) -> Result<Arc<Live<C>>, Error> {
+    pub(in super::super) async fn live(&self, patience: Duration) -> Result<Arc<LiveClient<C>>, Error> {
         if let Some(live) = self.now() {
             return Ok(live);
         }
         let mut state = self.state.clone();
-        let is_live = |state: &State<C>| matches!(state, State::Live(_));
+        let is_live = |state: &ConnectionState<C>| matches!(state, ConnectionState::Live(_));
         let _in_time = timeout(patience, state.wait_for(is_live)).await.is_ok();
         self.outcome()
     }
 
     /// The client of the first attempt, or why it failed.
-    pub(in super::super) async fn first(&self) -> Result<Arc<Live<C>>, Error> {
+    pub(in super::super) async fn first(&self) -> Result<Arc<LiveClient<C>>, Error> {
         let mut state = self.state.clone();
-        let is_tried = |state: &State<C>| !matches!(state, State::Trying);
+        let is_tried = |state: &ConnectionState<C>| !matches!(state, ConnectionState::Trying);
         let _tried = timeout(2 * CONNECT_TIMEOUT, state.wait_for(is_tried)).await.is_ok();
         self.outcome()
     }
 
     /// The client that is connected now.
-    pub(in super::super) fn now(&self) -> Option<Arc<Live<C>>> {
+    pub(in super::super) fn now(&self) -> Option<Arc<LiveClient<C>>> {
         self.outcome().ok()
     }
 
-    fn outcome(&self) -> Result<Arc<Live<C>>, Error> {
+    fn outcome(&self) -> Result<Arc<LiveClient<C>>, Error> {
         match &*self.state.borrow() {
-            State::Live(live) => Ok(live.clone()),
-            State::Trying => Err(Error::new(ErrorKind::IO, "not connected to Redis yet")),
-            State::Gone(error) => Err(error.clone()),
+            ConnectionState::Live(live) => Ok(live.clone()),
+            ConnectionState::Trying => Err(Error::new(ErrorKind::IO, "not connected to Redis yet")),
+            ConnectionState::Gone(error) => Err(error.clone()),
         }
     }
 
@@ -131,8 +131,8 @@ impl<C: ClientLike + Sync + 'static> Connection<C> {
     }
 
     /// Ends this connection, so that another one is made.
-    pub(in super::super) fn make_anew(&self) {
-        self.anew.notify_one();
+    pub(in super::super) fn reconnect(&self) {
+        self.reconnect.notify_one();
     }
 }
 
@@ -153,17 +153,17 @@ async fn connect<C: ClientLike>(make: &MakeClient<C>) -> Result<(C, Driver), Err
 /// Keeps a connection for as long as somebody holds it.
 struct Keeper<C> {
     location: String,
-    state: watch::Sender<State<C>>,
-    anew: Arc<Notify>,
+    state: watch::Sender<ConnectionState<C>>,
+    reconnect: Arc<Notify>,
     closing: CancellationToken,
     changed: Arc<Notify>,
     /// What the log says of it.
-    told: Told,
+    told: LoggedState,
 }
 
 /// What the log says of a connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum LoggedState {
     /// Nothing: there was none yet, and whoever wants one is told why.
     Never,
     /// That it is there.
@@ -203,15 +203,15 @@ impl<C: ClientLike> Keeper<C> {
 
     /// Shows this client to those who call until its connection ends, or is to be made again.
     async fn serve(&mut self, client: C, mut driver: Driver) {
-        if std::mem::replace(&mut self.told, Told::There) == Told::Lost {
+        if std::mem::replace(&mut self.told, LoggedState::There) == LoggedState::Lost {
             tracing::info!(redis = %self.location, "the connection to Redis is back");
         }
         let ended = CancellationToken::new();
         // Also when this task is aborted.
         let _ends_calls = ended.clone().drop_guard();
         let confirmations = Confirmations::default();
-        let live = Live { client: client.clone(), confirmations, ended };
-        self.state.send_replace(State::Live(Arc::new(live)));
+        let live = LiveClient { client: client.clone(), confirmations, ended };
+        self.state.send_replace(ConnectionState::Live(Arc::new(live)));
         self.changed.notify_one();
         let quitting = self.closing.clone();
         let quit = async {
@@ -225,22 +225,22 @@ impl<C: ClientLike> Keeper<C> {
                 Ok(Err(error)) => error,
                 Err(died) => Error::new(ErrorKind::Unknown, died.to_string()),
             },
-            () = self.anew.notified() => Error::new(ErrorKind::IO, "the connection is made anew"),
+            () = self.reconnect.notified() => Error::new(ErrorKind::IO, "the connection is replaced"),
         };
         self.lost(error);
     }
 
     /// Said in the log once when it goes, not at every attempt.
     fn lost(&mut self, error: Error) {
-        if self.told == Told::There {
-            self.told = Told::Lost;
+        if self.told == LoggedState::There {
+            self.told = LoggedState::Lost;
             tracing::warn!(redis = %self.location, error = error.details(), "no connection to Redis");
         }
         self.gone(error);
     }
 
     fn gone(&self, error: Error) {
-        self.state.send_replace(State::Gone(error));
+        self.state.send_replace(ConnectionState::Gone(error));
         self.changed.notify_one();
     }
 }

@@ -1,6 +1,6 @@
 //! The servers that Redis consists of, and how a call finds the right one: [`Nodes`].
 //!
-//! The client library speaks to one server a client, and never follows a slot. Who has which slot of a cluster is
+//! The client library speaks to one server a client, and never follows a slot. Which server has which slot of a cluster is
 //! kept here (`cluster.rs`, `slots.rs`), and so is what a redirection means for a call
 //! ([decision 0100](../../../../docs/decisions/0100-route-slots-ourselves.md)).
 //!
@@ -12,6 +12,7 @@
 mod cluster;
 mod connection;
 mod redirect;
+mod server;
 mod slots;
 
 use std::{
@@ -31,18 +32,22 @@ use fred::{
 };
 use futures::future::join_all;
 use tokio::{
-    sync::{Mutex as TurnMutex, Notify, watch},
-    time::{Instant, sleep},
+    sync::{Mutex as TurnMutex, MutexGuard as TurnGuard, Notify, watch},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
 
-pub(super) use self::connection::{Connection, Live, RECONNECT_PATIENCE};
-use self::{cluster::Cluster, connection::MakeClient, redirect::Next, slots::Names};
-use super::{
-    connect::client_builder,
-    listen,
-    refused::{ConnectError, cannot_reach},
+use self::{
+    cluster::Cluster,
+    redirect::FailureAdvice,
+    server::{ClientFactory, Node},
+    slots::ServerNames,
 };
+pub(super) use self::{
+    connection::{Connection, LiveClient, RECONNECT_PATIENCE},
+    server::ConnectionRole,
+};
+use super::connect_error::{ConnectError, cannot_reach};
 
 /// For how long a call is tried again whose slot is on its way to another server, or whose shard is getting a new
 /// primary.
@@ -54,113 +59,41 @@ const SENT_MAX: u32 = 3;
 /// How long a start waits for a cluster that some server knows and that does not serve yet: an election takes the
 /// node timeout of the cluster, 15 s unless it was set, and some more.
 const START_PATIENCE: Duration = Duration::from_secs(30);
-/// How often connections are made anew because they lead to a replica.
+/// How often connections are replaced because they lead to a replica.
 const FIND_PRIMARY_EVERY: Duration = Duration::from_secs(1);
 
-/// Which connection to a server a call goes over: a long range read would hold up the appends behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
-    Writer,
-    Reader,
-}
+/// How long a call waits for its turn at a server that a slot is on its way to.
+const ASKING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a call is tried.
 #[derive(Clone, Copy)]
-struct Patience {
+struct CallTimeouts {
     /// For a connection.
     connecting: Duration,
     /// For a slot that is on its way, or a shard without a primary.
     in_all: Duration,
 }
 
-const ORDINARY: Patience = Patience { connecting: RECONNECT_PATIENCE, in_all: CALL_PATIENCE };
+const ORDINARY: CallTimeouts = CallTimeouts { connecting: RECONNECT_PATIENCE, in_all: CALL_PATIENCE };
 
-/// Makes clients.
-#[derive(Clone)]
-struct Maker {
-    address: Config,
-    location: String,
-}
-
-impl Maker {
-    fn address(&self, server: Option<&Server>) -> Config {
-        let mut address = self.address.clone();
-        if let Some(server) = server {
-            address.server = ServerConfig::Centralized { server: server.clone() };
-        }
-        address
-    }
-
-    fn location(&self, server: Option<&Server>) -> String {
-        server.map_or_else(|| self.location.clone(), |server| format!("{} of {}", server, self.location))
-    }
-
-    fn client(&self, server: Option<&Server>) -> MakeClient<Client> {
-        let address = self.address(server);
-        Arc::new(move || client_builder(address.clone()).build())
-    }
-
-    fn subscriber(&self, server: Option<&Server>) -> MakeClient<SubscriberClient> {
-        let address = self.address(server);
-        Arc::new(move || {
-            let mut builder = client_builder(address.clone());
-            builder.with_performance_config(|p| p.broadcast_channel_capacity = listen::WAITING_MAX);
-            builder.build_subscriber_client()
-        })
-    }
-}
-
-/// One server, and the connections to it.
-struct Node {
-    /// `None` where there is no cluster: the address says where it is.
-    server: Option<Server>,
-    writer: Connection<Client>,
-    reader: Connection<Client>,
-    /// For slots that are on their way to it; made when it is needed. Whoever holds it has the connection to
-    /// themselves.
-    asking: TurnMutex<Option<Connection<Client>>>,
-    began: Instant,
-}
-
-impl Node {
-    fn keep(maker: &Maker, server: Option<Server>, changed: Arc<Notify>) -> Self {
-        let connection = |changed| {
-            Connection::keep(maker.client(server.as_ref()), maker.location(server.as_ref()), changed)
-        };
-        let (writer, reader) = (connection(changed.clone()), connection(changed));
-        Self { writer, reader, asking: TurnMutex::default(), began: Instant::now(), server }
-    }
-
-    async fn close(&self) {
-        tokio::join!(self.writer.close(), self.reader.close());
-    }
-
-    fn lane(&self, lane: Lane) -> &Connection<Client> {
-        match lane {
-            Lane::Writer => &self.writer,
-            Lane::Reader => &self.reader,
-        }
-    }
-}
-
-enum Shape {
+enum Topology {
     One(Box<Node>),
     Cluster { cluster: Arc<Cluster>, _following: AbortOnDropHandle<()> },
 }
 
 /// Redis, whatever it consists of.
 pub(super) struct Nodes {
-    maker: Maker,
-    shape: Shape,
-    /// When connections were last made anew because they led to a replica.
+    maker: ClientFactory,
+    shape: Topology,
+    /// When connections were last replaced because they led to a replica.
     sought_primary: Mutex<Option<Instant>>,
 }
 
 /// What a call came to, and over which connection.
-type Done<T> = (T, Arc<Live<Client>>);
+type Completed<T> = (T, Arc<LiveClient<Client>>);
 
 /// How one attempt failed.
-enum Failed {
+enum CallFailure {
     /// It was not sent.
     Unsent(Error),
     /// It was sent to this server.
@@ -170,62 +103,71 @@ enum Failed {
 impl Nodes {
     /// Connects; a cluster that does not serve yet is waited for, if one of its servers answers.
     pub(super) async fn connect(address: Config, location: String) -> Result<Self, ConnectError> {
-        let maker = Maker { address, location: location.clone() };
+        let maker = ClientFactory { address, location: location.clone() };
         let unreachable = |error: Error| cannot_reach(&location, &error);
         let ServerConfig::Clustered { hosts, .. } = &maker.address.server else {
             let node = Node::keep(&maker, None, Arc::default());
             node.writer.first().await.map_err(unreachable)?;
             node.reader.first().await.map_err(unreachable)?;
-            return Ok(Self { maker, shape: Shape::One(Box::new(node)), sought_primary: Mutex::default() });
+            return Ok(Self {
+                maker,
+                shape: Topology::One(Box::new(node)),
+                sought_primary: Mutex::default(),
+            });
         };
         let default_host = hosts.first().map(|host| host.host.to_string()).unwrap_or_default();
         let mapping = maker.address.tls.as_ref().map_or(TlsHostMapping::None, |tls| tls.hostnames.clone());
-        let cluster = Cluster::new(maker.clone(), Names { mapping, default_host }, hosts.clone());
+        let cluster = Cluster::new(maker.clone(), ServerNames { mapping, default_host }, hosts.clone());
         let cluster = Arc::new(cluster);
         wait_until_it_serves(&cluster, &location).await?;
         let _following = AbortOnDropHandle::new(tokio::spawn(cluster.clone().follow()));
-        let shape = Shape::Cluster { cluster, _following };
+        let shape = Topology::Cluster { cluster, _following };
         Ok(Self { maker, shape, sought_primary: Mutex::default() })
     }
 
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.shape, Shape::Cluster { .. })
+        matches!(self.shape, Topology::Cluster { .. })
     }
 
     /// Does this where the slot is, and over which connection it was done.
     ///
     /// It is done again where the cluster says so, and where a connection broke: it must be something that says the
     /// same twice. An error of the last attempt is told, or, if one before it may have taken effect, that one's.
-    pub(super) async fn call<T, F, Fut>(&self, slot: u16, lane: Lane, call: F) -> Result<Done<T>, Error>
+    pub(super) async fn call<T, F, Fut>(
+        &self,
+        slot: u16,
+        lane: ConnectionRole,
+        call: F,
+    ) -> Result<Completed<T>, Error>
     where
-        F: Fn(Arc<Live<Client>>) -> Fut,
+        F: Fn(Arc<LiveClient<Client>>) -> Fut,
         Fut: Future<Output = Result<T, Error>>,
     {
         self.call_patiently(ORDINARY, slot, lane, call).await
     }
 
     /// The same at a start, which waits for a cluster to become whole.
-    pub(super) async fn call_at_start<T, F, Fut>(&self, slot: u16, call: F) -> Result<Done<T>, Error>
+    pub(super) async fn call_at_start<T, F, Fut>(&self, slot: u16, call: F) -> Result<Completed<T>, Error>
     where
-        F: Fn(Arc<Live<Client>>) -> Fut,
+        F: Fn(Arc<LiveClient<Client>>) -> Fut,
         Fut: Future<Output = Result<T, Error>>,
     {
         let patience = match self.is_cluster() {
-            true => Patience { connecting: START_PATIENCE, in_all: START_PATIENCE },
+            true => CallTimeouts { connecting: START_PATIENCE, in_all: START_PATIENCE },
             false => ORDINARY,
         };
-        self.call_patiently(patience, slot, Lane::Writer, call).await
+        self.call_patiently(patience, slot, ConnectionRole::Writer, call).await
     }
 
     async fn call_patiently<T, F, Fut>(
         &self,
-        patience: Patience,
+        patience: CallTimeouts,
         slot: u16,
-        lane: Lane,
+        lane: ConnectionRole,
         call: F,
-    ) -> Result<Done<T>, Error>
+    ) -> Result<Completed<T>, Error>
     where
-        F: Fn(Arc<Live<Client>>) -> Fut,
+        F: Fn(Arc<LiveClient<Client>>) -> Fut,
         Fut: Future<Output = Result<T, Error>>,
     {
         let began = Instant::now();
@@ -237,22 +179,22 @@ impl Nodes {
             };
             let error = match tried {
                 Ok(done) => return Ok(done),
-                Err(Failed::Unsent(error)) if began.elapsed() >= patience.connecting => {
+                Err(CallFailure::Unsent(error)) if began.elapsed() >= patience.connecting => {
                     return Err(doubt.unwrap_or(error));
                 }
-                Err(Failed::Unsent(_)) => {
+                Err(CallFailure::Unsent(_)) => {
                     self.look_soon();
                     None
                 }
-                Err(Failed::Sent(error, server)) => {
-                    sent += u32::from(Next::after(&error) == Next::Broken);
+                Err(CallFailure::Sent(error, server)) => {
+                    sent += u32::from(FailureAdvice::after(&error) == FailureAdvice::Broken);
                     match self.learn(&error, slot, server.as_ref()) {
-                        Learnt::AskThere(server) => {
+                        AfterFailure::AskThere(server) => {
                             asking = Some(server);
                             continue;
                         }
-                        Learnt::TryAgain if sent < SENT_MAX => Some(error),
-                        Learnt::TryAgain | Learnt::Nothing => return Err(doubt.unwrap_or(error)),
+                        AfterFailure::TryAgain if sent < SENT_MAX => Some(error),
+                        AfterFailure::TryAgain | AfterFailure::Nothing => return Err(doubt.unwrap_or(error)),
                     }
                 }
             };
@@ -260,7 +202,7 @@ impl Nodes {
                 if began.elapsed() >= patience.in_all {
                     return Err(doubt.unwrap_or(error));
                 }
-                if Next::after(&error) == Next::Broken {
+                if FailureAdvice::after(&error) == FailureAdvice::Broken {
                     doubt.get_or_insert(error);
                 }
             }
@@ -273,24 +215,24 @@ impl Nodes {
     async fn try_owner<T, F, Fut>(
         &self,
         slot: u16,
-        lane: Lane,
+        lane: ConnectionRole,
         patience: Duration,
         call: &F,
-    ) -> Result<Done<T>, Failed>
+    ) -> Result<Completed<T>, CallFailure>
     where
-        F: Fn(Arc<Live<Client>>) -> Fut,
+        F: Fn(Arc<LiveClient<Client>>) -> Fut,
         Fut: Future<Output = Result<T, Error>>,
     {
         let run = async |node: &Node, patience| {
             let live = node.lane(lane).live(patience).await.map_err(unsent)?;
             match live.run(call(live.clone())).await {
                 Ok(done) => Ok((done, live)),
-                Err(error) => Err(Failed::Sent(error, node.server.clone())),
+                Err(error) => Err(CallFailure::Sent(error, node.server.clone())),
             }
         };
         match &self.shape {
-            Shape::One(node) => run(node, patience).await,
-            Shape::Cluster { cluster, .. } => match cluster.owner(slot) {
+            Topology::One(node) => run(node, patience).await,
+            Topology::Cluster { cluster, .. } => match cluster.owner(slot) {
                 // A server that is gone may have a successor meanwhile: not waited for at length.
                 Some(node) => run(&node, RECONNECT_PATIENCE.min(patience) / 4).await,
                 None => Err(unsent(Error::new(ErrorKind::IO, "no server of the cluster has these graphs"))),
@@ -299,16 +241,16 @@ impl Nodes {
     }
 
     /// Does this at a server that the slot is on its way to.
-    async fn ask<T, F, Fut>(&self, server: &Server, call: &F) -> Result<Done<T>, Failed>
+    async fn ask<T, F, Fut>(&self, server: &Server, call: &F) -> Result<Completed<T>, CallFailure>
     where
-        F: Fn(Arc<Live<Client>>) -> Fut,
+        F: Fn(Arc<LiveClient<Client>>) -> Fut,
         Fut: Future<Output = Result<T, Error>>,
     {
-        let Shape::Cluster { cluster, .. } = &self.shape else {
+        let Topology::Cluster { cluster, .. } = &self.shape else {
             return Err(unsent(Error::new(ErrorKind::Config, "a server that is no cluster redirects")));
         };
         let node = cluster.node(server);
-        let mut asking = node.asking.lock().await;
+        let mut asking = turn_at(&node.asking).await?;
         let connection = asking.get_or_insert_with(|| {
             let (client, location) = (self.maker.client(Some(server)), self.maker.location(Some(server)));
             Connection::keep(client, location, Arc::default())
@@ -319,65 +261,65 @@ impl Nodes {
         asked.map_err(unsent)?;
         match live.run(call(live.clone())).await {
             Ok(done) => Ok((done, live)),
-            Err(error) => Err(Failed::Sent(error, Some(server.clone()))),
+            Err(error) => Err(CallFailure::Sent(error, Some(server.clone()))),
         }
     }
 
     /// What a failed call says about where the slot is.
-    fn learn(&self, error: &Error, slot: u16, answered: Option<&Server>) -> Learnt {
-        let next = Next::after(error);
-        let Shape::Cluster { cluster, .. } = &self.shape else {
+    fn learn(&self, error: &Error, slot: u16, answered: Option<&Server>) -> AfterFailure {
+        let next = FailureAdvice::after(error);
+        let Topology::Cluster { cluster, .. } = &self.shape else {
             return match next {
-                Next::FindPrimary => {
+                FailureAdvice::FindPrimary => {
                     self.find_primary();
-                    Learnt::Nothing
+                    AfterFailure::Nothing
                 }
-                Next::Broken => Learnt::TryAgain,
-                _ => Learnt::Nothing,
+                FailureAdvice::Broken => AfterFailure::TryAgain,
+                _ => AfterFailure::Nothing,
             };
         };
         let server = |to: &str| cluster.names().redirected(to, answered?);
         match next {
-            Next::Moved(to) => {
+            FailureAdvice::Moved(to) => {
                 if let Some(server) = server(to) {
                     cluster.moved(slot, &server);
                 }
-                Learnt::TryAgain
+                AfterFailure::TryAgain
             }
-            Next::Asking(to) => server(to).map_or(Learnt::Nothing, Learnt::AskThere),
-            Next::Later | Next::FindPrimary | Next::Broken => {
+            FailureAdvice::Asking(to) => server(to).map_or(AfterFailure::Nothing, AfterFailure::AskThere),
+            FailureAdvice::Later | FailureAdvice::FindPrimary | FailureAdvice::Broken => {
                 cluster.look_soon();
-                Learnt::TryAgain
+                AfterFailure::TryAgain
             }
-            Next::GiveUp => Learnt::Nothing,
+            FailureAdvice::GiveUp => AfterFailure::Nothing,
         }
     }
 
     fn look_soon(&self) {
-        if let Shape::Cluster { cluster, .. } = &self.shape {
+        if let Topology::Cluster { cluster, .. } = &self.shape {
             cluster.look_soon();
         }
     }
 
     /// The address leads to another primary now, while our connections lead to what was one.
     fn find_primary(&self) {
-        let Shape::One(node) = &self.shape else { return };
+        let Topology::One(node) = &self.shape else { return };
         let mut last = self.sought_primary.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_some_and(|at| at.elapsed() < FIND_PRIMARY_EVERY) {
             return;
         }
         *last = Some(Instant::now());
-        tracing::warn!(redis = %self.maker.location, "Redis is a replica here: connecting anew to find the primary");
-        node.writer.make_anew();
-        node.reader.make_anew();
+        tracing::warn!(redis = %self.maker.location, "Redis is a replica here: reconnecting to find the primary");
+        node.writer.reconnect();
+        node.reader.reconnect();
     }
 
     /// The connection for this slot's writes, to look at one server of many; `None` where nobody has the slot.
-    pub(super) async fn writer_of(&self, slot: u16) -> Result<Arc<Live<Client>>, Error> {
+    pub(super) async fn writer_of(&self, slot: u16) -> Result<Arc<LiveClient<Client>>, Error> {
         let nobody = || Error::new(ErrorKind::Routing, "no server of the cluster has these graphs");
         match &self.shape {
-            Shape::One(node) => node.writer.live(RECONNECT_PATIENCE).await,
-            Shape::Cluster { cluster, .. } => {
+            Topology::One(node) => node.writer.live(RECONNECT_PATIENCE).await,
+            Topology::Cluster { cluster, .. } => {
                 cluster.owner(slot).ok_or_else(nobody)?.writer.live(RECONNECT_PATIENCE).await
             }
         }
@@ -386,20 +328,20 @@ impl Nodes {
     /// Whether there is a connection to whoever has the slot.
     pub(super) fn is_reached(&self, slot: u16) -> bool {
         match &self.shape {
-            Shape::One(node) => node.writer.now().is_some(),
-            Shape::Cluster { cluster, .. } => {
+            Topology::One(node) => node.writer.now().is_some(),
+            Topology::Cluster { cluster, .. } => {
                 cluster.owner(slot).is_some_and(|node| node.writer.now().is_some())
             }
         }
     }
 
     /// The connections to all primaries, each with where it is; an error for one that can't be reached.
-    pub(super) async fn primaries(&self) -> Vec<(String, Result<Arc<Live<Client>>, Error>)> {
+    pub(super) async fn primaries(&self) -> Vec<(String, Result<Arc<LiveClient<Client>>, Error>)> {
         let all = match &self.shape {
-            Shape::One(node) => {
+            Topology::One(node) => {
                 return vec![(self.maker.location(None), node.writer.live(RECONNECT_PATIENCE).await)];
             }
-            Shape::Cluster { cluster, .. } => cluster.primaries(),
+            Topology::Cluster { cluster, .. } => cluster.primaries(),
         };
         let each = all.iter().map(async |node| {
             (self.maker.location(node.server.as_ref()), node.writer.live(RECONNECT_PATIENCE).await)
@@ -410,8 +352,8 @@ impl Nodes {
     /// A slot of each primary, of these; of one server it is the first of them.
     pub(super) fn one_of_each_primary(&self, mut slots: impl Iterator<Item = u16>) -> Vec<u16> {
         match &self.shape {
-            Shape::One(_) => slots.next().into_iter().collect(),
-            Shape::Cluster { cluster, .. } => {
+            Topology::One(_) => slots.next().into_iter().collect(),
+            Topology::Cluster { cluster, .. } => {
                 let mut found = vec![];
                 let map = cluster.map();
                 let slots: Vec<u16> = slots.collect();
@@ -426,16 +368,16 @@ impl Nodes {
     /// Which server has the slot: `None` where nobody does, `Some(None)` where there is no cluster.
     pub(super) fn server_of(&self, slot: u16) -> Option<Option<Server>> {
         match &self.shape {
-            Shape::One(_) => Some(None),
-            Shape::Cluster { cluster, .. } => cluster.map().owner(slot).cloned().map(Some),
+            Topology::One(_) => Some(None),
+            Topology::Cluster { cluster, .. } => cluster.map().owner(slot).cloned().map(Some),
         }
     }
 
-    /// Counts the changes of who has what; `None` where nothing ever changes.
+    /// Counts the changes of the slot map; `None` where nothing ever changes.
     pub(super) fn changes(&self) -> Option<watch::Receiver<u64>> {
         match &self.shape {
-            Shape::One(_) => None,
-            Shape::Cluster { cluster, .. } => Some(cluster.changes()),
+            Topology::One(_) => None,
+            Topology::Cluster { cluster, .. } => Some(cluster.changes()),
         }
     }
 
@@ -447,8 +389,8 @@ impl Nodes {
     /// Lets go of all connections, after what was asked on them was answered.
     pub(super) async fn close(&self) {
         let of_cluster = match &self.shape {
-            Shape::One(node) => return node.close().await,
-            Shape::Cluster { cluster, .. } => cluster.primaries(),
+            Topology::One(node) => return node.close().await,
+            Topology::Cluster { cluster, .. } => cluster.primaries(),
         };
         join_all(of_cluster.iter().map(|node| node.close())).await;
     }
@@ -464,15 +406,22 @@ impl Nodes {
 }
 
 /// What is to be done after a failed attempt.
-enum Learnt {
+enum AfterFailure {
     TryAgain,
     AskThere(Server),
     Nothing,
 }
 
+/// Whoever waits longer than this for others that ask the same server is told that nothing was sent.
+async fn turn_at<T>(asking: &TurnMutex<T>) -> Result<TurnGuard<'_, T>, CallFailure> {
+    let late =
+        || unsent(Error::new(ErrorKind::Timeout, "other calls wait for the server that takes over the slot"));
+    timeout(ASKING_PATIENCE, asking.lock()).await.map_err(|_late| late())
+}
+
 /// Of a call that was never sent: its caller is told that nothing happened.
-fn unsent(error: Error) -> Failed {
-    Failed::Unsent(Error::new(ErrorKind::Routing, error.details().to_owned()))
+fn unsent(error: Error) -> CallFailure {
+    CallFailure::Unsent(Error::new(ErrorKind::Routing, error.details().to_owned()))
 }
 
 /// Waits until the cluster serves. That no server answers at all is told at once.
@@ -496,5 +445,19 @@ async fn wait_until_it_serves(cluster: &Cluster, location: &str) -> Result<(), C
             tracing::warn!(redis = location, problem, "the cluster does not serve yet: waiting for it");
         }
         sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_without_end_for_others_that_ask_the_same_server() {
+        let asking = TurnMutex::new(());
+        let held = turn_at(&asking).await.ok().expect("nobody else asks");
+        assert!(matches!(turn_at(&asking).await, Err(CallFailure::Unsent(_))));
+        drop(held);
+        assert!(turn_at(&asking).await.is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! What an error of a call says about where to go with it: [`Next`].
+//! What an error of a call says about where to go with it: [`FailureAdvice`].
 
 use fred::error::{Error, ErrorKind};
 
@@ -6,7 +6,7 @@ use super::super::errors::reply_code;
 
 /// What can be done about a call that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Next<'a> {
+pub(super) enum FailureAdvice<'a> {
     /// The slot is with this server now, `host:port`.
     Moved(&'a str),
     /// The slot is on its way to this server, and this key is there already.
@@ -21,7 +21,7 @@ pub(super) enum Next<'a> {
     GiveUp,
 }
 
-impl<'a> Next<'a> {
+impl<'a> FailureAdvice<'a> {
     pub(super) fn after(error: &'a Error) -> Self {
         let details = error.details();
         let target = || details.split_whitespace().nth(2).unwrap_or_default();
@@ -45,16 +45,24 @@ mod tests {
     #[test]
     fn h4_errors_say_where_to_go_next() {
         for (kind, details, next) in [
-            (ErrorKind::Cluster, "MOVED 3999 127.0.0.1:6381", Next::Moved("127.0.0.1:6381")),
-            (ErrorKind::Cluster, "ASK 3999 [::1]:6381", Next::Asking("[::1]:6381")),
-            (ErrorKind::Unknown, "TRYAGAIN Multiple keys request during rehashing of slot", Next::Later),
-            (ErrorKind::Cluster, "CLUSTERDOWN Hash slot not served", Next::Later),
-            (ErrorKind::Unknown, "READONLY You can't write against a read only replica.", Next::FindPrimary),
-            (ErrorKind::IO, "Connection reset by peer", Next::Broken),
-            (ErrorKind::Timeout, "Request timed out.", Next::GiveUp),
-            (ErrorKind::Unknown, "OOM command not allowed", Next::GiveUp),
+            (ErrorKind::Cluster, "MOVED 3999 127.0.0.1:6381", FailureAdvice::Moved("127.0.0.1:6381")),
+            (ErrorKind::Cluster, "ASK 3999 [::1]:6381", FailureAdvice::Asking("[::1]:6381")),
+            (
+                ErrorKind::Unknown,
+                "TRYAGAIN Multiple keys request during rehashing of slot",
+                FailureAdvice::Later,
+            ),
+            (ErrorKind::Cluster, "CLUSTERDOWN Hash slot not served", FailureAdvice::Later),
+            (
+                ErrorKind::Unknown,
+                "READONLY You can't write against a read only replica.",
+                FailureAdvice::FindPrimary,
+            ),
+            (ErrorKind::IO, "Connection reset by peer", FailureAdvice::Broken),
+            (ErrorKind::Timeout, "Request timed out.", FailureAdvice::GiveUp),
+            (ErrorKind::Unknown, "OOM command not allowed", FailureAdvice::GiveUp),
         ] {
-            assert_eq!(Next::after(&Error::new(kind, details)), next, "{details}");
+            assert_eq!(FailureAdvice::after(&Error::new(kind, details)), next, "{details}");
         }
     }
 }

@@ -11,7 +11,7 @@ use fred::types::{
 pub(in super::super) const SLOTS: u16 = 16_384;
 const NOBODY: u16 = u16::MAX;
 
-/// Who has what.
+/// Which server has which slot.
 #[derive(Clone)]
 pub(in super::super) struct SlotMap {
     /// An index into `primaries` for each slot.
@@ -22,14 +22,14 @@ pub(in super::super) struct SlotMap {
 
 /// By which name a server is reached, and by which its certificate is checked.
 #[derive(Clone)]
-pub(in super::super) struct Names {
+pub(in super::super) struct ServerNames {
     /// Where an address stands for the name that the cluster was given by.
     pub(in super::super) mapping: TlsHostMapping,
     /// That name.
     pub(in super::super) default_host: String,
 }
 
-impl Names {
+impl ServerNames {
     fn of(&self, host: &str, port: u16) -> Server {
         let mut server = Server::new(host, port);
         if self.mapping == TlsHostMapping::DefaultHost && host.parse::<IpAddr>().is_ok() {
@@ -56,7 +56,7 @@ impl SlotMap {
     }
 
     /// `[[first, last, [host, port, id, …], replica…]…]`, as `answered` told it.
-    pub(super) fn read(reply: &Value, answered: &Server, names: &Names) -> Option<Self> {
+    pub(super) fn read(reply: &Value, answered: &Server, names: &ServerNames) -> Option<Self> {
         let Value::Array(ranges) = reply else { return None };
         let (mut owners, mut primaries, mut replicas) = (vec![NOBODY; SLOTS.into()], vec![], vec![]);
         for range in ranges {
@@ -75,7 +75,7 @@ impl SlotMap {
         Some(Self { owners: owners.into(), primaries, replicas })
     }
 
-    /// Who has this slot.
+    /// The server that has this slot.
     pub(super) fn owner(&self, slot: u16) -> Option<&Server> {
         self.primaries.get(usize::from(*self.owners.get(usize::from(slot))?))
     }
@@ -125,7 +125,7 @@ impl SlotMap {
 }
 
 /// `[host, port, …]`. A host may be null, or a question mark, or empty: then it is that of the server that answered.
-fn server(value: &Value, answered: &Server, names: &Names) -> Option<Server> {
+fn server(value: &Value, answered: &Server, names: &ServerNames) -> Option<Server> {
     let Value::Array(fields) = value else { return None };
     let [host, port, ..] = fields.as_slice() else { return None };
     let host = host.as_string().filter(|host| !host.is_empty() && host != "?");
@@ -137,8 +137,8 @@ fn server(value: &Value, answered: &Server, names: &Names) -> Option<Server> {
 mod tests {
     use super::*;
 
-    fn names() -> Names {
-        Names { mapping: TlsHostMapping::None, default_host: "cluster.example".to_owned() }
+    fn names() -> ServerNames {
+        ServerNames { mapping: TlsHostMapping::None, default_host: "cluster.example".to_owned() }
     }
 
     fn node(host: Value, port: i64) -> Value {
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(to(":7000"), Some(Server::new("10.0.0.9", 7000)));
         assert_eq!(to("[::1]:7000"), Some(Server::new("::1", 7000)));
         assert_eq!(to("nonsense"), None);
-        let by_name = Names { mapping: TlsHostMapping::DefaultHost, ..names() };
+        let by_name = ServerNames { mapping: TlsHostMapping::DefaultHost, ..names() };
         let server = by_name.redirected("10.0.0.1:7000", &answered).expect("a server");
         assert_eq!(server.tls_server_name.as_deref(), Some("cluster.example"));
     }

@@ -1,0 +1,283 @@
+//! Parameters, as the document shows them: ids in paths, questions in queries. What is checked is in
+//! `extractors` and beside the handlers.
+
+use utoipa::IntoParams;
+
+/// A graph.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path, rename_all = "camelCase")]
+pub(in crate::http) struct GraphPath {
+    /// The graph's id.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$", example = "demo")]
+    graph_id: String,
+}
+
+/// A node of a graph.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path, rename_all = "camelCase")]
+pub(in crate::http) struct NodePath {
+    /// The graph's id.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$", example = "demo")]
+    graph_id: String,
+    /// The node's id.
+    #[param(min_length = 1, max_length = 1024, example = "a")]
+    node_id: String,
+}
+
+/// An edge of a graph.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path, rename_all = "camelCase")]
+pub(in crate::http) struct EdgePath {
+    /// The graph's id.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$", example = "demo")]
+    graph_id: String,
+    /// The edge's id.
+    #[param(min_length = 1, max_length = 1024, example = "a-b")]
+    edge_id: String,
+}
+
+/// An operation.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path, rename_all = "camelCase")]
+pub(in crate::http) struct OperationPath {
+    /// The operation's id.
+    #[param(format = "uuid")]
+    operation_id: String,
+}
+
+/// Which record, where several graphs used the id.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct OperationQuery {
+    /// The graph. Without it: the oldest record among graphs you may read.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$", example = "demo")]
+    graph_id: Option<String>,
+}
+
+/// A subscription.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(in crate::http) struct SubscriptionPath {
+    /// The subscription's name.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "search-index")]
+    name: String,
+}
+
+/// A read of the graph as it is.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct LatestQuery {
+    /// Waits up to two seconds for this version: the one that the reader's own write was answered with.
+    #[param(minimum = 0)]
+    min_version: Option<u64>,
+}
+
+/// A read of a state.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct StateQuery {
+    /// The graph as it was after this commit.
+    #[param(minimum = 0)]
+    version: Option<u64>,
+    /// Waits up to two seconds for this version.
+    #[param(minimum = 0)]
+    min_version: Option<u64>,
+}
+
+/// A catch-up.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct ChangesQuery {
+    /// The version that the client has; 0 by default.
+    #[param(minimum = 0)]
+    since: Option<u64>,
+    /// The hash of that version: without it the history can't be checked.
+    hash: Option<String>,
+    /// Commits in the answer.
+    #[param(minimum = 1, maximum = 10_000, default = 1_000)]
+    limit: Option<u32>,
+    /// Waits up to two seconds for this version.
+    #[param(minimum = 0)]
+    min_version: Option<u64>,
+}
+
+/// An audit.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct OperationsQuery {
+    /// Only operations of this user.
+    user: Option<String>,
+    /// Only operations of this command type.
+    r#type: Option<super::responses::CommandType>,
+    /// Only operations on this node or edge: an id that an event names.
+    entity: Option<String>,
+    /// Only operations at or after this time, in milliseconds since the Unix epoch.
+    #[param(minimum = 0)]
+    from: Option<u64>,
+    /// Only operations at or before this time, in milliseconds since the Unix epoch.
+    #[param(minimum = 0)]
+    to: Option<u64>,
+    /// Only operations with this outcome.
+    status: Option<super::responses::Status>,
+    /// Oldest first (`asc`), or newest first (`desc`, the default).
+    #[param(pattern = "^(asc|desc)$")]
+    order: Option<String>,
+    /// Operations in the answer; a page may be shorter before the last.
+    #[param(minimum = 1, maximum = 1_000, default = 100)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+    /// Waits up to two seconds for this version.
+    #[param(minimum = 0)]
+    min_version: Option<u64>,
+}
+
+/// A comparison.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct DiffQuery {
+    /// The earlier version.
+    #[param(minimum = 0)]
+    from: u64,
+    /// The later version; the current one by default.
+    #[param(minimum = 0)]
+    to: Option<u64>,
+    /// Waits up to two seconds for this version.
+    #[param(minimum = 0)]
+    min_version: Option<u64>,
+}
+
+/// A history of one entity.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct HistoryQuery {
+    /// Commits in the answer.
+    #[param(minimum = 1, maximum = 1_000, default = 100)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+    /// Waits up to two seconds for this version.
+    #[param(minimum = 0)]
+    min_version: Option<u64>,
+}
+
+/// Counts of events.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct ActivityQuery {
+    /// Only events of this user.
+    user: Option<String>,
+    /// Only events of this type.
+    r#type: Option<EventName>,
+    /// Only hours that end after this time, in milliseconds since the Unix epoch.
+    #[param(minimum = 0)]
+    from: Option<u64>,
+    /// Only hours that begin at or before this time, in milliseconds since the Unix epoch.
+    #[param(minimum = 0)]
+    to: Option<u64>,
+    /// Counts in the answer.
+    #[param(minimum = 1, maximum = 10_000, default = 1_000)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// The name of an event.
+#[derive(utoipa::ToSchema)]
+pub(in crate::http) enum EventName {
+    NodeCreated,
+    NodeUpdated,
+    NodeMoved,
+    NodeReplaced,
+    NodeDeleted,
+    EdgeCreated,
+    EdgeUpdated,
+    EdgeReplaced,
+    EdgeDeleted,
+    ViewportSet,
+}
+
+/// A stream of one graph.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct GraphEventsQuery {
+    /// Commits after this version; 0 by default.
+    #[param(minimum = 0)]
+    since: Option<u64>,
+    /// The hash of that version.
+    hash: Option<String>,
+    /// Whether the stream goes on with what happens next: by default as server-sent events, not as lines.
+    follow: Option<bool>,
+    /// Names of events, with commas between them.
+    types: Option<String>,
+    /// User ids, with commas between them.
+    users: Option<String>,
+    /// Waits up to two seconds for this version.
+    #[param(minimum = 0)]
+    min_version: Option<u64>,
+}
+
+/// A stream of all graphs.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct AllEventsQuery {
+    /// A position; `0` is the beginning, and left out it is now.
+    since: Option<String>,
+    /// Whether the stream goes on with what happens next: by default as server-sent events, not as lines.
+    follow: Option<bool>,
+    /// Names of events, with commas between them.
+    types: Option<String>,
+    /// Globs of graph ids, with commas between them.
+    graphs: Option<String>,
+    /// User ids, with commas between them.
+    users: Option<String>,
+}
+
+/// What a stream goes on from; beats `since`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(in crate::http) struct Resume {
+    /// The last `id:` of a stream before.
+    #[param(rename = "Last-Event-ID")]
+    last_event_id: Option<String>,
+}
+
+/// Work for a consumer.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct NextQuery {
+    /// Deliveries in the answer.
+    #[param(minimum = 1, maximum = 1_000, default = 100)]
+    max: Option<u32>,
+    /// How long to wait for one, in milliseconds.
+    #[param(minimum = 0, maximum = 30_000, default = 0)]
+    wait: Option<u32>,
+}
+
+/// A page.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct PageQuery {
+    /// Rows in the answer.
+    #[param(minimum = 1, maximum = 1_000, default = 100)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A WebSocket.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct SocketQuery {
+    /// Subscribes to this graph at once.
+    graph_id: Option<String>,
+    /// The version that the client has.
+    #[param(minimum = 0)]
+    version: Option<u64>,
+    /// The hash of that version.
+    hash: Option<String>,
+    /// Which client this is, for its commands and presence; the connection by default.
+    client_id: Option<String>,
+    /// Who connects, where no keys are configured: a browser's WebSocket can't send `X-User-Id`.
+    user_id: Option<String>,
+}

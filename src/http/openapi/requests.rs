@@ -1,0 +1,236 @@
+//! What clients send, as the document shows it. What is checked is in `command_parser` and `json_shape`.
+
+use std::collections::HashMap;
+
+use utoipa::ToSchema;
+
+use super::Json;
+
+/// A command and what goes with it.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::http) struct CommandBody {
+    #[serde(flatten)]
+    command: Command,
+    #[serde(flatten)]
+    around: Around,
+}
+
+/// What goes with a command.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::http) struct Around {
+    /// The idempotency key: sent again it is not applied again. Made by the server where it is left out.
+    #[schema(format = "uuid")]
+    operation_id: Option<String>,
+    /// The version that the client had applied when it made the command; left out, the command applies to
+    /// the graph as it stands.
+    #[schema(minimum = 0)]
+    client_version: Option<u64>,
+    /// The hash of `clientVersion` in the client's history: where it is another one today, the command is refused
+    /// with `HISTORY_REPLACED` and can be sent again.
+    client_hash: Option<String>,
+    /// Which of the user's clients this is, a tab for one. Without it no commit counts as the client's own.
+    #[schema(min_length = 1, max_length = 256)]
+    client_id: Option<String>,
+    on_conflict: Option<OnConflict>,
+}
+
+/// What happens if others changed the same since `clientVersion`.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum OnConflict {
+    /// Other fields are merged, the same field is a conflict.
+    Merge,
+    /// The last writer wins.
+    Overwrite,
+    /// Any commit of others to the target is a conflict.
+    Reject,
+}
+
+/// What is to be done.
+#[derive(ToSchema)]
+#[serde(tag = "type", content = "payload", rename_all = "SCREAMING_SNAKE_CASE")]
+pub(in crate::http) enum Command {
+    CreateNode(NodeSent),
+    UpdateNode(UpdateNode),
+    UpdateNodePosition(UpdateNodePosition),
+    DeleteNode(DeleteNode),
+    CreateEdge(EdgeSent),
+    UpdateEdge(UpdateEdge),
+    DeleteEdge(DeleteEdge),
+    SetViewport(Viewport),
+    BatchUpdate(BatchUpdate),
+}
+
+/// A node as it is sent. Any other attribute is kept as given.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"id": "a", "position": {"x": 0, "y": 0}, "data": {"label": "Start"}}))]
+pub(in crate::http) struct NodeSent {
+    /// Made by the server where it is left out.
+    #[schema(min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
+    id: Option<String>,
+    position: Option<Position>,
+    r#type: Option<String>,
+    data: Option<HashMap<String, Json>>,
+    parent_id: Option<String>,
+}
+
+/// An edge as it is sent. Any other attribute is kept as given.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", example = json!({"id": "a-b", "source": "a", "target": "b"}))]
+pub(in crate::http) struct EdgeSent {
+    /// Made by the server where it is left out.
+    #[schema(min_length = 1, max_length = 1024, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
+    id: Option<String>,
+    source: String,
+    target: String,
+    /// React Flow's handles are text or null; kept as given, as is `targetHandle`.
+    // Any value, null among it: nothing is to be added for it.
+    #[schema(nullable = false)]
+    source_handle: Option<Json>,
+    #[schema(nullable = false)]
+    target_handle: Option<Json>,
+    r#type: Option<String>,
+    data: Option<HashMap<String, Json>>,
+}
+
+/// Where a node stands.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Position {
+    x: f64,
+    y: f64,
+}
+
+/// What a window shows.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Viewport {
+    x: f64,
+    y: f64,
+    #[schema(exclusive_minimum = 0)]
+    zoom: f64,
+}
+
+/// A merge patch (RFC 7396) for a node.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct UpdateNode {
+    node_id: String,
+    updates: HashMap<String, Json>,
+}
+
+/// Moves a node.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct UpdateNodePosition {
+    node_id: String,
+    position: Position,
+}
+
+/// Deletes a node, its descendants, and the edges of all of them.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct DeleteNode {
+    node_id: String,
+}
+
+/// A merge patch (RFC 7396) for an edge; may re-connect it.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct UpdateEdge {
+    edge_id: String,
+    updates: HashMap<String, Json>,
+}
+
+/// Deletes an edge.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct DeleteEdge {
+    edge_id: String,
+}
+
+/// Creates or replaces nodes; replaces all edges.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct BatchUpdate {
+    /// By id, or as a list.
+    nodes: Option<NodesSent>,
+    /// The whole edge set: what is not in it goes.
+    edges: Option<Vec<EdgeSent>>,
+    viewport: Option<Viewport>,
+}
+
+/// Nodes by id, or as a list, in the order in which new ones are created.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(in crate::http) enum NodesSent {
+    ById(HashMap<String, NodeSent>),
+    Listed(Vec<NodeSent>),
+}
+
+/// Several commands: as one commit, or each by itself.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct BatchBody {
+    #[schema(min_items = 1, max_items = 1000)]
+    operations: Vec<CommandBody>,
+    /// All or nothing, as one commit whose operation id is `batchId`; `false` where it is left out.
+    atomic: Option<bool>,
+    #[schema(format = "uuid")]
+    batch_id: Option<String>,
+    /// For members that have none of their own.
+    #[schema(minimum = 0)]
+    client_version: Option<u64>,
+    /// The hash of the batch's `clientVersion`.
+    client_hash: Option<String>,
+    #[schema(min_length = 1, max_length = 256)]
+    client_id: Option<String>,
+    on_conflict: Option<OnConflict>,
+}
+
+/// How a subscription is to be.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct SubscriptionBody {
+    filter: Option<FilterSent>,
+    /// `now` (the default), `beginning`, or a position of `GET /events`.
+    start: Option<String>,
+    /// How long a consumer has for a commit.
+    #[schema(minimum = 1000, maximum = 43_200_000, default = 30_000)]
+    lease_ms: Option<u64>,
+    /// Deliveries of one commit before it is parked.
+    #[schema(minimum = 1, maximum = 100, default = 5)]
+    max_attempts: Option<u32>,
+}
+
+/// Which commits: those that each list lets through; what is left out lets all through.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct FilterSent {
+    /// Names of events.
+    types: Option<Vec<String>>,
+    /// Globs of graph ids.
+    graphs: Option<Vec<String>>,
+    /// User ids.
+    users: Option<Vec<String>>,
+}
+
+/// Deliveries.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct DeliveryIds {
+    #[schema(max_items = 1000)]
+    delivery_ids: Vec<String>,
+}
+
+/// Deliveries that are given back.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Nack {
+    #[schema(max_items = 1000)]
+    delivery_ids: Vec<String>,
+    /// Kept with what is parked in the end.
+    reason: Option<String>,
+}

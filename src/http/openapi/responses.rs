@@ -1,0 +1,330 @@
+//! What clients get, as the document shows it. The types that are encoded are in `wire` and beside the
+//! handlers; a test holds real answers against these schemas, which allow nothing that they do not name.
+
+mod audit;
+mod health;
+mod subscriptions;
+
+use std::collections::HashMap;
+
+use utoipa::ToSchema;
+
+pub(in crate::http) use self::{audit::*, health::*, subscriptions::*};
+use super::{
+    Json,
+    problems::Problem,
+    requests::{Position, Viewport},
+};
+
+/// An accepted command.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Accepted {
+    accepted: bool,
+    /// Of an atomic batch.
+    #[schema(format = "uuid", nullable = false)]
+    batch_id: Option<String>,
+    #[schema(format = "uuid")]
+    operation_id: String,
+    #[schema(pattern = "^completed$")]
+    status: String,
+    outcome: Effect,
+    /// The graph's version with it.
+    version: u64,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    hash: String,
+    /// The entity as it now stands, or what was deleted. Left out in some duplicates.
+    #[schema(nullable = false)]
+    result: Option<Json>,
+    /// Of an atomic batch: one a member.
+    #[schema(nullable = false)]
+    results: Option<Vec<Json>>,
+    /// It was applied before: this is the first outcome again.
+    #[schema(nullable = false)]
+    duplicate: Option<bool>,
+}
+
+/// What an accepted command did.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum Effect {
+    /// Nobody else had touched the same.
+    Applied,
+    /// It was reconciled with what others did.
+    Merged,
+    /// It was so already: there is no commit.
+    Unchanged,
+}
+
+/// What a commit did.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum Outcome {
+    Applied,
+    Merged,
+}
+
+/// A batch: one commit, or how each of its members went.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(in crate::http) enum BatchAnswer {
+    Atomic(Accepted),
+    EachByItself(BatchResults),
+}
+
+/// How the members of a batch went, in order.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct BatchResults {
+    #[schema(format = "uuid")]
+    batch_id: String,
+    results: Vec<Member>,
+}
+
+/// One member of a batch.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(in crate::http) enum Member {
+    Accepted(Accepted),
+    Refused(RefusedMember),
+}
+
+/// A member that was refused.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct RefusedMember {
+    accepted: bool,
+    #[schema(format = "uuid")]
+    operation_id: String,
+    status: RefusedStatus,
+    version: u64,
+    error: Problem,
+    #[schema(nullable = false)]
+    duplicate: Option<bool>,
+}
+
+/// `conflict` for a 409, `failed` for other refusals.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum RefusedStatus {
+    Conflict,
+    Failed,
+}
+
+/// What became of an operation.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum Status {
+    Completed,
+    Conflict,
+    Failed,
+}
+
+/// A commit: one accepted operation.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Commit {
+    graph_id: String,
+    #[schema(minimum = 1)]
+    version: u64,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    hash: String,
+    #[schema(format = "uuid")]
+    operation_id: String,
+    user_id: String,
+    client_id: String,
+    /// Milliseconds since the Unix epoch.
+    timestamp: u64,
+    command_type: CommandType,
+    outcome: Outcome,
+    /// Where in somebody's trace it was asked for (W3C Trace Context), if they said.
+    #[schema(nullable = false, pattern = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
+    traceparent: Option<String>,
+    events: Vec<Event>,
+}
+
+/// What kind of command it was; `BATCH` is an atomic batch.
+#[derive(ToSchema)]
+#[schema(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(in crate::http) enum CommandType {
+    CreateNode,
+    UpdateNode,
+    UpdateNodePosition,
+    DeleteNode,
+    CreateEdge,
+    UpdateEdge,
+    DeleteEdge,
+    SetViewport,
+    BatchUpdate,
+    SaveDocument,
+    Batch,
+}
+
+/// What happened.
+#[derive(ToSchema)]
+#[serde(tag = "type")]
+pub(in crate::http) enum Event {
+    NodeCreated {
+        node: Json,
+    },
+    #[serde(rename_all = "camelCase")]
+    NodeUpdated {
+        node_id: String,
+        patch: HashMap<String, Json>,
+    },
+    #[serde(rename_all = "camelCase")]
+    NodeMoved {
+        node_id: String,
+        position: Position,
+    },
+    NodeReplaced {
+        node: Json,
+    },
+    #[serde(rename_all = "camelCase")]
+    NodeDeleted {
+        node_id: String,
+    },
+    EdgeCreated {
+        edge: Json,
+    },
+    #[serde(rename_all = "camelCase")]
+    EdgeUpdated {
+        edge_id: String,
+        patch: HashMap<String, Json>,
+    },
+    EdgeReplaced {
+        edge: Json,
+    },
+    #[serde(rename_all = "camelCase")]
+    EdgeDeleted {
+        edge_id: String,
+    },
+    ViewportSet {
+        viewport: Viewport,
+    },
+}
+
+/// A node, with any other attribute that it was given.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::http) struct Node {
+    id: String,
+    position: Position,
+    /// Milliseconds since the Unix epoch.
+    created_at: u64,
+    updated_at: u64,
+    /// The commit that last wrote it.
+    #[schema(minimum = 1)]
+    version: u64,
+}
+
+/// An edge, with any other attribute that it was given.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::http) struct Edge {
+    id: String,
+    source: String,
+    target: String,
+    /// Milliseconds since the Unix epoch.
+    created_at: u64,
+    updated_at: u64,
+    /// The commit that last wrote it.
+    #[schema(minimum = 1)]
+    version: u64,
+}
+
+/// A graph at one version.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct State {
+    graph_id: String,
+    version: u64,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    hash: String,
+    #[schema(required)]
+    last_modified: Option<u64>,
+    #[schema(required, format = "uuid")]
+    last_operation_id: Option<String>,
+    /// In creation order.
+    nodes: Vec<Node>,
+    edges: Vec<Edge>,
+    viewport: Viewport,
+}
+
+/// The commits after a version.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Changes {
+    graph_id: String,
+    since: u64,
+    /// Of the head, as is `hash`.
+    current_version: u64,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    hash: String,
+    /// There are more than `limit`: ask again from the last.
+    has_more: bool,
+    /// The point is not of this history: fetch the state.
+    #[schema(nullable = false)]
+    reset: Option<bool>,
+    changes: Vec<Commit>,
+}
+
+/// All nodes of a graph.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Nodes {
+    version: u64,
+    nodes: Vec<Node>,
+}
+
+/// All edges of a graph.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Edges {
+    version: u64,
+    edges: Vec<Edge>,
+}
+
+/// What became of an operation.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Operation {
+    #[schema(format = "uuid")]
+    operation_id: String,
+    graph_id: String,
+    status: Status,
+    #[schema(nullable = false)]
+    outcome: Option<Effect>,
+    r#type: CommandType,
+    user_id: String,
+    /// Of a refusal: the one it was judged on.
+    version: u64,
+    #[schema(nullable = false)]
+    error: Option<Problem>,
+    #[schema(nullable = false)]
+    resolution: Option<super::problems::Resolution>,
+    created_at: u64,
+    completed_at: u64,
+}
+
+/// One event of a stream. OpenAPI 3.1 has no word for a stream, so this is each event in it: what its lines
+/// `id:`, `event:` and `data:` say.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct StreamEvent {
+    /// What `Last-Event-ID` takes to go on from here; not there on a `problem`.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    event: StreamEventName,
+    /// JSON: of a `commit` the commit, of a `reset` where the stream goes on, of a `problem` why it ended.
+    data: String,
+}
+
+/// What an event of a stream is.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum StreamEventName {
+    Commit,
+    Reset,
+    Problem,
+}

@@ -1,0 +1,168 @@
+//! What auditors and analysts get: operations, differences, histories, verification, activity.
+
+use utoipa::ToSchema;
+
+use super::{
+    super::{Json, problems::Problem, requests::Viewport},
+    CommandType, Edge, Event, Node, Outcome, Status,
+};
+
+/// One page of a graph's operations.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Operations {
+    operations: Vec<AuditedOperation>,
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// One operation, accepted or refused.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct AuditedOperation {
+    #[schema(format = "uuid")]
+    operation_id: String,
+    status: Status,
+    /// Null where it was refused.
+    #[schema(required)]
+    outcome: Option<Outcome>,
+    version: u64,
+    user_id: String,
+    client_id: String,
+    timestamp: u64,
+    command_type: CommandType,
+    /// Where in somebody's trace it was asked for (W3C Trace Context), if they said.
+    #[schema(nullable = false, pattern = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
+    traceparent: Option<String>,
+    events: Vec<Event>,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    hash: String,
+    #[schema(nullable = false)]
+    error: Option<Problem>,
+}
+
+/// What differs between two versions.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Difference {
+    graph_id: String,
+    from: u64,
+    to: u64,
+    nodes: NodesDifference,
+    edges: EdgesDifference,
+    #[schema(required)]
+    viewport: Option<ViewportChange>,
+}
+
+/// How the nodes of two versions differ.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NodesDifference {
+    added: Vec<Node>,
+    removed: Vec<Node>,
+    changed: Vec<Changed>,
+}
+
+/// How the edges of two versions differ.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct EdgesDifference {
+    added: Vec<Edge>,
+    removed: Vec<Edge>,
+    changed: Vec<Changed>,
+}
+
+/// An entity that is in both versions.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Changed {
+    id: String,
+    #[schema(min_items = 1)]
+    changes: Vec<Change>,
+}
+
+/// One path that differs.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Change {
+    /// A JSON Pointer; empty for the whole entity.
+    path: String,
+    before: Json,
+    after: Json,
+}
+
+/// A viewport that was moved.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct ViewportChange {
+    before: Viewport,
+    after: Viewport,
+}
+
+/// One page of what happened to an entity, newest first.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct History {
+    history: Vec<Touch>,
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// What one commit did to it.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Touch {
+    version: u64,
+    #[schema(format = "uuid")]
+    operation_id: String,
+    user_id: String,
+    client_id: String,
+    timestamp: u64,
+    command_type: CommandType,
+    changes: Vec<Change>,
+}
+
+/// Whether a history is what it claims to be.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Verified {
+    graph_id: String,
+    version: u64,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    hash: String,
+    commits: u64,
+    ok: bool,
+    #[schema(nullable = false)]
+    first_bad_version: Option<u64>,
+    #[schema(nullable = false)]
+    problem: Option<String>,
+}
+
+/// One page of events counted by hour, type and user.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Activity {
+    /// The graph; left out where all are asked for.
+    #[schema(nullable = false)]
+    graph_id: Option<String>,
+    /// Up to which version of the graph events are counted.
+    #[schema(nullable = false)]
+    version: Option<u64>,
+    activity: Vec<ActivityCount>,
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// Events of one type by one user in one hour.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct ActivityCount {
+    #[schema(nullable = false)]
+    graph_id: Option<String>,
+    /// When the hour began.
+    hour: u64,
+    r#type: String,
+    user_id: String,
+    #[schema(minimum = 1)]
+    events: u64,
+}

@@ -1,0 +1,206 @@
+//! Errors of the other modules as problem documents: the status, code, title and advice of each (rule H1).
+
+use axum::http::StatusCode;
+use dao_projections::{OperationId, Version};
+
+use super::{
+    super::json_shape::{Malformed, Severity},
+    Problem,
+};
+use crate::{
+    domain::{Reason, Refusal},
+    live::SubscriptionError,
+    read::ReadError,
+    write::WriteError,
+};
+
+impl Problem {
+    /// The code of a refused operation.
+    pub(in crate::http) fn code_of(refusal: &Refusal) -> &'static str {
+        of_reason(refusal.reason).0
+    }
+
+    /// A refused operation (rules C, D).
+    pub(in crate::http) fn refused(operation: OperationId, refusal: &Refusal, is_duplicate: bool) -> Self {
+        let (code, title, status) = of_reason(refusal.reason);
+        let status = if refusal.is_conflict() { StatusCode::CONFLICT } else { status };
+        let detail = match advice(refusal.reason) {
+            Some(advice) => format!("{}. {advice}", refusal.message),
+            None => refusal.message.clone(),
+        };
+        Self {
+            operation_id: Some(operation),
+            resolution: refusal.resolution.clone(),
+            index: refusal.index,
+            nodes: refusal.deletes.map(|deletes| deletes.nodes),
+            edges: refusal.deletes.map(|deletes| deletes.edges),
+            duplicate: is_duplicate.then_some(true),
+            ..Self::new(status, code, title, detail)
+        }
+    }
+
+    fn store_unavailable(detail: &str, cause: impl ToString) -> Self {
+        Self::unavailable("STORE_UNAVAILABLE", "Store unavailable", detail).because(cause)
+    }
+}
+
+/// The wire's word for a reason, and the status it has when it is not a conflict.
+fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
+    let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+    match reason {
+        Reason::Conflict => ("CONFLICT", "Conflicting change", StatusCode::CONFLICT),
+        Reason::TargetDeleted => ("TARGET_DELETED", "Target deleted", StatusCode::CONFLICT),
+        Reason::VersionAhead => ("VERSION_AHEAD", "Version ahead of the graph", StatusCode::CONFLICT),
+        Reason::HistoryReplaced => ("HISTORY_REPLACED", "History replaced", StatusCode::CONFLICT),
+        Reason::IdTaken => ("ID_TAKEN", "Id already in use", StatusCode::CONFLICT),
+        Reason::NodeNotFound => ("NODE_NOT_FOUND", "Node not found", StatusCode::NOT_FOUND),
+        Reason::EdgeNotFound => ("EDGE_NOT_FOUND", "Edge not found", StatusCode::NOT_FOUND),
+        Reason::DanglingEdge => ("DANGLING_EDGE", "Dangling edge", unprocessable),
+        Reason::ParentNotFound => ("PARENT_NOT_FOUND", "Parent not found", unprocessable),
+        Reason::ParentCycle => ("PARENT_CYCLE", "Parent cycle", unprocessable),
+        Reason::BaseRequired => ("BASE_REQUIRED", "Base required", StatusCode::PRECONDITION_REQUIRED),
+        Reason::BaseUnknown => ("BASE_UNKNOWN", "Unknown base", StatusCode::CONFLICT),
+        Reason::BaseTooOld => ("BASE_TOO_OLD", "Base too old", StatusCode::CONFLICT),
+        Reason::DeletesMuch => ("DELETES_MUCH", "Most of the graph would be deleted", unprocessable),
+        Reason::OperationIdReused => ("OPERATION_ID_REUSED", "Operation id already in use", unprocessable),
+        Reason::TooManyEntities => ("TOO_LARGE", "Too many nodes or edges", unprocessable),
+        Reason::EntityTooLarge => ("TOO_LARGE", "Entity too large", StatusCode::PAYLOAD_TOO_LARGE),
+        Reason::AnswerTooLarge => ("TOO_LARGE", "Answer too large", StatusCode::PAYLOAD_TOO_LARGE),
+    }
+}
+
+/// What to do about a refusal; `None` where its message says so itself.
+fn advice(reason: Reason) -> Option<&'static str> {
+    Some(match reason {
+        Reason::Conflict => "Compare `yours` with `current` in `resolution`, then send a new operation.",
+        Reason::TargetDeleted => "Drop the change, or create the target again.",
+        Reason::VersionAhead => "Load the state again, and send the change with its version.",
+        Reason::IdTaken => "Use another id, or update what has this one.",
+        Reason::NodeNotFound => "Check the id, or create the node first.",
+        Reason::EdgeNotFound => "Check the id, or create the edge first.",
+        Reason::DanglingEdge => "Create the node first.",
+        Reason::ParentNotFound => "Create the parent first.",
+        Reason::ParentCycle => "Choose another parent.",
+        Reason::TooManyEntities => "Delete some first, or raise MAX_NODES or MAX_EDGES.",
+        Reason::EntityTooLarge => "Send less, or raise MAX_ENTITY_BYTES.",
+        Reason::BaseRequired => "Send the base of the document that was read, or mode=merge or mode=replace.",
+        Reason::BaseUnknown | Reason::BaseTooOld => "Read the document again and save on that.",
+        Reason::DeletesMuch => "If that is meant, send `deletes` with the number of nodes.",
+        Reason::HistoryReplaced | Reason::OperationIdReused | Reason::AnswerTooLarge => return None,
+    })
+}
+
+impl From<Malformed> for Problem {
+    fn from(malformed: Malformed) -> Self {
+        let detail = malformed.to_string();
+        let problem = match malformed.severity {
+            Severity::Wrong => Self::bad_request(detail),
+            Severity::TooLarge => Self::too_large(detail),
+            Severity::TooMany => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "TOO_LARGE", "Request too large", detail)
+            }
+        };
+        Self { index: malformed.index, ..problem }
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        let overloaded = |title, detail| Self::unavailable("OVERLOADED", title, detail);
+        match error {
+            WriteError::Overloaded => {
+                overloaded("Server busy", "Too many commands are waiting for this graph. Try again later.")
+            }
+            WriteError::Contended => {
+                overloaded("Graph busy", "Too many servers write to this graph at once. Try again later.")
+            }
+            WriteError::Stopped => overloaded(
+                "Server stopping",
+                "The server is stopping. Send the request again, with the same operationId.",
+            ),
+            WriteError::Failed => overloaded(
+                "Graph task failed",
+                "The task of this graph failed and is restarted. The operation may have taken effect. Send it again \
+                 with the same operationId.",
+            ),
+            WriteError::MemoryFull => overloaded(
+                "Graph memory full",
+                "The graphs in use fill the memory that is set aside for them (MAX_HOT_BYTES). Try again later.",
+            ),
+            WriteError::StoreUnavailable(cause) => Self::store_unavailable(
+                "The store is unavailable. The operation may have taken effect. Send it again with the same \
+                 operationId.",
+                cause,
+            ),
+            WriteError::Unreadable(cause) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "HISTORY_DAMAGED",
+                "Damaged history",
+                cause.to_string(),
+            )
+            .because(cause),
+        }
+    }
+}
+
+impl From<SubscriptionError> for Problem {
+    fn from(error: SubscriptionError) -> Self {
+        let detail = error.to_string();
+        match error {
+            SubscriptionError::NotFound => Self::not_found(detail),
+            SubscriptionError::Exists => {
+                Self::new(StatusCode::CONFLICT, "SUBSCRIPTION_EXISTS", "Subscription exists", detail)
+            }
+            SubscriptionError::TooMany => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "TOO_LARGE",
+                "Too many subscriptions",
+                format!("{detail}. Delete one first."),
+            ),
+            SubscriptionError::Start(_) | SubscriptionError::Filter { .. } => Self::bad_request(detail),
+            SubscriptionError::Contended => Self::unavailable(
+                "OVERLOADED",
+                "Subscription busy",
+                "Too many consumers ask for this subscription at once. Try again later.",
+            ),
+            SubscriptionError::Unreadable(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "SUBSCRIPTION_DAMAGED",
+                "Damaged subscription",
+                detail,
+            )
+            .because(error),
+            SubscriptionError::Store(cause) => Self::store_unavailable(
+                "The store is unavailable. Try again later: unacknowledged deliveries come again.",
+                cause,
+            ),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::VersionNotReached { current } => {
+                let detail = format!("minVersion: {} Try again later.", version_detail(current));
+                Self::unavailable("VERSION_NOT_REACHED", "Version not reached yet", detail)
+            }
+            ReadError::VersionNotFound { current } => {
+                let detail = format!(
+                    "This version does not exist: {} Ask for that or an earlier one.",
+                    version_detail(current)
+                );
+                Self::entity_not_found("VERSION_NOT_FOUND", detail)
+            }
+            ReadError::Graph(WriteError::StoreUnavailable(cause)) => Self::store_unavailable(
+                "The store is unavailable, and the graph is not in memory. Try again later.",
+                cause,
+            ),
+            ReadError::Graph(error) => error.into(),
+        }
+    }
+}
+
+fn version_detail(current: Version) -> String {
+    format!("the graph is at version {current}.")
+}

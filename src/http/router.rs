@@ -1,0 +1,38 @@
+//! The routers: which routes of the table a process serves, and what is around each of them.
+
+use axum::{Router, middleware};
+
+use super::{
+    app::{App, DocsAccess, MetricsRoute},
+    problem::Problem,
+    query_parameters, response,
+    routes::{self, Access, Route},
+};
+
+/// What a process that serves no graphs answers: whether it lives, whether it is ready, what it counts.
+const OPERATIONAL: [&str; 3] = ["/healthz", "/readyz", routes::METRICS];
+
+/// The router of a server.
+pub(super) fn router(app: &App) -> Router {
+    router_of(app, |_| true, "there is no such route")
+}
+
+/// The router of a process that serves no graphs.
+pub(super) fn operational_router(app: &App) -> Router {
+    router_of(app, |route| OPERATIONAL.contains(&route.path), "this process serves no graphs: ask a server")
+}
+
+fn router_of(app: &App, is_served: impl Fn(&Route) -> bool, not_found: &'static str) -> Router {
+    let is_shown = |route: &&Route| match route.access {
+        Access::Docs => app.docs != DocsAccess::Off,
+        _ if route.path == routes::METRICS => app.metrics_route == MetricsRoute::On,
+        Access::Public | Access::Graph(_) | Access::AllGraphs(_) | Access::Token | Access::Socket => true,
+    };
+    let routes = routes::all().filter(is_shown).filter(|route| is_served(route));
+    routes
+        .fold(Router::new(), |router, route| router.route(route.path, (route.method_router)()))
+        .fallback(move || async move { Problem::not_found(not_found) })
+        .layer(middleware::from_fn(query_parameters::check))
+        .layer(middleware::from_fn_with_state(app.clone(), response::of_route))
+        .with_state(app.clone())
+}

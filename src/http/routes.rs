@@ -1,0 +1,385 @@
+//! Every route: its method and path, its handler, the right that it needs, and its operation in the OpenAPI document.
+//!
+//! One entry of [`ROUTES`] makes all of it: the router ([`super::router`]), the check in front of the handler ([`super::guard`]), the
+//! label in the metrics ([`super::metrics`]), and the document with the query parameters that the route knows
+//! ([`super::openapi`]). A path that has several methods has several entries, all with one right.
+
+use axum::routing::{self, MethodRouter};
+
+use super::{
+    activity, all_events, app::App, audit, commands, graph_events, health, home, metrics, openapi,
+    operations, reads, socket, subscriptions,
+};
+use crate::auth::Right::{self, Admin, Read, Write};
+
+/// What a caller of a route needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Nothing: health and `/`, for those who only ask whether the server lives and what it is.
+    Public,
+    /// This right on the graph in the path.
+    Graph(Right),
+    /// This right on all graphs at once.
+    AllGraphs(Right),
+    /// A token; the handler finds out which graph it is about.
+    Token,
+    /// The handler checks it: a socket may bring its token later.
+    Socket,
+    /// What `DOCS` says: nothing, or a token.
+    Docs,
+}
+
+use Access::{AllGraphs, Docs, Graph, Public, Socket, Token};
+
+/// One route.
+pub(super) struct Route {
+    pub(super) path: &'static str,
+    pub(super) access: Access,
+    /// The method and the handler.
+    pub(super) method_router: fn() -> MethodRouter<App>,
+}
+
+/// Makes the table of routes, and what the document says of each.
+macro_rules! routes {
+    ($(
+        $(#[$summary:meta])*
+        $method:ident $path:tt => $module:ident::$handler:ident, $access:expr, { $($operation:tt)* }
+    )*) => {
+        /// Every route but the files of the viewer.
+        const ROUTES: &[Route] = &[$(
+            Route {
+                path: $path,
+                access: $access,
+                method_router: || routing::$method($module::$handler),
+            },
+        )*];
+
+        /// The operations of the document, each made by the annotation of an empty function.
+        mod documented {
+            #![allow(dead_code, unused_imports, reason = "the functions are there for their annotations alone")]
+
+            use super::super::{home::Home, openapi::{Json, parameters::*, problems::*, requests::*, responses::*}};
+
+            $(
+                $(#[$summary])*
+                #[utoipa::path($method, path = $path, $($operation)*)]
+                fn $handler() {}
+            )*
+
+            #[derive(utoipa::OpenApi)]
+            #[openapi(paths($($handler),*))]
+            pub(in crate::http) struct Paths;
+        }
+    };
+}
+
+routes! {
+    /// Get the name of this server and where to find its documentation.
+    get "/" => home::home, Public, {
+        operation_id = "home", tag = "operation",
+        responses(
+            (status = 200, description = "A page for browsers, the same as JSON for programs", content((Home = "application/json"), (String = "text/html"))),
+            HealthErrors
+        )
+    }
+    /// Run a command.
+    post "/graphs/{graphId}/command" => commands::command, Graph(Write), {
+        tag = "graphs",
+        params(GraphPath),
+        request_body = CommandBody,
+        responses((status = 200, description = "The commit is durable", body = Accepted), WriteErrors)
+    }
+    /// Run several commands, as one commit or one by one.
+    post "/graphs/{graphId}/batch" => commands::batch, Graph(Write), {
+        tag = "graphs",
+        params(GraphPath),
+        request_body = BatchBody,
+        responses((status = 200, description = "What is accepted is durable", body = BatchAnswer), WriteErrors)
+    }
+    /// Get the current state of a graph, or an earlier version.
+    get "/graphs/{graphId}/state" => reads::state, Graph(Read), {
+        tag = "graphs",
+        params(GraphPath, StateQuery),
+        responses(
+            (status = 200, description = "The graph", body = State),
+            (status = 304, description = "It is what `If-None-Match` names"),
+            ReadErrors
+        )
+    }
+    /// List the commits of a graph after a version.
+    get "/graphs/{graphId}/changes" => reads::changes, Graph(Read), {
+        tag = "graphs",
+        params(GraphPath, ChangesQuery),
+        responses((status = 200, description = "The commits after `since`", body = Changes), ReadErrors)
+    }
+    /// List all nodes of a graph, parents first.
+    get "/graphs/{graphId}/nodes" => reads::nodes, Graph(Read), {
+        tag = "graphs",
+        params(GraphPath, LatestQuery),
+        responses(
+            (status = 200, description = "All nodes", body = Nodes),
+            (status = 304, description = "It is what `If-None-Match` names"),
+            ReadErrors
+        )
+    }
+    /// Get one node.
+    get "/graphs/{graphId}/nodes/{nodeId}" => reads::node, Graph(Read), {
+        tag = "graphs",
+        params(NodePath, LatestQuery),
+        responses(
+            (status = 200, description = "The node", body = Node),
+            (status = 304, description = "It is what `If-None-Match` names"),
+            ReadErrors
+        )
+    }
+    /// List all edges of a graph, in creation order.
+    get "/graphs/{graphId}/edges" => reads::edges, Graph(Read), {
+        tag = "graphs",
+        params(GraphPath, LatestQuery),
+        responses(
+            (status = 200, description = "All edges", body = Edges),
+            (status = 304, description = "It is what `If-None-Match` names"),
+            ReadErrors
+        )
+    }
+    /// Get one edge.
+    get "/graphs/{graphId}/edges/{edgeId}" => reads::edge, Graph(Read), {
+        tag = "graphs",
+        params(EdgePath, LatestQuery),
+        responses(
+            (status = 200, description = "The edge", body = Edge),
+            (status = 304, description = "It is what `If-None-Match` names"),
+            ReadErrors
+        )
+    }
+    /// Get the viewport of a graph.
+    get "/graphs/{graphId}/viewport" => reads::viewport, Graph(Read), {
+        tag = "graphs",
+        params(GraphPath, LatestQuery),
+        responses(
+            (status = 200, description = "The viewport", body = Viewport),
+            (status = 304, description = "It is what `If-None-Match` names"),
+            ReadErrors
+        )
+    }
+    /// List the operations of a graph, accepted and refused.
+    get "/graphs/{graphId}/operations" => audit::operations, Graph(Read), {
+        operation_id = "listOperations", tag = "audit",
+        params(GraphPath, OperationsQuery),
+        responses((status = 200, description = "One page", body = Operations), ReadErrors)
+    }
+    /// Compare two versions of a graph.
+    get "/graphs/{graphId}/diff" => audit::diff, Graph(Read), {
+        tag = "audit",
+        params(GraphPath, DiffQuery),
+        responses((status = 200, description = "What differs", body = Difference), ReadErrors)
+    }
+    /// List the changes of a node.
+    get "/graphs/{graphId}/nodes/{nodeId}/history" => audit::node_history, Graph(Read), {
+        operation_id = "nodeHistory", tag = "audit",
+        params(NodePath, HistoryQuery),
+        responses((status = 200, description = "One page, newest first", body = History), ReadErrors)
+    }
+    /// List the changes of an edge.
+    get "/graphs/{graphId}/edges/{edgeId}/history" => audit::edge_history, Graph(Read), {
+        operation_id = "edgeHistory", tag = "audit",
+        params(EdgePath, HistoryQuery),
+        responses((status = 200, description = "One page, newest first", body = History), ReadErrors)
+    }
+    /// Verify the history of a graph.
+    get "/graphs/{graphId}/verify" => audit::verify, Graph(Read), {
+        tag = "audit",
+        params(GraphPath, LatestQuery),
+        responses((status = 200, description = "What the walk found, good or bad", body = Verified), ReadErrors)
+    }
+    /// List the activity of a graph by hour, event type and user.
+    get "/graphs/{graphId}/activity" => activity::graph_activity, Graph(Read), {
+        operation_id = "graphActivity", tag = "audit",
+        params(GraphPath, ActivityQuery, LatestQuery),
+        responses((status = 200, description = "One page", body = Activity), ReadErrors)
+    }
+    /// List the activity of all graphs by hour, event type and user.
+    get "/activity" => activity::all_activity, AllGraphs(Admin), {
+        operation_id = "allActivity", tag = "audit",
+        params(ActivityQuery),
+        responses((status = 200, description = "One page", body = Activity), ReadErrors)
+    }
+    /// Stream the commits of a graph.
+    get "/graphs/{graphId}/events" => graph_events::graph_events, Graph(Read), {
+        operation_id = "graphEvents", tag = "live",
+        params(GraphPath, GraphEventsQuery, Resume),
+        responses(
+            (status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((StreamEvent = "text/event-stream"), (String = "application/x-ndjson"))),
+            ReadErrors
+        )
+    }
+    /// Stream the commits of all graphs.
+    get "/events" => all_events::all_events, AllGraphs(Admin), {
+        operation_id = "allEvents", tag = "live",
+        params(AllEventsQuery, Resume),
+        responses(
+            (status = 200, description = "Server-sent events, or lines of JSON: as `Accept` says", content((StreamEvent = "text/event-stream"), (String = "application/x-ndjson"))),
+            ReadErrors
+        )
+    }
+    /// List all subscriptions.
+    get "/subscriptions" => subscriptions::list, AllGraphs(Admin), {
+        operation_id = "listSubscriptions", tag = "subscriptions",
+        responses((status = 200, description = "All names", body = SubscriptionNames), ReadErrors)
+    }
+    /// Create a subscription, or confirm that it exists.
+    put "/subscriptions/{name}" => subscriptions::put, AllGraphs(Admin), {
+        operation_id = "putSubscription", tag = "subscriptions",
+        params(SubscriptionPath),
+        request_body = SubscriptionBody,
+        responses(
+            (status = 201, description = "It is made", body = SubscriptionSettings),
+            (status = 200, description = "It was there", body = SubscriptionSettings),
+            WriteErrors
+        )
+    }
+    /// Get a subscription with its settings, position and lag.
+    get "/subscriptions/{name}" => subscriptions::show, AllGraphs(Admin), {
+        operation_id = "showSubscription", tag = "subscriptions",
+        params(SubscriptionPath),
+        responses((status = 200, description = "How it is", body = SubscriptionOverview), ReadErrors)
+    }
+    /// Delete a subscription.
+    delete "/subscriptions/{name}" => subscriptions::delete, AllGraphs(Admin), {
+        operation_id = "deleteSubscription", tag = "subscriptions",
+        params(SubscriptionPath),
+        responses((status = 204, description = "It is forgotten"), ReadErrors)
+    }
+    /// Lease the next commits to a consumer.
+    ///
+    /// It has no body. The commits of one graph in an answer are a run: acknowledging one acknowledges those before it.
+    post "/subscriptions/{name}/next" => subscriptions::next, AllGraphs(Admin), {
+        operation_id = "nextDeliveries", tag = "subscriptions",
+        params(SubscriptionPath, NextQuery),
+        responses((status = 200, description = "Commits, or none", body = Deliveries), ReadErrors)
+    }
+    /// Acknowledge deliveries.
+    post "/subscriptions/{name}/ack" => subscriptions::ack, AllGraphs(Admin), {
+        operation_id = "acknowledge", tag = "subscriptions",
+        params(SubscriptionPath),
+        request_body = DeliveryIds,
+        responses((status = 200, description = "They are done with", body = Settled), WriteErrors)
+    }
+    /// Return deliveries for another attempt.
+    post "/subscriptions/{name}/nack" => subscriptions::nack, AllGraphs(Admin), {
+        operation_id = "giveBack", tag = "subscriptions",
+        params(SubscriptionPath),
+        request_body = Nack,
+        responses((status = 200, description = "They come again", body = Settled), WriteErrors)
+    }
+    /// List parked deliveries.
+    get "/subscriptions/{name}/parked" => subscriptions::parked, AllGraphs(Admin), {
+        operation_id = "listParked", tag = "subscriptions",
+        params(SubscriptionPath, PageQuery),
+        responses((status = 200, description = "One page", body = ParkedPage), ReadErrors)
+    }
+    /// Retry parked deliveries.
+    post "/subscriptions/{name}/parked/retry" => subscriptions::retry, AllGraphs(Admin), {
+        operation_id = "retryParked", tag = "subscriptions",
+        params(SubscriptionPath),
+        request_body = DeliveryIds,
+        responses((status = 200, description = "They are delivered again", body = Settled), WriteErrors)
+    }
+    /// Drop parked deliveries.
+    post "/subscriptions/{name}/parked/drop" => subscriptions::drop_parked, AllGraphs(Admin), {
+        operation_id = "dropParked", tag = "subscriptions",
+        params(SubscriptionPath),
+        request_body = DeliveryIds,
+        responses((status = 200, description = "They are forgotten", body = Settled), WriteErrors)
+    }
+    /// Open a WebSocket. Its frames are the schemas `ClientFrame` and `ServerFrame`.
+    get "/ws" => socket::upgrade, Socket, {
+        operation_id = "openSocket", tag = "live",
+        params(SocketQuery),
+        responses(
+            (status = 101, description = "The WebSocket is open: rules W"),
+            (status = 426, description = "The handshake is of another version of WebSocket", body = Problem, content_type = "application/problem+json"),
+            ReadErrors
+        )
+    }
+    /// Check the outcome of an operation.
+    ///
+    /// Ids are unique within a graph only: name the graph, or get the oldest record among graphs you may read. Known for
+    /// `OPERATION_TTL` at least; 404 after that, for ids nobody has used, and for operations of graphs you may not read.
+    get "/operations/{operationId}" => operations::operation, Token, {
+        tag = "graphs",
+        params(OperationPath, OperationQuery),
+        responses((status = 200, description = "What became of it", body = Operation), ReadErrors)
+    }
+    /// Check that the process is alive.
+    get "/healthz" => health::live, Public, {
+        operation_id = "healthz", tag = "operation",
+        responses((status = 200, description = "The process answers", body = Alive), HealthErrors)
+    }
+    /// Check that the server is ready.
+    get "/readyz" => health::ready, Public, {
+        operation_id = "readyz", tag = "operation",
+        responses(
+            (status = 200, description = "The store takes writes, and projections follow", body = Ready),
+            HealthErrors
+        )
+    }
+    /// Get metrics as OpenMetrics text.
+    get "/metrics" => metrics::metrics, AllGraphs(Admin), {
+        operation_id = "metrics", tag = "operation",
+        responses(
+            (status = 200, description = "OpenMetrics 1.0 text; with keys for those with admin on *", body = String, content_type = "application/openmetrics-text"),
+            ReadErrors
+        )
+    }
+    /// Get this OpenAPI document.
+    get "/openapi.json" => openapi::document, Docs, {
+        operation_id = "openapi", tag = "operation",
+        responses((status = 200, description = "The OpenAPI document", body = Json), ReadErrors )
+    }
+    /// Read this document and try its routes in a browser.
+    get "/docs" => openapi::page, Docs, {
+        operation_id = "docs", tag = "operation",
+        responses(
+            (status = 200, description = "A page for browsers", content_type = "text/html", body = String),
+            ReadErrors
+        )
+    }
+}
+
+/// The operations of all routes, for the document.
+pub(super) use documented::Paths;
+
+/// What the viewer's page loads: the only route that is not in the document.
+const VIEWER_FILE: Route =
+    Route { path: "/docs/{file}", access: Docs, method_router: || routing::get(openapi::file) };
+
+/// The one route that `METRICS` can turn off.
+pub(super) const METRICS: &str = "/metrics";
+
+/// Every route there is.
+pub(super) fn all() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain([&VIEWER_FILE])
+}
+
+/// What the route with this template needs. One that is not in the table needs the highest right there is.
+pub(super) fn access(template: &str) -> Access {
+    all().find(|route| route.path == template).map_or(AllGraphs(Admin), |route| route.access)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o1_all_methods_of_a_path_need_the_same_right() {
+        for route in all() {
+            assert_eq!(access(route.path), route.access, "{}", route.path);
+        }
+    }
+
+    #[test]
+    fn o1_a_route_that_is_not_in_the_table_needs_the_highest_right() {
+        assert_eq!(access("/graphs/{graphId}/forgotten"), AllGraphs(Admin));
+    }
+}

@@ -1,0 +1,186 @@
+//! The credentials of a connection's peer and what they allow (rule O1).
+
+use std::{sync::Arc, time::Duration};
+
+use dao_projections::GraphId;
+use tokio::time::Instant;
+
+use super::{client_frames::ClientFrame, connection::Connection, server_frames::ServerFrame};
+use crate::{
+    auth::{Grant, Keys, Right},
+    http::{
+        authentication::{AuthenticationError, end_of, may, prove},
+        problem::Problem,
+    },
+    telemetry::DropReason,
+    websocket::{CloseCode, encode_close},
+};
+
+/// How long a peer without a token has to send `AUTH`.
+const PROOF_PATIENCE: Duration = Duration::from_secs(5);
+/// The longest message of a peer that is not authenticated: enough for `AUTH`.
+const UNAUTHENTICATED_BYTES_MAX: usize = 32 << 10;
+
+/// Why a token was not verified.
+pub(super) const TOO_MANY_BAD_TOKENS: &str = "too many bad tokens from this address. Try again later";
+
+/// The credentials of a peer.
+pub(super) enum Credentials {
+    /// No keys are configured, so no token is required.
+    NotRequired,
+    /// The peer has to send `AUTH` until then. The subscription of the handshake waits for it.
+    Unauthenticated { keys: Arc<Keys>, until: Instant, first: Option<Box<ClientFrame>> },
+    /// The grant of its token, which expires then.
+    Authenticated { keys: Arc<Keys>, grant: Arc<Grant>, until: Instant },
+    /// The token of the handshake is invalid. The peer is told why, and the connection closes.
+    Rejected { why: String },
+}
+
+impl Credentials {
+    pub(super) fn unauthenticated(keys: Arc<Keys>) -> Self {
+        Self::Unauthenticated { keys, until: Instant::now() + PROOF_PATIENCE, first: None }
+    }
+
+    pub(super) fn authenticated(keys: Arc<Keys>, grant: Arc<Grant>) -> Self {
+        let until = end_of(&grant);
+        Self::Authenticated { keys, grant, until }
+    }
+
+    pub(super) fn is_unauthenticated(&self) -> bool {
+        matches!(self, Self::Unauthenticated { .. })
+    }
+
+    /// The longest message, in bytes; at most `max`.
+    pub(super) fn message_bytes_max(&self, max: usize) -> usize {
+        if self.is_unauthenticated() { max.min(UNAUTHENTICATED_BYTES_MAX) } else { max }
+    }
+
+    /// When the connection closes unless a new token arrives.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Unauthenticated { until, .. } | Self::Authenticated { until, .. } => Some(*until),
+            Self::NotRequired | Self::Rejected { .. } => None,
+        }
+    }
+
+    /// Why the connection must close now, if it must.
+    pub(super) fn overdue(&self, now: Instant) -> Option<&str> {
+        match self {
+            Self::Unauthenticated { until, .. } if *until <= now => Some("no AUTH arrived in time"),
+            Self::Authenticated { until, .. } if *until <= now => Some("the token has expired"),
+            Self::Rejected { why } => Some(why),
+            Self::NotRequired | Self::Unauthenticated { .. } | Self::Authenticated { .. } => None,
+        }
+    }
+
+    /// The right on this graph as sent to clients. Without keys it is `admin`.
+    pub(super) fn access(&self, graph: &GraphId) -> &'static str {
+        match self {
+            Self::NotRequired => Right::Admin.as_str(),
+            Self::Authenticated { grant, .. } => grant.rights.on(graph).map_or("none", Right::as_str),
+            Self::Unauthenticated { .. } | Self::Rejected { .. } => "none",
+        }
+    }
+
+    /// Checks a right on a graph.
+    pub(super) fn may(&self, right: Right, graph: &GraphId) -> Result<(), Problem> {
+        match self {
+            Self::NotRequired => Ok(()),
+            Self::Authenticated { grant, .. } => may(grant, right, graph),
+            Self::Unauthenticated { .. } | Self::Rejected { .. } => Err(Problem::no_token()),
+        }
+    }
+}
+
+impl Connection {
+    /// Authenticates the peer, or renews its token. A bad token, or one of another user, closes the connection.
+    pub(super) fn authenticate(&mut self, token: &str) {
+        // Before authentication, bad tokens are limited by address instead.
+        if !self.peer.credentials.is_unauthenticated()
+            && let Err(problem) = self.charge()
+        {
+            return self.send_error(&problem, None, None);
+        }
+        let keys = match &self.peer.credentials {
+            Credentials::Rejected { .. } => return,
+            Credentials::NotRequired => return self.send_authenticated(),
+            Credentials::Unauthenticated { keys, .. } | Credentials::Authenticated { keys, .. } => {
+                keys.clone()
+            }
+        };
+        let grant = match prove(&keys, token, self.peer.rate_budget.as_ref()) {
+            Ok(grant) => grant,
+            Err(AuthenticationError::Bad(bad)) => return self.reject(&bad.to_string()),
+            Err(AuthenticationError::TooMany(_)) => return self.reject(TOO_MANY_BAD_TOKENS),
+        };
+        let proven = Credentials::authenticated(keys, grant.clone());
+        match std::mem::replace(&mut self.peer.credentials, proven) {
+            Credentials::Authenticated { grant: earlier, .. } if earlier.user != grant.user => {
+                self.reject("the new token belongs to another user");
+            }
+            Credentials::Unauthenticated { first, .. } => {
+                self.peer.user = grant.user.clone();
+                if let Some(rate_budget) = &mut self.peer.rate_budget {
+                    rate_budget.hand_to(&grant.user);
+                }
+                if !self.peer.permit.authenticate() {
+                    let why = "too many open sockets. Try again later";
+                    return self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), why));
+                }
+                self.allow_long_messages();
+                self.send_authenticated();
+                if let Some(first) = first {
+                    self.dispatch(*first, 0, None);
+                }
+            }
+            before @ (Credentials::Authenticated { .. }
+            | Credentials::NotRequired
+            | Credentials::Rejected { .. }) => {
+                self.send_authenticated();
+                self.apply_new_rights(&before);
+            }
+        }
+    }
+
+    pub(super) fn reject(&mut self, why: &str) {
+        self.live.metrics().dropped.of(DropReason::Unauthenticated).inc();
+        self.end(encode_close(Some(CloseCode::UNAUTHENTICATED), why));
+    }
+
+    fn send_authenticated(&mut self) {
+        let expires_at = match &self.peer.credentials {
+            Credentials::Authenticated { grant, .. } => Some(grant.expires_s.saturating_mul(1_000)),
+            Credentials::NotRequired | Credentials::Unauthenticated { .. } | Credentials::Rejected { .. } => {
+                None
+            }
+        };
+        let frame = ServerFrame::Authenticated { user_id: &self.peer.user, expires_at };
+        let frame = self.peer.encoding.encode(&frame);
+        self.send(frame);
+    }
+
+    /// Applies the rights of a new token: subscriptions that it does not allow end.
+    fn apply_new_rights(&mut self, before: &Credentials) {
+        let graphs: Vec<GraphId> = self.subscriptions.iter().map(|s| s.graph.clone()).collect();
+        for graph in graphs {
+            let access = self.peer.credentials.access(&graph);
+            if let Err(problem) = self.peer.credentials.may(Right::Read, &graph) {
+                self.unsubscribe(&graph);
+                self.send_error(&problem, Some(&graph), None);
+            } else if access != before.access(&graph) {
+                self.send_frame(&ServerFrame::Access { graph_id: &graph, access });
+            }
+        }
+    }
+}
+
+/// The right that a frame needs, and its graph; `None` if it needs none.
+pub(super) fn need(frame: &ClientFrame) -> Option<(Right, &GraphId)> {
+    match frame {
+        ClientFrame::Subscribe { graph, .. } | ClientFrame::Presence { graph, .. } => {
+            Some((Right::Read, graph))
+        }
+        ClientFrame::Command { graph, .. } | ClientFrame::Batch { graph, .. } => Some((Right::Write, graph)),
+        ClientFrame::Unsubscribe { .. } | ClientFrame::Ping | ClientFrame::Auth { .. } => None,
+    }
+}
