@@ -169,7 +169,7 @@ fn show_deleted_node(node: &NodeId, events: &[Event]) -> Shown {
         match event.entity() {
             Entity::Node(id) => nodes.push(id.clone()),
             Entity::Edge(id) => edges.push(id.clone()),
-            Entity::Viewport => {}
+            Entity::Viewport | Entity::Graph => {}
         }
     }
     Shown::NodeDeleted { node: node.clone(), nodes, edges }
@@ -183,6 +183,7 @@ fn show_changed(graph: &Graph, events: &[Event]) -> Shown {
             Entity::Edge(id) if event.is_deletion() => deleted_edges.push(id.clone()),
             Entity::Edge(id) => edges.extend(graph.edges().get(id).cloned()),
             Entity::Viewport => viewport = Some(graph.viewport().clone()),
+            Entity::Graph => {}
         }
     }
     Shown::Changed { nodes, edges, deleted_edges, viewport }

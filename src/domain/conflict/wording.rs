@@ -132,7 +132,7 @@ fn noun(entity: Entity<'_>) -> &'static str {
     match entity {
         Entity::Node(_) => "node",
         Entity::Edge(_) => "edge",
-        Entity::Viewport => "the",
+        Entity::Viewport | Entity::Graph => "the",
     }
 }
 

@@ -81,6 +81,7 @@ pub(in crate::http) enum EntityKind {
     Node,
     Edge,
     Viewport,
+    Graph,
 }
 
 /// What every route can answer: it is asked wrongly, by somebody who may not, too often, or at a bad time.
