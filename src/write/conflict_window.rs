@@ -43,6 +43,7 @@ struct CommitsByEntity {
     nodes: HashMap<NodeId, CommitsByVersion>,
     edges: HashMap<EdgeId, CommitsByVersion>,
     viewport: CommitsByVersion,
+    graph: CommitsByVersion,
 }
 
 type CommitsByVersion = BTreeMap<Version, Arc<Commit>>;
@@ -55,6 +56,7 @@ impl CommitsByEntity {
                 Entity::Node(id) => self.nodes.entry(id.clone()).or_default(),
                 Entity::Edge(id) => self.edges.entry(id.clone()).or_default(),
                 Entity::Viewport => &mut self.viewport,
+                Entity::Graph => &mut self.graph,
             };
             commits.insert(commit.version, commit.clone());
         }
@@ -72,6 +74,7 @@ impl CommitsByEntity {
                 Entity::Node(id) => self.nodes.get(*id),
                 Entity::Edge(id) => self.edges.get(*id),
                 Entity::Viewport => Some(&self.viewport),
+                Entity::Graph => Some(&self.graph),
             };
             let later = (Bound::Excluded(version), Bound::Unbounded);
             found.extend(commits.into_iter().flat_map(|commits| commits.range(later)));
