@@ -184,6 +184,9 @@ fn body_of(event: Event, user: &UserId) -> CommitBody {
         timestamp: Timestamp(1_763_800_000_000),
         command_type: dao_projections::CommandType::UpdateNodePosition,
         outcome: Outcome::Applied,
+        undoes: vec![],
+        restores: None,
+        is_erased: false,
         events: vec![event],
     }
 }

@@ -180,6 +180,9 @@ fn typical_entry() -> Outcome<(Vec<u8>, Vec<u8>)> {
         timestamp: Timestamp(1_763_800_000_000),
         command_type: CommandType::UpdateNodePosition,
         outcome: Applied::Applied,
+        undoes: vec![],
+        restores: None,
+        is_erased: false,
         events: vec![Event::NodeMoved {
             node_id: NodeId::parse("n00001")?,
             position: Position::from_json(&json!({"x": 123_456, "y": 17}))?,

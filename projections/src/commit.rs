@@ -101,7 +101,14 @@ pub struct CommitBody {
     pub outcome: Outcome,
     /// The trace of the request, if its author sent one.
     pub traceparent: Option<TraceParent>,
-    /// The events, in order; never empty.
+    /// The operations that it takes back (rule U1); empty where it takes back none.
+    pub undoes: Vec<OperationId>,
+    /// The version whose contents it brings back (rule L11).
+    pub restores: Option<Version>,
+    /// Whether this is what was left when the commit was erased: then `operation_id` is [`OperationId::ERASED`], and
+    /// the hash covers other bytes, of which the store keeps the SHA-256.
+    pub is_erased: bool,
+    /// What happened, in order; never empty.
     pub events: Vec<Event>,
 }
 
@@ -137,7 +144,8 @@ pub enum DecodeError {
 #[derive(Serialize)]
 struct Stored<'a> {
     format: u8,
-    operation: &'a OperationId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'a OperationId>,
     user: &'a UserId,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<&'a ClientId>,
@@ -147,6 +155,10 @@ struct Stored<'a> {
     outcome: Option<Outcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<TraceParent>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    undoes: &'a [OperationId],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restores: Option<Version>,
     events: &'a [Event],
 }
 
@@ -179,7 +191,7 @@ impl io::Write for Length {
 
 #[derive(Deserialize)]
 struct Loaded {
-    operation: OperationId,
+    operation: Option<OperationId>,
     user: UserId,
     client: Option<ClientId>,
     at: Timestamp,
@@ -188,6 +200,10 @@ struct Loaded {
     outcome: Outcome,
     #[serde(default)]
     trace: Option<TraceParent>,
+    #[serde(default)]
+    undoes: Vec<OperationId>,
+    #[serde(default)]
+    restores: Option<Version>,
     events: Vec<Event>,
 }
 
@@ -197,12 +213,12 @@ struct FormatOnly {
 }
 
 impl CommitBody {
-    /// The exact bytes that are stored and hashed. `client` and `trace` are left out if none was named, `outcome` if
-    /// it is `applied`.
+    /// The exact bytes that are stored and hashed. `client` is left out where none was named, `outcome` where it is
+    /// `applied`, `trace`, `undoes` and `restores` where there are none, `operation` where the commit was erased.
     pub fn encode(&self) -> Vec<u8> {
         let stored = Stored {
             format: FORMAT,
-            operation: &self.operation_id,
+            operation: Some(&self.operation_id).filter(|_| !self.is_erased),
             user: &self.user_id,
             client: Some(&self.client_id)
                 .filter(|client| self.is_client_named || client.as_str() != self.user_id.as_str()),
@@ -210,6 +226,8 @@ impl CommitBody {
             command: self.command_type,
             outcome: Some(self.outcome).filter(|outcome| *outcome != Outcome::Applied),
             trace: self.traceparent,
+            undoes: &self.undoes,
+            restores: self.restores,
             events: &self.events,
         };
         let mut bytes = Vec::with_capacity(256);
@@ -238,12 +256,15 @@ impl CommitBody {
         Ok(Self {
             is_client_named: loaded.client.is_some(),
             client_id: loaded.client.unwrap_or_else(|| ClientId::from(&loaded.user)),
-            operation_id: loaded.operation,
+            is_erased: loaded.operation.is_none(),
+            operation_id: loaded.operation.unwrap_or(OperationId::ERASED),
             user_id: loaded.user,
             timestamp: loaded.at,
             command_type: loaded.command,
             outcome: loaded.outcome,
             traceparent: loaded.trace,
+            undoes: loaded.undoes,
+            restores: loaded.restores,
             events: loaded.events,
         })
     }

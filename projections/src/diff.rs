@@ -88,6 +88,9 @@ pub struct GraphDiff {
     pub edges: TableDiff<EdgeId, Edge>,
     /// The difference between their viewports; `None` if they are equal.
     pub viewport: Option<ViewportChange>,
+    /// In their attributes (rule L1).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Change>,
 }
 
 impl GraphDiff {
@@ -110,13 +113,24 @@ impl GraphDiff {
                 edge_changes,
             ),
             viewport,
+            attributes: attribute_changes(before, after),
         }
     }
 
     /// Whether there is no difference.
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty() && self.edges.is_empty() && self.viewport.is_none()
+        self.nodes.is_empty()
+            && self.edges.is_empty()
+            && self.viewport.is_none()
+            && self.attributes.is_empty()
     }
+}
+
+fn attribute_changes(before: &Graph, after: &Graph) -> Vec<Change> {
+    let (before, after) = (&before.metadata().attributes, &after.metadata().attributes);
+    let mut changes = Vec::new();
+    fields(&Pointer::root(), before.fields(), after.fields(), &mut changes);
+    changes
 }
 
 /// Compares two tables; each side lists its entities in the order of rule G5.

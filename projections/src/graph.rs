@@ -18,8 +18,9 @@ use crate::{
     commit::Commit,
     entity::{Edge, Node, Timestamp, Viewport},
     event::Event,
-    id::{EdgeId, NodeId, OperationId},
+    id::{EdgeId, NodeId, OperationId, UserId},
     memory::{Measured, Size},
+    metadata::Metadata,
     order::ParentsFirst,
     version::{Head, Version},
 };
@@ -168,6 +169,10 @@ pub struct Graph {
     head: Head,
     last_modified: Option<Timestamp>,
     last_operation: Option<OperationId>,
+    last_author: Option<UserId>,
+    created: Option<(Timestamp, UserId)>,
+    metadata: Metadata,
+    metadata_size: Size,
     nodes: Table<NodeId, Node>,
     edges: Table<EdgeId, Edge>,
     viewport: Viewport,
@@ -185,6 +190,9 @@ pub(crate) struct Parts {
     pub(crate) head: Head,
     pub(crate) last_modified: Timestamp,
     pub(crate) last_operation: OperationId,
+    pub(crate) last_author: UserId,
+    pub(crate) created: (Timestamp, UserId),
+    pub(crate) metadata: Metadata,
     pub(crate) viewport: Viewport,
     pub(crate) viewport_version: Version,
     pub(crate) next_ordinal: Ordinal,
@@ -199,6 +207,10 @@ impl Graph {
             head: parts.head,
             last_modified: Some(parts.last_modified),
             last_operation: Some(parts.last_operation),
+            last_author: Some(parts.last_author),
+            created: Some(parts.created),
+            metadata_size: parts.metadata.size(),
+            metadata: parts.metadata,
             viewport: parts.viewport,
             viewport_version: parts.viewport_version,
             next_ordinal: parts.next_ordinal,
@@ -242,6 +254,21 @@ impl Graph {
         self.last_operation
     }
 
+    /// Who made its last commit.
+    pub fn last_author(&self) -> Option<&UserId> {
+        self.last_author.as_ref()
+    }
+
+    /// The time and the author of its first commit.
+    pub fn created(&self) -> Option<(Timestamp, &UserId)> {
+        self.created.as_ref().map(|(at, by)| (*at, by))
+    }
+
+    /// What it has beside its contents: attributes, labels, the trash (rules L).
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
     /// The nodes in the order of lists (rule G5): creation order, except that a node comes after its parents.
     pub fn nodes_in_order(&self) -> impl Iterator<Item = &Arc<Placed<Node>>> {
         ParentsFirst::new(self, self.nodes.iter())
@@ -281,12 +308,13 @@ impl Graph {
     pub fn json_bytes(&self) -> usize {
         /// The JSON of a state beside its entities.
         const BESIDE: usize = 400;
-        BESIDE + self.nodes.size.json + self.edges.size.json
+        BESIDE + self.metadata_size.json + self.nodes.size.json + self.edges.size.json
     }
 
     /// About how much memory the graph takes, with the cached JSON of its entities.
     pub fn held_bytes(&self) -> usize {
-        size_of::<Self>() + self.nodes.size.held + self.edges.size.held + self.json_bytes()
+        let contents = self.nodes.size.held + self.edges.size.held + self.json_bytes();
+        size_of::<Self>() + self.metadata_size.held + contents
     }
 
     /// The edges that begin or end at `node`, in creation order; a self-loop once.
@@ -303,8 +331,12 @@ impl Graph {
     pub fn apply(&mut self, commit: &Commit) {
         debug_assert_eq!(commit.version, self.head.version.next(), "a hole in the history");
         for event in &commit.body.events {
-            self.apply_event(event, commit.version, commit.body.timestamp);
+            self.fold(event, commit.version, commit.body.timestamp, Some(&commit.body.user_id));
         }
+        if self.created.is_none() {
+            self.created = Some((commit.body.timestamp, commit.body.user_id.clone()));
+        }
+        self.last_author = Some(commit.body.user_id.clone());
         self.head = commit.head();
         self.last_modified = Some(commit.body.timestamp);
         self.last_operation = Some(commit.body.operation_id);
@@ -312,6 +344,10 @@ impl Graph {
 
     /// Applies one event of commit `version`. The head does not change before the commit is whole.
     pub fn apply_event(&mut self, event: &Event, version: Version, at: Timestamp) {
+        self.fold(event, version, at, None);
+    }
+
+    fn fold(&mut self, event: &Event, version: Version, at: Timestamp, by: Option<&UserId>) {
         match event {
             Event::NodeCreated { node } | Event::NodeReplaced { node } => {
                 self.put_node(node.clone(), version, at)
@@ -340,31 +376,90 @@ impl Graph {
                 self.viewport = viewport.clone();
                 self.viewport_version = version;
             }
+            Event::NodeRestored { node, ordinal, created_at } => {
+                self.restore_node(node.clone(), (*ordinal, *created_at), version, at);
+            }
+            Event::EdgeRestored { edge, ordinal, created_at } => {
+                self.restore_edge(edge.clone(), (*ordinal, *created_at), version, at);
+            }
+            Event::GraphCreated { .. }
+            | Event::GraphUpdated { .. }
+            | Event::GraphTrashed { .. }
+            | Event::GraphRecovered {}
+            | Event::GraphForked { .. }
+            | Event::VersionLabelled { .. } => {
+                self.metadata.apply(event, version, at, by);
+                self.metadata_size = self.metadata.size();
+            }
         }
+    }
+
+    /// A node in the place that it had. One that is there, which no history restores, is written over.
+    fn restore_node(&mut self, node: Node, place: (Ordinal, Timestamp), version: Version, at: Timestamp) {
+        if self.nodes.get(node.id()).is_some() {
+            return self.put_node(node, version, at);
+        }
+        let place = self.retake(place);
+        self.place_node(node, place, version, at);
+    }
+
+    fn restore_edge(&mut self, edge: Edge, place: (Ordinal, Timestamp), version: Version, at: Timestamp) {
+        if self.edges.get(edge.id()).is_some() {
+            return self.put_edge(edge, version, at);
+        }
+        let place = self.retake(place);
+        self.place_edge(edge, place, version, at);
+    }
+
+    /// A place in creation order that something had before. One that is taken, which no history gives again, is
+    /// exchanged for the newest.
+    fn retake(&mut self, (ordinal, created_at): (Ordinal, Timestamp)) -> (Ordinal, Timestamp) {
+        if self.has_place(ordinal) {
+            return (self.take_ordinal(), created_at);
+        }
+        self.next_ordinal = self.next_ordinal.max(ordinal.saturating_add(1));
+        (ordinal, created_at)
+    }
+
+    /// Whether a node or an edge has this place in creation order.
+    pub fn has_place(&self, ordinal: Ordinal) -> bool {
+        self.nodes.at(ordinal).is_some() || self.edges.at(ordinal).is_some()
     }
 
     /// Writes a node: it replaces the one with its id and keeps its place, or it becomes the newest.
     fn put_node(&mut self, node: Node, version: Version, at: Timestamp) {
-        let (ordinal, created_at, is_new) = match self.nodes.get(node.id()) {
-            Some(old) => {
-                let (ordinal, created_at) = (old.ordinal, old.created_at);
-                let old = Arc::clone(old);
-                for (_, parent) in old.entity.parents() {
-                    self.children.remove(&(parent, ordinal));
-                }
-                (ordinal, created_at, false)
-            }
-            None => (self.take_ordinal(), at, true),
+        let Some(old) = self.nodes.get(node.id()) else {
+            let place = (self.take_ordinal(), at);
+            return self.place_node(node, place, version, at);
         };
+        let (ordinal, created_at) = (old.ordinal, old.created_at);
+        let old = Arc::clone(old);
+        for (_, parent) in old.entity.parents() {
+            self.children.remove(&(parent, ordinal));
+        }
+        self.write_node(node, (ordinal, created_at), version, at);
+    }
+
+    /// A node that is not there, in this place.
+    fn place_node(&mut self, node: Node, place: (Ordinal, Timestamp), version: Version, at: Timestamp) {
+        let id = node.id().clone();
+        self.write_node(node, place, version, at);
+        self.compare_with_children(&id, place.0);
+    }
+
+    fn write_node(
+        &mut self,
+        node: Node,
+        (ordinal, created_at): (Ordinal, Timestamp),
+        version: Version,
+        at: Timestamp,
+    ) {
         for (_, parent) in node.parents() {
             self.children.insert((parent, ordinal));
         }
         let (id, size) = (node.id().clone(), node.size());
         self.nodes.insert(&id, Placed::new((node, size), ordinal, created_at, at, version));
         self.compare_with_parents(&id, ordinal);
-        if is_new {
-            self.compare_with_children(&id, ordinal);
-        }
     }
 
     /// Notes whether this node is older than one of its parents.
@@ -397,7 +492,7 @@ impl Graph {
 
     /// Writes an edge: it replaces the one with its id and keeps its place, or it becomes the newest.
     fn put_edge(&mut self, edge: Edge, version: Version, at: Timestamp) {
-        let (ordinal, created_at) = match self.edges.get(edge.id()) {
+        let place = match self.edges.get(edge.id()) {
             Some(old) => {
                 let old = Arc::clone(old);
                 self.unlink(&old);
@@ -405,6 +500,17 @@ impl Graph {
             }
             None => (self.take_ordinal(), at),
         };
+        self.place_edge(edge, place, version, at);
+    }
+
+    /// An edge that is not linked to its ends, in this place.
+    fn place_edge(
+        &mut self,
+        edge: Edge,
+        (ordinal, created_at): (Ordinal, Timestamp),
+        version: Version,
+        at: Timestamp,
+    ) {
         self.incident.insert((edge.source().clone(), ordinal));
         self.incident.insert((edge.target().clone(), ordinal));
         let (id, size) = (edge.id().clone(), edge.size());
@@ -435,6 +541,9 @@ impl PartialEq for Graph {
         self.head == other.head
             && self.last_modified == other.last_modified
             && self.last_operation == other.last_operation
+            && self.last_author == other.last_author
+            && self.created == other.created
+            && self.metadata == other.metadata
             && self.viewport == other.viewport
             && self.viewport_version == other.viewport_version
             && self.next_ordinal == other.next_ordinal

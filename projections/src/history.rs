@@ -42,8 +42,8 @@ impl Subject {
         match (self, event.entity()) {
             (Self::Node(id), Entity::Node(named)) => id == named,
             (Self::Edge(id), Entity::Edge(named)) => id == named,
-            (Self::Node(_), Entity::Edge(_) | Entity::Viewport)
-            | (Self::Edge(_), Entity::Node(_) | Entity::Viewport) => false,
+            (Self::Node(_), Entity::Edge(_) | Entity::Viewport | Entity::Graph)
+            | (Self::Edge(_), Entity::Node(_) | Entity::Viewport | Entity::Graph) => false,
         }
     }
 
@@ -55,7 +55,7 @@ impl Subject {
     /// Whether the commit creates it first, so that its result does not depend on an earlier state.
     pub fn is_born_in(&self, commit: &Commit) -> bool {
         let first = commit.body.events.iter().find(|event| self.is_of(event));
-        matches!(first, Some(Event::NodeCreated { .. } | Event::EdgeCreated { .. }))
+        first.is_some_and(Event::is_creation)
     }
 }
 
@@ -115,12 +115,14 @@ impl Standing {
     /// Does the same to one entity as [`Graph::apply_event`].
     fn apply(&mut self, event: &Event) {
         match (event, &*self) {
-            (Event::NodeCreated { node } | Event::NodeReplaced { node }, _) => {
-                *self = Self::Node(node.clone())
-            }
-            (Event::EdgeCreated { edge } | Event::EdgeReplaced { edge }, _) => {
-                *self = Self::Edge(edge.clone())
-            }
+            (
+                Event::NodeCreated { node } | Event::NodeReplaced { node } | Event::NodeRestored { node, .. },
+                _,
+            ) => *self = Self::Node(node.clone()),
+            (
+                Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } | Event::EdgeRestored { edge, .. },
+                _,
+            ) => *self = Self::Edge(edge.clone()),
             (Event::NodeUpdated { patch, .. }, Self::Node(old)) => *self = Self::Node(old.patched(patch)),
             (Event::EdgeUpdated { patch, .. }, Self::Edge(old)) => *self = Self::Edge(old.patched(patch)),
             (Event::NodeMoved { position, .. }, Self::Node(old)) => {
@@ -129,7 +131,16 @@ impl Standing {
             (Event::NodeDeleted { .. } | Event::EdgeDeleted { .. }, _) => *self = Self::Nothing,
             // An update of a missing entity changes nothing. No valid history has one.
             (Event::NodeUpdated { .. } | Event::NodeMoved { .. } | Event::EdgeUpdated { .. }, _)
-            | (Event::ViewportSet { .. }, _) => {}
+            | (
+                Event::ViewportSet { .. }
+                | Event::GraphCreated { .. }
+                | Event::GraphUpdated { .. }
+                | Event::GraphTrashed { .. }
+                | Event::GraphRecovered {}
+                | Event::GraphForked { .. }
+                | Event::VersionLabelled { .. },
+                _,
+            ) => {}
         }
     }
 

@@ -27,6 +27,9 @@ pub enum InvalidId {
     /// A graph id with a character outside its alphabet.
     #[error("must match [A-Za-z0-9][A-Za-z0-9._:-]{{0,127}}")]
     Alphabet,
+    /// A label's name outside its alphabet, or `head`.
+    #[error("must match [A-Za-z][A-Za-z0-9._-]{{0,63}} and not be head")]
+    Label,
     /// An operation id that is not a UUID.
     #[error("must be a UUID")]
     NotUuid,
@@ -54,6 +57,16 @@ fn graph_alphabet(text: &str) -> Result<(), InvalidId> {
         return Ok(());
     }
     Err(InvalidId::Alphabet)
+}
+
+fn label_alphabet(text: &str) -> Result<(), InvalidId> {
+    let bytes = text.as_bytes();
+    let begins_with_letter = bytes.first().is_some_and(u8::is_ascii_alphabetic);
+    let rest_is_fine = bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    if begins_with_letter && rest_is_fine && bytes.len() <= 64 && text != "head" {
+        return Ok(());
+    }
+    Err(InvalidId::Label)
 }
 
 /// Longest node or edge id, in bytes. Real Langflow edge ids pass 300.
@@ -140,6 +153,11 @@ text_id!(
     |text| plain_text(text, ENTITY_ID_BYTES_MAX)
 );
 text_id!(
+    /// A label on a version of a graph: `[A-Za-z][A-Za-z0-9._-]{0,63}`, and not `head` (rule L12).
+    LabelName,
+    label_alphabet
+);
+text_id!(
     /// The id of a user: 1 to 256 bytes without control characters.
     UserId,
     |text| plain_text(text, ACTOR_ID_BYTES_MAX)
@@ -168,6 +186,9 @@ impl OperationId {
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         Uuid::try_parse(text).map(Self).map_err(|_| InvalidId::NotUuid)
     }
+
+    /// What stands in place of the id of an operation whose commit was erased.
+    pub const ERASED: Self = Self(Uuid::nil());
 
     /// The id as a UUID.
     pub fn as_uuid(&self) -> &Uuid {
@@ -209,6 +230,16 @@ mod tests {
         }
         for bad in ["", "-a", ".a", "a/b", "a b", "ä", "a\n", &"a".repeat(129)] {
             assert!(GraphId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn l12_labels_keep_to_their_alphabet() {
+        for good in ["published", "v1.2_x-y", "Head", &"a".repeat(64)] {
+            assert!(LabelName::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "1", "-a", "a/b", "a:b", "ä", "head", &"a".repeat(65)] {
+            assert!(LabelName::parse(bad).is_err(), "{bad}");
         }
     }
 

@@ -85,25 +85,38 @@ impl Measured for Edge {
 impl Commit {
     /// About how much memory it takes, beyond its stored bytes.
     pub fn held_bytes(&self) -> usize {
-        size_of::<Self>() + self.body.events.iter().map(held_by).sum::<usize>()
+        let undoes = size_of_val(self.body.undoes.as_slice());
+        size_of::<Self>() + undoes + self.body.events.iter().map(held_by).sum::<usize>()
     }
 }
 
 fn held_by(event: &Event) -> usize {
     let own = match event {
-        Event::NodeCreated { node } | Event::NodeReplaced { node } => object(node.attributes()).held,
-        Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => object(edge.attributes()).held,
-        Event::NodeUpdated { patch, .. } | Event::EdgeUpdated { patch, .. } => object(patch.fields()).held,
+        Event::NodeCreated { node } | Event::NodeReplaced { node } | Event::NodeRestored { node, .. } => {
+            object(node.attributes()).held
+        }
+        Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } | Event::EdgeRestored { edge, .. } => {
+            object(edge.attributes()).held
+        }
+        Event::NodeUpdated { patch, .. }
+        | Event::EdgeUpdated { patch, .. }
+        | Event::GraphUpdated { patch } => object(patch.fields()).held,
+        Event::GraphCreated { attributes, .. } => object(attributes.fields()).held,
+        Event::GraphTrashed { reason: text, .. } | Event::VersionLabelled { note: text, .. } => {
+            text.as_ref().map_or(0, |text| text.len())
+        }
         Event::NodeMoved { .. }
         | Event::NodeDeleted { .. }
         | Event::EdgeDeleted { .. }
-        | Event::ViewportSet { .. } => 0,
+        | Event::ViewportSet { .. }
+        | Event::GraphRecovered {}
+        | Event::GraphForked { .. } => 0,
     };
     // Its ids: at most three, and most are short.
     size_of::<Event>() + 3 * ALLOCATION + own
 }
 
-fn object(fields: &Map) -> Size {
+pub(crate) fn object(fields: &Map) -> Size {
     let places = PLACES_MIN.max(fields.len() + fields.len() / 2);
     let own = Size { held: places * (ENTRY + TABLE_ENTRY) + ALLOCATION, json: 2 };
     let field = |(key, value): (&String, &Value)| text(key) + beyond(value) + Size { held: 0, json: 2 };

@@ -2,7 +2,9 @@
 //!
 //! | key | row |
 //! |---|---|
-//! | `graph` | `{lastModified, lastOperationId, viewportVersion, nextOrdinal}` |
+//! | `graph` | `{lastModified, lastOperationId, lastAuthor, viewportVersion, nextOrdinal, createdAt, createdBy, attributesVersion, origin?, trashed?}` |
+//! | `attributes` | the graph's attributes |
+//! | `labels` | by name `{version, hash?, note?, at, by}` |
 //! | `viewport` | `{x, y, zoom}` |
 //! | `node:<id>` | `{ordinal, createdAt, updatedAt, version, node}` |
 //! | `edge:<id>` | `{ordinal, createdAt, updatedAt, version, edge}` |
@@ -14,18 +16,21 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    commit::Commit,
+    commit::{Commit, CommitBody},
     entity::{Edge, Node, Timestamp, Viewport},
     event::{Entity, Event},
     graph::{Graph, Ordinal, Parts, Placed},
-    id::OperationId,
+    id::{OperationId, UserId},
     memory::Measured,
+    metadata::{self, Attributes, Labels, Metadata, Origin, Trashed},
     projection::{Projection, RowError, Rows, decode, encode},
     version::{Head, Version},
 };
 
 const GRAPH: &str = "graph";
 const VIEWPORT: &str = "viewport";
+const ATTRIBUTES: &str = "attributes";
+const LABELS: &str = "labels";
 
 /// The projection of commits into these rows.
 #[derive(Debug)]
@@ -34,8 +39,12 @@ pub struct Snapshot;
 /// A row of the snapshot.
 #[derive(Debug)]
 pub enum SnapshotRow {
-    /// The fields of the graph beside its entities.
-    Graph(GraphRow),
+    /// What the graph has beside its entities.
+    Graph(Box<GraphRow>),
+    /// Its attributes.
+    Attributes(Attributes),
+    /// The labels on its versions.
+    Labels(Labels),
     /// The viewport.
     Viewport(Viewport),
     /// A node.
@@ -44,14 +53,41 @@ pub enum SnapshotRow {
     Edge(EntityRow<Edge>),
 }
 
-/// The fields of the graph beside its entities.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// What the graph has beside its entities.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GraphRow {
     last_modified: Timestamp,
     last_operation_id: OperationId,
+    last_author: UserId,
     viewport_version: Version,
     next_ordinal: Ordinal,
+    created_at: Timestamp,
+    created_by: UserId,
+    attributes_version: Version,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<Origin>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trashed: Option<Trashed>,
+}
+
+impl GraphRow {
+    /// Before the first commit is folded.
+    fn before(first: &Commit) -> Self {
+        let CommitBody { timestamp, operation_id, user_id, .. } = &first.body;
+        Self {
+            last_modified: *timestamp,
+            last_operation_id: *operation_id,
+            last_author: user_id.clone(),
+            viewport_version: Version::EMPTY,
+            next_ordinal: 0,
+            created_at: *timestamp,
+            created_by: user_id.clone(),
+            attributes_version: Version::EMPTY,
+            origin: None,
+            trashed: None,
+        }
+    }
 }
 
 /// An entity with its server fields.
@@ -69,34 +105,45 @@ impl Projection for Snapshot {
     type Row = SnapshotRow;
 
     const NAME: &'static str = "snapshot";
-    const FORMAT: u32 = 1;
+    const FORMAT: u32 = 2;
 
     fn keys(commit: &Commit, keys: &mut BTreeSet<String>) {
         keys.insert(GRAPH.to_owned());
-        keys.extend(commit.body.events.iter().map(|event| key(event.entity())));
+        for event in &commit.body.events {
+            match event {
+                Event::GraphCreated { .. } | Event::GraphUpdated { .. } => {
+                    keys.insert(ATTRIBUTES.to_owned());
+                }
+                Event::VersionLabelled { .. } | Event::GraphForked { .. } => {
+                    keys.insert(LABELS.to_owned());
+                }
+                // What it brings stands in the row of the graph.
+                event => drop(keys.insert(key(event.entity()))),
+            }
+        }
     }
 
     fn fold(rows: &mut Rows<SnapshotRow>, commit: &Commit) {
         let mut graph = match rows.get(GRAPH) {
-            Some(SnapshotRow::Graph(graph)) => *graph,
-            _ => GraphRow {
-                last_modified: commit.body.timestamp,
-                last_operation_id: commit.body.operation_id,
-                viewport_version: Version::EMPTY,
-                next_ordinal: 0,
-            },
+            Some(SnapshotRow::Graph(graph)) => graph.clone(),
+            _ => Box::new(GraphRow::before(commit)),
         };
         for event in &commit.body.events {
             fold_event(rows, &mut graph, event, commit);
         }
         graph.last_modified = commit.body.timestamp;
         graph.last_operation_id = commit.body.operation_id;
+        if graph.last_author != commit.body.user_id {
+            graph.last_author = commit.body.user_id.clone();
+        }
         rows.put(GRAPH, SnapshotRow::Graph(graph));
     }
 
     fn encode(row: &SnapshotRow) -> Vec<u8> {
         match row {
             SnapshotRow::Graph(graph) => encode(graph),
+            SnapshotRow::Attributes(attributes) => encode(attributes),
+            SnapshotRow::Labels(labels) => encode(labels),
             SnapshotRow::Viewport(viewport) => encode(viewport),
             SnapshotRow::Node(node) => encode(node),
             SnapshotRow::Edge(edge) => encode(edge),
@@ -107,6 +154,8 @@ impl Projection for Snapshot {
         match key.split_once(':') {
             Some(("node", _)) => decode(key, bytes).map(SnapshotRow::Node),
             Some(("edge", _)) => decode(key, bytes).map(SnapshotRow::Edge),
+            _ if key == ATTRIBUTES => decode(key, bytes).map(SnapshotRow::Attributes),
+            _ if key == LABELS => decode(key, bytes).map(SnapshotRow::Labels),
             _ if key == GRAPH => decode(key, bytes).map(SnapshotRow::Graph),
             _ => decode(key, bytes).map(SnapshotRow::Viewport),
         }
@@ -118,6 +167,7 @@ fn key(entity: Entity<'_>) -> String {
         Entity::Node(id) => format!("node:{id}"),
         Entity::Edge(id) => format!("edge:{id}"),
         Entity::Viewport => VIEWPORT.to_owned(),
+        Entity::Graph => GRAPH.to_owned(),
     }
 }
 
@@ -147,6 +197,76 @@ fn fold_event(rows: &mut Rows<SnapshotRow>, graph: &mut GraphRow, event: &Event,
         Event::EdgeUpdated { patch, .. } => {
             let edge = edge_of(rows.get(&key)).map(|old| old.patched(patch));
             put_edge(rows, graph, key, commit, edge);
+        }
+        Event::NodeRestored { node, ordinal, created_at } => {
+            let place = retake(rows, graph, &key, (*ordinal, *created_at));
+            rows.put(key, SnapshotRow::Node(placed(graph, Some(place), commit, node.clone())));
+        }
+        Event::EdgeRestored { edge, ordinal, created_at } => {
+            let place = retake(rows, graph, &key, (*ordinal, *created_at));
+            rows.put(key, SnapshotRow::Edge(placed(graph, Some(place), commit, edge.clone())));
+        }
+        Event::GraphCreated { .. }
+        | Event::GraphUpdated { .. }
+        | Event::GraphTrashed { .. }
+        | Event::GraphRecovered {}
+        | Event::GraphForked { .. }
+        | Event::VersionLabelled { .. } => fold_metadata(rows, graph, event, commit),
+    }
+}
+
+/// As [`Metadata`] does it, in rows.
+fn fold_metadata(rows: &mut Rows<SnapshotRow>, graph: &mut GraphRow, event: &Event, commit: &Commit) {
+    let (at, by) = (commit.body.timestamp, Some(&commit.body.user_id));
+    match event {
+        Event::GraphCreated { attributes, from } => {
+            (graph.attributes_version, graph.origin) = (commit.version, from.clone());
+            rows.put(ATTRIBUTES, SnapshotRow::Attributes(attributes.clone()));
+        }
+        Event::GraphUpdated { patch } => {
+            let attributes = match rows.get(ATTRIBUTES) {
+                Some(SnapshotRow::Attributes(attributes)) => attributes.patched(patch),
+                _ => Attributes::default().patched(patch),
+            };
+            graph.attributes_version = commit.version;
+            rows.put(ATTRIBUTES, SnapshotRow::Attributes(attributes));
+        }
+        Event::GraphForked { graph_id, version, hash } => {
+            rows.remove(LABELS);
+            graph.trashed = None;
+            graph.origin = Some(Origin { graph_id: graph_id.clone(), version: *version, hash: *hash });
+        }
+        Event::VersionLabelled { name, .. } => {
+            let mut labels = match rows.get(LABELS) {
+                Some(SnapshotRow::Labels(labels)) => labels.clone(),
+                _ => Labels::new(),
+            };
+            match metadata::label(event, at, by) {
+                Some(label) => drop(labels.insert(name.clone(), label)),
+                None => drop(labels.remove(name)),
+            }
+            match labels.is_empty() {
+                true => drop(rows.remove(LABELS)),
+                false => rows.put(LABELS, SnapshotRow::Labels(labels)),
+            }
+        }
+        event => graph.trashed = metadata::trashed(event, at, by),
+    }
+}
+
+/// The place of an entity that is restored: its own, if the entity is not there.
+fn retake(
+    rows: &Rows<SnapshotRow>,
+    graph: &mut GraphRow,
+    key: &str,
+    (ordinal, created_at): (Ordinal, Timestamp),
+) -> (Ordinal, Timestamp) {
+    match rows.get(key) {
+        Some(SnapshotRow::Node(EntityRow { ordinal, created_at, .. })) => (*ordinal, *created_at),
+        Some(SnapshotRow::Edge(EntityRow { ordinal, created_at, .. })) => (*ordinal, *created_at),
+        _ => {
+            graph.next_ordinal = graph.next_ordinal.max(ordinal.saturating_add(1));
+            (ordinal, created_at)
         }
     }
 }
@@ -212,10 +332,7 @@ fn placed<T>(
 
 /// The rows of a graph in memory: the same as folding its whole history into rows.
 pub fn snapshot_rows(graph: &Graph) -> Vec<(String, Vec<u8>)> {
-    let (Some(last_modified), Some(last_operation_id)) = (graph.last_modified(), graph.last_operation())
-    else {
-        return vec![];
-    };
+    let Some(row) = row_of(graph) else { return vec![] };
     fn entity_row<T: Clone>(placed: &Placed<T>) -> EntityRow<T> {
         EntityRow {
             ordinal: placed.ordinal,
@@ -226,9 +343,14 @@ pub fn snapshot_rows(graph: &Graph) -> Vec<(String, Vec<u8>)> {
         }
     }
     let viewport_version = graph.viewport_version();
-    let next_ordinal = graph.next_ordinal();
-    let beside = GraphRow { last_modified, last_operation_id, viewport_version, next_ordinal };
-    let mut rows = vec![(GRAPH.to_owned(), encode(&beside))];
+    let metadata = graph.metadata();
+    let mut rows = vec![(GRAPH.to_owned(), encode(&row))];
+    if metadata.attributes_version > Version::EMPTY {
+        rows.push((ATTRIBUTES.to_owned(), encode(&metadata.attributes)));
+    }
+    if !metadata.labels.is_empty() {
+        rows.push((LABELS.to_owned(), encode(&metadata.labels)));
+    }
     if viewport_version > Version::EMPTY {
         rows.push((VIEWPORT.to_owned(), encode(graph.viewport())));
     }
@@ -241,6 +363,24 @@ pub fn snapshot_rows(graph: &Graph) -> Vec<(String, Vec<u8>)> {
     rows
 }
 
+/// The row of the graph itself; `None` if nobody wrote to it.
+fn row_of(graph: &Graph) -> Option<GraphRow> {
+    let (created_at, created_by) = graph.created()?;
+    let metadata = graph.metadata();
+    Some(GraphRow {
+        last_modified: graph.last_modified()?,
+        last_operation_id: graph.last_operation()?,
+        last_author: graph.last_author()?.clone(),
+        viewport_version: graph.viewport_version(),
+        next_ordinal: graph.next_ordinal(),
+        created_at,
+        created_by: created_by.clone(),
+        attributes_version: metadata.attributes_version,
+        origin: metadata.origin.clone(),
+        trashed: metadata.trashed.clone(),
+    })
+}
+
 /// The graph at `head` from all rows of its snapshot.
 pub fn graph_of_rows<'a>(
     head: Head,
@@ -251,6 +391,7 @@ pub fn graph_of_rows<'a>(
         return Ok(Graph::empty());
     }
     let (mut beside, mut viewport) = (None, None);
+    let mut metadata = Metadata::default();
     let (mut nodes, mut edges) = (Vec::new(), Vec::new());
     fn of_row<T: Measured>(row: EntityRow<T>) -> Placed<T> {
         let size = row.entity.size();
@@ -259,6 +400,8 @@ pub fn graph_of_rows<'a>(
     for (key, bytes) in rows {
         match Snapshot::decode(key, bytes)? {
             SnapshotRow::Graph(row) => beside = Some(row),
+            SnapshotRow::Attributes(row) => metadata.attributes = row,
+            SnapshotRow::Labels(row) => metadata.labels = row,
             SnapshotRow::Viewport(row) => viewport = Some(row),
             SnapshotRow::Node(row) => nodes.push(of_row(row)),
             SnapshotRow::Edge(row) => edges.push(of_row(row)),
@@ -267,10 +410,15 @@ pub fn graph_of_rows<'a>(
     let Some(beside) = beside else {
         return Err(RowError { key: GRAPH.to_owned(), problem: "it is missing".to_owned() });
     };
+    metadata.attributes_version = beside.attributes_version;
+    (metadata.origin, metadata.trashed) = (beside.origin, beside.trashed);
     Ok(Graph::from_parts(Parts {
         head,
         last_modified: beside.last_modified,
         last_operation: beside.last_operation_id,
+        last_author: beside.last_author,
+        created: (beside.created_at, beside.created_by),
+        metadata,
         viewport: viewport.unwrap_or_default(),
         viewport_version: beside.viewport_version,
         next_ordinal: beside.next_ordinal,

@@ -11,6 +11,7 @@ use crate::{
     event::{Entity, Event},
     graph::Graph,
     id::NodeId,
+    version::Head,
 };
 
 /// Why a commit can't follow on a graph.
@@ -22,6 +23,9 @@ pub enum Misfit {
     /// It creates an entity that already exists.
     #[error("it creates {0}, which already exists")]
     AlreadyThere(String),
+    /// It restores an entity to a place in creation order that another one has.
+    #[error("it restores {0} to a place in creation order that is taken")]
+    PlaceTaken(String),
     /// It leaves an edge without its source or target.
     #[error("it leaves edge {edge} without node {node}")]
     Dangling {
@@ -65,13 +69,28 @@ fn check_existence(graph: &Graph, event: &Event) -> Result<(), Misfit> {
         Entity::Node(id) => graph.nodes().get(id).is_some(),
         Entity::Edge(id) => graph.edges().get(id).is_some(),
         Entity::Viewport => return Ok(()),
+        Entity::Graph => return check_beginning(graph, event),
     };
-    let is_creation = matches!(event, Event::NodeCreated { .. } | Event::EdgeCreated { .. });
     let name = || format!("{} {}", if is_node(event) { "node" } else { "edge" }, event.entity());
-    match (is_creation, exists) {
+    if let Event::NodeRestored { ordinal, .. } | Event::EdgeRestored { ordinal, .. } = event
+        && !exists
+        && graph.has_place(*ordinal)
+    {
+        return Err(Misfit::PlaceTaken(name()));
+    }
+    match (event.is_creation(), exists) {
         (true, true) => Err(Misfit::AlreadyThere(name())),
         (false, false) => Err(Misfit::NotThere(name())),
         (true, false) | (false, true) => Ok(()),
+    }
+}
+
+/// A graph is created before anything else happens to it (rule L4).
+fn check_beginning(graph: &Graph, event: &Event) -> Result<(), Misfit> {
+    let is_first = graph.head() == Head::EMPTY && graph.next_ordinal() == 0;
+    match event {
+        Event::GraphCreated { .. } if !is_first => Err(Misfit::AlreadyThere("the graph".to_owned())),
+        _ => Ok(()),
     }
 }
 
@@ -107,6 +126,6 @@ fn check_links(graph: &Graph, event: &Event) -> Result<(), Misfit> {
                 None => Ok(()),
             }
         }
-        Entity::Viewport => Ok(()),
+        Entity::Viewport | Entity::Graph => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
 /// The number of a commit in its graph, and of the graph after it. Gapless from 1; 0 is the empty
@@ -67,9 +67,15 @@ impl Hash {
     /// The hash after the next commit: `hash(n) = SHA-256( hash(n-1) ‖ SHA-256(body(n)) )`.
     #[must_use]
     pub fn chain(self, body: &[u8]) -> Self {
+        self.chain_digest(&Sha256::digest(body).into())
+    }
+
+    /// The same of a body of which only its SHA-256 is left: one that was erased.
+    #[must_use]
+    pub fn chain_digest(self, digest: &[u8; 32]) -> Self {
         let mut link = Sha256::new();
         link.update(self.0);
-        link.update(Sha256::digest(body));
+        link.update(digest);
         Self(link.finalize().into())
     }
 
@@ -118,6 +124,22 @@ impl Serialize for Hash {
     }
 }
 
+impl<'de> Deserialize<'de> for Hash {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Digits;
+        impl de::Visitor<'_> for Digits {
+            type Value = Hash;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("64 hexadecimal digits")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Hash, E> {
+                Hash::from_hex(text).map_err(E::custom)
+            }
+        }
+        d.deserialize_str(Digits)
+    }
+}
+
 /// A point in one history: the version and hash of the last commit. Equal heads mean the same commits; equal versions
 /// with different hashes mean different histories (rule V4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -137,6 +159,12 @@ impl Head {
     pub fn after(self, body: &[u8]) -> Self {
         Self { version: self.version.next(), hash: self.hash.chain(body) }
     }
+
+    /// The head after a commit whose stored bytes had this SHA-256, and were erased since.
+    #[must_use]
+    pub fn after_digest(self, digest: &[u8; 32]) -> Self {
+        Self { version: self.version.next(), hash: self.hash.chain_digest(digest) }
+    }
 }
 
 #[cfg(test)]
@@ -149,6 +177,7 @@ mod tests {
         let hash = Hash::EMPTY.chain(b"abc");
         assert_eq!(hash.to_hex(), "589f9ffed4c477966bfb8d41f37895b08c69047df8f911d6f3b57fbe08faee8d");
         assert_eq!(Hash::from_hex(&hash.to_hex().to_uppercase()), Ok(hash));
+        assert_eq!(Hash::EMPTY.chain_digest(&Sha256::digest(b"abc").into()), hash, "and needs no more of it");
     }
 
     #[test]

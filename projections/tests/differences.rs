@@ -121,6 +121,9 @@ fn commit(graph: &Graph, at: u64, events: Vec<Event>) -> Commit {
         timestamp: dao_projections::Timestamp(at),
         command_type: CommandType::Batch,
         outcome: Outcome::Applied,
+        undoes: vec![],
+        restores: None,
+        is_erased: false,
         events,
     };
     let head = graph.head().after(&body.encode());

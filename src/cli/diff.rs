@@ -72,6 +72,10 @@ pub(super) fn differences(diff: &GraphDiff, out: &mut dyn Write) -> std::io::Res
     if let Some(viewport) = &diff.viewport {
         writeln!(out, "~ viewport {} -> {}", viewport.before.to_json(), viewport.after.to_json())?;
     }
+    if !diff.attributes.is_empty() {
+        writeln!(out, "~ attributes")?;
+        changes(&diff.attributes, out)?;
+    }
     Ok(())
 }
 

@@ -172,7 +172,7 @@ impl Received {
             None => text.to_owned(),
         };
         let body = CommitBody {
-            operation_id: fields.operation_id,
+            operation_id: fields.operation_id.unwrap_or(OperationId::ERASED),
             is_client_named: fields.client_id.as_str() != fields.user_id.as_str(),
             user_id: fields.user_id,
             client_id: fields.client_id,
@@ -180,6 +180,9 @@ impl Received {
             timestamp: fields.timestamp,
             command_type: fields.command_type,
             outcome: fields.outcome,
+            undoes: fields.undoes,
+            restores: fields.restores,
+            is_erased: fields.operation_id.is_none(),
             events: fields.events,
         };
         let commit = Commit { version: fields.version, hash: fields.hash, body };
@@ -195,7 +198,7 @@ struct CommitFields {
     version: Version,
     #[serde(deserialize_with = "hash")]
     hash: Hash,
-    operation_id: OperationId,
+    operation_id: Option<OperationId>,
     user_id: UserId,
     client_id: ClientId,
     timestamp: Timestamp,
@@ -203,6 +206,10 @@ struct CommitFields {
     outcome: Outcome,
     #[serde(default)]
     traceparent: Option<TraceParent>,
+    #[serde(default)]
+    undoes: Vec<OperationId>,
+    #[serde(default)]
+    restores: Option<Version>,
     events: Vec<Event>,
 }
 

@@ -356,5 +356,6 @@ fn last_written(graph: &Graph, entity: Entity<'_>) -> Option<Version> {
         Entity::Node(id) => graph.nodes().get(id).map(|node| node.version),
         Entity::Edge(id) => graph.edges().get(id).map(|edge| edge.version),
         Entity::Viewport => Some(graph.viewport_version()),
+        Entity::Graph => Some(graph.metadata().attributes_version),
     }
 }

@@ -243,7 +243,9 @@ pub(super) fn check_batch_update(
 /// The edge that an event writes.
 fn edge_after(graph: &Graph, event: &Event) -> Result<Option<Edge>, Rejection> {
     match event {
-        Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => Ok(Some(edge.clone())),
+        Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } | Event::EdgeRestored { edge, .. } => {
+            Ok(Some(edge.clone()))
+        }
         Event::EdgeUpdated { edge_id, patch } => {
             found_edge(graph, edge_id).map(|old| Some(old.entity.patched(patch)))
         }
@@ -253,7 +255,14 @@ fn edge_after(graph: &Graph, event: &Event) -> Result<Option<Edge>, Rejection> {
         | Event::NodeMoved { .. }
         | Event::NodeReplaced { .. }
         | Event::NodeDeleted { .. }
-        | Event::ViewportSet { .. } => Ok(None),
+        | Event::ViewportSet { .. }
+        | Event::NodeRestored { .. }
+        | Event::GraphCreated { .. }
+        | Event::GraphUpdated { .. }
+        | Event::GraphTrashed { .. }
+        | Event::GraphRecovered {}
+        | Event::GraphForked { .. }
+        | Event::VersionLabelled { .. } => Ok(None),
     }
 }
 

@@ -16,6 +16,7 @@ pub struct Interest {
     edges: HashSet<EdgeId>,
     every_edge: bool,
     viewport: bool,
+    graph: bool,
 }
 
 impl Interest {
@@ -42,6 +43,7 @@ impl Interest {
             Entity::Node(id) => drop(self.nodes.insert(id.clone())),
             Entity::Edge(id) => drop(self.edges.insert(id.clone())),
             Entity::Viewport => self.viewport = true,
+            Entity::Graph => self.graph = true,
         }
     }
 
@@ -50,6 +52,7 @@ impl Interest {
         other.nodes.is_subset(&self.nodes)
             && (self.every_edge || !other.every_edge && other.edges.is_subset(&self.edges))
             && (self.viewport || !other.viewport)
+            && (self.graph || !other.graph)
     }
 
     /// Adds the entities of `other`.
@@ -58,6 +61,7 @@ impl Interest {
         self.edges.extend(other.edges);
         self.every_edge |= other.every_edge;
         self.viewport |= other.viewport;
+        self.graph |= other.graph;
     }
 
     /// Adds what a `DELETE_NODE` deletes along with the node, if it was written after the client's version.
@@ -126,6 +130,7 @@ impl Interest {
             Entity::Node(id) => self.nodes.contains(id),
             Entity::Edge(id) => self.every_edge || self.edges.contains(id),
             Entity::Viewport => self.viewport,
+            Entity::Graph => self.graph,
         });
         (!commit.body.events.is_empty()).then_some(commit)
     }

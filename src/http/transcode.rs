@@ -6,7 +6,7 @@
 
 use std::{fmt, io::Write};
 
-use dao_projections::{CommandType, FORMAT, GraphId, OperationId, Outcome, TraceParent};
+use dao_projections::{CommandType, FORMAT, GraphId, OperationId, Outcome, TraceParent, Version};
 use serde::{
     Deserialize, Deserializer,
     de::{self, DeserializeSeed, MapAccess, Visitor},
@@ -51,6 +51,8 @@ struct Fields<'a> {
     command: Option<CommandType>,
     outcome: Outcome,
     trace: Option<&'a str>,
+    undoes: Vec<OperationId>,
+    restores: Option<Version>,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +66,8 @@ enum Field {
     Command,
     Outcome,
     Trace,
+    Undoes,
+    Restores,
     Events,
 }
 
@@ -94,6 +98,8 @@ impl<'de> Visitor<'de> for Body<'_> {
                 Field::Command => fields.command = Some(map.next_value()?),
                 Field::Outcome => fields.outcome = map.next_value()?,
                 Field::Trace => fields.trace = Some(map.next_value()?),
+                Field::Undoes => fields.undoes = map.next_value()?,
+                Field::Restores => fields.restores = Some(map.next_value()?),
                 Field::Events => {
                     self.head(&fields).ok_or_else(|| de::Error::custom("not as it is written today"))?;
                     map.next_value_seed(Json(self.out))?;
@@ -138,6 +144,13 @@ impl Body<'_> {
         if let Some(trace) = fields.trace {
             // Read and written again, so that both ways to JSON give the same for whatever was stored.
             write!(out, ",\"traceparent\":\"{}\"", trace.parse::<TraceParent>().ok()?).ok()?;
+        }
+        if !fields.undoes.is_empty() {
+            out.extend_from_slice(b",\"undoes\":");
+            serde_json::to_writer(&mut *out, &fields.undoes).ok()?;
+        }
+        if let Some(version) = fields.restores {
+            write!(out, ",\"restores\":{version}").ok()?;
         }
         out.extend_from_slice(b",\"events\":");
         Some(())
@@ -184,6 +197,9 @@ mod tests {
             timestamp: Timestamp(1_763_800_000_000),
             command_type: CommandType::CreateNode,
             outcome: Outcome::Merged,
+            undoes: vec![],
+            restores: None,
+            is_erased: false,
             events: vec![Event::NodeCreated { node: node.expect("a node") }],
         };
         let body = Bytes::from(body.encode());

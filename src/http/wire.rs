@@ -23,7 +23,8 @@ pub struct CommitOut<'a> {
     graph_id: &'a GraphId,
     version: Version,
     hash: Hash,
-    operation_id: OperationId,
+    /// Null where the commit was erased.
+    operation_id: Option<OperationId>,
     user_id: &'a UserId,
     client_id: &'a ClientId,
     timestamp: Timestamp,
@@ -31,6 +32,12 @@ pub struct CommitOut<'a> {
     outcome: Outcome,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<TraceParent>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    undoes: &'a [OperationId],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restores: Option<Version>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<bool>,
     events: &'a [Event],
 }
 
@@ -43,13 +50,16 @@ impl<'a> CommitOut<'a> {
             graph_id,
             version: commit.version,
             hash: commit.hash,
-            operation_id: body.operation_id,
+            operation_id: (!body.is_erased).then_some(body.operation_id),
             user_id: &body.user_id,
             client_id: &body.client_id,
             timestamp: body.timestamp,
             command_type: body.command_type,
             outcome: body.outcome,
             traceparent: body.traceparent,
+            undoes: &body.undoes,
+            restores: body.restores,
+            erased: body.is_erased.then_some(true),
             events: &body.events,
         }
     }

@@ -125,6 +125,9 @@ mod tests {
                     timestamp: Timestamp(i),
                     command_type: CommandType::Batch,
                     outcome: Outcome::Applied,
+                    undoes: vec![],
+                    restores: None,
+                    is_erased: false,
                     events: vec![],
                 };
                 let bytes = Bytes::from(body.encode());

@@ -222,6 +222,7 @@ fn names(event: &Event, id: &str) -> bool {
         Entity::Node(named) => named.as_str() == id,
         Entity::Edge(named) => named.as_str() == id,
         Entity::Viewport => id == "viewport",
+        Entity::Graph => id == "graph",
     }
 }
 

@@ -47,6 +47,7 @@ struct CommitsByEntity {
     nodes: HashMap<NodeId, CommitsByVersion>,
     edges: HashMap<EdgeId, CommitsByVersion>,
     viewport: CommitsByVersion,
+    graph: CommitsByVersion,
 }
 
 type CommitsByVersion = BTreeMap<Version, Arc<Commit>>;
@@ -59,6 +60,7 @@ impl CommitsByEntity {
                 Entity::Node(id) => self.nodes.entry(id.clone()).or_default(),
                 Entity::Edge(id) => self.edges.entry(id.clone()).or_default(),
                 Entity::Viewport => &mut self.viewport,
+                Entity::Graph => &mut self.graph,
             };
             commits.insert(commit.version, commit.clone());
         }
@@ -76,6 +78,7 @@ impl CommitsByEntity {
                 Entity::Node(id) => self.nodes.get(*id),
                 Entity::Edge(id) => self.edges.get(*id),
                 Entity::Viewport => Some(&self.viewport),
+                Entity::Graph => Some(&self.graph),
             };
             let later = (Bound::Excluded(version), Bound::Unbounded);
             found.extend(commits.into_iter().flat_map(|commits| commits.range(later)));

@@ -182,7 +182,7 @@ fn show_deleted_node(node: &NodeId, events: &[Event]) -> CommandResult {
         match event.entity() {
             Entity::Node(id) => nodes.push(id.clone()),
             Entity::Edge(id) => edges.push(id.clone()),
-            Entity::Viewport => {}
+            Entity::Viewport | Entity::Graph => {}
         }
     }
     CommandResult::NodeDeleted { node: node.clone(), nodes, edges }
@@ -196,6 +196,7 @@ fn show_changed(graph: &Graph, events: &[Event]) -> CommandResult {
             Entity::Edge(id) if event.is_deletion() => deleted_edges.push(id.clone()),
             Entity::Edge(id) => edges.extend(graph.edges().get(id).cloned()),
             Entity::Viewport => viewport = Some(graph.viewport().clone()),
+            Entity::Graph => {}
         }
     }
     CommandResult::Changed { nodes, edges, deleted_edges, viewport }

@@ -193,6 +193,9 @@ impl Round {
             timestamp: at,
             command_type: operation.action.command_type(),
             outcome,
+            undoes: vec![],
+            restores: None,
+            is_erased: false,
             events,
         };
         let bytes = Bytes::from(body.encode());

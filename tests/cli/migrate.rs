@@ -43,10 +43,11 @@ fn migrates(setting: (&str, &str)) {
     for _ in 0..2 {
         let said = succeeds(setting, &["migrate", "--dry-run"]);
         assert!(said.contains("would be done: format 1 to 2"), "{said}");
+        assert!(said.contains("would be done: format 2 to 3"), "{said}");
         is_told_to_migrate(setting);
     }
     let said = succeeds(setting, &["migrate"]);
-    assert!(said.starts_with("done: format 1 to 2"), "{said}");
+    assert!(said.starts_with("done: format 1 to 2") && said.contains("done: format 2 to 3"), "{said}");
     for arguments in [&["migrate"] as &[&str], &["migrate", "--dry-run"]] {
         let said = succeeds(setting, arguments);
         assert!(said.contains("nothing to do"), "{said}");
@@ -85,7 +86,8 @@ fn a_file_of_format_1_becomes_what_a_fresh_one_is() {
     connection.execute("ATTACH ?1 AS fresh", [fresh.join("dao.db").to_str().unwrap()]).unwrap();
     connection
         .execute_batch(
-            "INSERT INTO graph SELECT * FROM fresh.graph; INSERT INTO event SELECT * FROM fresh.event;
+            "INSERT INTO graph SELECT id, name FROM fresh.graph;
+             INSERT INTO event SELECT key, hash, body FROM fresh.event;
              INSERT INTO feed SELECT seq, graph, \"from\", \"to\" FROM fresh.feed;
              INSERT INTO operation SELECT * FROM fresh.operation; PRAGMA journal_mode = WAL;",
         )
@@ -124,6 +126,60 @@ fn rows_of_an_older_format_are_rebuilt() {
     assert!(succeeds(setting, &["migrate"]).contains("done: rows of 2"));
     assert_eq!(rows(&open(place.path()), all), fresh);
     assert!(succeeds(setting, &["migrate"]).contains("nothing to do"));
+}
+
+/// A store of format 3 as a program knows it that knows only 2 of them: older ones say this of every later number.
+fn is_told_to_use_the_newer_program(setting: (&str, &str)) {
+    let output = run(setting, &["export", "demo"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("format 4"), "{said}");
+    assert!(said.contains("newer program") || said.contains("the program that wrote them"), "{said}");
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_file_of_format_2_gets_room_for_what_format_3_brings() {
+    let place = tempfile::tempdir().unwrap();
+    let (fresh, old) = (place.path().join("fresh"), place.path().join("old"));
+    for dir in [&fresh, &old] {
+        succeeds(("DATA_DIR", dir.to_str().unwrap()), &["seed", "--graph", "demo"]);
+    }
+    let setting = ("DATA_DIR", old.to_str().unwrap());
+    let history = succeeds(setting, &["export", "demo"]);
+    let connection = open(&old);
+    connection
+        .execute_batch(
+            "DROP VIEW history; ALTER TABLE event DROP COLUMN digest; ALTER TABLE graph DROP COLUMN salt;
+             CREATE VIEW history AS
+                 SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body
+                 FROM event JOIN graph ON graph.id = key >> 34;
+             UPDATE meta SET value = 2 WHERE key = 'format';",
+        )
+        .unwrap();
+    drop(connection);
+    is_told_to_migrate(setting);
+    assert!(succeeds(setting, &["migrate"]).starts_with("done: format 2 to 3"));
+    assert_eq!(shape(&old), shape(&fresh));
+    assert_eq!(succeeds(setting, &["export", "demo"]), history, "not a byte of a history is changed");
+    assert!(succeeds(setting, &["migrate"]).contains("nothing is to be done"));
+    open(&old).execute("UPDATE meta SET value = 4 WHERE key = 'format'", []).unwrap();
+    is_told_to_use_the_newer_program(setting);
+}
+
+#[test]
+fn a_redis_of_format_2_is_of_format_3_once_that_was_asked_for() {
+    let node = RedisServer::start();
+    let url = node.url();
+    let setting = ("REDIS_URL", url.as_str());
+    succeeds(setting, &["seed", "--graph", "demo"]);
+    let history = succeeds(setting, &["export", "demo"]);
+    node.command(&["HSET", "dao:meta", "format", "2"]);
+    is_told_to_migrate(setting);
+    assert!(succeeds(setting, &["migrate", "--dry-run"]).contains("would be done: format 2 to 3"));
+    assert!(succeeds(setting, &["migrate"]).starts_with("done: format 2 to 3"));
+    assert_eq!(succeeds(setting, &["export", "demo"]), history);
+    node.command(&["HSET", "dao:meta", "format", "4"]);
+    is_told_to_use_the_newer_program(setting);
 }
 
 /// Format 1 had no index of graphs.

@@ -39,6 +39,9 @@ fn invent(head: Head, rng: &mut Rng) -> Bytes {
         timestamp: Timestamp(head.version.get() * 60_000),
         command_type,
         outcome: Outcome::Applied,
+        undoes: vec![],
+        restores: None,
+        is_erased: false,
         events: vec![event],
     };
     Bytes::from(body.encode())

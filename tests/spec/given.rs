@@ -159,6 +159,9 @@ impl Given {
             timestamp: Timestamp(1_000 + self.commits.len() as u64),
             command_type: CommandType::Batch,
             outcome: Outcome::Applied,
+            undoes: vec![],
+            restores: None,
+            is_erased: false,
             events: events.into_iter().collect(),
         };
         let head = self.graph.head().after(&body.encode());

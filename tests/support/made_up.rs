@@ -45,6 +45,9 @@ impl Story {
             timestamp: Timestamp(Self::time_of(version)),
             command_type: CommandType::Batch,
             outcome: Outcome::Applied,
+            undoes: vec![],
+            restores: None,
+            is_erased: false,
             events: vec![event],
         };
         self.tell_bytes(operation_id, body.encode().into());

@@ -73,6 +73,7 @@ impl Plan {
                 Entity::Node(id) => format!("node {:?}", id.as_str()),
                 Entity::Edge(id) => format!("edge {:?}", id.as_str()),
                 Entity::Viewport => "the viewport".to_owned(),
+                Entity::Graph => "the graph".to_owned(),
             })
             .collect()
     }

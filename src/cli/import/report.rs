@@ -25,7 +25,7 @@ impl Counts {
             match event.entity() {
                 dao_projections::Entity::Node(_) => counts.nodes += 1,
                 dao_projections::Entity::Edge(_) => counts.edges += 1,
-                dao_projections::Entity::Viewport => {}
+                dao_projections::Entity::Viewport | dao_projections::Entity::Graph => {}
             }
         }
         counts
@@ -54,7 +54,7 @@ fn counted(count: usize, noun: &str) -> String {
 }
 
 fn added(event: &Event) -> bool {
-    matches!(event, Event::NodeCreated { .. } | Event::EdgeCreated { .. })
+    event.is_creation()
 }
 
 fn changed(event: &Event) -> bool {

@@ -115,6 +115,21 @@ fn what(event: &Event) -> String {
             format!("replaced edge {} ({} → {})", edge.id(), edge.source(), edge.target())
         }
         Event::ViewportSet { viewport } => format!("set the viewport to {}", view(viewport)),
+        Event::NodeRestored { node, .. } => {
+            format!("brought back node {} at {}", node.id(), place(node.position()))
+        }
+        Event::EdgeRestored { edge, .. } => {
+            format!("brought back {} → {} ({})", edge.source(), edge.target(), edge.id())
+        }
+        Event::GraphCreated { .. } => "created the graph".to_owned(),
+        Event::GraphUpdated { .. } => format!("changed {} of the graph", fields(event)),
+        Event::GraphTrashed { .. } => "put the graph into the trash".to_owned(),
+        Event::GraphRecovered {} => "recovered the graph".to_owned(),
+        Event::GraphForked { graph_id, version, .. } => format!("copied version {version} of {graph_id}"),
+        Event::VersionLabelled { name, version: Some(version), .. } => {
+            format!("labelled version {version} {name}")
+        }
+        Event::VersionLabelled { name, version: None, .. } => format!("removed label {name}"),
         Event::NodeDeleted { .. } => format!("deleted node {}", event.entity()),
         Event::EdgeDeleted { .. } => format!("deleted edge {}", event.entity()),
     }
@@ -131,7 +146,7 @@ fn counted(events: &[&Event]) -> Vec<String> {
         }
     }
     let said = |(verb, kind, count)| match kind {
-        "viewport" => format!("{verb} the viewport"), // there is one
+        "viewport" | "graph" => format!("{verb} the {kind}"), // there is one
         _ => format!("{verb} {}", plural(count, kind)),
     };
     counts.into_iter().map(said).collect()
@@ -149,6 +164,14 @@ fn verb_and_kind(event: &Event) -> (&'static str, &'static str) {
         Event::EdgeReplaced { .. } => ("replaced", "edge"),
         Event::EdgeDeleted { .. } => ("deleted", "edge"),
         Event::ViewportSet { .. } => ("set", "viewport"),
+        Event::NodeRestored { .. } => ("brought back", "node"),
+        Event::EdgeRestored { .. } => ("brought back", "edge"),
+        Event::GraphCreated { .. } => ("created", "graph"),
+        Event::GraphUpdated { .. } => ("changed", "graph"),
+        Event::GraphTrashed { .. } => ("trashed", "graph"),
+        Event::GraphRecovered {} => ("recovered", "graph"),
+        Event::GraphForked { .. } => ("copied", "graph"),
+        Event::VersionLabelled { .. } => ("labelled", "version"),
     }
 }
 
@@ -193,6 +216,9 @@ mod tests {
             timestamp: Timestamp(1_763_800_000_999),
             command_type: CommandType::Batch,
             outcome,
+            undoes: vec![],
+            restores: None,
+            is_erased: false,
             events,
         };
         Commit { version: Version::EMPTY.plus(42), hash: Hash::EMPTY, body }

@@ -20,14 +20,16 @@ pub(super) enum Fields<'a> {
     Position,
     /// The leaves of a patch; of a node's, `position` is one.
     Patch(&'a Map),
+    /// None: what was written stands beside the attributes, as labels and the trash of a graph do.
+    Beside,
 }
 
 impl<'a> Fields<'a> {
     pub(super) fn of(event: &'a Event) -> Self {
         match event {
-            Event::NodeUpdated { patch, .. } | Event::EdgeUpdated { patch, .. } => {
-                Self::Patch(patch.fields())
-            }
+            Event::NodeUpdated { patch, .. }
+            | Event::EdgeUpdated { patch, .. }
+            | Event::GraphUpdated { patch } => Self::Patch(patch.fields()),
             Event::NodeMoved { .. } => Self::Position,
             Event::NodeCreated { .. }
             | Event::NodeReplaced { .. }
@@ -35,14 +37,21 @@ impl<'a> Fields<'a> {
             | Event::EdgeCreated { .. }
             | Event::EdgeReplaced { .. }
             | Event::EdgeDeleted { .. }
-            | Event::ViewportSet { .. } => Self::Whole,
+            | Event::ViewportSet { .. }
+            | Event::NodeRestored { .. }
+            | Event::EdgeRestored { .. }
+            | Event::GraphCreated { .. } => Self::Whole,
+            Event::GraphTrashed { .. }
+            | Event::GraphRecovered {}
+            | Event::GraphForked { .. }
+            | Event::VersionLabelled { .. } => Self::Beside,
         }
     }
 
     /// Whether they are only the position.
     pub(super) fn is_only_position(self, kind: EntityKind) -> bool {
         match self {
-            Self::Whole => false,
+            Self::Whole | Self::Beside => false,
             Self::Position => true,
             Self::Patch(fields) => {
                 kind == EntityKind::Node && fields.len() == 1 && fields.contains_key("position")
@@ -54,6 +63,7 @@ impl<'a> Fields<'a> {
     pub(super) fn touch(self, kind: EntityKind, path: &[&str]) -> bool {
         match self {
             Self::Whole => true,
+            Self::Beside => false,
             Self::Position => path.first().is_none_or(|first| *first == "position"),
             Self::Patch(fields) => {
                 let mut fields = fields;
@@ -75,6 +85,7 @@ impl<'a> Fields<'a> {
     pub(super) fn each(self, kind: EntityKind, with: &mut impl FnMut(&[&'a str]) -> Go) -> Go {
         match self {
             Self::Whole => with(&[]),
+            Self::Beside => Go::On,
             Self::Position => with(&["position"]),
             Self::Patch(fields) => each_leaf(fields, kind, &mut Vec::new(), with),
         }
@@ -148,12 +159,23 @@ impl<'a> Asked<'a> {
 
     pub(super) fn of(event: &'a Event) -> Self {
         match event {
-            Event::NodeCreated { node } | Event::NodeReplaced { node } => Self::Node(node),
-            Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } => Self::Edge(edge),
-            Event::NodeUpdated { patch, .. } | Event::EdgeUpdated { patch, .. } => Self::Patch(patch),
+            Event::NodeCreated { node } | Event::NodeReplaced { node } | Event::NodeRestored { node, .. } => {
+                Self::Node(node)
+            }
+            Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } | Event::EdgeRestored { edge, .. } => {
+                Self::Edge(edge)
+            }
+            Event::NodeUpdated { patch, .. }
+            | Event::EdgeUpdated { patch, .. }
+            | Event::GraphUpdated { patch } => Self::Patch(patch),
             Event::NodeMoved { position, .. } => Self::Position(position),
             Event::NodeDeleted { .. } | Event::EdgeDeleted { .. } => Self::Removal,
             Event::ViewportSet { viewport } => Self::Viewport(viewport),
+            Event::GraphCreated { .. }
+            | Event::GraphTrashed { .. }
+            | Event::GraphRecovered {}
+            | Event::GraphForked { .. }
+            | Event::VersionLabelled { .. } => Self::Nothing,
         }
     }
 
@@ -188,6 +210,7 @@ impl<'a> Asked<'a> {
     pub(super) fn first_at(self, kind: EntityKind, path: &[&'a str]) -> Option<Vec<&'a str>> {
         match self.fields()? {
             Fields::Whole => Some(vec![]),
+            Fields::Beside => None,
             Fields::Position => Fields::Position.touch(kind, path).then(|| vec!["position"]),
             Fields::Patch(fields) => {
                 let (mut fields, mut at) = (fields, Vec::new());
@@ -244,6 +267,9 @@ impl<'g> Current<'g> {
             Entity::Node(id) => graph.nodes().get(id).map_or(gone, |node| Self::of_node(&node.entity)),
             Entity::Edge(id) => graph.edges().get(id).map_or(gone, |edge| Self::of_edge(&edge.entity)),
             Entity::Viewport => Self::of_viewport(graph.viewport()),
+            Entity::Graph => {
+                Self { fixed: Map::new(), attributes: Some(graph.metadata().attributes.fields()) }
+            }
         }
     }
 
@@ -280,7 +306,7 @@ impl<'g> Current<'g> {
 
     /// The current value of the field of this name.
     pub(super) fn field(&self, key: &str) -> Standing<'_> {
-        if self.fixed.is_empty() {
+        if self.fixed.is_empty() && self.attributes.is_none() {
             return Standing::CutOff;
         }
         let found = self.fixed.get(key).or_else(|| self.attributes?.get(key));

@@ -149,6 +149,7 @@ impl Overlap<'_> {
             }
             Fields::Position => self.one(&["position"], current.field("position"), marks.whole, into),
             Fields::Whole => self.whole(marks.whole, into),
+            Fields::Beside => {}
         }
     }
 
@@ -221,6 +222,7 @@ pub(super) fn whole(graph: &Graph, entity: Entity<'_>) -> Value {
         Entity::Node(id) => graph.nodes().get(id).map(|node| node.entity.to_json()),
         Entity::Edge(id) => graph.edges().get(id).map(|edge| edge.entity.to_json()),
         Entity::Viewport => return graph.viewport().to_json(),
+        Entity::Graph => Some(graph.metadata().attributes.fields().clone()),
     };
     fields.map_or(Value::Null, Value::Object)
 }
@@ -236,6 +238,7 @@ struct Marks {
 impl Marks {
     fn mark(&mut self, asked: Fields<'_>, written: Fields<'_>, touched: Touched) {
         match (asked, written) {
+            (Fields::Beside, _) | (_, Fields::Beside) => {}
             (Fields::Whole, _) | (_, Fields::Whole) | (Fields::Position, Fields::Position) => {
                 self.whole = self.whole.and(touched);
             }

@@ -132,7 +132,7 @@ fn noun(entity: Entity<'_>) -> &'static str {
     match entity {
         Entity::Node(_) => "Node",
         Entity::Edge(_) => "Edge",
-        Entity::Viewport => "The",
+        Entity::Viewport | Entity::Graph => "The",
     }
 }
 

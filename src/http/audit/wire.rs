@@ -91,12 +91,22 @@ pub(super) struct DifferenceOut<'a> {
     nodes: &'a TableDiff<NodeId, Node>,
     edges: &'a TableDiff<EdgeId, Edge>,
     viewport: &'a Option<ViewportChange>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    attributes: &'a [Change],
 }
 
 impl<'a> DifferenceOut<'a> {
     pub(super) fn of(graph_id: &'a GraphId, difference: &'a Difference) -> Self {
         let (from, to, diff) = (difference.from, difference.to, &difference.diff);
-        Self { graph_id, from, to, nodes: &diff.nodes, edges: &diff.edges, viewport: &diff.viewport }
+        Self {
+            graph_id,
+            from,
+            to,
+            nodes: &diff.nodes,
+            edges: &diff.edges,
+            viewport: &diff.viewport,
+            attributes: &diff.attributes,
+        }
     }
 }
 

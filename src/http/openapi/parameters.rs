@@ -195,6 +195,14 @@ pub(in crate::http) enum EventName {
     EdgeReplaced,
     EdgeDeleted,
     ViewportSet,
+    NodeRestored,
+    EdgeRestored,
+    GraphCreated,
+    GraphUpdated,
+    GraphTrashed,
+    GraphRecovered,
+    GraphForked,
+    VersionLabelled,
 }
 
 /// A stream of one graph.

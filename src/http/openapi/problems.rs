@@ -81,6 +81,7 @@ pub(in crate::http) enum EntityKind {
     Node,
     Edge,
     Viewport,
+    Graph,
 }
 
 /// The errors that every route can answer.

@@ -129,8 +129,9 @@ pub(in crate::http) struct Commit {
     version: u64,
     #[schema(pattern = "^[0-9a-f]{64}$")]
     hash: String,
-    #[schema(format = "uuid")]
-    operation_id: String,
+    /// Null where the commit was erased.
+    #[schema(required, format = "uuid")]
+    operation_id: Option<String>,
     user_id: String,
     client_id: String,
     /// Milliseconds since the Unix epoch.
@@ -140,6 +141,15 @@ pub(in crate::http) struct Commit {
     /// Where in somebody's trace it was asked for (W3C Trace Context), if they said.
     #[schema(nullable = false, pattern = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
     traceparent: Option<String>,
+    /// The operations that it undoes; left out where it undoes none.
+    #[schema(nullable = false)]
+    undoes: Option<Vec<String>>,
+    /// The version whose contents it brings back; left out where it brings back none.
+    #[schema(nullable = false, minimum = 1)]
+    restores: Option<u64>,
+    /// What it said was erased.
+    #[schema(nullable = false)]
+    erased: Option<bool>,
     events: Vec<Event>,
 }
 
@@ -202,6 +212,67 @@ pub(in crate::http) enum Event {
     ViewportSet {
         viewport: Viewport,
     },
+    /// A deleted node is there again, in its old place in creation order.
+    #[serde(rename_all = "camelCase")]
+    NodeRestored {
+        node: Json,
+        ordinal: u64,
+        created_at: u64,
+    },
+    /// A deleted edge is there again, in its old place in creation order.
+    #[serde(rename_all = "camelCase")]
+    EdgeRestored {
+        edge: Json,
+        ordinal: u64,
+        created_at: u64,
+    },
+    GraphCreated {
+        attributes: HashMap<String, Json>,
+        #[schema(nullable = false)]
+        from: Option<Origin>,
+    },
+    GraphUpdated {
+        patch: HashMap<String, Json>,
+    },
+    #[serde(rename_all = "camelCase")]
+    GraphTrashed {
+        #[schema(nullable = false)]
+        reason: Option<String>,
+        #[schema(nullable = false)]
+        moved_to: Option<String>,
+        /// Milliseconds since the Unix epoch.
+        #[schema(nullable = false)]
+        purge_after: Option<u64>,
+    },
+    GraphRecovered {},
+    /// The commits before it are those of another graph.
+    #[serde(rename_all = "camelCase")]
+    GraphForked {
+        graph_id: String,
+        version: u64,
+        #[schema(pattern = "^[0-9a-f]{64}$")]
+        hash: String,
+    },
+    /// A label names this version now; without a version there is no such label any more.
+    VersionLabelled {
+        name: String,
+        #[schema(nullable = false)]
+        version: Option<u64>,
+        #[schema(nullable = false, pattern = "^[0-9a-f]{64}$")]
+        hash: Option<String>,
+        #[schema(nullable = false)]
+        note: Option<String>,
+    },
+}
+
+/// The version of a graph that another one was made of.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Origin {
+    graph_id: String,
+    version: u64,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    hash: String,
 }
 
 /// A node, with any other attribute that it was given.

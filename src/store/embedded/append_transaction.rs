@@ -76,7 +76,8 @@ impl<'c> Statements<'c> {
             head: connection.prepare_cached(
                 "SELECT key, hash FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1",
             )?,
-            add_event: connection.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3)")?,
+            add_event: connection
+                .prepare_cached("INSERT INTO event (key, hash, body) VALUES (?1, ?2, ?3)")?,
             operation: connection.prepare_cached(
                 "SELECT record FROM operation WHERE window = ?1 AND id = ?2 AND graph = ?3",
             )?,

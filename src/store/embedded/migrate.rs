@@ -20,7 +20,9 @@ struct MigrationStep {
 }
 
 /// All steps, the oldest first.
-const STEPS: [MigrationStep; 1] = [MigrationStep {
+const STEPS: [MigrationStep; 2] = [FROM_1, FROM_2];
+
+const FROM_1: MigrationStep = MigrationStep {
     from: 1,
     what: "tables for refused operations, rows and checkpoints of projections, and documents; times in the feed",
     // The times of feed entries weren't kept: they count as made now, and stay for FEED_RETENTION.
@@ -58,7 +60,19 @@ const STEPS: [MigrationStep; 1] = [MigrationStep {
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX IF NOT EXISTS refusal_version ON refusal (graph, version);
         INSERT OR IGNORE INTO meta VALUES ('documents', 0);",
-}];
+};
+
+const FROM_2: MigrationStep = MigrationStep {
+    from: 2,
+    what: "room for digests of erased commits and a salt for each graph; commits may hold the events of this release",
+    sql: "
+        ALTER TABLE graph ADD COLUMN salt BLOB;
+        ALTER TABLE event ADD COLUMN digest BLOB;
+        DROP VIEW history;
+        CREATE VIEW history AS
+            SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body, digest
+            FROM event JOIN graph ON graph.id = key >> 34;",
+};
 
 /// Does what is to be done to the file in `dir`, which no process may be using, or only says it. A file that
 /// is current, or not there, needs nothing.

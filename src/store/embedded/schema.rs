@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::{OpenError, SyncMode, file_permissions};
 
 /// The format of the file that this program writes, kept in `meta`.
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 /// How many of a commit key's 63 bits count versions: 17 thousand million commits a graph. What
 /// is left numbers 536 million graphs. An append beyond either is refused as unavailable.
@@ -33,11 +33,13 @@ const READER_CACHE_KIB: u32 = 1_024;
 /// history one run of pages, and makes a second commit with the same number impossible.
 /// `operation` holds its rows by time window so that old ones lie together when they are deleted.
 /// The `version` of a `document` is the number of a change among those of all documents, which `meta` counts.
+/// The `digest` of an event is the SHA-256 that its hash covers, where other bytes stand in `body` now; nothing in
+/// this release writes one. The `salt` of a graph is for proofs that don't tell its name.
 /// `refusal` numbers the refused operations of each graph, so that the oldest are at its beginning.
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE graph (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
-    CREATE TABLE event (key INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL) STRICT;
+    CREATE TABLE graph (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, salt BLOB) STRICT;
+    CREATE TABLE event (key INTEGER PRIMARY KEY, hash BLOB NOT NULL, body BLOB NOT NULL, digest BLOB) STRICT;
     CREATE TABLE feed (
         seq INTEGER PRIMARY KEY, graph INTEGER NOT NULL, \"from\" INTEGER NOT NULL, \"to\" INTEGER NOT NULL,
         at INTEGER NOT NULL
@@ -72,9 +74,9 @@ const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX refusal_version ON refusal (graph, version);
     CREATE VIEW history AS
-        SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body
+        SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body, digest
         FROM event JOIN graph ON graph.id = key >> 34;
-    INSERT INTO meta VALUES ('format', 2), ('fence', 0), ('documents', 0);
+    INSERT INTO meta VALUES ('format', 3), ('fence', 0), ('documents', 0);
 ";
 
 /// The key of a commit; `None` where the version or the graph's row is beyond what a key can say.

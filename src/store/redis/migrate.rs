@@ -33,23 +33,33 @@ pub async fn migrate(config: RedisConfig, migrate: Migrate) -> Result<Vec<String
 
 async fn steps(nodes: &Nodes, location: &str, migrate: Migrate) -> Result<Vec<String>, ConnectError> {
     let Some(stored) = meta(nodes, location, "format").await? else { return Ok(vec![]) };
+    let Some(mut at) = stored.parse::<u32>().ok().filter(|at| (1..=FORMAT).contains(at)) else {
+        return Err(ConnectError::Format { location: location.to_owned(), stored });
+    };
     let mut done = vec![];
-    match stored.parse::<u32>() {
-        Ok(FORMAT) => {}
-        Ok(1) => {
-            let graphs = list_graphs(nodes, location, migrate).await?;
-            done.push(format!("format 1 to 2: an index of the graphs, {graphs} of them"));
-            if migrate == Migrate::Make {
-                let set = async |live: Arc<LiveClient<Client>>| {
-                    live.client.hset::<(), _, _>(META, ("format", "2")).await
-                };
-                let set = nodes.call_at_start(keys::slot(META), set).await;
-                set.map_err(|error| not_writable(location, &error))?;
+    while at < FORMAT {
+        done.push(match at {
+            1 => {
+                let graphs = list_graphs(nodes, location, migrate).await?;
+                format!("format 1 to 2: an index of the graphs, {graphs} of them")
             }
+            _ => format!("format {at} to {}: commits may hold the events of this release", at + 1),
+        });
+        at += 1;
+        if migrate == Migrate::Make {
+            set_format(nodes, location, at).await?;
         }
-        _ => return Err(ConnectError::Format { location: location.to_owned(), stored }),
     }
     Ok(done)
+}
+
+async fn set_format(nodes: &Nodes, location: &str, format: u32) -> Result<(), ConnectError> {
+    let format = &format.to_string();
+    let set = async |live: Arc<LiveClient<Client>>| {
+        live.client.hset::<(), _, _>(META, ("format", format.as_str())).await
+    };
+    let set = nodes.call_at_start(keys::slot(META), set).await;
+    set.map(drop).map_err(|error| not_writable(location, &error))
 }
 
 async fn meta(nodes: &Nodes, location: &str, field: &str) -> Result<Option<String>, ConnectError> {

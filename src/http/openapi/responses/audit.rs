@@ -34,6 +34,15 @@ pub(in crate::http) struct AuditedOperation {
     /// Where in somebody's trace it was asked for (W3C Trace Context), if they said.
     #[schema(nullable = false, pattern = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")]
     traceparent: Option<String>,
+    /// The operations that it undoes; absent if it undoes none.
+    #[schema(nullable = false)]
+    undoes: Option<Vec<String>>,
+    /// The version whose contents it restores; absent if it restores none.
+    #[schema(nullable = false, minimum = 1)]
+    restores: Option<u64>,
+    /// Whether its contents were erased.
+    #[schema(nullable = false)]
+    erased: Option<bool>,
     events: Vec<Event>,
     #[schema(pattern = "^[0-9a-f]{64}$")]
     hash: String,
@@ -52,6 +61,9 @@ pub(in crate::http) struct Difference {
     edges: EdgesDifference,
     #[schema(required)]
     viewport: Option<ViewportChange>,
+    /// The difference between the attributes of the graph; absent if there is none.
+    #[schema(nullable = false)]
+    attributes: Option<Vec<Change>>,
 }
 
 /// How the nodes of two versions differ.
