@@ -8,7 +8,7 @@
 //!
 //! Not here: how an intent is judged against what others did (`conflict::save`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use dao_projections::{
     ClientId, Commit, Edge, EdgeId, Entity, Graph, Map, MergePatch, Node, NodeId, Pointer, UserId, Version,
@@ -46,6 +46,8 @@ pub struct Save {
     pub keeps: bool,
     /// How many nodes the saver says that it deletes (rule DS11).
     pub deletes: Option<usize>,
+    /// The version that the graph must have, where the saver takes no other (`If-Match`).
+    pub only_at: Option<Version>,
 }
 
 /// What a saver started from (rule DS3).
@@ -130,6 +132,18 @@ impl Save {
             Base::Known { own } => own,
             Base::Unknown(_) => &[],
         }
+    }
+}
+
+impl Save {
+    /// Fields of the document that are ignored and that it has, sorted.
+    pub fn ignored_fields(&self) -> Vec<Pointer> {
+        let mut found = BTreeSet::new();
+        let of_nodes = Ignored::of(&NODE_VIEW_FIELDS, &self.reading);
+        self.document.nodes.iter().for_each(|node| of_nodes.collect(node.attributes(), &mut found));
+        let of_edges = Ignored::of(&EDGE_VIEW_FIELDS, &self.reading);
+        self.document.edges.iter().for_each(|edge| of_edges.collect(edge.attributes(), &mut found));
+        found.into_iter().collect()
     }
 }
 
@@ -233,7 +247,7 @@ impl Intent {
         match entity {
             Entity::Node(id) => self.removed_nodes.contains(id),
             Entity::Edge(id) => self.removed_edges.contains(id),
-            Entity::Viewport => false,
+            Entity::Viewport | Entity::Graph => false,
         }
     }
 
@@ -319,6 +333,21 @@ impl Ignored {
     fn is_at(&self, path: &Pointer, depth: usize, key: &str) -> bool {
         (depth == 0 && self.at_top.iter().any(|field| field == key))
             || (!self.deeper.is_empty() && self.deeper.contains(&path.child(key)))
+    }
+
+    /// Adds those that these attributes have.
+    fn collect(&self, attributes: &Map, into: &mut BTreeSet<Pointer>) {
+        let present = self.at_top.iter().filter(|field| attributes.contains_key(*field));
+        into.extend(present.map(|field| Pointer::root().child(field)));
+        for pointer in
+            self.deeper.iter().filter(|pointer| !into.contains(*pointer)).cloned().collect::<Vec<_>>()
+        {
+            let mut keys = pointer.keys();
+            let first = keys.next().and_then(|key| attributes.get(key.as_ref()));
+            if keys.fold(first, |value, key| value?.as_object()?.get(key.as_ref())).is_some() {
+                into.insert(pointer);
+            }
+        }
     }
 
     /// The attributes as they are stored of a new entity.

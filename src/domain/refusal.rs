@@ -36,6 +36,8 @@ pub enum Reason {
     TooManyEntities,
     /// The entity would exceed its size limit (rules H1, O3).
     EntityTooLarge,
+    /// A document save is for another version than the latest.
+    VersionChanged,
     /// A document save does not say which version it started from (rule DS7).
     BaseRequired,
     /// The base of a document save is not of today's history (rule DS8).
@@ -59,6 +61,7 @@ impl Reason {
                 | Self::OperationIdReused
                 | Self::HistoryReplaced
                 | Self::BaseRequired
+                | Self::VersionChanged
                 | Self::BaseUnknown
                 | Self::BaseTooOld
                 | Self::DeletesMuch

@@ -1,8 +1,15 @@
 //! Commands as clients send them: from a decoded body to operations that the write path takes.
 
+mod document;
 mod payloads;
 
-use dao_projections::{ClientId, EdgeId, Hash, NodeId, OperationId, TraceParent, UserId, Version};
+pub(super) use document::{
+    ABSENT, MODES, POINTER, SaveContext, SaveOptions, absent_of, mode_of, pointer_of, read_save,
+};
+
+use dao_projections::{
+    ClientId, Edge, EdgeId, Hash, Node, NodeId, OperationId, TraceParent, UserId, Version,
+};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -11,10 +18,12 @@ use super::{
     fingerprint::FingerprintHasher,
     json_shape::{Fields, Malformed},
 };
-use crate::domain::{Action, Claim, Command, Member, OnConflict, Operation, memory::object_memory};
+use crate::domain::{
+    Action, Base, Claim, Command, Member, OnConflict, Operation, WithoutBase, memory::object_memory,
+};
 
 /// What a client whose command is none of them is told.
-const COMMAND_TYPES: [&str; 9] = [
+const COMMAND_TYPES: [&str; 10] = [
     "CREATE_NODE",
     "UPDATE_NODE",
     "UPDATE_NODE_POSITION",
@@ -24,6 +33,7 @@ const COMMAND_TYPES: [&str; 9] = [
     "DELETE_EDGE",
     "SET_VIEWPORT",
     "BATCH_UPDATE",
+    "SAVE_DOCUMENT",
 ];
 
 /// A batch, checked as a whole.
@@ -48,7 +58,7 @@ pub(super) fn read_command(document: Document, user: &UserId) -> Result<Operatio
     let mut fingerprint = FingerprintHasher::of(user);
     let sent = reader.sent(document.value, &Path::Root, &mut fingerprint)?;
     let id = sent.id.unwrap_or_else(|| Uuid::now_v7().into());
-    let operation = alone(id, sent, &BatchDefaults::default(), user, fingerprint);
+    let operation = alone(id, sent, &BatchDefaults::default(), user, fingerprint)?;
     admit([&operation], document.size)?;
     Ok(operation)
 }
@@ -78,7 +88,8 @@ pub(super) fn read_command_fields(
     if let Some((field, _)) = own.iter().find(|(_, is_given)| *is_given) {
         return Err(Malformed::at(Path::Key(&path, field), "stands beside the command, not in it"));
     }
-    Ok(alone(id, sent, &common, user, fingerprint))
+    refuse_keep(common.on_conflict, &sent.command, &Path::Root)?;
+    alone(id, sent, &common, user, fingerprint)
 }
 
 /// The body of `POST …/batch`, of at most so many operations.
@@ -102,10 +113,14 @@ pub(super) fn admit<'o>(
 ) -> Result<(), Malformed> {
     let (mut entities, mut attributes) = (0, 0);
     for member in operations.into_iter().flat_map(|operation| operation.action.members()) {
-        let Command::BatchUpdate { nodes, edges, .. } = &member.command else { continue };
-        entities += nodes.len() + edges.as_ref().map_or(0, Vec::len);
+        let (nodes, edges): (&[Node], &[Edge]) = match &member.command {
+            Command::BatchUpdate { nodes, edges, .. } => (nodes, edges.as_deref().unwrap_or_default()),
+            Command::SaveDocument { save } => (&save.document.nodes, &save.document.edges),
+            _ => continue,
+        };
+        entities += nodes.len() + edges.len();
         attributes += nodes.iter().map(|node| object_memory(node.attributes())).sum::<usize>();
-        attributes += edges.iter().flatten().map(|edge| object_memory(edge.attributes())).sum::<usize>();
+        attributes += edges.iter().map(|edge| object_memory(edge.attributes())).sum::<usize>();
     }
     size.admit(entities, attributes)
 }
@@ -121,6 +136,9 @@ pub(super) fn read_batch_fields(
     let is_atomic = fields.boolean("atomic")?.unwrap_or(false);
     let id = fields.operation_id("batchId")?.unwrap_or_else(|| Uuid::now_v7().into());
     let common = common(&mut fields, client)?;
+    if common.on_conflict == Some(Policy::Keep) {
+        return Err(fields.wrong("onConflict", "keep is a policy of SAVE_DOCUMENT alone"));
+    }
     let members = members(&mut fields, operations_max)?;
     fields.finish()?;
     let list = Path::Key(&Path::Root, "operations");
@@ -129,6 +147,7 @@ pub(super) fn read_batch_fields(
         let path = Path::Index(&list, index);
         let sent = reader.sent(member, &path, fingerprint);
         let sent = sent.and_then(|sent| refuse_own_identity(sent, is_atomic, &path));
+        let sent = sent.and_then(|sent| refuse_alone(sent, &path));
         sent.map_err(|malformed| Malformed { index: Some(index), ..malformed })
     };
     let members = members.into_iter().enumerate();
@@ -140,7 +159,7 @@ pub(super) fn read_batch_fields(
         let alone = |(index, member)| {
             let mut fingerprint = FingerprintHasher::of(user);
             let sent = read((index, member), &mut fingerprint)?;
-            Ok(alone(id.member(index), sent, &common, user, fingerprint))
+            alone(id.member(index), sent, &common, user, fingerprint)
         };
         members.map(alone).collect::<Result<_, Malformed>>()?
     };
@@ -173,7 +192,7 @@ fn common(fields: &mut Fields<'_>, client: &ClientIdentity) -> Result<BatchDefau
 struct BatchDefaults {
     client: ClientIdentity,
     at: BaseVersion,
-    on_conflict: Option<OnConflict>,
+    on_conflict: Option<Policy>,
 }
 
 /// Which client sends, where a command does not name it.
@@ -242,17 +261,35 @@ fn refuse_own_identity(
     Ok(sent)
 }
 
+/// A document save is one commit by itself.
+fn refuse_alone(sent: ParsedCommand, path: &Path<'_>) -> Result<ParsedCommand, Malformed> {
+    match sent.command {
+        Command::SaveDocument { .. } => {
+            Err(Malformed::at(Path::Key(path, "type"), "SAVE_DOCUMENT is sent alone, not in a batch"))
+        }
+        _ => Ok(sent),
+    }
+}
+
 fn member(
-    command: Command,
+    mut command: Command,
     at: BaseVersion,
-    on_conflict: Option<OnConflict>,
+    on_conflict: Option<Policy>,
     common: &BatchDefaults,
 ) -> Member {
-    Member {
-        command,
-        client_version: at.version.or(common.at.version),
-        on_conflict: on_conflict.or(common.on_conflict).unwrap_or_default(),
+    let client_version = at.version.or(common.at.version);
+    let policy = on_conflict.or(common.on_conflict);
+    if let Command::SaveDocument { save } = &mut command {
+        save.keeps = policy == Some(Policy::Keep);
+        if client_version.is_some() && save.base == Base::Unknown(WithoutBase::Create) {
+            save.base = Base::Known { own: vec![] };
+        }
     }
+    let on_conflict = match policy {
+        Some(Policy::Of(policy)) => policy,
+        Some(Policy::Keep) | None => OnConflict::default(),
+    };
+    Member { command, client_version, on_conflict }
 }
 
 fn atomic(
@@ -284,11 +321,12 @@ fn alone(
     common: &BatchDefaults,
     user: &UserId,
     fingerprint: FingerprintHasher,
-) -> Operation {
+) -> Result<Operation, Malformed> {
+    refuse_mode_with_base(&sent, common)?;
     let client = sent.client.map_or_else(|| common.client.clone(), ClientIdentity::Named);
     let (client, is_client_named) = client.client_of(user);
     let claims = [common.at, sent.at].into_iter().filter_map(|at| at.claim(None)).collect();
-    Operation {
+    Ok(Operation {
         id: sent.id.unwrap_or(id),
         fingerprint: fingerprint.finish(),
         user: user.clone(),
@@ -297,6 +335,16 @@ fn alone(
         is_client_named,
         claims,
         action: Action::Single(member(sent.command, sent.at, sent.on_conflict, common)),
+    })
+}
+
+/// `mode` says what to do without a base: beside one it says nothing (rule DS7).
+fn refuse_mode_with_base(sent: &ParsedCommand, common: &BatchDefaults) -> Result<(), Malformed> {
+    let Command::SaveDocument { save } = &sent.command else { return Ok(()) };
+    let has_mode = matches!(save.base, Base::Unknown(WithoutBase::Merge | WithoutBase::Replace));
+    match has_mode && (sent.at.version.is_some() || common.at.version.is_some()) {
+        true => Err(Malformed::at("mode", "is for a save without a base: leave one of them out")),
+        false => Ok(()),
     }
 }
 
@@ -305,7 +353,7 @@ struct ParsedCommand {
     id: Option<OperationId>,
     client: Option<ClientId>,
     at: BaseVersion,
-    on_conflict: Option<OnConflict>,
+    on_conflict: Option<Policy>,
     command: Command,
 }
 
@@ -332,7 +380,19 @@ impl CommandParser<'_> {
         fields.finish()?;
         fingerprint.add(&name, &payload);
         let place = Path::Key(path, "payload");
+        let mut at = at;
         let command = match name.as_str() {
+            "SAVE_DOCUMENT" => {
+                let (command, base) = self.save_document(payload, &place)?;
+                if base.version.is_some() && at.version.is_some() {
+                    let problem = "says what clientVersion says: send one of them";
+                    return Err(Malformed::at(Path::Key(&place, "base"), problem));
+                }
+                if base.version.is_some() {
+                    at = base;
+                }
+                command
+            }
             "CREATE_NODE" => Command::CreateNode { node: self.node(payload, &place, None)? },
             "UPDATE_NODE" => self.update_node(payload, &place)?,
             "UPDATE_NODE_POSITION" => self.move_node(payload, &place)?,
@@ -353,16 +413,44 @@ impl CommandParser<'_> {
                 return Err(Malformed::at(Path::Key(path, "type"), problem));
             }
         };
+        refuse_keep(on_conflict, &command, path)?;
         Ok(ParsedCommand { id, client, at, on_conflict, command })
     }
 }
 
-fn on_conflict(fields: &mut Fields<'_>) -> Result<Option<OnConflict>, Malformed> {
-    match fields.text("onConflict")?.as_deref() {
-        None => Ok(None),
-        Some("merge") => Ok(Some(OnConflict::Merge)),
-        Some("overwrite") => Ok(Some(OnConflict::Overwrite)),
-        Some("reject") => Ok(Some(OnConflict::Reject)),
-        Some(_) => Err(fields.wrong("onConflict", "must be merge, overwrite or reject")),
+/// A conflict policy as clients send it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// Of any command.
+    Of(OnConflict),
+    /// Of a document save: apply the rest, keep what stands (rule DS9).
+    Keep,
+}
+
+impl Policy {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "merge" => Some(Self::Of(OnConflict::Merge)),
+            "overwrite" => Some(Self::Of(OnConflict::Overwrite)),
+            "reject" => Some(Self::Of(OnConflict::Reject)),
+            "keep" => Some(Self::Keep),
+            _ => None,
+        }
+    }
+}
+
+fn on_conflict(fields: &mut Fields<'_>) -> Result<Option<Policy>, Malformed> {
+    let Some(text) = fields.text("onConflict")? else { return Ok(None) };
+    let policy = Policy::parse(&text);
+    policy.map(Some).ok_or_else(|| fields.wrong("onConflict", "must be merge, overwrite, reject or keep"))
+}
+
+fn refuse_keep(policy: Option<Policy>, command: &Command, path: &Path<'_>) -> Result<(), Malformed> {
+    match (policy, command) {
+        (Some(Policy::Keep), Command::SaveDocument { .. }) => Ok(()),
+        (Some(Policy::Keep), _) => {
+            Err(Malformed::at(Path::Key(path, "onConflict"), "keep is a policy of SAVE_DOCUMENT alone"))
+        }
+        (Some(Policy::Of(_)) | None, _) => Ok(()),
     }
 }

@@ -82,7 +82,11 @@ fn batch_answer(
 }
 
 /// An error is logged here, where it is known which operation it was about.
-async fn execute(app: &App, graph: &GraphId, operations: Vec<Operation>) -> Result<Vec<Reply>, Problem> {
+pub(super) async fn execute(
+    app: &App,
+    graph: &GraphId,
+    operations: Vec<Operation>,
+) -> Result<Vec<Reply>, Problem> {
     app.graphs.execute(graph, operations).await.map_err(|error| Problem::from(error).logged())
 }
 

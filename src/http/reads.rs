@@ -328,7 +328,7 @@ async fn answer_list(
 }
 
 /// `"<version>-<hash>"`, with a mark for the encoding: two histories never share one.
-fn entity_tag(head: Head, format: Format) -> String {
+pub(super) fn entity_tag(head: Head, format: Format) -> String {
     let hash = head.hash.to_hex();
     let encoding = match format {
         Format::Json => "",
@@ -338,7 +338,7 @@ fn entity_tag(head: Head, format: Format) -> String {
 }
 
 /// Whether `If-None-Match` names this tag (RFC 9110, 13.1.2: by weak comparison).
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
         value
             .split(',')
@@ -347,7 +347,7 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     })
 }
 
-fn marked(mut response: Response, tag: String, source: StateSource) -> Response {
+pub(super) fn marked(mut response: Response, tag: String, source: StateSource) -> Response {
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);

@@ -7,7 +7,7 @@
 use axum::routing::{self, MethodRouter};
 
 use super::{
-    activity, all_events, app::App, audit, commands, graph_events, health, home, metrics, openapi,
+    activity, all_events, app::App, audit, commands, document, graph_events, health, home, metrics, openapi,
     operations, reads, socket, subscriptions,
 };
 use crate::auth::Right::{self, Admin, Read, Write};
@@ -104,6 +104,28 @@ routes! {
             (status = 200, description = "The graph", body = State),
             (status = 304, description = "It is what `If-None-Match` names"),
             ReadErrors
+        )
+    }
+    /// Get a graph as an editor's document, with its base.
+    get "/graphs/{graphId}/document" => document::graph_document, Graph(Read), {
+        operation_id = "getDocument", tag = "graphs",
+        params(GraphPath, StateQuery),
+        responses(
+            (status = 200, description = "The document; `X-Base` names its base", body = Document),
+            (status = 304, description = "It is what `If-None-Match` names"),
+            ReadErrors
+        )
+    }
+    /// Save an editor's document: what it changed since its base.
+    put "/graphs/{graphId}/document" => document::save_document, Graph(Write), {
+        operation_id = "saveDocument", tag = "graphs",
+        params(GraphPath, SaveQuery),
+        request_body = Document,
+        responses(
+            (status = 200, description = "The save is durable", body = SaveAnswer),
+            (status = 412, description = "`If-Match` names another version", body = Problem, content_type = "application/problem+json"),
+            (status = 428, description = "The graph is not empty, and the save names no base", body = Problem, content_type = "application/problem+json"),
+            WriteErrors
         )
     }
     /// List the commits of a graph after a version.

@@ -261,6 +261,16 @@ impl Serialize for ShownOut<'_> {
             deleted_edges: &'a [EdgeId],
             viewport: Option<&'a Viewport>,
         }
+        #[derive(Serialize)]
+        struct Saved<'a> {
+            #[serde(flatten)]
+            entities: SavedOut<'a>,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            conflicts: &'a [Conflict],
+            /// Own commits since the base, for the base of the next save.
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            own: &'a [Version],
+        }
         match self.0 {
             CommandResult::Node(node) => node.as_ref().serialize(s),
             CommandResult::Edge(edge) => edge.as_ref().serialize(s),
@@ -276,7 +286,9 @@ impl Serialize for ShownOut<'_> {
                 viewport: viewport.as_ref(),
             }
             .serialize(s),
-            CommandResult::Saved(saved) => SavedOut::of(saved).serialize(s),
+            CommandResult::Saved(saved) => {
+                Saved { entities: SavedOut::of(saved), conflicts: &saved.kept, own: &saved.own }.serialize(s)
+            }
             CommandResult::Gone => s.serialize_none(),
         }
     }
@@ -285,23 +297,20 @@ impl Serialize for ShownOut<'_> {
 /// What a document save did (rule DS10).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SavedOut<'a> {
+pub(super) struct SavedOut<'a> {
     created: TouchedOut<'a>,
     updated: TouchedOut<'a>,
     deleted: TouchedOut<'a>,
     also_deleted: TouchedOut<'a>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    conflicts: &'a [Conflict],
 }
 
 impl<'a> SavedOut<'a> {
-    fn of(saved: &'a SaveReport) -> Self {
+    pub(super) fn of(saved: &'a SaveReport) -> Self {
         Self {
             created: TouchedOut::of(&saved.created),
             updated: TouchedOut::of(&saved.updated),
             deleted: TouchedOut::of(&saved.deleted),
             also_deleted: TouchedOut::of(&saved.also_deleted),
-            conflicts: &saved.kept,
         }
     }
 }

@@ -46,6 +46,8 @@ words!(
         ParentCycle = "PARENT_CYCLE",
         /// The operation id was used for another request.
         OperationIdReused = "OPERATION_ID_REUSED",
+        /// A document save for another version than the latest.
+        VersionChanged = "VERSION_CHANGED",
         /// A document save without a base.
         BaseRequired = "BASE_REQUIRED",
         /// A document save on a base of another history.

@@ -83,6 +83,7 @@ fn code_of(reason: Reason) -> RefusalCode {
         Reason::ParentNotFound => RefusalCode::ParentNotFound,
         Reason::ParentCycle => RefusalCode::ParentCycle,
         Reason::OperationIdReused => RefusalCode::OperationIdReused,
+        Reason::VersionChanged => RefusalCode::VersionChanged,
         Reason::BaseRequired => RefusalCode::BaseRequired,
         Reason::BaseUnknown => RefusalCode::BaseUnknown,
         Reason::BaseTooOld => RefusalCode::BaseTooOld,
@@ -112,6 +113,7 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         | Reason::EntityTooLarge
         | Reason::AnswerTooLarge
         | Reason::BaseRequired
+        | Reason::VersionChanged
         | Reason::BaseTooOld
         | Reason::DeletesMuch => None,
     }

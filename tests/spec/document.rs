@@ -135,6 +135,7 @@ impl Saving {
             base,
             keeps: self.keeps,
             deletes: self.deletes,
+            only_at: None,
         };
         let member = Member {
             command: Command::SaveDocument { save: Box::new(save.clone()) },

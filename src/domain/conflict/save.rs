@@ -75,7 +75,7 @@ impl Touched {
             Entity::Edge(id) if !self.edges.ends_with(std::slice::from_ref(id)) => {
                 self.edges.push(id.clone())
             }
-            Entity::Node(_) | Entity::Edge(_) | Entity::Viewport => {}
+            Entity::Node(_) | Entity::Edge(_) | Entity::Viewport | Entity::Graph => {}
         }
     }
 
@@ -146,8 +146,7 @@ pub fn judge_save(
     limits: &Limits,
 ) -> Result<Saved, HistoryMissing> {
     if let Some(refusal) = replaced::check(graph, operation, history)? {
-        let message =
-            "the base is not of this graph's history".to_owned();
+        let message = "the base is not of this graph's history".to_owned();
         return Ok(Saved::refused(Refusal { reason: Reason::BaseUnknown, message, ..refusal }));
     }
     let started = match start(graph, operation, (save, member), history)? {
@@ -179,6 +178,10 @@ fn start(
     history: &dyn History,
 ) -> Result<Result<Started, Refusal>, HistoryMissing> {
     let head = graph.head().version;
+    if save.only_at.is_some_and(|version| version != head) {
+        let message = format!("the graph is at version {head}, which is not the version of If-Match");
+        return Ok(Err(Refusal::new(Reason::VersionChanged, message)));
+    }
     let as_it_stands = |graph: &Graph| Started { graph: graph.clone(), own: vec![], has_others: false };
     let named = match &save.base {
         Base::Unknown(WithoutBase::Create) if head > Version::EMPTY => return Ok(Err(base_required(graph))),
@@ -187,8 +190,7 @@ fn start(
     };
     let base = member.client_version.unwrap_or(head);
     if base > head {
-        let message =
-            format!("the base is above version {head}, the latest of this graph");
+        let message = format!("the base is above version {head}, the latest of this graph");
         return Ok(Err(with_resolution(graph, Refusal::new(Reason::VersionAhead, message), vec![])));
     }
     if base == head {
@@ -419,7 +421,7 @@ impl<'a> Saving<'a> {
         let gone = |event: &&Event| match event.entity() {
             Entity::Node(id) => event.is_deletion() && progress.then.nodes().get(id).is_none(),
             Entity::Edge(id) => event.is_deletion() && progress.then.edges().get(id).is_none(),
-            Entity::Viewport => false,
+            Entity::Viewport | Entity::Graph => false,
         };
         let is_node = |event: &&Event| matches!(event.entity(), Entity::Node(_));
         let (nodes, edges): (Vec<&Event>, Vec<&Event>) =
@@ -429,9 +431,7 @@ impl<'a> Saving<'a> {
         if !is_much || self.save.deletes == Some(nodes) {
             return None;
         }
-        let message = format!(
-            "the save would delete {nodes} of {all} nodes and {edges} edges"
-        );
+        let message = format!("the save would delete {nodes} of {all} nodes and {edges} edges");
         Some(Refusal {
             deletes: Some(Deletes { nodes, edges }),
             ..Refusal::new(Reason::DeletesMuch, message)

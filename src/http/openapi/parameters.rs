@@ -1,7 +1,7 @@
 //! Parameters, as the document shows them: ids in paths, questions in queries. What is checked is in
 //! `extractors` and beside the handlers.
 
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 /// A graph.
 #[derive(IntoParams)]
@@ -82,6 +82,71 @@ pub(in crate::http) struct StateQuery {
     /// Waits up to two seconds for this version.
     #[param(minimum = 0)]
     min_version: Option<u64>,
+}
+
+/// A document save.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct SaveQuery {
+    /// The base of the document that was read: `X-Base`, or `base` of an answer.
+    base: Option<String>,
+    /// What happens where others changed the same since the base.
+    on_conflict: Option<SavePolicy>,
+    /// What to do without a base: `merge` deletes nothing, `replace` makes the graph exactly this.
+    mode: Option<SaveMode>,
+    /// What to do about what the document lacks.
+    absent: Option<SaveAbsent>,
+    /// Whether the viewport is written although the graph has one.
+    viewport: Option<SaveViewport>,
+    /// JSON Pointers of fields that are ignored, separated by commas.
+    ignore: Option<String>,
+    /// The number of nodes that are deleted, where they are many.
+    #[param(minimum = 0)]
+    deletes: Option<u64>,
+}
+
+/// What happens where others changed the same since the base.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum SavePolicy {
+    /// Any conflict refuses the save.
+    Merge,
+    /// What stands is kept, the rest is applied.
+    Keep,
+    /// The document wins.
+    Overwrite,
+    /// Any commit of others to what the save touches refuses it.
+    Reject,
+}
+
+/// A save without a base.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum SaveMode {
+    /// Adds and updates.
+    Merge,
+    /// The graph becomes exactly this.
+    Replace,
+}
+
+/// What the document lacks.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum SaveAbsent {
+    /// It is deleted.
+    Delete,
+    /// It is left alone.
+    Keep,
+}
+
+/// Whether the viewport of the document is written.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum SaveViewport {
+    /// It is.
+    Save,
+    /// Only on a graph that has none.
+    Ignore,
 }
 
 /// A catch-up.

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use utoipa::ToSchema;
 
-use super::Json;
+use super::{
+    Json,
+    parameters::{SaveAbsent, SaveMode, SaveViewport},
+};
 
 /// A command and what goes with it.
 #[derive(ToSchema)]
@@ -61,6 +64,36 @@ pub(in crate::http) enum Command {
     DeleteEdge(DeleteEdge),
     SetViewport(Viewport),
     BatchUpdate(BatchUpdate),
+    SaveDocument(SaveDocument),
+}
+
+/// A document, and how it is saved.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct SaveDocument {
+    nodes: Vec<NodeSent>,
+    edges: Vec<EdgeSent>,
+    viewport: Option<Viewport>,
+    /// The base of the document that was read, unless `clientVersion` says it.
+    base: Option<String>,
+    mode: Option<SaveMode>,
+    absent: Option<SaveAbsent>,
+    viewport_mode: Option<SaveViewport>,
+    /// JSON Pointers of fields that are ignored.
+    #[schema(max_items = 100)]
+    ignore: Option<Vec<String>>,
+    /// The number of nodes that are deleted, where they are many.
+    #[schema(minimum = 0)]
+    deletes: Option<u64>,
+}
+
+/// A graph as an editor's document.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Document {
+    nodes: Vec<NodeSent>,
+    edges: Vec<EdgeSent>,
+    viewport: Option<Viewport>,
 }
 
 /// A node as it is sent. Any other attribute is kept as given.

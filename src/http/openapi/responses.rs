@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 pub(in crate::http) use self::{audit::*, health::*, subscriptions::*};
 use super::{
     Json,
-    problems::Problem,
-    requests::{Position, Viewport},
+    problems::{Conflict, Problem},
+    requests::{EdgeSent, NodeSent, Position, Viewport},
 };
 
 /// An accepted command.
@@ -62,6 +62,73 @@ pub(in crate::http) enum Effect {
 pub(in crate::http) enum Outcome {
     Applied,
     Merged,
+}
+
+/// The answer to a document save.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct SaveAnswer {
+    #[schema(format = "uuid")]
+    operation_id: String,
+    version: u64,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    hash: String,
+    /// The base of the next save by a client that keeps its picture. Absent after `mode=merge` where the graph has
+    /// more than the document: adopt `document` with its own base.
+    #[schema(nullable = false)]
+    base: Option<String>,
+    outcome: SaveOutcome,
+    /// Absent in the answer to a repeat.
+    #[schema(nullable = false)]
+    result: Option<SaveResult>,
+    /// Where what stands was kept; absent if nowhere.
+    #[schema(nullable = false)]
+    conflicts: Option<Vec<Conflict>>,
+    /// The graph, where it differs from what was sent.
+    #[schema(nullable = false)]
+    document: Option<AdoptableDocument>,
+    #[schema(nullable = false)]
+    duplicate: Option<bool>,
+}
+
+/// The outcome of a document save.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum SaveOutcome {
+    Applied,
+    Merged,
+    Unchanged,
+}
+
+/// What a document save did.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct SaveResult {
+    created: Touched,
+    updated: Touched,
+    deleted: Touched,
+    /// What went with the deleted nodes.
+    also_deleted: Touched,
+    /// Fields that were in the document and are not stored.
+    ignored: Vec<String>,
+}
+
+/// Ids of entities.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Touched {
+    nodes: Vec<String>,
+    edges: Vec<String>,
+}
+
+/// A document with its base, for a client that adopts it.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct AdoptableDocument {
+    base: String,
+    nodes: Vec<NodeSent>,
+    edges: Vec<EdgeSent>,
+    viewport: Viewport,
 }
 
 /// A batch: one commit, or how each of its members went.

@@ -58,6 +58,7 @@ fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
         Reason::DanglingEdge => ("DANGLING_EDGE", "Dangling edge", unprocessable),
         Reason::ParentNotFound => ("PARENT_NOT_FOUND", "Parent not found", unprocessable),
         Reason::ParentCycle => ("PARENT_CYCLE", "Parent cycle", unprocessable),
+        Reason::VersionChanged => ("VERSION_CHANGED", "Version changed", StatusCode::PRECONDITION_FAILED),
         Reason::BaseRequired => ("BASE_REQUIRED", "Base required", StatusCode::PRECONDITION_REQUIRED),
         Reason::BaseUnknown => ("BASE_UNKNOWN", "Unknown base", StatusCode::CONFLICT),
         Reason::BaseTooOld => ("BASE_TOO_OLD", "Base too old", StatusCode::CONFLICT),
@@ -84,7 +85,9 @@ fn advice(reason: Reason) -> Option<&'static str> {
         Reason::TooManyEntities => "Delete some first, or raise MAX_NODES or MAX_EDGES.",
         Reason::EntityTooLarge => "Send less, or raise MAX_ENTITY_BYTES.",
         Reason::BaseRequired => "Send the base of the document that was read, or mode=merge or mode=replace.",
-        Reason::BaseUnknown | Reason::BaseTooOld => "Read the document again and save on that.",
+        Reason::VersionChanged | Reason::BaseUnknown | Reason::BaseTooOld => {
+            "Read the document again and save on that."
+        }
         Reason::DeletesMuch => "If that is meant, send `deletes` with the number of nodes.",
         Reason::HistoryReplaced | Reason::OperationIdReused | Reason::AnswerTooLarge => return None,
     })
