@@ -44,12 +44,13 @@ pub enum CommandType {
     DeleteEdge,
     SetViewport,
     BatchUpdate,
+    Undo,
     Batch,
 }
 
 impl CommandType {
-    /// All nine commands, in the order of the protocol, and the batch.
-    pub const ALL: [Self; 10] = [
+    /// All ten commands, in the order of the protocol, and the batch.
+    pub const ALL: [Self; 11] = [
         Self::CreateNode,
         Self::UpdateNode,
         Self::UpdateNodePosition,
@@ -59,6 +60,7 @@ impl CommandType {
         Self::DeleteEdge,
         Self::SetViewport,
         Self::BatchUpdate,
+        Self::Undo,
         Self::Batch,
     ];
 
@@ -74,6 +76,7 @@ impl CommandType {
             Self::DeleteEdge => "DELETE_EDGE",
             Self::SetViewport => "SET_VIEWPORT",
             Self::BatchUpdate => "BATCH_UPDATE",
+            Self::Undo => "UNDO",
             Self::Batch => "BATCH",
         }
     }

@@ -6,9 +6,9 @@ use dao_projections::{
 };
 use serde_json::Value;
 
-use crate::domain::Fingerprint;
+use crate::domain::{Fingerprint, Undone};
 
-/// One of the nine commands (rule C).
+/// One of the ten commands (rules C and U).
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Command {
@@ -21,6 +21,7 @@ pub enum Command {
     DeleteEdge { edge_id: EdgeId },
     SetViewport { viewport: Viewport },
     BatchUpdate { nodes: Vec<Node>, edges: Option<Vec<Edge>>, viewport: Option<Viewport> },
+    Undo { operations: Vec<Undone> },
 }
 
 /// What a command is aimed at: what its result shows, and what conflicts are about.
@@ -30,7 +31,7 @@ pub enum Target {
     Node(NodeId),
     Edge(EdgeId),
     Viewport,
-    /// A `BATCH_UPDATE`: whatever its events turn out to name.
+    /// A `BATCH_UPDATE` or an `UNDO`: whatever its events turn out to name.
     Whole,
 }
 
@@ -47,6 +48,7 @@ impl Command {
             Self::DeleteEdge { .. } => CommandType::DeleteEdge,
             Self::SetViewport { .. } => CommandType::SetViewport,
             Self::BatchUpdate { .. } => CommandType::BatchUpdate,
+            Self::Undo { .. } => CommandType::Undo,
         }
     }
 
@@ -58,6 +60,7 @@ impl Command {
                 let of_nodes = nodes.iter().map(|node| 1 + fields_of(node.attributes())).sum::<usize>();
                 1 + of_nodes + edges.map(|edge| 1 + fields_of(edge.attributes())).sum::<usize>()
             }
+            Self::Undo { operations } => 1 + operations.len() * WEIGHT_OF_UNDONE,
             Self::CreateNode { node } => 1 + fields_of(node.attributes()),
             Self::CreateEdge { edge } => 1 + fields_of(edge.attributes()),
             Self::UpdateNode { patch, .. } | Self::UpdateEdge { patch, .. } => 1 + fields_of(patch.fields()),
@@ -85,7 +88,8 @@ impl Command {
             | Self::UpdateNodePosition { .. }
             | Self::CreateEdge { .. }
             | Self::DeleteEdge { .. }
-            | Self::SetViewport { .. } => 0,
+            | Self::SetViewport { .. }
+            | Self::Undo { .. } => 0,
         };
         self.weight() + standing
     }
@@ -100,11 +104,13 @@ impl Command {
             Self::CreateEdge { edge } => Target::Edge(edge.id().clone()),
             Self::UpdateEdge { edge_id, .. } | Self::DeleteEdge { edge_id } => Target::Edge(edge_id.clone()),
             Self::SetViewport { .. } => Target::Viewport,
-            Self::BatchUpdate { .. } => Target::Whole,
+            Self::BatchUpdate { .. } | Self::Undo { .. } => Target::Whole,
         }
     }
 }
 
+/// What an operation that is to be undone counts for: what it did is not known yet.
+const WEIGHT_OF_UNDONE: usize = 16;
 /// Items and fields are counted up to about here: what weighs that much is heavy in any case.
 const WEIGHT_COUNTED: usize = 4_096;
 /// Bytes of text that weigh as much as one field.

@@ -10,6 +10,7 @@ mod batch_update;
 mod deleted_along;
 mod overlap;
 mod replaced;
+mod undoing;
 mod wording;
 
 use std::{
@@ -30,6 +31,7 @@ use super::{
     decide::{Limits, apply_all, decide},
     interest::Interest,
     refusal::{Reason, Refusal},
+    undo::{Past, UndoResult, Undone},
 };
 
 /// The commits behind the head, newest last; how far back depends on the caller.
@@ -47,6 +49,12 @@ pub trait History {
 
     /// The hash of this version, which is not above the head. `None` if it is not at hand.
     fn hash_at(&self, version: Version) -> Option<Hash>;
+
+    /// What these operations did, as [`Tracing`](super::Tracing) finds it. `None` if it is not at hand.
+    fn past(&self, operations: &[Undone]) -> Option<&Past> {
+        let _ = operations;
+        None
+    }
 }
 
 /// What the judgement needs and [`History`] had not at hand.
@@ -58,6 +66,8 @@ pub enum HistoryMissing {
     At(Version),
     /// The hash of this version.
     Hash(Version),
+    /// What these operations did.
+    Past(Vec<Undone>),
 }
 
 /// What a judgement came to.
@@ -71,6 +81,8 @@ pub enum Verdict {
         outcome: Outcome,
         /// How many of the events each member came to, in order.
         by_member: Vec<usize>,
+        /// What an undo did and left alone.
+        undone: Option<Box<UndoResult>>,
     },
     /// It is already so.
     Unchanged,
@@ -112,7 +124,7 @@ fn judge_batch(
     limits: &Limits,
 ) -> Result<Verdict, HistoryMissing> {
     let mut then = graph.clone();
-    let mut all = Decided { events: Vec::new(), outcome: Outcome::Applied };
+    let mut all = Decided { events: Vec::new(), outcome: Outcome::Applied, undone: None };
     let mut by_member = Vec::with_capacity(members.len());
     for (index, member) in members.iter().enumerate() {
         let judgement = Judgement { base: graph, graph: &then, operation, member, history, limits };
@@ -134,6 +146,7 @@ fn judge_batch(
 struct Decided {
     events: Vec<Event>,
     outcome: Outcome,
+    undone: Option<Box<UndoResult>>,
 }
 
 impl Decided {
@@ -141,7 +154,7 @@ impl Decided {
         if self.events.is_empty() {
             return Verdict::Unchanged;
         }
-        Verdict::Accepted { events: self.events, outcome: self.outcome, by_member }
+        Verdict::Accepted { events: self.events, outcome: self.outcome, by_member, undone: self.undone }
     }
 }
 
@@ -194,6 +207,7 @@ impl<'a> Judgement<'a> {
             Command::BatchUpdate { nodes, edges, viewport } => {
                 self.judge_batch_update(nodes, edges.as_deref(), viewport.as_ref())
             }
+            Command::Undo { operations } => self.judge_undo(operations),
         }
     }
 
@@ -240,7 +254,7 @@ impl<'a> Judgement<'a> {
     /// Asks for the events at last, now that nobody's work stands in the way.
     fn finish(&self, outcome: Outcome) -> Judged {
         match decide(self.graph, &self.member.command, self.limits) {
-            Ok(events) => Ok(Ok(Decided { events, outcome })),
+            Ok(events) => Ok(Ok(Decided { events, outcome, undone: None })),
             Err(rejection) => Ok(Err(self.refusal(rejection)?)),
         }
     }
@@ -318,13 +332,16 @@ impl<'a> Judgement<'a> {
             Command::UpdateNode { .. } | Command::UpdateEdge { .. } => {
                 overlap.same_fields(|write| write.is_theirs, into);
             }
-            Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::BatchUpdate { .. } => {}
+            Command::CreateNode { .. }
+            | Command::CreateEdge { .. }
+            | Command::BatchUpdate { .. }
+            | Command::Undo { .. } => {}
         }
     }
 }
 
 /// The commit that last wrote the entity; `None` if it is not there.
-fn last_written(graph: &Graph, entity: Entity<'_>) -> Option<Version> {
+pub(super) fn last_written(graph: &Graph, entity: Entity<'_>) -> Option<Version> {
     match entity {
         Entity::Node(id) => graph.nodes().get(id).map(|node| node.version),
         Entity::Edge(id) => graph.edges().get(id).map(|edge| edge.version),

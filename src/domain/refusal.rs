@@ -38,6 +38,10 @@ pub enum Reason {
     EntityTooLarge,
     /// The answer to the request would show more than it may (rule O3).
     AnswerTooLarge,
+    /// An operation that is to be undone is not the commit of the version that was named (rule U2).
+    OperationNotFound,
+    /// Nothing can be undone without overwriting others' work, or not all of it (rule U5).
+    UndoConflict,
 }
 
 impl Reason {

@@ -11,13 +11,14 @@ use super::{
     decode::{Document, Path, Repeated, Size},
     fingerprint::Printing,
     shape::{Fields, Malformed, refuse_repeated},
+    undo,
 };
 use crate::domain::{Action, Claim, Command, Member, OnConflict, Operation, memory::object_memory};
 
 /// What the server writes on entities; on input it is ignored (rule G2).
 const SERVER_FIELDS: [&str; 3] = ["createdAt", "updatedAt", "version"];
 /// What a client whose command is none of them is told.
-const COMMAND_TYPES: [&str; 9] = [
+const COMMAND_TYPES: [&str; 10] = [
     "CREATE_NODE",
     "UPDATE_NODE",
     "UPDATE_NODE_POSITION",
@@ -27,6 +28,7 @@ const COMMAND_TYPES: [&str; 9] = [
     "DELETE_EDGE",
     "SET_VIEWPORT",
     "BATCH_UPDATE",
+    "UNDO",
 ];
 
 /// A batch, checked as a whole.
@@ -131,6 +133,7 @@ pub(super) fn read_batch_fields(
         let path = Path::Index(&list, index);
         let sent = reader.sent(member, &path, printing);
         let sent = sent.and_then(|sent| refuse_own_identity(sent, is_atomic, &path));
+        let sent = sent.and_then(|sent| undo::refuse_in_batch(&sent.command, &path).map(|()| sent));
         sent.map_err(|malformed| Malformed { index: Some(index), ..malformed })
     };
     let members = members.into_iter().enumerate();
@@ -322,6 +325,7 @@ impl Reader<'_> {
             }
             "SET_VIEWPORT" => Command::SetViewport { viewport: self.viewport(payload, &place)? },
             "BATCH_UPDATE" => self.batch_update(payload, &place)?,
+            "UNDO" => undo::read_undo(payload, &place, self.repeated)?,
             unknown => {
                 let shown: String = unknown.chars().take(40).collect();
                 let problem =

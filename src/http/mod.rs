@@ -52,6 +52,7 @@ mod strict;
 mod subscriptions;
 mod supervise;
 pub mod transcode;
+mod undo;
 pub mod wire;
 
 use std::{future::Future, io, ops::Deref, sync::Arc, time::Duration};

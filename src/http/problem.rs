@@ -367,6 +367,10 @@ fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
         Reason::ParentNotFound => ("PARENT_NOT_FOUND", "The parent does not exist", unprocessable),
         Reason::ParentCycle => ("PARENT_CYCLE", "A node can't be inside of itself", unprocessable),
         Reason::OperationIdReused => ("OPERATION_ID_REUSED", "The operationId is used", unprocessable),
+        Reason::OperationNotFound => {
+            ("OPERATION_NOT_FOUND", "There is no such operation", StatusCode::NOT_FOUND)
+        }
+        Reason::UndoConflict => ("UNDO_CONFLICT", "Others' work is in the way", StatusCode::CONFLICT),
         Reason::TooManyEntities => ("TOO_LARGE", "The graph would hold too much", unprocessable),
         Reason::EntityTooLarge => ("TOO_LARGE", "The entity is too large", StatusCode::PAYLOAD_TOO_LARGE),
         Reason::AnswerTooLarge => {

@@ -273,6 +273,7 @@ impl Serialize for ShownOut<'_> {
                 viewport: viewport.as_ref(),
             }
             .serialize(s),
+            Shown::Undone(undone) => super::undo::UndoneOut::of(undone).serialize(s),
             Shown::Gone => s.serialize_none(),
         }
     }

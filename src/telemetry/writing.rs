@@ -46,6 +46,10 @@ words!(
         ParentCycle = "PARENT_CYCLE",
         /// The operation id is used.
         OperationIdReused = "OPERATION_ID_REUSED",
+        /// An operation that is to be undone is not what it was said to be.
+        OperationNotFound = "OPERATION_NOT_FOUND",
+        /// Others' work stands in the way of an undo.
+        UndoConflict = "UNDO_CONFLICT",
         /// The graph or the entity would be too large.
         TooLarge = "TOO_LARGE",
     }

@@ -7,7 +7,7 @@ use dao_projections::{
 };
 
 use crate::{
-    domain::{Action, Command, Refusal, Target, fields_of, json_bytes},
+    domain::{Action, Command, Refusal, Target, UndoResult, fields_of, json_bytes},
     store::StoreError,
 };
 
@@ -95,6 +95,8 @@ pub enum Shown {
         /// The viewport, if it changed.
         viewport: Option<Viewport>,
     },
+    /// What an `UNDO` put back and left alone.
+    Undone(Box<UndoResult>),
     /// Nothing: the target is not there any more.
     Gone,
 }
@@ -110,6 +112,7 @@ impl Shown {
                 let of_edges = edges.iter().map(|edge| 1 + fields_of(edge.entity.attributes()));
                 deleted_edges.len() + of_nodes.chain(of_edges).sum::<usize>()
             }
+            Self::Undone(undone) => undone.reverted.len() + undone.skipped.len() + undone.detached.len(),
             Self::Viewport(_) | Self::EdgeDeleted(_) | Self::Gone => 0,
         }
     }
@@ -128,6 +131,10 @@ impl Shown {
                 let nodes = nodes.iter().map(|node| json_bytes(node.as_ref())).sum::<usize>();
                 let edges = edges.iter().map(|edge| json_bytes(edge.as_ref())).sum::<usize>();
                 nodes + edges + json_bytes(deleted_edges) + json_bytes(viewport)
+            }
+            Self::Undone(undone) => {
+                let skipped = undone.skipped.iter().map(|skip| json_bytes(&skip.conflict)).sum::<usize>();
+                json_bytes(&undone.reverted) + json_bytes(&undone.detached) + skipped
             }
             Self::Gone => 0,
         }
@@ -153,6 +160,7 @@ fn show_one(graph: &Graph, command: &Command, events: &[Event]) -> Shown {
     match command {
         Command::DeleteNode { node_id } => return show_deleted_node(node_id, events),
         Command::DeleteEdge { edge_id } => return Shown::EdgeDeleted(edge_id.clone()),
+        Command::Undo { .. } => return Shown::Undone(Box::default()),
         _ => {}
     }
     match command.target() {

@@ -83,6 +83,8 @@ fn code_of(reason: Reason) -> RefusalCode {
         Reason::ParentNotFound => RefusalCode::ParentNotFound,
         Reason::ParentCycle => RefusalCode::ParentCycle,
         Reason::OperationIdReused => RefusalCode::OperationIdReused,
+        Reason::OperationNotFound => RefusalCode::OperationNotFound,
+        Reason::UndoConflict => RefusalCode::UndoConflict,
         Reason::TooManyEntities | Reason::EntityTooLarge | Reason::AnswerTooLarge => RefusalCode::TooLarge,
     }
 }
@@ -93,7 +95,7 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         return None;
     }
     match refusal.reason {
-        Reason::Conflict => Some(ConflictKind::SameField),
+        Reason::Conflict | Reason::UndoConflict => Some(ConflictKind::SameField),
         Reason::TargetDeleted => Some(ConflictKind::Deleted),
         Reason::IdTaken => Some(ConflictKind::IdTaken),
         Reason::VersionAhead | Reason::HistoryReplaced => Some(ConflictKind::OtherHistory),
@@ -102,6 +104,7 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         | Reason::EdgeNotFound
         | Reason::ParentCycle
         | Reason::OperationIdReused
+        | Reason::OperationNotFound
         | Reason::TooManyEntities
         | Reason::EntityTooLarge
         | Reason::AnswerTooLarge => None,

@@ -17,7 +17,7 @@ use super::{
     recent::{Recorded, Ring},
 };
 use crate::{
-    domain::{History, HistoryMissing, Interest, Operation},
+    domain::{History, HistoryMissing, Interest, Operation, Past, Undone},
     store::{EventStore, StoreError},
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Older {
     single: Vec<Commit>,
     /// Hashes of versions that were asked for.
     hashes: HashMap<Version, Hash>,
+    /// What operations that are to be undone did. As a round is judged again its own commits are others.
+    pasts: Vec<(Vec<Undone>, Past)>,
     /// What the operations of the round are about; found out when it is first needed.
     interest: Option<Interest>,
 }
@@ -84,6 +86,16 @@ impl Touching {
 }
 
 impl Older {
+    /// A round is judged from its beginning.
+    pub(super) fn begin_round(&mut self) {
+        self.pasts.clear();
+    }
+
+    /// What these operations did was read.
+    pub(super) fn keep_past(&mut self, operations: Vec<Undone>, past: Past) {
+        self.pasts.push((operations, past));
+    }
+
     /// Reads what `operation`, one of `requests`, misses; `base` is where the ring begins.
     pub(super) async fn read(
         &mut self,
@@ -124,6 +136,8 @@ impl Older {
                     return Err(StoreError::Corrupt { graph: id.clone(), version, problem });
                 }
             },
+            // It is read where the round's own commits are at hand (`past`).
+            HistoryMissing::Past(_) => {}
             HistoryMissing::Hash(version) => {
                 let found = log::hash_at(store, id, version).await?;
                 // A history that ends before it does not have it: of that the append, or a look at the head, tells.
@@ -177,5 +191,9 @@ impl History for Hindsight<'_> {
         recent
             .or_else(|| pending().map(|recorded| recorded.commit.hash))
             .or_else(|| self.older.hashes.get(&version).copied())
+    }
+
+    fn past(&self, operations: &[Undone]) -> Option<&Past> {
+        self.older.pasts.iter().find(|(of, _)| of == operations).map(|(_, past)| past)
     }
 }

@@ -20,6 +20,7 @@ mod hindsight;
 mod level;
 pub mod log;
 mod mailbox;
+mod past;
 mod recent;
 mod registry;
 mod round;

@@ -24,13 +24,14 @@ use super::{
     hindsight::Older,
     log::{self, Followed},
     mailbox::{InUse, Message, Reply, Waiting},
+    past::{self, Sources},
     recent::{Operations, Ring},
     registry::{Leave, Registry},
     round::{Round, Surroundings},
     view::View,
 };
 use crate::{
-    domain::{Limits, Operation, WriterId},
+    domain::{HistoryMissing, Limits, Operation, WriterId},
     store::{Append, EventStore, ProjectionStore, StoreError},
     telemetry::Metrics,
 };
@@ -279,6 +280,7 @@ impl Task {
     ) -> Result<Round, WriteError> {
         let Loaded { graph, ring, operations, .. } = loaded;
         let mut round = Round::on(graph.clone(), self.writer);
+        older.begin_round();
         let now = (self.clock)();
         for request in requests {
             round.begin(request);
@@ -291,12 +293,28 @@ impl Task {
                     };
                     let taken = if weight > INLINE_WEIGHT_MAX { busy(take) } else { take() };
                     let Err(missing) = taken else { break };
+                    if let HistoryMissing::Past(undone) = missing {
+                        let past = past::read(&self.sources(ring, &round), &undone).await?;
+                        older.keep_past(undone, past);
+                        continue;
+                    }
                     let (base, around) = (ring.base_version(), (requests, &round.graph));
                     older.read((&*self.store, &self.id), missing, operation, around, base).await?;
                 }
             }
         }
         Ok(round)
+    }
+
+    fn sources<'a>(&'a self, ring: &'a Ring, round: &'a Round) -> Sources<'a> {
+        Sources {
+            store: &*self.store,
+            rows: self.rows.as_deref(),
+            id: &self.id,
+            ring,
+            pending: &round.commits,
+            graph: &round.graph,
+        }
     }
 
     /// Appends, and does not come back before it knows whether it did.

@@ -152,7 +152,7 @@ impl<'a> Asked<'a> {
             Command::UpdateNodePosition { position, .. } => Self::Position(position),
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Self::Removal,
             Command::SetViewport { viewport } => Self::Viewport(viewport),
-            Command::BatchUpdate { .. } => Self::Nothing, // judged by its events
+            Command::BatchUpdate { .. } | Command::Undo { .. } => Self::Nothing, // judged by its events
         }
     }
 
@@ -247,7 +247,8 @@ pub(super) fn yours_of(command: &Command) -> Value {
         | Command::CreateNode { .. }
         | Command::CreateEdge { .. }
         | Command::SetViewport { .. }
-        | Command::BatchUpdate { .. } => Value::Null,
+        | Command::BatchUpdate { .. }
+        | Command::Undo { .. } => Value::Null,
     }
 }
 

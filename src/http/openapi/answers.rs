@@ -161,6 +161,7 @@ pub(in crate::http) enum CommandType {
     DeleteEdge,
     SetViewport,
     BatchUpdate,
+    Undo,
     Batch,
 }
 
