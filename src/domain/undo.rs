@@ -8,6 +8,7 @@
 
 mod merge;
 mod net;
+mod order;
 mod skipped;
 mod state;
 mod steps;

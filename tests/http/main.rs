@@ -24,3 +24,4 @@ mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
 mod traces;
+mod undo;

@@ -6,13 +6,15 @@ use dao_api::domain::{
     Action, Command, Fingerprint, History, Limits, Member, OnConflict, Operation, Past, Reason, Refusal,
     SkipReason, Tracing, UndoResult, Undone, Verdict, judge,
 };
-use dao_projections::{Commit, Entity, Event, Graph, Hash, OperationId, Outcome, Timestamp, Version, fold_strictly};
+use dao_projections::{
+    Commit, Entity, Event, Graph, Hash, OperationId, Outcome, Timestamp, Version, fold_strictly,
+};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::given::{
-    Given, edge, edge_created, edge_deleted, edge_updated, given, node, node_created, node_deleted, node_moved,
-    node_updated, viewport,
+    Given, edge, edge_created, edge_deleted, edge_updated, given, node, node_created, node_deleted,
+    node_moved, node_updated, viewport,
 };
 
 /// A history with what its undone operations did.
@@ -153,7 +155,8 @@ impl Undoing {
         skipped: &[(SkipReason, &str, &str)],
     ) -> UndoResult {
         let result = self.then_with(Outcome::Merged, events.into_iter().collect());
-        let told: Vec<_> = result.skipped.iter().map(|s| (s.reason, &*s.conflict.id, s.conflict.path.as_str())).collect();
+        let told: Vec<_> =
+            result.skipped.iter().map(|s| (s.reason, &*s.conflict.id, s.conflict.path.as_str())).collect();
         assert_eq!(told, skipped);
         result
     }
@@ -203,9 +206,9 @@ fn u2_anybodys_operation_may_be_undone() {
 fn u3_a_move_an_update_and_a_replacement_go_back_to_what_was_before() {
     undo(a().by("ada", [node_moved("a", 5, 5)]).by("ada", [node_moved("a", 9, 9)]), &[3])
         .then([node_moved("a", 5, 5)]);
-    let updated = || a().by("ada", [node_updated("a", json!({"data": {"label": "Go", "new": 1, "n": null}}))]);
-    undo(updated(), &[2])
-        .then([node_updated("a", json!({"data": {"new": null, "label": "Start", "n": 1}}))]);
+    let updated =
+        || a().by("ada", [node_updated("a", json!({"data": {"label": "Go", "new": 1, "n": null}}))]);
+    undo(updated(), &[2]).then([node_updated("a", json!({"data": {"new": null, "label": "Start", "n": 1}}))]);
     let replaced = Event::NodeReplaced { node: node("a", json!({"type": "t"})) };
     undo(a().by("ada", [replaced]), &[2])
         .then([node_updated("a", json!({"type": null, "data": {"label": "Start", "n": 1}}))]);
@@ -213,7 +216,8 @@ fn u3_a_move_an_update_and_a_replacement_go_back_to_what_was_before() {
 
 #[test]
 fn u3_an_edge_and_the_viewport_go_back() {
-    let nodes = || given([node_created("a", json!({})), node_created("b", json!({})), edge_created("ab", "a", "b")]);
+    let nodes =
+        || given([node_created("a", json!({})), node_created("b", json!({})), edge_created("ab", "a", "b")]);
     undo(nodes().by("ada", [edge_updated("ab", json!({"target": "a", "label": "x"}))]), &[4])
         .then([edge_updated("ab", json!({"label": null, "target": "b"}))]);
     let set = |x| Event::ViewportSet { viewport: viewport(x, 0, 1.0) };
@@ -226,7 +230,10 @@ fn u3_what_the_operations_did_among_themselves_is_one_change() {
     let moved = a().by("ada", [node_moved("a", 1, 1)]).by("ada", [node_moved("a", 2, 2)]);
     let result = undo(moved, &[3, 2]).then([node_moved("a", 0, 0)]);
     assert_eq!(result.undoes.len(), 2);
-    let made = || given([node_created("x", json!({})), node_created("y", json!({}))]).by("ada", [edge_created("xy", "x", "y")]);
+    let made = || {
+        given([node_created("x", json!({})), node_created("y", json!({}))])
+            .by("ada", [edge_created("xy", "x", "y")])
+    };
     undo(made(), &[1, 2, 3]).then([edge_deleted("xy"), node_deleted("y"), node_deleted("x")]);
     let gone = a().by("ada", [node_updated("a", json!({"n": 1}))]).by("ada", [node_deleted("a")]);
     undo(gone, &[2, 3]).then([restored("a", json!({"data": {"label": "Start", "n": 1}}), 0, 1)]);
@@ -238,8 +245,10 @@ fn u4_what_others_took_over_is_left_and_told_with_its_latest_writer() {
         .by("ada", [node_updated("a", json!({"data": {"label": "Go", "n": 2}}))])
         .by("bob", [node_updated("a", json!({"data": {"label": "Begin"}}))])
         .by("bob", [node_moved("a", 3, 3)]);
-    let result = undo(history, &[2])
-        .then_merged([node_updated("a", json!({"data": {"n": 1}}))], &[(SkipReason::TakenOver, "a", "/data/label")]);
+    let result = undo(history, &[2]).then_merged(
+        [node_updated("a", json!({"data": {"n": 1}}))],
+        &[(SkipReason::TakenOver, "a", "/data/label")],
+    );
     let conflict = &result.skipped[0].conflict;
     assert_eq!((&conflict.yours, &conflict.current), (&json!("Start"), &json!("Begin")));
     assert_eq!((conflict.version.get(), conflict.user_id.as_str()), (3, "bob"));
@@ -298,7 +307,11 @@ fn u6_what_others_use_stays() {
     ] {
         let refusal = undo(nodes().by("bob", [others.clone()]), &[2]).then_refused(Reason::UndoConflict);
         let conflict = &refusal.resolution.expect("a resolution").conflicts[0];
-        assert_eq!((&*conflict.id, conflict.user_id.as_str(), conflict.version.get()), ("b", "bob", 3), "{others:?}");
+        assert_eq!(
+            (&*conflict.id, conflict.user_id.as_str(), conflict.version.get()),
+            ("b", "bob", 3),
+            "{others:?}"
+        );
         let overwritten = undo(nodes().by("bob", [others]), &[2]).on_conflict(OnConflict::Overwrite);
         assert!(matches!(overwritten.verdict(), Verdict::Accepted { .. }));
     }
@@ -306,18 +319,21 @@ fn u6_what_others_use_stays() {
 
 #[test]
 fn u6_what_was_there_before_the_node_does_not_go_with_it() {
-    let history = a().by("ada", [node_created("group", json!({}))]).by("ada", [node_updated("a", json!({"parentId": "group"}))]);
+    let history = a()
+        .by("ada", [node_created("group", json!({}))])
+        .by("ada", [node_updated("a", json!({"parentId": "group"}))]);
     undo(history.clone(), &[2]).then_refused(Reason::UndoConflict);
     undo(history, &[2, 3]).then([node_updated("a", json!({"parentId": null})), node_deleted("group")]);
 }
 
 #[test]
 fn u7_what_was_deleted_comes_back_as_it_was_in_its_old_place() {
-    let history = given([node_created("a", json!({"data": {"x": 1}})), node_created("b", json!({"parentId": "a"}))])
-        .by("ada", [edge_created("ab", "a", "b")])
-        .by("ada", [node_created("c", json!({}))])
-        .by("ada", [edge_deleted("ab"), node_deleted("b"), node_deleted("a")])
-        .by("bob", [node_created("d", json!({}))]);
+    let history =
+        given([node_created("a", json!({"data": {"x": 1}})), node_created("b", json!({"parentId": "a"}))])
+            .by("ada", [edge_created("ab", "a", "b")])
+            .by("ada", [node_created("c", json!({}))])
+            .by("ada", [edge_deleted("ab"), node_deleted("b"), node_deleted("a")])
+            .by("bob", [node_created("d", json!({}))]);
     let result = undo(history, &[5]).then([
         restored("a", json!({"data": {"x": 1}}), 0, 1),
         restored("b", json!({"parentId": "a"}), 1, 2),
@@ -336,13 +352,17 @@ fn u7_an_id_that_is_in_use_again_is_skipped() {
 
 #[test]
 fn u7_an_edge_whose_end_is_gone_is_skipped() {
-    let history = given([node_created("a", json!({})), node_created("b", json!({})), node_created("c", json!({}))])
-        .by("ada", [edge_created("ab", "a", "b"), edge_created("ac", "a", "c")])
-        .by("ada", [edge_deleted("ab"), edge_deleted("ac")])
-        .by("bob", [node_deleted("b")]);
+    let history =
+        given([node_created("a", json!({})), node_created("b", json!({})), node_created("c", json!({}))])
+            .by("ada", [edge_created("ab", "a", "b"), edge_created("ac", "a", "c")])
+            .by("ada", [edge_deleted("ab"), edge_deleted("ac")])
+            .by("bob", [node_deleted("b")]);
     let result = undo(history, &[5])
         .then_merged([edge_restored("ac", "a", "c", 4, 4)], &[(SkipReason::DanglingEdge, "ab", "")]);
-    assert_eq!((result.skipped[0].conflict.version.get(), result.skipped[0].conflict.user_id.as_str()), (6, "bob"));
+    assert_eq!(
+        (result.skipped[0].conflict.version.get(), result.skipped[0].conflict.user_id.as_str()),
+        (6, "bob")
+    );
 }
 
 #[test]
@@ -365,15 +385,18 @@ fn u8_what_would_break_the_limits_or_g4_is_skipped() {
     let history = given(ids.map(|id| node_created(id, json!({}))))
         .by("ada", [node_deleted("a"), node_deleted("b")])
         .by("bob", [node_created("z", json!({}))]);
-    let result = undo(history, &[9]).then_merged([restored("b", json!({}), 1, 2)], &[(SkipReason::TooManyEntities, "a", "")]);
+    let result = undo(history, &[9])
+        .then_merged([restored("b", json!({}), 1, 2)], &[(SkipReason::TooManyEntities, "a", "")]);
     assert_eq!(result.reverted.len(), 1);
 
     let history = given([node_created("a", json!({"parentId": null})), node_created("box", json!({}))])
         .by("ada", [node_updated("a", json!({"parentId": "box"}))])
         .by("ada", [node_updated("a", json!({"parentId": null, "data": {"x": 1}}))])
         .by("bob", [node_deleted("box")]);
-    undo(history, &[4])
-        .then_merged([node_updated("a", json!({"data": null}))], &[(SkipReason::ParentNotFound, "a", "/parentId")]);
+    undo(history, &[4]).then_merged(
+        [node_updated("a", json!({"data": null}))],
+        &[(SkipReason::ParentNotFound, "a", "/parentId")],
+    );
 }
 
 #[test]
@@ -408,7 +431,8 @@ fn u11_the_client_version_is_only_checked_for_being_ahead() {
 #[test]
 fn u12_the_result_names_what_was_put_back() {
     let history = a().by("ada", [node_moved("a", 1, 1), node_updated("a", json!({"data": {"n": 5}}))]);
-    let result = undo(history, &[2]).then([node_updated("a", json!({"position": {"x": 0, "y": 0}, "data": {"n": 1}}))]);
+    let result = undo(history, &[2])
+        .then([node_updated("a", json!({"position": {"x": 0, "y": 0}, "data": {"n": 1}}))]);
     let paths: Vec<_> = result.reverted[0].paths.iter().map(|path| path.as_str()).collect();
     assert_eq!((result.reverted.len(), paths), (1, vec!["/position", "/data/n"]));
     assert_eq!(result.undoes, [OperationId::from(Uuid::from_u128(2))]);

@@ -5,15 +5,13 @@ use std::collections::HashSet;
 
 use dao_projections::{Edge, EdgeId, Event, Graph, Node, NodeId, Placed};
 
-use super::state::Key;
+use super::{order::parents_first, state::Key};
 use crate::domain::decide::{Limits, edge_change, node_change};
 
 /// From `head` to `then`, which differ in these entities at most, in the order in which they were touched.
 pub(super) fn events(head: &Graph, then: &Graph, touched: &[Key], limits: &Limits) -> Vec<Event> {
     let mut seen = HashSet::new();
-    // The last touch says where it stands in the order: parents came back before what is in them, and went after it.
-    let mut touched: Vec<&Key> = touched.iter().rev().filter(|key| seen.insert(*key)).collect();
-    touched.reverse();
+    let touched: Vec<&Key> = touched.iter().filter(|key| seen.insert(*key)).collect();
     let mut parts = Parts::default();
     for key in touched {
         match key {
@@ -48,30 +46,28 @@ fn attributes(head: &Graph, then: &Graph) -> Option<Event> {
 }
 
 #[derive(Default)]
-struct Parts {
-    restored_nodes: Vec<Event>,
+struct Parts<'g> {
+    restored_nodes: Vec<&'g Placed<Node>>,
     changed_nodes: Vec<Event>,
     edges: Vec<Event>,
     deleted_edges: Vec<Event>,
-    deleted_nodes: Vec<Event>,
+    deleted_nodes: Vec<&'g Placed<Node>>,
     others: Vec<Event>,
     /// Whether something is exchanged for what had its id before: it goes before it comes.
     is_exchanged: bool,
 }
 
-impl Parts {
-    fn add_node(&mut self, head: &Graph, then: &Graph, id: &NodeId, limits: &Limits) {
-        let gone = || Event::NodeDeleted { node_id: id.clone() };
+impl<'g> Parts<'g> {
+    fn add_node(&mut self, head: &'g Graph, then: &'g Graph, id: &NodeId, limits: &Limits) {
         match (head.nodes().get(id), then.nodes().get(id)) {
-            (None, Some(node)) => self.restored_nodes.push(restored_node(node)),
+            (None, Some(node)) => self.restored_nodes.push(node),
             (Some(old), Some(node)) if old.ordinal != node.ordinal => {
                 self.is_exchanged = true;
-                // What is in it went before it.
-                self.deleted_nodes.insert(0, gone());
-                self.restored_nodes.push(restored_node(node));
+                self.deleted_nodes.push(old);
+                self.restored_nodes.push(node);
             }
             (Some(_), Some(node)) => self.changed_nodes.extend(node_change(head, &node.entity, limits)),
-            (Some(_), None) => self.deleted_nodes.push(gone()),
+            (Some(old), None) => self.deleted_nodes.push(old),
             (None, None) => {}
         }
     }
@@ -91,9 +87,13 @@ impl Parts {
         }
     }
 
-    fn into_events(self) -> Vec<Event> {
-        let there = self.restored_nodes.into_iter().chain(self.changed_nodes).chain(self.edges);
-        let gone = self.deleted_edges.into_iter().chain(self.deleted_nodes);
+    fn into_events(mut self) -> Vec<Event> {
+        self.deleted_nodes.reverse();
+        let restored = parents_first(self.restored_nodes, |node| &node.entity).into_iter().map(restored_node);
+        let deleted = parents_first(self.deleted_nodes, |node| &node.entity).into_iter().rev();
+        let deleted = deleted.map(|node| Event::NodeDeleted { node_id: node.entity.id().clone() });
+        let there = restored.chain(self.changed_nodes).chain(self.edges);
+        let gone = self.deleted_edges.into_iter().chain(deleted);
         match self.is_exchanged {
             true => gone.chain(there).chain(self.others).collect(),
             false => there.chain(gone).chain(self.others).collect(),

@@ -3,7 +3,7 @@
 //! Within one operation what it deleted comes back first, then what it changed is put back, and what it created goes
 //! last: so each finds what it refers to (rule G4).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use dao_projections::{
     Attributes, Edge, EdgeId, Entity, Event, Graph, Map, Node, NodeId, Placed, Pointer, Position, Timestamp,
@@ -15,6 +15,7 @@ use super::{
     UndoResult, merge,
     merge::{Merged, Sides},
     net,
+    order::parents_first,
     skipped::{SkipReason, Skips, Writers},
     state::{Key, State},
     trace::{Past, Place, Step, Transition},
@@ -93,19 +94,13 @@ impl<'a> Taking<'a> {
 
     fn take_back(&mut self, step: &'a Step) {
         let changes = || step.changes.iter().rev();
-        for change in changes().filter(|change| change.is_exchange) {
-            match &change.key {
-                Key::Edge(id) => self.delete_edge(step, id),
-                Key::Node(id) => self.delete_node(step, id),
-                Key::Viewport | Key::Graph => {}
-            }
-        }
+        self.delete_created(step, |change| change.is_exchange);
         let gone = changes().filter(|change| change.is_deletion() && !self.is_in_the_way(change));
         let gone = gone.filter_map(|change| match &change.before {
             Some(State::Node(node)) => Some((node, change.place)),
             _ => None,
         });
-        for (node, place) in parents_first(gone.collect()) {
+        for (node, place) in parents_first(gone.collect(), |(node, _)| node) {
             self.restore_node(step, node, place);
         }
         for change in changes().filter(|change| !change.is_exchange) {
@@ -125,14 +120,27 @@ impl<'a> Taking<'a> {
                 _ => {}
             }
         }
-        for change in changes().filter(|change| change.before.is_none() && change.after.is_some()) {
-            match &change.key {
-                Key::Edge(id) => self.delete_edge(step, id),
-                Key::Node(_) | Key::Viewport | Key::Graph => {}
-            }
-        }
+        self.delete_created(step, |change| change.before.is_none() && change.after.is_some());
         for change in changes() {
             self.take_back_rest(step, change);
+        }
+    }
+
+    /// Edges first, and nodes after what is in them.
+    fn delete_created(&mut self, step: &'a Step, is_wanted: fn(&Transition) -> bool) {
+        let keys = || step.changes.iter().rev().filter(|change| is_wanted(change)).map(|change| &change.key);
+        for key in keys() {
+            if let Key::Edge(id) = key {
+                self.delete_edge(step, id);
+            }
+        }
+        let then = self.then.clone();
+        let standing = keys().filter_map(|key| match key {
+            Key::Node(id) => then.nodes().get(id).map(|node| &node.entity),
+            Key::Edge(_) | Key::Viewport | Key::Graph => None,
+        });
+        for node in parents_first(standing.collect(), |node| node).into_iter().rev() {
+            self.delete_node(step, node.id());
         }
     }
 
@@ -146,10 +154,9 @@ impl<'a> Taking<'a> {
             }
     }
 
-    /// Nodes that were created, the viewport, and the graph's attributes.
+    /// The viewport, and the graph's attributes.
     fn take_back_rest(&mut self, step: &Step, change: &Transition) {
         match (&change.key, &change.before, &change.after) {
-            (Key::Node(id), None, Some(_)) => self.delete_node(step, id),
             (Key::Viewport, Some(State::Viewport(before)), Some(State::Viewport(after))) => {
                 self.put_back_viewport(step, before, after);
             }
@@ -507,27 +514,6 @@ impl<'a> Taking<'a> {
             operation_id,
         }
     }
-}
-
-/// Nodes that come back, each after those that it is inside of, whatever the order was in which they went.
-fn parents_first<'n>(nodes: Vec<(&'n Node, Option<Place>)>) -> Vec<(&'n Node, Option<Place>)> {
-    let by_id: HashMap<&NodeId, usize> =
-        nodes.iter().enumerate().map(|(index, (node, _))| (node.id(), index)).collect();
-    let (mut is_reached, mut order) = (vec![false; nodes.len()], Vec::with_capacity(nodes.len()));
-    for first in 0..nodes.len() {
-        let mut way = vec![(first, false)];
-        while let Some((index, are_parents_done)) = way.pop() {
-            if are_parents_done {
-                order.push(nodes[index]);
-            } else if !is_reached[index] {
-                is_reached[index] = true;
-                way.push((index, true));
-                let parents = nodes[index].0.parents();
-                way.extend(parents.filter_map(|(_, id)| Some((*by_id.get(&id)?, false))));
-            }
-        }
-    }
-    order
 }
 
 fn json_of_node(node: &Node) -> Value {

@@ -406,9 +406,6 @@ pub(in crate::http) struct AuditedOperation {
     /// The version whose contents it brings back; left out where it brings back none.
     #[schema(nullable = false, minimum = 1)]
     restores: Option<u64>,
-    /// What it said was erased.
-    #[schema(nullable = false)]
-    erased: Option<bool>,
     events: Vec<Event>,
     #[schema(pattern = "^[0-9a-f]{64}$")]
     hash: String,

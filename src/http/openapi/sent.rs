@@ -61,6 +61,25 @@ pub(in crate::http) enum Command {
     DeleteEdge(DeleteEdge),
     SetViewport(Viewport),
     BatchUpdate(BatchUpdate),
+    Undo(Undo),
+}
+
+/// Operations to take back, where what they did still stands. Not allowed in a batch.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Undo {
+    #[schema(min_items = 1, max_items = 1000)]
+    operations: Vec<Undone>,
+}
+
+/// An operation and the version of its commit.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Undone {
+    #[schema(format = "uuid")]
+    operation_id: String,
+    #[schema(minimum = 0)]
+    version: u64,
 }
 
 /// A node as it is sent. Any other attribute is kept as given.
