@@ -6,24 +6,28 @@
 //!
 //! Not here: reading commits. The caller has them, or gets [`HistoryMissing::Past`](super::HistoryMissing) and reads.
 
+mod fields;
 mod merge;
 mod net;
 mod order;
+mod past;
 mod skipped;
 mod state;
 mod steps;
+mod telling;
 mod trace;
 
 use dao_projections::{Entity, EntityKind, OperationId, Pointer, Version};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+pub use self::{
+    past::Past,
+    skipped::{SkipReason, Skipped},
+    trace::Tracing,
+};
 pub(super) use self::{
     skipped::Writers,
     steps::{Taken, Taking},
-};
-pub use self::{
-    skipped::{SkipReason, Skipped},
-    trace::{Past, Tracing},
 };
 
 /// Operations that one command may undo.
@@ -43,7 +47,7 @@ pub struct Undone {
 }
 
 /// An entity that was put back, wholly or in part.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reverted {
     /// What kind of thing it is.
     pub entity: EntityKind,

@@ -91,6 +91,11 @@ impl Older {
         self.pasts.clear();
     }
 
+    /// How much is to be taken back by what was read so far.
+    pub(super) fn undone_weight(&self) -> usize {
+        self.pasts.iter().map(|(_, past)| past.weight()).sum()
+    }
+
     /// What these operations did was read.
     pub(super) fn keep_past(&mut self, operations: Vec<Undone>, past: Past) {
         self.pasts.push((operations, past));

@@ -114,7 +114,8 @@ impl Sources<'_> {
         let (mut read, mut floor) = (0, Graph::empty());
         let mut is_checkpoint_sought = false;
         while to > floor.head().version && tracing.wants(to) {
-            if read >= CHECKPOINT_AFTER && !is_checkpoint_sought {
+            // One that is not older than the operations says nothing of what was before them.
+            if read >= CHECKPOINT_AFTER && !is_checkpoint_sought && to < tracing.oldest() {
                 is_checkpoint_sought = true;
                 floor = self.checkpoint(to).await?.unwrap_or_default();
                 continue;

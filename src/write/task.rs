@@ -291,6 +291,7 @@ impl Task {
                         let around = Surroundings { ring, operations, limits: &self.limits, now };
                         round.take(operation, &around, older)
                     };
+                    let weight = weight + older.undone_weight();
                     let taken = if weight > INLINE_WEIGHT_MAX { busy(take) } else { take() };
                     let Err(missing) = taken else { break };
                     if let HistoryMissing::Past(undone) = missing {

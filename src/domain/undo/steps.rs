@@ -6,46 +6,41 @@
 use std::collections::HashSet;
 
 use dao_projections::{
-    Attributes, Edge, EdgeId, Entity, Event, Graph, Map, Node, NodeId, Placed, Pointer, Position, Timestamp,
-    UserId, Version, Viewport,
+    Edge, EdgeId, Entity, Event, Graph, Node, NodeId, Placed, Pointer, Position, Timestamp, UserId, Version,
 };
 use serde_json::Value;
 
 use super::{
-    UndoResult, merge,
-    merge::{Merged, Sides},
-    net,
+    UndoResult, net,
     order::parents_first,
+    past::{Past, Place, Step, Transition},
     skipped::{SkipReason, Skips, Writers},
     state::{Key, State},
-    trace::{Past, Place, Step, Transition},
+    telling::{json_of_edge, json_of_node},
 };
 use crate::domain::{
     OnConflict,
-    ancestry::Ancestry,
-    decide::{
-        Limits, Rejection, check_edge_size, check_ends, check_node_size, edges_of_all, with_descendants,
-    },
+    decide::{Limits, check_edge_size, check_ends, check_node_size, edges_of_all, with_descendants},
     refusal::Conflict,
 };
 
 /// What ties a node to another one: it stands or falls together.
-const PARENT_FIELDS: [&str; 3] = ["parentId", "parentNode", "extent"];
+pub(super) const PARENT_FIELDS: [&str; 3] = ["parentId", "parentNode", "extent"];
 
 /// An undo in the making.
 pub(in crate::domain) struct Taking<'a> {
-    head: &'a Graph,
+    pub(super) head: &'a Graph,
     /// The graph as the steps so far left it.
-    then: Graph,
-    past: &'a Past,
-    on_conflict: OnConflict,
-    limits: &'a Limits,
-    writers: Writers<'a>,
+    pub(super) then: Graph,
+    pub(super) past: &'a Past,
+    pub(super) on_conflict: OnConflict,
+    pub(super) limits: &'a Limits,
+    pub(super) writers: Writers<'a>,
     /// Who made the operations.
     authors: HashSet<&'a UserId>,
     touched: Vec<Key>,
-    result: UndoResult,
-    skips: Skips,
+    pub(super) result: UndoResult,
+    pub(super) skips: Skips,
 }
 
 /// What taking them back came to.
@@ -167,7 +162,7 @@ impl<'a> Taking<'a> {
         }
     }
 
-    fn apply(&mut self, key: Key, event: &Event) {
+    pub(super) fn apply(&mut self, key: Key, event: &Event) {
         let version = self.head.head().version.next();
         let at = self.head.last_modified().unwrap_or(Timestamp(0));
         self.then.apply_event(event, version, at);
@@ -277,103 +272,6 @@ impl<'a> Taking<'a> {
         self.apply(key, &event);
     }
 
-    fn put_back_node(&mut self, step: &Step, before: &Node, after: &Node) {
-        let (id, entity) = (before.id(), Entity::Node(before.id()));
-        let Some(standing) = self.then.nodes().get(id).map(|node| node.entity.clone()) else {
-            return self.skip_gone(step, entity, json_of_node(before));
-        };
-        let (now, mut merged) = self
-            .merge((before.to_json(), after.to_json()), standing.to_json(), |path| path.is_within_position());
-        let mut node = node_of(id, &now);
-        if let Err(rejection) = self.check_node(node.as_ref(), &standing) {
-            // What it is inside of stays as it is; the rest is put back.
-            let kept = with_fields_of(now, &standing.to_json(), &PARENT_FIELDS);
-            self.skip_fields(&rejection, step, entity, &PARENT_FIELDS, &mut merged);
-            node = node_of(id, &kept);
-            if let Err(rejection) = self.check_node(node.as_ref(), &standing) {
-                return self.skip_rejected(&rejection, step, entity, Pointer::root(), Value::Null);
-            }
-        }
-        self.skip_taken_over(step, entity, &standing.to_json(), &merged);
-        if let Some(node) = node.filter(|node| *node != standing) {
-            self.result.revert(entity, merged.reverted);
-            self.apply(Key::Node(id.clone()), &Event::NodeReplaced { node });
-        }
-    }
-
-    /// Whether the node may stand there in place of the one that does.
-    fn check_node(&self, node: Option<&Node>, standing: &Node) -> Result<(), Rejection> {
-        let Some(node) = node else { return Err(Rejection::NodeTooLarge(standing.id().clone())) };
-        check_node_size(node, self.limits)?;
-        if !node.parents().eq(standing.parents()) {
-            Ancestry::in_graph(&self.then).check(node)?;
-        }
-        Ok(())
-    }
-
-    fn put_back_edge(&mut self, step: &Step, before: &Edge, after: &Edge) {
-        const ENDS: [&str; 2] = ["source", "target"];
-        let (id, entity) = (before.id(), Entity::Edge(before.id()));
-        let Some(standing) = self.then.edges().get(id).map(|edge| edge.entity.clone()) else {
-            return self.skip_gone(step, entity, json_of_edge(before));
-        };
-        let (now, mut merged) =
-            self.merge((before.to_json(), after.to_json()), standing.to_json(), |_| false);
-        let check = |edge: Option<&Edge>| match edge {
-            None => Err(Rejection::EdgeTooLarge(id.clone())),
-            Some(edge) => check_edge_size(edge, self.limits).and_then(|()| check_ends(&self.then, edge)),
-        };
-        let mut edge = edge_of(id, &now);
-        let mut problem = check(edge.as_ref()).err();
-        if let Some(rejection) = &problem {
-            let kept = edge_of(id, &with_fields_of(now, &standing.to_json(), &ENDS));
-            let of_rest = check(kept.as_ref()).err();
-            edge = kept;
-            self.skip_fields(rejection, step, entity, &ENDS, &mut merged);
-            problem = of_rest;
-        }
-        if let Some(rejection) = problem {
-            return self.skip_rejected(&rejection, step, entity, Pointer::root(), Value::Null);
-        }
-        self.skip_taken_over(step, entity, &standing.to_json(), &merged);
-        if let Some(edge) = edge.filter(|edge| *edge != standing) {
-            self.result.revert(entity, merged.reverted);
-            self.apply(Key::Edge(id.clone()), &Event::EdgeReplaced { edge });
-        }
-    }
-
-    fn put_back_viewport(&mut self, step: &Step, before: &Viewport, after: &Viewport) {
-        let standing = self.then.viewport().clone();
-        if standing == *before || before == after {
-            return;
-        }
-        if standing != *after && self.on_conflict != OnConflict::Overwrite {
-            let values = (before.to_json(), standing.to_json());
-            return self.skip(SkipReason::TakenOver, step, Entity::Viewport, Pointer::root(), values);
-        }
-        self.result.revert(Entity::Viewport, vec![Pointer::root()]);
-        self.apply(Key::Viewport, &Event::ViewportSet { viewport: before.clone() });
-    }
-
-    fn put_back_attributes(&mut self, step: &Step, before: &Attributes, after: &Attributes) {
-        let standing = self.then.metadata().attributes.fields().clone();
-        let sides = (before.fields().clone(), after.fields().clone());
-        let (now, merged) = self.merge(sides, standing.clone(), |_| false);
-        self.skip_taken_over(step, Entity::Graph, &standing, &merged);
-        if let Some(patch) = dao_projections::MergePatch::between(&standing, &now).filter(|_| now != standing)
-        {
-            self.result.revert(Entity::Graph, merged.reverted);
-            self.apply(Key::Graph, &Event::GraphUpdated { patch });
-        }
-    }
-
-    fn merge(&self, (before, after): (Map, Map), mut now: Map, is_whole: merge::IsWhole) -> (Map, Merged) {
-        let mut merged = Merged::default();
-        let sides = Sides { before: &before, after: &after };
-        merge::put_back(sides, &mut now, self.on_conflict, is_whole, &mut merged);
-        (now, merged)
-    }
-
     fn delete_edge(&mut self, step: &Step, id: &EdgeId) {
         let Some(edge) = self.then.edges().get(id).cloned() else { return };
         let entity = Entity::Edge(id);
@@ -429,127 +327,6 @@ impl<'a> Taking<'a> {
             .map(|node| Key::Node(node.entity.id().clone()))
             .or_else(|| used_edge().map(|edge| Key::Edge(edge.entity.id().clone())))
     }
-
-    fn skip_taken_over(&mut self, step: &Step, entity: Entity<'_>, standing: &Map, merged: &Merged) {
-        for (path, yours) in &merged.taken_over {
-            let current = at(standing, path);
-            self.skip(SkipReason::TakenOver, step, entity, path.clone(), (yours.clone(), current));
-        }
-    }
-
-    /// Leaves fields alone that can't be put back, and tells of the first.
-    fn skip_fields(
-        &mut self,
-        rejection: &Rejection,
-        step: &Step,
-        entity: Entity<'_>,
-        fields: &[&str],
-        merged: &mut Merged,
-    ) {
-        let is_left = |path: &Pointer| path.keys().next().is_some_and(|key| fields.contains(&key.as_ref()));
-        let first = merged.reverted.iter().find(|path| is_left(path)).cloned();
-        merged.reverted.retain(|path| !is_left(path));
-        if let Some(path) = first {
-            self.skip_rejected(rejection, step, entity, path, Value::Null);
-        }
-    }
-
-    fn skip_gone(&mut self, step: &Step, entity: Entity<'_>, yours: Value) {
-        self.skip(SkipReason::TargetDeleted, step, entity, Pointer::root(), (yours, Value::Null));
-    }
-
-    fn skip_rejected(
-        &mut self,
-        rejection: &Rejection,
-        step: &Step,
-        entity: Entity<'_>,
-        path: Pointer,
-        yours: Value,
-    ) {
-        let (reason, in_the_way) = match rejection {
-            Rejection::DanglingEdge { node, .. } => (SkipReason::DanglingEdge, Some(node)),
-            Rejection::ParentNotFound { parent, .. } => (SkipReason::ParentNotFound, Some(parent)),
-            Rejection::ParentCycle(_) => (SkipReason::ParentCycle, None),
-            Rejection::TooManyNodes | Rejection::TooManyEdges => (SkipReason::TooManyEntities, None),
-            Rejection::NodeTooLarge(_)
-            | Rejection::EdgeTooLarge(_)
-            | Rejection::NodeNotFound(_)
-            | Rejection::EdgeNotFound(_)
-            | Rejection::NodeIdTaken(_)
-            | Rejection::EdgeIdTaken(_) => (SkipReason::EntityTooLarge, None),
-        };
-        let by = in_the_way.map_or(entity, |node| Entity::Node(node));
-        let conflict = self.conflict(step, entity, path, by);
-        self.skips.add(reason, Conflict { yours, ..conflict });
-    }
-
-    fn skip(
-        &mut self,
-        reason: SkipReason,
-        step: &Step,
-        entity: Entity<'_>,
-        path: Pointer,
-        (yours, current): (Value, Value),
-    ) {
-        let conflict = self.conflict(step, entity, path, entity);
-        self.skips.add(reason, Conflict { yours, current, ..conflict });
-    }
-
-    /// An entry that names who wrote last what is in the way; the operation itself where nobody did since.
-    fn conflict(&self, step: &Step, entity: Entity<'_>, path: Pointer, in_the_way: Entity<'_>) -> Conflict {
-        let written_at = if in_the_way == entity { path.clone() } else { Pointer::root() };
-        let latest = self.writers.latest(in_the_way, &written_at, step.version);
-        let (version, user_id, operation_id) = latest
-            .map_or((step.version, step.user.clone(), step.operation), |commit| {
-                (commit.version, commit.body.user_id.clone(), commit.body.operation_id)
-            });
-        Conflict {
-            entity: entity.kind(),
-            id: entity.to_string(),
-            path,
-            yours: Value::Null,
-            current: Value::Null,
-            version,
-            user_id,
-            operation_id,
-        }
-    }
-}
-
-fn json_of_node(node: &Node) -> Value {
-    Value::Object(node.to_json())
-}
-
-fn json_of_edge(edge: &Edge) -> Value {
-    Value::Object(edge.to_json())
-}
-
-/// `fields`, with some of them as they are in `standing`.
-fn with_fields_of(mut fields: Map, standing: &Map, names: &[&str]) -> Map {
-    for name in names {
-        match standing.get(*name) {
-            Some(value) => drop(fields.insert((*name).to_owned(), value.clone())),
-            None => drop(fields.shift_remove(*name)),
-        }
-    }
-    fields
-}
-
-fn node_of(id: &NodeId, fields: &Map) -> Option<Node> {
-    let position = Position::from_json(fields.get("position")?).ok()?;
-    Node::new(id.clone(), position, fields.clone()).ok()
-}
-
-fn edge_of(id: &EdgeId, fields: &Map) -> Option<Edge> {
-    let end = |name| NodeId::parse(fields.get(name)?.as_str()?).ok();
-    Edge::new(id.clone(), end("source")?, end("target")?, fields.clone()).ok()
-}
-
-/// What stands at a path; null where nothing does.
-fn at(fields: &Map, path: &Pointer) -> Value {
-    let mut keys = path.keys();
-    let first = keys.next().and_then(|key| fields.get(key.as_ref()));
-    keys.fold(first, |value, key| value?.as_object()?.get(key.as_ref())).cloned().unwrap_or(Value::Null)
 }
 
 /// Whole numbers stay whole.
