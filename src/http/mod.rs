@@ -112,6 +112,11 @@ pub fn parse_document(json: &[u8]) -> Result<Value, String> {
     document.map(|document| document.value).map_err(|malformed| malformed.to_string())
 }
 
+/// What an undo put back and left alone, as the answer to it has it (rule U12).
+pub fn undo_json(undone: &crate::domain::UndoResult) -> Value {
+    serde_json::to_value(undo::UndoneOut::of(undone)).unwrap_or(Value::Null)
+}
+
 /// A command from a document that is JSON already, by the rules of `POST …/command`.
 pub fn parse_command(value: Value, user: &UserId) -> Result<Operation, String> {
     let document = decode::Document::of(value);
