@@ -45,12 +45,13 @@ pub enum CommandType {
     SetViewport,
     BatchUpdate,
     SaveDocument,
+    Undo,
     Batch,
 }
 
 impl CommandType {
     /// All commands, in the order of the protocol, and the batch.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::CreateNode,
         Self::UpdateNode,
         Self::UpdateNodePosition,
@@ -61,6 +62,7 @@ impl CommandType {
         Self::SetViewport,
         Self::BatchUpdate,
         Self::SaveDocument,
+        Self::Undo,
         Self::Batch,
     ];
 
@@ -77,6 +79,7 @@ impl CommandType {
             Self::SetViewport => "SET_VIEWPORT",
             Self::BatchUpdate => "BATCH_UPDATE",
             Self::SaveDocument => "SAVE_DOCUMENT",
+            Self::Undo => "UNDO",
             Self::Batch => "BATCH",
         }
     }

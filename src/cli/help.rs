@@ -68,7 +68,7 @@ fn settings_of(command: &str) -> Option<&'static [Group]> {
         "serve" => &[ADDRESS, STORE, GRAPHS, PROJECTING, KEYS, LOG, TELEMETRY, SERVING],
         "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
         "rebuild" => &[STORE, PROJECTING],
-        "import" | "seed" => &[STORE, GRAPHS],
+        "import" | "seed" | "undo" => &[STORE, GRAPHS],
         "export" | "show" | "diff" | "history" | "verify" | "migrate" => READING,
         "backup" | "restore" => &[EMBEDDED],
         "watch" | "monitor" | "healthcheck" => &[ADDRESS],

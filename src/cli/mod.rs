@@ -18,6 +18,7 @@ mod seed;
 mod serve;
 mod show;
 mod token;
+mod undo;
 mod verify;
 mod version_or_time;
 mod watch;
@@ -84,6 +85,8 @@ enum Command {
     Diff(diff::Diff),
     /// Print what happened to a graph, or to one node or edge of it
     History(history::History),
+    /// Undo commits of a graph where what they did still stands
+    Undo(undo::Undo),
     /// Verify the hash chain of a graph and every commit in it; exit code 1 if it is damaged
     Verify(verify::Verify),
     /// Print a token for development, signed with JWT_SECRET
@@ -131,6 +134,7 @@ pub fn run() -> ExitCode {
             Command::Diff(diff) => diff.run(config).await,
             Command::History(history) => history.run(config).await,
             Command::Rebuild(rebuild) => rebuild.run(config).await,
+            Command::Undo(undo) => undo.run(config).await,
             Command::Verify(verify) => verify.run(config).await,
             Command::Token(token) => token.run(&config),
             Command::Healthcheck => healthcheck::run(&config).await,

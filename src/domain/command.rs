@@ -6,9 +6,9 @@ use dao_projections::{
 };
 use serde_json::Value;
 
-use crate::domain::{Fingerprint, document::Save};
+use crate::domain::{Fingerprint, Undone, document::Save};
 
-/// One of the commands (rule C).
+/// One of the commands (rules C, DS and U).
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Command {
@@ -22,6 +22,7 @@ pub enum Command {
     SetViewport { viewport: Viewport },
     BatchUpdate { nodes: Vec<Node>, edges: Option<Vec<Edge>>, viewport: Option<Viewport> },
     SaveDocument { save: Box<Save> },
+    Undo { operations: Vec<Undone> },
 }
 
 /// The target of a command: the entity that its result shows and that conflicts are about.
@@ -31,7 +32,7 @@ pub enum Target {
     Node(NodeId),
     Edge(EdgeId),
     Viewport,
-    /// The target of a `BATCH_UPDATE` or a `SAVE_DOCUMENT`: all entities that its events name.
+    /// The target of a `BATCH_UPDATE`, a `SAVE_DOCUMENT` or an `UNDO`: all entities that its events name.
     Whole,
 }
 
@@ -49,6 +50,7 @@ impl Command {
             Self::SetViewport { .. } => CommandType::SetViewport,
             Self::BatchUpdate { .. } => CommandType::BatchUpdate,
             Self::SaveDocument { .. } => CommandType::SaveDocument,
+            Self::Undo { .. } => CommandType::Undo,
         }
     }
 
@@ -61,6 +63,7 @@ impl Command {
                 1 + of_nodes + edges.map(|edge| 1 + fields_of(edge.attributes())).sum::<usize>()
             }
             Self::SaveDocument { save } => save.document.weight(),
+            Self::Undo { operations } => 1 + operations.len() * WEIGHT_OF_UNDONE,
             Self::CreateNode { node } => 1 + fields_of(node.attributes()),
             Self::CreateEdge { edge } => 1 + fields_of(edge.attributes()),
             Self::UpdateNode { patch, .. } | Self::UpdateEdge { patch, .. } => 1 + fields_of(patch.fields()),
@@ -89,7 +92,8 @@ impl Command {
             | Self::UpdateNodePosition { .. }
             | Self::CreateEdge { .. }
             | Self::DeleteEdge { .. }
-            | Self::SetViewport { .. } => 0,
+            | Self::SetViewport { .. }
+            | Self::Undo { .. } => 0,
         };
         self.weight() + standing
     }
@@ -104,11 +108,13 @@ impl Command {
             Self::CreateEdge { edge } => Target::Edge(edge.id().clone()),
             Self::UpdateEdge { edge_id, .. } | Self::DeleteEdge { edge_id } => Target::Edge(edge_id.clone()),
             Self::SetViewport { .. } => Target::Viewport,
-            Self::BatchUpdate { .. } | Self::SaveDocument { .. } => Target::Whole,
+            Self::BatchUpdate { .. } | Self::SaveDocument { .. } | Self::Undo { .. } => Target::Whole,
         }
     }
 }
 
+/// The weight of an operation that is to be undone: what it did is not known yet.
+const WEIGHT_OF_UNDONE: usize = 16;
 /// Items and fields are counted up to about this number: a command of that weight is heavy in any case.
 const WEIGHT_COUNTED: usize = 4_096;
 /// Bytes of text that weigh as much as one field.

@@ -11,6 +11,7 @@ mod deleted_along;
 mod overlap;
 mod replaced;
 mod save;
+mod undoing;
 mod wording;
 
 pub use save::{SaveReport, Saved, Touched, judge_save};
@@ -34,6 +35,7 @@ use super::{
     document::Saver,
     interest::Interest,
     refusal::{Reason, Refusal},
+    undo::{Past, UndoResult, Undone},
 };
 
 /// Access to the commits before the head, newest last; how far back depends on the caller.
@@ -58,6 +60,12 @@ pub trait History {
     /// The commits after this version that are the saver's own, whole, oldest first. `None` if they are not all at
     /// hand.
     fn owned_since(&self, version: Version, saver: &Saver<'_>) -> Option<Vec<&Commit>>;
+
+    /// What these operations did, as [`Tracing`](super::Tracing) finds it. `None` if it is not in memory.
+    fn past(&self, operations: &[Undone]) -> Option<&Past> {
+        let _ = operations;
+        None
+    }
 }
 
 /// The part of the history that the judgement needs and [`History`] does not have in memory.
@@ -73,6 +81,8 @@ pub enum HistoryMissing {
     Graph(Version),
     /// The commits after this version that are the own of the saver whose document the operation is.
     Owned(Version),
+    /// What these operations did.
+    Past(Vec<Undone>),
 }
 
 /// The result of judging an operation.
@@ -86,6 +96,8 @@ pub enum Verdict {
         outcome: Outcome,
         /// The number of events of each member, in order.
         by_member: Vec<usize>,
+        /// What an undo did and left alone.
+        undone: Option<Box<UndoResult>>,
     },
     /// The graph already is as asked.
     Unchanged,
@@ -127,7 +139,7 @@ fn judge_batch(
     limits: &Limits,
 ) -> Result<Verdict, HistoryMissing> {
     let mut then = graph.clone();
-    let mut all = Decided { events: Vec::new(), outcome: Outcome::Applied };
+    let mut all = Decided { events: Vec::new(), outcome: Outcome::Applied, undone: None };
     let mut by_member = Vec::with_capacity(members.len());
     for (index, member) in members.iter().enumerate() {
         let judgement = Judgement { base: graph, graph: &then, operation, member, history, limits, own: &[] };
@@ -149,6 +161,7 @@ fn judge_batch(
 struct Decided {
     events: Vec<Event>,
     outcome: Outcome,
+    undone: Option<Box<UndoResult>>,
 }
 
 impl Decided {
@@ -156,7 +169,7 @@ impl Decided {
         if self.events.is_empty() {
             return Verdict::Unchanged;
         }
-        Verdict::Accepted { events: self.events, outcome: self.outcome, by_member }
+        Verdict::Accepted { events: self.events, outcome: self.outcome, by_member, undone: self.undone }
     }
 }
 
@@ -216,6 +229,7 @@ impl<'a> Judgement<'a> {
                 let Self { base, operation, member, history, limits, .. } = *self;
                 Ok(judge_save(base, operation, (save, member), history, limits)?.into_decided())
             }
+            Command::Undo { operations } => self.judge_undo(operations),
         }
     }
 
@@ -262,7 +276,7 @@ impl<'a> Judgement<'a> {
     /// Decides the events, after all conflicts were ruled out.
     fn finish(&self, outcome: Outcome) -> Judged {
         match decide(self.graph, &self.member.command, self.limits) {
-            Ok(events) => Ok(Ok(Decided { events, outcome })),
+            Ok(events) => Ok(Ok(Decided { events, outcome, undone: None })),
             Err(rejection) => Ok(Err(self.refusal(rejection)?)),
         }
     }
@@ -345,13 +359,14 @@ impl<'a> Judgement<'a> {
             Command::CreateNode { .. }
             | Command::CreateEdge { .. }
             | Command::BatchUpdate { .. }
-            | Command::SaveDocument { .. } => {}
+            | Command::SaveDocument { .. }
+            | Command::Undo { .. } => {}
         }
     }
 }
 
 /// The commit that last wrote the entity; `None` if the entity does not exist.
-fn last_written(graph: &Graph, entity: Entity<'_>) -> Option<Version> {
+pub(super) fn last_written(graph: &Graph, entity: Entity<'_>) -> Option<Version> {
     match entity {
         Entity::Node(id) => graph.nodes().get(id).map(|node| node.version),
         Entity::Edge(id) => graph.edges().get(id).map(|edge| edge.version),

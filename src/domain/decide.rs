@@ -63,6 +63,8 @@ pub(super) fn decide(graph: &Graph, command: &Command, limits: &Limits) -> Resul
         }
         // Its changes are decided one by one.
         Command::SaveDocument { .. } => Ok(vec![]),
+        // It is judged by what the operations did, not by the graph alone.
+        Command::Undo { .. } => Ok(vec![]),
     }
 }
 
@@ -268,7 +270,7 @@ fn edge_after(graph: &Graph, event: &Event) -> Result<Option<Edge>, Rejection> {
 
 /// The event that creates or changes this node, as a single command would where one can. A node far over the size
 /// limit is not compared in detail: it will be refused.
-fn node_change(graph: &Graph, node: &Node, limits: &Limits) -> Option<Event> {
+pub(super) fn node_change(graph: &Graph, node: &Node, limits: &Limits) -> Option<Event> {
     let Some(old) = graph.nodes().get(node.id()).map(|old| &old.entity) else {
         return Some(Event::NodeCreated { node: node.clone() });
     };
@@ -301,7 +303,7 @@ fn edge_set_changes<'a>(
     gone.chain(edges.iter().filter_map(|edge| edge_change(graph, edge, limits)))
 }
 
-fn edge_change(graph: &Graph, edge: &Edge, limits: &Limits) -> Option<Event> {
+pub(super) fn edge_change(graph: &Graph, edge: &Edge, limits: &Limits) -> Option<Event> {
     let Some(old) = graph.edges().get(edge.id()).map(|old| &old.entity) else {
         return Some(Event::EdgeCreated { edge: edge.clone() });
     };
@@ -341,7 +343,7 @@ fn compared_bytes_max(limits: &Limits) -> usize {
     limits.entity_bytes_max.max(AT_LEAST)
 }
 
-fn check_node_size(node: &Node, limits: &Limits) -> Result<(), Rejection> {
+pub(super) fn check_node_size(node: &Node, limits: &Limits) -> Result<(), Rejection> {
     let attributes: &Map = node.attributes();
     if size::exceeds(node, attributes, limits.entity_bytes_max) {
         return Err(Rejection::NodeTooLarge(node.id().clone()));
@@ -349,7 +351,7 @@ fn check_node_size(node: &Node, limits: &Limits) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn check_edge_size(edge: &Edge, limits: &Limits) -> Result<(), Rejection> {
+pub(super) fn check_edge_size(edge: &Edge, limits: &Limits) -> Result<(), Rejection> {
     if size::exceeds(edge, edge.attributes(), limits.entity_bytes_max) {
         return Err(Rejection::EdgeTooLarge(edge.id().clone()));
     }
@@ -357,7 +359,7 @@ fn check_edge_size(edge: &Edge, limits: &Limits) -> Result<(), Rejection> {
 }
 
 /// Checks that both ends exist (rule G4).
-fn check_ends(graph: &Graph, edge: &Edge) -> Result<(), Rejection> {
+pub(super) fn check_ends(graph: &Graph, edge: &Edge) -> Result<(), Rejection> {
     for (end, node) in [("source", edge.source()), ("target", edge.target())] {
         if graph.nodes().get(node).is_none() {
             return Err(Rejection::DanglingEdge { edge: edge.id().clone(), end, node: node.clone() });

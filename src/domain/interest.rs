@@ -104,6 +104,8 @@ impl Interest {
             Command::SetViewport { .. } => self.viewport = true,
             // Asked for as it is judged: what it is about is known only then.
             Command::SaveDocument { .. } => {}
+            // What it is about is known once it is known what the operations did.
+            Command::Undo { .. } => {}
             Command::BatchUpdate { nodes, edges, viewport } => {
                 nodes.iter().for_each(|node| self.add_node(node));
                 self.every_edge |= edges.is_some();

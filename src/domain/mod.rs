@@ -13,6 +13,7 @@ pub(crate) mod memory;
 mod record;
 mod refusal;
 mod size;
+mod undo;
 
 pub(crate) use command::fields_of;
 pub use command::{Action, Claim, Command, Member, OnConflict, Operation, Target};
@@ -23,3 +24,6 @@ pub use interest::Interest;
 pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};
 pub use refusal::{Conflict, Deletes, Reason, Refusal, Resolution};
 pub use size::json_bytes;
+pub use undo::{
+    OPERATIONS_MAX as UNDO_OPERATIONS_MAX, Past, Reverted, SkipReason, Skipped, Tracing, UndoResult, Undone,
+};

@@ -48,6 +48,10 @@ pub enum Reason {
     DeletesMuch,
     /// The answer to the request would exceed its size limit (rule O3).
     AnswerTooLarge,
+    /// An operation that is to be undone is not the commit of the version that was named (rule U2).
+    OperationNotFound,
+    /// Nothing can be undone without overwriting others' work, or not all of it (rule U5).
+    UndoConflict,
 }
 
 impl Reason {

@@ -17,13 +17,14 @@ use super::{
     decode::{Document, Path, Repeated, Size},
     fingerprint::FingerprintHasher,
     json_shape::{Fields, Malformed},
+    undo,
 };
 use crate::domain::{
     Action, Base, Claim, Command, Member, OnConflict, Operation, WithoutBase, memory::object_memory,
 };
 
 /// What a client whose command is none of them is told.
-const COMMAND_TYPES: [&str; 10] = [
+const COMMAND_TYPES: [&str; 11] = [
     "CREATE_NODE",
     "UPDATE_NODE",
     "UPDATE_NODE_POSITION",
@@ -34,6 +35,7 @@ const COMMAND_TYPES: [&str; 10] = [
     "SET_VIEWPORT",
     "BATCH_UPDATE",
     "SAVE_DOCUMENT",
+    "UNDO",
 ];
 
 /// A batch, checked as a whole.
@@ -148,6 +150,7 @@ pub(super) fn read_batch_fields(
         let sent = reader.sent(member, &path, fingerprint);
         let sent = sent.and_then(|sent| refuse_own_identity(sent, is_atomic, &path));
         let sent = sent.and_then(|sent| refuse_alone(sent, &path));
+        let sent = sent.and_then(|sent| undo::refuse_in_batch(&sent.command, &path).map(|()| sent));
         sent.map_err(|malformed| Malformed { index: Some(index), ..malformed })
     };
     let members = members.into_iter().enumerate();
@@ -406,6 +409,7 @@ impl CommandParser<'_> {
             }
             "SET_VIEWPORT" => Command::SetViewport { viewport: self.viewport(payload, &place)? },
             "BATCH_UPDATE" => self.batch_update(payload, &place)?,
+            "UNDO" => undo::read_undo(payload, &place, self.repeated)?,
             unknown => {
                 let shown: String = unknown.chars().take(40).collect();
                 let problem =

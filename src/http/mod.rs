@@ -63,6 +63,7 @@ mod stream;
 mod subscriptions;
 mod supervise;
 pub mod transcode;
+mod undo;
 mod unread_body;
 pub mod wire;
 
@@ -76,3 +77,4 @@ pub use rate_limits::RateConfig;
 pub use request_limits::{BODY_BYTES_MAX, RequestLimits};
 pub use serve::{serve, serve_operational};
 pub(crate) use supervise::supervised;
+pub use undo::undo_json;

@@ -289,6 +289,7 @@ impl Serialize for ShownOut<'_> {
             CommandResult::Saved(saved) => {
                 Saved { entities: SavedOut::of(saved), conflicts: &saved.kept, own: &saved.own }.serialize(s)
             }
+            CommandResult::Undone(undone) => super::undo::UndoneOut::of(undone).serialize(s),
             CommandResult::Gone => s.serialize_none(),
         }
     }

@@ -56,6 +56,10 @@ words!(
         BaseTooOld = "BASE_TOO_OLD",
         /// A document save would delete most of the graph.
         DeletesMuch = "DELETES_MUCH",
+        /// An operation that is to be undone is not what it was said to be.
+        OperationNotFound = "OPERATION_NOT_FOUND",
+        /// Others' work stands in the way of an undo.
+        UndoConflict = "UNDO_CONFLICT",
         /// The graph or the entity would be too large.
         TooLarge = "TOO_LARGE",
     }

@@ -17,7 +17,7 @@ use super::{
     ring::{Recorded, Ring},
 };
 use crate::{
-    domain::{History, HistoryMissing, Interest, Operation, Saver},
+    domain::{History, HistoryMissing, Interest, Operation, Past, Saver, Undone},
     store::{EventStore, ProjectionStore, StoreError},
 };
 
@@ -36,6 +36,8 @@ pub(super) struct OlderCommits {
     graphs: HashMap<Version, Graph>,
     /// By the version after which they were looked for and whose they are: commits up to where the ring begins.
     owned: HashMap<(Version, OperationId), Vec<Commit>>,
+    /// What operations that are to be undone did. As a round is judged again its own commits are others.
+    pasts: Vec<(Vec<Undone>, Past)>,
     /// What the operations of the round are about; found out when it is first needed.
     interest: Option<Interest>,
 }
@@ -88,6 +90,21 @@ impl CommitsByEntity {
 }
 
 impl OlderCommits {
+    /// A round is judged from its beginning.
+    pub(super) fn begin_round(&mut self) {
+        self.pasts.clear();
+    }
+
+    /// How much is to be taken back by what was read so far.
+    pub(super) fn undone_weight(&self) -> usize {
+        self.pasts.iter().map(|(_, past)| past.weight()).sum()
+    }
+
+    /// What these operations did was read.
+    pub(super) fn keep_past(&mut self, operations: Vec<Undone>, past: Past) {
+        self.pasts.push((operations, past));
+    }
+
     /// Reads what `operation`, one of `requests`, misses; `base` is where the ring begins.
     pub(super) async fn read(
         &mut self,
@@ -141,6 +158,8 @@ impl OlderCommits {
                 let found = history_reader::sift(store, id, version, base, sieve).await?;
                 self.owned.insert((version, operation.id), found);
             }
+            // It is read where the round's own commits are at hand (`past`).
+            HistoryMissing::Past(_) => {}
             HistoryMissing::Hash(version) => {
                 // Of the whole round at once: a batch may name as many versions as it has members.
                 let claims = requests.iter().flatten().flat_map(|operation| &operation.claims);
@@ -231,5 +250,9 @@ impl History for ConflictWindow<'_> {
         recent
             .or_else(|| pending().map(|recorded| recorded.commit.hash))
             .or_else(|| self.older.hashes.get(&version).copied())
+    }
+
+    fn past(&self, operations: &[Undone]) -> Option<&Past> {
+        self.older.pasts.iter().find(|(of, _)| of == operations).map(|(_, past)| past)
     }
 }

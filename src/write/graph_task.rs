@@ -21,6 +21,7 @@ use super::{
     conflict_window::OlderCommits,
     history_reader::{self, CatchUp},
     mailbox::{InUse, Message, ReplySender, RoundRequests},
+    past::{self, Sources},
     published::PublishedGraph,
     registry::{Registry, RetireWhen},
     reply::{Reply, WriteError},
@@ -30,7 +31,7 @@ use super::{
     write_metrics,
 };
 use crate::{
-    domain::{Limits, Operation, WriterId},
+    domain::{HistoryMissing, Limits, Operation, WriterId},
     store::{Append, EventStore, ProjectionStore, StoreError},
     telemetry::Metrics,
 };
@@ -281,6 +282,7 @@ impl GraphTask {
     ) -> Result<Round, WriteError> {
         let LoadedGraph { graph, ring, operations, .. } = loaded;
         let mut round = Round::on(graph.clone(), self.writer);
+        older.begin_round();
         let now = (self.clock)();
         for request in requests {
             round.begin(request);
@@ -291,8 +293,14 @@ impl GraphTask {
                         let around = RoundContext { ring, operations, graph, limits: &self.limits, now };
                         round.take(operation, &around, older)
                     };
+                    let weight = weight + older.undone_weight();
                     let taken = if weight > INLINE_WEIGHT_MAX { run_blocking(take) } else { take() };
                     let Err(missing) = taken else { break };
+                    if let HistoryMissing::Past(undone) = missing {
+                        let past = past::read(&self.sources(ring, &round), &undone).await?;
+                        older.keep_past(undone, past);
+                        continue;
+                    }
                     let (base, around) = (ring.base_version(), (requests, &round.graph));
                     older
                         .read(
@@ -307,6 +315,17 @@ impl GraphTask {
             }
         }
         Ok(round)
+    }
+
+    fn sources<'a>(&'a self, ring: &'a Ring, round: &'a Round) -> Sources<'a> {
+        Sources {
+            store: &*self.store,
+            rows: self.rows.as_deref(),
+            id: &self.id,
+            ring,
+            pending: &round.commits,
+            graph: &round.graph,
+        }
     }
 
     /// Appends, and does not come back before it knows whether it did.

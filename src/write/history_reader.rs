@@ -233,7 +233,7 @@ pub async fn at_version(
 }
 
 /// Whether the log has this head.
-async fn is_of_log(store: &dyn EventStore, id: &GraphId, head: Head) -> Result<bool, StoreError> {
+pub(super) async fn is_of_log(store: &dyn EventStore, id: &GraphId, head: Head) -> Result<bool, StoreError> {
     if head == Head::EMPTY {
         return Ok(true);
     }

@@ -17,6 +17,7 @@ mod graphs;
 pub mod history_reader;
 mod loading;
 mod mailbox;
+mod past;
 mod published;
 mod registry;
 mod remote_commits;

@@ -7,7 +7,7 @@ use dao_projections::{
 };
 
 use crate::{
-    domain::{Action, Command, Refusal, SaveReport, Target, fields_of, json_bytes},
+    domain::{Action, Command, Refusal, SaveReport, Target, UndoResult, fields_of, json_bytes},
     store::StoreError,
 };
 
@@ -97,6 +97,8 @@ pub enum CommandResult {
     },
     /// What a `SAVE_DOCUMENT` did.
     Saved(Box<SaveReport>),
+    /// What an `UNDO` put back and left alone.
+    Undone(Box<UndoResult>),
     /// Nothing: the target is not there any more.
     Gone,
 }
@@ -113,6 +115,7 @@ impl CommandResult {
                 deleted_edges.len() + of_nodes.chain(of_edges).sum::<usize>()
             }
             Self::Saved(saved) => saved.weight(),
+            Self::Undone(undone) => undone.reverted.len() + undone.skipped.len() + undone.detached.len(),
             Self::Viewport(_) | Self::EdgeDeleted(_) | Self::Gone => 0,
         }
     }
@@ -133,6 +136,10 @@ impl CommandResult {
                 nodes + edges + json_bytes(deleted_edges) + json_bytes(viewport)
             }
             Self::Saved(saved) => saved.json_bytes(),
+            Self::Undone(undone) => {
+                let skipped = undone.skipped.iter().map(|skip| json_bytes(&skip.conflict)).sum::<usize>();
+                json_bytes(&undone.reverted) + json_bytes(&undone.detached) + skipped
+            }
             Self::Gone => 0,
         }
     }
@@ -162,6 +169,7 @@ fn show_one(graph: &Graph, command: &Command, events: &[Event]) -> CommandResult
     match command {
         Command::DeleteNode { node_id } => return show_deleted_node(node_id, events),
         Command::DeleteEdge { edge_id } => return CommandResult::EdgeDeleted(edge_id.clone()),
+        Command::Undo { .. } => return CommandResult::Undone(Box::default()),
         _ => {}
     }
     match command.target() {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         Circumstances, Fingerprint, HistoryMissing, Limits, Operation, OperationRecord, Reason,
-        RecordedOutcome, Refusal, SaveReport, Verdict, WriterId, judge, judge_save,
+        RecordedOutcome, Refusal, SaveReport, UndoResult, Verdict, WriterId, judge, judge_save,
     },
     store::Entry,
 };
@@ -50,6 +50,15 @@ pub(super) struct Round {
     weight_room: Option<usize>,
     /// Where in `answers` the operations are that this round ends.
     fresh: HashMap<OperationId, (usize, Fingerprint)>,
+}
+
+/// What an operation came to.
+struct Accepted {
+    events: Vec<Event>,
+    outcome: Outcome,
+    by_member: Vec<usize>,
+    undone: Option<Box<UndoResult>>,
+    saved: Option<SaveReport>,
 }
 
 /// What a round is judged against.
@@ -121,8 +130,8 @@ impl Round {
         self.weight_room = self.weight_room.map(|room| room.saturating_sub(weight));
         let at = self.graph.last_modified().map_or(around.now, |last| last.max(around.now));
         let accepted = match verdict {
-            Verdict::Accepted { events, outcome, by_member } => {
-                self.commit(operation, (events, outcome, &by_member), report, at)
+            Verdict::Accepted { events, outcome, by_member, undone } => {
+                self.commit(operation, Accepted { events, outcome, by_member, undone, saved: report }, at)
             }
             Verdict::Unchanged => self.record_unchanged(operation, report, at),
             Verdict::Refused(refusal) => Err(refusal),
@@ -178,8 +187,7 @@ impl Round {
     fn commit(
         &mut self,
         operation: &Operation,
-        (events, outcome, by_member): (Vec<Event>, Outcome, &[usize]),
-        report: Option<SaveReport>,
+        Accepted { events, outcome, by_member, undone, saved }: Accepted,
         at: Timestamp,
     ) -> Result<Ending, Refusal> {
         let body = CommitBody {
@@ -193,7 +201,7 @@ impl Round {
             timestamp: at,
             command_type: operation.action.command_type(),
             outcome,
-            undoes: vec![],
+            undoes: undone.as_ref().map_or(vec![], |undone| undone.undoes.clone()),
             restores: None,
             is_erased: false,
             events,
@@ -203,9 +211,10 @@ impl Round {
         let recorded = Recorded::new(Commit { version: head.version, hash: head.hash, body }, bytes);
         let before = self.answer_room.map(|_| self.graph.clone());
         self.graph.apply(&recorded.commit);
-        let results = match report {
-            Some(report) => vec![CommandResult::Saved(Box::new(report))],
-            None => show(&self.graph, &operation.action, &recorded.commit.body.events, by_member),
+        let results = match (saved, undone) {
+            (Some(report), _) => vec![CommandResult::Saved(Box::new(report))],
+            (None, Some(undone)) => vec![CommandResult::Undone(undone)],
+            (None, None) => show(&self.graph, &operation.action, &recorded.commit.body.events, &by_member),
         };
         if let (Err(refusal), Some(before)) = (self.make_room(&results), before) {
             self.graph = before;

@@ -88,6 +88,8 @@ fn code_of(reason: Reason) -> RefusalCode {
         Reason::BaseUnknown => RefusalCode::BaseUnknown,
         Reason::BaseTooOld => RefusalCode::BaseTooOld,
         Reason::DeletesMuch => RefusalCode::DeletesMuch,
+        Reason::OperationNotFound => RefusalCode::OperationNotFound,
+        Reason::UndoConflict => RefusalCode::UndoConflict,
         Reason::TooManyEntities | Reason::EntityTooLarge | Reason::AnswerTooLarge => RefusalCode::TooLarge,
     }
 }
@@ -98,7 +100,7 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         return None;
     }
     match refusal.reason {
-        Reason::Conflict => Some(ConflictKind::SameField),
+        Reason::Conflict | Reason::UndoConflict => Some(ConflictKind::SameField),
         Reason::TargetDeleted => Some(ConflictKind::Deleted),
         Reason::IdTaken => Some(ConflictKind::IdTaken),
         Reason::VersionAhead | Reason::HistoryReplaced | Reason::BaseUnknown => {
@@ -109,6 +111,7 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         | Reason::EdgeNotFound
         | Reason::ParentCycle
         | Reason::OperationIdReused
+        | Reason::OperationNotFound
         | Reason::TooManyEntities
         | Reason::EntityTooLarge
         | Reason::AnswerTooLarge

@@ -15,3 +15,4 @@ mod program;
 mod readme;
 #[path = "../support/mod.rs"]
 mod support;
+mod undo;

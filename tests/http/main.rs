@@ -25,3 +25,4 @@ mod subscriptions;
 #[path = "../support/mod.rs"]
 mod support;
 mod traces;
+mod undo;

@@ -153,7 +153,9 @@ impl<'a> Asked<'a> {
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Self::Removal,
             Command::SetViewport { viewport } => Self::Viewport(viewport),
             // Judged by their events, or change by change.
-            Command::BatchUpdate { .. } | Command::SaveDocument { .. } => Self::Nothing,
+            Command::BatchUpdate { .. } | Command::SaveDocument { .. } | Command::Undo { .. } => {
+                Self::Nothing
+            }
         }
     }
 
@@ -249,7 +251,8 @@ pub(super) fn yours_of(command: &Command) -> Value {
         | Command::CreateEdge { .. }
         | Command::SetViewport { .. }
         | Command::BatchUpdate { .. }
-        | Command::SaveDocument { .. } => Value::Null,
+        | Command::SaveDocument { .. }
+        | Command::Undo { .. } => Value::Null,
     }
 }
 

@@ -126,8 +126,8 @@ impl SaveReport {
 impl Saved {
     pub(super) fn into_decided(self) -> Result<Decided, Refusal> {
         match self.verdict {
-            Verdict::Accepted { events, outcome, .. } => Ok(Decided { events, outcome }),
-            Verdict::Unchanged => Ok(Decided { events: vec![], outcome: Outcome::Applied }),
+            Verdict::Accepted { events, outcome, .. } => Ok(Decided { events, outcome, undone: None }),
+            Verdict::Unchanged => Ok(Decided { events: vec![], outcome: Outcome::Applied, undone: None }),
             Verdict::Refused(refusal) => Err(refusal),
         }
     }
@@ -282,7 +282,7 @@ impl<'a> Saving<'a> {
         }
         let outcome = if is_merged || !report.kept.is_empty() { Outcome::Merged } else { Outcome::Applied };
         let by_member = vec![events.len()];
-        Ok(Saved { verdict: Verdict::Accepted { events, outcome, by_member }, report })
+        Ok(Saved { verdict: Verdict::Accepted { events, outcome, by_member, undone: None }, report })
     }
 
     /// Judges a change and applies what it comes to. What conflicts is noted; a refusal that is about nothing that

@@ -25,6 +25,10 @@ struct OperationOut<'a> {
     command_type: CommandType,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<TraceParent>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    undoes: &'a [OperationId],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restores: Option<Version>,
     events: &'a [Event],
     hash: Hash,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,6 +49,8 @@ impl<'a> OperationOut<'a> {
                 timestamp: commit.body.timestamp,
                 command_type: commit.body.command_type,
                 traceparent: commit.body.traceparent,
+                undoes: &commit.body.undoes,
+                restores: commit.body.restores,
                 events: &commit.body.events,
                 hash: commit.hash,
                 error: None,
@@ -59,6 +65,8 @@ impl<'a> OperationOut<'a> {
                 timestamp: by.at,
                 command_type: by.command,
                 traceparent: None,
+                undoes: &[],
+                restores: None,
                 events: &[],
                 hash: by.hash,
                 error: Some(Problem::refused(*operation, refusal, false)),

@@ -65,6 +65,7 @@ pub(in crate::http) enum Command {
     SetViewport(Viewport),
     BatchUpdate(BatchUpdate),
     SaveDocument(SaveDocument),
+    Undo(Undo),
 }
 
 /// A document, and how it is saved.
@@ -94,6 +95,24 @@ pub(in crate::http) struct Document {
     nodes: Vec<NodeSent>,
     edges: Vec<EdgeSent>,
     viewport: Option<Viewport>,
+}
+
+/// Operations to take back, where what they did still stands. Not allowed in a batch.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Undo {
+    #[schema(min_items = 1, max_items = 1000)]
+    operations: Vec<Undone>,
+}
+
+/// An operation and the version of its commit.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Undone {
+    #[schema(format = "uuid")]
+    operation_id: String,
+    #[schema(minimum = 0)]
+    version: u64,
 }
 
 /// A node as it is sent. Any other attribute is kept as given.

@@ -234,6 +234,7 @@ pub(in crate::http) enum CommandType {
     SetViewport,
     BatchUpdate,
     SaveDocument,
+    Undo,
     Batch,
 }
 

@@ -63,6 +63,8 @@ fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
         Reason::BaseUnknown => ("BASE_UNKNOWN", "Unknown base", StatusCode::CONFLICT),
         Reason::BaseTooOld => ("BASE_TOO_OLD", "Base too old", StatusCode::CONFLICT),
         Reason::DeletesMuch => ("DELETES_MUCH", "Most of the graph would be deleted", unprocessable),
+        Reason::OperationNotFound => ("OPERATION_NOT_FOUND", "Operation not found", StatusCode::NOT_FOUND),
+        Reason::UndoConflict => ("UNDO_CONFLICT", "Undo conflict", StatusCode::CONFLICT),
         Reason::OperationIdReused => ("OPERATION_ID_REUSED", "Operation id already in use", unprocessable),
         Reason::TooManyEntities => ("TOO_LARGE", "Too many nodes or edges", unprocessable),
         Reason::EntityTooLarge => ("TOO_LARGE", "Entity too large", StatusCode::PAYLOAD_TOO_LARGE),
@@ -84,6 +86,8 @@ fn advice(reason: Reason) -> Option<&'static str> {
         Reason::ParentCycle => "Choose another parent.",
         Reason::TooManyEntities => "Delete some first, or raise MAX_NODES or MAX_EDGES.",
         Reason::EntityTooLarge => "Send less, or raise MAX_ENTITY_BYTES.",
+        Reason::OperationNotFound => "Check the operationId and its version.",
+        Reason::UndoConflict => "Compare what stands in `resolution`, or undo with onConflict=overwrite.",
         Reason::BaseRequired => "Send the base of the document that was read, or mode=merge or mode=replace.",
         Reason::VersionChanged | Reason::BaseUnknown | Reason::BaseTooOld => {
             "Read the document again and save on that."

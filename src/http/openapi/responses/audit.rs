@@ -40,9 +40,6 @@ pub(in crate::http) struct AuditedOperation {
     /// The version whose contents it restores; absent if it restores none.
     #[schema(nullable = false, minimum = 1)]
     restores: Option<u64>,
-    /// Whether its contents were erased.
-    #[schema(nullable = false)]
-    erased: Option<bool>,
     events: Vec<Event>,
     #[schema(pattern = "^[0-9a-f]{64}$")]
     hash: String,

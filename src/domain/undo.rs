@@ -1,0 +1,93 @@
+//! `UNDO`: takes back operations where what they did still stands, and leaves what others took over (rules U).
+//!
+//! Pure, as all of `domain`: what the operations did comes as a [`Past`], which [`trace`] finds in the commits. From
+//! that the operations are taken back one by one, the newest first, on a copy of the graph (`steps`), field by field
+//! (`merge`). The events are the difference of the copy to the graph (`net`).
+//!
+//! Not here: reading commits. The caller has them, or gets [`HistoryMissing::Past`](super::HistoryMissing) and reads.
+
+mod fields;
+mod merge;
+mod net;
+mod order;
+mod past;
+mod skipped;
+mod state;
+mod steps;
+mod telling;
+mod trace;
+
+use dao_projections::{Entity, EntityKind, OperationId, Pointer, Version};
+use serde::Serialize;
+
+pub use self::{
+    past::Past,
+    skipped::{SkipReason, Skipped},
+    trace::Tracing,
+};
+pub(super) use self::{
+    skipped::Writers,
+    steps::{Taken, Taking},
+};
+
+/// Operations that one command may undo.
+pub const OPERATIONS_MAX: usize = 1_000;
+/// Entities that a result names as reverted; of more it is only known that they are.
+pub(super) const REVERTED_TOLD_MAX: usize = 1_000;
+/// Paths that it names of one of them.
+pub(super) const PATHS_TOLD_MAX: usize = 100;
+
+/// An operation that is to be undone, and the commit that it made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Undone {
+    /// Which operation.
+    pub operation: OperationId,
+    /// The version of its commit.
+    pub version: Version,
+}
+
+/// An entity that was put back, wholly or in part.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reverted {
+    /// What kind of thing it is.
+    pub entity: EntityKind,
+    /// Its id; `viewport` for the viewport.
+    pub id: String,
+    /// Where; `""` where it was created, deleted or brought back as a whole.
+    pub paths: Vec<Pointer>,
+}
+
+/// What an undo did and what it left alone (rule U12).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UndoResult {
+    /// The operations that it takes back: those that had made a commit.
+    pub undoes: Vec<OperationId>,
+    /// What was put back.
+    pub reverted: Vec<Reverted>,
+    /// What was left alone, and why.
+    pub skipped: Vec<Skipped>,
+    /// Nodes that came back without the parent that they had.
+    pub detached: Vec<dao_projections::NodeId>,
+}
+
+impl UndoResult {
+    fn revert(&mut self, entity: Entity<'_>, paths: Vec<Pointer>) {
+        let (kind, id) = (entity.kind(), entity.to_string());
+        let is_full = self.reverted.len() >= REVERTED_TOLD_MAX;
+        let known = self.reverted.iter_mut().rev().find(|known| known.entity == kind && known.id == id);
+        match known {
+            Some(known) => {
+                for path in paths.into_iter().take(PATHS_TOLD_MAX) {
+                    if known.paths.len() < PATHS_TOLD_MAX && !known.paths.contains(&path) {
+                        known.paths.push(path);
+                    }
+                }
+            }
+            None if !is_full => {
+                let paths = paths.into_iter().take(PATHS_TOLD_MAX).collect();
+                self.reverted.push(Reverted { entity: kind, id, paths });
+            }
+            None => {}
+        }
+    }
+}

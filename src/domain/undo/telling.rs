@@ -1,0 +1,121 @@
+//! What is told of that which an undo leaves alone.
+
+use dao_projections::{Edge, Entity, Map, Node, Pointer};
+use serde_json::Value;
+
+use super::{merge::Merged, past::Step, skipped::SkipReason, steps::Taking};
+use crate::domain::{decide::Rejection, refusal::Conflict};
+
+impl Taking<'_> {
+    pub(super) fn skip_taken_over(
+        &mut self,
+        step: &Step,
+        entity: Entity<'_>,
+        standing: &Map,
+        merged: &Merged,
+    ) {
+        for (path, yours) in &merged.taken_over {
+            let current = at(standing, path);
+            self.skip(SkipReason::TakenOver, step, entity, path.clone(), (yours.clone(), current));
+        }
+    }
+
+    /// Leaves fields alone that can't be put back, and tells of the first.
+    pub(super) fn skip_fields(
+        &mut self,
+        rejection: &Rejection,
+        step: &Step,
+        entity: Entity<'_>,
+        fields: &[&str],
+        merged: &mut Merged,
+    ) {
+        let is_left = |path: &Pointer| path.keys().next().is_some_and(|key| fields.contains(&key.as_ref()));
+        let first = merged.reverted.iter().find(|path| is_left(path)).cloned();
+        merged.reverted.retain(|path| !is_left(path));
+        if let Some(path) = first {
+            self.skip_rejected(rejection, step, entity, path, Value::Null);
+        }
+    }
+
+    pub(super) fn skip_gone(&mut self, step: &Step, entity: Entity<'_>, yours: Value) {
+        self.skip(SkipReason::TargetDeleted, step, entity, Pointer::root(), (yours, Value::Null));
+    }
+
+    pub(super) fn skip_rejected(
+        &mut self,
+        rejection: &Rejection,
+        step: &Step,
+        entity: Entity<'_>,
+        path: Pointer,
+        yours: Value,
+    ) {
+        let (reason, in_the_way) = match rejection {
+            Rejection::DanglingEdge { node, .. } => (SkipReason::DanglingEdge, Some(node)),
+            Rejection::ParentNotFound { parent, .. } => (SkipReason::ParentNotFound, Some(parent)),
+            Rejection::ParentCycle(_) => (SkipReason::ParentCycle, None),
+            Rejection::TooManyNodes | Rejection::TooManyEdges => (SkipReason::TooManyEntities, None),
+            Rejection::NodeTooLarge(_)
+            | Rejection::EdgeTooLarge(_)
+            | Rejection::NodeNotFound(_)
+            | Rejection::EdgeNotFound(_)
+            | Rejection::NodeIdTaken(_)
+            | Rejection::EdgeIdTaken(_) => (SkipReason::EntityTooLarge, None),
+        };
+        let by = in_the_way.map_or(entity, Entity::Node);
+        let conflict = self.conflict(step, entity, path, by);
+        self.skips.add(reason, Conflict { yours, ..conflict });
+    }
+
+    pub(super) fn skip(
+        &mut self,
+        reason: SkipReason,
+        step: &Step,
+        entity: Entity<'_>,
+        path: Pointer,
+        (yours, current): (Value, Value),
+    ) {
+        let conflict = self.conflict(step, entity, path, entity);
+        self.skips.add(reason, Conflict { yours, current, ..conflict });
+    }
+
+    /// An entry that names who wrote last what is in the way; the operation itself where nobody did since.
+    pub(super) fn conflict(
+        &self,
+        step: &Step,
+        entity: Entity<'_>,
+        path: Pointer,
+        in_the_way: Entity<'_>,
+    ) -> Conflict {
+        let written_at = if in_the_way == entity { path.clone() } else { Pointer::root() };
+        let latest = self.writers.latest(in_the_way, &written_at, step.version);
+        let (version, user_id, operation_id) = latest
+            .map_or((step.version, step.user.clone(), step.operation), |commit| {
+                (commit.version, commit.body.user_id.clone(), commit.body.operation_id)
+            });
+        Conflict {
+            entity: entity.kind(),
+            id: entity.to_string(),
+            path,
+            yours: Value::Null,
+            current: Value::Null,
+            version,
+            user_id,
+            operation_id,
+        }
+    }
+}
+
+pub(super) fn json_of_node(node: &Node) -> Value {
+    Value::Object(node.to_json())
+}
+
+pub(super) fn json_of_edge(edge: &Edge) -> Value {
+    Value::Object(edge.to_json())
+}
+
+/// What stands at a path; null where nothing does.
+fn at(fields: &Map, path: &Pointer) -> Value {
+    let mut keys = path.keys();
+    let first = keys.next().and_then(|key| fields.get(key.as_ref()));
+    keys.fold(first, |value, key| value?.as_object()?.get(key.as_ref())).cloned().unwrap_or(Value::Null)
+}
