@@ -11,10 +11,12 @@ mod deleted_along;
 mod overlap;
 mod replaced;
 mod save;
+mod save_report;
 mod undoing;
 mod wording;
 
-pub use save::{SaveReport, Saved, Touched, judge_save};
+pub use save::judge_save;
+pub use save_report::{SaveReport, Saved, Touched};
 
 use std::{
     borrow::Cow,
@@ -118,7 +120,8 @@ pub fn judge(
     }
     match &operation.action {
         Action::Single(member) => {
-            let judgement = Judgement { base: graph, graph, operation, member, history, limits, own: &[] };
+            let judgement =
+                Judgement { base: graph, graph, operation, member, history, limits, own: &[], written: None };
             Ok(match judgement.run()? {
                 Ok(decided) => {
                     let by_member = vec![decided.events.len()];
@@ -142,7 +145,16 @@ fn judge_batch(
     let mut all = Decided { events: Vec::new(), outcome: Outcome::Applied, undone: None };
     let mut by_member = Vec::with_capacity(members.len());
     for (index, member) in members.iter().enumerate() {
-        let judgement = Judgement { base: graph, graph: &then, operation, member, history, limits, own: &[] };
+        let judgement = Judgement {
+            base: graph,
+            graph: &then,
+            operation,
+            member,
+            history,
+            limits,
+            own: &[],
+            written: None,
+        };
         match judgement.run()? {
             Ok(decided) => {
                 apply_all(&mut then, &decided.events);
@@ -174,6 +186,7 @@ impl Decided {
 }
 
 /// One write to an entity: the commit, and the fields that it wrote.
+#[derive(Clone, Copy)]
 struct Write<'a> {
     commit: &'a Commit,
     event: &'a Event,
@@ -201,7 +214,12 @@ struct Judgement<'a> {
     /// Commits of the same user that count as the author's own beside those of rule D1: those that the base of a
     /// document save names (rule DS3).
     own: &'a [Version],
+    /// All writes that can matter, where they were looked for before.
+    written: Option<&'a Written<'a>>,
 }
+
+/// Writes by the entity that they wrote, oldest first.
+type Written<'a> = HashMap<Entity<'a>, Vec<Write<'a>>>;
 
 type Judged = Result<Result<Decided, Refusal>, HistoryMissing>;
 
@@ -308,6 +326,13 @@ impl<'a> Judgement<'a> {
             entities.iter().copied().filter(|entity| !is_older(entity)).collect();
         if wanted.is_empty() {
             return Ok(HashMap::new());
+        }
+        if let Some(written) = self.written {
+            let written: &HashMap<Entity<'_>, Vec<Write<'a>>> = written;
+            let found = wanted.iter().filter_map(|entity| written.get(entity));
+            return Ok(found
+                .filter_map(|writes| Some((writes.first()?.event.entity(), writes.clone())))
+                .collect());
         }
         // Most look for one; a long history is then passed over without hashing.
         let only = wanted.iter().next().copied().filter(|_| wanted.len() == 1);

@@ -7,6 +7,7 @@ use dao_projections::{Commit, EdgeId, Entity, Graph, MergePatch, Node, NodeId};
 use super::{
     command::{Command, Member, OnConflict, Operation},
     decide::{edges_of_all, with_descendants},
+    document::Change,
 };
 
 /// The entities that operations are about, to filter a long history for what can matter to them.
@@ -29,6 +30,32 @@ impl Interest {
             interest.add_deleted_along(member, graph);
         }
         interest
+    }
+
+    /// Everything that the changes of a document save are about.
+    pub(super) fn of_changes(changes: &[Change], member: &Member, graph: &Graph) -> Self {
+        let mut interest = Self::default();
+        for change in changes {
+            match change {
+                Change::Command(command) => {
+                    interest.add(command);
+                    interest.add_deleted_with(command, member, graph);
+                }
+                Change::ReplaceNode(node) => interest.add_node(node),
+                Change::ReplaceEdge(edge) => {
+                    interest.edges.insert(edge.id().clone());
+                    interest.nodes.extend([edge.source().clone(), edge.target().clone()]);
+                }
+            }
+        }
+        interest
+    }
+
+    /// The entities that it names.
+    pub(super) fn entities(&self) -> impl Iterator<Item = Entity<'_>> {
+        let edges = self.edges.iter().map(Entity::Edge);
+        let viewport = self.viewport.then_some(Entity::Viewport);
+        self.nodes.iter().map(Entity::Node).chain(edges).chain(viewport)
     }
 
     /// Exactly these entities.
@@ -66,8 +93,11 @@ impl Interest {
 
     /// Adds what a `DELETE_NODE` deletes along with the node, if it was written after the client's version.
     fn add_deleted_along(&mut self, member: &Member, graph: &Graph) {
-        let (Command::DeleteNode { node_id }, Some(version)) = (&member.command, member.client_version)
-        else {
+        self.add_deleted_with(&member.command, member, graph);
+    }
+
+    fn add_deleted_with(&mut self, command: &Command, member: &Member, graph: &Graph) {
+        let (Command::DeleteNode { node_id }, Some(version)) = (command, member.client_version) else {
             return;
         };
         let going = with_descendants(graph, node_id);

@@ -19,7 +19,7 @@ pub(crate) use command::fields_of;
 pub use command::{Action, Claim, Command, Member, OnConflict, Operation, Target};
 pub use conflict::{History, HistoryMissing, SaveReport, Saved, Touched, Verdict, judge, judge_save};
 pub use decide::Limits;
-pub use document::{Absent, Base, Change, Document, Intent, Reading, Save, Saver, WithoutBase};
+pub use document::{Absent, Base, Change, Document, Ignored, Intent, Reading, Save, Saver, WithoutBase};
 pub use interest::Interest;
 pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};
 pub use refusal::{Conflict, Deletes, Reason, Refusal, Resolution};

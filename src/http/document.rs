@@ -177,8 +177,7 @@ fn saved(
         hash: head.hash,
         base: base_after(base, report, save, (*head, differs)).map(|base| base.to_string()),
         outcome: effect_out(*effect),
-        result: report
-            .map(|report| SaveResult { entities: SavedOut::of(report), ignored: save.ignored_fields() }),
+        result: report.map(|report| SaveResult { entities: SavedOut::of(report), ignored: &save.ignored }),
         conflicts: report.map(|report| report.kept.as_slice()).filter(|kept| !kept.is_empty()),
         document: differs.then(|| DocumentOut::of(graph, Some(BaseToken::of(current.head()).to_string()))),
         duplicate: reply.duplicate.then_some(true),
@@ -231,7 +230,7 @@ struct SaveAnswer<'a> {
 struct SaveResult<'a> {
     #[serde(flatten)]
     entities: SavedOut<'a>,
-    ignored: Vec<Pointer>,
+    ignored: &'a [Pointer],
 }
 
 /// A graph as an editor's document: what clients sent, without what the server adds to it (rule DS1).

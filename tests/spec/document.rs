@@ -135,6 +135,7 @@ impl Saving {
             base,
             keeps: self.keeps,
             deletes: self.deletes,
+            ignored: vec![],
             only_at: None,
         };
         let member = Member {
@@ -390,16 +391,28 @@ fn ds11_a_save_that_empties_the_graph_has_to_say_so() {
 }
 
 #[test]
-fn ds12_a_null_that_is_new_replaces_the_entity() {
+fn ds12_a_null_in_the_place_of_a_value_replaces_the_entity() {
+    let content = json!({"data": {"label": null, "n": 1}});
+    let mine = with_node(document(&abab().graph), node("a", content.clone()));
+    abab().saves(3, mine).then_applied([Event::NodeReplaced { node: node("a", content) }]);
+    let drawn = Event::EdgeCreated { edge: edge("aa", "a", "a", json!({"x": 1})) };
+    let given = || given([node_created("a", json!({})), drawn.clone()]);
+    let without_x: Edge = edge("aa", "a", "a", json!({"x": null}));
+    let mine = Document { edges: vec![without_x.clone()], ..document(&given().graph) };
+    given().saves(2, mine).then_applied([Event::EdgeReplaced { edge: without_x }]);
+}
+
+#[test]
+fn ds2_a_null_is_as_good_as_absent() {
     let mine =
         with_node(document(&abab().graph), node("a", json!({"data": {"label": "a", "n": 1, "x": null}})));
-    let replaced =
-        Event::NodeReplaced { node: node("a", json!({"data": {"label": "a", "n": 1, "x": null}})) };
-    abab().saves(3, mine).then_applied([replaced]);
+    abab().saves(3, mine).then_unchanged();
     let mut mine = document(&abab().graph);
-    let drawn: Edge = edge("ab", "a", "b", json!({"sourceHandle": null}));
-    mine.edges = vec![drawn.clone()];
-    abab().saves(3, mine).then_applied([Event::EdgeReplaced { edge: drawn }]);
+    mine.edges = vec![edge("ab", "a", "b", json!({"sourceHandle": null}))];
+    abab().saves(3, mine).then_unchanged();
+    let stored = given([node_created("a", json!({"data": {"x": null}}))]);
+    let mine = Document { nodes: vec![node("a", json!({"data": {}}))], ..Document::default() };
+    stored.saves(1, mine).then_unchanged();
 }
 
 #[test]

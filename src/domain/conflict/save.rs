@@ -10,15 +10,18 @@ use dao_projections::{
 use serde_json::Value;
 
 use super::{
-    Decided, History, HistoryMissing, Judgement, Verdict, last_written, overlap::Conflicts, replaced,
+    Decided, History, HistoryMissing, Judgement, Verdict, Written,
+    overlap::Conflicts,
+    replaced,
+    save_report::{SaveReport, Saved},
     wording::conflict_message,
 };
 use crate::domain::{
     command::{Command, Member, OnConflict, Operation},
     decide::{Limits, Rejection, apply_all},
     document::{Base, Change, Document, Intent, Save, Saver, WithoutBase, effective_base},
+    interest::Interest,
     refusal::{Conflict, Deletes, Reason, Refusal, Resolution},
-    size::json_bytes,
 };
 
 /// How often a change is judged again without the fields that conflict, before it is left out: a refusal does not tell
@@ -30,112 +33,6 @@ const DELETES_UNSAID_MAX: usize = 20;
 const COMMITS_MAX: u64 = 20_000;
 /// Own commits that a base names (rule DS10).
 const OWN_VERSIONS_MAX: usize = 100;
-
-/// What a document save came to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Saved {
-    /// As of any operation.
-    pub verdict: Verdict,
-    /// What its author is told beside that; nothing where it is refused.
-    pub report: SaveReport,
-}
-
-/// What a document save did (rule DS10).
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SaveReport {
-    /// Entities that the document brought.
-    pub created: Touched,
-    /// Entities that it changed.
-    pub updated: Touched,
-    /// Entities that it removed.
-    pub deleted: Touched,
-    /// Entities that went with those, whoever made them.
-    pub also_deleted: Touched,
-    /// Where what stands was kept (rule DS9).
-    pub kept: Vec<Conflict>,
-    /// The saver's own commits since the base.
-    pub own: Vec<Version>,
-}
-
-/// Ids of nodes and edges, each in the order of the events.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Touched {
-    /// Nodes.
-    pub nodes: Vec<NodeId>,
-    /// Edges.
-    pub edges: Vec<EdgeId>,
-}
-
-impl Touched {
-    fn add(&mut self, entity: Entity<'_>) {
-        match entity {
-            Entity::Node(id) if !self.nodes.ends_with(std::slice::from_ref(id)) => {
-                self.nodes.push(id.clone())
-            }
-            Entity::Edge(id) if !self.edges.ends_with(std::slice::from_ref(id)) => {
-                self.edges.push(id.clone())
-            }
-            Entity::Node(_) | Entity::Edge(_) | Entity::Viewport | Entity::Graph => {}
-        }
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.nodes.len() + self.edges.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl SaveReport {
-    /// How many entities and conflicts it shows.
-    pub fn weight(&self) -> usize {
-        self.lists().iter().map(|touched| touched.len()).sum::<usize>() + self.kept.len()
-    }
-
-    /// About how many bytes it takes as JSON.
-    pub fn json_bytes(&self) -> usize {
-        let of = |touched: &&Touched| json_bytes(&touched.nodes) + json_bytes(&touched.edges);
-        let kept = self.kept.iter().map(json_bytes).sum::<usize>();
-        self.lists().iter().map(of).sum::<usize>() + kept + json_bytes(&self.own)
-    }
-
-    fn lists(&self) -> [&Touched; 4] {
-        [&self.created, &self.updated, &self.deleted, &self.also_deleted]
-    }
-
-    fn of(events: &[Event], intent: &Intent, then: &Graph) -> Self {
-        let mut report = Self::default();
-        for event in events {
-            let entity = event.entity();
-            let list = match event {
-                Event::NodeCreated { .. } | Event::EdgeCreated { .. } => &mut report.created,
-                _ if !event.is_deletion() || last_written(then, entity).is_some() => &mut report.updated,
-                _ if intent.removes(entity) => &mut report.deleted,
-                _ => &mut report.also_deleted,
-            };
-            list.add(entity);
-        }
-        report
-    }
-}
-
-impl Saved {
-    pub(super) fn into_decided(self) -> Result<Decided, Refusal> {
-        match self.verdict {
-            Verdict::Accepted { events, outcome, .. } => Ok(Decided { events, outcome, undone: None }),
-            Verdict::Unchanged => Ok(Decided { events: vec![], outcome: Outcome::Applied, undone: None }),
-            Verdict::Refused(refusal) => Err(refusal),
-        }
-    }
-
-    fn refused(refusal: Refusal) -> Self {
-        Self { verdict: Verdict::Refused(refusal), report: SaveReport::default() }
-    }
-}
 
 /// What `save`, the only command of `operation`, comes to on `graph`.
 pub fn judge_save(
@@ -156,9 +53,27 @@ pub fn judge_save(
     let intent = Intent::between(&started.graph, &save.document, &save.reading);
     let Started { own, has_others, .. } = started;
     let unlimited = Limits { nodes_max: usize::MAX, edges_max: usize::MAX, ..*limits };
-    let saving = Saving { graph, operation, save, member, own: &own, history, limits: &unlimited };
+    let interest = Interest::of_changes(&intent.changes, member, graph);
+    let gathered = gather(&interest, graph, operation, (member, &own), history, &unlimited)?;
+    let (own, written) = (own.as_slice(), &gathered);
+    let saving = Saving { graph, operation, save, member, own, history, limits: &unlimited, written };
     let saved = saving.run(&intent, has_others, limits)?;
+    let own = own.to_vec();
     Ok(Saved { report: SaveReport { own, ..saved.report }, ..saved })
+}
+
+/// The writes since the base to everything that the save is about, looked for once: each change looks up its own.
+fn gather<'a>(
+    interest: &Interest,
+    graph: &'a Graph,
+    operation: &'a Operation,
+    (member, own): (&'a Member, &'a [Version]),
+    history: &'a dyn History,
+    limits: &'a Limits,
+) -> Result<Written<'a>, HistoryMissing> {
+    let judgement = Judgement { base: graph, graph, operation, member, history, limits, own, written: None };
+    let entities: Vec<Entity<'_>> = interest.entities().collect();
+    judgement.writes_to(&entities)
 }
 
 /// What a saver started from.
@@ -241,10 +156,13 @@ struct Saving<'a> {
     history: &'a dyn History,
     /// Numbers of entities are compared at the end: what is deleted makes room for what is created before it.
     limits: &'a Limits,
+    written: &'a Written<'a>,
 }
 
 /// What the changes so far came to.
-struct Progress {
+struct Progress<'d> {
+    /// The entities of the document by id; made when one is first looked up.
+    document: Option<Index<'d>>,
     then: Graph,
     events: Vec<Event>,
     is_merged: bool,
@@ -256,13 +174,18 @@ struct Progress {
 impl<'a> Saving<'a> {
     fn run(&self, intent: &Intent, others: bool, limits: &Limits) -> Result<Saved, HistoryMissing> {
         let (then, conflicts) = (self.graph.clone(), Conflicts::default());
-        let mut progress = Progress { then, events: vec![], is_merged: others, conflicts, reasons: vec![] };
+        let mut progress =
+            Progress { document: None, then, events: vec![], is_merged: others, conflicts, reasons: vec![] };
         for change in &intent.changes {
             if let Err(refusal) = self.apply(change.clone(), &mut progress)? {
                 return Ok(Saved::refused(refusal));
             }
         }
-        if let Some(viewport) = &intent.viewport {
+        // Each person's pan is in each save: it is only written to a graph that has none, or where it is asked for.
+        let has_viewport = self.graph.viewport_version() > Version::EMPTY;
+        if let Some(viewport) =
+            intent.viewport.as_ref().filter(|_| self.save.reading.saves_viewport || !has_viewport)
+        {
             let change = Change::Command(Command::SetViewport { viewport: viewport.clone() });
             if let Err(refusal) = self.apply(change, &mut progress)? {
                 return Ok(Saved::refused(refusal));
@@ -287,7 +210,11 @@ impl<'a> Saving<'a> {
 
     /// Judges a change and applies what it comes to. What conflicts is noted; a refusal that is about nothing that
     /// others did ends the save.
-    fn apply(&self, change: Change, progress: &mut Progress) -> Result<Result<(), Refusal>, HistoryMissing> {
+    fn apply(
+        &self,
+        change: Change,
+        progress: &mut Progress<'a>,
+    ) -> Result<Result<(), Refusal>, HistoryMissing> {
         let mut next = vec![change];
         let mut attempts = 0;
         while let Some(change) = next.pop() {
@@ -303,7 +230,7 @@ impl<'a> Saving<'a> {
                 }
                 Err(refusal) => refusal,
             };
-            if let Some(instead) = self.instead(&change, &refusal, &progress.then) {
+            if let Some(instead) = self.instead(&change, &refusal, progress) {
                 next.extend(instead);
                 continue;
             }
@@ -329,7 +256,7 @@ impl<'a> Saving<'a> {
     fn judge(
         &self,
         change: &Change,
-        progress: &Progress,
+        progress: &Progress<'_>,
     ) -> Result<Result<Decided, Refusal>, HistoryMissing> {
         let (command, replaced) = match change {
             Change::Command(command) => (command.clone(), None),
@@ -348,7 +275,8 @@ impl<'a> Saving<'a> {
             client_version: self.member.client_version,
             on_conflict: self.member.on_conflict,
         };
-        let Self { operation, own, history, limits, .. } = *self;
+        let Self { operation, own, history, limits, written, .. } = *self;
+        let written = Some(written);
         let judgement = Judgement {
             base: self.graph,
             graph: &progress.then,
@@ -357,6 +285,7 @@ impl<'a> Saving<'a> {
             history,
             limits,
             own,
+            written,
         };
         Ok(judgement.run()?.map(|decided| match replaced {
             Some(edge) => Decided { events: vec![Event::EdgeReplaced { edge: edge.clone() }], ..decided },
@@ -366,7 +295,13 @@ impl<'a> Saving<'a> {
 
     /// What takes the place of a change that was refused: equal content is no change, and under `overwrite` the saver's
     /// values win (rules DS4, DS9).
-    fn instead(&self, change: &Change, refusal: &Refusal, then: &Graph) -> Option<Vec<Change>> {
+    fn instead(
+        &self,
+        change: &Change,
+        refusal: &Refusal,
+        progress: &mut Progress<'a>,
+    ) -> Option<Vec<Change>> {
+        let then = &progress.then;
         let overwrites = self.member.on_conflict == OnConflict::Overwrite;
         let reading = &self.save.reading;
         match (refusal.reason, change) {
@@ -379,7 +314,10 @@ impl<'a> Saving<'a> {
                 (changes.is_empty() || overwrites).then(|| changes.into_iter().rev().collect())
             }
             (Reason::TargetDeleted, change) if overwrites => {
-                let created = created_again(change, &self.save.document)?;
+                let created = progress
+                    .document
+                    .get_or_insert_with(|| Index::of(&self.save.document))
+                    .created_again(change)?;
                 let is_there = match &created {
                     Created::Node(node) => then.nodes().get(node.id()).is_some(),
                     Created::Edge(edge) => then.edges().get(edge.id()).is_some(),
@@ -394,7 +332,7 @@ impl<'a> Saving<'a> {
         }
     }
 
-    fn refusal_of(&self, progress: Progress) -> Refusal {
+    fn refusal_of(&self, progress: Progress<'_>) -> Refusal {
         let first = progress.reasons.first().copied().unwrap_or(Reason::Conflict);
         let reason =
             if progress.reasons.iter().all(|reason| *reason == first) { first } else { Reason::Conflict };
@@ -412,12 +350,13 @@ impl<'a> Saving<'a> {
             return Ok(None);
         };
         let Self { graph, operation, member, history, own, .. } = *self;
-        let judgement = Judgement { base: graph, graph, operation, member, history, limits, own };
+        let judgement =
+            Judgement { base: graph, graph, operation, member, history, limits, own, written: None };
         judgement.refusal(rejection).map(Some)
     }
 
     /// A save that would empty the graph, or most of it, has to say so: editors save before they have loaded.
-    fn deletes_much(&self, progress: &Progress) -> Option<Refusal> {
+    fn deletes_much(&self, progress: &Progress<'_>) -> Option<Refusal> {
         let gone = |event: &&Event| match event.entity() {
             Entity::Node(id) => event.is_deletion() && progress.then.nodes().get(id).is_none(),
             Entity::Edge(id) => event.is_deletion() && progress.then.edges().get(id).is_none(),
@@ -439,7 +378,7 @@ impl<'a> Saving<'a> {
     }
 }
 
-impl Progress {
+impl Progress<'_> {
     fn note(&mut self, reason: Reason, conflicts: Vec<Conflict>) {
         self.reasons.push(reason);
         self.conflicts.append_told(conflicts);
@@ -451,18 +390,33 @@ enum Created<'d> {
     Edge(&'d Edge),
 }
 
-/// The entity of the document that a change is about.
-fn created_again<'d>(change: &Change, document: &'d Document) -> Option<Created<'d>> {
-    let node = |id: &NodeId| document.nodes.iter().find(|node| node.id() == id).map(Created::Node);
-    let edge = |id: &EdgeId| document.edges.iter().find(|edge| edge.id() == id).map(Created::Edge);
-    match change {
-        Change::Command(
-            Command::UpdateNode { node_id, .. } | Command::UpdateNodePosition { node_id, .. },
-        ) => node(node_id),
-        Change::ReplaceNode(replaced) => node(replaced.id()),
-        Change::Command(Command::UpdateEdge { edge_id, .. }) => edge(edge_id),
-        Change::ReplaceEdge(replaced) => edge(replaced.id()),
-        Change::Command(_) => None,
+/// The entities of a document by id.
+struct Index<'d> {
+    nodes: HashMap<&'d NodeId, &'d Node>,
+    edges: HashMap<&'d EdgeId, &'d Edge>,
+}
+
+impl<'d> Index<'d> {
+    fn of(document: &'d Document) -> Self {
+        Self {
+            nodes: document.nodes.iter().map(|node| (node.id(), node)).collect(),
+            edges: document.edges.iter().map(|edge| (edge.id(), edge)).collect(),
+        }
+    }
+
+    /// The entity that a change is about.
+    fn created_again(&self, change: &Change) -> Option<Created<'d>> {
+        let node = |id: &NodeId| self.nodes.get(id).copied().map(Created::Node);
+        let edge = |id: &EdgeId| self.edges.get(id).copied().map(Created::Edge);
+        match change {
+            Change::Command(
+                Command::UpdateNode { node_id, .. } | Command::UpdateNodePosition { node_id, .. },
+            ) => node(node_id),
+            Change::ReplaceNode(replaced) => node(replaced.id()),
+            Change::Command(Command::UpdateEdge { edge_id, .. }) => edge(edge_id),
+            Change::ReplaceEdge(replaced) => edge(replaced.id()),
+            Change::Command(_) => None,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `SAVE_DOCUMENT` as clients send it (rules DS1, DS5 to DS8, DS14): as a command, and as the body of
 //! `PUT /graphs/{graphId}/document`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use dao_projections::{ClientId, Node, NodeId, OperationId, Pointer, UserId, Version};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{BaseVersion, BatchDefaults, CommandParser, ParsedCommand, Policy, admit, alone};
 use crate::{
-    domain::{Absent, Base, Command, Document as Saved, Operation, Reading, Save, WithoutBase},
+    domain::{Absent, Base, Command, Document as Saved, Ignored, Operation, Reading, Save, WithoutBase},
     http::{
         base_token::BaseToken,
         decode::{Document, Path},
@@ -50,7 +50,7 @@ pub(in crate::http) fn read_save(
     let mut fingerprint = FingerprintHasher::of(user);
     fingerprint.add("SAVE_DOCUMENT", &document.value);
     let mut fields = Fields::of(document.value, &Path::Root, &document.repeated)?;
-    let saved = parser.document(&mut fields, &Path::Root)?;
+    let saved = parser.document(&mut fields, &Path::Root, &options.reading)?;
     fields.finish()?;
     let SaveContext { id, client, on_conflict } = context;
     let (command, at) = save_command(saved, options);
@@ -69,7 +69,6 @@ impl CommandParser<'_> {
         path: &Path<'_>,
     ) -> Result<(Command, BaseVersion), Malformed> {
         let mut fields = Fields::of(payload, path, self.repeated)?;
-        let saved = self.document(&mut fields, path)?;
         let base = match fields.text("base")? {
             Some(text) => Some(text.parse::<BaseToken>().map_err(|e| fields.wrong("base", e.to_string()))?),
             None => None,
@@ -96,8 +95,9 @@ impl CommandParser<'_> {
             },
             None => None,
         };
-        fields.finish()?;
         let reading = Reading { absent: absent.unwrap_or_default(), ignore, saves_viewport };
+        let saved = self.document(&mut fields, path, &reading)?;
+        fields.finish()?;
         Ok(save_command(saved, SaveOptions { base, without_base, reading, deletes, only_at: None }))
     }
 
@@ -113,14 +113,31 @@ impl CommandParser<'_> {
     }
 
     /// `{nodes, edges, viewport?}`: every entity has an id, once, and no node is inside of itself (rule DS14).
-    fn document(&self, fields: &mut Fields<'_>, path: &Path<'_>) -> Result<Saved, Malformed> {
+    /// What is ignored is taken out, and its paths are told.
+    fn document(
+        &self,
+        fields: &mut Fields<'_>,
+        path: &Path<'_>,
+        reading: &Reading,
+    ) -> Result<(Saved, Vec<Pointer>), Malformed> {
+        let mut found = BTreeSet::new();
         let at = Path::Key(path, "nodes");
-        let nodes = fields.required("nodes")?;
+        let mut nodes = fields.required("nodes")?;
         refuse_without_id(&nodes, &at)?;
+        let of_nodes = Ignored::of_nodes(reading);
+        let (list, map) = match &mut nodes {
+            Value::Array(list) => (Some(list), None),
+            Value::Object(map) => (None, Some(map)),
+            _ => (None, None),
+        };
+        let entities = list.into_iter().flatten().chain(map.into_iter().flat_map(|map| map.values_mut()));
+        entities.filter_map(Value::as_object_mut).for_each(|node| of_nodes.strip(node, &mut found));
         let nodes = self.nodes(nodes, &at)?;
         refuse_cycle(&nodes, &at)?;
         let at = Path::Key(path, "edges");
-        let edges = fields.list("edges")?.ok_or_else(|| fields.wrong("edges", "is required"))?;
+        let mut edges = fields.list("edges")?.ok_or_else(|| fields.wrong("edges", "is required"))?;
+        let of_edges = Ignored::of_edges(reading);
+        edges.iter_mut().filter_map(Value::as_object_mut).for_each(|edge| of_edges.strip(edge, &mut found));
         for (index, edge) in edges.iter().enumerate() {
             refuse_missing(edge, &Path::Index(&at, index))?;
         }
@@ -129,7 +146,7 @@ impl CommandParser<'_> {
             Some(viewport) => Some(self.viewport(viewport, &Path::Key(path, "viewport"))?),
             None => None,
         };
-        Ok(Saved { nodes, edges, viewport })
+        Ok((Saved { nodes, edges, viewport }, found.into_iter().collect()))
     }
 }
 
@@ -159,7 +176,7 @@ pub(in crate::http) fn pointer_of(text: &str) -> Option<Pointer> {
     Some(keys.fold(Pointer::root(), |above, key| above.child(&key.replace("~1", "/").replace("~0", "~"))))
 }
 
-fn save_command(document: Saved, options: SaveOptions) -> (Command, BaseVersion) {
+fn save_command((document, ignored): (Saved, Vec<Pointer>), options: SaveOptions) -> (Command, BaseVersion) {
     let SaveOptions { base, without_base, mut reading, deletes, only_at } = options;
     let at = base.as_ref().map_or_else(BaseVersion::default, |base| BaseVersion {
         version: Some(base.version),
@@ -172,7 +189,7 @@ fn save_command(document: Saved, options: SaveOptions) -> (Command, BaseVersion)
         (Some(base), _) => Base::Known { own: base.own },
         (None, mode) => Base::Unknown(mode.unwrap_or(WithoutBase::Create)),
     };
-    let save = Save { document, reading, base, keeps: false, deletes, only_at };
+    let save = Save { document, reading, base, keeps: false, deletes, ignored, only_at };
     (Command::SaveDocument { save: Box::new(save) }, at)
 }
 
