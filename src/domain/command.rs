@@ -24,7 +24,7 @@ pub enum Command {
 }
 
 /// The target of a command: the entity that its result shows and that conflicts are about.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Target {
     Node(NodeId),
@@ -160,6 +160,16 @@ pub enum OnConflict {
     Reject,
 }
 
+/// The policy for members of an atomic batch whose target is gone (rule H11).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IfMissing {
+    /// They refuse the batch.
+    #[default]
+    Refuse,
+    /// They are left out.
+    Skip,
+}
+
 /// A version and its hash, as the author of an operation knows them (rule D8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -188,7 +198,12 @@ pub enum Action {
     /// One command.
     Single(Member),
     /// An atomic batch: all commands in one commit, or none.
-    Atomic(Vec<Member>),
+    Atomic {
+        /// The commands, in order.
+        members: Vec<Member>,
+        /// The policy for members whose target is gone.
+        if_missing: IfMissing,
+    },
 }
 
 impl Action {
@@ -196,7 +211,7 @@ impl Action {
     pub fn command_type(&self) -> CommandType {
         match self {
             Self::Single(member) => member.command.command_type(),
-            Self::Atomic(_) => CommandType::Batch,
+            Self::Atomic { .. } => CommandType::Batch,
         }
     }
 
@@ -204,7 +219,7 @@ impl Action {
     pub fn members(&self) -> &[Member] {
         match self {
             Self::Single(member) => std::slice::from_ref(member),
-            Self::Atomic(members) => members,
+            Self::Atomic { members, .. } => members,
         }
     }
 }

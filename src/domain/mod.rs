@@ -14,8 +14,8 @@ mod refusal;
 mod size;
 
 pub(crate) use command::fields_of;
-pub use command::{Action, Claim, Command, Member, OnConflict, Operation, Target};
-pub use conflict::{History, HistoryMissing, Verdict, judge};
+pub use command::{Action, Claim, Command, IfMissing, Member, OnConflict, Operation, Target};
+pub use conflict::{History, HistoryMissing, SkippedMember, Verdict, judge};
 pub use decide::Limits;
 pub use interest::Interest;
 pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};

@@ -11,7 +11,9 @@ use super::{
     fingerprint::FingerprintHasher,
     json_shape::{Fields, Malformed},
 };
-use crate::domain::{Action, Claim, Command, Member, OnConflict, Operation, memory::object_memory};
+use crate::domain::{
+    Action, Claim, Command, IfMissing, Member, OnConflict, Operation, memory::object_memory,
+};
 
 /// What a client whose command is none of them is told.
 const COMMAND_TYPES: [&str; 9] = [
@@ -121,6 +123,7 @@ pub(super) fn read_batch_fields(
     let is_atomic = fields.boolean("atomic")?.unwrap_or(false);
     let id = fields.operation_id("batchId")?.unwrap_or_else(|| Uuid::now_v7().into());
     let common = common(&mut fields, client)?;
+    let if_missing = if_missing(&mut fields, is_atomic)?;
     let members = members(&mut fields, operations_max)?;
     fields.finish()?;
     let list = Path::Key(&Path::Root, "operations");
@@ -133,9 +136,9 @@ pub(super) fn read_batch_fields(
     };
     let members = members.into_iter().enumerate();
     let operations = if is_atomic {
-        let mut fingerprint = FingerprintHasher::of_batch(user);
+        let mut fingerprint = FingerprintHasher::of_batch(user, if_missing);
         let sent = members.map(|member| read(member, &mut fingerprint)).collect::<Result<Vec<_>, _>>()?;
-        vec![atomic(id, sent, &common, user, fingerprint)]
+        vec![atomic(id, (sent, if_missing), &common, user, fingerprint)]
     } else {
         let alone = |(index, member)| {
             let mut fingerprint = FingerprintHasher::of(user);
@@ -257,7 +260,7 @@ fn member(
 
 fn atomic(
     id: OperationId,
-    sent: Vec<ParsedCommand>,
+    (sent, if_missing): (Vec<ParsedCommand>, IfMissing),
     common: &BatchDefaults,
     user: &UserId,
     fingerprint: FingerprintHasher,
@@ -274,7 +277,7 @@ fn atomic(
         client,
         is_client_named,
         claims,
-        action: Action::Atomic(members.collect()),
+        action: Action::Atomic { members: members.collect(), if_missing },
     }
 }
 
@@ -365,4 +368,18 @@ fn on_conflict(fields: &mut Fields<'_>) -> Result<Option<OnConflict>, Malformed>
         Some("reject") => Ok(Some(OnConflict::Reject)),
         Some(_) => Err(fields.wrong("onConflict", "must be merge, overwrite or reject")),
     }
+}
+
+fn if_missing(fields: &mut Fields<'_>, is_atomic: bool) -> Result<IfMissing, Malformed> {
+    let policy = match fields.text("ifMissing")?.as_deref() {
+        None => return Ok(IfMissing::Refuse),
+        Some("refuse") => IfMissing::Refuse,
+        Some("skip") => IfMissing::Skip,
+        Some(_) => return Err(fields.wrong("ifMissing", "must be refuse or skip")),
+    };
+    if !is_atomic {
+        let problem = "needs atomic: true. The members of another batch are refused one by one";
+        return Err(fields.wrong("ifMissing", problem));
+    }
+    Ok(policy)
 }

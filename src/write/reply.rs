@@ -7,7 +7,7 @@ use dao_projections::{
 };
 
 use crate::{
-    domain::{Action, Command, Refusal, Target, fields_of, json_bytes},
+    domain::{Action, Command, Reason, Refusal, SkippedMember, Target, fields_of, json_bytes},
     store::StoreError,
 };
 
@@ -97,6 +97,8 @@ pub enum CommandResult {
     },
     /// Nothing: the target is not there any more.
     Gone,
+    /// Nothing: the member was left out of its batch, for this reason.
+    Skipped(Reason),
 }
 
 impl CommandResult {
@@ -110,7 +112,7 @@ impl CommandResult {
                 let of_edges = edges.iter().map(|edge| 1 + fields_of(edge.entity.attributes()));
                 deleted_edges.len() + of_nodes.chain(of_edges).sum::<usize>()
             }
-            Self::Viewport(_) | Self::EdgeDeleted(_) | Self::Gone => 0,
+            Self::Viewport(_) | Self::EdgeDeleted(_) | Self::Gone | Self::Skipped(_) => 0,
         }
     }
 
@@ -129,26 +131,38 @@ impl CommandResult {
                 let edges = edges.iter().map(|edge| json_bytes(edge.as_ref())).sum::<usize>();
                 nodes + edges + json_bytes(deleted_edges) + json_bytes(viewport)
             }
-            Self::Gone => 0,
+            Self::Gone | Self::Skipped(_) => 0,
         }
     }
 }
 
-/// What each member of `action` shows on `graph`, which has its `events` folded in; `by_member` says
-/// how many of the events are each member's, none at all if nothing changed.
+/// What an accepted operation came to, member by member.
+#[derive(Clone, Copy)]
+pub(super) struct MemberEffects<'a> {
+    /// How many of the events are each member's; none at all if nothing changed.
+    pub(super) by_member: &'a [usize],
+    /// The members that were left out, in order.
+    pub(super) skipped: &'a [SkippedMember],
+}
+
+/// What each member of `action` shows on `graph`, which has its `events` folded in.
 pub(super) fn show(
     graph: &Graph,
     action: &Action,
     events: &[Event],
-    by_member: &[usize],
+    MemberEffects { by_member, skipped }: MemberEffects<'_>,
 ) -> Vec<CommandResult> {
     let mut rest = events;
+    let mut skipped = skipped.iter().peekable();
     let members = action.members().iter().enumerate();
     members
         .map(|(index, member)| {
             let count = by_member.get(index).copied().unwrap_or(0);
             let (own, later) = rest.split_at(count.min(rest.len()));
             rest = later;
+            if let Some(skipped) = skipped.next_if(|skipped| skipped.index == index) {
+                return CommandResult::Skipped(skipped.reason);
+            }
             show_one(graph, &member.command, own)
         })
         .collect()

@@ -8,13 +8,13 @@ use dao_projections::{Commit, CommitBody, Event, Graph, OperationId, Outcome, Ti
 
 use super::{
     conflict_window::{ConflictWindow, OlderCommits},
-    reply::{CommandResult, Effect, Ending, Reply, show},
+    reply::{CommandResult, Effect, Ending, MemberEffects, Reply, show},
     ring::{EndedOperation, EndedOperations, Recorded, Ring},
 };
 use crate::{
     domain::{
         Circumstances, Fingerprint, HistoryMissing, Limits, Operation, OperationRecord, Reason,
-        RecordedOutcome, Refusal, Verdict, WriterId, judge,
+        RecordedOutcome, Refusal, SkippedMember, Verdict, WriterId, judge,
     },
     store::Entry,
 };
@@ -107,10 +107,11 @@ impl Round {
         self.weight_room = self.weight_room.map(|room| room.saturating_sub(weight));
         let at = self.graph.last_modified().map_or(around.now, |last| last.max(around.now));
         let accepted = match verdict {
-            Verdict::Accepted { events, outcome, by_member } => {
-                self.commit(operation, events, outcome, &by_member, at)
+            Verdict::Accepted { events, outcome, by_member, skipped } => {
+                let members = MemberEffects { by_member: &by_member, skipped: &skipped };
+                self.commit(operation, events, outcome, members, at)
             }
-            Verdict::Unchanged => self.record_unchanged(operation, at),
+            Verdict::Unchanged { skipped } => self.record_unchanged(operation, &skipped, at),
             Verdict::Refused(refusal) => Err(refusal),
         };
         let ending = accepted.unwrap_or_else(|refusal| self.record_refusal(operation, refusal, at));
@@ -166,7 +167,7 @@ impl Round {
         operation: &Operation,
         events: Vec<Event>,
         outcome: Outcome,
-        by_member: &[usize],
+        members: MemberEffects<'_>,
         at: Timestamp,
     ) -> Result<Ending, Refusal> {
         let body = CommitBody {
@@ -190,7 +191,7 @@ impl Round {
         let recorded = Recorded::new(Commit { version: head.version, hash: head.hash, body }, bytes);
         let before = self.answer_room.map(|_| self.graph.clone());
         self.graph.apply(&recorded.commit);
-        let results = show(&self.graph, &operation.action, &recorded.commit.body.events, by_member);
+        let results = show(&self.graph, &operation.action, &recorded.commit.body.events, members);
         if let (Err(refusal), Some(before)) = (self.make_room(&results), before) {
             self.graph = before;
             return Err(refusal);
@@ -200,8 +201,14 @@ impl Round {
         Ok(Ending::Completed { effect: Effect::Committed(outcome), head, results })
     }
 
-    fn record_unchanged(&mut self, operation: &Operation, at: Timestamp) -> Result<Ending, Refusal> {
-        let results = show(&self.graph, &operation.action, &[], &[]);
+    fn record_unchanged(
+        &mut self,
+        operation: &Operation,
+        skipped: &[SkippedMember],
+        at: Timestamp,
+    ) -> Result<Ending, Refusal> {
+        let members = MemberEffects { by_member: &[], skipped };
+        let results = show(&self.graph, &operation.action, &[], members);
         self.make_room(&results)?;
         let by = self.circumstances(operation, at);
         self.enter(operation, RecordedOutcome::Unchanged(by), None);

@@ -73,6 +73,8 @@ async fn h9_real_frames_match_the_document() {
         command_frame(graph, &new_id(), "CREATE_EDGE", json!({"source": "a", "target": "nowhere"})),
         json!({"type": "BATCH", "graphId": graph, "batchId": new_id(), "atomic": true,
             "operations": [node("c"), node("d")]}),
+        json!({"type": "BATCH", "graphId": graph, "batchId": new_id(), "atomic": true, "ifMissing": "skip",
+            "operations": [{"type": "DELETE_NODE", "payload": {"nodeId": "gone"}}]}),
         json!({"type": "BATCH", "graphId": graph, "batchId": new_id(), "operations": [node("e"), node("a")]}),
         json!({"type": "PRESENCE", "graphId": graph, "state": {"x": 1}}),
         json!({"type": "UNSUBSCRIBE", "graphId": graph}),

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use super::{
     Json,
     problems::Resolution,
-    requests::{Command, CommandBody, OnConflict},
-    responses::{CommandType, Effect, Event, Outcome, State},
+    requests::{Command, CommandBody, IfMissing, OnConflict},
+    responses::{CommandType, Effect, Event, Outcome, SkippedMember, State},
 };
 
 /// What a client says on a WebSocket: one object a frame, as JSON text or binary MessagePack.
@@ -100,6 +100,8 @@ pub(in crate::http) struct BatchFrame {
     client_hash: Option<String>,
     client_id: Option<String>,
     on_conflict: Option<OnConflict>,
+    /// Of an atomic batch; `refuse` if it is left out.
+    if_missing: Option<IfMissing>,
     traceparent: Option<String>,
 }
 
@@ -269,6 +271,9 @@ pub(in crate::http) struct AckFrame {
     /// Of a batch: one a member.
     #[schema(nullable = false)]
     results: Option<Vec<Json>>,
+    /// Of an atomic batch with `ifMissing: skip`: members that were left out.
+    #[schema(nullable = false)]
+    skipped: Option<Vec<SkippedMember>>,
     /// It was applied before: this is the first outcome again.
     #[schema(nullable = false)]
     duplicate: Option<bool>,

@@ -15,9 +15,9 @@ use crate::{
 };
 
 impl Problem {
-    /// The code of a refused operation.
-    pub(in crate::http) fn code_of(refusal: &Refusal) -> &'static str {
-        of_reason(refusal.reason).0
+    /// The code of a refusal for this reason.
+    pub(in crate::http) fn code_of(reason: Reason) -> &'static str {
+        of_reason(reason).0
     }
 
     /// A refused operation (rules C, D).

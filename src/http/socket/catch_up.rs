@@ -188,7 +188,7 @@ fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> Se
         Some(RecordedOutcome::Unchanged(by)) => ("completed", Some(by.version), None),
         Some(RecordedOutcome::Refused { by, refusal }) => {
             let status = if refusal.is_conflict() { "conflict" } else { "failed" };
-            (status, Some(by.version), Some(Problem::code_of(&refusal)))
+            (status, Some(by.version), Some(Problem::code_of(refusal.reason)))
         }
     };
     SettledOperation { operation_id, status, version, code }
