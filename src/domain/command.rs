@@ -252,6 +252,9 @@ pub struct Operation {
     /// The versions and hashes that the author knows; all must match the current history (rule D8). They are not part
     /// of the fingerprint.
     pub claims: Vec<Claim>,
+    /// The operation that this one builds on: it is judged only after that one was accepted (rule W5). It is not part of
+    /// the fingerprint.
+    pub after: Option<OperationId>,
     /// The trace of the request. It is stored in the commit, and neither judged nor compared.
     pub traceparent: Option<TraceParent>,
     /// The command, or the batch of commands.

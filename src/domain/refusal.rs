@@ -38,6 +38,10 @@ pub enum Reason {
     EntityTooLarge,
     /// The answer to the request would exceed its size limit (rule O3).
     AnswerTooLarge,
+    /// The operation that this one builds on has not ended (rule W5).
+    DependencyPending,
+    /// The operation that this one builds on was refused (rule W5).
+    DependencyRefused,
 }
 
 impl Reason {
@@ -46,7 +50,11 @@ impl Reason {
     pub fn is_final(self) -> bool {
         !matches!(
             self,
-            Self::EntityTooLarge | Self::AnswerTooLarge | Self::OperationIdReused | Self::HistoryReplaced
+            Self::EntityTooLarge
+                | Self::AnswerTooLarge
+                | Self::OperationIdReused
+                | Self::HistoryReplaced
+                | Self::DependencyPending
         )
     }
 }

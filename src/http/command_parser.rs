@@ -37,6 +37,13 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// All of it builds on that operation. False if that is the batch itself or one of its members.
+    pub(super) fn waits_for(&mut self, after: Option<OperationId>) -> bool {
+        self.operations.iter_mut().for_each(|operation| operation.after = after);
+        let own = self.operations.iter().map(|operation| operation.id).chain([self.id]);
+        !own.into_iter().any(|id| Some(id) == after)
+    }
+
     /// All of it was asked for there in a trace.
     pub(super) fn caused_by(mut self, traceparent: Option<TraceParent>) -> Self {
         self.operations.iter_mut().for_each(|operation| operation.traceparent = traceparent);
@@ -273,6 +280,7 @@ fn atomic(
         id,
         fingerprint: fingerprint.finish(),
         user: user.clone(),
+        after: None,
         traceparent: None,
         client,
         is_client_named,
@@ -295,6 +303,7 @@ fn alone(
         id: sent.id.unwrap_or(id),
         fingerprint: fingerprint.finish(),
         user: user.clone(),
+        after: None,
         traceparent: None,
         client,
         is_client_named,

@@ -19,7 +19,7 @@ const STATUSES: [&str; 24] = [
     "413", "415", "422", "426", "429", "431", "500", "503", "other",
 ];
 /// Codes of problem documents; any other is counted as `other`.
-const CODES: [&str; 29] = [
+const CODES: [&str; 31] = [
     "BAD_REQUEST",
     "UNAUTHENTICATED",
     "FORBIDDEN",
@@ -48,6 +48,8 @@ const CODES: [&str; 29] = [
     "PARENT_NOT_FOUND",
     "PARENT_CYCLE",
     "OPERATION_ID_REUSED",
+    "DEPENDENCY_PENDING",
+    "DEPENDENCY_REFUSED",
     "other",
 ];
 

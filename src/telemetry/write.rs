@@ -48,6 +48,10 @@ words!(
         OperationIdReused = "OPERATION_ID_REUSED",
         /// The graph or the entity would be too large.
         TooLarge = "TOO_LARGE",
+        /// The operation that this one builds on has not ended.
+        DependencyPending = "DEPENDENCY_PENDING",
+        /// The operation that this one builds on was refused.
+        DependencyRefused = "DEPENDENCY_REFUSED",
     }
 );
 

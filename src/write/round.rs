@@ -96,6 +96,12 @@ impl Round {
             self.answers.push(answer);
             return Ok(());
         }
+        if let Some(refusal) = self.waits_for(operation, around.operations) {
+            let at = self.time_of(around.now);
+            let ending = self.record_refusal(operation, refusal, at);
+            self.end(operation, ending);
+            return Ok(());
+        }
         let weight = operation.weight_on(&self.graph);
         if self.weight_room.is_some_and(|room| weight > room) {
             let ending = self.record_refusal(operation, too_heavy(), around.now);
@@ -105,7 +111,7 @@ impl Round {
         let history = ConflictWindow { ring: around.ring, pending: &self.commits, older };
         let verdict = judge(&self.graph, operation, &history, around.limits)?;
         self.weight_room = self.weight_room.map(|room| room.saturating_sub(weight));
-        let at = self.graph.last_modified().map_or(around.now, |last| last.max(around.now));
+        let at = self.time_of(around.now);
         let accepted = match verdict {
             Verdict::Accepted { events, outcome, by_member, skipped } => {
                 let members = MemberEffects { by_member: &by_member, skipped: &skipped };
@@ -115,6 +121,16 @@ impl Round {
             Verdict::Refused(refusal) => Err(refusal),
         };
         let ending = accepted.unwrap_or_else(|refusal| self.record_refusal(operation, refusal, at));
+        self.end(operation, ending);
+        Ok(())
+    }
+
+    /// When what is judged now happens: never before the last commit (rule V5).
+    fn time_of(&self, now: Timestamp) -> Timestamp {
+        self.graph.last_modified().map_or(now, |last| last.max(now))
+    }
+
+    fn end(&mut self, operation: &Operation, ending: Ending) {
         if let Ending::Completed { .. } = ending {
             self.fresh.insert(operation.id, (self.answers.len(), operation.fingerprint));
         } else if let Ending::Refused { refusal, .. } = &ending
@@ -123,7 +139,27 @@ impl Round {
             self.fresh.insert(operation.id, (self.answers.len(), operation.fingerprint));
         }
         self.answers.push(Reply { operation: operation.id, ending, duplicate: false });
-        Ok(())
+    }
+
+    /// The refusal of an operation that builds on one that has not ended, or was refused (rule W5). What ended earlier in
+    /// this round counts: operations of one connection are judged in the order in which they were sent.
+    fn waits_for(&self, operation: &Operation, operations: &EndedOperations) -> Option<Refusal> {
+        let after = operation.after?;
+        let ended = match self.fresh.get(&after) {
+            Some((index, _)) => self.answers.get(*index).map(|answer| &answer.ending),
+            None => operations.get(&after).map(|known| &known.ending),
+        };
+        match ended {
+            Some(Ending::Completed { .. }) => None,
+            Some(Ending::Refused { .. }) => {
+                let message = format!("Operation {after}, which this one builds on, was refused");
+                Some(Refusal::new(Reason::DependencyRefused, message))
+            }
+            None => {
+                let message = format!("Operation {after}, which this one builds on, has not ended");
+                Some(Refusal::new(Reason::DependencyPending, message))
+            }
+        }
     }
 
     /// Whether somebody is told that the history was replaced (rule D8).

@@ -83,6 +83,8 @@ fn code_of(reason: Reason) -> RefusalCode {
         Reason::ParentNotFound => RefusalCode::ParentNotFound,
         Reason::ParentCycle => RefusalCode::ParentCycle,
         Reason::OperationIdReused => RefusalCode::OperationIdReused,
+        Reason::DependencyPending => RefusalCode::DependencyPending,
+        Reason::DependencyRefused => RefusalCode::DependencyRefused,
         Reason::TooManyEntities | Reason::EntityTooLarge | Reason::AnswerTooLarge => RefusalCode::TooLarge,
     }
 }
@@ -104,6 +106,8 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         | Reason::OperationIdReused
         | Reason::TooManyEntities
         | Reason::EntityTooLarge
-        | Reason::AnswerTooLarge => None,
+        | Reason::AnswerTooLarge
+        | Reason::DependencyPending
+        | Reason::DependencyRefused => None,
     }
 }

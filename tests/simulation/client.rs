@@ -45,6 +45,7 @@ impl Ask {
             id: self.id,
             fingerprint: self.fingerprint(),
             user: self.user.parse().unwrap(),
+            after: None,
             traceparent: None,
             client: self.client.parse().unwrap(),
             is_client_named: self.is_named,

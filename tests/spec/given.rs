@@ -268,6 +268,7 @@ impl When {
             id: OperationId::from(Uuid::from_u128(u128::MAX)),
             fingerprint: Fingerprint([0; 8]),
             user: self.user.parse().expect("a user"),
+            after: None,
             traceparent: None,
             client: self.user.parse().expect("a client"),
             is_client_named: self.is_client_named,

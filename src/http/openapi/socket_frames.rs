@@ -79,6 +79,9 @@ pub(in crate::http) struct CommandFrame {
     /// Which of the user's clients this is; that of the connection by default.
     client_id: Option<String>,
     on_conflict: Option<OnConflict>,
+    /// The operation that this one builds on: it runs only if that one was accepted.
+    #[schema(format = "uuid")]
+    after: Option<String>,
     /// Where in a trace it was asked for (W3C Trace Context).
     traceparent: Option<String>,
     command: Command,
@@ -102,6 +105,9 @@ pub(in crate::http) struct BatchFrame {
     on_conflict: Option<OnConflict>,
     /// Of an atomic batch; `refuse` if it is left out.
     if_missing: Option<IfMissing>,
+    /// The operation that the batch builds on.
+    #[schema(format = "uuid")]
+    after: Option<String>,
     traceparent: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use dao_projections::{OperationId, Version};
 
 use super::{
     super::json_shape::{Malformed, Severity},
-    Problem,
+    Problem, RETRY_AFTER,
 };
 use crate::{
     domain::{Reason, Refusal},
@@ -33,6 +33,7 @@ impl Problem {
             resolution: refusal.resolution.clone(),
             index: refusal.index,
             duplicate: is_duplicate.then_some(true),
+            retry_after: (refusal.reason == Reason::DependencyPending).then_some(RETRY_AFTER),
             ..Self::new(status, code, title, detail)
         }
     }
@@ -60,6 +61,10 @@ fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
         Reason::TooManyEntities => ("TOO_LARGE", "Too many nodes or edges", unprocessable),
         Reason::EntityTooLarge => ("TOO_LARGE", "Entity too large", StatusCode::PAYLOAD_TOO_LARGE),
         Reason::AnswerTooLarge => ("TOO_LARGE", "Answer too large", StatusCode::PAYLOAD_TOO_LARGE),
+        Reason::DependencyPending => {
+            ("DEPENDENCY_PENDING", "Dependency pending", StatusCode::SERVICE_UNAVAILABLE)
+        }
+        Reason::DependencyRefused => ("DEPENDENCY_REFUSED", "Dependency refused", unprocessable),
     }
 }
 
@@ -77,6 +82,8 @@ fn advice(reason: Reason) -> Option<&'static str> {
         Reason::ParentCycle => "Choose another parent.",
         Reason::TooManyEntities => "Delete some first, or raise MAX_NODES or MAX_EDGES.",
         Reason::EntityTooLarge => "Send less, or raise MAX_ENTITY_BYTES.",
+        Reason::DependencyPending => "Send that one, then this one again under the same operationId.",
+        Reason::DependencyRefused => "Make the change again on the present graph, under a new operationId.",
         Reason::HistoryReplaced | Reason::OperationIdReused | Reason::AnswerTooLarge => return None,
     })
 }
