@@ -26,7 +26,7 @@ pub enum Command {
 }
 
 /// The target of a command: the entity that its result shows and that conflicts are about.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Target {
     Node(NodeId),
@@ -170,6 +170,16 @@ pub enum OnConflict {
     Reject,
 }
 
+/// The policy for members of an atomic batch whose target is gone (rule H11).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IfMissing {
+    /// They refuse the batch.
+    #[default]
+    Refuse,
+    /// They are left out.
+    Skip,
+}
+
 /// A version and its hash, as the author of an operation knows them (rule D8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -198,7 +208,12 @@ pub enum Action {
     /// One command.
     Single(Member),
     /// An atomic batch: all commands in one commit, or none.
-    Atomic(Vec<Member>),
+    Atomic {
+        /// The commands, in order.
+        members: Vec<Member>,
+        /// The policy for members whose target is gone.
+        if_missing: IfMissing,
+    },
 }
 
 impl Action {
@@ -206,7 +221,7 @@ impl Action {
     pub fn command_type(&self) -> CommandType {
         match self {
             Self::Single(member) => member.command.command_type(),
-            Self::Atomic(_) => CommandType::Batch,
+            Self::Atomic { .. } => CommandType::Batch,
         }
     }
 
@@ -214,7 +229,7 @@ impl Action {
     pub fn members(&self) -> &[Member] {
         match self {
             Self::Single(member) => std::slice::from_ref(member),
-            Self::Atomic(members) => members,
+            Self::Atomic { members, .. } => members,
         }
     }
 }
@@ -227,7 +242,7 @@ impl Action {
                 Command::SaveDocument { save } => Some((save, member)),
                 _ => None,
             },
-            Self::Atomic(_) => None,
+            Self::Atomic { .. } => None,
         }
     }
 }
@@ -260,6 +275,9 @@ pub struct Operation {
     /// The versions and hashes that the author knows; all must match the current history (rule D8). They are not part
     /// of the fingerprint.
     pub claims: Vec<Claim>,
+    /// The operation that this one builds on: it is judged only after that one was accepted (rule W5). It is not part of
+    /// the fingerprint.
+    pub after: Option<OperationId>,
     /// The trace of the request. It is stored in the commit, and neither judged nor compared.
     pub traceparent: Option<TraceParent>,
     /// The command, or the batch of commands.

@@ -6,6 +6,7 @@
 //! loads it and calls again.
 
 mod asked;
+mod batch;
 mod batch_update;
 mod deleted_along;
 mod overlap;
@@ -25,15 +26,17 @@ use std::{
 
 use dao_projections::{Commit, Entity, Event, Graph, Hash, Outcome, Version};
 
+pub use self::batch::SkippedMember;
 use self::{
     asked::{Asked, Fields, yours_of},
+    batch::judge_batch,
     deleted_along::is_unseen_work,
     overlap::{Conflicts, Overlap},
     wording::conflict_message,
 };
 use super::{
     command::{Action, Command, Member, OnConflict, Operation},
-    decide::{Limits, apply_all, decide},
+    decide::{Limits, decide},
     document::Saver,
     interest::Interest,
     refusal::{Reason, Refusal},
@@ -100,9 +103,14 @@ pub enum Verdict {
         by_member: Vec<usize>,
         /// What an undo did and left alone.
         undone: Option<Box<UndoResult>>,
+        /// The members that were left out.
+        skipped: Vec<SkippedMember>,
     },
     /// The graph already is as asked.
-    Unchanged,
+    Unchanged {
+        /// The members that were left out.
+        skipped: Vec<SkippedMember>,
+    },
     /// The operation is refused.
     Refused(Refusal),
 }
@@ -125,49 +133,15 @@ pub fn judge(
             Ok(match judgement.run()? {
                 Ok(decided) => {
                     let by_member = vec![decided.events.len()];
-                    decided.into_verdict(by_member)
+                    decided.into_verdict(by_member, vec![])
                 }
                 Err(refusal) => Verdict::Refused(refusal),
             })
         }
-        Action::Atomic(members) => judge_batch(graph, operation, members, history, limits),
-    }
-}
-
-fn judge_batch(
-    graph: &Graph,
-    operation: &Operation,
-    members: &[Member],
-    history: &dyn History,
-    limits: &Limits,
-) -> Result<Verdict, HistoryMissing> {
-    let mut then = graph.clone();
-    let mut all = Decided { events: Vec::new(), outcome: Outcome::Applied, undone: None };
-    let mut by_member = Vec::with_capacity(members.len());
-    for (index, member) in members.iter().enumerate() {
-        let judgement = Judgement {
-            base: graph,
-            graph: &then,
-            operation,
-            member,
-            history,
-            limits,
-            own: &[],
-            written: None,
-        };
-        match judgement.run()? {
-            Ok(decided) => {
-                apply_all(&mut then, &decided.events);
-                by_member.push(decided.events.len());
-                all.events.extend(decided.events);
-                if decided.outcome == Outcome::Merged {
-                    all.outcome = Outcome::Merged;
-                }
-            }
-            Err(refusal) => return Ok(Verdict::Refused(Refusal { index: Some(index), ..refusal })),
+        Action::Atomic { members, if_missing } => {
+            judge_batch(graph, operation, (members, *if_missing), history, limits)
         }
     }
-    Ok(all.into_verdict(by_member))
 }
 
 struct Decided {
@@ -177,11 +151,17 @@ struct Decided {
 }
 
 impl Decided {
-    fn into_verdict(self, by_member: Vec<usize>) -> Verdict {
+    fn into_verdict(self, by_member: Vec<usize>, skipped: Vec<SkippedMember>) -> Verdict {
         if self.events.is_empty() {
-            return Verdict::Unchanged;
+            return Verdict::Unchanged { skipped };
         }
-        Verdict::Accepted { events: self.events, outcome: self.outcome, by_member, undone: self.undone }
+        Verdict::Accepted {
+            events: self.events,
+            outcome: self.outcome,
+            by_member,
+            undone: self.undone,
+            skipped,
+        }
     }
 }
 

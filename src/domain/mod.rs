@@ -16,8 +16,10 @@ mod size;
 mod undo;
 
 pub(crate) use command::fields_of;
-pub use command::{Action, Claim, Command, Member, OnConflict, Operation, Target};
-pub use conflict::{History, HistoryMissing, SaveReport, Saved, Touched, Verdict, judge, judge_save};
+pub use command::{Action, Claim, Command, IfMissing, Member, OnConflict, Operation, Target};
+pub use conflict::{
+    History, HistoryMissing, SaveReport, Saved, SkippedMember, Touched, Verdict, judge, judge_save,
+};
 pub use decide::Limits;
 pub use document::{Absent, Base, Change, Document, Ignored, Intent, Reading, Save, Saver, WithoutBase};
 pub use interest::Interest;

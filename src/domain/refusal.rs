@@ -52,6 +52,10 @@ pub enum Reason {
     OperationNotFound,
     /// Nothing can be undone without overwriting others' work, or not all of it (rule U5).
     UndoConflict,
+    /// The operation that this one builds on has not ended (rule W5).
+    DependencyPending,
+    /// The operation that this one builds on was refused (rule W5).
+    DependencyRefused,
 }
 
 impl Reason {
@@ -69,6 +73,7 @@ impl Reason {
                 | Self::BaseUnknown
                 | Self::BaseTooOld
                 | Self::DeletesMuch
+                | Self::DependencyPending
         )
     }
 }

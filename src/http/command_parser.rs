@@ -20,7 +20,8 @@ use super::{
     undo,
 };
 use crate::domain::{
-    Action, Base, Claim, Command, Member, OnConflict, Operation, WithoutBase, memory::object_memory,
+    Action, Base, Claim, Command, IfMissing, Member, OnConflict, Operation, WithoutBase,
+    memory::object_memory,
 };
 
 /// What a client whose command is none of them is told.
@@ -47,6 +48,13 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// All of it builds on that operation. False if that is the batch itself or one of its members.
+    pub(super) fn waits_for(&mut self, after: Option<OperationId>) -> bool {
+        self.operations.iter_mut().for_each(|operation| operation.after = after);
+        let own = self.operations.iter().map(|operation| operation.id).chain([self.id]);
+        !own.into_iter().any(|id| Some(id) == after)
+    }
+
     /// All of it was asked for there in a trace.
     pub(super) fn caused_by(mut self, traceparent: Option<TraceParent>) -> Self {
         self.operations.iter_mut().for_each(|operation| operation.traceparent = traceparent);
@@ -141,6 +149,7 @@ pub(super) fn read_batch_fields(
     if common.on_conflict == Some(Policy::Keep) {
         return Err(fields.wrong("onConflict", "keep is a policy of SAVE_DOCUMENT alone"));
     }
+    let if_missing = if_missing(&mut fields, is_atomic)?;
     let members = members(&mut fields, operations_max)?;
     fields.finish()?;
     let list = Path::Key(&Path::Root, "operations");
@@ -155,9 +164,9 @@ pub(super) fn read_batch_fields(
     };
     let members = members.into_iter().enumerate();
     let operations = if is_atomic {
-        let mut fingerprint = FingerprintHasher::of_batch(user);
+        let mut fingerprint = FingerprintHasher::of_batch(user, if_missing);
         let sent = members.map(|member| read(member, &mut fingerprint)).collect::<Result<Vec<_>, _>>()?;
-        vec![atomic(id, sent, &common, user, fingerprint)]
+        vec![atomic(id, (sent, if_missing), &common, user, fingerprint)]
     } else {
         let alone = |(index, member)| {
             let mut fingerprint = FingerprintHasher::of(user);
@@ -297,7 +306,7 @@ fn member(
 
 fn atomic(
     id: OperationId,
-    sent: Vec<ParsedCommand>,
+    (sent, if_missing): (Vec<ParsedCommand>, IfMissing),
     common: &BatchDefaults,
     user: &UserId,
     fingerprint: FingerprintHasher,
@@ -310,11 +319,12 @@ fn atomic(
         id,
         fingerprint: fingerprint.finish(),
         user: user.clone(),
+        after: None,
         traceparent: None,
         client,
         is_client_named,
         claims,
-        action: Action::Atomic(members.collect()),
+        action: Action::Atomic { members: members.collect(), if_missing },
     }
 }
 
@@ -333,6 +343,7 @@ fn alone(
         id: sent.id.unwrap_or(id),
         fingerprint: fingerprint.finish(),
         user: user.clone(),
+        after: None,
         traceparent: None,
         client,
         is_client_named,
@@ -457,4 +468,18 @@ fn refuse_keep(policy: Option<Policy>, command: &Command, path: &Path<'_>) -> Re
         }
         (Some(Policy::Of(_)) | None, _) => Ok(()),
     }
+}
+
+fn if_missing(fields: &mut Fields<'_>, is_atomic: bool) -> Result<IfMissing, Malformed> {
+    let policy = match fields.text("ifMissing")?.as_deref() {
+        None => return Ok(IfMissing::Refuse),
+        Some("refuse") => IfMissing::Refuse,
+        Some("skip") => IfMissing::Skip,
+        Some(_) => return Err(fields.wrong("ifMissing", "must be refuse or skip")),
+    };
+    if !is_atomic {
+        let problem = "needs atomic: true. The members of another batch are refused one by one";
+        return Err(fields.wrong("ifMissing", problem));
+    }
+    Ok(policy)
 }

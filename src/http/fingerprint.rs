@@ -7,7 +7,7 @@ use dao_projections::UserId;
 use serde_json::{Number, Value};
 use sha2::{Digest, Sha256};
 
-use crate::domain::Fingerprint;
+use crate::domain::{Fingerprint, IfMissing};
 
 /// The fingerprint of one operation, as its commands are read.
 pub(super) struct FingerprintHasher(Sha256);
@@ -22,11 +22,14 @@ impl FingerprintHasher {
     }
 
     /// Of an atomic batch by this user, before its members.
-    pub(super) fn of_batch(user: &UserId) -> Self {
-        const BATCH: &[u8] = b"BATCH";
+    pub(super) fn of_batch(user: &UserId, if_missing: IfMissing) -> Self {
+        let batch: &[u8] = match if_missing {
+            IfMissing::Refuse => b"BATCH",
+            IfMissing::Skip => b"BATCH ifMissing=skip",
+        };
         let mut printing = Self::of(user);
-        printing.0.update((BATCH.len() as u64).to_be_bytes());
-        printing.0.update(BATCH);
+        printing.0.update((batch.len() as u64).to_be_bytes());
+        printing.0.update(batch);
         printing
     }
 

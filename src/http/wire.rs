@@ -97,8 +97,17 @@ pub(super) struct AcceptedOut<'a> {
     result: Option<ShownOut<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     results: Option<Vec<ShownOut<'a>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    skipped: Vec<SkippedOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate: Option<bool>,
+}
+
+/// A member of an atomic batch that was left out.
+#[derive(Serialize)]
+struct SkippedOut {
+    index: usize,
+    code: &'static str,
 }
 
 /// How the results of an accepted operation are shown.
@@ -118,6 +127,7 @@ pub(super) fn answer_out(answer: &Reply, shape: Results) -> Result<AcceptedOut<'
             return Err(Problem::refused(answer.operation, refusal, answer.duplicate));
         }
     };
+    let skipped = skipped_out(shown);
     let mut shown = shown.iter().map(ShownOut);
     let (result, results) = match shape {
         Results::Single => (shown.next(), None),
@@ -136,8 +146,25 @@ pub(super) fn answer_out(answer: &Reply, shape: Results) -> Result<AcceptedOut<'
         hash: head.hash,
         result,
         results,
+        skipped,
         duplicate: answer.duplicate.then_some(true),
     })
+}
+
+fn skipped_out(shown: &[CommandResult]) -> Vec<SkippedOut> {
+    let skipped = shown.iter().enumerate().filter_map(|(index, shown)| match shown {
+        CommandResult::Skipped(reason) => Some(SkippedOut { index, code: Problem::code_of(*reason) }),
+        CommandResult::Node(_)
+        | CommandResult::Edge(_)
+        | CommandResult::Viewport(_)
+        | CommandResult::NodeDeleted { .. }
+        | CommandResult::EdgeDeleted(_)
+        | CommandResult::Changed { .. }
+        | CommandResult::Saved(_)
+        | CommandResult::Undone(_)
+        | CommandResult::Gone => None,
+    });
+    skipped.collect()
 }
 
 impl<'a> AcceptedOut<'a> {
@@ -290,7 +317,7 @@ impl Serialize for ShownOut<'_> {
                 Saved { entities: SavedOut::of(saved), conflicts: &saved.kept, own: &saved.own }.serialize(s)
             }
             CommandResult::Undone(undone) => super::undo::UndoneOut::of(undone).serialize(s),
-            CommandResult::Gone => s.serialize_none(),
+            CommandResult::Gone | CommandResult::Skipped(_) => s.serialize_none(),
         }
     }
 }

@@ -19,7 +19,7 @@ const STATUSES: [&str; 24] = [
     "413", "415", "422", "426", "429", "431", "500", "503", "other",
 ];
 /// Codes of problem documents; any other is counted as `other`.
-const CODES: [&str; 36] = [
+const CODES: [&str; 38] = [
     "BAD_REQUEST",
     "UNAUTHENTICATED",
     "FORBIDDEN",
@@ -55,6 +55,8 @@ const CODES: [&str; 36] = [
     "BASE_TOO_OLD",
     "VERSION_CHANGED",
     "DELETES_MUCH",
+    "DEPENDENCY_PENDING",
+    "DEPENDENCY_REFUSED",
     "other",
 ];
 

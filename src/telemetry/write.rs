@@ -62,6 +62,10 @@ words!(
         UndoConflict = "UNDO_CONFLICT",
         /// The graph or the entity would be too large.
         TooLarge = "TOO_LARGE",
+        /// The operation that this one builds on has not ended.
+        DependencyPending = "DEPENDENCY_PENDING",
+        /// The operation that this one builds on was refused.
+        DependencyRefused = "DEPENDENCY_REFUSED",
     }
 );
 

@@ -218,6 +218,7 @@ impl GraphTask {
     ) -> Result<Vec<Reply>, WriteError> {
         let mut older = OlderCommits::default();
         for attempt in 0..ROUND_ATTEMPTS_MAX {
+            self.learn_of_dependencies(requests, loaded).await?;
             let round = self.decide(loaded, requests, &mut older).await?;
             if self.learn_of_unrecorded(&round, loaded).await? {
                 continue;

@@ -8,7 +8,7 @@
 //!
 //! Not here: rounds ([`super::graph_task`]), and reading the log ([`super::history_reader`]).
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use dao_projections::{Graph, GraphId, Head, OperationId};
 
@@ -22,7 +22,7 @@ use super::{
     write_metrics,
 };
 use crate::{
-    domain::{OperationRecord, RecordedOutcome},
+    domain::{Operation, OperationRecord, RecordedOutcome},
     store::{EventStore, StoreError},
 };
 
@@ -178,6 +178,26 @@ impl GraphTask {
         let learnt = !found.is_empty();
         self.learn(loaded, found).await?;
         Ok(learnt)
+    }
+
+    /// Looks up the operations that others build on (rule W5), except those that are judged before them in this round.
+    pub(super) async fn learn_of_dependencies(
+        &self,
+        requests: &[Vec<Operation>],
+        loaded: &mut LoadedGraph,
+    ) -> Result<(), WriteError> {
+        let (mut accounted_for, mut wanted) = (HashSet::new(), Vec::new());
+        for operation in requests.iter().flatten() {
+            let unknown = operation.after.filter(|after| loaded.operations.get(after).is_none());
+            wanted.extend(unknown.filter(|after| accounted_for.insert(*after)));
+            accounted_for.insert(operation.id);
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let found = self.store.operations(&self.id, &wanted).await?;
+        let found = wanted.into_iter().zip(found).filter_map(|(id, record)| Some((id, record?))).collect();
+        self.learn(loaded, found).await
     }
 
     /// Remembers how these operations ended, as their records and commits say.

@@ -7,7 +7,10 @@ use dao_projections::{
 };
 
 use crate::{
-    domain::{Action, Command, Refusal, SaveReport, Target, UndoResult, fields_of, json_bytes},
+    domain::{
+        Action, Command, Reason, Refusal, SaveReport, SkippedMember, Target, UndoResult, fields_of,
+        json_bytes,
+    },
     store::StoreError,
 };
 
@@ -101,6 +104,8 @@ pub enum CommandResult {
     Undone(Box<UndoResult>),
     /// Nothing: the target is not there any more.
     Gone,
+    /// Nothing: the member was left out of its batch, for this reason.
+    Skipped(Reason),
 }
 
 impl CommandResult {
@@ -116,7 +121,7 @@ impl CommandResult {
             }
             Self::Saved(saved) => saved.weight(),
             Self::Undone(undone) => undone.reverted.len() + undone.skipped.len() + undone.detached.len(),
-            Self::Viewport(_) | Self::EdgeDeleted(_) | Self::Gone => 0,
+            Self::Viewport(_) | Self::EdgeDeleted(_) | Self::Gone | Self::Skipped(_) => 0,
         }
     }
 
@@ -140,26 +145,38 @@ impl CommandResult {
                 let skipped = undone.skipped.iter().map(|skip| json_bytes(&skip.conflict)).sum::<usize>();
                 json_bytes(&undone.reverted) + json_bytes(&undone.detached) + skipped
             }
-            Self::Gone => 0,
+            Self::Gone | Self::Skipped(_) => 0,
         }
     }
 }
 
-/// What each member of `action` shows on `graph`, which has its `events` folded in; `by_member` says
-/// how many of the events are each member's, none at all if nothing changed.
+/// What an accepted operation came to, member by member.
+#[derive(Clone, Copy)]
+pub(super) struct MemberEffects<'a> {
+    /// How many of the events are each member's; none at all if nothing changed.
+    pub(super) by_member: &'a [usize],
+    /// The members that were left out, in order.
+    pub(super) skipped: &'a [SkippedMember],
+}
+
+/// What each member of `action` shows on `graph`, which has its `events` folded in.
 pub(super) fn show(
     graph: &Graph,
     action: &Action,
     events: &[Event],
-    by_member: &[usize],
+    MemberEffects { by_member, skipped }: MemberEffects<'_>,
 ) -> Vec<CommandResult> {
     let mut rest = events;
+    let mut skipped = skipped.iter().peekable();
     let members = action.members().iter().enumerate();
     members
         .map(|(index, member)| {
             let count = by_member.get(index).copied().unwrap_or(0);
             let (own, later) = rest.split_at(count.min(rest.len()));
             rest = later;
+            if let Some(skipped) = skipped.next_if(|skipped| skipped.index == index) {
+                return CommandResult::Skipped(skipped.reason);
+            }
             show_one(graph, &member.command, own)
         })
         .collect()

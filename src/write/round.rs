@@ -8,13 +8,14 @@ use dao_projections::{Commit, CommitBody, Event, Graph, OperationId, Outcome, Ti
 
 use super::{
     conflict_window::{ConflictWindow, OlderCommits},
-    reply::{CommandResult, Effect, Ending, Reply, show},
+    reply::{CommandResult, Effect, Ending, MemberEffects, Reply, show},
     ring::{EndedOperation, EndedOperations, Recorded, Ring},
 };
 use crate::{
     domain::{
         Circumstances, Fingerprint, HistoryMissing, Limits, Operation, OperationRecord, Reason,
-        RecordedOutcome, Refusal, SaveReport, UndoResult, Verdict, WriterId, judge, judge_save,
+        RecordedOutcome, Refusal, SaveReport, SkippedMember, UndoResult, Verdict, WriterId, judge,
+        judge_save,
     },
     store::Entry,
 };
@@ -58,6 +59,7 @@ struct Accepted {
     outcome: Outcome,
     by_member: Vec<usize>,
     undone: Option<Box<UndoResult>>,
+    skipped: Vec<SkippedMember>,
     saved: Option<SaveReport>,
 }
 
@@ -107,6 +109,12 @@ impl Round {
             self.answers.push(answer);
             return Ok(());
         }
+        if let Some(refusal) = self.waits_for(operation, around.operations) {
+            let at = self.time_of(around.now);
+            let ending = self.record_refusal(operation, refusal, at);
+            self.end(operation, ending);
+            return Ok(());
+        }
         let weight = operation.weight_on(&self.graph);
         if self.weight_room.is_some_and(|room| weight > room) {
             let ending = self.record_refusal(operation, too_heavy(), around.now);
@@ -128,15 +136,26 @@ impl Round {
             None => (judge(&self.graph, operation, &history, around.limits)?, None),
         };
         self.weight_room = self.weight_room.map(|room| room.saturating_sub(weight));
-        let at = self.graph.last_modified().map_or(around.now, |last| last.max(around.now));
+        let at = self.time_of(around.now);
         let accepted = match verdict {
-            Verdict::Accepted { events, outcome, by_member, undone } => {
-                self.commit(operation, Accepted { events, outcome, by_member, undone, saved: report }, at)
+            Verdict::Accepted { events, outcome, by_member, undone, skipped } => {
+                let accepted = Accepted { events, outcome, by_member, undone, skipped, saved: report };
+                self.commit(operation, accepted, at)
             }
-            Verdict::Unchanged => self.record_unchanged(operation, report, at),
+            Verdict::Unchanged { skipped } => self.record_unchanged(operation, report, &skipped, at),
             Verdict::Refused(refusal) => Err(refusal),
         };
         let ending = accepted.unwrap_or_else(|refusal| self.record_refusal(operation, refusal, at));
+        self.end(operation, ending);
+        Ok(())
+    }
+
+    /// When what is judged now happens: never before the last commit (rule V5).
+    fn time_of(&self, now: Timestamp) -> Timestamp {
+        self.graph.last_modified().map_or(now, |last| last.max(now))
+    }
+
+    fn end(&mut self, operation: &Operation, ending: Ending) {
         if let Ending::Completed { .. } = ending {
             self.fresh.insert(operation.id, (self.answers.len(), operation.fingerprint));
         } else if let Ending::Refused { refusal, .. } = &ending
@@ -145,7 +164,27 @@ impl Round {
             self.fresh.insert(operation.id, (self.answers.len(), operation.fingerprint));
         }
         self.answers.push(Reply { operation: operation.id, ending, duplicate: false });
-        Ok(())
+    }
+
+    /// The refusal of an operation that builds on one that has not ended, or was refused (rule W5). What ended earlier in
+    /// this round counts: operations of one connection are judged in the order in which they were sent.
+    fn waits_for(&self, operation: &Operation, operations: &EndedOperations) -> Option<Refusal> {
+        let after = operation.after?;
+        let ended = match self.fresh.get(&after) {
+            Some((index, _)) => self.answers.get(*index).map(|answer| &answer.ending),
+            None => operations.get(&after).map(|known| &known.ending),
+        };
+        match ended {
+            Some(Ending::Completed { .. }) => None,
+            Some(Ending::Refused { .. }) => {
+                let message = format!("Operation {after}, which this one builds on, was refused");
+                Some(Refusal::new(Reason::DependencyRefused, message))
+            }
+            None => {
+                let message = format!("Operation {after}, which this one builds on, has not ended");
+                Some(Refusal::new(Reason::DependencyPending, message))
+            }
+        }
     }
 
     /// Whether somebody is told that the history was replaced (rule D8).
@@ -187,7 +226,7 @@ impl Round {
     fn commit(
         &mut self,
         operation: &Operation,
-        Accepted { events, outcome, by_member, undone, saved }: Accepted,
+        Accepted { events, outcome, by_member, undone, skipped, saved }: Accepted,
         at: Timestamp,
     ) -> Result<Ending, Refusal> {
         let body = CommitBody {
@@ -214,7 +253,10 @@ impl Round {
         let results = match (saved, undone) {
             (Some(report), _) => vec![CommandResult::Saved(Box::new(report))],
             (None, Some(undone)) => vec![CommandResult::Undone(undone)],
-            (None, None) => show(&self.graph, &operation.action, &recorded.commit.body.events, &by_member),
+            (None, None) => {
+                let members = MemberEffects { by_member: &by_member, skipped: &skipped };
+                show(&self.graph, &operation.action, &recorded.commit.body.events, members)
+            }
         };
         if let (Err(refusal), Some(before)) = (self.make_room(&results), before) {
             self.graph = before;
@@ -229,11 +271,13 @@ impl Round {
         &mut self,
         operation: &Operation,
         report: Option<SaveReport>,
+        skipped: &[SkippedMember],
         at: Timestamp,
     ) -> Result<Ending, Refusal> {
+        let members = MemberEffects { by_member: &[], skipped };
         let results = match report {
             Some(report) => vec![CommandResult::Saved(Box::new(report))],
-            None => show(&self.graph, &operation.action, &[], &[]),
+            None => show(&self.graph, &operation.action, &[], members),
         };
         self.make_room(&results)?;
         let by = self.circumstances(operation, at);

@@ -90,6 +90,8 @@ fn code_of(reason: Reason) -> RefusalCode {
         Reason::DeletesMuch => RefusalCode::DeletesMuch,
         Reason::OperationNotFound => RefusalCode::OperationNotFound,
         Reason::UndoConflict => RefusalCode::UndoConflict,
+        Reason::DependencyPending => RefusalCode::DependencyPending,
+        Reason::DependencyRefused => RefusalCode::DependencyRefused,
         Reason::TooManyEntities | Reason::EntityTooLarge | Reason::AnswerTooLarge => RefusalCode::TooLarge,
     }
 }
@@ -118,6 +120,8 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         | Reason::BaseRequired
         | Reason::VersionChanged
         | Reason::BaseTooOld
-        | Reason::DeletesMuch => None,
+        | Reason::DeletesMuch
+        | Reason::DependencyPending
+        | Reason::DependencyRefused => None,
     }
 }

@@ -264,6 +264,27 @@ async fn w2_sync_says_what_is_granted_and_a_new_token_what_has_changed() {
 }
 
 #[tokio::test]
+async fn w2_the_last_word_on_access_is_that_of_the_last_token() {
+    let server = guarded().await;
+    for _ in 0..20 {
+        let mut ws = with_token(&server, "", &token("ada", json!({"*": "read"}))).await;
+        let renewed = json!({"type": "AUTH", "token": token("ada", json!({"*": "write"}))});
+        let frames = [json!({"type": "SUBSCRIBE", "graphId": "a"}), renewed, json!({"type": "PING"})];
+        let bytes: Vec<u8> = frames.iter().flat_map(|frame| ws.encode(frame)).collect();
+        ws.write(&bytes).await;
+        let (mut access, mut has_sync) = (Value::Null, false);
+        while !has_sync || access != "write" {
+            let frame = ws.recv().await;
+            match frame["type"].as_str() {
+                Some("SYNC") => (has_sync, access) = (true, frame["access"].clone()),
+                Some("ACCESS") => access = frame["access"].clone(),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn o2_without_keys_a_token_is_taken_and_changes_nothing() {
     let server = Server::start().await;
     let mut ws = Ws::connect(server.address(), "?userId=ada").await;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    graph::{assert_invariants, bare, bare_state, command, fold, ids, new_id},
+    graph::{assert_invariants, bare, bare_state, command, fold, ids, new_id, with},
     http::Request,
     server::Server,
 };
@@ -232,6 +232,39 @@ async fn c_an_atomic_batch_is_one_commit_or_none() {
     assert_eq!((&problem["index"], &problem["operationId"]), (&json!(1), &batch["batchId"]));
     let state = server.state("g").await;
     assert_eq!((&state["version"], state["nodes"].as_array().unwrap().len()), (&json!(1), 2));
+}
+
+#[tokio::test]
+async fn h11_an_atomic_batch_can_leave_out_what_is_gone() {
+    let server = Server::start().await;
+    server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
+    let moved =
+        |id: &str| command("UPDATE_NODE_POSITION", json!({"nodeId": id, "position": {"x": 1, "y": 2}}));
+    let drag = json!({"operations": [moved("gone"), moved("a")], "atomic": true, "batchId": new_id()});
+    let skipping = with(&drag, json!({"ifMissing": "skip"}));
+    let answer = server.post("/graphs/g/batch", &skipping).await.json();
+    assert_eq!((&answer["outcome"], &answer["version"]), (&json!("applied"), &json!(2)));
+    assert_eq!(answer["skipped"], json!([{"index": 0, "code": "NODE_NOT_FOUND"}]));
+    assert_eq!((&answer["results"][0], &answer["results"][1]["id"]), (&Value::Null, &json!("a")));
+    let again = server.post("/graphs/g/batch", &skipping).await.json();
+    assert_eq!((&again["duplicate"], &again["version"]), (&json!(true), &json!(2)));
+    assert!(again.get("skipped").is_none() && again.get("results").is_none(), "{again}");
+    // The policy is a part of what was asked for (C3).
+    server.post("/graphs/g/batch", &drag).await.problem(422, "OPERATION_ID_REUSED");
+    let refuse = with(&drag, json!({"ifMissing": "refuse", "batchId": new_id()}));
+    let refused = server.post("/graphs/g/batch", &refuse).await.problem(404, "NODE_NOT_FOUND");
+    assert_eq!(refused["index"], 0);
+    let default = with(&refuse, json!({"ifMissing": null}));
+    assert_eq!(server.post("/graphs/g/batch", &default).await.json()["duplicate"], true);
+    let none = json!({"operations": [moved("gone")], "atomic": true, "ifMissing": "skip"});
+    let unchanged = server.post("/graphs/g/batch", &none).await.json();
+    assert_eq!((&unchanged["outcome"], &unchanged["version"]), (&json!("unchanged"), &json!(2)));
+    assert_eq!(unchanged["skipped"].as_array().unwrap().len(), 1);
+    for (atomic, policy) in [(true, json!("ignore")), (true, json!(1)), (false, json!("skip"))] {
+        let bad = json!({"operations": [moved("a")], "atomic": atomic, "ifMissing": policy});
+        let problem = server.post("/graphs/g/batch", &bad).await.problem(400, "BAD_REQUEST");
+        assert!(problem["detail"].as_str().unwrap().starts_with("ifMissing: "), "{problem}");
+    }
 }
 
 #[tokio::test]

@@ -145,6 +145,11 @@ async fn batches(held: &mut Held<'_>) {
     let done = held.post(route, "/graphs/g/batch", atomic.clone()).await;
     assert_eq!(done.status, 200);
     held.post(route, "/graphs/g/batch", atomic.clone()).await;
+    let gone = json!({"type": "DELETE_NODE", "payload": {"nodeId": "gone"}});
+    let skipping = json!({"atomic": true, "ifMissing": "skip", "operations": [make("q"), gone]});
+    held.fits(&json!({"$ref": "#/components/schemas/BatchBody"}), &skipping, "BatchBody");
+    let done = held.post(route, "/graphs/g/batch", skipping).await.json();
+    assert_eq!(done["skipped"], json!([{"index": 1, "code": "NODE_NOT_FOUND"}]));
     let each =
         held.post(route, "/graphs/g/batch", json!({"operations": [make("o"), other("m")]})).await.json();
     assert_eq!(each["results"][1]["status"], "conflict");

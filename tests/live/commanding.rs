@@ -201,6 +201,14 @@ async fn w5_batches_get_one_answer() {
     let ack = ws.expect("ACK").await;
     assert_eq!((&ack["operationId"], &ack["version"]), (&json!(id), &json!(1)));
     assert_eq!(ack["results"].as_array().unwrap().len(), 2);
+    // What is gone can be left out (H11).
+    let gone = json!({"type": "DELETE_EDGE", "payload": {"edgeId": "gone"}});
+    let mut skipping = batch(&new_id(), true, json!([gone]));
+    skipping["ifMissing"] = "skip".into();
+    ws.send(&skipping).await;
+    let ack = ws.expect("ACK").await;
+    assert_eq!((&ack["outcome"], &ack["results"]), (&json!("unchanged"), &json!([null])));
+    assert_eq!(ack["skipped"], json!([{"index": 0, "code": "EDGE_NOT_FOUND"}]));
     // Nothing of this one: its second member is refused.
     let id = new_id();
     ws.send(&batch(&id, true, json!([node("c"), other("a")]))).await;

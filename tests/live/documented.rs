@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::{
-    graph::new_id,
+    graph::{new_id, with},
     server::Server,
     ws::{PLAIN, Ws, command_frame},
 };
@@ -69,10 +69,13 @@ async fn h9_real_frames_match_the_document() {
     let said = [
         json!({"type": "SUBSCRIBE", "graphId": graph, "pending": [unknown]}),
         json!({"type": "PING"}),
+        with(&command_frame(graph, &new_id(), "CREATE_NODE", json!({"id": "b"})), json!({"after": unknown})),
         command_frame(graph, &new_id(), "CREATE_NODE", json!({"id": "b"})),
         command_frame(graph, &new_id(), "CREATE_EDGE", json!({"source": "a", "target": "nowhere"})),
         json!({"type": "BATCH", "graphId": graph, "batchId": new_id(), "atomic": true,
             "operations": [node("c"), node("d")]}),
+        json!({"type": "BATCH", "graphId": graph, "batchId": new_id(), "atomic": true, "ifMissing": "skip",
+            "operations": [{"type": "DELETE_NODE", "payload": {"nodeId": "gone"}}]}),
         json!({"type": "BATCH", "graphId": graph, "batchId": new_id(), "operations": [node("e"), node("a")]}),
         json!({"type": "PRESENCE", "graphId": graph, "state": {"x": 1}}),
         json!({"type": "UNSUBSCRIBE", "graphId": graph}),

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
 mod commanding;
+mod dependencies;
 mod documented;
 mod ending;
 mod framing;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dao_api::domain::{Action, Claim, Command, Fingerprint, Member, OnConflict, Operation};
+use dao_api::domain::{Action, Claim, Command, Fingerprint, IfMissing, Member, OnConflict, Operation};
 use dao_projections::{
     Edge, EdgeId, Hash, Map, MergePatch, Node, NodeId, OperationId, Position, Version, Viewport,
 };
@@ -36,11 +36,16 @@ impl Ask {
 
     pub fn operation(&self) -> Operation {
         let mut members: Vec<Member> = self.members.iter().map(member).collect();
-        let action = if self.is_batch { Action::Atomic(members) } else { Action::Single(members.remove(0)) };
+        let if_missing = IfMissing::Refuse;
+        let action = match self.is_batch {
+            true => Action::Atomic { members, if_missing },
+            false => Action::Single(members.remove(0)),
+        };
         Operation {
             id: self.id,
             fingerprint: self.fingerprint(),
             user: self.user.parse().unwrap(),
+            after: None,
             traceparent: None,
             client: self.client.parse().unwrap(),
             is_client_named: self.is_named,

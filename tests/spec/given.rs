@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use dao_api::domain::{
-    Action, Claim, Command, Fingerprint, History, Limits, Member, OnConflict, Operation, Reason, Refusal,
-    Saver, Verdict, judge,
+    Action, Claim, Command, Fingerprint, History, IfMissing, Limits, Member, OnConflict, Operation, Reason,
+    Refusal, Saver, Verdict, judge,
 };
 use dao_projections::{
     CommandType, Commit, CommitBody, Edge, Entity, Event, Graph, Hash, Map, MergePatch, Node, OperationId,
@@ -180,7 +180,17 @@ impl Given {
         let (user, on_conflict) = ("ada".to_owned(), OnConflict::Merge);
         let (version, claims, is_client_named) = (None, vec![], true);
         let commands = vec![command];
-        When { given: self, commands, is_batch: false, user, version, on_conflict, claims, is_client_named }
+        When {
+            given: self,
+            commands,
+            is_batch: false,
+            user,
+            version,
+            on_conflict,
+            claims,
+            is_client_named,
+            if_missing: IfMissing::Refuse,
+        }
     }
 
     /// Ada sends these as one atomic batch, as of now.
@@ -188,7 +198,17 @@ impl Given {
         let (user, on_conflict) = ("ada".to_owned(), OnConflict::Merge);
         let commands = commands.into_iter().collect();
         let (version, claims, is_client_named) = (None, vec![], true);
-        When { given: self, commands, is_batch: true, user, version, on_conflict, claims, is_client_named }
+        When {
+            given: self,
+            commands,
+            is_batch: true,
+            user,
+            version,
+            on_conflict,
+            claims,
+            is_client_named,
+            if_missing: IfMissing::Refuse,
+        }
     }
 }
 
@@ -202,6 +222,7 @@ pub struct When {
     on_conflict: OnConflict,
     claims: Vec<Claim>,
     is_client_named: bool,
+    if_missing: IfMissing,
 }
 
 impl When {
@@ -235,6 +256,12 @@ impl When {
         self
     }
 
+    /// Leaving out members whose target is gone.
+    pub fn skipping(mut self) -> Self {
+        self.if_missing = IfMissing::Skip;
+        self
+    }
+
     pub fn verdict(&self) -> Verdict {
         let member = |command: &Command| Member {
             command: command.clone(),
@@ -243,12 +270,16 @@ impl When {
         };
         let action = match (self.is_batch, self.commands.as_slice()) {
             (false, [command]) => Action::Single(member(command)),
-            (_, commands) => Action::Atomic(commands.iter().map(member).collect()),
+            (_, commands) => {
+                let members = commands.iter().map(member).collect();
+                Action::Atomic { members, if_missing: self.if_missing }
+            }
         };
         let operation = Operation {
             id: OperationId::from(Uuid::from_u128(u128::MAX)),
             fingerprint: Fingerprint([0; 8]),
             user: self.user.parse().expect("a user"),
+            after: None,
             traceparent: None,
             client: self.user.parse().expect("a client"),
             is_client_named: self.is_client_named,
@@ -283,7 +314,7 @@ impl When {
 
     #[track_caller]
     pub fn then_unchanged(self) {
-        assert_eq!(self.verdict(), Verdict::Unchanged);
+        assert_eq!(self.verdict(), Verdict::Unchanged { skipped: vec![] });
     }
 
     /// Refused as a conflict: a 409 with a resolution.

@@ -3,6 +3,7 @@
 
 #![allow(unreachable_pub, reason = "a test is no crate that others see")]
 
+mod batch;
 mod batch_update;
 mod commands;
 mod conflicts;

@@ -163,7 +163,7 @@ impl Undoing {
 
     #[track_caller]
     fn then_unchanged(self) {
-        assert_eq!(self.verdict(), Verdict::Unchanged);
+        assert_eq!(self.verdict(), Verdict::Unchanged { skipped: vec![] });
     }
 
     #[track_caller]

@@ -80,7 +80,7 @@ fn history(steps: &[(usize, Step)]) -> Given {
         let when = given.clone().when(command(step)).from(USERS[*user]);
         match when.verdict() {
             Verdict::Accepted { events, .. } => given.by(USERS[*user], events),
-            Verdict::Unchanged | Verdict::Refused(_) => given,
+            Verdict::Unchanged { .. } | Verdict::Refused(_) => given,
         }
     })
 }
@@ -227,7 +227,7 @@ proptest! {
                 let after = given.by("ada", events);
                 prop_assert_eq!(contents(&after.graph), contents(&before));
             }
-            Verdict::Unchanged => prop_assert_eq!(contents(&given.graph), contents(&before)),
+            Verdict::Unchanged { .. } => prop_assert_eq!(contents(&given.graph), contents(&before)),
             Verdict::Refused(refusal) => return Err(TestCaseError::fail(format!("{refusal:#?}"))),
         }
     }

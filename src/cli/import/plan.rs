@@ -40,7 +40,7 @@ impl Plan {
         let files = wanted.files.join(", ");
         let (operation, events) = match verdict {
             Ok(Verdict::Accepted { events, .. }) => (Some(operation), events),
-            Ok(Verdict::Unchanged) => (None, vec![]),
+            Ok(Verdict::Unchanged { .. }) => (None, vec![]),
             Ok(Verdict::Refused(refusal)) => {
                 let setting = match refusal.reason {
                     Reason::TooManyEntities => " (MAX_NODES, MAX_EDGES)",

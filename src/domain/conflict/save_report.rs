@@ -106,7 +106,9 @@ impl Saved {
     pub(super) fn into_decided(self) -> Result<Decided, Refusal> {
         match self.verdict {
             Verdict::Accepted { events, outcome, .. } => Ok(Decided { events, outcome, undone: None }),
-            Verdict::Unchanged => Ok(Decided { events: vec![], outcome: Outcome::Applied, undone: None }),
+            Verdict::Unchanged { .. } => {
+                Ok(Decided { events: vec![], outcome: Outcome::Applied, undone: None })
+            }
             Verdict::Refused(refusal) => Err(refusal),
         }
     }

@@ -240,6 +240,18 @@ pub(in crate::http) struct BatchBody {
     #[schema(min_length = 1, max_length = 256)]
     client_id: Option<String>,
     on_conflict: Option<OnConflict>,
+    /// Of an atomic batch; `refuse` if it is left out.
+    if_missing: Option<IfMissing>,
+}
+
+/// What happens to members of an atomic batch whose target is gone.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(in crate::http) enum IfMissing {
+    /// They refuse the batch.
+    Refuse,
+    /// They are left out, and `skipped` of the answer lists them.
+    Skip,
 }
 
 /// How a subscription is to be.

@@ -2,6 +2,7 @@
 //! handlers; a test holds real answers against these schemas, which allow nothing that they do not name.
 
 mod audit;
+mod batches;
 mod health;
 mod subscriptions;
 
@@ -9,7 +10,7 @@ use std::collections::HashMap;
 
 use utoipa::ToSchema;
 
-pub(in crate::http) use self::{audit::*, health::*, subscriptions::*};
+pub(in crate::http) use self::{audit::*, batches::*, health::*, subscriptions::*};
 use super::{
     Json,
     problems::{Conflict, Problem},
@@ -39,6 +40,9 @@ pub(in crate::http) struct Accepted {
     /// Of an atomic batch: one a member.
     #[schema(nullable = false)]
     results: Option<Vec<Json>>,
+    /// Of an atomic batch with `ifMissing: skip`: members that were left out.
+    #[schema(nullable = false)]
+    skipped: Option<Vec<SkippedMember>>,
     /// It was applied before: this is the first outcome again.
     #[schema(nullable = false)]
     duplicate: Option<bool>,
@@ -129,53 +133,6 @@ pub(in crate::http) struct AdoptableDocument {
     nodes: Vec<NodeSent>,
     edges: Vec<EdgeSent>,
     viewport: Viewport,
-}
-
-/// A batch: one commit, or how each of its members went.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub(in crate::http) enum BatchAnswer {
-    Atomic(Accepted),
-    EachByItself(BatchResults),
-}
-
-/// How the members of a batch went, in order.
-#[derive(ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(in crate::http) struct BatchResults {
-    #[schema(format = "uuid")]
-    batch_id: String,
-    results: Vec<Member>,
-}
-
-/// One member of a batch.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub(in crate::http) enum Member {
-    Accepted(Accepted),
-    Refused(RefusedMember),
-}
-
-/// A member that was refused.
-#[derive(ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(in crate::http) struct RefusedMember {
-    accepted: bool,
-    #[schema(format = "uuid")]
-    operation_id: String,
-    status: RefusedStatus,
-    version: u64,
-    error: Problem,
-    #[schema(nullable = false)]
-    duplicate: Option<bool>,
-}
-
-/// `conflict` for a 409, `failed` for other refusals.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-pub(in crate::http) enum RefusedStatus {
-    Conflict,
-    Failed,
 }
 
 /// What became of an operation.

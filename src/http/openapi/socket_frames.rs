@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use super::{
     Json,
     problems::Resolution,
-    requests::{Command, CommandBody, OnConflict},
-    responses::{CommandType, Effect, Event, Outcome, State},
+    requests::{Command, CommandBody, IfMissing, OnConflict},
+    responses::{CommandType, Effect, Event, Outcome, SkippedMember, State},
 };
 
 /// What a client says on a WebSocket: one object a frame, as JSON text or binary MessagePack.
@@ -79,6 +79,9 @@ pub(in crate::http) struct CommandFrame {
     /// Which of the user's clients this is; that of the connection by default.
     client_id: Option<String>,
     on_conflict: Option<OnConflict>,
+    /// The operation that this one builds on: it runs only if that one was accepted.
+    #[schema(format = "uuid")]
+    after: Option<String>,
     /// Where in a trace it was asked for (W3C Trace Context).
     traceparent: Option<String>,
     command: Command,
@@ -100,6 +103,11 @@ pub(in crate::http) struct BatchFrame {
     client_hash: Option<String>,
     client_id: Option<String>,
     on_conflict: Option<OnConflict>,
+    /// Of an atomic batch; `refuse` if it is left out.
+    if_missing: Option<IfMissing>,
+    /// The operation that the batch builds on.
+    #[schema(format = "uuid")]
+    after: Option<String>,
     traceparent: Option<String>,
 }
 
@@ -269,6 +277,9 @@ pub(in crate::http) struct AckFrame {
     /// Of a batch: one a member.
     #[schema(nullable = false)]
     results: Option<Vec<Json>>,
+    /// Of an atomic batch with `ifMissing: skip`: members that were left out.
+    #[schema(nullable = false)]
+    skipped: Option<Vec<SkippedMember>>,
     /// It was applied before: this is the first outcome again.
     #[schema(nullable = false)]
     duplicate: Option<bool>,

@@ -5,7 +5,7 @@ use dao_projections::{OperationId, Version};
 
 use super::{
     super::json_shape::{Malformed, Severity},
-    Problem,
+    Problem, RETRY_AFTER,
 };
 use crate::{
     domain::{Reason, Refusal},
@@ -15,9 +15,9 @@ use crate::{
 };
 
 impl Problem {
-    /// The code of a refused operation.
-    pub(in crate::http) fn code_of(refusal: &Refusal) -> &'static str {
-        of_reason(refusal.reason).0
+    /// The code of a refusal for this reason.
+    pub(in crate::http) fn code_of(reason: Reason) -> &'static str {
+        of_reason(reason).0
     }
 
     /// A refused operation (rules C, D).
@@ -35,6 +35,7 @@ impl Problem {
             nodes: refusal.deletes.map(|deletes| deletes.nodes),
             edges: refusal.deletes.map(|deletes| deletes.edges),
             duplicate: is_duplicate.then_some(true),
+            retry_after: (refusal.reason == Reason::DependencyPending).then_some(RETRY_AFTER),
             ..Self::new(status, code, title, detail)
         }
     }
@@ -69,6 +70,10 @@ fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
         Reason::TooManyEntities => ("TOO_LARGE", "Too many nodes or edges", unprocessable),
         Reason::EntityTooLarge => ("TOO_LARGE", "Entity too large", StatusCode::PAYLOAD_TOO_LARGE),
         Reason::AnswerTooLarge => ("TOO_LARGE", "Answer too large", StatusCode::PAYLOAD_TOO_LARGE),
+        Reason::DependencyPending => {
+            ("DEPENDENCY_PENDING", "Dependency pending", StatusCode::SERVICE_UNAVAILABLE)
+        }
+        Reason::DependencyRefused => ("DEPENDENCY_REFUSED", "Dependency refused", unprocessable),
     }
 }
 
@@ -93,6 +98,8 @@ fn advice(reason: Reason) -> Option<&'static str> {
             "Read the document again and save on that."
         }
         Reason::DeletesMuch => "If that is meant, send `deletes` with the number of nodes.",
+        Reason::DependencyPending => "Send that one, then this one again under the same operationId.",
+        Reason::DependencyRefused => "Make the change again on the present graph, under a new operationId.",
         Reason::HistoryReplaced | Reason::OperationIdReused | Reason::AnswerTooLarge => return None,
     })
 }

@@ -10,6 +10,7 @@ use super::{
     server_frames::{Revert, ServerFrame},
 };
 use crate::{
+    domain::Reason,
     http::{
         metrics,
         problem::Problem,
@@ -66,6 +67,11 @@ impl Connection {
     }
 
     fn acknowledge_each(&mut self, graph: &GraphId, batch: OperationId, answers: &[Reply]) {
+        // Its members build on the same operation, so none of them was judged. Those that ended before are answered again.
+        if let Some(answer) = answers.iter().find(|answer| waits(answer)) {
+            let Err(problem) = answer_out(answer, Results::Single) else { return };
+            return self.revert(graph, batch, &problem, Some(answer));
+        }
         let last = answers.iter().map(head_of).max_by_key(|head| head.version).unwrap_or_default();
         let out = BatchOut {
             r#type: Some("ACK"),
@@ -159,6 +165,11 @@ impl Connection {
         let span = tracing::info_span!("socket", %connection, %user, graph, operation);
         span.in_scope(|| metrics::told(self.live.graphs.metrics(), problem.clone()))
     }
+}
+
+/// Whether the operation waits for the one that it builds on (rule W5).
+fn waits(answer: &Reply) -> bool {
+    matches!(&answer.ending, Ending::Refused { refusal, .. } if refusal.reason == Reason::DependencyPending)
 }
 
 fn head_of(answer: &Reply) -> Head {

@@ -40,8 +40,8 @@ pub(super) enum ReadSize {
 }
 
 pub(super) enum ReadOutcome {
-    /// The cursor after the `SYNC`, and the `SYNC` frame in pieces.
-    Sync { cursor: Cursor, frame: Vec<Bytes> },
+    /// The cursor after the `SYNC`, and the `SYNC` frame in pieces with the right that it names.
+    Sync { cursor: Cursor, frame: Vec<Bytes>, access: &'static str },
     /// Up to this version the log is shorter than a snapshot.
     Replay { to: Version },
     /// Commits from the log.
@@ -83,14 +83,16 @@ pub(super) async fn sync(
         })]
     };
     Ok(match resume {
-        Resume::InSync(head) => ReadOutcome::Sync { cursor: Cursor::at(head), frame: small(head, "in_sync") },
+        Resume::InSync(head) => {
+            ReadOutcome::Sync { cursor: Cursor::at(head), frame: small(head, "in_sync"), access }
+        }
         Resume::Replay { from, head } => {
-            ReadOutcome::Sync { cursor: Cursor::at(from), frame: small(head, "replay") }
+            ReadOutcome::Sync { cursor: Cursor::at(from), frame: small(head, "replay"), access }
         }
         Resume::Snapshot(view) => {
             let reset = reset || is_reset(live, graph, point, &view).await?;
             let frame = snapshot(live, graph, &view, SyncAccess { access, reset }, &settled, encoding).await;
-            ReadOutcome::Sync { cursor: Cursor::at(view.graph.head()), frame }
+            ReadOutcome::Sync { cursor: Cursor::at(view.graph.head()), frame, access }
         }
         Resume::StoreAway => return Err(Problem::store_away()),
     })
@@ -110,7 +112,7 @@ pub(super) async fn catch_up(
         Resume::Snapshot(view) => {
             let reset = is_reset(live, graph, point, &view).await?;
             let frame = snapshot(live, graph, &view, SyncAccess { access, reset }, &[], encoding).await;
-            Ok(ReadOutcome::Sync { cursor: Cursor::at(view.graph.head()), frame })
+            Ok(ReadOutcome::Sync { cursor: Cursor::at(view.graph.head()), frame, access })
         }
         Resume::StoreAway => Err(Problem::store_away()),
     }
@@ -186,7 +188,7 @@ fn settled_out(operation_id: OperationId, record: Option<OperationRecord>) -> Se
         Some(RecordedOutcome::Unchanged(by)) => ("completed", Some(by.version), None),
         Some(RecordedOutcome::Refused { by, refusal }) => {
             let status = if refusal.is_conflict() { "conflict" } else { "failed" };
-            (status, Some(by.version), Some(Problem::code_of(&refusal)))
+            (status, Some(by.version), Some(Problem::code_of(refusal.reason)))
         }
     };
     SettledOperation { operation_id, status, version, code }

@@ -218,9 +218,13 @@ fn read_document(document: Document, sender: &FrameReader) -> Result<ClientFrame
         "UNSUBSCRIBE" => fields.finish().map(|()| ClientFrame::Unsubscribe { graph }),
         "COMMAND" => {
             let traceparent = traceparent(&mut fields)?;
+            let after = fields.operation_id("after")?;
             let operation = read_command_fields(fields, &repeated, &sender.user, &sender.sending)?;
             admit([&operation], size)?;
-            let operation = Operation { traceparent, ..operation };
+            if after == Some(operation.id) {
+                return Err(after_itself());
+            }
+            let operation = Operation { traceparent, after, ..operation };
             Ok(ClientFrame::Command { graph, operation: Box::new(operation) })
         }
         "BATCH" => {
@@ -228,7 +232,8 @@ fn read_document(document: Document, sender: &FrameReader) -> Result<ClientFrame
                 return Err(fields.wrong("batchId", "is required"));
             }
             let traceparent = traceparent(&mut fields)?;
-            let batch = read_batch_fields(
+            let after = fields.operation_id("after")?;
+            let mut batch = read_batch_fields(
                 fields,
                 &repeated,
                 &sender.user,
@@ -236,6 +241,9 @@ fn read_document(document: Document, sender: &FrameReader) -> Result<ClientFrame
                 sender.limits.operations_max,
             )?;
             admit(&batch.operations, size)?;
+            if !batch.waits_for(after) {
+                return Err(after_itself());
+            }
             Ok(ClientFrame::Batch { graph, batch: batch.caused_by(traceparent) })
         }
         _ => {
@@ -248,6 +256,10 @@ fn read_document(document: Document, sender: &FrameReader) -> Result<ClientFrame
             Ok(ClientFrame::Presence { graph, client, state: state.into() })
         }
     }
+}
+
+fn after_itself() -> Malformed {
+    Malformed::at("after", "is the id of this operation itself: name an earlier one")
 }
 
 /// Like the header of HTTP requests: an invalid one is ignored.

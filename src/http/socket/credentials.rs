@@ -172,6 +172,15 @@ impl Connection {
             }
         }
     }
+
+    /// The token may have been renewed while the `SYNC` was being built: the last frame tells the right that holds.
+    pub(super) fn send_access_if_changed(&mut self, index: usize, told: &str) {
+        let graph = self.subscriptions[index].graph.clone();
+        let access = self.peer.credentials.access(&graph);
+        if access != told {
+            self.send_frame(&ServerFrame::Access { graph_id: &graph, access });
+        }
+    }
 }
 
 /// The right that a frame needs, and its graph; `None` if it needs none.

@@ -102,9 +102,10 @@ impl Connection {
         };
         let is_joining = self.subscriptions[index].is_joining();
         match outcome {
-            Ok(ReadOutcome::Sync { cursor, frame }) => {
+            Ok(ReadOutcome::Sync { cursor, frame, access }) => {
                 self.place(index, cursor);
                 self.send_in_pieces(frame);
+                self.send_access_if_changed(index, access);
                 self.send_answers_due(index);
                 self.join_again(index);
             }
