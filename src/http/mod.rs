@@ -62,6 +62,7 @@ mod subscriptions;
 mod supervise;
 pub mod transcode;
 mod unread_body;
+mod whoami;
 pub mod wire;
 
 pub use app::{App, DocsAccess, MetricsRoute, Shared, SocketConfig};
