@@ -278,6 +278,9 @@ pub struct Presence {
     pub client_id: ClientId,
     /// Whose.
     pub user_id: UserId,
+    /// Which of the client's presences this is; empty for the one without a name.
+    #[serde(default)]
+    pub slot: String,
     /// What it shows; null when it is gone.
     pub state: Value,
 }

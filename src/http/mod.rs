@@ -65,6 +65,7 @@ mod supervise;
 pub mod transcode;
 mod undo;
 mod unread_body;
+mod whoami;
 pub mod wire;
 
 pub use app::{App, DocsAccess, MetricsRoute, Shared, SocketConfig};

@@ -8,7 +8,7 @@ use axum::routing::{self, MethodRouter};
 
 use super::{
     activity, all_events, app::App, audit, commands, document, graph_events, health, home, metrics, openapi,
-    operations, reads, socket, subscriptions,
+    operations, reads, socket, subscriptions, whoami,
 };
 use crate::auth::Right::{self, Admin, Read, Write};
 
@@ -58,7 +58,7 @@ macro_rules! routes {
         mod documented {
             #![allow(dead_code, unused_imports, reason = "the functions are there for their annotations alone")]
 
-            use super::super::{home::Home, openapi::{Json, parameters::*, problems::*, requests::*, responses::*}};
+            use super::super::{home::Home, whoami::Whoami, openapi::{Json, parameters::*, problems::*, requests::*, responses::*}};
 
             $(
                 $(#[$summary])*
@@ -332,6 +332,11 @@ routes! {
         tag = "graphs",
         params(OperationPath, OperationQuery),
         responses((status = 200, description = "What became of it", body = Operation), ReadErrors)
+    }
+    /// Get the calling user and their rights.
+    get "/whoami" => whoami::whoami, Token, {
+        tag = "operation",
+        responses((status = 200, description = "Who calls, and what they may do", body = Whoami), ReadErrors)
     }
     /// Check that the process is alive.
     get "/healthz" => health::live, Public, {

@@ -18,6 +18,7 @@ pub mod fuzzing;
 mod other_instances;
 mod presence;
 mod presence_message;
+mod presence_slot;
 mod reader;
 mod subscription;
 
@@ -26,6 +27,7 @@ pub use cursor::{AvailableCommits, Cursor, CursorStep};
 pub use followed_graphs::{FollowedGraph, FollowedGraphs, LogRead};
 pub use other_instances::LiveConfig;
 pub use presence::{PresenceRoom, PresenceUpdate, Present};
+pub use presence_slot::{InvalidSlot, PresenceSlot, SLOTS_MAX};
 pub use reader::{Delivery, Reader};
 pub use subscription::{
     Creation, DeliveredCommit, DeliveryLedger, DeliverySettings, InvalidName, ParkedCommit, ParkedCommits,

@@ -1,7 +1,7 @@
 //! Presence: where people's cursors are, what they have selected, what they drag (rule W7).
 //!
-//! A room is the latest state of each client, in the order in which they changed, and a counter that grows with
-//! each change. A subscriber remembers how far it has seen: what changed since then it gets once, at a cost that
+//! A room is the latest state of each client in each of its slots, in the order in which they changed, and a counter that
+//! grows with each change. A subscriber remembers how far it has seen: what changed since then it gets once, at a cost that
 //! does not depend on how many there are.
 //!
 //! Clients on other instances stand in it beside those of this one, with the instance that showed them
@@ -9,7 +9,7 @@
 //! connection's.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -19,7 +19,9 @@ use dao_projections::{ClientId, UserId};
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
-/// Clients present in one graph; whoever comes when it is full is not shown.
+use super::presence_slot::{PresenceSlot, SLOTS_MAX};
+
+/// Presences in one graph; what comes when it is full is not shown.
 const PRESENT_MAX: usize = 10_000;
 /// How long those who have left are remembered at least, so that whoever is awake is told of it. A room
 /// that is full of them shows no newcomer until then.
@@ -29,18 +31,24 @@ const GONE_KEPT: Duration = Duration::from_secs(5);
 /// they show nothing any more; of more than these the oldest is forgotten.
 const EARLIER_MAX: usize = 8;
 
+/// Slots of one connection that are remembered, with those that show nothing any more; of more than these the one that
+/// has shown nothing for longest is forgotten.
+const SLOTS_KEPT_MAX: usize = 4 * SLOTS_MAX;
+
 /// The state of somebody who shows nothing.
 const NOTHING: &str = "null";
 /// Forms in which a state is sent.
 const FORMS: usize = 2;
 
-/// What others see of one client.
+/// What others see of one client in one slot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Present {
     /// Through which client.
     pub client: ClientId,
     /// Who.
     pub user: UserId,
+    /// Which of the client's presences this is.
+    pub slot: PresenceSlot,
     /// What they show, as JSON; null when they are gone.
     pub state: Arc<str>,
 }
@@ -107,36 +115,40 @@ impl PresenceEntry {
     }
 }
 
+/// A connection and one of its slots.
+type PresenceKey = (Uuid, PresenceSlot);
+
 #[derive(Default)]
 struct PresenceEntries {
-    by_connection: HashMap<Uuid, PresenceEntry>,
+    by_key: BTreeMap<PresenceKey, PresenceEntry>,
     /// The latest change of each connection, and of the names that it gave up, by revision.
     changes: BTreeMap<u64, (Uuid, Arc<PresenceUpdate>)>,
     /// Those who show nothing any more, in the order in which they went.
-    gone: BTreeSet<(Instant, Uuid)>,
+    gone: BTreeSet<(Instant, PresenceKey)>,
 }
 
 impl PresenceEntries {
     /// Shows this for a connection from here on, as the next revision or two.
     fn put(&mut self, connection: Uuid, present: Present, origin: Origin, now: Instant, revision: &mut u64) {
+        let key = (connection, present.slot.clone());
         let mut earlier = VecDeque::new();
-        if let Some(before) = self.by_connection.remove(&connection) {
-            earlier = self.give_up(connection, before, &present.client, revision);
+        if let Some(before) = self.by_key.remove(&key) {
+            earlier = self.give_up(&key, before, &present.client, revision);
         }
         *revision += 1;
         let gone_at = present.is_gone().then_some(now);
-        self.gone.extend(gone_at.map(|at| (at, connection)));
+        self.gone.extend(gone_at.map(|at| (at, key.clone())));
         let shown = PresenceUpdate::new(present);
         self.changes.insert(*revision, (connection, shown.clone()));
         let entry = PresenceEntry { shown, revision: *revision, origin, gone_at, earlier };
-        self.by_connection.insert(connection, entry);
+        self.by_key.insert(key, entry);
     }
 
     /// What the connection showed before is over; if it was under another name, others are told so. The names it
     /// has given up by then.
     fn give_up(
         &mut self,
-        connection: Uuid,
+        key: &PresenceKey,
         before: PresenceEntry,
         client: &ClientId,
         revision: &mut u64,
@@ -144,7 +156,7 @@ impl PresenceEntries {
         let PresenceEntry { shown, revision: shown_at, gone_at, mut earlier, .. } = before;
         self.changes.remove(&shown_at);
         if let Some(at) = gone_at {
-            self.gone.remove(&(at, connection));
+            self.gone.remove(&(at, key.clone()));
         }
         if shown.present.client != *client {
             let at = match gone_at {
@@ -154,7 +166,7 @@ impl PresenceEntries {
                     *revision
                 }
             };
-            self.changes.insert(at, (connection, PresenceUpdate::new(shown.present.gone())));
+            self.changes.insert(at, (key.0, PresenceUpdate::new(shown.present.gone())));
             earlier.push_back((at, shown.present.client.clone()));
         }
         let changes = &mut self.changes;
@@ -171,34 +183,54 @@ impl PresenceEntries {
         earlier
     }
 
-    /// The connection shows nothing any more; nothing happens if it did not.
-    fn clear(&mut self, connection: Uuid, now: Instant, revision: &mut u64) -> bool {
-        let Some(entry) = self.by_connection.get_mut(&connection).filter(|entry| entry.gone_at.is_none())
-        else {
+    /// The connection shows nothing any more in this slot; nothing happens if it did not.
+    fn clear(&mut self, key: &PresenceKey, now: Instant, revision: &mut u64) -> bool {
+        let Some(entry) = self.by_key.get_mut(key).filter(|entry| entry.gone_at.is_none()) else {
             return false;
         };
         self.changes.remove(&entry.revision);
         *revision += 1;
         entry.shown = PresenceUpdate::new(entry.shown.present.gone());
         (entry.revision, entry.gone_at) = (*revision, Some(now));
-        self.changes.insert(*revision, (connection, entry.shown.clone()));
-        self.gone.insert((now, connection));
+        self.changes.insert(*revision, (key.0, entry.shown.clone()));
+        self.gone.insert((now, key.clone()));
         true
     }
 
     /// Those who left a while ago are forgotten once the room is half full; a subscriber that slept through
     /// it learns of them by their absence when it subscribes again.
     fn forget_the_gone(&mut self, now: Instant) {
-        while self.by_connection.len() > PRESENT_MAX / 2
-            && let Some((at, connection)) = self.gone.first().copied()
+        while self.by_key.len() > PRESENT_MAX / 2
+            && let Some((at, key)) = self.gone.first().cloned()
             && now.duration_since(at) >= GONE_KEPT
         {
-            self.gone.pop_first();
-            if let Some(entry) = self.by_connection.remove(&connection) {
-                self.changes.remove(&entry.revision);
-                entry.earlier.iter().for_each(|(at, _)| drop(self.changes.remove(at)));
-            }
+            self.forget(at, key);
         }
+    }
+
+    fn forget(&mut self, gone_at: Instant, key: PresenceKey) {
+        if let Some(entry) = self.by_key.remove(&key) {
+            self.changes.remove(&entry.revision);
+            entry.earlier.iter().for_each(|(at, _)| drop(self.changes.remove(at)));
+        }
+        self.gone.remove(&(gone_at, key));
+    }
+
+    /// The slots of one connection.
+    fn of(&self, connection: Uuid) -> impl Iterator<Item = (&PresenceKey, &PresenceEntry)> {
+        let from = (connection, PresenceSlot::default());
+        self.by_key.range(from..).take_while(move |((of, _), _)| *of == connection)
+    }
+
+    /// Whether the connection may use one more slot; for that it may have to give up one that shows nothing.
+    fn finds_slot(&mut self, connection: Uuid) -> bool {
+        if self.of(connection).count() < SLOTS_KEPT_MAX {
+            return true;
+        }
+        let gone = self.of(connection).filter_map(|(key, entry)| Some((entry.gone_at?, key)));
+        let Some((at, key)) = gone.min().map(|(at, key)| (at, key.clone())) else { return false };
+        self.forget(at, key);
+        true
     }
 
     /// Changes after `seen`, oldest first; a subscriber that has seen nothing yet is not told who has left.
@@ -217,16 +249,24 @@ pub struct PresenceRoom {
 }
 
 impl PresenceRoom {
-    /// Shows `present` for this connection; a null state takes it away.
+    /// Shows `present` for this connection in its slot; a null state takes it away. A connection is one client: what
+    /// other slots show under another name is cleared.
     pub fn show(&self, connection: Uuid, present: Present) {
-        self.put(&mut lock(&self.entries), connection, present, Origin::Here);
+        let entries = &mut lock(&self.entries);
+        let is_other = |(key, entry): &(&PresenceKey, &PresenceEntry)| {
+            key.1 != present.slot && entry.shown.present.client != present.client
+        };
+        let others: Vec<_> = entries.of(connection).filter(is_other).map(|(key, _)| key.clone()).collect();
+        self.clear(entries, &others);
+        self.put(entries, connection, present, Origin::Here);
     }
 
     fn put(&self, entries: &mut PresenceEntries, connection: Uuid, present: Present, origin: Origin) {
         let now = Instant::now();
-        if !entries.by_connection.contains_key(&connection) {
+        if !entries.by_key.contains_key(&(connection, present.slot.clone())) {
             entries.forget_the_gone(now);
-            if entries.by_connection.len() >= PRESENT_MAX || present.is_gone() {
+            let is_full = entries.by_key.len() >= PRESENT_MAX;
+            if is_full || present.is_gone() || !entries.finds_slot(connection) {
                 return;
             }
         }
@@ -236,7 +276,8 @@ impl PresenceRoom {
     /// The connection is gone: others are told that it shows nothing any more.
     pub fn leave(&self, connection: Uuid) {
         let entries = &mut lock(&self.entries);
-        self.clear(entries, &[connection]);
+        let slots: Vec<_> = entries.of(connection).map(|(key, _)| key.clone()).collect();
+        self.clear(entries, &slots);
     }
 
     /// Another instance shows these.
@@ -244,8 +285,10 @@ impl PresenceRoom {
         let mut entries = lock(&self.entries);
         for (connection, present) in shown {
             let origin = Origin::Elsewhere { instance, heard_at: now };
-            match entries.by_connection.get_mut(&connection) {
-                Some(entry) if !entry.may_be_shown_by(instance) => {}
+            if !entries.of(connection).all(|(_, entry)| entry.may_be_shown_by(instance)) {
+                continue;
+            }
+            match entries.by_key.get_mut(&(connection, present.slot.clone())) {
                 Some(entry) if entry.shown.present == present => entry.origin = origin,
                 _ => self.put(&mut entries, connection, present, origin),
             }
@@ -264,7 +307,7 @@ impl PresenceRoom {
             |entry| matches!(entry.origin, Origin::Elsewhere { heard_at, .. } if heard_at < heard_before),
         );
         let entries = lock(&self.entries);
-        let shown = entries.by_connection.values().filter(|entry| entry.gone_at.is_none());
+        let shown = entries.by_key.values().filter(|entry| entry.gone_at.is_none());
         let heard = shown.filter_map(|entry| match entry.origin {
             Origin::Elsewhere { heard_at, .. } => Some(heard_at),
             Origin::Here => None,
@@ -275,9 +318,9 @@ impl PresenceRoom {
     /// What clients of this instance changed after revision `seen`, and the revision now.
     pub(super) fn shown_here(&self, seen: u64) -> (u64, Vec<(Uuid, Present)>) {
         let entries = lock(&self.entries);
-        let changed = entries.since(seen).filter(|(revision, connection, _)| {
+        let changed = entries.since(seen).filter(|(revision, connection, shown)| {
             // Whose name it was before they find out by themselves: they have shown it.
-            let entry = entries.by_connection.get(connection);
+            let entry = entries.by_key.get(&(*connection, shown.present.slot.clone()));
             entry.is_some_and(|entry| entry.origin == Origin::Here && entry.revision == *revision)
         });
         let changed = changed.map(|(_, connection, shown)| (connection, shown.present.clone())).collect();
@@ -287,16 +330,16 @@ impl PresenceRoom {
     /// Others are told that those who match show nothing any more: looks at all of them.
     fn clear_all(&self, matches: impl Fn(&PresenceEntry) -> bool) {
         let mut entries = lock(&self.entries);
-        let matching = entries.by_connection.iter().filter(|(_, entry)| matches(entry));
-        let matching: Vec<Uuid> = matching.map(|(connection, _)| *connection).collect();
+        let matching = entries.by_key.iter().filter(|(_, entry)| matches(entry));
+        let matching: Vec<PresenceKey> = matching.map(|(key, _)| key.clone()).collect();
         self.clear(&mut entries, &matching);
     }
 
-    fn clear(&self, entries: &mut PresenceEntries, connections: &[Uuid]) {
+    fn clear(&self, entries: &mut PresenceEntries, slots: &[PresenceKey]) {
         let now = Instant::now();
         entries.forget_the_gone(now);
         self.revision.send_if_modified(|revision| {
-            let cleared = connections.iter().map(|connection| entries.clear(*connection, now, revision));
+            let cleared = slots.iter().map(|key| entries.clear(key, now, revision));
             cleared.fold(false, |before, is_cleared| before | is_cleared)
         });
     }
@@ -322,7 +365,7 @@ impl PresenceRoom {
     /// How many show something.
     pub(super) fn present(&self) -> usize {
         let entries = lock(&self.entries);
-        entries.by_connection.len() - entries.gone.len()
+        entries.by_key.len() - entries.gone.len()
     }
 
     /// How many are told of a change.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::presence::Present;
+use super::{presence::Present, presence_slot::PresenceSlot};
 
 /// The number of this form, its first byte.
 const FORM: u8 = 1;
@@ -49,6 +49,9 @@ struct WirePresence {
     user: UserId,
     /// JSON text: its reader bounds how deep it is.
     state: String,
+    /// Last, and left out for the default slot: messages without slots are as they always were.
+    #[serde(default, skip_serializing_if = "PresenceSlot::is_default")]
+    slot: PresenceSlot,
 }
 
 pub(super) fn ask(instance: Uuid) -> Bytes {
@@ -62,14 +65,14 @@ pub(super) fn gone(instance: Uuid) -> Bytes {
 /// As many messages as it takes.
 pub(super) fn shows(instance: Uuid, shown: Vec<(Uuid, Present)>) -> Vec<Bytes> {
     let (mut messages, mut list, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for (connection, Present { client, user, state }) in shown {
+    for (connection, Present { client, user, slot, state }) in shown {
         let state = state.to_string();
         if bytes + state.len() > STATES_BYTES_MAX && !list.is_empty() {
             messages.push(encode(instance, WireMessage::Shows(std::mem::take(&mut list))));
             bytes = 0;
         }
         bytes += state.len();
-        list.push(WirePresence { connection, client, user, state });
+        list.push(WirePresence { connection, client, user, state, slot });
     }
     if !list.is_empty() {
         messages.push(encode(instance, WireMessage::Shows(list)));
@@ -102,10 +105,10 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Uuid, PresenceMessage)> {
     Some((instance, said))
 }
 
-fn present(WirePresence { connection, client, user, state }: WirePresence) -> Option<(Uuid, Present)> {
+fn present(WirePresence { connection, client, user, state, slot }: WirePresence) -> Option<(Uuid, Present)> {
     // As it is written here: whoever is gone says so in one way.
     let state: Value = serde_json::from_str(&state).ok()?;
-    Some((connection, Present { client, user, state: state.to_string().into() }))
+    Some((connection, Present { client, user, slot, state: state.to_string().into() }))
 }
 
 #[cfg(test)]
@@ -117,7 +120,8 @@ mod tests {
     fn shown(n: u128, bytes: usize) -> (Uuid, Present) {
         let (client, user) = ("tab".parse().expect("a client"), "ada".parse().expect("a user"));
         let state = json!({"cursor": {"x": 1.5, "y": u64::MAX}, "pad": "x".repeat(bytes)}).to_string();
-        (Uuid::from_u128(n), Present { client, user, state: state.into() })
+        let slot = PresenceSlot::parse(if n == 2 { "drag" } else { "" }).expect("a slot");
+        (Uuid::from_u128(n), Present { client, user, slot, state: state.into() })
     }
 
     #[test]
@@ -141,7 +145,8 @@ mod tests {
         let instance = Uuid::from_u128(7);
         let state = "[".repeat(100_000);
         let (client, user) = ("tab".parse().expect("a client"), "ada".parse().expect("a user"));
-        let deep = WirePresence { connection: instance, client, user, state };
+        let slot = PresenceSlot::default();
+        let deep = WirePresence { connection: instance, client, user, state, slot };
         assert_eq!(decode(&encode(instance, WireMessage::Shows(vec![deep]))), None);
         let mut other = ask(instance).to_vec();
         other[0] = FORM + 1;

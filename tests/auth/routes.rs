@@ -5,17 +5,18 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::{
-    bearing, create_node, get, guarded, signed,
+    bearing, claims, create_node, get, guarded, now_s, signed,
     support::{
         graph::{new_id, with},
         http::{Reply, Request},
+        server::Server,
         stream::Stream,
     },
     token, token_for,
 };
 
 /// A route and what it needs: a right on the graph `g`, or on all graphs, or only a token.
-const ROUTES: [(&str, &str, &str); 18] = [
+const ROUTES: [(&str, &str, &str); 19] = [
     ("POST", "/graphs/{graphId}/command", "write"),
     ("POST", "/graphs/{graphId}/batch", "write"),
     ("GET", "/graphs/{graphId}/state", "read"),
@@ -33,6 +34,7 @@ const ROUTES: [(&str, &str, &str); 18] = [
     ("GET", "/graphs/{graphId}/events", "read"),
     ("GET", "/graphs/{graphId}/activity", "read"),
     ("GET", "/operations/{operationId}", "a token"),
+    ("GET", "/whoami", "a token"),
     ("GET", "/no/such/route", "a token"),
 ];
 /// Health and the first page need nothing, the document what `DOCS` says, and a socket proves itself in its own ways.
@@ -142,6 +144,31 @@ async fn o1_what_is_about_all_graphs_needs_admin_on_all() {
     }
     let reply = server.ask(get("/activity", &token("root", json!({"*": "admin"})))).await;
     assert!(![401, 403].contains(&reply.status), "{}", reply.status);
+}
+
+#[tokio::test]
+async fn o7_whoami_tells_the_caller_what_their_token_says() {
+    let server = guarded().await;
+    let rights = json!({"team-a.*": "write", "demo": "admin"});
+    let expires_s = now_s() + 60;
+    let mut claims = claims("ada", rights.clone());
+    claims["exp"] = expires_s.into();
+    let me = server.ask(get("/whoami", &signed(&claims))).await.json();
+    assert_eq!(me, json!({"userId": "ada", "expiresAt": expires_s * 1_000, "access": rights}));
+    let nobody = server.ask(get("/whoami", &token("nobody", json!({})))).await.json();
+    assert_eq!((&nobody["userId"], &nobody["access"]), (&json!("nobody"), &json!({})));
+    // A name that the request gives does not count.
+    let named = get("/whoami?userId=eve", &signed(&claims)).header("x-user-id", "eve");
+    assert_eq!(server.ask(named).await.json()["userId"], "ada");
+}
+
+#[tokio::test]
+async fn o7_without_keys_everybody_is_who_they_say_and_may_do_everything() {
+    let server = Server::start().await;
+    for (user, name) in [("?userId=ada", "ada"), ("", "anonymous")] {
+        let me = server.read(&format!("/whoami{user}")).await;
+        assert_eq!(me, json!({"userId": name, "expiresAt": null, "access": {"*": "admin"}}));
+    }
 }
 
 #[tokio::test]

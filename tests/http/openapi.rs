@@ -195,7 +195,7 @@ async fn reads(held: &mut Held<'_>) {
         .await
         .problem(404, "NOT_FOUND");
     held.get("/activity", "/activity").await;
-    for path in ["/", "/healthz", "/readyz", "/openapi.json"] {
+    for path in ["/", "/healthz", "/readyz", "/whoami", "/openapi.json"] {
         held.get(path, path).await;
     }
 }

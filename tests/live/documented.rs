@@ -77,7 +77,7 @@ async fn h9_real_frames_match_the_document() {
         json!({"type": "BATCH", "graphId": graph, "batchId": new_id(), "atomic": true, "ifMissing": "skip",
             "operations": [{"type": "DELETE_NODE", "payload": {"nodeId": "gone"}}]}),
         json!({"type": "BATCH", "graphId": graph, "batchId": new_id(), "operations": [node("e"), node("a")]}),
-        json!({"type": "PRESENCE", "graphId": graph, "state": {"x": 1}}),
+        json!({"type": "PRESENCE", "graphId": graph, "slot": "drag", "state": {"x": 1}}),
         json!({"type": "UNSUBSCRIBE", "graphId": graph}),
         json!({"type": "SUBSCRIBE", "graphId": graph, "version": 1}),
     ];

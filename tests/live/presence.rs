@@ -161,6 +161,81 @@ async fn w7_a_newcomer_gets_each_of_hundreds_of_present_clients_once() {
     assert_eq!(seen, (0..150).collect::<Vec<_>>());
 }
 
+fn in_slot(slot: &str, state: Value) -> Value {
+    json!({"type": "PRESENCE", "graphId": "g", "slot": slot, "state": state})
+}
+
+#[tokio::test]
+async fn w7_a_client_shows_something_else_in_each_slot() {
+    let server = Server::start().await;
+    let (mut ada, mut bob) = (person(&server, "ada").await, person(&server, "bob").await);
+    for (slot, state) in [("", "cursor"), ("drag", "nodes"), ("", "cursor 2")] {
+        ada.send(&in_slot(slot, json!(state))).await;
+        let seen = bob.expect("PRESENCE").await;
+        let expected = if slot.is_empty() { Value::Null } else { json!(slot) };
+        assert_eq!(
+            (&seen["slot"], &seen["state"], &seen["clientId"]),
+            (&expected, &json!(state), &json!("ada-tab"))
+        );
+    }
+    let mut newcomer = person(&server, "eve").await;
+    let mut seen = [newcomer.expect("PRESENCE").await, newcomer.expect("PRESENCE").await];
+    seen.sort_by_key(|frame| frame["slot"].as_str().map(str::to_owned));
+    assert_eq!([&seen[0]["state"], &seen[1]["state"]], ["cursor 2", "nodes"]);
+    ada.send(&in_slot("drag", Value::Null)).await;
+    let cleared = bob.expect("PRESENCE").await;
+    assert_eq!((&cleared["slot"], &cleared["state"]), (&json!("drag"), &Value::Null));
+    ada.send(&in_slot("drag", json!("again"))).await;
+    assert_eq!(bob.expect("PRESENCE").await["state"], "again");
+    drop(ada);
+    let mut gone = [bob.expect("PRESENCE").await, bob.expect("PRESENCE").await];
+    gone.sort_by_key(|frame| frame["slot"].as_str().map(str::to_owned));
+    assert!(gone.iter().all(|frame| frame["state"].is_null()), "{gone:?}");
+    assert_eq!([&gone[0]["slot"], &gone[1]["slot"]], [&Value::Null, &json!("drag")]);
+}
+
+#[tokio::test]
+async fn w7_a_client_has_at_most_four_slots_and_their_names_are_short() {
+    let server = Server::start().await;
+    let (mut ada, mut bob) = (person(&server, "ada").await, person(&server, "bob").await);
+    for slot in ["a", "b", "c", "d"] {
+        ada.send(&in_slot(slot, json!(slot))).await;
+        assert_eq!(bob.expect("PRESENCE").await["slot"], slot);
+    }
+    for (bad, place) in [
+        (in_slot("e", json!(1)), "slot"),
+        (in_slot("a b", json!(1)), "slot"),
+        (in_slot(&"x".repeat(33), json!(1)), "slot"),
+    ] {
+        ada.send(&bad).await;
+        let error = ada.expect("ERROR").await;
+        assert_eq!(error["code"], "BAD_REQUEST");
+        assert!(error["message"].as_str().unwrap().starts_with(place), "{error}");
+    }
+    ada.send(&in_slot("e", Value::Null)).await; // there is nothing to clear
+    ada.send(&in_slot("a", Value::Null)).await;
+    ada.send(&in_slot("e", json!("e"))).await;
+    let seen = [bob.expect("PRESENCE").await, bob.expect("PRESENCE").await];
+    assert_eq!(
+        [(&seen[0]["slot"], &seen[0]["state"]), (&seen[1]["slot"], &seen[1]["state"])],
+        [(&json!("a"), &Value::Null), (&json!("e"), &json!("e"))]
+    );
+    // Another name gives up all of them.
+    ada.send(&json!({"type": "PRESENCE", "graphId": "g", "clientId": "other", "state": "mine"})).await;
+    let mut left = vec![];
+    loop {
+        let frame = bob.expect("PRESENCE").await;
+        if frame["clientId"] == "other" {
+            break;
+        }
+        assert!(frame["state"].is_null(), "{frame}");
+        left.push(frame["slot"].as_str().unwrap().to_owned());
+    }
+    left.sort_unstable();
+    assert_eq!(left, ["b", "c", "d", "e"]);
+    assert_eq!(ada.so_far().await, [] as [Value; 0]);
+}
+
 #[tokio::test]
 async fn w7_a_connection_that_changes_its_client_id_leaves_no_stale_presence() {
     let server = Server::start().await;

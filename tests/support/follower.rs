@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use dao_api::{
     http::parse_command,
-    live::{AvailableCommits, Cursor, CursorStep, FollowedGraph, FollowedGraphs, LiveConfig, Present},
+    live::{
+        AvailableCommits, Cursor, CursorStep, FollowedGraph, FollowedGraphs, LiveConfig, PresenceSlot,
+        Present,
+    },
     store::redis::{RedisConfig, RedisStore},
     write::{Ending, GraphWatch, Graphs, GraphsConfig, Recorded},
 };
@@ -159,7 +162,10 @@ impl Follower {
     /// Shows a state in the graph's room.
     pub(crate) fn show(&self, connection: Uuid, client: &str, state: Value) {
         let (client, user) = (client.parse().expect("a client"), "ada".parse().expect("a user"));
-        self.followed.room().show(connection, Present { client, user, state: state.to_string().into() });
+        self.followed.room().show(
+            connection,
+            Present { client, user, slot: PresenceSlot::default(), state: state.to_string().into() },
+        );
     }
 
     /// Waits until the latest state of this client, as others here see it, is this one.

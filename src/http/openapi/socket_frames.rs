@@ -117,6 +117,9 @@ pub(in crate::http) struct BatchFrame {
 pub(in crate::http) struct OwnPresenceFrame {
     graph_id: String,
     client_id: Option<String>,
+    /// Which of the client's presences this is, at most four of them; the one without a name by default.
+    #[schema(pattern = "^[A-Za-z0-9._-]{0,32}$")]
+    slot: Option<String>,
     state: Json,
 }
 
@@ -314,6 +317,9 @@ pub(in crate::http) struct PresenceFrame {
     graph_id: String,
     client_id: String,
     user_id: String,
+    /// Left out for the slot without a name.
+    #[schema(nullable = false)]
+    slot: Option<String>,
     state: Json,
 }
 

@@ -16,7 +16,7 @@ use super::{
     authorize::FrameAuthorizer,
     envelope::{self, BadFrame, Envelope},
 };
-use crate::{domain::Operation, read::ResumeHash};
+use crate::{domain::Operation, live::PresenceSlot, read::ResumeHash};
 
 /// Frames over this length are long. They are parsed off the connection's thread, and of types without a payload only
 /// the top level is parsed. Types that cost no budget are never long.
@@ -51,6 +51,7 @@ pub(super) enum ClientFrame {
     Presence {
         graph: GraphId,
         client: Option<ClientId>,
+        slot: PresenceSlot,
         /// JSON text.
         state: Arc<str>,
     },
@@ -247,13 +248,15 @@ fn read_document(document: Document, sender: &FrameReader) -> Result<ClientFrame
             Ok(ClientFrame::Batch { graph, batch: batch.caused_by(traceparent) })
         }
         _ => {
+            let slot = fields.text("slot")?.unwrap_or_default();
+            let slot = PresenceSlot::parse(&slot).map_err(|error| fields.wrong("slot", error.to_string()))?;
             let (client, state) = (fields.client_id()?, fields.optional("state").unwrap_or(Value::Null));
             let state = state.to_string();
             if state.len() > PRESENCE_BYTES_MAX {
                 return Err(fields.wrong("state", format!("is larger than {PRESENCE_BYTES_MAX} bytes")));
             }
             fields.finish()?;
-            Ok(ClientFrame::Presence { graph, client, state: state.into() })
+            Ok(ClientFrame::Presence { graph, client, slot, state: state.into() })
         }
     }
 }

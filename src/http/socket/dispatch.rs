@@ -219,7 +219,7 @@ impl Connection {
                     if batch.is_atomic { Submission::Atomic(batch.id) } else { Submission::Each(batch.id) };
                 self.submit(graph, submission, bytes, batch.operations, turn);
             }
-            ClientFrame::Presence { graph, client, state } => self.show(&graph, client, state),
+            ClientFrame::Presence { graph, client, slot, state } => self.show(&graph, client, (slot, state)),
             ClientFrame::Auth { token } => self.authenticate(&token),
             ClientFrame::Ping => {
                 let heads = self.subscriptions.iter().filter(|subscription| !subscription.is_joining());

@@ -10,10 +10,15 @@ use futures::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{connection::Connection, server_frames, subscription::Subscription, subscriptions::Wake};
+use super::{
+    connection::Connection,
+    server_frames,
+    subscription::{OwnPresence, OwnSlot, Subscription},
+    subscriptions::Wake,
+};
 use crate::{
     http::problem::Problem,
-    live::{FollowedGraph, Present},
+    live::{FollowedGraph, PresenceSlot, Present, SLOTS_MAX},
 };
 
 /// Presence is sent at most this often (rule W7).
@@ -26,12 +31,19 @@ const FOLLOWER_BYTES_PER_SECOND: usize = 512 << 10;
 const SENDER_BYTES_PER_SECOND: usize = 4 << 20;
 /// The longest pause of a sender, however many follow.
 const SENDER_INTERVAL_MAX: Duration = Duration::from_secs(5);
+/// The state of a slot that is cleared.
+const NOTHING: &str = "null";
 /// Bytes of the states of one connection in all graphs.
 const SHOWN_BYTES_MAX: usize = 64 << 10;
 
 impl Connection {
-    /// Passes on the peer's state, at once or after its pause. Of several states only the latest is passed on.
-    pub(super) fn show(&mut self, graph: &GraphId, client: Option<ClientId>, state: Arc<str>) {
+    /// Passes on the peer's state in one slot, at once or after its pause. Of several states only the latest is passed on.
+    pub(super) fn show(
+        &mut self,
+        graph: &GraphId,
+        client: Option<ClientId>,
+        (slot, state): (PresenceSlot, Arc<str>),
+    ) {
         let client = client.unwrap_or_else(|| self.peer.client.clone());
         let Some(index) = self.subscriptions.iter().position(|s| s.graph == *graph) else {
             let problem =
@@ -39,32 +51,34 @@ impl Connection {
             return self.send_error(&problem, Some(graph), None);
         };
         let others = self.subscriptions.iter().enumerate().filter(|(other, _)| *other != index);
-        let elsewhere: usize = others.map(|(_, subscription)| subscription.showing.bytes).sum();
-        if elsewhere + state.len() > SHOWN_BYTES_MAX {
-            let message = format!(
-                "state: the states of one connection have at most {SHOWN_BYTES_MAX} bytes in all graphs"
-            );
-            return self.send_error(&Problem::bad_request(message), Some(graph), None);
+        let elsewhere: usize = others.map(|(_, subscription)| subscription.showing.bytes()).sum();
+        let room = SHOWN_BYTES_MAX.saturating_sub(elsewhere);
+        match self.subscriptions[index].showing.set(slot, client, state, room) {
+            Ok(()) => self.show_own(index),
+            Err(message) => self.send_error(&Problem::bad_request(message), Some(graph), None),
         }
-        let showing = &mut self.subscriptions[index].showing;
-        showing.bytes = state.len();
-        showing.waiting = Some((client, state));
-        self.show_own(index);
     }
 
-    /// Passes on the waiting state if the pause is over. The next pause grows with the state's length and the number of
+    /// Passes on the waiting states if the pause is over. The next pause grows with their length and the number of
     /// followers.
     pub(super) fn show_own(&mut self, index: usize) {
         let Subscription { showing, followed, .. } = &mut self.subscriptions[index];
-        if self.now < showing.not_before {
+        if self.now < showing.not_before || !showing.is_waiting() {
             return;
         }
-        let Some((client, state)) = showing.waiting.take() else { return };
-        let room = followed.room();
-        let told_bytes = state.len().saturating_mul(room.watchers());
+        let (room, user) = (followed.room(), &self.peer.user);
+        let mut bytes = 0;
+        for own in &mut showing.slots {
+            let Some(state) = own.waiting.take() else { continue };
+            bytes += state.len();
+            own.is_shown = &*state != NOTHING;
+            let (client, slot) = (own.client.clone(), own.slot.clone());
+            room.show(self.peer.id, Present { client, user: user.clone(), slot, state });
+        }
+        showing.slots.retain(|own| own.is_shown);
+        let told_bytes = bytes.saturating_mul(room.watchers());
         let pause = time_for(told_bytes, SENDER_BYTES_PER_SECOND).min(SENDER_INTERVAL_MAX);
         showing.not_before = self.now + pause.max(PRESENCE_INTERVAL);
-        room.show(self.peer.id, Present { client, user: self.peer.user.clone(), state });
     }
 
     /// Sends the presence of others, a few at a time.
@@ -96,10 +110,58 @@ impl Connection {
     }
 }
 
+impl OwnPresence {
+    /// Bytes of the latest states.
+    fn bytes(&self) -> usize {
+        self.slots.iter().map(|own| own.bytes).sum()
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.slots.iter().any(|own| own.waiting.is_some())
+    }
+
+    /// Takes the latest state of a slot, if it has room among the others. Otherwise says why not.
+    fn set(
+        &mut self,
+        slot: PresenceSlot,
+        client: ClientId,
+        state: Arc<str>,
+        room: usize,
+    ) -> Result<(), String> {
+        let bytes = if &*state == NOTHING { 0 } else { state.len() };
+        // A connection is one client: the other slots go with the name that it gives up.
+        let others =
+            self.slots.iter().filter(|own| own.slot != slot && own.client == client && own.bytes > 0);
+        let (mut count, mut others_bytes) = (0, 0);
+        others.for_each(|own| (count, others_bytes) = (count + 1, others_bytes + own.bytes));
+        if bytes > 0 && count >= SLOTS_MAX {
+            return Err(format!(
+                "slot: a client has at most {SLOTS_MAX} slots. Send null in another one first"
+            ));
+        }
+        if others_bytes + bytes > room {
+            return Err(format!(
+                "state: the states of one connection have at most {SHOWN_BYTES_MAX} bytes in all graphs"
+            ));
+        }
+        let gives_up = self.slots.iter().any(|own| own.client != client && own.is_shown);
+        self.slots.retain(|own| own.client == client || own.slot == slot);
+        match self.slots.iter_mut().find(|own| own.slot == slot) {
+            Some(own) => (own.client, own.waiting, own.bytes) = (client, Some(state), bytes),
+            None => {
+                self.slots.push(OwnSlot { slot, client, waiting: Some(state), bytes, is_shown: gives_up });
+            }
+        }
+        // What was never shown need not be cleared; a name that is given up must be.
+        self.slots.retain(|own| own.is_shown || own.bytes > 0);
+        Ok(())
+    }
+}
+
 impl Subscription {
-    /// When the waiting state of the peer is passed on, if there is one.
+    /// When the waiting states of the peer are passed on, if there are any.
     pub(super) fn shows_at(&self) -> Option<Instant> {
-        self.showing.waiting.as_ref().map(|_| self.showing.not_before)
+        self.showing.is_waiting().then_some(self.showing.not_before)
     }
 }
 

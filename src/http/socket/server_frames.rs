@@ -88,6 +88,8 @@ pub(super) enum ServerFrame<'a> {
         graph_id: &'a GraphId,
         client_id: &'a ClientId,
         user_id: &'a UserId,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        slot: &'a str,
         state: PresenceState<'a>,
     },
     /// A new token changed the right on a followed graph.
@@ -236,9 +238,10 @@ pub(super) fn presence(graph: &GraphId, shown: &PresenceUpdate, format: Format) 
         Format::Json => 0,
         Format::MessagePack => 1,
     };
-    shown.form(form, |Present { client, user, state }| {
+    shown.form(form, |Present { client, user, slot, state }| {
         let state = PresenceState::of(state, format);
-        let frame = ServerFrame::Presence { graph_id: graph, client_id: client, user_id: user, state };
+        let slot = slot.as_str();
+        let frame = ServerFrame::Presence { graph_id: graph, client_id: client, user_id: user, slot, state };
         FrameEncoding { format, deflate: Deflate::Off }.encode(&frame)
     })
 }

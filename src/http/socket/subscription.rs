@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{catch_up::ResumeRequest, presence_pauses::PresencePause};
 use crate::{
-    live::{AvailableCommits, Cursor, CursorStep, FollowedGraph},
+    live::{AvailableCommits, Cursor, CursorStep, FollowedGraph, PresenceSlot},
     telemetry::Counted,
     write::GraphWatch,
 };
@@ -76,10 +76,21 @@ pub(super) struct PresenceDelivery {
 pub(super) struct OwnPresence {
     /// Nothing is passed on before this (rule W7).
     pub(super) not_before: Instant,
+    /// The slots that show something, or are about to show it or to be cleared.
+    pub(super) slots: Vec<OwnSlot>,
+}
+
+/// One slot of the peer's own presence.
+pub(super) struct OwnSlot {
+    pub(super) slot: PresenceSlot,
+    /// The client that it is shown for.
+    pub(super) client: ClientId,
     /// The latest state that is not passed on yet.
-    pub(super) waiting: Option<(ClientId, Arc<str>)>,
-    /// Bytes of the latest state.
+    pub(super) waiting: Option<Arc<str>>,
+    /// Bytes of the latest state; 0 if that is null.
     pub(super) bytes: usize,
+    /// Whether others were shown a state that is not null.
+    pub(super) is_shown: bool,
 }
 
 /// What comes next for a subscription.
@@ -100,7 +111,7 @@ impl Subscription {
             answer_bytes: 0,
             followed,
             presence: PresenceDelivery { revision: 0, has_changed: true, not_before: pause.receive },
-            showing: OwnPresence { not_before: pause.send, waiting: None, bytes: 0 },
+            showing: OwnPresence { not_before: pause.send, slots: Vec::new() },
             asked_again: VecDeque::new(),
             _open,
         }

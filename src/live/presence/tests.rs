@@ -3,7 +3,11 @@ use serde_json::{Value, json};
 
 fn present(client: &str, state: Value) -> Present {
     let (client, user) = (client.parse().expect("a client"), "ada".parse().expect("a user"));
-    Present { client, user, state: state.to_string().into() }
+    Present { client, user, slot: PresenceSlot::default(), state: state.to_string().into() }
+}
+
+fn in_slot(slot: &str, present: Present) -> Present {
+    Present { slot: PresenceSlot::parse(slot).expect("a slot"), ..present }
 }
 
 /// What changed, without the revisions.
@@ -67,6 +71,68 @@ fn w7_a_connection_that_takes_another_name_gives_up_the_earlier_one() {
     room.show(a, present("one", json!(null)));
     room.show(a, present("three", json!(null)));
     assert_eq!(since(&room, seen, b, 10).1, [present("one", json!(null)), present("three", json!(null))]);
+}
+
+#[test]
+fn w7_slots_of_a_client_do_not_replace_each_other() {
+    let (room, elsewhere) = (PresenceRoom::default(), PresenceRoom::default());
+    let [a, b, instance] = [1, 2, 3].map(Uuid::from_u128);
+    let tell = || elsewhere.show_remote(instance, room.shown_here(0).1, Instant::now());
+    let drag = |client: &str, state: Value| in_slot("drag", present(client, state));
+    room.show(a, present("a", json!(1)));
+    room.show(a, drag("a", json!(2)));
+    room.show(a, present("a", json!(3)));
+    tell();
+    for room in [&room, &elsewhere] {
+        assert_eq!(since(room, 0, b, 10).1, [drag("a", json!(2)), present("a", json!(3))]);
+        assert_eq!(since(room, 0, a, 10).1, [], "not to oneself");
+    }
+    let (seen, _) = since(&elsewhere, 0, b, 10);
+    room.show(a, drag("a", json!(null)));
+    assert_eq!(since(&room, 0, b, 10).1, [present("a", json!(3))]);
+    tell();
+    assert_eq!(since(&elsewhere, seen, b, 10).1, [], "newcomers are told what is there alone");
+    elsewhere.show_remote(instance, room.shown_here(1).1, Instant::now());
+    assert_eq!(since(&elsewhere, seen, b, 10).1, [drag("a", json!(null))]);
+    room.show(a, drag("a", json!(4)));
+    let (seen, _) = since(&room, 0, b, 10);
+    room.leave(a);
+    assert_eq!(since(&room, seen, b, 10).1, [present("a", json!(null)), drag("a", json!(null))]);
+}
+
+#[test]
+fn w7_a_connection_is_one_client_in_all_its_slots() {
+    let room = PresenceRoom::default();
+    let [a, b] = [1, 2].map(Uuid::from_u128);
+    room.show(a, present("one", json!(1)));
+    room.show(a, in_slot("drag", present("one", json!(1))));
+    let (seen, _) = since(&room, 0, b, 10);
+    room.show(a, in_slot("drag", present("two", json!(2))));
+    let expected = [
+        present("one", json!(null)),
+        in_slot("drag", present("one", json!(null))),
+        in_slot("drag", present("two", json!(2))),
+    ];
+    assert_eq!(since(&room, seen, b, 10).1, expected);
+}
+
+#[test]
+fn w7_nobody_speaks_for_another_in_any_slot_and_slots_are_bounded() {
+    let room = PresenceRoom::default();
+    let [here, subscriber, instance] = [1, 2, 10].map(Uuid::from_u128);
+    room.show(here, present("a", json!(1)));
+    let forged = in_slot("drag", present("a", json!("forged")));
+    room.show_remote(instance, vec![(here, forged)], Instant::now());
+    assert_eq!(since(&room, 0, subscriber, 10).1, [present("a", json!(1))]);
+    for n in 0..100 {
+        let slot = |state: Value| in_slot(&n.to_string(), present("a", state));
+        room.show(here, slot(json!(1)));
+        room.show(here, slot(json!(null)));
+    }
+    assert_eq!(lock(&room.entries).of(here).count(), SLOTS_KEPT_MAX);
+    let many = (0..100).map(|n| (subscriber, in_slot(&n.to_string(), present("b", json!(1))))).collect();
+    room.show_remote(instance, many, Instant::now());
+    assert_eq!(lock(&room.entries).of(subscriber).count(), SLOTS_KEPT_MAX);
 }
 
 #[test]
@@ -275,12 +341,12 @@ fn w7_what_is_kept_of_changes_follows_what_is_shown() {
         }
         let entries = lock(&room.entries);
         let expected: BTreeSet<u64> = entries
-            .by_connection
+            .by_key
             .values()
             .flat_map(|entry| entry.earlier.iter().map(|(at, _)| *at).chain([entry.revision]))
             .collect();
         assert_eq!(entries.changes.keys().copied().collect::<BTreeSet<_>>(), expected, "step {step}");
-        let gone = entries.by_connection.values().filter(|entry| entry.gone_at.is_some()).count();
+        let gone = entries.by_key.values().filter(|entry| entry.gone_at.is_some()).count();
         assert_eq!(entries.gone.len(), gone, "step {step}");
     }
 }
