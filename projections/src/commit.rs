@@ -45,11 +45,15 @@ pub enum CommandType {
     SetViewport,
     BatchUpdate,
     Batch,
+    CreateGraph,
+    UpdateGraph,
+    DeleteGraph,
+    RecoverGraph,
 }
 
 impl CommandType {
-    /// All nine commands, in the order of the protocol, and the batch.
-    pub const ALL: [Self; 10] = [
+    /// All commands, and the batch.
+    pub const ALL: [Self; 14] = [
         Self::CreateNode,
         Self::UpdateNode,
         Self::UpdateNodePosition,
@@ -60,6 +64,10 @@ impl CommandType {
         Self::SetViewport,
         Self::BatchUpdate,
         Self::Batch,
+        Self::CreateGraph,
+        Self::UpdateGraph,
+        Self::DeleteGraph,
+        Self::RecoverGraph,
     ];
 
     /// The type, as on the wire.
@@ -75,6 +83,10 @@ impl CommandType {
             Self::SetViewport => "SET_VIEWPORT",
             Self::BatchUpdate => "BATCH_UPDATE",
             Self::Batch => "BATCH",
+            Self::CreateGraph => "CREATE_GRAPH",
+            Self::UpdateGraph => "UPDATE_GRAPH",
+            Self::DeleteGraph => "DELETE_GRAPH",
+            Self::RecoverGraph => "RECOVER_GRAPH",
         }
     }
 }

@@ -29,6 +29,7 @@ use super::{
     command::{Action, Command, Member, OnConflict, Operation},
     decide::{Limits, apply_all, decide},
     interest::Interest,
+    lifecycle::check_state,
     refusal::{Reason, Refusal},
 };
 
@@ -176,6 +177,9 @@ type Judged = Result<Result<Decided, Refusal>, HistoryMissing>;
 
 impl<'a> Judgement<'a> {
     fn run(&self) -> Judged {
+        if let Some(refusal) = check_state(self.graph, &self.member.command, self.limits) {
+            return Ok(Err(refusal));
+        }
         let current = self.graph.head().version;
         if self.member.client_version.is_some_and(|version| version > current) {
             let message =
@@ -183,7 +187,11 @@ impl<'a> Judgement<'a> {
             return Ok(Err(self.conflict(Reason::VersionAhead, message, vec![])));
         }
         match &self.member.command {
-            Command::CreateNode { .. } | Command::CreateEdge { .. } => self.finish(Outcome::Applied),
+            Command::CreateNode { .. }
+            | Command::CreateEdge { .. }
+            | Command::CreateGraph { .. }
+            | Command::DeleteGraph { .. }
+            | Command::RecoverGraph => self.finish(Outcome::Applied),
             Command::UpdateNode { node_id, .. }
             | Command::UpdateNodePosition { node_id, .. }
             | Command::DeleteNode { node_id } => self.judge_target(Entity::Node(node_id)),
@@ -191,6 +199,7 @@ impl<'a> Judgement<'a> {
                 self.judge_target(Entity::Edge(edge_id))
             }
             Command::SetViewport { .. } => self.judge_target(Entity::Viewport),
+            Command::UpdateGraph { .. } => self.judge_target(Entity::Graph),
             Command::BatchUpdate { nodes, edges, viewport } => {
                 self.judge_batch_update(nodes, edges.as_deref(), viewport.as_ref())
             }
@@ -314,10 +323,15 @@ impl<'a> Judgement<'a> {
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => {
                 overlap.same_fields(is_unseen_work, into);
             }
-            Command::UpdateNode { .. } | Command::UpdateEdge { .. } => {
+            Command::UpdateNode { .. } | Command::UpdateEdge { .. } | Command::UpdateGraph { .. } => {
                 overlap.same_fields(|write| write.is_theirs, into);
             }
-            Command::CreateNode { .. } | Command::CreateEdge { .. } | Command::BatchUpdate { .. } => {}
+            Command::CreateNode { .. }
+            | Command::CreateEdge { .. }
+            | Command::BatchUpdate { .. }
+            | Command::CreateGraph { .. }
+            | Command::DeleteGraph { .. }
+            | Command::RecoverGraph => {}
         }
     }
 }

@@ -102,6 +102,8 @@ impl Interest {
                 self.edges.insert(edge_id.clone());
             }
             Command::SetViewport { .. } => self.viewport = true,
+            Command::UpdateGraph { .. } => self.graph = true,
+            Command::CreateGraph { .. } | Command::DeleteGraph { .. } | Command::RecoverGraph => {}
             Command::BatchUpdate { nodes, edges, viewport } => {
                 nodes.iter().for_each(|node| self.add_node(node));
                 self.every_edge |= edges.is_some();

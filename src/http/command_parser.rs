@@ -1,5 +1,6 @@
 //! Commands as clients send them: from a decoded body to operations that the write path takes.
 
+mod graph_payloads;
 mod payloads;
 
 use dao_projections::{ClientId, EdgeId, Hash, NodeId, OperationId, TraceParent, UserId, Version};
@@ -14,7 +15,7 @@ use super::{
 use crate::domain::{Action, Claim, Command, Member, OnConflict, Operation, memory::object_memory};
 
 /// What a client whose command is none of them is told.
-const COMMAND_TYPES: [&str; 9] = [
+const COMMAND_TYPES: [&str; 13] = [
     "CREATE_NODE",
     "UPDATE_NODE",
     "UPDATE_NODE_POSITION",
@@ -24,6 +25,10 @@ const COMMAND_TYPES: [&str; 9] = [
     "DELETE_EDGE",
     "SET_VIEWPORT",
     "BATCH_UPDATE",
+    "CREATE_GRAPH",
+    "UPDATE_GRAPH",
+    "DELETE_GRAPH",
+    "RECOVER_GRAPH",
 ];
 
 /// A batch, checked as a whole.
@@ -102,10 +107,14 @@ pub(super) fn admit<'o>(
 ) -> Result<(), Malformed> {
     let (mut entities, mut attributes) = (0, 0);
     for member in operations.into_iter().flat_map(|operation| operation.action.members()) {
-        let Command::BatchUpdate { nodes, edges, .. } = &member.command else { continue };
-        entities += nodes.len() + edges.as_ref().map_or(0, Vec::len);
+        let (nodes, edges) = match &member.command {
+            Command::BatchUpdate { nodes, edges, .. } => (nodes, edges.as_deref().unwrap_or_default()),
+            Command::CreateGraph { nodes, edges, .. } => (nodes, edges.as_slice()),
+            _ => continue,
+        };
+        entities += nodes.len() + edges.len();
         attributes += nodes.iter().map(|node| object_memory(node.attributes())).sum::<usize>();
-        attributes += edges.iter().flatten().map(|edge| object_memory(edge.attributes())).sum::<usize>();
+        attributes += edges.iter().map(|edge| object_memory(edge.attributes())).sum::<usize>();
     }
     size.admit(entities, attributes)
 }
@@ -129,6 +138,7 @@ pub(super) fn read_batch_fields(
         let path = Path::Index(&list, index);
         let sent = reader.sent(member, &path, fingerprint);
         let sent = sent.and_then(|sent| refuse_own_identity(sent, is_atomic, &path));
+        let sent = sent.and_then(|sent| refuse_lifecycle(sent, &path));
         sent.map_err(|malformed| Malformed { index: Some(index), ..malformed })
     };
     let members = members.into_iter().enumerate();
@@ -242,6 +252,18 @@ fn refuse_own_identity(
     Ok(sent)
 }
 
+/// A graph is created, put into the trash and recovered by a command of its own (rule L8).
+fn refuse_lifecycle(sent: ParsedCommand, path: &Path<'_>) -> Result<ParsedCommand, Malformed> {
+    match &sent.command {
+        Command::CreateGraph { .. } | Command::DeleteGraph { .. } | Command::RecoverGraph => {
+            let name = sent.command.command_type().as_str();
+            let problem = format!("{name} can't be part of a batch: send it as a command of its own");
+            Err(Malformed::at(Path::Key(path, "type"), problem))
+        }
+        _ => Ok(sent),
+    }
+}
+
 fn member(
     command: Command,
     at: BaseVersion,
@@ -346,6 +368,10 @@ impl CommandParser<'_> {
             }
             "SET_VIEWPORT" => Command::SetViewport { viewport: self.viewport(payload, &place)? },
             "BATCH_UPDATE" => self.batch_update(payload, &place)?,
+            "CREATE_GRAPH" => self.create_graph(payload, &place)?,
+            "UPDATE_GRAPH" => self.update_graph(payload, &place)?,
+            "DELETE_GRAPH" => self.delete_graph(payload, &place)?,
+            "RECOVER_GRAPH" => self.recover_graph(payload, &place)?,
             unknown => {
                 let shown: String = unknown.chars().take(40).collect();
                 let problem =

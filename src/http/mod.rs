@@ -26,6 +26,7 @@ mod fingerprint;
 mod format;
 #[doc(hidden)]
 pub mod fuzzing;
+mod graph;
 mod graph_events;
 mod guard;
 mod health;
@@ -50,6 +51,7 @@ mod request_context;
 mod request_head;
 mod request_id;
 mod request_limits;
+mod required_right;
 mod response;
 mod response_memory;
 mod router;

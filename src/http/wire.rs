@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use dao_projections::{
-    ClientId, CommandType, Commit, Edge, EdgeId, Event, Graph, GraphId, Hash, Head, Node, NodeId,
-    OperationId, Outcome, Placed, Timestamp, TraceParent, UserId, Version, Viewport,
+    Attributes, ClientId, CommandType, Commit, Edge, EdgeId, Event, Graph, GraphId, Hash, Head, Node, NodeId,
+    OperationId, Outcome, Placed, Timestamp, TraceParent, Trashed, UserId, Version, Viewport,
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
@@ -258,6 +258,12 @@ impl Serialize for ShownOut<'_> {
             deleted_edges: &'a [EdgeId],
             viewport: Option<&'a Viewport>,
         }
+        #[derive(Serialize)]
+        struct GraphChanged<'a> {
+            attributes: &'a Attributes,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            trashed: Option<TrashedOut<'a>>,
+        }
         match self.0 {
             CommandResult::Node(node) => node.as_ref().serialize(s),
             CommandResult::Edge(edge) => edge.as_ref().serialize(s),
@@ -266,6 +272,11 @@ impl Serialize for ShownOut<'_> {
                 NodeDeleted { deleted_node: node, deleted_nodes: nodes, deleted_edges: edges }.serialize(s)
             }
             CommandResult::EdgeDeleted(edge) => EdgeDeleted { deleted_edge: edge }.serialize(s),
+            CommandResult::Graph(metadata) => GraphChanged {
+                attributes: &metadata.attributes,
+                trashed: metadata.trashed.as_ref().map(TrashedOut::of),
+            }
+            .serialize(s),
             CommandResult::Changed { nodes, edges, deleted_edges, viewport } => Changed {
                 nodes: nodes.iter().map(AsRef::as_ref).collect(),
                 edges: edges.iter().map(AsRef::as_ref).collect(),
@@ -274,6 +285,31 @@ impl Serialize for ShownOut<'_> {
             }
             .serialize(s),
             CommandResult::Gone => s.serialize_none(),
+        }
+    }
+}
+
+/// That a graph is in the trash, where a graph is shown (rule L8).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TrashedOut<'a> {
+    at: Timestamp,
+    by: Option<&'a UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_to: Option<&'a GraphId>,
+    purge_at: Option<Timestamp>,
+}
+
+impl<'a> TrashedOut<'a> {
+    pub(super) fn of(trashed: &'a Trashed) -> Self {
+        Self {
+            at: trashed.at,
+            by: trashed.by.as_ref(),
+            reason: trashed.reason.as_deref(),
+            moved_to: trashed.moved_to.as_ref(),
+            purge_at: trashed.purge_after,
         }
     }
 }
@@ -287,6 +323,7 @@ pub(super) struct StateOut<'a> {
     hash: Hash,
     last_modified: Option<Timestamp>,
     last_operation_id: Option<OperationId>,
+    attributes: &'a Attributes,
     nodes: Nodes<'a>,
     edges: Edges<'a>,
     viewport: &'a Viewport,
@@ -301,6 +338,7 @@ impl<'a> StateOut<'a> {
             hash,
             last_modified: graph.last_modified(),
             last_operation_id: graph.last_operation(),
+            attributes: &graph.metadata().attributes,
             nodes: Nodes(graph),
             edges: Edges(graph),
             viewport: graph.viewport(),
@@ -344,6 +382,7 @@ pub fn state_json(graph_id: &GraphId, graph: &Graph) -> Bytes {
         .field("hash", &hash)
         .field("lastModified", &graph.last_modified())
         .field("lastOperationId", &graph.last_operation())
+        .field("attributes", &graph.metadata().attributes)
         .list("nodes", graph.nodes_in_order().map(|node| node.json()))
         .list("edges", edges.iter().map(|edge| edge.json()))
         .field("viewport", graph.viewport())

@@ -48,6 +48,14 @@ words!(
         OperationIdReused = "OPERATION_ID_REUSED",
         /// The graph or the entity would be too large.
         TooLarge = "TOO_LARGE",
+        /// The graph to create exists.
+        GraphExists = "GRAPH_EXISTS",
+        /// The graph does not exist.
+        GraphNotFound = "GRAPH_NOT_FOUND",
+        /// The graph is in the trash.
+        GraphTrashed = "GRAPH_TRASHED",
+        /// The graph is read-only.
+        GraphReadOnly = "GRAPH_READ_ONLY",
     }
 );
 

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     domain::{
         Circumstances, Fingerprint, HistoryMissing, Limits, Operation, OperationRecord, Reason,
-        RecordedOutcome, Refusal, Verdict, WriterId, judge,
+        RecordedOutcome, Refusal, Verdict, WriterId, judge, with_purge_times,
     },
     store::Entry,
 };
@@ -108,6 +108,7 @@ impl Round {
         let at = self.graph.last_modified().map_or(around.now, |last| last.max(around.now));
         let accepted = match verdict {
             Verdict::Accepted { events, outcome, by_member } => {
+                let events = with_purge_times(events, at, around.limits);
                 self.commit(operation, events, outcome, &by_member, at)
             }
             Verdict::Unchanged => self.record_unchanged(operation, at),
@@ -125,10 +126,10 @@ impl Round {
         Ok(())
     }
 
-    /// Whether somebody is told that the history was replaced (rule D8).
-    pub(super) fn says_replaced(&self) -> bool {
+    /// Whether somebody is refused because of the state that the graph was in (rules D8, L4, L8, L14).
+    pub(super) fn refuses_by_state(&self) -> bool {
         self.answers.iter().any(|answer| {
-            matches!(&answer.ending, Ending::Refused { refusal, .. } if refusal.reason == Reason::HistoryReplaced)
+            matches!(&answer.ending, Ending::Refused { refusal, .. } if refusal.reason.depends_on_state())
         })
     }
 

@@ -83,7 +83,14 @@ fn code_of(reason: Reason) -> RefusalCode {
         Reason::ParentNotFound => RefusalCode::ParentNotFound,
         Reason::ParentCycle => RefusalCode::ParentCycle,
         Reason::OperationIdReused => RefusalCode::OperationIdReused,
-        Reason::TooManyEntities | Reason::EntityTooLarge | Reason::AnswerTooLarge => RefusalCode::TooLarge,
+        Reason::TooManyEntities
+        | Reason::EntityTooLarge
+        | Reason::AnswerTooLarge
+        | Reason::AttributesTooLarge => RefusalCode::TooLarge,
+        Reason::GraphExists => RefusalCode::GraphExists,
+        Reason::GraphNotFound => RefusalCode::GraphNotFound,
+        Reason::GraphTrashed => RefusalCode::GraphTrashed,
+        Reason::GraphReadOnly => RefusalCode::GraphReadOnly,
     }
 }
 
@@ -95,7 +102,7 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
     match refusal.reason {
         Reason::Conflict => Some(ConflictKind::SameField),
         Reason::TargetDeleted => Some(ConflictKind::Deleted),
-        Reason::IdTaken => Some(ConflictKind::IdTaken),
+        Reason::IdTaken | Reason::GraphExists => Some(ConflictKind::IdTaken),
         Reason::VersionAhead | Reason::HistoryReplaced => Some(ConflictKind::OtherHistory),
         Reason::DanglingEdge | Reason::ParentNotFound => Some(ConflictKind::Missing),
         Reason::NodeNotFound
@@ -104,6 +111,10 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         | Reason::OperationIdReused
         | Reason::TooManyEntities
         | Reason::EntityTooLarge
-        | Reason::AnswerTooLarge => None,
+        | Reason::AnswerTooLarge
+        | Reason::AttributesTooLarge
+        | Reason::GraphNotFound
+        | Reason::GraphTrashed
+        | Reason::GraphReadOnly => None,
     }
 }

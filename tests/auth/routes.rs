@@ -15,7 +15,9 @@ use crate::{
 };
 
 /// A route and what it needs: a right on the graph `g`, or on all graphs, or only a token.
-const ROUTES: [(&str, &str, &str); 18] = [
+const ROUTES: [(&str, &str, &str); 20] = [
+    ("GET", "/graphs/{graphId}", "read"),
+    ("DELETE", "/graphs/{graphId}", "admin"),
     ("POST", "/graphs/{graphId}/command", "write"),
     ("POST", "/graphs/{graphId}/batch", "write"),
     ("GET", "/graphs/{graphId}/state", "read"),

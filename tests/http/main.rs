@@ -14,6 +14,7 @@ mod conflicts;
 mod events;
 mod exactly_once;
 mod fuzz;
+mod lifecycle;
 mod limits;
 mod metrics;
 mod openapi;

@@ -143,7 +143,7 @@ impl CommandParser<'_> {
     }
 
     /// `{id: node}` or `[node]`, in the order received.
-    fn nodes(&self, value: Value, path: &Path<'_>) -> Result<Vec<Node>, Malformed> {
+    pub(super) fn nodes(&self, value: Value, path: &Path<'_>) -> Result<Vec<Node>, Malformed> {
         if let Value::Array(items) = value {
             let items = items.into_iter().enumerate();
             let nodes: Result<Vec<_>, _> =
@@ -155,7 +155,7 @@ impl CommandParser<'_> {
         by_id.into_iter().map(|(key, node)| self.node(node, &Path::Key(path, &key), Some(&key))).collect()
     }
 
-    fn edges(&self, items: Vec<Value>, path: &Path<'_>) -> Result<Vec<Edge>, Malformed> {
+    pub(super) fn edges(&self, items: Vec<Value>, path: &Path<'_>) -> Result<Vec<Edge>, Malformed> {
         let items = items.into_iter().enumerate();
         let edges: Result<Vec<_>, _> =
             items.map(|(index, item)| self.edge(item, &Path::Index(path, index))).collect();

@@ -1,11 +1,11 @@
 //! Errors of the other modules as problem documents: the status, code, title and advice of each (rule H1).
 
 use axum::http::StatusCode;
-use dao_projections::{OperationId, Version};
+use dao_projections::{OperationId, Trashed, Version};
 
 use super::{
     super::json_shape::{Malformed, Severity},
-    Problem,
+    Problem, TrashedOut,
 };
 use crate::{
     domain::{Reason, Refusal},
@@ -32,6 +32,7 @@ impl Problem {
             operation_id: Some(operation),
             resolution: refusal.resolution.clone(),
             index: refusal.index,
+            trashed: refusal.trashed.as_deref().map(TrashedOut::of).unwrap_or_default(),
             duplicate: is_duplicate.then_some(true),
             ..Self::new(status, code, title, detail)
         }
@@ -60,6 +61,11 @@ fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
         Reason::TooManyEntities => ("TOO_LARGE", "Too many nodes or edges", unprocessable),
         Reason::EntityTooLarge => ("TOO_LARGE", "Entity too large", StatusCode::PAYLOAD_TOO_LARGE),
         Reason::AnswerTooLarge => ("TOO_LARGE", "Answer too large", StatusCode::PAYLOAD_TOO_LARGE),
+        Reason::GraphExists => ("GRAPH_EXISTS", "Graph exists", StatusCode::CONFLICT),
+        Reason::GraphNotFound => ("GRAPH_NOT_FOUND", "Graph not found", StatusCode::NOT_FOUND),
+        Reason::GraphTrashed => ("GRAPH_TRASHED", "Graph in the trash", StatusCode::GONE),
+        Reason::GraphReadOnly => ("GRAPH_READ_ONLY", "Graph is read-only", StatusCode::FORBIDDEN),
+        Reason::AttributesTooLarge => ("TOO_LARGE", "Attributes too large", unprocessable),
     }
 }
 
@@ -77,8 +83,37 @@ fn advice(reason: Reason) -> Option<&'static str> {
         Reason::ParentCycle => "Choose another parent.",
         Reason::TooManyEntities => "Delete some first, or raise MAX_NODES or MAX_EDGES.",
         Reason::EntityTooLarge => "Send less, or raise MAX_ENTITY_BYTES.",
+        Reason::GraphExists => "Use another id, or change what is there.",
+        Reason::GraphNotFound => "Check the id, or create the graph with CREATE_GRAPH.",
+        Reason::GraphTrashed => TRASHED_ADVICE,
+        Reason::GraphReadOnly => "Turn the setting off with UPDATE_GRAPH, then send the command again.",
+        Reason::AttributesTooLarge => "Send less.",
         Reason::HistoryReplaced | Reason::OperationIdReused | Reason::AnswerTooLarge => return None,
     })
+}
+
+const TRASHED_ADVICE: &str = "Recover it with RECOVER_GRAPH, then send the request again.";
+
+impl Problem {
+    /// The contents of a graph in the trash (rule L8).
+    pub(in crate::http) fn trashed(trashed: &Trashed) -> Self {
+        let (code, title, status) = of_reason(Reason::GraphTrashed);
+        let detail = format!(
+            "This graph is in the trash. {TRASHED_ADVICE} `state?trashed=include` shows it as it is."
+        );
+        Self { trashed: TrashedOut::of(trashed), ..Self::new(status, code, title, detail) }
+    }
+
+    /// A graph that nobody has written to, where one is asked for (rule L3).
+    pub(in crate::http) fn graph_not_found() -> Self {
+        let (code, title, status) = of_reason(Reason::GraphNotFound);
+        Self::new(
+            status,
+            code,
+            title,
+            "This graph does not exist. Check the id, or create it with CREATE_GRAPH.",
+        )
+    }
 }
 
 impl From<Malformed> for Problem {
