@@ -1,6 +1,6 @@
 //! `GET` and `DELETE /graphs/{graphId}`: a graph as one thing (rules L3, L8).
 //!
-//! Not here: the list of all graphs, which may be behind.
+//! Not here: the list of all graphs, which may be behind ([`super::catalog`]).
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,9 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use dao_projections::{Attributes, Graph, GraphId, Hash, Head, Origin, Timestamp, UserId, Version};
+use dao_projections::{
+    Attributes, CatalogRow, Graph, GraphId, Hash, Head, Origin, Timestamp, UserId, Version,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -119,6 +121,27 @@ impl<'a> LabelOut<'a> {
 }
 
 impl<'a> GraphRow<'a> {
+    /// The same from the catalog.
+    pub(super) fn of_row(graph_id: &'a GraphId, row: &'a CatalogRow, access: &'static str) -> Self {
+        let labels = row.labels.iter().map(|(name, label)| (name.as_str(), LabelOut::of(label)));
+        Self {
+            graph_id,
+            attributes: &row.attributes,
+            version: row.version,
+            hash: row.hash,
+            created_at: row.created_at,
+            created_by: &row.created_by,
+            updated_at: row.updated_at,
+            updated_by: &row.updated_by,
+            nodes: row.nodes,
+            edges: row.edges,
+            labels: labels.collect(),
+            forked_from: row.origin.as_ref(),
+            trashed: row.trashed.as_ref().map(TrashedOut::of),
+            access,
+        }
+    }
+
     /// The row of this graph; `None` if nobody has written to it.
     fn of(graph_id: &'a GraphId, graph: &'a Graph, access: &'static str) -> Option<Self> {
         let (created_at, created_by) = graph.created()?;

@@ -12,6 +12,7 @@ mod app;
 pub mod audit;
 mod authentication;
 mod body_framing;
+mod catalog;
 mod client_address;
 mod command_parser;
 mod commands;

@@ -60,7 +60,7 @@ pub(super) struct Problem {
 /// Since when a graph is in the trash, and until when it can be recovered (rule L8).
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct TrashedOut {
+pub(super) struct TrashedOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -350,6 +350,11 @@ impl Problem {
 
     pub(super) fn resolution(&self) -> Option<&Resolution> {
         self.resolution.as_ref()
+    }
+
+    /// With `GRAPH_TRASHED`, since when; without fields otherwise.
+    pub(super) fn trash(&self) -> &TrashedOut {
+        &self.trashed
     }
 
     pub(super) fn index(&self) -> Option<usize> {

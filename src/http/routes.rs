@@ -10,8 +10,8 @@ use axum::{
 };
 
 use super::{
-    activity, all_events, app::App, audit, commands, graph, graph_events, health, home, metrics, openapi,
-    operations, reads, socket, subscriptions,
+    activity, all_events, app::App, audit, catalog, commands, graph, graph_events, health, home, metrics,
+    openapi, operations, reads, socket, subscriptions,
 };
 use crate::auth::Right::{self, Admin, Read, Write};
 
@@ -87,6 +87,14 @@ routes! {
             (status = 200, description = "A page for browsers, the same as JSON for programs", content((Home = "application/json"), (String = "text/html"))),
             HealthErrors
         )
+    }
+    /// List the graphs that you may read.
+    ///
+    /// Pages may be short, also empty: only `nextCursor: null` is the end. `asOf` says how far behind the log the list is.
+    get "/graphs" => catalog::graphs, Token, {
+        operation_id = "listGraphs", tag = "graphs",
+        params(CatalogQuery),
+        responses((status = 200, description = "One page, without contents", body = GraphList), ReadErrors)
     }
     /// Get what a graph is: its attributes, labels and counts.
     get "/graphs/{graphId}" => graph::graph, Graph(Read), {

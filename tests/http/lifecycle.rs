@@ -6,6 +6,7 @@ use crate::support::{
     graph::{command, ids, new_id, with},
     http::{Client, Reply, Request},
     server::Server,
+    ws::{Ws, command_frame},
 };
 
 async fn send(client: &Client, graph: &str, name: &str, payload: Value) -> Reply {
@@ -220,4 +221,42 @@ async fn l14_a_read_only_graph_takes_no_changes_of_its_contents() {
     server.apply("g", "UPDATE_GRAPH", json!({"updates": {"settings": {"readOnly": null}}})).await;
     let accepted = server.command("g", &queued).await;
     assert_eq!(accepted.status, 200, "the id was not used up");
+}
+
+#[tokio::test]
+async fn l8_followers_stay_connected_and_commands_on_sockets_are_refused_alike() {
+    let server = Server::start().await;
+    server.apply("g", "CREATE_GRAPH", json!({"attributes": {"title": "T"}})).await;
+    let mut ws = Ws::connect(server.address(), "?userId=bob").await;
+    ws.expect("WELCOME").await;
+    let sync = ws.subscribe("g", json!({})).await;
+    assert_eq!(sync["snapshot"]["attributes"], json!({"title": "T"}), "{sync}");
+    server.as_user("ada").apply("g", "DELETE_GRAPH", json!({})).await;
+    let update = ws.expect("STATE_UPDATE").await;
+    assert_eq!(update["events"][0]["type"], "GraphTrashed", "{update}");
+    let id = ws.command("g", "CREATE_NODE", json!({"id": "a"})).await;
+    let revert = ws.expect("REVERT").await;
+    assert_eq!((&revert["code"], &revert["by"]), (&json!("GRAPH_TRASHED"), &json!("ada")), "{revert}");
+    assert!(revert["purgeAt"].is_u64() && revert["temporary"] == false, "{revert}");
+    ws.command("g", "RECOVER_GRAPH", json!({})).await;
+    let recovered = ws.expect("STATE_UPDATE").await;
+    assert_eq!(recovered["events"], json!([{"type": "GraphRecovered"}]));
+    ws.expect("ACK").await;
+    ws.send(&command_frame("g", &id, "CREATE_NODE", json!({"id": "a"}))).await;
+    assert_eq!(ws.expect("STATE_UPDATE").await["operationId"], id.as_str(), "the id was not used up");
+}
+
+#[tokio::test]
+async fn l8_refusals_are_the_same_in_batches_and_as_message_pack() {
+    let server = Server::start().await;
+    server.apply("g", "CREATE_GRAPH", json!({})).await;
+    server.as_user("ada").apply("g", "DELETE_GRAPH", json!({"movedTo": "h"})).await;
+    let batch = json!({"operations": [command("CREATE_NODE", json!({"id": "a"}))]});
+    let asked = Request::post("/graphs/g/batch", batch.to_string()).header("accept", "application/msgpack");
+    let answer = server.ask(asked).await.message_pack();
+    let error = &answer["results"][0]["error"];
+    assert_eq!(
+        (&error["code"], &error["by"], &error["movedTo"]),
+        (&json!("GRAPH_TRASHED"), &json!("ada"), &json!("h"))
+    );
 }

@@ -87,6 +87,36 @@ pub(in crate::http) struct StateQuery {
     trashed: Option<String>,
 }
 
+/// Which graphs. All that is given must hold.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct CatalogQuery {
+    /// The beginning of the id.
+    prefix: Option<String>,
+    /// In the id, title, description or a tag, whatever the case.
+    q: Option<String>,
+    /// One of the tags.
+    tag: Option<String>,
+    /// The owner.
+    owner: Option<String>,
+    /// The name of a label that the graph has.
+    label: Option<String>,
+    /// Graphs in the trash: `no` by default.
+    #[param(pattern = "^(no|only|any)$")]
+    trashed: Option<String>,
+    /// `updated` by default.
+    #[param(pattern = "^(updated|created|title|id)$")]
+    sort: Option<String>,
+    /// The newest or the smallest first, as `sort` says, by default.
+    #[param(pattern = "^(asc|desc)$")]
+    order: Option<String>,
+    /// Graphs in the answer.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
 /// The idempotency key of a verb.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]

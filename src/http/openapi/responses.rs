@@ -358,6 +358,17 @@ pub(in crate::http) struct GraphRow {
     access: String,
 }
 
+/// A page of a list of graphs.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct GraphList {
+    graphs: Vec<GraphRow>,
+    #[schema(required)]
+    next_cursor: Option<String>,
+    /// What was appended before this is in the list: milliseconds since the Unix epoch.
+    as_of: u64,
+}
+
 /// A name for a version.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
