@@ -55,6 +55,7 @@ mod request_limits;
 mod required_right;
 mod response;
 mod response_memory;
+mod route_table;
 mod router;
 mod routes;
 mod same_origin;

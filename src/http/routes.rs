@@ -11,7 +11,7 @@ use axum::{
 
 use super::{
     activity, all_events, app::App, audit, catalog, commands, graph, graph_events, health, home, metrics,
-    openapi, operations, reads, socket, subscriptions,
+    openapi, operations, reads, route_table::routes, socket, subscriptions,
 };
 use crate::auth::Right::{self, Admin, Read, Write};
 
@@ -42,41 +42,6 @@ pub(super) struct Route {
     pub(super) access: Access,
     /// The method and the handler.
     pub(super) method_router: fn() -> MethodRouter<App>,
-}
-
-/// Makes the table of routes, and what the document says of each.
-macro_rules! routes {
-    ($(
-        $(#[$summary:meta])*
-        $method:ident $path:tt => $module:ident::$handler:ident, $access:expr, { $($operation:tt)* }
-    )*) => {
-        /// Every route but the files of the viewer.
-        const ROUTES: &[Route] = &[$(
-            Route {
-                path: $path,
-                method: stringify!($method),
-                access: $access,
-                method_router: || routing::$method($module::$handler),
-            },
-        )*];
-
-        /// The operations of the document, each made by the annotation of an empty function.
-        mod documented {
-            #![allow(dead_code, unused_imports, reason = "the functions are there for their annotations alone")]
-
-            use super::super::{home::Home, openapi::{Json, parameters::*, problems::*, requests::*, responses::*}};
-
-            $(
-                $(#[$summary])*
-                #[utoipa::path($method, path = $path, $($operation)*)]
-                fn $handler() {}
-            )*
-
-            #[derive(utoipa::OpenApi)]
-            #[openapi(paths($($handler),*))]
-            pub(in crate::http) struct Paths;
-        }
-    };
 }
 
 routes! {

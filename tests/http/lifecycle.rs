@@ -230,7 +230,7 @@ async fn l8_followers_stay_connected_and_commands_on_sockets_are_refused_alike()
     let mut ws = Ws::connect(server.address(), "?userId=bob").await;
     ws.expect("WELCOME").await;
     let sync = ws.subscribe("g", json!({})).await;
-    assert_eq!(sync["snapshot"]["attributes"], json!({"title": "T"}), "{sync}");
+    assert_eq!(sync["state"]["attributes"], json!({"title": "T"}), "{sync}");
     server.as_user("ada").apply("g", "DELETE_GRAPH", json!({})).await;
     let update = ws.expect("STATE_UPDATE").await;
     assert_eq!(update["events"][0]["type"], "GraphTrashed", "{update}");
