@@ -47,11 +47,15 @@ pub enum CommandType {
     SaveDocument,
     Undo,
     Batch,
+    CreateGraph,
+    UpdateGraph,
+    DeleteGraph,
+    RecoverGraph,
 }
 
 impl CommandType {
-    /// All commands, in the order of the protocol, and the batch.
-    pub const ALL: [Self; 12] = [
+    /// All commands, and the batch.
+    pub const ALL: [Self; 16] = [
         Self::CreateNode,
         Self::UpdateNode,
         Self::UpdateNodePosition,
@@ -64,6 +68,10 @@ impl CommandType {
         Self::SaveDocument,
         Self::Undo,
         Self::Batch,
+        Self::CreateGraph,
+        Self::UpdateGraph,
+        Self::DeleteGraph,
+        Self::RecoverGraph,
     ];
 
     /// The type, as on the wire.
@@ -81,6 +89,10 @@ impl CommandType {
             Self::SaveDocument => "SAVE_DOCUMENT",
             Self::Undo => "UNDO",
             Self::Batch => "BATCH",
+            Self::CreateGraph => "CREATE_GRAPH",
+            Self::UpdateGraph => "UPDATE_GRAPH",
+            Self::DeleteGraph => "DELETE_GRAPH",
+            Self::RecoverGraph => "RECOVER_GRAPH",
         }
     }
 }

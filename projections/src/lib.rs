@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod activity;
+mod catalog;
 mod commit;
 mod diff;
 mod entity;
@@ -34,6 +35,7 @@ mod trace;
 mod version;
 
 pub use activity::{Activity, ActivityKey};
+pub use catalog::{Catalog, CatalogRow, ListKeys};
 pub use commit::{CommandType, Commit, CommitBody, DecodeError, FORMAT, Outcome};
 pub use diff::{Change, Changed, GraphDiff, TableDiff, ViewportChange};
 pub use entity::{Edge, Map, Node, Position, ShapeError, Timestamp, Viewport};

@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{activity::Activity, commit::Commit, snapshot::Snapshot};
+use crate::{activity::Activity, catalog::Catalog, commit::Commit, snapshot::Snapshot};
 
 /// All projections. To add one, add a file beside this one and a line here.
-pub const PROJECTIONS: &[Registered] = &[Registered::of::<Snapshot>(), Registered::of::<Activity>()];
+pub const PROJECTIONS: &[Registered] =
+    &[Registered::of::<Snapshot>(), Registered::of::<Activity>(), Registered::of::<Catalog>()];
 
 /// The rows of one graph that are in memory, by key.
 #[derive(Debug)]

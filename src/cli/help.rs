@@ -54,6 +54,8 @@ const SERVING: Group = &[
     "body_timeout",
     "rate_limit_window",
     "rate_limit_max_requests",
+    "auto_create",
+    "trash_retention",
     "trusted_proxies",
     "projectors",
 ];

@@ -17,13 +17,13 @@ use std::{
 };
 
 pub(crate) use parse::parse_duration;
-use parse::{parse_collector, parse_docs, parse_host, parse_origins, parse_switch};
+use parse::{parse_collector, parse_docs, parse_host, parse_origins, parse_retention, parse_switch};
 pub use settings::Settings;
 pub use store::StoreConfig;
 
 use crate::{
     auth::Auth,
-    domain::Limits,
+    domain::{AutoCreate, Limits},
     http::{DocsAccess, MetricsRoute, Origins, Proxies, RateConfig, RequestLimits, SocketConfig},
     project::ProjectorConfig,
 };
@@ -101,6 +101,21 @@ pub enum LogFormat {
 pub struct ConfigError(Vec<String>);
 
 impl Settings {
+    /// What may be done to any graph.
+    fn limits(&self, wrong: &mut Mistakes) -> Limits {
+        let retention = wrong.note("TRASH_RETENTION", parse_retention(&self.trash_retention)).flatten();
+        let creates = wrong.note("AUTO_CREATE", parse_switch(&self.auto_create)).unwrap_or(true);
+        Limits {
+            entity_bytes_max: wrong.count("MAX_ENTITY_BYTES", &self.max_entity_bytes),
+            nodes_max: wrong.count("MAX_NODES", &self.max_nodes),
+            edges_max: wrong.count("MAX_EDGES", &self.max_edges),
+            auto_create: if creates { AutoCreate::On } else { AutoCreate::Off },
+            trash_retention_ms: retention.map(|time| time.as_millis() as u64),
+        }
+    }
+}
+
+impl Settings {
     /// Checks everything, and reports every mistake.
     pub fn check(&self, purpose: Purpose) -> Result<Config, ConfigError> {
         let mut wrong = Mistakes::default();
@@ -110,11 +125,7 @@ impl Settings {
         let operation_ttl = wrong.note("OPERATION_TTL", parse_duration(&self.operation_ttl));
         let cache_ttl = wrong.note("CACHE_TTL", parse_duration(&self.cache_ttl));
         let store = self.store(operation_ttl.unwrap_or_default(), &mut wrong);
-        let limits = Limits {
-            entity_bytes_max: wrong.count("MAX_ENTITY_BYTES", &self.max_entity_bytes),
-            nodes_max: wrong.count("MAX_NODES", &self.max_nodes),
-            edges_max: wrong.count("MAX_EDGES", &self.max_edges),
-        };
+        let limits = self.limits(&mut wrong);
         let sockets = SocketConfig {
             heartbeat: Duration::from_millis(
                 wrong.count("WS_HEARTBEAT_INTERVAL", &self.ws_heartbeat_interval) as u64,

@@ -56,6 +56,14 @@ pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
         }
     }
 }
+/// Parses a time, or `off`: for ever.
+pub(super) fn parse_retention(text: &str) -> Result<Option<Duration>, String> {
+    match text {
+        "off" => Ok(None),
+        _ => parse_duration(text).map(Some),
+    }
+}
+
 /// Parses a time with its unit: `250ms`, `90s`, `5m`, `24h` or `7d`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let problem = || format!("{text:?} is not a time above 0 with a unit, like 250ms, 90s, 5m, 24h or 7d");

@@ -97,6 +97,12 @@ pub struct Settings {
     /// Most edges in one graph
     #[arg(long, env = "MAX_EDGES", global = true, value_name = "N", default_value = "200000")]
     pub(super) max_edges: String,
+    /// Whether a first command creates its graph: `on`, or `off` if only CREATE_GRAPH does
+    #[arg(long, env = "AUTO_CREATE", global = true, value_name = "ON|OFF", default_value = "on")]
+    pub(super) auto_create: String,
+    /// How long a graph stays in the trash before it may be purged; `off` for ever
+    #[arg(long, env = "TRASH_RETENTION", global = true, value_name = "TIME", default_value = "30d")]
+    pub(super) trash_retention: String,
     /// How often sockets are pinged, in milliseconds
     #[arg(long, env = "WS_HEARTBEAT_INTERVAL", global = true, value_name = "MS", default_value = "30000")]
     pub(super) ws_heartbeat_interval: String,

@@ -1,14 +1,14 @@
 //! Commands, already checked for shape and with every id filled in.
 
 use dao_projections::{
-    ClientId, CommandType, Edge, EdgeId, Graph, Hash, Map, MergePatch, Node, NodeId, OperationId, Position,
-    TraceParent, UserId, Version, Viewport,
+    Attributes, ClientId, CommandType, Edge, EdgeId, Graph, GraphId, Hash, Map, MergePatch, Node, NodeId,
+    OperationId, Position, TraceParent, UserId, Version, Viewport,
 };
 use serde_json::Value;
 
 use crate::domain::{Fingerprint, Undone, document::Save};
 
-/// One of the commands (rules C, DS and U).
+/// One of the commands (rules C, DS, L and U).
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Command {
@@ -23,6 +23,10 @@ pub enum Command {
     BatchUpdate { nodes: Vec<Node>, edges: Option<Vec<Edge>>, viewport: Option<Viewport> },
     SaveDocument { save: Box<Save> },
     Undo { operations: Vec<Undone> },
+    CreateGraph { attributes: Attributes, nodes: Vec<Node>, edges: Vec<Edge>, viewport: Option<Viewport> },
+    UpdateGraph { patch: MergePatch },
+    DeleteGraph { reason: Option<Box<str>>, moved_to: Option<GraphId> },
+    RecoverGraph,
 }
 
 /// The target of a command: the entity that its result shows and that conflicts are about.
@@ -32,6 +36,8 @@ pub enum Target {
     Node(NodeId),
     Edge(EdgeId),
     Viewport,
+    /// The graph itself: its attributes and the trash.
+    Graph,
     /// The target of a `BATCH_UPDATE`, a `SAVE_DOCUMENT` or an `UNDO`: all entities that its events name.
     Whole,
 }
@@ -51,6 +57,10 @@ impl Command {
             Self::BatchUpdate { .. } => CommandType::BatchUpdate,
             Self::SaveDocument { .. } => CommandType::SaveDocument,
             Self::Undo { .. } => CommandType::Undo,
+            Self::CreateGraph { .. } => CommandType::CreateGraph,
+            Self::UpdateGraph { .. } => CommandType::UpdateGraph,
+            Self::DeleteGraph { .. } => CommandType::DeleteGraph,
+            Self::RecoverGraph => CommandType::RecoverGraph,
         }
     }
 
@@ -58,19 +68,24 @@ impl Command {
     pub fn weight(&self) -> usize {
         match self {
             Self::BatchUpdate { nodes, edges, .. } => {
-                let edges = edges.iter().flatten();
-                let of_nodes = nodes.iter().map(|node| 1 + fields_of(node.attributes())).sum::<usize>();
-                1 + of_nodes + edges.map(|edge| 1 + fields_of(edge.attributes())).sum::<usize>()
+                weight_of_document(nodes, edges.as_deref().unwrap_or_default())
+            }
+            Self::CreateGraph { attributes, nodes, edges, .. } => {
+                fields_of(attributes.fields()) + weight_of_document(nodes, edges)
             }
             Self::SaveDocument { save } => save.document.weight(),
             Self::Undo { operations } => 1 + operations.len() * WEIGHT_OF_UNDONE,
             Self::CreateNode { node } => 1 + fields_of(node.attributes()),
             Self::CreateEdge { edge } => 1 + fields_of(edge.attributes()),
-            Self::UpdateNode { patch, .. } | Self::UpdateEdge { patch, .. } => 1 + fields_of(patch.fields()),
+            Self::UpdateNode { patch, .. } | Self::UpdateEdge { patch, .. } | Self::UpdateGraph { patch } => {
+                1 + fields_of(patch.fields())
+            }
             Self::UpdateNodePosition { .. }
             | Self::DeleteNode { .. }
             | Self::DeleteEdge { .. }
-            | Self::SetViewport { .. } => 1,
+            | Self::SetViewport { .. }
+            | Self::DeleteGraph { .. }
+            | Self::RecoverGraph => 1,
         }
     }
 
@@ -87,13 +102,17 @@ impl Command {
                 graph.edges().get(edge_id).map_or(0, |edge| fields_of(edge.entity.attributes()))
             }
             Self::SaveDocument { .. } => graph.nodes().len() + graph.edges().len(),
+            Self::UpdateGraph { .. } => fields_of(graph.metadata().attributes.fields()),
             Self::BatchUpdate { edges: None, .. }
             | Self::CreateNode { .. }
             | Self::UpdateNodePosition { .. }
             | Self::CreateEdge { .. }
             | Self::DeleteEdge { .. }
             | Self::SetViewport { .. }
-            | Self::Undo { .. } => 0,
+            | Self::Undo { .. }
+            | Self::CreateGraph { .. }
+            | Self::DeleteGraph { .. }
+            | Self::RecoverGraph => 0,
         };
         self.weight() + standing
     }
@@ -109,8 +128,41 @@ impl Command {
             Self::UpdateEdge { edge_id, .. } | Self::DeleteEdge { edge_id } => Target::Edge(edge_id.clone()),
             Self::SetViewport { .. } => Target::Viewport,
             Self::BatchUpdate { .. } | Self::SaveDocument { .. } | Self::Undo { .. } => Target::Whole,
+            Self::CreateGraph { .. }
+            | Self::UpdateGraph { .. }
+            | Self::DeleteGraph { .. }
+            | Self::RecoverGraph => Target::Graph,
         }
     }
+
+    /// Whether it writes the settings of a graph, which needs a higher right than its other attributes (rule L5).
+    pub fn writes_settings(&self) -> bool {
+        match self {
+            Self::CreateGraph { attributes, .. } => attributes.fields().contains_key(SETTINGS),
+            Self::UpdateGraph { patch } => patch.fields().contains_key(SETTINGS),
+            Self::CreateNode { .. }
+            | Self::UpdateNode { .. }
+            | Self::UpdateNodePosition { .. }
+            | Self::DeleteNode { .. }
+            | Self::CreateEdge { .. }
+            | Self::UpdateEdge { .. }
+            | Self::DeleteEdge { .. }
+            | Self::SetViewport { .. }
+            | Self::BatchUpdate { .. }
+            | Self::SaveDocument { .. }
+            | Self::Undo { .. }
+            | Self::DeleteGraph { .. }
+            | Self::RecoverGraph => false,
+        }
+    }
+}
+
+/// The attribute of a graph that holds its settings.
+pub(super) const SETTINGS: &str = "settings";
+
+fn weight_of_document(nodes: &[Node], edges: &[Edge]) -> usize {
+    let of_nodes = nodes.iter().map(|node| 1 + fields_of(node.attributes())).sum::<usize>();
+    1 + of_nodes + edges.iter().map(|edge| 1 + fields_of(edge.attributes())).sum::<usize>()
 }
 
 /// The weight of an operation that is to be undone: what it did is not known yet.

@@ -39,6 +39,7 @@ use super::{
     decide::{Limits, decide},
     document::Saver,
     interest::Interest,
+    lifecycle::check_state,
     refusal::{Reason, Refusal},
     undo::{Past, UndoResult, Undone},
 };
@@ -205,6 +206,9 @@ type Judged = Result<Result<Decided, Refusal>, HistoryMissing>;
 
 impl<'a> Judgement<'a> {
     fn run(&self) -> Judged {
+        if let Some(refusal) = check_state(self.graph, &self.member.command, self.limits) {
+            return Ok(Err(refusal));
+        }
         let current = self.graph.head().version;
         if self.member.client_version.is_some_and(|version| version > current) {
             let message =
@@ -212,7 +216,11 @@ impl<'a> Judgement<'a> {
             return Ok(Err(self.conflict(Reason::VersionAhead, message, vec![])));
         }
         match &self.member.command {
-            Command::CreateNode { .. } | Command::CreateEdge { .. } => self.finish(Outcome::Applied),
+            Command::CreateNode { .. }
+            | Command::CreateEdge { .. }
+            | Command::CreateGraph { .. }
+            | Command::DeleteGraph { .. }
+            | Command::RecoverGraph => self.finish(Outcome::Applied),
             Command::UpdateNode { node_id, .. }
             | Command::UpdateNodePosition { node_id, .. }
             | Command::DeleteNode { node_id } => self.judge_target(Entity::Node(node_id)),
@@ -220,6 +228,7 @@ impl<'a> Judgement<'a> {
                 self.judge_target(Entity::Edge(edge_id))
             }
             Command::SetViewport { .. } => self.judge_target(Entity::Viewport),
+            Command::UpdateGraph { .. } => self.judge_target(Entity::Graph),
             Command::BatchUpdate { nodes, edges, viewport } => {
                 self.judge_batch_update(nodes, edges.as_deref(), viewport.as_ref())
             }
@@ -358,14 +367,17 @@ impl<'a> Judgement<'a> {
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => {
                 overlap.same_fields(is_unseen_work, into);
             }
-            Command::UpdateNode { .. } | Command::UpdateEdge { .. } => {
+            Command::UpdateNode { .. } | Command::UpdateEdge { .. } | Command::UpdateGraph { .. } => {
                 overlap.same_fields(|write| write.is_theirs, into);
             }
             Command::CreateNode { .. }
             | Command::CreateEdge { .. }
             | Command::BatchUpdate { .. }
             | Command::SaveDocument { .. }
-            | Command::Undo { .. } => {}
+            | Command::Undo { .. }
+            | Command::CreateGraph { .. }
+            | Command::DeleteGraph { .. }
+            | Command::RecoverGraph => {}
         }
     }
 }

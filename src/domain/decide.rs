@@ -10,9 +10,15 @@ use dao_projections::{
     Version, Viewport,
 };
 
-use super::{ancestry::Ancestry, command::Command, size};
+use super::{
+    ancestry::Ancestry,
+    command::Command,
+    lifecycle::{create_graph, recover_graph, trash_graph, update_graph},
+    size,
+};
 
-/// The size limits of a graph and its entities (rule O3).
+/// What may be done to any graph: the size limits of a graph and its entities (rule O3), and how graphs begin and end
+/// (rules L4, L8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The most bytes of one entity, as JSON.
@@ -21,12 +27,31 @@ pub struct Limits {
     pub nodes_max: usize,
     /// The most edges in one graph.
     pub edges_max: usize,
+    /// Whether a first command creates its graph.
+    pub auto_create: AutoCreate,
+    /// How long a graph stays in the trash before it may be purged, in milliseconds; `None`: for ever.
+    pub trash_retention_ms: Option<u64>,
+}
+
+/// What creates a graph (rule L4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AutoCreate {
+    /// The first command, whichever it is.
+    On,
+    /// Only `CREATE_GRAPH`.
+    Off,
 }
 
 impl Default for Limits {
-    /// The defaults: 256 KiB, 100,000 nodes, 200,000 edges.
+    /// The defaults: 256 KiB, 100,000 nodes, 200,000 edges, any first command, 30 days.
     fn default() -> Self {
-        Self { entity_bytes_max: 256 << 10, nodes_max: 100_000, edges_max: 200_000 }
+        Self {
+            entity_bytes_max: 256 << 10,
+            nodes_max: 100_000,
+            edges_max: 200_000,
+            auto_create: AutoCreate::On,
+            trash_retention_ms: Some(30 * 24 * 60 * 60 * 1_000),
+        }
     }
 }
 
@@ -44,6 +69,8 @@ pub(super) enum Rejection {
     TooManyEdges,
     NodeTooLarge(NodeId),
     EdgeTooLarge(EdgeId),
+    GraphExists,
+    AttributesTooLarge,
 }
 
 /// Decides the events of `command`.
@@ -65,6 +92,14 @@ pub(super) fn decide(graph: &Graph, command: &Command, limits: &Limits) -> Resul
         Command::SaveDocument { .. } => Ok(vec![]),
         // It is judged by what the operations did, not by the graph alone.
         Command::Undo { .. } => Ok(vec![]),
+        Command::CreateGraph { attributes, nodes, edges, viewport } => {
+            create_graph(graph, attributes, (nodes, edges, viewport.as_ref()), limits)
+        }
+        Command::UpdateGraph { patch } => update_graph(graph, patch),
+        Command::DeleteGraph { reason, moved_to } => {
+            Ok(trash_graph(graph, reason.as_deref(), moved_to.as_ref()))
+        }
+        Command::RecoverGraph => Ok(recover_graph(graph)),
     }
 }
 

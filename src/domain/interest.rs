@@ -136,6 +136,8 @@ impl Interest {
             Command::SaveDocument { .. } => {}
             // What it is about is known once it is known what the operations did.
             Command::Undo { .. } => {}
+            Command::UpdateGraph { .. } => self.graph = true,
+            Command::CreateGraph { .. } | Command::DeleteGraph { .. } | Command::RecoverGraph => {}
             Command::BatchUpdate { nodes, edges, viewport } => {
                 nodes.iter().for_each(|node| self.add_node(node));
                 self.every_edge |= edges.is_some();

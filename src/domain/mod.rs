@@ -9,6 +9,7 @@ mod conflict;
 mod decide;
 mod document;
 mod interest;
+mod lifecycle;
 pub(crate) mod memory;
 mod record;
 mod refusal;
@@ -20,9 +21,10 @@ pub use command::{Action, Claim, Command, IfMissing, Member, OnConflict, Operati
 pub use conflict::{
     History, HistoryMissing, SaveReport, Saved, SkippedMember, Touched, Verdict, judge, judge_save,
 };
-pub use decide::Limits;
+pub use decide::{AutoCreate, Limits};
 pub use document::{Absent, Base, Change, Document, Ignored, Intent, Reading, Save, Saver, WithoutBase};
 pub use interest::Interest;
+pub use lifecycle::{ATTRIBUTES_BYTES_MAX, with_purge_times};
 pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};
 pub use refusal::{Conflict, Deletes, Reason, Refusal, Resolution};
 pub use size::json_bytes;

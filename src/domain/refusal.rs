@@ -1,6 +1,6 @@
 //! Refusals: why a well-formed command can't be applied, and what the client is told about it.
 
-use dao_projections::{EntityKind, Hash, OperationId, Pointer, UserId, Version};
+use dao_projections::{EntityKind, Hash, OperationId, Pointer, Trashed, UserId, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -56,22 +56,41 @@ pub enum Reason {
     DependencyPending,
     /// The operation that this one builds on was refused (rule W5).
     DependencyRefused,
+    /// The graph to create has a history already (rule L4).
+    GraphExists,
+    /// Nobody has created the graph (rules L4, L8).
+    GraphNotFound,
+    /// The graph is in the trash (rule L8).
+    GraphTrashed,
+    /// The graph's settings allow no changes of its contents (rule L14).
+    GraphReadOnly,
+    /// The attributes of the graph would exceed their size limit (rule L1).
+    AttributesTooLarge,
 }
 
 impl Reason {
     /// Whether the refusal is the operation's final outcome (rule C3). Other refusals are not recorded, and the same
     /// operation id may be tried again.
     pub fn is_final(self) -> bool {
-        !matches!(
+        !self.depends_on_state()
+            && !matches!(
+                self,
+                Self::EntityTooLarge | Self::AnswerTooLarge | Self::OperationIdReused | Self::BaseTooOld
+            )
+    }
+
+    /// Whether the same operation may be accepted once the graph is in another state. Such a refusal is not recorded,
+    /// so before it is given the store is asked whether the graph still is in this one.
+    pub fn depends_on_state(self) -> bool {
+        matches!(
             self,
-            Self::EntityTooLarge
-                | Self::AnswerTooLarge
-                | Self::OperationIdReused
-                | Self::HistoryReplaced
+            Self::HistoryReplaced
+                | Self::GraphNotFound
+                | Self::GraphTrashed
+                | Self::GraphReadOnly
                 | Self::BaseRequired
-                | Self::VersionChanged
                 | Self::BaseUnknown
-                | Self::BaseTooOld
+                | Self::VersionChanged
                 | Self::DeletesMuch
                 | Self::DependencyPending
         )
@@ -98,6 +117,9 @@ pub struct Refusal {
     pub resolution: Option<Resolution>,
     /// The index of the refused member in an atomic batch.
     pub index: Option<usize>,
+    /// Since when the graph is in the trash (rule L8). Such a refusal is not recorded.
+    #[serde(skip)]
+    pub trashed: Option<Box<Trashed>>,
     /// What a document save would delete. Such a refusal is not remembered.
     #[serde(skip)]
     pub deletes: Option<Deletes>,
@@ -115,7 +137,7 @@ pub struct Deletes {
 impl Refusal {
     /// A refusal that is not a conflict with others.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), resolution: None, index: None, deletes: None }
+        Self { reason, message: message.into(), resolution: None, index: None, deletes: None, trashed: None }
     }
 
     /// The part that is stored for later requests of the outcome. It leaves out large values, and conflicts beyond the
@@ -135,7 +157,8 @@ impl Refusal {
             Resolution { conflicts, ..*resolution }
         });
         let (reason, index) = (self.reason, self.index);
-        Self { reason, message: self.message.clone(), resolution, index, deletes: self.deletes }
+        let message = self.message.clone();
+        Self { reason, message, resolution, index, deletes: self.deletes, trashed: None }
     }
 
     /// About how many bytes the resolution takes, in memory or on the wire, whichever is more.

@@ -1,6 +1,7 @@
 //! Commands as clients send them: from a decoded body to operations that the write path takes.
 
 mod document;
+mod graph_payloads;
 mod payloads;
 
 pub(super) use document::{
@@ -25,7 +26,7 @@ use crate::domain::{
 };
 
 /// What a client whose command is none of them is told.
-const COMMAND_TYPES: [&str; 11] = [
+const COMMAND_TYPES: [&str; 15] = [
     "CREATE_NODE",
     "UPDATE_NODE",
     "UPDATE_NODE_POSITION",
@@ -37,6 +38,10 @@ const COMMAND_TYPES: [&str; 11] = [
     "BATCH_UPDATE",
     "SAVE_DOCUMENT",
     "UNDO",
+    "CREATE_GRAPH",
+    "UPDATE_GRAPH",
+    "DELETE_GRAPH",
+    "RECOVER_GRAPH",
 ];
 
 /// A batch, checked as a whole.
@@ -126,6 +131,7 @@ pub(super) fn admit<'o>(
         let (nodes, edges): (&[Node], &[Edge]) = match &member.command {
             Command::BatchUpdate { nodes, edges, .. } => (nodes, edges.as_deref().unwrap_or_default()),
             Command::SaveDocument { save } => (&save.document.nodes, &save.document.edges),
+            Command::CreateGraph { nodes, edges, .. } => (nodes, edges.as_slice()),
             _ => continue,
         };
         entities += nodes.len() + edges.len();
@@ -273,11 +279,16 @@ fn refuse_own_identity(
     Ok(sent)
 }
 
-/// A document save is one commit by itself.
+/// These make one commit by themselves (rules DS1, L8).
 fn refuse_alone(sent: ParsedCommand, path: &Path<'_>) -> Result<ParsedCommand, Malformed> {
-    match sent.command {
-        Command::SaveDocument { .. } => {
-            Err(Malformed::at(Path::Key(path, "type"), "SAVE_DOCUMENT is sent alone, not in a batch"))
+    match &sent.command {
+        Command::SaveDocument { .. }
+        | Command::CreateGraph { .. }
+        | Command::DeleteGraph { .. }
+        | Command::RecoverGraph => {
+            let name = sent.command.command_type().as_str();
+            let problem = format!("{name} can't be part of a batch: send it as a command of its own");
+            Err(Malformed::at(Path::Key(path, "type"), problem))
         }
         _ => Ok(sent),
     }
@@ -421,6 +432,10 @@ impl CommandParser<'_> {
             "SET_VIEWPORT" => Command::SetViewport { viewport: self.viewport(payload, &place)? },
             "BATCH_UPDATE" => self.batch_update(payload, &place)?,
             "UNDO" => undo::read_undo(payload, &place, self.repeated)?,
+            "CREATE_GRAPH" => self.create_graph(payload, &place)?,
+            "UPDATE_GRAPH" => self.update_graph(payload, &place)?,
+            "DELETE_GRAPH" => self.delete_graph(payload, &place)?,
+            "RECOVER_GRAPH" => self.recover_graph(payload, &place)?,
             unknown => {
                 let shown: String = unknown.chars().take(40).collect();
                 let problem =

@@ -7,11 +7,12 @@ use tracing::{Instrument, Span};
 
 use super::{
     app::App,
-    authentication::Caller,
+    authentication::{Caller, VerifiedGrant},
     command_parser::{read_batch, read_command},
     extractors::{DecodedBody, PathIds, ResponseFormat, TraceContext},
     format::{Format, respond, respond_encoded},
     problem::Problem,
+    required_right,
     wire::{BatchOut, Results, answer_out, member_out},
 };
 use crate::{
@@ -26,7 +27,7 @@ const INLINE_WEIGHT_MAX: usize = 256;
 pub(super) async fn command(
     State(app): State<App>,
     ids: PathIds,
-    Caller(user): Caller,
+    (Caller(user), VerifiedGrant(grant)): (Caller, VerifiedGrant),
     ResponseFormat(format): ResponseFormat,
     TraceContext(traceparent): TraceContext,
     DecodedBody(document, _held): DecodedBody,
@@ -34,8 +35,19 @@ pub(super) async fn command(
     let graph = ids.graph()?;
     let operation = document.read(|document| read_command(document, &user))?;
     let operation = Operation { traceparent, ..operation };
-    let span = command_span(&graph, operation.id, &user);
-    let answers = execute(&app, &graph, vec![operation]).instrument(span).await?;
+    required_right::check(grant.as_deref(), &graph, std::slice::from_ref(&operation))?;
+    run_one(&app, &graph, operation, format).await
+}
+
+/// Runs this operation and answers with its outcome.
+pub(super) async fn run_one(
+    app: &App,
+    graph: &GraphId,
+    operation: Operation,
+    format: Format,
+) -> Result<Response, Problem> {
+    let span = command_span(graph, operation.id, &operation.user);
+    let answers = execute(app, graph, vec![operation]).instrument(span).await?;
     let answer = answers.first().ok_or(crate::write::WriteError::Stopped)?;
     Ok(answered(&answers, format, &answer_out(answer, Results::Single)?))
 }
@@ -44,7 +56,7 @@ pub(super) async fn command(
 pub(super) async fn batch(
     State(app): State<App>,
     ids: PathIds,
-    Caller(user): Caller,
+    (Caller(user), VerifiedGrant(grant)): (Caller, VerifiedGrant),
     ResponseFormat(format): ResponseFormat,
     TraceContext(traceparent): TraceContext,
     DecodedBody(document, _held): DecodedBody,
@@ -52,6 +64,7 @@ pub(super) async fn batch(
     let graph = ids.graph()?;
     let max = app.limits.batch_operations_max;
     let batch = document.read(|document| read_batch(document, &user, max))?.caused_by(traceparent);
+    required_right::check(grant.as_deref(), &graph, &batch.operations)?;
     let (id, is_atomic) = (batch.id, batch.is_atomic);
     let span = command_span(&graph, id, &user);
     let answers = execute(&app, &graph, batch.operations).instrument(span).await?;

@@ -22,7 +22,7 @@ use super::{
     extractors::{DecodedBody, PathIds, QueryParameters, ResponseFormat, TraceContext},
     format::{Format, respond_encoded},
     problem::Problem,
-    reads::{entity_tag, is_known, marked},
+    reads::{entity_tag, is_known, marked, refuse_trashed},
     wire::{SavedOut, effect_out},
 };
 use crate::{
@@ -44,16 +44,12 @@ pub(super) async fn graph_document(
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let min = query.version("minVersion")?;
-    let current = match query.version("version")? {
-        None => read::current(&app.graphs, &graph, min).await?,
-        Some(version) => {
-            let _turn = app.long_read().await?;
-            if min.is_some() {
-                read::current(&app.graphs, &graph, min).await?;
-            }
-            read::at_version(&app.graphs, &graph, version).await?
-        }
-    };
+    let mut current = read::current(&app.graphs, &graph, min).await?;
+    refuse_trashed(&current)?;
+    if let Some(version) = query.version("version")? {
+        let _turn = app.long_read().await?;
+        current = read::at_version(&app.graphs, &graph, version).await?;
+    }
     let tag = entity_tag(current.head(), format);
     let response = match is_known(&headers, &tag) {
         true => StatusCode::NOT_MODIFIED.into_response(),

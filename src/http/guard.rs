@@ -17,7 +17,7 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{FromRequestParts, MatchedPath, Request},
-    http::{Extensions, request::Parts},
+    http::{Extensions, Method, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -35,8 +35,8 @@ use super::{
 use crate::auth::{Auth, Grant};
 
 /// What the matched route needs. A path that matches no route needs a token, and is then 404.
-fn needed(route: Option<&MatchedPath>) -> Access {
-    route.map_or(Access::Token, |route| routes::access(route.as_str()))
+fn needed(method: &Method, route: Option<&MatchedPath>) -> Access {
+    route.map_or(Access::Token, |route| routes::access(method, route.as_str()))
 }
 
 /// This route is not rate limited: monitoring must work when the server is busy.
@@ -46,7 +46,7 @@ const UNMETERED: &str = routes::METRICS;
 /// is read.
 pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
-    let need = needed(route);
+    let need = needed(request.method(), route);
     if let (Auth::Off, Err(problem)) = (&app.auth, same_origin::check(app, &request, need)) {
         return problem.into_response();
     }

@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use dao_projections::OperationId;
+use dao_projections::{GraphId, OperationId, Timestamp, Trashed, UserId};
 use serde::Serialize;
 
 use super::{connection_limits::LimitReached, rate_limits};
@@ -44,6 +44,8 @@ pub(super) struct Problem {
     edges: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate: Option<bool>,
+    #[serde(flatten)]
+    trashed: TrashedOut,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
     #[serde(skip)]
@@ -59,6 +61,31 @@ pub(super) struct Problem {
     /// The cause of a failure of the server; for the log, and cleared once it is logged.
     #[serde(skip)]
     cause: Option<String>,
+}
+
+/// Since when a graph is in the trash, and until when it can be recovered (rule L8).
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TrashedOut {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purge_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_to: Option<GraphId>,
+}
+
+impl TrashedOut {
+    fn of(trashed: &Trashed) -> Self {
+        Self {
+            at: Some(trashed.at),
+            by: trashed.by.clone(),
+            purge_at: trashed.purge_after,
+            moved_to: trashed.moved_to.clone(),
+        }
+    }
 }
 
 fn as_number<S: serde::Serializer>(status: &StatusCode, s: S) -> Result<S::Ok, S::Error> {
@@ -79,6 +106,7 @@ impl Problem {
             nodes: None,
             edges: None,
             duplicate: None,
+            trashed: TrashedOut::default(),
             reasons: vec![],
             retry_after: None,
             ends_connection: false,
@@ -330,6 +358,11 @@ impl Problem {
 
     pub(super) fn resolution(&self) -> Option<&Resolution> {
         self.resolution.as_ref()
+    }
+
+    /// With `GRAPH_TRASHED`, since when; without fields otherwise.
+    pub(super) fn trash(&self) -> &TrashedOut {
+        &self.trashed
     }
 
     pub(super) fn index(&self) -> Option<usize> {

@@ -43,16 +43,15 @@ pub(super) async fn state(
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let (at, min) = (query.version("version")?, query.version("minVersion")?);
-    let current = match at {
-        None => read::current(&app.graphs, &graph, min).await?,
-        Some(version) => {
-            let _turn = app.long_read().await?;
-            if min.is_some() {
-                read::current(&app.graphs, &graph, min).await?;
-            }
-            read::at_version(&app.graphs, &graph, version).await?
-        }
-    };
+    let shows_trash = query.one_of("trashed", &[("include", true)])?.unwrap_or(false);
+    let mut current = read::current(&app.graphs, &graph, min).await?;
+    if !shows_trash {
+        refuse_trashed(&current)?;
+    }
+    if let Some(version) = at {
+        let _turn = app.long_read().await?;
+        current = read::at_version(&app.graphs, &graph, version).await?;
+    }
     let tag = entity_tag(current.head(), format);
     let response = if is_known(&headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -292,7 +291,17 @@ pub(super) async fn viewport(
 
 async fn latest(app: &App, ids: &PathIds, query: &QueryParameters) -> Result<CurrentState, Problem> {
     let graph = ids.graph()?;
-    Ok(read::current(&app.graphs, &graph, query.version("minVersion")?).await?)
+    let current = read::current(&app.graphs, &graph, query.version("minVersion")?).await?;
+    refuse_trashed(&current)?;
+    Ok(current)
+}
+
+/// The contents of a graph in the trash are gone until it is recovered (rule L8).
+pub(super) fn refuse_trashed(current: &CurrentState) -> Result<(), Problem> {
+    match &current.view.graph.metadata().trashed {
+        Some(trashed) => Err(Problem::trashed(trashed)),
+        None => Ok(()),
+    }
 }
 
 fn answer_one(

@@ -2,13 +2,16 @@
 //!
 //! One entry of [`ROUTES`] makes all of it: the router ([`super::router`]), the check in front of the handler ([`super::guard`]), the
 //! label in the metrics ([`super::metrics`]), and the document with the query parameters that the route knows
-//! ([`super::openapi`]). A path that has several methods has several entries, all with one right.
+//! ([`super::openapi`]). A path that has several methods has several entries, each with its right.
 
-use axum::routing::{self, MethodRouter};
+use axum::{
+    http::Method,
+    routing::{self, MethodRouter},
+};
 
 use super::{
-    activity, all_events, app::App, audit, commands, document, graph_events, health, home, metrics, openapi,
-    operations, reads, socket, subscriptions, whoami,
+    activity, all_events, app::App, audit, catalog, commands, document, graph, graph_events, health, home,
+    metrics, openapi, operations, reads, route_table::routes, socket, subscriptions, whoami,
 };
 use crate::auth::Right::{self, Admin, Read, Write};
 
@@ -34,43 +37,11 @@ use Access::{AllGraphs, Docs, Graph, Public, Socket, Token};
 /// One route.
 pub(super) struct Route {
     pub(super) path: &'static str,
+    /// The name of the method, in lower case.
+    pub(super) method: &'static str,
     pub(super) access: Access,
     /// The method and the handler.
     pub(super) method_router: fn() -> MethodRouter<App>,
-}
-
-/// Makes the table of routes, and what the document says of each.
-macro_rules! routes {
-    ($(
-        $(#[$summary:meta])*
-        $method:ident $path:tt => $module:ident::$handler:ident, $access:expr, { $($operation:tt)* }
-    )*) => {
-        /// Every route but the files of the viewer.
-        const ROUTES: &[Route] = &[$(
-            Route {
-                path: $path,
-                access: $access,
-                method_router: || routing::$method($module::$handler),
-            },
-        )*];
-
-        /// The operations of the document, each made by the annotation of an empty function.
-        mod documented {
-            #![allow(dead_code, unused_imports, reason = "the functions are there for their annotations alone")]
-
-            use super::super::{home::Home, whoami::Whoami, openapi::{Json, parameters::*, problems::*, requests::*, responses::*}};
-
-            $(
-                $(#[$summary])*
-                #[utoipa::path($method, path = $path, $($operation)*)]
-                fn $handler() {}
-            )*
-
-            #[derive(utoipa::OpenApi)]
-            #[openapi(paths($($handler),*))]
-            pub(in crate::http) struct Paths;
-        }
-    };
 }
 
 routes! {
@@ -81,6 +52,26 @@ routes! {
             (status = 200, description = "A page for browsers, the same as JSON for programs", content((Home = "application/json"), (String = "text/html"))),
             HealthErrors
         )
+    }
+    /// List the graphs that you may read.
+    ///
+    /// Pages may be short, also empty: only `nextCursor: null` is the end. `asOf` says how far behind the log the list is.
+    get "/graphs" => catalog::graphs, Token, {
+        operation_id = "listGraphs", tag = "graphs",
+        params(CatalogQuery),
+        responses((status = 200, description = "One page, without contents", body = GraphList), ReadErrors)
+    }
+    /// Get what a graph is: its attributes, labels and counts.
+    get "/graphs/{graphId}" => graph::graph, Graph(Read), {
+        tag = "graphs",
+        params(GraphPath, LatestQuery),
+        responses((status = 200, description = "What it is", body = GraphRow), ReadErrors)
+    }
+    /// Put a graph into the trash.
+    delete "/graphs/{graphId}" => graph::delete_graph, Graph(Admin), {
+        operation_id = "deleteGraph", tag = "graphs",
+        params(GraphPath, DeleteGraphQuery, IdempotencyKey),
+        responses((status = 200, description = "It is in the trash", body = Accepted), WriteErrors)
     }
     /// Run a command.
     post "/graphs/{graphId}/command" => commands::command, Graph(Write), {
@@ -378,8 +369,12 @@ routes! {
 pub(super) use documented::Paths;
 
 /// What the viewer's page loads: the only route that is not in the document.
-const VIEWER_FILE: Route =
-    Route { path: "/docs/{file}", access: Docs, method_router: || routing::get(openapi::file) };
+const VIEWER_FILE: Route = Route {
+    path: "/docs/{file}",
+    method: "get",
+    access: Docs,
+    method_router: || routing::get(openapi::file),
+};
 
 /// The one route that `METRICS` can turn off.
 pub(super) const METRICS: &str = "/metrics";
@@ -389,9 +384,13 @@ pub(super) fn all() -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().chain([&VIEWER_FILE])
 }
 
-/// What the route with this template needs. One that is not in the table needs the highest right there is.
-pub(super) fn access(template: &str) -> Access {
-    all().find(|route| route.path == template).map_or(AllGraphs(Admin), |route| route.access)
+/// What the route with this method and template needs. One that is not in the table needs the highest right there is. A
+/// method that a path does not have needs what its first one needs, and is then 405.
+pub(super) fn access(method: &Method, template: &str) -> Access {
+    let name = if *method == Method::HEAD { "GET" } else { method.as_str() };
+    let exact = all().find(|route| route.path == template && route.method.eq_ignore_ascii_case(name));
+    let route = exact.or_else(|| all().find(|route| route.path == template));
+    route.map_or(AllGraphs(Admin), |route| route.access)
 }
 
 #[cfg(test)]
@@ -399,14 +398,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn o1_all_methods_of_a_path_need_the_same_right() {
+    fn o1_each_method_of_a_path_needs_its_own_right() {
         for route in all() {
-            assert_eq!(access(route.path), route.access, "{}", route.path);
+            let method = Method::from_bytes(route.method.to_uppercase().as_bytes()).expect("a method");
+            assert_eq!(access(&method, route.path), route.access, "{}", route.path);
         }
+        assert_eq!(access(&Method::HEAD, "/graphs/{graphId}"), Graph(Read));
+        assert_eq!(access(&Method::DELETE, "/graphs/{graphId}"), Graph(Admin));
     }
 
     #[test]
     fn o1_a_route_that_is_not_in_the_table_needs_the_highest_right() {
-        assert_eq!(access("/graphs/{graphId}/forgotten"), AllGraphs(Admin));
+        assert_eq!(access(&Method::GET, "/graphs/{graphId}/forgotten"), AllGraphs(Admin));
     }
 }

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use dao_projections::{
-    ClientId, CommandType, Commit, Edge, EdgeId, Event, Graph, GraphId, Hash, Head, Node, NodeId,
-    OperationId, Outcome, Placed, Timestamp, TraceParent, UserId, Version, Viewport,
+    Attributes, ClientId, CommandType, Commit, Edge, EdgeId, Event, Graph, GraphId, Hash, Head, Node, NodeId,
+    OperationId, Outcome, Placed, Timestamp, TraceParent, Trashed, UserId, Version, Viewport,
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
@@ -160,6 +160,7 @@ fn skipped_out(shown: &[CommandResult]) -> Vec<SkippedOut> {
         | CommandResult::NodeDeleted { .. }
         | CommandResult::EdgeDeleted(_)
         | CommandResult::Changed { .. }
+        | CommandResult::Graph(_)
         | CommandResult::Saved(_)
         | CommandResult::Undone(_)
         | CommandResult::Gone => None,
@@ -298,6 +299,13 @@ impl Serialize for ShownOut<'_> {
             #[serde(skip_serializing_if = "<[_]>::is_empty")]
             own: &'a [Version],
         }
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct GraphChanged<'a> {
+            attributes: &'a Attributes,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            trashed: Option<TrashedOut<'a>>,
+        }
         match self.0 {
             CommandResult::Node(node) => node.as_ref().serialize(s),
             CommandResult::Edge(edge) => edge.as_ref().serialize(s),
@@ -306,6 +314,11 @@ impl Serialize for ShownOut<'_> {
                 NodeDeleted { deleted_node: node, deleted_nodes: nodes, deleted_edges: edges }.serialize(s)
             }
             CommandResult::EdgeDeleted(edge) => EdgeDeleted { deleted_edge: edge }.serialize(s),
+            CommandResult::Graph(metadata) => GraphChanged {
+                attributes: &metadata.attributes,
+                trashed: metadata.trashed.as_ref().map(TrashedOut::of),
+            }
+            .serialize(s),
             CommandResult::Changed { nodes, edges, deleted_edges, viewport } => Changed {
                 nodes: nodes.iter().map(AsRef::as_ref).collect(),
                 edges: edges.iter().map(AsRef::as_ref).collect(),
@@ -343,6 +356,31 @@ impl<'a> SavedOut<'a> {
     }
 }
 
+/// That a graph is in the trash, where a graph is shown (rule L8).
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TrashedOut<'a> {
+    at: Timestamp,
+    by: Option<&'a UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_to: Option<&'a GraphId>,
+    purge_at: Option<Timestamp>,
+}
+
+impl<'a> TrashedOut<'a> {
+    pub(super) fn of(trashed: &'a Trashed) -> Self {
+        Self {
+            at: trashed.at,
+            by: trashed.by.as_ref(),
+            reason: trashed.reason.as_deref(),
+            moved_to: trashed.moved_to.as_ref(),
+            purge_at: trashed.purge_after,
+        }
+    }
+}
+
 /// Ids of entities.
 #[derive(Serialize)]
 struct TouchedOut<'a> {
@@ -365,6 +403,7 @@ pub(super) struct StateOut<'a> {
     hash: Hash,
     last_modified: Option<Timestamp>,
     last_operation_id: Option<OperationId>,
+    attributes: &'a Attributes,
     nodes: Nodes<'a>,
     edges: Edges<'a>,
     viewport: &'a Viewport,
@@ -379,6 +418,7 @@ impl<'a> StateOut<'a> {
             hash,
             last_modified: graph.last_modified(),
             last_operation_id: graph.last_operation(),
+            attributes: &graph.metadata().attributes,
             nodes: Nodes(graph),
             edges: Edges(graph),
             viewport: graph.viewport(),
@@ -422,6 +462,7 @@ pub fn state_json(graph_id: &GraphId, graph: &Graph) -> Bytes {
         .field("hash", &hash)
         .field("lastModified", &graph.last_modified())
         .field("lastOperationId", &graph.last_operation())
+        .field("attributes", &graph.metadata().attributes)
         .list("nodes", graph.nodes_in_order().map(|node| node.json()))
         .list("edges", edges.iter().map(|edge| edge.json()))
         .field("viewport", graph.viewport())

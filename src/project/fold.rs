@@ -6,14 +6,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use dao_projections::{Folding, GraphId, Head, PROJECTIONS, Projection, Registered, Snapshot, Version};
+use dao_projections::{
+    Catalog, Folding, GraphId, Head, PROJECTIONS, Projection, Registered, Snapshot, Version,
+};
 
 use super::{
     Stores,
     commit_source::{CommitChunk, CommitSource, NextChunk, is_in_history},
 };
 use crate::{
-    store::{RowsChange, RowsHead, StoreError},
+    store::{Listing, RowsChange, RowsHead, StoreError},
     write::snapshot,
 };
 
@@ -250,9 +252,10 @@ impl RowsFold {
         let rows = self.rows.take_changes();
         self.sizes.extend(rows.iter().map(|(key, row)| (key.clone(), bytes_of(key, row.as_deref()))));
         let rows = rows.into_iter().filter(|(_, row)| row.is_some() || !self.replaces);
-        let rows = rows.map(|(key, row)| (key, row.map(Bytes::from))).collect();
+        let rows: Vec<_> = rows.map(|(key, row)| (key, row.map(Bytes::from))).collect();
         let to = RowsHead { head: self.at, format: self.projection.format };
-        let change = RowsChange { from: self.stored, to, replaces: self.replaces, rows };
+        let listing = self.listing(&rows);
+        let change = RowsChange { from: self.stored, to, replaces: self.replaces, rows, listing };
         if !stores.rows.change_rows(graph, self.projection.name, &change).await? {
             return Ok(false);
         }
@@ -263,9 +266,20 @@ impl RowsFold {
     /// Puts complete rows in the place of those that are stored, if they are what they were; whether they were.
     pub(super) async fn replace(&mut self, stores: &Stores, graph: &GraphId) -> Result<bool, FoldError> {
         let to = RowsHead { head: self.at, format: self.projection.format };
-        let rows = self.rows.rows().into_iter().map(|(key, row)| (key, Some(Bytes::from(row)))).collect();
-        let change = RowsChange { from: self.stored, to, replaces: true, rows };
+        let rows = self.rows.rows().into_iter().map(|(key, row)| (key, Some(Bytes::from(row))));
+        let rows: Vec<_> = rows.collect();
+        let listing = self.listing(&rows);
+        let change = RowsChange { from: self.stored, to, replaces: true, rows, listing };
         Ok(stores.rows.change_rows(graph, self.projection.name, &change).await?)
+    }
+
+    /// How the graph stands in lists with these rows, if they are of the catalog.
+    fn listing(&self, rows: &[(String, Option<Bytes>)]) -> Option<Listing> {
+        let (key, row) =
+            rows.iter().find(|(key, _)| self.projection.name == Catalog::NAME && key == Catalog::KEY)?;
+        let row = row.as_ref()?;
+        let keys = Catalog::decode(key, row).ok()?.list_keys();
+        Some(Listing { keys, row: row.clone() })
     }
 
     /// Brings the rows that these commits need into memory, as they were at `start`.

@@ -75,6 +75,6 @@ pub struct Stores {
     pub rows: Arc<dyn ProjectionStore>,
 }
 
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
 }

@@ -10,6 +10,7 @@
 
 mod activity;
 mod audit;
+mod catalog;
 mod diff;
 mod filter;
 mod history;
@@ -24,10 +25,11 @@ mod version_wait;
 use dao_projections::Version;
 
 pub use self::filter::{CommitFilter, FilterError, FilterLists};
-pub use crate::store::{Order, RefusalPlace, StoreError, StoredCommit};
+pub use crate::store::{ListOrder, ListPlace, ListSort, Order, RefusalPlace, StoreError, StoredCommit};
 use crate::write::WriteError;
 pub use activity::{ActivityCount, ActivityFilter, ActivityFound, ActivityPlace, activity, all_activity};
 pub use audit::{AuditFilter, AuditQuery, ListedOperation, OperationPage, OperationStatus, operations};
+pub use catalog::{CatalogFilter, CatalogFound, CatalogPage, LOOKED_AT_MAX, TrashFilter, catalog};
 pub use diff::{Difference, diff};
 pub use history::{EntityChange, EntityHistory, history};
 pub use operation::{OperationEnding, OperationFound, operation};

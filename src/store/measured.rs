@@ -10,9 +10,9 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 
 use super::{
-    Append, Durability, Entry, EventStore, FeedBounds, FeedEntry, FeedPlace, GraphFilter, OperationPlaces,
-    Order, ParkedGraph, ProjectionStore, Publications, RefusalPlace, RowsChange, RowsFound, RowsHead,
-    StoreError, StoredCommit, StoredRefusal,
+    Append, Durability, Entry, EventStore, FeedBounds, FeedEntry, FeedPlace, GraphFilter, ListQuery, Listed,
+    OperationPlaces, Order, ParkedGraph, ProjectionStore, Publications, RefusalPlace, RowsChange, RowsFound,
+    RowsHead, StoreError, StoredCommit, StoredRefusal,
 };
 use crate::telemetry::{Metrics, StoreCall, StoreErrorKind, Word};
 
@@ -225,6 +225,11 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Measured<S> {
     ) -> Result<Option<(Head, Bytes)>, StoreError> {
         let result = self.store.checkpoint(graph, version).await;
         self.seen(StoreCall::Checkpoint, result)
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+        let result = self.store.list(query).await;
+        self.seen(StoreCall::Rows, result)
     }
 
     async fn park(&self, graph: &GraphId, parked: Option<&ParkedGraph>) -> Result<(), StoreError> {

@@ -25,7 +25,8 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 
 pub use self::projection::{
-    FeedBounds, FeedEntry, FeedPlace, ParkedGraph, ProjectionStore, RowsChange, RowsFound, RowsHead,
+    FeedBounds, FeedEntry, FeedPlace, ListOrder, ListPlace, ListQuery, ListSort, Listed, Listing,
+    ParkedGraph, ProjectionStore, RowsChange, RowsFound, RowsHead,
 };
 pub use measured::Measured;
 pub use publications::{Publication, PublicationSender, Publications};

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dao_projections::{GraphId, Head, Version};
+use dao_projections::{GraphId, Head, ListKeys, Version};
 
 use super::StoreError;
 
@@ -84,6 +84,72 @@ pub struct RowsChange {
     pub replaces: bool,
     /// Rows by key, `None` for those that go.
     pub rows: Vec<(String, Option<Bytes>)>,
+    /// How the graph stands in lists from now on; `None` where that does not change.
+    pub listing: Option<Listing>,
+}
+
+/// How a graph stands in lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// What lists are sorted by.
+    pub keys: ListKeys,
+    /// What they show.
+    pub row: Bytes,
+}
+
+/// What a list of graphs is sorted by; among equals by id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListSort {
+    /// The last change.
+    Updated,
+    /// The first commit.
+    Created,
+    /// The title in lower case.
+    Title,
+    /// The id alone.
+    Id,
+}
+
+/// In which direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListOrder {
+    /// The smallest first.
+    Ascending,
+    /// The largest first.
+    Descending,
+}
+
+/// A place in a list of graphs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ListPlace {
+    /// What the list is sorted by; empty in a list by id.
+    pub key: String,
+    /// The graph.
+    pub graph: GraphId,
+}
+
+/// A piece of a list of graphs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListQuery {
+    /// What it is sorted by.
+    pub sort: ListSort,
+    /// In which direction.
+    pub order: ListOrder,
+    /// Graphs whose ids don't begin like this are not wanted. In a list by id there are none; in others there may be.
+    pub prefix: String,
+    /// From where on.
+    pub after: Option<ListPlace>,
+    /// At most so many; fewer only at the end of the list.
+    pub limit: usize,
+}
+
+/// One graph in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Where it stands.
+    pub place: ListPlace,
+    /// What the list shows.
+    pub row: Bytes,
 }
 
 /// Why a graph is not projected any further.
@@ -144,6 +210,9 @@ pub trait ProjectionStore: Send + Sync + 'static {
         projection: &str,
         change: &RowsChange,
     ) -> Result<bool, StoreError>;
+
+    /// Graphs in the order that is asked for.
+    async fn list(&self, query: &ListQuery) -> Result<Vec<Listed>, StoreError>;
 
     /// Keeps a whole graph as it was at `head`, for reads of old versions.
     async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError>;

@@ -66,6 +66,14 @@ words!(
         DependencyPending = "DEPENDENCY_PENDING",
         /// The operation that this one builds on was refused.
         DependencyRefused = "DEPENDENCY_REFUSED",
+        /// The graph to create exists.
+        GraphExists = "GRAPH_EXISTS",
+        /// The graph does not exist.
+        GraphNotFound = "GRAPH_NOT_FOUND",
+        /// The graph is in the trash.
+        GraphTrashed = "GRAPH_TRASHED",
+        /// The graph is read-only.
+        GraphReadOnly = "GRAPH_READ_ONLY",
     }
 );
 

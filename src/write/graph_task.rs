@@ -227,7 +227,7 @@ impl GraphTask {
                 let judged_on = loaded.graph.head();
                 match self.confirm(loaded).await? {
                     // It is no other history: memory was behind, as others went on.
-                    CatchUp::Complete if loaded.graph.head() != judged_on && round.says_replaced() => {
+                    CatchUp::Complete if loaded.graph.head() != judged_on && round.refuses_by_state() => {
                         continue;
                     }
                     CatchUp::Complete | CatchUp::NoRoom => return Ok(round.answers),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dao_projections::{
-    Edge, EdgeId, Entity, Event, Graph, Head, Node, NodeId, OperationId, Outcome, Placed, Viewport,
+    Edge, EdgeId, Entity, Event, Graph, Head, Metadata, Node, NodeId, OperationId, Outcome, Placed, Viewport,
 };
 
 use crate::{
@@ -87,6 +87,8 @@ pub enum CommandResult {
     },
     /// A deleted edge.
     EdgeDeleted(EdgeId),
+    /// The graph itself: its attributes, and whether it is in the trash.
+    Graph(Metadata),
     /// What a `BATCH_UPDATE` changed.
     Changed {
         /// Nodes created or changed.
@@ -119,6 +121,7 @@ impl CommandResult {
                 let of_edges = edges.iter().map(|edge| 1 + fields_of(edge.entity.attributes()));
                 deleted_edges.len() + of_nodes.chain(of_edges).sum::<usize>()
             }
+            Self::Graph(metadata) => fields_of(metadata.attributes.fields()),
             Self::Saved(saved) => saved.weight(),
             Self::Undone(undone) => undone.reverted.len() + undone.skipped.len() + undone.detached.len(),
             Self::Viewport(_) | Self::EdgeDeleted(_) | Self::Gone | Self::Skipped(_) => 0,
@@ -135,6 +138,7 @@ impl CommandResult {
                 json_bytes(node) + json_bytes(nodes) + json_bytes(edges)
             }
             Self::EdgeDeleted(edge) => json_bytes(edge),
+            Self::Graph(metadata) => json_bytes(&metadata.attributes) + json_bytes(&metadata.trashed),
             Self::Changed { nodes, edges, deleted_edges, viewport } => {
                 let nodes = nodes.iter().map(|node| json_bytes(node.as_ref())).sum::<usize>();
                 let edges = edges.iter().map(|edge| json_bytes(edge.as_ref())).sum::<usize>();
@@ -197,6 +201,7 @@ fn show_one(graph: &Graph, command: &Command, events: &[Event]) -> CommandResult
             graph.edges().get(&id).map_or(CommandResult::Gone, |edge| CommandResult::Edge(edge.clone()))
         }
         Target::Viewport => CommandResult::Viewport(graph.viewport().clone()),
+        Target::Graph => CommandResult::Graph(graph.metadata().clone()),
         Target::Whole => show_changed(graph, events),
     }
 }

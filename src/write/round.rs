@@ -15,7 +15,7 @@ use crate::{
     domain::{
         Circumstances, Fingerprint, HistoryMissing, Limits, Operation, OperationRecord, Reason,
         RecordedOutcome, Refusal, SaveReport, SkippedMember, UndoResult, Verdict, WriterId, judge,
-        judge_save,
+        judge_save, with_purge_times,
     },
     store::Entry,
 };
@@ -139,6 +139,7 @@ impl Round {
         let at = self.time_of(around.now);
         let accepted = match verdict {
             Verdict::Accepted { events, outcome, by_member, undone, skipped } => {
+                let events = with_purge_times(events, at, around.limits);
                 let accepted = Accepted { events, outcome, by_member, undone, skipped, saved: report };
                 self.commit(operation, accepted, at)
             }
@@ -187,10 +188,10 @@ impl Round {
         }
     }
 
-    /// Whether somebody is told that the history was replaced (rule D8).
-    pub(super) fn says_replaced(&self) -> bool {
+    /// Whether somebody is refused because of the state that the graph was in (rules D8, L4, L8, L14).
+    pub(super) fn refuses_by_state(&self) -> bool {
         self.answers.iter().any(|answer| {
-            matches!(&answer.ending, Ending::Refused { refusal, .. } if refusal.reason == Reason::HistoryReplaced)
+            matches!(&answer.ending, Ending::Refused { refusal, .. } if refusal.reason.depends_on_state())
         })
     }
 

@@ -92,7 +92,14 @@ fn code_of(reason: Reason) -> RefusalCode {
         Reason::UndoConflict => RefusalCode::UndoConflict,
         Reason::DependencyPending => RefusalCode::DependencyPending,
         Reason::DependencyRefused => RefusalCode::DependencyRefused,
-        Reason::TooManyEntities | Reason::EntityTooLarge | Reason::AnswerTooLarge => RefusalCode::TooLarge,
+        Reason::TooManyEntities
+        | Reason::EntityTooLarge
+        | Reason::AnswerTooLarge
+        | Reason::AttributesTooLarge => RefusalCode::TooLarge,
+        Reason::GraphExists => RefusalCode::GraphExists,
+        Reason::GraphNotFound => RefusalCode::GraphNotFound,
+        Reason::GraphTrashed => RefusalCode::GraphTrashed,
+        Reason::GraphReadOnly => RefusalCode::GraphReadOnly,
     }
 }
 
@@ -104,7 +111,7 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
     match refusal.reason {
         Reason::Conflict | Reason::UndoConflict => Some(ConflictKind::SameField),
         Reason::TargetDeleted => Some(ConflictKind::Deleted),
-        Reason::IdTaken => Some(ConflictKind::IdTaken),
+        Reason::IdTaken | Reason::GraphExists => Some(ConflictKind::IdTaken),
         Reason::VersionAhead | Reason::HistoryReplaced | Reason::BaseUnknown => {
             Some(ConflictKind::OtherHistory)
         }
@@ -122,6 +129,10 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         | Reason::BaseTooOld
         | Reason::DeletesMuch
         | Reason::DependencyPending
-        | Reason::DependencyRefused => None,
+        | Reason::DependencyRefused
+        | Reason::AttributesTooLarge
+        | Reason::GraphNotFound
+        | Reason::GraphTrashed
+        | Reason::GraphReadOnly => None,
     }
 }

@@ -16,10 +16,15 @@ use crate::{
 };
 
 /// A route and what it needs: a right on the graph `g`, or on all graphs, or only a token.
-const ROUTES: [(&str, &str, &str); 19] = [
+const ROUTES: [(&str, &str, &str); 24] = [
+    ("GET", "/graphs", "a token"),
+    ("GET", "/graphs/{graphId}", "read"),
+    ("DELETE", "/graphs/{graphId}", "admin"),
     ("POST", "/graphs/{graphId}/command", "write"),
     ("POST", "/graphs/{graphId}/batch", "write"),
     ("GET", "/graphs/{graphId}/state", "read"),
+    ("GET", "/graphs/{graphId}/document", "read"),
+    ("PUT", "/graphs/{graphId}/document", "write"),
     ("GET", "/graphs/{graphId}/changes", "read"),
     ("GET", "/graphs/{graphId}/nodes", "read"),
     ("GET", "/graphs/{graphId}/nodes/{nodeId}", "read"),
@@ -356,4 +361,32 @@ async fn o1_a_token_good_a_moment_ago_is_not_good_for_ever() {
         assert!(tokio::time::Instant::now() < deadline, "it is still good");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn l8_the_trash_and_settings_need_admin() {
+    let server = guarded().await;
+    let [writer, admin] = ["write", "admin"].map(|right| token("ada", json!({"g": right})));
+    let post = |token: &str, name: &str, payload: serde_json::Value| {
+        let command = json!({"type": name, "payload": payload, "operationId": new_id()});
+        bearing(Request::post("/graphs/g/command", command.to_string()), token)
+    };
+    let settings = json!({"updates": {"settings": {"readOnly": false}}});
+    let with_settings = json!({"attributes": {"settings": {"readOnly": false}}});
+    server.ask(post(&writer, "CREATE_GRAPH", with_settings)).await.problem(403, "FORBIDDEN");
+    let row = server.ask(post(&writer, "CREATE_GRAPH", json!({"attributes": {"title": "T"}}))).await;
+    assert_eq!(row.status, 200, "{}", String::from_utf8_lossy(&row.body));
+    assert_eq!(server.ask(get("/graphs/g", &writer)).await.json()["access"], "write");
+    for (name, payload) in
+        [("UPDATE_GRAPH", settings), ("DELETE_GRAPH", json!({})), ("RECOVER_GRAPH", json!({}))]
+    {
+        server.ask(post(&writer, name, payload.clone())).await.problem(403, "FORBIDDEN");
+        let accepted = server.ask(post(&admin, name, payload)).await;
+        assert_eq!(accepted.status, 200, "{name}: {}", String::from_utf8_lossy(&accepted.body));
+    }
+    let update = post(&writer, "UPDATE_GRAPH", json!({"updates": {"title": "U"}}));
+    assert_eq!(server.ask(update).await.status, 200);
+    let batch = json!({"operations": [{"type": "UPDATE_GRAPH", "payload": {"updates": {"settings": null}}}]});
+    let batch = bearing(Request::post("/graphs/g/batch", batch.to_string()), &writer);
+    server.ask(batch).await.problem(403, "FORBIDDEN");
 }

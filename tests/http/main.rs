@@ -15,6 +15,7 @@ mod document;
 mod events;
 mod exactly_once;
 mod fuzz;
+mod lifecycle;
 mod limits;
 mod metrics;
 mod openapi;

@@ -137,6 +137,37 @@ async fn work(held: &mut Held<'_>) {
     held.get("/operations/{operationId}", &path).await;
 }
 
+async fn lifecycle(held: &mut Held<'_>) {
+    let document = json!({"nodes": [{"id": "a"}, {"id": "b"}], "edges": [{"source": "a", "target": "b"}]});
+    let attributes = json!({"title": "T", "tags": ["t"], "settings": {"readOnly": false}, "data": {"k": 1}});
+    let create = json!({"attributes": attributes, "document": document});
+    let updates = json!({"updates": {"title": null, "owner": "ada"}});
+    for (name, payload, status) in [
+        ("CREATE_GRAPH", create.clone(), 200),
+        ("CREATE_GRAPH", create, 409),
+        ("UPDATE_GRAPH", updates, 200),
+        ("DELETE_GRAPH", json!({"reason": "old", "movedTo": "h"}), 200),
+        ("CREATE_NODE", json!({"id": "c"}), 410),
+    ] {
+        let body = json!({"type": name, "payload": payload, "operationId": new_id()});
+        held.fits(&json!({"$ref": "#/components/schemas/CommandBody"}), &body, name);
+        let answer = held.post("/graphs/{graphId}/command", "/graphs/life/command", body).await;
+        assert_eq!(answer.status, status, "{name}");
+    }
+    let one = "/graphs/{graphId}";
+    for path in ["/graphs/life", "/graphs/empty"] {
+        held.get(one, path).await;
+    }
+    held.get("/graphs/{graphId}/state", "/graphs/life/state").await.problem(410, "GRAPH_TRASHED");
+    held.get("/graphs/{graphId}/state", "/graphs/life/state?trashed=include").await;
+    let delete = Request::new("DELETE", "/graphs/life?reason=again").header("idempotency-key", new_id());
+    assert_eq!(held.ask(&format!("DELETE {one}"), delete).await.status, 200);
+    let body = json!({"type": "RECOVER_GRAPH", "payload": {}, "operationId": new_id()});
+    held.post("/graphs/{graphId}/command", "/graphs/life/command", body).await;
+    held.get("/graphs", "/graphs?sort=title&limit=2").await;
+    held.get("/graphs", "/graphs?sort=colour").await.problem(400, "BAD_REQUEST");
+}
+
 async fn batches(held: &mut Held<'_>) {
     let make = |id: &str| json!({"type": "CREATE_NODE", "payload": {"id": id}});
     let other = |id: &str| json!({"type": "CREATE_NODE", "payload": {"id": id, "type": "other"}});
@@ -233,6 +264,7 @@ async fn h_real_answers_match_the_document() {
     let document = server.read("/openapi.json").await;
     let mut held = Held { client: server.as_user("ada"), document: &document, seen: BTreeSet::new() };
     work(&mut held).await;
+    lifecycle(&mut held).await;
     batches(&mut held).await;
     held.client = server.as_user("bob");
     work(&mut held).await;

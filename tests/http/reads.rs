@@ -48,7 +48,7 @@ async fn v7_the_empty_graph() {
     let server = Server::start().await;
     let state = server.state("nobody").await;
     let expected = json!({"graphId": "nobody", "version": 0, "hash": ZEROS, "lastModified": null,
-        "lastOperationId": null, "nodes": [], "edges": [], "viewport": {"x": 0, "y": 0, "zoom": 1}});
+        "lastOperationId": null, "attributes": {}, "nodes": [], "edges": [], "viewport": {"x": 0, "y": 0, "zoom": 1}});
     assert_eq!(state, expected);
     let changes = server.read("/graphs/nobody/changes").await;
     let expected = json!({"graphId": "nobody", "since": 0, "currentVersion": 0, "hash": ZEROS,

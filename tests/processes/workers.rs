@@ -45,7 +45,7 @@ async fn create(client: &Client, graph: &str, from: u64, to: u64) {
 }
 
 /// Waits until `ready` says that nothing waits to be projected, and returns what it says.
-async fn projected(client: &Client) -> Value {
+pub(crate) async fn projected(client: &Client) -> Value {
     let wait = async {
         loop {
             let reply = client.get("/readyz").await;

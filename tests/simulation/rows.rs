@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use dao_api::store::{
-    FeedBounds, FeedEntry, FeedPlace, ParkedGraph, ProjectionStore, RowsChange, RowsFound, RowsHead,
-    StoreError,
+    FeedBounds, FeedEntry, FeedPlace, ListQuery, Listed, ParkedGraph, ProjectionStore, RowsChange, RowsFound,
+    RowsHead, StoreError,
 };
 use dao_projections::{Activity, GraphId, Head, PROJECTIONS, Projection, Snapshot, Version, graph_of_rows};
 use tokio::time::Instant;
@@ -161,6 +161,11 @@ impl ProjectionStore for SimStore {
             true
         })
         .await
+    }
+
+    /// Nothing in these worlds lists graphs.
+    async fn list(&self, _: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+        Ok(vec![])
     }
 
     async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError> {

@@ -329,6 +329,7 @@ impl World {
             entity_bytes_max: bounds.entity_bytes,
             nodes_max: bounds.nodes,
             edges_max: bounds.edges,
+            ..Limits::default()
         };
         let (idle, hot_max) = (self.plan.idle, self.plan.hot_max);
         let writer = WriterId((number as u32).to_be_bytes());

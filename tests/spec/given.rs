@@ -286,7 +286,7 @@ impl When {
             claims: self.claims.clone(),
             action,
         };
-        let limits = Limits { entity_bytes_max: 4_096, nodes_max: 8, edges_max: 8 };
+        let limits = Limits { entity_bytes_max: 4_096, nodes_max: 8, edges_max: 8, ..Limits::default() };
         judge(&self.given.graph, &operation, &self.given, &limits).expect("all history is at hand")
     }
 

@@ -145,6 +145,8 @@ on_every_store! {
     keys_and_rows_are_any_text_and_any_bytes
     writers_that_race_change_rows_one_after_the_other
     all_rows_are_of_one_moment
+    l2_graphs_are_listed_by_each_key_in_both_directions_and_in_pieces
+    l2_a_graph_that_changes_moves_in_its_lists
     graphs_are_parked_with_a_reason_and_released
     documents_change_only_from_what_the_writer_saw
     documents_of_a_kind_are_listed_by_name
@@ -155,8 +157,10 @@ on_every_store! {
 
 mod rules {
     use bytes::Bytes;
-    use dao_api::store::{FeedPlace, ParkedGraph, RowsChange, RowsFound, RowsHead};
-    use dao_projections::{GraphId, Head};
+    use dao_api::store::{
+        FeedPlace, ListOrder, ListQuery, ListSort, Listing, ParkedGraph, RowsChange, RowsFound, RowsHead,
+    };
+    use dao_projections::{GraphId, Head, ListKeys};
 
     use super::{Arc, Duration, EventStore, Place, ProjectionStore};
     use crate::support::history::{accepted, graph, grow, refused, version};
@@ -182,7 +186,7 @@ mod rules {
         let row = |(key, bytes): &(&str, Option<&str>)| {
             ((*key).to_owned(), bytes.map(|bytes| Bytes::copy_from_slice(bytes.as_bytes())))
         };
-        RowsChange { from, to, replaces: false, rows: rows.iter().map(row).collect() }
+        RowsChange { from, to, replaces: false, rows: rows.iter().map(row).collect(), listing: None }
     }
 
     fn keys(names: &[&str]) -> Vec<String> {
@@ -538,7 +542,7 @@ mod rules {
         let rows = |n: u64| (0..200).map(|i| (format!("k{i}"), Some(Bytes::from(n.to_string())))).collect();
         let whole = |from, n: u64| {
             let to = at(Head { version: version(n), ..first });
-            RowsChange { from, to, replaces: n.is_multiple_of(2), rows: rows(n) }
+            RowsChange { from, to, replaces: n.is_multiple_of(2), rows: rows(n), listing: None }
         };
         assert!(store.change_rows(&g, "p", &whole(None, 1)).await.unwrap());
         let writer = tokio::spawn({
@@ -562,6 +566,91 @@ mod rules {
             }
         }
         writer.await.unwrap();
+    }
+
+    /// Lists the graph under these keys, with its row, from what it was before.
+    async fn list_as(
+        store: &(impl EventStore + ProjectionStore),
+        (g, from, to): (&GraphId, Option<RowsHead>, RowsHead),
+        (updated, created, title): (u64, u64, &str),
+    ) {
+        let time = |ms: u64| format!("{ms:020}");
+        let keys = ListKeys { updated: time(updated), created: time(created), title: title.to_owned() };
+        let listing = Some(Listing { keys, row: Bytes::from(format!("{g} {title}")) });
+        let change = RowsChange { listing, ..change(from, to, &[("row", Some("x")), ("gone", None)]) };
+        assert!(store.change_rows(g, "catalog", &change).await.unwrap());
+    }
+
+    /// All graphs in this order, read in pieces of two.
+    async fn listed(
+        store: &impl ProjectionStore,
+        sort: ListSort,
+        order: ListOrder,
+        prefix: &str,
+    ) -> Vec<String> {
+        let (mut names, mut after) = (vec![], None);
+        loop {
+            let query = ListQuery { sort, order, prefix: prefix.to_owned(), after, limit: 2 };
+            let piece = store.list(&query).await.unwrap();
+            names.extend(piece.iter().map(|listed| listed.place.graph.to_string()));
+            for listed in &piece {
+                assert!(listed.row.starts_with(listed.place.graph.as_str().as_bytes()), "{listed:?}");
+            }
+            after = piece.last().map(|listed| listed.place.clone());
+            if piece.len() < 2 {
+                return names;
+            }
+        }
+    }
+
+    pub(super) async fn l2_graphs_are_listed_by_each_key_in_both_directions_and_in_pieces(place: impl Place) {
+        let store = place.store();
+        // Of some all keys are equal: the id decides. Titles are any text without control characters.
+        let graphs = [
+            ("a", 5, 1, "zebra"),
+            ("b", 3, 2, ""),
+            ("b.x", 3, 2, ""),
+            ("c", 9, 2, "\u{10ffff}"),
+            ("b-y", 12, 0, "änderung"),
+        ];
+        for (id, updated, created, title) in graphs {
+            let (g, head) = one_commit(&*store, id).await;
+            list_as(&*store, (&g, None, at(head)), (updated, created, title)).await;
+        }
+        let expected = [
+            (ListSort::Updated, ["b", "b.x", "a", "c", "b-y"]),
+            (ListSort::Created, ["b-y", "a", "b", "b.x", "c"]),
+            (ListSort::Title, ["b", "b.x", "a", "b-y", "c"]),
+            (ListSort::Id, ["a", "b", "b-y", "b.x", "c"]),
+        ];
+        for (sort, mut names) in expected {
+            assert_eq!(listed(&*store, sort, ListOrder::Ascending, "").await, names, "{sort:?}");
+            names.reverse();
+            assert_eq!(listed(&*store, sort, ListOrder::Descending, "").await, names, "{sort:?}");
+        }
+        assert_eq!(listed(&*store, ListSort::Id, ListOrder::Ascending, "b").await, ["b", "b-y", "b.x"]);
+        assert_eq!(listed(&*store, ListSort::Id, ListOrder::Descending, "b.").await, ["b.x"]);
+    }
+
+    pub(super) async fn l2_a_graph_that_changes_moves_in_its_lists(place: impl Place) {
+        let store = place.store();
+        let (a, first) = one_commit(&*store, "a").await;
+        let (b, head) = one_commit(&*store, "b").await;
+        list_as(&*store, (&a, None, at(first)), (1, 1, "x")).await;
+        list_as(&*store, (&b, None, at(head)), (2, 1, "y")).await;
+        let second = grow(&*store, &a, first, [2]).await;
+        list_as(&*store, (&a, Some(at(first)), at(second)), (3, 1, "z")).await;
+        for sort in [ListSort::Updated, ListSort::Title] {
+            assert_eq!(listed(&*store, sort, ListOrder::Ascending, "").await, ["b", "a"], "{sort:?}");
+        }
+        // A change that is not listed, or comes too late, moves nothing.
+        let third = grow(&*store, &a, second, [3]).await;
+        assert!(store.change_rows(&a, "catalog", &change(Some(at(second)), at(third), &[])).await.unwrap());
+        let keys = ListKeys { updated: "9".to_owned(), created: String::new(), title: String::new() };
+        let listing = Some(Listing { keys, row: Bytes::new() });
+        let late = RowsChange { listing, ..change(Some(at(first)), at(third), &[]) };
+        assert!(!store.change_rows(&b, "catalog", &late).await.unwrap());
+        assert_eq!(listed(&*store, ListSort::Updated, ListOrder::Descending, "").await, ["a", "b"]);
     }
 
     pub(super) async fn graphs_are_parked_with_a_reason_and_released(place: impl Place) {

@@ -270,7 +270,7 @@ async fn rows_that_were_deleted_or_belong_to_nothing_are_made_anew() {
         let elsewhere = Head { hash: found.head.hash.chain(b"another history"), ..found.head };
         let to = dao_api::store::RowsHead { head: elsewhere, format: found.format };
         let rows = vec![("node:ghost".to_owned(), Some(bytes::Bytes::from_static(b"no row")))];
-        let change = RowsChange { from: Some(found), to, replaces: true, rows };
+        let change = RowsChange { from: Some(found), to, replaces: true, rows, listing: None };
         assert!(bench.stores.rows.change_rows(&id("g"), Snapshot::NAME, &change).await.unwrap());
         let cold = bench.graphs();
         assert!(

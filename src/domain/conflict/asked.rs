@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 
-use dao_projections::{Edge, Entity, EntityKind, Event, Graph, Map, MergePatch, Node, Position, Viewport};
+use dao_projections::{
+    Attributes, Edge, Entity, EntityKind, Event, Graph, Map, MergePatch, Node, Position, Viewport,
+};
 use serde_json::{Value, json};
 
 use super::overlap::CONFLICTS_BYTES_MAX;
@@ -135,6 +137,8 @@ pub(super) enum Asked<'a> {
     Node(&'a Node),
     Edge(&'a Edge),
     Viewport(&'a Viewport),
+    /// The attributes that a graph is created with.
+    Graph(&'a Attributes),
     /// Remove the entity.
     Removal,
     Position(&'a Position),
@@ -148,7 +152,11 @@ impl<'a> Asked<'a> {
         match command {
             Command::CreateNode { node } => Self::Node(node),
             Command::CreateEdge { edge } => Self::Edge(edge),
-            Command::UpdateNode { patch, .. } | Command::UpdateEdge { patch, .. } => Self::Patch(patch),
+            Command::UpdateNode { patch, .. }
+            | Command::UpdateEdge { patch, .. }
+            | Command::UpdateGraph { patch } => Self::Patch(patch),
+            Command::CreateGraph { attributes, .. } => Self::Graph(attributes),
+            Command::DeleteGraph { .. } | Command::RecoverGraph => Self::Nothing, // they stand beside the attributes
             Command::UpdateNodePosition { position, .. } => Self::Position(position),
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Self::Removal,
             Command::SetViewport { viewport } => Self::Viewport(viewport),
@@ -173,8 +181,8 @@ impl<'a> Asked<'a> {
             Event::NodeMoved { position, .. } => Self::Position(position),
             Event::NodeDeleted { .. } | Event::EdgeDeleted { .. } => Self::Removal,
             Event::ViewportSet { viewport } => Self::Viewport(viewport),
-            Event::GraphCreated { .. }
-            | Event::GraphTrashed { .. }
+            Event::GraphCreated { attributes, .. } => Self::Graph(attributes),
+            Event::GraphTrashed { .. }
             | Event::GraphRecovered {}
             | Event::GraphForked { .. }
             | Event::VersionLabelled { .. } => Self::Nothing,
@@ -184,7 +192,9 @@ impl<'a> Asked<'a> {
     /// The fields that it writes; none if it writes nothing.
     pub(super) fn fields(self) -> Option<Fields<'a>> {
         match self {
-            Self::Node(_) | Self::Edge(_) | Self::Viewport(_) | Self::Removal => Some(Fields::Whole),
+            Self::Node(_) | Self::Edge(_) | Self::Viewport(_) | Self::Graph(_) | Self::Removal => {
+                Some(Fields::Whole)
+            }
             Self::Position(_) => Some(Fields::Position),
             Self::Patch(patch) => Some(Fields::Patch(patch.fields())),
             Self::Nothing => None,
@@ -197,6 +207,7 @@ impl<'a> Asked<'a> {
             Self::Node(node) => Cow::Owned(Value::Object(node.to_json())),
             Self::Edge(edge) => Cow::Owned(Value::Object(edge.to_json())),
             Self::Viewport(viewport) => Cow::Owned(viewport.to_json()),
+            Self::Graph(attributes) => Cow::Owned(Value::Object(attributes.fields().clone())),
             Self::Removal | Self::Nothing => Cow::Owned(Value::Null),
             Self::Position(position) => Cow::Owned(position.to_json()),
             Self::Patch(patch) => {
@@ -238,12 +249,12 @@ impl<'a> Asked<'a> {
 /// What a command asks for on a deleted target; null to remove it.
 pub(super) fn yours_of(command: &Command) -> Value {
     match command {
-        Command::UpdateNode { patch, .. } | Command::UpdateEdge { patch, .. } => {
-            match object_memory(patch.fields()) > CONFLICTS_BYTES_MAX {
-                true => Value::from(TOO_LARGE_TO_SHOW),
-                false => Value::Object(patch.fields().clone()),
-            }
-        }
+        Command::UpdateNode { patch, .. }
+        | Command::UpdateEdge { patch, .. }
+        | Command::UpdateGraph { patch } => match object_memory(patch.fields()) > CONFLICTS_BYTES_MAX {
+            true => Value::from(TOO_LARGE_TO_SHOW),
+            false => Value::Object(patch.fields().clone()),
+        },
         Command::UpdateNodePosition { position, .. } => json!({"position": position.to_json()}),
         Command::DeleteNode { .. }
         | Command::DeleteEdge { .. }
@@ -252,7 +263,10 @@ pub(super) fn yours_of(command: &Command) -> Value {
         | Command::SetViewport { .. }
         | Command::BatchUpdate { .. }
         | Command::SaveDocument { .. }
-        | Command::Undo { .. } => Value::Null,
+        | Command::Undo { .. }
+        | Command::CreateGraph { .. }
+        | Command::DeleteGraph { .. }
+        | Command::RecoverGraph => Value::Null,
     }
 }
 
@@ -282,6 +296,7 @@ impl<'g> Current<'g> {
             Asked::Node(node) => Self::of_node(node),
             Asked::Edge(edge) => Self::of_edge(edge),
             Asked::Viewport(viewport) => Self::of_viewport(viewport),
+            Asked::Graph(attributes) => Self { fixed: Map::new(), attributes: Some(attributes.fields()) },
             Asked::Removal | Asked::Position(_) | Asked::Patch(_) | Asked::Nothing => {
                 Self { fixed: Map::new(), attributes: None }
             }

@@ -94,9 +94,13 @@ fn created_by(members: &[Member]) -> HashSet<Target> {
             | Command::UpdateEdge { .. }
             | Command::DeleteEdge { .. }
             | Command::SetViewport { .. }
+            | Command::UpdateGraph { .. }
             // These are never members.
             | Command::SaveDocument { .. }
-            | Command::Undo { .. } => {}
+            | Command::Undo { .. }
+            | Command::CreateGraph { .. }
+            | Command::DeleteGraph { .. }
+            | Command::RecoverGraph => {}
         }
     }
     created

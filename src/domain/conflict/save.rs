@@ -21,6 +21,7 @@ use crate::domain::{
     decide::{Limits, Rejection, apply_all},
     document::{Base, Change, Document, Intent, Save, Saver, WithoutBase, effective_base},
     interest::Interest,
+    lifecycle::check_state,
     refusal::{Conflict, Deletes, Reason, Refusal, Resolution},
 };
 
@@ -45,6 +46,9 @@ pub fn judge_save(
     if let Some(refusal) = replaced::check(graph, operation, history)? {
         let message = "the base is not of this graph's history".to_owned();
         return Ok(Saved::refused(Refusal { reason: Reason::BaseUnknown, message, ..refusal }));
+    }
+    if let Some(refusal) = check_state(graph, &member.command, limits) {
+        return Ok(Saved::refused(refusal));
     }
     let started = match start(graph, operation, (save, member), history)? {
         Ok(started) => started,

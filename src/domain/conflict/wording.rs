@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use dao_projections::{Entity, NodeId};
+use dao_projections::{Entity, NodeId, Version};
 use serde_json::Value;
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::domain::{
     decide::Rejection,
+    lifecycle::ATTRIBUTES_BYTES_MAX,
     refusal::{Conflict, Reason, Refusal, Resolution},
 };
 
@@ -77,6 +78,11 @@ impl Judgement<'_> {
             ),
             Rejection::NodeTooLarge(id) => self.too_large(Entity::Node(&id)),
             Rejection::EdgeTooLarge(id) => self.too_large(Entity::Edge(&id)),
+            Rejection::GraphExists => self.graph_exists()?,
+            Rejection::AttributesTooLarge => Refusal::new(
+                Reason::AttributesTooLarge,
+                format!("The attributes of the graph would be larger than {ATTRIBUTES_BYTES_MAX} bytes"),
+            ),
         })
     }
 
@@ -84,6 +90,16 @@ impl Judgement<'_> {
         let max = self.limits.entity_bytes_max;
         let message = format!("{} {entity} would be larger than {max} bytes", noun(entity));
         Refusal::new(Reason::EntityTooLarge, message)
+    }
+
+    /// It names the commit that created the graph.
+    fn graph_exists(&self) -> Result<Refusal, HistoryMissing> {
+        let first = Version::EMPTY.next();
+        let commit = self.history.at(first).ok_or(HistoryMissing::At(first))?;
+        let mut entry = Conflicts::default();
+        let values = (Asked::by(&self.member.command).yours(&[]), whole(self.graph, Entity::Graph));
+        entry.add(Entity::Graph, &[], values.0, Cow::Owned(values.1), commit);
+        Ok(self.conflict(Reason::GraphExists, "This graph already exists", entry.told))
     }
 
     fn id_taken(&self, entity: Entity<'_>) -> Result<Refusal, HistoryMissing> {

@@ -59,7 +59,9 @@ impl Taking<'_> {
             | Rejection::NodeNotFound(_)
             | Rejection::EdgeNotFound(_)
             | Rejection::NodeIdTaken(_)
-            | Rejection::EdgeIdTaken(_) => (SkipReason::EntityTooLarge, None),
+            | Rejection::EdgeIdTaken(_)
+            | Rejection::GraphExists
+            | Rejection::AttributesTooLarge => (SkipReason::EntityTooLarge, None),
         };
         let by = in_the_way.map_or(entity, Entity::Node);
         let conflict = self.conflict(step, entity, path, by);

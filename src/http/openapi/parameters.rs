@@ -82,6 +82,60 @@ pub(in crate::http) struct StateQuery {
     /// Waits up to two seconds for this version.
     #[param(minimum = 0)]
     min_version: Option<u64>,
+    /// `include` answers for a graph in the trash too.
+    #[param(pattern = "^include$")]
+    trashed: Option<String>,
+}
+
+/// Which graphs. All that is given must hold.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct CatalogQuery {
+    /// The beginning of the id.
+    prefix: Option<String>,
+    /// In the id, title, description or a tag, whatever the case.
+    q: Option<String>,
+    /// One of the tags.
+    tag: Option<String>,
+    /// The owner.
+    owner: Option<String>,
+    /// The name of a label that the graph has.
+    label: Option<String>,
+    /// Graphs in the trash: `no` by default.
+    #[param(pattern = "^(no|only|any)$")]
+    trashed: Option<String>,
+    /// `updated` by default.
+    #[param(pattern = "^(updated|created|title|id)$")]
+    sort: Option<String>,
+    /// The newest or the smallest first, as `sort` says, by default.
+    #[param(pattern = "^(asc|desc)$")]
+    order: Option<String>,
+    /// Graphs in the answer.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// The idempotency key of a verb.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(in crate::http) struct IdempotencyKey {
+    /// The operation id: sent again it is not done again. Made by the server where it is left out.
+    #[param(rename = "Idempotency-Key", format = "uuid")]
+    idempotency_key: Option<String>,
+}
+
+/// Why a graph is put into the trash.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct DeleteGraphQuery {
+    /// Kept with it; at most 1 KiB.
+    #[param(max_length = 1024)]
+    reason: Option<String>,
+    /// The graph that takes its place.
+    #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+    moved_to: Option<String>,
 }
 
 /// A document save.

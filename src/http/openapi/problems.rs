@@ -38,6 +38,18 @@ pub(in crate::http) struct Problem {
     /// The operation was refused before: this is the first outcome again.
     #[schema(nullable = false)]
     duplicate: Option<bool>,
+    /// Since when the graph is in the trash, in milliseconds since the Unix epoch; with `GRAPH_TRASHED` only.
+    #[schema(nullable = false)]
+    at: Option<u64>,
+    /// Who put it there.
+    #[schema(nullable = false)]
+    by: Option<String>,
+    /// When it may be purged; left out if that is not going to happen by itself.
+    #[schema(nullable = false)]
+    purge_at: Option<u64>,
+    /// The graph that takes its place.
+    #[schema(nullable = false)]
+    moved_to: Option<String>,
     /// Why the server is not ready.
     #[schema(nullable = false)]
     reasons: Option<Vec<String>>,
@@ -85,12 +97,13 @@ pub(in crate::http) enum EntityKind {
 }
 
 /// The errors that every route can answer.
-const ALWAYS: [(u16, &str); 8] = [
+const ALWAYS: [(u16, &str); 9] = [
     (400, "Something in the request is malformed; `detail` names it"),
     (401, "No token, or one that proves nothing"),
     (403, "The token lacks a right, which is named"),
     (404, "What was asked for is not there"),
     (405, "The route does not take this method; `Allow` lists those it takes"),
+    (410, "The graph is in the trash; `state?trashed=include` still shows it"),
     (429, "Too many requests of this user: see `Retry-After`"),
     (500, "What is stored can't be read, or the server failed"),
     (503, "The store is away or the server is busy: see `Retry-After`"),

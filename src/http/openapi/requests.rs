@@ -66,6 +66,10 @@ pub(in crate::http) enum Command {
     BatchUpdate(BatchUpdate),
     SaveDocument(SaveDocument),
     Undo(Undo),
+    CreateGraph(CreateGraph),
+    UpdateGraph(UpdateGraph),
+    DeleteGraph(DeleteGraph),
+    RecoverGraph(RecoverGraph),
 }
 
 /// A document, and how it is saved.
@@ -213,6 +217,64 @@ pub(in crate::http) struct BatchUpdate {
     edges: Option<Vec<EdgeSent>>,
     viewport: Option<Viewport>,
 }
+
+/// Creates a graph, with attributes and contents.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct CreateGraph {
+    attributes: Option<AttributesSent>,
+    document: Option<BatchUpdate>,
+}
+
+/// A merge patch (RFC 7396) for the attributes of a graph.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct UpdateGraph {
+    updates: AttributesSent,
+}
+
+/// What a graph is: 16 KiB in all.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct AttributesSent {
+    #[schema(max_length = 256)]
+    title: Option<String>,
+    /// At most 4 KiB.
+    #[schema(max_length = 4096)]
+    description: Option<String>,
+    /// Each of at most 64 characters.
+    #[schema(max_items = 32)]
+    tags: Option<Vec<String>>,
+    /// Names a person and grants nothing.
+    #[schema(max_length = 256)]
+    owner: Option<String>,
+    settings: Option<GraphSettings>,
+    data: Option<HashMap<String, Json>>,
+}
+
+/// Writing them needs `admin`.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct GraphSettings {
+    /// Refuses all commands but `UPDATE_GRAPH`, `DELETE_GRAPH` and `RECOVER_GRAPH`.
+    read_only: Option<bool>,
+}
+
+/// Puts a graph into the trash.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct DeleteGraph {
+    /// At most 1 KiB.
+    #[schema(max_length = 1024)]
+    reason: Option<String>,
+    /// The graph that takes its place.
+    moved_to: Option<String>,
+}
+
+/// Takes a graph out of the trash.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct RecoverGraph {}
 
 /// Nodes by id, or as a list, in the order in which new ones are created.
 #[derive(ToSchema)]

@@ -3,6 +3,7 @@
 
 mod audit;
 mod batches;
+mod graphs;
 mod health;
 mod subscriptions;
 
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 
 use utoipa::ToSchema;
 
-pub(in crate::http) use self::{audit::*, batches::*, health::*, subscriptions::*};
+pub(in crate::http) use self::{audit::*, batches::*, graphs::*, health::*, subscriptions::*};
 use super::{
     Json,
     problems::{Conflict, Problem},
@@ -193,6 +194,10 @@ pub(in crate::http) enum CommandType {
     SaveDocument,
     Undo,
     Batch,
+    CreateGraph,
+    UpdateGraph,
+    DeleteGraph,
+    RecoverGraph,
 }
 
 /// What happened.
@@ -290,16 +295,6 @@ pub(in crate::http) enum Event {
     },
 }
 
-/// The version of a graph that another one was made of.
-#[derive(ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(in crate::http) struct Origin {
-    graph_id: String,
-    version: u64,
-    #[schema(pattern = "^[0-9a-f]{64}$")]
-    hash: String,
-}
-
 /// A node, with any other attribute that it was given.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
@@ -341,6 +336,8 @@ pub(in crate::http) struct State {
     last_modified: Option<u64>,
     #[schema(required, format = "uuid")]
     last_operation_id: Option<String>,
+    /// Title, description, tags and what else says what the graph is.
+    attributes: HashMap<String, Json>,
     /// In creation order.
     nodes: Vec<Node>,
     edges: Vec<Edge>,

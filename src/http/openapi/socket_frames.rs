@@ -308,6 +308,18 @@ pub(in crate::http) struct RevertFrame {
     index: Option<u32>,
     #[schema(nullable = false)]
     duplicate: Option<bool>,
+    /// With `GRAPH_TRASHED`: since when, in milliseconds since the Unix epoch.
+    #[schema(nullable = false)]
+    at: Option<u64>,
+    /// Who put the graph into the trash.
+    #[schema(nullable = false)]
+    by: Option<String>,
+    /// When it may be purged.
+    #[schema(nullable = false)]
+    purge_at: Option<u64>,
+    /// The graph that takes its place.
+    #[schema(nullable = false)]
+    moved_to: Option<String>,
 }
 
 /// What another client shows; null when it has gone (W7).

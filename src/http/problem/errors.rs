@@ -1,11 +1,11 @@
 //! Errors of the other modules as problem documents: the status, code, title and advice of each (rule H1).
 
 use axum::http::StatusCode;
-use dao_projections::{OperationId, Version};
+use dao_projections::{OperationId, Trashed, Version};
 
 use super::{
     super::json_shape::{Malformed, Severity},
-    Problem, RETRY_AFTER,
+    Problem, RETRY_AFTER, TrashedOut,
 };
 use crate::{
     domain::{Reason, Refusal},
@@ -34,6 +34,7 @@ impl Problem {
             index: refusal.index,
             nodes: refusal.deletes.map(|deletes| deletes.nodes),
             edges: refusal.deletes.map(|deletes| deletes.edges),
+            trashed: refusal.trashed.as_deref().map(TrashedOut::of).unwrap_or_default(),
             duplicate: is_duplicate.then_some(true),
             retry_after: (refusal.reason == Reason::DependencyPending).then_some(RETRY_AFTER),
             ..Self::new(status, code, title, detail)
@@ -74,6 +75,11 @@ fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
             ("DEPENDENCY_PENDING", "Dependency pending", StatusCode::SERVICE_UNAVAILABLE)
         }
         Reason::DependencyRefused => ("DEPENDENCY_REFUSED", "Dependency refused", unprocessable),
+        Reason::GraphExists => ("GRAPH_EXISTS", "Graph exists", StatusCode::CONFLICT),
+        Reason::GraphNotFound => ("GRAPH_NOT_FOUND", "Graph not found", StatusCode::NOT_FOUND),
+        Reason::GraphTrashed => ("GRAPH_TRASHED", "Graph in the trash", StatusCode::GONE),
+        Reason::GraphReadOnly => ("GRAPH_READ_ONLY", "Graph is read-only", StatusCode::FORBIDDEN),
+        Reason::AttributesTooLarge => ("TOO_LARGE", "Attributes too large", unprocessable),
     }
 }
 
@@ -100,8 +106,37 @@ fn advice(reason: Reason) -> Option<&'static str> {
         Reason::DeletesMuch => "If that is meant, send `deletes` with the number of nodes.",
         Reason::DependencyPending => "Send that one, then this one again under the same operationId.",
         Reason::DependencyRefused => "Make the change again on the present graph, under a new operationId.",
+        Reason::GraphExists => "Use another id, or change what is there.",
+        Reason::GraphNotFound => "Check the id, or create the graph with CREATE_GRAPH.",
+        Reason::GraphTrashed => TRASHED_ADVICE,
+        Reason::GraphReadOnly => "Turn the setting off with UPDATE_GRAPH, then send the command again.",
+        Reason::AttributesTooLarge => "Send less.",
         Reason::HistoryReplaced | Reason::OperationIdReused | Reason::AnswerTooLarge => return None,
     })
+}
+
+const TRASHED_ADVICE: &str = "Recover it with RECOVER_GRAPH, then send the request again.";
+
+impl Problem {
+    /// The contents of a graph in the trash (rule L8).
+    pub(in crate::http) fn trashed(trashed: &Trashed) -> Self {
+        let (code, title, status) = of_reason(Reason::GraphTrashed);
+        let detail = format!(
+            "This graph is in the trash. {TRASHED_ADVICE} `state?trashed=include` shows it as it is."
+        );
+        Self { trashed: TrashedOut::of(trashed), ..Self::new(status, code, title, detail) }
+    }
+
+    /// A graph that nobody has written to, where one is asked for (rule L3).
+    pub(in crate::http) fn graph_not_found() -> Self {
+        let (code, title, status) = of_reason(Reason::GraphNotFound);
+        Self::new(
+            status,
+            code,
+            title,
+            "This graph does not exist. Check the id, or create it with CREATE_GRAPH.",
+        )
+    }
 }
 
 impl From<Malformed> for Problem {

@@ -11,6 +11,7 @@ use crate::{
     http::{
         authentication::{AuthenticationError, end_of, may, prove},
         problem::Problem,
+        required_right::required_right,
     },
     telemetry::DropReason,
     websocket::{CloseCode, encode_close},
@@ -189,7 +190,10 @@ pub(super) fn need(frame: &ClientFrame) -> Option<(Right, &GraphId)> {
         ClientFrame::Subscribe { graph, .. } | ClientFrame::Presence { graph, .. } => {
             Some((Right::Read, graph))
         }
-        ClientFrame::Command { graph, .. } | ClientFrame::Batch { graph, .. } => Some((Right::Write, graph)),
+        ClientFrame::Command { graph, operation } => {
+            Some((required_right(std::slice::from_ref(operation)), graph))
+        }
+        ClientFrame::Batch { graph, batch } => Some((required_right(&batch.operations), graph)),
         ClientFrame::Unsubscribe { .. } | ClientFrame::Ping | ClientFrame::Auth { .. } => None,
     }
 }

@@ -64,10 +64,19 @@ const FROM_1: MigrationStep = MigrationStep {
 
 const FROM_2: MigrationStep = MigrationStep {
     from: 2,
-    what: "room for digests of erased commits and a salt for each graph; commits may hold the events of this release",
+    what: "room for digests of erased commits, a salt for each graph, and the list of graphs; commits may hold the events \
+           of this release",
     sql: "
         ALTER TABLE graph ADD COLUMN salt BLOB;
         ALTER TABLE event ADD COLUMN digest BLOB;
+        CREATE TABLE catalog (
+            graph INTEGER PRIMARY KEY, name TEXT NOT NULL, updated TEXT NOT NULL, created TEXT NOT NULL,
+            title TEXT NOT NULL, row BLOB NOT NULL
+        ) STRICT;
+        CREATE INDEX catalog_updated ON catalog (updated, name);
+        CREATE INDEX catalog_created ON catalog (created, name);
+        CREATE INDEX catalog_title ON catalog (title, name);
+        CREATE UNIQUE INDEX catalog_name ON catalog (name);
         DROP VIEW history;
         CREATE VIEW history AS
             SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body, digest

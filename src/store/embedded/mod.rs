@@ -14,6 +14,7 @@
 
 mod append_transaction;
 pub mod backup;
+mod catalog;
 mod checkpoint;
 mod document;
 mod file_permissions;

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, Version};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EmbeddedStore, document, reader::ReadFailure};
+use super::{EmbeddedStore, catalog, document, reader::ReadFailure};
 use crate::store::{
-    FeedBounds, FeedEntry, FeedPlace, ParkedGraph, ProjectionStore, RowsChange, RowsFound, RowsHead,
-    StoreError,
+    FeedBounds, FeedEntry, FeedPlace, ListQuery, Listed, ParkedGraph, ProjectionStore, RowsChange, RowsFound,
+    RowsHead, StoreError,
 };
 
 /// Up to where the feed was trimmed, among the places of readers.
@@ -110,6 +110,9 @@ fn change_rows(
             Some(bytes) => put.execute(params![row, projection, key, &bytes[..]])?,
             None => remove.execute(params![row, projection, key])?,
         };
+    }
+    if let Some(listing) = &change.listing {
+        catalog::put(connection, row, graph, listing)?;
     }
     let RowsHead { head, format } = change.to;
     connection
@@ -318,6 +321,11 @@ impl ProjectionStore for EmbeddedStore {
                 Ok(found.optional()?.flatten())
             })
             .await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+        let query = query.clone();
+        self.readers.run(move |connection| catalog::list(connection, &query)).await
     }
 
     async fn park(&self, graph: &GraphId, parked: Option<&ParkedGraph>) -> Result<(), StoreError> {

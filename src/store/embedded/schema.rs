@@ -35,6 +35,7 @@ const READER_CACHE_KIB: u32 = 1_024;
 /// The `version` of a `document` is the number of a change among those of all documents, which `meta` counts.
 /// The `digest` of an event is the SHA-256 that its hash covers, where other bytes stand in `body` now; nothing in
 /// this release writes one. The `salt` of a graph is for proofs that don't tell its name.
+/// `catalog` says where each graph stands in lists, and what they show.
 /// `refusal` numbers the refused operations of each graph, so that the oldest are at its beginning.
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -73,6 +74,14 @@ const TABLES: &str = "
         record BLOB NOT NULL, PRIMARY KEY (graph, number)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX refusal_version ON refusal (graph, version);
+    CREATE TABLE catalog (
+        graph INTEGER PRIMARY KEY, name TEXT NOT NULL, updated TEXT NOT NULL, created TEXT NOT NULL,
+        title TEXT NOT NULL, row BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX catalog_updated ON catalog (updated, name);
+    CREATE INDEX catalog_created ON catalog (created, name);
+    CREATE INDEX catalog_title ON catalog (title, name);
+    CREATE UNIQUE INDEX catalog_name ON catalog (name);
     CREATE VIEW history AS
         SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body, digest
         FROM event JOIN graph ON graph.id = key >> 34;

@@ -1,10 +1,13 @@
 -- Changes the rows of one projection of one graph, if they are true of what the writer names.
 --
 -- KEYS[1]  the rows, with `version`, `hash` and `format` among them
+-- KEYS[2]  if the graph is to be listed: the rows of the catalog by graph, the members of each graph in the indexes, and
+--          the indexes by change, creation, title and id
 -- ARGV[1]  version, hash and format they must be true of; three empty strings where there are none
 -- ARGV[4]  version, hash and format they are true of afterwards
 -- ARGV[7]  '1' if all rows that are not given here go
 -- ARGV[8]  how many rows are written; then for each its key and bytes; then the keys of those that go
+--          at the end, if the graph is to be listed: its id, its row, and its keys in the first three indexes
 --
 -- Returns {1}, or {0} if they are true of something else.
 
@@ -23,8 +26,26 @@ local written = 8 + 2 * tonumber(ARGV[8])
 for from = 9, written, CHUNK do
   redis.call('HSET', KEYS[1], unpack(ARGV, from, math.min(from + CHUNK - 1, written)))
 end
-for from = written + 1, #ARGV, CHUNK do
-  redis.call('HDEL', KEYS[1], unpack(ARGV, from, math.min(from + CHUNK - 1, #ARGV)))
+local last = #ARGV - (#KEYS > 1 and 5 or 0)
+for from = written + 1, last, CHUNK do
+  redis.call('HDEL', KEYS[1], unpack(ARGV, from, math.min(from + CHUNK - 1, last)))
 end
 redis.call('HSET', KEYS[1], 'version', ARGV[4], 'hash', ARGV[5], 'format', ARGV[6])
+if #KEYS > 1 then
+  local graph = ARGV[last + 1]
+  redis.call('HSET', KEYS[2], graph, ARGV[last + 2])
+  for i = 1, 3 do
+    local field = i .. ':' .. graph
+    local member = ARGV[last + 2 + i] .. '\0' .. graph
+    local before = redis.call('HGET', KEYS[3], field)
+    if before ~= member then
+      if before then
+        redis.call('ZREM', KEYS[3 + i], before)
+      end
+      redis.call('ZADD', KEYS[3 + i], 0, member)
+      redis.call('HSET', KEYS[3], field, member)
+    end
+  end
+  redis.call('ZADD', KEYS[7], 0, '\0' .. graph)
+end
 return { 1 }

@@ -75,6 +75,21 @@ impl Partition {
         format!("dao:{{{}}}:graph:{graph}:checkpoints", self.0).into()
     }
 
+    /// The rows of the catalog, by graph.
+    pub(super) fn catalog(self) -> Key {
+        format!("dao:{{{}}}:catalog", self.0).into()
+    }
+
+    /// Under which members each graph stands in the indexes of the catalog.
+    pub(super) fn catalog_members(self) -> Key {
+        format!("dao:{{{}}}:catalog:members", self.0).into()
+    }
+
+    /// An index of the catalog: a sorted set, all of one score, of `<key>\0<graph>`.
+    pub(super) fn catalog_by(self, sort: &str) -> Key {
+        format!("dao:{{{}}}:catalog:by:{sort}", self.0).into()
+    }
+
     /// How far readers of the feed are.
     pub(super) fn places(self) -> Key {
         format!("dao:{{{}}}:places", self.0).into()

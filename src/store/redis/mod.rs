@@ -14,6 +14,7 @@
 //! library is named nowhere outside this directory.
 
 mod address;
+mod catalog;
 mod connect;
 mod connect_error;
 mod errors;

@@ -13,13 +13,13 @@ use fred::{
 };
 
 use super::{
-    RedisStore,
+    RedisStore, catalog,
     keys::{self, Partition},
     nodes::{ConnectionRole, LiveClient},
 };
 use crate::store::{
-    FeedBounds, FeedEntry, FeedPlace, ParkedGraph, ProjectionStore, RowsChange, RowsFound, RowsHead,
-    StoreError,
+    FeedBounds, FeedEntry, FeedPlace, ListQuery, Listed, Listing, ParkedGraph, ProjectionStore, RowsChange,
+    RowsFound, RowsHead, StoreError,
 };
 
 /// Up to where the feed was trimmed, among the places of readers.
@@ -33,6 +33,7 @@ pub(super) struct RowScripts {
     lease: Script,
     trim_feed: Script,
     put_document: Script,
+    pub(super) list_graphs: Script,
 }
 
 impl RowScripts {
@@ -42,6 +43,7 @@ impl RowScripts {
             lease: Script::from_lua(include_str!("lease.lua")),
             trim_feed: Script::from_lua(include_str!("trim_feed.lua")),
             put_document: Script::from_lua(include_str!("put_document.lua")),
+            list_graphs: Script::from_lua(include_str!("list_graphs.lua")),
         }
     }
 
@@ -49,6 +51,7 @@ impl RowScripts {
         self.change_rows.load(client).await?;
         self.trim_feed.load(client).await?;
         self.put_document.load(client).await?;
+        self.list_graphs.load(client).await?;
         self.lease.load(client).await
     }
 }
@@ -280,7 +283,14 @@ impl ProjectionStore for RedisStore {
         let gone = change.rows.iter().filter(|(_, row)| row.is_none());
         args.extend(gone.map(|(key, _)| Value::from(key.as_str())));
         let partition = self.partition(graph);
-        let keys = vec![partition.projection(graph, projection)];
+        let mut keys = vec![partition.projection(graph, projection)];
+        if let Some(Listing { keys: sorted, row }) = &change.listing {
+            keys.extend(catalog::keys(partition));
+            args.extend([Value::from(graph.as_str()), Value::Bytes(row.clone())]);
+            args.extend(
+                [&sorted.updated, &sorted.created, &sorted.title].map(|key| Value::from(key.as_str())),
+            );
+        }
         self.change(partition.slot(), &self.row_scripts.change_rows, keys, args).await
     }
 
@@ -312,6 +322,10 @@ impl ProjectionStore for RedisStore {
             let hash = Hash::from_bytes(&value[..32]).ok()?;
             Some((Head { version: found, hash }, value.slice(32..)))
         }))
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+        self.list_graphs(query).await
     }
 
     async fn park(&self, graph: &GraphId, parked: Option<&ParkedGraph>) -> Result<(), StoreError> {

@@ -1,0 +1,168 @@
+//! Lists of graphs, from the rows that projector tasks keep (rule L2).
+//!
+//! Invariants:
+//! - A graph is listed only if the caller may read it.
+//! - One call looks at [`LOOKED_AT_MAX`] graphs at most. So a page may be short, also empty, and yet not be the last.
+//!
+//! Not here: one graph as it is now, which is read from the graph itself.
+
+use dao_projections::{Catalog, CatalogRow, GraphId, Projection, Timestamp};
+use futures::future::try_join_all;
+
+use super::ReadError;
+use crate::store::{FeedPlace, ListOrder, ListPlace, ListQuery, ListSort, ProjectionStore};
+
+/// Graphs that one call looks at.
+pub const LOOKED_AT_MAX: usize = 20_000;
+/// Graphs asked of the store at once.
+const PIECE: usize = 200;
+
+/// Which graphs in the trash are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrashFilter {
+    /// None.
+    #[default]
+    No,
+    /// Only those.
+    Only,
+    /// Those too.
+    Any,
+}
+
+/// What is asked for. All that is given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct CatalogFilter {
+    /// In the id, title, description or a tag, whatever the case.
+    pub text: Option<String>,
+    /// One of the tags.
+    pub tag: Option<String>,
+    /// The owner.
+    pub owner: Option<String>,
+    /// The name of a label that there is.
+    pub label: Option<String>,
+    /// Whether those in the trash are wanted.
+    pub trashed: TrashFilter,
+}
+
+impl CatalogFilter {
+    /// Whether the graph is wanted.
+    fn wants(&self, graph: &GraphId, row: &CatalogRow) -> bool {
+        let fields = row.attributes.fields();
+        let text_of = |key: &str| fields.get(key).and_then(|value| value.as_str());
+        let tags = || fields.get("tags").and_then(|tags| tags.as_array()).into_iter().flatten();
+        let has_text = |wanted: &String| {
+            let texts = [Some(graph.as_str()), text_of("title"), text_of("description")];
+            let mut texts = texts.into_iter().flatten().chain(tags().filter_map(|tag| tag.as_str()));
+            texts.any(|text| text.to_lowercase().contains(wanted.as_str()))
+        };
+        let is_of_trash = match self.trashed {
+            TrashFilter::No => row.trashed.is_none(),
+            TrashFilter::Only => row.trashed.is_some(),
+            TrashFilter::Any => true,
+        };
+        is_of_trash
+            && self.tag.as_ref().is_none_or(|tag| tags().any(|found| found.as_str() == Some(tag)))
+            && self.owner.as_ref().is_none_or(|owner| text_of("owner") == Some(owner))
+            && self.label.as_ref().is_none_or(|label| row.labels.keys().any(|name| name.as_str() == label))
+            && self.text.as_ref().is_none_or(has_text)
+    }
+}
+
+/// Which part of the list.
+#[derive(Clone, Debug)]
+pub struct CatalogPage {
+    /// What it is sorted by.
+    pub sort: ListSort,
+    /// In which direction.
+    pub order: ListOrder,
+    /// The beginnings of ids that are wanted at all. None begins with another; empty: none is wanted.
+    pub prefixes: Vec<String>,
+    /// From where on.
+    pub after: Option<ListPlace>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A page of the list.
+#[derive(Clone, Debug)]
+pub struct CatalogFound {
+    /// The graphs.
+    pub graphs: Vec<(GraphId, CatalogRow)>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<ListPlace>,
+    /// Everything that was appended before this is in the list.
+    pub as_of: Timestamp,
+}
+
+/// The graphs that the caller may read and wants.
+pub async fn catalog(
+    rows: &dyn ProjectionStore,
+    reader: &str,
+    now: Timestamp,
+    page: &CatalogPage,
+    filter: &CatalogFilter,
+    may_read: impl Fn(&GraphId) -> bool,
+) -> Result<CatalogFound, ReadError> {
+    let as_of = as_of(rows, reader, now).await?;
+    let mut found = CatalogFound { graphs: vec![], next: None, as_of };
+    let mut looked_at = 0;
+    for prefix in stretches(page) {
+        let mut after = page.after.clone();
+        loop {
+            let query =
+                ListQuery { sort: page.sort, order: page.order, prefix: prefix.clone(), after, limit: PIECE };
+            let piece = rows.list(&query).await?;
+            let is_end = piece.len() < PIECE;
+            for listed in &piece {
+                if found.graphs.len() >= page.limit || looked_at >= LOOKED_AT_MAX {
+                    return Ok(found);
+                }
+                looked_at += 1;
+                let graph = &listed.place.graph;
+                let is_in = page.prefixes.iter().any(|prefix| graph.as_str().starts_with(prefix.as_str()));
+                if is_in && may_read(graph) {
+                    let row = Catalog::decode(Catalog::KEY, &listed.row).ok();
+                    let row = row.filter(|row| filter.wants(graph, row));
+                    found.graphs.extend(row.map(|row| (graph.clone(), row)));
+                }
+                found.next = Some(listed.place.clone());
+            }
+            after = piece.last().map(|listed| listed.place.clone());
+            if is_end {
+                break;
+            }
+        }
+    }
+    found.next = None;
+    Ok(found)
+}
+
+/// The prefixes that are asked for one after the other: a list by id jumps from one to the next; others are read as one.
+fn stretches(page: &CatalogPage) -> Vec<String> {
+    let mut prefixes = page.prefixes.clone();
+    match (page.sort, page.order) {
+        _ if prefixes.len() == 1 => prefixes,
+        (ListSort::Id, ListOrder::Ascending) => {
+            prefixes.sort_unstable();
+            prefixes
+        }
+        (ListSort::Id, ListOrder::Descending) => {
+            prefixes.sort_unstable_by(|a, b| b.cmp(a));
+            prefixes
+        }
+        (ListSort::Updated | ListSort::Created | ListSort::Title, _) if prefixes.is_empty() => prefixes,
+        (ListSort::Updated | ListSort::Created | ListSort::Title, _) => vec![String::new()],
+    }
+}
+
+/// The time of the first append that is not projected yet, or now.
+async fn as_of(rows: &dyn ProjectionStore, reader: &str, now: Timestamp) -> Result<Timestamp, ReadError> {
+    let of = async |part: u32| {
+        let place: FeedPlace = rows.place(reader, part).await?;
+        let next = rows.feed(part, place, 1).await?;
+        let at = next.first().map(|entry| Timestamp(entry.at_ms));
+        Ok::<_, ReadError>(at.map_or(now, |at| at.min(now)))
+    };
+    let all = try_join_all((0..rows.feed_parts()).map(of)).await?;
+    Ok(all.into_iter().min().unwrap_or(now))
+}
