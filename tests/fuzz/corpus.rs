@@ -11,6 +11,7 @@ use dao_projections::{Commit, CommitBody, Graph, Head, UserId, snapshot_rows};
 use serde_json::{Value, json};
 
 const ID: &str = "0192f0a0-0000-7000-8000-000000000001";
+const OTHER: &str = "0192f0a0-0000-7000-8000-000000000002";
 
 /// Commands of every type, and a batch.
 fn bodies() -> Vec<Value> {
@@ -33,9 +34,10 @@ fn frames() -> Vec<Value> {
     let command = json!({"type": "DELETE_NODE", "payload": {"nodeId": "a"}});
     vec![
         json!({"type": "SUBSCRIBE", "graphId": "g", "version": 1, "hash": "0".repeat(64), "pending": [ID]}),
-        json!({"type": "COMMAND", "graphId": "g", "operationId": ID, "command": command}),
+        json!({"type": "COMMAND", "graphId": "g", "operationId": ID, "after": OTHER, "command": command}),
         json!({"type": "BATCH", "graphId": "g", "batchId": ID, "operations": [command]}),
-        json!({"type": "PRESENCE", "graphId": "g", "state": {"cursor": [1, 2]}}),
+        json!({"type": "BATCH", "graphId": "g", "batchId": ID, "atomic": true, "ifMissing": "skip", "operations": [command]}),
+        json!({"type": "PRESENCE", "graphId": "g", "slot": "drag", "state": {"cursor": [1, 2]}}),
         json!({"type": "AUTH", "token": "a.b.c"}),
         json!({"type": "PING"}),
     ]
