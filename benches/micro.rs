@@ -82,6 +82,14 @@ impl History for Nothing {
         None
     }
 
+    fn graph_at(&self, _: Version) -> Option<Graph> {
+        None
+    }
+
+    fn owned_since(&self, _: Version, _: &Saver<'_>) -> Option<Vec<&Commit>> {
+        None
+    }
+
     fn hash_at(&self, _: dao_projections::Version) -> Option<dao_projections::Hash> {
         None
     }

@@ -76,7 +76,7 @@ impl Undo {
                 });
                 self.tell(effect, (head.version, head.hash), &undone.unwrap_or_default())
             }
-            Some(Ending::Refused { refusal, .. }) => Err(CliError::new(refusal.message.clone())),
+            Some(Ending::Refused { refusal, .. }) => Err(CliError::new(refusal.message.to_string())),
             None => Err(CliError::new("there was no answer. Run the same command again")),
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     command::{Command, SETTINGS},
     decide::{AutoCreate, Limits, Rejection, batch_update, check_batch_update},
-    refusal::{Reason, Refusal},
+    refusal::{Details, Reason, Refusal},
     size::json_bytes,
 };
 
@@ -30,7 +30,7 @@ pub(super) fn check_state(graph: &Graph, command: &Command, limits: &Limits) -> 
     let metadata = graph.metadata();
     if let Some(trashed) = metadata.trashed.as_ref().filter(|_| touches != Touches::Trash) {
         let refusal = Refusal::new(Reason::GraphTrashed, "This graph is in the trash");
-        return Some(Refusal { trashed: Some(Box::new(trashed.clone())), ..refusal });
+        return Some(Refusal { details: Some(Box::new(Details::Trashed(trashed.clone()))), ..refusal });
     }
     (touches == Touches::Contents && is_read_only(&metadata.attributes)).then(|| {
         Refusal::new(Reason::GraphReadOnly, "This graph is read-only: its setting `readOnly` is true")
@@ -147,7 +147,11 @@ mod tests {
         let (attributes, nodes, edges, viewport) = (Attributes::default(), vec![], vec![], None);
         for (command, with_it, without_it) in [
             (Command::CreateNode { node }, None, Some(Reason::GraphNotFound)),
-            (Command::UpdateGraph { patch: MergePatch::default() }, None, Some(Reason::GraphNotFound)),
+            (
+                Command::UpdateGraph { patch: MergePatch::new(Default::default()) },
+                None,
+                Some(Reason::GraphNotFound),
+            ),
             (Command::CreateGraph { attributes, nodes, edges, viewport }, None, None),
             (Command::RecoverGraph, Some(Reason::GraphNotFound), Some(Reason::GraphNotFound)),
         ] {

@@ -26,7 +26,7 @@ pub use document::{Absent, Base, Change, Document, Ignored, Intent, Reading, Sav
 pub use interest::Interest;
 pub use lifecycle::{ATTRIBUTES_BYTES_MAX, with_purge_times};
 pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};
-pub use refusal::{Conflict, Deletes, Reason, Refusal, Resolution};
+pub use refusal::{Conflict, Details, Reason, Refusal, Resolution};
 pub use size::json_bytes;
 pub use undo::{
     OPERATIONS_MAX as UNDO_OPERATIONS_MAX, Past, Reverted, SkipReason, Skipped, Tracing, UndoResult, Undone,

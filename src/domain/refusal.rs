@@ -112,32 +112,40 @@ pub struct Refusal {
     /// The reason, as a code.
     pub reason: Reason,
     /// One sentence for a person, without its full stop. It names the entity.
-    pub message: String,
+    pub message: Box<str>,
     /// The conflicting changes; present if and only if this is a conflict with others (rule D7).
     pub resolution: Option<Resolution>,
     /// The index of the refused member in an atomic batch.
     pub index: Option<usize>,
-    /// Since when the graph is in the trash (rule L8). Such a refusal is not recorded.
+    /// More about it, of refusals that are not recorded.
     #[serde(skip)]
-    pub trashed: Option<Box<Trashed>>,
-    /// What a document save would delete. Such a refusal is not remembered.
-    #[serde(skip)]
-    pub deletes: Option<Deletes>,
+    pub details: Option<Box<Details>>,
 }
 
-/// What a document save would delete (rule DS11).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deletes {
-    /// How many nodes.
-    pub nodes: usize,
-    /// How many edges.
-    pub edges: usize,
+/// What is told of a refusal beside its message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Details {
+    /// Since when the graph is in the trash (rule L8).
+    Trashed(Trashed),
+    /// What a document save would delete (rule DS11).
+    Deletes {
+        /// How many nodes.
+        nodes: usize,
+        /// How many edges.
+        edges: usize,
+    },
 }
 
 impl Refusal {
     /// A refusal that is not a conflict with others.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), resolution: None, index: None, deletes: None, trashed: None }
+        Self {
+            reason,
+            message: message.into().into_boxed_str(),
+            resolution: None,
+            index: None,
+            details: None,
+        }
     }
 
     /// The part that is stored for later requests of the outcome. It leaves out large values, and conflicts beyond the
@@ -158,7 +166,7 @@ impl Refusal {
         });
         let (reason, index) = (self.reason, self.index);
         let message = self.message.clone();
-        Self { reason, message, resolution, index, deletes: self.deletes, trashed: None }
+        Self { reason, message, resolution, index, details: None }
     }
 
     /// About how many bytes the resolution takes, in memory or on the wire, whichever is more.

@@ -69,8 +69,7 @@ pub(super) async fn graph_document(
 /// Save an editor's document.
 pub(super) async fn save_document(
     State(app): State<App>,
-    ids: PathIds,
-    query: QueryParameters,
+    (ids, query): (PathIds, QueryParameters),
     Caller(user): Caller,
     ResponseFormat(format): ResponseFormat,
     TraceContext(traceparent): TraceContext,

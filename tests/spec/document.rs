@@ -1,8 +1,8 @@
 //! Rules DS2 to DS14: a document saved over what others did. Ada saves; what Bob did is somebody else's.
 
 use dao_api::domain::{
-    Absent, Action, Base, Command, Document, Fingerprint, Limits, Member, OnConflict, Operation, Reading,
-    Reason, Refusal, Save, Saved, Verdict, WithoutBase, judge_save,
+    Absent, Action, Base, Command, Details, Document, Fingerprint, Limits, Member, OnConflict, Operation,
+    Reading, Reason, Refusal, Save, Saved, Verdict, WithoutBase, judge_save,
 };
 use dao_projections::{
     ClientId, Edge, Event, Graph, Node, OperationId, Outcome, Pointer, UserId, Version, Viewport,
@@ -148,12 +148,13 @@ impl Saving {
             fingerprint: Fingerprint([0; 8]),
             user,
             traceparent: None,
+            after: None,
             client,
             is_client_named: self.is_client_named,
             claims: vec![],
             action: Action::Single(member.clone()),
         };
-        let limits = Limits { entity_bytes_max: 4_096, nodes_max: 60, edges_max: 60 };
+        let limits = Limits { entity_bytes_max: 4_096, nodes_max: 60, edges_max: 60, ..Limits::default() };
         judge_save(&self.given.graph, &operation, (&save, &member), &self.given, &limits)
             .expect("history at hand")
     }
@@ -378,7 +379,7 @@ fn ds11_a_save_that_empties_the_graph_has_to_say_so() {
     let nodes = (0..40).map(|n| node_created(&format!("n{n}"), json!({})));
     let forty = given(nodes);
     let refusal = forty.clone().saves(40, Document::default()).then_refused(Reason::DeletesMuch);
-    assert_eq!(refusal.deletes.map(|deletes| (deletes.nodes, deletes.edges)), Some((40, 0)));
+    assert_eq!(refusal.details.as_deref(), Some(&Details::Deletes { nodes: 40, edges: 0 }));
     forty.clone().saves(40, Document::default()).saying(39).then_refused(Reason::DeletesMuch);
     assert!(matches!(
         forty.clone().saves(40, Document::default()).saying(40).saved().verdict,

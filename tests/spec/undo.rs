@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use dao_api::domain::{
     Action, Command, Fingerprint, History, Limits, Member, OnConflict, Operation, Past, Reason, Refusal,
-    SkipReason, Tracing, UndoResult, Undone, Verdict, judge,
+    Saver, SkipReason, Tracing, UndoResult, Undone, Verdict, judge,
 };
 use dao_projections::{
     Commit, Entity, Event, Graph, Hash, OperationId, Outcome, Timestamp, Version, fold_strictly,
@@ -38,6 +38,14 @@ impl History for Known<'_> {
 
     fn hash_at(&self, version: Version) -> Option<Hash> {
         self.given.hash_at(version)
+    }
+
+    fn graph_at(&self, version: Version) -> Option<Graph> {
+        self.given.graph_at(version)
+    }
+
+    fn owned_since(&self, version: Version, saver: &Saver<'_>) -> Option<Vec<&Commit>> {
+        self.given.owned_since(version, saver)
     }
 
     fn past(&self, _: &[Undone]) -> Option<&Past> {
@@ -97,7 +105,7 @@ pub struct Undoing {
 
 /// Ada undoes what made these versions.
 pub fn undo(given: Given, versions: &[u64]) -> Undoing {
-    let limits = Limits { entity_bytes_max: 4_096, nodes_max: 8, edges_max: 8 };
+    let limits = Limits { entity_bytes_max: 4_096, nodes_max: 8, edges_max: 8, ..Limits::default() };
     let operations = operations(versions);
     Undoing { given, operations, on_conflict: OnConflict::Merge, version: None, limits }
 }
@@ -118,6 +126,7 @@ impl Undoing {
             fingerprint: Fingerprint([0; 8]),
             user: "ada".parse().expect("a user"),
             traceparent: None,
+            after: None,
             client: "ada".parse().expect("a client"),
             is_client_named: true,
             claims: vec![],

@@ -22,7 +22,7 @@ use crate::domain::{
     document::{Base, Change, Document, Intent, Save, Saver, WithoutBase, effective_base},
     interest::Interest,
     lifecycle::check_state,
-    refusal::{Conflict, Deletes, Reason, Refusal, Resolution},
+    refusal::{Conflict, Details, Reason, Refusal, Resolution},
 };
 
 /// How often a change is judged again without the fields that conflict, before it is left out: a refusal does not tell
@@ -44,8 +44,12 @@ pub fn judge_save(
     limits: &Limits,
 ) -> Result<Saved, HistoryMissing> {
     if let Some(refusal) = replaced::check(graph, operation, history)? {
-        let message = "the base is not of this graph's history".to_owned();
-        return Ok(Saved::refused(Refusal { reason: Reason::BaseUnknown, message, ..refusal }));
+        let message = "the base is not of this graph's history";
+        return Ok(Saved::refused(Refusal {
+            reason: Reason::BaseUnknown,
+            message: message.into(),
+            ..refusal
+        }));
     }
     if let Some(refusal) = check_state(graph, &member.command, limits) {
         return Ok(Saved::refused(refusal));
@@ -379,7 +383,7 @@ impl<'a> Saving<'a> {
         }
         let message = format!("the save would delete {nodes} of {all} nodes and {edges} edges");
         Some(Refusal {
-            deletes: Some(Deletes { nodes, edges }),
+            details: Some(Box::new(Details::Deletes { nodes, edges })),
             ..Refusal::new(Reason::DeletesMuch, message)
         })
     }

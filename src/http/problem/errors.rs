@@ -8,7 +8,7 @@ use super::{
     Problem, RETRY_AFTER, TrashedOut,
 };
 use crate::{
-    domain::{Reason, Refusal},
+    domain::{Details, Reason, Refusal},
     live::SubscriptionError,
     read::ReadError,
     write::WriteError,
@@ -26,15 +26,20 @@ impl Problem {
         let status = if refusal.is_conflict() { StatusCode::CONFLICT } else { status };
         let detail = match advice(refusal.reason) {
             Some(advice) => format!("{}. {advice}", refusal.message),
-            None => refusal.message.clone(),
+            None => refusal.message.to_string(),
+        };
+        let (trashed, deletes) = match refusal.details.as_deref() {
+            Some(Details::Trashed(trashed)) => (Some(trashed), None),
+            Some(Details::Deletes { nodes, edges }) => (None, Some((*nodes, *edges))),
+            None => (None, None),
         };
         Self {
             operation_id: Some(operation),
             resolution: refusal.resolution.clone(),
             index: refusal.index,
-            nodes: refusal.deletes.map(|deletes| deletes.nodes),
-            edges: refusal.deletes.map(|deletes| deletes.edges),
-            trashed: refusal.trashed.as_deref().map(TrashedOut::of).unwrap_or_default(),
+            nodes: deletes.map(|(nodes, _)| nodes),
+            edges: deletes.map(|(_, edges)| edges),
+            trashed: trashed.map(TrashedOut::of).unwrap_or_default(),
             duplicate: is_duplicate.then_some(true),
             retry_after: (refusal.reason == Reason::DependencyPending).then_some(RETRY_AFTER),
             ..Self::new(status, code, title, detail)
