@@ -3,7 +3,7 @@
 //! Invariants:
 //! - A deleted entity that is created again keeps one history: it is the history of an id.
 //! - A commit counts as a whole (rule V2): what its events undo among themselves is not a change, but the commit did
-//! touch the entity.
+//!   touch the entity.
 //!
 //! Not here: finding the commits. Whoever has them feeds them in order.
 

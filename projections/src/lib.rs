@@ -7,7 +7,7 @@
 //! - Nothing here is async, does I/O, reads a clock or draws a random number: the same commits fold
 //!   to the same state on every machine.
 //! - Folding cannot fail and never judges. History already happened; commands are judged elsewhere, before there is an
-//! event.
+//!   event.
 //! - A value that exists is valid: identifiers, positions and viewports are checked when they are
 //!   made and nowhere else.
 //!

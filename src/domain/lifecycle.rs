@@ -145,7 +145,11 @@ mod tests {
         let (attributes, nodes, edges, viewport) = (Attributes::default(), vec![], vec![], None);
         for (command, with_it, without_it) in [
             (Command::CreateNode { node }, None, Some(Reason::GraphNotFound)),
-            (Command::UpdateGraph { patch: MergePatch::default() }, None, Some(Reason::GraphNotFound)),
+            (
+                Command::UpdateGraph { patch: MergePatch::new(Default::default()) },
+                None,
+                Some(Reason::GraphNotFound),
+            ),
             (Command::CreateGraph { attributes, nodes, edges, viewport }, None, None),
             (Command::RecoverGraph, Some(Reason::GraphNotFound), Some(Reason::GraphNotFound)),
         ] {

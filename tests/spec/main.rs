@@ -1,4 +1,4 @@
-//! The specification of rules C, D and G as the domain keeps them: given a history, when a command
+//! The specification of rules C, D, G and L as the domain keeps them: given a history, when a command
 //! comes, then these events, or this refusal. No store, no server, no clock.
 
 #![allow(unreachable_pub, reason = "a test is no crate that others see")]
@@ -7,4 +7,5 @@ mod batch_update;
 mod commands;
 mod conflicts;
 mod given;
+mod lifecycle;
 mod properties;

@@ -96,8 +96,8 @@ impl CommandParser<'_> {
                 "tags" => check_tags(value, &place)?,
                 "settings" => check_settings(value, &place)?,
                 "data" if value.is_object() => {}
-                "data" => return Err(Malformed::at(&place, "must be an object")),
-                _ => return Err(Malformed::at(&place, "is not a known field")),
+                "data" => return Err(Malformed::at(place, "must be an object")),
+                _ => return Err(Malformed::at(place, "is not a known field")),
             }
         }
         Ok(fields)
