@@ -6,7 +6,7 @@
 use std::{collections::HashSet, hint::black_box, time::Instant};
 
 use dao_api::{
-    domain::{History, Limits, Operation, Verdict, judge},
+    domain::{History, Limits, Operation, Saver, Verdict, judge},
     http::{parse_command, wire::commit_json},
 };
 use dao_projections::{

@@ -26,7 +26,7 @@ const STORE: Group = &[
     "partitions",
     "operation_ttl",
 ];
-const GRAPHS: Group = &["max_entity_bytes", "max_nodes", "max_edges"];
+const GRAPHS: Group = &["max_entity_bytes", "max_nodes", "max_edges", "auto_create", "trash_retention"];
 const PROJECTING: Group = &["snapshot_every", "feed_retention"];
 const SECRET: Group = &["jwt_secret", "jwt_audience", "jwt_issuer"];
 const KEYS: Group =
@@ -54,8 +54,6 @@ const SERVING: Group = &[
     "body_timeout",
     "rate_limit_window",
     "rate_limit_max_requests",
-    "auto_create",
-    "trash_retention",
     "trusted_proxies",
     "projectors",
 ];
@@ -70,8 +68,8 @@ fn settings_of(command: &str) -> Option<&'static [Group]> {
         "serve" => &[ADDRESS, STORE, GRAPHS, PROJECTING, KEYS, LOG, TELEMETRY, SERVING],
         "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
         "rebuild" => &[STORE, PROJECTING],
-        "import" | "seed" | "undo" => &[STORE, GRAPHS],
-        "export" | "show" | "diff" | "history" | "verify" | "migrate" => READING,
+        "import" | "seed" | "undo" | "create" | "trash" | "recover" => &[STORE, GRAPHS],
+        "export" | "show" | "diff" | "history" | "list" | "verify" | "migrate" => READING,
         "backup" | "restore" => &[EMBEDDED],
         "watch" | "monitor" | "healthcheck" => &[ADDRESS],
         "token" => &[SECRET],

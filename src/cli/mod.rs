@@ -4,6 +4,7 @@
 mod backup;
 mod diff;
 mod export;
+mod graphs;
 mod healthcheck;
 mod help;
 mod history;
@@ -79,6 +80,14 @@ enum Command {
     Watch(watch::Watch),
     /// Monitor running servers in a terminal: throughput, latency, lag, problems
     Monitor(monitor::Monitor),
+    /// List the graphs of the store
+    List(graphs::List),
+    /// Create a graph, with a title and tags
+    Create(graphs::Create),
+    /// Put a graph into the trash
+    Trash(graphs::Trash),
+    /// Take a graph out of the trash
+    Recover(graphs::Recover),
     /// Print a graph, now or at a version or a time
     Show(show::Show),
     /// Print the difference between two versions of a graph
@@ -130,6 +139,10 @@ pub fn run() -> ExitCode {
             Command::Export(export) => export.run(config).await,
             Command::Watch(watch) => watch.run(&config).await,
             Command::Monitor(monitor) => monitor.run(&config).await,
+            Command::List(list) => list.run(config).await,
+            Command::Create(create) => create.run(config).await,
+            Command::Trash(trash) => trash.run(config).await,
+            Command::Recover(recover) => recover.run(config).await,
             Command::Show(show) => show.run(config).await,
             Command::Diff(diff) => diff.run(config).await,
             Command::History(history) => history.run(config).await,

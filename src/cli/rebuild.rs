@@ -26,7 +26,7 @@ pub(super) struct Rebuild {
     /// Continue an earlier run with --all after this graph
     #[arg(long, value_name = "GRAPH", requires = "all")]
     after: Option<GraphId>,
-    /// Only this projection: snapshot or activity
+    /// Only this projection: snapshot, catalog or activity
     #[arg(long, value_name = "NAME", value_parser = projection_name)]
     projection: Option<String>,
 }

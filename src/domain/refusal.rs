@@ -162,7 +162,7 @@ impl Refusal {
                 room = room.saturating_sub(conflict.path.as_str().len() + conflict.id.len());
                 conflicts.push(conflict.for_the_record(&mut room));
             }
-            Resolution { conflicts, ..*resolution }
+            Resolution { conflicts, hash: resolution.hash.clone(), ..*resolution }
         });
         let (reason, index) = (self.reason, self.index);
         let message = self.message.clone();
@@ -191,7 +191,7 @@ pub struct Resolution {
     pub conflicts: Vec<Conflict>,
     /// The hash of that version, where the history was replaced (rule D8). Such a refusal is not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none", skip_deserializing)]
-    pub hash: Option<Hash>,
+    pub hash: Option<Box<Hash>>,
 }
 
 /// One field on which two sides disagree.

@@ -3,13 +3,14 @@
 
 use bytes::Bytes;
 use dao_projections::{
-    Attributes, ClientId, CommandType, Commit, Edge, EdgeId, Event, Graph, GraphId, Hash, Head, Node, NodeId,
-    OperationId, Outcome, Placed, Timestamp, TraceParent, Trashed, UserId, Version, Viewport,
+    Attributes, CatalogRow, ClientId, CommandType, Commit, Edge, EdgeId, Event, Graph, GraphId, Hash, Head,
+    Node, NodeId, OperationId, Outcome, Placed, Timestamp, TraceParent, Trashed, UserId, Version, Viewport,
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
-use super::{json_object::JsonObject, problem::Problem};
+use super::{graph::GraphRow, json_object::JsonObject, problem::Problem};
 use crate::{
+    auth::Right,
     domain::{Conflict, SaveReport, Touched},
     write::{CommandResult, Effect, Ending, Reply},
 };
@@ -75,6 +76,11 @@ impl CommitOut<'_> {
 /// A commit as JSON.
 pub fn commit_json(graph: &GraphId, commit: &Commit) -> Bytes {
     super::format::Format::Json.encode(&CommitOut::of(graph, commit)).into()
+}
+
+/// A row of the list of graphs as JSON, for one who may do everything.
+pub fn catalog_row_json(graph: &GraphId, row: &CatalogRow) -> Bytes {
+    super::format::Format::Json.encode(&GraphRow::of_row(graph, row, Right::Admin.as_str())).into()
 }
 
 /// The answer to one command.

@@ -105,6 +105,7 @@ async fn o1_every_route_refuses_who_may_not_and_serves_who_may() {
     let elsewhere = token("eve", json!({"other": "admin", "g.*": "admin", "": "admin", "G": "admin"}));
     let reader = token("reader", json!({"*": "read"}));
     let writer = token("writer", json!({"g": "write"}));
+    let admin = token("admin", json!({"g": "admin"}));
     for (method, route, need) in ROUTES {
         let what = format!("{method} {route}");
         assert_challenges(&server.ask(request(method, route)).await, &what);
@@ -114,15 +115,22 @@ async fn o1_every_route_refuses_who_may_not_and_serves_who_may() {
         if need != "a token" {
             may_not.extend([(&nobody, "no right"), (&elsewhere, "no right")]);
         }
-        if need == "write" {
+        if ["write", "admin"].contains(&need) {
             may_not.push((&reader, "grants read"));
+        }
+        if need == "admin" {
+            may_not.push((&writer, "grants write"));
         }
         for (token, granted) in may_not {
             let problem = server.ask(bearing(request(method, route), token)).await.problem(403, "FORBIDDEN");
             let detail = problem["detail"].as_str().unwrap();
             assert!(detail.contains(&format!("{need} on g")) && detail.contains(granted), "{what}: {detail}");
         }
-        let may = if need == "read" { vec![&reader, &writer] } else { vec![&writer] };
+        let may = match need {
+            "read" => vec![&reader, &writer, &admin],
+            "admin" => vec![&admin],
+            _ => vec![&writer, &admin],
+        };
         for token in may {
             let reply = server.ask(bearing(request(method, route), token)).await;
             assert!([200, 404, 503].contains(&reply.status), "{what}: {}", reply.status);

@@ -198,7 +198,10 @@ impl<'a> Checker<'a> {
                     let is_replaced = refusal.reason == Reason::HistoryReplaced;
                     count(tally, if is_replaced { "HISTORY_REPLACED" } else { "ENTITY_TOO_LARGE" });
                     let first_sent = seen.sent.iter().copied().min().unwrap_or(0);
-                    let told = refusal.resolution.as_ref().and_then(|resolution| resolution.hash);
+                    let told = refusal
+                        .resolution
+                        .as_ref()
+                        .and_then(|resolution| resolution.hash.as_deref().copied());
                     if is_replaced
                         && (told != Some(head.hash) || head.version.get() < self.known_at(first_sent))
                     {

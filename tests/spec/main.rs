@@ -1,4 +1,4 @@
-//! The specification of rules C, D, G and U as the domain keeps them: given a history, when a command
+//! The specification of rules C, D, DS, G, L and U as the domain keeps them: given a history, when a command
 //! comes, then these events, or this refusal. No store, no server, no clock.
 
 #![allow(unreachable_pub, reason = "a test is no crate that others see")]
@@ -9,6 +9,7 @@ mod commands;
 mod conflicts;
 mod document;
 mod given;
+mod lifecycle;
 mod properties;
 mod undo;
 mod undo_properties;

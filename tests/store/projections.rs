@@ -649,7 +649,7 @@ mod rules {
         let keys = ListKeys { updated: "9".to_owned(), created: String::new(), title: String::new() };
         let listing = Some(Listing { keys, row: Bytes::new() });
         let late = RowsChange { listing, ..change(Some(at(first)), at(third), &[]) };
-        assert!(!store.change_rows(&b, "catalog", &late).await.unwrap());
+        assert!(!store.change_rows(&a, "catalog", &late).await.unwrap());
         assert_eq!(listed(&*store, ListSort::Updated, ListOrder::Descending, "").await, ["a", "b"]);
     }
 

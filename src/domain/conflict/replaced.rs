@@ -44,7 +44,8 @@ fn refusal(claim: &Claim, graph: &Graph) -> Refusal {
          state, move the edit to it, and send it again under the same operationId.",
         claim.version
     );
-    let resolution = Resolution { current_version: head.version, conflicts: vec![], hash: Some(head.hash) };
+    let resolution =
+        Resolution { current_version: head.version, conflicts: vec![], hash: Some(Box::new(head.hash)) };
     Refusal {
         resolution: Some(resolution),
         index: claim.index,

@@ -1,6 +1,6 @@
 //! An `UNDO` judged (rules U2, U5, U10).
 
-use dao_projections::{Hash, Outcome};
+use dao_projections::Outcome;
 
 use super::{Decided, HistoryMissing, Judged, Judgement};
 use crate::domain::{
@@ -62,8 +62,7 @@ impl Judgement<'_> {
             "Undoing this would overwrite what others did: {first}{more}. Nothing was written. Send the command with \
              onConflict \"overwrite\" and another operationId to put it back nevertheless."
         );
-        let resolution =
-            Resolution { current_version: self.graph.head().version, conflicts, hash: None::<Hash> };
+        let resolution = Resolution { current_version: self.graph.head().version, conflicts, hash: None };
         Refusal { resolution: Some(resolution), ..Refusal::new(Reason::UndoConflict, message) }
     }
 }

@@ -71,7 +71,7 @@ impl RedisStore {
             let script = &self.row_scripts.list_graphs;
             script.evalsha_with_reload::<Value, _, _>(&live.client, keys.clone(), args.clone()).await
         };
-        let Value::Array(reply) = self.ask(partition.slot(), ConnectionRole::Writer, call).await? else {
+        let Value::Array(reply) = self.ask(partition.slot(), ConnectionRole::Reader, call).await? else {
             return Ok(vec![]);
         };
         Ok(reply.get(1..).unwrap_or_default().chunks_exact(2).filter_map(listed).collect())

@@ -1,0 +1,218 @@
+//! `dao-api list`, `create`, `trash` and `recover`: graphs as things (rules L).
+//!
+//! After a write the rows of its graph are brought up to it, so that the list knows of it also if no server runs.
+
+use std::io::Write;
+
+use clap::Args;
+use dao_projections::{CatalogRow, GraphId, Timestamp, UserId};
+use serde_json::{Value, json};
+
+use super::{CliError, open, print, version_or_time::readable};
+use crate::{
+    config::Config,
+    http::{parse_command, wire::catalog_row_json},
+    project::{self, Stores},
+    read::{self, CatalogFilter, CatalogFound, CatalogPage, ListOrder, ListSort, TrashFilter},
+    telemetry::Metrics,
+    write::{Effect, Ending},
+};
+
+/// Graphs asked of the store at once.
+const PAGE: usize = 200;
+
+#[derive(Args)]
+pub(super) struct List {
+    /// Only graphs whose ids begin like this
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    prefix: String,
+    /// Only graphs with this text in the id, title, description or a tag
+    #[arg(long, value_name = "TEXT")]
+    q: Option<String>,
+    /// Only graphs with this tag
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    /// Only graphs in the trash
+    #[arg(long)]
+    trashed: bool,
+    /// Print a line of JSON for each, like `GET /graphs`
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct Create {
+    /// The graph
+    #[arg(value_name = "GRAPH")]
+    graph: GraphId,
+    /// Its title
+    #[arg(long, value_name = "TEXT")]
+    title: Option<String>,
+    /// A tag; may be given several times
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    #[command(flatten)]
+    written: Written,
+}
+
+#[derive(Args)]
+pub(super) struct Trash {
+    /// The graph
+    #[arg(value_name = "GRAPH")]
+    graph: GraphId,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// The graph that takes its place
+    #[arg(long, value_name = "GRAPH")]
+    moved_to: Option<GraphId>,
+    #[command(flatten)]
+    written: Written,
+}
+
+#[derive(Args)]
+pub(super) struct Recover {
+    /// The graph
+    #[arg(value_name = "GRAPH")]
+    graph: GraphId,
+    #[command(flatten)]
+    written: Written,
+}
+
+/// What all commands that write have.
+#[derive(Args)]
+struct Written {
+    /// The author in the history
+    #[arg(long, value_name = "USER", default_value = "cli")]
+    user: UserId,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+impl List {
+    pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
+        let stores = open::stores(&config).await?;
+        let listed = self.list(&stores).await;
+        stores.events.close().await;
+        listed
+    }
+
+    async fn list(&self, stores: &Stores) -> Result<(), CliError> {
+        let filter = CatalogFilter {
+            text: self.q.as_ref().map(|text| text.to_lowercase()),
+            tag: self.tag.clone(),
+            trashed: if self.trashed { TrashFilter::Only } else { TrashFilter::No },
+            ..CatalogFilter::default()
+        };
+        let mut page = CatalogPage {
+            sort: ListSort::Id,
+            order: ListOrder::Ascending,
+            prefixes: vec![self.prefix.clone()],
+            after: None,
+            limit: PAGE,
+        };
+        let mut count = 0;
+        loop {
+            let now = Timestamp(project::now_ms());
+            let found = read::catalog(&*stores.rows, project::READER, now, &page, &filter, |_| true).await;
+            let found = found.map_err(|e| CliError::new(format!("the graphs can't be listed: {e}")))?;
+            count += found.graphs.len();
+            print(|out| self.describe(&found, out))?;
+            if found.next.is_none() {
+                return if self.json { Ok(()) } else { print(|out| writeln!(out, "graphs: {count}")) };
+            }
+            page.after = found.next;
+        }
+    }
+
+    fn describe(&self, found: &CatalogFound, out: &mut dyn Write) -> std::io::Result<()> {
+        for (id, row) in &found.graphs {
+            match self.json {
+                true => {
+                    out.write_all(&catalog_row_json(id, row))?;
+                    out.write_all(b"\n")?;
+                }
+                false => writeln!(out, "{}", line(id, row))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn line(id: &GraphId, row: &CatalogRow) -> String {
+    let title = row.attributes.fields().get("title").and_then(Value::as_str);
+    let title = title.map(|title| format!(" {title:?}")).unwrap_or_default();
+    let (version, nodes, edges) = (row.version, row.nodes, row.edges);
+    let (by, when) = (&row.updated_by, readable(row.updated_at));
+    let trashed = if row.trashed.is_some() { ", in the trash" } else { "" };
+    format!(
+        "{id}{title} at version {version}, {nodes} nodes, {edges} edges, changed by {by} at {when}{trashed}"
+    )
+}
+
+impl Create {
+    pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
+        let mut attributes = serde_json::Map::new();
+        attributes.extend(self.title.map(|title| ("title".to_owned(), Value::from(title))));
+        if !self.tag.is_empty() {
+            attributes.insert("tags".to_owned(), self.tag.into());
+        }
+        let payload = json!({"attributes": attributes});
+        self.written.execute(config, &self.graph, ("CREATE_GRAPH", "created"), payload).await
+    }
+}
+
+impl Trash {
+    pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
+        let payload = json!({"reason": self.reason, "movedTo": self.moved_to});
+        self.written.execute(config, &self.graph, ("DELETE_GRAPH", "in the trash"), payload).await
+    }
+}
+
+impl Recover {
+    pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
+        let payload = json!({});
+        self.written.execute(config, &self.graph, ("RECOVER_GRAPH", "recovered"), payload).await
+    }
+}
+
+impl Written {
+    /// Runs the command of this name and says what it did.
+    async fn execute(
+        &self,
+        config: Config,
+        graph: &GraphId,
+        (name, done): (&str, &str),
+        payload: Value,
+    ) -> Result<(), CliError> {
+        let operation = parse_command(json!({"type": name, "payload": payload}), &self.user);
+        let operation = operation.map_err(CliError::new)?;
+        let stores = open::stores(&config).await?;
+        let graphs = open::graphs_over(&stores, &config, Metrics::default());
+        let answers = graphs.execute(graph, vec![operation]).await;
+        let answer = answers.map(|answers| answers.into_iter().next().map(|answer| answer.ending));
+        let told = match answer {
+            Ok(Some(Ending::Completed { effect, head, .. })) => {
+                let every = config.projector.checkpoint_every;
+                let rows = project::fold_graph(&stores, graph, head.version, every).await;
+                rows.map_err(|e| CliError::new(format!("{graph} is {done}, but the list is behind: {e}")))
+                    .map(|_rows| (effect, head))
+            }
+            Ok(Some(Ending::Refused { refusal, .. })) => {
+                Err(CliError::new(format!("{graph}: {}", refusal.message)))
+            }
+            Ok(None) => Err(CliError::new(format!("{graph}: no answer"))),
+            Err(e) => Err(CliError::new(format!("{graph}: {e}. Run the same command again"))),
+        };
+        open::close(&graphs).await;
+        let (effect, head) = told?;
+        let outcome = if effect == Effect::Unchanged { "unchanged" } else { "applied" };
+        print(|out| match self.json {
+            true => {
+                writeln!(out, "{}", json!({"graphId": graph, "version": head.version, "outcome": outcome}))
+            }
+            false => writeln!(out, "{graph} is {done}, at version {}", head.version),
+        })
+    }
+}
