@@ -26,7 +26,9 @@ const STORE: Group = &[
     "partitions",
     "operation_ttl",
 ];
-const GRAPHS: Group = &["max_entity_bytes", "max_nodes", "max_edges", "auto_create", "trash_retention"];
+const GRAPHS: Group = &["max_entity_bytes", "max_nodes", "max_edges", "auto_create"];
+/// How long graphs stay in the trash.
+const TRASH: Group = &["trash_retention"];
 const PROJECTING: Group = &["snapshot_every", "feed_retention"];
 const SECRET: Group = &["jwt_secret", "jwt_audience", "jwt_issuer"];
 const KEYS: Group =
@@ -65,10 +67,11 @@ const READING: &[Group] = &[STORE];
 /// The settings that a command uses; `None` for a command that is not listed, whose help shows all.
 fn settings_of(command: &str) -> Option<&'static [Group]> {
     Some(match command {
-        "serve" => &[ADDRESS, STORE, GRAPHS, PROJECTING, KEYS, LOG, TELEMETRY, SERVING],
+        "serve" => &[ADDRESS, STORE, GRAPHS, TRASH, PROJECTING, KEYS, LOG, TELEMETRY, SERVING],
         "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
         "rebuild" => &[STORE, PROJECTING],
-        "import" | "seed" | "undo" | "create" | "trash" | "recover" => &[STORE, GRAPHS],
+        "trash" => &[STORE, GRAPHS, TRASH],
+        "import" | "seed" | "undo" | "create" | "recover" => &[STORE, GRAPHS],
         "export" | "show" | "diff" | "history" | "list" | "verify" | "migrate" => READING,
         "backup" | "restore" => &[EMBEDDED],
         "watch" | "monitor" | "healthcheck" => &[ADDRESS],

@@ -36,7 +36,9 @@ impl Migrate {
             });
         }
         let stores = open::stores(&config).await?;
-        let rows = rows(&stores, mode).await;
+        // Graphs of an older format are in no catalog yet.
+        let missing: &[&str] = if steps.is_empty() { &[] } else { &["catalog"] };
+        let rows = rows(&stores, mode, missing).await;
         stores.events.close().await;
         let rows = rows?;
         match (rows, steps.is_empty()) {
@@ -65,8 +67,9 @@ async fn steps(config: &Config, mode: Mode) -> Result<Vec<String>, CliError> {
     }
 }
 
-/// Rebuilds projections with rows of an older format; returns how many there are, or were.
-async fn rows(stores: &Stores, mode: Mode) -> Result<u64, CliError> {
+/// Rebuilds projections with rows of an older format, and those of `missing` that have none; returns how many there are,
+/// or were.
+async fn rows(stores: &Stores, mode: Mode, missing: &[&str]) -> Result<u64, CliError> {
     let failed =
         |e: &dyn std::fmt::Display| CliError::new(format!("rows can't be rebuilt: {e}; run it again"));
     let (mut last, mut older) = (None::<GraphId>, 0);
@@ -75,7 +78,9 @@ async fn rows(stores: &Stores, mode: Mode) -> Result<u64, CliError> {
         for graph in &page {
             for projection in PROJECTIONS.iter() {
                 let found = stores.rows.rows(graph, projection.name, &[]).await.map_err(|e| failed(&e))?.at;
-                if found.is_none_or(|at| at.format >= projection.format) {
+                let is_older =
+                    found.map_or(missing.contains(&projection.name), |at| at.format < projection.format);
+                if !is_older {
                     continue;
                 }
                 older += 1;

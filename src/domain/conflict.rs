@@ -12,6 +12,8 @@ mod deleted_along;
 mod overlap;
 mod replaced;
 mod save;
+mod save_base;
+mod save_changes;
 mod save_report;
 mod undoing;
 mod wording;

@@ -374,8 +374,8 @@ fn found_edge<'a>(graph: &'a Graph, id: &EdgeId) -> Result<&'a Placed<Edge>, Rej
 /// The most bytes of an entity that is compared field by field with the current one. A larger one is refused for its
 /// size anyway; one that is only a little too large gets its conflicts first (rule D4).
 fn compared_bytes_max(limits: &Limits) -> usize {
-    const AT_LEAST: usize = 1 << 20;
-    limits.entity_bytes_max.max(AT_LEAST)
+    const LITTLE: usize = 64 << 10;
+    limits.entity_bytes_max.saturating_add(LITTLE)
 }
 
 pub(super) fn check_node_size(node: &Node, limits: &Limits) -> Result<(), Rejection> {

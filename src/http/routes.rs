@@ -100,7 +100,7 @@ routes! {
     /// Get a graph as an editor's document, with its base.
     get "/graphs/{graphId}/document" => document::graph_document, Graph(Read), {
         operation_id = "getDocument", tag = "graphs",
-        params(GraphPath, StateQuery),
+        params(GraphPath, DocumentQuery),
         responses(
             (status = 200, description = "The document; `X-Base` names its base", body = Document),
             (status = 304, description = "It is what `If-None-Match` names"),

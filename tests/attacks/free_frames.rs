@@ -39,7 +39,7 @@ async fn o3_a_long_frame_of_a_free_kind_is_refused_and_charged() {
                 };
                 ws.write(&frame(first, &payload)).await;
                 let error = ws.expect("ERROR").await;
-                assert_eq!(error["code"], "BAD_REQUEST", "{kind}: {error}");
+                assert_eq!(error["code"], "TOO_LARGE", "{kind}: {error}");
                 assert!(error["message"].as_str().unwrap().contains("65536 bytes"), "{kind}: {error}");
             }
             ws.command("mine", "CREATE_NODE", json!({"id": new_id()})).await;

@@ -74,6 +74,11 @@ fn request(method: &str, route: &str) -> Request {
         "/graphs/{graphId}/events" => {
             Request::get(&format!("{path}?follow=false")).header("connection", "close")
         }
+        "/graphs/{graphId}/document" if method == "PUT" => {
+            let body = json!({"nodes": [], "edges": []}).to_string().into_bytes();
+            Request { body, ..Request::new("PUT", &format!("{path}?mode=merge")) }
+                .header("content-type", "application/json")
+        }
         "/graphs/{graphId}/diff" => Request::get(&format!("{path}?from=0&to=0")),
         _ => Request::new(method, &path),
     }

@@ -231,6 +231,34 @@ async fn reads(held: &mut Held<'_>) {
     }
 }
 
+async fn documents(held: &mut Held<'_>) {
+    let route = "/graphs/{graphId}/document";
+    let loaded = held.get(route, "/graphs/g/document").await;
+    let (base, tag) =
+        (loaded.header("x-base").unwrap().to_owned(), loaded.header("etag").unwrap().to_owned());
+    let again = Request::get("/graphs/g/document").header("if-none-match", &tag);
+    assert_eq!(held.ask(&format!("GET {route}"), again).await.status, 304);
+    let mut document = loaded.json();
+    document["nodes"][0]["selected"] = json!(true);
+    document["nodes"].as_array_mut().unwrap().push(json!({"id": "saved"}));
+    held.fits(&json!({"$ref": "#/components/schemas/Document"}), &document, "Document");
+    let put = |query: &str, document: &Value| Request {
+        body: document.to_string().into_bytes(),
+        ..Request::new("PUT", &format!("/graphs/g/document{query}"))
+    };
+    for (query, status) in [("", 428), ("?base=1:00", 400), ("?base=1&onConflict=keep", 200)] {
+        assert_eq!(held.ask(&format!("PUT {route}"), put(query, &document)).await.status, status, "{query}");
+    }
+    let query = format!("?base={base}");
+    assert_eq!(held.ask(&format!("PUT {route}"), put(&query, &document)).await.status, 200);
+    let strict = put(&query, &document).header("if-match", "\"1-00\"");
+    assert_eq!(held.ask(&format!("PUT {route}"), strict).await.status, 412);
+    let empty = json!({"nodes": [], "edges": []});
+    held.ask(&format!("PUT {route}"), put("?mode=replace", &empty)).await.problem(422, "DELETES_MUCH");
+    let lost = put(&format!("?base=1:{}", "0".repeat(64)), &document);
+    held.ask(&format!("PUT {route}"), lost).await.problem(409, "BASE_UNKNOWN");
+}
+
 async fn subscriptions(held: &mut Held<'_>) {
     let one = "/subscriptions/{name}";
     let put = Request::new("PUT", "/subscriptions/index");
@@ -269,6 +297,7 @@ async fn h_real_answers_match_the_document() {
     held.client = server.as_user("bob");
     work(&mut held).await;
     reads(&mut held).await;
+    documents(&mut held).await;
     subscriptions(&mut held).await;
     let answered: BTreeSet<&str> = held.seen.iter().map(|(route, _)| route.as_str()).collect();
     let all = documented(&document);

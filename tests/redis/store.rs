@@ -518,7 +518,7 @@ async fn o4_the_number_of_partitions_is_fixed_at_the_first_start() {
     let later = RedisStore::connect(with(None)).await.unwrap();
     assert_eq!(later.head(&graph("g")).await.unwrap().version, version(1));
 
-    for other in ["0", "3", "x"] {
+    for other in ["0", "4", "x"] {
         server.command(&["HSET", "dao:meta", "format", other]);
         let error = refusal(with(None)).await;
         assert!(matches!(&error, ConnectError::Format { stored, .. } if stored == other), "{error}");

@@ -10,7 +10,9 @@ use dao_api::store::{
     FeedBounds, FeedEntry, FeedPlace, ListQuery, Listed, ParkedGraph, ProjectionStore, RowsChange, RowsFound,
     RowsHead, StoreError,
 };
-use dao_projections::{Activity, GraphId, Head, PROJECTIONS, Projection, Snapshot, Version, graph_of_rows};
+use dao_projections::{
+    Activity, Catalog, GraphId, Head, PROJECTIONS, Projection, Snapshot, Version, graph_of_rows,
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -266,6 +268,21 @@ fn check_rows(
             let counts = counts.map_err(|error| error.to_string())?;
             if counts != point.activity {
                 return Err(format!("rows are {counts:#?},\n the count is {:#?}", point.activity));
+            }
+        }
+        Catalog::NAME => {
+            let row = now.rows.get(Catalog::KEY).ok_or("a graph with commits has no row in the catalog")?;
+            let row = Catalog::decode(Catalog::KEY, row).map_err(|error| error.to_string())?;
+            let graph = &point.graph;
+            let sizes = (row.nodes, row.edges) == (graph.nodes().len() as u64, graph.edges().len() as u64);
+            let is_head = (row.version, row.hash) == (now.at.head.version, now.at.head.hash);
+            let created = graph.created() == Some((row.created_at, &row.created_by));
+            let updated =
+                (graph.last_modified(), graph.last_author()) == (Some(row.updated_at), Some(&row.updated_by));
+            let told =
+                (&row.attributes, &row.labels) == (&graph.metadata().attributes, &graph.metadata().labels);
+            if now.rows.len() != 1 || !(sizes && is_head && created && updated && told) {
+                return Err(format!("the row is {row:#?},\n the fold is {graph:#?}"));
             }
         }
         other => return Err(format!("nobody checks the rows of {other}")),

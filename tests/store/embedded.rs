@@ -299,13 +299,13 @@ async fn another_format_and_a_foreign_file_are_refused_untouched() {
     sql(dir.path(), "UPDATE meta SET value = 1 WHERE key = 'format'");
     let before = std::fs::read(dir.path().join("dao.db")).expect("the file");
     let refused = EmbeddedStore::open(config(dir.path())).expect_err("too old");
-    assert!(matches!(refused, OpenError::Older { found: 1, known: 2, .. }), "{refused:?}");
+    assert!(matches!(refused, OpenError::Older { found: 1, known: 3, .. }), "{refused:?}");
     assert_eq!(std::fs::read(dir.path().join("dao.db")).expect("the file"), before);
 
-    sql(dir.path(), "UPDATE meta SET value = 3 WHERE key = 'format'");
+    sql(dir.path(), "UPDATE meta SET value = 4 WHERE key = 'format'");
     let before = std::fs::read(dir.path().join("dao.db")).expect("the file");
     let refused = EmbeddedStore::open(config(dir.path())).expect_err("too new");
-    assert!(matches!(refused, OpenError::Newer { found: 3, known: 2, .. }), "{refused:?}");
+    assert!(matches!(refused, OpenError::Newer { found: 4, known: 3, .. }), "{refused:?}");
     assert_eq!(std::fs::read(dir.path().join("dao.db")).expect("the file"), before);
 
     let foreign = temporary();

@@ -257,7 +257,7 @@ mod tests {
             let text = lines.join("\n");
             let notes = lines.iter().position(|line| line.contains("Notes")).expect("notes");
             assert!(usize::from(height) - notes <= 6, "the notes are no taller than what they say:\n{text}");
-            assert!(text.contains("refused; it is asked again"), "{text}");
+            assert!(text.contains("refused; retrying"), "{text}");
             assert_eq!(text.contains("Busiest routes"), width == 120, "{text}");
         }
     }

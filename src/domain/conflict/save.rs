@@ -2,24 +2,21 @@
 //! command that says it, on the graph as the changes before it left it. Only what is done with a refusal differs: the
 //! whole save is refused, or what stands is kept, or the saver's values win.
 
-use std::collections::HashMap;
-
-use dao_projections::{
-    Edge, EdgeId, Entity, Event, Graph, Map, MergePatch, Node, NodeId, Outcome, Pointer, Version,
-};
-use serde_json::Value;
+use dao_projections::{Entity, Event, Graph, MergePatch, Outcome, Version};
 
 use super::{
     Decided, History, HistoryMissing, Judgement, Verdict, Written,
     overlap::Conflicts,
     replaced,
+    save_base::{Started, start},
+    save_changes::{Created, Index, without_fields},
     save_report::{SaveReport, Saved},
     wording::conflict_message,
 };
 use crate::domain::{
     command::{Command, Member, OnConflict, Operation},
     decide::{Limits, Rejection, apply_all},
-    document::{Base, Change, Document, Intent, Save, Saver, WithoutBase, effective_base},
+    document::{Change, Intent, Save},
     interest::Interest,
     lifecycle::check_state,
     refusal::{Conflict, Details, Reason, Refusal, Resolution},
@@ -28,12 +25,10 @@ use crate::domain::{
 /// How often a change is judged again without the fields that conflict, before it is left out: a refusal does not tell
 /// of more than so many fields at once.
 const KEEP_ATTEMPTS_MAX: usize = 64;
+/// Taken ids that are told with who took them: each is a look into the history. Of more it is told how many.
+const TAKEN_TOLD_MAX: usize = 16;
 /// Deleting more nodes than this, and over half of them, has to be said (rule DS11).
 const DELETES_UNSAID_MAX: usize = 20;
-/// Commits between a base and the head: beyond, the document has to be read again (rule DS8).
-const COMMITS_MAX: u64 = 20_000;
-/// Own commits that a base names (rule DS10).
-const OWN_VERSIONS_MAX: usize = 100;
 
 /// What `save`, the only command of `operation`, comes to on `graph`.
 pub fn judge_save(
@@ -84,74 +79,9 @@ fn gather<'a>(
     judgement.writes_to(&entities)
 }
 
-/// What a saver started from.
-struct Started {
-    graph: Graph,
-    /// Own commits since.
-    own: Vec<Version>,
-    /// Whether others made commits since.
-    has_others: bool,
-}
-
-/// The graph that the document is compared with, or why it can't be.
-fn start(
-    graph: &Graph,
-    operation: &Operation,
-    (save, member): (&Save, &Member),
-    history: &dyn History,
-) -> Result<Result<Started, Refusal>, HistoryMissing> {
-    let head = graph.head().version;
-    if save.only_at.is_some_and(|version| version != head) {
-        let message = format!("the graph is at version {head}, which is not the version of If-Match");
-        return Ok(Err(Refusal::new(Reason::VersionChanged, message)));
-    }
-    let as_it_stands = |graph: &Graph| Started { graph: graph.clone(), own: vec![], has_others: false };
-    let named = match &save.base {
-        Base::Unknown(WithoutBase::Create) if head > Version::EMPTY => return Ok(Err(base_required(graph))),
-        Base::Unknown(_) => return Ok(Ok(as_it_stands(graph))),
-        Base::Known { own } => own,
-    };
-    let base = member.client_version.unwrap_or(head);
-    if base > head {
-        let message = format!("the base is above version {head}, the latest of this graph");
-        return Ok(Err(with_resolution(graph, Refusal::new(Reason::VersionAhead, message), vec![])));
-    }
-    if base == head {
-        return Ok(Ok(as_it_stands(graph)));
-    }
-    if head.since(base) > COMMITS_MAX || named.len() > OWN_VERSIONS_MAX {
-        let message = format!(
-            "version {base} is too far back to save on: more than {COMMITS_MAX} commits, or {OWN_VERSIONS_MAX} of the saver's \
-             own, came after it"
-        );
-        return Ok(Err(with_resolution(graph, Refusal::new(Reason::BaseTooOld, message), vec![])));
-    }
-    let client = operation.is_client_named.then_some(&operation.client);
-    let saver = Saver { user: &operation.user, client, versions: named };
-    let own = match saver.client.is_some() || !named.is_empty() {
-        true => history.owned_since(base, &saver).ok_or(HistoryMissing::Owned(base))?,
-        false => vec![],
-    };
-    let before = match base {
-        Version::EMPTY => Graph::empty(),
-        _ => history.graph_at(base).ok_or(HistoryMissing::Graph(base))?,
-    };
-    let versions: Vec<Version> = own.iter().map(|commit| commit.version).collect();
-    let has_others = head.since(base) > own.len() as u64;
-    Ok(Ok(Started { graph: effective_base(before, own), own: versions, has_others }))
-}
-
-fn with_resolution(graph: &Graph, refusal: Refusal, conflicts: Vec<Conflict>) -> Refusal {
+pub(super) fn with_resolution(graph: &Graph, refusal: Refusal, conflicts: Vec<Conflict>) -> Refusal {
     let resolution = Resolution { current_version: graph.head().version, conflicts, hash: None };
     Refusal { resolution: Some(resolution), ..refusal }
-}
-
-fn base_required(graph: &Graph) -> Refusal {
-    let message = format!(
-        "the graph has {} commits, and the save does not name the version that it started from",
-        graph.head().version
-    );
-    Refusal::new(Reason::BaseRequired, message)
 }
 
 /// One save being judged.
@@ -177,13 +107,22 @@ struct Progress<'d> {
     conflicts: Conflicts,
     /// Why they are refused, one for each refusal.
     reasons: Vec<Reason>,
+    /// Taken ids that were told.
+    taken: usize,
 }
 
 impl<'a> Saving<'a> {
     fn run(&self, intent: &Intent, others: bool, limits: &Limits) -> Result<Saved, HistoryMissing> {
         let (then, conflicts) = (self.graph.clone(), Conflicts::default());
-        let mut progress =
-            Progress { document: None, then, events: vec![], is_merged: others, conflicts, reasons: vec![] };
+        let mut progress = Progress {
+            document: None,
+            then,
+            events: vec![],
+            is_merged: others,
+            conflicts,
+            reasons: vec![],
+            taken: 0,
+        };
         for change in &intent.changes {
             if let Err(refusal) = self.apply(change.clone(), &mut progress)? {
                 return Ok(Saved::refused(refusal));
@@ -232,6 +171,11 @@ impl<'a> Saving<'a> {
             if self.is_gone_already(&change, &progress.then) {
                 continue;
             }
+            if progress.taken >= TAKEN_TOLD_MAX && self.is_taken(&change, &progress.then) {
+                progress.reasons.push(Reason::IdTaken);
+                progress.conflicts.found += 1;
+                continue;
+            }
             let refusal = match self.judge(&change, progress)? {
                 Ok(decided) => {
                     apply_all(&mut progress.then, &decided.events);
@@ -253,6 +197,23 @@ impl<'a> Saving<'a> {
             progress.note(refusal.reason, resolution.conflicts);
         }
         Ok(Ok(()))
+    }
+
+    /// Whether an id is there with other content, and that is to stay.
+    fn is_taken(&self, change: &Change, then: &Graph) -> bool {
+        let reading = &self.save.reading;
+        let differs = match change {
+            Change::Command(Command::CreateNode { node }) => then
+                .nodes()
+                .get(node.id())
+                .is_some_and(|found| !reading.node_changes(&found.entity, node).is_empty()),
+            Change::Command(Command::CreateEdge { edge }) => then
+                .edges()
+                .get(edge.id())
+                .is_some_and(|found| !reading.edge_changes(&found.entity, edge).is_empty()),
+            Change::Command(_) | Change::ReplaceNode(_) | Change::ReplaceEdge(_) => false,
+        };
+        differs && self.member.on_conflict != OnConflict::Overwrite
     }
 
     /// What is to be deleted and is not there any more is no change (rule DS4).
@@ -391,89 +352,8 @@ impl<'a> Saving<'a> {
 
 impl Progress<'_> {
     fn note(&mut self, reason: Reason, conflicts: Vec<Conflict>) {
+        self.taken += usize::from(reason == Reason::IdTaken);
         self.reasons.push(reason);
         self.conflicts.append_told(conflicts);
     }
-}
-
-enum Created<'d> {
-    Node(&'d Node),
-    Edge(&'d Edge),
-}
-
-/// The entities of a document by id.
-struct Index<'d> {
-    nodes: HashMap<&'d NodeId, &'d Node>,
-    edges: HashMap<&'d EdgeId, &'d Edge>,
-}
-
-impl<'d> Index<'d> {
-    fn of(document: &'d Document) -> Self {
-        Self {
-            nodes: document.nodes.iter().map(|node| (node.id(), node)).collect(),
-            edges: document.edges.iter().map(|edge| (edge.id(), edge)).collect(),
-        }
-    }
-
-    /// The entity that a change is about.
-    fn created_again(&self, change: &Change) -> Option<Created<'d>> {
-        let node = |id: &NodeId| self.nodes.get(id).copied().map(Created::Node);
-        let edge = |id: &EdgeId| self.edges.get(id).copied().map(Created::Edge);
-        match change {
-            Change::Command(
-                Command::UpdateNode { node_id, .. } | Command::UpdateNodePosition { node_id, .. },
-            ) => node(node_id),
-            Change::ReplaceNode(replaced) => node(replaced.id()),
-            Change::Command(Command::UpdateEdge { edge_id, .. }) => edge(edge_id),
-            Change::ReplaceEdge(replaced) => edge(replaced.id()),
-            Change::Command(_) => None,
-        }
-    }
-}
-
-/// The change without the fields that conflict; `None` where nothing is left of it, or it is not made of fields.
-fn without_fields(change: &Change, conflicts: &[Conflict]) -> Option<Change> {
-    let id = match change {
-        Change::Command(Command::UpdateNode { node_id, .. }) => node_id.as_str(),
-        Change::Command(Command::UpdateEdge { edge_id, .. }) => edge_id.as_str(),
-        Change::Command(_) | Change::ReplaceNode(_) | Change::ReplaceEdge(_) => return None,
-    };
-    let about_it = conflicts.iter().filter(|conflict| conflict.id == id);
-    let paths: HashMap<&Pointer, ()> = about_it.map(|conflict| (&conflict.path, ())).collect();
-    if paths.is_empty() || paths.contains_key(&Pointer::root()) {
-        return None;
-    }
-    let keep = |patch: &MergePatch| -> Option<MergePatch> {
-        let fields = without_paths(patch.fields(), &Pointer::root(), &paths);
-        (!fields.is_empty() && fields != *patch.fields()).then(|| MergePatch::new(fields))
-    };
-    Some(Change::Command(match change {
-        Change::Command(Command::UpdateNode { node_id, patch }) => {
-            Command::UpdateNode { node_id: node_id.clone(), patch: keep(patch)? }
-        }
-        Change::Command(Command::UpdateEdge { edge_id, patch }) => {
-            Command::UpdateEdge { edge_id: edge_id.clone(), patch: keep(patch)? }
-        }
-        Change::Command(_) | Change::ReplaceNode(_) | Change::ReplaceEdge(_) => return None,
-    }))
-}
-
-fn without_paths(fields: &Map, path: &Pointer, gone: &HashMap<&Pointer, ()>) -> Map {
-    let mut kept = Map::new();
-    for (key, value) in fields {
-        let at = path.child(key);
-        if gone.contains_key(&at) {
-            continue;
-        }
-        match value {
-            Value::Object(below) if !below.is_empty() => {
-                let below = without_paths(below, &at, gone);
-                if !below.is_empty() {
-                    kept.insert(key.clone(), Value::Object(below));
-                }
-            }
-            value => drop(kept.insert(key.clone(), value.clone())),
-        }
-    }
-    kept
 }

@@ -89,7 +89,7 @@ impl CommandParser<'_> {
             None => vec![],
         };
         let deletes = match fields.optional("deletes") {
-            Some(value) => match value.as_u64().and_then(|count| usize::try_from(count).ok()) {
+            Some(value) => match value.as_i64().and_then(|count| usize::try_from(count).ok()) {
                 Some(count) => Some(count),
                 None => return Err(fields.wrong("deletes", "must be a number of nodes")),
             },
@@ -186,8 +186,9 @@ fn save_command((document, ignored): (Saved, Vec<Pointer>), options: SaveOptions
         reading.absent = Absent::Keep;
     }
     let base = match (base, without_base) {
-        (Some(base), _) => Base::Known { own: base.own },
-        (None, mode) => Base::Unknown(mode.unwrap_or(WithoutBase::Create)),
+        (Some(base), None) => Base::Known { own: base.own },
+        // A mode beside a base is refused where both are seen.
+        (_, mode) => Base::Unknown(mode.unwrap_or(WithoutBase::Create)),
     };
     let save = Save { document, reading, base, keeps: false, deletes, ignored, only_at };
     (Command::SaveDocument { save: Box::new(save) }, at)

@@ -138,6 +138,18 @@ pub(in crate::http) struct DeleteGraphQuery {
     moved_to: Option<String>,
 }
 
+/// A document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct DocumentQuery {
+    /// The document as it was after this commit.
+    #[param(minimum = 0)]
+    version: Option<u64>,
+    /// Waits up to two seconds for this version.
+    #[param(minimum = 0)]
+    min_version: Option<u64>,
+}
+
 /// A document save.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
@@ -145,12 +157,16 @@ pub(in crate::http) struct SaveQuery {
     /// The base of the document that was read: `X-Base`, or `base` of an answer.
     base: Option<String>,
     /// What happens where others changed the same since the base.
+    #[param(inline)]
     on_conflict: Option<SavePolicy>,
     /// What to do without a base: `merge` deletes nothing, `replace` makes the graph exactly this.
+    #[param(inline)]
     mode: Option<SaveMode>,
     /// What to do about what the document lacks.
+    #[param(inline)]
     absent: Option<SaveAbsent>,
     /// Whether the viewport is written although the graph has one.
+    #[param(inline)]
     viewport: Option<SaveViewport>,
     /// JSON Pointers of fields that are ignored, separated by commas.
     ignore: Option<String>,

@@ -149,7 +149,7 @@ impl FrameReader {
     fn too_long_for_its_type(&self, envelope: Envelope) -> BadFrame {
         self.authorizer.charge_malformed();
         let name = envelope.kind.as_str();
-        envelope.refused(Problem::bad_request(format!(
+        envelope.refused(Problem::too_large(format!(
             "the {name} frame is too long: frames of this type have at most {SHORT_BYTES_MAX} bytes"
         )))
     }

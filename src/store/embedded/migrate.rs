@@ -69,14 +69,14 @@ const FROM_2: MigrationStep = MigrationStep {
     sql: "
         ALTER TABLE graph ADD COLUMN salt BLOB;
         ALTER TABLE event ADD COLUMN digest BLOB;
-        CREATE TABLE catalog (
+        CREATE TABLE IF NOT EXISTS catalog (
             graph INTEGER PRIMARY KEY, name TEXT NOT NULL, updated TEXT NOT NULL, created TEXT NOT NULL,
             title TEXT NOT NULL, row BLOB NOT NULL
         ) STRICT;
-        CREATE INDEX catalog_updated ON catalog (updated, name);
-        CREATE INDEX catalog_created ON catalog (created, name);
-        CREATE INDEX catalog_title ON catalog (title, name);
-        CREATE UNIQUE INDEX catalog_name ON catalog (name);
+        CREATE INDEX IF NOT EXISTS catalog_updated ON catalog (updated, name);
+        CREATE INDEX IF NOT EXISTS catalog_created ON catalog (created, name);
+        CREATE INDEX IF NOT EXISTS catalog_title ON catalog (title, name);
+        CREATE UNIQUE INDEX IF NOT EXISTS catalog_name ON catalog (name);
         DROP VIEW history;
         CREATE VIEW history AS
             SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body, digest

@@ -1,0 +1,95 @@
+//! The changes of a document save, looked up and cut down.
+
+use std::collections::HashMap;
+
+use dao_projections::{Edge, EdgeId, Map, MergePatch, Node, NodeId, Pointer};
+use serde_json::Value;
+
+use crate::domain::{
+    command::Command,
+    document::{Change, Document},
+    refusal::Conflict,
+};
+
+/// An entity of a document.
+pub(super) enum Created<'d> {
+    Node(&'d Node),
+    Edge(&'d Edge),
+}
+
+/// The entities of a document by id.
+pub(super) struct Index<'d> {
+    nodes: HashMap<&'d NodeId, &'d Node>,
+    edges: HashMap<&'d EdgeId, &'d Edge>,
+}
+
+impl<'d> Index<'d> {
+    pub(super) fn of(document: &'d Document) -> Self {
+        Self {
+            nodes: document.nodes.iter().map(|node| (node.id(), node)).collect(),
+            edges: document.edges.iter().map(|edge| (edge.id(), edge)).collect(),
+        }
+    }
+
+    /// The entity that a change is about.
+    pub(super) fn created_again(&self, change: &Change) -> Option<Created<'d>> {
+        let node = |id: &NodeId| self.nodes.get(id).copied().map(Created::Node);
+        let edge = |id: &EdgeId| self.edges.get(id).copied().map(Created::Edge);
+        match change {
+            Change::Command(
+                Command::UpdateNode { node_id, .. } | Command::UpdateNodePosition { node_id, .. },
+            ) => node(node_id),
+            Change::ReplaceNode(replaced) => node(replaced.id()),
+            Change::Command(Command::UpdateEdge { edge_id, .. }) => edge(edge_id),
+            Change::ReplaceEdge(replaced) => edge(replaced.id()),
+            Change::Command(_) => None,
+        }
+    }
+}
+
+/// The change without the fields that conflict; `None` where nothing is left of it, or it is not made of fields.
+pub(super) fn without_fields(change: &Change, conflicts: &[Conflict]) -> Option<Change> {
+    let id = match change {
+        Change::Command(Command::UpdateNode { node_id, .. }) => node_id.as_str(),
+        Change::Command(Command::UpdateEdge { edge_id, .. }) => edge_id.as_str(),
+        Change::Command(_) | Change::ReplaceNode(_) | Change::ReplaceEdge(_) => return None,
+    };
+    let about_it = conflicts.iter().filter(|conflict| conflict.id == id);
+    let paths: HashMap<&Pointer, ()> = about_it.map(|conflict| (&conflict.path, ())).collect();
+    if paths.is_empty() || paths.contains_key(&Pointer::root()) {
+        return None;
+    }
+    let keep = |patch: &MergePatch| -> Option<MergePatch> {
+        let fields = without_paths(patch.fields(), &Pointer::root(), &paths);
+        (!fields.is_empty() && fields != *patch.fields()).then(|| MergePatch::new(fields))
+    };
+    Some(Change::Command(match change {
+        Change::Command(Command::UpdateNode { node_id, patch }) => {
+            Command::UpdateNode { node_id: node_id.clone(), patch: keep(patch)? }
+        }
+        Change::Command(Command::UpdateEdge { edge_id, patch }) => {
+            Command::UpdateEdge { edge_id: edge_id.clone(), patch: keep(patch)? }
+        }
+        Change::Command(_) | Change::ReplaceNode(_) | Change::ReplaceEdge(_) => return None,
+    }))
+}
+
+fn without_paths(fields: &Map, path: &Pointer, gone: &HashMap<&Pointer, ()>) -> Map {
+    let mut kept = Map::new();
+    for (key, value) in fields {
+        let at = path.child(key);
+        if gone.contains_key(&at) {
+            continue;
+        }
+        match value {
+            Value::Object(below) if !below.is_empty() => {
+                let below = without_paths(below, &at, gone);
+                if !below.is_empty() {
+                    kept.insert(key.clone(), Value::Object(below));
+                }
+            }
+            value => drop(kept.insert(key.clone(), value.clone())),
+        }
+    }
+    kept
+}
