@@ -26,7 +26,7 @@ pub(super) struct Undo {
     /// The commits to undo
     #[arg(value_name = "VERSION", required = true, value_parser = version)]
     versions: Vec<Version>,
-    /// What happens to fields that others wrote since
+    /// Fields that others wrote since: left alone (merge), put back (overwrite), or nothing is undone (reject)
     #[arg(long, value_name = "POLICY", default_value = "merge")]
     on_conflict: Policy,
     /// Print it as JSON
@@ -40,11 +40,8 @@ pub(super) struct Undo {
 /// As `onConflict` (rule U5).
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Policy {
-    /// They are left alone
     Merge,
-    /// They are put back nevertheless
     Overwrite,
-    /// Nothing is undone
     Reject,
 }
 

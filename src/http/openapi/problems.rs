@@ -35,6 +35,12 @@ pub(in crate::http) struct Problem {
     /// Which member of a batch it is about.
     #[schema(nullable = false)]
     index: Option<u32>,
+    /// Nodes that a document save would delete, of `DELETES_MUCH`.
+    #[schema(nullable = false)]
+    nodes: Option<u64>,
+    /// Edges that it would delete.
+    #[schema(nullable = false)]
+    edges: Option<u64>,
     /// The operation was refused before: this is the first outcome again.
     #[schema(nullable = false)]
     duplicate: Option<bool>,
