@@ -270,6 +270,11 @@ fn check_rows(
                 return Err(format!("rows are {counts:#?},\n the count is {:#?}", point.activity));
             }
         }
+        Catalog::NAME if now.at.head == Head::EMPTY => {
+            if !now.rows.is_empty() {
+                return Err(format!("an empty graph has rows: {:?}", now.rows));
+            }
+        }
         Catalog::NAME => {
             let row = now.rows.get(Catalog::KEY).ok_or("a graph with commits has no row in the catalog")?;
             let row = Catalog::decode(Catalog::KEY, row).map_err(|error| error.to_string())?;

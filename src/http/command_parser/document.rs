@@ -122,17 +122,13 @@ impl CommandParser<'_> {
     ) -> Result<(Saved, Vec<Pointer>), Malformed> {
         let mut found = BTreeSet::new();
         let at = Path::Key(path, "nodes");
-        let mut nodes = fields.required("nodes")?;
-        refuse_without_id(&nodes, &at)?;
+        let mut nodes = fields.list("nodes")?.ok_or_else(|| fields.wrong("nodes", "is required"))?;
         let of_nodes = Ignored::of_nodes(reading);
-        let (list, map) = match &mut nodes {
-            Value::Array(list) => (Some(list), None),
-            Value::Object(map) => (None, Some(map)),
-            _ => (None, None),
-        };
-        let entities = list.into_iter().flatten().chain(map.into_iter().flat_map(|map| map.values_mut()));
-        entities.filter_map(Value::as_object_mut).for_each(|node| of_nodes.strip(node, &mut found));
-        let nodes = self.nodes(nodes, &at)?;
+        nodes.iter_mut().filter_map(Value::as_object_mut).for_each(|node| of_nodes.strip(node, &mut found));
+        for (index, node) in nodes.iter().enumerate() {
+            refuse_missing(node, &Path::Index(&at, index))?;
+        }
+        let nodes = self.nodes(Value::Array(nodes), &at)?;
         refuse_cycle(&nodes, &at)?;
         let at = Path::Key(path, "edges");
         let mut edges = fields.list("edges")?.ok_or_else(|| fields.wrong("edges", "is required"))?;
@@ -192,11 +188,6 @@ fn save_command((document, ignored): (Saved, Vec<Pointer>), options: SaveOptions
     };
     let save = Save { document, reading, base, keeps: false, deletes, ignored, only_at };
     (Command::SaveDocument { save: Box::new(save) }, at)
-}
-
-fn refuse_without_id(nodes: &Value, at: &Path<'_>) -> Result<(), Malformed> {
-    let Value::Array(nodes) = nodes else { return Ok(()) };
-    nodes.iter().enumerate().try_for_each(|(index, node)| refuse_missing(node, &Path::Index(at, index)))
 }
 
 /// In a document an entity without an id would be another one with each save.
