@@ -25,6 +25,11 @@ impl MergePatch {
         &self.0
     }
 
+    /// The patch as it was sent, not copied where nobody shares it.
+    pub fn into_fields(self) -> Map {
+        Arc::unwrap_or_clone(self.0)
+    }
+
     /// Merges the patch into `target`, except the fields in `handled`. Fields are removed in one pass: one by one,
     /// each would move all fields behind it.
     pub(crate) fn merge_into(&self, target: &mut Map, handled: &[&str]) {

@@ -303,6 +303,16 @@ fn edge_after(graph: &Graph, event: &Event) -> Result<Option<Edge>, Rejection> {
     }
 }
 
+/// The patch that turns one entity into another: of the fields that every one has, before and after, and of the other
+/// attributes, which are compared where they are; a copy may take many times what was sent. `None` where no merge
+/// patch can say it.
+fn patch_between(fixed: &[Map; 2], before: &Map, after: &Map) -> Option<MergePatch> {
+    let attributes = MergePatch::between(before, after)?;
+    let mut patch = MergePatch::between(&fixed[0], &fixed[1])?.into_fields();
+    patch.extend(attributes.into_fields());
+    Some(MergePatch::new(patch))
+}
+
 /// The event that creates or changes this node, as a single command would where one can. A node far over the size
 /// limit is not compared in detail: it will be refused.
 pub(super) fn node_change(graph: &Graph, node: &Node, limits: &Limits) -> Option<Event> {
@@ -318,11 +328,11 @@ pub(super) fn node_change(graph: &Graph, node: &Node, limits: &Limits) -> Option
     if size::exceeds(node, node.attributes(), compared_bytes_max(limits)) {
         return Some(Event::NodeReplaced { node: node.clone() });
     }
-    Some(match MergePatch::between(&old.to_json(), &node.to_json()) {
-        Some(patch) if old.patched(&patch) == *node => {
-            Event::NodeUpdated { node_id: node.id().clone(), patch }
-        }
-        _ => Event::NodeReplaced { node: node.clone() },
+    let positions = [old.position().to_json(), node.position().to_json()];
+    let fixed = positions.map(|position| Map::from_iter([("position".to_owned(), position)]));
+    Some(match patch_between(&fixed, old.attributes(), node.attributes()) {
+        Some(patch) => Event::NodeUpdated { node_id: node.id().clone(), patch },
+        None => Event::NodeReplaced { node: node.clone() },
     })
 }
 
@@ -348,11 +358,13 @@ pub(super) fn edge_change(graph: &Graph, edge: &Edge, limits: &Limits) -> Option
     if size::exceeds(edge, edge.attributes(), compared_bytes_max(limits)) {
         return Some(Event::EdgeReplaced { edge: edge.clone() });
     }
-    Some(match MergePatch::between(&old.to_json(), &edge.to_json()) {
-        Some(patch) if old.patched(&patch) == *edge => {
-            Event::EdgeUpdated { edge_id: edge.id().clone(), patch }
-        }
-        _ => Event::EdgeReplaced { edge: edge.clone() },
+    let fixed = [old, edge].map(|edge| {
+        let ends = [("source", edge.source()), ("target", edge.target())];
+        ends.into_iter().map(|(field, id)| (field.to_owned(), id.as_str().into())).collect()
+    });
+    Some(match patch_between(&fixed, old.attributes(), edge.attributes()) {
+        Some(patch) => Event::EdgeUpdated { edge_id: edge.id().clone(), patch },
+        None => Event::EdgeReplaced { edge: edge.clone() },
     })
 }
 
