@@ -307,9 +307,11 @@ fn edge_after(graph: &Graph, event: &Event) -> Result<Option<Edge>, Rejection> {
 /// attributes, which are compared where they are; a copy may take many times what was sent. `None` where no merge
 /// patch can say it.
 fn patch_between(fixed: &[Map; 2], before: &Map, after: &Map) -> Option<MergePatch> {
-    let attributes = MergePatch::between(before, after)?;
-    let mut patch = MergePatch::between(&fixed[0], &fixed[1])?.into_fields();
-    patch.extend(attributes.into_fields());
+    let attributes = MergePatch::between(before, after)?.into_fields();
+    // What is removed comes first, as in any difference.
+    let (mut patch, written): (Map, Map) = attributes.into_iter().partition(|(_, value)| value.is_null());
+    patch.extend(MergePatch::between(&fixed[0], &fixed[1])?.into_fields());
+    patch.extend(written);
     Some(MergePatch::new(patch))
 }
 
