@@ -88,7 +88,7 @@ async fn flood(process: Arc<Process>, n: usize, turn: Arc<Semaphore>, all: Arc<B
 async fn work(client: Client, n: usize) {
     let id = format!("node-{n}");
     let command = json!({"type": "CREATE_NODE", "payload": {"id": id}}).to_string();
-    let request = Request::post("/graphs/work/command", command).header("connection", "close");
+    let request = Request::post("/graphs/flooded/command", command).header("connection", "close");
     let reply = client.send(&request).await.unwrap_or_else(|error| panic!("command {n}: {error}"));
     assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
 }
@@ -141,6 +141,6 @@ async fn o3_a_flood_of_garbage_takes_little_memory_and_nobody_elses_service() {
     );
     assert!(while_they_came > 0 && done > while_they_came);
     assert!(memory < MEMORY_KIB_MAX, "{memory} KiB");
-    let nodes = process.client().state("work").await["nodes"].as_array().unwrap().len();
+    let nodes = process.client().state("flooded").await["nodes"].as_array().unwrap().len();
     assert_eq!(nodes, done, "what was answered is there");
 }

@@ -36,9 +36,12 @@ pub(super) fn layer(app: &App) -> CorsLayer {
         header::ACCEPT,
         header::AUTHORIZATION,
         header::CONTENT_TYPE,
+        header::IF_MATCH,
         header::IF_NONE_MATCH,
+        HeaderName::from_static("idempotency-key"),
         HeaderName::from_static("last-event-id"),
         HeaderName::from_static("traceparent"),
+        HeaderName::from_static("x-client-id"),
         REQUEST_ID,
         HeaderName::from_static("x-user-id"),
     ];
@@ -49,6 +52,7 @@ pub(super) fn layer(app: &App) -> CorsLayer {
         REQUEST_ID,
         HeaderName::from_static("ratelimit"),
         HeaderName::from_static("ratelimit-policy"),
+        HeaderName::from_static("x-base"),
         HeaderName::from_static("x-cache"),
         HeaderName::from_static("x-stale"),
     ];
