@@ -160,7 +160,8 @@ impl Command {
 /// The attribute of a graph that holds its settings.
 pub(super) const SETTINGS: &str = "settings";
 
-fn weight_of_document(nodes: &[Node], edges: &[Edge]) -> usize {
+/// How many entities and fields there are: a measure of the work that they make.
+pub(super) fn weight_of_document(nodes: &[Node], edges: &[Edge]) -> usize {
     let of_nodes = nodes.iter().map(|node| 1 + fields_of(node.attributes())).sum::<usize>();
     1 + of_nodes + edges.iter().map(|edge| 1 + fields_of(edge.attributes())).sum::<usize>()
 }

@@ -12,9 +12,12 @@ mod difference;
 
 use std::collections::{HashMap, HashSet};
 
-use super::command::{Command, fields_of};
+use super::{
+    command::{Command, weight_of_document},
+    order::parents_first,
+};
 use dao_projections::{
-    ClientId, Commit, Edge, EdgeId, Entity, Graph, Node, NodeId, Pointer, UserId, Version, Viewport,
+    ClientId, Commit, Edge, EdgeId, Entity, Graph, Head, Node, NodeId, Pointer, UserId, Version, Viewport,
 };
 pub use difference::Ignored;
 
@@ -43,8 +46,28 @@ pub struct Save {
     pub deletes: Option<usize>,
     /// Fields of the document that are ignored and were in it.
     pub ignored: Vec<Pointer>,
-    /// The version that the graph must have, where the saver takes no other (`If-Match`).
-    pub only_at: Option<Version>,
+    /// The state that the graph must have, where the saver takes no other (`If-Match`).
+    pub only_at: Option<ExpectedHead>,
+}
+
+/// A head as an entity tag names it: the version, and the beginning of its hash in hex digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpectedHead {
+    /// The version.
+    pub version: Version,
+    /// Digits of the hash; empty where only the version is known.
+    pub hash_start: String,
+}
+
+impl ExpectedHead {
+    /// Before the first commit.
+    pub fn empty() -> Self {
+        Self { version: Version::EMPTY, hash_start: String::new() }
+    }
+
+    fn names(&self, head: Head) -> bool {
+        head.version == self.version && head.hash.to_hex().starts_with(&self.hash_start)
+    }
 }
 
 /// What a saver started from (rule DS3).
@@ -123,6 +146,11 @@ pub(super) fn effective_base<'c>(mut graph: Graph, own: impl IntoIterator<Item =
 }
 
 impl Save {
+    /// Whether it may only be applied to another head than this one.
+    pub fn expects_another(&self, head: Head) -> bool {
+        self.only_at.as_ref().is_some_and(|expected| !expected.names(head))
+    }
+
     /// Own commits that the base names.
     pub fn named_versions(&self) -> &[Version] {
         match &self.base {
@@ -135,9 +163,7 @@ impl Save {
 impl Document {
     /// How many entities and fields it has: a measure of the work it makes.
     pub fn weight(&self) -> usize {
-        let nodes = self.nodes.iter().map(|node| 1 + fields_of(node.attributes()));
-        let edges = self.edges.iter().map(|edge| 1 + fields_of(edge.attributes()));
-        1 + nodes.chain(edges).sum::<usize>()
+        weight_of_document(&self.nodes, &self.edges)
     }
 
     /// Whether the graph differs from it in anything that is compared: whether its author has something to adopt.
@@ -177,7 +203,7 @@ impl Intent {
         let (of_nodes, of_edges) = (Ignored::of_nodes(reading), Ignored::of_edges(reading));
         let mut intent = Self::default();
         let nodes: HashMap<&NodeId, &Node> = document.nodes.iter().map(|node| (node.id(), node)).collect();
-        for node in parents_first(&document.nodes, &nodes) {
+        for node in parents_first(document.nodes.iter().collect(), |node| node) {
             match base.nodes().get(node.id()) {
                 None => intent
                     .changes
@@ -195,7 +221,10 @@ impl Intent {
                     .changes
                     .push(Change::Command(Command::CreateEdge { edge: of_edges.stored_edge(edge) })),
                 // An edge of the base whose end the document removed goes with that node (rule DS14).
-                Some(old) if &old.entity == edge && !(is_there(edge.source()) && is_there(edge.target())) => {
+                Some(old)
+                    if (old.entity.source(), old.entity.target()) == (edge.source(), edge.target())
+                        && !(is_there(edge.source()) && is_there(edge.target())) =>
+                {
                     continue;
                 }
                 Some(old) => of_edges.edge_changes(&old.entity, edge, &mut intent.changes),
@@ -265,31 +294,4 @@ impl Reading {
     pub(super) fn stored_edge(&self, edge: &Edge) -> Edge {
         Ignored::of_edges(self).stored_edge(edge)
     }
-}
-
-/// The nodes of a document, each after the nodes of the document that it is inside of; else in its order. Nodes that
-/// are inside of themselves come last.
-fn parents_first<'d>(nodes: &'d [Node], by_id: &HashMap<&NodeId, &'d Node>) -> Vec<&'d Node> {
-    let mut ordered: Vec<&Node> = Vec::with_capacity(nodes.len());
-    let mut placed: HashSet<&NodeId> = HashSet::with_capacity(nodes.len());
-    for node in nodes {
-        let mut way = vec![node];
-        let mut on_way: HashSet<&NodeId> = HashSet::new();
-        while let Some(last) = way.last().copied() {
-            let above = last.parents().filter_map(|(_, parent)| by_id.get(&parent).copied());
-            let open =
-                { above }.find(|parent| !placed.contains(parent.id()) && !on_way.contains(parent.id()));
-            on_way.insert(last.id());
-            match open {
-                Some(parent) if parent.id() != last.id() => way.push(parent),
-                _ => {
-                    way.pop();
-                    if placed.insert(last.id()) {
-                        ordered.push(last);
-                    }
-                }
-            }
-        }
-    }
-    ordered
 }

@@ -11,6 +11,7 @@ mod document;
 mod interest;
 mod lifecycle;
 pub(crate) mod memory;
+mod order;
 mod record;
 mod refusal;
 mod size;
@@ -22,7 +23,9 @@ pub use conflict::{
     History, HistoryMissing, SaveReport, Saved, SkippedMember, Touched, Verdict, judge, judge_save,
 };
 pub use decide::{AutoCreate, Limits};
-pub use document::{Absent, Base, Change, Document, Ignored, Intent, Reading, Save, Saver, WithoutBase};
+pub use document::{
+    Absent, Base, Change, Document, ExpectedHead, Ignored, Intent, Reading, Save, Saver, WithoutBase,
+};
 pub use interest::Interest;
 pub use lifecycle::{ATTRIBUTES_BYTES_MAX, with_purge_times};
 pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};

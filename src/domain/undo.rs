@@ -9,7 +9,6 @@
 mod fields;
 mod merge;
 mod net;
-mod order;
 mod past;
 mod skipped;
 mod state;

@@ -29,7 +29,15 @@ impl BaseToken {
         Self { version: head.version, hash: Some(head.hash), own: vec![] }
     }
 
-    /// The base after a save that ended at `head`, if it made a commit.
+    /// The base with these own commits, where they are known.
+    pub(super) fn with_own(mut self, own: Option<&[Version]>) -> Self {
+        if let Some(own) = own {
+            self.own = own.to_vec();
+        }
+        self
+    }
+
+    /// The base after a save that made the commit at `head`.
     pub(super) fn after(mut self, head: Head) -> Self {
         if head.version <= self.version || self.own.contains(&head.version) {
             return self;

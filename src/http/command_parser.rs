@@ -4,9 +4,7 @@ mod document;
 mod graph_payloads;
 mod payloads;
 
-pub(super) use document::{
-    ABSENT, MODES, POINTER, SaveContext, SaveOptions, absent_of, mode_of, pointer_of, read_save,
-};
+pub(super) use document::{SaveRequest, read_save};
 
 use dao_projections::{
     ClientId, Edge, EdgeId, Hash, Node, NodeId, OperationId, TraceParent, UserId, Version,
@@ -104,6 +102,7 @@ pub(super) fn read_command_fields(
         return Err(Malformed::at(Path::Key(&path, field), "stands beside the command, not in it"));
     }
     refuse_keep(common.on_conflict, &sent.command, &Path::Root)?;
+    refuse_two_bases(&sent.base, &common.at, &path)?;
     alone(id, sent, &common, user, fingerprint)
 }
 
@@ -165,7 +164,6 @@ pub(super) fn read_batch_fields(
         let sent = reader.sent(member, &path, fingerprint);
         let sent = sent.and_then(|sent| refuse_own_identity(sent, is_atomic, &path));
         let sent = sent.and_then(|sent| refuse_alone(sent, &path));
-        let sent = sent.and_then(|sent| undo::refuse_in_batch(&sent.command, &path).map(|()| sent));
         sent.map_err(|malformed| Malformed { index: Some(index), ..malformed })
     };
     let members = members.into_iter().enumerate();
@@ -279,15 +277,16 @@ fn refuse_own_identity(
     Ok(sent)
 }
 
-/// These make one commit by themselves (rules DS1, L8).
+/// These make one commit by themselves (rules DS1, L8, U1).
 fn refuse_alone(sent: ParsedCommand, path: &Path<'_>) -> Result<ParsedCommand, Malformed> {
     match &sent.command {
         Command::SaveDocument { .. }
         | Command::CreateGraph { .. }
         | Command::DeleteGraph { .. }
-        | Command::RecoverGraph => {
+        | Command::RecoverGraph
+        | Command::Undo { .. } => {
             let name = sent.command.command_type().as_str();
-            let problem = format!("{name} can't be part of a batch: send it as a command of its own");
+            let problem = format!("{name} is not allowed in a batch: send it by itself");
             Err(Malformed::at(Path::Key(path, "type"), problem))
         }
         _ => Ok(sent),
@@ -349,7 +348,8 @@ fn alone(
     refuse_mode_with_base(&sent, common)?;
     let client = sent.client.map_or_else(|| common.client.clone(), ClientIdentity::Named);
     let (client, is_client_named) = client.client_of(user);
-    let claims = [common.at, sent.at].into_iter().filter_map(|at| at.claim(None)).collect();
+    let claims = [common.at, sent.at, sent.base].into_iter().filter_map(|at| at.claim(None)).collect();
+    let at = if sent.base.version.is_some() { sent.base } else { sent.at };
     Ok(Operation {
         id: sent.id.unwrap_or(id),
         fingerprint: fingerprint.finish(),
@@ -359,7 +359,7 @@ fn alone(
         client,
         is_client_named,
         claims,
-        action: Action::Single(member(sent.command, sent.at, sent.on_conflict, common)),
+        action: Action::Single(member(sent.command, at, sent.on_conflict, common)),
     })
 }
 
@@ -367,8 +367,21 @@ fn alone(
 fn refuse_mode_with_base(sent: &ParsedCommand, common: &BatchDefaults) -> Result<(), Malformed> {
     let Command::SaveDocument { save } = &sent.command else { return Ok(()) };
     let has_mode = matches!(save.base, Base::Unknown(WithoutBase::Merge | WithoutBase::Replace));
-    match has_mode && (sent.at.version.is_some() || common.at.version.is_some()) {
+    let bases = [&sent.at, &sent.base, &common.at];
+    match has_mode && bases.into_iter().any(|at| at.version.is_some()) {
         true => Err(Malformed::at("mode", "is for a save without a base: leave one of them out")),
+        false => Ok(()),
+    }
+}
+
+/// `base` of a document says what `clientVersion` says.
+fn refuse_two_bases(base: &BaseVersion, at: &BaseVersion, path: &Path<'_>) -> Result<(), Malformed> {
+    match base.version.is_some() && at.version.is_some() {
+        true => {
+            let payload = Path::Key(path, "payload");
+            let problem = "says what clientVersion says: send one of them";
+            Err(Malformed::at(Path::Key(&payload, "base"), problem))
+        }
         false => Ok(()),
     }
 }
@@ -378,6 +391,8 @@ struct ParsedCommand {
     id: Option<OperationId>,
     client: Option<ClientId>,
     at: BaseVersion,
+    /// What the `base` of a document names, in place of `at`.
+    base: BaseVersion,
     on_conflict: Option<Policy>,
     command: Command,
 }
@@ -388,7 +403,7 @@ struct CommandParser<'a> {
 }
 
 impl CommandParser<'_> {
-    /// What it says, in `printing` too.
+    /// What it says, which `fingerprint` takes up too.
     fn sent(
         &self,
         value: Value,
@@ -403,21 +418,14 @@ impl CommandParser<'_> {
         let on_conflict = on_conflict(&mut fields)?;
         let payload = fields.required("payload")?;
         fields.finish()?;
-        fingerprint.add(&name, &payload);
         let place = Path::Key(path, "payload");
-        let mut at = at;
+        if name == "SAVE_DOCUMENT" {
+            let (command, base) = self.save_document(payload, &place, fingerprint)?;
+            refuse_two_bases(&base, &at, path)?;
+            return Ok(ParsedCommand { id, client, at, base, on_conflict, command });
+        }
+        fingerprint.add(&name, &payload);
         let command = match name.as_str() {
-            "SAVE_DOCUMENT" => {
-                let (command, base) = self.save_document(payload, &place)?;
-                if base.version.is_some() && at.version.is_some() {
-                    let problem = "says what clientVersion says: send one of them";
-                    return Err(Malformed::at(Path::Key(&place, "base"), problem));
-                }
-                if base.version.is_some() {
-                    at = base;
-                }
-                command
-            }
             "CREATE_NODE" => Command::CreateNode { node: self.node(payload, &place, None)? },
             "UPDATE_NODE" => self.update_node(payload, &place)?,
             "UPDATE_NODE_POSITION" => self.move_node(payload, &place)?,
@@ -444,7 +452,7 @@ impl CommandParser<'_> {
             }
         };
         refuse_keep(on_conflict, &command, path)?;
-        Ok(ParsedCommand { id, client, at, on_conflict, command })
+        Ok(ParsedCommand { id, client, at, base: BaseVersion::default(), on_conflict, command })
     }
 }
 

@@ -7,28 +7,29 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use dao_projections::{ClientId, Edge, Graph, Hash, Head, Node, OperationId, Pointer, Version, Viewport};
+use dao_projections::{Edge, Graph, Hash, Node, OperationId, Version, Viewport};
 use serde::{Serialize, Serializer, ser::SerializeSeq};
+use serde_json::Value;
 use tracing::Instrument;
 
 use super::{
     app::App,
     authentication::Caller,
     base_token::BaseToken,
-    command_parser::{
-        ABSENT, MODES, POINTER, Policy, SaveContext, SaveOptions, absent_of, mode_of, pointer_of, read_save,
-    },
+    command_parser::{Policy, SaveRequest, read_save},
     commands::{command_span, execute},
-    extractors::{DecodedBody, PathIds, QueryParameters, ResponseFormat, TraceContext},
+    extractors::{
+        DecodedBody, PathIds, QueryParameters, ResponseFormat, TraceContext, client_id, idempotency_key,
+    },
     format::{Format, respond_encoded},
     problem::Problem,
-    reads::{entity_tag, is_known, marked, refuse_trashed},
+    reads::{encode_once, entity_tag, is_known, is_small, marked, refuse_trashed, shared},
     wire::{SavedOut, effect_out},
 };
 use crate::{
-    domain::{Base, Conflict, Operation, Reading, Save, SaveReport, WithoutBase},
+    domain::{Base, Conflict, ExpectedHead, Operation, Save, WithoutBase},
     read::{self, CurrentState},
-    write::{CommandResult, Ending, Reply, run_blocking},
+    write::{CommandResult, Effect, Encoding, Ending, Reply, View, run_blocking},
 };
 
 /// The header that names the base of a document.
@@ -54,8 +55,14 @@ pub(super) async fn graph_document(
     let response = match is_known(&headers, &tag) {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => {
-            let out = DocumentOut::of(&current.view.graph, None);
-            run_blocking(|| respond_encoded(format, format.encode_long(&out)))
+            let encoding = match format {
+                Format::Json => Encoding::DocumentJson,
+                Format::MessagePack => Encoding::DocumentMessagePack,
+            };
+            let known = |view: &View| view.lent(encoding);
+            let encode =
+                move |view: &View| view.lend(encoding, format.encode(&DocumentOut::of(&view.graph, None)));
+            shared(format, encode_once(&app, &current.view, known, encode).await?)
         }
     };
     let base = BaseToken::of(current.head()).to_string();
@@ -77,10 +84,10 @@ pub(super) async fn save_document(
     DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let options = save_options(&query, &headers)?;
-    let context = save_context(&query, &headers)?;
-    let base = options.base.clone();
-    let operation = document.read(|document| read_save(document, &user, options, context))?;
+    let request = save_request(&query, &headers)?;
+    let operation = document.read(|document| read_save(document, &user, request))?;
+    // It was read, so it is one.
+    let base = query.text("base").and_then(|base| base.parse().ok());
     let operation = Operation { traceparent, ..operation };
     let span = command_span(&graph, operation.id, &user);
     let save = operation.action.save().map(|(save, _)| save.clone());
@@ -89,61 +96,67 @@ pub(super) async fn save_document(
         return Err(crate::write::WriteError::Stopped.into());
     };
     let current = read::current(&app.graphs, &graph, None).await?;
-    saved(reply, &save, base, &current, format)
-}
-
-fn save_options(query: &QueryParameters, headers: &HeaderMap) -> Result<SaveOptions, Problem> {
-    let wrong = |name: &str, problem: &str| Problem::bad_request(format!("{name}: {problem}"));
-    let base =
-        query.text("base").map(|text| text.parse::<BaseToken>().map_err(|e| wrong("base", &e.to_string())));
-    let mode = query.text("mode").map(|text| mode_of(text).ok_or_else(|| wrong("mode", MODES)));
-    let absent = query.text("absent").map(|text| absent_of(text).ok_or_else(|| wrong("absent", ABSENT)));
-    let saves_viewport = query.one_of("viewport", &[("save", true), ("ignore", false)])?;
-    let paths = query.text("ignore").into_iter().flat_map(|paths| paths.split(','));
-    let ignore = paths.map(|path| pointer_of(path).ok_or_else(|| wrong("ignore", POINTER)));
-    let ignore: Vec<Pointer> = ignore.collect::<Result<_, _>>()?;
-    let deletes = query.number("deletes")?.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
-    let absent = absent.transpose()?.unwrap_or_default();
-    let (base, mut without_base) = (base.transpose()?, mode.transpose()?);
-    let mut only_at = if_match(headers)?;
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == b"*") {
-        (only_at, without_base) = (Some(Version::EMPTY), without_base.or(Some(WithoutBase::Replace)));
-    }
-    let reading = Reading { absent, ignore, saves_viewport: saves_viewport.unwrap_or(false) };
-    Ok(SaveOptions { base, without_base, reading, deletes, only_at })
-}
-
-/// The version that `If-Match` names. A tag that is weak is taken: compression makes them so.
-fn if_match(headers: &HeaderMap) -> Result<Option<Version>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().ok().map(|text| text.trim().trim_start_matches("W/"));
-    let tag = text.and_then(|text| text.strip_prefix('"')?.strip_suffix('"'));
-    let number = tag.and_then(|tag| tag.split('-').next()?.parse().ok()).and_then(Version::new);
-    let wrong = || Problem::bad_request("If-Match: must be one tag, as a document's ETag gives it");
-    number.map(Some).ok_or_else(wrong)
-}
-
-fn save_context(query: &QueryParameters, headers: &HeaderMap) -> Result<SaveContext, Problem> {
-    let text = |name: &str| match headers.get(name).map(HeaderValue::to_str) {
-        None => Ok(None),
-        Some(Ok(text)) => Ok(Some(text.trim().to_owned())),
-        Some(Err(_)) => Err(Problem::bad_request(format!("{name}: must be text"))),
+    let differs =
+        is_shown(&current) && run_blocking(|| save.document.differs_from(&current.view.graph, &save.reading));
+    // As any answer with a whole graph.
+    let _turn = match differs && !is_small(&current.view.graph) {
+        true => Some(app.long_read().await?),
+        false => None,
     };
-    let id = text("idempotency-key")?.map(|text| {
-        OperationId::parse(text.trim_matches('"'))
-            .map_err(|e| Problem::bad_request(format!("Idempotency-Key: {e}")))
-    });
-    let client = text("x-client-id")?
-        .map(|text| ClientId::parse(&text).map_err(|e| Problem::bad_request(format!("X-Client-Id: {e}"))));
+    saved(reply, &save, base, (&current, differs), format)
+}
+
+/// What is in a graph in the trash is not shown, also not to one whose save came before (rule L8).
+fn is_shown(current: &CurrentState) -> bool {
+    current.view.graph.metadata().trashed.is_none()
+}
+
+/// The options in the query, as the payload of `SAVE_DOCUMENT` has them, and the headers.
+fn save_request(query: &QueryParameters, headers: &HeaderMap) -> Result<SaveRequest, Problem> {
+    let mut options: Vec<(&str, Value)> = vec![];
+    for name in ["base", "mode", "absent"] {
+        options.extend(query.text(name).map(|text| (name, Value::from(text))));
+    }
+    let viewport = query.one_of("viewport", &[("save", "save"), ("ignore", "ignore")])?;
+    options.extend(viewport.map(|mode| ("viewportMode", Value::from(mode))));
+    let paths = query.text("ignore").map(|paths| paths.split(',').map(Value::from).collect::<Value>());
+    options.extend(paths.map(|paths| ("ignore", paths)));
+    options.extend(query.number("deletes")?.map(|count| ("deletes", Value::from(count))));
     let on_conflict = query.text("onConflict").map(|text| {
         let wrong = || Problem::bad_request("onConflict: must be merge, overwrite, reject or keep");
         Policy::parse(text).ok_or_else(wrong)
     });
-    Ok(SaveContext {
-        id: id.transpose()?,
-        client: client.transpose()?,
+    Ok(SaveRequest {
+        options,
+        only_at: expected_head(headers)?,
+        id: idempotency_key(headers)?,
+        client: client_id(headers)?,
         on_conflict: on_conflict.transpose()?,
     })
+}
+
+/// The head that the graph must have (`If-Match`, `If-None-Match: *`). A tag that is weak is taken: compression makes
+/// them so.
+fn expected_head(headers: &HeaderMap) -> Result<Option<ExpectedHead>, Problem> {
+    let given = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or_default().trim());
+    match (given(header::IF_MATCH), given(header::IF_NONE_MATCH)) {
+        (None, None) => Ok(None),
+        (Some(tag), None) => {
+            let wrong = || Problem::bad_request("If-Match: must be one tag, as a document's ETag gives it");
+            head_of_tag(tag).map(Some).ok_or_else(wrong)
+        }
+        (None, Some("*")) => Ok(Some(ExpectedHead::empty())),
+        (None, Some(_)) => Err(Problem::bad_request("If-None-Match: must be * with a save")),
+        (Some(_), Some(_)) => Err(Problem::bad_request("If-None-Match: can't stand beside If-Match")),
+    }
+}
+
+/// What `entity_tag` says of a head. Only the version counts in a tag without a hash.
+fn head_of_tag(tag: &str) -> Option<ExpectedHead> {
+    let tag = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
+    let mut parts = tag.split('-');
+    let version = Version::new(parts.next()?.parse().ok()?)?;
+    Some(ExpectedHead { version, hash_start: parts.next().unwrap_or_default().to_owned() })
 }
 
 /// The answer to a save (rule DS10).
@@ -151,7 +164,7 @@ fn saved(
     reply: &Reply,
     save: &Save,
     base: Option<BaseToken>,
-    current: &CurrentState,
+    (current, differs): (&CurrentState, bool),
     format: Format,
 ) -> Result<Response, Problem> {
     let (effect, head, results) = match &reply.ending {
@@ -165,14 +178,19 @@ fn saved(
         _ => None,
     });
     let graph = &current.view.graph;
-    let differs = run_blocking(|| save.document.differs_from(graph, &save.reading));
+    let own = report.map(|report| report.own.as_slice());
+    let base = match (base, effect) {
+        (None, _) => fits_the_graph(save, differs).then(|| BaseToken::of(*head)),
+        (Some(base), Effect::Unchanged) => Some(base.with_own(own)),
+        (Some(base), Effect::Committed(_)) => Some(base.with_own(own).after(*head)),
+    };
     let out = SaveAnswer {
         operation_id: reply.operation,
         version: head.version,
         hash: head.hash,
-        base: base_after(base, report, save, (*head, differs)).map(|base| base.to_string()),
+        base: base.map(|base| base.to_string()),
         outcome: effect_out(*effect),
-        result: report.map(|report| SaveResult { entities: SavedOut::of(report), ignored: &save.ignored }),
+        result: report.map(SavedOut::of),
         conflicts: report.map(|report| report.kept.as_slice()).filter(|kept| !kept.is_empty()),
         document: differs.then(|| DocumentOut::of(graph, Some(BaseToken::of(current.head()).to_string()))),
         duplicate: reply.duplicate.then_some(true),
@@ -180,24 +198,10 @@ fn saved(
     Ok(run_blocking(|| respond_encoded(format, format.encode_long(&out))))
 }
 
-/// The base that fits the document that was sent.
-///
-/// A save without a base is compared with the graph as it stood. After `mode=merge` the graph may hold more than the
-/// document, and no version fits that: the next save on any would delete the rest.
-fn base_after(
-    base: Option<BaseToken>,
-    report: Option<&SaveReport>,
-    save: &Save,
-    (head, differs): (Head, bool),
-) -> Option<BaseToken> {
-    let Some(mut base) = base else {
-        let fits = save.base != Base::Unknown(WithoutBase::Merge) || !differs;
-        return fits.then(|| BaseToken::of(head));
-    };
-    if let Some(report) = report {
-        base.own.clone_from(&report.own);
-    }
-    Some(base.after(head))
+/// Whether what was sent without a base is the graph as the save left it. After `mode=merge` the graph may hold more than
+/// the document, and no version fits that: the next save on any would delete the rest.
+fn fits_the_graph(save: &Save, differs: bool) -> bool {
+    save.base != Base::Unknown(WithoutBase::Merge) || !differs
 }
 
 /// The answer to a save.
@@ -211,21 +215,13 @@ struct SaveAnswer<'a> {
     base: Option<String>,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<SaveResult<'a>>,
+    result: Option<SavedOut<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conflicts: Option<&'a [Conflict]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     document: Option<DocumentOut<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate: Option<bool>,
-}
-
-/// What a save did.
-#[derive(Serialize)]
-struct SaveResult<'a> {
-    #[serde(flatten)]
-    entities: SavedOut<'a>,
-    ignored: &'a [Pointer],
 }
 
 /// A graph as an editor's document: what clients sent, without what the server adds to it (rule DS1).

@@ -7,7 +7,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
     http::{HeaderMap, header, request::Parts},
 };
-use dao_projections::{EdgeId, GraphId, InvalidId, NodeId, OperationId, TraceParent, Version};
+use dao_projections::{ClientId, EdgeId, GraphId, InvalidId, NodeId, OperationId, TraceParent, Version};
 
 use super::{app::App, decode::Document, format::Format, problem::Problem, request_body::BodyPermit};
 use crate::live::SubscriptionName;
@@ -85,6 +85,25 @@ impl<S: Sync> FromRequestParts<S> for TraceContext {
         let parsed = parts.extensions.get::<Self>().copied();
         Ok(parsed.unwrap_or_else(|| Self::of(&parts.headers)))
     }
+}
+
+/// The `operationId` of a request whose body is no command: quotes, as other servers want them, are taken too.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<OperationId>, Problem> {
+    let Some(text) = header_text(headers, "Idempotency-Key")? else { return Ok(None) };
+    let id = OperationId::parse(text.trim_matches('"'));
+    id.map(Some).map_err(|e| Problem::bad_request(format!("Idempotency-Key: {e}")))
+}
+
+/// The `clientId` of such a request.
+pub(super) fn client_id(headers: &HeaderMap) -> Result<Option<ClientId>, Problem> {
+    let Some(text) = header_text(headers, "X-Client-Id")? else { return Ok(None) };
+    ClientId::parse(text).map(Some).map_err(|e| Problem::bad_request(format!("X-Client-Id: {e}")))
+}
+
+fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Problem> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = std::str::from_utf8(value.as_bytes());
+    text.map(|text| Some(text.trim())).map_err(|_| Problem::bad_request(format!("{name}: must be UTF-8")))
 }
 
 /// The query of a request.

@@ -21,7 +21,7 @@ use super::{
     command_parser::read_command,
     commands::run_one,
     decode::Document,
-    extractors::{PathIds, QueryParameters, ResponseFormat, TraceContext},
+    extractors::{PathIds, QueryParameters, ResponseFormat, TraceContext, idempotency_key},
     format::respond,
     problem::Problem,
     wire::TrashedOut,
@@ -65,10 +65,8 @@ pub(super) async fn delete_graph(
         payload.extend(query.text(name).map(|text| (name.to_owned(), Value::from(text))));
     }
     let mut command = json!({"type": "DELETE_GRAPH", "payload": payload});
-    if let Some(key) = headers.get("idempotency-key") {
-        let key = key.to_str().ok().filter(|key| uuid::Uuid::parse_str(key).is_ok());
-        let key = key.ok_or_else(|| Problem::bad_request("Idempotency-Key: must be a UUID"))?;
-        command["operationId"] = Value::from(key);
+    if let Some(id) = idempotency_key(&headers)? {
+        command["operationId"] = Value::from(id.to_string());
     }
     let operation = read_command(Document::of(command), &user)?;
     run_one(&app, &graph, Operation { traceparent, ..operation }, format).await

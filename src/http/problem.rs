@@ -15,7 +15,10 @@ use dao_projections::{GraphId, OperationId, Timestamp, Trashed, UserId};
 use serde::Serialize;
 
 use super::{connection_limits::LimitReached, rate_limits};
-use crate::{auth::Right, domain::Resolution};
+use crate::{
+    auth::Right,
+    domain::{Details, Resolution},
+};
 
 /// `Retry-After` of temporary failures that know no better time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -36,16 +39,10 @@ pub(super) struct Problem {
     resolution: Option<Resolution>,
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<usize>,
-    /// Nodes that a document save would delete.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nodes: Option<usize>,
-    /// Edges that it would delete.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    edges: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate: Option<bool>,
     #[serde(flatten)]
-    trashed: TrashedOut,
+    details: DetailsOut,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<String>,
     #[serde(skip)]
@@ -63,10 +60,15 @@ pub(super) struct Problem {
     cause: Option<String>,
 }
 
-/// Since when a graph is in the trash, and until when it can be recovered (rule L8).
+/// What a refusal says beside its code: since when a graph is in the trash, and until when it can be recovered (rule L8);
+/// how much a document save would delete (rule DS11).
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct TrashedOut {
+pub(super) struct DetailsOut {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nodes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edges: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,13 +79,24 @@ pub(super) struct TrashedOut {
     moved_to: Option<GraphId>,
 }
 
-impl TrashedOut {
-    fn of(trashed: &Trashed) -> Self {
+impl DetailsOut {
+    fn of(details: Option<&Details>) -> Self {
+        match details {
+            Some(Details::Trashed(trashed)) => Self::of_trash(trashed),
+            Some(Details::Deletes { nodes, edges }) => {
+                Self { nodes: Some(*nodes), edges: Some(*edges), ..Self::default() }
+            }
+            None => Self::default(),
+        }
+    }
+
+    fn of_trash(trashed: &Trashed) -> Self {
         Self {
             at: Some(trashed.at),
             by: trashed.by.clone(),
             purge_at: trashed.purge_after,
             moved_to: trashed.moved_to.clone(),
+            ..Self::default()
         }
     }
 }
@@ -103,10 +116,8 @@ impl Problem {
             operation_id: None,
             resolution: None,
             index: None,
-            nodes: None,
-            edges: None,
             duplicate: None,
-            trashed: TrashedOut::default(),
+            details: DetailsOut::default(),
             reasons: vec![],
             retry_after: None,
             ends_connection: false,
@@ -361,8 +372,8 @@ impl Problem {
     }
 
     /// With `GRAPH_TRASHED`, since when; without fields otherwise.
-    pub(super) fn trash(&self) -> &TrashedOut {
-        &self.trashed
+    pub(super) fn details(&self) -> &DetailsOut {
+        &self.details
     }
 
     pub(super) fn index(&self) -> Option<usize> {

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use dao_projections::{GraphId, Head, Version};
+use dao_projections::{Graph, GraphId, Head, Version};
 use serde::Serialize;
 
 use super::{
@@ -83,7 +83,7 @@ async fn encode_state(
 }
 
 /// An encoding that exists, or is made here: a large one with a permit, on the blocking pool.
-async fn encode_once(
+pub(super) async fn encode_once(
     app: &App,
     view: &Arc<View>,
     known: impl Fn(&View) -> Option<Bytes>,
@@ -92,8 +92,7 @@ async fn encode_once(
     if let Some(known) = known(view) {
         return Ok(known);
     }
-    let is_small = view.graph.nodes().len() + view.graph.edges().len() <= INLINE_ENCODE_ENTITIES_MAX;
-    if is_small {
+    if is_small(&view.graph) {
         return Ok(encode(view));
     }
     let _turn = app.long_read().await?;
@@ -106,8 +105,13 @@ async fn encode_once(
     encoded.map_err(Problem::of_panic)
 }
 
+/// Whether it is encoded so fast that no other request notices.
+pub(super) fn is_small(graph: &Graph) -> bool {
+    graph.nodes().len() + graph.edges().len() <= INLINE_ENCODE_ENTITIES_MAX
+}
+
 /// An answer whose body is shared with other answers.
-fn shared(format: Format, body: Bytes) -> Response {
+pub(super) fn shared(format: Format, body: Bytes) -> Response {
     (StatusCode::OK, [(header::CONTENT_TYPE, format.content_type())], Extension(SharedCopy), body)
         .into_response()
 }

@@ -35,16 +35,6 @@ pub(super) fn read_undo(payload: Value, path: &Path<'_>, repeated: &Repeated) ->
     Ok(Command::Undo { operations })
 }
 
-/// An undo stands alone (rule U1).
-pub(super) fn refuse_in_batch(command: &Command, path: &Path<'_>) -> Result<(), Malformed> {
-    match command {
-        Command::Undo { .. } => {
-            Err(Malformed::at(Path::Key(path, "type"), "UNDO is not allowed in a batch: send it by itself"))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// The `result` of an undo.
 #[derive(Serialize)]
 pub(super) struct UndoneOut<'a> {

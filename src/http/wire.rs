@@ -4,7 +4,8 @@
 use bytes::Bytes;
 use dao_projections::{
     Attributes, CatalogRow, ClientId, CommandType, Commit, Edge, EdgeId, Event, Graph, GraphId, Hash, Head,
-    Node, NodeId, OperationId, Outcome, Placed, Timestamp, TraceParent, Trashed, UserId, Version, Viewport,
+    Node, NodeId, OperationId, Outcome, Placed, Pointer, Timestamp, TraceParent, Trashed, UserId, Version,
+    Viewport,
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
@@ -349,6 +350,7 @@ pub(super) struct SavedOut<'a> {
     updated: TouchedOut<'a>,
     deleted: TouchedOut<'a>,
     also_deleted: TouchedOut<'a>,
+    ignored: &'a [Pointer],
 }
 
 impl<'a> SavedOut<'a> {
@@ -358,6 +360,7 @@ impl<'a> SavedOut<'a> {
             updated: TouchedOut::of(&saved.updated),
             deleted: TouchedOut::of(&saved.deleted),
             also_deleted: TouchedOut::of(&saved.also_deleted),
+            ignored: &saved.ignored,
         }
     }
 }
@@ -372,6 +375,7 @@ pub(super) struct TrashedOut<'a> {
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     moved_to: Option<&'a GraphId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     purge_at: Option<Timestamp>,
 }
 

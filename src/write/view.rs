@@ -27,10 +27,14 @@ pub enum Encoding {
     EdgesJson,
     /// All edges as MessagePack.
     EdgesMessagePack,
+    /// What an editor's document has, as JSON.
+    DocumentJson,
+    /// The same as MessagePack.
+    DocumentMessagePack,
 }
 
 /// How many of those there are.
-const ENCODINGS: usize = 5;
+const ENCODINGS: usize = 7;
 
 /// One of them. It goes with its last reader.
 #[derive(Debug)]

@@ -61,8 +61,8 @@ pub fn judge_save(
     let (own, written) = (own.as_slice(), &gathered);
     let saving = Saving { graph, operation, save, member, own, history, limits: &unlimited, written };
     let saved = saving.run(&intent, has_others, limits)?;
-    let own = own.to_vec();
-    Ok(Saved { report: SaveReport { own, ..saved.report }, ..saved })
+    let report = SaveReport { own: own.to_vec(), ignored: save.ignored.clone(), ..saved.report };
+    Ok(Saved { report, ..saved })
 }
 
 /// The writes since the base to everything that the save is about, looked for once: each change looks up its own.

@@ -31,8 +31,9 @@ pub(super) fn start(
     history: &dyn History,
 ) -> Result<Result<Started, Refusal>, HistoryMissing> {
     let head = graph.head().version;
-    if save.only_at.is_some_and(|version| version != head) {
-        let message = format!("the graph is at version {head}, which is not the version of If-Match");
+    if save.expects_another(graph.head()) {
+        let message =
+            format!("the graph is at version {head}, not as If-Match or If-None-Match of the save says");
         return Ok(Err(Refusal::new(Reason::VersionChanged, message)));
     }
     let as_it_stands = |graph: &Graph| Started { graph: graph.clone(), own: vec![], has_others: false };

@@ -54,13 +54,13 @@ pub(super) fn without_fields(change: &Change, conflicts: &[Conflict]) -> Option<
         Change::Command(Command::UpdateEdge { edge_id, .. }) => edge_id.as_str(),
         Change::Command(_) | Change::ReplaceNode(_) | Change::ReplaceEdge(_) => return None,
     };
-    let about_it = conflicts.iter().filter(|conflict| conflict.id == id);
-    let paths: HashMap<&Pointer, ()> = about_it.map(|conflict| (&conflict.path, ())).collect();
-    if paths.is_empty() || paths.contains_key(&Pointer::root()) {
+    let mut gone = Gone::default();
+    conflicts.iter().filter(|conflict| conflict.id == id).for_each(|conflict| gone.add(&conflict.path));
+    if gone.is_all {
         return None;
     }
     let keep = |patch: &MergePatch| -> Option<MergePatch> {
-        let fields = without_paths(patch.fields(), &Pointer::root(), &paths);
+        let fields = gone.removed_from(patch.fields());
         (!fields.is_empty() && fields != *patch.fields()).then(|| MergePatch::new(fields))
     };
     Some(Change::Command(match change {
@@ -74,22 +74,36 @@ pub(super) fn without_fields(change: &Change, conflicts: &[Conflict]) -> Option<
     }))
 }
 
-fn without_paths(fields: &Map, path: &Pointer, gone: &HashMap<&Pointer, ()>) -> Map {
-    let mut kept = Map::new();
-    for (key, value) in fields {
-        let at = path.child(key);
-        if gone.contains_key(&at) {
-            continue;
-        }
-        match value {
-            Value::Object(below) if !below.is_empty() => {
-                let below = without_paths(below, &at, gone);
-                if !below.is_empty() {
-                    kept.insert(key.clone(), Value::Object(below));
-                }
-            }
-            value => drop(kept.insert(key.clone(), value.clone())),
-        }
+/// Paths by their keys. Written out, the path of each field below a long key would be that long.
+#[derive(Default)]
+struct Gone {
+    /// Everything from here on.
+    is_all: bool,
+    below: HashMap<String, Gone>,
+}
+
+impl Gone {
+    fn add(&mut self, path: &Pointer) {
+        path.keys().fold(self, |at, key| at.below.entry(key.into_owned()).or_default()).is_all = true;
     }
-    kept
+
+    fn removed_from(&self, fields: &Map) -> Map {
+        let mut kept = Map::new();
+        for (key, value) in fields {
+            let value = match (self.below.get(key), value) {
+                (None, value) => value.clone(),
+                (Some(gone), _) if gone.is_all => continue,
+                (Some(gone), Value::Object(below)) if !below.is_empty() => {
+                    let left = gone.removed_from(below);
+                    if left.is_empty() {
+                        continue;
+                    }
+                    Value::Object(left)
+                }
+                (Some(_), value) => value.clone(),
+            };
+            kept.insert(key.clone(), value);
+        }
+        kept
+    }
 }

@@ -1,6 +1,6 @@
 //! What the author of a document save is told beside its outcome (rule DS10).
 
-use dao_projections::{EdgeId, Entity, Event, Graph, NodeId, Outcome, Version};
+use dao_projections::{EdgeId, Entity, Event, Graph, NodeId, Outcome, Pointer, Version};
 
 use super::{Decided, Verdict, last_written};
 use crate::domain::{
@@ -31,6 +31,8 @@ pub struct SaveReport {
     pub also_deleted: Touched,
     /// Where what stands was kept (rule DS9).
     pub kept: Vec<Conflict>,
+    /// Fields that are not stored and were in the document (rule DS5).
+    pub ignored: Vec<Pointer>,
     /// The saver's own commits since the base.
     pub own: Vec<Version>,
 }
@@ -78,7 +80,7 @@ impl SaveReport {
     pub fn json_bytes(&self) -> usize {
         let of = |touched: &&Touched| json_bytes(&touched.nodes) + json_bytes(&touched.edges);
         let kept = self.kept.iter().map(json_bytes).sum::<usize>();
-        self.lists().iter().map(of).sum::<usize>() + kept + json_bytes(&self.own)
+        self.lists().iter().map(of).sum::<usize>() + kept + json_bytes(&self.ignored) + json_bytes(&self.own)
     }
 
     fn lists(&self) -> [&Touched; 4] {

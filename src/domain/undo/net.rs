@@ -5,8 +5,11 @@ use std::collections::HashSet;
 
 use dao_projections::{Edge, EdgeId, Event, Graph, Node, NodeId, Placed};
 
-use super::{order::parents_first, state::Key};
-use crate::domain::decide::{Limits, edge_change, node_change};
+use super::state::Key;
+use crate::domain::{
+    decide::{Limits, edge_change, node_change},
+    order::parents_first,
+};
 
 /// From `head` to `then`, which differ in these entities at most, in the order in which they were touched.
 pub(super) fn events(head: &Graph, then: &Graph, touched: &[Key], limits: &Limits) -> Vec<Event> {

@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use super::{
     UndoResult, net,
-    order::parents_first,
     past::{Past, Place, Step, Transition},
     skipped::{SkipReason, Skips, Writers},
     state::{Key, State},
@@ -21,6 +20,7 @@ use super::{
 use crate::domain::{
     OnConflict,
     decide::{Limits, check_edge_size, check_ends, check_node_size, edges_of_all, with_descendants},
+    order::parents_first,
     refusal::Conflict,
 };
 
@@ -169,34 +169,28 @@ impl<'a> Taking<'a> {
         self.touched.push(key);
     }
 
+    /// Why what was deleted can't take its place again.
+    fn no_place(&self, is_taken: bool, is_full: bool) -> Option<SkipReason> {
+        match is_taken {
+            true => (self.on_conflict != OnConflict::Overwrite).then_some(SkipReason::IdTaken),
+            false => is_full.then_some(SkipReason::TooManyEntities),
+        }
+    }
+
     fn restore_node(&mut self, step: &Step, node: &Node, place: Option<Place>) {
         let entity = Entity::Node(node.id());
-        if let Some(standing) = self.then.nodes().get(node.id()) {
-            if standing.entity == *node {
-                return;
-            }
-            if self.on_conflict != OnConflict::Overwrite {
-                let (yours, current) = (json_of_node(node), json_of_node(&standing.entity));
-                return self.skip(SkipReason::IdTaken, step, entity, Pointer::root(), (yours, current));
-            }
-        } else if self.then.nodes().len() >= self.limits.nodes_max {
-            let yours = json_of_node(node);
-            return self.skip(
-                SkipReason::TooManyEntities,
-                step,
-                entity,
-                Pointer::root(),
-                (yours, Value::Null),
-            );
+        let standing = self.then.nodes().get(node.id()).map(|standing| &standing.entity);
+        if standing == Some(node) {
+            return;
+        }
+        let is_full = self.then.nodes().len() >= self.limits.nodes_max;
+        if let Some(reason) = self.no_place(standing.is_some(), is_full) {
+            let values = (json_of_node(node), standing.map_or(Value::Null, json_of_node));
+            return self.skip(reason, step, entity, Pointer::root(), values);
         }
         if check_node_size(node, self.limits).is_err() {
-            return self.skip(
-                SkipReason::EntityTooLarge,
-                step,
-                entity,
-                Pointer::root(),
-                (Value::Null, Value::Null),
-            );
+            let values = (Value::Null, Value::Null);
+            return self.skip(SkipReason::EntityTooLarge, step, entity, Pointer::root(), values);
         }
         let (node, is_detached) = self.attached(node);
         if is_detached {
@@ -239,23 +233,14 @@ impl<'a> Taking<'a> {
 
     fn restore_edge(&mut self, step: &Step, edge: &Edge, place: Option<Place>) {
         let entity = Entity::Edge(edge.id());
-        if let Some(standing) = self.then.edges().get(edge.id()) {
-            if standing.entity == *edge {
-                return;
-            }
-            if self.on_conflict != OnConflict::Overwrite {
-                let (yours, current) = (json_of_edge(edge), json_of_edge(&standing.entity));
-                return self.skip(SkipReason::IdTaken, step, entity, Pointer::root(), (yours, current));
-            }
-        } else if self.then.edges().len() >= self.limits.edges_max {
-            let yours = json_of_edge(edge);
-            return self.skip(
-                SkipReason::TooManyEntities,
-                step,
-                entity,
-                Pointer::root(),
-                (yours, Value::Null),
-            );
+        let standing = self.then.edges().get(edge.id()).map(|standing| &standing.entity);
+        if standing == Some(edge) {
+            return;
+        }
+        let is_full = self.then.edges().len() >= self.limits.edges_max;
+        if let Some(reason) = self.no_place(standing.is_some(), is_full) {
+            let values = (json_of_edge(edge), standing.map_or(Value::Null, json_of_edge));
+            return self.skip(reason, step, entity, Pointer::root(), values);
         }
         if let Err(rejection) = check_edge_size(edge, self.limits).and_then(|()| check_ends(&self.then, edge))
         {

@@ -3,13 +3,16 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use dao_projections::{ClientId, Node, NodeId, OperationId, Pointer, UserId, Version};
+use dao_projections::{ClientId, Node, NodeId, OperationId, Pointer, UserId};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{BaseVersion, BatchDefaults, CommandParser, ParsedCommand, Policy, admit, alone};
 use crate::{
-    domain::{Absent, Base, Command, Document as Saved, Ignored, Operation, Reading, Save, WithoutBase},
+    domain::{
+        Absent, Base, Command, Document as Saved, ExpectedHead, Ignored, Operation, Reading, Save,
+        WithoutBase,
+    },
     http::{
         base_token::BaseToken,
         decode::{Document, Path},
@@ -18,74 +21,92 @@ use crate::{
     },
 };
 
-/// Paths that a save ignores beside those that are always ignored.
+/// Paths that a save ignores beside those that are always ignored: each is looked for in each entity.
 const IGNORED_MAX: usize = 100;
+/// The fields of a payload that are no part of the document.
+const OPTIONS: [&str; 6] = ["base", "mode", "absent", "ignore", "deletes", "viewportMode"];
 
-/// The options of a save beside its document.
-#[derive(Clone, Debug, Default)]
-pub(in crate::http) struct SaveOptions {
-    pub(in crate::http) base: Option<BaseToken>,
-    pub(in crate::http) without_base: Option<WithoutBase>,
-    pub(in crate::http) reading: Reading,
-    pub(in crate::http) deletes: Option<usize>,
-    /// The version that must be the graph's latest (`If-Match`).
-    pub(in crate::http) only_at: Option<Version>,
-}
-
-/// Who saves, and how conflicts are treated.
-pub(in crate::http) struct SaveContext {
+/// A save as `PUT` says it: what stands beside the document.
+pub(in crate::http) struct SaveRequest {
+    /// Options, under the names that they have in the payload of the command.
+    pub(in crate::http) options: Vec<(&'static str, Value)>,
+    pub(in crate::http) only_at: Option<ExpectedHead>,
     pub(in crate::http) id: Option<OperationId>,
     pub(in crate::http) client: Option<ClientId>,
     pub(in crate::http) on_conflict: Option<Policy>,
 }
 
-/// The body of `PUT /graphs/{graphId}/document`.
+/// The body of `PUT /graphs/{graphId}/document`, read as the command that it is: a repeat may use either.
 pub(in crate::http) fn read_save(
-    document: Document,
+    mut document: Document,
     user: &UserId,
-    options: SaveOptions,
-    context: SaveContext,
+    request: SaveRequest,
 ) -> Result<Operation, Malformed> {
     let parser = CommandParser { repeated: &document.repeated };
+    if let Value::Object(fields) = &mut document.value {
+        if let Some(option) = OPTIONS.iter().find(|option| fields.contains_key(**option)) {
+            return Err(Malformed::at(option, "is not a field of a document: send it in the query"));
+        }
+        fields.extend(request.options.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
     let mut fingerprint = FingerprintHasher::of(user);
-    fingerprint.add("SAVE_DOCUMENT", &document.value);
-    let mut fields = Fields::of(document.value, &Path::Root, &document.repeated)?;
-    let saved = parser.document(&mut fields, &Path::Root, &options.reading)?;
-    fields.finish()?;
-    let SaveContext { id, client, on_conflict } = context;
-    let (command, at) = save_command(saved, options);
-    let id = id.unwrap_or_else(|| Uuid::now_v7().into());
-    let parsed = ParsedCommand { id: Some(id), client, at, on_conflict, command };
+    let (mut command, base) = parser.save_document(document.value, &Path::Root, &mut fingerprint)?;
+    if let Command::SaveDocument { save } = &mut command {
+        save.only_at = request.only_at;
+    }
+    let id = request.id.unwrap_or_else(|| Uuid::now_v7().into());
+    let parsed = ParsedCommand {
+        id: Some(id),
+        client: request.client,
+        at: BaseVersion::default(),
+        base,
+        on_conflict: request.on_conflict,
+        command,
+    };
     let operation = alone(id, parsed, &BatchDefaults::default(), user, fingerprint)?;
     admit([&operation], document.size)?;
     Ok(operation)
 }
 
 impl CommandParser<'_> {
-    /// The payload of a `SAVE_DOCUMENT`: the command, and the version that its base names.
+    /// The payload of a `SAVE_DOCUMENT`: the command, and the version that its base names. The base is left out of the
+    /// fingerprint, as `clientVersion` is: it says where the save begins, not what is saved.
     pub(super) fn save_document(
         &self,
-        payload: Value,
+        mut payload: Value,
         path: &Path<'_>,
+        fingerprint: &mut FingerprintHasher,
     ) -> Result<(Command, BaseVersion), Malformed> {
+        let base = payload.as_object_mut().and_then(|fields| fields.shift_remove("base"));
+        fingerprint.add("SAVE_DOCUMENT", &payload);
         let mut fields = Fields::of(payload, path, self.repeated)?;
-        let base = match fields.text("base")? {
-            Some(text) => Some(text.parse::<BaseToken>().map_err(|e| fields.wrong("base", e.to_string()))?),
-            None => None,
+        let base = match base {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => {
+                Some(text.parse::<BaseToken>().map_err(|e| fields.wrong("base", e.to_string()))?)
+            }
+            Some(_) => return Err(fields.wrong("base", "must be a string")),
         };
-        let mode = fields.text("mode")?;
-        let without_base =
-            mode.map(|mode| mode_of(&mode).ok_or_else(|| fields.wrong("mode", MODES))).transpose()?;
-        let absent = fields.text("absent")?;
-        let absent =
-            absent.map(|text| absent_of(&text).ok_or_else(|| fields.wrong("absent", ABSENT))).transpose()?;
+        let mode = match fields.text("mode")?.as_deref() {
+            None => None,
+            Some("merge") => Some(WithoutBase::Merge),
+            Some("replace") => Some(WithoutBase::Replace),
+            Some(_) => return Err(fields.wrong("mode", "must be merge or replace")),
+        };
+        let absent = match fields.text("absent")?.as_deref() {
+            None | Some("delete") => Absent::Delete,
+            Some("keep") => Absent::Keep,
+            Some(_) => return Err(fields.wrong("absent", "must be delete or keep")),
+        };
+        // It deletes nothing.
+        let absent = if mode == Some(WithoutBase::Merge) { Absent::Keep } else { absent };
         let saves_viewport = match fields.text("viewportMode")?.as_deref() {
             None | Some("ignore") => false,
             Some("save") => true,
             Some(_) => return Err(fields.wrong("viewportMode", "must be save or ignore")),
         };
         let ignore = match fields.list("ignore")? {
-            Some(paths) => self.ignored(paths, &Path::Key(path, "ignore"))?,
+            Some(paths) => ignored(paths, &Path::Key(path, "ignore"))?,
             None => vec![],
         };
         let deletes = match fields.optional("deletes") {
@@ -95,21 +116,20 @@ impl CommandParser<'_> {
             },
             None => None,
         };
-        let reading = Reading { absent: absent.unwrap_or_default(), ignore, saves_viewport };
-        let saved = self.document(&mut fields, path, &reading)?;
+        let reading = Reading { absent, ignore, saves_viewport };
+        let (document, ignored) = self.document(&mut fields, path, &reading)?;
         fields.finish()?;
-        Ok(save_command(saved, SaveOptions { base, without_base, reading, deletes, only_at: None }))
-    }
-
-    fn ignored(&self, paths: Vec<Value>, at: &Path<'_>) -> Result<Vec<Pointer>, Malformed> {
-        if paths.len() > IGNORED_MAX {
-            return Err(Malformed::at(at, format!("must hold at most {IGNORED_MAX} paths")));
-        }
-        let read = |(index, path): (usize, Value)| {
-            let pointer = path.as_str().and_then(pointer_of);
-            pointer.ok_or_else(|| Malformed::at(Path::Index(at, index), POINTER))
+        let at = base.as_ref().map_or_else(BaseVersion::default, |base| BaseVersion {
+            version: Some(base.version),
+            hash: base.hash.map(Some),
+        });
+        let base = match (base, mode) {
+            (Some(base), None) => Base::Known { own: base.own },
+            // A mode beside a base is refused where both are seen.
+            (_, mode) => Base::Unknown(mode.unwrap_or(WithoutBase::Create)),
         };
-        paths.into_iter().enumerate().map(read).collect()
+        let save = Save { document, reading, base, keeps: false, deletes, ignored, only_at: None };
+        Ok((Command::SaveDocument { save: Box::new(save) }, at))
     }
 
     /// `{nodes, edges, viewport?}`: every entity has an id, once, and no node is inside of itself (rule DS14).
@@ -146,48 +166,23 @@ impl CommandParser<'_> {
     }
 }
 
-pub(in crate::http) const MODES: &str = "must be merge or replace";
-pub(in crate::http) const ABSENT: &str = "must be delete or keep";
-pub(in crate::http) const POINTER: &str = "must be a JSON Pointer, such as /data/hover";
-
-pub(in crate::http) fn mode_of(text: &str) -> Option<WithoutBase> {
-    match text {
-        "merge" => Some(WithoutBase::Merge),
-        "replace" => Some(WithoutBase::Replace),
-        _ => None,
+fn ignored(paths: Vec<Value>, at: &Path<'_>) -> Result<Vec<Pointer>, Malformed> {
+    if paths.len() > IGNORED_MAX {
+        return Err(Malformed::at(at, format!("must hold at most {IGNORED_MAX} paths")));
     }
-}
-
-pub(in crate::http) fn absent_of(text: &str) -> Option<Absent> {
-    match text {
-        "delete" => Some(Absent::Delete),
-        "keep" => Some(Absent::Keep),
-        _ => None,
-    }
+    let read = |(index, path): (usize, Value)| {
+        let pointer = path.as_str().and_then(pointer_of);
+        pointer.ok_or_else(|| {
+            Malformed::at(Path::Index(at, index), "must be a JSON Pointer, such as /data/hover")
+        })
+    };
+    paths.into_iter().enumerate().map(read).collect()
 }
 
 /// A path below an entity.
-pub(in crate::http) fn pointer_of(text: &str) -> Option<Pointer> {
+fn pointer_of(text: &str) -> Option<Pointer> {
     let keys = text.strip_prefix('/')?.split('/');
     Some(keys.fold(Pointer::root(), |above, key| above.child(&key.replace("~1", "/").replace("~0", "~"))))
-}
-
-fn save_command((document, ignored): (Saved, Vec<Pointer>), options: SaveOptions) -> (Command, BaseVersion) {
-    let SaveOptions { base, without_base, mut reading, deletes, only_at } = options;
-    let at = base.as_ref().map_or_else(BaseVersion::default, |base| BaseVersion {
-        version: Some(base.version),
-        hash: base.hash.map(Some),
-    });
-    if without_base == Some(WithoutBase::Merge) {
-        reading.absent = Absent::Keep;
-    }
-    let base = match (base, without_base) {
-        (Some(base), None) => Base::Known { own: base.own },
-        // A mode beside a base is refused where both are seen.
-        (_, mode) => Base::Unknown(mode.unwrap_or(WithoutBase::Create)),
-    };
-    let save = Save { document, reading, base, keeps: false, deletes, ignored, only_at };
-    (Command::SaveDocument { save: Box::new(save) }, at)
 }
 
 /// In a document an entity without an id would be another one with each save.

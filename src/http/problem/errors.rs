@@ -5,10 +5,10 @@ use dao_projections::{OperationId, Trashed, Version};
 
 use super::{
     super::json_shape::{Malformed, Severity},
-    Problem, RETRY_AFTER, TrashedOut,
+    DetailsOut, Problem, RETRY_AFTER,
 };
 use crate::{
-    domain::{Details, Reason, Refusal},
+    domain::{Reason, Refusal},
     live::SubscriptionError,
     read::ReadError,
     write::WriteError,
@@ -25,21 +25,14 @@ impl Problem {
         let (code, title, status) = of_reason(refusal.reason);
         let status = if refusal.is_conflict() { StatusCode::CONFLICT } else { status };
         let detail = match advice(refusal.reason) {
-            Some(advice) => format!("{}. {advice}", refusal.message),
+            Some(advice) => format!("{}. {advice}", refusal.message.trim_end_matches('.')),
             None => refusal.message.to_string(),
-        };
-        let (trashed, deletes) = match refusal.details.as_deref() {
-            Some(Details::Trashed(trashed)) => (Some(trashed), None),
-            Some(Details::Deletes { nodes, edges }) => (None, Some((*nodes, *edges))),
-            None => (None, None),
         };
         Self {
             operation_id: Some(operation),
             resolution: refusal.resolution.clone(),
             index: refusal.index,
-            nodes: deletes.map(|(nodes, _)| nodes),
-            edges: deletes.map(|(_, edges)| edges),
-            trashed: trashed.map(TrashedOut::of).unwrap_or_default(),
+            details: DetailsOut::of(refusal.details.as_deref()),
             duplicate: is_duplicate.then_some(true),
             retry_after: (refusal.reason == Reason::DependencyPending).then_some(RETRY_AFTER),
             ..Self::new(status, code, title, detail)
@@ -129,7 +122,7 @@ impl Problem {
         let detail = format!(
             "This graph is in the trash. {TRASHED_ADVICE} `state?trashed=include` shows it as it is."
         );
-        Self { trashed: TrashedOut::of(trashed), ..Self::new(status, code, title, detail) }
+        Self { details: DetailsOut::of_trash(trashed), ..Self::new(status, code, title, detail) }
     }
 
     /// A graph that nobody has written to, where one is asked for (rule L3).

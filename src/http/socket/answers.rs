@@ -117,7 +117,7 @@ impl Connection {
             resolution: problem.resolution(),
             index: problem.index(),
             duplicate: answer.is_some_and(|answer| answer.duplicate).then_some(true),
-            trashed: problem.trash(),
+            details: problem.details(),
         });
         self.send_frame(&frame);
     }

@@ -156,6 +156,10 @@ impl Connection {
         let LongMessage { counted, turn, outcome } = read;
         self.long_message_bytes = None;
         self.message_budget.adopt(counted);
+        // It was ended meanwhile, perhaps because its token expired.
+        if !self.is_alive() {
+            return;
+        }
         match outcome {
             LongMessageOutcome::Frame(SizedFrame { frame, bytes }) => self.dispatch(frame, bytes, turn),
             LongMessageOutcome::Bad(bad) => self.answer_bad(*bad),

@@ -147,7 +147,10 @@ impl OwnPresence {
         let gives_up = self.slots.iter().any(|own| own.client != client && own.is_shown);
         self.slots.retain(|own| own.client == client || own.slot == slot);
         match self.slots.iter_mut().find(|own| own.slot == slot) {
-            Some(own) => (own.client, own.waiting, own.bytes) = (client, Some(state), bytes),
+            Some(own) => {
+                own.is_shown |= gives_up;
+                (own.client, own.waiting, own.bytes) = (client, Some(state), bytes);
+            }
             None => {
                 self.slots.push(OwnSlot { slot, client, waiting: Some(state), bytes, is_shown: gives_up });
             }

@@ -5,7 +5,7 @@ use dao_projections::{ClientId, Commit, GraphId, Hash, Head, OperationId, UserId
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, value::RawValue};
 
-use super::super::{format::Format, problem::TrashedOut, wire::CommitOut};
+use super::super::{format::Format, problem::DetailsOut, wire::CommitOut};
 use crate::{
     live::{PresenceUpdate, Present},
     websocket::{Deflate, MessageKind, SharedFrame, encode_binary, encode_text},
@@ -177,7 +177,7 @@ pub(super) struct Revert<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) duplicate: Option<bool>,
     #[serde(flatten)]
-    pub(super) trashed: &'a TrashedOut,
+    pub(super) details: &'a DetailsOut,
 }
 
 /// The heads of the followed graphs, for `PONG`.
