@@ -17,6 +17,9 @@ use super::{
     size,
 };
 
+/// What ties a node to another one: it stands or falls together.
+pub(super) const PARENT_FIELDS: [&str; 3] = ["parentId", "parentNode", "extent"];
+
 /// What may be done to any graph: the size limits of a graph and its entities (rule O3), and how graphs begin and end
 /// (rules L4, L8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ mod batch_update;
 mod commands;
 mod conflicts;
 mod document;
+mod document_properties;
 mod given;
 mod lifecycle;
 mod properties;

@@ -9,7 +9,7 @@ use super::{
     overlap::Conflicts,
     replaced,
     save_base::{Started, start},
-    save_changes::{Created, Index, without_fields},
+    save_changes::{Created, Index, taken_out, without_fields},
     save_report::{SaveReport, Saved},
     wording::conflict_message,
 };
@@ -168,7 +168,8 @@ impl<'a> Saving<'a> {
         change: Change,
         progress: &mut Progress<'a>,
     ) -> Result<Result<(), Refusal>, HistoryMissing> {
-        let mut next = vec![change];
+        let mut next = self.taken_out_by(&change, progress);
+        next.insert(0, change);
         let mut attempts = 0;
         while let Some(change) = next.pop() {
             if self.is_gone_already(&change, &progress.then) {
@@ -200,6 +201,16 @@ impl<'a> Saving<'a> {
             progress.note(refusal.reason, resolution.conflicts);
         }
         Ok(Ok(()))
+    }
+
+    /// The document wins also over others who put what it has into a node that it removes.
+    fn taken_out_by(&self, change: &Change, progress: &mut Progress<'a>) -> Vec<Change> {
+        let Change::Command(Command::DeleteNode { node_id }) = change else { return vec![] };
+        if self.member.on_conflict != OnConflict::Overwrite {
+            return vec![];
+        }
+        let document = progress.document.get_or_insert_with(|| Index::of(&self.save.document));
+        taken_out(&progress.then, node_id, document)
     }
 
     /// Whether an id is there with other content, and that is to stay.
