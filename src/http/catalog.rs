@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::{
     app::App,
-    authentication::VerifiedGrant,
+    authentication::{VerifiedGrant, access_of},
     extractors::{QueryParameters, ResponseFormat},
     format::respond,
-    graph::{GraphRow, access_of},
+    graph::GraphRow,
     problem::Problem,
 };
 use crate::{
