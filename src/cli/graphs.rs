@@ -1,6 +1,6 @@
 //! `dao-api list`, `create`, `trash` and `recover`: graphs as things (rules L).
 //!
-//! After a write the rows of its graph are brought up to it, so that the list knows of it also if no server runs.
+//! What is written is in the list at once ([`super::writing`]).
 
 use std::io::Write;
 
@@ -8,13 +8,12 @@ use clap::Args;
 use dao_projections::{CatalogRow, GraphId, Timestamp, UserId};
 use serde_json::{Value, json};
 
-use super::{CliError, open, print, version_or_time::readable};
+use super::{CliError, open, print, version_or_time::readable, writing::Writing};
 use crate::{
     config::Config,
     http::{parse_command, wire::catalog_row_json},
     project::{self, Stores},
     read::{self, CatalogFilter, CatalogFound, CatalogPage, ListOrder, ListSort, TrashFilter},
-    telemetry::Metrics,
     write::{Effect, Ending},
 };
 
@@ -188,24 +187,20 @@ impl Written {
     ) -> Result<(), CliError> {
         let operation = parse_command(json!({"type": name, "payload": payload}), &self.user);
         let operation = operation.map_err(CliError::new)?;
-        let stores = open::stores(&config).await?;
-        let graphs = open::graphs_over(&stores, &config, Metrics::default());
-        let answers = graphs.execute(graph, vec![operation]).await;
+        let writing = Writing::open(&config).await?;
+        let answers = writing.graphs().execute(graph, vec![operation]).await;
         let answer = answers.map(|answers| answers.into_iter().next().map(|answer| answer.ending));
         let told = match answer {
             Ok(Some(Ending::Completed { effect, head, .. })) => {
-                let every = config.projector.checkpoint_every;
-                let rows = project::fold_graph(&stores, graph, head.version, every).await;
-                rows.map_err(|e| CliError::new(format!("{graph} is {done}, but the list is behind: {e}")))
-                    .map(|_rows| (effect, head))
+                writing.fold(graph, head.version).await.map(|()| (effect, head))
             }
             Ok(Some(Ending::Refused { refusal, .. })) => {
                 Err(CliError::new(format!("{graph}: {}", refusal.message)))
             }
-            Ok(None) => Err(CliError::new(format!("{graph}: no answer"))),
-            Err(e) => Err(CliError::new(format!("{graph}: {e}. Run the same command again"))),
+            Ok(None) => Err(unanswered(graph, &"there was no answer")),
+            Err(e) => Err(unanswered(graph, &e)),
         };
-        open::close(&graphs).await;
+        writing.close().await;
         let (effect, head) = told?;
         let outcome = if effect == Effect::Unchanged { "unchanged" } else { "applied" };
         print(|out| match self.json {
@@ -215,4 +210,11 @@ impl Written {
             false => writeln!(out, "{graph} is {done}, at version {}", head.version),
         })
     }
+}
+
+/// A command without an answer may have been executed, and each run of it is another operation.
+fn unanswered(graph: &GraphId, why: &dyn std::fmt::Display) -> CliError {
+    CliError::new(format!(
+        "{graph}: {why}. It may be done all the same: look with `dao-api history {graph}` before you run it again"
+    ))
 }

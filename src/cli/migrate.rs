@@ -3,12 +3,12 @@
 //! Not here: commits. They are never rewritten (rule V3), and older ones are upcast when they are read.
 
 use clap::Args;
-use dao_projections::{GraphId, PROJECTIONS};
+use dao_projections::{Catalog, GraphId, Head, PROJECTIONS, Projection};
 
-use super::{CliError, open, print};
+use super::{CliError, open, print, rebuild::counted};
 use crate::{
     config::{Config, StoreConfig},
-    project::{self, Stores},
+    project::{self, FoldError, Stores},
     store::{Migrate as Mode, embedded, redis},
 };
 
@@ -36,20 +36,25 @@ impl Migrate {
             });
         }
         let stores = open::stores(&config).await?;
-        // Graphs of an older format are in no catalog yet.
-        let missing: &[&str] = if steps.is_empty() { &[] } else { &["catalog"] };
-        let rows = rows(&stores, mode, missing).await;
+        let rows = rows(&stores, mode).await;
         stores.events.close().await;
-        let rows = rows?;
-        match (rows, steps.is_empty()) {
-            (0, true) => {
-                print(|out| writeln!(out, "nothing to do: the store has the format of this release"))
-            }
-            (0, false) => Ok(()),
-            (rows, _) => {
-                print(|out| writeln!(out, "{would}done: rows of {rows} projections rebuilt from the log"))
-            }
+        let Rows { older, damaged } = rows?;
+        if older > 0 {
+            let rows = counted(older, "projection");
+            print(|out| writeln!(out, "{would}done: rows of {rows} rebuilt from the log"))?;
         }
+        if !damaged.is_empty() {
+            return Err(CliError::new(format!(
+                "{} can't be read and {} not in the list: {}. Check with `dao-api verify`",
+                counted(damaged.len() as u64, "graph"),
+                if damaged.len() == 1 { "is" } else { "are" },
+                damaged.join("; ")
+            )));
+        }
+        if older == 0 && steps.is_empty() {
+            return print(|out| writeln!(out, "nothing to do: the store has the format of this release"));
+        }
+        Ok(())
     }
 }
 
@@ -67,32 +72,58 @@ async fn steps(config: &Config, mode: Mode) -> Result<Vec<String>, CliError> {
     }
 }
 
-/// Rebuilds projections with rows of an older format, and those of `missing` that have none; returns how many there are,
-/// or were.
-async fn rows(stores: &Stores, mode: Mode, missing: &[&str]) -> Result<u64, CliError> {
+/// What became of rows that are not of this release.
+#[derive(Default)]
+struct Rows {
+    /// Projections of graphs that are rebuilt, or would be.
+    older: u64,
+    /// Graphs whose histories can't be folded, each with the cause.
+    damaged: Vec<String>,
+}
+
+/// Rebuilds projections with rows of an older format, and puts graphs into the list that are not in it. A graph that
+/// can't be read stops no other.
+async fn rows(stores: &Stores, mode: Mode) -> Result<Rows, CliError> {
     let failed =
         |e: &dyn std::fmt::Display| CliError::new(format!("rows can't be rebuilt: {e}; run it again"));
-    let (mut last, mut older) = (None::<GraphId>, 0);
+    let (mut last, mut rows) = (None::<GraphId>, Rows::default());
     loop {
         let page = stores.events.graphs(last.as_ref(), GRAPHS_PAGE).await.map_err(|e| failed(&e))?;
         for graph in &page {
-            for projection in PROJECTIONS.iter() {
-                let found = stores.rows.rows(graph, projection.name, &[]).await.map_err(|e| failed(&e))?.at;
-                let is_older =
-                    found.map_or(missing.contains(&projection.name), |at| at.format < projection.format);
-                if !is_older {
-                    continue;
-                }
-                older += 1;
-                if mode == Mode::Make {
-                    let rebuilt = project::rebuild(stores, graph, Some(projection.name), |_| {}).await;
-                    rebuilt.map_err(|e| failed(&e))?;
-                }
+            match rows_of(stores, graph, mode).await {
+                Ok(older) => rows.older += older,
+                Err(FoldError::Store(error)) => return Err(failed(&error)),
+                Err(error @ FoldError::Poison { .. }) => rows.damaged.push(format!("{graph} ({error})")),
             }
         }
         match page.into_iter().next_back() {
             Some(graph) => last = Some(graph),
-            None => return Ok(older),
+            None => return Ok(rows),
         }
     }
+}
+
+/// How many projections of this graph are rebuilt, or would be.
+async fn rows_of(stores: &Stores, graph: &GraphId, mode: Mode) -> Result<u64, FoldError> {
+    let (mut older, mut first_error) = (0, None);
+    for projection in PROJECTIONS.iter() {
+        let found = stores.rows.rows(graph, projection.name, &[]).await?.at;
+        // Other projections without rows are made from what the feed tells, which lists of older stores are not.
+        let is_older = match found {
+            Some(at) => at.format < projection.format,
+            None => projection.name == Catalog::NAME && stores.events.head(graph).await? != Head::EMPTY,
+        };
+        if !is_older {
+            continue;
+        }
+        let rebuilt = match mode {
+            Mode::Make => project::rebuild(stores, graph, Some(projection.name), |_| {}).await.map(drop),
+            Mode::Tell => Ok(()),
+        };
+        match rebuilt {
+            Ok(()) => older += 1,
+            Err(error) => drop(first_error.get_or_insert(error)),
+        }
+    }
+    first_error.map_or(Ok(older), Err)
 }

@@ -24,6 +24,7 @@ mod verify;
 mod version_or_time;
 mod watch;
 mod worker;
+mod writing;
 
 use std::{
     io::{self, BufWriter, Write},

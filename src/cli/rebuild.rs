@@ -39,7 +39,8 @@ fn projection_name(text: &str) -> Result<String, String> {
     }
 }
 
-fn counted(count: u64, noun: &str) -> String {
+/// `1 graph`, `2 graphs`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
@@ -106,7 +107,7 @@ impl Rebuild {
         match rebuilt.await {
             Ok(rebuilt) => Ok(rebuilt.commits),
             Err(error) => Err(CliError::new(format!(
-                "{graph} can't be rebuilt: {error}; its rows are unchanged. Check with `dao-api verify {graph}`, and \
+                "{graph} can't be rebuilt: {error}; its rows are as before, but for projections that are not concerned. Check with `dao-api verify {graph}`, and \
                  continue with --all --after {graph}"
             ))),
         }

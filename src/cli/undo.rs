@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use dao_projections::{GraphId, Hash, UserId, Version};
 use serde_json::{Value, json};
 
-use super::{CliError, open, print};
+use super::{CliError, open, print, writing::Writing};
 use crate::{
     config::Config,
     domain::UndoResult,
@@ -18,7 +18,7 @@ use crate::{
 
 #[derive(Args)]
 #[command(after_help = "Undo an undo to redo. `dao-api history GRAPH` lists versions.\n\n\
-    Exit codes: 0 done or nothing to do, 1 refused or failed and nothing written, 2 wrong usage")]
+    Exit codes: 0 done or nothing to do, 1 refused or failed, 2 wrong usage")]
 pub(super) struct Undo {
     /// The graph
     #[arg(value_name = "GRAPH")]
@@ -52,13 +52,14 @@ fn version(text: &str) -> Result<Version, String> {
 
 impl Undo {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let graphs = open::graphs(&config).await?;
-        let done = self.undo(&graphs).await;
-        open::close(&graphs).await;
+        let writing = Writing::open(&config).await?;
+        let done = self.undo(&writing).await;
+        writing.close().await;
         done
     }
 
-    async fn undo(&self, graphs: &Graphs) -> Result<(), CliError> {
+    async fn undo(&self, writing: &Writing) -> Result<(), CliError> {
+        let graphs = writing.graphs();
         open::existing(graphs, &self.graph).await?;
         let command = self.command(graphs).await?;
         let operation = parse_command(command, &self.user)
@@ -71,7 +72,8 @@ impl Undo {
                     CommandResult::Undone(undone) => Some(*undone),
                     _ => None,
                 });
-                self.tell(effect, (head.version, head.hash), &undone.unwrap_or_default())
+                self.tell(effect, (head.version, head.hash), &undone.unwrap_or_default())?;
+                writing.fold(&self.graph, head.version).await
             }
             Some(Ending::Refused { refusal, .. }) => Err(CliError::new(refusal.message.to_string())),
             None => Err(CliError::new("there was no answer. Run the same command again")),

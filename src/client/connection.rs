@@ -1,4 +1,4 @@
-//! The loop around a [`Follower`]: connects, and comes back whatever happens.
+//! The loop around a [`Follower`]: connects, and reconnects whatever happens.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,15 +10,16 @@ use super::{
     backoff::Backoff,
     error::{AskError, ClientError, LinkError},
     follower::Follower,
-    frames::{Complaint, Operation, Presence, Received, ServerFrame},
+    frames::{Complaint, Operation, Presence, ServerFrame},
     http1::{get, percent_encoded},
     page::Page,
+    received::Received,
     server::Server,
     socket::{Socket, random_bits},
     step::{Aim, Ending, Point, Snapshot, Step, Why},
 };
 
-/// Commits asked for at once; fewer, where they are too long together.
+/// Commits per page; fewer if a page would be too long.
 const PAGE_COMMITS: usize = 1_000;
 
 /// What a client tells its application, in order.
@@ -28,15 +29,15 @@ pub enum Update {
     Synced(Head),
     /// The next commit.
     Commit(Box<Received>),
-    /// Everything anew.
+    /// The whole state: drop what was applied before.
     Snapshot(Box<Snapshot>),
     /// An operation has ended.
     Settled(OperationId, Ending),
     /// Another client shows this of itself.
     Presence(Presence),
-    /// The server complains about something, and goes on.
+    /// The server reported an error, and the connection stays open.
     Warning(Complaint),
-    /// There is no connection. The next attempt is made after a wait; to give up, drop the client.
+    /// There is no connection. The client reconnects after a delay; to give up, drop it.
     Away {
         /// Why.
         why: LinkError,
@@ -45,14 +46,14 @@ pub enum Update {
     },
 }
 
-/// Who asks whom about which graph.
+/// The server, the graph and the user of a client.
 #[derive(Clone, Debug)]
 pub struct Address {
     /// The server.
     pub server: Server,
     /// The graph.
     pub graph: GraphId,
-    /// As whom; the server's default if none.
+    /// The user; the server's default if none.
     pub user: Option<UserId>,
 }
 
@@ -86,18 +87,18 @@ enum Link {
     Open(Box<Socket>),
 }
 
-/// What is to be sent after a wait.
+/// What is sent after a delay.
 #[derive(Debug)]
 enum Later {
     Frame(String),
     Subscribe,
 }
 
-/// A client of one graph that comes back by itself. Ask it for what happened with
-/// [`next`](Self::next), give it what the user did with [`submit`](Self::submit).
+/// A client of one graph that reconnects by itself. [`next`](Self::next) returns what happened;
+/// [`submit`](Self::submit) sends what the user did.
 ///
-/// Nothing is read that was not asked for: an application that takes its time is a slow reader, for
-/// whom the server keeps no more than for others (rule W6).
+/// It only reads when [`next`](Self::next) is called: a slow application is a slow reader, for which the server keeps no
+/// more than for others (rule W6).
 #[derive(Debug)]
 pub struct Client {
     address: Address,
@@ -114,7 +115,7 @@ pub struct Client {
 
 impl Client {
     /// A client that has applied everything up to `at`; without it, one that starts from a snapshot.
-    /// It connects when it is first asked for what happened.
+    /// The first call of [`next`](Self::next) connects.
     pub fn new(address: Address, aim: Aim, at: Option<Point>) -> Self {
         Self {
             follower: Follower::new(address.graph.clone(), aim, at),
@@ -129,14 +130,14 @@ impl Client {
         }
     }
 
-    /// The same under the name of a client that was here before: its commits never conflict with what this one
-    /// does (rule D1). Otherwise each client has a name of its own.
+    /// The same under the name of an earlier client: the commits of that one never conflict with what this one does (rule
+    /// D1). Otherwise each client has a name of its own.
     #[must_use]
     pub fn named(self, name: ClientId) -> Self {
         Self { name, ..self }
     }
 
-    /// From where it would resume, and what it still waits for.
+    /// The point from which it would resume, and the operations that have not ended.
     pub fn follower(&self) -> &Follower {
         &self.follower
     }
@@ -184,7 +185,7 @@ impl Client {
         Ok(())
     }
 
-    /// Takes one frame, or sends what was put off.
+    /// Takes one frame, or sends what was delayed.
     async fn exchange(&mut self) -> Result<(), AskError> {
         let Link::Open(socket) = &mut self.link else { return Ok(()) };
         let due = self.later.iter().map(|(at, _)| *at).min();

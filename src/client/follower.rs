@@ -28,11 +28,12 @@ use dao_projections::{GraphId, Head, OperationId, Version};
 
 use super::{
     frames::{
-        Ack, Complaint, HISTORY_REPLACED, Operation, Received, Revert, ServerFrame, Settled, SettledStatus,
-        Subscribe, Sync, SyncStatus,
+        Ack, Complaint, HISTORY_REPLACED, Operation, Revert, ServerFrame, Settled, SettledStatus, Subscribe,
+        Sync, SyncStatus,
     },
     page::Page,
     rebase::{at_point, named_version, with_hash},
+    received::Received,
     step::{Aim, Ending, Point, Refused, Snapshot, Step, Why},
 };
 

@@ -1,26 +1,22 @@
-//! What a server says and what a client says (rules W), as far as one followed graph needs it.
+//! Frames of servers and clients (rules W), as far as one followed graph needs them.
 //!
-//! Reading is forgiving where writing is strict: fields and frames that a later server adds are
-//! passed over, so that a client need not be replaced before its server.
+//! Reading is lenient: fields and frames that a later server adds are
+//! skipped, so that a client need not be replaced before its server. Not here: commits ([`super::received`]).
 
-use dao_projections::{
-    ClientId, CommandType, Commit, CommitBody, Event, GraphId, Hash, Head, OperationId, Outcome, Timestamp,
-    TraceParent, UserId, Version,
-};
+use dao_projections::{ClientId, CommandType, GraphId, Hash, Head, OperationId, UserId, Version};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::{Value, value::RawValue};
 
-/// How a commit's frame begins; what follows is the commit as everywhere else.
-const STATE_UPDATE_START: &str = "{\"type\":\"STATE_UPDATE\",";
+use super::received::Received;
 
 /// The code of a refusal after which the operation is moved to today's history (rule D8).
 pub(super) const HISTORY_REPLACED: &str = "HISTORY_REPLACED";
 
-/// A text that is no frame, or no answer, that this client can read.
+/// A text that is not a frame or an answer that this client can read.
 #[derive(Debug, thiserror::Error)]
-#[error("the server said something that can't be read: {problem}; it began {begin:?}")]
+#[error("the server sent something that can't be read: {problem}; it began {begin:?}")]
 pub struct Unreadable {
-    /// What its reader found wrong.
+    /// What is wrong with it.
     pub problem: serde_json::Error,
     /// How the text begins.
     pub begin: String,
@@ -40,17 +36,17 @@ impl Unreadable {
 pub enum ServerFrame {
     /// The first one (rule W1).
     Welcome(Welcome),
-    /// How a subscriber is brought level (rule W2).
+    /// How a subscriber catches up (rule W2).
     Sync(Sync),
     /// A commit (rule W4).
     StateUpdate(Box<Received>),
     /// An operation was accepted (rule W5).
     Ack(Ack),
-    /// An operation was refused, or could not be done for now (rule W5).
+    /// An operation was refused, for good or for now (rule W5).
     Revert(Box<Revert>),
     /// What another client shows of itself (rule W7).
     Presence(Presence),
-    /// Something could not be done, and the connection lives on (rule W9).
+    /// A frame was refused, and the connection stays open (rule W9).
     Error(Complaint),
     /// The server stops (rule W9).
     Goodbye(Goodbye),
@@ -62,9 +58,9 @@ pub enum ServerFrame {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Welcome {
-    /// How often the server pings; one that says nothing for two of them is gone.
+    /// How often the server pings. One that is silent for two of these is gone.
     pub heartbeat_ms: u64,
-    /// What a message may be.
+    /// What a client may send.
     #[serde(default)]
     pub limits: Limits,
 }
@@ -85,7 +81,7 @@ pub struct Limits {
 pub struct Sync {
     /// The graph.
     pub graph_id: GraphId,
-    /// Where it stands.
+    /// The current version.
     #[serde(deserialize_with = "version")]
     pub version: Version,
     /// The hash of that version.
@@ -93,10 +89,10 @@ pub struct Sync {
     pub hash: Hash,
     /// What comes next.
     pub status: SyncStatus,
-    /// Whether the point that was given is of another history (rule V4).
+    /// Whether the point that was sent is of another history (rule V4).
     #[serde(default)]
     pub reset: bool,
-    /// What became of the operations that were asked after (rule W3).
+    /// The outcomes of the pending operations (rule W3).
     #[serde(default)]
     pub settled: Vec<Settled>,
     /// The graph itself, with a snapshot.
@@ -104,25 +100,25 @@ pub struct Sync {
 }
 
 impl Sync {
-    /// Where the graph stands.
+    /// The head of the graph.
     pub fn head(&self) -> Head {
         Head { version: self.version, hash: self.hash }
     }
 }
 
-/// How a subscriber is brought level.
+/// How a subscriber catches up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SyncStatus {
-    /// It is level.
+    /// It has caught up.
     InSync,
-    /// The commits it misses follow.
+    /// The missing commits follow.
     Replay,
-    /// It starts again from the state in the frame.
+    /// It starts from the state in the frame.
     Snapshot,
 }
 
-/// What became of one operation.
+/// The outcome of one operation.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Settled {
@@ -133,7 +129,7 @@ pub struct Settled {
     /// The version it was accepted with, or refused on.
     #[serde(default, deserialize_with = "optional_version")]
     pub version: Option<Version>,
-    /// Why it was refused, as a stable word.
+    /// Why it was refused: a stable code.
     pub code: Option<String>,
 }
 
@@ -147,70 +143,8 @@ pub enum SettledStatus {
     Conflict,
     /// Refused otherwise.
     Failed,
-    /// The server has never heard of it: send it again.
+    /// The server does not know it: send it again.
     Unknown,
-}
-
-/// A commit as it was received.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Received {
-    /// Of which graph.
-    pub graph: GraphId,
-    /// The commit.
-    pub commit: Commit,
-    /// Its JSON exactly as the server wrote it, without the `type` of a frame.
-    pub json: String,
-}
-
-impl Received {
-    /// Reads a commit, with or without the `type` of a frame.
-    pub(super) fn read(text: &str) -> Result<Self, Unreadable> {
-        let fields: CommitFields =
-            serde_json::from_str(text).map_err(|problem| Unreadable::new(problem, text))?;
-        let json = match text.strip_prefix(STATE_UPDATE_START) {
-            Some(rest) => format!("{{{rest}"),
-            None => text.to_owned(),
-        };
-        let body = CommitBody {
-            operation_id: fields.operation_id.unwrap_or(OperationId::ERASED),
-            is_client_named: fields.client_id.as_str() != fields.user_id.as_str(),
-            user_id: fields.user_id,
-            client_id: fields.client_id,
-            traceparent: fields.traceparent,
-            timestamp: fields.timestamp,
-            command_type: fields.command_type,
-            outcome: fields.outcome,
-            undoes: fields.undoes,
-            restores: fields.restores,
-            is_erased: fields.operation_id.is_none(),
-            events: fields.events,
-        };
-        let commit = Commit { version: fields.version, hash: fields.hash, body };
-        Ok(Self { graph: fields.graph_id, commit, json })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CommitFields {
-    graph_id: GraphId,
-    #[serde(deserialize_with = "version")]
-    version: Version,
-    #[serde(deserialize_with = "hash")]
-    hash: Hash,
-    operation_id: Option<OperationId>,
-    user_id: UserId,
-    client_id: ClientId,
-    timestamp: Timestamp,
-    command_type: CommandType,
-    outcome: Outcome,
-    #[serde(default)]
-    traceparent: Option<TraceParent>,
-    #[serde(default)]
-    undoes: Vec<OperationId>,
-    #[serde(default)]
-    restores: Option<Version>,
-    events: Vec<Event>,
 }
 
 /// `ACK`, as far as it settles an operation.
@@ -224,13 +158,13 @@ pub struct Ack {
     /// The version that has its effect.
     #[serde(deserialize_with = "version")]
     pub version: Version,
-    /// Of a batch: what became of each member.
+    /// Of a batch: the outcome of each member.
     #[serde(default)]
     results: Option<Box<RawValue>>,
 }
 
 impl Ack {
-    /// Whether a member of a batch was refused since its history is no more (rule D8).
+    /// Whether a member of a batch was refused because its history was replaced (rule D8).
     pub(super) fn has_replaced_member(&self) -> bool {
         let results = self.results.as_deref().map_or("[]", RawValue::get);
         let results: Vec<Value> = serde_json::from_str(results).unwrap_or_default();
@@ -248,7 +182,7 @@ pub struct Revert {
     pub graph_id: GraphId,
     /// The operation, or the batch.
     pub operation_id: OperationId,
-    /// Why, as a stable word.
+    /// Why: a stable code.
     pub code: String,
     /// Why, for people.
     pub message: String,
@@ -256,12 +190,12 @@ pub struct Revert {
     pub temporary: bool,
     /// When to send it again.
     pub retry_after_ms: Option<u64>,
-    /// What stands there now, after a conflict (rule D7).
+    /// The current values, after a conflict (rule D7).
     pub resolution: Option<Value>,
 }
 
 impl Revert {
-    /// The graph's version when it was judged, as far as that is told.
+    /// The graph's version when it was judged, if the server says so.
     pub(super) fn current_version(&self) -> Version {
         let told = self.resolution.as_ref().and_then(|resolution| resolution["currentVersion"].as_u64());
         told.and_then(Version::new).unwrap_or(Version::MAX)
@@ -281,7 +215,7 @@ pub struct Presence {
     /// Which of the client's presences this is; empty for the one without a name.
     #[serde(default)]
     pub slot: String,
-    /// What it shows; null when it is gone.
+    /// What the client shows; null when it shows nothing any more.
     pub state: Value,
 }
 
@@ -289,7 +223,7 @@ pub struct Presence {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Complaint {
-    /// Why, as a stable word.
+    /// Why: a stable code.
     pub code: String,
     /// Why, for people.
     pub message: String,
@@ -303,7 +237,7 @@ pub struct Complaint {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Goodbye {
-    /// When to come back.
+    /// When to reconnect.
     pub reconnect_after_ms: u64,
 }
 
@@ -351,8 +285,8 @@ impl Subscribe<'_> {
     }
 }
 
-/// An operation of this client: its id, and the frame that says it. What it asks for is sent as the same
-/// bytes every time, so that a repetition can't be taken for another command (rule C3).
+/// An operation of this client: its id and its frame. Every repetition is the same bytes, so that it is never taken for
+/// another command (rule C3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// Its id; of a batch, the `batchId`.
@@ -362,7 +296,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// A `COMMAND` made by somebody who had applied `client_version`. A [`Follower`](super::Follower) that it is
+    /// A `COMMAND` of a client that had applied `client_version`. A [`Follower`](super::Follower) that it is
     /// submitted to adds the hash of that version (rule D8).
     pub fn command(
         graph: &GraphId,

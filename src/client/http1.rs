@@ -15,7 +15,7 @@ use super::{
     server::Server,
 };
 
-/// An answer, or a piece of one, that takes longer will not come.
+/// How long an answer, or the next piece of one, may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of an answer before its body; real ones are a few hundred.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -167,7 +167,7 @@ fn unchunked(mut body: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// An answer other than the one that was hoped for, with what its problem document says (rule H1).
+/// An unexpected answer, with the detail of its problem document (rule H1).
 pub(super) fn refused(status: u16, body: &[u8]) -> AskError {
     let problem: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let said = problem["detail"].as_str().or(problem["title"].as_str());

@@ -4,7 +4,10 @@ use dao_projections::{Hash, Head, Version};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::frames::{Received, Unreadable, hash, version};
+use super::{
+    frames::{Unreadable, hash, version},
+    received::Received,
+};
 
 /// Commits after a point.
 #[derive(Debug)]

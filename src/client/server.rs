@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-/// The address of a server. `ws://` is taken for `http://`, and a path for the place at which a
-/// proxy has put the server. TLS is not spoken: see [`InvalidUrl::Tls`].
+/// The address of a server. `ws://` means `http://`. A path is the prefix under which a proxy serves it. TLS is not
+/// supported: see [`InvalidUrl::Tls`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// A name or an address; that of an IPv6 address in brackets.
@@ -14,7 +14,7 @@ pub struct Server {
     token: Option<Token>,
 }
 
-/// What proves who asks (rule O1). Its `Debug` does not show it.
+/// The caller's token (rule O1). Its `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
@@ -39,12 +39,12 @@ impl FromStr for Token {
     }
 }
 
-/// A text that no header could carry as a token.
+/// A text that can't be sent as a token in a header.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be one word of ASCII, as `dao-api token` prints it")]
 pub struct InvalidToken;
 
-/// Why a text is no address of a server.
+/// Why a text is not the address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
     /// `https://` or `wss://`.
@@ -53,10 +53,10 @@ pub enum InvalidUrl {
     /// Another scheme, or none.
     #[error("must begin with http:// or ws://")]
     Scheme,
-    /// No host, or one with characters that no host has.
+    /// No host, or one with characters that a host can't have.
     #[error("must name a host, like http://127.0.0.1:3000")]
     Host,
-    /// The port is no port.
+    /// The port is not a port.
     #[error("must name a port from 1 to 65535, like http://127.0.0.1:3000")]
     Port,
     /// A query or a fragment.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use dao_projections::{Hash, Head, OperationId, Version};
 use serde_json::value::RawValue;
 
-use super::frames::{Complaint, Presence, Received, Revert};
+use super::{
+    frames::{Complaint, Presence, Revert},
+    received::Received,
+};
 
 /// What a client gets when a snapshot is shorter than the missing commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

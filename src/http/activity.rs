@@ -70,7 +70,7 @@ pub(super) async fn graph_activity(
     let graph = ids.graph()?;
     let (filter, after, limit) = question(&query)?;
     if after.as_ref().is_some_and(|place| place.graph != graph) {
-        return Err(bad_cursor());
+        return Err(Problem::bad_cursor());
     }
     let min = query.version("minVersion")?;
     let found = read::activity(&app.graphs, &graph, &filter, after.as_ref(), limit, min).await?;
@@ -96,7 +96,8 @@ fn question(query: &QueryParameters) -> Result<(ActivityFilter, Option<ActivityP
         from: query.number("from")?.map(Timestamp),
         to: query.number("to")?.map(Timestamp),
     };
-    let after = query.text("cursor").map(|text| read_cursor(text).ok_or_else(bad_cursor)).transpose()?;
+    let after =
+        query.text("cursor").map(|text| read_cursor(text).ok_or_else(Problem::bad_cursor)).transpose()?;
     Ok((filter, after, query.limit(PAGE_DEFAULT, PAGE_MAX)?))
 }
 
@@ -110,8 +111,4 @@ pub(super) fn read_cursor(text: &str) -> Option<ActivityPlace> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (graph, key): (String, Option<String>) = serde_json::from_slice(&bytes).ok()?;
     Some(ActivityPlace { graph: GraphId::parse(&graph).ok()?, key })
-}
-
-fn bad_cursor() -> Problem {
-    Problem::bad_request("cursor: must be the nextCursor of an answer to the same question")
 }

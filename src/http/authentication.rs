@@ -75,6 +75,14 @@ pub(super) fn may(grant: &Grant, right: Right, graph: &GraphId) -> Result<(), Pr
     Err(Problem::forbidden(right, graph.as_str(), grant.rights.on(graph)))
 }
 
+/// The right of a caller on a graph as clients see it. Without keys it is `admin`.
+pub(super) fn access_of(grant: Option<&Grant>, graph: &GraphId) -> &'static str {
+    match grant {
+        None => Right::Admin.as_str(),
+        Some(grant) => grant.rights.on(graph).map_or("none", Right::as_str),
+    }
+}
+
 /// The token in the header; `None` without one, or without keys.
 fn bearer<'a>(auth: &Auth, headers: &'a HeaderMap) -> Result<Option<&'a str>, Problem> {
     let Auth::Keys(_) = auth else { return Ok(None) };

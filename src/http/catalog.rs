@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::{
     app::App,
-    authentication::VerifiedGrant,
+    authentication::{VerifiedGrant, access_of},
     extractors::{QueryParameters, ResponseFormat},
     format::respond,
-    graph::{GraphRow, access_of},
+    graph::GraphRow,
     problem::Problem,
 };
 use crate::{
@@ -74,7 +74,7 @@ fn page_of(query: &QueryParameters, grant: Option<&Grant>) -> Result<CatalogPage
         ListSort::Title | ListSort::Id => ListOrder::Ascending,
     });
     let cursor = query.text("cursor");
-    let after = cursor.map(|text| read_cursor(sort, text).ok_or_else(bad_cursor)).transpose()?;
+    let after = cursor.map(|text| read_cursor(sort, text).ok_or_else(Problem::bad_cursor)).transpose()?;
     let prefix = query.text("prefix").unwrap_or_default();
     Ok(CatalogPage {
         sort,
@@ -135,10 +135,6 @@ fn mark(sort: ListSort) -> &'static str {
         ListSort::Title => "t",
         ListSort::Id => "i",
     }
-}
-
-fn bad_cursor() -> Problem {
-    Problem::bad_request("cursor: must be the nextCursor of an answer to the same question")
 }
 
 #[cfg(test)]

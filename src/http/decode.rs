@@ -1,8 +1,8 @@
 //! Request bodies: from JSON or MessagePack bytes to one JSON value, strictly.
 //!
-//! What JSON leaves open is settled here, before anything looks at the content: nesting is bounded,
-//! an integer is kept exactly or refused (rule G6), MessagePack that JSON can't say is refused, and
-//! repeated keys are noted with their place, so that objects of fixed shape can refuse them (H1).
+//! What JSON leaves open is decided here, before the content is read: nesting is bounded, an integer is kept exactly or
+//! refused (rule G6), MessagePack without a JSON form is refused, and repeated keys are noted with their place, so that
+//! objects of fixed shape can refuse them (rule H1).
 //!
 //! Invariant: what a body occupies in memory is bounded by its length ([`memory`]). A longer body is read twice: the
 //! first time nothing is built, only counted; so nothing is allocated for a body that occupies too much, and arrays
@@ -22,7 +22,7 @@ pub(super) use self::{memory::Size, repeated_keys::Repeated};
 use super::{format::Format, json_repair::repair, json_shape::Malformed};
 use crate::write::run_blocking;
 
-/// Where in a document: a chain of keys and indices, spelled out only when something is wrong there.
+/// A place in a document: a chain of keys and indices, written out only for an error.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Path<'a> {
     Root,
@@ -53,10 +53,10 @@ impl Path<'_> {
     }
 }
 
-/// Characters of the place of a mistake that are told; there may be long keys on the way.
+/// Characters of a place in an error message; its keys may be long.
 const PLACE_CHARS_MAX: usize = 200;
 
-/// A place as it is told: its beginning, where it is long. No more of it than that is ever spelled out.
+/// The beginning of a place, for an error message. No more of it is ever written out.
 pub(super) fn shortened(place: &impl fmt::Display) -> String {
     struct Beginning {
         text: String,
@@ -92,18 +92,18 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Of a value that was not read from bytes here: nothing is repeated in it, and its size is its owner's affair.
+    /// A document of a value that was not decoded here: it has no repeated keys, and its size is not counted.
     pub(super) fn of(value: Value) -> Self {
         Self { value, repeated: Repeated::default(), size: Size::UNBOUNDED }
     }
 
-    /// Does something with it: aside of what others wait for, where it is long.
+    /// Reads it; off the async thread if it is long.
     pub(super) fn read<T>(self, read: impl FnOnce(Self) -> T) -> T {
         if self.size.is_long() { run_blocking(|| read(self)) } else { read(self) }
     }
 }
 
-/// What is kept of a document at most (rule O3).
+/// The limits of a document (rule O3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DocumentLimits {
     /// Objects and arrays inside each other; a deeper document is refused.

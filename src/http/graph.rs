@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     app::App,
-    authentication::{Caller, VerifiedGrant},
+    authentication::{Caller, VerifiedGrant, access_of},
     command_parser::read_command,
     commands::run_one,
     decode::Document,
@@ -26,11 +26,7 @@ use super::{
     problem::Problem,
     wire::TrashedOut,
 };
-use crate::{
-    auth::{Grant, Right},
-    domain::Operation,
-    read,
-};
+use crate::{domain::Operation, read};
 
 /// Get what a graph is: its attributes, labels and counts.
 pub(super) async fn graph(
@@ -70,14 +66,6 @@ pub(super) async fn delete_graph(
     }
     let operation = read_command(Document::of(command), &user)?;
     run_one(&app, &graph, Operation { traceparent, ..operation }, format).await
-}
-
-/// The right of a caller on a graph as clients see it. Without keys it is `admin`.
-pub(super) fn access_of(grant: Option<&Grant>, graph: &GraphId) -> &'static str {
-    match grant {
-        None => Right::Admin.as_str(),
-        Some(grant) => grant.rights.on(graph).map_or("none", Right::as_str),
-    }
 }
 
 /// One graph, without its contents.

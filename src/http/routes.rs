@@ -78,7 +78,11 @@ routes! {
         tag = "graphs",
         params(GraphPath),
         request_body = CommandBody,
-        responses((status = 200, description = "The commit is durable", body = Accepted), WriteErrors)
+        responses(
+            (status = 200, description = "The commit is durable", body = Accepted),
+            (status = 428, description = "A document save names no base, and the graph is not empty", body = Problem, content_type = "application/problem+json"),
+            WriteErrors
+        )
     }
     /// Run several commands, as one commit or one by one.
     post "/graphs/{graphId}/batch" => commands::batch, Graph(Write), {
@@ -102,7 +106,7 @@ routes! {
         operation_id = "getDocument", tag = "graphs",
         params(GraphPath, DocumentQuery),
         responses(
-            (status = 200, description = "The document; `X-Base` names its base", body = Document),
+            (status = 200, description = "The document", body = Document, headers(("X-Base" = String, description = "The base of a save of this document"))),
             (status = 304, description = "It is what `If-None-Match` names"),
             ReadErrors
         )
@@ -110,7 +114,7 @@ routes! {
     /// Save an editor's document: what it changed since its base.
     put "/graphs/{graphId}/document" => document::save_document, Graph(Write), {
         operation_id = "saveDocument", tag = "graphs",
-        params(GraphPath, SaveQuery),
+        params(GraphPath, SaveQuery, SaveHeaders),
         request_body = Document,
         responses(
             (status = 200, description = "The save is durable", body = SaveAnswer),

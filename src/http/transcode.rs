@@ -1,8 +1,7 @@
-//! Commits as JSON straight from their stored bytes, without making events of them: what replays of
-//! whole histories are made of.
+//! Converts commits from their stored bytes to JSON without decoding events. Replays of whole histories use it.
 //!
-//! Invariant: the bytes are those that [`super::wire::commit_json`] gives for the decoded commit; a
-//! property test holds it. What is not in the order that this release writes is decoded instead.
+//! Invariant: the bytes are those of [`super::wire::commit_json`] for the decoded commit; a property test checks it. A body
+//! whose fields are not in the order that this release writes is decoded instead.
 
 use std::{fmt, io::Write};
 

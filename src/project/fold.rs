@@ -76,19 +76,22 @@ impl GraphFold {
         self.works.values().flat_map(|work| work.sizes.values()).sum()
     }
 
-    /// As [`fold_graph`].
+    /// As [`fold_graph`]. If the rows of one projection can't be folded, those of the others are all the same.
     pub(super) async fn fold(
         &mut self,
         log: &mut CommitSource<'_>,
         to: Version,
         checkpoint_every: u64,
     ) -> Result<(), FoldError> {
+        let mut first_error = None;
         for projection in PROJECTIONS {
             let kept = self.works.remove(projection.name);
-            let work = fold_one(log, projection, kept, to, checkpoint_every.max(1)).await?;
-            self.works.insert(projection.name, work);
+            match fold_one(log, projection, kept, to, checkpoint_every.max(1)).await {
+                Ok(work) => drop(self.works.insert(projection.name, work)),
+                Err(error) => drop(first_error.get_or_insert(error)),
+            }
         }
-        Ok(())
+        first_error.map_or(Ok(()), Err)
     }
 }
 

@@ -20,7 +20,8 @@ pub struct Rebuilt {
 
 /// Rebuilds the rows of one projection (of all, where none is named), and puts them in the place
 /// of the old ones in one change when they have caught up with the history. Until then the old ones are
-/// read. `progress` hears of every so many commits. A parked graph is then projected again.
+/// read. `progress` hears of every so many commits. If one projection can't be rebuilt, the others are all the same. A
+/// parked graph is then projected again.
 pub async fn rebuild(
     stores: &Stores,
     graph: &GraphId,
@@ -29,9 +30,15 @@ pub async fn rebuild(
 ) -> Result<Rebuilt, FoldError> {
     let mut rebuilt = Rebuilt::default();
     let named = || PROJECTIONS.iter().filter(|p| projection.is_none_or(|name| p.name == name));
+    let mut first_error = None;
     for registered in named() {
-        let commits = rebuild_one(stores, graph, registered, &mut progress).await?;
-        rebuilt.commits = rebuilt.commits.max(commits);
+        match rebuild_one(stores, graph, registered, &mut progress).await {
+            Ok(commits) => rebuilt.commits = rebuilt.commits.max(commits),
+            Err(error) => drop(first_error.get_or_insert(error)),
+        }
+    }
+    if let Some(error) = first_error {
+        return Err(error);
     }
     if stores.rows.parked().await?.iter().any(|(parked, _)| parked == graph) {
         stores.rows.park(graph, None).await?;

@@ -145,9 +145,6 @@ pub struct WriteMetrics {
 
 impl WriteMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let own = |registry: &mut Registry, name: &str, help: &str, histogram: Histogram| {
-            registered(registry, name, help, histogram)
-        };
         Self {
             commands: registered(registry, "commands", "Operations answered", PerPair::default()),
             refusals: registered(registry, "command_refusals", "Operations refused", PerWord::default()),
@@ -158,19 +155,19 @@ impl WriteMetrics {
                 PerWord::default(),
             ),
             appends: registered(registry, "appends", "Appends to a history", PerWord::default()),
-            append_time: own(
+            append_time: registered(
                 registry,
                 "append_duration_seconds",
                 "Duration of an append",
                 Histogram::of_times(),
             ),
-            append_commits: own(
+            append_commits: registered(
                 registry,
                 "append_commits",
                 "Commits that one append made durable",
                 Histogram::of_counts(),
             ),
-            round_operations: own(
+            round_operations: registered(
                 registry,
                 "round_operations",
                 "Operations decided in one round of a graph",

@@ -1,7 +1,7 @@
 //! Frames that no request budget pays for: `PING`, `PRESENCE`, `UNSUBSCRIBE` and `AUTH` (rules O3, W6, W7). They must
 //! stay cheap however long they are and however many come.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -49,6 +49,40 @@ async fn o3_a_long_frame_of_a_free_kind_is_refused_and_charged() {
             ws.expect("PONG").await;
             attacked.assert_small();
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn o3_small_deflated_frames_beyond_the_budget_are_read_one_after_a_pause() {
+    const FRAMES: u32 = 50;
+    /// The pause after each of them.
+    const PAUSE: Duration = Duration::from_millis(20);
+    let padding = " ".repeat((64 << 10) - 200);
+    let bad = [
+        format!(r#"{{"type":"NONSENSE"{padding}}}"#),
+        format!(r#"{{"type":"PRESENCE","graphId":"mine","more":1{padding}}}"#),
+        format!(r#"{{"type":"PING","more":1{padding}}}"#),
+    ];
+    for message in &bad {
+        // The handshake spends the budget.
+        let attacked = attacked(&budget("1"));
+        let mut ws = attacked.open(DEFLATE, "eve", json!({"mine": "write"})).await;
+        let bytes = frame(FIN | RSV1 | TEXT, &deflated(message.as_bytes()));
+        assert!(bytes.len() < 300, "{} bytes are sent", bytes.len());
+        let began = Instant::now();
+        ws.write(&bytes.repeat(FRAMES as usize)).await;
+        for _ in 0..FRAMES {
+            assert_eq!(ws.expect("ERROR").await["code"], "BAD_REQUEST", "{message:.40}");
+        }
+        assert!(began.elapsed() >= PAUSE * (FRAMES - 1), "they were read in {:?}", began.elapsed());
+        // Short ones are free, and nothing is lost meanwhile.
+        let began = Instant::now();
+        for _ in 0..FRAMES {
+            ws.send(&json!({"type": "PING"})).await;
+            ws.expect("PONG").await;
+        }
+        assert!(began.elapsed() < PAUSE * FRAMES, "{:?}", began.elapsed());
+        attacked.assert_small();
     }
 }
 

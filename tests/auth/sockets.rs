@@ -4,14 +4,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use dao_api::{auth::Auth, store::EventStore};
+
 use crate::{
-    LEEWAY_S, bearing, create_node, guarded, now_s,
+    LEEWAY_S, bearing, create_node, guarded, keys, now_s,
     support::{
+        gate::{Call, GatedStore},
         graph::new_id,
-        server::Server,
+        http::Request,
+        server::{Server, embedded_store},
         ws::{Came, FIN, TEXT, Ws, frame},
     },
-    token, token_for,
+    token, token_for, with_secret,
 };
 
 const UNAUTHENTICATED: u16 = 4401;
@@ -292,4 +296,41 @@ async fn o2_without_keys_a_token_is_taken_and_changes_nothing() {
     assert_eq!(said, json!({"type": "AUTHENTICATED", "userId": "ada"}));
     ws.send(&command("g")).await;
     ws.expect("ACK").await;
+}
+
+#[tokio::test]
+async fn o1_a_long_message_that_waits_while_the_token_expires_is_not_executed() {
+    // So long that only two are acted on at once.
+    let operations: Vec<Value> = (0..10)
+        .map(|n| json!({"type": "CREATE_NODE", "payload": {"id": n.to_string(), "data": {"d": "x".repeat(150_000)}}}))
+        .collect();
+    let body = json!({"operations": operations, "atomic": true, "batchId": new_id()});
+    let dir = tempfile::tempdir().unwrap();
+    let gated = GatedStore::to(embedded_store(dir.path()));
+    let server = Server::guarded_over(gated.clone(), Auth::Keys(keys(with_secret()))).await;
+    gated.hold(Call::Append);
+    let admin = token("bob", json!({"*": "admin"}));
+    let both = ["one", "two"].map(|graph| {
+        let request = bearing(Request::post(&format!("/graphs/{graph}/batch"), body.to_string()), &admin);
+        let client = server.as_user("bob");
+        tokio::spawn(async move { client.ask(request).await.status })
+    });
+    gated.has_arrived(Call::Append, 2).await;
+    let mut ws = with_token(&server, "", &token_for("ada", json!({"mine": "write"}), 2)).await;
+    let mut long = body.clone();
+    long["type"] = json!("BATCH");
+    long["graphId"] = json!("mine");
+    ws.send(&long).await;
+    ws.expect_close(UNAUTHENTICATED).await;
+    gated.open();
+    for request in both {
+        assert_eq!(request.await.unwrap(), 200);
+    }
+    // Turns are given in the order in which they are asked for, so the message has had its own by then.
+    let again = bearing(Request::post("/graphs/three/batch", body.to_string()), &admin);
+    assert_eq!(server.ask(again).await.status, 200);
+    let _stopped = server.stop().await;
+    drop(ws);
+    let mine = dao_projections::GraphId::parse("mine").unwrap();
+    assert_eq!(embedded_store(dir.path()).head(&mine).await.unwrap().version.get(), 0);
 }

@@ -54,6 +54,13 @@ fn migrates(setting: (&str, &str)) {
     }
 }
 
+/// What `list` shows.
+fn listed(setting: (&str, &str)) -> Vec<String> {
+    let said = succeeds(setting, &["list", "--json"]);
+    let rows = said.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    rows.map(|row| row["graphId"].as_str().unwrap().to_owned()).collect()
+}
+
 fn open(dir: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(dir.join("dao.db")).unwrap()
 }
@@ -102,6 +109,7 @@ fn a_file_of_format_1_becomes_what_a_fresh_one_is() {
     let feed = "SELECT seq || ' ' || graph || ' ' || \"from\" || ' ' || \"to\" FROM feed ORDER BY seq";
     assert_eq!(rows(&open(&old), feed), rows(&open(&fresh), feed));
     assert_eq!(rows(&open(&old), "SELECT 'now' FROM feed WHERE at < unixepoch() * 1000 - 600000").len(), 0);
+    assert_eq!(listed(setting), ["demo"]);
     // It can be written to, and knows what was done.
     assert!(succeeds(setting, &["seed", "--graph", "demo"]).contains("already"));
     succeeds(setting, &["seed", "--graph", "second"]);
@@ -128,6 +136,33 @@ fn rows_of_an_older_format_are_rebuilt() {
     assert!(succeeds(setting, &["migrate"]).contains("nothing to do"));
 }
 
+#[test]
+fn a_graph_that_is_not_in_the_list_is_put_there_and_a_damaged_one_stops_no_other() {
+    let place = tempfile::tempdir().unwrap();
+    let setting = ("DATA_DIR", place.path().to_str().unwrap());
+    for graph in ["a", "broken", "c"] {
+        succeeds(setting, &["seed", "--graph", graph]);
+    }
+    let connection = open(place.path());
+    connection
+        .execute_batch(
+            "DELETE FROM catalog; DELETE FROM projection WHERE name = 'catalog';
+             DELETE FROM projection_row WHERE name = 'catalog';
+             UPDATE event SET body = x'00'
+                 WHERE key >> 34 = (SELECT id FROM graph WHERE name = 'broken') AND key & ((1 << 34) - 1) = 3;",
+        )
+        .unwrap();
+    drop(connection);
+    assert!(listed(setting).is_empty());
+    let output = run(setting, &["migrate"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("1 graph can't be read") && said.contains("broken (commit 3"), "{said}");
+    let done = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(done, "done: rows of 2 projections rebuilt from the log\n");
+    assert_eq!(listed(setting), ["a", "c"]);
+}
+
 /// A store of format 3 as a program knows it that knows only 2 of them: older ones say this of every later number.
 fn is_told_to_use_the_newer_program(setting: (&str, &str)) {
     let output = run(setting, &["export", "demo"]);
@@ -149,7 +184,8 @@ fn a_file_of_format_2_gets_room_for_what_format_3_brings() {
     let connection = open(&old);
     connection
         .execute_batch(
-            "DROP TABLE catalog; DROP VIEW history; ALTER TABLE event DROP COLUMN digest; ALTER TABLE graph DROP COLUMN salt;
+            "DROP TABLE catalog; DELETE FROM projection WHERE name = 'catalog';
+             DELETE FROM projection_row WHERE name = 'catalog'; DROP VIEW history; ALTER TABLE event DROP COLUMN digest; ALTER TABLE graph DROP COLUMN salt;
              CREATE VIEW history AS
                  SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body
                  FROM event JOIN graph ON graph.id = key >> 34;
@@ -161,6 +197,7 @@ fn a_file_of_format_2_gets_room_for_what_format_3_brings() {
     assert!(succeeds(setting, &["migrate"]).starts_with("done: format 2 to 3"));
     assert_eq!(shape(&old), shape(&fresh));
     assert_eq!(succeeds(setting, &["export", "demo"]), history, "not a byte of a history is changed");
+    assert_eq!(listed(setting), ["demo"]);
     assert!(succeeds(setting, &["migrate"]).contains("nothing to do"));
     open(&old).execute("UPDATE meta SET value = 4 WHERE key = 'format'", []).unwrap();
     is_told_to_use_the_newer_program(setting);
@@ -174,10 +211,14 @@ fn a_redis_of_format_2_is_of_format_3_once_that_was_asked_for() {
     succeeds(setting, &["seed", "--graph", "demo"]);
     let history = succeeds(setting, &["export", "demo"]);
     node.command(&["HSET", "dao:meta", "format", "2"]);
+    for key in node.keys("dao:*catalog*") {
+        node.command(&["DEL", &key]);
+    }
     is_told_to_migrate(setting);
     assert!(succeeds(setting, &["migrate", "--dry-run"]).contains("would be done: format 2 to 3"));
     assert!(succeeds(setting, &["migrate"]).starts_with("done: format 2 to 3"));
     assert_eq!(succeeds(setting, &["export", "demo"]), history);
+    assert_eq!(listed(setting), ["demo"]);
     node.command(&["HSET", "dao:meta", "format", "4"]);
     is_told_to_use_the_newer_program(setting);
 }

@@ -229,6 +229,9 @@ async fn reads(held: &mut Held<'_>) {
     for path in ["/", "/healthz", "/readyz", "/whoami", "/openapi.json"] {
         held.get(path, path).await;
     }
+    for path in ["/", "/healthz", "/readyz"] {
+        held.get(path, &format!("{path}?no=such")).await.problem(400, "BAD_REQUEST");
+    }
 }
 
 async fn documents(held: &mut Held<'_>) {
@@ -242,6 +245,19 @@ async fn documents(held: &mut Held<'_>) {
     document["nodes"][0]["selected"] = json!(true);
     document["nodes"].as_array_mut().unwrap().push(json!({"id": "saved"}));
     held.fits(&json!({"$ref": "#/components/schemas/Document"}), &document, "Document");
+    for schema in ["Document", "SaveDocument"] {
+        let unnamed = json!({"nodes": [{"position": {"x": 0, "y": 0}}], "edges": []});
+        let schema = json!({"$ref": format!("#/components/schemas/{schema}"), "components": held.document["components"]});
+        assert!(
+            !jsonschema::draft202012::new(&schema).unwrap().is_valid(&unnamed),
+            "an id is required: {schema}"
+        );
+    }
+    let by_command =
+        json!({"type": "SAVE_DOCUMENT", "payload": {"nodes": [], "edges": []}, "onConflict": "keep"});
+    held.fits(&json!({"$ref": "#/components/schemas/CommandBody"}), &by_command, "CommandBody");
+    let answer = held.post("/graphs/{graphId}/command", "/graphs/g/command", by_command).await;
+    answer.problem(428, "BASE_REQUIRED");
     let put = |query: &str, document: &Value| Request {
         body: document.to_string().into_bytes(),
         ..Request::new("PUT", &format!("/graphs/g/document{query}"))
@@ -305,6 +321,20 @@ async fn h_real_answers_match_the_document() {
     let apart = ["/events", "/ws", "/docs", "/metrics"];
     let not_asked: Vec<_> = all.iter().filter(|route| !answered.contains(route.as_str())).collect();
     assert!(not_asked.iter().all(|route| apart.iter().any(|path| route.ends_with(path))), "{not_asked:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn h9_the_document_names_the_headers_of_a_document() {
+    let server = Server::start().await;
+    let document = server.read("/openapi.json").await;
+    let routes = &document["paths"]["/graphs/{graphId}/document"];
+    let parameters = routes["put"]["parameters"].as_array().unwrap();
+    let headers = parameters.iter().filter(|parameter| parameter["in"] == "header");
+    let headers: BTreeSet<&str> = headers.map(|header| header["name"].as_str().unwrap()).collect();
+    let expected = ["Idempotency-Key", "If-Match", "If-None-Match", "X-Client-Id", "X-User-Id"];
+    assert_eq!(headers, BTreeSet::from(expected));
+    assert!(routes["get"]["responses"]["200"]["headers"]["X-Base"].is_object(), "{routes}");
     server.stop().await;
 }
 

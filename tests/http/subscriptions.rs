@@ -417,6 +417,10 @@ mod rules {
             cursor = format!("&cursor={}", page["nextCursor"].as_str().unwrap_or_default());
         }
         assert_eq!(cursor, "&cursor=", "that was the last page");
+        for garbled in ["", "garbage", "1", "x.g", "1.", "-1.g"] {
+            let reply = server.get(&format!("/subscriptions/s/parked?cursor={garbled}")).await;
+            reply.bad(garbled, "cursor: must be the nextCursor");
+        }
         assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), keys(&deliveries));
     }
 

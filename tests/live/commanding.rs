@@ -408,3 +408,50 @@ async fn w5_frame_fields_are_refused_inside_the_command() {
         is_final(&ws.expect("REVERT").await, &id, &format!("command.{field}"));
     }
 }
+
+#[tokio::test]
+async fn ds1_a_document_is_saved_on_a_socket_with_its_base() {
+    let server = Server::start().await;
+    server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
+    server.apply("g", "CREATE_NODE", json!({"id": "b"})).await;
+    let loaded = server.get("/graphs/g/document").await;
+    let base = loaded.header("x-base").unwrap().to_owned();
+    let hash = base.split_once(':').unwrap().1.to_owned();
+    let mut mine = loaded.json();
+    mine["nodes"][0]["data"] = json!({"label": "A"});
+    server.apply("g", "UPDATE_NODE", json!({"nodeId": "b", "updates": {"data": {"label": "B"}}})).await;
+    for (n, speech) in EVERY_SPEECH.into_iter().enumerate() {
+        let mut ws = Ws::connect_as(server.address(), &format!("?clientId=tab-{n}"), speech).await;
+        let document = with(&mine, json!({"base": base}));
+        // What the base says is said once: beside the command, or in its payload.
+        let twice = command_frame("g", &new_id(), "SAVE_DOCUMENT", document.clone());
+        for beside in [json!({"clientVersion": 2}), json!({"clientVersion": 2, "clientHash": hash})] {
+            ws.send(&with(&twice, beside)).await;
+            let revert = ws.expect("REVERT").await;
+            assert_eq!(revert["code"], "BAD_REQUEST", "{revert}");
+            assert!(revert["message"].as_str().unwrap().contains("command.payload.base"), "{revert}");
+        }
+        ws.command("g", "SAVE_DOCUMENT", document).await;
+        let ack = ws.expect("ACK").await;
+        let (outcome, updated) = if n == 0 { ("merged", json!(["a"])) } else { ("unchanged", json!([])) };
+        assert_eq!(
+            (&ack["outcome"], &ack["result"]["updated"]["nodes"]),
+            (&json!(outcome), &updated),
+            "{ack}"
+        );
+        // The same pair beside the command says the same.
+        let beside = json!({"clientVersion": 2, "clientHash": hash});
+        ws.send(&with(&command_frame("g", &new_id(), "SAVE_DOCUMENT", mine.clone()), beside)).await;
+        assert_eq!(ws.expect("ACK").await["outcome"], "unchanged");
+        let unknown = with(&mine, json!({"base": format!("2:{}", "0".repeat(64))}));
+        ws.command("g", "SAVE_DOCUMENT", unknown).await;
+        let revert = ws.expect("REVERT").await;
+        assert_eq!(
+            (&revert["code"], &revert["temporary"]),
+            (&json!("BASE_UNKNOWN"), &json!(false)),
+            "{revert}"
+        );
+    }
+    let state = server.state("g").await;
+    assert_eq!((&state["version"], &state["nodes"][1]["data"]["label"]), (&json!(4), &json!("B")));
+}

@@ -1,8 +1,14 @@
 //! Real frames against their schemas in the OpenAPI document (rule H9): every field of a frame is named there, and
 //! every frame is of a kind that is.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
+use dao_api::auth::{Auth, Keys, KeysConfig};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -104,4 +110,66 @@ async fn h9_real_frames_match_the_document() {
             break;
         }
     }
+}
+
+const SECRET: &str = "a secret of tests, and of nothing else";
+
+fn token(rights: Value) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let claims = json!({"sub": "ada", "graphs": rights, "exp": now + 600});
+    encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+#[tokio::test]
+async fn h9_frames_about_tokens_trash_and_the_end_match_the_document() {
+    let config = KeysConfig { secret: Some(SECRET.to_owned()), ..KeysConfig::default() };
+    let server = Server::guarded(Auth::Keys(Arc::new(Keys::load(config).unwrap()))).await;
+    let schemas = Schemas(server.read("/openapi.json").await);
+    let mut ws = Ws::connect(server.address(), "?clientId=tab").await;
+    let first = new_id();
+    let own = |graph: &str, name: &str, payload: Value| command_frame(graph, &new_id(), name, payload);
+    let nodes: Vec<Value> = (0..30).map(|n| json!({"id": n.to_string()})).collect();
+    let said = [
+        json!({"type": "AUTH", "token": token(json!({"*": "admin"}))}),
+        json!({"type": "SUBSCRIBE", "graphId": "g"}),
+        command_frame("g", &first, "CREATE_NODE", json!({"id": "a", "data": {"label": "x"}})),
+        command_frame("g", &first, "CREATE_NODE", json!({"id": "a", "data": {"label": "x"}})),
+        own("g", "UNDO", json!({"operations": [{"operationId": first, "version": 1}]})),
+        own("g", "SAVE_DOCUMENT", json!({"nodes": nodes, "edges": [], "mode": "replace"})),
+        with(&own("g", "SAVE_DOCUMENT", json!({"nodes": [], "edges": []})), json!({"clientVersion": 3})),
+        with(&own("g", "CREATE_NODE", json!({"id": "n"})), json!({"clientVersion": 9})),
+        own("g", "UPDATE_GRAPH", json!({"updates": {"title": "T", "settings": {"readOnly": false}}})),
+        own("g", "DELETE_GRAPH", json!({"reason": "old", "movedTo": "h"})),
+        own("g", "CREATE_NODE", json!({"id": "late"})),
+        own("g", "RECOVER_GRAPH", json!({})),
+        own("h", "CREATE_GRAPH", json!({"attributes": {"title": "H"}})),
+        json!({"type": "AUTH", "token": token(json!({"g": "read"}))}),
+        own("g", "CREATE_NODE", json!({"id": "not mine"})),
+        json!({"type": "SUBSCRIBE", "graphId": "h"}),
+    ];
+    for frame in &said {
+        schemas.check("ClientFrame", frame);
+        ws.send(frame).await;
+    }
+    let mut seen = vec![];
+    while seen.last().is_none_or(|frame: &Value| frame["code"] != "FORBIDDEN" || frame["type"] != "ERROR") {
+        seen.push(ws.recv().await);
+    }
+    let stopped = tokio::spawn(server.stop());
+    while seen.last().is_none_or(|frame| frame["type"] != "GOODBYE") {
+        seen.push(ws.recv().await);
+    }
+    drop(ws);
+    stopped.await.unwrap();
+    for frame in &seen {
+        schemas.check("ServerFrame", frame);
+    }
+    let has = |field: &str, value: Value| seen.iter().any(|frame| frame[field] == value);
+    for kind in ["AUTHENTICATED", "ACCESS", "SYNC", "STATE_UPDATE", "ACK", "REVERT", "ERROR", "GOODBYE"] {
+        assert!(has("type", json!(kind)), "{kind} is in {seen:?}");
+    }
+    for code in ["DELETES_MUCH", "VERSION_AHEAD", "GRAPH_TRASHED", "FORBIDDEN"] {
+        assert!(has("code", json!(code)), "{code} is in {seen:?}");
+    }
+    assert!(has("undoes", json!([first])) && has("duplicate", json!(true)) && has("nodes", json!(30)));
 }

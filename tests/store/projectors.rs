@@ -12,7 +12,7 @@ use dao_api::{
     },
     write::{Graphs, GraphsConfig, snapshot},
 };
-use dao_projections::{Activity, Graph, GraphId, Head, Projection, Snapshot, UserId, Version};
+use dao_projections::{Activity, Catalog, Graph, GraphId, Head, Projection, Snapshot, UserId, Version};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -492,4 +492,26 @@ async fn o5_rows_that_sqlite_refuses_fail_nothing_else_of_their_round() {
     rusqlite::Connection::open(&path).unwrap().execute_batch("DROP TRIGGER refuse").unwrap();
     level(&bench, "refused").await;
     worker.stop().await;
+}
+
+/// What the store refuses of one projection keeps the others from nothing: the graph is in the list.
+#[tokio::test]
+async fn l2_a_graph_whose_snapshot_can_not_be_kept_is_in_the_list_all_the_same() {
+    let bench = Bench::embedded().await;
+    let graphs = bench.graphs();
+    grow(&graphs, "refused", 0, 3).await;
+    let path = bench._dir.as_ref().unwrap().path().join("dao.db");
+    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON projection_row WHEN NEW.name = 'snapshot'
+        BEGIN SELECT RAISE(ABORT, 'no snapshots'); END";
+    rusqlite::Connection::open(&path).unwrap().execute_batch(trigger).unwrap();
+    let graph: GraphId = "refused".parse().unwrap();
+    let to = Version::new(3).unwrap();
+    let error = project::fold_graph(&bench.stores, &graph, to, 1_000).await.expect_err("it is told");
+    assert!(error.to_string().contains("no snapshots"), "{error}");
+    let found = bench.stores.rows.rows(&graph, Snapshot::NAME, &[]).await.unwrap();
+    assert_eq!(found.at, None);
+    for name in [Catalog::NAME, Activity::NAME] {
+        let found = bench.stores.rows.rows(&graph, name, &[]).await.unwrap();
+        assert_eq!(found.at.map(|at| at.head.version), Some(to), "{name}");
+    }
 }

@@ -112,6 +112,13 @@ impl Server {
         Self::of(|app| app.with_auth(auth)).await
     }
 
+    /// The same over a store that the test holds.
+    pub(crate) async fn guarded_over(store: Arc<dyn EventStore>, auth: Auth) -> Self {
+        let (graphs, _) = measured(store, None);
+        let app = App::new(graphs.clone(), RequestLimits::default(), SocketConfig::default());
+        Self::serving(app.with_auth(auth), graphs, None).await
+    }
+
     /// Over an embedded store, with the application as this makes it.
     pub(crate) async fn of(made: impl FnOnce(App) -> App) -> Self {
         Self::limited(RequestLimits::default(), made).await

@@ -30,7 +30,7 @@ use self::{
     plan::Plan,
     validate::{Rules, Wanted},
 };
-use super::{CliError, open, print};
+use super::{CliError, print, writing::Writing};
 use crate::{
     config::Config,
     write::{Ending, Graphs, View},
@@ -86,9 +86,9 @@ impl Import {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
         let rules = Rules { requests: config.requests, limits: config.limits, user: self.user.clone() };
         let wanted = self.read(&rules)?;
-        let graphs = open::graphs(&config).await?;
-        let done = self.bring_in(&graphs, wanted, &rules).await;
-        open::close(&graphs).await;
+        let writing = Writing::open(&config).await?;
+        let done = self.bring_in(&writing, wanted, &rules).await;
+        writing.close().await;
         done
     }
 
@@ -119,7 +119,8 @@ impl Import {
         of_graph.into_iter().map(|(graph, flows)| Wanted::of(graph, flows, rules)).collect()
     }
 
-    async fn bring_in(&self, graphs: &Graphs, wanted: Vec<Wanted>, rules: &Rules) -> Result<(), CliError> {
+    async fn bring_in(&self, writing: &Writing, wanted: Vec<Wanted>, rules: &Rules) -> Result<(), CliError> {
+        let graphs = writing.graphs();
         let how = if self.replace { How::Replace } else { How::Merge };
         let mut plans = Vec::new();
         for wanted in wanted {
@@ -146,6 +147,9 @@ impl Import {
                 print(|out| report::done(plan, &view.graph, out))?;
             }
             answers.push(report::json(plan, &view.graph, plan.operation.is_some()));
+            if plan.operation.is_some() {
+                writing.fold(&plan.wanted.graph, view.graph.head().version).await?;
+            }
         }
         self.print_all(answers)
     }

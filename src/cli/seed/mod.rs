@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{CliError, open, print};
+use super::{CliError, print, writing::Writing};
 use crate::{
     config::Config,
     domain::Operation,
@@ -89,14 +89,14 @@ impl Seed {
         let failed = |problem: String| CliError::new(format!("the story can't be read: {problem}"));
         let story = read_document(STORY.as_bytes(), &config.requests).map_err(|e| failed(e.problem))?;
         let steps: Vec<Step> = serde_json::from_value(story.value).map_err(|e| failed(e.to_string()))?;
-        let graphs = open::graphs(&config).await?;
-        let told = self.tell(&graphs, &steps).await;
-        open::close(&graphs).await;
+        let writing = Writing::open(&config).await?;
+        let told = self.tell(&writing, &steps).await;
+        writing.close().await;
         told
     }
 
-    async fn tell(&self, graphs: &Graphs, steps: &[Step]) -> Result<(), CliError> {
-        let graph = &self.graph;
+    async fn tell(&self, writing: &Writing, steps: &[Step]) -> Result<(), CliError> {
+        let (graph, graphs) = (&self.graph, writing.graphs());
         let commits = commits(steps);
         let what = match self.found(graphs).await? {
             Found::SomethingElse(version) => {
@@ -110,6 +110,10 @@ impl Seed {
                 "is created"
             }
         };
+        // Also of a run that was stopped.
+        let head = graphs.store().head(graph).await;
+        let head = head.map_err(|e| CliError::new(format!("{graph} can't be read: {e}")))?;
+        writing.fold(graph, head.version).await?;
         print(|out| self.say_what_to_look_at(what, steps, out))
     }
 

@@ -44,9 +44,7 @@ impl Cursor {
     }
 
     pub(super) fn read(&self, text: &str) -> Result<RefusalPlace, Problem> {
-        self.place(text).ok_or_else(|| {
-            Problem::bad_request("cursor: must be the nextCursor of an answer to the same question")
-        })
+        self.place(text).ok_or_else(Problem::bad_cursor)
     }
 
     fn place(&self, text: &str) -> Option<RefusalPlace> {

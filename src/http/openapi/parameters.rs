@@ -126,6 +126,24 @@ pub(in crate::http) struct IdempotencyKey {
     idempotency_key: Option<String>,
 }
 
+/// What goes with a document save.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub(in crate::http) struct SaveHeaders {
+    /// The operation id: sent again it is not done again. Made by the server where it is left out.
+    #[param(rename = "Idempotency-Key", format = "uuid")]
+    idempotency_key: Option<String>,
+    /// Which of the user's clients this is, a tab for one.
+    #[param(rename = "X-Client-Id", min_length = 1, max_length = 256)]
+    client_id: Option<String>,
+    /// The tag of the version that the graph must have, else the answer is 412.
+    #[param(rename = "If-Match")]
+    if_match: Option<String>,
+    /// `*`: only a graph without commits.
+    #[param(rename = "If-None-Match", pattern = "^\\*$")]
+    if_none_match: Option<String>,
+}
+
 /// Why a graph is put into the trash.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
@@ -157,8 +175,7 @@ pub(in crate::http) struct SaveQuery {
     /// The base of the document that was read: `X-Base`, or `base` of an answer.
     base: Option<String>,
     /// What happens where others changed the same since the base.
-    #[param(inline)]
-    on_conflict: Option<SavePolicy>,
+    on_conflict: Option<super::requests::OnConflict>,
     /// What to do without a base: `merge` deletes nothing, `replace` makes the graph exactly this.
     #[param(inline)]
     mode: Option<SaveMode>,
@@ -173,20 +190,6 @@ pub(in crate::http) struct SaveQuery {
     /// The number of nodes that are deleted, where they are many.
     #[param(minimum = 0)]
     deletes: Option<u64>,
-}
-
-/// What happens where others changed the same since the base.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-pub(in crate::http) enum SavePolicy {
-    /// Any conflict refuses the save.
-    Merge,
-    /// What stands is kept, the rest is applied.
-    Keep,
-    /// The document wins.
-    Overwrite,
-    /// Any commit of others to what the save touches refuses it.
-    Reject,
 }
 
 /// A save without a base.

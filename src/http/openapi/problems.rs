@@ -146,7 +146,7 @@ pub(in crate::http) struct HealthErrors;
 
 impl IntoResponses for HealthErrors {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        listed(ALWAYS.into_iter().filter(|(status, _)| matches!(status, 405 | 500 | 503)))
+        listed(ALWAYS.into_iter().filter(|(status, _)| matches!(status, 400 | 405 | 500 | 503)))
     }
 }
 

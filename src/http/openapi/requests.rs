@@ -49,6 +49,8 @@ pub(in crate::http) enum OnConflict {
     Overwrite,
     /// Any commit of others to the target is a conflict.
     Reject,
+    /// Of a document save only: what stands is kept, the rest is written.
+    Keep,
 }
 
 /// What is to be done.
@@ -76,8 +78,8 @@ pub(in crate::http) enum Command {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::http) struct SaveDocument {
-    nodes: Vec<NodeSent>,
-    edges: Vec<EdgeSent>,
+    nodes: Vec<DocumentNode>,
+    edges: Vec<DocumentEdge>,
     viewport: Option<Viewport>,
     /// The base of the document that was read, unless `clientVersion` says it.
     base: Option<String>,
@@ -96,9 +98,25 @@ pub(in crate::http) struct SaveDocument {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Document {
-    nodes: Vec<NodeSent>,
-    edges: Vec<EdgeSent>,
+    nodes: Vec<DocumentNode>,
+    edges: Vec<DocumentEdge>,
     viewport: Option<Viewport>,
+}
+
+/// A node of a document: as it is sent, with an id.
+#[derive(ToSchema)]
+pub(in crate::http) struct DocumentNode {
+    id: String,
+    #[serde(flatten)]
+    node: NodeSent,
+}
+
+/// An edge of a document: as it is sent, with an id.
+#[derive(ToSchema)]
+pub(in crate::http) struct DocumentEdge {
+    id: String,
+    #[serde(flatten)]
+    edge: EdgeSent,
 }
 
 /// Operations to take back, where what they did still stands. Not allowed in a batch.

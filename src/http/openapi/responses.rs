@@ -15,7 +15,7 @@ pub(in crate::http) use self::{audit::*, batches::*, graphs::*, health::*, subsc
 use super::{
     Json,
     problems::{Conflict, Problem},
-    requests::{EdgeSent, NodeSent, Position, Viewport},
+    requests::{DocumentEdge, DocumentNode, Position, Viewport},
 };
 
 /// An accepted command.
@@ -82,7 +82,7 @@ pub(in crate::http) struct SaveAnswer {
     /// more than the document: adopt `document` with its own base.
     #[schema(nullable = false)]
     base: Option<String>,
-    outcome: SaveOutcome,
+    outcome: Effect,
     /// Absent in the answer to a repeat.
     #[schema(nullable = false)]
     result: Option<SaveResult>,
@@ -94,15 +94,6 @@ pub(in crate::http) struct SaveAnswer {
     document: Option<AdoptableDocument>,
     #[schema(nullable = false)]
     duplicate: Option<bool>,
-}
-
-/// The outcome of a document save.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-pub(in crate::http) enum SaveOutcome {
-    Applied,
-    Merged,
-    Unchanged,
 }
 
 /// What a document save did.
@@ -131,8 +122,8 @@ pub(in crate::http) struct Touched {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct AdoptableDocument {
     base: String,
-    nodes: Vec<NodeSent>,
-    edges: Vec<EdgeSent>,
+    nodes: Vec<DocumentNode>,
+    edges: Vec<DocumentEdge>,
     viewport: Viewport,
 }
 

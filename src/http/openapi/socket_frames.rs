@@ -241,8 +241,9 @@ pub(in crate::http) struct StateUpdateFrame {
     version: u64,
     #[schema(pattern = "^[0-9a-f]{64}$")]
     hash: String,
-    #[schema(format = "uuid")]
-    operation_id: String,
+    /// Null where the commit was erased.
+    #[schema(required, format = "uuid")]
+    operation_id: Option<String>,
     user_id: String,
     client_id: String,
     /// Milliseconds since the Unix epoch.
@@ -251,6 +252,15 @@ pub(in crate::http) struct StateUpdateFrame {
     outcome: Outcome,
     #[schema(nullable = false)]
     traceparent: Option<String>,
+    /// The operations that it undoes; left out where it undoes none.
+    #[schema(nullable = false)]
+    undoes: Option<Vec<String>>,
+    /// The version whose contents it brings back; left out where it brings back none.
+    #[schema(nullable = false, minimum = 1)]
+    restores: Option<u64>,
+    /// What it said was erased.
+    #[schema(nullable = false)]
+    erased: Option<bool>,
     events: Vec<Event>,
 }
 
@@ -308,6 +318,12 @@ pub(in crate::http) struct RevertFrame {
     index: Option<u32>,
     #[schema(nullable = false)]
     duplicate: Option<bool>,
+    /// Nodes that a document save would delete, of `DELETES_MUCH`.
+    #[schema(nullable = false)]
+    nodes: Option<u64>,
+    /// Edges that it would delete.
+    #[schema(nullable = false)]
+    edges: Option<u64>,
     /// With `GRAPH_TRASHED`: since when, in milliseconds since the Unix epoch.
     #[schema(nullable = false)]
     at: Option<u64>,

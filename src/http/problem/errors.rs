@@ -15,6 +15,11 @@ use crate::{
 };
 
 impl Problem {
+    /// A cursor that can't be read, or belongs to another question.
+    pub(in crate::http) fn bad_cursor() -> Self {
+        Self::bad_request("cursor: must be the nextCursor of an answer to the same question")
+    }
+
     /// The code of a refusal for this reason.
     pub(in crate::http) fn code_of(reason: Reason) -> &'static str {
         of_reason(reason).0
@@ -205,6 +210,7 @@ impl From<SubscriptionError> for Problem {
                 format!("{detail}. Delete one first."),
             ),
             SubscriptionError::Start(_) | SubscriptionError::Filter { .. } => Self::bad_request(detail),
+            SubscriptionError::Cursor => Self::bad_cursor(),
             SubscriptionError::Contended => Self::unavailable(
                 "OVERLOADED",
                 "Subscription busy",

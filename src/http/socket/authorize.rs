@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     credentials::Credentials,
-    envelope::{Envelope, FrameKind},
+    envelope::{BadFrame, Envelope, FrameKind},
 };
 use crate::{
     auth::Grant,
@@ -29,6 +29,26 @@ enum Allowed {
     Granted(Arc<Grant>),
 }
 
+/// Why a frame is not accepted.
+pub(super) struct Unauthorized {
+    pub(super) problem: Box<Problem>,
+    /// Whether its sender's budget is empty.
+    pub(super) is_over_budget: bool,
+}
+
+impl Unauthorized {
+    /// The refusal of a frame.
+    pub(super) fn told(self, envelope: Envelope) -> BadFrame {
+        BadFrame { is_over_budget: self.is_over_budget, ..envelope.refused(*self.problem) }
+    }
+}
+
+impl From<Problem> for Unauthorized {
+    fn from(problem: Problem) -> Self {
+        Self { problem: problem.into(), is_over_budget: false }
+    }
+}
+
 impl FrameAuthorizer {
     pub(super) fn new(credentials: &Credentials, rate_budget: Option<RateBudget>) -> Self {
         let allowed = match credentials {
@@ -44,29 +64,26 @@ impl FrameAuthorizer {
         Self { rate_budget: None, allowed: Allowed::Everything }
     }
 
-    /// Charges the frame to its sender's budget and checks the sender's right on its graph.
-    pub(super) fn authorize(&self, envelope: &Envelope) -> Result<(), Problem> {
+    /// Charges the frame to its sender's budget and checks the sender's right on its graph. Frames of an unknown type
+    /// are charged when they are refused, see [`Self::charge_malformed`].
+    pub(super) fn authorize(&self, envelope: &Envelope) -> Result<(), Unauthorized> {
         if matches!(self.allowed, Allowed::AuthOnly) {
             // Bad tokens are limited by address instead.
-            return if envelope.kind == FrameKind::Auth { Ok(()) } else { Err(Problem::no_token()) };
-        }
-        if envelope.kind == FrameKind::Unknown {
-            self.charge_malformed();
+            return if envelope.kind == FrameKind::Auth { Ok(()) } else { Err(Problem::no_token().into()) };
         }
         if envelope.kind.is_charged() {
-            self.charge()?;
+            let charged = self.charge();
+            charged.map_err(|problem| Unauthorized { problem: problem.into(), is_over_budget: true })?;
         }
         match (&self.allowed, envelope.kind.right(), &envelope.graph) {
-            (Allowed::Granted(grant), Some(right), Some(graph)) => may(grant, right, graph),
+            (Allowed::Granted(grant), Some(right), Some(graph)) => Ok(may(grant, right, graph)?),
             _ => Ok(()),
         }
     }
 
-    /// Charges a frame that is refused as malformed. Its sender is told why even if the budget is spent.
-    pub(super) fn charge_malformed(&self) {
-        if !matches!(self.allowed, Allowed::AuthOnly) {
-            let _counted = self.charge();
-        }
+    /// Charges a frame that is refused as malformed; true if the budget was empty. Its sender is told why even then.
+    pub(super) fn charge_malformed(&self) -> bool {
+        !matches!(self.allowed, Allowed::AuthOnly) && self.charge().is_err()
     }
 
     fn charge(&self) -> Result<(), Problem> {

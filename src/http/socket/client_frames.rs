@@ -100,7 +100,7 @@ impl FrameReader {
         }
         match self.authorizer.authorize(&envelope) {
             Ok(()) => self.read_rest(bytes, envelope, true),
-            Err(problem) => Err(envelope.refused(problem)),
+            Err(unauthorized) => Err(unauthorized.told(envelope)),
         }
     }
 
@@ -127,31 +127,30 @@ impl FrameReader {
         }
         match self.authorizer.authorize(&envelope) {
             Ok(()) => Ok(Some(envelope)),
-            Err(problem) => Err(envelope.refused(problem)),
+            Err(unauthorized) => Err(unauthorized.told(envelope)),
         }
     }
 
     /// Refuses a message over the limit; its beginning tells what it was about (rule W5).
     pub(super) fn too_long(&self, beginning: &[u8], is_authorized: bool) -> BadFrame {
         // The sender is told that it will never be accepted, even if the budget is spent.
-        if !is_authorized {
-            self.authorizer.charge_malformed();
-        }
+        let is_over_budget = !is_authorized && self.authorizer.charge_malformed();
         let max = self.message_bytes_max;
         let problem = Problem::too_large(format!(
             "the message is larger than {max} bytes (MAX_BODY_BYTES). It was not read"
         ));
-        self.refused(beginning, problem)
+        BadFrame { is_over_budget, ..self.refused(beginning, problem) }
     }
 
     /// Refuses a long frame of a type that costs no budget. Such frames are short, so a long one is charged, and
     /// neither read nor given a turn among large messages.
     fn too_long_for_its_type(&self, envelope: Envelope) -> BadFrame {
-        self.authorizer.charge_malformed();
+        let is_over_budget = self.authorizer.charge_malformed();
         let name = envelope.kind.as_str();
-        envelope.refused(Problem::too_large(format!(
+        let problem = Problem::too_large(format!(
             "the {name} frame is too long: frames of this type have at most {SHORT_BYTES_MAX} bytes"
-        )))
+        ));
+        BadFrame { is_over_budget, ..envelope.refused(problem) }
     }
 
     /// Refuses a message for another reason; its beginning tells what it was about.
@@ -180,10 +179,9 @@ impl FrameReader {
             Ok(SizedFrame { frame, bytes })
         });
         read.map_err(|malformed| {
-            if envelope.kind.is_free() {
-                self.authorizer.charge_malformed();
-            }
-            envelope.told(malformed)
+            let is_charged = envelope.kind.is_charged_if_malformed();
+            let is_over_budget = is_charged && self.authorizer.charge_malformed();
+            BadFrame { is_over_budget, ..envelope.told(malformed) }
         })
     }
 }

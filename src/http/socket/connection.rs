@@ -4,6 +4,7 @@
 //! - Memory is bounded whatever the peer does: by the send queue ([`super::send_queue`]), by [`IN_FLIGHT_MAX`]
 //!   requests in flight, by their [`IN_FLIGHT_BYTES`] and by [`ANSWER_BYTES`] of their answers. The last request may
 //!   exceed the latter two. At any of these bounds the socket is not read (rule W6).
+//! - Whatever arrives at once, other tasks have their turn after [`MESSAGES_PER_POLL`] messages.
 //! - The loop sleeps when there is nothing to do. The socket, a followed graph, a finished read or command and one
 //!   timer wake it.
 //! - An idle connection holds no buffer.
@@ -43,7 +44,6 @@ use super::{
     pending_reads::PendingReads,
     presence_pauses::PresencePauses,
     send_queue::SendQueue,
-    server_frames::ServerFrame,
     subscription::Subscription,
     subscriptions::Wake,
 };
@@ -65,6 +65,8 @@ pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the peer has after the last frame to close the connection. Until then its bytes are read and dropped:
 /// closing with unread bytes would reset the connection, and the peer could lose the last frames.
 const LINGER: Duration = Duration::from_secs(2);
+/// Messages that are handled before other tasks of the thread have their turn.
+const MESSAGES_PER_POLL: usize = 32;
 /// Bytes of one read.
 const READ_BYTES: usize = 8 << 10;
 
@@ -112,6 +114,10 @@ pub(super) struct Connection {
     pub(super) message_budget: MessageBudget,
     /// Bytes of the long message that is being parsed. No other message is taken until that is done.
     pub(super) long_message_bytes: Option<usize>,
+    /// No message is taken before then: the budget is empty, and the last frame was a costly one.
+    pub(super) paused_until: Option<Instant>,
+    /// Messages that were handled since the task was woken.
+    handled: usize,
     pub(super) phase: ConnectionPhase,
     /// Whether another connection has its permit. Then it does not linger.
     is_evicted: bool,
@@ -154,6 +160,8 @@ impl Connection {
             decoder: Decoder::new(limits, peer.encoding.deflate),
             message_budget: MessageBudget::default(),
             long_message_bytes: None,
+            paused_until: None,
+            handled: 0,
             phase: ConnectionPhase::Open,
             is_evicted: false,
             is_drained: false,
@@ -200,6 +208,7 @@ impl Connection {
     /// queue, new work) is followed by another iteration.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.now = Instant::now();
+        self.handled = 0;
         loop {
             self.end_if_overdue();
             let happened = self.take_events(cx);
@@ -223,6 +232,10 @@ impl Connection {
             if is_ending {
                 self.phase = ConnectionPhase::Lingering(self.now + LINGER);
                 std::task::ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
+            }
+            if self.handled >= MESSAGES_PER_POLL {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             let made_room = !had_room && self.send_queue.has_room();
             if happened || was_read || has_taken || made_room || is_ending || self.has_begun {
@@ -278,6 +291,7 @@ impl Connection {
         let waiting: usize = subscriptions.iter().map(Subscription::unanswered).sum();
         let waiting_bytes: usize = subscriptions.iter().map(Subscription::answer_bytes).sum();
         self.long_message_bytes.is_none()
+            && self.paused_until.is_none_or(|until| until <= self.now)
             && self.send_queue.has_room()
             && self.commands_in_flight + waiting + self.pending_reads.abandoned() < IN_FLIGHT_MAX
             && self.command_bytes_in_flight < IN_FLIGHT_BYTES
@@ -308,10 +322,12 @@ impl Connection {
     /// Handles complete messages as long as there is room for their answers; true if there was one.
     fn take_messages(&mut self) -> bool {
         let mut has_taken = false;
-        while !self.is_drained && self.is_alive() && self.accepts_input() {
+        while !self.is_drained && self.handled < MESSAGES_PER_POLL && self.is_alive() && self.accepts_input()
+        {
             match self.decoder.next_as_sent() {
                 Ok(Some(message)) => {
                     has_taken = true;
+                    self.handled += 1;
                     self.take(message);
                 }
                 Ok(None) => self.is_drained = true,
@@ -354,32 +370,5 @@ impl Connection {
     /// Whether more frames may be sent.
     pub(super) fn is_alive(&self) -> bool {
         matches!(self.phase, ConnectionPhase::Open | ConnectionPhase::Stopping(_))
-    }
-
-    /// Sends the last frame.
-    pub(super) fn end(&mut self, last: bytes::Bytes) {
-        self.send(last);
-        self.phase = ConnectionPhase::Closing;
-    }
-
-    pub(super) fn send(&mut self, frame: bytes::Bytes) {
-        self.send_in_pieces([frame]);
-    }
-
-    /// Sends one frame whose pieces are shared with other connections.
-    pub(super) fn send_in_pieces(&mut self, pieces: impl IntoIterator<Item = bytes::Bytes>) {
-        if !self.is_alive() {
-            return;
-        }
-        self.live.metrics().messages.of(Direction::Out).inc();
-        for frame in pieces {
-            let counted = self.live.metrics();
-            counted.bytes.of(Direction::Out).inc_by(frame.len() as u64);
-            self.send_queue.push(frame, self.now);
-        }
-    }
-
-    pub(super) fn send_frame(&mut self, frame: &ServerFrame<'_>) {
-        self.send(self.peer.encoding.encode(frame));
     }
 }

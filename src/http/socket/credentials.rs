@@ -9,7 +9,7 @@ use super::{client_frames::ClientFrame, connection::Connection, server_frames::S
 use crate::{
     auth::{Grant, Keys, Right},
     http::{
-        authentication::{AuthenticationError, end_of, may, prove},
+        authentication::{AuthenticationError, access_of, end_of, may, prove},
         problem::Problem,
         required_right::required_right,
     },
@@ -77,8 +77,8 @@ impl Credentials {
     /// The right on this graph as sent to clients. Without keys it is `admin`.
     pub(super) fn access(&self, graph: &GraphId) -> &'static str {
         match self {
-            Self::NotRequired => Right::Admin.as_str(),
-            Self::Authenticated { grant, .. } => grant.rights.on(graph).map_or("none", Right::as_str),
+            Self::NotRequired => access_of(None, graph),
+            Self::Authenticated { grant, .. } => access_of(Some(grant), graph),
             Self::Unauthenticated { .. } | Self::Rejected { .. } => "none",
         }
     }

@@ -35,6 +35,12 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Why a socket closes if there is no memory for its message.
 const NO_ROOM: &str = "too many request bytes in flight. Try again later";
 
+/// While the budget is empty, each frame over this length pauses its connection: compressed, it may have been a hundred
+/// bytes, so that reading one after the other would cost far more than sending them.
+const OVER_BUDGET_BYTES: usize = 1 << 10;
+/// How long such a connection takes no frame.
+const OVER_BUDGET_PAUSE: Duration = Duration::from_millis(20);
+
 /// `GOODBYE` spreads reconnections over this many milliseconds.
 const RECONNECT_SPREAD_MS: u64 = 5_000;
 
@@ -121,7 +127,15 @@ impl Connection {
             return self.take_long(UnreadMessage::Plain(bytes), &beginning);
         }
         let read = self.reader().read(&bytes);
+        if bytes.len() > OVER_BUDGET_BYTES && read.as_ref().is_err_and(|bad| bad.is_over_budget) {
+            self.pause();
+        }
         self.take_frame(read);
+    }
+
+    /// Takes no frame for [`OVER_BUDGET_PAUSE`].
+    fn pause(&mut self) {
+        self.paused_until = Some(self.now + OVER_BUDGET_PAUSE);
     }
 
     /// A message that is short after inflating is read at once.
@@ -143,7 +157,12 @@ impl Connection {
     fn take_long(&mut self, message: UnreadMessage, beginning: &[u8]) {
         let reader = self.reader();
         match reader.authorize_beginning(beginning) {
-            Err(bad) => self.answer_bad(bad),
+            Err(bad) => {
+                if bad.is_over_budget {
+                    self.pause();
+                }
+                self.answer_bad(bad);
+            }
             Ok(authorized) => {
                 self.long_message_bytes = Some(message.held_bytes());
                 let read = long_messages::read(message, reader, authorized, self.live.bodies.clone());
@@ -162,7 +181,12 @@ impl Connection {
         }
         match outcome {
             LongMessageOutcome::Frame(SizedFrame { frame, bytes }) => self.dispatch(frame, bytes, turn),
-            LongMessageOutcome::Bad(bad) => self.answer_bad(*bad),
+            LongMessageOutcome::Bad(bad) => {
+                if bad.is_over_budget {
+                    self.pause();
+                }
+                self.answer_bad(*bad);
+            }
             LongMessageOutcome::NoRoom => self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), NO_ROOM)),
             LongMessageOutcome::Broken(error) => self.take_broken(error),
         }
@@ -193,7 +217,9 @@ impl Connection {
 
     fn answer_bad(&mut self, bad: BadFrame) {
         match bad {
-            BadFrame { problem, graph: Some(graph), operation: Some(operation), is_operation: true } => {
+            BadFrame {
+                problem, graph: Some(graph), operation: Some(operation), is_operation: true, ..
+            } => {
                 self.revert(&graph, operation, &problem, None);
             }
             BadFrame { problem, graph, operation, .. } => {

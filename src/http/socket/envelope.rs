@@ -38,6 +38,8 @@ pub(super) struct BadFrame {
     pub(super) operation: Option<OperationId>,
     /// Whether it was a command or a batch: those are answered with `REVERT` (rule W5).
     pub(super) is_operation: bool,
+    /// Whether its sender's budget is empty.
+    pub(super) is_over_budget: bool,
 }
 
 /// The type of a frame.
@@ -105,6 +107,11 @@ impl FrameKind {
     pub(super) fn is_free(self) -> bool {
         matches!(self, Self::Unsubscribe | Self::Presence | Self::Ping | Self::Auth)
     }
+
+    /// Whether it is charged only if it is malformed.
+    pub(super) fn is_charged_if_malformed(self) -> bool {
+        self.is_free() || self == Self::Unknown
+    }
 }
 
 /// The type, graph and id of a frame, as far as they could be read.
@@ -153,7 +160,8 @@ impl Envelope {
     /// The refusal of the frame for this problem.
     pub(super) fn refused(self, problem: Problem) -> BadFrame {
         let is_operation = self.kind.is_operation();
-        BadFrame { problem, graph: self.graph, operation: self.operation, is_operation }
+        let Self { graph, operation, .. } = self;
+        BadFrame { problem, graph, operation, is_operation, is_over_budget: false }
     }
 }
 

@@ -86,7 +86,7 @@ pub(super) async fn read(
     });
     work.await.unwrap_or_else(|error| {
         let problem = Problem::internal().because(error);
-        unread(BadFrame { problem, graph: None, operation: None, is_operation: false })
+        unread(BadFrame { problem, graph: None, operation: None, is_operation: false, is_over_budget: false })
     })
 }
 

@@ -13,6 +13,12 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::{io::AsyncWrite, net::TcpStream, time::Instant};
 
+use super::{
+    connection::{Connection, ConnectionPhase},
+    server_frames::ServerFrame,
+};
+use crate::telemetry::Direction;
+
 /// Bytes in the queue, without the last frame. At this bound no more frames are made.
 const OUT_BYTES: usize = 64 << 10;
 /// Memory of a waiting frame beside its bytes.
@@ -103,5 +109,34 @@ impl SendQueue {
             self.bytes -= first.len() + FRAME_OVERHEAD_BYTES;
             self.frames.pop_front();
         }
+    }
+}
+
+impl Connection {
+    /// Sends the last frame.
+    pub(super) fn end(&mut self, last: Bytes) {
+        self.send(last);
+        self.phase = ConnectionPhase::Closing;
+    }
+
+    pub(super) fn send(&mut self, frame: Bytes) {
+        self.send_in_pieces([frame]);
+    }
+
+    /// Sends one frame whose pieces are shared with other connections.
+    pub(super) fn send_in_pieces(&mut self, pieces: impl IntoIterator<Item = Bytes>) {
+        if !self.is_alive() {
+            return;
+        }
+        self.live.metrics().messages.of(Direction::Out).inc();
+        for frame in pieces {
+            let counted = self.live.metrics();
+            counted.bytes.of(Direction::Out).inc_by(frame.len() as u64);
+            self.send_queue.push(frame, self.now);
+        }
+    }
+
+    pub(super) fn send_frame(&mut self, frame: &ServerFrame<'_>) {
+        self.send(self.peer.encoding.encode(frame));
     }
 }

@@ -1,5 +1,5 @@
-//! The permits of sockets and streams: how many sockets and streams there may be at once, and how few of them may belong to those who have not
-//! proved who they are (rules O3, W9).
+//! The permits of sockets and streams: how many of them there may be at once, and how few of them may belong to those
+//! who have not proved who they are (rules O3, W9).
 //!
 //! Invariant: sockets that have not proved themselves keep nobody out. They hold a fraction of all permits, one
 //! address a fraction of that, and where somebody else needs one of those the oldest gives way: who sends a token at
@@ -13,12 +13,12 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use crate::http::client_address::network_of;
+
 /// Unauthenticated sockets get one in so many of all permits.
 const UNAUTHENTICATED_FRACTION: usize = 4;
 /// One address gets one in so many of those.
 const ADDRESS_FRACTION: usize = 4;
-/// An IPv6 customer has a network of 64 bits, so its addresses count as one.
-const V6_NETWORK: u128 = u128::MAX << 64;
 
 /// The permits of one server.
 pub(super) struct SocketPermits {
@@ -33,12 +33,12 @@ struct HeldPermits {
     /// Unauthenticated sockets in order of arrival.
     unauthenticated: BTreeMap<u64, Unauthenticated>,
     /// Unauthenticated sockets by address.
-    by_address: HashMap<u128, BTreeSet<u64>>,
+    by_address: HashMap<IpAddr, BTreeSet<u64>>,
     came: u64,
 }
 
 struct Unauthenticated {
-    address: u128,
+    address: IpAddr,
     evict: CancellationToken,
 }
 
@@ -54,7 +54,7 @@ impl SocketPermits {
 
     /// A permit for an unauthenticated peer from this address.
     pub(super) fn acquire_unauthenticated(self: &Arc<Self>, address: IpAddr) -> Option<SocketPermit> {
-        let address = network(address);
+        let address = network_of(address);
         let unproven_max = (self.max / UNAUTHENTICATED_FRACTION).max(1);
         let of_address_max = (unproven_max / ADDRESS_FRACTION).max(1);
         let mut taken = self.lock();
@@ -153,14 +153,6 @@ impl Drop for SocketPermit {
     }
 }
 
-/// The key of an address: IPv6 addresses of one network are one.
-fn network(address: IpAddr) -> u128 {
-    match address.to_canonical() {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits() & V6_NETWORK,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +207,7 @@ mod tests {
             (0..1_000).filter_map(|_| permits.acquire_unauthenticated(address(2))).collect();
         assert!(!is_evicted(&good));
         assert_eq!(flood.iter().filter(|permit| !is_evicted(permit)).count(), 4);
-        assert_eq!(network("::ffff:0.0.0.2".parse().expect("an address")), network(address(2)));
+        assert_eq!(network_of("::ffff:0.0.0.2".parse().expect("an address")), network_of(address(2)));
         drop((good, flood));
         assert_eq!(counts(&permits), (0, 0, 0));
     }

@@ -44,6 +44,9 @@ impl Connection {
         if let Some(until) = self.message_budget.until().filter(|_| self.is_alive()) {
             next = next.min(until);
         }
+        if let Some(until) = self.paused_until.filter(|until| self.is_alive() && *until > self.now) {
+            next = next.min(until);
+        }
         if self.is_alive() {
             next = self.subscriptions.iter().filter_map(Subscription::shows_at).fold(next, Instant::min);
         }

@@ -26,6 +26,9 @@ pub enum SubscriptionError {
         /// Why.
         error: FilterError,
     },
+    /// A page can't begin there.
+    #[error("the cursor is not the id of a delivery")]
+    Cursor,
     /// Other instances were faster each time.
     #[error("too many consumers ask at once; try again")]
     Contended,

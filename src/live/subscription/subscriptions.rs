@@ -289,9 +289,10 @@ impl Subscriptions {
         after: Option<&str>,
         limit: usize,
     ) -> Result<ParkedCommits, SubscriptionError> {
+        let after = after.map(|id| delivery_ledger::number_of(id).ok_or(SubscriptionError::Cursor));
+        let after = after.transpose()?.unwrap_or(0);
         let (_, mut ledger) = self.load(name).await?;
         ledger.expire(now_ms());
-        let after = after.and_then(delivery_ledger::number_of).unwrap_or(0);
         // By number: what is parked while somebody pages is missed at worst, and nothing is shown twice.
         let mut rest: Vec<&ParkedCommit> =
             ledger.parked().iter().filter(|parked| parked.number() > after).collect();

@@ -586,3 +586,29 @@ fn d8_a_batch_of_a_lost_history_is_moved_as_a_whole() {
     done["results"] = json!([{"accepted": true}]);
     assert_eq!(take(&mut follower, done), ["settle 1 completed 2"]);
 }
+
+#[test]
+fn l15_events_and_commands_of_later_releases_are_passed_over() {
+    let mut commit = commit(8, "ada");
+    commit["commandType"] = json!("PAINT_GRAPH");
+    let known = commit["events"][0].clone();
+    let unknown = json!({"type": "GraphPainted", "colour": {"type": "NodeDeleted"}, "at": 1e300});
+    commit["events"] = json!([unknown, known, unknown]);
+    let mut with_frame = json!({"type": "STATE_UPDATE"});
+    for (key, value) in commit.as_object().unwrap() {
+        with_frame[key] = value.clone();
+    }
+    let mut follower = level_at(7);
+    let steps = follower.take(frame(with_frame));
+    assert_eq!(said(&steps), ["apply 8"]);
+    let Step::Apply(applied) = &steps[0] else { panic!("{steps:?}") };
+    let fetched = &page(std::slice::from_ref(&commit), head(8, "ada"), false, false).commits[0];
+    for received in [&**applied, fetched] {
+        assert_eq!(received.commit.body.events.len(), 1, "{received:?}");
+        assert!(received.json.contains("GraphPainted") && received.json.contains("PAINT_GRAPH"));
+    }
+    // Nothing else is forgiven: an event of a known type is complete.
+    commit["events"] = json!([{"type": "NodeDeleted"}]);
+    commit["type"] = json!("STATE_UPDATE");
+    assert!(ServerFrame::read(&commit.to_string()).is_err());
+}

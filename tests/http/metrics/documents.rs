@@ -74,3 +74,38 @@ async fn the_docs_dashboard_and_alerts_name_existing_metrics() {
         assert!(page.contains(&format!("### {alert}")), "{alert} is not explained in docs/metrics.md");
     }
 }
+
+/// The texts of a source that look like codes.
+fn codes(source: &str) -> BTreeSet<String> {
+    let is_code = |text: &&str| {
+        text.len() > 4 && text.chars().all(|c| c.is_ascii_uppercase() || c == '_') && *text != "SESSION"
+    };
+    source.split('"').filter(is_code).map(str::to_owned).collect()
+}
+
+/// The table under `### Codes`: codes, and statuses.
+fn documented_codes() -> (BTreeSet<String>, BTreeSet<String>) {
+    let page = document("protocol.md");
+    let table = page.split("### Codes").nth(1).unwrap().split("\n## ").next().unwrap().to_owned();
+    let (mut codes, mut statuses) = (BTreeSet::new(), BTreeSet::new());
+    for row in table.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').collect();
+        codes.extend(cells[1].split('`').skip(1).step_by(2).map(str::to_owned));
+        let numbers = cells[2].split(|c: char| !c.is_ascii_digit()).filter(|text| !text.is_empty());
+        statuses.extend(numbers.map(str::to_owned));
+    }
+    (codes, statuses)
+}
+
+#[test]
+fn o6_every_code_and_status_of_a_refusal_is_counted_under_its_own_name() {
+    let source = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let counted = source("src/telemetry/requests.rs");
+    let sent = codes(&(source("src/http/problem.rs") + &source("src/http/problem/errors.rs")));
+    let (documented, statuses) = documented_codes();
+    assert_eq!(codes(&counted), sent, "in telemetry/requests.rs and in problem");
+    assert_eq!(documented, sent, "in docs/protocol.md and in problem");
+    for status in statuses {
+        assert!(counted.contains(&format!("\"{status}\"")), "{status} is not in telemetry/requests.rs");
+    }
+}
