@@ -126,6 +126,11 @@ export interface CommandOptions {
   label?: string
   /** Commands of one group are one step of undo. */
   undoGroup?: string
+  /**
+   * The point the user saw, for a command that is made later than the edit: text that was being typed, a drag that was
+   * going on. Left out: the point of now. What others wrote to the same field since is then a conflict, not overwritten.
+   */
+  since?: Status['point']
 }
 
 export type NewNode = Omit<GraphNode, 'id' | 'position'> & { id?: string; position?: Position }
