@@ -10,6 +10,7 @@
  * | draw | `picture(state, previous?)` |
  * | store | `toState(state)` |
  * | find what an action builds on or hides | `footprint(state, action)`, `overlaps`, `touches` |
+ * | undo | `remember(before, events)` when an operation is made, `decideUndo(state, operations, …)` later |
  */
 
 export { edgesOfAll, withDescendants } from './ancestry.ts'
@@ -34,3 +35,6 @@ export type { Refused } from './refused.ts'
 export { fromState, type PlacesJson, type StateJson, toState } from './snapshot.ts'
 export { fold, GraphState } from './state.ts'
 export type { Placed } from './table.ts'
+export { type Change, remember } from './undo/changes.ts'
+export { decideUndo, type Undoing, type Undone } from './undo/decide_undo.ts'
+export type { Skipped } from './undo/taking.ts'
