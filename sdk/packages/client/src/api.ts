@@ -71,7 +71,7 @@ export interface Status {
 }
 
 export interface Conflict {
-  entity: 'node' | 'edge' | 'graph'
+  entity: 'node' | 'edge' | 'viewport' | 'graph'
   id?: string
   /** JSON Pointer of the field; absent when the whole entity is meant. */
   path?: string

@@ -1,0 +1,111 @@
+/** The steps that Ctrl+Z takes back, and those that it took back (rule U13). Plain lists of operation ids. */
+
+import type { UndoState } from '../api.ts'
+import type { StoredOperation, Target } from './operation.ts'
+
+/** One step: the operations that Ctrl+Z takes back together. */
+export interface Step {
+  readonly label: string | null
+  readonly group: string | null
+  readonly operations: readonly Target[]
+  /** Instead of operations: what never was sent, to be made again by redo. */
+  readonly drafts: readonly StoredOperation[]
+}
+
+export interface StoredHistory {
+  readonly undo: readonly Step[]
+  readonly redo: readonly Step[]
+}
+
+/** Steps that are remembered. The oldest goes first. */
+const STEPS_MAX = 200
+/** Operations that one `UNDO` takes back (rule U1). */
+const OPERATIONS_MAX = 1_000
+
+export class UndoStack {
+  private undo: Step[] = []
+  private redo: Step[] = []
+
+  load(stored: StoredHistory): void {
+    this.undo = [...stored.undo, ...this.undo].slice(-STEPS_MAX)
+    this.redo = [...stored.redo, ...this.redo]
+  }
+
+  stored(): StoredHistory {
+    return { undo: [...this.undo], redo: [...this.redo] }
+  }
+
+  state(): UndoState {
+    const [undo, redo] = [this.undo.at(-1), this.redo.at(-1)]
+    return {
+      canUndo: undo !== undefined,
+      canRedo: redo !== undefined,
+      undoLabel: undo?.label ?? null,
+      redoLabel: redo?.label ?? null,
+    }
+  }
+
+  /** An edit was made: it is the latest step, or part of it. What was taken back can't be put back any more. */
+  edited(operationId: string, label: string | null, group: string | null): void {
+    this.redo = []
+    const target = { operationId, version: null }
+    const last = this.undo.at(-1)
+    if (last && group !== null && last.group === group && last.operations.length < OPERATIONS_MAX) {
+      this.undo[this.undo.length - 1] = { ...last, operations: [...last.operations, target] }
+    } else {
+      this.push('undo', { label, group, operations: [target], drafts: [] })
+    }
+  }
+
+  push(list: 'undo' | 'redo', step: Step): void {
+    this[list].push(step)
+    if (this[list].length > STEPS_MAX) this[list].shift()
+  }
+
+  take(list: 'undo' | 'redo'): Step | undefined {
+    return this[list].pop()
+  }
+
+  /** The latest step. */
+  last(list: 'undo' | 'redo'): Step | undefined {
+    return this[list].at(-1)
+  }
+
+  clear(): void {
+    this.undo = []
+    this.redo = []
+  }
+
+  /** Whether the operation is part of a step. */
+  knows(operationId: string): boolean {
+    const isIn = (step: Step): boolean => step.operations.some((target) => target.operationId === operationId)
+    return this.undo.some(isIn) || this.redo.some(isIn)
+  }
+
+  /** The operation was committed as this version. Whether a step has it. */
+  reached(operationId: string, version: number): boolean {
+    return this.replace(operationId, { operationId, version })
+  }
+
+  /** The operation made no commit: there is nothing of it to take back. Whether a step had it. */
+  gone(operationId: string): boolean {
+    return this.replace(operationId, null)
+  }
+
+  private replace(operationId: string, by: Target | null): boolean {
+    let isFound = false
+    const inStep = (step: Step): Step[] => {
+      if (!step.operations.some((target) => target.operationId === operationId)) return [step]
+      isFound = true
+      const operations = step.operations.flatMap((target) => {
+        if (target.operationId !== operationId) return [target]
+        return by === null ? [] : [by]
+      })
+      return operations.length + step.drafts.length === 0 ? [] : [{ ...step, operations }]
+    }
+    const undo = this.undo.flatMap(inStep)
+    const redo = this.redo.flatMap(inStep)
+    if (isFound) [this.undo, this.redo] = [undo, redo]
+    return isFound
+  }
+}
