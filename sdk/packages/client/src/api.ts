@@ -232,7 +232,23 @@ export interface Client {
   close(): Promise<void>
   /** Deletes what is stored on this device for this user. */
   forget(): Promise<void>
+  /**
+   * Frames and steps as they happen, for tools: see `@dao-api/client/devtools`. The latest 500 wait for a slow reader.
+   * Costs nothing while nobody reads.
+   */
+  inspect(): AsyncIterableIterator<Inspected>
 }
+
+/** What {@link Client.inspect} tells. Frames are as on the wire; inputs and effects are for tools, and may change. */
+export type Inspected =
+  | { readonly type: 'frame'; readonly at: number; readonly direction: 'in' | 'out'; readonly frame: unknown }
+  | {
+      readonly type: 'step'
+      readonly at: number
+      readonly graphId: string
+      readonly input: unknown
+      readonly effects: readonly unknown[]
+    }
 
 export interface ClientOptions {
   /** `ws://…/ws` or `wss://…/ws`. HTTP reads go to the same host. */
@@ -241,6 +257,17 @@ export interface ClientOptions {
   token?: () => string | Promise<string>
   /** Left out: the queue is in memory. */
   persist?: Persistence
+  /** How frames are written: JSON, or `msgpack` of `@dao-api/client/msgpack`. */
+  codec?: Codec
+}
+
+/** How frames are written on the wire. */
+export interface Codec {
+  /** The subprotocol of the WebSocket. */
+  readonly protocol: string
+  encode(frame: JsonObject): string | Uint8Array<ArrayBuffer>
+  /** Throws if it can't be read. */
+  decode(data: unknown): JsonObject
 }
 
 /** Where a client keeps its queue and its copy of the graphs. Made by `@dao-api/client/indexeddb`. */

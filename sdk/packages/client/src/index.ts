@@ -5,3 +5,5 @@
  */
 
 export type * from './api.ts'
+export { createClient } from './client.ts'
+export { CommandRefused } from './refused.ts'

@@ -13,7 +13,7 @@
  * | `predict.ts` | what an operation will do |
  */
 
-import type { Access, EntityMeta, GraphEdge, GraphNode, GraphSnapshot, UndoState } from '../api.ts'
+import type { Access, EntityMeta, GraphSnapshot, UndoState } from '../api.ts'
 import { fromState, type GraphState } from '../model/index.ts'
 import { acknowledged, complained, reverted } from './answers.ts'
 import { act, actAgain, idsNeeded, reverse } from './edits.ts'
@@ -87,6 +87,15 @@ export class GraphMachine {
     return out.all()
   }
 
+  /** Another client id, before anything is sent: the one that was proposed belongs to another tab (rule P7). */
+  rename(clientId: string): void {
+    const { m } = this
+    for (const pending of m.pending) {
+      if (pending.stored.clientId === m.clientId) pending.stored = { ...pending.stored, clientId }
+    }
+    m.clientId = clientId
+  }
+
   /** When a `tick` is due, Unix milliseconds; `null`: no time matters. */
   wakeAt(): number | null {
     const { m } = this
@@ -104,12 +113,9 @@ export class GraphMachine {
     return currentPicture(this.m)
   }
 
-  node(id: string): GraphNode | undefined {
-    return shownState(this.m).nodes.get(id)?.entity
-  }
-
-  edge(id: string): GraphEdge | undefined {
-    return shownState(this.m).edges.get(id)?.entity
+  /** The state that {@link picture} shows, as a copy that stays as it is. */
+  shown(): GraphState {
+    return shownState(this.m).fork()
   }
 
   /** What the server keeps beside a node or an edge; of what is not confirmed, what is predicted. */

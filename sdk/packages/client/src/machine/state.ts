@@ -22,7 +22,7 @@ const TAIL_MAX = 1_000
 
 export interface MachineState {
   readonly graphId: string
-  readonly clientId: string
+  clientId: string
   /** Whether a device keeps what happens: without one, no changes are told. */
   readonly isKept: boolean
   /** What the server has confirmed. Changed in place: {@link shown} is a copy. */
