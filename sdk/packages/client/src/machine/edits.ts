@@ -26,7 +26,6 @@ export function act(m: MachineState, out: Out, operationId: string, action: Acti
   const pending = make(m, out, operationId, action, 'edit', options, footprint(shownState(m), action))
   if (!decision.ok && HOPELESS.includes(decision.code)) {
     const { code, message } = decision
-    out.keep(m, { drop: 'operation', operation: pending.stored })
     out.say({ type: 'refused', refusal: { operationId, code, message, conflicts: [], operation: pending.stored } })
     return
   }
@@ -61,7 +60,7 @@ function make(
     label: options.label,
     undoGroup: options.undoGroup,
     madeAt: out.now,
-    sentAt: m.phase === 'live' ? out.now : null,
+    sentAt: null,
   }
   return pendingOf(stored, m.era)
 }
@@ -75,10 +74,12 @@ function clientFor(m: MachineState, dependsOn: readonly string[]): string {
 function enqueue(m: MachineState, out: Out, pending: Pending): void {
   putOnTop(m, pending)
   m.pending.push(pending)
-  out.keep(m, { put: 'operation', operation: pending.stored })
   out.say({ type: 'changed', isLocal: true })
   out.say({ type: 'status' })
+  out.making = pending
   flush(m, out)
+  out.making = null
+  if (m.pending.includes(pending)) out.keep(m, { put: 'operation', operation: pending.stored })
 }
 
 /** How many operation ids the next undo or redo needs. */

@@ -70,7 +70,7 @@ function exceeds({ stored }: Pending, bytesMax: number): boolean {
 /** Changes what is kept of an operation. */
 export function restore(m: MachineState, out: Out, pending: Pending, change: Partial<StoredOperation>): void {
   pending.stored = { ...pending.stored, ...change }
-  out.keep(m, { put: 'operation', operation: pending.stored })
+  if (out.making !== pending) out.keep(m, { put: 'operation', operation: pending.stored })
 }
 
 /** Takes it out of the queue. What is shown changes with it, unless the caller knows better. */

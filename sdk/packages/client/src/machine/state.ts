@@ -101,6 +101,8 @@ export class Out {
   private readonly effects: Effect[] = []
   private readonly changes: Change[] = []
   readonly now: number
+  /** The operation that is being made: it is kept once, when it is known whether it was sent. */
+  making: Pending | null = null
 
   constructor(now: number) {
     this.now = now

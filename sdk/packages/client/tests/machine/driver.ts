@@ -6,7 +6,10 @@ import type { GraphFrame } from '../../src/machine/frames.ts'
 import { GraphMachine } from '../../src/machine/graph_machine.ts'
 import type { Action, GraphEvent } from '../../src/model/index.ts'
 
-export const LIMITS: { messageBytes: number; operationTtlMs: number } = { messageBytes: 1 << 20, operationTtlMs: 86_400_000 }
+export const LIMITS: { messageBytes: number; operationTtlMs: number } = {
+  messageBytes: 1 << 20,
+  operationTtlMs: 86_400_000,
+}
 
 export function hashOf(version: number, history = 'a'): string {
   return version === 0 ? '0'.repeat(64) : history.repeat(60) + String(version).padStart(4, '0')

@@ -59,7 +59,9 @@ test('M2 a refusal says who wrote what, and can be tried again', async () => {
   await expect(sent.settled).rejects.toBeInstanceOf(CommandRefused)
   const [refusal] = refusals
   expect(refusal).toMatchObject({ code: 'CONFLICT', operationId: sent.operationId })
-  expect(refusal?.conflicts).toMatchObject([{ entity: 'node', id, path: '/data/label', yours: 'ada', current: 'bob', by: 'bob' }])
+  expect(refusal?.conflicts).toMatchObject([
+    { entity: 'node', id, path: '/data/label', yours: 'ada', current: 'bob', by: 'bob' },
+  ])
   expect(refusal?.summary).toBe(`“Rename” was not saved: bob changed label of node ${id}.`)
   await until(ada, () => (ada.node(id)?.data as { label: string }).label === 'bob')
   await expect(refusal?.retry()?.settled).resolves.toMatchObject({ outcome: 'applied' })
