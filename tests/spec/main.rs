@@ -13,3 +13,4 @@ mod lifecycle;
 mod properties;
 mod undo;
 mod undo_properties;
+mod vectors;
