@@ -6,7 +6,7 @@
  * it does not know makes no events here.
  */
 
-import type { OnConflict } from '../../api.ts'
+import type { GraphNode, OnConflict } from '../../api.ts'
 import { DEFAULT_LIMITS, type Limits } from '../command.ts'
 import type { Entity, GraphEvent } from '../event.ts'
 import { type Refused, refused } from '../refused.ts'
@@ -23,6 +23,8 @@ export interface Undoing {
    * (rule U6). Left out: nobody did.
    */
   readonly others?: (entity: Entity, since: number) => boolean
+  /** A node that is not there any more, as it was last; left out, only what the operations deleted is known. */
+  readonly gone?: (id: string) => GraphNode | undefined
   readonly onConflict?: OnConflict
   readonly limits?: Limits
 }
@@ -41,7 +43,7 @@ export interface Undone {
 export function decideUndo(
   state: GraphState,
   operations: readonly { readonly operationId: string; readonly version: number }[],
-  { known, others = () => false, onConflict = 'merge', limits = DEFAULT_LIMITS }: Undoing,
+  { known, others = () => false, gone = () => undefined, onConflict = 'merge', limits = DEFAULT_LIMITS }: Undoing,
 ): Undone | Refused {
   const steps: Step[] = []
   for (const { operationId, version } of operations) {
@@ -50,7 +52,7 @@ export function decideUndo(
   }
   // Later ones of equal versions stand later in the list.
   steps.reverse().sort((a, b) => b.version - a.version)
-  const taking = new Taking(state, steps, others, onConflict, limits)
+  const taking = new Taking(state, steps, { others, gone, onConflict, limits })
   for (const step of steps) taking.takeBack(step)
   const events = netEvents(state, taking.graph, taking.touched.values(), limits)
   const { skipped, detached } = taking

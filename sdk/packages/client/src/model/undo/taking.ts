@@ -33,6 +33,14 @@ export type Skipped = {
 const PARENT_FIELDS = ['parentId', 'parentNode', 'extent']
 const ENDS = ['source', 'target']
 
+/** What is known beside the operations: see `Undoing`. */
+export interface Knowledge {
+  readonly others: (entity: Entity, since: number) => boolean
+  readonly gone: (id: string) => GraphNode | undefined
+  readonly onConflict: OnConflict
+  readonly limits: Limits
+}
+
 export class Taking {
   /** The graph as the steps so far left it. */
   readonly graph: GraphState
@@ -41,20 +49,16 @@ export class Taking {
   readonly skipped: Skipped[] = []
   readonly detached: string[] = []
   private readonly steps: readonly Step[]
-  private readonly others: (entity: Entity, since: number) => boolean
+  private readonly others: Knowledge['others']
+  private readonly gone: Knowledge['gone']
   private readonly onConflict: OnConflict
   private readonly limits: Limits
 
-  constructor(
-    head: GraphState,
-    steps: readonly Step[],
-    others: (entity: Entity, since: number) => boolean,
-    onConflict: OnConflict,
-    limits: Limits,
-  ) {
+  constructor(head: GraphState, steps: readonly Step[], { others, gone, onConflict, limits }: Knowledge) {
     this.graph = head.fork()
     this.steps = steps
     this.others = others
+    this.gone = gone
     this.onConflict = onConflict
     this.limits = limits
   }
@@ -169,7 +173,7 @@ export class Taking {
       const found = changes.find((change) => change.kind === 'node' && change.id === id && change.after === undefined)
       if (found?.before !== undefined) return nodeBefore(found)
     }
-    return undefined
+    return this.gone(id)
   }
 
   private restoreEdge(edge: GraphEdge, place: Place | undefined): void {
