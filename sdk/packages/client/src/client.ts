@@ -12,7 +12,7 @@ import type { GraphFrame, ServerFrame, Welcome } from './machine/frames.ts'
 import { Recorder } from './recorder.ts'
 
 /** Between looks for queues whose clients are gone (rule P7). Milliseconds. */
-const ADOPT_EVERY = 5_000
+const ADOPT_EVERY = 2_000
 /** A followed graph that is behind what a `PONG` says for this long has lost frames. Milliseconds. */
 const BEHIND_MAX = 5_000
 

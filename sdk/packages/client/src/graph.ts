@@ -301,6 +301,8 @@ export class GraphShell implements Graph {
         break
       case 'settled': {
         const { operationId, outcome } = effect
+        // Whoever waits for it finds it in the picture.
+        if (this.stopFrame !== null) this.draw()
         this.outcomes.settled(operationId, outcome)
         this.emitter('settled').emit({ operationId, outcome })
         break
