@@ -11,7 +11,8 @@ export function checkParents(state: GraphState, node: GraphNode): Refused | null
   if (parents.length === 0) return null
   for (const { field, id } of parents) {
     if (id !== node.id && !state.nodes.has(id)) {
-      return refused('PARENT_NOT_FOUND', `${field} ${id} of node ${node.id} does not exist`)
+      const about = { kind: 'node' as const, id: node.id, field, missing: id }
+      return refused('PARENT_NOT_FOUND', `${field} ${id} of node ${node.id} does not exist`, about)
     }
   }
   return isInside(state, node, parents) ? refused('PARENT_CYCLE', `Node ${node.id} would be inside itself`) : null

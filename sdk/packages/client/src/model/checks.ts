@@ -30,15 +30,18 @@ export function checkEdgeSize(edge: GraphEdge, limits: Limits): Refused | null {
 
 /** Both ends exist (rule G4). */
 export function checkEnds(state: GraphState, edge: GraphEdge): Refused | null {
-  for (const [end, id] of [
-    ['source', edge.source],
-    ['target', edge.target],
-  ]) {
-    if (!state.nodes.has(id as string)) {
-      return refused('DANGLING_EDGE', `${end} ${id} of edge ${edge.id} does not exist`)
-    }
+  for (const field of ['source', 'target'] as const) {
+    const missing = edge[field]
+    if (state.nodes.has(missing)) continue
+    const about = { kind: 'edge' as const, id: edge.id, field, missing }
+    return refused('DANGLING_EDGE', `${field} ${missing} of edge ${edge.id} does not exist`, about)
   }
   return null
+}
+
+/** An entity with this id and other content exists (rule D4). */
+export function idTaken(kind: 'node' | 'edge', id: string): Refused {
+  return refused('ID_TAKEN', `${kind === 'node' ? 'Node' : 'Edge'} ${id} exists already`, { kind, id })
 }
 
 function tooLarge(what: string, limits: Limits): Refused {

@@ -13,6 +13,7 @@ import {
   checkEnds,
   checkNodeSize,
   edgeNotFound,
+  idTaken,
   isViewport,
   nodeNotFound,
   setViewport,
@@ -170,7 +171,7 @@ function checkOpen(state: GraphState, command: Command): Refused | null {
 function createNode(state: GraphState, node: GraphNode, limits: Limits): readonly GraphEvent[] | Refused {
   const found = state.nodes.get(node.id)
   if (found !== undefined) {
-    return isEqual(found.entity as Json, node as Json) ? [] : refused('ID_TAKEN', `Node ${node.id} exists already`)
+    return isEqual(found.entity as Json, node as Json) ? [] : idTaken('node', node.id)
   }
   if (state.nodes.size >= limits.nodes) return tooMany('nodes', limits.nodes)
   return checkNodeSize(node, limits) ?? checkParents(state, node) ?? [{ type: 'NodeCreated', node }]
@@ -207,7 +208,7 @@ function deleteNode(state: GraphState, id: string): readonly GraphEvent[] | Refu
 function createEdge(state: GraphState, edge: GraphEdge, limits: Limits): readonly GraphEvent[] | Refused {
   const found = state.edges.get(edge.id)
   if (found !== undefined) {
-    return isEqual(found.entity as Json, edge as Json) ? [] : refused('ID_TAKEN', `Edge ${edge.id} exists already`)
+    return isEqual(found.entity as Json, edge as Json) ? [] : idTaken('edge', edge.id)
   }
   if (state.edges.size >= limits.edges) return tooMany('edges', limits.edges)
   return checkEdgeSize(edge, limits) ?? checkEnds(state, edge) ?? [{ type: 'EdgeCreated', edge }]

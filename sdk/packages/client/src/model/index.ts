@@ -36,5 +36,5 @@ export { fromState, type PlacesJson, type StateJson, toState } from './snapshot.
 export { fold, GraphState } from './state.ts'
 export type { Placed } from './table.ts'
 export { type Change, remember } from './undo/changes.ts'
-export { decideUndo, type Undoing, type Undone } from './undo/decide_undo.ts'
+export { decideUndo, type Undoing, type Undone, type UndoRefused } from './undo/decide_undo.ts'
 export type { Skipped } from './undo/taking.ts'

@@ -39,12 +39,17 @@ export interface Undone {
   }
 }
 
+/** Everything that could not be put back. */
+export interface UndoRefused extends Refused {
+  readonly skipped: readonly Skipped[]
+}
+
 /** Decides an `UNDO` of these operations. */
 export function decideUndo(
   state: GraphState,
   operations: readonly { readonly operationId: string; readonly version: number }[],
   { known, others = () => false, gone = () => undefined, onConflict = 'merge', limits = DEFAULT_LIMITS }: Undoing,
-): Undone | Refused {
+): Undone | UndoRefused {
   const steps: Step[] = []
   for (const { operationId, version } of operations) {
     const changes = known(operationId)
@@ -57,7 +62,7 @@ export function decideUndo(
   const events = netEvents(state, taking.graph, taking.touched.values(), limits)
   const { skipped, detached } = taking
   if (skipped.length > 0 && (onConflict !== 'merge' || events.length === 0)) {
-    return refused('UNDO_CONFLICT', 'Undoing this would overwrite what others did')
+    return { ...refused('UNDO_CONFLICT', 'Undoing this would overwrite what others did'), skipped }
   }
   return { ok: true, events, result: { reverted: [...taking.reverted.values()], skipped, detached } }
 }
