@@ -39,6 +39,8 @@ export interface Entity {
 export interface At {
   readonly version: number
   readonly timestamp: number
+  /** Whether the commit is not there yet: places in creation order that the event names are this client's. */
+  readonly isPredicted?: boolean
 }
 
 /** The entity that an event is about; `null` for types that are not known. */

@@ -14,6 +14,7 @@ export interface StateJson {
   readonly edges: readonly JsonObject[]
   readonly viewport: Viewport
   readonly attributes?: JsonObject
+  readonly version?: number
   /** Only in what this client kept itself: places in creation order, in the order of the lists. */
   readonly places?: PlacesJson
 }
@@ -38,7 +39,8 @@ export interface PlacesJson {
 export function fromState(json: StateJson, previous?: GraphState): GraphState {
   const state = new GraphState()
   const { places } = json
-  state.hasServerPlaces = places?.areServers ?? false
+  // In a graph before its first commit, all places are still to be given.
+  state.hasServerPlaces = places?.areServers ?? json.version === 0
   state.viewport = previous && isEqual(json.viewport, previous.viewport) ? previous.viewport : json.viewport
   state.attributes = share(previous?.attributes, json.attributes ?? {})
   state.viewportVersion = places?.viewportVersion ?? 0

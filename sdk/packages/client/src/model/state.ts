@@ -104,7 +104,7 @@ export class GraphState {
       case 'NodeRestored': {
         const node = nodeFrom(event.node as JsonObject)
         if (this.nodes.has(node.id)) this.putNode(node, at)
-        else this.addNode(node, this.retake(node.id, event, this.nodes), at)
+        else this.addNode(node, this.retake(node.id, event, this.nodes, at), at)
         break
       }
       case 'EdgeCreated':
@@ -122,7 +122,7 @@ export class GraphState {
       case 'EdgeRestored': {
         const edge = edgeFrom(event.edge as JsonObject)
         if (this.edges.has(edge.id)) this.putEdge(edge, at)
-        else this.addEdge(edge, this.retake(edge.id, event, this.edges), at)
+        else this.addEdge(edge, this.retake(edge.id, event, this.edges, at), at)
         break
       }
       case 'ViewportSet':
@@ -242,9 +242,9 @@ export class GraphState {
   }
 
   /** The place of something that comes back. */
-  private retake(id: string, told: Place, table: Table<GraphNode> | Table<GraphEdge>): Place {
+  private retake(id: string, told: Place, table: Table<GraphNode> | Table<GraphEdge>, { isPredicted }: At): Place {
     const { ordinal, createdAt } = told
-    if (this.hasServerPlaces) return { ordinal, createdAt }
+    if (this.hasServerPlaces || isPredicted) return { ordinal, createdAt }
     const grave = this.graves.get(id)
     if (grave?.createdAt === createdAt) return grave
     let [before, after] = [-1, Number.POSITIVE_INFINITY]

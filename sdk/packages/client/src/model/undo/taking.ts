@@ -104,7 +104,7 @@ export class Taking {
   }
 
   private apply(entity: Entity, event: GraphEvent, paths: readonly string[]): void {
-    this.graph.apply(event, { version: 0, timestamp: 0 })
+    this.graph.apply(event, { version: 0, timestamp: 0, isPredicted: true })
     const key = keyOf(entity)
     this.touched.set(key, entity)
     const known = this.reverted.get(key) ?? { entity: entity.kind, id: entity.id, paths: [] }
