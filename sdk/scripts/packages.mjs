@@ -26,7 +26,6 @@ try {
     const manifest = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8'))
     const problems = []
     const { messages } = await publint({
-      pkgDir: path,
       strict: true,
       pack: { tarball: tarball.buffer.slice(tarball.byteOffset, tarball.byteOffset + tarball.byteLength) },
     })

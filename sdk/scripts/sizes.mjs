@@ -1,5 +1,5 @@
 // What a browser loads: minified, gzip -9, peers left out. Exit code 1 if a budget is exceeded.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -10,14 +10,15 @@ const source = (name) => join(root, 'packages', name, 'src')
 const core = `export { createClient } from ${JSON.stringify(join(source('client'), 'index.ts'))}`
 const indexedDb = `export { indexedDb } from ${JSON.stringify(join(source('client'), 'indexeddb.ts'))}`
 const reactFlow = `export * from ${JSON.stringify(join(source('react-flow'), 'index.ts'))}`
-const devtools = `export * from ${JSON.stringify(join(source('client'), 'devtools.ts'))}`
+const devtoolsPath = join(source('client'), 'devtools.ts')
+const devtools = `export * from ${JSON.stringify(devtoolsPath)}`
 
 /** `[what, source, budget in bytes or null]` */
 const bundles = [
   ['core', core, 12_000],
   ['core + IndexedDB', `${core}\n${indexedDb}`, null],
   ['core + IndexedDB + React Flow', `${core}\n${indexedDb}\n${reactFlow}`, 20_000],
-  ['devtools (on their own)', devtools, null],
+  ...(existsSync(devtoolsPath) ? [['devtools (on their own)', devtools, null]] : []),
 ]
 
 const folder = mkdtempSync(join(root, '.sizes-'))

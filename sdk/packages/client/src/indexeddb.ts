@@ -284,5 +284,7 @@ function graphOf(checkpoint: unknown, tail: unknown): Pick<StoredGraph, 'checkpo
   const fits = commits.every(
     (commit, at) => commit.version === found.point.version + 1 + at && Array.isArray(commit.events),
   )
-  return fits ? { checkpoint: { point: found.point, state: found.state }, tail: commits } : { checkpoint: null, tail: [] }
+  return fits
+    ? { checkpoint: { point: found.point, state: found.state }, tail: commits }
+    : { checkpoint: null, tail: [] }
 }
