@@ -157,7 +157,7 @@ export function recall(m: MachineState, operationId: string, before: GraphState,
 function put(m: MachineState, shown: GraphState, { stored }: Pending): readonly GraphEvent[] | null {
   const events = predict(shown, stored.intent, stored.onConflict, m.past)
   m.predictions.set(stored.operationId, events)
-  const at = { version: (m.point?.version ?? 0) + 1, timestamp: stored.madeAt }
+  const at = { version: (m.point?.version ?? 0) + 1, timestamp: stored.madeAt, isPredicted: true }
   for (const event of events ?? []) shown.apply(event, at)
   return events
 }
