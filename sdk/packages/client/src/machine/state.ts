@@ -172,9 +172,7 @@ export function invalidate(m: MachineState): void {
 export function currentPicture(m: MachineState): GraphSnapshot {
   if (!m.isPictureOld) return m.picture
   m.isPictureOld = false
-  const next = picture(shownState(m), m.picture === NOTHING ? undefined : m.picture)
-  const isReady = m.point !== null
-  if (next !== m.picture) m.picture = isReady ? next : { ...next, ready: false }
+  m.picture = picture(shownState(m), m.picture === NOTHING ? undefined : m.picture, m.point !== null)
   return m.picture
 }
 

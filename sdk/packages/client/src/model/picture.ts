@@ -26,9 +26,9 @@ const sources = new WeakMap<GraphSnapshot, Source>()
 
 /**
  * The picture of a state. What is equal in `previous`, a picture that this function made, is the same object; if nothing
- * changed, that is `previous` itself.
+ * changed, that is `previous` itself. `ready`: whether there is a first state.
  */
-export function picture(state: GraphState, previous?: GraphSnapshot): GraphSnapshot {
+export function picture(state: GraphState, previous?: GraphSnapshot, ready = true): GraphSnapshot {
   const source = previous && sources.get(previous)
   const drawn: Source = {
     nodes: draw(state.nodes, () => nodesInOrder(state), source?.nodes),
@@ -37,14 +37,12 @@ export function picture(state: GraphState, previous?: GraphSnapshot): GraphSnaps
   const viewport = share(previous?.viewport, state.viewport)
   const attributes = share(previous?.attributes, state.attributes)
   const isSame =
-    previous?.ready === true &&
+    previous?.ready === ready &&
     drawn.nodes.list === source?.nodes.list &&
     drawn.edges.list === source.edges.list &&
     viewport === previous.viewport &&
     attributes === previous.attributes
-  const next = isSame
-    ? previous
-    : { nodes: drawn.nodes.list, edges: drawn.edges.list, viewport, attributes, ready: true as const }
+  const next = isSame ? previous : { nodes: drawn.nodes.list, edges: drawn.edges.list, viewport, attributes, ready }
   sources.set(next, drawn)
   return next
 }

@@ -40,6 +40,14 @@ export interface Ending {
   readonly status: 'completed' | 'conflict' | 'failed'
 }
 
+/** Somebody who looks on. */
+export interface Watcher {
+  /** Called after each commit, with the state before it and the frame that asked for it. */
+  readonly committed?: (commit: Commit, before: GraphState, frame: Frame) => void
+  /** Called with the answer to each operation that ended. */
+  readonly ended?: (operationId: string, answer: Frame) => void
+}
+
 /** An operation as its author sent it. */
 interface Operation {
   readonly id: string
@@ -67,11 +75,11 @@ export class ModelServer {
   readonly ttlMs: number
   readonly endings: Map<string, Ending> = new Map()
   private readonly changes = new Map<string, Change[]>()
-  private readonly onCommit: (commit: Commit, before: GraphState, frame: Frame) => void
+  private readonly watcher: Watcher
 
-  constructor(ttlMs: number, onCommit: (commit: Commit, before: GraphState, frame: Frame) => void = () => undefined) {
+  constructor(ttlMs: number, watcher: Watcher = {}) {
     this.ttlMs = ttlMs
-    this.onCommit = onCommit
+    this.watcher = watcher
   }
 
   get version(): number {
@@ -291,6 +299,7 @@ export class ModelServer {
     const status = 'code' in verdict ? (verdict.conflicts === undefined ? 'failed' : 'conflict') : 'completed'
     const { userId } = session
     this.endings.set(id, { fingerprint, userId, endedAt: this.now, version: this.version, frame, status })
+    this.watcher.ended?.(id, frame)
     session.out.push(frame)
   }
 
@@ -320,7 +329,7 @@ export class ModelServer {
     this.changes.set(id, remember(this.state, events))
     for (const event of events) this.state.apply(event, commit)
     this.commits.push(commit)
-    this.onCommit(commit, before, frame)
+    this.watcher.committed?.(commit, before, frame)
     for (const follower of this.sessions) if (follower.isFollowing) follower.out.push(this.update(commit))
   }
 
