@@ -1,9 +1,9 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench dist chaos chaos-short sdk-install sdk-test sdk-check
+.PHONY: help run test check bench dist chaos chaos-short sdk-install sdk-test sdk-check sdk-browser-test example
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Serve on http://127.0.0.1:3000, data in ./data; nothing else is needed
 	cargo run --release --locked
@@ -36,6 +36,14 @@ sdk-check: sdk-install ## Format, lints, types, sizes, packages and wire types o
 	cargo build --locked
 	cd sdk && $(NODE) npm run --silent check && $(NODE) npm run --silent build && $(NODE) npm run --silent sizes \
 		&& $(NODE) npm run --silent packages && $(NODE) node scripts/wire.mjs --check
+
+sdk-browser-test: sdk-install ## Run the example editor in Chromium: two people, offline, killed tabs, 1,000 nodes
+	./scripts/install-chromium.sh
+	cargo build --locked
+	cd sdk && $(NODE) npm run --silent --workspace @dao-api/react-flow test:browser
+
+example: sdk-install ## Start a server and a workflow editor for several people; open the address in two windows
+	$(NODE) ./scripts/example.sh
 
 dist: ## Build target/dist/dao-api, with its line tables beside it
 	./scripts/dist.sh
