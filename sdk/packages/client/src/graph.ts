@@ -130,7 +130,7 @@ export class GraphShell implements Graph {
   private act(action: Action, options: ActOptions): Sent {
     const operationId = this.newId()
     const sent = this.outcomes.expect(operationId)
-    this.step({ type: 'act', operationId, action, options: { since: this.shownPoint, ...options } })
+    this.step({ type: 'act', operationId, action, options: { ...options, since: options.since ?? this.shownPoint } })
     return sent
   }
 

@@ -68,7 +68,10 @@ export function sync(m: MachineState, out: Out, frame: Sync): void {
   if (frame.status === 'snapshot') takeSnapshot(m, out, frame)
   else if (frame.status === 'in_sync') reach(m, { version, hash })
   const told = new Map(frame.settled.map((settled) => [settled.operationId, settled]))
-  for (const pending of [...m.pending]) settle(m, out, pending, told.get(pending.stored.operationId), frame)
+  for (const pending of [...m.pending]) {
+    // One that ended with another is gone already.
+    if (m.pending.includes(pending)) settle(m, out, pending, told.get(pending.stored.operationId), frame)
+  }
   out.say({ type: 'status' })
   flush(m, out)
 }
@@ -95,6 +98,8 @@ function takeSnapshot(m: MachineState, out: Out, frame: Sync): void {
 function dropStaleUndos(m: MachineState, out: Out): void {
   for (const pending of [...m.pending]) {
     if (pending.stored.intent.type !== 'UNDO' || pending.stored.sentAt !== null) continue
+    // One that was refused with another is gone already.
+    if (!m.pending.includes(pending)) continue
     refuse(m, out, pending, { code: 'history_replaced', message: 'The history was replaced' })
   }
 }

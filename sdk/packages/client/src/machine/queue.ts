@@ -141,7 +141,7 @@ export function retarget(m: MachineState, out: Out, operationId: string, version
   if (version === null) m.past.delete(operationId)
   for (const pending of [...m.pending]) {
     const { intent } = pending.stored
-    if (intent.type !== 'UNDO' || pending.stored.sentAt !== null) continue
+    if (intent.type !== 'UNDO' || pending.stored.sentAt !== null || !m.pending.includes(pending)) continue
     if (!intent.targets.some((target) => target.operationId === operationId)) continue
     const targets = intent.targets.flatMap((target): Target[] => {
       if (target.operationId !== operationId) return [target]

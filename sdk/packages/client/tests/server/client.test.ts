@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Client, CommandRefused, createClient, type Graph, type Refusal } from '../../src/index.ts'
+import { msgpack } from '../../src/msgpack.ts'
 import { Server } from './server.ts'
 
 const server = new Server()
@@ -130,4 +131,15 @@ test('M3 what is edited while the server is away is sent when it is back', async
   expect(ada.status).toMatchObject({ pending: 1, persisted: false })
   await server.start()
   await expect(offline.settled).resolves.toMatchObject({ outcome: 'applied', version: 2 })
+})
+
+test('the same over MessagePack', async () => {
+  const client = createClient({ url: `ws://127.0.0.1:${server.port}/ws?userId=ada`, codec: msgpack })
+  clients.push(client)
+  const graph = client.graph('packed')
+  await graph.ready
+  const { id, settled } = graph.createNode({ position: { x: 1.5, y: -2 }, data: { label: 'ü', list: [1, null, true] } })
+  await settled
+  const state = (await server.get('/graphs/packed/state')) as { nodes: { data: unknown }[] }
+  expect(state.nodes).toMatchObject([{ id, position: { x: 1.5, y: -2 }, data: { label: 'ü', list: [1, null, true] } }])
 })
