@@ -14,6 +14,7 @@ import type {
   NewNode,
   Position,
   Presence,
+  Refusal,
   Sent,
   Status,
   UndoOutcome,
@@ -60,6 +61,7 @@ export class MemoryGraph implements Graph {
   closed = false
   released = 0
   #snapshot: GraphSnapshot
+  readonly #refused = new Set<(refusal: Refusal) => void>()
   readonly #listeners = { graph: new Set<() => void>(), status: new Set<() => void>(), others: new Set<() => void>() }
 
   constructor(nodes: GraphNode[] = [], edges: GraphEdge[] = []) {
@@ -77,9 +79,10 @@ export class MemoryGraph implements Graph {
   subscribeStatus = (listener: () => void): (() => void) => this.#listen('status', listener)
   subscribeOthers = (listener: () => void): (() => void) => this.#listen('others', listener)
   subscribeHistory = (): (() => void) => () => {}
-  on =
-    <E extends keyof GraphEvents>(_event: E, _listener: (value: GraphEvents[E]) => void): (() => void) =>
-    () => {}
+  on = <E extends keyof GraphEvents>(event: E, listener: (value: GraphEvents[E]) => void): (() => void) => {
+    if (event === 'refused') this.#refused.add(listener as (refusal: Refusal) => void)
+    return () => void this.#refused.delete(listener as (refusal: Refusal) => void)
+  }
   presence = { set: (state: Json | null, slot = ''): void => void this.shown.push({ slot, state }) }
   close = (): void => {
     this.closed = true
@@ -101,6 +104,9 @@ export class MemoryGraph implements Graph {
   setOthers(others: Presence[]): void {
     this.others = others
     this.#tell('others')
+  }
+  refuse(refusal: Refusal): void {
+    for (const listener of this.#refused) listener(refusal)
   }
   setAccess(access: Access): void {
     this.status = { ...this.status, access }
