@@ -43,7 +43,7 @@ function make(
   options: ActOptions,
   { reads, writes }: Footprint,
 ): Pending {
-  const dependsOn = dependenciesOf(intent, { reads, writes }, m.pending)
+  const dependsOn = dependenciesOf(intent, { reads, writes }, m.queue)
   if (options.after !== undefined && !dependsOn.includes(options.after)) dependsOn.push(options.after)
   m.seq = Math.max(m.seq + 1, out.now)
   const stored: StoredOperation = {
@@ -53,7 +53,7 @@ function make(
     intent,
     onConflict: options.onConflict,
     role,
-    base: baseFor(writes, options.since ? older(options.since, seenPoint(m)) : seenPoint(m), m.pending),
+    base: baseFor(writes, options.since ? older(options.since, seenPoint(m)) : seenPoint(m), m.queue),
     dependsOn,
     reads,
     writes,
@@ -73,13 +73,13 @@ function clientFor(m: MachineState, dependsOn: readonly string[]): string {
 
 function enqueue(m: MachineState, out: Out, pending: Pending): void {
   putOnTop(m, pending)
-  m.pending.push(pending)
+  m.queue.push(pending)
   out.say({ type: 'changed', isLocal: true })
   out.say({ type: 'status' })
   out.making = pending
   flush(m, out)
   out.making = null
-  if (m.pending.includes(pending)) out.keep(m, { put: 'operation', operation: pending.stored })
+  if (m.queue.has(pending)) out.keep(m, { put: 'operation', operation: pending.stored })
 }
 
 /** How many operation ids the next undo or redo needs. */
@@ -124,8 +124,8 @@ export function reverse(m: MachineState, out: Out, direction: 'undo' | 'redo', o
 /** Whether it can be taken out of the queue: it was never sent, and nothing else builds on it. */
 function isLoose(m: MachineState, pending: Pending, step: readonly (Pending | undefined)[]): boolean {
   const { operationId, sentAt, intent } = pending.stored
-  if (sentAt !== null || intent.type === 'UNDO') return false
-  return m.pending.every((other) => step.includes(other) || !isAbout(other, operationId))
+  if (sentAt !== null || pending.maybeSent || intent.type === 'UNDO') return false
+  return m.queue.all.every((other) => step.includes(other) || !isAbout(other, operationId))
 }
 
 function isAbout({ stored }: Pending, operationId: string): boolean {

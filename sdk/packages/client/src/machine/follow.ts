@@ -26,8 +26,8 @@ const ASKED_MAX = 1_000
 export function subscribe(m: MachineState, out: Out, isWhole = false): void {
   m.phase = 'subscribing'
   m.subscribeAt = null
-  for (const pending of m.pending) pending.isInFlight = false
-  const sent = m.pending.filter((pending) => pending.stored.sentAt !== null).slice(0, ASKED_MAX)
+  for (const pending of m.queue.all) pending.isInFlight = false
+  const sent = m.queue.all.filter((pending) => pending.stored.sentAt !== null || pending.maybeSent).slice(0, ASKED_MAX)
   const frame: JsonObject = { type: 'SUBSCRIBE', graphId: m.graphId }
   if (m.point !== null && !isWhole) Object.assign(frame, { version: m.point.version, hash: m.point.hash })
   if (sent.length > 0) frame.pending = sent.map((pending) => pending.stored.operationId)
@@ -38,7 +38,7 @@ export function subscribe(m: MachineState, out: Out, isWhole = false): void {
 export function disconnect(m: MachineState, out: Out): void {
   m.phase = 'away'
   m.subscribeAt = null
-  for (const pending of m.pending) pending.isInFlight = false
+  for (const pending of m.queue.all) pending.isInFlight = false
   for (const [operationId, { outcome, version }] of m.owed) {
     out.say({ type: 'settled', operationId, outcome: { outcome, version } })
   }
@@ -49,7 +49,7 @@ export function disconnect(m: MachineState, out: Out): void {
 export function sync(m: MachineState, out: Out, frame: Sync): void {
   if (m.phase !== 'subscribing') {
     // Unasked: what a history that is no more had accepted may be lost. Sending it again tells.
-    for (const pending of m.pending) if (pending.progress === 'accepted') pending.progress = 'waiting'
+    for (const pending of m.queue.all) if (pending.progress === 'accepted') pending.progress = 'waiting'
   }
   const { version, hash } = frame
   const at = m.point
@@ -68,9 +68,9 @@ export function sync(m: MachineState, out: Out, frame: Sync): void {
   if (frame.status === 'snapshot') takeSnapshot(m, out, frame)
   else if (frame.status === 'in_sync') reach(m, { version, hash })
   const told = new Map(frame.settled.map((settled) => [settled.operationId, settled]))
-  for (const pending of [...m.pending]) {
+  for (const pending of [...m.queue.all]) {
     // One that ended with another is gone already.
-    if (m.pending.includes(pending)) settle(m, out, pending, told.get(pending.stored.operationId), frame)
+    if (m.queue.has(pending)) settle(m, out, pending, told.get(pending.stored.operationId), frame)
   }
   out.say({ type: 'status' })
   flush(m, out)
@@ -91,15 +91,15 @@ function takeSnapshot(m: MachineState, out: Out, frame: Sync): void {
   keepCheckpoint(m, out, isReset)
   invalidate(m)
   out.say({ type: 'changed', isLocal: false })
-  if (isReset) out.say({ type: 'replaced', discarded: m.pending.map((pending) => pending.stored.operationId) })
+  if (isReset) out.say({ type: 'replaced', discarded: m.queue.all.map((pending) => pending.stored.operationId) })
 }
 
 /** What they name is of a history that is no more. */
 function dropStaleUndos(m: MachineState, out: Out): void {
-  for (const pending of [...m.pending]) {
+  for (const pending of [...m.queue.all]) {
     if (pending.stored.intent.type !== 'UNDO' || pending.stored.sentAt !== null) continue
     // One that was refused with another is gone already.
-    if (!m.pending.includes(pending)) continue
+    if (!m.queue.has(pending)) continue
     refuse(m, out, pending, { code: 'history_replaced', message: 'The history was replaced' })
   }
 }
@@ -123,6 +123,7 @@ function settle(m: MachineState, out: Out, pending: Pending, told: Settled | und
     case 'unknown':
     case undefined:
       pending.progress = 'waiting'
+      if (told !== undefined) pending.maybeSent = false
       if (isExpired(m, out, pending)) doubt(m, out, pending, frame)
       return
   }
@@ -207,7 +208,7 @@ export function update(m: MachineState, out: Out, frame: StateUpdate): void {
 /** Whether what is shown has these very changes at the bottom already: the operation is the oldest that shows. */
 function wasPredicted(m: MachineState, own: Pending, events: readonly GraphEvent[]): boolean {
   if (m.shown === null || m.shown === m.confirmed) return false
-  if (m.pending.find((pending) => pending.progress !== 'asking') !== own) return false
+  if (m.queue.all.find((pending) => pending.progress !== 'asking') !== own) return false
   const predicted = m.predictions.get(own.stored.operationId)
   return predicted?.length === events.length && predicted.every((event, at) => isSameEvent(event, events[at]))
 }

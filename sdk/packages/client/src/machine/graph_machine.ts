@@ -90,7 +90,7 @@ export class GraphMachine {
   /** Another client id, before anything is sent: the one that was proposed belongs to another tab (rule P7). */
   rename(clientId: string): void {
     const { m } = this
-    for (const pending of m.pending) {
+    for (const pending of m.queue.all) {
       if (pending.stored.clientId === m.clientId) pending.stored = { ...pending.stored, clientId }
     }
     m.clientId = clientId
@@ -102,7 +102,7 @@ export class GraphMachine {
     if (m.phase === 'subscribing') return m.subscribeAt
     if (m.phase !== 'live') return null
     let at: number | null = null
-    for (const { retryAt, isInFlight, progress } of m.pending) {
+    for (const { retryAt, isInFlight, progress } of m.queue.all) {
       if (retryAt > 0 && !isInFlight && progress !== 'accepted') at = Math.min(at ?? retryAt, retryAt)
     }
     return at
@@ -151,7 +151,7 @@ export class GraphMachine {
 
   /** The operations that have not ended, oldest first. Not to be changed. */
   get pending(): readonly Pending[] {
-    return this.m.pending
+    return this.m.queue.all
   }
 
   /** Whether the operation is refused as things stand: it adds nothing to the picture. */
@@ -218,10 +218,10 @@ function load(m: MachineState, out: Out, stored: StoredGraph): void {
 
 /** Takes up operations that were made earlier: they come before those that were made here meanwhile. */
 function adopt(m: MachineState, out: Out, operations: readonly StoredOperation[]): void {
-  const known = new Set(m.pending.map((pending) => pending.stored.operationId))
+  const known = new Set(m.queue.all.map((pending) => pending.stored.operationId))
   const earlier = operations.filter(({ operationId }) => !known.has(operationId))
-  m.pending.push(...earlier.map((operation) => pendingOf(operation, m.era)))
-  m.pending.sort((a, b) => a.stored.seq - b.stored.seq)
+  m.queue.all.push(...earlier.map((operation) => ({ ...pendingOf(operation, m.era), maybeSent: true })))
+  m.queue.all.sort((a, b) => a.stored.seq - b.stored.seq)
   for (const { seq } of earlier) m.seq = Math.max(m.seq, seq)
   invalidate(m)
   out.say({ type: 'changed', isLocal: false })

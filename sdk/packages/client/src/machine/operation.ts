@@ -2,6 +2,7 @@
 
 import type { JsonObject, OnConflict } from '../api.ts'
 import { type Action, type Footprint, overlaps, touches, type Written } from '../model/index.ts'
+import type { Queue } from './pending.ts'
 
 /** A version of a graph's history, with the hash that tells which history it is (rule V4). */
 export interface Point {
@@ -58,6 +59,8 @@ export interface Pending {
   progress: Progress
   /** Whether this connection sent it and waits for the answer. */
   isInFlight: boolean
+  /** Whether an earlier life of this client may have sent it: that it was sent is written after it is sent. */
+  maybeSent: boolean
   /** Not sent before this time, Unix milliseconds. */
   retryAt: number
   attempts: number
@@ -82,6 +85,7 @@ export function pendingOf(stored: StoredOperation, era: number): Pending {
     stored,
     progress: 'waiting',
     isInFlight: false,
+    maybeSent: false,
     retryAt: 0,
     attempts: 0,
     acceptedAt: 0,
@@ -101,9 +105,9 @@ export function older(a: Point, b: Point): Point {
 }
 
 /** The oldest point that the author of these writes can have seen: writes of pending operations hide what others did. */
-export function baseFor(writes: readonly Written[], seen: Point, pending: readonly Pending[]): Point {
+export function baseFor(writes: readonly Written[], seen: Point, queue: Queue): Point {
   let base = seen
-  for (const { stored, progress } of pending) {
+  for (const { stored, progress } of queue.writersOf(writes)) {
     if (progress !== 'asking' && stored.base.version < base.version && overlaps(stored.writes, writes))
       base = stored.base
   }
@@ -114,21 +118,30 @@ export function baseFor(writes: readonly Written[], seen: Point, pending: readon
  * The operations that one with this footprint builds on: they write what it writes, or make what it needs. Left out are
  * those that another of them builds on.
  */
-export function dependenciesOf(intent: Intent, footprint: Footprint, pending: readonly Pending[]): string[] {
+export function dependenciesOf(intent: Intent, footprint: Footprint, queue: Queue): string[] {
   const targets = intent.type === 'UNDO' ? null : targetsOf(intent)
   const writes = footprint.writes.filter((write) => write.path !== '' || targets === null || targets.has(write.id))
   const found: string[] = []
   const covered = new Set<string>()
-  for (let at = pending.length - 1; at >= 0; at--) {
-    const { stored, progress } = pending[at] as Pending
-    if (progress === 'asking') continue
-    if (!covered.has(stored.operationId)) {
-      if (!overlaps(stored.writes, writes) && !touches(stored.writes.filter(isWhole), footprint.reads)) continue
-      found.push(stored.operationId)
-    }
-    for (const id of stored.dependsOn) covered.add(id)
+  const candidates = queue.writersOf([...footprint.writes, ...footprint.reads])
+  for (let at = candidates.length - 1; at >= 0; at--) {
+    const { stored, progress } = candidates[at] as Pending
+    if (progress === 'asking' || covered.has(stored.operationId)) continue
+    if (!overlaps(stored.writes, writes) && !touches(stored.writes.filter(isWhole), footprint.reads)) continue
+    found.push(stored.operationId)
+    cover(stored, queue, covered)
   }
   return found.reverse()
+}
+
+/** Adds all that an operation builds on, however far back. */
+function cover(stored: StoredOperation, queue: Queue, covered: Set<string>): void {
+  const way = [...stored.dependsOn]
+  for (let id = way.pop(); id !== undefined; id = way.pop()) {
+    if (covered.has(id)) continue
+    covered.add(id)
+    way.push(...(queue.find(id)?.stored.dependsOn ?? []))
+  }
 }
 
 function isWhole(write: Written): boolean {

@@ -11,19 +11,19 @@ import { invalidate, keepHistory, type MachineState, type Out } from './state.ts
 const WINDOW = 32
 
 export function find(m: MachineState, operationId: string): Pending | undefined {
-  return m.pending.find((pending) => pending.stored.operationId === operationId)
+  return m.queue.find(operationId)
 }
 
 /** Sends what may be sent now, in the order of making. */
 export function flush(m: MachineState, out: Out): void {
   if (m.phase !== 'live') return
-  let room = WINDOW - m.pending.filter((pending) => pending.isInFlight).length
-  for (const pending of [...m.pending]) {
+  let room = WINDOW - m.queue.all.filter((pending) => pending.isInFlight).length
+  for (const pending of [...m.queue.all]) {
     if (pending.isInFlight || pending.progress === 'accepted') continue
     // What is newer waits behind what was refused for now (rule A7), or may have been forgotten (rule A10).
     if (room <= 0 || pending.retryAt > out.now) return
     if (pending.isDubious && (m.point?.version ?? 0) < m.replayUntil) return
-    if (!m.pending.includes(pending) || isHeld(m, pending)) continue
+    if (!m.queue.has(pending) || isHeld(m, pending)) continue
     if (exceeds(pending, m.messageBytesMax)) {
       refuse(m, out, pending, { code: 'TOO_LARGE', message: 'The operation is longer than a message may be' })
       continue
@@ -43,7 +43,7 @@ function isHeld(m: MachineState, { stored, progress }: Pending): boolean {
 
 function unendedOf(m: MachineState, stored: StoredOperation): Pending[] {
   if (stored.dependsOn.length === 0) return []
-  return m.pending.filter(
+  return m.queue.all.filter(
     (pending) => pending.progress === 'waiting' && stored.dependsOn.includes(pending.stored.operationId),
   )
 }
@@ -75,8 +75,7 @@ export function restore(m: MachineState, out: Out, pending: Pending, change: Par
 
 /** Takes it out of the queue. What is shown changes with it, unless the caller knows better. */
 export function remove(m: MachineState, out: Out, pending: Pending): void {
-  const at = m.pending.indexOf(pending)
-  if (at >= 0) m.pending.splice(at, 1)
+  m.queue.remove(pending)
   m.predictions.delete(pending.stored.operationId)
   out.keep(m, { drop: 'operation', operation: pending.stored })
   out.say({ type: 'status' })
@@ -121,8 +120,8 @@ export function refuse(m: MachineState, out: Out, pending: Pending, reason: Reas
   out.say({ type: 'refused', refusal })
   retarget(m, out, stored.operationId, null)
   const root = cause ?? stored.operationId
-  for (const other of [...m.pending]) {
-    if (!other.stored.dependsOn.includes(stored.operationId) || !m.pending.includes(other)) continue
+  for (const other of [...m.queue.all]) {
+    if (!other.stored.dependsOn.includes(stored.operationId) || !m.queue.has(other)) continue
     other.cause ??= root
     if (!other.isInFlight && other.progress === 'waiting') refuseWithCause(m, out, other)
   }
@@ -139,9 +138,9 @@ export function retarget(m: MachineState, out: Out, operationId: string, version
   const isKnown = version === null ? m.undo.gone(operationId) : m.undo.reached(operationId, version)
   if (isKnown) keepHistory(m, out)
   if (version === null) m.past.delete(operationId)
-  for (const pending of [...m.pending]) {
+  for (const pending of [...m.queue.all]) {
     const { intent } = pending.stored
-    if (intent.type !== 'UNDO' || pending.stored.sentAt !== null || !m.pending.includes(pending)) continue
+    if (intent.type !== 'UNDO' || pending.stored.sentAt !== null || !m.queue.has(pending)) continue
     if (!intent.targets.some((target) => target.operationId === operationId)) continue
     const targets = intent.targets.flatMap((target): Target[] => {
       if (target.operationId !== operationId) return [target]

@@ -4,6 +4,7 @@ import type { Access, GraphSnapshot } from '../api.ts'
 import { type Change as Done, type GraphEvent, GraphState, picture, remember, toState } from '../model/index.ts'
 import type { Change, Effect } from './effects.ts'
 import { ORIGIN, type Pending, type Point } from './operation.ts'
+import { Queue } from './pending.ts'
 import { predict } from './predict.ts'
 import { UndoStack } from './undo_stack.ts'
 
@@ -34,7 +35,7 @@ export interface MachineState {
   /** The code of the refusal to follow. */
   refusal: string | null
   /** In the order of making, which is the order of sending. */
-  pending: Pending[]
+  readonly queue: Queue
   /** What is predicted for each of them; absent: nothing was predicted yet. */
   readonly predictions: Map<string, readonly GraphEvent[] | null>
   /** What own operations changed, to predict how they are taken back. */
@@ -77,7 +78,7 @@ export function emptyState(graphId: string, clientId: string, isKept: boolean): 
     phase: 'away',
     access: null,
     refusal: null,
-    pending: [],
+    queue: new Queue(),
     predictions: new Map(),
     past: new Map(),
     undo: new UndoStack(),
@@ -124,7 +125,7 @@ export class Out {
 /** The state with pending operations on top. Those that are refused on it add nothing (rule A3). */
 export function shownState(m: MachineState): GraphState {
   if (m.shown !== null) return m.shown
-  const overlays = m.pending.filter((pending) => pending.progress !== 'asking')
+  const overlays = m.queue.all.filter((pending) => pending.progress !== 'asking')
   if (overlays.length === 0) {
     m.shown = m.confirmed
     return m.confirmed
@@ -202,6 +203,6 @@ export function countTail(m: MachineState, out: Out): void {
 }
 
 export function keepHistory(m: MachineState, out: Out): void {
-  out.keep(m, { put: 'history', history: m.undo.stored() })
+  if (m.isKept) out.keep(m, { put: 'history', history: m.undo.stored() })
   out.say({ type: 'history' })
 }

@@ -78,8 +78,15 @@ export class UndoStack {
 
   /** Whether the operation is part of a step. */
   knows(operationId: string): boolean {
-    const isIn = (step: Step): boolean => step.operations.some((target) => target.operationId === operationId)
-    return this.undo.some(isIn) || this.redo.some(isIn)
+    return this.place(this.undo, operationId) >= 0 || this.place(this.redo, operationId) >= 0
+  }
+
+  /** The step that has the operation. The newest are the likeliest. */
+  private place(steps: readonly Step[], operationId: string): number {
+    for (let at = steps.length - 1; at >= 0; at--) {
+      if (steps[at]?.operations.some((target) => target.operationId === operationId)) return at
+    }
+    return -1
   }
 
   /** The operation was committed as this version. Whether a step has it. */
@@ -93,19 +100,18 @@ export class UndoStack {
   }
 
   private replace(operationId: string, by: Target | null): boolean {
-    let isFound = false
-    const inStep = (step: Step): Step[] => {
-      if (!step.operations.some((target) => target.operationId === operationId)) return [step]
-      isFound = true
+    for (const steps of [this.undo, this.redo]) {
+      const at = this.place(steps, operationId)
+      const step = steps[at]
+      if (step === undefined) continue
       const operations = step.operations.flatMap((target) => {
         if (target.operationId !== operationId) return [target]
         return by === null ? [] : [by]
       })
-      return operations.length + step.drafts.length === 0 ? [] : [{ ...step, operations }]
+      const isEmpty = operations.length + step.drafts.length === 0
+      steps.splice(at, 1, ...(isEmpty ? [] : [{ ...step, operations }]))
+      return true
     }
-    const undo = this.undo.flatMap(inStep)
-    const redo = this.redo.flatMap(inStep)
-    if (isFound) [this.undo, this.redo] = [undo, redo]
-    return isFound
+    return false
   }
 }

@@ -18,7 +18,10 @@ const ROUNDS_MAX = 300
 /** Why an operation is refused without the server saying so. */
 const LOCAL_CODES = ['expired', 'history_replaced', 'DEPENDENCY_REFUSED', 'BAD_REQUEST', 'PARENT_CYCLE']
 
-type Told = { readonly outcome: string; readonly version: number } | { readonly code: string }
+/** `isCancelled`: it was taken back before it was sent. If the device forgets that, it is made nevertheless. */
+type Told = ({ readonly outcome: string; readonly version: number } | { readonly code: string }) & {
+  isCancelled?: boolean
+}
 
 export class World {
   private readonly server: ModelServer
@@ -241,7 +244,10 @@ export class World {
       this.now += 1 + (a % 500)
       return
     }
-    for (const tab of this.tabs) this.up(tab, tab.up.length)
+    for (const tab of this.tabs) {
+      this.up(tab, tab.up.length)
+      tab.disk.flush(tab.disk.begun.length)
+    }
     this.now += TTL_MS * 1.5
     this.hasExpired = true
   }
@@ -305,7 +311,8 @@ export class World {
     if (tab.toldNow.has(operationId)) broken('M2', `${operationId} ended twice`)
     tab.toldNow.add(operationId)
     tab.open.delete(operationId)
-    this.told.set(operationId, [...(this.told.get(operationId) ?? []), told])
+    const isCancelled = 'outcome' in told && told.outcome === 'unchanged' && !this.received.has(operationId)
+    this.told.set(operationId, [...(this.told.get(operationId) ?? []), { ...told, isCancelled }])
     const truth = this.truth.get(operationId) ?? []
     if ('code' in told) {
       if (LOCAL_CODES.includes(told.code)) return
@@ -315,7 +322,6 @@ export class World {
     }
     if (this.hasExpired) return
     const isTrue = truth.some(({ outcome, version }) => outcome === told.outcome && version === told.version)
-    const isCancelled = told.outcome === 'unchanged' && !this.received.has(operationId)
     const isLate = truth.some(({ outcome }) => outcome === told.outcome)
     if (!isTrue && !isCancelled && !isLate) {
       broken('M1', `${operationId} ended as ${JSON.stringify(told)}, and the server said ${JSON.stringify(truth)}`)
@@ -393,7 +399,9 @@ export class World {
     for (const [id, all] of this.told) {
       const isRefused = all.some((told) => 'code' in told && told.code !== 'expired')
       if (isRefused && committed.has(id)) broken('M1', `${id} is refused, and committed`)
-      const kinds = new Set(all.map((told) => ('code' in told ? 'refused' : 'accepted')))
+      const kinds = new Set(
+        all.filter((told) => !told.isCancelled).map((told) => ('code' in told ? 'refused' : 'accepted')),
+      )
       if (kinds.size > 1 && !this.hasExpired && this.server.era === 0) broken('M2', `${id} was told to end both ways`)
     }
   }
