@@ -220,8 +220,7 @@ function load(m: MachineState, out: Out, stored: StoredGraph): void {
 function adopt(m: MachineState, out: Out, operations: readonly StoredOperation[]): void {
   const known = new Set(m.queue.all.map((pending) => pending.stored.operationId))
   const earlier = operations.filter(({ operationId }) => !known.has(operationId))
-  m.queue.all.push(...earlier.map((operation) => ({ ...pendingOf(operation, m.era), maybeSent: true })))
-  m.queue.all.sort((a, b) => a.stored.seq - b.stored.seq)
+  m.queue.merge(earlier.map((operation) => ({ ...pendingOf(operation, m.era), maybeSent: true })))
   for (const { seq } of earlier) m.seq = Math.max(m.seq, seq)
   invalidate(m)
   out.say({ type: 'changed', isLocal: false })

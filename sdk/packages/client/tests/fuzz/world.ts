@@ -254,7 +254,7 @@ export class World {
 
   private drive(tab: Tab, input: Input): void {
     const effects = tab.machine.step(input, this.now)
-    this.trace(`${tab.clientId} ${brief(input)} -> ${effects.map(brief).join(' ')}`)
+    if (input.type !== 'tick' || effects.length > 0) this.trace(`${tab.clientId} ${brief(input)} -> ${effects.map(brief).join(' ')}`)
     let mustReconnect = false
     let isTold = false
     for (const effect of effects) {
