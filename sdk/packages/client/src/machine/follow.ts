@@ -135,6 +135,7 @@ function ask(m: MachineState, out: Out, pending: Pending, told: Settled): void {
   out.say({ type: 'changed', isLocal: false })
   if (!isExpired(m, out, pending)) {
     pending.progress = 'asking'
+    pending.isRefused = told.status !== 'completed'
     pending.retryAt = 0
   } else if (told.status === 'completed') {
     finish(m, out, pending, { outcome: 'applied', version: told.version ?? 0 })

@@ -74,8 +74,12 @@ export interface Pending {
   era: number
   /** How often it was moved to an older point. */
   moves: number
+  /** Whether a `SYNC` said that it was refused, while it is asked why. */
+  isRefused: boolean
   /** The operation whose refusal will be the reason for the refusal of this one. */
   cause: string | null
+  /** The refused operation that this one builds on: the server is told, since it may have this one already. */
+  refusedBelow: string | undefined
   /** Whether it may have been committed so long ago that the server forgot it (rule A10). */
   isDubious: boolean
 }
@@ -94,7 +98,9 @@ export function pendingOf(stored: StoredOperation, era: number): Pending {
     result: undefined,
     era,
     moves: 0,
+    isRefused: false,
     cause: null,
+    refusedBelow: undefined,
     isDubious: false,
   }
 }

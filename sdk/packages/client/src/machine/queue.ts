@@ -43,16 +43,19 @@ function isHeld(m: MachineState, { stored, progress }: Pending): boolean {
 
 function unendedOf(m: MachineState, stored: StoredOperation): Pending[] {
   if (stored.dependsOn.length === 0) return []
-  return m.queue.all.filter(
-    (pending) => pending.progress === 'waiting' && stored.dependsOn.includes(pending.stored.operationId),
-  )
+  return m.queue.all.filter((pending) => isUnended(pending) && stored.dependsOn.includes(pending.stored.operationId))
+}
+
+/** One that is known to be refused counts until it is known why: what builds on it is refused with it. */
+function isUnended({ progress, isRefused }: Pending): boolean {
+  return progress === 'waiting' || (progress === 'asking' && isRefused)
 }
 
 function send(m: MachineState, out: Out, pending: Pending): void {
   pending.isInFlight = true
   pending.attempts += 1
   if (pending.stored.sentAt === null) restore(m, out, pending, { sentAt: out.now })
-  const after = unendedOf(m, pending.stored).at(-1)?.stored.operationId
+  const after = pending.refusedBelow ?? unendedOf(m, pending.stored).at(-1)?.stored.operationId
   out.say({ type: 'send', frame: frameOf(m.graphId, pending, after) })
 }
 
@@ -123,7 +126,10 @@ export function refuse(m: MachineState, out: Out, pending: Pending, reason: Reas
   for (const other of [...m.queue.all]) {
     if (!other.stored.dependsOn.includes(stored.operationId) || !m.queue.has(other)) continue
     other.cause ??= root
-    if (!other.isInFlight && other.progress === 'waiting') refuseWithCause(m, out, other)
+    other.refusedBelow ??= stored.operationId
+    // The server may have what was sent: it says what became of it.
+    const isHere = other.stored.sentAt === null && !other.maybeSent
+    if (isHere && other.progress === 'waiting') refuseWithCause(m, out, other)
   }
 }
 

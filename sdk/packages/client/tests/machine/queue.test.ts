@@ -131,6 +131,24 @@ describe('A7: REVERT', () => {
     expect(driver.sent).toEqual([])
   })
 
+  test('A7 what builds on a command that was refused meanwhile names it: the server tells what became of both', () => {
+    const driver = new Driver().live(1)
+    const first = driver.act({ type: 'CREATE_NODE', payload: { id: 'b', position: { x: 0, y: 0 } } })
+    driver.step({ type: 'disconnected' })
+    const second = driver.title('x', {}, 'b')
+    driver.connect()
+    driver.sent = []
+    driver.sync('in_sync', 1, { settled: [{ operationId: first, status: 'conflict', version: 1, code: 'ID_TAKEN' }] })
+    expect(driver.sent).toMatchObject([{ operationId: first }, { operationId: second, after: first }])
+    driver.revert(first, 'ID_TAKEN', { duplicate: true, resolution: { currentVersion: 1, conflicts: [] } })
+    expect(driver.settled(second)).toEqual([])
+    driver.revert(second, 'DEPENDENCY_REFUSED')
+    expect(driver.refusals().map(({ operationId, cause }) => [operationId, cause])).toEqual([
+      [first, undefined],
+      [second, first],
+    ])
+  })
+
   test('M2 a refusal shows what stands, and later commands go on', () => {
     const driver = new Driver().live(1, [node('a', { data: { title: 'now' } })])
     const id = driver.title('mine')
