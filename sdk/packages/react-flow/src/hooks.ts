@@ -1,7 +1,7 @@
 /** Hooks for nodes, toolbars and badges. Inside `<ReactFlow>` they find the flow by themselves. */
 import type { Json, Refusal, Status, UndoState } from '@dao-api/client'
 import { type Edge, type Node, useStoreApi } from '@xyflow/react'
-import { useCallback, useEffect, useRef, useSyncExternalStore } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 import type { FlowStore } from './flow_store.ts'
 import { parsePointer, read } from './leaves.ts'
 import type { Person } from './presence.ts'
@@ -56,10 +56,10 @@ export function useField<T extends Json = Json>(
   pointer: string,
 ): [T | undefined, (value: T | undefined) => void] {
   const store = useFlowOf(id)
-  const get = useCallback(
-    () => read(store.node(id) ?? store.edge(id), parsePointer(pointer)) as T | undefined,
-    [store, id, pointer],
-  )
+  const get = useMemo(() => {
+    const path = parsePointer(pointer)
+    return () => read(store.node(id) ?? store.edge(id), path) as T | undefined
+  }, [store, id, pointer])
   const set = useCallback((value: T | undefined) => store.setField(id, pointer, value), [store, id, pointer])
   return [useSyncExternalStore(store.subscribe, get, get), set]
 }

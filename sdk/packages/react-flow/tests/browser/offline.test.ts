@@ -74,6 +74,7 @@ test('M5 a duplicated tab is a client of its own', async () => {
   await ada.rename('Read the amounts', 'In the first tab')
   const field = second.locator('[value="Check the limit"]')
   await field.click()
+  await second.keyboard.press('End')
   await second.keyboard.type(' too', { delay: 20 })
   await second.keyboard.press('Enter')
   await ada.sees('Check the limit too')

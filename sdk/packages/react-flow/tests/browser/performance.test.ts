@@ -6,7 +6,7 @@ const stage = new Stage()
 beforeAll(() => stage.open())
 afterAll(() => stage.close())
 
-const COLUMNS = 40
+const COLUMNS = 30
 const NODES = 1000
 const MOVES = 100
 const MOVES_PER_SECOND = 20
