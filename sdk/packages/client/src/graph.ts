@@ -308,6 +308,8 @@ export class GraphShell implements Graph {
         break
       }
       case 'refused':
+        // Whoever is told sees what stands, without what was refused.
+        if (this.stopFrame !== null) this.draw()
         this.emitter('refused').emit(this.outcomes.refused(effect.refusal))
         break
       case 'replaced':

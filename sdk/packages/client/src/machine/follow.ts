@@ -72,6 +72,12 @@ export function sync(m: MachineState, out: Out, frame: Sync): void {
     // One that ended with another is gone already.
     if (m.queue.has(pending)) settle(m, out, pending, told.get(pending.stored.operationId), frame)
   }
+  // Of what was not asked after, and may be forgotten, nothing is known. It is not sent blindly.
+  const isUnasked = (pending: Pending): boolean => !told.has(pending.stored.operationId) && isExpired(m, out, pending)
+  if (told.size < ASKED_MAX && m.queue.all.some(isUnasked)) {
+    subscribe(m, out)
+    return
+  }
   out.say({ type: 'status' })
   flush(m, out)
 }
@@ -123,7 +129,8 @@ function settle(m: MachineState, out: Out, pending: Pending, told: Settled | und
     case 'unknown':
     case undefined:
       pending.progress = 'waiting'
-      if (told !== undefined) pending.maybeSent = false
+      if (told === undefined) return
+      pending.maybeSent = false
       if (isExpired(m, out, pending)) doubt(m, out, pending, frame)
       return
   }
@@ -184,7 +191,11 @@ export function update(m: MachineState, out: Out, frame: StateUpdate): void {
     recall(m, frame.operationId, m.confirmed, frame.events)
   }
   const isAlone = m.shown === m.confirmed
-  for (const event of frame.events) m.confirmed.apply(event, frame)
+  const isBeside = !isAlone && m.shown !== null && own === undefined && frame.events.every((event) => isAside(m, event))
+  for (const event of frame.events) {
+    m.confirmed.apply(event, frame)
+    if (isBeside) m.shown?.apply(event, frame)
+  }
   reach(m, { version, hash })
   out.keep(m, {
     put: 'commit',
@@ -193,8 +204,9 @@ export function update(m: MachineState, out: Out, frame: StateUpdate): void {
   })
   countTail(m, out)
   if (own !== undefined) committed(m, out, own, frame)
+  askUnseen(m, out, version)
   if (!isAsPredicted) {
-    if (!isAlone) m.shown = null
+    if (!isAlone && !isBeside) m.shown = null
     m.isPictureOld = true
     out.say({ type: 'changed', isLocal: false })
   }
@@ -204,6 +216,30 @@ export function update(m: MachineState, out: Out, frame: StateUpdate): void {
   // The order of what came back can't be told from a state: another one tells.
   if (m.confirmed.isOrderUncertain) subscribe(m, out, true)
   else if (own !== undefined || version === m.replayUntil) flush(m, out)
+  else if (m.queue.all.some((pending) => pending.progress === 'asking' && !pending.isInFlight)) flush(m, out)
+}
+
+/** What is accepted as this version or an older one, and made no commit, changed nothing. Sending it again tells. */
+function askUnseen(m: MachineState, out: Out, version: number): void {
+  for (const pending of m.queue.all) {
+    if (pending.progress !== 'accepted' || pending.acceptedAt > version) continue
+    Object.assign(pending, { progress: 'asking', retryAt: 0 })
+    invalidate(m)
+    out.say({ type: 'changed', isLocal: false })
+  }
+}
+
+/** Whether the event changes a field of something that no pending operation looks at: what is shown changes as it does. */
+function isAside(m: MachineState, event: GraphEvent): boolean {
+  switch (event.type) {
+    case 'NodeMoved':
+      return !m.queue.dependsOn({ kind: 'node', id: event.nodeId })
+    case 'NodeUpdated':
+      if (Object.hasOwn(event.patch, 'parentId') || Object.hasOwn(event.patch, 'parentNode')) return false
+      return !m.queue.dependsOn({ kind: 'node', id: event.nodeId })
+    default:
+      return false
+  }
 }
 
 /** Whether what is shown has these very changes at the bottom already: the operation is the oldest that shows. */

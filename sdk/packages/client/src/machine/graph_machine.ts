@@ -225,5 +225,7 @@ function adopt(m: MachineState, out: Out, operations: readonly StoredOperation[]
   invalidate(m)
   out.say({ type: 'changed', isLocal: false })
   out.say({ type: 'status' })
-  flush(m, out)
+  // What became of them is asked before they are sent (rule A10).
+  if (m.phase === 'live' && earlier.length > 0) subscribe(m, out)
+  else flush(m, out)
 }

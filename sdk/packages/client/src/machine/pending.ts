@@ -8,6 +8,9 @@ export class Queue {
   readonly all: Pending[] = []
   private readonly byId = new Map<string, Pending>()
   private readonly byEntity = new Map<string, Pending[]>()
+  /** How many operations read or write an entity. */
+  private readonly uses = new Map<string, number>()
+  private undos = 0
 
   find(operationId: string): Pending | undefined {
     return this.byId.get(operationId)
@@ -27,6 +30,11 @@ export class Queue {
     return [...new Set(lists.flat())].sort((a, b) => a.stored.seq - b.stored.seq)
   }
 
+  /** Whether what an operation does may depend on this entity. An undo may depend on any. */
+  dependsOn(entity: Entity): boolean {
+    return this.undos > 0 || this.uses.has(keyOf(entity))
+  }
+
   push(pending: Pending): void {
     this.all.push(pending)
     this.index(pending)
@@ -37,6 +45,8 @@ export class Queue {
     this.all.push(...others)
     this.all.sort((a, b) => a.stored.seq - b.stored.seq)
     this.byEntity.clear()
+    this.uses.clear()
+    this.undos = 0
     for (const pending of this.all) this.index(pending)
   }
 
@@ -45,6 +55,7 @@ export class Queue {
     if (at < 0) return
     this.all.splice(at, 1)
     this.byId.delete(pending.stored.operationId)
+    this.count(pending, -1)
     for (const key of new Set(pending.stored.writes.map(keyOf))) {
       const rest = (this.byEntity.get(key) ?? []).filter((other) => other !== pending)
       if (rest.length > 0) this.byEntity.set(key, rest)
@@ -52,8 +63,19 @@ export class Queue {
     }
   }
 
+  private count({ stored }: Pending, by: 1 | -1): void {
+    if (stored.intent.type === 'UNDO') this.undos += by
+    for (const entity of [...stored.reads, ...stored.writes]) {
+      const key = keyOf(entity)
+      const uses = (this.uses.get(key) ?? 0) + by
+      if (uses > 0) this.uses.set(key, uses)
+      else this.uses.delete(key)
+    }
+  }
+
   private index(pending: Pending): void {
     this.byId.set(pending.stored.operationId, pending)
+    this.count(pending, 1)
     for (const key of new Set(pending.stored.writes.map(keyOf))) {
       const list = this.byEntity.get(key)
       if (list === undefined) this.byEntity.set(key, [pending])

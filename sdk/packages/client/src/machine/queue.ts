@@ -35,8 +35,8 @@ export function flush(m: MachineState, out: Out): void {
 
 /** Whether it has to wait for what it builds on: an `UNDO` for versions, others for all but one operation (rule W5). */
 function isHeld(m: MachineState, { stored, progress }: Pending): boolean {
-  if (progress === 'asking') return false
   if (stored.intent.type === 'UNDO' && stored.intent.targets.some((target) => target.version === null)) return true
+  if (progress === 'asking') return false
   const unended = unendedOf(m, stored)
   return unended.length > 1 || unended.some((pending) => !pending.isInFlight)
 }

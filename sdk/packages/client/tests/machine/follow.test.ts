@@ -202,3 +202,30 @@ describe('A10: operations that the server may have forgotten', () => {
     expect(other.sent).toEqual([])
   })
 })
+
+describe('what others do beside pending commands', () => {
+  test('A3 M9 it shows as if everything was made again, with new objects for what it touches only', () => {
+    const nodes = [node('a'), node('b'), node('c')]
+    const driver = new Driver().live(1, nodes)
+    driver.title('mine')
+    driver.act({ type: 'CREATE_NODE', payload: { id: 'd', position: { x: 0, y: 0 } } })
+    const before = driver.machine.picture()
+    driver.commit(2, 'x', [{ type: 'NodeMoved', nodeId: 'b', position: { x: 4, y: 4 } }, titled('theirs', 'c')])
+    const after = driver.machine.picture()
+    expect(after.nodes.map((each, at) => each === before.nodes[at])).toEqual([true, false, false, true])
+    // What touches a pending command makes all of it again.
+    driver.commit(3, 'y', [titled('hidden')])
+    expect(driver.machine.picture()).toEqual(after)
+    expect(driver.machine.picture().nodes[1]).toBe(after.nodes[1])
+  })
+
+  test('A3 a move of the parent that a pending command needs is not taken as being beside it', () => {
+    const driver = new Driver().live(1, [node('a'), node('b')])
+    driver.act({ type: 'UPDATE_NODE', payload: { nodeId: 'a', updates: { parentId: 'b' } } })
+    driver.commit(2, 'x', [{ type: 'NodeUpdated', nodeId: 'b', patch: { parentId: 'a' } }])
+    expect(driver.machine.picture().nodes.map((each) => [each.id, each.parentId])).toEqual([
+      ['a', undefined],
+      ['b', 'a'],
+    ])
+  })
+})
