@@ -1,6 +1,7 @@
 /** Several clients, their devices and connections, and one model server, driven step by step by a plan. */
 
 import type { Effect, Input } from '../../src/machine/effects.ts'
+import type { Pending } from '../../src/machine/operation.ts'
 import { type Action, picture, toState } from '../../src/model/index.ts'
 import { canonical } from '../model/canonical.ts'
 import { type Frame, ModelServer } from '../model_server/server.ts'
@@ -238,14 +239,21 @@ export class World {
     for (const tab of this.tabs) tab.expected.clear()
   }
 
-  /** Mostly a little. Sometimes longer than operations are remembered; what was on its way has arrived then. */
+  /**
+   * Mostly a little. Sometimes longer than operations are remembered: by then, what was on its way has arrived or is lost,
+   * and devices have written what they had to. Not while somebody may have sent an operation and not know it: that a crash
+   * falls between a send and its record, and the device then stays away for a day, is a risk that is taken.
+   */
   private wait(a: number): void {
-    if (a % 8 !== 0) {
+    const isUnknown = ({ stored }: Pending): boolean => stored.sentAt === null && this.received.has(stored.operationId)
+    if (a % 8 !== 0 || this.tabs.some((tab) => tab.machine.pending.some(isUnknown))) {
       this.now += 1 + (a % 500)
       return
     }
-    for (const tab of this.tabs) {
+    for (const [index, tab] of this.tabs.entries()) {
       this.up(tab, tab.up.length)
+      if (((a >>> index) & 16) === 0) this.down(tab, Number.POSITIVE_INFINITY)
+      this.hangUp(tab)
       tab.disk.flush(tab.disk.begun.length)
     }
     this.now += TTL_MS * 1.5
@@ -254,7 +262,8 @@ export class World {
 
   private drive(tab: Tab, input: Input): void {
     const effects = tab.machine.step(input, this.now)
-    if (input.type !== 'tick' || effects.length > 0) this.trace(`${tab.clientId} ${brief(input)} -> ${effects.map(brief).join(' ')}`)
+    if (input.type !== 'tick' || effects.length > 0)
+      this.trace(`${tab.clientId} ${brief(input)} -> ${effects.map(brief).join(' ')}`)
     let mustReconnect = false
     let isTold = false
     for (const effect of effects) {
@@ -417,7 +426,8 @@ export class World {
       this.rest()
       const told = this.told.get(`op-${latest}`)?.at(-1)
       if (told === undefined || 'code' in told) break
-      undone += 1
+      // What was as asked already can't be put back.
+      if (told.outcome !== 'unchanged' || told.isCancelled) undone += 1
     }
     for (let left = undone; left > 0; left--) {
       this.at += 1
