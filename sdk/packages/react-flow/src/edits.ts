@@ -43,7 +43,7 @@ export class Edits {
     else this.byId.set(id, { kind: 'remove' })
   }
 
-  /** Takes the edits of a later layer on top. */
+  /** Takes later edits on top. */
   add(later: Edits): void {
     for (const [id, edit] of later.byId) {
       if (edit.kind === 'write') this.write(id, edit.leaves)
@@ -51,9 +51,29 @@ export class Edits {
       else this.byId.set(id, edit)
     }
   }
+}
 
-  clear(): void {
-    this.byId.clear()
+/** Edits of nodes and of edges. */
+export class Layer {
+  readonly node: Edits = new Edits()
+  readonly edge: Edits = new Edits()
+
+  get isEmpty(): boolean {
+    return this.node.isEmpty && this.edge.isEmpty
+  }
+
+  /** All of it; nothing is left here. */
+  take(): Layer {
+    return new Layer().move(this)
+  }
+
+  /** Takes another layer's edits on top of these; nothing is left there. */
+  move(later: Layer): this {
+    for (const kind of ['node', 'edge'] as const) {
+      this[kind].add(later[kind])
+      later[kind].byId.clear()
+    }
+    return this
   }
 }
 

@@ -8,7 +8,7 @@
 import type { BatchOptions, Graph, GraphEdge, GraphNode, Json, Position, Sent, UndoOutcome } from '@dao-api/client'
 import type { Connection, Edge, EdgeChange, Node, NodeChange } from '@xyflow/react'
 import { type Clip, clip, renewed } from './clipboard.ts'
-import { Edits } from './edits.ts'
+import { Layer } from './edits.ts'
 import { Held } from './held.ts'
 import { equal, type Fields, type Leaf, parsePointer, read } from './leaves.ts'
 import { difference, LocalRules } from './local.ts'
@@ -26,8 +26,7 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
   #graph: Graph | null = null
   readonly #around: Surroundings
   readonly #rules: LocalRules
-  readonly #nodes = new Edits()
-  readonly #edges = new Edits()
+  readonly #task = new Layer()
   readonly #held: Held
   readonly #previews = new Previews()
   readonly #people: People
@@ -46,8 +45,7 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     this.#rules = new LocalRules(options.local, around.warn)
     this.#held = new Held(this, around, () => this.#sendHeld())
     this.#picture = new Picture<N, E>(this, {
-      nodes: this.#nodes,
-      edges: this.#edges,
+      task: this.#task,
       held: this.#held,
       previews: this.#previews,
     })
@@ -77,8 +75,8 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     return this.#silent && this.#emitted !== null ? this.#emitted : this.#picture.snapshot()
   }
 
-  node = (id: string): N | undefined => this.#picture.node(id)
-  edge = (id: string): E | undefined => this.#picture.edge(id)
+  node = (id: string): N | undefined => this.#picture.node.views.get(id) as N | undefined
+  edge = (id: string): E | undefined => this.#picture.edge.views.get(id) as E | undefined
 
   /** Who else is here, one entry for each tab. The same array while nothing changed. */
   people = (): readonly Person[] => this.#people.list()
@@ -104,19 +102,19 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
       return
     }
     const { id, type } = change
-    if (type === 'select') this.#picture.noteNode(id, { selected: change.selected })
+    if (type === 'select') this.#picture.node.screen(id, { selected: change.selected })
     else if (type === 'replace') this.#replace('node', id, change.item as Fields)
     else if (type === 'remove') this.#remove('node', id)
     else if (type === 'position') {
-      if (change.dragging !== undefined) this.#picture.noteNode(id, { dragging: change.dragging })
+      if (change.dragging !== undefined) this.#picture.node.screen(id, { dragging: change.dragging })
       if (change.position === undefined) return
       const { x, y } = change.position
       this.#layout(id, [{ path: ['position'], value: { x, y } }], measuring)
     } else {
-      if (change.resizing !== undefined) this.#picture.noteNode(id, { resizing: change.resizing })
+      if (change.resizing !== undefined) this.#picture.node.screen(id, { resizing: change.resizing })
       if (change.dimensions === undefined) return
       const { width, height } = change.dimensions
-      this.#picture.noteNode(id, { measured: { width, height } })
+      this.#picture.node.screen(id, { measured: { width, height } })
       const leaves: Leaf[] = []
       if (change.setAttributes === true || change.setAttributes === 'width')
         leaves.push({ path: ['width'], value: width })
@@ -129,7 +127,7 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
   /** React Flow's `onEdgesChange`. */
   onEdgesChange = (changes: EdgeChange<E>[]): void => {
     for (const change of changes) {
-      if (change.type === 'select') this.#picture.noteEdge(change.id, { selected: change.selected })
+      if (change.type === 'select') this.#picture.edge.screen(change.id, { selected: change.selected })
       else if (change.type === 'add') this.#add('edge', change.item as Fields)
       else if (change.type === 'replace') this.#replace('edge', change.id, change.item as Fields)
       else this.#remove('edge', change.id)
@@ -157,7 +155,7 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     if (!this.writable || !connection.source || !connection.target) return
     const to = ends(connection)
     const leaves = ['source', 'target', 'sourceHandle', 'targetHandle'].map((key) => ({ path: [key], value: to[key] }))
-    this.#edges.write(
+    this.#task.edge.write(
       edge.id,
       leaves.filter((leaf) => (read(this.edge(edge.id), leaf.path) ?? null) !== (leaf.value ?? null)),
     )
@@ -176,8 +174,8 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     if (view === undefined || equal(read(view, path), value)) return
     const leaf: Leaf = { path, value }
     const isText = typeof value === 'string' && typeof read(view, path) === 'string'
-    if (this.#rules.has(view.type, path)) this.#picture.localFields(kind, id, [leaf])
-    else if (!isText || !this.#held.type(kind === 'edge', id, leaf)) this.#editsOf(kind).write(id, [leaf])
+    if (this.#rules.has(view.type, path)) this.#picture[kind].fields(id, [leaf])
+    else if (!isText || !this.#held.type(kind, id, leaf)) this.#task[kind].write(id, [leaf])
     this.#changed()
   }
 
@@ -197,14 +195,14 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     if (!this.writable || from.nodes.length === 0) return []
     const { nodes, edges } = renewed(from, at, this.#around.newId)
     for (const { id, selected } of this.getSnapshot().nodes)
-      if (selected) this.#picture.noteNode(id, { selected: false })
+      if (selected) this.#picture.node.screen(id, { selected: false })
     for (const { id, selected } of this.getSnapshot().edges)
-      if (selected) this.#picture.noteEdge(id, { selected: false })
+      if (selected) this.#picture.edge.screen(id, { selected: false })
     for (const node of nodes) {
-      this.#nodes.create(node.id, node, undefined, this.#rules)
-      if (node.parentId === undefined) this.#picture.noteNode(node.id, { selected: true })
+      this.#task.node.create(node.id, node, undefined, this.#rules)
+      if (node.parentId === undefined) this.#picture.node.screen(node.id, { selected: true })
     }
-    for (const edge of edges) this.#edges.create(edge.id, edge, undefined, this.#rules)
+    for (const edge of edges) this.#task.edge.create(edge.id, edge, undefined, this.#rules)
     this.#changed()
     return nodes.map((node) => node.id)
   }
@@ -228,12 +226,8 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
    * and of the subscription; call it before a page goes away.
    */
   flush = (): Sent | null => {
-    const { nodes, edges, options } = this.#held.take()
-    nodes.add(this.#nodes)
-    edges.add(this.#edges)
-    this.#nodes.clear()
-    this.#edges.clear()
-    return this.#send(nodes, edges, options)
+    const { edits, options } = this.#held.take()
+    return this.#send(edits.move(this.#task), options)
   }
 
   /** Shows others where the pointer is, in the flow's coordinates; `null` when it left. */
@@ -246,23 +240,19 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     return this.graph.status.access !== 'read'
   }
 
-  #editsOf(kind: 'node' | 'edge'): Edits {
-    return kind === 'node' ? this.#nodes : this.#edges
-  }
-
   #add(kind: 'node' | 'edge', item: Fields): void {
     if (!this.writable) return
     const id = String(item.id)
     const { shared, local } = difference({}, item, this.#rules)
     const entity = Object.fromEntries(shared.map(({ path, value }) => [path[0]!, value]))
     const before: GraphNode | GraphEdge | undefined = kind === 'node' ? this.graph.node(id) : this.graph.edge(id)
-    this.#editsOf(kind).create(id, { ...entity, id }, before, this.#rules)
-    if (local.length > 0) this.#picture.localFields(kind, id, local)
-    if (item.selected === true) this.#select(kind, id, true)
+    this.#task[kind].create(id, { ...entity, id }, before, this.#rules)
+    this.#picture[kind].fields(id, local)
+    if (item.selected === true) this.#picture[kind].screen(id, { selected: true })
   }
 
   #remove(kind: 'node' | 'edge', id: string): void {
-    if (this.writable) this.#editsOf(kind).remove(id)
+    if (this.writable) this.#task[kind].remove(id)
   }
 
   /** A replaced object is compared with the one it was made of: what others changed since stays theirs. */
@@ -272,14 +262,9 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     const before = origin?.flow === this && origin.view.id === id ? origin.view : now
     if (before === undefined) return
     const { shared, local, selected } = difference(before, item, this.#rules)
-    if (selected !== undefined) this.#select(kind, id, selected)
-    if (local.length > 0) this.#picture.localFields(kind, id, local)
-    if (this.writable) this.#editsOf(kind).write(id, shared)
-  }
-
-  #select(kind: 'node' | 'edge', id: string, selected: boolean): void {
-    if (kind === 'node') this.#picture.noteNode(id, { selected })
-    else this.#picture.noteEdge(id, { selected })
+    if (selected !== undefined) this.#picture[kind].screen(id, { selected })
+    this.#picture[kind].fields(id, local)
+    if (this.writable) this.#task[kind].write(id, shared)
   }
 
   /** A place or size: held while a gesture goes on, of this screen while measuring, else written. */
@@ -291,7 +276,7 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     } else if (this.writable) {
       this.#previews.override(id)
       if (this.#held.takesLayout) this.#held.layout(id, leaves)
-      else this.#nodes.write(id, leaves)
+      else this.#task.node.write(id, leaves)
     }
   }
 
@@ -299,7 +284,7 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
   #changed(): void {
     this.#emit()
     this.#showDrag()
-    if (this.#flushAsked || (this.#nodes.isEmpty && this.#edges.isEmpty && !this.#held.isDue)) return
+    if (this.#flushAsked || (this.#task.isEmpty && !this.#held.isDue)) return
     this.#flushAsked = true
     // Two microtasks: React renders in one, and a layout effect of that render may belong to the same gesture, as when
     // `onNodeDragStop` puts a node into a group.
@@ -318,25 +303,20 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
       return
     }
     if (this.#held.isOpen) {
-      for (const [id, edit] of this.#nodes.byId) if (edit.kind === 'remove') this.#held.forget(id)
+      for (const [id, edit] of this.#task.node.byId) if (edit.kind === 'remove') this.#held.forget(id)
     } else {
       this.#sendHeld()
     }
-    const [nodes, edges] = [new Edits(), new Edits()]
-    nodes.add(this.#nodes)
-    edges.add(this.#edges)
-    this.#nodes.clear()
-    this.#edges.clear()
-    this.#send(nodes, edges)
+    this.#send(this.#task.take())
   }
 
   #sendHeld(): void {
-    const { nodes, edges, options } = this.#held.take()
-    this.#send(nodes, edges, options)
+    const { edits, options } = this.#held.take()
+    this.#send(edits, options)
   }
 
-  #send(nodes: Edits, edges: Edits, options: BatchOptions = {}): Sent | null {
-    if (nodes.isEmpty && edges.isEmpty) return null
+  #send(edits: Layer, options: BatchOptions = {}): Sent | null {
+    if (edits.isEmpty) return null
     const before = this.#silent
     this.#silent = true
     try {
@@ -345,7 +325,7 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
         node: (id: string) => this.graph.node(id),
         edge: (id: string) => this.graph.edge(id),
       }
-      return send(plan(nodes, edges, ground), this.graph, options)
+      return send(plan(edits, ground), this.graph, options)
     } finally {
       this.#silent = before
       this.#emit()

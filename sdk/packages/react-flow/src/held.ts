@@ -5,7 +5,7 @@
 import type { BatchOptions, Graph, GraphNode, Status } from '@dao-api/client'
 import type { NodeChange } from '@xyflow/react'
 import { absolute } from './clipboard.ts'
-import { Edits } from './edits.ts'
+import { Layer } from './edits.ts'
 import type { Leaf } from './leaves.ts'
 import { DRAG, dragState } from './presence.ts'
 
@@ -23,15 +23,8 @@ interface Clock {
   after: (ms: number, callback: () => void) => () => void
 }
 
-export interface Taken {
-  readonly nodes: Edits
-  readonly edges: Edits
-  readonly options: BatchOptions
-}
-
 export class Held {
-  readonly nodes: Edits = new Edits()
-  readonly edges: Edits = new Edits()
+  readonly edits: Layer = new Layer()
   readonly #of: { readonly graph: Graph }
   readonly #clock: Clock
   readonly #flush: () => void
@@ -95,29 +88,25 @@ export class Held {
 
   layout(id: string, leaves: readonly Leaf[]): void {
     this.#since ??= this.#of.graph.status.point
-    this.nodes.write(id, leaves)
+    this.edits.node.write(id, leaves)
   }
 
   /** Returns `false` while a gesture goes on, which typing must not end. */
-  type(isEdge: boolean, id: string, leaf: Leaf): boolean {
+  type(kind: 'node' | 'edge', id: string, leaf: Leaf): boolean {
     if (this.#kind === 'gesture') return false
-    const field = JSON.stringify([isEdge, id, leaf.path])
+    const field = JSON.stringify([kind, id, leaf.path])
     if (this.#kind === 'typing' && this.#field !== field) this.#flush()
     this.#become('typing')
     this.#field = field
     this.#since ??= this.#of.graph.status.point
-    ;(isEdge ? this.edges : this.nodes).write(id, [leaf])
+    this.edits[kind].write(id, [leaf])
     this.#wait(Math.min(IDLE_MS, Math.max(0, this.#began + TYPING_MS_MAX - this.#clock.now())))
     return true
   }
 
   /** Gives up what is held, to be sent. A drag that goes on stays open and goes on from there. */
-  take(): Taken {
-    const taken: Taken = { nodes: new Edits(), edges: new Edits(), options: this.#options() }
-    taken.nodes.add(this.nodes)
-    taken.edges.add(this.edges)
-    this.nodes.clear()
-    this.edges.clear()
+  take(): { edits: Layer; options: BatchOptions } {
+    const taken = { options: this.#options(), edits: this.edits.take() }
     this.#since = null
     this.#stop()
     if (!this.isOpen) this.#kind = 'none'
@@ -126,19 +115,19 @@ export class Held {
 
   /** A node was deleted: nothing is held for it, and it is not waited for. */
   forget(id: string): void {
-    this.nodes.byId.delete(id)
+    this.edits.node.byId.delete(id)
     this.#active.delete(id)
   }
 
   /** Shows others where nodes are on their way. */
   show(view: (id: string) => GraphNode | undefined): void {
-    if (this.nodes.isEmpty || this.#kind === 'typing' || this.#kind === 'none') {
+    if (this.edits.node.isEmpty || this.#kind === 'typing' || this.#kind === 'none') {
       if (this.#shown) this.#of.graph.presence.set(null, DRAG)
       this.#shown = false
       return
     }
     this.#shown = true
-    const going = [...this.nodes.byId].flatMap(([id, edit]) => {
+    const going = [...this.edits.node.byId].flatMap(([id, edit]) => {
       const node = view(id)
       if (node === undefined || edit.kind !== 'write') return []
       const { x, y } = absolute(node, view)
@@ -172,7 +161,7 @@ export class Held {
     const since = this.#since === null ? {} : { since: this.#since }
     if (this.#kind !== 'typing' && this.#kind !== 'keys') return since
     const now = this.#clock.now()
-    const of = this.#kind === 'typing' ? this.#field : JSON.stringify([...this.nodes.byId.keys()])
+    const of = this.#kind === 'typing' ? this.#field : JSON.stringify([...this.edits.node.byId.keys()])
     const goesOn = this.#group.of === of && now - this.#group.at < UNDO_GROUP_MS + IDLE_MS
     this.#group = { of, number: this.#group.number + (goesOn ? 0 : 1), at: now }
     return { ...since, undoGroup: `${this.#of.graph.clientId}:${this.#kind}:${this.#group.number}` }

@@ -1,7 +1,7 @@
 /** The lists that React Flow is given: the graph with all layers on top. Nothing in here sends. */
 import type { Graph, GraphEdge, GraphNode } from '@dao-api/client'
 import type { Edge, Node } from '@xyflow/react'
-import type { Edit, Edits } from './edits.ts'
+import type { Edit, Layer } from './edits.ts'
 import type { Held } from './held.ts'
 import { addLeaf, equal, type Fields, type Leaf, read } from './leaves.ts'
 import { parentsFirst } from './order.ts'
@@ -20,8 +20,7 @@ export interface FlowSnapshot<N extends Node = Node, E extends Edge = Edge> {
 }
 
 export interface Layers {
-  readonly nodes: Edits
-  readonly edges: Edits
+  readonly task: Layer
   readonly held: Held
   readonly previews: Previews
 }
@@ -30,7 +29,7 @@ const leavesOf = (edit: Edit | undefined): readonly Leaf[] | undefined =>
   edit?.kind === 'write' ? edit.leaves : undefined
 
 /** Views and notes of the nodes, or of the edges. */
-class Side {
+export class Side {
   readonly views: ViewCache
   readonly #screens = new Map<string, Screen>()
   readonly #fits = new Map<string, { leaves: readonly Leaf[]; over: readonly unknown[] }>()
@@ -49,7 +48,7 @@ class Side {
   }
 
   fields(id: string, leaves: readonly Leaf[]): void {
-    this.screen(id, { fields: leaves.reduce(addLeaf, this.#screens.get(id)?.fields ?? []) })
+    if (leaves.length > 0) this.screen(id, { fields: leaves.reduce(addLeaf, this.#screens.get(id)?.fields ?? []) })
   }
 
   /** Leaves that stand on this screen until what is stored under them changes. */
@@ -80,16 +79,17 @@ class Side {
 export class Picture<N extends Node, E extends Edge> {
   readonly #of: { readonly graph: Graph }
   readonly #layers: Layers
-  readonly #nodeSide: Side
-  readonly #edgeSide: Side
+  /** Views and notes, by kind. */
+  readonly node: Side
+  readonly edge: Side
   #snapshot: FlowSnapshot<N, E> = { nodes: [], edges: [], ready: false, readOnly: false }
   #seen: unknown = null
 
   constructor(of: { readonly graph: Graph }, layers: Layers) {
     this.#of = of
     this.#layers = layers
-    this.#nodeSide = new Side(of)
-    this.#edgeSide = new Side(of)
+    this.node = new Side(of)
+    this.edge = new Side(of)
   }
 
   /** The last one that was built; built again if the graph moved on without telling. */
@@ -98,38 +98,17 @@ export class Picture<N extends Node, E extends Edge> {
     return this.#snapshot
   }
 
-  node(id: string): N | undefined {
-    return this.#nodeSide.views.get(id) as N | undefined
-  }
-
-  edge(id: string): E | undefined {
-    return this.#edgeSide.views.get(id) as E | undefined
-  }
-
-  noteNode(id: string, change: Screen): void {
-    this.#nodeSide.screen(id, change)
-  }
-
-  noteEdge(id: string, change: Screen): void {
-    this.#edgeSide.screen(id, change)
-  }
-
-  localFields(kind: 'node' | 'edge', id: string, leaves: readonly Leaf[]): void {
-    const side = kind === 'node' ? this.#nodeSide : this.#edgeSide
-    side.fields(id, leaves)
-  }
-
   fit(id: string, leaves: readonly Leaf[]): void {
     const entity = this.#of.graph.node(id)
-    if (entity !== undefined) this.#nodeSide.fit(id, leaves, entity)
+    if (entity !== undefined) this.node.fit(id, leaves, entity)
   }
 
   /** Puts the layers together. Lists in which nothing changed are the same lists. */
   rebuild(): FlowSnapshot<N, E> {
     const graph = this.#of.graph.getSnapshot()
     this.#seen = graph
-    const removed = [...this.#layers.nodes.byId].flatMap(([id, edit]) => (edit.kind === 'remove' ? [id] : []))
-    const gone = goneWith(removed, this.#layers.nodes, {
+    const removed = [...this.#layers.task.node.byId].flatMap(([id, edit]) => (edit.kind === 'remove' ? [id] : []))
+    const gone = goneWith(removed, this.#layers.task.node, {
       nodes: graph.nodes,
       node: (id) => this.#of.graph.node(id),
       edge: (id) => this.#of.graph.edge(id),
@@ -146,39 +125,39 @@ export class Picture<N extends Node, E extends Edge> {
   }
 
   #nodes(stored: readonly GraphNode[], gone: ReadonlySet<string>): N[] {
-    const { nodes: task, held, previews } = this.#layers
+    const { held, previews } = this.#layers
+    const task = this.#layers.task.node
     const views: Fields[] = []
     for (const node of stored) {
       if (gone.has(node.id)) continue
       const { id } = node
-      const layers = [previews.leaves(id), leavesOf(held.nodes.byId.get(id)), leavesOf(task.byId.get(id))]
-      views.push(this.#nodeSide.view(id, node, ...layers))
+      const layers = [previews.leaves(id), leavesOf(held.edits.node.byId.get(id)), leavesOf(task.byId.get(id))]
+      views.push(this.node.view(id, node, ...layers))
     }
     let mayBeUnordered = false
     for (const [id, edit] of task.byId) {
-      if (edit.kind === 'create' && this.#of.graph.node(id) === undefined)
-        views.push(this.#nodeSide.view(id, edit.entity))
+      if (edit.kind === 'create' && this.#of.graph.node(id) === undefined) views.push(this.node.view(id, edit.entity))
       mayBeUnordered ||=
         edit.kind === 'create' || (edit.kind === 'write' && edit.leaves.some(({ path }) => path[0] === 'parentId'))
     }
-    if (views.length !== this.#snapshot.nodes.length) this.#nodeSide.keepOnly(idsOf(views))
+    if (views.length !== this.#snapshot.nodes.length) this.node.keepOnly(idsOf(views))
     const list = views as unknown as N[]
     return mayBeUnordered ? [...parentsFirst(list)] : list
   }
 
   #edges(stored: readonly GraphEdge[], gone: ReadonlySet<string>): E[] {
-    const { edges: task, held } = this.#layers
+    const { held } = this.#layers
+    const task = this.#layers.task.edge
     const views: Fields[] = []
     for (const edge of stored) {
       const edit = task.byId.get(edge.id)
       if (edit?.kind === 'remove' || gone.has(edge.source) || gone.has(edge.target)) continue
-      views.push(this.#edgeSide.view(edge.id, edge, leavesOf(held.edges.byId.get(edge.id)), leavesOf(edit)))
+      views.push(this.edge.view(edge.id, edge, leavesOf(held.edits.edge.byId.get(edge.id)), leavesOf(edit)))
     }
     for (const [id, edit] of task.byId) {
-      if (edit.kind === 'create' && this.#of.graph.edge(id) === undefined)
-        views.push(this.#edgeSide.view(id, edit.entity))
+      if (edit.kind === 'create' && this.#of.graph.edge(id) === undefined) views.push(this.edge.view(id, edit.entity))
     }
-    if (views.length !== this.#snapshot.edges.length) this.#edgeSide.keepOnly(idsOf(views))
+    if (views.length !== this.#snapshot.edges.length) this.edge.keepOnly(idsOf(views))
     return views as unknown as E[]
   }
 }

@@ -10,19 +10,20 @@ import type {
   Sent,
   Writes,
 } from '@dao-api/client'
-import { type Edits, edited } from './edits.ts'
+import { type Edits, edited, type Layer } from './edits.ts'
 import { equal, type Fields, fitsPatch, type Leaf, read, toPatch } from './leaves.ts'
 import { parentsFirst, withDescendants } from './order.ts'
 
+/** A write by its name in {@link Writes}, and what it is given. */
 export type Step =
-  | { readonly do: 'createNode'; readonly node: GraphNode }
-  | { readonly do: 'updateNode'; readonly id: string; readonly patch: JsonObject }
-  | { readonly do: 'replaceNode'; readonly node: GraphNode }
-  | { readonly do: 'moveNode'; readonly id: string; readonly position: Position }
-  | { readonly do: 'createEdge'; readonly edge: GraphEdge }
-  | { readonly do: 'updateEdge'; readonly id: string; readonly patch: JsonObject }
-  | { readonly do: 'deleteEdge'; readonly id: string }
-  | { readonly do: 'deleteNode'; readonly id: string }
+  | readonly ['createNode', GraphNode]
+  | readonly ['updateNode', string, JsonObject]
+  | readonly ['replaceNodes', readonly GraphNode[]]
+  | readonly ['moveNode', string, Position]
+  | readonly ['createEdge', GraphEdge]
+  | readonly ['updateEdge', string, JsonObject]
+  | readonly ['deleteEdge', string]
+  | readonly ['deleteNode', string]
 
 /** The part of a graph that a plan is made over. */
 export interface Ground {
@@ -39,7 +40,7 @@ const changing = (entity: Fields, leaves: readonly Leaf[]): Leaf[] =>
  * The steps of one gesture: new nodes (parents first), changed nodes, new and changed edges, then what is deleted.
  * `DELETE_NODE` takes descendants and edges with it, so they are not listed.
  */
-export function plan(nodes: Edits, edges: Edits, ground: Ground): Step[] {
+export function plan({ node: nodes, edge: edges }: Layer, ground: Ground): Step[] {
   const created: GraphNode[] = []
   const steps: Step[] = []
   const removed: string[] = []
@@ -54,20 +55,20 @@ export function plan(nodes: Edits, edges: Edits, ground: Ground): Step[] {
   const cut: Step[] = []
   for (const [id, edit] of edges.byId) {
     const edge = ground.edge(id)
-    if (edit.kind === 'create') steps.push({ do: 'createEdge', edge: { ...edit.entity, id } as GraphEdge })
+    if (edit.kind === 'create') steps.push(['createEdge', { ...edit.entity, id } as GraphEdge])
     else if (edge === undefined || gone.has(edge.source) || gone.has(edge.target)) continue
-    else if (edit.kind === 'remove') cut.push({ do: 'deleteEdge', id })
+    else if (edit.kind === 'remove') cut.push(['deleteEdge', id])
     else {
       const leaves = changing(edge, edit.leaves)
-      if (leaves.length > 0) steps.push({ do: 'updateEdge', id, patch: toPatch(leaves) })
+      if (leaves.length > 0) steps.push(['updateEdge', id, toPatch(leaves)])
     }
   }
   const roots = removed.filter((id) => !isInside(id, removed, nodes, ground))
   return [
-    ...parentsFirst(created).map((node): Step => ({ do: 'createNode', node })),
+    ...parentsFirst(created).map((node): Step => ['createNode', node]),
     ...steps,
     ...cut,
-    ...roots.map((id): Step => ({ do: 'deleteNode', id })),
+    ...roots.map((id): Step => ['deleteNode', id]),
   ]
 }
 
@@ -83,13 +84,13 @@ function nodeSteps(node: GraphNode, leaves: readonly Leaf[]): Step[] {
   if (fields.length > 0) {
     steps.push(
       fitsPatch(fields)
-        ? { do: 'updateNode', id: node.id, patch: toPatch(fields) }
-        : { do: 'replaceNode', node: edited(node, { kind: 'write', leaves: fields }) as GraphNode },
+        ? ['updateNode', node.id, toPatch(fields)]
+        : ['replaceNodes', [edited(node, { kind: 'write', leaves: fields }) as GraphNode]],
     )
   }
   if (moves.length > 0) {
     const { position } = edited(node, { kind: 'write', leaves: moves }) as GraphNode
-    steps.push({ do: 'moveNode', id: node.id, position: { x: position.x, y: position.y } })
+    steps.push(['moveNode', node.id, { x: position.x, y: position.y }])
   }
   return steps
 }
@@ -123,25 +124,9 @@ function isInside(id: string, removed: readonly string[], nodes: Edits, ground: 
   return false
 }
 
-function run<R>(step: Step, on: Writes<R>, options?: CommandOptions): R {
-  switch (step.do) {
-    case 'createNode':
-      return on.createNode(step.node, options)
-    case 'updateNode':
-      return on.updateNode(step.id, step.patch, options)
-    case 'replaceNode':
-      return on.replaceNodes([step.node], options)
-    case 'moveNode':
-      return on.moveNode(step.id, step.position, options)
-    case 'createEdge':
-      return on.createEdge(step.edge, options)
-    case 'updateEdge':
-      return on.updateEdge(step.id, step.patch, options)
-    case 'deleteEdge':
-      return on.deleteEdge(step.id, options)
-    case 'deleteNode':
-      return on.deleteNode(step.id, options)
-  }
+/** The names and arguments of steps are those of {@link Writes}. */
+function run<R>([name, ...given]: Step, on: Writes<R>, ...options: [CommandOptions?]): R {
+  return (on[name] as (...all: unknown[]) => R)(...given, ...options)
 }
 
 /**
@@ -152,7 +137,7 @@ export function send(steps: readonly Step[], graph: Graph, options: BatchOptions
   const [only, ...more] = steps
   if (only === undefined) return null
   const label = options.label ?? labelOf(steps)
-  if (more.length === 0 && only.do !== 'deleteNode' && only.do !== 'deleteEdge') {
+  if (more.length === 0 && !only[0].startsWith('delete')) {
     return run(only, graph, { ...options, label })
   }
   return graph.batch(
@@ -164,24 +149,20 @@ export function send(steps: readonly Step[], graph: Graph, options: BatchOptions
   )
 }
 
-/** What a gesture is called in an undo menu. */
-export function labelOf(steps: readonly Step[]): string {
-  const of = (...kinds: Step['do'][]): number => steps.filter((step) => kinds.includes(step.do)).length
-  const count = (n: number, verb: string, noun: string): string => `${verb} ${n === 1 ? noun : `${n} ${noun}s`}`
-  const [nodes, edges] = [of('createNode'), of('createEdge')]
-  if (nodes > 0) return count(nodes, 'Add', 'node')
-  if (of('deleteNode') > 0) return count(of('deleteNode'), 'Delete', 'node')
-  if (of('deleteEdge') > 0) return count(of('deleteEdge'), 'Delete', 'edge')
-  if (edges > 0) return count(edges, 'Add', 'edge')
-  if (steps.some((step) => step.do === 'updateNode' && 'parentId' in step.patch)) return 'Change group'
-  if (steps.some((step) => step.do === 'updateNode' && ('width' in step.patch || 'height' in step.patch)))
-    return 'Resize'
-  if (of('moveNode') > 0 && of('updateNode', 'replaceNode') === 0) return count(of('moveNode'), 'Move', 'node')
-  if (steps.some((step) => step.do === 'updateEdge' && ('source' in step.patch || 'target' in step.patch)))
-    return 'Reconnect'
-  return count(
-    Math.max(1, of('updateNode', 'replaceNode', 'updateEdge')),
-    'Edit',
-    of('updateEdge') > 0 ? 'edge' : 'node',
-  )
+const VERBS = { create: 'Add', delete: 'Delete', move: 'Move', update: 'Edit', replace: 'Edit' }
+
+/** What a gesture is called in an undo menu: the first step says it, and how many there are of its kind. */
+function labelOf(steps: readonly Step[]): string {
+  const [first] = [...steps].sort((a, b) => rank(a) - rank(b))
+  const [, verb, noun] = /^([a-z]+)(Node|Edge)/.exec(first?.[0] ?? '') ?? []
+  const patch = first?.[0].startsWith('update') ? first[2] : undefined
+  if (patch && 'parentId' in patch) return 'Change group'
+  if (patch && 'width' in patch) return 'Resize'
+  if (patch && ('source' in patch || 'target' in patch)) return 'Reconnect'
+  const n = steps.filter(([name]) => name === first?.[0]).length
+  return `${VERBS[verb as keyof typeof VERBS]} ${n === 1 ? '' : `${n} `}${noun?.toLowerCase()}${n === 1 ? '' : 's'}`
 }
+
+/** What is new or gone says more than what changed, and nodes more than edges. */
+const RANKS = ['createNode', 'deleteNode', 'deleteEdge', 'createEdge', 'updateNode', 'replaceNodes', 'moveNode']
+const rank = ([name]: Step): number => RANKS.indexOf(name) >>> 0
