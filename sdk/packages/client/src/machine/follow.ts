@@ -159,11 +159,11 @@ function isExpired(m: MachineState, out: Out, { stored }: Pending): boolean {
 /** It may have been committed and forgotten (rule A10). */
 function doubt(m: MachineState, out: Out, pending: Pending, frame: Sync): void {
   // The commits that follow tell: if it is not among them, it was never committed.
-  if (frame.status === 'replay') {
+  if (frame.status === 'replay' && !pending.isAdopted) {
     pending.isDubious = true
     return
   }
-  if (frame.status === 'in_sync') return
+  if (frame.status === 'in_sync' && !pending.isAdopted) return
   const { intent } = pending.stored
   const decision = intent.type === 'UNDO' ? null : decide(m.confirmed, intent)
   const stands = decision?.ok ? decision.events.length === 0 : decision?.code === 'ID_TAKEN'

@@ -56,7 +56,7 @@ export class GraphMachine {
         load(m, out, input.stored)
         break
       case 'adopted':
-        adopt(m, out, input.operations)
+        adopt(m, out, input.operations, true)
         break
       case 'connected':
         m.messageBytesMax = input.limits.messageBytes
@@ -212,15 +212,15 @@ function load(m: MachineState, out: Out, stored: StoredGraph): void {
     reach(m, at)
   }
   if (stored.history !== null) m.undo.load(stored.history)
-  adopt(m, out, stored.operations)
+  adopt(m, out, stored.operations, false)
   out.say({ type: 'history' })
 }
 
 /** Takes up operations that were made earlier: they come before those that were made here meanwhile. */
-function adopt(m: MachineState, out: Out, operations: readonly StoredOperation[]): void {
+function adopt(m: MachineState, out: Out, operations: readonly StoredOperation[], isAdopted: boolean): void {
   const known = new Set(m.queue.all.map((pending) => pending.stored.operationId))
   const earlier = operations.filter(({ operationId }) => !known.has(operationId))
-  m.queue.merge(earlier.map((operation) => ({ ...pendingOf(operation, m.era), maybeSent: true })))
+  m.queue.merge(earlier.map((operation) => ({ ...pendingOf(operation, m.era), maybeSent: true, isAdopted })))
   for (const { seq } of earlier) m.seq = Math.max(m.seq, seq)
   invalidate(m)
   out.say({ type: 'changed', isLocal: false })

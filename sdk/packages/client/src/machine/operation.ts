@@ -61,6 +61,8 @@ export interface Pending {
   isInFlight: boolean
   /** Whether an earlier life of this client may have sent it: that it was sent is written after it is sent. */
   maybeSent: boolean
+  /** Whether another client made it: its commit may be among those that this one applied before it knew of it. */
+  isAdopted: boolean
   /** Not sent before this time, Unix milliseconds. */
   retryAt: number
   attempts: number
@@ -90,6 +92,7 @@ export function pendingOf(stored: StoredOperation, era: number): Pending {
     progress: 'waiting',
     isInFlight: false,
     maybeSent: false,
+    isAdopted: false,
     retryAt: 0,
     attempts: 0,
     acceptedAt: 0,

@@ -205,6 +205,13 @@ export class World {
     tab.kill(b % (tab.disk.begun.length + 1))
     const kept = new Set(tab.disk.operationIds)
     for (const id of tab.open) if (!kept.has(id)) tab.open.delete(id)
+    // What the device does not know to have ended here goes on.
+    for (const id of kept) {
+      if (this.told.get(id)?.some((told) => told.isCancelled || ('code' in told && LOCAL_CODES.includes(told.code)))) {
+        this.told.delete(id)
+        tab.open.add(id)
+      }
+    }
     for (const [key, { operationId }] of tab.expected) if (!kept.has(operationId)) tab.expected.delete(key)
   }
 
