@@ -1,4 +1,7 @@
-// What a browser loads: minified, gzip -9, peers left out. Exit code 1 if a budget is exceeded.
+// What a browser loads: minified, gzip -9, peers left out. Exit code 1 if a limit is exceeded.
+//
+// The goals are 12,000 bytes for the core and 20,000 with IndexedDB and React Flow. They are not reached; the limits keep
+// what is there from growing, and go down with it (docs/decisions/0111).
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,18 +16,18 @@ const reactFlow = `export * from ${JSON.stringify(join(source('react-flow'), 'in
 const devtoolsPath = join(source('client'), 'devtools.ts')
 const devtools = `export * from ${JSON.stringify(devtoolsPath)}`
 
-/** `[what, source, budget in bytes or null]` */
+/** `[what, source, limit in bytes or null, goal in bytes or null]` */
 const bundles = [
-  ['core', core, 12_000],
-  ['core + IndexedDB', `${core}\n${indexedDb}`, null],
-  ['core + IndexedDB + React Flow', `${core}\n${indexedDb}\n${reactFlow}`, 20_000],
-  ...(existsSync(devtoolsPath) ? [['devtools (on their own)', devtools, null]] : []),
+  ['core', core, 26_000, 12_000],
+  ['core + IndexedDB', `${core}\n${indexedDb}`, null, null],
+  ['core + IndexedDB + React Flow', `${core}\n${indexedDb}\n${reactFlow}`, 40_000, 20_000],
+  ...(existsSync(devtoolsPath) ? [['devtools (on their own)', devtools, null, null]] : []),
 ]
 
 const folder = mkdtempSync(join(root, '.sizes-'))
 let exceeded = false
 try {
-  for (const [what, text, budget] of bundles) {
+  for (const [what, text, limit, goal] of bundles) {
     const entry = join(folder, 'entry.ts')
     writeFileSync(entry, text)
     const bundle = await rolldown({
@@ -39,10 +42,10 @@ try {
     await bundle.close()
     const code = output.map((chunk) => (chunk.type === 'chunk' ? chunk.code : '')).join('')
     const bytes = gzipSync(code, { level: 9 }).length
-    const over = budget !== null && bytes > budget
-    exceeded ||= over
-    const limit = budget === null ? '' : ` of ${budget}${over ? ' EXCEEDED' : ''}`
-    console.log(`${what.padEnd(32)} ${String(bytes).padStart(7)} bytes${limit}   (${code.length} minified)`)
+    const isOver = limit !== null && bytes > limit
+    exceeded ||= isOver
+    const bounds = limit === null ? '' : `, limit ${limit}${isOver ? ' EXCEEDED' : ''}, goal ${goal}`
+    console.log(`${what.padEnd(32)} ${String(bytes).padStart(7)} bytes${bounds} (${code.length} minified)`)
   }
 } finally {
   rmSync(folder, { recursive: true })
