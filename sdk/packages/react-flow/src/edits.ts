@@ -5,6 +5,7 @@
 
 import { addLeaf, type Fields, type Leaf, writeAll } from './leaves.ts'
 import { difference, type LocalRules } from './local.ts'
+import { Marked } from './marked.ts'
 
 export type Edit =
   | { readonly kind: 'create'; readonly entity: Fields }
@@ -13,7 +14,7 @@ export type Edit =
 
 /** Edits of nodes, or of edges, by id. An entry is replaced, never changed, so that its identity says if it is the same. */
 export class Edits {
-  readonly byId: Map<string, Edit> = new Map()
+  readonly byId: Marked<Edit> = new Marked()
 
   get isEmpty(): boolean {
     return this.byId.size === 0

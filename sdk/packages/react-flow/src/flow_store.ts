@@ -333,6 +333,10 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     }
   }
 
+  #showMe(): void {
+    this.#people.show(this.options.me, this.#picture.node.selected, this.#picture.edge.selected)
+  }
+
   #showDrag(): void {
     this.#held.show((id) => this.node(id) as GraphNode | undefined)
   }
@@ -343,7 +347,7 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     if (now === this.#emitted) return
     this.#emitted = now
     if (this.#listeners.size === 0) return
-    this.#people.show(this.options.me, now as unknown as FlowSnapshot)
+    this.#showMe()
     for (const listener of this.#listeners) listener()
   }
 
@@ -359,7 +363,7 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
       this.#people.follow(),
       release,
     ]
-    this.#people.show(this.options.me, this.#emitted as unknown as FlowSnapshot)
+    this.#showMe()
     return () => {
       for (const stop of stops) stop()
     }

@@ -1,8 +1,6 @@
 /** Presence of one flow: who else is here, what they drag, and what this screen shows of itself. */
 import type { Graph, Json, Presence } from '@dao-api/client'
-import type { Edge, Node } from '@xyflow/react'
 import { equal } from './leaves.ts'
-import type { FlowSnapshot } from './picture.ts'
 import { CURSOR, DRAG, type Person, type Previews, person } from './presence.ts'
 
 /** A selection of more entities than this is cut off in presence. */
@@ -59,11 +57,9 @@ export class People {
   }
 
   /** Tells others who this is and what is selected, when that changed. */
-  show(me: { name?: string; color?: string } | undefined, { nodes, edges }: FlowSnapshot<Node, Edge>): void {
-    const selection: string[] = []
-    for (const { id, selected } of nodes) if (selected) selection.push(id)
-    for (const { id, selected } of edges) if (selected) selection.push(id)
-    const shown: Json = { ...me, selection: selection.slice(0, SELECTION_MAX) }
+  show(me: { name?: string; color?: string } | undefined, ...selected: ReadonlySet<string>[]): void {
+    const selection = selected.flatMap((ids) => [...ids]).slice(0, SELECTION_MAX)
+    const shown: Json = { ...me, selection }
     if (equal(shown, this.#shown)) return
     this.#shown = shown
     this.#of.graph.presence.set(shown)

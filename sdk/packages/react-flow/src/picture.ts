@@ -4,6 +4,7 @@ import type { Edge, Node } from '@xyflow/react'
 import type { Edit, Layer } from './edits.ts'
 import type { Held } from './held.ts'
 import { addLeaf, equal, type Fields, type Leaf, read } from './leaves.ts'
+import { Marked } from './marked.ts'
 import { parentsFirst } from './order.ts'
 import { goneWith } from './plan.ts'
 import type { Previews } from './presence.ts'
@@ -31,7 +32,12 @@ const leavesOf = (edit: Edit | undefined): readonly Leaf[] | undefined =>
 /** Views and notes of the nodes, or of the edges. */
 export class Side {
   readonly views: ViewCache
-  readonly #screens = new Map<string, Screen>()
+  readonly screens: Marked<Screen> = new Marked()
+  /** The ids that are selected on this screen, in the order in which they were. */
+  readonly selected: Set<string> = new Set()
+  /** What was stored when the list was last made, and its views, one for one. */
+  stored: readonly Fields[] = []
+  list: readonly Fields[] = []
   readonly #fits = new Map<string, { leaves: readonly Leaf[]; over: readonly unknown[] }>()
 
   constructor(flow: unknown) {
@@ -39,16 +45,18 @@ export class Side {
   }
 
   screen(id: string, change: Screen): void {
-    const before: Screen = this.#screens.get(id) ?? {}
+    const before: Screen = this.screens.get(id) ?? {}
     const news = Object.entries(change).some(([key, value]) => {
       const old = before[key as keyof Screen]
       return !equal(old, value) && !(old === undefined && value === false)
     })
-    if (news) this.#screens.set(id, { ...before, ...change })
+    if (news) this.screens.set(id, { ...before, ...change })
+    if (change.selected === true) this.selected.add(id)
+    else if (change.selected === false) this.selected.delete(id)
   }
 
   fields(id: string, leaves: readonly Leaf[]): void {
-    if (leaves.length > 0) this.screen(id, { fields: leaves.reduce(addLeaf, this.#screens.get(id)?.fields ?? []) })
+    if (leaves.length > 0) this.screen(id, { fields: leaves.reduce(addLeaf, this.screens.get(id)?.fields ?? []) })
   }
 
   /** Leaves that stand on this screen until what is stored under them changes. */
@@ -62,15 +70,37 @@ export class Side {
     const fit = this.#fits.get(id)
     if (fit !== undefined && !fit.leaves.every((leaf, i) => equal(read(entity, leaf.path), fit.over[i]))) {
       this.#fits.delete(id)
-      const { fit: _, ...rest } = this.#screens.get(id) ?? {}
-      this.#screens.set(id, rest)
+      const { fit: _, ...rest } = this.screens.get(id) ?? {}
+      this.screens.set(id, rest)
     }
-    return this.views.view(id, [entity, this.#screens.get(id), ...layers])
+    return this.views.view(id, [entity, this.screens.get(id), ...layers])
+  }
+
+  /** The views of what is stored, one for one. Only what was replaced or is in `changed` is looked at. */
+  viewsOf<T extends Fields & { id: string }>(
+    stored: readonly T[],
+    changed: readonly ReadonlySet<string>[],
+    make: (entity: T) => Fields,
+  ): readonly Fields[] {
+    const some = changed.some((ids) => ids.size > 0)
+    if (stored === this.stored && !some) return this.list
+    let different = stored.length !== this.stored.length
+    const list = stored.map((entity, i) => {
+      const before = this.list[i]
+      const same = entity === this.stored[i] && !(some && changed.some((ids) => ids.has(entity.id)))
+      const view = same && before !== undefined ? before : make(entity)
+      different ||= view !== before
+      return view
+    })
+    this.stored = stored
+    if (different) this.list = list
+    return this.list
   }
 
   keepOnly(ids: ReadonlySet<string>): void {
     for (const id of this.views.keepOnly(ids)) {
-      this.#screens.delete(id)
+      this.screens.delete(id)
+      this.selected.delete(id)
       this.#fits.delete(id)
     }
   }
@@ -115,6 +145,7 @@ export class Picture<N extends Node, E extends Edge> {
     })
     const nodes = sameList(this.#snapshot.nodes, this.#nodes(graph.nodes, gone))
     const edges = sameList(this.#snapshot.edges, this.#edges(graph.edges, gone))
+    for (const ids of [...this.#marks('node'), ...this.#marks('edge')]) ids.clear()
     const readOnly = this.#of.graph.status.access === 'read'
     const { ready } = graph
     const now = this.#snapshot
@@ -124,46 +155,66 @@ export class Picture<N extends Node, E extends Edge> {
     return this.#snapshot
   }
 
+  /** The ids whose layers changed since the last look. */
+  #marks(kind: 'node' | 'edge'): Set<string>[] {
+    const { task, held, previews } = this.#layers
+    const all = [this[kind].screens.changed, held.edits[kind].byId.changed, task[kind].byId.changed]
+    return kind === 'node' ? [...all, previews.byId.changed] : all
+  }
+
   #nodes(stored: readonly GraphNode[], gone: ReadonlySet<string>): N[] {
     const { held, previews } = this.#layers
-    const task = this.#layers.task.node
-    const views: Fields[] = []
-    for (const node of stored) {
-      if (gone.has(node.id)) continue
-      const { id } = node
-      const layers = [previews.leaves(id), leavesOf(held.edits.node.byId.get(id)), leavesOf(task.byId.get(id))]
-      views.push(this.node.view(id, node, ...layers))
-    }
-    let mayBeUnordered = false
-    for (const [id, edit] of task.byId) {
-      if (edit.kind === 'create' && this.#of.graph.node(id) === undefined) views.push(this.node.view(id, edit.entity))
-      mayBeUnordered ||=
-        edit.kind === 'create' || (edit.kind === 'write' && edit.leaves.some(({ path }) => path[0] === 'parentId'))
-    }
-    if (views.length !== this.#snapshot.nodes.length) this.node.keepOnly(idsOf(views))
-    const list = views as unknown as N[]
-    return mayBeUnordered ? [...parentsFirst(list)] : list
+    const task = this.#layers.task.node.byId
+    const kept = this.node.viewsOf(stored, this.#marks('node'), (node) => {
+      const layers = [
+        previews.leaves(node.id),
+        leavesOf(held.edits.node.byId.get(node.id)),
+        leavesOf(task.get(node.id)),
+      ]
+      return this.node.view(node.id, node, ...layers)
+    })
+    const list = this.#finish('node', kept, (view) => gone.has(String(view.id)))
+    const mayBeUnordered = [...task.values()].some(
+      (edit) =>
+        edit.kind === 'create' || (edit.kind === 'write' && edit.leaves.some(({ path }) => path[0] === 'parentId')),
+    )
+    return (mayBeUnordered ? parentsFirst(list as unknown as N[]) : list) as N[]
   }
 
   #edges(stored: readonly GraphEdge[], gone: ReadonlySet<string>): E[] {
-    const { held } = this.#layers
-    const task = this.#layers.task.edge
-    const views: Fields[] = []
-    for (const edge of stored) {
-      const edit = task.byId.get(edge.id)
-      if (edit?.kind === 'remove' || gone.has(edge.source) || gone.has(edge.target)) continue
-      views.push(this.edge.view(edge.id, edge, leavesOf(held.edits.edge.byId.get(edge.id)), leavesOf(edit)))
+    const held = this.#layers.held.edits.edge.byId
+    const task = this.#layers.task.edge.byId
+    const kept = this.edge.viewsOf(stored, this.#marks('edge'), (edge) =>
+      this.edge.view(edge.id, edge, leavesOf(held.get(edge.id)), leavesOf(task.get(edge.id))),
+    )
+    const isGone = ({ id, source, target }: Fields): boolean =>
+      task.get(String(id))?.kind === 'remove' || gone.has(String(source)) || gone.has(String(target))
+    return this.#finish('edge', kept, isGone) as unknown as E[]
+  }
+
+  /** Without what this task removes, with what it makes. */
+  #finish(kind: 'node' | 'edge', kept: readonly Fields[], isGone: (view: Fields) => boolean): readonly Fields[] {
+    const task = this.#layers.task
+    let list = kept
+    if (!task.isEmpty) {
+      const made = [...task[kind].byId].flatMap(([id, edit]) =>
+        edit.kind === 'create' && this.#graphHas(kind, id) === false ? [this[kind].view(id, edit.entity)] : [],
+      )
+      list = [...kept.filter((view) => !isGone(view)), ...made]
     }
-    for (const [id, edit] of task.byId) {
-      if (edit.kind === 'create' && this.#of.graph.edge(id) === undefined) views.push(this.edge.view(id, edit.entity))
-    }
-    if (views.length !== this.#snapshot.edges.length) this.edge.keepOnly(idsOf(views))
-    return views as unknown as E[]
+    const before = kind === 'node' ? this.#snapshot.nodes : this.#snapshot.edges
+    if (list.length !== before.length) this[kind].keepOnly(idsOf(list))
+    return list
+  }
+
+  #graphHas(kind: 'node' | 'edge', id: string): boolean {
+    return (kind === 'node' ? this.#of.graph.node(id) : this.#of.graph.edge(id)) !== undefined
   }
 }
 
 const idsOf = (views: readonly Fields[]): Set<string> => new Set(views.map((view) => String(view.id)))
 
 function sameList<T>(before: T[], after: T[]): T[] {
+  if (before === after) return before
   return before.length === after.length && before.every((item, i) => item === after[i]) ? before : after
 }

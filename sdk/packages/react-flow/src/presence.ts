@@ -4,6 +4,7 @@
  */
 import type { GraphNode, Json, Position, Presence } from '@dao-api/client'
 import { equal, type Leaf, read } from './leaves.ts'
+import { Marked } from './marked.ts'
 
 export const DRAG = 'drag'
 export const CURSOR = 'cursor'
@@ -95,7 +96,7 @@ interface Preview {
 
 /** Others' drags as a layer over the graph. */
 export class Previews {
-  readonly byId: Map<string, Preview> = new Map()
+  readonly byId: Marked<Preview> = new Marked()
   /** Drags that ours took over, as `client node`, until they end. */
   readonly #overridden = new Set<string>()
 
