@@ -48,7 +48,7 @@ export function Refusals({ flow }: { flow: Flow }) {
               <Compared key={`${conflict.id}${conflict.path}`} conflict={conflict} flow={flow} />
             ))}
             <footer>
-              {compared.length > 0 && (
+              {refusal.conflicts.length > 0 && (
                 <button
                   type="button"
                   className="primary"
@@ -67,7 +67,7 @@ export function Refusals({ flow }: { flow: Flow }) {
                   close(refusal)
                 }}
               >
-                {compared.length > 0 ? 'Keep theirs' : 'Close'}
+                {refusal.conflicts.length > 0 ? 'Keep theirs' : 'Close'}
               </button>
             </footer>
           </article>
