@@ -1,4 +1,4 @@
-import type { GraphEvent } from '../../src/model/index.ts'
+import type { GraphEvent } from '../model/index.ts'
 
 /** A commit as the model server keeps it. */
 export interface Commit {

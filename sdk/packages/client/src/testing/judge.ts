@@ -3,7 +3,7 @@
  * vectors pin; conflicts are judged by code of its own, which other vectors pin.
  */
 
-import type { Json, JsonObject, OnConflict } from '../../src/api.ts'
+import type { Json, JsonObject, OnConflict } from '../api.ts'
 import {
   type Action,
   type Command,
@@ -16,9 +16,11 @@ import {
   type Limits,
   type Refused,
   withDescendants,
-} from '../../src/model/index.ts'
+} from '../model/index.ts'
 import type { Commit } from './commit.ts'
-import { aboutOf, fieldsOf, isDeletionOf, isWork, type Keys, leavesOf, meet, pointerOf, type Write } from './writes.ts'
+import { isLeftOut, targetOf } from './targets.ts'
+import { valueAt, type Wanted, wantedBy, wantedPatch, wantedWhole } from './wanted.ts'
+import { aboutOf, fieldsOf, isDeletionOf, isWork, type Keys, meet, pointerOf, type Write } from './writes.ts'
 
 /** An operation as it arrives. */
 export interface Asked {
@@ -85,81 +87,6 @@ export function judge(graph: Graph, asked: Asked): Verdict {
     events.push(...verdict.events)
   }
   return { outcome: events.length === 0 ? 'unchanged' : isMerged ? 'merged' : 'applied', events, skipped }
-}
-
-/** Rule H11: the target is gone, and the batch does not create it. */
-function isLeftOut(members: readonly Command[], member: Command, code: string): boolean {
-  if (!['TARGET_DELETED', 'NODE_NOT_FOUND', 'EDGE_NOT_FOUND'].includes(code) || member.type === 'BATCH_UPDATE')
-    return false
-  const target = targetOf(member)
-  const isSame = (kind: string, id: unknown): boolean => target?.kind === kind && target.id === id
-  return !members.some((other) => {
-    if (other.type === 'CREATE_NODE') return isSame('node', other.payload.id)
-    if (other.type === 'CREATE_EDGE') return isSame('edge', other.payload.id)
-    if (other.type !== 'BATCH_UPDATE') return false
-    const nodes = (other.payload.nodes ?? []) as JsonObject[]
-    return (
-      nodes.some(({ id }) => isSame('node', id)) || (other.payload.edges ?? []).some(({ id }) => isSame('edge', id))
-    )
-  })
-}
-
-/** The one existing entity that a command is about. */
-function targetOf(command: Command): Entity | null {
-  switch (command.type) {
-    case 'UPDATE_NODE':
-    case 'UPDATE_NODE_POSITION':
-    case 'DELETE_NODE':
-      return { kind: 'node', id: command.payload.nodeId }
-    case 'UPDATE_EDGE':
-    case 'DELETE_EDGE':
-      return { kind: 'edge', id: command.payload.edgeId }
-    case 'SET_VIEWPORT':
-      return { kind: 'viewport', id: 'viewport' }
-    case 'UPDATE_GRAPH':
-      return { kind: 'graph', id: 'graph' }
-    default:
-      return null
-  }
-}
-
-/** What is asked for on one entity: fields with their values, in the order of the patch. */
-interface Wanted {
-  readonly fields: readonly Keys[]
-  readonly value: (keys: Keys) => Json
-}
-
-const NOTHING: Wanted = { fields: [], value: () => null }
-
-/** All of the entity becomes this; null: it goes. */
-function wantedWhole(value: Json): Wanted {
-  return { fields: [[]], value: () => value }
-}
-
-function wantedPatch(patch: JsonObject, kind: Entity['kind']): Wanted {
-  return { fields: leavesOf(patch, kind), value: (keys) => valueAt(patch, keys) ?? null }
-}
-
-function wantedBy(event: GraphEvent | undefined): Wanted {
-  if (event === undefined) return NOTHING
-  switch (event.type) {
-    case 'NodeCreated':
-    case 'NodeReplaced':
-      return wantedWhole(event.node as Json)
-    case 'EdgeCreated':
-    case 'EdgeReplaced':
-      return wantedWhole(event.edge as Json)
-    case 'NodeUpdated':
-      return wantedPatch(event.patch, 'node')
-    case 'EdgeUpdated':
-      return wantedPatch(event.patch, 'edge')
-    case 'NodeMoved':
-      return { fields: [['position']], value: () => ({ ...event.position }) }
-    case 'ViewportSet':
-      return wantedWhole(event.viewport)
-    default:
-      return wantedWhole(null)
-  }
 }
 
 class Judgement {
@@ -435,15 +362,6 @@ function asSent(updates: JsonObject): JsonObject {
   return Object.fromEntries(kept)
 }
 
-/** The value that stands at a path; `undefined` where nothing does. */
-function valueAt(value: Json | undefined, keys: Keys): Json | undefined {
-  return keys.reduce<Json | undefined>((found, key) => {
-    if (typeof found !== 'object' || found === null || Array.isArray(found)) return undefined
-    return Object.hasOwn(found, key) ? found[key] : undefined
-  }, value)
-}
-
-/** Whether merging `yours` at the path would change nothing (rule D3). */
 function isAlready(entity: Json | undefined, keys: Keys, yours: Json, { kind }: Entity): boolean {
   const stands = valueAt(entity, keys)
   if (keys.length === 0) return isEqual(stands, yours)

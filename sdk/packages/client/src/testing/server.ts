@@ -5,7 +5,7 @@
  * Left out are limits, access rights, presence and what concerns many graphs.
  */
 
-import type { Json, JsonObject, OnConflict } from '../../src/api.ts'
+import type { Json, JsonObject, OnConflict } from '../api.ts'
 import {
   type Action,
   type Change,
@@ -17,7 +17,7 @@ import {
   pathsOf,
   remember,
   toState,
-} from '../../src/model/index.ts'
+} from '../model/index.ts'
 import type { Commit } from './commit.ts'
 import { type Conflict, judge, type Verdict } from './judge.ts'
 
@@ -60,7 +60,7 @@ interface Operation {
 const ORIGIN = '0'.repeat(64)
 
 export class ModelServer {
-  readonly graphId = 'g'
+  readonly graphId: string
   readonly sessions: Set<Session> = new Set()
   state: GraphState = new GraphState()
   commits: Commit[] = []
@@ -77,7 +77,8 @@ export class ModelServer {
   private readonly changes = new Map<string, Change[]>()
   private readonly watcher: Watcher
 
-  constructor(ttlMs: number, watcher: Watcher = {}) {
+  constructor(ttlMs: number, watcher: Watcher = {}, graphId = 'g') {
+    this.graphId = graphId
     this.ttlMs = ttlMs
     this.watcher = watcher
   }

@@ -1,7 +1,7 @@
 /** What commits wrote to entities, for the model server to judge by. Written from the rules, without the SDK's own paths. */
 
-import type { Json, JsonObject } from '../../src/api.ts'
-import type { Entity, EntityKind, GraphEvent } from '../../src/model/index.ts'
+import type { Json, JsonObject } from '../api.ts'
+import type { Entity, EntityKind, GraphEvent } from '../model/index.ts'
 import type { Commit } from './commit.ts'
 
 /** The keys that lead to a field; none: the whole entity. */

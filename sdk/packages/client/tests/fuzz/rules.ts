@@ -2,8 +2,8 @@
 
 import type { GraphNode, GraphSnapshot, Json, JsonObject } from '../../src/api.ts'
 import { type GraphState, isEqual } from '../../src/model/index.ts'
-import type { Commit } from '../model_server/commit.ts'
-import type { Frame } from '../model_server/server.ts'
+import type { Commit } from '../../src/testing/commit.ts'
+import type { Frame } from '../../src/testing/server.ts'
 import { FIELDS } from './acts.ts'
 import type { Tab } from './tab.ts'
 

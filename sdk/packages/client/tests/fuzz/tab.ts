@@ -2,7 +2,7 @@
 
 import type { GraphSnapshot } from '../../src/api.ts'
 import { GraphMachine } from '../../src/machine/graph_machine.ts'
-import type { Frame, Session } from '../model_server/server.ts'
+import type { Frame, Session } from '../../src/testing/server.ts'
 import { Disk } from './disk.ts'
 
 /** A write of this tab that its picture has to show (rules M10, A6). */

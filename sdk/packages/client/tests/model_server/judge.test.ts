@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import type { JsonObject } from '../../src/api.ts'
+import { judge, type Verdict } from '../../src/testing/judge.ts'
 import { canonical } from '../model/canonical.ts'
 import { type ConflictVector, type Group, LIMITS, read, stateAfter } from '../model/vectors.ts'
-import { judge, type Verdict } from './judge.ts'
 
 test('D1 to D5 the model server judges stale commands as the server does', () => {
   const wrong: string[] = []
