@@ -22,6 +22,7 @@ export function seeded(seed: number): () => number {
 }
 
 interface Person {
+  readonly user: number
   tab: Tab
   readonly environment: Mortal
   readonly client: ClientShell
@@ -92,7 +93,7 @@ export class Chaos {
     const graph = client.graph(this.graphId) as GraphShell
     graph.on('settled', ({ operationId }) => this.hear(operationId, 'completed'))
     graph.on('refused', ({ operationId, code }) => this.hear(operationId, code))
-    return { tab, environment, client, graph }
+    return { user, tab, environment, client, graph }
   }
 
   private hear(operationId: string, said: Said): void {
@@ -148,7 +149,7 @@ export class Chaos {
     this.faults += 1
     const at = this.below(this.people.length)
     const person = this.people[at] as Person
-    switch (this.below(isServerMortal ? 9 : 8)) {
+    switch (this.below(isServerMortal ? 10 : 9)) {
       case 0:
       case 1:
         this.proxy.cut(() => this.draw() < 0.5)
@@ -170,14 +171,14 @@ export class Chaos {
         // The browser dies, and a new tab is opened.
         person.environment.kill()
         person.tab.kill()
-        this.people[at] = this.join((this.browsers[at] as Browser).tab(), at)
+        this.people[at] = this.join((this.browsers[person.user] as Browser).tab(), person.user)
         return
       case 6: {
         // The tab is loaded again.
         const { session } = person.tab
         person.tab.close()
         person.environment.kill()
-        this.people[at] = this.join((this.browsers[at] as Browser).tab(session), at)
+        this.people[at] = this.join((this.browsers[person.user] as Browser).tab(session), person.user)
         return
       }
       case 7:
@@ -185,6 +186,13 @@ export class Chaos {
         await pause(this.below(30))
         person.environment.tell('wake')
         return
+      case 8: {
+        // The tab is duplicated: the copy has the session of the original, which goes on.
+        if (this.people.length > 4) return
+        const copy = (this.browsers[person.user] as Browser).tab(new Map(person.tab.session))
+        this.people.push(this.join(copy, person.user))
+        return
+      }
       default:
         await this.server.kill()
         await this.server.start()
