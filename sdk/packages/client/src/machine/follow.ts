@@ -88,6 +88,7 @@ function takeSnapshot(m: MachineState, out: Out, frame: Sync): void {
   m.confirmed = fromState(frame.state, m.point === null ? undefined : m.confirmed)
   if (isReset) {
     m.era += 1
+    for (const pending of m.queue.all) pending.ended = null
     m.past.clear()
     m.undo.clear()
     keepHistory(m, out)
@@ -119,12 +120,12 @@ function settle(m: MachineState, out: Out, pending: Pending, told: Settled | und
       if (committedAt > (m.point?.version ?? 0)) {
         pending.progress = 'accepted'
         pending.acceptedAt = committedAt
-      } else ask(m, out, pending, told)
+      } else ask(m, out, pending, { ...told, status: 'completed' })
       return
     }
     case 'conflict':
     case 'failed':
-      ask(m, out, pending, told)
+      ask(m, out, pending, { ...told, status: told.status })
       return
     case 'unknown':
     case undefined:
@@ -137,27 +138,41 @@ function settle(m: MachineState, out: Out, pending: Pending, told: Settled | und
 }
 
 /** It has ended, and shows no more. Sending it again tells how: the server answers with the first outcome (rule C3). */
-function ask(m: MachineState, out: Out, pending: Pending, told: Settled): void {
+function ask(m: MachineState, out: Out, pending: Pending, told: Settled & { status: Ended['status'] }): void {
+  const { status, version = 0, code } = told
+  const ended: Ended = code === undefined ? { status, version } : { status, version, code }
+  Object.assign(pending, { progress: 'asking', isRefused: status !== 'completed', retryAt: 0, ended })
+  if (isExpired(m, out, pending)) {
+    conclude(m, out, pending, ended)
+    return
+  }
   invalidate(m)
   out.say({ type: 'changed', isLocal: false })
-  if (!isExpired(m, out, pending)) {
-    pending.progress = 'asking'
-    pending.isRefused = told.status !== 'completed'
-    pending.retryAt = 0
-  } else if (told.status === 'completed') {
-    finish(m, out, pending, { outcome: 'applied', version: told.version ?? 0 })
-  } else {
-    refuse(m, out, pending, { code: told.code ?? 'CONFLICT', message: 'It was refused' })
-  }
+}
+
+type Ended = NonNullable<Pending['ended']>
+
+/** The server has forgotten more than that it ended. */
+function conclude(m: MachineState, out: Out, pending: Pending, { status, version, code = 'CONFLICT' }: Ended): void {
+  invalidate(m)
+  out.say({ type: 'changed', isLocal: false })
+  if (status === 'completed') finish(m, out, pending, { outcome: 'applied', version })
+  else refuse(m, out, pending, { code, message: 'It was refused' })
 }
 
 /** Whether the server may have forgotten what became of it (rule C3). A tenth of the time is left for the way there. */
-function isExpired(m: MachineState, out: Out, { stored }: Pending): boolean {
-  return stored.sentAt !== null && out.now - stored.sentAt > m.operationTtlMs * 0.9
+function isExpired(m: MachineState, out: Out, { stored, ended }: Pending): boolean {
+  // One that has ended was sent, even if the device does not know when.
+  const since = ended === null ? stored.sentAt : stored.madeAt
+  return since !== null && out.now - since > m.operationTtlMs * 0.9
 }
 
 /** It may have been committed and forgotten (rule A10). */
 function doubt(m: MachineState, out: Out, pending: Pending, frame: Sync): void {
+  if (pending.ended !== null && frame.reset !== true) {
+    conclude(m, out, pending, pending.ended)
+    return
+  }
   // The commits that follow tell: if it is not among them, it was never committed.
   if (frame.status === 'replay' && !pending.isAdopted) {
     pending.isDubious = true

@@ -63,6 +63,12 @@ export interface Pending {
   maybeSent: boolean
   /** Whether another client made it: its commit may be among those that this one applied before it knew of it. */
   isAdopted: boolean
+  /** How a `SYNC` said that it ended, while the answer is asked for. */
+  ended: {
+    readonly status: 'completed' | 'conflict' | 'failed'
+    readonly version: number
+    readonly code?: string
+  } | null
   /** Not sent before this time, Unix milliseconds. */
   retryAt: number
   attempts: number
@@ -93,6 +99,7 @@ export function pendingOf(stored: StoredOperation, era: number): Pending {
     isInFlight: false,
     maybeSent: false,
     isAdopted: false,
+    ended: null,
     retryAt: 0,
     attempts: 0,
     acceptedAt: 0,

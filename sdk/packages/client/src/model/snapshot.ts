@@ -1,7 +1,7 @@
 /** A whole state as the server sends it (`SYNC`, `GET …/state`), and as a device keeps it. */
 
 import type { GraphEdge, GraphNode, Json, JsonObject } from '../api.ts'
-import { edgeFrom, nodeFrom } from './entity.ts'
+import { edgeFrom, nodeFrom, parentsOf } from './entity.ts'
 import type { Viewport } from './event.ts'
 import { isEqual, share } from './json.ts'
 import { nodesInOrder } from './order.ts'
@@ -25,6 +25,7 @@ export interface PlacesJson {
   readonly edges: readonly number[]
   readonly next: number
   readonly areServers: boolean
+  readonly guessed: readonly string[]
   readonly viewportVersion: number
   readonly attributesVersion: number
   readonly trashed: JsonObject | null
@@ -60,7 +61,24 @@ export function fromState(json: StateJson, previous?: GraphState): GraphState {
     state.placeEdge(entity, { ...(edges[at] as Meta), ordinal: ordinals.edges[at] as number })
   })
   state.nextOrdinal = ordinals.next
+  state.guessed = places === undefined ? guessedIn(state) : new Set(places.guessed)
   return state
+}
+
+/** Nodes that may stand later in a list than they were created: they wait for a parent that is not older. */
+function guessedIn(state: GraphState): Set<string> {
+  const guessed = new Set<string>()
+  const times = new Map<number, number>()
+  const rows = nodesInOrder(state)
+  for (const { createdAt } of rows) times.set(createdAt, (times.get(createdAt) ?? 0) + 1)
+  const waiting = new Set<string>()
+  for (const { entity, createdAt } of rows) {
+    const parents = parentsOf(entity).map(({ id }) => state.nodes.get(id))
+    if (!parents.some((parent) => parent && (parent.createdAt >= createdAt || waiting.has(parent.entity.id)))) continue
+    waiting.add(entity.id)
+    if ((times.get(createdAt) ?? 0) > 1) guessed.add(entity.id)
+  }
+  return guessed
 }
 
 type Meta = Omit<Place, 'ordinal'> & { updatedAt: number; version: number }
@@ -108,6 +126,7 @@ export function toState(
       edges: edges.map((row) => row.ordinal),
       next: state.nextOrdinal,
       areServers: state.hasServerPlaces,
+      guessed: [...state.guessed],
       viewportVersion: state.viewportVersion,
       attributesVersion: state.attributesVersion,
       trashed: state.trashed,

@@ -8,6 +8,7 @@
  */
 
 import type { GraphEdge, GraphNode, JsonObject } from '../api.ts'
+import { withDescendants } from './ancestry.ts'
 import { edgeFrom, hasSameParents, nodeFrom, parentsOf, patchedEdge, patchedNode } from './entity.ts'
 import type { At, GraphEvent, Viewport } from './event.ts'
 import { mergeFields } from './patch.ts'
@@ -15,6 +16,7 @@ import { byOrdinal, type Placed, Table } from './table.ts'
 import { IdMap } from './trie.ts'
 
 const NO_SLOTS: readonly number[] = []
+const NOBODY: ReadonlySet<string> = new Set()
 
 /** A place in creation order that something had before it was deleted. */
 export interface Place {
@@ -42,6 +44,11 @@ export class GraphState {
    * server's until the next state.
    */
   isOrderUncertain = false
+  /**
+   * Nodes of which a list does not tell the place: one that came after its parent may be older than what was created in
+   * the same millisecond.
+   */
+  guessed: ReadonlySet<string> = NOBODY
   /** Places of what was deleted, while {@link hasServerPlaces} is false. */
   private readonly graves: IdMap<Place>
   /** Slots of edges by each end, and of nodes by parent. */
@@ -63,6 +70,7 @@ export class GraphState {
     this.nextOrdinal = of.nextOrdinal
     this.hasServerPlaces = of.hasServerPlaces
     this.isOrderUncertain = of.isOrderUncertain
+    this.guessed = of.guessed
   }
 
   /** An independent copy. */
@@ -185,6 +193,8 @@ export class GraphState {
     this.unlinkNode(old)
     this.linkNode(placed)
     this.nodes.shape = {}
+    if (this.guessed.size > 0)
+      this.isOrderUncertain ||= withDescendants(this, node.id).some(({ id }) => this.guessed.has(id))
   }
 
   private removeNode(id: string): void {
