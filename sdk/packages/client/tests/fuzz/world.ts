@@ -40,9 +40,9 @@ export class World {
   private hasExpired = false
 
   /** Told what every machine is told and says. */
-  private readonly trace: (line: string) => void
+  private readonly trace: ((line: string) => void) | undefined
 
-  constructor(clients: number, trace: (line: string) => void = () => undefined) {
+  constructor(clients: number, trace?: (line: string) => void) {
     this.trace = trace
     this.watch = new Watch((operationId) => this.authors.get(operationId))
     this.server = new ModelServer(TTL_MS, {
@@ -205,12 +205,13 @@ export class World {
     tab.kill(b % (tab.disk.begun.length + 1))
     const kept = new Set(tab.disk.operationIds)
     for (const id of tab.open) if (!kept.has(id)) tab.open.delete(id)
-    // What the device does not know to have ended here goes on.
+    // What the device does not know to have ended goes on, if it ended here alone, or in a history that is no more.
+    const isHere = (told: Told): boolean =>
+      told.isCancelled === true || ('code' in told && LOCAL_CODES.includes(told.code))
     for (const id of kept) {
-      if (this.told.get(id)?.some((told) => told.isCancelled || ('code' in told && LOCAL_CODES.includes(told.code)))) {
-        this.told.delete(id)
-        tab.open.add(id)
-      }
+      if (!this.told.get(id)?.some((told) => isHere(told) || this.server.era > 0)) continue
+      this.told.delete(id)
+      tab.open.add(id)
     }
     for (const [key, { operationId }] of tab.expected) if (!kept.has(operationId)) tab.expected.delete(key)
   }
@@ -269,8 +270,9 @@ export class World {
 
   private drive(tab: Tab, input: Input): void {
     const effects = tab.machine.step(input, this.now)
-    if (input.type !== 'tick' || effects.length > 0)
+    if (this.trace !== undefined && (input.type !== 'tick' || effects.length > 0)) {
       this.trace(`${tab.clientId} ${brief(input)} -> ${effects.map(brief).join(' ')}`)
+    }
     let mustReconnect = false
     let isTold = false
     for (const effect of effects) {
