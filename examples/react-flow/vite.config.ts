@@ -18,6 +18,12 @@ export default defineConfig({
     ],
     dedupe: ['react', 'react-dom', '@xyflow/react'],
   },
+  build: {
+    rolldownOptions: {
+      // The SDK in a file of its own, so that a profile says what is its.
+      output: { codeSplitting: { groups: [{ name: 'sdk', test: /sdk\/packages\// }] } },
+    },
+  },
   server: { proxy, strictPort: true, fs: { allow: ['../..'] } },
   preview: { proxy, strictPort: true },
 })

@@ -14,6 +14,8 @@ import { useTheme } from './theme.ts'
 import { Toolbar } from './toolbar.tsx'
 
 const me = { name: user, color }
+/** Leaves room for what lies over the canvas. */
+const FIT = { maxZoom: 1, padding: { top: '90px', left: '90px', right: '40px', bottom: '70px' } } as const
 const DELETE_KEYS = ['Delete', 'Backspace']
 const edgeOptions = { type: 'smoothstep' }
 
@@ -41,7 +43,7 @@ export function App() {
         defaultEdgeOptions={edgeOptions}
         colorMode={theme}
         fitView
-        fitViewOptions={{ maxZoom: 1, padding: 0.2 }}
+        fitViewOptions={FIT}
         minZoom={0.1}
         deleteKeyCode={flow.readOnly ? null : DELETE_KEYS}
         onlyRenderVisibleElements={flow.props.nodes.length > 500}
@@ -71,7 +73,7 @@ export function App() {
             className="primary"
             onClick={() => {
               insertSample(flow.graph)
-              requestAnimationFrame(() => void instance.fitView({ padding: 0.2, maxZoom: 1 }))
+              requestAnimationFrame(() => void instance.fitView(FIT))
             }}
           >
             Insert the example

@@ -20,6 +20,7 @@ export function Palette({ disabled }: { disabled: boolean }) {
           key={kind}
           type="button"
           className={kind}
+          aria-label={name}
           title={`${name}: ${hint}. Click, or drag it onto the canvas.`}
           disabled={disabled}
           draggable={!disabled}
@@ -32,7 +33,7 @@ export function Palette({ disabled }: { disabled: boolean }) {
           <span className="chip" aria-hidden="true">
             {icon}
           </span>
-          {name}
+          <span className="label">{name}</span>
         </button>
       ))}
     </nav>

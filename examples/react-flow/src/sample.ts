@@ -2,17 +2,15 @@
 import type { Graph, JsonObject } from '@dao-api/client'
 
 const STEPS: [key: string, type: string, x: number, y: number, data: JsonObject, parent?: string][] = [
-  ['start', 'trigger', 0, 190, { label: 'Invoice received', detail: 'by mail or upload' }],
-  ['read', 'task', 300, 190, { label: 'Read the amounts', status: 'done', detail: 'Text recognition' }],
-  ['known', 'decision', 610, 190, { label: 'Known supplier?' }],
-  ['match', 'task', 28, 64, { label: 'Match the order', status: 'doing', detail: 'Number and total' }, 'checks'],
-  ['limit', 'task', 28, 176, { label: 'Check the limit', status: 'todo', detail: 'Below 5,000' }, 'checks'],
-  ['ask', 'task', 940, 430, { label: 'Ask for approval', status: 'todo', detail: 'Finance team' }],
-  ['pay', 'task', 1330, 230, { label: 'Schedule payment', status: 'todo', detail: 'Next run' }],
+  ['read', 'trigger', 0, 150, { label: 'Read the amounts', detail: 'of a new invoice' }],
+  ['known', 'decision', 300, 150, { label: 'Known supplier?' }],
+  ['match', 'task', 28, 60, { label: 'Match the order', status: 'doing', detail: 'Number and total' }, 'checks'],
+  ['limit', 'task', 28, 158, { label: 'Check the limit', status: 'todo', detail: 'Below 5,000' }, 'checks'],
+  ['ask', 'task', 648, 370, { label: 'Ask for approval', status: 'todo', detail: 'Finance team' }],
+  ['pay', 'task', 1000, 180, { label: 'Schedule payment', status: 'todo', detail: 'Next run' }],
 ]
 
 const EDGES: [from: string, to: string, handle?: string, label?: string][] = [
-  ['start', 'read'],
   ['read', 'known'],
   ['known', 'match', 'yes', 'yes'],
   ['known', 'limit', 'yes'],
@@ -25,7 +23,7 @@ const EDGES: [from: string, to: string, handle?: string, label?: string][] = [
 export function insertSample(graph: Graph): void {
   graph.batch('Insert the sample workflow', (on) => {
     const ids = new Map<string, string>()
-    const frame = { type: 'group', position: { x: 920, y: 70 }, width: 304, height: 290, data: { label: 'Checks' } }
+    const frame = { type: 'group', position: { x: 620, y: 40 }, width: 304, height: 256, data: { label: 'Checks' } }
     ids.set('checks', on.createNode(frame).id)
     for (const [key, type, x, y, data, parent] of STEPS) {
       const parentId = parent === undefined ? undefined : ids.get(parent)
@@ -34,7 +32,7 @@ export function insertSample(graph: Graph): void {
     }
     on.createNode({
       type: 'note',
-      position: { x: 300, y: 310 },
+      position: { x: 20, y: 300 },
       width: 210,
       height: 110,
       data: { text: 'Open this page in a second window: everything here is shared.' },
