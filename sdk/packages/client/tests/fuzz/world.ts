@@ -63,7 +63,7 @@ export class World {
     }
     this.rest()
     this.checkRest()
-    for (const tab of this.tabs) this.checkUndoRedo(tab)
+    this.checkUndoRedo(this.tabs[this.values % this.tabs.length] as Tab)
   }
 
   private step({ kind, client, a, b }: Step): void {
