@@ -20,13 +20,12 @@ import {
 const ASKED_MAX = 1_000
 
 /**
- * There is a connection: asks for what is missing, and what became of the operations. `isWhole`: asks for the state even
- * if nothing is missing.
+ * There is a connection: asks for what is missing, and what became of the operations. What this connection sent before
+ * is answered nevertheless. `isWhole`: asks for the state even if nothing is missing.
  */
 export function subscribe(m: MachineState, out: Out, isWhole = false): void {
   m.phase = 'subscribing'
   m.subscribeAt = null
-  for (const pending of m.queue.all) pending.isInFlight = false
   const sent = m.queue.all.filter((pending) => pending.stored.sentAt !== null || pending.maybeSent).slice(0, ASKED_MAX)
   const frame: JsonObject = { type: 'SUBSCRIBE', graphId: m.graphId }
   if (m.point !== null && !isWhole) Object.assign(frame, { version: m.point.version, hash: m.point.hash })
@@ -73,7 +72,8 @@ export function sync(m: MachineState, out: Out, frame: Sync): void {
     if (m.queue.has(pending)) settle(m, out, pending, told.get(pending.stored.operationId), frame)
   }
   // Of what was not asked after, and may be forgotten, nothing is known. It is not sent blindly.
-  const isUnasked = (pending: Pending): boolean => !told.has(pending.stored.operationId) && isExpired(m, out, pending)
+  const isUnasked = (pending: Pending): boolean =>
+    !pending.isInFlight && !told.has(pending.stored.operationId) && isExpired(m, out, pending)
   if (told.size < ASKED_MAX && m.queue.all.some(isUnasked)) {
     subscribe(m, out)
     return
@@ -132,7 +132,7 @@ function settle(m: MachineState, out: Out, pending: Pending, told: Settled | und
       pending.progress = 'waiting'
       if (told === undefined) return
       pending.maybeSent = false
-      if (isExpired(m, out, pending)) doubt(m, out, pending, frame)
+      if (!pending.isInFlight && isExpired(m, out, pending)) doubt(m, out, pending, frame)
       return
   }
 }
