@@ -244,7 +244,13 @@ export class World {
 
   private replace(a: number): void {
     this.server.replaceHistory(Math.max(0, this.server.version - 1 - (a % 6)))
-    for (const tab of this.tabs) tab.expected.clear()
+    for (const tab of this.tabs) {
+      tab.expected.clear()
+      // How these ended in the lost history, and was forgotten, says nothing about this one.
+      for (const { stored } of tab.machine.pending) {
+        if (!tab.toldNow.has(stored.operationId)) this.told.delete(stored.operationId)
+      }
+    }
   }
 
   /**
@@ -339,6 +345,8 @@ export class World {
       return
     }
     if (this.hasExpired) return
+    // What took back an operation of a lost history may find nothing to take back.
+    if (told.outcome === 'unchanged' && this.server.era > 0) return
     const isTrue = truth.some(({ outcome, version }) => outcome === told.outcome && version === told.version)
     const isLate = truth.some(({ outcome }) => outcome === told.outcome)
     if (!isTrue && !isCancelled && !isLate) {
