@@ -36,6 +36,14 @@ export function acknowledged(m: MachineState, out: Out, frame: Ack): void {
 }
 
 export function reverted(m: MachineState, out: Out, frame: Revert): void {
+  const owed = m.owed.get(frame.operationId)
+  if (owed !== undefined && !frame.temporary) {
+    // It was committed, in a history that is no more.
+    const { outcome, version } = owed
+    m.owed.delete(frame.operationId)
+    out.say({ type: 'settled', operationId: frame.operationId, outcome: { outcome, version } })
+    return
+  }
   const pending = find(m, frame.operationId)
   if (pending === undefined) return
   pending.isInFlight = false

@@ -4,7 +4,7 @@ import type { JsonObject } from '../api.ts'
 import { decide, entityOf, fromState, type GraphEvent, isEqual } from '../model/index.ts'
 import type { Settled, StateUpdate, Sync } from './frames.ts'
 import type { Pending } from './operation.ts'
-import { find, finish, flush, isOwedResult, outcomeOf, refuse, remove, retarget } from './queue.ts'
+import { find, finish, flush, isOwedResult, outcomeOf, refuse, remove, restore, retarget } from './queue.ts'
 import {
   countTail,
   invalidate,
@@ -94,11 +94,18 @@ function takeSnapshot(m: MachineState, out: Out, frame: Sync): void {
     keepHistory(m, out)
     dropStaleUndos(m, out)
   }
+  for (const pending of m.queue.all) markUnseen(m, out, pending)
   reach(m, { version: frame.version, hash: frame.hash })
   keepCheckpoint(m, out, isReset)
   invalidate(m)
   out.say({ type: 'changed', isLocal: false })
   if (isReset) out.say({ type: 'replaced', discarded: m.queue.all.map((pending) => pending.stored.operationId) })
+}
+
+/** The commits that follow don't tell any more what became of the operation (rule A10). */
+export function markUnseen(m: MachineState, out: Out, pending: Pending | undefined): void {
+  if (pending === undefined || pending.stored.isUnseen || (pending.stored.sentAt === null && !pending.maybeSent)) return
+  restore(m, out, pending, { isUnseen: true })
 }
 
 /** What they name is of a history that is no more. */
@@ -174,11 +181,11 @@ function doubt(m: MachineState, out: Out, pending: Pending, frame: Sync): void {
     return
   }
   // The commits that follow tell: if it is not among them, it was never committed.
-  if (frame.status === 'replay' && !pending.isAdopted) {
+  if (frame.status === 'replay' && !pending.stored.isUnseen) {
     pending.isDubious = true
     return
   }
-  if (frame.status === 'in_sync' && !pending.isAdopted) return
+  if (frame.status === 'in_sync' && !pending.stored.isUnseen) return
   const { intent } = pending.stored
   const decision = intent.type === 'UNDO' ? null : decide(m.confirmed, intent)
   const stands = decision?.ok ? decision.events.length === 0 : decision?.code === 'ID_TAKEN'

@@ -18,7 +18,7 @@ import { fromState, type GraphState } from '../model/index.ts'
 import { acknowledged, complained, reverted } from './answers.ts'
 import { act, actAgain, idsNeeded, reverse } from './edits.ts'
 import type { Effect, Input, StoredGraph } from './effects.ts'
-import { disconnect, subscribe, sync, update } from './follow.ts'
+import { disconnect, markUnseen, subscribe, sync, update } from './follow.ts'
 import type { GraphFrame } from './frames.ts'
 import { type Pending, type Point, pendingOf, type StoredOperation } from './operation.ts'
 import { flush } from './queue.ts'
@@ -220,8 +220,14 @@ function load(m: MachineState, out: Out, stored: StoredGraph): void {
 function adopt(m: MachineState, out: Out, operations: readonly StoredOperation[], isAdopted: boolean): void {
   const known = new Set(m.queue.all.map((pending) => pending.stored.operationId))
   const earlier = operations.filter(({ operationId }) => !known.has(operationId))
-  m.queue.merge(earlier.map((operation) => ({ ...pendingOf(operation, m.era), maybeSent: true, isAdopted })))
+  m.queue.merge(
+    earlier.map((operation) => ({
+      ...pendingOf(operation, m.era),
+      maybeSent: true,
+    })),
+  )
   for (const { seq } of earlier) m.seq = Math.max(m.seq, seq)
+  if (isAdopted) for (const { operationId } of earlier) markUnseen(m, out, m.queue.find(operationId))
   invalidate(m)
   out.say({ type: 'changed', isLocal: false })
   out.say({ type: 'status' })

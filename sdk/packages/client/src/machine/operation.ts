@@ -45,6 +45,8 @@ export interface StoredOperation extends Footprint {
   readonly madeAt: number
   /** When it was sent first; `null` while it was never sent. */
   readonly sentAt: number | null
+  /** Whether its commit may be among those that this client never saw: a state came in their place. */
+  readonly isUnseen?: true | undefined
 }
 
 /**
@@ -61,8 +63,6 @@ export interface Pending {
   isInFlight: boolean
   /** Whether an earlier life of this client may have sent it: that it was sent is written after it is sent. */
   maybeSent: boolean
-  /** Whether another client made it: its commit may be among those that this one applied before it knew of it. */
-  isAdopted: boolean
   /** How a `SYNC` said that it ended, while the answer is asked for. */
   ended: {
     readonly status: 'completed' | 'conflict' | 'failed'
@@ -98,7 +98,6 @@ export function pendingOf(stored: StoredOperation, era: number): Pending {
     progress: 'waiting',
     isInFlight: false,
     maybeSent: false,
-    isAdopted: false,
     ended: null,
     retryAt: 0,
     attempts: 0,
