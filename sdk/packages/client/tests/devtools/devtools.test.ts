@@ -61,8 +61,8 @@ async function editing(): Promise<{ scripted: Scripted; graph: Inspectable; elem
     settled: [],
     state,
   })
-  graph.updateNode('a', { data: { title: 'mine' } })
   await graph.ready
+  graph.updateNode('a', { data: { title: 'mine' } })
   return { scripted, graph, element }
 }
 
