@@ -1,10 +1,10 @@
 /** Following a graph: `SUBSCRIBE`, `SYNC` and the commits (rules A2, A8, A9, A10; rules W2 to W4). */
 
 import type { JsonObject } from '../api.ts'
-import { decide, entityOf, fromState, type GraphEvent, isEqual } from '../model/index.ts'
+import { entityOf, fromState, type GraphEvent, isEqual } from '../model/index.ts'
 import type { Settled, StateUpdate, Sync } from './frames.ts'
 import type { Pending } from './operation.ts'
-import { find, finish, flush, isOwedResult, outcomeOf, refuse, remove, restore, retarget } from './queue.ts'
+import { find, finish, flush, guess, isOwedResult, outcomeOf, refuse, remove, restore, retarget } from './queue.ts'
 import {
   countTail,
   invalidate,
@@ -180,18 +180,9 @@ function doubt(m: MachineState, out: Out, pending: Pending, frame: Sync): void {
     conclude(m, out, pending, pending.ended)
     return
   }
-  // The commits that follow tell: if it is not among them, it was never committed.
-  if (frame.status === 'replay' && !pending.stored.isUnseen) {
-    pending.isDubious = true
-    return
-  }
-  if (frame.status === 'in_sync' && !pending.stored.isUnseen) return
-  const { intent } = pending.stored
-  const decision = intent.type === 'UNDO' ? null : decide(m.confirmed, intent)
-  const stands = decision?.ok ? decision.events.length === 0 : decision?.code === 'ID_TAKEN'
-  if (stands) finish(m, out, pending, { outcome: 'applied', version: frame.version })
-  else refuse(m, out, pending, { code: 'expired', message: 'It was sent too long ago to tell what became of it' })
-  invalidate(m)
+  // The commits that follow tell: if it is not among them, it was not committed by them.
+  if (frame.status === 'replay') pending.isDubious = true
+  else if (frame.status === 'snapshot' || pending.stored.isUnseen) guess(m, out, pending)
 }
 
 /** A commit: exactly the next one is applied (rule A2). */

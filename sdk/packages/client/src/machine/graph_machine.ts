@@ -216,6 +216,9 @@ function load(m: MachineState, out: Out, stored: StoredGraph): void {
   out.say({ type: 'history' })
 }
 
+/** Before all histories that this life of the client saw. */
+const NO_ERA = -1
+
 /** Takes up operations that were made earlier: they come before those that were made here meanwhile. */
 function adopt(m: MachineState, out: Out, operations: readonly StoredOperation[], isAdopted: boolean): void {
   const known = new Set(m.queue.all.map((pending) => pending.stored.operationId))

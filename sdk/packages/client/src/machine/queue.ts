@@ -1,6 +1,7 @@
 /** The operations that have not ended: when they are sent, and how they end (rules A6 to A8, U13). */
 
 import type { JsonObject, Outcome } from '../api.ts'
+import { decide } from '../model/index.ts'
 import { conflictsOf } from './conflicts.ts'
 import type { RefusalData } from './effects.ts'
 import type { Disputed } from './frames.ts'
@@ -23,6 +24,10 @@ export function flush(m: MachineState, out: Out): void {
     // What is newer waits behind what was refused for now (rule A7), or may have been forgotten (rule A10).
     if (room <= 0 || pending.retryAt > out.now) return
     if (pending.isDubious && (m.point?.version ?? 0) < m.replayUntil) return
+    if (pending.isDubious && pending.stored.isUnseen) {
+      guess(m, out, pending)
+      continue
+    }
     if (!m.queue.has(pending) || isHeld(m, pending)) continue
     if (exceeds(pending, m.messageBytesMax)) {
       refuse(m, out, pending, { code: 'TOO_LARGE', message: 'The operation is longer than a message may be' })
@@ -31,6 +36,16 @@ export function flush(m: MachineState, out: Out): void {
     send(m, out, pending)
     room -= 1
   }
+}
+
+/** It was sent too long ago, and no commit tells what became of it: what stands does, or it is given up (rule A10). */
+export function guess(m: MachineState, out: Out, pending: Pending): void {
+  const { intent } = pending.stored
+  const decision = intent.type === 'UNDO' ? null : decide(m.confirmed, intent)
+  const stands = decision?.ok ? decision.events.length === 0 : decision?.code === 'ID_TAKEN'
+  if (stands) finish(m, out, pending, { outcome: 'applied', version: m.point?.version ?? 0 })
+  else refuse(m, out, pending, { code: 'expired', message: 'It was sent too long ago to tell what became of it' })
+  invalidate(m)
 }
 
 /** Whether it has to wait for what it builds on: an `UNDO` for versions, others for all but one operation (rule W5). */
