@@ -93,7 +93,7 @@ export class GraphShell implements Graph {
     })
     const newId = (): string => this.newId()
     this.outcomes = new Outcomes(newId, (operationId, refused, options) =>
-      this.step({ type: 'again', operationId, refused, options }),
+      this.step({ type: 'again', operationId, refused, options: { ...options, since: this.shownPoint } }),
     )
     this.writer = writes((command, options) => this.act(command, actOptions(options)), newId)
     this.shown = this.machine.picture()
