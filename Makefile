@@ -30,7 +30,7 @@ sdk-install: ## Install Node (where it is missing) and the packages of the SDK
 
 sdk-test: sdk-install ## Run the tests of the SDK
 	cargo build --locked
-	cd sdk && $(NODE) npm test --silent && $(NODE) npm run --silent test:server
+	cd sdk && $(NODE) npm test --silent && $(NODE) npm run --silent fuzz && $(NODE) npm run --silent test:server
 
 sdk-check: sdk-install ## Format, lints, types, sizes, packages and wire types of the SDK
 	cargo build --locked
