@@ -216,7 +216,7 @@ function load(m: MachineState, out: Out, stored: StoredGraph): void {
   out.say({ type: 'history' })
 }
 
-/** Before all histories that this life of the client saw. */
+/** Before all histories of which this life of the client has points: none of those is known to their authors. */
 const NO_ERA = -1
 
 /** Takes up operations that were made earlier: they come before those that were made here meanwhile. */
@@ -225,7 +225,7 @@ function adopt(m: MachineState, out: Out, operations: readonly StoredOperation[]
   const earlier = operations.filter(({ operationId }) => !known.has(operationId))
   m.queue.merge(
     earlier.map((operation) => ({
-      ...pendingOf(operation, m.era),
+      ...pendingOf(operation, NO_ERA),
       maybeSent: true,
     })),
   )
