@@ -95,7 +95,7 @@ export interface Outcome {
 /** Why a command was refused for good. `settled` rejects with it. */
 export interface Refusal {
   readonly operationId: string
-  /** The server's code (`VERSION_CONFLICT`, `NODE_NOT_FOUND` …), or `expired`, `history_replaced`. */
+  /** The server's code (`CONFLICT`, `NODE_NOT_FOUND` …), or `expired`, `history_replaced`. */
   readonly code: string
   readonly message: string
   /** One sentence for a person. */
@@ -206,7 +206,7 @@ export interface Graph extends Writes<Sent> {
   node(id: string): GraphNode | undefined
   edge(id: string): GraphEdge | undefined
   meta(id: string): EntityMeta | undefined
-  /** The same object while nothing changed; changes are told by `on('status')` and by {@link Graph.subscribeStatus}. */
+  /** The same object while nothing changed; changes are told by {@link Graph.subscribeStatus}. */
   readonly status: Status
   subscribeStatus(listener: () => void): () => void
   readonly presence: PresenceWriter

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Chaos } from './chaos.ts'
+import { Chaos, type Killable } from './chaos.ts'
 import { CuttingProxy } from './proxy.ts'
 import { Redis } from './redis.ts'
 import { Server } from './server.ts'
@@ -11,7 +11,7 @@ const SEED = process.env.CHAOS_SEED
 async function run(
   seeds: Iterable<number>,
   settings: Record<string, string>,
-  isServerMortal: boolean,
+  others: readonly Killable[],
 ): Promise<Map<string, number>> {
   const server = new Server(settings)
   await server.start()
@@ -22,7 +22,7 @@ async function run(
     for (const seed of seeds) {
       const chaos = new Chaos(seed, server, proxy)
       try {
-        await chaos.run(2 + (seed % 2), 60, isServerMortal)
+        await chaos.run(2 + (seed % 2), 60, [server, ...others])
       } catch (error) {
         throw new Error(`seed ${seed} (CHAOS_SEED=${seed}): ${(error as Error).message}`, { cause: error })
       }
@@ -51,15 +51,15 @@ function* during(seconds: number, first: number): Generator<number> {
 test('M1 M2 M5 L2 whatever breaks between, all clients end where the server is', {
   timeout: (SECONDS + 60) * 1000,
 }, async () => {
-  const counts = await run(during(SECONDS, 1), {}, true)
+  const counts = await run(during(SECONDS, 1), {}, [])
   expect(counts.get('operations')).toBeGreaterThan(20)
 })
 
-test('M1 M2 L2 the same over Redis', { timeout: (SECONDS + 60) * 1000 }, async () => {
+test('M1 M2 L2 the same over Redis, which is killed too', { timeout: (SECONDS + 60) * 1000 }, async () => {
   const redis = new Redis()
   await redis.start()
   try {
-    const counts = await run(during(SECONDS / 3, 1_001), { REDIS_URL: `redis://127.0.0.1:${redis.port}` }, true)
+    const counts = await run(during(SECONDS / 3, 1_001), { REDIS_URL: `redis://127.0.0.1:${redis.port}` }, [redis])
     expect(counts.get('operations')).toBeGreaterThan(20)
   } finally {
     await redis.end()

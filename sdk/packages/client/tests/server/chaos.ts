@@ -32,6 +32,12 @@ interface Person {
 /** What was said of an operation: that it ended well, or a code. */
 type Said = 'completed' | string
 
+/** A process that may end at any time without a word, and is started again. */
+export interface Killable {
+  kill(): Promise<void>
+  start(): Promise<void>
+}
+
 export class Chaos {
   private readonly seed: number
   private readonly server: Server
@@ -62,7 +68,7 @@ export class Chaos {
   }
 
   /** Lets some people act for some turns, with faults between; then checks that all is as it should be. */
-  async run(people: number, turns: number, isServerMortal: boolean): Promise<void> {
+  async run(people: number, turns: number, mortals: readonly Killable[]): Promise<void> {
     for (let count = 0; count < people; count++) {
       const browser = new Browser()
       Object.defineProperty(browser, 'now', { get: fastNow })
@@ -76,7 +82,7 @@ export class Chaos {
         const sent = this.act(person.graph)
         if (sent !== null) this.made.add(sent.operationId)
       }
-      if (this.draw() < 0.12) await this.fault(isServerMortal)
+      if (this.draw() < 0.12) await this.fault(mortals)
       else if (this.draw() < 0.5) await pause(this.below(8))
     }
     this.proxy.isDown = false
@@ -145,11 +151,11 @@ export class Chaos {
     }
   }
 
-  private async fault(isServerMortal: boolean): Promise<void> {
+  private async fault(mortals: readonly Killable[]): Promise<void> {
     this.faults += 1
     const at = this.below(this.people.length)
     const person = this.people[at] as Person
-    switch (this.below(isServerMortal ? 10 : 9)) {
+    switch (this.below(10)) {
       case 0:
       case 1:
         this.proxy.cut(() => this.draw() < 0.5)
@@ -194,8 +200,10 @@ export class Chaos {
         return
       }
       default:
-        await this.server.kill()
-        await this.server.start()
+        for (const mortal of mortals.filter(() => this.draw() < 0.7)) {
+          await mortal.kill()
+          await mortal.start()
+        }
     }
   }
 

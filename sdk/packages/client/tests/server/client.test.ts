@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Client, CommandRefused, createClient, type Graph, type Refusal } from '../../src/index.ts'
 import { msgpack } from '../../src/msgpack.ts'
+import { CuttingProxy } from './proxy.ts'
 import { Server } from './server.ts'
 
 const server = new Server()
@@ -142,4 +143,23 @@ test('the same over MessagePack', async () => {
   await settled
   const state = (await server.get('/graphs/packed/state')) as { nodes: { data: unknown }[] }
   expect(state.nodes).toMatchObject([{ id, position: { x: 1.5, y: -2 }, data: { label: 'ü', list: [1, null, true] } }])
+})
+
+test('A9 a client that stops reading comes back to the state, and loses nothing of its own', async () => {
+  const proxy = await CuttingProxy.to(() => server.port)
+  const slow = createClient({ url: `ws://127.0.0.1:${proxy.port}/ws?userId=slow` })
+  clients.push(slow)
+  const [graph, ada] = [slow.graph('slow'), connect('ada').graph('slow')]
+  await Promise.all([graph.ready, ada.ready])
+  await ada.createNode({ id: 'a' }).settled
+  proxy.stall(1_500, 'to client')
+  const mine = graph.createNode({ id: 'mine' })
+  const text = 'x'.repeat(20_000)
+  const sent = Array.from({ length: 60 }, (_, at) => ada.updateNode('a', { data: { at, text } }))
+  await Promise.all(sent.map(({ settled }) => settled))
+  await expect(mine.settled).resolves.toMatchObject({ outcome: 'applied' })
+  await until(graph, () => graph.status.point.version === ada.status.point.version)
+  expect(graph.getSnapshot().nodes).toEqual(ada.getSnapshot().nodes)
+  await slow.close()
+  await proxy.end()
 })

@@ -12,7 +12,7 @@ export class Redis {
   private process: ChildProcess | null = null
 
   async start(): Promise<void> {
-    this.port = await freePort()
+    if (this.port === 0) this.port = await freePort()
     const settings = ['--appendonly', 'yes', '--save', '', '--bind', '127.0.0.1', '--dir', this.folder]
     const child = spawn('redis-server', ['--port', `${this.port}`, ...settings], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -27,13 +27,17 @@ export class Redis {
     })
   }
 
-  async end(): Promise<void> {
+  async kill(): Promise<void> {
     const child = this.process
-    if (child !== null && child.exitCode === null) {
-      const ended = new Promise((resolve) => child.once('exit', resolve))
-      child.kill('SIGKILL')
-      await ended
-    }
+    this.process = null
+    if (child === null || child.exitCode !== null) return
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill('SIGKILL')
+    await ended
+  }
+
+  async end(): Promise<void> {
+    await this.kill()
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
