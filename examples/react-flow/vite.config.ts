@@ -20,8 +20,16 @@ export default defineConfig({
   },
   build: {
     rolldownOptions: {
-      // The SDK in a file of its own, so that a profile says what is its.
-      output: { codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: 'sdk', test: /sdk\/packages\// }] } },
+      // The SDK in a file of its own, so that a profile says what is its. It needs React before itself.
+      output: {
+        codeSplitting: {
+          includeDependenciesRecursively: false,
+          groups: [
+            { name: 'vendor', test: /node_modules/, priority: 1 },
+            { name: 'sdk', test: /sdk\/packages\// },
+          ],
+        },
+      },
     },
   },
   server: { proxy, strictPort: true, fs: { allow: ['../..'] } },
