@@ -220,7 +220,7 @@ export interface Graph extends Writes<Sent> {
   on<E extends keyof GraphEvents>(event: E, listener: (value: GraphEvents[E]) => void): () => void
   /** Resolves when the first state is there. */
   readonly ready: Promise<void>
-  /** Stops following. Pending commands stay in the queue. */
+  /** Stops following. What is pending is still sent; writing throws from then on, unless the graph is asked for again. */
   close(): void
 }
 
@@ -251,7 +251,7 @@ export type Inspected =
     }
 
 export interface ClientOptions {
-  /** `ws://…/ws` or `wss://…/ws`. HTTP reads go to the same host. */
+  /** `ws://…/ws` or `wss://…/ws`. Its query is kept. */
   url: string
   /** Asked before each AUTH. Left out: a server without authentication. A failure is a reason to wait, never an end. */
   token?: () => string | Promise<string>

@@ -58,6 +58,7 @@ export class GraphShell implements Graph {
   isHeld = true
   /** Whether what the device keeps is taken up: it is not followed before. */
   isLoaded = false
+  private isEnded = false
   private readonly host: Host
   private readonly presences: Presences
   private readonly outcomes: Outcomes
@@ -128,6 +129,7 @@ export class GraphShell implements Graph {
   }
 
   private act(action: Action, options: ActOptions): Sent {
+    if (this.isEnded) throw new Error(`graph ${this.id} is closed: ask the client for it again`)
     const operationId = this.newId()
     const sent = this.outcomes.expect(operationId)
     this.step({ type: 'act', operationId, action, options: { ...options, since: options.since ?? this.shownPoint } })
@@ -266,8 +268,9 @@ export class GraphShell implements Graph {
     this.restate()
   }
 
-  /** Stops its timers. */
+  /** It is followed no more. */
   end(): void {
+    this.isEnded = true
     this.stopFrame?.()
     this.stopWake?.()
     this.presences.away()

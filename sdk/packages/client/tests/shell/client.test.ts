@@ -173,6 +173,8 @@ describe('the client', () => {
     world.socket.say({ type: 'ACK', graphId: 'g', operationId, version: 1, hash: hashOf(1), outcome: 'unchanged' })
     await expect(sent.settled).resolves.toMatchObject({ outcome: 'unchanged' })
     expect(world.socket.sent.at(-1)).toEqual({ type: 'UNSUBSCRIBE', graphId: 'g' })
+    // Nobody would send it.
+    expect(() => graph.createNode({})).toThrow('closed')
     expect(client.graph('g')).not.toBe(graph)
     expect(world.socket.sent.at(-1)).toEqual({ type: 'UNSUBSCRIBE', graphId: 'g' })
     await settle()
