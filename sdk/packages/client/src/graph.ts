@@ -28,6 +28,7 @@ import { ORIGIN, type Point } from './machine/operation.ts'
 import type { Action, GraphState } from './model/index.ts'
 import { Outcomes } from './outcomes.ts'
 import { Presences } from './presence.ts'
+import { isSameStatus, statusOf } from './status.ts'
 
 /** What a graph needs of its client. */
 export interface Host {
@@ -351,36 +352,16 @@ export class GraphShell implements Graph {
   }
 
   private restate(): void {
-    const before = this.statusNow
     const now = this.makeStatus()
-    const isSame =
-      before.connection === now.connection &&
-      before.pending === now.pending &&
-      before.persisted === now.persisted &&
-      before.access === now.access &&
-      before.point.version === now.point.version &&
-      before.point.hash === now.point.hash
-    if (isSame) return
+    if (isSameStatus(this.statusNow, now)) return
     this.statusNow = now
     this.statuses.emit()
   }
 
   private makeStatus(): Status {
-    const { machine, host } = this
-    const { access, phase, pending } = machine
-    const point = machine.point === null ? null : this.shownPoint
-    const link = host.connection()
-    let connection: Status['connection'] = link
-    if (link === 'live' && phase !== 'live') connection = phase === 'refused' ? 'closed' : 'connecting'
-    if (connection === 'connecting' && point !== null) connection = 'offline'
-    const isSafe = pending.length === 0 || (host.isKept && host.isDurable() && this.unwritten.size === 0)
-    return {
-      connection,
-      pending: pending.length,
-      persisted: isSafe,
-      access,
-      point: { version: point?.version ?? 0, hash: point?.hash ?? null },
-    }
+    const { host } = this
+    const isSafe = host.isKept && host.isDurable() && this.unwritten.size === 0
+    return statusOf(this.machine, host.connection(), this.shownPoint, isSafe)
   }
 
   private store(changes: readonly Change[]): void {
