@@ -38,6 +38,7 @@ function elementClass(): CustomElementConstructor {
     private entries: Inspected[] = []
     private reading: AsyncIterator<Inspected> | null = null
     private isDrawing = false
+    private stop: () => void = () => {}
     private readonly body: HTMLElement
 
     constructor() {
@@ -47,8 +48,10 @@ function elementClass(): CustomElementConstructor {
       const bar = make('nav')
       for (const view of ['timeline', 'pending', 'difference'] as const) {
         const button = make('button', view)
+        button.setAttribute('aria-pressed', `${view === this.view}`)
         button.addEventListener('click', () => {
           this.view = view
+          for (const other of bar.children) other.setAttribute('aria-pressed', `${other === button}`)
           this.draw()
         })
         bar.append(button)
@@ -71,6 +74,7 @@ function elementClass(): CustomElementConstructor {
     }
 
     disconnectedCallback(): void {
+      this.stop()
       void this.reading?.return?.()
       this.reading = null
     }
@@ -85,6 +89,8 @@ function elementClass(): CustomElementConstructor {
       if (client === null) return
       const entries = client.inspect()
       this.reading = entries
+      this.stop = this.graph?.subscribeStatus(() => this.drawSoon()) ?? this.stop
+      this.drawSoon()
       for await (const entry of entries) {
         this.entries.push(entry)
         if (this.entries.length > ENTRIES_MAX) this.entries.shift()
@@ -137,8 +143,10 @@ function lineOf(entry: Inspected): string[] {
     const { type } = entry.frame as { type: string }
     return [at, `${entry.direction === 'in' ? '←' : '→'} ${type}`, text(entry.frame)]
   }
-  const { type } = entry.input as { type: string }
-  return [at, type, entry.effects.map((effect) => (effect as { type: string }).type).join(', ')]
+  const { type, ...input } = entry.input as { type: string; frame?: { type: string } }
+  const effects = entry.effects.map((effect) => (effect as { type: string }).type).join(', ')
+  // A frame stands above with its content.
+  return [at, type, `${input.frame ? input.frame.type : text(input)} ⇒ ${effects || 'nothing'}`]
 }
 
 function cellsOf({ operationId, what, state, base, ageMs, attempts }: OperationRow): string[] {
