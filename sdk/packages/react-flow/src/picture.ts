@@ -166,11 +166,7 @@ export class Picture<N extends Node, E extends Edge> {
     const { held, previews } = this.#layers
     const task = this.#layers.task.node.byId
     const kept = this.node.viewsOf(stored, this.#marks('node'), (node) => {
-      const layers = [
-        previews.leaves(node.id),
-        leavesOf(held.edits.node.byId.get(node.id)),
-        leavesOf(task.get(node.id)),
-      ]
+      const layers = [previews.leaves(node), leavesOf(held.edits.node.byId.get(node.id)), leavesOf(task.get(node.id))]
       return this.node.view(node.id, node, ...layers)
     })
     const list = this.#finish('node', kept, (view) => gone.has(String(view.id)))

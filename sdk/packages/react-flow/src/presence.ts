@@ -87,9 +87,11 @@ export function dragState(nodes: readonly { node: GraphNode; leaves: readonly Le
 
 interface Preview {
   readonly clientId: string
+  /** `[id, x, y, width?, height?]` as it was received. */
+  readonly entry: readonly unknown[]
   readonly leaves: readonly Leaf[]
-  /** Where the node stood when the preview began: once it stands elsewhere, the commit is here. */
-  readonly from: Position
+  /** What stood at the leaves when the preview began: once something else stands there, a commit came. */
+  readonly over: readonly unknown[]
   /** Set when the drag is over. */
   readonly until: number | null
 }
@@ -97,18 +99,26 @@ interface Preview {
 /** Others' drags as a layer over the graph. */
 export class Previews {
   readonly byId: Marked<Preview> = new Marked()
-  /** Drags that ours took over, as `client node`, until they end. */
-  readonly #overridden = new Set<string>()
+  /** By `client node`: drags that ours took over (`null`), and what was shown when its commit came. Until they end. */
+  readonly #passed = new Map<string, readonly unknown[] | null>()
 
-  leaves(id: string): readonly Leaf[] | undefined {
-    return this.byId.get(id)?.leaves
+  /** What somebody's drag shows of this node. A commit of what it shows ends it, until the drag goes on. */
+  leaves(node: GraphNode): readonly Leaf[] | undefined {
+    const preview = this.byId.get(node.id)
+    if (preview === undefined || equal(standing(node, preview.leaves), preview.over)) return preview?.leaves
+    this.#pass(node.id, preview.entry)
+    return undefined
   }
 
   /** We move this node ourselves: what is shown is ours from now on. */
   override(id: string): void {
+    this.#pass(id, null)
+  }
+
+  #pass(id: string, entry: readonly unknown[] | null): void {
     const preview = this.byId.get(id)
     if (preview === undefined) return
-    this.#overridden.add(`${preview.clientId} ${id}`)
+    this.#passed.set(`${preview.clientId} ${id}`, entry)
     this.byId.delete(id)
   }
 
@@ -116,32 +126,36 @@ export class Previews {
   update(others: readonly Presence[], node: (id: string) => GraphNode | undefined, now: number): number | null {
     const shown = new Set<string>()
     const dragging = new Set<string>()
-    for (const other of others) {
-      const listed = read(other.slots[DRAG], ['nodes'])
+    for (const { clientId, slots } of others) {
+      const listed = read(slots[DRAG], ['nodes'])
       for (const entry of Array.isArray(listed) ? listed : []) {
         if (!Array.isArray(entry) || typeof entry[0] !== 'string') continue
         const [id, x, y, width, height] = entry
-        dragging.add(`${other.clientId} ${id}`)
+        const key = `${clientId} ${id}`
+        dragging.add(key)
         const base = node(id)
-        if (base === undefined || !isNumber(x) || !isNumber(y) || this.#overridden.has(`${other.clientId} ${id}`))
-          continue
+        const passed = this.#passed.get(key)
+        if (base === undefined || !isNumber(x) || !isNumber(y) || passed === null || equal(passed, entry)) continue
+        this.#passed.delete(key)
         shown.add(id)
+        const before = this.byId.get(id)
+        const same = before?.clientId === clientId && before.until === null ? before : undefined
+        if (same !== undefined && equal(same.entry, entry)) continue
         const leaves: Leaf[] = [{ path: ['position'], value: { x, y } }]
         if (isNumber(width)) leaves.push({ path: ['width'], value: width })
         if (isNumber(height)) leaves.push({ path: ['height'], value: height })
-        const before = this.byId.get(id)
-        const same = before?.clientId === other.clientId && before.until === null
-        if (same && equal(before.leaves.map(written), leaves.map(written))) continue
-        this.byId.set(id, { clientId: other.clientId, leaves, from: same ? before.from : base.position, until: null })
+        const over = same?.leaves.length === leaves.length ? same.over : standing(base, leaves)
+        this.byId.set(id, { clientId, entry, leaves, over, until: null })
       }
     }
-    for (const key of this.#overridden) if (!dragging.has(key)) this.#overridden.delete(key)
+    for (const key of this.#passed.keys()) if (!dragging.has(key)) this.#passed.delete(key)
     let next: number | null = null
     for (const [id, preview] of this.byId) {
       if (shown.has(id)) continue
       const base = node(id)
       const until = preview.until ?? now + PREVIEW_MS
-      if (base === undefined || now >= until || !equal(base.position, preview.from)) this.byId.delete(id)
+      if (base === undefined || now >= until || !equal(standing(base, preview.leaves), preview.over))
+        this.byId.delete(id)
       else {
         if (preview.until === null) this.byId.set(id, { ...preview, until })
         next = Math.min(next ?? until, until)
@@ -151,4 +165,4 @@ export class Previews {
   }
 }
 
-const written = (leaf: Leaf): unknown => leaf.value
+const standing = (node: GraphNode, leaves: readonly Leaf[]): unknown[] => leaves.map(({ path }) => read(node, path))

@@ -38,6 +38,21 @@ describe('A15 drags of others', () => {
     expect(store.node('a')?.position.x).toBe(12)
   })
 
+  test('the commit of a drag ends its preview, also when its presence comes later', () => {
+    const { graph, store, clock } = setUp([node('a')])
+    graph.setOthers([drags(['a', 9, 0])])
+    clock.paint()
+    graph.remote((on) => on.moveNode('a', { x: 12, y: 0 }))
+    expect(store.node('a')?.position.x).toBe(12)
+    graph.setOthers([drags(['a', 9, 0]), { ...bob({ cursor: { x: 1, y: 1 } }), clientId: 'tab-c' }])
+    clock.paint()
+    expect(store.node('a')?.position.x).toBe(12)
+    // A drag that goes on is shown again.
+    graph.setOthers([drags(['a', 20, 0])])
+    clock.paint()
+    expect(store.node('a')?.position.x).toBe(20)
+  })
+
   test('a preview without a commit ends after 300 ms', () => {
     const { graph, store, clock } = setUp([node('a')])
     graph.setOthers([drags(['a', 9, 0])])
