@@ -10,7 +10,8 @@ const MARGIN = { side: 28, top: 56 }
 
 export function addNode(instance: Instance, kind: Kind, at: { x: number; y: number }): void {
   const id = `${kind}-${Math.random().toString(36).slice(2, 10)}`
-  for (const { id: other, selected } of instance.getNodes()) if (selected) instance.updateNode(other, { selected: false })
+  for (const { id: other, selected } of instance.getNodes())
+    if (selected) instance.updateNode(other, { selected: false })
   instance.addNodes({ ...blank(kind, at), id, selected: true } as FlowNode)
 }
 
@@ -57,14 +58,22 @@ export function settle(instance: Instance, dragged: readonly FlowNode[]): void {
     const node = instance.getInternalNode(id)
     if (node === undefined || node.type === 'group') continue
     const { x, y } = node.internals.positionAbsolute
-    const middle = { x: x + (node.measured.width ?? 0) / 2, y: y + (node.measured.height ?? 0) / 2, width: 1, height: 1 }
+    const middle = {
+      x: x + (node.measured.width ?? 0) / 2,
+      y: y + (node.measured.height ?? 0) / 2,
+      width: 1,
+      height: 1,
+    }
     const under = instance.getIntersectingNodes(middle).findLast((other) => other.type === 'group' && other.id !== id)
     if (under?.id === node.parentId) continue
     const parent = under && instance.getInternalNode(under.id)!.internals.positionAbsolute
     const position = { x: x - (parent?.x ?? 0), y: y - (parent?.y ?? 0) }
-    instance.updateNode(id, ({ parentId: _, extent: __, ...free }) => ({ ...free, position, ...(under && { parentId: under.id }) }), {
-      replace: true,
-    })
+    instance.updateNode(
+      id,
+      ({ parentId: _, extent: __, ...free }) => ({ ...free, position, ...(under && { parentId: under.id }) }),
+      {
+        replace: true,
+      },
+    )
   }
 }
-

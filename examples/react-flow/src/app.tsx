@@ -60,14 +60,23 @@ export function App() {
         <UndoKeys flow={flow} />
         <ClipboardKeys flow={flow} />
       </ReactFlow>
-      <Toolbar flow={flow} theme={theme} onTheme={toggleTheme} history={history} onHistory={() => setHistory(!history)} />
+      <Toolbar
+        flow={flow}
+        theme={theme}
+        onTheme={toggleTheme}
+        history={history}
+        onHistory={() => setHistory(!history)}
+      />
       <Palette disabled={flow.readOnly} />
       {history && <HistoryPanel flow={flow} colorOf={colorOf} />}
       <Refusals flow={flow} />
       {flow.ready && flow.props.nodes.length === 0 && !flow.readOnly && (
         <div className="empty card">
           <h2>An empty workflow</h2>
-          <p>Drag a step from the left, or begin with an example. Open this page again in another window to edit together.</p>
+          <p>
+            Drag a step from the left, or begin with an example. Open this page again in another window to edit
+            together.
+          </p>
           <button
             type="button"
             className="primary"

@@ -16,7 +16,9 @@ function Avatar({ name, color: background, title }: { name: string; color: strin
 
 function People({ flow }: { flow: Flow }) {
   const others = useOthers(flow)
-  const one = [...new Map(others.filter((other) => other.userId !== userId).map((other) => [other.userId, other])).values()]
+  const one = [
+    ...new Map(others.filter((other) => other.userId !== userId).map((other) => [other.userId, other])).values(),
+  ]
   return (
     <div className="people">
       {one.map((other) => (
@@ -75,7 +77,12 @@ export function Toolbar({ flow, theme, onTheme, history, onHistory }: ToolbarPro
       <button type="button" aria-pressed={history} onClick={onHistory}>
         History
       </button>
-      <button type="button" aria-label={theme === 'dark' ? 'Light colours' : 'Dark colours'} title="Light or dark" onClick={onTheme}>
+      <button
+        type="button"
+        aria-label={theme === 'dark' ? 'Light colours' : 'Dark colours'}
+        title="Light or dark"
+        onClick={onTheme}
+      >
         {theme === 'dark' ? '☀' : '☾'}
       </button>
     </header>
