@@ -1,9 +1,9 @@
 /** A workflow editor for several people. The multi-user part is `useGraphFlow` and the five elements inside `<ReactFlow>`. */
-import { ClipboardKeys, Cursors, SyncBadge, UndoKeys, useGraphFlow, useOthers } from '@dao-api/react-flow'
+import { ClipboardKeys, Cursors, SyncBadge, UndoKeys, useGraphFlow } from '@dao-api/react-flow'
 import { Background, BackgroundVariant, Controls, MiniMap, ReactFlow, useReactFlow } from '@xyflow/react'
-import { type DragEvent, useCallback, useState } from 'react'
+import { type DragEvent, useState } from 'react'
 import { addNode, settle } from './actions.ts'
-import { client, color, graphId, user, userId } from './client.ts'
+import { client, color, graphId, user } from './client.ts'
 import { HistoryPanel } from './history_panel.tsx'
 import type { FlowEdge, FlowNode, Kind } from './model.ts'
 import { nodeTypes } from './nodes.tsx'
@@ -24,11 +24,6 @@ export function App() {
   const instance = useReactFlow<FlowNode, FlowEdge>()
   const [theme, toggleTheme] = useTheme()
   const [history, setHistory] = useState(false)
-  const others = useOthers(flow)
-  const colorOf = useCallback(
-    (id: string) => (id === userId ? color : (others.find((other) => other.userId === id)?.color ?? '#94a3b8')),
-    [others],
-  )
   const drop = (event: DragEvent): void => {
     const kind = event.dataTransfer.getData(DRAGGED) as Kind | ''
     if (kind === '') return
@@ -68,7 +63,7 @@ export function App() {
         onHistory={() => setHistory(!history)}
       />
       <Palette disabled={flow.readOnly} />
-      {history && <HistoryPanel flow={flow} colorOf={colorOf} />}
+      {history && <HistoryPanel flow={flow} />}
       <Refusals flow={flow} />
       {flow.ready && flow.props.nodes.length === 0 && !flow.readOnly && (
         <div className="empty card">

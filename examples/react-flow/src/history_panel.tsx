@@ -1,8 +1,9 @@
 /** Who changed what: the server's list of operations, fetched again when a commit arrives. */
+import { useOthers } from '@dao-api/react-flow'
 import { useReactFlow } from '@xyflow/react'
 import { useEffect, useState } from 'react'
 import type { Flow } from './actions.ts'
-import { userId } from './client.ts'
+import { color, userId } from './client.ts'
 import { nameOf } from './model.ts'
 
 interface Event {
@@ -96,7 +97,14 @@ function ago(timestamp: number, now: number): string {
   return seconds < 86_400 ? `${Math.round(seconds / 3600)} h` : new Date(timestamp).toLocaleDateString()
 }
 
-export function HistoryPanel({ flow, colorOf }: { flow: Flow; colorOf: (userId: string) => string }) {
+/** The colour of somebody who is here, else grey. */
+function useColors(flow: Flow): (userId: string) => string {
+  const others = useOthers(flow)
+  return (id) => (id === userId ? color : (others.find((other) => other.userId === id)?.color ?? '#94a3b8'))
+}
+
+export function HistoryPanel({ flow }: { flow: Flow }) {
+  const colorOf = useColors(flow)
   const operations = useOperations(flow)
   const { fitView } = useReactFlow()
   const now = Date.now()
