@@ -55,6 +55,9 @@ export interface Storages {
   askToKeep(): void
 }
 
+/** How often, and after how many milliseconds, a tab that is loaded again asks for the lock that it had. */
+const RELOAD_TURNS = 10
+const RELOAD_PAUSE = 50
 /** How long a client must be without its lock before its queue is taken over. Milliseconds. */
 const FREE_FOR = 1_500
 /** The same where there are no locks: how long it must not have been seen. */
@@ -63,13 +66,22 @@ const UNSEEN_FOR = 60_000
 export function openable({ name, user, durability = 'relaxed' }: IndexedDbOptions, storages: Storages): DeviceSource {
   const database = `dao:${name}:${user}`
   const tab = new TabId(database, storages.page)
+  let kept: string | null = null
   return {
     kind: 'indexeddb',
-    proposeClientId: () => tab.take(),
+    proposeClientId: () => {
+      kept = tab.take()
+      return kept
+    },
     open: async (proposed) => {
       const { locks } = storages.page
       let clientId = proposed
       let lock = await tryLock(locks, lockName(database, clientId))
+      // The page before a reload lets go of its lock a moment after this one begins.
+      for (let turn = 0; lock === null && proposed === kept && turn < RELOAD_TURNS; turn++) {
+        await new Promise((resolve) => setTimeout(resolve, RELOAD_PAUSE))
+        lock = await tryLock(locks, lockName(database, clientId))
+      }
       if (lock === null) {
         clientId = uuidV7(storages.now())
         lock = await tryLock(locks, lockName(database, clientId))

@@ -19,6 +19,15 @@ describe('P7 M5: tabs', () => {
     expect((await browser.tab(tab.session).open('two')).clientId).toBe('one')
   })
 
+  test('P7 a reload whose old page lets go late keeps its client', async () => {
+    const browser = new Browser()
+    const tab = browser.tab()
+    await tab.open('one')
+    const left = new Map([['dao-client:dao:flows:ada', 'one']])
+    setTimeout(() => tab.kill(), 120)
+    expect((await browser.tab(left).open('two')).clientId).toBe('one')
+  })
+
   test('P7 a duplicated tab is another client', async () => {
     const browser = new Browser()
     const tab = browser.tab()
