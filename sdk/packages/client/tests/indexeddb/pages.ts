@@ -2,7 +2,7 @@
 
 import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
 import type { Device } from '../../src/device.ts'
-import { openable, type Storages } from '../../src/indexeddb.ts'
+import { openable, type Storages } from '../../src/indexeddb/device.ts'
 
 interface Request {
   readonly name: string

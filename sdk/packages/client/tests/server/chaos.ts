@@ -3,7 +3,7 @@
 import type { Json, JsonObject, Sent } from '../../src/api.ts'
 import { ClientShell } from '../../src/client.ts'
 import type { GraphShell } from '../../src/graph.ts'
-import { openable } from '../../src/indexeddb.ts'
+import { openable } from '../../src/indexeddb/device.ts'
 import { toState } from '../../src/model/index.ts'
 import { Browser, type Tab } from '../indexeddb/pages.ts'
 import { fastNow, Mortal } from './mortal.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { ClientShell } from '../../src/client.ts'
-import { openable } from '../../src/indexeddb.ts'
+import { openable } from '../../src/indexeddb/device.ts'
 import { Browser, type Tab } from '../indexeddb/pages.ts'
 import { hashOf, LIMITS } from '../machine/driver.ts'
 import { World } from './world.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { JsonObject } from '../../src/api.ts'
 import { ClientShell } from '../../src/client.ts'
-import { openable } from '../../src/indexeddb.ts'
+import { openable } from '../../src/indexeddb/device.ts'
 import { Browser } from '../indexeddb/pages.ts'
 import { hashOf, LIMITS, node, titled } from '../machine/driver.ts'
 import { settle, World } from './world.ts'
