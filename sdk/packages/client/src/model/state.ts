@@ -285,8 +285,9 @@ function rowsOf<E>(slots: readonly number[] | undefined, table: Table<E>): Place
 }
 
 function add(index: IdMap<readonly number[]>, id: string, slot: number): void {
-  const slots = index.get(id) ?? NO_SLOTS
-  if (!slots.includes(slot)) index.set(id, [...slots, slot])
+  const slots = index.get(id)
+  if (slots === undefined) index.set(id, [slot])
+  else if (!slots.includes(slot)) index.set(id, slots.concat(slot))
 }
 
 function drop(index: IdMap<readonly number[]>, id: string, slot: number): void {

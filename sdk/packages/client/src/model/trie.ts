@@ -139,14 +139,18 @@ export class IdMap<V> {
   /** Sets the value of an id; `undefined` removes it. */
   set(id: string, value: V | undefined): void {
     const at = hash(id)
-    const old = this.buckets.get(at) ?? []
-    const found = old.indexOf(id)
-    if (found < 0) {
-      if (value !== undefined) this.buckets.set(at, [...old, id, value])
+    const old = this.buckets.get(at)
+    const found = old === undefined ? -1 : old.indexOf(id)
+    if (old === undefined || found < 0) {
+      if (value === undefined) return
+      const bucket = old === undefined ? [] : old.slice()
+      bucket.push(id, value)
+      this.buckets.set(at, bucket)
       return
     }
-    const others = [...old.slice(0, found), ...old.slice(found + 2)]
-    const bucket = value === undefined ? others : [...others, id, value]
+    const bucket = old.slice()
+    if (value === undefined) bucket.splice(found, 2)
+    else bucket[found + 1] = value
     this.buckets.set(at, bucket.length > 0 ? bucket : undefined)
   }
 
