@@ -13,6 +13,8 @@ import { Recorder } from './recorder.ts'
 
 /** Between looks for queues whose clients are gone (rule P7). Milliseconds. */
 const ADOPT_EVERY = 2_000
+/** How long a device may take to open. Without it all is in memory. Milliseconds. */
+const DEVICE_PATIENCE = 10_000
 /** A followed graph that is behind what a `PONG` says for this long has lost frames. Milliseconds. */
 const BEHIND_MAX = 5_000
 
@@ -220,7 +222,17 @@ export class ClientShell implements Client {
   // --- Device ----------------------------------------------------------------------------------
 
   private async openDevice(source: DeviceSource): Promise<void> {
-    this.device = await source.open(this.id).catch(() => null)
+    const opening = source.open(this.id).catch(() => null)
+    let isLate = false
+    const patience = new Promise<null>((resolve) => {
+      const stop = this.environment.after(DEVICE_PATIENCE, () => {
+        isLate = true
+        resolve(null)
+      })
+      void opening.then(stop)
+    })
+    void opening.then((device) => (isLate ? device?.close() : undefined))
+    this.device = await Promise.race([opening, patience])
     if (this.device === null) return
     this.id = this.device.clientId
     void this.adopt()

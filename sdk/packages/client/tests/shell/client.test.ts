@@ -124,6 +124,23 @@ describe('the client', () => {
     await client.close()
   })
 
+  test('P5 a device that never opens keeps nobody from working: all is in memory, and that is said', async () => {
+    const world = new World()
+    const persist = { kind: 'broken', proposeClientId: () => null, open: () => new Promise<never>(() => {}) }
+    const client = new ClientShell({ url: 'ws://test/ws', persist }, world)
+    const graph = client.graph('g')
+    graph.createNode({ id: 'a' })
+    await world.pass(9_999)
+    expect(world.sockets).toHaveLength(0)
+    await world.pass(1)
+    expect(world.sockets).toHaveLength(1)
+    world.socket.open()
+    world.socket.say(WELCOME)
+    world.socket.say(sync(0, []))
+    expect(world.socket.types()).toEqual(['SUBSCRIBE', 'COMMAND'])
+    expect(graph.status).toMatchObject({ pending: 1, persisted: false })
+  })
+
   test('P4 it paints from the device without a network, with what was edited offline', async () => {
     const browser = new Browser()
     const tab = browser.tab()
