@@ -14,8 +14,9 @@ import { useTheme } from './theme.ts'
 import { Toolbar } from './toolbar.tsx'
 
 const me = { name: user, color }
+const left = matchMedia('(max-width: 1000px)').matches ? '90px' : '170px'
 /** Leaves room for what lies over the canvas. */
-const FIT = { maxZoom: 1, padding: { top: '90px', left: '90px', right: '40px', bottom: '70px' } } as const
+const FIT = { maxZoom: 1, padding: { top: '90px', left, right: '40px', bottom: '70px' } } as const
 const DELETE_KEYS = ['Delete', 'Backspace']
 const edgeOptions = { type: 'smoothstep' }
 

@@ -49,7 +49,7 @@ test('M7 type, drag, resize, connect and delete: the other sees it, and each is 
   await until('one commit of the resize', async () => (await commits('acts')).length === 3)
 
   const source = (await ada.node('Schedule payment').locator('.source').boundingBox())!
-  const target = (await ada.node('Read it').locator('.target').boundingBox())!
+  const target = (await ada.node('Ask for approval').locator('.target').boundingBox())!
   await ada.drag({ x: source.x + 3, y: source.y + 3 }, { x: target.x - source.x, y: target.y - source.y })
   await until('one commit of the connection', async () => (await commits('acts')).length === 4)
 
