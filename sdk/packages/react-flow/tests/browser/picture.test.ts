@@ -6,7 +6,7 @@ import { root } from './places.ts'
 import { Stage } from './stage.ts'
 
 const path = process.env.PICTURE
-const SIZE = { width: 760, height: 520 }
+const SIZE = { width: 760, height: 620 }
 
 test.runIf(path !== undefined)('two editors side by side', async () => {
   const stage = new Stage()
@@ -25,7 +25,7 @@ test.runIf(path !== undefined)('two editors side by side', async () => {
   await bob.sees('Pay on Friday')
   await bob.select('Match the order')
   await bob.page.locator('.react-flow__node:has([value="Check the limit"]) .pill').click()
-  await bob.page.mouse.move(300, 190)
+  await bob.page.mouse.move(300, 250)
   await ada.hold(await ada.spot('Ask for approval'), { x: 36, y: 26 })
   await ada.page.waitForSelector('.dao-cursor-name')
   await bob.page.waitForTimeout(900)
