@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench dist chaos chaos-short sdk-install sdk-test sdk-check sdk-browser-test example
+.PHONY: help run test check bench dist chaos chaos-short bench-sdk sdk-mutants sdk-install sdk-test sdk-check sdk-browser-test example
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ sdk-check: sdk-install ## Format, lints, types, sizes, packages and wire types o
 	cargo build --locked
 	cd sdk && $(NODE) npm run --silent check && $(NODE) npm run --silent build && $(NODE) npm run --silent sizes \
 		&& $(NODE) npm run --silent packages && $(NODE) node scripts/wire.mjs --check
+
+bench-sdk: sdk-install ## Measure the core of the SDK beside Yjs
+	cd sdk && $(NODE) npm run --silent bench
+
+sdk-mutants: sdk-install ## Plant mistakes in the core of the SDK: the fuzz has to find each
+	cd sdk && $(NODE) npm run --silent mutants
 
 sdk-browser-test: sdk-install ## Run the example editor in Chromium: two people, offline, killed tabs, 1,000 nodes
 	./scripts/install-chromium.sh

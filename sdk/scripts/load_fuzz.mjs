@@ -33,7 +33,10 @@ export async function bundleFuzz(change = () => null) {
 }
 
 /** The seeds that fail, with the reasons, the lowest first. Ends early when there are `untilFailures`. */
-export async function runSeeds({ file }, { from, seeds, untilFailures, jobs = Math.min(2, availableParallelism()) }) {
+export async function runSeeds(
+  { file },
+  { from, seeds, untilFailures, jobs = option('jobs', Math.min(2, availableParallelism())) },
+) {
   const failures = []
   let next = from
   let ran = 0

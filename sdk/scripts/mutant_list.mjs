@@ -83,17 +83,10 @@ export const MUTANTS = [
   },
   {
     rule: 'A9',
-    mistake: 'a state makes new objects of what is equal',
-    file: machine('follow.ts'),
-    from: 'm.point === null ? undefined : m.confirmed)',
-    to: 'undefined)',
-  },
-  {
-    rule: 'A9',
     mistake: 'a replaced history is taken for the same one',
     file: machine('follow.ts'),
     from: 'const isReset = frame.reset === true ||',
-    to: 'const isReset = frame.reset === null ||',
+    to: 'const isReset = frame === null &&',
   },
   {
     rule: 'A9',
