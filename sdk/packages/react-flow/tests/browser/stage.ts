@@ -238,6 +238,12 @@ export class Person {
     await this.page.keyboard.press('Enter')
   }
 
+  /** For people to look at: written to the folder `SHOTS`, if that is set. */
+  async shot(name: string): Promise<void> {
+    const folder = process.env.SHOTS
+    if (folder !== undefined) await this.page.screenshot({ path: join(folder, `${name}.png`) })
+  }
+
   async insertSample(): Promise<void> {
     await this.page.click('.empty button')
     await this.badge('Saved')
