@@ -14,3 +14,4 @@ mod lifecycle;
 mod properties;
 mod undo;
 mod undo_properties;
+mod vectors;

@@ -111,7 +111,7 @@ pub fn undo(given: Given, versions: &[u64]) -> Undoing {
 }
 
 impl Undoing {
-    fn on_conflict(self, on_conflict: OnConflict) -> Self {
+    pub fn on_conflict(self, on_conflict: OnConflict) -> Self {
         Self { on_conflict, ..self }
     }
 
