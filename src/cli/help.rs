@@ -71,7 +71,7 @@ fn settings_of(command: &str) -> Option<&'static [Group]> {
         "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
         "rebuild" => &[STORE, PROJECTING],
         "trash" => &[STORE, GRAPHS, TRASH],
-        "import" | "seed" | "undo" | "create" | "recover" => &[STORE, GRAPHS],
+        "import" | "seed" | "undo" | "create" | "recover" | "purge" => &[STORE, GRAPHS],
         "export" | "show" | "diff" | "history" | "list" | "verify" | "migrate" => READING,
         "backup" | "restore" => &[EMBEDDED],
         "watch" | "monitor" | "healthcheck" => &[ADDRESS],

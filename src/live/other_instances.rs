@@ -220,6 +220,9 @@ impl OtherInstancesTask {
             Some((instance, PresenceMessage::Shows(shown))) => {
                 self.room.show_remote(instance, shown, Instant::now())
             }
+            Some((instance, PresenceMessage::Follow { is_first, followers })) => {
+                self.room.followers_elsewhere(instance, is_first, followers, Instant::now());
+            }
             Some((instance, PresenceMessage::Gone)) => self.room.forget(instance),
             None => {
                 tracing::debug!(graph = %self.id, bytes = message.len(), "a broadcast is not understood");
@@ -237,6 +240,13 @@ impl OtherInstancesTask {
         if self.tell_all {
             shown.retain(|(_, present)| present.is_gone());
             shown.extend(self.room.shown_here(0).1);
+            let followers = self.room.followers_here();
+            if !followers.is_empty() || self.has_shown {
+                for message in presence_message::follow(self.instance, &followers) {
+                    self.has_shown = true;
+                    self.broadcast(message).await?;
+                }
+            }
         }
         for message in presence_message::shows(self.instance, shown) {
             self.has_shown = true;
