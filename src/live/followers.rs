@@ -1,7 +1,7 @@
 //! Who follows a graph, whether or not they show anything: for those who ask who is there (rule L14).
 //!
-//! Instances tell each other of their followers every so often and when asked, all of them at once: so what is known of
-//! others is up to a minute old. Nobody is woken when it changes.
+//! Instances tell each other of their followers when they change, though not often, and when asked; all of them at once. So
+//! what is known of others is up to a minute old. No follower is woken when it changes.
 
 use std::{
     collections::{BTreeMap, HashMap},

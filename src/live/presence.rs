@@ -16,7 +16,10 @@ use std::{
 
 use bytes::Bytes;
 use dao_projections::{ClientId, UserId};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use super::{
@@ -250,6 +253,8 @@ pub struct PresenceRoom {
     entries: Mutex<PresenceEntries>,
     /// Guards who follows the graph, held as shortly.
     followers: Mutex<Followers>,
+    /// Wakes the one task that tells other instances who follows the graph.
+    followers_changed: Notify,
     revision: watch::Sender<u64>,
 }
 
@@ -281,6 +286,12 @@ impl PresenceRoom {
     /// The connection follows the graph.
     pub fn join(&self, connection: Uuid, follower: Follower) {
         lock(&self.followers).join(connection, follower);
+        self.followers_changed.notify_one();
+    }
+
+    /// Waits until somebody begins or ends to follow the graph here. Cancel-safe.
+    pub(super) async fn followers_changed(&self) {
+        self.followers_changed.notified().await;
     }
 
     /// Who follows the graph or shows something, here and elsewhere.
@@ -313,6 +324,7 @@ impl PresenceRoom {
     /// The connection is gone: others are told that it shows nothing any more.
     pub fn leave(&self, connection: Uuid) {
         lock(&self.followers).leave(connection);
+        self.followers_changed.notify_one();
         let entries = &mut lock(&self.entries);
         let slots: Vec<_> = entries.of(connection).map(|(key, _)| key.clone()).collect();
         self.clear(entries, &slots);
@@ -422,7 +434,12 @@ impl PresenceRoom {
 impl Default for PresenceRoom {
     fn default() -> Self {
         // Revision 0 is that of a subscriber who has seen nothing.
-        Self { entries: Mutex::default(), followers: Mutex::default(), revision: watch::Sender::new(1) }
+        Self {
+            entries: Mutex::default(),
+            followers: Mutex::default(),
+            followers_changed: Notify::new(),
+            revision: watch::Sender::new(1),
+        }
     }
 }
 
