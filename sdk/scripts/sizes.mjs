@@ -1,7 +1,7 @@
 // What a browser loads: minified, gzip -9, peers left out. Exit code 1 if a limit is exceeded.
 //
 // The goals are 12,000 bytes for the core and 20,000 with IndexedDB and React Flow. They are not reached; the limits keep
-// what is there from growing, and go down with it (docs/decisions/0111).
+// what is there from growing, and go down with it (docs/decisions/0119).
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -73,7 +73,7 @@ fn settings_of(command: &str) -> Option<&'static [Group]> {
         "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
         "rebuild" => &[STORE, PROJECTING],
         "trash" => &[STORE, CHECKPOINTS, TRASH],
-        "create" | "recover" => &[STORE, CHECKPOINTS],
+        "create" | "recover" | "purge" => &[STORE, CHECKPOINTS],
         "import" | "seed" | "undo" => &[STORE, CHECKPOINTS, GRAPHS],
         "export" | "show" | "diff" | "history" | "list" | "verify" | "migrate" => READING,
         "backup" | "restore" => &[EMBEDDED],

@@ -13,6 +13,7 @@ mod logging;
 mod migrate;
 mod monitor;
 mod open;
+mod purge;
 mod rebuild;
 mod restore;
 mod seed;
@@ -89,6 +90,8 @@ enum Command {
     Trash(graphs::Trash),
     /// Take a graph out of the trash
     Recover(graphs::Recover),
+    /// Purge a graph that is in the trash: nothing of it is left
+    Purge(purge::PurgeGraph),
     /// Print a graph, now or at a version or a time
     Show(show::Show),
     /// Print the difference between two versions of a graph
@@ -144,6 +147,7 @@ pub fn run() -> ExitCode {
             Command::Create(create) => create.run(config).await,
             Command::Trash(trash) => trash.run(config).await,
             Command::Recover(recover) => recover.run(config).await,
+            Command::Purge(purge) => purge.run(config).await,
             Command::Show(show) => show.run(config).await,
             Command::Diff(diff) => diff.run(config).await,
             Command::History(history) => history.run(config).await,

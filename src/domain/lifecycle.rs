@@ -67,9 +67,30 @@ impl Touches {
     }
 }
 
+fn setting<'a>(attributes: &'a Attributes, name: &str) -> Option<&'a Value> {
+    attributes.fields().get(SETTINGS)?.as_object()?.get(name)
+}
+
 fn is_read_only(attributes: &Attributes) -> bool {
-    let settings = attributes.fields().get(SETTINGS).and_then(Value::as_object);
-    settings.and_then(|settings| settings.get("readOnly")).and_then(Value::as_bool).unwrap_or(false)
+    setting(attributes, "readOnly").and_then(Value::as_bool).unwrap_or(false)
+}
+
+impl Limits {
+    /// The limits of a graph with these attributes: its settings may lower them, and never raise them (rule L14).
+    #[must_use]
+    pub fn lowered_by(&self, attributes: &Attributes) -> Self {
+        let Some(own) = setting(attributes, "limits") else { return *self };
+        let lower = |name: &str, limit: usize| {
+            let own = own.get(name).and_then(Value::as_u64);
+            own.map_or(limit, |own| limit.min(usize::try_from(own).unwrap_or(usize::MAX)))
+        };
+        Self {
+            entity_bytes_max: lower("entityBytes", self.entity_bytes_max),
+            nodes_max: lower("nodes", self.nodes_max),
+            edges_max: lower("edges", self.edges_max),
+            ..*self
+        }
+    }
 }
 
 /// The graph is created, then everything that it holds at first.
@@ -83,6 +104,7 @@ pub(super) fn create_graph(
         return Err(Rejection::GraphExists);
     }
     check_size(attributes)?;
+    let limits = &limits.lowered_by(attributes);
     let contents = batch_update(graph, nodes, Some(edges), viewport, limits);
     check_batch_update(graph, &contents, Some(edges), limits)?;
     let created = Event::GraphCreated { attributes: attributes.clone(), from: None };
@@ -138,6 +160,20 @@ mod tests {
     use dao_projections::{NodeId, Position};
 
     use super::*;
+
+    #[test]
+    fn l14_settings_lower_the_limits_and_never_raise_them() {
+        let limits = Limits { nodes_max: 10, edges_max: 20, entity_bytes_max: 30, ..Limits::default() };
+        let with = |settings: serde_json::Value| {
+            let mut fields = dao_projections::Map::new();
+            fields.insert(SETTINGS.to_owned(), settings);
+            limits.lowered_by(&Attributes::default().patched(&MergePatch::new(fields)))
+        };
+        assert_eq!(limits.lowered_by(&Attributes::default()), limits);
+        assert_eq!(with(serde_json::json!({"readOnly": true})), limits);
+        let lowered = with(serde_json::json!({"limits": {"nodes": 3, "edges": 21, "entityBytes": 0}}));
+        assert_eq!(lowered, Limits { nodes_max: 3, entity_bytes_max: 0, ..limits });
+    }
 
     #[test]
     fn l4_without_auto_create_only_create_graph_creates_a_graph() {

@@ -69,6 +69,38 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 28] = [
+        Self::Conflict,
+        Self::TargetDeleted,
+        Self::NodeNotFound,
+        Self::EdgeNotFound,
+        Self::IdTaken,
+        Self::DanglingEdge,
+        Self::ParentNotFound,
+        Self::ParentCycle,
+        Self::VersionAhead,
+        Self::HistoryReplaced,
+        Self::OperationIdReused,
+        Self::TooManyEntities,
+        Self::EntityTooLarge,
+        Self::VersionChanged,
+        Self::BaseRequired,
+        Self::BaseUnknown,
+        Self::BaseTooOld,
+        Self::DeletesMuch,
+        Self::AnswerTooLarge,
+        Self::OperationNotFound,
+        Self::UndoConflict,
+        Self::DependencyPending,
+        Self::DependencyRefused,
+        Self::GraphExists,
+        Self::GraphNotFound,
+        Self::GraphTrashed,
+        Self::GraphReadOnly,
+        Self::AttributesTooLarge,
+    ];
+
     /// Whether the refusal is the operation's final outcome (rule C3). Other refusals are not recorded, and the same
     /// operation id may be tried again.
     pub fn is_final(self) -> bool {

@@ -114,6 +114,11 @@ impl QueryParameters {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Parameters whose names begin like this, without that.
+    pub(super) fn beginning_with(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?, value.as_str())))
+    }
+
     /// A version; anything but a non-negative integer below 2^63 is 400, never 0 (rule H5).
     pub(super) fn version(&self, name: &str) -> Result<Option<Version>, Problem> {
         Ok(self.number(name)?.and_then(Version::new))

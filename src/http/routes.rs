@@ -10,8 +10,9 @@ use axum::{
 };
 
 use super::{
-    activity, all_events, app::App, audit, catalog, commands, document, graph, graph_events, health, home,
-    metrics, openapi, operations, reads, route_table::routes, socket, subscriptions, whoami,
+    activity, all_events, app::App, audit, catalog, commands, connections, document, graph, graph_events,
+    health, home, metrics, openapi, operations, purge, reads, route_table::routes, socket, subscriptions,
+    whoami,
 };
 use crate::auth::Right::{self, Admin, Read, Write};
 
@@ -72,6 +73,13 @@ routes! {
         operation_id = "deleteGraph", tag = "graphs",
         params(GraphPath, DeleteGraphQuery, IdempotencyKey),
         responses((status = 200, description = "It is in the trash", body = Accepted), WriteErrors)
+    }
+    /// Purge a graph that is in the trash: nothing of it is left.
+    post "/graphs/{graphId}/purge" => purge::purge, Graph(Admin), {
+        operation_id = "purgeGraph", tag = "graphs",
+        params(GraphPath),
+        request_body = PurgeBody,
+        responses((status = 200, description = "It is gone", body = Accepted), WriteErrors)
     }
     /// Run a command.
     post "/graphs/{graphId}/command" => commands::command, Graph(Write), {
@@ -207,19 +215,42 @@ routes! {
     get "/graphs/{graphId}/verify" => audit::verify, Graph(Read), {
         tag = "audit",
         params(GraphPath, LatestQuery),
-        responses((status = 200, description = "What the walk found, good or bad", body = Verified), ReadErrors)
+        responses(
+            (status = 200, description = "What the walk found, good or bad. As lines: how far it is, and last what it found", content((Verified = "application/json"), (String = "application/x-ndjson"))),
+            ReadErrors
+        )
     }
-    /// List the activity of a graph by hour, event type and user.
+    /// List who wrote each node and edge last.
+    get "/graphs/{graphId}/authors" => audit::authors, Graph(Read), {
+        tag = "audit",
+        params(GraphPath, AuthorsQuery),
+        responses((status = 200, description = "The latest write of each, by its id", body = Authors), ReadErrors)
+    }
+    /// List the activity of a graph by hour, event type and user, or in buckets of time.
     get "/graphs/{graphId}/activity" => activity::graph_activity, Graph(Read), {
         operation_id = "graphActivity", tag = "audit",
-        params(GraphPath, ActivityQuery, LatestQuery),
-        responses((status = 200, description = "One page", body = Activity), ReadErrors)
+        params(GraphPath, ActivityQuery, BucketQuery, LatestQuery),
+        responses((status = 200, description = "One page; with `bucket` all buckets", body = GraphActivity), ReadErrors)
     }
     /// List the activity of all graphs by hour, event type and user.
     get "/activity" => activity::all_activity, AllGraphs(Admin), {
         operation_id = "allActivity", tag = "audit",
         params(ActivityQuery),
         responses((status = 200, description = "One page", body = Activity), ReadErrors)
+    }
+    /// List who is there in a graph, on all servers.
+    ///
+    /// What is known of other servers is up to a minute old.
+    get "/graphs/{graphId}/presence" => connections::presence, Graph(Read), {
+        operation_id = "graphPresence", tag = "live",
+        params(GraphPath),
+        responses((status = 200, description = "Who follows the graph, and what they show", body = Presence), ReadErrors)
+    }
+    /// List the sockets and streams of this server.
+    get "/connections" => connections::connections, AllGraphs(Admin), {
+        operation_id = "listConnections", tag = "operation",
+        params(ConnectionsQuery),
+        responses((status = 200, description = "One page", body = Connections), ReadErrors)
     }
     /// Stream the commits of a graph.
     get "/graphs/{graphId}/events" => graph_events::graph_events, Graph(Read), {
@@ -318,6 +349,14 @@ routes! {
             (status = 426, description = "The handshake is of another version of WebSocket", body = Problem, content_type = "application/problem+json"),
             ReadErrors
         )
+    }
+    /// List the operations of all graphs, accepted and refused, the latest first.
+    ///
+    /// It goes back as far as the feed does (`FEED_RETENTION`). The operations of one graph are kept for ever.
+    get "/operations" => audit::all_operations, AllGraphs(Admin), {
+        operation_id = "allOperations", tag = "audit",
+        params(AllOperationsQuery),
+        responses((status = 200, description = "One page", body = Operations), ReadErrors)
     }
     /// Check the outcome of an operation.
     ///

@@ -8,15 +8,17 @@
 //! What is not remembered is not here either: what changed nothing (rule C1) has made no commit, and
 //! a malformed, too large or re-used operation never ended (rule C3).
 
+use std::collections::HashMap;
+
 use dao_projections::{CommandType, Commit, Entity, Event, GraphId, OperationId, Timestamp, UserId, Version};
 
 use super::{
     ReadError,
     history_walk::{HistoryItem, HistoryWalk, RecordKinds, WalkBudget},
-    version_at_time,
+    undone, version_at_time,
 };
 use crate::{
-    domain::{Circumstances, OperationRecord, RecordedOutcome, Refusal},
+    domain::{Circumstances, OperationRecord, Reason, RecordedOutcome, Refusal},
     store::{EventStore, Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredRefusal},
     write::{Graphs, history_reader},
 };
@@ -65,6 +67,8 @@ pub struct AuditFilter {
     pub to: Option<Timestamp>,
     /// That ended so.
     pub status: Option<OperationStatus>,
+    /// Refused for one of these reasons.
+    pub reasons: Option<Vec<Reason>>,
 }
 
 /// One page of the operations of a graph.
@@ -99,6 +103,14 @@ pub enum ListedOperation {
 }
 
 impl ListedOperation {
+    /// Its commit, if it was accepted.
+    pub fn accepted(&self) -> Option<&Commit> {
+        match self {
+            Self::Accepted(commit) => Some(commit),
+            Self::Refused { .. } => None,
+        }
+    }
+
     /// How it ended.
     pub fn status(&self) -> OperationStatus {
         match self {
@@ -109,12 +121,14 @@ impl ListedOperation {
 }
 
 /// The answer to a [`AuditQuery`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct OperationPage {
     /// Those that match, in the order asked; none at all does not mean that there are no more.
     pub operations: Vec<ListedOperation>,
     /// Where to go on; `None` at the end.
     pub next: Option<RefusalPlace>,
+    /// Those of the operations that were undone since, each with the operation that did so last (rule U12).
+    pub undone_by: HashMap<OperationId, OperationId>,
 }
 
 /// The operations of a graph that match.
@@ -124,9 +138,21 @@ pub async fn operations(
     question: &AuditQuery,
 ) -> Result<OperationPage, ReadError> {
     let head = version_at_time::head(graphs, id, question.min_version).await?;
-    let store = &**graphs.store();
-    let mut listing = OperationPage { operations: vec![], next: None };
-    let Some(between) = places(store, id, head.version, question).await? else { return Ok(listing) };
+    let mut listing = listing(&**graphs.store(), id, head.version, question).await?;
+    let accepted = listing.operations.iter().filter_map(ListedOperation::accepted);
+    let accepted: Vec<OperationId> = accepted.map(|commit| commit.body.operation_id).collect();
+    listing.undone_by = undone::undone_by(graphs, id, head.version, &accepted).await?;
+    Ok(listing)
+}
+
+async fn listing(
+    store: &dyn EventStore,
+    id: &GraphId,
+    head: Version,
+    question: &AuditQuery,
+) -> Result<OperationPage, ReadError> {
+    let mut listing = OperationPage::default();
+    let Some(between) = places(store, id, head, question).await? else { return Ok(listing) };
     let mut walk = HistoryWalk::new(store, id, question.order, between, question.filter.records());
     let (mut effort, mut bytes_kept) = (WalkBudget::default(), 0);
     while let Some(happened) = walk.next().await? {
@@ -174,6 +200,7 @@ async fn places(
 impl AuditFilter {
     fn records(&self) -> RecordKinds {
         match self.status {
+            _ if self.reasons.is_some() => RecordKinds::RefusalsOnly,
             // No event of a refused operation names an entity: it has none.
             Some(OperationStatus::Completed) => RecordKinds::CommitsOnly,
             None if self.entity.is_some() => RecordKinds::CommitsOnly,
@@ -182,7 +209,11 @@ impl AuditFilter {
         }
     }
 
-    fn look_at(&self, id: &GraphId, happened: HistoryItem) -> Result<Option<ListedOperation>, StoreError> {
+    pub(super) fn look_at(
+        &self,
+        id: &GraphId,
+        happened: HistoryItem,
+    ) -> Result<Option<ListedOperation>, StoreError> {
         match happened {
             HistoryItem::Commit(stored) => {
                 let commit = history_reader::decode(id, &stored)?;
@@ -199,7 +230,9 @@ impl AuditFilter {
 
     fn wants_commit(&self, commit: &Commit) -> bool {
         let body = &commit.body;
-        self.wants(&body.user_id, body.command_type, body.timestamp)
+        self.reasons.is_none()
+            && self.status.is_none_or(|wanted| wanted == OperationStatus::Completed)
+            && self.wants(&body.user_id, body.command_type, body.timestamp)
             && self.entity.as_ref().is_none_or(|id| body.events.iter().any(|event| names(event, id)))
     }
 
@@ -207,6 +240,7 @@ impl AuditFilter {
         self.wants(&by.user, by.command, by.at)
             && self.entity.is_none()
             && self.status.is_none_or(|wanted| wanted == OperationStatus::of(refusal))
+            && self.reasons.as_ref().is_none_or(|wanted| wanted.contains(&refusal.reason))
     }
 
     fn wants(&self, user: &UserId, command: CommandType, at: Timestamp) -> bool {

@@ -9,7 +9,10 @@
 //! Not here: JSON and status codes.
 
 mod activity;
+mod activity_buckets;
+mod all_operations;
 mod audit;
+mod authors;
 mod catalog;
 mod diff;
 mod filter;
@@ -18,6 +21,7 @@ mod history_walk;
 mod operation;
 mod resume;
 mod state;
+mod undone;
 mod verify;
 mod version_at_time;
 mod version_wait;
@@ -25,10 +29,15 @@ mod version_wait;
 use dao_projections::Version;
 
 pub use self::filter::{CommitFilter, FilterError, FilterLists};
-pub use crate::store::{ListOrder, ListPlace, ListSort, Order, RefusalPlace, StoreError, StoredCommit};
+pub use crate::store::{
+    FeedPlace, ListOrder, ListPlace, ListSort, Order, RefusalPlace, StoreError, StoredCommit,
+};
 use crate::write::WriteError;
 pub use activity::{ActivityCount, ActivityFilter, ActivityFound, ActivityPlace, activity, all_activity};
+pub use activity_buckets::{BUCKET_MS_MIN, BUCKETS_MAX, Bucket, BucketsFound, activity_buckets};
+pub use all_operations::{AllOperationsPage, AllOperationsPlace, AllOperationsQuery, all_operations};
 pub use audit::{AuditFilter, AuditQuery, ListedOperation, OperationPage, OperationStatus, operations};
+pub use authors::{Author, authors};
 pub use catalog::{CatalogFilter, CatalogFound, CatalogPage, LOOKED_AT_MAX, TrashFilter, catalog};
 pub use diff::{Difference, diff};
 pub use history::{EntityChange, EntityHistory, history};

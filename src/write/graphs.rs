@@ -119,9 +119,19 @@ impl Graphs {
         self.appended.subscribe()
     }
 
+    /// Something was written to the feed beside the tasks of graphs.
+    pub fn tell_appended(&self) {
+        self.appended.send_replace(());
+    }
+
     /// Where snapshots are, if they are kept.
     pub fn rows(&self) -> Option<&Arc<dyn ProjectionStore>> {
         self.config.rows.as_ref()
+    }
+
+    /// The time by the clock of commits.
+    pub fn now(&self) -> Timestamp {
+        (self.config.clock)()
     }
 
     /// What a graph may hold.

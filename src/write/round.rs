@@ -128,12 +128,13 @@ impl Round {
             graph: around.graph,
             operation: operation.id,
         };
+        let limits = around.limits.lowered_by(&self.graph.metadata().attributes);
         let (verdict, report) = match operation.action.save() {
             Some(save) => {
-                let saved = judge_save(&self.graph, operation, save, &history, around.limits)?;
+                let saved = judge_save(&self.graph, operation, save, &history, &limits)?;
                 (saved.verdict, Some(saved.report))
             }
-            None => (judge(&self.graph, operation, &history, around.limits)?, None),
+            None => (judge(&self.graph, operation, &history, &limits)?, None),
         };
         self.weight_room = self.weight_room.map(|room| room.saturating_sub(weight));
         let at = self.time_of(around.now);

@@ -16,10 +16,11 @@ use crate::{
 };
 
 /// A route and what it needs: a right on the graph `g`, or on all graphs, or only a token.
-const ROUTES: [(&str, &str, &str); 24] = [
+const ROUTES: [(&str, &str, &str); 27] = [
     ("GET", "/graphs", "a token"),
     ("GET", "/graphs/{graphId}", "read"),
     ("DELETE", "/graphs/{graphId}", "admin"),
+    ("POST", "/graphs/{graphId}/purge", "admin"),
     ("POST", "/graphs/{graphId}/command", "write"),
     ("POST", "/graphs/{graphId}/batch", "write"),
     ("GET", "/graphs/{graphId}/state", "read"),
@@ -36,6 +37,8 @@ const ROUTES: [(&str, &str, &str); 24] = [
     ("GET", "/graphs/{graphId}/nodes/{nodeId}/history", "read"),
     ("GET", "/graphs/{graphId}/edges/{edgeId}/history", "read"),
     ("GET", "/graphs/{graphId}/verify", "read"),
+    ("GET", "/graphs/{graphId}/authors", "read"),
+    ("GET", "/graphs/{graphId}/presence", "read"),
     ("GET", "/graphs/{graphId}/events", "read"),
     ("GET", "/graphs/{graphId}/activity", "read"),
     ("GET", "/operations/{operationId}", "a token"),
@@ -45,10 +48,12 @@ const ROUTES: [(&str, &str, &str); 24] = [
 /// Health and the first page need nothing, the document what `DOCS` says, and a socket proves itself in its own ways.
 const APART: [&str; 7] = ["/", "/healthz", "/readyz", "/ws", "/openapi.json", "/docs", "/docs/{file}"];
 /// What is about all graphs at once needs `"*": "admin"`. A path that does not match any route needs a token.
-const ALL: [(&str, &str); 13] = [
+const ALL: [(&str, &str); 15] = [
     ("GET", "/activity"),
+    ("GET", "/connections"),
     ("GET", "/events"),
     ("GET", "/metrics"),
+    ("GET", "/operations"),
     ("GET", "/subscriptions"),
     ("PUT", "/subscriptions/{name}"),
     ("GET", "/subscriptions/{name}"),
@@ -67,6 +72,7 @@ fn request(method: &str, route: &str) -> Request {
         .replace("{file}", "index.html");
     match route {
         "/graphs/{graphId}/command" => create_node("g", &new_id()),
+        "/graphs/{graphId}/purge" => Request::post(&path, json!({}).to_string()),
         "/graphs/{graphId}/batch" => {
             let operations = json!([{"type": "CREATE_NODE", "payload": {"id": new_id()}}]);
             Request::post(&path, json!({"operations": operations}).to_string())

@@ -13,6 +13,7 @@ mod migrate;
 mod monitor;
 mod outcomes;
 mod program;
+mod purge;
 mod readme;
 #[path = "../support/mod.rs"]
 mod support;

@@ -139,7 +139,8 @@ async fn work(held: &mut Held<'_>) {
 
 async fn lifecycle(held: &mut Held<'_>) {
     let document = json!({"nodes": [{"id": "a"}, {"id": "b"}], "edges": [{"source": "a", "target": "b"}]});
-    let attributes = json!({"title": "T", "tags": ["t"], "settings": {"readOnly": false}, "data": {"k": 1}});
+    let attributes = json!({"title": "T", "tags": ["t"], "settings": {"readOnly": false, "limits": {"nodes": 9}},
+        "data": {"k": 1}});
     let create = json!({"attributes": attributes, "document": document});
     let updates = json!({"updates": {"title": null, "owner": "ada"}});
     for (name, payload, status) in [
@@ -164,7 +165,16 @@ async fn lifecycle(held: &mut Held<'_>) {
     assert_eq!(held.ask(&format!("DELETE {one}"), delete).await.status, 200);
     let body = json!({"type": "RECOVER_GRAPH", "payload": {}, "operationId": new_id()});
     held.post("/graphs/{graphId}/command", "/graphs/life/command", body).await;
-    held.get("/graphs", "/graphs?sort=title&limit=2").await;
+    held.post("/graphs/{graphId}/purge", "/graphs/life/purge", json!({})).await.problem(409, "NOT_TRASHED");
+    let body = json!({"type": "DELETE_GRAPH", "payload": {}, "operationId": new_id()});
+    held.post("/graphs/{graphId}/command", "/graphs/life/command", body).await;
+    let body = json!({"operationId": new_id()});
+    held.fits(&json!({"$ref": "#/components/schemas/PurgeBody"}), &body, "PurgeBody");
+    for _ in 0..2 {
+        let purged = held.post("/graphs/{graphId}/purge", "/graphs/life/purge", body.clone()).await;
+        assert_eq!(purged.status, 200);
+    }
+    held.get("/graphs", "/graphs?sort=title&limit=2&data.stage=draft").await;
     held.get("/graphs", "/graphs?sort=colour").await.problem(400, "BAD_REQUEST");
 }
 
@@ -226,6 +236,18 @@ async fn reads(held: &mut Held<'_>) {
         .await
         .problem(404, "NOT_FOUND");
     held.get("/activity", "/activity").await;
+    held.get("/graphs/{graphId}/activity", "/graphs/g/activity?bucket=day").await;
+    held.get("/graphs/{graphId}/authors", "/graphs/g/authors").await;
+    held.get("/graphs/{graphId}/authors", "/graphs/g/authors?at=999").await.problem(404, "VERSION_NOT_FOUND");
+    held.get("/operations", "/operations?limit=5").await;
+    held.get("/operations", "/operations?code=none").await.problem(400, "BAD_REQUEST");
+    let mut socket = crate::support::ws::Ws::connect(held.client.address(), "?graphId=g").await;
+    socket.expect("SYNC").await;
+    socket.send(&json!({"type": "PRESENCE", "graphId": "g", "slot": "s", "state": 1})).await;
+    socket.send(&json!({"type": "PING"})).await;
+    socket.expect("PONG").await;
+    held.get("/connections", "/connections").await;
+    held.get("/graphs/{graphId}/presence", "/graphs/g/presence").await;
     for path in ["/", "/healthz", "/readyz", "/whoami", "/openapi.json"] {
         held.get(path, path).await;
     }

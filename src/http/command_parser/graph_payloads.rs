@@ -138,7 +138,30 @@ fn check_settings(value: &Value, place: &Path<'_>) -> Result<(), Malformed> {
         match key.as_str() {
             "readOnly" if value.is_boolean() || value.is_null() => {}
             "readOnly" => return Err(Malformed::at(place, "must be true or false")),
+            "limits" if value.is_null() => {}
+            "limits" => check_limits(value, &place)?,
             _ => return Err(Malformed::at(place, "is not a known setting")),
+        }
+    }
+    Ok(())
+}
+
+/// Limits of one graph (rule L14); null takes one away.
+fn check_limits(value: &Value, place: &Path<'_>) -> Result<(), Malformed> {
+    let Some(limits) = value.as_object() else { return Err(Malformed::at(place, "must be an object")) };
+    for (key, value) in limits {
+        let place = Path::Key(place, key);
+        match key.as_str() {
+            "nodes" | "edges" | "entityBytes" if value.is_null() || value.as_u64().is_some() => {}
+            "nodes" | "edges" | "entityBytes" => {
+                return Err(Malformed::at(place, "must be a non-negative integer"));
+            }
+            _ => {
+                return Err(Malformed::at(
+                    place,
+                    "is not a known limit: there are nodes, edges and entityBytes",
+                ));
+            }
         }
     }
     Ok(())

@@ -276,6 +276,17 @@ pub(in crate::http) struct AttributesSent {
 pub(in crate::http) struct GraphSettings {
     /// Refuses all commands but `UPDATE_GRAPH`, `DELETE_GRAPH` and `RECOVER_GRAPH`.
     read_only: Option<bool>,
+    limits: Option<GraphLimits>,
+}
+
+/// Limits of one graph: the lower of these and the server's hold.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct GraphLimits {
+    nodes: Option<u64>,
+    edges: Option<u64>,
+    /// Bytes of one node or edge as JSON.
+    entity_bytes: Option<u64>,
 }
 
 /// Puts a graph into the trash.
@@ -377,4 +388,13 @@ pub(in crate::http) struct Nack {
     delivery_ids: Vec<String>,
     /// Kept with what is parked in the end.
     reason: Option<String>,
+}
+
+/// A purge.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct PurgeBody {
+    /// Sent again it is not done again. Made by the server where it is left out.
+    #[schema(format = "uuid")]
+    operation_id: Option<String>,
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{Reason, Refusal},
-    live::SubscriptionError,
+    live::{PurgeError, SubscriptionError},
     read::ReadError,
     write::WriteError,
 };
@@ -139,6 +139,31 @@ impl Problem {
             title,
             "This graph does not exist. Check the id, or create it with CREATE_GRAPH.",
         )
+    }
+}
+
+impl Problem {
+    /// A purge of a graph that is not in the trash (rule L10).
+    pub(in crate::http) fn not_trashed(operation: OperationId) -> Self {
+        let detail = "This graph is not in the trash. Put it there with DELETE_GRAPH first.";
+        let problem = Self::new(StatusCode::CONFLICT, "NOT_TRASHED", "Graph not in the trash", detail);
+        Self { operation_id: Some(operation), ..problem }
+    }
+
+    /// An operation id that belongs to another operation (rule C3).
+    pub(in crate::http) fn id_reused(operation: OperationId) -> Self {
+        let (code, title, status) = of_reason(Reason::OperationIdReused);
+        let detail = "This operationId was used for another command, or by another user.";
+        Self { operation_id: Some(operation), ..Self::new(status, code, title, detail) }
+    }
+}
+
+impl From<PurgeError> for Problem {
+    fn from(error: PurgeError) -> Self {
+        match error {
+            PurgeError::Graph(error) => error.into(),
+            PurgeError::Subscription(error) => error.into(),
+        }
     }
 }
 

@@ -121,6 +121,7 @@ impl Connection {
             }
             Credentials::Unauthenticated { first, .. } => {
                 self.peer.user = grant.user.clone();
+                self.peer.listed.set_user(&grant.user);
                 if let Some(rate_budget) = &mut self.peer.rate_budget {
                     rate_budget.hand_to(&grant.user);
                 }

@@ -26,8 +26,12 @@ use crate::store::{Append, Entry, StoreError};
 const HEADS_MAX: usize = 16_384;
 
 /// The last number that the feed gave, also if it was trimmed away.
-const LAST_SEQ: &str = "SELECT max(coalesce((SELECT max(seq) FROM feed), 0),
+pub(super) const LAST_SEQ: &str = "SELECT max(coalesce((SELECT max(seq) FROM feed), 0),
     coalesce((SELECT seq FROM place WHERE reader = ?1), 0))";
+
+/// The last commit of a graph.
+pub(super) const HEAD: &str =
+    "SELECT key, hash FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1";
 
 /// Dead operation records deleted in one transaction: about two milliseconds of the writer's time.
 const PURGE_ROWS_MAX: i64 = 1_000;
@@ -73,9 +77,7 @@ impl<'c> Statements<'c> {
         Ok(Self {
             graph: connection.prepare_cached("SELECT id FROM graph WHERE name = ?1")?,
             add_graph: connection.prepare_cached("INSERT INTO graph (name) VALUES (?1)")?,
-            head: connection.prepare_cached(
-                "SELECT key, hash FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1",
-            )?,
+            head: connection.prepare_cached(HEAD)?,
             add_event: connection
                 .prepare_cached("INSERT INTO event (key, hash, body) VALUES (?1, ?2, ?3)")?,
             operation: connection.prepare_cached(
@@ -111,6 +113,12 @@ impl Appender {
     /// Forgets everything that a transaction that was rolled back may have left here.
     pub(super) fn forget(&mut self) {
         self.hot.clear();
+        self.feed_end = None;
+    }
+
+    /// Forgets what a change of the read side's may have made untrue of this graph.
+    pub(super) fn forget_graph(&mut self, graph: &GraphId) {
+        self.hot.remove(graph);
         self.feed_end = None;
     }
 

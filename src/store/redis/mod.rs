@@ -27,6 +27,7 @@ mod migrate;
 mod nodes;
 mod projection;
 mod publication_reader;
+mod purge;
 mod refused_operations;
 mod replica_confirmation;
 mod scripts;
@@ -154,6 +155,10 @@ impl EventStore for RedisStore {
             }
             ScriptReply::HeadMoved(values) => {
                 scripts::head(&values).map(Append::HeadMoved).ok_or_else(unreadable)
+            }
+            ScriptReply::Purging => {
+                let problem = "an earlier graph of this name is being purged. Try again in a moment";
+                Err(StoreError::Unavailable(problem.to_owned()))
             }
             ScriptReply::Duplicate(values) => {
                 live.confirm_found(self.min_replicas, partition).await?;
