@@ -5,17 +5,18 @@
 use std::io::Write;
 
 use clap::Args;
-use dao_projections::{CatalogRow, GraphId, Timestamp, UserId};
+use dao_projections::{CatalogRow, GraphId, Head, Outcome, Timestamp, UserId};
 use serde_json::{Value, json};
 
-use super::{CliError, open, print, version_or_time::readable};
+use super::{CliError, open, print};
 use crate::{
     config::Config,
+    domain::readable,
     http::{parse_command, wire::catalog_row_json},
     project::{self, Stores},
     read::{self, CatalogFilter, CatalogFound, CatalogPage, ListOrder, ListSort, TrashFilter},
     telemetry::Metrics,
-    write::{Effect, Ending},
+    write::{CommandResult, Effect, Ending},
 };
 
 /// Graphs asked of the store at once.
@@ -32,6 +33,9 @@ pub(super) struct List {
     /// Only graphs with this tag
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
+    /// Only graphs with this label
+    #[arg(long, value_name = "NAME")]
+    label: Option<String>,
     /// Only graphs in the trash
     #[arg(long)]
     trashed: bool,
@@ -81,13 +85,13 @@ pub(super) struct Recover {
 
 /// What all commands that write have.
 #[derive(Args)]
-struct Written {
+pub(super) struct Written {
     /// The author in the history
     #[arg(long, value_name = "USER", default_value = "cli")]
-    user: UserId,
+    pub(super) user: UserId,
     /// Print one JSON document
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl List {
@@ -102,6 +106,7 @@ impl List {
         let filter = CatalogFilter {
             text: self.q.as_ref().map(|text| text.to_lowercase()),
             tag: self.tag.clone(),
+            label: self.label.clone(),
             trashed: if self.trashed { TrashFilter::Only } else { TrashFilter::No },
             ..CatalogFilter::default()
         };
@@ -177,27 +182,61 @@ impl Recover {
     }
 }
 
+/// What a command that was written came to.
+pub(super) struct Done {
+    pub(super) effect: Effect,
+    pub(super) head: Head,
+    pub(super) results: Vec<CommandResult>,
+}
+
+impl Done {
+    /// In a word.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self.effect {
+            Effect::Unchanged => "unchanged",
+            Effect::Committed(Outcome::Applied) => "applied",
+            Effect::Committed(Outcome::Merged) => "merged",
+        }
+    }
+}
+
 impl Written {
     /// Runs the command of this name and says what it did.
     async fn execute(
         &self,
         config: Config,
         graph: &GraphId,
-        (name, done): (&str, &str),
+        (name, what): (&str, &str),
         payload: Value,
     ) -> Result<(), CliError> {
-        let operation = parse_command(json!({"type": name, "payload": payload}), &self.user);
-        let operation = operation.map_err(CliError::new)?;
+        let done = self.run(config, graph, json!({"type": name, "payload": payload})).await?;
+        let version = done.head.version;
+        print(|out| match self.json {
+            true => {
+                writeln!(out, "{}", json!({"graphId": graph, "version": version, "outcome": done.outcome()}))
+            }
+            false => writeln!(out, "{graph} is {what}, at version {version}"),
+        })
+    }
+
+    /// Runs a command, by the rules of `POST …/command`.
+    pub(super) async fn run(
+        &self,
+        config: Config,
+        graph: &GraphId,
+        command: Value,
+    ) -> Result<Done, CliError> {
+        let operation = parse_command(command, &self.user).map_err(CliError::new)?;
         let stores = open::stores(&config).await?;
         let graphs = open::graphs_over(&stores, &config, Metrics::default());
         let answers = graphs.execute(graph, vec![operation]).await;
         let answer = answers.map(|answers| answers.into_iter().next().map(|answer| answer.ending));
-        let told = match answer {
-            Ok(Some(Ending::Completed { effect, head, .. })) => {
+        let done = match answer {
+            Ok(Some(Ending::Completed { effect, head, results })) => {
                 let every = config.projector.checkpoint_every;
                 let rows = project::fold_graph(&stores, graph, head.version, every).await;
-                rows.map_err(|e| CliError::new(format!("{graph} is {done}, but the list is behind: {e}")))
-                    .map(|_rows| (effect, head))
+                rows.map_err(|e| CliError::new(format!("{graph} is written, but the list is behind: {e}")))
+                    .map(|_rows| Done { effect, head, results })
             }
             Ok(Some(Ending::Refused { refusal, .. })) => {
                 Err(CliError::new(format!("{graph}: {}", refusal.message)))
@@ -206,13 +245,6 @@ impl Written {
             Err(e) => Err(CliError::new(format!("{graph}: {e}. Run the same command again"))),
         };
         open::close(&graphs).await;
-        let (effect, head) = told?;
-        let outcome = if effect == Effect::Unchanged { "unchanged" } else { "applied" };
-        print(|out| match self.json {
-            true => {
-                writeln!(out, "{}", json!({"graphId": graph, "version": head.version, "outcome": outcome}))
-            }
-            false => writeln!(out, "{graph} is {done}, at version {}", head.version),
-        })
+        done
     }
 }

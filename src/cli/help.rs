@@ -58,6 +58,7 @@ const SERVING: Group = &[
     "rate_limit_max_requests",
     "trusted_proxies",
     "projectors",
+    "labels_admin",
 ];
 const WORKER: Group = &["worker_listen"];
 
@@ -71,7 +72,7 @@ fn settings_of(command: &str) -> Option<&'static [Group]> {
         "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
         "rebuild" => &[STORE, PROJECTING],
         "trash" => &[STORE, GRAPHS, TRASH],
-        "import" | "seed" | "undo" | "create" | "recover" => &[STORE, GRAPHS],
+        "import" | "seed" | "undo" | "create" | "recover" | "label" | "restore-version" => &[STORE, GRAPHS],
         "export" | "show" | "diff" | "history" | "list" | "verify" | "migrate" => READING,
         "backup" | "restore" => &[EMBEDDED],
         "watch" | "monitor" | "healthcheck" => &[ADDRESS],

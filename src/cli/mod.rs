@@ -9,19 +9,20 @@ mod healthcheck;
 mod help;
 mod history;
 mod import;
+mod labels;
 mod logging;
 mod migrate;
 mod monitor;
 mod open;
 mod rebuild;
 mod restore;
+mod restore_version;
 mod seed;
 mod serve;
 mod show;
 mod token;
 mod undo;
 mod verify;
-mod version_or_time;
 mod watch;
 mod worker;
 
@@ -94,6 +95,10 @@ enum Command {
     Diff(diff::Diff),
     /// Print what happened to a graph, or to one node or edge of it
     History(history::History),
+    /// List the labels of a graph, or set or remove one
+    Label(labels::LabelCommand),
+    /// Restore a graph, or some of it, as it was at an earlier version: one commit, which can be undone
+    RestoreVersion(restore_version::RestoreVersion),
     /// Undo commits of a graph where what they did still stands
     Undo(undo::Undo),
     /// Verify the hash chain of a graph and every commit in it; exit code 1 if it is damaged
@@ -148,6 +153,8 @@ pub fn run() -> ExitCode {
             Command::History(history) => history.run(config).await,
             Command::Rebuild(rebuild) => rebuild.run(config).await,
             Command::Undo(undo) => undo.run(config).await,
+            Command::Label(label) => label.run(config).await,
+            Command::RestoreVersion(restore) => restore.run(config).await,
             Command::Verify(verify) => verify.run(config).await,
             Command::Token(token) => token.run(&config),
             Command::Healthcheck => healthcheck::run(&config).await,

@@ -6,7 +6,7 @@ use dao_projections::{
 };
 use serde_json::Value;
 
-use crate::domain::{Fingerprint, Undone, document::Save};
+use crate::domain::{Fingerprint, Undone, document::Save, labels::Labelling, restore::Restoring};
 
 /// One of the commands (rules C, DS, L and U).
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,8 @@ pub enum Command {
     UpdateGraph { patch: MergePatch },
     DeleteGraph { reason: Option<Box<str>>, moved_to: Option<GraphId> },
     RecoverGraph,
+    LabelVersion { labelling: Box<Labelling> },
+    RestoreVersion { restoring: Box<Restoring> },
 }
 
 /// The target of a command: the entity that its result shows and that conflicts are about.
@@ -38,7 +40,7 @@ pub enum Target {
     Viewport,
     /// The graph itself: its attributes and the trash.
     Graph,
-    /// The target of a `BATCH_UPDATE`, a `SAVE_DOCUMENT` or an `UNDO`: all entities that its events name.
+    /// The target of a `BATCH_UPDATE`, a `SAVE_DOCUMENT`, an `UNDO` or a `RESTORE_VERSION`: all entities that its events name.
     Whole,
 }
 
@@ -61,6 +63,8 @@ impl Command {
             Self::UpdateGraph { .. } => CommandType::UpdateGraph,
             Self::DeleteGraph { .. } => CommandType::DeleteGraph,
             Self::RecoverGraph => CommandType::RecoverGraph,
+            Self::LabelVersion { .. } => CommandType::LabelVersion,
+            Self::RestoreVersion { .. } => CommandType::RestoreVersion,
         }
     }
 
@@ -85,7 +89,9 @@ impl Command {
             | Self::DeleteEdge { .. }
             | Self::SetViewport { .. }
             | Self::DeleteGraph { .. }
-            | Self::RecoverGraph => 1,
+            | Self::RecoverGraph
+            | Self::LabelVersion { .. } => 1,
+            Self::RestoreVersion { restoring } => 1 + restoring.named(),
         }
     }
 
@@ -101,7 +107,9 @@ impl Command {
             Self::UpdateEdge { edge_id, .. } => {
                 graph.edges().get(edge_id).map_or(0, |edge| fields_of(edge.entity.attributes()))
             }
-            Self::SaveDocument { .. } => graph.nodes().len() + graph.edges().len(),
+            Self::SaveDocument { .. } | Self::RestoreVersion { .. } => {
+                graph.nodes().len() + graph.edges().len()
+            }
             Self::UpdateGraph { .. } => fields_of(graph.metadata().attributes.fields()),
             Self::BatchUpdate { edges: None, .. }
             | Self::CreateNode { .. }
@@ -112,7 +120,8 @@ impl Command {
             | Self::Undo { .. }
             | Self::CreateGraph { .. }
             | Self::DeleteGraph { .. }
-            | Self::RecoverGraph => 0,
+            | Self::RecoverGraph
+            | Self::LabelVersion { .. } => 0,
         };
         self.weight() + standing
     }
@@ -127,11 +136,15 @@ impl Command {
             Self::CreateEdge { edge } => Target::Edge(edge.id().clone()),
             Self::UpdateEdge { edge_id, .. } | Self::DeleteEdge { edge_id } => Target::Edge(edge_id.clone()),
             Self::SetViewport { .. } => Target::Viewport,
-            Self::BatchUpdate { .. } | Self::SaveDocument { .. } | Self::Undo { .. } => Target::Whole,
+            Self::BatchUpdate { .. }
+            | Self::SaveDocument { .. }
+            | Self::Undo { .. }
+            | Self::RestoreVersion { .. } => Target::Whole,
             Self::CreateGraph { .. }
             | Self::UpdateGraph { .. }
             | Self::DeleteGraph { .. }
-            | Self::RecoverGraph => Target::Graph,
+            | Self::RecoverGraph
+            | Self::LabelVersion { .. } => Target::Graph,
         }
     }
 
@@ -152,7 +165,9 @@ impl Command {
             | Self::SaveDocument { .. }
             | Self::Undo { .. }
             | Self::DeleteGraph { .. }
-            | Self::RecoverGraph => false,
+            | Self::RecoverGraph
+            | Self::LabelVersion { .. }
+            | Self::RestoreVersion { .. } => false,
         }
     }
 }

@@ -100,6 +100,8 @@ pub(super) fn decide(graph: &Graph, command: &Command, limits: &Limits) -> Resul
             Ok(trash_graph(graph, reason.as_deref(), moved_to.as_ref()))
         }
         Command::RecoverGraph => Ok(recover_graph(graph)),
+        // They are judged by versions of the history.
+        Command::LabelVersion { .. } | Command::RestoreVersion { .. } => Ok(vec![]),
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn check_state(graph: &Graph, command: &Command, limits: &Limits) -> 
     if graph.head() == Head::EMPTY {
         let is_missing = match touches {
             Touches::Beginning => false,
-            Touches::Trash => true,
+            Touches::Trash | Touches::Versions => true,
             Touches::Attributes | Touches::Contents => limits.auto_create == AutoCreate::Off,
         };
         return is_missing.then(|| Refusal::new(Reason::GraphNotFound, "This graph does not exist"));
@@ -32,7 +32,8 @@ pub(super) fn check_state(graph: &Graph, command: &Command, limits: &Limits) -> 
         let refusal = Refusal::new(Reason::GraphTrashed, "This graph is in the trash");
         return Some(Refusal { details: Some(Box::new(Details::Trashed(trashed.clone()))), ..refusal });
     }
-    (touches == Touches::Contents && is_read_only(&metadata.attributes)).then(|| {
+    let is_closed = matches!(touches, Touches::Contents | Touches::Versions);
+    (is_closed && is_read_only(&metadata.attributes)).then(|| {
         Refusal::new(Reason::GraphReadOnly, "This graph is read-only: its setting `readOnly` is true")
     })
 }
@@ -44,6 +45,8 @@ enum Touches {
     Attributes,
     Trash,
     Contents,
+    /// Versions that there are: labels on them, or the way back to one.
+    Versions,
 }
 
 impl Touches {
@@ -63,6 +66,7 @@ impl Touches {
             | Command::BatchUpdate { .. }
             | Command::SaveDocument { .. }
             | Command::Undo { .. } => Self::Contents,
+            Command::LabelVersion { .. } | Command::RestoreVersion { .. } => Self::Versions,
         }
     }
 }

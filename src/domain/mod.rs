@@ -9,13 +9,17 @@ mod conflict;
 mod decide;
 mod document;
 mod interest;
+mod labels;
 mod lifecycle;
 pub(crate) mod memory;
 mod order;
 mod record;
 mod refusal;
+mod restore;
+mod rfc3339;
 mod size;
 mod undo;
+mod version_ref;
 
 pub(crate) use command::fields_of;
 pub use command::{Action, Claim, Command, IfMissing, Member, OnConflict, Operation, Target};
@@ -27,10 +31,14 @@ pub use document::{
     Absent, Base, Change, Document, ExpectedHead, Ignored, Intent, Reading, Save, Saver, WithoutBase,
 };
 pub use interest::Interest;
+pub use labels::{LABELS_MAX, LabelTo, Labelling};
 pub use lifecycle::{ATTRIBUTES_BYTES_MAX, with_purge_times};
 pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};
 pub use refusal::{Conflict, Details, Reason, Refusal, Resolution};
+pub use restore::{RESTORE_IDS_MAX, RestorePart, RestoreResult, RestoreScope, Restoring, SkippedEntity};
+pub use rfc3339::readable;
 pub use size::json_bytes;
 pub use undo::{
     OPERATIONS_MAX as UNDO_OPERATIONS_MAX, Past, Reverted, SkipReason, Skipped, Tracing, UndoResult, Undone,
 };
+pub use version_ref::{InvalidVersionRef, VersionRef};

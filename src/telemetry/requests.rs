@@ -14,12 +14,12 @@ use prometheus_client::{
 use super::{Histogram, registered};
 
 /// The statuses that this server sends; any other is counted as `other`.
-const STATUSES: [&str; 24] = [
-    "101", "200", "201", "204", "206", "304", "400", "401", "403", "404", "405", "406", "408", "409", "412",
-    "413", "415", "422", "426", "429", "431", "500", "503", "other",
+const STATUSES: [&str; 26] = [
+    "101", "200", "201", "204", "206", "304", "400", "401", "403", "404", "405", "406", "408", "409", "410",
+    "412", "413", "415", "422", "426", "428", "429", "431", "500", "503", "other",
 ];
 /// Codes of problem documents; any other is counted as `other`.
-const CODES: [&str; 38] = [
+const CODES: [&str; 44] = [
     "BAD_REQUEST",
     "UNAUTHENTICATED",
     "FORBIDDEN",
@@ -57,6 +57,12 @@ const CODES: [&str; 38] = [
     "DELETES_MUCH",
     "DEPENDENCY_PENDING",
     "DEPENDENCY_REFUSED",
+    "LABEL_NOT_FOUND",
+    "LABEL_MOVED",
+    "GRAPH_EXISTS",
+    "GRAPH_NOT_FOUND",
+    "GRAPH_TRASHED",
+    "GRAPH_READ_ONLY",
     "other",
 ];
 

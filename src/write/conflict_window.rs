@@ -10,7 +10,9 @@ use std::{
     sync::Arc,
 };
 
-use dao_projections::{Commit, EdgeId, Entity, Graph, GraphId, Hash, NodeId, OperationId, Version};
+use dao_projections::{
+    Commit, EdgeId, Entity, Graph, GraphId, Hash, NodeId, OperationId, Timestamp, Version,
+};
 
 use super::{
     history_reader,
@@ -36,6 +38,8 @@ pub(super) struct OlderCommits {
     graphs: HashMap<Version, Graph>,
     /// By the version after which they were looked for and whose they are: commits up to where the ring begins.
     owned: HashMap<(Version, OperationId), Vec<Commit>>,
+    /// Versions at times that were asked for.
+    times: HashMap<Timestamp, Version>,
     /// What operations that are to be undone did. As a round is judged again its own commits are others.
     pasts: Vec<(Vec<Undone>, Past)>,
     /// What the operations of the round are about; found out when it is first needed.
@@ -100,6 +104,11 @@ impl OlderCommits {
         self.pasts.iter().map(|(_, past)| past.weight()).sum()
     }
 
+    /// The version at this time was found.
+    pub(super) fn keep_version_at(&mut self, time: Timestamp, version: Version) {
+        self.times.insert(time, version);
+    }
+
     /// What these operations did was read.
     pub(super) fn keep_past(&mut self, operations: Vec<Undone>, past: Past) {
         self.pasts.push((operations, past));
@@ -158,8 +167,8 @@ impl OlderCommits {
                 let found = history_reader::sift(store, id, version, base, sieve).await?;
                 self.owned.insert((version, operation.id), found);
             }
-            // It is read where the round's own commits are at hand (`past`).
-            HistoryMissing::Past(_) => {}
+            // They are read where the round's own commits are at hand.
+            HistoryMissing::Past(_) | HistoryMissing::VersionAt(_) => {}
             HistoryMissing::Hash(version) => {
                 // Of the whole round at once: a batch may name as many versions as it has members.
                 let claims = requests.iter().flatten().flat_map(|operation| &operation.claims);
@@ -250,6 +259,15 @@ impl History for ConflictWindow<'_> {
         recent
             .or_else(|| pending().map(|recorded| recorded.commit.hash))
             .or_else(|| self.older.hashes.get(&version).copied())
+    }
+
+    fn version_at(&self, time: Timestamp) -> Option<Version> {
+        if self.graph.last_modified().is_none_or(|last| last <= time) {
+            let pending = self.pending.iter().map(|recorded| &recorded.commit);
+            let until = pending.take_while(|commit| commit.body.timestamp <= time);
+            return Some(until.last().map_or(self.graph.head().version, |commit| commit.version));
+        }
+        self.older.times.get(&time).copied()
     }
 
     fn past(&self, operations: &[Undone]) -> Option<&Past> {

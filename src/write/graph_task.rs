@@ -27,6 +27,7 @@ use super::{
     reply::{Reply, WriteError},
     ring::{EndedOperations, Ring},
     round::{Round, RoundContext},
+    version_at_time::last_until,
     view::View,
     write_metrics,
 };
@@ -297,6 +298,11 @@ impl GraphTask {
                     let weight = weight + older.undone_weight();
                     let taken = if weight > INLINE_WEIGHT_MAX { run_blocking(take) } else { take() };
                     let Err(missing) = taken else { break };
+                    if let HistoryMissing::VersionAt(time) = missing {
+                        let (store, head) = (&*self.store, graph.head().version);
+                        older.keep_version_at(time, last_until(store, &self.id, head, time).await?);
+                        continue;
+                    }
                     if let HistoryMissing::Past(undone) = missing {
                         let past = past::read(&self.sources(ring, &round), &undone).await?;
                         older.keep_past(undone, past);

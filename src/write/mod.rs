@@ -25,6 +25,7 @@ mod reply;
 mod ring;
 mod round;
 pub mod snapshot;
+pub mod version_at_time;
 mod view;
 mod write_metrics;
 

@@ -27,3 +27,4 @@ mod subscriptions;
 mod support;
 mod traces;
 mod undo;
+mod versions;

@@ -127,6 +127,11 @@ impl History for Given {
         Some(graph)
     }
 
+    fn version_at(&self, time: Timestamp) -> Option<Version> {
+        let until = self.commits.iter().filter(|commit| commit.body.timestamp <= time);
+        Some(until.last().map_or(Version::EMPTY, |commit| commit.version))
+    }
+
     fn owned_since(&self, version: Version, saver: &Saver<'_>) -> Option<Vec<&Commit>> {
         let since = self.commits.iter().filter(|commit| commit.version > version);
         Some(since.filter(|commit| saver.owns(commit)).collect())
@@ -314,7 +319,16 @@ impl When {
 
     #[track_caller]
     pub fn then_unchanged(self) {
-        assert_eq!(self.verdict(), Verdict::Unchanged { skipped: vec![] });
+        assert_eq!(self.verdict(), Verdict::Unchanged { skipped: vec![], restored: None });
+    }
+
+    /// Nothing changed, and what a restore left alone is told: nothing.
+    #[track_caller]
+    pub fn then_unchanged_but_told(self) {
+        match self.verdict() {
+            Verdict::Unchanged { restored: Some(told), .. } => assert!(told.skipped.is_empty(), "{told:#?}"),
+            other => panic!("expected no change, got {other:#?}"),
+        }
     }
 
     /// Refused as a conflict: a 409 with a resolution.

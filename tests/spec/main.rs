@@ -11,5 +11,7 @@ mod document;
 mod given;
 mod lifecycle;
 mod properties;
+mod restore_properties;
 mod undo;
 mod undo_properties;
+mod versions;

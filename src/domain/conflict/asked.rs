@@ -156,14 +156,18 @@ impl<'a> Asked<'a> {
             | Command::UpdateEdge { patch, .. }
             | Command::UpdateGraph { patch } => Self::Patch(patch),
             Command::CreateGraph { attributes, .. } => Self::Graph(attributes),
-            Command::DeleteGraph { .. } | Command::RecoverGraph => Self::Nothing, // they stand beside the attributes
+            // They stand beside the attributes.
+            Command::DeleteGraph { .. } | Command::RecoverGraph | Command::LabelVersion { .. } => {
+                Self::Nothing
+            }
             Command::UpdateNodePosition { position, .. } => Self::Position(position),
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Self::Removal,
             Command::SetViewport { viewport } => Self::Viewport(viewport),
             // Judged by their events, or change by change.
-            Command::BatchUpdate { .. } | Command::SaveDocument { .. } | Command::Undo { .. } => {
-                Self::Nothing
-            }
+            Command::BatchUpdate { .. }
+            | Command::SaveDocument { .. }
+            | Command::Undo { .. }
+            | Command::RestoreVersion { .. } => Self::Nothing,
         }
     }
 
@@ -266,7 +270,9 @@ pub(super) fn yours_of(command: &Command) -> Value {
         | Command::Undo { .. }
         | Command::CreateGraph { .. }
         | Command::DeleteGraph { .. }
-        | Command::RecoverGraph => Value::Null,
+        | Command::RecoverGraph
+        | Command::LabelVersion { .. }
+        | Command::RestoreVersion { .. } => Value::Null,
     }
 }
 

@@ -4,7 +4,7 @@ use dao_projections::{Attributes, Edge, EdgeId, Entity, Event, Map, Node, NodeId
 
 /// Which entity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Key {
+pub(in crate::domain) enum Key {
     Node(NodeId),
     Edge(EdgeId),
     Viewport,
@@ -23,7 +23,7 @@ impl Key {
     }
 
     /// The entity that it is of.
-    pub(super) fn entity(&self) -> Entity<'_> {
+    pub(in crate::domain) fn entity(&self) -> Entity<'_> {
         match self {
             Self::Node(id) => Entity::Node(id),
             Self::Edge(id) => Entity::Edge(id),

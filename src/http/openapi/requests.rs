@@ -1,8 +1,12 @@
 //! What clients send, as the document shows it. What is checked is in `command_parser` and `json_shape`.
 
+mod versions;
+
 use std::collections::HashMap;
 
 use utoipa::ToSchema;
+
+pub(in crate::http) use versions::*;
 
 use super::{
     Json,
@@ -70,6 +74,8 @@ pub(in crate::http) enum Command {
     UpdateGraph(UpdateGraph),
     DeleteGraph(DeleteGraph),
     RecoverGraph(RecoverGraph),
+    LabelVersion(LabelVersion),
+    RestoreVersion(RestoreVersion),
 }
 
 /// A document, and how it is saved.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dao_projections::GraphId;
+use dao_projections::{GraphId, LabelName};
 use tokio::time::Instant;
 
 use super::{client_frames::ClientFrame, connection::Connection, server_frames::ServerFrame};
@@ -185,15 +185,15 @@ impl Connection {
 }
 
 /// The right that a frame needs, and its graph; `None` if it needs none.
-pub(super) fn need(frame: &ClientFrame) -> Option<(Right, &GraphId)> {
+pub(super) fn need<'f>(frame: &'f ClientFrame, protected: &[LabelName]) -> Option<(Right, &'f GraphId)> {
     match frame {
         ClientFrame::Subscribe { graph, .. } | ClientFrame::Presence { graph, .. } => {
             Some((Right::Read, graph))
         }
         ClientFrame::Command { graph, operation } => {
-            Some((required_right(std::slice::from_ref(operation)), graph))
+            Some((required_right(std::slice::from_ref(operation), protected), graph))
         }
-        ClientFrame::Batch { graph, batch } => Some((required_right(&batch.operations), graph)),
+        ClientFrame::Batch { graph, batch } => Some((required_right(&batch.operations, protected), graph)),
         ClientFrame::Unsubscribe { .. } | ClientFrame::Ping | ClientFrame::Auth { .. } => None,
     }
 }

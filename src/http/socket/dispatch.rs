@@ -204,7 +204,7 @@ impl Connection {
 
     /// Executes a frame if its sender has the right. `bytes` and `turn` are held until it is answered.
     pub(super) fn dispatch(&mut self, frame: ClientFrame, bytes: usize, turn: Option<OwnedSemaphorePermit>) {
-        let need = credentials::need(&frame);
+        let need = credentials::need(&frame, self.live.graphs.protected_labels());
         if let Some(Err(problem)) = need.map(|(right, graph)| self.peer.credentials.may(right, graph)) {
             return self.refuse(&frame, &problem);
         }
