@@ -11,21 +11,23 @@ use uuid::Uuid;
 use super::{CliError, graphs::Written, open, print};
 use crate::{
     config::Config,
-    domain::{
-        Action, BATCH_OPERATIONS_MAX, Command, CopyFrom, CopyPart, Operation, Reason, Source, VersionRef, json_bytes,
-    },
+    domain::{Action, Command, CopyFrom, CopyPart, Operation, Reason, Source, VersionRef, json_bytes},
     http::{parse_batch, parse_command},
     project::{self, Stores},
     telemetry::Metrics,
     write::{Ending, Graphs, Reply, copy},
 };
 
+/// Nodes and edges in one piece: operations in a batch.
+const PIECE_OPERATIONS: usize = 1_000;
 /// Bytes of nodes or edges in one piece, about.
 const PIECE_BYTES: usize = 4 << 20;
 
 #[derive(Args)]
-#[command(after_help = "Large graphs are copied in pieces. If that is interrupted, run the same command again.\n\n\
-    Exit codes: 0 done, 1 refused or failed, 2 wrong usage")]
+#[command(
+    after_help = "Large graphs are copied in pieces. If that is interrupted, run the same command again.\n\n\
+    Exit codes: 0 done, 1 refused or failed, 2 wrong usage"
+)]
 pub(super) struct Copy {
     /// The graph to copy
     #[arg(value_name = "SOURCE")]
@@ -78,7 +80,8 @@ impl Copy {
 
     async fn copy(&self, graphs: &Graphs, stores: &Stores) -> Result<(Origin, Head), CliError> {
         open::existing(graphs, &self.source).await?;
-        let unreadable = |e: &dyn std::fmt::Display| CliError::new(format!("{} can't be read: {e}", self.source));
+        let unreadable =
+            |e: &dyn std::fmt::Display| CliError::new(format!("{} can't be read: {e}", self.source));
         let from = CopyFrom { graph: self.source.clone(), at: self.begun(graphs).await?, part: self.part() };
         let found = copy::find(&*stores.events, Some(&*stores.rows), &from).await;
         let (origin, source) = match found.map_err(|e| unreadable(&e))? {
@@ -89,6 +92,9 @@ impl Copy {
             Source::NotFound | Source::TooLarge => return Err(unreadable(&"it is not there")),
         };
         let id = self.operation_id(&origin);
+        if let Some(head) = self.go_on(graphs, stores, (&origin, &source), id).await? {
+            return Ok((origin, head));
+        }
         // The version is fixed from here on: a label or a time may come to mean another.
         let whole = self.create(&origin, id, self.part())?;
         let reply = self.execute(graphs, whole).await?;
@@ -97,10 +103,6 @@ impl Copy {
             Ending::Refused { refusal, .. } if refusal.reason == Reason::AnswerTooLarge => {
                 let head = self.in_pieces(graphs, stores, (&origin, &source), id).await?;
                 Ok((origin, head))
-            }
-            Ending::Refused { refusal, .. } if refusal.reason == Reason::GraphExists => {
-                let head = self.go_on(graphs, stores, (&origin, &source), id).await?;
-                head.map(|head| (origin, head)).ok_or_else(|| refused(&self.graph, &refusal.message))
             }
             Ending::Refused { refusal, .. } => Err(refused(&self.graph, &refusal.message)),
         }
@@ -143,9 +145,12 @@ impl Copy {
 
     async fn execute(&self, graphs: &Graphs, operation: Operation) -> Result<Reply, CliError> {
         let replies = graphs.execute(&self.graph, vec![operation]).await;
-        let replies = replies
-            .map_err(|e| CliError::new(format!("{}: {e}. Run the same command again", self.graph)))?;
-        replies.into_iter().next().ok_or_else(|| CliError::new("there was no answer. Run the same command again"))
+        let replies =
+            replies.map_err(|e| CliError::new(format!("{}: {e}. Run the same command again", self.graph)))?;
+        replies
+            .into_iter()
+            .next()
+            .ok_or_else(|| CliError::new("there was no answer. Run the same command again"))
     }
 
     /// Runs what must be accepted.
@@ -166,7 +171,6 @@ impl Copy {
         if self.history {
             return self.history_in_pieces(graphs, stores, origin, id).await;
         }
-        // Under an id of its own: the one of the whole copy is free, since it was too large.
         let mut head = self.write(graphs, self.create(origin, id.member(0), CopyPart::Outline)?).await?;
         let nodes = source.nodes_in_order().map(|node| ("CREATE_NODE", Value::Object(node.entity.to_json())));
         let edges = source.edges().iter().map(|edge| ("CREATE_EDGE", Value::Object(edge.entity.to_json())));
@@ -174,7 +178,7 @@ impl Copy {
         for (name, entity) in nodes.chain(edges) {
             bytes += json_bytes(&entity);
             piece.push(json!({"type": name, "payload": entity}));
-            if piece.len() >= BATCH_OPERATIONS_MAX || bytes > PIECE_BYTES {
+            if piece.len() >= PIECE_OPERATIONS || bytes > PIECE_BYTES {
                 index += 1;
                 head = self.write_piece(graphs, std::mem::take(&mut piece), id.member(index)).await?;
                 bytes = 0;
@@ -196,7 +200,7 @@ impl Copy {
         id: OperationId,
     ) -> Result<Head, CliError> {
         let batch = json!({"atomic": true, "batchId": id, "operations": operations});
-        let operations = parse_batch(batch, &self.written.user, BATCH_OPERATIONS_MAX + 1);
+        let operations = parse_batch(batch, &self.written.user, PIECE_OPERATIONS + 1);
         let mut operations = operations.map_err(CliError::new)?;
         match operations.pop() {
             Some(operation) => self.write(graphs, operation).await,
@@ -213,7 +217,7 @@ impl Copy {
     ) -> Result<Head, CliError> {
         let copied = copy::in_pieces(&*stores.events, origin, &self.graph).await;
         copied.map_err(|e| CliError::new(format!("{}: {e}. Run the same command again", self.graph)))?;
-        self.write(graphs, self.create(origin, id, CopyPart::Fork)?).await
+        self.write(graphs, self.create(origin, id.member(0), CopyPart::Fork)?).await
     }
 
     /// The head of a copy that was interrupted, once it is complete; `None` if the graph is no such copy.
@@ -225,8 +229,11 @@ impl Copy {
         id: OperationId,
     ) -> Result<Option<Head>, CliError> {
         let failed = |e: &dyn std::fmt::Display| CliError::new(format!("{} can't be read: {e}", self.graph));
-        let view = graphs.refresh(&self.graph).await.map_err(|e| failed(&e))?;
-        let begins = copy::is_prefix(&*stores.events, origin, view.graph.head()).await.map_err(|e| failed(&e))?;
+        let head = graphs.store().head(&self.graph).await.map_err(|e| failed(&e))?;
+        if head == Head::EMPTY {
+            return Ok(None);
+        }
+        let begins = copy::is_prefix(&*stores.events, origin, head).await.map_err(|e| failed(&e))?;
         if self.history && begins {
             return self.history_in_pieces(graphs, stores, origin, id).await.map(Some);
         }

@@ -72,7 +72,9 @@ fn settings_of(command: &str) -> Option<&'static [Group]> {
         "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
         "rebuild" => &[STORE, PROJECTING],
         "trash" => &[STORE, GRAPHS, TRASH],
-        "import" | "seed" | "undo" | "create" | "recover" | "label" | "restore-version" => &[STORE, GRAPHS],
+        "import" | "seed" | "undo" | "create" | "recover" | "label" | "restore-version" | "copy" => {
+            &[STORE, GRAPHS]
+        }
         "export" | "show" | "diff" | "history" | "list" | "verify" | "migrate" => READING,
         "backup" | "restore" => &[EMBEDDED],
         "watch" | "monitor" | "healthcheck" => &[ADDRESS],

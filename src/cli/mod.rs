@@ -2,6 +2,7 @@
 //! 1. A command line that can't be read is exit code 2.
 
 mod backup;
+mod copy;
 mod diff;
 mod export;
 mod graphs;
@@ -85,6 +86,8 @@ enum Command {
     List(graphs::List),
     /// Create a graph, with a title and tags
     Create(graphs::Create),
+    /// Copy a graph: its contents, or with --history its commits too
+    Copy(copy::Copy),
     /// Put a graph into the trash
     Trash(graphs::Trash),
     /// Take a graph out of the trash
@@ -146,6 +149,7 @@ pub fn run() -> ExitCode {
             Command::Monitor(monitor) => monitor.run(&config).await,
             Command::List(list) => list.run(config).await,
             Command::Create(create) => create.run(config).await,
+            Command::Copy(copy) => copy.run(config).await,
             Command::Trash(trash) => trash.run(config).await,
             Command::Recover(recover) => recover.run(config).await,
             Command::Show(show) => show.run(config).await,

@@ -6,7 +6,7 @@ use dao_projections::{
 };
 use serde_json::Value;
 
-use crate::domain::{Fingerprint, Undone, document::Save, labels::Labelling, restore::Restoring};
+use crate::domain::{CopyFrom, Fingerprint, Undone, document::Save, labels::Labelling, restore::Restoring};
 
 /// One of the commands (rules C, DS, L and U).
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,7 @@ pub enum Command {
     SaveDocument { save: Box<Save> },
     Undo { operations: Vec<Undone> },
     CreateGraph { attributes: Attributes, nodes: Vec<Node>, edges: Vec<Edge>, viewport: Option<Viewport> },
+    CopyGraph { attributes: Attributes, from: CopyFrom },
     UpdateGraph { patch: MergePatch },
     DeleteGraph { reason: Option<Box<str>>, moved_to: Option<GraphId> },
     RecoverGraph,
@@ -59,7 +60,7 @@ impl Command {
             Self::BatchUpdate { .. } => CommandType::BatchUpdate,
             Self::SaveDocument { .. } => CommandType::SaveDocument,
             Self::Undo { .. } => CommandType::Undo,
-            Self::CreateGraph { .. } => CommandType::CreateGraph,
+            Self::CreateGraph { .. } | Self::CopyGraph { .. } => CommandType::CreateGraph,
             Self::UpdateGraph { .. } => CommandType::UpdateGraph,
             Self::DeleteGraph { .. } => CommandType::DeleteGraph,
             Self::RecoverGraph => CommandType::RecoverGraph,
@@ -77,6 +78,8 @@ impl Command {
             Self::CreateGraph { attributes, nodes, edges, .. } => {
                 fields_of(attributes.fields()) + weight_of_document(nodes, edges)
             }
+            // How much that is comes to be known as it is read.
+            Self::CopyGraph { .. } => WEIGHT_COUNTED,
             Self::SaveDocument { save } => save.document.weight(),
             Self::Undo { operations } => 1 + operations.len() * WEIGHT_OF_UNDONE,
             Self::CreateNode { node } => 1 + fields_of(node.attributes()),
@@ -119,6 +122,7 @@ impl Command {
             | Self::SetViewport { .. }
             | Self::Undo { .. }
             | Self::CreateGraph { .. }
+            | Self::CopyGraph { .. }
             | Self::DeleteGraph { .. }
             | Self::RecoverGraph
             | Self::LabelVersion { .. } => 0,
@@ -141,6 +145,7 @@ impl Command {
             | Self::Undo { .. }
             | Self::RestoreVersion { .. } => Target::Whole,
             Self::CreateGraph { .. }
+            | Self::CopyGraph { .. }
             | Self::UpdateGraph { .. }
             | Self::DeleteGraph { .. }
             | Self::RecoverGraph
@@ -151,7 +156,9 @@ impl Command {
     /// Whether it writes the settings of a graph, which needs a higher right than its other attributes (rule L5).
     pub fn writes_settings(&self) -> bool {
         match self {
-            Self::CreateGraph { attributes, .. } => attributes.fields().contains_key(SETTINGS),
+            Self::CreateGraph { attributes, .. } | Self::CopyGraph { attributes, .. } => {
+                attributes.fields().contains_key(SETTINGS)
+            }
             Self::UpdateGraph { patch } => patch.fields().contains_key(SETTINGS),
             Self::CreateNode { .. }
             | Self::UpdateNode { .. }
@@ -311,6 +318,16 @@ impl Action {
                 _ => None,
             },
             Self::Atomic { .. } => None,
+        }
+    }
+}
+
+impl Action {
+    /// The graph that it copies, if it copies one.
+    pub fn copied_from(&self) -> Option<&CopyFrom> {
+        match self.members() {
+            [Member { command: Command::CopyGraph { from, .. }, .. }] => Some(from),
+            _ => None,
         }
     }
 }

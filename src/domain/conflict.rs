@@ -8,6 +8,7 @@
 mod asked;
 mod batch;
 mod batch_update;
+mod copying;
 mod deleted_along;
 mod history;
 mod labelling;
@@ -207,6 +208,7 @@ impl<'a> Judgement<'a> {
                 Ok(judge_save(base, operation, (save, member), history, limits)?.into_decided())
             }
             Command::Undo { operations } => self.judge_undo(operations),
+            Command::CopyGraph { attributes, from } => self.judge_copy(from, attributes),
             Command::LabelVersion { labelling } => self.judge_label(labelling),
             Command::RestoreVersion { restoring } => self.judge_restore(restoring),
         }
@@ -348,6 +350,7 @@ impl<'a> Judgement<'a> {
             | Command::SaveDocument { .. }
             | Command::Undo { .. }
             | Command::CreateGraph { .. }
+            | Command::CopyGraph { .. }
             | Command::DeleteGraph { .. }
             | Command::RecoverGraph
             | Command::LabelVersion { .. }

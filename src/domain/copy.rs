@@ -36,6 +36,8 @@ pub enum CopyPart {
     Outline,
     /// Its commits up to that version.
     History,
+    /// Nothing any more: its commits are there already.
+    Fork,
 }
 
 /// What was found of the graph to copy.

@@ -138,6 +138,7 @@ impl Interest {
             Command::Undo { .. } => {}
             Command::UpdateGraph { .. } => self.graph = true,
             Command::CreateGraph { .. }
+            | Command::CopyGraph { .. }
             | Command::DeleteGraph { .. }
             | Command::RecoverGraph
             // What they are about is known once the version is.

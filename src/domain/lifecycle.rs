@@ -3,7 +3,9 @@
 //! Not here: whether a command may be done to a graph in the trash ([`check_state`] is asked by
 //! [`super::conflict`] before everything else), and when a graph may be purged, which depends on the time of the commit.
 
-use dao_projections::{Attributes, Edge, Event, Graph, GraphId, Head, MergePatch, Node, Timestamp, Viewport};
+use dao_projections::{
+    Attributes, Edge, Event, Graph, GraphId, Head, MergePatch, Node, Origin, Timestamp, Viewport,
+};
 use serde_json::Value;
 
 use super::{
@@ -52,7 +54,7 @@ enum Touches {
 impl Touches {
     fn of(command: &Command) -> Self {
         match command {
-            Command::CreateGraph { .. } => Self::Beginning,
+            Command::CreateGraph { .. } | Command::CopyGraph { .. } => Self::Beginning,
             Command::UpdateGraph { .. } => Self::Attributes,
             Command::DeleteGraph { .. } | Command::RecoverGraph => Self::Trash,
             Command::CreateNode { .. }
@@ -79,7 +81,7 @@ fn is_read_only(attributes: &Attributes) -> bool {
 /// The graph is created, then everything that it holds at first.
 pub(super) fn create_graph(
     graph: &Graph,
-    attributes: &Attributes,
+    (attributes, from): (&Attributes, Option<&Origin>),
     (nodes, edges, viewport): (&[Node], &[Edge], Option<&Viewport>),
     limits: &Limits,
 ) -> Result<Vec<Event>, Rejection> {
@@ -89,7 +91,7 @@ pub(super) fn create_graph(
     check_size(attributes)?;
     let contents = batch_update(graph, nodes, Some(edges), viewport, limits);
     check_batch_update(graph, &contents, Some(edges), limits)?;
-    let created = Event::GraphCreated { attributes: attributes.clone(), from: None };
+    let created = Event::GraphCreated { attributes: attributes.clone(), from: from.cloned() };
     Ok(std::iter::once(created).chain(contents).collect())
 }
 

@@ -6,6 +6,7 @@
 mod ancestry;
 mod command;
 mod conflict;
+mod copy;
 mod decide;
 mod document;
 mod interest;
@@ -26,6 +27,7 @@ pub use command::{Action, Claim, Command, IfMissing, Member, OnConflict, Operati
 pub use conflict::{
     History, HistoryMissing, SaveReport, Saved, SkippedMember, Touched, Verdict, judge, judge_save,
 };
+pub use copy::{COPY_BYTES_MAX, CopyFrom, CopyPart, Source};
 pub use decide::{AutoCreate, Limits};
 pub use document::{
     Absent, Base, Change, Document, ExpectedHead, Ignored, Intent, Reading, Save, Saver, WithoutBase,

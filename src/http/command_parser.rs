@@ -286,6 +286,7 @@ fn refuse_alone(sent: ParsedCommand, path: &Path<'_>) -> Result<ParsedCommand, M
     match &sent.command {
         Command::SaveDocument { .. }
         | Command::CreateGraph { .. }
+        | Command::CopyGraph { .. }
         | Command::DeleteGraph { .. }
         | Command::RecoverGraph
         | Command::LabelVersion { .. }

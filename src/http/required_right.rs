@@ -1,4 +1,4 @@
-//! The right that a command needs beyond the route's (rules L5, L8, L9, L12). The guard knows the path and not the command,
+//! The right that a command needs beyond the route's (rules L5, L7 to L9, L12). The guard knows the path and not the command,
 //! so this is checked once the command is read.
 
 use dao_projections::{GraphId, LabelName};
@@ -25,7 +25,14 @@ pub(super) fn check(
     operations: &[Operation],
     protected: &[LabelName],
 ) -> Result<(), Problem> {
-    grant.map_or(Ok(()), |grant| may(grant, required_right(operations, protected), graph))
+    let Some(grant) = grant else { return Ok(()) };
+    may(grant, required_right(operations, protected), graph)?;
+    sources(operations).try_for_each(|source| may(grant, Right::Read, source))
+}
+
+/// The graphs that these operations copy, which needs `read` on each (rule L7).
+pub(super) fn sources(operations: &[Operation]) -> impl Iterator<Item = &GraphId> {
+    operations.iter().filter_map(|operation| operation.action.copied_from()).map(|from| &from.graph)
 }
 
 fn needs_admin(command: &Command, protected: &[LabelName]) -> bool {

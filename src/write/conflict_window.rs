@@ -15,11 +15,12 @@ use dao_projections::{
 };
 
 use super::{
+    copy::CopySource,
     history_reader,
     ring::{Recorded, Ring},
 };
 use crate::{
-    domain::{History, HistoryMissing, Interest, Operation, Past, Saver, Undone},
+    domain::{CopyFrom, History, HistoryMissing, Interest, Operation, Past, Saver, Source, Undone},
     store::{EventStore, ProjectionStore, StoreError},
 };
 
@@ -38,6 +39,8 @@ pub(super) struct OlderCommits {
     graphs: HashMap<Version, Graph>,
     /// By the version after which they were looked for and whose they are: commits up to where the ring begins.
     owned: HashMap<(Version, OperationId), Vec<Commit>>,
+    /// Graphs that are to be copied.
+    sources: Vec<(CopyFrom, CopySource)>,
     /// Versions at times that were asked for.
     times: HashMap<Timestamp, Version>,
     /// What operations that are to be undone did. As a round is judged again its own commits are others.
@@ -104,6 +107,20 @@ impl OlderCommits {
         self.pasts.iter().map(|(_, past)| past.weight()).sum()
     }
 
+    /// The graph that is to be copied was read.
+    pub(super) fn keep_source(&mut self, from: CopyFrom, source: CopySource) {
+        self.sources.push((from, source));
+    }
+
+    fn source(&self, from: &CopyFrom) -> Option<&CopySource> {
+        self.sources.iter().find(|(of, _)| of == from).map(|(_, source)| source)
+    }
+
+    /// The commits that are copied from it.
+    pub(super) fn copied(&self, from: &CopyFrom) -> &[Arc<Recorded>] {
+        self.source(from).map_or(&[], |source| &source.commits)
+    }
+
     /// The version at this time was found.
     pub(super) fn keep_version_at(&mut self, time: Timestamp, version: Version) {
         self.times.insert(time, version);
@@ -167,8 +184,8 @@ impl OlderCommits {
                 let found = history_reader::sift(store, id, version, base, sieve).await?;
                 self.owned.insert((version, operation.id), found);
             }
-            // They are read where the round's own commits are at hand.
-            HistoryMissing::Past(_) | HistoryMissing::VersionAt(_) => {}
+            // They are read by the task, where the round's own commits are at hand.
+            HistoryMissing::Past(_) | HistoryMissing::VersionAt(_) | HistoryMissing::Source(_) => {}
             HistoryMissing::Hash(version) => {
                 // Of the whole round at once: a batch may name as many versions as it has members.
                 let claims = requests.iter().flatten().flat_map(|operation| &operation.claims);
@@ -268,6 +285,10 @@ impl History for ConflictWindow<'_> {
             return Some(until.last().map_or(self.graph.head().version, |commit| commit.version));
         }
         self.older.times.get(&time).copied()
+    }
+
+    fn source(&self, from: &CopyFrom) -> Option<&Source> {
+        self.older.source(from).map(|source| &source.source)
     }
 
     fn past(&self, operations: &[Undone]) -> Option<&Past> {

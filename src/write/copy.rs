@@ -7,11 +7,7 @@ use std::sync::Arc;
 
 use dao_projections::{Graph, GraphId, Head, Origin, Version};
 
-use super::{
-    history_reader,
-    ring::Recorded,
-    version_at_time::last_until,
-};
+use super::{history_reader, ring::Recorded, version_at_time::last_until};
 use crate::{
     domain::{COPY_BYTES_MAX, CopyFrom, CopyPart, Source, VersionRef},
     store::{Append, EventStore, ProjectionStore, StoreError, StoredCommit},
@@ -50,7 +46,7 @@ pub async fn read(
     let too_large = || CopySource::without_commits(Source::TooLarge);
     match from.part {
         CopyPart::Contents if graph.json_bytes() > COPY_BYTES_MAX => Ok(too_large()),
-        CopyPart::Contents | CopyPart::Outline => {
+        CopyPart::Contents | CopyPart::Outline | CopyPart::Fork => {
             Ok(CopySource::without_commits(Source::Found { origin, graph }))
         }
         CopyPart::History => Ok(match commits(store, &origin).await? {

@@ -12,6 +12,7 @@
 mod blocking;
 mod budget;
 mod conflict_window;
+pub mod copy;
 mod graph_task;
 mod graphs;
 pub mod history_reader;

@@ -17,7 +17,7 @@ use crate::{
         RecordedOutcome, Refusal, RestoreResult, SaveReport, SkippedMember, UndoResult, Verdict, WriterId,
         judge, judge_save, with_purge_times,
     },
-    store::Entry,
+    store::{Entry, StoredCommit},
 };
 
 /// Bytes of entities that the answer to one request shows, if it shows several: a small request must not
@@ -38,7 +38,9 @@ pub(super) struct Round {
     pub(super) graph: Graph,
     /// What to append.
     pub(super) entries: Vec<Entry>,
-    /// The commits among the entries, decoded.
+    /// Commits of another graph that come before the entries (rule L7).
+    pub(super) copied: Vec<StoredCommit>,
+    /// The commits among both, decoded.
     pub(super) commits: Vec<Arc<Recorded>>,
     /// One for each operation judged, in order.
     pub(super) answers: Vec<Reply>,
@@ -80,6 +82,7 @@ impl Round {
         Self {
             graph,
             entries,
+            copied: vec![],
             commits,
             answers,
             writer,
@@ -137,6 +140,9 @@ impl Round {
             None => (judge(&self.graph, operation, &history, around.limits)?, None),
         };
         self.weight_room = self.weight_room.map(|room| room.saturating_sub(weight));
+        if let (Some(from), Verdict::Accepted { .. }) = (operation.action.copied_from(), &verdict) {
+            self.take_over(older.copied(from));
+        }
         let at = self.time_of(around.now);
         let accepted = match verdict {
             Verdict::Accepted { events, outcome, by_member, undone, restored, skipped } => {
@@ -155,6 +161,15 @@ impl Round {
         let ending = accepted.unwrap_or_else(|refusal| self.record_refusal(operation, refusal, at));
         self.end(operation, ending);
         Ok(())
+    }
+
+    /// Commits of another graph become the first of this one, which is empty.
+    fn take_over(&mut self, copied: &[Arc<Recorded>]) {
+        for recorded in copied {
+            self.graph.apply(&recorded.commit);
+            self.copied.push(recorded.stored());
+            self.commits.push(recorded.clone());
+        }
     }
 
     /// When what is judged now happens: never before the last commit (rule V5).

@@ -439,3 +439,22 @@ async fn l12_protected_labels_need_admin_and_others_write() {
     let restored = bearing(Request::post("/graphs/g/command", restore.to_string()), &writer);
     assert_eq!(server.ask(restored).await.status, 200);
 }
+
+#[tokio::test]
+async fn l7_a_copy_needs_read_on_its_source() {
+    let server = guarded().await;
+    let owner = token("ada", json!({"g": "write"}));
+    let create = json!({"type": "CREATE_NODE", "payload": {"id": "a"}});
+    server.ask(bearing(Request::post("/graphs/g/command", create.to_string()), &owner)).await;
+    let copy =
+        json!({"type": "CREATE_GRAPH", "payload": {"from": {"graphId": "g"}}, "operationId": new_id()});
+    let post = |token: &str| bearing(Request::post("/graphs/h/command", copy.to_string()), token);
+    let stranger = token("eve", json!({"h": "admin"}));
+    let refused = server.ask(post(&stranger)).await.problem(403, "FORBIDDEN");
+    assert!(refused["detail"].as_str().unwrap().contains("read on g"), "{refused}");
+    for rights in [json!({"h": "read", "g": "read"}), json!({"g": "admin"})] {
+        server.ask(post(&token("eve", rights))).await.problem(403, "FORBIDDEN");
+    }
+    let granted = server.ask(post(&token("eve", json!({"h": "write", "g": "read"})))).await;
+    assert_eq!(granted.status, 200, "{}", String::from_utf8_lossy(&granted.body));
+}

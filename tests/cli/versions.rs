@@ -121,3 +121,30 @@ fn l11_a_version_is_restored_and_that_is_undone() {
         assert!(output.status.code() == Some(1) && line.contains(says), "{line}");
     }
 }
+
+#[test]
+fn l7_a_graph_is_copied_with_its_history_or_its_contents() {
+    let place = Place::new();
+    place.done(&["label", "g", "good", "--at", "2"]);
+    let said = place.done(&["copy", "g", "fork", "--history"]);
+    assert_eq!(said, "fork is a copy of g at version 4, at version 5\n");
+    let (source, fork) = (place.done(&["export", "g"]), place.done(&["export", "fork"]));
+    let hashes = |text: &str| -> Vec<Value> {
+        let commits = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        commits.map(|commit| commit["hash"].clone()).collect()
+    };
+    assert_eq!(hashes(&source), hashes(&fork)[..4]);
+    place.done(&["verify", "fork"]);
+    let copied = place.json(&["copy", "g", "part", "--at", "good", "--title", "Part", "--json"]);
+    assert_eq!((&copied["version"], &copied["forkedFrom"]["version"]), (&json!(1), &json!(2)));
+    let again = place.json(&["copy", "g", "part", "--at", "good", "--title", "Part", "--json"]);
+    assert_eq!(again, copied, "the same command line again");
+    assert!(place.done(&["list"]).contains("part \"Part\" at version 1, 1 nodes"));
+    for (arguments, says) in
+        [(["copy", "g", "fork"], "already exists"), (["copy", "nobody", "new"], "nobody")]
+    {
+        let output = place.run(&arguments);
+        let line = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && line.contains(says), "{line}");
+    }
+}

@@ -11,6 +11,7 @@ mod bad_input;
 mod bad_requests;
 mod commands;
 mod conflicts;
+mod copies;
 mod document;
 mod events;
 mod exactly_once;

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use dao_api::domain::{
-    Action, Claim, Command, Fingerprint, History, IfMissing, Limits, Member, OnConflict, Operation, Reason,
-    Refusal, Saver, Verdict, judge,
+    Action, Claim, Command, CopyFrom, Fingerprint, History, IfMissing, Limits, Member, OnConflict, Operation,
+    Reason, Refusal, Saver, Source, Verdict, judge,
 };
 use dao_projections::{
     CommandType, Commit, CommitBody, Edge, Entity, Event, Graph, Hash, Map, MergePatch, Node, OperationId,
@@ -102,6 +102,8 @@ pub fn delete_edge(id: &str) -> Command {
 pub struct Given {
     pub graph: Graph,
     pub commits: Vec<Commit>,
+    /// The graph that there is to copy.
+    pub source: Option<Source>,
 }
 
 impl History for Given {
@@ -130,6 +132,10 @@ impl History for Given {
     fn version_at(&self, time: Timestamp) -> Option<Version> {
         let until = self.commits.iter().filter(|commit| commit.body.timestamp <= time);
         Some(until.last().map_or(Version::EMPTY, |commit| commit.version))
+    }
+
+    fn source(&self, _: &CopyFrom) -> Option<&Source> {
+        self.source.as_ref()
     }
 
     fn owned_since(&self, version: Version, saver: &Saver<'_>) -> Option<Vec<&Commit>> {

@@ -7,6 +7,7 @@ mod batch;
 mod batch_update;
 mod commands;
 mod conflicts;
+mod copies;
 mod document;
 mod given;
 mod lifecycle;

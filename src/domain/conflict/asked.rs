@@ -155,7 +155,9 @@ impl<'a> Asked<'a> {
             Command::UpdateNode { patch, .. }
             | Command::UpdateEdge { patch, .. }
             | Command::UpdateGraph { patch } => Self::Patch(patch),
-            Command::CreateGraph { attributes, .. } => Self::Graph(attributes),
+            Command::CreateGraph { attributes, .. } | Command::CopyGraph { attributes, .. } => {
+                Self::Graph(attributes)
+            }
             // They stand beside the attributes.
             Command::DeleteGraph { .. } | Command::RecoverGraph | Command::LabelVersion { .. } => {
                 Self::Nothing
@@ -269,6 +271,7 @@ pub(super) fn yours_of(command: &Command) -> Value {
         | Command::SaveDocument { .. }
         | Command::Undo { .. }
         | Command::CreateGraph { .. }
+        | Command::CopyGraph { .. }
         | Command::DeleteGraph { .. }
         | Command::RecoverGraph
         | Command::LabelVersion { .. }

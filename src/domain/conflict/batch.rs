@@ -99,6 +99,7 @@ fn created_by(members: &[Member]) -> HashSet<Target> {
             | Command::SaveDocument { .. }
             | Command::Undo { .. }
             | Command::CreateGraph { .. }
+            | Command::CopyGraph { .. }
             | Command::DeleteGraph { .. }
             | Command::RecoverGraph
             | Command::LabelVersion { .. }

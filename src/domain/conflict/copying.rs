@@ -11,7 +11,8 @@ use crate::domain::{
 
 impl Judgement<'_> {
     pub(super) fn judge_copy(&self, from: &CopyFrom, given: &Attributes) -> Judged {
-        if self.graph.head() != Head::EMPTY {
+        let head = self.graph.head();
+        if head != Head::EMPTY && from.part != CopyPart::Fork {
             return Ok(Err(self.refusal(Rejection::GraphExists)?));
         }
         let source = self.history.source(from);
@@ -20,9 +21,15 @@ impl Judgement<'_> {
             Source::Found { origin, graph } => (origin, graph),
             missing => return Ok(Err(not_copied(from, missing))),
         };
+        let is_complete = head == Head { version: origin.version, hash: origin.hash };
+        if from.part == CopyPart::Fork && !is_complete {
+            return Ok(Err(self.refusal(Rejection::GraphExists)?));
+        }
         let events = match from.part {
-            CopyPart::History => forked((origin, graph), given),
-            part => copied_contents(self.graph, (origin, graph), part, given, self.limits),
+            CopyPart::History | CopyPart::Fork => forked((origin, graph), given),
+            part @ (CopyPart::Contents | CopyPart::Outline) => {
+                copied_contents(self.graph, (origin, graph), part, given, self.limits)
+            }
         };
         match events {
             Ok(events) => Ok(Ok(Decided::of(events, Outcome::Applied))),

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use dao_projections::{Commit, Entity, Graph, Hash, Timestamp, Version};
 
 use crate::domain::{
+    copy::{CopyFrom, Source},
     document::Saver,
     interest::Interest,
     undo::{Past, Undone},
@@ -40,6 +41,12 @@ pub trait History {
         None
     }
 
+    /// The graph that is to be copied. `None` if it is not at hand.
+    fn source(&self, from: &CopyFrom) -> Option<&Source> {
+        let _ = from;
+        None
+    }
+
     /// What these operations did, as [`Tracing`](crate::domain::Tracing) finds it. `None` if it is not in memory.
     fn past(&self, operations: &[Undone]) -> Option<&Past> {
         let _ = operations;
@@ -62,6 +69,8 @@ pub enum HistoryMissing {
     Owned(Version),
     /// What these operations did.
     Past(Vec<Undone>),
+    /// The graph that is to be copied.
+    Source(Box<CopyFrom>),
     /// The version of the last commit at or before this time.
     VersionAt(Timestamp),
 }

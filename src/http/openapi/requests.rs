@@ -230,6 +230,8 @@ pub(in crate::http) struct BatchUpdate {
 pub(in crate::http) struct CreateGraph {
     attributes: Option<AttributesSent>,
     document: Option<BatchUpdate>,
+    /// Not beside `document`.
+    from: Option<CopyFrom>,
 }
 
 /// A merge patch (RFC 7396) for the attributes of a graph.

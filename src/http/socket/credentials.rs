@@ -11,7 +11,7 @@ use crate::{
     http::{
         authentication::{AuthenticationError, end_of, may, prove},
         problem::Problem,
-        required_right::required_right,
+        required_right::{required_right, sources},
     },
     telemetry::DropReason,
     websocket::{CloseCode, encode_close},
@@ -182,6 +182,20 @@ impl Connection {
             self.send_frame(&ServerFrame::Access { graph_id: &graph, access });
         }
     }
+}
+
+/// The graphs that a frame copies, which needs `read` on each.
+pub(super) fn sources_of(frame: &ClientFrame) -> impl Iterator<Item = &GraphId> {
+    let operation = match frame {
+        ClientFrame::Command { operation, .. } => Some(&**operation),
+        ClientFrame::Batch { .. }
+        | ClientFrame::Subscribe { .. }
+        | ClientFrame::Presence { .. }
+        | ClientFrame::Unsubscribe { .. }
+        | ClientFrame::Ping
+        | ClientFrame::Auth { .. } => None,
+    };
+    sources(operation.map_or(&[], std::slice::from_ref))
 }
 
 /// The right that a frame needs, and its graph; `None` if it needs none.

@@ -64,3 +64,15 @@ pub(in crate::http) enum VersionSent {
     Number(u64),
     Text(String),
 }
+
+/// The graph that a new one is copied from. Needs `read` on it.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct CopyFrom {
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+    graph_id: String,
+    /// The head by default.
+    at: Option<VersionSent>,
+    /// Its commits too, byte for byte; its contents alone by default.
+    history: Option<bool>,
+}
