@@ -152,6 +152,7 @@ fn row(head: Head, n: usize) -> Outcome<CatalogRow> {
     Ok(CatalogRow {
         version: head.version,
         hash: head.hash,
+        contents_version: head.version,
         created_at: Timestamp(1_763_800_000_000),
         created_by: user.clone(),
         updated_at: at,

@@ -60,6 +60,7 @@ const SERVING: Group = &[
     "rate_limit_max_requests",
     "trusted_proxies",
     "projectors",
+    "labels_admin",
 ];
 const WORKER: Group = &["worker_listen"];
 
@@ -74,7 +75,7 @@ fn settings_of(command: &str) -> Option<&'static [Group]> {
         "rebuild" => &[STORE, PROJECTING],
         "trash" => &[STORE, CHECKPOINTS, TRASH],
         "create" | "recover" | "purge" => &[STORE, CHECKPOINTS],
-        "import" | "seed" | "undo" => &[STORE, CHECKPOINTS, GRAPHS],
+        "import" | "seed" | "undo" | "label" | "restore-version" | "copy" => &[STORE, CHECKPOINTS, GRAPHS],
         "export" | "show" | "diff" | "history" | "list" | "verify" | "migrate" => READING,
         "backup" | "restore" => &[EMBEDDED],
         "watch" | "monitor" | "healthcheck" => &[ADDRESS],

@@ -3,7 +3,9 @@
 //! Not here: whether a command may be done to a graph in the trash ([`check_state`] is asked by
 //! [`super::conflict`] before everything else), and when a graph may be purged, which depends on the time of the commit.
 
-use dao_projections::{Attributes, Edge, Event, Graph, GraphId, Head, MergePatch, Node, Timestamp, Viewport};
+use dao_projections::{
+    Attributes, Edge, Event, Graph, GraphId, Head, MergePatch, Node, Origin, Timestamp, Viewport,
+};
 use serde_json::Value;
 
 use super::{
@@ -22,7 +24,7 @@ pub(super) fn check_state(graph: &Graph, command: &Command, limits: &Limits) -> 
     if graph.head() == Head::EMPTY {
         let is_missing = match touches {
             Touches::Beginning => false,
-            Touches::Trash => true,
+            Touches::Trash | Touches::Versions => true,
             Touches::Attributes | Touches::Contents => limits.auto_create == AutoCreate::Off,
         };
         return is_missing.then(|| Refusal::new(Reason::GraphNotFound, "This graph does not exist"));
@@ -32,7 +34,8 @@ pub(super) fn check_state(graph: &Graph, command: &Command, limits: &Limits) -> 
         let refusal = Refusal::new(Reason::GraphTrashed, "This graph is in the trash");
         return Some(Refusal { details: Some(Box::new(Details::Trashed(trashed.clone()))), ..refusal });
     }
-    (touches == Touches::Contents && is_read_only(&metadata.attributes)).then(|| {
+    let is_closed = matches!(touches, Touches::Contents | Touches::Versions);
+    (is_closed && is_read_only(&metadata.attributes)).then(|| {
         Refusal::new(Reason::GraphReadOnly, "This graph is read-only: its setting `readOnly` is true")
     })
 }
@@ -44,12 +47,14 @@ enum Touches {
     Attributes,
     Trash,
     Contents,
+    /// Versions that there are: labels on them, or the way back to one.
+    Versions,
 }
 
 impl Touches {
     fn of(command: &Command) -> Self {
         match command {
-            Command::CreateGraph { .. } => Self::Beginning,
+            Command::CreateGraph { .. } | Command::CopyGraph { .. } => Self::Beginning,
             Command::UpdateGraph { .. } => Self::Attributes,
             Command::DeleteGraph { .. } | Command::RecoverGraph => Self::Trash,
             Command::CreateNode { .. }
@@ -63,6 +68,7 @@ impl Touches {
             | Command::BatchUpdate { .. }
             | Command::SaveDocument { .. }
             | Command::Undo { .. } => Self::Contents,
+            Command::LabelVersion { .. } | Command::RestoreVersion { .. } => Self::Versions,
         }
     }
 }
@@ -96,7 +102,7 @@ impl Limits {
 /// The graph is created, then everything that it holds at first.
 pub(super) fn create_graph(
     graph: &Graph,
-    attributes: &Attributes,
+    (attributes, from): (&Attributes, Option<&Origin>),
     (nodes, edges, viewport): (&[Node], &[Edge], Option<&Viewport>),
     limits: &Limits,
 ) -> Result<Vec<Event>, Rejection> {
@@ -107,7 +113,7 @@ pub(super) fn create_graph(
     let limits = &limits.lowered_by(attributes);
     let contents = batch_update(graph, nodes, Some(edges), viewport, limits);
     check_batch_update(graph, &contents, Some(edges), limits)?;
-    let created = Event::GraphCreated { attributes: attributes.clone(), from: None };
+    let created = Event::GraphCreated { attributes: attributes.clone(), from: from.cloned() };
     Ok(std::iter::once(created).chain(contents).collect())
 }
 

@@ -64,6 +64,14 @@ pub enum Reason {
     GraphTrashed,
     /// The graph's settings allow no changes of its contents (rule L14).
     GraphReadOnly,
+    /// There is no such version (rules L11, L12).
+    VersionNotFound,
+    /// The graph has no such label (rule L11).
+    LabelNotFound,
+    /// The label names another version than expected (rule L12).
+    LabelMoved,
+    /// The graph would have too many labels, or too long notes on them (rule L12).
+    TooManyLabels,
     /// The attributes of the graph would exceed their size limit (rule L1).
     AttributesTooLarge,
 }

@@ -11,8 +11,8 @@ use axum::{
 
 use super::{
     activity, all_events, app::App, audit, catalog, commands, connections, document, graph, graph_events,
-    health, home, metrics, openapi, operations, purge, reads, route_table::routes, socket, subscriptions,
-    whoami,
+    health, home, labels, metrics, openapi, operations, purge, reads, route_table::routes, socket,
+    subscriptions, whoami,
 };
 use crate::auth::Right::{self, Admin, Read, Write};
 
@@ -81,6 +81,39 @@ routes! {
         request_body = PurgeBody,
         responses((status = 200, description = "It is gone", body = Accepted), WriteErrors)
     }
+    /// List the labels of a graph.
+    get "/graphs/{graphId}/labels" => labels::labels, Graph(Read), {
+        operation_id = "listLabels", tag = "graphs",
+        params(GraphPath, LatestQuery),
+        responses(
+            (status = 200, description = "All labels", body = LabelList),
+            (status = 304, description = "It is what `If-None-Match` names"),
+            ReadErrors
+        )
+    }
+    /// Get one label of a graph.
+    get "/graphs/{graphId}/labels/{name}" => labels::label, Graph(Read), {
+        operation_id = "getLabel", tag = "graphs",
+        params(LabelPath, LatestQuery),
+        responses(
+            (status = 200, description = "Which version it names", body = NamedLabel),
+            (status = 304, description = "It is what `If-None-Match` names"),
+            ReadErrors
+        )
+    }
+    /// Label a version, or remove the label. It is the command `LABEL_VERSION`.
+    put "/graphs/{graphId}/labels/{name}" => labels::put_label, Graph(Write), {
+        operation_id = "putLabel", tag = "graphs",
+        params(LabelPath, IdempotencyKey),
+        request_body = Option<LabelBody>,
+        responses((status = 200, description = "The commit is durable", body = Accepted), WriteErrors)
+    }
+    /// Remove a label.
+    delete "/graphs/{graphId}/labels/{name}" => labels::delete_label, Graph(Write), {
+        operation_id = "deleteLabel", tag = "graphs",
+        params(LabelPath, DeleteLabelQuery, IdempotencyKey),
+        responses((status = 200, description = "There is no such label any more", body = Accepted), WriteErrors)
+    }
     /// Run a command.
     post "/graphs/{graphId}/command" => commands::command, Graph(Write), {
         tag = "graphs",
@@ -140,7 +173,7 @@ routes! {
     /// List all nodes of a graph, parents first.
     get "/graphs/{graphId}/nodes" => reads::nodes, Graph(Read), {
         tag = "graphs",
-        params(GraphPath, LatestQuery),
+        params(GraphPath, ContentsQuery),
         responses(
             (status = 200, description = "All nodes", body = Nodes),
             (status = 304, description = "It is what `If-None-Match` names"),
@@ -150,7 +183,7 @@ routes! {
     /// Get one node.
     get "/graphs/{graphId}/nodes/{nodeId}" => reads::node, Graph(Read), {
         tag = "graphs",
-        params(NodePath, LatestQuery),
+        params(NodePath, ContentsQuery),
         responses(
             (status = 200, description = "The node", body = Node),
             (status = 304, description = "It is what `If-None-Match` names"),
@@ -160,7 +193,7 @@ routes! {
     /// List all edges of a graph, in creation order.
     get "/graphs/{graphId}/edges" => reads::edges, Graph(Read), {
         tag = "graphs",
-        params(GraphPath, LatestQuery),
+        params(GraphPath, ContentsQuery),
         responses(
             (status = 200, description = "All edges", body = Edges),
             (status = 304, description = "It is what `If-None-Match` names"),
@@ -170,7 +203,7 @@ routes! {
     /// Get one edge.
     get "/graphs/{graphId}/edges/{edgeId}" => reads::edge, Graph(Read), {
         tag = "graphs",
-        params(EdgePath, LatestQuery),
+        params(EdgePath, ContentsQuery),
         responses(
             (status = 200, description = "The edge", body = Edge),
             (status = 304, description = "It is what `If-None-Match` names"),
@@ -180,7 +213,7 @@ routes! {
     /// Get the viewport of a graph.
     get "/graphs/{graphId}/viewport" => reads::viewport, Graph(Read), {
         tag = "graphs",
-        params(GraphPath, LatestQuery),
+        params(GraphPath, ContentsQuery),
         responses(
             (status = 200, description = "The viewport", body = Viewport),
             (status = 304, description = "It is what `If-None-Match` names"),

@@ -15,12 +15,15 @@ use dao_projections::{CommandType, Commit, Entity, Event, GraphId, OperationId, 
 use super::{
     ReadError,
     history_walk::{HistoryItem, HistoryWalk, RecordKinds, WalkBudget},
-    undone, version_at_time,
+    undone, version_wait,
 };
 use crate::{
     domain::{Circumstances, OperationRecord, Reason, RecordedOutcome, Refusal},
     store::{EventStore, Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredRefusal},
-    write::{Graphs, history_reader},
+    write::{
+        Graphs, history_reader,
+        version_at_time::{first_since, last_until},
+    },
 };
 
 /// How an operation ended, in the words of the wire.
@@ -137,7 +140,7 @@ pub async fn operations(
     id: &GraphId,
     question: &AuditQuery,
 ) -> Result<OperationPage, ReadError> {
-    let head = version_at_time::head(graphs, id, question.min_version).await?;
+    let head = version_wait::head(graphs, id, question.min_version).await?;
     let mut listing = listing(&**graphs.store(), id, head.version, question).await?;
     let accepted = listing.operations.iter().filter_map(ListedOperation::accepted);
     let accepted: Vec<OperationId> = accepted.map(|commit| commit.body.operation_id).collect();
@@ -182,12 +185,12 @@ async fn places(
     // What was refused at or after `from` may have been judged on the commit before.
     let mut low = RefusalPlace::before(Version::EMPTY);
     if let Some(from) = question.filter.from {
-        let first = version_at_time::first_since(store, id, head, from).await?;
+        let first = first_since(store, id, head, from).await?;
         low.version = Version::new(first.get() - 1).unwrap_or_default();
     }
     let mut high = RefusalPlace::after(head);
     if let Some(to) = question.filter.to {
-        high.version = version_at_time::last_until(store, id, head, to).await?;
+        high.version = last_until(store, id, head, to).await?;
     }
     match (question.after, question.order) {
         (None, _) => {}

@@ -23,10 +23,10 @@ mod resume;
 mod state;
 mod undone;
 mod verify;
-mod version_at_time;
+mod version_named;
 mod version_wait;
 
-use dao_projections::Version;
+use dao_projections::{LabelName, Version};
 
 pub use self::filter::{CommitFilter, FilterError, FilterLists};
 pub use crate::store::{
@@ -45,7 +45,7 @@ pub use operation::{OperationEnding, OperationFound, operation};
 pub use resume::{Changes, Resume, ResumeHash, changes, continued, from_log, resume};
 pub use state::{CurrentState, StateSource, at_version, current};
 pub use verify::{BadCommit, Verification, verify};
-pub use version_at_time::version_at;
+pub use version_named::{NamedVersion, at, version_named};
 
 /// Why a read got no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -61,6 +61,12 @@ pub enum ReadError {
     VersionNotFound {
         /// Where it is.
         current: Version,
+    },
+    /// The graph has no such label.
+    #[error("the graph has no label {name}")]
+    LabelNotFound {
+        /// Which.
+        name: LabelName,
     },
     /// The graph could not be had.
     #[error(transparent)]

@@ -53,6 +53,17 @@ impl<S: EventStore + ?Sized> EventStore for Measured<S> {
         self.seen(StoreCall::Append, result)
     }
 
+    async fn append_copied(
+        &self,
+        graph: &GraphId,
+        expected: Head,
+        copied: &[StoredCommit],
+        entries: &[Entry],
+    ) -> Result<Append, StoreError> {
+        let result = self.store.append_copied(graph, expected, copied, entries).await;
+        self.seen(StoreCall::Append, result)
+    }
+
     async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {
         let result = self.store.head(graph).await;
         self.seen(StoreCall::Head, result)

@@ -172,6 +172,15 @@ pub trait EventStore: Send + Sync + 'static {
     /// A dropped future may still take effect.
     async fn append(&self, graph: &GraphId, expected: Head, entries: &[Entry]) -> Result<Append, StoreError>;
 
+    /// The same with commits of another graph before the entries: they have no operations here (rule L7).
+    async fn append_copied(
+        &self,
+        graph: &GraphId,
+        expected: Head,
+        copied: &[StoredCommit],
+        entries: &[Entry],
+    ) -> Result<Append, StoreError>;
+
     /// The last commit's version and hash; [`Head::EMPTY`] for a graph nobody has written to.
     async fn head(&self, graph: &GraphId) -> Result<Head, StoreError>;
 

@@ -18,3 +18,4 @@ mod readme;
 #[path = "../support/mod.rs"]
 mod support;
 mod undo;
+mod versions;

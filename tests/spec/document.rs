@@ -182,7 +182,10 @@ impl Saving {
     #[track_caller]
     fn then_unchanged(self) {
         let saved = self.saved();
-        assert_eq!((saved.verdict, saved.report.kept), (Verdict::Unchanged { skipped: vec![] }, vec![]));
+        assert_eq!(
+            (saved.verdict, saved.report.kept),
+            (Verdict::Unchanged { skipped: vec![], restored: None }, vec![])
+        );
     }
 
     #[track_caller]
@@ -331,7 +334,10 @@ fn ds9_policies() {
     assert_eq!(kept, [("/data/label", &json!("B"))]);
     saving.then_merged([label("b", "mine"), node_updated("a", json!({"data": {"n": 2}}))]);
     let saved = theirs().saves(3, mine()).keeping().saved();
-    assert_eq!((saved.verdict, saved.report.kept.len()), (Verdict::Unchanged { skipped: vec![] }, 1));
+    assert_eq!(
+        (saved.verdict, saved.report.kept.len()),
+        (Verdict::Unchanged { skipped: vec![], restored: None }, 1)
+    );
 }
 
 #[test]

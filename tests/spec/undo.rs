@@ -172,7 +172,7 @@ impl Undoing {
 
     #[track_caller]
     fn then_unchanged(self) {
-        assert_eq!(self.verdict(), Verdict::Unchanged { skipped: vec![] });
+        assert_eq!(self.verdict(), Verdict::Unchanged { skipped: vec![], restored: None });
     }
 
     #[track_caller]

@@ -151,12 +151,19 @@ impl<'a> Saving<'a> {
         let Progress { then, events, is_merged, conflicts, .. } = progress;
         let report = SaveReport { kept: conflicts.told, ..SaveReport::of(&events, intent, &then) };
         if events.is_empty() {
-            return Ok(Saved { verdict: Verdict::Unchanged { skipped: vec![] }, report });
+            return Ok(Saved { verdict: Verdict::Unchanged { skipped: vec![], restored: None }, report });
         }
         let outcome = if is_merged || !report.kept.is_empty() { Outcome::Merged } else { Outcome::Applied };
         let by_member = vec![events.len()];
         Ok(Saved {
-            verdict: Verdict::Accepted { events, outcome, by_member, undone: None, skipped: vec![] },
+            verdict: Verdict::Accepted {
+                events,
+                outcome,
+                by_member,
+                undone: None,
+                restored: None,
+                skipped: vec![],
+            },
             report,
         })
     }

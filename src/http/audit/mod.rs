@@ -113,12 +113,12 @@ pub(super) async fn diff(
     ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let Some(from) = query.version("from")? else {
+    let Some(from) = query.version_ref("from")? else {
         return Err(Problem::bad_request("from: is required"));
     };
-    let (to, min) = (query.version("to")?, query.version("minVersion")?);
+    let (to, min) = (query.version_ref("to")?.unwrap_or_default(), query.version("minVersion")?);
     let _turn = app.long_read().await?;
-    let difference = read::diff(&app.graphs, &graph, from, to, min).await?;
+    let difference = read::diff(&app.graphs, &graph, (&from, &to), min).await?;
     encoded(format, move || format.encode(&DifferenceOut::of(&graph, &difference))).await
 }
 

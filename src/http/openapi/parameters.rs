@@ -1,7 +1,11 @@
 //! Parameters, as the document shows them: ids in paths, questions in queries. What is checked is in
 //! `extractors` and beside the handlers.
 
+mod versions;
+
 use utoipa::{IntoParams, ToSchema};
+
+pub(in crate::http) use versions::*;
 
 /// A graph.
 #[derive(IntoParams)]
@@ -70,21 +74,6 @@ pub(in crate::http) struct LatestQuery {
     /// Waits up to two seconds for this version: the one that the reader's own write was answered with.
     #[param(minimum = 0)]
     min_version: Option<u64>,
-}
-
-/// A read of a state.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(in crate::http) struct StateQuery {
-    /// The graph as it was after this commit.
-    #[param(minimum = 0)]
-    version: Option<u64>,
-    /// Waits up to two seconds for this version.
-    #[param(minimum = 0)]
-    min_version: Option<u64>,
-    /// `include` answers for a graph in the trash too.
-    #[param(pattern = "^include$")]
-    trashed: Option<String>,
 }
 
 /// Which graphs. All that is given must hold.
@@ -157,18 +146,6 @@ pub(in crate::http) struct DeleteGraphQuery {
     /// The graph that takes its place.
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
     moved_to: Option<String>,
-}
-
-/// A document.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(in crate::http) struct DocumentQuery {
-    /// The document as it was after this commit.
-    #[param(minimum = 0)]
-    version: Option<u64>,
-    /// Waits up to two seconds for this version.
-    #[param(minimum = 0)]
-    min_version: Option<u64>,
 }
 
 /// A document save.
@@ -304,21 +281,6 @@ pub(in crate::http) struct AllOperationsQuery {
     limit: Option<u32>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
-}
-
-/// A comparison.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(in crate::http) struct DiffQuery {
-    /// The earlier version.
-    #[param(minimum = 0)]
-    from: u64,
-    /// The later version; the current one by default.
-    #[param(minimum = 0)]
-    to: Option<u64>,
-    /// Waits up to two seconds for this version.
-    #[param(minimum = 0)]
-    min_version: Option<u64>,
 }
 
 /// A history of one entity.

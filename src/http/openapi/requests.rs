@@ -1,8 +1,12 @@
 //! What clients send, as the document shows it. What is checked is in `command_parser` and `json_shape`.
 
+mod versions;
+
 use std::collections::HashMap;
 
 use utoipa::ToSchema;
+
+pub(in crate::http) use versions::*;
 
 use super::{
     Json,
@@ -72,6 +76,8 @@ pub(in crate::http) enum Command {
     UpdateGraph(UpdateGraph),
     DeleteGraph(DeleteGraph),
     RecoverGraph(RecoverGraph),
+    LabelVersion(LabelVersion),
+    RestoreVersion(RestoreVersion),
 }
 
 /// A document, and how it is saved.
@@ -242,6 +248,8 @@ pub(in crate::http) struct BatchUpdate {
 pub(in crate::http) struct CreateGraph {
     attributes: Option<AttributesSent>,
     document: Option<BatchUpdate>,
+    /// Not beside `document`.
+    from: Option<CopyFrom>,
 }
 
 /// A merge patch (RFC 7396) for the attributes of a graph.

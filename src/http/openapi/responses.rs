@@ -192,6 +192,8 @@ pub(in crate::http) enum CommandType {
     UpdateGraph,
     DeleteGraph,
     RecoverGraph,
+    LabelVersion,
+    RestoreVersion,
 }
 
 /// What happened.

@@ -19,7 +19,7 @@ use super::{
     refused_operations,
     schema::{LAST_VERSION, key, version_of},
 };
-use crate::store::{Append, Entry, StoreError};
+use crate::store::{Append, Entry, StoreError, StoredCommit};
 
 /// How many graphs' heads the writer remembers. When that many are known, all are forgotten and
 /// looked up again as they are used: two short queries each.
@@ -41,7 +41,16 @@ const PURGE_ROWS_MAX: i64 = 1_000;
 pub(super) struct AppendRequest {
     pub(super) graph: GraphId,
     pub(super) expected: Head,
+    /// Commits without operations, before the entries.
+    pub(super) copied: Vec<StoredCommit>,
     pub(super) entries: Vec<Entry>,
+}
+
+impl AppendRequest {
+    /// All commits, in order.
+    pub(super) fn commits(&self) -> impl Iterator<Item = &StoredCommit> {
+        self.copied.iter().chain(self.entries.iter().filter_map(|entry| entry.commit.as_ref()))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -160,7 +169,7 @@ impl Appender {
         if let Err(problem) = follow(asked) {
             return Ok(Err(StoreError::Unavailable(problem)));
         }
-        if asked.entries.is_empty() {
+        if asked.entries.is_empty() && asked.copied.is_empty() {
             return Ok(Ok(Append::Appended));
         }
         let row = match hot.row {
@@ -261,7 +270,7 @@ impl Appender {
         asked: &AppendRequest,
     ) -> rusqlite::Result<Head> {
         let mut head = asked.expected;
-        for commit in asked.entries.iter().filter_map(|entry| entry.commit.as_ref()) {
+        for commit in asked.commits() {
             let key = key(row, commit.version).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, row))?;
             statements.add_event.execute(params![key, commit.hash.as_bytes(), &commit.body[..]])?;
             head = commit.head();
@@ -282,7 +291,7 @@ impl Appender {
 /// Whether the commits follow on the expected head without a gap: the store never writes a hole.
 fn follow(asked: &AppendRequest) -> Result<(), String> {
     let mut next = asked.expected.version.next();
-    for commit in asked.entries.iter().filter_map(|entry| entry.commit.as_ref()) {
+    for commit in asked.commits() {
         if commit.version != next {
             return Err(format!("an append has commit {} where {next} should follow", commit.version));
         }

@@ -199,7 +199,17 @@ const LOCK_POLL: Duration = Duration::from_millis(20);
 #[async_trait]
 impl EventStore for EmbeddedStore {
     async fn append(&self, graph: &GraphId, expected: Head, entries: &[Entry]) -> Result<Append, StoreError> {
-        self.writer.append(graph, expected, entries).await
+        self.writer.append(graph, expected, &[], entries).await
+    }
+
+    async fn append_copied(
+        &self,
+        graph: &GraphId,
+        expected: Head,
+        copied: &[StoredCommit],
+        entries: &[Entry],
+    ) -> Result<Append, StoreError> {
+        self.writer.append(graph, expected, copied, entries).await
     }
 
     async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {

@@ -157,7 +157,7 @@ impl Rounds {
         while let Ok(request) = next {
             match request {
                 Request::Append { asked, room, answer } => {
-                    entries += asked.entries.len();
+                    entries += asked.copied.len() + asked.entries.len();
                     bytes += room.num_permits();
                     waiting.push((asked, room, answer));
                 }

@@ -13,7 +13,7 @@
 -- ARGV[6]  the channel of those who follow the graph
 -- ARGV[7]  what a message on it begins with: its form and who sends it
 -- ARGV[8]  how many entries; then for each its operation id, its record, and the version it was
---          refused at or ''; then for each commit its version, hash and body
+--          refused at or ''; then for each commit its version, hash and body. Copied commits have no entry
 --
 -- Returns {0}, {1, version, hash}, {2, operation id, record, ...}, {3, window}, or {4} while the graph is being purged.
 
@@ -118,9 +118,6 @@ for _, i in ipairs(refused) do
   redis.call('XADD', KEYS[10], 'MAXLEN', '~', LISTED_MAX, '*', 'graph', graph, 'version', at, 'number', refused_number)
 end
 
-if entries == 0 then
-  return { ANSWER }
-end
 local is_new = redis.call('EXISTS', KEYS[CURRENT]) == 0
 local own, fields = graph .. '\0', {}
 for i = 1, entries do
@@ -136,7 +133,7 @@ end
 for from = 1, #fields, CHUNK do
   redis.call('HSET', KEYS[CURRENT], unpack(fields, from, math.min(from + CHUNK - 1, #fields)))
 end
-if is_new then
+if is_new and entries > 0 then
   -- Unlinked by the window after next; the expiry is for partitions where nobody writes any more.
   redis.call('PEXPIREAT', KEYS[CURRENT], string.format('%.0f', (window + 2) * window_ms + 600000))
   redis.call('UNLINK', KEYS[STALE])

@@ -16,7 +16,7 @@ use fred::{
 };
 
 use super::{keys::Partition, message::ChannelAddress};
-use crate::store::Entry;
+use crate::store::{Entry, StoredCommit};
 
 /// How often a call is made again because the operation window turned. Once does, unless the
 /// machines of a cluster disagree about the time just then.
@@ -97,10 +97,10 @@ impl Scripts {
         partition: Partition,
         graph: &GraphId,
         expected: Head,
-        entries: &[Entry],
+        (copied, entries): (&[StoredCommit], &[Entry]),
         to: &ChannelAddress,
     ) -> Result<ScriptReply, Error> {
-        let mut args = Vec::with_capacity(6 + 6 * entries.len());
+        let mut args = Vec::with_capacity(6 + 6 * entries.len() + 3 * copied.len());
         args.push(Value::from(graph.as_str()));
         args.push(Value::from(expected.version.to_string()));
         args.push(raw(expected.hash.as_bytes()));
@@ -112,7 +112,7 @@ impl Scripts {
             args.push(Value::Bytes(entry.record.clone()));
             args.push(Value::from(entry.refused_at.map(|at| at.to_string()).unwrap_or_default()));
         }
-        for commit in entries.iter().filter_map(|entry| entry.commit.as_ref()) {
+        for commit in copied.iter().chain(entries.iter().filter_map(|entry| entry.commit.as_ref())) {
             args.push(Value::from(commit.version.to_string()));
             args.push(raw(commit.hash.as_bytes()));
             args.push(Value::Bytes(commit.body.clone()));
