@@ -111,10 +111,10 @@ export const MUTANTS = [
   },
   {
     rule: 'C3',
-    mistake: 'an undo that was sent is sent again with other versions',
+    mistake: 'an undo is asked after with versions that it did not have when it was sent',
     file: machine('queue.ts'),
-    from: "if (intent.type !== 'UNDO' || pending.stored.sentAt !== null",
-    to: "if (intent.type !== 'UNDO'",
+    from: "if (stored.intent.type === 'UNDO' && stored.intent.targets",
+    to: "if (progress !== 'asking' && stored.intent.type === 'UNDO' && stored.intent.targets",
   },
   {
     rule: 'D8',

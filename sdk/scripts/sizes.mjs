@@ -24,7 +24,7 @@ const bundles = [
   ...(existsSync(devtoolsPath) ? [['devtools (on their own)', devtools, null, null]] : []),
 ]
 
-const folder = mkdtempSync(join(root, '.sizes-'))
+const folder = mkdtempSync(join(root, 'node_modules', '.sizes-'))
 let exceeded = false
 try {
   for (const [what, text, limit, goal] of bundles) {

@@ -10,6 +10,14 @@ function shown(value: Json | undefined): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
+const named = (userId: string): string => userId.charAt(0).toUpperCase() + userId.slice(1)
+
+/** The SDK's sentence names ids. Here the values stand below it, so it only says who. */
+function heading({ conflicts, summary }: Refusal): string {
+  const by = conflicts[0]?.by
+  return by === undefined ? summary : `Your change was not saved: ${named(by)} was first.`
+}
+
 function Compared({ conflict, flow }: { conflict: Conflict; flow: Flow }) {
   const { id = '', path = '', yours, current, by } = conflict
   const what = nameOf(flow.graph.node(id)?.data) ?? conflict.entity
@@ -24,7 +32,7 @@ function Compared({ conflict, flow }: { conflict: Conflict; flow: Flow }) {
         <q className="yours">{shown(yours)}</q>
       </dd>
       <dd>
-        <span>{by ? `${by[0]!.toUpperCase()}${by.slice(1)}’s` : 'Now'}</span>
+        <span>{by ? `${named(by)}’s` : 'Now'}</span>
         <q className="theirs">{shown(current)}</q>
       </dd>
     </dl>
@@ -43,7 +51,7 @@ export function Refusals({ flow }: { flow: Flow }) {
         const compared = refusal.conflicts.filter(({ path }) => path)
         return (
           <article key={refusal.operationId} className="toast card">
-            <h3>{refusal.summary}</h3>
+            <h3>{heading(refusal)}</h3>
             {compared.slice(0, 2).map((conflict) => (
               <Compared key={`${conflict.id}${conflict.path}`} conflict={conflict} flow={flow} />
             ))}

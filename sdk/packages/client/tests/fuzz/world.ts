@@ -118,6 +118,8 @@ export class World {
     const operationId = this.newId(tab)
     this.expect(tab, operationId, action)
     this.drive(tab, { type: 'act', operationId, action, options: { onConflict } })
+    const isMade = tab.machine.pending.some(({ stored }) => stored.operationId === operationId)
+    if (isMade && tab.machine.history.canRedo) broken('U13', 'an edit left something that can be redone')
   }
 
   private newId(tab: Tab): string {
@@ -340,6 +342,9 @@ export class World {
     const truth = this.truth.get(operationId) ?? []
     if ('code' in told) {
       if (LOCAL_CODES.includes(told.code)) return
+      if (told.code === 'OPERATION_NOT_FOUND' && this.server.era === 0 && !this.hasExpired) {
+        broken('U13', `${operationId} took back what the server does not know`)
+      }
       if (!truth.some(({ code }) => code === told.code))
         broken('M1', `${operationId} is refused with ${told.code}, not by the server`)
       return

@@ -233,8 +233,8 @@ export class Person {
   async rename(from: string, to: string): Promise<void> {
     const input = this.named(from)
     await input.click()
-    await input.press('Control+a')
-    await this.page.keyboard.type(to, { delay: 20 })
+    // One input event: typing that takes longer than a second is more than one commit.
+    await input.fill(to)
     await this.page.keyboard.press('Enter')
   }
 
