@@ -82,7 +82,10 @@ impl CatalogFilter {
 fn is_text_of(value: &Value, wanted: &str) -> bool {
     match value {
         Value::String(text) => text == wanted,
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string() == wanted,
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            let written = value.to_string();
+            written == wanted
+        }
         Value::Array(_) | Value::Object(_) => false,
     }
 }

@@ -119,9 +119,9 @@ fn ids<Id>(
     parse: fn(&str) -> Result<Id, dao_projections::InvalidId>,
 ) -> Result<Vec<Id>, Malformed> {
     let read = |(index, value): (usize, Value)| {
-        let place = Path::Index(path, index);
-        let text = value.as_str().ok_or_else(|| Malformed::at(&place, "must be a string"))?;
-        parse(text).map_err(|e| Malformed::at(&place, e.to_string()))
+        let wrong = |problem: &str| Malformed::at(Path::Index(path, index), problem);
+        let text = value.as_str().ok_or_else(|| wrong("must be a string"))?;
+        parse(text).map_err(|e| wrong(&e.to_string()))
     };
     list.into_iter().flatten().enumerate().map(read).collect()
 }
