@@ -1,10 +1,12 @@
 /** What must hold after each step, and at each commit. Each check throws with the rule that is broken. */
 
 import type { GraphNode, GraphSnapshot, Json, JsonObject } from '../../src/api.ts'
+import type { Change } from '../../src/machine/effects.ts'
 import { type GraphState, isEqual } from '../../src/model/index.ts'
 import type { Commit } from '../../src/testing/commit.ts'
 import type { Frame } from '../../src/testing/server.ts'
 import { FIELDS } from './acts.ts'
+import type { Outcomes } from './outcomes.ts'
 import type { Tab } from './tab.ts'
 
 export function broken(rule: string, what: string): never {
@@ -61,6 +63,50 @@ export function checkQueue({ machine, diskAfter }: Tab): void {
   if (diskAfter.operationIds.length !== machine.pending.length) broken('P2', 'an operation is kept that has ended')
   if (machine.point !== null && diskAfter.point?.version !== machine.point.version) {
     broken('P2', `version ${diskAfter.point?.version} is kept, and ${machine.point.version} is confirmed`)
+  }
+}
+
+/** P2: what ends an operation is in the transaction that drops it. `mayForget`: some may be given up. */
+export function checkTransaction(
+  tab: Tab,
+  changes: readonly Change[],
+  commits: readonly Commit[],
+  mayForget: boolean,
+): void {
+  tab.diskAfter.write(changes)
+  const kept = tab.diskAfter.point
+  if (kept === undefined || commits[kept.version - 1]?.hash !== kept.hash) return
+  const pending = new Set(tab.machine.pending.map(({ stored }) => stored.operationId))
+  const versions = new Map(commits.map((commit) => [commit.operationId, commit.version]))
+  for (const id of tab.diskAfter.operationIds) {
+    const version = versions.get(id)
+    if (version !== undefined && version <= kept.version && !pending.has(id)) {
+      broken('P2', `${id} is kept beside its commit ${version}`)
+    }
+  }
+  if (mayForget) return
+  for (const change of changes) {
+    const version = 'drop' in change ? versions.get(change.operation.operationId) : undefined
+    if (version !== undefined && version > kept.version) {
+      broken('P2', `an operation is dropped before its commit ${version}`)
+    }
+  }
+}
+
+/** A6, M10: what was written shows until the server has said what became of it. */
+export function checkExpected({ expected, machine, picture }: Tab, outcomes: Outcomes): void {
+  for (const [key, { operationId, nodeId, field, value }] of expected) {
+    const ended = outcomes.truthOf(operationId)
+    const isThere =
+      ended !== undefined && (ended.code !== undefined || (ended.version as number) <= (machine.point?.version ?? 0))
+    if (isThere || outcomes.isRefused(operationId)) {
+      expected.delete(key)
+      continue
+    }
+    const node = picture.nodes.find(({ id }) => id === nodeId)
+    if (node === undefined || machine.isDoubtful(operationId)) continue
+    const shown = fieldOf(node, field)
+    if (shown !== value) broken('A6', `${key} is ${shown}, and ${operationId} wrote ${value}`)
   }
 }
 

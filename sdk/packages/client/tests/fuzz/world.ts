@@ -2,13 +2,15 @@
 
 import type { Effect, Input } from '../../src/machine/effects.ts'
 import type { Pending } from '../../src/machine/operation.ts'
-import { type Action, picture, toState } from '../../src/model/index.ts'
+import { type Action, picture } from '../../src/model/index.ts'
 import { type Frame, ModelServer } from '../../src/testing/server.ts'
 import { canonical } from '../model/canonical.ts'
 import { actOf, FIELDS } from './acts.ts'
+import { type Circumstances, Outcomes, type Told } from './outcomes.ts'
 import type { Plan, Step } from './plan.ts'
-import { broken, checkPicture, checkQueue, fieldOf, Watch } from './rules.ts'
+import { broken, checkExpected, checkPicture, checkQueue, checkTransaction, fieldOf, Watch } from './rules.ts'
 import { Tab } from './tab.ts'
+import { brief, content } from './text.ts'
 
 const USERS = ['ada', 'ada', 'bob', 'eve', 'bob'] as const
 const TTL_MS = 100_000
@@ -16,23 +18,12 @@ const LIMITS = { messageBytes: 1 << 20, operationTtlMs: TTL_MS }
 /** Rounds in which everything must come to rest. */
 const ROUNDS_MAX = 300
 
-/** Why an operation is refused without the server saying so. */
-const LOCAL_CODES = ['expired', 'history_replaced', 'DEPENDENCY_REFUSED', 'BAD_REQUEST', 'PARENT_CYCLE']
-
-/** `isCancelled`: it was taken back before it was sent. If the device forgets that, it is made nevertheless. */
-type Told = ({ readonly outcome: string; readonly version: number } | { readonly code: string }) & {
-  isCancelled?: boolean
-}
-
 export class World {
   private readonly server: ModelServer
   private readonly tabs: Tab[]
   private readonly watch: Watch
   private readonly authors = new Map<string, { tab: Tab; at: number }>()
-  /** What the server said of each operation, in all histories. */
-  private readonly truth = new Map<string, Frame[]>()
-  private readonly received = new Set<string>()
-  private readonly told = new Map<string, Told[]>()
+  private readonly outcomes = new Outcomes()
   private now = 1_000_000
   private at = 0
   private ids = 0
@@ -47,7 +38,7 @@ export class World {
     this.watch = new Watch((operationId) => this.authors.get(operationId))
     this.server = new ModelServer(TTL_MS, {
       committed: (commit, before, frame) => this.watch.committed(commit, before, this.server.state, frame),
-      ended: (operationId, answer) => this.truth.set(operationId, [...(this.truth.get(operationId) ?? []), answer]),
+      ended: (operationId, answer) => this.outcomes.ended(operationId, answer),
     })
     this.tabs = Array.from({ length: clients }, (_, index) => new Tab(USERS[index] as string, `tab-${index}`))
   }
@@ -153,7 +144,7 @@ export class World {
     const unused = new Set(Array.from({ length: count }, () => this.newId(tab)))
     this.drive(tab, { type: direction, operationIds: [...unused] })
     for (const { stored } of tab.machine.pending) unused.delete(stored.operationId)
-    for (const id of unused) if (!this.told.has(id)) tab.open.delete(id)
+    for (const id of unused) if (this.outcomes.lastTold(id) === undefined) tab.open.delete(id)
     return true
   }
 
@@ -164,7 +155,7 @@ export class World {
   private receive(tab: Tab, frame: Frame): void {
     if (tab.session === null) return
     const id = (frame.type === 'BATCH' ? frame.batchId : frame.operationId) as string | undefined
-    if (id !== undefined) this.received.add(id)
+    if (id !== undefined) this.outcomes.arrived(id)
     this.server.now = this.now
     this.server.receive(tab.session, frame)
   }
@@ -208,13 +199,7 @@ export class World {
     const kept = new Set(tab.disk.operationIds)
     for (const id of tab.open) if (!kept.has(id)) tab.open.delete(id)
     // What the device does not know to have ended goes on, if it ended here alone, or in a history that is no more.
-    const isHere = (told: Told): boolean =>
-      told.isCancelled === true || ('code' in told && LOCAL_CODES.includes(told.code))
-    for (const id of kept) {
-      if (!this.told.get(id)?.some((told) => isHere(told) || this.server.era > 0)) continue
-      this.told.delete(id)
-      tab.open.add(id)
-    }
+    for (const id of kept) if (this.outcomes.forgetLocal(id, this.circumstances())) tab.open.add(id)
     for (const [key, { operationId }] of tab.expected) if (!kept.has(operationId)) tab.expected.delete(key)
   }
 
@@ -250,7 +235,7 @@ export class World {
       tab.expected.clear()
       // How these ended in the lost history, and was forgotten, says nothing about this one.
       for (const { stored } of tab.machine.pending) {
-        if (!tab.toldNow.has(stored.operationId)) this.told.delete(stored.operationId)
+        if (!tab.toldNow.has(stored.operationId)) this.outcomes.forget(stored.operationId)
       }
     }
   }
@@ -261,7 +246,8 @@ export class World {
    * falls between a send and its record, and the device then stays away for a day, is a risk that is taken.
    */
   private wait(a: number): void {
-    const isUnknown = ({ stored }: Pending): boolean => stored.sentAt === null && this.received.has(stored.operationId)
+    const isUnknown = ({ stored }: Pending): boolean =>
+      stored.sentAt === null && this.outcomes.hasArrived(stored.operationId)
     if (a % 8 !== 0 || this.tabs.some((tab) => tab.machine.pending.some(isUnknown))) {
       this.now += 1 + (a % 500)
       return
@@ -299,7 +285,7 @@ export class World {
         tab.up.push(effect.frame as Frame)
         break
       case 'store':
-        this.checkTransaction(tab, effect.changes)
+        checkTransaction(tab, effect.changes, this.server.commits, this.hasExpired)
         tab.disk.begun.push(effect.changes)
         break
       case 'settled':
@@ -312,51 +298,15 @@ export class World {
     }
   }
 
-  /** P2: what ends an operation is in the transaction that drops it. */
-  private checkTransaction(tab: Tab, changes: Extract<Effect, { type: 'store' }>['changes']): void {
-    tab.diskAfter.write(changes)
-    const pending = new Set(tab.machine.pending.map(({ stored }) => stored.operationId))
-    const kept = tab.diskAfter.point
-    const isOfToday = kept !== undefined && this.server.commits[kept.version - 1]?.hash === kept.hash
-    if (!isOfToday || kept === undefined) return
-    const commits = new Map(this.server.commits.map((commit) => [commit.operationId, commit.version]))
-    for (const id of tab.diskAfter.operationIds) {
-      const version = commits.get(id)
-      if (version !== undefined && version <= kept.version && !pending.has(id)) {
-        broken('P2', `${id} is kept beside its commit ${version}`)
-      }
-    }
-    for (const change of changes) {
-      const version = 'drop' in change ? commits.get(change.operation.operationId) : undefined
-      if (version !== undefined && version > kept.version)
-        broken('P2', `an operation is dropped before its commit ${version}`)
-    }
-  }
-
   private tell(tab: Tab, operationId: string, told: Told): void {
     if (tab.toldNow.has(operationId)) broken('M2', `${operationId} ended twice`)
     tab.toldNow.add(operationId)
     tab.open.delete(operationId)
-    const isCancelled = 'outcome' in told && told.outcome === 'unchanged' && !this.received.has(operationId)
-    this.told.set(operationId, [...(this.told.get(operationId) ?? []), { ...told, isCancelled }])
-    const truth = this.truth.get(operationId) ?? []
-    if ('code' in told) {
-      if (LOCAL_CODES.includes(told.code)) return
-      if (told.code === 'OPERATION_NOT_FOUND' && this.server.era === 0 && !this.hasExpired) {
-        broken('U13', `${operationId} took back what the server does not know`)
-      }
-      if (!truth.some(({ code }) => code === told.code))
-        broken('M1', `${operationId} is refused with ${told.code}, not by the server`)
-      return
-    }
-    if (this.hasExpired) return
-    // What took back an operation of a lost history may find nothing to take back.
-    if (told.outcome === 'unchanged' && this.server.era > 0) return
-    const isTrue = truth.some(({ outcome, version }) => outcome === told.outcome && version === told.version)
-    const isLate = truth.some(({ outcome }) => outcome === told.outcome)
-    if (!isTrue && !isCancelled && !isLate) {
-      broken('M1', `${operationId} ended as ${JSON.stringify(told)}, and the server said ${JSON.stringify(truth)}`)
-    }
+    this.outcomes.tell(operationId, told, this.circumstances())
+  }
+
+  private circumstances(): Circumstances {
+    return { era: this.server.era, hasExpired: this.hasExpired }
   }
 
   private checkStep(tab: Tab, isTold: boolean): void {
@@ -369,20 +319,7 @@ export class World {
       for (const field of FIELDS) this.see(tab, fieldOf(node, field))
     }
     this.see(tab, tab.picture.attributes.title)
-    for (const [key, { operationId, nodeId, field, value }] of tab.expected) {
-      const ended = this.truth.get(operationId)?.at(-1)
-      const isThere =
-        ended !== undefined && (ended.code !== undefined || (ended.version as number) <= (machine.point?.version ?? 0))
-      const isRefused = this.told.get(operationId)?.some((told) => 'code' in told) === true
-      if (isThere || isRefused) {
-        tab.expected.delete(key)
-        continue
-      }
-      const node = tab.picture.nodes.find(({ id }) => id === nodeId)
-      if (node === undefined || machine.isDoubtful(operationId)) continue
-      if (fieldOf(node, field) !== value)
-        broken('A6', `${key} is ${fieldOf(node, field)}, and ${operationId} wrote ${value}`)
-    }
+    checkExpected(tab, this.outcomes)
   }
 
   private see(tab: Tab, value: unknown): void {
@@ -399,12 +336,9 @@ export class World {
         this.down(tab, Number.POSITIVE_INFINITY)
         tab.disk.flush(tab.disk.begun.length)
       }
-      const isQuiet = this.tabs.every(
-        (tab) => tab.up.length === 0 && tab.session?.out.length === 0 && tab.machine.pending.length === 0,
-      )
-      if (isQuiet) return
-      const isWaiting = this.tabs.every((tab) => tab.up.length === 0 && tab.session?.out.length === 0)
-      if (!isWaiting) continue
+      const isIdle = this.tabs.every((tab) => tab.up.length === 0 && tab.session?.out.length === 0)
+      if (isIdle && this.tabs.every((tab) => tab.machine.pending.length === 0)) return
+      if (!isIdle) continue
       this.now += 100
       for (const tab of this.tabs) this.drive(tab, { type: 'tick' })
     }
@@ -427,14 +361,7 @@ export class World {
         broken('M1', `${tab.clientId} shows something else`)
     }
     const committed = new Set(this.server.commits.map((commit) => commit.operationId))
-    for (const [id, all] of this.told) {
-      const isRefused = all.some((told) => 'code' in told && told.code !== 'expired')
-      if (isRefused && committed.has(id)) broken('M1', `${id} is refused, and committed`)
-      const kinds = new Set(
-        all.filter((told) => !told.isCancelled).map((told) => ('code' in told ? 'refused' : 'accepted')),
-      )
-      if (kinds.size > 1 && !this.hasExpired && this.server.era === 0) broken('M2', `${id} was told to end both ways`)
-    }
+    this.outcomes.check(committed, this.circumstances())
   }
 
   /** U-P1: undo as often as redo changes nothing. */
@@ -446,7 +373,7 @@ export class World {
       this.at += 1
       if (!this.reverse(tab, 'undo')) break
       this.rest()
-      const told = this.told.get(`op-${latest}`)?.at(-1)
+      const told = this.outcomes.lastTold(`op-${latest}`)
       if (told === undefined || 'code' in told) break
       // What was as asked already can't be put back.
       if (told.outcome !== 'unchanged' || told.isCancelled) undone += 1
@@ -460,17 +387,6 @@ export class World {
     if (before !== after) broken('U-P1', `after undoing and redoing ${undone}\n${after}\ninstead of\n${before}`)
     this.checkRest()
   }
-}
-
-function content(state: Tab['machine']['confirmed']): string {
-  const { nodes, edges, viewport, attributes } = toState(state)
-  return canonical({ nodes, edges, viewport, attributes })
-}
-
-function brief(value: unknown): string {
-  return JSON.stringify(value)
-    .replaceAll(/"([a-zA-Z]+)":/g, '$1:')
-    .slice(0, 400)
 }
 
 /** Runs a plan; the reason why it fails, or `null`. */
