@@ -364,14 +364,14 @@ proptest! {
         let Verdict::Accepted { events, .. } = saved.verdict else { return Ok(()) };
         let after = applied(&head, events);
         let adopted = after.clone().saves(after.version(), document(&after.graph)).saved();
-        prop_assert_eq!(adopted.verdict, Verdict::Unchanged { skipped: vec![] });
+        prop_assert_eq!(adopted.verdict, Verdict::Unchanged { skipped: vec![], restored: None });
         // Who keeps the picture that was sent, with one's own commits known, has nothing to save either: what others did
         // is no part of it.
         let with_others = &saved.report.also_deleted;
         if saved.report.kept.is_empty() && with_others.nodes.is_empty() && with_others.edges.is_empty() {
             let own: Vec<u64> = saved.report.own.iter().map(|version| version.get()).chain([after.version()]).collect();
             let again = after.clone().saves(base.version(), sent).own(&own).saved();
-            prop_assert_eq!(again.verdict, Verdict::Unchanged { skipped: vec![] });
+            prop_assert_eq!(again.verdict, Verdict::Unchanged { skipped: vec![], restored: None });
         }
     }
 }

@@ -55,7 +55,7 @@ pub fn code(reason: Reason) -> Value {
 }
 
 pub fn skipped(verdict: &Verdict) -> Value {
-    let (Verdict::Accepted { skipped, .. } | Verdict::Unchanged { skipped }) = verdict else {
+    let (Verdict::Accepted { skipped, .. } | Verdict::Unchanged { skipped, .. }) = verdict else {
         return json!([]);
     };
     skipped.iter().map(|one| json!({"index": one.index, "code": code(one.reason)})).collect()
