@@ -107,8 +107,8 @@ pub(in crate::http) struct Trashed {
     reason: Option<String>,
     #[schema(nullable = false)]
     moved_to: Option<String>,
-    /// Null if it is not purged by itself.
-    #[schema(required)]
+    /// Left out if it is not purged by itself.
+    #[schema(nullable = false)]
     purge_at: Option<u64>,
 }
 
