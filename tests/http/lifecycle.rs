@@ -279,7 +279,7 @@ async fn l2_lists_are_filtered_and_sorted() {
     client.apply("gone", "CREATE_NODE", json!({"id": "n"})).await;
     client.apply("gone", "DELETE_GRAPH", json!({})).await;
     client.read("/graphs/gone/activity?minVersion=2").await;
-    let mut listed = async |query: &str| {
+    let listed = async |query: &str| {
         let page = client.read(&format!("/graphs?{query}")).await;
         page["graphs"]
             .as_array()
