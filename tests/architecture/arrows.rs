@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("auth", &[]),
     (
         "cli",
-        &["auth", "client", "config", "http", "read", "write", "project", "store", "domain", "telemetry"],
+        &["auth", "client", "config", "http", "live", "read", "write", "project", "store", "domain", "telemetry"],
     ),
     ("client", &["websocket"]),
     ("config", &["auth", "http", "project", "store", "domain"]),

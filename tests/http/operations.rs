@@ -13,20 +13,25 @@ use crate::support::{
     stream::Stream,
 };
 
+/// A command under an id of its own.
+fn under_id(name: &str, payload: Value) -> Value {
+    with(&command(name, payload), json!({"operationId": new_id()}))
+}
+
 /// Accepted and refused operations in several graphs, the first first, as graph and operation id.
 async fn work(client: &Client) -> Vec<(String, String)> {
     let mut done = vec![];
     for round in 0..6 {
         for graph in ["team-a.x", "team-a.y", "team-b.z"] {
             let user = client.as_user(if round % 2 == 0 { "ada" } else { "bob" });
-            let create = command("CREATE_NODE", json!({"id": format!("n{round}")}));
+            let create = under_id("CREATE_NODE", json!({"id": format!("n{round}")}));
             user.accept(graph, &create).await;
             done.push((graph.to_owned(), create["operationId"].as_str().unwrap().to_owned()));
             if round % 3 == 1 {
-                let refused = command("DELETE_NODE", json!({"nodeId": "nobody"}));
+                let refused = under_id("DELETE_NODE", json!({"nodeId": "nobody"}));
                 user.command(graph, &refused).await.problem(404, "NODE_NOT_FOUND");
                 done.push((graph.to_owned(), refused["operationId"].as_str().unwrap().to_owned()));
-                let taken = command("CREATE_NODE", json!({"id": "n0", "type": "other"}));
+                let taken = under_id("CREATE_NODE", json!({"id": "n0", "type": "other"}));
                 user.command(graph, &taken).await.problem(409, "ID_TAKEN");
                 done.push((graph.to_owned(), taken["operationId"].as_str().unwrap().to_owned()));
             }
@@ -34,7 +39,7 @@ async fn work(client: &Client) -> Vec<(String, String)> {
     }
     // A request of several commits is for the most part one append.
     let members: Vec<Value> =
-        (0..20).map(|n| command("CREATE_NODE", json!({"id": format!("m{n}")}))).collect();
+        (0..20).map(|n| under_id("CREATE_NODE", json!({"id": format!("m{n}")}))).collect();
     client.post("/graphs/team-b.z/batch", &json!({"operations": members})).await;
     let ids = members.iter().map(|member| member["operationId"].as_str().unwrap().to_owned());
     done.extend(ids.map(|id| ("team-b.z".to_owned(), id)));
@@ -162,7 +167,7 @@ async fn a1_what_happens_meanwhile_is_not_listed_twice() {
 
 /// A repeat of each on the real program, where projector tasks keep what was undone.
 async fn what_was_undone_says_so(client: &Client) {
-    let create = command("CREATE_NODE", json!({"id": "a"}));
+    let create = under_id("CREATE_NODE", json!({"id": "a"}));
     let version = client.accept("g", &create).await["version"].clone();
     let (created, undo, redo) = (create["operationId"].clone(), new_id(), new_id());
     let undoing = |id: &str, of: &Value, version: &Value| json!({"type": "UNDO", "operationId": id, "payload": {"operations": [{"operationId": of, "version": version}]}});
