@@ -8,12 +8,12 @@ help: ## List these targets
 run: ## Serve on http://127.0.0.1:3000, data in ./data; nothing else is needed
 	cargo run --release --locked
 
-test: ## Install what the tests start (redis-server, sqlite3) where it is missing; run all tests
+test: ## Install what the tests start (redis-server, sqlite3, Node, Chromium) where it is missing; run all tests
 	./scripts/install-test-tools.sh
 	./scripts/install-schemathesis.sh
 	cargo test --workspace --locked
 	$(MAKE) --no-print-directory chaos-short
-	$(MAKE) --no-print-directory sdk-test
+	$(MAKE) --no-print-directory sdk-test sdk-browser-test
 
 check: ## Format, lints, documentation: what the gate checks beside the tests
 	cargo fmt --all --check

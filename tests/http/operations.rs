@@ -101,7 +101,8 @@ async fn all_operations_are_listed(client: &Client, ties: Ties) {
     assert!(all.iter().all(|operation| of_graphs.contains(operation)));
 
     let time = all[10]["timestamp"].as_u64().unwrap();
-    let filters: [(&str, &dyn Fn(&Value) -> bool); 9] = [
+    type Wanted<'a> = &'a dyn Fn(&Value) -> bool;
+    let filters: [(&str, Wanted<'_>); 9] = [
         ("graphs=team-a.*", &|of| of["graphId"].as_str().unwrap().starts_with("team-a.")),
         ("graphs=team-a.x,team-b.z", &|of| of["graphId"] != "team-a.y"),
         ("user=bob", &|of| of["userId"] == "bob"),

@@ -130,8 +130,9 @@ impl History for Given {
     }
 
     fn version_at(&self, time: Timestamp) -> Option<Version> {
-        let until = self.commits.iter().filter(|commit| commit.body.timestamp <= time);
-        Some(until.last().map_or(Version::EMPTY, |commit| commit.version))
+        let mut newest_first = self.commits.iter().rev();
+        let until = newest_first.find(|commit| commit.body.timestamp <= time);
+        Some(until.map_or(Version::EMPTY, |commit| commit.version))
     }
 
     fn source(&self, _: &CopyFrom) -> Option<&Source> {

@@ -161,8 +161,7 @@ fn l11_a_restore_brings_back_what_was_deleted_in_its_old_place() {
         let nodes = given.graph.nodes_in_order();
         nodes.map(|node| (node.entity.id().to_string(), node.ordinal, node.created_at.0)).collect()
     };
-    let mut then = Given::default();
-    then.commits = history.commits[..3].to_vec();
+    let mut then = Given { commits: history.commits[..3].to_vec(), ..Given::default() };
     then.commits.iter().for_each(|commit| then.graph.apply(commit));
     assert_eq!(order(&after), order(&then));
     let ids = |list: &[dao_projections::NodeId]| list.iter().map(|id| id.to_string()).collect::<Vec<_>>();
