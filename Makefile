@@ -1,24 +1,55 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench dist chaos chaos-short
+.PHONY: help run test check bench dist chaos chaos-short bench-sdk sdk-mutants sdk-install sdk-test sdk-check sdk-browser-test example
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Serve on http://127.0.0.1:3000, data in ./data; nothing else is needed
 	cargo run --release --locked
 
-test: ## Install what the tests start (redis-server, sqlite3) where it is missing; run all tests
+test: ## Install what the tests start (redis-server, sqlite3, Node, Chromium) where it is missing; run all tests
 	./scripts/install-test-tools.sh
 	./scripts/install-schemathesis.sh
 	cargo test --workspace --locked
 	$(MAKE) --no-print-directory chaos-short
+	$(MAKE) --no-print-directory sdk-test sdk-browser-test
 
 check: ## Format, lints, documentation: what the gate checks beside the tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	./scripts/cargo-deny.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	$(MAKE) --no-print-directory sdk-check
+
+# Node of the system, or the one that sdk-install put into target/node.
+NODE = PATH="$$($(CURDIR)/scripts/install-node.sh --path):$$PATH"
+
+sdk-install: ## Install Node (where it is missing) and the packages of the SDK
+	./scripts/install-node.sh
+
+sdk-test: sdk-install ## Run the tests of the SDK
+	cargo build --locked
+	cd sdk && $(NODE) npm test --silent && $(NODE) npm run --silent fuzz && $(NODE) npm run --silent test:server
+
+sdk-check: sdk-install ## Format, lints, types, sizes, packages and wire types of the SDK
+	cargo build --locked
+	cd sdk && $(NODE) npm run --silent check && $(NODE) npm run --silent build && $(NODE) npm run --silent sizes \
+		&& $(NODE) npm run --silent packages && $(NODE) node scripts/wire.mjs --check
+
+bench-sdk: sdk-install ## Measure the core of the SDK beside Yjs
+	cd sdk && $(NODE) npm run --silent bench
+
+sdk-mutants: sdk-install ## Plant mistakes in the core of the SDK: the fuzz has to find each
+	cd sdk && $(NODE) npm run --silent mutants
+
+sdk-browser-test: sdk-install ## Run the example editor in Chromium: two people, offline, killed tabs, 1,000 nodes
+	./scripts/install-chromium.sh
+	cargo build --locked
+	cd sdk && $(NODE) npm run --silent --workspace @dao-api/react-flow test:browser
+
+example: sdk-install ## Start a server and a workflow editor for several people; open the address in two windows
+	$(NODE) ./scripts/example.sh
 
 dist: ## Build target/dist/dao-api, with its line tables beside it
 	./scripts/dist.sh

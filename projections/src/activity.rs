@@ -3,6 +3,7 @@
 //! | key | row |
 //! |---|---|
 //! | `<hour>/<type>/<user>` | the number of events |
+//! | `undone/<operation id>` | the version of the latest undo of this operation |
 //!
 //! `hour` counts hours since the Unix epoch, in ten digits, so that keys sort by time.
 
@@ -12,7 +13,7 @@ use crate::{
     commit::Commit,
     entity::Timestamp,
     event::Event,
-    id::UserId,
+    id::{OperationId, UserId},
     projection::{Projection, RowError, Rows, decode, encode},
 };
 
@@ -53,6 +54,13 @@ impl ActivityKey {
     }
 }
 
+impl Activity {
+    /// The key of the row that says which commit undid this operation last.
+    pub fn undone_key(operation: &OperationId) -> String {
+        format!("undone/{operation}")
+    }
+}
+
 impl Projection for Activity {
     type Row = u64;
 
@@ -61,6 +69,7 @@ impl Projection for Activity {
 
     fn keys(commit: &Commit, keys: &mut BTreeSet<String>) {
         keys.extend(commit.body.events.iter().map(|event| ActivityKey::text(commit, event)));
+        keys.extend(commit.body.undoes.iter().map(Self::undone_key));
     }
 
     fn fold(rows: &mut Rows<u64>, commit: &Commit) {
@@ -68,6 +77,9 @@ impl Projection for Activity {
             let key = ActivityKey::text(commit, event);
             let before = rows.get(&key).copied().unwrap_or(0);
             rows.put(key, before + 1);
+        }
+        for operation in &commit.body.undoes {
+            rows.put(Self::undone_key(operation), commit.version.get());
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | key | row |
 //! |---|---|
-//! | `row` | `{version, hash, createdAt, createdBy, updatedAt, updatedBy, nodes, edges, attributes, labels, origin?, trashed?}` |
+//! | `row` | `{version, hash, contentVersion, createdAt, createdBy, updatedAt, updatedBy, nodes, edges, attributes, labels, origin?, trashed?}` |
 //!
 //! Every commit writes the row. Not here: what lists are sorted by besides the id; stores keep the texts of
 //! [`ListKeys`] for that.
@@ -33,6 +33,9 @@ pub struct CatalogRow {
     pub version: Version,
     /// The hash of that version.
     pub hash: Hash,
+    /// The last commit that changed a node, an edge or the viewport.
+    #[serde(rename = "contentVersion")]
+    pub contents_version: Version,
     /// When the first commit was made.
     pub created_at: Timestamp,
     /// Who made it.
@@ -89,7 +92,11 @@ impl CatalogRow {
         };
         let (mut nodes, mut edges) = before.map_or((0, 0), |row| (row.nodes, row.edges));
         let mut metadata = before.map(Self::metadata).unwrap_or_default();
+        let mut contents_version = before.map_or(Version::EMPTY, |row| row.contents_version);
         for event in &body.events {
+            if event.is_of_contents() {
+                contents_version = commit.version;
+            }
             metadata.apply(event, commit.version, body.timestamp, Some(&body.user_id));
             match event {
                 Event::NodeCreated { .. } | Event::NodeRestored { .. } => nodes += 1,
@@ -113,6 +120,7 @@ impl CatalogRow {
         Self {
             version: commit.version,
             hash: commit.hash,
+            contents_version,
             created_at,
             created_by,
             updated_at: body.timestamp,

@@ -51,11 +51,13 @@ pub enum CommandType {
     UpdateGraph,
     DeleteGraph,
     RecoverGraph,
+    LabelVersion,
+    RestoreVersion,
 }
 
 impl CommandType {
     /// All commands, and the batch.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::CreateNode,
         Self::UpdateNode,
         Self::UpdateNodePosition,
@@ -72,6 +74,8 @@ impl CommandType {
         Self::UpdateGraph,
         Self::DeleteGraph,
         Self::RecoverGraph,
+        Self::LabelVersion,
+        Self::RestoreVersion,
     ];
 
     /// The type, as on the wire.
@@ -93,6 +97,8 @@ impl CommandType {
             Self::UpdateGraph => "UPDATE_GRAPH",
             Self::DeleteGraph => "DELETE_GRAPH",
             Self::RecoverGraph => "RECOVER_GRAPH",
+            Self::LabelVersion => "LABEL_VERSION",
+            Self::RestoreVersion => "RESTORE_VERSION",
         }
     }
 }

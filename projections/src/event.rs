@@ -258,6 +258,11 @@ impl Event {
         )
     }
 
+    /// Whether it is about what the graph holds: its nodes, edges and viewport.
+    pub fn is_of_contents(&self) -> bool {
+        self.entity() != Entity::Graph
+    }
+
     /// Whether the event deleted the entity.
     pub fn is_deletion(&self) -> bool {
         matches!(self, Self::NodeDeleted { .. } | Self::EdgeDeleted { .. })

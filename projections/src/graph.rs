@@ -177,6 +177,7 @@ pub struct Graph {
     edges: Table<EdgeId, Edge>,
     viewport: Viewport,
     viewport_version: Version,
+    contents_version: Version,
     /// Edges by each end, and nodes by parent: what goes when a node goes.
     incident: OrdSet<(NodeId, Ordinal)>,
     children: OrdSet<(NodeId, Ordinal)>,
@@ -195,6 +196,7 @@ pub(crate) struct Parts {
     pub(crate) metadata: Metadata,
     pub(crate) viewport: Viewport,
     pub(crate) viewport_version: Version,
+    pub(crate) contents_version: Version,
     pub(crate) next_ordinal: Ordinal,
     pub(crate) nodes: Vec<Placed<Node>>,
     pub(crate) edges: Vec<Placed<Edge>>,
@@ -213,6 +215,7 @@ impl Graph {
             metadata: parts.metadata,
             viewport: parts.viewport,
             viewport_version: parts.viewport_version,
+            contents_version: parts.contents_version,
             next_ordinal: parts.next_ordinal,
             ..Self::default()
         };
@@ -299,6 +302,11 @@ impl Graph {
         self.viewport_version
     }
 
+    /// The version of the commit that last changed a node, an edge or the viewport; [`Version::EMPTY`] if none did.
+    pub fn contents_version(&self) -> Version {
+        self.contents_version
+    }
+
     /// The place in creation order of the next new entity.
     pub fn next_ordinal(&self) -> Ordinal {
         self.next_ordinal
@@ -348,6 +356,9 @@ impl Graph {
     }
 
     fn fold(&mut self, event: &Event, version: Version, at: Timestamp, by: Option<&UserId>) {
+        if event.is_of_contents() {
+            self.contents_version = version;
+        }
         match event {
             Event::NodeCreated { node } | Event::NodeReplaced { node } => {
                 self.put_node(node.clone(), version, at)
@@ -546,6 +557,7 @@ impl PartialEq for Graph {
             && self.metadata == other.metadata
             && self.viewport == other.viewport
             && self.viewport_version == other.viewport_version
+            && self.contents_version == other.contents_version
             && self.next_ordinal == other.next_ordinal
             && self.nodes.iter().eq(other.nodes.iter())
             && self.edges.iter().eq(other.edges.iter())

@@ -76,6 +76,9 @@ pub struct Label {
     /// What somebody had to say about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Box<str>>,
+    /// The commit that set it.
+    #[serde(default)]
+    pub commit: Version,
     /// When it was set.
     pub at: Timestamp,
     /// Who set it. `None` only while the event is not part of a commit yet.
@@ -140,7 +143,7 @@ impl Metadata {
             }
             Event::GraphTrashed { .. } => self.trashed = trashed(event, at, by),
             Event::GraphRecovered {} => self.trashed = None,
-            Event::VersionLabelled { name, .. } => match label(event, at, by) {
+            Event::VersionLabelled { name, .. } => match label(event, version, at, by) {
                 Some(label) => drop(self.labels.insert(name.clone(), label)),
                 None => drop(self.labels.remove(name)),
             },
@@ -170,9 +173,9 @@ impl Metadata {
 }
 
 /// The label that an event sets; `None` where it takes one away.
-pub(crate) fn label(event: &Event, at: Timestamp, by: Option<&UserId>) -> Option<Label> {
+pub(crate) fn label(event: &Event, commit: Version, at: Timestamp, by: Option<&UserId>) -> Option<Label> {
     let Event::VersionLabelled { version, hash, note, .. } = event else { return None };
-    version.map(|version| Label { version, hash: *hash, note: note.clone(), at, by: by.cloned() })
+    version.map(|version| Label { version, hash: *hash, note: note.clone(), commit, at, by: by.cloned() })
 }
 
 /// The trash that an event puts the graph into.

@@ -2,9 +2,9 @@
 //!
 //! | key | row |
 //! |---|---|
-//! | `graph` | `{lastModified, lastOperationId, lastAuthor, viewportVersion, nextOrdinal, createdAt, createdBy, attributesVersion, origin?, trashed?}` |
+//! | `graph` | `{lastModified, lastOperationId, lastAuthor, viewportVersion, contentVersion, nextOrdinal, createdAt, createdBy, attributesVersion, origin?, trashed?}` |
 //! | `attributes` | the graph's attributes |
-//! | `labels` | by name `{version, hash?, note?, at, by}` |
+//! | `labels` | by name `{version, hash?, note?, commit, at, by}` |
 //! | `viewport` | `{x, y, zoom}` |
 //! | `node:<id>` | `{ordinal, createdAt, updatedAt, version, node}` |
 //! | `edge:<id>` | `{ordinal, createdAt, updatedAt, version, edge}` |
@@ -61,6 +61,8 @@ pub struct GraphRow {
     last_operation_id: OperationId,
     last_author: UserId,
     viewport_version: Version,
+    #[serde(rename = "contentVersion")]
+    contents_version: Version,
     next_ordinal: Ordinal,
     created_at: Timestamp,
     created_by: UserId,
@@ -80,6 +82,7 @@ impl GraphRow {
             last_operation_id: *operation_id,
             last_author: user_id.clone(),
             viewport_version: Version::EMPTY,
+            contents_version: Version::EMPTY,
             next_ordinal: 0,
             created_at: *timestamp,
             created_by: user_id.clone(),
@@ -173,6 +176,9 @@ fn key(entity: Entity<'_>) -> String {
 
 /// Does the same to rows as [`Graph::apply_event`] to a graph.
 fn fold_event(rows: &mut Rows<SnapshotRow>, graph: &mut GraphRow, event: &Event, commit: &Commit) {
+    if event.is_of_contents() {
+        graph.contents_version = commit.version;
+    }
     let key = key(event.entity());
     match event {
         Event::NodeDeleted { .. } | Event::EdgeDeleted { .. } => drop(rows.remove(&key)),
@@ -241,7 +247,7 @@ fn fold_metadata(rows: &mut Rows<SnapshotRow>, graph: &mut GraphRow, event: &Eve
                 Some(SnapshotRow::Labels(labels)) => labels.clone(),
                 _ => Labels::new(),
             };
-            match metadata::label(event, at, by) {
+            match metadata::label(event, commit.version, at, by) {
                 Some(label) => drop(labels.insert(name.clone(), label)),
                 None => drop(labels.remove(name)),
             }
@@ -372,6 +378,7 @@ fn row_of(graph: &Graph) -> Option<GraphRow> {
         last_operation_id: graph.last_operation()?,
         last_author: graph.last_author()?.clone(),
         viewport_version: graph.viewport_version(),
+        contents_version: graph.contents_version(),
         next_ordinal: graph.next_ordinal(),
         created_at,
         created_by: created_by.clone(),
@@ -421,6 +428,7 @@ pub fn graph_of_rows<'a>(
         metadata,
         viewport: viewport.unwrap_or_default(),
         viewport_version: beside.viewport_version,
+        contents_version: beside.contents_version,
         next_ordinal: beside.next_ordinal,
         nodes,
         edges,

@@ -5,9 +5,10 @@ use std::io::Write;
 use clap::Args;
 use dao_projections::{Change, GraphDiff, GraphId, TableDiff};
 
-use super::{CliError, open, print, version_or_time::VersionOrTime};
+use super::{CliError, open, print};
 use crate::{
     config::Config,
+    domain::VersionRef,
     http::audit::wire::difference_json,
     read::{self, Difference},
     write::Graphs,
@@ -18,12 +19,12 @@ pub(super) struct Diff {
     /// The graph
     #[arg(value_name = "GRAPH")]
     graph: GraphId,
-    /// The first version or time; may be the later one
-    #[arg(long, value_name = "VERSION|TIME")]
-    from: VersionOrTime,
-    /// The second version or time; the latest by default
-    #[arg(long, value_name = "VERSION|TIME")]
-    to: Option<VersionOrTime>,
+    /// The first version, label or time; may be the later one
+    #[arg(long, value_name = "VERSION|LABEL|TIME")]
+    from: VersionRef,
+    /// The second version, label or time; the latest by default
+    #[arg(long, value_name = "VERSION|LABEL|TIME", default_value = "head")]
+    to: VersionRef,
     /// Print JSON, like `GET /graphs/GRAPH/diff`
     #[arg(long)]
     json: bool,
@@ -39,12 +40,7 @@ impl Diff {
 
     async fn show(&self, graphs: &Graphs) -> Result<(), CliError> {
         open::existing(graphs, &self.graph).await?;
-        let from = self.from.version(graphs, &self.graph).await?;
-        let to = match self.to {
-            Some(to) => Some(to.version(graphs, &self.graph).await?),
-            None => None,
-        };
-        let difference = read::diff(graphs, &self.graph, from, to, None).await;
+        let difference = read::diff(graphs, &self.graph, (&self.from, &self.to), None).await;
         let difference = difference
             .map_err(|e| CliError::new(format!("the difference of {} can't be read: {e}", self.graph)))?;
         print(|out| match self.json {

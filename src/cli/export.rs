@@ -3,13 +3,15 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use dao_projections::{GraphId, Head, Map};
+use dao_projections::{Graph, GraphId, Head, Map, Version};
 use serde_json::{Value, json};
 
 use super::{CliError, open, print};
 use crate::{
     config::Config,
+    domain::VersionRef,
     http::wire::commit_json,
+    read::{self, ReadError},
     store::EventStore,
     write::{Graphs, history_reader},
 };
@@ -22,9 +24,12 @@ pub(super) struct Export {
     /// The graph
     #[arg(value_name = "GRAPH")]
     graph: GraphId,
-    /// Print the current state as a React Flow document, instead of the commits
+    /// Print the state as a React Flow document, instead of the commits
     #[arg(long)]
     state: bool,
+    /// The state at this version, label or time, or the commits up to it; standard error says which version that is
+    #[arg(long, value_name = "VERSION|LABEL|TIME")]
+    at: Option<VersionRef>,
 }
 
 impl Export {
@@ -37,12 +42,37 @@ impl Export {
 
     async fn print(&self, graphs: &Graphs) -> Result<(), CliError> {
         open::existing(graphs, &self.graph).await?;
+        let name = self.at.clone().unwrap_or_default();
         if self.state {
-            return print_state(graphs, &self.graph).await;
+            let found = read::at(graphs, &self.graph, &name).await.map_err(|e| self.unreadable(&e))?;
+            self.tell_version(found.head().version);
+            return print_state(&found.view.graph);
         }
-        match print_commits(&**graphs.store(), &self.graph).await {
+        let to = match &self.at {
+            None => None,
+            Some(name) => {
+                let current = read::current(graphs, &self.graph, None).await;
+                let current = current.map_err(|e| self.unreadable(&e))?;
+                let named = read::version_named(graphs, &self.graph, &current.view.graph, name).await;
+                let version = named.map_err(|e| self.unreadable(&e))?.version;
+                self.tell_version(version);
+                Some(version)
+            }
+        };
+        match print_commits(&**graphs.store(), &self.graph, to).await {
             Ok(()) | Err(Stop::OutputClosed) => Ok(()),
             Err(Stop::Failed(why)) => Err(CliError::new(format!("the export stopped: {why}"))),
+        }
+    }
+
+    fn unreadable(&self, error: &ReadError) -> CliError {
+        CliError::new(format!("{} can't be exported: {error}", self.graph))
+    }
+
+    /// A document has no place for it.
+    fn tell_version(&self, version: Version) {
+        if self.at.is_some() {
+            eprintln!("{} at version {version}", self.graph);
         }
     }
 }
@@ -63,13 +93,15 @@ impl From<io::Error> for Stop {
     }
 }
 
-async fn print_commits(store: &dyn EventStore, graph: &GraphId) -> Result<(), Stop> {
+/// Prints the commits up to version `to`, or all of them.
+async fn print_commits(store: &dyn EventStore, graph: &GraphId, to: Option<Version>) -> Result<(), Stop> {
     let failed = |error: &dyn std::fmt::Display| Stop::Failed(error.to_string());
-    let head = store.head(graph).await.map_err(|e| failed(&e))?;
+    let head = store.head(graph).await.map_err(|e| failed(&e))?.version;
+    let to = to.unwrap_or(head);
     let mut out = BufWriter::new(io::stdout().lock());
     let mut at = Head::EMPTY;
-    while at.version < head.version {
-        let chunk = store.read(graph, at.version, head.version, CHUNK).await.map_err(|e| failed(&e))?;
+    while at.version < to {
+        let chunk = store.read(graph, at.version, to, CHUNK).await.map_err(|e| failed(&e))?;
         if chunk.is_empty() {
             return Err(failed(&format!("the history ends at version {}, before its head", at.version)));
         }
@@ -86,14 +118,12 @@ async fn print_commits(store: &dyn EventStore, graph: &GraphId) -> Result<(), St
     Ok(out.flush()?)
 }
 
-async fn print_state(graphs: &Graphs, graph: &GraphId) -> Result<(), CliError> {
-    let view = graphs.refresh(graph).await;
-    let view = view.map_err(|e| CliError::new(format!("the graph can't be read: {e}")))?;
+fn print_state(graph: &Graph) -> Result<(), CliError> {
     let entity = |fields: Map| Value::Object(fields);
     let document = json!({
-        "nodes": view.graph.nodes_in_order().map(|node| entity(node.entity.to_json())).collect::<Vec<_>>(),
-        "edges": view.graph.edges().iter().map(|edge| entity(edge.entity.to_json())).collect::<Vec<_>>(),
-        "viewport": view.graph.viewport().to_json(),
+        "nodes": graph.nodes_in_order().map(|node| entity(node.entity.to_json())).collect::<Vec<_>>(),
+        "edges": graph.edges().iter().map(|edge| entity(edge.entity.to_json())).collect::<Vec<_>>(),
+        "viewport": graph.viewport().to_json(),
     });
     print(|out| writeln!(out, "{document:#}"))
 }

@@ -5,16 +5,17 @@
 use std::io::Write;
 
 use clap::Args;
-use dao_projections::{CatalogRow, GraphId, Timestamp, UserId};
+use dao_projections::{CatalogRow, GraphId, Head, Outcome, Timestamp, UserId};
 use serde_json::{Value, json};
 
-use super::{CliError, open, print, version_or_time::readable, writing::Writing};
+use super::{CliError, open, print, writing::Writing};
 use crate::{
     config::Config,
+    domain::readable,
     http::{parse_command, wire::catalog_row_json},
     project::{self, Stores},
     read::{self, CatalogFilter, CatalogFound, CatalogPage, ListOrder, ListSort, TrashFilter},
-    write::{Effect, Ending},
+    write::{CommandResult, Effect, Ending},
 };
 
 /// Graphs asked of the store at once.
@@ -31,6 +32,9 @@ pub(super) struct List {
     /// Only graphs with this tag
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
+    /// Only graphs with this label
+    #[arg(long, value_name = "NAME")]
+    label: Option<String>,
     /// Only graphs in the trash
     #[arg(long)]
     trashed: bool,
@@ -80,13 +84,13 @@ pub(super) struct Recover {
 
 /// What all commands that write have.
 #[derive(Args)]
-struct Written {
+pub(super) struct Written {
     /// The author in the history
     #[arg(long, value_name = "USER", default_value = "cli")]
-    user: UserId,
+    pub(super) user: UserId,
     /// Print one JSON document
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl List {
@@ -101,6 +105,7 @@ impl List {
         let filter = CatalogFilter {
             text: self.q.as_ref().map(|text| text.to_lowercase()),
             tag: self.tag.clone(),
+            label: self.label.clone(),
             trashed: if self.trashed { TrashFilter::Only } else { TrashFilter::No },
             ..CatalogFilter::default()
         };
@@ -176,23 +181,57 @@ impl Recover {
     }
 }
 
+/// What a command that was written came to.
+pub(super) struct Done {
+    pub(super) effect: Effect,
+    pub(super) head: Head,
+    pub(super) results: Vec<CommandResult>,
+}
+
+impl Done {
+    /// In a word.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self.effect {
+            Effect::Unchanged => "unchanged",
+            Effect::Committed(Outcome::Applied) => "applied",
+            Effect::Committed(Outcome::Merged) => "merged",
+        }
+    }
+}
+
 impl Written {
     /// Runs the command of this name and says what it did.
     async fn execute(
         &self,
         config: Config,
         graph: &GraphId,
-        (name, done): (&str, &str),
+        (name, what): (&str, &str),
         payload: Value,
     ) -> Result<(), CliError> {
-        let operation = parse_command(json!({"type": name, "payload": payload}), &self.user);
-        let operation = operation.map_err(CliError::new)?;
+        let done = self.run(config, graph, json!({"type": name, "payload": payload})).await?;
+        let version = done.head.version;
+        print(|out| match self.json {
+            true => {
+                writeln!(out, "{}", json!({"graphId": graph, "version": version, "outcome": done.outcome()}))
+            }
+            false => writeln!(out, "{graph} is {what}, at version {version}"),
+        })
+    }
+
+    /// Runs a command, by the rules of `POST …/command`.
+    pub(super) async fn run(
+        &self,
+        config: Config,
+        graph: &GraphId,
+        command: Value,
+    ) -> Result<Done, CliError> {
+        let operation = parse_command(command, &self.user).map_err(CliError::new)?;
         let writing = Writing::open(&config).await?;
         let answers = writing.graphs().execute(graph, vec![operation]).await;
         let answer = answers.map(|answers| answers.into_iter().next().map(|answer| answer.ending));
-        let told = match answer {
-            Ok(Some(Ending::Completed { effect, head, .. })) => {
-                writing.fold(graph, head.version).await.map(|()| (effect, head))
+        let done = match answer {
+            Ok(Some(Ending::Completed { effect, head, results })) => {
+                writing.fold(graph, head.version).await.map(|()| Done { effect, head, results })
             }
             Ok(Some(Ending::Refused { refusal, .. })) => {
                 Err(CliError::new(format!("{graph}: {}", refusal.message)))
@@ -201,14 +240,7 @@ impl Written {
             Err(e) => Err(unanswered(graph, &e)),
         };
         writing.close().await;
-        let (effect, head) = told?;
-        let outcome = if effect == Effect::Unchanged { "unchanged" } else { "applied" };
-        print(|out| match self.json {
-            true => {
-                writeln!(out, "{}", json!({"graphId": graph, "version": head.version, "outcome": outcome}))
-            }
-            false => writeln!(out, "{graph} is {done}, at version {}", head.version),
-        })
+        done
     }
 }
 

@@ -58,6 +58,7 @@ const SERVING: Group = &[
     "rate_limit_max_requests",
     "trusted_proxies",
     "projectors",
+    "labels_admin",
 ];
 const WORKER: Group = &["worker_listen"];
 
@@ -71,8 +72,8 @@ fn settings_of(command: &str) -> Option<&'static [Group]> {
         "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
         "rebuild" => &[STORE, PROJECTING],
         "trash" => &[STORE, TRASH],
-        "create" | "recover" => &[STORE],
-        "import" | "seed" | "undo" => &[STORE, GRAPHS],
+        "create" | "recover" | "purge" => &[STORE],
+        "import" | "seed" | "undo" | "label" | "restore-version" | "copy" => &[STORE, GRAPHS],
         "export" | "show" | "diff" | "history" | "list" | "verify" | "migrate" => READING,
         "backup" | "restore" => &[EMBEDDED],
         "watch" | "monitor" | "healthcheck" => &[ADDRESS],

@@ -5,9 +5,10 @@ use std::io::Write;
 use clap::Args;
 use dao_projections::{EdgeId, Event, GraphId, NodeId, Subject};
 
-use super::{CliError, diff::changes, open, print, version_or_time::readable};
+use super::{CliError, diff::changes, open, print};
 use crate::{
     config::Config,
+    domain::readable,
     http::audit::wire::{operation_json, touch_json},
     read::{self, AuditFilter, AuditQuery, EntityChange, ListedOperation, Order},
     write::Graphs,

@@ -2,6 +2,7 @@
 //! 1. A command line that can't be read is exit code 2.
 
 mod backup;
+mod copy;
 mod diff;
 mod export;
 mod graphs;
@@ -9,19 +10,21 @@ mod healthcheck;
 mod help;
 mod history;
 mod import;
+mod labels;
 mod logging;
 mod migrate;
 mod monitor;
 mod open;
+mod purge;
 mod rebuild;
 mod restore;
+mod restore_version;
 mod seed;
 mod serve;
 mod show;
 mod token;
 mod undo;
 mod verify;
-mod version_or_time;
 mod watch;
 mod worker;
 mod writing;
@@ -85,16 +88,24 @@ enum Command {
     List(graphs::List),
     /// Create a graph, with a title and tags
     Create(graphs::Create),
+    /// Copy a graph: its contents, or with --history its commits too
+    Copy(copy::Copy),
     /// Put a graph into the trash
     Trash(graphs::Trash),
     /// Take a graph out of the trash
     Recover(graphs::Recover),
+    /// Purge a graph that is in the trash: nothing of it is left
+    Purge(purge::PurgeGraph),
     /// Print a graph, now or at a version or a time
     Show(show::Show),
     /// Print the difference between two versions of a graph
     Diff(diff::Diff),
     /// Print what happened to a graph, or to one node or edge of it
     History(history::History),
+    /// List the labels of a graph, or set or remove one
+    Label(labels::LabelCommand),
+    /// Restore a graph, or some of it, as it was at an earlier version: one commit, which can be undone
+    RestoreVersion(restore_version::RestoreVersion),
     /// Undo commits of a graph where what they did still stands
     Undo(undo::Undo),
     /// Verify the hash chain of a graph and every commit in it; exit code 1 if it is damaged
@@ -142,13 +153,17 @@ pub fn run() -> ExitCode {
             Command::Monitor(monitor) => monitor.run(&config).await,
             Command::List(list) => list.run(config).await,
             Command::Create(create) => create.run(config).await,
+            Command::Copy(copy) => copy.run(config).await,
             Command::Trash(trash) => trash.run(config).await,
             Command::Recover(recover) => recover.run(config).await,
+            Command::Purge(purge) => purge.run(config).await,
             Command::Show(show) => show.run(config).await,
             Command::Diff(diff) => diff.run(config).await,
             Command::History(history) => history.run(config).await,
             Command::Rebuild(rebuild) => rebuild.run(config).await,
             Command::Undo(undo) => undo.run(config).await,
+            Command::Label(label) => label.run(config).await,
+            Command::RestoreVersion(restore) => restore.run(config).await,
             Command::Verify(verify) => verify.run(config).await,
             Command::Token(token) => token.run(&config),
             Command::Healthcheck => healthcheck::run(&config).await,

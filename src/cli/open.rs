@@ -87,6 +87,7 @@ pub(super) fn measured(stores: Stores, metrics: &Metrics) -> Stores {
 pub(super) fn graphs_over(stores: &Stores, config: &Config, metrics: Metrics) -> Arc<Graphs> {
     let graphs = GraphsConfig {
         limits: config.limits,
+        protected_labels: config.protected_labels.clone(),
         idle: config.cache_ttl,
         hot_max: config.hot_graphs_max,
         hot_bytes_max: config.hot_bytes_max,

@@ -1,6 +1,6 @@
 //! `dao-api serve`: the HTTP server, until it is told to stop.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         let projector = ProjectorConfig { memory: Some(graphs.clone()), ..config.projector.clone() };
         tokio::spawn(project::run(stores.clone(), projector, stop_projecting.clone()))
     });
+    let purge_every = purge_interval(config.limits.trash_retention_ms);
     let mut app = App::new(graphs.clone(), config.requests, config.sockets)
         .with_auth(config.auth)
         .with_origins(config.origins)
@@ -66,6 +67,11 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     if let Some(rate) = config.rate {
         app = app.with_rate_limits(rate);
     }
+    let purging = app.purger().map(|purger| {
+        let until = stop_projecting.clone();
+        let purge = move || purger.clone().run(purge_every, until.clone());
+        tokio::spawn(http::supervised("purging the trash", stop_projecting.clone(), purge))
+    });
     let served = http::serve(listener, app, stop).await;
     stop_projecting.cancel();
     stop_following.cancel();
@@ -79,9 +85,21 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     {
         tracing::error!(%error, "the projector task panicked");
     }
+    if let Some(purging) = purging
+        && let Err(error) = purging.await
+    {
+        tracing::error!(%error, "the task that purges the trash panicked");
+    }
     open::close(&graphs).await;
     tracing::info!("stopped; everything acknowledged is stored");
     served.map_err(|error| CliError::new(format!("the server stopped: {error}")))
+}
+
+/// How often the trash is looked at: often beside the time that graphs stay there.
+fn purge_interval(retention_ms: Option<u64>) -> Duration {
+    const RANGE_MS: (u64, u64) = (500, 10_000);
+    let tenth = retention_ms.map_or(RANGE_MS.1, |retention| retention / 10);
+    Duration::from_millis(tenth.clamp(RANGE_MS.0, RANGE_MS.1))
 }
 
 /// Prints the one line on standard output. If nobody can read it, the process works all the same.

@@ -6,20 +6,23 @@ use clap::Args;
 use dao_projections::{Graph, GraphId, Placed};
 use serde_json::Value;
 
-use super::{
-    CliError, open, print,
-    version_or_time::{VersionOrTime, readable},
+use super::{CliError, open, print};
+use crate::{
+    config::Config,
+    domain::{VersionRef, readable},
+    http::wire,
+    read,
+    write::Graphs,
 };
-use crate::{config::Config, http::wire, read, write::Graphs};
 
 #[derive(Args)]
 pub(super) struct Show {
     /// The graph
     #[arg(value_name = "GRAPH")]
     graph: GraphId,
-    /// Show the graph at this version, or at this time (2026-11-23T10:30:00Z)
-    #[arg(long, value_name = "VERSION|TIME")]
-    at: Option<VersionOrTime>,
+    /// Show the graph at this version, label or time (2026-11-23T10:30:00Z)
+    #[arg(long, value_name = "VERSION|LABEL|TIME", default_value = "head")]
+    at: VersionRef,
     /// Print JSON, like `GET /graphs/GRAPH/state`
     #[arg(long)]
     json: bool,
@@ -35,10 +38,7 @@ impl Show {
 
     async fn show(&self, graphs: &Graphs) -> Result<(), CliError> {
         open::existing(graphs, &self.graph).await?;
-        let current = match self.at {
-            None => read::current(graphs, &self.graph, None).await,
-            Some(at) => read::at_version(graphs, &self.graph, at.version(graphs, &self.graph).await?).await,
-        };
+        let current = read::at(graphs, &self.graph, &self.at).await;
         let current = current.map_err(|e| CliError::new(format!("{} can't be shown: {e}", self.graph)))?;
         let graph = &current.view.graph;
         print(|out| match self.json {

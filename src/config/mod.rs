@@ -13,11 +13,15 @@ mod store;
 
 use std::{
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
+use dao_projections::LabelName;
 pub(crate) use parse::parse_duration;
-use parse::{parse_collector, parse_docs, parse_host, parse_origins, parse_retention, parse_switch};
+use parse::{
+    parse_collector, parse_docs, parse_host, parse_labels, parse_origins, parse_retention, parse_switch,
+};
 pub use settings::Settings;
 pub use store::StoreConfig;
 
@@ -52,6 +56,8 @@ pub struct Config {
     pub origins: Origins,
     /// The size limits of a graph.
     pub limits: Limits,
+    /// The labels that need the right `admin`.
+    pub protected_labels: Arc<[LabelName]>,
     /// The limits of requests and connections.
     pub requests: RequestLimits,
     /// The rate limit per caller; `None` for no limit.
@@ -126,6 +132,7 @@ impl Settings {
         let cache_ttl = wrong.note("CACHE_TTL", parse_duration(&self.cache_ttl));
         let store = self.store(operation_ttl.unwrap_or_default(), &mut wrong);
         let limits = self.limits(&mut wrong);
+        let protected_labels = wrong.note("LABELS_ADMIN", parse_labels(&self.labels_admin));
         let sockets = SocketConfig {
             heartbeat: Duration::from_millis(
                 wrong.count("WS_HEARTBEAT_INTERVAL", &self.ws_heartbeat_interval) as u64,
@@ -186,6 +193,7 @@ impl Settings {
                 auth,
                 origins: origins.unwrap_or_default(),
                 limits,
+                protected_labels: protected_labels.unwrap_or_default(),
                 requests,
                 rate,
                 proxies,

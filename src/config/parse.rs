@@ -1,6 +1,8 @@
 //! Parsers of settings: addresses, origins, times. Each error shows a correct example.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use dao_projections::LabelName;
 
 use crate::http::{DocsAccess, Origin, Origins};
 
@@ -56,6 +58,16 @@ pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
         }
     }
 }
+
+/// Parses names of labels separated by commas; empty for none.
+pub(super) fn parse_labels(text: &str) -> Result<Arc<[LabelName]>, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let name = |name: &str| {
+        LabelName::parse(name).map_err(|_| format!("{name:?} is not the name of a label, like published"))
+    };
+    names.map(name).collect()
+}
+
 /// Parses a time, or `off`: for ever.
 pub(super) fn parse_retention(text: &str) -> Result<Option<Duration>, String> {
     match text {

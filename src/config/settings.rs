@@ -103,6 +103,9 @@ pub struct Settings {
     /// How long a graph stays in the trash before it may be purged; `off` for ever
     #[arg(long, env = "TRASH_RETENTION", global = true, value_name = "TIME", default_value = "30d")]
     pub(super) trash_retention: String,
+    /// Labels that need the right `admin` to be set or removed: names separated by commas
+    #[arg(long, env = "LABELS_ADMIN", global = true, value_name = "NAMES", default_value = "published")]
+    pub(super) labels_admin: String,
     /// How often sockets are pinged, in milliseconds
     #[arg(long, env = "WS_HEARTBEAT_INTERVAL", global = true, value_name = "MS", default_value = "30000")]
     pub(super) ws_heartbeat_interval: String,

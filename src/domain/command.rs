@@ -6,7 +6,7 @@ use dao_projections::{
 };
 use serde_json::Value;
 
-use crate::domain::{Fingerprint, Undone, document::Save};
+use crate::domain::{CopyFrom, Fingerprint, Undone, document::Save, labels::Labelling, restore::Restoring};
 
 /// One of the commands (rules C, DS, L and U).
 #[derive(Clone, Debug, PartialEq)]
@@ -24,9 +24,12 @@ pub enum Command {
     SaveDocument { save: Box<Save> },
     Undo { operations: Vec<Undone> },
     CreateGraph { attributes: Attributes, nodes: Vec<Node>, edges: Vec<Edge>, viewport: Option<Viewport> },
+    CopyGraph { attributes: Attributes, from: CopyFrom },
     UpdateGraph { patch: MergePatch },
     DeleteGraph { reason: Option<Box<str>>, moved_to: Option<GraphId> },
     RecoverGraph,
+    LabelVersion { labelling: Box<Labelling> },
+    RestoreVersion { restoring: Box<Restoring> },
 }
 
 /// The target of a command: the entity that its result shows and that conflicts are about.
@@ -38,7 +41,7 @@ pub enum Target {
     Viewport,
     /// The graph itself: its attributes and the trash.
     Graph,
-    /// The target of a `BATCH_UPDATE`, a `SAVE_DOCUMENT` or an `UNDO`: all entities that its events name.
+    /// The target of a `BATCH_UPDATE`, a `SAVE_DOCUMENT`, an `UNDO` or a `RESTORE_VERSION`: all entities that its events name.
     Whole,
 }
 
@@ -57,10 +60,12 @@ impl Command {
             Self::BatchUpdate { .. } => CommandType::BatchUpdate,
             Self::SaveDocument { .. } => CommandType::SaveDocument,
             Self::Undo { .. } => CommandType::Undo,
-            Self::CreateGraph { .. } => CommandType::CreateGraph,
+            Self::CreateGraph { .. } | Self::CopyGraph { .. } => CommandType::CreateGraph,
             Self::UpdateGraph { .. } => CommandType::UpdateGraph,
             Self::DeleteGraph { .. } => CommandType::DeleteGraph,
             Self::RecoverGraph => CommandType::RecoverGraph,
+            Self::LabelVersion { .. } => CommandType::LabelVersion,
+            Self::RestoreVersion { .. } => CommandType::RestoreVersion,
         }
     }
 
@@ -73,6 +78,8 @@ impl Command {
             Self::CreateGraph { attributes, nodes, edges, .. } => {
                 fields_of(attributes.fields()) + weight_of_document(nodes, edges)
             }
+            // How much that is comes to be known as it is read.
+            Self::CopyGraph { .. } => WEIGHT_COUNTED,
             Self::SaveDocument { save } => save.document.weight(),
             Self::Undo { operations } => 1 + operations.len() * WEIGHT_OF_UNDONE,
             Self::CreateNode { node } => 1 + fields_of(node.attributes()),
@@ -85,7 +92,9 @@ impl Command {
             | Self::DeleteEdge { .. }
             | Self::SetViewport { .. }
             | Self::DeleteGraph { .. }
-            | Self::RecoverGraph => 1,
+            | Self::RecoverGraph
+            | Self::LabelVersion { .. } => 1,
+            Self::RestoreVersion { restoring } => 1 + restoring.named(),
         }
     }
 
@@ -101,7 +110,9 @@ impl Command {
             Self::UpdateEdge { edge_id, .. } => {
                 graph.edges().get(edge_id).map_or(0, |edge| fields_of(edge.entity.attributes()))
             }
-            Self::SaveDocument { .. } => graph.nodes().len() + graph.edges().len(),
+            Self::SaveDocument { .. } | Self::RestoreVersion { .. } => {
+                graph.nodes().len() + graph.edges().len()
+            }
             Self::UpdateGraph { .. } => fields_of(graph.metadata().attributes.fields()),
             Self::BatchUpdate { edges: None, .. }
             | Self::CreateNode { .. }
@@ -111,8 +122,10 @@ impl Command {
             | Self::SetViewport { .. }
             | Self::Undo { .. }
             | Self::CreateGraph { .. }
+            | Self::CopyGraph { .. }
             | Self::DeleteGraph { .. }
-            | Self::RecoverGraph => 0,
+            | Self::RecoverGraph
+            | Self::LabelVersion { .. } => 0,
         };
         self.weight() + standing
     }
@@ -127,18 +140,25 @@ impl Command {
             Self::CreateEdge { edge } => Target::Edge(edge.id().clone()),
             Self::UpdateEdge { edge_id, .. } | Self::DeleteEdge { edge_id } => Target::Edge(edge_id.clone()),
             Self::SetViewport { .. } => Target::Viewport,
-            Self::BatchUpdate { .. } | Self::SaveDocument { .. } | Self::Undo { .. } => Target::Whole,
+            Self::BatchUpdate { .. }
+            | Self::SaveDocument { .. }
+            | Self::Undo { .. }
+            | Self::RestoreVersion { .. } => Target::Whole,
             Self::CreateGraph { .. }
+            | Self::CopyGraph { .. }
             | Self::UpdateGraph { .. }
             | Self::DeleteGraph { .. }
-            | Self::RecoverGraph => Target::Graph,
+            | Self::RecoverGraph
+            | Self::LabelVersion { .. } => Target::Graph,
         }
     }
 
     /// Whether it writes the settings of a graph, which needs a higher right than its other attributes (rule L5).
     pub fn writes_settings(&self) -> bool {
         match self {
-            Self::CreateGraph { attributes, .. } => attributes.fields().contains_key(SETTINGS),
+            Self::CreateGraph { attributes, .. } | Self::CopyGraph { attributes, .. } => {
+                attributes.fields().contains_key(SETTINGS)
+            }
             Self::UpdateGraph { patch } => patch.fields().contains_key(SETTINGS),
             Self::CreateNode { .. }
             | Self::UpdateNode { .. }
@@ -152,7 +172,9 @@ impl Command {
             | Self::SaveDocument { .. }
             | Self::Undo { .. }
             | Self::DeleteGraph { .. }
-            | Self::RecoverGraph => false,
+            | Self::RecoverGraph
+            | Self::LabelVersion { .. }
+            | Self::RestoreVersion { .. } => false,
         }
     }
 }
@@ -296,6 +318,16 @@ impl Action {
                 _ => None,
             },
             Self::Atomic { .. } => None,
+        }
+    }
+}
+
+impl Action {
+    /// The graph that it copies, if it copies one.
+    pub fn copied_from(&self) -> Option<&CopyFrom> {
+        match self.members() {
+            [Member { command: Command::CopyGraph { from, .. }, .. }] => Some(from),
+            _ => None,
         }
     }
 }

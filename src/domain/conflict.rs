@@ -8,9 +8,13 @@
 mod asked;
 mod batch;
 mod batch_update;
+mod copying;
 mod deleted_along;
+mod history;
+mod labelling;
 mod overlap;
 mod replaced;
+mod restoring;
 mod save;
 mod save_base;
 mod save_changes;
@@ -18,6 +22,7 @@ mod save_report;
 mod undoing;
 mod wording;
 
+pub use history::{History, HistoryMissing};
 pub use save::judge_save;
 pub use save_report::{SaveReport, Saved, Touched};
 
@@ -26,7 +31,7 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
-use dao_projections::{Commit, Entity, Event, Graph, Hash, Outcome, Version};
+use dao_projections::{Commit, Entity, Event, Graph, Outcome, Version};
 
 pub use self::batch::SkippedMember;
 use self::{
@@ -39,59 +44,12 @@ use self::{
 use super::{
     command::{Action, Command, Member, OnConflict, Operation},
     decide::{Limits, decide},
-    document::Saver,
     interest::Interest,
     lifecycle::check_state,
     refusal::{Reason, Refusal},
-    undo::{Past, UndoResult, Undone},
+    restore::RestoreResult,
+    undo::UndoResult,
 };
-
-/// Access to the commits before the head, newest last; how far back depends on the caller.
-pub trait History {
-    /// The commits in `(version, head]` that touch any of `wanted`. Other commits may be among them, and events about
-    /// other entities may be missing. `None` if not all of them are in memory.
-    fn since(
-        &self,
-        version: Version,
-        wanted: &HashSet<Entity<'_>>,
-    ) -> Option<Box<dyn Iterator<Item = &Commit> + '_>>;
-
-    /// The commit of this version, which must exist; its events may be missing. `None` if it is not in memory.
-    fn at(&self, version: Version) -> Option<&Commit>;
-
-    /// The hash of this version, which is not above the head. `None` if it is not in memory.
-    fn hash_at(&self, version: Version) -> Option<Hash>;
-
-    /// The graph as it was at this version, which is below the head. `None` if it is not at hand.
-    fn graph_at(&self, version: Version) -> Option<Graph>;
-
-    /// The commits after this version that are the saver's own, whole, oldest first. `None` if they are not all at
-    /// hand.
-    fn owned_since(&self, version: Version, saver: &Saver<'_>) -> Option<Vec<&Commit>>;
-
-    /// What these operations did, as [`Tracing`](super::Tracing) finds it. `None` if it is not in memory.
-    fn past(&self, operations: &[Undone]) -> Option<&Past> {
-        let _ = operations;
-        None
-    }
-}
-
-/// The part of the history that the judgement needs and [`History`] does not have in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HistoryMissing {
-    /// The commits after this version that touch these entities.
-    Since(Version, Box<Interest>),
-    /// One commit.
-    At(Version),
-    /// The hash of this version.
-    Hash(Version),
-    /// The graph at this version.
-    Graph(Version),
-    /// The commits after this version that are the own of the saver whose document the operation is.
-    Owned(Version),
-    /// What these operations did.
-    Past(Vec<Undone>),
-}
 
 /// The result of judging an operation.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +64,8 @@ pub enum Verdict {
         by_member: Vec<usize>,
         /// What an undo did and left alone.
         undone: Option<Box<UndoResult>>,
+        /// What a restore did and left alone.
+        restored: Option<Box<RestoreResult>>,
         /// The members that were left out.
         skipped: Vec<SkippedMember>,
     },
@@ -113,6 +73,8 @@ pub enum Verdict {
     Unchanged {
         /// The members that were left out.
         skipped: Vec<SkippedMember>,
+        /// What a restore left alone.
+        restored: Option<Box<RestoreResult>>,
     },
     /// The operation is refused.
     Refused(Refusal),
@@ -147,22 +109,29 @@ pub fn judge(
     }
 }
 
+#[derive(Default)]
 struct Decided {
     events: Vec<Event>,
     outcome: Outcome,
     undone: Option<Box<UndoResult>>,
+    restored: Option<Box<RestoreResult>>,
 }
 
 impl Decided {
+    fn of(events: Vec<Event>, outcome: Outcome) -> Self {
+        Self { events, outcome, ..Self::default() }
+    }
+
     fn into_verdict(self, by_member: Vec<usize>, skipped: Vec<SkippedMember>) -> Verdict {
         if self.events.is_empty() {
-            return Verdict::Unchanged { skipped };
+            return Verdict::Unchanged { skipped, restored: self.restored };
         }
         Verdict::Accepted {
             events: self.events,
             outcome: self.outcome,
             by_member,
             undone: self.undone,
+            restored: self.restored,
             skipped,
         }
     }
@@ -239,6 +208,9 @@ impl<'a> Judgement<'a> {
                 Ok(judge_save(base, operation, (save, member), history, limits)?.into_decided())
             }
             Command::Undo { operations } => self.judge_undo(operations),
+            Command::CopyGraph { attributes, from } => self.judge_copy(from, attributes),
+            Command::LabelVersion { labelling } => self.judge_label(labelling),
+            Command::RestoreVersion { restoring } => self.judge_restore(restoring),
         }
     }
 
@@ -285,7 +257,7 @@ impl<'a> Judgement<'a> {
     /// Decides the events, after all conflicts were ruled out.
     fn finish(&self, outcome: Outcome) -> Judged {
         match decide(self.graph, &self.member.command, self.limits) {
-            Ok(events) => Ok(Ok(Decided { events, outcome, undone: None })),
+            Ok(events) => Ok(Ok(Decided::of(events, outcome))),
             Err(rejection) => Ok(Err(self.refusal(rejection)?)),
         }
     }
@@ -378,8 +350,11 @@ impl<'a> Judgement<'a> {
             | Command::SaveDocument { .. }
             | Command::Undo { .. }
             | Command::CreateGraph { .. }
+            | Command::CopyGraph { .. }
             | Command::DeleteGraph { .. }
-            | Command::RecoverGraph => {}
+            | Command::RecoverGraph
+            | Command::LabelVersion { .. }
+            | Command::RestoreVersion { .. } => {}
         }
     }
 }

@@ -17,6 +17,9 @@ use super::{
     size,
 };
 
+/// What ties a node to another one: it stands or falls together.
+pub(super) const PARENT_FIELDS: [&str; 3] = ["parentId", "parentNode", "extent"];
+
 /// What may be done to any graph: the size limits of a graph and its entities (rule O3), and how graphs begin and end
 /// (rules L4, L8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,13 +96,17 @@ pub(super) fn decide(graph: &Graph, command: &Command, limits: &Limits) -> Resul
         // It is judged by what the operations did, not by the graph alone.
         Command::Undo { .. } => Ok(vec![]),
         Command::CreateGraph { attributes, nodes, edges, viewport } => {
-            create_graph(graph, attributes, (nodes, edges, viewport.as_ref()), limits)
+            create_graph(graph, (attributes, None), (nodes, edges, viewport.as_ref()), limits)
         }
+        // It is judged by what the other graph is.
+        Command::CopyGraph { .. } => Ok(vec![]),
         Command::UpdateGraph { patch } => update_graph(graph, patch),
         Command::DeleteGraph { reason, moved_to } => {
             Ok(trash_graph(graph, reason.as_deref(), moved_to.as_ref()))
         }
         Command::RecoverGraph => Ok(recover_graph(graph)),
+        // They are judged by versions of the history.
+        Command::LabelVersion { .. } | Command::RestoreVersion { .. } => Ok(vec![]),
     }
 }
 

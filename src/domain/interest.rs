@@ -155,7 +155,13 @@ impl Interest {
             // What it is about is known once it is known what the operations did.
             Command::Undo { .. } => {}
             Command::UpdateGraph { .. } => self.graph = true,
-            Command::CreateGraph { .. } | Command::DeleteGraph { .. } | Command::RecoverGraph => {}
+            Command::CreateGraph { .. }
+            | Command::CopyGraph { .. }
+            | Command::DeleteGraph { .. }
+            | Command::RecoverGraph
+            // What they are about is known once the version is.
+            | Command::LabelVersion { .. }
+            | Command::RestoreVersion { .. } => {}
             Command::BatchUpdate { nodes, edges, viewport } => {
                 nodes.iter().for_each(|node| self.add_node(node));
                 self.every_edge |= edges.is_some();

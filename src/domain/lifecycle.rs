@@ -3,7 +3,9 @@
 //! Not here: whether a command may be done to a graph in the trash ([`check_state`] is asked by
 //! [`super::conflict`] before everything else), and when a graph may be purged, which depends on the time of the commit.
 
-use dao_projections::{Attributes, Edge, Event, Graph, GraphId, Head, MergePatch, Node, Timestamp, Viewport};
+use dao_projections::{
+    Attributes, Edge, Event, Graph, GraphId, Head, MergePatch, Node, Origin, Timestamp, Viewport,
+};
 use serde_json::Value;
 
 use super::{
@@ -22,7 +24,7 @@ pub(super) fn check_state(graph: &Graph, command: &Command, limits: &Limits) -> 
     if graph.head() == Head::EMPTY {
         let is_missing = match touches {
             Touches::Beginning => false,
-            Touches::Trash => true,
+            Touches::Trash | Touches::Versions => true,
             Touches::Attributes | Touches::Contents => limits.auto_create == AutoCreate::Off,
         };
         return is_missing.then(|| Refusal::new(Reason::GraphNotFound, "This graph does not exist"));
@@ -32,7 +34,8 @@ pub(super) fn check_state(graph: &Graph, command: &Command, limits: &Limits) -> 
         let refusal = Refusal::new(Reason::GraphTrashed, "This graph is in the trash");
         return Some(Refusal { details: Some(Box::new(Details::Trashed(trashed.clone()))), ..refusal });
     }
-    (touches == Touches::Contents && is_read_only(&metadata.attributes)).then(|| {
+    let is_closed = matches!(touches, Touches::Contents | Touches::Versions);
+    (is_closed && is_read_only(&metadata.attributes)).then(|| {
         Refusal::new(Reason::GraphReadOnly, "This graph is read-only: its setting `readOnly` is true")
     })
 }
@@ -44,12 +47,14 @@ enum Touches {
     Attributes,
     Trash,
     Contents,
+    /// Versions that there are: labels on them, or the way back to one.
+    Versions,
 }
 
 impl Touches {
     fn of(command: &Command) -> Self {
         match command {
-            Command::CreateGraph { .. } => Self::Beginning,
+            Command::CreateGraph { .. } | Command::CopyGraph { .. } => Self::Beginning,
             Command::UpdateGraph { .. } => Self::Attributes,
             Command::DeleteGraph { .. } | Command::RecoverGraph => Self::Trash,
             Command::CreateNode { .. }
@@ -63,19 +68,41 @@ impl Touches {
             | Command::BatchUpdate { .. }
             | Command::SaveDocument { .. }
             | Command::Undo { .. } => Self::Contents,
+            Command::LabelVersion { .. } | Command::RestoreVersion { .. } => Self::Versions,
         }
     }
 }
 
+fn setting<'a>(attributes: &'a Attributes, name: &str) -> Option<&'a Value> {
+    attributes.fields().get(SETTINGS)?.as_object()?.get(name)
+}
+
 fn is_read_only(attributes: &Attributes) -> bool {
-    let settings = attributes.fields().get(SETTINGS).and_then(Value::as_object);
-    settings.and_then(|settings| settings.get("readOnly")).and_then(Value::as_bool).unwrap_or(false)
+    setting(attributes, "readOnly").and_then(Value::as_bool).unwrap_or(false)
+}
+
+impl Limits {
+    /// The limits of a graph with these attributes: its settings may lower them, and never raise them (rule L14).
+    #[must_use]
+    pub fn lowered_by(&self, attributes: &Attributes) -> Self {
+        let Some(own) = setting(attributes, "limits") else { return *self };
+        let lower = |name: &str, limit: usize| {
+            let own = own.get(name).and_then(Value::as_u64);
+            own.map_or(limit, |own| limit.min(usize::try_from(own).unwrap_or(usize::MAX)))
+        };
+        Self {
+            entity_bytes_max: lower("entityBytes", self.entity_bytes_max),
+            nodes_max: lower("nodes", self.nodes_max),
+            edges_max: lower("edges", self.edges_max),
+            ..*self
+        }
+    }
 }
 
 /// The graph is created, then everything that it holds at first.
 pub(super) fn create_graph(
     graph: &Graph,
-    attributes: &Attributes,
+    (attributes, from): (&Attributes, Option<&Origin>),
     (nodes, edges, viewport): (&[Node], &[Edge], Option<&Viewport>),
     limits: &Limits,
 ) -> Result<Vec<Event>, Rejection> {
@@ -83,9 +110,10 @@ pub(super) fn create_graph(
         return Err(Rejection::GraphExists);
     }
     check_size(attributes)?;
+    let limits = &limits.lowered_by(attributes);
     let contents = batch_update(graph, nodes, Some(edges), viewport, limits);
     check_batch_update(graph, &contents, Some(edges), limits)?;
-    let created = Event::GraphCreated { attributes: attributes.clone(), from: None };
+    let created = Event::GraphCreated { attributes: attributes.clone(), from: from.cloned() };
     Ok(std::iter::once(created).chain(contents).collect())
 }
 
@@ -138,6 +166,20 @@ mod tests {
     use dao_projections::{NodeId, Position};
 
     use super::*;
+
+    #[test]
+    fn l14_settings_lower_the_limits_and_never_raise_them() {
+        let limits = Limits { nodes_max: 10, edges_max: 20, entity_bytes_max: 30, ..Limits::default() };
+        let with = |settings: serde_json::Value| {
+            let mut fields = dao_projections::Map::new();
+            fields.insert(SETTINGS.to_owned(), settings);
+            limits.lowered_by(&Attributes::default().patched(&MergePatch::new(fields)))
+        };
+        assert_eq!(limits.lowered_by(&Attributes::default()), limits);
+        assert_eq!(with(serde_json::json!({"readOnly": true})), limits);
+        let lowered = with(serde_json::json!({"limits": {"nodes": 3, "edges": 21, "entityBytes": 0}}));
+        assert_eq!(lowered, Limits { nodes_max: 3, entity_bytes_max: 0, ..limits });
+    }
 
     #[test]
     fn l4_without_auto_create_only_create_graph_creates_a_graph() {

@@ -6,31 +6,41 @@
 mod ancestry;
 mod command;
 mod conflict;
+mod copy;
 mod decide;
 mod document;
 mod interest;
+mod labels;
 mod lifecycle;
 pub(crate) mod memory;
 mod order;
 mod record;
 mod refusal;
+mod restore;
+mod rfc3339;
 mod size;
 mod undo;
+mod version_ref;
 
 pub(crate) use command::fields_of;
 pub use command::{Action, Claim, Command, IfMissing, Member, OnConflict, Operation, Target};
 pub use conflict::{
     History, HistoryMissing, SaveReport, Saved, SkippedMember, Touched, Verdict, judge, judge_save,
 };
+pub use copy::{COPY_BYTES_MAX, CopyFrom, CopyPart, Source};
 pub use decide::{AutoCreate, Limits};
 pub use document::{
     Absent, Base, Change, Document, ExpectedHead, Ignored, Intent, Reading, Save, Saver, WithoutBase,
 };
 pub use interest::Interest;
+pub use labels::{LABELS_MAX, LabelTo, Labelling};
 pub use lifecycle::{ATTRIBUTES_BYTES_MAX, with_purge_times};
 pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};
 pub use refusal::{Conflict, Details, Reason, Refusal, Resolution};
+pub use restore::{RESTORE_IDS_MAX, RestorePart, RestoreResult, RestoreScope, Restoring, SkippedEntity};
+pub use rfc3339::readable;
 pub use size::json_bytes;
 pub use undo::{
     OPERATIONS_MAX as UNDO_OPERATIONS_MAX, Past, Reverted, SkipReason, Skipped, Tracing, UndoResult, Undone,
 };
+pub use version_ref::{InvalidVersionRef, VersionRef};

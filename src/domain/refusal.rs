@@ -64,11 +64,51 @@ pub enum Reason {
     GraphTrashed,
     /// The graph's settings allow no changes of its contents (rule L14).
     GraphReadOnly,
+    /// There is no such version (rules L11, L12).
+    VersionNotFound,
+    /// The graph has no such label (rule L11).
+    LabelNotFound,
+    /// The label names another version than expected (rule L12).
+    LabelMoved,
+    /// The graph would have too many labels, or too long notes on them (rule L12).
+    TooManyLabels,
     /// The attributes of the graph would exceed their size limit (rule L1).
     AttributesTooLarge,
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 28] = [
+        Self::Conflict,
+        Self::TargetDeleted,
+        Self::NodeNotFound,
+        Self::EdgeNotFound,
+        Self::IdTaken,
+        Self::DanglingEdge,
+        Self::ParentNotFound,
+        Self::ParentCycle,
+        Self::VersionAhead,
+        Self::HistoryReplaced,
+        Self::OperationIdReused,
+        Self::TooManyEntities,
+        Self::EntityTooLarge,
+        Self::VersionChanged,
+        Self::BaseRequired,
+        Self::BaseUnknown,
+        Self::BaseTooOld,
+        Self::DeletesMuch,
+        Self::AnswerTooLarge,
+        Self::OperationNotFound,
+        Self::UndoConflict,
+        Self::DependencyPending,
+        Self::DependencyRefused,
+        Self::GraphExists,
+        Self::GraphNotFound,
+        Self::GraphTrashed,
+        Self::GraphReadOnly,
+        Self::AttributesTooLarge,
+    ];
+
     /// Whether the refusal is the operation's final outcome (rule C3). Other refusals are not recorded, and the same
     /// operation id may be tried again.
     pub fn is_final(self) -> bool {

@@ -19,14 +19,16 @@ mod trace;
 use dao_projections::{Entity, EntityKind, OperationId, Pointer, Version};
 use serde::Serialize;
 
+pub(super) use self::{
+    net::events as net_events,
+    skipped::Writers,
+    state::Key,
+    steps::{Taken, Taking},
+};
 pub use self::{
     past::Past,
     skipped::{SkipReason, Skipped},
     trace::Tracing,
-};
-pub(super) use self::{
-    skipped::Writers,
-    steps::{Taken, Taking},
 };
 
 /// Operations that one command may undo.

@@ -12,7 +12,7 @@ use super::{
     format::respond,
     problem::Problem,
 };
-use crate::read::{self, ActivityFilter, ActivityFound, ActivityPlace};
+use crate::read::{self, ActivityFilter, ActivityFound, ActivityPlace, BUCKET_MS_MIN, Bucket, BucketsFound};
 
 /// Counts in one answer, unless asked otherwise.
 const PAGE_DEFAULT: usize = 1_000;
@@ -42,6 +42,30 @@ struct CountOut<'a> {
     events: u64,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BucketsOut<'a> {
+    graph_id: &'a GraphId,
+    version: Version,
+    /// How long each bucket is.
+    bucket_ms: u64,
+    buckets: Vec<BucketOut>,
+}
+
+#[derive(Serialize)]
+struct BucketOut {
+    at: Timestamp,
+    events: u64,
+}
+
+impl<'a> BucketsOut<'a> {
+    fn of(graph_id: &'a GraphId, found: &BucketsFound) -> Self {
+        let buckets =
+            found.buckets.iter().map(|Bucket { at, events }| BucketOut { at: *at, events: *events });
+        Self { graph_id, version: found.version, bucket_ms: found.bucket_ms, buckets: buckets.collect() }
+    }
+}
+
 impl<'a> ActivityOut<'a> {
     fn of(graph: Option<&'a GraphId>, found: &'a ActivityFound) -> Self {
         let counts = found.counts.iter().map(|count| CountOut {
@@ -69,12 +93,36 @@ pub(super) async fn graph_activity(
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let (filter, after, limit) = question(&query)?;
+    if let Some(bucket_ms) = bucket(&query)? {
+        if query.text("cursor").or(query.text("limit")).is_some() {
+            return Err(Problem::bad_request(
+                "bucket: all buckets are one answer. Leave out cursor and limit",
+            ));
+        }
+        let min = query.version("minVersion")?;
+        let found = read::activity_buckets(&app.graphs, &graph, &filter, bucket_ms, min).await?;
+        return Ok(respond(StatusCode::OK, format, &BucketsOut::of(&graph, &found)));
+    }
     if after.as_ref().is_some_and(|place| place.graph != graph) {
         return Err(Problem::bad_cursor());
     }
     let min = query.version("minVersion")?;
     let found = read::activity(&app.graphs, &graph, &filter, after.as_ref(), limit, min).await?;
     Ok(respond(StatusCode::OK, format, &ActivityOut::of(Some(&graph), &found)))
+}
+
+/// How long a bucket is to be at least; `None` if counts are asked for.
+fn bucket(query: &QueryParameters) -> Result<Option<u64>, Problem> {
+    const DAY_MS: u64 = 24 * BUCKET_MS_MIN;
+    match query.text("bucket") {
+        None => Ok(None),
+        Some("auto" | "hour") => Ok(Some(BUCKET_MS_MIN)),
+        Some("day") => Ok(Some(DAY_MS)),
+        Some("week") => Ok(Some(7 * DAY_MS)),
+        Some(_) => query.number("bucket").map_err(|_| {
+            Problem::bad_request("bucket: must be auto, hour, day, week or a number of milliseconds")
+        }),
+    }
 }
 
 /// List the activity of all graphs by hour, event type and user.

@@ -4,12 +4,14 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
-use dao_projections::{GraphId, Version};
+use dao_projections::{GraphId, Head, Version};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{
     app::App,
-    authentication::VerifiedGrant,
+    authentication::{Caller, VerifiedGrant},
+    connections::{Follows, ListedConnection, Transport},
     extractors::QueryParameters,
     format::Format,
     json_object::JsonObject,
@@ -30,7 +32,7 @@ use crate::{
 pub(super) async fn all_events(
     State(app): State<App>,
     query: QueryParameters,
-    VerifiedGrant(grant): VerifiedGrant,
+    (Caller(user), VerifiedGrant(grant)): (Caller, VerifiedGrant),
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let style = StreamFormat::of(&headers);
@@ -45,6 +47,9 @@ pub(super) async fn all_events(
     let extent = if follow { Extent::Following } else { Extent::UntilNow };
     let opened = all.open(since, filter, extent).await;
     let reader = opened.map_err(|error| Problem::store_away().because(error))?;
+    let (transport, now) = (Transport::of(style), app.graphs.now());
+    let who = (&user, None);
+    let listed = app.live.connections.opened(Uuid::now_v7(), transport, who, Follows::AllGraphs, now);
     let state = AllEventsStream {
         live: app.live.clone(),
         style,
@@ -54,6 +59,7 @@ pub(super) async fn all_events(
         has_ended: false,
         waiting: VecDeque::new(),
         written: 0,
+        _listed: listed,
         _permit: permit,
         _open: style.opened(app.live.metrics()),
     };
@@ -89,6 +95,7 @@ struct AllEventsStream {
     waiting: VecDeque<Piece>,
     /// Commits of the first of them that are.
     written: usize,
+    _listed: ListedConnection,
     _permit: Option<SocketPermit>,
     _open: Counted,
 }
@@ -143,6 +150,10 @@ impl AllEventsStream {
                         (self.written, self.said) = (0, Some(after));
                     }
                 }
+                Piece::Gone { graph, head, after } => {
+                    self.gone_out(&mut out, &graph, head, &after);
+                    self.said = Some(after);
+                }
                 Piece::Damaged { graph, version, error } => {
                     let span = tracing::info_span!("stream", %graph);
                     let problem = Problem::from(WriteError::from(error));
@@ -178,6 +189,22 @@ impl AllEventsStream {
             }
         }
         commits.len()
+    }
+
+    /// A graph was purged: whoever has a copy of it drops that.
+    fn gone_out(&self, out: &mut Vec<u8>, graph: &GraphId, head: Head, position: &str) {
+        const NAME: &str = "dao-gone";
+        let mut data = Vec::new();
+        let object = JsonObject::begin(&mut data);
+        let object = match self.style {
+            StreamFormat::ServerSentEvents => object,
+            StreamFormat::Lines => object.field("position", &position).field("event", &NAME),
+        };
+        object.field("graphId", graph).field("version", &head.version).field("hash", &head.hash).end();
+        match self.style {
+            StreamFormat::ServerSentEvents => event(out, Some(position), NAME, &data),
+            StreamFormat::Lines => line(out, &data),
+        }
     }
 
     /// A history can't be read on: said aloud, never skipped (rule V7).
@@ -240,7 +267,8 @@ mod tests {
         let (mut parts, ()) = Request::get(uri).body(()).expect("a request").into_parts();
         parts.headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
         let query = QueryParameters::from_request_parts(&mut parts, app).await.expect("a query");
-        all_events(State(app.clone()), query, VerifiedGrant(None), parts.headers).await.expect("a stream")
+        let who = (Caller(app.anonymous.clone()), VerifiedGrant(None));
+        all_events(State(app.clone()), query, who, parts.headers).await.expect("a stream")
     }
 
     async fn text(response: &mut Response) -> String {

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     auth::Auth,
-    live::{AllGraphs, LiveConfig, Subscriptions},
+    live::{AllGraphs, LiveConfig, Purger, Subscriptions},
     project::Stores,
     telemetry::Metrics,
     write::Graphs,
@@ -85,6 +85,7 @@ pub struct Shared {
     /// The feed that streams of all graphs read.
     pub(super) all: Option<Arc<AllGraphs>>,
     pub(super) subscriptions: Option<Arc<Subscriptions>>,
+    pub(super) purger: Option<Arc<Purger>>,
     pub(super) anonymous: UserId,
     pub(super) limits: RequestLimits,
     pub(super) bodies: Arc<Bodies>,
@@ -158,6 +159,7 @@ impl App {
             docs: DocsAccess::default(),
             all: None,
             subscriptions: None,
+            purger: None,
             anonymous,
             limits,
             bodies,
@@ -241,7 +243,16 @@ impl App {
     /// With the feed of all graphs, with or without projections.
     #[must_use]
     pub fn with_all_graphs(self, all: Arc<AllGraphs>) -> Self {
-        let subscriptions = Some(Subscriptions::new(all.clone()));
-        self.with(|shared| (shared.all, shared.subscriptions) = (Some(all), subscriptions))
+        let subscriptions = Subscriptions::new(all.clone());
+        let purger = Purger::new(self.graphs.clone(), all.feed().clone(), subscriptions.clone());
+        self.with(|shared| {
+            (shared.all, shared.subscriptions, shared.purger) =
+                (Some(all), Some(subscriptions), Some(purger));
+        })
+    }
+
+    /// What purges graphs, if there is a feed that can tell of it.
+    pub fn purger(&self) -> Option<Arc<Purger>> {
+        self.purger.clone()
     }
 }

@@ -94,6 +94,7 @@ fn filter_of(query: &QueryParameters) -> Result<CatalogFilter, Problem> {
         owner: text("owner"),
         label: text("label"),
         trashed: query.one_of("trashed", &words)?.unwrap_or_default(),
+        data: query.beginning_with("data.").map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
     })
 }
 

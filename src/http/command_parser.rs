@@ -3,8 +3,10 @@
 mod document;
 mod graph_payloads;
 mod payloads;
+mod version_payloads;
 
 pub(super) use document::{SaveRequest, read_save};
+pub(super) use version_payloads::read_label;
 
 use dao_projections::{
     ClientId, Edge, EdgeId, Hash, Node, NodeId, OperationId, TraceParent, UserId, Version,
@@ -24,7 +26,7 @@ use crate::domain::{
 };
 
 /// What a client whose command is none of them is told.
-const COMMAND_TYPES: [&str; 15] = [
+const COMMAND_TYPES: [&str; 17] = [
     "CREATE_NODE",
     "UPDATE_NODE",
     "UPDATE_NODE_POSITION",
@@ -40,6 +42,8 @@ const COMMAND_TYPES: [&str; 15] = [
     "UPDATE_GRAPH",
     "DELETE_GRAPH",
     "RECOVER_GRAPH",
+    "LABEL_VERSION",
+    "RESTORE_VERSION",
 ];
 
 /// A batch, checked as a whole.
@@ -277,13 +281,16 @@ fn refuse_own_identity(
     Ok(sent)
 }
 
-/// These make one commit by themselves (rules DS1, L8, U1).
+/// These make one commit by themselves (rules DS1, L8, L11, L12, U1).
 fn refuse_alone(sent: ParsedCommand, path: &Path<'_>) -> Result<ParsedCommand, Malformed> {
     match &sent.command {
         Command::SaveDocument { .. }
         | Command::CreateGraph { .. }
+        | Command::CopyGraph { .. }
         | Command::DeleteGraph { .. }
         | Command::RecoverGraph
+        | Command::LabelVersion { .. }
+        | Command::RestoreVersion { .. }
         | Command::Undo { .. } => {
             let name = sent.command.command_type().as_str();
             let problem = format!("{name} is not allowed in a batch: send it by itself");
@@ -444,6 +451,8 @@ impl CommandParser<'_> {
             "UPDATE_GRAPH" => self.update_graph(payload, &place)?,
             "DELETE_GRAPH" => self.delete_graph(payload, &place)?,
             "RECOVER_GRAPH" => self.recover_graph(payload, &place)?,
+            "LABEL_VERSION" => self.label_version(payload, &place)?,
+            "RESTORE_VERSION" => self.restore_version(payload, &place)?,
             unknown => {
                 let shown: String = unknown.chars().take(40).collect();
                 let problem =

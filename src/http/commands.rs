@@ -35,7 +35,8 @@ pub(super) async fn command(
     let graph = ids.graph()?;
     let operation = document.read(|document| read_command(document, &user))?;
     let operation = Operation { traceparent, ..operation };
-    required_right::check(grant.as_deref(), &graph, std::slice::from_ref(&operation))?;
+    let protected = app.graphs.protected_labels();
+    required_right::check(grant.as_deref(), &graph, std::slice::from_ref(&operation), protected)?;
     run_one(&app, &graph, operation, format).await
 }
 
@@ -64,7 +65,7 @@ pub(super) async fn batch(
     let graph = ids.graph()?;
     let max = app.limits.batch_operations_max;
     let batch = document.read(|document| read_batch(document, &user, max))?.caused_by(traceparent);
-    required_right::check(grant.as_deref(), &graph, &batch.operations)?;
+    required_right::check(grant.as_deref(), &graph, &batch.operations, app.graphs.protected_labels())?;
     let (id, is_atomic) = (batch.id, batch.is_atomic);
     let span = command_span(&graph, id, &user);
     let answers = execute(&app, &graph, batch.operations).instrument(span).await?;

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use dao_projections::{Edge, Graph, Hash, Node, OperationId, Version, Viewport};
+use dao_projections::{Edge, Graph, Hash, Head, Node, OperationId, Version, Viewport};
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use serde_json::Value;
 use tracing::Instrument;
@@ -23,7 +23,8 @@ use super::{
     },
     format::{Format, respond_encoded},
     problem::Problem,
-    reads::{encode_once, entity_tag, is_known, is_small, marked, refuse_trashed, shared},
+    reads::{encode_once, entity_tag, is_known, is_small, marked, shared},
+    versioned_reads::{Contents, Trash, contents, not_modified},
     wire::{SavedOut, effect_out},
 };
 use crate::{
@@ -44,13 +45,10 @@ pub(super) async fn graph_document(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let min = query.version("minVersion")?;
-    let mut current = read::current(&app.graphs, &graph, min).await?;
-    refuse_trashed(&current)?;
-    if let Some(version) = query.version("version")? {
-        let _turn = app.long_read().await?;
-        current = read::at_version(&app.graphs, &graph, version).await?;
-    }
+    let current = match contents(&app, &graph, &query, (&headers, format), Trash::Refused).await? {
+        Contents::Known(head) => return Ok(based_on(not_modified(head, format), head)),
+        Contents::Of(current) => current,
+    };
     let tag = entity_tag(current.head(), format);
     let response = match is_known(&headers, &tag) {
         true => StatusCode::NOT_MODIFIED.into_response(),
@@ -65,12 +63,15 @@ pub(super) async fn graph_document(
             shared(format, encode_once(&app, &current.view, known, encode).await?)
         }
     };
-    let base = BaseToken::of(current.head()).to_string();
-    let mut response = marked(response, tag, current.source);
-    if let Ok(base) = HeaderValue::from_str(&base) {
+    Ok(based_on(marked(response, tag, current.source), current.head()))
+}
+
+/// The answer with the base of a document that was read at this head.
+fn based_on(mut response: Response, head: Head) -> Response {
+    if let Ok(base) = HeaderValue::from_str(&BaseToken::of(head).to_string()) {
         response.headers_mut().insert(BASE_HEADER, base);
     }
-    Ok(response)
+    response
 }
 
 /// Save an editor's document.

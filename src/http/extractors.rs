@@ -7,10 +7,14 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
     http::{HeaderMap, header, request::Parts},
 };
-use dao_projections::{ClientId, EdgeId, GraphId, InvalidId, NodeId, OperationId, TraceParent, Version};
+use dao_projections::{
+    ClientId, EdgeId, GraphId, InvalidId, LabelName, NodeId, OperationId, TraceParent, Version,
+};
+
+use serde_json::{Map, Value};
 
 use super::{app::App, decode::Document, format::Format, problem::Problem, request_body::BodyPermit};
-use crate::live::SubscriptionName;
+use crate::{domain::VersionRef, live::SubscriptionName};
 
 /// The ids in the path of a route.
 pub(super) struct PathIds {
@@ -44,6 +48,10 @@ impl PathIds {
         let text = self.texts.iter().find(|(key, _)| key == "name").map_or("", |(_, text)| text.as_str());
         let problem = |e| Problem::bad_request(format!("name in the path: {e}"));
         SubscriptionName::parse(text).map_err(problem)
+    }
+
+    pub(super) fn label(&self) -> Result<LabelName, Problem> {
+        self.id("name", LabelName::parse)
     }
 
     pub(super) fn operation(&self) -> Result<OperationId, Problem> {
@@ -114,9 +122,20 @@ impl QueryParameters {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Parameters whose names begin like this, without that.
+    pub(super) fn beginning_with(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(move |(key, value)| Some((key.strip_prefix(prefix)?, value.as_str())))
+    }
+
     /// A version; anything but a non-negative integer below 2^63 is 400, never 0 (rule H5).
     pub(super) fn version(&self, name: &str) -> Result<Option<Version>, Problem> {
         Ok(self.number(name)?.and_then(Version::new))
+    }
+
+    /// A version in any of the ways to name one (rule L13).
+    pub(super) fn version_ref(&self, name: &str) -> Result<Option<VersionRef>, Problem> {
+        let named = self.text(name).map(|text| text.parse::<VersionRef>());
+        named.transpose().map_err(|wrong| Problem::bad_request(format!("{name}: {wrong}")))
     }
 
     /// A number, by the same rule.
@@ -186,16 +205,35 @@ impl FromRequest<App> for DecodedBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let format = Format::of_body(request.headers()).map_err(|e| Problem::unsupported_media_type(&e.0))?;
-        let encoding = request.headers().get(header::CONTENT_ENCODING);
-        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            return Err(Problem::unsupported_encoding());
-        }
-        let (bytes, mut held) = app.bodies.read(request).await?;
-        if bytes.is_empty() {
-            return Err(Problem::bad_request("the body is empty"));
-        }
-        let document = app.bodies.decode(bytes, format, &mut held).await?;
+        let (document, held) = decoded(request, app).await?;
+        let document = document.ok_or_else(|| Problem::bad_request("the body is empty"))?;
         Ok(Self(document, held))
     }
+}
+
+/// The same of a request whose body may be left out, which says the same as an empty object.
+pub(super) struct OptionalBody(pub(super) Document, pub(super) BodyPermit);
+
+impl FromRequest<App> for OptionalBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (document, held) = decoded(request, app).await?;
+        Ok(Self(document.unwrap_or_else(|| Document::of(Value::Object(Map::new()))), held))
+    }
+}
+
+/// The decoded body of a request, if there is one.
+async fn decoded(request: Request, app: &App) -> Result<(Option<Document>, BodyPermit), Problem> {
+    let format = Format::of_body(request.headers()).map_err(|e| Problem::unsupported_media_type(&e.0))?;
+    let encoding = request.headers().get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Problem::unsupported_encoding());
+    }
+    let (bytes, mut held) = app.bodies.read(request).await?;
+    if bytes.is_empty() {
+        return Ok((None, held));
+    }
+    let document = app.bodies.decode(bytes, format, &mut held).await?;
+    Ok((Some(document), held))
 }

@@ -23,6 +23,7 @@ use super::{
     decode::Document,
     extractors::{PathIds, QueryParameters, ResponseFormat, TraceContext, idempotency_key},
     format::respond,
+    labels::LabelOut,
     problem::Problem,
     wire::TrashedOut,
 };
@@ -76,6 +77,7 @@ pub(super) struct GraphRow<'a> {
     pub(super) attributes: &'a Attributes,
     pub(super) version: Version,
     pub(super) hash: Hash,
+    pub(super) content_version: Version,
     pub(super) created_at: Timestamp,
     pub(super) created_by: &'a UserId,
     pub(super) updated_at: Timestamp,
@@ -90,22 +92,6 @@ pub(super) struct GraphRow<'a> {
     pub(super) access: &'static str,
 }
 
-/// Which version a label names.
-#[derive(Serialize)]
-pub(super) struct LabelOut<'a> {
-    version: Version,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<&'a str>,
-    at: Timestamp,
-    by: Option<&'a UserId>,
-}
-
-impl<'a> LabelOut<'a> {
-    pub(super) fn of(label: &'a dao_projections::Label) -> Self {
-        Self { version: label.version, note: label.note.as_deref(), at: label.at, by: label.by.as_ref() }
-    }
-}
-
 impl<'a> GraphRow<'a> {
     /// The same from the catalog.
     pub(super) fn of_row(graph_id: &'a GraphId, row: &'a CatalogRow, access: &'static str) -> Self {
@@ -115,6 +101,7 @@ impl<'a> GraphRow<'a> {
             attributes: &row.attributes,
             version: row.version,
             hash: row.hash,
+            content_version: row.contents_version,
             created_at: row.created_at,
             created_by: &row.created_by,
             updated_at: row.updated_at,
@@ -139,6 +126,7 @@ impl<'a> GraphRow<'a> {
             attributes: &metadata.attributes,
             version,
             hash,
+            content_version: graph.contents_version(),
             created_at,
             created_by,
             updated_at,

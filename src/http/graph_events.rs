@@ -4,17 +4,23 @@
 //! A stream is a cursor into the log, as a WebSocket's subscription is: what its reader has not taken
 //! costs nothing.
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    sync::{Arc, atomic::Ordering},
+};
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
 use dao_projections::{GraphId, Head, Version};
 use serde::Serialize;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{
     app::App,
-    authentication::VerifiedGrant,
+    authentication::{Caller, VerifiedGrant},
+    connections::{Follows, ListedConnection, Reached, Transport},
     extractors::{PathIds, QueryParameters},
     format::Format,
     metrics,
@@ -36,7 +42,7 @@ pub(super) async fn graph_events(
     State(app): State<App>,
     ids: PathIds,
     query: QueryParameters,
-    VerifiedGrant(grant): VerifiedGrant,
+    (Caller(user), VerifiedGrant(grant)): (Caller, VerifiedGrant),
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (graph, style) = (ids.graph()?, StreamFormat::of(&headers));
@@ -62,6 +68,10 @@ pub(super) async fn graph_events(
     let reset = continued.is_none().then_some(head);
     let until = (!follow).then_some(head.version);
     let said = reader.head();
+    let (since, follows) = (app.graphs.now(), Follows::Graphs(Default::default()));
+    let transport = Transport::of(style);
+    let listed = app.live.connections.opened(Uuid::now_v7(), transport, (&user, None), follows, since);
+    let reached = listed.follow(&graph);
     let state = GraphEventStream {
         live: app.live.clone(),
         graph,
@@ -74,6 +84,8 @@ pub(super) async fn graph_events(
         silent_since: Instant::now(),
         failed: false,
         waiting: PendingCommits::default(),
+        reached,
+        _listed: listed,
         _permit: permit,
         _open: style.opened(app.live.metrics()),
     };
@@ -116,6 +128,9 @@ struct GraphEventStream {
     silent_since: Instant,
     failed: bool,
     waiting: PendingCommits,
+    /// Where others look how far it is.
+    reached: Reached,
+    _listed: ListedConnection,
     _permit: Option<SocketPermit>,
     _open: Counted,
 }
@@ -148,6 +163,7 @@ impl PendingCommits {
 
 impl GraphEventStream {
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
+        self.reached.store(self.reader.head().version.get(), Ordering::Relaxed);
         if let Some(head) = self.reset.take() {
             return Some((Ok(self.reset_out(head)), self));
         }

@@ -156,6 +156,7 @@ impl Problem {
             "NODE_NOT_FOUND" => "Node not found",
             "EDGE_NOT_FOUND" => "Edge not found",
             "VERSION_NOT_FOUND" => "Version not found",
+            "LABEL_NOT_FOUND" => "Label not found",
             _ => "Not found",
         };
         Self::new(StatusCode::NOT_FOUND, code, title, detail)

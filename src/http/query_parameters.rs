@@ -28,6 +28,14 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
     }
 }
 
+/// Whether the parameter is this one, or one of a family: `data.{key}` stands for all that begin with `data.`.
+fn is_meant(known: &str, name: &str) -> bool {
+    match known.strip_suffix("{key}") {
+        Some(family) => name.strip_prefix(family).is_some_and(|key| !key.is_empty()),
+        None => known == name,
+    }
+}
+
 fn problem_of(request: &Request) -> Option<Problem> {
     request.uri().query().filter(|query| !query.is_empty())?;
     let route = request.extensions().get::<MatchedPath>()?;
@@ -41,7 +49,7 @@ fn problem_of(request: &Request) -> Option<Problem> {
             continue;
         }
         let shown: String = name.chars().take(SHOWN_CHARS_MAX).collect();
-        let wrong = if !known.contains(name) && name != EVERYWHERE {
+        let wrong = if !known.iter().any(|known| is_meant(known, name)) && name != EVERYWHERE {
             format!("Unknown query parameter {shown:?}.")
         } else if !seen.insert(name.as_str()) {
             format!("The query parameter {shown:?} is given more than once.")

@@ -19,6 +19,7 @@ use super::{
     json_object::JsonObject,
     problem::Problem,
     response_memory::SharedCopy,
+    versioned_reads::{Contents, Trash, contents, not_modified},
     wire::{CommitOut, Edges, Nodes, StateOut, commit_json, state_json},
 };
 use crate::{
@@ -42,16 +43,11 @@ pub(super) async fn state(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let (at, min) = (query.version("version")?, query.version("minVersion")?);
-    let shows_trash = query.one_of("trashed", &[("include", true)])?.unwrap_or(false);
-    let mut current = read::current(&app.graphs, &graph, min).await?;
-    if !shows_trash {
-        refuse_trashed(&current)?;
-    }
-    if let Some(version) = at {
-        let _turn = app.long_read().await?;
-        current = read::at_version(&app.graphs, &graph, version).await?;
-    }
+    let trash = query.one_of("trashed", &[("include", Trash::Shown)])?.unwrap_or(Trash::Refused);
+    let current = match contents(&app, &graph, &query, (&headers, format), trash).await? {
+        Contents::Known(head) => return Ok(not_modified(head, format)),
+        Contents::Of(current) => current,
+    };
     let tag = entity_tag(current.head(), format);
     let response = if is_known(&headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -195,8 +191,8 @@ pub(super) async fn nodes(
     ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let current = latest(&app, &ids, &query).await?;
-    answer_list(&app, current, EntityList::Nodes, format, &headers).await
+    let of = contents(&app, &ids.graph()?, &query, (&headers, format), Trash::Refused).await?;
+    answer_list(&app, of, EntityList::Nodes, format, &headers).await
 }
 
 /// List all edges of a graph.
@@ -207,8 +203,8 @@ pub(super) async fn edges(
     ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let current = latest(&app, &ids, &query).await?;
-    answer_list(&app, current, EntityList::Edges, format, &headers).await
+    let of = contents(&app, &ids.graph()?, &query, (&headers, format), Trash::Refused).await?;
+    answer_list(&app, of, EntityList::Edges, format, &headers).await
 }
 
 /// All entities of one kind.
@@ -257,7 +253,11 @@ pub(super) async fn node(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = ids.node()?;
-    let current = latest(&app, &ids, &query).await?;
+    let of = contents(&app, &ids.graph()?, &query, (&headers, format), Trash::Refused).await?;
+    let current = match of {
+        Contents::Known(head) => return Ok(not_modified(head, format)),
+        Contents::Of(current) => current,
+    };
     let Some(found) = current.view.graph.nodes().get(&id).cloned() else {
         return Err(Problem::entity_not_found("NODE_NOT_FOUND", format!("there is no node {id}")));
     };
@@ -273,7 +273,11 @@ pub(super) async fn edge(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = ids.edge()?;
-    let current = latest(&app, &ids, &query).await?;
+    let of = contents(&app, &ids.graph()?, &query, (&headers, format), Trash::Refused).await?;
+    let current = match of {
+        Contents::Known(head) => return Ok(not_modified(head, format)),
+        Contents::Of(current) => current,
+    };
     let Some(found) = current.view.graph.edges().get(&id).cloned() else {
         return Err(Problem::entity_not_found("EDGE_NOT_FOUND", format!("there is no edge {id}")));
     };
@@ -288,24 +292,13 @@ pub(super) async fn viewport(
     ResponseFormat(format): ResponseFormat,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let current = latest(&app, &ids, &query).await?;
+    let of = contents(&app, &ids.graph()?, &query, (&headers, format), Trash::Refused).await?;
+    let current = match of {
+        Contents::Known(head) => return Ok(not_modified(head, format)),
+        Contents::Of(current) => current,
+    };
     let viewport = current.view.graph.viewport().clone();
     answer_one(current, format, &headers, &viewport)
-}
-
-async fn latest(app: &App, ids: &PathIds, query: &QueryParameters) -> Result<CurrentState, Problem> {
-    let graph = ids.graph()?;
-    let current = read::current(&app.graphs, &graph, query.version("minVersion")?).await?;
-    refuse_trashed(&current)?;
-    Ok(current)
-}
-
-/// The contents of a graph in the trash are gone until it is recovered (rule L8).
-pub(super) fn refuse_trashed(current: &CurrentState) -> Result<(), Problem> {
-    match &current.view.graph.metadata().trashed {
-        Some(trashed) => Err(Problem::trashed(trashed)),
-        None => Ok(()),
-    }
 }
 
 fn answer_one(
@@ -324,11 +317,15 @@ fn answer_one(
 
 async fn answer_list(
     app: &App,
-    current: CurrentState,
+    of: Contents,
     list: EntityList,
     format: Format,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
+    let current = match of {
+        Contents::Known(head) => return Ok(not_modified(head, format)),
+        Contents::Of(current) => current,
+    };
     let tag = entity_tag(current.head(), format);
     if is_known(headers, &tag) {
         return Ok(marked(StatusCode::NOT_MODIFIED.into_response(), tag, current.source));

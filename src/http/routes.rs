@@ -10,8 +10,9 @@ use axum::{
 };
 
 use super::{
-    activity, all_events, app::App, audit, catalog, commands, document, graph, graph_events, health, home,
-    metrics, openapi, operations, reads, route_table::routes, socket, subscriptions, whoami,
+    activity, all_events, app::App, audit, catalog, commands, connections, document, graph, graph_events,
+    health, home, labels, metrics, openapi, operations, purge, reads, route_table::routes, socket,
+    subscriptions, whoami,
 };
 use crate::auth::Right::{self, Admin, Read, Write};
 
@@ -73,6 +74,46 @@ routes! {
         params(GraphPath, DeleteGraphQuery, IdempotencyKey),
         responses((status = 200, description = "It is in the trash", body = Accepted), WriteErrors)
     }
+    /// Purge a graph that is in the trash: nothing of it is left.
+    post "/graphs/{graphId}/purge" => purge::purge, Graph(Admin), {
+        operation_id = "purgeGraph", tag = "graphs",
+        params(GraphPath),
+        request_body = PurgeBody,
+        responses((status = 200, description = "It is gone", body = Accepted), WriteErrors)
+    }
+    /// List the labels of a graph.
+    get "/graphs/{graphId}/labels" => labels::labels, Graph(Read), {
+        operation_id = "listLabels", tag = "graphs",
+        params(GraphPath, LatestQuery),
+        responses(
+            (status = 200, description = "All labels", body = LabelList),
+            (status = 304, description = "It is what `If-None-Match` names"),
+            ReadErrors
+        )
+    }
+    /// Get one label of a graph.
+    get "/graphs/{graphId}/labels/{name}" => labels::label, Graph(Read), {
+        operation_id = "getLabel", tag = "graphs",
+        params(LabelPath, LatestQuery),
+        responses(
+            (status = 200, description = "Which version it names", body = NamedLabel),
+            (status = 304, description = "It is what `If-None-Match` names"),
+            ReadErrors
+        )
+    }
+    /// Label a version, or remove the label. It is the command `LABEL_VERSION`.
+    put "/graphs/{graphId}/labels/{name}" => labels::put_label, Graph(Write), {
+        operation_id = "putLabel", tag = "graphs",
+        params(LabelPath, IdempotencyKey),
+        request_body = Option<LabelBody>,
+        responses((status = 200, description = "The commit is durable", body = Accepted), WriteErrors)
+    }
+    /// Remove a label.
+    delete "/graphs/{graphId}/labels/{name}" => labels::delete_label, Graph(Write), {
+        operation_id = "deleteLabel", tag = "graphs",
+        params(LabelPath, DeleteLabelQuery, IdempotencyKey),
+        responses((status = 200, description = "There is no such label any more", body = Accepted), WriteErrors)
+    }
     /// Run a command.
     post "/graphs/{graphId}/command" => commands::command, Graph(Write), {
         tag = "graphs",
@@ -132,7 +173,7 @@ routes! {
     /// List all nodes of a graph, parents first.
     get "/graphs/{graphId}/nodes" => reads::nodes, Graph(Read), {
         tag = "graphs",
-        params(GraphPath, LatestQuery),
+        params(GraphPath, ContentsQuery),
         responses(
             (status = 200, description = "All nodes", body = Nodes),
             (status = 304, description = "It is what `If-None-Match` names"),
@@ -142,7 +183,7 @@ routes! {
     /// Get one node.
     get "/graphs/{graphId}/nodes/{nodeId}" => reads::node, Graph(Read), {
         tag = "graphs",
-        params(NodePath, LatestQuery),
+        params(NodePath, ContentsQuery),
         responses(
             (status = 200, description = "The node", body = Node),
             (status = 304, description = "It is what `If-None-Match` names"),
@@ -152,7 +193,7 @@ routes! {
     /// List all edges of a graph, in creation order.
     get "/graphs/{graphId}/edges" => reads::edges, Graph(Read), {
         tag = "graphs",
-        params(GraphPath, LatestQuery),
+        params(GraphPath, ContentsQuery),
         responses(
             (status = 200, description = "All edges", body = Edges),
             (status = 304, description = "It is what `If-None-Match` names"),
@@ -162,7 +203,7 @@ routes! {
     /// Get one edge.
     get "/graphs/{graphId}/edges/{edgeId}" => reads::edge, Graph(Read), {
         tag = "graphs",
-        params(EdgePath, LatestQuery),
+        params(EdgePath, ContentsQuery),
         responses(
             (status = 200, description = "The edge", body = Edge),
             (status = 304, description = "It is what `If-None-Match` names"),
@@ -172,7 +213,7 @@ routes! {
     /// Get the viewport of a graph.
     get "/graphs/{graphId}/viewport" => reads::viewport, Graph(Read), {
         tag = "graphs",
-        params(GraphPath, LatestQuery),
+        params(GraphPath, ContentsQuery),
         responses(
             (status = 200, description = "The viewport", body = Viewport),
             (status = 304, description = "It is what `If-None-Match` names"),
@@ -207,19 +248,42 @@ routes! {
     get "/graphs/{graphId}/verify" => audit::verify, Graph(Read), {
         tag = "audit",
         params(GraphPath, LatestQuery),
-        responses((status = 200, description = "What the walk found, good or bad", body = Verified), ReadErrors)
+        responses(
+            (status = 200, description = "What the walk found, good or bad. As lines: how far it is, and last what it found", content((Verified = "application/json"), (String = "application/x-ndjson"))),
+            ReadErrors
+        )
     }
-    /// List the activity of a graph by hour, event type and user.
+    /// List who wrote each node and edge last.
+    get "/graphs/{graphId}/authors" => audit::authors, Graph(Read), {
+        tag = "audit",
+        params(GraphPath, AuthorsQuery),
+        responses((status = 200, description = "The latest write of each, by its id", body = Authors), ReadErrors)
+    }
+    /// List the activity of a graph by hour, event type and user, or in buckets of time.
     get "/graphs/{graphId}/activity" => activity::graph_activity, Graph(Read), {
         operation_id = "graphActivity", tag = "audit",
-        params(GraphPath, ActivityQuery, LatestQuery),
-        responses((status = 200, description = "One page", body = Activity), ReadErrors)
+        params(GraphPath, ActivityQuery, BucketQuery, LatestQuery),
+        responses((status = 200, description = "One page; with `bucket` all buckets", body = GraphActivity), ReadErrors)
     }
     /// List the activity of all graphs by hour, event type and user.
     get "/activity" => activity::all_activity, AllGraphs(Admin), {
         operation_id = "allActivity", tag = "audit",
         params(ActivityQuery),
         responses((status = 200, description = "One page", body = Activity), ReadErrors)
+    }
+    /// List who is there in a graph, on all servers.
+    ///
+    /// What is known of other servers is up to a minute old.
+    get "/graphs/{graphId}/presence" => connections::presence, Graph(Read), {
+        operation_id = "graphPresence", tag = "live",
+        params(GraphPath),
+        responses((status = 200, description = "Who follows the graph, and what they show", body = Presence), ReadErrors)
+    }
+    /// List the sockets and streams of this server.
+    get "/connections" => connections::connections, AllGraphs(Admin), {
+        operation_id = "listConnections", tag = "operation",
+        params(ConnectionsQuery),
+        responses((status = 200, description = "One page", body = Connections), ReadErrors)
     }
     /// Stream the commits of a graph.
     get "/graphs/{graphId}/events" => graph_events::graph_events, Graph(Read), {
@@ -318,6 +382,14 @@ routes! {
             (status = 426, description = "The handshake is of another version of WebSocket", body = Problem, content_type = "application/problem+json"),
             ReadErrors
         )
+    }
+    /// List the operations of all graphs, accepted and refused, the latest first.
+    ///
+    /// It goes back as far as the feed does (`FEED_RETENTION`). The operations of one graph are kept for ever.
+    get "/operations" => audit::all_operations, AllGraphs(Admin), {
+        operation_id = "allOperations", tag = "audit",
+        params(AllOperationsQuery),
+        responses((status = 200, description = "One page", body = Operations), ReadErrors)
     }
     /// Check the outcome of an operation.
     ///

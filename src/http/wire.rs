@@ -9,7 +9,9 @@ use dao_projections::{
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
-use super::{graph::GraphRow, json_object::JsonObject, problem::Problem};
+use super::{
+    graph::GraphRow, json_object::JsonObject, labels::NamedLabelOut, problem::Problem, restore::RestoredOut,
+};
 use crate::{
     auth::Right,
     domain::{Conflict, SaveReport, Touched},
@@ -170,6 +172,8 @@ fn skipped_out(shown: &[CommandResult]) -> Vec<SkippedOut> {
         | CommandResult::Graph(_)
         | CommandResult::Saved(_)
         | CommandResult::Undone(_)
+        | CommandResult::Restored(_)
+        | CommandResult::Label(..)
         | CommandResult::Gone => None,
     });
     skipped.collect()
@@ -337,6 +341,8 @@ impl Serialize for ShownOut<'_> {
                 Saved { entities: SavedOut::of(saved), conflicts: &saved.kept, own: &saved.own }.serialize(s)
             }
             CommandResult::Undone(undone) => super::undo::UndoneOut::of(undone).serialize(s),
+            CommandResult::Restored(restored) => RestoredOut::of(restored).serialize(s),
+            CommandResult::Label(name, label) => NamedLabelOut::of(name, label.as_ref()).serialize(s),
             CommandResult::Gone | CommandResult::Skipped(_) => s.serialize_none(),
         }
     }
@@ -393,13 +399,13 @@ impl<'a> TrashedOut<'a> {
 
 /// Ids of entities.
 #[derive(Serialize)]
-struct TouchedOut<'a> {
+pub(super) struct TouchedOut<'a> {
     nodes: &'a [NodeId],
     edges: &'a [EdgeId],
 }
 
 impl<'a> TouchedOut<'a> {
-    fn of(touched: &'a Touched) -> Self {
+    pub(super) fn of(touched: &'a Touched) -> Self {
         Self { nodes: &touched.nodes, edges: &touched.edges }
     }
 }

@@ -17,12 +17,17 @@ use futures::{
     future::{BoxFuture, WeakShared},
 };
 
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep_until},
+};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
 };
 
 use super::{
+    followers::PresentClient,
     other_instances::{LiveConfig, OtherInstancesTask},
     presence::PresenceRoom,
 };
@@ -36,6 +41,12 @@ use crate::{
 /// Commits read from the log at once for those who are behind. Reads begin at multiples of this, so
 /// that laggards who are not at quite the same version wait for the same read.
 const LOG_CHUNK: u64 = 128;
+/// How long other instances have to say who is there; later answers are heard as well.
+const ANSWERS_TAKE: Duration = Duration::from_millis(500);
+/// How long a graph is followed because somebody asked who is there, and how many graphs at once. Who asks for one more
+/// waits for the answers each time.
+const LOOKED_AT_FOR: Duration = Duration::from_secs(60);
+const LOOKERS_MAX: usize = 1_000;
 /// How long after a panic the task that follows other instances is restarted.
 const BEGIN_ANEW_AFTER: Duration = Duration::from_secs(1);
 
@@ -50,6 +61,8 @@ pub struct FollowedGraphs {
     config: LiveConfig,
     tasks: TaskTracker,
     stopping: CancellationToken,
+    /// Permits for graphs that are followed because somebody asked who is there.
+    lookers: Arc<Semaphore>,
     /// Guards which graph has which entry; held to look up or change one, never across an await.
     followed: Mutex<HashMap<GraphId, Weak<FollowedGraph>>>,
 }
@@ -59,6 +72,8 @@ pub struct FollowedGraph {
     id: GraphId,
     graphs: Arc<Graphs>,
     room: Arc<PresenceRoom>,
+    /// Since when it is followed here.
+    since: Instant,
     /// Ends the task that hears of other instances.
     _task: DropGuard,
     /// Guards which reads of the log are under way; never held across an await.
@@ -69,7 +84,8 @@ impl FollowedGraphs {
     /// Nobody follows anything yet.
     pub fn new(graphs: Arc<Graphs>, config: LiveConfig) -> Self {
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-        Self { graphs, config, tasks, stopping, followed: Mutex::default() }
+        let lookers = Arc::new(Semaphore::new(LOOKERS_MAX));
+        Self { graphs, config, tasks, stopping, lookers, followed: Mutex::default() }
     }
 
     /// Follows a graph, for as long as the answer is held.
@@ -86,12 +102,31 @@ impl FollowedGraphs {
             self.tasks.spawn(elsewhere(id.clone(), graphs, room, self.config, hints, ended.clone()));
         }
         let (_task, reads) = (ended.drop_guard(), Mutex::default());
-        let followed = Arc::new(FollowedGraph { id: id.clone(), graphs, room, _task, reads });
+        let since = Instant::now();
+        let followed = Arc::new(FollowedGraph { id: id.clone(), graphs, room, since, _task, reads });
         if all.len() == all.capacity() {
             all.retain(|_, followed| followed.strong_count() > 0);
         }
         all.insert(id.clone(), Arc::downgrade(&followed));
         followed
+    }
+
+    /// Who is there in this graph, on all instances. Where nobody follows it here, the others are asked, which takes a
+    /// moment; for a while afterwards it is followed, so that the next who ask need not wait.
+    pub async fn clients(&self, id: &GraphId) -> Vec<PresentClient> {
+        let followed = self.follow(id);
+        if self.graphs.store().is_shared() {
+            let is_new = followed.since.elapsed() < ANSWERS_TAKE;
+            sleep_until(followed.since + ANSWERS_TAKE).await;
+            if is_new && let Ok(turn) = self.lookers.clone().try_acquire_owned() {
+                let (held, ended) = (followed.clone(), self.stopping.clone());
+                self.tasks.spawn(async move {
+                    let _stopped = tokio::time::timeout(LOOKED_AT_FOR, ended.cancelled()).await;
+                    drop((held, turn));
+                });
+            }
+        }
+        followed.room().clients()
     }
 
     /// Graphs that somebody follows, and clients that are present in them: for operators.

@@ -13,21 +13,25 @@
 mod all_graphs;
 mod cursor;
 mod followed_graphs;
+mod followers;
 #[doc(hidden)]
 pub mod fuzzing;
 mod other_instances;
 mod presence;
 mod presence_message;
 mod presence_slot;
+mod purge;
 mod reader;
 mod subscription;
 
 pub use all_graphs::{AllGraphs, AllReader, Extent, InvalidPosition, Piece, Position, Since};
 pub use cursor::{AvailableCommits, Cursor, CursorStep};
 pub use followed_graphs::{FollowedGraph, FollowedGraphs, LogRead};
+pub use followers::{Follower, PresentClient};
 pub use other_instances::LiveConfig;
 pub use presence::{PresenceRoom, PresenceUpdate, Present};
 pub use presence_slot::{InvalidSlot, PresenceSlot, SLOTS_MAX};
+pub use purge::{PurgeEnding, PurgeError, Purger};
 pub use reader::{Delivery, Reader};
 pub use subscription::{
     Creation, DeliveredCommit, DeliveryLedger, DeliverySettings, InvalidName, ParkedCommit, ParkedCommits,

@@ -28,6 +28,8 @@ use crate::{
 
 /// Between two messages about presence: at most thirty a second (rule W7).
 const TELL_EVERY: Duration = Duration::from_millis(34);
+/// Between two messages about who follows the graph, for each 500 who do.
+const FOLLOWERS_EVERY: Duration = Duration::from_millis(500);
 /// How long after a failure the store is asked again; doubled each time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -74,6 +76,9 @@ pub(super) struct OtherInstancesTask {
     /// Whether everything is to be told, not only what changed.
     tell_all: bool,
     tell_all_at: Instant,
+    /// Whether others are to be told who follows the graph here, and not before when.
+    tell_followers: bool,
+    tell_followers_at: Instant,
     /// Whether others are to be asked who is there.
     ask: bool,
     asked_at: Option<Instant>,
@@ -97,6 +102,8 @@ impl OtherInstancesTask {
             told: 0,
             tell_all: false,
             tell_all_at: now + config.presence_every,
+            tell_followers: false,
+            tell_followers_at: now,
             ask: false,
             asked_at: None,
             sweep_at: now + config.presence_expiry,
@@ -106,6 +113,7 @@ impl OtherInstancesTask {
     /// Works until nobody here follows the graph any more.
     pub(super) async fn run(mut self, mut hints: Publications, ended: CancellationToken) {
         let mut room = self.room.watch();
+        let followers = self.room.clone();
         loop {
             // All are cancel-safe: hints and changes that are not taken stay where they are.
             // In this order: hints that never end hold up neither timers nor presence, and the same
@@ -116,6 +124,10 @@ impl OtherInstancesTask {
                 () = sleep_until(self.next_timer()) => Wakeup::Tick,
                 Ok(()) = room.changed() => {
                     self.may_tell = true;
+                    continue;
+                }
+                () = followers.followers_changed() => {
+                    self.tell_followers = true;
                     continue;
                 }
                 hint = hints.next() => Wakeup::Commits(self.take(hint, &mut hints)),
@@ -135,12 +147,16 @@ impl OtherInstancesTask {
     }
 
     fn next_timer(&self) -> Instant {
-        let next = self.compare_at.min(self.tell_all_at).min(self.sweep_at);
+        let mut next = self.compare_at.min(self.tell_all_at).min(self.sweep_at);
+        if self.tell_followers {
+            next = next.min(self.tell_followers_at.max(self.tell_at));
+        }
         if self.has_to_tell() { next.min(self.tell_at) } else { next }
     }
 
     fn has_to_tell(&self) -> bool {
-        self.may_tell || self.tell_all || self.ask
+        let is_due = self.tell_followers && self.tell_followers_at <= Instant::now();
+        self.may_tell || self.tell_all || self.ask || is_due
     }
 
     /// Takes in a hint and all that wait behind it; what they say of commits is left to do.
@@ -220,6 +236,9 @@ impl OtherInstancesTask {
             Some((instance, PresenceMessage::Shows(shown))) => {
                 self.room.show_remote(instance, shown, Instant::now())
             }
+            Some((instance, PresenceMessage::Follow { is_first, followers })) => {
+                self.room.followers_elsewhere(instance, is_first, followers, Instant::now());
+            }
             Some((instance, PresenceMessage::Gone)) => self.room.forget(instance),
             None => {
                 tracing::debug!(graph = %self.id, bytes = message.len(), "a broadcast is not understood");
@@ -238,11 +257,28 @@ impl OtherInstancesTask {
             shown.retain(|(_, present)| present.is_gone());
             shown.extend(self.room.shown_here(0).1);
         }
+        if self.tell_all || (self.tell_followers && self.tell_followers_at <= Instant::now()) {
+            self.tell_who_follows().await?;
+        }
         for message in presence_message::shows(self.instance, shown) {
             self.has_shown = true;
             self.broadcast(message).await?;
         }
         (self.told, self.tell_all, self.may_tell) = (revision, false, false);
+        Ok(())
+    }
+
+    /// All of them at once: the more there are, the less often.
+    async fn tell_who_follows(&mut self) -> Result<(), StoreError> {
+        let followers = self.room.followers_here();
+        if !followers.is_empty() || self.has_shown {
+            for message in presence_message::follow(self.instance, &followers) {
+                self.has_shown = true;
+                self.broadcast(message).await?;
+            }
+        }
+        let pause = FOLLOWERS_EVERY * (1 + u32::try_from(followers.len() / 500).unwrap_or(u32::MAX - 1));
+        (self.tell_followers, self.tell_followers_at) = (false, Instant::now() + pause);
         Ok(())
     }
 

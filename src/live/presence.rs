@@ -16,10 +16,16 @@ use std::{
 
 use bytes::Bytes;
 use dao_projections::{ClientId, UserId};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use uuid::Uuid;
 
-use super::presence_slot::{PresenceSlot, SLOTS_MAX};
+use super::{
+    followers::{self, Follower, Followers, PresentClient},
+    presence_slot::{PresenceSlot, SLOTS_MAX},
+};
 
 /// Presences in one graph; what comes when it is full is not shown.
 const PRESENT_MAX: usize = 10_000;
@@ -245,6 +251,10 @@ impl PresenceEntries {
 pub struct PresenceRoom {
     /// Guards the entries; held to read or change a few of them, never across an await.
     entries: Mutex<PresenceEntries>,
+    /// Guards who follows the graph, held as shortly.
+    followers: Mutex<Followers>,
+    /// Wakes the one task that tells other instances who follows the graph.
+    followers_changed: Notify,
     revision: watch::Sender<u64>,
 }
 
@@ -273,8 +283,48 @@ impl PresenceRoom {
         self.revision.send_modify(|revision| entries.put(connection, present, origin, now, revision));
     }
 
+    /// The connection follows the graph.
+    pub fn join(&self, connection: Uuid, follower: Follower) {
+        lock(&self.followers).join(connection, follower);
+        self.followers_changed.notify_one();
+    }
+
+    /// Waits until somebody begins or ends to follow the graph here. Cancel-safe.
+    pub(super) async fn followers_changed(&self) {
+        self.followers_changed.notified().await;
+    }
+
+    /// Who follows the graph or shows something, here and elsewhere.
+    pub fn clients(&self) -> Vec<PresentClient> {
+        // One after the other: never both locks at once.
+        let shown: Vec<(Uuid, Arc<PresenceUpdate>)> = {
+            let entries = lock(&self.entries);
+            let shown = entries.by_key.iter().filter(|(_, entry)| entry.gone_at.is_none());
+            shown.map(|((connection, _), entry)| (*connection, entry.shown.clone())).collect()
+        };
+        followers::clients(&lock(&self.followers), &shown)
+    }
+
+    /// Those of this instance who follow the graph.
+    pub(super) fn followers_here(&self) -> Vec<(Uuid, Follower)> {
+        lock(&self.followers).here()
+    }
+
+    /// Another instance tells who follows the graph there: with the first of several messages, nobody else does.
+    pub(super) fn followers_elsewhere(
+        &self,
+        instance: Uuid,
+        is_first: bool,
+        followers: Vec<(Uuid, Follower)>,
+        now: Instant,
+    ) {
+        lock(&self.followers).elsewhere(instance, is_first, followers, now);
+    }
+
     /// The connection is gone: others are told that it shows nothing any more.
     pub fn leave(&self, connection: Uuid) {
+        lock(&self.followers).leave(connection);
+        self.followers_changed.notify_one();
         let entries = &mut lock(&self.entries);
         let slots: Vec<_> = entries.of(connection).map(|(key, _)| key.clone()).collect();
         self.clear(entries, &slots);
@@ -297,12 +347,14 @@ impl PresenceRoom {
 
     /// Another instance shows nothing any more.
     pub(super) fn forget(&self, gone: Uuid) {
+        lock(&self.followers).forget(gone);
         self.clear_all(|entry| entry.origin.is(gone));
     }
 
     /// Clears what other instances have not shown since `heard_before`; returns the earliest time at
     /// which one of those that stay was shown.
     pub(super) fn expire(&self, heard_before: Instant) -> Option<Instant> {
+        lock(&self.followers).expire(heard_before);
         self.clear_all(
             |entry| matches!(entry.origin, Origin::Elsewhere { heard_at, .. } if heard_at < heard_before),
         );
@@ -382,7 +434,12 @@ impl PresenceRoom {
 impl Default for PresenceRoom {
     fn default() -> Self {
         // Revision 0 is that of a subscriber who has seen nothing.
-        Self { entries: Mutex::default(), revision: watch::Sender::new(1) }
+        Self {
+            entries: Mutex::default(),
+            followers: Mutex::default(),
+            followers_changed: Notify::new(),
+            revision: watch::Sender::new(1),
+        }
     }
 }
 

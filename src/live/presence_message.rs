@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{presence::Present, presence_slot::PresenceSlot};
+use super::{followers::Follower, presence::Present, presence_slot::PresenceSlot};
 
 /// The number of this form, its first byte.
 const FORM: u8 = 1;
 /// Bytes of states in one message; more clients make more messages, one large state its own.
 const STATES_BYTES_MAX: usize = 256 << 10;
+/// Followers in one message: each has at most half a KiB.
+const FOLLOWERS_MAX: usize = 1_000;
 /// Bytes of a message that is looked at.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 
@@ -25,6 +27,8 @@ pub(super) enum PresenceMessage {
     Ask,
     /// These of its clients are there; a null state: no more.
     Shows(Vec<(Uuid, Present)>),
+    /// These follow the graph there; together with those of the messages before, from the first on, they are all.
+    Follow { is_first: bool, followers: Vec<(Uuid, Follower)> },
     /// It follows the graph no more: none of its clients are there.
     Gone,
 }
@@ -40,6 +44,7 @@ enum WireMessage {
     Ask,
     Shows(Vec<WirePresence>),
     Gone,
+    Follow { is_first: bool, followers: Vec<(Uuid, Follower)> },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,6 +85,17 @@ pub(super) fn shows(instance: Uuid, shown: Vec<(Uuid, Present)>) -> Vec<Bytes> {
     messages
 }
 
+/// All who follow the graph, in as many messages as it takes; one where nobody does.
+pub(super) fn follow(instance: Uuid, followers: &[(Uuid, Follower)]) -> Vec<Bytes> {
+    let message = |(index, followers): (usize, &[(Uuid, Follower)])| {
+        encode(instance, WireMessage::Follow { is_first: index == 0, followers: followers.to_vec() })
+    };
+    match followers {
+        [] => vec![message((0, &[]))],
+        all => all.chunks(FOLLOWERS_MAX).enumerate().map(message).collect(),
+    }
+}
+
 fn encode(instance: Uuid, said: WireMessage) -> Bytes {
     let mut bytes = vec![FORM];
     if let Err(error) = rmp_serde::encode::write(&mut bytes, &Envelope { instance, said }) {
@@ -98,6 +114,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<(Uuid, PresenceMessage)> {
     let said = match said {
         WireMessage::Ask => PresenceMessage::Ask,
         WireMessage::Gone => PresenceMessage::Gone,
+        WireMessage::Follow { is_first, followers } => PresenceMessage::Follow { is_first, followers },
         WireMessage::Shows(shown) => {
             PresenceMessage::Shows(shown.into_iter().map(present).collect::<Option<_>>()?)
         }
@@ -138,6 +155,25 @@ mod tests {
             other => panic!("{other:?}"),
         });
         assert_eq!(heard.collect::<Vec<_>>(), all);
+    }
+
+    #[test]
+    fn l14_followers_are_told_in_messages_of_which_the_first_says_so() {
+        let instance = Uuid::from_u128(7);
+        let (client, user) = ("tab".parse().expect("a client"), "ada".parse().expect("a user"));
+        let follower = Follower { client, user, since: dao_projections::Timestamp(3) };
+        for count in [0, 1, FOLLOWERS_MAX, FOLLOWERS_MAX + 1] {
+            let all: Vec<_> = (0..count).map(|n| (Uuid::from_u128(n as u128), follower.clone())).collect();
+            let heard = follow(instance, &all);
+            let heard = heard.iter().enumerate().flat_map(|(index, message)| match decode(message) {
+                Some((from, PresenceMessage::Follow { is_first, followers })) => {
+                    assert_eq!((from, is_first), (instance, index == 0));
+                    followers
+                }
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(heard.collect::<Vec<_>>(), all);
+        }
     }
 
     #[test]

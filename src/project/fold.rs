@@ -281,8 +281,9 @@ impl RowsFold {
         let (key, row) =
             rows.iter().find(|(key, _)| self.projection.name == Catalog::NAME && key == Catalog::KEY)?;
         let row = row.as_ref()?;
-        let keys = Catalog::decode(key, row).ok()?.list_keys();
-        Some(Listing { keys, row: row.clone() })
+        let listed = Catalog::decode(key, row).ok()?;
+        let purge_after_ms = listed.trashed.as_ref().and_then(|trashed| Some(trashed.purge_after?.0));
+        Some(Listing { keys: listed.list_keys(), purge_after_ms, row: row.clone() })
     }
 
     /// Brings the rows that these commits need into memory, as they were at `start`.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use dao_projections::{GraphId, Projection, Snapshot, Version};
+use dao_projections::{GraphId, Head, Projection, Snapshot, Version};
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -267,7 +267,15 @@ async fn fold_entries(
     // What is set aside is parked, and goes up to its head when it is tried again.
     for entry in entries.iter().filter(|entry| !part.aside.has(&entry.graph)) {
         let to = graphs.entry(&entry.graph).or_default();
-        *to = entry.to.max(*to);
+        // What stands before a purge is of a history that is gone.
+        *to = if entry.purged.is_some() { Version::EMPTY } else { entry.to.max(*to) };
+    }
+    for graph in entries.iter().filter(|entry| entry.purged.is_some()).map(|entry| &entry.graph) {
+        part.aside.take_back(graph);
+        drop(part.kept.take(graph));
+        if has_been_purged(stores, graph).await? {
+            graphs.remove(graph);
+        }
     }
     let folds: Vec<_> = graphs
         .into_iter()
@@ -340,6 +348,9 @@ async fn fold_or_park(
             folded => break folded,
         }
     };
+    if folded.is_err() && has_been_purged(stores, graph).await? {
+        return Ok(FoldOutcome::CaughtUp);
+    }
     let (parked, folded) = match folded {
         Ok(()) if was_parked => {
             tracing::info!(%graph, "a parked graph is projected again");
@@ -362,6 +373,16 @@ async fn fold_or_park(
         tracing::error!(%graph, %version, reason, "a graph can't be projected and is parked");
     }
     Ok(folded)
+}
+
+/// Whether there is no such graph any more; then what was written of it meanwhile is removed.
+async fn has_been_purged(stores: &Stores, graph: &GraphId) -> Result<bool, StoreError> {
+    // A head that can't be read is that of a graph that is there.
+    let is_gone = matches!(stores.events.head(graph).await, Ok(Head::EMPTY));
+    if is_gone {
+        stores.rows.drop_rows(graph).await?;
+    }
+    Ok(is_gone)
 }
 
 /// Lets the feed go of what is projected and old.

@@ -8,17 +8,22 @@
 //! What is not remembered is not here either: what changed nothing (rule C1) has made no commit, and
 //! a malformed, too large or re-used operation never ended (rule C3).
 
+use std::collections::HashMap;
+
 use dao_projections::{CommandType, Commit, Entity, Event, GraphId, OperationId, Timestamp, UserId, Version};
 
 use super::{
     ReadError,
     history_walk::{HistoryItem, HistoryWalk, RecordKinds, WalkBudget},
-    version_at_time,
+    undone, version_wait,
 };
 use crate::{
-    domain::{Circumstances, OperationRecord, RecordedOutcome, Refusal},
+    domain::{Circumstances, OperationRecord, Reason, RecordedOutcome, Refusal},
     store::{EventStore, Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredRefusal},
-    write::{Graphs, history_reader},
+    write::{
+        Graphs, history_reader,
+        version_at_time::{first_since, last_until},
+    },
 };
 
 /// How an operation ended, in the words of the wire.
@@ -65,6 +70,8 @@ pub struct AuditFilter {
     pub to: Option<Timestamp>,
     /// That ended so.
     pub status: Option<OperationStatus>,
+    /// Refused for one of these reasons.
+    pub reasons: Option<Vec<Reason>>,
 }
 
 /// One page of the operations of a graph.
@@ -99,6 +106,14 @@ pub enum ListedOperation {
 }
 
 impl ListedOperation {
+    /// Its commit, if it was accepted.
+    pub fn accepted(&self) -> Option<&Commit> {
+        match self {
+            Self::Accepted(commit) => Some(commit),
+            Self::Refused { .. } => None,
+        }
+    }
+
     /// How it ended.
     pub fn status(&self) -> OperationStatus {
         match self {
@@ -109,12 +124,14 @@ impl ListedOperation {
 }
 
 /// The answer to a [`AuditQuery`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct OperationPage {
     /// Those that match, in the order asked; none at all does not mean that there are no more.
     pub operations: Vec<ListedOperation>,
     /// Where to go on; `None` at the end.
     pub next: Option<RefusalPlace>,
+    /// Those of the operations that were undone since, each with the operation that did so last (rule U12).
+    pub undone_by: HashMap<OperationId, OperationId>,
 }
 
 /// The operations of a graph that match.
@@ -123,10 +140,22 @@ pub async fn operations(
     id: &GraphId,
     question: &AuditQuery,
 ) -> Result<OperationPage, ReadError> {
-    let head = version_at_time::head(graphs, id, question.min_version).await?;
-    let store = &**graphs.store();
-    let mut listing = OperationPage { operations: vec![], next: None };
-    let Some(between) = places(store, id, head.version, question).await? else { return Ok(listing) };
+    let head = version_wait::head(graphs, id, question.min_version).await?;
+    let mut listing = listing(&**graphs.store(), id, head.version, question).await?;
+    let accepted = listing.operations.iter().filter_map(ListedOperation::accepted);
+    let accepted: Vec<OperationId> = accepted.map(|commit| commit.body.operation_id).collect();
+    listing.undone_by = undone::undone_by(graphs, id, head.version, &accepted).await?;
+    Ok(listing)
+}
+
+async fn listing(
+    store: &dyn EventStore,
+    id: &GraphId,
+    head: Version,
+    question: &AuditQuery,
+) -> Result<OperationPage, ReadError> {
+    let mut listing = OperationPage::default();
+    let Some(between) = places(store, id, head, question).await? else { return Ok(listing) };
     let mut walk = HistoryWalk::new(store, id, question.order, between, question.filter.records());
     let (mut effort, mut bytes_kept) = (WalkBudget::default(), 0);
     while let Some(happened) = walk.next().await? {
@@ -156,12 +185,12 @@ async fn places(
     // What was refused at or after `from` may have been judged on the commit before.
     let mut low = RefusalPlace::before(Version::EMPTY);
     if let Some(from) = question.filter.from {
-        let first = version_at_time::first_since(store, id, head, from).await?;
+        let first = first_since(store, id, head, from).await?;
         low.version = Version::new(first.get() - 1).unwrap_or_default();
     }
     let mut high = RefusalPlace::after(head);
     if let Some(to) = question.filter.to {
-        high.version = version_at_time::last_until(store, id, head, to).await?;
+        high.version = last_until(store, id, head, to).await?;
     }
     match (question.after, question.order) {
         (None, _) => {}
@@ -174,6 +203,7 @@ async fn places(
 impl AuditFilter {
     fn records(&self) -> RecordKinds {
         match self.status {
+            _ if self.reasons.is_some() => RecordKinds::RefusalsOnly,
             // No event of a refused operation names an entity: it has none.
             Some(OperationStatus::Completed) => RecordKinds::CommitsOnly,
             None if self.entity.is_some() => RecordKinds::CommitsOnly,
@@ -182,7 +212,11 @@ impl AuditFilter {
         }
     }
 
-    fn look_at(&self, id: &GraphId, happened: HistoryItem) -> Result<Option<ListedOperation>, StoreError> {
+    pub(super) fn look_at(
+        &self,
+        id: &GraphId,
+        happened: HistoryItem,
+    ) -> Result<Option<ListedOperation>, StoreError> {
         match happened {
             HistoryItem::Commit(stored) => {
                 let commit = history_reader::decode(id, &stored)?;
@@ -199,7 +233,9 @@ impl AuditFilter {
 
     fn wants_commit(&self, commit: &Commit) -> bool {
         let body = &commit.body;
-        self.wants(&body.user_id, body.command_type, body.timestamp)
+        self.reasons.is_none()
+            && self.status.is_none_or(|wanted| wanted == OperationStatus::Completed)
+            && self.wants(&body.user_id, body.command_type, body.timestamp)
             && self.entity.as_ref().is_none_or(|id| body.events.iter().any(|event| names(event, id)))
     }
 
@@ -207,6 +243,7 @@ impl AuditFilter {
         self.wants(&by.user, by.command, by.at)
             && self.entity.is_none()
             && self.status.is_none_or(|wanted| wanted == OperationStatus::of(refusal))
+            && self.reasons.as_ref().is_none_or(|wanted| wanted.contains(&refusal.reason))
     }
 
     fn wants(&self, user: &UserId, command: CommandType, at: Timestamp) -> bool {

@@ -8,14 +8,17 @@
 
 use dao_projections::{Catalog, CatalogRow, GraphId, Projection, Timestamp};
 use futures::future::try_join_all;
+use serde_json::Value;
 
 use super::ReadError;
 use crate::store::{FeedPlace, ListOrder, ListPlace, ListQuery, ListSort, ProjectionStore};
 
 /// Graphs that one call looks at.
 pub const LOOKED_AT_MAX: usize = 20_000;
-/// Graphs asked of the store at once.
-const PIECE: usize = 200;
+/// Places asked of the store at once.
+const PIECE: usize = 1_000;
+/// Rows asked of the store at once, at least: where a filter leaves out many, the page is not full with those it lacks.
+const ROWS_MIN: usize = 32;
 
 /// Which graphs in the trash are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct CatalogFilter {
     pub label: Option<String>,
     /// Whether those in the trash are wanted.
     pub trashed: TrashFilter,
+    /// Fields of `data` by key, with their values as text.
+    pub data: Vec<(String, String)>,
 }
 
 impl CatalogFilter {
@@ -60,11 +65,28 @@ impl CatalogFilter {
             TrashFilter::Only => row.trashed.is_some(),
             TrashFilter::Any => true,
         };
+        let data = fields.get("data");
+        let has_data = |(key, wanted): &(String, String)| {
+            data.and_then(|data| data.get(key)).is_some_and(|value| is_text_of(value, wanted))
+        };
         is_of_trash
+            && self.data.iter().all(has_data)
             && self.tag.as_ref().is_none_or(|tag| tags().any(|found| found.as_str() == Some(tag)))
             && self.owner.as_ref().is_none_or(|owner| text_of("owner") == Some(owner))
             && self.label.as_ref().is_none_or(|label| row.labels.keys().any(|name| name.as_str() == label))
             && self.text.as_ref().is_none_or(has_text)
+    }
+}
+
+/// Whether this is how a text, a number, a boolean or null is written. Lists and objects are never meant.
+fn is_text_of(value: &Value, wanted: &str) -> bool {
+    match value {
+        Value::String(text) => text == wanted,
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            let written = value.to_string();
+            written == wanted
+        }
+        Value::Array(_) | Value::Object(_) => false,
     }
 }
 
@@ -94,7 +116,7 @@ pub struct CatalogFound {
     pub as_of: Timestamp,
 }
 
-/// The graphs that the caller may read and wants.
+/// The graphs that the caller may read and wants. What lists show is read only of those that may be read.
 pub async fn catalog(
     rows: &dyn ProjectionStore,
     reader: &str,
@@ -106,35 +128,68 @@ pub async fn catalog(
     let as_of = as_of(rows, reader, now).await?;
     let mut found = CatalogFound { graphs: vec![], next: None, as_of };
     let mut looked_at = 0;
-    for prefix in stretches(page) {
+    let is_in = |graph: &GraphId| {
+        page.prefixes.iter().any(|prefix| graph.as_str().starts_with(prefix.as_str())) && may_read(graph)
+    };
+    let stretches = stretches(page);
+    for (index, prefix) in stretches.iter().enumerate() {
         let mut after = page.after.clone();
         loop {
+            let limit = PIECE.min(LOOKED_AT_MAX - looked_at);
+            if limit == 0 {
+                return Ok(found);
+            }
             let query =
-                ListQuery { sort: page.sort, order: page.order, prefix: prefix.clone(), after, limit: PIECE };
+                ListQuery { sort: page.sort, order: page.order, prefix: prefix.clone(), after, limit };
             let piece = rows.list(&query).await?;
-            let is_end = piece.len() < PIECE;
-            for listed in &piece {
-                if found.graphs.len() >= page.limit || looked_at >= LOOKED_AT_MAX {
+            looked_at += piece.places.len();
+            let mut places = piece.places.iter();
+            loop {
+                let due = places.as_slice();
+                let wanted = (page.limit - found.graphs.len()).max(ROWS_MIN);
+                let next: Vec<&ListPlace> =
+                    places.by_ref().filter(|place| is_in(&place.graph)).take(wanted).collect();
+                if let Some(full) = show(rows, &next, page, filter, &mut found).await? {
+                    let is_last = index + 1 == stretches.len() && piece.is_end && due.last() == Some(&full);
+                    found.next = (!is_last).then_some(full);
                     return Ok(found);
                 }
-                looked_at += 1;
-                let graph = &listed.place.graph;
-                let is_in = page.prefixes.iter().any(|prefix| graph.as_str().starts_with(prefix.as_str()));
-                if is_in && may_read(graph) {
-                    let row = Catalog::decode(Catalog::KEY, &listed.row).ok();
-                    let row = row.filter(|row| filter.wants(graph, row));
-                    found.graphs.extend(row.map(|row| (graph.clone(), row)));
+                if places.as_slice().is_empty() {
+                    break;
                 }
-                found.next = Some(listed.place.clone());
             }
-            after = piece.last().map(|listed| listed.place.clone());
-            if is_end {
+            found.next = piece.places.last().cloned().or(found.next);
+            after = piece.places.last().cloned();
+            if piece.is_end || piece.places.is_empty() {
                 break;
             }
         }
     }
     found.next = None;
     Ok(found)
+}
+
+/// Adds those of these graphs that are wanted; the place of the last one, if the page is full with it.
+async fn show(
+    rows: &dyn ProjectionStore,
+    places: &[&ListPlace],
+    page: &CatalogPage,
+    filter: &CatalogFilter,
+    found: &mut CatalogFound,
+) -> Result<Option<ListPlace>, ReadError> {
+    let graphs: Vec<GraphId> = places.iter().map(|place| place.graph.clone()).collect();
+    if graphs.is_empty() {
+        return Ok(None);
+    }
+    for (place, row) in places.iter().zip(rows.list_rows(&graphs).await?) {
+        let row = row.and_then(|row| Catalog::decode(Catalog::KEY, &row).ok());
+        let Some(row) = row.filter(|row| filter.wants(&place.graph, row)) else { continue };
+        found.graphs.push((place.graph.clone(), row));
+        if found.graphs.len() >= page.limit {
+            return Ok(Some((*place).clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// The prefixes that are asked for one after the other: a list by id jumps from one to the next; others are read as one.

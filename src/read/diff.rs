@@ -2,8 +2,9 @@
 
 use dao_projections::{Graph, GraphDiff, GraphId, Version};
 
-use super::{CurrentState, ReadError};
+use super::{CurrentState, ReadError, version_named::version_named};
 use crate::{
+    domain::VersionRef,
     store::StoreError,
     write::{
         Graphs,
@@ -23,20 +24,16 @@ pub struct Difference {
     pub diff: GraphDiff,
 }
 
-/// The difference from version `from` to version `to`, or to the head.
+/// The difference from one version to another.
 pub async fn diff(
     graphs: &Graphs,
     id: &GraphId,
-    from: Version,
-    to: Option<Version>,
+    (from, to): (&VersionRef, &VersionRef),
     min_version: Option<Version>,
 ) -> Result<Difference, ReadError> {
     let current = super::current(graphs, id, min_version).await?;
-    let head = current.head().version;
-    let to = to.unwrap_or(head);
-    if from.max(to) > head {
-        return Err(ReadError::VersionNotFound { current: head });
-    }
+    let from = version_named(graphs, id, &current.view.graph, from).await?.version;
+    let to = version_named(graphs, id, &current.view.graph, to).await?.version;
     let earlier = super::at_version(graphs, id, from.min(to)).await?;
     let later = later(graphs, id, &earlier, &current, from.max(to)).await?;
     let (before, after) = match from <= to {

@@ -9,7 +9,7 @@ use dao_projections::{Change, Commit, GraphId, Subject, Tracked, Version};
 use super::{
     ReadError,
     history_walk::{CommitWalk, WalkBudget},
-    version_at_time,
+    version_wait,
 };
 use crate::{
     store::{Order, READ_BYTES_MAX},
@@ -44,7 +44,7 @@ pub async fn history(
     limit: usize,
     min_version: Option<Version>,
 ) -> Result<EntityHistory, ReadError> {
-    let head = version_at_time::head(graphs, id, min_version).await?.version;
+    let head = version_wait::head(graphs, id, min_version).await?.version;
     let high = before
         .map_or(head, |before| head.min(Version::new(before.get().saturating_sub(1)).unwrap_or_default()));
     let (touching, next) = touching(graphs, id, subject, high, limit).await?;

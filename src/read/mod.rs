@@ -9,7 +9,10 @@
 //! Not here: JSON and status codes.
 
 mod activity;
+mod activity_buckets;
+mod all_operations;
 mod audit;
+mod authors;
 mod catalog;
 mod diff;
 mod filter;
@@ -18,17 +21,23 @@ mod history_walk;
 mod operation;
 mod resume;
 mod state;
+mod undone;
 mod verify;
-mod version_at_time;
+mod version_named;
 mod version_wait;
 
-use dao_projections::Version;
+use dao_projections::{LabelName, Version};
 
 pub use self::filter::{CommitFilter, FilterError, FilterLists};
-pub use crate::store::{ListOrder, ListPlace, ListSort, Order, RefusalPlace, StoreError, StoredCommit};
+pub use crate::store::{
+    FeedPlace, ListOrder, ListPlace, ListSort, Order, RefusalPlace, StoreError, StoredCommit,
+};
 use crate::write::WriteError;
 pub use activity::{ActivityCount, ActivityFilter, ActivityFound, ActivityPlace, activity, all_activity};
+pub use activity_buckets::{BUCKET_MS_MIN, BUCKETS_MAX, Bucket, BucketsFound, activity_buckets};
+pub use all_operations::{AllOperationsPage, AllOperationsPlace, AllOperationsQuery, all_operations};
 pub use audit::{AuditFilter, AuditQuery, ListedOperation, OperationPage, OperationStatus, operations};
+pub use authors::{Author, authors};
 pub use catalog::{CatalogFilter, CatalogFound, CatalogPage, LOOKED_AT_MAX, TrashFilter, catalog};
 pub use diff::{Difference, diff};
 pub use history::{EntityChange, EntityHistory, history};
@@ -36,7 +45,7 @@ pub use operation::{OperationEnding, OperationFound, operation};
 pub use resume::{Changes, Resume, ResumeHash, changes, continued, from_log, resume};
 pub use state::{CurrentState, StateSource, at_version, current};
 pub use verify::{BadCommit, Verification, verify};
-pub use version_at_time::version_at;
+pub use version_named::{NamedVersion, at, version_named};
 
 /// Why a read got no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -52,6 +61,12 @@ pub enum ReadError {
     VersionNotFound {
         /// Where it is.
         current: Version,
+    },
+    /// The graph has no such label.
+    #[error("the graph has no label {name}")]
+    LabelNotFound {
+        /// Which.
+        name: LabelName,
     },
     /// The graph could not be had.
     #[error(transparent)]

@@ -72,3 +72,17 @@ pub(super) async fn reach(
         }
     }
 }
+
+/// The graph's head, without loading the graph; at `min_version` or later, if that comes to be in
+/// time (rule H3).
+pub(super) async fn head(
+    graphs: &Graphs,
+    id: &GraphId,
+    min_version: Option<Version>,
+) -> Result<Head, ReadError> {
+    let head = graphs.store().head(id).await?;
+    match min_version {
+        None => Ok(head),
+        Some(min) => reach(graphs, id, head, min).await,
+    }
+}

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 
 use super::{
-    Append, Durability, Entry, EventStore, FeedBounds, FeedEntry, FeedPlace, GraphFilter, ListQuery, Listed,
-    OperationPlaces, Order, ParkedGraph, ProjectionStore, Publications, RefusalPlace, RowsChange, RowsFound,
-    RowsHead, StoreError, StoredCommit, StoredRefusal,
+    Append, Durability, Entry, EventStore, FeedBounds, FeedEntry, FeedPlace, Gone, GraphFilter, ListPiece,
+    ListQuery, OperationPlaces, Order, ParkedGraph, ProjectionStore, Publications, Purge, PurgeRequest,
+    RefusalPlace, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError, StoredCommit, StoredRefusal,
 };
 use crate::telemetry::{Metrics, StoreCall, StoreErrorKind, Word};
 
@@ -50,6 +50,17 @@ impl<S: ?Sized> Measured<S> {
 impl<S: EventStore + ?Sized> EventStore for Measured<S> {
     async fn append(&self, graph: &GraphId, expected: Head, entries: &[Entry]) -> Result<Append, StoreError> {
         let result = self.store.append(graph, expected, entries).await;
+        self.seen(StoreCall::Append, result)
+    }
+
+    async fn append_copied(
+        &self,
+        graph: &GraphId,
+        expected: Head,
+        copied: &[StoredCommit],
+        entries: &[Entry],
+    ) -> Result<Append, StoreError> {
+        let result = self.store.append_copied(graph, expected, copied, entries).await;
         self.seen(StoreCall::Append, result)
     }
 
@@ -154,6 +165,26 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Measured<S> {
         self.seen(StoreCall::Feed, result)
     }
 
+    async fn feed_before(
+        &self,
+        part: u32,
+        before: FeedPlace,
+        limit: usize,
+    ) -> Result<Vec<FeedEntry>, StoreError> {
+        let result = self.store.feed_before(part, before, limit).await;
+        self.seen(StoreCall::Feed, result)
+    }
+
+    async fn refused_before(
+        &self,
+        part: u32,
+        before: FeedPlace,
+        limit: usize,
+    ) -> Result<Vec<RefusedEntry>, StoreError> {
+        let result = self.store.refused_before(part, before, limit).await;
+        self.seen(StoreCall::Refusals, result)
+    }
+
     async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError> {
         let result = self.store.feed_bounds(part).await;
         self.seen(StoreCall::Feed, result)
@@ -227,9 +258,44 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Measured<S> {
         self.seen(StoreCall::Checkpoint, result)
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+    async fn list(&self, query: &ListQuery) -> Result<ListPiece, StoreError> {
         let result = self.store.list(query).await;
-        self.seen(StoreCall::Rows, result)
+        self.seen(StoreCall::List, result)
+    }
+
+    async fn list_rows(&self, graphs: &[GraphId]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let result = self.store.list_rows(graphs).await;
+        self.seen(StoreCall::List, result)
+    }
+
+    async fn due_for_purge(&self, before_ms: u64, limit: usize) -> Result<Vec<GraphId>, StoreError> {
+        let result = self.store.due_for_purge(before_ms, limit).await;
+        self.seen(StoreCall::Purge, result)
+    }
+
+    async fn purge(&self, graph: &GraphId, request: &PurgeRequest) -> Result<Purge, StoreError> {
+        let result = self.store.purge(graph, request).await;
+        self.seen(StoreCall::Purge, result)
+    }
+
+    async fn gone(&self, graph: &GraphId) -> Result<Option<Gone>, StoreError> {
+        let result = self.store.gone(graph).await;
+        self.seen(StoreCall::Purge, result)
+    }
+
+    async fn purging(&self) -> Result<Vec<GraphId>, StoreError> {
+        let result = self.store.purging().await;
+        self.seen(StoreCall::Purge, result)
+    }
+
+    async fn sweep(&self) -> Result<bool, StoreError> {
+        let result = self.store.sweep().await;
+        self.seen(StoreCall::Purge, result)
+    }
+
+    async fn drop_rows(&self, graph: &GraphId) -> Result<(), StoreError> {
+        let result = self.store.drop_rows(graph).await;
+        self.seen(StoreCall::ChangeRows, result)
     }
 
     async fn park(&self, graph: &GraphId, parked: Option<&ParkedGraph>) -> Result<(), StoreError> {

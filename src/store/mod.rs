@@ -25,8 +25,9 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 
 pub use self::projection::{
-    FeedBounds, FeedEntry, FeedPlace, ListOrder, ListPlace, ListQuery, ListSort, Listed, Listing,
-    ParkedGraph, ProjectionStore, RowsChange, RowsFound, RowsHead,
+    FeedBounds, FeedEntry, FeedPlace, Gone, ListOrder, ListPiece, ListPlace, ListQuery, ListSort, Listing,
+    ParkedGraph, ProjectionStore, Purge, PurgeRequest, REFUSED_MAX, RefusedEntry, RowsChange, RowsFound,
+    RowsHead,
 };
 pub use measured::Measured;
 pub use publications::{Publication, PublicationSender, Publications};
@@ -75,7 +76,7 @@ pub struct StoredRefusal {
 
 /// Where a refusal stands among those of its graph: by the version it was judged on, then by the
 /// order in which they came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RefusalPlace {
     /// The version it was judged on.
     pub version: Version,
@@ -170,6 +171,15 @@ pub trait EventStore: Send + Sync + 'static {
     /// looked for before heads are compared, so a repeat is told apart from a lost race (rule C3).
     /// A dropped future may still take effect.
     async fn append(&self, graph: &GraphId, expected: Head, entries: &[Entry]) -> Result<Append, StoreError>;
+
+    /// The same with commits of another graph before the entries: they have no operations here (rule L7).
+    async fn append_copied(
+        &self,
+        graph: &GraphId,
+        expected: Head,
+        copied: &[StoredCommit],
+        entries: &[Entry],
+    ) -> Result<Append, StoreError>;
 
     /// The last commit's version and hash; [`Head::EMPTY`] for a graph nobody has written to.
     async fn head(&self, graph: &GraphId) -> Result<Head, StoreError>;

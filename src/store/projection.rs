@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dao_projections::{GraphId, Head, ListKeys, Version};
+use dao_projections::{GraphId, Hash, Head, ListKeys, OperationId, Version};
 
-use super::StoreError;
+use super::{RefusalPlace, StoreError};
 
 /// A place in one part of the feed. Places of different parts can't be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +29,12 @@ pub struct FeedPlace {
 impl FeedPlace {
     /// Before everything.
     pub const START: Self = Self { major: 0, minor: 0 };
+    /// After everything: what every store can say.
+    pub const END: Self = Self { major: i64::MAX as u64, minor: u64::MAX };
 }
+
+/// Refused operations of all graphs of one part of the feed that are listed in the order in which they came, about.
+pub const REFUSED_MAX: usize = 20_000;
 
 /// One append, as the feed tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +49,56 @@ pub struct FeedEntry {
     pub to: Version,
     /// When it was made, in milliseconds since the Unix epoch, by the store's clock.
     pub at_ms: u64,
+    /// No commits but that the graph was purged: then this is the hash of its last version, which is `to`.
+    pub purged: Option<Hash>,
+}
+
+/// One refused operation, as the list of those of all graphs tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedEntry {
+    /// Where it stands among those of its part.
+    pub place: FeedPlace,
+    /// Of which graph.
+    pub graph: GraphId,
+    /// Where it stands among those of its graph.
+    pub of_graph: RefusalPlace,
+    /// When it was refused, by the store's clock.
+    pub at_ms: u64,
+}
+
+/// What a graph has to be for its purge, and what is kept of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PurgeRequest {
+    /// Its head: that of a graph in the trash.
+    pub expected: Head,
+    /// Which operation purges it.
+    pub operation: OperationId,
+    /// Tells a repeat of that from a reuse of its id.
+    pub fingerprint: [u8; 8],
+}
+
+/// How a purge ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purge {
+    /// The graph is at version 0. What it had is gone as soon as [`ProjectionStore::sweep`] has found nothing more.
+    Purged,
+    /// Nothing was done: its head is another one.
+    HeadMoved,
+}
+
+/// What is left of a graph that was purged: nothing that it held, and not its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Its last version.
+    pub head: Head,
+    /// When it was purged, by the store's clock.
+    pub at_ms: u64,
+    /// By which operation.
+    pub operation: OperationId,
+    /// Tells a repeat of that from a reuse of its id.
+    pub fingerprint: [u8; 8],
+    /// Where the feed tells of it: what stands before is of the history that is gone.
+    pub place: FeedPlace,
 }
 
 /// What one part of the feed still holds.
@@ -93,6 +148,8 @@ pub struct RowsChange {
 pub struct Listing {
     /// What lists are sorted by.
     pub keys: ListKeys,
+    /// From when on the graph may be purged, in milliseconds since the Unix epoch.
+    pub purge_after_ms: Option<u64>,
     /// What they show.
     pub row: Bytes,
 }
@@ -139,17 +196,17 @@ pub struct ListQuery {
     pub prefix: String,
     /// From where on.
     pub after: Option<ListPlace>,
-    /// At most so many; fewer only at the end of the list.
+    /// About so many.
     pub limit: usize,
 }
 
-/// One graph in a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Where it stands.
-    pub place: ListPlace,
-    /// What the list shows.
-    pub row: Bytes,
+/// A piece of a list, without what it shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListPiece {
+    /// In the order that was asked for. None only at the end.
+    pub places: Vec<ListPlace>,
+    /// Whether there is nothing after them.
+    pub is_end: bool,
 }
 
 /// Why a graph is not projected any further.
@@ -172,6 +229,23 @@ pub trait ProjectionStore: Send + Sync + 'static {
 
     /// The entries after `after`, in order, at most `limit`.
     async fn feed(&self, part: u32, after: FeedPlace, limit: usize) -> Result<Vec<FeedEntry>, StoreError>;
+
+    /// The entries before `before`, the latest first, at most `limit`.
+    async fn feed_before(
+        &self,
+        part: u32,
+        before: FeedPlace,
+        limit: usize,
+    ) -> Result<Vec<FeedEntry>, StoreError>;
+
+    /// Refused operations of the graphs of a part before `before`, the latest first, at most `limit`. They are kept for as
+    /// long as the feed, of each part about the latest [`REFUSED_MAX`].
+    async fn refused_before(
+        &self,
+        part: u32,
+        before: FeedPlace,
+        limit: usize,
+    ) -> Result<Vec<RefusedEntry>, StoreError>;
 
     /// What the part holds.
     async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError>;
@@ -212,7 +286,29 @@ pub trait ProjectionStore: Send + Sync + 'static {
     ) -> Result<bool, StoreError>;
 
     /// Graphs in the order that is asked for.
-    async fn list(&self, query: &ListQuery) -> Result<Vec<Listed>, StoreError>;
+    async fn list(&self, query: &ListQuery) -> Result<ListPiece, StoreError>;
+
+    /// What lists show of these graphs, in the order asked; `None` where a graph is not listed any more.
+    async fn list_rows(&self, graphs: &[GraphId]) -> Result<Vec<Option<Bytes>>, StoreError>;
+
+    /// Graphs in the trash that may be purged before this time, at most `limit`; the longest due first, by parts.
+    async fn due_for_purge(&self, before_ms: u64, limit: usize) -> Result<Vec<GraphId>, StoreError>;
+
+    /// Removes a graph with this head and everything that belongs to it, at once for everybody who asks for it. The
+    /// feed tells of it.
+    async fn purge(&self, graph: &GraphId, request: &PurgeRequest) -> Result<Purge, StoreError>;
+
+    /// What is left of the last graph of this name that was purged.
+    async fn gone(&self, graph: &GraphId) -> Result<Option<Gone>, StoreError>;
+
+    /// Purged graphs of which [`ProjectionStore::sweep`] has not removed everything, as far as their names are known.
+    async fn purging(&self) -> Result<Vec<GraphId>, StoreError>;
+
+    /// Removes some of what purged graphs had and nobody can read any more; whether there is more of it.
+    async fn sweep(&self) -> Result<bool, StoreError>;
+
+    /// Removes the rows of a graph that has no commits: those that were written while it was purged.
+    async fn drop_rows(&self, graph: &GraphId) -> Result<(), StoreError>;
 
     /// Keeps a whole graph as it was at `head`, for reads of old versions.
     async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError>;

@@ -19,7 +19,7 @@ const STATUSES: [&str; 27] = [
     "412", "413", "414", "415", "422", "426", "428", "429", "431", "500", "503", "other",
 ];
 /// Codes of problem documents; any other is counted as `other`.
-const CODES: [&str; 42] = [
+const CODES: [&str; 45] = [
     "BAD_REQUEST",
     "UNAUTHENTICATED",
     "FORBIDDEN",
@@ -57,10 +57,13 @@ const CODES: [&str; 42] = [
     "DELETES_MUCH",
     "DEPENDENCY_PENDING",
     "DEPENDENCY_REFUSED",
+    "LABEL_NOT_FOUND",
+    "LABEL_MOVED",
     "GRAPH_EXISTS",
     "GRAPH_NOT_FOUND",
     "GRAPH_TRASHED",
     "GRAPH_READ_ONLY",
+    "NOT_TRASHED",
     "other",
 ];
 

@@ -23,6 +23,8 @@ words!(
         Rows = "rows",
         ChangeRows = "change_rows",
         Checkpoint = "checkpoint",
+        List = "list",
+        Purge = "purge",
         Park = "park",
         Document = "document",
     }

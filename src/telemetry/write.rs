@@ -74,6 +74,12 @@ words!(
         GraphTrashed = "GRAPH_TRASHED",
         /// The graph is read-only.
         GraphReadOnly = "GRAPH_READ_ONLY",
+        /// The version does not exist.
+        VersionNotFound = "VERSION_NOT_FOUND",
+        /// The label does not exist.
+        LabelNotFound = "LABEL_NOT_FOUND",
+        /// The label names another version than expected.
+        LabelMoved = "LABEL_MOVED",
     }
 );
 

@@ -10,14 +10,17 @@ use std::{
     sync::Arc,
 };
 
-use dao_projections::{Commit, EdgeId, Entity, Graph, GraphId, Hash, NodeId, OperationId, Version};
+use dao_projections::{
+    Commit, EdgeId, Entity, Graph, GraphId, Hash, NodeId, OperationId, Timestamp, Version,
+};
 
 use super::{
+    copy::CopySource,
     history_reader,
     ring::{Recorded, Ring},
 };
 use crate::{
-    domain::{History, HistoryMissing, Interest, Operation, Past, Saver, Undone},
+    domain::{CopyFrom, History, HistoryMissing, Interest, Operation, Past, Saver, Source, Undone},
     store::{EventStore, ProjectionStore, StoreError},
 };
 
@@ -36,6 +39,10 @@ pub(super) struct OlderCommits {
     graphs: HashMap<Version, Graph>,
     /// By the version after which they were looked for and whose they are: commits, and up to which version.
     owned: HashMap<(Version, OperationId), (Vec<Commit>, Version)>,
+    /// Graphs that are to be copied.
+    sources: Vec<(CopyFrom, CopySource)>,
+    /// Versions at times that were asked for.
+    times: HashMap<Timestamp, Version>,
     /// What operations that are to be undone did. As a round is judged again its own commits are others.
     pasts: Vec<(Vec<Undone>, Past)>,
     /// What the operations of the round are about; found out when it is first needed.
@@ -100,6 +107,25 @@ impl OlderCommits {
         self.pasts.iter().map(|(_, past)| past.weight()).sum()
     }
 
+    /// The graph that is to be copied was read.
+    pub(super) fn keep_source(&mut self, from: CopyFrom, source: CopySource) {
+        self.sources.push((from, source));
+    }
+
+    fn source(&self, from: &CopyFrom) -> Option<&CopySource> {
+        self.sources.iter().find(|(of, _)| of == from).map(|(_, source)| source)
+    }
+
+    /// The commits that are copied from it.
+    pub(super) fn copied(&self, from: &CopyFrom) -> &[Arc<Recorded>] {
+        self.source(from).map_or(&[], |source| &source.commits)
+    }
+
+    /// The version at this time was found.
+    pub(super) fn keep_version_at(&mut self, time: Timestamp, version: Version) {
+        self.times.insert(time, version);
+    }
+
     /// What these operations did was read.
     pub(super) fn keep_past(&mut self, operations: Vec<Undone>, past: Past) {
         self.pasts.push((operations, past));
@@ -158,8 +184,8 @@ impl OlderCommits {
                 let found = history_reader::sift(store, id, version, base, sieve).await?;
                 self.owned.insert((version, operation.id), (found, base));
             }
-            // It is read where the round's own commits are at hand (`past`).
-            HistoryMissing::Past(_) => {}
+            // They are read by the task, where the round's own commits are at hand.
+            HistoryMissing::Past(_) | HistoryMissing::VersionAt(_) | HistoryMissing::Source(_) => {}
             HistoryMissing::Hash(version) => {
                 // Of the whole round at once: a batch may name as many versions as it has members.
                 let claims = requests.iter().flatten().flat_map(|operation| &operation.claims);
@@ -254,6 +280,19 @@ impl History for ConflictWindow<'_> {
         recent
             .or_else(|| pending().map(|recorded| recorded.commit.hash))
             .or_else(|| self.older.hashes.get(&version).copied())
+    }
+
+    fn version_at(&self, time: Timestamp) -> Option<Version> {
+        if self.graph.last_modified().is_none_or(|last| last <= time) {
+            let pending = self.pending.iter().map(|recorded| &recorded.commit);
+            let until = pending.take_while(|commit| commit.body.timestamp <= time);
+            return Some(until.last().map_or(self.graph.head().version, |commit| commit.version));
+        }
+        self.older.times.get(&time).copied()
+    }
+
+    fn source(&self, from: &CopyFrom) -> Option<&Source> {
+        self.older.source(from).map(|source| &source.source)
     }
 
     fn past(&self, operations: &[Undone]) -> Option<&Past> {

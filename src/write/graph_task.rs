@@ -19,6 +19,7 @@ use tracing::{Instrument, Span};
 use super::{
     blocking::run_blocking,
     conflict_window::OlderCommits,
+    copy,
     history_reader::{self, CatchUp},
     mailbox::{InUse, Message, ReplySender, RoundRequests},
     past::{self, Sources},
@@ -27,6 +28,7 @@ use super::{
     reply::{Reply, WriteError},
     ring::{EndedOperations, Ring},
     round::{Round, RoundContext},
+    version_at_time::last_until,
     view::View,
     write_metrics,
 };
@@ -297,6 +299,16 @@ impl GraphTask {
                     let weight = weight + older.undone_weight();
                     let taken = if weight > INLINE_WEIGHT_MAX { run_blocking(take) } else { take() };
                     let Err(missing) = taken else { break };
+                    if let HistoryMissing::Source(from) = missing {
+                        let source = copy::read(&*self.store, self.rows.as_deref(), &from).await?;
+                        older.keep_source(*from, source);
+                        continue;
+                    }
+                    if let HistoryMissing::VersionAt(time) = missing {
+                        let (store, head) = (&*self.store, graph.head().version);
+                        older.keep_version_at(time, last_until(store, &self.id, head, time).await?);
+                        continue;
+                    }
                     if let HistoryMissing::Past(undone) = missing {
                         let past = past::read(&self.sources(ring, &round), &undone).await?;
                         older.keep_past(undone, past);
@@ -335,7 +347,16 @@ impl GraphTask {
         loop {
             let began = Instant::now();
             let span = tracing::debug_span!("append", commits = round.commits.len(), attempt);
-            let tried = self.store.append(&self.id, expected, &round.entries).instrument(span).await;
+            let append = async {
+                match round.copied.is_empty() {
+                    true => self.store.append(&self.id, expected, &round.entries).await,
+                    false => {
+                        let (copied, entries) = (&round.copied, &round.entries);
+                        self.store.append_copied(&self.id, expected, copied, entries).await
+                    }
+                }
+            };
+            let tried = append.instrument(span).await;
             write_metrics::appended(&self.metrics, &tried, began.elapsed());
             let doubt = match tried {
                 Ok(Append::Duplicate(records)) => {

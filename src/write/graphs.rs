@@ -5,7 +5,7 @@
 
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use dao_projections::{Graph, GraphId, Head, Timestamp, Version};
+use dao_projections::{Graph, GraphId, Head, LabelName, Timestamp, Version};
 use futures::FutureExt;
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
 use tokio_util::task::TaskTracker;
@@ -37,6 +37,8 @@ const VERSION_WAITS_MAX: usize = 1_024;
 pub struct GraphsConfig {
     /// What a graph may hold.
     pub limits: Limits,
+    /// Labels that only those with the right `admin` set and remove (rule L12).
+    pub protected_labels: Arc<[LabelName]>,
     /// How long a graph that nobody asks for stays in memory.
     pub idle: Duration,
     /// Graphs in memory at once; with one more, the one that was asked for longest ago goes, of
@@ -66,6 +68,7 @@ impl Default for GraphsConfig {
         let random = [a, b, c, d];
         Self {
             limits: Limits::default(),
+            protected_labels: LabelName::parse("published").into_iter().collect(),
             idle: Duration::from_secs(300),
             hot_max: 10_000,
             hot_bytes_max: HOT_BYTES_MAX,
@@ -119,14 +122,29 @@ impl Graphs {
         self.appended.subscribe()
     }
 
+    /// Something was written to the feed beside the tasks of graphs.
+    pub fn tell_appended(&self) {
+        self.appended.send_replace(());
+    }
+
     /// Where snapshots are, if they are kept.
     pub fn rows(&self) -> Option<&Arc<dyn ProjectionStore>> {
         self.config.rows.as_ref()
     }
 
+    /// The time by the clock of commits.
+    pub fn now(&self) -> Timestamp {
+        (self.config.clock)()
+    }
+
     /// What a graph may hold.
     pub fn limits(&self) -> &Limits {
         &self.config.limits
+    }
+
+    /// Labels that only those with the right `admin` set and remove.
+    pub fn protected_labels(&self) -> &[LabelName] {
+        &self.config.protected_labels
     }
 
     /// Judges these operations one after the other and answers when all that they come to is

@@ -12,6 +12,7 @@
 mod blocking;
 mod budget;
 mod conflict_window;
+pub mod copy;
 mod graph_task;
 mod graphs;
 pub mod history_reader;
@@ -25,6 +26,7 @@ mod reply;
 mod ring;
 mod round;
 pub mod snapshot;
+pub mod version_at_time;
 mod view;
 mod write_metrics;
 

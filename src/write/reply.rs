@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use dao_projections::{
-    Edge, EdgeId, Entity, Event, Graph, Head, Metadata, Node, NodeId, OperationId, Outcome, Placed, Viewport,
+    Edge, EdgeId, Entity, Event, Graph, Head, Label, LabelName, Metadata, Node, NodeId, OperationId, Outcome,
+    Placed, Viewport,
 };
 
 use crate::{
     domain::{
-        Action, Command, Reason, Refusal, SaveReport, SkippedMember, Target, UndoResult, fields_of,
-        json_bytes,
+        Action, Command, Reason, Refusal, RestoreResult, SaveReport, SkippedMember, Target, UndoResult,
+        fields_of, json_bytes,
     },
     store::StoreError,
 };
@@ -104,6 +105,10 @@ pub enum CommandResult {
     Saved(Box<SaveReport>),
     /// What an `UNDO` put back and left alone.
     Undone(Box<UndoResult>),
+    /// What a `RESTORE_VERSION` did and left alone.
+    Restored(Box<RestoreResult>),
+    /// What a label names; nothing if it was removed.
+    Label(LabelName, Option<Label>),
     /// Nothing: the target is not there any more.
     Gone,
     /// Nothing: the member was left out of its batch, for this reason.
@@ -124,7 +129,8 @@ impl CommandResult {
             Self::Graph(metadata) => fields_of(metadata.attributes.fields()),
             Self::Saved(saved) => saved.weight(),
             Self::Undone(undone) => undone.reverted.len() + undone.skipped.len() + undone.detached.len(),
-            Self::Viewport(_) | Self::EdgeDeleted(_) | Self::Gone | Self::Skipped(_) => 0,
+            Self::Restored(restored) => restored.weight(),
+            Self::Viewport(_) | Self::EdgeDeleted(_) | Self::Label(..) | Self::Gone | Self::Skipped(_) => 0,
         }
     }
 
@@ -149,6 +155,8 @@ impl CommandResult {
                 let skipped = undone.skipped.iter().map(|skip| json_bytes(&skip.conflict)).sum::<usize>();
                 json_bytes(&undone.reverted) + json_bytes(&undone.detached) + skipped
             }
+            Self::Restored(restored) => restored.json_bytes(),
+            Self::Label(name, label) => json_bytes(name) + json_bytes(label),
             Self::Gone | Self::Skipped(_) => 0,
         }
     }
@@ -191,6 +199,10 @@ fn show_one(graph: &Graph, command: &Command, events: &[Event]) -> CommandResult
         Command::DeleteNode { node_id } => return show_deleted_node(node_id, events),
         Command::DeleteEdge { edge_id } => return CommandResult::EdgeDeleted(edge_id.clone()),
         Command::Undo { .. } => return CommandResult::Undone(Box::default()),
+        Command::LabelVersion { labelling } => {
+            let label = graph.metadata().labels.get(&labelling.name).cloned();
+            return CommandResult::Label(labelling.name.clone(), label);
+        }
         _ => {}
     }
     match command.target() {

@@ -14,10 +14,10 @@ use super::{
 use crate::{
     domain::{
         Circumstances, Fingerprint, HistoryMissing, Limits, Operation, OperationRecord, Reason,
-        RecordedOutcome, Refusal, SaveReport, SkippedMember, UndoResult, Verdict, WriterId, judge,
-        judge_save, with_purge_times,
+        RecordedOutcome, Refusal, RestoreResult, SaveReport, SkippedMember, UndoResult, Verdict, WriterId,
+        judge, judge_save, with_purge_times,
     },
-    store::Entry,
+    store::{Entry, StoredCommit},
 };
 
 /// Bytes of entities that the answer to one request shows, if it shows several: a small request must not
@@ -38,7 +38,9 @@ pub(super) struct Round {
     pub(super) graph: Graph,
     /// What to append.
     pub(super) entries: Vec<Entry>,
-    /// The commits among the entries, decoded.
+    /// Commits of another graph that come before the entries (rule L7).
+    pub(super) copied: Vec<StoredCommit>,
+    /// The commits among both, decoded.
     pub(super) commits: Vec<Arc<Recorded>>,
     /// One for each operation judged, in order.
     pub(super) answers: Vec<Reply>,
@@ -59,6 +61,7 @@ struct Accepted {
     outcome: Outcome,
     by_member: Vec<usize>,
     undone: Option<Box<UndoResult>>,
+    restored: Option<Box<RestoreResult>>,
     skipped: Vec<SkippedMember>,
     saved: Option<SaveReport>,
 }
@@ -79,6 +82,7 @@ impl Round {
         Self {
             graph,
             entries,
+            copied: vec![],
             commits,
             answers,
             writer,
@@ -128,27 +132,45 @@ impl Round {
             graph: around.graph,
             operation: operation.id,
         };
+        let limits = around.limits.lowered_by(&self.graph.metadata().attributes);
         let (verdict, report) = match operation.action.save() {
             Some(save) => {
-                let saved = judge_save(&self.graph, operation, save, &history, around.limits)?;
+                let saved = judge_save(&self.graph, operation, save, &history, &limits)?;
                 (saved.verdict, Some(saved.report))
             }
-            None => (judge(&self.graph, operation, &history, around.limits)?, None),
+            None => (judge(&self.graph, operation, &history, &limits)?, None),
         };
         self.weight_room = self.weight_room.map(|room| room.saturating_sub(weight));
+        if let (Some(from), Verdict::Accepted { .. }) = (operation.action.copied_from(), &verdict) {
+            self.take_over(older.copied(from));
+        }
         let at = self.time_of(around.now);
         let accepted = match verdict {
-            Verdict::Accepted { events, outcome, by_member, undone, skipped } => {
+            Verdict::Accepted { events, outcome, by_member, undone, restored, skipped } => {
                 let events = with_purge_times(events, at, around.limits);
-                let accepted = Accepted { events, outcome, by_member, undone, skipped, saved: report };
+                let accepted =
+                    Accepted { events, outcome, by_member, undone, restored, skipped, saved: report };
                 self.commit(operation, accepted, at)
             }
-            Verdict::Unchanged { skipped } => self.record_unchanged(operation, report, &skipped, at),
+            Verdict::Unchanged { skipped, restored } => {
+                let shown = report.map(|report| CommandResult::Saved(Box::new(report)));
+                let shown = shown.or(restored.map(CommandResult::Restored));
+                self.record_unchanged(operation, shown, &skipped, at)
+            }
             Verdict::Refused(refusal) => Err(refusal),
         };
         let ending = accepted.unwrap_or_else(|refusal| self.record_refusal(operation, refusal, at));
         self.end(operation, ending);
         Ok(())
+    }
+
+    /// Commits of another graph become the first of this one, which is empty.
+    fn take_over(&mut self, copied: &[Arc<Recorded>]) {
+        for recorded in copied {
+            self.graph.apply(&recorded.commit);
+            self.copied.push(recorded.stored());
+            self.commits.push(recorded.clone());
+        }
     }
 
     /// When what is judged now happens: never before the last commit (rule V5).
@@ -227,7 +249,7 @@ impl Round {
     fn commit(
         &mut self,
         operation: &Operation,
-        Accepted { events, outcome, by_member, undone, skipped, saved }: Accepted,
+        Accepted { events, outcome, by_member, undone, restored, skipped, saved }: Accepted,
         at: Timestamp,
     ) -> Result<Ending, Refusal> {
         let body = CommitBody {
@@ -242,7 +264,7 @@ impl Round {
             command_type: operation.action.command_type(),
             outcome,
             undoes: undone.as_ref().map_or(vec![], |undone| undone.undoes.clone()),
-            restores: None,
+            restores: restored.as_ref().map(|restored| restored.to),
             is_erased: false,
             events,
         };
@@ -251,10 +273,11 @@ impl Round {
         let recorded = Recorded::new(Commit { version: head.version, hash: head.hash, body }, bytes);
         let before = self.answer_room.map(|_| self.graph.clone());
         self.graph.apply(&recorded.commit);
-        let results = match (saved, undone) {
-            (Some(report), _) => vec![CommandResult::Saved(Box::new(report))],
-            (None, Some(undone)) => vec![CommandResult::Undone(undone)],
-            (None, None) => {
+        let results = match (saved, undone, restored) {
+            (Some(report), _, _) => vec![CommandResult::Saved(Box::new(report))],
+            (None, Some(undone), _) => vec![CommandResult::Undone(undone)],
+            (None, None, Some(restored)) => vec![CommandResult::Restored(restored)],
+            (None, None, None) => {
                 let members = MemberEffects { by_member: &by_member, skipped: &skipped };
                 show(&self.graph, &operation.action, &recorded.commit.body.events, members)
             }
@@ -271,13 +294,13 @@ impl Round {
     fn record_unchanged(
         &mut self,
         operation: &Operation,
-        report: Option<SaveReport>,
+        shown: Option<CommandResult>,
         skipped: &[SkippedMember],
         at: Timestamp,
     ) -> Result<Ending, Refusal> {
         let members = MemberEffects { by_member: &[], skipped };
-        let results = match report {
-            Some(report) => vec![CommandResult::Saved(Box::new(report))],
+        let results = match shown {
+            Some(shown) => vec![shown],
             None => show(&self.graph, &operation.action, &[], members),
         };
         self.make_room(&results)?;

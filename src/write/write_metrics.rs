@@ -95,7 +95,11 @@ fn code_of(reason: Reason) -> RefusalCode {
         Reason::TooManyEntities
         | Reason::EntityTooLarge
         | Reason::AnswerTooLarge
-        | Reason::AttributesTooLarge => RefusalCode::TooLarge,
+        | Reason::AttributesTooLarge
+        | Reason::TooManyLabels => RefusalCode::TooLarge,
+        Reason::VersionNotFound => RefusalCode::VersionNotFound,
+        Reason::LabelNotFound => RefusalCode::LabelNotFound,
+        Reason::LabelMoved => RefusalCode::LabelMoved,
         Reason::GraphExists => RefusalCode::GraphExists,
         Reason::GraphNotFound => RefusalCode::GraphNotFound,
         Reason::GraphTrashed => RefusalCode::GraphTrashed,
@@ -109,7 +113,7 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         return None;
     }
     match refusal.reason {
-        Reason::Conflict | Reason::UndoConflict => Some(ConflictKind::SameField),
+        Reason::Conflict | Reason::UndoConflict | Reason::LabelMoved => Some(ConflictKind::SameField),
         Reason::TargetDeleted => Some(ConflictKind::Deleted),
         Reason::IdTaken | Reason::GraphExists => Some(ConflictKind::IdTaken),
         Reason::VersionAhead | Reason::HistoryReplaced | Reason::BaseUnknown => {
@@ -131,6 +135,9 @@ fn conflict_of(refusal: &Refusal) -> Option<ConflictKind> {
         | Reason::DependencyPending
         | Reason::DependencyRefused
         | Reason::AttributesTooLarge
+        | Reason::VersionNotFound
+        | Reason::LabelNotFound
+        | Reason::TooManyLabels
         | Reason::GraphNotFound
         | Reason::GraphTrashed
         | Reason::GraphReadOnly => None,

@@ -16,10 +16,15 @@ use crate::{
 };
 
 /// A route and what it needs: a right on the graph `g`, or on all graphs, or only a token.
-const ROUTES: [(&str, &str, &str); 24] = [
+const ROUTES: [(&str, &str, &str); 31] = [
     ("GET", "/graphs", "a token"),
     ("GET", "/graphs/{graphId}", "read"),
     ("DELETE", "/graphs/{graphId}", "admin"),
+    ("POST", "/graphs/{graphId}/purge", "admin"),
+    ("GET", "/graphs/{graphId}/labels", "read"),
+    ("GET", "/graphs/{graphId}/labels/{name}", "read"),
+    ("PUT", "/graphs/{graphId}/labels/{name}", "write"),
+    ("DELETE", "/graphs/{graphId}/labels/{name}", "write"),
     ("POST", "/graphs/{graphId}/command", "write"),
     ("POST", "/graphs/{graphId}/batch", "write"),
     ("GET", "/graphs/{graphId}/state", "read"),
@@ -36,6 +41,8 @@ const ROUTES: [(&str, &str, &str); 24] = [
     ("GET", "/graphs/{graphId}/nodes/{nodeId}/history", "read"),
     ("GET", "/graphs/{graphId}/edges/{edgeId}/history", "read"),
     ("GET", "/graphs/{graphId}/verify", "read"),
+    ("GET", "/graphs/{graphId}/authors", "read"),
+    ("GET", "/graphs/{graphId}/presence", "read"),
     ("GET", "/graphs/{graphId}/events", "read"),
     ("GET", "/graphs/{graphId}/activity", "read"),
     ("GET", "/operations/{operationId}", "a token"),
@@ -45,10 +52,12 @@ const ROUTES: [(&str, &str, &str); 24] = [
 /// Health and the first page need nothing, the document what `DOCS` says, and a socket proves itself in its own ways.
 const APART: [&str; 7] = ["/", "/healthz", "/readyz", "/ws", "/openapi.json", "/docs", "/docs/{file}"];
 /// What is about all graphs at once needs `"*": "admin"`. A path that does not match any route needs a token.
-const ALL: [(&str, &str); 13] = [
+const ALL: [(&str, &str); 15] = [
     ("GET", "/activity"),
+    ("GET", "/connections"),
     ("GET", "/events"),
     ("GET", "/metrics"),
+    ("GET", "/operations"),
     ("GET", "/subscriptions"),
     ("PUT", "/subscriptions/{name}"),
     ("GET", "/subscriptions/{name}"),
@@ -64,9 +73,11 @@ const ALL: [(&str, &str); 13] = [
 fn request(method: &str, route: &str) -> Request {
     let path = (route.replace("{graphId}", "g").replace("{nodeId}", "a").replace("{edgeId}", "e"))
         .replace("{operationId}", &new_id())
+        .replace("{name}", "v1")
         .replace("{file}", "index.html");
     match route {
         "/graphs/{graphId}/command" => create_node("g", &new_id()),
+        "/graphs/{graphId}/purge" => Request::post(&path, json!({}).to_string()),
         "/graphs/{graphId}/batch" => {
             let operations = json!([{"type": "CREATE_NODE", "payload": {"id": new_id()}}]);
             Request::post(&path, json!({"operations": operations}).to_string())
@@ -402,4 +413,54 @@ async fn l8_the_trash_and_settings_need_admin() {
     let batch = json!({"operations": [{"type": "UPDATE_GRAPH", "payload": {"updates": {"settings": null}}}]});
     let batch = bearing(Request::post("/graphs/g/batch", batch.to_string()), &writer);
     server.ask(batch).await.problem(403, "FORBIDDEN");
+}
+
+#[tokio::test]
+async fn l12_protected_labels_need_admin_and_others_write() {
+    let server = guarded().await;
+    let [reader, writer, admin] = ["read", "write", "admin"].map(|right| token("ada", json!({"g": right})));
+    let create = json!({"type": "CREATE_NODE", "payload": {"id": "a"}});
+    let created = server.ask(bearing(Request::post("/graphs/g/command", create.to_string()), &writer)).await;
+    assert_eq!(created.status, 200);
+    let put =
+        |token: &str, name: &str| bearing(Request::new("PUT", &format!("/graphs/g/labels/{name}")), token);
+    let delete =
+        |token: &str, name: &str| bearing(Request::new("DELETE", &format!("/graphs/g/labels/{name}")), token);
+    let post = |token: &str, name: &str| {
+        let command = json!({"type": "LABEL_VERSION", "payload": {"name": name}, "operationId": new_id()});
+        bearing(Request::post("/graphs/g/command", command.to_string()), token)
+    };
+    for refused in [put(&reader, "v1"), put(&writer, "published"), post(&writer, "published")] {
+        server.ask(refused).await.problem(403, "FORBIDDEN");
+    }
+    server.ask(delete(&writer, "published")).await.problem(403, "FORBIDDEN");
+    for granted in
+        [put(&writer, "v1"), put(&admin, "published"), post(&admin, "published"), delete(&writer, "v1")]
+    {
+        let reply = server.ask(granted).await;
+        assert_eq!(reply.status, 200, "{}", String::from_utf8_lossy(&reply.body));
+    }
+    assert_eq!(server.ask(get("/graphs/g/labels", &reader)).await.status, 200);
+    let restore = json!({"type": "RESTORE_VERSION", "payload": {"to": "published"}});
+    let restored = bearing(Request::post("/graphs/g/command", restore.to_string()), &writer);
+    assert_eq!(server.ask(restored).await.status, 200);
+}
+
+#[tokio::test]
+async fn l7_a_copy_needs_read_on_its_source() {
+    let server = guarded().await;
+    let owner = token("ada", json!({"g": "write"}));
+    let create = json!({"type": "CREATE_NODE", "payload": {"id": "a"}});
+    server.ask(bearing(Request::post("/graphs/g/command", create.to_string()), &owner)).await;
+    let copy =
+        json!({"type": "CREATE_GRAPH", "payload": {"from": {"graphId": "g"}}, "operationId": new_id()});
+    let post = |token: &str| bearing(Request::post("/graphs/h/command", copy.to_string()), token);
+    let stranger = token("eve", json!({"h": "admin"}));
+    let refused = server.ask(post(&stranger)).await.problem(403, "FORBIDDEN");
+    assert!(refused["detail"].as_str().unwrap().contains("read on g"), "{refused}");
+    for rights in [json!({"h": "read", "g": "read"}), json!({"g": "admin"})] {
+        server.ask(post(&token("eve", rights))).await.problem(403, "FORBIDDEN");
+    }
+    let granted = server.ask(post(&token("eve", json!({"h": "write", "g": "read"})))).await;
+    assert_eq!(granted.status, 200, "{}", String::from_utf8_lossy(&granted.body));
 }

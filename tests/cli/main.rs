@@ -13,7 +13,9 @@ mod migrate;
 mod monitor;
 mod outcomes;
 mod program;
+mod purge;
 mod readme;
 #[path = "../support/mod.rs"]
 mod support;
 mod undo;
+mod versions;

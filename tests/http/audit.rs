@@ -233,7 +233,7 @@ async fn a1_a_malformed_parameter_is_named() {
         ("operations?minVersion=x".to_owned(), "minVersion"),
         ("diff".to_owned(), "from"),
         ("diff?from=".to_owned(), "from"),
-        ("diff?from=1&to=x".to_owned(), "to"),
+        ("diff?from=1&to=-1".to_owned(), "to"),
         ("diff?from=1&minVersion=-2".to_owned(), "minVersion"),
         ("nodes/a/history?limit=1001".to_owned(), "limit"),
         ("nodes/a/history?cursor=xyz".to_owned(), "cursor"),

@@ -224,6 +224,114 @@ async fn l14_a_read_only_graph_takes_no_changes_of_its_contents() {
 }
 
 #[tokio::test]
+async fn l14_settings_lower_the_limits_of_a_graph() {
+    let server = Server::start().await;
+    let settings = |limits: Value| json!({"updates": {"settings": {"limits": limits}}});
+    server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
+    server.apply("g", "UPDATE_GRAPH", settings(json!({"nodes": 2, "edges": 1, "entityBytes": 200}))).await;
+    server.apply("g", "CREATE_NODE", json!({"id": "b"})).await;
+    send(&server, "g", "CREATE_NODE", json!({"id": "c"})).await.problem(422, "TOO_LARGE");
+    let large = json!({"nodeId": "a", "updates": {"data": {"text": "x".repeat(200)}}});
+    send(&server, "g", "UPDATE_NODE", large.clone()).await.problem(413, "TOO_LARGE");
+    server.apply("g", "CREATE_EDGE", json!({"source": "a", "target": "b"})).await;
+    send(&server, "g", "CREATE_EDGE", json!({"source": "b", "target": "a"})).await.problem(422, "TOO_LARGE");
+    // They are lowered, never raised; and taken away again.
+    server.apply("g", "UPDATE_GRAPH", settings(json!({"nodes": null, "entityBytes": 1_u64 << 40}))).await;
+    server.apply("g", "CREATE_NODE", json!({"id": "c"})).await;
+    server.apply("g", "UPDATE_NODE", large).await;
+    let huge = json!({"nodeId": "a", "updates": {"data": {"text": "x".repeat(300 << 10)}}});
+    send(&server, "g", "UPDATE_NODE", huge).await.problem(413, "TOO_LARGE");
+    for (limits, place) in
+        [(json!(7), "limits"), (json!({"nodes": -1}), "limits.nodes"), (json!({"x": 1}), "limits.x")]
+    {
+        let refused = send(&server, "g", "UPDATE_GRAPH", settings(limits)).await.problem(400, "BAD_REQUEST");
+        assert!(refused["detail"].as_str().unwrap().contains(place), "{refused}");
+    }
+    let document = json!({"nodes": [{"id": "a"}, {"id": "b"}]});
+    let create = json!({"attributes": {"settings": {"limits": {"nodes": 1}}}, "document": document});
+    send(&server, "h", "CREATE_GRAPH", create).await.problem(422, "TOO_LARGE");
+}
+
+/// Graphs with different attributes, as everybody sees them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l2_lists_are_filtered_and_sorted() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = crate::support::server::Process::start(&[("DATA_DIR", dir.path().to_str().unwrap())]);
+    let client = server.client();
+    let graphs = [
+        (
+            "b.two",
+            json!({"title": "Zebra", "tags": ["x"], "owner": "ada", "data": {"stage": "draft", "n": 3}}),
+        ),
+        (
+            "a.one",
+            json!({"title": "apple", "description": "About ZEBRAS", "data": {"stage": "live", "n": 3, "on": true}}),
+        ),
+        (
+            "b.three",
+            json!({"title": "Mango", "tags": ["x", "y"], "owner": "bob", "data": {"n": "3", "list": [1]}}),
+        ),
+    ];
+    for (id, attributes) in &graphs {
+        client.apply(id, "CREATE_GRAPH", json!({"attributes": attributes})).await;
+    }
+    client.apply("a.one", "CREATE_NODE", json!({"id": "n"})).await;
+    client.apply("gone", "CREATE_NODE", json!({"id": "n"})).await;
+    client.apply("gone", "DELETE_GRAPH", json!({})).await;
+    client.read("/graphs/gone/activity?minVersion=2").await;
+    let listed = async |query: &str| {
+        let page = client.read(&format!("/graphs?{query}")).await;
+        page["graphs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["graphId"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    // Projections of one commit follow each other: the list is the last of them.
+    while !listed("trashed=only").await.contains(&"gone".to_owned()) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    for (query, expected) in [
+        ("", vec!["a.one", "b.three", "b.two"]),
+        ("order=asc", vec!["b.two", "b.three", "a.one"]),
+        ("sort=created", vec!["b.three", "a.one", "b.two"]),
+        ("sort=title", vec!["a.one", "b.three", "b.two"]),
+        ("sort=title&order=desc", vec!["b.two", "b.three", "a.one"]),
+        ("sort=id", vec!["a.one", "b.three", "b.two"]),
+        ("prefix=b.&sort=id", vec!["b.three", "b.two"]),
+        ("q=zebra&sort=id", vec!["a.one", "b.two"]),
+        ("q=B.T&sort=id", vec!["b.three", "b.two"]),
+        ("tag=x&sort=id", vec!["b.three", "b.two"]),
+        ("tag=x&owner=ada", vec!["b.two"]),
+        ("label=none", vec![]),
+        ("data.stage=draft", vec!["b.two"]),
+        ("data.n=3&sort=id", vec!["a.one", "b.three", "b.two"]),
+        ("data.n=3&data.on=true", vec!["a.one"]),
+        ("data.list=[1]", vec![]),
+        ("data.none=", vec![]),
+        ("trashed=any&sort=id", vec!["a.one", "b.three", "b.two", "gone"]),
+    ] {
+        assert_eq!(listed(query).await, expected, "{query}");
+    }
+    for bad in ["data.=x", "data=x", "data.n=1&data.n=2", "minVersion=1", "limit=201", "sort=size"] {
+        client.get(&format!("/graphs?{bad}")).await.problem(400, "BAD_REQUEST");
+    }
+    let (mut paged, mut cursor) = (vec![], String::new());
+    loop {
+        let page = client.read(&format!("/graphs?limit=1{cursor}")).await;
+        paged.extend(
+            page["graphs"].as_array().unwrap().iter().map(|row| row["graphId"].as_str().unwrap().to_owned()),
+        );
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(paged, ["a.one", "b.three", "b.two"]);
+}
+
+#[tokio::test]
 async fn l8_followers_stay_connected_and_commands_on_sockets_are_refused_alike() {
     let server = Server::start().await;
     server.apply("g", "CREATE_GRAPH", json!({"attributes": {"title": "T"}})).await;

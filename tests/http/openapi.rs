@@ -139,7 +139,8 @@ async fn work(held: &mut Held<'_>) {
 
 async fn lifecycle(held: &mut Held<'_>) {
     let document = json!({"nodes": [{"id": "a"}, {"id": "b"}], "edges": [{"source": "a", "target": "b"}]});
-    let attributes = json!({"title": "T", "tags": ["t"], "settings": {"readOnly": false}, "data": {"k": 1}});
+    let attributes = json!({"title": "T", "tags": ["t"], "settings": {"readOnly": false, "limits": {"nodes": 9}},
+        "data": {"k": 1}});
     let create = json!({"attributes": attributes, "document": document});
     let updates = json!({"updates": {"title": null, "owner": "ada"}});
     for (name, payload, status) in [
@@ -164,8 +165,52 @@ async fn lifecycle(held: &mut Held<'_>) {
     assert_eq!(held.ask(&format!("DELETE {one}"), delete).await.status, 200);
     let body = json!({"type": "RECOVER_GRAPH", "payload": {}, "operationId": new_id()});
     held.post("/graphs/{graphId}/command", "/graphs/life/command", body).await;
-    held.get("/graphs", "/graphs?sort=title&limit=2").await;
+    versions(held).await;
+    held.post("/graphs/{graphId}/purge", "/graphs/life/purge", json!({})).await.problem(409, "NOT_TRASHED");
+    let body = json!({"type": "DELETE_GRAPH", "payload": {}, "operationId": new_id()});
+    held.post("/graphs/{graphId}/command", "/graphs/life/command", body).await;
+    let body = json!({"operationId": new_id()});
+    held.fits(&json!({"$ref": "#/components/schemas/PurgeBody"}), &body, "PurgeBody");
+    for _ in 0..2 {
+        let purged = held.post("/graphs/{graphId}/purge", "/graphs/life/purge", body.clone()).await;
+        assert_eq!(purged.status, 200);
+    }
+    held.get("/graphs", "/graphs?sort=title&limit=2&data.stage=draft").await;
     held.get("/graphs", "/graphs?sort=colour").await.problem(400, "BAD_REQUEST");
+}
+
+async fn versions(held: &mut Held<'_>) {
+    for (name, payload, status) in [
+        ("LABEL_VERSION", json!({"name": "v1", "version": 1, "note": "first"}), 200),
+        ("LABEL_VERSION", json!({"name": "v1", "expect": 7}), 409),
+        ("LABEL_VERSION", json!({"name": "v2"}), 200),
+        ("LABEL_VERSION", json!({"name": "v2", "version": null, "expect": null}), 409),
+        ("RESTORE_VERSION", json!({"to": "v1", "nodes": ["a"], "include": ["viewport"]}), 200),
+        ("RESTORE_VERSION", json!({"to": "none"}), 404),
+    ] {
+        let body = json!({"type": name, "payload": payload, "operationId": new_id()});
+        held.fits(&json!({"$ref": "#/components/schemas/CommandBody"}), &body, name);
+        let answer = held.post("/graphs/{graphId}/command", "/graphs/life/command", body).await;
+        assert_eq!(answer.status, status, "{payload}");
+    }
+    let (all, one) = ("/graphs/{graphId}/labels", "/graphs/{graphId}/labels/{name}");
+    let tag = held.get(all, "/graphs/life/labels").await.header("etag").unwrap().to_owned();
+    for (route, path) in [(all, "/graphs/life/labels"), (one, "/graphs/life/labels/v1")] {
+        let poll = Request::get(path).header("if-none-match", &tag);
+        assert_eq!(held.ask(&format!("GET {route}"), poll).await.status, 304);
+    }
+    held.get(one, "/graphs/life/labels/v1").await;
+    held.get(one, "/graphs/life/labels/none").await.problem(404, "LABEL_NOT_FOUND");
+    for path in ["state", "document", "nodes", "edges"] {
+        held.get(&format!("/graphs/{{graphId}}/{path}"), &format!("/graphs/life/{path}?at=v1")).await;
+    }
+    let body = json!({"version": 1, "expect": null});
+    held.fits(&json!({"$ref": "#/components/schemas/LabelBody"}), &body, "LabelBody");
+    let put = Request::new("PUT", "/graphs/life/labels/v3");
+    let put = Request { body: body.to_string().into_bytes(), ..put };
+    assert_eq!(held.ask(&format!("PUT {one}"), put).await.status, 200);
+    let delete = Request::new("DELETE", "/graphs/life/labels/v3?expect=1");
+    assert_eq!(held.ask(&format!("DELETE {one}"), delete).await.status, 200);
 }
 
 async fn batches(held: &mut Held<'_>) {
@@ -226,6 +271,18 @@ async fn reads(held: &mut Held<'_>) {
         .await
         .problem(404, "NOT_FOUND");
     held.get("/activity", "/activity").await;
+    held.get("/graphs/{graphId}/activity", "/graphs/g/activity?bucket=day").await;
+    held.get("/graphs/{graphId}/authors", "/graphs/g/authors").await;
+    held.get("/graphs/{graphId}/authors", "/graphs/g/authors?at=999").await.problem(404, "VERSION_NOT_FOUND");
+    held.get("/operations", "/operations?limit=5").await;
+    held.get("/operations", "/operations?code=none").await.problem(400, "BAD_REQUEST");
+    let mut socket = crate::support::ws::Ws::connect(held.client.address(), "?graphId=g").await;
+    socket.expect("SYNC").await;
+    socket.send(&json!({"type": "PRESENCE", "graphId": "g", "slot": "s", "state": 1})).await;
+    socket.send(&json!({"type": "PING"})).await;
+    socket.expect("PONG").await;
+    held.get("/connections", "/connections").await;
+    held.get("/graphs/{graphId}/presence", "/graphs/g/presence").await;
     for path in ["/", "/healthz", "/readyz", "/whoami", "/openapi.json"] {
         held.get(path, path).await;
     }

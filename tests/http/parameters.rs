@@ -88,7 +88,7 @@ async fn h1_an_unknown_command_type_lists_the_known_ones() {
     let problem = server.command("g", &command("MAKE_NODE", json!({}))).await.problem(400, "BAD_REQUEST");
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.starts_with("type: unknown command type \"MAKE_NODE\""), "{detail}");
-    assert!(detail.contains("CREATE_NODE") && detail.ends_with("RECOVER_GRAPH"), "{detail}");
+    assert!(detail.contains("CREATE_NODE") && detail.ends_with("RESTORE_VERSION"), "{detail}");
     server.stop().await;
 }
 

@@ -100,3 +100,37 @@ async fn v4_without_replicas_asked_for_followers_are_told_of_what_a_fail_over_lo
     println!("{} operations, {lost} lost, {resets} resets", stored.len());
     assert!(lost > 0 && resets > 0, "{lost} lost, {resets} resets");
 }
+
+/// Lists, purges and what happened in all graphs go over all shards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l10_graphs_on_all_shards_are_listed_and_purged() {
+    let nodes = RedisServer::cluster();
+    let server = Process::start(&[("REDIS_URL", nodes[0].cluster_url().as_str())]);
+    let client = server.client();
+    for graph in GRAPHS {
+        client.apply(graph, "CREATE_GRAPH", serde_json::json!({"attributes": {"title": graph}})).await;
+        client.apply(graph, "CREATE_NODE", serde_json::json!({"id": "n"})).await;
+    }
+    let all = client.read("/operations?limit=1000").await;
+    assert_eq!(all["operations"].as_array().unwrap().len(), 2 * GRAPHS.len(), "{all}");
+    let listed = async || {
+        let page = client.read("/graphs?sort=title").await;
+        let graphs = page["graphs"].as_array().unwrap().iter();
+        graphs.map(|row| row["graphId"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let wait = async {
+        while listed().await != GRAPHS {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("all are listed");
+    for graph in GRAPHS {
+        client.apply(graph, "DELETE_GRAPH", serde_json::json!({})).await;
+        let purged = client.post(&format!("/graphs/{graph}/purge"), &serde_json::json!({})).await;
+        assert_eq!(purged.status, 200, "{graph}: {}", String::from_utf8_lossy(&purged.body));
+        client.get(&format!("/graphs/{graph}")).await.problem(404, "GRAPH_NOT_FOUND");
+        client.apply(graph, "CREATE_NODE", serde_json::json!({"id": "again"})).await;
+    }
+    let all = client.read("/operations?limit=1000").await;
+    assert_eq!(all["operations"].as_array().unwrap().len(), GRAPHS.len(), "{all}");
+}

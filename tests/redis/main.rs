@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
 mod cluster;
+mod copies;
 mod forms;
 mod moving;
 mod replicas;

@@ -29,7 +29,7 @@ pub const FEED_PARTS: u32 = 2;
 #[derive(Clone, Default)]
 pub struct Point {
     pub graph: Graph,
-    /// Events by row key: counted by hand, for the activity projection.
+    /// Events by row key, and undone operations: counted by hand, for the activity projection.
     pub activity: BTreeMap<String, u64>,
     /// How often this point was lost from the log. One append that is made again may bring it back.
     pub lost: u64,
@@ -108,6 +108,9 @@ impl Log {
             for event in &body.events {
                 let kind = serde_json::to_value(event).unwrap()["type"].as_str().unwrap().to_owned();
                 *point.activity.entry(format!("{hour:010}/{kind}/{}", body.user_id)).or_default() += 1;
+            }
+            for undone in &body.undoes {
+                point.activity.insert(format!("undone/{undone}"), commit.version.get());
             }
             point.graph.apply(&Commit { version: commit.version, hash: commit.hash, body });
             point.lost = self.ever.get(&head).map_or(0, |known| known.lost);
@@ -241,7 +244,14 @@ impl Shared {
         let now = self.read_side.appends;
         let part = &mut self.read_side.feed[feed_part(graph) as usize];
         part.end = FeedPlace { major: now, minor: 0 };
-        part.entries.push(FeedEntry { place: part.end, graph: graph.clone(), from, to, at_ms: now });
+        part.entries.push(FeedEntry {
+            place: part.end,
+            graph: graph.clone(),
+            from,
+            to,
+            at_ms: now,
+            purged: None,
+        });
     }
 
     pub fn listen(

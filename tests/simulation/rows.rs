@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use dao_api::store::{
-    FeedBounds, FeedEntry, FeedPlace, ListQuery, Listed, ParkedGraph, ProjectionStore, RowsChange, RowsFound,
-    RowsHead, StoreError,
+    FeedBounds, FeedEntry, FeedPlace, Gone, ListPiece, ListQuery, ParkedGraph, ProjectionStore, Purge,
+    PurgeRequest, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError,
 };
 use dao_projections::{
     Activity, Catalog, GraphId, Head, PROJECTIONS, Projection, Snapshot, Version, graph_of_rows,
@@ -165,9 +165,56 @@ impl ProjectionStore for SimStore {
         .await
     }
 
-    /// Nothing in these worlds lists graphs.
-    async fn list(&self, _: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+    /// Nothing in these worlds lists graphs, or what happened in all of them, and nothing purges any.
+    async fn list(&self, _: &ListQuery) -> Result<ListPiece, StoreError> {
+        Ok(ListPiece { places: vec![], is_end: true })
+    }
+
+    async fn list_rows(&self, graphs: &[GraphId]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        Ok(vec![None; graphs.len()])
+    }
+
+    async fn feed_before(&self, _: u32, _: FeedPlace, _: usize) -> Result<Vec<FeedEntry>, StoreError> {
         Ok(vec![])
+    }
+
+    async fn refused_before(&self, _: u32, _: FeedPlace, _: usize) -> Result<Vec<RefusedEntry>, StoreError> {
+        Ok(vec![])
+    }
+
+    async fn due_for_purge(&self, _: u64, _: usize) -> Result<Vec<GraphId>, StoreError> {
+        Ok(vec![])
+    }
+
+    async fn purge(&self, _: &GraphId, _: &PurgeRequest) -> Result<Purge, StoreError> {
+        Ok(Purge::HeadMoved)
+    }
+
+    async fn gone(&self, _: &GraphId) -> Result<Option<Gone>, StoreError> {
+        self.ask(|_, _| None).await
+    }
+
+    async fn purging(&self) -> Result<Vec<GraphId>, StoreError> {
+        Ok(vec![])
+    }
+
+    async fn sweep(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// Rows of a graph whose whole history was lost.
+    async fn drop_rows(&self, graph: &GraphId) -> Result<(), StoreError> {
+        self.travel().await;
+        let graph = graph.clone();
+        self.effect(move |shared| {
+            let is_empty = shared.graphs.get(&graph).is_none_or(|log| log.commits.is_empty());
+            if is_empty {
+                shared.read_side.rows.retain(|(of, _), _| *of != graph);
+                shared.read_side.checkpoints.remove(&graph);
+                shared.read_side.parked.remove(&graph);
+            }
+        })
+        .await
     }
 
     async fn put_checkpoint(&self, graph: &GraphId, head: Head, state: Bytes) -> Result<(), StoreError> {

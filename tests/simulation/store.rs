@@ -165,6 +165,17 @@ impl EventStore for SimStore {
         self.effect(move |shared| shared.land(&graph, expected, &entries, author)).await
     }
 
+    async fn append_copied(
+        &self,
+        graph: &GraphId,
+        expected: Head,
+        copied: &[StoredCommit],
+        entries: &[Entry],
+    ) -> Result<Append, StoreError> {
+        assert!(copied.is_empty(), "nobody copies graphs in these worlds");
+        self.append(graph, expected, entries).await
+    }
+
     fn listen(&self, graph: &GraphId) -> Publications {
         let (sender, hints) = Publications::new(Arc::default());
         let (sender, shared, death) = (Arc::new(sender), self.shared.clone(), self.death.clone());

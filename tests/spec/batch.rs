@@ -13,7 +13,7 @@ fn b_is_gone() -> Given {
 
 fn skipped(verdict: Verdict) -> Vec<(usize, Reason)> {
     match verdict {
-        Verdict::Accepted { skipped, .. } | Verdict::Unchanged { skipped } => {
+        Verdict::Accepted { skipped, .. } | Verdict::Unchanged { skipped, .. } => {
             skipped.into_iter().map(|SkippedMember { index, reason }| (index, reason)).collect()
         }
         Verdict::Refused(refusal) => panic!("{refusal:#?}"),

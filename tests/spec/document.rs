@@ -22,7 +22,7 @@ fn abab() -> Given {
 }
 
 /// The graph as its editor has it.
-fn document(graph: &Graph) -> Document {
+pub fn document(graph: &Graph) -> Document {
     Document {
         nodes: graph.nodes_in_order().map(|node| node.entity.clone()).collect(),
         edges: graph.edges().iter().map(|edge| edge.entity.clone()).collect(),
@@ -51,7 +51,7 @@ fn labelled(document: Document, id: &str, label: &str) -> Document {
 }
 
 /// A save on its way, by Ada.
-struct Saving {
+pub struct Saving {
     given: Given,
     document: Document,
     base: Option<u64>,
@@ -66,7 +66,7 @@ struct Saving {
 
 impl Given {
     /// Ada's document, which started from version `base`.
-    fn saves(self, base: u64, document: Document) -> Saving {
+    pub fn saves(self, base: u64, document: Document) -> Saving {
         Saving {
             given: self,
             document,
@@ -83,12 +83,12 @@ impl Given {
 }
 
 impl Saving {
-    fn own(mut self, versions: &[u64]) -> Self {
+    pub fn own(mut self, versions: &[u64]) -> Self {
         self.own = versions.to_vec();
         self
     }
 
-    fn named(mut self) -> Self {
+    pub fn named(mut self) -> Self {
         self.is_client_named = true;
         self
     }
@@ -101,17 +101,17 @@ impl Saving {
         self
     }
 
-    fn policy(mut self, policy: OnConflict) -> Self {
+    pub fn policy(mut self, policy: OnConflict) -> Self {
         self.on_conflict = policy;
         self
     }
 
-    fn keeping(mut self) -> Self {
+    pub fn keeping(mut self) -> Self {
         self.keeps = true;
         self
     }
 
-    fn saying(mut self, deletes: usize) -> Self {
+    pub fn saying(mut self, deletes: usize) -> Self {
         self.deletes = Some(deletes);
         self
     }
@@ -121,7 +121,7 @@ impl Saving {
         self
     }
 
-    fn saved(&self) -> Saved {
+    pub fn saved(&self) -> Saved {
         let version = |number: u64| Version::new(number).expect("a version");
         let (user, client): (UserId, ClientId) =
             ("ada".parse().expect("a user"), "ada".parse().expect("a client"));
@@ -182,7 +182,10 @@ impl Saving {
     #[track_caller]
     fn then_unchanged(self) {
         let saved = self.saved();
-        assert_eq!((saved.verdict, saved.report.kept), (Verdict::Unchanged { skipped: vec![] }, vec![]));
+        assert_eq!(
+            (saved.verdict, saved.report.kept),
+            (Verdict::Unchanged { skipped: vec![], restored: None }, vec![])
+        );
     }
 
     #[track_caller]
@@ -331,7 +334,10 @@ fn ds9_policies() {
     assert_eq!(kept, [("/data/label", &json!("B"))]);
     saving.then_merged([label("b", "mine"), node_updated("a", json!({"data": {"n": 2}}))]);
     let saved = theirs().saves(3, mine()).keeping().saved();
-    assert_eq!((saved.verdict, saved.report.kept.len()), (Verdict::Unchanged { skipped: vec![] }, 1));
+    assert_eq!(
+        (saved.verdict, saved.report.kept.len()),
+        (Verdict::Unchanged { skipped: vec![], restored: None }, 1)
+    );
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use dao_api::domain::{
-    Action, Claim, Command, Fingerprint, History, IfMissing, Limits, Member, OnConflict, Operation, Reason,
-    Refusal, Saver, Verdict, judge,
+    Action, Claim, Command, CopyFrom, Fingerprint, History, IfMissing, Limits, Member, OnConflict, Operation,
+    Reason, Refusal, Saver, Source, Verdict, judge,
 };
 use dao_projections::{
     CommandType, Commit, CommitBody, Edge, Entity, Event, Graph, Hash, Map, MergePatch, Node, OperationId,
@@ -102,6 +102,8 @@ pub fn delete_edge(id: &str) -> Command {
 pub struct Given {
     pub graph: Graph,
     pub commits: Vec<Commit>,
+    /// The graph that there is to copy.
+    pub source: Option<Source>,
 }
 
 impl History for Given {
@@ -125,6 +127,16 @@ impl History for Given {
         let mut graph = Graph::empty();
         self.commits.iter().filter(|commit| commit.version <= version).for_each(|commit| graph.apply(commit));
         Some(graph)
+    }
+
+    fn version_at(&self, time: Timestamp) -> Option<Version> {
+        let mut newest_first = self.commits.iter().rev();
+        let until = newest_first.find(|commit| commit.body.timestamp <= time);
+        Some(until.map_or(Version::EMPTY, |commit| commit.version))
+    }
+
+    fn source(&self, _: &CopyFrom) -> Option<&Source> {
+        self.source.as_ref()
     }
 
     fn owned_since(&self, version: Version, saver: &Saver<'_>) -> Option<Vec<&Commit>> {
@@ -314,7 +326,16 @@ impl When {
 
     #[track_caller]
     pub fn then_unchanged(self) {
-        assert_eq!(self.verdict(), Verdict::Unchanged { skipped: vec![] });
+        assert_eq!(self.verdict(), Verdict::Unchanged { skipped: vec![], restored: None });
+    }
+
+    /// Nothing changed, and what a restore left alone is told: nothing.
+    #[track_caller]
+    pub fn then_unchanged_but_told(self) {
+        match self.verdict() {
+            Verdict::Unchanged { restored: Some(told), .. } => assert!(told.skipped.is_empty(), "{told:#?}"),
+            other => panic!("expected no change, got {other:#?}"),
+        }
     }
 
     /// Refused as a conflict: a 409 with a resolution.

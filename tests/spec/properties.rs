@@ -207,7 +207,7 @@ proptest! {
                 if is_once_only {
                     prop_assert!(matches!(again, Verdict::Refused(_)), "{again:?}");
                 } else {
-                    prop_assert_eq!(again, Verdict::Unchanged { skipped: vec![] });
+                    prop_assert_eq!(again, Verdict::Unchanged { skipped: vec![], restored: None });
                 }
             }
         }

@@ -111,7 +111,7 @@ pub fn undo(given: Given, versions: &[u64]) -> Undoing {
 }
 
 impl Undoing {
-    fn on_conflict(self, on_conflict: OnConflict) -> Self {
+    pub fn on_conflict(self, on_conflict: OnConflict) -> Self {
         Self { on_conflict, ..self }
     }
 
@@ -172,7 +172,7 @@ impl Undoing {
 
     #[track_caller]
     fn then_unchanged(self) {
-        assert_eq!(self.verdict(), Verdict::Unchanged { skipped: vec![] });
+        assert_eq!(self.verdict(), Verdict::Unchanged { skipped: vec![], restored: None });
     }
 
     #[track_caller]

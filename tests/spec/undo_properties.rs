@@ -17,7 +17,7 @@ const EDGES: [&str; 3] = ["x", "y", "z"];
 const USERS: [&str; 3] = ["ada", "bob", "eve"];
 
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
     Create(usize, Option<usize>),
     Write(usize, u8, u8),
     Move(usize, u8),
@@ -29,7 +29,7 @@ enum Step {
     Look(u8),
 }
 
-fn step() -> impl Strategy<Value = (usize, Step)> {
+pub fn step() -> impl Strategy<Value = (usize, Step)> {
     let (node, edge) = (0..NODES.len(), 0..EDGES.len());
     let node = move || node.clone();
     let edge = move || edge.clone();
@@ -75,7 +75,7 @@ fn written(field: u8, value: u8) -> Value {
     }
 }
 
-fn history(steps: &[(usize, Step)]) -> Given {
+pub fn history(steps: &[(usize, Step)]) -> Given {
     steps.iter().fold(Given::default(), |given, (user, step)| {
         let when = given.clone().when(command(step)).from(USERS[*user]);
         match when.verdict() {
@@ -96,7 +96,7 @@ fn some(given: &Given, picked: &[prop::sample::Index]) -> Vec<u64> {
 }
 
 /// What the graph holds, whoever wrote it last and when.
-fn contents(graph: &Graph) -> Vec<(Value, u64, u64)> {
+pub fn contents(graph: &Graph) -> Vec<(Value, u64, u64)> {
     let nodes = graph.nodes().iter().map(|n| (Value::Object(n.entity.to_json()), n.ordinal, n.created_at.0));
     let edges = graph.edges().iter().map(|e| (Value::Object(e.entity.to_json()), e.ordinal, e.created_at.0));
     nodes.chain(edges).chain([(graph.viewport().to_json(), 0, 0)]).collect()
@@ -117,7 +117,7 @@ fn at(graph: &Graph, id: &str, path: &Pointer) -> Option<Value> {
     path.keys().try_fold(Value::Object(fields), |value, key| value.get(key.as_ref()).cloned())
 }
 
-fn graph_at(given: &Given, version: u64) -> Graph {
+pub fn graph_at(given: &Given, version: u64) -> Graph {
     let mut graph = Graph::empty();
     given.commits.iter().take(version as usize).for_each(|commit| graph.apply(commit));
     graph

@@ -137,6 +137,7 @@ on_every_store! {
     v1_graphs_have_nothing_to_do_with_each_other
     v2_a_thousand_entries_are_one_append
     v2_an_append_of_nothing_compares_heads
+    l7_copied_commits_come_before_the_entries_and_have_no_operations
     v3_any_bytes_come_back_as_they_were
     c3_a_recorded_operation_is_a_duplicate_and_nothing_is_appended
     c3_duplicates_are_looked_for_before_heads_are_compared
@@ -263,6 +264,28 @@ mod rules {
         assert_eq!(store.operations(&g, &ids).await.unwrap(), records);
         let again = store.append(&g, head, &refusals).await.unwrap();
         assert!(matches!(again, Append::Duplicate(found) if found.len() == 3_500));
+    }
+
+    pub(super) async fn l7_copied_commits_come_before_the_entries_and_have_no_operations(place: impl Place) {
+        let (store, g, h) = (place.store(), graph("g"), graph("h"));
+        let head = grow(&*store, &g, Head::EMPTY, 0..20).await;
+        let copied = read_all(&*store, &g).await;
+        let entry = accepted(0, head);
+        let (first, rest) = copied.split_at(5);
+        assert_eq!(store.append_copied(&h, Head::EMPTY, first, &[]).await.unwrap(), Append::Appended);
+        let at = first[4].head();
+        assert_eq!(store.append_copied(&h, Head::EMPTY, first, &[]).await.unwrap(), Append::HeadMoved(at));
+        let entries = std::slice::from_ref(&entry);
+        assert_eq!(store.append_copied(&h, at, rest, entries).await.unwrap(), Append::Appended);
+        let commits = read_all(&*store, &h).await;
+        assert_eq!((&commits[..20], commits.len()), (copied.as_slice(), 21));
+        assert_is_a_history(&commits);
+        assert_eq!(store.head(&h).await.unwrap(), commits[20].head());
+        let ids: Vec<_> = (0..3).map(operation).collect();
+        assert_eq!(store.operations(&h, &ids).await.unwrap(), [Some(record(0)), None, None]);
+        let again = store.append_copied(&h, at, rest, entries).await.unwrap();
+        assert_eq!(again, Append::Duplicate(vec![(operation(0), record(0))]));
+        assert_eq!(store.graphs(None, 10).await.unwrap(), [g, h]);
     }
 
     pub(super) async fn v2_an_append_of_nothing_compares_heads(place: impl Place) {

@@ -209,6 +209,16 @@ impl EventStore for Panicking {
         assert!(!self.panics.load(Ordering::SeqCst), "a mistake that a test makes");
         self.inner.append(graph, expected, entries).await
     }
+    async fn append_copied(
+        &self,
+        graph: &GraphId,
+        expected: Head,
+        copied: &[StoredCommit],
+        entries: &[Entry],
+    ) -> Result<Append, StoreError> {
+        self.inner.append_copied(graph, expected, copied, entries).await
+    }
+
     async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {
         self.inner.head(graph).await
     }

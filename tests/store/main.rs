@@ -10,6 +10,7 @@ mod embedded;
 mod hot;
 mod projections;
 mod projectors;
+mod purging;
 mod subscription_ledger;
 #[path = "../support/mod.rs"]
 mod support;

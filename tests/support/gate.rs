@@ -126,6 +126,17 @@ impl EventStore for GatedStore {
         self.inner.append(graph, expected, entries).await
     }
 
+    async fn append_copied(
+        &self,
+        graph: &GraphId,
+        expected: Head,
+        copied: &[StoredCommit],
+        entries: &[Entry],
+    ) -> Result<Append, StoreError> {
+        self.pass(Call::Append).await;
+        self.inner.append_copied(graph, expected, copied, entries).await
+    }
+
     async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {
         self.pass(Call::Head).await;
         let is_held = |seen: &Seen| seen.held_heads.is_some_and(|prefix| graph.as_str().starts_with(prefix));

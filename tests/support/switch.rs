@@ -51,6 +51,16 @@ impl EventStore for SwitchedStore {
         self.reach()?.append(graph, expected, entries).await
     }
 
+    async fn append_copied(
+        &self,
+        graph: &GraphId,
+        expected: Head,
+        copied: &[StoredCommit],
+        entries: &[Entry],
+    ) -> Result<Append, StoreError> {
+        self.reach()?.append_copied(graph, expected, copied, entries).await
+    }
+
     async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {
         self.reach()?.head(graph).await
     }

@@ -155,15 +155,21 @@ impl<'a> Asked<'a> {
             Command::UpdateNode { patch, .. }
             | Command::UpdateEdge { patch, .. }
             | Command::UpdateGraph { patch } => Self::Patch(patch),
-            Command::CreateGraph { attributes, .. } => Self::Graph(attributes),
-            Command::DeleteGraph { .. } | Command::RecoverGraph => Self::Nothing, // they stand beside the attributes
+            Command::CreateGraph { attributes, .. } | Command::CopyGraph { attributes, .. } => {
+                Self::Graph(attributes)
+            }
+            // They stand beside the attributes.
+            Command::DeleteGraph { .. } | Command::RecoverGraph | Command::LabelVersion { .. } => {
+                Self::Nothing
+            }
             Command::UpdateNodePosition { position, .. } => Self::Position(position),
             Command::DeleteNode { .. } | Command::DeleteEdge { .. } => Self::Removal,
             Command::SetViewport { viewport } => Self::Viewport(viewport),
             // Judged by their events, or change by change.
-            Command::BatchUpdate { .. } | Command::SaveDocument { .. } | Command::Undo { .. } => {
-                Self::Nothing
-            }
+            Command::BatchUpdate { .. }
+            | Command::SaveDocument { .. }
+            | Command::Undo { .. }
+            | Command::RestoreVersion { .. } => Self::Nothing,
         }
     }
 
@@ -265,8 +271,11 @@ pub(super) fn yours_of(command: &Command) -> Value {
         | Command::SaveDocument { .. }
         | Command::Undo { .. }
         | Command::CreateGraph { .. }
+        | Command::CopyGraph { .. }
         | Command::DeleteGraph { .. }
-        | Command::RecoverGraph => Value::Null,
+        | Command::RecoverGraph
+        | Command::LabelVersion { .. }
+        | Command::RestoreVersion { .. } => Value::Null,
     }
 }
 

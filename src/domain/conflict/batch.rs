@@ -29,7 +29,7 @@ pub(super) fn judge_batch(
     limits: &Limits,
 ) -> Result<Verdict, HistoryMissing> {
     let mut then = graph.clone();
-    let mut all = Decided { events: Vec::new(), outcome: Outcome::Applied, undone: None };
+    let mut all = Decided::default();
     let mut by_member = Vec::with_capacity(members.len());
     let mut skipped = Vec::new();
     let created = match if_missing {
@@ -99,8 +99,11 @@ fn created_by(members: &[Member]) -> HashSet<Target> {
             | Command::SaveDocument { .. }
             | Command::Undo { .. }
             | Command::CreateGraph { .. }
+            | Command::CopyGraph { .. }
             | Command::DeleteGraph { .. }
-            | Command::RecoverGraph => {}
+            | Command::RecoverGraph
+            | Command::LabelVersion { .. }
+            | Command::RestoreVersion { .. } => {}
         }
     }
     created

@@ -61,7 +61,7 @@ impl Judgement<'_> {
             }
         }
         match check_batch_update(self.graph, &events, edges, self.limits) {
-            Ok(()) => Ok(Ok(Decided { events, outcome, undone: None })),
+            Ok(()) => Ok(Ok(Decided::of(events, outcome))),
             Err(rejection) => Ok(Err(self.refusal(rejection)?)),
         }
     }

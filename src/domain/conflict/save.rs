@@ -9,7 +9,7 @@ use super::{
     overlap::Conflicts,
     replaced,
     save_base::{Started, start},
-    save_changes::{Created, Index, without_fields},
+    save_changes::{Created, Index, taken_out, without_fields},
     save_report::{SaveReport, Saved},
     wording::conflict_message,
 };
@@ -151,12 +151,19 @@ impl<'a> Saving<'a> {
         let Progress { then, events, is_merged, conflicts, .. } = progress;
         let report = SaveReport { kept: conflicts.told, ..SaveReport::of(&events, intent, &then) };
         if events.is_empty() {
-            return Ok(Saved { verdict: Verdict::Unchanged { skipped: vec![] }, report });
+            return Ok(Saved { verdict: Verdict::Unchanged { skipped: vec![], restored: None }, report });
         }
         let outcome = if is_merged || !report.kept.is_empty() { Outcome::Merged } else { Outcome::Applied };
         let by_member = vec![events.len()];
         Ok(Saved {
-            verdict: Verdict::Accepted { events, outcome, by_member, undone: None, skipped: vec![] },
+            verdict: Verdict::Accepted {
+                events,
+                outcome,
+                by_member,
+                undone: None,
+                restored: None,
+                skipped: vec![],
+            },
             report,
         })
     }
@@ -168,7 +175,8 @@ impl<'a> Saving<'a> {
         change: Change,
         progress: &mut Progress<'a>,
     ) -> Result<Result<(), Refusal>, HistoryMissing> {
-        let mut next = vec![change];
+        let mut next = self.taken_out_by(&change, progress);
+        next.insert(0, change);
         let mut attempts = 0;
         while let Some(change) = next.pop() {
             if self.is_gone_already(&change, &progress.then) {
@@ -200,6 +208,16 @@ impl<'a> Saving<'a> {
             progress.note(refusal.reason, resolution.conflicts);
         }
         Ok(Ok(()))
+    }
+
+    /// The document wins also over others who put what it has into a node that it removes.
+    fn taken_out_by(&self, change: &Change, progress: &mut Progress<'a>) -> Vec<Change> {
+        let Change::Command(Command::DeleteNode { node_id }) = change else { return vec![] };
+        if self.member.on_conflict != OnConflict::Overwrite {
+            return vec![];
+        }
+        let document = progress.document.get_or_insert_with(|| Index::of(&self.save.document));
+        taken_out(&progress.then, node_id, document)
     }
 
     /// Whether an id is there with other content, and that is to stay.

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use dao_projections::{Edge, EdgeId, Map, MergePatch, Node, NodeId, Pointer};
+use dao_projections::{Edge, EdgeId, Graph, Map, MergePatch, Node, NodeId, Pointer};
 use serde_json::Value;
 
 use crate::domain::{
     command::Command,
+    decide::{PARENT_FIELDS, descendants, edges_of_all},
     document::{Change, Document},
     refusal::Conflict,
 };
@@ -45,6 +46,39 @@ impl<'d> Index<'d> {
             Change::Command(_) => None,
         }
     }
+}
+
+/// What takes out of a node that is to be deleted whatever the document has, but others put into it: back to where the
+/// document has it, as far as that is there.
+pub(super) fn taken_out(then: &Graph, node: &NodeId, document: &Index<'_>) -> Vec<Change> {
+    let going: Vec<_> = descendants(then, [node]).collect();
+    let is_there = |id: &str| NodeId::parse(id).is_ok_and(|id| then.nodes().get(&id).is_some());
+    let nodes = going.iter().skip(1).filter_map(|now| {
+        let now = &now.entity;
+        let wanted = document.nodes.get(now.id())?.attributes();
+        let patch: Map = PARENT_FIELDS
+            .iter()
+            .filter_map(|field| {
+                let is_kept = |value: &&Value| *field == "extent" || value.as_str().is_some_and(is_there);
+                let value = wanted.get(*field).filter(is_kept);
+                (value != now.attributes().get(*field))
+                    .then(|| ((*field).to_owned(), value.cloned().unwrap_or(Value::Null)))
+            })
+            .collect();
+        let patch = (!patch.is_empty()).then(|| MergePatch::new(patch))?;
+        Some(Change::Command(Command::UpdateNode { node_id: now.id().clone(), patch }))
+    });
+    let edges = edges_of_all(then, &going).into_iter().filter_map(|now| {
+        let now = &now.entity;
+        let wanted = document.edges.get(now.id())?;
+        let ends = [("source", wanted.source()), ("target", wanted.target())];
+        let moves = (wanted.source(), wanted.target()) != (now.source(), now.target());
+        let is_possible = moves && ends.iter().all(|(_, end)| is_there(end.as_str()));
+        let patch = ends.map(|(field, end)| (field.to_owned(), Value::from(end.as_str())));
+        let patch = is_possible.then(|| MergePatch::new(patch.into_iter().collect()))?;
+        Some(Change::Command(Command::UpdateEdge { edge_id: now.id().clone(), patch }))
+    });
+    nodes.chain(edges).collect()
 }
 
 /// The change without the fields that conflict; `None` where nothing is left of it, or it is not made of fields.

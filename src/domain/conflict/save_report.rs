@@ -1,6 +1,6 @@
 //! What the author of a document save is told beside its outcome (rule DS10).
 
-use dao_projections::{EdgeId, Entity, Event, Graph, NodeId, Outcome, Pointer, Version};
+use dao_projections::{EdgeId, Entity, Event, Graph, NodeId, Pointer, Version};
 
 use super::{Decided, Verdict, last_written};
 use crate::domain::{
@@ -107,10 +107,8 @@ impl Saved {
     /// As of a command that is judged with others.
     pub(super) fn into_decided(self) -> Result<Decided, Refusal> {
         match self.verdict {
-            Verdict::Accepted { events, outcome, .. } => Ok(Decided { events, outcome, undone: None }),
-            Verdict::Unchanged { .. } => {
-                Ok(Decided { events: vec![], outcome: Outcome::Applied, undone: None })
-            }
+            Verdict::Accepted { events, outcome, .. } => Ok(Decided::of(events, outcome)),
+            Verdict::Unchanged { .. } => Ok(Decided::default()),
             Verdict::Refused(refusal) => Err(refusal),
         }
     }

@@ -47,7 +47,7 @@ impl Judgement<'_> {
             );
         }
         let outcome = if skipped > 0 { Outcome::Merged } else { Outcome::Applied };
-        Ok(Decided { events, outcome, undone: Some(Box::new(result)) })
+        Ok(Decided { undone: Some(Box::new(result)), ..Decided::of(events, outcome) })
     }
 
     fn undo_conflict(&self, conflicts: Vec<crate::domain::Conflict>, found: usize) -> Refusal {

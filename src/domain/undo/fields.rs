@@ -10,14 +10,14 @@ use super::{
     past::Step,
     skipped::SkipReason,
     state::Key,
-    steps::{PARENT_FIELDS, Taking},
+    steps::Taking,
     telling::{json_of_edge, json_of_node},
 };
 use crate::domain::{
     OnConflict,
     ancestry::Ancestry,
     command::SETTINGS,
-    decide::{Rejection, check_edge_size, check_ends, check_node_size},
+    decide::{PARENT_FIELDS, Rejection, check_edge_size, check_ends, check_node_size},
     lifecycle::ATTRIBUTES_BYTES_MAX,
     size::json_bytes,
 };

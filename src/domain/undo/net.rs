@@ -12,7 +12,7 @@ use crate::domain::{
 };
 
 /// From `head` to `then`, which differ in these entities at most, in the order in which they were touched.
-pub(super) fn events(head: &Graph, then: &Graph, touched: &[Key], limits: &Limits) -> Vec<Event> {
+pub(in crate::domain) fn events(head: &Graph, then: &Graph, touched: &[Key], limits: &Limits) -> Vec<Event> {
     let mut seen = HashSet::new();
     let touched: Vec<&Key> = touched.iter().filter(|key| seen.insert(*key)).collect();
     let mut parts = Parts::default();

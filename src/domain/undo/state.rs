@@ -6,7 +6,7 @@ use crate::domain::size::json_bytes;
 
 /// Which entity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Key {
+pub(in crate::domain) enum Key {
     Node(NodeId),
     Edge(EdgeId),
     Viewport,
@@ -25,7 +25,7 @@ impl Key {
     }
 
     /// The entity that it is of.
-    pub(super) fn entity(&self) -> Entity<'_> {
+    pub(in crate::domain) fn entity(&self) -> Entity<'_> {
         match self {
             Self::Node(id) => Entity::Node(id),
             Self::Edge(id) => Entity::Edge(id),

@@ -20,13 +20,12 @@ use super::{
 };
 use crate::domain::{
     OnConflict,
-    decide::{Limits, check_edge_size, check_ends, check_node_size, descendants, edges_of_all},
+    decide::{
+        Limits, PARENT_FIELDS, check_edge_size, check_ends, check_node_size, descendants, edges_of_all,
+    },
     order::parents_first,
     refusal::Conflict,
 };
-
-/// What ties a node to another one: it stands or falls together.
-pub(super) const PARENT_FIELDS: [&str; 3] = ["parentId", "parentNode", "extent"];
 
 /// An undo in the making.
 pub(in crate::domain) struct Taking<'a> {

@@ -1,16 +1,23 @@
 //! For auditors: who did what, what differs, what happened to one entity, and whether it is true
 //! (rules A1, A3–A5).
 //!
-//! What clients see is in [`wire`], places to go on from in `cursor`. Not here: how any of it is
-//! found out.
+//! What clients see is in [`wire`], places to go on from in `cursor`, lines of progress in `progress`. Not here: how any of
+//! it is found out.
 
+mod all;
 mod cursor;
+mod progress;
 pub mod wire;
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
 use dao_projections::{CommandType, GraphId, NodeId, Subject, Timestamp, UserId, Version};
 use serde::Serialize;
 
+pub(super) use self::all::all_operations;
 use self::{
     cursor::Cursor,
     wire::{DifferenceOut, HistoryOut, ListingOut, VerifiedOut},
@@ -22,6 +29,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
+    domain::Reason,
     read::{self, AuditFilter, AuditQuery, OperationStatus, Order, RefusalPlace},
     write::WriteError,
 };
@@ -69,7 +77,20 @@ fn filter(query: &QueryParameters) -> Result<AuditFilter, Problem> {
         from: query.number("from")?.map(Timestamp),
         to: query.number("to")?.map(Timestamp),
         status: query.one_of("status", &OperationStatus::ALL.map(|status| (status.as_str(), status)))?,
+        reasons: query.text("code").map(reasons).transpose()?,
     })
+}
+
+/// The reasons that clients are told by this code.
+fn reasons(code: &str) -> Result<Vec<Reason>, Problem> {
+    let found: Vec<Reason> =
+        Reason::ALL.into_iter().filter(|reason| Problem::code_of(*reason) == code).collect();
+    match found.is_empty() {
+        true => {
+            Err(Problem::bad_request("code: must be the code of a refusal of an operation, such as CONFLICT"))
+        }
+        false => Ok(found),
+    }
 }
 
 fn order(query: &QueryParameters) -> Result<Order, Problem> {
@@ -92,12 +113,12 @@ pub(super) async fn diff(
     ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let Some(from) = query.version("from")? else {
+    let Some(from) = query.version_ref("from")? else {
         return Err(Problem::bad_request("from: is required"));
     };
-    let (to, min) = (query.version("to")?, query.version("minVersion")?);
+    let (to, min) = (query.version_ref("to")?.unwrap_or_default(), query.version("minVersion")?);
     let _turn = app.long_read().await?;
-    let difference = read::diff(&app.graphs, &graph, from, to, min).await?;
+    let difference = read::diff(&app.graphs, &graph, (&from, &to), min).await?;
     encoded(format, move || format.encode(&DifferenceOut::of(&graph, &difference))).await
 }
 
@@ -144,16 +165,39 @@ async fn history(
     encoded(format, move || format.encode(&HistoryOut::of(&history, next))).await
 }
 
-/// Verify the history of a graph.
-pub(super) async fn verify(
+/// List who wrote each node and edge last.
+pub(super) async fn authors(
     State(app): State<App>,
     ids: PathIds,
     query: QueryParameters,
     ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
+    let (at, min) = (query.version("at")?, query.version("minVersion")?);
+    let _turn = app.long_read().await?;
+    let current = read::current(&app.graphs, &graph, min).await?;
+    let shown = match at {
+        Some(version) => read::at_version(&app.graphs, &graph, version).await?,
+        None => current,
+    };
+    let authors = read::authors(&app.graphs, &graph, &shown.view.graph).await?;
+    encoded(format, move || format.encode_long(&wire::AuthorsOut(&authors))).await
+}
+
+/// Verify the history of a graph.
+pub(super) async fn verify(
+    State(app): State<App>,
+    ids: PathIds,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let graph = ids.graph()?;
     if let Some(min) = query.version("minVersion")? {
         await_version(&app, &graph, min).await?;
+    }
+    if progress::is_wanted(&headers) {
+        return Ok(progress::lines(&app, graph));
     }
     let _turn = app.verifying.acquire().await.map_err(|_| WriteError::Stopped)?;
     let verified = read::verify(&app.graphs, &graph, |_, _| {}).await?;

@@ -1,19 +1,27 @@
 //! What auditors see: JSON in camelCase, MessagePack with the same fields. The command line prints
 //! the same JSON.
 
+use std::collections::BTreeMap;
+
 use dao_projections::{
     Change, ClientId, CommandType, Edge, EdgeId, Event, GraphId, Hash, Node, NodeId, OperationId, TableDiff,
     Timestamp, TraceParent, UserId, Version, ViewportChange,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::super::{problem::Problem, wire::outcome_word};
-use crate::read::{Difference, EntityChange, EntityHistory, ListedOperation, OperationPage, Verification};
+use crate::read::{
+    AllOperationsPage, Author, Difference, EntityChange, EntityHistory, ListedOperation, OperationPage,
+    Verification,
+};
 
 /// One operation (rule A1).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OperationOut<'a> {
+    /// In a list of all graphs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    graph_id: Option<&'a GraphId>,
     operation_id: OperationId,
     status: &'static str,
     /// Null where it was refused.
@@ -27,6 +35,9 @@ struct OperationOut<'a> {
     traceparent: Option<TraceParent>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     undoes: &'a [OperationId],
+    /// The operation that undid it last.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    undone_by: &'a [OperationId],
     #[serde(skip_serializing_if = "Option::is_none")]
     restores: Option<Version>,
     events: &'a [Event],
@@ -36,10 +47,11 @@ struct OperationOut<'a> {
 }
 
 impl<'a> OperationOut<'a> {
-    fn of(listed: &'a ListedOperation) -> Self {
+    fn of(listed: &'a ListedOperation, undone_by: &'a [OperationId]) -> Self {
         let status = listed.status().as_str();
         match listed {
             ListedOperation::Accepted(commit) => Self {
+                graph_id: None,
                 operation_id: commit.body.operation_id,
                 status,
                 outcome: Some(outcome_word(commit.body.outcome)),
@@ -50,12 +62,14 @@ impl<'a> OperationOut<'a> {
                 command_type: commit.body.command_type,
                 traceparent: commit.body.traceparent,
                 undoes: &commit.body.undoes,
+                undone_by,
                 restores: commit.body.restores,
                 events: &commit.body.events,
                 hash: commit.hash,
                 error: None,
             },
             ListedOperation::Refused { operation, by, refusal } => Self {
+                graph_id: None,
                 operation_id: *operation,
                 status,
                 outcome: None,
@@ -66,6 +80,7 @@ impl<'a> OperationOut<'a> {
                 command_type: by.command,
                 traceparent: None,
                 undoes: &[],
+                undone_by: &[],
                 restores: None,
                 events: &[],
                 hash: by.hash,
@@ -85,7 +100,32 @@ pub(super) struct ListingOut<'a> {
 
 impl<'a> ListingOut<'a> {
     pub(super) fn of(listing: &'a OperationPage, next_cursor: Option<String>) -> Self {
-        Self { operations: listing.operations.iter().map(OperationOut::of).collect(), next_cursor }
+        let operations = listing.operations.iter().map(|listed| {
+            let undone_by =
+                listed.accepted().and_then(|commit| listing.undone_by.get(&commit.body.operation_id));
+            OperationOut::of(listed, undone_by.map_or(&[], std::slice::from_ref))
+        });
+        Self { operations: operations.collect(), next_cursor }
+    }
+}
+
+/// One page of operations of all graphs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AllListingOut<'a> {
+    operations: Vec<OperationOut<'a>>,
+    next_cursor: Option<String>,
+}
+
+impl<'a> AllListingOut<'a> {
+    pub(super) fn of(page: &'a AllOperationsPage, next_cursor: Option<String>) -> Self {
+        let operations = page.operations.iter().map(|(graph, listed)| {
+            let key = listed.accepted().map(|commit| (graph.clone(), commit.body.operation_id));
+            let undone_by = key.and_then(|key| page.undone_by.get(&key));
+            let out = OperationOut::of(listed, undone_by.map_or(&[], std::slice::from_ref));
+            OperationOut { graph_id: Some(graph), ..out }
+        });
+        Self { operations: operations.collect(), next_cursor }
     }
 }
 
@@ -160,6 +200,34 @@ impl<'a> HistoryOut<'a> {
     }
 }
 
+/// Who wrote each entity last (rule N3): a map by its id.
+pub(super) struct AuthorsOut<'a>(pub(super) &'a BTreeMap<String, Author>);
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AuthorOut<'a> {
+    version: Version,
+    user_id: &'a UserId,
+    timestamp: Timestamp,
+}
+
+impl Serialize for AuthorsOut<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_map(self.0.iter().map(|(id, Author { version, user, at })| {
+            (id, AuthorOut { version: *version, user_id: user, timestamp: *at })
+        }))
+    }
+}
+
+/// How far a walk through a history is (rule N7).
+#[derive(Serialize)]
+pub(super) struct ProgressOut {
+    /// Commits that were good so far.
+    pub(super) commits: u64,
+    /// Commits there are to look at.
+    pub(super) of: u64,
+}
+
 /// What a walk through a history found (rule A5).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -191,7 +259,7 @@ impl<'a> VerifiedOut<'a> {
 
 /// An operation as a line of JSON.
 pub fn operation_json(listed: &ListedOperation) -> Vec<u8> {
-    super::line(&OperationOut::of(listed))
+    super::line(&OperationOut::of(listed, &[]))
 }
 
 /// An entry of a history as a line of JSON.

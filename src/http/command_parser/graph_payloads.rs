@@ -6,9 +6,9 @@
 use dao_projections::{Attributes, GraphId, Map, MergePatch};
 use serde_json::Value;
 
-use super::CommandParser;
+use super::{CommandParser, version_payloads::version_ref};
 use crate::{
-    domain::Command,
+    domain::{Command, CopyFrom, CopyPart},
     http::{
         decode::Path,
         json_shape::{Fields, Malformed},
@@ -36,7 +36,20 @@ impl CommandParser<'_> {
             None => Attributes::default(),
         };
         let document = fields.optional("document");
+        let from = fields.optional("from");
         fields.finish()?;
+        if let Some(from) = from {
+            if document.is_some() {
+                return Err(Malformed::at(
+                    Path::Key(path, "document"),
+                    "can't stand beside from: a copy has contents",
+                ));
+            }
+            return Ok(Command::CopyGraph {
+                attributes,
+                from: self.copy_from(from, &Path::Key(path, "from"))?,
+            });
+        }
         let (mut nodes, mut edges, mut viewport) = (vec![], vec![], None);
         if let Some(document) = document {
             let place = Path::Key(path, "document");
@@ -46,6 +59,18 @@ impl CommandParser<'_> {
             }
         }
         Ok(Command::CreateGraph { attributes, nodes, edges, viewport })
+    }
+
+    fn copy_from(&self, value: Value, path: &Path<'_>) -> Result<CopyFrom, Malformed> {
+        let mut fields = Fields::of(value, path, self.repeated)?;
+        let graph = fields.required_id("graphId", GraphId::parse)?;
+        let at = version_ref(&mut fields, "at")?.unwrap_or_default();
+        let part = match fields.boolean("history")? {
+            Some(true) => CopyPart::History,
+            Some(false) | None => CopyPart::Contents,
+        };
+        fields.finish()?;
+        Ok(CopyFrom { graph, at, part })
     }
 
     /// The attributes of a new graph; null is as if left out.
@@ -138,7 +163,30 @@ fn check_settings(value: &Value, place: &Path<'_>) -> Result<(), Malformed> {
         match key.as_str() {
             "readOnly" if value.is_boolean() || value.is_null() => {}
             "readOnly" => return Err(Malformed::at(place, "must be true or false")),
+            "limits" if value.is_null() => {}
+            "limits" => check_limits(value, &place)?,
             _ => return Err(Malformed::at(place, "is not a known setting")),
+        }
+    }
+    Ok(())
+}
+
+/// Limits of one graph (rule L14); null takes one away.
+fn check_limits(value: &Value, place: &Path<'_>) -> Result<(), Malformed> {
+    let Some(limits) = value.as_object() else { return Err(Malformed::at(place, "must be an object")) };
+    for (key, value) in limits {
+        let place = Path::Key(place, key);
+        match key.as_str() {
+            "nodes" | "edges" | "entityBytes" if value.is_null() || value.as_u64().is_some() => {}
+            "nodes" | "edges" | "entityBytes" => {
+                return Err(Malformed::at(place, "must be a non-negative integer"));
+            }
+            _ => {
+                return Err(Malformed::at(
+                    place,
+                    "is not a known limit: there are nodes, edges and entityBytes",
+                ));
+            }
         }
     }
     Ok(())

@@ -1,7 +1,11 @@
 //! Parameters, as the document shows them: ids in paths, questions in queries. What is checked is in
 //! `extractors` and beside the handlers.
 
+mod versions;
+
 use utoipa::{IntoParams, ToSchema};
+
+pub(in crate::http) use versions::*;
 
 /// A graph.
 #[derive(IntoParams)]
@@ -72,21 +76,6 @@ pub(in crate::http) struct LatestQuery {
     min_version: Option<u64>,
 }
 
-/// A read of a state.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(in crate::http) struct StateQuery {
-    /// The graph as it was after this commit.
-    #[param(minimum = 0)]
-    version: Option<u64>,
-    /// Waits up to two seconds for this version.
-    #[param(minimum = 0)]
-    min_version: Option<u64>,
-    /// `include` answers for a graph in the trash too.
-    #[param(pattern = "^include$")]
-    trashed: Option<String>,
-}
-
 /// Which graphs. All that is given must hold.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
@@ -101,6 +90,9 @@ pub(in crate::http) struct CatalogQuery {
     owner: Option<String>,
     /// The name of a label that the graph has.
     label: Option<String>,
+    /// The value of a field of `data`, for any key: `data.stage=draft`. Numbers, booleans and null are written as in JSON.
+    #[param(rename = "data.{key}")]
+    data: Option<String>,
     /// Graphs in the trash: `no` by default.
     #[param(pattern = "^(no|only|any)$")]
     trashed: Option<String>,
@@ -154,18 +146,6 @@ pub(in crate::http) struct DeleteGraphQuery {
     /// The graph that takes its place.
     #[param(pattern = "^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
     moved_to: Option<String>,
-}
-
-/// A document.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(in crate::http) struct DocumentQuery {
-    /// The document as it was after this commit.
-    #[param(minimum = 0)]
-    version: Option<u64>,
-    /// Waits up to two seconds for this version.
-    #[param(minimum = 0)]
-    min_version: Option<u64>,
 }
 
 /// A document save.
@@ -257,6 +237,9 @@ pub(in crate::http) struct OperationsQuery {
     to: Option<u64>,
     /// Only operations with this outcome.
     status: Option<super::responses::Status>,
+    /// Only operations that were refused with this code.
+    #[param(pattern = "^[A-Z_]+$")]
+    code: Option<String>,
     /// Oldest first (`asc`), or newest first (`desc`, the default).
     #[param(pattern = "^(asc|desc)$")]
     order: Option<String>,
@@ -270,19 +253,34 @@ pub(in crate::http) struct OperationsQuery {
     min_version: Option<u64>,
 }
 
-/// A comparison.
+/// An audit of all graphs.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(in crate::http) struct DiffQuery {
-    /// The earlier version.
+pub(in crate::http) struct AllOperationsQuery {
+    /// Globs of graph ids, with commas between them.
+    graphs: Option<String>,
+    /// Only operations of this user.
+    user: Option<String>,
+    /// Only operations of this command type.
+    r#type: Option<super::responses::CommandType>,
+    /// Only operations on a node or edge of this id.
+    entity: Option<String>,
+    /// Only operations at or after this time, in milliseconds since the Unix epoch.
     #[param(minimum = 0)]
-    from: u64,
-    /// The later version; the current one by default.
+    from: Option<u64>,
+    /// Only operations at or before this time, in milliseconds since the Unix epoch.
     #[param(minimum = 0)]
     to: Option<u64>,
-    /// Waits up to two seconds for this version.
-    #[param(minimum = 0)]
-    min_version: Option<u64>,
+    /// Only operations with this outcome.
+    status: Option<super::responses::Status>,
+    /// Only operations that were refused with this code.
+    #[param(pattern = "^[A-Z_]+$")]
+    code: Option<String>,
+    /// Operations in the answer; a page may be shorter before the last.
+    #[param(minimum = 1, maximum = 1_000, default = 100)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
 }
 
 /// A history of one entity.
@@ -318,6 +316,28 @@ pub(in crate::http) struct ActivityQuery {
     limit: Option<u32>,
     /// `nextCursor` of the page before.
     cursor: Option<String>,
+}
+
+/// Buckets instead of counts.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct BucketQuery {
+    /// How long a bucket is at least: `auto`, `hour`, `day`, `week` or milliseconds. They are longer where there would be more
+    /// than 500.
+    #[param(pattern = "^(auto|hour|day|week|[0-9]+)$")]
+    bucket: Option<String>,
+}
+
+/// A graph at a version.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub(in crate::http) struct AuthorsQuery {
+    /// The graph as it was after this commit.
+    #[param(minimum = 0)]
+    at: Option<u64>,
+    /// Waits up to two seconds for this version.
+    #[param(minimum = 0)]
+    min_version: Option<u64>,
 }
 
 /// The name of an event.
@@ -398,6 +418,18 @@ pub(in crate::http) struct NextQuery {
     /// How long to wait for one, in milliseconds.
     #[param(minimum = 0, maximum = 30_000, default = 0)]
     wait: Option<u32>,
+}
+
+/// A page of connections.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct ConnectionsQuery {
+    /// Connections in the answer.
+    #[param(minimum = 1, maximum = 1_000, default = 100)]
+    limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    #[param(format = "uuid")]
+    cursor: Option<String>,
 }
 
 /// A page.

@@ -1,8 +1,12 @@
 //! What clients send, as the document shows it. What is checked is in `command_parser` and `json_shape`.
 
+mod versions;
+
 use std::collections::HashMap;
 
 use utoipa::ToSchema;
+
+pub(in crate::http) use versions::*;
 
 use super::{
     Json,
@@ -72,6 +76,8 @@ pub(in crate::http) enum Command {
     UpdateGraph(UpdateGraph),
     DeleteGraph(DeleteGraph),
     RecoverGraph(RecoverGraph),
+    LabelVersion(LabelVersion),
+    RestoreVersion(RestoreVersion),
 }
 
 /// A document, and how it is saved.
@@ -242,6 +248,8 @@ pub(in crate::http) struct BatchUpdate {
 pub(in crate::http) struct CreateGraph {
     attributes: Option<AttributesSent>,
     document: Option<BatchUpdate>,
+    /// Not beside `document`.
+    from: Option<CopyFrom>,
 }
 
 /// A merge patch (RFC 7396) for the attributes of a graph.
@@ -276,6 +284,17 @@ pub(in crate::http) struct AttributesSent {
 pub(in crate::http) struct GraphSettings {
     /// Refuses all commands but `UPDATE_GRAPH`, `DELETE_GRAPH` and `RECOVER_GRAPH`.
     read_only: Option<bool>,
+    limits: Option<GraphLimits>,
+}
+
+/// Limits of one graph: the lower of these and the server's hold.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct GraphLimits {
+    nodes: Option<u64>,
+    edges: Option<u64>,
+    /// Bytes of one node or edge as JSON.
+    entity_bytes: Option<u64>,
 }
 
 /// Puts a graph into the trash.
@@ -377,4 +396,13 @@ pub(in crate::http) struct Nack {
     delivery_ids: Vec<String>,
     /// Kept with what is parked in the end.
     reason: Option<String>,
+}
+
+/// A purge.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct PurgeBody {
+    /// Sent again it is not done again. Made by the server where it is left out.
+    #[schema(format = "uuid")]
+    operation_id: Option<String>,
 }

@@ -3,6 +3,7 @@
 
 mod audit;
 mod batches;
+mod connections;
 mod graphs;
 mod health;
 mod subscriptions;
@@ -11,7 +12,9 @@ use std::collections::HashMap;
 
 use utoipa::ToSchema;
 
-pub(in crate::http) use self::{audit::*, batches::*, graphs::*, health::*, subscriptions::*};
+pub(in crate::http) use self::{
+    audit::*, batches::*, connections::*, graphs::*, health::*, subscriptions::*,
+};
 use super::{
     Json,
     problems::{Conflict, Problem},
@@ -189,6 +192,8 @@ pub(in crate::http) enum CommandType {
     UpdateGraph,
     DeleteGraph,
     RecoverGraph,
+    LabelVersion,
+    RestoreVersion,
 }
 
 /// What happened.

@@ -1,7 +1,7 @@
 //! Errors of the other modules as problem documents: the status, code, title and advice of each (rule H1).
 
 use axum::http::StatusCode;
-use dao_projections::{OperationId, Trashed, Version};
+use dao_projections::{LabelName, OperationId, Trashed, Version};
 
 use super::{
     super::json_shape::{Malformed, Severity},
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     domain::{Reason, Refusal},
-    live::SubscriptionError,
+    live::{PurgeError, SubscriptionError},
     read::ReadError,
     write::WriteError,
 };
@@ -83,6 +83,10 @@ fn of_reason(reason: Reason) -> (&'static str, &'static str, StatusCode) {
         Reason::GraphTrashed => ("GRAPH_TRASHED", "Graph in the trash", StatusCode::GONE),
         Reason::GraphReadOnly => ("GRAPH_READ_ONLY", "Graph is read-only", StatusCode::FORBIDDEN),
         Reason::AttributesTooLarge => ("TOO_LARGE", "Attributes too large", unprocessable),
+        Reason::VersionNotFound => ("VERSION_NOT_FOUND", "Version not found", StatusCode::NOT_FOUND),
+        Reason::LabelNotFound => ("LABEL_NOT_FOUND", "Label not found", StatusCode::NOT_FOUND),
+        Reason::LabelMoved => ("LABEL_MOVED", "Label moved", StatusCode::CONFLICT),
+        Reason::TooManyLabels => ("TOO_LARGE", "Too many labels", unprocessable),
     }
 }
 
@@ -114,6 +118,10 @@ fn advice(reason: Reason) -> Option<&'static str> {
         Reason::GraphTrashed => TRASHED_ADVICE,
         Reason::GraphReadOnly => "Turn the setting off with UPDATE_GRAPH, then send the command again.",
         Reason::AttributesTooLarge => "Send less.",
+        Reason::VersionNotFound => "Name a version that there is.",
+        Reason::LabelNotFound => "Check its name: `GET /graphs/{graphId}/labels` lists labels.",
+        Reason::LabelMoved => "Read it again, then decide and send a new operation.",
+        Reason::TooManyLabels => "Remove some first, or shorten their notes.",
         Reason::HistoryReplaced | Reason::OperationIdReused | Reason::AnswerTooLarge => return None,
     })
 }
@@ -130,6 +138,13 @@ impl Problem {
         Self { details: DetailsOut::of_trash(trashed), ..Self::new(status, code, title, detail) }
     }
 
+    /// A label that the graph does not have (rules L12, L13).
+    pub(in crate::http) fn label_not_found(name: &LabelName) -> Self {
+        let detail =
+            format!("The graph has no label {name}. `GET /graphs/{{graphId}}/labels` lists those it has.");
+        Self::entity_not_found("LABEL_NOT_FOUND", detail)
+    }
+
     /// A graph that nobody has written to, where one is asked for (rule L3).
     pub(in crate::http) fn graph_not_found() -> Self {
         let (code, title, status) = of_reason(Reason::GraphNotFound);
@@ -139,6 +154,31 @@ impl Problem {
             title,
             "This graph does not exist. Check the id, or create it with CREATE_GRAPH.",
         )
+    }
+}
+
+impl Problem {
+    /// A purge of a graph that is not in the trash (rule L10).
+    pub(in crate::http) fn not_trashed(operation: OperationId) -> Self {
+        let detail = "This graph is not in the trash. Put it there with DELETE_GRAPH first.";
+        let problem = Self::new(StatusCode::CONFLICT, "NOT_TRASHED", "Graph not in the trash", detail);
+        Self { operation_id: Some(operation), ..problem }
+    }
+
+    /// An operation id that belongs to another operation (rule C3).
+    pub(in crate::http) fn id_reused(operation: OperationId) -> Self {
+        let (code, title, status) = of_reason(Reason::OperationIdReused);
+        let detail = "This operationId was used for another command, or by another user.";
+        Self { operation_id: Some(operation), ..Self::new(status, code, title, detail) }
+    }
+}
+
+impl From<PurgeError> for Problem {
+    fn from(error: PurgeError) -> Self {
+        match error {
+            PurgeError::Graph(error) => error.into(),
+            PurgeError::Subscription(error) => error.into(),
+        }
     }
 }
 
@@ -245,6 +285,7 @@ impl From<ReadError> for Problem {
                 );
                 Self::entity_not_found("VERSION_NOT_FOUND", detail)
             }
+            ReadError::LabelNotFound { name } => Self::label_not_found(&name),
             ReadError::Graph(WriteError::StoreUnavailable(cause)) => Self::store_unavailable(
                 "The store is unavailable, and the graph is not in memory. Try again later.",
                 cause,

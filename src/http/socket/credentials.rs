@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dao_projections::GraphId;
+use dao_projections::{GraphId, LabelName};
 use tokio::time::Instant;
 
 use super::{client_frames::ClientFrame, connection::Connection, server_frames::ServerFrame};
@@ -11,7 +11,7 @@ use crate::{
     http::{
         authentication::{AuthenticationError, access_of, end_of, may, prove},
         problem::Problem,
-        required_right::required_right,
+        required_right::{required_right, sources},
     },
     telemetry::DropReason,
     websocket::{CloseCode, encode_close},
@@ -121,6 +121,7 @@ impl Connection {
             }
             Credentials::Unauthenticated { first, .. } => {
                 self.peer.user = grant.user.clone();
+                self.peer.listed.set_user(&grant.user);
                 if let Some(rate_budget) = &mut self.peer.rate_budget {
                     rate_budget.hand_to(&grant.user);
                 }
@@ -184,16 +185,30 @@ impl Connection {
     }
 }
 
+/// The graphs that a frame copies, which needs `read` on each.
+pub(super) fn sources_of(frame: &ClientFrame) -> impl Iterator<Item = &GraphId> {
+    let operation = match frame {
+        ClientFrame::Command { operation, .. } => Some(&**operation),
+        ClientFrame::Batch { .. }
+        | ClientFrame::Subscribe { .. }
+        | ClientFrame::Presence { .. }
+        | ClientFrame::Unsubscribe { .. }
+        | ClientFrame::Ping
+        | ClientFrame::Auth { .. } => None,
+    };
+    sources(operation.map_or(&[], std::slice::from_ref))
+}
+
 /// The right that a frame needs, and its graph; `None` if it needs none.
-pub(super) fn need(frame: &ClientFrame) -> Option<(Right, &GraphId)> {
+pub(super) fn need<'f>(frame: &'f ClientFrame, protected: &[LabelName]) -> Option<(Right, &'f GraphId)> {
     match frame {
         ClientFrame::Subscribe { graph, .. } | ClientFrame::Presence { graph, .. } => {
             Some((Right::Read, graph))
         }
         ClientFrame::Command { graph, operation } => {
-            Some((required_right(std::slice::from_ref(operation)), graph))
+            Some((required_right(std::slice::from_ref(operation), protected), graph))
         }
-        ClientFrame::Batch { graph, batch } => Some((required_right(&batch.operations), graph)),
+        ClientFrame::Batch { graph, batch } => Some((required_right(&batch.operations, protected), graph)),
         ClientFrame::Unsubscribe { .. } | ClientFrame::Ping | ClientFrame::Auth { .. } => None,
     }
 }

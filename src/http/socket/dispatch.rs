@@ -21,6 +21,7 @@ use super::{
     subscriptions::SUBSCRIPTIONS_MAX,
 };
 use crate::{
+    auth::Right,
     domain::Operation,
     http::{commands::command_span, format::Format, problem::Problem},
     telemetry::{Direction, DropReason, continue_from},
@@ -230,8 +231,13 @@ impl Connection {
 
     /// Executes a frame if its sender has the right. `bytes` and `turn` are held until it is answered.
     pub(super) fn dispatch(&mut self, frame: ClientFrame, bytes: usize, turn: Option<OwnedSemaphorePermit>) {
-        let need = credentials::need(&frame);
+        let need = credentials::need(&frame, self.live.graphs.protected_labels());
         if let Some(Err(problem)) = need.map(|(right, graph)| self.peer.credentials.may(right, graph)) {
+            return self.refuse(&frame, &problem);
+        }
+        let denied = credentials::sources_of(&frame)
+            .find_map(|source| self.peer.credentials.may(Right::Read, source).err());
+        if let Some(problem) = denied {
             return self.refuse(&frame, &problem);
         }
         match frame {

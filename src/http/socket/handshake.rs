@@ -29,6 +29,7 @@ use crate::{
         client_address::{self, ConnectionInfo},
         command_parser::ClientIdentity,
         connection_io::ConnectionIo,
+        connections::{Follows, ListedConnection, Transport},
         extractors::QueryParameters,
         format::Format,
         problem::Problem,
@@ -60,6 +61,8 @@ pub(super) struct Peer {
     /// Whether the handshake named the client; else the connection is the client.
     is_client_named: bool,
     pub(super) encoding: FrameEncoding,
+    /// Shows it among the connections of this server.
+    pub(super) listed: ListedConnection,
 }
 
 impl Peer {
@@ -108,7 +111,7 @@ pub(in crate::http) async fn upgrade(State(app): State<App>, request: Request) -
             .acquire_unauthenticated(client_address::of(&app.proxies, &parts.extensions, &parts.headers)),
     };
     let permit = permit.ok_or_else(Problem::too_many_connections)?;
-    let peer = peer(&asked, user, permit, credentials, &accepted, rate_budget.clone())?;
+    let peer = peer(&app.live, &asked, (user, permit), credentials, &accepted, rate_budget.clone())?;
     let place = parts.extensions.remove::<ConnectionInfo>().map(|arrival| arrival.place);
     if let Some(place) = &place {
         place.prove(); // from here on the socket permit bounds it
@@ -179,9 +182,9 @@ fn handshake_credentials(
 }
 
 fn peer(
+    live: &Live,
     asked: &QueryParameters,
-    user: UserId,
-    permit: SocketPermit,
+    (user, permit): (UserId, SocketPermit),
     credentials: Credentials,
     accepted: &Accepted,
     rate_budget: Option<RateBudget>,
@@ -195,7 +198,9 @@ fn peer(
     let is_client_named = asked.text("clientId").is_some();
     let format = if accepted.protocol == Some(MESSAGE_PACK) { Format::MessagePack } else { Format::Json };
     let encoding = FrameEncoding { format, deflate: accepted.deflate };
-    Ok(Peer { id, permit, user, credentials, rate_budget, client, is_client_named, encoding })
+    let (who, follows) = ((&user, Some(&client)), Follows::Graphs(Default::default()));
+    let listed = live.connections.opened(id, Transport::WebSocket, who, follows, live.graphs.now());
+    Ok(Peer { id, permit, user, credentials, rate_budget, client, is_client_named, encoding, listed })
 }
 
 fn handshake_problem(error: HandshakeError) -> Problem {

@@ -6,7 +6,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::socket_permits::{SocketPermit, SocketPermits};
 use crate::{
-    http::{SocketConfig, request_body::Bodies, request_limits::RequestLimits},
+    http::{SocketConfig, connections::Connections, request_body::Bodies, request_limits::RequestLimits},
     live::FollowedGraphs,
     telemetry::LiveMetrics,
     write::Graphs,
@@ -20,6 +20,8 @@ pub(in crate::http) struct Live {
     pub(in crate::http) limits: RequestLimits,
     pub(super) bodies: Arc<Bodies>,
     pub(super) permits: Arc<SocketPermits>,
+    /// Who is connected.
+    pub(in crate::http) connections: Arc<Connections>,
     /// How long operations are remembered at least.
     pub(super) operation_ttl: Duration,
     pub(in crate::http) stopping: CancellationToken,
@@ -40,6 +42,7 @@ impl Live {
             limits,
             bodies,
             permits: SocketPermits::new(config.connections_max),
+            connections: Arc::default(),
             operation_ttl: config.operation_ttl,
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),

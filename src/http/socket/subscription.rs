@@ -1,6 +1,9 @@
 //! The subscription of one connection to one graph: its cursor, and answers that wait for the cursor.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+};
 
 use bytes::Bytes;
 use dao_projections::{ClientId, GraphId, Version};
@@ -9,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{catch_up::ResumeRequest, presence_pauses::PresencePause};
 use crate::{
+    http::connections::Reached,
     live::{AvailableCommits, Cursor, CursorStep, FollowedGraph, PresenceSlot},
     telemetry::Counted,
     write::GraphWatch,
@@ -30,6 +34,8 @@ pub(super) struct Subscription {
     pub(super) showing: OwnPresence,
     /// `SUBSCRIBE`s that arrived while an earlier one was being answered. Each gets its own `SYNC`, in order.
     pub(super) asked_again: VecDeque<ResumeRequest>,
+    /// Where others look how far it is.
+    reached: Reached,
     _open: Counted,
 }
 
@@ -101,7 +107,12 @@ pub(super) enum Next {
 }
 
 impl Subscription {
-    pub(super) fn new(graph: GraphId, followed: Arc<FollowedGraph>, pause: PresencePause) -> Self {
+    pub(super) fn new(
+        graph: GraphId,
+        followed: Arc<FollowedGraph>,
+        pause: PresencePause,
+        reached: Reached,
+    ) -> Self {
         let _open = Counted::one(&followed.metrics().socket_subscriptions);
         Self {
             graph,
@@ -113,7 +124,15 @@ impl Subscription {
             presence: PresenceDelivery { revision: 0, has_changed: true, not_before: pause.receive },
             showing: OwnPresence { not_before: pause.send, slots: Vec::new() },
             asked_again: VecDeque::new(),
+            reached,
             _open,
+        }
+    }
+
+    /// Notes how far it is, for those who ask who is connected.
+    pub(super) fn note_reached(&self) {
+        if let Stage::Following(following) = &self.stage {
+            self.reached.store(following.cursor.head().version.get(), Ordering::Relaxed);
         }
     }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     http::problem::Problem,
-    live::{Cursor, CursorStep},
+    live::{Cursor, CursorStep, Follower},
     telemetry::Source,
     write::{GraphWatch, Recorded},
 };
@@ -58,8 +58,12 @@ impl Connection {
             }
             None => {
                 let followed = self.live.hub.follow(&graph);
+                let (client, user) = (self.peer.client.clone(), self.peer.user.clone());
+                let since = self.live.graphs.now();
+                followed.room().join(self.peer.id, Follower { client, user, since });
                 let pause = self.presence_pauses.resume(&graph, self.now);
-                self.subscriptions.push(Subscription::new(graph, followed, pause));
+                let reached = self.peer.listed.follow(&graph);
+                self.subscriptions.push(Subscription::new(graph, followed, pause, reached));
                 self.subscriptions.len() - 1
             }
         };
@@ -88,6 +92,7 @@ impl Connection {
     fn end_subscription(&mut self, index: usize) {
         let mut subscription = self.subscriptions.swap_remove(index);
         subscription.followed.room().leave(self.peer.id);
+        self.peer.listed.unfollow(&subscription.graph);
         self.presence_pauses.keep(subscription.graph.clone(), subscription.presence_pause(), self.now);
         subscription.all_answers().into_iter().for_each(|frame| self.send(frame));
     }
@@ -237,6 +242,7 @@ impl Connection {
         for turn in 0..count {
             let index = (self.turn + turn) % count;
             while self.send_queue.has_room() && self.step(index) {}
+            self.subscriptions[index].note_reached();
             self.show_own(index);
             self.show_presence(index);
         }

@@ -8,9 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use dao_projections::{GraphId, Version};
+use dao_projections::{GraphId, Head, Version};
 use futures::{StreamExt, stream};
 
+use super::Sources;
 use crate::{
     store::{FeedEntry, FeedPlace, StoreError},
     write::{Graphs, Recorded, history_reader},
@@ -33,6 +34,8 @@ pub(super) struct FeedCommits {
     pub(super) commits: Vec<Arc<Recorded>>,
     /// Why the rest of the entry can't be read, if it can't.
     pub(super) damage: Option<StoreError>,
+    /// The last head of the graph, if it is the purge of it that the entry tells of.
+    pub(super) purged: Option<Head>,
     /// Whether nothing of the entry is left.
     pub(super) is_all: bool,
 }
@@ -61,7 +64,7 @@ fn step_of<'w>(waiting: impl Iterator<Item = &'w PendingEntry>) -> usize {
 /// Reads the first of the waiting entries, as many as make a step, in their order. An error says
 /// that nothing could be read; what was read before one is returned without it.
 pub(super) async fn read_step(
-    graphs: &Graphs,
+    sources: &Sources,
     waiting: &VecDeque<PendingEntry>,
 ) -> Result<Vec<FeedCommits>, StoreError> {
     let count = step_of(waiting.iter());
@@ -71,6 +74,12 @@ pub(super) async fn read_step(
     let mut span_of = Vec::with_capacity(entries.len());
     let mut latest: HashMap<&GraphId, usize> = HashMap::new();
     for (_, entry) in &entries {
+        if entry.purged.is_some() {
+            // What follows under this name is another history.
+            latest.remove(&entry.graph);
+            span_of.push(None);
+            continue;
+        }
         let found = latest.get(&entry.graph).copied().filter(|index| spans[*index].2.next() == entry.from);
         let index = match found {
             Some(index) => {
@@ -83,11 +92,11 @@ pub(super) async fn read_step(
             }
         };
         latest.insert(&entry.graph, index);
-        span_of.push(index);
+        span_of.push(Some(index));
     }
     let mut reads = Vec::with_capacity(spans.len());
     for (graph, after, to) in &spans {
-        reads.push(read_run(graphs, graph, *after, *to, STEP_COMMITS));
+        reads.push(read_run(&sources.graphs, graph, *after, *to, STEP_COMMITS));
     }
     let mut reading = stream::iter(reads).buffered(READS_AT_ONCE);
     let (mut runs, mut bytes) = (Vec::with_capacity(spans.len()), 0);
@@ -101,6 +110,12 @@ pub(super) async fn read_step(
 
     let mut all = Vec::with_capacity(entries.len());
     for ((part, entry), span) in entries.into_iter().zip(span_of) {
+        let (part, place, graph) = (*part, entry.place, entry.graph.clone());
+        let Some(span) = span else {
+            let purged = entry.purged.map(|hash| Head { version: entry.to, hash });
+            all.push(FeedCommits { part, place, graph, commits: vec![], damage: None, purged, is_all: true });
+            continue;
+        };
         let run = match runs.get_mut(span) {
             Some(Ok(run)) => run,
             Some(Err(error)) if all.is_empty() => return Err(error.clone()),
@@ -109,18 +124,25 @@ pub(super) async fn read_step(
         let here = run.commits.partition_point(|commit| commit.commit.version <= entry.to);
         let commits: Vec<_> = run.commits.drain(..here).collect();
         let has_last = commits.last().is_some_and(|last| last.commit.version == entry.to);
-        let damage = if has_last { None } else { run.damage.take() };
+        let mut damage = if has_last { None } else { run.damage.take() };
         let is_all = has_last || damage.is_some();
         if commits.is_empty() && !is_all {
             break;
         }
-        let (part, place, graph) = (*part, entry.place, entry.graph.clone());
-        all.push(FeedCommits { part, place, graph, commits, damage, is_all });
+        if damage.is_some() && is_of_purged(sources, entry).await? {
+            damage = None;
+        }
+        all.push(FeedCommits { part, place, graph, commits, damage, purged: None, is_all });
         if !has_last {
             break; // what follows in the same run was not read
         }
     }
     Ok(all)
+}
+
+/// Whether the entry tells of commits that were purged since: that they can't be read is no damage.
+async fn is_of_purged(sources: &Sources, entry: &FeedEntry) -> Result<bool, StoreError> {
+    Ok(sources.feed.gone(&entry.graph).await?.is_some_and(|gone| entry.place < gone.place))
 }
 
 /// The first commits in `(after, to]`: from memory, where nobody else can write and it reaches back

@@ -100,6 +100,11 @@ impl AllGraphs {
         Ok(AllReader::new(self.clone(), filter, position, until))
     }
 
+    /// The feed itself.
+    pub fn feed(&self) -> &Arc<dyn ProjectionStore> {
+        &self.sources.feed
+    }
+
     /// Where what belongs to readers as such is kept.
     pub(in crate::live) fn documents(&self) -> &dyn ProjectionStore {
         &*self.sources.feed
@@ -120,7 +125,16 @@ impl AllGraphs {
             Version::MAX => read_log(graphs, graph, before(from), to, limit).await?,
             to => read_run(graphs, graph, before(from), to, limit).await?,
         };
+        if run.damage.is_some() && self.is_purged(graph, from).await? {
+            return Ok((run.commits, None));
+        }
         Ok((run.commits, run.damage))
+    }
+
+    /// Whether this version is not there because the graph was purged.
+    async fn is_purged(&self, graph: &GraphId, version: Version) -> Result<bool, StoreError> {
+        let is_gone = self.sources.feed.gone(graph).await?.is_some_and(|gone| gone.head.version >= version);
+        Ok(is_gone && self.sources.graphs.store().head(graph).await?.version < version)
     }
 
     /// How many commits the feed tells of after a position, of graphs that the filter wants: at most
@@ -147,7 +161,8 @@ impl AllGraphs {
             }
             // Where a part has more than one read gives, there is more than anybody counts.
             let is_cut = entries.len() >= FEED_CHUNK;
-            let wanted = entries.iter().filter(|entry| filter.wants_graph(&entry.graph));
+            let wanted =
+                entries.iter().filter(|entry| entry.purged.is_none() && filter.wants_graph(&entry.graph));
             let here = wanted.map(|entry| entry.to.since(entry.from).saturating_add(1)).sum();
             count = count.saturating_add(if is_cut { max } else { here });
         }

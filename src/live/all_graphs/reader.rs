@@ -40,6 +40,15 @@ pub enum Piece {
         /// The position at the last one.
         after: Arc<str>,
     },
+    /// The graph was purged, and nothing of it is there any more (rule L10).
+    Gone {
+        /// Which.
+        graph: GraphId,
+        /// Its last version.
+        head: Head,
+        /// The position after it.
+        after: Arc<str>,
+    },
     /// The history of a graph can't be read from this version on: what follows in it until it can be
     /// read again is missing, and is told of in this way alone.
     Damaged {
@@ -296,7 +305,7 @@ impl AllReader {
         }
         let unwanted = waiting.iter().take_while(|(_, entry)| !self.filter.wants_graph(&entry.graph)).count();
         if unwanted == 0 {
-            let told = read_step(&self.all.sources.graphs, waiting).await?;
+            let told = read_step(&self.all.sources, waiting).await?;
             let mut pieces = Vec::new();
             for told in told {
                 if let ReadPhase::Feed { waiting, .. } = &mut self.phase {
@@ -331,7 +340,7 @@ impl AllReader {
         }
         let chunks: Vec<_> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
         let mut found: VecDeque<PendingEntry> = VecDeque::new();
-        let mut is_lost = false;
+        let (mut is_lost, mut emptied) = (false, Vec::new());
         for ((part, after, to), (entries, bounds)) in behind.into_iter().zip(chunks) {
             if bounds.is_some_and(|bounds| bounds.trimmed > after || bounds.end < after) {
                 is_lost = true;
@@ -339,6 +348,11 @@ impl AllReader {
             }
             let mut due: Vec<FeedEntry> = entries.into_iter().take_while(|entry| entry.place <= to).collect();
             let Some(last) = due.last().map(|last| last.place) else {
+                // What stood there was of graphs that were purged.
+                if bounds.is_some_and(|bounds| bounds.end >= to) {
+                    emptied.push((part, to));
+                    continue;
+                }
                 // The feed has nothing up to there, where it once had: it is another one.
                 match &mut self.until {
                     Some(until) => until[part as usize] = after,
@@ -349,6 +363,9 @@ impl AllReader {
             // The last one moves the reader over those that are not wanted.
             due.retain(|entry| entry.place == last || self.filter.wants_graph(&entry.graph));
             found.extend(due.into_iter().map(|entry| (part, entry)));
+        }
+        for (part, to) in emptied {
+            self.move_part(part, to);
         }
         if is_lost {
             // Where the tail has not found it out yet, it does so soon.
@@ -391,7 +408,10 @@ impl AllReader {
         if told.is_all {
             self.move_part(told.part, told.place);
         }
-        if is_wanted {
+        if let Some(head) = told.purged.filter(|_| is_wanted) {
+            let after = self.position();
+            pieces.push(Piece::Gone { graph: told.graph.clone(), head, after });
+        } else if is_wanted {
             self.tell(pieces, told.graph.clone(), told.commits.clone(), told.damage.clone(), before);
         }
     }

@@ -210,7 +210,7 @@ impl TailTask {
         }
         let has_found = !waiting.is_empty();
         while !waiting.is_empty() {
-            let step = read_step(&self.sources.graphs, &waiting).await?;
+            let step = read_step(&self.sources, &waiting).await?;
             let mut ring = lock(&self.shared.ring);
             for told in step {
                 take_off(&mut waiting, &told);

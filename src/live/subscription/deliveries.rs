@@ -235,6 +235,11 @@ impl<'a> DeliveryPass<'a> {
                 }
                 true
             }
+            FeedItem::Gone { graph, after } => {
+                self.ledger.forget(graph);
+                self.ledger.move_to(after);
+                true
+            }
             FeedItem::Damaged { graph, version, problem } => {
                 if !self.ledger.can_park() {
                     return false;
@@ -280,7 +285,7 @@ impl<'a> DeliveryPass<'a> {
 fn commits_of(piece: &Piece) -> &[Arc<Recorded>] {
     match piece {
         Piece::Commits { commits, .. } => commits,
-        Piece::Damaged { .. } => &[],
+        Piece::Gone { .. } | Piece::Damaged { .. } => &[],
     }
 }
 

@@ -355,6 +355,14 @@ impl DeliveryLedger {
         meant
     }
 
+    /// The graph was purged: nothing of it is handed out any more, nor kept. Whether there was anything.
+    pub fn forget(&mut self, graph: &GraphId) -> bool {
+        let parked = self.parked.len();
+        self.parked.retain(|parked| parked.graph != *graph);
+        self.partly.take_if(|(of, _)| of == graph);
+        self.lanes.remove(graph).is_some() | (self.parked.len() < parked)
+    }
+
     /// Parked ones go out again, before what waits of their graphs; how many there were.
     pub fn retry(&mut self, ids: &[String]) -> usize {
         let parked = self.unpark(ids);

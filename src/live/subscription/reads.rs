@@ -47,6 +47,10 @@ pub(super) enum FeedItem {
         version: Version,
         problem: String,
     },
+    Gone {
+        graph: GraphId,
+        after: Arc<str>,
+    },
 }
 
 impl FeedItem {
@@ -64,6 +68,7 @@ impl FeedItem {
                     after,
                 }
             }
+            Piece::Gone { graph, after, .. } => Self::Gone { graph: graph.clone(), after: after.clone() },
             Piece::Damaged { graph, version, error } => {
                 Self::Damaged { graph: graph.clone(), version: *version, problem: error.to_string() }
             }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use dao_projections::GraphId;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -280,6 +281,19 @@ impl Subscriptions {
         ids: &[String],
     ) -> Result<usize, SubscriptionError> {
         self.change_parked(name, |ledger| ledger.drop_parked(ids)).await
+    }
+
+    /// A graph was purged: no subscription keeps anything of it.
+    pub async fn forget_graph(&self, graph: &GraphId) -> Result<(), SubscriptionError> {
+        for name in self.names().await? {
+            let Ok(name) = SubscriptionName::parse(&name) else { continue };
+            let forgotten = self.change(&name, |ledger, _| usize::from(ledger.forget(graph))).await;
+            match forgotten {
+                Ok(_) | Err(SubscriptionError::NotFound | SubscriptionError::Unreadable(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// What was given up, the first first, from after the delivery of this id on.

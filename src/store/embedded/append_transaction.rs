@@ -19,15 +19,19 @@ use super::{
     refused_operations,
     schema::{LAST_VERSION, key, version_of},
 };
-use crate::store::{Append, Entry, StoreError};
+use crate::store::{Append, Entry, StoreError, StoredCommit};
 
 /// How many graphs' heads the writer remembers. When that many are known, all are forgotten and
 /// looked up again as they are used: two short queries each.
 const HEADS_MAX: usize = 16_384;
 
 /// The last number that the feed gave, also if it was trimmed away.
-const LAST_SEQ: &str = "SELECT max(coalesce((SELECT max(seq) FROM feed), 0),
+pub(super) const LAST_SEQ: &str = "SELECT max(coalesce((SELECT max(seq) FROM feed), 0),
     coalesce((SELECT seq FROM place WHERE reader = ?1), 0))";
+
+/// The last commit of a graph.
+pub(super) const HEAD: &str =
+    "SELECT key, hash FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1";
 
 /// Dead operation records deleted in one transaction: about two milliseconds of the writer's time.
 const PURGE_ROWS_MAX: i64 = 1_000;
@@ -37,7 +41,16 @@ const PURGE_ROWS_MAX: i64 = 1_000;
 pub(super) struct AppendRequest {
     pub(super) graph: GraphId,
     pub(super) expected: Head,
+    /// Commits without operations, before the entries.
+    pub(super) copied: Vec<StoredCommit>,
     pub(super) entries: Vec<Entry>,
+}
+
+impl AppendRequest {
+    /// All commits, in order.
+    pub(super) fn commits(&self) -> impl Iterator<Item = &StoredCommit> {
+        self.copied.iter().chain(self.entries.iter().filter_map(|entry| entry.commit.as_ref()))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,9 +86,7 @@ impl<'c> Statements<'c> {
         Ok(Self {
             graph: connection.prepare_cached("SELECT id FROM graph WHERE name = ?1")?,
             add_graph: connection.prepare_cached("INSERT INTO graph (name) VALUES (?1)")?,
-            head: connection.prepare_cached(
-                "SELECT key, hash FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1",
-            )?,
+            head: connection.prepare_cached(HEAD)?,
             add_event: connection
                 .prepare_cached("INSERT INTO event (key, hash, body) VALUES (?1, ?2, ?3)")?,
             operation: connection.prepare_cached(
@@ -111,6 +122,12 @@ impl Appender {
     /// Forgets everything that a transaction that was rolled back may have left here.
     pub(super) fn forget(&mut self) {
         self.hot.clear();
+        self.feed_end = None;
+    }
+
+    /// Forgets what a change of the read side's may have made untrue of this graph.
+    pub(super) fn forget_graph(&mut self, graph: &GraphId) {
+        self.hot.remove(graph);
         self.feed_end = None;
     }
 
@@ -152,7 +169,7 @@ impl Appender {
         if let Err(problem) = follow(asked) {
             return Ok(Err(StoreError::Unavailable(problem)));
         }
-        if asked.entries.is_empty() {
+        if asked.entries.is_empty() && asked.copied.is_empty() {
             return Ok(Ok(Append::Appended));
         }
         let row = match hot.row {
@@ -253,7 +270,7 @@ impl Appender {
         asked: &AppendRequest,
     ) -> rusqlite::Result<Head> {
         let mut head = asked.expected;
-        for commit in asked.entries.iter().filter_map(|entry| entry.commit.as_ref()) {
+        for commit in asked.commits() {
             let key = key(row, commit.version).ok_or(rusqlite::Error::IntegralValueOutOfRange(0, row))?;
             statements.add_event.execute(params![key, commit.hash.as_bytes(), &commit.body[..]])?;
             head = commit.head();
@@ -274,7 +291,7 @@ impl Appender {
 /// Whether the commits follow on the expected head without a gap: the store never writes a hole.
 fn follow(asked: &AppendRequest) -> Result<(), String> {
     let mut next = asked.expected.version.next();
-    for commit in asked.entries.iter().filter_map(|entry| entry.commit.as_ref()) {
+    for commit in asked.commits() {
         if commit.version != next {
             return Err(format!("an append has commit {} where {next} should follow", commit.version));
         }

@@ -1,11 +1,12 @@
-//! The catalog's table: what lists of graphs are sorted by. The rows themselves stand among those of projections.
+//! The catalog's table: what lists of graphs are sorted by, and what they show. The rows stand among those of projections
+//! too.
 
 use bytes::Bytes;
 use dao_projections::GraphId;
-use rusqlite::{Connection, params, types::Value};
+use rusqlite::{Connection, OptionalExtension, params, types::Value};
 
 use super::reader::ReadFailure;
-use crate::store::{ListOrder, ListPlace, ListQuery, ListSort, Listed, Listing};
+use crate::store::{ListOrder, ListPiece, ListPlace, ListQuery, ListSort, Listing};
 
 /// Lists the graph, or lists it at another place.
 pub(super) fn put(
@@ -15,14 +16,23 @@ pub(super) fn put(
     listing: &Listing,
 ) -> rusqlite::Result<()> {
     let keys = &listing.keys;
+    let purge = listing.purge_after_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
     connection
-        .prepare_cached("INSERT OR REPLACE INTO catalog VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![row, graph.as_str(), keys.updated, keys.created, keys.title, &listing.row[..]])
+        .prepare_cached("INSERT OR REPLACE INTO catalog VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+        .execute(params![
+            row,
+            graph.as_str(),
+            keys.updated,
+            keys.created,
+            keys.title,
+            &listing.row[..],
+            purge
+        ])
         .map(drop)
 }
 
 /// The piece of the list.
-pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Vec<Listed>, ReadFailure> {
+pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<ListPiece, ReadFailure> {
     let mut select = connection.prepare_cached(statement(query.sort, query.order))?;
     let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
     // After every id with this prefix: ids are ASCII.
@@ -35,25 +45,49 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Vec<Lis
         (None, ListOrder::Descending) => (Value::Blob(vec![]), Value::Blob(vec![])),
     };
     let mut rows = select.query(params![key, graph, query.prefix, prefix_end, limit])?;
-    let mut listed = Vec::new();
+    let (mut places, mut found) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let name: String = row.get(1)?;
-        let Ok(graph) = GraphId::parse(&name) else { continue };
-        let bytes = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
-        let place = ListPlace { key: row.get(0)?, graph };
-        listed.push(Listed { place, row: Bytes::copy_from_slice(bytes) });
+        found += 1;
+        let name = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let Ok(graph) = GraphId::parse(name) else { continue };
+        places.push(ListPlace { key: row.get(0)?, graph });
     }
-    Ok(listed)
+    Ok(ListPiece { places, is_end: found < query.limit })
 }
 
-/// Each walks one index from the place on.
+/// What lists show of these graphs.
+pub(super) fn rows(connection: &Connection, graphs: &[GraphId]) -> Result<Vec<Option<Bytes>>, ReadFailure> {
+    let mut find = connection.prepare_cached("SELECT row FROM catalog WHERE name = ?1")?;
+    let row = |graph: &GraphId| {
+        let row = find.query_row([graph.as_str()], |r| Ok(Bytes::copy_from_slice(r.get_ref(0)?.as_blob()?)));
+        row.optional()
+    };
+    Ok(graphs.iter().map(row).collect::<rusqlite::Result<_>>()?)
+}
+
+/// Graphs that may be purged before this time.
+pub(super) fn due_for_purge(
+    connection: &Connection,
+    before_ms: u64,
+    limit: usize,
+) -> Result<Vec<GraphId>, ReadFailure> {
+    let mut select = connection.prepare_cached(
+        "SELECT name FROM catalog WHERE purge IS NOT NULL AND purge < ?1 ORDER BY purge LIMIT ?2",
+    )?;
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let names = select.query_map([number(before_ms), number(limit as u64)], |r| r.get::<_, String>(0))?;
+    let names: Vec<String> = names.collect::<rusqlite::Result<_>>()?;
+    Ok(names.iter().filter_map(|name| GraphId::parse(name).ok()).collect())
+}
+
+/// Each walks one index from the place on, and nothing else.
 fn statement(sort: ListSort, order: ListOrder) -> &'static str {
     macro_rules! select {
         ($key:literal, $compare:literal, $order:literal) => {
             concat!(
                 "SELECT ",
                 $key,
-                ", name, row FROM catalog
+                ", name FROM catalog
                  WHERE (",
                 $key,
                 ", name) ",
@@ -77,11 +111,11 @@ fn statement(sort: ListSort, order: ListOrder) -> &'static str {
         (ListSort::Title, ListOrder::Ascending) => select!("title", ">", "ASC"),
         (ListSort::Title, ListOrder::Descending) => select!("title", "<", "DESC"),
         (ListSort::Id, ListOrder::Ascending) => {
-            "SELECT '', name, row FROM catalog WHERE ?1 = ?1 AND name > ?2 AND name >= ?3 AND name < ?4
+            "SELECT '', name FROM catalog WHERE ?1 = ?1 AND name > ?2 AND name >= ?3 AND name < ?4
              ORDER BY name ASC LIMIT ?5"
         }
         (ListSort::Id, ListOrder::Descending) => {
-            "SELECT '', name, row FROM catalog WHERE ?1 = ?1 AND name < ?2 AND name >= ?3 AND name < ?4
+            "SELECT '', name FROM catalog WHERE ?1 = ?1 AND name < ?2 AND name >= ?3 AND name < ?4
              ORDER BY name DESC LIMIT ?5"
         }
     }

@@ -64,19 +64,32 @@ const FROM_1: MigrationStep = MigrationStep {
 
 const FROM_2: MigrationStep = MigrationStep {
     from: 2,
-    what: "room for digests of erased commits, a salt for each graph, and the list of graphs; commits may hold the events \
-           of this release",
+    what: "room for digests of erased commits, a salt for each graph, the list of graphs, and what is left of purged \
+           ones; commits may hold the events of this release",
     sql: "
         ALTER TABLE graph ADD COLUMN salt BLOB;
         ALTER TABLE event ADD COLUMN digest BLOB;
         CREATE TABLE IF NOT EXISTS catalog (
             graph INTEGER PRIMARY KEY, name TEXT NOT NULL, updated TEXT NOT NULL, created TEXT NOT NULL,
-            title TEXT NOT NULL, row BLOB NOT NULL
+            title TEXT NOT NULL, row BLOB NOT NULL, purge INTEGER
         ) STRICT;
         CREATE INDEX IF NOT EXISTS catalog_updated ON catalog (updated, name);
         CREATE INDEX IF NOT EXISTS catalog_created ON catalog (created, name);
         CREATE INDEX IF NOT EXISTS catalog_title ON catalog (title, name);
         CREATE UNIQUE INDEX IF NOT EXISTS catalog_name ON catalog (name);
+        CREATE INDEX IF NOT EXISTS catalog_purge ON catalog (purge) WHERE purge IS NOT NULL;
+        CREATE TABLE IF NOT EXISTS refused (
+            seq INTEGER PRIMARY KEY, graph INTEGER NOT NULL, version INTEGER NOT NULL, number INTEGER NOT NULL,
+            at INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE IF NOT EXISTS gone (
+            seq INTEGER PRIMARY KEY, name TEXT, token BLOB NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL,
+            operation BLOB NOT NULL, fingerprint BLOB NOT NULL, at INTEGER NOT NULL
+        ) STRICT;
+        CREATE INDEX IF NOT EXISTS gone_token ON gone (token);
+        CREATE TABLE IF NOT EXISTS purging (
+            graph INTEGER PRIMARY KEY, gone INTEGER NOT NULL, feed INTEGER NOT NULL, refused INTEGER NOT NULL
+        ) STRICT;
         DROP VIEW history;
         CREATE VIEW history AS
             SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body, digest

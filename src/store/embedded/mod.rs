@@ -8,7 +8,7 @@
 //! - No asynchronous thread ever waits for the disk.
 //!
 //! Where things are: tables and connections in `schema`, what one transaction does in `append_transaction`,
-//! time windows of operations in `record_windows`, refused operations in `refused_operations`, copying the WAL into the file in `checkpoint`,
+//! time windows of operations in `record_windows`, refused operations in `refused_operations`, purged graphs in `purge`, copying the WAL into the file in `checkpoint`,
 //! backups in `backup`, older formats in `migrate`.
 //! Not here: what the bytes mean, and retries.
 
@@ -20,6 +20,7 @@ mod document;
 mod file_permissions;
 mod migrate;
 mod projection;
+mod purge;
 mod reader;
 mod record_windows;
 mod refused_operations;
@@ -198,7 +199,17 @@ const LOCK_POLL: Duration = Duration::from_millis(20);
 #[async_trait]
 impl EventStore for EmbeddedStore {
     async fn append(&self, graph: &GraphId, expected: Head, entries: &[Entry]) -> Result<Append, StoreError> {
-        self.writer.append(graph, expected, entries).await
+        self.writer.append(graph, expected, &[], entries).await
+    }
+
+    async fn append_copied(
+        &self,
+        graph: &GraphId,
+        expected: Head,
+        copied: &[StoredCommit],
+        entries: &[Entry],
+    ) -> Result<Append, StoreError> {
+        self.writer.append(graph, expected, copied, entries).await
     }
 
     async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {

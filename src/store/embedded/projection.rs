@@ -10,10 +10,10 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, Version};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EmbeddedStore, catalog, document, reader::ReadFailure};
+use super::{EmbeddedStore, catalog, document, purge, reader::ReadFailure, refused_operations};
 use crate::store::{
-    FeedBounds, FeedEntry, FeedPlace, ListQuery, Listed, ParkedGraph, ProjectionStore, RowsChange, RowsFound,
-    RowsHead, StoreError,
+    FeedBounds, FeedEntry, FeedPlace, Gone, ListPiece, ListQuery, Order, ParkedGraph, ProjectionStore, Purge,
+    PurgeRequest, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError,
 };
 
 /// Up to where the feed was trimmed, among the places of readers.
@@ -28,6 +28,8 @@ pub(super) enum ReadSideWrite {
     Park { graph: GraphId, parked: Option<ParkedGraph> },
     Checkpoint { graph: GraphId, head: Head, state: Bytes },
     Document { kind: String, name: String, expected: Option<u64>, bytes: Option<Bytes> },
+    Purge { graph: GraphId, request: PurgeRequest },
+    Sweep,
 }
 
 impl ReadSideWrite {
@@ -39,7 +41,9 @@ impl ReadSideWrite {
             }
             Self::Checkpoint { state, .. } => state.len(),
             Self::Document { bytes, .. } => bytes.as_ref().map_or(0, Bytes::len),
-            Self::Place { .. } | Self::Trim { .. } | Self::Park { .. } => 0,
+            Self::Place { .. } | Self::Trim { .. } | Self::Park { .. } | Self::Purge { .. } | Self::Sweep => {
+                0
+            }
         }
     }
 }
@@ -58,7 +62,17 @@ pub(super) fn keep(connection: &Connection, keep: &ReadSideWrite) -> rusqlite::R
             let mut put = connection.prepare_cached("INSERT OR REPLACE INTO place VALUES (?1, ?2)")?;
             put.execute(params![reader, *seq as i64]).map(|_| true)
         }
+        ReadSideWrite::Purge { graph, request } => match row_of(connection, graph)? {
+            Some(row) => purge::purge(connection, row, graph, request),
+            None => Ok(false),
+        },
+        ReadSideWrite::Sweep => purge::sweep(connection),
         ReadSideWrite::Trim { to } => {
+            refused_operations::trim(connection, *to as i64)?;
+            // The feed does not tell of these any more: their names go.
+            connection
+                .prepare_cached("UPDATE gone SET name = NULL WHERE seq <= ?1")?
+                .execute([*to as i64])?;
             let mut trim = connection.prepare_cached("DELETE FROM feed WHERE seq <= ?1")?;
             trim.execute([*to as i64])?;
             let mut put = connection.prepare_cached(
@@ -139,13 +153,27 @@ fn rows_head(connection: &Connection, graph: i64, projection: &str) -> rusqlite:
     Ok(found.optional()?.flatten())
 }
 
-fn feed(connection: &Connection, after: u64, limit: usize) -> Result<Vec<FeedEntry>, ReadFailure> {
-    let mut select = connection.prepare_cached(
-        "SELECT seq, name, \"from\", \"to\", at FROM feed JOIN graph ON graph.id = feed.graph
-         WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-    )?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows = select.query(params![after as i64, limit])?;
+/// What it tells of a purged graph is left out, but for the purge itself.
+fn feed(
+    connection: &Connection,
+    place: u64,
+    order: Order,
+    limit: usize,
+) -> Result<Vec<FeedEntry>, ReadFailure> {
+    let mut select = connection.prepare_cached(match order {
+        Order::OldestFirst => {
+            "SELECT feed.seq, coalesce(gone.name, graph.name), \"from\", \"to\", feed.at, gone.hash
+             FROM feed JOIN graph ON graph.id = feed.graph LEFT JOIN gone ON gone.seq = feed.seq
+             WHERE feed.seq > ?1 AND (graph.name >= '0' OR gone.name IS NOT NULL) ORDER BY feed.seq LIMIT ?2"
+        }
+        Order::NewestFirst => {
+            "SELECT feed.seq, coalesce(gone.name, graph.name), \"from\", \"to\", feed.at, gone.hash
+             FROM feed JOIN graph ON graph.id = feed.graph LEFT JOIN gone ON gone.seq = feed.seq
+             WHERE feed.seq < ?1 AND (graph.name >= '0' OR gone.name IS NOT NULL) ORDER BY feed.seq DESC LIMIT ?2"
+        }
+    })?;
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let mut rows = select.query([number(place), number(limit as u64)])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let name = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
@@ -153,9 +181,16 @@ fn feed(connection: &Connection, after: u64, limit: usize) -> Result<Vec<FeedEnt
         let Ok(graph) = GraphId::parse(name) else { continue };
         let place = FeedPlace { major: row.get::<_, i64>(0)? as u64, minor: 0 };
         let at_ms = row.get::<_, i64>(4)? as u64;
-        entries.push(FeedEntry { place, graph, from: version(2)?, to: version(3)?, at_ms });
+        let purged = row.get_ref(5)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
+        let purged = purged.and_then(|hash| Hash::from_bytes(hash).ok());
+        entries.push(FeedEntry { place, graph, from: version(2)?, to: version(3)?, at_ms, purged });
     }
     Ok(entries)
+}
+
+/// The first number that is not before this place: places have no minor part here, so one that has is beyond its major part.
+fn end_of(place: FeedPlace) -> u64 {
+    place.major.saturating_add(u64::from(place.minor > 0))
 }
 
 fn place(connection: &Connection, reader: &str) -> Result<FeedPlace, ReadFailure> {
@@ -175,7 +210,27 @@ impl ProjectionStore for EmbeddedStore {
     }
 
     async fn feed(&self, _part: u32, after: FeedPlace, limit: usize) -> Result<Vec<FeedEntry>, StoreError> {
-        self.readers.run(move |connection| feed(connection, after.major, limit)).await
+        self.readers.run(move |connection| feed(connection, after.major, Order::OldestFirst, limit)).await
+    }
+
+    async fn feed_before(
+        &self,
+        _part: u32,
+        before: FeedPlace,
+        limit: usize,
+    ) -> Result<Vec<FeedEntry>, StoreError> {
+        self.readers.run(move |connection| feed(connection, end_of(before), Order::NewestFirst, limit)).await
+    }
+
+    async fn refused_before(
+        &self,
+        _part: u32,
+        before: FeedPlace,
+        limit: usize,
+    ) -> Result<Vec<RefusedEntry>, StoreError> {
+        self.readers
+            .run(move |connection| refused_operations::of_all_graphs(connection, end_of(before), limit))
+            .await
     }
 
     async fn feed_bounds(&self, _part: u32) -> Result<FeedBounds, StoreError> {
@@ -323,9 +378,42 @@ impl ProjectionStore for EmbeddedStore {
             .await
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+    async fn list(&self, query: &ListQuery) -> Result<ListPiece, StoreError> {
         let query = query.clone();
         self.readers.run(move |connection| catalog::list(connection, &query)).await
+    }
+
+    async fn list_rows(&self, graphs: &[GraphId]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let graphs = graphs.to_vec();
+        self.readers.run(move |connection| catalog::rows(connection, &graphs)).await
+    }
+
+    async fn due_for_purge(&self, before_ms: u64, limit: usize) -> Result<Vec<GraphId>, StoreError> {
+        self.readers.run(move |connection| catalog::due_for_purge(connection, before_ms, limit)).await
+    }
+
+    async fn purge(&self, graph: &GraphId, request: &PurgeRequest) -> Result<Purge, StoreError> {
+        let write = ReadSideWrite::Purge { graph: graph.clone(), request: *request };
+        let is_purged = self.writer.keep(write).await?;
+        Ok(if is_purged { Purge::Purged } else { Purge::HeadMoved })
+    }
+
+    async fn gone(&self, graph: &GraphId) -> Result<Option<Gone>, StoreError> {
+        let graph = graph.clone();
+        self.readers.run(move |connection| purge::gone(connection, &graph)).await
+    }
+
+    async fn purging(&self) -> Result<Vec<GraphId>, StoreError> {
+        self.readers.run(purge::purging).await
+    }
+
+    async fn sweep(&self) -> Result<bool, StoreError> {
+        self.writer.keep(ReadSideWrite::Sweep).await
+    }
+
+    /// There are none: rows belong to the number of a graph, which is never used again.
+    async fn drop_rows(&self, _graph: &GraphId) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn park(&self, graph: &GraphId, parked: Option<&ParkedGraph>) -> Result<(), StoreError> {

@@ -190,9 +190,7 @@ fn row(connection: &Connection, graph: &GraphId) -> rusqlite::Result<Option<i64>
 
 fn head(connection: &Connection, graph: &GraphId) -> Result<Head, ReadFailure> {
     let Some(row) = row(connection, graph)? else { return Ok(Head::EMPTY) };
-    let mut statement = connection.prepare_cached(
-        "SELECT key, hash FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1",
-    )?;
+    let mut statement = connection.prepare_cached(append_transaction::HEAD)?;
     Ok(append_transaction::head(&mut statement, graph, row)??)
 }
 
@@ -279,7 +277,8 @@ fn graphs(
          AND EXISTS (SELECT 1 FROM event WHERE key BETWEEN graph.id << ?2 AND (graph.id << ?2) + ?3)
          ORDER BY name LIMIT ?4",
     )?;
-    let after = after.map_or("", GraphId::as_str);
+    // Before every id, and after the names of purged graphs.
+    let after = after.map_or("/", GraphId::as_str);
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![after, schema::VERSION_BITS, LAST_VERSION, limit])?;
     let mut found = Vec::new();

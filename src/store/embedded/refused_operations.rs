@@ -5,16 +5,21 @@
 //! never decrease, because all writes go through one thread. Not here: what a record says.
 
 use bytes::Bytes;
-use dao_projections::{OperationId, Version};
+use dao_projections::{GraphId, OperationId, Version};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use crate::store::{Entry, Order, READ_BYTES_MAX, REFUSALS_MAX, RefusalPlace, StoredRefusal};
+use super::{reader::ReadFailure, record_windows::now_ms};
+use crate::store::{
+    Entry, FeedPlace, Order, READ_BYTES_MAX, REFUSALS_MAX, REFUSED_MAX, RefusalPlace, RefusedEntry,
+    StoredRefusal,
+};
 
 /// The statements that a round of the writer needs.
 pub(super) struct Statements<'c> {
     last: CachedStatement<'c>,
     add: CachedStatement<'c>,
     remove: CachedStatement<'c>,
+    list: CachedStatement<'c>,
 }
 
 impl<'c> Statements<'c> {
@@ -23,6 +28,8 @@ impl<'c> Statements<'c> {
             last: connection.prepare_cached("SELECT max(number) FROM refusal WHERE graph = ?1")?,
             add: connection.prepare_cached("INSERT INTO refusal VALUES (?1, ?2, ?3, ?4, ?5)")?,
             remove: connection.prepare_cached("DELETE FROM refusal WHERE graph = ?1 AND number <= ?2")?,
+            list: connection
+                .prepare_cached("INSERT INTO refused (graph, version, number, at) VALUES (?1, ?2, ?3, ?4)")?,
         })
     }
 
@@ -37,6 +44,7 @@ impl<'c> Statements<'c> {
             number += 1;
             let id = entry.operation.as_bytes();
             self.add.execute(params![row, number, version.get() as i64, id, &entry.record[..]])?;
+            self.list.execute([row, version.get() as i64, number, now_ms()])?;
         }
         self.remove.execute([row, number - REFUSALS_MAX as i64])?;
         Ok(())
@@ -84,4 +92,44 @@ pub(super) fn read(
         });
     }
     Ok(refusals)
+}
+
+/// See [`crate::store::ProjectionStore::refused_before`].
+pub(super) fn of_all_graphs(
+    connection: &Connection,
+    before: u64,
+    limit: usize,
+) -> Result<Vec<RefusedEntry>, ReadFailure> {
+    let mut select = connection.prepare_cached(
+        "SELECT seq, name, version, number, at FROM refused JOIN graph ON graph.id = refused.graph
+         WHERE seq < ?1 AND name >= '0' ORDER BY seq DESC LIMIT ?2",
+    )?;
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let mut rows = select.query([number(before), number(limit as u64)])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let Ok(graph) = GraphId::parse(name) else { continue };
+        let version = Version::new(row.get::<_, i64>(2)? as u64).unwrap_or_default();
+        entries.push(RefusedEntry {
+            place: FeedPlace { major: row.get::<_, i64>(0)? as u64, minor: 0 },
+            graph,
+            of_graph: RefusalPlace { version, number: row.get::<_, i64>(3)? as u64 },
+            at_ms: row.get::<_, i64>(4)? as u64,
+        });
+    }
+    Ok(entries)
+}
+
+/// Lets go of what is older than this entry of the feed, and of the oldest beyond the bound.
+pub(super) fn trim(connection: &Connection, feed_to: i64) -> rusqlite::Result<()> {
+    // The first that is younger: found at once, for they stand in the order of time.
+    connection
+        .prepare_cached(
+            "DELETE FROM refused WHERE seq < coalesce(
+                 (SELECT min(seq) FROM refused WHERE at > (SELECT at FROM feed WHERE seq = ?1)), 0)
+             OR seq <= (SELECT max(seq) FROM refused) - ?2",
+        )?
+        .execute([feed_to, REFUSED_MAX as i64])
+        .map(drop)
 }

@@ -157,7 +157,7 @@ impl Rounds {
         while let Ok(request) = next {
             match request {
                 Request::Append { asked, room, answer } => {
-                    entries += asked.entries.len();
+                    entries += asked.copied.len() + asked.entries.len();
                     bytes += room.num_permits();
                     waiting.push((asked, room, answer));
                 }
@@ -241,10 +241,15 @@ impl Rounds {
     }
 
     /// Keeps something for the read side. What SQLite refuses of it is undone, and fails nothing else of the round.
-    fn keep(&self, keep: &ReadSideWrite) -> rusqlite::Result<Result<bool, StoreError>> {
+    fn keep(&mut self, keep: &ReadSideWrite) -> rusqlite::Result<Result<bool, StoreError>> {
         self.connection.prepare_cached("SAVEPOINT keep")?.execute([])?;
         let kept = match projection::keep(&self.connection, keep) {
-            Ok(kept) => Ok(kept),
+            Ok(kept) => {
+                if let ReadSideWrite::Purge { graph, .. } = keep {
+                    self.ledger.forget_graph(graph);
+                }
+                Ok(kept)
+            }
             // SQLite has ended the whole transaction: the disk is full, or failed.
             Err(error) if self.connection.is_autocommit() => return Err(error),
             Err(error) => {

@@ -35,7 +35,11 @@ const READER_CACHE_KIB: u32 = 1_024;
 /// The `version` of a `document` is the number of a change among those of all documents, which `meta` counts.
 /// The `digest` of an event is the SHA-256 that its hash covers, where other bytes stand in `body` now; nothing in
 /// this release writes one. The `salt` of a graph is for proofs that don't tell its name.
-/// `catalog` says where each graph stands in lists, and what they show.
+/// `catalog` says where each graph stands in lists, and what they show; `purge` is when one in the trash is purged.
+/// `refused` lists the refused operations of all graphs as they came.
+/// `gone` has what is left of purged graphs, by their place in the feed; `purging` those of which rows are still to be
+/// deleted, and how far the feed and `refused` were looked through. Their rows in `graph` stay, under a name that no graph
+/// can have, so that no other graph gets their number.
 /// `refusal` numbers the refused operations of each graph, so that the oldest are at its beginning.
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -76,12 +80,25 @@ const TABLES: &str = "
     CREATE INDEX refusal_version ON refusal (graph, version);
     CREATE TABLE catalog (
         graph INTEGER PRIMARY KEY, name TEXT NOT NULL, updated TEXT NOT NULL, created TEXT NOT NULL,
-        title TEXT NOT NULL, row BLOB NOT NULL
+        title TEXT NOT NULL, row BLOB NOT NULL, purge INTEGER
     ) STRICT;
     CREATE INDEX catalog_updated ON catalog (updated, name);
     CREATE INDEX catalog_created ON catalog (created, name);
     CREATE INDEX catalog_title ON catalog (title, name);
     CREATE UNIQUE INDEX catalog_name ON catalog (name);
+    CREATE INDEX catalog_purge ON catalog (purge) WHERE purge IS NOT NULL;
+    CREATE TABLE refused (
+        seq INTEGER PRIMARY KEY, graph INTEGER NOT NULL, version INTEGER NOT NULL, number INTEGER NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE gone (
+        seq INTEGER PRIMARY KEY, name TEXT, token BLOB NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL,
+        operation BLOB NOT NULL, fingerprint BLOB NOT NULL, at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX gone_token ON gone (token);
+    CREATE TABLE purging (
+        graph INTEGER PRIMARY KEY, gone INTEGER NOT NULL, feed INTEGER NOT NULL, refused INTEGER NOT NULL
+    ) STRICT;
     CREATE VIEW history AS
         SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body, digest
         FROM event JOIN graph ON graph.id = key >> 34;

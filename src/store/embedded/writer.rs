@@ -26,7 +26,7 @@ use super::{
     record_windows::{LiveWindows, RecordWindows},
     rounds::Rounds,
 };
-use crate::store::{Append, Entry, StoreError};
+use crate::store::{Append, Entry, StoreError, StoredCommit};
 
 /// Bytes that wait for the writer or are being written. A caller that finds it full waits for room.
 const QUEUE_BYTES_MAX: u32 = 64 << 20;
@@ -101,10 +101,12 @@ impl Writer {
         &self,
         graph: &GraphId,
         expected: Head,
+        copied: &[StoredCommit],
         entries: &[Entry],
     ) -> Result<Append, StoreError> {
-        let asked = AppendRequest { graph: graph.clone(), expected, entries: entries.to_vec() };
-        let room = Arc::clone(&self.room).acquire_many_owned(cost(entries)).await.map_err(|_| closed())?;
+        let (copied, entries) = (copied.to_vec(), entries.to_vec());
+        let asked = AppendRequest { graph: graph.clone(), expected, copied, entries };
+        let room = Arc::clone(&self.room).acquire_many_owned(cost(&asked)).await.map_err(|_| closed())?;
         let (answer, answered) = oneshot::channel();
         self.send(Request::Append { asked, room, answer })?;
         answered.await.unwrap_or_else(|_| {
@@ -180,11 +182,10 @@ fn closed() -> StoreError {
 }
 
 /// What an append counts for in the queue.
-fn cost(entries: &[Entry]) -> u32 {
-    let bytes: usize = entries
-        .iter()
-        .map(|e| ITEM_BYTES + e.record.len() + e.commit.as_ref().map_or(0, |c| c.body.len()))
-        .sum();
+fn cost(asked: &AppendRequest) -> u32 {
+    let commits: usize = asked.commits().map(|commit| commit.body.len()).sum();
+    let records: usize = asked.entries.iter().map(|entry| ITEM_BYTES + entry.record.len()).sum();
+    let bytes = commits + records + asked.copied.len() * ITEM_BYTES;
     u32::try_from(bytes + ITEM_BYTES).unwrap_or(u32::MAX).min(QUEUE_BYTES_MAX)
 }
 
@@ -207,10 +208,10 @@ mod tests {
             thread: Mutex::new(Some(thread)),
         };
         let graph = GraphId::parse("g").expect("a graph id");
-        let taken = writer.append(&graph, Head::EMPTY, &[]).await;
+        let taken = writer.append(&graph, Head::EMPTY, &[], &[]).await;
         assert!(matches!(taken, Err(StoreError::OutcomeUnknown(_))), "{taken:?}");
         writer.close().await;
-        let refused = writer.append(&graph, Head::EMPTY, &[]).await;
+        let refused = writer.append(&graph, Head::EMPTY, &[], &[]).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
         assert!(writer.check().await.is_err());
     }

@@ -5,18 +5,23 @@
 -- KEYS[6]  the partition's feed
 -- KEYS[7]  the graph's refusals
 -- KEYS[8]  the partition's graphs
+-- KEYS[9]  graphs that are being purged
+-- KEYS[10] the partition's refused operations
 -- ARGV[3]  the graph id
 -- ARGV[4]  the expected version, in decimal; never a number here: a double has 53 bits
 -- ARGV[5]  the expected hash
 -- ARGV[6]  the channel of those who follow the graph
 -- ARGV[7]  what a message on it begins with: its form and who sends it
 -- ARGV[8]  how many entries; then for each its operation id, its record, and the version it was
---          refused at or ''; then for each commit its version, hash and body
+--          refused at or ''; then for each commit its version, hash and body. Copied commits have no entry
 --
--- Returns {0}, {1, version, hash}, {2, operation id, record, ...} or {3, window}.
+-- Returns {0}, {1, version, hash}, {2, operation id, record, ...}, {3, window}, or {4} while the graph is being purged.
 
 -- About how many refusals a graph keeps.
 local REFUSALS_MAX = 10000
+-- About how many refusals of all graphs of a partition are listed as they came.
+local LISTED_MAX = 20000
+local PURGING = 4
 -- Bytes of commit bodies in one message; of more than that only the head is told.
 local PUBLISHED_BYTES_MAX = 262144
 
@@ -50,6 +55,11 @@ for i = 1, entries do
     refused[#refused + 1] = i
   end
 end
+-- What an earlier graph of this name had must be gone before there is another one.
+if version == '0' and redis.call('HEXISTS', KEYS[9], graph) == 1 then
+  return { PURGING }
+end
+
 local records, duplicates, taken = recorded(graph, ids)
 if duplicates > 0 then
   local reply = { DUPLICATE }
@@ -77,6 +87,9 @@ if #refused > 0 or version == '0' then
   refused_version, refused_number = last_refusal(KEYS[7])
   is_foreign = is_above(refused_version, version)
 end
+if #refused > 0 then
+  redis.call('XLEN', KEYS[10]) -- fails if it is not a stream, while nothing is written yet
+end
 if first_commit <= #ARGV then
   -- These fail if the feed is not a stream or the index not a sorted set, while nothing is written yet. What else is
   -- written to was read above.
@@ -102,11 +115,9 @@ for _, i in ipairs(refused) do
   refused_version = at
   redis.call('XADD', KEYS[7], 'MAXLEN', '~', REFUSALS_MAX, at .. '-' .. refused_number,
     'operation', ids[i], 'record', ARGV[7 + 3 * i])
+  redis.call('XADD', KEYS[10], 'MAXLEN', '~', LISTED_MAX, '*', 'graph', graph, 'version', at, 'number', refused_number)
 end
 
-if entries == 0 then
-  return { ANSWER }
-end
 local is_new = redis.call('EXISTS', KEYS[CURRENT]) == 0
 local own, fields = graph .. '\0', {}
 for i = 1, entries do
@@ -122,7 +133,7 @@ end
 for from = 1, #fields, CHUNK do
   redis.call('HSET', KEYS[CURRENT], unpack(fields, from, math.min(from + CHUNK - 1, #fields)))
 end
-if is_new then
+if is_new and entries > 0 then
   -- Unlinked by the window after next; the expiry is for partitions where nobody writes any more.
   redis.call('PEXPIREAT', KEYS[CURRENT], string.format('%.0f', (window + 2) * window_ms + 600000))
   redis.call('UNLINK', KEYS[STALE])

@@ -4,7 +4,7 @@
 //! tag `{p}` (the braces are literal), so that a cluster keeps them on one node and one script can
 //! touch them all.
 
-use dao_projections::GraphId;
+use dao_projections::{GraphId, PROJECTIONS};
 use fred::{types::Key, util::redis_keyslot};
 
 /// Which format these keys are in, and how many partitions there are.
@@ -88,6 +88,34 @@ impl Partition {
     /// An index of the catalog: a sorted set, all of one score, of `<key>\0<graph>`.
     pub(super) fn catalog_by(self, sort: &str) -> Key {
         format!("dao:{{{}}}:catalog:by:{sort}", self.0).into()
+    }
+
+    /// Graphs in the trash by the time from which they may be purged.
+    pub(super) fn catalog_trash(self) -> Key {
+        format!("dao:{{{}}}:catalog:trash", self.0).into()
+    }
+
+    /// What is left of purged graphs, by the digests of their names.
+    pub(super) fn gone(self) -> Key {
+        format!("dao:{{{}}}:gone", self.0).into()
+    }
+
+    /// Purged graphs of which something is still to be removed, by name: up to which place of the feed.
+    pub(super) fn purging(self) -> Key {
+        format!("dao:{{{}}}:purging", self.0).into()
+    }
+
+    /// The stream of refused operations of all graphs of the partition.
+    pub(super) fn refused(self) -> Key {
+        format!("dao:{{{}}}:refused", self.0).into()
+    }
+
+    /// All keys that belong to one graph alone, its commits first.
+    pub(super) fn of_graph(self, graph: &GraphId) -> Vec<Key> {
+        let rows = PROJECTIONS.iter().map(|projection| self.projection(graph, projection.name));
+        let own = ["salt", "archive"].map(|name| self.projection(graph, name));
+        let all = [self.events(graph), self.refusals(graph), self.checkpoints(graph)];
+        all.into_iter().chain(rows).chain(own).collect()
     }
 
     /// How far readers of the feed are.

@@ -27,6 +27,7 @@ mod migrate;
 mod nodes;
 mod projection;
 mod publication_reader;
+mod purge;
 mod refused_operations;
 mod replica_confirmation;
 mod scripts;
@@ -131,9 +132,19 @@ impl RedisStore {
 #[async_trait]
 impl EventStore for RedisStore {
     async fn append(&self, graph: &GraphId, expected: Head, entries: &[Entry]) -> Result<Append, StoreError> {
+        self.append_copied(graph, expected, &[], entries).await
+    }
+
+    async fn append_copied(
+        &self,
+        graph: &GraphId,
+        expected: Head,
+        copied: &[StoredCommit],
+        entries: &[Entry],
+    ) -> Result<Append, StoreError> {
         let first = expected.version.next();
-        let gapless = (entries.iter().filter_map(|entry| entry.commit.as_ref()))
-            .try_fold(first, |next, commit| (commit.version == next).then(|| next.next()));
+        let mut commits = copied.iter().chain(entries.iter().filter_map(|entry| entry.commit.as_ref()));
+        let gapless = commits.try_fold(first, |next, commit| (commit.version == next).then(|| next.next()));
         if gapless.is_none() {
             // A mistake of the caller's that must not become a hole in the history.
             return Err(StoreError::Unavailable("the commits do not follow on the expected head".to_owned()));
@@ -141,7 +152,7 @@ impl EventStore for RedisStore {
         let partition = self.partition(graph);
         let to = self.sender.address(partition, graph);
         let append = async |live: Arc<LiveClient<Client>>| {
-            self.scripts.append(&live.client, partition, graph, expected, entries, &to).await
+            self.scripts.append(&live.client, partition, graph, expected, (copied, entries), &to).await
         };
         let append = self.nodes.call(partition.slot(), ConnectionRole::Writer, append);
         let appended = self.index.beside(&self.scripts, &self.nodes, graph, entries, append).await;
@@ -154,6 +165,10 @@ impl EventStore for RedisStore {
             }
             ScriptReply::HeadMoved(values) => {
                 scripts::head(&values).map(Append::HeadMoved).ok_or_else(unreadable)
+            }
+            ScriptReply::Purging => {
+                let problem = "an earlier graph of this name is being purged. Try again in a moment";
+                Err(StoreError::Unavailable(problem.to_owned()))
             }
             ScriptReply::Duplicate(values) => {
                 live.confirm_found(self.min_replicas, partition).await?;

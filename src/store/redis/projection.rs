@@ -18,8 +18,8 @@ use super::{
     nodes::{ConnectionRole, LiveClient},
 };
 use crate::store::{
-    FeedBounds, FeedEntry, FeedPlace, ListQuery, Listed, Listing, ParkedGraph, ProjectionStore, RowsChange,
-    RowsFound, RowsHead, StoreError,
+    FeedBounds, FeedEntry, FeedPlace, Gone, ListPiece, ListQuery, Listing, ParkedGraph, ProjectionStore,
+    Purge, PurgeRequest, RefusalPlace, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError,
 };
 
 /// Up to where the feed was trimmed, among the places of readers.
@@ -34,6 +34,10 @@ pub(super) struct RowScripts {
     trim_feed: Script,
     put_document: Script,
     pub(super) list_graphs: Script,
+    pub(super) due_for_purge: Script,
+    pub(super) purge: Script,
+    pub(super) drop_rows: Script,
+    pub(super) forget_entries: Script,
 }
 
 impl RowScripts {
@@ -44,6 +48,10 @@ impl RowScripts {
             trim_feed: Script::from_lua(include_str!("trim_feed.lua")),
             put_document: Script::from_lua(include_str!("put_document.lua")),
             list_graphs: Script::from_lua(include_str!("list_graphs.lua")),
+            due_for_purge: Script::from_lua(include_str!("due_for_purge.lua")),
+            purge: Script::from_lua(include_str!("purge.lua")),
+            drop_rows: Script::from_lua(include_str!("drop_rows.lua")),
+            forget_entries: Script::from_lua(include_str!("forget_entries.lua")),
         }
     }
 
@@ -52,33 +60,46 @@ impl RowScripts {
         self.trim_feed.load(client).await?;
         self.put_document.load(client).await?;
         self.list_graphs.load(client).await?;
+        self.due_for_purge.load(client).await?;
+        self.purge.load(client).await?;
+        self.drop_rows.load(client).await?;
+        self.forget_entries.load(client).await?;
         self.lease.load(client).await
     }
 }
 
-fn read_place(text: &str) -> Option<FeedPlace> {
+pub(super) fn read_place(text: &str) -> Option<FeedPlace> {
     let (major, minor) = text.split_once('-')?;
     Some(FeedPlace { major: major.parse().ok()?, minor: minor.parse().ok()? })
 }
 
-fn place_text(place: FeedPlace) -> String {
+pub(super) fn place_text(place: FeedPlace) -> String {
     format!("{}-{}", place.major, place.minor)
 }
 
-/// An entry is `[id, [graph, <id>, from, <version>, to, <version>]]`.
+/// An entry is `[id, [graph, <id>, from, <version>, to, <version>]]`, or `[id, [graph, <id>, purged, <version>, hash, <hash>]]`.
 fn entry(row: &Value) -> Option<FeedEntry> {
     let Value::Array(row) = row else { return None };
     let [id, Value::Array(fields)] = row.as_slice() else { return None };
-    let [_, graph, _, from, _, to] = fields.as_slice() else { return None };
+    let [_, graph, name, first, _, second] = fields.as_slice() else { return None };
     let version = |value: &Value| Version::new(value.as_str()?.parse().ok()?);
     let place = read_place(&id.as_str()?)?;
-    Some(FeedEntry {
-        place,
-        at_ms: place.major,
-        graph: GraphId::parse(&graph.as_str()?).ok()?,
-        from: version(from)?,
-        to: version(to)?,
-    })
+    let (to, purged) = match name.as_bytes()? {
+        b"purged" => (version(first)?, Some(Hash::from_bytes(second.as_bytes()?).ok()?)),
+        _ => (version(second)?, None),
+    };
+    let (graph, from) = (GraphId::parse(&graph.as_str()?).ok()?, version(first)?);
+    Some(FeedEntry { place, at_ms: place.major, graph, from, to, purged })
+}
+
+/// `[id, [graph, <id>, version, <version>, number, <number>]]`.
+fn refused_entry(row: &Value) -> Option<RefusedEntry> {
+    let Value::Array(row) = row else { return None };
+    let [id, Value::Array(fields)] = row.as_slice() else { return None };
+    let [_, graph, _, version, _, number] = fields.as_slice() else { return None };
+    let (place, version) = (read_place(&id.as_str()?)?, Version::new(version.as_str()?.parse().ok()?)?);
+    let of_graph = RefusalPlace { version, number: number.as_str()?.parse().ok()? };
+    Some(RefusedEntry { place, graph: GraphId::parse(&graph.as_str()?).ok()?, of_graph, at_ms: place.major })
 }
 
 fn rows_head(version: &Value, hash: &Value, format: &Value) -> Option<RowsHead> {
@@ -103,8 +124,27 @@ impl RedisStore {
         Partition::numbered(part)
     }
 
+    /// The entries of a stream of a part before this place, the latest first.
+    async fn stream_before<T>(
+        &self,
+        (partition, stream): (Partition, Key),
+        before: FeedPlace,
+        limit: usize,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let to = if before == FeedPlace::END { "+".to_owned() } else { format!("({}", place_text(before)) };
+        let count = u64::try_from(limit).ok().filter(|count| *count < i64::MAX as u64);
+        let range = async |live: Arc<LiveClient<Client>>| {
+            live.client.xrevrange::<Value, _, _, _>(stream.clone(), to.as_str(), "-", count).await
+        };
+        let Value::Array(rows) = self.ask(partition.slot(), ConnectionRole::Reader, range).await? else {
+            return Ok(vec![]);
+        };
+        Ok(rows.iter().filter_map(read).collect())
+    }
+
     /// Whether the script did what it was asked to.
-    async fn change(
+    pub(super) async fn change(
         &self,
         slot: u16,
         script: &Script,
@@ -176,6 +216,26 @@ impl ProjectionStore for RedisStore {
         rows.iter().map(|row| entry(row).ok_or_else(unreadable)).collect()
     }
 
+    async fn feed_before(
+        &self,
+        part: u32,
+        before: FeedPlace,
+        limit: usize,
+    ) -> Result<Vec<FeedEntry>, StoreError> {
+        let partition = self.part(part);
+        self.stream_before((partition, partition.feed()), before, limit, entry).await
+    }
+
+    async fn refused_before(
+        &self,
+        part: u32,
+        before: FeedPlace,
+        limit: usize,
+    ) -> Result<Vec<RefusedEntry>, StoreError> {
+        let partition = self.part(part);
+        self.stream_before((partition, partition.refused()), before, limit, refused_entry).await
+    }
+
     async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError> {
         // The end first: whatever is trimmed in between is then known to have been there.
         let partition = self.part(part);
@@ -201,7 +261,7 @@ impl ProjectionStore for RedisStore {
         let first_kept = FeedPlace { minor: to.minor.saturating_add(1), ..to };
         let (major, minor) = (to.major.to_string(), to.minor.to_string());
         let args = vec![major.into(), minor.into(), place_text(first_kept).into(), TRIMMED.into()];
-        let keys = vec![self.part(part).feed(), self.part(part).places()];
+        let keys = vec![self.part(part).feed(), self.part(part).places(), self.part(part).refused()];
         self.change(self.part(part).slot(), &self.row_scripts.trim_feed, keys, args).await.map(drop)
     }
 
@@ -284,12 +344,13 @@ impl ProjectionStore for RedisStore {
         args.extend(gone.map(|(key, _)| Value::from(key.as_str())));
         let partition = self.partition(graph);
         let mut keys = vec![partition.projection(graph, projection)];
-        if let Some(Listing { keys: sorted, row }) = &change.listing {
+        if let Some(Listing { keys: sorted, purge_after_ms, row }) = &change.listing {
             keys.extend(catalog::keys(partition));
             args.extend([Value::from(graph.as_str()), Value::Bytes(row.clone())]);
             args.extend(
                 [&sorted.updated, &sorted.created, &sorted.title].map(|key| Value::from(key.as_str())),
             );
+            args.push(Value::from(purge_after_ms.map(|ms| ms.to_string()).unwrap_or_default()));
         }
         self.change(partition.slot(), &self.row_scripts.change_rows, keys, args).await
     }
@@ -324,8 +385,39 @@ impl ProjectionStore for RedisStore {
         }))
     }
 
-    async fn list(&self, query: &ListQuery) -> Result<Vec<Listed>, StoreError> {
+    async fn list(&self, query: &ListQuery) -> Result<ListPiece, StoreError> {
         self.list_graphs(query).await
+    }
+
+    async fn list_rows(&self, graphs: &[GraphId]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.rows_of_list(graphs).await
+    }
+
+    async fn due_for_purge(&self, before_ms: u64, limit: usize) -> Result<Vec<GraphId>, StoreError> {
+        self.due(before_ms, limit).await
+    }
+
+    async fn purge(&self, graph: &GraphId, request: &PurgeRequest) -> Result<Purge, StoreError> {
+        self.purge_graph(graph, request).await
+    }
+
+    async fn gone(&self, graph: &GraphId) -> Result<Option<Gone>, StoreError> {
+        self.what_is_left(graph).await
+    }
+
+    async fn purging(&self) -> Result<Vec<GraphId>, StoreError> {
+        Ok(self.all_purging().await?.into_iter().map(|(_, graph, _)| graph).collect())
+    }
+
+    async fn sweep(&self) -> Result<bool, StoreError> {
+        self.sweep_all().await
+    }
+
+    async fn drop_rows(&self, graph: &GraphId) -> Result<(), StoreError> {
+        let partition = self.partition(graph);
+        let keys = catalog::keys(partition).into_iter().chain(partition.of_graph(graph)).collect();
+        let args = vec![Value::from(graph.as_str())];
+        self.change(partition.slot(), &self.row_scripts.drop_rows, keys, args).await.map(drop)
     }
 
     async fn park(&self, graph: &GraphId, parked: Option<&ParkedGraph>) -> Result<(), StoreError> {

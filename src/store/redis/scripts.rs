@@ -16,7 +16,7 @@ use fred::{
 };
 
 use super::{keys::Partition, message::ChannelAddress};
-use crate::store::Entry;
+use crate::store::{Entry, StoredCommit};
 
 /// How often a call is made again because the operation window turned. Once does, unless the
 /// machines of a cluster disagree about the time just then.
@@ -27,6 +27,8 @@ pub(super) enum ScriptReply {
     Answer(Vec<Value>),
     HeadMoved(Vec<Value>),
     Duplicate(Vec<Value>),
+    /// The graph is being purged.
+    Purging,
 }
 
 /// The scripts and the window they were last told.
@@ -38,6 +40,7 @@ pub(super) struct Scripts {
     search: Script,
     locate: Script,
     graphs: Script,
+    forget_records: Script,
     operation_ttl_ms: i64,
     /// The operation window at the last call: a guess that the script corrects. 0 at first.
     window: AtomicU64,
@@ -56,6 +59,7 @@ impl Scripts {
             search: script(include_str!("search.lua")),
             locate: script(include_str!("locate.lua")),
             graphs: Script::from_lua(include_str!("graphs.lua")),
+            forget_records: script(include_str!("forget_records.lua")),
             operation_ttl_ms: i64::try_from(operation_ttl.as_millis()).unwrap_or(i64::MAX).max(1),
             window: AtomicU64::new(0),
         }
@@ -69,7 +73,22 @@ impl Scripts {
         self.index.load(client).await?;
         self.search.load(client).await?;
         self.locate.load(client).await?;
+        self.forget_records.load(client).await?;
         self.graphs.load(client).await
+    }
+
+    /// Removes some of the records of a graph's operations; from where to go on, `None` at the end.
+    pub(super) async fn forget_records(
+        &self,
+        client: &Client,
+        partition: Partition,
+        graph: &GraphId,
+        from: &str,
+    ) -> Result<Option<String>, Error> {
+        let args = vec![Value::from(graph.as_str()), Value::from(from)];
+        let reply = self.call(client, &self.forget_records, |window| partition.windows(window), args).await?;
+        let ScriptReply::Answer(values) = reply else { return Err(not_understood()) };
+        Ok(values.first().and_then(Value::as_string))
     }
 
     pub(super) async fn append(
@@ -78,10 +97,10 @@ impl Scripts {
         partition: Partition,
         graph: &GraphId,
         expected: Head,
-        entries: &[Entry],
+        (copied, entries): (&[StoredCommit], &[Entry]),
         to: &ChannelAddress,
     ) -> Result<ScriptReply, Error> {
-        let mut args = Vec::with_capacity(6 + 6 * entries.len());
+        let mut args = Vec::with_capacity(6 + 6 * entries.len() + 3 * copied.len());
         args.push(Value::from(graph.as_str()));
         args.push(Value::from(expected.version.to_string()));
         args.push(raw(expected.hash.as_bytes()));
@@ -93,7 +112,7 @@ impl Scripts {
             args.push(Value::Bytes(entry.record.clone()));
             args.push(Value::from(entry.refused_at.map(|at| at.to_string()).unwrap_or_default()));
         }
-        for commit in entries.iter().filter_map(|entry| entry.commit.as_ref()) {
+        for commit in copied.iter().chain(entries.iter().filter_map(|entry| entry.commit.as_ref())) {
             args.push(Value::from(commit.version.to_string()));
             args.push(raw(commit.hash.as_bytes()));
             args.push(Value::Bytes(commit.body.clone()));
@@ -101,7 +120,7 @@ impl Scripts {
         let keys = |window| {
             let mut keys = partition.windows(window);
             keys.extend([partition.events(graph), partition.feed(), partition.refusals(graph)]);
-            keys.push(partition.graphs());
+            keys.extend([partition.graphs(), partition.purging(), partition.refused()]);
             keys
         };
         self.call(client, &self.append, keys, args).await
@@ -219,6 +238,7 @@ impl Scripts {
                 Some(0) => return Ok(ScriptReply::Answer(rest)),
                 Some(1) => return Ok(ScriptReply::HeadMoved(rest)),
                 Some(2) => return Ok(ScriptReply::Duplicate(rest)),
+                Some(4) => return Ok(ScriptReply::Purging),
                 Some(3) => window = rest.first().and_then(Value::as_u64).ok_or_else(not_understood)?,
                 _ => return Err(not_understood()),
             }

@@ -1,5 +1,7 @@
 //! What auditors and analysts get: operations, differences, histories, verification, activity.
 
+use std::collections::HashMap;
+
 use utoipa::ToSchema;
 
 use super::{
@@ -20,6 +22,9 @@ pub(in crate::http) struct Operations {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::http) struct AuditedOperation {
+    /// In a list of all graphs.
+    #[schema(nullable = false)]
+    graph_id: Option<String>,
     #[schema(format = "uuid")]
     operation_id: String,
     status: Status,
@@ -37,6 +42,9 @@ pub(in crate::http) struct AuditedOperation {
     /// The operations that it undoes; absent if it undoes none.
     #[schema(nullable = false)]
     undoes: Option<Vec<String>>,
+    /// The operation that undid it last; absent if none did.
+    #[schema(nullable = false)]
+    undone_by: Option<Vec<String>>,
     /// The version whose contents it restores; absent if it restores none.
     #[schema(nullable = false, minimum = 1)]
     restores: Option<u64>,
@@ -145,6 +153,54 @@ pub(in crate::http) struct Verified {
     first_bad_version: Option<u64>,
     #[schema(nullable = false)]
     problem: Option<String>,
+}
+
+/// Who wrote each node and edge last, by its id.
+#[derive(ToSchema)]
+pub(in crate::http) struct Authors(HashMap<String, Author>);
+
+/// Who wrote an entity last.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct Author {
+    #[schema(minimum = 1)]
+    version: u64,
+    user_id: String,
+    /// Milliseconds since the Unix epoch.
+    timestamp: u64,
+}
+
+/// The activity of a graph: counts, or buckets if `bucket` was given.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(in crate::http) enum GraphActivity {
+    Counts(Activity),
+    Buckets(ActivityBuckets),
+}
+
+/// What happened in a graph over time.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct ActivityBuckets {
+    graph_id: String,
+    /// Up to which version events are counted.
+    version: u64,
+    /// How long each bucket is, in milliseconds.
+    #[schema(minimum = 3_600_000)]
+    bucket_ms: u64,
+    /// In order, without those in which nothing happened.
+    #[schema(max_items = 500)]
+    buckets: Vec<ActivityBucket>,
+}
+
+/// Events of one stretch of time.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct ActivityBucket {
+    /// When it began, in milliseconds since the Unix epoch.
+    at: u64,
+    #[schema(minimum = 1)]
+    events: u64,
 }
 
 /// One page of events counted by hour, type and user.

@@ -17,6 +17,8 @@ pub(in crate::http) struct GraphRow {
     version: u64,
     #[schema(pattern = "^[0-9a-f]{64}$")]
     hash: String,
+    /// The last commit that changed a node, an edge or the viewport; 0 if none did.
+    content_version: u64,
     /// Milliseconds since the Unix epoch.
     created_at: u64,
     created_by: String,
@@ -54,10 +56,43 @@ pub(in crate::http) struct GraphList {
 pub(in crate::http) struct Label {
     #[schema(minimum = 1)]
     version: u64,
+    #[schema(pattern = "^[0-9a-f]{64}$", nullable = false)]
+    hash: Option<String>,
     #[schema(nullable = false)]
     note: Option<String>,
     at: u64,
     #[schema(required)]
+    by: Option<String>,
+}
+
+/// All labels of a graph.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::http) struct LabelList {
+    graph_id: String,
+    /// The version of the graph, not of a label.
+    version: u64,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    hash: String,
+    /// By name.
+    labels: HashMap<String, Label>,
+}
+
+/// One label of a graph.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct NamedLabel {
+    name: String,
+    /// Null if there is no such label any more.
+    #[schema(minimum = 1, required)]
+    version: Option<u64>,
+    #[schema(pattern = "^[0-9a-f]{64}$", nullable = false)]
+    hash: Option<String>,
+    #[schema(nullable = false)]
+    note: Option<String>,
+    #[schema(nullable = false)]
+    at: Option<u64>,
+    #[schema(nullable = false)]
     by: Option<String>,
 }
 

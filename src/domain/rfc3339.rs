@@ -1,53 +1,13 @@
-//! Versions and times on the command line, and times for people, in UTC.
+//! Times as people write them (RFC 3339), in UTC.
 //!
 //! The calendar uses Howard Hinnant's civil-from-days arithmetic, which is exact for every date.
 
-use std::str::FromStr;
-
-use dao_projections::{GraphId, Timestamp, Version};
-
-use super::CliError;
-use crate::{read, write::Graphs};
+use dao_projections::Timestamp;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// A version or a time, as `--at`, `--from` and `--to` take it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum VersionOrTime {
-    Version(Version),
-    Time(Timestamp),
-}
-
-impl FromStr for VersionOrTime {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            let version = text.parse().ok().and_then(Version::new);
-            return version.map(Self::Version).ok_or_else(|| "a version must be below 2^63".to_owned());
-        }
-        parse_time(text).map(Self::Time).ok_or_else(|| {
-            "must be a version or a time, like 2026-11-23, 2026-11-23T10:30:00Z or 2026-11-23T10:30:00.250+01:00"
-                .to_owned()
-        })
-    }
-}
-
-impl VersionOrTime {
-    /// The version of this graph that it refers to.
-    pub(super) async fn version(self, graphs: &Graphs, graph: &GraphId) -> Result<Version, CliError> {
-        match self {
-            Self::Version(version) => Ok(version),
-            Self::Time(time) => {
-                let found = read::version_at(graphs, graph, time).await;
-                found.map_err(|e| CliError::new(format!("{graph} can't be read: {e}")))
-            }
-        }
-    }
-}
-
 /// Parses RFC 3339, or a date alone, which means its first moment in UTC.
-fn parse_time(text: &str) -> Option<Timestamp> {
+pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
     let (date, time) = match text.split_once(['T', 't', ' ']) {
         Some((date, time)) => (date, Some(time)),
         None => (text, None),
@@ -112,7 +72,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Formats a time: `2026-11-23T10:30:00.250Z`.
-pub(super) fn readable(time: Timestamp) -> String {
+pub fn readable(time: Timestamp) -> String {
     let ms = i64::try_from(time.0).unwrap_or(i64::MAX);
     let (days, of_day) = (ms.div_euclid(DAY_MS) + 719_468, ms.rem_euclid(DAY_MS));
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -131,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_and_shown_in_utc() {
+    fn l13_times_are_read_and_shown_in_utc() {
         for (text, ms) in [
             ("1970-01-01", 0),
             ("2026-11-23T10:30:00Z", 1_795_429_800_000),
@@ -139,24 +99,21 @@ mod tests {
             ("2024-02-29 23:59:59.999Z", 1_709_251_199_999),
             ("2000-03-01T00:00:00-00:30", 951_870_600_000),
         ] {
-            assert_eq!(text.parse(), Ok(VersionOrTime::Time(Timestamp(ms))), "{text}");
-            assert_eq!(readable(Timestamp(ms)).parse(), Ok(VersionOrTime::Time(Timestamp(ms))), "{text}");
+            assert_eq!(parse_time(text), Some(Timestamp(ms)), "{text}");
+            assert_eq!(parse_time(&readable(Timestamp(ms))), Some(Timestamp(ms)), "{text}");
         }
         assert_eq!(readable(Timestamp(1_709_251_199_999)), "2024-02-29T23:59:59.999Z");
         for day in (0..400 * 366).step_by(17) {
             let time = Timestamp(day * DAY_MS as u64 + 1);
-            assert_eq!(readable(time).parse(), Ok(VersionOrTime::Time(time)));
+            assert_eq!(parse_time(&readable(time)), Some(time));
         }
     }
 
     #[test]
-    fn a_number_is_a_version_and_all_else_is_told() {
-        assert_eq!("12".parse(), Ok(VersionOrTime::Version(Version::new(12).expect("small"))));
+    fn l13_what_is_no_time_is_none() {
         for bad in [
             "",
             "x",
-            "-1",
-            "9223372036854775808",
             "2026-13-01",
             "2026-02-29",
             "2026-1-1",
@@ -168,7 +125,7 @@ mod tests {
             "ü",
             "2026-11-23Tü",
         ] {
-            assert!(bad.parse::<VersionOrTime>().is_err(), "{bad}");
+            assert_eq!(parse_time(bad), None, "{bad}");
         }
     }
 }

@@ -1,0 +1,385 @@
+/** One graph as an editor holds it: a shell around the machine, which does what the machine says. */
+
+import type {
+  BatchOptions,
+  EntityMeta,
+  Graph,
+  GraphEdge,
+  GraphEvents,
+  GraphNode,
+  GraphSnapshot,
+  JsonObject,
+  Presence,
+  PresenceWriter,
+  Sent,
+  Status,
+  UndoOutcome,
+  UndoState,
+  Writes,
+} from './api.ts'
+import { actOptions, batchOf, writes } from './commands.ts'
+import { Emitter } from './emitter.ts'
+import type { Environment } from './environment.ts'
+import { uuidV7 } from './ids.ts'
+import type { ActOptions, Change, Effect, Input } from './machine/effects.ts'
+import type { GraphFrame } from './machine/frames.ts'
+import { GraphMachine } from './machine/graph_machine.ts'
+import { ORIGIN, type Point } from './machine/operation.ts'
+import type { Action, GraphState } from './model/index.ts'
+import { Outcomes } from './outcomes.ts'
+import { Presences } from './presence.ts'
+import { isSameStatus, statusOf } from './status.ts'
+
+/** What a graph needs of its client. */
+export interface Host {
+  readonly environment: Environment
+  /** Whether changes are to be told to {@link write}. */
+  readonly isKept: boolean
+  clientId(): string
+  connection(): Status['connection']
+  send(frame: JsonObject): void
+  reconnect(reason: string): void
+  /** The graph is followed. */
+  proven(): void
+  /** Resolves when the changes outlive the program. */
+  write(graphId: string, changes: readonly Change[]): Promise<void>
+  isDurable(): boolean
+  /** The user let go of the graph. */
+  closed(graph: GraphShell): void
+  changed(graph: GraphShell): void
+  inspect(graphId: string, input: Input, effects: readonly Effect[]): void
+}
+
+export class GraphShell implements Graph {
+  readonly id: string
+  readonly machine: GraphMachine
+  readonly presence: PresenceWriter
+  readonly ready: Promise<void>
+  /** Whether the user holds it; one that nobody holds ends when its queue is empty. */
+  isHeld = true
+  /** Whether what the device keeps is taken up: it is not followed before. */
+  isLoaded = false
+  private isEnded = false
+  private readonly host: Host
+  private readonly presences: Presences
+  private readonly outcomes: Outcomes
+  private readonly pictures: Emitter = new Emitter()
+  private readonly statuses: Emitter = new Emitter()
+  private readonly histories: Emitter = new Emitter()
+  private readonly events = new Map<keyof GraphEvents, Emitter<never>>()
+  private readonly writer: Writes<Sent>
+  private shown: GraphSnapshot
+  private shownState: GraphState
+  /** What the user sees: edits are made on it. */
+  private shownPoint: Point = ORIGIN
+  private statusNow: Status
+  private historyNow: UndoState
+  private isReady: () => void = () => {}
+  private stopFrame: (() => void) | null = null
+  private stopWake: (() => void) | null = null
+  /** Operations that the device has not written yet. */
+  private readonly unwritten = new Set<string>()
+
+  constructor(id: string, host: Host) {
+    this.id = id
+    this.host = host
+    this.machine = new GraphMachine({ graphId: id, clientId: host.clientId(), isKept: host.isKept })
+    this.presences = new Presences(
+      host.environment,
+      () => ({ graphId: id, clientId: this.clientId }),
+      (frame) => host.send(frame),
+    )
+    this.presence = this.presences
+    this.ready = new Promise((resolve) => {
+      this.isReady = resolve
+    })
+    const newId = (): string => this.newId()
+    this.outcomes = new Outcomes(newId, (operationId, refused, options) =>
+      this.step({ type: 'again', operationId, refused, options: { ...options, since: this.shownPoint } }),
+    )
+    this.writer = writes((command, options) => this.act(command, actOptions(options)), newId)
+    this.shown = this.machine.picture()
+    this.shownState = this.machine.shown()
+    this.statusNow = this.makeStatus()
+    this.historyNow = this.machine.history
+  }
+
+  get clientId(): string {
+    return this.host.clientId()
+  }
+
+  private newId(): string {
+    return uuidV7(this.host.environment.now())
+  }
+
+  // --- Writing ---------------------------------------------------------------------------------
+
+  createNode: Writes<Sent>['createNode'] = (node, options) => this.writer.createNode(node, options)
+  updateNode: Writes<Sent>['updateNode'] = (id, patch, options) => this.writer.updateNode(id, patch, options)
+  moveNode: Writes<Sent>['moveNode'] = (id, position, options) => this.writer.moveNode(id, position, options)
+  replaceNodes: Writes<Sent>['replaceNodes'] = (nodes, options) => this.writer.replaceNodes(nodes, options)
+  deleteNode: Writes<Sent>['deleteNode'] = (id, options) => this.writer.deleteNode(id, options)
+  createEdge: Writes<Sent>['createEdge'] = (edge, options) => this.writer.createEdge(edge, options)
+  updateEdge: Writes<Sent>['updateEdge'] = (id, patch, options) => this.writer.updateEdge(id, patch, options)
+  deleteEdge: Writes<Sent>['deleteEdge'] = (id, options) => this.writer.deleteEdge(id, options)
+  setViewport: Writes<Sent>['setViewport'] = (viewport, options) => this.writer.setViewport(viewport, options)
+
+  batch(label: string, fill: (batch: Writes<void>) => void, options: BatchOptions = {}): Sent | null {
+    const action = batchOf(fill, () => this.newId(), options)
+    return action === null ? null : this.act(action, actOptions({ label, ...options }))
+  }
+
+  private act(action: Action, options: ActOptions): Sent {
+    if (this.isEnded) throw new Error(`graph ${this.id} is closed: ask the client for it again`)
+    const operationId = this.newId()
+    const sent = this.outcomes.expect(operationId)
+    this.step({ type: 'act', operationId, action, options: { ...options, since: options.since ?? this.shownPoint } })
+    return sent
+  }
+
+  undo(): Promise<UndoOutcome> | null {
+    return this.reverse('undo')
+  }
+
+  redo(): Promise<UndoOutcome> | null {
+    return this.reverse('redo')
+  }
+
+  private reverse(type: 'undo' | 'redo'): Promise<UndoOutcome> | null {
+    const count = this.machine.idsNeeded(type)
+    if (count === 0) return null
+    const operationIds = Array.from({ length: count }, () => this.newId())
+    const [first] = operationIds.map((operationId) => this.outcomes.expect(operationId))
+    this.step({ type, operationIds })
+    const isMade = (operationId: string): boolean =>
+      this.machine.pending.some((pending) => pending.stored.operationId === operationId)
+    for (const operationId of operationIds) {
+      // Nothing is to be sent for it: what it takes back never left this client.
+      if (!isMade(operationId))
+        this.outcomes.settled(operationId, { outcome: 'applied', version: this.status.point.version })
+    }
+    const undone = first?.settled.then(({ outcome, result }): UndoOutcome => {
+      const { reverted = [], skipped = [] } = (result ?? {}) as unknown as Partial<UndoOutcome>
+      return { outcome, reverted, skipped }
+    })
+    undone?.catch(() => {})
+    return undone ?? null
+  }
+
+  // --- Reading ---------------------------------------------------------------------------------
+
+  getSnapshot(): GraphSnapshot {
+    return this.shown
+  }
+
+  subscribe(listener: () => void): () => void {
+    return this.pictures.on(listener)
+  }
+
+  node(id: string): GraphNode | undefined {
+    return this.shownState.nodes.get(id)?.entity
+  }
+
+  edge(id: string): GraphEdge | undefined {
+    return this.shownState.edges.get(id)?.entity
+  }
+
+  meta(id: string): EntityMeta | undefined {
+    return this.machine.meta(id)
+  }
+
+  get status(): Status {
+    return this.statusNow
+  }
+
+  subscribeStatus(listener: () => void): () => void {
+    return this.statuses.on(listener)
+  }
+
+  get others(): readonly Presence[] {
+    return this.presences.others
+  }
+
+  subscribeOthers(listener: () => void): () => void {
+    return this.presences.changed.on(listener)
+  }
+
+  get history(): UndoState {
+    return this.historyNow
+  }
+
+  subscribeHistory(listener: () => void): () => void {
+    return this.histories.on(listener)
+  }
+
+  on<E extends keyof GraphEvents>(event: E, listener: (value: GraphEvents[E]) => void): () => void {
+    return this.emitter(event).on(listener)
+  }
+
+  private emitter<E extends keyof GraphEvents>(event: E): Emitter<GraphEvents[E]> {
+    let emitter = this.events.get(event) as unknown as Emitter<GraphEvents[E]> | undefined
+    if (emitter === undefined) {
+      emitter = new Emitter()
+      this.events.set(event, emitter as unknown as Emitter<never>)
+    }
+    return emitter
+  }
+
+  close(): void {
+    if (!this.isHeld) return
+    this.isHeld = false
+    this.presences.away()
+    this.host.closed(this)
+  }
+
+  // --- What the client tells -------------------------------------------------------------------
+
+  /** Tells the machine, and does what it says. */
+  step(input: Input): void {
+    const { environment } = this.host
+    const effects = this.machine.step(input, environment.now())
+    this.host.inspect(this.id, input, effects)
+    for (const effect of effects) this.perform(effect)
+    this.stopWake?.()
+    const wakeAt = this.machine.wakeAt()
+    const wait = wakeAt === null ? 0 : Math.max(0, wakeAt - environment.now())
+    this.stopWake = wakeAt === null ? null : environment.after(wait, () => this.step({ type: 'tick' }))
+  }
+
+  frame(frame: GraphFrame): void {
+    this.step({ type: 'frame', frame })
+    if (frame.type === 'SYNC' && this.machine.phase === 'live') {
+      this.host.proven()
+      this.presences.live()
+    }
+  }
+
+  disconnected(): void {
+    this.presences.away()
+    this.step({ type: 'disconnected' })
+  }
+
+  /** The page is seen again. */
+  wake(): void {
+    this.presences.wake()
+  }
+
+  /** The connection is in another state. */
+  refresh(): void {
+    this.restate()
+  }
+
+  /** It is followed no more. */
+  end(): void {
+    this.isEnded = true
+    this.stopFrame?.()
+    this.stopWake?.()
+    this.presences.away()
+    this.restate()
+  }
+
+  /** Whether it has nothing left to send. */
+  get isIdle(): boolean {
+    return this.machine.pending.length === 0
+  }
+
+  private perform(effect: Effect): void {
+    switch (effect.type) {
+      case 'send':
+        this.host.send(effect.frame)
+        break
+      case 'store':
+        this.store(effect.changes)
+        break
+      case 'changed':
+        if (effect.isLocal) this.draw()
+        else this.drawSoon()
+        break
+      case 'status':
+        this.restate()
+        this.host.changed(this)
+        break
+      case 'history':
+        this.historyNow = this.machine.history
+        this.histories.emit()
+        break
+      case 'settled': {
+        const { operationId, outcome } = effect
+        // Whoever waits for it finds it in the picture.
+        if (this.stopFrame !== null) this.draw()
+        this.outcomes.settled(operationId, outcome)
+        this.emitter('settled').emit({ operationId, outcome })
+        break
+      }
+      case 'refused':
+        // Whoever is told sees what stands, without what was refused.
+        if (this.stopFrame !== null) this.draw()
+        this.emitter('refused').emit(this.outcomes.refused(effect.refusal))
+        break
+      case 'replaced':
+        this.emitter('replaced').emit({ discarded: effect.discarded })
+        break
+      case 'committed':
+        this.drawSoon()
+        this.emitter('commit').emit(effect.commit)
+        break
+      case 'presence':
+        this.presences.take(effect.frame)
+        break
+      case 'reconnect':
+        this.host.reconnect(effect.reason)
+        break
+    }
+  }
+
+  private drawSoon(): void {
+    this.stopFrame ??= this.host.environment.onFrame(() => this.draw())
+  }
+
+  /** Makes the picture, and tells it if it is another one. */
+  private draw(): void {
+    this.stopFrame?.()
+    this.stopFrame = null
+    const before = this.shown
+    this.shown = this.machine.picture()
+    this.shownPoint = this.machine.point ?? ORIGIN
+    if (this.shown !== before) {
+      this.shownState = this.machine.shown()
+      if (this.shown.ready) this.isReady()
+      this.pictures.emit()
+    }
+    this.restate()
+  }
+
+  private restate(): void {
+    const now = this.makeStatus()
+    if (isSameStatus(this.statusNow, now)) return
+    this.statusNow = now
+    this.statuses.emit()
+  }
+
+  private makeStatus(): Status {
+    const { host } = this
+    const isSafe = host.isKept && host.isDurable() && this.unwritten.size === 0
+    return statusOf(this.machine, host.connection(), this.shownPoint, isSafe)
+  }
+
+  private store(changes: readonly Change[]): void {
+    const ids = changes.flatMap((change) =>
+      'put' in change && change.put === 'operation' ? [change.operation.operationId] : [],
+    )
+    for (const id of ids) this.unwritten.add(id)
+    this.host.write(this.id, changes).then(
+      () => {
+        for (const id of ids) this.unwritten.delete(id)
+        if (this.host.isDurable()) for (const id of ids) this.outcomes.persisted(id)
+        this.restate()
+        this.host.changed(this)
+      },
+      () => {
+        this.restate()
+        this.host.changed(this)
+      },
+    )
+  }
+}

@@ -1,0 +1,279 @@
+/** The device of one tab: its queue, its copy of the graphs, and the queues that it took over. */
+
+import type { Device, DeviceSource, Orphan } from '../device.ts'
+import { uuidV7 } from '../ids.ts'
+import type { Change, StoredCommit, StoredGraph } from '../machine/effects.ts'
+import type { Point, StoredOperation } from '../machine/operation.ts'
+import type { StoredHistory } from '../machine/undo_stack.ts'
+import type { StateJson } from '../model/index.ts'
+import { ALL, answered, beginningWith, ended, openDatabase } from './database.ts'
+import { type Held, type Page, TabId, tryLock } from './tabs.ts'
+import { isUrgent, type Written, write } from './write.ts'
+
+export interface IndexedDbOptions {
+  /** Tells applications of one origin apart. */
+  name: string
+  /** The user's id. Each user has a database of their own: a queue is only ever sent under its own user. */
+  user: string
+  /**
+   * `relaxed` (the default): what is persisted survives the end of the browser, but not a power cut in the next moments.
+   * `strict`: also that, and each edit takes many times as long to be persisted.
+   */
+  durability?: 'relaxed' | 'strict'
+}
+
+/** What the browser has. Tests give their own. */
+export interface Storages {
+  factory(): IDBFactory
+  range(): typeof IDBKeyRange
+  readonly page: Page
+  now(): number
+  /** Asks the browser not to evict the database. */
+  askToKeep(): void
+}
+
+/** How often, and after how many milliseconds, a tab that is loaded again asks for the lock that it had. */
+const RELOAD_TURNS = 10
+const RELOAD_PAUSE = 50
+/** How long a client must be without its lock before its queue is taken over. Milliseconds. */
+const FREE_FOR = 1_500
+/** The same where there are no locks: how long it must not have been seen. */
+const UNSEEN_FOR = 60_000
+
+export function openable({ name, user, durability = 'relaxed' }: IndexedDbOptions, storages: Storages): DeviceSource {
+  const database = `dao:${name}:${user}`
+  const tab = new TabId(database, storages.page)
+  let kept: string | null = null
+  return {
+    kind: 'indexeddb',
+    proposeClientId: () => {
+      kept = tab.take()
+      return kept
+    },
+    open: async (proposed) => {
+      const { locks } = storages.page
+      let clientId = proposed
+      let lock = await tryLock(locks, lockName(database, clientId))
+      // The page before a reload lets go of its lock a moment after this one begins.
+      for (let turn = 0; lock === null && proposed === kept && turn < RELOAD_TURNS; turn++) {
+        await new Promise((resolve) => setTimeout(resolve, RELOAD_PAUSE))
+        lock = await tryLock(locks, lockName(database, clientId))
+      }
+      if (lock === null) {
+        clientId = uuidV7(storages.now())
+        lock = await tryLock(locks, lockName(database, clientId))
+      }
+      tab.keep(clientId)
+      const opened = await openDatabase(storages.factory(), database)
+      return new IndexedDbDevice(opened, { database, clientId, durability, storages, tab, lock })
+    },
+  }
+}
+
+function lockName(database: string, clientId: string): string {
+  return `${database}:${clientId}`
+}
+
+interface Parts {
+  readonly database: string
+  readonly clientId: string
+  readonly durability: IDBTransactionDurability
+  readonly storages: Storages
+  readonly tab: TabId
+  readonly lock: Held | null
+}
+
+interface Waiting extends Written {
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+class IndexedDbDevice implements Device {
+  readonly clientId: string
+  isDurable = true
+  private readonly opened: IDBDatabase
+  private readonly parts: Parts
+  private readonly locks: Held[] = []
+  private readonly adopted = new Set<string>()
+  private readonly freeSince = new Map<string, number>()
+  private waiting: Waiting[] = []
+  private running = 0
+  private hasAsked = false
+
+  constructor(opened: IDBDatabase, parts: Parts) {
+    this.opened = opened
+    this.parts = parts
+    this.clientId = parts.clientId
+    if (parts.lock !== null) this.locks.push(parts.lock)
+    // Another page upgrades or deletes the database: it must not wait for this one.
+    opened.onversionchange = () => {
+      this.isDurable = false
+      opened.close()
+    }
+    void this.seen()
+  }
+
+  async load(graphId: string): Promise<StoredGraph> {
+    const range = beginningWith(this.parts.storages.range(), graphId)
+    const own = beginningWith(this.parts.storages.range(), graphId, this.clientId)
+    const transaction = this.opened.transaction(ALL, 'readonly')
+    const store = (name: string): IDBObjectStore => transaction.objectStore(name)
+    const [checkpoint, tail, operations, history] = await Promise.all([
+      answered(store('checkpoints').get(graphId)),
+      answered(store('tail').getAll(range)),
+      answered(store('operations').getAll(own)),
+      answered(store('histories').get([graphId, this.clientId])),
+    ])
+    return {
+      ...graphOf(checkpoint, tail),
+      operations: operations as StoredOperation[],
+      history: (history as { history: StoredHistory } | undefined)?.history ?? null,
+    }
+  }
+
+  write(graphId: string, changes: readonly Change[]): Promise<void> {
+    this.askOnce(changes)
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ graphId, clientId: this.clientId, changes, resolve, reject })
+      // Commits of others come in crowds: while one transaction runs, they gather for the next.
+      if (this.running === 0 || isUrgent(changes)) this.writeWaiting()
+    })
+  }
+
+  private writeWaiting(): void {
+    const { waiting } = this
+    if (waiting.length === 0) return
+    this.waiting = []
+    this.running += 1
+    const end = (): void => {
+      this.running -= 1
+      if (this.running === 0) this.writeWaiting()
+    }
+    let written: Promise<void>
+    try {
+      written = write(this.opened, this.parts.storages.range(), this.parts.durability, waiting)
+    } catch (error) {
+      written = Promise.reject(error)
+    }
+    written.then(
+      () => {
+        for (const { resolve } of waiting) resolve()
+        end()
+      },
+      (error: unknown) => {
+        this.isDurable = false
+        for (const { reject } of waiting) reject(error)
+        end()
+      },
+    )
+  }
+
+  /** The first edit that can't be sent at once is a reason to ask that nothing be evicted. */
+  private askOnce(changes: readonly Change[]): void {
+    if (this.hasAsked) return
+    if (!changes.some((change) => 'operation' in change && 'put' in change && change.operation.sentAt === null)) return
+    this.hasAsked = true
+    this.parts.storages.askToKeep()
+  }
+
+  async adopt(): Promise<readonly Orphan[]> {
+    const { database, storages } = this.parts
+    void this.seen()
+    const transaction = this.opened.transaction(['operations', 'clients'], 'readonly')
+    const [keys, clients] = await Promise.all([
+      answered(transaction.objectStore('operations').getAllKeys()) as Promise<[string, string, number][]>,
+      answered(transaction.objectStore('clients').getAll()) as Promise<{ clientId: string; seenAt: number }[]>,
+    ])
+    const seenAt = new Map(clients.map((client) => [client.clientId, client.seenAt]))
+    const ids = new Set(keys.map(([, clientId]) => clientId))
+    const held = await this.heldLocks()
+    const orphans: Orphan[] = []
+    for (const id of ids) {
+      if (id === this.clientId || this.adopted.has(id) || !this.isFree(id, held, seenAt.get(id) ?? 0)) continue
+      const lock = await tryLock(storages.page.locks, lockName(database, id))
+      if (lock === null) continue
+      this.locks.push(lock)
+      this.adopted.add(id)
+      orphans.push(...(await this.queuesOf(id, keys)))
+    }
+    return orphans
+  }
+
+  /** Names of the locks that somebody has; `null` without locks. */
+  private async heldLocks(): Promise<Set<string> | null> {
+    const { locks } = this.parts.storages.page
+    if (locks === null) return null
+    const { held = [] } = await locks.query()
+    return new Set(held.map((lock) => lock.name ?? ''))
+  }
+
+  /** A tab that reloads has no lock for a moment: it is not gone yet. */
+  private isFree(clientId: string, held: Set<string> | null, seenAt: number): boolean {
+    const now = this.parts.storages.now()
+    if (held === null) return now - seenAt > UNSEEN_FOR
+    if (held.has(lockName(this.parts.database, clientId))) {
+      this.freeSince.delete(clientId)
+      return false
+    }
+    const since = this.freeSince.get(clientId) ?? now
+    this.freeSince.set(clientId, since)
+    return now - since >= FREE_FOR
+  }
+
+  private async queuesOf(clientId: string, keys: readonly [string, string, number][]): Promise<Orphan[]> {
+    const graphIds = new Set(keys.filter(([, id]) => id === clientId).map(([graphId]) => graphId))
+    const store = this.opened.transaction('operations', 'readonly').objectStore('operations')
+    const range = this.parts.storages.range()
+    const queues = [...graphIds].map(async (graphId) => ({
+      graphId,
+      clientId,
+      operations: (await answered(store.getAll(beginningWith(range, graphId, clientId)))) as StoredOperation[],
+    }))
+    return Promise.all(queues)
+  }
+
+  private async seen(): Promise<void> {
+    try {
+      const transaction = this.opened.transaction('clients', 'readwrite', { durability: 'relaxed' })
+      transaction.objectStore('clients').put({ clientId: this.clientId, seenAt: this.parts.storages.now() })
+      await ended(transaction)
+    } catch {
+      // Only tabs without locks read it.
+    }
+  }
+
+  async close(): Promise<void> {
+    while (this.running > 0 || this.waiting.length > 0) {
+      await new Promise<void>((resolve) => {
+        this.waiting.push({ graphId: '', clientId: this.clientId, changes: [], resolve, reject: () => resolve() })
+        if (this.running === 0) this.writeWaiting()
+      })
+    }
+    this.opened.close()
+    for (const lock of this.locks) lock.release()
+  }
+
+  async forget(): Promise<void> {
+    this.parts.tab.forget()
+    const request = this.parts.storages.factory().deleteDatabase(this.parts.database)
+    await answered(request as unknown as IDBRequest<undefined>)
+  }
+}
+
+/** State and commits, if they fit each other: what is damaged is got from the server again (rule P4). */
+function graphOf(checkpoint: unknown, tail: unknown): Pick<StoredGraph, 'checkpoint' | 'tail'> {
+  const found = checkpoint as { point: Point; state: StateJson } | undefined
+  const isWhole =
+    typeof found?.point?.version === 'number' &&
+    typeof found.point.hash === 'string' &&
+    Array.isArray(found.state?.nodes) &&
+    Array.isArray(found.state.edges)
+  if (!isWhole || found === undefined) return { checkpoint: null, tail: [] }
+  const commits = tail as StoredCommit[]
+  const fits = commits.every(
+    (commit, at) => commit.version === found.point.version + 1 + at && Array.isArray(commit.events),
+  )
+  return fits
+    ? { checkpoint: { point: found.point, state: found.state }, tail: commits }
+    : { checkpoint: null, tail: [] }
+}

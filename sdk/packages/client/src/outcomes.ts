@@ -1,0 +1,97 @@
+/** Who waits for the outcome of a command, and what was refused (rules M2, A7). */
+
+import type { OnConflict, Outcome, Sent } from './api.ts'
+import type { ActOptions, RefusalData } from './machine/effects.ts'
+import type { StoredOperation } from './machine/operation.ts'
+import { CommandRefused } from './refused.ts'
+
+interface Handle {
+  readonly sent: Sent
+  resolve(outcome: Outcome): void
+  reject(refusal: CommandRefused): void
+  persist(): void
+}
+
+/** Makes a refused operation again under a new id. */
+export type Again = (operationId: string, refused: StoredOperation, options: ActOptions) => void
+
+/** Refusals that can still be tried again. The oldest is forgotten first. */
+const REFUSALS_MAX = 200
+
+export class Outcomes {
+  private readonly handles = new Map<string, Handle>()
+  private readonly refusals = new Map<string, RefusalData>()
+  private readonly newId: () => string
+  private readonly again: Again
+
+  constructor(newId: () => string, again: Again) {
+    this.newId = newId
+    this.again = again
+  }
+
+  /** What the maker of a new operation gets. A rejection that nobody handles is no unhandled rejection. */
+  expect(operationId: string): Sent {
+    let resolve: (outcome: Outcome) => void = () => {}
+    let reject: (refusal: CommandRefused) => void = () => {}
+    let persist: () => void = () => {}
+    const settled = new Promise<Outcome>((ok, no) => {
+      resolve = ok
+      reject = no
+    })
+    const persisted = new Promise<void>((ok) => {
+      persist = ok
+    })
+    settled.catch(() => {})
+    const sent = { operationId, settled, persisted }
+    this.handles.set(operationId, { sent, resolve, reject, persist })
+    return sent
+  }
+
+  settled(operationId: string, outcome: Outcome): void {
+    this.handles.get(operationId)?.resolve(outcome)
+    this.handles.delete(operationId)
+  }
+
+  persisted(operationId: string): void {
+    this.handles.get(operationId)?.persist()
+  }
+
+  refused(data: RefusalData): CommandRefused {
+    const { operationId } = data
+    this.refusals.set(operationId, data)
+    const [oldest] = this.refusals.keys()
+    if (this.refusals.size > REFUSALS_MAX && oldest !== undefined) this.refusals.delete(oldest)
+    const refusal = new CommandRefused(
+      data,
+      (onConflict) => this.retry(operationId, onConflict),
+      () => this.discard(operationId),
+    )
+    this.handles.get(operationId)?.reject(refusal)
+    this.handles.delete(operationId)
+    return refusal
+  }
+
+  /** Makes it again, and what was refused because of it. */
+  private retry(operationId: string, onConflict: OnConflict | undefined): Sent | null {
+    const first = this.refusals.get(operationId)
+    if (first === undefined) return null
+    const followers = [...this.refusals.values()].filter((other) => other.cause === operationId)
+    this.discard(operationId)
+    const sent = this.make(first.operation, onConflict)
+    for (const follower of followers) this.make(follower.operation, onConflict)
+    return sent
+  }
+
+  private make(refused: StoredOperation, onConflict: OnConflict | undefined): Sent {
+    const operationId = this.newId()
+    const sent = this.expect(operationId)
+    const { label, undoGroup } = refused
+    this.again(operationId, refused, { onConflict: onConflict ?? refused.onConflict, label, undoGroup })
+    return sent
+  }
+
+  private discard(operationId: string): void {
+    this.refusals.delete(operationId)
+    for (const [id, other] of this.refusals) if (other.cause === operationId) this.refusals.delete(id)
+  }
+}

@@ -1,0 +1,36 @@
+/** Refusals, as an editor gets them. */
+
+import type { Conflict, OnConflict, Refusal, Sent } from './api.ts'
+import { summaryOf } from './machine/conflicts.ts'
+import type { RefusalData } from './machine/effects.ts'
+
+/** Why a command was refused for good. `Sent.settled` rejects with it. */
+export class CommandRefused extends Error implements Refusal {
+  override readonly name = 'CommandRefused'
+  readonly operationId: string
+  readonly code: string
+  readonly summary: string
+  readonly conflicts: readonly Conflict[]
+  declare readonly cause?: string
+  private readonly again: (onConflict?: OnConflict) => Sent | null
+  private readonly forget: () => void
+
+  constructor(data: RefusalData, again: (onConflict?: OnConflict) => Sent | null, forget: () => void) {
+    super(data.message)
+    this.operationId = data.operationId
+    this.code = data.code
+    this.summary = summaryOf(data)
+    this.conflicts = data.conflicts
+    if (data.cause !== undefined) this.cause = data.cause
+    this.again = again
+    this.forget = forget
+  }
+
+  retry(onConflict?: OnConflict): Sent | null {
+    return this.again(onConflict)
+  }
+
+  discard(): void {
+    this.forget()
+  }
+}

@@ -1,0 +1,90 @@
+/** Tabs of one browser: they share locks and databases, and each has a session of its own. */
+
+import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
+import type { Device } from '../../src/device.ts'
+import { openable, type Storages } from '../../src/indexeddb/device.ts'
+
+interface Request {
+  readonly name: string
+  release(): void
+}
+
+export class Browser {
+  readonly factory: IDBFactory = new IDBFactory()
+  now = 1_000_000
+  private readonly held = new Map<string, Request>()
+
+  /** Opens a tab. A duplicated one begins with a copy of the session. */
+  tab(session: Map<string, string> = new Map()): Tab {
+    return new Tab(this, session)
+  }
+
+  locksOf(tab: Tab): LockManager {
+    const request = (name: string, _: LockOptions, then: (lock: Lock | null) => unknown): Promise<unknown> => {
+      if (this.held.has(name)) return Promise.resolve(then(null))
+      const release = (): void => {
+        this.held.delete(name)
+      }
+      const own = { name, release }
+      this.held.set(name, own)
+      tab.locks.push(own)
+      return Promise.resolve(then({ name, mode: 'exclusive' } as Lock)).then(release)
+    }
+    const query = (): Promise<LockManagerSnapshot> =>
+      Promise.resolve({ held: [...this.held.keys()].map((name) => ({ name })), pending: [] })
+    return { request, query } as unknown as LockManager
+  }
+}
+
+export class Tab {
+  readonly session: Map<string, string>
+  readonly locks: Request[] = []
+  asked = 0
+  private readonly browser: Browser
+  private leave: () => void = () => {}
+
+  constructor(browser: Browser, session: Map<string, string>) {
+    this.browser = browser
+    this.session = session
+  }
+
+  storages(hasLocks = true): Storages {
+    const { browser, session } = this
+    return {
+      factory: () => browser.factory,
+      range: () => IDBKeyRange,
+      now: () => browser.now,
+      askToKeep: () => {
+        this.asked += 1
+      },
+      page: {
+        session: {
+          getItem: (key) => session.get(key) ?? null,
+          setItem: (key, value) => void session.set(key, value),
+          removeItem: (key) => void session.delete(key),
+        },
+        locks: hasLocks ? browser.locksOf(this) : null,
+        onLeave: (leave) => {
+          this.leave = leave
+          return () => {}
+        },
+      },
+    }
+  }
+
+  async open(proposed: string, hasLocks = true): Promise<Device> {
+    const source = openable({ name: 'flows', user: 'ada' }, this.storages(hasLocks))
+    return source.open(source.proposeClientId() ?? proposed)
+  }
+
+  /** The user closes or reloads it: the page may still write to its session. */
+  close(): void {
+    this.leave()
+    this.kill()
+  }
+
+  /** It ends without a word. */
+  kill(): void {
+    for (const lock of this.locks) lock.release()
+  }
+}

@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest'
+import type { Change } from '../../src/machine/effects.ts'
+import { Driver } from '../machine/driver.ts'
+import { Browser } from './pages.ts'
+
+/** One edit of a client, as it is kept. */
+function edit(clientId: string): Change[] {
+  const driver = new Driver({ isKept: true, clientId })
+  driver.title('offline')
+  return driver.changes
+}
+
+describe('P7 M5: tabs', () => {
+  test('P7 a tab keeps its client over a reload', async () => {
+    const browser = new Browser()
+    const tab = browser.tab()
+    expect((await tab.open('one')).clientId).toBe('one')
+    tab.close()
+    expect((await browser.tab(tab.session).open('two')).clientId).toBe('one')
+  })
+
+  test('P7 a reload whose old page lets go late keeps its client', async () => {
+    const browser = new Browser()
+    const tab = browser.tab()
+    await tab.open('one')
+    const left = new Map([['dao-client:dao:flows:ada', 'one']])
+    setTimeout(() => tab.kill(), 120)
+    expect((await browser.tab(left).open('two')).clientId).toBe('one')
+  })
+
+  test('P7 a duplicated tab is another client', async () => {
+    const browser = new Browser()
+    const tab = browser.tab()
+    await tab.open('one')
+    expect((await browser.tab(new Map(tab.session)).open('two')).clientId).toBe('two')
+  })
+
+  test('P7 a client that another tab holds is not taken, whatever the session says', async () => {
+    const browser = new Browser()
+    const tab = browser.tab()
+    await tab.open('one')
+    const copied = new Map([['dao-client:dao:flows:ada', 'one']])
+    const second = await browser.tab(copied).open('two')
+    expect(second.clientId).not.toBe('one')
+    expect(second.clientId).toMatch(/^[0-9a-f-]{36}$/)
+  })
+
+  test('M5 the queue of a closed tab is taken over once, by one tab, and never that of a living one', async () => {
+    const browser = new Browser()
+    const gone = browser.tab()
+    const living = browser.tab()
+    await (await gone.open('gone')).write('g', edit('gone'))
+    await (await living.open('living')).write('g', edit('living'))
+    const [first, second] = [await browser.tab().open('first'), await browser.tab().open('second')]
+    gone.kill()
+    expect(await first.adopt()).toEqual([])
+    await second.adopt()
+    browser.now += 2_000
+    const taken = await Promise.all([first.adopt(), second.adopt()])
+    expect(taken.flat()).toMatchObject([{ graphId: 'g', clientId: 'gone', operations: [{ clientId: 'gone' }] }])
+    browser.now += 2_000
+    expect([...(await first.adopt()), ...(await second.adopt())]).toEqual([])
+  })
+
+  test('M5 a tab that reloads gets its own queue back', async () => {
+    const browser = new Browser()
+    const tab = browser.tab()
+    const other = await browser.tab().open('other')
+    await (await tab.open('one')).write('g', edit('one'))
+    await other.adopt()
+    browser.now += 60_000
+    tab.close()
+    expect(await other.adopt()).toEqual([])
+    const again = await browser.tab(tab.session).open('new')
+    expect(again.clientId).toBe('one')
+    expect((await again.load('g')).operations).toHaveLength(1)
+    browser.now += 60_000
+    expect(await other.adopt()).toEqual([])
+  })
+
+  test('P7 without locks a queue is taken over when its tab was not seen for a minute', async () => {
+    const browser = new Browser()
+    await (await browser.tab().open('gone', false)).write('g', edit('gone'))
+    const device = await browser.tab().open('here', false)
+    expect(await device.adopt()).toEqual([])
+    browser.now += 61_000
+    expect(await device.adopt()).toHaveLength(1)
+  })
+})

@@ -1,0 +1,231 @@
+import { describe, expect, test } from 'vitest'
+import { Driver, hashOf, LIMITS, node, titled } from './driver.ts'
+
+describe('A2: commits', () => {
+  test('A2 the next version is applied, a repeat is passed over, a gap needs a new connection', () => {
+    const driver = new Driver().live(1)
+    driver.commit(2, 'x', [titled('two')])
+    expect(driver.shownTitle()).toBe('two')
+    driver.commit(2, 'x', [titled('again')])
+    expect(driver.shownTitle()).toBe('two')
+    expect(driver.commit(4, 'y', [titled('four')])).toContainEqual(expect.objectContaining({ type: 'reconnect' }))
+    expect(driver.machine.point).toEqual({ version: 2, hash: hashOf(2) })
+  })
+
+  test('A2 a repeat with another hash is of another history', () => {
+    const driver = new Driver().live(1)
+    const effects = driver.commit(1, 'x', [], { hash: hashOf(1, 'b') })
+    expect(effects).toContainEqual(expect.objectContaining({ type: 'reconnect' }))
+  })
+
+  test('A2 an own commit ends its operation, with or without its ACK', () => {
+    const driver = new Driver().live(1)
+    const id = driver.title('mine')
+    driver.commit(2, id, [titled('mine')])
+    expect(driver.machine.pending).toHaveLength(0)
+    driver.ack(id, 2)
+    expect(driver.settled(id)).toEqual(['applied'])
+  })
+
+  test('M9 an own commit as predicted changes nothing that is shown', () => {
+    const driver = new Driver().live(1)
+    const [first, second] = [driver.title('mine'), driver.move(7)]
+    const before = driver.machine.picture()
+    expect(driver.commit(2, first, [titled('mine')]).map(({ type }) => type)).not.toContain('changed')
+    expect(driver.machine.picture()).toBe(before)
+    driver.commit(3, second, [{ type: 'NodeMoved', nodeId: 'a', position: { x: 7, y: 0 } }])
+    expect(driver.machine.picture()).toBe(before)
+    expect(driver.machine.meta('a')?.version).toBe(3)
+    driver.commit(4, 'x', [titled('theirs')])
+    expect(driver.shownTitle()).toBe('theirs')
+  })
+
+  test('M9 a commit gives new objects for what it touches only', () => {
+    const driver = new Driver().live(1, [node('a'), node('b')])
+    const before = driver.machine.picture()
+    driver.title('mine', {}, 'b')
+    driver.commit(2, 'x', [titled('theirs')])
+    const after = driver.machine.picture()
+    expect(after.nodes[0]).not.toBe(before.nodes[0])
+    driver.commit(3, 'y', [titled('more')])
+    expect(driver.machine.picture().nodes[1]).toBe(after.nodes[1])
+  })
+})
+
+describe('A8: resume', () => {
+  test('A8 nothing is sent between SUBSCRIBE and SYNC, and what was sent is asked after', () => {
+    const driver = new Driver().live(1)
+    const sent = driver.title('one')
+    driver.step({ type: 'disconnected' })
+    const offline = driver.move(3)
+    driver.sent = []
+    driver.connect()
+    expect(driver.sent).toEqual([{ type: 'SUBSCRIBE', graphId: 'g', version: 1, hash: hashOf(1), pending: [sent] }])
+    driver.sync('in_sync', 1, { settled: [{ operationId: sent, status: 'unknown' }] })
+    expect(driver.sent.slice(1).map((frame) => frame.operationId)).toEqual([sent, offline])
+  })
+
+  test('A8 what is completed below the point shows no more, and its outcome is asked for', () => {
+    const driver = new Driver().live(1)
+    const id = driver.title('mine')
+    driver.step({ type: 'disconnected' })
+    driver.connect()
+    driver.sent = []
+    driver.snapshot(5, [node('a', { data: { title: 'later' } })], {
+      settled: [{ operationId: id, status: 'completed', version: 2 }],
+    })
+    expect(driver.shownTitle()).toBe('later')
+    expect(driver.sent).toHaveLength(1)
+    driver.ack(id, 2, { duplicate: true, outcome: 'merged' })
+    expect(driver.settled(id)).toEqual(['merged'])
+  })
+
+  test('A8 what was refused shows no more, and the reason is asked for', () => {
+    const driver = new Driver().live(1)
+    const id = driver.title('mine')
+    driver.step({ type: 'disconnected' })
+    driver.connect()
+    driver.sync('in_sync', 1, { settled: [{ operationId: id, status: 'conflict', version: 1, code: 'CONFLICT' }] })
+    expect(driver.shownTitle()).toBeUndefined()
+    driver.revert(id, 'CONFLICT', { duplicate: true, resolution: { currentVersion: 1, conflicts: [] } })
+    expect(driver.settled(id)).toEqual(['CONFLICT'])
+  })
+
+  test('A8 a completed operation beyond the point stays on top until its commit', () => {
+    const driver = new Driver().live(1)
+    const id = driver.title('mine')
+    driver.step({ type: 'disconnected' })
+    driver.connect()
+    driver.sync('replay', 3, { settled: [{ operationId: id, status: 'completed', version: 3 }] })
+    driver.commit(2, 'x', [titled('theirs')])
+    expect(driver.shownTitle()).toBe('mine')
+    driver.commit(3, id, [titled('mine')], { outcome: 'merged' })
+    expect(driver.settled(id)).toEqual(['merged'])
+  })
+
+  test('W2 while the store is away the subscription is tried again', () => {
+    const driver = new Driver()
+    driver.connect()
+    driver.frame({ type: 'ERROR', code: 'STORE_UNAVAILABLE', message: 'away' } as never)
+    driver.now = driver.machine.wakeAt() as number
+    driver.sent = []
+    driver.step({ type: 'tick' })
+    expect(driver.sent).toEqual([{ type: 'SUBSCRIBE', graphId: 'g' }])
+  })
+
+  test('W2 a graph that may not be followed is given up until the next connection', () => {
+    const driver = new Driver()
+    driver.connect()
+    driver.frame({ type: 'ERROR', code: 'FORBIDDEN', message: 'no' } as never)
+    expect(driver.machine.refusal).toBe('FORBIDDEN')
+    driver.step({ type: 'disconnected' })
+    driver.connect()
+    expect(driver.sent.at(-1)?.type).toBe('SUBSCRIBE')
+  })
+})
+
+describe('A9: snapshots', () => {
+  test('A9 a snapshot keeps the objects of what is equal', () => {
+    const driver = new Driver().live(1, [node('a'), node('b', { data: { title: 'x' } })])
+    const before = driver.machine.picture()
+    driver.step({ type: 'disconnected' })
+    driver.connect()
+    driver.snapshot(9, [node('a', { data: { title: 'new' } }), node('b', { data: { title: 'x' } })])
+    const after = driver.machine.picture()
+    expect(after.nodes[1]).toBe(before.nodes[1])
+    expect(after.nodes[0]).not.toBe(before.nodes[0])
+  })
+
+  test('A9 a replaced history clears undo, is told, and what it had accepted is sent again', () => {
+    const driver = new Driver().live(5)
+    const id = driver.title('mine')
+    driver.ack(id, 6)
+    driver.sent = []
+    driver.snapshot(2, [node('a')], { reset: true, hash: hashOf(2, 'b') })
+    expect(driver.effects).toContainEqual({ type: 'replaced', discarded: [id] })
+    expect(driver.machine.history.canUndo).toBe(false)
+    expect(driver.sent.map((frame) => [frame.operationId, frame.clientVersion])).toEqual([[id, 5]])
+  })
+
+  test('D8 an operation of a replaced history is moved to older points, at last to the beginning', () => {
+    const driver = new Driver().live(1)
+    for (let version = 2; version <= 6; version++) driver.commit(version, 'x', [titled(`${version}`)])
+    const id = driver.title('mine')
+    const replaced = { resolution: { currentVersion: 4, hash: hashOf(4, 'b'), conflicts: [] } }
+    const bases: unknown[] = []
+    for (let turn = 0; turn < 5; turn++) {
+      driver.sent = []
+      driver.revert(id, 'HISTORY_REPLACED', replaced)
+      bases.push(driver.sent[0]?.clientVersion)
+    }
+    expect(bases).toEqual([4, 2, 1, 0, undefined])
+    expect(driver.settled(id)).toEqual(['history_replaced'])
+  })
+})
+
+describe('A10: operations that the server may have forgotten', () => {
+  function expiring(): [Driver, string] {
+    const driver = new Driver().live(1)
+    const id = driver.title('mine')
+    driver.step({ type: 'disconnected' })
+    driver.now += LIMITS.operationTtlMs + 1
+    driver.connect()
+    driver.sent = []
+    return [driver, id]
+  }
+
+  test('A10 after a replay the commits tell that it never was committed', () => {
+    const [driver, id] = expiring()
+    driver.sync('replay', 2, { settled: [{ operationId: id, status: 'unknown' }] })
+    expect(driver.sent).toEqual([])
+    driver.commit(2, 'x', [{ type: 'NodeMoved', nodeId: 'a', position: { x: 1, y: 1 } }])
+    expect(driver.sent.map((frame) => frame.operationId)).toEqual([id])
+  })
+
+  test('A10 after a replay that has it, it has ended', () => {
+    const [driver, id] = expiring()
+    driver.sync('replay', 2, { settled: [{ operationId: id, status: 'unknown' }] })
+    driver.commit(2, id, [titled('mine')])
+    expect(driver.settled(id)).toEqual(['applied'])
+    expect(driver.sent).toEqual([])
+  })
+
+  test('A10 after a snapshot the state tells, or nothing does', () => {
+    const [stands, first] = expiring()
+    stands.snapshot(9, [node('a', { data: { title: 'mine' } })], {
+      settled: [{ operationId: first, status: 'unknown' }],
+    })
+    expect(stands.settled(first)).toEqual(['applied'])
+    const [other, second] = expiring()
+    other.snapshot(9, [node('a', { data: { title: 'x' } })], { settled: [{ operationId: second, status: 'unknown' }] })
+    expect(other.settled(second)).toEqual(['expired'])
+    expect(other.sent).toEqual([])
+  })
+})
+
+describe('what others do beside pending commands', () => {
+  test('A3 M9 it shows as if everything was made again, with new objects for what it touches only', () => {
+    const nodes = [node('a'), node('b'), node('c')]
+    const driver = new Driver().live(1, nodes)
+    driver.title('mine')
+    driver.act({ type: 'CREATE_NODE', payload: { id: 'd', position: { x: 0, y: 0 } } })
+    const before = driver.machine.picture()
+    driver.commit(2, 'x', [{ type: 'NodeMoved', nodeId: 'b', position: { x: 4, y: 4 } }, titled('theirs', 'c')])
+    const after = driver.machine.picture()
+    expect(after.nodes.map((each, at) => each === before.nodes[at])).toEqual([true, false, false, true])
+    // What touches a pending command makes all of it again.
+    driver.commit(3, 'y', [titled('hidden')])
+    expect(driver.machine.picture()).toEqual(after)
+    expect(driver.machine.picture().nodes[1]).toBe(after.nodes[1])
+  })
+
+  test('A3 a move of the parent that a pending command needs is not taken as being beside it', () => {
+    const driver = new Driver().live(1, [node('a'), node('b')])
+    driver.act({ type: 'UPDATE_NODE', payload: { nodeId: 'a', updates: { parentId: 'b' } } })
+    driver.commit(2, 'x', [{ type: 'NodeUpdated', nodeId: 'b', patch: { parentId: 'a' } }])
+    expect(driver.machine.picture().nodes.map((each) => [each.id, each.parentId])).toEqual([
+      ['a', undefined],
+      ['b', 'a'],
+    ])
+  })
+})

@@ -1,0 +1,294 @@
+import { describe, expect, test } from 'vitest'
+import type { JsonObject } from '../../src/api.ts'
+import { ClientShell } from '../../src/client.ts'
+import { openable } from '../../src/indexeddb/device.ts'
+import { Browser } from '../indexeddb/pages.ts'
+import { hashOf, LIMITS, node, titled } from '../machine/driver.ts'
+import { settle, World } from './world.ts'
+
+const WELCOME = { type: 'WELCOME', connectionId: 'c', heartbeatMs: 30_000, serverTime: 0, limits: LIMITS }
+
+function sync(version: number, nodes: JsonObject[], more: object = {}): object {
+  const state = { nodes, edges: [], viewport: { x: 0, y: 0, zoom: 1 }, attributes: {} }
+  return {
+    type: 'SYNC',
+    graphId: 'g',
+    status: 'snapshot',
+    version,
+    hash: hashOf(version),
+    access: 'write',
+    settled: [],
+    state,
+    ...more,
+  }
+}
+
+function commit(version: number, operationId: string, title: string): object {
+  const who = { userId: 'bob', clientId: 'b', timestamp: 1, commandType: 'UPDATE_NODE', outcome: 'applied' }
+  return {
+    type: 'STATE_UPDATE',
+    graphId: 'g',
+    version,
+    hash: hashOf(version),
+    operationId,
+    events: [titled(title)],
+    ...who,
+  }
+}
+
+async function live(world = new World()) {
+  const client = new ClientShell({ url: 'ws://test/ws?userId=ada' }, world)
+  const graph = client.graph('g')
+  await settle()
+  world.socket.open()
+  world.socket.say(WELCOME)
+  world.socket.say(sync(1, [node('a')]))
+  world.draw()
+  return { world, client, graph }
+}
+
+const title = (graph: { node(id: string): unknown }): unknown =>
+  (graph.node('a') as { data?: { title?: string } })?.data?.title
+
+describe('the client', () => {
+  test('the query of the address is kept, and says which client it is', async () => {
+    const { world, client } = await live()
+    expect(world.urls).toEqual([`ws://test/ws?userId=ada&clientId=${client.clientId}`])
+  })
+
+  test('M10 an edit shows before the call returns; what others do shows once a frame', async () => {
+    const { world, graph } = await live()
+    let told = 0
+    graph.subscribe(() => {
+      told += 1
+    })
+    graph.updateNode('a', { data: { title: 'mine' } })
+    expect(title(graph)).toBe('mine')
+    expect(told).toBe(1)
+    for (let version = 2; version < 100; version++) world.socket.say(commit(version, 'x', `${version}`))
+    expect(told).toBe(1)
+    graph.moveNode('a', { x: 1, y: 1 })
+    expect(told).toBe(2)
+    world.draw()
+    expect(told).toBe(2)
+    world.socket.say(commit(100, 'x', 'more'))
+    world.draw()
+    // What is shown is the pending title: nothing changed.
+    expect(told).toBe(2)
+  })
+
+  test('M6 an edit is made on what is shown, not on what arrived since', async () => {
+    const { world, graph } = await live()
+    world.socket.say(commit(2, 'x', 'unseen'))
+    expect(title(graph)).toBeUndefined()
+    graph.updateNode('a', { data: { title: 'mine' } })
+    expect(world.socket.sent.at(-1)).toMatchObject({ type: 'COMMAND', clientVersion: 1 })
+  })
+
+  test('status is one object while nothing changed, and says what is pending', async () => {
+    const { world, graph } = await live()
+    const before = graph.status
+    expect(before).toEqual({
+      connection: 'live',
+      pending: 0,
+      persisted: true,
+      access: 'write',
+      point: { version: 1, hash: hashOf(1) },
+    })
+    expect(graph.status).toBe(before)
+    graph.moveNode('a', { x: 1, y: 1 })
+    expect(graph.status).toMatchObject({ pending: 1, persisted: false })
+    world.socket.end()
+    expect(graph.status.connection).toBe('offline')
+  })
+
+  test('A14 the page is held only while something would be lost with it', async () => {
+    const { world, graph } = await live()
+    expect(world.holds).toBe(0)
+    const { operationId } = graph.moveNode('a', { x: 1, y: 1 })
+    expect(world.holds).toBe(1)
+    world.socket.say({ type: 'ACK', graphId: 'g', operationId, version: 1, hash: hashOf(1), outcome: 'unchanged' })
+    expect(world.holds).toBe(0)
+  })
+
+  test('A14 with a device nothing is lost, and the page is not held', async () => {
+    const world = new World()
+    const persist = openable({ name: 'flows', user: 'ada' }, new Browser().tab().storages())
+    const client = new ClientShell({ url: 'ws://test/ws', persist }, world)
+    const graph = client.graph('g')
+    const sent = graph.createNode({ id: 'a' })
+    expect(graph.status).toMatchObject({ connection: 'connecting', pending: 1, persisted: false })
+    await sent.persisted
+    expect(graph.status.persisted).toBe(true)
+    expect(world.holds).toBe(0)
+    await client.close()
+  })
+
+  test('P5 a device that never opens keeps nobody from working: all is in memory, and that is said', async () => {
+    const world = new World()
+    const persist = { kind: 'broken', proposeClientId: () => null, open: () => new Promise<never>(() => {}) }
+    const client = new ClientShell({ url: 'ws://test/ws', persist }, world)
+    const graph = client.graph('g')
+    graph.createNode({ id: 'a' })
+    await world.pass(9_999)
+    expect(world.sockets).toHaveLength(0)
+    await world.pass(1)
+    expect(world.sockets).toHaveLength(1)
+    world.socket.open()
+    world.socket.say(WELCOME)
+    world.socket.say(sync(0, []))
+    expect(world.socket.types()).toEqual(['SUBSCRIBE', 'COMMAND'])
+    expect(graph.status).toMatchObject({ pending: 1, persisted: false })
+  })
+
+  test('P4 it paints from the device without a network, with what was edited offline', async () => {
+    const browser = new Browser()
+    const tab = browser.tab()
+    const world = new World()
+    const client = new ClientShell(
+      { url: 'ws://test/ws', persist: openable({ name: 'f', user: 'ada' }, tab.storages()) },
+      world,
+    )
+    const graph = client.graph('g')
+    while (world.sockets.length === 0) await new Promise((resolve) => setTimeout(resolve))
+    world.socket.open()
+    world.socket.say(WELCOME)
+    await graph.updateNode('a', { data: { title: 'early' } }).persisted
+    world.socket.say(sync(1, [node('a')]))
+    world.socket.end()
+    await graph.moveNode('a', { x: 7, y: 7 }).persisted
+    tab.close()
+    await client.close()
+
+    const again = new ClientShell(
+      { url: 'ws://test/ws', persist: openable({ name: 'f', user: 'ada' }, browser.tab(tab.session).storages()) },
+      new World(),
+    )
+    const loaded = again.graph('g')
+    await new Promise<void>((resolve) => {
+      const stop = loaded.subscribeStatus(() => {
+        if (loaded.status.pending < 2) return
+        stop()
+        resolve()
+      })
+    })
+    expect(again.clientId).toBe(client.clientId)
+    expect((loaded as unknown as { machine: { picture(): unknown } }).machine.picture()).toMatchObject({
+      ready: true,
+      nodes: [{ id: 'a', position: { x: 7, y: 7 }, data: { title: 'early' } }],
+    })
+    await again.close()
+  })
+
+  test('a graph that is closed is followed until its queue is empty', async () => {
+    const { world, client, graph } = await live()
+    const sent = graph.moveNode('a', { x: 1, y: 1 })
+    graph.close()
+    expect(client.graph('g')).toBe(graph)
+    graph.close()
+    const { operationId } = sent
+    world.socket.say({ type: 'ACK', graphId: 'g', operationId, version: 1, hash: hashOf(1), outcome: 'unchanged' })
+    await expect(sent.settled).resolves.toMatchObject({ outcome: 'unchanged' })
+    expect(world.socket.sent.at(-1)).toEqual({ type: 'UNSUBSCRIBE', graphId: 'g' })
+    // Nobody would send it.
+    expect(() => graph.createNode({})).toThrow('closed')
+    expect(client.graph('g')).not.toBe(graph)
+    expect(world.socket.sent.at(-1)).toEqual({ type: 'UNSUBSCRIBE', graphId: 'g' })
+    await settle()
+    expect(world.socket.sent.at(-1)).toEqual({ type: 'SUBSCRIBE', graphId: 'g' })
+  })
+
+  test('A12 a graph that stays behind what a PONG says is followed anew', async () => {
+    const { world } = await live()
+    world.socket.say({ type: 'PONG', versions: { g: 3 } })
+    world.time += 6_000
+    world.socket.say({ type: 'PONG', versions: { g: 3 } })
+    await world.pass(500)
+    expect(world.sockets).toHaveLength(2)
+  })
+
+  test('M2 a refusal can be tried again, with what was refused because of it', async () => {
+    const { world, graph } = await live()
+    world.socket.end()
+    const first = graph.createNode({ id: 'b' })
+    const second = graph.updateNode('b', { data: { title: 'x' } })
+    await world.pass(500)
+    world.socket.open()
+    world.socket.say(WELCOME)
+    world.socket.say(sync(1, [node('a')], { status: 'in_sync', state: undefined }))
+    const revert = { type: 'REVERT', graphId: 'g', message: 'no', temporary: false, version: 1 }
+    world.socket.say({ ...revert, operationId: first.operationId, code: 'ID_TAKEN' })
+    world.socket.say({ ...revert, operationId: second.operationId, code: 'DEPENDENCY_REFUSED' })
+    const refusal = (await first.settled.catch((error: unknown) => error)) as { retry(): unknown; cause?: string }
+    await expect(second.settled).rejects.toMatchObject({ cause: first.operationId })
+    const before = world.socket.sent.length
+    expect(refusal.retry()).not.toBeNull()
+    expect(world.socket.sent.slice(before)).toMatchObject([
+      { command: { type: 'CREATE_NODE' } },
+      { command: { type: 'UPDATE_NODE' } },
+    ])
+    expect(refusal.retry()).toBeNull()
+  })
+
+  test('a listener that throws stops nobody else', async () => {
+    const { graph } = await live()
+    let told = 0
+    const thrown: unknown[] = []
+    const catcher = (error: unknown): void => void thrown.push(error)
+    process.once('uncaughtException', catcher)
+    graph.subscribe(() => {
+      throw new Error('mine')
+    })
+    graph.subscribe(() => {
+      told += 1
+    })
+    graph.moveNode('a', { x: 3, y: 3 })
+    expect(told).toBe(1)
+    await new Promise((resolve) => setTimeout(resolve))
+    process.off('uncaughtException', catcher)
+    expect(thrown).toHaveLength(1)
+  })
+})
+
+describe('A15: presence', () => {
+  test('A15 the first is sent at once, then the latest of each slot at most 30 times a second', async () => {
+    const { world, graph } = await live()
+    const shown = (): unknown[] =>
+      world.socket.sent.flatMap((frame) => (frame.type === 'PRESENCE' ? [frame.state] : []))
+    for (let x = 0; x < 10; x++) graph.presence.set({ x }, 'cursor')
+    graph.presence.set({ name: 'Ada' })
+    expect(shown()).toEqual([{ x: 0 }, { name: 'Ada' }])
+    await world.pass(34)
+    expect(shown()).toEqual([{ x: 0 }, { name: 'Ada' }, { x: 9 }])
+    await world.pass(34)
+    expect(shown()).toHaveLength(3)
+    graph.presence.set(null, 'cursor')
+    expect(shown().at(-1)).toBeNull()
+  })
+
+  test('A15 after a reconnect it is sent again; others are those of this connection', async () => {
+    const { world, graph } = await live()
+    graph.presence.set({ name: 'Ada' })
+    world.socket.say({ type: 'PRESENCE', graphId: 'g', clientId: 'b', userId: 'bob', state: { name: 'Bob' } })
+    const others = graph.others
+    expect(others).toEqual([{ clientId: 'b', userId: 'bob', slots: { '': { name: 'Bob' } } }])
+    expect(graph.others).toBe(others)
+    world.socket.end()
+    expect(graph.others).toEqual([])
+    await world.pass(500)
+    world.socket.open()
+    world.socket.say(WELCOME)
+    world.socket.say(sync(1, [], { status: 'in_sync', state: undefined }))
+    expect(world.socket.sent.at(-1)).toMatchObject({ type: 'PRESENCE', state: { name: 'Ada' } })
+  })
+
+  test('A13 a hidden page shows nothing new until it is seen', async () => {
+    const { world, graph } = await live()
+    world.visible = false
+    graph.presence.set({ x: 1 }, 'cursor')
+    expect(world.socket.types()).not.toContain('PRESENCE')
+    world.visible = true
+    world.tell('wake')
+    expect(world.socket.types()).toContain('PRESENCE')
+  })
+})

@@ -1,0 +1,251 @@
+//! `dao-api copy`: a new graph with the contents of another one, or with its history (rule L7).
+//!
+//! What one command does not copy is copied in pieces. Their operation ids follow from what is copied and to where, so
+//! the same command line again goes on where it was interrupted.
+
+use clap::Args;
+use dao_projections::{Graph, GraphId, Head, OperationId, Origin, Version};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{CliError, graphs::Written, open, print};
+use crate::{
+    config::Config,
+    domain::{Action, Command, CopyFrom, CopyPart, Operation, Reason, Source, VersionRef, json_bytes},
+    http::{parse_batch, parse_command},
+    project::{self, Stores},
+    telemetry::Metrics,
+    write::{Ending, Graphs, Reply, copy},
+};
+
+/// Nodes and edges in one piece: operations in a batch.
+const PIECE_OPERATIONS: usize = 1_000;
+/// Bytes of nodes or edges in one piece, about.
+const PIECE_BYTES: usize = 4 << 20;
+
+#[derive(Args)]
+#[command(
+    after_help = "Large graphs are copied in pieces. If that is interrupted, run the same command again.\n\n\
+    Exit codes: 0 done, 1 refused or failed, 2 wrong usage"
+)]
+pub(super) struct Copy {
+    /// The graph to copy
+    #[arg(value_name = "SOURCE")]
+    source: GraphId,
+    /// The new graph
+    #[arg(value_name = "GRAPH")]
+    graph: GraphId,
+    /// Copy this version, label or time
+    #[arg(long, value_name = "VERSION|LABEL|TIME", default_value = "head")]
+    at: VersionRef,
+    /// Copy the commits, with authors, times and hashes, not only the contents
+    #[arg(long)]
+    history: bool,
+    /// The title of the copy; that of the source by default
+    #[arg(long, value_name = "TEXT")]
+    title: Option<String>,
+    #[command(flatten)]
+    written: Written,
+}
+
+impl Copy {
+    pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
+        let stores = open::stores(&config).await?;
+        let graphs = open::graphs_over(&stores, &config, Metrics::default());
+        let copied = self.copy(&graphs, &stores).await;
+        let folded = match &copied {
+            Ok((_, head)) => {
+                let every = config.projector.checkpoint_every;
+                let rows = project::fold_graph(&stores, &self.graph, head.version, every).await;
+                rows.map(drop).map_err(|e| {
+                    CliError::new(format!("{} is written, but the list is behind: {e}", self.graph))
+                })
+            }
+            Err(_) => Ok(()),
+        };
+        open::close(&graphs).await;
+        let (origin, head) = copied?;
+        folded?;
+        let (graph, version) = (&self.graph, head.version);
+        let Origin { graph_id, version: of, .. } = &origin;
+        print(|out| match self.written.json {
+            true => writeln!(
+                out,
+                "{}",
+                json!({"graphId": graph, "version": version, "hash": head.hash, "forkedFrom": origin})
+            ),
+            false => writeln!(out, "{graph} is a copy of {graph_id} at version {of}, at version {version}"),
+        })
+    }
+
+    async fn copy(&self, graphs: &Graphs, stores: &Stores) -> Result<(Origin, Head), CliError> {
+        open::existing(graphs, &self.source).await?;
+        let unreadable =
+            |e: &dyn std::fmt::Display| CliError::new(format!("{} can't be read: {e}", self.source));
+        let from = CopyFrom { graph: self.source.clone(), at: self.begun(graphs).await?, part: self.part() };
+        let found = copy::find(&*stores.events, Some(&*stores.rows), &from).await;
+        let (origin, source) = match found.map_err(|e| unreadable(&e))? {
+            Source::Found { origin, graph } => (origin, graph),
+            Source::NoVersion { head, .. } => return Err(unreadable(&format!("it is at version {head}"))),
+            Source::NoLabel(name) => return Err(unreadable(&format!("it has no label {name}"))),
+            Source::Trashed(_) => return Err(unreadable(&"it is in the trash")),
+            Source::NotFound | Source::TooLarge => return Err(unreadable(&"it is not there")),
+        };
+        let id = self.operation_id(&origin);
+        if let Some(head) = self.go_on(graphs, stores, (&origin, &source), id).await? {
+            return Ok((origin, head));
+        }
+        // The version is fixed from here on: a label or a time may come to mean another.
+        let whole = self.create(&origin, id, self.part())?;
+        let reply = self.execute(graphs, whole).await?;
+        match &reply.ending {
+            Ending::Completed { head, .. } => Ok((origin, *head)),
+            Ending::Refused { refusal, .. } if refusal.reason == Reason::AnswerTooLarge => {
+                let head = self.in_pieces(graphs, stores, (&origin, &source), id).await?;
+                Ok((origin, head))
+            }
+            Ending::Refused { refusal, .. } => Err(refused(&self.graph, &refusal.message)),
+        }
+    }
+
+    fn part(&self) -> CopyPart {
+        if self.history { CopyPart::History } else { CopyPart::Contents }
+    }
+
+    /// The version that an interrupted copy of these contents began with, so that the same command line goes on with
+    /// it; else what the command line says.
+    async fn begun(&self, graphs: &Graphs) -> Result<VersionRef, CliError> {
+        let view = graphs.refresh(&self.graph).await;
+        let view = view.map_err(|e| CliError::new(format!("{} can't be read: {e}", self.graph)))?;
+        let origin = view.graph.metadata().origin.clone().filter(|origin| origin.graph_id == self.source);
+        Ok(origin.map_or_else(|| self.at.clone(), |origin| VersionRef::Version(origin.version)))
+    }
+
+    /// The same for the same copy.
+    fn operation_id(&self, origin: &Origin) -> OperationId {
+        let what = format!("{}\0{}\0{}\0{}", self.source, origin.hash, self.graph, self.history);
+        Uuid::new_v5(&Uuid::NAMESPACE_URL, what.as_bytes()).into()
+    }
+
+    fn create(&self, origin: &Origin, id: OperationId, part: CopyPart) -> Result<Operation, CliError> {
+        let mut payload = json!({"from": {"graphId": origin.graph_id, "at": origin.version,
+            "history": part == CopyPart::History}});
+        if let Some(title) = &self.title {
+            payload["attributes"] = json!({"title": title});
+        }
+        let command = json!({"type": "CREATE_GRAPH", "operationId": id, "payload": payload});
+        let mut operation = parse_command(command, &self.written.user).map_err(CliError::new)?;
+        if let Action::Single(member) = &mut operation.action
+            && let Command::CopyGraph { from, .. } = &mut member.command
+        {
+            from.part = part;
+        }
+        Ok(operation)
+    }
+
+    async fn execute(&self, graphs: &Graphs, operation: Operation) -> Result<Reply, CliError> {
+        let replies = graphs.execute(&self.graph, vec![operation]).await;
+        let replies =
+            replies.map_err(|e| CliError::new(format!("{}: {e}. Run the same command again", self.graph)))?;
+        replies
+            .into_iter()
+            .next()
+            .ok_or_else(|| CliError::new("there was no answer. Run the same command again"))
+    }
+
+    /// Runs what must be accepted.
+    async fn write(&self, graphs: &Graphs, operation: Operation) -> Result<Head, CliError> {
+        match self.execute(graphs, operation).await?.ending {
+            Ending::Completed { head, .. } => Ok(head),
+            Ending::Refused { refusal, .. } => Err(refused(&self.graph, &refusal.message)),
+        }
+    }
+
+    async fn in_pieces(
+        &self,
+        graphs: &Graphs,
+        stores: &Stores,
+        (origin, source): (&Origin, &Graph),
+        id: OperationId,
+    ) -> Result<Head, CliError> {
+        if self.history {
+            return self.history_in_pieces(graphs, stores, origin, id).await;
+        }
+        let mut head = self.write(graphs, self.create(origin, id.member(0), CopyPart::Outline)?).await?;
+        let nodes = source.nodes_in_order().map(|node| ("CREATE_NODE", Value::Object(node.entity.to_json())));
+        let edges = source.edges().iter().map(|edge| ("CREATE_EDGE", Value::Object(edge.entity.to_json())));
+        let (mut piece, mut bytes, mut index) = (Vec::new(), 0, 0);
+        for (name, entity) in nodes.chain(edges) {
+            bytes += json_bytes(&entity);
+            piece.push(json!({"type": name, "payload": entity}));
+            if piece.len() >= PIECE_OPERATIONS || bytes > PIECE_BYTES {
+                index += 1;
+                head = self.write_piece(graphs, std::mem::take(&mut piece), id.member(index)).await?;
+                bytes = 0;
+            }
+        }
+        if source.viewport_version() > Version::EMPTY {
+            piece.push(json!({"type": "SET_VIEWPORT", "payload": source.viewport().to_json()}));
+        }
+        if !piece.is_empty() {
+            head = self.write_piece(graphs, piece, id.member(index + 1)).await?;
+        }
+        Ok(head)
+    }
+
+    async fn write_piece(
+        &self,
+        graphs: &Graphs,
+        operations: Vec<Value>,
+        id: OperationId,
+    ) -> Result<Head, CliError> {
+        let batch = json!({"atomic": true, "batchId": id, "operations": operations});
+        let operations = parse_batch(batch, &self.written.user, PIECE_OPERATIONS + 1);
+        let mut operations = operations.map_err(CliError::new)?;
+        match operations.pop() {
+            Some(operation) => self.write(graphs, operation).await,
+            None => Err(CliError::new("there is nothing to write")),
+        }
+    }
+
+    async fn history_in_pieces(
+        &self,
+        graphs: &Graphs,
+        stores: &Stores,
+        origin: &Origin,
+        id: OperationId,
+    ) -> Result<Head, CliError> {
+        let copied = copy::in_pieces(&*stores.events, origin, &self.graph).await;
+        copied.map_err(|e| CliError::new(format!("{}: {e}. Run the same command again", self.graph)))?;
+        self.write(graphs, self.create(origin, id.member(0), CopyPart::Fork)?).await
+    }
+
+    /// The head of a copy that was interrupted, once it is complete; `None` if the graph is no such copy.
+    async fn go_on(
+        &self,
+        graphs: &Graphs,
+        stores: &Stores,
+        (origin, source): (&Origin, &Graph),
+        id: OperationId,
+    ) -> Result<Option<Head>, CliError> {
+        let failed = |e: &dyn std::fmt::Display| CliError::new(format!("{} can't be read: {e}", self.graph));
+        let head = graphs.store().head(&self.graph).await.map_err(|e| failed(&e))?;
+        if head == Head::EMPTY {
+            return Ok(None);
+        }
+        let begins = copy::is_prefix(&*stores.events, origin, head).await.map_err(|e| failed(&e))?;
+        if self.history && begins {
+            return self.history_in_pieces(graphs, stores, origin, id).await.map(Some);
+        }
+        let outline = id.member(0);
+        let known = graphs.settled(&self.graph, &[outline]).await.map_err(|e| failed(&e))?;
+        if self.history || known.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        self.in_pieces(graphs, stores, (origin, source), id).await.map(Some)
+    }
+}
+
+fn refused(graph: &GraphId, message: &str) -> CliError {
+    CliError::new(format!("{graph}: {message}"))
+}

@@ -1,0 +1,95 @@
+//! `dao-api purge`: removes a graph that is in the trash, with everything that belongs to it (rule L10).
+
+use std::io::{self, Write};
+
+use clap::Args;
+use dao_projections::{GraphId, OperationId, UserId};
+use serde_json::json;
+
+use super::{CliError, open, print};
+use crate::{
+    config::Config,
+    live::{AllGraphs, PurgeEnding, Purger, Subscriptions},
+    telemetry::Metrics,
+};
+
+#[derive(Args)]
+#[command(
+    after_help = "The graph must be in the trash: `dao-api trash GRAPH`. Until it is purged, `dao-api recover GRAPH` takes it out.\n\n\
+    Exit codes: 0 purged, 1 refused or failed, 2 wrong usage"
+)]
+pub(super) struct PurgeGraph {
+    /// The graph
+    #[arg(value_name = "GRAPH")]
+    graph: GraphId,
+    /// Do not ask for confirmation
+    #[arg(long)]
+    yes: bool,
+    /// The operation: sent again it is not done again
+    #[arg(long, value_name = "UUID", value_parser = operation)]
+    operation_id: Option<OperationId>,
+    /// Who purges
+    #[arg(long, value_name = "USER", default_value = "cli")]
+    user: UserId,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+fn operation(text: &str) -> Result<OperationId, String> {
+    OperationId::parse(text).map_err(|e| e.to_string())
+}
+
+impl PurgeGraph {
+    pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
+        if !self.yes {
+            ask(&self.graph)?;
+        }
+        let stores = open::stores(&config).await?;
+        let graphs = open::graphs_over(&stores, &config, Metrics::default());
+        let subscriptions = Subscriptions::new(AllGraphs::new(graphs.clone(), stores.rows.clone()));
+        let purger = Purger::new(graphs.clone(), stores.rows.clone(), subscriptions);
+        let operation = self.operation_id.unwrap_or_else(|| OperationId::from(uuid::Uuid::now_v7()));
+        let ending = purger.purge(&self.graph, operation, &self.user).await;
+        open::close(&graphs).await;
+        let graph = &self.graph;
+        let again = format!("Run the same command again with --operation-id {operation}");
+        let head = match ending.map_err(|e| CliError::new(format!("{graph}: {e}. {again}")))? {
+            PurgeEnding::Purged { head, .. } => head,
+            PurgeEnding::NotTrashed => {
+                let what =
+                    format!("{graph} is not in the trash. Put it there first: `dao-api trash {graph}`");
+                return Err(CliError::new(what));
+            }
+            PurgeEnding::NotFound => return Err(CliError::new(format!("graph {graph} does not exist"))),
+            PurgeEnding::IdReused => {
+                return Err(CliError::new(format!(
+                    "{operation} was used for another operation. Use another id"
+                )));
+            }
+        };
+        print(|out| match self.json {
+            true => {
+                let (version, hash) = (head.version, head.hash);
+                let all = json!({
+                    "graphId": graph, "operationId": operation, "version": version, "hash": hash, "outcome": "applied",
+                });
+                writeln!(out, "{all}")
+            }
+            false => writeln!(out, "{graph} is purged. Its last version was {}", head.version),
+        })
+    }
+}
+
+/// Asks for the name of the graph.
+fn ask(graph: &GraphId) -> Result<(), CliError> {
+    eprint!("Nothing of {graph} will be left, and nobody can recover it. Type its id to purge it: ");
+    let _flushed_or_not = io::stderr().flush();
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    read.map_err(|e| CliError::new(format!("no answer could be read: {e}. Add --yes to skip the question")))?;
+    match answer.trim() == graph.as_str() {
+        true => Ok(()),
+        false => Err(CliError::new("nothing was purged. Type the id of the graph, or add --yes")),
+    }
+}

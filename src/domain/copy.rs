@@ -1,0 +1,98 @@
+//! A graph that begins as a copy of another one (rule L7).
+//!
+//! Not here: reading the other graph. The caller has it, or gets [`HistoryMissing::Source`](super::HistoryMissing) and reads.
+
+use dao_projections::{
+    Attributes, Edge, Event, Graph, GraphId, LabelName, MergePatch, Node, Origin, Trashed, Version,
+};
+
+use super::{
+    command::SETTINGS,
+    decide::{Limits, Rejection},
+    lifecycle::{create_graph, update_graph},
+    version_ref::VersionRef,
+};
+
+/// Bytes of contents, or of commits, that one command copies; more is for `dao-api copy`, which does it in pieces.
+pub const COPY_BYTES_MAX: usize = 64 << 20;
+
+/// What a new graph is copied from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyFrom {
+    /// The graph to copy.
+    pub graph: GraphId,
+    /// At which version.
+    pub at: VersionRef,
+    /// What of it.
+    pub part: CopyPart,
+}
+
+/// What of a graph is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyPart {
+    /// What it holds at that version.
+    Contents,
+    /// Its attributes. Its contents follow in commits of their own.
+    Outline,
+    /// Its commits up to that version.
+    History,
+    /// Nothing any more: its commits are there already.
+    Fork,
+}
+
+/// What was found of the graph to copy.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// It is there.
+    Found {
+        /// Which version of it.
+        origin: Origin,
+        /// The graph at that version.
+        graph: Box<Graph>,
+    },
+    /// Nobody has written to it.
+    NotFound,
+    /// It is in the trash.
+    Trashed(Trashed),
+    /// It has no such version.
+    NoVersion {
+        /// The version asked for.
+        version: Version,
+        /// Its latest.
+        head: Version,
+    },
+    /// It has no such label.
+    NoLabel(LabelName),
+    /// What is asked for is more than one command copies.
+    TooLarge,
+}
+
+/// The graph is created with what the other one holds. Settings stay behind: they need another right (rule L5).
+pub(super) fn copied_contents(
+    graph: &Graph,
+    (origin, source): (&Origin, &Graph),
+    part: CopyPart,
+    given: &Attributes,
+    limits: &Limits,
+) -> Result<Vec<Event>, Rejection> {
+    let mut fields = source.metadata().attributes.fields().clone();
+    fields.shift_remove(SETTINGS);
+    let attributes = Attributes::new(fields).patched(&MergePatch::new(given.fields().clone()));
+    let has_contents = part == CopyPart::Contents;
+    let nodes: Vec<Node> =
+        source.nodes_in_order().filter(|_| has_contents).map(|node| node.entity.clone()).collect();
+    let edges: Vec<Edge> =
+        source.edges().iter().filter(|_| has_contents).map(|edge| edge.entity.clone()).collect();
+    let viewport = Some(source.viewport()).filter(|_| has_contents);
+    create_graph(graph, (&attributes, Some(origin)), (&nodes, &edges, viewport), limits)
+}
+
+/// What follows the commits that were copied.
+pub(super) fn forked(
+    (origin, source): (&Origin, &Graph),
+    given: &Attributes,
+) -> Result<Vec<Event>, Rejection> {
+    let described = update_graph(source, &MergePatch::new(given.fields().clone()))?;
+    let Origin { graph_id, version, hash } = origin.clone();
+    Ok(std::iter::once(Event::GraphForked { graph_id, version, hash }).chain(described).collect())
+}

@@ -1,0 +1,302 @@
+//! `GET /connections`: who is connected to this server, and `GET /graphs/{graphId}/presence`: who is there in a graph
+//! (rules N5, L14).
+//!
+//! A connection notes here which graphs it follows and how far it is. Not here: what it is sent.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use dao_projections::{ClientId, GraphId, Timestamp, UserId, Version};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    app::App,
+    extractors::{PathIds, QueryParameters, ResponseFormat},
+    format::{respond, respond_encoded},
+    problem::Problem,
+    stream::StreamFormat,
+};
+use crate::{live::PresentClient, write::Graphs};
+
+/// Connections in one answer, unless asked otherwise.
+const PAGE_DEFAULT: usize = 100;
+/// In one answer at most: each may follow many graphs.
+const PAGE_MAX: usize = 1_000;
+
+/// How somebody is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    WebSocket,
+    ServerSentEvents,
+    Lines,
+}
+
+impl Transport {
+    /// That of a stream.
+    pub(super) fn of(style: StreamFormat) -> Self {
+        match style {
+            StreamFormat::ServerSentEvents => Self::ServerSentEvents,
+            StreamFormat::Lines => Self::Lines,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+            Self::ServerSentEvents => "sse",
+            Self::Lines => "ndjson",
+        }
+    }
+}
+
+/// How far a connection is in a graph.
+pub(super) type Reached = Arc<AtomicU64>;
+
+/// What one connection says of itself.
+pub(super) struct OpenConnection {
+    transport: Transport,
+    since: Timestamp,
+    /// Guards what changes; held to read or change it, never across an await.
+    state: Mutex<ConnectionState>,
+}
+
+struct ConnectionState {
+    user: UserId,
+    client: Option<ClientId>,
+    follows: Follows,
+}
+
+/// What a connection follows.
+pub(super) enum Follows {
+    Graphs(BTreeMap<GraphId, Reached>),
+    AllGraphs,
+}
+
+impl OpenConnection {
+    fn state(&self) -> MutexGuard<'_, ConnectionState> {
+        lock(&self.state)
+    }
+
+    pub(super) fn set_user(&self, user: &UserId) {
+        self.state().user = user.clone();
+    }
+
+    /// It follows this graph from now on; where it notes how far it is.
+    pub(super) fn follow(&self, graph: &GraphId) -> Reached {
+        let reached = Reached::default();
+        if let Follows::Graphs(graphs) = &mut self.state().follows {
+            graphs.insert(graph.clone(), reached.clone());
+        }
+        reached
+    }
+
+    pub(super) fn unfollow(&self, graph: &GraphId) {
+        if let Follows::Graphs(graphs) = &mut self.state().follows {
+            graphs.remove(graph);
+        }
+    }
+}
+
+/// The connections of this server.
+pub(super) struct Connections {
+    instance: Uuid,
+    /// Guards which there are; held to look up or change one, never across an await.
+    open: Mutex<BTreeMap<Uuid, Arc<OpenConnection>>>,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { instance: Uuid::now_v7(), open: Mutex::default() }
+    }
+}
+
+impl Connections {
+    /// Lists a connection for as long as the answer is held.
+    pub(super) fn opened(
+        self: &Arc<Self>,
+        id: Uuid,
+        transport: Transport,
+        (user, client): (&UserId, Option<&ClientId>),
+        follows: Follows,
+        since: Timestamp,
+    ) -> ListedConnection {
+        let state = ConnectionState { user: user.clone(), client: client.cloned(), follows };
+        let connection = Arc::new(OpenConnection { transport, since, state: Mutex::new(state) });
+        lock(&self.open).insert(id, connection.clone());
+        ListedConnection { id, connection, among: self.clone() }
+    }
+
+    /// Those after this one, at most `limit`.
+    fn page(&self, after: Option<Uuid>, limit: usize) -> Vec<(Uuid, Arc<OpenConnection>)> {
+        let open = lock(&self.open);
+        let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let page = open.range((from, std::ops::Bound::Unbounded)).take(limit);
+        page.map(|(id, connection)| (*id, connection.clone())).collect()
+    }
+}
+
+/// A connection among the others, until this is dropped.
+pub(super) struct ListedConnection {
+    id: Uuid,
+    connection: Arc<OpenConnection>,
+    among: Arc<Connections>,
+}
+
+impl std::ops::Deref for ListedConnection {
+    type Target = OpenConnection;
+
+    fn deref(&self) -> &OpenConnection {
+        &self.connection
+    }
+}
+
+impl Drop for ListedConnection {
+    fn drop(&mut self) {
+        lock(&self.among.open).remove(&self.id);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConnectionsOut {
+    /// Which server this is, among those over the same store.
+    instance: Uuid,
+    connections: Vec<ConnectionOut>,
+    next_cursor: Option<Uuid>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConnectionOut {
+    connection_id: Uuid,
+    transport: &'static str,
+    user_id: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<ClientId>,
+    since: Timestamp,
+    instance: Uuid,
+    /// Whether it follows all graphs at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    all_graphs: Option<bool>,
+    graphs: Vec<FollowedOut>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FollowedOut {
+    graph_id: GraphId,
+    version: Version,
+    /// Commits that it has not been sent; null while the graph is not in memory.
+    lag: Option<u64>,
+}
+
+impl ConnectionOut {
+    fn of(id: Uuid, instance: Uuid, connection: &OpenConnection, graphs: &Graphs) -> Self {
+        let state = connection.state();
+        let followed = |(graph, reached): (&GraphId, &Reached)| {
+            let version = Version::new(reached.load(Ordering::Relaxed)).unwrap_or_default();
+            let head = graphs.in_memory(graph).and_then(|hot| hot.head());
+            let lag = head.map(|head| head.version.since(version));
+            FollowedOut { graph_id: graph.clone(), version, lag }
+        };
+        let (all_graphs, of_graphs) = match &state.follows {
+            Follows::AllGraphs => (Some(true), vec![]),
+            Follows::Graphs(followed_graphs) => (None, followed_graphs.iter().map(followed).collect()),
+        };
+        Self {
+            connection_id: id,
+            transport: connection.transport.as_str(),
+            user_id: state.user.clone(),
+            client_id: state.client.clone(),
+            since: connection.since,
+            instance,
+            all_graphs,
+            graphs: of_graphs,
+        }
+    }
+}
+
+/// List the sockets and streams of this server.
+pub(super) async fn connections(
+    State(app): State<App>,
+    query: QueryParameters,
+    ResponseFormat(format): ResponseFormat,
+) -> Result<Response, Problem> {
+    let limit = query.limit(PAGE_DEFAULT, PAGE_MAX)?;
+    let after = query.text("cursor").map(Uuid::parse_str).transpose();
+    let after = after.map_err(|_| Problem::bad_request("cursor: must be the nextCursor of an answer"))?;
+    let _turn = app.long_read().await?;
+    let encode = move || {
+        let all = &app.live.connections;
+        let page = all.page(after, limit);
+        let next_cursor = page.last().filter(|_| page.len() == limit).map(|(id, _)| *id);
+        let one = |(id, connection): &(Uuid, Arc<OpenConnection>)| {
+            ConnectionOut::of(*id, all.instance, connection, &app.graphs)
+        };
+        let connections = page.iter().map(one).collect();
+        format.encode_long(&ConnectionsOut { instance: all.instance, connections, next_cursor })
+    };
+    let body = tokio::task::spawn_blocking(encode).await.map_err(Problem::of_panic)?;
+    Ok(respond_encoded(format, body))
+}
+
+#[derive(Serialize)]
+struct PresenceOut {
+    clients: Vec<ClientOut>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ClientOut {
+    client_id: ClientId,
+    user_id: UserId,
+    /// Since when it follows the graph.
+    since: Option<Timestamp>,
+    /// Whether it follows the graph.
+    follows: bool,
+    /// What it shows in the slot without a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Value>,
+    /// What it shows in the others.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    slots: BTreeMap<String, Value>,
+}
+
+impl ClientOut {
+    fn of(client: PresentClient) -> Self {
+        let PresentClient { client, user, since, shown } = client;
+        let mut slots: BTreeMap<String, Value> = BTreeMap::new();
+        for update in shown {
+            let present = &update.present;
+            let state = serde_json::from_str(&present.state).ok();
+            slots.extend(state.map(|state| (present.slot.as_str().to_owned(), state)));
+        }
+        let state = slots.remove("");
+        Self { client_id: client, user_id: user, since, follows: since.is_some(), state, slots }
+    }
+}
+
+/// List who is there in a graph, on all servers.
+pub(super) async fn presence(
+    State(app): State<App>,
+    ids: PathIds,
+    ResponseFormat(format): ResponseFormat,
+) -> Result<Response, Problem> {
+    let graph = ids.graph()?;
+    let clients = app.live.hub.clients(&graph).await;
+    let _turn = app.long_read().await?;
+    let clients = clients.into_iter().map(ClientOut::of).collect();
+    Ok(respond(StatusCode::OK, format, &PresenceOut { clients }))
+}

@@ -1,0 +1,178 @@
+//! Purging graphs (rule L10): at once for everybody who asks, then row by row.
+//!
+//! Invariants:
+//! - The transaction that purges a graph takes its name away from its rows: from then on nobody finds them.
+//! - What is left of them is deleted a few at a time, by whoever sweeps, also after a crash: `purging` says of which graphs.
+//! - The number of a graph is never given to another one. So records of its operations, which expire by themselves,
+//!   are nobody else's.
+
+use dao_projections::{GraphId, Hash, Head, OperationId, Version};
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+use super::{
+    append_transaction::{self, LAST_SEQ},
+    projection::TRIMMED,
+    reader::ReadFailure,
+    record_windows::now_ms,
+    schema::{LAST_VERSION, VERSION_BITS},
+};
+use crate::store::{FeedPlace, Gone, PurgeRequest};
+
+/// Rows deleted in one step, about two milliseconds of the writer's time; of those that may be large, fewer.
+const ROWS_MAX: i64 = 1_000;
+const LARGE_ROWS_MAX: i64 = 64;
+/// Entries of the feed that are looked through in one step.
+const LOOKED_THROUGH_MAX: i64 = 10_000;
+
+/// Under which a purged graph is remembered. Its name goes.
+fn token(graph: &GraphId) -> [u8; 32] {
+    Sha256::new().chain_update(b"dao-gone/1\0").chain_update(graph.as_str()).finalize().into()
+}
+
+/// Purges the graph with this number, inside the transaction that the caller has open; false if its head is another.
+pub(super) fn purge(
+    connection: &Connection,
+    row: i64,
+    graph: &GraphId,
+    request: &PurgeRequest,
+) -> rusqlite::Result<bool> {
+    let mut head = connection.prepare_cached(append_transaction::HEAD)?;
+    match append_transaction::head(&mut head, graph, row)? {
+        Ok(found) if found == request.expected && found != Head::EMPTY => {}
+        Ok(_) | Err(_) => return Ok(false),
+    }
+    let seq: i64 = connection.prepare_cached(LAST_SEQ)?.query_row([TRIMMED], |r| r.get(0))?;
+    let (seq, now, version) = (seq + 1, now_ms(), request.expected.version.get() as i64);
+    // No graph has such a name.
+    connection.prepare_cached("UPDATE graph SET name = '!' || id WHERE id = ?1")?.execute([row])?;
+    connection.prepare_cached("DELETE FROM catalog WHERE graph = ?1")?.execute([row])?;
+    connection.prepare_cached("DELETE FROM parked WHERE graph = ?1")?.execute([row])?;
+    connection.prepare_cached("DELETE FROM projection WHERE graph = ?1")?.execute([row])?;
+    connection
+        .prepare_cached("INSERT INTO feed VALUES (?1, ?2, ?3, ?3, ?4)")?
+        .execute([seq, row, version, now])?;
+    connection.prepare_cached("INSERT INTO gone VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?.execute(
+        params![
+            seq,
+            graph.as_str(),
+            token(graph),
+            version,
+            request.expected.hash.as_bytes(),
+            request.operation.as_bytes(),
+            request.fingerprint,
+            now
+        ],
+    )?;
+    connection.prepare_cached("INSERT INTO purging VALUES (?1, ?2, 0, 0)")?.execute([row, seq])?;
+    Ok(true)
+}
+
+/// What is left of the last graph of this name that was purged.
+pub(super) fn gone(connection: &Connection, graph: &GraphId) -> Result<Option<Gone>, ReadFailure> {
+    let mut find = connection.prepare_cached(
+        "SELECT seq, version, hash, at, operation, fingerprint FROM gone WHERE token = ?1 ORDER BY seq DESC LIMIT 1",
+    )?;
+    let found = find.query_row([token(graph)], |r| {
+        let version = Version::new(r.get::<_, i64>(1)? as u64).unwrap_or_default();
+        let hash = Hash::from_bytes(r.get_ref(2)?.as_blob()?).unwrap_or(Hash::EMPTY);
+        let operation: [u8; 16] = r.get(4)?;
+        Ok(Gone {
+            head: Head { version, hash },
+            at_ms: r.get::<_, i64>(3)? as u64,
+            operation: OperationId::from(uuid::Uuid::from_bytes(operation)),
+            fingerprint: r.get(5)?,
+            place: FeedPlace { major: r.get::<_, i64>(0)? as u64, minor: 0 },
+        })
+    });
+    Ok(found.optional()?)
+}
+
+/// Graphs of which there are rows to delete.
+pub(super) fn purging(connection: &Connection) -> Result<Vec<GraphId>, ReadFailure> {
+    let mut select = connection.prepare_cached(
+        "SELECT name FROM purging JOIN gone ON gone.seq = purging.gone WHERE name IS NOT NULL",
+    )?;
+    let names: Vec<String> = select.query_map([], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(names.iter().filter_map(|name| GraphId::parse(name).ok()).collect())
+}
+
+/// Deletes some rows of one purged graph, inside the transaction that the caller has open; false if there are no more,
+/// of any.
+pub(super) fn sweep(connection: &Connection) -> rusqlite::Result<bool> {
+    let next = connection
+        .prepare_cached("SELECT graph, gone, feed, refused FROM purging ORDER BY graph LIMIT 1")?
+        .query_row([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)));
+    let Some((row, gone, feed, refused)) = next.optional()? else { return Ok(false) };
+    if delete_rows(connection, row)?
+        || look_through(connection, row, "feed", feed, gone)?
+        || look_through(connection, row, "refused", refused, i64::MAX)?
+    {
+        return Ok(true);
+    }
+    connection.prepare_cached("DELETE FROM purging WHERE graph = ?1")?.execute([row])?;
+    connection.prepare_cached("SELECT 1 FROM purging")?.exists([])
+}
+
+/// Deletes some rows of the tables that are sorted by graph; whether there were any. Commits go from the last one on, so
+/// what is there of a history can be verified all the same.
+fn delete_rows(connection: &Connection, row: i64) -> rusqlite::Result<bool> {
+    let first = row << VERSION_BITS;
+    let events = connection
+        .prepare_cached(
+            "DELETE FROM event WHERE key IN
+             (SELECT key FROM event WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT ?3)",
+        )?
+        .execute([first, first | LAST_VERSION, LARGE_ROWS_MAX])?;
+    if events > 0 {
+        return Ok(true);
+    }
+    let states = connection
+        .prepare_cached(
+            "DELETE FROM checkpoint WHERE graph = ?1 AND version IN
+             (SELECT version FROM checkpoint WHERE graph = ?1 LIMIT 1)",
+        )?
+        .execute([row])?;
+    if states > 0 {
+        return Ok(true);
+    }
+    let refusals = connection
+        .prepare_cached(
+            "DELETE FROM refusal WHERE graph = ?1 AND number IN
+             (SELECT number FROM refusal WHERE graph = ?1 LIMIT ?2)",
+        )?
+        .execute([row, LARGE_ROWS_MAX])?;
+    if refusals > 0 {
+        return Ok(true);
+    }
+    let rows = connection
+        .prepare_cached(
+            "DELETE FROM projection_row WHERE (graph, name, key) IN
+             (SELECT graph, name, key FROM projection_row WHERE graph = ?1 LIMIT ?2)",
+        )?
+        .execute([row, ROWS_MAX])?;
+    Ok(rows > 0)
+}
+
+/// Deletes what a list of all graphs tells of this one in the next entries after `after`; false if it was at its end.
+fn look_through(
+    connection: &Connection,
+    row: i64,
+    list: &str,
+    after: i64,
+    before: i64,
+) -> rusqlite::Result<bool> {
+    let last = connection
+        .prepare_cached(&format!(
+            "SELECT max(seq) FROM (SELECT seq FROM {list} WHERE seq > ?1 AND seq < ?2 ORDER BY seq LIMIT ?3)"
+        ))?
+        .query_row([after, before, LOOKED_THROUGH_MAX], |r| r.get::<_, Option<i64>>(0))?;
+    let Some(last) = last else { return Ok(false) };
+    connection
+        .prepare_cached(&format!("DELETE FROM {list} WHERE seq > ?1 AND seq <= ?2 AND graph = ?3"))?
+        .execute([after, last, row])?;
+    connection
+        .prepare_cached(&format!("UPDATE purging SET {list} = ?2 WHERE graph = ?1"))?
+        .execute([row, last])?;
+    Ok(true)
+}
