@@ -30,8 +30,6 @@ const GRAPHS: Group = &["max_entity_bytes", "max_nodes", "max_edges", "auto_crea
 /// How long graphs stay in the trash.
 const TRASH: Group = &["trash_retention"];
 const PROJECTING: Group = &["snapshot_every", "feed_retention"];
-/// Commands that write bring the rows of the graph up to date.
-const CHECKPOINTS: Group = &["snapshot_every"];
 const SECRET: Group = &["jwt_secret", "jwt_audience", "jwt_issuer"];
 const KEYS: Group =
     &["jwt_secret", "jwt_public_key", "jwt_jwks", "jwt_audience", "jwt_issuer", "insecure_no_auth"];
@@ -73,9 +71,9 @@ fn settings_of(command: &str) -> Option<&'static [Group]> {
         "serve" => &[ADDRESS, STORE, GRAPHS, TRASH, PROJECTING, KEYS, LOG, TELEMETRY, SERVING],
         "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
         "rebuild" => &[STORE, PROJECTING],
-        "trash" => &[STORE, CHECKPOINTS, TRASH],
-        "create" | "recover" | "purge" => &[STORE, CHECKPOINTS],
-        "import" | "seed" | "undo" | "label" | "restore-version" | "copy" => &[STORE, CHECKPOINTS, GRAPHS],
+        "trash" => &[STORE, TRASH],
+        "create" | "recover" | "purge" => &[STORE],
+        "import" | "seed" | "undo" | "label" | "restore-version" | "copy" => &[STORE, GRAPHS],
         "export" | "show" | "diff" | "history" | "list" | "verify" | "migrate" => READING,
         "backup" | "restore" => &[EMBEDDED],
         "watch" | "monitor" | "healthcheck" => &[ADDRESS],
