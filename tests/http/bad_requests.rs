@@ -103,7 +103,8 @@ async fn h1_formats_routes_and_methods() {
         let reply = server.ask(to_command(body.clone()).header("content-type", content_type)).await;
         assert_eq!(reply.status, 200, "{content_type}");
     }
-    for path in ["/nowhere", "/graphs/", "/graphs/g/nothing", "/graphs/g/nodes/a/b", "/operations/a/b", "//"] {
+    for path in ["/nowhere", "/graphs/", "/graphs/g/nothing", "/graphs/g/nodes/a/b", "/operations/a/b", "//"]
+    {
         server.get(path).await.problem(404, "NOT_FOUND");
     }
     for (method, path, allowed) in [
