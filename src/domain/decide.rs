@@ -3,7 +3,7 @@
 //! An empty list means that the graph already is as asked. Nothing here knows about versions or changes of others:
 //! [`super::conflict`] does, and calls this last.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use dao_projections::{
     Edge, EdgeId, Entity, Event, Graph, Map, MergePatch, Node, NodeId, Ordinal, Placed, Position, Timestamp,
@@ -163,16 +163,25 @@ fn delete_node(graph: &Graph, id: &NodeId) -> Result<Vec<Event>, Rejection> {
 
 /// The node and all nodes inside it, parents first; empty if the node does not exist.
 pub(super) fn with_descendants<'g>(graph: &'g Graph, id: &NodeId) -> Vec<&'g Placed<Node>> {
-    let mut found: Vec<&Placed<Node>> = graph.nodes().get(id).map(AsRef::as_ref).into_iter().collect();
-    let mut seen: HashSet<Ordinal> = found.iter().map(|node| node.ordinal).collect();
-    let mut next = 0;
-    while let Some(node) = found.get(next).copied() {
-        next += 1;
-        found.extend(
-            graph.children_of(node.entity.id()).filter(|child| seen.insert(child.ordinal)).map(AsRef::as_ref),
-        );
-    }
-    found
+    descendants(graph, [id]).collect()
+}
+
+/// The nodes, and all nodes inside any of them, each once and found as it is asked for. Those that do not exist are
+/// left out.
+pub(super) fn descendants<'g, 'i>(
+    graph: &'g Graph,
+    ids: impl IntoIterator<Item = &'i NodeId>,
+) -> impl Iterator<Item = &'g Placed<Node>> {
+    let mut seen = HashSet::<Ordinal>::new();
+    let given = ids.into_iter().filter_map(|id| graph.nodes().get(id));
+    let mut next: VecDeque<&Placed<Node>> =
+        given.filter(|node| seen.insert(node.ordinal)).map(AsRef::as_ref).collect();
+    std::iter::from_fn(move || {
+        let node = next.pop_front()?;
+        let inside = graph.children_of(node.entity.id()).filter(|child| seen.insert(child.ordinal));
+        next.extend(inside.map(AsRef::as_ref));
+        Some(node)
+    })
 }
 
 /// The edges that begin or end at any of these nodes, each once, in creation order.

@@ -14,6 +14,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     command::{Command, weight_of_document},
+    decide::Rejection,
     order::parents_first,
 };
 use dao_projections::{
@@ -253,6 +254,30 @@ impl Intent {
             self.removed_nodes.insert(id.clone());
             self.changes.push(Change::Command(Command::DeleteNode { node_id: id.clone() }));
         }
+    }
+
+    /// What the document keeps or makes, and what it needs and removes itself (rule DS14).
+    pub(super) fn torn(&self, base: &Graph, document: &Document) -> Option<Rejection> {
+        if self.removed_nodes.is_empty() {
+            return None;
+        }
+        let is_new = |edge: &&Edge| {
+            let old = base.edges().get(edge.id()).map(|old| (old.entity.source(), old.entity.target()));
+            old != Some((edge.source(), edge.target()))
+        };
+        let removed = |id: &NodeId| self.removed_nodes.contains(id);
+        let edges = document.edges.iter().filter(is_new).find_map(|edge| {
+            let ends = [("source", edge.source()), ("target", edge.target())];
+            let (end, node) = ends.into_iter().find(|(_, node)| removed(node))?;
+            Some(Rejection::DanglingEdge { edge: edge.id().clone(), end, node: node.clone() })
+        });
+        let nodes = || {
+            document.nodes.iter().find_map(|node| {
+                let (field, parent) = node.parents().find(|(_, parent)| removed(parent))?;
+                Some(Rejection::ParentNotFound { node: node.id().clone(), field, parent })
+            })
+        };
+        edges.or_else(nodes)
     }
 
     /// Whether the document removes it.

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use dao_projections::{Commit, EdgeId, Entity, Graph, MergePatch, Node, NodeId};
+use dao_projections::{Commit, EdgeId, Entity, Graph, MergePatch, Node, NodeId, Version};
 
 use super::{
     command::{Command, Member, OnConflict, Operation},
-    decide::{edges_of_all, with_descendants},
+    decide::{descendants, edges_of_all},
     document::Change,
 };
 
@@ -20,26 +20,48 @@ pub struct Interest {
     graph: bool,
 }
 
+/// Nodes that are deleted by clients that say what they know. All of them are walked at once: one inside of the other
+/// would be walked again for each.
+#[derive(Default)]
+struct Deletions<'c> {
+    nodes: Vec<&'c NodeId>,
+    after: Option<Version>,
+    /// Under `reject` also the edges that go along matter.
+    looks_at_edges: bool,
+}
+
+impl<'c> Deletions<'c> {
+    fn add(&mut self, command: &'c Command, member: &Member) {
+        let (Command::DeleteNode { node_id }, Some(version)) = (command, member.client_version) else {
+            return;
+        };
+        self.nodes.push(node_id);
+        self.after = Some(self.after.map_or(version, |least| least.min(version)));
+        self.looks_at_edges |= member.on_conflict == OnConflict::Reject;
+    }
+}
+
 impl Interest {
     /// Everything that [`judge`](super::judge) may look at for any of `operations`, as far as is known before they are
     /// judged. Nodes that one of them puts into a node that another one deletes are not.
     pub fn of<'o>(operations: impl IntoIterator<Item = &'o Operation>, graph: &Graph) -> Self {
-        let mut interest = Self::default();
+        let (mut interest, mut deletions) = (Self::default(), Deletions::default());
         for member in operations.into_iter().flat_map(|operation| operation.action.members()) {
             interest.add(&member.command);
-            interest.add_deleted_along(member, graph);
+            deletions.add(&member.command, member);
         }
+        interest.add_deleted_along(deletions, graph);
         interest
     }
 
     /// Everything that the changes of a document save are about.
     pub(super) fn of_changes(changes: &[Change], member: &Member, graph: &Graph) -> Self {
-        let mut interest = Self::default();
+        let (mut interest, mut deletions) = (Self::default(), Deletions::default());
         for change in changes {
             match change {
                 Change::Command(command) => {
                     interest.add(command);
-                    interest.add_deleted_with(command, member, graph);
+                    deletions.add(command, member);
                 }
                 Change::ReplaceNode(node) => interest.add_node(node),
                 Change::ReplaceEdge(edge) => {
@@ -48,6 +70,7 @@ impl Interest {
                 }
             }
         }
+        interest.add_deleted_along(deletions, graph);
         interest
     }
 
@@ -55,7 +78,8 @@ impl Interest {
     pub(super) fn entities(&self) -> impl Iterator<Item = Entity<'_>> {
         let edges = self.edges.iter().map(Entity::Edge);
         let viewport = self.viewport.then_some(Entity::Viewport);
-        self.nodes.iter().map(Entity::Node).chain(edges).chain(viewport)
+        let graph = self.graph.then_some(Entity::Graph);
+        self.nodes.iter().map(Entity::Node).chain(edges).chain(viewport).chain(graph)
     }
 
     /// Exactly these entities.
@@ -91,17 +115,11 @@ impl Interest {
         self.graph |= other.graph;
     }
 
-    /// Adds what a `DELETE_NODE` deletes along with the node, if it was written after the client's version.
-    fn add_deleted_along(&mut self, member: &Member, graph: &Graph) {
-        self.add_deleted_with(&member.command, member, graph);
-    }
-
-    fn add_deleted_with(&mut self, command: &Command, member: &Member, graph: &Graph) {
-        let (Command::DeleteNode { node_id }, Some(version)) = (command, member.client_version) else {
-            return;
-        };
-        let going = with_descendants(graph, node_id);
-        if member.on_conflict == OnConflict::Reject {
+    /// Adds what goes along with deleted nodes, if it was written after the oldest of the clients' versions.
+    fn add_deleted_along(&mut self, deletions: Deletions<'_>, graph: &Graph) {
+        let Some(version) = deletions.after else { return };
+        let going: Vec<_> = descendants(graph, deletions.nodes).collect();
+        if deletions.looks_at_edges {
             let edges = edges_of_all(graph, &going);
             let edges = edges.into_iter().filter(|edge| edge.version > version);
             self.edges.extend(edges.map(|edge| edge.entity.id().clone()));

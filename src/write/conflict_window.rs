@@ -37,8 +37,8 @@ pub(super) struct OlderCommits {
     hashes: HashMap<Version, Hash>,
     /// Graphs at the versions that savers of documents started from.
     graphs: HashMap<Version, Graph>,
-    /// By the version after which they were looked for and whose they are: commits up to where the ring begins.
-    owned: HashMap<(Version, OperationId), Vec<Commit>>,
+    /// By the version after which they were looked for and whose they are: commits, and up to which version.
+    owned: HashMap<(Version, OperationId), (Vec<Commit>, Version)>,
     /// Graphs that are to be copied.
     sources: Vec<(CopyFrom, CopySource)>,
     /// Versions at times that were asked for.
@@ -182,7 +182,7 @@ impl OlderCommits {
                 let saver = Saver { user: &operation.user, client, versions };
                 let sieve = |commit| Some(commit).filter(|commit| saver.owns(commit));
                 let found = history_reader::sift(store, id, version, base, sieve).await?;
-                self.owned.insert((version, operation.id), found);
+                self.owned.insert((version, operation.id), (found, base));
             }
             // They are read by the task, where the round's own commits are at hand.
             HistoryMissing::Past(_) | HistoryMissing::VersionAt(_) | HistoryMissing::Source(_) => {}
@@ -260,13 +260,17 @@ impl History for ConflictWindow<'_> {
     fn owned_since(&self, version: Version, saver: &Saver<'_>) -> Option<Vec<&Commit>> {
         let base = self.ring.base_version();
         let older = match version < base {
-            true => self.older.owned.get(&(version, self.operation))?.as_slice(),
+            true => {
+                let found = self.older.owned.get(&(version, self.operation));
+                &found.filter(|(_, to)| *to >= base)?.0[..]
+            }
             false => &[],
         };
         // Nothing of the ring, where the version is one of this round.
         let recent = self.ring.since(version.max(base)).into_iter().flatten();
         let recent = recent.chain(self.pending).map(|recorded| &recorded.commit);
-        let recent = recent.filter(|commit| commit.version > version && saver.owns(commit));
+        let after = older.last().map_or(version, |last| last.version.max(version));
+        let recent = recent.filter(|commit| commit.version > after && saver.owns(commit));
         Some(older.iter().chain(recent).collect())
     }
 

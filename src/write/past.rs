@@ -4,7 +4,7 @@
 //! Invariant: what is read lies between the operations, or the values that they overwrote, and the head. Where that is
 //! far back a checkpoint ends it. Not here: what is made of the commits (`domain::undo`).
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use dao_projections::{Graph, GraphId, OperationId, Version};
 
@@ -24,6 +24,10 @@ const CHUNK: u64 = 512;
 const CHECKPOINT_AFTER: u64 = 8_192;
 /// What the commits of several operations may occupy as they are stored: more are to be undone in parts.
 const UNDONE_BYTES_MAX: usize = 16 << 20;
+/// What may be stored to bring back what they deleted, as JSON.
+const RESTORED_BYTES_MAX: usize = 64 << 20;
+/// How far up the parents of deleted nodes are looked for, if they are gone too: each level is a walk.
+const LEVELS_MAX: usize = 16;
 
 /// Where commits are found.
 pub(super) struct Sources<'a> {
@@ -59,15 +63,18 @@ pub(super) async fn read(from: &Sources<'_>, operations: &[Undone]) -> Result<Pa
     if commits.is_empty() {
         return Ok(Past::default());
     }
-    let mut around = Vec::new();
+    let (mut around, mut levels) = (Vec::new(), 0);
     loop {
         let mut tracing = Tracing::new(&commits, &around, from.graph);
         from.walk(&mut tracing).await?;
         let past = tracing.finish();
+        let sought: HashSet<_> = around.iter().cloned().collect();
         let parents = past.parents_to_know(from.graph);
-        let more: Vec<_> = parents.into_iter().filter(|id| !around.contains(id)).collect();
-        if more.is_empty() {
-            return Ok(past);
+        let more: Vec<_> = parents.into_iter().filter(|id| !sought.contains(id)).collect();
+        levels += 1;
+        if more.is_empty() || levels > LEVELS_MAX {
+            let is_too_much = past.restored_bytes() > RESTORED_BYTES_MAX;
+            return Ok(if is_too_much { Past::of_too_much() } else { past });
         }
         around.extend(more);
     }

@@ -197,6 +197,13 @@ async fn ds10_a_base_fits_the_document_that_was_sent() {
     let answer = accepted(&save(&desk.ada, &next, &document).await, "merged");
     assert_eq!(answer["result"]["deleted"]["nodes"], json!(["c"]));
     desk.ada.read("/graphs/g/nodes/d").await;
+    // An idle save sent nothing new: what it did not know is no part of the next base either.
+    let (document, base) = load(&desk.ada).await;
+    desk.bob.apply("g", "CREATE_NODE", json!({"id": "e"})).await;
+    let idle = accepted(&save(&desk.ada, &base, &document).await, "unchanged");
+    let next = idle["base"].as_str().unwrap().to_owned();
+    accepted(&save(&desk.ada, &next, &labelled(&document, "a", "idle")).await, "merged");
+    desk.ada.read("/graphs/g/nodes/e").await;
     // Who saves alone gets a plain version.
     let (document, base) = load(&desk.ada).await;
     let answer = accepted(&save(&desk.ada, &base, &labelled(&document, "a", "x")).await, "applied");

@@ -432,6 +432,24 @@ fn ds14_an_edge_that_hangs_on_a_removed_node_goes_with_it() {
 }
 
 #[test]
+fn ds14_a_document_needs_nothing_that_it_removes() {
+    let mine = without(document(&abab().graph), &["b"]);
+    // A new edge, or one that was connected anew.
+    for id in ["new", "ab"] {
+        let mut torn = without(mine.clone(), &["ab"]);
+        torn.edges.push(edge(id, "b", "a", json!({})));
+        let refusal = abab().saves(3, torn).then_refused(Reason::DanglingEdge);
+        assert!(refusal.message.contains("source"), "{}", refusal.message);
+    }
+    // A child whose parent is gone: it would go with the parent, though the document has it.
+    let group = given([node_created("g", json!({})), node_created("x", json!({"parentId": "g"}))]);
+    for child in [node("x", json!({"parentId": "g"})), node("y", json!({"parentId": "g"}))] {
+        let torn = Document { nodes: vec![child], ..Document::default() };
+        group.clone().saves(2, torn).saying(2).then_refused(Reason::ParentNotFound);
+    }
+}
+
+#[test]
 fn ds14_groups_can_be_made_and_dissolved_in_one_save() {
     let group = || {
         given([

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::given::{
     Given, edge, edge_created, edge_deleted, edge_updated, given, node, node_created, node_deleted,
-    node_moved, node_updated, viewport,
+    node_moved, node_updated, patch, viewport,
 };
 
 /// A history with what its undone operations did.
@@ -333,6 +333,77 @@ fn u6_what_was_there_before_the_node_does_not_go_with_it() {
         .by("ada", [node_updated("a", json!({"parentId": "group"}))]);
     undo(history.clone(), &[2]).then_refused(Reason::UndoConflict);
     undo(history, &[2, 3]).then([node_updated("a", json!({"parentId": null})), node_deleted("group")]);
+}
+
+#[test]
+fn u6_what_others_made_and_goes_back_into_the_node_keeps_it() {
+    let dragged_out = given([node_created("a", json!({}))])
+        .by("ada", [node_created("group", json!({}))])
+        .by("bob", [node_created("theirs", json!({"parentId": "group"}))])
+        .by("ada", [node_updated("theirs", json!({"parentId": null}))]);
+    undo(dragged_out, &[2, 4]).then_merged(
+        [node_updated("theirs", json!({"parentId": "group"}))],
+        &[(SkipReason::InUse, "group", "")],
+    );
+    let deleted = given([node_created("a", json!({}))])
+        .by("ada", [node_created("group", json!({}))])
+        .by("bob", [node_created("theirs", json!({"parentId": "group"}))])
+        .by("ada", [node_deleted("theirs")]);
+    undo(deleted, &[2, 4]).then_merged(
+        [restored("theirs", json!({"parentId": "group"}), 2, 3)],
+        &[(SkipReason::InUse, "group", "")],
+    );
+    // What hangs on what goes back counts too.
+    let with_child = given([node_created("a", json!({}))])
+        .by("bob", [node_created("b", json!({}))])
+        .by("ada", [node_created("group", json!({}))])
+        .by("ada", [node_updated("a", json!({"parentId": "group"}))])
+        .by("bob", [node_created("child", json!({"parentId": "a"}))])
+        .by("ada", [node_updated("a", json!({"parentId": null}))]);
+    undo(with_child, &[3, 6])
+        .then_merged([node_updated("a", json!({"parentId": "group"}))], &[(SkipReason::InUse, "group", "")]);
+}
+
+#[test]
+fn u6_one_that_is_in_use_keeps_all_that_it_is_inside_of() {
+    let chain = given([node_created("a", json!({}))])
+        .by(
+            "ada",
+            [
+                node_created("g", json!({})),
+                node_created("h", json!({"parentId": "g"})),
+                node_created("i", json!({"parentId": "h"})),
+            ],
+        )
+        .by("bob", [node_updated("i", json!({"data": {"label": "x"}}))]);
+    let refusal = undo(chain, &[2]).then_refused(Reason::UndoConflict);
+    let conflicts = refusal.resolution.expect("a resolution").conflicts;
+    let told: Vec<_> = conflicts.iter().map(|c| (&*c.id, c.user_id.as_str(), c.version.get())).collect();
+    assert_eq!(told, [("i", "bob", 3), ("h", "bob", 3), ("g", "bob", 3)]);
+}
+
+#[test]
+fn u3_an_undo_changes_no_settings_of_the_graph() {
+    let updated = |fields: serde_json::Value| Event::GraphUpdated { patch: patch(fields) };
+    let opened = a()
+        .by("ada", [updated(json!({"title": "Old", "settings": {"readOnly": true}}))])
+        .by("ada", [updated(json!({"title": "New", "settings": {"readOnly": false}}))]);
+    undo(opened.clone(), &[3]).then([updated(json!({"title": "Old"}))]);
+    let only = a().by("ada", [updated(json!({"settings": {"note": 1}}))]);
+    undo(only.clone(), &[2]).then_unchanged();
+    undo(only, &[2]).on_conflict(OnConflict::Overwrite).then_unchanged();
+}
+
+#[test]
+fn u8_attributes_stay_within_their_limit() {
+    let updated = |fields: serde_json::Value| Event::GraphUpdated { patch: patch(fields) };
+    let long = "x".repeat(12 << 10);
+    let history = a()
+        .by("ada", [updated(json!({"data": {"one": long}}))])
+        .by("ada", [updated(json!({"data": {"one": null}}))])
+        .by("bob", [updated(json!({"data": {"two": long}}))]);
+    let refusal = undo(history, &[3]).then_refused(Reason::UndoConflict);
+    assert_eq!(refusal.resolution.expect("a resolution").conflicts[0].entity, Entity::Graph.kind());
 }
 
 #[test]

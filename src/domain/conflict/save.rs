@@ -60,6 +60,9 @@ pub fn judge_save(
     let gathered = gather(&interest, graph, operation, (member, &own), history, &unlimited)?;
     let (own, written) = (own.as_slice(), &gathered);
     let saving = Saving { graph, operation, save, member, own, history, limits: &unlimited, written };
+    if let Some(rejection) = intent.torn(&started.graph, &save.document) {
+        return saving.rejected(rejection).map(Saved::refused);
+    }
     let saved = saving.run(&intent, has_others, limits)?;
     let report = SaveReport { own: own.to_vec(), ignored: save.ignored.clone(), ..saved.report };
     Ok(Saved { report, ..saved })
@@ -319,6 +322,13 @@ impl<'a> Saving<'a> {
         with_resolution(self.graph, Refusal::new(reason, message), progress.conflicts.told)
     }
 
+    /// The refusal of what the graph doesn't allow.
+    fn rejected(&self, rejection: Rejection) -> Result<Refusal, HistoryMissing> {
+        let Self { graph, operation, member, history, limits, own, .. } = *self;
+        Judgement { base: graph, graph, operation, member, history, limits, own, written: None }
+            .refusal(rejection)
+    }
+
     fn too_many(&self, then: &Graph, limits: &Limits) -> Result<Option<Refusal>, HistoryMissing> {
         let grows_past = |before: usize, after: usize, max: usize| after > max && after > before;
         let rejection = if grows_past(self.graph.nodes().len(), then.nodes().len(), limits.nodes_max) {
@@ -328,10 +338,7 @@ impl<'a> Saving<'a> {
         } else {
             return Ok(None);
         };
-        let Self { graph, operation, member, history, own, .. } = *self;
-        let judgement =
-            Judgement { base: graph, graph, operation, member, history, limits, own, written: None };
-        judgement.refusal(rejection).map(Some)
+        self.rejected(rejection).map(Some)
     }
 
     /// A save that would empty the graph, or most of it, has to say so: editors save before they have loaded.

@@ -16,7 +16,10 @@ use super::{
 use crate::domain::{
     OnConflict,
     ancestry::Ancestry,
+    command::SETTINGS,
     decide::{Rejection, check_edge_size, check_ends, check_node_size},
+    lifecycle::ATTRIBUTES_BYTES_MAX,
+    size::json_bytes,
 };
 
 impl Taking<'_> {
@@ -98,10 +101,19 @@ impl Taking<'_> {
         self.apply(Key::Viewport, &Event::ViewportSet { viewport: before.clone() });
     }
 
+    /// All but the settings: they take the right `admin`, an undo `write` (rule U3).
     pub(super) fn put_back_attributes(&mut self, step: &Step, before: &Attributes, after: &Attributes) {
         let standing = self.then.metadata().attributes.fields().clone();
-        let sides = (before.fields().clone(), after.fields().clone());
-        let (now, merged) = self.merge(sides, standing.clone(), |_| false);
+        let sides = [before, after].map(|attributes| {
+            let mut fields = attributes.fields().clone();
+            fields.shift_remove(SETTINGS);
+            fields
+        });
+        let (now, merged) = self.merge(sides.into(), standing.clone(), |_| false);
+        if json_bytes(&now) > ATTRIBUTES_BYTES_MAX && now != standing {
+            let rejection = Rejection::AttributesTooLarge;
+            return self.skip_rejected(&rejection, step, Entity::Graph, Pointer::root(), Value::Null);
+        }
         self.skip_taken_over(step, Entity::Graph, &standing, &merged);
         if let Some(patch) = dao_projections::MergePatch::between(&standing, &now).filter(|_| now != standing)
         {

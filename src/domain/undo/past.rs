@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{
     conflict::last_written,
-    decide::{edges_of_all, with_descendants},
+    decide::{descendants, edges_of_all},
 };
 
 /// A place in creation order, and since when something has it.
@@ -21,8 +21,8 @@ pub(super) type Place = (Ordinal, Timestamp);
 pub struct Past {
     /// One for each operation that made a commit, the newest first.
     pub(super) steps: Vec<Step>,
-    /// Nodes that were looked for beside: what stood around those that the operations deleted.
-    pub(super) around: HashMap<NodeId, Node>,
+    /// Nodes that the operations deleted, or that were looked for beside since those were in them, as they were last.
+    pub(super) gone: HashMap<NodeId, Node>,
     /// Whether the operations did more than is undone at once.
     pub(super) is_too_much: bool,
     /// The first operation that is not the commit of the version that was named, and did not end without one.
@@ -76,29 +76,22 @@ impl Past {
 
     /// Parents that deleted nodes had, as far as they are not there any more and nothing is known of them.
     pub fn parents_to_know(&self, graph: &Graph) -> Vec<NodeId> {
-        let nodes = self.steps.iter().flat_map(|step| &step.changes);
-        let deleted =
-            nodes.filter(|change| change.after.is_none()).filter_map(|change| match &change.before {
-                Some(State::Node(node)) => Some(node),
-                _ => None,
-            });
-        let parents = deleted.chain(self.around.values()).flat_map(|node| node.parents()).map(|(_, id)| id);
-        let is_known = |id: &NodeId| graph.nodes().get(id).is_some() || self.known(id).is_some();
+        let parents = self.gone.values().flat_map(|node| node.parents()).map(|(_, id)| id);
+        let is_known = |id: &NodeId| graph.nodes().get(id).is_some() || self.gone.contains_key(id);
         let mut parents: Vec<NodeId> = parents.filter(|id| !is_known(id)).collect();
         parents.sort_unstable();
         parents.dedup();
         parents
     }
 
-    /// A node that the operations deleted, or that was looked for beside, as it was last.
-    pub(super) fn known(&self, id: &NodeId) -> Option<&Node> {
+    /// Bytes of what the operations deleted, as JSON: what is stored to bring it back.
+    pub fn restored_bytes(&self) -> usize {
         let changes = self.steps.iter().flat_map(|step| &step.changes);
-        let deleted =
-            changes.filter(|change| change.after.is_none()).find_map(|change| match &change.before {
-                Some(State::Node(node)) if node.id() == id => Some(node),
-                _ => None,
-            });
-        deleted.or_else(|| self.around.get(id))
+        changes
+            .filter(|change| change.is_deletion())
+            .filter_map(|change| change.before.as_ref())
+            .map(State::bytes)
+            .sum()
     }
 
     /// The version before which nothing matters: that of the oldest operation.
@@ -117,22 +110,26 @@ impl Past {
     }
 
     /// The entities of which has to be known who wrote them since: those that do not stand as the operations left
-    /// them, what hangs on created ones, and what deleted ones refer to and is gone.
+    /// them, what hangs on created ones or would hang on them again, and what deleted ones refer to and is gone.
     pub(in crate::domain) fn entities_written_since<'e>(&'e self, graph: &'e Graph) -> HashSet<Entity<'e>> {
         let (mut steps, mut wanted) = (HashMap::<&Key, Vec<Version>>::new(), HashSet::new());
-        for (step, change) in self.steps.iter().flat_map(|step| step.changes.iter().map(move |c| (step, c))) {
+        let changes = || self.steps.iter().flat_map(|step| step.changes.iter().map(move |c| (step, c)));
+        let creates_nodes = changes().any(|(_, c)| c.before.is_none() && matches!(c.key, Key::Node(_)));
+        let mut above = Vec::new();
+        for (step, change) in changes() {
             steps.entry(&change.key).or_default().push(step.version);
-            if change.before.is_none()
-                && let Key::Node(id) = &change.key
-            {
-                let going = with_descendants(graph, id);
-                wanted.extend(edges_of_all(graph, &going).iter().map(|edge| Entity::Edge(edge.entity.id())));
-                wanted.extend(going.iter().skip(1).map(|node| Entity::Node(node.entity.id())));
+            match &change.key {
+                // What the operations changed may go back into what they created.
+                Key::Node(id) if creates_nodes => above.push(id),
+                _ => {}
             }
             if let Some(State::Edge(edge)) = &change.before {
                 wanted.extend([edge.source(), edge.target()].map(Entity::Node));
             }
         }
+        let going: Vec<_> = descendants(graph, above).collect();
+        wanted.extend(edges_of_all(graph, &going).iter().map(|edge| Entity::Edge(edge.entity.id())));
+        wanted.extend(going.iter().map(|node| Entity::Node(node.entity.id())));
         wanted.retain(|entity| match entity {
             // An end is only asked after where it is gone.
             Entity::Node(id) => graph.nodes().get(id).is_none_or(|node| node.version > self.oldest()),
@@ -146,6 +143,10 @@ impl Past {
         };
         let others = steps.iter().filter(|(key, versions)| !is_as_left(key, versions));
         wanted.extend(others.map(|(key, _)| key.entity()));
+        if creates_nodes {
+            let old = changes().filter(|(_, change)| change.before.is_some());
+            wanted.extend(old.map(|(_, change)| change.key.entity()));
+        }
         wanted
     }
 }

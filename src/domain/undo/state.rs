@@ -2,6 +2,8 @@
 
 use dao_projections::{Attributes, Edge, EdgeId, Entity, Event, Map, Node, NodeId, Position, Viewport};
 
+use crate::domain::size::json_bytes;
+
 /// Which entity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::domain) enum Key {
@@ -54,6 +56,15 @@ impl State {
             }
             Key::Viewport => Some(Self::Viewport(Viewport::default())),
             Key::Graph => Some(Self::Attributes(Attributes::default())),
+        }
+    }
+
+    /// Its bytes as JSON.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Node(node) => json_bytes(node),
+            Self::Edge(edge) => json_bytes(edge),
+            Self::Viewport(_) | Self::Attributes(_) => 0,
         }
     }
 

@@ -3,10 +3,11 @@
 //! Within one operation what it deleted comes back first, then what it changed is put back, and what it created goes
 //! last: so each finds what it refers to (rule G4).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use dao_projections::{
-    Edge, EdgeId, Entity, Event, Graph, Node, NodeId, Placed, Pointer, Position, Timestamp, UserId, Version,
+    Edge, EdgeId, Entity, Event, Graph, Node, NodeId, Ordinal, Placed, Pointer, Position, Timestamp, UserId,
+    Version,
 };
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::domain::{
     OnConflict,
-    decide::{Limits, check_edge_size, check_ends, check_node_size, edges_of_all, with_descendants},
+    decide::{Limits, check_edge_size, check_ends, check_node_size, descendants, edges_of_all},
     order::parents_first,
     refusal::Conflict,
 };
@@ -39,6 +40,8 @@ pub(in crate::domain) struct Taking<'a> {
     /// Who made the operations.
     authors: HashSet<&'a UserId>,
     touched: Vec<Key>,
+    /// Created nodes that stay since they are in use, and by what. So whatever they are inside of stays too.
+    in_use: HashMap<NodeId, User>,
     pub(super) result: UndoResult,
     pub(super) skips: Skips,
 }
@@ -70,6 +73,7 @@ impl<'a> Taking<'a> {
             writers,
             authors: past.steps.iter().map(|step| &step.user).collect(),
             touched: vec![],
+            in_use: HashMap::new(),
             result: UndoResult::default(),
             skips: Skips::default(),
         }
@@ -223,7 +227,7 @@ impl<'a> Taking<'a> {
         let mut parent = node.parents().next().map(|(_, id)| id);
         while let Some(id) = parent.take().filter(|id| seen.insert(id.clone())) {
             let standing = self.then.nodes().get(&id).map(|node| &node.entity);
-            if let Some(above) = standing.or_else(|| self.past.known(&id)) {
+            if let Some(above) = standing.or_else(|| self.past.gone.get(&id)) {
                 position = sum(&position, above.position());
                 parent = above.parents().next().map(|(_, id)| id);
             }
@@ -272,18 +276,18 @@ impl<'a> Taking<'a> {
     /// Rule U6. With a node goes what is inside of it, and the edges of all that.
     fn delete_node(&mut self, step: &Step, id: &NodeId) {
         let Some(node) = self.then.nodes().get(id).cloned() else { return };
-        let going = with_descendants(&self.then, id);
-        let edges = edges_of_all(&self.then, &going);
-        let user = self.user_of(step.version, &node, &going, &edges);
-        let edges: Vec<EdgeId> = edges.iter().map(|edge| edge.entity.id().clone()).collect();
-        let nodes: Vec<NodeId> = going.iter().rev().map(|node| node.entity.id().clone()).collect();
-        if let Some(user) = user
-            && self.on_conflict != OnConflict::Overwrite
+        if self.on_conflict != OnConflict::Overwrite
+            && let Some(user) = self.user_of(step.version, &node)
         {
-            let conflict = self.conflict(step, Entity::Node(id), Pointer::root(), user.entity());
+            let conflict = self.conflict(step, Entity::Node(id), Pointer::root(), user.key.entity());
             let conflict = Conflict { current: json_of_node(&node.entity), ..conflict };
+            self.in_use.insert(id.clone(), user);
             return self.skips.add(SkipReason::InUse, conflict);
         }
+        let going: Vec<_> = descendants(&self.then, [id]).collect();
+        let edges = edges_of_all(&self.then, &going);
+        let edges: Vec<EdgeId> = edges.iter().map(|edge| edge.entity.id().clone()).collect();
+        let nodes: Vec<NodeId> = going.iter().rev().map(|node| node.entity.id().clone()).collect();
         for edge_id in edges {
             self.result.revert(Entity::Edge(&edge_id), vec![Pointer::root()]);
             self.apply(Key::Edge(edge_id.clone()), &Event::EdgeDeleted { edge_id });
@@ -296,22 +300,38 @@ impl<'a> Taking<'a> {
 
     /// What keeps a created node in use: what somebody else did to it, hung on it or put into it, and what was there
     /// before it.
-    fn user_of(
-        &self,
-        since: Version,
-        node: &Placed<Node>,
-        going: &[&Placed<Node>],
-        edges: &[&Placed<Edge>],
-    ) -> Option<Key> {
-        let used = |entity: Entity<'_>| self.writers.other(entity, &self.authors, since).is_some();
-        let used_node =
-            going.iter().find(|one| one.ordinal < node.ordinal || used(Entity::Node(one.entity.id())));
-        let used_edge =
-            || edges.iter().find(|edge| edge.ordinal < node.ordinal || used(Entity::Edge(edge.entity.id())));
-        used_node
-            .map(|node| Key::Node(node.entity.id().clone()))
-            .or_else(|| used_edge().map(|edge| Key::Edge(edge.entity.id().clone())))
+    fn user_of(&self, since: Version, node: &Placed<Node>) -> Option<User> {
+        let mut going = vec![];
+        for one in descendants(&self.then, [node.entity.id()]) {
+            let id = one.entity.id();
+            // One that stays is met before what it stays for: of many, one inside of the other, each is walked once.
+            let known = self.in_use.get(id).filter(|user| user.is_other || user.ordinal < node.ordinal);
+            let user =
+                known.cloned().or_else(|| self.as_user(since, node, Key::Node(id.clone()), one.ordinal));
+            if user.is_some() {
+                return user;
+            }
+            going.push(one);
+        }
+        let edges = edges_of_all(&self.then, &going);
+        edges
+            .iter()
+            .find_map(|edge| self.as_user(since, node, Key::Edge(edge.entity.id().clone()), edge.ordinal))
     }
+
+    fn as_user(&self, since: Version, node: &Placed<Node>, key: Key, ordinal: Ordinal) -> Option<User> {
+        let is_other = self.writers.other(key.entity(), &self.authors, since).is_some();
+        (is_other || ordinal < node.ordinal).then_some(User { key, ordinal, is_other })
+    }
+}
+
+/// What a created node stays for.
+#[derive(Clone, Debug)]
+struct User {
+    key: Key,
+    ordinal: Ordinal,
+    /// Others wrote it since. If not, it only is older than the node.
+    is_other: bool,
 }
 
 /// Whole numbers stay whole.

@@ -164,12 +164,12 @@ impl Tracing {
 
     /// What the operations did.
     pub fn finish(mut self) -> Past {
-        let mut around = HashMap::new();
+        let mut gone = HashMap::new();
         for id in &self.around {
             let key = Key::Node(id.clone());
             if let Some(State::Node(node)) = self.trails.remove(&key).and_then(|trail| trail.last_alive(&key))
             {
-                around.insert(id.clone(), node);
+                gone.insert(id.clone(), node);
             }
         }
         let step = |(operation, version, user): &(OperationId, Version, UserId)| Step {
@@ -190,8 +190,14 @@ impl Tracing {
                 steps[at].changes.push(change);
             }
         }
+        // Of one that was deleted twice the last is kept.
+        for change in steps.iter().flat_map(|step| &step.changes).filter(|change| change.after.is_none()) {
+            if let Some(State::Node(node)) = &change.before {
+                gone.insert(node.id().clone(), node.clone());
+            }
+        }
         steps.reverse();
-        Past { steps, around, ..Past::default() }
+        Past { steps, gone, ..Past::default() }
     }
 }
 
