@@ -6,6 +6,7 @@ use crate::support::{
     graph::{assert_invariants, bare, command, ids, new_id, with},
     http::{Client, Reply, Request},
     server::Server,
+    stream::Stream,
     ws::Ws,
 };
 
@@ -225,9 +226,8 @@ async fn l15_followers_and_readers_of_all_graphs_see_labels() {
     let update = ws.expect("STATE_UPDATE").await;
     assert_eq!(update["events"][0]["type"], "VersionLabelled");
     let path = "/events?since=0&types=VersionLabelled&follow=false";
-    let events = server.ask(Request::get(path).header("accept", "application/x-ndjson")).await.body;
-    let first = String::from_utf8(events).unwrap().lines().next().unwrap().to_owned();
-    assert_eq!(serde_json::from_str::<Value>(&first).unwrap()["events"][0]["name"], "v1");
+    let mut stream = Stream::open(&server, path, &[("accept", "application/x-ndjson")]).await;
+    assert_eq!(stream.line().await.unwrap()["events"][0]["name"], "v1");
 }
 
 #[tokio::test]
@@ -353,9 +353,11 @@ async fn l11_l12_on_a_socket() {
     let mut ws = Ws::connect(server.address(), "").await;
     ws.subscribe("g", json!({})).await;
     ws.command("g", "LABEL_VERSION", json!({"name": "v1", "version": 3})).await;
+    ws.expect("STATE_UPDATE").await;
     let ack = ws.expect("ACK").await;
     assert_eq!(ack["result"]["version"], 3, "{ack}");
     ws.command("g", "RESTORE_VERSION", json!({"to": "v1"})).await;
+    ws.expect("STATE_UPDATE").await;
     let ack = ws.expect("ACK").await;
     assert_eq!(ack["result"]["updated"]["nodes"], json!(["a"]), "{ack}");
     let update = server.changes("g", 5).await[0].clone();
