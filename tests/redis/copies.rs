@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 async fn server(url: &str) -> Server {
-    let config = RedisConfig::at(url, Duration::from_secs(3_600));
+    let config = RedisConfig::at(url.to_owned(), Duration::from_secs(3_600));
     Server::over(Arc::new(RedisStore::connect(config).await.unwrap())).await
 }
 
