@@ -270,7 +270,7 @@ mod rules {
         let (store, g, h) = (place.store(), graph("g"), graph("h"));
         let head = grow(&*store, &g, Head::EMPTY, 0..20).await;
         let copied = read_all(&*store, &g).await;
-        let entry = accepted(0, head);
+        let entry = Entry { commit: Some(commit(head, "the fork")), ..refused(0) };
         let (first, rest) = copied.split_at(5);
         assert_eq!(store.append_copied(&h, Head::EMPTY, first, &[]).await.unwrap(), Append::Appended);
         let at = first[4].head();
