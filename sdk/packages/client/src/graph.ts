@@ -94,7 +94,8 @@ export class GraphShell implements Graph {
       this.isReady = resolve
     })
     const newId = (): string => this.newId()
-    this.outcomes = new Outcomes(newId, (operationId, refused, options) =>
+    const nameOf = (id: string): string | undefined => labelOf(this.node(id) ?? this.edge(id))
+    this.outcomes = new Outcomes(newId, nameOf, (operationId, refused, options) =>
       this.step({ type: 'again', operationId, refused, options: { ...options, since: this.shownPoint } }),
     )
     this.writer = writes((command, options) => this.act(command, actOptions(options)), newId)
@@ -382,4 +383,11 @@ export class GraphShell implements Graph {
       },
     )
   }
+}
+
+/** What editors show of a node or edge: its `data.label` or `label`. */
+function labelOf(entity: GraphNode | GraphEdge | undefined): string | undefined {
+  const data = entity?.data
+  const inner = data !== null && typeof data === 'object' && !Array.isArray(data) ? data.label : undefined
+  return [inner, entity?.label].find((label) => typeof label === 'string' && label !== '') as string | undefined
 }

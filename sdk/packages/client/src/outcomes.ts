@@ -1,6 +1,7 @@
 /** Who waits for the outcome of a command, and what was refused (rules M2, A7). */
 
 import type { OnConflict, Outcome, Sent } from './api.ts'
+import type { NameOf } from './machine/conflicts.ts'
 import type { ActOptions, RefusalData } from './machine/effects.ts'
 import type { StoredOperation } from './machine/operation.ts'
 import { CommandRefused } from './refused.ts'
@@ -22,10 +23,12 @@ export class Outcomes {
   private readonly handles = new Map<string, Handle>()
   private readonly refusals = new Map<string, RefusalData>()
   private readonly newId: () => string
+  private readonly nameOf: NameOf
   private readonly again: Again
 
-  constructor(newId: () => string, again: Again) {
+  constructor(newId: () => string, nameOf: NameOf, again: Again) {
     this.newId = newId
+    this.nameOf = nameOf
     this.again = again
   }
 
@@ -63,6 +66,7 @@ export class Outcomes {
     if (this.refusals.size > REFUSALS_MAX && oldest !== undefined) this.refusals.delete(oldest)
     const refusal = new CommandRefused(
       data,
+      this.nameOf,
       (onConflict) => this.retry(operationId, onConflict),
       () => this.discard(operationId),
     )

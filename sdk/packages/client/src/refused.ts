@@ -1,7 +1,7 @@
 /** Refusals, as an editor gets them. */
 
 import type { Conflict, OnConflict, Refusal, Sent } from './api.ts'
-import { summaryOf } from './machine/conflicts.ts'
+import { type NameOf, summaryOf } from './machine/conflicts.ts'
 import type { RefusalData } from './machine/effects.ts'
 
 /** Why a command was refused for good. `Sent.settled` rejects with it. */
@@ -15,11 +15,11 @@ export class CommandRefused extends Error implements Refusal {
   private readonly again: (onConflict?: OnConflict) => Sent | null
   private readonly forget: () => void
 
-  constructor(data: RefusalData, again: (onConflict?: OnConflict) => Sent | null, forget: () => void) {
+  constructor(data: RefusalData, nameOf: NameOf, again: (onConflict?: OnConflict) => Sent | null, forget: () => void) {
     super(data.message)
     this.operationId = data.operationId
     this.code = data.code
-    this.summary = summaryOf(data)
+    this.summary = summaryOf(data, nameOf)
     this.conflicts = data.conflicts
     if (data.cause !== undefined) this.cause = data.cause
     this.again = again

@@ -17,8 +17,20 @@ export function conflictsOf(disputed: readonly Disputed[]): Conflict[] {
   })
 }
 
+/** What a person calls a node or edge; undefined where it has no name. */
+export type NameOf = (id: string) => string | undefined
+
 /** One sentence for a person. */
-export function summaryOf({ code, message, conflicts, operation }: RefusalData): string {
+export function summaryOf({ code, message, conflicts, operation }: RefusalData, nameOf: NameOf): string {
+  const thingOf = ({ entity, id }: Conflict): string => {
+    if (entity !== 'node' && entity !== 'edge') return `the ${entity}`
+    const name = id === undefined ? undefined : nameOf(id)
+    return name === undefined ? `${entity} ${id}` : `“${name}”`
+  }
+  const placeOf = (conflict: Conflict): string => {
+    const field = conflict.path?.split('/').at(-1)
+    return field === undefined ? thingOf(conflict) : `${field} of ${thingOf(conflict)}`
+  }
   const what = operation.label ? `“${operation.label}”` : 'Your change'
   const [first] = conflicts
   const others = conflicts.length > 1 ? ` and ${conflicts.length - 1} more` : ''
@@ -49,13 +61,4 @@ export function summaryOf({ code, message, conflicts, operation }: RefusalData):
     default:
       return `${what} was not saved: ${message}`
   }
-}
-
-function placeOf(conflict: Conflict): string {
-  const field = conflict.path?.split('/').at(-1)
-  return field === undefined ? thingOf(conflict) : `${field} of ${thingOf(conflict)}`
-}
-
-function thingOf({ entity, id }: Conflict): string {
-  return entity === 'viewport' ? 'the viewport' : entity === 'graph' ? 'the graph' : `${entity} ${id}`
 }

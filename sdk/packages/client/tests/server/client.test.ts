@@ -68,7 +68,7 @@ test('M2 a refusal says who wrote what, and can be tried again', async () => {
   expect(refusal?.conflicts).toMatchObject([
     { entity: 'node', id, path: '/data/label', yours: 'ada', current: 'bob', by: 'bob' },
   ])
-  expect(refusal?.summary).toBe(`“Rename” was not saved: bob changed label of node ${id}.`)
+  expect(refusal?.summary).toBe(`“Rename” was not saved: bob changed label of “bob”.`)
   await until(ada, () => labelOf(ada, id) === 'bob')
   await expect(refusal?.retry()?.settled).resolves.toMatchObject({ outcome: 'applied' })
 })
