@@ -16,5 +16,7 @@ export default defineConfig({
     // Tests with the real server or a browser run by themselves: `npm run test:server`, `npm run test:browser`.
     exclude: ['**/node_modules/**', 'packages/*/tests/server/**', 'packages/*/tests/browser/**'],
     maxWorkers: 2,
+    // A machine that is busy with other tests is slow, not wrong.
+    testTimeout: 60_000,
   },
 })
