@@ -34,19 +34,17 @@ pub(super) struct RestoreVersion {
     /// Only this edge; may be given several times
     #[arg(long, value_name = "ID")]
     edge: Vec<EdgeId>,
-    /// Restore this too; may be given several times
+    /// Restore this too: the attributes (without the settings) or the viewport; may be given several times
     #[arg(long, value_name = "PART")]
     include: Vec<Part>,
     #[command(flatten)]
     written: Written,
 }
 
-/// What is restored beside nodes and edges.
+// Without help of their own, so that the help of the command stays short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Title, description, tags and the like, but no settings
     Attributes,
-    /// The viewport
     Viewport,
 }
 

@@ -189,8 +189,8 @@ export interface GraphEvents {
   settled: { operationId: string; outcome: Outcome }
   /** The history on the server is another one than the one this client had. */
   replaced: { discarded: readonly string[] }
-  /** A commit of somebody (or of this client) arrived. */
-  commit: { version: number; operationId: string; userId: string; clientId: string; types: readonly string[] }
+  /** A commit of somebody (or of this client) arrived. `operationId` is null if it was erased. */
+  commit: { version: number; operationId: string | null; userId: string; clientId: string; types: readonly string[] }
 }
 
 /** One graph that this client follows. */

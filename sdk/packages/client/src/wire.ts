@@ -38,6 +38,23 @@ export type paths = {
         patch?: never;
         trace?: never;
     };
+    "/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the sockets and streams of this server. */
+        get: operations["listConnections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/docs": {
         parameters: {
             query?: never;
@@ -117,8 +134,25 @@ export type paths = {
             path?: never;
             cookie?: never;
         };
-        /** List the activity of a graph by hour, event type and user. */
+        /** List the activity of a graph by hour, event type and user, or in buckets of time. */
         get: operations["graphActivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/graphs/{graphId}/authors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List who wrote each node and edge last. */
+        get: operations["authors"];
         put?: never;
         post?: never;
         delete?: never;
@@ -281,6 +315,42 @@ export type paths = {
         patch?: never;
         trace?: never;
     };
+    "/graphs/{graphId}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the labels of a graph. */
+        get: operations["listLabels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/graphs/{graphId}/labels/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get one label of a graph. */
+        get: operations["getLabel"];
+        /** Label a version, or remove the label. It is the command `LABEL_VERSION`. */
+        put: operations["putLabel"];
+        post?: never;
+        /** Remove a label. */
+        delete: operations["deleteLabel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/graphs/{graphId}/nodes": {
         parameters: {
             query?: never;
@@ -343,6 +413,43 @@ export type paths = {
         get: operations["listOperations"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/graphs/{graphId}/presence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List who is there in a graph, on all servers.
+         * @description What is known of other servers is up to a minute old.
+         */
+        get: operations["graphPresence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/graphs/{graphId}/purge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Purge a graph that is in the trash: nothing of it is left. */
+        post: operations["purgeGraph"];
         delete?: never;
         options?: never;
         head?: never;
@@ -443,6 +550,26 @@ export type paths = {
         };
         /** Get this OpenAPI document. */
         get: operations["openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the operations of all graphs, accepted and refused, the latest first.
+         * @description It goes back as far as the feed does (`FEED_RETENTION`). The operations of one graph are kept for ever.
+         */
+        get: operations["allOperations"];
         put?: never;
         post?: never;
         delete?: never;
@@ -742,6 +869,32 @@ export type components = {
              */
             version?: number;
         };
+        /** @description Events of one stretch of time. */
+        ActivityBucket: {
+            /**
+             * Format: int64
+             * @description When it began, in milliseconds since the Unix epoch.
+             */
+            at: number;
+            /** Format: int64 */
+            events: number;
+        };
+        /** @description What happened in a graph over time. */
+        ActivityBuckets: {
+            /**
+             * Format: int64
+             * @description How long each bucket is, in milliseconds.
+             */
+            bucketMs: number;
+            /** @description In order, without those in which nothing happened. */
+            buckets: components["schemas"]["ActivityBucket"][];
+            graphId: string;
+            /**
+             * Format: int64
+             * @description Up to which version events are counted.
+             */
+            version: number;
+        };
         /** @description Events of one type by one user in one hour. */
         ActivityCount: {
             /** Format: int64 */
@@ -758,8 +911,8 @@ export type components = {
         /** @description A document with its base, for a client that adopts it. */
         AdoptableDocument: {
             base: string;
-            edges: components["schemas"]["EdgeSent"][];
-            nodes: components["schemas"]["NodeSent"][];
+            edges: components["schemas"]["DocumentEdge"][];
+            nodes: components["schemas"]["DocumentNode"][];
             viewport: components["schemas"]["Viewport"];
         };
         /** @description The process answers. */
@@ -808,6 +961,8 @@ export type components = {
             commandType: components["schemas"]["CommandType"];
             error?: components["schemas"]["Problem"];
             events: components["schemas"]["Event"][];
+            /** @description In a list of all graphs. */
+            graphId?: string;
             hash: string;
             /** Format: uuid */
             operationId: string;
@@ -824,6 +979,8 @@ export type components = {
             traceparent?: string;
             /** @description The operations that it undoes; absent if it undoes none. */
             undoes?: string[];
+            /** @description The operation that undid it last; absent if none did. */
+            undoneBy?: string[];
             userId: string;
             /** Format: int64 */
             version: number;
@@ -845,6 +1002,21 @@ export type components = {
         /** @description Proves who sends, first and when a token is renewed (O1). */
         AuthFrame: {
             token: string;
+        };
+        /** @description Who wrote an entity last. */
+        Author: {
+            /**
+             * Format: int64
+             * @description Milliseconds since the Unix epoch.
+             */
+            timestamp: number;
+            userId: string;
+            /** Format: int64 */
+            version: number;
+        };
+        /** @description Who wrote each node and edge last, by its id. */
+        Authors: {
+            [key: string]: components["schemas"]["Author"];
         };
         /** @description A batch: one commit, or how each of its members went. */
         BatchAnswer: components["schemas"]["Accepted"] | components["schemas"]["BatchResults"];
@@ -1019,6 +1191,14 @@ export type components = {
             payload: components["schemas"]["RecoverGraph"];
             /** @enum {string} */
             type: "RECOVER_GRAPH";
+        } | {
+            payload: components["schemas"]["LabelVersion"];
+            /** @enum {string} */
+            type: "LABEL_VERSION";
+        } | {
+            payload: components["schemas"]["RestoreVersion"];
+            /** @enum {string} */
+            type: "RESTORE_VERSION";
         };
         /** @description A command and what goes with it. */
         CommandBody: components["schemas"]["Command"] & components["schemas"]["Around"];
@@ -1053,7 +1233,7 @@ export type components = {
          * @description What kind of command it was; `BATCH` is an atomic batch.
          * @enum {string}
          */
-        CommandType: "CREATE_NODE" | "UPDATE_NODE" | "UPDATE_NODE_POSITION" | "DELETE_NODE" | "CREATE_EDGE" | "UPDATE_EDGE" | "DELETE_EDGE" | "SET_VIEWPORT" | "BATCH_UPDATE" | "SAVE_DOCUMENT" | "UNDO" | "BATCH" | "CREATE_GRAPH" | "UPDATE_GRAPH" | "DELETE_GRAPH" | "RECOVER_GRAPH";
+        CommandType: "CREATE_NODE" | "UPDATE_NODE" | "UPDATE_NODE_POSITION" | "DELETE_NODE" | "CREATE_EDGE" | "UPDATE_EDGE" | "DELETE_EDGE" | "SET_VIEWPORT" | "BATCH_UPDATE" | "SAVE_DOCUMENT" | "UNDO" | "BATCH" | "CREATE_GRAPH" | "UPDATE_GRAPH" | "DELETE_GRAPH" | "RECOVER_GRAPH" | "LABEL_VERSION" | "RESTORE_VERSION";
         /** @description A commit: one accepted operation. */
         Commit: {
             clientId: string;
@@ -1109,10 +1289,28 @@ export type components = {
             /** @description What was asked for; null where that is absence. */
             yours: components["schemas"]["Value"];
         };
+        /** @description One page of the sockets and streams of a server. */
+        Connections: {
+            connections: components["schemas"]["OpenConnection"][];
+            /**
+             * Format: uuid
+             * @description Which server this is, among those over the same store.
+             */
+            instance: string;
+            nextCursor: string | null;
+        };
+        /** @description The graph that a new one is copied from. Needs `read` on it. */
+        CopyFrom: {
+            at?: components["schemas"]["VersionSent"] | null;
+            graphId: string;
+            /** @description Its commits too, byte for byte; its contents alone by default. */
+            history?: boolean | null;
+        };
         /** @description Creates a graph, with attributes and contents. */
         CreateGraph: {
             attributes?: components["schemas"]["AttributesSent"] | null;
             document?: components["schemas"]["BatchUpdate"] | null;
+            from?: components["schemas"]["CopyFrom"] | null;
         };
         /** @description Deletes an edge. */
         DeleteEdge: {
@@ -1159,9 +1357,17 @@ export type components = {
         };
         /** @description A graph as an editor's document. */
         Document: {
-            edges: components["schemas"]["EdgeSent"][];
-            nodes: components["schemas"]["NodeSent"][];
+            edges: components["schemas"]["DocumentEdge"][];
+            nodes: components["schemas"]["DocumentNode"][];
             viewport?: components["schemas"]["Viewport"] | null;
+        };
+        /** @description An edge of a document: as it is sent, with an id. */
+        DocumentEdge: components["schemas"]["EdgeSent"] & {
+            id: string;
+        };
+        /** @description A node of a document: as it is sent, with an id. */
+        DocumentNode: components["schemas"]["NodeSent"] & {
+            id: string;
         };
         /** @description What an acknowledgement promises. */
         Durability: {
@@ -1364,6 +1570,20 @@ export type components = {
             /** Format: int64 */
             reconnectAfterMs: number;
         };
+        /** @description The activity of a graph: counts, or buckets if `bucket` was given. */
+        GraphActivity: components["schemas"]["Activity"] | components["schemas"]["ActivityBuckets"];
+        /** @description Limits of one graph: the lower of these and the server's hold. */
+        GraphLimits: {
+            /** Format: int64 */
+            edges?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes of one node or edge as JSON.
+             */
+            entityBytes?: number | null;
+            /** Format: int64 */
+            nodes?: number | null;
+        };
         /** @description A page of a list of graphs. */
         GraphList: {
             /**
@@ -1382,6 +1602,11 @@ export type components = {
             attributes: {
                 [key: string]: components["schemas"]["Value"];
             };
+            /**
+             * Format: int64
+             * @description The last commit that changed a node, an edge or the viewport; 0 if none did.
+             */
+            contentVersion: number;
             /**
              * Format: int64
              * @description Milliseconds since the Unix epoch.
@@ -1412,6 +1637,7 @@ export type components = {
         };
         /** @description Writing them needs `admin`. */
         GraphSettings: {
+            limits?: components["schemas"]["GraphLimits"] | null;
             /** @description Refuses all commands but `UPDATE_GRAPH`, `DELETE_GRAPH` and `RECOVER_GRAPH`. */
             readOnly?: boolean | null;
         };
@@ -1450,9 +1676,55 @@ export type components = {
             /** Format: int64 */
             at: number;
             by: string | null;
+            hash?: string;
             note?: string;
             /** Format: int64 */
             version: number;
+        };
+        /** @description A label without its name, which stands in the path. */
+        LabelBody: {
+            /**
+             * Format: int64
+             * @description What the label has to name now; null: nothing.
+             */
+            expect?: number | null;
+            /** @description At most 1 KiB. */
+            note?: string | null;
+            /**
+             * Format: int64
+             * @description The head where it is left out; null removes the label.
+             */
+            version?: number | null;
+        };
+        /** @description All labels of a graph. */
+        LabelList: {
+            graphId: string;
+            hash: string;
+            /** @description By name. */
+            labels: {
+                [key: string]: components["schemas"]["Label"];
+            };
+            /**
+             * Format: int64
+             * @description The version of the graph, not of a label.
+             */
+            version: number;
+        };
+        /** @description Makes a label name a version, or removes it. Not allowed in a batch. */
+        LabelVersion: {
+            /**
+             * Format: int64
+             * @description What the label has to name now; null: nothing.
+             */
+            expect?: number | null;
+            name: string;
+            /** @description At most 1 KiB. */
+            note?: string | null;
+            /**
+             * Format: int64
+             * @description The head where it is left out; null removes the label.
+             */
+            version?: number | null;
         };
         /** @description One member of a batch. */
         Member: components["schemas"]["Accepted"] | components["schemas"]["RefusedMember"];
@@ -1461,6 +1733,20 @@ export type components = {
             deliveryIds: string[];
             /** @description Kept with what is parked in the end. */
             reason?: string | null;
+        };
+        /** @description One label of a graph. */
+        NamedLabel: {
+            /** Format: int64 */
+            at?: number;
+            by?: string;
+            hash?: string;
+            name: string;
+            note?: string;
+            /**
+             * Format: int64
+             * @description Null if there is no such label any more.
+             */
+            version: number | null;
         };
         /** @description A node, with any other attribute that it was given. */
         Node: {
@@ -1522,7 +1808,26 @@ export type components = {
          * @description What happens if others changed the same since `clientVersion`.
          * @enum {string}
          */
-        OnConflict: "merge" | "overwrite" | "reject";
+        OnConflict: "merge" | "overwrite" | "reject" | "keep";
+        /** @description A socket or a stream. */
+        OpenConnection: {
+            /** @description It follows all graphs at once. */
+            allGraphs?: boolean;
+            /** @description Of a socket. */
+            clientId?: string;
+            /** Format: uuid */
+            connectionId: string;
+            graphs: components["schemas"]["ReachedGraph"][];
+            /** Format: uuid */
+            instance: string;
+            /**
+             * Format: int64
+             * @description Milliseconds since the Unix epoch.
+             */
+            since: number;
+            transport: string;
+            userId: string;
+        };
         /** @description What became of an operation. */
         Operation: {
             /** Format: int64 */
@@ -1607,6 +1912,10 @@ export type components = {
             /** Format: double */
             y: number;
         };
+        /** @description Who is there in a graph. */
+        Presence: {
+            clients: components["schemas"]["PresentClient"][];
+        };
         /** @description What another client shows; null when it has gone (W7). */
         PresenceFrame: {
             clientId: string;
@@ -1614,6 +1923,24 @@ export type components = {
             /** @description Left out for the slot without a name. */
             slot?: string;
             state: components["schemas"]["Value"];
+            userId: string;
+        };
+        /** @description One who is there. */
+        PresentClient: {
+            clientId: string;
+            /** @description Whether it follows the graph. */
+            follows: boolean;
+            /**
+             * Format: int64
+             * @description Since when it follows the graph, in milliseconds since the Unix epoch.
+             */
+            since: number | null;
+            /** @description What it shows in the others, by their names. */
+            slots?: {
+                [key: string]: components["schemas"]["Value"];
+            };
+            /** @description What it shows in the slot without a name. */
+            state?: components["schemas"]["Value"];
             userId: string;
         };
         /** @description A refusal (RFC 9457). */
@@ -1682,6 +2009,25 @@ export type components = {
             /** Format: int64 */
             parkedGraphs: number;
         };
+        /** @description A purge. */
+        PurgeBody: {
+            /**
+             * Format: uuid
+             * @description Sent again it is not done again. Made by the server where it is left out.
+             */
+            operationId?: string | null;
+        };
+        /** @description How far a connection is in a graph. */
+        ReachedGraph: {
+            graphId: string;
+            /**
+             * Format: int64
+             * @description Commits that it has not been sent; null while the graph is not in memory.
+             */
+            lag: number | null;
+            /** Format: int64 */
+            version: number;
+        };
         /** @description The store takes writes, and projections follow. */
         Ready: {
             durability?: components["schemas"]["Durability"];
@@ -1720,6 +2066,21 @@ export type components = {
             /** @description The hash of that version; with `HISTORY_REPLACED` only. */
             hash?: string;
         };
+        /**
+         * @description What is restored beside nodes and edges.
+         * @enum {string}
+         */
+        RestorePart: "attributes" | "viewport";
+        /** @description Puts a graph, or some of it, back to an earlier version. Not allowed in a batch. */
+        RestoreVersion: {
+            /** @description Only these edges, and the nodes that are named. */
+            edges?: string[] | null;
+            /** @description What is restored beside nodes and edges. */
+            include?: components["schemas"]["RestorePart"][] | null;
+            /** @description Only these nodes, and the edges that are named. */
+            nodes?: string[] | null;
+            to: components["schemas"]["VersionSent"];
+        };
         /** @description A refused `COMMAND` or `BATCH`; with `temporary`, keep the edit and send the same frame again (W5). */
         RevertFrame: {
             /**
@@ -1731,6 +2092,11 @@ export type components = {
             by?: string;
             code: string;
             duplicate?: boolean;
+            /**
+             * Format: int64
+             * @description Edges that it would delete.
+             */
+            edges?: number;
             graphId: string;
             /**
              * Format: int32
@@ -1740,6 +2106,11 @@ export type components = {
             message: string;
             /** @description The graph that takes its place. */
             movedTo?: string;
+            /**
+             * Format: int64
+             * @description Nodes that a document save would delete, of `DELETES_MUCH`.
+             */
+            nodes?: number;
             /** Format: uuid */
             operationId: string;
             /**
@@ -1774,7 +2145,7 @@ export type components = {
             hash: string;
             /** Format: uuid */
             operationId: string;
-            outcome: components["schemas"]["SaveOutcome"];
+            outcome: components["schemas"]["Effect"];
             /** @description Absent in the answer to a repeat. */
             result?: components["schemas"]["SaveResult"];
             /** Format: int64 */
@@ -1790,11 +2161,11 @@ export type components = {
              * @description The number of nodes that are deleted, where they are many.
              */
             deletes?: number | null;
-            edges: components["schemas"]["EdgeSent"][];
+            edges: components["schemas"]["DocumentEdge"][];
             /** @description JSON Pointers of fields that are ignored. */
             ignore?: string[] | null;
             mode?: components["schemas"]["SaveMode"] | null;
-            nodes: components["schemas"]["NodeSent"][];
+            nodes: components["schemas"]["DocumentNode"][];
             viewport?: components["schemas"]["Viewport"] | null;
             viewportMode?: components["schemas"]["SaveViewport"] | null;
         };
@@ -1803,11 +2174,6 @@ export type components = {
          * @enum {string}
          */
         SaveMode: "merge" | "replace";
-        /**
-         * @description The outcome of a document save.
-         * @enum {string}
-         */
-        SaveOutcome: "applied" | "merged" | "unchanged";
         /** @description What a document save did. */
         SaveResult: {
             /** @description What went with the deleted nodes. */
@@ -1938,18 +2304,30 @@ export type components = {
         StateUpdateFrame: {
             clientId: string;
             commandType: components["schemas"]["CommandType"];
+            /** @description What it said was erased. */
+            erased?: boolean;
             events: components["schemas"]["Event"][];
             graphId: string;
             hash: string;
-            /** Format: uuid */
-            operationId: string;
+            /**
+             * Format: uuid
+             * @description Null where the commit was erased.
+             */
+            operationId: string | null;
             outcome: components["schemas"]["Outcome"];
+            /**
+             * Format: int64
+             * @description The version whose contents it brings back; left out where it brings back none.
+             */
+            restores?: number;
             /**
              * Format: int64
              * @description Milliseconds since the Unix epoch.
              */
             timestamp: number;
             traceparent?: string;
+            /** @description The operations that it undoes; left out where it undoes none. */
+            undoes?: string[];
             userId: string;
             /** Format: int64 */
             version: number;
@@ -2085,9 +2463,9 @@ export type components = {
             movedTo?: string;
             /**
              * Format: int64
-             * @description Null if it is not purged by itself.
+             * @description Left out if it is not purged by itself.
              */
-            purgeAt: number | null;
+            purgeAt?: number;
             reason?: string;
         };
         /** @description Operations to take back, where what they did still stands. Not allowed in a batch. */
@@ -2142,6 +2520,8 @@ export type components = {
             /** Format: int64 */
             version: number;
         };
+        /** @description A version: a number, a label, `head`, or a time in milliseconds or RFC 3339. */
+        VersionSent: number | string;
         /** @description What a window shows. */
         Viewport: {
             /** Format: double */
@@ -2214,6 +2594,15 @@ export interface operations {
                     "text/html": string;
                 };
             };
+            /** @description Something in the request is malformed; `detail` names it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The route does not take this method; `Allow` lists those it takes */
             405: {
                 headers: {
@@ -2276,6 +2665,116 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Activity"];
                     "application/msgpack": components["schemas"]["Activity"];
+                };
+            };
+            /** @description Something in the request is malformed; `detail` names it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks a right, which is named */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was asked for is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not take this method; `Allow` lists those it takes */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The graph is in the trash; `state?trashed=include` still shows it */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this user: see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is stored can't be read, or the server failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store is away or the server is busy: see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listConnections: {
+        parameters: {
+            query?: {
+                /** @description `nextCursor` of the page before. */
+                cursor?: string;
+                /** @description Connections in the answer. */
+                limit?: number;
+            };
+            header?: {
+                /** @description The user who asks, where no keys are configured: 1 to 256 bytes; `anonymous` by default. Ignored where keys are, and by routes that don't ask who you are. */
+                "X-User-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Connections"];
+                    "application/msgpack": components["schemas"]["Connections"];
                 };
             };
             /** @description Something in the request is malformed; `detail` names it */
@@ -2585,6 +3084,8 @@ export interface operations {
             query?: {
                 /** @description `nextCursor` of the page before. */
                 cursor?: string;
+                /** @description The value of a field of `data`, for any key: `data.stage=draft`. Numbers, booleans and null are written as in JSON. */
+                "data.{key}"?: string;
                 /** @description The name of a label that the graph has. */
                 label?: string;
                 /** @description Graphs in the answer. */
@@ -2986,6 +3487,11 @@ export interface operations {
     graphActivity: {
         parameters: {
             query?: {
+                /**
+                 * @description How long a bucket is at least: `auto`, `hour`, `day`, `week` or milliseconds. They are longer where there would be more
+                 *     than 500.
+                 */
+                bucket?: string;
                 /** @description `nextCursor` of the page before. */
                 cursor?: string;
                 /** @description Only hours that end after this time, in milliseconds since the Unix epoch. */
@@ -3016,14 +3522,130 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One page */
+            /** @description One page; with `bucket` all buckets */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Activity"];
-                    "application/msgpack": components["schemas"]["Activity"];
+                    "application/json": components["schemas"]["GraphActivity"];
+                    "application/msgpack": components["schemas"]["GraphActivity"];
+                };
+            };
+            /** @description Something in the request is malformed; `detail` names it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks a right, which is named */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was asked for is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not take this method; `Allow` lists those it takes */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The graph is in the trash; `state?trashed=include` still shows it */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this user: see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is stored can't be read, or the server failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store is away or the server is busy: see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    authors: {
+        parameters: {
+            query?: {
+                /** @description The graph as it was after this commit. */
+                at?: number;
+                /** @description Waits up to two seconds for this version. */
+                minVersion?: number;
+            };
+            header?: {
+                /** @description The user who asks, where no keys are configured: 1 to 256 bytes; `anonymous` by default. Ignored where keys are, and by routes that don't ask who you are. */
+                "X-User-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The graph's id.
+                 * @example demo
+                 */
+                graphId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest write of each, by its id */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Authors"];
+                    "application/msgpack": components["schemas"]["Authors"];
                 };
             };
             /** @description Something in the request is malformed; `detail` names it */
@@ -3522,6 +4144,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description A document save names no base, and the graph is not empty */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too many requests of this user: see `Retry-After` */
             429: {
                 headers: {
@@ -3554,12 +4185,12 @@ export interface operations {
     diff: {
         parameters: {
             query: {
-                /** @description The earlier version. */
-                from: number;
+                /** @description The earlier version: a number, a label, `head`, or a time in milliseconds or RFC 3339. */
+                from: string;
                 /** @description Waits up to two seconds for this version. */
                 minVersion?: number;
                 /** @description The later version; the current one by default. */
-                to?: number;
+                to?: string;
             };
             header?: {
                 /** @description The user who asks, where no keys are configured: 1 to 256 bytes; `anonymous` by default. Ignored where keys are, and by routes that don't ask who you are. */
@@ -3672,9 +4303,11 @@ export interface operations {
     getDocument: {
         parameters: {
             query?: {
+                /** @description Which version: a number, a label, `head`, or a time in milliseconds or RFC 3339. The head by default. */
+                at?: string;
                 /** @description Waits up to two seconds for this version. */
                 minVersion?: number;
-                /** @description The document as it was after this commit. */
+                /** @description The document as it was after this commit; `at` with a number says the same. */
                 version?: number;
             };
             header?: {
@@ -3692,9 +4325,11 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The document; `X-Base` names its base */
+            /** @description The document */
             200: {
                 headers: {
+                    /** @description The base of a save of this document */
+                    "X-Base"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3806,11 +4441,19 @@ export interface operations {
                 /** @description What to do without a base: `merge` deletes nothing, `replace` makes the graph exactly this. */
                 mode?: "merge" | "replace";
                 /** @description What happens where others changed the same since the base. */
-                onConflict?: "merge" | "keep" | "overwrite" | "reject";
+                onConflict?: components["schemas"]["OnConflict"];
                 /** @description Whether the viewport is written although the graph has one. */
                 viewport?: "save" | "ignore";
             };
             header?: {
+                /** @description The operation id: sent again it is not done again. Made by the server where it is left out. */
+                "Idempotency-Key"?: string | null;
+                /** @description The tag of the version that the graph must have, else the answer is 412. */
+                "If-Match"?: string | null;
+                /** @description `*`: only a graph without commits. */
+                "If-None-Match"?: string | null;
+                /** @description Which of the user's clients this is, a tab for one. */
+                "X-Client-Id"?: string | null;
                 /** @description The user who asks, where no keys are configured: 1 to 256 bytes; `anonymous` by default. Ignored where keys are, and by routes that don't ask who you are. */
                 "X-User-Id"?: string;
             };
@@ -3989,6 +4632,8 @@ export interface operations {
     edges: {
         parameters: {
             query?: {
+                /** @description Which version: a number, a label, `head`, or a time in milliseconds or RFC 3339. The head by default. */
+                at?: string;
                 /** @description Waits up to two seconds for this version: the one that the reader's own write was answered with. */
                 minVersion?: number;
             };
@@ -4110,6 +4755,8 @@ export interface operations {
     edge: {
         parameters: {
             query?: {
+                /** @description Which version: a number, a label, `head`, or a time in milliseconds or RFC 3339. The head by default. */
+                at?: string;
                 /** @description Waits up to two seconds for this version: the one that the reader's own write was answered with. */
                 minVersion?: number;
             };
@@ -4482,9 +5129,592 @@ export interface operations {
             };
         };
     };
+    listLabels: {
+        parameters: {
+            query?: {
+                /** @description Waits up to two seconds for this version: the one that the reader's own write was answered with. */
+                minVersion?: number;
+            };
+            header?: {
+                /** @description The user who asks, where no keys are configured: 1 to 256 bytes; `anonymous` by default. Ignored where keys are, and by routes that don't ask who you are. */
+                "X-User-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The graph's id.
+                 * @example demo
+                 */
+                graphId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All labels */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelList"];
+                    "application/msgpack": components["schemas"]["LabelList"];
+                };
+            };
+            /** @description It is what `If-None-Match` names */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Something in the request is malformed; `detail` names it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks a right, which is named */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was asked for is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not take this method; `Allow` lists those it takes */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The graph is in the trash; `state?trashed=include` still shows it */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this user: see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is stored can't be read, or the server failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store is away or the server is busy: see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getLabel: {
+        parameters: {
+            query?: {
+                /** @description Waits up to two seconds for this version: the one that the reader's own write was answered with. */
+                minVersion?: number;
+            };
+            header?: {
+                /** @description The user who asks, where no keys are configured: 1 to 256 bytes; `anonymous` by default. Ignored where keys are, and by routes that don't ask who you are. */
+                "X-User-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The graph's id.
+                 * @example demo
+                 */
+                graphId: string;
+                /**
+                 * @description The label's name; not `head`.
+                 * @example published
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Which version it names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NamedLabel"];
+                    "application/msgpack": components["schemas"]["NamedLabel"];
+                };
+            };
+            /** @description It is what `If-None-Match` names */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Something in the request is malformed; `detail` names it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks a right, which is named */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was asked for is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not take this method; `Allow` lists those it takes */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The graph is in the trash; `state?trashed=include` still shows it */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this user: see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is stored can't be read, or the server failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store is away or the server is busy: see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    putLabel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The operation id: sent again it is not done again. Made by the server where it is left out. */
+                "Idempotency-Key"?: string | null;
+                /** @description The user who asks, where no keys are configured: 1 to 256 bytes; `anonymous` by default. Ignored where keys are, and by routes that don't ask who you are. */
+                "X-User-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The graph's id.
+                 * @example demo
+                 */
+                graphId: string;
+                /**
+                 * @description The label's name; not `head`.
+                 * @example published
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["LabelBody"] | null;
+                "application/msgpack": components["schemas"]["LabelBody"] | null;
+            };
+        };
+        responses: {
+            /** @description The commit is durable */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                    "application/msgpack": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description Something in the request is malformed; `detail` names it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks a right, which is named */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was asked for is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not take this method; `Allow` lists those it takes */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Others were faster; `resolution` says what stands there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The graph is in the trash; `state?trashed=include` still shows it */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body or an entity in it is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is neither JSON nor MessagePack, or is compressed */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is well-formed, and can't be done to this graph */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this user: see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is stored can't be read, or the server failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store is away or the server is busy: see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteLabel: {
+        parameters: {
+            query?: {
+                /** @description The version that the label has to name now. */
+                expect?: number;
+            };
+            header?: {
+                /** @description The operation id: sent again it is not done again. Made by the server where it is left out. */
+                "Idempotency-Key"?: string | null;
+                /** @description The user who asks, where no keys are configured: 1 to 256 bytes; `anonymous` by default. Ignored where keys are, and by routes that don't ask who you are. */
+                "X-User-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The graph's id.
+                 * @example demo
+                 */
+                graphId: string;
+                /**
+                 * @description The label's name; not `head`.
+                 * @example published
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There is no such label any more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                    "application/msgpack": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description Something in the request is malformed; `detail` names it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks a right, which is named */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was asked for is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not take this method; `Allow` lists those it takes */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Others were faster; `resolution` says what stands there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The graph is in the trash; `state?trashed=include` still shows it */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body or an entity in it is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is neither JSON nor MessagePack, or is compressed */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is well-formed, and can't be done to this graph */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this user: see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is stored can't be read, or the server failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store is away or the server is busy: see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     nodes: {
         parameters: {
             query?: {
+                /** @description Which version: a number, a label, `head`, or a time in milliseconds or RFC 3339. The head by default. */
+                at?: string;
                 /** @description Waits up to two seconds for this version: the one that the reader's own write was answered with. */
                 minVersion?: number;
             };
@@ -4606,6 +5836,8 @@ export interface operations {
     node: {
         parameters: {
             query?: {
+                /** @description Which version: a number, a label, `head`, or a time in milliseconds or RFC 3339. The head by default. */
+                at?: string;
                 /** @description Waits up to two seconds for this version: the one that the reader's own write was answered with. */
                 minVersion?: number;
             };
@@ -4855,6 +6087,8 @@ export interface operations {
     listOperations: {
         parameters: {
             query?: {
+                /** @description Only operations that were refused with this code. */
+                code?: string;
                 /** @description `nextCursor` of the page before. */
                 cursor?: string;
                 /** @description Only operations on this node or edge: an id that an event names. */
@@ -4984,14 +6218,288 @@ export interface operations {
             };
         };
     };
+    graphPresence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The user who asks, where no keys are configured: 1 to 256 bytes; `anonymous` by default. Ignored where keys are, and by routes that don't ask who you are. */
+                "X-User-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The graph's id.
+                 * @example demo
+                 */
+                graphId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who follows the graph, and what they show */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Presence"];
+                    "application/msgpack": components["schemas"]["Presence"];
+                };
+            };
+            /** @description Something in the request is malformed; `detail` names it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks a right, which is named */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was asked for is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not take this method; `Allow` lists those it takes */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The graph is in the trash; `state?trashed=include` still shows it */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this user: see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is stored can't be read, or the server failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store is away or the server is busy: see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    purgeGraph: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The user who asks, where no keys are configured: 1 to 256 bytes; `anonymous` by default. Ignored where keys are, and by routes that don't ask who you are. */
+                "X-User-Id"?: string;
+            };
+            path: {
+                /**
+                 * @description The graph's id.
+                 * @example demo
+                 */
+                graphId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PurgeBody"];
+                "application/msgpack": components["schemas"]["PurgeBody"];
+            };
+        };
+        responses: {
+            /** @description It is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                    "application/msgpack": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description Something in the request is malformed; `detail` names it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks a right, which is named */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was asked for is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not take this method; `Allow` lists those it takes */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body did not come in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Others were faster; `resolution` says what stands there now */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The graph is in the trash; `state?trashed=include` still shows it */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body or an entity in it is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is neither JSON nor MessagePack, or is compressed */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is well-formed, and can't be done to this graph */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this user: see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is stored can't be read, or the server failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store is away or the server is busy: see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     state: {
         parameters: {
             query?: {
+                /** @description Which version: a number, a label, `head`, or a time in milliseconds or RFC 3339. The head by default. */
+                at?: string;
                 /** @description Waits up to two seconds for this version. */
                 minVersion?: number;
                 /** @description `include` answers for a graph in the trash too. */
                 trashed?: string;
-                /** @description The graph as it was after this commit. */
+                /** @description The graph as it was after this commit; `at` with a number says the same. */
                 version?: number;
             };
             header?: {
@@ -5130,7 +6638,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What the walk found, good or bad */
+            /** @description What the walk found, good or bad. As lines: how far it is, and last what it found */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -5138,6 +6646,7 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Verified"];
                     "application/msgpack": components["schemas"]["Verified"];
+                    "application/x-ndjson": string;
                 };
             };
             /** @description Something in the request is malformed; `detail` names it */
@@ -5226,6 +6735,8 @@ export interface operations {
     viewport: {
         parameters: {
             query?: {
+                /** @description Which version: a number, a label, `head`, or a time in milliseconds or RFC 3339. The head by default. */
+                at?: string;
                 /** @description Waits up to two seconds for this version: the one that the reader's own write was answered with. */
                 minVersion?: number;
             };
@@ -5361,6 +6872,15 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Alive"];
                     "application/msgpack": components["schemas"]["Alive"];
+                };
+            };
+            /** @description Something in the request is malformed; `detail` names it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The route does not take this method; `Allow` lists those it takes */
@@ -5598,6 +7118,132 @@ export interface operations {
             };
         };
     };
+    allOperations: {
+        parameters: {
+            query?: {
+                /** @description Only operations that were refused with this code. */
+                code?: string;
+                /** @description `nextCursor` of the page before. */
+                cursor?: string;
+                /** @description Only operations on a node or edge of this id. */
+                entity?: string;
+                /** @description Only operations at or after this time, in milliseconds since the Unix epoch. */
+                from?: number;
+                /** @description Globs of graph ids, with commas between them. */
+                graphs?: string;
+                /** @description Operations in the answer; a page may be shorter before the last. */
+                limit?: number;
+                /** @description Only operations with this outcome. */
+                status?: components["schemas"]["Status"];
+                /** @description Only operations at or before this time, in milliseconds since the Unix epoch. */
+                to?: number;
+                /** @description Only operations of this command type. */
+                type?: components["schemas"]["CommandType"];
+                /** @description Only operations of this user. */
+                user?: string;
+            };
+            header?: {
+                /** @description The user who asks, where no keys are configured: 1 to 256 bytes; `anonymous` by default. Ignored where keys are, and by routes that don't ask who you are. */
+                "X-User-Id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operations"];
+                    "application/msgpack": components["schemas"]["Operations"];
+                };
+            };
+            /** @description Something in the request is malformed; `detail` names it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No token, or one that proves nothing */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token lacks a right, which is named */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What was asked for is not there */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The route does not take this method; `Allow` lists those it takes */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The graph is in the trash; `state?trashed=include` still shows it */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this user: see `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description What is stored can't be read, or the server failed */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The store is away or the server is busy: see `Retry-After` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     operation: {
         parameters: {
             query?: {
@@ -5729,6 +7375,15 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Ready"];
                     "application/msgpack": components["schemas"]["Ready"];
+                };
+            };
+            /** @description Something in the request is malformed; `detail` names it */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description The route does not take this method; `Allow` lists those it takes */

@@ -87,7 +87,8 @@ export type Effect =
 
 export interface CommitNews {
   readonly version: number
-  readonly operationId: string
+  /** Null if it was erased. */
+  readonly operationId: string | null
   readonly userId: string
   readonly clientId: string
   readonly types: readonly string[]

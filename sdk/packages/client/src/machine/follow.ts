@@ -198,10 +198,11 @@ export function update(m: MachineState, out: Out, frame: StateUpdate): void {
     out.say({ type: 'reconnect', reason: `a gap: version ${version} after ${at.version}` })
     return
   }
-  const own = find(m, frame.operationId)
+  const operation = frame.operationId ?? ''
+  const own = find(m, operation)
   const isAsPredicted = own !== undefined && wasPredicted(m, own, frame.events)
-  if (own !== undefined || m.undo.knows(frame.operationId)) {
-    recall(m, frame.operationId, m.confirmed, frame.events)
+  if (own !== undefined || m.undo.knows(operation)) {
+    recall(m, operation, m.confirmed, frame.events)
   }
   const isAlone = m.shown === m.confirmed
   const isBeside = !isAlone && m.shown !== null && own === undefined && frame.events.every((event) => isAside(m, event))

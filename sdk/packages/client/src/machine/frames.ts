@@ -40,7 +40,8 @@ export interface StateUpdate {
   readonly graphId: string
   readonly version: number
   readonly hash: string
-  readonly operationId: string
+  /** Null if it was erased. */
+  readonly operationId: string | null
   readonly userId: string
   readonly clientId: string
   readonly timestamp: number
