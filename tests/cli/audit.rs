@@ -182,7 +182,7 @@ async fn a_missing_graph_or_file_is_one_line() {
     }
     assert!(place.fails(&["history", "g", "--node", "never"]).1.contains("never"));
     for arguments in [
-        &["show", "g", "--at", "noon"] as &[&str],
+        &["show", "g", "--at", "12:00"] as &[&str],
         &["diff", "g"],
         &["history", "g", "--node", "a", "--edge", "e"],
         &["verify"],

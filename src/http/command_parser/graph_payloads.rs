@@ -177,7 +177,8 @@ fn check_limits(value: &Value, place: &Path<'_>) -> Result<(), Malformed> {
     for (key, value) in limits {
         let place = Path::Key(place, key);
         match key.as_str() {
-            "nodes" | "edges" | "entityBytes" if value.is_null() || value.as_u64().is_some() => {}
+            "nodes" | "edges" | "entityBytes"
+                if value.is_null() || value.as_i64().is_some_and(|limit| limit >= 0) => {}
             "nodes" | "edges" | "entityBytes" => {
                 return Err(Malformed::at(place, "must be a non-negative integer"));
             }
