@@ -29,7 +29,7 @@ const SAYS: [(&str, &[&str]); 15] = [
     ("JWT_SECRET", &["\"graphId\":\"demo\"", "\"version\":0"]),
     ("dao-api seed", &["carol"]),
     ("dao-api verify", &["0 damaged"]),
-    ("dao-api rebuild", &["2 graphs rebuilt"]),
+    ("dao-api rebuild", &["3 graphs rebuilt"]),
     ("dao-api restore", &["copy.db"]),
     ("dao-api monitor", &["1 server", "ready"]),
 ];
