@@ -9,7 +9,7 @@ pub(in crate::http) struct LabelVersion {
     #[schema(pattern = "^[A-Za-z][A-Za-z0-9._-]{0,63}$")]
     name: String,
     /// The head where it is left out; null removes the label.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 0)]
     version: Option<u64>,
     /// At most 1 KiB.
     #[schema(max_length = 1024)]
@@ -24,7 +24,7 @@ pub(in crate::http) struct LabelVersion {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct LabelBody {
     /// The head where it is left out; null removes the label.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 0)]
     version: Option<u64>,
     /// At most 1 KiB.
     #[schema(max_length = 1024)]
