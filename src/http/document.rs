@@ -46,7 +46,7 @@ pub(super) async fn graph_document(
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
     let current = match contents(&app, &graph, &query, (&headers, format), Trash::Refused).await? {
-        Contents::Known(head) => return Ok(based_on(not_modified(head, format), head)),
+        Contents::Known(head, source) => return Ok(based_on(not_modified(head, format, source), head)),
         Contents::Of(current) => current,
     };
     let tag = entity_tag(current.head(), format);
@@ -155,7 +155,7 @@ fn expected_head(headers: &HeaderMap) -> Result<Option<ExpectedHead>, Problem> {
 /// What `entity_tag` says of a head. Only the version counts in a tag without a hash.
 fn head_of_tag(tag: &str) -> Option<ExpectedHead> {
     let tag = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?;
-    let mut parts = tag.split('-');
+    let mut parts = Some(tag).filter(|tag| !tag.contains('"'))?.split('-');
     let version = Version::new(parts.next()?.parse().ok()?)?;
     Some(ExpectedHead { version, hash_start: parts.next().unwrap_or_default().to_owned() })
 }

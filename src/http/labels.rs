@@ -70,7 +70,7 @@ fn answer(
 ) -> Response {
     let tag = entity_tag(current.head(), format);
     match is_known(headers, &tag) {
-        true => not_modified(current.head(), format),
+        true => not_modified(current.head(), format, current.source),
         false => marked(respond(StatusCode::OK, format, shown), tag, current.source),
     }
 }

@@ -19,7 +19,7 @@ use super::{
     json_object::JsonObject,
     problem::Problem,
     response_memory::SharedCopy,
-    versioned_reads::{Contents, Trash, contents, not_modified},
+    versioned_reads::{Contents, Trash, contents, contents_of_one, not_modified},
     wire::{CommitOut, Edges, Nodes, StateOut, commit_json, state_json},
 };
 use crate::{
@@ -45,7 +45,7 @@ pub(super) async fn state(
     let graph = ids.graph()?;
     let trash = query.one_of("trashed", &[("include", Trash::Shown)])?.unwrap_or(Trash::Refused);
     let current = match contents(&app, &graph, &query, (&headers, format), trash).await? {
-        Contents::Known(head) => return Ok(not_modified(head, format)),
+        Contents::Known(head, source) => return Ok(not_modified(head, format, source)),
         Contents::Of(current) => current,
     };
     let tag = entity_tag(current.head(), format);
@@ -253,11 +253,7 @@ pub(super) async fn node(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = ids.node()?;
-    let of = contents(&app, &ids.graph()?, &query, (&headers, format), Trash::Refused).await?;
-    let current = match of {
-        Contents::Known(head) => return Ok(not_modified(head, format)),
-        Contents::Of(current) => current,
-    };
+    let current = contents_of_one(&app, &ids.graph()?, &query).await?;
     let Some(found) = current.view.graph.nodes().get(&id).cloned() else {
         return Err(Problem::entity_not_found("NODE_NOT_FOUND", format!("there is no node {id}")));
     };
@@ -273,11 +269,7 @@ pub(super) async fn edge(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = ids.edge()?;
-    let of = contents(&app, &ids.graph()?, &query, (&headers, format), Trash::Refused).await?;
-    let current = match of {
-        Contents::Known(head) => return Ok(not_modified(head, format)),
-        Contents::Of(current) => current,
-    };
+    let current = contents_of_one(&app, &ids.graph()?, &query).await?;
     let Some(found) = current.view.graph.edges().get(&id).cloned() else {
         return Err(Problem::entity_not_found("EDGE_NOT_FOUND", format!("there is no edge {id}")));
     };
@@ -294,7 +286,7 @@ pub(super) async fn viewport(
 ) -> Result<Response, Problem> {
     let of = contents(&app, &ids.graph()?, &query, (&headers, format), Trash::Refused).await?;
     let current = match of {
-        Contents::Known(head) => return Ok(not_modified(head, format)),
+        Contents::Known(head, source) => return Ok(not_modified(head, format, source)),
         Contents::Of(current) => current,
     };
     let viewport = current.view.graph.viewport().clone();
@@ -323,7 +315,7 @@ async fn answer_list(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let current = match of {
-        Contents::Known(head) => return Ok(not_modified(head, format)),
+        Contents::Known(head, source) => return Ok(not_modified(head, format, source)),
         Contents::Of(current) => current,
     };
     let tag = entity_tag(current.head(), format);

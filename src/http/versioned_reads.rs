@@ -28,8 +28,8 @@ pub(super) enum Trash {
 
 /// The contents that a read is about.
 pub(super) enum Contents {
-    /// Those at this head, which the caller has already. The graph is not loaded.
-    Known(Head),
+    /// Those at this head, which the caller has already, and where it was learned. The graph is not loaded.
+    Known(Head, StateSource),
     /// Those of this graph.
     Of(CurrentState),
 }
@@ -42,23 +42,51 @@ pub(super) async fn contents(
     (headers, format): (&HeaderMap, Format),
     trash: Trash,
 ) -> Result<Contents, Problem> {
+    let found = find(app, graph, query, trash).await?;
+    match &found {
+        (current, NamedVersion { head: Some(head), .. }) if is_known(headers, &entity_tag(*head, format)) => {
+            Ok(Contents::Known(*head, current.source))
+        }
+        _ => load(app, graph, found).await.map(Contents::Of),
+    }
+}
+
+/// The same, to look for one node or edge: only who finds it is told that it is as they know it.
+pub(super) async fn contents_of_one(
+    app: &App,
+    graph: &GraphId,
+    query: &QueryParameters,
+) -> Result<CurrentState, Problem> {
+    let found = find(app, graph, query, Trash::Refused).await?;
+    load(app, graph, found).await
+}
+
+/// The head of the graph, and which version the query names.
+async fn find(
+    app: &App,
+    graph: &GraphId,
+    query: &QueryParameters,
+    trash: Trash,
+) -> Result<(CurrentState, NamedVersion), Problem> {
     let (name, min) = (version_ref(query)?, query.version("minVersion")?);
     let current = read::current(&app.graphs, graph, min).await?;
     if trash == Trash::Refused {
         refuse_trashed(&current)?;
     }
     let named = read::version_named(&app.graphs, graph, &current.view.graph, &name).await?;
-    let is_current = named.version == current.head().version;
-    match named {
-        NamedVersion { head: Some(head), .. } if is_known(headers, &entity_tag(head, format)) => {
-            Ok(Contents::Known(head))
-        }
-        _ if is_current => Ok(Contents::Of(current)),
-        NamedVersion { version, .. } => {
-            let _turn = app.long_read().await?;
-            Ok(Contents::Of(read::at_version(&app.graphs, graph, version).await?))
-        }
+    Ok((current, named))
+}
+
+async fn load(
+    app: &App,
+    graph: &GraphId,
+    (current, named): (CurrentState, NamedVersion),
+) -> Result<CurrentState, Problem> {
+    if named.version == current.head().version {
+        return Ok(current);
     }
+    let _turn = app.long_read().await?;
+    Ok(read::at_version(&app.graphs, graph, named.version).await?)
 }
 
 /// `at`, or `version`, which takes a number alone.
@@ -80,6 +108,6 @@ pub(super) fn refuse_trashed(current: &CurrentState) -> Result<(), Problem> {
 }
 
 /// The answer to one who has the contents at this head.
-pub(super) fn not_modified(head: Head, format: Format) -> Response {
-    marked(StatusCode::NOT_MODIFIED.into_response(), entity_tag(head, format), StateSource::Memory)
+pub(super) fn not_modified(head: Head, format: Format, source: StateSource) -> Response {
+    marked(StatusCode::NOT_MODIFIED.into_response(), entity_tag(head, format), source)
 }

@@ -271,6 +271,7 @@ async fn ds8_a_base_must_be_of_this_history() {
     let tag = desk.ada.get("/graphs/g/document").await.header("etag").unwrap().to_owned();
     assert_eq!(desk.ada.ask(strict(&format!("W/{}", tag.trim_start_matches("W/")))).await.status, 200);
     desk.ada.ask(strict("*")).await.bad("If-Match", "If-Match");
+    desk.ada.ask(strict("\"1-00\", \"2-00\"")).await.bad("If-Match", "If-Match");
     desk.ada.ask(strict("\"1-00\"").header("if-none-match", "*")).await.bad("If-None-Match", "If-None-Match");
     // A tag of a history that was replaced names the same version with another hash.
     let tag = desk.ada.get("/graphs/g/document").await.header("etag").unwrap().to_owned();

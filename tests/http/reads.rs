@@ -224,6 +224,13 @@ async fn h_entities_alone_and_in_lists() {
     assert_eq!(server.read("/graphs/g/edges/e2").await, state["edges"][0]);
     server.get("/graphs/g/nodes/n0").await.problem(404, "NODE_NOT_FOUND");
     server.get("/graphs/g/edges/e1").await.problem(404, "EDGE_NOT_FOUND");
+    // Whoever knows the version is told nevertheless that it is not there.
+    for known in ["*".to_owned(), server.get("/graphs/g/state").await.header("etag").unwrap().to_owned()] {
+        let ask = |path: &str| server.ask(Request::get(path).header("if-none-match", &known));
+        ask("/graphs/g/nodes/n0").await.problem(404, "NODE_NOT_FOUND");
+        ask("/graphs/g/edges/e1").await.problem(404, "EDGE_NOT_FOUND");
+        assert_eq!(ask("/graphs/g/nodes/n1").await.status, 304);
+    }
     for route in ["nodes", "edges", "viewport", "nodes/n1", "edges/e2"] {
         let path = format!("/graphs/g/{route}");
         let tag = server.get(&path).await.header("etag").unwrap().to_owned();

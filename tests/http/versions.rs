@@ -316,6 +316,8 @@ async fn l11_what_is_sent_is_checked() {
         (json!({"to": 1, "nodes": [7]}), "payload.nodes[0]"),
         (json!({"to": 1, "edges": [""]}), "payload.edges[0]"),
         (json!({"to": 1, "include": ["settings"]}), "payload.include[0]"),
+        (json!({"to": 1, "include": ["viewport", "viewport"]}), "payload.include"),
+        (json!({"to": 1, "include": ["viewport", "attributes", "viewport"]}), "payload.include"),
         (json!({"to": 1, "colour": 1}), "payload.colour"),
     ] {
         server

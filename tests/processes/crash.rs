@@ -18,7 +18,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::support::{
     graph::assert_invariants,
-    http::Client,
+    http::{Client, Request},
     load::{Ledger, assert_kept, nth, operations_in, stubborn, wait_for},
     redis::RedisServer,
     server::{Process, embedded_store},
@@ -120,6 +120,13 @@ async fn v6_h4_kill_9_of_redis_under_two_servers() {
         // A state in memory is still served, and marked (H4).
         let state = servers[0].client().get("/graphs/one/state").await;
         assert_eq!((state.status, state.header("x-stale")), (200, Some("true")));
+        let known = Request::get("/graphs/one/state").header("if-none-match", state.header("etag").unwrap());
+        let unchanged = servers[0].client().ask(known).await;
+        assert!(
+            unchanged.status == 200 || unchanged.header("x-stale") == Some("true"),
+            "{}",
+            unchanged.status
+        );
         servers[0].client().get("/readyz").await.problem(503, "STORE_UNAVAILABLE");
         redis.restart();
         while acknowledged.try_recv().is_ok() {} // those from before

@@ -88,9 +88,9 @@ impl CommandParser<'_> {
             Some("viewport") => Ok(RestorePart::Viewport),
             _ => Err(Malformed::at(Path::Index(&place, index), "must be attributes or viewport")),
         };
-        let mut include = include.into_iter().enumerate().map(part).collect::<Result<Vec<_>, _>>()?;
-        include.dedup();
-        if include.len() > 2 {
+        let include = include.into_iter().enumerate().map(part).collect::<Result<Vec<_>, _>>()?;
+        let is_repeated = |(index, part)| include.iter().take(index).any(|before| before == part);
+        if include.iter().enumerate().any(is_repeated) {
             return Err(Malformed::at(place, "names something twice"));
         }
         Ok(Command::RestoreVersion { restoring: Box::new(Restoring { to, scope, include }) })
