@@ -118,7 +118,13 @@ impl Copy {
         let view = graphs.refresh(&self.graph).await;
         let view = view.map_err(|e| CliError::new(format!("{} can't be read: {e}", self.graph)))?;
         let origin = view.graph.metadata().origin.clone().filter(|origin| origin.graph_id == self.source);
-        Ok(origin.map_or_else(|| self.at.clone(), |origin| VersionRef::Version(origin.version)))
+        let Some(origin) = origin else { return Ok(self.at.clone()) };
+        let version = origin.version;
+        if matches!(&self.at, VersionRef::Version(at) if *at != version) {
+            let message = format!("{} is already a copy of {} at version {version}", self.graph, self.source);
+            return Err(CliError::new(message));
+        }
+        Ok(VersionRef::Version(version))
     }
 
     /// The same for the same copy.

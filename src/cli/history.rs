@@ -77,7 +77,11 @@ impl History {
             shown += listing.operations.len();
             print(|out| {
                 listing.operations.iter().try_for_each(|listed| match self.json {
-                    true => line(operation_json(listed), out),
+                    true => {
+                        let id = listed.accepted().map(|commit| commit.body.operation_id);
+                        let undone_by = id.and_then(|id| listing.undone_by.get(&id).copied());
+                        line(operation_json(listed, undone_by), out)
+                    }
                     false => describe_operation(listed, out),
                 })
             })?;

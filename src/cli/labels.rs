@@ -22,7 +22,7 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = "Without NAME it lists the labels. `published` is the label that others read: \
     dao-api label demo published; dao-api show demo --at published.\n\n\
-    Exit codes: 0 done, 1 refused or failed and nothing written, 2 wrong usage")]
+    Exit codes: 0 done, 1 refused or failed, 2 wrong usage")]
 pub(super) struct LabelCommand {
     /// The graph
     #[arg(value_name = "GRAPH")]
@@ -80,9 +80,10 @@ impl LabelCommand {
         open::existing(graphs, &self.graph).await?;
         let mut payload = json!({"name": name, "note": self.note});
         if let Some(at) = &self.at {
-            let found = read::at(graphs, &self.graph, at).await;
-            let found = found.map_err(|e| CliError::new(format!("{} can't be read: {e}", self.graph)))?;
-            payload["version"] = json!(found.head().version);
+            let unreadable = |e| CliError::new(format!("{} can't be read: {e}", self.graph));
+            let current = read::current(graphs, &self.graph, None).await.map_err(unreadable)?;
+            let named = read::version_named(graphs, &self.graph, &current.view.graph, at).await;
+            payload["version"] = json!(named.map_err(unreadable)?.version);
         }
         if self.remove {
             payload["version"] = Value::Null;

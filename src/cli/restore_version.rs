@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    domain::{RestoreResult, VersionRef},
+    domain::{RestoreResult, VersionRef, readable},
     http::restored_json,
     write::{CommandResult, Effect},
 };
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Args)]
 #[command(
     after_help = "The history stays: the restore is one more commit, and `dao-api undo` takes it back.\n\n\
-    Exit codes: 0 done or nothing to do, 1 refused or failed and nothing written, 2 wrong usage"
+    Exit codes: 0 done or nothing to do, 1 refused or failed, 2 wrong usage"
 )]
 pub(super) struct RestoreVersion {
     /// The graph
@@ -54,7 +54,7 @@ impl RestoreVersion {
             VersionRef::Head => json!("head"),
             VersionRef::Version(version) => json!(version),
             VersionRef::Label(name) => json!(name),
-            VersionRef::Time(time) => json!(time),
+            VersionRef::Time(time) => json!(readable(*time)),
         };
         let parts = [(Part::Attributes, "attributes"), (Part::Viewport, "viewport")];
         let include = parts.iter().filter(|(part, _)| self.include.contains(part)).map(|(_, name)| *name);

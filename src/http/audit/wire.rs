@@ -257,9 +257,9 @@ impl<'a> VerifiedOut<'a> {
     }
 }
 
-/// An operation as a line of JSON.
-pub fn operation_json(listed: &ListedOperation) -> Vec<u8> {
-    super::line(&OperationOut::of(listed, &[]))
+/// An operation as a line of JSON, with the operation that undid it last.
+pub fn operation_json(listed: &ListedOperation, undone_by: Option<OperationId>) -> Vec<u8> {
+    super::line(&OperationOut::of(listed, undone_by.as_slice()))
 }
 
 /// An entry of a history as a line of JSON.
