@@ -6,6 +6,8 @@ use dao_projections::{
     Attributes, Edge, Event, Graph, GraphId, LabelName, MergePatch, Node, Origin, Trashed, Version,
 };
 
+use serde_json::Value;
+
 use super::{
     command::SETTINGS,
     decide::{Limits, Rejection},
@@ -87,12 +89,17 @@ pub(super) fn copied_contents(
     create_graph(graph, (&attributes, Some(origin)), (&nodes, &edges, viewport), limits)
 }
 
-/// What follows the commits that were copied.
+/// What follows the commits that were copied. The settings go, but for those that are given: to set them needs another
+/// right (rule L5).
 pub(super) fn forked(
     (origin, source): (&Origin, &Graph),
     given: &Attributes,
 ) -> Result<Vec<Event>, Rejection> {
-    let described = update_graph(source, &MergePatch::new(given.fields().clone()))?;
+    let mut patch = given.fields().clone();
+    if source.metadata().attributes.fields().contains_key(SETTINGS) {
+        patch.entry(SETTINGS.to_owned()).or_insert(Value::Null);
+    }
+    let described = update_graph(source, &MergePatch::new(patch))?;
     let Origin { graph_id, version, hash } = origin.clone();
     Ok(std::iter::once(Event::GraphForked { graph_id, version, hash }).chain(described).collect())
 }

@@ -37,7 +37,9 @@ pub use labels::{LABELS_MAX, LabelTo, Labelling};
 pub use lifecycle::{ATTRIBUTES_BYTES_MAX, with_purge_times};
 pub use record::{Circumstances, Fingerprint, OperationRecord, RecordedOutcome, WriterId};
 pub use refusal::{Conflict, Details, Reason, Refusal, Resolution};
-pub use restore::{RESTORE_IDS_MAX, RestorePart, RestoreResult, RestoreScope, Restoring, SkippedEntity};
+pub use restore::{
+    RESTORE_IDS_MAX, RESTORED_BYTES_MAX, RestorePart, RestoreResult, RestoreScope, Restoring, SkippedEntity,
+};
 pub use rfc3339::readable;
 pub use size::json_bytes;
 pub use undo::{

@@ -78,7 +78,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 32] = [
         Self::Conflict,
         Self::TargetDeleted,
         Self::NodeNotFound,
@@ -106,6 +106,10 @@ impl Reason {
         Self::GraphNotFound,
         Self::GraphTrashed,
         Self::GraphReadOnly,
+        Self::VersionNotFound,
+        Self::LabelNotFound,
+        Self::LabelMoved,
+        Self::TooManyLabels,
         Self::AttributesTooLarge,
     ];
 

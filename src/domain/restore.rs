@@ -28,6 +28,8 @@ use super::{
 
 /// Ids that a restore of some entities names, at most.
 pub const RESTORE_IDS_MAX: usize = 10_000;
+/// What one commit may store to bring something back, as JSON.
+pub const RESTORED_BYTES_MAX: usize = 64 << 20;
 /// Entities that were left alone and are told one by one.
 const SKIPPED_TOLD_MAX: usize = 1_000;
 

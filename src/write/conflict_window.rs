@@ -24,6 +24,9 @@ use crate::{
     store::{EventStore, ProjectionStore, StoreError},
 };
 
+/// Earlier graphs that a round holds at once.
+const GRAPHS_MAX: usize = 4;
+
 /// What was read of the log for operations whose authors are further behind than the ring goes.
 #[derive(Debug, Default)]
 pub(super) struct OlderCommits {
@@ -39,8 +42,8 @@ pub(super) struct OlderCommits {
     graphs: HashMap<Version, Graph>,
     /// By the version after which they were looked for and whose they are: commits, and up to which version.
     owned: HashMap<(Version, OperationId), (Vec<Commit>, Version)>,
-    /// Graphs that are to be copied.
-    sources: Vec<(CopyFrom, CopySource)>,
+    /// The graph that was to be copied last: a round holds one at most.
+    source: Option<(CopyFrom, CopySource)>,
     /// Versions at times that were asked for.
     times: HashMap<Timestamp, Version>,
     /// What operations that are to be undone did. As a round is judged again its own commits are others.
@@ -109,11 +112,11 @@ impl OlderCommits {
 
     /// The graph that is to be copied was read.
     pub(super) fn keep_source(&mut self, from: CopyFrom, source: CopySource) {
-        self.sources.push((from, source));
+        self.source = Some((from, source));
     }
 
     fn source(&self, from: &CopyFrom) -> Option<&CopySource> {
-        self.sources.iter().find(|(of, _)| of == from).map(|(_, source)| source)
+        self.source.as_ref().filter(|(of, _)| of == from).map(|(_, source)| source)
     }
 
     /// The commits that are copied from it.
@@ -173,6 +176,10 @@ impl OlderCommits {
             },
             HistoryMissing::Graph(version) => {
                 let graph = history_reader::at_version(store, rows, id, version).await?;
+                // An operation asks for one: of many in a round few are held.
+                if self.graphs.len() >= GRAPHS_MAX {
+                    self.graphs.clear();
+                }
                 self.graphs.insert(version, graph);
             }
             HistoryMissing::Owned(version) => {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use dao_projections::{Graph, GraphId, Head, Origin, Version};
+use tokio::sync::Semaphore;
 
 use super::{history_reader, ring::Recorded, version_at_time::last_until};
 use crate::{
@@ -33,12 +34,16 @@ impl CopySource {
     }
 }
 
+/// How many graphs are read at the same time to be copied: each may take some times 64 MiB.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
 /// Reads what is to be copied.
 pub async fn read(
     store: &dyn EventStore,
     rows: Option<&dyn ProjectionStore>,
     from: &CopyFrom,
 ) -> Result<CopySource, StoreError> {
+    let _turn = TURNS.acquire().await;
     let (origin, graph) = match find(store, rows, from).await? {
         Source::Found { origin, graph } => (origin, graph),
         missing => return Ok(CopySource::without_commits(missing)),

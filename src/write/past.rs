@@ -14,7 +14,7 @@ use super::{
     snapshot,
 };
 use crate::{
-    domain::{OperationRecord, Past, RecordedOutcome, Tracing, Undone},
+    domain::{OperationRecord, Past, RESTORED_BYTES_MAX, RecordedOutcome, Tracing, Undone},
     store::{EventStore, ProjectionStore, StoreError},
 };
 
@@ -24,8 +24,6 @@ const CHUNK: u64 = 512;
 const CHECKPOINT_AFTER: u64 = 8_192;
 /// What the commits of several operations may occupy as they are stored: more are to be undone in parts.
 const UNDONE_BYTES_MAX: usize = 16 << 20;
-/// What may be stored to bring back what they deleted, as JSON.
-const RESTORED_BYTES_MAX: usize = 64 << 20;
 /// How far up the parents of deleted nodes are looked for, if they are gone too: each level is a walk.
 const LEVELS_MAX: usize = 16;
 

@@ -87,7 +87,7 @@ async fn l7_a_copy_with_history_has_equal_hashes_and_verifies() {
     let last = commits.last().unwrap();
     let hash = &source.last().unwrap()["hash"];
     let fork = json!({"type": "GraphForked", "graphId": "g", "version": v, "hash": hash});
-    let described = json!({"type": "GraphUpdated", "patch": {"title": "Fork"}});
+    let described = json!({"type": "GraphUpdated", "patch": {"title": "Fork", "settings": null}});
     assert_eq!((&last["events"], &last["userId"]), (&json!([fork, described]), &json!("bob")));
     let verified = server.read("/graphs/h/verify").await;
     assert_eq!((&verified["ok"], &verified["version"]), (&json!(true), &json!(v + 1)));

@@ -55,10 +55,16 @@ fn l7_a_copy_with_history_ends_with_the_fork() {
     let source = source();
     let Origin { graph_id, version, hash } = origin(&source);
     let fork = || Event::GraphForked { graph_id: graph_id.clone(), version, hash };
-    beside(&source).when(copy(CopyPart::History, json!({}))).then([fork()]);
-    beside(&source).when(copy(CopyPart::History, json!({"title": "One"}))).then([fork()]);
-    let described = Event::GraphUpdated { patch: patch(json!({"title": "Two"})) };
-    beside(&source).when(copy(CopyPart::History, json!({"title": "Two"}))).then([fork(), described]);
+    // The settings stay behind: to set them takes another right (rule L5).
+    let described = |fields: Value| Event::GraphUpdated { patch: patch(fields) };
+    let copied = |attributes: Value| beside(&source).when(copy(CopyPart::History, attributes));
+    copied(json!({})).then([fork(), described(json!({"settings": null}))]);
+    copied(json!({"title": "Two"})).then([fork(), described(json!({"title": "Two", "settings": null}))]);
+    copied(json!({"settings": {"readOnly": true}})).then([fork()]);
+    let without = source.clone().by("ada", [described(json!({"settings": null}))]);
+    let Origin { graph_id, version, hash } = origin(&without);
+    let fork_of_it = Event::GraphForked { graph_id, version, hash };
+    beside(&without).when(copy(CopyPart::History, json!({"title": "One"}))).then([fork_of_it]);
 
     // Where its commits are there already.
     let there = Given { source: beside(&source).source, ..source.clone() };

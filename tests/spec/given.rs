@@ -202,6 +202,7 @@ impl Given {
             claims,
             is_client_named,
             if_missing: IfMissing::Refuse,
+            entity_bytes_max: 4_096,
         }
     }
 
@@ -220,6 +221,7 @@ impl Given {
             claims,
             is_client_named,
             if_missing: IfMissing::Refuse,
+            entity_bytes_max: 4_096,
         }
     }
 }
@@ -235,9 +237,16 @@ pub struct When {
     claims: Vec<Claim>,
     is_client_named: bool,
     if_missing: IfMissing,
+    entity_bytes_max: usize,
 }
 
 impl When {
+    /// With entities as large as they come.
+    pub fn unlimited(mut self) -> Self {
+        self.entity_bytes_max = usize::MAX;
+        self
+    }
+
     /// With this `clientVersion`.
     pub fn at(mut self, version: u64) -> Self {
         self.version = Some(version);
@@ -298,7 +307,12 @@ impl When {
             claims: self.claims.clone(),
             action,
         };
-        let limits = Limits { entity_bytes_max: 4_096, nodes_max: 8, edges_max: 8, ..Limits::default() };
+        let limits = Limits {
+            entity_bytes_max: self.entity_bytes_max,
+            nodes_max: 8,
+            edges_max: 8,
+            ..Limits::default()
+        };
         judge(&self.given.graph, &operation, &self.given, &limits).expect("all history is at hand")
     }
 

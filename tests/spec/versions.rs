@@ -247,6 +247,27 @@ fn l11_others_since_the_clients_version_refuse_it_unless_it_overwrites() {
 }
 
 #[test]
+fn l11_a_version_too_long_ago_is_a_conflict_whoever_wrote_since() {
+    let mut history = two();
+    for x in 0..20_001 {
+        history = history.by("ada", [node_moved("a", x, 1)]);
+    }
+    history.clone().when(back_to(2)).at(3).then([node_moved("a", 0, 0)]);
+    history.when(back_to(2)).at(2).then_conflict(Reason::Conflict);
+}
+
+#[test]
+fn o3_a_restore_of_more_than_64_mib_is_refused() {
+    let text = "x".repeat(17 << 20);
+    let nodes = ["a", "b", "c", "d"].map(|id| node_created(id, json!({"data": {"text": text}})));
+    let history = Given::default().by("ada", nodes).by("ada", ["a", "b", "c", "d"].map(node_deleted));
+    let refused = history.clone().when(back_to(1)).unlimited().verdict();
+    assert!(matches!(refused, Verdict::Refused(refusal) if refusal.reason == Reason::AnswerTooLarge));
+    let some = history.when(some(1, &["a", "b"], &[])).unlimited().verdict();
+    assert!(matches!(some, Verdict::Accepted { .. }));
+}
+
+#[test]
 fn l11_some_entities_change_and_what_they_need_decides() {
     let history = || {
         given([

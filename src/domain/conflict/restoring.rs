@@ -7,13 +7,15 @@ use dao_projections::{Entity, Event, Graph, Outcome, Version};
 use super::{
     Decided, HistoryMissing, Judged, Judgement,
     overlap::{Conflicts, whole},
+    save_base::COMMITS_MAX,
     wording::conflict_message,
 };
 use crate::domain::{
     command::OnConflict,
     document::Saver,
     refusal::{Reason, Refusal},
-    restore::{Restoring, restore},
+    restore::{RESTORED_BYTES_MAX, Restoring, restore},
+    size::json_bytes,
     version_ref::VersionRef,
 };
 
@@ -37,6 +39,13 @@ impl Judgement<'_> {
         };
         if is_conflict && !events.is_empty() {
             return Ok(Err(self.restore_conflict(&events, &old)?));
+        }
+        // Only a graph larger than that can make events that are.
+        let bytes_of = || events.iter().map(json_bytes).sum::<usize>();
+        if old.json_bytes() > RESTORED_BYTES_MAX && bytes_of() > RESTORED_BYTES_MAX {
+            let message = "What is to be restored is larger than 64 MiB. Nothing was written. Restore it in parts, by \
+                           `nodes` and `edges`.";
+            return Ok(Err(Refusal::new(Reason::AnswerTooLarge, message)));
         }
         let is_whole = result.skipped.is_empty() && !has_others;
         let outcome = if is_whole { Outcome::Applied } else { Outcome::Merged };
@@ -62,12 +71,14 @@ impl Judgement<'_> {
         })
     }
 
-    /// Whether somebody else committed anything since the client's version.
+    /// Whether somebody else committed anything since the client's version, or that was too long ago to say.
     fn has_others_since(&self) -> Result<bool, HistoryMissing> {
         let Some(since) = self.stale_version() else { return Ok(false) };
         let client = self.operation.is_client_named.then_some(&self.operation.client);
         let own = match client {
             None => 0,
+            // So far back it is not told apart whose commits they are.
+            Some(_) if self.graph.head().version.since(since) > COMMITS_MAX => return Ok(true),
             Some(_) => {
                 let saver = Saver { user: &self.operation.user, client, versions: &[] };
                 self.history.owned_since(since, &saver).ok_or(HistoryMissing::Owned(since))?.len()

@@ -10,7 +10,7 @@ use crate::domain::{
 };
 
 /// Commits between a base and the head: beyond, the document has to be read again (rule DS8).
-const COMMITS_MAX: u64 = 20_000;
+pub(super) const COMMITS_MAX: u64 = 20_000;
 /// Own commits that a base names (rule DS10).
 const OWN_VERSIONS_MAX: usize = 100;
 
