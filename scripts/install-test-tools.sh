@@ -32,27 +32,8 @@ if [ ${#missing[@]} -eq 0 ]; then
     exit 0
 fi
 
-give_up() {
-    echo "install-test-tools: $1: install ${missing[*]} by hand, then run this again" >&2
-    exit 1
-}
-
-command -v apt-get >/dev/null || give_up "this system has no apt-get"
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || give_up "this user is not root and there is no sudo"
-    as_root=(sudo)
-fi
-
-echo "install-test-tools: installing ${missing[*]}"
-# The tests start servers of their own: the package must not start one.
-apt_get() {
-    "${as_root[@]+"${as_root[@]}"}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq "$@" >/dev/null
-}
-apt_get install -y --no-install-recommends "${missing[@]}" 2>/dev/null ||
-    { apt_get update && apt_get install -y --no-install-recommends "${missing[@]}"; } ||
-    give_up "apt-get could not install them"
+"$(dirname "$0")/apt-install.sh" install-test-tools "${missing[@]}"
 command -v redis-server >/dev/null && command -v redis-cli >/dev/null && command -v sqlite3 >/dev/null &&
     command -v nginx >/dev/null && command -v openssl >/dev/null ||
-    give_up "apt-get installed them and they are still not found"
+    { echo "install-test-tools: apt-get installed ${missing[*]} and not all are found" >&2 && exit 1; }
 install_websockets
