@@ -4,6 +4,8 @@
 //! - A graph is purged only from the exact head with which it was seen in the trash: one that is recovered meanwhile has
 //!   another.
 //! - What follows the purge itself is done again until it is done, after a crash by whoever starts next.
+//! - What is swept was forgotten before, and both only while that purge is not done: a later graph of the name loses nothing.
+//! - Who asks for a purge waits for that graph only, and is not failed by another one.
 //!
 //! Not here: what belongs to a graph. Stores know that.
 
@@ -15,13 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{SubscriptionError, Subscriptions};
 use crate::{
-    store::{ProjectionStore, Purge, PurgeRequest, StoreError},
+    store::{ProjectionStore, Purge, PurgeRequest, Purging, StoreError},
     write::{Graphs, WriteError},
 };
 
 /// How often a purge is tried again because the graph changed meanwhile.
 const TRIES_MAX: usize = 16;
-/// Graphs that are purged in one go because their time has come.
+/// Graphs whose time has come that are listed at once.
 const DUE_MAX: usize = 100;
 /// Who purges those.
 const NOBODY: &str = "trash-retention";
@@ -86,14 +88,16 @@ impl Purger {
         user: &UserId,
     ) -> Result<PurgeEnding, PurgeError> {
         let fingerprint = fingerprint(user);
+        // What this call has tried may have been done, without anybody hearing of it: that is no repeat.
+        let mut is_tried = false;
         for _ in 0..TRIES_MAX {
             let view = self.graphs.refresh(graph).await?;
-            if let Some(gone) = self.rows.gone(graph).await?.filter(|gone| gone.operation == operation) {
+            if let Some(gone) = self.rows.purged_by(graph, operation).await? {
                 if gone.fingerprint != fingerprint {
                     return Ok(PurgeEnding::IdReused);
                 }
-                self.finish().await?;
-                return Ok(PurgeEnding::Purged { head: gone.head, is_duplicate: true });
+                self.finish(&Purging { graph: Some(graph.clone()), place: gone.place }).await?;
+                return Ok(PurgeEnding::Purged { head: gone.head, is_duplicate: !is_tried });
             }
             let head = view.graph.head();
             if head == Head::EMPTY {
@@ -105,6 +109,7 @@ impl Purger {
             if view.graph.metadata().trashed.is_none() {
                 return Ok(PurgeEnding::NotTrashed);
             }
+            is_tried = true;
             if self.try_purge(graph, &PurgeRequest { expected: head, operation, fingerprint }).await? {
                 return Ok(PurgeEnding::Purged { head, is_duplicate: false });
             }
@@ -122,22 +127,45 @@ impl Purger {
         }
     }
 
-    /// One look at what is to be done.
+    /// One look at what is to be done. What can't be done for one graph is done for the others all the same.
     pub async fn pass(&self) -> Result<(), PurgeError> {
-        self.finish().await?;
-        let now = self.graphs.now();
-        for graph in self.rows.due_for_purge(now.0, DUE_MAX).await? {
-            let view = self.graphs.refresh(&graph).await?;
-            // The list may be behind.
-            if is_due(&view.graph, now) {
-                let (operation, fingerprint) = (OperationId::from(uuid::Uuid::now_v7()), [0; 8]);
-                let request = PurgeRequest { expected: view.graph.head(), operation, fingerprint };
-                if self.try_purge(&graph, &request).await? {
-                    tracing::info!(%graph, by = NOBODY, "a graph was purged from the trash");
-                }
+        for purging in self.rows.purging().await? {
+            if let Err(error) = self.finish(&purging).await {
+                let graph = purging.graph.as_ref().map(GraphId::as_str);
+                tracing::warn!(graph, %error, "what is left of a purged graph could not be removed; it is tried again");
             }
         }
-        Ok(())
+        let now = self.graphs.now();
+        // Those that were looked at and are still in the list.
+        let mut passed = 0;
+        loop {
+            let due = self.rows.due_for_purge(now.0, passed, DUE_MAX).await?;
+            for graph in &due {
+                let is_purged = self.purge_if_due(graph, now).await.unwrap_or_else(|error| {
+                    tracing::warn!(%graph, %error, "a graph in the trash could not be purged; it is tried again");
+                    false
+                });
+                passed += usize::from(!is_purged);
+            }
+            if due.len() < DUE_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The list may be behind.
+    async fn purge_if_due(&self, graph: &GraphId, now: Timestamp) -> Result<bool, PurgeError> {
+        let view = self.graphs.refresh(graph).await?;
+        if !is_due(&view.graph, now) {
+            return Ok(false);
+        }
+        let (operation, fingerprint) = (OperationId::from(uuid::Uuid::now_v7()), [0; 8]);
+        let request = PurgeRequest { expected: view.graph.head(), operation, fingerprint };
+        let is_purged = self.try_purge(graph, &request).await?;
+        if is_purged {
+            tracing::info!(%graph, by = NOBODY, "a graph was purged from the trash");
+        }
+        Ok(is_purged)
     }
 
     async fn try_purge(&self, graph: &GraphId, request: &PurgeRequest) -> Result<bool, PurgeError> {
@@ -147,16 +175,19 @@ impl Purger {
         self.graphs.tell_appended();
         // Who has it in memory here, or follows it, learns of it now.
         self.graphs.refresh(graph).await?;
-        self.finish().await?;
+        if let Some(gone) = self.rows.purged_by(graph, request.operation).await? {
+            self.finish(&Purging { graph: Some(graph.clone()), place: gone.place }).await?;
+        }
         Ok(true)
     }
 
-    /// What purged graphs left behind, until there is nothing more.
-    async fn finish(&self) -> Result<(), PurgeError> {
-        for graph in self.rows.purging().await? {
-            self.subscriptions.forget_graph(&graph).await?;
+    /// What this purged graph left behind, until there is nothing more. It does nothing where that was done before.
+    async fn finish(&self, purging: &Purging) -> Result<(), PurgeError> {
+        if !self.rows.is_purging(purging).await? {
+            return Ok(());
         }
-        while self.rows.sweep().await? {}
+        self.subscriptions.forget_graph(purging).await?;
+        while self.rows.sweep(purging).await? {}
         Ok(())
     }
 }

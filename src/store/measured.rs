@@ -12,7 +12,8 @@ use dao_projections::{GraphId, Head, OperationId, Version};
 use super::{
     Append, Durability, Entry, EventStore, FeedBounds, FeedEntry, FeedPlace, Gone, GraphFilter, ListPiece,
     ListQuery, OperationPlaces, Order, ParkedGraph, ProjectionStore, Publications, Purge, PurgeRequest,
-    RefusalPlace, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError, StoredCommit, StoredRefusal,
+    Purging, RefusalPlace, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError, StoredCommit,
+    StoredRefusal,
 };
 use crate::telemetry::{Metrics, StoreCall, StoreErrorKind, Word};
 
@@ -268,8 +269,13 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Measured<S> {
         self.seen(StoreCall::List, result)
     }
 
-    async fn due_for_purge(&self, before_ms: u64, limit: usize) -> Result<Vec<GraphId>, StoreError> {
-        let result = self.store.due_for_purge(before_ms, limit).await;
+    async fn due_for_purge(
+        &self,
+        before_ms: u64,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<GraphId>, StoreError> {
+        let result = self.store.due_for_purge(before_ms, skip, limit).await;
         self.seen(StoreCall::Purge, result)
     }
 
@@ -283,13 +289,23 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Measured<S> {
         self.seen(StoreCall::Purge, result)
     }
 
-    async fn purging(&self) -> Result<Vec<GraphId>, StoreError> {
+    async fn purged_by(&self, graph: &GraphId, operation: OperationId) -> Result<Option<Gone>, StoreError> {
+        let result = self.store.purged_by(graph, operation).await;
+        self.seen(StoreCall::Purge, result)
+    }
+
+    async fn purging(&self) -> Result<Vec<Purging>, StoreError> {
         let result = self.store.purging().await;
         self.seen(StoreCall::Purge, result)
     }
 
-    async fn sweep(&self) -> Result<bool, StoreError> {
-        let result = self.store.sweep().await;
+    async fn is_purging(&self, purging: &Purging) -> Result<bool, StoreError> {
+        let result = self.store.is_purging(purging).await;
+        self.seen(StoreCall::Purge, result)
+    }
+
+    async fn sweep(&self, purging: &Purging) -> Result<bool, StoreError> {
+        let result = self.store.sweep(purging).await;
         self.seen(StoreCall::Purge, result)
     }
 

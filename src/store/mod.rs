@@ -26,11 +26,14 @@ use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 
 pub use self::projection::{
     FeedBounds, FeedEntry, FeedPlace, Gone, ListOrder, ListPiece, ListPlace, ListQuery, ListSort, Listing,
-    ParkedGraph, ProjectionStore, Purge, PurgeRequest, REFUSED_MAX, RefusedEntry, RowsChange, RowsFound,
-    RowsHead,
+    ParkedGraph, ProjectionStore, Purge, PurgeRequest, Purging, REFUSED_MAX, RefusedEntry, RowsChange,
+    RowsFound, RowsHead,
 };
 pub use measured::Measured;
 pub use publications::{Publication, PublicationSender, Publications};
+
+/// Why there can't be a graph of a name yet.
+const BEING_PURGED: &str = "an earlier graph of this name is being purged. Try again in a moment";
 
 /// One commit as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

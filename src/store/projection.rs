@@ -77,6 +77,15 @@ pub struct PurgeRequest {
     pub fingerprint: [u8; 8],
 }
 
+/// A graph that was purged, and of which something is still to be removed. Until that is done no graph can have its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purging {
+    /// Its name; `None` where that is not known any more.
+    pub graph: Option<GraphId>,
+    /// Where the feed tells of the purge: it is of no other one, also where the name was used again.
+    pub place: FeedPlace,
+}
+
 /// How a purge ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purge {
@@ -291,8 +300,14 @@ pub trait ProjectionStore: Send + Sync + 'static {
     /// What lists show of these graphs, in the order asked; `None` where a graph is not listed any more.
     async fn list_rows(&self, graphs: &[GraphId]) -> Result<Vec<Option<Bytes>>, StoreError>;
 
-    /// Graphs in the trash that may be purged before this time, at most `limit`; the longest due first, by parts.
-    async fn due_for_purge(&self, before_ms: u64, limit: usize) -> Result<Vec<GraphId>, StoreError>;
+    /// Graphs in the trash that may be purged before this time, at most `limit` after the first `skip`; the longest due
+    /// first, by parts.
+    async fn due_for_purge(
+        &self,
+        before_ms: u64,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<GraphId>, StoreError>;
 
     /// Removes a graph with this head and everything that belongs to it, at once for everybody who asks for it. The
     /// feed tells of it.
@@ -301,11 +316,18 @@ pub trait ProjectionStore: Send + Sync + 'static {
     /// What is left of the last graph of this name that was purged.
     async fn gone(&self, graph: &GraphId) -> Result<Option<Gone>, StoreError>;
 
-    /// Purged graphs of which [`ProjectionStore::sweep`] has not removed everything, as far as their names are known.
-    async fn purging(&self) -> Result<Vec<GraphId>, StoreError>;
+    /// What is left of the graph of this name that this operation purged, also if others of that name were purged since.
+    async fn purged_by(&self, graph: &GraphId, operation: OperationId) -> Result<Option<Gone>, StoreError>;
 
-    /// Removes some of what purged graphs had and nobody can read any more; whether there is more of it.
-    async fn sweep(&self) -> Result<bool, StoreError>;
+    /// Purged graphs of which [`ProjectionStore::sweep`] has not removed everything.
+    async fn purging(&self) -> Result<Vec<Purging>, StoreError>;
+
+    /// Whether something of this one is still to be removed.
+    async fn is_purging(&self, purging: &Purging) -> Result<bool, StoreError>;
+
+    /// Removes some of what this one had and nobody can read any more; whether there is more of it. Nothing, if all of it
+    /// was removed before: a later graph of that name loses nothing.
+    async fn sweep(&self, purging: &Purging) -> Result<bool, StoreError>;
 
     /// Removes the rows of a graph that has no commits: those that were written while it was purged.
     async fn drop_rows(&self, graph: &GraphId) -> Result<(), StoreError>;

@@ -84,6 +84,46 @@ async fn l10_a_purged_graph_is_gone_and_its_name_is_free_on_redis() {
     server.stop().await;
 }
 
+/// Each operation purges once, however many graphs of that name were purged since, and though there is one in the trash.
+async fn each_operation_purges_once(server: &Server) {
+    let operations = [new_id(), new_id()];
+    let mut last = vec![];
+    for operation in &operations {
+        last.push(trashed(server, "g").await);
+        let reply = purge(server, "g", operation).await.json();
+        assert_eq!(reply.get("duplicate"), None, "{reply}");
+    }
+    let third = trashed(server, "g").await;
+    for (operation, last) in operations.iter().zip(&last) {
+        let again = purge(server, "g", operation).await.json();
+        assert_eq!((&again["duplicate"], &again["hash"]), (&json!(true), &last["hash"]), "{again}");
+        let eve = server.as_user("eve");
+        let body = json!({"operationId": operation});
+        eve.post("/graphs/g/purge", &body).await.problem(422, "OPERATION_ID_REUSED");
+    }
+    let reply = purge(server, "g", &new_id()).await.json();
+    assert_eq!(
+        (reply.get("duplicate"), &reply["hash"]),
+        (None, &third["hash"]),
+        "it was still there: {reply}"
+    );
+}
+
+#[tokio::test]
+async fn l10_an_operation_purges_one_of_the_graphs_of_a_name() {
+    let server = Server::start().await;
+    each_operation_purges_once(&server).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l10_an_operation_purges_one_of_the_graphs_of_a_name_on_redis() {
+    let redis = RedisServer::start();
+    let server = Server::on_redis(&redis).await;
+    each_operation_purges_once(&server).await;
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn l10_a_request_is_read_strictly() {
     let server = Server::start().await;

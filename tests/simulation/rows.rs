@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dao_api::store::{
     FeedBounds, FeedEntry, FeedPlace, Gone, ListPiece, ListQuery, ParkedGraph, ProjectionStore, Purge,
-    PurgeRequest, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError,
+    PurgeRequest, Purging, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError,
 };
 use dao_projections::{
-    Activity, Catalog, GraphId, Head, PROJECTIONS, Projection, Snapshot, Version, graph_of_rows,
+    Activity, Catalog, GraphId, Head, OperationId, PROJECTIONS, Projection, Snapshot, Version, graph_of_rows,
 };
 use tokio::time::Instant;
 
@@ -182,7 +182,7 @@ impl ProjectionStore for SimStore {
         Ok(vec![])
     }
 
-    async fn due_for_purge(&self, _: u64, _: usize) -> Result<Vec<GraphId>, StoreError> {
+    async fn due_for_purge(&self, _: u64, _: usize, _: usize) -> Result<Vec<GraphId>, StoreError> {
         Ok(vec![])
     }
 
@@ -194,11 +194,19 @@ impl ProjectionStore for SimStore {
         self.ask(|_, _| None).await
     }
 
-    async fn purging(&self) -> Result<Vec<GraphId>, StoreError> {
+    async fn purged_by(&self, _: &GraphId, _: OperationId) -> Result<Option<Gone>, StoreError> {
+        Ok(None)
+    }
+
+    async fn purging(&self) -> Result<Vec<Purging>, StoreError> {
         Ok(vec![])
     }
 
-    async fn sweep(&self) -> Result<bool, StoreError> {
+    async fn is_purging(&self, _: &Purging) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn sweep(&self, _: &Purging) -> Result<bool, StoreError> {
         Ok(false)
     }
 

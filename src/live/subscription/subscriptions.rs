@@ -23,6 +23,7 @@ use super::{
 use crate::{
     live::{AllGraphs, AllReader, Extent, Since},
     read::CommitFilter,
+    store::Purging,
     write::Recorded,
 };
 
@@ -283,17 +284,44 @@ impl Subscriptions {
         self.change_parked(name, |ledger| ledger.drop_parked(ids)).await
     }
 
-    /// A graph was purged: no subscription keeps anything of it.
-    pub async fn forget_graph(&self, graph: &GraphId) -> Result<(), SubscriptionError> {
+    /// A graph was purged: no subscription keeps anything of it. If the purge is done, there is nothing to forget: what
+    /// they have is of a later graph of that name.
+    pub async fn forget_graph(&self, purging: &Purging) -> Result<(), SubscriptionError> {
+        let Some(graph) = &purging.graph else { return Ok(()) };
         for name in self.names().await? {
             let Ok(name) = SubscriptionName::parse(&name) else { continue };
-            let forgotten = self.change(&name, |ledger, _| usize::from(ledger.forget(graph))).await;
-            match forgotten {
-                Ok(_) | Err(SubscriptionError::NotFound | SubscriptionError::Unreadable(_)) => {}
+            match self.forget_in(&name, graph, purging).await {
+                Ok(()) | Err(SubscriptionError::NotFound | SubscriptionError::Unreadable(_)) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    async fn forget_in(
+        &self,
+        name: &SubscriptionName,
+        graph: &GraphId,
+        purging: &Purging,
+    ) -> Result<(), SubscriptionError> {
+        let turns = self.turns(name);
+        let _turn = turns.changes.lock().await;
+        for attempt in 0..TRIES_MAX {
+            let (version, before) = self.load(name).await?;
+            let mut ledger = before.clone();
+            ledger.forget(graph);
+            if ledger == before {
+                return Ok(());
+            }
+            // After the ledger was loaded: while this lasts no other graph has the name, so none had it then, and the
+            // ledger is written only if it is still that one.
+            let is_purging = self.all.documents().is_purging(purging).await?;
+            if !is_purging || self.put(name, Some(version), &ledger).await? {
+                return Ok(());
+            }
+            back_off(attempt).await;
+        }
+        Err(SubscriptionError::Contended)
     }
 
     /// What was given up, the first first, from after the delivery of this id on.

@@ -15,11 +15,12 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::{
     projection::TRIMMED,
+    purge,
     record_windows::{RecordWindows, now_ms},
     refused_operations,
     schema::{LAST_VERSION, key, version_of},
 };
-use crate::store::{Append, Entry, StoreError, StoredCommit};
+use crate::store::{Append, BEING_PURGED, Entry, StoreError, StoredCommit};
 
 /// How many graphs' heads the writer remembers. When that many are known, all are forgotten and
 /// looked up again as they are used: two short queries each.
@@ -174,6 +175,10 @@ impl Appender {
         }
         let row = match hot.row {
             Some(row) => row,
+            // What an earlier graph of this name had must be gone before there is another one.
+            None if purge::is_name_purging(connection, &asked.graph)? => {
+                return Ok(Err(StoreError::Unavailable(BEING_PURGED.to_owned())));
+            }
             None => {
                 statements.add_graph.execute([asked.graph.as_str()])?;
                 connection.last_insert_rowid()

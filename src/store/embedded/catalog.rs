@@ -65,17 +65,20 @@ pub(super) fn rows(connection: &Connection, graphs: &[GraphId]) -> Result<Vec<Op
     Ok(graphs.iter().map(row).collect::<rusqlite::Result<_>>()?)
 }
 
-/// Graphs that may be purged before this time.
+/// Graphs that may be purged before this time, after the first `skip`.
 pub(super) fn due_for_purge(
     connection: &Connection,
     before_ms: u64,
+    skip: usize,
     limit: usize,
 ) -> Result<Vec<GraphId>, ReadFailure> {
     let mut select = connection.prepare_cached(
-        "SELECT name FROM catalog WHERE purge IS NOT NULL AND purge < ?1 ORDER BY purge LIMIT ?2",
+        "SELECT name FROM catalog WHERE purge IS NOT NULL AND purge < ?1 ORDER BY purge, graph
+         LIMIT ?2 OFFSET ?3",
     )?;
     let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let names = select.query_map([number(before_ms), number(limit as u64)], |r| r.get::<_, String>(0))?;
+    let between = [number(before_ms), number(limit as u64), number(skip as u64)];
+    let names = select.query_map(between, |r| r.get::<_, String>(0))?;
     let names: Vec<String> = names.collect::<rusqlite::Result<_>>()?;
     Ok(names.iter().filter_map(|name| GraphId::parse(name).ok()).collect())
 }

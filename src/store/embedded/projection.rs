@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dao_projections::{GraphId, Hash, Head, Version};
+use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{EmbeddedStore, catalog, document, purge, reader::ReadFailure, refused_operations};
 use crate::store::{
     FeedBounds, FeedEntry, FeedPlace, Gone, ListPiece, ListQuery, Order, ParkedGraph, ProjectionStore, Purge,
-    PurgeRequest, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError,
+    PurgeRequest, Purging, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError,
 };
 
 /// Up to where the feed was trimmed, among the places of readers.
@@ -29,7 +29,7 @@ pub(super) enum ReadSideWrite {
     Checkpoint { graph: GraphId, head: Head, state: Bytes },
     Document { kind: String, name: String, expected: Option<u64>, bytes: Option<Bytes> },
     Purge { graph: GraphId, request: PurgeRequest },
-    Sweep,
+    Sweep { gone: u64 },
 }
 
 impl ReadSideWrite {
@@ -41,9 +41,11 @@ impl ReadSideWrite {
             }
             Self::Checkpoint { state, .. } => state.len(),
             Self::Document { bytes, .. } => bytes.as_ref().map_or(0, Bytes::len),
-            Self::Place { .. } | Self::Trim { .. } | Self::Park { .. } | Self::Purge { .. } | Self::Sweep => {
-                0
-            }
+            Self::Place { .. }
+            | Self::Trim { .. }
+            | Self::Park { .. }
+            | Self::Purge { .. }
+            | Self::Sweep { .. } => 0,
         }
     }
 }
@@ -66,13 +68,10 @@ pub(super) fn keep(connection: &Connection, keep: &ReadSideWrite) -> rusqlite::R
             Some(row) => purge::purge(connection, row, graph, request),
             None => Ok(false),
         },
-        ReadSideWrite::Sweep => purge::sweep(connection),
+        ReadSideWrite::Sweep { gone } => purge::sweep(connection, *gone as i64),
         ReadSideWrite::Trim { to } => {
             refused_operations::trim(connection, *to as i64)?;
-            // The feed does not tell of these any more: their names go.
-            connection
-                .prepare_cached("UPDATE gone SET name = NULL WHERE seq <= ?1")?
-                .execute([*to as i64])?;
+            purge::forget_names(connection, *to as i64)?;
             let mut trim = connection.prepare_cached("DELETE FROM feed WHERE seq <= ?1")?;
             trim.execute([*to as i64])?;
             let mut put = connection.prepare_cached(
@@ -388,8 +387,13 @@ impl ProjectionStore for EmbeddedStore {
         self.readers.run(move |connection| catalog::rows(connection, &graphs)).await
     }
 
-    async fn due_for_purge(&self, before_ms: u64, limit: usize) -> Result<Vec<GraphId>, StoreError> {
-        self.readers.run(move |connection| catalog::due_for_purge(connection, before_ms, limit)).await
+    async fn due_for_purge(
+        &self,
+        before_ms: u64,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<GraphId>, StoreError> {
+        self.readers.run(move |connection| catalog::due_for_purge(connection, before_ms, skip, limit)).await
     }
 
     async fn purge(&self, graph: &GraphId, request: &PurgeRequest) -> Result<Purge, StoreError> {
@@ -403,12 +407,22 @@ impl ProjectionStore for EmbeddedStore {
         self.readers.run(move |connection| purge::gone(connection, &graph)).await
     }
 
-    async fn purging(&self) -> Result<Vec<GraphId>, StoreError> {
+    async fn purged_by(&self, graph: &GraphId, operation: OperationId) -> Result<Option<Gone>, StoreError> {
+        let graph = graph.clone();
+        self.readers.run(move |connection| purge::purged_by(connection, &graph, operation)).await
+    }
+
+    async fn purging(&self) -> Result<Vec<Purging>, StoreError> {
         self.readers.run(purge::purging).await
     }
 
-    async fn sweep(&self) -> Result<bool, StoreError> {
-        self.writer.keep(ReadSideWrite::Sweep).await
+    async fn is_purging(&self, purging: &Purging) -> Result<bool, StoreError> {
+        let gone = purging.place.major;
+        self.readers.run(move |connection| purge::is_purging(connection, gone as i64)).await
+    }
+
+    async fn sweep(&self, purging: &Purging) -> Result<bool, StoreError> {
+        self.writer.keep(ReadSideWrite::Sweep { gone: purging.place.major }).await
     }
 
     /// There are none: rows belong to the number of a graph, which is never used again.

@@ -3,11 +3,12 @@
 //! Invariants:
 //! - The transaction that purges a graph takes its name away from its rows: from then on nobody finds them.
 //! - What is left of them is deleted a few at a time, by whoever sweeps, also after a crash: `purging` says of which graphs.
+//! - Until that is done no graph can have the name: what is told of the name then is of the purged one.
 //! - The number of a graph is never given to another one. So records of its operations, which expire by themselves,
 //!   are nobody else's.
 
 use dao_projections::{GraphId, Hash, Head, OperationId, Version};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     record_windows::now_ms,
     schema::{LAST_VERSION, VERSION_BITS},
 };
-use crate::store::{FeedPlace, Gone, PurgeRequest};
+use crate::store::{FeedPlace, Gone, PurgeRequest, Purging};
 
 /// Rows deleted in one step, about two milliseconds of the writer's time; of those that may be large, fewer.
 const ROWS_MAX: i64 = 1_000;
@@ -73,37 +74,81 @@ pub(super) fn gone(connection: &Connection, graph: &GraphId) -> Result<Option<Go
     let mut find = connection.prepare_cached(
         "SELECT seq, version, hash, at, operation, fingerprint FROM gone WHERE token = ?1 ORDER BY seq DESC LIMIT 1",
     )?;
-    let found = find.query_row([token(graph)], |r| {
-        let version = Version::new(r.get::<_, i64>(1)? as u64).unwrap_or_default();
-        let hash = Hash::from_bytes(r.get_ref(2)?.as_blob()?).unwrap_or(Hash::EMPTY);
-        let operation: [u8; 16] = r.get(4)?;
-        Ok(Gone {
-            head: Head { version, hash },
-            at_ms: r.get::<_, i64>(3)? as u64,
-            operation: OperationId::from(uuid::Uuid::from_bytes(operation)),
-            fingerprint: r.get(5)?,
-            place: FeedPlace { major: r.get::<_, i64>(0)? as u64, minor: 0 },
-        })
-    });
-    Ok(found.optional()?)
+    Ok(find.query_row([token(graph)], read_gone).optional()?)
 }
 
-/// Graphs of which there are rows to delete.
-pub(super) fn purging(connection: &Connection) -> Result<Vec<GraphId>, ReadFailure> {
-    let mut select = connection.prepare_cached(
-        "SELECT name FROM purging JOIN gone ON gone.seq = purging.gone WHERE name IS NOT NULL",
+/// What is left of the graph of this name that this operation purged.
+pub(super) fn purged_by(
+    connection: &Connection,
+    graph: &GraphId,
+    operation: OperationId,
+) -> Result<Option<Gone>, ReadFailure> {
+    let mut find = connection.prepare_cached(
+        "SELECT seq, version, hash, at, operation, fingerprint FROM gone WHERE token = ?1 AND operation = ?2
+         ORDER BY seq DESC LIMIT 1",
     )?;
-    let names: Vec<String> = select.query_map([], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
-    Ok(names.iter().filter_map(|name| GraphId::parse(name).ok()).collect())
+    Ok(find.query_row(params![token(graph), operation.as_bytes()], read_gone).optional()?)
 }
 
-/// Deletes some rows of one purged graph, inside the transaction that the caller has open; false if there are no more,
-/// of any.
-pub(super) fn sweep(connection: &Connection) -> rusqlite::Result<bool> {
-    let next = connection
-        .prepare_cached("SELECT graph, gone, feed, refused FROM purging ORDER BY graph LIMIT 1")?
-        .query_row([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)));
-    let Some((row, gone, feed, refused)) = next.optional()? else { return Ok(false) };
+fn read_gone(row: &Row<'_>) -> rusqlite::Result<Gone> {
+    let version = Version::new(row.get::<_, i64>(1)? as u64).unwrap_or_default();
+    let hash = Hash::from_bytes(row.get_ref(2)?.as_blob()?).unwrap_or(Hash::EMPTY);
+    let operation: [u8; 16] = row.get(4)?;
+    Ok(Gone {
+        head: Head { version, hash },
+        at_ms: row.get::<_, i64>(3)? as u64,
+        operation: OperationId::from(uuid::Uuid::from_bytes(operation)),
+        fingerprint: row.get(5)?,
+        place: FeedPlace { major: row.get::<_, i64>(0)? as u64, minor: 0 },
+    })
+}
+
+/// Graphs of which there are rows to delete, the first purged first.
+pub(super) fn purging(connection: &Connection) -> Result<Vec<Purging>, ReadFailure> {
+    let mut select = connection.prepare_cached(
+        "SELECT purging.gone, gone.name FROM purging LEFT JOIN gone ON gone.seq = purging.gone
+         ORDER BY purging.gone",
+    )?;
+    let found = select.query_map([], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, Option<String>>(1)?)))?;
+    let found: Vec<(i64, Option<String>)> = found.collect::<rusqlite::Result<_>>()?;
+    let read = |(gone, name): (i64, Option<String>)| Purging {
+        graph: name.and_then(|name| GraphId::parse(&name).ok()),
+        place: FeedPlace { major: gone as u64, minor: 0 },
+    };
+    Ok(found.into_iter().map(read).collect())
+}
+
+/// Whether there are rows to delete of the graph whose purge is this entry of the feed.
+pub(super) fn is_purging(connection: &Connection, gone: i64) -> Result<bool, ReadFailure> {
+    Ok(connection.prepare_cached("SELECT 1 FROM purging WHERE gone = ?1")?.exists([gone])?)
+}
+
+/// Whether there are rows to delete of a graph of this name.
+pub(super) fn is_name_purging(connection: &Connection, graph: &GraphId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM purging JOIN gone ON gone.seq = purging.gone WHERE gone.token = ?1")?
+        .exists([token(graph)])
+}
+
+/// The feed is trimmed up to here, and does not tell of these purges any more: the names go. Those of which rows are
+/// still to be deleted keep theirs until that is done: by it everybody finds what they have of the graph.
+pub(super) fn forget_names(connection: &Connection, trimmed: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE gone SET name = NULL
+             WHERE seq <= ?1 AND name IS NOT NULL AND seq NOT IN (SELECT gone FROM purging)",
+        )?
+        .execute([trimmed])
+        .map(drop)
+}
+
+/// Deletes some rows of the graph whose purge is this entry of the feed, inside the transaction that the caller has open;
+/// false if there are no more.
+pub(super) fn sweep(connection: &Connection, gone: i64) -> rusqlite::Result<bool> {
+    let found = connection
+        .prepare_cached("SELECT graph, feed, refused FROM purging WHERE gone = ?1")?
+        .query_row([gone], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)));
+    let Some((row, feed, refused)) = found.optional()? else { return Ok(false) };
     if delete_rows(connection, row)?
         || look_through(connection, row, "feed", feed, gone)?
         || look_through(connection, row, "refused", refused, i64::MAX)?
@@ -111,7 +156,11 @@ pub(super) fn sweep(connection: &Connection) -> rusqlite::Result<bool> {
         return Ok(true);
     }
     connection.prepare_cached("DELETE FROM purging WHERE graph = ?1")?.execute([row])?;
-    connection.prepare_cached("SELECT 1 FROM purging")?.exists([])
+    let mut trimmed = connection.prepare_cached("SELECT seq FROM place WHERE reader = ?1")?;
+    if let Some(trimmed) = trimmed.query_row([TRIMMED], |r| r.get(0)).optional()? {
+        forget_names(connection, trimmed)?;
+    }
+    Ok(false)
 }
 
 /// Deletes some rows of the tables that are sorted by graph; whether there were any. Commits go from the last one on, so

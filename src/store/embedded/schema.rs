@@ -22,7 +22,7 @@ pub(super) const VERSION_BITS: u32 = 34;
 const LOCK_WAIT_MS: u32 = 5_000;
 
 /// Statements that a connection keeps prepared: more than there are. One that is not among them is parsed again.
-const STATEMENTS_MAX: usize = 64;
+const STATEMENTS_MAX: usize = 96;
 
 /// Memory for pages of the connection that writes. Rounds that dirty more spill into the WAL early.
 const WRITER_CACHE_KIB: u32 = 8_192;

@@ -123,11 +123,17 @@ impl RedisStore {
         Ok(rows)
     }
 
-    /// Graphs in the trash that may be purged before this time.
-    pub(super) async fn due(&self, before_ms: u64, limit: usize) -> Result<Vec<GraphId>, StoreError> {
+    /// Graphs in the trash that may be purged before this time, after the first `skip`.
+    pub(super) async fn due(
+        &self,
+        before_ms: u64,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<GraphId>, StoreError> {
         let mut due = Vec::new();
+        let wanted = skip.saturating_add(limit);
         for partition in Partition::all(self.partitions) {
-            let room = limit.saturating_sub(due.len());
+            let room = wanted.saturating_sub(due.len());
             if room == 0 {
                 break;
             }
@@ -141,6 +147,7 @@ impl RedisStore {
             let Value::Array(names) = reply else { continue };
             due.extend(names.iter().skip(1).filter_map(|name| GraphId::parse(&name.as_str()?).ok()));
         }
+        due.drain(..skip.min(due.len()));
         Ok(due)
     }
 }

@@ -1,14 +1,19 @@
 -- Removes what a stream of a partition tells of one graph among the next entries.
 --
 -- KEYS[1]  the stream, whose entries begin with the graph
+-- KEYS[2]  graphs that are being purged
 -- ARGV[1]  after which entry
 -- ARGV[2]  before which entry
 -- ARGV[3]  the graph id
--- ARGV[4]  how many entries are looked at
+-- ARGV[4]  the place in the feed of its purge
+-- ARGV[5]  how many entries are looked at
 --
--- Returns {0, the last entry that was looked at}, or {0} at the end.
+-- Returns {0, the last entry that was looked at}, or {0} at the end, or if that purge is done: what there is then is of a later graph.
 
-local entries = redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '(' .. ARGV[2], 'COUNT', ARGV[4])
+if redis.call('HGET', KEYS[2], ARGV[3]) ~= ARGV[4] then
+  return { 0 }
+end
+local entries = redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '(' .. ARGV[2], 'COUNT', ARGV[5])
 local reply = { 0 }
 for _, entry in ipairs(entries) do
   reply[2] = entry[1]

@@ -67,8 +67,8 @@ use self::{
     scripts::{ScriptReply, Scripts},
 };
 use crate::store::{
-    Append, Durability, Entry, EventStore, GraphFilter, OperationPlaces, Order, Publications, RefusalPlace,
-    StoreError, StoredCommit, StoredRefusal,
+    Append, BEING_PURGED, Durability, Entry, EventStore, GraphFilter, OperationPlaces, Order, Publications,
+    RefusalPlace, StoreError, StoredCommit, StoredRefusal,
 };
 
 /// How long [`EventStore::check`] waits for an answer.
@@ -166,10 +166,7 @@ impl EventStore for RedisStore {
             ScriptReply::HeadMoved(values) => {
                 scripts::head(&values).map(Append::HeadMoved).ok_or_else(unreadable)
             }
-            ScriptReply::Purging => {
-                let problem = "an earlier graph of this name is being purged. Try again in a moment";
-                Err(StoreError::Unavailable(problem.to_owned()))
-            }
+            ScriptReply::Purging => Err(StoreError::Unavailable(BEING_PURGED.to_owned())),
             ScriptReply::Duplicate(values) => {
                 live.confirm_found(self.min_replicas, partition).await?;
                 scripts::duplicates(&values).map(Append::Duplicate).ok_or_else(unreadable)

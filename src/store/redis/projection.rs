@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dao_projections::{GraphId, Hash, Head, Version};
+use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 use fred::{
     error::Error,
     interfaces::{HashesInterface, StreamsInterface},
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::store::{
     FeedBounds, FeedEntry, FeedPlace, Gone, ListPiece, ListQuery, Listing, ParkedGraph, ProjectionStore,
-    Purge, PurgeRequest, RefusalPlace, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError,
+    Purge, PurgeRequest, Purging, RefusalPlace, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError,
 };
 
 /// Up to where the feed was trimmed, among the places of readers.
@@ -38,6 +38,7 @@ pub(super) struct RowScripts {
     pub(super) purge: Script,
     pub(super) drop_rows: Script,
     pub(super) forget_entries: Script,
+    pub(super) end_purge: Script,
 }
 
 impl RowScripts {
@@ -52,6 +53,7 @@ impl RowScripts {
             purge: Script::from_lua(include_str!("purge.lua")),
             drop_rows: Script::from_lua(include_str!("drop_rows.lua")),
             forget_entries: Script::from_lua(include_str!("forget_entries.lua")),
+            end_purge: Script::from_lua(include_str!("end_purge.lua")),
         }
     }
 
@@ -64,6 +66,7 @@ impl RowScripts {
         self.purge.load(client).await?;
         self.drop_rows.load(client).await?;
         self.forget_entries.load(client).await?;
+        self.end_purge.load(client).await?;
         self.lease.load(client).await
     }
 }
@@ -393,8 +396,13 @@ impl ProjectionStore for RedisStore {
         self.rows_of_list(graphs).await
     }
 
-    async fn due_for_purge(&self, before_ms: u64, limit: usize) -> Result<Vec<GraphId>, StoreError> {
-        self.due(before_ms, limit).await
+    async fn due_for_purge(
+        &self,
+        before_ms: u64,
+        skip: usize,
+        limit: usize,
+    ) -> Result<Vec<GraphId>, StoreError> {
+        self.due(before_ms, skip, limit).await
     }
 
     async fn purge(&self, graph: &GraphId, request: &PurgeRequest) -> Result<Purge, StoreError> {
@@ -405,12 +413,22 @@ impl ProjectionStore for RedisStore {
         self.what_is_left(graph).await
     }
 
-    async fn purging(&self) -> Result<Vec<GraphId>, StoreError> {
-        Ok(self.all_purging().await?.into_iter().map(|(_, graph, _)| graph).collect())
+    async fn purged_by(&self, graph: &GraphId, operation: OperationId) -> Result<Option<Gone>, StoreError> {
+        self.what_operation_left(graph, operation).await
     }
 
-    async fn sweep(&self) -> Result<bool, StoreError> {
-        self.sweep_all().await
+    async fn purging(&self) -> Result<Vec<Purging>, StoreError> {
+        self.all_purging().await
+    }
+
+    async fn is_purging(&self, purging: &Purging) -> Result<bool, StoreError> {
+        self.is_still_purging(purging).await
+    }
+
+    async fn sweep(&self, purging: &Purging) -> Result<bool, StoreError> {
+        let Purging { graph: Some(graph), place } = purging else { return Ok(false) };
+        self.sweep_graph(graph, *place).await?;
+        Ok(false)
     }
 
     async fn drop_rows(&self, graph: &GraphId) -> Result<(), StoreError> {

@@ -11,9 +11,10 @@
 -- KEYS[13] the keys of the graph, its commits first
 -- ARGV[1]  the graph id
 -- ARGV[2]  the expected version and hash
--- ARGV[4]  under which it is remembered, and what is remembered beside the place in the feed
--- ARGV[6]  the channel of those who follow the graph
--- ARGV[7]  what a message on it begins with
+-- ARGV[4]  under which it is remembered as the last one of its name, and under which by its purge
+-- ARGV[6]  what is remembered beside the place in the feed
+-- ARGV[7]  the channel of those who follow the graph
+-- ARGV[8]  what a message on it begins with
 --
 -- Returns {0}, or {1} if its head is another one.
 
@@ -38,7 +39,8 @@ for i = FIRST, #KEYS do
 end
 local place = redis.call('XADD', KEYS[1], '*', 'graph', graph, 'purged', ARGV[2], 'hash', ARGV[3])
 redis.call('ZREM', KEYS[2], graph)
-redis.call('HSET', KEYS[3], ARGV[4], ARGV[5] .. ' ' .. place)
+local remembered = ARGV[6] .. ' ' .. place
+redis.call('HSET', KEYS[3], ARGV[4], remembered, ARGV[5], remembered)
 redis.call('HSET', KEYS[4], graph, place)
 redis.call('HDEL', KEYS[5], graph)
 redis.call('HDEL', KEYS[6], graph)
@@ -52,5 +54,5 @@ redis.call('ZREM', KEYS[11], '\0' .. graph)
 redis.call('ZREM', KEYS[12], graph)
 
 -- Last, and never an error: those who follow it compare heads.
-redis.pcall('SPUBLISH', ARGV[6], ARGV[7] .. 'H' .. string.rep('\0', 32) .. '0')
+redis.pcall('SPUBLISH', ARGV[7], ARGV[8] .. 'H' .. string.rep('\0', 32) .. '0')
 return { 0 }

@@ -2,7 +2,8 @@
 //!
 //! What is left to sweep are the records of its operations and what the partition's streams tell of it. Until that is done
 //! the graph stands in `purging`, and no other graph can have its name: `append.lua` refuses its first commit. So nothing
-//! of a later graph of that name is ever taken for something of this one, also if the sweep is finished after a crash.
+//! of a later graph of that name is ever taken for something of this one, also if the sweep is finished after a crash. Each
+//! step of a sweep looks whether it is still for this very purge, as another server may have finished it meanwhile.
 
 use std::sync::Arc;
 
@@ -20,9 +21,9 @@ use super::{
     RedisStore, catalog, errors,
     keys::Partition,
     nodes::{ConnectionRole, LiveClient},
-    projection::read_place,
+    projection::{place_text, read_place},
 };
-use crate::store::{Gone, Purge, PurgeRequest, StoreError};
+use crate::store::{FeedPlace, Gone, Purge, PurgeRequest, Purging, StoreError};
 
 /// Entries of a stream that are looked at by one script.
 const ENTRIES_MAX: u32 = 500;
@@ -31,6 +32,11 @@ const ENTRIES_MAX: u32 = 500;
 fn token(graph: &GraphId) -> String {
     let digest = Sha256::new().chain_update(b"dao-gone/1\0").chain_update(graph.as_str()).finalize();
     Hash::from_bytes(&digest).map_or_else(|_| String::new(), |hash| hash.to_hex())
+}
+
+/// The same of one of the graphs of a name: the one that this operation purged.
+fn token_of_operation(graph: &GraphId, operation: OperationId) -> String {
+    format!("{}:{operation}", token(graph))
 }
 
 /// What is remembered, without the place in the feed: version, hash, operation and fingerprint.
@@ -67,6 +73,7 @@ impl RedisStore {
             Value::from(request.expected.version.to_string()),
             Value::Bytes(Bytes::copy_from_slice(request.expected.hash.as_bytes())),
             Value::from(token(graph)),
+            Value::from(token_of_operation(graph, request.operation)),
             Value::from(remembered(request)),
             Value::from(to.channel.as_str()),
             Value::Bytes(to.header),
@@ -95,8 +102,27 @@ impl RedisStore {
         Ok(found.and_then(|text| read(&text)))
     }
 
-    /// Graphs of which something is left: where they are, and up to which place the feed tells of them.
-    pub(super) async fn all_purging(&self) -> Result<Vec<(Partition, GraphId, String)>, StoreError> {
+    /// What is left of the graph of this name that this operation purged.
+    pub(super) async fn what_operation_left(
+        &self,
+        graph: &GraphId,
+        operation: OperationId,
+    ) -> Result<Option<Gone>, StoreError> {
+        let partition = self.partition(graph);
+        let field = token_of_operation(graph, operation);
+        let get = async |live: Arc<LiveClient<Client>>| {
+            live.client.hget::<Option<String>, _, _>(partition.gone(), field.as_str()).await
+        };
+        let found = self.nodes.call(partition.slot(), ConnectionRole::Writer, get).await;
+        let (found, live) = found.map_err(|error| errors::of_read(&error))?;
+        if found.is_some() {
+            live.confirm_found(self.min_replicas, partition).await?;
+        }
+        Ok(found.and_then(|text| read(&text)))
+    }
+
+    /// Graphs of which something is left.
+    pub(super) async fn all_purging(&self) -> Result<Vec<Purging>, StoreError> {
         let of = async |partition: Partition| {
             let get = async |live: Arc<LiveClient<Client>>| {
                 live.client.hgetall::<Value, _>(partition.purging()).await
@@ -105,7 +131,8 @@ impl RedisStore {
                 return Ok(vec![]);
             };
             let found = purging.inner().into_iter().filter_map(|(graph, place)| {
-                Some((partition, GraphId::parse(&graph.into_string()?).ok()?, place.into_string()?))
+                let graph = Some(GraphId::parse(&graph.into_string()?).ok()?);
+                Some(Purging { graph, place: read_place(&place.into_string()?)? })
             });
             Ok::<_, StoreError>(found.collect())
         };
@@ -113,53 +140,56 @@ impl RedisStore {
         Ok(all.into_iter().flatten().collect::<Vec<_>>())
     }
 
-    /// Sweeps what is left of purged graphs.
-    pub(super) async fn sweep_all(&self) -> Result<bool, StoreError> {
-        let purging = self.all_purging().await?;
-        for (partition, graph, place) in &purging {
-            self.sweep_graph(*partition, graph, place).await?;
-        }
-        Ok(!purging.is_empty())
+    /// Whether something is left of this one.
+    pub(super) async fn is_still_purging(&self, purging: &Purging) -> Result<bool, StoreError> {
+        let Purging { graph: Some(graph), place } = purging else { return Ok(false) };
+        let partition = self.partition(graph);
+        let get = async |live: Arc<LiveClient<Client>>| {
+            live.client.hget::<Option<String>, _, _>(partition.purging(), graph.as_str()).await
+        };
+        let found = self.ask(partition.slot(), ConnectionRole::Writer, get).await?;
+        Ok(found.is_some_and(|found| found == place_text(*place)))
     }
 
-    async fn sweep_graph(
-        &self,
-        partition: Partition,
-        graph: &GraphId,
-        place: &str,
-    ) -> Result<(), StoreError> {
+    /// Sweeps what is left of the graph of this name that was purged at this place. Each script looks whether that is so.
+    pub(super) async fn sweep_graph(&self, graph: &GraphId, place: FeedPlace) -> Result<(), StoreError> {
+        let (partition, purged_at) = (self.partition(graph), place_text(place));
         let mut from = Some(String::new());
         while let Some(at) = from {
             let forget = async |live: Arc<LiveClient<Client>>| {
-                self.scripts.forget_records(&live.client, partition, graph, &at).await
+                self.scripts.forget_records(&live.client, partition, (graph, &purged_at), &at).await
             };
             from = self.ask(partition.slot(), ConnectionRole::Writer, forget).await?;
         }
-        for stream in [partition.feed(), partition.refused()] {
-            self.forget_entries(partition, &stream, graph, place).await?;
+        // Streams number the entries of a millisecond each by itself.
+        let next_ms = place_text(FeedPlace { major: place.major.saturating_add(1), minor: 0 });
+        for (stream, before) in [(partition.feed(), &purged_at), (partition.refused(), &next_ms)] {
+            self.forget_entries(partition, &stream, (graph, &purged_at), before).await?;
         }
-        let done = async |live: Arc<LiveClient<Client>>| {
-            live.client.hdel::<(), _, _>(partition.purging(), graph.as_str()).await
+        let end = async |live: Arc<LiveClient<Client>>| {
+            let script = &self.row_scripts.end_purge;
+            let args = vec![Value::from(graph.as_str()), Value::from(purged_at.as_str())];
+            script.evalsha_with_reload::<(i64,), _, _>(&live.client, vec![partition.purging()], args).await
         };
-        self.ask(partition.slot(), ConnectionRole::Writer, done).await
+        self.ask(partition.slot(), ConnectionRole::Writer, end).await.map(drop)
     }
 
-    /// Removes what a stream tells of the graph before this place.
+    /// Removes what a stream tells of the graph before an entry.
     async fn forget_entries(
         &self,
         partition: Partition,
         stream: &Key,
-        graph: &GraphId,
-        place: &str,
+        (graph, place): (&GraphId, &str),
+        before: &str,
     ) -> Result<(), StoreError> {
         let mut after = "0-0".to_owned();
         loop {
-            let args = [after.as_str(), place, graph.as_str(), &ENTRIES_MAX.to_string()].map(Value::from);
+            let keys = vec![stream.clone(), partition.purging()];
+            let args =
+                [after.as_str(), before, graph.as_str(), place, &ENTRIES_MAX.to_string()].map(Value::from);
             let forget = async |live: Arc<LiveClient<Client>>| {
                 let script = &self.row_scripts.forget_entries;
-                script
-                    .evalsha_with_reload::<Value, _, _>(&live.client, vec![stream.clone()], args.to_vec())
-                    .await
+                script.evalsha_with_reload::<Value, _, _>(&live.client, keys.clone(), args.to_vec()).await
             };
             let Value::Array(reply) = self.ask(partition.slot(), ConnectionRole::Writer, forget).await?
             else {

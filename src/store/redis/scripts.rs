@@ -77,16 +77,22 @@ impl Scripts {
         self.graphs.load(client).await
     }
 
-    /// Removes some of the records of a graph's operations; from where to go on, `None` at the end.
+    /// Removes some of the records of a graph's operations, which was purged at `place`; from where to go on, `None` at
+    /// the end.
     pub(super) async fn forget_records(
         &self,
         client: &Client,
         partition: Partition,
-        graph: &GraphId,
+        (graph, place): (&GraphId, &str),
         from: &str,
     ) -> Result<Option<String>, Error> {
-        let args = vec![Value::from(graph.as_str()), Value::from(from)];
-        let reply = self.call(client, &self.forget_records, |window| partition.windows(window), args).await?;
+        let keys = |window| {
+            let mut keys = partition.windows(window);
+            keys.push(partition.purging());
+            keys
+        };
+        let args = vec![Value::from(graph.as_str()), Value::from(from), Value::from(place)];
+        let reply = self.call(client, &self.forget_records, keys, args).await?;
         let ScriptReply::Answer(values) = reply else { return Err(not_understood()) };
         Ok(values.first().and_then(Value::as_string))
     }
