@@ -20,8 +20,10 @@ const OPEN_PATIENCE = 20_000
 const UNAUTHENTICATED = 4401
 /** What is left of a token's life when it is renewed. */
 const RENEW_AT = 0.8
-/** Before a token that could not be got is asked for again. Milliseconds. */
+/** Before a token that could not be got is asked for again, and between renewals at least. Milliseconds. */
 const RENEW_AGAIN = 5_000
+/** A longer timer would end at once. Milliseconds. */
+const TIMER_MAX = 2 ** 31 - 1
 
 export type LinkState = 'connecting' | 'open' | 'waiting' | 'needs-auth' | 'closed'
 
@@ -53,6 +55,8 @@ export class Connection {
   private readonly stops = new Map<string, () => void>()
   private stopListening: () => void = () => {}
   private lastFrameAt = 0
+  /** How far this clock is ahead of the server's. Milliseconds. */
+  private clockAhead = 0
   private nextDelay: number | null = null
   /** The attempt that waits for a token. */
   private opening: object = {}
@@ -151,6 +155,7 @@ export class Connection {
     switch (frame.type) {
       case 'WELCOME':
         this.welcome = frame
+        this.clockAhead = this.lastFrameAt - frame.serverTime
         if (!isProofSent) this.ready(frame)
         return
       case 'AUTHENTICATED':
@@ -190,8 +195,9 @@ export class Connection {
   }
 
   private renewLater(expiresAt: number): void {
-    const left = expiresAt - this.options.environment.now()
-    this.timer('renew', Math.max(0, left * RENEW_AT), () => void this.renew())
+    const left = expiresAt + this.clockAhead - this.options.environment.now()
+    const wait = Math.min(TIMER_MAX, Math.max(RENEW_AGAIN, left * RENEW_AT))
+    this.timer('renew', wait, () => void this.renew())
   }
 
   private async renew(): Promise<void> {

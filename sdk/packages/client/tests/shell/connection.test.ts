@@ -3,7 +3,7 @@ import { json } from '../../src/codec.ts'
 import { Connection } from '../../src/connection.ts'
 import { settle, World } from './world.ts'
 
-const WELCOME = { type: 'WELCOME', connectionId: 'c', heartbeatMs: 30_000, serverTime: 0, limits: {} }
+const WELCOME = { type: 'WELCOME', connectionId: 'c', heartbeatMs: 30_000, serverTime: 1_000_000, limits: {} }
 
 async function start(token?: () => string | Promise<string>) {
   const world = new World()
@@ -118,6 +118,34 @@ describe('A12: the connection', () => {
     expect(world.socket.types().filter((type) => type === 'AUTH')).toHaveLength(2)
     world.socket.say({ type: 'AUTHENTICATED', userId: 'ada', expiresAt: world.time + 100_000 })
     expect(log.filter((line) => line === 'opened')).toHaveLength(1)
+  })
+
+  test('A12 a token is renewed by the clock of the server, at most every five seconds, and never by a timer too long', async () => {
+    const auths = (world: World): number => world.socket.types().filter((type) => type === 'AUTH').length
+    const renewedAfter = async (serverTime: number, left: number): Promise<number> => {
+      const { world } = await start(() => 'proof')
+      const waits: number[] = []
+      const { after } = World.prototype
+      world.after = (ms, then) => {
+        waits.push(ms)
+        return after.call(world, ms, then)
+      }
+      world.socket.open()
+      world.socket.say({ ...WELCOME, serverTime })
+      await world.pass(500)
+      waits.length = 0
+      world.socket.say({ type: 'AUTHENTICATED', userId: 'ada', expiresAt: serverTime + 500 + left })
+      const [wait = 0] = waits
+      await world.pass(0)
+      expect(auths(world)).toBe(1)
+      return wait
+    }
+    expect(await renewedAfter(1_000_000, 3_600_000)).toBe(2_880_000)
+    // The clock of the device is an hour ahead, or behind.
+    expect(await renewedAfter(1_000_000 - 3_600_000, 60_000)).toBe(48_000)
+    expect(await renewedAfter(1_000_000 + 3_600_000, 60_000)).toBe(48_000)
+    expect(await renewedAfter(1_000_000, 0)).toBe(5_000)
+    expect(await renewedAfter(1_000_000, 90 * 86_400_000)).toBe(2 ** 31 - 1)
   })
 
   test('A12 4401 asks for a fresh token at once, then waits, and says so', async () => {
