@@ -14,7 +14,7 @@ const BACKOFF_MAX = 30_000
 const BACKOFF_HIDDEN_MAX = 300_000
 /** How long an answer to a `PING` may take. Milliseconds. */
 const PONG_PATIENCE = 10_000
-/** How long opening a connection may take, with its proof. Milliseconds. */
+/** How long opening a connection may take, with the token and its proof. Milliseconds. */
 const OPEN_PATIENCE = 20_000
 /** The close code of a missing or bad token (rule O1). */
 const UNAUTHENTICATED = 4401
@@ -107,6 +107,7 @@ export class Connection {
     if (this.state === 'closed') return
     this.abandon()
     if (this.state !== 'needs-auth') this.become('connecting')
+    this.timer('patience', OPEN_PATIENCE, () => this.broken(null))
     let proof: string | null = null
     if (token !== undefined) {
       const attempt = {}
@@ -139,7 +140,6 @@ export class Connection {
       if (isCurrent()) this.broken(code)
     }
     socket.onerror = () => {}
-    this.timer('patience', OPEN_PATIENCE, () => this.broken(null))
   }
 
   private take(data: unknown, isProofSent: boolean): void {

@@ -171,6 +171,24 @@ describe('A12: the connection', () => {
     expect(world.sockets[0]?.isClosed).toBe(true)
   })
 
+  test('A12 a token that never comes is asked for again', async () => {
+    let asked = 0
+    const { world, connection } = await start(() => {
+      asked += 1
+      return asked === 1 ? new Promise<string>(() => {}) : 'proof'
+    })
+    await world.pass(19_999)
+    expect([asked, world.sockets.length]).toEqual([1, 0])
+    await world.pass(1 + 500)
+    expect([asked, world.sockets.length]).toEqual([2, 1])
+    world.socket.open()
+    world.socket.say(WELCOME)
+    world.socket.say({ type: 'AUTHENTICATED', userId: 'ada', expiresAt: null })
+    expect(connection.state).toBe('open')
+    await world.pass(10_000)
+    expect(connection.state).toBe('open')
+  })
+
   test('A13 a frozen page closes its connection, and comes back when it is seen', async () => {
     const { world, log } = await open()
     world.tell('freeze')
