@@ -185,12 +185,14 @@ export class Connection {
     this.timer('ping', delayMs, () => {
       const sentAt = environment.now()
       this.send({ type: 'PING' })
+      this.ping(everyMs)
+      // The answer to an earlier one is still waited for.
+      if (this.stops.has('pong')) return
       this.timer('pong', PONG_PATIENCE, () => {
         if (this.lastFrameAt >= sentAt) return
         if (environment.now() - sentAt > PONG_PATIENCE * 1.5) this.ping(0)
         else this.broken(null)
       })
-      this.ping(everyMs)
     })
   }
 

@@ -80,6 +80,19 @@ describe('A12: the connection', () => {
     expect(log.filter((line) => line === 'closed')).toHaveLength(1)
   })
 
+  test('A12 a dead server is noticed also where a PING is sent more often than every ten seconds', async () => {
+    const { world, log } = await start()
+    world.socket.open()
+    world.socket.say({ ...WELCOME, heartbeatMs: 4_000 })
+    for (let second = 0; second < 60; second++) {
+      world.socket.say({ type: 'PONG', versions: {} })
+      await world.pass(1_000)
+    }
+    expect(log).not.toContain('closed')
+    await world.pass(22_000)
+    expect(log.filter((line) => line === 'closed')).toHaveLength(1)
+  })
+
   test('A12 a timer that comes late is no sign of a dead server', async () => {
     const { world, log } = await open()
     await world.pass(15_000)
