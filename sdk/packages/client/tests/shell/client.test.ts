@@ -141,6 +141,20 @@ describe('the client', () => {
     expect(graph.status).toMatchObject({ pending: 1, persisted: false })
   })
 
+  test('P5 P7 where no device opens, the client is not one that another tab may be', async () => {
+    const world = new World()
+    const persist = { kind: 'broken', proposeClientId: () => 'taken', open: () => Promise.reject(new Error('no')) }
+    const client = new ClientShell({ url: 'ws://test/ws', persist }, world)
+    client.graph('g').createNode({ id: 'a' })
+    await settle()
+    world.socket.open()
+    world.socket.say(WELCOME)
+    world.socket.say(sync(0, []))
+    expect(client.clientId).not.toBe('taken')
+    expect(world.urls).toEqual([`ws://test/ws?clientId=${client.clientId}`])
+    expect(world.socket.sent.at(-1)).toMatchObject({ type: 'COMMAND', clientId: client.clientId })
+  })
+
   test('P4 it paints from the device without a network, with what was edited offline', async () => {
     const browser = new Browser()
     const tab = browser.tab()
