@@ -21,7 +21,7 @@ import type { Effect, Input, StoredGraph } from './effects.ts'
 import { disconnect, markUnseen, subscribe, sync, update } from './follow.ts'
 import type { GraphFrame } from './frames.ts'
 import { type Pending, type Point, pendingOf, type StoredOperation } from './operation.ts'
-import { flush } from './queue.ts'
+import { flush, retarget } from './queue.ts'
 import {
   currentPicture,
   emptyState,
@@ -213,7 +213,23 @@ function load(m: MachineState, out: Out, stored: StoredGraph): void {
   }
   if (stored.history !== null) m.undo.load(stored.history)
   adopt(m, out, stored.operations, false)
+  forgetLost(m, out)
   out.say({ type: 'history' })
+}
+
+/**
+ * What has no version yet and is not in the queue was sent by who took the queue over: the version will never be known
+ * here, so it can't be taken back (rule U13).
+ */
+function forgetLost(m: MachineState, out: Out): void {
+  const { undo, redo } = m.undo.stored()
+  const targets = [
+    ...[...undo, ...redo].flatMap(({ operations }) => operations),
+    ...m.queue.all.flatMap(({ stored: { intent } }) => (intent.type === 'UNDO' ? intent.targets : [])),
+  ]
+  for (const { operationId, version } of targets) {
+    if (version === null && m.queue.find(operationId) === undefined) retarget(m, out, operationId, null)
+  }
 }
 
 /** Before all histories of which this life of the client has points: none of those is known to their authors. */

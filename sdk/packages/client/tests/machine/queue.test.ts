@@ -267,6 +267,42 @@ describe('U13: undo', () => {
   })
 })
 
+describe('U13: undo after a restart', () => {
+  test('U13 M5 a step whose command was sent by who took the queue over is dropped, with an undo that waits for it', () => {
+    const before = new Driver({ isKept: true }).live()
+    const kept = before.title('kept')
+    before.commit(2, kept, [titled('kept')])
+    before.title('drained')
+    before.undo()
+    const stored = (driver: Driver) => ({
+      checkpoint: null,
+      tail: [],
+      operations: driver.machine.pending.map((pending) => pending.stored),
+      history: driver.changes.flatMap((change) =>
+        'put' in change && change.put === 'history' ? [change.history] : [],
+      ).at(-1) as never,
+    })
+    const all = stored(before)
+    expect(all.operations.map(({ intent }) => intent.type)).toEqual(['UPDATE_NODE', 'UNDO'])
+
+    const after = new Driver({ isKept: true })
+    after.step({ type: 'loaded', stored: { ...all, operations: all.operations.slice(1) } })
+    expect(after.machine.pending).toEqual([])
+    expect(after.machine.history).toMatchObject({ canUndo: true, canRedo: false })
+    after.live(3)
+    expect(after.sent).toEqual([])
+    after.undo()
+    expect(after.sent).toMatchObject([
+      { command: { type: 'UNDO', payload: { operations: [{ operationId: kept, version: 2 }] } } },
+    ])
+    // What is still in the queue is no loss.
+    const whole = new Driver({ isKept: true })
+    whole.step({ type: 'loaded', stored: all })
+    expect(whole.machine.pending).toHaveLength(2)
+    expect(whole.machine.history.canRedo).toBe(true)
+  })
+})
+
 describe('P: what a device keeps', () => {
   test('P2 a confirming step is one transaction: the commit, and the end of the operation', () => {
     const driver = new Driver({ isKept: true }).live(1)
