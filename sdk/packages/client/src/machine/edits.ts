@@ -166,7 +166,7 @@ export function actAgain(
     return
   }
   const targets = refused.intent.targets
-  m.undo.push('redo', {
+  m.undo.push(refused.role === 'redo' ? 'undo' : 'redo', {
     label: refused.label ?? null,
     group: null,
     operations: [{ operationId, version: null }],
