@@ -163,6 +163,27 @@ describe('A9: snapshots', () => {
   })
 })
 
+describe('D8: edits of somebody who has not seen yet that the history was replaced', () => {
+  test('D8 M6 it is judged from what its author saw, and moved to points of that history only', () => {
+    const driver = new Driver().live(2)
+    for (let version = 3; version <= 10; version++) driver.commit(version, 'x', [titled(`${version}`)])
+    driver.snapshot(5, [node('a')], { reset: true, hash: hashOf(5, 'b') })
+    driver.sent = []
+    const id = driver.title('mine', { since: { version: 10, hash: hashOf(10) } })
+    const replaced = { resolution: { currentVersion: 5, hash: hashOf(5, 'b'), conflicts: [] } }
+    for (let turn = 0; turn < 2; turn++) driver.revert(id, 'HISTORY_REPLACED', replaced)
+    expect(driver.sent.map(({ clientVersion, clientHash }) => [clientVersion, clientHash])).toEqual([
+      [10, hashOf(10)],
+      [5, hashOf(5)],
+      [3, hashOf(3)],
+    ])
+    // What is made after it was seen is of the new history.
+    driver.sent = []
+    const seen = driver.act({ type: 'SET_VIEWPORT', payload: { x: 1, y: 1, zoom: 1 } })
+    expect(driver.sent).toMatchObject([{ operationId: seen, clientVersion: 5, clientHash: hashOf(5, 'b') }])
+  })
+})
+
 describe('A10: operations that the server may have forgotten', () => {
   function expiring(): [Driver, string] {
     const driver = new Driver().live(1)

@@ -279,9 +279,9 @@ describe('U13: undo after a restart', () => {
       checkpoint: null,
       tail: [],
       operations: driver.machine.pending.map((pending) => pending.stored),
-      history: driver.changes.flatMap((change) =>
-        'put' in change && change.put === 'history' ? [change.history] : [],
-      ).at(-1) as never,
+      history: driver.changes
+        .flatMap((change) => ('put' in change && change.put === 'history' ? [change.history] : []))
+        .at(-1) as never,
     })
     const all = stored(before)
     expect(all.operations.map(({ intent }) => intent.type)).toEqual(['UPDATE_NODE', 'UNDO'])
