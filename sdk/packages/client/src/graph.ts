@@ -308,6 +308,8 @@ export class GraphShell implements Graph {
         const { operationId, outcome } = effect
         // Whoever waits for it finds it in the picture.
         if (this.stopFrame !== null) this.draw()
+        // The server has it, whatever the device has written.
+        if (this.host.isKept) this.outcomes.persisted(operationId)
         this.outcomes.settled(operationId, outcome)
         this.emitter('settled').emit({ operationId, outcome })
         break

@@ -124,6 +124,37 @@ describe('the client', () => {
     await client.close()
   })
 
+  test('P1 an edit that the server has is persisted, even if the device is slower', async () => {
+    const world = new World()
+    const stored = { checkpoint: null, tail: [], operations: [], history: null }
+    const device = {
+      clientId: 'c',
+      isDurable: true,
+      load: () => Promise.resolve(stored),
+      write: () => new Promise<never>(() => {}),
+      adopt: () => Promise.resolve([]),
+      close: () => Promise.resolve(),
+      forget: () => Promise.resolve(),
+    }
+    const persist = { kind: 'slow', proposeClientId: () => 'c', open: () => Promise.resolve(device) }
+    const client = new ClientShell({ url: 'ws://test/ws', persist }, world)
+    const sent = client.graph('g').createNode({ id: 'b' })
+    let isPersisted = false
+    void sent.persisted.then(() => {
+      isPersisted = true
+    })
+    await settle()
+    world.socket.open()
+    world.socket.say(WELCOME)
+    world.socket.say(sync(1, [node('a')]))
+    await settle()
+    expect(isPersisted).toBe(false)
+    const { operationId } = sent
+    world.socket.say({ type: 'ACK', graphId: 'g', operationId, version: 1, hash: hashOf(1), outcome: 'unchanged' })
+    await settle()
+    expect(isPersisted).toBe(true)
+  })
+
   test('P5 a device that never opens keeps nobody from working: all is in memory, and that is said', async () => {
     const world = new World()
     const persist = { kind: 'broken', proposeClientId: () => null, open: () => new Promise<never>(() => {}) }
