@@ -243,6 +243,24 @@ describe('the client', () => {
     expect(world.socket.sent.at(-1)).toEqual({ type: 'SUBSCRIBE', graphId: 'g' })
   })
 
+  test('M2 a graph that is closed takes no edit back, and sends none again: nothing is lost in silence', async () => {
+    const { world, client, graph } = await live()
+    const sent = graph.moveNode('a', { x: 1, y: 1 })
+    const revert = { type: 'REVERT', graphId: 'g', message: 'no', temporary: false, version: 1 }
+    const { operationId } = graph.moveNode('a', { x: 2, y: 2 })
+    world.socket.say({ ...commit(2, operationId, ''), events: [] })
+    world.socket.say({ ...revert, operationId: sent.operationId, code: 'CONFLICT' })
+    const refusal = (await sent.settled.catch((error: unknown) => error)) as { retry(): unknown }
+    expect(graph.history.canUndo).toBe(true)
+    graph.close()
+    expect(graph.status.connection).toBe('closed')
+    expect(graph.undo()).toBeNull()
+    expect(graph.redo()).toBeNull()
+    for (let turn = 0; turn < 2; turn++) expect(() => refusal.retry()).toThrow('closed')
+    expect(graph.status.pending).toBe(0)
+    expect(client.graph('g').status.connection).not.toBe('closed')
+  })
+
   test('A12 a graph that stays behind what a PONG says is followed anew', async () => {
     const { world } = await live()
     world.socket.say({ type: 'PONG', versions: { g: 3 } })
