@@ -200,21 +200,30 @@ function take(m: MachineState, out: Out, frame: GraphFrame): void {
 
 /** Takes up what the device kept (rule P4). */
 function load(m: MachineState, out: Out, stored: StoredGraph): void {
-  if (m.point === null && stored.checkpoint !== null) {
-    m.confirmed = fromState(stored.checkpoint.state)
-    let at = stored.checkpoint.point
-    for (const commit of stored.tail) {
-      if (commit.version !== at.version + 1) continue
-      for (const event of commit.events) m.confirmed.apply(event, commit)
-      at = { version: commit.version, hash: commit.hash }
-      m.tailLength += 1
-    }
-    reach(m, at)
-  }
+  if (m.point === null) foldKept(m, stored)
   if (stored.history !== null) m.undo.load(stored.history)
   adopt(m, out, stored.operations, false)
   forgetLost(m, out)
   out.say({ type: 'history' })
+}
+
+/** What is damaged is got from the server again (rule P4). */
+function foldKept(m: MachineState, { checkpoint, tail }: StoredGraph): void {
+  if (checkpoint === null) return
+  try {
+    const confirmed = fromState(checkpoint.state)
+    let at = checkpoint.point
+    for (const commit of tail) {
+      if (commit.version !== at.version + 1) continue
+      for (const event of commit.events) confirmed.apply(event, commit)
+      at = { version: commit.version, hash: commit.hash }
+      m.tailLength += 1
+    }
+    m.confirmed = confirmed
+    reach(m, at)
+  } catch {
+    m.tailLength = 0
+  }
 }
 
 /**
