@@ -64,7 +64,11 @@ export function openable({ name, user, durability = 'relaxed' }: IndexedDbOption
         lock = await tryLock(locks, lockName(database, clientId))
       }
       tab.keep(clientId)
-      const opened = await openDatabase(storages.factory(), database)
+      const opened = await openDatabase(storages.factory(), database).catch((error: unknown) => {
+        // Another tab may be able to send what is there.
+        lock?.release()
+        throw error
+      })
       return new IndexedDbDevice(opened, { database, clientId, durability, storages, tab, lock })
     },
   }
@@ -203,9 +207,14 @@ class IndexedDbDevice implements Device {
       if (id === this.clientId || this.adopted.has(id) || !this.isFree(id, held, seenAt.get(id) ?? 0)) continue
       const lock = await tryLock(storages.page.locks, lockName(database, id))
       if (lock === null) continue
-      this.locks.push(lock)
-      this.adopted.add(id)
-      orphans.push(...(await this.queuesOf(id, keys)))
+      try {
+        orphans.push(...(await this.queuesOf(id, keys)))
+        this.locks.push(lock)
+        this.adopted.add(id)
+      } catch {
+        // It is tried again, here or by another tab.
+        lock.release()
+      }
     }
     return orphans
   }
@@ -238,7 +247,9 @@ class IndexedDbDevice implements Device {
     const queues = [...graphIds].map(async (graphId) => ({
       graphId,
       clientId,
-      operations: (await answered(store.getAll(beginningWith(range, graphId, clientId)))) as StoredOperation[],
+      operations: (await answered<unknown[]>(store.getAll(beginningWith(range, graphId, clientId)))).filter(
+        isOperation,
+      ),
     }))
     return Promise.all(queues)
   }
