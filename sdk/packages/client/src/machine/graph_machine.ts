@@ -81,6 +81,8 @@ export class GraphMachine {
         break
       case 'tick':
         if (m.subscribeAt !== null && m.subscribeAt <= now) subscribe(m, out)
+        // What is due and held by something else waits for that: time alone changes nothing more.
+        for (const pending of m.queue.all) if (pending.retryAt <= now) pending.retryAt = 0
         flush(m, out)
         break
     }

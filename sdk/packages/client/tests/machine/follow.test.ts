@@ -203,6 +203,24 @@ describe('A10: operations that the server may have forgotten', () => {
     expect(driver.sent.map((frame) => frame.operationId)).toEqual([id])
   })
 
+  test('A10 W5 what waits for the rest of a replay is not asked for time and again', () => {
+    const driver = new Driver().live(1)
+    const id = driver.title('mine')
+    driver.revert(id, 'OVERLOADED', { temporary: true, retryAfterMs: 5 })
+    driver.step({ type: 'disconnected' })
+    driver.now += LIMITS.operationTtlMs + 1
+    driver.connect()
+    driver.sync('replay', 3, { settled: [{ operationId: id, status: 'unknown' }] })
+    expect(driver.machine.wakeAt()).toBeLessThan(driver.now)
+    driver.sent = []
+    driver.step({ type: 'tick' })
+    expect(driver.machine.wakeAt()).toBeNull()
+    driver.commit(2, 'x', [titled('2')])
+    expect(driver.sent).toEqual([])
+    driver.commit(3, 'x', [titled('3')])
+    expect(driver.sent).toMatchObject([{ operationId: id }])
+  })
+
   test('A10 after a replay that has it, it has ended', () => {
     const [driver, id] = expiring()
     driver.sync('replay', 2, { settled: [{ operationId: id, status: 'unknown' }] })
