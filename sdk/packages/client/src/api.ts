@@ -103,7 +103,7 @@ export interface Refusal {
   readonly conflicts: readonly Conflict[]
   /** The operation whose refusal is the cause of this one. */
   readonly cause?: string
-  /** Sends the same intent again under a new id. Returns `null` if there is nothing to send. */
+  /** Sends the same intent again under a new id. Returns `null` if there is nothing to send, throws if the graph is closed. */
   retry(onConflict?: OnConflict): Sent | null
   /** Forgets the intent. */
   discard(): void
@@ -213,6 +213,7 @@ export interface Graph extends Writes<Sent> {
   /** The same array while nobody's presence changed. */
   readonly others: readonly Presence[]
   subscribeOthers(listener: () => void): () => void
+  /** `null` if there is nothing to take back, or the graph is closed. */
   undo(): Promise<UndoOutcome> | null
   redo(): Promise<UndoOutcome> | null
   readonly history: UndoState
@@ -220,7 +221,10 @@ export interface Graph extends Writes<Sent> {
   on<E extends keyof GraphEvents>(event: E, listener: (value: GraphEvents[E]) => void): () => void
   /** Resolves when the first state is there. */
   readonly ready: Promise<void>
-  /** Stops following. What is pending is still sent; writing throws from then on, unless the graph is asked for again. */
+  /**
+   * Lets go of it. It is followed until what is pending has ended; then it is closed: writing and {@link Refusal.retry}
+   * throw, `undo` and `redo` return `null`. Asked for before that, it stays; later, the client makes another.
+   */
   close(): void
 }
 

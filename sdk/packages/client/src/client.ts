@@ -118,7 +118,6 @@ export class ClientShell implements Client {
 
   /** Shows what the device keeps, then follows (rule P4). */
   private async begin(graph: GraphShell): Promise<void> {
-    graph.machine.rename(this.id)
     if (this.device !== null) {
       const stored = await this.device.load(graph.id).catch(() => null)
       if (stored !== null) graph.step({ type: 'loaded', stored })
@@ -233,18 +232,18 @@ export class ClientShell implements Client {
     })
     void opening.then((device) => (isLate ? device?.close() : undefined))
     this.device = await Promise.race([opening, patience])
-    if (this.device === null) return
-    this.id = this.device.clientId
+    // Without a device it is not known whether another tab has the proposed id.
+    this.id = this.device?.clientId ?? uuidV7(this.environment.now())
+    this.each((graph) => graph.machine.rename(this.id))
     void this.adopt()
   }
 
   private async write(graphId: string, changes: readonly Change[]): Promise<void> {
+    // Later ones of the proposed client are those of another tab, taken over.
+    const isEarly = this.device === null
     await this.loading
     if (this.device === null) throw new Error('there is no device')
-    await this.device.write(
-      graphId,
-      this.id === this.proposedId ? changes : changes.map((change) => this.renamed(change)),
-    )
+    await this.device.write(graphId, isEarly ? changes.map((change) => this.renamed(change)) : changes)
   }
 
   /** What was made before it was known that another tab has the proposed id. */

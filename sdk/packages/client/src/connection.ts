@@ -14,14 +14,16 @@ const BACKOFF_MAX = 30_000
 const BACKOFF_HIDDEN_MAX = 300_000
 /** How long an answer to a `PING` may take. Milliseconds. */
 const PONG_PATIENCE = 10_000
-/** How long opening a connection may take, with its proof. Milliseconds. */
+/** How long opening a connection may take, with the token and its proof. Milliseconds. */
 const OPEN_PATIENCE = 20_000
 /** The close code of a missing or bad token (rule O1). */
 const UNAUTHENTICATED = 4401
 /** What is left of a token's life when it is renewed. */
 const RENEW_AT = 0.8
-/** Before a token that could not be got is asked for again. Milliseconds. */
+/** Before a token that could not be got is asked for again, and between renewals at least. Milliseconds. */
 const RENEW_AGAIN = 5_000
+/** A longer timer would end at once. Milliseconds. */
+const TIMER_MAX = 2 ** 31 - 1
 
 export type LinkState = 'connecting' | 'open' | 'waiting' | 'needs-auth' | 'closed'
 
@@ -53,6 +55,8 @@ export class Connection {
   private readonly stops = new Map<string, () => void>()
   private stopListening: () => void = () => {}
   private lastFrameAt = 0
+  /** How far this clock is ahead of the server's. Milliseconds. */
+  private clockAhead = 0
   private nextDelay: number | null = null
   /** The attempt that waits for a token. */
   private opening: object = {}
@@ -103,6 +107,7 @@ export class Connection {
     if (this.state === 'closed') return
     this.abandon()
     if (this.state !== 'needs-auth') this.become('connecting')
+    this.timer('patience', OPEN_PATIENCE, () => this.broken(null))
     let proof: string | null = null
     if (token !== undefined) {
       const attempt = {}
@@ -135,7 +140,6 @@ export class Connection {
       if (isCurrent()) this.broken(code)
     }
     socket.onerror = () => {}
-    this.timer('patience', OPEN_PATIENCE, () => this.broken(null))
   }
 
   private take(data: unknown, isProofSent: boolean): void {
@@ -151,6 +155,7 @@ export class Connection {
     switch (frame.type) {
       case 'WELCOME':
         this.welcome = frame
+        this.clockAhead = this.lastFrameAt - frame.serverTime
         if (!isProofSent) this.ready(frame)
         return
       case 'AUTHENTICATED':
@@ -180,18 +185,21 @@ export class Connection {
     this.timer('ping', delayMs, () => {
       const sentAt = environment.now()
       this.send({ type: 'PING' })
+      this.ping(everyMs)
+      // The answer to an earlier one is still waited for.
+      if (this.stops.has('pong')) return
       this.timer('pong', PONG_PATIENCE, () => {
         if (this.lastFrameAt >= sentAt) return
         if (environment.now() - sentAt > PONG_PATIENCE * 1.5) this.ping(0)
         else this.broken(null)
       })
-      this.ping(everyMs)
     })
   }
 
   private renewLater(expiresAt: number): void {
-    const left = expiresAt - this.options.environment.now()
-    this.timer('renew', Math.max(0, left * RENEW_AT), () => void this.renew())
+    const left = expiresAt + this.clockAhead - this.options.environment.now()
+    const wait = Math.min(TIMER_MAX, Math.max(RENEW_AGAIN, left * RENEW_AT))
+    this.timer('renew', wait, () => void this.renew())
   }
 
   private async renew(): Promise<void> {

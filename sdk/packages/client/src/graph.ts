@@ -28,6 +28,7 @@ import { ORIGIN, type Point } from './machine/operation.ts'
 import type { Action, GraphState } from './model/index.ts'
 import { Outcomes } from './outcomes.ts'
 import { Presences } from './presence.ts'
+import { labelOf } from './refused.ts'
 import { isSameStatus, statusOf } from './status.ts'
 
 /** What a graph needs of its client. */
@@ -38,7 +39,7 @@ export interface Host {
   clientId(): string
   connection(): Status['connection']
   send(frame: JsonObject): void
-  reconnect(reason: string): void
+  reconnect(): void
   /** The graph is followed. */
   proven(): void
   /** Resolves when the changes outlive the program. */
@@ -93,12 +94,17 @@ export class GraphShell implements Graph {
     this.ready = new Promise((resolve) => {
       this.isReady = resolve
     })
-    const newId = (): string => this.newId()
     const nameOf = (id: string): string | undefined => labelOf(this.node(id) ?? this.edge(id))
-    this.outcomes = new Outcomes(newId, nameOf, (operationId, refused, options) =>
-      this.step({ type: 'again', operationId, refused, options: { ...options, since: this.shownPoint } }),
+    this.outcomes = new Outcomes(
+      () => this.openId(),
+      nameOf,
+      (operationId, refused, options) =>
+        this.step({ type: 'again', operationId, refused, options: { ...options, since: this.shownPoint } }),
     )
-    this.writer = writes((command, options) => this.act(command, actOptions(options)), newId)
+    this.writer = writes(
+      (command, options) => this.act(command, actOptions(options)),
+      () => this.newId(),
+    )
     this.shown = this.machine.picture()
     this.shownState = this.machine.shown()
     this.statusNow = this.makeStatus()
@@ -111,6 +117,12 @@ export class GraphShell implements Graph {
 
   private newId(): string {
     return uuidV7(this.host.environment.now())
+  }
+
+  /** The id of an operation. Nobody would send it after the end. */
+  private openId(): string {
+    if (this.isEnded) throw new Error(`graph ${this.id} is closed: ask the client for it again`)
+    return this.newId()
   }
 
   // --- Writing ---------------------------------------------------------------------------------
@@ -131,8 +143,7 @@ export class GraphShell implements Graph {
   }
 
   private act(action: Action, options: ActOptions): Sent {
-    if (this.isEnded) throw new Error(`graph ${this.id} is closed: ask the client for it again`)
-    const operationId = this.newId()
+    const operationId = this.openId()
     const sent = this.outcomes.expect(operationId)
     this.step({ type: 'act', operationId, action, options: { ...options, since: options.since ?? this.shownPoint } })
     return sent
@@ -147,7 +158,7 @@ export class GraphShell implements Graph {
   }
 
   private reverse(type: 'undo' | 'redo'): Promise<UndoOutcome> | null {
-    const count = this.machine.idsNeeded(type)
+    const count = this.isEnded ? 0 : this.machine.idsNeeded(type)
     if (count === 0) return null
     const operationIds = Array.from({ length: count }, () => this.newId())
     const [first] = operationIds.map((operationId) => this.outcomes.expect(operationId))
@@ -308,6 +319,8 @@ export class GraphShell implements Graph {
         const { operationId, outcome } = effect
         // Whoever waits for it finds it in the picture.
         if (this.stopFrame !== null) this.draw()
+        // The server has it, whatever the device has written.
+        if (this.host.isKept) this.outcomes.persisted(operationId)
         this.outcomes.settled(operationId, outcome)
         this.emitter('settled').emit({ operationId, outcome })
         break
@@ -328,7 +341,7 @@ export class GraphShell implements Graph {
         this.presences.take(effect.frame)
         break
       case 'reconnect':
-        this.host.reconnect(effect.reason)
+        this.host.reconnect()
         break
     }
   }
@@ -362,7 +375,7 @@ export class GraphShell implements Graph {
   private makeStatus(): Status {
     const { host } = this
     const isSafe = host.isKept && host.isDurable() && this.unwritten.size === 0
-    return statusOf(this.machine, host.connection(), this.shownPoint, isSafe)
+    return statusOf(this.machine, this.isEnded ? 'closed' : host.connection(), this.shownPoint, isSafe)
   }
 
   private store(changes: readonly Change[]): void {
@@ -383,11 +396,4 @@ export class GraphShell implements Graph {
       },
     )
   }
-}
-
-/** What editors show of a node or edge: its `data.label` or `label`. */
-function labelOf(entity: GraphNode | GraphEdge | undefined): string | undefined {
-  const data = entity?.data
-  const inner = data !== null && typeof data === 'object' && !Array.isArray(data) ? data.label : undefined
-  return [inner, entity?.label].find((label) => typeof label === 'string' && label !== '') as string | undefined
 }

@@ -80,8 +80,8 @@ export class Outcomes {
     const first = this.refusals.get(operationId)
     if (first === undefined) return null
     const followers = [...this.refusals.values()].filter((other) => other.cause === operationId)
-    this.discard(operationId)
     const sent = this.make(first.operation, onConflict)
+    this.discard(operationId)
     for (const follower of followers) this.make(follower.operation, onConflict)
     return sent
   }

@@ -1,6 +1,6 @@
 /** Refusals, as an editor gets them. */
 
-import type { Conflict, OnConflict, Refusal, Sent } from './api.ts'
+import type { Conflict, GraphEdge, GraphNode, OnConflict, Refusal, Sent } from './api.ts'
 import { type NameOf, summaryOf } from './machine/conflicts.ts'
 import type { RefusalData } from './machine/effects.ts'
 
@@ -33,4 +33,11 @@ export class CommandRefused extends Error implements Refusal {
   discard(): void {
     this.forget()
   }
+}
+
+/** What editors show of a node or edge: its `data.label` or `label`. */
+export function labelOf(entity: GraphNode | GraphEdge | undefined): string | undefined {
+  const data = entity?.data
+  const inner = data !== null && typeof data === 'object' && !Array.isArray(data) ? data.label : undefined
+  return [inner, entity?.label].find((label) => typeof label === 'string' && label !== '') as string | undefined
 }

@@ -6,7 +6,7 @@ import type { Change, StoredCommit, StoredGraph } from '../machine/effects.ts'
 import type { Point, StoredOperation } from '../machine/operation.ts'
 import type { StoredHistory } from '../machine/undo_stack.ts'
 import type { StateJson } from '../model/index.ts'
-import { ALL, answered, beginningWith, ended, openDatabase } from './database.ts'
+import { answered, beginningWith, ended, openDatabase } from './database.ts'
 import { type Held, type Page, TabId, tryLock } from './tabs.ts'
 import { isUrgent, type Written, write } from './write.ts'
 
@@ -64,7 +64,11 @@ export function openable({ name, user, durability = 'relaxed' }: IndexedDbOption
         lock = await tryLock(locks, lockName(database, clientId))
       }
       tab.keep(clientId)
-      const opened = await openDatabase(storages.factory(), database)
+      const opened = await openDatabase(storages.factory(), database).catch((error: unknown) => {
+        // Another tab may be able to send what is there.
+        lock?.release()
+        throw error
+      })
       return new IndexedDbDevice(opened, { database, clientId, durability, storages, tab, lock })
     },
   }
@@ -116,19 +120,30 @@ class IndexedDbDevice implements Device {
   async load(graphId: string): Promise<StoredGraph> {
     const range = beginningWith(this.parts.storages.range(), graphId)
     const own = beginningWith(this.parts.storages.range(), graphId, this.clientId)
-    const transaction = this.opened.transaction(ALL, 'readonly')
-    const store = (name: string): IDBObjectStore => transaction.objectStore(name)
     const [checkpoint, tail, operations, history] = await Promise.all([
-      answered(store('checkpoints').get(graphId)),
-      answered(store('tail').getAll(range)),
-      answered(store('operations').getAll(own)),
-      answered(store('histories').get([graphId, this.clientId])),
+      this.read<unknown>('checkpoints', (store) => store.get(graphId)),
+      this.read<unknown[]>('tail', (store) => store.getAll(range)),
+      this.operations(own),
+      this.read<unknown>('histories', (store) => store.get([graphId, this.clientId])),
     ])
-    return {
-      ...graphOf(checkpoint, tail),
-      operations: operations as StoredOperation[],
-      history: (history as { history: StoredHistory } | undefined)?.history ?? null,
+    return { ...graphOf(checkpoint, tail), operations, history: historyOf(history) }
+  }
+
+  /** `null` if it can't be read. Each reading is a transaction of its own: a damaged record ends that only (rule P4). */
+  private async read<T>(name: string, ask: (store: IDBObjectStore) => IDBRequest<T>): Promise<T | null> {
+    try {
+      return await answered(ask(this.opened.transaction(name, 'readonly').objectStore(name)))
+    } catch {
+      return null
     }
+  }
+
+  private async operations(range: IDBKeyRange): Promise<StoredOperation[]> {
+    const all = await this.read<unknown[]>('operations', (store) => store.getAll(range))
+    if (all !== null) return all.filter(isOperation)
+    const keys = (await this.read('operations', (store) => store.getAllKeys(range))) ?? []
+    const each = keys.map((key) => this.read<unknown>('operations', (store) => store.get(key)))
+    return (await Promise.all(each)).filter(isOperation)
   }
 
   write(graphId: string, changes: readonly Change[]): Promise<void> {
@@ -192,9 +207,14 @@ class IndexedDbDevice implements Device {
       if (id === this.clientId || this.adopted.has(id) || !this.isFree(id, held, seenAt.get(id) ?? 0)) continue
       const lock = await tryLock(storages.page.locks, lockName(database, id))
       if (lock === null) continue
-      this.locks.push(lock)
-      this.adopted.add(id)
-      orphans.push(...(await this.queuesOf(id, keys)))
+      try {
+        orphans.push(...(await this.queuesOf(id, keys)))
+        this.locks.push(lock)
+        this.adopted.add(id)
+      } catch {
+        // It is tried again, here or by another tab.
+        lock.release()
+      }
     }
     return orphans
   }
@@ -227,7 +247,9 @@ class IndexedDbDevice implements Device {
     const queues = [...graphIds].map(async (graphId) => ({
       graphId,
       clientId,
-      operations: (await answered(store.getAll(beginningWith(range, graphId, clientId)))) as StoredOperation[],
+      operations: (await answered<unknown[]>(store.getAll(beginningWith(range, graphId, clientId)))).filter(
+        isOperation,
+      ),
     }))
     return Promise.all(queues)
   }
@@ -268,7 +290,7 @@ function graphOf(checkpoint: unknown, tail: unknown): Pick<StoredGraph, 'checkpo
     typeof found.point.hash === 'string' &&
     Array.isArray(found.state?.nodes) &&
     Array.isArray(found.state.edges)
-  if (!isWhole || found === undefined) return { checkpoint: null, tail: [] }
+  if (!isWhole || found === undefined || !Array.isArray(tail)) return { checkpoint: null, tail: [] }
   const commits = tail as StoredCommit[]
   const fits = commits.every(
     (commit, at) => commit.version === found.point.version + 1 + at && Array.isArray(commit.events),
@@ -276,4 +298,19 @@ function graphOf(checkpoint: unknown, tail: unknown): Pick<StoredGraph, 'checkpo
   return fits
     ? { checkpoint: { point: found.point, state: found.state }, tail: commits }
     : { checkpoint: null, tail: [] }
+}
+
+function historyOf(found: unknown): StoredHistory | null {
+  const history = (found as { history?: StoredHistory } | null | undefined)?.history
+  return Array.isArray(history?.undo) && Array.isArray(history.redo) ? history : null
+}
+
+function isOperation(found: unknown): found is StoredOperation {
+  const { intent, seq, base, dependsOn, reads, writes } = (found ?? {}) as Partial<StoredOperation>
+  return (
+    typeof intent?.type === 'string' &&
+    typeof seq === 'number' &&
+    typeof base?.version === 'number' &&
+    [dependsOn, reads, writes].every(Array.isArray)
+  )
 }

@@ -6,8 +6,8 @@ import {
   baseFor,
   dependenciesOf,
   type Intent,
-  older,
   type Pending,
+  type Point,
   pendingOf,
   type Role,
   type StoredOperation,
@@ -53,7 +53,7 @@ function make(
     intent,
     onConflict: options.onConflict,
     role,
-    base: baseFor(writes, options.since ? older(options.since, seenPoint(m)) : seenPoint(m), m.queue),
+    base: baseFor(writes, options.since ?? seenPoint(m), m.queue),
     dependsOn,
     reads,
     writes,
@@ -62,7 +62,12 @@ function make(
     madeAt: out.now,
     sentAt: null,
   }
-  return pendingOf(stored, m.era)
+  return pendingOf(stored, eraOf(m, stored.base))
+}
+
+/** How often the history had been replaced when it had this point: the user may not have seen yet that it was (rule D8). */
+function eraOf(m: MachineState, { hash }: Point): number {
+  return m.points.filter(({ point }) => point.hash === hash).at(-1)?.era ?? m.era
 }
 
 /** What builds on an adopted operation goes under the same client, whose commits never conflict with it (rule D1). */
@@ -166,7 +171,7 @@ export function actAgain(
     return
   }
   const targets = refused.intent.targets
-  m.undo.push('redo', {
+  m.undo.push(refused.role === 'redo' ? 'undo' : 'redo', {
     label: refused.label ?? null,
     group: null,
     operations: [{ operationId, version: null }],

@@ -25,7 +25,7 @@ export interface ActOptions {
   readonly after?: string | undefined
   readonly label?: string | undefined
   readonly undoGroup?: string | undefined
-  /** The point that the user saw, if it is older than today's. */
+  /** The point that the user saw, if it is not today's: an older one, or one of a history that is no more. */
   readonly since?: Point | undefined
 }
 

@@ -21,7 +21,7 @@ import type { Effect, Input, StoredGraph } from './effects.ts'
 import { disconnect, markUnseen, subscribe, sync, update } from './follow.ts'
 import type { GraphFrame } from './frames.ts'
 import { type Pending, type Point, pendingOf, type StoredOperation } from './operation.ts'
-import { flush } from './queue.ts'
+import { flush, retarget } from './queue.ts'
 import {
   currentPicture,
   emptyState,
@@ -81,6 +81,8 @@ export class GraphMachine {
         break
       case 'tick':
         if (m.subscribeAt !== null && m.subscribeAt <= now) subscribe(m, out)
+        // What is due and held by something else waits for that: time alone changes nothing more.
+        for (const pending of m.queue.all) if (pending.retryAt <= now) pending.retryAt = 0
         flush(m, out)
         break
     }
@@ -200,20 +202,45 @@ function take(m: MachineState, out: Out, frame: GraphFrame): void {
 
 /** Takes up what the device kept (rule P4). */
 function load(m: MachineState, out: Out, stored: StoredGraph): void {
-  if (m.point === null && stored.checkpoint !== null) {
-    m.confirmed = fromState(stored.checkpoint.state)
-    let at = stored.checkpoint.point
-    for (const commit of stored.tail) {
+  if (m.point === null) foldKept(m, stored)
+  if (stored.history !== null) m.undo.load(stored.history)
+  adopt(m, out, stored.operations, false)
+  forgetLost(m, out)
+  out.say({ type: 'history' })
+}
+
+/** What is damaged is got from the server again (rule P4). */
+function foldKept(m: MachineState, { checkpoint, tail }: StoredGraph): void {
+  if (checkpoint === null) return
+  try {
+    const confirmed = fromState(checkpoint.state)
+    let at = checkpoint.point
+    for (const commit of tail) {
       if (commit.version !== at.version + 1) continue
-      for (const event of commit.events) m.confirmed.apply(event, commit)
+      for (const event of commit.events) confirmed.apply(event, commit)
       at = { version: commit.version, hash: commit.hash }
       m.tailLength += 1
     }
+    m.confirmed = confirmed
     reach(m, at)
+  } catch {
+    m.tailLength = 0
   }
-  if (stored.history !== null) m.undo.load(stored.history)
-  adopt(m, out, stored.operations, false)
-  out.say({ type: 'history' })
+}
+
+/**
+ * What has no version yet and is not in the queue was sent by who took the queue over: the version will never be known
+ * here, so it can't be taken back (rule U13).
+ */
+function forgetLost(m: MachineState, out: Out): void {
+  const { undo, redo } = m.undo.stored()
+  const targets = [
+    ...[...undo, ...redo].flatMap(({ operations }) => operations),
+    ...m.queue.all.flatMap(({ stored: { intent } }) => (intent.type === 'UNDO' ? intent.targets : [])),
+  ]
+  for (const { operationId, version } of targets) {
+    if (version === null && m.queue.find(operationId) === undefined) retarget(m, out, operationId, null)
+  }
 }
 
 /** Before all histories of which this life of the client has points: none of those is known to their authors. */

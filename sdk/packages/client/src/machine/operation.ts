@@ -114,11 +114,6 @@ export function pendingOf(stored: StoredOperation, era: number): Pending {
   }
 }
 
-/** The older of two points. */
-export function older(a: Point, b: Point): Point {
-  return b.version < a.version ? b : a
-}
-
 /** The oldest point that the author of these writes can have seen: writes of pending operations hide what others did. */
 export function baseFor(writes: readonly Written[], seen: Point, queue: Queue): Point {
   let base = seen

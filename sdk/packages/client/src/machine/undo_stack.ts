@@ -26,9 +26,10 @@ export class UndoStack {
   private undo: Step[] = []
   private redo: Step[] = []
 
+  /** Takes up earlier steps. After an edit, what was taken back before it can't be put back any more. */
   load(stored: StoredHistory): void {
+    if (this.undo.length + this.redo.length === 0) this.redo = [...stored.redo]
     this.undo = [...stored.undo, ...this.undo].slice(-STEPS_MAX)
-    this.redo = [...stored.redo, ...this.redo]
   }
 
   stored(): StoredHistory {

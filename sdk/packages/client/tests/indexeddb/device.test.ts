@@ -1,4 +1,4 @@
-import { IDBDatabase as FakeDatabase, type IDBFactory } from 'fake-indexeddb'
+import { IDBDatabase as FakeDatabase, IDBObjectStore as FakeStore, type IDBFactory } from 'fake-indexeddb'
 import { describe, expect, test, vi } from 'vitest'
 import type { Change, StoredGraph } from '../../src/machine/effects.ts'
 import { Driver, hashOf, node, titled } from '../machine/driver.ts'
@@ -31,6 +31,19 @@ async function boot(stored: StoredGraph): Promise<Driver> {
   const driver = new Driver({ isKept: true, clientId: 'tab' })
   driver.step({ type: 'loaded', stored })
   return driver
+}
+
+async function put(browser: Browser, store: string, record: object): Promise<void> {
+  const raw = await new Promise<IDBDatabase>((resolve) => {
+    const request = browser.factory.open('dao:flows:ada')
+    request.onsuccess = () => resolve(request.result)
+  })
+  const transaction = raw.transaction(store, 'readwrite')
+  transaction.objectStore(store).put(record)
+  await new Promise((resolve) => {
+    transaction.oncomplete = resolve
+  })
+  raw.close()
 }
 
 describe('IndexedDB', () => {
@@ -93,6 +106,50 @@ describe('IndexedDB', () => {
     again.connect()
     expect(again.sent[0]).not.toHaveProperty('version')
     raw.close()
+  })
+
+  test('P4 records that can not be read, or are no longer what they were, cost only themselves', async () => {
+    const { driver, steps } = history()
+    driver.changes = []
+    driver.move(9, 'b')
+    steps.push(driver.changes)
+    const browser = new Browser()
+    const device = await browser.tab().open('tab')
+    for (const changes of steps) await device.write('g', changes)
+    const before = await device.load('g')
+    const [first, ...others] = before.operations
+    expect(others.length).toBeGreaterThan(0)
+    const { prototype } = FakeStore
+    const { get, getAll } = prototype
+    const broken = (): never => {
+      throw new DOMException('damaged', 'DataError')
+    }
+    const all = vi.spyOn(prototype, 'getAll').mockImplementation(function (this: { name: string }, ...asked) {
+      return this.name === 'operations' ? broken() : getAll.apply(this as never, asked)
+    })
+    const one = vi.spyOn(prototype, 'get').mockImplementation(function (this: { name: string }, key) {
+      const isBroken = this.name !== 'operations' || (key as unknown[])[2] === first?.seq
+      return isBroken ? broken() : get.call(this as never, key)
+    })
+    expect(await device.load('g')).toEqual({ checkpoint: null, tail: [], operations: others, history: null })
+    all.mockRestore()
+    one.mockRestore()
+    expect(await device.load('g')).toEqual(before)
+    await put(browser, 'operations', { graphId: 'g', clientId: 'tab', seq: first?.seq })
+    await put(browser, 'histories', { graphId: 'g', clientId: 'tab', history: {} })
+    await put(browser, 'checkpoints', {
+      graphId: 'g',
+      ...before.checkpoint,
+      state: { ...before.checkpoint?.state, nodes: [null] },
+    })
+    const stored = await device.load('g')
+    expect(stored).toMatchObject({ operations: others, history: null })
+    // Only folding tells that the state is damaged.
+    const again = await boot(stored)
+    expect(again.machine.point).toBeNull()
+    expect(again.machine.pending).toHaveLength(others.length)
+    again.live(4)
+    expect(again.machine.picture().ready).toBe(true)
   })
 
   test('P6 two tabs that follow one graph write its commits once, and never backwards', async () => {

@@ -1,7 +1,10 @@
-import { describe, expect, test } from 'vitest'
+import { IDBObjectStore } from 'fake-indexeddb'
+import { describe, expect, test, vi } from 'vitest'
 import type { Change } from '../../src/machine/effects.ts'
 import { Driver } from '../machine/driver.ts'
 import { Browser } from './pages.ts'
+
+const { getAll } = IDBObjectStore.prototype
 
 /** One edit of a client, as it is kept. */
 function edit(clientId: string): Change[] {
@@ -76,6 +79,40 @@ describe('P7 M5: tabs', () => {
     expect((await again.load('g')).operations).toHaveLength(1)
     browser.now += 60_000
     expect(await other.adopt()).toEqual([])
+  })
+
+  test('M5 a queue that could not be read is taken over later, or by another tab', async () => {
+    const browser = new Browser()
+    const gone = browser.tab()
+    await (await gone.open('gone')).write('g', edit('gone'))
+    gone.kill()
+    const devices = [await browser.tab().open('first'), await browser.tab().open('second')] as const
+    for (const device of devices) await device.adopt()
+    browser.now += 2_000
+    const broken = vi.spyOn(IDBObjectStore.prototype, 'getAll').mockImplementation(function (this: { name: string }) {
+      if (this.name === 'operations') throw new DOMException('busy', 'UnknownError')
+      return getAll.call(this as never)
+    })
+    expect(await devices[0].adopt()).toEqual([])
+    broken.mockRestore()
+    expect(await devices[1].adopt()).toMatchObject([{ graphId: 'g', clientId: 'gone' }])
+    expect(await devices[0].adopt()).toEqual([])
+  })
+
+  test('P7 a tab whose database does not open leaves its client to others', async () => {
+    const browser = new Browser()
+    const gone = browser.tab()
+    await (await gone.open('gone')).write('g', edit('gone'))
+    gone.close()
+    const failing = vi.spyOn(browser.factory, 'open').mockImplementation(() => {
+      throw new DOMException('no', 'UnknownError')
+    })
+    await expect(browser.tab(gone.session).open('new')).rejects.toThrow('no')
+    failing.mockRestore()
+    const other = await browser.tab().open('other')
+    await other.adopt()
+    browser.now += 2_000
+    expect(await other.adopt()).toMatchObject([{ clientId: 'gone' }])
   })
 
   test('P7 without locks a queue is taken over when its tab was not seen for a minute', async () => {

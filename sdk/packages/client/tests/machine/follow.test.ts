@@ -163,6 +163,27 @@ describe('A9: snapshots', () => {
   })
 })
 
+describe('D8: edits of somebody who has not seen yet that the history was replaced', () => {
+  test('D8 M6 it is judged from what its author saw, and moved to points of that history only', () => {
+    const driver = new Driver().live(2)
+    for (let version = 3; version <= 10; version++) driver.commit(version, 'x', [titled(`${version}`)])
+    driver.snapshot(5, [node('a')], { reset: true, hash: hashOf(5, 'b') })
+    driver.sent = []
+    const id = driver.title('mine', { since: { version: 10, hash: hashOf(10) } })
+    const replaced = { resolution: { currentVersion: 5, hash: hashOf(5, 'b'), conflicts: [] } }
+    for (let turn = 0; turn < 2; turn++) driver.revert(id, 'HISTORY_REPLACED', replaced)
+    expect(driver.sent.map(({ clientVersion, clientHash }) => [clientVersion, clientHash])).toEqual([
+      [10, hashOf(10)],
+      [5, hashOf(5)],
+      [3, hashOf(3)],
+    ])
+    // What is made after it was seen is of the new history.
+    driver.sent = []
+    const seen = driver.act({ type: 'SET_VIEWPORT', payload: { x: 1, y: 1, zoom: 1 } })
+    expect(driver.sent).toMatchObject([{ operationId: seen, clientVersion: 5, clientHash: hashOf(5, 'b') }])
+  })
+})
+
 describe('A10: operations that the server may have forgotten', () => {
   function expiring(): [Driver, string] {
     const driver = new Driver().live(1)
@@ -180,6 +201,24 @@ describe('A10: operations that the server may have forgotten', () => {
     expect(driver.sent).toEqual([])
     driver.commit(2, 'x', [{ type: 'NodeMoved', nodeId: 'a', position: { x: 1, y: 1 } }])
     expect(driver.sent.map((frame) => frame.operationId)).toEqual([id])
+  })
+
+  test('A10 W5 what waits for the rest of a replay is not asked for time and again', () => {
+    const driver = new Driver().live(1)
+    const id = driver.title('mine')
+    driver.revert(id, 'OVERLOADED', { temporary: true, retryAfterMs: 5 })
+    driver.step({ type: 'disconnected' })
+    driver.now += LIMITS.operationTtlMs + 1
+    driver.connect()
+    driver.sync('replay', 3, { settled: [{ operationId: id, status: 'unknown' }] })
+    expect(driver.machine.wakeAt()).toBeLessThan(driver.now)
+    driver.sent = []
+    driver.step({ type: 'tick' })
+    expect(driver.machine.wakeAt()).toBeNull()
+    driver.commit(2, 'x', [titled('2')])
+    expect(driver.sent).toEqual([])
+    driver.commit(3, 'x', [titled('3')])
+    expect(driver.sent).toMatchObject([{ operationId: id }])
   })
 
   test('A10 after a replay that has it, it has ended', () => {

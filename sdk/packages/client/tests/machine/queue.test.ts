@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { RefusalData } from '../../src/machine/effects.ts'
 import { Driver, hashOf, node, titled } from './driver.ts'
 
 const ids = (driver: Driver): unknown[] => driver.sent.map((frame) => frame.operationId ?? frame.batchId)
@@ -264,6 +265,84 @@ describe('U13: undo', () => {
     const redo = driver.undo('redo')
     driver.revert(redo, 'UNDO_CONFLICT', { resolution: { currentVersion: 3, conflicts: [] } })
     expect(driver.machine.history).toMatchObject({ canUndo: false, canRedo: false })
+  })
+})
+
+describe('U13: undo after a restart', () => {
+  test('U13 M5 a step whose command was sent by who took the queue over is dropped, with an undo that waits for it', () => {
+    const before = new Driver({ isKept: true }).live()
+    const kept = before.title('kept')
+    before.commit(2, kept, [titled('kept')])
+    before.title('drained')
+    before.undo()
+    const stored = (driver: Driver) => ({
+      checkpoint: null,
+      tail: [],
+      operations: driver.machine.pending.map((pending) => pending.stored),
+      history: driver.changes
+        .flatMap((change) => ('put' in change && change.put === 'history' ? [change.history] : []))
+        .at(-1) as never,
+    })
+    const all = stored(before)
+    expect(all.operations.map(({ intent }) => intent.type)).toEqual(['UPDATE_NODE', 'UNDO'])
+
+    const after = new Driver({ isKept: true })
+    after.step({ type: 'loaded', stored: { ...all, operations: all.operations.slice(1) } })
+    expect(after.machine.pending).toEqual([])
+    expect(after.machine.history).toMatchObject({ canUndo: true, canRedo: false })
+    after.live(3)
+    expect(after.sent).toEqual([])
+    after.undo()
+    expect(after.sent).toMatchObject([
+      { command: { type: 'UNDO', payload: { operations: [{ operationId: kept, version: 2 }] } } },
+    ])
+    // What is still in the queue is no loss.
+    const whole = new Driver({ isKept: true })
+    whole.step({ type: 'loaded', stored: all })
+    expect(whole.machine.pending).toHaveLength(2)
+    expect(whole.machine.history.canRedo).toBe(true)
+  })
+
+  test('U13 an edit before the device is read leaves nothing to put back', () => {
+    const step = (operationId: string) => ({
+      label: operationId,
+      group: null,
+      operations: [{ operationId, version: 1 }],
+      drafts: [],
+    })
+    const stored = { checkpoint: null, tail: [], operations: [] }
+    const history = { undo: [step('first')], redo: [step('second')] }
+    const quiet = new Driver({ isKept: true })
+    quiet.step({ type: 'loaded', stored: { ...stored, history } })
+    expect(quiet.machine.history).toMatchObject({ undoLabel: 'first', redoLabel: 'second' })
+    for (const isTakenBack of [false, true]) {
+      const driver = new Driver({ isKept: true })
+      driver.title('early', { label: 'early' })
+      if (isTakenBack) driver.undo()
+      driver.step({ type: 'loaded', stored: { ...stored, history } })
+      const expected = isTakenBack
+        ? { undoLabel: 'first', redoLabel: 'early' }
+        : { undoLabel: 'early', redoLabel: null }
+      expect(driver.machine.history).toMatchObject(expected)
+    }
+  })
+
+  test('U13 M2 a refused undo that is tried again can be redone, a refused redo undone', () => {
+    const driver = new Driver().live()
+    driver.commit(2, driver.title('one'), [titled('one')])
+    const retry = (): void => {
+      const { operation } = driver.refusals().at(-1) as RefusalData
+      driver.step({ type: 'again', operationId: `again-${operation.role}`, refused: operation, options: {} })
+    }
+    const undone = driver.undo()
+    driver.revert(undone, 'UNDO_CONFLICT')
+    expect(driver.machine.history).toMatchObject({ canUndo: false, canRedo: false })
+    retry()
+    driver.commit(3, 'again-undo', [titled('')])
+    expect(driver.machine.history).toMatchObject({ canUndo: false, canRedo: true })
+    driver.revert(driver.undo('redo'), 'UNDO_CONFLICT')
+    retry()
+    expect(driver.machine.history).toMatchObject({ canUndo: true, canRedo: false })
   })
 })
 

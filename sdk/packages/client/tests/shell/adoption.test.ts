@@ -21,22 +21,28 @@ async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve))
 }
 
-test('M5 P7 the queue of a tab that is gone is sent by another, also for a graph that nobody has open there', async () => {
+test.each([
+  ['M5 P7 the queue of a tab that is gone is sent by another, also for a graph that nobody has open there', false],
+  ['M5 P2 P7 also by a tab that proposed to be that client: what was sent is kept no more', true],
+])('%s', async (_, isProposed) => {
   const browser = new Browser()
   const gone = browser.tab()
   const first = open(gone, new World())
   const { operationId, persisted } = first.graph('g').createNode({ id: 'a' })
   await persisted
-  gone.kill()
+  if (!isProposed) gone.kill()
 
   const world = new World()
-  const client = open(browser.tab(), world)
-  client.graph('other')
+  const session = isProposed ? [['dao-client:dao:f:ada', first.clientId] as const] : []
+  const client = open(browser.tab(new Map(session)), world)
+  const early = client.graph('other').createNode({ id: 'early' })
   await until(() => world.sockets.length === 1)
   world.socket.open()
   world.socket.say(WELCOME)
   await until(() => world.socket.types().includes('SUBSCRIBE'))
+  gone.kill()
   world.socket.say(empty('other'))
+  expect(world.socket.sent.at(-1)).toMatchObject({ operationId: early.operationId, clientId: client.clientId })
   const isAdopted = (): boolean =>
     world.socket.sent.some(({ type, graphId }) => type === 'SUBSCRIBE' && graphId === 'g')
   for (let seconds = 0; seconds < 5 && !isAdopted(); seconds++) {
@@ -51,9 +57,12 @@ test('M5 P7 the queue of a tab that is gone is sent by another, also for a graph
 
   world.socket.say({ type: 'ACK', graphId: 'g', operationId, version: 0, hash: hashOf(0), outcome: 'unchanged' })
   expect(world.socket.sent.at(-1)).toEqual({ type: 'UNSUBSCRIBE', graphId: 'g' })
+  await early.persisted
   await client.close()
   const reader = await openable({ name: 'f', user: 'ada' }, browser.tab().storages(false)).open('reader')
   browser.now += 120_000
-  expect(await reader.adopt()).toEqual([])
+  expect(await reader.adopt()).toMatchObject([
+    { graphId: 'other', operations: [{ operationId: early.operationId, clientId: client.clientId }] },
+  ])
   await reader.close()
 })

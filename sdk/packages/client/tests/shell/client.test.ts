@@ -124,6 +124,37 @@ describe('the client', () => {
     await client.close()
   })
 
+  test('P1 an edit that the server has is persisted, even if the device is slower', async () => {
+    const world = new World()
+    const stored = { checkpoint: null, tail: [], operations: [], history: null }
+    const device = {
+      clientId: 'c',
+      isDurable: true,
+      load: () => Promise.resolve(stored),
+      write: () => new Promise<never>(() => {}),
+      adopt: () => Promise.resolve([]),
+      close: () => Promise.resolve(),
+      forget: () => Promise.resolve(),
+    }
+    const persist = { kind: 'slow', proposeClientId: () => 'c', open: () => Promise.resolve(device) }
+    const client = new ClientShell({ url: 'ws://test/ws', persist }, world)
+    const sent = client.graph('g').createNode({ id: 'b' })
+    let isPersisted = false
+    void sent.persisted.then(() => {
+      isPersisted = true
+    })
+    await settle()
+    world.socket.open()
+    world.socket.say(WELCOME)
+    world.socket.say(sync(1, [node('a')]))
+    await settle()
+    expect(isPersisted).toBe(false)
+    const { operationId } = sent
+    world.socket.say({ type: 'ACK', graphId: 'g', operationId, version: 1, hash: hashOf(1), outcome: 'unchanged' })
+    await settle()
+    expect(isPersisted).toBe(true)
+  })
+
   test('P5 a device that never opens keeps nobody from working: all is in memory, and that is said', async () => {
     const world = new World()
     const persist = { kind: 'broken', proposeClientId: () => null, open: () => new Promise<never>(() => {}) }
@@ -139,6 +170,20 @@ describe('the client', () => {
     world.socket.say(sync(0, []))
     expect(world.socket.types()).toEqual(['SUBSCRIBE', 'COMMAND'])
     expect(graph.status).toMatchObject({ pending: 1, persisted: false })
+  })
+
+  test('P5 P7 where no device opens, the client is not one that another tab may be', async () => {
+    const world = new World()
+    const persist = { kind: 'broken', proposeClientId: () => 'taken', open: () => Promise.reject(new Error('no')) }
+    const client = new ClientShell({ url: 'ws://test/ws', persist }, world)
+    client.graph('g').createNode({ id: 'a' })
+    await settle()
+    world.socket.open()
+    world.socket.say(WELCOME)
+    world.socket.say(sync(0, []))
+    expect(client.clientId).not.toBe('taken')
+    expect(world.urls).toEqual([`ws://test/ws?clientId=${client.clientId}`])
+    expect(world.socket.sent.at(-1)).toMatchObject({ type: 'COMMAND', clientId: client.clientId })
   })
 
   test('P4 it paints from the device without a network, with what was edited offline', async () => {
@@ -196,6 +241,24 @@ describe('the client', () => {
     expect(world.socket.sent.at(-1)).toEqual({ type: 'UNSUBSCRIBE', graphId: 'g' })
     await settle()
     expect(world.socket.sent.at(-1)).toEqual({ type: 'SUBSCRIBE', graphId: 'g' })
+  })
+
+  test('M2 a graph that is closed takes no edit back, and sends none again: nothing is lost in silence', async () => {
+    const { world, client, graph } = await live()
+    const sent = graph.moveNode('a', { x: 1, y: 1 })
+    const revert = { type: 'REVERT', graphId: 'g', message: 'no', temporary: false, version: 1 }
+    const { operationId } = graph.moveNode('a', { x: 2, y: 2 })
+    world.socket.say({ ...commit(2, operationId, ''), events: [] })
+    world.socket.say({ ...revert, operationId: sent.operationId, code: 'CONFLICT' })
+    const refusal = (await sent.settled.catch((error: unknown) => error)) as { retry(): unknown }
+    expect(graph.history.canUndo).toBe(true)
+    graph.close()
+    expect(graph.status.connection).toBe('closed')
+    expect(graph.undo()).toBeNull()
+    expect(graph.redo()).toBeNull()
+    for (let turn = 0; turn < 2; turn++) expect(() => refusal.retry()).toThrow('closed')
+    expect(graph.status.pending).toBe(0)
+    expect(client.graph('g').status.connection).not.toBe('closed')
   })
 
   test('A12 a graph that stays behind what a PONG says is followed anew', async () => {

@@ -3,7 +3,7 @@ import { json } from '../../src/codec.ts'
 import { Connection } from '../../src/connection.ts'
 import { settle, World } from './world.ts'
 
-const WELCOME = { type: 'WELCOME', connectionId: 'c', heartbeatMs: 30_000, serverTime: 0, limits: {} }
+const WELCOME = { type: 'WELCOME', connectionId: 'c', heartbeatMs: 30_000, serverTime: 1_000_000, limits: {} }
 
 async function start(token?: () => string | Promise<string>) {
   const world = new World()
@@ -80,6 +80,19 @@ describe('A12: the connection', () => {
     expect(log.filter((line) => line === 'closed')).toHaveLength(1)
   })
 
+  test('A12 a dead server is noticed also where a PING is sent more often than every ten seconds', async () => {
+    const { world, log } = await start()
+    world.socket.open()
+    world.socket.say({ ...WELCOME, heartbeatMs: 4_000 })
+    for (let second = 0; second < 60; second++) {
+      world.socket.say({ type: 'PONG', versions: {} })
+      await world.pass(1_000)
+    }
+    expect(log).not.toContain('closed')
+    await world.pass(22_000)
+    expect(log.filter((line) => line === 'closed')).toHaveLength(1)
+  })
+
   test('A12 a timer that comes late is no sign of a dead server', async () => {
     const { world, log } = await open()
     await world.pass(15_000)
@@ -120,6 +133,34 @@ describe('A12: the connection', () => {
     expect(log.filter((line) => line === 'opened')).toHaveLength(1)
   })
 
+  test('A12 a token is renewed by the clock of the server, at most every five seconds, and never by a timer too long', async () => {
+    const auths = (world: World): number => world.socket.types().filter((type) => type === 'AUTH').length
+    const renewedAfter = async (serverTime: number, left: number): Promise<number> => {
+      const { world } = await start(() => 'proof')
+      const waits: number[] = []
+      const { after } = World.prototype
+      world.after = (ms, then) => {
+        waits.push(ms)
+        return after.call(world, ms, then)
+      }
+      world.socket.open()
+      world.socket.say({ ...WELCOME, serverTime })
+      await world.pass(500)
+      waits.length = 0
+      world.socket.say({ type: 'AUTHENTICATED', userId: 'ada', expiresAt: serverTime + 500 + left })
+      const [wait = 0] = waits
+      await world.pass(0)
+      expect(auths(world)).toBe(1)
+      return wait
+    }
+    expect(await renewedAfter(1_000_000, 3_600_000)).toBe(2_880_000)
+    // The clock of the device is an hour ahead, or behind.
+    expect(await renewedAfter(1_000_000 - 3_600_000, 60_000)).toBe(48_000)
+    expect(await renewedAfter(1_000_000 + 3_600_000, 60_000)).toBe(48_000)
+    expect(await renewedAfter(1_000_000, 0)).toBe(5_000)
+    expect(await renewedAfter(1_000_000, 90 * 86_400_000)).toBe(2 ** 31 - 1)
+  })
+
   test('A12 4401 asks for a fresh token at once, then waits, and says so', async () => {
     let asked = 0
     const { world, connection } = await start(() => `${asked++}`)
@@ -141,6 +182,24 @@ describe('A12: the connection', () => {
     await world.pass(20_000 + 500)
     expect(world.sockets).toHaveLength(2)
     expect(world.sockets[0]?.isClosed).toBe(true)
+  })
+
+  test('A12 a token that never comes is asked for again', async () => {
+    let asked = 0
+    const { world, connection } = await start(() => {
+      asked += 1
+      return asked === 1 ? new Promise<string>(() => {}) : 'proof'
+    })
+    await world.pass(19_999)
+    expect([asked, world.sockets.length]).toEqual([1, 0])
+    await world.pass(1 + 500)
+    expect([asked, world.sockets.length]).toEqual([2, 1])
+    world.socket.open()
+    world.socket.say(WELCOME)
+    world.socket.say({ type: 'AUTHENTICATED', userId: 'ada', expiresAt: null })
+    expect(connection.state).toBe('open')
+    await world.pass(10_000)
+    expect(connection.state).toBe('open')
   })
 
   test('A13 a frozen page closes its connection, and comes back when it is seen', async () => {
