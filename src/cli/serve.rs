@@ -63,6 +63,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         .with_proxies(config.proxies)
         .with_metrics(config.metrics)
         .with_docs(config.docs)
+        .with_console(config.console)
         .with_projections(stores);
     if let Some(rate) = config.rate {
         app = app.with_rate_limits(rate);

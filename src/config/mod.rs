@@ -28,7 +28,9 @@ pub use store::StoreConfig;
 use crate::{
     auth::Auth,
     domain::{AutoCreate, Limits},
-    http::{DocsAccess, MetricsRoute, Origins, Proxies, RateConfig, RequestLimits, SocketConfig},
+    http::{
+        ConsoleRoute, DocsAccess, MetricsRoute, Origins, Proxies, RateConfig, RequestLimits, SocketConfig,
+    },
     project::ProjectorConfig,
 };
 
@@ -86,6 +88,8 @@ pub struct Config {
     pub metrics: MetricsRoute,
     /// Who may see the OpenAPI document and its viewer.
     pub docs: DocsAccess,
+    /// Whether the web console is served.
+    pub console: ConsoleRoute,
     /// The address of a worker's health checks and metrics.
     pub worker_listen: Option<SocketAddr>,
 }
@@ -181,6 +185,10 @@ impl Settings {
             Some(true) | None => MetricsRoute::On,
         };
         let docs = wrong.note("DOCS", parse_docs(&self.docs));
+        let console = match wrong.note("CONSOLE", parse_switch(&self.console)) {
+            Some(false) => ConsoleRoute::Off,
+            Some(true) | None => ConsoleRoute::On,
+        };
         let auth = self.auth(purpose, &mut wrong);
         let origins =
             wrong.note("CORS_ORIGINS", parse_origins(self.cors_origins.as_deref().unwrap_or_default()));
@@ -208,6 +216,7 @@ impl Settings {
                 traces_to,
                 metrics,
                 docs: docs.unwrap_or_default(),
+                console,
                 worker_listen,
             }),
             _ => Err(ConfigError(wrong.0)),

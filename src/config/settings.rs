@@ -200,6 +200,9 @@ pub struct Settings {
     /// Who may see `/openapi.json` and `/docs`: `public`, `private` (with keys: callers with a token) or `off`
     #[arg(long, env = "DOCS", global = true, value_name = "MODE", default_value = "public")]
     pub(super) docs: String,
+    /// Whether the web console is served at `/console/`: `on` or `off`
+    #[arg(long, env = "CONSOLE", global = true, value_name = "ON|OFF", default_value = "on")]
+    pub(super) console: String,
     /// Listen beyond loopback without keys: any caller can then impersonate any user
     #[arg(long, global = true)]
     pub(super) insecure_no_auth: bool,

@@ -58,6 +58,16 @@ pub enum DocsAccess {
     Off,
 }
 
+/// Whether this server shows the web console.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConsoleRoute {
+    /// To everybody: its files hold no data.
+    #[default]
+    On,
+    /// Off: the routes are 404.
+    Off,
+}
+
 /// Where connections can come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ListenerScope {
@@ -82,6 +92,7 @@ pub struct Shared {
     pub(super) reach: ListenerScope,
     pub(super) refused_origins: Arc<RefusedOrigins>,
     pub(super) docs: DocsAccess,
+    pub(super) console: ConsoleRoute,
     /// The feed that streams of all graphs read.
     pub(super) all: Option<Arc<AllGraphs>>,
     pub(super) subscriptions: Option<Arc<Subscriptions>>,
@@ -157,6 +168,7 @@ impl App {
             reach: ListenerScope::default(),
             refused_origins: Arc::default(),
             docs: DocsAccess::default(),
+            console: ConsoleRoute::default(),
             all: None,
             subscriptions: None,
             purger: None,
@@ -218,6 +230,12 @@ impl App {
     #[must_use]
     pub fn with_docs(self, docs: DocsAccess) -> Self {
         self.with(|shared| shared.docs = docs)
+    }
+
+    /// With the web console, or without.
+    #[must_use]
+    pub fn with_console(self, console: ConsoleRoute) -> Self {
+        self.with(|shared| shared.console = console)
     }
 
     /// With the scope of this listener.

@@ -52,8 +52,8 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
     }
     // A socket checks its rights and its budget itself.
     let is_asked = matches!(app.auth, Auth::Keys(_)) || app.rate.is_some();
-    if !is_asked || matches!(need, Access::Public | Access::Socket) {
-        if !matches!(need, Access::Public | Access::Socket) {
+    if !is_asked || matches!(need, Access::Public | Access::Console | Access::Socket) {
+        if !matches!(need, Access::Public | Access::Console | Access::Socket) {
             let_in(request.extensions());
         }
         return next.run(request).await;
@@ -121,7 +121,7 @@ async fn admit(app: &App, parts: &mut Parts, need: Access, grant: Option<Arc<Gra
                 return Err(Problem::forbidden(right, "*", granted));
             }
         }
-        Access::Public | Access::Token | Access::Socket | Access::Docs => {}
+        Access::Public | Access::Console | Access::Token | Access::Socket | Access::Docs => {}
     }
     parts.extensions.insert(grant);
     Ok(())

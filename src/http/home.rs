@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::{
     accept_header::{Offer, preferred},
-    app::{App, DocsAccess},
+    app::{App, ConsoleRoute, DocsAccess},
     format::{Format, respond},
 };
 use crate::auth::Auth;
@@ -38,6 +38,10 @@ pub(super) struct Home {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     openapi: Option<&'static str>,
+    /// Where to look at graphs in a browser; left out with `CONSOLE=off`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    console: Option<&'static str>,
     /// Whether the process answers.
     health: &'static str,
     /// Whether it can serve.
@@ -94,6 +98,10 @@ fn form(headers: &HeaderMap) -> Representation {
 const DESCRIPTION: &str = "A backend for graph editors. It keeps every change as an event, lets several people edit \
                            one graph at once, and loses nothing that it acknowledged.";
 
+fn has_console(app: &App) -> bool {
+    cfg!(feature = "console") && app.console == ConsoleRoute::On
+}
+
 impl Home {
     fn of(app: &App) -> Self {
         let shown = |path| (app.docs != DocsAccess::Off).then_some(path);
@@ -106,6 +114,7 @@ impl Home {
             },
             docs: shown("/docs"),
             openapi: shown("/openapi.json"),
+            console: has_console(app).then_some("/console/"),
             health: "/healthz",
             readiness: "/readyz",
             socket: "/ws",
@@ -134,6 +143,12 @@ fn page(app: &App) -> String {
              programs that make clients.</dd>"
         }
     };
+    let console = match has_console(app) {
+        true => {
+            "<dt><a href=\"console/\">console</a></dt><dd>Graphs, their history, and who did what, to look at.</dd>"
+        }
+        false => "",
+    };
     let who = match app.auth {
         Auth::Off => "No keys are configured: say who you are in the header <code>X-User-Id</code>.",
         Auth::Keys(_) => "Keys are configured: send a token, <code>Authorization: Bearer …</code>.",
@@ -142,7 +157,7 @@ fn page(app: &App) -> String {
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>dao-api</title><style>{STYLE}</style>\
          <h1>dao-api</h1><p>{DESCRIPTION}</p><p>This is the interface for programs; the editor is a page of your own. \
-         {who}</p><dl>{docs}\
+         {who}</p><dl>{console}{docs}\
          <dt><a href=\"healthz\">healthz</a></dt><dd>Whether the server is alive.</dd>\
          <dt><a href=\"readyz\">readyz</a></dt><dd>Whether it can serve, and if not, why.</dd>\
          <dt><code>ws</code></dt><dd>Where editors connect, by WebSocket.</dd></dl>\

@@ -20,6 +20,8 @@ mod commands;
 mod connection_io;
 mod connection_limits;
 mod connections;
+#[cfg(feature = "console")]
+mod console;
 mod cors;
 mod decode;
 mod document;
@@ -77,7 +79,7 @@ mod versioned_reads;
 mod whoami;
 pub mod wire;
 
-pub use app::{App, DocsAccess, MetricsRoute, Shared, SocketConfig};
+pub use app::{App, ConsoleRoute, DocsAccess, MetricsRoute, Shared, SocketConfig};
 pub use client_address::Proxies;
 pub use documents::{ReadDocument, Unreadable, parse_batch, parse_command, parse_document, read_document};
 pub use format::Format;

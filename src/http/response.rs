@@ -227,7 +227,7 @@ fn is_compressible(headers: &HeaderMap) -> bool {
 
 /// The one encoding in `Accept-Encoding` that is to be used, or none: an answer is never 406, since what was
 /// asked for has been done by then.
-fn choose_encoding(headers: &HeaderMap) -> Option<&'static str> {
+pub(super) fn choose_encoding(headers: &HeaderMap) -> Option<&'static str> {
     let mut best: (f32, Option<&'static str>) = (0.0, None);
     for value in headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()) {
         for offer in value.split(',') {

@@ -9,6 +9,8 @@ use axum::{
     routing::{self, MethodRouter},
 };
 
+#[cfg(feature = "console")]
+use super::console;
 use super::{
     activity, all_events, app::App, audit, catalog, commands, connections, document, graph, graph_events,
     health, home, labels, metrics, openapi, operations, purge, reads, route_table::routes, socket,
@@ -31,6 +33,8 @@ pub(super) enum Access {
     Socket,
     /// What `DOCS` says: nothing, or a token.
     Docs,
+    /// Nothing, where there is a console (`CONSOLE`): its files hold no data.
+    Console,
 }
 
 use Access::{AllGraphs, Docs, Graph, Public, Socket, Token};
@@ -452,12 +456,37 @@ const VIEWER_FILE: Route = Route {
     method_router: || routing::get(openapi::file),
 };
 
+/// The pages and files of the console. They are not in the document: nobody calls them.
+#[cfg(feature = "console")]
+const CONSOLE: &[Route] = &[
+    Route {
+        path: "/console",
+        method: "get",
+        access: Access::Console,
+        method_router: || routing::get(console::root),
+    },
+    Route {
+        path: "/console/",
+        method: "get",
+        access: Access::Console,
+        method_router: || routing::get(console::page),
+    },
+    Route {
+        path: "/console/{*path}",
+        method: "get",
+        access: Access::Console,
+        method_router: || routing::get(console::page_or_file),
+    },
+];
+#[cfg(not(feature = "console"))]
+const CONSOLE: &[Route] = &[];
+
 /// The one route that `METRICS` can turn off.
 pub(super) const METRICS: &str = "/metrics";
 
 /// Every route there is.
 pub(super) fn all() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().chain([&VIEWER_FILE])
+    ROUTES.iter().chain([&VIEWER_FILE]).chain(CONSOLE)
 }
 
 /// What the route with this method and template needs. One that is not in the table needs the highest right there is. A

@@ -71,7 +71,7 @@ async fn h8_the_first_page_says_what_this_is_to_browsers_and_programs() {
     assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
     let page = String::from_utf8(reply.body.clone()).unwrap();
     let links: Vec<&str> = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    assert_eq!(links, ["docs", "openapi.json", "healthz", "readyz"], "relative, for proxies with a prefix");
+    assert_eq!(links, ["console/", "docs", "openapi.json", "healthz", "readyz"], "relative, for proxies with a prefix");
     for link in links {
         assert_eq!(server.get(&format!("/{link}")).await.status, 200, "{link}");
     }
@@ -89,7 +89,7 @@ async fn h8_the_first_page_says_what_this_is_to_browsers_and_programs() {
         assert_eq!(reply.header("content-type"), Some("application/json"), "{accept}");
         let json = reply.json();
         assert_eq!((&json["name"], &json["authentication"]), (&json!("dao-api"), &json!("x-user-id")));
-        for place in ["docs", "openapi", "health", "readiness"] {
+        for place in ["console", "docs", "openapi", "health", "readiness"] {
             let path = json[place].as_str().unwrap();
             assert_eq!(server.get(path).await.status, 200, "{place}");
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
 mod command_line;
+mod console;
 mod documents;
 mod issuers;
 mod key_files;
