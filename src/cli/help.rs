@@ -59,6 +59,7 @@ const SERVING: Group = &[
     "trusted_proxies",
     "projectors",
     "labels_admin",
+    "console",
 ];
 const WORKER: Group = &["worker_listen"];
 
@@ -68,7 +69,9 @@ const READING: &[Group] = &[STORE];
 /// The settings that a command uses; `None` for a command that is not listed, whose help shows all.
 fn settings_of(command: &str) -> Option<&'static [Group]> {
     Some(match command {
-        "serve" => &[ADDRESS, STORE, GRAPHS, TRASH, PROJECTING, KEYS, LOG, TELEMETRY, SERVING],
+        "serve" | "demo-server" => {
+            &[ADDRESS, STORE, GRAPHS, TRASH, PROJECTING, KEYS, LOG, TELEMETRY, SERVING]
+        }
         "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
         "rebuild" => &[STORE, PROJECTING],
         "trash" => &[STORE, TRASH],
@@ -77,6 +80,7 @@ fn settings_of(command: &str) -> Option<&'static [Group]> {
         "export" | "show" | "diff" | "history" | "list" | "verify" | "migrate" => READING,
         "backup" | "restore" => &[EMBEDDED],
         "watch" | "monitor" | "healthcheck" => &[ADDRESS],
+        "demo" => &[],
         "token" => &[SECRET],
         _ => return None,
     })

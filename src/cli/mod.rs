@@ -3,6 +3,7 @@
 
 mod backup;
 mod copy;
+mod demo;
 mod diff;
 mod export;
 mod graphs;
@@ -64,6 +65,11 @@ struct Line {
 enum Command {
     /// Serve HTTP (what happens without a command)
     Serve,
+    /// Try it: two people edit one graph, on one page, over a temporary server
+    Demo(demo::Demo),
+    /// The server of the demo, which its page can kill
+    #[command(hide = true)]
+    DemoServer,
     /// Rebuild snapshots and other projections from the log, while servers run
     Rebuild(rebuild::Rebuild),
     /// Run a projection worker beside servers on the same Redis; start as many as you like
@@ -124,7 +130,11 @@ pub fn run() -> ExitCode {
         Err(error) => error.exit(),
     };
     let command = line.command.unwrap_or(Command::Serve);
-    let purpose = if matches!(command, Command::Serve) { Purpose::Serving } else { Purpose::Other };
+    let purpose = if matches!(command, Command::Serve | Command::DemoServer) {
+        Purpose::Serving
+    } else {
+        Purpose::Other
+    };
     let config = match line.settings.check(purpose) {
         Ok(config) => config,
         Err(error) => return fail(&error.to_string()),
@@ -141,7 +151,9 @@ pub fn run() -> ExitCode {
     drop(within);
     let done = runtime.block_on(async {
         match command {
-            Command::Serve => serve::run(config).await,
+            Command::Serve => serve::run(config, serve::Audience::Anybody).await,
+            Command::Demo(demo) => demo.run(config.port).await,
+            Command::DemoServer => serve::run(config, serve::Audience::Demo).await,
             Command::Worker => worker::run(config).await,
             Command::Import(import) => import.run(config).await,
             Command::Seed(seed) => seed.run(config).await,

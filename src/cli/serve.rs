@@ -9,12 +9,20 @@ use super::{CliError, open, print};
 use crate::{
     auth::Auth,
     config::Config,
-    http::{self, App},
+    http::{self, App, ConsoleRoute, DocsAccess},
     project::{self, ProjectorConfig},
     telemetry::Metrics,
 };
 
-pub(super) async fn run(config: Config) -> Result<(), CliError> {
+/// Whom a server is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience {
+    Anybody,
+    /// The page of `dao-api demo`. The server ends with its standard input.
+    Demo,
+}
+
+pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliError> {
     let address = SocketAddr::new(config.host, config.port);
     // The port first: two servers that are started by mistake must not both open the store.
     let listener = http::bind(address).map_err(|error| explain_bind(["HOST", "PORT"], address, &error))?;
@@ -29,8 +37,9 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let stores = open::measured(stores, &metrics);
     let graphs = open::graphs_over(&stores, &config, metrics);
     let (store, durability) = (graphs.store().location(), graphs.store().durability());
+    let places = places(&config, address);
     say_started(&format!(
-        "dao-api is listening on http://{address} | store: {store} | durability: {} ({})",
+        "dao-api is listening on http://{address} | store: {store} | durability: {} ({}){places}",
         durability.name, durability.meaning
     ));
     let stop_following = CancellationToken::new();
@@ -65,6 +74,10 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         .with_docs(config.docs)
         .with_console(config.console)
         .with_projections(stores);
+    if audience == Audience::Demo {
+        app = app.for_demo();
+        end_with_input();
+    }
     if let Some(rate) = config.rate {
         app = app.with_rate_limits(rate);
     }
@@ -96,6 +109,30 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     served.map_err(|error| CliError::new(format!("the server stopped: {error}")))
 }
 
+/// Where to go with a browser, a line each.
+fn places(config: &Config, address: SocketAddr) -> String {
+    let host = match address.ip() {
+        ip if ip.is_unspecified() => "localhost".to_owned(),
+        ip if ip.is_ipv6() => format!("[{ip}]"),
+        ip => ip.to_string(),
+    };
+    let root = format!("http://{host}:{}", address.port());
+    let console = (cfg!(feature = "console") && config.console == ConsoleRoute::On)
+        .then(|| format!("\nConsole  {root}/console/"));
+    let docs = (config.docs != DocsAccess::Off).then(|| format!("\nAPI      {root}/docs"));
+    let demo = console.is_some().then_some("\nTry      dao-api demo");
+    [console, docs, demo.map(str::to_owned)].into_iter().flatten().collect()
+}
+
+/// Ends the process when nobody holds the other end of its standard input.
+fn end_with_input() {
+    std::thread::spawn(|| {
+        // Whatever comes, or fails, is the end.
+        let _read = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        std::process::exit(0);
+    });
+}
+
 /// How often the trash is looked at: often beside the time that graphs stay there.
 fn purge_interval(retention_ms: Option<u64>) -> Duration {
     const RANGE_MS: (u64, u64) = (500, 10_000);
@@ -103,7 +140,7 @@ fn purge_interval(retention_ms: Option<u64>) -> Duration {
     Duration::from_millis(tenth.clamp(RANGE_MS.0, RANGE_MS.1))
 }
 
-/// Prints the one line on standard output. If nobody can read it, the process works all the same.
+/// Prints what is said of the start on standard output. If nobody can read it, the process works all the same.
 pub(super) fn say_started(line: &str) {
     if let Err(CliError(why)) = print(|out| writeln!(out, "{line}")) {
         tracing::warn!("{why}");

@@ -93,6 +93,8 @@ pub struct Shared {
     pub(super) refused_origins: Arc<RefusedOrigins>,
     pub(super) docs: DocsAccess,
     pub(super) console: ConsoleRoute,
+    /// Whether it is the server of `dao-api demo`.
+    pub(super) is_demo: bool,
     /// The feed that streams of all graphs read.
     pub(super) all: Option<Arc<AllGraphs>>,
     pub(super) subscriptions: Option<Arc<Subscriptions>>,
@@ -169,6 +171,7 @@ impl App {
             refused_origins: Arc::default(),
             docs: DocsAccess::default(),
             console: ConsoleRoute::default(),
+            is_demo: false,
             all: None,
             subscriptions: None,
             purger: None,
@@ -236,6 +239,12 @@ impl App {
     #[must_use]
     pub fn with_console(self, console: ConsoleRoute) -> Self {
         self.with(|shared| shared.console = console)
+    }
+
+    /// With the routes of a demo.
+    #[must_use]
+    pub fn for_demo(self) -> Self {
+        self.with(|shared| shared.is_demo = true)
     }
 
     /// With the scope of this listener.

@@ -121,7 +121,7 @@ async fn admit(app: &App, parts: &mut Parts, need: Access, grant: Option<Arc<Gra
                 return Err(Problem::forbidden(right, "*", granted));
             }
         }
-        Access::Public | Access::Console | Access::Token | Access::Socket | Access::Docs => {}
+        Access::Public | Access::Console | Access::Token | Access::Demo | Access::Socket | Access::Docs => {}
     }
     parts.extensions.insert(grant);
     Ok(())

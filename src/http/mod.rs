@@ -24,6 +24,7 @@ mod connections;
 mod console;
 mod cors;
 mod decode;
+mod demo;
 mod document;
 mod documents;
 mod duplicate_keys;
@@ -81,6 +82,7 @@ pub mod wire;
 
 pub use app::{App, ConsoleRoute, DocsAccess, MetricsRoute, Shared, SocketConfig};
 pub use client_address::Proxies;
+pub use demo::{DEMO_GRAPH, KILL_LINE};
 pub use documents::{ReadDocument, Unreadable, parse_batch, parse_command, parse_document, read_document};
 pub use format::Format;
 pub use labels::labels_json;

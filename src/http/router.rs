@@ -25,6 +25,7 @@ pub(super) fn operational_router(app: &App) -> Router {
 fn router_of(app: &App, is_served: impl Fn(&Route) -> bool, not_found: &'static str) -> Router {
     let is_shown = |route: &&Route| match route.access {
         Access::Docs => app.docs != DocsAccess::Off,
+        Access::Demo => app.is_demo,
         Access::Console => app.console == ConsoleRoute::On,
         _ if route.path == routes::METRICS => app.metrics_route == MetricsRoute::On,
         Access::Public | Access::Graph(_) | Access::AllGraphs(_) | Access::Token | Access::Socket => true,

@@ -12,9 +12,9 @@ use axum::{
 #[cfg(feature = "console")]
 use super::console;
 use super::{
-    activity, all_events, app::App, audit, catalog, commands, connections, document, graph, graph_events,
-    health, home, labels, metrics, openapi, operations, purge, reads, route_table::routes, socket,
-    subscriptions, whoami,
+    activity, all_events, app::App, audit, catalog, commands, connections, demo, document, graph,
+    graph_events, health, home, labels, metrics, openapi, operations, purge, reads, route_table::routes,
+    socket, subscriptions, whoami,
 };
 use crate::auth::Right::{self, Admin, Read, Write};
 
@@ -35,6 +35,8 @@ pub(super) enum Access {
     Docs,
     /// Nothing, where there is a console (`CONSOLE`): its files hold no data.
     Console,
+    /// A token, on the server of a demo.
+    Demo,
 }
 
 use Access::{AllGraphs, Docs, Graph, Public, Socket, Token};
@@ -481,12 +483,23 @@ const CONSOLE: &[Route] = &[
 #[cfg(not(feature = "console"))]
 const CONSOLE: &[Route] = &[];
 
+/// What the page of `dao-api demo` asks of its server. To kill it, a page of another site is not enough.
+const DEMO: &[Route] = &[
+    Route { path: "/demo", method: "get", access: Access::Demo, method_router: || routing::get(demo::demo) },
+    Route {
+        path: "/demo/kill",
+        method: "post",
+        access: Access::Demo,
+        method_router: || routing::post(demo::kill),
+    },
+];
+
 /// The one route that `METRICS` can turn off.
 pub(super) const METRICS: &str = "/metrics";
 
 /// Every route there is.
 pub(super) fn all() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().chain([&VIEWER_FILE]).chain(CONSOLE)
+    ROUTES.iter().chain([&VIEWER_FILE]).chain(CONSOLE).chain(DEMO)
 }
 
 /// What the route with this method and template needs. One that is not in the table needs the highest right there is. A

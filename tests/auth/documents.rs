@@ -71,7 +71,11 @@ async fn h8_the_first_page_says_what_this_is_to_browsers_and_programs() {
     assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
     let page = String::from_utf8(reply.body.clone()).unwrap();
     let links: Vec<&str> = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-    assert_eq!(links, ["console/", "docs", "openapi.json", "healthz", "readyz"], "relative, for proxies with a prefix");
+    assert_eq!(
+        links,
+        ["console/", "docs", "openapi.json", "healthz", "readyz"],
+        "relative, for proxies with a prefix"
+    );
     for link in links {
         assert_eq!(server.get(&format!("/{link}")).await.status, 200, "{link}");
     }
