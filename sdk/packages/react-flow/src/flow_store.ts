@@ -52,10 +52,9 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     this.#people = new People(this, this.#previews, around, () => this.#emit())
   }
 
-  /** The graph, opened when it is first asked for. */
+  /** The graph. While nobody listens it may be closed, so that it is opened when it is asked for. */
   get graph(): Graph {
-    this.#graph ??= this.#lease.open()
-    return this.#graph
+    return this.#graph ?? this.#lease.open()
   }
 
   /** Called after each change of the snapshot. The store follows the graph while somebody listens. */
@@ -68,6 +67,7 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
       this.flush()
       this.#detach?.()
       this.#detach = null
+      this.#graph = null
     }
   }
 
@@ -352,7 +352,6 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
   }
 
   #attach(): () => void {
-    // It may have been closed while nobody listened.
     const { graph, release } = this.#lease.retain()
     this.#graph = graph
     this.#emitted = this.#picture.rebuild()
