@@ -1,6 +1,7 @@
 import type { Json, Presence } from '@dao-api/client'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { readClip } from '../../src/clipboard.ts'
+import { colorOf, person } from '../../src/presence.ts'
 import { edge, endOfTask, node, setUp } from './set_up.ts'
 
 const bob = (slots: { [slot: string]: Json }): Presence => ({ clientId: 'tab-b', userId: 'bob', slots })
@@ -146,6 +147,23 @@ describe('people', () => {
     expect(store.people()[1]).toBe(second)
     expect(store.selectedBy('a')).toBe(selected)
     expect(store.selectedBy('z')).toBe(store.selectedBy('y'))
+  })
+
+  test.each([
+    ['#12ab', '#12ab'],
+    ['RebeccaPurple', 'RebeccaPurple'],
+    ['hsl(12 65% 42% / 50%)', 'hsl(12 65% 42% / 50%)'],
+    ['url(https://example.com/seen.png)', colorOf('eve')],
+    ['red url(https://example.com/seen.png)', colorOf('eve')],
+    ['', colorOf('eve')],
+    [7, colorOf('eve')],
+  ])('a colour of somebody else is a colour, and loads nothing: %s', (color, shown) => {
+    expect(person({ clientId: 'tab-e', userId: 'eve', slots: { '': { color } } }).color).toBe(shown)
+    // A browser says what is a colour.
+    vi.stubGlobal('CSS', { supports: (property: string, value: string) => property === 'color' && value === 'red' })
+    expect(person({ clientId: 'tab-e', userId: 'eve', slots: { '': { color } } }).color).toBe(colorOf('eve'))
+    expect(person({ clientId: 'tab-e', userId: 'eve', slots: { '': { color: 'red' } } }).color).toBe('red')
+    vi.unstubAllGlobals()
   })
 
   test('leaving takes presence back', () => {
