@@ -225,4 +225,20 @@ describe('copy and paste', () => {
     expect(readClip('{"nodes":[]}')).toBeNull()
     expect(store.copy()).toBeNull()
   })
+
+  test('a copy is read whole, or not at all', () => {
+    const whole = { kind: 'dao-api/clip', nodes: [node('a')], edges: [edge('e', 'a', 'a')] }
+    expect(readClip(JSON.stringify(whole))).toEqual(whole)
+    const nodes = [
+      null,
+      'a',
+      {},
+      { id: 'a' },
+      { id: 7, position: { x: 0, y: 0 } },
+      node('a', { position: { x: 1 } as never }),
+    ]
+    for (const one of nodes) expect(readClip(JSON.stringify({ ...whole, nodes: [one] }))).toBeNull()
+    for (const one of [null, 'e', { id: 'e', source: 'a' }])
+      expect(readClip(JSON.stringify({ ...whole, edges: [one] }))).toBeNull()
+  })
 })
