@@ -270,7 +270,8 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
   /** A place or size: held while a gesture goes on, of this screen while measuring, else written. */
   #layout(id: string, leaves: readonly Leaf[], measuring: boolean): void {
     const news = leaves.filter((leaf) => !equal(read(this.node(id), leaf.path), leaf.value))
-    if (leaves.length === 0) return
+    const isGone = this.node(id) === undefined && !this.#task.node.byId.has(id)
+    if (leaves.length === 0 || isGone) return
     if (measuring) {
       if (news.length > 0) this.#picture.fit(id, news)
     } else if (this.writable) {
