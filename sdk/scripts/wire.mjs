@@ -40,7 +40,8 @@ try {
 } finally {
   // The server writes into the folder until it has ended.
   server.kill()
-  if (server.exitCode === null && server.signalCode === null) await new Promise((resolve) => server.once('exit', resolve))
+  if (server.exitCode === null && server.signalCode === null)
+    await new Promise((resolve) => server.once('exit', resolve))
   rmSync(folder, { recursive: true, force: true })
 }
 
