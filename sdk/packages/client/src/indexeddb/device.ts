@@ -39,6 +39,8 @@ const RELOAD_PAUSE = 50
 const FREE_FOR = 1_500
 /** The same where there are no locks: how long it must not have been seen. */
 const UNSEEN_FOR = 60_000
+/** How long the steps of undo of a client that is gone are kept: its tab may be opened again. Milliseconds. */
+const KEPT_FOR = 30 * 86_400_000
 
 export function openable({ name, user, durability = 'relaxed' }: IndexedDbOptions, storages: Storages): DeviceSource {
   const database = `dao:${name}:${user}`
@@ -103,6 +105,7 @@ class IndexedDbDevice implements Device {
   private waiting: Waiting[] = []
   private running = 0
   private hasAsked = false
+  private isTidy = false
 
   constructor(opened: IDBDatabase, parts: Parts) {
     this.opened = opened
@@ -201,6 +204,11 @@ class IndexedDbDevice implements Device {
     ])
     const seenAt = new Map(clients.map((client) => [client.clientId, client.seenAt]))
     const ids = new Set(keys.map(([, clientId]) => clientId))
+    this.tidyOnce(
+      [...seenAt.keys()].filter(
+        (id) => id !== this.clientId && !ids.has(id) && storages.now() - (seenAt.get(id) ?? 0) > KEPT_FOR,
+      ),
+    )
     const held = await this.heldLocks()
     const orphans: Orphan[] = []
     for (const id of ids) {
@@ -217,6 +225,20 @@ class IndexedDbDevice implements Device {
       }
     }
     return orphans
+  }
+
+  /** Deletes what is kept of clients that are long gone and left nothing to send. */
+  private tidyOnce(gone: readonly string[]): void {
+    if (this.isTidy) return
+    this.isTidy = true
+    if (gone.length === 0) return
+    const transaction = this.opened.transaction(['clients', 'histories'], 'readwrite', { durability: 'relaxed' })
+    const histories = transaction.objectStore('histories')
+    const request = histories.getAllKeys()
+    request.onsuccess = () => {
+      for (const key of request.result) if (gone.includes((key as string[])[1] as string)) histories.delete(key)
+      for (const id of gone) transaction.objectStore('clients').delete(id)
+    }
   }
 
   /** Names of the locks that somebody has; `null` without locks. */
