@@ -97,7 +97,7 @@ export class ClientShell implements Client {
 
   async forget(): Promise<void> {
     await this.close()
-    await this.device?.forget()
+    await (this.options.persist as DeviceSource | undefined)?.forget()
   }
 
   // --- Graphs ----------------------------------------------------------------------------------

@@ -71,7 +71,12 @@ export function openable({ name, user, durability = 'relaxed' }: IndexedDbOption
         lock?.release()
         throw error
       })
-      return new IndexedDbDevice(opened, { database, clientId, durability, storages, tab, lock })
+      return new IndexedDbDevice(opened, { database, clientId, durability, storages, lock })
+    },
+    forget: async () => {
+      tab.forget()
+      const factory = storages.factory() as IDBFactory | undefined
+      if (factory !== undefined) await answered(factory.deleteDatabase(database) as IDBRequest<unknown>)
     },
   }
 }
@@ -85,7 +90,6 @@ interface Parts {
   readonly clientId: string
   readonly durability: IDBTransactionDurability
   readonly storages: Storages
-  readonly tab: TabId
   readonly lock: Held | null
 }
 
@@ -295,12 +299,6 @@ class IndexedDbDevice implements Device {
     }
     this.opened.close()
     for (const lock of this.locks) lock.release()
-  }
-
-  async forget(): Promise<void> {
-    this.parts.tab.forget()
-    const request = this.parts.storages.factory().deleteDatabase(this.parts.database)
-    await answered(request as unknown as IDBRequest<undefined>)
   }
 }
 
