@@ -23,3 +23,18 @@ export class Emitter<T = void> {
     }
   }
 }
+
+/** Listeners by the name of what happens. */
+export class Emitters<Events> {
+  private readonly byName = new Map<keyof Events, Emitter<unknown>>()
+
+  on<E extends keyof Events>(event: E, listener: (value: Events[E]) => void): () => void {
+    const emitter = this.byName.get(event) ?? new Emitter<unknown>()
+    this.byName.set(event, emitter)
+    return emitter.on(listener as (value: unknown) => void)
+  }
+
+  emit<E extends keyof Events>(event: E, value: Events[E]): void {
+    this.byName.get(event)?.emit(value)
+  }
+}

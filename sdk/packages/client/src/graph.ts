@@ -2,6 +2,7 @@
 
 import type {
   BatchOptions,
+  CommandOptions,
   EntityMeta,
   Graph,
   GraphEdge,
@@ -10,7 +11,6 @@ import type {
   GraphSnapshot,
   JsonObject,
   Presence,
-  PresenceWriter,
   Sent,
   Status,
   UndoOutcome,
@@ -18,18 +18,19 @@ import type {
   Writes,
 } from './api.ts'
 import { actOptions, batchOf, writes } from './commands.ts'
-import { Emitter } from './emitter.ts'
+import { Emitter, Emitters } from './emitter.ts'
 import type { Environment } from './environment.ts'
 import { uuidV7 } from './ids.ts'
 import type { ActOptions, Change, Effect, Input } from './machine/effects.ts'
 import type { GraphFrame } from './machine/frames.ts'
 import { GraphMachine } from './machine/graph_machine.ts'
 import { ORIGIN, type Point } from './machine/operation.ts'
-import type { Action, GraphState } from './model/index.ts'
-import { Outcomes } from './outcomes.ts'
+import type { Action, Command, GraphState } from './model/index.ts'
+import { Outcomes, undoneOf } from './outcomes.ts'
 import { Presences } from './presence.ts'
 import { labelOf } from './refused.ts'
 import { isSameStatus, statusOf } from './status.ts'
+import { isUndoKnown, loadUndo } from './undo_model.ts'
 
 /** What a graph needs of its client. */
 export interface Host {
@@ -54,7 +55,7 @@ export interface Host {
 export class GraphShell implements Graph {
   readonly id: string
   readonly machine: GraphMachine
-  readonly presence: PresenceWriter
+  readonly presence: Presences
   readonly ready: Promise<void>
   /** Whether the user holds it; one that nobody holds ends when its queue is empty. */
   isHeld = true
@@ -62,13 +63,11 @@ export class GraphShell implements Graph {
   isLoaded = false
   private isEnded = false
   private readonly host: Host
-  private readonly presences: Presences
   private readonly outcomes: Outcomes
   private readonly pictures: Emitter = new Emitter()
   private readonly statuses: Emitter = new Emitter()
   private readonly histories: Emitter = new Emitter()
-  private readonly events = new Map<keyof GraphEvents, Emitter<never>>()
-  private readonly writer: Writes<Sent>
+  private readonly events = new Emitters<GraphEvents>()
   private shown: GraphSnapshot
   private shownState: GraphState
   /** What the user sees: edits are made on it. */
@@ -78,6 +77,7 @@ export class GraphShell implements Graph {
   private isReady: () => void = () => {}
   private stopFrame: (() => void) | null = null
   private stopWake: (() => void) | null = null
+  private isLearned = false
   /** Operations that the device has not written yet. */
   private readonly unwritten = new Set<string>()
 
@@ -85,12 +85,11 @@ export class GraphShell implements Graph {
     this.id = id
     this.host = host
     this.machine = new GraphMachine({ graphId: id, clientId: host.clientId(), isKept: host.isKept })
-    this.presences = new Presences(
+    this.presence = new Presences(
       host.environment,
       () => ({ graphId: id, clientId: this.clientId }),
       (frame) => host.send(frame),
     )
-    this.presence = this.presences
     this.ready = new Promise((resolve) => {
       this.isReady = resolve
     })
@@ -101,23 +100,20 @@ export class GraphShell implements Graph {
       (operationId, refused, options) =>
         this.step({ type: 'again', operationId, refused, options: { ...options, since: this.shownPoint } }),
     )
-    this.writer = writes(
-      (command, options) => this.act(command, actOptions(options)),
-      () => this.newId(),
-    )
+    const take = (command: Command, options: CommandOptions): Sent => this.act(command, actOptions(options))
+    Object.assign(this, writes(take, this.newId))
     this.shown = this.machine.picture()
     this.shownState = this.machine.shown()
     this.statusNow = this.makeStatus()
     this.historyNow = this.machine.history
+    this.learn()
   }
 
   get clientId(): string {
     return this.host.clientId()
   }
 
-  private newId(): string {
-    return uuidV7(this.host.environment.now())
-  }
+  private readonly newId = (): string => uuidV7(this.host.environment.now())
 
   /** The id of an operation. Nobody would send it after the end. */
   private openId(): string {
@@ -127,18 +123,18 @@ export class GraphShell implements Graph {
 
   // --- Writing ---------------------------------------------------------------------------------
 
-  createNode: Writes<Sent>['createNode'] = (node, options) => this.writer.createNode(node, options)
-  updateNode: Writes<Sent>['updateNode'] = (id, patch, options) => this.writer.updateNode(id, patch, options)
-  moveNode: Writes<Sent>['moveNode'] = (id, position, options) => this.writer.moveNode(id, position, options)
-  replaceNodes: Writes<Sent>['replaceNodes'] = (nodes, options) => this.writer.replaceNodes(nodes, options)
-  deleteNode: Writes<Sent>['deleteNode'] = (id, options) => this.writer.deleteNode(id, options)
-  createEdge: Writes<Sent>['createEdge'] = (edge, options) => this.writer.createEdge(edge, options)
-  updateEdge: Writes<Sent>['updateEdge'] = (id, patch, options) => this.writer.updateEdge(id, patch, options)
-  deleteEdge: Writes<Sent>['deleteEdge'] = (id, options) => this.writer.deleteEdge(id, options)
-  setViewport: Writes<Sent>['setViewport'] = (viewport, options) => this.writer.setViewport(viewport, options)
+  declare readonly createNode: Writes<Sent>['createNode']
+  declare readonly updateNode: Writes<Sent>['updateNode']
+  declare readonly moveNode: Writes<Sent>['moveNode']
+  declare readonly replaceNodes: Writes<Sent>['replaceNodes']
+  declare readonly deleteNode: Writes<Sent>['deleteNode']
+  declare readonly createEdge: Writes<Sent>['createEdge']
+  declare readonly updateEdge: Writes<Sent>['updateEdge']
+  declare readonly deleteEdge: Writes<Sent>['deleteEdge']
+  declare readonly setViewport: Writes<Sent>['setViewport']
 
   batch(label: string, fill: (batch: Writes<void>) => void, options: BatchOptions = {}): Sent | null {
-    const action = batchOf(fill, () => this.newId(), options)
+    const action = batchOf(fill, this.newId, options)
     return action === null ? null : this.act(action, actOptions({ label, ...options }))
   }
 
@@ -170,10 +166,7 @@ export class GraphShell implements Graph {
       if (!isMade(operationId))
         this.outcomes.settled(operationId, { outcome: 'applied', version: this.status.point.version })
     }
-    const undone = first?.settled.then(({ outcome, result }): UndoOutcome => {
-      const { reverted = [], skipped = [] } = (result ?? {}) as unknown as Partial<UndoOutcome>
-      return { outcome, reverted, skipped }
-    })
+    const undone = first?.settled.then(undoneOf)
     undone?.catch(() => {})
     return undone ?? null
   }
@@ -209,11 +202,11 @@ export class GraphShell implements Graph {
   }
 
   get others(): readonly Presence[] {
-    return this.presences.others
+    return this.presence.others
   }
 
   subscribeOthers(listener: () => void): () => void {
-    return this.presences.changed.on(listener)
+    return this.presence.changed.on(listener)
   }
 
   get history(): UndoState {
@@ -225,22 +218,13 @@ export class GraphShell implements Graph {
   }
 
   on<E extends keyof GraphEvents>(event: E, listener: (value: GraphEvents[E]) => void): () => void {
-    return this.emitter(event).on(listener)
-  }
-
-  private emitter<E extends keyof GraphEvents>(event: E): Emitter<GraphEvents[E]> {
-    let emitter = this.events.get(event) as unknown as Emitter<GraphEvents[E]> | undefined
-    if (emitter === undefined) {
-      emitter = new Emitter()
-      this.events.set(event, emitter as unknown as Emitter<never>)
-    }
-    return emitter
+    return this.events.on(event, listener)
   }
 
   close(): void {
     if (!this.isHeld) return
     this.isHeld = false
-    this.presences.away()
+    this.presence.away()
     this.host.closed(this)
   }
 
@@ -252,28 +236,41 @@ export class GraphShell implements Graph {
     const effects = this.machine.step(input, environment.now())
     this.host.inspect(this.id, input, effects)
     for (const effect of effects) this.perform(effect)
+    if (!this.isLearned && input.type !== 'frame') this.learnSoon()
     this.stopWake?.()
     const wakeAt = this.machine.wakeAt()
-    const wait = wakeAt === null ? 0 : Math.max(0, wakeAt - environment.now())
-    this.stopWake = wakeAt === null ? null : environment.after(wait, () => this.step({ type: 'tick' }))
+    const tick = (): void => this.step({ type: 'tick' })
+    this.stopWake = wakeAt === null ? null : environment.after(Math.max(0, wakeAt - environment.now()), tick)
+  }
+
+  /** How undo is predicted is loaded when there is something to undo. */
+  private learnSoon(): void {
+    const { history, pending } = this.machine
+    if (history.canUndo || history.canRedo || pending.length > 0) void loadUndo().then(() => this.learn())
+  }
+
+  private learn(): void {
+    if (this.isLearned || this.isEnded || !isUndoKnown()) return
+    this.isLearned = true
+    this.step({ type: 'learned' })
   }
 
   frame(frame: GraphFrame): void {
     this.step({ type: 'frame', frame })
     if (frame.type === 'SYNC' && this.machine.phase === 'live') {
       this.host.proven()
-      this.presences.live()
+      this.presence.live()
     }
   }
 
   disconnected(): void {
-    this.presences.away()
+    this.presence.away()
     this.step({ type: 'disconnected' })
   }
 
   /** The page is seen again. */
   wake(): void {
-    this.presences.wake()
+    this.presence.wake()
   }
 
   /** The connection is in another state. */
@@ -286,7 +283,7 @@ export class GraphShell implements Graph {
     this.isEnded = true
     this.stopFrame?.()
     this.stopWake?.()
-    this.presences.away()
+    this.presence.away()
     this.restate()
   }
 
@@ -322,23 +319,23 @@ export class GraphShell implements Graph {
         // The server has it, whatever the device has written.
         if (this.host.isKept) this.outcomes.persisted(operationId)
         this.outcomes.settled(operationId, outcome)
-        this.emitter('settled').emit({ operationId, outcome })
+        this.events.emit('settled', { operationId, outcome })
         break
       }
       case 'refused':
         // Whoever is told sees what stands, without what was refused.
         if (this.stopFrame !== null) this.draw()
-        this.emitter('refused').emit(this.outcomes.refused(effect.refusal))
+        this.events.emit('refused', this.outcomes.refused(effect.refusal))
         break
       case 'replaced':
-        this.emitter('replaced').emit({ discarded: effect.discarded })
+        this.events.emit('replaced', { discarded: effect.discarded })
         break
       case 'committed':
         this.drawSoon()
-        this.emitter('commit').emit(effect.commit)
+        this.events.emit('commit', effect.commit)
         break
       case 'presence':
-        this.presences.take(effect.frame)
+        this.presence.take(effect.frame)
         break
       case 'reconnect':
         this.host.reconnect()

@@ -1,10 +1,16 @@
 /** Who waits for the outcome of a command, and what was refused (rules M2, A7). */
 
-import type { OnConflict, Outcome, Sent } from './api.ts'
+import type { OnConflict, Outcome, Sent, UndoOutcome } from './api.ts'
 import type { NameOf } from './machine/conflicts.ts'
 import type { ActOptions, RefusalData } from './machine/effects.ts'
 import type { StoredOperation } from './machine/operation.ts'
 import { CommandRefused } from './refused.ts'
+
+/** What an undo did, from the outcome of its command. */
+export function undoneOf({ outcome, result }: Outcome): UndoOutcome {
+  const { reverted = [], skipped = [] } = (result ?? {}) as unknown as Partial<UndoOutcome>
+  return { outcome, reverted, skipped }
+}
 
 interface Handle {
   readonly sent: Sent

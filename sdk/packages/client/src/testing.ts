@@ -17,7 +17,8 @@
 import type { Client, JsonObject, Persistence } from './api.ts'
 import { ClientShell } from './client.ts'
 import type { Environment, Socket } from './environment.ts'
-import { type StateJson, toState } from './model/index.ts'
+import { provideUndo } from './machine/predict.ts'
+import { decideUndo, type StateJson, toState } from './model/index.ts'
 import { type Frame, ModelServer, type Session } from './testing/server.ts'
 
 /** How long outcomes are remembered. Milliseconds. */
@@ -46,6 +47,7 @@ export interface TestServer {
 
 /** Starts one. There is nothing to stop but its clients. */
 export function testServer(): TestServer {
+  provideUndo(decideUndo)
   return new MemoryServer()
 }
 

@@ -5,7 +5,7 @@ import { type Change as Done, type GraphEvent, GraphState, picture, remember, to
 import type { Change, Effect } from './effects.ts'
 import { ORIGIN, type Pending, type Point } from './operation.ts'
 import { Queue } from './pending.ts'
-import { predict } from './predict.ts'
+import { type Past, predict } from './predict.ts'
 import { UndoStack } from './undo_stack.ts'
 
 /**
@@ -40,6 +40,8 @@ export interface MachineState {
   readonly predictions: Map<string, readonly GraphEvent[] | null>
   /** What own operations changed, to predict how they are taken back. */
   readonly past: Map<string, readonly Done[]>
+  /** Whether undo is predicted. Until then the picture shows one when its commit comes. */
+  knowsUndo: boolean
   readonly undo: UndoStack
   /** Confirmed and pending together; `null`: to be made again. */
   shown: GraphState | null
@@ -81,6 +83,7 @@ export function emptyState(graphId: string, clientId: string, isKept: boolean): 
     queue: new Queue(),
     predictions: new Map(),
     past: new Map(),
+    knowsUndo: false,
     undo: new UndoStack(),
     shown: null,
     picture: NOTHING,
@@ -156,11 +159,16 @@ export function recall(m: MachineState, operationId: string, before: GraphState,
 }
 
 function put(m: MachineState, shown: GraphState, { stored }: Pending): readonly GraphEvent[] | null {
-  const events = predict(shown, stored.intent, stored.onConflict, m.past)
+  const events = predict(shown, stored.intent, stored.onConflict, knownPast(m))
   m.predictions.set(stored.operationId, events)
   const at = { version: (m.point?.version ?? 0) + 1, timestamp: stored.madeAt, isPredicted: true }
   for (const event of events ?? []) shown.apply(event, at)
   return events
+}
+
+/** What is known to predict how own operations are taken back; `null`: how is not known. */
+export function knownPast(m: MachineState): Past | null {
+  return m.knowsUndo ? m.past : null
 }
 
 /** The picture has to be made again. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { failureOf } from './main.ts'
 import { planOf, shrink } from './plan.ts'
-import { failureOf } from './world.ts'
 
 /** Seeds of the gate; `npm run fuzz` runs 10,000. */
 const SEEDS = 200

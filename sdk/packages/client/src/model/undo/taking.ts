@@ -10,7 +10,8 @@ import { get, isEqual } from '../json.ts'
 import { between, keysOf } from '../patch.ts'
 import type { Refused } from '../refused.ts'
 import type { GraphState, Place } from '../state.ts'
-import { type Change, isGone, keyOf, parentsFirst, valueAt } from './changes.ts'
+import { type Change, keyOf } from './changes.ts'
+import { isGone, parentsFirst, valueAt } from './order.ts'
 import { type PutBack, putBack } from './put_back.ts'
 
 /** What one operation did. */
