@@ -32,14 +32,14 @@ export function devtools(client: Client, graph: Graph): HTMLElement {
 /** Made when it is needed: where there is no document, importing this must not fail. */
 function elementClass(): CustomElementConstructor {
   return class extends HTMLElement {
-    private client: Client | null = null
-    private graph: Inspectable | null = null
-    private view: View = 'timeline'
-    private entries: Inspected[] = []
-    private reading: AsyncIterator<Inspected> | null = null
-    private isDrawing = false
-    private stop: () => void = () => {}
-    private readonly body: HTMLElement
+    #client: Client | null = null
+    #graph: Inspectable | null = null
+    #view: View = 'timeline'
+    #entries: Inspected[] = []
+    #reading: AsyncIterator<Inspected> | null = null
+    #isDrawing = false
+    #stop: () => void = () => {}
+    readonly #body: HTMLElement
 
     constructor() {
       super()
@@ -48,80 +48,80 @@ function elementClass(): CustomElementConstructor {
       const bar = make('nav')
       for (const view of ['timeline', 'pending', 'difference'] as const) {
         const button = make('button', view)
-        button.setAttribute('aria-pressed', `${view === this.view}`)
+        button.setAttribute('aria-pressed', `${view === this.#view}`)
         button.addEventListener('click', () => {
-          this.view = view
+          this.#view = view
           for (const other of bar.children) other.setAttribute('aria-pressed', `${other === button}`)
-          this.draw()
+          this.#draw()
         })
         bar.append(button)
       }
       const copy = make('button', 'copy as seed')
       copy.addEventListener('click', () => void navigator.clipboard.writeText(JSON.stringify(this.seed())))
       bar.append(copy)
-      this.body = make('div')
-      root.append(bar, this.body)
+      this.#body = make('div')
+      root.append(bar, this.#body)
     }
 
     watch(client: Client, graph: Graph): void {
-      this.client = client
-      this.graph = graph as Inspectable
-      if (this.isConnected) void this.read()
+      this.#client = client
+      this.#graph = graph as Inspectable
+      if (this.isConnected) void this.#read()
     }
 
     connectedCallback(): void {
-      if (this.client !== null && this.reading === null) void this.read()
+      if (this.#client !== null && this.#reading === null) void this.#read()
     }
 
     disconnectedCallback(): void {
-      this.stop()
-      void this.reading?.return?.()
-      this.reading = null
+      this.#stop()
+      void this.#reading?.return?.()
+      this.#reading = null
     }
 
     /** The inputs that led here, to be played on a machine again. */
     seed(): unknown {
-      return scheduleOf(this.graph?.id ?? '', this.client?.clientId ?? '', this.entries)
+      return scheduleOf(this.#graph?.id ?? '', this.#client?.clientId ?? '', this.#entries)
     }
 
-    private async read(): Promise<void> {
-      const { client } = this
+    async #read(): Promise<void> {
+      const client = this.#client
       if (client === null) return
       const entries = client.inspect()
-      this.reading = entries
-      this.stop = this.graph?.subscribeStatus(() => this.drawSoon()) ?? this.stop
-      this.drawSoon()
+      this.#reading = entries
+      this.#stop = this.#graph?.subscribeStatus(() => this.#drawSoon()) ?? this.#stop
+      this.#drawSoon()
       for await (const entry of entries) {
-        this.entries.push(entry)
-        if (this.entries.length > ENTRIES_MAX) this.entries.shift()
-        this.drawSoon()
+        this.#entries.push(entry)
+        if (this.#entries.length > ENTRIES_MAX) this.#entries.shift()
+        this.#drawSoon()
       }
     }
 
-    private drawSoon(): void {
-      if (this.isDrawing) return
-      this.isDrawing = true
+    #drawSoon(): void {
+      if (this.#isDrawing) return
+      this.#isDrawing = true
       requestAnimationFrame(() => {
-        this.isDrawing = false
-        this.draw()
+        this.#isDrawing = false
+        this.#draw()
       })
     }
 
-    private draw(): void {
-      const { graph } = this
+    #draw(): void {
+      const graph = this.#graph
       if (graph === null) return
       const { connection, point, pending, persisted } = graph.status
       const head = make(
         'p',
         `${connection} · v${point.version} · ${pending} pending · ${persisted ? '' : 'not '}persisted`,
       )
-      this.body.replaceChildren(head, this.table(graph))
+      this.#body.replaceChildren(head, this.#table(graph))
     }
 
-    private table(graph: Inspectable): HTMLElement {
-      switch (this.view) {
+    #table(graph: Inspectable): HTMLElement {
+      switch (this.#view) {
         case 'timeline':
-          return table(['at', 'what', 'content'], this.entries.slice(-100).reverse().map(lineOf))
+          return table(['at', 'what', 'content'], this.#entries.slice(-100).reverse().map(lineOf))
         case 'pending':
           return table(
             ['operation', 'what', 'state', 'base', 'age', 'attempts'],

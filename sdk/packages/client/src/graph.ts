@@ -61,29 +61,29 @@ export class GraphShell implements Graph {
   isHeld = true
   /** Whether what the device keeps is taken up: it is not followed before. */
   isLoaded = false
-  private isEnded = false
-  private readonly host: Host
-  private readonly outcomes: Outcomes
-  private readonly pictures: Emitter = new Emitter()
-  private readonly statuses: Emitter = new Emitter()
-  private readonly histories: Emitter = new Emitter()
-  private readonly events = new Emitters<GraphEvents>()
-  private shown: GraphSnapshot
-  private shownState: GraphState
+  #isEnded = false
+  readonly #host: Host
+  readonly #outcomes: Outcomes
+  readonly #pictures: Emitter = new Emitter()
+  readonly #statuses: Emitter = new Emitter()
+  readonly #histories: Emitter = new Emitter()
+  readonly #events = new Emitters<GraphEvents>()
+  #shown: GraphSnapshot
+  #shownState: GraphState
   /** What the user sees: edits are made on it. */
-  private shownPoint: Point = ORIGIN
-  private statusNow: Status
-  private historyNow: UndoState
-  private isReady: () => void = () => {}
-  private stopFrame: (() => void) | null = null
-  private stopWake: (() => void) | null = null
-  private isLearned = false
+  #shownPoint: Point = ORIGIN
+  #statusNow: Status
+  #historyNow: UndoState
+  #isReady: () => void = () => {}
+  #stopFrame: (() => void) | null = null
+  #stopWake: (() => void) | null = null
+  #isLearned = false
   /** Operations that the device has not written yet. */
-  private readonly unwritten = new Set<string>()
+  readonly #unwritten = new Set<string>()
 
   constructor(id: string, host: Host) {
     this.id = id
-    this.host = host
+    this.#host = host
     this.machine = new GraphMachine({ graphId: id, clientId: host.clientId(), isKept: host.isKept })
     this.presence = new Presences(
       host.environment,
@@ -91,34 +91,34 @@ export class GraphShell implements Graph {
       (frame) => host.send(frame),
     )
     this.ready = new Promise((resolve) => {
-      this.isReady = resolve
+      this.#isReady = resolve
     })
     const nameOf = (id: string): string | undefined => labelOf(this.node(id) ?? this.edge(id))
-    this.outcomes = new Outcomes(
-      () => this.openId(),
+    this.#outcomes = new Outcomes(
+      () => this.#openId(),
       nameOf,
       (operationId, refused, options) =>
-        this.step({ type: 'again', operationId, refused, options: { ...options, since: this.shownPoint } }),
+        this.step({ type: 'again', operationId, refused, options: { ...options, since: this.#shownPoint } }),
     )
-    const take = (command: Command, options: CommandOptions): Sent => this.act(command, actOptions(options))
-    Object.assign(this, writes(take, this.newId))
-    this.shown = this.machine.picture()
-    this.shownState = this.machine.shown()
-    this.statusNow = this.makeStatus()
-    this.historyNow = this.machine.history
-    this.learn()
+    const take = (command: Command, options: CommandOptions): Sent => this.#act(command, actOptions(options))
+    Object.assign(this, writes(take, this.#newId))
+    this.#shown = this.machine.picture()
+    this.#shownState = this.machine.shown()
+    this.#statusNow = this.#makeStatus()
+    this.#historyNow = this.machine.history
+    this.#learn()
   }
 
   get clientId(): string {
-    return this.host.clientId()
+    return this.#host.clientId()
   }
 
-  private readonly newId = (): string => uuidV7(this.host.environment.now())
+  readonly #newId = (): string => uuidV7(this.#host.environment.now())
 
   /** The id of an operation. Nobody would send it after the end. */
-  private openId(): string {
-    if (this.isEnded) throw new Error(`graph ${this.id} is closed: ask the client for it again`)
-    return this.newId()
+  #openId(): string {
+    if (this.#isEnded) throw new Error(`graph ${this.id} is closed: ask the client for it again`)
+    return this.#newId()
   }
 
   // --- Writing ---------------------------------------------------------------------------------
@@ -134,37 +134,37 @@ export class GraphShell implements Graph {
   declare readonly setViewport: Writes<Sent>['setViewport']
 
   batch(label: string, fill: (batch: Writes<void>) => void, options: BatchOptions = {}): Sent | null {
-    const action = batchOf(fill, this.newId, options)
-    return action === null ? null : this.act(action, actOptions({ label, ...options }))
+    const action = batchOf(fill, this.#newId, options)
+    return action === null ? null : this.#act(action, actOptions({ label, ...options }))
   }
 
-  private act(action: Action, options: ActOptions): Sent {
-    const operationId = this.openId()
-    const sent = this.outcomes.expect(operationId)
-    this.step({ type: 'act', operationId, action, options: { ...options, since: options.since ?? this.shownPoint } })
+  #act(action: Action, options: ActOptions): Sent {
+    const operationId = this.#openId()
+    const sent = this.#outcomes.expect(operationId)
+    this.step({ type: 'act', operationId, action, options: { ...options, since: options.since ?? this.#shownPoint } })
     return sent
   }
 
   undo(): Promise<UndoOutcome> | null {
-    return this.reverse('undo')
+    return this.#reverse('undo')
   }
 
   redo(): Promise<UndoOutcome> | null {
-    return this.reverse('redo')
+    return this.#reverse('redo')
   }
 
-  private reverse(type: 'undo' | 'redo'): Promise<UndoOutcome> | null {
-    const count = this.isEnded ? 0 : this.machine.idsNeeded(type)
+  #reverse(type: 'undo' | 'redo'): Promise<UndoOutcome> | null {
+    const count = this.#isEnded ? 0 : this.machine.idsNeeded(type)
     if (count === 0) return null
-    const operationIds = Array.from({ length: count }, () => this.newId())
-    const [first] = operationIds.map((operationId) => this.outcomes.expect(operationId))
+    const operationIds = Array.from({ length: count }, () => this.#newId())
+    const [first] = operationIds.map((operationId) => this.#outcomes.expect(operationId))
     this.step({ type, operationIds })
     const isMade = (operationId: string): boolean =>
       this.machine.pending.some((pending) => pending.stored.operationId === operationId)
     for (const operationId of operationIds) {
       // Nothing is to be sent for it: what it takes back never left this client.
       if (!isMade(operationId))
-        this.outcomes.settled(operationId, { outcome: 'applied', version: this.status.point.version })
+        this.#outcomes.settled(operationId, { outcome: 'applied', version: this.status.point.version })
     }
     const undone = first?.settled.then(undoneOf)
     undone?.catch(() => {})
@@ -174,19 +174,19 @@ export class GraphShell implements Graph {
   // --- Reading ---------------------------------------------------------------------------------
 
   getSnapshot(): GraphSnapshot {
-    return this.shown
+    return this.#shown
   }
 
   subscribe(listener: () => void): () => void {
-    return this.pictures.on(listener)
+    return this.#pictures.on(listener)
   }
 
   node(id: string): GraphNode | undefined {
-    return this.shownState.nodes.get(id)?.entity
+    return this.#shownState.nodes.get(id)?.entity
   }
 
   edge(id: string): GraphEdge | undefined {
-    return this.shownState.edges.get(id)?.entity
+    return this.#shownState.edges.get(id)?.entity
   }
 
   meta(id: string): EntityMeta | undefined {
@@ -194,11 +194,11 @@ export class GraphShell implements Graph {
   }
 
   get status(): Status {
-    return this.statusNow
+    return this.#statusNow
   }
 
   subscribeStatus(listener: () => void): () => void {
-    return this.statuses.on(listener)
+    return this.#statuses.on(listener)
   }
 
   get others(): readonly Presence[] {
@@ -210,55 +210,55 @@ export class GraphShell implements Graph {
   }
 
   get history(): UndoState {
-    return this.historyNow
+    return this.#historyNow
   }
 
   subscribeHistory(listener: () => void): () => void {
-    return this.histories.on(listener)
+    return this.#histories.on(listener)
   }
 
   on<E extends keyof GraphEvents>(event: E, listener: (value: GraphEvents[E]) => void): () => void {
-    return this.events.on(event, listener)
+    return this.#events.on(event, listener)
   }
 
   close(): void {
     if (!this.isHeld) return
     this.isHeld = false
     this.presence.away()
-    this.host.closed(this)
+    this.#host.closed(this)
   }
 
   // --- What the client tells -------------------------------------------------------------------
 
   /** Tells the machine, and does what it says. */
   step(input: Input): void {
-    const { environment } = this.host
+    const { environment } = this.#host
     const effects = this.machine.step(input, environment.now())
-    this.host.inspect(this.id, input, effects)
-    for (const effect of effects) this.perform(effect)
-    if (!this.isLearned && input.type !== 'frame') this.learnSoon()
-    this.stopWake?.()
+    this.#host.inspect(this.id, input, effects)
+    for (const effect of effects) this.#perform(effect)
+    if (!this.#isLearned && input.type !== 'frame') this.#learnSoon()
+    this.#stopWake?.()
     const wakeAt = this.machine.wakeAt()
     const tick = (): void => this.step({ type: 'tick' })
-    this.stopWake = wakeAt === null ? null : environment.after(Math.max(0, wakeAt - environment.now()), tick)
+    this.#stopWake = wakeAt === null ? null : environment.after(Math.max(0, wakeAt - environment.now()), tick)
   }
 
   /** How undo is predicted is loaded when there is something to undo. */
-  private learnSoon(): void {
+  #learnSoon(): void {
     const { history, pending } = this.machine
-    if (history.canUndo || history.canRedo || pending.length > 0) void loadUndo().then(() => this.learn())
+    if (history.canUndo || history.canRedo || pending.length > 0) void loadUndo().then(() => this.#learn())
   }
 
-  private learn(): void {
-    if (this.isLearned || this.isEnded || !isUndoKnown()) return
-    this.isLearned = true
+  #learn(): void {
+    if (this.#isLearned || this.#isEnded || !isUndoKnown()) return
+    this.#isLearned = true
     this.step({ type: 'learned' })
   }
 
   frame(frame: GraphFrame): void {
     this.step({ type: 'frame', frame })
     if (frame.type === 'SYNC' && this.machine.phase === 'live') {
-      this.host.proven()
+      this.#host.proven()
       this.presence.live()
     }
   }
@@ -275,16 +275,16 @@ export class GraphShell implements Graph {
 
   /** The connection is in another state. */
   refresh(): void {
-    this.restate()
+    this.#restate()
   }
 
   /** It is followed no more. */
   end(): void {
-    this.isEnded = true
-    this.stopFrame?.()
-    this.stopWake?.()
+    this.#isEnded = true
+    this.#stopFrame?.()
+    this.#stopWake?.()
     this.presence.away()
-    this.restate()
+    this.#restate()
   }
 
   /** Whether it has nothing left to send. */
@@ -292,104 +292,104 @@ export class GraphShell implements Graph {
     return this.machine.pending.length === 0
   }
 
-  private perform(effect: Effect): void {
+  #perform(effect: Effect): void {
     switch (effect.type) {
       case 'send':
-        this.host.send(effect.frame)
+        this.#host.send(effect.frame)
         break
       case 'store':
-        this.store(effect.changes)
+        this.#store(effect.changes)
         break
       case 'changed':
-        if (effect.isLocal) this.draw()
-        else this.drawSoon()
+        if (effect.isLocal) this.#draw()
+        else this.#drawSoon()
         break
       case 'status':
-        this.restate()
-        this.host.changed(this)
+        this.#restate()
+        this.#host.changed(this)
         break
       case 'history':
-        this.historyNow = this.machine.history
-        this.histories.emit()
+        this.#historyNow = this.machine.history
+        this.#histories.emit()
         break
       case 'settled': {
         const { operationId, outcome } = effect
         // Whoever waits for it finds it in the picture.
-        if (this.stopFrame !== null) this.draw()
+        if (this.#stopFrame !== null) this.#draw()
         // The server has it, whatever the device has written.
-        if (this.host.isKept) this.outcomes.persisted(operationId)
-        this.outcomes.settled(operationId, outcome)
-        this.events.emit('settled', { operationId, outcome })
+        if (this.#host.isKept) this.#outcomes.persisted(operationId)
+        this.#outcomes.settled(operationId, outcome)
+        this.#events.emit('settled', { operationId, outcome })
         break
       }
       case 'refused':
         // Whoever is told sees what stands, without what was refused.
-        if (this.stopFrame !== null) this.draw()
-        this.events.emit('refused', this.outcomes.refused(effect.refusal))
+        if (this.#stopFrame !== null) this.#draw()
+        this.#events.emit('refused', this.#outcomes.refused(effect.refusal))
         break
       case 'replaced':
-        this.events.emit('replaced', { discarded: effect.discarded })
+        this.#events.emit('replaced', { discarded: effect.discarded })
         break
       case 'committed':
-        this.drawSoon()
-        this.events.emit('commit', effect.commit)
+        this.#drawSoon()
+        this.#events.emit('commit', effect.commit)
         break
       case 'presence':
         this.presence.take(effect.frame)
         break
       case 'reconnect':
-        this.host.reconnect()
+        this.#host.reconnect()
         break
     }
   }
 
-  private drawSoon(): void {
-    this.stopFrame ??= this.host.environment.onFrame(() => this.draw())
+  #drawSoon(): void {
+    this.#stopFrame ??= this.#host.environment.onFrame(() => this.#draw())
   }
 
   /** Makes the picture, and tells it if it is another one. */
-  private draw(): void {
-    this.stopFrame?.()
-    this.stopFrame = null
-    const before = this.shown
-    this.shown = this.machine.picture()
-    this.shownPoint = this.machine.point ?? ORIGIN
-    if (this.shown !== before) {
-      this.shownState = this.machine.shown()
-      if (this.shown.ready) this.isReady()
-      this.pictures.emit()
+  #draw(): void {
+    this.#stopFrame?.()
+    this.#stopFrame = null
+    const before = this.#shown
+    this.#shown = this.machine.picture()
+    this.#shownPoint = this.machine.point ?? ORIGIN
+    if (this.#shown !== before) {
+      this.#shownState = this.machine.shown()
+      if (this.#shown.ready) this.#isReady()
+      this.#pictures.emit()
     }
-    this.restate()
+    this.#restate()
   }
 
-  private restate(): void {
-    const now = this.makeStatus()
-    if (isSameStatus(this.statusNow, now)) return
-    this.statusNow = now
-    this.statuses.emit()
+  #restate(): void {
+    const now = this.#makeStatus()
+    if (isSameStatus(this.#statusNow, now)) return
+    this.#statusNow = now
+    this.#statuses.emit()
   }
 
-  private makeStatus(): Status {
-    const { host } = this
-    const isSafe = host.isKept && host.isDurable() && this.unwritten.size === 0
-    return statusOf(this.machine, this.isEnded ? 'closed' : host.connection(), this.shownPoint, isSafe)
+  #makeStatus(): Status {
+    const host = this.#host
+    const isSafe = host.isKept && host.isDurable() && this.#unwritten.size === 0
+    return statusOf(this.machine, this.#isEnded ? 'closed' : host.connection(), this.#shownPoint, isSafe)
   }
 
-  private store(changes: readonly Change[]): void {
+  #store(changes: readonly Change[]): void {
     const ids = changes.flatMap((change) =>
       'put' in change && change.put === 'operation' ? [change.operation.operationId] : [],
     )
-    for (const id of ids) this.unwritten.add(id)
-    this.host.write(this.id, changes).then(
+    for (const id of ids) this.#unwritten.add(id)
+    this.#host.write(this.id, changes).then(
       () => {
-        for (const id of ids) this.unwritten.delete(id)
-        if (this.host.isDurable()) for (const id of ids) this.outcomes.persisted(id)
-        this.restate()
-        this.host.changed(this)
+        for (const id of ids) this.#unwritten.delete(id)
+        if (this.#host.isDurable()) for (const id of ids) this.#outcomes.persisted(id)
+        this.#restate()
+        this.#host.changed(this)
       },
       () => {
-        this.restate()
-        this.host.changed(this)
+        this.#restate()
+        this.#host.changed(this)
       },
     )
   }

@@ -102,8 +102,8 @@ export function emptyState(graphId: string, clientId: string, isKept: boolean): 
 
 /** What one step says. Changes come first: they are begun before anything is sent. */
 export class Out {
-  private readonly effects: Effect[] = []
-  private readonly changes: Change[] = []
+  readonly #effects: Effect[] = []
+  readonly #changes: Change[] = []
   readonly now: number
   /** The operation that is being made: it is kept once, when it is known whether it was sent. */
   making: Pending | null = null
@@ -113,15 +113,15 @@ export class Out {
   }
 
   say(effect: Effect): void {
-    this.effects.push(effect)
+    this.#effects.push(effect)
   }
 
   keep(m: MachineState, change: Change): void {
-    if (m.isKept) this.changes.push(change)
+    if (m.isKept) this.#changes.push(change)
   }
 
   all(): Effect[] {
-    return this.changes.length > 0 ? [{ type: 'store', changes: this.changes }, ...this.effects] : this.effects
+    return this.#changes.length > 0 ? [{ type: 'store', changes: this.#changes }, ...this.#effects] : this.#effects
   }
 }
 
