@@ -176,6 +176,21 @@ describe('useGraphFlow', () => {
     expect(client.opened[0]?.commits).toHaveLength(1)
   })
 
+  test('M4 A13 it is sent before the client, which was there first, closes the connection of a kept page', () => {
+    const client = new MemoryClient([node('a')])
+    let sent: number | undefined
+    const close = (): void => {
+      sent = client.opened[0]?.commits.length
+    }
+    addEventListener('pagehide', close)
+    let flow: GraphFlow | undefined
+    render(<Flow client={client} seen={(now) => (flow = now)} />)
+    act(() => flow!.props.onNodesChange([{ type: 'position', id: 'a', position: { x: 5, y: 5 }, dragging: true }]))
+    act(() => void window.dispatchEvent(new Event('pagehide')))
+    removeEventListener('pagehide', close)
+    expect(sent).toBe(1)
+  })
+
   test('a server renders an empty flow and opens nothing', () => {
     const client = new MemoryClient([node('a')])
     expect(renderToString(<Flow client={client} />)).toBe('<ul></ul>')
