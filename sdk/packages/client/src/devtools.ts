@@ -5,11 +5,13 @@
  * import { devtools } from '@dao-api/client/devtools'
  * document.body.append(devtools(client, client.graph('team-a.flow-7')))
  * ```
+ *
+ * While it is in the page, the console finds the same: `__DAO__.get('team-a.flow-7').pending()`.
  */
 
 import type { Client, Graph, Inspected } from './api.ts'
-import { differences, type Inspectable, type OperationRow, rowsOf } from './devtools/inspect.ts'
-import { scheduleOf } from './devtools/schedule.ts'
+import { type Difference, differences, type Inspectable, type OperationRow, rowsOf } from './devtools/inspect.ts'
+import { type Schedule, scheduleOf } from './devtools/schedule.ts'
 import { STYLE } from './devtools/style.ts'
 
 export { type Difference, differences, type Inspectable, type OperationRow, rowsOf } from './devtools/inspect.ts'
@@ -20,6 +22,23 @@ const ENTRIES_MAX = 500
 const NAME = 'dao-devtools'
 
 type View = 'timeline' | 'pending' | 'difference'
+
+/** A graph in the console of the browser. */
+export interface Inspection {
+  readonly client: Client
+  readonly graph: Graph
+  /** The operations that have not ended. */
+  pending(): OperationRow[]
+  /** What is shown otherwise than confirmed. */
+  differences(): Difference[]
+  /** The steps since the element is in the page, for {@link replay}. */
+  seed(): Schedule
+}
+
+declare global {
+  /** Graphs by id, while `<dao-devtools>` shows them. */
+  var __DAO__: Map<string, Inspection> | undefined
+}
 
 /** Defines the element where it is not defined yet, and makes one for a graph of the client. */
 export function devtools(client: Client, graph: Graph): HTMLElement {
@@ -66,21 +85,33 @@ function elementClass(): CustomElementConstructor {
     watch(client: Client, graph: Graph): void {
       this.#client = client
       this.#graph = graph as Inspectable
-      if (this.isConnected) void this.#read()
+      if (this.isConnected) this.connectedCallback()
     }
 
     connectedCallback(): void {
-      if (this.#client !== null && this.#reading === null) void this.#read()
+      if (this.#client === null || this.#graph === null || this.#reading !== null) return
+      void this.#read()
+      const [client, graph] = [this.#client, this.#graph]
+      globalThis.__DAO__ ??= new Map()
+      globalThis.__DAO__.set(graph.id, {
+        client,
+        graph,
+        pending: () => rowsOf(graph, Date.now()),
+        differences: () => differences(graph),
+        seed: () => this.seed(),
+      })
     }
 
     disconnectedCallback(): void {
       this.#stop()
       void this.#reading?.return?.()
       this.#reading = null
+      globalThis.__DAO__?.delete(this.#graph?.id ?? '')
+      if (globalThis.__DAO__?.size === 0) globalThis.__DAO__ = undefined
     }
 
     /** The inputs that led here, to be played on a machine again. */
-    seed(): unknown {
+    seed(): Schedule {
       return scheduleOf(this.#graph?.id ?? '', this.#client?.clientId ?? '', this.#entries)
     }
 

@@ -24,6 +24,8 @@ export function scheduleOf(graphId: string, clientId: string, entries: readonly 
 export function replay({ graphId, clientId, steps }: Schedule): GraphMachine {
   provideUndo(decideUndo)
   const machine = new GraphMachine({ graphId, clientId })
+  // It may have been known before the first of the steps.
+  machine.step({ type: 'learned' }, steps[0]?.at ?? 0)
   for (const { at, input } of steps) machine.step(input, at)
   return machine
 }
