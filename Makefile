@@ -32,7 +32,7 @@ sdk-test: sdk-install ## Run the tests of the SDK
 	cargo build --locked
 	cd sdk && $(NODE) npm test --silent && $(NODE) npm run --silent fuzz && $(NODE) npm run --silent test:server
 
-sdk-check: sdk-install ## Format, lints and types of the SDK and the example; sizes, packages and wire types
+sdk-check: sdk-install ## Format, lints and types of the SDK and the example; public interface, sizes, packages and wire types
 	cargo build --locked
 	cd sdk && $(NODE) npm run --silent check && $(NODE) npm run --silent build && $(NODE) npm run --silent sizes \
 		&& $(NODE) npm run --silent packages && $(NODE) node scripts/wire.mjs --check
