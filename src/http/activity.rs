@@ -100,6 +100,7 @@ pub(super) async fn graph_activity(
             ));
         }
         let min = query.version("minVersion")?;
+        let _turn = app.long_read().await?;
         let found = read::activity_buckets(&app.graphs, &graph, &filter, bucket_ms, min).await?;
         return Ok(respond(StatusCode::OK, format, &BucketsOut::of(&graph, &found)));
     }

@@ -11,16 +11,20 @@ use std::{
     },
 };
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{extract::State, response::Response};
 use dao_projections::{ClientId, GraphId, Timestamp, UserId, Version};
-use serde::Serialize;
-use serde_json::Value;
+use serde::{
+    Serialize, Serializer,
+    de::IgnoredAny,
+    ser::{Error as _, SerializeMap},
+};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
     app::App,
     extractors::{PathIds, QueryParameters, ResponseFormat},
-    format::{respond, respond_encoded},
+    format::{Format, respond_encoded},
     problem::Problem,
     stream::StreamFormat,
 };
@@ -57,8 +61,28 @@ impl Transport {
     }
 }
 
-/// How far a connection is in a graph.
-pub(super) type Reached = Arc<AtomicU64>;
+/// How far a connection is in a graph; not known before it is told for the first time.
+#[derive(Clone)]
+pub(super) struct Reached(Arc<AtomicU64>);
+
+impl Reached {
+    /// No version is that high.
+    const UNKNOWN: u64 = u64::MAX;
+
+    pub(super) fn note(&self, version: Version) {
+        self.0.store(version.get(), Ordering::Relaxed);
+    }
+
+    fn version(&self) -> Option<Version> {
+        Version::new(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl Default for Reached {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(Self::UNKNOWN)))
+    }
+}
 
 /// What one connection says of itself.
 pub(super) struct OpenConnection {
@@ -197,8 +221,9 @@ struct ConnectionOut {
 #[serde(rename_all = "camelCase")]
 struct FollowedOut {
     graph_id: GraphId,
-    version: Version,
-    /// Commits that it has not been sent; null while the graph is not in memory.
+    /// Up to where it was sent the graph; null until it is known.
+    version: Option<Version>,
+    /// Commits that it has not been sent; null until that is known, and while the graph is not in memory.
     lag: Option<u64>,
 }
 
@@ -206,9 +231,9 @@ impl ConnectionOut {
     fn of(id: Uuid, instance: Uuid, connection: &OpenConnection, graphs: &Graphs) -> Self {
         let state = connection.state();
         let followed = |(graph, reached): (&GraphId, &Reached)| {
-            let version = Version::new(reached.load(Ordering::Relaxed)).unwrap_or_default();
+            let version = reached.version();
             let head = graphs.in_memory(graph).and_then(|hot| hot.head());
-            let lag = head.map(|head| head.version.since(version));
+            let lag = head.zip(version).map(|(head, version)| head.version.since(version));
             FollowedOut { graph_id: graph.clone(), version, lag }
         };
         let (all_graphs, of_graphs) = match &state.follows {
@@ -253,38 +278,76 @@ pub(super) async fn connections(
 }
 
 #[derive(Serialize)]
-struct PresenceOut {
-    clients: Vec<ClientOut>,
+struct PresenceOut<'a> {
+    clients: Vec<ClientOut<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ClientOut {
-    client_id: ClientId,
-    user_id: UserId,
+struct ClientOut<'a> {
+    client_id: &'a ClientId,
+    user_id: &'a UserId,
     /// Since when it follows the graph.
     since: Option<Timestamp>,
     /// Whether it follows the graph.
     follows: bool,
     /// What it shows in the slot without a name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<Value>,
+    state: Option<StateOut<'a>>,
     /// What it shows in the others.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    slots: BTreeMap<String, Value>,
+    #[serde(skip_serializing_if = "SlotsOut::is_empty")]
+    slots: SlotsOut<'a>,
 }
 
-impl ClientOut {
-    fn of(client: PresentClient) -> Self {
-        let PresentClient { client, user, since, shown } = client;
-        let mut slots: BTreeMap<String, Value> = BTreeMap::new();
-        for update in shown {
-            let present = &update.present;
-            let state = serde_json::from_str(&present.state).ok();
-            slots.extend(state.map(|state| (present.slot.as_str().to_owned(), state)));
+/// A state: text until it is written.
+struct StateOut<'a> {
+    json: &'a str,
+    format: Format,
+}
+
+struct SlotsOut<'a>(BTreeMap<&'a str, StateOut<'a>>);
+
+impl SlotsOut<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for SlotsOut<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(Some(self.0.len()))?;
+        self.0.iter().try_for_each(|(slot, state)| map.serialize_entry(slot, state))?;
+        map.end()
+    }
+}
+
+impl Serialize for StateOut<'_> {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self.format {
+            Format::Json => {
+                serde_json::from_str::<&RawValue>(self.json).map_err(S::Error::custom)?.serialize(s)
+            }
+            Format::MessagePack => {
+                serde_transcode::transcode(&mut serde_json::Deserializer::from_str(self.json), s)
+            }
+        }
+    }
+}
+
+impl<'a> ClientOut<'a> {
+    fn of(client: &'a PresentClient, format: Format) -> Self {
+        let mut slots = BTreeMap::new();
+        for update in &client.shown {
+            let (slot, json) = (update.present.slot.as_str(), &*update.present.state);
+            // What can't be parsed is not shown.
+            if serde_json::from_str::<IgnoredAny>(json).is_ok() {
+                slots.insert(slot, StateOut { json, format });
+            }
         }
         let state = slots.remove("");
-        Self { client_id: client, user_id: user, since, follows: since.is_some(), state, slots }
+        let PresentClient { client, user, since, .. } = client;
+        let (since, follows) = (*since, since.is_some());
+        Self { client_id: client, user_id: user, since, follows, state, slots: SlotsOut(slots) }
     }
 }
 
@@ -297,6 +360,39 @@ pub(super) async fn presence(
     let graph = ids.graph()?;
     let clients = app.live.hub.clients(&graph).await;
     let _turn = app.long_read().await?;
-    let clients = clients.into_iter().map(ClientOut::of).collect();
-    Ok(respond(StatusCode::OK, format, &PresenceOut { clients }))
+    let encode = move || {
+        let clients = clients.iter().map(|client| ClientOut::of(client, format)).collect();
+        format.encode_long(&PresenceOut { clients })
+    };
+    let body = tokio::task::spawn_blocking(encode).await.map_err(Problem::of_panic)?;
+    Ok(respond_encoded(format, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n5_how_far_a_connection_is_is_not_known_before_it_is_told() {
+        let reached = Reached::default();
+        assert_eq!(reached.version(), None);
+        for version in [Version::EMPTY, Version::MAX] {
+            reached.note(version);
+            assert_eq!(reached.clone().version(), Some(version));
+        }
+    }
+
+    #[test]
+    fn l14_states_are_written_as_they_were_shown() {
+        let deep = format!("{}{}", "[".repeat(60), "]".repeat(60));
+        for json in
+            ["null", "{}", "[2,-1,0.5,18446744073709551615,1e+300]", r#"{"b":{"a":["\n"]},"a":null}"#, &deep]
+        {
+            let value: serde_json::Value = serde_json::from_str(json).expect("JSON");
+            for format in [Format::Json, Format::MessagePack] {
+                let state = format.encode_long(&StateOut { json, format });
+                assert_eq!(state, format.encode(&value), "{json}");
+            }
+        }
+    }
 }

@@ -4,11 +4,7 @@
 //! A stream is a cursor into the log, as a WebSocket's subscription is: what its reader has not taken
 //! costs nothing.
 
-use std::{
-    collections::VecDeque,
-    convert::Infallible,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc};
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use bytes::Bytes;
@@ -147,6 +143,13 @@ impl PendingCommits {
         self.commits.is_empty() && self.stored.is_empty()
     }
 
+    /// Up to where all is written; `None` if nothing waits.
+    fn reached(&self) -> Option<Version> {
+        let in_memory = self.commits.front().map(|commit| commit.commit.version);
+        let first = in_memory.or_else(|| self.stored.front().map(|commit| commit.version))?;
+        Version::new(first.get().saturating_sub(1))
+    }
+
     /// The first of the stored ones, as many as make a piece.
     fn next_stored(&mut self) -> Vec<StoredCommit> {
         let mut bytes = 0;
@@ -163,7 +166,8 @@ impl PendingCommits {
 
 impl GraphEventStream {
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
-        self.reached.store(self.reader.head().version.get(), Ordering::Relaxed);
+        // Whoever asks for the next piece has taken those before it.
+        self.reached.note(self.waiting.reached().unwrap_or(self.reader.head().version));
         if let Some(head) = self.reset.take() {
             return Some((Ok(self.reset_out(head)), self));
         }
@@ -333,4 +337,25 @@ async fn stored_out(
 /// A point as the id of an event.
 fn id_of(head: Head) -> String {
     format!("{}:{}", head.version, head.hash.to_hex())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n5_what_is_read_ahead_is_not_yet_sent() {
+        let mut waiting = PendingCommits::default();
+        assert_eq!(waiting.reached(), None);
+        let commit = |version: u64| {
+            let version = Version::new(version).expect("a version");
+            StoredCommit { version, hash: Head::EMPTY.hash, body: vec![0; PIECE_BYTES].into() }
+        };
+        waiting.stored = (4..7).map(commit).collect();
+        for written in 3..6 {
+            assert_eq!(waiting.reached(), Version::new(written));
+            assert_eq!(waiting.next_stored().len(), 1);
+        }
+        assert_eq!(waiting.reached(), None);
+    }
 }

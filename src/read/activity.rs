@@ -1,5 +1,7 @@
 //! Activity: who did how much of what, when. Answered from rows that projector tasks keep.
 
+use std::collections::BTreeMap;
+
 use dao_projections::{Activity, ActivityKey, GraphId, Projection, Timestamp, UserId, Version};
 use tokio::time::{Instant, sleep_until};
 
@@ -7,7 +9,10 @@ use super::{
     ReadError,
     version_wait::{self, FIRST_PAUSE, PAUSE_MAX, WAIT},
 };
-use crate::{store::ProjectionStore, write::Graphs};
+use crate::{
+    store::ProjectionStore,
+    write::{Graphs, WriteError},
+};
 
 /// Graphs looked into for one answer about all of them.
 const GRAPHS_MAX: usize = 200;
@@ -85,6 +90,38 @@ pub async fn activity(
         add(&**rows, graph, filter, after, limit, &mut found).await?;
     }
     Ok(found)
+}
+
+/// How many events there were in each hour in one graph, as `sum` says it; and the version up to which they are counted.
+pub(super) async fn by_hour<T: Send + 'static>(
+    graphs: &Graphs,
+    graph: &GraphId,
+    filter: &ActivityFilter,
+    min_version: Option<Version>,
+    sum: impl FnOnce(BTreeMap<Timestamp, u64>) -> T + Send + 'static,
+) -> Result<(Version, T), ReadError> {
+    if let Some(min) = min_version {
+        wait_until_counted(graphs, graph, min).await?;
+    }
+    let found = match graphs.rows() {
+        Some(rows) => rows.all_rows(graph, Activity::NAME).await?,
+        None => None,
+    };
+    let found = found.filter(|(at, _)| at.format == Activity::FORMAT);
+    let (version, rows) = found.map_or_else(Default::default, |(at, rows)| (at.head.version, rows));
+    let filter = filter.clone();
+    let add_up = move || {
+        let mut hours: BTreeMap<Timestamp, u64> = BTreeMap::new();
+        for (text, row) in rows {
+            let Some(key) = ActivityKey::parse(&text).filter(|key| filter.wants(key)) else { continue };
+            let Ok(events) = Activity::decode(&text, &row) else { continue };
+            let sum = hours.entry(key.hour).or_default();
+            *sum = sum.saturating_add(events);
+        }
+        sum(hours)
+    };
+    let summed = tokio::task::spawn_blocking(add_up).await.map_err(|_| WriteError::Failed)?;
+    Ok((version, summed))
 }
 
 /// First until the version is there, then until it is counted. Nobody is woken when rows change, often in another

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use dao_projections::{GraphId, Timestamp, Version};
 
-use super::{ActivityFilter, ReadError, activity};
+use super::{ActivityFilter, ReadError, activity::by_hour};
 use crate::write::Graphs;
 
 /// Buckets in one answer at most: as many as a picture has room for.
@@ -45,14 +45,9 @@ pub async fn activity_buckets(
     min_version: Option<Version>,
 ) -> Result<BucketsFound, ReadError> {
     // All counts of a graph are one read: what is left out of a page was read as well.
-    let found = activity(graphs, graph, filter, None, usize::MAX, min_version).await?;
-    let mut hours: BTreeMap<Timestamp, u64> = BTreeMap::new();
-    for count in &found.counts {
-        let events = hours.entry(count.key.hour).or_default();
-        *events = events.saturating_add(count.events);
-    }
-    let (bucket_ms, buckets) = gathered(&hours, bucket_ms);
-    Ok(BucketsFound { version: found.version, bucket_ms, buckets })
+    let gather = move |hours| gathered(&hours, bucket_ms);
+    let (version, (bucket_ms, buckets)) = by_hour(graphs, graph, filter, min_version, gather).await?;
+    Ok(BucketsFound { version, bucket_ms, buckets })
 }
 
 fn gathered(hours: &BTreeMap<Timestamp, u64>, bucket_ms: u64) -> (u64, Vec<Bucket>) {

@@ -15,7 +15,8 @@ use dao_projections::{CommandType, Commit, Entity, Event, GraphId, OperationId, 
 use super::{
     ReadError,
     history_walk::{HistoryItem, HistoryWalk, RecordKinds, WalkBudget},
-    undone, version_wait,
+    undone::{self, UnseenBudget},
+    version_wait,
 };
 use crate::{
     domain::{Circumstances, OperationRecord, Reason, RecordedOutcome, Refusal},
@@ -144,7 +145,8 @@ pub async fn operations(
     let mut listing = listing(&**graphs.store(), id, head.version, question).await?;
     let accepted = listing.operations.iter().filter_map(ListedOperation::accepted);
     let accepted: Vec<OperationId> = accepted.map(|commit| commit.body.operation_id).collect();
-    listing.undone_by = undone::undone_by(graphs, id, head.version, &accepted).await?;
+    listing.undone_by =
+        undone::undone_by(graphs, id, head.version, &accepted, &mut UnseenBudget::default()).await?;
     Ok(listing)
 }
 

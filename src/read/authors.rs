@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use dao_projections::{Graph, GraphId, Timestamp, UserId, Version};
+use dao_projections::{Graph, GraphId, Head, Timestamp, UserId, Version};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use super::ReadError;
 use crate::{
-    store::EventStore,
+    store::{EventStore, StoreError},
     write::{Graphs, history_reader},
 };
 
@@ -18,6 +19,8 @@ use crate::{
 const GAP_MAX: u64 = 16;
 /// Commits read at once.
 const CHUNK: usize = 512;
+/// Reads that are under way at once.
+const READS_AT_ONCE: usize = 16;
 
 /// Who wrote an entity last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +41,7 @@ pub async fn authors(
     graph: &Graph,
 ) -> Result<BTreeMap<String, Author>, ReadError> {
     let versions = versions(graph);
-    let commits = commits_of(&**graphs.store(), id, versions.values().copied().collect()).await?;
+    let commits = commits_of(&**graphs.store(), id, &versions.values().copied().collect()).await?;
     let author = |(entity, version): (String, Version)| {
         let (user, at) = commits.get(&version)?.clone();
         Some((entity, Author { version, user, at }))
@@ -57,29 +60,51 @@ fn versions(graph: &Graph) -> BTreeMap<String, Version> {
     versions
 }
 
-/// Who made these commits, and when. Whoever reads the graph has verified the chain up to them.
+/// Who made these commits, and when. The graph may be in memory, and was verified as it came there: what is in the store now
+/// is checked again.
 async fn commits_of(
     store: &dyn EventStore,
     id: &GraphId,
-    versions: BTreeSet<Version>,
-) -> Result<HashMap<Version, (UserId, Timestamp)>, ReadError> {
-    let mut found = HashMap::with_capacity(versions.len());
-    for (first, last) in spans(&versions) {
-        let mut after = Version::new(first.get() - 1).unwrap_or_default();
-        while after < last {
-            let chunk = store.read(id, after, last, CHUNK).await?;
-            let Some(end) = chunk.last().map(|end| end.version) else {
-                return Err(history_reader::ends_early(store, id, after.next(), |now| now.version >= last)
-                    .await
-                    .into());
-            };
-            for stored in chunk.iter().filter(|stored| versions.contains(&stored.version)) {
-                let body = history_reader::decode(id, stored)?.body;
-                found.insert(stored.version, (body.user_id, body.timestamp));
+    versions: &BTreeSet<Version>,
+) -> Result<HashMap<Version, (UserId, Timestamp)>, StoreError> {
+    let mut reads = Vec::new();
+    for span in spans(versions) {
+        reads.push(commits_between(store, id, span, versions));
+    }
+    let found: Vec<Vec<_>> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Those from `first` to `last`, each of which has to follow from the one before it.
+async fn commits_between(
+    store: &dyn EventStore,
+    id: &GraphId,
+    (first, last): (Version, Version),
+    versions: &BTreeSet<Version>,
+) -> Result<Vec<(Version, (UserId, Timestamp))>, StoreError> {
+    // One more is read: the first follows from it.
+    let mut after = Version::new(first.get().saturating_sub(2)).unwrap_or_default();
+    let mut head = (first.get() <= 1).then_some(Head::EMPTY);
+    let mut found = Vec::new();
+    while after < last {
+        let chunk = store.read(id, after, last, CHUNK).await?;
+        let Some(end) = chunk.last().map(|end| end.version) else {
+            return Err(history_reader::ends_early(store, id, after.next(), |now| now.version >= last).await);
+        };
+        for stored in &chunk {
+            let follows = head.is_none_or(|before| before.after(&stored.body) == stored.head());
+            if !follows {
+                let problem = "its hash does not follow from its content".to_owned();
+                return Err(StoreError::Corrupt { graph: id.clone(), version: stored.version, problem });
             }
-            after = end;
-            tokio::task::yield_now().await;
+            head = Some(stored.head());
+            if stored.version >= first && versions.contains(&stored.version) {
+                let body = history_reader::decode(id, stored)?.body;
+                found.push((stored.version, (body.user_id, body.timestamp)));
+            }
         }
+        after = end;
+        tokio::task::yield_now().await;
     }
     Ok(found)
 }

@@ -254,9 +254,9 @@ pub(super) struct WalkBudget {
 
 impl WalkBudget {
     /// Operations looked at for one request.
-    const STEPS_MAX: usize = 100_000;
+    pub(super) const STEPS_MAX: usize = 100_000;
     /// Bytes looked at for one request, beyond the first operation.
-    const BYTES_MAX: usize = 64 << 20;
+    pub(super) const BYTES_MAX: usize = 64 << 20;
 
     pub(super) fn spend(&mut self, bytes: usize) {
         self.steps += 1;

@@ -1,21 +1,33 @@
 //! Which operations were undone since, and by which (rule U12).
 //!
 //! Projector tasks keep the version of the latest undo of each operation that was undone. What they have not seen yet is
-//! read from the log, as far as that is little.
+//! read from the log, from its end, as far as that is little.
 
 use std::collections::HashMap;
 
 use dao_projections::{Activity, GraphId, OperationId, Projection, Version};
 
-use super::ReadError;
+use super::history_walk::CommitWalk;
 use crate::{
-    store::{EventStore, RowsFound},
+    store::{Order, RowsFound, StoreError},
     write::{Graphs, history_reader},
 };
 
-/// Commits that are looked through after those that projector tasks have seen. Where there are more, what the last of them
-/// undo is told later.
+/// The latest commits of a graph that are looked through if projector tasks have not seen them. Where there are more, what
+/// the others undo is told later.
 const UNSEEN_MAX: u64 = 2_048;
+
+/// What may be looked through for one answer, of however many graphs that is. What is beyond is told later.
+pub(super) struct UnseenBudget {
+    commits: u64,
+    bytes: usize,
+}
+
+impl Default for UnseenBudget {
+    fn default() -> Self {
+        Self { commits: 8 * UNSEEN_MAX, bytes: 64 << 20 }
+    }
+}
 
 /// The latest undo of each of these operations that was undone.
 pub(super) async fn undone_by(
@@ -23,7 +35,8 @@ pub(super) async fn undone_by(
     id: &GraphId,
     head: Version,
     operations: &[OperationId],
-) -> Result<HashMap<OperationId, OperationId>, ReadError> {
+    budget: &mut UnseenBudget,
+) -> Result<HashMap<OperationId, OperationId>, StoreError> {
     if operations.is_empty() {
         return Ok(HashMap::new());
     }
@@ -45,13 +58,22 @@ pub(super) async fn undone_by(
             undone.insert(*operation, undo.commit.body.operation_id);
         }
     }
-    let to = head.min(seen.plus(UNSEEN_MAX));
-    let is_undo = |commit: dao_projections::Commit| (!commit.body.undoes.is_empty()).then_some(commit);
-    for undo in history_reader::sift(store as &dyn EventStore, id, seen, to, is_undo).await? {
-        let body = undo.body;
-        undone.extend(
-            body.undoes.iter().filter(|of| operations.contains(of)).map(|of| (*of, body.operation_id)),
-        );
+    let latest = head.get().saturating_sub(UNSEEN_MAX.min(budget.commits));
+    let after = seen.max(Version::new(latest).unwrap_or_default());
+    let mut unseen: HashMap<OperationId, OperationId> = HashMap::new();
+    if after < head {
+        let mut commits = CommitWalk::new(store, id, Order::NewestFirst, (after, head));
+        while budget.bytes > 0
+            && let Some(stored) = commits.next().await?
+        {
+            budget.commits = budget.commits.saturating_sub(1);
+            budget.bytes = budget.bytes.saturating_sub(stored.body.len());
+            let body = history_reader::decode(id, &stored)?.body;
+            for of in body.undoes.iter().filter(|of| operations.contains(of)) {
+                unseen.entry(*of).or_insert(body.operation_id);
+            }
+        }
     }
+    undone.extend(unseen);
     Ok(undone)
 }

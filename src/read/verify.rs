@@ -38,7 +38,7 @@ pub struct BadCommit {
 }
 
 /// Walks the history of a graph to its head. `on_progress` is told how many commits were good so far, and
-/// how many there are to look at.
+/// how many there are to look at: as many as were good, if the head can't be read.
 pub async fn verify(
     graphs: &Graphs,
     id: &GraphId,
@@ -63,6 +63,7 @@ async fn walk(
     let mut to = head.map_or(Version::MAX, |head| head.version);
     let mut graph = Graph::empty();
     let mut bad = None;
+    on_progress(0, head.map_or(0, |head| head.version.get()));
     while bad.is_none() && graph.head().version < to {
         let at = graph.head().version;
         let chunk = match store.read(id, at, to, CHUNK).await {
@@ -91,7 +92,8 @@ async fn walk(
             break;
         }
         bad = run_blocking(|| fold_chunk(id, &mut graph, &chunk)).err();
-        on_progress(graph.head().version.get(), head.map_or(0, |head| head.version.get()));
+        let good = graph.head().version.get();
+        on_progress(good, head.map_or(good, |head| head.version.get()));
         tokio::task::yield_now().await;
     }
     let bad = bad.or(wall);

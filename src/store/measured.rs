@@ -196,6 +196,11 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Measured<S> {
         self.seen(StoreCall::Feed, result)
     }
 
+    async fn refused_place_at(&self, part: u32, time_ms: u64) -> Result<FeedPlace, StoreError> {
+        let result = self.store.refused_place_at(part, time_ms).await;
+        self.seen(StoreCall::Refusals, result)
+    }
+
     async fn trim_feed(&self, part: u32, to: FeedPlace) -> Result<(), StoreError> {
         let result = self.store.trim_feed(part, to).await;
         self.seen(StoreCall::Feed, result)

@@ -262,6 +262,9 @@ pub trait ProjectionStore: Send + Sync + 'static {
     /// A place before which every entry is older than `time_ms`, as near to that as is cheap.
     async fn feed_place_at(&self, part: u32, time_ms: u64) -> Result<FeedPlace, StoreError>;
 
+    /// The same of the list of refused operations.
+    async fn refused_place_at(&self, part: u32, time_ms: u64) -> Result<FeedPlace, StoreError>;
+
     /// Lets go of the entries up to and with `to`.
     async fn trim_feed(&self, part: u32, to: FeedPlace) -> Result<(), StoreError>;
 

@@ -1,15 +1,16 @@
 //! Who did what in all graphs (rule A1), who wrote what last (N3), activity over time (N4), verifying as lines (N7), and what
 //! was undone (U12).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde_json::{Value, json};
 
 use crate::support::{
+    gate::{Call, GatedStore},
     graph::{command, new_id, with},
     http::Client,
     redis::RedisServer,
-    server::{Process, Server},
+    server::{Process, Server, embedded_store},
     stream::Stream,
 };
 
@@ -166,6 +167,70 @@ async fn a1_what_happens_meanwhile_is_not_listed_twice() {
     server.stop().await;
 }
 
+/// Changes the commit of this version of a graph underneath.
+fn damage(server: &Server, graph: &str, version: u64, set: &str) {
+    let connection = rusqlite::Connection::open(server.data_dir().join("dao.db")).unwrap();
+    connection.busy_timeout(std::time::Duration::from_secs(20)).unwrap();
+    let key = format!("(SELECT id FROM graph WHERE name = '{graph}') << 34 | {version}");
+    assert_eq!(connection.execute(&format!("UPDATE event SET {set} WHERE key = {key}"), []).unwrap(), 1);
+}
+
+/// Says that it was the commit before.
+const FORGED: &str = "body = (SELECT body FROM event AS other WHERE other.key = event.key - 1)";
+
+#[tokio::test]
+async fn a1_a_damaged_history_shows_nothing_untrue_and_hides_no_other() {
+    let server = Server::start().await;
+    for n in 0..4 {
+        for graph in ["forged", "headless", "whole"] {
+            server.apply(graph, "CREATE_NODE", json!({"id": format!("n{n}")})).await;
+        }
+    }
+    damage(&server, "forged", 3, FORGED);
+    damage(&server, "headless", 4, "hash = x'00'");
+    for limit in [1, 5, 100] {
+        let all = pages(&server, "", limit).await;
+        let versions = |graph: &str| {
+            let of = all.iter().filter(|operation| operation["graphId"] == graph);
+            of.map(|operation| operation["version"].as_u64().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(versions("whole"), [4, 3, 2, 1]);
+        assert_eq!(versions("forged"), [4, 2, 1], "in pages of {limit}");
+        assert_eq!(versions("headless"), [3, 2, 1]);
+    }
+    server.get("/graphs/forged/operations").await.problem(500, "HISTORY_DAMAGED");
+}
+
+#[tokio::test]
+async fn n3_a_commit_that_does_not_follow_has_no_author() {
+    let server = Server::start().await;
+    for (graph, user) in [("g", "ada"), ("g", "bob"), ("whole", "ada")] {
+        server.as_user(user).apply(graph, "CREATE_NODE", json!({"id": user})).await;
+    }
+    assert_eq!(server.read("/graphs/g/authors").await["bob"]["userId"], "bob");
+    damage(&server, "g", 2, FORGED);
+    server.get("/graphs/g/authors").await.problem(500, "HISTORY_DAMAGED");
+    assert_eq!(server.read("/graphs/whole/authors").await["ada"]["version"], 1);
+}
+
+/// Where no projections have seen anything, the latest commits are looked through.
+#[tokio::test]
+async fn u12_the_latest_undos_of_a_long_history_are_told() {
+    let server = Server::start().await;
+    for batch in 0..3 {
+        let name = |n: u32| json!({"type": "CREATE_NODE", "payload": {"id": format!("n{batch}-{n}")}});
+        let members: Vec<Value> = (0..1_000).map(name).collect();
+        server.post("/graphs/g/batch", &json!({"operations": members})).await;
+    }
+    let (create, undo) = (under_id("CREATE_NODE", json!({"id": "a"})), new_id());
+    let version = server.accept("g", &create).await["version"].clone();
+    let of = json!({"operations": [{"operationId": create["operationId"], "version": version}]});
+    server.accept("g", &json!({"type": "UNDO", "operationId": undo, "payload": of})).await;
+    for path in ["/graphs/g/operations?limit=2", "/operations?limit=2"] {
+        assert_eq!(server.read(path).await["operations"][1]["undoneBy"], json!([undo]), "{path}");
+    }
+}
+
 /// A repeat of each on the real program, where projector tasks keep what was undone.
 async fn what_was_undone_says_so(client: &Client) {
     let create = under_id("CREATE_NODE", json!({"id": "a"}));
@@ -252,11 +317,35 @@ async fn n7_verifying_tells_how_far_it_is_in_lines() {
     let lines = Stream::open(&server, "/graphs/g/verify", &[("accept", "application/x-ndjson")]).await;
     assert_eq!((lines.status, lines.header("content-type")), (200, Some("application/x-ndjson")));
     let mut lines = lines.lines().await;
+    assert_eq!(lines.first(), Some(&json!({"commits": 0, "of": 700})));
     assert_eq!(lines.pop().as_ref(), Some(&plain), "the last line is the answer");
     let fields: BTreeSet<&str> =
         lines.iter().flat_map(|line| line.as_object().unwrap().keys()).map(String::as_str).collect();
     assert_eq!(fields, BTreeSet::from(["commits", "of"]), "{lines:?}");
     let unknown = Stream::open(&server, "/graphs/none/verify", &[("accept", "application/x-ndjson")]).await;
     assert_eq!(unknown.lines().await.last().unwrap()["version"], 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn n7_whoever_waits_for_its_turn_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = GatedStore::to(embedded_store(dir.path()));
+    let server = Server::over(store.clone() as Arc<_>).await;
+    server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
+    store.hold(Call::Read);
+    let lines: &[(&str, &str)] = &[("accept", "application/x-ndjson")];
+    let open = async || Stream::open(&server, "/graphs/g/verify", lines).await;
+    let mut under_way = [open().await, open().await];
+    for stream in &mut under_way {
+        assert_eq!(stream.line().await, Some(json!({"commits": 0, "of": 1})));
+    }
+    let mut waiting = open().await;
+    assert_eq!(waiting.line().await, Some(Value::Null), "a blank line");
+    store.open();
+    assert_eq!(waiting.line().await, Some(json!({"commits": 0, "of": 1})));
+    let last = waiting.lines().await.pop().unwrap();
+    assert_eq!((&last["ok"], &last["commits"]), (&json!(true), &json!(1)));
+    drop(under_way);
     server.stop().await;
 }

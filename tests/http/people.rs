@@ -2,7 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{http::Client, redis::RedisServer, server::Server, stream::Stream, ws::Ws};
+use crate::support::{
+    gate::{Call, GatedStore},
+    http::{Client, Request},
+    redis::RedisServer,
+    server::{Server, embedded_store},
+    stream::Stream,
+    ws::Ws,
+};
 
 fn client_in<'a>(presence: &'a Value, client: &str) -> Option<&'a Value> {
     presence["clients"].as_array().unwrap().iter().find(|found| found["clientId"] == client)
@@ -47,6 +54,9 @@ async fn who_is_there_is_listed(here: &Server, there: &Server) {
             (&json!("bob"), &json!(true), &json!({"x": 1}))
         );
         assert!(bob["since"].as_u64().unwrap() > 1_700_000_000_000, "{bob}");
+        let packed = Request::get("/graphs/g/presence").header("accept", "application/msgpack");
+        let packed = server.ask(packed).await.message_pack();
+        assert_eq!(client_in(&packed, "bob-1"), Some(bob), "in either format");
         let ada = client_in(&presence, "ada-1").unwrap();
         assert_eq!((&ada["userId"], &ada["follows"], ada.get("state")), (&json!("ada"), &json!(true), None));
     }
@@ -128,5 +138,26 @@ async fn n5_connections_say_who_follows_what_and_how_far_they_are() {
         answer["connections"].as_array().unwrap().iter().all(|one| one["transport"] != "websocket")
     })
     .await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn n5_how_far_a_socket_is_that_still_joins_is_not_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = GatedStore::shared(embedded_store(dir.path()));
+    let server = Server::over(store.clone()).await;
+    server.apply("g", "CREATE_NODE", json!({"id": "a"})).await;
+    let mut socket = Ws::connect(server.address(), "?clientId=tab&userId=ada").await;
+    store.hold(Call::Head);
+    socket.send(&json!({"type": "SUBSCRIBE", "graphId": "g"})).await;
+    store.has_arrived(Call::Head, 1).await;
+    let follows = |answer: &Value| !answer["connections"][0]["graphs"][0].is_null();
+    let joining = until(&server, "/connections", follows).await;
+    let expected = json!({"graphId": "g", "version": null, "lag": null});
+    assert_eq!(joining["connections"][0]["graphs"][0], expected);
+    store.open();
+    socket.expect("SYNC").await;
+    let level = json!({"graphId": "g", "version": 1, "lag": 0});
+    until(&server, "/connections", |answer| answer["connections"][0]["graphs"][0] == level).await;
     server.stop().await;
 }

@@ -55,6 +55,10 @@ impl ProjectionStore for SimStore {
         .await
     }
 
+    async fn refused_place_at(&self, _part: u32, _time_ms: u64) -> Result<FeedPlace, StoreError> {
+        Ok(FeedPlace::END)
+    }
+
     async fn trim_feed(&self, part: u32, to: FeedPlace) -> Result<(), StoreError> {
         self.travel().await;
         self.effect(move |shared| {

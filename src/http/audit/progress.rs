@@ -10,7 +10,10 @@ use axum::{
 use bytes::Bytes;
 use dao_projections::GraphId;
 use serde::Serialize;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -18,7 +21,7 @@ use super::{
         accept_header::{Offer, preferred},
         app::App,
         problem::Problem,
-        stream::line,
+        stream::{KEEP_ALIVE, StreamFormat, line},
     },
     wire::{ProgressOut, VerifiedOut},
 };
@@ -55,7 +58,10 @@ pub(super) fn lines(app: &App, graph: GraphId) -> Response {
     let (tell, told) = mpsc::channel(WAITING_MAX);
     let verifying = AbortOnDropHandle::new(tokio::spawn(verify(app.clone(), graph, tell)));
     let lines = futures::stream::unfold((told, verifying), |(mut told, verifying)| async move {
-        let out: Bytes = told.recv().await?;
+        let out = match timeout(KEEP_ALIVE, told.recv()).await {
+            Ok(out) => out?,
+            Err(_) => keep_alive(),
+        };
         Some((Ok::<_, Infallible>(out), (told, verifying)))
     });
     let mut response = Body::from_stream(lines).into_response();
@@ -68,17 +74,18 @@ pub(super) fn lines(app: &App, graph: GraphId) -> Response {
 
 async fn verify(app: App, graph: GraphId, tell: mpsc::Sender<Bytes>) {
     let mut silent_until = Instant::now();
-    let mut progress = |commits, of| {
+    let progress = |commits, of| {
         let now = Instant::now();
         if now >= silent_until && tell.try_send(json_line(&ProgressOut { commits, of })).is_ok() {
             silent_until = now + PAUSE;
         }
     };
+    if app.verifying.available_permits() == 0 {
+        // It waits for its turn. How much there is to do is said then.
+        let _first = tell.try_send(keep_alive());
+    }
     let verified = match app.verifying.acquire().await {
-        Ok(_turn) => {
-            progress(0, 0);
-            read::verify(&app.graphs, &graph, progress).await.map_err(Problem::from)
-        }
+        Ok(_turn) => read::verify(&app.graphs, &graph, progress).await.map_err(Problem::from),
         Err(_) => Err(Problem::from(WriteError::Stopped)),
     };
     let last = match verified {
@@ -87,6 +94,11 @@ async fn verify(app: App, graph: GraphId, tell: mpsc::Sender<Bytes>) {
     };
     // A reader that has gone does not hear it.
     let _gone = tell.send(last).await;
+}
+
+/// A blank line.
+fn keep_alive() -> Bytes {
+    Bytes::from_static(StreamFormat::Lines.keep_alive())
 }
 
 fn json_line(value: &impl Serialize) -> Bytes {

@@ -1,9 +1,6 @@
 //! The subscription of one connection to one graph: its cursor, and answers that wait for the cursor.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use dao_projections::{ClientId, GraphId, Version};
@@ -132,7 +129,7 @@ impl Subscription {
     /// Notes how far it is, for those who ask who is connected.
     pub(super) fn note_reached(&self) {
         if let Stage::Following(following) = &self.stage {
-            self.reached.store(following.cursor.head().version.get(), Ordering::Relaxed);
+            self.reached.note(following.cursor.head().version);
         }
     }
 

@@ -268,6 +268,10 @@ impl ProjectionStore for EmbeddedStore {
             .await
     }
 
+    async fn refused_place_at(&self, _part: u32, time_ms: u64) -> Result<FeedPlace, StoreError> {
+        self.readers.run(move |connection| refused_operations::place_at(connection, time_ms)).await
+    }
+
     async fn trim_feed(&self, _part: u32, to: FeedPlace) -> Result<(), StoreError> {
         self.writer.keep(ReadSideWrite::Trim { to: to.major }).await.map(drop)
     }

@@ -121,6 +121,26 @@ pub(super) fn of_all_graphs(
     Ok(entries)
 }
 
+/// See [`crate::store::ProjectionStore::refused_place_at`].
+pub(super) fn place_at(connection: &Connection, time_ms: u64) -> Result<FeedPlace, ReadFailure> {
+    let mut ends = connection.prepare_cached("SELECT min(seq), max(seq) FROM refused")?;
+    let ends = ends.query_row([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let (Some(first), Some(last)): (Option<i64>, Option<i64>) = ends else { return Ok(FeedPlace::START) };
+    // They stand in the order of time. A purge leaves gaps.
+    let mut next =
+        connection.prepare_cached("SELECT seq, at FROM refused WHERE seq >= ?1 ORDER BY seq LIMIT 1")?;
+    let (mut before, mut after) = (first - 1, last + 1);
+    while after - before > 1 {
+        let middle = before + (after - before) / 2;
+        let (found, at): (i64, i64) = next.query_row([middle], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        match (at as u64) < time_ms {
+            true => before = found,
+            false => after = middle,
+        }
+    }
+    Ok(FeedPlace { major: before as u64, minor: 0 })
+}
+
 /// Lets go of what is older than this entry of the feed, and of the oldest beyond the bound.
 pub(super) fn trim(connection: &Connection, feed_to: i64) -> rusqlite::Result<()> {
     // The first that is younger: found at once, for they stand in the order of time.

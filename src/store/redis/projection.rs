@@ -260,6 +260,11 @@ impl ProjectionStore for RedisStore {
         Ok(FeedPlace { major: time_ms.saturating_sub(1), minor: u64::MAX })
     }
 
+    async fn refused_place_at(&self, part: u32, time_ms: u64) -> Result<FeedPlace, StoreError> {
+        // Both are streams whose ids are times.
+        self.feed_place_at(part, time_ms).await
+    }
+
     async fn trim_feed(&self, part: u32, to: FeedPlace) -> Result<(), StoreError> {
         let first_kept = FeedPlace { minor: to.minor.saturating_add(1), ..to };
         let (major, minor) = (to.major.to_string(), to.minor.to_string());

@@ -71,8 +71,10 @@ pub(in crate::http) struct OpenConnection {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::http) struct ReachedGraph {
     graph_id: String,
-    version: u64,
-    /// Commits that it has not been sent; null while the graph is not in memory.
+    /// Up to where it was sent the graph; null until that is known.
+    #[schema(required)]
+    version: Option<u64>,
+    /// Commits that it has not been sent; null until that is known, and while the graph is not in memory.
     #[schema(required)]
     lag: Option<u64>,
 }
