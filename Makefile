@@ -25,14 +25,14 @@ check: ## Format, lints, documentation: what the gate checks beside the tests
 # Node of the system, or the one that sdk-install put into target/node.
 NODE = PATH="$$($(CURDIR)/scripts/install-node.sh --path):$$PATH"
 
-sdk-install: ## Install Node (where it is missing) and the packages of the SDK
+sdk-install: ## Install Node (where it is missing) and the packages of the SDK and the example
 	./scripts/install-node.sh
 
 sdk-test: sdk-install ## Run the tests of the SDK
 	cargo build --locked
 	cd sdk && $(NODE) npm test --silent && $(NODE) npm run --silent fuzz && $(NODE) npm run --silent test:server
 
-sdk-check: sdk-install ## Format, lints, types, sizes, packages and wire types of the SDK
+sdk-check: sdk-install ## Format, lints and types of the SDK and the example; public interface, sizes, packages and wire types
 	cargo build --locked
 	cd sdk && $(NODE) npm run --silent check && $(NODE) npm run --silent build && $(NODE) npm run --silent sizes \
 		&& $(NODE) npm run --silent packages && $(NODE) node scripts/wire.mjs --check

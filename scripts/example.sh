@@ -17,8 +17,8 @@ if [ -z "$binary" ]; then
     binary=target/release/dao-api
 fi
 # The page uses the SDK's sources, which import what the workspace installs.
-[ -d sdk/node_modules ] || npm --prefix sdk ci
-[ -d examples/react-flow/node_modules ] || npm --prefix examples/react-flow ci
+./scripts/install-node.sh
+PATH="$(./scripts/install-node.sh --path):$PATH"
 
 children=()
 stop() {

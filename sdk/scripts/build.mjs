@@ -17,6 +17,7 @@ for (const name of packages) {
     input,
     external: (id) => !id.startsWith('.') && !id.startsWith('/'),
     platform: 'neutral',
+    tsconfig: join(root, 'tsconfig.json'),
   })
   await bundle.write({ dir: join(folder, 'dist'), format: 'esm', sourcemap: true, chunkFileNames: 'shared-[hash].js' })
   await bundle.close()

@@ -70,6 +70,9 @@ async function bundled(entry, cwd) {
     input: entry,
     cwd,
     platform: 'browser',
+    // The entry stands for a part of an application, which has one file, and nobody imports that.
+    preserveEntrySignatures: 'allow-extension',
+    tsconfig: join(root, 'tsconfig.json'),
     external: isPeer,
     resolve: { alias: { '@dao-api/client': join(root, 'packages/client/src/index.ts') } },
     transform: { define: { 'process.env.NODE_ENV': '"production"' } },

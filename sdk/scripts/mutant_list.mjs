@@ -8,7 +8,7 @@ export const MUTANTS = [
     rule: 'A2',
     mistake: 'an own commit is not told from others',
     file: machine('follow.ts'),
-    from: 'const own = find(m, frame.operationId)',
+    from: 'const own = find(m, operation)',
     to: 'const own = undefined',
   },
   {
@@ -197,7 +197,7 @@ export const MUTANTS = [
     rule: 'U13',
     mistake: 'a new edit leaves what can be redone',
     file: machine('undo_stack.ts'),
-    from: '    this.redo = []\n    const target',
+    from: '    this.#lists.redo = []\n    const target',
     to: '    const target',
   },
 ]

@@ -38,7 +38,10 @@ try {
     process.exitCode = 1
   }
 } finally {
+  // The server writes into the folder until it has ended.
   server.kill()
+  if (server.exitCode === null && server.signalCode === null)
+    await new Promise((resolve) => server.once('exit', resolve))
   rmSync(folder, { recursive: true, force: true })
 }
 

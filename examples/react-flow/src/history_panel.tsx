@@ -124,7 +124,7 @@ export function HistoryPanel({ flow }: { flow: Flow }) {
                 title={`Version ${operation.version}`}
                 onClick={() => void fitView({ nodes: ids.map((id) => ({ id })), duration: 400, maxZoom: 1 })}
               >
-                <span className="dot" style={{ background: colorOf(operation.userId) }} />
+                <span className="dot" style={{ backgroundColor: colorOf(operation.userId) }} />
                 <span className="line">
                   <b>{name}</b> {describe(operation, flow)}
                 </span>

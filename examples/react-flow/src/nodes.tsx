@@ -30,7 +30,7 @@ function Others({ id, children, className }: { id: string; className: string; ch
   return (
     <div className={className} style={first && { outline: `2px solid ${first.color}`, outlineOffset: 2 }}>
       {first && (
-        <span className="selected-by" style={{ background: first.color }}>
+        <span className="selected-by" style={{ backgroundColor: first.color }}>
           {first.name}
           {more.length > 0 && ` +${more.length}`}
         </span>

@@ -6,9 +6,9 @@ import { color, graphId, user, userId } from './client.ts'
 import type { FlowEdge, FlowNode } from './model.ts'
 import type { Theme } from './theme.ts'
 
-function Avatar({ name, color: background, title }: { name: string; color: string; title: string }) {
+function Avatar({ name, color: backgroundColor, title }: { name: string; color: string; title: string }) {
   return (
-    <span className="avatar" style={{ background }} title={title} role="img" aria-label={title}>
+    <span className="avatar" style={{ backgroundColor }} title={title} role="img" aria-label={title}>
       {name[0]?.toUpperCase()}
     </span>
   )

@@ -24,155 +24,155 @@ export function createClient(options: ClientOptions): Client {
 }
 
 export class ClientShell implements Client {
-  private readonly environment: Environment
-  private readonly options: ClientOptions
-  private readonly connection: Connection
-  private readonly graphs = new Map<string, GraphShell>()
-  private readonly recorder = new Recorder()
-  private readonly behind = new Map<string, { version: number; since: number }>()
-  private readonly loading: Promise<void>
-  private device: Device | null = null
-  private welcome: Welcome | null = null
-  private readonly proposedId: string
-  private id: string
-  private isClosed = false
-  private releasePage: (() => void) | null = null
-  private stopAdopting: () => void = () => {}
-  private readonly stopListening: () => void
-  private readonly host: Host
+  readonly #environment: Environment
+  readonly #options: ClientOptions
+  readonly #connection: Connection
+  readonly #graphs = new Map<string, GraphShell>()
+  readonly #recorder = new Recorder()
+  readonly #behind = new Map<string, { version: number; since: number }>()
+  readonly #loading: Promise<void>
+  #device: Device | null = null
+  #welcome: Welcome | null = null
+  readonly #proposedId: string
+  #id: string
+  #isClosed = false
+  #releasePage: (() => void) | null = null
+  #stopAdopting: () => void = () => {}
+  readonly #stopListening: () => void
+  readonly #host: Host
 
   constructor(options: ClientOptions, environment: Environment) {
-    this.options = options
-    this.environment = environment
+    this.#options = options
+    this.#environment = environment
     const source = options.persist as DeviceSource | undefined
-    this.proposedId = source?.proposeClientId() ?? uuidV7(environment.now())
-    this.id = this.proposedId
-    this.host = this.makeHost(source !== undefined)
-    this.connection = new Connection({
-      url: () => this.address(),
+    this.#proposedId = source?.proposeClientId() ?? uuidV7(environment.now())
+    this.#id = this.#proposedId
+    this.#host = this.#makeHost(source !== undefined)
+    this.#connection = new Connection({
+      url: () => this.#address(),
       token: options.token,
       codec: options.codec ?? json,
       environment,
       listeners: {
-        opened: (welcome) => this.opened(welcome),
-        closed: () => this.lost(),
-        frame: (frame) => this.take(frame),
-        changed: () => this.each((graph) => graph.refresh()),
-        seen: (direction, frame) => this.recorder.frame(environment.now(), direction, frame),
+        opened: (welcome) => this.#opened(welcome),
+        closed: () => this.#lost(),
+        frame: (frame) => this.#take(frame),
+        changed: () => this.#each((graph) => graph.refresh()),
+        seen: (direction, frame) => this.#recorder.frame(environment.now(), direction, frame),
       },
     })
-    this.stopListening = environment.onChange((event) => {
-      if (event === 'wake') this.each((graph) => graph.wake())
+    this.#stopListening = environment.onChange((event) => {
+      if (event === 'wake') this.#each((graph) => graph.wake())
     })
-    this.loading = source === undefined ? Promise.resolve() : this.openDevice(source)
-    void this.loading.then(() => {
-      if (!this.isClosed) this.connection.start()
+    this.#loading = source === undefined ? Promise.resolve() : this.#openDevice(source)
+    void this.#loading.then(() => {
+      if (!this.#isClosed) this.#connection.start()
     })
   }
 
   get clientId(): string {
-    return this.id
+    return this.#id
   }
 
   graph(id: string): Graph {
-    return this.hold(id, true)
+    return this.#hold(id, true)
   }
 
   inspect(): AsyncIterableIterator<Inspected> {
-    return this.recorder.watch()
+    return this.#recorder.watch()
   }
 
   async close(): Promise<void> {
-    if (this.isClosed) return
-    this.isClosed = true
-    this.stopAdopting()
-    this.stopListening()
-    this.connection.close()
-    this.each((graph) => graph.end())
-    this.graphs.clear()
-    this.releasePage?.()
-    await this.loading
-    await this.device?.close()
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#stopAdopting()
+    this.#stopListening()
+    this.#connection.close()
+    this.#each((graph) => graph.end())
+    this.#graphs.clear()
+    this.#releasePage?.()
+    await this.#loading
+    await this.#device?.close()
   }
 
   async forget(): Promise<void> {
     await this.close()
-    await this.device?.forget()
+    await (this.#options.persist as DeviceSource | undefined)?.forget()
   }
 
   // --- Graphs ----------------------------------------------------------------------------------
 
-  private hold(id: string, isHeld: boolean): GraphShell {
-    if (this.isClosed) throw new Error('this client is closed')
-    const known = this.graphs.get(id)
+  #hold(id: string, isHeld: boolean): GraphShell {
+    if (this.#isClosed) throw new Error('this client is closed')
+    const known = this.#graphs.get(id)
     if (known !== undefined) {
       known.isHeld ||= isHeld
       return known
     }
-    const graph = new GraphShell(id, this.host)
+    const graph = new GraphShell(id, this.#host)
     graph.isHeld = isHeld
-    this.graphs.set(id, graph)
-    void this.loading.then(() => this.begin(graph))
+    this.#graphs.set(id, graph)
+    void this.#loading.then(() => this.#begin(graph))
     return graph
   }
 
   /** Shows what the device keeps, then follows (rule P4). */
-  private async begin(graph: GraphShell): Promise<void> {
-    if (this.device !== null) {
-      const stored = await this.device.load(graph.id).catch(() => null)
+  async #begin(graph: GraphShell): Promise<void> {
+    if (this.#device !== null) {
+      const stored = await this.#device.load(graph.id).catch(() => null)
       if (stored !== null) graph.step({ type: 'loaded', stored })
     }
     graph.isLoaded = true
-    if (this.welcome !== null && this.graphs.get(graph.id) === graph) this.follow(graph, this.welcome)
-    this.settleDown(graph)
+    if (this.#welcome !== null && this.#graphs.get(graph.id) === graph) this.#follow(graph, this.#welcome)
+    this.#settleDown(graph)
   }
 
-  private follow(graph: GraphShell, welcome: Welcome): void {
+  #follow(graph: GraphShell, welcome: Welcome): void {
     if (graph.isLoaded) graph.step({ type: 'connected', limits: welcome.limits })
   }
 
   /** A graph that nobody holds is followed until its queue is empty. */
-  private settleDown(graph: GraphShell): void {
-    if (graph.isHeld || !graph.isIdle || !graph.isLoaded || this.graphs.get(graph.id) !== graph) return
-    this.graphs.delete(graph.id)
-    this.connection.send({ type: 'UNSUBSCRIBE', graphId: graph.id })
+  #settleDown(graph: GraphShell): void {
+    if (graph.isHeld || !graph.isIdle || !graph.isLoaded || this.#graphs.get(graph.id) !== graph) return
+    this.#graphs.delete(graph.id)
+    this.#connection.send({ type: 'UNSUBSCRIBE', graphId: graph.id })
     graph.end()
   }
 
-  private each(visit: (graph: GraphShell) => void): void {
-    for (const graph of [...this.graphs.values()]) visit(graph)
+  #each(visit: (graph: GraphShell) => void): void {
+    for (const graph of [...this.#graphs.values()]) visit(graph)
   }
 
-  private makeHost(isKept: boolean): Host {
+  #makeHost(isKept: boolean): Host {
     return {
-      environment: this.environment,
+      environment: this.#environment,
       isKept,
-      clientId: () => this.id,
-      connection: () => this.link(),
-      send: (frame: JsonObject) => this.connection.send(frame),
-      reconnect: () => this.connection.reconnect(),
-      proven: () => this.connection.proven(),
-      write: (graphId, changes) => this.write(graphId, changes),
-      isDurable: () => this.device?.isDurable ?? false,
-      closed: (graph) => this.settleDown(graph),
+      clientId: () => this.#id,
+      connection: () => this.#link(),
+      send: (frame: JsonObject) => this.#connection.send(frame),
+      reconnect: () => this.#connection.reconnect(),
+      proven: () => this.#connection.proven(),
+      write: (graphId, changes) => this.#write(graphId, changes),
+      isDurable: () => this.#device?.isDurable ?? false,
+      closed: (graph) => this.#settleDown(graph),
       changed: (graph) => {
-        this.settleDown(graph)
-        this.guardPage()
+        this.#settleDown(graph)
+        this.#guardPage()
       },
-      inspect: (graphId, input, effects) => this.recorder.step(this.environment.now(), graphId, input, effects),
+      inspect: (graphId, input, effects) => this.#recorder.step(this.#environment.now(), graphId, input, effects),
     }
   }
 
   // --- Connection ------------------------------------------------------------------------------
 
-  private address(): string {
-    const url = new URL(this.options.url)
-    url.searchParams.set('clientId', this.id)
+  #address(): string {
+    const url = new URL(this.#options.url)
+    url.searchParams.set('clientId', this.#id)
     return url.href
   }
 
-  private link(): Status['connection'] {
-    switch (this.connection.state) {
+  #link(): Status['connection'] {
+    switch (this.#connection.state) {
       case 'open':
         return 'live'
       case 'needs-auth':
@@ -185,91 +185,91 @@ export class ClientShell implements Client {
     }
   }
 
-  private opened(welcome: Welcome): void {
-    this.welcome = welcome
-    this.behind.clear()
-    this.each((graph) => this.follow(graph, welcome))
+  #opened(welcome: Welcome): void {
+    this.#welcome = welcome
+    this.#behind.clear()
+    this.#each((graph) => this.#follow(graph, welcome))
   }
 
-  private lost(): void {
-    this.welcome = null
-    this.each((graph) => graph.disconnected())
+  #lost(): void {
+    this.#welcome = null
+    this.#each((graph) => graph.disconnected())
   }
 
-  private take(frame: ServerFrame): void {
-    if (frame.type === 'PONG') this.compare(frame.versions)
+  #take(frame: ServerFrame): void {
+    if (frame.type === 'PONG') this.#compare(frame.versions)
     else if ('graphId' in frame && frame.graphId !== undefined)
-      this.graphs.get(frame.graphId)?.frame(frame as GraphFrame)
-    else if (frame.type === 'ERROR') this.each((graph) => graph.frame(frame))
+      this.#graphs.get(frame.graphId)?.frame(frame as GraphFrame)
+    else if (frame.type === 'ERROR') this.#each((graph) => graph.frame(frame))
   }
 
   /** Frames that never came would be missed for good: the versions of a `PONG` tell (rule A12). */
-  private compare(versions: { readonly [graphId: string]: number }): void {
+  #compare(versions: { readonly [graphId: string]: number }): void {
     for (const [graphId, version] of Object.entries(versions)) {
-      const point = this.graphs.get(graphId)?.machine.point
+      const point = this.#graphs.get(graphId)?.machine.point
       if (point === null || point === undefined || point.version >= version) {
-        this.behind.delete(graphId)
+        this.#behind.delete(graphId)
         continue
       }
-      const known = this.behind.get(graphId)
-      const now = this.environment.now()
-      if (known?.version !== point.version) this.behind.set(graphId, { version: point.version, since: now })
-      else if (now - known.since > BEHIND_MAX) this.connection.reconnect()
+      const known = this.#behind.get(graphId)
+      const now = this.#environment.now()
+      if (known?.version !== point.version) this.#behind.set(graphId, { version: point.version, since: now })
+      else if (now - known.since > BEHIND_MAX) this.#connection.reconnect()
     }
   }
 
   // --- Device ----------------------------------------------------------------------------------
 
-  private async openDevice(source: DeviceSource): Promise<void> {
-    const opening = source.open(this.id).catch(() => null)
+  async #openDevice(source: DeviceSource): Promise<void> {
+    const opening = source.open(this.#id).catch(() => null)
     let isLate = false
     const patience = new Promise<null>((resolve) => {
-      const stop = this.environment.after(DEVICE_PATIENCE, () => {
+      const stop = this.#environment.after(DEVICE_PATIENCE, () => {
         isLate = true
         resolve(null)
       })
       void opening.then(stop)
     })
     void opening.then((device) => (isLate ? device?.close() : undefined))
-    this.device = await Promise.race([opening, patience])
+    this.#device = await Promise.race([opening, patience])
     // Without a device it is not known whether another tab has the proposed id.
-    this.id = this.device?.clientId ?? uuidV7(this.environment.now())
-    this.each((graph) => graph.machine.rename(this.id))
-    void this.adopt()
+    this.#id = this.#device?.clientId ?? uuidV7(this.#environment.now())
+    this.#each((graph) => graph.machine.rename(this.#id))
+    void this.#adopt()
   }
 
-  private async write(graphId: string, changes: readonly Change[]): Promise<void> {
+  async #write(graphId: string, changes: readonly Change[]): Promise<void> {
     // Later ones of the proposed client are those of another tab, taken over.
-    const isEarly = this.device === null
-    await this.loading
-    if (this.device === null) throw new Error('there is no device')
-    await this.device.write(graphId, isEarly ? changes.map((change) => this.renamed(change)) : changes)
+    const isEarly = this.#device === null
+    await this.#loading
+    if (this.#device === null) throw new Error('there is no device')
+    await this.#device.write(graphId, isEarly ? changes.map((change) => this.#renamed(change)) : changes)
   }
 
   /** What was made before it was known that another tab has the proposed id. */
-  private renamed(change: Change): Change {
-    if (!('operation' in change) || change.operation.clientId !== this.proposedId) return change
-    return { ...change, operation: { ...change.operation, clientId: this.id } }
+  #renamed(change: Change): Change {
+    if (!('operation' in change) || change.operation.clientId !== this.#proposedId) return change
+    return { ...change, operation: { ...change.operation, clientId: this.#id } }
   }
 
   /** Takes over the queues of clients that are gone, also of graphs that nobody holds here. */
-  private async adopt(): Promise<void> {
-    if (this.isClosed || this.device === null) return
-    const orphans = await this.device.adopt().catch(() => [])
-    if (this.isClosed) return
+  async #adopt(): Promise<void> {
+    if (this.#isClosed || this.#device === null) return
+    const orphans = await this.#device.adopt().catch(() => [])
+    if (this.#isClosed) return
     for (const { graphId, operations } of orphans) {
-      const graph = this.hold(graphId, false)
+      const graph = this.#hold(graphId, false)
       graph.step({ type: 'adopted', operations })
     }
-    this.stopAdopting = this.environment.after(ADOPT_EVERY, () => void this.adopt())
+    this.#stopAdopting = this.#environment.after(ADOPT_EVERY, () => void this.#adopt())
   }
 
   /** The page is not left unasked while something would be lost with it (rule A14). */
-  private guardPage(): void {
-    const isSafe = [...this.graphs.values()].every((graph) => graph.status.persisted)
+  #guardPage(): void {
+    const isSafe = [...this.#graphs.values()].every((graph) => graph.status.persisted)
     if (isSafe) {
-      this.releasePage?.()
-      this.releasePage = null
-    } else this.releasePage ??= this.environment.holdPage()
+      this.#releasePage?.()
+      this.#releasePage = null
+    } else this.#releasePage ??= this.#environment.holdPage()
   }
 }

@@ -46,215 +46,215 @@ export interface ConnectionOptions {
 
 export class Connection {
   state: LinkState = 'waiting'
-  private readonly options: ConnectionOptions
-  private socket: Socket | null = null
-  private welcome: Welcome | null = null
-  private isOpen = false
-  private attempts = 0
-  private authFailures = 0
-  private readonly stops = new Map<string, () => void>()
-  private stopListening: () => void = () => {}
-  private lastFrameAt = 0
+  readonly #options: ConnectionOptions
+  #socket: Socket | null = null
+  #welcome: Welcome | null = null
+  #isOpen = false
+  #attempts = 0
+  #authFailures = 0
+  readonly #stops = new Map<string, () => void>()
+  #stopListening: () => void = () => {}
+  #lastFrameAt = 0
   /** How far this clock is ahead of the server's. Milliseconds. */
-  private clockAhead = 0
-  private nextDelay: number | null = null
+  #clockAhead = 0
+  #nextDelay: number | null = null
   /** The attempt that waits for a token. */
-  private opening: object = {}
+  #opening: object = {}
 
   constructor(options: ConnectionOptions) {
-    this.options = options
+    this.#options = options
   }
 
   start(): void {
-    this.stopListening = this.options.environment.onChange((event) => {
-      if (event === 'wake') this.wake()
-      else this.drop()
+    this.#stopListening = this.#options.environment.onChange((event) => {
+      if (event === 'wake') this.#wake()
+      else this.#drop()
     })
-    void this.open()
+    void this.#open()
   }
 
   /** Ends it for good. */
   close(): void {
-    this.stopListening()
-    this.abandon()
-    this.become('closed')
+    this.#stopListening()
+    this.#abandon()
+    this.#become('closed')
   }
 
   /** Sends a frame, if there is a connection. */
   send(frame: JsonObject): void {
-    if (this.socket === null || !this.isOpen) return
-    this.write(frame)
+    if (this.#socket === null || !this.#isOpen) return
+    this.#write(frame)
   }
 
   /** The connection is of use: the next break starts with short delays again. */
   proven(): void {
-    this.attempts = 0
-    this.authFailures = 0
+    this.#attempts = 0
+    this.#authFailures = 0
   }
 
   /** What came does not fit: a new connection, soon. */
   reconnect(): void {
-    this.broken(null)
+    this.#broken(null)
   }
 
-  private write(frame: JsonObject): void {
-    this.options.listeners.seen('out', frame)
-    this.socket?.send(this.options.codec.encode(frame))
+  #write(frame: JsonObject): void {
+    this.#options.listeners.seen('out', frame)
+    this.#socket?.send(this.#options.codec.encode(frame))
   }
 
-  private async open(): Promise<void> {
-    const { environment, token, codec, url } = this.options
+  async #open(): Promise<void> {
+    const { environment, token, codec, url } = this.#options
     if (this.state === 'closed') return
-    this.abandon()
-    if (this.state !== 'needs-auth') this.become('connecting')
-    this.timer('patience', OPEN_PATIENCE, () => this.broken(null))
+    this.#abandon()
+    if (this.state !== 'needs-auth') this.#become('connecting')
+    this.#timer('patience', OPEN_PATIENCE, () => this.#broken(null))
     let proof: string | null = null
     if (token !== undefined) {
       const attempt = {}
-      this.opening = attempt
+      this.#opening = attempt
       try {
         proof = await token()
       } catch {
-        if (this.opening === attempt) this.broken(null)
+        if (this.#opening === attempt) this.#broken(null)
         return
       }
-      if (this.opening !== attempt) return
+      if (this.#opening !== attempt) return
     }
     let socket: Socket
     try {
       socket = environment.connect(url(), codec.protocol)
     } catch {
-      this.broken(null)
+      this.#broken(null)
       return
     }
     socket.binaryType = 'arraybuffer'
-    this.socket = socket
-    const isCurrent = (): boolean => this.socket === socket
+    this.#socket = socket
+    const isCurrent = (): boolean => this.#socket === socket
     socket.onopen = () => {
-      if (isCurrent() && proof !== null) this.write({ type: 'AUTH', token: proof })
+      if (isCurrent() && proof !== null) this.#write({ type: 'AUTH', token: proof })
     }
     socket.onmessage = ({ data }) => {
-      if (isCurrent()) this.take(data, proof !== null)
+      if (isCurrent()) this.#take(data, proof !== null)
     }
     socket.onclose = ({ code }) => {
-      if (isCurrent()) this.broken(code)
+      if (isCurrent()) this.#broken(code)
     }
     socket.onerror = () => {}
   }
 
-  private take(data: unknown, isProofSent: boolean): void {
+  #take(data: unknown, isProofSent: boolean): void {
     let frame: ServerFrame
     try {
-      frame = this.options.codec.decode(data) as unknown as ServerFrame
+      frame = this.#options.codec.decode(data) as unknown as ServerFrame
     } catch {
-      this.broken(null)
+      this.#broken(null)
       return
     }
-    this.lastFrameAt = this.options.environment.now()
-    this.options.listeners.seen('in', frame)
+    this.#lastFrameAt = this.#options.environment.now()
+    this.#options.listeners.seen('in', frame)
     switch (frame.type) {
       case 'WELCOME':
-        this.welcome = frame
-        this.clockAhead = this.lastFrameAt - frame.serverTime
-        if (!isProofSent) this.ready(frame)
+        this.#welcome = frame
+        this.#clockAhead = this.#lastFrameAt - frame.serverTime
+        if (!isProofSent) this.#ready(frame)
         return
       case 'AUTHENTICATED':
-        if (frame.expiresAt !== null && isProofSent) this.renewLater(frame.expiresAt)
-        if (this.welcome !== null && !this.isOpen) this.ready(this.welcome)
+        if (frame.expiresAt !== null && isProofSent) this.#renewLater(frame.expiresAt)
+        if (this.#welcome !== null && !this.#isOpen) this.#ready(this.#welcome)
         return
       case 'GOODBYE':
-        this.nextDelay = frame.reconnectAfterMs * (1 + this.options.environment.random())
+        this.#nextDelay = frame.reconnectAfterMs * (1 + this.#options.environment.random())
         return
       default:
-        this.options.listeners.frame(frame)
+        this.#options.listeners.frame(frame)
     }
   }
 
-  private ready(welcome: Welcome): void {
-    this.isOpen = true
-    this.stop('patience')
-    this.become('open')
-    this.ping(welcome.heartbeatMs / 2)
-    this.options.listeners.opened(welcome)
+  #ready(welcome: Welcome): void {
+    this.#isOpen = true
+    this.#stop('patience')
+    this.#become('open')
+    this.#ping(welcome.heartbeatMs / 2)
+    this.#options.listeners.opened(welcome)
   }
 
   /** JavaScript does not see the server's own pings. A late timer is no sign of a dead server: the page was suspended. */
-  private ping(delayMs: number): void {
-    const { environment } = this.options
-    const everyMs = (this.welcome?.heartbeatMs ?? PONG_PATIENCE * 2) / 2
-    this.timer('ping', delayMs, () => {
+  #ping(delayMs: number): void {
+    const { environment } = this.#options
+    const everyMs = (this.#welcome?.heartbeatMs ?? PONG_PATIENCE * 2) / 2
+    this.#timer('ping', delayMs, () => {
       const sentAt = environment.now()
       this.send({ type: 'PING' })
-      this.ping(everyMs)
+      this.#ping(everyMs)
       // The answer to an earlier one is still waited for.
-      if (this.stops.has('pong')) return
-      this.timer('pong', PONG_PATIENCE, () => {
-        if (this.lastFrameAt >= sentAt) return
-        if (environment.now() - sentAt > PONG_PATIENCE * 1.5) this.ping(0)
-        else this.broken(null)
+      if (this.#stops.has('pong')) return
+      this.#timer('pong', PONG_PATIENCE, () => {
+        if (this.#lastFrameAt >= sentAt) return
+        if (environment.now() - sentAt > PONG_PATIENCE * 1.5) this.#ping(0)
+        else this.#broken(null)
       })
     })
   }
 
-  private renewLater(expiresAt: number): void {
-    const left = expiresAt + this.clockAhead - this.options.environment.now()
+  #renewLater(expiresAt: number): void {
+    const left = expiresAt + this.#clockAhead - this.#options.environment.now()
     const wait = Math.min(TIMER_MAX, Math.max(RENEW_AGAIN, left * RENEW_AT))
-    this.timer('renew', wait, () => void this.renew())
+    this.#timer('renew', wait, () => void this.#renew())
   }
 
-  private async renew(): Promise<void> {
-    const { socket } = this
+  async #renew(): Promise<void> {
+    const socket = this.#socket
     try {
-      const token = (await this.options.token?.()) ?? ''
-      if (this.socket === socket && socket !== null) this.write({ type: 'AUTH', token })
+      const token = (await this.#options.token?.()) ?? ''
+      if (this.#socket === socket && socket !== null) this.#write({ type: 'AUTH', token })
     } catch {
-      if (this.socket === socket) this.timer('renew', RENEW_AGAIN, () => void this.renew())
+      if (this.#socket === socket) this.#timer('renew', RENEW_AGAIN, () => void this.#renew())
     }
   }
 
   /** The connection ended. Waits, longer each time, and opens another. */
-  private broken(code: number | null): void {
+  #broken(code: number | null): void {
     if (this.state === 'closed') return
-    const { environment } = this.options
+    const { environment } = this.#options
     const isRefused = code === UNAUTHENTICATED
-    this.abandon()
-    if (isRefused) this.authFailures += 1
-    this.become(
-      isRefused && this.authFailures > 1 ? 'needs-auth' : this.state === 'needs-auth' ? this.state : 'waiting',
+    this.#abandon()
+    if (isRefused) this.#authFailures += 1
+    this.#become(
+      isRefused && this.#authFailures > 1 ? 'needs-auth' : this.state === 'needs-auth' ? this.state : 'waiting',
     )
-    let delay = this.nextDelay
-    this.nextDelay = null
-    if (isRefused && this.authFailures === 1) delay = 0
+    let delay = this.#nextDelay
+    this.#nextDelay = null
+    if (isRefused && this.#authFailures === 1) delay = 0
     if (delay === null) {
       const max = environment.isVisible() ? BACKOFF_MAX : BACKOFF_HIDDEN_MAX
-      delay = environment.random() * Math.min(max, BACKOFF_MIN * 2 ** Math.min(this.attempts, 20))
-      this.attempts += 1
+      delay = environment.random() * Math.min(max, BACKOFF_MIN * 2 ** Math.min(this.#attempts, 20))
+      this.#attempts += 1
     }
-    this.timer('open', delay, () => void this.open())
+    this.#timer('open', delay, () => void this.#open())
   }
 
   /** The network or the page is back: no reason to wait any longer. */
-  private wake(): void {
-    if (this.stops.has('open')) void this.open()
-    else if (this.isOpen && this.welcome !== null) this.ping(0)
-    else if (this.socket === null && this.state === 'waiting') void this.open()
+  #wake(): void {
+    if (this.#stops.has('open')) void this.#open()
+    else if (this.#isOpen && this.#welcome !== null) this.#ping(0)
+    else if (this.#socket === null && this.state === 'waiting') void this.#open()
   }
 
   /** The page is about to be suspended: the server should not hold what nobody reads. */
-  private drop(): void {
-    this.abandon()
-    this.become('waiting')
+  #drop(): void {
+    this.#abandon()
+    this.#become('waiting')
   }
 
-  private abandon(): void {
-    for (const stop of this.stops.values()) stop()
-    this.stops.clear()
-    this.opening = {}
-    const { socket } = this
-    const wasOpen = this.isOpen
-    this.socket = null
-    this.welcome = null
-    this.isOpen = false
+  #abandon(): void {
+    for (const stop of this.#stops.values()) stop()
+    this.#stops.clear()
+    this.#opening = {}
+    const socket = this.#socket
+    const wasOpen = this.#isOpen
+    this.#socket = null
+    this.#welcome = null
+    this.#isOpen = false
     if (socket !== null) {
       socket.onclose = null
       socket.onmessage = null
@@ -264,26 +264,26 @@ export class Connection {
         // It never opened.
       }
     }
-    if (wasOpen) this.options.listeners.closed()
+    if (wasOpen) this.#options.listeners.closed()
   }
 
-  private become(state: LinkState): void {
+  #become(state: LinkState): void {
     if (this.state === state) return
     this.state = state
-    this.options.listeners.changed()
+    this.#options.listeners.changed()
   }
 
-  private timer(name: string, ms: number, then: () => void): void {
-    this.stop(name)
-    const stop = this.options.environment.after(ms, () => {
-      this.stops.delete(name)
+  #timer(name: string, ms: number, then: () => void): void {
+    this.#stop(name)
+    const stop = this.#options.environment.after(ms, () => {
+      this.#stops.delete(name)
       then()
     })
-    this.stops.set(name, stop)
+    this.#stops.set(name, stop)
   }
 
-  private stop(name: string): void {
-    this.stops.get(name)?.()
-    this.stops.delete(name)
+  #stop(name: string): void {
+    this.#stops.get(name)?.()
+    this.#stops.delete(name)
   }
 }

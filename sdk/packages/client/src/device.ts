@@ -23,8 +23,6 @@ export interface Device {
   /** Takes over queues whose clients are gone. */
   adopt(): Promise<readonly Orphan[]>
   close(): Promise<void>
-  /** Deletes everything of this user. */
-  forget(): Promise<void>
 }
 
 /** A way to open one. `clientId` is a proposal. */
@@ -32,4 +30,6 @@ export interface DeviceSource extends Persistence {
   /** The id that this tab had before a reload, if nobody else has it. */
   proposeClientId(): string | null
   open(clientId: string): Promise<Device>
+  /** Deletes everything of this user, whether it could be opened or not. */
+  forget(): Promise<void>
 }

@@ -5,11 +5,13 @@
  * import { devtools } from '@dao-api/client/devtools'
  * document.body.append(devtools(client, client.graph('team-a.flow-7')))
  * ```
+ *
+ * While it is in the page, the console finds the same: `__DAO__.get('team-a.flow-7').pending()`.
  */
 
 import type { Client, Graph, Inspected } from './api.ts'
-import { differences, type Inspectable, type OperationRow, rowsOf } from './devtools/inspect.ts'
-import { scheduleOf } from './devtools/schedule.ts'
+import { type Difference, differences, type Inspectable, type OperationRow, rowsOf } from './devtools/inspect.ts'
+import { type Schedule, scheduleOf } from './devtools/schedule.ts'
 import { STYLE } from './devtools/style.ts'
 
 export { type Difference, differences, type Inspectable, type OperationRow, rowsOf } from './devtools/inspect.ts'
@@ -20,6 +22,23 @@ const ENTRIES_MAX = 500
 const NAME = 'dao-devtools'
 
 type View = 'timeline' | 'pending' | 'difference'
+
+/** A graph in the console of the browser. */
+export interface Inspection {
+  readonly client: Client
+  readonly graph: Graph
+  /** The operations that have not ended. */
+  pending(): OperationRow[]
+  /** What is shown otherwise than confirmed. */
+  differences(): Difference[]
+  /** The steps since the element is in the page, for {@link replay}. */
+  seed(): Schedule
+}
+
+declare global {
+  /** Graphs by id, while `<dao-devtools>` shows them. */
+  var __DAO__: Map<string, Inspection> | undefined
+}
 
 /** Defines the element where it is not defined yet, and makes one for a graph of the client. */
 export function devtools(client: Client, graph: Graph): HTMLElement {
@@ -32,14 +51,14 @@ export function devtools(client: Client, graph: Graph): HTMLElement {
 /** Made when it is needed: where there is no document, importing this must not fail. */
 function elementClass(): CustomElementConstructor {
   return class extends HTMLElement {
-    private client: Client | null = null
-    private graph: Inspectable | null = null
-    private view: View = 'timeline'
-    private entries: Inspected[] = []
-    private reading: AsyncIterator<Inspected> | null = null
-    private isDrawing = false
-    private stop: () => void = () => {}
-    private readonly body: HTMLElement
+    #client: Client | null = null
+    #graph: Inspectable | null = null
+    #view: View = 'timeline'
+    #entries: Inspected[] = []
+    #reading: AsyncIterator<Inspected> | null = null
+    #isDrawing = false
+    #stop: () => void = () => {}
+    readonly #body: HTMLElement
 
     constructor() {
       super()
@@ -48,80 +67,92 @@ function elementClass(): CustomElementConstructor {
       const bar = make('nav')
       for (const view of ['timeline', 'pending', 'difference'] as const) {
         const button = make('button', view)
-        button.setAttribute('aria-pressed', `${view === this.view}`)
+        button.setAttribute('aria-pressed', `${view === this.#view}`)
         button.addEventListener('click', () => {
-          this.view = view
+          this.#view = view
           for (const other of bar.children) other.setAttribute('aria-pressed', `${other === button}`)
-          this.draw()
+          this.#draw()
         })
         bar.append(button)
       }
       const copy = make('button', 'copy as seed')
       copy.addEventListener('click', () => void navigator.clipboard.writeText(JSON.stringify(this.seed())))
       bar.append(copy)
-      this.body = make('div')
-      root.append(bar, this.body)
+      this.#body = make('div')
+      root.append(bar, this.#body)
     }
 
     watch(client: Client, graph: Graph): void {
-      this.client = client
-      this.graph = graph as Inspectable
-      if (this.isConnected) void this.read()
+      this.#client = client
+      this.#graph = graph as Inspectable
+      if (this.isConnected) this.connectedCallback()
     }
 
     connectedCallback(): void {
-      if (this.client !== null && this.reading === null) void this.read()
-    }
-
-    disconnectedCallback(): void {
-      this.stop()
-      void this.reading?.return?.()
-      this.reading = null
-    }
-
-    /** The inputs that led here, to be played on a machine again. */
-    seed(): unknown {
-      return scheduleOf(this.graph?.id ?? '', this.client?.clientId ?? '', this.entries)
-    }
-
-    private async read(): Promise<void> {
-      const { client } = this
-      if (client === null) return
-      const entries = client.inspect()
-      this.reading = entries
-      this.stop = this.graph?.subscribeStatus(() => this.drawSoon()) ?? this.stop
-      this.drawSoon()
-      for await (const entry of entries) {
-        this.entries.push(entry)
-        if (this.entries.length > ENTRIES_MAX) this.entries.shift()
-        this.drawSoon()
-      }
-    }
-
-    private drawSoon(): void {
-      if (this.isDrawing) return
-      this.isDrawing = true
-      requestAnimationFrame(() => {
-        this.isDrawing = false
-        this.draw()
+      if (this.#client === null || this.#graph === null || this.#reading !== null) return
+      void this.#read()
+      const [client, graph] = [this.#client, this.#graph]
+      globalThis.__DAO__ ??= new Map()
+      globalThis.__DAO__.set(graph.id, {
+        client,
+        graph,
+        pending: () => rowsOf(graph, Date.now()),
+        differences: () => differences(graph),
+        seed: () => this.seed(),
       })
     }
 
-    private draw(): void {
-      const { graph } = this
+    disconnectedCallback(): void {
+      this.#stop()
+      void this.#reading?.return?.()
+      this.#reading = null
+      globalThis.__DAO__?.delete(this.#graph?.id ?? '')
+      if (globalThis.__DAO__?.size === 0) globalThis.__DAO__ = undefined
+    }
+
+    /** The inputs that led here, to be played on a machine again. */
+    seed(): Schedule {
+      return scheduleOf(this.#graph?.id ?? '', this.#client?.clientId ?? '', this.#entries)
+    }
+
+    async #read(): Promise<void> {
+      const client = this.#client
+      if (client === null) return
+      const entries = client.inspect()
+      this.#reading = entries
+      this.#stop = this.#graph?.subscribeStatus(() => this.#drawSoon()) ?? this.#stop
+      this.#drawSoon()
+      for await (const entry of entries) {
+        this.#entries.push(entry)
+        if (this.#entries.length > ENTRIES_MAX) this.#entries.shift()
+        this.#drawSoon()
+      }
+    }
+
+    #drawSoon(): void {
+      if (this.#isDrawing) return
+      this.#isDrawing = true
+      requestAnimationFrame(() => {
+        this.#isDrawing = false
+        this.#draw()
+      })
+    }
+
+    #draw(): void {
+      const graph = this.#graph
       if (graph === null) return
       const { connection, point, pending, persisted } = graph.status
       const head = make(
         'p',
         `${connection} · v${point.version} · ${pending} pending · ${persisted ? '' : 'not '}persisted`,
       )
-      this.body.replaceChildren(head, this.table(graph))
+      this.#body.replaceChildren(head, this.#table(graph))
     }
 
-    private table(graph: Inspectable): HTMLElement {
-      switch (this.view) {
+    #table(graph: Inspectable): HTMLElement {
+      switch (this.#view) {
         case 'timeline':
-          return table(['at', 'what', 'content'], this.entries.slice(-100).reverse().map(lineOf))
+          return table(['at', 'what', 'content'], this.#entries.slice(-100).reverse().map(lineOf))
         case 'pending':
           return table(
             ['operation', 'what', 'state', 'base', 'age', 'attempts'],

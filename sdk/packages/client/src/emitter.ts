@@ -1,18 +1,18 @@
 /** Listeners of something that changes. */
 
 export class Emitter<T = void> {
-  private readonly listeners = new Set<(value: T) => void>()
+  readonly #listeners = new Set<(value: T) => void>()
 
   on(listener: (value: T) => void): () => void {
     // A listener that is added twice is called twice.
     const own = (value: T): void => listener(value)
-    this.listeners.add(own)
-    return () => this.listeners.delete(own)
+    this.#listeners.add(own)
+    return () => this.#listeners.delete(own)
   }
 
   /** Calls all. What one of them throws reaches the program, not the other listeners. */
   emit(value: T): void {
-    for (const listener of [...this.listeners]) {
+    for (const listener of [...this.#listeners]) {
       try {
         listener(value)
       } catch (error) {
@@ -21,5 +21,20 @@ export class Emitter<T = void> {
         })
       }
     }
+  }
+}
+
+/** Listeners by the name of what happens. */
+export class Emitters<Events> {
+  readonly #byName = new Map<keyof Events, Emitter<unknown>>()
+
+  on<E extends keyof Events>(event: E, listener: (value: Events[E]) => void): () => void {
+    const emitter = this.#byName.get(event) ?? new Emitter<unknown>()
+    this.#byName.set(event, emitter)
+    return emitter.on(listener as (value: unknown) => void)
+  }
+
+  emit<E extends keyof Events>(event: E, value: Events[E]): void {
+    this.#byName.get(event)?.emit(value)
   }
 }

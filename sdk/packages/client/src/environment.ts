@@ -21,7 +21,10 @@ export interface Environment {
   /** Calls back before the next picture is drawn, or soon if none is; returns the way to prevent it. */
   onFrame(then: () => void): () => void
   isVisible(): boolean
-  /** `wake`: the network is back, or the page is seen again. `freeze`: the page is about to be suspended. */
+  /**
+   * `wake`: the network is back, or the page is seen again. `freeze`: the page is about to be suspended, or kept to go
+   * back to.
+   */
   onChange(listener: (event: 'wake' | 'freeze') => void): () => void
   /** Asks the user before the page is left, until the returned function is called. */
   holdPage(): () => void
@@ -75,8 +78,13 @@ function listenToPage(page: Document | null, listener: (event: 'wake' | 'freeze'
     target.addEventListener(name, then)
     stops.push(() => target.removeEventListener(name, then))
   }
-  on(globalThis as unknown as EventTarget, 'online', () => listener('wake'))
-  on(globalThis as unknown as EventTarget, 'pageshow', (event) => {
+  const view = globalThis as unknown as EventTarget
+  on(view, 'online', () => listener('wake'))
+  // A page is only kept to go back to if it has no connection.
+  on(view, 'pagehide', (event) => {
+    if ((event as PageTransitionEvent).persisted) listener('freeze')
+  })
+  on(view, 'pageshow', (event) => {
     if ((event as PageTransitionEvent).persisted) listener('wake')
   })
   on(page, 'visibilitychange', () => {

@@ -2,6 +2,7 @@
 
 import type {
   BatchOptions,
+  CommandOptions,
   EntityMeta,
   Graph,
   GraphEdge,
@@ -10,7 +11,6 @@ import type {
   GraphSnapshot,
   JsonObject,
   Presence,
-  PresenceWriter,
   Sent,
   Status,
   UndoOutcome,
@@ -18,18 +18,19 @@ import type {
   Writes,
 } from './api.ts'
 import { actOptions, batchOf, writes } from './commands.ts'
-import { Emitter } from './emitter.ts'
+import { Emitter, Emitters } from './emitter.ts'
 import type { Environment } from './environment.ts'
 import { uuidV7 } from './ids.ts'
 import type { ActOptions, Change, Effect, Input } from './machine/effects.ts'
 import type { GraphFrame } from './machine/frames.ts'
 import { GraphMachine } from './machine/graph_machine.ts'
 import { ORIGIN, type Point } from './machine/operation.ts'
-import type { Action, GraphState } from './model/index.ts'
-import { Outcomes } from './outcomes.ts'
+import type { Action, Command, GraphState } from './model/index.ts'
+import { Outcomes, undoneOf } from './outcomes.ts'
 import { Presences } from './presence.ts'
 import { labelOf } from './refused.ts'
 import { isSameStatus, statusOf } from './status.ts'
+import { isUndoKnown, loadUndo } from './undo_model.ts'
 
 /** What a graph needs of its client. */
 export interface Host {
@@ -54,126 +55,118 @@ export interface Host {
 export class GraphShell implements Graph {
   readonly id: string
   readonly machine: GraphMachine
-  readonly presence: PresenceWriter
+  readonly presence: Presences
   readonly ready: Promise<void>
   /** Whether the user holds it; one that nobody holds ends when its queue is empty. */
   isHeld = true
   /** Whether what the device keeps is taken up: it is not followed before. */
   isLoaded = false
-  private isEnded = false
-  private readonly host: Host
-  private readonly presences: Presences
-  private readonly outcomes: Outcomes
-  private readonly pictures: Emitter = new Emitter()
-  private readonly statuses: Emitter = new Emitter()
-  private readonly histories: Emitter = new Emitter()
-  private readonly events = new Map<keyof GraphEvents, Emitter<never>>()
-  private readonly writer: Writes<Sent>
-  private shown: GraphSnapshot
-  private shownState: GraphState
+  #isEnded = false
+  readonly #host: Host
+  readonly #outcomes: Outcomes
+  readonly #pictures: Emitter = new Emitter()
+  readonly #statuses: Emitter = new Emitter()
+  readonly #histories: Emitter = new Emitter()
+  readonly #events = new Emitters<GraphEvents>()
+  #shown: GraphSnapshot
+  #shownState: GraphState
   /** What the user sees: edits are made on it. */
-  private shownPoint: Point = ORIGIN
-  private statusNow: Status
-  private historyNow: UndoState
-  private isReady: () => void = () => {}
-  private stopFrame: (() => void) | null = null
-  private stopWake: (() => void) | null = null
+  #shownPoint: Point = ORIGIN
+  #statusNow: Status
+  #historyNow: UndoState
+  #isReady: () => void = () => {}
+  #stopFrame: (() => void) | null = null
+  #stopWake: (() => void) | null = null
+  #isLearned = false
   /** Operations that the device has not written yet. */
-  private readonly unwritten = new Set<string>()
+  readonly #unwritten = new Set<string>()
 
   constructor(id: string, host: Host) {
     this.id = id
-    this.host = host
+    this.#host = host
     this.machine = new GraphMachine({ graphId: id, clientId: host.clientId(), isKept: host.isKept })
-    this.presences = new Presences(
+    this.presence = new Presences(
       host.environment,
       () => ({ graphId: id, clientId: this.clientId }),
       (frame) => host.send(frame),
     )
-    this.presence = this.presences
     this.ready = new Promise((resolve) => {
-      this.isReady = resolve
+      this.#isReady = resolve
     })
     const nameOf = (id: string): string | undefined => labelOf(this.node(id) ?? this.edge(id))
-    this.outcomes = new Outcomes(
-      () => this.openId(),
+    this.#outcomes = new Outcomes(
+      () => this.#openId(),
       nameOf,
       (operationId, refused, options) =>
-        this.step({ type: 'again', operationId, refused, options: { ...options, since: this.shownPoint } }),
+        this.step({ type: 'again', operationId, refused, options: { ...options, since: this.#shownPoint } }),
     )
-    this.writer = writes(
-      (command, options) => this.act(command, actOptions(options)),
-      () => this.newId(),
-    )
-    this.shown = this.machine.picture()
-    this.shownState = this.machine.shown()
-    this.statusNow = this.makeStatus()
-    this.historyNow = this.machine.history
+    const take = (command: Command, options: CommandOptions): Sent => this.#act(command, actOptions(options))
+    Object.assign(this, writes(take, this.#newId))
+    this.#shown = this.machine.picture()
+    this.#shownState = this.machine.shown()
+    this.#statusNow = this.#makeStatus()
+    this.#historyNow = this.machine.history
+    this.#learn()
   }
 
   get clientId(): string {
-    return this.host.clientId()
+    return this.#host.clientId()
   }
 
-  private newId(): string {
-    return uuidV7(this.host.environment.now())
-  }
+  readonly #newId = (): string => uuidV7(this.#host.environment.now())
 
   /** The id of an operation. Nobody would send it after the end. */
-  private openId(): string {
-    if (this.isEnded) throw new Error(`graph ${this.id} is closed: ask the client for it again`)
-    return this.newId()
+  #openId(): string {
+    if (this.#isEnded) throw new Error(`graph ${this.id} is closed: ask the client for it again`)
+    return this.#newId()
   }
 
   // --- Writing ---------------------------------------------------------------------------------
 
-  createNode: Writes<Sent>['createNode'] = (node, options) => this.writer.createNode(node, options)
-  updateNode: Writes<Sent>['updateNode'] = (id, patch, options) => this.writer.updateNode(id, patch, options)
-  moveNode: Writes<Sent>['moveNode'] = (id, position, options) => this.writer.moveNode(id, position, options)
-  replaceNodes: Writes<Sent>['replaceNodes'] = (nodes, options) => this.writer.replaceNodes(nodes, options)
-  deleteNode: Writes<Sent>['deleteNode'] = (id, options) => this.writer.deleteNode(id, options)
-  createEdge: Writes<Sent>['createEdge'] = (edge, options) => this.writer.createEdge(edge, options)
-  updateEdge: Writes<Sent>['updateEdge'] = (id, patch, options) => this.writer.updateEdge(id, patch, options)
-  deleteEdge: Writes<Sent>['deleteEdge'] = (id, options) => this.writer.deleteEdge(id, options)
-  setViewport: Writes<Sent>['setViewport'] = (viewport, options) => this.writer.setViewport(viewport, options)
+  declare readonly createNode: Writes<Sent>['createNode']
+  declare readonly updateNode: Writes<Sent>['updateNode']
+  declare readonly moveNode: Writes<Sent>['moveNode']
+  declare readonly replaceNodes: Writes<Sent>['replaceNodes']
+  declare readonly deleteNode: Writes<Sent>['deleteNode']
+  declare readonly createEdge: Writes<Sent>['createEdge']
+  declare readonly updateEdge: Writes<Sent>['updateEdge']
+  declare readonly deleteEdge: Writes<Sent>['deleteEdge']
+  declare readonly setViewport: Writes<Sent>['setViewport']
 
   batch(label: string, fill: (batch: Writes<void>) => void, options: BatchOptions = {}): Sent | null {
-    const action = batchOf(fill, () => this.newId(), options)
-    return action === null ? null : this.act(action, actOptions({ label, ...options }))
+    const action = batchOf(fill, this.#newId, options)
+    return action === null ? null : this.#act(action, actOptions({ label, ...options }))
   }
 
-  private act(action: Action, options: ActOptions): Sent {
-    const operationId = this.openId()
-    const sent = this.outcomes.expect(operationId)
-    this.step({ type: 'act', operationId, action, options: { ...options, since: options.since ?? this.shownPoint } })
+  #act(action: Action, options: ActOptions): Sent {
+    const operationId = this.#openId()
+    const sent = this.#outcomes.expect(operationId)
+    this.step({ type: 'act', operationId, action, options: { ...options, since: options.since ?? this.#shownPoint } })
     return sent
   }
 
   undo(): Promise<UndoOutcome> | null {
-    return this.reverse('undo')
+    return this.#reverse('undo')
   }
 
   redo(): Promise<UndoOutcome> | null {
-    return this.reverse('redo')
+    return this.#reverse('redo')
   }
 
-  private reverse(type: 'undo' | 'redo'): Promise<UndoOutcome> | null {
-    const count = this.isEnded ? 0 : this.machine.idsNeeded(type)
+  #reverse(type: 'undo' | 'redo'): Promise<UndoOutcome> | null {
+    const count = this.#isEnded ? 0 : this.machine.idsNeeded(type)
     if (count === 0) return null
-    const operationIds = Array.from({ length: count }, () => this.newId())
-    const [first] = operationIds.map((operationId) => this.outcomes.expect(operationId))
+    const operationIds = Array.from({ length: count }, () => this.#newId())
+    const [first] = operationIds.map((operationId) => this.#outcomes.expect(operationId))
     this.step({ type, operationIds })
     const isMade = (operationId: string): boolean =>
       this.machine.pending.some((pending) => pending.stored.operationId === operationId)
     for (const operationId of operationIds) {
       // Nothing is to be sent for it: what it takes back never left this client.
       if (!isMade(operationId))
-        this.outcomes.settled(operationId, { outcome: 'applied', version: this.status.point.version })
+        this.#outcomes.settled(operationId, { outcome: 'applied', version: this.status.point.version })
     }
-    const undone = first?.settled.then(({ outcome, result }): UndoOutcome => {
-      const { reverted = [], skipped = [] } = (result ?? {}) as unknown as Partial<UndoOutcome>
-      return { outcome, reverted, skipped }
-    })
+    const undone = first?.settled.then(undoneOf)
     undone?.catch(() => {})
     return undone ?? null
   }
@@ -181,19 +174,19 @@ export class GraphShell implements Graph {
   // --- Reading ---------------------------------------------------------------------------------
 
   getSnapshot(): GraphSnapshot {
-    return this.shown
+    return this.#shown
   }
 
   subscribe(listener: () => void): () => void {
-    return this.pictures.on(listener)
+    return this.#pictures.on(listener)
   }
 
   node(id: string): GraphNode | undefined {
-    return this.shownState.nodes.get(id)?.entity
+    return this.#shownState.nodes.get(id)?.entity
   }
 
   edge(id: string): GraphEdge | undefined {
-    return this.shownState.edges.get(id)?.entity
+    return this.#shownState.edges.get(id)?.entity
   }
 
   meta(id: string): EntityMeta | undefined {
@@ -201,93 +194,97 @@ export class GraphShell implements Graph {
   }
 
   get status(): Status {
-    return this.statusNow
+    return this.#statusNow
   }
 
   subscribeStatus(listener: () => void): () => void {
-    return this.statuses.on(listener)
+    return this.#statuses.on(listener)
   }
 
   get others(): readonly Presence[] {
-    return this.presences.others
+    return this.presence.others
   }
 
   subscribeOthers(listener: () => void): () => void {
-    return this.presences.changed.on(listener)
+    return this.presence.changed.on(listener)
   }
 
   get history(): UndoState {
-    return this.historyNow
+    return this.#historyNow
   }
 
   subscribeHistory(listener: () => void): () => void {
-    return this.histories.on(listener)
+    return this.#histories.on(listener)
   }
 
   on<E extends keyof GraphEvents>(event: E, listener: (value: GraphEvents[E]) => void): () => void {
-    return this.emitter(event).on(listener)
-  }
-
-  private emitter<E extends keyof GraphEvents>(event: E): Emitter<GraphEvents[E]> {
-    let emitter = this.events.get(event) as unknown as Emitter<GraphEvents[E]> | undefined
-    if (emitter === undefined) {
-      emitter = new Emitter()
-      this.events.set(event, emitter as unknown as Emitter<never>)
-    }
-    return emitter
+    return this.#events.on(event, listener)
   }
 
   close(): void {
     if (!this.isHeld) return
     this.isHeld = false
-    this.presences.away()
-    this.host.closed(this)
+    this.presence.away()
+    this.#host.closed(this)
   }
 
   // --- What the client tells -------------------------------------------------------------------
 
   /** Tells the machine, and does what it says. */
   step(input: Input): void {
-    const { environment } = this.host
+    const { environment } = this.#host
     const effects = this.machine.step(input, environment.now())
-    this.host.inspect(this.id, input, effects)
-    for (const effect of effects) this.perform(effect)
-    this.stopWake?.()
+    this.#host.inspect(this.id, input, effects)
+    for (const effect of effects) this.#perform(effect)
+    if (!this.#isLearned && input.type !== 'frame') this.#learnSoon()
+    this.#stopWake?.()
     const wakeAt = this.machine.wakeAt()
-    const wait = wakeAt === null ? 0 : Math.max(0, wakeAt - environment.now())
-    this.stopWake = wakeAt === null ? null : environment.after(wait, () => this.step({ type: 'tick' }))
+    const tick = (): void => this.step({ type: 'tick' })
+    this.#stopWake = wakeAt === null ? null : environment.after(Math.max(0, wakeAt - environment.now()), tick)
+  }
+
+  /** How undo is predicted is loaded when there is something to undo. */
+  #learnSoon(): void {
+    const { history, pending } = this.machine
+    if (history.canUndo || history.canRedo || pending.length > 0) void loadUndo().then(() => this.#learn())
+  }
+
+  #learn(): void {
+    if (this.#isLearned || this.#isEnded || !isUndoKnown()) return
+    this.#isLearned = true
+    this.step({ type: 'learned' })
   }
 
   frame(frame: GraphFrame): void {
     this.step({ type: 'frame', frame })
     if (frame.type === 'SYNC' && this.machine.phase === 'live') {
-      this.host.proven()
-      this.presences.live()
+      this.#host.proven()
+      this.presence.live()
     }
   }
 
   disconnected(): void {
-    this.presences.away()
+    this.presence.away()
     this.step({ type: 'disconnected' })
   }
 
   /** The page is seen again. */
   wake(): void {
-    this.presences.wake()
+    this.presence.wake()
   }
 
   /** The connection is in another state. */
   refresh(): void {
-    this.restate()
+    this.#restate()
   }
 
   /** It is followed no more. */
   end(): void {
-    this.isEnded = true
-    this.stopFrame?.()
-    this.stopWake?.()
-    this.presences.away()
-    this.restate()
+    this.#isEnded = true
+    this.#stopFrame?.()
+    this.#stopWake?.()
+    this.presence.away()
+    this.#restate()
   }
 
   /** Whether it has nothing left to send. */
@@ -295,104 +292,104 @@ export class GraphShell implements Graph {
     return this.machine.pending.length === 0
   }
 
-  private perform(effect: Effect): void {
+  #perform(effect: Effect): void {
     switch (effect.type) {
       case 'send':
-        this.host.send(effect.frame)
+        this.#host.send(effect.frame)
         break
       case 'store':
-        this.store(effect.changes)
+        this.#store(effect.changes)
         break
       case 'changed':
-        if (effect.isLocal) this.draw()
-        else this.drawSoon()
+        if (effect.isLocal) this.#draw()
+        else this.#drawSoon()
         break
       case 'status':
-        this.restate()
-        this.host.changed(this)
+        this.#restate()
+        this.#host.changed(this)
         break
       case 'history':
-        this.historyNow = this.machine.history
-        this.histories.emit()
+        this.#historyNow = this.machine.history
+        this.#histories.emit()
         break
       case 'settled': {
         const { operationId, outcome } = effect
         // Whoever waits for it finds it in the picture.
-        if (this.stopFrame !== null) this.draw()
+        if (this.#stopFrame !== null) this.#draw()
         // The server has it, whatever the device has written.
-        if (this.host.isKept) this.outcomes.persisted(operationId)
-        this.outcomes.settled(operationId, outcome)
-        this.emitter('settled').emit({ operationId, outcome })
+        if (this.#host.isKept) this.#outcomes.persisted(operationId)
+        this.#outcomes.settled(operationId, outcome)
+        this.#events.emit('settled', { operationId, outcome })
         break
       }
       case 'refused':
         // Whoever is told sees what stands, without what was refused.
-        if (this.stopFrame !== null) this.draw()
-        this.emitter('refused').emit(this.outcomes.refused(effect.refusal))
+        if (this.#stopFrame !== null) this.#draw()
+        this.#events.emit('refused', this.#outcomes.refused(effect.refusal))
         break
       case 'replaced':
-        this.emitter('replaced').emit({ discarded: effect.discarded })
+        this.#events.emit('replaced', { discarded: effect.discarded })
         break
       case 'committed':
-        this.drawSoon()
-        this.emitter('commit').emit(effect.commit)
+        this.#drawSoon()
+        this.#events.emit('commit', effect.commit)
         break
       case 'presence':
-        this.presences.take(effect.frame)
+        this.presence.take(effect.frame)
         break
       case 'reconnect':
-        this.host.reconnect()
+        this.#host.reconnect()
         break
     }
   }
 
-  private drawSoon(): void {
-    this.stopFrame ??= this.host.environment.onFrame(() => this.draw())
+  #drawSoon(): void {
+    this.#stopFrame ??= this.#host.environment.onFrame(() => this.#draw())
   }
 
   /** Makes the picture, and tells it if it is another one. */
-  private draw(): void {
-    this.stopFrame?.()
-    this.stopFrame = null
-    const before = this.shown
-    this.shown = this.machine.picture()
-    this.shownPoint = this.machine.point ?? ORIGIN
-    if (this.shown !== before) {
-      this.shownState = this.machine.shown()
-      if (this.shown.ready) this.isReady()
-      this.pictures.emit()
+  #draw(): void {
+    this.#stopFrame?.()
+    this.#stopFrame = null
+    const before = this.#shown
+    this.#shown = this.machine.picture()
+    this.#shownPoint = this.machine.point ?? ORIGIN
+    if (this.#shown !== before) {
+      this.#shownState = this.machine.shown()
+      if (this.#shown.ready) this.#isReady()
+      this.#pictures.emit()
     }
-    this.restate()
+    this.#restate()
   }
 
-  private restate(): void {
-    const now = this.makeStatus()
-    if (isSameStatus(this.statusNow, now)) return
-    this.statusNow = now
-    this.statuses.emit()
+  #restate(): void {
+    const now = this.#makeStatus()
+    if (isSameStatus(this.#statusNow, now)) return
+    this.#statusNow = now
+    this.#statuses.emit()
   }
 
-  private makeStatus(): Status {
-    const { host } = this
-    const isSafe = host.isKept && host.isDurable() && this.unwritten.size === 0
-    return statusOf(this.machine, this.isEnded ? 'closed' : host.connection(), this.shownPoint, isSafe)
+  #makeStatus(): Status {
+    const host = this.#host
+    const isSafe = host.isKept && host.isDurable() && this.#unwritten.size === 0
+    return statusOf(this.machine, this.#isEnded ? 'closed' : host.connection(), this.#shownPoint, isSafe)
   }
 
-  private store(changes: readonly Change[]): void {
+  #store(changes: readonly Change[]): void {
     const ids = changes.flatMap((change) =>
       'put' in change && change.put === 'operation' ? [change.operation.operationId] : [],
     )
-    for (const id of ids) this.unwritten.add(id)
-    this.host.write(this.id, changes).then(
+    for (const id of ids) this.#unwritten.add(id)
+    this.#host.write(this.id, changes).then(
       () => {
-        for (const id of ids) this.unwritten.delete(id)
-        if (this.host.isDurable()) for (const id of ids) this.outcomes.persisted(id)
-        this.restate()
-        this.host.changed(this)
+        for (const id of ids) this.#unwritten.delete(id)
+        if (this.#host.isDurable()) for (const id of ids) this.#outcomes.persisted(id)
+        this.#restate()
+        this.#host.changed(this)
       },
       () => {
-        this.restate()
-        this.host.changed(this)
+        this.#restate()
+        this.#host.changed(this)
       },
     )
   }

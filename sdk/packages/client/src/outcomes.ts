@@ -1,10 +1,16 @@
 /** Who waits for the outcome of a command, and what was refused (rules M2, A7). */
 
-import type { OnConflict, Outcome, Sent } from './api.ts'
+import type { OnConflict, Outcome, Sent, UndoOutcome } from './api.ts'
 import type { NameOf } from './machine/conflicts.ts'
 import type { ActOptions, RefusalData } from './machine/effects.ts'
 import type { StoredOperation } from './machine/operation.ts'
 import { CommandRefused } from './refused.ts'
+
+/** What an undo did, from the outcome of its command. */
+export function undoneOf({ outcome, result }: Outcome): UndoOutcome {
+  const { reverted = [], skipped = [] } = (result ?? {}) as unknown as Partial<UndoOutcome>
+  return { outcome, reverted, skipped }
+}
 
 interface Handle {
   readonly sent: Sent
@@ -20,16 +26,16 @@ export type Again = (operationId: string, refused: StoredOperation, options: Act
 const REFUSALS_MAX = 200
 
 export class Outcomes {
-  private readonly handles = new Map<string, Handle>()
-  private readonly refusals = new Map<string, RefusalData>()
-  private readonly newId: () => string
-  private readonly nameOf: NameOf
-  private readonly again: Again
+  readonly #handles = new Map<string, Handle>()
+  readonly #refusals = new Map<string, RefusalData>()
+  readonly #newId: () => string
+  readonly #nameOf: NameOf
+  readonly #again: Again
 
   constructor(newId: () => string, nameOf: NameOf, again: Again) {
-    this.newId = newId
-    this.nameOf = nameOf
-    this.again = again
+    this.#newId = newId
+    this.#nameOf = nameOf
+    this.#again = again
   }
 
   /** What the maker of a new operation gets. A rejection that nobody handles is no unhandled rejection. */
@@ -46,56 +52,56 @@ export class Outcomes {
     })
     settled.catch(() => {})
     const sent = { operationId, settled, persisted }
-    this.handles.set(operationId, { sent, resolve, reject, persist })
+    this.#handles.set(operationId, { sent, resolve, reject, persist })
     return sent
   }
 
   settled(operationId: string, outcome: Outcome): void {
-    this.handles.get(operationId)?.resolve(outcome)
-    this.handles.delete(operationId)
+    this.#handles.get(operationId)?.resolve(outcome)
+    this.#handles.delete(operationId)
   }
 
   persisted(operationId: string): void {
-    this.handles.get(operationId)?.persist()
+    this.#handles.get(operationId)?.persist()
   }
 
   refused(data: RefusalData): CommandRefused {
     const { operationId } = data
-    this.refusals.set(operationId, data)
-    const [oldest] = this.refusals.keys()
-    if (this.refusals.size > REFUSALS_MAX && oldest !== undefined) this.refusals.delete(oldest)
+    this.#refusals.set(operationId, data)
+    const [oldest] = this.#refusals.keys()
+    if (this.#refusals.size > REFUSALS_MAX && oldest !== undefined) this.#refusals.delete(oldest)
     const refusal = new CommandRefused(
       data,
-      this.nameOf,
-      (onConflict) => this.retry(operationId, onConflict),
-      () => this.discard(operationId),
+      this.#nameOf,
+      (onConflict) => this.#retry(operationId, onConflict),
+      () => this.#discard(operationId),
     )
-    this.handles.get(operationId)?.reject(refusal)
-    this.handles.delete(operationId)
+    this.#handles.get(operationId)?.reject(refusal)
+    this.#handles.delete(operationId)
     return refusal
   }
 
   /** Makes it again, and what was refused because of it. */
-  private retry(operationId: string, onConflict: OnConflict | undefined): Sent | null {
-    const first = this.refusals.get(operationId)
+  #retry(operationId: string, onConflict: OnConflict | undefined): Sent | null {
+    const first = this.#refusals.get(operationId)
     if (first === undefined) return null
-    const followers = [...this.refusals.values()].filter((other) => other.cause === operationId)
-    const sent = this.make(first.operation, onConflict)
-    this.discard(operationId)
-    for (const follower of followers) this.make(follower.operation, onConflict)
+    const followers = [...this.#refusals.values()].filter((other) => other.cause === operationId)
+    const sent = this.#make(first.operation, onConflict)
+    this.#discard(operationId)
+    for (const follower of followers) this.#make(follower.operation, onConflict)
     return sent
   }
 
-  private make(refused: StoredOperation, onConflict: OnConflict | undefined): Sent {
-    const operationId = this.newId()
+  #make(refused: StoredOperation, onConflict: OnConflict | undefined): Sent {
+    const operationId = this.#newId()
     const sent = this.expect(operationId)
     const { label, undoGroup } = refused
-    this.again(operationId, refused, { onConflict: onConflict ?? refused.onConflict, label, undoGroup })
+    this.#again(operationId, refused, { onConflict: onConflict ?? refused.onConflict, label, undoGroup })
     return sent
   }
 
-  private discard(operationId: string): void {
-    this.refusals.delete(operationId)
-    for (const [id, other] of this.refusals) if (other.cause === operationId) this.refusals.delete(id)
+  #discard(operationId: string): void {
+    this.#refusals.delete(operationId)
+    for (const [id, other] of this.#refusals) if (other.cause === operationId) this.#refusals.delete(id)
   }
 }

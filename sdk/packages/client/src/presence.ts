@@ -13,63 +13,63 @@ export class Presences implements PresenceWriter {
   readonly changed: Emitter = new Emitter()
   /** The same array while nothing changed. */
   others: readonly Presence[] = []
-  private readonly own = new Map<string, Json>()
-  private readonly sentAt = new Map<string, number>()
-  private readonly waiting = new Map<string, () => void>()
-  private readonly environment: Environment
-  private readonly send: (frame: JsonObject) => void
-  private readonly envelope: () => JsonObject
-  private isLive = false
+  readonly #own = new Map<string, Json>()
+  readonly #sentAt = new Map<string, number>()
+  readonly #waiting = new Map<string, () => void>()
+  readonly #environment: Environment
+  readonly #send: (frame: JsonObject) => void
+  readonly #envelope: () => JsonObject
+  #isLive = false
 
   constructor(environment: Environment, envelope: () => JsonObject, send: (frame: JsonObject) => void) {
-    this.environment = environment
-    this.envelope = envelope
-    this.send = send
+    this.#environment = environment
+    this.#envelope = envelope
+    this.#send = send
   }
 
   /** Shows a state in a slot; `null` shows nothing. The first is sent at once, of the others the latest. */
   set(state: Json | null, slot = ''): void {
-    if (isEqual(this.own.get(slot) ?? null, state)) return
-    if (state === null) this.own.delete(slot)
-    else this.own.set(slot, state)
-    if (this.waiting.has(slot) || !this.isLive) return
-    const wait = (this.sentAt.get(slot) ?? 0) + INTERVAL - this.environment.now()
-    if (wait <= 0) this.tell(slot)
+    if (isEqual(this.#own.get(slot) ?? null, state)) return
+    if (state === null) this.#own.delete(slot)
+    else this.#own.set(slot, state)
+    if (this.#waiting.has(slot) || !this.#isLive) return
+    const wait = (this.#sentAt.get(slot) ?? 0) + INTERVAL - this.#environment.now()
+    if (wait <= 0) this.#tell(slot)
     else
-      this.waiting.set(
+      this.#waiting.set(
         slot,
-        this.environment.after(wait, () => this.tell(slot)),
+        this.#environment.after(wait, () => this.#tell(slot)),
       )
   }
 
-  private tell(slot: string): void {
-    this.waiting.delete(slot)
+  #tell(slot: string): void {
+    this.#waiting.delete(slot)
     // Nobody looks at the cursor of a page that nobody sees. It is sent when the page is seen again.
-    const isQuiet = !this.environment.isVisible() && this.own.has(slot)
-    if (!this.isLive || isQuiet) return
-    this.sentAt.set(slot, this.environment.now())
-    const frame: JsonObject = { type: 'PRESENCE', ...this.envelope() }
+    const isQuiet = !this.#environment.isVisible() && this.#own.has(slot)
+    if (!this.#isLive || isQuiet) return
+    this.#sentAt.set(slot, this.#environment.now())
+    const frame: JsonObject = { type: 'PRESENCE', ...this.#envelope() }
     if (slot !== '') frame.slot = slot
-    this.send({ ...frame, state: this.own.get(slot) ?? null })
+    this.#send({ ...frame, state: this.#own.get(slot) ?? null })
   }
 
   /** The graph is followed: the server knows nothing of earlier connections. */
   live(): void {
-    if (this.isLive) return
-    this.isLive = true
-    for (const slot of this.own.keys()) this.tell(slot)
+    if (this.#isLive) return
+    this.#isLive = true
+    for (const slot of this.#own.keys()) this.#tell(slot)
   }
 
   /** The page is seen again. */
   wake(): void {
-    if (this.isLive) for (const slot of this.own.keys()) this.tell(slot)
+    if (this.#isLive) for (const slot of this.#own.keys()) this.#tell(slot)
   }
 
   /** The connection is gone, and with it all that it told of others. */
   away(): void {
-    this.isLive = false
-    for (const stop of this.waiting.values()) stop()
-    this.waiting.clear()
+    this.#isLive = false
+    for (const stop of this.#waiting.values()) stop()
+    this.#waiting.clear()
     if (this.others.length === 0) return
     this.others = []
     this.changed.emit()

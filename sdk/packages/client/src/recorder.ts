@@ -7,18 +7,18 @@ import type { Effect, Input } from './machine/effects.ts'
 const RING = 500
 
 export class Recorder {
-  private readonly watchers = new Set<(entry: Inspected) => void>()
+  readonly #watchers = new Set<(entry: Inspected) => void>()
 
   frame(at: number, direction: 'in' | 'out', frame: unknown): void {
-    if (this.watchers.size > 0) this.tell({ type: 'frame', at, direction, frame })
+    if (this.#watchers.size > 0) this.#tell({ type: 'frame', at, direction, frame })
   }
 
   step(at: number, graphId: string, input: Input, effects: readonly Effect[]): void {
-    if (this.watchers.size > 0) this.tell({ type: 'step', at, graphId, input, effects })
+    if (this.#watchers.size > 0) this.#tell({ type: 'step', at, graphId, input, effects })
   }
 
-  private tell(entry: Inspected): void {
-    for (const watcher of this.watchers) watcher(entry)
+  #tell(entry: Inspected): void {
+    for (const watcher of this.#watchers) watcher(entry)
   }
 
   /** What happens from now on. It ends when the reader leaves the loop. */
@@ -31,10 +31,10 @@ export class Recorder {
       if (waiting.length > RING) waiting.shift()
       wake?.()
     }
-    this.watchers.add(watcher)
+    this.#watchers.add(watcher)
     const end = (): IteratorResult<Inspected> => {
       isEnded = true
-      this.watchers.delete(watcher)
+      this.#watchers.delete(watcher)
       wake?.()
       return { done: true, value: undefined }
     }

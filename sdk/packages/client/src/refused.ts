@@ -12,8 +12,8 @@ export class CommandRefused extends Error implements Refusal {
   readonly summary: string
   readonly conflicts: readonly Conflict[]
   declare readonly cause?: string
-  private readonly again: (onConflict?: OnConflict) => Sent | null
-  private readonly forget: () => void
+  readonly #again: (onConflict?: OnConflict) => Sent | null
+  readonly #forget: () => void
 
   constructor(data: RefusalData, nameOf: NameOf, again: (onConflict?: OnConflict) => Sent | null, forget: () => void) {
     super(data.message)
@@ -22,16 +22,16 @@ export class CommandRefused extends Error implements Refusal {
     this.summary = summaryOf(data, nameOf)
     this.conflicts = data.conflicts
     if (data.cause !== undefined) this.cause = data.cause
-    this.again = again
-    this.forget = forget
+    this.#again = again
+    this.#forget = forget
   }
 
   retry(onConflict?: OnConflict): Sent | null {
-    return this.again(onConflict)
+    return this.#again(onConflict)
   }
 
   discard(): void {
-    this.forget()
+    this.#forget()
   }
 }
 

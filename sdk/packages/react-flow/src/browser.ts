@@ -35,10 +35,11 @@ export const browser: Surroundings = {
     const hidden = (): void => {
       if (document.visibilityState === 'hidden') callback()
     }
-    addEventListener('pagehide', callback)
+    // Captured, it comes before the client closes the connection of a page that is kept to go back to.
+    addEventListener('pagehide', callback, true)
     document.addEventListener('visibilitychange', hidden)
     return () => {
-      removeEventListener('pagehide', callback)
+      removeEventListener('pagehide', callback, true)
       document.removeEventListener('visibilitychange', hidden)
     }
   },

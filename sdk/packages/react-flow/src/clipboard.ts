@@ -1,6 +1,6 @@
 /** Copy and paste of a part of a graph, as JSON that survives the system's clipboard. */
 import type { GraphEdge, GraphNode, Position } from '@dao-api/client'
-import { isPlain } from './leaves.ts'
+import { type Fields, isPlain, read } from './leaves.ts'
 import { parentsFirst } from './order.ts'
 
 export interface Clip {
@@ -41,12 +41,23 @@ export function clip(ids: ReadonlySet<string>, nodes: readonly GraphNode[], edge
   }
 }
 
+const isListOf = (list: unknown, has: (item: Fields) => boolean): boolean =>
+  Array.isArray(list) && list.every((item) => isPlain(item) && has(item))
+const isText = (...values: unknown[]): boolean => values.every((value) => typeof value === 'string')
+const isNumber = (...values: unknown[]): boolean => values.every(Number.isFinite)
+
 /** Reads what came from the clipboard; `null` if it is something else. */
 export function readClip(text: string): Clip | null {
   try {
     const value: unknown = JSON.parse(text)
     const isClip =
-      isPlain(value) && value.kind === 'dao-api/clip' && Array.isArray(value.nodes) && Array.isArray(value.edges)
+      isPlain(value) &&
+      value.kind === 'dao-api/clip' &&
+      isListOf(
+        value.nodes,
+        ({ id, position }) => isText(id) && isNumber(read(position, ['x']), read(position, ['y'])),
+      ) &&
+      isListOf(value.edges, ({ id, source, target }) => isText(id, source, target))
     return isClip ? (value as unknown as Clip) : null
   } catch {
     return null

@@ -57,7 +57,7 @@ export function Cursors({ flow }: { flow: { store: AnyStore } }): JSX.Element {
                   top: 16,
                   padding: '2px 7px',
                   borderRadius: 8,
-                  background: color,
+                  backgroundColor: color,
                   color: 'white',
                   font: '500 12px/16px system-ui, sans-serif',
                   whiteSpace: 'nowrap',

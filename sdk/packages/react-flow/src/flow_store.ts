@@ -52,10 +52,9 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
     this.#people = new People(this, this.#previews, around, () => this.#emit())
   }
 
-  /** The graph, opened when it is first asked for. */
+  /** The graph. While nobody listens it may be closed, so that it is opened when it is asked for. */
   get graph(): Graph {
-    this.#graph ??= this.#lease.open()
-    return this.#graph
+    return this.#graph ?? this.#lease.open()
   }
 
   /** Called after each change of the snapshot. The store follows the graph while somebody listens. */
@@ -68,6 +67,7 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
       this.flush()
       this.#detach?.()
       this.#detach = null
+      this.#graph = null
     }
   }
 
@@ -270,7 +270,8 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
   /** A place or size: held while a gesture goes on, of this screen while measuring, else written. */
   #layout(id: string, leaves: readonly Leaf[], measuring: boolean): void {
     const news = leaves.filter((leaf) => !equal(read(this.node(id), leaf.path), leaf.value))
-    if (leaves.length === 0) return
+    const isGone = this.node(id) === undefined && !this.#task.node.byId.has(id)
+    if (leaves.length === 0 || isGone) return
     if (measuring) {
       if (news.length > 0) this.#picture.fit(id, news)
     } else if (this.writable) {
@@ -352,7 +353,6 @@ export class FlowStore<N extends Node = Node, E extends Edge = Edge> {
   }
 
   #attach(): () => void {
-    // It may have been closed while nobody listened.
     const { graph, release } = this.#lease.retain()
     this.#graph = graph
     this.#emitted = this.#picture.rebuild()

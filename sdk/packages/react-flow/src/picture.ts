@@ -198,8 +198,7 @@ export class Picture<N extends Node, E extends Edge> {
       )
       list = [...kept.filter((view) => !isGone(view)), ...made]
     }
-    const before = kind === 'node' ? this.#snapshot.nodes : this.#snapshot.edges
-    if (list.length !== before.length) this[kind].keepOnly(idsOf(list))
+    if (list.length !== this[kind].views.size) this[kind].keepOnly(idsOf(list))
     return list
   }
 

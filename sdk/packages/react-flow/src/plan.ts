@@ -32,65 +32,68 @@ export interface Ground {
   edge(id: string): GraphEdge | undefined
 }
 
-/** Writes that change what stands there. */
-const changing = (entity: Fields, leaves: readonly Leaf[]): Leaf[] =>
-  leaves.filter((leaf) => !equal(read(entity, leaf.path), leaf.value))
+/** Writes that change what stands there: all of them where nothing does. The server says what became of the entity. */
+const changing = (entity: Fields | undefined, leaves: readonly Leaf[]): readonly Leaf[] =>
+  entity === undefined ? leaves : leaves.filter((leaf) => !equal(read(entity, leaf.path), leaf.value))
 
 /**
  * The steps of one gesture: new nodes (parents first), changed nodes, new and changed edges, then what is deleted.
- * `DELETE_NODE` takes descendants and edges with it, so they are not listed.
+ * `DELETE_NODE` takes descendants and edges with it, so they are not listed. Writes of what is gone are left out, except
+ * one that is the whole gesture: it is sent, and refused.
  */
 export function plan({ node: nodes, edge: edges }: Layer, ground: Ground): Step[] {
   const created: GraphNode[] = []
   const steps: Step[] = []
+  const lost: Step[] = []
   const removed: string[] = []
   for (const [id, edit] of nodes.byId) {
     const node = ground.node(id)
     if (edit.kind === 'create') created.push({ ...edit.entity, id } as GraphNode)
-    else if (node === undefined) continue
-    else if (edit.kind === 'remove') removed.push(id)
-    else steps.push(...nodeSteps(node, changing(node, edit.leaves)))
+    else if (edit.kind === 'write') (node === undefined ? lost : steps).push(...nodeSteps(id, node, edit.leaves))
+    else if (node !== undefined) removed.push(id)
   }
   const gone = goneWith(removed, nodes, ground)
   const cut: Step[] = []
   for (const [id, edit] of edges.byId) {
     const edge = ground.edge(id)
     if (edit.kind === 'create') steps.push(['createEdge', { ...edit.entity, id } as GraphEdge])
-    else if (edge === undefined || gone.has(edge.source) || gone.has(edge.target)) continue
-    else if (edit.kind === 'remove') cut.push(['deleteEdge', id])
-    else {
+    else if (edge !== undefined && (gone.has(edge.source) || gone.has(edge.target))) continue
+    else if (edit.kind === 'write') {
       const leaves = changing(edge, edit.leaves)
-      if (leaves.length > 0) steps.push(['updateEdge', id, toPatch(leaves)])
-    }
+      if (leaves.length > 0) (edge === undefined ? lost : steps).push(['updateEdge', id, toPatch(leaves)])
+    } else if (edge !== undefined) cut.push(['deleteEdge', id])
   }
   const roots = removed.filter((id) => !isInside(id, removed, nodes, ground))
-  return [
+  const all = [
     ...parentsFirst(created).map((node): Step => ['createNode', node]),
     ...steps,
     ...cut,
     ...roots.map((id): Step => ['deleteNode', id]),
   ]
+  return all.length === 0 && lost.length === 1 ? lost : all
 }
 
 /**
  * A position is a command of its own, because the last writer of a position wins, while a patch that holds one would be
  * refused as soon as somebody else moved the node.
  */
-function nodeSteps(node: GraphNode, leaves: readonly Leaf[]): Step[] {
+function nodeSteps(id: string, node: GraphNode | undefined, edits: readonly Leaf[]): Step[] {
+  const leaves = changing(node, edits)
   const isMove = (leaf: Leaf): boolean => leaf.path[0] === 'position'
   const moves = leaves.filter(isMove)
   const fields = leaves.filter((leaf) => !isMove(leaf))
   const steps: Step[] = []
   if (fields.length > 0) {
+    // What is gone is not replaced: that would make it again.
     steps.push(
-      fitsPatch(fields)
-        ? ['updateNode', node.id, toPatch(fields)]
+      node === undefined || fitsPatch(fields)
+        ? ['updateNode', id, toPatch(fields)]
         : ['replaceNodes', [edited(node, { kind: 'write', leaves: fields }) as GraphNode]],
     )
   }
   if (moves.length > 0) {
-    const { position } = edited(node, { kind: 'write', leaves: moves }) as GraphNode
-    steps.push(['moveNode', node.id, { x: position.x, y: position.y }])
+    const { position } = edited(node ?? { position: { x: 0, y: 0 } }, { kind: 'write', leaves: moves }) as GraphNode
+    steps.push(['moveNode', id, { x: position.x, y: position.y }])
   }
   return steps
 }

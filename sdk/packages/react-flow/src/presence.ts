@@ -49,7 +49,7 @@ export function person(of: Presence): Person {
     clientId: of.clientId,
     userId: of.userId,
     name: typeof name === 'string' && name !== '' ? name : of.userId,
-    color: typeof color === 'string' ? color : colorOf(of.userId),
+    color: isColor(color) ? color : colorOf(of.userId),
     cursor: isNumber(x) && isNumber(y) ? { x, y } : null,
     selection: Array.isArray(selection) ? selection.filter((id): id is string => typeof id === 'string') : [],
     dragBox:
@@ -57,6 +57,13 @@ export function person(of: Presence): Person {
         ? { x: left, y: top, width, height }
         : null,
   }
+}
+
+/** A colour and nothing else: an image would be loaded from wherever its address points. */
+function isColor(value: unknown): value is string {
+  if (typeof value !== 'string') return false
+  if (typeof CSS !== 'undefined') return CSS.supports('color', value)
+  return /^(#[\da-f]{3,8}|[a-z]{1,24}|(rgb|hsl)a?\([\d\s.,%/]{1,40}\))$/i.test(value)
 }
 
 /** The same colour for the same user on every screen, readable under white text. */

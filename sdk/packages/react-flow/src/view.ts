@@ -39,6 +39,10 @@ export class ViewCache {
     this.#flow = flow
   }
 
+  get size(): number {
+    return this.#byId.size
+  }
+
   get(id: string): Fields | undefined {
     return this.#byId.get(id)?.view
   }

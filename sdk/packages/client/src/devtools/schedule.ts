@@ -3,6 +3,8 @@
 import type { Inspected } from '../api.ts'
 import type { Input } from '../machine/effects.ts'
 import { GraphMachine } from '../machine/graph_machine.ts'
+import { provideUndo } from '../machine/predict.ts'
+import { decideUndo } from '../model/index.ts'
 
 /** Inputs of one machine with their times, in order. Plain JSON. */
 export interface Schedule {
@@ -20,7 +22,10 @@ export function scheduleOf(graphId: string, clientId: string, entries: readonly 
 
 /** A machine that took the steps. It is in the same state if they are all that ever happened to it. */
 export function replay({ graphId, clientId, steps }: Schedule): GraphMachine {
+  provideUndo(decideUndo)
   const machine = new GraphMachine({ graphId, clientId })
+  // It may have been known before the first of the steps.
+  machine.step({ type: 'learned' }, steps[0]?.at ?? 0)
   for (const { at, input } of steps) machine.step(input, at)
   return machine
 }

@@ -39,6 +39,8 @@ const RELOAD_PAUSE = 50
 const FREE_FOR = 1_500
 /** The same where there are no locks: how long it must not have been seen. */
 const UNSEEN_FOR = 60_000
+/** How long the steps of undo of a client that is gone are kept: its tab may be opened again. Milliseconds. */
+const KEPT_FOR = 30 * 86_400_000
 
 export function openable({ name, user, durability = 'relaxed' }: IndexedDbOptions, storages: Storages): DeviceSource {
   const database = `dao:${name}:${user}`
@@ -69,7 +71,12 @@ export function openable({ name, user, durability = 'relaxed' }: IndexedDbOption
         lock?.release()
         throw error
       })
-      return new IndexedDbDevice(opened, { database, clientId, durability, storages, tab, lock })
+      return new IndexedDbDevice(opened, { database, clientId, durability, storages, lock })
+    },
+    forget: async () => {
+      tab.forget()
+      const factory = storages.factory() as IDBFactory | undefined
+      if (factory !== undefined) await answered(factory.deleteDatabase(database) as IDBRequest<unknown>)
     },
   }
 }
@@ -83,7 +90,6 @@ interface Parts {
   readonly clientId: string
   readonly durability: IDBTransactionDurability
   readonly storages: Storages
-  readonly tab: TabId
   readonly lock: Held | null
 }
 
@@ -95,78 +101,79 @@ interface Waiting extends Written {
 class IndexedDbDevice implements Device {
   readonly clientId: string
   isDurable = true
-  private readonly opened: IDBDatabase
-  private readonly parts: Parts
-  private readonly locks: Held[] = []
-  private readonly adopted = new Set<string>()
-  private readonly freeSince = new Map<string, number>()
-  private waiting: Waiting[] = []
-  private running = 0
-  private hasAsked = false
+  readonly #opened: IDBDatabase
+  readonly #parts: Parts
+  readonly #locks: Held[] = []
+  readonly #adopted = new Set<string>()
+  readonly #freeSince = new Map<string, number>()
+  #waiting: Waiting[] = []
+  #running = 0
+  #hasAsked = false
+  #isTidy = false
 
   constructor(opened: IDBDatabase, parts: Parts) {
-    this.opened = opened
-    this.parts = parts
+    this.#opened = opened
+    this.#parts = parts
     this.clientId = parts.clientId
-    if (parts.lock !== null) this.locks.push(parts.lock)
+    if (parts.lock !== null) this.#locks.push(parts.lock)
     // Another page upgrades or deletes the database: it must not wait for this one.
     opened.onversionchange = () => {
       this.isDurable = false
       opened.close()
     }
-    void this.seen()
+    void this.#seen()
   }
 
   async load(graphId: string): Promise<StoredGraph> {
-    const range = beginningWith(this.parts.storages.range(), graphId)
-    const own = beginningWith(this.parts.storages.range(), graphId, this.clientId)
+    const range = beginningWith(this.#parts.storages.range(), graphId)
+    const own = beginningWith(this.#parts.storages.range(), graphId, this.clientId)
     const [checkpoint, tail, operations, history] = await Promise.all([
-      this.read<unknown>('checkpoints', (store) => store.get(graphId)),
-      this.read<unknown[]>('tail', (store) => store.getAll(range)),
-      this.operations(own),
-      this.read<unknown>('histories', (store) => store.get([graphId, this.clientId])),
+      this.#read<unknown>('checkpoints', (store) => store.get(graphId)),
+      this.#read<unknown[]>('tail', (store) => store.getAll(range)),
+      this.#operations(own),
+      this.#read<unknown>('histories', (store) => store.get([graphId, this.clientId])),
     ])
     return { ...graphOf(checkpoint, tail), operations, history: historyOf(history) }
   }
 
   /** `null` if it can't be read. Each reading is a transaction of its own: a damaged record ends that only (rule P4). */
-  private async read<T>(name: string, ask: (store: IDBObjectStore) => IDBRequest<T>): Promise<T | null> {
+  async #read<T>(name: string, ask: (store: IDBObjectStore) => IDBRequest<T>): Promise<T | null> {
     try {
-      return await answered(ask(this.opened.transaction(name, 'readonly').objectStore(name)))
+      return await answered(ask(this.#opened.transaction(name, 'readonly').objectStore(name)))
     } catch {
       return null
     }
   }
 
-  private async operations(range: IDBKeyRange): Promise<StoredOperation[]> {
-    const all = await this.read<unknown[]>('operations', (store) => store.getAll(range))
+  async #operations(range: IDBKeyRange): Promise<StoredOperation[]> {
+    const all = await this.#read<unknown[]>('operations', (store) => store.getAll(range))
     if (all !== null) return all.filter(isOperation)
-    const keys = (await this.read('operations', (store) => store.getAllKeys(range))) ?? []
-    const each = keys.map((key) => this.read<unknown>('operations', (store) => store.get(key)))
+    const keys = (await this.#read('operations', (store) => store.getAllKeys(range))) ?? []
+    const each = keys.map((key) => this.#read<unknown>('operations', (store) => store.get(key)))
     return (await Promise.all(each)).filter(isOperation)
   }
 
   write(graphId: string, changes: readonly Change[]): Promise<void> {
-    this.askOnce(changes)
+    this.#askOnce(changes)
     return new Promise((resolve, reject) => {
-      this.waiting.push({ graphId, clientId: this.clientId, changes, resolve, reject })
+      this.#waiting.push({ graphId, clientId: this.clientId, changes, resolve, reject })
       // Commits of others come in crowds: while one transaction runs, they gather for the next.
-      if (this.running === 0 || isUrgent(changes)) this.writeWaiting()
+      if (this.#running === 0 || isUrgent(changes)) this.#writeWaiting()
     })
   }
 
-  private writeWaiting(): void {
-    const { waiting } = this
+  #writeWaiting(): void {
+    const waiting = this.#waiting
     if (waiting.length === 0) return
-    this.waiting = []
-    this.running += 1
+    this.#waiting = []
+    this.#running += 1
     const end = (): void => {
-      this.running -= 1
-      if (this.running === 0) this.writeWaiting()
+      this.#running -= 1
+      if (this.#running === 0) this.#writeWaiting()
     }
     let written: Promise<void>
     try {
-      written = write(this.opened, this.parts.storages.range(), this.parts.durability, waiting)
+      written = write(this.#opened, this.#parts.storages.range(), this.#parts.durability, waiting)
     } catch (error) {
       written = Promise.reject(error)
     }
@@ -184,33 +191,38 @@ class IndexedDbDevice implements Device {
   }
 
   /** The first edit that can't be sent at once is a reason to ask that nothing be evicted. */
-  private askOnce(changes: readonly Change[]): void {
-    if (this.hasAsked) return
+  #askOnce(changes: readonly Change[]): void {
+    if (this.#hasAsked) return
     if (!changes.some((change) => 'operation' in change && 'put' in change && change.operation.sentAt === null)) return
-    this.hasAsked = true
-    this.parts.storages.askToKeep()
+    this.#hasAsked = true
+    this.#parts.storages.askToKeep()
   }
 
   async adopt(): Promise<readonly Orphan[]> {
-    const { database, storages } = this.parts
-    void this.seen()
-    const transaction = this.opened.transaction(['operations', 'clients'], 'readonly')
+    const { database, storages } = this.#parts
+    void this.#seen()
+    const transaction = this.#opened.transaction(['operations', 'clients'], 'readonly')
     const [keys, clients] = await Promise.all([
       answered(transaction.objectStore('operations').getAllKeys()) as Promise<[string, string, number][]>,
       answered(transaction.objectStore('clients').getAll()) as Promise<{ clientId: string; seenAt: number }[]>,
     ])
     const seenAt = new Map(clients.map((client) => [client.clientId, client.seenAt]))
     const ids = new Set(keys.map(([, clientId]) => clientId))
-    const held = await this.heldLocks()
+    this.#tidyOnce(
+      [...seenAt.keys()].filter(
+        (id) => id !== this.clientId && !ids.has(id) && storages.now() - (seenAt.get(id) ?? 0) > KEPT_FOR,
+      ),
+    )
+    const held = await this.#heldLocks()
     const orphans: Orphan[] = []
     for (const id of ids) {
-      if (id === this.clientId || this.adopted.has(id) || !this.isFree(id, held, seenAt.get(id) ?? 0)) continue
+      if (id === this.clientId || this.#adopted.has(id) || !this.#isFree(id, held, seenAt.get(id) ?? 0)) continue
       const lock = await tryLock(storages.page.locks, lockName(database, id))
       if (lock === null) continue
       try {
-        orphans.push(...(await this.queuesOf(id, keys)))
-        this.locks.push(lock)
-        this.adopted.add(id)
+        orphans.push(...(await this.#queuesOf(id, keys)))
+        this.#locks.push(lock)
+        this.#adopted.add(id)
       } catch {
         // It is tried again, here or by another tab.
         lock.release()
@@ -219,31 +231,45 @@ class IndexedDbDevice implements Device {
     return orphans
   }
 
+  /** Deletes what is kept of clients that are long gone and left nothing to send. */
+  #tidyOnce(gone: readonly string[]): void {
+    if (this.#isTidy) return
+    this.#isTidy = true
+    if (gone.length === 0) return
+    const transaction = this.#opened.transaction(['clients', 'histories'], 'readwrite', { durability: 'relaxed' })
+    const histories = transaction.objectStore('histories')
+    const request = histories.getAllKeys()
+    request.onsuccess = () => {
+      for (const key of request.result) if (gone.includes((key as string[])[1] as string)) histories.delete(key)
+      for (const id of gone) transaction.objectStore('clients').delete(id)
+    }
+  }
+
   /** Names of the locks that somebody has; `null` without locks. */
-  private async heldLocks(): Promise<Set<string> | null> {
-    const { locks } = this.parts.storages.page
+  async #heldLocks(): Promise<Set<string> | null> {
+    const { locks } = this.#parts.storages.page
     if (locks === null) return null
     const { held = [] } = await locks.query()
     return new Set(held.map((lock) => lock.name ?? ''))
   }
 
   /** A tab that reloads has no lock for a moment: it is not gone yet. */
-  private isFree(clientId: string, held: Set<string> | null, seenAt: number): boolean {
-    const now = this.parts.storages.now()
+  #isFree(clientId: string, held: Set<string> | null, seenAt: number): boolean {
+    const now = this.#parts.storages.now()
     if (held === null) return now - seenAt > UNSEEN_FOR
-    if (held.has(lockName(this.parts.database, clientId))) {
-      this.freeSince.delete(clientId)
+    if (held.has(lockName(this.#parts.database, clientId))) {
+      this.#freeSince.delete(clientId)
       return false
     }
-    const since = this.freeSince.get(clientId) ?? now
-    this.freeSince.set(clientId, since)
+    const since = this.#freeSince.get(clientId) ?? now
+    this.#freeSince.set(clientId, since)
     return now - since >= FREE_FOR
   }
 
-  private async queuesOf(clientId: string, keys: readonly [string, string, number][]): Promise<Orphan[]> {
+  async #queuesOf(clientId: string, keys: readonly [string, string, number][]): Promise<Orphan[]> {
     const graphIds = new Set(keys.filter(([, id]) => id === clientId).map(([graphId]) => graphId))
-    const store = this.opened.transaction('operations', 'readonly').objectStore('operations')
-    const range = this.parts.storages.range()
+    const store = this.#opened.transaction('operations', 'readonly').objectStore('operations')
+    const range = this.#parts.storages.range()
     const queues = [...graphIds].map(async (graphId) => ({
       graphId,
       clientId,
@@ -254,10 +280,10 @@ class IndexedDbDevice implements Device {
     return Promise.all(queues)
   }
 
-  private async seen(): Promise<void> {
+  async #seen(): Promise<void> {
     try {
-      const transaction = this.opened.transaction('clients', 'readwrite', { durability: 'relaxed' })
-      transaction.objectStore('clients').put({ clientId: this.clientId, seenAt: this.parts.storages.now() })
+      const transaction = this.#opened.transaction('clients', 'readwrite', { durability: 'relaxed' })
+      transaction.objectStore('clients').put({ clientId: this.clientId, seenAt: this.#parts.storages.now() })
       await ended(transaction)
     } catch {
       // Only tabs without locks read it.
@@ -265,20 +291,14 @@ class IndexedDbDevice implements Device {
   }
 
   async close(): Promise<void> {
-    while (this.running > 0 || this.waiting.length > 0) {
+    while (this.#running > 0 || this.#waiting.length > 0) {
       await new Promise<void>((resolve) => {
-        this.waiting.push({ graphId: '', clientId: this.clientId, changes: [], resolve, reject: () => resolve() })
-        if (this.running === 0) this.writeWaiting()
+        this.#waiting.push({ graphId: '', clientId: this.clientId, changes: [], resolve, reject: () => resolve() })
+        if (this.#running === 0) this.#writeWaiting()
       })
     }
-    this.opened.close()
-    for (const lock of this.locks) lock.release()
-  }
-
-  async forget(): Promise<void> {
-    this.parts.tab.forget()
-    const request = this.parts.storages.factory().deleteDatabase(this.parts.database)
-    await answered(request as unknown as IDBRequest<undefined>)
+    this.#opened.close()
+    for (const lock of this.#locks) lock.release()
   }
 }
 

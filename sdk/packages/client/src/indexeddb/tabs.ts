@@ -56,33 +56,33 @@ export function tryLock(locks: LockManager | null, name: string): Promise<Held |
 
 /** The id of this tab over a reload. While the page lives it is not in the session, so a duplicate has another one. */
 export class TabId {
-  private readonly key: string
-  private readonly page: Page
-  private stop: () => void = () => {}
+  readonly #key: string
+  readonly #page: Page
+  #stop: () => void = () => {}
 
   constructor(name: string, page: Page) {
-    this.key = `dao-client:${name}`
-    this.page = page
+    this.#key = `dao-client:${name}`
+    this.#page = page
   }
 
   /** The id that the tab had before. */
   take(): string | null {
-    const id = this.page.session?.getItem(this.key) ?? null
-    this.page.session?.removeItem(this.key)
+    const id = this.#page.session?.getItem(this.#key) ?? null
+    this.#page.session?.removeItem(this.#key)
     return id
   }
 
   /** From now on the tab has this one. */
   keep(id: string): void {
-    this.stop()
-    this.stop = this.page.onLeave(
-      () => this.page.session?.setItem(this.key, id),
-      () => this.page.session?.removeItem(this.key),
+    this.#stop()
+    this.#stop = this.#page.onLeave(
+      () => this.#page.session?.setItem(this.#key, id),
+      () => this.#page.session?.removeItem(this.#key),
     )
   }
 
   forget(): void {
-    this.stop()
-    this.page.session?.removeItem(this.key)
+    this.#stop()
+    this.#page.session?.removeItem(this.#key)
   }
 }

@@ -1,6 +1,6 @@
 /** What the user does: edits, undo and redo (rules A1, A4, U13). */
 
-import { type Action, decide, type Footprint, footprint } from '../model/index.ts'
+import { type Action, decide, type Footprint, footprint, writesOf } from '../model/index.ts'
 import type { ActOptions } from './effects.ts'
 import {
   baseFor,
@@ -13,8 +13,17 @@ import {
   type StoredOperation,
 } from './operation.ts'
 import { undoFootprint } from './predict.ts'
-import { cancel, find, flush } from './queue.ts'
-import { keepHistory, type MachineState, type Out, putOnTop, seenPoint, shownState } from './state.ts'
+import { cancel, find, flush, restore } from './queue.ts'
+import {
+  invalidate,
+  keepHistory,
+  knownPast,
+  type MachineState,
+  type Out,
+  putOnTop,
+  seenPoint,
+  shownState,
+} from './state.ts'
 import type { Step } from './undo_stack.ts'
 
 /** Refusals that nobody else's commits can lift. */
@@ -122,7 +131,7 @@ export function reverse(m: MachineState, out: Out, direction: 'undo' | 'redo', o
   })
   keepHistory(m, out)
   const intent: Intent = { type: 'UNDO', targets: step.operations }
-  const read = undoFootprint(shownState(m), step.operations, undefined, m.past)
+  const read = undoFootprint(shownState(m), step.operations, undefined, knownPast(m))
   enqueue(m, out, make(m, out, operationId, intent, direction, { label: step.label ?? undefined }, read))
 }
 
@@ -158,6 +167,22 @@ function makeAgain(
   keepHistory(m, out)
 }
 
+/** Undo can be predicted from now on. What later edits hide by one that was made before is known, too (rule A4). */
+export function learn(m: MachineState, out: Out): void {
+  if (m.knowsUndo) return
+  m.knowsUndo = true
+  const undos = m.queue.all.filter(({ stored }) => stored.intent.type === 'UNDO')
+  if (undos.length === 0) return
+  invalidate(m)
+  shownState(m)
+  for (const pending of undos) {
+    const writes = writesOf(m.predictions.get(pending.stored.operationId) ?? [])
+    if (writes.length > 0 && pending.stored.writes.length === 0) restore(m, out, pending, { writes })
+  }
+  m.queue.merge([])
+  out.say({ type: 'changed', isLocal: true })
+}
+
 /** Sends a refused operation again as a new one: the user saw what stands now (rule M2). */
 export function actAgain(
   m: MachineState,
@@ -189,7 +214,7 @@ export function actAgain(
       intent,
       refused.role,
       options,
-      undoFootprint(shownState(m), targets, options.onConflict, m.past),
+      undoFootprint(shownState(m), targets, options.onConflict, knownPast(m)),
     ),
   )
 }

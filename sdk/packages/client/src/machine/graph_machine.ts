@@ -16,7 +16,7 @@
 import type { Access, EntityMeta, GraphSnapshot, UndoState } from '../api.ts'
 import { fromState, type GraphState } from '../model/index.ts'
 import { acknowledged, complained, reverted } from './answers.ts'
-import { act, actAgain, idsNeeded, reverse } from './edits.ts'
+import { act, actAgain, idsNeeded, learn, reverse } from './edits.ts'
 import type { Effect, Input, StoredGraph } from './effects.ts'
 import { disconnect, markUnseen, subscribe, sync, update } from './follow.ts'
 import type { GraphFrame } from './frames.ts'
@@ -41,15 +41,15 @@ export interface MachineOptions {
 }
 
 export class GraphMachine {
-  private readonly m: MachineState
+  readonly #m: MachineState
 
   constructor({ graphId, clientId, isKept = false }: MachineOptions) {
-    this.m = emptyState(graphId, clientId, isKept)
+    this.#m = emptyState(graphId, clientId, isKept)
   }
 
   /** Tells what happened at `now` (Unix milliseconds), and returns what is to be done, in order. */
   step(input: Input, now: number): Effect[] {
-    const { m } = this
+    const m = this.#m
     const out = new Out(now)
     switch (input.type) {
       case 'loaded':
@@ -79,6 +79,9 @@ export class GraphMachine {
       case 'redo':
         reverse(m, out, input.type, input.operationIds)
         break
+      case 'learned':
+        learn(m, out)
+        break
       case 'tick':
         if (m.subscribeAt !== null && m.subscribeAt <= now) subscribe(m, out)
         // What is due and held by something else waits for that: time alone changes nothing more.
@@ -91,7 +94,7 @@ export class GraphMachine {
 
   /** Another client id, before anything is sent: the one that was proposed belongs to another tab (rule P7). */
   rename(clientId: string): void {
-    const { m } = this
+    const m = this.#m
     for (const pending of m.queue.all) {
       if (pending.stored.clientId === m.clientId) pending.stored = { ...pending.stored, clientId }
     }
@@ -100,7 +103,7 @@ export class GraphMachine {
 
   /** When a `tick` is due, Unix milliseconds; `null`: no time matters. */
   wakeAt(): number | null {
-    const { m } = this
+    const m = this.#m
     if (m.phase === 'subscribing') return m.subscribeAt
     if (m.phase !== 'live') return null
     let at: number | null = null
@@ -112,17 +115,17 @@ export class GraphMachine {
 
   /** Confirmed state with the pending operations on top. The same object while nothing changed. */
   picture(): GraphSnapshot {
-    return currentPicture(this.m)
+    return currentPicture(this.#m)
   }
 
   /** The state that {@link picture} shows, as a copy that stays as it is. */
   shown(): GraphState {
-    return shownState(this.m).fork()
+    return shownState(this.#m).fork()
   }
 
   /** What the server keeps beside a node or an edge; of what is not confirmed, what is predicted. */
   meta(id: string): EntityMeta | undefined {
-    const { confirmed } = this.m
+    const { confirmed } = this.#m
     const placed = confirmed.nodes.get(id) ?? confirmed.edges.get(id)
     if (placed === undefined) return undefined
     const { createdAt, updatedAt, version } = placed
@@ -131,44 +134,44 @@ export class GraphMachine {
 
   /** What the server has confirmed. Not to be changed. */
   get confirmed(): GraphState {
-    return this.m.confirmed
+    return this.#m.confirmed
   }
 
   get point(): Point | null {
-    return this.m.point
+    return this.#m.point
   }
 
   get phase(): Phase {
-    return this.m.phase
+    return this.#m.phase
   }
 
   get access(): Access | null {
-    return this.m.access
+    return this.#m.access
   }
 
   /** Why the graph can't be followed: a code of the server. */
   get refusal(): string | null {
-    return this.m.refusal
+    return this.#m.refusal
   }
 
   /** The operations that have not ended, oldest first. Not to be changed. */
   get pending(): readonly Pending[] {
-    return this.m.queue.all
+    return this.#m.queue.all
   }
 
   /** Whether the operation is refused as things stand: it adds nothing to the picture. */
   isDoubtful(operationId: string): boolean {
-    shownState(this.m)
-    return this.m.predictions.get(operationId) === null
+    shownState(this.#m)
+    return this.#m.predictions.get(operationId) === null
   }
 
   get history(): UndoState {
-    return this.m.undo.state()
+    return this.#m.undo.state()
   }
 
   /** How many operation ids `undo` or `redo` needs; 0: there is nothing to take back. */
   idsNeeded(direction: 'undo' | 'redo'): number {
-    return idsNeeded(this.m, direction)
+    return idsNeeded(this.#m, direction)
   }
 }
 

@@ -5,7 +5,7 @@ import { type Change as Done, type GraphEvent, GraphState, picture, remember, to
 import type { Change, Effect } from './effects.ts'
 import { ORIGIN, type Pending, type Point } from './operation.ts'
 import { Queue } from './pending.ts'
-import { predict } from './predict.ts'
+import { type Past, predict } from './predict.ts'
 import { UndoStack } from './undo_stack.ts'
 
 /**
@@ -40,6 +40,8 @@ export interface MachineState {
   readonly predictions: Map<string, readonly GraphEvent[] | null>
   /** What own operations changed, to predict how they are taken back. */
   readonly past: Map<string, readonly Done[]>
+  /** Whether undo is predicted. Until then the picture shows one when its commit comes. */
+  knowsUndo: boolean
   readonly undo: UndoStack
   /** Confirmed and pending together; `null`: to be made again. */
   shown: GraphState | null
@@ -81,6 +83,7 @@ export function emptyState(graphId: string, clientId: string, isKept: boolean): 
     queue: new Queue(),
     predictions: new Map(),
     past: new Map(),
+    knowsUndo: false,
     undo: new UndoStack(),
     shown: null,
     picture: NOTHING,
@@ -99,8 +102,8 @@ export function emptyState(graphId: string, clientId: string, isKept: boolean): 
 
 /** What one step says. Changes come first: they are begun before anything is sent. */
 export class Out {
-  private readonly effects: Effect[] = []
-  private readonly changes: Change[] = []
+  readonly #effects: Effect[] = []
+  readonly #changes: Change[] = []
   readonly now: number
   /** The operation that is being made: it is kept once, when it is known whether it was sent. */
   making: Pending | null = null
@@ -110,15 +113,15 @@ export class Out {
   }
 
   say(effect: Effect): void {
-    this.effects.push(effect)
+    this.#effects.push(effect)
   }
 
   keep(m: MachineState, change: Change): void {
-    if (m.isKept) this.changes.push(change)
+    if (m.isKept) this.#changes.push(change)
   }
 
   all(): Effect[] {
-    return this.changes.length > 0 ? [{ type: 'store', changes: this.changes }, ...this.effects] : this.effects
+    return this.#changes.length > 0 ? [{ type: 'store', changes: this.#changes }, ...this.#effects] : this.#effects
   }
 }
 
@@ -156,11 +159,16 @@ export function recall(m: MachineState, operationId: string, before: GraphState,
 }
 
 function put(m: MachineState, shown: GraphState, { stored }: Pending): readonly GraphEvent[] | null {
-  const events = predict(shown, stored.intent, stored.onConflict, m.past)
+  const events = predict(shown, stored.intent, stored.onConflict, knownPast(m))
   m.predictions.set(stored.operationId, events)
   const at = { version: (m.point?.version ?? 0) + 1, timestamp: stored.madeAt, isPredicted: true }
   for (const event of events ?? []) shown.apply(event, at)
   return events
+}
+
+/** What is known to predict how own operations are taken back; `null`: how is not known. */
+export function knownPast(m: MachineState): Past | null {
+  return m.knowsUndo ? m.past : null
 }
 
 /** The picture has to be made again. */

@@ -23,21 +23,20 @@ const STEPS_MAX = 200
 const OPERATIONS_MAX = 1_000
 
 export class UndoStack {
-  private undo: Step[] = []
-  private redo: Step[] = []
+  readonly #lists: { undo: Step[]; redo: Step[] } = { undo: [], redo: [] }
 
   /** Takes up earlier steps. After an edit, what was taken back before it can't be put back any more. */
   load(stored: StoredHistory): void {
-    if (this.undo.length + this.redo.length === 0) this.redo = [...stored.redo]
-    this.undo = [...stored.undo, ...this.undo].slice(-STEPS_MAX)
+    if (this.#lists.undo.length + this.#lists.redo.length === 0) this.#lists.redo = [...stored.redo]
+    this.#lists.undo = [...stored.undo, ...this.#lists.undo].slice(-STEPS_MAX)
   }
 
   stored(): StoredHistory {
-    return { undo: [...this.undo], redo: [...this.redo] }
+    return { undo: [...this.#lists.undo], redo: [...this.#lists.redo] }
   }
 
   state(): UndoState {
-    const [undo, redo] = [this.undo.at(-1), this.redo.at(-1)]
+    const [undo, redo] = [this.#lists.undo.at(-1), this.#lists.redo.at(-1)]
     return {
       canUndo: undo !== undefined,
       canRedo: redo !== undefined,
@@ -48,42 +47,42 @@ export class UndoStack {
 
   /** An edit was made: it is the latest step, or part of it. What was taken back can't be put back any more. */
   edited(operationId: string, label: string | null, group: string | null): void {
-    this.redo = []
+    this.#lists.redo = []
     const target = { operationId, version: null }
-    const last = this.undo.at(-1)
+    const last = this.#lists.undo.at(-1)
     if (last && group !== null && last.group === group && last.operations.length < OPERATIONS_MAX) {
-      this.undo[this.undo.length - 1] = { ...last, operations: [...last.operations, target] }
+      this.#lists.undo[this.#lists.undo.length - 1] = { ...last, operations: [...last.operations, target] }
     } else {
       this.push('undo', { label, group, operations: [target], drafts: [] })
     }
   }
 
   push(list: 'undo' | 'redo', step: Step): void {
-    this[list].push(step)
-    if (this[list].length > STEPS_MAX) this[list].shift()
+    this.#lists[list].push(step)
+    if (this.#lists[list].length > STEPS_MAX) this.#lists[list].shift()
   }
 
   take(list: 'undo' | 'redo'): Step | undefined {
-    return this[list].pop()
+    return this.#lists[list].pop()
   }
 
   /** The latest step. */
   last(list: 'undo' | 'redo'): Step | undefined {
-    return this[list].at(-1)
+    return this.#lists[list].at(-1)
   }
 
   clear(): void {
-    this.undo = []
-    this.redo = []
+    this.#lists.undo = []
+    this.#lists.redo = []
   }
 
   /** Whether the operation is part of a step. */
   knows(operationId: string): boolean {
-    return this.place(this.undo, operationId) >= 0 || this.place(this.redo, operationId) >= 0
+    return this.#place(this.#lists.undo, operationId) >= 0 || this.#place(this.#lists.redo, operationId) >= 0
   }
 
   /** The step that has the operation. The newest are the likeliest. */
-  private place(steps: readonly Step[], operationId: string): number {
+  #place(steps: readonly Step[], operationId: string): number {
     for (let at = steps.length - 1; at >= 0; at--) {
       if (steps[at]?.operations.some((target) => target.operationId === operationId)) return at
     }
@@ -92,17 +91,17 @@ export class UndoStack {
 
   /** The operation was committed as this version. Whether a step has it. */
   reached(operationId: string, version: number): boolean {
-    return this.replace(operationId, { operationId, version })
+    return this.#replace(operationId, { operationId, version })
   }
 
   /** The operation made no commit: there is nothing of it to take back. Whether a step had it. */
   gone(operationId: string): boolean {
-    return this.replace(operationId, null)
+    return this.#replace(operationId, null)
   }
 
-  private replace(operationId: string, by: Target | null): boolean {
-    for (const steps of [this.undo, this.redo]) {
-      const at = this.place(steps, operationId)
+  #replace(operationId: string, by: Target | null): boolean {
+    for (const steps of [this.#lists.undo, this.#lists.redo]) {
+      const at = this.#place(steps, operationId)
       const step = steps[at]
       if (step === undefined) continue
       const operations = step.operations.flatMap((target) => {

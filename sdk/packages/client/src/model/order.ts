@@ -65,10 +65,10 @@ function parentsFirst(rows: Placed<GraphNode>[], parents: number[][]): Placed<Gr
 
 /** Numbers, the smallest first. */
 class Heap {
-  private readonly items: number[] = []
+  readonly #items: number[] = []
 
   push(item: number): void {
-    const { items } = this
+    const items = this.#items
     let at = items.push(item) - 1
     while (at > 0) {
       const above = (at - 1) >> 1
@@ -80,7 +80,7 @@ class Heap {
   }
 
   pop(): number | undefined {
-    const { items } = this
+    const items = this.#items
     const first = items[0]
     const last = items.pop()
     if (items.length === 0 || last === undefined) return first

@@ -50,17 +50,17 @@ export class GraphState {
    */
   guessed: ReadonlySet<string> = NOBODY
   /** Places of what was deleted, while {@link hasServerPlaces} is false. */
-  private readonly graves: IdMap<Place>
+  readonly #graves: IdMap<Place>
   /** Slots of edges by each end, and of nodes by parent. */
-  private readonly incident: IdMap<readonly number[]>
-  private readonly children: IdMap<readonly number[]>
+  readonly #incident: IdMap<readonly number[]>
+  readonly #children: IdMap<readonly number[]>
 
   constructor(of?: GraphState) {
     this.nodes = new Table(of?.nodes)
     this.edges = new Table(of?.edges)
-    this.graves = of ? of.graves.fork() : new IdMap()
-    this.incident = of ? of.incident.fork() : new IdMap()
-    this.children = of ? of.children.fork() : new IdMap()
+    this.#graves = of ? of.#graves.fork() : new IdMap()
+    this.#incident = of ? of.#incident.fork() : new IdMap()
+    this.#children = of ? of.#children.fork() : new IdMap()
     if (of === undefined) return
     this.viewport = of.viewport
     this.viewportVersion = of.viewportVersion
@@ -80,12 +80,12 @@ export class GraphState {
 
   /** The edges that begin or end at a node, in creation order; a self-loop once. */
   edgesOf(id: string): Placed<GraphEdge>[] {
-    return rowsOf(this.incident.get(id), this.edges)
+    return rowsOf(this.#incident.get(id), this.edges)
   }
 
   /** The nodes directly inside a node, in creation order. */
   childrenOf(id: string): Placed<GraphNode>[] {
-    return rowsOf(this.children.get(id), this.nodes)
+    return rowsOf(this.#children.get(id), this.nodes)
   }
 
   /** Applies one event. It never fails: history already happened. Types that are not known change nothing (rule L15). */
@@ -93,11 +93,11 @@ export class GraphState {
     switch (event.type) {
       case 'NodeCreated':
       case 'NodeReplaced':
-        this.putNode(nodeFrom(event.node as JsonObject), at)
+        this.#putNode(nodeFrom(event.node as JsonObject), at)
         break
       case 'NodeUpdated': {
         const old = this.nodes.get(event.nodeId)
-        if (old !== undefined) this.rewriteNode(old, patchedNode(old.entity, event.patch), at)
+        if (old !== undefined) this.#rewriteNode(old, patchedNode(old.entity, event.patch), at)
         break
       }
       case 'NodeMoved': {
@@ -107,30 +107,30 @@ export class GraphState {
         break
       }
       case 'NodeDeleted':
-        this.removeNode(event.nodeId)
+        this.#removeNode(event.nodeId)
         break
       case 'NodeRestored': {
         const node = nodeFrom(event.node as JsonObject)
-        if (this.nodes.has(node.id)) this.putNode(node, at)
-        else this.addNode(node, this.retake(node.id, event, this.nodes, at), at)
+        if (this.nodes.has(node.id)) this.#putNode(node, at)
+        else this.#addNode(node, this.#retake(node.id, event, this.nodes, at), at)
         break
       }
       case 'EdgeCreated':
       case 'EdgeReplaced':
-        this.putEdge(edgeFrom(event.edge as JsonObject), at)
+        this.#putEdge(edgeFrom(event.edge as JsonObject), at)
         break
       case 'EdgeUpdated': {
         const old = this.edges.get(event.edgeId)
-        if (old !== undefined) this.rewriteEdge(old, patchedEdge(old.entity, event.patch), at)
+        if (old !== undefined) this.#rewriteEdge(old, patchedEdge(old.entity, event.patch), at)
         break
       }
       case 'EdgeDeleted':
-        this.removeEdge(event.edgeId)
+        this.#removeEdge(event.edgeId)
         break
       case 'EdgeRestored': {
         const edge = edgeFrom(event.edge as JsonObject)
-        if (this.edges.has(edge.id)) this.putEdge(edge, at)
-        else this.addEdge(edge, this.retake(edge.id, event, this.edges, at), at)
+        if (this.edges.has(edge.id)) this.#putEdge(edge, at)
+        else this.#addEdge(edge, this.#retake(edge.id, event, this.edges, at), at)
         break
       }
       case 'ViewportSet':
@@ -138,12 +138,12 @@ export class GraphState {
         this.viewportVersion = at.version
         break
       default:
-        this.applyToGraph(event, at)
+        this.#applyToGraph(event, at)
     }
   }
 
   /** The attributes, and the trash. */
-  private applyToGraph(event: GraphEvent, at: At): void {
+  #applyToGraph(event: GraphEvent, at: At): void {
     switch (event.type) {
       case 'GraphCreated':
         this.attributes = event.attributes
@@ -168,95 +168,99 @@ export class GraphState {
 
   /** Adds a node that is not there, in a given place. Used to restore a state; commits go through {@link apply}. */
   placeNode(node: GraphNode, placed: Omit<Placed<GraphNode>, 'slot' | 'entity'>): void {
-    this.linkNode(this.nodes.add(node.id, { entity: node, ...placed }))
+    this.#linkNode(this.nodes.add(node.id, { entity: node, ...placed }))
   }
 
   /** The same for an edge. */
   placeEdge(edge: GraphEdge, placed: Omit<Placed<GraphEdge>, 'slot' | 'entity'>): void {
-    this.linkEdge(this.edges.add(edge.id, { entity: edge, ...placed }))
+    this.#linkEdge(this.edges.add(edge.id, { entity: edge, ...placed }))
   }
 
-  private putNode(node: GraphNode, at: At): void {
+  #putNode(node: GraphNode, at: At): void {
     const old = this.nodes.get(node.id)
-    if (old === undefined) this.addNode(node, { ordinal: this.nextOrdinal, createdAt: at.timestamp }, at)
-    else this.rewriteNode(old, node, at)
+    if (old === undefined) this.#addNode(node, { ordinal: this.nextOrdinal, createdAt: at.timestamp }, at)
+    else this.#rewriteNode(old, node, at)
   }
 
-  private addNode(node: GraphNode, place: Place, at: At): void {
+  #addNode(node: GraphNode, place: Place, at: At): void {
     this.nextOrdinal = Math.max(this.nextOrdinal, Math.floor(place.ordinal) + 1)
     this.placeNode(node, { ...place, updatedAt: at.timestamp, version: at.version })
   }
 
-  private rewriteNode(old: Placed<GraphNode>, node: GraphNode, at: At): void {
+  #rewriteNode(old: Placed<GraphNode>, node: GraphNode, at: At): void {
     const placed = this.nodes.replace(old, node, at.version, at.timestamp)
     if (hasSameParents(old.entity, node)) return
-    this.unlinkNode(old)
-    this.linkNode(placed)
+    this.#unlinkNode(old)
+    this.#linkNode(placed)
     this.nodes.shape = {}
     if (this.guessed.size > 0)
       this.isOrderUncertain ||= withDescendants(this, node.id).some(({ id }) => this.guessed.has(id))
   }
 
-  private removeNode(id: string): void {
+  #removeNode(id: string): void {
     const old = this.nodes.remove(id)
     if (old === undefined) return
-    this.unlinkNode(old)
-    this.bury(id, old)
+    this.#unlinkNode(old)
+    this.#bury(id, old)
   }
 
-  private putEdge(edge: GraphEdge, at: At): void {
+  #putEdge(edge: GraphEdge, at: At): void {
     const old = this.edges.get(edge.id)
-    if (old === undefined) this.addEdge(edge, { ordinal: this.nextOrdinal, createdAt: at.timestamp }, at)
-    else this.rewriteEdge(old, edge, at)
+    if (old === undefined) this.#addEdge(edge, { ordinal: this.nextOrdinal, createdAt: at.timestamp }, at)
+    else this.#rewriteEdge(old, edge, at)
   }
 
-  private addEdge(edge: GraphEdge, place: Place, at: At): void {
+  #addEdge(edge: GraphEdge, place: Place, at: At): void {
     this.nextOrdinal = Math.max(this.nextOrdinal, Math.floor(place.ordinal) + 1)
     this.placeEdge(edge, { ...place, updatedAt: at.timestamp, version: at.version })
   }
 
-  private rewriteEdge(old: Placed<GraphEdge>, edge: GraphEdge, at: At): void {
+  #rewriteEdge(old: Placed<GraphEdge>, edge: GraphEdge, at: At): void {
     const placed = this.edges.replace(old, edge, at.version, at.timestamp)
     if (old.entity.source === edge.source && old.entity.target === edge.target) return
-    this.unlinkEdge(old)
-    this.linkEdge(placed)
+    this.#unlinkEdge(old)
+    this.#linkEdge(placed)
   }
 
-  private removeEdge(id: string): void {
+  #removeEdge(id: string): void {
     const old = this.edges.remove(id)
     if (old === undefined) return
-    this.unlinkEdge(old)
-    this.bury(id, old)
+    this.#unlinkEdge(old)
+    this.#bury(id, old)
   }
 
-  private linkNode({ entity, slot }: Placed<GraphNode>): void {
-    for (const parent of parentsOf(entity)) add(this.children, parent.id, slot)
+  #linkNode({ entity, slot }: Placed<GraphNode>): void {
+    for (const parent of parentsOf(entity)) add(this.#children, parent.id, slot)
   }
 
-  private unlinkNode({ entity, slot }: Placed<GraphNode>): void {
-    for (const parent of parentsOf(entity)) drop(this.children, parent.id, slot)
+  #unlinkNode({ entity, slot }: Placed<GraphNode>): void {
+    for (const parent of parentsOf(entity)) drop(this.#children, parent.id, slot)
   }
 
-  private linkEdge({ entity, slot }: Placed<GraphEdge>): void {
-    add(this.incident, entity.source, slot)
-    if (entity.target !== entity.source) add(this.incident, entity.target, slot)
+  #linkEdge({ entity, slot }: Placed<GraphEdge>): void {
+    add(this.#incident, entity.source, slot)
+    if (entity.target !== entity.source) add(this.#incident, entity.target, slot)
   }
 
-  private unlinkEdge({ entity, slot }: Placed<GraphEdge>): void {
-    drop(this.incident, entity.source, slot)
-    if (entity.target !== entity.source) drop(this.incident, entity.target, slot)
+  #unlinkEdge({ entity, slot }: Placed<GraphEdge>): void {
+    drop(this.#incident, entity.source, slot)
+    if (entity.target !== entity.source) drop(this.#incident, entity.target, slot)
   }
 
-  private bury(id: string, { ordinal, createdAt }: Place): void {
-    if (!this.hasServerPlaces) this.graves.set(id, { ordinal, createdAt })
+  #bury(id: string, { ordinal, createdAt }: Place): void {
+    if (this.hasServerPlaces) return
+    const other = this.#graves.get(id)
+    // Of two that had this id in one millisecond, it can't be told which one comes back.
+    const isOne = other?.createdAt !== createdAt || other.ordinal === ordinal
+    this.#graves.set(id, { ordinal: isOne ? ordinal : Number.NaN, createdAt })
   }
 
   /** The place of something that comes back. */
-  private retake(id: string, told: Place, table: Table<GraphNode> | Table<GraphEdge>, { isPredicted }: At): Place {
+  #retake(id: string, told: Place, table: Table<GraphNode> | Table<GraphEdge>, { isPredicted }: At): Place {
     const { ordinal, createdAt } = told
     if (this.hasServerPlaces || isPredicted) return { ordinal, createdAt }
-    const grave = this.graves.get(id)
-    if (grave?.createdAt === createdAt) return grave
+    const grave = this.#graves.get(id)
+    if (grave?.createdAt === createdAt && !Number.isNaN(grave.ordinal)) return grave
     let [before, after] = [-1, Number.POSITIVE_INFINITY]
     table.rows.each((row) => {
       if (row.createdAt <= createdAt) before = Math.max(before, row.ordinal)

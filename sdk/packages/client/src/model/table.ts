@@ -21,8 +21,8 @@ export interface Placed<E> {
 
 export class Table<E> {
   readonly rows: Trie<Placed<E>>
-  private readonly slots: IdMap<number>
-  private nextSlot: number
+  readonly #slots: IdMap<number>
+  #nextSlot: number
   /** How many there are. */
   size: number
   /** Another object after each change of which entities there are, or of their order. */
@@ -30,19 +30,19 @@ export class Table<E> {
 
   constructor(of?: Table<E>) {
     this.rows = of ? of.rows.fork() : new Trie()
-    this.slots = of ? of.slots.fork() : new IdMap()
-    this.nextSlot = of?.nextSlot ?? 0
+    this.#slots = of ? of.#slots.fork() : new IdMap()
+    this.#nextSlot = of ? of.#nextSlot : 0
     this.size = of?.size ?? 0
     this.shape = of?.shape ?? {}
   }
 
   get(id: string): Placed<E> | undefined {
-    const slot = this.slots.get(id)
+    const slot = this.#slots.get(id)
     return slot === undefined ? undefined : this.rows.get(slot)
   }
 
   has(id: string): boolean {
-    return this.slots.get(id) !== undefined
+    return this.#slots.get(id) !== undefined
   }
 
   at(slot: number): Placed<E> | undefined {
@@ -59,9 +59,9 @@ export class Table<E> {
 
   /** Adds an entity that is not there. */
   add(id: string, placed: Omit<Placed<E>, 'slot'>): Placed<E> {
-    const slot = this.nextSlot++
+    const slot = this.#nextSlot++
     const row = { ...placed, slot }
-    this.slots.set(id, slot)
+    this.#slots.set(id, slot)
     this.rows.set(slot, row)
     this.size += 1
     this.shape = {}
@@ -69,10 +69,10 @@ export class Table<E> {
   }
 
   remove(id: string): Placed<E> | undefined {
-    const slot = this.slots.get(id)
+    const slot = this.#slots.get(id)
     if (slot === undefined) return undefined
     const old = this.rows.get(slot)
-    this.slots.set(id, undefined)
+    this.#slots.set(id, undefined)
     this.rows.set(slot, undefined)
     this.size -= 1
     this.shape = {}

@@ -20,28 +20,28 @@ class Branch {
 
 /** Values by small non-negative integers. An absent value is `undefined`. */
 export class Trie<V> {
-  private root: Branch
-  private shift: number
-  private owner: object = {}
+  #root: Branch
+  #shift: number
+  #owner: object = {}
 
   constructor() {
-    this.root = new Branch(this.owner, [])
-    this.shift = 0
+    this.#root = new Branch(this.#owner, [])
+    this.#shift = 0
   }
 
   /** An independent copy. */
   fork(): Trie<V> {
     const copy = new Trie<V>()
-    copy.root = this.root
-    copy.shift = this.shift
-    this.owner = {}
+    copy.#root = this.#root
+    copy.#shift = this.#shift
+    this.#owner = {}
     return copy
   }
 
   get(index: number): V | undefined {
-    if (index >>> this.shift >= WIDTH) return undefined
-    let branch: Branch | undefined = this.root
-    for (let shift = this.shift; shift > 0; shift -= BITS) {
+    if (index >>> this.#shift >= WIDTH) return undefined
+    let branch: Branch | undefined = this.#root
+    for (let shift = this.#shift; shift > 0; shift -= BITS) {
       branch = branch.slots[(index >>> shift) & MASK] as Branch | undefined
       if (branch === undefined) return undefined
     }
@@ -49,38 +49,38 @@ export class Trie<V> {
   }
 
   set(index: number, value: V | undefined): void {
-    while (index >>> this.shift >= WIDTH) {
+    while (index >>> this.#shift >= WIDTH) {
       if (value === undefined) return
-      this.root = new Branch(this.owner, [this.root])
-      this.shift += BITS
+      this.#root = new Branch(this.#owner, [this.#root])
+      this.#shift += BITS
     }
-    this.root = this.write(this.root, this.shift, index, value) ?? new Branch(this.owner, [])
+    this.#root = this.#write(this.#root, this.#shift, index, value) ?? new Branch(this.#owner, [])
   }
 
   /** The branch with the value; `undefined` if it is empty then. */
-  private write(branch: Branch | undefined, shift: number, index: number, value: V | undefined): Branch | undefined {
-    const own = this.own(branch)
+  #write(branch: Branch | undefined, shift: number, index: number, value: V | undefined): Branch | undefined {
+    const own = this.#own(branch)
     const at = (index >>> shift) & MASK
-    own.slots[at] = shift === 0 ? value : this.write(own.slots[at] as Branch | undefined, shift - BITS, index, value)
+    own.slots[at] = shift === 0 ? value : this.#write(own.slots[at] as Branch | undefined, shift - BITS, index, value)
     return own.slots[at] === undefined && own.slots.every((slot) => slot === undefined) ? undefined : own
   }
 
-  private own(branch: Branch | undefined): Branch {
-    if (branch === undefined) return new Branch(this.owner, [])
-    return branch.owner === this.owner ? branch : new Branch(this.owner, branch.slots.slice())
+  #own(branch: Branch | undefined): Branch {
+    if (branch === undefined) return new Branch(this.#owner, [])
+    return branch.owner === this.#owner ? branch : new Branch(this.#owner, branch.slots.slice())
   }
 
   /** Calls `visit` for each value, by index. */
   each(visit: (value: V, index: number) => void): void {
-    walk<V>(this.root, this.shift, 0, visit)
+    walk<V>(this.#root, this.#shift, 0, visit)
   }
 
   /** Calls `visit` for each index at which this differs from `other`. Shared branches are passed over. */
   differences(other: Trie<V>, visit: (mine: V | undefined, theirs: V | undefined) => void): void {
-    let [mine, theirs] = [this.root, other.root]
-    for (let shift = this.shift; shift < other.shift; shift += BITS) mine = new Branch(OUTSIDE, [mine])
-    for (let shift = other.shift; shift < this.shift; shift += BITS) theirs = new Branch(OUTSIDE, [theirs])
-    compare<V>(mine, theirs, Math.max(this.shift, other.shift), visit)
+    let [mine, theirs] = [this.#root, other.#root]
+    for (let shift = this.#shift; shift < other.#shift; shift += BITS) mine = new Branch(OUTSIDE, [mine])
+    for (let shift = other.#shift; shift < this.#shift; shift += BITS) theirs = new Branch(OUTSIDE, [theirs])
+    compare<V>(mine, theirs, Math.max(this.#shift, other.#shift), visit)
   }
 }
 
@@ -118,19 +118,19 @@ const HASH_BITS = 15
 
 /** Values by id. */
 export class IdMap<V> {
-  private readonly buckets: Trie<readonly unknown[]>
+  readonly #buckets: Trie<readonly unknown[]>
 
   constructor(buckets: Trie<readonly unknown[]> = new Trie()) {
-    this.buckets = buckets
+    this.#buckets = buckets
   }
 
   /** An independent copy. */
   fork(): IdMap<V> {
-    return new IdMap(this.buckets.fork())
+    return new IdMap(this.#buckets.fork())
   }
 
   get(id: string): V | undefined {
-    const bucket = this.buckets.get(hash(id))
+    const bucket = this.#buckets.get(hash(id))
     if (bucket === undefined) return undefined
     for (let at = 0; at < bucket.length; at += 2) if (bucket[at] === id) return bucket[at + 1] as V
     return undefined
@@ -139,23 +139,23 @@ export class IdMap<V> {
   /** Sets the value of an id; `undefined` removes it. */
   set(id: string, value: V | undefined): void {
     const at = hash(id)
-    const old = this.buckets.get(at)
+    const old = this.#buckets.get(at)
     const found = old === undefined ? -1 : old.indexOf(id)
     if (old === undefined || found < 0) {
       if (value === undefined) return
       const bucket = old === undefined ? [] : old.slice()
       bucket.push(id, value)
-      this.buckets.set(at, bucket)
+      this.#buckets.set(at, bucket)
       return
     }
     const bucket = old.slice()
     if (value === undefined) bucket.splice(found, 2)
     else bucket[found + 1] = value
-    this.buckets.set(at, bucket.length > 0 ? bucket : undefined)
+    this.#buckets.set(at, bucket.length > 0 ? bucket : undefined)
   }
 
   each(visit: (value: V, id: string) => void): void {
-    this.buckets.each((bucket) => {
+    this.#buckets.each((bucket) => {
       for (let at = 0; at < bucket.length; at += 2) visit(bucket[at + 1] as V, bucket[at] as string)
     })
   }

@@ -90,52 +90,52 @@ export function judge(graph: Graph, asked: Asked): Verdict {
 }
 
 class Judgement {
-  private readonly graph: Graph
-  private readonly state: GraphState
-  private readonly asked: Asked
-  private readonly command: Command
-  private readonly since: number
+  readonly #graph: Graph
+  readonly #state: GraphState
+  readonly #asked: Asked
+  readonly #command: Command
+  readonly #since: number
 
   constructor(graph: Graph, state: GraphState, asked: Asked, command: Command) {
-    this.graph = graph
-    this.state = state
-    this.asked = asked
-    this.command = command
-    this.since = asked.clientVersion ?? this.head
+    this.#graph = graph
+    this.#state = state
+    this.#asked = asked
+    this.#command = command
+    this.#since = asked.clientVersion ?? this.#head
   }
 
-  private get head(): number {
-    return this.graph.commits.length
+  get #head(): number {
+    return this.#graph.commits.length
   }
 
   verdict(): Verdict {
-    if (this.since > this.head) return { code: 'VERSION_AHEAD', message: 'another history', conflicts: [] }
-    const { command } = this
-    if (command.type === 'BATCH_UPDATE') return this.ofBatchUpdate(command.payload)
+    if (this.#since > this.#head) return { code: 'VERSION_AHEAD', message: 'another history', conflicts: [] }
+    const command = this.#command
+    if (command.type === 'BATCH_UPDATE') return this.#ofBatchUpdate(command.payload)
     const target = targetOf(command)
-    return target === null ? this.finish('applied') : this.ofTarget(target)
+    return target === null ? this.#finish('applied') : this.#ofTarget(target)
   }
 
-  private ofTarget(target: Entity): Verdict {
-    const writes = this.writesTo(target)
-    const deletion = this.deletionOf(target, writes)
-    if (deletion !== undefined) return this.targetDeleted(target, deletion)
-    if (this.current(target) === undefined) return this.finish('applied')
+  #ofTarget(target: Entity): Verdict {
+    const writes = this.#writesTo(target)
+    const deletion = this.#deletionOf(target, writes)
+    if (deletion !== undefined) return this.#targetDeleted(target, deletion)
+    if (this.#current(target) === undefined) return this.#finish('applied')
     let isMerged = writes.some((write) => write.isTheirs)
     const conflicts: Conflict[] = []
-    const { onConflict } = this.asked
-    if (isMerged && onConflict === 'reject') conflicts.push(...this.everything(target, this.wanted(), writes))
-    if (isMerged && onConflict === 'merge') conflicts.push(...this.ofSameFields(target, writes))
-    const unseen = this.unseenWork()
+    const { onConflict } = this.#asked
+    if (isMerged && onConflict === 'reject') conflicts.push(...this.#everything(target, this.#wanted(), writes))
+    if (isMerged && onConflict === 'merge') conflicts.push(...this.#ofSameFields(target, writes))
+    const unseen = this.#unseenWork()
     if (onConflict === 'overwrite') isMerged ||= unseen.length > 0
     else conflicts.push(...unseen)
     if (conflicts.length > 0) return { code: 'CONFLICT', message: 'others wrote the same', conflicts }
-    return this.finish(isMerged ? 'merged' : 'applied')
+    return this.#finish(isMerged ? 'merged' : 'applied')
   }
 
   /** What the command wants of its target. */
-  private wanted(): Wanted {
-    const { command } = this
+  #wanted(): Wanted {
+    const command = this.#command
     switch (command.type) {
       case 'UPDATE_NODE':
         return wantedPatch(asSent(command.payload.updates), 'node')
@@ -153,25 +153,20 @@ class Judgement {
   }
 
   /** Rule D3. */
-  private ofSameFields(target: Entity, writes: readonly Write[]): Conflict[] {
-    switch (this.command.type) {
+  #ofSameFields(target: Entity, writes: readonly Write[]): Conflict[] {
+    switch (this.#command.type) {
       case 'UPDATE_NODE_POSITION':
       case 'SET_VIEWPORT':
         return [] // the last writer wins
       case 'DELETE_NODE':
       case 'DELETE_EDGE':
-        return this.sameFields(target, this.wanted(), writes, isUnseen)
+        return this.#sameFields(target, this.#wanted(), writes, isUnseen)
       default:
-        return this.sameFields(target, this.wanted(), writes, (write) => write.isTheirs)
+        return this.#sameFields(target, this.#wanted(), writes, (write) => write.isTheirs)
     }
   }
 
-  private sameFields(
-    entity: Entity,
-    wanted: Wanted,
-    all: readonly Write[],
-    counts: (write: Write) => boolean,
-  ): Conflict[] {
+  #sameFields(entity: Entity, wanted: Wanted, all: readonly Write[], counts: (write: Write) => boolean): Conflict[] {
     const lastDeletion = all.findLastIndex((write) => isDeletionOf(write.event))
     const writes = all.slice(lastDeletion + 1)
     return wanted.fields.flatMap((keys) => {
@@ -179,14 +174,14 @@ class Judgement {
       const latest = touching.at(-1)
       if (latest === undefined || !touching.some(counts)) return []
       const yours = wanted.value(keys)
-      return isAlready(this.current(entity), keys, yours, entity)
+      return isAlready(this.#current(entity), keys, yours, entity)
         ? []
-        : [this.conflict(entity, keys, yours, latest.commit)]
+        : [this.#conflict(entity, keys, yours, latest.commit)]
     })
   }
 
   /** Rule D5, `reject`: everything that others touched. */
-  private everything(entity: Entity, wanted: Wanted, writes: readonly Write[]): Conflict[] {
+  #everything(entity: Entity, wanted: Wanted, writes: readonly Write[]): Conflict[] {
     const found = new Map<string, Conflict>()
     for (const write of [...writes].reverse().filter(({ isTheirs }) => isTheirs)) {
       for (const field of fieldsOf(write.event)) {
@@ -194,67 +189,67 @@ class Judgement {
         const pointer = pointerOf(keys)
         const latest = writes.findLast(({ event }) => fieldsOf(event).some((other) => meet(other, keys)))
         if (found.has(pointer) || latest === undefined) continue
-        found.set(pointer, this.conflict(entity, keys, wanted.value(keys), latest.commit))
+        found.set(pointer, this.#conflict(entity, keys, wanted.value(keys), latest.commit))
       }
     }
     return [...found.values()]
   }
 
   /** Rule D3: work of others on what goes with a deleted node. */
-  private unseenWork(): Conflict[] {
-    const { command } = this
-    if (command.type !== 'DELETE_NODE' || this.since === this.head) return []
-    const isReject = this.asked.onConflict === 'reject'
-    const going = withDescendants(this.state, command.payload.nodeId)
+  #unseenWork(): Conflict[] {
+    const command = this.#command
+    if (command.type !== 'DELETE_NODE' || this.#since === this.#head) return []
+    const isReject = this.#asked.onConflict === 'reject'
+    const going = withDescendants(this.#state, command.payload.nodeId)
     const along: Entity[] = going.slice(1).map(({ id }) => ({ kind: 'node', id }))
-    if (isReject) along.push(...edgesOfAll(this.state, going).map((id): Entity => ({ kind: 'edge', id })))
+    if (isReject) along.push(...edgesOfAll(this.#state, going).map((id): Entity => ({ kind: 'edge', id })))
     const gone = wantedWhole(null)
     return along
       .flatMap((entity) => {
-        const writes = this.writesTo(entity)
+        const writes = this.#writesTo(entity)
         if (!writes.some((write) => write.isTheirs)) return []
-        return isReject ? this.everything(entity, gone, writes) : this.sameFields(entity, gone, writes, isUnseen)
+        return isReject ? this.#everything(entity, gone, writes) : this.#sameFields(entity, gone, writes, isUnseen)
       })
       .slice(0, 50)
   }
 
-  private ofBatchUpdate(payload: { nodes?: unknown; edges?: readonly JsonObject[]; viewport?: unknown }): Verdict {
-    const decided = decide(this.state, this.command, ANY_SIZE)
-    const events = decided.ok ? decided.events : this.eventsRegardless()
+  #ofBatchUpdate(payload: { nodes?: unknown; edges?: readonly JsonObject[]; viewport?: unknown }): Verdict {
+    const decided = decide(this.#state, this.#command, ANY_SIZE)
+    const events = decided.ok ? decided.events : this.#eventsRegardless()
     let outcome: 'applied' | 'merged' = 'applied'
     const nodes = ((payload.nodes ?? []) as JsonObject[]).map(({ id }): Entity => ({ kind: 'node', id: id as string }))
     const edges = (payload.edges ?? []).map(({ id }): Entity => ({ kind: 'edge', id: id as string }))
     const viewport: Entity[] = payload.viewport === undefined ? [] : [{ kind: 'viewport', id: 'viewport' }]
     const given = new Set(edges.map(({ id }) => id))
     const removed =
-      payload.edges === undefined ? [] : this.state.edges.inOrder().filter((row) => !given.has(row.entity.id))
+      payload.edges === undefined ? [] : this.#state.edges.inOrder().filter((row) => !given.has(row.entity.id))
     const gone = removed.map((row): Entity => ({ kind: 'edge', id: row.entity.id }))
     const targets = [...nodes, ...edges, ...viewport, ...gone]
     for (const target of targets) {
-      const deletion = this.deletionOf(target, this.writesTo(target))
-      if (deletion !== undefined) return this.targetDeleted(target, deletion)
+      const deletion = this.#deletionOf(target, this.#writesTo(target))
+      if (deletion !== undefined) return this.#targetDeleted(target, deletion)
     }
     const conflicts: Conflict[] = []
     for (const target of targets) {
-      const writes = this.writesTo(target)
+      const writes = this.#writesTo(target)
       if (!writes.some((write) => write.isTheirs)) continue
       outcome = 'merged'
       const wanted = wantedBy(events.find((event) => isSameEntity(aboutOf(event), target)))
-      if (this.asked.onConflict === 'reject') conflicts.push(...this.everything(target, wanted, writes))
-      if (this.asked.onConflict === 'merge') {
-        conflicts.push(...this.sameFields(target, wanted, writes, (write) => write.isTheirs))
+      if (this.#asked.onConflict === 'reject') conflicts.push(...this.#everything(target, wanted, writes))
+      if (this.#asked.onConflict === 'merge') {
+        conflicts.push(...this.#sameFields(target, wanted, writes, (write) => write.isTheirs))
       }
     }
     if (conflicts.length > 0) return { code: 'CONFLICT', message: 'others wrote the same', conflicts }
-    return this.finish(outcome)
+    return this.#finish(outcome)
   }
 
   /** The changes of a `BATCH_UPDATE` that rule G4 refuses: found on a graph to which all that it refers to is added. */
-  private eventsRegardless(): readonly GraphEvent[] {
-    const { command } = this
+  #eventsRegardless(): readonly GraphEvent[] {
+    const command = this.#command
     if (command.type !== 'BATCH_UPDATE') return []
     const { nodes = [], edges = [] } = command.payload as { nodes?: JsonObject[]; edges?: JsonObject[] }
-    const then = this.state.fork()
+    const then = this.#state.fork()
     const known = new Set(nodes.map(({ id }) => id))
     const referred = [
       ...nodes.flatMap((node) => [node.parentId, node.parentNode]),
@@ -265,12 +260,12 @@ class Judgement {
       then.apply({ type: 'NodeCreated', node: { id, position: { x: 0, y: 0 } } }, { version: 0, timestamp: 0 })
     }
     const decided = decide(then, command, ANY_SIZE)
-    return decided.ok ? decided.events : this.withoutParents(then)
+    return decided.ok ? decided.events : this.#withoutParents(then)
   }
 
   /** The same if parents form a circle: without parents there is none, and parents are fields like others. */
-  private withoutParents(then: GraphState): readonly GraphEvent[] {
-    const { command } = this
+  #withoutParents(then: GraphState): readonly GraphEvent[] {
+    const command = this.#command
     if (command.type !== 'BATCH_UPDATE') return []
     return ((command.payload.nodes ?? []) as JsonObject[]).flatMap((node) => {
       const decided = decide(then, { type: 'BATCH_UPDATE', payload: { nodes: [node] } }, ANY_SIZE)
@@ -279,68 +274,63 @@ class Judgement {
   }
 
   /** Decides the events, after all conflicts were ruled out. */
-  private finish(outcome: 'applied' | 'merged'): Verdict {
-    const decided = decide(this.state, this.command, this.graph.limits)
-    if (!decided.ok) return this.refusal(decided)
+  #finish(outcome: 'applied' | 'merged'): Verdict {
+    const decided = decide(this.#state, this.#command, this.#graph.limits)
+    if (!decided.ok) return this.#refusal(decided)
     const { events } = decided
     return { outcome: events.length === 0 ? 'unchanged' : outcome, events, skipped: [] }
   }
 
   /** Rule D4: what others did about it makes a conflict of it. */
-  private refusal({ code, message, about }: Refused): Verdict {
+  #refusal({ code, message, about }: Refused): Verdict {
     if (code === 'ID_TAKEN' && about !== undefined) {
-      const row = about.kind === 'node' ? this.graph.state.nodes.get(about.id) : this.graph.state.edges.get(about.id)
-      const by = row === undefined ? undefined : this.graph.commits[row.version - 1]
-      const author = by ?? { version: this.head + 1, userId: this.asked.userId, operationId: '' }
-      const yours = this.command.payload as unknown as Json
-      return { code, message, conflicts: [this.conflict(about, [], yours, author)] }
+      const row = about.kind === 'node' ? this.#graph.state.nodes.get(about.id) : this.#graph.state.edges.get(about.id)
+      const by = row === undefined ? undefined : this.#graph.commits[row.version - 1]
+      const author = by ?? { version: this.#head + 1, userId: this.#asked.userId, operationId: '' }
+      const yours = this.#command.payload as unknown as Json
+      return { code, message, conflicts: [this.#conflict(about, [], yours, author)] }
     }
     if (about?.missing === undefined || about.field === undefined) return { code, message }
     const node: Entity = { kind: 'node', id: about.missing }
-    const deletion = this.deletionOf(node, this.writesTo(node))
+    const deletion = this.#deletionOf(node, this.#writesTo(node))
     if (deletion === undefined) return { code, message }
-    return { code, message, conflicts: [this.conflict(about, [about.field], about.missing, deletion.commit)] }
+    return { code, message, conflicts: [this.#conflict(about, [about.field], about.missing, deletion.commit)] }
   }
 
-  private targetDeleted(target: Entity, deletion: Write): Verdict {
-    const conflicts = [this.conflict(target, [], null, deletion.commit)]
+  #targetDeleted(target: Entity, deletion: Write): Verdict {
+    const conflicts = [this.#conflict(target, [], null, deletion.commit)]
     return { code: 'TARGET_DELETED', message: `${target.kind} ${target.id} was deleted`, conflicts }
   }
 
-  private conflict(
-    entity: Entity,
-    keys: Keys,
-    yours: Json,
-    by: Pick<Commit, 'version' | 'userId' | 'operationId'>,
-  ): Conflict {
+  #conflict(entity: Entity, keys: Keys, yours: Json, by: Pick<Commit, 'version' | 'userId' | 'operationId'>): Conflict {
     const { version, userId, operationId } = by
-    const current = valueAt(this.current(entity), keys) ?? null
+    const current = valueAt(this.#current(entity), keys) ?? null
     return { entity: entity.kind, id: entity.id, path: pointerOf(keys), yours, current, version, userId, operationId }
   }
 
-  private writesTo(entity: Entity): Write[] {
-    return this.graph.commits.slice(this.since).flatMap((commit) => {
+  #writesTo(entity: Entity): Write[] {
+    return this.#graph.commits.slice(this.#since).flatMap((commit) => {
       const events = commit.events.filter((event) => isSameEntity(aboutOf(event), entity))
-      return events.map((event) => ({ commit, event, isTheirs: !this.isOwn(commit) }))
+      return events.map((event) => ({ commit, event, isTheirs: !this.#isOwn(commit) }))
     })
   }
 
   /** Rule D1. */
-  private isOwn(commit: Commit): boolean {
-    const { named, userId, clientId } = this.asked
+  #isOwn(commit: Commit): boolean {
+    const { named, userId, clientId } = this.#asked
     return named && commit.named && commit.userId === userId && commit.clientId === clientId
   }
 
   /** Rule D4: a deletion counts if the entity is not there now, or if somebody else made it. */
-  private deletionOf(entity: Entity, writes: readonly Write[]): Write | undefined {
-    const isThere = this.current(entity) !== undefined
+  #deletionOf(entity: Entity, writes: readonly Write[]): Write | undefined {
+    const isThere = this.#current(entity) !== undefined
     return writes.findLast((write) => isDeletionOf(write.event) && (write.isTheirs || !isThere))
   }
 
-  private current({ kind, id }: Entity): Json | undefined {
-    if (kind === 'viewport') return this.state.viewport
-    if (kind === 'graph') return this.state.attributes
-    const table = kind === 'node' ? this.state.nodes : this.state.edges
+  #current({ kind, id }: Entity): Json | undefined {
+    if (kind === 'viewport') return this.#state.viewport
+    if (kind === 'graph') return this.#state.attributes
+    const table = kind === 'node' ? this.#state.nodes : this.#state.edges
     return table.get(id)?.entity as unknown as Json | undefined
   }
 }

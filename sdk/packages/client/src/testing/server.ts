@@ -74,13 +74,13 @@ export class ModelServer {
   era = 0
   readonly ttlMs: number
   readonly endings: Map<string, Ending> = new Map()
-  private readonly changes = new Map<string, Change[]>()
-  private readonly watcher: Watcher
+  readonly #changes = new Map<string, Change[]>()
+  readonly #watcher: Watcher
 
   constructor(ttlMs: number, watcher: Watcher = {}, graphId = 'g') {
     this.graphId = graphId
     this.ttlMs = ttlMs
-    this.watcher = watcher
+    this.#watcher = watcher
   }
 
   get version(): number {
@@ -88,10 +88,10 @@ export class ModelServer {
   }
 
   get hash(): string {
-    return this.hashOf(this.version) as string
+    return this.#hashOf(this.version) as string
   }
 
-  private hashOf(version: number): string | undefined {
+  #hashOf(version: number): string | undefined {
     return version === 0 ? ORIGIN : this.commits[version - 1]?.hash
   }
 
@@ -112,52 +112,52 @@ export class ModelServer {
     this.era += 1
     const lost = this.commits.slice(version)
     this.commits = this.commits.slice(0, version)
-    for (const { operationId } of lost) this.changes.delete(operationId)
+    for (const { operationId } of lost) this.#changes.delete(operationId)
     for (const [id, ending] of this.endings) if (ending.version > version) this.endings.delete(id)
     this.state = this.commits.reduce((state, commit) => {
       for (const event of commit.events) state.apply(event, commit)
       return state
     }, new GraphState())
     for (const session of this.sessions)
-      if (session.isFollowing) session.out.push(this.sync('snapshot', [], { reset: true }))
+      if (session.isFollowing) session.out.push(this.#sync('snapshot', [], { reset: true }))
   }
 
   /** Takes one frame of a client. */
   receive(session: Session, frame: Frame): void {
     switch (frame.type) {
       case 'SUBSCRIBE':
-        this.subscribe(session, frame)
+        this.#subscribe(session, frame)
         break
       case 'COMMAND':
       case 'BATCH':
-        this.operate(session, this.read(frame))
+        this.#operate(session, this.#read(frame))
         break
       default:
         throw new Error(`the model server knows no ${frame.type}`)
     }
   }
 
-  private subscribe(session: Session, frame: Frame): void {
+  #subscribe(session: Session, frame: Frame): void {
     const { version, hash } = frame as { version?: number; hash?: string }
     const settled = ((frame.pending ?? []) as string[]).map((operationId): JsonObject => {
-      const ending = this.ending(operationId)
+      const ending = this.#ending(operationId)
       if (ending === undefined) return { operationId, status: 'unknown' }
       const { status, version } = ending
       const code = ending.frame.code as string | undefined
       return { operationId, status, version, ...(code === undefined ? {} : { code }) }
     })
     session.isFollowing = true
-    if (version === undefined) session.out.push(this.sync('snapshot', settled, {}))
-    else if (this.hashOf(version) !== hash) session.out.push(this.sync('snapshot', settled, { reset: true }))
-    else if (version === this.version) session.out.push(this.sync('in_sync', settled, {}))
-    else if (this.prefersSnapshots) session.out.push(this.sync('snapshot', settled, {}))
+    if (version === undefined) session.out.push(this.#sync('snapshot', settled, {}))
+    else if (this.#hashOf(version) !== hash) session.out.push(this.#sync('snapshot', settled, { reset: true }))
+    else if (version === this.version) session.out.push(this.#sync('in_sync', settled, {}))
+    else if (this.prefersSnapshots) session.out.push(this.#sync('snapshot', settled, {}))
     else {
-      session.out.push(this.sync('replay', settled, {}))
-      for (const commit of this.commits.slice(version)) session.out.push(this.update(commit))
+      session.out.push(this.#sync('replay', settled, {}))
+      for (const commit of this.commits.slice(version)) session.out.push(this.#update(commit))
     }
   }
 
-  private sync(status: string, settled: JsonObject[], more: JsonObject): Frame {
+  #sync(status: string, settled: JsonObject[], more: JsonObject): Frame {
     const head: JsonObject = { graphId: this.graphId, version: this.version, hash: this.hash, access: 'write' }
     const frame: Frame = { type: 'SYNC', status, ...head, settled, ...more }
     if (status !== 'snapshot') return frame
@@ -165,12 +165,12 @@ export class ModelServer {
     return { ...frame, state: { version: this.version, nodes, edges, viewport, attributes } as unknown as JsonObject }
   }
 
-  private update(commit: Commit): Frame {
+  #update(commit: Commit): Frame {
     const { events, named: _, ...rest } = commit
     return { type: 'STATE_UPDATE', graphId: this.graphId, ...rest, events: events as unknown as Json }
   }
 
-  private read(frame: Frame): Operation {
+  #read(frame: Frame): Operation {
     const id = (frame.type === 'BATCH' ? frame.batchId : frame.operationId) as string
     const content = frame.type === 'BATCH' ? [frame.operations, frame.ifMissing ?? 'refuse'] : frame.command
     const named = frame.clientId !== undefined
@@ -184,9 +184,9 @@ export class ModelServer {
   }
 
   /** Rules C3, W5, D8, then the judgement. */
-  private operate(session: Session, operation: Operation): void {
+  #operate(session: Session, operation: Operation): void {
     const { id, frame, fingerprint } = operation
-    const known = this.ending(id)
+    const known = this.#ending(id)
     if (known !== undefined) {
       if (known.fingerprint !== fingerprint || known.userId !== session.userId) {
         throw new Error(`operation ${id} was sent again with other content: ${fingerprint} after ${known.fingerprint}`)
@@ -197,35 +197,35 @@ export class ModelServer {
     }
     if (this.temporaryRefusals > 0) {
       this.temporaryRefusals -= 1
-      this.revert(session, id, 'OVERLOADED', { temporary: true, retryAfterMs: 100 })
+      this.#revert(session, id, 'OVERLOADED', { temporary: true, retryAfterMs: 100 })
       return
     }
     const after = frame.after as string | undefined
     if (after !== undefined) {
-      const dependency = this.ending(after)
+      const dependency = this.#ending(after)
       const isCommitted = this.commits.some((commit) => commit.operationId === after)
       if (dependency === undefined && !isCommitted) {
-        this.revert(session, id, 'DEPENDENCY_PENDING', { temporary: true, retryAfterMs: 100 })
+        this.#revert(session, id, 'DEPENDENCY_PENDING', { temporary: true, retryAfterMs: 100 })
         return
       }
       if (dependency !== undefined && dependency.status !== 'completed') {
-        this.end(session, operation, { code: 'DEPENDENCY_REFUSED', message: `${after} was refused` })
+        this.#end(session, operation, { code: 'DEPENDENCY_REFUSED', message: `${after} was refused` })
         return
       }
     }
     const { clientVersion, clientHash } = frame as { clientVersion?: number; clientHash?: string }
-    if (clientHash !== undefined && this.hashOf(clientVersion ?? 0) !== clientHash) {
+    if (clientHash !== undefined && this.#hashOf(clientVersion ?? 0) !== clientHash) {
       const resolution = { currentVersion: this.version, hash: this.hash, conflicts: [] }
-      this.revert(session, id, 'HISTORY_REPLACED', { temporary: false, resolution })
+      this.#revert(session, id, 'HISTORY_REPLACED', { temporary: false, resolution })
       return
     }
-    this.end(session, operation, this.judge(session, operation))
+    this.#end(session, operation, this.#judge(session, operation))
   }
 
-  private judge(session: Session, { frame, named, clientId }: Operation): Verdict & { result?: JsonObject } {
+  #judge(session: Session, { frame, named, clientId }: Operation): Verdict & { result?: JsonObject } {
     const { clientVersion, onConflict = 'merge' } = frame as { clientVersion?: number; onConflict?: OnConflict }
     const command = frame.command as unknown as { type: string; payload: JsonObject } | undefined
-    if (command?.type === 'UNDO') return this.judgeUndo(command.payload, onConflict)
+    if (command?.type === 'UNDO') return this.#judgeUndo(command.payload, onConflict)
     const action = (command ?? {
       type: 'BATCH',
       operations: frame.operations,
@@ -236,12 +236,12 @@ export class ModelServer {
     return judge(graph, clientVersion === undefined ? asked : { ...asked, clientVersion })
   }
 
-  private judgeUndo(payload: JsonObject, onConflict: OnConflict): Verdict & { result?: JsonObject } {
+  #judgeUndo(payload: JsonObject, onConflict: OnConflict): Verdict & { result?: JsonObject } {
     const operations = payload.operations as unknown as { operationId: string; version: number }[]
     const made: Commit[] = []
     for (const { operationId, version } of operations) {
       const commit = this.commits[version - 1]
-      const ending = this.ending(operationId)
+      const ending = this.#ending(operationId)
       if (commit?.operationId === operationId) made.push(commit)
       else if (ending?.frame.outcome !== 'unchanged') {
         return { code: 'OPERATION_NOT_FOUND', message: `${operationId} is not the commit of version ${version}` }
@@ -250,7 +250,7 @@ export class ModelServer {
     const authors = new Set(made.map((commit) => commit.userId))
     const undone = decideUndo(this.state, made, {
       onConflict,
-      known: (operationId) => this.changes.get(operationId),
+      known: (operationId) => this.#changes.get(operationId),
       others: (entity, since) =>
         this.commits.slice(since).some((commit) => {
           const isAbout = (event: GraphEvent): boolean => {
@@ -274,13 +274,13 @@ export class ModelServer {
   }
 
   /** Records the outcome, commits, tells the followers and answers, in this order. */
-  private end(session: Session, operation: Operation, verdict: Verdict & { result?: JsonObject }): void {
+  #end(session: Session, operation: Operation, verdict: Verdict & { result?: JsonObject }): void {
     const { id, fingerprint } = operation
     let frame: Frame
     if ('code' in verdict) {
       const { code, message, index, conflicts } = verdict
       const resolution = conflicts && { currentVersion: this.version, conflicts: conflicts as unknown as Json }
-      frame = this.revertFrame(id, code, {
+      frame = this.#revertFrame(id, code, {
         message,
         temporary: false,
         ...(resolution ? { resolution } : {}),
@@ -291,7 +291,7 @@ export class ModelServer {
         return
       }
     } else {
-      if (verdict.outcome !== 'unchanged') this.commit(session, operation, verdict.outcome, verdict.events)
+      if (verdict.outcome !== 'unchanged') this.#commit(session, operation, verdict.outcome, verdict.events)
       const { outcome, skipped, result } = verdict
       frame = { type: 'ACK', graphId: this.graphId, operationId: id, version: this.version, hash: this.hash, outcome }
       if (result !== undefined) frame.result = result
@@ -300,16 +300,11 @@ export class ModelServer {
     const status = 'code' in verdict ? (verdict.conflicts === undefined ? 'failed' : 'conflict') : 'completed'
     const { userId } = session
     this.endings.set(id, { fingerprint, userId, endedAt: this.now, version: this.version, frame, status })
-    this.watcher.ended?.(id, frame)
+    this.#watcher.ended?.(id, frame)
     session.out.push(frame)
   }
 
-  private commit(
-    session: Session,
-    operation: Operation,
-    outcome: 'applied' | 'merged',
-    events: readonly GraphEvent[],
-  ): void {
+  #commit(session: Session, operation: Operation, outcome: 'applied' | 'merged', events: readonly GraphEvent[]): void {
     const { id, frame, named, clientId } = operation
     if (this.commits.some((commit) => commit.operationId === id)) throw new Error(`operation ${id} was committed twice`)
     const before = this.state.fork()
@@ -327,23 +322,23 @@ export class ModelServer {
       outcome,
       events,
     }
-    this.changes.set(id, remember(this.state, events))
+    this.#changes.set(id, remember(this.state, events))
     for (const event of events) this.state.apply(event, commit)
     this.commits.push(commit)
-    this.watcher.committed?.(commit, before, frame)
-    for (const follower of this.sessions) if (follower.isFollowing) follower.out.push(this.update(commit))
+    this.#watcher.committed?.(commit, before, frame)
+    for (const follower of this.sessions) if (follower.isFollowing) follower.out.push(this.#update(commit))
   }
 
-  private revert(session: Session, operationId: string, code: string, more: JsonObject): void {
-    session.out.push(this.revertFrame(operationId, code, { message: code, ...more }))
+  #revert(session: Session, operationId: string, code: string, more: JsonObject): void {
+    session.out.push(this.#revertFrame(operationId, code, { message: code, ...more }))
   }
 
-  private revertFrame(operationId: string, code: string, more: JsonObject): Frame {
+  #revertFrame(operationId: string, code: string, more: JsonObject): Frame {
     return { type: 'REVERT', graphId: this.graphId, operationId, code, version: this.version, ...more }
   }
 
   /** How an operation ended, while that is remembered (rule C3). */
-  private ending(operationId: string): Ending | undefined {
+  #ending(operationId: string): Ending | undefined {
     const ending = this.endings.get(operationId)
     return ending !== undefined && this.now - ending.endedAt <= this.ttlMs ? ending : undefined
   }

@@ -38,6 +38,7 @@ class Scripted {
 const clients: Scripted[] = []
 
 afterEach(async () => {
+  document.body.replaceChildren()
   for (const { client } of clients.splice(0)) await client.close()
 })
 
@@ -80,6 +81,19 @@ describe('devtools', () => {
   test('what is shown otherwise than confirmed is listed', async () => {
     const { graph } = await editing()
     expect(differences(graph)).toMatchObject([{ entity: 'node', id: 'a', shown: { data: { title: 'mine' } } }])
+  })
+
+  test('the console has the same while the element is in the page, and nothing before and after', async () => {
+    expect(globalThis.__DAO__).toBeUndefined()
+    const { scripted, graph, element } = await editing()
+    const found = globalThis.__DAO__?.get('g')
+    expect(found).toMatchObject({ client: scripted.client, graph })
+    expect(found?.pending()).toEqual(rowsOf(graph, Date.now()).map((row) => ({ ...row, ageMs: expect.any(Number) })))
+    expect(found?.differences()).toEqual(differences(graph))
+    await drawn()
+    expect(replay(JSON.parse(JSON.stringify(found?.seed()))).picture()).toEqual(graph.getSnapshot())
+    element.remove()
+    expect(globalThis.__DAO__).toBeUndefined()
   })
 
   test('the element shows frames and steps, and its seed leads to the same state', async () => {

@@ -1,7 +1,7 @@
 /** `npm run fuzz -- --seed N`, or `--seeds COUNT --from N`: runs plans, and shortens the first that fails. */
 
-import { planOf, shrink } from './plan.ts'
-import { failureOf } from './world.ts'
+import { type Plan, planOf, shrink } from './plan.ts'
+import { World } from './world.ts'
 
 /** What came of these seeds: how many fail, by the rule that is broken. */
 export function run(from: number, count: number, untilFailures: number): { seed: number; failure: string }[] {
@@ -23,4 +23,14 @@ export function shortened(seed: number, trace?: (line: string) => void): string 
     ({ kind, client, a, b }) => `  { kind: '${kind}', client: ${client}, a: ${a}, b: ${b} },`,
   )
   return `${plan.clients} clients, ${plan.steps.length} steps:\n${steps.join('\n')}\n${failureOf(plan, trace)}`
+}
+
+/** Runs a plan; the reason why it fails, or `null`. */
+export function failureOf(plan: Plan, trace?: (line: string) => void): string | null {
+  try {
+    new World(plan, trace).run(plan)
+    return null
+  } catch (error) {
+    return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  }
 }

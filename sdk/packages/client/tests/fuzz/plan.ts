@@ -34,6 +34,8 @@ export interface Step {
 
 export interface Plan {
   readonly clients: number
+  /** Whether clients know only after a while, or never, how undo is predicted. */
+  readonly isUndoLate: boolean
   readonly steps: readonly Step[]
 }
 
@@ -57,6 +59,9 @@ const WEIGHTS: { readonly [K in Kind]: number } = {
 
 const WEIGHED: readonly Kind[] = KINDS.flatMap((kind) => new Array<Kind>(WEIGHTS[kind]).fill(kind))
 
+/** Seeds of plans in which undo is known late: two of eleven. */
+const LATE = [6, 10]
+
 export function planOf(seed: number): Plan {
   const random = new Random(seed)
   const clients = 2 + random.below(4)
@@ -65,7 +70,7 @@ export function planOf(seed: number): Plan {
     const kind = WEIGHED[random.below(WEIGHED.length)] as Kind
     return { kind, client: random.below(clients), a: random.next(), b: random.next() }
   })
-  return { clients, steps }
+  return { clients, isUndoLate: LATE.includes(seed % 11), steps }
 }
 
 /** A shorter plan that fails too: parts are left out, smaller and smaller ones (Zeller's ddmin, without complements). */

@@ -2,8 +2,12 @@
 
 import type { GraphSnapshot } from '../../src/api.ts'
 import { GraphMachine } from '../../src/machine/graph_machine.ts'
+import { provideUndo } from '../../src/machine/predict.ts'
+import { decideUndo } from '../../src/model/index.ts'
 import type { Frame, Session } from '../../src/testing/server.ts'
 import { Disk } from './disk.ts'
+
+provideUndo(decideUndo)
 
 /** A write of this tab that its picture has to show (rules M10, A6). */
 export interface Expected {
@@ -31,12 +35,21 @@ export class Tab {
   readonly toldNow: Set<string> = new Set()
   /** Operations that were made here and not told of. */
   readonly open: Set<string> = new Set()
+  /** Whether a life of the tab begins with knowing how undo is predicted. */
+  private readonly knowsUndo: boolean
 
-  constructor(userId: string, clientId: string) {
+  constructor(userId: string, clientId: string, knowsUndo: boolean) {
     this.userId = userId
     this.clientId = clientId
-    this.machine = new GraphMachine({ graphId: 'g', clientId, isKept: true })
+    this.knowsUndo = knowsUndo
+    this.machine = this.newMachine()
     this.picture = this.machine.picture()
+  }
+
+  private newMachine(): GraphMachine {
+    const machine = new GraphMachine({ graphId: 'g', clientId: this.clientId, isKept: true })
+    if (this.knowsUndo) machine.step({ type: 'learned' }, 0)
+    return machine
   }
 
   /** The program ends without notice: what is in memory is gone, and transactions that are not there. */
@@ -44,7 +57,7 @@ export class Tab {
     this.disk.flush(flushed)
     this.disk.begun.length = 0
     this.diskAfter = this.disk.copy()
-    this.machine = new GraphMachine({ graphId: 'g', clientId: this.clientId, isKept: true })
+    this.machine = this.newMachine()
     this.picture = this.machine.picture()
     this.toldNow.clear()
     this.up.length = 0

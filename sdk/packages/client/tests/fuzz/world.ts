@@ -29,18 +29,23 @@ export class World {
   private ids = 0
   private values = 0
   private hasExpired = false
+  private readonly isUndoLate: boolean
 
   /** Told what every machine is told and says. */
   private readonly trace: ((line: string) => void) | undefined
 
-  constructor(clients: number, trace?: (line: string) => void) {
+  constructor({ clients, isUndoLate }: Plan, trace?: (line: string) => void) {
+    this.isUndoLate = isUndoLate
     this.trace = trace
     this.watch = new Watch((operationId) => this.authors.get(operationId))
     this.server = new ModelServer(TTL_MS, {
       committed: (commit, before, frame) => this.watch.committed(commit, before, this.server.state, frame),
       ended: (operationId, answer) => this.outcomes.ended(operationId, answer),
     })
-    this.tabs = Array.from({ length: clients }, (_, index) => new Tab(USERS[index] as string, `tab-${index}`))
+    this.tabs = Array.from(
+      { length: clients },
+      (_, index) => new Tab(USERS[index] as string, `tab-${index}`, !isUndoLate),
+    )
   }
 
   run(plan: Plan): void {
@@ -99,7 +104,7 @@ export class World {
         break
       case 'tick':
         this.server.prefersSnapshots = a % 3 === 0
-        this.drive(tab, { type: 'tick' })
+        this.drive(tab, { type: this.isUndoLate && b % 2 === 0 ? 'learned' : 'tick' })
         break
     }
   }
@@ -215,7 +220,7 @@ export class World {
     const { operations } = tab.disk.stored()
     const heir = heirs[a % Math.max(1, heirs.length)] ?? tab
     const index = this.tabs.indexOf(tab)
-    const fresh = new Tab(tab.userId, `tab-${index}-${this.at}`)
+    const fresh = new Tab(tab.userId, `tab-${index}-${this.at}`, !this.isUndoLate)
     this.tabs[index] = fresh
     const taker = heir === tab ? fresh : heir
     if (taker === fresh) this.drive(fresh, { type: 'loaded', stored: fresh.disk.stored() })
@@ -386,15 +391,5 @@ export class World {
     const after = canonical(tab.picture)
     if (before !== after) broken('U-P1', `after undoing and redoing ${undone}\n${after}\ninstead of\n${before}`)
     this.checkRest()
-  }
-}
-
-/** Runs a plan; the reason why it fails, or `null`. */
-export function failureOf(plan: Plan, trace?: (line: string) => void): string | null {
-  try {
-    new World(plan.clients, trace).run(plan)
-    return null
-  } catch (error) {
-    return error instanceof Error ? (error.stack ?? error.message) : String(error)
   }
 }

@@ -1,5 +1,6 @@
 import { IDBDatabase as FakeDatabase, IDBObjectStore as FakeStore, type IDBFactory } from 'fake-indexeddb'
 import { describe, expect, test, vi } from 'vitest'
+import { openable } from '../../src/indexeddb/device.ts'
 import type { Change, StoredGraph } from '../../src/machine/effects.ts'
 import { Driver, hashOf, node, titled } from '../machine/driver.ts'
 import { Browser } from './pages.ts'
@@ -201,10 +202,14 @@ describe('IndexedDB', () => {
 
   test('P6 forgetting deletes everything of the user', async () => {
     const browser = new Browser()
-    const device = await browser.tab().open('tab')
+    const source = openable({ name: 'flows', user: 'ada' }, browser.tab().storages())
+    const device = await source.open('tab')
     await device.write('g', history().steps[0] as Change[])
     await device.close()
-    await device.forget()
+    await source.forget()
+    // In a private window there may be nothing to forget.
+    const none = { ...browser.tab().storages(), factory: () => undefined as never }
+    await openable({ name: 'flows', user: 'ada' }, none).forget()
     expect((await browser.factory.databases()).map(({ name }) => name)).toEqual([])
   })
 })

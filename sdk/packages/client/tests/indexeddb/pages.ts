@@ -2,6 +2,7 @@
 
 import { IDBFactory, IDBKeyRange } from 'fake-indexeddb'
 import type { Device } from '../../src/device.ts'
+import { answered, openDatabase } from '../../src/indexeddb/database.ts'
 import { openable, type Storages } from '../../src/indexeddb/device.ts'
 
 interface Request {
@@ -17,6 +18,14 @@ export class Browser {
   /** Opens a tab. A duplicated one begins with a copy of the session. */
   tab(session: Map<string, string> = new Map()): Tab {
     return new Tab(this, session)
+  }
+
+  /** The rows of a store, of all clients. */
+  async rows(store: string): Promise<unknown[]> {
+    const database = await openDatabase(this.factory, 'dao:flows:ada')
+    const rows = await answered(database.transaction(store, 'readonly').objectStore(store).getAll())
+    database.close()
+    return rows
   }
 
   locksOf(tab: Tab): LockManager {

@@ -115,6 +115,30 @@ describe('P7 M5: tabs', () => {
     expect(await other.adopt()).toMatchObject([{ clientId: 'gone' }])
   })
 
+  test('P6 what is kept of a tab that is gone for a month is deleted, if it left nothing to send', async () => {
+    const browser = new Browser()
+    const steps: Change[] = [{ put: 'history', history: { undo: [], redo: [] } }]
+    const open = async (id: string, changes: Change[]): Promise<void> => {
+      const tab = browser.tab()
+      await (await tab.open(id)).write('g', changes)
+      tab.kill()
+    }
+    await open('gone', steps)
+    await open('queued', [...steps, ...edit('queued')])
+    browser.now += 29 * 86_400_000
+    await open('recent', steps)
+    const clientsOf = async (store: string): Promise<unknown[]> =>
+      (await browser.rows(store)).map((row) => (row as { clientId: string }).clientId)
+    const device = await browser.tab().open('here')
+    await device.adopt()
+    expect(await clientsOf('histories')).toEqual(['gone', 'queued', 'recent'])
+    browser.now += 2 * 86_400_000
+    await (await browser.tab().open('later')).adopt()
+    expect(await clientsOf('histories')).toEqual(['queued', 'recent'])
+    expect(await clientsOf('clients')).toEqual(['here', 'later', 'queued', 'recent'])
+    expect(await clientsOf('operations')).toEqual(['queued'])
+  })
+
   test('P7 without locks a queue is taken over when its tab was not seen for a minute', async () => {
     const browser = new Browser()
     await (await browser.tab().open('gone', false)).write('g', edit('gone'))

@@ -4,7 +4,8 @@ import type { Json, JsonObject } from '../../src/api.ts'
 import type { ActOptions, Change, Effect, RefusalData } from '../../src/machine/effects.ts'
 import type { GraphFrame } from '../../src/machine/frames.ts'
 import { GraphMachine } from '../../src/machine/graph_machine.ts'
-import type { Action, GraphEvent } from '../../src/model/index.ts'
+import { provideUndo } from '../../src/machine/predict.ts'
+import { type Action, decideUndo, type GraphEvent } from '../../src/model/index.ts'
 
 export const LIMITS: { messageBytes: number; operationTtlMs: number } = {
   messageBytes: 1 << 20,
@@ -23,8 +24,9 @@ export class Driver {
   changes: Change[] = []
   private nextId = 1
 
-  constructor(options: { isKept?: boolean; clientId?: string } = {}) {
+  constructor({ knowsUndo = true, ...options }: { isKept?: boolean; clientId?: string; knowsUndo?: boolean } = {}) {
     this.machine = new GraphMachine({ graphId: 'g', clientId: 'me', ...options })
+    if (knowsUndo) this.learn()
   }
 
   step(input: Parameters<GraphMachine['step']>[0]): Effect[] {
@@ -35,6 +37,12 @@ export class Driver {
       if (effect.type === 'store') this.changes.push(...effect.changes)
     }
     return effects
+  }
+
+  /** How undo is predicted is there. */
+  learn(): Effect[] {
+    provideUndo(decideUndo)
+    return this.step({ type: 'learned' })
   }
 
   frame(frame: Omit<GraphFrame, 'graphId'> & { type: string }): Effect[] {

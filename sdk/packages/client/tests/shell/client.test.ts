@@ -134,7 +134,6 @@ describe('the client', () => {
       write: () => new Promise<never>(() => {}),
       adopt: () => Promise.resolve([]),
       close: () => Promise.resolve(),
-      forget: () => Promise.resolve(),
     }
     const persist = { kind: 'slow', proposeClientId: () => 'c', open: () => Promise.resolve(device) }
     const client = new ClientShell({ url: 'ws://test/ws', persist }, world)
@@ -184,6 +183,20 @@ describe('the client', () => {
     expect(client.clientId).not.toBe('taken')
     expect(world.urls).toEqual([`ws://test/ws?clientId=${client.clientId}`])
     expect(world.socket.sent.at(-1)).toMatchObject({ type: 'COMMAND', clientId: client.clientId })
+  })
+
+  test('P6 signing out deletes what is kept, also where the device did not open in time', async () => {
+    const browser = new Browser()
+    const before = await browser.tab().open('before')
+    const source = openable({ name: 'flows', user: 'ada' }, browser.tab().storages())
+    const persist = { ...source, open: () => new Promise<never>(() => {}) }
+    const world = new World()
+    const client = new ClientShell({ url: 'ws://test/ws', persist }, world)
+    await world.pass(10_000)
+    expect(await browser.factory.databases()).toHaveLength(1)
+    await client.forget()
+    expect(await browser.factory.databases()).toEqual([])
+    await before.close()
   })
 
   test('P4 it paints from the device without a network, with what was edited offline', async () => {

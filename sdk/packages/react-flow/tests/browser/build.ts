@@ -1,10 +1,9 @@
 /** Builds the example once, for all files. */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { example, root } from './places.ts'
 
 export default function build(): void {
-  if (!existsSync(`${example}/node_modules`)) run('npm', ['ci'])
+  run(`${root}scripts/install-node.sh`, [])
   run('npm', ['run', 'build'])
 }
 

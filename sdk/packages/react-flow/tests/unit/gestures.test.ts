@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import type { FlowStore } from '../../src/flow_store.ts'
+import type { Call } from './memory_graph.ts'
 import { edge, endOfTask, node, setUp } from './set_up.ts'
 
 const move = (id: string, x: number, y: number, dragging?: boolean) => ({
@@ -203,6 +205,38 @@ describe('M7 one gesture is one commit', () => {
     store.onNodesChange([move('a', 30, 0, false), move('b', 30, 0, false)])
     await endOfTask()
     expect(graph.commits.map(({ calls }) => calls)).toEqual([[['moveNode', 'b', { x: 30, y: 0 }]]])
+  })
+
+  test.each([
+    ['a drag', (store) => store.onNodesChange([move('a', 30, 0, true)]), ['moveNode', 'a', { x: 30, y: 0 }]],
+    ['text', (store) => store.setField('a', '/data/label', 'typed'), ['updateNode', 'a', { data: { label: 'typed' } }]],
+    [
+      'text on an edge',
+      (store) => store.setField('e', '/data/label', 'typed'),
+      ['updateEdge', 'e', { data: { label: 'typed' } }],
+    ],
+  ] as [string, (store: FlowStore) => void, Call][])(
+    'M2 %s of what was deleted meanwhile, and nothing else, is sent, so that the server refuses it',
+    async (_, edit, call) => {
+      const { graph, store } = setUp([node('a'), node('b')], [{ ...edge('e', 'a', 'b'), data: { label: 'e' } }])
+      edit(store)
+      graph.remote((on) => on.deleteNode('a'))
+      store.onNodesChange([move('a', 31, 0, false)])
+      store.flush()
+      expect(graph.commits.map(({ calls }) => calls)).toEqual([[call]])
+    },
+  )
+
+  test('M2 what this task deletes is not written', async () => {
+    const { graph, store } = setUp([node('a'), node('b')])
+    store.onNodesChange([{ type: 'remove', id: 'a' }])
+    store.onNodesChange([move('a', 9, 9)])
+    await endOfTask()
+    store.onNodesChange([move('a', 9, 9, false)])
+    store.setField('a', '/data/label', 'typed')
+    expect(store.node('a')).toBeUndefined()
+    store.flush()
+    expect(graph.commits.map(({ calls }) => calls)).toEqual([[['deleteNode', 'a']]])
   })
 
   test('M11 reconnecting keeps the id of the edge', async () => {

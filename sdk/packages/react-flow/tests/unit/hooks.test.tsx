@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import type { Client, GraphNode, Refusal } from '@dao-api/client'
 import { type Node, type NodeProps, ReactFlow } from '@xyflow/react'
-import { act, StrictMode, useState } from 'react'
+import { Activity, act, StrictMode, useState } from 'react'
 import { createRoot, type Root } from 'react-dom/client'
 import { renderToString } from 'react-dom/server'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -96,6 +96,15 @@ function Editor({ client }: { client: Client }): React.ReactNode {
   )
 }
 
+/** A part's effects run before those of what it is in. */
+function Here({ flow }: { flow: GraphFlow }): React.ReactNode {
+  return useOthers(flow).map(({ name }) => name)
+}
+
+function Room({ client }: { client: Client }): React.ReactNode {
+  return <Here flow={useGraphFlow(client, 'g')} />
+}
+
 describe('useGraphFlow', () => {
   test('M10 shows the graph and follows it', () => {
     const client = new MemoryClient([node('a')])
@@ -128,6 +137,27 @@ describe('useGraphFlow', () => {
     expect(container.textContent).toBe('a')
   })
 
+  test('M10 what is shown again after it was hidden, and all parts of it, listen to the graph that is open now', () => {
+    vi.useFakeTimers()
+    const client = new MemoryClient()
+    const page = (mode: 'visible' | 'hidden'): React.ReactNode => (
+      <Activity mode={mode}>
+        <Room client={client} />
+      </Activity>
+    )
+    render(page('visible'))
+    render(page('hidden'))
+    act(() => void vi.advanceTimersByTime(LINGER_MS))
+    expect(client.opened.map(({ closed }) => closed)).toEqual([true])
+    render(page('visible'))
+    expect(client.opened).toHaveLength(2)
+    const graph = client.opened[1]!
+    act(() => graph.setOthers([{ clientId: 'b', userId: 'bob', slots: { '': { name: 'Bob' } } }]))
+    expect(container.textContent).toBe('Bob')
+    act(() => void vi.advanceTimersByTime(LINGER_MS))
+    expect(graph.closed).toBe(false)
+  })
+
   test('M4 unmounting in the middle of a drag sends it', () => {
     const client = new MemoryClient([node('a')])
     let flow: GraphFlow | undefined
@@ -144,6 +174,21 @@ describe('useGraphFlow', () => {
     act(() => flow!.props.onNodesChange([{ type: 'position', id: 'a', position: { x: 5, y: 5 }, dragging: true }]))
     act(() => void window.dispatchEvent(new Event('pagehide')))
     expect(client.opened[0]?.commits).toHaveLength(1)
+  })
+
+  test('M4 A13 it is sent before the client, which was there first, closes the connection of a kept page', () => {
+    const client = new MemoryClient([node('a')])
+    let sent: number | undefined
+    const close = (): void => {
+      sent = client.opened[0]?.commits.length
+    }
+    addEventListener('pagehide', close)
+    let flow: GraphFlow | undefined
+    render(<Flow client={client} seen={(now) => (flow = now)} />)
+    act(() => flow!.props.onNodesChange([{ type: 'position', id: 'a', position: { x: 5, y: 5 }, dragging: true }]))
+    act(() => void window.dispatchEvent(new Event('pagehide')))
+    removeEventListener('pagehide', close)
+    expect(sent).toBe(1)
   })
 
   test('a server renders an empty flow and opens nothing', () => {

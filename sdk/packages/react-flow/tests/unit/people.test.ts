@@ -1,6 +1,7 @@
 import type { Json, Presence } from '@dao-api/client'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { readClip } from '../../src/clipboard.ts'
+import { colorOf, person } from '../../src/presence.ts'
 import { edge, endOfTask, node, setUp } from './set_up.ts'
 
 const bob = (slots: { [slot: string]: Json }): Presence => ({ clientId: 'tab-b', userId: 'bob', slots })
@@ -148,6 +149,23 @@ describe('people', () => {
     expect(store.selectedBy('z')).toBe(store.selectedBy('y'))
   })
 
+  test.each([
+    ['#12ab', '#12ab'],
+    ['RebeccaPurple', 'RebeccaPurple'],
+    ['hsl(12 65% 42% / 50%)', 'hsl(12 65% 42% / 50%)'],
+    ['url(https://example.com/seen.png)', colorOf('eve')],
+    ['red url(https://example.com/seen.png)', colorOf('eve')],
+    ['', colorOf('eve')],
+    [7, colorOf('eve')],
+  ])('a colour of somebody else is a colour, and loads nothing: %s', (color, shown) => {
+    expect(person({ clientId: 'tab-e', userId: 'eve', slots: { '': { color } } }).color).toBe(shown)
+    // A browser says what is a colour.
+    vi.stubGlobal('CSS', { supports: (property: string, value: string) => property === 'color' && value === 'red' })
+    expect(person({ clientId: 'tab-e', userId: 'eve', slots: { '': { color } } }).color).toBe(colorOf('eve'))
+    expect(person({ clientId: 'tab-e', userId: 'eve', slots: { '': { color: 'red' } } }).color).toBe('red')
+    vi.unstubAllGlobals()
+  })
+
   test('leaving takes presence back', () => {
     const { graph, stop } = setUp([node('a')])
     stop()
@@ -206,5 +224,21 @@ describe('copy and paste', () => {
     expect(readClip('hello')).toBeNull()
     expect(readClip('{"nodes":[]}')).toBeNull()
     expect(store.copy()).toBeNull()
+  })
+
+  test('a copy is read whole, or not at all', () => {
+    const whole = { kind: 'dao-api/clip', nodes: [node('a')], edges: [edge('e', 'a', 'a')] }
+    expect(readClip(JSON.stringify(whole))).toEqual(whole)
+    const nodes = [
+      null,
+      'a',
+      {},
+      { id: 'a' },
+      { id: 7, position: { x: 0, y: 0 } },
+      node('a', { position: { x: 1 } as never }),
+    ]
+    for (const one of nodes) expect(readClip(JSON.stringify({ ...whole, nodes: [one] }))).toBeNull()
+    for (const one of [null, 'e', { id: 'e', source: 'a' }])
+      expect(readClip(JSON.stringify({ ...whole, edges: [one] }))).toBeNull()
   })
 })

@@ -11,7 +11,7 @@ import { isEqual } from '../json.ts'
 import { between } from '../patch.ts'
 import type { GraphState } from '../state.ts'
 import type { Placed } from '../table.ts'
-import { parentsFirst } from './changes.ts'
+import { parentsFirst } from './order.ts'
 
 /** From `head` to `then`, which differ in these entities at most, in the order in which they were touched. */
 export function netEvents(head: GraphState, then: GraphState, touched: Iterable<Entity>, limits: Limits): GraphEvent[] {

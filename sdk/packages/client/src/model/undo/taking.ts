@@ -10,7 +10,8 @@ import { get, isEqual } from '../json.ts'
 import { between, keysOf } from '../patch.ts'
 import type { Refused } from '../refused.ts'
 import type { GraphState, Place } from '../state.ts'
-import { type Change, isGone, keyOf, parentsFirst, valueAt } from './changes.ts'
+import { type Change, keyOf } from './changes.ts'
+import { isGone, parentsFirst, valueAt } from './order.ts'
 import { type PutBack, putBack } from './put_back.ts'
 
 /** What one operation did. */
@@ -48,62 +49,62 @@ export class Taking {
   readonly reverted: Map<string, { entity: string; id: string; paths: string[] }> = new Map()
   readonly skipped: Skipped[] = []
   readonly detached: string[] = []
-  private readonly steps: readonly Step[]
-  private readonly others: Knowledge['others']
-  private readonly gone: Knowledge['gone']
-  private readonly onConflict: OnConflict
-  private readonly limits: Limits
+  readonly #steps: readonly Step[]
+  readonly #others: Knowledge['others']
+  readonly #gone: Knowledge['gone']
+  readonly #onConflict: OnConflict
+  readonly #limits: Limits
 
   constructor(head: GraphState, steps: readonly Step[], { others, gone, onConflict, limits }: Knowledge) {
     this.graph = head.fork()
-    this.steps = steps
-    this.others = others
-    this.gone = gone
-    this.onConflict = onConflict
-    this.limits = limits
+    this.#steps = steps
+    this.#others = others
+    this.#gone = gone
+    this.#onConflict = onConflict
+    this.#limits = limits
   }
 
   /** What was deleted comes back first, then what was changed is put back, and what was created goes last. */
   takeBack(step: Step): void {
     const changes = [...step.changes].reverse()
-    this.deleteCreated(
+    this.#deleteCreated(
       step,
       changes.filter((change) => change.isExchange === true),
     )
-    const gone = changes.filter((change) => change.kind === 'node' && isGone(change) && !this.isInTheWay(change))
-    for (const change of parentsFirst(gone, nodeBefore)) this.restoreNode(nodeBefore(change), change.place)
+    const gone = changes.filter((change) => change.kind === 'node' && isGone(change) && !this.#isInTheWay(change))
+    for (const change of parentsFirst(gone, nodeBefore)) this.#restoreNode(nodeBefore(change), change.place)
     for (const change of changes) {
-      if (change.kind === 'node' && isChanged(change)) this.putBackNode(nodeBefore(change), change.after as JsonObject)
+      if (change.kind === 'node' && isChanged(change)) this.#putBackNode(nodeBefore(change), change.after as JsonObject)
     }
     for (const change of changes) {
-      if (change.kind !== 'edge' || this.isInTheWay(change)) continue
+      if (change.kind !== 'edge' || this.#isInTheWay(change)) continue
       const before = change.before as unknown as GraphEdge
-      if (isGone(change)) this.restoreEdge(before, change.place)
-      else if (isChanged(change)) this.putBackEdge(before, change.after as JsonObject)
+      if (isGone(change)) this.#restoreEdge(before, change.place)
+      else if (isChanged(change)) this.#putBackEdge(before, change.after as JsonObject)
     }
-    this.deleteCreated(
+    this.#deleteCreated(
       step,
       changes.filter((change) => change.before === undefined && change.after !== undefined),
     )
     for (const change of changes) {
-      if (change.kind === 'viewport') this.putBackViewport(change)
-      if (change.kind === 'graph') this.putBackAttributes(change)
+      if (change.kind === 'viewport') this.#putBackViewport(change)
+      if (change.kind === 'graph') this.#putBackAttributes(change)
     }
   }
 
   /** Edges first, and nodes after what is in them. */
-  private deleteCreated(step: Step, changes: readonly Change[]): void {
-    for (const { kind, id } of changes) if (kind === 'edge') this.deleteEdge(step, id)
+  #deleteCreated(step: Step, changes: readonly Change[]): void {
+    for (const { kind, id } of changes) if (kind === 'edge') this.#deleteEdge(step, id)
     const nodes = changes.flatMap(({ kind, id }) => (kind === 'node' ? (this.graph.nodes.get(id)?.entity ?? []) : []))
-    for (const { id } of parentsFirst(nodes, (node) => node).reverse()) this.deleteNode(step, id)
+    for (const { id } of parentsFirst(nodes, (node) => node).reverse()) this.#deleteNode(step, id)
   }
 
   /** Whether what was created in its place stays: that was told already. */
-  private isInTheWay({ kind, id, isExchange }: Change): boolean {
+  #isInTheWay({ kind, id, isExchange }: Change): boolean {
     return isExchange === true && (kind === 'node' ? this.graph.nodes : this.graph.edges).has(id)
   }
 
-  private apply(entity: Entity, event: GraphEvent, paths: readonly string[]): void {
+  #apply(entity: Entity, event: GraphEvent, paths: readonly string[]): void {
     this.graph.apply(event, { version: 0, timestamp: 0, isPredicted: true })
     const key = keyOf(entity)
     this.touched.set(key, entity)
@@ -112,53 +113,53 @@ export class Taking {
     this.reverted.set(key, known)
   }
 
-  private skip(reason: string, { kind, id }: Entity, path: string, yours: Json, current: Json): void {
+  #skip(reason: string, { kind, id }: Entity, path: string, yours: Json, current: Json): void {
     this.skipped.push({ reason, entity: kind, id, path, yours, current })
   }
 
-  private skipRefused(problem: Refused, entity: Entity, path: string, yours: Json): void {
-    this.skip(SKIP_REASONS[problem.code] ?? 'ENTITY_TOO_LARGE', entity, path, yours, null)
+  #skipRefused(problem: Refused, entity: Entity, path: string, yours: Json): void {
+    this.#skip(SKIP_REASONS[problem.code] ?? 'ENTITY_TOO_LARGE', entity, path, yours, null)
   }
 
-  private restoreNode(old: GraphNode, place: Place | undefined): void {
+  #restoreNode(old: GraphNode, place: Place | undefined): void {
     const entity: Entity = { kind: 'node', id: old.id }
     const stands = this.graph.nodes.get(old.id)?.entity
     if (stands !== undefined && isEqual(stands as Json, old as Json)) return
-    if (stands !== undefined && this.onConflict !== 'overwrite') {
-      this.skip('ID_TAKEN', entity, '', old as Json, stands as Json)
+    if (stands !== undefined && this.#onConflict !== 'overwrite') {
+      this.#skip('ID_TAKEN', entity, '', old as Json, stands as Json)
       return
     }
-    if (stands === undefined && this.graph.nodes.size >= this.limits.nodes) {
-      this.skip('TOO_MANY_ENTITIES', entity, '', old as Json, null)
+    if (stands === undefined && this.graph.nodes.size >= this.#limits.nodes) {
+      this.#skip('TOO_MANY_ENTITIES', entity, '', old as Json, null)
       return
     }
-    const tooLarge = checkNodeSize(old, this.limits)
+    const tooLarge = checkNodeSize(old, this.#limits)
     if (tooLarge !== null) {
-      this.skipRefused(tooLarge, entity, '', null)
+      this.#skipRefused(tooLarge, entity, '', null)
       return
     }
-    const node = this.attached(old)
+    const node = this.#attached(old)
     if (node !== old) this.detached.push(node.id)
-    if (stands !== undefined) this.apply(entity, { type: 'NodeReplaced', node }, [''])
-    else if (place !== undefined) this.apply(entity, { type: 'NodeRestored', node, ...place }, [''])
-    else this.apply(entity, { type: 'NodeCreated', node }, [''])
+    if (stands !== undefined) this.#apply(entity, { type: 'NodeReplaced', node }, [''])
+    else if (place !== undefined) this.#apply(entity, { type: 'NodeRestored', node, ...place }, [''])
+    else this.#apply(entity, { type: 'NodeCreated', node }, [''])
   }
 
   /** The node as it can come back: without its parent if that is not there (rule U7). */
-  private attached(node: GraphNode): GraphNode {
+  #attached(node: GraphNode): GraphNode {
     if (parentsOf(node).every(({ id }) => this.graph.nodes.has(id))) return node
-    const position = this.absolute(node)
+    const position = this.#absolute(node)
     return { ...withFields(node, { parentId: undefined, parentNode: undefined, extent: undefined }), position }
   }
 
   /** Where a node stood, its parents' positions added up as far as they are known. */
-  private absolute(node: GraphNode): Position {
+  #absolute(node: GraphNode): Position {
     let { x, y } = node.position
     const seen = new Set<string>()
     let parent = parentsOf(node)[0]?.id
     while (parent !== undefined && !seen.has(parent)) {
       seen.add(parent)
-      const above: GraphNode | undefined = this.graph.nodes.get(parent)?.entity ?? this.known(parent)
+      const above: GraphNode | undefined = this.graph.nodes.get(parent)?.entity ?? this.#known(parent)
       if (above === undefined) break
       x += above.position.x
       y += above.position.y
@@ -168,110 +169,115 @@ export class Taking {
   }
 
   /** A node that the operations deleted, as it was last. */
-  private known(id: string): GraphNode | undefined {
-    for (const { changes } of this.steps) {
+  #known(id: string): GraphNode | undefined {
+    for (const { changes } of this.#steps) {
       const found = changes.find((change) => change.kind === 'node' && change.id === id && change.after === undefined)
       if (found?.before !== undefined) return nodeBefore(found)
     }
-    return this.gone(id)
+    return this.#gone(id)
   }
 
-  private restoreEdge(edge: GraphEdge, place: Place | undefined): void {
+  #restoreEdge(edge: GraphEdge, place: Place | undefined): void {
     const entity: Entity = { kind: 'edge', id: edge.id }
     const stands = this.graph.edges.get(edge.id)?.entity
     if (stands !== undefined && isEqual(stands as Json, edge as Json)) return
-    if (stands !== undefined && this.onConflict !== 'overwrite') {
-      this.skip('ID_TAKEN', entity, '', edge as Json, stands as Json)
+    if (stands !== undefined && this.#onConflict !== 'overwrite') {
+      this.#skip('ID_TAKEN', entity, '', edge as Json, stands as Json)
       return
     }
-    if (stands === undefined && this.graph.edges.size >= this.limits.edges) {
-      this.skip('TOO_MANY_ENTITIES', entity, '', edge as Json, null)
+    if (stands === undefined && this.graph.edges.size >= this.#limits.edges) {
+      this.#skip('TOO_MANY_ENTITIES', entity, '', edge as Json, null)
       return
     }
-    const problem = checkEdgeSize(edge, this.limits) ?? checkEnds(this.graph, edge)
+    const problem = checkEdgeSize(edge, this.#limits) ?? checkEnds(this.graph, edge)
     if (problem !== null) {
-      this.skipRefused(problem, entity, '', edge as Json)
+      this.#skipRefused(problem, entity, '', edge as Json)
       return
     }
-    if (stands !== undefined) this.apply(entity, { type: 'EdgeReplaced', edge }, [''])
-    else if (place !== undefined) this.apply(entity, { type: 'EdgeRestored', edge, ...place }, [''])
-    else this.apply(entity, { type: 'EdgeCreated', edge }, [''])
+    if (stands !== undefined) this.#apply(entity, { type: 'EdgeReplaced', edge }, [''])
+    else if (place !== undefined) this.#apply(entity, { type: 'EdgeRestored', edge, ...place }, [''])
+    else this.#apply(entity, { type: 'EdgeCreated', edge }, [''])
   }
 
-  private deleteEdge(step: Step, id: string): void {
+  #deleteEdge(step: Step, id: string): void {
     const edge = this.graph.edges.get(id)?.entity
     if (edge === undefined) return
     const entity: Entity = { kind: 'edge', id }
-    if (this.onConflict !== 'overwrite' && this.others(entity, step.version)) {
-      this.skip('IN_USE', entity, '', null, edge as Json)
+    if (this.#onConflict !== 'overwrite' && this.#others(entity, step.version)) {
+      this.#skip('IN_USE', entity, '', null, edge as Json)
       return
     }
-    this.apply(entity, { type: 'EdgeDeleted', edgeId: id }, [''])
+    this.#apply(entity, { type: 'EdgeDeleted', edgeId: id }, [''])
   }
 
   /** Rule U6. With a node goes what is inside of it, and the edges of all that. */
-  private deleteNode(step: Step, id: string): void {
+  #deleteNode(step: Step, id: string): void {
     const node = this.graph.nodes.get(id)
     if (node === undefined) return
     const going = withDescendants(this.graph, id)
     const edges = edgesOfAll(this.graph, going)
     const isUsed = (entity: Entity, ordinal: number | undefined): boolean =>
-      (ordinal ?? 0) < node.ordinal || this.others(entity, step.version)
+      (ordinal ?? 0) < node.ordinal || this.#others(entity, step.version)
     const used =
       going.some((one) => isUsed({ kind: 'node', id: one.id }, this.graph.nodes.get(one.id)?.ordinal)) ||
       edges.some((edge) => isUsed({ kind: 'edge', id: edge }, this.graph.edges.get(edge)?.ordinal))
-    if (used && this.onConflict !== 'overwrite') {
-      this.skip('IN_USE', { kind: 'node', id }, '', null, node.entity as Json)
+    if (used && this.#onConflict !== 'overwrite') {
+      this.#skip('IN_USE', { kind: 'node', id }, '', null, node.entity as Json)
       return
     }
-    for (const edgeId of edges) this.apply({ kind: 'edge', id: edgeId }, { type: 'EdgeDeleted', edgeId }, [''])
+    for (const edgeId of edges) this.#apply({ kind: 'edge', id: edgeId }, { type: 'EdgeDeleted', edgeId }, [''])
     for (const { id: nodeId } of going.reverse()) {
-      this.apply({ kind: 'node', id: nodeId }, { type: 'NodeDeleted', nodeId }, [''])
+      this.#apply({ kind: 'node', id: nodeId }, { type: 'NodeDeleted', nodeId }, [''])
     }
   }
 
-  private putBackNode(before: GraphNode, after: JsonObject): void {
+  #putBackNode(before: GraphNode, after: JsonObject): void {
     const entity: Entity = { kind: 'node', id: before.id }
     const stands = this.graph.nodes.get(before.id)?.entity
     if (stands === undefined) {
-      this.skip('TARGET_DELETED', entity, '', before as Json, null)
+      this.#skip('TARGET_DELETED', entity, '', before as Json, null)
       return
     }
-    const merged = this.merge(before as unknown as JsonObject, after, stands as unknown as JsonObject, isWithinPosition)
+    const merged = this.#merge(
+      before as unknown as JsonObject,
+      after,
+      stands as unknown as JsonObject,
+      isWithinPosition,
+    )
     const check = (fields: JsonObject): Refused | null => {
       const node = readNode(fields)
-      if (node === null) return tooMany('bytes', this.limits.entityBytes)
-      return checkNodeSize(node, this.limits) ?? (hasSameParents(node, stands) ? null : checkParents(this.graph, node))
+      if (node === null) return tooMany('bytes', this.#limits.entityBytes)
+      return checkNodeSize(node, this.#limits) ?? (hasSameParents(node, stands) ? null : checkParents(this.graph, node))
     }
-    const fields = this.fitting(entity, stands as unknown as JsonObject, merged, PARENT_FIELDS, check)
+    const fields = this.#fitting(entity, stands as unknown as JsonObject, merged, PARENT_FIELDS, check)
     if (fields === null) return
-    this.skipTakenOver(entity, stands as unknown as JsonObject, merged)
+    this.#skipTakenOver(entity, stands as unknown as JsonObject, merged)
     if (isEqual(fields, stands as Json)) return
-    this.apply(entity, { type: 'NodeReplaced', node: nodeFrom(fields) }, merged.reverted)
+    this.#apply(entity, { type: 'NodeReplaced', node: nodeFrom(fields) }, merged.reverted)
   }
 
-  private putBackEdge(before: GraphEdge, after: JsonObject): void {
+  #putBackEdge(before: GraphEdge, after: JsonObject): void {
     const entity: Entity = { kind: 'edge', id: before.id }
     const stands = this.graph.edges.get(before.id)?.entity
     if (stands === undefined) {
-      this.skip('TARGET_DELETED', entity, '', before as Json, null)
+      this.#skip('TARGET_DELETED', entity, '', before as Json, null)
       return
     }
-    const merged = this.merge(before as unknown as JsonObject, after, stands as unknown as JsonObject, () => false)
+    const merged = this.#merge(before as unknown as JsonObject, after, stands as unknown as JsonObject, () => false)
     const check = (fields: JsonObject): Refused | null => {
-      if (!ENDS.every((end) => isId(get(fields, end)))) return tooMany('bytes', this.limits.entityBytes)
+      if (!ENDS.every((end) => isId(get(fields, end)))) return tooMany('bytes', this.#limits.entityBytes)
       const edge = edgeFrom(fields)
-      return checkEdgeSize(edge, this.limits) ?? checkEnds(this.graph, edge)
+      return checkEdgeSize(edge, this.#limits) ?? checkEnds(this.graph, edge)
     }
-    const fields = this.fitting(entity, stands as unknown as JsonObject, merged, ENDS, check)
+    const fields = this.#fitting(entity, stands as unknown as JsonObject, merged, ENDS, check)
     if (fields === null) return
-    this.skipTakenOver(entity, stands as unknown as JsonObject, merged)
+    this.#skipTakenOver(entity, stands as unknown as JsonObject, merged)
     if (isEqual(fields, stands as Json)) return
-    this.apply(entity, { type: 'EdgeReplaced', edge: edgeFrom(fields) }, merged.reverted)
+    this.#apply(entity, { type: 'EdgeReplaced', edge: edgeFrom(fields) }, merged.reverted)
   }
 
   /** The fields that may stand; those in `tied` stay as they are if they can't be put back. `null`: nothing is. */
-  private fitting(
+  #fitting(
     entity: Entity,
     stands: JsonObject,
     merged: PutBack,
@@ -287,40 +293,41 @@ export class Taking {
     const first = merged.reverted.find(isLeft)
     const others = merged.reverted.filter((path) => !isLeft(path))
     merged.reverted.splice(0, merged.reverted.length, ...others)
-    if (first !== undefined) this.skipRefused(problem, entity, first, null)
+    if (first !== undefined) this.#skipRefused(problem, entity, first, null)
     const ofRest = check(fields)
     if (ofRest === null) return fields
-    this.skipRefused(ofRest, entity, '', null)
+    this.#skipRefused(ofRest, entity, '', null)
     return null
   }
 
-  private putBackViewport({ before, after }: Change): void {
+  #putBackViewport({ before, after }: Change): void {
     const stands = this.graph.viewport
     const entity: Entity = { kind: 'viewport', id: 'viewport' }
     if (before === undefined || isEqual(stands, before) || isEqual(before, after)) return
-    if (!isEqual(stands, after) && this.onConflict !== 'overwrite') {
-      this.skip('TAKEN_OVER', entity, '', before, stands)
+    if (!isEqual(stands, after) && this.#onConflict !== 'overwrite') {
+      this.#skip('TAKEN_OVER', entity, '', before, stands)
       return
     }
-    this.apply(entity, { type: 'ViewportSet', viewport: before as typeof stands }, [''])
+    this.#apply(entity, { type: 'ViewportSet', viewport: before as typeof stands }, [''])
   }
 
-  private putBackAttributes({ before, after }: Change): void {
+  #putBackAttributes({ before, after }: Change): void {
     if (before === undefined || after === undefined) return
     const stands = this.graph.attributes
     const entity: Entity = { kind: 'graph', id: 'graph' }
-    const merged = this.merge(before, after, stands, () => false)
-    this.skipTakenOver(entity, stands, merged)
+    const merged = this.#merge(before, after, stands, () => false)
+    this.#skipTakenOver(entity, stands, merged)
     const patch = isEqual(merged.now, stands) ? null : between(stands, merged.now)
-    if (patch !== null) this.apply(entity, { type: 'GraphUpdated', patch }, merged.reverted)
+    if (patch !== null) this.#apply(entity, { type: 'GraphUpdated', patch }, merged.reverted)
   }
 
-  private merge(before: JsonObject, after: JsonObject, now: JsonObject, isWhole: (path: string) => boolean): PutBack {
-    return putBack(before, after, now, this.onConflict, isWhole)
+  #merge(before: JsonObject, after: JsonObject, now: JsonObject, isWhole: (path: string) => boolean): PutBack {
+    return putBack(before, after, now, this.#onConflict, isWhole)
   }
 
-  private skipTakenOver(entity: Entity, stands: JsonObject, { takenOver }: PutBack): void {
-    for (const { path, yours } of takenOver) this.skip('TAKEN_OVER', entity, path, yours, valueAt(stands, keysOf(path)))
+  #skipTakenOver(entity: Entity, stands: JsonObject, { takenOver }: PutBack): void {
+    for (const { path, yours } of takenOver)
+      this.#skip('TAKEN_OVER', entity, path, yours, valueAt(stands, keysOf(path)))
   }
 }
 
