@@ -1,0 +1,61 @@
+/** Routes. Everything is below `/console`, wherever that is. */
+import { lazy, Suspense } from 'react'
+import { Redirect, Route, Router, Switch } from 'wouter'
+import { GraphsPage } from './graphs/graphs_page.tsx'
+import { NotFoundPage } from './not_found_page.tsx'
+import { OperationPage } from './operations/operation_page.tsx'
+import { OperationsPage } from './operations/operations_page.tsx'
+import { parseGraphSegment } from './shared/links.ts'
+import { basePath } from './shared/place.ts'
+import { useSession } from './shared/session.ts'
+import { Loading } from './shared/ui.tsx'
+import { Shell } from './shell/shell.tsx'
+import { SignInPage } from './sign_in/sign_in_page.tsx'
+import { ParkedPage } from './subscriptions/parked_page.tsx'
+import { SubscriptionsPage } from './subscriptions/subscriptions_page.tsx'
+import { SystemPage } from './system/system_page.tsx'
+
+const GraphPage = lazy(() => import('./graph/graph_page.tsx'))
+
+export function App() {
+  const { phase } = useSession()
+  return (
+    <Router base={basePath}>
+      {phase === 'signed-in' ? (
+        <Shell>
+          <Pages />
+        </Shell>
+      ) : (
+        <SignInPage />
+      )}
+    </Router>
+  )
+}
+
+function Pages() {
+  return (
+    <Suspense fallback={<Loading what="the page" />}>
+      <Switch>
+        <Route path="/">
+          <Redirect to="/graphs" replace />
+        </Route>
+        <Route path="/graphs" component={GraphsPage} />
+        <Route path="/graphs/:graph/*?">{(params) => <Graph segment={params.graph} sub={params['*'] ?? null} />}</Route>
+        <Route path="/operations" component={OperationsPage} />
+        <Route path="/operations/:id">{({ id }) => <OperationPage id={decodeURIComponent(id)} />}</Route>
+        <Route path="/subscriptions">
+          <SubscriptionsPage />
+        </Route>
+        <Route path="/subscriptions/:name">{({ name }) => <SubscriptionsPage name={name} />}</Route>
+        <Route path="/subscriptions/:name/parked">{({ name }) => <ParkedPage name={name} />}</Route>
+        <Route path="/system" component={SystemPage} />
+        <Route component={NotFoundPage} />
+      </Switch>
+    </Suspense>
+  )
+}
+
+function Graph({ segment, sub }: { segment: string; sub: string | null }) {
+  const { id, at } = parseGraphSegment(segment)
+  return <GraphPage key={id} id={id} at={at} sub={sub === '' ? null : sub} />
+}

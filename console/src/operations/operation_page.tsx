@@ -1,0 +1,3 @@
+export function OperationPage(_: { id: string }) {
+  return <main className="page">OperationPage</main>
+}

@@ -1,0 +1,3 @@
+export function ParkedPage(_: { name: string }) {
+  return <main className="page">ParkedPage</main>
+}

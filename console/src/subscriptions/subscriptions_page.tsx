@@ -1,0 +1,3 @@
+export function SubscriptionsPage(_: { name?: string }) {
+  return <main className="page">SubscriptionsPage</main>
+}
