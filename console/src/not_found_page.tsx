@@ -1,3 +1,18 @@
+import { Link } from 'wouter'
+import { graphsLink } from './shared/links.ts'
+import { useTitle } from './shared/title.ts'
+import { Empty } from './shared/ui.tsx'
+
 export function NotFoundPage() {
-  return <main className="page">NotFoundPage</main>
+  useTitle('Not found')
+  return (
+    <main className="page">
+      <Empty title="There is no such page">
+        <p>The address may be misspelt, or from another release of the console.</p>
+        <p>
+          <Link href={graphsLink()}>All graphs</Link>
+        </p>
+      </Empty>
+    </main>
+  )
 }

@@ -33,15 +33,21 @@ export function SignInPage() {
 export function Brand() {
   return (
     <h1 className="brand">
-      <svg viewBox="0 0 16 16" width="26" height="26" aria-hidden="true">
-        <rect width="16" height="16" rx="4" className="brand-tile" />
-        <path d="M5 5l6 6M5 11V5" className="brand-line" />
-        <circle cx="5" cy="5" r="1.8" className="brand-dot" />
-        <circle cx="11" cy="11" r="1.8" className="brand-dot" />
-        <circle cx="5" cy="11" r="1.8" className="brand-dot" />
-      </svg>
+      <Mark />
       dao-api <span>console</span>
     </h1>
+  )
+}
+
+export function Mark() {
+  return (
+    <svg viewBox="0 0 16 16" width="26" height="26" aria-hidden="true">
+      <rect width="16" height="16" rx="4" className="brand-tile" />
+      <path d="M5 5l6 6M5 11V5" className="brand-line" />
+      <circle cx="5" cy="5" r="1.8" className="brand-dot" />
+      <circle cx="11" cy="11" r="1.8" className="brand-dot" />
+      <circle cx="5" cy="11" r="1.8" className="brand-dot" />
+    </svg>
   )
 }
 
