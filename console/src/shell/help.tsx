@@ -14,8 +14,9 @@ const NAMES: Record<string, string> = {
 }
 
 export function Help({ onClose }: { onClose: () => void }) {
+  const shortcuts = useShortcuts()
   const groups = new Map<string, Shortcut[]>()
-  for (const shortcut of useShortcuts()) {
+  for (const shortcut of shortcuts) {
     const group = shortcut.group ?? 'Everywhere'
     const list = groups.get(group) ?? []
     if (!list.some(({ keys }) => keys === shortcut.keys)) groups.set(group, [...list, shortcut])

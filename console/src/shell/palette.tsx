@@ -52,7 +52,6 @@ export function Palette({ onClose }: { onClose: () => void }) {
           aria-activedescendant={targets.length > 0 ? `${list}-${at}` : undefined}
           placeholder="A graph, an operation, a screen…"
           value={text}
-          // biome-ignore lint/a11y/noAutofocus: the dialog was opened to type
           autoFocus
           onChange={(event) => {
             setText(event.target.value)

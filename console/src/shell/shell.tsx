@@ -37,16 +37,9 @@ export function Shell({ children }: { children: ReactNode }) {
   ])
   return (
     <div className="shell">
-      <a
-        className="skip"
-        href="#main"
-        onClick={(event) => {
-          event.preventDefault()
-          focusMain()
-        }}
-      >
+      <button type="button" className="skip" onClick={focusMain}>
         Skip to the page
-      </a>
+      </button>
       <header className="bar">
         <Link href={graphsLink()} className="bar-brand" aria-label="dao-api console: graphs">
           <Mark />
