@@ -15,19 +15,29 @@ import { ParkedPage } from './subscriptions/parked_page.tsx'
 import { SubscriptionsPage } from './subscriptions/subscriptions_page.tsx'
 import { SystemPage } from './system/system_page.tsx'
 
+const DemoPage = lazy(() => import('./demo/demo_page.tsx'))
 const GraphPage = lazy(() => import('./graph/graph_page.tsx'))
 
 export function App() {
   const { phase } = useSession()
   return (
     <Router base={basePath}>
-      {phase === 'signed-in' ? (
-        <Shell>
-          <Pages />
-        </Shell>
-      ) : (
-        <SignInPage />
-      )}
+      <Switch>
+        <Route path="/demo">
+          <Suspense fallback={<Loading what="the demo" />}>
+            <DemoPage />
+          </Suspense>
+        </Route>
+        <Route>
+          {phase === 'signed-in' ? (
+            <Shell>
+              <Pages />
+            </Shell>
+          ) : (
+            <SignInPage />
+          )}
+        </Route>
+      </Switch>
     </Router>
   )
 }

