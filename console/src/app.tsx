@@ -56,8 +56,8 @@ function Pages() {
         <Route path="/subscriptions">
           <SubscriptionsPage />
         </Route>
-        <Route path="/subscriptions/:name">{({ name }) => <SubscriptionsPage name={name} />}</Route>
-        <Route path="/subscriptions/:name/parked">{({ name }) => <ParkedPage name={name} />}</Route>
+        <Route path="/subscriptions/:name">{({ name }) => <ParkedPage name={decodeURIComponent(name)} />}</Route>
+        <Route path="/subscriptions/:name/parked">{({ name }) => <ParkedPage name={decodeURIComponent(name)} />}</Route>
         <Route path="/system" component={SystemPage} />
         <Route component={NotFoundPage} />
       </Switch>

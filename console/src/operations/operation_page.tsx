@@ -231,7 +231,6 @@ function Refusal({ operation, times }: { operation: Operation; times: ReadonlyMa
 
 export function Parts({ parts, graphId }: { parts: readonly Part[]; graphId: string }) {
   return parts.map((part, index) => {
-    // biome-ignore lint/suspicious/noArrayIndexKey: the order is what they are
     const key = index
     if (part.kind === 'version')
       return (
