@@ -32,7 +32,7 @@ export default defineConfig(({ command, isPreview }) => ({
       output: {
         entryFileNames: 'assets/app.js',
         chunkFileNames: 'assets/[name].js',
-        assetFileNames: 'assets/[name][extname]',
+        assetFileNames: ({ names }) => (names[0] === 'index.css' ? 'assets/style.css' : 'assets/[name][extname]'),
       },
     },
   },

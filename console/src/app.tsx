@@ -3,19 +3,24 @@ import { lazy, Suspense } from 'react'
 import { Redirect, Route, Router, Switch } from 'wouter'
 import { GraphsPage } from './graphs/graphs_page.tsx'
 import { NotFoundPage } from './not_found_page.tsx'
-import { OperationPage } from './operations/operation_page.tsx'
-import { OperationsPage } from './operations/operations_page.tsx'
 import { parseGraphSegment } from './shared/links.ts'
 import { basePath } from './shared/place.ts'
 import { useSession } from './shared/session.ts'
 import { Loading } from './shared/ui.tsx'
 import { Shell } from './shell/shell.tsx'
 import { SignInPage } from './sign_in/sign_in_page.tsx'
-import { ParkedPage } from './subscriptions/parked_page.tsx'
-import { SubscriptionsPage } from './subscriptions/subscriptions_page.tsx'
-import { SystemPage } from './system/system_page.tsx'
 
 const DemoPage = lazy(() => import('./demo/demo_page.tsx'))
+// Only what the list of graphs needs is in the first file.
+const OperationPage = lazy(async () => ({ default: (await import('./operations/operation_page.tsx')).OperationPage }))
+const OperationsPage = lazy(async () => ({
+  default: (await import('./operations/operations_page.tsx')).OperationsPage,
+}))
+const ParkedPage = lazy(async () => ({ default: (await import('./subscriptions/parked_page.tsx')).ParkedPage }))
+const SubscriptionsPage = lazy(async () => ({
+  default: (await import('./subscriptions/subscriptions_page.tsx')).SubscriptionsPage,
+}))
+const SystemPage = lazy(async () => ({ default: (await import('./system/system_page.tsx')).SystemPage }))
 const GraphPage = lazy(() => import('./graph/graph_page.tsx'))
 
 export function App() {
@@ -51,14 +56,18 @@ function Pages() {
         </Route>
         <Route path="/graphs" component={GraphsPage} />
         <Route path="/graphs/:graph/*?">{(params) => <Graph segment={params.graph} sub={params['*'] ?? null} />}</Route>
-        <Route path="/operations" component={OperationsPage} />
+        <Route path="/operations">
+          <OperationsPage />
+        </Route>
         <Route path="/operations/:id">{({ id }) => <OperationPage id={decodeURIComponent(id)} />}</Route>
         <Route path="/subscriptions">
           <SubscriptionsPage />
         </Route>
         <Route path="/subscriptions/:name">{({ name }) => <ParkedPage name={decodeURIComponent(name)} />}</Route>
         <Route path="/subscriptions/:name/parked">{({ name }) => <ParkedPage name={decodeURIComponent(name)} />}</Route>
-        <Route path="/system" component={SystemPage} />
+        <Route path="/system">
+          <SystemPage />
+        </Route>
         <Route component={NotFoundPage} />
       </Switch>
     </Suspense>

@@ -1,9 +1,8 @@
 /** Search, filters and order of the list. All are in the address. */
-import { type RefObject, useEffect, useState } from 'react'
+import type { RefObject } from 'react'
 import type { Params } from '../shared/links.ts'
 import { attributesOf, type GraphRow } from '../shared/types.ts'
-
-const PAUSE_MS = 200
+import { useTyped } from '../shared/use_typed.ts'
 
 interface Props {
   params: URLSearchParams
@@ -107,21 +106,4 @@ function Typed({
       )}
     </label>
   )
-}
-
-/** What is typed is set after a pause. A value that comes from elsewhere (back, a tag that was clicked) is shown. */
-export function useTyped(value: string, set: (value: string) => void): readonly [string, (text: string) => void] {
-  const [text, setText] = useState(value)
-  const [before, setBefore] = useState(value)
-  if (value !== before) {
-    setBefore(value)
-    setText(value)
-  }
-  // biome-ignore lint/correctness/useExhaustiveDependencies: only the text starts the pause
-  useEffect(() => {
-    if (text === value) return
-    const timer = setTimeout(() => set(text), PAUSE_MS)
-    return () => clearTimeout(timer)
-  }, [text])
-  return [text, setText]
 }

@@ -10,8 +10,9 @@ import { mayOn, useSession } from '../shared/session.ts'
 import { Time } from '../shared/time.tsx'
 import { useTitle } from '../shared/title.ts'
 import type { GraphList, GraphRow } from '../shared/types.ts'
-import { Empty, Loading, type MenuItem, Status } from '../shared/ui.tsx'
+import { Empty, Loading, type MenuItem } from '../shared/ui.tsx'
 import { useUnlock } from '../shared/unlock.ts'
+import { UnlockButton } from '../shared/unlock_button.tsx'
 import { type Pages, usePages } from '../shared/use_pages.ts'
 import { useParams } from '../shared/use_params.ts'
 import { BulkBar } from './bulk_bar.tsx'
@@ -152,23 +153,6 @@ function HowMany({ list }: { list: Pages<GraphRow> }) {
     <span className="sub" role="status">
       {list.more ? `The first ${known} that you may read` : `${known} that you may read`}, as of <Time at={list.asOf} />
     </span>
-  )
-}
-
-export function UnlockButton({ unlocked, setUnlocked }: { unlocked: boolean; setUnlocked: (open: boolean) => void }) {
-  if (!unlocked)
-    return (
-      <button type="button" onClick={() => setUnlocked(true)}>
-        Unlock editing
-      </button>
-    )
-  return (
-    <>
-      <Status tone="warn">Editing is unlocked</Status>
-      <button type="button" onClick={() => setUnlocked(false)}>
-        Lock
-      </button>
-    </>
   )
 }
 

@@ -1,9 +1,9 @@
 /** Which operations: all in the address. */
 import { type FormEvent, useId, useState } from 'react'
 import { useLocation } from 'wouter'
-import { useTyped } from '../graphs/filters.tsx'
 import { commandWords } from '../shared/format.ts'
 import { operationLink, type Params } from '../shared/links.ts'
+import { useTyped } from '../shared/use_typed.ts'
 
 export const NAMES = ['graphs', 'user', 'type', 'status', 'code', 'entity', 'from', 'to'] as const
 

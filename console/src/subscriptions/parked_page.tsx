@@ -1,8 +1,8 @@
 /** One subscription, and the commits that its consumers gave up, with the reason. Retry and drop are behind unlock. */
 import { useRef, useState } from 'react'
 import { Link } from 'wouter'
-import { UnlockButton } from '../graphs/graphs_page.tsx'
 import { get } from '../shared/api.ts'
+import { Figure } from '../shared/figure.tsx'
 import { count, counted } from '../shared/format.ts'
 import { seg, subscriptionsLink } from '../shared/links.ts'
 import { ProblemView, StaleNote } from '../shared/problem.tsx'
@@ -12,6 +12,7 @@ import { useTitle } from '../shared/title.ts'
 import type { Parked, ParkedPage as ParkedAnswer, SubscriptionOverview } from '../shared/types.ts'
 import { CopyButton, Empty, Loading } from '../shared/ui.tsx'
 import { useUnlock } from '../shared/unlock.ts'
+import { UnlockButton } from '../shared/unlock_button.tsx'
 import { useLoad } from '../shared/use_load.ts'
 import { usePages } from '../shared/use_pages.ts'
 import { ParkedTable } from './parked_table.tsx'
@@ -141,15 +142,5 @@ function Overview({ one }: { one: SubscriptionOverview }) {
         </dd>
       </dl>
     </section>
-  )
-}
-
-export function Figure({ name, value, children }: { name: string; value: string; children?: React.ReactNode }) {
-  return (
-    <div className="figure card">
-      <span className="figure-name">{name}</span>
-      <strong>{value}</strong>
-      {children}
-    </div>
   )
 }

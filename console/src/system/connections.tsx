@@ -35,7 +35,7 @@ export function Connections() {
             </>
           )}
         </span>
-        <span className="spread row" role="group" aria-label="Show">
+        <span className="spread row">
           {(['connection', 'graph'] as const).map((choice) => (
             <button key={choice} type="button" aria-pressed={by === choice} onClick={() => setBy(choice)}>
               By {choice}

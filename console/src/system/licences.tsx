@@ -24,7 +24,7 @@ export function Licences() {
       {open && data === undefined && error === undefined && <Loading what="licences" />}
       {data !== undefined && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls
-        <pre className="licences" tabIndex={0} role="region" aria-label="Licences">
+        <pre className="licences" tabIndex={0}>
           {data}
         </pre>
       )}
