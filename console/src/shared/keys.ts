@@ -12,6 +12,9 @@ export interface Shortcut {
   group?: string
 }
 
+/** The key that `mod` stands for is ⌘ there. */
+export const isMac: boolean = typeof navigator !== 'undefined' && /Mac|iP(hone|ad)/.test(navigator.platform)
+
 const SEQUENCE_MS = 1_200
 
 let registered: readonly Shortcut[] = []

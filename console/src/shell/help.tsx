@@ -1,7 +1,6 @@
 /** All keys that work on this page. */
 import { Dialog } from '../shared/dialog.tsx'
-import { type Shortcut, useShortcuts } from '../shared/keys.ts'
-import { isMac } from './shell.tsx'
+import { isMac, type Shortcut, useShortcuts } from '../shared/keys.ts'
 
 const NAMES: Record<string, string> = {
   ArrowLeft: '←',

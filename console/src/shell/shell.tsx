@@ -2,7 +2,7 @@
 import { type ReactNode, useEffect, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { Dialog } from '../shared/dialog.tsx'
-import { useKeys } from '../shared/keys.ts'
+import { isMac, useKeys } from '../shared/keys.ts'
 import { graphsLink, operationsLink, subscriptionsLink, systemLink } from '../shared/links.ts'
 import { Notices } from '../shared/notices.tsx'
 import { signOut, useSession } from '../shared/session.ts'
@@ -74,8 +74,6 @@ export function Shell({ children }: { children: ReactNode }) {
     </div>
   )
 }
-
-export const isMac = /Mac|iP(hone|ad)/.test(navigator.platform)
 
 const isAt = (path: string, href: string): boolean => path === href || path.startsWith(`${href}/`)
 
