@@ -24,7 +24,7 @@ export function Filters({ params, set, rows, search }: Props) {
         name="q"
         label="Search"
         wide
-        placeholder="Id, title, description or tag   /"
+        placeholder="Id, title, description or tag"
         input={search}
         params={params}
         set={set}
@@ -87,7 +87,9 @@ function Typed({
   const [text, setText] = useTyped(params.get(name) ?? '', (value) => set({ [name]: value }))
   return (
     <label className={wide ? 'wide' : ''}>
-      {label}
+      <span>
+        {label} {wide && <kbd>/</kbd>}
+      </span>
       <input
         ref={input}
         type={wide ? 'search' : 'text'}

@@ -5,7 +5,7 @@ import { type Part, plain, refusalSentence } from '../graph/sentence.ts'
 import { get } from '../shared/api.ts'
 import { commandWords, count, short } from '../shared/format.ts'
 import { JsonView } from '../shared/json_view.tsx'
-import { compareLink, graphLink, operationsLink, seg } from '../shared/links.ts'
+import { compareLink, graphLink, operationLink, operationsLink, seg } from '../shared/links.ts'
 import { ProblemView } from '../shared/problem.tsx'
 import { Time } from '../shared/time.tsx'
 import { useTitle } from '../shared/title.ts'
@@ -99,74 +99,101 @@ async function auditedOf(operation: Operation, signal: AbortSignal): Promise<Aud
 
 function Details({ found: { operation, commit, audited, times } }: { found: Found }) {
   const { graphId, version } = operation
-  const conflict = operation.resolution?.conflicts[0]
   return (
     <div className="detail">
-      {operation.error !== undefined && <Refusal operation={operation} times={times} />}
-      {operation.error === undefined && (
-        <section className="card panel stack">
-          <p className="refusal">
-            <User id={operation.userId} />{' '}
-            {commit === null ? 'changed nothing: everything was so already' : describe(commit)}
-          </p>
-          <p className="links">
-            <Link href={graphLink(graphId, version)}>The graph at v{count(version)}</Link>
-            {commit !== null && <Link href={compareLink(graphId, version - 1, version)}>What changed</Link>}
-          </p>
-        </section>
-      )}
-      <section className="card panel">
-        <h2>Facts</h2>
-        <dl className="facts">
-          <Fact name="Outcome">
-            <Outcome row={operation} />
-          </Fact>
-          <Fact name="Operation">
-            <code>{operation.operationId}</code>{' '}
-            <CopyButton text={operation.operationId} label="Copy the operation id" />
-          </Fact>
-          <Fact name="Graph">
-            <Link href={graphLink(graphId)}>{graphId}</Link>
-          </Fact>
-          <Fact name="Command">
-            <code>{operation.type}</code>
-          </Fact>
-          <Fact name="Version">
-            v{count(version)}{' '}
-            {operation.error !== undefined && <span className="quiet">was the latest when it was judged</span>}
-          </Fact>
-          <Fact name="User">{operation.userId}</Fact>
-          {audited !== null && <Fact name="Client">{audited.clientId}</Fact>}
-          <Fact name="When">
-            <Time at={operation.completedAt} exact />
-          </Fact>
-          {audited?.traceparent !== undefined && (
-            <Fact name="Trace">
-              <code>{audited.traceparent}</code> <CopyButton text={audited.traceparent} label="Copy the trace" />
-            </Fact>
-          )}
-          {audited?.undoes !== undefined && <Fact name="Undoes">{audited.undoes.join(', ')}</Fact>}
-          {audited?.undoneBy !== undefined && <Fact name="Undone by">{audited.undoneBy.join(', ')}</Fact>}
-          {commit !== null && (
-            <Fact name="Hash">
-              <code>{commit.hash}</code> <CopyButton text={commit.hash} label="Copy the hash" />
-            </Fact>
-          )}
-        </dl>
-      </section>
-      {commit !== null && (
-        <section className="card panel">
-          <h2>Events</h2>
-          <JsonView value={commit.events} open={2} />
-        </section>
-      )}
-      {operation.error !== undefined && (
-        <section className="card panel">
-          <h2>Answer</h2>
-          <JsonView value={operation.error} open={conflict === undefined ? 1 : 3} />
-        </section>
-      )}
+      <div className="detail-main stack">
+        {operation.error !== undefined && <Refusal operation={operation} times={times} />}
+        {operation.error === undefined && (
+          <section className="card panel stack">
+            <p className="refusal">
+              <strong>{operation.userId}</strong>{' '}
+              {commit === null ? 'changed nothing: everything was so already' : describe(commit)}.
+            </p>
+            <p className="links">
+              <Link href={graphLink(graphId, version)}>The graph at v{count(version)}</Link>
+              {commit !== null && <Link href={compareLink(graphId, version - 1, version)}>What changed</Link>}
+            </p>
+          </section>
+        )}
+        {commit !== null && (
+          <section className="card panel">
+            <h2>Events</h2>
+            <JsonView value={commit.events} open={2} />
+          </section>
+        )}
+        {operation.error !== undefined && (
+          <section className="card panel">
+            <h2>Answer</h2>
+            <JsonView value={operation.error} open={3} />
+          </section>
+        )}
+      </div>
+      <Facts operation={operation} commit={commit} audited={audited} />
     </div>
+  )
+}
+
+function Facts({ operation, commit, audited }: Pick<Found, 'operation' | 'commit' | 'audited'>) {
+  const { graphId, version } = operation
+  return (
+    <section className="card panel">
+      <h2>Facts</h2>
+      <dl className="facts">
+        <Fact name="Outcome">
+          <Outcome row={operation} />
+        </Fact>
+        <Fact name="Operation">
+          <code>{operation.operationId}</code> <CopyButton text={operation.operationId} label="Copy the operation id" />
+        </Fact>
+        <Fact name="Graph">
+          <Link href={graphLink(graphId)}>{graphId}</Link>
+        </Fact>
+        <Fact name="Command">
+          <code>{operation.type}</code>
+        </Fact>
+        <Fact name={operation.error === undefined ? 'Version' : 'Judged on'}>v{count(version)}</Fact>
+        <Fact name="User">
+          <User id={operation.userId} />
+        </Fact>
+        {audited !== null && <Fact name="Client">{audited.clientId}</Fact>}
+        <Fact name="When">
+          <Time at={operation.completedAt} exact />
+        </Fact>
+        {audited?.traceparent !== undefined && (
+          <Fact name="Trace">
+            <code>{audited.traceparent}</code> <CopyButton text={audited.traceparent} label="Copy the trace" />
+          </Fact>
+        )}
+        {audited?.restores !== undefined && (
+          <Fact name="Restores">
+            <Link href={graphLink(graphId, audited.restores)}>v{count(audited.restores)}</Link>
+          </Fact>
+        )}
+        <Others name="Undoes" ids={audited?.undoes} graphId={graphId} />
+        <Others name="Undone by" ids={audited?.undoneBy} graphId={graphId} />
+        {commit !== null && (
+          <Fact name="Hash">
+            <code>{commit.hash}</code> <CopyButton text={commit.hash} label="Copy the hash" />
+          </Fact>
+        )}
+      </dl>
+    </section>
+  )
+}
+
+function Others({ name, ids, graphId }: { name: string; ids: readonly string[] | undefined; graphId: string }) {
+  if (ids === undefined || ids.length === 0) return null
+  return (
+    <Fact name={name}>
+      {ids.slice(0, 10).map((id) => (
+        <div key={id}>
+          <Link href={operationLink(id, graphId)}>
+            <code>{id}</code>
+          </Link>
+        </div>
+      ))}
+      {ids.length > 10 && `and ${ids.length - 10} others`}
+    </Fact>
   )
 }
 
@@ -201,7 +228,7 @@ function Refusal({ operation, times }: { operation: Operation; times: ReadonlyMa
       ))}
       <p className="links">
         {blocking !== undefined && blocking.operationId !== '' && (
-          <Link href={`/operations/${seg(blocking.operationId)}?graph=${seg(graphId)}`}>The operation in its way</Link>
+          <Link href={operationLink(blocking.operationId, graphId)}>The operation in its way</Link>
         )}
         {sentence.commit !== null && (
           <>

@@ -1,6 +1,10 @@
 /** What went wrong, with everything that support needs: code, detail, request id, and a way to try again (K9). */
 import type { ReactNode } from 'react'
+import { Link } from 'wouter'
 import type { ApiError } from './api.ts'
+import { graphLink } from './links.ts'
+import { Time } from './time.tsx'
+import type { Problem } from './types.ts'
 import { CopyButton } from './ui.tsx'
 
 const TITLES: Record<string, string> = {
@@ -31,6 +35,7 @@ export function ProblemView({
     <div className="problem" role="alert">
       <strong className="problem-title">{TITLES[error.code] ?? error.problem?.title ?? 'This did not work'}</strong>
       <p>{error.detail}</p>
+      {error.code === 'GRAPH_TRASHED' && error.problem !== null && <InTrash problem={error.problem} />}
       <p className="problem-facts">
         <code>{error.code}</code>
         {error.requestId !== null && (
@@ -49,6 +54,29 @@ export function ProblemView({
         {children}
       </div>
     </div>
+  )
+}
+
+/** Who put the graph into the trash, until when it can be recovered, and what takes its place (L6, L8). */
+function InTrash({ problem: { at, by, purgeAt, movedTo } }: { problem: Problem }) {
+  return (
+    <p>
+      {at !== undefined && (
+        <>
+          {by ?? 'Somebody'} put it there <Time at={at} />.{' '}
+        </>
+      )}
+      {purgeAt !== undefined && (
+        <>
+          It is purged <Time at={purgeAt} />; until then an admin can recover it.{' '}
+        </>
+      )}
+      {movedTo !== undefined && (
+        <>
+          <Link href={graphLink(movedTo)}>{movedTo}</Link> takes its place.
+        </>
+      )}
+    </p>
   )
 }
 

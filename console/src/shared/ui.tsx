@@ -20,9 +20,26 @@ export function CopyButton({ text, label = 'Copy', children }: { text: string; l
         void copy(text).then(setCopied)
       }}
     >
-      {children ?? (copied ? '✓' : '⧉')}
+      {children ?? (copied ? '✓' : <CopyIcon />)}
       {children !== undefined && copied && ' ✓'}
     </button>
+  )
+}
+
+function CopyIcon() {
+  return (
+    <svg
+      viewBox="0 0 16 16"
+      width="14"
+      height="14"
+      fill="none"
+      stroke="currentColor"
+      strokeWidth="1.4"
+      aria-hidden="true"
+    >
+      <rect x="5.5" y="5.5" width="8" height="8" rx="1.5" />
+      <path d="M10.5 3.5v-.3c0-.7-.5-1.2-1.2-1.2H3.7C3 2 2.5 2.5 2.5 3.2v5.6c0 .7.5 1.2 1.2 1.2H4" />
+    </svg>
   )
 }
 
