@@ -27,7 +27,7 @@ import {
   TrashDialog,
 } from './dialogs.tsx'
 import { Filters } from './filters.tsx'
-import { GraphTable } from './graph_table.tsx'
+import { GraphTable } from './table.tsx'
 import { useHere } from './use_here.ts'
 import './graphs.css'
 

@@ -1,4 +1,4 @@
-/** Native dialogs: focus stays inside, Escape closes. */
+/** Native dialogs: focus stays inside and begins at the first field, Escape closes. */
 import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react'
 
 export function Dialog({
@@ -21,6 +21,7 @@ export function Dialog({
     const element = dialog.current!
     const before = document.activeElement as HTMLElement | null
     element.showModal()
+    element.querySelector<HTMLElement>('input, select, textarea')?.focus()
     return () => {
       element.close()
       before?.focus()
