@@ -15,8 +15,14 @@ export interface Story {
 export const BEGIN: Story = {
   title: 'Ada and Bob edit one graph',
   lines: [
-    { tone: 'info', text: 'Move a step, double-click one to rename it, or add one. The other editor shows it at once.' },
-    { tone: 'info', text: 'Each editor has its own connection, queue and undo. Every edit becomes a commit in the list.' },
+    {
+      tone: 'info',
+      text: 'Move a step, double-click one to rename it, or add one. The other editor shows it at once.',
+    },
+    {
+      tone: 'info',
+      text: 'Each editor has its own connection, queue and undo. Every edit becomes a commit in the list.',
+    },
     { tone: 'info', text: 'Then press the buttons above: they break things for real.' },
   ],
 }
@@ -52,7 +58,8 @@ export function versions(list: readonly number[]): string {
   if (first === undefined) return 'no version'
   if (rest.length === 0) return `version ${first}`
   const last = rest.at(-1)!
-  if (last - first === rest.length) return rest.length === 1 ? `versions ${first} and ${last}` : `versions ${first} to ${last}`
+  if (last - first === rest.length)
+    return rest.length === 1 ? `versions ${first} and ${last}` : `versions ${first} to ${last}`
   return `versions ${[first, ...rest.slice(0, -1)].join(', ')} and ${last}`
 }
 
