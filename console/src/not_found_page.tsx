@@ -7,6 +7,7 @@ export function NotFoundPage() {
   useTitle('Not found')
   return (
     <main className="page">
+      <h1 className="hidden">Not found</h1>
       <Empty title="There is no such page">
         <p>The address may be misspelt, or from another release of the console.</p>
         <p>

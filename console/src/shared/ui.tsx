@@ -148,11 +148,11 @@ export function Menu({ label, items, children }: { label: string; items: readonl
         ref={button}
         type="button"
         className={children === undefined ? 'icon' : ''}
-        aria-label={label}
         popoverTarget={id}
         aria-haspopup="menu"
       >
-        {children ?? '⋯'}
+        {children ?? <span aria-hidden="true">⋯</span>}
+        <span className="hidden">{label}</span>
       </button>
       <div
         ref={list}

@@ -51,8 +51,8 @@ export function Shell({ children }: { children: ReactNode }) {
             </Link>
           ))}
         </nav>
-        <button type="button" className="bar-search" aria-label="Go to anything" onClick={() => setOpen('palette')}>
-          <span>Go to…</span> <kbd>{isMac ? '⌘' : 'Ctrl'} K</kbd>
+        <button type="button" className="bar-search" onClick={() => setOpen('palette')}>
+          <span>Go to anything</span> <kbd>{isMac ? '⌘' : 'Ctrl'} K</kbd>
         </button>
         <ThemeMenu />
         <button type="button" className="icon" aria-label="Keyboard shortcuts" onClick={() => setOpen('help')}>

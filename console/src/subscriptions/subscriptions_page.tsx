@@ -89,6 +89,7 @@ export function SubscriptionsPage() {
 export function NeedsAdmin({ what }: { what: string }) {
   return (
     <main className="page">
+      <h1 className="hidden">Subscriptions</h1>
       <Empty title="You may not see this">
         <p>
           {what} You need <code>admin</code> on <code>*</code>: ask whoever issues your tokens.
