@@ -14,6 +14,7 @@ import { ReceiptList, ReceiptsProvider } from './commands.tsx'
 import { type Comparison, compare, type Mark, neighbour, SIGNS, shown } from './compare.ts'
 import { CompareList } from './compare_list.tsx'
 import { RestoreDialog } from './dialogs.tsx'
+import { UnlockButton } from './graph_header.tsx'
 import { labelMarks } from './histogram.ts'
 import { Past } from './past.ts'
 import { getAuthors, getDifference, getRow, pastSource } from './source.ts'
@@ -87,6 +88,8 @@ function Page({ id, from, to }: { id: string; from: string; to: string }) {
             to={data.difference.to}
           />
         )}
+        <span className="gp-grow" />
+        <UnlockButton id={id} row={row.data} />
       </header>
       {loaded.error !== undefined && <ProblemView error={loaded.error} onRetry={loaded.reload} />}
       {data === undefined && loaded.error === undefined && <Loading what="the difference" />}
@@ -114,12 +117,12 @@ function Page({ id, from, to }: { id: string; from: string; to: string }) {
                 <button
                   type="button"
                   disabled={!isUnlocked || data.difference.from >= data.difference.to}
-                  title={isUnlocked ? undefined : 'Unlock editing on the graph’s page first'}
+                  title={isUnlocked ? undefined : 'Unlock editing first'}
                   onClick={() => setRestoring(true)}
                 >
                   Restore {v(data.difference.from)}…
                 </button>
-                <CopyButton text={location.href} label="Copy a link to this comparison">
+                <CopyButton text={location.href} label="Copy link to this comparison">
                   Copy link
                 </CopyButton>
                 <button

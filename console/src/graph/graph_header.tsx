@@ -158,7 +158,7 @@ function Here({ id }: { id: string }) {
   )
 }
 
-function UnlockButton({ id, row }: { id: string; row: GraphRow | undefined }) {
+export function UnlockButton({ id, row }: { id: string; row: GraphRow | undefined }) {
   const [isOpen, setOpen] = useUnlock(id)
   const { mode, userId } = useSession()
   const why =

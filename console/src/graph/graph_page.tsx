@@ -10,6 +10,7 @@ import { ComparePage } from './compare_page.tsx'
 import './graph.css'
 import { GraphView } from './graph_view.tsx'
 import { getRow } from './source.ts'
+import { useHead } from './use_head.ts'
 
 export interface GraphPageProps {
   id: string
@@ -50,6 +51,8 @@ function Unknown({ id, sub }: { id: string; sub: string }) {
 
 function Graph({ id, at }: { id: string; at: string | null }) {
   const row = useLoad(`row ${id}`, (signal) => getRow(id, signal), { every: 30_000 })
+  // The graph is on its way while the row is: what is in the trash is not followed, once that is known.
+  const head = useHead(id, row.error === undefined && row.data?.trashed === undefined)
   const title = row.data?.attributes.title
   useEffect(() => {
     document.title = `${typeof title === 'string' && title !== '' ? title : id}${at === null ? '' : ` @ ${at}`} · dao-api`
@@ -62,5 +65,5 @@ function Graph({ id, at }: { id: string; at: string | null }) {
       </main>
     )
   }
-  return <GraphView id={id} at={at} row={row.data} rowAsOf={row.asOf ?? 0} rowError={row.error} reload={row.reload} />
+  return <GraphView id={id} at={at} head={head} row={row.data} rowAsOf={row.asOf ?? 0} rowError={row.error} reload={row.reload} />
 }

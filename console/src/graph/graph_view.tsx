@@ -24,24 +24,27 @@ import { v } from './text.ts'
 import { TimeSlider } from './time_slider.tsx'
 import { useActs } from './use_acts.tsx'
 import { useGraphKeys } from './use_graph_keys.ts'
-import { useHead } from './use_head.ts'
+import type { Head } from './use_head.ts'
 import { useTravel } from './use_travel.ts'
 import { usePast, useView, useWanted, type Wanted } from './use_view.ts'
 import type { Commit, GraphRow } from './wire_types.ts'
 
+/** With more nodes and edges than this, even a few commits may be megabytes. */
+const SMALL = 3_000
+
 export interface GraphViewProps {
   id: string
   at: string | null
+  head: Head
   row: GraphRow
   rowAsOf: number
   rowError: ApiError | undefined
   reload: () => void
 }
 
-export function GraphView({ id, at, row, rowAsOf, rowError, reload }: GraphViewProps) {
+export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: GraphViewProps) {
   const client = useClient()
   const isTrashed = row.trashed !== undefined
-  const head = useHead(id, !isTrashed)
   const placed = usePlace(id, at)
   const { place, go } = placed
   const headVersion = Math.max(head.status.point.version, row.version)
@@ -65,7 +68,9 @@ export function GraphView({ id, at, row, rowAsOf, rowError, reload }: GraphViewP
   const isHead = travel.version === null
   const version = travel.version ?? headVersion
   const view = viewed.view
-  const commit = useShownCommit(id, version, viewed.view?.moment?.commit ?? null)
+  // What is not the picture waits until the picture is there.
+  const isShown = view !== null
+  const commit = useShownCommit(id, version, view?.moment?.commit ?? null, isShown)
   const acts = useActs({ id, row, version, head: headVersion, isHead, isUnlocked, reload, placed })
   useGraphKeys({ placed, travel, version, isHead })
   const choose = useCallback((chosen: Move['chosen']) => go({ chosen: chosen ?? null, path: null }, true), [go])
@@ -130,7 +135,7 @@ export function GraphView({ id, at, row, rowAsOf, rowError, reload }: GraphViewP
           />
         </Panel>
       </div>
-      <TimeSlider id={id} head={headVersion} travel={travel} past={past} marks={marks} commit={commit} />
+      <TimeSlider id={id} head={headVersion} travel={travel} past={past} marks={marks} commit={commit} isShown={isShown} hasSmallCommits={row.nodes + row.edges < SMALL} />
       {acts.dialog}
     </main>
   )
@@ -146,10 +151,10 @@ function useRefreshRow(head: number, known: number, reload: () => void): void {
 }
 
 /** The commit of a version: it comes with the past; of the head it is asked for. */
-function useShownCommit(id: string, version: number, known: Commit | null): Commit | null {
+function useShownCommit(id: string, version: number, known: Commit | null, when: boolean): Commit | null {
   const isKnown = known?.version === version
   const { data } = useLoad(`commit ${id} ${version}`, (signal) => getCommit(id, version, signal), {
-    when: !isKnown && version > 0,
+    when: when && !isKnown && version > 0,
   })
   return isKnown ? known : data?.version === version ? data : null
 }

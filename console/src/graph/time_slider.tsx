@@ -33,10 +33,16 @@ export interface SliderProps {
   marks: readonly LabelMark[]
   /** The commit that is shown; null at the head until it is known. */
   commit: Commit | null
+  /** What the slider asks for waits until the picture is there. */
+  isShown: boolean
+  /** Whether all commits may be asked for, if there are few. */
+  hasSmallCommits: boolean
 }
 
-export function TimeSlider({ id, head, travel, past, marks, commit }: SliderProps) {
-  const buckets = useLoad(`buckets ${id} ${Math.floor(head / 50)}`, (signal) => getBuckets(id, signal))
+export function TimeSlider({ id, head, travel, past, marks, commit, isShown, hasSmallCommits }: SliderProps) {
+  const buckets = useLoad(`buckets ${id} ${Math.floor(head / 50)}`, (signal) => getBuckets(id, signal), {
+    when: isShown,
+  })
   const [byVersion, setByVersion] = useState<boolean | null>(null)
   const suited = useMemo(
     () => scaleOf(buckets.data?.buckets ?? [], buckets.data?.bucketMs ?? 1, head),
@@ -46,7 +52,7 @@ export function TimeSlider({ id, head, travel, past, marks, commit }: SliderProp
     if (byVersion === true || (byVersion === null && suited.kind === 'version')) return versionScale(head)
     return suited.kind === 'time' ? { ...suited, to: Math.max(suited.to, suited.from + 1) } : suited
   }, [byVersion, suited, head])
-  const bars = useBars(scale, buckets.data, past, head)
+  const bars = useBars(scale, buckets.data, past, head, isShown && hasSmallCommits)
   const here = travel.version ?? head
   const drag = useTimeDrag(id, scale, travel, past, head)
   const time = commit?.version === here ? commit.timestamp : null
@@ -120,7 +126,7 @@ function Buttons({ travel, here, head }: { travel: Travel; here: number; head: n
         disabled={here === 0}
         onClick={() => travel.to(0)}
       >
-        ⏮︎
+        <EndSign isEnd={false} />
       </button>
       <button
         type="button"
@@ -129,7 +135,7 @@ function Buttons({ travel, here, head }: { travel: Travel; here: number; head: n
         disabled={here === 0}
         onClick={() => travel.byCommit(-1)}
       >
-        ◀︎
+        <StepSign isNext={false} />
       </button>
       <button
         type="button"
@@ -146,10 +152,10 @@ function Buttons({ travel, here, head }: { travel: Travel; here: number; head: n
         disabled={here >= head}
         onClick={() => travel.byCommit(1)}
       >
-        ▶︎
+        <StepSign isNext />
       </button>
       <button type="button" className="icon" aria-label="Now" disabled={here >= head} onClick={() => travel.to(null)}>
-        ⏭︎
+        <EndSign isEnd />
       </button>
       <button type="button" className="gp-speed" aria-label={`Speed: ${speed} times`} onClick={travel.faster}>
         {speed}×
@@ -158,6 +164,16 @@ function Buttons({ travel, here, head }: { travel: Travel; here: number; head: n
   )
 }
 
+const EndSign = ({ isEnd }: { isEnd: boolean }) => (
+  <svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true">
+    <path d={isEnd ? 'M2 2v10l6.5-5zM9.5 2h2.2v10H9.5z' : 'M12 2v10L5.5 7zM2.3 2h2.2v10H2.3z'} fill="currentColor" />
+  </svg>
+)
+const StepSign = ({ isNext }: { isNext: boolean }) => (
+  <svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true">
+    <path d={isNext ? 'M5 2l5 5-5 5' : 'M9 2L4 7l5 5'} fill="none" stroke="currentColor" strokeWidth="2" />
+  </svg>
+)
 const PlaySign = () => (
   <svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true">
     <path d="M3 1.5v11l9-5.5z" fill="currentColor" />
@@ -222,8 +238,9 @@ function useBars(
   data: { buckets: { at: number; events: number }[]; bucketMs: number } | undefined,
   past: Past,
   head: number,
+  mayAsk: boolean,
 ): readonly (Bar & { hue?: number })[] {
-  const isSmall = scale.kind === 'version' && head > 0 && head <= WINDOW
+  const isSmall = mayAsk && scale.kind === 'version' && head > 0 && head <= WINDOW
   const commits = useLoad(`commits ${head}`, () => past.window(1), { when: isSmall })
   return useMemo(() => {
     if (!isSmall) return barsOf(data?.buckets ?? [], data?.bucketMs ?? 1, scale)

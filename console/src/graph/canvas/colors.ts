@@ -30,6 +30,8 @@ const TOKENS: Readonly<Record<keyof Colors, string>> = {
 /** Reads them from an element that has the theme. `light-dark()` is only resolved in a property that is a colour. */
 function read(element: Element): Colors {
   const probe = document.createElement('span')
+  // Reduced motion makes all transitions short, and a transition would give the colour from before.
+  probe.style.setProperty('transition', 'none', 'important')
   element.append(probe)
   const entries = Object.entries(TOKENS).map(([name, token]) => {
     probe.style.color = `var(${token})`

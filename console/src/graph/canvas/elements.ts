@@ -37,7 +37,7 @@ export function nodeElement(of: GraphNode, look: Look, hasParent: boolean): Plai
     handles: handlesOf(width, height, isAcross),
     draggable: isEditable,
     connectable: false,
-    zIndex: box.isGroup ? 0 : 1,
+    zIndex: box.isGroup ? 0 : 2,
     data: {
       label: labelOf(of),
       type: of.type ?? '',
@@ -96,6 +96,8 @@ export function edgeElement(of: GraphEdge, mark: Mark | null, isChosen: boolean)
     className: `gp-edge ${isChosen ? 'gp-chosen' : ''} ${mark === null ? '' : `gp-${mark}`}`,
     focusable: false,
     selectable: false,
+    // Labels are above nodes, so that they can be read; lines without one are below.
+    zIndex: label === undefined ? 1 : 3,
     markerEnd: { type: MarkerType.ArrowClosed, width: 16, height: 16, color: `var(--${mark ?? 'canvas-edge'})` },
     ...(label === undefined ? {} : { label }),
   }

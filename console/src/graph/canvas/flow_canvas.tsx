@@ -63,30 +63,33 @@ function Inner(props: CanvasProps) {
   const { nodes, edges, nodeMarks = NO_MARKS, edgeMarks = NO_MARKS, chosen, onChoose, fitKey, edit, label } = props
   const [element, setElement] = useState<HTMLElement | null>(null)
   const colors = useColors(element)
-  const isOverview = useStore((state) => state.transform[2] < OVERVIEW_ZOOM)
+  const isFar = useStore((state) => state.transform[2] < OVERVIEW_ZOOM)
   const boxes = useMemo(() => boxesOf(nodes), [nodes])
   const isAcross = useMemo(() => runsAcross(edges, boxes), [edges, boxes])
   const isEditable = edit !== undefined
+  // Before the view is known, React Flow would mount every node.
+  const isFitted = useFit(boxes, fitKey)
+  const isOverview = isFitted && isFar
+  const hasElements = isFitted && !isFar
   const chosenNode = chosen?.kind === 'node' ? chosen.id : null
   const chosenEdge = chosen?.kind === 'edge' ? chosen.id : null
   const flowNodes = useMemo(() => {
-    if (isOverview) return NO_NODES
+    if (!hasElements) return NO_NODES
     return nodes.map((node) => {
       const box = boxes.get(node.id)!
       const look = { mark: nodeMarks.get(node.id) ?? null, isChosen: node.id === chosenNode, isAcross, isEditable, box }
       return nodeElement(node, look, boxes.has(parentOf(node) ?? ''))
     })
-  }, [isOverview, nodes, boxes, nodeMarks, chosenNode, isAcross, isEditable])
+  }, [hasElements, nodes, boxes, nodeMarks, chosenNode, isAcross, isEditable])
   const flowEdges = useMemo(() => {
-    if (isOverview) return NO_EDGES
+    if (!hasElements) return NO_EDGES
     const drawn = edges.filter(({ source, target }) => boxes.has(source) && boxes.has(target))
     return drawn.map((edge) => edgeElement(edge, edgeMarks.get(edge.id) ?? null, edge.id === chosenEdge))
-  }, [isOverview, edges, boxes, edgeMarks, chosenEdge])
+  }, [hasElements, edges, boxes, edgeMarks, chosenEdge])
   const picture: Picture = useMemo(
     () => ({ boxes, edges, nodeMarks, edgeMarks, selected: chosenNode ?? chosenEdge }),
     [boxes, edges, nodeMarks, edgeMarks, chosenNode, chosenEdge],
   )
-  useFit(boxes, fitKey)
   useReveal(chosenNode, boxes)
   const onNodesChange: OnNodesChange = useCallback(
     (changes) => edit?.onNodesChange(changes.filter(({ type }) => type === 'position' || type === 'select')),
@@ -168,17 +171,19 @@ function OverviewClicks({
   return null
 }
 
-/** Shows all of it once it and the size of the canvas are known. */
-function useFit(boxes: ReadonlyMap<string, Rect>, key: string): void {
+/** Shows all of it once it and the size of the canvas are known. Returns whether that was done. */
+function useFit(boxes: ReadonlyMap<string, Rect>, key: string): boolean {
   const { setViewport } = useReactFlow()
   const width = useStore((state) => state.width)
   const height = useStore((state) => state.height)
   const done = useRef<string | null>(null)
+  const [isFitted, setFitted] = useState(false)
   useEffect(() => {
     if (done.current === key || width === 0 || height === 0 || boxes.size === 0) return
     done.current = key
-    void setViewport(fit(boundsOf(boxes.values()), width, height))
+    void setViewport(fit(boundsOf(boxes.values()), width, height)).then(() => setFitted(true))
   }, [boxes, key, width, height, setViewport])
+  return isFitted
 }
 
 /** Brings what was chosen elsewhere into view, if it is not. */

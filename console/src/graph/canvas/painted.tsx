@@ -37,6 +37,7 @@ export function Painted({
       if (element.height !== height) element.height = height
       context.setTransform(ratio, 0, 0, ratio, 0, 0)
       paint(context, size.width, size.height)
+      element.dataset.painted = ''
     })
     return () => cancelAnimationFrame(frame)
   }, [paint, size])

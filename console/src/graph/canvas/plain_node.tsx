@@ -13,13 +13,15 @@ export interface PlainData extends Record<string, unknown> {
   isGhost: boolean
 }
 
+/** React Flow finds the ends of edges by the classes `source` and `target`; its own handles would cost two subscriptions each. */
 function PlainNodeOf({ data }: NodeProps & { data: PlainData }) {
   const { label, type, isGroup, isAcross, mark, isChosen, isGhost } = data
+  const [into, out] = isAcross ? ['left', 'right'] : ['top', 'bottom']
   const classes = ['gp-node', isGroup && 'gp-group', isChosen && 'gp-chosen', isGhost && 'gp-ghost']
   if (mark !== null) classes.push(`gp-${mark}`)
   return (
     <div className={classes.filter(Boolean).join(' ')}>
-      {!isGroup && <i className={isAcross ? 'gp-dot gp-left' : 'gp-dot gp-top'} />}
+      <i className={`target gp-dot gp-${into}`} data-handlepos={into} />
       <span className="gp-node-label">{label}</span>
       <span className="gp-node-type">{type}</span>
       {mark !== null && (
@@ -27,7 +29,7 @@ function PlainNodeOf({ data }: NodeProps & { data: PlainData }) {
           <b>{SIGNS[mark]}</b> {mark}
         </span>
       )}
-      {!isGroup && <i className={isAcross ? 'gp-dot gp-right' : 'gp-dot gp-bottom'} />}
+      <i className={`source gp-dot gp-${out}`} data-handlepos={out} />
     </div>
   )
 }

@@ -80,7 +80,7 @@ export function Activity({ id, head }: { id: string; head: number }) {
           ))}
         </tbody>
       </table>
-      <h3>When</h3>
+      <h2>When</h2>
       <table className="gp-times">
         <caption className="hidden">Events by {unit}</caption>
         <thead className="hidden">

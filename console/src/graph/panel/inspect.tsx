@@ -2,7 +2,8 @@
 import type { GraphEdge, GraphNode, GraphSnapshot } from '@dao-api/client'
 import { useMemo, useState } from 'react'
 import { Link } from 'wouter'
-import { JsonView, sizeAtMost } from '../../shared/json_view.tsx'
+import { bytes } from '../../shared/format.ts'
+import { JsonView } from '../../shared/json_view.tsx'
 import { consoleRoot } from '../../shared/place.ts'
 import { ProblemView } from '../../shared/problem.tsx'
 import { Time } from '../../shared/time.tsx'
@@ -114,7 +115,7 @@ function Entity(props: InspectProps & { kind: 'node' | 'edge'; entity: GraphNode
           )}
         </p>
         <p>
-          <CopyButton text={pinned} label={`Copy a link to ${v(version)}`}>
+          <CopyButton text={pinned} label={`Copy link to ${v(version)}`}>
             Copy link
           </CopyButton>
         </p>
@@ -175,7 +176,7 @@ function Field({
   return (
     <tr className={isLink ? 'gp-field-chosen' : ''}>
       <th scope="row">
-        <Link href={placed.to({ path })} replace className="gp-path" aria-current={isLink ? 'true' : undefined}>
+        <Link href={placed.to({ path })} replace className="gp-path" title={path} aria-current={isLink ? 'true' : undefined}>
           {path}
         </Link>
       </th>
@@ -187,17 +188,24 @@ function Field({
           <span className="quiet">{isLoading ? '…' : '–'}</span>
         ) : (
           <>
-            <User id={writer.userId} /> <Link href={placed.to({ at: writer.version, path })}>{v(writer.version)}</Link>
-            <span className="quiet small-text">
-              <Time at={writer.timestamp} />
+            <span className="gp-writer-line">
+              <User id={writer.userId} />{' '}
+              <Link href={placed.to({ at: writer.version, path })}>{v(writer.version)}</Link>
             </span>
-            <Link
-              className="small-text"
-              href={placed.to({ at: writer.version - 1, path })}
-              title={`Before: ${short(writer.before)}`}
-            >
-              ⟲ before this
-            </Link>
+            <span className="gp-writer-line small-text">
+              <span className="quiet">
+                <Time at={writer.timestamp} />
+              </span>
+              {writer.before !== undefined && writer.before !== null && (
+                <Link
+                  href={placed.to({ at: writer.version - 1, path })}
+                  title={`Before this: ${short(writer.before)}`}
+                  aria-label={`${path} before this change: ${short(writer.before)}`}
+                >
+                  ⟲ before
+                </Link>
+              )}
+            </span>
           </>
         )}
       </td>
@@ -340,6 +348,5 @@ function Raw({ value }: { value: object }) {
 }
 
 function size(value: object): string {
-  const bytes = sizeAtMost(value, 1 << 20)
-  return bytes < 1024 ? `${bytes} B` : `${(bytes / 1024).toFixed(1)} KiB`
+  return bytes(JSON.stringify(value).length)
 }

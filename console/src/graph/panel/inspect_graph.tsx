@@ -1,6 +1,7 @@
 /** Inspect with nothing chosen: the graph itself, and the commit that is shown. */
+import { useState } from 'react'
 import { Link } from 'wouter'
-import { count, short as shortHash } from '../../shared/format.ts'
+import { count, counted, short as shortHash } from '../../shared/format.ts'
 import { JsonView } from '../../shared/json_view.tsx'
 import { compareLink, graphLink, operationLink } from '../../shared/links.ts'
 import { Time } from '../../shared/time.tsx'
@@ -100,6 +101,7 @@ export function InspectGraph({
 
 function CommitCard({ commit, placed }: { commit: Commit; placed: Placed }) {
   const { version, userId, timestamp, commandType, outcome, operationId } = commit
+  const [open, setOpen] = useState(false)
   return (
     <section className="gp-commit" aria-label={`Commit ${v(version)}`}>
       <h2>
@@ -116,9 +118,9 @@ function CommitCard({ commit, placed }: { commit: Commit; placed: Placed }) {
           </>
         )}
       </p>
-      <details>
-        <summary>{commit.events.length} events</summary>
-        <JsonView value={commit.events} open={1} />
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>{counted(commit.events.length, 'event')}</summary>
+        {open && <JsonView value={commit.events} open={1} />}
       </details>
     </section>
   )
