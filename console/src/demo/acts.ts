@@ -1,7 +1,9 @@
 /** What the buttons do. Each act is told step by step, and only what was seen to happen is told. */
-import type { Graph, Refusal } from '@dao-api/client'
+import type { Graph, Refusal, Status } from '@dao-api/client'
 import { labelOf } from '../graph/text.ts'
 import { ApiError, get, send } from '../shared/api.ts'
+import { seg } from '../shared/links.ts'
+import type { Changes } from '../shared/types.ts'
 import { room } from './arrange.ts'
 import { graphOf, type Pair, type Person } from './people.ts'
 import { edits, type Stories, versions } from './story.ts'
@@ -124,7 +126,6 @@ export class Acts {
     const both = [ada, bob]
     const stories = this.#stories
     const before = this.#graph(ada).status.point
-    const isReplaced = both.map((who) => this.#watchReplaced(who))
     const watched = both.map((who) => watchCommits(this.#graph(who)))
     stories.begin('The server is killed')
     const begun = performance.now()
@@ -141,8 +142,8 @@ export class Acts {
     const seconds = ((performance.now() - begun) / 1000).toFixed(1)
     const own = watched.map((watch) => watch().own)
     stories.tell('ok', `The server is back, and both editors with it, ${seconds} s after the kill.`)
-    if (isReplaced.some((watch) => watch())) {
-      stories.tell('bad', 'Its history is another one than before. That must not happen.')
+    if (!(await this.#stillHas(before))) {
+      stories.tell('bad', `Version ${before.version} is not what it was before. That must not happen.`)
       return
     }
     const [first, second] = own.map(versions)
@@ -275,15 +276,11 @@ export class Acts {
     return a.version === b.version
   }
 
-  #watchReplaced(who: Person): () => boolean {
-    let isReplaced = false
-    const stop = this.#graph(who).on('replaced', () => {
-      isReplaced = true
-    })
-    return () => {
-      stop()
-      return isReplaced
-    }
+  /** A hash covers all commits before it, so the same hash is the same history (V3). */
+  async #stillHas({ version, hash }: Status['point']): Promise<boolean> {
+    const query = { since: version, hash, limit: 1 }
+    const { reset } = await get<Changes>(`graphs/${seg(this.#graphId)}/changes`, { query })
+    return reset !== true
   }
 
   #nextRefusal(who: Person): () => Refusal | null {

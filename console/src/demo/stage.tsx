@@ -57,7 +57,7 @@ function Buttons({ busy, isCut, onAct }: ButtonsProps) {
       </div>
       <div className="act card">
         {button('conflict', '⇄ Conflict')}
-        <p>Watch: both rename one step while Bob is offline. The refusal is explained, and he can try again.</p>
+        <p>Watch: both rename one step while Bob is offline. He is told why he is refused, and can try again.</p>
       </div>
       <div className="act card">
         <span className="act-two">
