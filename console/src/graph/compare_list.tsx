@@ -1,3 +1,4 @@
+// biome-ignore-all lint/a11y/useSemanticElements: a list that scrolls is a region with a name
 /** The changes of a comparison as a list; the chosen one in full, with a text diff. */
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { useEffect, useRef } from 'react'

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/a11y/useSemanticElements: a fieldset has a border and a form
 /**
  * Editing (K2): the React Flow hook of the SDK, on the head only. It is a component of its own, so that a page that only
  * looks does not have it, and gives the flow to the page.

@@ -87,7 +87,7 @@ function AtPicker({
         <span aria-hidden="true">@</span> {isHead ? 'head' : (named ?? v(version))}
         {named !== null && !isHead && <span className="quiet"> {v(version)}</span>} <span aria-hidden="true">▾</span>
       </button>
-      <div id="gp-at" popover="auto" className="gp-at" aria-label="Version">
+      <section id="gp-at" popover="auto" className="gp-at" aria-label="Version">
         <button type="button" className="menu-item" onClick={() => choose(() => go({ at: null }))}>
           head <span className="quiet">{v(head)}, live</span>
         </button>
@@ -108,7 +108,7 @@ function AtPicker({
           </label>
           <button type="submit">Go</button>
         </form>
-      </div>
+      </section>
     </>
   )
 }

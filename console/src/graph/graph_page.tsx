@@ -65,5 +65,15 @@ function Graph({ id, at }: { id: string; at: string | null }) {
       </main>
     )
   }
-  return <GraphView id={id} at={at} head={head} row={row.data} rowAsOf={row.asOf ?? 0} rowError={row.error} reload={row.reload} />
+  return (
+    <GraphView
+      id={id}
+      at={at}
+      head={head}
+      row={row.data}
+      rowAsOf={row.asOf ?? 0}
+      rowError={row.error}
+      reload={row.reload}
+    />
+  )
 }

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/a11y/useSemanticElements: a fieldset has a border and a form
 /** A graph that is there: header, picture or outline, panel, slider. */
 import type { GraphFlow } from '@dao-api/react-flow'
 import { Cursors } from '@dao-api/react-flow'
@@ -78,7 +79,9 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
   const editing = flow !== null && isUnlocked && isHead ? flow : null
   const error = wantedError ?? viewed.error
   return (
-    <main className={`gp ${isHead ? '' : 'gp-past'}`}>
+    <main
+      className={`gp ${isHead ? '' : 'gp-past'} ${isHead && head.status.connection === 'offline' ? 'gp-stale' : ''}`}
+    >
       {client !== null && isUnlocked && isHead && <EditBridge client={client} id={id} onFlow={setFlow} />}
       <GraphHeader
         id={id}
@@ -135,7 +138,16 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
           />
         </Panel>
       </div>
-      <TimeSlider id={id} head={headVersion} travel={travel} past={past} marks={marks} commit={commit} isShown={isShown} hasSmallCommits={row.nodes + row.edges < SMALL} />
+      <TimeSlider
+        id={id}
+        head={headVersion}
+        travel={travel}
+        past={past}
+        marks={marks}
+        commit={commit}
+        isShown={isShown}
+        hasSmallCommits={row.nodes + row.edges < SMALL}
+      />
       {acts.dialog}
     </main>
   )

@@ -1,3 +1,5 @@
+// biome-ignore-all lint/a11y/useFocusableInteractive: the row has the focus, not its cells
+// biome-ignore-all lint/a11y/useSemanticElements: a virtual tree table has no elements of its own
 /** The outline as a tree table: everything the canvas shows, by keyboard and for screen readers (K8). */
 import type { GraphSnapshot } from '@dao-api/client'
 import { useVirtualizer } from '@tanstack/react-virtual'
@@ -174,7 +176,6 @@ function RowView({
       onClick={() => onChoose(row)}
     >
       <span role="gridcell" className="gp-outline-label">
-        {/* biome-ignore lint/a11y/useKeyWithClickEvents: the arrow keys do the same */}
         <span
           className="gp-twist"
           aria-hidden="true"

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/a11y/useSemanticElements: a fieldset has a border and a form
 /** The slider through time (K4): activity, labels, playback. A native range, so that every device can use it (K8). */
 import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from 'react'
 import { hueOf } from '../shared/format.ts'

@@ -62,7 +62,10 @@ test('k8_the_outline_and_the_slider_by_keyboard_only', async () => {
   await page.keyboard.press('End')
   await until('the last one', async () => (await focused()).startsWith('Tell the customer'))
   await page.keyboard.press('Enter')
-  await until('it is inspected', async () => (await page.locator('.gp-inspect h2').textContent()) === 'Tell the customer')
+  await until(
+    'it is inspected',
+    async () => (await page.locator('.gp-inspect h2').textContent()) === 'Tell the customer',
+  )
   expect(new URL(page.url()).search).toBe('?node=done&show=outline')
 
   const slider = page.getByRole('slider', { name: 'Time' })

@@ -51,7 +51,10 @@ test('k1_find_open_scrub_blame_compare_restore_verify', async () => {
   await field.getByRole('link', { name: 'v12', exact: true }).click()
   await says(visitor, '.gp-note', 'You look at v12')
   await page.goBack()
-  await page.getByRole('row', { name: /\/data\/label/ }).getByRole('link', { name: /before this change/ }).click()
+  await page
+    .getByRole('row', { name: /\/data\/label/ })
+    .getByRole('link', { name: /before this change/ })
+    .click()
   await says(visitor, '.gp-note', 'You look at v11')
   expect(path(visitor)).toBe('/graphs/example@11?node=refund&path=/data/label')
   await says(visitor, '.gp-field-chosen', 'Refund')

@@ -150,12 +150,16 @@ test('k3_k4_a_long_history_is_asked_for_and_drawn_in_windows', async () => {
     await page.waitForTimeout(60)
     expect(await rows()).toBeLessThanOrEqual(ROWS_MAX)
   }
-  await until('the beginning is reached', async () => {
-    await list.evaluate((element) => {
-      element.scrollTop = element.scrollHeight
-    })
-    return (await page.locator('.gp-row-version').allTextContents()).some((text) => text.trim() === 'v1')
-  }, 30_000)
+  await until(
+    'the beginning is reached',
+    async () => {
+      await list.evaluate((element) => {
+        element.scrollTop = element.scrollHeight
+      })
+      return (await page.locator('.gp-row-version').allTextContents()).some((text) => text.trim() === 'v1')
+    },
+    30_000,
+  )
   await list.evaluate((element) => {
     element.scrollTop = 0
   })

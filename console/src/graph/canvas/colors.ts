@@ -3,6 +3,8 @@ import { useEffect, useState } from 'react'
 
 export interface Colors {
   readonly node: string
+  /** Of a node that is too small for a border. */
+  readonly far: string
   readonly line: string
   readonly edge: string
   readonly group: string
@@ -16,6 +18,7 @@ export interface Colors {
 
 const TOKENS: Readonly<Record<keyof Colors, string>> = {
   node: '--canvas-node',
+  far: '--canvas-far',
   line: '--line-strong',
   edge: '--canvas-edge',
   group: '--surface-2',

@@ -12,6 +12,8 @@ export interface Picture {
   readonly selected: string | null
 }
 
+/** Below it a border would be most of a node. */
+const BORDER_ZOOM = 0.1
 const MARKS: readonly (Mark | 'none')[] = ['none', 'moved', 'changed', 'added', 'removed']
 
 /** `width` and `height` are those of the canvas in CSS pixels; the context is scaled already. */
@@ -111,9 +113,10 @@ function drawBoxes(
   context.fill(groups)
   context.strokeStyle = colors.line
   context.stroke(groups)
-  context.fillStyle = colors.node
+  const isFar = zoom < BORDER_ZOOM
+  context.fillStyle = isFar ? colors.far : colors.node
   context.fill(plain)
-  if (zoom > 0.08) context.stroke(plain)
+  if (!isFar) context.stroke(plain)
   for (const [mark, path] of marked) {
     context.fillStyle = colors[mark]
     context.globalAlpha = mark === 'removed' ? 0.35 : 0.55

@@ -20,7 +20,7 @@ import type { Mark } from '../compare.ts'
 import { useColors } from './colors.ts'
 import { draw, type Picture } from './draw.ts'
 import { edgeElement, nodeElement, type PlainNodeType } from './elements.ts'
-import { boundsOf, boxAt, boxesOf, fit, parentOf, type Rect, runsAcross, ZOOM_MAX, ZOOM_MIN } from './geometry.ts'
+import { boundsOf, boxAt, boxesOf, parentOf, type Rect, runsAcross, viewOf, ZOOM_MAX, ZOOM_MIN } from './geometry.ts'
 import { MiniMap } from './minimap.tsx'
 import { Painted } from './painted.tsx'
 import { PlainNode } from './plain_node.tsx'
@@ -181,7 +181,7 @@ function useFit(boxes: ReadonlyMap<string, Rect>, key: string): boolean {
   useEffect(() => {
     if (done.current === key || width === 0 || height === 0 || boxes.size === 0) return
     done.current = key
-    void setViewport(fit(boundsOf(boxes.values()), width, height)).then(() => setFitted(true))
+    void setViewport(viewOf(boundsOf(boxes.values()), width, height)).then(() => setFitted(true))
   }, [boxes, key, width, height, setViewport])
   return isFitted
 }

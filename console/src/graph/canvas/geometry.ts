@@ -103,16 +103,16 @@ export interface View {
   readonly zoom: number
 }
 
-export const ZOOM_MIN = 0.02
+export const ZOOM_MIN = 0.004
 export const ZOOM_MAX = 2
 
 /** The view that shows all of the bounds, with a margin. */
-export function fit(bounds: Rect | null, width: number, height: number, zoomMax = 1): View {
+export function viewOf(bounds: Rect | null, width: number, height: number, zoomMax = 1): View {
   if (bounds === null || width <= 0 || height <= 0) return { x: width / 2, y: height / 2, zoom: 1 }
   const margin = 0.06
   const across = (width * (1 - margin)) / Math.max(1, bounds.width)
   const down = (height * (1 - margin)) / Math.max(1, bounds.height)
-  const zoom = Math.min(zoomMax, Math.max(ZOOM_MIN, Math.min(across, down)))
+  const zoom = Math.min(zoomMax, across, down)
   return {
     x: width / 2 - (bounds.x + bounds.width / 2) * zoom,
     y: height / 2 - (bounds.y + bounds.height / 2) * zoom,

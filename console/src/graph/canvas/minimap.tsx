@@ -3,7 +3,7 @@ import { useReactFlow, useStore } from '@xyflow/react'
 import { type PointerEvent, useCallback, useMemo, useRef } from 'react'
 import type { Colors } from './colors.ts'
 import { draw, type Picture } from './draw.ts'
-import { boundsOf, fit, type View } from './geometry.ts'
+import { boundsOf, type View, viewOf } from './geometry.ts'
 import { Painted } from './painted.tsx'
 
 const WIDTH = 200
@@ -15,7 +15,7 @@ export function MiniMap({ picture, colors }: { picture: Picture; colors: Colors 
   const width = useStore((state) => state.width)
   const height = useStore((state) => state.height)
   const base = useRef<{ of: Picture; colors: Colors; canvas: OffscreenCanvas } | null>(null)
-  const view = useMemo(() => fit(boundsOf(picture.boxes.values()), WIDTH, HEIGHT, 0.2), [picture])
+  const view = useMemo(() => viewOf(boundsOf(picture.boxes.values()), WIDTH, HEIGHT, 0.2), [picture])
   const paint = useCallback(
     (context: CanvasRenderingContext2D) => {
       if (colors === null) return

@@ -41,5 +41,6 @@ export function Painted({
     })
     return () => cancelAnimationFrame(frame)
   }, [paint, size])
+  // biome-ignore lint/a11y/noAriaHiddenOnFocusable: a canvas takes no focus
   return <canvas ref={ref} className={className} aria-hidden="true" />
 }

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/a11y/useSemanticElements: a list that scrolls is a region with a name
 /** History: what happened, newest first, in windows (K3). Rows are virtual; pages are dropped when they are far away. */
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'react'

@@ -176,7 +176,13 @@ function Field({
   return (
     <tr className={isLink ? 'gp-field-chosen' : ''}>
       <th scope="row">
-        <Link href={placed.to({ path })} replace className="gp-path" title={path} aria-current={isLink ? 'true' : undefined}>
+        <Link
+          href={placed.to({ path })}
+          replace
+          className="gp-path"
+          title={path}
+          aria-current={isLink ? 'true' : undefined}
+        >
           {path}
         </Link>
       </th>
