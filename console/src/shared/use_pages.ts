@@ -58,6 +58,8 @@ export function usePages<T>(options: PagesOptions<T>): Pages<T> {
   const now = useRef(held)
   now.current = held
   const busy = useRef<AbortController | null>(null)
+  /** More was asked for while something else was loading. */
+  const wanted = useRef(false)
 
   const change = useCallback((next: Held<T>): void => {
     now.current = next
@@ -72,7 +74,12 @@ export function usePages<T>(options: PagesOptions<T>): Pages<T> {
         if (!signal.aborted) change(merged(now.current, page, cursor, latest.current.idOf, of))
       } catch (error) {
         if (!signal.aborted) change({ ...now.current, key: of, loading: false, error: asApiError(error) })
+        wanted.current = false
       }
+      const { cursor: next, loading } = now.current
+      if (!wanted.current || signal.aborted || loading || next === null) return
+      wanted.current = false
+      await run(next, signal, of)
     },
     [change],
   )
@@ -82,6 +89,7 @@ export function usePages<T>(options: PagesOptions<T>): Pages<T> {
     if (!when) return
     const abort = new AbortController()
     busy.current = abort
+    wanted.current = false
     if (now.current.key !== key) change({ ...empty, key })
     let timer: ReturnType<typeof setTimeout> | undefined
     const renew = async (): Promise<void> => {
@@ -103,7 +111,8 @@ export function usePages<T>(options: PagesOptions<T>): Pages<T> {
 
   const loadMore = useCallback(() => {
     const { cursor, loading, key: of } = now.current
-    if (cursor !== null && !loading && busy.current !== null) void run(cursor, busy.current.signal, of)
+    if (loading) wanted.current = true
+    else if (cursor !== null && busy.current !== null) void run(cursor, busy.current.signal, of)
   }, [run])
 
   const reload = useCallback(() => {

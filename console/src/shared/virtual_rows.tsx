@@ -24,8 +24,10 @@ export function VirtualRows<T>({ items, idOf, height, scroller, onEnd, row }: Pr
   const body = useRef<HTMLTableSectionElement>(null)
   const [margin, setMargin] = useState(0)
   useLayoutEffect(() => {
-    const page = scroller.current!
-    setMargin(body.current!.getBoundingClientRect().top - page.getBoundingClientRect().top + page.scrollTop)
+    // A list that was hidden by Suspense is shown again before its page has its ref back.
+    const page = scroller.current ?? body.current?.closest('main')
+    if (!page || !body.current) return
+    setMargin(body.current.getBoundingClientRect().top - page.getBoundingClientRect().top + page.scrollTop)
   }, [scroller])
   const virtual = useVirtualizer({
     count: items.length,

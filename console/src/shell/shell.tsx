@@ -1,6 +1,7 @@
 /** What is around every page: navigation, palette, help, theme, who is signed in, and the form for a new token. */
 import { type ReactNode, useEffect, useState } from 'react'
 import { Link, useLocation } from 'wouter'
+import { Boundary } from '../shared/boundary.tsx'
 import { Dialog } from '../shared/dialog.tsx'
 import { isMac, useKeys } from '../shared/keys.ts'
 import { graphsLink, operationsLink, subscriptionsLink, systemLink } from '../shared/links.ts'
@@ -60,7 +61,9 @@ export function Shell({ children }: { children: ReactNode }) {
         </button>
         <UserMenu />
       </header>
-      <div className="shell-page">{children}</div>
+      <div className="shell-page">
+        <Boundary page={path}>{children}</Boundary>
+      </div>
       <Notices />
       {open === 'palette' && <Palette onClose={() => setOpen(null)} />}
       {open === 'help' && <Help onClose={() => setOpen(null)} />}

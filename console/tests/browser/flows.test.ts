@@ -190,7 +190,7 @@ test('k9_a_server_that_is_killed_is_told_and_found_again', async () => {
   await page.waitForSelector('text=Invoice approval')
   await stage.killServer()
   await page.waitForSelector('.stale-note:has-text("UNREACHABLE")', { timeout: 20_000 })
-  expect(await page.locator('text=Invoice approval').count()).toBe(1)
+  expect(await page.locator('a:has-text("Invoice approval")').count()).toBe(1)
   expect(await page.locator('.is-stale').count()).toBe(1)
   await stage.startServer()
   await page.click('text=Try again')

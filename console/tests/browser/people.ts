@@ -1,5 +1,5 @@
 /** What the tests look at: graphs of three teams, a conflict, a trash, subscriptions with parked commits. */
-import type { Stage } from './stage.ts'
+import { type Stage, until } from './stage.ts'
 
 export const CONFLICT = '0192f0c1-0000-7000-8000-00000000c0de'
 export const REASON = 'SMTP 550: mailbox not found'
@@ -32,9 +32,11 @@ async function subscriptions(stage: Stage): Promise<void> {
   const filter = { graphs: ['team-a.*'] }
   await stage.ask('ada', 'PUT', '/subscriptions/mailer', { start: 'beginning', maxAttempts: 1, leaseMs: 1000, filter })
   await stage.ask('ada', 'PUT', '/subscriptions/audit-export', { start: 'now', filter: { types: ['GraphTrashed'] } })
-  for (let i = 0; i < 2; i++) {
-    const { deliveries } = await stage.ask('ada', 'POST', '/subscriptions/mailer/next?max=2')
+  await until('four commits are parked', async () => {
+    const { deliveries } = await stage.ask('ada', 'POST', '/subscriptions/mailer/next?max=1&wait=200')
     const deliveryIds = (deliveries as { deliveryId: string }[]).map(({ deliveryId }) => deliveryId)
-    await stage.ask('ada', 'POST', '/subscriptions/mailer/nack', { deliveryIds, reason: REASON })
-  }
+    if (deliveryIds.length > 0)
+      await stage.ask('ada', 'POST', '/subscriptions/mailer/nack', { deliveryIds, reason: REASON })
+    return (await stage.ask('ada', 'GET', '/subscriptions/mailer')).parked === 4
+  })
 }
