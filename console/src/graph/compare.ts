@@ -47,12 +47,16 @@ export function compare(
   difference: Difference,
   authors: Authors = {},
   names: (kind: 'node' | 'edge', id: string) => string | undefined = () => undefined,
+  removers: ReadonlyMap<string, NonNullable<Row['by']>> = new Map(),
 ): Comparison {
   const rows: Row[] = []
   const sides = [['node', difference.nodes] as const, ['edge', difference.edges] as const]
   for (const [kind, side] of sides) {
     for (const whole of side.added) rows.push(row('added', kind, whole as Whole, authors))
-    for (const whole of side.removed) rows.push(row('removed', kind, whole as Whole, {}))
+    for (const whole of side.removed) {
+      const gone = row('removed', kind, whole as Whole, {})
+      rows.push({ ...gone, by: removers.get(gone.key) ?? null })
+    }
     for (const { id, changes } of side.changed) {
       const mark = changes.every(({ path }) => path === '/position') ? 'moved' : 'changed'
       const label = names(kind, id) ?? id

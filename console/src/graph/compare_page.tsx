@@ -17,7 +17,7 @@ import { RestoreDialog } from './dialogs.tsx'
 import { UnlockButton } from './graph_header.tsx'
 import { labelMarks } from './histogram.ts'
 import { Past } from './past.ts'
-import { getAuthors, getDifference, getRow, pastSource } from './source.ts'
+import { getAuthors, getDifference, getRemovers, getRow, pastSource } from './source.ts'
 import { labelOf, plural, v } from './text.ts'
 
 export function ComparePage({ id, from, to }: { id: string; from: string; to: string }) {
@@ -37,7 +37,13 @@ function Page({ id, from, to }: { id: string; from: string; to: string }) {
       past.at(difference.to),
       difference.to >= difference.from ? getAuthors(id, difference.to, signal) : Promise.resolve({}),
     ])
-    return { difference, moment, authors }
+    const [low, high] = [difference.from, difference.to]
+    const removed = [
+      ...difference.nodes.removed.map(({ id }) => ({ kind: 'node' as const, id })),
+      ...difference.edges.removed.map(({ id }) => ({ kind: 'edge' as const, id })),
+    ]
+    const removers = low < high ? await getRemovers(id, removed, low, high, signal) : new Map()
+    return { difference, moment, authors, removers }
   })
   const [, navigate] = useLocation()
   const { data } = loaded
@@ -157,16 +163,17 @@ interface Data {
   difference: Parameters<typeof compare>[0]
   moment: Awaited<ReturnType<Past['at']>>
   authors: Parameters<typeof compare>[1]
+  removers: Parameters<typeof compare>[3]
 }
 
-function compareAll({ difference, moment, authors }: Data): Comparison {
+function compareAll({ difference, moment, authors, removers }: Data): Comparison {
   const names = new Map<string, string>()
   for (const node of moment.snapshot.nodes) names.set(`node ${node.id}`, labelOf(node))
   for (const edge of moment.snapshot.edges) {
     const ends = [edge.source, edge.target].map((id) => names.get(`node ${id}`) ?? id)
     names.set(`edge ${edge.id}`, ends.join(' → '))
   }
-  return compare(difference, authors, (kind, id) => names.get(`${kind} ${id}`))
+  return compare(difference, authors, (kind, id) => names.get(`${kind} ${id}`), removers)
 }
 
 /** One side: a label from the list, or anything that names a version. */
@@ -263,7 +270,7 @@ function People({ comparison }: { comparison: Comparison }) {
     <p className="small-text">
       <span className="quiet">Last written by </span>
       {comparison.people.map(({ userId, rows }) => `${userId} ${rows}`).join(', ')}
-      {known < comparison.rows.length && <span className="quiet">; what was removed has no writer</span>}
+      {known < comparison.rows.length && <span className="quiet">; of the others it was not asked</span>}
     </p>
   )
 }

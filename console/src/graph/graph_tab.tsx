@@ -29,7 +29,7 @@ export interface GraphTabProps {
 }
 
 export function GraphTab(props: GraphTabProps) {
-  const { id, row, placed, view, version, head, onRestore, onLabel } = props
+  const { id, row, placed, view, version, head, commit, onRestore, onLabel } = props
   const name = useNames(view)
   switch (placed.place.tab) {
     case 'inspect':
@@ -41,6 +41,7 @@ export function GraphTab(props: GraphTabProps) {
           placed={placed}
           version={version}
           head={head}
+          here={view?.kind === 'past' ? commit : null}
           name={name}
           onRestore={onRestore}
           onLabel={onLabel}

@@ -79,6 +79,29 @@ export const getHistory = (
     query: { limit: 200, cursor },
   })
 
+/** Who deleted these, between two versions. Only the first {@link REMOVED_MAX} are asked for. */
+export async function getRemovers(
+  id: string,
+  removed: readonly { kind: 'node' | 'edge'; id: string }[],
+  low: number,
+  high: number,
+  signal?: AbortSignal,
+): Promise<Map<string, { userId: string; version: number }>> {
+  const found = new Map<string, { userId: string; version: number }>()
+  const ask = async (one: { kind: 'node' | 'edge'; id: string }): Promise<void> => {
+    const { history } = await getHistory(id, one.kind, one.id, null, signal)
+    const touch = history.find(
+      ({ version, changes }) =>
+        version > low && version <= high && changes.some(({ path, after }) => path === '' && after === null),
+    )
+    if (touch !== undefined) found.set(`${one.kind} ${one.id}`, { userId: touch.userId, version: touch.version })
+  }
+  await Promise.all(removed.slice(0, REMOVED_MAX).map(ask))
+  return found
+}
+
+const REMOVED_MAX = 24
+
 /** One commit by its version. */
 export async function getCommit(id: string, version: number, signal?: AbortSignal): Promise<Commit | null> {
   const query = { since: version - 1, limit: 1 }

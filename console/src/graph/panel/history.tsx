@@ -16,10 +16,9 @@ import { type Line, linesOf } from '../runs.ts'
 import { getOperations } from '../source.ts'
 import { plural, v } from '../text.ts'
 import type { AuditedOperation } from '../wire_types.ts'
+import { type Filter, HistoryFilters, type Kind, NO_FILTER } from './history_filters.tsx'
 
 const ROW = 54
-const KINDS = ['everything', 'content', 'attributes', 'labels'] as const
-type Kind = (typeof KINDS)[number]
 const TYPES: Readonly<Record<Kind, string | null>> = {
   everything: null,
   content: null,
@@ -32,34 +31,21 @@ export interface HistoryProps {
   placed: Placed
   version: number
   head: number
+  /** The commit of the past that is shown. */
+  here: { version: number; timestamp: number } | null
   name: (id: string) => string
   onRestore: ((version: number) => void) | undefined
   onLabel: ((version: number) => void) | undefined
 }
 
-interface Filter {
-  user: string
-  kind: Kind
-  refused: boolean
-  collapse: boolean
-  /** Begins at this time; null is now. */
-  to: number | null
-}
-
 export function History(props: HistoryProps) {
   const { id, head } = props
-  const [filter, setFilter] = useState<Filter>({
-    user: '',
-    kind: 'everything',
-    refused: true,
-    collapse: true,
-    to: null,
-  })
+  const [filter, setFilter] = useState<Filter>(NO_FILTER)
   const [seen, setSeen] = useState(head)
   const newer = head - seen
   return (
     <div className="gp-history">
-      <Filters filter={filter} setFilter={setFilter} />
+      <HistoryFilters filter={filter} setFilter={setFilter} here={props.here} />
       {newer > 0 && filter.to === null && (
         <button type="button" className="gp-newer" onClick={() => setSeen(head)}>
           ↑ {plural(newer, 'newer commit')}
@@ -67,53 +53,6 @@ export function History(props: HistoryProps) {
       )}
       <Rows key={`${id} ${JSON.stringify(filter)} ${seen}`} {...props} filter={filter} />
     </div>
-  )
-}
-
-function Filters({ filter, setFilter }: { filter: Filter; setFilter: (filter: Filter) => void }) {
-  const [user, setUser] = useState(filter.user)
-  return (
-    <form
-      className="gp-filters"
-      onSubmit={(event) => {
-        event.preventDefault()
-        setFilter({ ...filter, user: user.trim() })
-      }}
-    >
-      <input
-        aria-label="Author"
-        placeholder="author"
-        value={user}
-        size={8}
-        onChange={(event) => setUser(event.target.value)}
-        onBlur={() => user.trim() !== filter.user && setFilter({ ...filter, user: user.trim() })}
-      />
-      <select
-        aria-label="Content"
-        value={filter.kind}
-        onChange={(event) => setFilter({ ...filter, kind: event.target.value as Kind })}
-      >
-        {KINDS.map((kind) => (
-          <option key={kind}>{kind}</option>
-        ))}
-      </select>
-      <label className="check">
-        <input
-          type="checkbox"
-          checked={filter.refused}
-          onChange={(event) => setFilter({ ...filter, refused: event.target.checked })}
-        />
-        refused too
-      </label>
-      <label className="check">
-        <input
-          type="checkbox"
-          checked={filter.collapse}
-          onChange={(event) => setFilter({ ...filter, collapse: event.target.checked })}
-        />
-        collapse runs
-      </label>
-    </form>
   )
 }
 
@@ -126,8 +65,9 @@ function Rows(props: HistoryProps & { filter: Filter }) {
     () =>
       new HistoryWindow<AuditedOperation>(async (cursor, limit) => {
         const { user, kind, refused, to } = filter
+        const type = TYPES[kind] ?? filter.type
         const status = refused && kind !== 'content' ? null : 'completed'
-        const page = await getOperations(id, { user, type: TYPES[kind], status, to }, cursor, limit)
+        const page = await getOperations(id, { user, type, status, to }, cursor, limit)
         const { operations, nextCursor } = page
         const isWanted = (one: AuditedOperation): boolean => kind !== 'content' || contentOf(one.events) === 'content'
         return { rows: operations.filter(isWanted), nextCursor }
