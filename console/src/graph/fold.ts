@@ -1,0 +1,9 @@
+/** The SDK's fold, which is pinned to the server's by shared vectors. The one place that names where it is. */
+export {
+  fromState,
+  type GraphEvent,
+  GraphState,
+  isEqual,
+  picture,
+  type StateJson,
+} from '@dao-api/client/model/index'

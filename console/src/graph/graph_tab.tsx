@@ -1,0 +1,115 @@
+/** The tab that is open. */
+import type { Graph } from '@dao-api/client'
+import type { GraphFlow } from '@dao-api/react-flow'
+import { useCallback, useMemo } from 'react'
+import { Empty, Loading } from '../shared/ui.tsx'
+import { Activity } from './panel/activity.tsx'
+import { Conflicts } from './panel/conflicts.tsx'
+import { History } from './panel/history.tsx'
+import { InspectEntity } from './panel/inspect.tsx'
+import { InspectGraph } from './panel/inspect_graph.tsx'
+import { Proof } from './panel/proof.tsx'
+import type { Placed } from './place.ts'
+import { labelOf } from './text.ts'
+import type { View } from './use_view.ts'
+import type { Commit, GraphRow } from './wire_types.ts'
+
+export interface GraphTabProps {
+  id: string
+  row: GraphRow
+  placed: Placed
+  view: View | null
+  version: number
+  head: number
+  graph: Graph | null
+  commit: Commit | null
+  flow: GraphFlow | null
+  onRestore: ((version: number) => void) | undefined
+  onLabel: ((version: number) => void) | undefined
+}
+
+export function GraphTab(props: GraphTabProps) {
+  const { id, row, placed, view, version, head, commit, onRestore, onLabel } = props
+  const name = useNames(view)
+  switch (placed.place.tab) {
+    case 'inspect':
+      return <Inspect {...props} />
+    case 'history':
+      return (
+        <History
+          id={id}
+          placed={placed}
+          version={version}
+          head={head}
+          here={view?.kind === 'past' ? commit : null}
+          name={name}
+          onRestore={onRestore}
+          onLabel={onLabel}
+        />
+      )
+    case 'conflicts':
+      return <Conflicts id={id} placed={placed} head={head} />
+    case 'activity':
+      return <Activity id={id} head={head} />
+    case 'proof':
+      return <Proof id={id} row={row} />
+  }
+}
+
+function Inspect({ id, row, placed, view, version, head, graph, commit, flow }: GraphTabProps) {
+  const { chosen } = placed.place
+  const meta = useCallback(
+    (entity: string) => {
+      if (view?.kind !== 'past') return graph?.meta(entity)
+      const { state } = view.moment!
+      return (chosen?.kind === 'edge' ? state.edges : state.nodes).get(entity)
+    },
+    [view, graph, chosen?.kind],
+  )
+  const edit = useMemo(() => {
+    if (flow === null || flow.readOnly) return undefined
+    return {
+      value: (id: string) => flow.store.node(id) ?? flow.store.edge(id),
+      set: (id: string, pointer: string, value: string) => flow.setField(id, pointer, value),
+    }
+  }, [flow])
+  if (view === null) return <Loading what="the graph" />
+  if (chosen === null) {
+    const { nodes, edges, attributes } = view.snapshot
+    const counts = { nodes: nodes.length, edges: edges.length }
+    if (version === 0) return <Empty title="This is before the first commit">The graph was empty.</Empty>
+    return (
+      <InspectGraph
+        row={row}
+        placed={placed}
+        commit={commit}
+        version={version}
+        counts={counts}
+        attributes={attributes}
+      />
+    )
+  }
+  return (
+    <InspectEntity
+      id={id}
+      placed={placed}
+      snapshot={view.snapshot}
+      version={view.version}
+      head={head}
+      meta={meta}
+      edit={edit}
+    />
+  )
+}
+
+/** Names of what is shown, for sentences. */
+function useNames(view: View | null): (id: string) => string {
+  const { nodes, edges } = view?.snapshot ?? {}
+  const names = useMemo(() => {
+    const found = new Map<string, string>()
+    for (const edge of edges ?? []) found.set(edge.id, edge.id)
+    for (const node of nodes ?? []) found.set(node.id, labelOf(node))
+    return found
+  }, [nodes, edges])
+  return useCallback((id) => names.get(id) ?? id, [names])
+}

@@ -1,0 +1,217 @@
+// biome-ignore-all lint/a11y/useSemanticElements: a fieldset has a border and a form
+/** A graph that is there: header, picture or outline, panel, slider. */
+import type { GraphFlow } from '@dao-api/react-flow'
+import { Cursors } from '@dao-api/react-flow'
+import { useCallback, useEffect, useMemo, useState } from 'react'
+import { Link } from 'wouter'
+import type { ApiError } from '../shared/api.ts'
+import { useClient } from '../shared/client.ts'
+import { ProblemView, StaleNote } from '../shared/problem.tsx'
+import { spoken, Time } from '../shared/time.tsx'
+import { Loading } from '../shared/ui.tsx'
+import { useUnlock } from '../shared/unlock.ts'
+import { useLoad } from '../shared/use_load.ts'
+import { FlowCanvas } from './canvas/flow_canvas.tsx'
+import { OthersCursors } from './canvas/people.tsx'
+import { EditBridge, UndoButtons } from './edit_bridge.tsx'
+import { GraphHeader } from './graph_header.tsx'
+import { GraphTab } from './graph_tab.tsx'
+import { labelMarks } from './histogram.ts'
+import { OutlineView } from './outline_view.tsx'
+import { Panel } from './panel/panel.tsx'
+import { type Move, type Placed, usePlace } from './place.ts'
+import { getCommit } from './source.ts'
+import { v } from './text.ts'
+import { TimeSlider } from './time_slider.tsx'
+import { useActs } from './use_acts.tsx'
+import { useGraphKeys } from './use_graph_keys.ts'
+import type { Head } from './use_head.ts'
+import { useTravel } from './use_travel.ts'
+import { usePast, useView, useWanted, type Wanted } from './use_view.ts'
+import type { Commit, GraphRow } from './wire_types.ts'
+
+/** With more nodes and edges than this, even a few commits may be megabytes. */
+const SMALL = 3_000
+
+export interface GraphViewProps {
+  id: string
+  at: string | null
+  head: Head
+  row: GraphRow
+  rowAsOf: number
+  rowError: ApiError | undefined
+  reload: () => void
+}
+
+export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: GraphViewProps) {
+  const client = useClient()
+  const isTrashed = row.trashed !== undefined
+  const placed = usePlace(id, at)
+  const { place, go } = placed
+  const headVersion = Math.max(head.status.point.version, row.version)
+  const marks = useMemo(() => labelMarks(row.labels), [row.labels])
+  const { wanted, error: wantedError } = useWanted(id, at, row)
+  const [isUnlocked] = useUnlock(id)
+  const [flow, setFlow] = useState<GraphFlow | null>(null)
+
+  // The graph in the trash has no head that can be followed: its last version is shown instead.
+  const named = wanted?.kind === 'version' ? wanted.version : null
+  const addressed = wanted?.kind === 'head' && isTrashed ? row.version : named
+  const past = usePast(id, head)
+  const travel = useTravel(placed, addressed, headVersion, past, marks)
+  const shown = useMemo<Wanted | null>(() => {
+    if (wanted === null && !travel.isMoving) return null
+    return travel.version === null ? { kind: 'head' } : { kind: 'version', version: travel.version }
+  }, [wanted, travel.isMoving, travel.version])
+  const viewed = useView(past, shown, head)
+  useRefreshRow(headVersion, row.version, reload)
+
+  const isHead = travel.version === null
+  const version = travel.version ?? headVersion
+  const view = viewed.view
+  // What is not the picture waits until the picture is there.
+  const isShown = view !== null
+  const commit = useShownCommit(id, version, view?.moment?.commit ?? null, isShown)
+  const acts = useActs({ id, row, version, head: headVersion, isHead, isUnlocked, reload, placed })
+  useGraphKeys({ placed, travel, version, isHead })
+  const choose = useCallback((chosen: Move['chosen']) => go({ chosen: chosen ?? null, path: null }, true), [go])
+
+  const editing = flow !== null && isUnlocked && isHead ? flow : null
+  const error = wantedError ?? viewed.error
+  return (
+    <main
+      className={`gp ${isHead ? '' : 'gp-past'} ${isHead && head.status.connection === 'offline' ? 'gp-stale' : ''}`}
+    >
+      {client !== null && isUnlocked && isHead && <EditBridge client={client} id={id} onFlow={setFlow} />}
+      <GraphHeader
+        id={id}
+        row={row}
+        placed={placed}
+        version={version}
+        head={headVersion}
+        isHead={isHead}
+        status={head.status}
+        marks={marks}
+        menu={acts.menu}
+      />
+      {rowError !== undefined && <StaleNote error={rowError} asOf={<Time at={rowAsOf} />} onRetry={reload} />}
+      {isTrashed && <TrashNote row={row} />}
+      {!isHead && !isTrashed && <PastNote version={version} commit={commit} placed={placed} />}
+      <div className="gp-body">
+        <div className="gp-stage">
+          <Toolbar placed={placed} flow={editing} />
+          {error !== null && error !== undefined && (
+            <ProblemView error={error} onRetry={viewed.retry}>
+              <Link href={placed.to({ at: null })}>Back to now</Link>
+            </ProblemView>
+          )}
+          {view === null && !error && <Loading what="the graph" />}
+          {view !== null && place.show === 'outline' && <OutlineView snapshot={view.snapshot} placed={placed} />}
+          {view !== null && place.show === 'canvas' && (
+            <FlowCanvas
+              nodes={editing === null ? view.snapshot.nodes : (editing.props.nodes as never)}
+              edges={editing === null ? view.snapshot.edges : (editing.props.edges as never)}
+              chosen={place.chosen}
+              onChoose={choose}
+              fitKey={id}
+              edit={editing === null || editing.readOnly ? undefined : editing.props}
+              label={`${isHead ? 'The graph as it is now' : `The graph in ${v(version)}`} as a picture. The outline has the same as a table.`}
+            >
+              {editing !== null && <Cursors flow={editing} />}
+              {editing === null && isHead && head.graph !== null && <OthersCursors graph={head.graph} />}
+            </FlowCanvas>
+          )}
+        </div>
+        <Panel placed={placed}>
+          <GraphTab
+            id={id}
+            row={row}
+            placed={placed}
+            view={view}
+            version={version}
+            head={headVersion}
+            graph={head.graph}
+            commit={commit}
+            flow={editing}
+            onRestore={acts.restore}
+            onLabel={acts.label}
+          />
+        </Panel>
+      </div>
+      <TimeSlider
+        id={id}
+        head={headVersion}
+        travel={travel}
+        past={past}
+        marks={marks}
+        commit={commit}
+        isShown={isShown}
+        hasSmallCommits={row.nodes + row.edges < SMALL}
+      />
+      {acts.dialog}
+    </main>
+  )
+}
+
+/** The row has labels, title and trash: it is asked for again when commits came. */
+function useRefreshRow(head: number, known: number, reload: () => void): void {
+  useEffect(() => {
+    if (head <= known) return
+    const timer = setTimeout(reload, 800)
+    return () => clearTimeout(timer)
+  }, [head, known, reload])
+}
+
+/** The commit of a version: it comes with the past; of the head it is asked for. */
+function useShownCommit(id: string, version: number, known: Commit | null, when: boolean): Commit | null {
+  const isKnown = known?.version === version
+  const { data } = useLoad(`commit ${id} ${version}`, (signal) => getCommit(id, version, signal), {
+    when: when && !isKnown && version > 0,
+  })
+  return isKnown ? known : data?.version === version ? data : null
+}
+
+function PastNote({ version, commit, placed }: { version: number; commit: Commit | null; placed: Placed }) {
+  const when = commit?.version === version ? ` of ${spoken(commit.timestamp)}` : ''
+  return (
+    <p className="gp-note" role="status">
+      <span aria-hidden="true">⟲</span> You look at <strong>{v(version)}</strong>
+      {when} ·{' '}
+      <Link href={placed.to({ at: null })} className="gp-now">
+        back to now
+      </Link>
+    </p>
+  )
+}
+
+function TrashNote({ row }: { row: GraphRow }) {
+  const { by, at, purgeAt, reason } = row.trashed!
+  return (
+    <p className="gp-note gp-note-trash" role="status">
+      <strong>In the trash</strong> since <Time at={at} />
+      {by !== null && `, put there by ${by}`}
+      {reason !== undefined && `: ${reason}`}.{' '}
+      {purgeAt !== undefined && (
+        <>
+          It is purged <Time at={purgeAt} />; until then it can be recovered.
+        </>
+      )}
+    </p>
+  )
+}
+
+function Toolbar({ placed, flow }: { placed: Placed; flow: GraphFlow | null }) {
+  const { place, go } = placed
+  return (
+    <div className="gp-toolbar">
+      <div role="group" aria-label="Shown as" className="gp-switch">
+        {(['canvas', 'outline'] as const).map((show) => (
+          <button key={show} type="button" aria-pressed={place.show === show} onClick={() => go({ show }, true)}>
+            {show === 'canvas' ? 'Picture' : 'Outline'}
+          </button>
+        ))}
+      </div>
+      {flow !== null && <UndoButtons flow={flow} />}
+    </div>
+  )
+}

@@ -1,0 +1,221 @@
+// biome-ignore-all lint/a11y/useSemanticElements: a list that scrolls is a region with a name
+/** History: what happened, newest first, in windows (K3). Rows are virtual; pages are dropped when they are far away. */
+import { useVirtualizer } from '@tanstack/react-virtual'
+import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'react'
+import { Link } from 'wouter'
+import type { ApiError } from '../../shared/api.ts'
+import { compareLink, operationLink } from '../../shared/links.ts'
+import { ProblemView } from '../../shared/problem.tsx'
+import { clock, day, Time } from '../../shared/time.tsx'
+import { Empty, Loading, Menu, User } from '../../shared/ui.tsx'
+import { asApiError } from '../../shared/use_load.ts'
+import { contentOf, describe } from '../describe.ts'
+import { HistoryWindow } from '../history_window.ts'
+import type { Placed } from '../place.ts'
+import { type Line, linesOf } from '../runs.ts'
+import { getOperations } from '../source.ts'
+import { plural, v } from '../text.ts'
+import type { AuditedOperation } from '../wire_types.ts'
+import { type Filter, HistoryFilters, type Kind, NO_FILTER } from './history_filters.tsx'
+
+const ROW = 54
+const TYPES: Readonly<Record<Kind, string | null>> = {
+  everything: null,
+  content: null,
+  attributes: 'UPDATE_GRAPH',
+  labels: 'LABEL_VERSION',
+}
+
+export interface HistoryProps {
+  id: string
+  placed: Placed
+  version: number
+  head: number
+  /** The commit of the past that is shown. */
+  here: { version: number; timestamp: number } | null
+  name: (id: string) => string
+  onRestore: ((version: number) => void) | undefined
+  onLabel: ((version: number) => void) | undefined
+}
+
+export function History(props: HistoryProps) {
+  const { id, head } = props
+  const [filter, setFilter] = useState<Filter>(NO_FILTER)
+  const [seen, setSeen] = useState(head)
+  const newer = head - seen
+  return (
+    <div className="gp-history">
+      <HistoryFilters filter={filter} setFilter={setFilter} here={props.here} />
+      {newer > 0 && filter.to === null && (
+        <button type="button" className="gp-newer" onClick={() => setSeen(head)}>
+          ↑ {plural(newer, 'newer commit')}
+        </button>
+      )}
+      <Rows key={`${id} ${JSON.stringify(filter)} ${seen}`} {...props} filter={filter} />
+    </div>
+  )
+}
+
+function Rows(props: HistoryProps & { filter: Filter }) {
+  const { id, filter, version } = props
+  const [, renew] = useReducer((count: number) => count + 1, 0)
+  const [error, setError] = useState<ApiError | null>(null)
+  const [expanded, setExpanded] = useState<ReadonlySet<number>>(new Set())
+  const rows = useMemo(
+    () =>
+      new HistoryWindow<AuditedOperation>(async (cursor, limit) => {
+        const { user, kind, refused, to } = filter
+        const type = TYPES[kind] ?? filter.type
+        const status = refused && kind !== 'content' ? null : 'completed'
+        const page = await getOperations(id, { user, type, status, to }, cursor, limit)
+        const { operations, nextCursor } = page
+        const isWanted = (one: AuditedOperation): boolean => kind !== 'content' || contentOf(one.events) === 'content'
+        return { rows: operations.filter(isWanted), nextCursor }
+      }),
+    [id, filter],
+  )
+  const want = useCallback(
+    async (from: number, to: number) => {
+      try {
+        while (await rows.want(from, to)) renew()
+        setError(null)
+      } catch (failure) {
+        setError(asApiError(failure))
+      }
+      renew()
+    },
+    [rows],
+  )
+  const scroll = useRef<HTMLDivElement>(null)
+  const lines = linesOf(rows.count, (index) => rows.row(index), expanded, filter.collapse)
+  const virtual = useVirtualizer({
+    count: lines.length,
+    getScrollElement: () => scroll.current,
+    estimateSize: (index) => (lines[index]?.kind === 'run' ? 36 : ROW),
+    overscan: 10,
+  })
+  const items = virtual.getVirtualItems()
+  const [first, last] = [lines[items[0]?.index ?? 0], lines[items[items.length - 1]?.index ?? 0]]
+  const [from, to] = [indexOf(first, 'from'), indexOf(last, 'to')]
+  const isAtEnd = items.length === 0 || (items[items.length - 1]?.index ?? 0) >= lines.length - 5
+  useEffect(() => {
+    void want(from, isAtEnd ? Math.max(to, rows.count) : to)
+  }, [want, from, to, isAtEnd, rows])
+  const toggle = (index: number): void => {
+    const next = new Set(expanded)
+    if (!next.delete(index)) next.add(index)
+    setExpanded(next)
+  }
+  if (error !== null) return <ProblemView error={error} onRetry={() => void want(from, to)} />
+  if (rows.count === 0)
+    return rows.hasMore ? <Loading what="the history" /> : <Empty title="Nothing fits this filter" />
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
+    <div className="gp-rows" ref={scroll} tabIndex={0} role="region" aria-label="History">
+      <ol style={{ height: virtual.getTotalSize() }} aria-label="Operations, newest first">
+        {items.map(({ index, start, size }) => (
+          <li key={index} style={{ transform: `translateY(${start}px)`, height: size }}>
+            <LineView line={lines[index]!} row={(at) => rows.row(at)} expanded={expanded} toggle={toggle} {...props} />
+          </li>
+        ))}
+      </ol>
+      {!rows.hasMore && <p className="quiet small-text gp-end">This is the beginning. You look at {v(version)}.</p>}
+    </div>
+  )
+}
+
+function indexOf(line: Line | undefined, side: 'from' | 'to'): number {
+  if (line === undefined) return 0
+  return line.kind === 'row' ? line.index : line.run[side]
+}
+
+function LineView({
+  line,
+  row,
+  expanded,
+  toggle,
+  ...props
+}: HistoryProps & {
+  line: Line
+  row: (index: number) => AuditedOperation | undefined
+  expanded: ReadonlySet<number>
+  toggle: (index: number) => void
+}) {
+  if (line.kind === 'row') {
+    const operation = row(line.index)
+    return operation === undefined ? <span className="quiet">…</span> : <RowView operation={operation} {...props} />
+  }
+  const { from, to, userId, what } = line.run
+  const isOpen = expanded.has(from)
+  return (
+    <button type="button" className="gp-run" aria-expanded={isOpen} onClick={() => toggle(from)}>
+      <span aria-hidden="true">{isOpen ? '▾' : '▸'}</span> {to - from + 1} {what}, {userId}
+    </button>
+  )
+}
+
+function RowView({ operation, ...props }: HistoryProps & { operation: AuditedOperation }) {
+  const { id, placed, version: here, head, name, onRestore, onLabel } = props
+  const { version, status, userId, timestamp, operationId, undoneBy } = operation
+  if (status !== 'completed') return <RefusedRow id={id} operation={operation} />
+  const isHere = version === here
+  const items = [
+    ...(version > 1
+      ? [{ label: 'Compare with the version before', run: () => open(compareLink(id, version - 1, version)) }]
+      : []),
+    { label: 'Compare with now', run: () => open(compareLink(id, version, 'head')) },
+    { label: 'Open the operation', run: () => open(operationLink(operationId, id)) },
+    { label: 'Label this version…', run: () => onLabel?.(version), disabled: onLabel === undefined, title: LOCKED },
+    {
+      label: 'Restore this version…',
+      run: () => onRestore?.(version),
+      disabled: onRestore === undefined || version === head,
+      title: LOCKED,
+    },
+  ]
+  const open = (link: string): void => props.placed.open(link)
+  return (
+    <div className={`gp-row ${isHere ? 'gp-row-here' : ''}`}>
+      <span className="gp-row-top">
+        <Link href={placed.to({ at: version })} className="gp-row-version" aria-current={isHere ? 'true' : undefined}>
+          {operation.events[0]?.type === 'VersionLabelled' && '⚑ '}
+          {v(version)}
+        </Link>
+        <User id={userId} />
+        <span className="quiet small-text gp-row-time" title={new Date(timestamp).toISOString()}>
+          {day(timestamp) === day(Date.now()) ? clock(timestamp) : <Time at={timestamp} />}
+        </span>
+        <Menu label={`More about ${v(version)}`} items={items} />
+      </span>
+      <span className="gp-row-what">
+        {describe(operation, name)}
+        {undoneBy !== undefined && undoneBy.length > 0 && <em> · taken back</em>}
+        {operation.outcome === 'merged' && <em> · merged</em>}
+      </span>
+    </div>
+  )
+}
+
+const LOCKED = 'Unlock editing first'
+
+function RefusedRow({ id, operation }: { id: string; operation: AuditedOperation }) {
+  const { userId, commandType, timestamp, operationId, error, version } = operation
+  const conflict = error?.resolution?.conflicts[0]
+  return (
+    <div className="gp-row gp-row-refused">
+      <span className="gp-row-top">
+        <b>
+          <span aria-hidden="true">✕ </span>refused
+        </b>
+        <User id={userId} />
+        <span className="quiet small-text gp-row-time">
+          at {v(version)}, {clock(timestamp)}
+        </span>
+      </span>
+      <span className="gp-row-what">
+        {commandType} {error?.code} {conflict === undefined ? '' : `${conflict.id} ${conflict.path}`}{' '}
+        <Link href={operationLink(operationId, id)}>why</Link>
+      </span>
+    </div>
+  )
+}

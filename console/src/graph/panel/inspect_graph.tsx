@@ -1,0 +1,127 @@
+/** Inspect with nothing chosen: the graph itself, and the commit that is shown. */
+import { useState } from 'react'
+import { Link } from 'wouter'
+import { count, counted, short as shortHash } from '../../shared/format.ts'
+import { JsonView } from '../../shared/json_view.tsx'
+import { compareLink, graphLink, operationLink } from '../../shared/links.ts'
+import { Time } from '../../shared/time.tsx'
+import { attributesOf } from '../../shared/types.ts'
+import { CopyButton, Tag, User } from '../../shared/ui.tsx'
+import { describe } from '../describe.ts'
+import type { Placed } from '../place.ts'
+import { v } from '../text.ts'
+import type { Commit, GraphRow } from '../wire_types.ts'
+
+export function InspectGraph({
+  row,
+  placed,
+  commit,
+  version,
+  counts,
+  attributes,
+}: {
+  row: GraphRow
+  placed: Placed
+  commit: Commit | null
+  version: number
+  counts: { nodes: number; edges: number }
+  attributes: Readonly<Record<string, unknown>>
+}) {
+  const { description, tags, owner } = attributesOf({ attributes })
+  const labels = Object.entries(row.labels).filter(([, label]) => label.version === version)
+  return (
+    <div className="gp-inspect">
+      {commit !== null && <CommitCard commit={commit} placed={placed} />}
+      {description !== undefined && <p className="gp-description">{description}</p>}
+      <dl className="gp-facts">
+        <dt>Contents</dt>
+        <dd>
+          {count(counts.nodes)} nodes, {count(counts.edges)} edges
+        </dd>
+        {labels.length > 0 && (
+          <>
+            <dt>Labels</dt>
+            <dd>
+              {labels.map(([name, { note, by, at }]) => (
+                <span key={name}>
+                  ⚑ {name} {note !== undefined && `“${note}” `}
+                  <span className="quiet small-text">
+                    by {by} <Time at={at} />
+                  </span>
+                </span>
+              ))}
+            </dd>
+          </>
+        )}
+        {owner !== undefined && (
+          <>
+            <dt>Owner</dt>
+            <dd>{owner}</dd>
+          </>
+        )}
+        {tags.length > 0 && (
+          <>
+            <dt>Tags</dt>
+            <dd className="row">
+              {tags.map((tag) => (
+                <Tag key={tag}>{tag}</Tag>
+              ))}
+            </dd>
+          </>
+        )}
+        <dt>Created</dt>
+        <dd>
+          <Time at={row.createdAt} /> by {row.createdBy}
+        </dd>
+        {row.forkedFrom !== undefined && (
+          <>
+            <dt>Copied from</dt>
+            <dd>
+              <Link href={graphLink(row.forkedFrom.graphId, row.forkedFrom.version)}>
+                {row.forkedFrom.graphId} {v(row.forkedFrom.version)}
+              </Link>
+            </dd>
+          </>
+        )}
+        <dt>Hash now</dt>
+        <dd>
+          <code title={row.hash}>{shortHash(row.hash, 12)}</code> <CopyButton text={row.hash} label="Copy the hash" />
+        </dd>
+      </dl>
+      {Object.keys(attributes).length > 0 && (
+        <details>
+          <summary>All attributes</summary>
+          <JsonView value={attributes} />
+        </details>
+      )}
+      <p className="quiet small-text">Choose a node or an edge to see who wrote each of its fields.</p>
+    </div>
+  )
+}
+
+function CommitCard({ commit, placed }: { commit: Commit; placed: Placed }) {
+  const { version, userId, timestamp, commandType, outcome, operationId } = commit
+  const [open, setOpen] = useState(false)
+  return (
+    <section className="gp-commit" aria-label={`Commit ${v(version)}`}>
+      <h2>
+        {v(version)} <User id={userId} />
+      </h2>
+      <p>{describe(commit)}</p>
+      <p className="quiet small-text">
+        <Time at={timestamp} exact /> · {commandType} · {outcome} ·{' '}
+        {operationId !== null && <Link href={operationLink(operationId, placed.place.id)}>operation</Link>}
+        {version > 1 && (
+          <>
+            {' '}
+            · <Link href={compareLink(placed.place.id, version - 1, version)}>compare with {v(version - 1)}</Link>
+          </>
+        )}
+      </p>
+      <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>{counted(commit.events.length, 'event')}</summary>
+        {open && <JsonView value={commit.events} open={1} />}
+      </details>
+    </section>
+  )
+}

@@ -1,0 +1,76 @@
+/** Short texts for nodes, edges and values. Pure; all of it ends up in text nodes. */
+import type { GraphEdge, GraphNode } from '@dao-api/client'
+
+/** A node or edge as the server or the fold has it. */
+export type Entity = GraphNode | GraphEdge | { readonly id: string; readonly [field: string]: unknown }
+
+const LABEL_MAX = 80
+
+/** What a person would call it: its label, name or title, else its id. */
+export function labelOf(entity: Entity): string {
+  const data = entity['data' as keyof Entity] as unknown
+  const fields: readonly unknown[] = [
+    isObject(data) ? data.label : undefined,
+    isObject(data) ? data.name : undefined,
+    isObject(data) ? data.title : undefined,
+    (entity as Record<string, unknown>).label,
+  ]
+  const found = fields.find((field) => typeof field === 'string' && field.trim() !== '')
+  return typeof found === 'string' ? cut(found.trim(), LABEL_MAX) : entity.id
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function cut(text: string, max: number): string {
+  const letters = Array.from(text)
+  return letters.length <= max ? text : `${letters.slice(0, max - 1).join('')}…`
+}
+
+/** A value in one line. An absent one is an em dash. */
+export function short(value: unknown, max = 60): string {
+  if (value === undefined || value === null) return '–'
+  if (typeof value === 'string') return `"${cut(value, max)}"`
+  if (isPoint(value)) return `${round(value.x)}, ${round(value.y)}`
+  return cut(JSON.stringify(value) ?? '–', max)
+}
+
+function isPoint(value: unknown): value is { x: number; y: number } {
+  return (
+    isObject(value) && typeof value.x === 'number' && typeof value.y === 'number' && Object.keys(value).length === 2
+  )
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`
+}
+
+/** A version as the console writes it: v1,470. */
+export function v(version: number): string {
+  return `v${version.toLocaleString('en')}`
+}
+
+/** A length of time in its largest unit: "12 s", "3 min", "2 h", "5 d". */
+export function duration(ms: number): string {
+  const s = Math.max(0, ms) / 1000
+  if (s < 1) return `${Math.round(s * 1000)} ms`
+  if (s < 90) return `${Math.round(s)} s`
+  if (s < 5_400) return `${Math.round(s / 60)} min`
+  if (s < 129_600) return `${Math.round(s / 3_600)} h`
+  return `${Math.round(s / 86_400)} d`
+}
+
+/** A moment in the reader's own time: "Mon 30 Nov 2026, 12:03:11". */
+export function moment(at: number, now?: number): string {
+  const date = new Date(at)
+  const isSameDay = now !== undefined && new Date(now).toDateString() === date.toDateString()
+  const time = date.toLocaleTimeString('en-GB')
+  if (isSameDay) return time
+  const day = date.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' })
+  return `${day}, ${time}`
+}

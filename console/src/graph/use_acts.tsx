@@ -1,0 +1,96 @@
+/** The "more" menu of a graph and its dialogs. */
+import { type ReactNode, useState } from 'react'
+import { download } from '../shared/api.ts'
+import { graphLink } from '../shared/links.ts'
+import { consoleRoot } from '../shared/place.ts'
+import type { MenuItem } from '../shared/ui.tsx'
+import { CopyDialog, LabelDialog, RecoverDialog, RestoreDialog, TrashDialog } from './dialogs.tsx'
+import type { Placed } from './place.ts'
+import { graphPath } from './source.ts'
+import { v } from './text.ts'
+import type { GraphRow } from './wire_types.ts'
+
+type Open = { kind: 'restore' | 'label'; version: number } | { kind: 'copy' | 'trash' | 'recover' } | null
+
+export interface Acts {
+  readonly menu: readonly MenuItem[]
+  readonly dialog: ReactNode
+  readonly restore: ((version: number) => void) | undefined
+  readonly label: ((version: number) => void) | undefined
+}
+
+export function useActs({
+  id,
+  row,
+  version,
+  head,
+  isHead,
+  isUnlocked,
+  reload,
+  placed,
+}: {
+  id: string
+  row: GraphRow
+  version: number
+  head: number
+  isHead: boolean
+  isUnlocked: boolean
+  reload: () => void
+  placed: Placed
+}): Acts {
+  const [open, setOpen] = useState<Open>(null)
+  const close = (): void => setOpen(null)
+  const isTrashed = row.trashed !== undefined
+  const locked = isUnlocked ? {} : { disabled: true, title: 'Unlock editing first' }
+  const needsAdmin = row.access === 'admin' ? locked : { disabled: true, title: 'Needs the right admin' }
+  const address = (at: number | null): string => new URL(graphLink(id, at).slice(1), consoleRoot).href
+  const menu: MenuItem[] = [
+    { label: `Copy a link to ${v(version)}`, run: () => void navigator.clipboard?.writeText(address(version)) },
+    {
+      label: 'Download as JSON',
+      run: () => void download(graphPath(id, '/document'), `${id}.json`, { query: { at: version } }),
+    },
+    { label: `Label ${v(version)}…`, run: () => setOpen({ kind: 'label', version }), ...locked },
+    ...(isHead || version === 0
+      ? []
+      : [{ label: `Restore ${v(version)}…`, run: () => setOpen({ kind: 'restore', version }), ...locked }]),
+    { label: `Copy ${v(version)} to a new graph…`, run: () => setOpen({ kind: 'copy' }), ...locked },
+    isTrashed
+      ? {
+          label: 'Recover…',
+          run: () => setOpen({ kind: 'recover' }),
+          ...needsAdmin,
+          ...(row.access === 'admin' ? { disabled: false } : {}),
+        }
+      : { label: 'Put into the trash…', danger: true, run: () => setOpen({ kind: 'trash' }), ...needsAdmin },
+  ]
+  const done = (): void => {
+    reload()
+    if (open?.kind === 'restore') placed.go({ at: null })
+  }
+  return {
+    menu,
+    dialog: dialogOf(),
+    restore: isUnlocked ? (of) => setOpen({ kind: 'restore', version: of }) : undefined,
+    label: isUnlocked ? (of) => setOpen({ kind: 'label', version: of }) : undefined,
+  }
+
+  function dialogOf(): ReactNode {
+    switch (open?.kind) {
+      case 'restore':
+        return <RestoreDialog id={id} version={open.version} head={head} onClose={close} onDone={done} />
+      case 'label':
+        return (
+          <LabelDialog id={id} version={open.version} labels={Object.keys(row.labels)} onClose={close} onDone={done} />
+        )
+      case 'copy':
+        return <CopyDialog id={id} version={version} onClose={close} onOpen={(to) => placed.open(graphLink(to))} />
+      case 'trash':
+        return <TrashDialog id={id} nodes={row.nodes} onClose={close} onDone={done} />
+      case 'recover':
+        return <RecoverDialog id={id} onClose={close} onDone={done} />
+      case undefined:
+        return null
+    }
+  }
+}

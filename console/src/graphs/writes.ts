@@ -1,0 +1,110 @@
+/** What the list of graphs writes: lifecycle commands (L), each under the operation id that it is given. */
+import { type ApiError, newOperationId, send } from '../shared/api.ts'
+import { seg } from '../shared/links.ts'
+import { type Accepted, attributesOf, type GraphRow } from '../shared/types.ts'
+import { asApiError } from '../shared/use_load.ts'
+
+export interface NewAttributes {
+  title?: string
+  description?: string
+  owner?: string
+  tags?: string[]
+}
+
+export function command(
+  graphId: string,
+  type: string,
+  payload: object,
+  operationId: string,
+  more: object = {},
+): Promise<Accepted> {
+  return send('POST', `graphs/${seg(graphId)}/command`, { type, payload, operationId, ...more })
+}
+
+export const createGraph = (graphId: string, attributes: NewAttributes, operationId: string): Promise<Accepted> =>
+  command(graphId, 'CREATE_GRAPH', { attributes }, operationId)
+
+export function copyGraph(
+  source: string,
+  target: string,
+  how: { at?: string; history: boolean; title?: string },
+  operationId: string,
+): Promise<Accepted> {
+  const from = { graphId: source, history: how.history, ...(how.at ? { at: atOf(how.at) } : {}) }
+  return command(
+    target,
+    'CREATE_GRAPH',
+    { from, ...(how.title ? { attributes: { title: how.title } } : {}) },
+    operationId,
+  )
+}
+
+/** `v12` and `12` are the version 12; anything else is a label or a time. */
+function atOf(text: string): string | number {
+  const version = /^v?(\d+)$/.exec(text.trim())
+  return version === null ? text.trim() : Number(version[1])
+}
+
+/** `null` removes a field. `seen` is the version that the user saw: what others wrote since is a conflict. */
+export const updateGraph = (graphId: string, updates: object, seen: number, operationId: string): Promise<Accepted> =>
+  command(graphId, 'UPDATE_GRAPH', { updates }, operationId, { clientVersion: seen })
+
+export const labelGraph = (
+  graphId: string,
+  name: string,
+  version: number | null,
+  note: string,
+  operationId: string,
+): Promise<Accepted> =>
+  command(
+    graphId,
+    'LABEL_VERSION',
+    { name, version, ...(note === '' || version === null ? {} : { note }) },
+    operationId,
+  )
+
+export const trashGraph = (graphId: string, reason: string, operationId: string): Promise<Accepted> =>
+  send('DELETE', `graphs/${seg(graphId)}`, undefined, {
+    query: { reason },
+    headers: { 'Idempotency-Key': operationId },
+  })
+
+export const recoverGraph = (graphId: string, operationId: string): Promise<Accepted> =>
+  command(graphId, 'RECOVER_GRAPH', {}, operationId)
+
+export const purgeGraph = (graphId: string, operationId: string): Promise<Accepted> =>
+  send('POST', `graphs/${seg(graphId)}/purge`, { operationId })
+
+export interface Done {
+  graphId: string
+  operationId: string
+  error?: ApiError
+}
+
+/** One after the other, so that one refusal does not stop the rest. */
+export async function each(
+  rows: readonly GraphRow[],
+  write: (row: GraphRow, operationId: string) => Promise<unknown>,
+): Promise<Done[]> {
+  const done: Done[] = []
+  for (const row of rows) {
+    const operationId = newOperationId()
+    try {
+      await write(row, operationId)
+      done.push({ graphId: row.graphId, operationId })
+    } catch (error) {
+      done.push({ graphId: row.graphId, operationId, error: asApiError(error) })
+    }
+  }
+  return done
+}
+
+/** `+a, -b` adds `a` and removes `b`; a word without a sign is added. */
+export function changeTags(row: GraphRow, change: string): string[] {
+  const tags = new Set(attributesOf(row).tags)
+  for (const word of change.split(',').map((part) => part.trim())) {
+    if (word.startsWith('-')) tags.delete(word.slice(1).trim())
+    else if (word !== '') tags.add(word.replace(/^\+/, '').trim())
+  }
+  return [...tags]
+}

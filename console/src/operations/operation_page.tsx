@@ -1,0 +1,278 @@
+/** One operation: what was asked for, and what became of it. A refusal is a sentence with links (K7). */
+import { Link } from 'wouter'
+import { describe } from '../graph/describe.ts'
+import { type Part, plain, refusalSentence } from '../graph/sentence.ts'
+import { get } from '../shared/api.ts'
+import { commandWords, count, short } from '../shared/format.ts'
+import { JsonView } from '../shared/json_view.tsx'
+import { compareLink, graphLink, operationLink, operationsLink, seg } from '../shared/links.ts'
+import { ProblemView } from '../shared/problem.tsx'
+import { Time } from '../shared/time.tsx'
+import { useTitle } from '../shared/title.ts'
+import type { AuditedOperation, Changes, Commit, Operation, Operations } from '../shared/types.ts'
+import { CopyButton, Loading, User } from '../shared/ui.tsx'
+import { useLoad } from '../shared/use_load.ts'
+import { useParams } from '../shared/use_params.ts'
+import { Outcome } from './operations_page.tsx'
+
+interface Found {
+  operation: Operation
+  /** What it wrote; null of a refusal, of one that changed nothing, and where the commit can't be read. */
+  commit: Commit | null
+  /** As the audit list has it: with the client, the trace and what it undoes. */
+  audited: AuditedOperation | null
+  /** When the commits in its way were made. */
+  times: ReadonlyMap<number, number>
+}
+
+export function OperationPage({ id }: { id: string }) {
+  useTitle(`Operation ${short(id)}`)
+  const [params] = useParams()
+  const graph = params.get('graph')
+  const { data, error, reload } = useLoad<Found>(`${graph}/${id}`, (signal) => find(id, graph, signal))
+  return (
+    <main className="page">
+      <div className="page-head">
+        <h1>
+          <span className="crumb">
+            <Link href={operationsLink()}>Operations</Link> /{' '}
+          </span>
+          {data === undefined ? short(id, 13) : title(data.operation)}
+        </h1>
+      </div>
+      {error !== undefined && (
+        <ProblemView error={error} onRetry={reload}>
+          {error.status === 404 && (
+            <span className="quiet">
+              Outcomes are kept for a day at least. The operations of a graph are kept in its history.{' '}
+              {graph !== null && <Link href={operationsLink({ graphs: graph })}>Operations of {graph}</Link>}
+            </span>
+          )}
+        </ProblemView>
+      )}
+      {data === undefined && error === undefined && <Loading what="the operation" />}
+      {data !== undefined && <Details found={data} />}
+    </main>
+  )
+}
+
+const title = ({ type, userId }: Operation): string => `${userId}: ${commandWords(type)}`
+
+async function find(id: string, graph: string | null, signal: AbortSignal): Promise<Found> {
+  const operation = await get<Operation>(`operations/${seg(id)}`, { query: { graphId: graph }, signal })
+  const [commit, audited] = await Promise.all([commitOf(operation, signal), auditedOf(operation, signal)])
+  const versions = [...new Set((operation.resolution?.conflicts ?? []).slice(0, 5).map(({ version }) => version))]
+  const commits = await Promise.all(versions.map((version) => commitAt(operation.graphId, version, signal)))
+  const times = new Map(commits.flatMap((one) => (one === null ? [] : [[one.version, one.timestamp] as const])))
+  return { operation, commit, audited, times }
+}
+
+async function commitOf(operation: Operation, signal: AbortSignal): Promise<Commit | null> {
+  if (operation.status !== 'completed' || operation.outcome === 'unchanged') return null
+  const commit = await commitAt(operation.graphId, operation.version, signal)
+  return commit?.operationId === operation.operationId ? commit : null
+}
+
+async function commitAt(graphId: string, version: number, signal: AbortSignal): Promise<Commit | null> {
+  try {
+    const query = { since: version - 1, limit: 1 }
+    const { changes } = await get<Changes>(`graphs/${seg(graphId)}/changes`, { query, signal })
+    return changes.find((commit) => commit.version === version) ?? null
+  } catch (error) {
+    signal.throwIfAborted()
+    void error
+    return null
+  }
+}
+
+async function auditedOf(operation: Operation, signal: AbortSignal): Promise<AuditedOperation | null> {
+  try {
+    const query = { user: operation.userId, from: operation.createdAt - 1, to: operation.completedAt + 1, limit: 100 }
+    const { operations } = await get<Operations>(`graphs/${seg(operation.graphId)}/operations`, { query, signal })
+    return operations.find(({ operationId }) => operationId === operation.operationId) ?? null
+  } catch (error) {
+    signal.throwIfAborted()
+    void error
+    return null
+  }
+}
+
+function Details({ found: { operation, commit, audited, times } }: { found: Found }) {
+  const { graphId, version } = operation
+  return (
+    <div className="detail">
+      <div className="detail-main stack">
+        {operation.error !== undefined && <Refusal operation={operation} times={times} />}
+        {operation.error === undefined && (
+          <section className="card panel stack">
+            <p className="refusal">
+              <strong>{operation.userId}</strong>{' '}
+              {commit === null ? 'changed nothing: everything was so already' : describe(commit)}.
+            </p>
+            <p className="links">
+              <Link href={graphLink(graphId, version)}>The graph at v{count(version)}</Link>
+              {commit !== null && <Link href={compareLink(graphId, version - 1, version)}>What changed</Link>}
+            </p>
+          </section>
+        )}
+        {commit !== null && (
+          <section className="card panel">
+            <h2>Events</h2>
+            <JsonView value={commit.events} open={2} />
+          </section>
+        )}
+        {operation.error !== undefined && (
+          <section className="card panel">
+            <h2>Answer</h2>
+            <JsonView value={operation.error} open={3} />
+          </section>
+        )}
+      </div>
+      <Facts operation={operation} commit={commit} audited={audited} />
+    </div>
+  )
+}
+
+function Facts({ operation, commit, audited }: Pick<Found, 'operation' | 'commit' | 'audited'>) {
+  const { graphId, version } = operation
+  return (
+    <section className="card panel">
+      <h2>Facts</h2>
+      <dl className="facts">
+        <Fact name="Outcome">
+          <Outcome row={operation} />
+        </Fact>
+        <Fact name="Operation">
+          <code>{operation.operationId}</code> <CopyButton text={operation.operationId} label="Copy the operation id" />
+        </Fact>
+        <Fact name="Graph">
+          <Link href={graphLink(graphId)}>{graphId}</Link>
+        </Fact>
+        <Fact name="Command">
+          <code>{operation.type}</code>
+        </Fact>
+        <Fact name={operation.error === undefined ? 'Version' : 'Judged on'}>v{count(version)}</Fact>
+        <Fact name="User">
+          <User id={operation.userId} />
+        </Fact>
+        {audited !== null && <Fact name="Client">{audited.clientId}</Fact>}
+        <Fact name="When">
+          <Time at={operation.completedAt} exact />
+        </Fact>
+        {audited?.traceparent !== undefined && (
+          <Fact name="Trace">
+            <code>{audited.traceparent}</code> <CopyButton text={audited.traceparent} label="Copy the trace" />
+          </Fact>
+        )}
+        {audited?.restores !== undefined && (
+          <Fact name="Restores">
+            <Link href={graphLink(graphId, audited.restores)}>v{count(audited.restores)}</Link>
+          </Fact>
+        )}
+        <Others name="Undoes" ids={audited?.undoes} graphId={graphId} />
+        <Others name="Undone by" ids={audited?.undoneBy} graphId={graphId} />
+        {commit !== null && (
+          <Fact name="Hash">
+            <code>{commit.hash}</code> <CopyButton text={commit.hash} label="Copy the hash" />
+          </Fact>
+        )}
+      </dl>
+    </section>
+  )
+}
+
+function Others({ name, ids, graphId }: { name: string; ids: readonly string[] | undefined; graphId: string }) {
+  if (ids === undefined || ids.length === 0) return null
+  return (
+    <Fact name={name}>
+      {ids.slice(0, 10).map((id) => (
+        <div key={id}>
+          <Link href={operationLink(id, graphId)}>
+            <code>{id}</code>
+          </Link>
+        </div>
+      ))}
+      {ids.length > 10 && `and ${ids.length - 10} others`}
+    </Fact>
+  )
+}
+
+function Fact({ name, children }: { name: string; children: React.ReactNode }) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  )
+}
+
+function Refusal({ operation, times }: { operation: Operation; times: ReadonlyMap<number, number> }) {
+  const { graphId } = operation
+  const refused = {
+    ...operation,
+    commandType: operation.type,
+    timestamp: operation.completedAt,
+    error: operation.error!,
+  }
+  const sentence = refusalSentence(refused, (version) => times.get(version))
+  const blocking = operation.resolution?.conflicts[0]
+  return (
+    <section className="card panel stack" aria-label={plain(sentence.parts)}>
+      <p className="refusal">
+        <Parts parts={sentence.parts} graphId={graphId} />
+      </p>
+      {sentence.more.map((parts) => (
+        <p key={plain(parts)}>
+          <Parts parts={parts} graphId={graphId} />
+        </p>
+      ))}
+      <p className="links">
+        {blocking !== undefined && blocking.operationId !== '' && (
+          <Link href={operationLink(blocking.operationId, graphId)}>The operation in its way</Link>
+        )}
+        {sentence.commit !== null && (
+          <>
+            <Link href={graphLink(graphId, sentence.commit, { node: sentence.entityId, path: sentence.path })}>
+              The graph at v{count(sentence.commit)}
+            </Link>
+            <Link href={compareLink(graphId, sentence.commit - 1, sentence.commit)}>What that commit changed</Link>
+          </>
+        )}
+        <Link href={graphLink(graphId, operation.version)}>The graph as it was judged on</Link>
+      </p>
+      {sentence.policies.length > 0 && (
+        <details>
+          <summary>What each policy would have done</summary>
+          <dl className="policies">
+            {sentence.policies.map(({ name, would }) => (
+              <Fact key={name} name={name}>
+                {would}
+              </Fact>
+            ))}
+          </dl>
+        </details>
+      )}
+    </section>
+  )
+}
+
+export function Parts({ parts, graphId }: { parts: readonly Part[]; graphId: string }) {
+  return parts.map((part, index) => {
+    const key = index
+    if (part.kind === 'version')
+      return (
+        <Link key={key} href={graphLink(graphId, part.version)}>
+          {part.text}
+        </Link>
+      )
+    if (part.kind === 'entity')
+      return (
+        <Link key={key} href={graphLink(graphId, null, { node: part.id })}>
+          {part.text}
+        </Link>
+      )
+    if (part.kind === 'code') return <code key={key}>{part.text}</code>
+    if (part.kind === 'user') return <strong key={key}>{part.text}</strong>
+    return <span key={key}>{part.text}</span>
+  })
+}

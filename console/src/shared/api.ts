@@ -1,0 +1,163 @@
+/**
+ * Requests to the server. Every failure is an {@link ApiError}. A refused token (401) asks the user for another one and sends
+ * the request again, so a page survives an expired token.
+ */
+import { apiRoot } from './place.ts'
+import { currentToken, identify, renewed } from './session.ts'
+import type { Problem } from './types.ts'
+
+export class ApiError extends Error {
+  constructor(
+    /** 0: the server did not answer. */
+    readonly status: number,
+    /** The server's code, or `UNREACHABLE`. */
+    readonly code: string,
+    readonly detail: string,
+    readonly requestId: string | null,
+    /** Seconds. */
+    readonly retryAfter: number | null,
+    /** The whole problem document, if there was one. */
+    readonly problem: Problem | null,
+  ) {
+    super(`${code}: ${detail}`)
+  }
+}
+
+export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>
+
+export interface Ask {
+  signal?: AbortSignal
+  /** Empty and absent values are left out. */
+  query?: Query
+  headers?: Readonly<Record<string, string>>
+}
+
+/** `path` is relative to the API's root: `graphs/g1/state`. Ids in it have to be encoded: see `seg` in links.ts. */
+export async function get<T>(path: string, ask: Ask = {}): Promise<T> {
+  return (await (await request('GET', path, ask)).json()) as T
+}
+
+/** As {@link get}, with the headers of the answer. */
+export async function getWith<T>(path: string, ask: Ask = {}): Promise<{ body: T; headers: Headers }> {
+  const answer = await request('GET', path, ask)
+  return { body: (await answer.json()) as T, headers: answer.headers }
+}
+
+export async function getText(path: string, ask: Ask = {}): Promise<string> {
+  return (await request('GET', path, ask)).text()
+}
+
+/** Anything but a GET. Safe to call again only with the same operation id in the body or as `Idempotency-Key`. */
+export async function send<T>(
+  method: 'POST' | 'PUT' | 'DELETE',
+  path: string,
+  body?: unknown,
+  ask: Ask = {},
+): Promise<T> {
+  const answer = await request(method, path, ask, body)
+  return (answer.status === 204 ? null : await answer.json()) as T
+}
+
+/** Lines of JSON as they arrive. A line `{"error": …}` is thrown as an {@link ApiError}. */
+export async function* lines<T>(path: string, ask: Ask = {}): AsyncGenerator<T, void, void> {
+  const headers = { ...ask.headers, Accept: 'application/x-ndjson' }
+  const answer = await request('GET', path, { ...ask, headers })
+  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader()
+  let rest = ''
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      const whole = (rest + (value ?? '')).split('\n')
+      rest = done ? '' : whole.pop()!
+      for (const line of whole) if (line.trim() !== '') yield parseLine<T>(line, answer)
+      if (done) return
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined)
+  }
+}
+
+function parseLine<T>(line: string, answer: Response): T {
+  const value = JSON.parse(line) as { error?: Problem }
+  if (value.error?.code !== undefined) throw fromProblem(value.error, value.error.status, answer)
+  return value as T
+}
+
+/** Saves an answer as a file of the user's. */
+export async function download(path: string, name: string, ask: Ask = {}): Promise<void> {
+  save(await (await request('GET', path, ask)).blob(), name)
+}
+
+export function save(content: Blob, name: string): void {
+  const url = URL.createObjectURL(content)
+  const link = document.createElement('a')
+  link.href = url
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(url), 60_000)
+}
+
+/** A new operation id: a UUID, version 4 (`crypto.randomUUID` does not exist on plain http). */
+export function newOperationId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  bytes[6] = (bytes[6]! & 0x0f) | 0x40
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
+
+async function request(method: string, path: string, ask: Ask, body?: unknown): Promise<Response> {
+  for (;;) {
+    const used = currentToken()
+    const answer = await once(method, path, ask, body)
+    if (answer.ok || answer.status === 304) return answer
+    if (answer.status !== 401) throw await problemOf(answer)
+    const refusal = await problemOf(answer)
+    await renewed(used).catch(() => {
+      throw refusal
+    })
+    ask.signal?.throwIfAborted()
+  }
+}
+
+async function once(method: string, path: string, ask: Ask, body?: unknown): Promise<Response> {
+  const url = new URL(path.replace(/^\//, ''), apiRoot)
+  for (const [name, value] of Object.entries(ask.query ?? {}))
+    if (value !== undefined && value !== null && value !== '') url.searchParams.set(name, String(value))
+  const headers = new Headers({ Accept: 'application/json', ...ask.headers })
+  identify(url, headers)
+  const init: RequestInit = { method, headers }
+  if (ask.signal !== undefined) init.signal = ask.signal
+  if (body !== undefined) {
+    headers.set('Content-Type', 'application/json')
+    init.body = JSON.stringify(body)
+  }
+  try {
+    return await fetch(url, init)
+  } catch (error) {
+    if (ask.signal?.aborted) throw error
+    throw new ApiError(
+      0,
+      'UNREACHABLE',
+      'The server does not answer. Check that it runs and that you are online.',
+      null,
+      null,
+      null,
+    )
+  }
+}
+
+async function problemOf(answer: Response): Promise<ApiError> {
+  const problem = (await answer.json().catch(() => null)) as Problem | null
+  return problem === null
+    ? new ApiError(answer.status, `HTTP_${answer.status}`, answer.statusText, requestIdOf(answer), null, null)
+    : fromProblem(problem, answer.status, answer)
+}
+
+const requestIdOf = (answer: Response): string | null => answer.headers.get('X-Request-Id')
+
+function fromProblem(problem: Problem, status: number, answer: Response): ApiError {
+  const after = Number(answer.headers.get('Retry-After') ?? Number.NaN)
+  const retryAfter = Number.isFinite(after) ? after : null
+  return new ApiError(status, problem.code, problem.detail ?? problem.title, requestIdOf(answer), retryAfter, problem)
+}

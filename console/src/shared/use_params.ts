@@ -1,0 +1,18 @@
+/** The query of the address as the state of a screen (K1). */
+import { useCallback } from 'react'
+import { useLocation, useSearch } from 'wouter'
+import { type Params, queryOf } from './links.ts'
+
+/** `set` changes some values and leaves the others; empty values are removed. It replaces the history's entry by default. */
+export function useParams(): readonly [URLSearchParams, (change: Params, how?: 'replace' | 'push') => void] {
+  const search = useSearch()
+  const [path, navigate] = useLocation()
+  const set = useCallback(
+    (change: Params, how: 'replace' | 'push' = 'replace') => {
+      const now = Object.fromEntries(new URLSearchParams(search))
+      navigate(`${path}${queryOf({ ...now, ...change })}`, { replace: how === 'replace' })
+    },
+    [search, path, navigate],
+  )
+  return [new URLSearchParams(search), set]
+}

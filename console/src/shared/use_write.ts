@@ -1,0 +1,40 @@
+/**
+ * One write at a time, with its error. `operationId` is the same until the write succeeds, so trying again after a lost answer
+ * does not do it twice (C3); after a final refusal it is a new one.
+ */
+import { useRef, useState } from 'react'
+import { type ApiError, newOperationId } from './api.ts'
+import { asApiError } from './use_load.ts'
+
+export interface Write {
+  readonly busy: boolean
+  readonly error: ApiError | undefined
+  /** Throws what it shows, so that a dialog stays open. */
+  run(write: (operationId: string) => Promise<void>): Promise<void>
+}
+
+/** These leave the outcome open: the same id has to be sent again. */
+const isOpen = ({ status }: ApiError): boolean => status === 0 || status >= 500 || status === 429
+
+export function useWrite(): Write {
+  const [busy, setBusy] = useState(false)
+  const [error, setError] = useState<ApiError | undefined>()
+  const id = useRef<string | null>(null)
+  const run = async (write: (operationId: string) => Promise<void>): Promise<void> => {
+    id.current ??= newOperationId()
+    setBusy(true)
+    setError(undefined)
+    try {
+      await write(id.current)
+      id.current = null
+    } catch (failure) {
+      const problem = asApiError(failure)
+      if (!isOpen(problem)) id.current = null
+      setError(problem)
+      throw problem
+    } finally {
+      setBusy(false)
+    }
+  }
+  return { busy, error, run }
+}

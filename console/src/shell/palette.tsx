@@ -1,0 +1,128 @@
+/** ⌘K: go to a graph by its id or title, to an operation by its id, or to a screen. */
+import { useEffect, useId, useState } from 'react'
+import { useLocation } from 'wouter'
+import { get } from '../shared/api.ts'
+import { Dialog } from '../shared/dialog.tsx'
+import { graphLink, graphsLink, operationLink, operationsLink, subscriptionsLink, systemLink } from '../shared/links.ts'
+import { attributesOf, type GraphList } from '../shared/types.ts'
+
+interface Target {
+  href: string
+  name: string
+  hint: string
+}
+
+const PLACES: readonly Target[] = [
+  { href: graphsLink(), name: 'Graphs', hint: 'g g' },
+  { href: operationsLink(), name: 'Operations', hint: 'g o' },
+  { href: subscriptionsLink(), name: 'Subscriptions', hint: 'g s' },
+  { href: systemLink(), name: 'System', hint: 'g y' },
+]
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+const GRAPH_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
+const PAUSE_MS = 120
+
+export function Palette({ onClose }: { onClose: () => void }) {
+  const [text, setText] = useState('')
+  const [chosen, setChosen] = useState(0)
+  const graphs = useGraphs(text.trim())
+  const [, navigate] = useLocation()
+  const list = useId()
+  const targets = targetsFor(text.trim(), graphs)
+  const at = Math.min(chosen, targets.length - 1)
+  const go = (target: Target | undefined): void => {
+    if (target === undefined) return
+    onClose()
+    navigate(target.href)
+  }
+  return (
+    <Dialog title="Go to" onClose={onClose} className="palette">
+      <form
+        className="dialog-body"
+        onSubmit={(event) => {
+          event.preventDefault()
+          go(targets[at])
+        }}
+      >
+        <input
+          role="combobox"
+          aria-label="A graph's id or title, an operation's id, or a screen"
+          aria-expanded="true"
+          aria-controls={list}
+          aria-activedescendant={targets.length > 0 ? `${list}-${at}` : undefined}
+          placeholder="A graph, an operation, a screen…"
+          value={text}
+          autoFocus
+          onChange={(event) => {
+            setText(event.target.value)
+            setChosen(0)
+          }}
+          onKeyDown={(event) => {
+            if (event.key !== 'ArrowDown' && event.key !== 'ArrowUp') return
+            event.preventDefault()
+            const by = event.key === 'ArrowDown' ? 1 : -1
+            setChosen((at + by + targets.length) % Math.max(1, targets.length))
+          }}
+        />
+        <div role="listbox" id={list} aria-label="Where to go" className="palette-list">
+          {targets.map((target, index) => (
+            <div
+              key={target.href}
+              id={`${list}-${index}`}
+              role="option"
+              tabIndex={-1}
+              aria-selected={index === at}
+              className="palette-item"
+              onMouseMove={() => setChosen(index)}
+              onClick={() => go(target)}
+              onKeyDown={(event) => event.key === 'Enter' && go(target)}
+            >
+              <span>{target.name}</span>
+              <span className="quiet small-text">{target.hint}</span>
+            </div>
+          ))}
+        </div>
+        {targets.length === 0 && <p className="quiet">Nothing is called so.</p>}
+      </form>
+    </Dialog>
+  )
+}
+
+function targetsFor(text: string, graphs: readonly Target[]): Target[] {
+  const places = PLACES.filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()))
+  if (text === '') return [...places, ...graphs]
+  if (UUID.test(text)) return [{ href: operationLink(text), name: `Operation ${text}`, hint: 'operation' }]
+  const exact = GRAPH_ID.test(text) && !graphs.some(({ href }) => href === graphLink(text))
+  return [
+    ...graphs,
+    ...places,
+    ...(exact ? [{ href: graphLink(text), name: `Open ${text}`, hint: 'graph by its id' }] : []),
+    { href: graphsLink({ q: text }), name: `Search graphs for “${text}”`, hint: 'search' },
+  ]
+}
+
+function useGraphs(text: string): readonly Target[] {
+  const [found, setFound] = useState<readonly Target[]>([])
+  useEffect(() => {
+    const abort = new AbortController()
+    const timer = setTimeout(async () => {
+      try {
+        const { graphs } = await get<GraphList>('graphs', { query: { q: text, limit: 8 }, signal: abort.signal })
+        setFound(
+          graphs.map((row) => ({
+            href: graphLink(row.graphId),
+            name: attributesOf(row).title ?? row.graphId,
+            hint: row.graphId,
+          })),
+        )
+      } catch {
+        // The screens can still be chosen.
+      }
+    }, PAUSE_MS)
+    return () => {
+      clearTimeout(timer)
+      abort.abort()
+    }
+  }, [text])
+  return found
+}

@@ -1,0 +1,223 @@
+/** What people do on a server without keys. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CONFLICT, furnish } from './people.ts'
+import { Stage, until } from './stage.ts'
+
+const stage = new Stage({ prefix: '/tools/dao' })
+beforeAll(async () => {
+  await stage.open()
+  await furnish(stage)
+})
+afterAll(() => stage.close())
+
+test('k1_a_deep_link_opens_its_page_after_sign_in_at_any_prefix', async () => {
+  const visitor = await stage.visitor()
+  const { page } = visitor
+  await visitor.goto('/graphs?q=refunds&sort=title')
+  await page.fill('input', 'Zoë')
+  await page.click('text=Open the console')
+  await page.waitForSelector('a:has-text("Refunds")')
+  expect(new URL(page.url()).pathname + new URL(page.url()).search).toBe(
+    '/tools/dao/console/graphs?q=refunds&sort=title',
+  )
+  expect(await page.locator('tbody tr').count()).toBe(1)
+  await page.click('a:has-text("Refunds")')
+  await page.waitForURL('**/console/graphs/team-c.flow-3')
+  await page.goBack()
+  await page.waitForSelector('a:has-text("Refunds")')
+  await visitor.goto('/operations/nothing/at/all')
+  await page.waitForSelector('text=There is no such page')
+  expect(visitor.faults).toEqual([])
+  await visitor.close()
+})
+
+test('k8_keyboard_only_from_the_list_to_a_graph_and_back', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  await visitor.goto('/')
+  await page.waitForSelector('text=Invoice approval')
+  await page.keyboard.press('/')
+  await page.keyboard.type('invoice')
+  await until('the list is filtered', async () => (await page.locator('tbody tr').count()) === 1)
+  await page.keyboard.press('Tab')
+  await page.evaluate(() => (document.activeElement as HTMLElement).blur())
+  await page.keyboard.press('j')
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/graphs/team-a.flow-1')
+  await page.keyboard.press('g')
+  await page.keyboard.press('g')
+  await page.waitForSelector('h1:has-text("Graphs")')
+  await page.keyboard.press('Control+k')
+  await page.keyboard.type('newsl')
+  await page.waitForSelector('[role=option]:has-text("Newsletter")')
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/graphs/team-c.flow-6')
+  await page.keyboard.press('g')
+  await page.keyboard.press('o')
+  await page.waitForSelector('h1:has-text("Operations")')
+  await page.keyboard.press('?')
+  await page.waitForSelector('dialog:has-text("Keyboard shortcuts")')
+  await page.keyboard.press('Escape')
+  expect(await page.locator('dialog').count()).toBe(0)
+  expect(visitor.faults).toEqual([])
+  expect(visitor.writes).toEqual([])
+  await visitor.close()
+})
+
+test('k7_a_refusal_is_a_sentence_with_links', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  await visitor.goto('/operations?status=conflict')
+  await page.click('text=why')
+  await page.waitForSelector('text=Refused:')
+  expect(page.url()).toContain(`/operations/${CONFLICT}?graph=team-a.flow-1`)
+  const sentence = await page.locator('.refusal').textContent()
+  expect(sentence).toMatch(
+    /^Refused: ada wanted \/data\/label = "Go" on node check; bob had set it to "Begin" in v3, .* earlier\.$/,
+  )
+  await page.click('text=What each policy would have done')
+  await page.waitForSelector('text=Writes the value')
+  await page.click('text=The operation in its way')
+  await page.waitForSelector('.refusal:has-text("bob changed check: label")')
+  await visitor.close()
+})
+
+test('k2_a_graph_is_made_labelled_trashed_recovered_and_purged_behind_unlock', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  const menu = async (item: string): Promise<void> => {
+    await page.click('button:has-text("What to do with Throwaway")')
+    await page.click(`[popover]:popover-open >> text=${item}`)
+  }
+  const typed = (text: string) => page.locator('dialog label:has-text("to go on") input').fill(text)
+  await visitor.goto('/graphs')
+  await page.waitForSelector('text=Invoice approval')
+  expect(await page.locator('text=New graph').count()).toBe(0)
+  await page.click('text=Unlock editing')
+  await page.click('text=New graph')
+  await page.fill('dialog label:has-text("Id") input', 'throwaway')
+  await page.fill('dialog label:has-text("Title") input', 'Throwaway')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('.notice:has-text("Created throwaway")')
+  const href = await page.locator('.notice a').getAttribute('href')
+  expect(href).toMatch(/\/console\/operations\/[0-9a-f-]{36}\?graph=throwaway$/)
+  await menu('Label a version…')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('.notice:has-text("published is v1")')
+  await menu('Title and tags…')
+  await page.fill('dialog label:has-text("Tags") input', 'temp, billing')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('tr:has-text("Throwaway") button:has-text("temp")')
+  await menu('Move to the trash…')
+  expect(await page.locator('dialog button[type=submit]').isDisabled()).toBe(true)
+  await typed('throwaway')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('.notice:has-text("in the trash")')
+  await page.selectOption('label:has-text("Trash") select', 'only')
+  await menu('Recover…')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('.notice:has-text("Recovered throwaway")')
+  await page.selectOption('label:has-text("Trash") select', 'no')
+  await menu('Move to the trash…')
+  await typed('throwaway')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('dialog', { state: 'detached' })
+  await page.selectOption('label:has-text("Trash") select', 'only')
+  await menu('Purge…')
+  await page.waitForSelector("text=This can't be taken back")
+  await typed('throwaway')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('.notice:has-text("Purged throwaway")')
+  await page.waitForSelector('button:has-text("What to do with Throwaway")', { state: 'detached' })
+  expect(visitor.faults).toEqual([])
+  await visitor.close()
+})
+
+test('k2_selected_graphs_are_tagged_together_and_a_refusal_is_told', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  await visitor.goto('/graphs')
+  await page.click('text=Unlock editing')
+  await page.click('[aria-label="Select Refunds"]')
+  await page.click('[aria-label="Select Fraud check"]')
+  await page.click('text=Change tags…')
+  await page.fill('dialog input', 'audited')
+  await page.click('dialog button[type=submit]')
+  await until('both have the tag', async () => (await page.locator('tbody button:has-text("audited")').count()) === 2)
+  expect(await page.locator('.notice').count()).toBe(2)
+  await page.click('button:has-text("What to do with Refunds")')
+  await page.click('[popover]:popover-open >> text=Copy…')
+  await page.fill('dialog label:has-text("Id of the copy") input', 'team-a.flow-1')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('dialog .problem code:has-text("GRAPH_EXISTS")')
+  await page.fill('dialog label:has-text("Id of the copy") input', 'refunds-copy')
+  await page.fill('dialog label:has-text("Version") input', 'published')
+  await page.check('dialog input[type=checkbox]')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('.notice:has-text("Copied team-c.flow-3 to refunds-copy")')
+  await visitor.close()
+})
+
+test('s8_parked_commits_are_retried_and_dropped_and_looking_leases_nothing', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  const before = await stage.ask('ada', 'GET', '/subscriptions/mailer')
+  await visitor.goto('/subscriptions')
+  await page.waitForSelector('text=4 commits parked')
+  await page.click('a:has-text("mailer")')
+  await page.waitForSelector('text=SMTP 550')
+  expect(await stage.ask('ada', 'GET', '/subscriptions/mailer')).toEqual(before)
+  expect(visitor.writes).toEqual([])
+  await page.click('text=Unlock editing')
+  await page.locator('tbody input[type=checkbox]').first().check()
+  await page.click('text=Retry…')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('.notice:has-text("Handed out again: 1 commit of mailer")')
+  await until('three are left', async () => (await page.locator('tbody tr').count()) === 3)
+  await page.check('[aria-label="Select all that are shown"]')
+  await page.click('text=Drop…')
+  await page.locator('dialog label:has-text("to go on") input').fill('mailer')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('text=Nothing is parked')
+  expect(visitor.writes.every((one) => /\/parked\/(retry|drop)$/.test(one))).toBe(true)
+  await visitor.close()
+})
+
+test('k9_a_server_that_is_killed_is_told_and_found_again', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  await visitor.goto('/graphs')
+  await page.waitForSelector('text=Invoice approval')
+  await stage.killServer()
+  await page.waitForSelector('.stale-note:has-text("UNREACHABLE")', { timeout: 20_000 })
+  expect(await page.locator('a:has-text("Invoice approval")').count()).toBe(1)
+  expect(await page.locator('.is-stale').count()).toBe(1)
+  await stage.startServer()
+  await page.click('text=Try again')
+  await page.waitForSelector('.stale-note', { state: 'detached' })
+  expect(visitor.faults).toEqual([])
+  await visitor.close()
+})
+
+test('k3_a_long_list_has_few_rows_in_the_document', async () => {
+  for (let i = 0; i < 260; i++) await stage.command('grace', `many.${i}`, 'CREATE_NODE', { id: 'a' })
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  await visitor.goto('/graphs?q=many.')
+  await page.waitForSelector('tbody tr')
+  let most = 0
+  await until(
+    'the last graph is seen',
+    async () => {
+      most = Math.max(most, await page.locator('tbody tr').count())
+      await page.mouse.move(640, 500)
+      await page.mouse.wheel(0, 1500)
+      return (await page.locator('[aria-rowindex="261"]').count()) === 1
+    },
+    30_000,
+  )
+  expect(most).toBeLessThan(60)
+  await page.waitForSelector('text=260 graphs that you may read')
+  expect(visitor.faults).toEqual([])
+  await visitor.close()
+})

@@ -1,0 +1,41 @@
+/**
+ * In development Vite serves the console at /console/ and passes everything else to the server of DAO_API_URL.
+ *
+ * A build has relative addresses and names without hashes: the server serves `assets/` below a folder named by the hash of
+ * the whole build, at any prefix.
+ */
+import { fileURLToPath } from 'node:url'
+import react from '@vitejs/plugin-react'
+import { defineConfig } from 'vite'
+
+const target = process.env.DAO_API_URL ?? 'http://127.0.0.1:3000'
+const sdk = (path: string): string => fileURLToPath(new URL(`../sdk/packages/${path}`, import.meta.url))
+const proxy = { '^/(?!console(/|$))': { target, ws: true, xfwd: true } }
+
+export default defineConfig(({ command, isPreview }) => ({
+  base: command === 'build' ? './' : '/console/',
+  plugins: [react()],
+  resolve: {
+    alias: [
+      { find: /^@dao-api\/client$/, replacement: sdk('client/src/index.ts') },
+      { find: /^@dao-api\/client\/(.*)$/, replacement: `${sdk('client/src')}/$1.ts` },
+      { find: /^@dao-api\/react-flow$/, replacement: sdk('react-flow/src/index.ts') },
+    ],
+    dedupe: ['react', 'react-dom', '@xyflow/react'],
+  },
+  build: {
+    target: 'es2022',
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0,
+    reportCompressedSize: false,
+    rolldownOptions: {
+      output: {
+        entryFileNames: 'assets/app.js',
+        chunkFileNames: 'assets/[name].js',
+        assetFileNames: ({ names }) => (names[0] === 'index.css' ? 'assets/style.css' : 'assets/[name][extname]'),
+      },
+    },
+  },
+  server: { proxy, strictPort: true, fs: { allow: ['..'] } },
+  ...(isPreview ? { preview: { proxy, strictPort: true } } : {}),
+}))
