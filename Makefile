@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench dist chaos chaos-short bench-sdk sdk-mutants sdk-install sdk-test sdk-check sdk-browser-test example
+.PHONY: help run test check bench dist chaos chaos-short bench-sdk sdk-mutants sdk-install sdk-test sdk-check sdk-browser-test example console console-check console-test console-browser-test packages-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,19 +13,19 @@ test: ## Install what the tests start (redis-server, sqlite3, Node, Chromium) wh
 	./scripts/install-schemathesis.sh
 	cargo test --workspace --locked
 	$(MAKE) --no-print-directory chaos-short
-	$(MAKE) --no-print-directory sdk-test sdk-browser-test
+	$(MAKE) --no-print-directory sdk-test console-test sdk-browser-test console-browser-test packages-test
 
 check: ## Format, lints, documentation: what the gate checks beside the tests
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	./scripts/cargo-deny.sh
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
-	$(MAKE) --no-print-directory sdk-check
+	$(MAKE) --no-print-directory sdk-check console-check
 
 # Node of the system, or the one that sdk-install put into target/node.
 NODE = PATH="$$($(CURDIR)/scripts/install-node.sh --path):$$PATH"
 
-sdk-install: ## Install Node (where it is missing) and the packages of the SDK and the example
+sdk-install: ## Install Node (where it is missing) and the packages of the SDK, the example and the console
 	./scripts/install-node.sh
 
 sdk-test: sdk-install ## Run the tests of the SDK
@@ -35,6 +35,7 @@ sdk-test: sdk-install ## Run the tests of the SDK
 sdk-check: sdk-install ## Format, lints and types of the SDK and the example; public interface, sizes, packages and wire types
 	cargo build --locked
 	cd sdk && $(NODE) npm run --silent check && $(NODE) npm run --silent build && $(NODE) npm run --silent sizes \
+		&& $(NODE) npm run --silent api -- --check \
 		&& $(NODE) npm run --silent packages && $(NODE) node scripts/wire.mjs --check
 
 bench-sdk: sdk-install ## Measure the core of the SDK beside Yjs
@@ -51,8 +52,30 @@ sdk-browser-test: sdk-install ## Run the example editor in Chromium: two people,
 example: sdk-install ## Start a server and a workflow editor for several people; open the address in two windows
 	$(NODE) ./scripts/example.sh
 
-dist: ## Build target/dist/dao-api, with its line tables beside it
-	./scripts/dist.sh
+console: sdk-install ## Build the web console into console/dist, which is committed and in the program
+	cd console && $(NODE) npm run --silent build && $(NODE) npm run --silent sizes
+
+console-check: sdk-install ## Format, lints, types and sizes of the console; whether console/dist is what its source builds
+	cd console && $(NODE) npm run --silent check && $(NODE) npm run --silent build -- --check && $(NODE) npm run --silent sizes
+
+console-test: sdk-install ## Run the tests of the console that need no browser
+	cd console && $(NODE) npm test --silent
+
+console-browser-test: sdk-install ## Run the console in Chromium over real servers: every screen, whole tasks, 10,000 nodes
+	./scripts/install-chromium.sh
+	cargo build --locked
+	cd console && DAO_API_BIN="$(CURDIR)/target/debug/dao-api" $(NODE) npm run --silent test:browser
+
+dist: sdk-install ## Build target/dist/dao-api, and in target/dist/packages what is given to people
+	$(NODE) ./scripts/dist.sh --packages
+	$(NODE) ./scripts/package/try.sh target/dist/packages
+
+# The packages of the program that the tests have built: each is installed into an empty folder and run.
+packages-test: sdk-install
+	cargo build --locked
+	mkdir -p target/packages-test && objcopy --strip-all target/debug/dao-api target/packages-test/dao-api
+	$(NODE) ./scripts/package/python.sh scripts/package/make.py target/packages-test/dao-api target/packages-test/out
+	$(NODE) ./scripts/package/try.sh target/packages-test/out
 
 bench: ## Run the benchmarks
 	@if [ -x scripts/bench.sh ]; then scripts/bench.sh; else cargo bench --locked --bench targets; fi

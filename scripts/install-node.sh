@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the SDK is built and tested with: Node 20.19 or newer (into target/node from PyPI, where the system has
-# none) and the packages of the SDK and of the example editor. Where they are there already it ends at once.
+# none) and the packages of the SDK, of the example editor and of the console. Where they are there already it ends at once.
 #   scripts/install-node.sh --path     prints the folder of node and npm, and installs nothing
 set -euo pipefail
 
@@ -43,7 +43,7 @@ fi
 PATH="$(folder):$PATH"
 [ -n "$(folder)" ] || { echo "install-node: node $(node --version) is too old: install 20.19 or newer" >&2; exit 1; }
 
-for folder in sdk examples/react-flow; do
+for folder in sdk examples/react-flow console; do
     # npm writes this file last: without it an install was broken off.
     lock="$root/$folder/node_modules/.package-lock.json"
     if [ ! -e "$lock" ] || [ "$root/$folder/package-lock.json" -nt "$lock" ]; then

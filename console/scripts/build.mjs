@@ -5,16 +5,22 @@
  *   assets/*.js, *.css      without hashes in their names: the server puts them below a folder named by one
  *   assets/THIRD_PARTY.txt  the licences of what is bundled
  *   *.br                    each file as Brotli
+ *
+ * With --check it builds somewhere else, and fails if dist/ is not that. The Brotli files are compared as what they contain:
+ * another Node may compress in another way.
  */
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { brotliCompressSync, constants } from 'node:zlib'
+import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
 import { build } from 'vite'
 import { thirdParty } from './third_party.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-export const dist = join(root, 'dist')
+const committed = join(root, 'dist')
+const checks = process.argv.includes('--check')
+const dist = checks ? mkdtempSync(join(tmpdir(), 'dao-console-dist-')) : committed
 
 function filesOf(folder) {
   return readdirSync(folder)
@@ -40,7 +46,13 @@ const watch = {
 
 process.env.NODE_ENV = 'production'
 rmSync(dist, { recursive: true, force: true })
-await build({ root, mode: 'production', logLevel: 'warn', plugins: [watch] })
+await build({
+  root,
+  mode: 'production',
+  logLevel: 'warn',
+  plugins: [watch],
+  build: { outDir: dist, emptyOutDir: true },
+})
 
 const page = readFileSync(join(dist, 'index.html'), 'utf8')
 if (/<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=/i.test(page))
@@ -52,4 +64,24 @@ for (const file of filesOf(dist)) {
   const bytes = readFileSync(file)
   const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length }
   writeFileSync(`${file}.br`, brotliCompressSync(bytes, { params }))
+}
+
+/** The names of all files of a folder with what they contain, and Brotli files with what is compressed in them. */
+function contents(folder) {
+  const content = (file) => {
+    const bytes = readFileSync(file)
+    return (file.endsWith('.br') ? brotliDecompressSync(bytes) : bytes).toString('latin1')
+  }
+  return new Map(filesOf(folder).map((file) => [relative(folder, file), content(file)]))
+}
+
+if (checks) {
+  const [built, had] = [contents(dist), contents(committed)]
+  rmSync(dist, { recursive: true })
+  const names = [...new Set([...built.keys(), ...had.keys()])]
+  const different = names.filter((name) => built.get(name) !== had.get(name))
+  if (different.length > 0) {
+    console.error(`console/dist is not what its source builds: ${different.join(', ')}. Run make console.`)
+    process.exit(1)
+  }
 }
