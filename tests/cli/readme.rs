@@ -1,4 +1,4 @@
-//! The README does what it says: each of its `sh` blocks is pasted whole into a fresh shell.
+//! The README and the quick start do what they say: each of their `sh` blocks is pasted whole into a fresh shell.
 //!
 //! In the order of the page, in a folder with the program where `cargo build --release` puts it, and with free ports in
 //! the place of those that the page names. A block is `bash -eu`: what fails on the way fails the test.
@@ -122,6 +122,28 @@ fn each_block_of_the_readme_works_when_it_is_pasted_into_a_fresh_shell() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n---\n"));
     let unused: Vec<_> = SAYS.iter().filter(|(mark, _)| !all.contains(mark)).collect();
     assert!(unused.is_empty(), "no block has {unused:?}");
+}
+
+/// The quick start, as somebody follows it who has installed the program.
+#[test]
+fn each_block_of_the_quick_start_works_when_it_is_pasted_into_a_fresh_shell() {
+    /// What runs until it is stopped; see `demo.rs`.
+    const DEMO: &str = "dao-api demo";
+    /// The server in the background listens by then.
+    const SAYS: [&str; 3] = ["\"version\":1", "1 graph", "ada"];
+    let page = fs::read_to_string(root().join("docs/quickstart.md")).unwrap();
+    let folder = folder();
+    let path = format!("export PATH=\"{}/target/release:$PATH\"\n", folder.path().display());
+    let mut said = String::new();
+    for block in blocks(&page).into_iter().filter(|block| block.trim() != DEMO) {
+        let free = PORTS.map(|_| free_port());
+        let settings = format!("{path}export PORT={} NO_COLOR=1\n", free[0]);
+        let (words, succeeded, _group) = paste(&(settings + &with_ports(&block, free)), folder.path());
+        assert!(succeeded, "this block fails:\n{block}\n{words}");
+        said += &words;
+    }
+    let missing: Vec<_> = SAYS.iter().filter(|words| !said.contains(**words)).collect();
+    assert!(missing.is_empty(), "{missing:?} is not said: {said}");
 }
 
 #[test]
