@@ -21,14 +21,15 @@ const ASKED_MAX = 1_000
 
 /**
  * There is a connection: asks for what is missing, and what became of the operations. What this connection sent before
- * is answered nevertheless. `isWhole`: asks for the state even if nothing is missing.
+ * is answered nevertheless. Where the order of what came back can't be told from a state, another state tells.
  */
-export function subscribe(m: MachineState, out: Out, isWhole = false): void {
+export function subscribe(m: MachineState, out: Out): void {
   m.phase = 'subscribing'
   m.subscribeAt = null
   const sent = m.queue.all.filter((pending) => pending.stored.sentAt !== null || pending.maybeSent).slice(0, ASKED_MAX)
   const frame: JsonObject = { type: 'SUBSCRIBE', graphId: m.graphId }
-  if (m.point !== null && !isWhole) Object.assign(frame, { version: m.point.version, hash: m.point.hash })
+  if (m.point !== null && !m.confirmed.isOrderUncertain)
+    Object.assign(frame, { version: m.point.version, hash: m.point.hash })
   if (sent.length > 0) frame.pending = sent.map((pending) => pending.stored.operationId)
   out.say({ type: 'send', frame })
 }
@@ -227,8 +228,7 @@ export function update(m: MachineState, out: Out, frame: StateUpdate): void {
   const { operationId, userId, clientId, events } = frame
   const types = events.map((event) => event.type)
   out.say({ type: 'committed', commit: { version, operationId, userId, clientId, types } })
-  // The order of what came back can't be told from a state: another one tells.
-  if (m.confirmed.isOrderUncertain) subscribe(m, out, true)
+  if (m.confirmed.isOrderUncertain) subscribe(m, out)
   else if (own !== undefined || version === m.replayUntil) flush(m, out)
   else if (m.queue.all.some((pending) => pending.progress === 'asking' && !pending.isInFlight)) flush(m, out)
 }

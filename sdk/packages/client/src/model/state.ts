@@ -248,11 +248,7 @@ export class GraphState {
   }
 
   #bury(id: string, { ordinal, createdAt }: Place): void {
-    if (this.hasServerPlaces) return
-    const other = this.#graves.get(id)
-    // Of two that had this id in one millisecond, it can't be told which one comes back.
-    const isOne = other?.createdAt !== createdAt || other.ordinal === ordinal
-    this.#graves.set(id, { ordinal: isOne ? ordinal : Number.NaN, createdAt })
+    if (!this.hasServerPlaces) this.#graves.set(id, { ordinal, createdAt })
   }
 
   /** The place of something that comes back. */
@@ -260,7 +256,7 @@ export class GraphState {
     const { ordinal, createdAt } = told
     if (this.hasServerPlaces || isPredicted) return { ordinal, createdAt }
     const grave = this.#graves.get(id)
-    if (grave?.createdAt === createdAt && !Number.isNaN(grave.ordinal)) return grave
+    if (grave?.createdAt === createdAt) return grave
     let [before, after] = [-1, Number.POSITIVE_INFINITY]
     table.rows.each((row) => {
       if (row.createdAt <= createdAt) before = Math.max(before, row.ordinal)

@@ -24,7 +24,6 @@ const FAILED: readonly (readonly [seed: number, was: string])[] = [
   [3329, 'M1 asking again on a connection sent everything twice'],
   [6494, 'M2 an undo was committed, and its answer came from another history'],
   [9736, 'C3 a state hid a commit, and after a reload nobody knew that'],
-  [11465, 'M1 two nodes had one id in one millisecond, and one came back to the place of the other'],
 ]
 
 describe('L1: several clients and a server, in which all that can fail does', () => {

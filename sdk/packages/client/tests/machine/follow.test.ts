@@ -268,3 +268,38 @@ describe('what others do beside pending commands', () => {
     ])
   })
 })
+
+describe('M1 U7 the order of what came back', () => {
+  test('where a state can not tell it, the next state is asked for, also after a break or a reload before it came', () => {
+    const driver = new Driver({ isKept: true }).live(1, [node('a'), node('b')])
+    driver.changes = []
+    const back = {
+      type: 'NodeRestored',
+      node: { id: 'c', position: { x: 0, y: 0 } },
+      ordinal: 1,
+      createdAt: 1,
+    } as const
+    driver.commit(2, 'x', [back])
+    const whole = { type: 'SUBSCRIBE', graphId: 'g' }
+    expect(driver.sent).toEqual([whole])
+    driver.step({ type: 'disconnected' })
+    driver.connect()
+    expect(driver.sent).toEqual([whole, whole])
+
+    const [kept] = driver.changes.flatMap((change) =>
+      'put' in change && change.put === 'commit' ? [change.commit] : [],
+    )
+    const again = new Driver({ isKept: true })
+    const state = { nodes: [node('a'), node('b')], edges: [], viewport: { x: 0, y: 0, zoom: 1 }, attributes: {} }
+    const checkpoint = { point: { version: 1, hash: hashOf(1) }, state }
+    again.step({ type: 'loaded', stored: { checkpoint, tail: kept ? [kept] : [], operations: [], history: null } })
+    expect(again.machine.point?.version).toBe(2)
+    again.connect()
+    expect(again.sent).toEqual([whole])
+
+    driver.snapshot(2, [node('a'), node('c'), node('b')])
+    driver.step({ type: 'disconnected' })
+    driver.connect()
+    expect(driver.sent.at(-1)).toEqual({ ...whole, version: 2, hash: hashOf(2) })
+  })
+})
