@@ -91,7 +91,9 @@ test('M9 1,000 nodes and 20 remote moves a second: no long task of ours, untouch
   const longest = rounds.map((round) => round.longest).sort((a, b) => a - b)
   const whole = rounds.reduce((sum, round) => sum + round.whole, 0)
   const told = longest.map((ms) => ms.toFixed(1)).join(', ')
-  console.log(`in the SDK: ${told} ms in the longest task of a round, ${whole.toFixed(0)} ms in ${ROUNDS * MOVES} moves`)
+  console.log(
+    `in the SDK: ${told} ms in the longest task of a round, ${whole.toFixed(0)} ms in ${ROUNDS * MOVES} moves`,
+  )
   expect(rounds.reduce((sum, round) => sum + round.samples, 0)).toBeGreaterThan(0)
   expect(longest[Math.floor(ROUNDS / 2)]).toBeLessThan(TASK_MS_MAX)
   await ada.context.close()
