@@ -1,18 +1,29 @@
 //! `dao-api serve`: the HTTP server, until it is told to stop.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    net::UnixListener,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, open, print};
+use super::{CliError, api, open, print};
 use crate::{
     auth::Auth,
     config::Config,
-    http::{self, App},
+    http::{self, App, LocalService},
     project::{self, ProjectorConfig},
     telemetry::Metrics,
 };
+
+/// Bytes of the path of a Unix socket, with the zero at its end.
+const SOCKET_PATH_BYTES_MAX: usize = 108;
 
 pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let address = SocketAddr::new(config.host, config.port);
@@ -28,6 +39,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     let metrics = Metrics::default();
     let stores = open::measured(stores, &metrics);
     let graphs = open::graphs_over(&stores, &config, metrics);
+    let socket = api::socket_of(&config).and_then(listen_beside);
     let (store, durability) = (graphs.store().location(), graphs.store().durability());
     say_started(&format!(
         "dao-api is listening on http://{address} | store: {store} | durability: {} ({})",
@@ -45,10 +57,15 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
             Some(tokio::spawn(http::supervised("following keys", stop_following.clone(), follow)))
         }
     };
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
-            _ = tokio::signal::ctrl_c() => tracing::info!("stopping: Ctrl-C"),
+    let stopping = CancellationToken::new();
+    let stop = {
+        let stopping = stopping.clone();
+        async move {
+            tokio::select! {
+                _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+                _ = tokio::signal::ctrl_c() => tracing::info!("stopping: Ctrl-C"),
+            }
+            stopping.cancel();
         }
     };
     let stop_projecting = CancellationToken::new();
@@ -56,6 +73,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         let projector = ProjectorConfig { memory: Some(graphs.clone()), ..config.projector.clone() };
         tokio::spawn(project::run(stores.clone(), projector, stop_projecting.clone()))
     });
+    let checkpoint_every = config.projector.checkpoint_every;
     let purge_every = purge_interval(config.limits.trash_retention_ms);
     let mut app = App::new(graphs.clone(), config.requests, config.sockets)
         .with_auth(config.auth)
@@ -63,7 +81,8 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         .with_proxies(config.proxies)
         .with_metrics(config.metrics)
         .with_docs(config.docs)
-        .with_projections(stores);
+        .with_projections(stores)
+        .with_checkpoint_every(checkpoint_every);
     if let Some(rate) = config.rate {
         app = app.with_rate_limits(rate);
     }
@@ -72,7 +91,17 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         let purge = move || purger.clone().run(purge_every, until.clone());
         tokio::spawn(http::supervised("purging the trash", stop_projecting.clone(), purge))
     });
+    let beside = socket.map(|(socket, path)| {
+        let (service, stop) = (LocalService::of(app.clone()), stopping.clone());
+        tokio::spawn(async move { http::serve_socket(socket, &path, service, stop).await })
+    });
     let served = http::serve(listener, app, stop).await;
+    stopping.cancel();
+    if let Some(beside) = beside
+        && let Err(error) = beside.await
+    {
+        tracing::error!(%error, "the task that serves the command line panicked");
+    }
     stop_projecting.cancel();
     stop_following.cancel();
     if let Some(following) = following
@@ -93,6 +122,28 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
     open::close(&graphs).await;
     tracing::info!("stopped; everything acknowledged is stored");
     served.map_err(|error| CliError::new(format!("the server stopped: {error}")))
+}
+
+/// Binds the socket for the command line of this machine. Without it the server works all the same.
+fn listen_beside(path: PathBuf) -> Option<(UnixListener, PathBuf)> {
+    match http::bind_socket(&path) {
+        Ok(socket) => Some((socket, path)),
+        Err(error) => {
+            tracing::warn!("{}", explain_socket(&path, &error));
+            None
+        }
+    }
+}
+
+fn explain_socket(path: &Path, error: &io::Error) -> String {
+    let so = "so commands like `dao-api show` need --url while this server runs";
+    let path_display = path.display();
+    match path.as_os_str().len() >= SOCKET_PATH_BYTES_MAX {
+        true => format!(
+            "{path_display} is too long for a socket ({SOCKET_PATH_BYTES_MAX} bytes with its end), {so}: use a shorter DATA_DIR"
+        ),
+        false => format!("{path_display} can't be listened on ({error}), {so}"),
+    }
 }
 
 /// How often the trash is looked at: often beside the time that graphs stay there.
