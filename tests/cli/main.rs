@@ -6,6 +6,7 @@
 
 mod audit;
 mod backup;
+mod beside;
 mod graphs;
 mod import;
 mod logs;
