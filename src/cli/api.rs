@@ -124,7 +124,8 @@ impl Refused {
         let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
         let detail = match text("detail") {
             none if none.is_empty() => format!("the server answers {status}"),
-            detail => detail,
+            // What is said after it begins a sentence of its own.
+            detail => detail.trim_end_matches('.').to_owned(),
         };
         Self::Problem { status, code: text("code"), detail }
     }

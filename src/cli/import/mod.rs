@@ -187,7 +187,7 @@ impl Import {
                     "{files}: {graph} was changed at the same time ({refused}). Nothing was written to it. Run the command again"
                 )
             } else if refused.is_certain() {
-                format!("{files}: {refused} Nothing was written to {graph}")
+                format!("{files}: {refused}. Nothing was written to {graph}")
             } else {
                 format!("{files}: {refused}. Run the same command again: what is already imported stays as it is")
             })
