@@ -31,6 +31,7 @@ mod patch;
 mod projection;
 mod snapshot;
 mod strict;
+mod told;
 mod trace;
 mod version;
 
@@ -48,5 +49,6 @@ pub use patch::{MergePatch, Pointer};
 pub use projection::{Folding, PROJECTIONS, Projection, Registered, RowError, Rows};
 pub use snapshot::{Snapshot, SnapshotRow, graph_of_rows, snapshot_rows};
 pub use strict::{Misfit, fold_strictly};
+pub use told::{ToldEntity, ToldState};
 pub use trace::{InvalidTraceParent, TraceParent};
 pub use version::{Hash, Head, InvalidHash, Version};

@@ -1,27 +1,20 @@
 //! `dao-api copy`: a new graph with the contents of another one, or with its history (rule L7).
 //!
-//! What one command does not copy is copied in pieces. Their operation ids follow from what is copied and to where, so
-//! the same command line again goes on where it was interrupted.
+//! Those who own the store copy graphs of any size, in pieces if need be; a server elsewhere copies what one command
+//! can.
 
 use clap::Args;
-use dao_projections::{Graph, GraphId, Head, OperationId, Origin, Version};
-use serde_json::{Value, json};
-use uuid::Uuid;
+use dao_projections::{GraphId, Hash, Origin, Version};
+use serde::Deserialize;
+use serde_json::json;
 
-use super::{CliError, graphs::Written, open, print};
-use crate::{
-    config::Config,
-    domain::{Action, Command, CopyFrom, CopyPart, Operation, Reason, Source, VersionRef, json_bytes},
-    http::{parse_batch, parse_command},
-    project::{self, Stores},
-    telemetry::Metrics,
-    write::{Ending, Graphs, Reply, copy},
+use super::{
+    CliError,
+    api::{Api, Refused, query_name},
+    graphs::Written,
+    print,
 };
-
-/// Nodes and edges in one piece: operations in a batch.
-const PIECE_OPERATIONS: usize = 1_000;
-/// Bytes of nodes or edges in one piece, about.
-const PIECE_BYTES: usize = 4 << 20;
+use crate::{config::Config, domain::VersionRef};
 
 #[derive(Args)]
 #[command(
@@ -48,210 +41,63 @@ pub(super) struct Copy {
     written: Written,
 }
 
+/// A copy that was made.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Copied {
+    version: Version,
+    hash: Hash,
+    forked_from: Origin,
+}
+
 impl Copy {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let stores = open::stores(&config).await?;
-        let graphs = open::graphs_over(&stores, &config, Metrics::default());
-        let copied = self.copy(&graphs, &stores).await;
-        let folded = match &copied {
-            Ok((_, head)) => {
-                let every = config.projector.checkpoint_every;
-                let rows = project::fold_graph(&stores, &self.graph, head.version, every).await;
-                rows.map(drop).map_err(|e| {
-                    CliError::new(format!("{} is written, but the list is behind: {e}", self.graph))
-                })
-            }
-            Err(_) => Ok(()),
-        };
-        open::close(&graphs).await;
-        let (origin, head) = copied?;
-        folded?;
-        let (graph, version) = (&self.graph, head.version);
-        let Origin { graph_id, version: of, .. } = &origin;
+        let mut api = Api::connect(&config, &self.written.reach).await?;
+        let copied = self.copy(&mut api).await;
+        api.close().await;
+        let Copied { version, hash, forked_from } = copied?;
+        let graph = &self.graph;
         print(|out| match self.written.json {
             true => writeln!(
                 out,
                 "{}",
-                json!({"graphId": graph, "version": version, "hash": head.hash, "forkedFrom": origin})
+                json!({"graphId": graph, "version": version, "hash": hash, "forkedFrom": forked_from})
             ),
-            false => writeln!(out, "{graph} is a copy of {graph_id} at version {of}, at version {version}"),
+            false => {
+                let Origin { graph_id, version: of, .. } = &forked_from;
+                writeln!(out, "{graph} is a copy of {graph_id} at version {of}, at version {version}")
+            }
         })
     }
 
-    async fn copy(&self, graphs: &Graphs, stores: &Stores) -> Result<(Origin, Head), CliError> {
-        open::existing(graphs, &self.source).await?;
-        let unreadable =
-            |e: &dyn std::fmt::Display| CliError::new(format!("{} can't be read: {e}", self.source));
-        let from = CopyFrom { graph: self.source.clone(), at: self.begun(graphs).await?, part: self.part() };
-        let found = copy::find(&*stores.events, Some(&*stores.rows), &from).await;
-        let (origin, source) = match found.map_err(|e| unreadable(&e))? {
-            Source::Found { origin, graph } => (origin, graph),
-            Source::NoVersion { head, .. } => return Err(unreadable(&format!("it is at version {head}"))),
-            Source::NoLabel(name) => return Err(unreadable(&format!("it has no label {name}"))),
-            Source::Trashed(_) => return Err(unreadable(&"it is in the trash")),
-            Source::NotFound | Source::TooLarge => return Err(unreadable(&"it is not there")),
+    async fn copy(&self, api: &mut Api) -> Result<Copied, CliError> {
+        api.existing(&self.source).await?;
+        let copied = match api.owns_store() {
+            true => self.copy_all(api).await,
+            false => self.copy_at_once(api).await,
         };
-        let id = self.operation_id(&origin);
-        if let Some(head) = self.go_on(graphs, stores, (&origin, &source), id).await? {
-            return Ok((origin, head));
-        }
-        // The version is fixed from here on: a label or a time may come to mean another.
-        let whole = self.create(&origin, id, self.part())?;
-        let reply = self.execute(graphs, whole).await?;
-        match &reply.ending {
-            Ending::Completed { head, .. } => Ok((origin, *head)),
-            Ending::Refused { refusal, .. } if refusal.reason == Reason::AnswerTooLarge => {
-                let head = self.in_pieces(graphs, stores, (&origin, &source), id).await?;
-                Ok((origin, head))
-            }
-            Ending::Refused { refusal, .. } => Err(refused(&self.graph, &refusal.message)),
-        }
+        copied.map_err(|refused| match refused.is_certain() {
+            true => CliError::new(refused.to_string()),
+            false => CliError::new(format!("{}: {refused}. Run the same command again", self.graph)),
+        })
     }
 
-    fn part(&self) -> CopyPart {
-        if self.history { CopyPart::History } else { CopyPart::Contents }
+    async fn copy_all(&self, api: &mut Api) -> Result<Copied, Refused> {
+        let asked = json!({"source": self.source, "at": query_name(&self.at), "history": self.history, "title": self.title});
+        let path = format!("/local/graphs/{}/copy", self.graph);
+        let copied = api.post(&path, Some(&self.written.user), &asked).await?;
+        serde_json::from_value(copied).map_err(|e| Refused::unreadable(&e))
     }
 
-    /// The version that an interrupted copy of these contents began with, so that the same command line goes on with
-    /// it; else what the command line says.
-    async fn begun(&self, graphs: &Graphs) -> Result<VersionRef, CliError> {
-        let view = graphs.refresh(&self.graph).await;
-        let view = view.map_err(|e| CliError::new(format!("{} can't be read: {e}", self.graph)))?;
-        let origin = view.graph.metadata().origin.clone().filter(|origin| origin.graph_id == self.source);
-        let Some(origin) = origin else { return Ok(self.at.clone()) };
-        let version = origin.version;
-        if matches!(&self.at, VersionRef::Version(at) if *at != version) {
-            let message = format!("{} is already a copy of {} at version {version}", self.graph, self.source);
-            return Err(CliError::new(message));
-        }
-        Ok(VersionRef::Version(version))
-    }
-
-    /// The same for the same copy.
-    fn operation_id(&self, origin: &Origin) -> OperationId {
-        let what = format!("{}\0{}\0{}\0{}", self.source, origin.hash, self.graph, self.history);
-        Uuid::new_v5(&Uuid::NAMESPACE_URL, what.as_bytes()).into()
-    }
-
-    fn create(&self, origin: &Origin, id: OperationId, part: CopyPart) -> Result<Operation, CliError> {
-        let mut payload = json!({"from": {"graphId": origin.graph_id, "at": origin.version,
-            "history": part == CopyPart::History}});
+    async fn copy_at_once(&self, api: &mut Api) -> Result<Copied, Refused> {
+        let version = api.version_of(&self.source, &self.at).await?;
+        let mut payload = json!({"from": {"graphId": self.source, "at": version, "history": self.history}});
         if let Some(title) = &self.title {
             payload["attributes"] = json!({"title": title});
         }
-        let command = json!({"type": "CREATE_GRAPH", "operationId": id, "payload": payload});
-        let mut operation = parse_command(command, &self.written.user).map_err(CliError::new)?;
-        if let Action::Single(member) = &mut operation.action
-            && let Command::CopyGraph { from, .. } = &mut member.command
-        {
-            from.part = part;
-        }
-        Ok(operation)
+        let command = json!({"type": "CREATE_GRAPH", "payload": payload});
+        let path = format!("/graphs/{}", self.graph);
+        api.post(&format!("{path}/command"), Some(&self.written.user), &command).await?;
+        api.read(&path).await
     }
-
-    async fn execute(&self, graphs: &Graphs, operation: Operation) -> Result<Reply, CliError> {
-        let replies = graphs.execute(&self.graph, vec![operation]).await;
-        let replies =
-            replies.map_err(|e| CliError::new(format!("{}: {e}. Run the same command again", self.graph)))?;
-        replies
-            .into_iter()
-            .next()
-            .ok_or_else(|| CliError::new("there was no answer. Run the same command again"))
-    }
-
-    /// Runs what must be accepted.
-    async fn write(&self, graphs: &Graphs, operation: Operation) -> Result<Head, CliError> {
-        match self.execute(graphs, operation).await?.ending {
-            Ending::Completed { head, .. } => Ok(head),
-            Ending::Refused { refusal, .. } => Err(refused(&self.graph, &refusal.message)),
-        }
-    }
-
-    async fn in_pieces(
-        &self,
-        graphs: &Graphs,
-        stores: &Stores,
-        (origin, source): (&Origin, &Graph),
-        id: OperationId,
-    ) -> Result<Head, CliError> {
-        if self.history {
-            return self.history_in_pieces(graphs, stores, origin, id).await;
-        }
-        let mut head = self.write(graphs, self.create(origin, id.member(0), CopyPart::Outline)?).await?;
-        let nodes = source.nodes_in_order().map(|node| ("CREATE_NODE", Value::Object(node.entity.to_json())));
-        let edges = source.edges().iter().map(|edge| ("CREATE_EDGE", Value::Object(edge.entity.to_json())));
-        let (mut piece, mut bytes, mut index) = (Vec::new(), 0, 0);
-        for (name, entity) in nodes.chain(edges) {
-            bytes += json_bytes(&entity);
-            piece.push(json!({"type": name, "payload": entity}));
-            if piece.len() >= PIECE_OPERATIONS || bytes > PIECE_BYTES {
-                index += 1;
-                head = self.write_piece(graphs, std::mem::take(&mut piece), id.member(index)).await?;
-                bytes = 0;
-            }
-        }
-        if source.viewport_version() > Version::EMPTY {
-            piece.push(json!({"type": "SET_VIEWPORT", "payload": source.viewport().to_json()}));
-        }
-        if !piece.is_empty() {
-            head = self.write_piece(graphs, piece, id.member(index + 1)).await?;
-        }
-        Ok(head)
-    }
-
-    async fn write_piece(
-        &self,
-        graphs: &Graphs,
-        operations: Vec<Value>,
-        id: OperationId,
-    ) -> Result<Head, CliError> {
-        let batch = json!({"atomic": true, "batchId": id, "operations": operations});
-        let operations = parse_batch(batch, &self.written.user, PIECE_OPERATIONS + 1);
-        let mut operations = operations.map_err(CliError::new)?;
-        match operations.pop() {
-            Some(operation) => self.write(graphs, operation).await,
-            None => Err(CliError::new("there is nothing to write")),
-        }
-    }
-
-    async fn history_in_pieces(
-        &self,
-        graphs: &Graphs,
-        stores: &Stores,
-        origin: &Origin,
-        id: OperationId,
-    ) -> Result<Head, CliError> {
-        let copied = copy::in_pieces(&*stores.events, origin, &self.graph).await;
-        copied.map_err(|e| CliError::new(format!("{}: {e}. Run the same command again", self.graph)))?;
-        self.write(graphs, self.create(origin, id.member(0), CopyPart::Fork)?).await
-    }
-
-    /// The head of a copy that was interrupted, once it is complete; `None` if the graph is no such copy.
-    async fn go_on(
-        &self,
-        graphs: &Graphs,
-        stores: &Stores,
-        (origin, source): (&Origin, &Graph),
-        id: OperationId,
-    ) -> Result<Option<Head>, CliError> {
-        let failed = |e: &dyn std::fmt::Display| CliError::new(format!("{} can't be read: {e}", self.graph));
-        let head = graphs.store().head(&self.graph).await.map_err(|e| failed(&e))?;
-        if head == Head::EMPTY {
-            return Ok(None);
-        }
-        let begins = copy::is_prefix(&*stores.events, origin, head).await.map_err(|e| failed(&e))?;
-        if self.history && begins {
-            return self.history_in_pieces(graphs, stores, origin, id).await.map(Some);
-        }
-        let outline = id.member(0);
-        let known = graphs.settled(&self.graph, &[outline]).await.map_err(|e| failed(&e))?;
-        if self.history || known.iter().all(Option::is_none) {
-            return Ok(None);
-        }
-        self.in_pieces(graphs, stores, (origin, source), id).await.map(Some)
-    }
-}
-
-fn refused(graph: &GraphId, message: &str) -> CliError {
-    CliError::new(format!("{graph}: {message}"))
 }

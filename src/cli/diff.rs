@@ -3,16 +3,16 @@
 use std::io::Write;
 
 use clap::Args;
-use dao_projections::{Change, GraphDiff, GraphId, TableDiff};
+use dao_projections::{GraphId, Version, Viewport};
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
 
-use super::{CliError, open, print};
-use crate::{
-    config::Config,
-    domain::VersionRef,
-    http::audit::wire::difference_json,
-    read::{self, Difference},
-    write::Graphs,
+use super::{
+    CliError,
+    api::{Api, Reach, query_text},
+    print,
 };
+use crate::{config::Config, domain::VersionRef};
 
 #[derive(Args)]
 pub(super) struct Diff {
@@ -28,79 +28,131 @@ pub(super) struct Diff {
     /// Print JSON, like `GET /graphs/GRAPH/diff`
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 impl Diff {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let graphs = open::graphs(&config).await?;
-        let shown = self.show(&graphs).await;
-        open::close(&graphs).await;
+        let mut api = Api::connect(&config, &self.reach).await?;
+        let shown = self.show(&mut api).await;
+        api.close().await;
         shown
     }
 
-    async fn show(&self, graphs: &Graphs) -> Result<(), CliError> {
-        open::existing(graphs, &self.graph).await?;
-        let difference = read::diff(graphs, &self.graph, (&self.from, &self.to), None).await;
-        let difference = difference
-            .map_err(|e| CliError::new(format!("the difference of {} can't be read: {e}", self.graph)))?;
-        print(|out| match self.json {
-            true => {
-                out.write_all(&difference_json(&self.graph, &difference))?;
-                out.write_all(b"\n")
-            }
-            false => describe(&self.graph, &difference, out),
+    async fn show(&self, api: &mut Api) -> Result<(), CliError> {
+        api.existing(&self.graph).await?;
+        let failed = |e: &dyn std::fmt::Display| {
+            CliError::new(format!("the difference of {} can't be read: {e}", self.graph))
+        };
+        let (from, to) = (query_text(&self.from), query_text(&self.to));
+        let path = format!("/graphs/{}/diff?from={from}&to={to}", self.graph);
+        let body = api.get(&path).await.map_err(|e| failed(&e))?;
+        if self.json {
+            return print(|out| out.write_all(&body).and_then(|()| out.write_all(b"\n")));
+        }
+        let difference: Difference<'_> = serde_json::from_slice(&body).map_err(|e| failed(&e))?;
+        print(|out| {
+            writeln!(out, "{} from version {} to {}", self.graph, difference.from, difference.to)?;
+            difference.describe(out)
         })
     }
 }
 
-fn describe(id: &GraphId, difference: &Difference, out: &mut dyn Write) -> std::io::Result<()> {
-    writeln!(out, "{id} from version {} to {}", difference.from, difference.to)?;
-    differences(&difference.diff, out)
+/// A difference as `GET /graphs/{graphId}/diff` answers it.
+#[derive(Deserialize)]
+pub(super) struct Difference<'a> {
+    from: Version,
+    to: Version,
+    #[serde(borrow)]
+    nodes: Table<'a>,
+    #[serde(borrow)]
+    edges: Table<'a>,
+    viewport: Option<ViewportChange>,
+    #[serde(default)]
+    attributes: Vec<Change>,
 }
 
-/// Prints the difference, one entity or path per line.
-pub(super) fn differences(diff: &GraphDiff, out: &mut dyn Write) -> std::io::Result<()> {
-    if diff.is_empty() {
-        writeln!(out, "  no difference")?;
-    }
-    table("node", &diff.nodes, out)?;
-    table("edge", &diff.edges, out)?;
-    if let Some(viewport) = &diff.viewport {
-        writeln!(out, "~ viewport {} -> {}", viewport.before.to_json(), viewport.after.to_json())?;
-    }
-    if !diff.attributes.is_empty() {
-        writeln!(out, "~ attributes")?;
-        changes(&diff.attributes, out)?;
-    }
-    Ok(())
+/// The difference between all nodes, or all edges.
+#[derive(Deserialize)]
+struct Table<'a> {
+    #[serde(borrow)]
+    added: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    removed: Vec<&'a RawValue>,
+    changed: Vec<Changed>,
 }
 
-fn table<Id: std::fmt::Display, T>(
-    kind: &str,
-    table: &TableDiff<Id, T>,
-    out: &mut dyn Write,
-) -> std::io::Result<()>
-where
-    dao_projections::Placed<T>: serde::Serialize,
-{
-    let whole = |entity: &dao_projections::Placed<T>| String::from_utf8_lossy(entity.json()).into_owned();
-    for entity in &table.removed {
-        writeln!(out, "- {kind} {}", whole(entity))?;
+#[derive(Deserialize)]
+struct Changed {
+    id: String,
+    changes: Vec<Change>,
+}
+
+#[derive(Deserialize)]
+struct ViewportChange {
+    before: Viewport,
+    after: Viewport,
+}
+
+/// One path at which two states differ.
+#[derive(Deserialize)]
+pub(super) struct Change {
+    path: String,
+    before: Value,
+    after: Value,
+}
+
+impl Difference<'_> {
+    /// Prints the difference, one entity or path per line.
+    pub(super) fn describe(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        if self.is_empty() {
+            writeln!(out, "  no difference")?;
+        }
+        self.nodes.describe("node", out)?;
+        self.edges.describe("edge", out)?;
+        if let Some(viewport) = &self.viewport {
+            writeln!(out, "~ viewport {} -> {}", viewport.before.to_json(), viewport.after.to_json())?;
+        }
+        if !self.attributes.is_empty() {
+            writeln!(out, "~ attributes")?;
+            changes(&self.attributes, out)?;
+        }
+        Ok(())
     }
-    for entity in &table.added {
-        writeln!(out, "+ {kind} {}", whole(entity))?;
+
+    fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+            && self.edges.is_empty()
+            && self.viewport.is_none()
+            && self.attributes.is_empty()
     }
-    for changed in &table.changed {
-        writeln!(out, "~ {kind} {}", changed.id)?;
-        changes(&changed.changes, out)?;
+}
+
+impl Table<'_> {
+    fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
     }
-    Ok(())
+
+    fn describe(&self, kind: &str, out: &mut dyn Write) -> std::io::Result<()> {
+        for entity in &self.removed {
+            writeln!(out, "- {kind} {}", entity.get())?;
+        }
+        for entity in &self.added {
+            writeln!(out, "+ {kind} {}", entity.get())?;
+        }
+        for changed in &self.changed {
+            writeln!(out, "~ {kind} {}", changed.id)?;
+            changes(&changed.changes, out)?;
+        }
+        Ok(())
+    }
 }
 
 /// Prints one line per path.
 pub(super) fn changes(changes: &[Change], out: &mut dyn Write) -> std::io::Result<()> {
     changes.iter().try_for_each(|change| {
-        let path = if change.path.as_str().is_empty() { "(whole)" } else { change.path.as_str() };
+        let path = if change.path.is_empty() { "(whole)" } else { change.path.as_str() };
         writeln!(out, "    {path}: {} -> {}", change.before, change.after)
     })
 }

@@ -3,21 +3,20 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use dao_projections::{Graph, GraphId, Head, Map, Version};
-use serde_json::{Value, json};
+use dao_projections::{GraphId, Version};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 
-use super::{CliError, open, print};
-use crate::{
-    config::Config,
-    domain::VersionRef,
-    http::wire::commit_json,
-    read::{self, ReadError},
-    store::EventStore,
-    write::{Graphs, history_reader},
+use super::{
+    CliError,
+    api::{Api, Reach, query_text},
+    print,
+    state::State,
 };
+use crate::{config::Config, domain::VersionRef};
 
-/// Commits read from the store per call.
-const CHUNK: usize = 1_000;
+/// Commits asked for at once.
+const CHUNK: u64 = 1_000;
 
 #[derive(Args)]
 pub(super) struct Export {
@@ -30,42 +29,96 @@ pub(super) struct Export {
     /// The state at this version, label or time, or the commits up to it; standard error says which version that is
     #[arg(long, value_name = "VERSION|LABEL|TIME")]
     at: Option<VersionRef>,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// Commits after a version.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    current_version: Version,
+    changes: Vec<Box<RawValue>>,
+}
+
+/// What was found in the history.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Verified {
+    first_bad_version: Option<Version>,
+    #[serde(default)]
+    problem: String,
+}
+
+impl Verified {
+    /// Fails if one of the commits up to version `to` is damaged.
+    fn passed(&self, to: Option<Version>) -> Result<(), CliError> {
+        match self.first_bad_version.filter(|bad| to.is_none_or(|to| *bad <= to)) {
+            None => Ok(()),
+            Some(bad) => {
+                let what = format!("the history is damaged at version {bad}: {}", self.problem);
+                Err(CliError::new(format!("{what}. Don't trust what was exported from there on")))
+            }
+        }
+    }
 }
 
 impl Export {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let graphs = open::graphs(&config).await?;
-        let printed = self.print(&graphs).await;
-        open::close(&graphs).await;
+        let mut api = Api::connect(&config, &self.reach).await?;
+        let printed = self.print(&mut api).await;
+        api.close().await;
         printed
     }
 
-    async fn print(&self, graphs: &Graphs) -> Result<(), CliError> {
-        open::existing(graphs, &self.graph).await?;
-        let name = self.at.clone().unwrap_or_default();
+    async fn print(&self, api: &mut Api) -> Result<(), CliError> {
+        api.existing(&self.graph).await?;
         if self.state {
-            let found = read::at(graphs, &self.graph, &name).await.map_err(|e| self.unreadable(&e))?;
-            self.tell_version(found.head().version);
-            return print_state(&found.view.graph);
+            let at = query_text(&self.at.clone().unwrap_or_default());
+            let path = format!("/graphs/{}/state?trashed=include&at={at}", self.graph);
+            let state: State = api.read(&path).await.map_err(|e| self.unreadable(&e))?;
+            self.tell_version(state.version);
+            return print_state(&state);
         }
         let to = match &self.at {
             None => None,
             Some(name) => {
-                let current = read::current(graphs, &self.graph, None).await;
-                let current = current.map_err(|e| self.unreadable(&e))?;
-                let named = read::version_named(graphs, &self.graph, &current.view.graph, name).await;
-                let version = named.map_err(|e| self.unreadable(&e))?.version;
+                let named = api.version_of(&self.graph, name).await;
+                let version = named.map_err(|e| self.unreadable(&e))?;
                 self.tell_version(version);
                 Some(version)
             }
         };
-        match print_commits(&**graphs.store(), &self.graph, to).await {
-            Ok(()) | Err(Stop::OutputClosed) => Ok(()),
+        let verified: Verified =
+            api.read(&format!("/graphs/{}/verify", self.graph)).await.map_err(|e| self.unreadable(&e))?;
+        match self.print_commits(api, to).await {
+            Ok(()) => verified.passed(to),
+            Err(Stop::OutputClosed) => Ok(()),
             Err(Stop::Failed(why)) => Err(CliError::new(format!("the export stopped: {why}"))),
         }
     }
 
-    fn unreadable(&self, error: &ReadError) -> CliError {
+    /// Prints the commits up to version `to`, or all of them that there are now.
+    async fn print_commits(&self, api: &mut Api, to: Option<Version>) -> Result<(), Stop> {
+        let (mut at, mut to) = (0, to.map(Version::get));
+        let mut out = BufWriter::new(io::stdout().lock());
+        while to.is_none_or(|to| at < to) {
+            let limit = to.map_or(CHUNK, |to| CHUNK.min(to - at));
+            let path = format!("/graphs/{}/changes?since={at}&limit={limit}", self.graph);
+            let page: Page = api.read(&path).await.map_err(|e| Stop::Failed(e.to_string()))?;
+            to = to.or(Some(page.current_version.get()));
+            if page.changes.is_empty() && to.is_some_and(|to| at < to) {
+                return Err(Stop::Failed(format!("the history ends at version {at}, before its head")));
+            }
+            for commit in &page.changes {
+                writeln!(out, "{}", commit.get())?;
+            }
+            at += page.changes.len() as u64;
+        }
+        Ok(out.flush()?)
+    }
+
+    fn unreadable(&self, error: &dyn std::fmt::Display) -> CliError {
         CliError::new(format!("{} can't be exported: {error}", self.graph))
     }
 
@@ -93,37 +146,11 @@ impl From<io::Error> for Stop {
     }
 }
 
-/// Prints the commits up to version `to`, or all of them.
-async fn print_commits(store: &dyn EventStore, graph: &GraphId, to: Option<Version>) -> Result<(), Stop> {
-    let failed = |error: &dyn std::fmt::Display| Stop::Failed(error.to_string());
-    let head = store.head(graph).await.map_err(|e| failed(&e))?.version;
-    let to = to.unwrap_or(head);
-    let mut out = BufWriter::new(io::stdout().lock());
-    let mut at = Head::EMPTY;
-    while at.version < to {
-        let chunk = store.read(graph, at.version, to, CHUNK).await.map_err(|e| failed(&e))?;
-        if chunk.is_empty() {
-            return Err(failed(&format!("the history ends at version {}, before its head", at.version)));
-        }
-        for stored in &chunk {
-            at = at.after(&stored.body);
-            if at != stored.head() {
-                return Err(failed(&format!("the hash of version {} does not follow", stored.version)));
-            }
-            let commit = history_reader::decode(graph, stored).map_err(|e| failed(&e))?;
-            out.write_all(&commit_json(graph, &commit))?;
-            out.write_all(b"\n")?;
-        }
-    }
-    Ok(out.flush()?)
-}
-
-fn print_state(graph: &Graph) -> Result<(), CliError> {
-    let entity = |fields: Map| Value::Object(fields);
+fn print_state(state: &State) -> Result<(), CliError> {
     let document = json!({
-        "nodes": graph.nodes_in_order().map(|node| entity(node.entity.to_json())).collect::<Vec<_>>(),
-        "edges": graph.edges().iter().map(|edge| entity(edge.entity.to_json())).collect::<Vec<_>>(),
-        "viewport": graph.viewport().to_json(),
+        "nodes": state.nodes.iter().map(|node| Value::Object(node.entity.to_json())).collect::<Vec<_>>(),
+        "edges": state.edges.iter().map(|edge| Value::Object(edge.entity.to_json())).collect::<Vec<_>>(),
+        "viewport": state.viewport.to_json(),
     });
     print(|out| writeln!(out, "{document:#}"))
 }

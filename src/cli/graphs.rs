@@ -1,25 +1,21 @@
 //! `dao-api list`, `create`, `trash` and `recover`: graphs as things (rules L).
 //!
-//! What is written is in the list at once ([`super::writing`]).
-
-use std::io::Write;
+//! What is written is in the list at once ([`Api::fold`]).
 
 use clap::Args;
-use dao_projections::{CatalogRow, GraphId, Head, Outcome, Timestamp, UserId};
-use serde_json::{Value, json};
+use dao_projections::{GraphId, Hash, Timestamp, UserId, Version};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 
-use super::{CliError, open, print, writing::Writing};
-use crate::{
-    config::Config,
-    domain::readable,
-    http::{parse_command, wire::catalog_row_json},
-    project::{self, Stores},
-    read::{self, CatalogFilter, CatalogFound, CatalogPage, ListOrder, ListSort, TrashFilter},
-    write::{CommandResult, Effect, Ending},
+use super::{
+    CliError,
+    api::{Api, Reach, with_query},
+    print,
 };
+use crate::{config::Config, domain::readable};
 
 /// Graphs asked of the store at once.
-const PAGE: usize = 200;
+const PAGE: &str = "200";
 
 #[derive(Args)]
 pub(super) struct List {
@@ -41,6 +37,8 @@ pub(super) struct List {
     /// Print a line of JSON for each, like `GET /graphs`
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 #[derive(Args)]
@@ -91,68 +89,81 @@ pub(super) struct Written {
     /// Print one JSON document
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) reach: Reach,
+}
+
+/// A page of the list.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    graphs: Vec<Box<RawValue>>,
+    next_cursor: Option<String>,
+}
+
+/// What is said of a graph.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    graph_id: GraphId,
+    attributes: Value,
+    version: Version,
+    updated_at: Timestamp,
+    updated_by: UserId,
+    nodes: u64,
+    edges: u64,
+    trashed: Option<Value>,
 }
 
 impl List {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let stores = open::stores(&config).await?;
-        let listed = self.list(&stores).await;
-        stores.events.close().await;
+        let mut api = Api::connect(&config, &self.reach).await?;
+        let listed = self.list(&mut api).await;
+        api.close().await;
         listed
     }
 
-    async fn list(&self, stores: &Stores) -> Result<(), CliError> {
-        let filter = CatalogFilter {
-            text: self.q.as_ref().map(|text| text.to_lowercase()),
-            tag: self.tag.clone(),
-            label: self.label.clone(),
-            trashed: if self.trashed { TrashFilter::Only } else { TrashFilter::No },
-            ..CatalogFilter::default()
-        };
-        let mut page = CatalogPage {
-            sort: ListSort::Id,
-            order: ListOrder::Ascending,
-            prefixes: vec![self.prefix.clone()],
-            after: None,
-            limit: PAGE,
-        };
-        let mut count = 0;
+    async fn list(&self, api: &mut Api) -> Result<(), CliError> {
+        let failed = |e: &dyn std::fmt::Display| CliError::new(format!("the graphs can't be listed: {e}"));
+        let (mut count, mut cursor) = (0, None::<String>);
         loop {
-            let now = Timestamp(project::now_ms());
-            let found = read::catalog(&*stores.rows, project::READER, now, &page, &filter, |_| true).await;
-            let found = found.map_err(|e| CliError::new(format!("the graphs can't be listed: {e}")))?;
-            count += found.graphs.len();
-            print(|out| self.describe(&found, out))?;
-            if found.next.is_none() {
+            let query = [
+                ("sort", Some("id")),
+                ("limit", Some(PAGE)),
+                ("prefix", Some(self.prefix.as_str()).filter(|prefix| !prefix.is_empty())),
+                ("q", self.q.as_deref()),
+                ("tag", self.tag.as_deref()),
+                ("label", self.label.as_deref()),
+                ("trashed", self.trashed.then_some("only")),
+                ("cursor", cursor.as_deref()),
+            ];
+            let page: Page = api.read(&with_query("/graphs", &query)).await.map_err(|e| failed(&e))?;
+            count += page.graphs.len();
+            if self.json {
+                print(|out| page.graphs.iter().try_for_each(|row| writeln!(out, "{}", row.get())))?;
+            } else {
+                let rows = page.graphs.iter().map(|row| serde_json::from_str(row.get()));
+                let rows: Vec<Row> = rows.collect::<Result<_, _>>().map_err(|e| failed(&e))?;
+                print(|out| rows.iter().try_for_each(|row| writeln!(out, "{}", row.line())))?;
+            }
+            if page.next_cursor.is_none() {
                 return if self.json { Ok(()) } else { print(|out| writeln!(out, "graphs: {count}")) };
             }
-            page.after = found.next;
+            cursor = page.next_cursor;
         }
-    }
-
-    fn describe(&self, found: &CatalogFound, out: &mut dyn Write) -> std::io::Result<()> {
-        for (id, row) in &found.graphs {
-            match self.json {
-                true => {
-                    out.write_all(&catalog_row_json(id, row))?;
-                    out.write_all(b"\n")?;
-                }
-                false => writeln!(out, "{}", line(id, row))?,
-            }
-        }
-        Ok(())
     }
 }
 
-fn line(id: &GraphId, row: &CatalogRow) -> String {
-    let title = row.attributes.fields().get("title").and_then(Value::as_str);
-    let title = title.map(|title| format!(" {title:?}")).unwrap_or_default();
-    let (version, nodes, edges) = (row.version, row.nodes, row.edges);
-    let (by, when) = (&row.updated_by, readable(row.updated_at));
-    let trashed = if row.trashed.is_some() { ", in the trash" } else { "" };
-    format!(
-        "{id}{title} at version {version}, {nodes} nodes, {edges} edges, changed by {by} at {when}{trashed}"
-    )
+impl Row {
+    fn line(&self) -> String {
+        let Self { graph_id, version, nodes, edges, .. } = self;
+        let title = self.attributes["title"].as_str().map(|title| format!(" {title:?}")).unwrap_or_default();
+        let (by, when) = (&self.updated_by, readable(self.updated_at));
+        let trashed = if self.trashed.is_some() { ", in the trash" } else { "" };
+        format!(
+            "{graph_id}{title} at version {version}, {nodes} nodes, {edges} edges, changed by {by} at {when}{trashed}"
+        )
+    }
 }
 
 impl Create {
@@ -181,21 +192,21 @@ impl Recover {
     }
 }
 
-/// What a command that was written came to.
+/// The answer to a command that was written.
+#[derive(Deserialize)]
 pub(super) struct Done {
-    pub(super) effect: Effect,
-    pub(super) head: Head,
-    pub(super) results: Vec<CommandResult>,
+    pub(super) version: Version,
+    pub(super) hash: Hash,
+    pub(super) outcome: String,
+    /// What the command was about.
+    #[serde(default)]
+    pub(super) result: Value,
 }
 
 impl Done {
-    /// In a word.
-    pub(super) fn outcome(&self) -> &'static str {
-        match self.effect {
-            Effect::Unchanged => "unchanged",
-            Effect::Committed(Outcome::Applied) => "applied",
-            Effect::Committed(Outcome::Merged) => "merged",
-        }
+    /// Whether it was so already.
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.outcome == "unchanged"
     }
 }
 
@@ -208,39 +219,31 @@ impl Written {
         (name, what): (&str, &str),
         payload: Value,
     ) -> Result<(), CliError> {
-        let done = self.run(config, graph, json!({"type": name, "payload": payload})).await?;
-        let version = done.head.version;
+        let mut api = Api::connect(&config, &self.reach).await?;
+        let done = self.run(&mut api, graph, &json!({"type": name, "payload": payload})).await;
+        api.close().await;
+        let Done { version, outcome, .. } = done?;
         print(|out| match self.json {
-            true => {
-                writeln!(out, "{}", json!({"graphId": graph, "version": version, "outcome": done.outcome()}))
-            }
+            true => writeln!(out, "{}", json!({"graphId": graph, "version": version, "outcome": outcome})),
             false => writeln!(out, "{graph} is {what}, at version {version}"),
         })
     }
 
-    /// Runs a command, by the rules of `POST …/command`.
+    /// Runs a command.
     pub(super) async fn run(
         &self,
-        config: Config,
+        api: &mut Api,
         graph: &GraphId,
-        command: Value,
+        command: &Value,
     ) -> Result<Done, CliError> {
-        let operation = parse_command(command, &self.user).map_err(CliError::new)?;
-        let writing = Writing::open(&config).await?;
-        let answers = writing.graphs().execute(graph, vec![operation]).await;
-        let answer = answers.map(|answers| answers.into_iter().next().map(|answer| answer.ending));
-        let done = match answer {
-            Ok(Some(Ending::Completed { effect, head, results })) => {
-                writing.fold(graph, head.version).await.map(|()| Done { effect, head, results })
-            }
-            Ok(Some(Ending::Refused { refusal, .. })) => {
-                Err(CliError::new(format!("{graph}: {}", refusal.message)))
-            }
-            Ok(None) => Err(unanswered(graph, &"there was no answer")),
-            Err(e) => Err(unanswered(graph, &e)),
-        };
-        writing.close().await;
-        done
+        let done = api.post(&format!("/graphs/{graph}/command"), Some(&self.user), command).await;
+        let done = done.map_err(|refused| match refused.is_certain() {
+            true => CliError::new(format!("{graph}: {refused}")),
+            false => unanswered(graph, &refused),
+        })?;
+        let done: Done = serde_json::from_value(done).map_err(|e| unanswered(graph, &e))?;
+        api.fold(graph, done.version).await?;
+        Ok(done)
     }
 }
 

@@ -3,16 +3,17 @@
 use std::io::Write;
 
 use clap::Args;
-use dao_projections::{EdgeId, Event, GraphId, NodeId, Subject};
+use dao_projections::{EdgeId, Event, GraphId, NodeId, Timestamp, UserId, Version};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::{CliError, diff::changes, open, print};
-use crate::{
-    config::Config,
-    domain::readable,
-    http::audit::wire::{operation_json, touch_json},
-    read::{self, AuditFilter, AuditQuery, EntityChange, ListedOperation, Order},
-    write::Graphs,
+use super::{
+    CliError,
+    api::{Api, Reach, with_query},
+    diff::{Change, changes},
+    print,
 };
+use crate::{client::percent_encoded, config::Config, domain::readable, http::refusal_message};
 
 /// Entries per page.
 const PAGE_MAX: usize = 1_000;
@@ -34,110 +35,111 @@ pub(super) struct History {
     /// Print each entry as a line of JSON, like HTTP
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// A page of operations, or of changes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    #[serde(alias = "operations", alias = "history")]
+    entries: Vec<Box<RawValue>>,
+    next_cursor: Option<String>,
+}
+
+/// What is said of one entry: of an operation its events or why it was refused, of a change what changed.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    version: Version,
+    user_id: UserId,
+    timestamp: Timestamp,
+    command_type: String,
+    #[serde(default)]
+    events: Vec<Event>,
+    error: Option<Problem>,
+    #[serde(default)]
+    changes: Vec<Change>,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+    detail: String,
 }
 
 impl History {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let graphs = open::graphs(&config).await?;
-        let shown = self.show(&graphs).await;
-        open::close(&graphs).await;
+        let mut api = Api::connect(&config, &self.reach).await?;
+        let shown = self.show(&mut api).await;
+        api.close().await;
         shown
     }
 
-    async fn show(&self, graphs: &Graphs) -> Result<(), CliError> {
-        open::existing(graphs, &self.graph).await?;
-        let subject = match (&self.node, &self.edge) {
-            (Some(node), _) => Some(Subject::Node(node.clone())),
-            (None, Some(edge)) => Some(Subject::Edge(edge.clone())),
+    async fn show(&self, api: &mut Api) -> Result<(), CliError> {
+        api.existing(&self.graph).await?;
+        let entity = match (&self.node, &self.edge) {
+            (Some(node), _) => Some(("nodes", node.as_str())),
+            (None, Some(edge)) => Some(("edges", edge.as_str())),
             (None, None) => None,
         };
-        let shown = match subject {
-            Some(subject) => self.of_entity(graphs, &subject).await?,
-            None => self.of_graph(graphs).await?,
+        let shown = match entity {
+            Some((kind, id)) => {
+                self.list(api, &format!("{kind}/{}/history", percent_encoded(id)), describe_change).await?
+            }
+            None => self.list(api, "operations", describe_operation).await?,
         };
+        if let (Some((_, id)), 0, 1..) = (entity, shown, self.limit) {
+            let graph = &self.graph;
+            return Err(CliError::new(format!("the history of {graph} has no change of {id}; check the id")));
+        }
         if shown == self.limit {
             eprintln!("the latest {shown} entries; raise --limit for more");
         }
         Ok(())
     }
 
-    async fn of_graph(&self, graphs: &Graphs) -> Result<usize, CliError> {
-        let mut question = AuditQuery {
-            filter: AuditFilter::default(),
-            order: Order::NewestFirst,
-            limit: 0,
-            after: None,
-            min_version: None,
-        };
-        let mut shown = 0;
+    async fn list(
+        &self,
+        api: &mut Api,
+        what: &str,
+        describe: fn(&Entry, &mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<usize, CliError> {
+        let (mut shown, mut cursor) = (0, None::<String>);
         while shown < self.limit {
-            question.limit = PAGE_MAX.min(self.limit - shown);
-            let listing = read::operations(graphs, &self.graph, &question).await;
-            let listing = listing.map_err(|e| self.failed(&e))?;
-            shown += listing.operations.len();
-            print(|out| {
-                listing.operations.iter().try_for_each(|listed| match self.json {
-                    true => {
-                        let id = listed.accepted().map(|commit| commit.body.operation_id);
-                        let undone_by = id.and_then(|id| listing.undone_by.get(&id).copied());
-                        line(operation_json(listed, undone_by), out)
-                    }
-                    false => describe_operation(listed, out),
-                })
-            })?;
-            let Some(next) = listing.next else { break };
-            question.after = Some(next);
-        }
-        Ok(shown)
-    }
-
-    async fn of_entity(&self, graphs: &Graphs, subject: &Subject) -> Result<usize, CliError> {
-        let (mut shown, mut before) = (0, None);
-        while shown < self.limit {
-            let limit = PAGE_MAX.min(self.limit - shown);
-            let page = read::history(graphs, &self.graph, subject, before, limit, None).await;
-            let page = page.map_err(|e| self.failed(&e))?;
-            shown += page.touches.len();
-            print(|out| {
-                page.touches.iter().try_for_each(|touch| match self.json {
-                    true => line(touch_json(touch), out),
-                    false => describe_touch(touch, out),
-                })
-            })?;
-            before = page.next;
-            if before.is_none() {
+            let limit = PAGE_MAX.min(self.limit - shown).to_string();
+            let query = [("limit", Some(limit.as_str())), ("cursor", cursor.as_deref())];
+            let path = with_query(&format!("/graphs/{}/{what}", self.graph), &query);
+            let page: Page = api.read(&path).await.map_err(|e| self.failed(&e))?;
+            shown += page.entries.len();
+            if self.json {
+                print(|out| page.entries.iter().try_for_each(|entry| writeln!(out, "{}", entry.get())))?;
+            } else {
+                let entries = page.entries.iter().map(|entry| serde_json::from_str(entry.get()));
+                let entries: Vec<Entry> = entries.collect::<Result<_, _>>().map_err(|e| self.failed(&e))?;
+                print(|out| entries.iter().try_for_each(|entry| describe(entry, out)))?;
+            }
+            cursor = page.next_cursor;
+            if cursor.is_none() {
                 break;
             }
         }
-        if shown == 0 && self.limit > 0 {
-            let (graph, id) = (&self.graph, subject.as_str());
-            return Err(CliError::new(format!("the history of {graph} has no change of {id}; check the id")));
-        }
         Ok(shown)
     }
 
-    fn failed(&self, error: &read::ReadError) -> CliError {
+    fn failed(&self, error: &dyn std::fmt::Display) -> CliError {
         CliError::new(format!("the history of {} can't be read: {error}", self.graph))
     }
 }
 
-fn line(mut json: Vec<u8>, out: &mut dyn Write) -> std::io::Result<()> {
-    json.push(b'\n');
-    out.write_all(&json)
-}
-
-fn describe_operation(listed: &ListedOperation, out: &mut dyn Write) -> std::io::Result<()> {
-    match listed {
-        ListedOperation::Accepted(commit) => {
-            let (body, what) = (&commit.body, events(&commit.body.events));
-            let (at, command) = (readable(body.timestamp), body.command_type.as_str());
-            writeln!(out, "{:>8}  {at}  {}  {command}  {what}", commit.version, body.user_id)
-        }
-        ListedOperation::Refused { by, refusal, .. } => {
-            let (at, command, why) = (readable(by.at), by.command.as_str(), &refusal.message);
-            writeln!(out, "{:>8}  {at}  {}  {command}  refused: {why}", by.version, by.user)
-        }
-    }
+fn describe_operation(entry: &Entry, out: &mut dyn Write) -> std::io::Result<()> {
+    let what = match &entry.error {
+        Some(Problem { code, detail }) => format!("refused: {}", refusal_message(code, detail)),
+        None => events(&entry.events),
+    };
+    let (at, command) = (readable(entry.timestamp), &entry.command_type);
+    writeln!(out, "{:>8}  {at}  {}  {command}  {what}", entry.version, entry.user_id)
 }
 
 /// The events in words; a long list is shortened.
@@ -151,9 +153,8 @@ fn events(events: &[Event]) -> String {
     words.join(", ")
 }
 
-fn describe_touch(touch: &EntityChange, out: &mut dyn Write) -> std::io::Result<()> {
-    let body = &touch.commit.body;
-    let (at, command) = (readable(body.timestamp), body.command_type.as_str());
-    writeln!(out, "{:>8}  {at}  {}  {command}", touch.commit.version, body.user_id)?;
-    changes(&touch.changes, out)
+fn describe_change(entry: &Entry, out: &mut dyn Write) -> std::io::Result<()> {
+    let (at, command) = (readable(entry.timestamp), &entry.command_type);
+    writeln!(out, "{:>8}  {at}  {}  {command}", entry.version, entry.user_id)?;
+    changes(&entry.changes, out)
 }

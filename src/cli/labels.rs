@@ -3,20 +3,19 @@
 use std::{io::Write, str::FromStr};
 
 use clap::Args;
-use dao_projections::{GraphId, Label, LabelName, Version};
-use serde_json::{Value, json};
+use dao_projections::{GraphId, LabelName, Timestamp, UserId, Version};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use super::{
     CliError,
+    api::Api,
     graphs::{Done, Written},
-    open, print,
+    print,
 };
 use crate::{
     config::Config,
     domain::{VersionRef, readable},
-    http::labels_json,
-    read,
-    write::{CommandResult, Effect, Graphs},
 };
 
 #[derive(Args)]
@@ -62,28 +61,38 @@ impl FromStr for Expected {
     }
 }
 
+/// What is said of a label.
+#[derive(Deserialize)]
+struct Label {
+    version: Version,
+    note: Option<String>,
+    at: Timestamp,
+    by: Option<UserId>,
+}
+
 impl LabelCommand {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let graphs = open::graphs(&config).await?;
-        let Some(name) = &self.name else {
-            let listed = self.list(&graphs).await;
-            open::close(&graphs).await;
-            return listed;
+        let mut api = Api::connect(&config, &self.written.reach).await?;
+        let done = match &self.name {
+            Some(name) => self.label(&mut api, name).await,
+            None => self.list(&mut api).await,
         };
-        let payload = self.payload(&graphs, name).await;
-        open::close(&graphs).await;
-        let command = json!({"type": "LABEL_VERSION", "payload": payload?});
-        self.tell(name, &self.written.run(config, &self.graph, command).await?)
+        api.close().await;
+        done
     }
 
-    async fn payload(&self, graphs: &Graphs, name: &LabelName) -> Result<Value, CliError> {
-        open::existing(graphs, &self.graph).await?;
+    async fn label(&self, api: &mut Api, name: &LabelName) -> Result<(), CliError> {
+        let payload = self.payload(api, name).await?;
+        let command = json!({"type": "LABEL_VERSION", "payload": payload});
+        self.tell(name, &self.written.run(api, &self.graph, &command).await?)
+    }
+
+    async fn payload(&self, api: &mut Api, name: &LabelName) -> Result<Value, CliError> {
+        api.existing(&self.graph).await?;
         let mut payload = json!({"name": name, "note": self.note});
         if let Some(at) = &self.at {
-            let unreadable = |e| CliError::new(format!("{} can't be read: {e}", self.graph));
-            let current = read::current(graphs, &self.graph, None).await.map_err(unreadable)?;
-            let named = read::version_named(graphs, &self.graph, &current.view.graph, at).await;
-            payload["version"] = json!(named.map_err(unreadable)?.version);
+            let named = api.version_of(&self.graph, at).await;
+            payload["version"] = json!(named.map_err(|e| self.unreadable(&e))?);
         }
         if self.remove {
             payload["version"] = Value::Null;
@@ -95,39 +104,39 @@ impl LabelCommand {
     }
 
     fn tell(&self, name: &LabelName, done: &Done) -> Result<(), CliError> {
-        let label = done.results.iter().find_map(|result| match result {
-            CommandResult::Label(_, label) => label.as_ref(),
-            _ => None,
-        });
-        let (graph, version) = (&self.graph, label.map(|label| label.version));
+        let (graph, version) = (&self.graph, &done.result["version"]);
         if self.written.json {
-            let all = json!({"graphId": graph, "version": done.head.version, "outcome": done.outcome(),
+            let all = json!({"graphId": graph, "version": done.version, "outcome": done.outcome,
                 "name": name, "labelled": version});
             return print(|out| writeln!(out, "{all}"));
         }
-        let already = if done.effect == Effect::Unchanged { " already" } else { "" };
+        let already = if done.is_unchanged() { " already" } else { "" };
         print(|out| match version {
-            Some(version) => writeln!(out, "{graph}: {name}{already} names version {version}"),
-            None => writeln!(out, "{graph}: {name}{already} names nothing"),
+            Value::Null => writeln!(out, "{graph}: {name}{already} names nothing"),
+            version => writeln!(out, "{graph}: {name}{already} names version {version}"),
         })
     }
 
-    async fn list(&self, graphs: &Graphs) -> Result<(), CliError> {
-        open::existing(graphs, &self.graph).await?;
-        let current = read::current(graphs, &self.graph, None).await;
-        let current = current.map_err(|e| CliError::new(format!("{} can't be read: {e}", self.graph)))?;
-        let labels = &current.view.graph.metadata().labels;
-        print(|out| {
-            if self.written.json {
-                out.write_all(&labels_json(&self.graph, current.head(), labels))?;
-                return out.write_all(b"\n");
-            }
-            labels.iter().try_for_each(|(name, label)| describe(name, label, out))
-        })
+    async fn list(&self, api: &mut Api) -> Result<(), CliError> {
+        api.existing(&self.graph).await?;
+        let body = api.get(&format!("/graphs/{}/labels", self.graph)).await;
+        let body = body.map_err(|e| self.unreadable(&e))?;
+        if self.written.json {
+            return print(|out| out.write_all(&body).and_then(|()| out.write_all(b"\n")));
+        }
+        let mut all: Map<String, Value> = serde_json::from_slice(&body).map_err(|e| self.unreadable(&e))?;
+        let labels = all.remove("labels").unwrap_or_default();
+        let labels: std::collections::BTreeMap<String, Label> =
+            serde_json::from_value(labels).map_err(|e| self.unreadable(&e))?;
+        print(|out| labels.iter().try_for_each(|(name, label)| describe(name, label, out)))
+    }
+
+    fn unreadable(&self, why: &dyn std::fmt::Display) -> CliError {
+        CliError::new(format!("{} can't be read: {why}", self.graph))
     }
 }
 
-fn describe(name: &LabelName, label: &Label, out: &mut dyn Write) -> std::io::Result<()> {
+fn describe(name: &str, label: &Label, out: &mut dyn Write) -> std::io::Result<()> {
     let by = label.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
     let note = label.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
     writeln!(out, "{name} names version {}, set at {}{by}{note}", label.version, readable(label.at))

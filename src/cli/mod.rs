@@ -1,6 +1,7 @@
 //! The command line: one file per command. A failure is one line on standard error that says what to do, and exit code
 //! 1. A command line that can't be read is exit code 2.
 
+mod api;
 mod backup;
 mod copy;
 mod demo;
@@ -23,12 +24,12 @@ mod restore_version;
 mod seed;
 mod serve;
 mod show;
+mod state;
 mod token;
 mod undo;
 mod verify;
 mod watch;
 mod worker;
-mod writing;
 
 use std::{
     io::{self, BufWriter, Write},

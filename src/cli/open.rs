@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dao_projections::{GraphId, Head};
 use tokio::time::{Instant, sleep};
 
 use super::CliError;
@@ -10,7 +9,7 @@ use crate::{
     config::{Config, StoreConfig},
     project::Stores,
     store::{
-        Measured, StoreError,
+        Measured,
         embedded::{EmbeddedStore, warn_where_others_may_read},
         redis::{ConnectError, RedisConfig, RedisStore},
     },
@@ -70,11 +69,6 @@ pub(super) async fn stores(config: &Config) -> Result<Stores, CliError> {
     }
 }
 
-/// Opens the configured store, with the graphs over it.
-pub(super) async fn graphs(config: &Config) -> Result<Arc<Graphs>, CliError> {
-    Ok(graphs_over(&stores(config).await?, config, Metrics::default()))
-}
-
 /// The same stores, with their calls measured.
 pub(super) fn measured(stores: Stores, metrics: &Metrics) -> Stores {
     Stores {
@@ -96,18 +90,6 @@ pub(super) fn graphs_over(stores: &Stores, config: &Config, metrics: Metrics) ->
         ..GraphsConfig::default()
     };
     Graphs::new(stores.events.clone(), graphs)
-}
-
-/// Fails if the graph has no commits: a mistyped name must not succeed with an empty history.
-pub(super) async fn existing(graphs: &Graphs, graph: &GraphId) -> Result<(), CliError> {
-    match graphs.store().head(graph).await {
-        Ok(Head::EMPTY) => {
-            Err(CliError::new(format!("graph {graph} does not exist at {}", graphs.store().location())))
-        }
-        // A damaged graph exists.
-        Ok(_) | Err(StoreError::Corrupt { .. }) => Ok(()),
-        Err(error) => Err(CliError::new(format!("{graph} can't be read: {error}"))),
-    }
 }
 
 /// Answers waiting commands and closes the store.

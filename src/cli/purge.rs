@@ -6,12 +6,13 @@ use clap::Args;
 use dao_projections::{GraphId, OperationId, UserId};
 use serde_json::json;
 
-use super::{CliError, open, print};
-use crate::{
-    config::Config,
-    live::{AllGraphs, PurgeEnding, Purger, Subscriptions},
-    telemetry::Metrics,
+use super::{
+    CliError,
+    api::{Api, Reach},
+    graphs::Done,
+    print,
 };
+use crate::config::Config;
 
 #[derive(Args)]
 #[command(
@@ -34,6 +35,8 @@ pub(super) struct PurgeGraph {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 fn operation(text: &str) -> Result<OperationId, String> {
@@ -45,40 +48,40 @@ impl PurgeGraph {
         if !self.yes {
             ask(&self.graph)?;
         }
-        let stores = open::stores(&config).await?;
-        let graphs = open::graphs_over(&stores, &config, Metrics::default());
-        let subscriptions = Subscriptions::new(AllGraphs::new(graphs.clone(), stores.rows.clone()));
-        let purger = Purger::new(graphs.clone(), stores.rows.clone(), subscriptions);
         let operation = self.operation_id.unwrap_or_else(|| OperationId::from(uuid::Uuid::now_v7()));
-        let ending = purger.purge(&self.graph, operation, &self.user).await;
-        open::close(&graphs).await;
+        let mut api = Api::connect(&config, &self.reach).await?;
+        let path = format!("/graphs/{}/purge", self.graph);
+        let purged = api.post(&path, Some(&self.user), &json!({"operationId": operation})).await;
+        api.close().await;
         let graph = &self.graph;
-        let again = format!("Run the same command again with --operation-id {operation}");
-        let head = match ending.map_err(|e| CliError::new(format!("{graph}: {e}. {again}")))? {
-            PurgeEnding::Purged { head, .. } => head,
-            PurgeEnding::NotTrashed => {
-                let what =
-                    format!("{graph} is not in the trash. Put it there first: `dao-api trash {graph}`");
-                return Err(CliError::new(what));
+        let purged = purged.map_err(|refused| match refused.code() {
+            "NOT_TRASHED" => CliError::new(format!(
+                "{graph} is not in the trash. Put it there first: `dao-api trash {graph}`"
+            )),
+            "GRAPH_NOT_FOUND" => CliError::new(format!("graph {graph} does not exist")),
+            "OPERATION_ID_REUSED" => {
+                CliError::new(format!("{operation} was used for another operation. Use another id"))
             }
-            PurgeEnding::NotFound => return Err(CliError::new(format!("graph {graph} does not exist"))),
-            PurgeEnding::IdReused => {
-                return Err(CliError::new(format!(
-                    "{operation} was used for another operation. Use another id"
-                )));
-            }
-        };
+            _ if refused.is_certain() => CliError::new(format!("{graph}: {refused}")),
+            _ => unanswered(graph, operation, &refused),
+        })?;
+        let Done { version, hash, .. } =
+            serde_json::from_value(purged).map_err(|e| unanswered(graph, operation, &e))?;
         print(|out| match self.json {
             true => {
-                let (version, hash) = (head.version, head.hash);
                 let all = json!({
                     "graphId": graph, "operationId": operation, "version": version, "hash": hash, "outcome": "applied",
                 });
                 writeln!(out, "{all}")
             }
-            false => writeln!(out, "{graph} is purged. Its last version was {}", head.version),
+            false => writeln!(out, "{graph} is purged. Its last version was {version}"),
         })
     }
+}
+
+fn unanswered(graph: &GraphId, operation: OperationId, why: &dyn std::fmt::Display) -> CliError {
+    let again = format!("Run the same command again with --operation-id {operation}");
+    CliError::new(format!("{graph}: {why}. {again}"))
 }
 
 /// Asks for the name of the graph.

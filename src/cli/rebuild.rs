@@ -6,14 +6,26 @@ use clap::Args;
 use dao_projections::{GraphId, PROJECTIONS};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{CliError, open, print};
-use crate::{
-    config::Config,
-    project::{self, Stores},
-};
+use serde::Deserialize;
+use serde_json::json;
 
-/// Graphs per page of the list.
-const GRAPHS_PAGE: usize = 1_000;
+use super::{
+    CliError,
+    api::{Api, Reach},
+    print,
+    verify::graphs_after,
+};
+use crate::config::Config;
+
+/// A line of an answer: how many commits there are to fold, how many are folded, and how it ended.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Total { of: u64 },
+    Progress { folded: u64 },
+    Done { commits: u64 },
+    Failed { error: String },
+}
 
 #[derive(Args)]
 pub(super) struct Rebuild {
@@ -29,6 +41,8 @@ pub(super) struct Rebuild {
     /// Only this projection: snapshot, catalog or activity
     #[arg(long, value_name = "NAME", value_parser = projection_name)]
     projection: Option<String>,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 fn projection_name(text: &str) -> Result<String, String> {
@@ -46,33 +60,34 @@ pub(super) fn counted(count: u64, noun: &str) -> String {
 
 impl Rebuild {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let stores = open::stores(&config).await?;
+        let mut api = Api::connect(&config, &self.reach).await?;
         let bar = ProgressBar::new(0);
         if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent}% of {msg}, {eta} left") {
             bar.set_style(style);
         }
-        let done = self.rebuild(&stores, &bar).await;
+        let done = self.rebuild(&mut api, &bar).await;
         bar.finish_and_clear();
-        stores.events.close().await;
+        api.close().await;
         done
     }
 
-    async fn rebuild(&self, stores: &Stores, bar: &ProgressBar) -> Result<(), CliError> {
+    async fn rebuild(&self, api: &mut Api, bar: &ProgressBar) -> Result<(), CliError> {
+        api.only_for_owners("rebuild")?;
         let started = Instant::now();
         let (mut graphs, mut commits) = (0_u64, 0);
         let mut last = self.after.clone();
         loop {
             let page = match &self.graph {
-                Some(graph) if graphs == 0 => vec![graph.clone()],
-                Some(_) => vec![],
-                None => {
-                    let page = stores.events.graphs(last.as_ref(), GRAPHS_PAGE).await;
-                    page.map_err(|e| CliError::new(format!("the graphs can't be listed: {e}")))?
+                Some(graph) if graphs == 0 => {
+                    api.existing(graph).await?;
+                    vec![graph.clone()]
                 }
+                Some(_) => vec![],
+                None => graphs_after(api, last.as_ref()).await?,
             };
             let Some(end) = page.last().cloned() else { break };
             for graph in page {
-                commits += self.rebuild_one(stores, &graph, bar).await?;
+                commits += self.rebuild_one(api, &graph, bar).await?;
                 graphs += 1;
             }
             last = Some(end);
@@ -86,30 +101,26 @@ impl Rebuild {
         })
     }
 
-    async fn rebuild_one(
-        &self,
-        stores: &Stores,
-        graph: &GraphId,
-        bar: &ProgressBar,
-    ) -> Result<u64, CliError> {
-        // The number of commits is known up front, except for those written meanwhile.
-        let head = stores.events.head(graph).await;
-        let head = head.map_err(|e| CliError::new(format!("{graph} can't be read: {e}")))?.version.get();
-        if head == 0 && self.graph.is_some() {
-            let place = stores.events.location();
-            return Err(CliError::new(format!("graph {graph} does not exist at {place}")));
-        }
-        let projections = if self.projection.is_some() { 1 } else { PROJECTIONS.len() as u64 };
-        bar.reset();
-        bar.set_length(head * projections);
-        bar.set_message(graph.to_string());
-        let rebuilt = project::rebuild(stores, graph, self.projection.as_deref(), |commits| bar.inc(commits));
-        match rebuilt.await {
-            Ok(rebuilt) => Ok(rebuilt.commits),
-            Err(error) => Err(CliError::new(format!(
+    async fn rebuild_one(&self, api: &mut Api, graph: &GraphId, bar: &ProgressBar) -> Result<u64, CliError> {
+        let failed = |error: &dyn std::fmt::Display| {
+            CliError::new(format!(
                 "{graph} can't be rebuilt: {error}; its rows are as before, but for projections that are not concerned. Check with `dao-api verify {graph}`, and \
                  continue with --all --after {graph}"
-            ))),
+            ))
+        };
+        bar.reset();
+        bar.set_message(graph.to_string());
+        let path = format!("/local/graphs/{graph}/rebuild");
+        let lines = api.post_lines(&path, &json!({ "projection": self.projection })).await;
+        let mut lines = lines.map_err(|e| failed(&e))?;
+        while let Some(line) = lines.next().await.map_err(|e| failed(&e))? {
+            match serde_json::from_str(&line).map_err(|e| failed(&e))? {
+                Line::Total { of } => bar.set_length(of),
+                Line::Progress { folded } => bar.set_position(folded),
+                Line::Done { commits } => return Ok(commits),
+                Line::Failed { error } => return Err(failed(&error)),
+            }
         }
+        Err(failed(&"the answer broke off"))
     }
 }

@@ -2,18 +2,18 @@
 
 use clap::{Args, ValueEnum};
 use dao_projections::{EdgeId, GraphId, NodeId};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::{
     CliError,
+    api::Api,
     graphs::{Done, Written},
     print,
 };
 use crate::{
     config::Config,
-    domain::{RestoreResult, VersionRef, readable},
-    http::restored_json,
-    write::{CommandResult, Effect},
+    domain::{VersionRef, readable},
 };
 
 #[derive(Args)]
@@ -63,42 +63,56 @@ impl RestoreVersion {
             (payload["nodes"], payload["edges"]) = (json!(self.node), json!(self.edge));
         }
         let command = json!({"type": "RESTORE_VERSION", "payload": payload});
-        let done = self.written.run(config, &self.graph, command).await?;
-        let restored = done.results.iter().find_map(|result| match result {
-            CommandResult::Restored(restored) => Some(restored.as_ref()),
-            _ => None,
-        });
-        self.tell(&done, &restored.cloned().unwrap_or_default())
+        let mut api = Api::connect(&config, &self.written.reach).await?;
+        let done = self.written.run(&mut api, &self.graph, &command).await;
+        api.close().await;
+        self.tell(&done?)
     }
 
-    fn tell(&self, done: &Done, restored: &RestoreResult) -> Result<(), CliError> {
-        let (graph, version) = (&self.graph, done.head.version);
+    fn tell(&self, done: &Done) -> Result<(), CliError> {
+        let (graph, version, restored) = (&self.graph, done.version, &done.result);
         if self.written.json {
-            let all = json!({"graphId": graph, "version": version, "hash": done.head.hash,
-                "outcome": done.outcome(), "result": restored_json(restored)});
+            let all = json!({"graphId": graph, "version": version, "hash": done.hash,
+                "outcome": done.outcome, "result": restored});
             return print(|out| writeln!(out, "{all}"));
         }
+        let read: Restored = serde_json::from_value(restored.clone())
+            .map_err(|e| CliError::new(format!("{graph} is restored, but the answer can't be read: {e}")))?;
         print(|out| {
-            let to = restored.to;
-            match done.effect {
-                Effect::Unchanged => writeln!(out, "{graph} is as at version {to} already")?,
-                Effect::Committed(_) => {
-                    writeln!(out, "{graph} is as at version {to} again, in version {version}")?
-                }
+            let to = &restored["to"];
+            match done.is_unchanged() {
+                true => writeln!(out, "{graph} is as at version {to} already")?,
+                false => writeln!(out, "{graph} is as at version {to} again, in version {version}")?,
             }
-            let lists = [
-                ("created", &restored.created),
-                ("updated", &restored.updated),
-                ("deleted", &restored.deleted),
-            ];
+            let lists = [("created", &read.created), ("updated", &read.updated), ("deleted", &read.deleted)];
             for (what, list) in lists {
                 writeln!(out, "  {what}: {} nodes, {} edges", list.nodes.len(), list.edges.len())?;
             }
-            for skipped in &restored.skipped {
-                let reason = serde_json::to_value(skipped.reason).unwrap_or_default();
-                writeln!(out, "  left alone {}: {}", skipped.id, reason.as_str().unwrap_or_default())?;
+            for Skipped { id, reason } in &read.skipped {
+                writeln!(out, "  left alone {id}: {reason}")?;
             }
             Ok(())
         })
     }
+}
+
+/// The `result` of a restore, as far as it is told.
+#[derive(Deserialize)]
+struct Restored {
+    created: Touched,
+    updated: Touched,
+    deleted: Touched,
+    skipped: Vec<Skipped>,
+}
+
+#[derive(Deserialize)]
+struct Touched {
+    nodes: Vec<Value>,
+    edges: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Skipped {
+    id: String,
+    reason: String,
 }

@@ -1,15 +1,23 @@
 //! `dao-api serve`: the HTTP server, until it is told to stop.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    net::UnixListener,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, open, print};
+use super::{CliError, api, open, print};
 use crate::{
     auth::Auth,
     config::Config,
-    http::{self, App, ConsoleRoute, DocsAccess},
+    http::{self, App, ConsoleRoute, DocsAccess, LocalService},
     project::{self, ProjectorConfig},
     telemetry::Metrics,
 };
@@ -21,6 +29,9 @@ pub(super) enum Audience {
     /// The page of `dao-api demo`. The server ends with its standard input.
     Demo,
 }
+
+/// Bytes of the path of a Unix socket, with the zero at its end.
+const SOCKET_PATH_BYTES_MAX: usize = 108;
 
 pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliError> {
     let address = SocketAddr::new(config.host, config.port);
@@ -36,6 +47,7 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
     let metrics = Metrics::default();
     let stores = open::measured(stores, &metrics);
     let graphs = open::graphs_over(&stores, &config, metrics);
+    let socket = api::socket_of(&config).and_then(listen_beside);
     let (store, durability) = (graphs.store().location(), graphs.store().durability());
     let places = places(&config, address);
     say_started(&format!(
@@ -54,10 +66,15 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
             Some(tokio::spawn(http::supervised("following keys", stop_following.clone(), follow)))
         }
     };
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
-            _ = tokio::signal::ctrl_c() => tracing::info!("stopping: Ctrl-C"),
+    let stopping = CancellationToken::new();
+    let stop = {
+        let stopping = stopping.clone();
+        async move {
+            tokio::select! {
+                _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+                _ = tokio::signal::ctrl_c() => tracing::info!("stopping: Ctrl-C"),
+            }
+            stopping.cancel();
         }
     };
     let stop_projecting = CancellationToken::new();
@@ -65,6 +82,7 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
         let projector = ProjectorConfig { memory: Some(graphs.clone()), ..config.projector.clone() };
         tokio::spawn(project::run(stores.clone(), projector, stop_projecting.clone()))
     });
+    let checkpoint_every = config.projector.checkpoint_every;
     let purge_every = purge_interval(config.limits.trash_retention_ms);
     let mut app = App::new(graphs.clone(), config.requests, config.sockets)
         .with_auth(config.auth)
@@ -73,7 +91,8 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
         .with_metrics(config.metrics)
         .with_docs(config.docs)
         .with_console(config.console)
-        .with_projections(stores);
+        .with_projections(stores)
+        .with_checkpoint_every(checkpoint_every);
     if audience == Audience::Demo {
         app = app.for_demo();
         end_with_input();
@@ -86,7 +105,17 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
         let purge = move || purger.clone().run(purge_every, until.clone());
         tokio::spawn(http::supervised("purging the trash", stop_projecting.clone(), purge))
     });
+    let beside = socket.map(|(socket, path)| {
+        let (service, stop) = (LocalService::of(app.clone()), stopping.clone());
+        tokio::spawn(async move { http::serve_socket(socket, &path, service, stop).await })
+    });
     let served = http::serve(listener, app, stop).await;
+    stopping.cancel();
+    if let Some(beside) = beside
+        && let Err(error) = beside.await
+    {
+        tracing::error!(%error, "the task that serves the command line panicked");
+    }
     stop_projecting.cancel();
     stop_following.cancel();
     if let Some(following) = following
@@ -131,6 +160,28 @@ fn end_with_input() {
         let _read = io::copy(&mut io::stdin().lock(), &mut io::sink());
         std::process::exit(0);
     });
+}
+
+/// Binds the socket for the command line of this machine. Without it the server works all the same.
+fn listen_beside(path: PathBuf) -> Option<(UnixListener, PathBuf)> {
+    match http::bind_socket(&path) {
+        Ok(socket) => Some((socket, path)),
+        Err(error) => {
+            tracing::warn!("{}", explain_socket(&path, &error));
+            None
+        }
+    }
+}
+
+fn explain_socket(path: &Path, error: &io::Error) -> String {
+    let so = "so commands like `dao-api show` need --url while this server runs";
+    let path_display = path.display();
+    match path.as_os_str().len() >= SOCKET_PATH_BYTES_MAX {
+        true => format!(
+            "{path_display} is too long for a socket ({SOCKET_PATH_BYTES_MAX} bytes with its end), {so}: use a shorter DATA_DIR"
+        ),
+        false => format!("{path_display} can't be listened on ({error}), {so}"),
+    }
 }
 
 /// How often the trash is looked at: often beside the time that graphs stay there.

@@ -3,16 +3,18 @@
 use std::io::Write;
 
 use clap::Args;
-use dao_projections::{Graph, GraphId, Placed};
+use dao_projections::GraphId;
 use serde_json::Value;
 
-use super::{CliError, open, print};
+use super::{
+    CliError,
+    api::{Api, Reach, query_text},
+    print,
+    state::{State, Told},
+};
 use crate::{
     config::Config,
     domain::{VersionRef, readable},
-    http::wire,
-    read,
-    write::Graphs,
 };
 
 #[derive(Args)]
@@ -26,46 +28,45 @@ pub(super) struct Show {
     /// Print JSON, like `GET /graphs/GRAPH/state`
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 impl Show {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let graphs = open::graphs(&config).await?;
-        let shown = self.show(&graphs).await;
-        open::close(&graphs).await;
+        let mut api = Api::connect(&config, &self.reach).await?;
+        let shown = self.show(&mut api).await;
+        api.close().await;
         shown
     }
 
-    async fn show(&self, graphs: &Graphs) -> Result<(), CliError> {
-        open::existing(graphs, &self.graph).await?;
-        let current = read::at(graphs, &self.graph, &self.at).await;
-        let current = current.map_err(|e| CliError::new(format!("{} can't be shown: {e}", self.graph)))?;
-        let graph = &current.view.graph;
-        print(|out| match self.json {
-            true => {
-                out.write_all(&wire::state_json(&self.graph, graph))?;
-                out.write_all(b"\n")
-            }
-            false => describe(&self.graph, graph, out),
-        })
+    async fn show(&self, api: &mut Api) -> Result<(), CliError> {
+        api.existing(&self.graph).await?;
+        let path = format!("/graphs/{}/state?trashed=include&at={}", self.graph, query_text(&self.at));
+        let failed = |e: &dyn std::fmt::Display| CliError::new(format!("{} can't be shown: {e}", self.graph));
+        let body = api.get(&path).await.map_err(|e| failed(&e))?;
+        if self.json {
+            return print(|out| out.write_all(&body).and_then(|()| out.write_all(b"\n")));
+        }
+        let state: State = serde_json::from_slice(&body).map_err(|e| failed(&e))?;
+        print(|out| describe(&self.graph, &state, out))
     }
 }
 
 /// Prints one line for the graph and one for each entity.
-fn describe(id: &GraphId, graph: &Graph, out: &mut dyn Write) -> std::io::Result<()> {
-    let head = graph.head();
-    let when = graph.last_modified().map_or("never".to_owned(), readable);
-    writeln!(out, "{id} at version {}, last changed {when}", head.version)?;
-    writeln!(out, "hash {}", head.hash)?;
-    writeln!(out, "viewport {}", graph.viewport().to_json())?;
-    writeln!(out, "nodes: {}", graph.nodes().len())?;
-    for node in graph.nodes_in_order() {
+fn describe(id: &GraphId, state: &State, out: &mut dyn Write) -> std::io::Result<()> {
+    let when = state.last_modified.map_or("never".to_owned(), readable);
+    writeln!(out, "{id} at version {}, last changed {when}", state.version)?;
+    writeln!(out, "hash {}", state.hash)?;
+    writeln!(out, "viewport {}", state.viewport.to_json())?;
+    writeln!(out, "nodes: {}", state.nodes.len())?;
+    for node in &state.nodes {
         let fields = Value::Object(node.entity.attributes().clone());
         let position = node.entity.position().to_json();
         writeln!(out, "  {} at {position} {fields}, {}", node.entity.id(), written(node))?;
     }
-    writeln!(out, "edges: {}", graph.edges().len())?;
-    for edge in graph.edges().iter() {
+    writeln!(out, "edges: {}", state.edges.len())?;
+    for edge in &state.edges {
         let fields = Value::Object(edge.entity.attributes().clone());
         let (source, target) = (edge.entity.source(), edge.entity.target());
         writeln!(out, "  {} from {source} to {target} {fields}, {}", edge.entity.id(), written(edge))?;
@@ -73,6 +74,6 @@ fn describe(id: &GraphId, graph: &Graph, out: &mut dyn Write) -> std::io::Result
     Ok(())
 }
 
-fn written<T>(entity: &Placed<T>) -> String {
+fn written<T>(entity: &Told<T>) -> String {
     format!("version {} of {}", entity.version, readable(entity.updated_at))
 }

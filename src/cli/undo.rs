@@ -5,16 +5,17 @@
 use std::io::Write;
 
 use clap::{Args, ValueEnum};
-use dao_projections::{GraphId, Hash, UserId, Version};
+use dao_projections::{GraphId, UserId, Version};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{CliError, open, print, writing::Writing};
-use crate::{
-    config::Config,
-    domain::UndoResult,
-    http::{parse_command, undo_json},
-    write::{CommandResult, Effect, Ending, Graphs, history_reader},
+use super::{
+    CliError,
+    api::{Api, Reach},
+    graphs::Done,
+    print,
 };
+use crate::config::Config;
 
 #[derive(Args)]
 #[command(after_help = "Undo an undo to redo. `dao-api history GRAPH` lists versions.\n\n\
@@ -35,6 +36,8 @@ pub(super) struct Undo {
     /// Who the history names as the author
     #[arg(long, value_name = "USER", default_value = "undo")]
     user: UserId,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 /// As `onConflict` (rule U5).
@@ -50,48 +53,62 @@ fn version(text: &str) -> Result<Version, String> {
     version.ok_or_else(|| "must be the version of a commit, from 1 on".to_owned())
 }
 
+/// The `result` of an undo, as far as it is told.
+#[derive(Deserialize)]
+struct Undone {
+    reverted: Vec<Reverted>,
+    skipped: Vec<Skipped>,
+    detached: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Reverted {
+    id: String,
+    paths: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Skipped {
+    id: String,
+    path: String,
+    user_id: UserId,
+    version: Version,
+}
+
 impl Undo {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let writing = Writing::open(&config).await?;
-        let done = self.undo(&writing).await;
-        writing.close().await;
+        let mut api = Api::connect(&config, &self.reach).await?;
+        let done = self.undo(&mut api).await;
+        api.close().await;
         done
     }
 
-    async fn undo(&self, writing: &Writing) -> Result<(), CliError> {
-        let graphs = writing.graphs();
-        open::existing(graphs, &self.graph).await?;
-        let command = self.command(graphs).await?;
-        let operation = parse_command(command, &self.user)
-            .map_err(|problem| CliError::new(format!("the versions can't be made a command: {problem}")))?;
-        let answers = graphs.execute(&self.graph, vec![operation]).await;
-        let answers = answers.map_err(|e| CliError::new(format!("{e}. Run the same command again")))?;
-        match answers.into_iter().next().map(|answer| answer.ending) {
-            Some(Ending::Completed { effect, head, results }) => {
-                let undone = results.into_iter().find_map(|shown| match shown {
-                    CommandResult::Undone(undone) => Some(*undone),
-                    _ => None,
-                });
-                self.tell(effect, (head.version, head.hash), &undone.unwrap_or_default())?;
-                writing.fold(&self.graph, head.version).await
-            }
-            Some(Ending::Refused { refusal, .. }) => Err(CliError::new(refusal.message.to_string())),
-            None => Err(CliError::new("there was no answer. Run the same command again")),
-        }
+    async fn undo(&self, api: &mut Api) -> Result<(), CliError> {
+        api.existing(&self.graph).await?;
+        let command = self.command(api).await?;
+        let done = api.post(&format!("/graphs/{}/command", self.graph), Some(&self.user), &command).await;
+        let again = |why: &dyn std::fmt::Display| CliError::new(format!("{why}. Run the same command again"));
+        let done = done.map_err(|refused| match refused.is_certain() {
+            true => CliError::new(refused.to_string()),
+            false => again(&refused),
+        })?;
+        let done: Done = serde_json::from_value(done).map_err(|e| again(&e))?;
+        self.tell(&done)?;
+        api.fold(&self.graph, done.version).await
     }
 
-    async fn command(&self, graphs: &Graphs) -> Result<Value, CliError> {
+    async fn command(&self, api: &mut Api) -> Result<Value, CliError> {
         let mut operations = Vec::new();
         for version in &self.versions {
-            let found = history_reader::one(&**graphs.store(), &self.graph, *version).await;
-            let found = found.map_err(|e| CliError::new(format!("version {version} can't be read: {e}")))?;
-            let found = found.ok_or_else(|| {
-                CliError::new(format!(
-                    "{} has no version {version}. `dao-api history` lists them",
-                    self.graph
-                ))
-            })?;
-            operations.push(json!({"operationId": found.commit.body.operation_id, "version": version}));
+            let path = format!("/graphs/{}/changes?since={}&limit=1", self.graph, version.get() - 1);
+            let page: Value = api.read(&path).await.map_err(|e| self.unreadable(*version, &e))?;
+            let commit = &page["changes"][0];
+            if commit["version"] != json!(version) {
+                let what = format!("{} has no version {version}", self.graph);
+                return Err(CliError::new(format!("{what}. `dao-api history` lists them")));
+            }
+            operations.push(json!({"operationId": commit["operationId"], "version": version}));
         }
         let policy = match self.on_conflict {
             Policy::Merge => "merge",
@@ -101,46 +118,40 @@ impl Undo {
         Ok(json!({"type": "UNDO", "payload": {"operations": operations}, "onConflict": policy}))
     }
 
-    fn tell(
-        &self,
-        effect: Effect,
-        (version, hash): (Version, Hash),
-        undone: &UndoResult,
-    ) -> Result<(), CliError> {
-        let outcome = match effect {
-            Effect::Unchanged => "unchanged",
-            Effect::Committed(_) if undone.skipped.is_empty() => "applied",
-            Effect::Committed(_) => "merged",
+    fn unreadable(&self, version: Version, why: &dyn std::fmt::Display) -> CliError {
+        CliError::new(format!("version {version} of {} can't be read: {why}", self.graph))
+    }
+
+    fn tell(&self, done: &Done) -> Result<(), CliError> {
+        let undone: Undone = serde_json::from_value(done.result.clone())
+            .map_err(|e| CliError::new(format!("it is undone, but the answer can't be read: {e}")))?;
+        let outcome = match done.is_unchanged() {
+            true => "unchanged",
+            false if undone.skipped.is_empty() => "applied",
+            false => "merged",
         };
         if self.json {
             let all = json!({
-                "graphId": self.graph, "version": version, "hash": hash, "outcome": outcome, "result": undo_json(undone),
+                "graphId": self.graph, "version": done.version, "hash": done.hash, "outcome": outcome,
+                "result": done.result,
             });
             return print(|out| writeln!(out, "{all}"));
         }
-        print(|out| describe(&self.graph, version, effect, undone, out))
+        print(|out| describe(&self.graph, done, &undone, out))
     }
 }
 
-fn describe(
-    graph: &GraphId,
-    version: Version,
-    effect: Effect,
-    undone: &UndoResult,
-    out: &mut dyn Write,
-) -> std::io::Result<()> {
-    match effect {
-        Effect::Unchanged => writeln!(out, "{graph}: nothing to undo, version {version}")?,
-        Effect::Committed(_) => writeln!(out, "{graph}: undone in version {version}")?,
+fn describe(graph: &GraphId, done: &Done, undone: &Undone, out: &mut dyn Write) -> std::io::Result<()> {
+    let version = done.version;
+    match done.is_unchanged() {
+        true => writeln!(out, "{graph}: nothing to undo, version {version}")?,
+        false => writeln!(out, "{graph}: undone in version {version}")?,
     }
-    for reverted in &undone.reverted {
-        let paths: Vec<&str> = reverted.paths.iter().map(|path| path.as_str()).collect();
-        writeln!(out, "  put back {} {}", reverted.id, paths.join(" "))?;
+    for Reverted { id, paths } in &undone.reverted {
+        writeln!(out, "  put back {id} {}", paths.join(" "))?;
     }
-    for skipped in &undone.skipped {
-        let conflict = &skipped.conflict;
-        let (id, path, user, version) = (&conflict.id, &conflict.path, &conflict.user_id, conflict.version);
-        writeln!(out, "  left alone {id} {path}: {user} in version {version}")?;
+    for Skipped { id, path, user_id, version } in &undone.skipped {
+        writeln!(out, "  left alone {id} {path}: {user_id} in version {version}")?;
     }
     for id in &undone.detached {
         writeln!(out, "  {id} came back without its parent")?;

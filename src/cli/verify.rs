@@ -1,19 +1,26 @@
 //! `dao-api verify`: checks that histories are intact (rule A5). Exit code 1 if one is damaged.
 
 use clap::Args;
-use dao_projections::GraphId;
+use dao_projections::{GraphId, Hash, Version};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::{CliError, open, print};
-use crate::{
-    config::Config,
-    http::audit::wire::verified_json,
-    read::{self, Verification},
-    write::Graphs,
+use super::{
+    CliError,
+    api::{Api, Reach, Refused},
+    print,
 };
+use crate::config::Config;
 
-/// Graphs per page of the list.
-const GRAPHS_PAGE: usize = 1_000;
+/// A line of an answer: how far it is, or what was found.
+#[derive(Deserialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum Line {
+    Progress { commits: u64, of: u64 },
+    Verified { version: Version, hash: Hash, first_bad_version: Option<Version>, problem: Option<String> },
+    Failed { error: Value },
+}
 
 #[derive(Args)]
 pub(super) struct Verify {
@@ -26,6 +33,8 @@ pub(super) struct Verify {
     /// Print a line of JSON per graph, like `GET /graphs/GRAPH/verify`
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 /// How many histories were verified, and how many of them are damaged.
@@ -37,7 +46,7 @@ struct Tally {
 
 impl Verify {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let graphs = open::graphs(&config).await?;
+        let mut api = Api::connect(&config, &self.reach).await?;
         let bar = ProgressBar::new(0);
         if let Ok(style) =
             ProgressStyle::with_template("{bar:40} {pos}/{len} commits, {per_sec}, {eta} left  {msg}")
@@ -46,14 +55,14 @@ impl Verify {
         }
         let mut tally = Tally::default();
         let walked = match &self.graph {
-            Some(graph) => match open::existing(&graphs, graph).await {
-                Ok(()) => self.verify(&graphs, graph, &bar, &mut tally).await,
+            Some(graph) => match api.existing(graph).await {
+                Ok(()) => self.verify(&mut api, graph, &bar, &mut tally).await,
                 Err(missing) => Err(missing),
             },
-            None => self.verify_all(&graphs, &bar, &mut tally).await,
+            None => self.verify_all(&mut api, &bar, &mut tally).await,
         };
         bar.finish_and_clear();
-        open::close(&graphs).await;
+        api.close().await;
         walked?;
         match tally.damaged {
             0 => Ok(()),
@@ -64,18 +73,13 @@ impl Verify {
         }
     }
 
-    async fn verify_all(
-        &self,
-        graphs: &Graphs,
-        bar: &ProgressBar,
-        tally: &mut Tally,
-    ) -> Result<(), CliError> {
+    async fn verify_all(&self, api: &mut Api, bar: &ProgressBar, tally: &mut Tally) -> Result<(), CliError> {
+        api.only_for_owners("verify --all")?;
         let mut last: Option<GraphId> = None;
         loop {
-            let page = graphs.store().graphs(last.as_ref(), GRAPHS_PAGE).await;
-            let page = page.map_err(|e| CliError::new(format!("the graphs can't be listed: {e}")))?;
+            let page = graphs_after(api, last.as_ref()).await?;
             for graph in &page {
-                self.verify(graphs, graph, bar, tally).await?;
+                self.verify(api, graph, bar, tally).await?;
             }
             match page.into_iter().next_back() {
                 Some(graph) => last = Some(graph),
@@ -92,38 +96,51 @@ impl Verify {
 
     async fn verify(
         &self,
-        graphs: &Graphs,
+        api: &mut Api,
         graph: &GraphId,
         bar: &ProgressBar,
         tally: &mut Tally,
     ) -> Result<(), CliError> {
         bar.reset();
         bar.set_message(graph.to_string());
-        let on_progress = |done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-        };
-        let verified = read::verify(graphs, graph, on_progress).await;
-        let verified = verified.map_err(|e| CliError::new(format!("{graph} can't be verified: {e}")))?;
-        tally.walked += 1;
-        tally.damaged += u64::from(verified.bad.is_some());
-        bar.suspend(|| {
-            print(|out| match self.json {
-                true => {
-                    out.write_all(&verified_json(graph, &verified))?;
-                    out.write_all(b"\n")
+        let failed = |e: &dyn std::fmt::Display| CliError::new(format!("{graph} can't be verified: {e}"));
+        let mut lines = api.get_lines(&format!("/graphs/{graph}/verify")).await.map_err(|e| failed(&e))?;
+        while let Some(text) = lines.next().await.map_err(|e| failed(&e))? {
+            match serde_json::from_str(&text).map_err(|e| failed(&e))? {
+                Line::Progress { commits, of } => {
+                    bar.set_length(of);
+                    bar.set_position(commits);
                 }
-                false => writeln!(out, "{graph}: {}", describe(&verified)),
-            })
-        })
+                Line::Failed { error } => return Err(failed(&error["detail"].as_str().unwrap_or_default())),
+                Line::Verified { version, hash, first_bad_version, problem } => {
+                    tally.walked += 1;
+                    tally.damaged += u64::from(first_bad_version.is_some());
+                    let found = describe((version, hash), first_bad_version.zip(problem));
+                    return bar.suspend(|| {
+                        print(|out| match self.json {
+                            true => writeln!(out, "{text}"),
+                            false => writeln!(out, "{graph}: {found}"),
+                        })
+                    });
+                }
+            }
+        }
+        Err(failed(&"the answer broke off"))
     }
 }
 
-fn describe(verified: &Verification) -> String {
-    let (version, hash) = (verified.head.version, verified.head.hash);
-    match &verified.bad {
+/// The next graphs of the store by name, also those that are damaged.
+pub(super) async fn graphs_after(api: &mut Api, last: Option<&GraphId>) -> Result<Vec<GraphId>, CliError> {
+    let failed = |e: Refused| CliError::new(format!("the graphs can't be listed: {e}"));
+    let mut page = api.post("/local/graphs", None, &json!({ "after": last })).await.map_err(failed)?;
+    serde_json::from_value(page["graphs"].take())
+        .map_err(|e| CliError::new(format!("the graphs can't be listed: {e}")))
+}
+
+fn describe((version, hash): (Version, Hash), bad: Option<(Version, String)>) -> String {
+    match bad {
         None => format!("ok, version {version}, hash {hash}"),
-        Some(bad) => format!("DAMAGED at version {} of {version}: {}", bad.version, bad.problem),
+        Some((bad, problem)) => format!("DAMAGED at version {bad} of {version}: {problem}"),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     error::{AskError, ClientError, LinkError},
     follower::Follower,
     frames::{Complaint, Operation, Presence, ServerFrame},
-    http1::{get, percent_encoded},
+    http::{get, percent_encoded},
     page::Page,
     received::Received,
     server::Server,

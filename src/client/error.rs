@@ -11,6 +11,9 @@ pub enum LinkError {
     /// The server can't be reached.
     #[error("no server answers: {0}")]
     Unreachable(#[source] io::Error),
+    /// TLS was refused by one of both sides, most often because this machine does not trust the certificate.
+    #[error("the TLS handshake failed: {0}")]
+    Tls(String),
     /// The connection failed.
     #[error("the connection broke: {0}")]
     Broken(#[source] io::Error),

@@ -1,7 +1,7 @@
 //! A client that misses no commit: the reference for clients in any language.
 //!
 //! [`Follower`] is the algorithm: a synchronous state machine that takes what arrived and returns what to do.
-//! [`Client`] is a loop around it, over TCP.
+//! [`Client`] is a loop around it, over TCP or TLS.
 //!
 //! # The algorithm
 //!
@@ -43,7 +43,7 @@
 //! - An operation ends once. Until then it is sent again, byte by byte the same.
 //! - Nothing is queued without a bound: what the application does not ask for is not read.
 //!
-//! Not here: optimistic state and how it is drawn; TLS (use a tunnel or a proxy); MessagePack and compression; several
+//! Not here: optimistic state and how it is drawn; MessagePack and compression; several
 //! graphs on one connection (run one [`Follower`] for each).
 
 mod backoff;
@@ -51,13 +51,14 @@ mod connection;
 mod error;
 mod follower;
 mod frames;
-mod http1;
+mod http;
 mod page;
 mod rebase;
 mod received;
 mod server;
 mod socket;
 mod step;
+mod transport;
 
 pub use connection::{Address, Client, Update};
 pub use error::{AskError, ClientError, LinkError};
@@ -66,7 +67,7 @@ pub use frames::{
     Ack, Complaint, Goodbye, Limits, Operation, Presence, Revert, ServerFrame, Settled, SettledStatus, Sync,
     SyncStatus, Unreadable, Welcome,
 };
-pub use http1::look;
+pub use http::{Connection, look, percent_encoded};
 pub use page::Page;
 pub use received::Received;
 pub use server::{InvalidToken, InvalidUrl, Server, Token};

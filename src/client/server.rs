@@ -1,9 +1,9 @@
-//! Where a server is: `http://host:port`, plain TCP.
+//! Where a server is: `http://host:port`, `https://host:port`, or a Unix socket of this machine.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
-/// The address of a server. `ws://` means `http://`. A path is the prefix under which a proxy serves it. TLS is not
-/// supported: see [`InvalidUrl::Tls`].
+/// The address of a server. `ws://` means `http://`, and `wss://` means `https://`. A path is the prefix under which a
+/// proxy serves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     /// A name or an address; that of an IPv6 address in brackets.
@@ -12,6 +12,16 @@ pub struct Server {
     /// Empty, or a path without its last slash.
     base: String,
     token: Option<Token>,
+    transport: Transport,
+}
+
+/// What carries the bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Tcp,
+    Tls,
+    /// The socket at this path.
+    Unix(PathBuf),
 }
 
 /// The caller's token (rule O1). Its `Debug` does not show it.
@@ -47,11 +57,8 @@ pub struct InvalidToken;
 /// Why a text is not the address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
-    /// `https://` or `wss://`.
-    #[error("TLS is not spoken here: name the server behind the proxy, or tunnel to it (ssh -L)")]
-    Tls,
     /// Another scheme, or none.
-    #[error("must begin with http:// or ws://")]
+    #[error("must begin with http://, https://, ws:// or wss://")]
     Scheme,
     /// No host, or one with characters that a host can't have.
     #[error("must name a host, like http://127.0.0.1:3000")]
@@ -68,7 +75,13 @@ impl Server {
     /// A server at this host and port.
     pub fn new(host: std::net::IpAddr, port: u16) -> Self {
         let host = if host.is_ipv6() { format!("[{host}]") } else { host.to_string() };
-        Self { host, port, base: String::new(), token: None }
+        Self { host, port, base: String::new(), token: None, transport: Transport::Tcp }
+    }
+
+    /// The server that listens on this socket of this machine.
+    pub fn at_socket(path: PathBuf) -> Self {
+        let (host, base) = ("localhost".to_owned(), String::new());
+        Self { host, port: 80, base, token: None, transport: Transport::Unix(path) }
     }
 
     /// The same server, asked with this token.
@@ -86,6 +99,15 @@ impl Server {
         format!("{}:{}", self.host, self.port)
     }
 
+    /// Its name or address without brackets, as a certificate has it.
+    pub(super) fn name(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    pub(super) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
     /// The request target of this path of the server.
     pub(super) fn target(&self, path: &str) -> String {
         format!("{}{path}", self.base)
@@ -94,7 +116,12 @@ impl Server {
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}{}", self.host, self.port, self.base)
+        let scheme = match &self.transport {
+            Transport::Unix(path) => return write!(f, "{}", path.display()),
+            Transport::Tcp => "http",
+            Transport::Tls => "https",
+        };
+        write!(f, "{scheme}://{}:{}{}", self.host, self.port, self.base)
     }
 }
 
@@ -103,11 +130,11 @@ impl FromStr for Server {
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
         let (scheme, rest) = text.split_once("://").ok_or(InvalidUrl::Scheme)?;
-        match scheme.to_ascii_lowercase().as_str() {
-            "http" | "ws" => {}
-            "https" | "wss" => return Err(InvalidUrl::Tls),
+        let (transport, default_port) = match scheme.to_ascii_lowercase().as_str() {
+            "http" | "ws" => (Transport::Tcp, ":80"),
+            "https" | "wss" => (Transport::Tls, ":443"),
             _ => return Err(InvalidUrl::Scheme),
-        }
+        };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if rest.contains(['?', '#']) || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(InvalidUrl::Query);
@@ -115,13 +142,14 @@ impl FromStr for Server {
         let after_brackets = authority.rfind(']').unwrap_or(0);
         let (host, port) = match authority[after_brackets..].find(':') {
             Some(colon) => authority.split_at(after_brackets + colon),
-            None => (authority, ":80"),
+            None => (authority, default_port),
         };
         let port = port[1..].parse().ok().filter(|port| *port != 0).ok_or(InvalidUrl::Port)?;
         if !is_host(host) {
             return Err(InvalidUrl::Host);
         }
-        Ok(Self { host: host.to_owned(), port, base: path.trim_end_matches('/').to_owned(), token: None })
+        let (host, base) = (host.to_owned(), path.trim_end_matches('/').to_owned());
+        Ok(Self { host, port, base, token: None, transport })
     }
 }
 
@@ -148,6 +176,8 @@ mod tests {
             ("WS://localhost:3000/", "http://localhost:3000"),
             ("http://db_1.example", "http://db_1.example:80"),
             ("http://[::1]:9/dao/", "http://[::1]:9/dao"),
+            ("https://127.0.0.1", "https://127.0.0.1:443"),
+            ("wss://x", "https://x:443"),
         ] {
             assert_eq!(shown(text), Ok(expected.to_owned()), "{text}");
         }
@@ -156,8 +186,8 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused_with_the_reason() {
         for (text, why) in [
-            ("https://127.0.0.1", InvalidUrl::Tls),
-            ("wss://x", InvalidUrl::Tls),
+            ("https://", InvalidUrl::Host),
+            ("wss://x:0", InvalidUrl::Port),
             ("127.0.0.1:3000", InvalidUrl::Scheme),
             ("redis://x", InvalidUrl::Scheme),
             ("http://", InvalidUrl::Host),

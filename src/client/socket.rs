@@ -1,13 +1,24 @@
 //! One WebSocket connection of a client: sends and receives text messages, answers pings, detects a silent server.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use tokio::{io::Interest, net::TcpStream, time::Instant};
+use futures::FutureExt;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use super::{
     error::{AskError, LinkError},
-    http1::{self, BODY_BYTES_MAX, PATIENCE},
+    http::{self, BODY_BYTES_MAX, PATIENCE},
     server::Server,
 };
 use crate::websocket::{
@@ -21,10 +32,12 @@ const READ_BYTES: usize = 16 << 10;
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: TokioIo<Upgraded>,
     decoder: Decoder,
     out: Vec<u8>,
     written: usize,
+    /// Whether something was written that may not have left yet.
+    is_unflushed: bool,
     heard_at: Instant,
     /// After this long without a byte the server counts as gone.
     patience: Duration,
@@ -34,19 +47,11 @@ impl Socket {
     /// Connects and performs the handshake. Cancel-safe.
     pub(super) async fn open(server: &Server, path: &str) -> Result<Self, AskError> {
         let handshake = ClientHandshake::new(nonce(), PROTOCOL);
-        let mut stream = http1::ask(server, path, &handshake.headers()).await?;
-        let head = http1::read_head(&mut stream).await?;
-        if head.status != 101 {
-            let status = head.status;
-            // Says why, but does not have to.
-            let body = http1::read_body(&mut stream, head).await.unwrap_or_default();
-            return Err(http1::refused(status, &body));
-        }
-        handshake.check(head.status, &head.headers).map_err(LinkError::from)?;
-        let mut decoder = Decoder::of_client(Limits { message_bytes_max: BODY_BYTES_MAX }, Deflate::Off);
-        decoder.push(&head.rest);
-        let heard_at = Instant::now();
-        Ok(Self { stream, decoder, out: Vec::new(), written: 0, heard_at, patience: PATIENCE })
+        let check = |status, answer: &_| handshake.check(status, answer).map_err(LinkError::from);
+        let stream = http::upgrade(server, path, &handshake.headers(), check).await?;
+        let decoder = Decoder::of_client(Limits { message_bytes_max: BODY_BYTES_MAX }, Deflate::Off);
+        let (heard_at, patience) = (Instant::now(), PATIENCE);
+        Ok(Self { stream, decoder, out: Vec::new(), written: 0, is_unflushed: false, heard_at, patience })
     }
 
     /// The server sends something at least this often (rules W1, W8).
@@ -82,7 +87,7 @@ impl Socket {
                 Some(Incoming::Close { code, reason }) => {
                     self.frame(&encode_close(code, ""));
                     // A courtesy; the connection ends either way.
-                    let _unwritten = self.write();
+                    let _unwritten = std::future::poll_fn(|cx| self.poll_out(cx)).now_or_never();
                     return Err(LinkError::Closed(reason));
                 }
                 None => self.exchange().await?,
@@ -92,47 +97,52 @@ impl Socket {
 
     /// Waits until something can be read or written, and does so.
     async fn exchange(&mut self) -> Result<(), LinkError> {
-        let interest = match self.out.len() > self.written {
-            true => Interest::READABLE | Interest::WRITABLE,
-            false => Interest::READABLE,
-        };
-        let ready = tokio::time::timeout_at(self.heard_at + self.patience, self.stream.ready(interest)).await;
-        let ready = ready.map_err(|_late| LinkError::Silent(self.patience))?.map_err(LinkError::Broken)?;
-        if ready.is_writable() {
-            self.write().map_err(LinkError::Broken)?;
-        }
-        if ready.is_readable() {
-            self.read()?;
-        }
-        Ok(())
+        let (end, patience) = (self.heard_at + self.patience, self.patience);
+        let exchanged = tokio::time::timeout_at(end, std::future::poll_fn(|cx| self.poll_exchange(cx)));
+        exchanged.await.map_err(|_late| LinkError::Silent(patience))?
     }
 
-    fn read(&mut self) -> Result<(), LinkError> {
-        let mut buffer = [0; READ_BYTES];
-        match self.stream.try_read(&mut buffer) {
-            Ok(0) => Err(LinkError::Closed(String::new())),
-            Ok(length) => {
-                self.heard_at = Instant::now();
-                self.decoder.push(&buffer[..length]);
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(LinkError::Broken(error)),
+    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        let has_out = !self.out.is_empty() || self.is_unflushed;
+        let out = self.poll_out(cx).map_err(LinkError::Broken)?;
+        let read = self.poll_in(cx)?;
+        match read.is_ready() || has_out && out.is_ready() {
+            true => Poll::Ready(Ok(())),
+            false => Poll::Pending,
         }
     }
 
-    fn write(&mut self) -> io::Result<()> {
-        if self.written < self.out.len() {
-            match self.stream.try_write(&self.out[self.written..]) {
-                Ok(length) => self.written += length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+    /// Reads what is there.
+    fn poll_in(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        let mut bytes = [0; READ_BYTES];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))
+            .map_err(LinkError::Broken)?;
+        if buffer.filled().is_empty() {
+            return Poll::Ready(Err(LinkError::Closed(String::new())));
+        }
+        self.heard_at = Instant::now();
+        self.decoder.push(buffer.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes what is queued.
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.out.len() {
+            let length =
+                std::task::ready!(Pin::new(&mut self.stream).poll_write(cx, &self.out[self.written..]))?;
+            if length == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.written += length;
+            self.is_unflushed = true;
         }
-        if self.written == self.out.len() {
-            (self.out, self.written) = (Vec::new(), 0);
+        (self.out, self.written) = (Vec::new(), 0);
+        if self.is_unflushed {
+            std::task::ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.is_unflushed = false;
         }
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     auth::Auth,
     live::{AllGraphs, LiveConfig, Purger, Subscriptions},
-    project::Stores,
+    project::{ProjectorConfig, Stores},
     telemetry::Metrics,
     write::Graphs,
 };
@@ -35,6 +35,9 @@ const LONG_READS_MAX: usize = 8;
 const LONG_READ_PATIENCE: Duration = Duration::from_secs(10);
 /// Histories that are verified at once; others wait. Each holds a graph in memory.
 const VERIFICATIONS_MAX: usize = 2;
+
+/// Who the command line is, unless it says.
+const OWNER: &str = "cli";
 
 /// Whether this server shows its metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,6 +114,8 @@ pub struct Shared {
     pub(super) metrics_route: MetricsRoute,
     /// Permits for verifying a history.
     pub(super) verifying: Arc<Semaphore>,
+    /// Commits between checkpoints, where the rows of a graph are brought up to date on request.
+    pub(super) checkpoint_every: u64,
 }
 
 /// The projections that readiness and readers ask about.
@@ -184,6 +189,7 @@ impl App {
             reading: Arc::new(Semaphore::new(LONG_READS_MAX)),
             metrics_route: MetricsRoute::On,
             verifying,
+            checkpoint_every: ProjectorConfig::default().checkpoint_every,
         }))
     }
 
@@ -245,6 +251,25 @@ impl App {
     #[must_use]
     pub fn for_demo(self) -> Self {
         self.with(|shared| shared.is_demo = true)
+    }
+
+    /// With so many commits between checkpoints.
+    #[must_use]
+    pub fn with_checkpoint_every(self, commits: u64) -> Self {
+        self.with(|shared| shared.checkpoint_every = commits)
+    }
+
+    /// For those who own the store: they may do everything in the name of anybody, as often as they like.
+    pub(super) fn for_owners(self, limits: RequestLimits) -> Self {
+        let anonymous = match UserId::parse(OWNER) {
+            Ok(user) => user,
+            Err(e) => unreachable!("a constant id is valid: {e}"),
+        };
+        self.with(|shared| {
+            (shared.auth, shared.rate, shared.origins) = (Auth::Off, None, Origins::Own);
+            (shared.anonymous, shared.reach) = (anonymous, ListenerScope::Anywhere);
+            (shared.limits, shared.bodies) = (limits, Arc::new(Bodies::new(limits)));
+        })
     }
 
     /// With the scope of this listener.

@@ -187,8 +187,3 @@ impl<'a> LabelListOut<'a> {
         Self { graph_id, version: head.version, hash: head.hash, labels }
     }
 }
-
-/// All labels of a graph, as `GET …/labels` has them.
-pub fn labels_json(graph: &GraphId, head: Head, labels: &Labels) -> Vec<u8> {
-    Format::Json.encode(&LabelListOut::of(graph, head, labels))
-}

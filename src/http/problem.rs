@@ -14,6 +14,7 @@ use axum::{
 use dao_projections::{GraphId, OperationId, Timestamp, Trashed, UserId};
 use serde::Serialize;
 
+pub use self::errors::refusal_message;
 use super::{connection_limits::LimitReached, rate_limits};
 use crate::{
     auth::Right,

@@ -2,7 +2,6 @@
 
 use dao_projections::Version;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::wire::TouchedOut;
 use crate::domain::{RestorePart, RestoreResult, SkippedEntity};
@@ -29,9 +28,4 @@ impl<'a> RestoredOut<'a> {
             skipped: &restored.skipped,
         }
     }
-}
-
-/// The same as a value.
-pub fn restored_json(restored: &RestoreResult) -> Value {
-    serde_json::to_value(RestoredOut::of(restored)).unwrap_or(Value::Null)
 }

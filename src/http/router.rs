@@ -22,7 +22,21 @@ pub(super) fn operational_router(app: &App) -> Router {
     router_of(app, |route| OPERATIONAL.contains(&route.path), "this process serves no graphs: ask a server")
 }
 
+/// The router of those who own the store: without sockets, and with routes of their own.
+pub(super) fn local_router(app: &App, own: Router<App>) -> Router {
+    router_with(app, own, |route| route.access != Access::Socket, "there is no such route")
+}
+
 fn router_of(app: &App, is_served: impl Fn(&Route) -> bool, not_found: &'static str) -> Router {
+    router_with(app, Router::new(), is_served, not_found)
+}
+
+fn router_with(
+    app: &App,
+    own: Router<App>,
+    is_served: impl Fn(&Route) -> bool,
+    not_found: &'static str,
+) -> Router {
     let is_shown = |route: &&Route| match route.access {
         Access::Docs => app.docs != DocsAccess::Off,
         Access::Demo => app.is_demo,
@@ -32,7 +46,7 @@ fn router_of(app: &App, is_served: impl Fn(&Route) -> bool, not_found: &'static 
     };
     let routes = routes::all().filter(is_shown).filter(|route| is_served(route));
     routes
-        .fold(Router::new(), |router, route| router.route(route.path, (route.method_router)()))
+        .fold(own, |router, route| router.route(route.path, (route.method_router)()))
         .fallback(move || async move { Problem::not_found(not_found) })
         .layer(middleware::from_fn(query_parameters::check))
         .layer(middleware::from_fn_with_state(app.clone(), response::of_route))

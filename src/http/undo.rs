@@ -57,11 +57,6 @@ struct SkippedOut<'a> {
     operation_id: OperationId,
 }
 
-/// The reverted and skipped parts of an undo, as the answer to it has them (rule U12).
-pub fn undo_json(undone: &UndoResult) -> Value {
-    serde_json::to_value(UndoneOut::of(undone)).unwrap_or(Value::Null)
-}
-
 impl<'a> UndoneOut<'a> {
     pub(super) fn of(undone: &'a UndoResult) -> Self {
         let skipped = undone.skipped.iter().map(SkippedOut::of).collect();

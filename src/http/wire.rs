@@ -3,17 +3,13 @@
 
 use bytes::Bytes;
 use dao_projections::{
-    Attributes, CatalogRow, ClientId, CommandType, Commit, Edge, EdgeId, Event, Graph, GraphId, Hash, Head,
-    Node, NodeId, OperationId, Outcome, Placed, Pointer, Timestamp, TraceParent, Trashed, UserId, Version,
-    Viewport,
+    Attributes, ClientId, CommandType, Commit, Edge, EdgeId, Event, Graph, GraphId, Hash, Head, Node, NodeId,
+    OperationId, Outcome, Placed, Pointer, Timestamp, TraceParent, Trashed, UserId, Version, Viewport,
 };
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 
-use super::{
-    graph::GraphRow, json_object::JsonObject, labels::NamedLabelOut, problem::Problem, restore::RestoredOut,
-};
+use super::{json_object::JsonObject, labels::NamedLabelOut, problem::Problem, restore::RestoredOut};
 use crate::{
-    auth::Right,
     domain::{Conflict, SaveReport, Touched},
     write::{CommandResult, Effect, Ending, Reply},
 };
@@ -79,11 +75,6 @@ impl CommitOut<'_> {
 /// A commit as JSON.
 pub fn commit_json(graph: &GraphId, commit: &Commit) -> Bytes {
     super::format::Format::Json.encode(&CommitOut::of(graph, commit)).into()
-}
-
-/// A row of the list of graphs as JSON, for one who may do everything.
-pub fn catalog_row_json(graph: &GraphId, row: &CatalogRow) -> Bytes {
-    super::format::Format::Json.encode(&GraphRow::of_row(graph, row, Right::Admin.as_str())).into()
 }
 
 /// The answer to one command.

@@ -244,7 +244,7 @@ async fn watch_waits_for_a_server_if_told_to() {
 #[test]
 fn watch_refuses_what_it_can_not_mean() {
     for (arguments, word) in [
-        (["g", "--url", "https://example.org"], "TLS"),
+        (["g", "--url", "https://example.org?x"], "must end with the path"),
         (["g", "--url", "localhost:3000"], "http://"),
         (["g", "--from", "-1"], "-1"),
         (["g", "--from", "9223372036854775808"], "9223372036854775807"),

@@ -18,29 +18,30 @@ use std::{
     collections::HashSet,
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use clap::Args;
-use dao_projections::{GraphId, UserId};
+use dao_projections::{Graph, GraphId, UserId};
 use serde_json::{Value, json};
 
 use self::{
     flow::Flow,
-    plan::Plan,
+    plan::{Plan, Request},
     validate::{Rules, Wanted},
 };
-use super::{CliError, print, writing::Writing};
-use crate::{
-    config::Config,
-    write::{Ending, Graphs, View},
+use super::{
+    CliError,
+    api::{Api, Reach},
+    print,
+    state::State,
 };
+use crate::config::Config;
 
 #[derive(Args)]
 #[command(
     after_help = "Files are React Flow documents (also of Langflow, Flowise, Dify, RAGFlow, Vue Flow, Liveblocks), exports of n8n, \
     Node-RED, ComfyUI, Drawflow, Rete, Cytoscape, D3, vis-network, Graphology, JSON Canvas, activepieces or sim, or what \
-    `dao-api export` prints. docs/import.md has the details.\n\n\
+    `dao-api export` prints. docs/import.md has the details.\n\
     Exit codes: 0 done, 1 refused or failed and nothing written, 2 invalid command line"
 )]
 pub(super) struct Import {
@@ -71,6 +72,8 @@ pub(super) struct Import {
     /// The author in the history
     #[arg(long, value_name = "USER", default_value = "import")]
     user: UserId,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 /// What to do with entities that the file does not have.
@@ -86,9 +89,9 @@ impl Import {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
         let rules = Rules { requests: config.requests, limits: config.limits, user: self.user.clone() };
         let wanted = self.read(&rules)?;
-        let writing = Writing::open(&config).await?;
-        let done = self.bring_in(&writing, wanted, &rules).await;
-        writing.close().await;
+        let mut api = Api::connect(&config, &self.reach).await?;
+        let done = self.bring_in(&mut api, wanted, &rules).await;
+        api.close().await;
         done
     }
 
@@ -119,13 +122,12 @@ impl Import {
         of_graph.into_iter().map(|(graph, flows)| Wanted::of(graph, flows, rules)).collect()
     }
 
-    async fn bring_in(&self, writing: &Writing, wanted: Vec<Wanted>, rules: &Rules) -> Result<(), CliError> {
-        let graphs = writing.graphs();
+    async fn bring_in(&self, api: &mut Api, wanted: Vec<Wanted>, rules: &Rules) -> Result<(), CliError> {
         let how = if self.replace { How::Replace } else { How::Merge };
         let mut plans = Vec::new();
         for wanted in wanted {
-            let view = look(graphs, &wanted.graph).await?;
-            plans.push(Plan::of(wanted, &view.graph, how, rules)?);
+            let graph = self.look(api, &wanted.graph).await?;
+            plans.push(Plan::of(wanted, &graph, how, rules)?);
         }
         for plan in &plans {
             self.announce(plan)?;
@@ -139,16 +141,16 @@ impl Import {
         }
         let mut answers = Vec::new();
         for plan in &plans {
-            if let Some(operation) = &plan.operation {
-                write(graphs, plan, operation.clone()).await?;
+            if let Some(request) = &plan.request {
+                self.write(api, plan, request).await?;
             }
-            let view = look(graphs, &plan.wanted.graph).await?;
+            let graph = self.look(api, &plan.wanted.graph).await?;
             if !self.json {
-                print(|out| report::done(plan, &view.graph, out))?;
+                print(|out| report::done(plan, &graph, out))?;
             }
-            answers.push(report::json(plan, &view.graph, plan.operation.is_some()));
-            if plan.operation.is_some() {
-                writing.fold(&plan.wanted.graph, view.graph.head().version).await?;
+            answers.push(report::json(plan, &graph, plan.request.is_some()));
+            if plan.request.is_some() {
+                api.fold(&plan.wanted.graph, graph.head().version).await?;
             }
         }
         self.print_all(answers)
@@ -169,39 +171,34 @@ impl Import {
         })
     }
 
+    async fn look(&self, api: &mut Api, graph: &GraphId) -> Result<Graph, CliError> {
+        let state = api.read::<State>(&format!("/graphs/{graph}/state")).await;
+        let state = state.map_err(|e| CliError::new(format!("graph {graph} can't be read: {e}")))?;
+        Ok(state.into_graph(&self.user))
+    }
+
+    async fn write(&self, api: &mut Api, plan: &Plan, request: &Request) -> Result<(), CliError> {
+        let (graph, files) = (&plan.wanted.graph, plan.wanted.files.join(", "));
+        let path = format!("/graphs/{graph}/{}", request.route);
+        let written = api.post(&path, Some(&self.user), &request.body).await;
+        written.map(drop).map_err(|refused| {
+            CliError::new(if refused.is_conflict() {
+                format!(
+                    "{files}: {graph} was changed at the same time ({refused}). Nothing was written to it. Run the command again"
+                )
+            } else if refused.is_certain() {
+                format!("{files}: {refused}. Nothing was written to {graph}")
+            } else {
+                format!("{files}: {refused}. Run the same command again: what is already imported stays as it is")
+            })
+        })
+    }
+
     fn print_all(&self, answers: Vec<Value>) -> Result<(), CliError> {
         if !self.json {
             return Ok(());
         }
         print(|out| writeln!(out, "{}", json!({"dryRun": self.dry_run, "graphs": answers})))
-    }
-}
-
-async fn look(graphs: &Graphs, graph: &GraphId) -> Result<Arc<View>, CliError> {
-    let view = graphs.refresh(graph).await;
-    view.map_err(|e| CliError::new(format!("graph {graph} can't be read: {e}")))
-}
-
-async fn write(graphs: &Graphs, plan: &Plan, operation: crate::domain::Operation) -> Result<(), CliError> {
-    let (graph, files) = (&plan.wanted.graph, plan.wanted.files.join(", "));
-    let answers = graphs.execute(graph, vec![operation]).await;
-    let answers = answers.map_err(|e| {
-        CliError::new(format!(
-            "{files}: {e}. Run the same command again: what is already imported stays as it is"
-        ))
-    })?;
-    match answers.into_iter().next().map(|answer| answer.ending) {
-        Some(Ending::Completed { .. }) => Ok(()),
-        Some(Ending::Refused { refusal, .. }) if refusal.is_conflict() => Err(CliError::new(format!(
-            "{files}: {graph} was changed at the same time ({}). Nothing was written to it. Run the command again",
-            refusal.message
-        ))),
-        Some(Ending::Refused { refusal, .. }) => {
-            Err(CliError::new(format!("{files}: {}. Nothing was written to {graph}", refusal.message)))
-        }
-        None => {
-            Err(CliError::new(format!("{files}: the import was not answered. Run the same command again")))
-        }
     }
 }
 

@@ -25,8 +25,15 @@ pub(super) struct Plan {
     /// The graph after the import.
     pub(super) after: Graph,
     /// `None` if nothing changes.
-    pub(super) operation: Option<Operation>,
+    pub(super) request: Option<Request>,
     pub(super) events: Vec<Event>,
+}
+
+/// What is asked of the server.
+pub(super) struct Request {
+    /// `command` or `batch`.
+    pub(super) route: &'static str,
+    pub(super) body: Value,
 }
 
 impl Plan {
@@ -35,11 +42,12 @@ impl Plan {
         refuse_missing_parents(&wanted, graph, how)?;
         leave_out_stale_edges(&mut wanted, graph, how);
         let commands = commands(&wanted, graph, how);
-        let operation = operation(commands, graph, rules)?;
+        let request = request(commands, graph);
+        let operation = operation(&request, rules)?;
         let verdict = judge(graph, &operation, &NothingSince, &rules.limits);
         let files = wanted.files.join(", ");
-        let (operation, events) = match verdict {
-            Ok(Verdict::Accepted { events, .. }) => (Some(operation), events),
+        let (request, events) = match verdict {
+            Ok(Verdict::Accepted { events, .. }) => (Some(request), events),
             Ok(Verdict::Unchanged { .. }) => (None, vec![]),
             Ok(Verdict::Refused(refusal)) => {
                 let setting = match refusal.reason {
@@ -62,7 +70,7 @@ impl Plan {
         let mut after = graph.clone();
         let next = graph.head().version.next();
         events.iter().for_each(|event| after.apply_event(event, next, Timestamp(0)));
-        Ok(Self { wanted, before: graph.clone(), after, operation, events })
+        Ok(Self { wanted, before: graph.clone(), after, request, events })
     }
 
     /// The deleted entities, as `node "a"`.
@@ -283,7 +291,7 @@ fn parents_first(nodes: &[(NodeId, Vec<NodeId>)]) -> Vec<usize> {
 
 /// One operation, and so one commit or none. It is refused if somebody else writes to the same entities meanwhile
 /// (rule D5), since the result would not be what was announced.
-fn operation(mut commands: Vec<Value>, graph: &Graph, rules: &Rules) -> Result<Operation, CliError> {
+fn request(mut commands: Vec<Value>, graph: &Graph) -> Request {
     let common = json!({
         "clientId": format!("import-{}", Uuid::now_v7()),
         "clientVersion": graph.head().version,
@@ -296,12 +304,22 @@ fn operation(mut commands: Vec<Value>, graph: &Graph, rules: &Rules) -> Result<O
         }
         body
     };
-    let read = match (commands.len(), commands.pop()) {
-        (1, Some(command)) => parse_command(with_common(command), &rules.user),
-        (count, last) => {
+    match (commands.len(), commands.pop()) {
+        (1, Some(command)) => Request { route: "command", body: with_common(command) },
+        (_, last) => {
             commands.extend(last);
-            let batch = with_common(json!({"atomic": true, "operations": commands}));
-            let operations = parse_batch(batch, &rules.user, count);
+            let batch = json!({"atomic": true, "operations": commands});
+            Request { route: "batch", body: with_common(batch) }
+        }
+    }
+}
+
+/// The same as the server will read it.
+fn operation(request: &Request, rules: &Rules) -> Result<Operation, CliError> {
+    let read = match request.route {
+        "command" => parse_command(request.body.clone(), &rules.user),
+        _ => {
+            let operations = parse_batch(request.body.clone(), &rules.user, usize::MAX);
             operations.and_then(|mut all| all.pop().ok_or_else(|| "there is nothing to do".to_owned()))
         }
     };

@@ -66,7 +66,7 @@ fn changed(event: &Event) -> bool {
 pub(super) fn announce(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     let wanted = &plan.wanted;
     let from = format!("{}, from {}", wanted.formats.join(" and "), wanted.files.join(", "));
-    if plan.operation.is_none() {
+    if plan.request.is_none() {
         return writeln!(out, "{}: nothing to do ({from})", wanted.graph);
     }
     let (adds, changes, deletes) =
@@ -105,13 +105,22 @@ pub(super) fn notes(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
 
 /// Prints the difference, path by path, like `dao-api diff`.
 pub(super) fn difference(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
-    diff::differences(&GraphDiff::between(&plan.before, &plan.after), out)
+    let difference = difference_of(plan);
+    let difference: diff::Difference<'_> = serde_json::from_slice(&difference)?;
+    difference.describe(out)
+}
+
+/// The same as JSON.
+fn difference_of(plan: &Plan) -> Vec<u8> {
+    let (from, diff) = (plan.before.head().version, GraphDiff::between(&plan.before, &plan.after));
+    let to = if plan.request.is_some() { from.next() } else { from };
+    difference_json(&plan.wanted.graph, &Difference { from, to, diff })
 }
 
 /// Prints the last line: the graph after the import.
 pub(super) fn done(plan: &Plan, graph: &Graph, out: &mut dyn Write) -> io::Result<()> {
     let (nodes, edges) = (counted(graph.nodes().len(), "node"), counted(graph.edges().len(), "edge"));
-    let what = match &plan.operation {
+    let what = match &plan.request {
         None => "is unchanged, at".to_owned(),
         Some(_) => {
             let words = |is_meant: fn(&Event) -> bool| Counts::of(plan, is_meant).words();
@@ -146,10 +155,7 @@ pub(super) fn json(plan: &Plan, graph: &Graph, is_written: bool) -> Value {
         "edges": graph.edges().len(),
     });
     if !is_written && let Some(fields) = answer.as_object_mut() {
-        let (from, diff) = (plan.before.head().version, GraphDiff::between(&plan.before, &plan.after));
-        let to = if plan.operation.is_some() { from.next() } else { from };
-        let difference = difference_json(&plan.wanted.graph, &Difference { from, to, diff });
-        let difference = serde_json::from_slice(&difference).unwrap_or(Value::Null);
+        let difference = serde_json::from_slice(&difference_of(plan)).unwrap_or(Value::Null);
         fields.insert("difference".to_owned(), difference);
     }
     answer

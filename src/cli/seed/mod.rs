@@ -8,18 +8,18 @@
 use std::io::Write;
 
 use clap::Args;
-use dao_projections::{GraphId, Head, OperationId, Outcome, UserId, Version};
+use dao_projections::{GraphId, OperationId, UserId, Version};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{CliError, print, writing::Writing};
-use crate::{
-    config::Config,
-    domain::Operation,
-    http::{parse_batch, parse_command, read_document},
-    write::{Effect, Ending, Graphs, history_reader},
+use super::{
+    CliError,
+    api::{Api, Reach, Refused},
+    graphs::Done,
+    print,
 };
+use crate::{config::Config, http::read_document};
 
 /// The steps.
 const STORY: &str = include_str!("story.json");
@@ -29,6 +29,8 @@ pub(super) struct Seed {
     /// The graph to create; it must be empty
     #[arg(long, value_name = "ID", default_value = "example")]
     graph: GraphId,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 /// One step of the story.
@@ -58,13 +60,17 @@ impl Does {
         matches!(self, Self::Applied | Self::Merged)
     }
 
-    fn of(ending: &Ending) -> Self {
-        match ending {
-            Ending::Completed { effect: Effect::Committed(Outcome::Applied), .. } => Self::Applied,
-            Ending::Completed { effect: Effect::Committed(Outcome::Merged), .. } => Self::Merged,
-            Ending::Completed { effect: Effect::Unchanged, .. } => Self::Unchanged,
-            Ending::Refused { .. } => Self::Refused,
-        }
+    fn of(answer: Result<Value, Refused>) -> Result<Self, Refused> {
+        let done: Done = match answer {
+            Ok(answer) => serde_json::from_value(answer).map_err(|e| Refused::unreadable(&e))?,
+            Err(refused) if refused.is_certain() => return Ok(Self::Refused),
+            Err(refused) => return Err(refused),
+        };
+        Ok(match done.outcome.as_str() {
+            "applied" => Self::Applied,
+            "merged" => Self::Merged,
+            _ => Self::Unchanged,
+        })
     }
 }
 
@@ -84,21 +90,35 @@ enum Found {
     SomethingElse(Version),
 }
 
+/// How a history begins.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Start {
+    current_version: Version,
+    changes: Vec<First>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct First {
+    operation_id: Option<OperationId>,
+}
+
 impl Seed {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
         let failed = |problem: String| CliError::new(format!("the story can't be read: {problem}"));
         let story = read_document(STORY.as_bytes(), &config.requests).map_err(|e| failed(e.problem))?;
         let steps: Vec<Step> = serde_json::from_value(story.value).map_err(|e| failed(e.to_string()))?;
-        let writing = Writing::open(&config).await?;
-        let told = self.tell(&writing, &steps).await;
-        writing.close().await;
+        let mut api = Api::connect(&config, &self.reach).await?;
+        let told = self.tell(&mut api, &steps).await;
+        api.close().await;
         told
     }
 
-    async fn tell(&self, writing: &Writing, steps: &[Step]) -> Result<(), CliError> {
-        let (graph, graphs) = (&self.graph, writing.graphs());
-        let commits = commits(steps);
-        let what = match self.found(graphs).await? {
+    async fn tell(&self, api: &mut Api, steps: &[Step]) -> Result<(), CliError> {
+        api.only_for_owners("seed")?;
+        let (graph, commits) = (&self.graph, commits(steps));
+        let what = match self.found(api).await? {
             Found::SomethingElse(version) => {
                 return Err(CliError::new(format!(
                     "{graph} already has a history, up to version {version}: choose another with --graph"
@@ -106,46 +126,42 @@ impl Seed {
             }
             Found::Story(version) if version.get() >= commits => "already exists",
             Found::Story(_) | Found::Nothing => {
-                self.act(graphs, steps).await?;
+                self.act(api, steps).await?;
                 "is created"
             }
         };
         // Also of a run that was stopped.
-        let head = graphs.store().head(graph).await;
-        let head = head.map_err(|e| CliError::new(format!("{graph} can't be read: {e}")))?;
-        writing.fold(graph, head.version).await?;
+        let Start { current_version, .. } = self.start(api).await?;
+        api.fold(graph, current_version).await?;
         print(|out| self.say_what_to_look_at(what, steps, out))
     }
 
-    async fn found(&self, graphs: &Graphs) -> Result<Found, CliError> {
-        let graph = &self.graph;
-        let failed = |e: &dyn std::fmt::Display| CliError::new(format!("{graph} can't be read: {e}"));
-        let head = graphs.store().head(graph).await.map_err(|e| failed(&e))?;
-        let first =
-            graphs.store().read(graph, Version::EMPTY, head.version, 1).await.map_err(|e| failed(&e))?;
-        let Some(first) = first.first() else {
-            return Ok(if head == Head::EMPTY { Found::Nothing } else { Found::SomethingElse(head.version) });
-        };
-        let commit = history_reader::decode(graph, first).map_err(|e| failed(&e))?;
-        Ok(match commit.body.operation_id == operation_id(graph, 0) {
-            true => Found::Story(head.version),
-            false => Found::SomethingElse(head.version),
+    async fn start(&self, api: &mut Api) -> Result<Start, CliError> {
+        let start = api.read(&format!("/graphs/{}/changes?since=0&limit=1", self.graph)).await;
+        start.map_err(|e| CliError::new(format!("{} can't be read: {e}", self.graph)))
+    }
+
+    async fn found(&self, api: &mut Api) -> Result<Found, CliError> {
+        let Start { current_version, changes } = self.start(api).await?;
+        let id = operation_id(&self.graph, 0);
+        Ok(match changes.first() {
+            None if current_version == Version::EMPTY => Found::Nothing,
+            Some(first) if first.operation_id == Some(id) => Found::Story(current_version),
+            Some(_) | None => Found::SomethingElse(current_version),
         })
     }
 
-    async fn act(&self, graphs: &Graphs, steps: &[Step]) -> Result<(), CliError> {
+    async fn act(&self, api: &mut Api, steps: &[Step]) -> Result<(), CliError> {
         let graph = &self.graph;
         let mut version = 0_u64;
         for (index, step) in steps.iter().enumerate() {
             let sees = version.saturating_sub(step.unseen);
-            let operation = operation(graph, index, step, sees)
+            let (path, user, body) = request(graph, index, step, sees)
                 .map_err(|problem| CliError::new(format!("step {index} of the story: {problem}")))?;
-            let answers = graphs.execute(graph, vec![operation]).await;
-            let answers = answers.map_err(|e| {
+            let done = Does::of(api.post(&path, Some(&user), &body).await).map_err(|e| {
                 CliError::new(format!("the seeding stopped: {e}; run the same command to continue"))
             })?;
-            let done = answers.first().map(|answer| Does::of(&answer.ending));
-            if done != Some(step.does) {
+            if done != step.does {
                 return Err(CliError::new(format!(
                     "step {index} of the story by {} should be {:?} but is {done:?}: somebody else writes to {graph}; \
                      choose another graph with --graph",
@@ -187,23 +203,23 @@ fn operation_id(graph: &GraphId, index: usize) -> OperationId {
     OperationId::from(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes())).member(index)
 }
 
-fn operation(graph: &GraphId, index: usize, step: &Step, sees: u64) -> Result<Operation, String> {
+/// The path, the user and the body of a step.
+fn request(graph: &GraphId, index: usize, step: &Step, sees: u64) -> Result<(String, UserId, Value), String> {
     let user = UserId::parse(&step.by).map_err(|e| e.to_string())?;
-    let id = operation_id(graph, index).to_string();
+    let id = operation_id(graph, index);
     let client = format!("{user}-laptop");
-    match &step.asks {
+    let (what, body) = match &step.asks {
         Asks::Command(command) => {
             let mut command = command.clone();
-            if let Value::Object(fields) = &mut command {
-                fields.insert("operationId".to_owned(), id.into());
-                fields.insert("clientId".to_owned(), client.into());
-                fields.insert("clientVersion".to_owned(), sees.into());
-            }
-            parse_command(command, &user)
+            command["operationId"] = json!(id);
+            command["clientId"] = json!(client);
+            command["clientVersion"] = json!(sees);
+            ("command", command)
         }
         Asks::Batch(members) => {
             let batch = json!({"batchId": id, "atomic": true, "clientId": client, "clientVersion": sees, "operations": members});
-            parse_batch(batch, &user, members.len())?.pop().ok_or_else(|| "an empty batch".to_owned())
+            ("batch", batch)
         }
-    }
+    };
+    Ok((format!("/graphs/{graph}/{what}"), user, body))
 }

@@ -257,22 +257,7 @@ impl<'a> VerifiedOut<'a> {
     }
 }
 
-/// An operation as a line of JSON, with the operation that undid it last.
-pub fn operation_json(listed: &ListedOperation, undone_by: Option<OperationId>) -> Vec<u8> {
-    super::line(&OperationOut::of(listed, undone_by.as_slice()))
-}
-
-/// An entry of a history as a line of JSON.
-pub fn touch_json(touch: &EntityChange) -> Vec<u8> {
-    super::line(&TouchOut::of(touch))
-}
-
 /// A difference as a line of JSON.
 pub fn difference_json(graph: &GraphId, difference: &Difference) -> Vec<u8> {
     super::line(&DifferenceOut::of(graph, difference))
-}
-
-/// What verifying found as a line of JSON.
-pub fn verified_json(graph: &GraphId, verified: &Verification) -> Vec<u8> {
-    super::line(&VerifiedOut::of(graph, verified))
 }

@@ -126,6 +126,14 @@ fn advice(reason: Reason) -> Option<&'static str> {
     })
 }
 
+/// The message of a refusal without the advice that its problem document adds.
+pub fn refusal_message<'a>(code: &str, detail: &'a str) -> &'a str {
+    let reasons = Reason::ALL.into_iter().filter(|reason| of_reason(*reason).0 == code);
+    let mut advices = reasons.filter_map(advice);
+    let message = advices.find_map(|advice| detail.strip_suffix(advice)?.strip_suffix(". "));
+    message.unwrap_or(detail)
+}
+
 const TRASHED_ADVICE: &str = "Recover it with RECOVER_GRAPH, then send the request again.";
 
 impl Problem {
@@ -170,6 +178,13 @@ impl Problem {
         let (code, title, status) = of_reason(Reason::OperationIdReused);
         let detail = "This operationId was used for another command, or by another user.";
         Self { operation_id: Some(operation), ..Self::new(status, code, title, detail) }
+    }
+}
+
+impl Problem {
+    /// What was asked is done, but projections do not know it yet.
+    pub(in crate::http) fn behind(detail: &str, cause: impl ToString) -> Self {
+        Self::store_unavailable(detail, cause)
     }
 }
 

@@ -1,0 +1,385 @@
+//! How commands reach graphs: through the interface of HTTP, so that a command means the same wherever it is answered.
+//!
+//! There are three ways. `--url` names a server; then the caller has the rights of their token. A server that serves the
+//! embedded store of this machine is asked over the socket in its directory. Where none does, this process opens the store
+//! and answers itself, by the same routes. On the last two ways the caller is admin, may act in the name of anybody, and
+//! has the routes below `/local` (`crate::http::LocalService`).
+//!
+//! Not here: what a command asks, and what it prints of the answer.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use ::http::{HeaderName, HeaderValue, Method, Request};
+use bytes::Bytes;
+use clap::Args;
+use dao_projections::{GraphId, UserId, Version};
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
+
+use super::{CliError, open};
+use crate::{
+    client::{Connection, LinkError, Server, Token, percent_encoded},
+    config::{Config, StoreConfig},
+    domain::{VersionRef, readable},
+    http::{App, LocalBody, LocalService},
+    telemetry::Metrics,
+    write::Graphs,
+};
+
+/// The socket of a server, in the directory of its store.
+const SOCKET: &str = "dao.sock";
+const JSON: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
+
+/// The server to ask, if it is not on this machine.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Reach {
+    /// Ask the server at this address
+    #[arg(long, env = "DAO_URL", value_name = "URL")]
+    url: Option<Server>,
+    /// The token to send there
+    #[arg(long, env = "DAO_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<Token>,
+}
+
+/// What answers.
+pub(super) struct Api {
+    way: Way,
+    /// Where the graphs are, in words.
+    place: String,
+}
+
+enum Way {
+    /// A server elsewhere.
+    Remote(Line),
+    /// The server over the store of this machine.
+    Beside(Line),
+    /// This process.
+    Here { service: LocalService, graphs: Arc<Graphs> },
+}
+
+/// A connection that is opened again if the server closed it meanwhile.
+struct Line {
+    server: Server,
+    connection: Connection,
+}
+
+/// What is asked.
+struct Asked<'a> {
+    method: Method,
+    path: &'a str,
+    user: Option<&'a UserId>,
+    body: Option<&'a Value>,
+    accept: &'static str,
+}
+
+/// The start of an answer, and its body.
+struct Answer {
+    status: u16,
+    body: LocalBody,
+}
+
+/// Why something that was asked is not done.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// The server says so, and why.
+    Problem { status: u16, code: String, detail: String },
+    /// There is no answer: it may be done all the same.
+    Unanswered(String),
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Problem { detail, .. } => f.write_str(detail),
+            Self::Unanswered(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Refused {
+    /// The code of the problem; none if there is no answer.
+    pub(super) fn code(&self) -> &str {
+        match self {
+            Self::Problem { code, .. } => code,
+            Self::Unanswered(_) => "",
+        }
+    }
+
+    /// Whether it is certain that nothing was done.
+    pub(super) fn is_certain(&self) -> bool {
+        matches!(self, Self::Problem { status, .. } if *status < 500)
+    }
+
+    /// Whether others wrote something that does not go together with it.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Problem { status: 409, .. })
+    }
+
+    /// The problem document in a body.
+    fn of(status: u16, body: &[u8]) -> Self {
+        let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
+        let detail = match text("detail") {
+            none if none.is_empty() => format!("the server answers {status}"),
+            // What is said after it begins a sentence of its own.
+            detail => detail.trim_end_matches('.').to_owned(),
+        };
+        Self::Problem { status, code: text("code"), detail }
+    }
+
+    pub(super) fn unreadable(error: &serde_json::Error) -> Self {
+        Self::Unanswered(format!("the answer can't be read: {error}"))
+    }
+}
+
+impl Api {
+    /// Finds out which way it goes, and connects.
+    pub(super) async fn connect(config: &Config, reach: &Reach) -> Result<Self, CliError> {
+        if let Some(url) = &reach.url {
+            let server = url.clone().with_token(reach.token.clone());
+            let line = Line::open(server).await.map_err(|why| {
+                CliError::new(format!("{url}: {why}; check --url, and that the server runs"))
+            })?;
+            return Ok(Self { way: Way::Remote(line), place: url.to_string() });
+        }
+        if let Some(socket) = socket_of(config)
+            && let Ok(line) = Line::open(Server::at_socket(socket.clone())).await
+        {
+            let place = format!("the server at {}", socket.display());
+            return Ok(Self { way: Way::Beside(line), place });
+        }
+        let stores = open::stores(config).await?;
+        let graphs = open::graphs_over(&stores, config, Metrics::default());
+        let place = graphs.store().location();
+        let app = App::new(graphs.clone(), config.requests, config.sockets)
+            .with_projections(stores)
+            .with_checkpoint_every(config.projector.checkpoint_every);
+        Ok(Self { way: Way::Here { service: LocalService::of(app), graphs }, place })
+    }
+
+    /// Ends what was begun.
+    pub(super) async fn close(self) {
+        if let Way::Here { graphs, .. } = self.way {
+            open::close(&graphs).await;
+        }
+    }
+
+    /// Whether the caller owns the store, and so has the routes below `/local`.
+    pub(super) fn owns_store(&self) -> bool {
+        !matches!(self.way, Way::Remote(_))
+    }
+
+    /// Fails unless the caller owns the store.
+    pub(super) fn only_for_owners(&self, command: &str) -> Result<(), CliError> {
+        match self.owns_store() {
+            true => Ok(()),
+            false => {
+                let what = "has to run on the machine of the server: leave out --url (DAO_URL)";
+                Err(CliError::new(format!("`dao-api {command}` {what}")))
+            }
+        }
+    }
+
+    /// The body of the answer to a GET.
+    pub(super) async fn get(&mut self, path: &str) -> Result<Bytes, Refused> {
+        self.whole(Asked { method: Method::GET, path, user: None, body: None, accept: JSON }).await
+    }
+
+    /// The same, read.
+    pub(super) async fn read<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Refused> {
+        let body = self.get(path).await?;
+        serde_json::from_slice(&body).map_err(|e| Refused::unreadable(&e))
+    }
+
+    /// The answer to a POST in the name of this user.
+    pub(super) async fn post(
+        &mut self,
+        path: &str,
+        user: Option<&UserId>,
+        body: &Value,
+    ) -> Result<Value, Refused> {
+        let asked = Asked { method: Method::POST, path, user, body: Some(body), accept: JSON };
+        let body = self.whole(asked).await?;
+        serde_json::from_slice(&body).map_err(|e| Refused::unreadable(&e))
+    }
+
+    /// The lines of the answer to a GET.
+    pub(super) async fn get_lines(&mut self, path: &str) -> Result<Lines, Refused> {
+        self.lines(Asked { method: Method::GET, path, user: None, body: None, accept: LINES }).await
+    }
+
+    /// The lines of the answer to a POST.
+    pub(super) async fn post_lines(&mut self, path: &str, body: &Value) -> Result<Lines, Refused> {
+        self.lines(Asked { method: Method::POST, path, user: None, body: Some(body), accept: LINES }).await
+    }
+
+    /// Fails if the graph has no commits: a mistyped name must not succeed with an empty history.
+    pub(super) async fn existing(&mut self, graph: &GraphId) -> Result<(), CliError> {
+        match self.get(&format!("/graphs/{graph}")).await {
+            Ok(_) => Ok(()),
+            Err(refused) => match refused.code() {
+                "GRAPH_NOT_FOUND" => {
+                    Err(CliError::new(format!("graph {graph} does not exist at {}", self.place)))
+                }
+                // A damaged graph exists.
+                "HISTORY_DAMAGED" => Ok(()),
+                _ => Err(CliError::new(format!("{graph} can't be read: {refused}"))),
+            },
+        }
+    }
+
+    /// The version that a name means now.
+    pub(super) async fn version_of(
+        &mut self,
+        graph: &GraphId,
+        name: &VersionRef,
+    ) -> Result<Version, Refused> {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            from: Version,
+        }
+        let name = query_text(name);
+        let named: Named = self.read(&format!("/graphs/{graph}/diff?from={name}&to={name}")).await?;
+        Ok(named.from)
+    }
+
+    /// Brings the list of graphs up to this version of a graph. A server elsewhere does so in its own time.
+    pub(super) async fn fold(&mut self, graph: &GraphId, version: Version) -> Result<(), CliError> {
+        if !self.owns_store() {
+            return Ok(());
+        }
+        let (path, to) = (format!("/local/graphs/{graph}/fold"), json!({ "version": version }));
+        self.post(&path, None, &to).await.map(drop).map_err(|refused| CliError::new(refused.to_string()))
+    }
+
+    async fn whole(&mut self, asked: Asked<'_>) -> Result<Bytes, Refused> {
+        let Answer { status, body } = self.ask(asked).await?;
+        let body = body.collect().await.map_err(|e| Refused::Unanswered(e.to_string()))?.to_bytes();
+        if status == 200 { Ok(body) } else { Err(Refused::of(status, &body)) }
+    }
+
+    async fn lines(&mut self, asked: Asked<'_>) -> Result<Lines, Refused> {
+        let answer = self.ask(asked).await?;
+        if answer.status == 200 {
+            return Ok(Lines { body: answer.body, bytes: Vec::new() });
+        }
+        let body = answer.body.collect().await.map_err(|e| Refused::Unanswered(e.to_string()))?;
+        Err(Refused::of(answer.status, &body.to_bytes()))
+    }
+
+    async fn ask(&mut self, asked: Asked<'_>) -> Result<Answer, Refused> {
+        match &mut self.way {
+            Way::Remote(line) | Way::Beside(line) => {
+                line.ask(asked).await.map_err(|why| Refused::Unanswered(why.to_string()))
+            }
+            Way::Here { service, .. } => {
+                let request = asked
+                    .request()
+                    .ok_or_else(|| Refused::Unanswered(format!("{} can't be asked for", asked.path)))?;
+                // What went wrong is told by the command itself.
+                let answer = service.ask(request).with_subscriber(NoSubscriber::new()).await;
+                Ok(Answer { status: answer.status().as_u16(), body: answer.into_body() })
+            }
+        }
+    }
+}
+
+impl Asked<'_> {
+    fn headers(&self) -> Vec<(&str, &str)> {
+        let mut headers = vec![("accept", self.accept)];
+        headers.extend(self.user.map(|user| ("x-user-id", user.as_str())));
+        headers.extend(self.body.map(|_| ("content-type", JSON)));
+        headers
+    }
+
+    fn bytes(&self) -> Bytes {
+        self.body.map(|body| body.to_string().into()).unwrap_or_default()
+    }
+
+    /// `None` if a part of it can't be sent.
+    fn request(&self) -> Option<Request<Bytes>> {
+        let mut request = Request::builder().method(self.method.clone()).uri(self.path);
+        for (name, value) in self.headers() {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            request = request.header(name, HeaderValue::from_bytes(value.as_bytes()).ok()?);
+        }
+        request.body(self.bytes()).ok()
+    }
+}
+
+impl Line {
+    async fn open(server: Server) -> Result<Self, LinkError> {
+        Ok(Self { connection: Connection::open(&server).await?, server })
+    }
+
+    async fn ask(&mut self, asked: Asked<'_>) -> Result<Answer, LinkError> {
+        if !self.connection.is_open() {
+            self.connection = Connection::open(&self.server).await?;
+        }
+        let (what, headers) = ((asked.method.clone(), asked.path), asked.headers());
+        let answer = self.connection.send(what, &headers, asked.bytes()).await?;
+        let status = answer.status().as_u16();
+        Ok(Answer { status, body: answer.into_body().map_err(io::Error::other).boxed_unsync() })
+    }
+}
+
+/// Lines of JSON, as they come.
+pub(super) struct Lines {
+    body: LocalBody,
+    /// What came of the next line.
+    bytes: Vec<u8>,
+}
+
+impl Lines {
+    /// The next line that is not blank; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<String>, Refused> {
+        let broken = |why: String| Refused::Unanswered(format!("the answer broke off: {why}"));
+        loop {
+            if let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.bytes.drain(..=end).collect();
+                let line = String::from_utf8(line).map_err(|e| broken(e.to_string()))?;
+                if line.trim().is_empty() {
+                    continue;
+                }
+                return Ok(Some(line.trim_end().to_owned()));
+            }
+            let Some(frame) = self.body.frame().await else { return Ok(None) };
+            let frame = frame.map_err(|e| broken(e.to_string()))?;
+            self.bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+        }
+    }
+}
+
+/// The socket of a server over the configured store; `None` for Redis.
+pub(super) fn socket_of(config: &Config) -> Option<PathBuf> {
+    match &config.store {
+        StoreConfig::Embedded(embedded) => Some(embedded.dir.join(SOCKET)),
+        StoreConfig::Redis(_) => None,
+    }
+}
+
+/// A version as one names it.
+pub(super) fn query_name(name: &VersionRef) -> String {
+    match name {
+        VersionRef::Head => "head".to_owned(),
+        VersionRef::Version(version) => version.to_string(),
+        VersionRef::Label(name) => name.to_string(),
+        VersionRef::Time(time) => readable(*time),
+    }
+}
+
+/// The same in a query.
+pub(super) fn query_text(name: &VersionRef) -> String {
+    percent_encoded(&query_name(name))
+}
+
+/// A path with the parameters that have a value.
+pub(super) fn with_query(path: &str, query: &[(&str, Option<&str>)]) -> String {
+    let given = query.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+    let pairs: Vec<String> =
+        given.map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+}

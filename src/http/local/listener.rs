@@ -1,0 +1,99 @@
+//! The Unix socket of a server. Whoever can open it is admin: its file is for the user of the server alone.
+//!
+//! Not here: who may have it at all. A server that holds the lock of its store replaces the socket of one that died.
+
+use std::{
+    convert::Infallible,
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    pin::pin,
+    time::Duration,
+};
+
+use axum::body::Body;
+use hyper::{Request, body::Incoming, server::conn::http1};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::LocalService;
+
+/// How long requests may take that are under way when the server stops.
+const DRAIN: Duration = Duration::from_secs(10);
+/// The pause after `accept` failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a head may take, and a connection be idle.
+const HEAD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Binds a socket at this path, in place of one that a dead server left. The caller holds the lock of the store.
+pub fn bind_socket(path: &Path) -> io::Result<UnixListener> {
+    // Under another name until nobody else can open it.
+    let unready = path.with_extension("new");
+    remove(&unready)?;
+    let listener = UnixListener::bind(&unready)?;
+    fs::set_permissions(&unready, Permissions::from_mode(0o600))?;
+    fs::rename(&unready, path)?;
+    Ok(listener)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Serves until `stop`, then answers what was read, and removes the socket.
+pub async fn serve_socket(
+    listener: UnixListener,
+    path: &Path,
+    service: LocalService,
+    stop: CancellationToken,
+) {
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => drop(connections.spawn(serve(stream, service.clone(), stop.clone()))),
+            Err(error) => {
+                tracing::warn!("the socket of the command line takes no connection: {error}");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    if let Err(error) = remove(path) {
+        tracing::warn!("{} could not be removed: {error}", path.display());
+    }
+    connections.close();
+    if timeout(DRAIN, connections.wait()).await.is_err() {
+        tracing::warn!("commands that did not end in time were cut off");
+    }
+}
+
+async fn serve(stream: UnixStream, LocalService(service): LocalService, stop: CancellationToken) {
+    let answer = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let answering = service.clone().answer(request.map(Body::new));
+        async move { Ok::<_, Infallible>(answering.await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), answer));
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection of the command line ended");
+    }
+}
