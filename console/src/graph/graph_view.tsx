@@ -98,7 +98,10 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
       {isTrashed && <TrashNote row={row} />}
       {!isHead && !isTrashed && <PastNote version={version} commit={commit} placed={placed} />}
       <div className="gp-body">
-        <div className="gp-stage">
+        <div
+          className={`gp-stage ${viewed.isLoading && view !== null ? 'gp-stage-loading' : ''}`}
+          aria-busy={viewed.isLoading}
+        >
           <Toolbar placed={placed} flow={editing} />
           {error !== null && error !== undefined && (
             <ProblemView error={error} onRetry={viewed.retry}>
