@@ -1,5 +1,6 @@
 /** The pure parts of the console's own screens. */
 import { describe, expect, test } from 'vitest'
+import { flowOf } from '../src/graphs/flow_file.ts'
 import { changeTags } from '../src/graphs/writes.ts'
 import { bytes, counted, inline } from '../src/shared/format.ts'
 import { sizeAtMost } from '../src/shared/json_size.ts'
@@ -67,6 +68,21 @@ describe('k2 rights', () => {
     const row = { attributes: { tags: ['draft', 'ops'] } } as unknown as GraphRow
     expect(changeTags(row, 'billing, -draft')).toEqual(['ops', 'billing'])
     expect(changeTags(row, ' +ops , ')).toEqual(['draft', 'ops'])
+  })
+})
+
+describe('files', () => {
+  test('ds5_what_belongs_to_one_screen_is_left_out', () => {
+    const text = JSON.stringify({
+      nodes: [{ id: 'a', selected: true, measured: {}, data: { selected: 1 } }],
+      edges: [],
+      viewport: { x: 1, y: 2, zoom: 1 },
+    })
+    expect(flowOf(text)).toEqual({
+      document: { nodes: [{ id: 'a', data: { selected: 1 } }], edges: [], viewport: { x: 1, y: 2, zoom: 1 } },
+      told: '1 node and 0 edges.',
+    })
+    for (const bad of ['{', '[]', '{"nodes":[1]}', 'null']) expect(flowOf(bad).document).toBeUndefined()
   })
 })
 

@@ -6,6 +6,7 @@
  * requests wait for it.
  */
 import { useSyncExternalStore } from 'react'
+import { sentence } from './format.ts'
 import { apiRoot } from './place.ts'
 import type { Access, Home, Whoami } from './types.ts'
 
@@ -22,7 +23,16 @@ export interface Session {
 }
 
 /** Why a token or name was not taken. */
-export class SignInError extends Error {}
+export class SignInError extends Error {
+  constructor(
+    message: string,
+    /** The server's code and the id of the request, if it was the server that refused. */
+    readonly code: string | null = null,
+    readonly requestId: string | null = null,
+  ) {
+    super(message)
+  }
+}
 
 const STORED = 'dao-console-session'
 const START: Session = { phase: 'starting', mode: 'bearer', userId: '', access: {}, expiresAt: null, expired: false }
@@ -112,8 +122,9 @@ async function whoami(as: { token: string | null; userId: string }): Promise<Who
     throw new SignInError('The server does not answer. Try again.')
   }
   if (answer.ok) return answer.json()
-  const problem = (await answer.json().catch(() => ({}))) as { detail?: string }
-  throw new SignInError(problem.detail ?? `The server answered ${answer.status}.`)
+  const problem = (await answer.json().catch(() => ({}))) as { detail?: string; code?: string }
+  const detail = problem.detail ?? `The server answered ${answer.status}`
+  throw new SignInError(sentence(detail), problem.code ?? null, answer.headers.get('X-Request-Id'))
 }
 
 export function signOut(): void {

@@ -133,6 +133,26 @@ test('k2_a_graph_is_made_labelled_trashed_recovered_and_purged_behind_unlock', a
   await visitor.close()
 })
 
+test('k2_a_graph_is_made_from_a_file', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  const flow = { nodes: [{ id: 'a', position: { x: 1, y: 2 }, selected: true, data: {} }], edges: [] }
+  const file = (text: string) => ({ name: 'flow.json', mimeType: 'application/json', buffer: Buffer.from(text) })
+  await visitor.goto('/graphs')
+  await page.click('text=Unlock editing')
+  await page.click('text=New graph')
+  await page.fill('dialog label:has-text("Id") input', 'from-file')
+  await page.setInputFiles('dialog input[type=file]', file('not json'))
+  await page.waitForSelector('text=The file is not valid JSON')
+  await page.setInputFiles('dialog input[type=file]', file(JSON.stringify(flow)))
+  await page.waitForSelector('text=1 node and 0 edges.')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('.notice:has-text("Created from-file")')
+  const { nodes } = await stage.ask('ada', 'GET', '/graphs/from-file/document')
+  expect(nodes).toEqual([{ id: 'a', position: { x: 1, y: 2 }, data: {} }])
+  await visitor.close()
+})
+
 test('k2_selected_graphs_are_tagged_together_and_a_refusal_is_told', async () => {
   const visitor = await stage.visitor({ user: 'ada' })
   const { page } = visitor
@@ -180,6 +200,70 @@ test('s8_parked_commits_are_retried_and_dropped_and_looking_leases_nothing', asy
   await page.click('dialog button[type=submit]')
   await page.waitForSelector('text=Nothing is parked')
   expect(visitor.writes.every((one) => /\/parked\/(retry|drop)$/.test(one))).toBe(true)
+  await visitor.close()
+})
+
+test('k1_an_operation_is_found_in_the_history_when_its_id_is_forgotten', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  // What the server answers after `OPERATION_TTL`.
+  await page.route(/\/operations\/0192f0c1[^/]*graphId=/, (route) =>
+    route.fulfill({
+      status: 404,
+      contentType: 'application/problem+json',
+      body: '{"code":"NOT_FOUND","detail":"forgotten"}',
+    }),
+  )
+  await visitor.goto(`/operations/${CONFLICT}?graph=team-a.flow-1&version=3`)
+  await page.waitForSelector('text=Refused: ada wanted')
+  await visitor.goto(`/operations/${CONFLICT}?graph=team-a.flow-1`)
+  await page.waitForSelector('text=Refused: ada wanted')
+  await visitor.goto(`/operations/${CONFLICT}?graph=team-c.flow-3`)
+  await page.waitForSelector('text=Forgotten.')
+  await visitor.close()
+})
+
+test('k9_a_hidden_tab_asks_for_nothing', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  const hide = (hidden: boolean) =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, value })
+      document.dispatchEvent(new Event('visibilitychange'))
+    }, hidden)
+  await visitor.goto('/subscriptions')
+  await page.waitForSelector('text=audit-export')
+  await hide(true)
+  await page.waitForTimeout(500)
+  let asked = 0
+  page.on('request', () => asked++)
+  await page.waitForTimeout(11_000)
+  expect(asked).toBe(0)
+  await hide(false)
+  await until('it asks again at once', async () => asked > 0, 2_000)
+  await visitor.close()
+})
+
+test('k9_texts_of_graphs_are_text', async () => {
+  const title = '<img src=x onerror="window.bad=1"><marquee>bold</marquee>'
+  await stage.command('ada', 'odd', 'CREATE_GRAPH', {
+    attributes: { title, tags: ['<marquee>tag</marquee>'], owner: '"><script>' },
+  })
+  await stage.command('<marquee>eve</marquee>', 'odd', 'CREATE_NODE', {
+    id: '<marquee>node</marquee>',
+    data: { label: '<script>window.bad=1</script>' },
+  })
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  await visitor.goto('/graphs?q=bold')
+  expect(await page.locator('.graph-title').textContent()).toBe(title)
+  for (const path of ['/operations?graphs=odd', '/graphs/odd', '/graphs?q=%3Cimg']) {
+    await visitor.goto(path)
+    await page.waitForTimeout(1_000)
+    expect(await page.locator('main :is(img, marquee, script)').count()).toBe(0)
+    expect(await page.evaluate(() => 'bad' in window)).toBe(false)
+  }
+  expect(visitor.faults).toEqual([])
   await visitor.close()
 })
 
