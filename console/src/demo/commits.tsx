@@ -10,6 +10,9 @@ import type { AuditedOperation } from '../shared/types.ts'
 import type { Pair } from './people.ts'
 import { useCommits } from './use_commits.ts'
 
+/** With its opener, the new tab is signed in as this one is. Both are the console's. */
+const NEW_TAB = { target: '_blank', rel: 'opener' } as const
+
 interface Props {
   pair: Pair
   graphs: readonly Graph[]
@@ -29,7 +32,7 @@ export function Commits({ pair, graphs, graphId }: Props) {
     <section className="commits card" aria-labelledby="commits-title">
       <header className="panel-head">
         <h2 id="commits-title">Commits, as they happen</h2>
-        <a className="spread" href={`${basePath}${graphLink(graphId)}`} target="_blank" rel="noopener opener">
+        <a className="spread" href={`${basePath}${graphLink(graphId)}`} {...NEW_TAB}>
           Open in the console<span className="hidden"> (new tab)</span> ↗
         </a>
       </header>
@@ -42,8 +45,7 @@ export function Commits({ pair, graphs, graphId }: Props) {
           >
             <a
               href={`${basePath}${linkOf(operation, graphId)}`}
-              target="_blank"
-              rel="noopener opener"
+              {...NEW_TAB}
               title={operation.status === 'completed' ? 'The graph as it was then' : 'Why it was refused'}
             >
               <span className="commit-version">{operation.status === 'completed' ? `v${operation.version}` : '✕'}</span>
