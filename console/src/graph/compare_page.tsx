@@ -1,8 +1,10 @@
 /** Two versions beside each other (K6): one canvas with rings and ghosts, and a list. */
+
 import type { GraphEdge, GraphNode } from '@dao-api/client'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { save } from '../shared/api.ts'
+import { counted } from '../shared/format.ts'
 import { useKeys } from '../shared/keys.ts'
 import { compareLink, graphLink } from '../shared/links.ts'
 import { ProblemView } from '../shared/problem.tsx'
@@ -18,7 +20,7 @@ import { UnlockButton } from './graph_header.tsx'
 import { labelMarks } from './histogram.ts'
 import { Past } from './past.ts'
 import { getAuthors, getDifference, getRemovers, getRow, pastSource } from './source.ts'
-import { labelOf, plural, v } from './text.ts'
+import { labelOf, v } from './text.ts'
 
 export function ComparePage({ id, from, to }: { id: string; from: string; to: string }) {
   return (
@@ -254,7 +256,7 @@ function Counts({
         <label className="check">
           <input type="checkbox" checked={!hidesMoves} onChange={(event) => setHides(!event.target.checked)} />
           <span className="gp-text-moved">
-            <b>{SIGNS.moved}</b> {plural(counts.moved, 'move')}
+            <b>{SIGNS.moved}</b> {counted(counts.moved, 'move')}
             {hidesMoves ? ' hidden' : ''}
           </span>
         </label>

@@ -12,7 +12,7 @@ import { GraphView } from './graph_view.tsx'
 import { getRow } from './source.ts'
 import { useHead } from './use_head.ts'
 
-export interface GraphPageProps {
+interface GraphPageProps {
   id: string
   /** A version, label or time (L13); null is the head. */
   at: string | null

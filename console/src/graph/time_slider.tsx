@@ -26,7 +26,7 @@ const STEPS = 10_000
 /** How long a drag by time has to rest before the server is asked which commit is there. Milliseconds. */
 const ASK_MS = 60
 
-export interface SliderProps {
+interface SliderProps {
   id: string
   head: number
   travel: Travel

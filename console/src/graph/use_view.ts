@@ -56,7 +56,7 @@ export function useWanted(
   }, [read, version, found.error, at])
 }
 
-export interface Viewed {
+interface Viewed {
   /** What is shown; what was shown before, while the next is on its way. */
   readonly view: View | null
   readonly isLoading: boolean

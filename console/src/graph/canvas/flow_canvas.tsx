@@ -26,7 +26,7 @@ import { Painted } from './painted.tsx'
 import { PlainNode } from './plain_node.tsx'
 
 /** Below it nodes can't be read, and one canvas draws all of them. */
-export const OVERVIEW_ZOOM = 0.35
+const OVERVIEW_ZOOM = 0.35
 const NODE_TYPES = { plain: PlainNode }
 const NO_NODES: PlainNodeType[] = []
 const NO_EDGES: Edge[] = []
@@ -37,7 +37,7 @@ export interface Chosen {
   readonly id: string
 }
 
-export interface CanvasProps {
+interface CanvasProps {
   nodes: readonly GraphNode[]
   edges: readonly GraphEdge[]
   nodeMarks?: ReadonlyMap<string, Mark>
