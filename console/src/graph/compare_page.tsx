@@ -170,10 +170,12 @@ interface Data {
 
 function compareAll({ difference, moment, authors, removers }: Data): Comparison {
   const names = new Map<string, string>()
-  for (const node of moment.snapshot.nodes) names.set(`node ${node.id}`, labelOf(node))
-  for (const edge of moment.snapshot.edges) {
-    const ends = [edge.source, edge.target].map((id) => names.get(`node ${id}`) ?? id)
-    names.set(`edge ${edge.id}`, ends.join(' → '))
+  const nodes = [...moment.snapshot.nodes, ...difference.nodes.removed]
+  for (const node of nodes) names.set(`node ${node.id}`, labelOf(node))
+  for (const edge of [...moment.snapshot.edges, ...difference.edges.removed]) {
+    const ends = [edge.source, edge.target].map((end) => names.get(`node ${end}`) ?? end).join(' → ')
+    const label = labelOf(edge)
+    names.set(`edge ${edge.id}`, label === edge.id ? ends : `${ends} (${label})`)
   }
   return compare(difference, authors, (kind, id) => names.get(`${kind} ${id}`), removers)
 }
