@@ -6,7 +6,7 @@ import { counted } from '../shared/format.ts'
 import { useKeys } from '../shared/keys.ts'
 import { graphLink, operationsLink } from '../shared/links.ts'
 import { ProblemView, StaleNote } from '../shared/problem.tsx'
-import { mayOn, useSession } from '../shared/session.ts'
+import { mayOn, mayWriteSomething, useSession } from '../shared/session.ts'
 import { Time } from '../shared/time.tsx'
 import { useTitle } from '../shared/title.ts'
 import type { GraphList, GraphRow } from '../shared/types.ts'
@@ -53,6 +53,7 @@ export function GraphsPage() {
   const [unlocked, setUnlocked] = useUnlock('graphs')
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const [open, setOpen] = useState<Open | null>(null)
+  const session = useSession()
   const here = useHere()
   const asOf = useRef(0)
   const query = Object.fromEntries(FILTERS.map((name) => [name, params.get(name)]))
@@ -96,7 +97,7 @@ export function GraphsPage() {
               New graph
             </button>
           )}
-          <UnlockButton unlocked={unlocked} setUnlocked={setUnlocked} />
+          <UnlockButton allowed={mayWriteSomething(session)} unlocked={unlocked} setUnlocked={setUnlocked} />
         </span>
       </div>
       <Filters params={params} set={set} rows={rows} search={search} />

@@ -166,6 +166,10 @@ export function mayOn(graphId: string, right: Access, of: Pick<Session, 'access'
   return Object.entries(of.access).some(([glob, has]) => (RANK[has] ?? 0) >= RANK[right]! && matches(glob, graphId))
 }
 
+/** Whether there is any graph that the session may write to. */
+export const mayWriteSomething = (of: Pick<Session, 'access'> = session): boolean =>
+  Object.values(of.access).some((has) => has !== 'read')
+
 /** Admin on `*` itself: what concerns all graphs at once. */
 export const mayAll = (of: Pick<Session, 'access'> = session): boolean => of.access['*'] === 'admin'
 

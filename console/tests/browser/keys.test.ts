@@ -67,6 +67,14 @@ test('k2_rights_decide_what_can_be_chosen', async () => {
   await visitor.close()
 })
 
+test('k2_who_may_only_read_can_not_unlock', async () => {
+  const visitor = await stage.visitor({ user: token('eve', { 'team-a.*': 'read' }) })
+  await visitor.goto('/graphs')
+  await visitor.page.waitForSelector('text=Invoice approval')
+  expect(await visitor.page.locator('button:has-text("Unlock editing")').isDisabled()).toBe(true)
+  await visitor.close()
+})
+
 test('k9_an_expired_token_asks_for_a_new_one_and_keeps_the_page', async () => {
   const visitor = await stage.visitor({ user: token('ada', { '*': 'admin' }, 4) })
   const { page } = visitor
