@@ -114,7 +114,7 @@ export class Acts {
     await until('the refusal', () => refused() !== null, CATCH_UP_MS)
     stories.tell(
       'warn',
-      `Bob is back. The server refuses his edit (409 ${refused()?.code}): it would have overwritten Ada's unseen.`,
+      `Bob is back. The server refuses his edit (409 ${refused()?.code}): it would overwrite what Ada wrote, which he had not seen.`,
     )
     stories.tell('info', "Bob's editor shows both names. Choose one there.")
   }

@@ -1,6 +1,6 @@
 /** What happened, newest first: version, who, what, when. Each row leads to that version in the console. */
 import type { Graph } from '@dao-api/client'
-import { useRef } from 'react'
+import { useCallback, useRef, useSyncExternalStore } from 'react'
 import { describe } from '../graph/describe.ts'
 import { cut, labelOf } from '../graph/text.ts'
 import { graphLink, operationLink } from '../shared/links.ts'
@@ -15,12 +15,17 @@ const NEW_TAB = { target: '_blank', rel: 'opener' } as const
 
 interface Props {
   pair: Pair
-  graphs: readonly Graph[]
+  graphs: readonly [Graph, Graph]
   graphId: string
 }
 
 export function Commits({ pair, graphs, graphId }: Props) {
   const operations = useCommits(graphs, graphId)
+  // The names of nodes may come after the commits.
+  useSyncExternalStore(
+    useCallback((listener: () => void) => graphs[0].subscribe(listener), [graphs]),
+    () => graphs[0].getSnapshot(),
+  )
   const first = useRef<string | null>(null)
   first.current ??= operations[0]?.operationId ?? null
   const colorOf = (user: string): string => (user === 'ada' || user === 'bob' ? pair[user].color : '#5b6472')
