@@ -244,6 +244,31 @@ test('k9_a_hidden_tab_asks_for_nothing', async () => {
   await visitor.close()
 })
 
+test('k9_a_server_that_is_not_ready_says_why', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  let answer: object = {
+    status: 503,
+    code: 'STORE_UNAVAILABLE',
+    title: 'Not ready',
+    detail: 'x',
+    reasons: ['store: timeout'],
+  }
+  let status = 503
+  await page.route('**/readyz', (route) =>
+    route.fulfill({ status, contentType: 'application/json', body: JSON.stringify(answer) }),
+  )
+  await visitor.goto('/system')
+  await page.waitForSelector('text=Not ready: store: timeout')
+  status = 200
+  const parked = [{ graphId: 'team-a.flow-1', version: 3, reason: 'commit 3 can not be folded' }]
+  answer = { status: 'ready', store: 's', projections: { lagCommits: 12, lagMs: 11_000, parkedGraphs: 1, parked } }
+  await page.waitForSelector('text=commit 3 can not be folded')
+  await page.waitForSelector('text=12 commits, 11 s')
+  expect(await visitor.axe()).toEqual([])
+  await visitor.close()
+})
+
 test('k9_texts_of_graphs_are_text', async () => {
   const title = '<img src=x onerror="window.bad=1"><marquee>bold</marquee>'
   await stage.command('ada', 'odd', 'CREATE_GRAPH', {
