@@ -105,6 +105,10 @@ test('k5_ten_thousand_nodes_first_picture_and_panning', async () => {
     return fps
   }
   const overviewFps = await pan()
+  const view = () => page.locator('.react-flow__viewport').getAttribute('style')
+  const panned = await view()
+  await page.getByRole('button', { name: /fit view/i }).click()
+  await until('all of it is seen again', async () => (await view()) !== panned)
   // Just above the overview, where React Flow draws the most nodes.
   for (let i = 0; i < 60 && (await page.locator('.react-flow__node').count()) === 0; i++) {
     await page.mouse.move(x, y)

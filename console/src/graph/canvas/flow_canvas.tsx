@@ -68,7 +68,7 @@ function Inner(props: CanvasProps) {
   const isAcross = useMemo(() => runsAcross(edges, boxes), [edges, boxes])
   const isEditable = edit !== undefined
   // Before the view is known, React Flow would mount every node.
-  const isFitted = useFit(boxes, fitKey)
+  const { isFitted, fit } = useFit(boxes, fitKey)
   const isOverview = isFitted && isFar
   const hasElements = isFitted && !isFar
   const chosenNode = chosen?.kind === 'node' ? chosen.id : null
@@ -120,11 +120,12 @@ function Inner(props: CanvasProps) {
         onPaneClick={isOverview ? noop : () => onChoose(null)}
       >
         <Background variant={BackgroundVariant.Dots} gap={20} size={1} />
-        <Controls showInteractive={false} />
+        <Controls showInteractive={false} onFitView={fit} />
         {props.children}
       </ReactFlow>
       {isOverview && <Overview picture={picture} colors={colors} />}
       {isOverview && <OverviewClicks boxes={boxes} onChoose={onChoose} element={element} />}
+      {nodes.length === 0 && <p className="gp-empty quiet">Nothing is in the graph here.</p>}
       <MiniMap picture={picture} colors={colors} />
     </section>
   )
@@ -171,8 +172,11 @@ function OverviewClicks({
   return null
 }
 
-/** Shows all of it once it and the size of the canvas are known. Returns whether that was done. */
-function useFit(boxes: ReadonlyMap<string, Rect>, key: string): boolean {
+/**
+ * Shows all of it once it and the size of the canvas are known, and whenever it is asked for: React Flow itself knows no
+ * nodes in the overview.
+ */
+function useFit(boxes: ReadonlyMap<string, Rect>, key: string): { isFitted: boolean; fit: () => void } {
   const { setViewport } = useReactFlow()
   const width = useStore((state) => state.width)
   const height = useStore((state) => state.height)
@@ -183,7 +187,10 @@ function useFit(boxes: ReadonlyMap<string, Rect>, key: string): boolean {
     done.current = key
     void setViewport(viewOf(boundsOf(boxes.values()), width, height)).then(() => setFitted(true))
   }, [boxes, key, width, height, setViewport])
-  return isFitted
+  const fit = useCallback(() => {
+    void setViewport(viewOf(boundsOf(boxes.values()), width, height))
+  }, [boxes, width, height, setViewport])
+  return { isFitted, fit }
 }
 
 /** Brings what was chosen elsewhere into view, if it is not. */
