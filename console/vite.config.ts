@@ -45,6 +45,14 @@ export default defineConfig(({ command, isPreview }) => ({
     reportCompressedSize: false,
     rolldownOptions: {
       output: {
+        // React in a file of its own, and what draws and follows graphs in another: both seldom change.
+        codeSplitting: {
+          includeDependenciesRecursively: false,
+          groups: [
+            { name: 'react', test: /node_modules\/(react|react-dom|scheduler|use-sync-external-store)\//, priority: 2 },
+            { name: 'flow', test: /node_modules\/(@xyflow|d3-|zustand|classcat)|sdk\/packages\//, priority: 1 },
+          ],
+        },
         entryFileNames: 'assets/app.js',
         chunkFileNames: 'assets/[name].js',
         assetFileNames: ({ names }) => (names[0] === 'index.css' ? 'assets/style.css' : 'assets/[name][extname]'),

@@ -52,6 +52,11 @@ test('k8_keyboard_only_from_the_list_to_a_graph_and_back', async () => {
   await page.waitForSelector('[role=option]:has-text("Newsletter")')
   await page.keyboard.press('Enter')
   await page.waitForURL('**/graphs/team-c.flow-6')
+  await page.keyboard.press('Control+k')
+  await page.keyboard.type('mailer')
+  await page.waitForSelector('[role=option]:has-text("subscription")')
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/subscriptions/mailer')
   await page.keyboard.press('g')
   await page.keyboard.press('o')
   await page.waitForSelector('h1:has-text("Operations")')
@@ -304,6 +309,35 @@ test('k9_a_server_that_is_killed_is_told_and_found_again', async () => {
   await stage.startServer()
   await page.click('text=Try again')
   await page.waitForSelector('.stale-note', { state: 'detached' })
+  expect(visitor.faults).toEqual([])
+  await visitor.close()
+})
+
+test('k3_large_values_are_folded_and_can_be_downloaded', async () => {
+  const operationId = '0192f0c1-0000-7000-8000-0000000b16b0'
+  const text = 'x'.repeat(40 * 1024)
+  await stage.command(
+    'ada',
+    'large',
+    'CREATE_NODE',
+    { id: 'a', data: { text, list: Array(300).fill(1) } },
+    { operationId },
+  )
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  await visitor.goto(`/operations/${operationId}?graph=large`)
+  for (const name of ['0', 'node', 'data']) {
+    const branch = page.locator(`.json details:has(> summary > .json-key:text-is("${name}: "))`).last()
+    if (!(await branch.evaluate((element) => (element as HTMLDetailsElement).open)))
+      await branch.locator('> summary').click()
+  }
+  const line = page.locator('.json-line:has-text("text of 40 KiB")')
+  await line.waitFor()
+  expect((await page.locator('main').textContent())!.length).toBeLessThan(5_000)
+  const [saved] = await Promise.all([page.waitForEvent('download'), line.locator('button').click()])
+  expect(saved.suggestedFilename()).toBe('text.txt')
+  await page.locator('.json summary:has-text("list: ")').last().click()
+  await page.waitForSelector('text=200 more')
   expect(visitor.faults).toEqual([])
   await visitor.close()
 })
