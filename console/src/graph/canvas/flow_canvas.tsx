@@ -114,6 +114,8 @@ function Inner(props: CanvasProps) {
         selectionKeyCode={null}
         multiSelectionKeyCode={null}
         zoomOnDoubleClick={false}
+        onMoveStart={() => element?.classList.add('gp-is-moving')}
+        onMoveEnd={() => element?.classList.remove('gp-is-moving')}
         {...(isEditable ? { onNodesChange } : {})}
         onNodeClick={(_, { id }) => onChoose({ kind: 'node', id })}
         onEdgeClick={(_, { id }) => onChoose({ kind: 'edge', id })}
