@@ -274,7 +274,9 @@ function People({ comparison }: { comparison: Comparison }) {
     <p className="small-text">
       <span className="quiet">Last written by </span>
       {comparison.people.map(({ userId, rows }) => `${userId} ${rows}`).join(', ')}
-      {known < comparison.rows.length && <span className="quiet">; of the others it was not asked</span>}
+      {known < comparison.rows.length && (
+        <span className="quiet">; no writer known for {comparison.rows.length - known}</span>
+      )}
     </p>
   )
 }
