@@ -1,5 +1,6 @@
 /** The pure parts of the console's own screens. */
 import { describe, expect, test } from 'vitest'
+import { flowOf } from '../src/graphs/flow_file.ts'
 import { changeTags } from '../src/graphs/writes.ts'
 import { bytes, counted, inline } from '../src/shared/format.ts'
 import { sizeAtMost } from '../src/shared/json_size.ts'
@@ -70,6 +71,21 @@ describe('k2 rights', () => {
   })
 })
 
+describe('files', () => {
+  test('ds5_what_belongs_to_one_screen_is_left_out', () => {
+    const text = JSON.stringify({
+      nodes: [{ id: 'a', selected: true, measured: {}, data: { selected: 1 } }],
+      edges: [],
+      viewport: { x: 1, y: 2, zoom: 1 },
+    })
+    expect(flowOf(text)).toEqual({
+      document: { nodes: [{ id: 'a', data: { selected: 1 } }], edges: [], viewport: { x: 1, y: 2, zoom: 1 } },
+      told: '1 node and 0 edges.',
+    })
+    for (const bad of ['{', '[]', '{"nodes":[1]}', 'null']) expect(flowOf(bad).document).toBeUndefined()
+  })
+})
+
 describe('k3 never more than asked', () => {
   test('k3_size_is_counted_until_it_is_known_to_be_large', () => {
     expect(sizeAtMost({ a: 'xy' }, 100)).toBe(JSON.stringify({ a: 'xy' }).length + 1)
@@ -94,6 +110,9 @@ describe('k3 never more than asked', () => {
     const renewed = merged(two, { items: ['new', 'a'], nextCursor: '2' }, null, idOf, 'k')
     expect(renewed.items).toEqual(['new', 'a', 'b', 'c'])
     expect(renewed.cursor).toBeNull()
+    const gap = merged(two, { items: ['y', 'x'], nextCursor: '2' }, null, idOf, 'k')
+    expect(gap.items).toEqual(['y', 'x'])
+    expect(gap.cursor).toBe('2')
     const alone = merged(one, { items: ['new'], nextCursor: null }, null, idOf, 'k')
     expect(alone.items).toEqual(['new'])
   })

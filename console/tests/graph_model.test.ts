@@ -5,7 +5,6 @@ import { contentOf, describe } from '../src/graph/describe.ts'
 import { fieldsOf, valueAt, writersOf } from '../src/graph/fields.ts'
 import {
   barsOf,
-  barsOfTicks,
   fractionOf,
   labelMarks,
   nextAuthor,
@@ -49,9 +48,6 @@ group('k4 slider', () => {
     const scale = scaleOf([{ at: 0, events: 41 }], HOUR, 31)
     expect(scale).toEqual({ kind: 'version', from: 0, to: 31 })
     expect(valueOn(scale, 2)).toBe(31)
-    expect(barsOfTicks(ticks, { kind: 'time', from: 0, to: 1000 }, 10).map(({ bucket }) => bucket.events)).toEqual([
-      1, 2, 1,
-    ])
   })
 
   test('k4_it_snaps_to_the_last_commit_at_or_before', () => {

@@ -1,6 +1,6 @@
 /** What happened, newest first: version, who, what, when. Each row leads to that version in the console. */
 import type { Graph } from '@dao-api/client'
-import { useRef } from 'react'
+import { useCallback, useRef, useSyncExternalStore } from 'react'
 import { describe } from '../graph/describe.ts'
 import { cut, labelOf } from '../graph/text.ts'
 import { graphLink, operationLink } from '../shared/links.ts'
@@ -10,14 +10,22 @@ import type { AuditedOperation } from '../shared/types.ts'
 import type { Pair } from './people.ts'
 import { useCommits } from './use_commits.ts'
 
+/** With its opener, the new tab is signed in as this one is. Both are the console's. */
+const NEW_TAB = { target: '_blank', rel: 'opener' } as const
+
 interface Props {
   pair: Pair
-  graphs: readonly Graph[]
+  graphs: readonly [Graph, Graph]
   graphId: string
 }
 
 export function Commits({ pair, graphs, graphId }: Props) {
   const operations = useCommits(graphs, graphId)
+  // The names of nodes may come after the commits.
+  useSyncExternalStore(
+    useCallback((listener: () => void) => graphs[0].subscribe(listener), [graphs]),
+    () => graphs[0].getSnapshot(),
+  )
   const first = useRef<string | null>(null)
   first.current ??= operations[0]?.operationId ?? null
   const colorOf = (user: string): string => (user === 'ada' || user === 'bob' ? pair[user].color : '#5b6472')
@@ -29,7 +37,7 @@ export function Commits({ pair, graphs, graphId }: Props) {
     <section className="commits card" aria-labelledby="commits-title">
       <header className="panel-head">
         <h2 id="commits-title">Commits, as they happen</h2>
-        <a className="spread" href={`${basePath}${graphLink(graphId)}`} target="_blank" rel="noopener opener">
+        <a className="spread" href={`${basePath}${graphLink(graphId)}`} {...NEW_TAB}>
           Open in the console<span className="hidden"> (new tab)</span> ↗
         </a>
       </header>
@@ -42,8 +50,7 @@ export function Commits({ pair, graphs, graphId }: Props) {
           >
             <a
               href={`${basePath}${linkOf(operation, graphId)}`}
-              target="_blank"
-              rel="noopener opener"
+              {...NEW_TAB}
               title={operation.status === 'completed' ? 'The graph as it was then' : 'Why it was refused'}
             >
               <span className="commit-version">{operation.status === 'completed' ? `v${operation.version}` : '✕'}</span>

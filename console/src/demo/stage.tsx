@@ -11,7 +11,7 @@ export function Stage({ graphId }: { graphId: string }) {
   const [busy, setBusy] = useState<Act | null>(null)
   const [stories] = useState(() => new Stories())
   const [acts] = useState(() => new Acts(pair, graphId, stories, setBusy))
-  const graphs = useMemo(() => [graphOf(pair.ada, graphId), graphOf(pair.bob, graphId)], [pair, graphId])
+  const graphs = useMemo(() => [graphOf(pair.ada, graphId), graphOf(pair.bob, graphId)] as const, [pair, graphId])
   useEffect(retainPeople, [])
   const isCut = useSyncExternalStore(pair.bob.cable.subscribe, pair.bob.cable.isCut)
   return (
@@ -57,7 +57,7 @@ function Buttons({ busy, isCut, onAct }: ButtonsProps) {
       </div>
       <div className="act card">
         {button('conflict', '⇄ Conflict')}
-        <p>Watch: both rename one step while Bob is offline. He is told why he is refused, and can try again.</p>
+        <p>Watch: both rename one step, Bob offline. He sees both names and can retry.</p>
       </div>
       <div className="act card">
         <span className="act-two">

@@ -7,7 +7,7 @@ export interface Counted {
   readonly events: number
 }
 
-export interface Summary {
+interface Summary {
   readonly events: number
   readonly people: readonly {
     readonly userId: string

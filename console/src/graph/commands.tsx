@@ -10,7 +10,7 @@ import { graphPath } from './source.ts'
 import { v } from './text.ts'
 import type { Accepted } from './wire_types.ts'
 
-export interface Receipt {
+interface Receipt {
   readonly operationId: string
   readonly text: string
   readonly tone: 'ok' | 'bad'
@@ -62,7 +62,7 @@ export function ReceiptList({ id }: { id: string }) {
   )
 }
 
-export interface Commands {
+interface Commands {
   /** Sends one command. A failure is thrown as an `ApiError`, and the same call again is safe: it has the same id. */
   run: (type: string, payload: object, did: string) => Promise<Accepted>
   readonly error: ApiError | null

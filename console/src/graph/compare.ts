@@ -42,19 +42,19 @@ const MOVES_SHARE_MAX = 0.3
 /** The sign of a mark: told by shape as well as by colour. */
 export const SIGNS: Readonly<Record<Mark, string>> = { added: '+', removed: '−', changed: '~', moved: '↔' }
 
-/** `names` gives the label of what is only changed; `authors` are those of the right version (N3). */
+/** `names` gives labels; `authors` are those of the right version (N3). */
 export function compare(
   difference: Difference,
   authors: Authors = {},
-  names: (kind: 'node' | 'edge', id: string) => string | undefined = () => undefined,
+  names: Names = () => undefined,
   removers: ReadonlyMap<string, NonNullable<Row['by']>> = new Map(),
 ): Comparison {
   const rows: Row[] = []
   const sides = [['node', difference.nodes] as const, ['edge', difference.edges] as const]
   for (const [kind, side] of sides) {
-    for (const whole of side.added) rows.push(row('added', kind, whole as Whole, authors))
+    for (const whole of side.added) rows.push(row('added', kind, whole as Whole, authors, names))
     for (const whole of side.removed) {
-      const gone = row('removed', kind, whole as Whole, {})
+      const gone = row('removed', kind, whole as Whole, {}, names)
       rows.push({ ...gone, by: removers.get(gone.key) ?? null })
     }
     for (const { id, changes } of side.changed) {
@@ -93,15 +93,25 @@ export function compare(
   }
 }
 
+type Names = (kind: 'node' | 'edge', id: string) => string | undefined
 type Whole = Record<string, unknown> & { id: string }
 
 const ORDER: Readonly<Record<Mark, number>> = { changed: 0, added: 1, removed: 2, moved: 3 }
 const GRAPH_ROW = { mark: 'changed', whole: null, by: null } as const
 
-function row(mark: 'added' | 'removed', entity: 'node' | 'edge', whole: Whole, authors: Authors): Row {
+function row(mark: 'added' | 'removed', entity: 'node' | 'edge', whole: Whole, authors: Authors, names: Names): Row {
   const { id } = whole
   const by = byOf(authors, id)
-  return { key: `${entity} ${id}`, mark, entity, id, label: labelOf(whole), changes: [], whole, by }
+  return {
+    key: `${entity} ${id}`,
+    mark,
+    entity,
+    id,
+    label: names(entity, id) ?? labelOf(whole),
+    changes: [],
+    whole,
+    by,
+  }
 }
 
 function byOf(authors: Authors, id: string): Row['by'] {

@@ -81,7 +81,7 @@ function RowView({
         <span className={`gp-sign gp-text-${mark}`}>
           <b aria-hidden="true">{SIGNS[mark]}</b> {mark}
         </span>
-        <span className="gp-change-label">
+        <span className={first === undefined ? 'gp-change-label gp-change-wraps' : 'gp-change-label'}>
           <span className="quiet">{entity}</span> {label}
         </span>
         {by !== null && (

@@ -1,8 +1,10 @@
 /** Two versions beside each other (K6): one canvas with rings and ghosts, and a list. */
+
 import type { GraphEdge, GraphNode } from '@dao-api/client'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { save } from '../shared/api.ts'
+import { counted } from '../shared/format.ts'
 import { useKeys } from '../shared/keys.ts'
 import { compareLink, graphLink } from '../shared/links.ts'
 import { ProblemView } from '../shared/problem.tsx'
@@ -18,7 +20,7 @@ import { UnlockButton } from './graph_header.tsx'
 import { labelMarks } from './histogram.ts'
 import { Past } from './past.ts'
 import { getAuthors, getDifference, getRemovers, getRow, pastSource } from './source.ts'
-import { labelOf, plural, v } from './text.ts'
+import { labelOf, v } from './text.ts'
 
 export function ComparePage({ id, from, to }: { id: string; from: string; to: string }) {
   return (
@@ -168,10 +170,12 @@ interface Data {
 
 function compareAll({ difference, moment, authors, removers }: Data): Comparison {
   const names = new Map<string, string>()
-  for (const node of moment.snapshot.nodes) names.set(`node ${node.id}`, labelOf(node))
-  for (const edge of moment.snapshot.edges) {
-    const ends = [edge.source, edge.target].map((id) => names.get(`node ${id}`) ?? id)
-    names.set(`edge ${edge.id}`, ends.join(' → '))
+  const nodes = [...moment.snapshot.nodes, ...difference.nodes.removed]
+  for (const node of nodes) names.set(`node ${node.id}`, labelOf(node))
+  for (const edge of [...moment.snapshot.edges, ...difference.edges.removed]) {
+    const ends = [edge.source, edge.target].map((end) => names.get(`node ${end}`) ?? end).join(' → ')
+    const label = labelOf(edge)
+    names.set(`edge ${edge.id}`, label === edge.id ? ends : `${ends} (${label})`)
   }
   return compare(difference, authors, (kind, id) => names.get(`${kind} ${id}`), removers)
 }
@@ -254,7 +258,7 @@ function Counts({
         <label className="check">
           <input type="checkbox" checked={!hidesMoves} onChange={(event) => setHides(!event.target.checked)} />
           <span className="gp-text-moved">
-            <b>{SIGNS.moved}</b> {plural(counts.moved, 'move')}
+            <b>{SIGNS.moved}</b> {counted(counts.moved, 'move')}
             {hidesMoves ? ' hidden' : ''}
           </span>
         </label>
@@ -270,7 +274,9 @@ function People({ comparison }: { comparison: Comparison }) {
     <p className="small-text">
       <span className="quiet">Last written by </span>
       {comparison.people.map(({ userId, rows }) => `${userId} ${rows}`).join(', ')}
-      {known < comparison.rows.length && <span className="quiet">; of the others it was not asked</span>}
+      {known < comparison.rows.length && (
+        <span className="quiet">; no writer known for {comparison.rows.length - known}</span>
+      )}
     </p>
   )
 }

@@ -1,5 +1,6 @@
 /** A commit in a few words: "moved 3 nodes", "changed Refund: label, owner". Pure. */
-import { cut, isObject, labelOf, plural, v } from './text.ts'
+import { counted } from '../shared/format.ts'
+import { cut, isObject, labelOf, v } from './text.ts'
 import type { AuditedOperation, WireEvent } from './wire_types.ts'
 
 export type Content = 'content' | 'attributes' | 'labels' | 'lifecycle'
@@ -32,7 +33,7 @@ export function describe(
   const { events, restores, undoes } = operation
   const did = sentenceOf(events, name)
   if (restores !== undefined) return `restored ${v(restores)}${did === '' ? '' : `: ${did}`}`
-  if (undoes !== undefined && undoes.length > 0) return `took back ${plural(undoes.length, 'operation')}: ${did}`
+  if (undoes !== undefined && undoes.length > 0) return `took back ${counted(undoes.length, 'operation')}: ${did}`
   return did === '' ? operation.commandType : did
 }
 
@@ -76,7 +77,7 @@ function verbOf(event: WireEvent): string {
 
 function many(verb: string, count: number): string {
   const [, did, kind] = /^(.*) (node|edge)$/.exec(verb) ?? []
-  return did !== undefined && kind !== undefined ? `${did} ${plural(count, kind)}` : `${verb} ×${count}`
+  return did !== undefined && kind !== undefined ? `${did} ${counted(count, kind)}` : `${verb} ×${count}`
 }
 
 function one(event: WireEvent, name: (id: string) => string): string {

@@ -1,12 +1,14 @@
 /** What can be done to a graph from its page: restore, label, copy, trash, recover. */
+
 import { useState } from 'react'
 import { ConfirmDialog } from '../shared/dialog.tsx'
+import { counted } from '../shared/format.ts'
 import { ProblemView } from '../shared/problem.tsx'
 import { useLoad } from '../shared/use_load.ts'
 import { useCommand } from './commands.tsx'
 import { compare } from './compare.ts'
 import { getDifference } from './source.ts'
-import { plural, v } from './text.ts'
+import { v } from './text.ts'
 
 interface Base {
   id: string
@@ -153,7 +155,7 @@ export function TrashDialog({ id, nodes, onClose, onDone }: Base & { nodes: numb
       onClose={onClose}
     >
       <p>
-        Nobody can read or edit its {plural(nodes, 'node')} until somebody recovers it. You can recover it until the
+        Nobody can read or edit its {counted(nodes, 'node')} until somebody recovers it. You can recover it until the
         server purges it, 30 days from now unless it is set otherwise.
       </p>
       <label className="field">

@@ -1,10 +1,10 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a fieldset has a border and a form
 /**
  * Editing (K2): the React Flow hook of the SDK, on the head only. It is a component of its own, so that a page that only
- * looks does not have it, and gives the flow to the page.
+ * looks does not load it, and gives the flow to the page.
  */
 import type { Client } from '@dao-api/client'
-import { type GraphFlow, UndoKeys, useGraphFlow, useUndo } from '@dao-api/react-flow'
+import { Cursors, type GraphFlow, UndoKeys, useGraphFlow, useUndo } from '@dao-api/react-flow'
 import { useEffect, useLayoutEffect } from 'react'
 import { holdClient } from '../shared/client.ts'
 import { useEditReceipts } from './commands.tsx'
@@ -25,6 +25,11 @@ export function EditBridge({
   // Edits that wait for their answers are not lost when the tab is hidden.
   useEffect(() => holdClient(), [])
   return <UndoKeys flow={flow} />
+}
+
+/** The pointers of others, and this one's, while the graph is edited. */
+export function EditCursors({ flow }: { flow: GraphFlow }) {
+  return <Cursors flow={flow} />
 }
 
 export function UndoButtons({ flow }: { flow: GraphFlow }) {

@@ -3,7 +3,6 @@ export {
   fromState,
   type GraphEvent,
   GraphState,
-  isEqual,
   picture,
   type StateJson,
-} from '@dao-api/client/model/index'
+} from '../../../sdk/packages/client/src/model/index.ts'

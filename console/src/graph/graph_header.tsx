@@ -16,7 +16,7 @@ import { getPresence } from './source.ts'
 import { v } from './text.ts'
 import type { GraphRow } from './wire_types.ts'
 
-export interface HeaderProps {
+interface HeaderProps {
   id: string
   row: GraphRow | undefined
   placed: Placed

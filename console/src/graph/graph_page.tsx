@@ -7,12 +7,17 @@ import { Empty, Loading } from '../shared/ui.tsx'
 import { useLoad } from '../shared/use_load.ts'
 import { ReceiptList, ReceiptsProvider } from './commands.tsx'
 import { ComparePage } from './compare_page.tsx'
+import './canvas/canvas.css'
+import './panel/panel.css'
+import './panel/lists.css'
+import './outline_slider.css'
+import './compare.css'
 import './graph.css'
 import { GraphView } from './graph_view.tsx'
 import { getRow } from './source.ts'
 import { useHead } from './use_head.ts'
 
-export interface GraphPageProps {
+interface GraphPageProps {
   id: string
   /** A version, label or time (L13); null is the head. */
   at: string | null

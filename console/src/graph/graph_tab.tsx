@@ -14,7 +14,7 @@ import { labelOf } from './text.ts'
 import type { View } from './use_view.ts'
 import type { Commit, GraphRow } from './wire_types.ts'
 
-export interface GraphTabProps {
+interface GraphTabProps {
   id: string
   row: GraphRow
   placed: Placed

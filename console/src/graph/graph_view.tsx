@@ -1,8 +1,7 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a fieldset has a border and a form
 /** A graph that is there: header, picture or outline, panel, slider. */
 import type { GraphFlow } from '@dao-api/react-flow'
-import { Cursors } from '@dao-api/react-flow'
-import { useCallback, useEffect, useMemo, useState } from 'react'
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react'
 import { Link } from 'wouter'
 import type { ApiError } from '../shared/api.ts'
 import { useClient } from '../shared/client.ts'
@@ -13,7 +12,6 @@ import { useUnlock } from '../shared/unlock.ts'
 import { useLoad } from '../shared/use_load.ts'
 import { FlowCanvas } from './canvas/flow_canvas.tsx'
 import { OthersCursors } from './canvas/people.tsx'
-import { EditBridge, UndoButtons } from './edit_bridge.tsx'
 import { GraphHeader } from './graph_header.tsx'
 import { GraphTab } from './graph_tab.tsx'
 import { labelMarks } from './histogram.ts'
@@ -30,10 +28,14 @@ import { useTravel } from './use_travel.ts'
 import { usePast, useView, useWanted, type Wanted } from './use_view.ts'
 import type { Commit, GraphRow } from './wire_types.ts'
 
+const EditBridge = lazy(async () => ({ default: (await import('./edit_bridge.tsx')).EditBridge }))
+const EditCursors = lazy(async () => ({ default: (await import('./edit_bridge.tsx')).EditCursors }))
+const UndoButtons = lazy(async () => ({ default: (await import('./edit_bridge.tsx')).UndoButtons }))
+
 /** With more nodes and edges than this, even a few commits may be megabytes. */
 const SMALL = 3_000
 
-export interface GraphViewProps {
+interface GraphViewProps {
   id: string
   at: string | null
   head: Head
@@ -82,7 +84,9 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
     <main
       className={`gp ${isHead ? '' : 'gp-past'} ${isHead && head.status.connection === 'offline' ? 'gp-stale' : ''}`}
     >
-      {client !== null && isUnlocked && isHead && <EditBridge client={client} id={id} onFlow={setFlow} />}
+      <Suspense fallback={null}>
+        {client !== null && isUnlocked && isHead && <EditBridge client={client} id={id} onFlow={setFlow} />}
+      </Suspense>
       <GraphHeader
         id={id}
         row={row}
@@ -98,7 +102,10 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
       {isTrashed && <TrashNote row={row} />}
       {!isHead && !isTrashed && <PastNote version={version} commit={commit} placed={placed} />}
       <div className="gp-body">
-        <div className="gp-stage">
+        <div
+          className={`gp-stage ${viewed.isLoading && view !== null ? 'gp-stage-loading' : ''}`}
+          aria-busy={viewed.isLoading}
+        >
           <Toolbar placed={placed} flow={editing} />
           {error !== null && error !== undefined && (
             <ProblemView error={error} onRetry={viewed.retry}>
@@ -117,7 +124,7 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
               edit={editing === null || editing.readOnly ? undefined : editing.props}
               label={`${isHead ? 'The graph as it is now' : `The graph in ${v(version)}`} as a picture. The outline has the same as a table.`}
             >
-              {editing !== null && <Cursors flow={editing} />}
+              <Suspense fallback={null}>{editing !== null && <EditCursors flow={editing} />}</Suspense>
               {editing === null && isHead && head.graph !== null && <OthersCursors graph={head.graph} />}
             </FlowCanvas>
           )}
@@ -211,7 +218,7 @@ function Toolbar({ placed, flow }: { placed: Placed; flow: GraphFlow | null }) {
           </button>
         ))}
       </div>
-      {flow !== null && <UndoButtons flow={flow} />}
+      <Suspense fallback={null}>{flow !== null && <UndoButtons flow={flow} />}</Suspense>
     </div>
   )
 }

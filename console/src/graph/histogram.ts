@@ -86,21 +86,6 @@ export interface Tick {
   readonly userId: string
 }
 
-/** The bars of commits that are known one by one, over a scale of either kind. */
-export function barsOfTicks(ticks: readonly Tick[], scale: Scale, count = 120): Bar[] {
-  const bins = new Array<number>(count).fill(0)
-  for (const tick of ticks) {
-    const at = fractionOf(scale, scale.kind === 'time' ? tick.timestamp : tick.version)
-    bins[Math.min(count - 1, Math.floor(at * count))]! += 1
-  }
-  const most = Math.max(1, ...bins)
-  return bins.flatMap((events, i) => {
-    if (events === 0) return []
-    const bucket = { at: valueAt(scale, i / count), events }
-    return [{ left: i / count, width: 1 / count, height: Math.max(BAR_MIN, Math.sqrt(events / most)), bucket }]
-  })
-}
-
 /** The last commit at or before a time, as `at=` of the server means it (L13); `null` before the first. */
 export function snapToTime(ticks: readonly Tick[], time: number): Tick | null {
   let [low, high] = [0, ticks.length]

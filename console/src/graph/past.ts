@@ -13,7 +13,7 @@ import type { Commit } from './wire_types.ts'
 
 export const WINDOW = 200
 /** A jump to a version folds at most so many commits. */
-export const KEYFRAME = 1_000
+const KEYFRAME = 1_000
 const WINDOWS_MAX = 30
 const STATES_MAX = 30
 
@@ -41,11 +41,6 @@ export class Past {
 
   constructor(source: PastSource) {
     this.#source = source
-  }
-
-  /** Whether a version can be shown without a request. */
-  holds(version: number): boolean {
-    return this.#last?.version === version
   }
 
   /** The commits of the window that a version is in, in order. */

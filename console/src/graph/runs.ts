@@ -1,7 +1,7 @@
 /** Runs of like commits by one client, which a history shows as one row: "14 autosaves, ada". Pure. */
 import type { AuditedOperation } from './wire_types.ts'
 
-export interface Run {
+interface Run {
   /** Indexes into the list, from the newest to the oldest. */
   readonly from: number
   readonly to: number

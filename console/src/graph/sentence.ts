@@ -3,7 +3,8 @@
  *
  * A sentence is a list of parts, so that a screen can link versions and operations without parsing text. Pure.
  */
-import { duration, short, v } from './text.ts'
+import { duration } from '../shared/time.tsx'
+import { short, v } from './text.ts'
 import type { AuditedOperation, WireConflict } from './wire_types.ts'
 
 export type Part =

@@ -46,31 +46,7 @@ function round(value: number): number {
   return Math.round(value * 10) / 10
 }
 
-export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString('en')} ${count === 1 ? one : many}`
-}
-
 /** A version as the console writes it: v1,470. */
 export function v(version: number): string {
   return `v${version.toLocaleString('en')}`
-}
-
-/** A length of time in its largest unit: "12 s", "3 min", "2 h", "5 d". */
-export function duration(ms: number): string {
-  const s = Math.max(0, ms) / 1000
-  if (s < 1) return `${Math.round(s * 1000)} ms`
-  if (s < 90) return `${Math.round(s)} s`
-  if (s < 5_400) return `${Math.round(s / 60)} min`
-  if (s < 129_600) return `${Math.round(s / 3_600)} h`
-  return `${Math.round(s / 86_400)} d`
-}
-
-/** A moment in the reader's own time: "Mon 30 Nov 2026, 12:03:11". */
-export function moment(at: number, now?: number): string {
-  const date = new Date(at)
-  const isSameDay = now !== undefined && new Date(now).toDateString() === date.toDateString()
-  const time = date.toLocaleTimeString('en-GB')
-  if (isSameDay) return time
-  const day = date.toLocaleDateString('en-GB', { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' })
-  return `${day}, ${time}`
 }

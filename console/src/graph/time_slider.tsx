@@ -26,7 +26,7 @@ const STEPS = 10_000
 /** How long a drag by time has to rest before the server is asked which commit is there. Milliseconds. */
 const ASK_MS = 60
 
-export interface SliderProps {
+interface SliderProps {
   id: string
   head: number
   travel: Travel
@@ -57,9 +57,10 @@ export function TimeSlider({ id, head, travel, past, marks, commit, isShown, has
   const here = travel.version ?? head
   const drag = useTimeDrag(id, scale, travel, past, head)
   const time = commit?.version === here ? commit.timestamp : null
-  const fraction =
-    drag.fraction ??
-    (scale.kind === 'version' ? fractionOf(scale, here) : here >= head ? 1 : fractionOf(scale, time ?? scale.from))
+  const known = drag.fraction ?? fractionAt(scale, here, head, time)
+  const last = useRef(1)
+  if (known !== null) last.current = known
+  const fraction = known ?? last.current
   const text = valueText(
     here,
     head,
@@ -114,6 +115,14 @@ export function TimeSlider({ id, head, travel, past, marks, commit, isShown, has
       )}
     </div>
   )
+}
+
+/** `null` while the time of the version is not known. */
+function fractionAt(scale: Scale, here: number, head: number, time: number | null): number | null {
+  if (scale.kind === 'version') return fractionOf(scale, here)
+  if (here === 0) return 0
+  if (here >= head) return 1
+  return time === null ? null : fractionOf(scale, time)
 }
 
 function Buttons({ travel, here, head }: { travel: Travel; here: number; head: number }) {

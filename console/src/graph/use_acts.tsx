@@ -1,16 +1,22 @@
 /** The "more" menu of a graph and its dialogs. */
 import { type ReactNode, useState } from 'react'
-import { download } from '../shared/api.ts'
+import { type ApiError, download } from '../shared/api.ts'
+import { Dialog } from '../shared/dialog.tsx'
 import { graphLink } from '../shared/links.ts'
-import { consoleRoot } from '../shared/place.ts'
+import { ProblemView } from '../shared/problem.tsx'
 import type { MenuItem } from '../shared/ui.tsx'
+import { asApiError } from '../shared/use_load.ts'
 import { CopyDialog, LabelDialog, RecoverDialog, RestoreDialog, TrashDialog } from './dialogs.tsx'
 import type { Placed } from './place.ts'
 import { graphPath } from './source.ts'
 import { v } from './text.ts'
 import type { GraphRow } from './wire_types.ts'
 
-type Open = { kind: 'restore' | 'label'; version: number } | { kind: 'copy' | 'trash' | 'recover' } | null
+type Open =
+  | { kind: 'restore' | 'label'; version: number }
+  | { kind: 'copy' | 'trash' | 'recover' }
+  | { kind: 'failed'; error: ApiError }
+  | null
 
 export interface Acts {
   readonly menu: readonly MenuItem[]
@@ -41,15 +47,17 @@ export function useActs({
   const [open, setOpen] = useState<Open>(null)
   const close = (): void => setOpen(null)
   const isTrashed = row.trashed !== undefined
+  const save = async (): Promise<void> => {
+    try {
+      await download(graphPath(id, '/document'), `${id}.json`, { query: { at: version } })
+    } catch (failure) {
+      setOpen({ kind: 'failed', error: asApiError(failure) })
+    }
+  }
   const locked = isUnlocked ? {} : { disabled: true, title: 'Unlock editing first' }
   const needsAdmin = row.access === 'admin' ? locked : { disabled: true, title: 'Needs the right admin' }
-  const address = (at: number | null): string => new URL(graphLink(id, at).slice(1), consoleRoot).href
   const menu: MenuItem[] = [
-    { label: `Copy a link to ${v(version)}`, run: () => void navigator.clipboard?.writeText(address(version)) },
-    {
-      label: 'Download as JSON',
-      run: () => void download(graphPath(id, '/document'), `${id}.json`, { query: { at: version } }),
-    },
+    { label: 'Download as JSON', run: () => void save() },
     { label: `Label ${v(version)}…`, run: () => setOpen({ kind: 'label', version }), ...locked },
     ...(isHead || version === 0
       ? []
@@ -89,6 +97,14 @@ export function useActs({
         return <TrashDialog id={id} nodes={row.nodes} onClose={close} onDone={done} />
       case 'recover':
         return <RecoverDialog id={id} onClose={close} onDone={done} />
+      case 'failed':
+        return (
+          <Dialog title="Download" onClose={close}>
+            <div className="dialog-body">
+              <ProblemView error={open.error} onRetry={() => void save()} />
+            </div>
+          </Dialog>
+        )
       case undefined:
         return null
     }

@@ -40,6 +40,12 @@ export function useGraphKeys({
       group: GROUP,
       run: () => go({ show: place.show === 'canvas' ? 'outline' : 'canvas' }, true),
     },
+    {
+      keys: 'Escape',
+      label: 'Choose nothing',
+      group: GROUP,
+      run: () => place.chosen !== null && go({ chosen: null, path: null }, true),
+    },
     { keys: 'k', label: 'Play or pause', group: GROUP, run: () => travel.play(!travel.playing) },
   ])
 }

@@ -56,7 +56,7 @@ export function useWanted(
   }, [read, version, found.error, at])
 }
 
-export interface Viewed {
+interface Viewed {
   /** What is shown; what was shown before, while the next is on its way. */
   readonly view: View | null
   readonly isLoading: boolean
@@ -110,8 +110,13 @@ export function useView(past: Past, wanted: Wanted | null, head: Head): Viewed {
     if (!head.snapshot.ready) return null
     return { kind: 'head', version: head.status.point.version, snapshot: head.snapshot, moment: null }
   }, [isPast, shown, head.snapshot, head.status.point.version])
+  // What was shown before stays until the next is there, so that the canvas keeps its place.
+  const [kept, setKept] = useState<View | null>(null)
+  useEffect(() => {
+    if (view !== null) setKept(view)
+  }, [view])
   return {
-    view,
+    view: view ?? (wanted === null ? null : kept),
     isLoading: isPast ? shown?.version !== version && error === null : view === null,
     error: isPast ? error : null,
     retry: () => setRound((count) => count + 1),

@@ -6,6 +6,7 @@ import { ProblemView } from '../shared/problem.tsx'
 import { spoken } from '../shared/time.tsx'
 import { type Accepted, attributesOf, type GraphRow } from '../shared/types.ts'
 import { useWrite } from '../shared/use_write.ts'
+import { type FlowFile, readFlow } from './flow_file.ts'
 import {
   copyGraph,
   createGraph,
@@ -63,12 +64,13 @@ export function CreateDialog({ onClose, onDone }: Omit<Props, 'row'>) {
   const [id, setId] = useState('')
   const [title, setTitle] = useState('')
   const [tags, setTags] = useState('')
+  const [file, setFile] = useState<FlowFile | null>(null)
   const { act, problem } = useAct(id, { onClose, onDone })
   const create = () => {
     const attributes: NewAttributes = {}
     if (title !== '') attributes.title = title
     if (tagsOf(tags).length > 0) attributes.tags = tagsOf(tags)
-    return act(`Created ${id}.`, (operationId) => createGraph(id, attributes, operationId))
+    return act(`Created ${id}.`, (operationId) => createGraph(id, attributes, operationId, file?.document))
   }
   return (
     <ConfirmDialog title="New graph" action="Create" danger={false} onConfirm={create} onClose={onClose}>
@@ -86,6 +88,20 @@ export function CreateDialog({ onClose, onDone }: Omit<Props, 'row'>) {
       </Field>
       <Field label="Tags" hint="With commas between them.">
         <input value={tags} onChange={(event) => setTags(event.target.value)} />
+      </Field>
+      <Field
+        label="Contents"
+        hint={file?.told ?? 'A React Flow document as a JSON file. Without one the graph is empty.'}
+      >
+        <input
+          type="file"
+          accept=".json,application/json"
+          onChange={(event) => {
+            const chosen = event.target.files?.[0]
+            if (chosen === undefined) setFile(null)
+            else void readFlow(chosen).then(setFile)
+          }}
+        />
       </Field>
       {problem}
     </ConfirmDialog>

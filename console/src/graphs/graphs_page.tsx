@@ -6,7 +6,7 @@ import { counted } from '../shared/format.ts'
 import { useKeys } from '../shared/keys.ts'
 import { graphLink, operationsLink } from '../shared/links.ts'
 import { ProblemView, StaleNote } from '../shared/problem.tsx'
-import { mayOn, useSession } from '../shared/session.ts'
+import { mayOn, mayWriteSomething, useSession } from '../shared/session.ts'
 import { Time } from '../shared/time.tsx'
 import { useTitle } from '../shared/title.ts'
 import type { GraphList, GraphRow } from '../shared/types.ts'
@@ -15,6 +15,7 @@ import { useUnlock } from '../shared/unlock.ts'
 import { UnlockButton } from '../shared/unlock_button.tsx'
 import { type Pages, usePages } from '../shared/use_pages.ts'
 import { useParams } from '../shared/use_params.ts'
+import { useSettle } from '../shared/use_settle.ts'
 import { BulkBar } from './bulk_bar.tsx'
 import {
   CopyDialog,
@@ -53,6 +54,7 @@ export function GraphsPage() {
   const [unlocked, setUnlocked] = useUnlock('graphs')
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const [open, setOpen] = useState<Open | null>(null)
+  const session = useSession()
   const here = useHere()
   const asOf = useRef(0)
   const query = Object.fromEntries(FILTERS.map((name) => [name, params.get(name)]))
@@ -66,6 +68,7 @@ export function GraphsPage() {
       return { items: page.graphs, nextCursor: page.nextCursor }
     },
   })
+  const settle = useSettle(list.reload)
   const rows = list.items
   const chosen = unlocked ? rows.filter(({ graphId }) => selected.has(graphId)) : []
   const filtered = FILTERS.slice(0, 6).some((name) => params.get(name) !== null)
@@ -96,11 +99,11 @@ export function GraphsPage() {
               New graph
             </button>
           )}
-          <UnlockButton unlocked={unlocked} setUnlocked={setUnlocked} />
+          <UnlockButton allowed={mayWriteSomething(session)} unlocked={unlocked} setUnlocked={setUnlocked} />
         </span>
       </div>
       <Filters params={params} set={set} rows={rows} search={search} />
-      {chosen.length > 0 && <BulkBar rows={chosen} onClear={() => setSelected(new Set())} onDone={list.reload} />}
+      {chosen.length > 0 && <BulkBar rows={chosen} onClear={() => setSelected(new Set())} onDone={settle} />}
       {list.error !== undefined &&
         (rows.length === 0 ? (
           <ProblemView error={list.error} onRetry={list.reload} />
@@ -131,9 +134,9 @@ export function GraphsPage() {
           onClear={() => set(Object.fromEntries(FILTERS.map((name) => [name, null])))}
         />
       )}
-      {open?.name === 'create' && <CreateDialog onClose={close} onDone={list.reload} />}
+      {open?.name === 'create' && <CreateDialog onClose={close} onDone={settle} />}
       {open !== null && open.name !== 'create' && RowDialog !== null && (
-        <RowDialog row={open.row} onClose={close} onDone={list.reload} />
+        <RowDialog row={open.row} onClose={close} onDone={settle} />
       )}
     </main>
   )

@@ -3,6 +3,7 @@ import { type ApiError, newOperationId, send } from '../shared/api.ts'
 import { seg } from '../shared/links.ts'
 import { type Accepted, attributesOf, type GraphRow } from '../shared/types.ts'
 import { asApiError } from '../shared/use_load.ts'
+import type { FlowDocument } from './flow_file.ts'
 
 export interface NewAttributes {
   title?: string
@@ -21,8 +22,13 @@ export function command(
   return send('POST', `graphs/${seg(graphId)}/command`, { type, payload, operationId, ...more })
 }
 
-export const createGraph = (graphId: string, attributes: NewAttributes, operationId: string): Promise<Accepted> =>
-  command(graphId, 'CREATE_GRAPH', { attributes }, operationId)
+export const createGraph = (
+  graphId: string,
+  attributes: NewAttributes,
+  operationId: string,
+  document?: FlowDocument,
+): Promise<Accepted> =>
+  command(graphId, 'CREATE_GRAPH', { attributes, ...(document === undefined ? {} : { document }) }, operationId)
 
 export function copyGraph(
   source: string,

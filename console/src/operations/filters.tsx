@@ -1,8 +1,11 @@
 /** Which operations: all in the address. */
 import { type FormEvent, useId, useState } from 'react'
 import { useLocation } from 'wouter'
+import { get } from '../shared/api.ts'
 import { commandWords } from '../shared/format.ts'
 import { operationLink, type Params } from '../shared/links.ts'
+import { attributesOf, type GraphList } from '../shared/types.ts'
+import { useLoad } from '../shared/use_load.ts'
 import { useTyped } from '../shared/use_typed.ts'
 
 export const NAMES = ['graphs', 'user', 'type', 'status', 'code', 'entity', 'from', 'to'] as const
@@ -58,6 +61,7 @@ export function Filters({ params, set, everywhere }: Props) {
   return (
     <search className="filters" aria-label="Filter operations">
       <Typed
+        known="known-graphs"
         name="graphs"
         label={everywhere ? 'Graphs' : 'Graph'}
         placeholder={everywhere ? 'team-a.*' : 'its id'}
@@ -97,14 +101,29 @@ export function Filters({ params, set, everywhere }: Props) {
       <Typed name="entity" label="Node or edge" params={params} set={set} />
       <Moment name="from" label="From" params={params} set={set} />
       <Moment name="to" label="To" params={params} set={set} />
+      <KnownGraphs id="known-graphs" />
       <ById />
     </search>
   )
 }
 
-type OneProps = Omit<Props, 'everywhere'> & { name: string; label: string; placeholder?: string }
+type OneProps = Omit<Props, 'everywhere'> & { name: string; label: string; placeholder?: string; known?: string }
 
-function Typed({ name, label, placeholder, params, set }: OneProps) {
+/** The ids of graphs that the user may read, to choose from. */
+function KnownGraphs({ id }: { id: string }) {
+  const { data } = useLoad('known-graphs', (signal) => get<GraphList>('graphs', { query: { limit: 100 }, signal }))
+  return (
+    <datalist id={id}>
+      {(data?.graphs ?? []).map((row) => (
+        <option key={row.graphId} value={row.graphId}>
+          {attributesOf(row).title}
+        </option>
+      ))}
+    </datalist>
+  )
+}
+
+function Typed({ name, label, placeholder, known, params, set }: OneProps) {
   const [text, setText] = useTyped(params.get(name) ?? '', (value) => set({ [name]: value }))
   return (
     <label>
@@ -113,6 +132,7 @@ function Typed({ name, label, placeholder, params, set }: OneProps) {
         size={12}
         value={text}
         placeholder={placeholder}
+        list={known}
         spellCheck={false}
         onChange={(event) => setText(event.target.value)}
       />

@@ -2,34 +2,27 @@
 import { Link } from 'wouter'
 import { describe } from '../graph/describe.ts'
 import { type Part, plain, refusalSentence } from '../graph/sentence.ts'
-import { get } from '../shared/api.ts'
 import { commandWords, count, short } from '../shared/format.ts'
 import { JsonView } from '../shared/json_view.tsx'
-import { compareLink, graphLink, operationLink, operationsLink, seg } from '../shared/links.ts'
+import { compareLink, graphLink, operationLink, operationsLink } from '../shared/links.ts'
 import { ProblemView } from '../shared/problem.tsx'
 import { Time } from '../shared/time.tsx'
 import { useTitle } from '../shared/title.ts'
-import type { AuditedOperation, Changes, Commit, Operation, Operations } from '../shared/types.ts'
+import type { Operation } from '../shared/types.ts'
 import { CopyButton, Loading, User } from '../shared/ui.tsx'
 import { useLoad } from '../shared/use_load.ts'
 import { useParams } from '../shared/use_params.ts'
+import { type Found, findOperation } from './find_operation.ts'
 import { Outcome } from './operations_page.tsx'
-
-interface Found {
-  operation: Operation
-  /** What it wrote; null of a refusal, of one that changed nothing, and where the commit can't be read. */
-  commit: Commit | null
-  /** As the audit list has it: with the client, the trace and what it undoes. */
-  audited: AuditedOperation | null
-  /** When the commits in its way were made. */
-  times: ReadonlyMap<number, number>
-}
 
 export function OperationPage({ id }: { id: string }) {
   useTitle(`Operation ${short(id)}`)
   const [params] = useParams()
   const graph = params.get('graph')
-  const { data, error, reload } = useLoad<Found>(`${graph}/${id}`, (signal) => find(id, graph, signal))
+  const version = /^\d+$/.test(params.get('version') ?? '') ? Number(params.get('version')) : null
+  const { data, error, reload } = useLoad<Found>(`${graph}/${id}`, (signal) =>
+    findOperation(id, graph, version, signal),
+  )
   return (
     <main className="page">
       <div className="page-head">
@@ -44,7 +37,7 @@ export function OperationPage({ id }: { id: string }) {
         <ProblemView error={error} onRetry={reload}>
           {error.status === 404 && (
             <span className="quiet">
-              Outcomes are kept for a day at least. The operations of a graph are kept in its history.{' '}
+              The server keeps outcomes by their ids for a day at least. The operations of a graph stay in its history.{' '}
               {graph !== null && <Link href={operationsLink({ graphs: graph })}>Operations of {graph}</Link>}
             </span>
           )}
@@ -57,45 +50,6 @@ export function OperationPage({ id }: { id: string }) {
 }
 
 const title = ({ type, userId }: Operation): string => `${userId}: ${commandWords(type)}`
-
-async function find(id: string, graph: string | null, signal: AbortSignal): Promise<Found> {
-  const operation = await get<Operation>(`operations/${seg(id)}`, { query: { graphId: graph }, signal })
-  const [commit, audited] = await Promise.all([commitOf(operation, signal), auditedOf(operation, signal)])
-  const versions = [...new Set((operation.resolution?.conflicts ?? []).slice(0, 5).map(({ version }) => version))]
-  const commits = await Promise.all(versions.map((version) => commitAt(operation.graphId, version, signal)))
-  const times = new Map(commits.flatMap((one) => (one === null ? [] : [[one.version, one.timestamp] as const])))
-  return { operation, commit, audited, times }
-}
-
-async function commitOf(operation: Operation, signal: AbortSignal): Promise<Commit | null> {
-  if (operation.status !== 'completed' || operation.outcome === 'unchanged') return null
-  const commit = await commitAt(operation.graphId, operation.version, signal)
-  return commit?.operationId === operation.operationId ? commit : null
-}
-
-async function commitAt(graphId: string, version: number, signal: AbortSignal): Promise<Commit | null> {
-  try {
-    const query = { since: version - 1, limit: 1 }
-    const { changes } = await get<Changes>(`graphs/${seg(graphId)}/changes`, { query, signal })
-    return changes.find((commit) => commit.version === version) ?? null
-  } catch (error) {
-    signal.throwIfAborted()
-    void error
-    return null
-  }
-}
-
-async function auditedOf(operation: Operation, signal: AbortSignal): Promise<AuditedOperation | null> {
-  try {
-    const query = { user: operation.userId, from: operation.createdAt - 1, to: operation.completedAt + 1, limit: 100 }
-    const { operations } = await get<Operations>(`graphs/${seg(operation.graphId)}/operations`, { query, signal })
-    return operations.find(({ operationId }) => operationId === operation.operationId) ?? null
-  } catch (error) {
-    signal.throwIfAborted()
-    void error
-    return null
-  }
-}
 
 function Details({ found: { operation, commit, audited, times } }: { found: Found }) {
   const { graphId, version } = operation
@@ -228,7 +182,7 @@ function Refusal({ operation, times }: { operation: Operation; times: ReadonlyMa
       ))}
       <p className="links">
         {blocking !== undefined && blocking.operationId !== '' && (
-          <Link href={operationLink(blocking.operationId, graphId)}>The operation in its way</Link>
+          <Link href={operationLink(blocking.operationId, graphId, blocking.version)}>The operation in its way</Link>
         )}
         {sentence.commit !== null && (
           <>

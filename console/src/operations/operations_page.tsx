@@ -140,7 +140,7 @@ function Row({ row, index }: { row: AuditedOperation; index: number }) {
         <Outcome row={row} />
       </td>
       <td className="number">
-        <Link href={operationLink(row.operationId, graphId)} title={row.operationId}>
+        <Link href={operationLink(row.operationId, graphId, row.version)} title={row.operationId}>
           {row.error === undefined ? 'details' : 'why'}
           <span className="hidden">: operation {row.operationId}</span>
         </Link>

@@ -42,3 +42,9 @@ export function hueOf(text: string): number {
   for (const letter of text) hash = Math.imul(hash ^ letter.codePointAt(0)!, 16777619)
   return (hash >>> 0) % 360
 }
+
+/** A text of the server as a sentence: its details begin in lower case now and then. */
+export function sentence(text: string): string {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1)
+  return /[.!?…]$/.test(begun) ? begun : `${begun}.`
+}

@@ -34,9 +34,12 @@ export function graphLink(id: string, at?: string | number | null, view: GraphVi
 export const compareLink = (id: string, from: string | number, to: string | number): string =>
   `/graphs/${seg(id)}/compare/${seg(String(from))}..${seg(String(to))}`
 
-/** Operation ids are unique within a graph only (C3), so the link names the graph if it is known. */
-export const operationLink = (operationId: string, graphId?: string | null): string =>
-  `/operations/${seg(operationId)}${queryOf({ graph: graphId })}`
+/**
+ * Operation ids are unique within a graph only (C3), so the link names the graph if it is known. `version` is that of its commit,
+ * or the one that a refusal was judged on: with it the operation is found in the history when the server has forgotten its id.
+ */
+export const operationLink = (operationId: string, graphId?: string | null, version?: number | null): string =>
+  `/operations/${seg(operationId)}${queryOf({ graph: graphId, version })}`
 
 export const operationsLink = (params?: Params): string => `/operations${queryOf(params)}`
 export const subscriptionsLink = (): string => '/subscriptions'

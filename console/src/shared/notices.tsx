@@ -32,7 +32,15 @@ function set(list: readonly Shown[]): void {
 export function notify(notice: Notice): void {
   const key = next++
   set([...shown.slice(1 - LONGEST), { ...notice, key }])
-  setTimeout(() => dismiss(key), SHOWN_MS)
+  dismissLater(key)
+}
+
+/** Not while somebody reads them. */
+function dismissLater(key: number): void {
+  setTimeout(() => {
+    if (document.querySelector('.notices:is(:hover, :focus-within)') === null) dismiss(key)
+    else dismissLater(key)
+  }, SHOWN_MS)
 }
 
 function dismiss(key: number): void {

@@ -2,6 +2,7 @@
 import type { ReactNode } from 'react'
 import { Link } from 'wouter'
 import type { ApiError } from './api.ts'
+import { sentence } from './format.ts'
 import { graphLink } from './links.ts'
 import { Time } from './time.tsx'
 import type { Problem } from './types.ts'
@@ -34,7 +35,7 @@ export function ProblemView({
   return (
     <div className="problem" role="alert">
       <strong className="problem-title">{TITLES[error.code] ?? error.problem?.title ?? 'This did not work'}</strong>
-      <p>{error.detail}</p>
+      <p>{sentence(error.detail)}</p>
       {error.code === 'GRAPH_TRASHED' && error.problem !== null && <InTrash problem={error.problem} />}
       <p className="problem-facts">
         <code>{error.code}</code>
@@ -84,7 +85,7 @@ function InTrash({ problem: { at, by, purgeAt, movedTo } }: { problem: Problem }
 export function StaleNote({ error, asOf, onRetry }: { error: ApiError; asOf: ReactNode; onRetry: () => void }) {
   return (
     <p className="stale-note" role="status">
-      <span aria-hidden="true">△</span> As of {asOf}. {error.detail} <code>{error.code}</code>
+      <span aria-hidden="true">△</span> As of {asOf}. {sentence(error.detail)} <code>{error.code}</code>
       {error.requestId !== null && <code title="X-Request-Id">{error.requestId}</code>}{' '}
       <button type="button" className="link" onClick={onRetry}>
         Try again

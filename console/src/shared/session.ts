@@ -6,6 +6,7 @@
  * requests wait for it.
  */
 import { useSyncExternalStore } from 'react'
+import { sentence } from './format.ts'
 import { apiRoot } from './place.ts'
 import type { Access, Home, Whoami } from './types.ts'
 
@@ -22,7 +23,16 @@ export interface Session {
 }
 
 /** Why a token or name was not taken. */
-export class SignInError extends Error {}
+export class SignInError extends Error {
+  constructor(
+    message: string,
+    /** The server's code and the id of the request, if it was the server that refused. */
+    readonly code: string | null = null,
+    readonly requestId: string | null = null,
+  ) {
+    super(message)
+  }
+}
 
 const STORED = 'dao-console-session'
 const START: Session = { phase: 'starting', mode: 'bearer', userId: '', access: {}, expiresAt: null, expired: false }
@@ -112,8 +122,9 @@ async function whoami(as: { token: string | null; userId: string }): Promise<Who
     throw new SignInError('The server does not answer. Try again.')
   }
   if (answer.ok) return answer.json()
-  const problem = (await answer.json().catch(() => ({}))) as { detail?: string }
-  throw new SignInError(problem.detail ?? `The server answered ${answer.status}.`)
+  const problem = (await answer.json().catch(() => ({}))) as { detail?: string; code?: string }
+  const detail = problem.detail ?? `The server answered ${answer.status}`
+  throw new SignInError(sentence(detail), problem.code ?? null, answer.headers.get('X-Request-Id'))
 }
 
 export function signOut(): void {
@@ -154,6 +165,10 @@ const RANK: Record<string, number> = { read: 1, write: 2, admin: 3 }
 export function mayOn(graphId: string, right: Access, of: Pick<Session, 'access'> = session): boolean {
   return Object.entries(of.access).some(([glob, has]) => (RANK[has] ?? 0) >= RANK[right]! && matches(glob, graphId))
 }
+
+/** Whether there is any graph that the session may write to. */
+export const mayWriteSomething = (of: Pick<Session, 'access'> = session): boolean =>
+  Object.values(of.access).some((has) => has !== 'read')
 
 /** Admin on `*` itself: what concerns all graphs at once. */
 export const mayAll = (of: Pick<Session, 'access'> = session): boolean => of.access['*'] === 'admin'

@@ -3,6 +3,7 @@
  * the tab is closed.
  */
 import { useSyncExternalStore } from 'react'
+import { currentSession, subscribeSession } from './session.ts'
 
 const unlocked = new Set<string>()
 const listeners = new Set<() => void>()
@@ -25,8 +26,9 @@ export function useUnlock(what: string): readonly [boolean, (open: boolean) => v
   return [open, (next) => setUnlocked(what, next)]
 }
 
-/** Everything is locked again: when somebody else signs in. */
-export function lockAll(): void {
+/** Everything is locked again when the user signs out. */
+subscribeSession(() => {
+  if (currentSession().phase === 'signed-in' || unlocked.size === 0) return
   unlocked.clear()
   for (const listener of listeners) listener()
-}
+})

@@ -1,10 +1,22 @@
 /** The way out of read-only, and back (K2). */
 import { Status } from './ui.tsx'
 
-export function UnlockButton({ unlocked, setUnlocked }: { unlocked: boolean; setUnlocked: (open: boolean) => void }) {
+interface Props {
+  /** `false`: the user may write nothing here. */
+  allowed?: boolean
+  unlocked: boolean
+  setUnlocked: (open: boolean) => void
+}
+
+export function UnlockButton({ allowed = true, unlocked, setUnlocked }: Props) {
   if (!unlocked)
     return (
-      <button type="button" onClick={() => setUnlocked(true)}>
+      <button
+        type="button"
+        disabled={!allowed}
+        title={allowed ? undefined : 'You may only read here.'}
+        onClick={() => setUnlocked(true)}
+      >
         Unlock editing
       </button>
     )

@@ -47,6 +47,8 @@ interface Held<T> {
 
 /** A short page with a successor means that the server examined much and found little. */
 const MOST_EMPTY = 25
+/** After a write, at most so many pages are read again; the others are loaded when they are scrolled to. */
+const MOST_REREAD = 5
 
 export function usePages<T>(options: PagesOptions<T>): Pages<T> {
   const { key, every, when = true } = options
@@ -58,6 +60,8 @@ export function usePages<T>(options: PagesOptions<T>): Pages<T> {
   const now = useRef(held)
   now.current = held
   const busy = useRef<AbortController | null>(null)
+  /** All pages that are shown are to be read again, not only the first. */
+  const reread = useRef(false)
   /** More was asked for while something else was loading. */
   const wanted = useRef(false)
 
@@ -70,8 +74,13 @@ export function usePages<T>(options: PagesOptions<T>): Pages<T> {
     async (cursor: string | null, signal: AbortSignal, of: string): Promise<void> => {
       if (now.current.key === of) change({ ...now.current, loading: true })
       try {
-        const page = await some(latest.current, cursor, signal)
-        if (!signal.aborted) change(merged(now.current, page, cursor, latest.current.idOf, of))
+        const all = cursor === null && reread.current
+        const count = all ? Math.min(now.current.pages, MOST_REREAD) : 1
+        const page = await several(latest.current, cursor, count, signal)
+        if (signal.aborted) return
+        if (all) reread.current = false
+        const held = all ? { ...now.current, pages: 0 } : now.current
+        change(merged(held, page, cursor, latest.current.idOf, of))
       } catch (error) {
         if (!signal.aborted) change({ ...now.current, key: of, loading: false, error: asApiError(error) })
         wanted.current = false
@@ -116,13 +125,29 @@ export function usePages<T>(options: PagesOptions<T>): Pages<T> {
   }, [run])
 
   const reload = useCallback(() => {
-    change({ ...now.current, pages: 0, cursor: null })
+    reread.current = true
     setRound((before) => before + 1)
-  }, [change])
+  }, [])
 
   const shown = held.key === key ? held : empty
   const { items, loading, error, asOf, cursor } = shown
   return { items, first: asOf === undefined, loading, more: cursor !== null, error, asOf, loadMore, reload }
+}
+
+/** So many pages, one after the other, as one. */
+async function several<T>(
+  options: PagesOptions<T>,
+  cursor: string | null,
+  count: number,
+  signal: AbortSignal,
+): Promise<Page<T>> {
+  let { items, nextCursor } = await some(options, cursor, signal)
+  for (let i = 1; i < count && nextCursor !== null; i++) {
+    const more = await some(options, nextCursor, signal)
+    items = [...items, ...more.items]
+    nextCursor = more.nextCursor
+  }
+  return { items, nextCursor }
 }
 
 async function some<T>(options: PagesOptions<T>, cursor: string | null, signal: AbortSignal): Promise<Page<T>> {
@@ -143,7 +168,10 @@ export function merged<T>(
   const done = { key, loading: false, error: undefined }
   const fresh = new Set(page.items.map(idOf))
   if (cursor === null) {
-    const only = held.key !== key || held.pages <= 1
+    // If the last one of the fresh page was not known, there may be others between it and what is known.
+    const last = page.items.at(-1)
+    const joins = last === undefined || held.items.some((item) => idOf(item) === idOf(last))
+    const only = held.key !== key || held.pages <= 1 || !joins
     const items = only ? page.items : [...page.items, ...held.items.filter((item) => !fresh.has(idOf(item)))]
     return {
       ...done,

@@ -3,8 +3,18 @@ import { useEffect, useId, useState } from 'react'
 import { useLocation } from 'wouter'
 import { get } from '../shared/api.ts'
 import { Dialog } from '../shared/dialog.tsx'
-import { graphLink, graphsLink, operationLink, operationsLink, subscriptionsLink, systemLink } from '../shared/links.ts'
-import { attributesOf, type GraphList } from '../shared/types.ts'
+import {
+  graphLink,
+  graphsLink,
+  operationLink,
+  operationsLink,
+  subscriptionLink,
+  subscriptionsLink,
+  systemLink,
+} from '../shared/links.ts'
+import { mayAll, useSession } from '../shared/session.ts'
+import { attributesOf, type GraphList, type SubscriptionNames } from '../shared/types.ts'
+import { useLoad } from '../shared/use_load.ts'
 
 interface Target {
   href: string
@@ -28,7 +38,8 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const graphs = useGraphs(text.trim())
   const [, navigate] = useLocation()
   const list = useId()
-  const targets = targetsFor(text.trim(), graphs)
+  const subscriptions = useSubscriptions(text.trim())
+  const targets = targetsFor(text.trim(), [...graphs, ...subscriptions])
   const at = Math.min(chosen, targets.length - 1)
   const go = (target: Target | undefined): void => {
     if (target === undefined) return
@@ -99,6 +110,18 @@ function targetsFor(text: string, graphs: readonly Target[]): Target[] {
     ...(exact ? [{ href: graphLink(text), name: `Open ${text}`, hint: 'graph by its id' }] : []),
     { href: graphsLink({ q: text }), name: `Search graphs for “${text}”`, hint: 'search' },
   ]
+}
+
+const MOST_SUBSCRIPTIONS = 5
+
+function useSubscriptions(text: string): readonly Target[] {
+  const when = mayAll(useSession()) && text !== ''
+  const { data } = useLoad('palette', (signal) => get<SubscriptionNames>('subscriptions', { signal }), { when })
+  if (!when) return []
+  const found = (data?.subscriptions ?? []).filter((name) => name.toLowerCase().includes(text.toLowerCase()))
+  return found
+    .slice(0, MOST_SUBSCRIPTIONS)
+    .map((name) => ({ href: subscriptionLink(name), name, hint: 'subscription' }))
 }
 
 function useGraphs(text: string): readonly Target[] {

@@ -9,7 +9,6 @@ import { Notices } from '../shared/notices.tsx'
 import { signOut, useSession } from '../shared/session.ts'
 import { setTheme, type Theme, useTheme } from '../shared/theme.ts'
 import { Menu, User } from '../shared/ui.tsx'
-import { lockAll } from '../shared/unlock.ts'
 import { Mark, TokenForm } from '../sign_in/sign_in_page.tsx'
 import { Help } from './help.tsx'
 import { Palette } from './palette.tsx'
@@ -121,14 +120,10 @@ function ThemeMenu() {
 
 function UserMenu() {
   const { userId, mode } = useSession()
-  const out = (): void => {
-    lockAll()
-    signOut()
-  }
   return (
     <Menu
       label={`Signed in as ${userId}`}
-      items={[{ label: mode === 'bearer' ? 'Sign out' : 'Be somebody else', run: out }]}
+      items={[{ label: mode === 'bearer' ? 'Sign out' : 'Be somebody else', run: signOut }]}
     >
       <User id={userId} />
     </Menu>

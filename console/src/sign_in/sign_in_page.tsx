@@ -52,7 +52,7 @@ export function Mark() {
 }
 
 function useSubmit(secret: string, keep: boolean) {
-  const [error, setError] = useState<string | null>(null)
+  const [error, setError] = useState<SignInError | null>(null)
   const [busy, setBusy] = useState(false)
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault()
@@ -61,7 +61,7 @@ function useSubmit(secret: string, keep: boolean) {
     try {
       await signIn(secret, keep)
     } catch (failure) {
-      setError(failure instanceof SignInError ? failure.message : String(failure))
+      setError(failure instanceof SignInError ? failure : new SignInError(String(failure)))
     } finally {
       setBusy(false)
     }
@@ -98,11 +98,7 @@ export function TokenForm({ renew = false }: { renew?: boolean }) {
         <input type="checkbox" checked={keep} onChange={(event) => setKeep(event.target.checked)} />
         Keep it in this tab when I reload
       </label>
-      {error !== null && (
-        <p className="form-error" role="alert">
-          {error}
-        </p>
-      )}
+      {error !== null && <Failure error={error} />}
       <div className="row">
         <button type="submit" className="primary" disabled={busy || token.trim() === ''}>
           {busy ? 'Checking…' : renew ? 'Continue' : 'Sign in'}
@@ -117,6 +113,25 @@ export function TokenForm({ renew = false }: { renew?: boolean }) {
   )
 }
 
+function Failure({ error }: { error: SignInError }) {
+  return (
+    <div className="form-error" role="alert">
+      <p>{error.message}</p>
+      {error.code !== null && (
+        <p className="small-text quiet">
+          <code>{error.code}</code>
+          {error.requestId !== null && (
+            <>
+              {' '}
+              Request <code>{error.requestId}</code>
+            </>
+          )}
+        </p>
+      )}
+    </div>
+  )
+}
+
 function NameForm() {
   const [name, setName] = useState('ada')
   const { error, busy, submit } = useSubmit(name, true)
@@ -128,11 +143,7 @@ function NameForm() {
         {/* biome-ignore lint/a11y/noAutofocus: it is the only field of the page */}
         <input value={name} onChange={(event) => setName(event.target.value)} maxLength={256} autoFocus />
       </label>
-      {error !== null && (
-        <p className="form-error" role="alert">
-          {error}
-        </p>
-      )}
+      {error !== null && <Failure error={error} />}
       <button type="submit" className="primary" disabled={busy || name.trim() === ''}>
         {busy ? 'Checking…' : 'Open the console'}
       </button>

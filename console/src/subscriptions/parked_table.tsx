@@ -87,5 +87,5 @@ function What({ row: { commit, graphId } }: { row: Parked }) {
   if (commit === null) return <span className="danger-text">The history can't be read from here on</span>
   const text = describe(commit)
   if (commit.operationId === null) return text
-  return <Link href={operationLink(commit.operationId, graphId)}>{text}</Link>
+  return <Link href={operationLink(commit.operationId, graphId, commit.version)}>{text}</Link>
 }

@@ -148,11 +148,12 @@ function Store({ details: { store, durability, impaired } }: { details: Partial<
           <dd>
             <strong>{durability?.name}</strong>: {durability?.meaning}
           </dd>
-          {(impaired ?? []).map((shard) => (
-            <div key={shard} className="danger-text">
-              {shard}
-            </div>
-          ))}
+          {(impaired ?? []).length > 0 && (
+            <>
+              <dt>Read-only shards</dt>
+              <dd className="danger-text">{impaired!.join(', ')}</dd>
+            </>
+          )}
         </dl>
       )}
     </section>
@@ -185,16 +186,16 @@ function Projections({ details: { projections } }: { details: Partial<Ready> }) 
               <Status tone="bad">{count(projections.parkedGraphs)}</Status>
             )}
           </dd>
-          {projections.parked.map(({ graphId, version, reason }) => (
-            <div key={graphId} className="full">
-              <Link href={graphLink(graphId, version)}>
-                {graphId} v{count(version)}
-              </Link>{' '}
-              {reason}
-            </div>
-          ))}
         </dl>
       )}
+      {(projections?.parked ?? []).map(({ graphId, version, reason }) => (
+        <p key={graphId} className="parked-graph">
+          <Link href={graphLink(graphId, version)}>
+            {graphId} v{count(version)}
+          </Link>{' '}
+          {reason}
+        </p>
+      ))}
     </section>
   )
 }

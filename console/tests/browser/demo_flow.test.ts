@@ -51,6 +51,12 @@ describe('two editors', () => {
     expect(await page.locator('.commit').first().textContent()).toContain('ada')
     const href = await page.locator('.commit a').first().getAttribute('href')
     expect(href).toBe(`/console/graphs/example@${(await demo.state()).version}`)
+    const [opened] = await Promise.all([
+      visitor.context.waitForEvent('page'),
+      page.locator('.commit a').first().click(),
+    ])
+    // Signed in as this tab is.
+    await opened.getByRole('navigation', { name: 'Main' }).waitFor()
   })
 
   test("a pointer in Ada's editor shows in Bob's", async () => {
@@ -150,6 +156,10 @@ describe('two editors', () => {
     await bob.sees('Shelve it')
     await page.keyboard.press('Control+z')
     await bob.sees('Put back on the shelf')
+    const { version } = await demo.state()
+    await page.keyboard.press('Space')
+    for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowDown')
+    await until('it is moved, as one commit', async () => (await demo.state()).version === version + 1)
     await page.locator('.acts').getByRole('button', { name: 'Break Bob' }).focus()
     await page.keyboard.press('Enter')
     await told(page, 'every new one is refused')

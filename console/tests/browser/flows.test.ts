@@ -52,6 +52,11 @@ test('k8_keyboard_only_from_the_list_to_a_graph_and_back', async () => {
   await page.waitForSelector('[role=option]:has-text("Newsletter")')
   await page.keyboard.press('Enter')
   await page.waitForURL('**/graphs/team-c.flow-6')
+  await page.keyboard.press('Control+k')
+  await page.keyboard.type('mailer')
+  await page.waitForSelector('[role=option]:has-text("subscription")')
+  await page.keyboard.press('Enter')
+  await page.waitForURL('**/subscriptions/mailer')
   await page.keyboard.press('g')
   await page.keyboard.press('o')
   await page.waitForSelector('h1:has-text("Operations")')
@@ -133,6 +138,26 @@ test('k2_a_graph_is_made_labelled_trashed_recovered_and_purged_behind_unlock', a
   await visitor.close()
 })
 
+test('k2_a_graph_is_made_from_a_file', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  const flow = { nodes: [{ id: 'a', position: { x: 1, y: 2 }, selected: true, data: {} }], edges: [] }
+  const file = (text: string) => ({ name: 'flow.json', mimeType: 'application/json', buffer: Buffer.from(text) })
+  await visitor.goto('/graphs')
+  await page.click('text=Unlock editing')
+  await page.click('text=New graph')
+  await page.fill('dialog label:has-text("Id") input', 'from-file')
+  await page.setInputFiles('dialog input[type=file]', file('not json'))
+  await page.waitForSelector('text=The file is not valid JSON')
+  await page.setInputFiles('dialog input[type=file]', file(JSON.stringify(flow)))
+  await page.waitForSelector('text=1 node and 0 edges.')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('.notice:has-text("Created from-file")')
+  const { nodes } = await stage.ask('ada', 'GET', '/graphs/from-file/document')
+  expect(nodes).toEqual([{ id: 'a', position: { x: 1, y: 2 }, data: {} }])
+  await visitor.close()
+})
+
 test('k2_selected_graphs_are_tagged_together_and_a_refusal_is_told', async () => {
   const visitor = await stage.visitor({ user: 'ada' })
   const { page } = visitor
@@ -183,6 +208,95 @@ test('s8_parked_commits_are_retried_and_dropped_and_looking_leases_nothing', asy
   await visitor.close()
 })
 
+test('k1_an_operation_is_found_in_the_history_when_its_id_is_forgotten', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  // What the server answers after `OPERATION_TTL`.
+  await page.route(/\/operations\/0192f0c1[^/]*graphId=/, (route) =>
+    route.fulfill({
+      status: 404,
+      contentType: 'application/problem+json',
+      body: '{"code":"NOT_FOUND","detail":"forgotten"}',
+    }),
+  )
+  await visitor.goto(`/operations/${CONFLICT}?graph=team-a.flow-1&version=3`)
+  await page.waitForSelector('text=Refused: ada wanted')
+  await visitor.goto(`/operations/${CONFLICT}?graph=team-a.flow-1`)
+  await page.waitForSelector('text=Refused: ada wanted')
+  await visitor.goto(`/operations/${CONFLICT}?graph=team-c.flow-3`)
+  await page.waitForSelector('text=Forgotten.')
+  await visitor.close()
+})
+
+test('k9_a_hidden_tab_asks_for_nothing', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  const hide = (hidden: boolean) =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, value })
+      document.dispatchEvent(new Event('visibilitychange'))
+    }, hidden)
+  await visitor.goto('/subscriptions')
+  await page.waitForSelector('text=audit-export')
+  await hide(true)
+  await page.waitForTimeout(500)
+  let asked = 0
+  page.on('request', () => asked++)
+  await page.waitForTimeout(11_000)
+  expect(asked).toBe(0)
+  await hide(false)
+  await until('it asks again at once', async () => asked > 0, 2_000)
+  await visitor.close()
+})
+
+test('k9_a_server_that_is_not_ready_says_why', async () => {
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  let answer: object = {
+    status: 503,
+    code: 'STORE_UNAVAILABLE',
+    title: 'Not ready',
+    detail: 'x',
+    reasons: ['store: timeout'],
+  }
+  let status = 503
+  await page.route('**/readyz', (route) =>
+    route.fulfill({ status, contentType: 'application/json', body: JSON.stringify(answer) }),
+  )
+  await visitor.goto('/system')
+  await page.waitForSelector('text=Not ready: store: timeout')
+  status = 200
+  const parked = [{ graphId: 'team-a.flow-1', version: 3, reason: 'commit 3 can not be folded' }]
+  answer = { status: 'ready', store: 's', projections: { lagCommits: 12, lagMs: 11_000, parkedGraphs: 1, parked } }
+  await page.waitForSelector('text=commit 3 can not be folded')
+  await page.waitForSelector('text=12 commits, 11 s')
+  expect(await visitor.axe()).toEqual([])
+  await visitor.close()
+})
+
+test('k9_texts_of_graphs_are_text', async () => {
+  const title = '<img src=x onerror="window.bad=1"><marquee>bold</marquee>'
+  await stage.command('ada', 'odd', 'CREATE_GRAPH', {
+    attributes: { title, tags: ['<marquee>tag</marquee>'], owner: '"><script>' },
+  })
+  await stage.command('<marquee>eve</marquee>', 'odd', 'CREATE_NODE', {
+    id: '<marquee>node</marquee>',
+    data: { label: '<script>window.bad=1</script>' },
+  })
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  await visitor.goto('/graphs?q=bold')
+  expect(await page.locator('.graph-title').textContent()).toBe(title)
+  for (const path of ['/operations?graphs=odd', '/graphs/odd', '/graphs?q=%3Cimg']) {
+    await visitor.goto(path)
+    await page.waitForTimeout(1_000)
+    expect(await page.locator('main :is(img, marquee, script)').count()).toBe(0)
+    expect(await page.evaluate(() => 'bad' in window)).toBe(false)
+  }
+  expect(visitor.faults).toEqual([])
+  await visitor.close()
+})
+
 test('k9_a_server_that_is_killed_is_told_and_found_again', async () => {
   const visitor = await stage.visitor({ user: 'ada' })
   const { page } = visitor
@@ -199,12 +313,42 @@ test('k9_a_server_that_is_killed_is_told_and_found_again', async () => {
   await visitor.close()
 })
 
+test('k3_large_values_are_folded_and_can_be_downloaded', async () => {
+  const operationId = '0192f0c1-0000-7000-8000-0000000b16b0'
+  const text = 'x'.repeat(40 * 1024)
+  await stage.command(
+    'ada',
+    'large',
+    'CREATE_NODE',
+    { id: 'a', data: { text, list: Array(300).fill(1) } },
+    { operationId },
+  )
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  await visitor.goto(`/operations/${operationId}?graph=large`)
+  for (const name of ['0', 'node', 'data']) {
+    const branch = page.locator(`.json details:has(> summary > .json-key:text-is("${name}: "))`).last()
+    if (!(await branch.evaluate((element) => (element as HTMLDetailsElement).open)))
+      await branch.locator('> summary').click()
+  }
+  const line = page.locator('.json-line:has-text("text of 40 KiB")')
+  await line.waitFor()
+  expect((await page.locator('main').textContent())!.length).toBeLessThan(5_000)
+  const [saved] = await Promise.all([page.waitForEvent('download'), line.locator('button').click()])
+  expect(saved.suggestedFilename()).toBe('text.txt')
+  await page.locator('.json summary:has-text("list: ")').last().click()
+  await page.waitForSelector('text=200 more')
+  expect(visitor.faults).toEqual([])
+  await visitor.close()
+})
+
 test('k3_a_long_list_has_few_rows_in_the_document', async () => {
   for (let i = 0; i < 260; i++) await stage.command('grace', `many.${i}`, 'CREATE_NODE', { id: 'a' })
   const visitor = await stage.visitor({ user: 'ada' })
   const { page } = visitor
   await visitor.goto('/graphs?q=many.')
   await page.waitForSelector('tbody tr')
+  await page.click('text=Unlock editing')
   let most = 0
   await until(
     'the last graph is seen',
@@ -217,6 +361,15 @@ test('k3_a_long_list_has_few_rows_in_the_document', async () => {
     30_000,
   )
   expect(most).toBeLessThan(60)
+  await page.waitForSelector('text=260 graphs that you may read')
+  // A write reads the list again, and the place stays.
+  await page.locator('[aria-rowindex="261"] button:has-text("What to do with")').click()
+  await page.click('[popover]:popover-open >> text=Title and tags…')
+  await page.fill('dialog label:has-text("Title") input', 'Renamed')
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('.notice:has-text("Changed many.0")')
+  await page.waitForTimeout(3_500)
+  expect(await page.locator('main').evaluate((main) => main.scrollTop)).toBeGreaterThan(10_000)
   await page.waitForSelector('text=260 graphs that you may read')
   expect(visitor.faults).toEqual([])
   await visitor.close()

@@ -67,6 +67,37 @@ test('k2_rights_decide_what_can_be_chosen', async () => {
   await visitor.close()
 })
 
+test('k2_who_may_only_read_can_not_unlock', async () => {
+  const visitor = await stage.visitor({ user: token('eve', { 'team-a.*': 'read' }) })
+  await visitor.goto('/graphs')
+  await visitor.page.waitForSelector('text=Invoice approval')
+  expect(await visitor.page.locator('button:has-text("Unlock editing")').isDisabled()).toBe(true)
+  await visitor.close()
+})
+
+test('k9_a_refused_token_holds_requests_until_there_is_another', async () => {
+  const old = token('ada', { '*': 'admin' })
+  const visitor = await stage.visitor({ user: old })
+  const { page } = visitor
+  await visitor.goto('/subscriptions')
+  await page.waitForSelector('text=audit-export')
+  // As after the removal of a key.
+  await page.route('**/*', async (route) => {
+    if ((await route.request().headerValue('authorization')) !== `Bearer ${old}`) return route.continue()
+    const body = '{"code":"UNAUTHENTICATED","detail":"the key is not known","status":401,"title":"x","type":"x"}'
+    return route.fulfill({ status: 401, contentType: 'application/problem+json', body })
+  })
+  await page.waitForSelector('dialog:has-text("Sign in again")', { timeout: 15_000 })
+  expect(await page.locator('text=audit-export').count()).toBe(1)
+  await page.fill('dialog input[type=password]', token('ada', { '*': 'admin' }, 7200))
+  await page.click('dialog button[type=submit]')
+  await page.waitForSelector('dialog', { state: 'detached' })
+  await page.click('a:has-text("mailer")')
+  await page.waitForSelector('text=SMTP 550')
+  expect(await page.locator('[role=alert]').count()).toBe(0)
+  await visitor.close()
+})
+
 test('k9_an_expired_token_asks_for_a_new_one_and_keeps_the_page', async () => {
   const visitor = await stage.visitor({ user: token('ada', { '*': 'admin' }, 4) })
   const { page } = visitor

@@ -47,10 +47,11 @@ test('k1_find_open_scrub_blame_compare_restore_verify', async () => {
   await visitor.goto('/graphs/example?node=refund')
   await says(visitor, '.gp-fields', '/data/label')
   const field = page.getByRole('row', { name: /\/data\/label/ })
-  expect(await field.textContent()).toContain('ada')
+  await until('its writer is told', async () => (await field.textContent())?.includes('ada'))
   await field.getByRole('link', { name: 'v12', exact: true }).click()
   await says(visitor, '.gp-note', 'You look at v12')
   await page.goBack()
+  await until('the writers are told', async () => (await page.locator('.gp-fields').textContent())?.includes('ada'))
   await page
     .getByRole('row', { name: /\/data\/label/ })
     .getByRole('link', { name: /before this change/ })

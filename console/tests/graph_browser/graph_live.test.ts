@@ -100,6 +100,7 @@ test('k4_a_history_of_many_hours_is_a_slider_by_time', async () => {
     const at = Number(/v(\d+)/.exec(text)?.[1])
     return at > 10 && at < 25
   })
+  await until('the picture is there', async () => (await page.locator('.gp-stage[aria-busy=false]').count()) === 1)
   await visitor.shot('graph_by_time')
   await page.getByRole('button', { name: 'by time' }).click()
   expect(await slider.getAttribute('max')).toBe(String(version))

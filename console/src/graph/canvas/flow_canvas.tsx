@@ -26,7 +26,7 @@ import { Painted } from './painted.tsx'
 import { PlainNode } from './plain_node.tsx'
 
 /** Below it nodes can't be read, and one canvas draws all of them. */
-export const OVERVIEW_ZOOM = 0.35
+const OVERVIEW_ZOOM = 0.35
 const NODE_TYPES = { plain: PlainNode }
 const NO_NODES: PlainNodeType[] = []
 const NO_EDGES: Edge[] = []
@@ -37,7 +37,7 @@ export interface Chosen {
   readonly id: string
 }
 
-export interface CanvasProps {
+interface CanvasProps {
   nodes: readonly GraphNode[]
   edges: readonly GraphEdge[]
   nodeMarks?: ReadonlyMap<string, Mark>
@@ -68,7 +68,7 @@ function Inner(props: CanvasProps) {
   const isAcross = useMemo(() => runsAcross(edges, boxes), [edges, boxes])
   const isEditable = edit !== undefined
   // Before the view is known, React Flow would mount every node.
-  const isFitted = useFit(boxes, fitKey)
+  const { isFitted, fit } = useFit(boxes, fitKey)
   const isOverview = isFitted && isFar
   const hasElements = isFitted && !isFar
   const chosenNode = chosen?.kind === 'node' ? chosen.id : null
@@ -114,17 +114,20 @@ function Inner(props: CanvasProps) {
         selectionKeyCode={null}
         multiSelectionKeyCode={null}
         zoomOnDoubleClick={false}
+        onMoveStart={() => element?.classList.add('gp-is-moving')}
+        onMoveEnd={() => element?.classList.remove('gp-is-moving')}
         {...(isEditable ? { onNodesChange } : {})}
         onNodeClick={(_, { id }) => onChoose({ kind: 'node', id })}
         onEdgeClick={(_, { id }) => onChoose({ kind: 'edge', id })}
         onPaneClick={isOverview ? noop : () => onChoose(null)}
       >
         <Background variant={BackgroundVariant.Dots} gap={20} size={1} />
-        <Controls showInteractive={false} />
+        <Controls showInteractive={false} onFitView={fit} />
         {props.children}
       </ReactFlow>
       {isOverview && <Overview picture={picture} colors={colors} />}
       {isOverview && <OverviewClicks boxes={boxes} onChoose={onChoose} element={element} />}
+      {nodes.length === 0 && <p className="gp-empty quiet">Nothing is in the graph here.</p>}
       <MiniMap picture={picture} colors={colors} />
     </section>
   )
@@ -171,8 +174,11 @@ function OverviewClicks({
   return null
 }
 
-/** Shows all of it once it and the size of the canvas are known. Returns whether that was done. */
-function useFit(boxes: ReadonlyMap<string, Rect>, key: string): boolean {
+/**
+ * Shows all of it once it and the size of the canvas are known, and whenever it is asked for: React Flow itself knows no
+ * nodes in the overview.
+ */
+function useFit(boxes: ReadonlyMap<string, Rect>, key: string): { isFitted: boolean; fit: () => void } {
   const { setViewport } = useReactFlow()
   const width = useStore((state) => state.width)
   const height = useStore((state) => state.height)
@@ -183,7 +189,10 @@ function useFit(boxes: ReadonlyMap<string, Rect>, key: string): boolean {
     done.current = key
     void setViewport(viewOf(boundsOf(boxes.values()), width, height)).then(() => setFitted(true))
   }, [boxes, key, width, height, setViewport])
-  return isFitted
+  const fit = useCallback(() => {
+    void setViewport(viewOf(boundsOf(boxes.values()), width, height))
+  }, [boxes, width, height, setViewport])
+  return { isFitted, fit }
 }
 
 /** Brings what was chosen elsewhere into view, if it is not. */

@@ -7,7 +7,7 @@ import { isObject } from '../text.ts'
 
 const NOBODY: readonly Presence[] = []
 
-export function useOthers(graph: Graph | null): readonly Presence[] {
+function useOthers(graph: Graph | null): readonly Presence[] {
   return useSyncExternalStore(
     (listener) => graph?.subscribeOthers(listener) ?? (() => undefined),
     () => graph?.others ?? NOBODY,

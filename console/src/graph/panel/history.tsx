@@ -1,9 +1,11 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a list that scrolls is a region with a name
 /** History: what happened, newest first, in windows (K3). Rows are virtual; pages are dropped when they are far away. */
+
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'react'
 import { Link } from 'wouter'
 import type { ApiError } from '../../shared/api.ts'
+import { counted } from '../../shared/format.ts'
 import { compareLink, operationLink } from '../../shared/links.ts'
 import { ProblemView } from '../../shared/problem.tsx'
 import { clock, day, Time } from '../../shared/time.tsx'
@@ -14,7 +16,7 @@ import { HistoryWindow } from '../history_window.ts'
 import type { Placed } from '../place.ts'
 import { type Line, linesOf } from '../runs.ts'
 import { getOperations } from '../source.ts'
-import { plural, v } from '../text.ts'
+import { v } from '../text.ts'
 import type { AuditedOperation } from '../wire_types.ts'
 import { type Filter, HistoryFilters, type Kind, NO_FILTER } from './history_filters.tsx'
 
@@ -26,7 +28,7 @@ const TYPES: Readonly<Record<Kind, string | null>> = {
   labels: 'LABEL_VERSION',
 }
 
-export interface HistoryProps {
+interface HistoryProps {
   id: string
   placed: Placed
   version: number
@@ -48,7 +50,7 @@ export function History(props: HistoryProps) {
       <HistoryFilters filter={filter} setFilter={setFilter} here={props.here} />
       {newer > 0 && filter.to === null && (
         <button type="button" className="gp-newer" onClick={() => setSeen(head)}>
-          ↑ {plural(newer, 'newer commit')}
+          ↑ {counted(newer, 'newer commit')}
         </button>
       )}
       <Rows key={`${id} ${JSON.stringify(filter)} ${seen}`} {...props} filter={filter} />

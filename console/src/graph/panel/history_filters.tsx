@@ -2,10 +2,10 @@
 import { useState } from 'react'
 import { v } from '../text.ts'
 
-export const KINDS = ['everything', 'content', 'attributes', 'labels'] as const
+const KINDS = ['everything', 'content', 'attributes', 'labels'] as const
 export type Kind = (typeof KINDS)[number]
 
-export const COMMANDS = [
+const COMMANDS = [
   'CREATE_NODE',
   'UPDATE_NODE',
   'UPDATE_NODE_POSITION',

@@ -2,7 +2,7 @@
 import type { GraphEdge, GraphNode, GraphSnapshot } from '@dao-api/client'
 import { useMemo, useState } from 'react'
 import { Link } from 'wouter'
-import { bytes } from '../../shared/format.ts'
+import { bytes, counted } from '../../shared/format.ts'
 import { JsonView } from '../../shared/json_view.tsx'
 import { consoleRoot } from '../../shared/place.ts'
 import { ProblemView } from '../../shared/problem.tsx'
@@ -13,14 +13,14 @@ import { edgeLabel } from '../canvas/elements.ts'
 import { covers, fieldsOf, valueAt, type Writer, writersOf } from '../fields.ts'
 import type { Placed } from '../place.ts'
 import { getHistory } from '../source.ts'
-import { isObject, labelOf, plural, short, v } from '../text.ts'
+import { isObject, labelOf, short, v } from '../text.ts'
 import type { Touch } from '../wire_types.ts'
 
 /** Pages of an entity's history that are asked for to find the writers of all fields. */
 const PAGES_MAX = 5
 const FOLD_BYTES = 300
 
-export interface InspectProps {
+interface InspectProps {
   id: string
   placed: Placed
   snapshot: GraphSnapshot
@@ -147,7 +147,7 @@ function Entity(props: InspectProps & { kind: 'node' | 'edge'; entity: GraphNode
       </table>
       {history.data?.isWhole === false && (
         <p className="quiet small-text">
-          Only the latest {plural(history.data.touches.length, 'change')} were looked at.
+          Only the latest {counted(history.data.touches.length, 'change')} were looked at.
         </p>
       )}
       {kind === 'node' ? <EdgesOf node={entity.id} snapshot={snapshot} placed={placed} /> : null}
@@ -219,7 +219,7 @@ function Field({
   )
 }
 
-export function Value({ value }: { value: unknown }) {
+function Value({ value }: { value: unknown }) {
   if (isObject(value) && typeof value.x === 'number' && Object.keys(value).length === 2)
     return <code>{short(value)}</code>
   if (typeof value === 'object' && value !== null) return <JsonView value={value} open={0} />
