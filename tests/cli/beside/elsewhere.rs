@@ -1,0 +1,125 @@
+//! A server elsewhere, by its address: with the rights of a token, and over TLS.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+    sync::Arc,
+};
+
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Place, SECRET, Said, flow, token, words};
+use crate::support::{
+    server::{Process, program},
+    tls::Certificates,
+};
+
+#[test]
+fn a_server_elsewhere_is_asked_with_the_rights_of_the_token() {
+    let place = Place::new();
+    let elsewhere = Place(tempfile::tempdir().unwrap());
+    let server = place.serve(&[("JWT_SECRET", SECRET)]);
+    let url = format!("http://{}", server.address);
+    let (_, few, _) = token(&["--user", "eve", "--graph", "example=read"]);
+    let (_, all, _) = token(&["--user", "ada", "--graph", "*=admin"]);
+    let with = |token: &str, line: &str| {
+        elsewhere.run_with(&[("DAO_URL", &url), ("DAO_TOKEN", token)], &words(line))
+    };
+    for line in [
+        "show example --json",
+        "diff example --from 2",
+        "export example",
+        "history example",
+        "verify example",
+    ] {
+        assert_eq!(with(&few, line), place.run(&words(line)), "{line}");
+    }
+    for (line, says) in [
+        ("create mine", "mine"),
+        ("undo example 3", "write"),
+        ("show old", "old"),
+        ("purge old --yes", "admin"),
+        ("seed", "on the machine of the server"),
+        ("rebuild --all", "on the machine of the server"),
+        ("verify --all", "on the machine of the server"),
+    ] {
+        let Said(code, said, wrong) = with(&few, line);
+        assert_eq!((code, said.as_str(), wrong.lines().count()), (Some(1), "", 1), "{line}: {wrong}");
+        assert!(wrong.contains(says), "{line}: {wrong}");
+    }
+    assert_eq!(with("none", "show example").0, Some(1));
+    let file = place.file("flow.json", &flow(2));
+    for line in [
+        "create mine --title Mine".to_owned(),
+        format!("import {file} --graph imported"),
+        "copy example copied --history".to_owned(),
+        "label example published".to_owned(),
+        "list".to_owned(),
+    ] {
+        assert_eq!(with(&all, &line).0, Some(0), "{line}");
+    }
+    assert!(place.done(&["history", "mine"]).contains("ada"), "whom the token names is the author");
+    let Said(code, _, wrong) = elsewhere.run(&["list", "--url", "http://127.0.0.1:9"]);
+    assert_eq!((code, wrong.lines().count()), (Some(1), 1), "{wrong}");
+    assert!(!elsewhere.path("data").exists(), "nothing was opened here");
+}
+
+/// TLS in front of a server, as a proxy has it.
+async fn behind_tls(server: &Process, certificates: &Certificates) -> u16 {
+    let chain = CertificateDer::pem_file_iter(certificates.file("server.crt")).unwrap();
+    let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_file(certificates.file("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, address) = (listener.local_addr().unwrap().port(), server.address);
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let mut client = acceptor.accept(socket).await?;
+                let mut server = TcpStream::connect(address).await?;
+                tokio::io::copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_behind_tls_is_asked_if_its_certificate_is_trusted() {
+    let (place, elsewhere) = (Place::new(), Place(tempfile::tempdir().unwrap()));
+    let (server, certificates) = (place.serve(&[]), Certificates::make());
+    let port = behind_tls(&server, &certificates).await;
+    let url = format!("https://localhost:{port}");
+    let trusting = |name: &str, arguments: &[&str]| {
+        elsewhere
+            .run_with(&[("SSL_CERT_FILE", &certificates.path(name))], &[arguments, &["--url", &url]].concat())
+    };
+    assert_eq!(trusting("ca.crt", &["list"]).1, place.done(&["list"]));
+    assert_eq!(trusting("ca.crt", &["create", "g"]).0, Some(0));
+    let Said(code, said, wrong) = trusting("other.crt", &["list"]);
+    assert_eq!((code, said.as_str(), wrong.lines().count()), (Some(1), "", 1), "{wrong}");
+    assert!(wrong.contains("certificate"), "{wrong}");
+
+    // Sockets go the same way.
+    let url = url.replace("https", "wss");
+    let mut watch = program(&[("SSL_CERT_FILE", &certificates.path("ca.crt"))])
+        .args(["watch", "g", "--from", "0", "--json", "--url", &url])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().contains("GraphCreated"));
+    place.done(&["trash", "g"]);
+    assert!(lines.next().unwrap().unwrap().contains("GraphTrashed"));
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+}
