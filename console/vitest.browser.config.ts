@@ -1,10 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-/** The built console in Debian's Chromium over a real server: `npm run test:browser`. */
+/** The console of the built server in Debian's Chromium: `npm run test:browser`. After `make console` the server is to be built again. */
 export default defineConfig({
   test: {
     include: ['tests/browser/**/*.test.ts', 'tests/graph_browser/**/*.test.ts'],
-    globalSetup: ['tests/browser/build.ts'],
     fileParallelism: false,
     testTimeout: 60_000,
     hookTimeout: 60_000,

@@ -1,1 +1,1 @@
-import{v as e}from"./use_load.js";var t=e();function n({name:e,value:n,children:r}){return(0,t.jsxs)(`div`,{className:`figure card`,children:[(0,t.jsx)(`span`,{className:`figure-name`,children:e}),(0,t.jsx)(`strong`,{children:n}),r]})}export{n as t};
+import{n as e}from"./react.js";var t=e();function n({name:e,value:n,children:r}){return(0,t.jsxs)(`div`,{className:`figure card`,children:[(0,t.jsx)(`span`,{className:`figure-name`,children:e}),(0,t.jsx)(`strong`,{children:n}),r]})}export{n as t};

@@ -1,11 +1,9 @@
-/** What `dao-api demo` is to its page: `GET /demo` names the graph, `POST /demo/kill` kills the server, which comes back. */
+/** `dao-api demo`, and people at its page. */
 import type { Locator, Page } from 'playwright-core'
 import { Stage, until, type Visitor } from './stage.ts'
 
-/** As long as `dao-api demo` leaves its server away. Milliseconds. */
-const AWAY_MS = 2_000
-/** What `dao-api seed` makes. */
-export const GRAPH = 'example'
+/** The graph of the demo. */
+export const GRAPH = 'demo'
 
 type Who = 'ada' | 'bob'
 
@@ -17,8 +15,7 @@ interface State {
 }
 
 export class DemoStage {
-  readonly stage: Stage = new Stage({ seed: true })
-  #isUp = true
+  readonly stage: Stage = new Stage({ demo: true })
 
   async open(): Promise<this> {
     await this.stage.open()
@@ -29,25 +26,9 @@ export class DemoStage {
   async visitor(theme: 'light' | 'dark' = 'light'): Promise<Visitor> {
     const visitor = await this.stage.visitor({ theme })
     const { page } = visitor
-    await page.route('**/demo', (route) => {
-      if (route.request().resourceType() === 'document') return route.continue()
-      return this.#isUp ? route.fulfill({ json: { graphId: GRAPH } }) : route.abort()
-    })
-    await page.route('**/demo/kill', async (route) => {
-      await route.fulfill({ status: 202, body: '' })
-      await this.#killAndStart()
-    })
     await visitor.goto('/demo')
     for (const who of ['ada', 'bob'] as const) await new Editor(page, who).saved()
     return visitor
-  }
-
-  async #killAndStart(): Promise<void> {
-    this.#isUp = false
-    await this.stage.killServer()
-    await new Promise((resolve) => setTimeout(resolve, AWAY_MS))
-    await this.stage.startServer()
-    this.#isUp = true
   }
 
   async state(): Promise<State> {

@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 export const root: string = fileURLToPath(new URL('../../..', import.meta.url))
-export const dist: string = fileURLToPath(new URL('../../dist', import.meta.url))
 export const shots: string = fileURLToPath(new URL('../shots', import.meta.url))
 export const chromium: string = process.env.CHROMIUM ?? '/usr/bin/chromium'
 

@@ -1,31 +1,7 @@
-/**
- * Serves dist/ the way the server is to: index.html for every address below `/console/`, its assets below a folder named by their
- * hash, all with the policy. Everything else goes to the server behind, at any prefix.
- */
-import { createHash } from 'node:crypto'
+/** A proxy in front of the server, at any prefix. The address of a page stays while the server is killed and started again. */
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
-import { extname, join } from 'node:path'
-import { dist } from './places.ts'
-
-export const CSP =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
-const TYPES: Record<string, string> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.txt': 'text/plain; charset=utf-8',
-}
-const SECURE = {
-  'Content-Security-Policy': CSP,
-  'X-Content-Type-Options': 'nosniff',
-  'Referrer-Policy': 'no-referrer',
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-}
 
 export interface Served {
   /** Without a slash at its end; the console is below `/console/`. */
@@ -35,13 +11,10 @@ export interface Served {
 
 /** `prefix` is what a proxy in front puts before all paths: `/tools/dao`. */
 export async function serve(apiPort: () => number, prefix = ''): Promise<Served> {
-  const hash = hashOf(join(dist, 'assets'))
   const sockets = new Set<Socket>()
   const server: Server = createServer((asked, answer) => {
     const path = new URL(asked.url!, 'http://x').pathname
     if (!path.startsWith(`${prefix}/`)) return void answer.writeHead(404).end()
-    const rest = path.slice(prefix.length)
-    if (rest.startsWith('/console/')) return serveFile(rest.slice('/console/'.length), hash, answer)
     pass(asked, answer, apiPort(), prefix)
   })
   server.on('connection', (socket) => {
@@ -60,25 +33,6 @@ export async function serve(apiPort: () => number, prefix = ''): Promise<Served>
       await once(server, 'close')
     },
   }
-}
-
-function hashOf(folder: string): string {
-  const sum = createHash('sha256')
-  for (const name of readdirSync(folder).sort()) sum.update(readFileSync(join(folder, name)))
-  return sum.digest('hex').slice(0, 8)
-}
-
-function serveFile(path: string, hash: string, answer: ServerResponse): void {
-  const asset = path.startsWith('assets/') ? join(dist, 'assets', path.replace(/^assets\/[0-9a-f]{8}\//, '')) : null
-  if (asset !== null) {
-    if (!existsSync(asset)) return void answer.writeHead(404, SECURE).end()
-    answer.writeHead(200, { ...SECURE, 'Content-Type': TYPES[extname(asset)] ?? 'application/octet-stream' })
-    return void answer.end(readFileSync(asset))
-  }
-  const up = '../'.repeat(path.split('/').length - 1)
-  const page = readFileSync(join(dist, 'index.html'), 'utf8').replaceAll('"./assets/', `"${up || './'}assets/${hash}/`)
-  answer.writeHead(200, { ...SECURE, 'Content-Type': TYPES['.html'] })
-  answer.end(page)
 }
 
 function pass(asked: IncomingMessage, answer: ServerResponse, port: number, prefix: string): void {

@@ -1,4 +1,4 @@
-/** A real server, the built console in front of it, and a browser that reports what it should not have done. */
+/** A real server with the console in it, and a browser that reports what it should not have done. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
@@ -52,6 +52,8 @@ export interface StageOptions {
   keys?: boolean
   /** Makes the graph `example` with a history. */
   seed?: boolean
+  /** `dao-api demo` in the place of a server. */
+  demo?: boolean
   prefix?: string
   env?: Record<string, string>
 }
@@ -78,7 +80,7 @@ export class Stage {
     return this
   }
 
-  /** The server itself, without the console. */
+  /** The server itself, without the proxy. */
   get url(): string {
     return `http://127.0.0.1:${this.port}`
   }
@@ -91,7 +93,8 @@ export class Stage {
   async startServer(): Promise<void> {
     const keys = this.#options.keys === true ? { JWT_SECRET: SECRET } : {}
     const env = { PORT: String(this.port), DATA_DIR: this.#data, LOG_LEVEL: 'error', ...keys, ...this.#options.env }
-    this.#server = spawn(binary(), [], { env, stdio: 'ignore' })
+    const [command, more] = this.#options.demo === true ? [['demo', '--no-open'], { TMPDIR: this.#data }] : [[], {}]
+    this.#server = spawn(binary(), command, { env: { ...env, ...more }, stdio: 'ignore' })
     await until('the server is ready', async () => (await fetch(`${this.url}/readyz`)).ok)
   }
 
