@@ -97,7 +97,7 @@ export function Refusal({ id, operation, placed }: { id: string; operation: Audi
       <p className="gp-links small-text">
         <code>{operation.error?.code}</code>
         <Time at={operation.timestamp} />
-        <Link href={operationLink(operation.operationId, id)}>operation</Link>
+        <Link href={operationLink(operation.operationId, id, operation.version)}>operation</Link>
         {sentence.commit !== null && sentence.commit > 0 && (
           <>
             <Link href={placed.to({ at: sentence.commit })}>commit {v(sentence.commit)}</Link>

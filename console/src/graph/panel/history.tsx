@@ -166,7 +166,7 @@ function RowView({ operation, ...props }: HistoryProps & { operation: AuditedOpe
       ? [{ label: 'Compare with the version before', run: () => open(compareLink(id, version - 1, version)) }]
       : []),
     { label: 'Compare with now', run: () => open(compareLink(id, version, 'head')) },
-    { label: 'Open the operation', run: () => open(operationLink(operationId, id)) },
+    { label: 'Open the operation', run: () => open(operationLink(operationId, id, version)) },
     { label: 'Label this version…', run: () => onLabel?.(version), disabled: onLabel === undefined, title: LOCKED },
     {
       label: 'Restore this version…',
@@ -216,7 +216,7 @@ function RefusedRow({ id, operation }: { id: string; operation: AuditedOperation
       </span>
       <span className="gp-row-what">
         {commandType} {error?.code} {conflict === undefined ? '' : `${conflict.id} ${conflict.path}`}{' '}
-        <Link href={operationLink(operationId, id)}>why</Link>
+        <Link href={operationLink(operationId, id, version)}>why</Link>
       </span>
     </div>
   )

@@ -110,7 +110,7 @@ function CommitCard({ commit, placed }: { commit: Commit; placed: Placed }) {
       <p>{describe(commit)}</p>
       <p className="quiet small-text">
         <Time at={timestamp} exact /> · {commandType} · {outcome} ·{' '}
-        {operationId !== null && <Link href={operationLink(operationId, placed.place.id)}>operation</Link>}
+        {operationId !== null && <Link href={operationLink(operationId, placed.place.id, version)}>operation</Link>}
         {version > 1 && (
           <>
             {' '}
