@@ -7,7 +7,7 @@
 //!
 //! Not here: what a command asks, and what it prints of the answer.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use ::http::{HeaderName, HeaderValue, Method, Request};
 use bytes::Bytes;
@@ -16,9 +16,13 @@ use dao_projections::{GraphId, UserId, Version};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 
-use super::{CliError, open};
+use super::{
+    CliError,
+    open::{self, NotOpened},
+};
 use crate::{
     client::{Connection, LinkError, Server, Token, percent_encoded},
     config::{Config, StoreConfig},
@@ -30,6 +34,10 @@ use crate::{
 
 /// The socket of a server, in the directory of its store.
 const SOCKET: &str = "dao.sock";
+/// How long a command waits for a store that another process has without a socket.
+const TAKEN_MAX: Duration = Duration::from_secs(5);
+/// How often it looks.
+const TAKEN_LOOK: Duration = Duration::from_millis(50);
 const JSON: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
 
@@ -145,13 +153,21 @@ impl Api {
             })?;
             return Ok(Self { way: Way::Remote(line), place: url.to_string() });
         }
-        if let Some(socket) = socket_of(config)
-            && let Ok(line) = Line::open(Server::at_socket(socket.clone())).await
-        {
-            let place = format!("the server at {}", socket.display());
-            return Ok(Self { way: Way::Beside(line), place });
-        }
-        let stores = open::stores(config).await?;
+        let since = Instant::now();
+        let stores = loop {
+            if let Some(socket) = socket_of(config)
+                && let Ok(line) = Line::open(Server::at_socket(socket.clone())).await
+            {
+                let place = format!("the server at {}", socket.display());
+                return Ok(Self { way: Way::Beside(line), place });
+            }
+            match open::stores_if_free(config).await {
+                Ok(stores) => break stores,
+                // A server that is just starting, or another command.
+                Err(NotOpened::Taken(_)) if since.elapsed() < TAKEN_MAX => sleep(TAKEN_LOOK).await,
+                Err(NotOpened::Taken(why) | NotOpened::Failed(why)) => return Err(why),
+            }
+        };
         let graphs = open::graphs_over(&stores, config, Metrics::default());
         let place = graphs.store().location();
         let app = App::new(graphs.clone(), config.requests, config.sockets)

@@ -10,7 +10,7 @@ use crate::{
     project::Stores,
     store::{
         Measured,
-        embedded::{EmbeddedStore, warn_where_others_may_read},
+        embedded::{EmbeddedStore, OpenError, warn_where_others_may_read},
         redis::{ConnectError, RedisConfig, RedisStore},
     },
     telemetry::Metrics,
@@ -58,14 +58,33 @@ async fn connect(redis: RedisConfig) -> Result<Stores, ConnectError> {
 
 /// Opens the event store and the row store.
 pub(super) async fn stores(config: &Config) -> Result<Stores, CliError> {
+    match stores_if_free(config).await {
+        Ok(stores) => Ok(stores),
+        Err(NotOpened::Taken(why) | NotOpened::Failed(why)) => Err(why),
+    }
+}
+
+/// Why the stores were not opened.
+pub(super) enum NotOpened {
+    /// Another process has the embedded store, which may be for a moment.
+    Taken(CliError),
+    Failed(CliError),
+}
+
+/// The same, for those who may try again.
+pub(super) async fn stores_if_free(config: &Config) -> Result<Stores, NotOpened> {
+    let failed = |e: &dyn std::fmt::Display| NotOpened::Failed(CliError::new(e.to_string()));
     match config.store.clone() {
         StoreConfig::Embedded(embedded) => {
             let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(embedded)).await;
-            let opened = opened.map_err(|e| CliError::new(format!("the store could not be opened: {e}")))?;
-            let store = Arc::new(opened.map_err(|e| CliError::new(e.to_string()))?);
+            let opened = opened.map_err(|e| failed(&format!("the store could not be opened: {e}")))?;
+            let store = Arc::new(opened.map_err(|e| match e {
+                OpenError::Locked { .. } => NotOpened::Taken(CliError::new(e.to_string())),
+                e => failed(&e),
+            })?);
             Ok(Stores { events: store.clone(), rows: store })
         }
-        StoreConfig::Redis(redis) => connect(redis).await.map_err(|e| CliError::new(e.to_string())),
+        StoreConfig::Redis(redis) => connect(redis).await.map_err(|e| failed(&e)),
     }
 }
 

@@ -83,6 +83,18 @@ fn commands_run_at_once() {
 }
 
 #[test]
+fn a_command_without_a_server_waits_for_another_one() {
+    let place = Place::new();
+    std::thread::scope(|scope| {
+        for graph in ["g", "h"] {
+            let place = &place;
+            scope.spawn(move || place.done(&["create", graph]));
+        }
+    });
+    assert!(place.done(&["list"]).contains("graphs: 3"));
+}
+
+#[test]
 fn followers_see_what_a_command_wrote() {
     let place = Place::new();
     let server = place.serve(&[]);
