@@ -50,7 +50,7 @@ describe('two editors', () => {
     await page.locator('.commit').first().getByText('Say why not').waitFor()
     expect(await page.locator('.commit').first().textContent()).toContain('ada')
     const href = await page.locator('.commit a').first().getAttribute('href')
-    expect(href).toBe(`/console/graphs/example@${(await demo.state()).version}`)
+    expect(href).toBe(`/console/graphs/demo@${(await demo.state()).version}`)
     const [opened] = await Promise.all([
       visitor.context.waitForEvent('page'),
       page.locator('.commit a').first().click(),
