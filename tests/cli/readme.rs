@@ -132,7 +132,7 @@ fn each_block_of_the_quick_start_works_when_it_is_pasted_into_a_fresh_shell() {
     /// What runs until it is stopped; see `demo.rs`.
     const DEMO: &str = "dao-api demo";
     /// The server in the background listens by then.
-    const SAYS: [&str; 3] = ["\"version\":1", "1 graph", "ada"];
+    const SAYS: [&str; 3] = ["\"version\":1", "Start", "ada  SAVE_DOCUMENT"];
     let page = fs::read_to_string(root().join("docs/quickstart.md")).unwrap();
     let folder = folder();
     let path = format!("export PATH=\"{}/target/release:$PATH\"\n", folder.path().display());
