@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench dist chaos chaos-short bench-sdk sdk-mutants sdk-install sdk-test sdk-check sdk-browser-test example console console-check console-test console-browser-test packages-test
+.PHONY: help run test check bench dist chaos chaos-short bench-sdk sdk-mutants sdk-install sdk-test sdk-check sdk-browser-test example console console-check console-test console-browser-test console-pictures packages-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,12 @@ console-browser-test: sdk-install ## Run the console in Chromium over real serve
 	./scripts/install-chromium.sh
 	cargo build --locked
 	cd console && DAO_API_BIN="$(CURDIR)/target/debug/dao-api" $(NODE) npm run --silent test:browser
+
+console-pictures: console-browser-test ## Take the pictures of docs/ from the tests of the console
+	cp console/tests/shots/graphs-light.png docs/images/console-graphs.png
+	cp console/tests/shots/graph_node_light.png docs/images/console-graph.png
+	cp console/tests/shots/graph_compare_light.png docs/images/console-compare.png
+	cp console/tests/shots/demo_conflict.png docs/images/demo.png
 
 dist: sdk-install ## Build target/dist/dao-api, and in target/dist/packages what is given to people
 	$(NODE) ./scripts/dist.sh --packages
