@@ -60,6 +60,7 @@ const SERVING: Group = &[
     "projectors",
     "labels_admin",
     "console",
+    "console_listen",
 ];
 const WORKER: Group = &["worker_listen"];
 

@@ -38,6 +38,14 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
     // The port first: two servers that are started by mistake must not both open the store.
     let listener = http::bind(address).map_err(|error| explain_bind(["HOST", "PORT"], address, &error))?;
     let address = listener.local_addr().unwrap_or(address);
+    let apart = match config.console_listen {
+        Some(apart) => {
+            let bound =
+                http::bind(apart).map_err(|error| explain_bind(["CONSOLE_LISTEN"; 2], apart, &error))?;
+            Some((bound.local_addr().unwrap_or(apart), bound))
+        }
+        None => None,
+    };
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;
     let stores = tokio::select! {
@@ -49,7 +57,7 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
     let graphs = open::graphs_over(&stores, &config, metrics);
     let socket = api::socket_of(&config).and_then(listen_beside);
     let (store, durability) = (graphs.store().location(), graphs.store().durability());
-    let places = places(&config, address);
+    let places = places(&config, address, apart.as_ref().map_or(address, |(apart, _)| *apart));
     say_started(&format!(
         "dao-api is listening on http://{address} | store: {store} | durability: {} ({}){places}",
         durability.name, durability.meaning
@@ -109,8 +117,20 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
         let (service, stop) = (LocalService::of(app.clone()), stopping.clone());
         tokio::spawn(async move { http::serve_socket(socket, &path, service, stop).await })
     });
+    let aside = apart.map(|(_, listener)| {
+        let (app, stop) = (app.clone(), stopping.clone());
+        tokio::spawn(http::serve(listener, app, stop.cancelled_owned()))
+    });
+    let app = if aside.is_some() { app.with_console(ConsoleRoute::Off) } else { app };
     let served = http::serve(listener, app, stop).await;
     stopping.cancel();
+    if let Some(aside) = aside {
+        match aside.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the console could not be served"),
+            Err(error) => tracing::error!(%error, "the task that serves the console panicked"),
+        }
+    }
     if let Some(beside) = beside
         && let Err(error) = beside.await
     {
@@ -139,16 +159,14 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
 }
 
 /// Where to go with a browser, a line each.
-fn places(config: &Config, address: SocketAddr) -> String {
-    let host = match address.ip() {
-        ip if ip.is_unspecified() => "localhost".to_owned(),
-        ip if ip.is_ipv6() => format!("[{ip}]"),
-        ip => ip.to_string(),
+fn places(config: &Config, server: SocketAddr, console: SocketAddr) -> String {
+    let root = |address: SocketAddr| match address.ip() {
+        ip if ip.is_unspecified() => format!("http://localhost:{}", address.port()),
+        _ => format!("http://{address}"),
     };
-    let root = format!("http://{host}:{}", address.port());
     let console = (cfg!(feature = "console") && config.console == ConsoleRoute::On)
-        .then(|| format!("\nConsole  {root}/console/"));
-    let docs = (config.docs != DocsAccess::Off).then(|| format!("\nAPI      {root}/docs"));
+        .then(|| format!("\nConsole  {}/console/", root(console)));
+    let docs = (config.docs != DocsAccess::Off).then(|| format!("\nAPI      {}/docs", root(server)));
     let demo = console.is_some().then_some("\nTry      dao-api demo");
     [console, docs, demo.map(str::to_owned)].into_iter().flatten().collect()
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{Mistakes, Purpose, Settings};
-use crate::auth::{Auth, JwksUrl, Keys, KeysConfig};
+use crate::{
+    auth::{Auth, JwksUrl, Keys, KeysConfig},
+    http::ConsoleRoute,
+};
 
 impl Settings {
     /// The configured authentication; `None` if a key is not usable. Keys of an issuer are fetched only if tokens will
@@ -66,13 +69,38 @@ impl Settings {
 
     /// The address that a worker listens on; `None` if it does not listen.
     pub(super) fn worker_listen(&self, wrong: &mut Mistakes) -> Option<SocketAddr> {
-        let text = self.worker_listen.as_deref().filter(|text| !text.is_empty())?;
+        let could = "anyone could read its metrics";
+        self.listen("WORKER_LISTEN", self.worker_listen.as_deref(), could, wrong)
+    }
+
+    /// The address of the console, where it is apart from the other routes.
+    pub(super) fn console_listen(&self, console: ConsoleRoute, wrong: &mut Mistakes) -> Option<SocketAddr> {
+        let could = "any caller could impersonate any user";
+        let address = self.listen("CONSOLE_LISTEN", self.console_listen.as_deref(), could, wrong)?;
+        if console == ConsoleRoute::Off {
+            wrong
+                .0
+                .push("CONSOLE_LISTEN: there is no console with CONSOLE=off: remove one of them".to_owned());
+        }
+        Some(address)
+    }
+
+    /// An address beside that of the server; `None` if it is not set. Without keys it is loopback, or else anyone `could`
+    /// do what is said.
+    fn listen(
+        &self,
+        name: &str,
+        text: Option<&str>,
+        could: &str,
+        wrong: &mut Mistakes,
+    ) -> Option<SocketAddr> {
+        let text = text.filter(|text| !text.is_empty())?;
         let parsed =
             text.parse().map_err(|_| format!("{text:?} is not an address with a port, like 127.0.0.1:9100"));
-        let address: SocketAddr = wrong.note("WORKER_LISTEN", parsed)?;
+        let address: SocketAddr = wrong.note(name, parsed)?;
         if !address.ip().is_loopback() && !self.has_keys() && !self.insecure_no_auth {
             wrong.0.push(format!(
-                "WORKER_LISTEN: {text} is not loopback and no keys are configured, so anyone could read its metrics: \
+                "{name}: {text} is not loopback and no keys are configured, so {could}: \
                  set JWT_SECRET, JWT_PUBLIC_KEY or JWT_JWKS, use 127.0.0.1, or accept it with --insecure-no-auth"
             ));
         }

@@ -90,6 +90,8 @@ pub struct Config {
     pub docs: DocsAccess,
     /// Whether the web console is served.
     pub console: ConsoleRoute,
+    /// The address of the console, where it is not on the port of the server.
+    pub console_listen: Option<SocketAddr>,
     /// The address of a worker's health checks and metrics.
     pub worker_listen: Option<SocketAddr>,
 }
@@ -189,6 +191,7 @@ impl Settings {
             Some(false) => ConsoleRoute::Off,
             Some(true) | None => ConsoleRoute::On,
         };
+        let console_listen = self.console_listen(console, &mut wrong);
         let auth = self.auth(purpose, &mut wrong);
         let origins =
             wrong.note("CORS_ORIGINS", parse_origins(self.cors_origins.as_deref().unwrap_or_default()));
@@ -217,6 +220,7 @@ impl Settings {
                 metrics,
                 docs: docs.unwrap_or_default(),
                 console,
+                console_listen,
                 worker_listen,
             }),
             _ => Err(ConfigError(wrong.0)),

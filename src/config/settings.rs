@@ -203,6 +203,9 @@ pub struct Settings {
     /// Whether the web console is served at `/console/`: `on` or `off`
     #[arg(long, env = "CONSOLE", global = true, value_name = "ON|OFF", default_value = "on")]
     pub(super) console: String,
+    /// Address of the console with everything else beside it; the console is then not on PORT
+    #[arg(long, env = "CONSOLE_LISTEN", global = true, value_name = "ADDRESS:PORT")]
+    pub(super) console_listen: Option<String>,
     /// Listen beyond loopback without keys: any caller can then impersonate any user
     #[arg(long, global = true)]
     pub(super) insecure_no_auth: bool,

@@ -132,3 +132,34 @@ fn a_server_says_where_to_go_with_a_browser() {
     let (_, rest) = lines(&[("CONSOLE", "off"), ("DOCS", "off")]);
     assert!(rest.is_empty(), "{rest:?}");
 }
+
+#[tokio::test]
+async fn k10_a_console_apart_is_not_on_the_port_of_the_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let apart = format!("127.0.0.1:{}", crate::support::redis::free_port());
+    let settings = [("DATA_DIR", dir.path().to_str().unwrap()), ("CONSOLE_LISTEN", &apart)];
+    let server = Process::start(&settings);
+    let console = Client::new(apart.parse().unwrap());
+    server.client().get("/console/").await.problem(404, "NOT_FOUND");
+    assert_eq!(console.get("/console/").await.status, 200);
+    // The page asks where it comes from.
+    server.client().apply("g", "CREATE_NODE", serde_json::json!({"id": "a"})).await;
+    assert_eq!(console.state("g").await["nodes"][0]["id"], "a");
+    server.terminate();
+    assert!(server.wait().success());
+    assert!(console.send(&Request::get("/healthz")).await.is_err());
+
+    let refused = |settings: &[(&str, &str)]| {
+        let output = program(settings).env("DATA_DIR", dir.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (settings, expected) in [
+        ([("CONSOLE_LISTEN", "3001"), ("CONSOLE", "on")], "is not an address with a port"),
+        ([("CONSOLE_LISTEN", "0.0.0.0:0"), ("CONSOLE", "on")], "impersonate"),
+        ([("CONSOLE_LISTEN", "127.0.0.1:0"), ("CONSOLE", "off")], "CONSOLE=off"),
+    ] {
+        let said = refused(&settings);
+        assert!(said.contains("CONSOLE_LISTEN") && said.contains(expected), "{said}");
+    }
+}
