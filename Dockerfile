@@ -8,6 +8,8 @@ COPY . .
 RUN ./scripts/dist.sh
 
 FROM debian:bookworm-slim
+# For commands that ask a server elsewhere: `dao-api show --url https://…`, and keys of an issuer (JWT_JWKS).
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 RUN useradd --system --uid 10001 --home-dir /data --create-home dao
 # The line tables are in the first stage: docker build --target build, /build/target/dist/dao-api.debug
 COPY --from=build /build/target/dist/dao-api /usr/local/bin/dao-api

@@ -84,7 +84,8 @@ def write_wheel(program, version, system, machine, out):
         major, minor = glibc_needed(program)
         tag = f"py3-none-manylinux_{major}_{minor}_{machine}"
     else:
-        tag = f"py3-none-macosx_11_0_{machine}"
+        # Wheels use Apple's name of the processor.
+        tag = f"py3-none-macosx_11_0_{'arm64' if machine == 'aarch64' else machine}"
     with tempfile.TemporaryDirectory() as folder:
         info = Path(folder) / f"dao_api-{version}.dist-info"
         scripts = Path(folder) / f"dao_api-{version}.data/scripts"

@@ -4,11 +4,12 @@
 //! that nothing is lost. The server ends with this process, however that ends: its standard input is a pipe from here.
 
 use std::{
-    env, fs,
+    env, fs, io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::Stdio,
+    thread,
     time::Duration,
 };
 
@@ -16,7 +17,7 @@ use clap::Args;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::sleep,
 };
 use uuid::Uuid;
@@ -26,6 +27,8 @@ use crate::http::{DEMO_GRAPH, KILL_LINE};
 
 /// How long a server that was killed stays away, so that people see what editors do meanwhile.
 const AWAY: Duration = Duration::from_secs(2);
+/// Between attempts to remove the data.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(50);
 /// The part of the environment that the server gets: none of the settings of other servers.
 const INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "TMPDIR", "RUST_BACKTRACE"];
 
@@ -50,7 +53,16 @@ impl TemporaryDir {
 
 impl Drop for TemporaryDir {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
+        // A server that is being killed may still write for a moment.
+        let mut removed = Ok(());
+        for _ in 0..20 {
+            removed = fs::remove_dir_all(&self.0);
+            match &removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => thread::sleep(REMOVAL_PAUSE),
+                _ => return,
+            }
+        }
+        if let Err(error) = removed {
             tracing::warn!(%error, dir = %self.0.display(), "the data of the demo could not be removed");
         }
     }
@@ -59,18 +71,42 @@ impl Drop for TemporaryDir {
 impl Demo {
     /// Serves until it is told to stop. `wanted` is taken if it is free, else another port.
     pub(super) async fn run(self, wanted: u16) -> Result<(), CliError> {
+        // Before there is anything to clean up.
+        let mut stop = Stop::watch()?;
         let dir = TemporaryDir::new()?;
         let port = free_port(wanted)?;
         let program =
             env::current_exe().map_err(|e| CliError::new(format!("this program is not found: {e}")))?;
         let server = Server { program, dir: dir.0.clone(), port };
-        server.seed().await?;
-        let mut terminate = signal(SignalKind::terminate())
-            .map_err(|e| CliError::new(format!("the termination signal can't be watched: {e}")))?;
         tokio::select! {
-            ended = server.keep_running(!self.no_open) => ended,
-            _ = terminate.recv() => Ok(()),
-            _ = tokio::signal::ctrl_c() => Ok(()),
+            ended = server.run(!self.no_open) => ended,
+            () = stop.asked() => Ok(()),
+        }
+        // The child is killed as it is dropped, and the directory goes after it.
+    }
+}
+
+/// The signals that end the demo.
+struct Stop([Signal; 3]);
+
+impl Stop {
+    fn watch() -> Result<Self, CliError> {
+        let watch = |kind| {
+            signal(kind).map_err(|e| CliError::new(format!("the signals that end it can't be watched: {e}")))
+        };
+        Ok(Self([
+            watch(SignalKind::interrupt())?,
+            watch(SignalKind::terminate())?,
+            watch(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn asked(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
     }
 }
@@ -109,6 +145,11 @@ impl Server {
         }
     }
 
+    async fn run(&self, opens: bool) -> Result<(), CliError> {
+        self.seed().await?;
+        self.keep_running(opens).await
+    }
+
     /// Starts the server again whenever it was killed. Returns if it ends by itself.
     async fn keep_running(&self, opens: bool) -> Result<(), CliError> {
         let mut is_first = true;
@@ -132,7 +173,7 @@ impl Server {
         let Some(out) = child.stdout.take() else { return Ok(false) };
         let mut lines = BufReader::new(out).lines();
         let mut is_started = false;
-        let failed = |e: std::io::Error| CliError::new(format!("the server's output can't be read: {e}"));
+        let failed = |e: io::Error| CliError::new(format!("the server's output can't be read: {e}"));
         while let Some(line) = lines.next_line().await.map_err(failed)? {
             if line == KILL_LINE {
                 return Ok(true);
@@ -162,7 +203,7 @@ impl Server {
     }
 }
 
-fn cannot_start(program: &Path, error: &std::io::Error) -> CliError {
+fn cannot_start(program: &Path, error: &io::Error) -> CliError {
     CliError::new(format!("{} can't be started: {error}", program.display()))
 }
 

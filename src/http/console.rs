@@ -5,7 +5,7 @@
 
 use axum::{
     extract::Path,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{Html, IntoResponse, Response},
 };
 use dao_console::Asset;
@@ -22,6 +22,10 @@ const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-poli
 const NO_PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
 /// A file's address changes with its content.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
+/// Slashes in the address of the root, `/console/`.
+const ROOT_DEPTH: usize = 2;
+/// Levels below the root that an address of the page has at most.
+const DEPTH_MAX: usize = 8;
 /// Where files are, below the root of the console.
 const ASSETS: &str = "assets/";
 
@@ -37,9 +41,18 @@ pub(super) async fn page() -> Response {
 }
 
 /// A file, or the page: every address in the console is one of the page's.
-pub(super) async fn page_or_file(Path(path): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn page_or_file(
+    uri: Uri,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let Some(file) = path.strip_prefix(ASSETS) else {
-        return Ok(page_at(path.matches('/').count()));
+        // As a browser counts: an encoded slash is part of a name.
+        let depth = uri.path().matches('/').count().saturating_sub(ROOT_DEPTH);
+        return match depth {
+            0..=DEPTH_MAX => Ok(page_at(depth)),
+            _ => Err(Problem::not_found("the console has no such address")),
+        };
     };
     let found = file.split_once('/').filter(|(version, _)| *version == dao_console::version());
     let asset = found.and_then(|(_, name)| dao_console::asset(name));

@@ -29,6 +29,7 @@ async fn h12_every_address_of_the_console_is_its_page() {
         "/console/graphs?q=invoice&sort=updatedAt&sort=id",
         "/console/graphs/team-a.flow-7@1470/compare/1..2?node=a&path=%2Fdata%2Flabel",
         "/console/operations/",
+        "/console/graphs/a%2Fb",
     ] {
         let page = server.get(path).await;
         assert_eq!(
@@ -85,6 +86,7 @@ async fn h12_what_is_no_file_is_not_found() {
         format!("{dir}/%2e%2e/index.html"),
         format!("/console/assets/{}/{name}", "0".repeat(16)),
         "/console/assets/".to_owned(),
+        format!("/console/{}", "a/".repeat(9)),
         format!("/console/assets/{name}"),
     ] {
         server.get(&path).await.problem(404, "NOT_FOUND");

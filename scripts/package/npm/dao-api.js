@@ -15,9 +15,8 @@ try {
   process.exit(1)
 }
 const child = spawn(program, process.argv.slice(2), { stdio: 'inherit' })
-// Ctrl-C reaches both from the terminal. What is sent to this process alone is passed on.
-for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
-process.on('SIGINT', () => {})
+// What is sent to this process is passed on. Ctrl-C reaches both from a terminal, and the second of one is nothing new.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
 child.on('error', (error) => {
   console.error(`dao-api: ${program} can't be started: ${error.message}`)
   process.exit(1)
