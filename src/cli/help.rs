@@ -70,9 +70,7 @@ const READING: &[Group] = &[STORE];
 /// The settings that a command uses; `None` for a command that is not listed, whose help shows all.
 fn settings_of(command: &str) -> Option<&'static [Group]> {
     Some(match command {
-        "serve" | "demo-server" => {
-            &[ADDRESS, STORE, GRAPHS, TRASH, PROJECTING, KEYS, LOG, TELEMETRY, SERVING]
-        }
+        "serve" => &[ADDRESS, STORE, GRAPHS, TRASH, PROJECTING, KEYS, LOG, TELEMETRY, SERVING],
         "worker" => &[STORE, PROJECTING, KEYS, LOG, TELEMETRY, WORKER],
         "rebuild" => &[STORE, PROJECTING],
         "trash" => &[STORE, TRASH],
@@ -81,7 +79,8 @@ fn settings_of(command: &str) -> Option<&'static [Group]> {
         "export" | "show" | "diff" | "history" | "list" | "verify" | "migrate" => READING,
         "backup" | "restore" => &[EMBEDDED],
         "watch" | "monitor" | "healthcheck" => &[ADDRESS],
-        "demo" => &[],
+        // They take nothing from whoever runs them.
+        "demo" | "demo-server" => &[],
         "token" => &[SECRET],
         _ => return None,
     })
