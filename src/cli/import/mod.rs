@@ -90,7 +90,21 @@ impl Import {
         let rules = Rules { requests: config.requests, limits: config.limits, user: self.user.clone() };
         let wanted = self.read(&rules)?;
         let mut api = Api::connect(&config, &self.reach).await?;
-        let done = self.bring_in(&mut api, wanted, &rules).await;
+        let plans = match self.plan(&mut api, wanted, &rules).await {
+            Ok(plans) => plans,
+            Err(why) => {
+                api.close().await;
+                return Err(why);
+            }
+        };
+        if !self.dry_run && self.replace && !self.yes && plans.iter().any(report::deletes) {
+            // A server that wants to start does not wait for a person. What others write to the same entities
+            // meanwhile refuses the command (rule D5).
+            api.close().await;
+            ask()?;
+            api = Api::connect(&config, &self.reach).await?;
+        }
+        let done = self.bring_in(&mut api, &plans).await;
         api.close().await;
         done
     }
@@ -122,7 +136,8 @@ impl Import {
         of_graph.into_iter().map(|(graph, flows)| Wanted::of(graph, flows, rules)).collect()
     }
 
-    async fn bring_in(&self, api: &mut Api, wanted: Vec<Wanted>, rules: &Rules) -> Result<(), CliError> {
+    /// What would change, announced.
+    async fn plan(&self, api: &mut Api, wanted: Vec<Wanted>, rules: &Rules) -> Result<Vec<Plan>, CliError> {
         let how = if self.replace { How::Replace } else { How::Merge };
         let mut plans = Vec::new();
         for wanted in wanted {
@@ -132,15 +147,16 @@ impl Import {
         for plan in &plans {
             self.announce(plan)?;
         }
+        Ok(plans)
+    }
+
+    async fn bring_in(&self, api: &mut Api, plans: &[Plan]) -> Result<(), CliError> {
         if self.dry_run {
             return self
                 .print_all(plans.iter().map(|plan| report::json(plan, &plan.before, false)).collect());
         }
-        if self.replace && !self.yes && plans.iter().any(report::deletes) {
-            ask()?;
-        }
         let mut answers = Vec::new();
-        for plan in &plans {
+        for plan in plans {
             if let Some(request) = &plan.request {
                 self.write(api, plan, request).await?;
             }
