@@ -137,6 +137,21 @@ fn is_refused(line: &str) -> bool {
 }
 
 #[test]
+fn many_graphs_are_verified_and_rebuilt_over_one_connection() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let files: Vec<String> =
+        (0..60).map(|n| place.file(&format!("g{n}.json"), &flow(2))).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    place.done(&[&["import", "--each"], files.as_slice()].concat());
+    for _ in 0..3 {
+        assert!(place.done(&["verify", "--all"]).ends_with("62 graphs verified, 0 damaged\n"));
+        assert!(place.done(&["rebuild", "--all"]).starts_with("62 graphs rebuilt"));
+    }
+    drop(server);
+}
+
+#[test]
 fn graphs_that_are_larger_than_a_request_are_imported_and_copied() {
     let alone = Place::new();
     let beside = alone.twin();
