@@ -242,13 +242,19 @@ impl Api {
         Ok(named.from)
     }
 
-    /// Brings the list of graphs up to this version of a graph. A server elsewhere does so in its own time.
+    /// Brings the list of graphs up to this version of a graph, once it is told that it is written. A server elsewhere does so in its own time.
     pub(super) async fn fold(&mut self, graph: &GraphId, version: Version) -> Result<(), CliError> {
         if !self.owns_store() {
             return Ok(());
         }
         let (path, to) = (format!("/local/graphs/{graph}/fold"), json!({ "version": version }));
-        self.post(&path, None, &to).await.map(drop).map_err(|refused| CliError::new(refused.to_string()))
+        self.post(&path, None, &to).await.map(drop).map_err(|refused| match refused {
+            // Says itself what is written, and what to do.
+            Refused::Problem { .. } => CliError::new(refused.to_string()),
+            Refused::Unanswered(why) => CliError::new(format!(
+                "{graph} is written at version {version}, but the list may be behind: {why}. Run `dao-api rebuild --graph {graph}`"
+            )),
+        })
     }
 
     async fn whole(&mut self, asked: Asked<'_>) -> Result<Bytes, Refused> {

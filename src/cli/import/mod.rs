@@ -21,7 +21,7 @@ use std::{
 };
 
 use clap::Args;
-use dao_projections::{Graph, GraphId, UserId};
+use dao_projections::{Graph, GraphId, UserId, Version};
 use serde_json::{Value, json};
 
 use self::{
@@ -155,19 +155,35 @@ impl Import {
             return self
                 .print_all(plans.iter().map(|plan| report::json(plan, &plan.before, false)).collect());
         }
+        let mut written = Vec::new();
+        let told = self.write_all(api, plans, &mut written).await;
+        let mut folded = Ok(());
+        for (graph, version) in written {
+            folded = folded.and(api.fold(graph, version).await);
+        }
+        told.and(folded)
+    }
+
+    /// Writes and tells of it; `written` are the graphs that the list of graphs does not know so yet.
+    async fn write_all<'a>(
+        &self,
+        api: &mut Api,
+        plans: &'a [Plan],
+        written: &mut Vec<(&'a GraphId, Version)>,
+    ) -> Result<(), CliError> {
         let mut answers = Vec::new();
         for plan in plans {
             if let Some(request) = &plan.request {
                 self.write(api, plan, request).await?;
             }
             let graph = self.look(api, &plan.wanted.graph).await?;
+            if plan.request.is_some() {
+                written.push((&plan.wanted.graph, graph.head().version));
+            }
             if !self.json {
                 print(|out| report::done(plan, &graph, out))?;
             }
             answers.push(report::json(plan, &graph, plan.request.is_some()));
-            if plan.request.is_some() {
-                api.fold(&plan.wanted.graph, graph.head().version).await?;
-            }
         }
         self.print_all(answers)
     }

@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
-    os::unix::fs::PermissionsExt,
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::{fs::PermissionsExt, net::UnixListener},
     path::Path,
     process::Stdio,
     time::Duration,
@@ -134,6 +134,30 @@ fn a_command_that_asks_has_no_store_meanwhile() {
     assert!(import.wait().unwrap().success());
     assert!(!place.done(&["export", "g", "--state"]).contains("n1"), "the server wrote it");
     drop(server);
+}
+
+#[test]
+fn what_is_written_is_told_also_if_the_server_then_goes_away() {
+    let place = Place(tempfile::tempdir().unwrap());
+    fs::create_dir(place.path("data")).unwrap();
+    let listener = UnixListener::bind(place.path("data/dao.sock")).unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut all, mut piece) = (String::new(), [0; 4096]);
+        while !(all.contains("CREATE_GRAPH") && all.ends_with('}')) {
+            let length = stream.read(&mut piece).unwrap();
+            assert!(length > 0, "{all}");
+            all += std::str::from_utf8(&piece[..length]).unwrap();
+        }
+        let body = json!({"version": 1, "hash": "0".repeat(64), "outcome": "applied"}).to_string();
+        stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+        assert!(stream.read(&mut piece).unwrap() > 0, "what is folded");
+    });
+    let Said(code, said, wrong) = place.run(&["create", "g"]);
+    serving.join().unwrap();
+    assert_eq!((code, said.as_str()), (Some(1), "g is created, at version 1\n"));
+    assert!(wrong.contains("g is written at version 1, but the list may be behind"), "{wrong}");
+    assert_eq!(wrong.lines().count(), 1, "{wrong}");
 }
 
 #[test]
