@@ -223,7 +223,9 @@ impl Written {
         let command = json!({"type": name, "payload": payload});
         let tell = |Done { version, outcome, .. }: &Done| {
             print(|out| match self.json {
-                true => writeln!(out, "{}", json!({"graphId": graph, "version": version, "outcome": outcome})),
+                true => {
+                    writeln!(out, "{}", json!({"graphId": graph, "version": version, "outcome": outcome}))
+                }
                 false => writeln!(out, "{graph} is {what}, at version {version}"),
             })
         };

@@ -163,6 +163,19 @@ impl Api {
         }
     }
 
+    /// Asks a person about what is to be done there, and lets go of the store meanwhile: a server that wants to start does
+    /// not wait for them.
+    pub(super) async fn once_asked(
+        self,
+        (config, reach): (&Config, &Reach),
+        ask: impl FnOnce(&str) -> Result<(), CliError>,
+    ) -> Result<Self, CliError> {
+        let place = self.place.clone();
+        self.close().await;
+        ask(&place)?;
+        Self::connect(config, reach).await
+    }
+
     /// Whether the caller owns the store, and so has the routes below `/local`.
     pub(super) fn owns_store(&self) -> bool {
         !matches!(self.way, Way::Remote(_))

@@ -98,11 +98,8 @@ impl Import {
             }
         };
         if !self.dry_run && self.replace && !self.yes && plans.iter().any(report::deletes) {
-            // A server that wants to start does not wait for a person. What others write to the same entities
-            // meanwhile refuses the command (rule D5).
-            api.close().await;
-            ask()?;
-            api = Api::connect(&config, &self.reach).await?;
+            // If others write to the same entities meanwhile, the command is refused (rule D5).
+            api = api.once_asked((&config, &self.reach), ask).await?;
         }
         let done = self.bring_in(&mut api, &plans).await;
         api.close().await;
@@ -235,8 +232,8 @@ impl Import {
 }
 
 /// Asks for confirmation.
-fn ask() -> Result<(), CliError> {
-    eprint!("Delete this? [y/N] ");
+fn ask(place: &str) -> Result<(), CliError> {
+    eprint!("Delete this at {place}? [y/N] ");
     let _flushed_or_not = io::stderr().flush();
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);

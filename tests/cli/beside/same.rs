@@ -140,8 +140,7 @@ fn is_refused(line: &str) -> bool {
 fn many_graphs_are_verified_and_rebuilt_over_one_connection() {
     let place = Place::new();
     let server = place.serve(&[]);
-    let files: Vec<String> =
-        (0..60).map(|n| place.file(&format!("g{n}.json"), &flow(2))).collect();
+    let files: Vec<String> = (0..60).map(|n| place.file(&format!("g{n}.json"), &flow(2))).collect();
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     place.done(&[&["import", "--each"], files.as_slice()].concat());
     for _ in 0..3 {

@@ -117,7 +117,8 @@ fn a_command_that_asks_has_no_store_meanwhile() {
     let place = Place::new();
     let file = place.file("flow.json", &flow(2));
     place.done(&["import", &file, "--graph", "g"]);
-    let file = place.file("small.json", r#"{"nodes": [{"id": "n0", "position": {"x": 0, "y": 0.5}}], "edges": []}"#);
+    let file =
+        place.file("small.json", r#"{"nodes": [{"id": "n0", "position": {"x": 0, "y": 0.5}}], "edges": []}"#);
     let mut import = program(&[("DATA_DIR", &place.data())])
         .args(["import", &file, "--graph", "g", "--replace"])
         .stdin(Stdio::piped())
@@ -150,7 +151,9 @@ fn what_is_written_is_told_also_if_the_server_then_goes_away() {
             all += std::str::from_utf8(&piece[..length]).unwrap();
         }
         let body = json!({"version": 1, "hash": "0".repeat(64), "outcome": "applied"}).to_string();
-        stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+        stream
+            .write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes())
+            .unwrap();
         assert!(stream.read(&mut piece).unwrap() > 0, "what is folded");
     });
     let Said(code, said, wrong) = place.run(&["create", "g"]);
