@@ -48,33 +48,46 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Serves until `stop`, then answers what was read, and removes the socket.
+/// Serves until `stop`, then removes the socket and answers what was read, as far as that ends in time.
 pub async fn serve_socket(
     listener: UnixListener,
     path: &Path,
     service: LocalService,
     stop: CancellationToken,
 ) {
-    let connections = TaskTracker::new();
+    let (connections, cut) = (TaskTracker::new(), CancellationToken::new());
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => drop(connections.spawn(serve(stream, service.clone(), stop.clone()))),
+            Ok((stream, _)) => {
+                let (service, stop, cut) = (service.clone(), stop.clone(), cut.clone());
+                drop(connections.spawn(async move {
+                    tokio::select! {
+                        () = serve(stream, service, stop) => {}
+                        () = cut.cancelled() => {}
+                    }
+                }));
+            }
             Err(error) => {
                 tracing::warn!("the socket of the command line takes no connection: {error}");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+    // Who connects from now on is not left waiting.
+    drop(listener);
     if let Err(error) = remove(path) {
         tracing::warn!("{} could not be removed: {error}", path.display());
     }
     connections.close();
     if timeout(DRAIN, connections.wait()).await.is_err() {
         tracing::warn!("commands that did not end in time were cut off");
+        // Before the store closes.
+        cut.cancel();
+        connections.wait().await;
     }
 }
 
