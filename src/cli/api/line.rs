@@ -6,7 +6,6 @@ use ::http::{HeaderName, HeaderValue, Method, Request};
 use bytes::Bytes;
 use dao_projections::UserId;
 use http_body_util::BodyExt;
-use serde_json::Value;
 
 use super::Refused;
 use crate::{
@@ -28,7 +27,7 @@ pub(super) struct Asked<'a> {
     pub(super) method: Method,
     pub(super) path: &'a str,
     pub(super) user: Option<&'a UserId>,
-    pub(super) body: Option<&'a Value>,
+    pub(super) body: Option<Bytes>,
     pub(super) accept: &'static str,
 }
 
@@ -42,12 +41,12 @@ impl Asked<'_> {
     fn headers(&self) -> Vec<(&str, &str)> {
         let mut headers = vec![("accept", self.accept)];
         headers.extend(self.user.map(|user| ("x-user-id", user.as_str())));
-        headers.extend(self.body.map(|_| ("content-type", JSON)));
+        headers.extend(self.body.as_ref().map(|_| ("content-type", JSON)));
         headers
     }
 
-    fn bytes(&self) -> Bytes {
-        self.body.map(|body| body.to_string().into()).unwrap_or_default()
+    pub(super) fn bytes(&self) -> Bytes {
+        self.body.clone().unwrap_or_default()
     }
 
     /// `None` if a part of it can't be sent.

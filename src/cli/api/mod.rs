@@ -30,7 +30,7 @@ use crate::{
     client::{Server, Token, percent_encoded},
     config::{Config, StoreConfig},
     domain::{VersionRef, readable},
-    http::{App, LocalService},
+    http::{App, LocalService, SOCKET_BODY_BYTES_MAX},
     telemetry::Metrics,
     write::Graphs,
 };
@@ -210,7 +210,8 @@ impl Api {
         user: Option<&UserId>,
         body: &Value,
     ) -> Result<Value, Refused> {
-        let asked = Asked { method: Method::POST, path, user, body: Some(body), accept: JSON };
+        let body = Some(body.to_string().into());
+        let asked = Asked { method: Method::POST, path, user, body, accept: JSON };
         let body = self.whole(asked).await?;
         serde_json::from_slice(&body).map_err(|e| Refused::unreadable(&e))
     }
@@ -222,7 +223,8 @@ impl Api {
 
     /// The lines of the answer to a POST.
     pub(super) async fn post_lines(&mut self, path: &str, body: &Value) -> Result<Lines, Refused> {
-        self.lines(Asked { method: Method::POST, path, user: None, body: Some(body), accept: LINES }).await
+        let body = Some(body.to_string().into());
+        self.lines(Asked { method: Method::POST, path, user: None, body, accept: LINES }).await
     }
 
     /// Fails if the graph has no commits: a mistyped name must not succeed with an empty history.
@@ -286,6 +288,12 @@ impl Api {
     }
 
     async fn ask(&mut self, asked: Asked<'_>) -> Result<Answer, Refused> {
+        if matches!(self.way, Way::Beside(_)) && asked.bytes().len() > SOCKET_BODY_BYTES_MAX {
+            let detail = format!(
+                "this is more than {SOCKET_BODY_BYTES_MAX} bytes, which a server takes over its socket: stop the server first"
+            );
+            return Err(Refused::Problem { status: 413, code: "TOO_LARGE".to_owned(), detail });
+        }
         match &mut self.way {
             Way::Remote(line) | Way::Beside(line) => {
                 line.ask(asked).await.map_err(|why| Refused::Unanswered(why.to_string()))

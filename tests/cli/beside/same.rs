@@ -182,3 +182,23 @@ fn graphs_that_are_larger_than_a_request_are_imported_and_copied() {
     }
     drop(server);
 }
+
+#[test]
+fn what_is_too_large_for_the_socket_is_imported_without_the_server() {
+    let place = Place::new();
+    let flow = |id: &str| {
+        let node = json!({"id": id, "position": {"x": 0, "y": 0}, "data": {"text": "x".repeat(33 << 20)}});
+        json!({"nodes": [node], "edges": []}).to_string()
+    };
+    let (a, b) = (place.file("a.json", &flow("a")), place.file("b.json", &flow("b")));
+    let import = |place: &Place| {
+        place.run_with(&[("MAX_ENTITY_BYTES", "100000000")], &["import", &a, &b, "--graph", "large"])
+    };
+    let server = place.serve(&[("MAX_ENTITY_BYTES", "100000000")]);
+    let Said(code, said, wrong) = import(&place);
+    assert_eq!((code, wrong.lines().count()), (Some(1), 1), "{said}: {wrong}");
+    assert!(wrong.contains("stop the server first") && wrong.contains("Nothing was written"), "{wrong}");
+    server.terminate();
+    assert!(server.wait().success());
+    assert_eq!(import(&place).0, Some(0), "without a server");
+}
