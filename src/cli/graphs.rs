@@ -220,30 +220,36 @@ impl Written {
         payload: Value,
     ) -> Result<(), CliError> {
         let mut api = Api::connect(&config, &self.reach).await?;
-        let done = self.run(&mut api, graph, &json!({"type": name, "payload": payload})).await;
+        let command = json!({"type": name, "payload": payload});
+        let tell = |Done { version, outcome, .. }: &Done| {
+            print(|out| match self.json {
+                true => {
+                    writeln!(out, "{}", json!({"graphId": graph, "version": version, "outcome": outcome}))
+                }
+                false => writeln!(out, "{graph} is {what}, at version {version}"),
+            })
+        };
+        let done = self.run(&mut api, graph, &command, tell).await;
         api.close().await;
-        let Done { version, outcome, .. } = done?;
-        print(|out| match self.json {
-            true => writeln!(out, "{}", json!({"graphId": graph, "version": version, "outcome": outcome})),
-            false => writeln!(out, "{graph} is {what}, at version {version}"),
-        })
+        done
     }
 
-    /// Runs a command.
+    /// Runs a command, tells what it did, and brings the list of graphs up to it.
     pub(super) async fn run(
         &self,
         api: &mut Api,
         graph: &GraphId,
         command: &Value,
-    ) -> Result<Done, CliError> {
+        tell: impl FnOnce(&Done) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
         let done = api.post(&format!("/graphs/{graph}/command"), Some(&self.user), command).await;
         let done = done.map_err(|refused| match refused.is_certain() {
             true => CliError::new(format!("{graph}: {refused}")),
             false => unanswered(graph, &refused),
         })?;
         let done: Done = serde_json::from_value(done).map_err(|e| unanswered(graph, &e))?;
-        api.fold(graph, done.version).await?;
-        Ok(done)
+        let told = tell(&done);
+        told.and(api.fold(graph, done.version).await)
     }
 }
 

@@ -84,7 +84,7 @@ impl LabelCommand {
     async fn label(&self, api: &mut Api, name: &LabelName) -> Result<(), CliError> {
         let payload = self.payload(api, name).await?;
         let command = json!({"type": "LABEL_VERSION", "payload": payload});
-        self.tell(name, &self.written.run(api, &self.graph, &command).await?)
+        self.written.run(api, &self.graph, &command, |done| self.tell(name, done)).await
     }
 
     async fn payload(&self, api: &mut Api, name: &LabelName) -> Result<Value, CliError> {

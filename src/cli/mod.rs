@@ -36,7 +36,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
 
 use self::logging::Logging;
 use crate::config::{Purpose, Settings};
@@ -130,6 +130,9 @@ pub fn run() -> ExitCode {
         Ok(line) => line,
         Err(error) => error.exit(),
     };
+    if let Err(CliError(text)) = refuse_two_places(&matches) {
+        return fail(&text);
+    }
     let command = line.command.unwrap_or(Command::Serve);
     let purpose = if matches!(command, Command::Serve | Command::DemoServer) {
         Purpose::Serving
@@ -186,6 +189,26 @@ pub fn run() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(CliError(text)) => fail(&text),
+    }
+}
+
+/// Refuses a store that is named on the command line beside a server that is named in the environment: the server would
+/// be asked, and the store not be looked at.
+fn refuse_two_places(matches: &ArgMatches) -> Result<(), CliError> {
+    let Some((_, own)) = matches.subcommand() else { return Ok(()) };
+    let comes_from = |source: ValueSource, name: &str| {
+        let has = |matches: &ArgMatches| matches.try_contains_id(name).is_ok();
+        [matches, own].into_iter().any(|matches| has(matches) && matches.value_source(name) == Some(source))
+    };
+    if !comes_from(ValueSource::EnvVariable, "url") {
+        return Ok(());
+    }
+    let stores = [("data_dir", "--data-dir"), ("redis_url", "--redis-url"), ("redis_host", "--redis-host")];
+    match stores.iter().find(|(name, _)| comes_from(ValueSource::CommandLine, name)) {
+        None => Ok(()),
+        Some((_, flag)) => Err(CliError::new(format!(
+            "DAO_URL names a server and {flag} a store: unset DAO_URL, or leave out {flag}"
+        ))),
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    net::UnixStream,
+    time::{Instant, sleep},
+};
 
-use super::CliError;
+use super::{CliError, api};
 use crate::{
     config::{Config, StoreConfig},
     project::Stores,
@@ -17,17 +20,18 @@ use crate::{
     write::{Graphs, GraphsConfig},
 };
 
-/// How long a server or worker waits for a Redis that is just starting.
+/// How long a server or worker waits for a Redis that is just starting, or an embedded store that a command has.
 const STARTING_MAX: Duration = Duration::from_secs(10);
 /// How often it tries.
 const STARTING_LOOK: Duration = Duration::from_millis(200);
 
-/// Opens the store, and waits for a Redis that is still starting: servers, workers and Redis are often started
-/// together. Other commands have a person in front of them, and fail at once.
+/// Opens the store, and waits for a Redis that is still starting, since servers, workers and Redis are often started
+/// together; and for a command that has the embedded store. Other commands have a person in front of them, and fail
+/// sooner.
 pub(super) async fn stores_once_started(config: &Config) -> Result<Stores, CliError> {
     let redis = match &config.store {
         StoreConfig::Embedded(embedded) => {
-            let opened = stores(config).await?;
+            let opened = stores_once_free(config).await?;
             warn_where_others_may_read(&embedded.dir);
             return Ok(opened);
         }
@@ -48,6 +52,38 @@ pub(super) async fn stores_once_started(config: &Config) -> Result<Stores, CliEr
             }
             Err(error) => return Err(CliError::new(error.to_string())),
         }
+    }
+}
+
+/// Opens the embedded store, once no command has it. A server that serves it is not waited for.
+async fn stores_once_free(config: &Config) -> Result<Stores, CliError> {
+    let since = Instant::now();
+    let mut has_said = false;
+    loop {
+        let why = match stores_if_free(config).await {
+            Ok(stores) => return Ok(stores),
+            Err(NotOpened::Failed(why)) => return Err(why),
+            Err(NotOpened::Taken(why)) => why,
+        };
+        if since.elapsed() >= STARTING_MAX || has_server(config).await {
+            return Err(why);
+        }
+        if !has_said {
+            let (max, CliError(why)) = (STARTING_MAX.as_secs(), &why);
+            tracing::warn!(
+                "waiting up to {max} s for the store, which a command like `dao-api import` or a server that stops may have: {why}"
+            );
+            has_said = true;
+        }
+        sleep(STARTING_LOOK).await;
+    }
+}
+
+/// Whether a server takes commands over the socket of this store.
+async fn has_server(config: &Config) -> bool {
+    match api::socket_of(config) {
+        Some(socket) => UnixStream::connect(socket).await.is_ok(),
+        None => false,
     }
 }
 

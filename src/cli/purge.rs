@@ -45,11 +45,11 @@ fn operation(text: &str) -> Result<OperationId, String> {
 
 impl PurgeGraph {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        if !self.yes {
-            ask(&self.graph)?;
-        }
         let operation = self.operation_id.unwrap_or_else(|| OperationId::from(uuid::Uuid::now_v7()));
         let mut api = Api::connect(&config, &self.reach).await?;
+        if !self.yes {
+            api = api.once_asked((&config, &self.reach), |place| ask(&self.graph, place)).await?;
+        }
         let path = format!("/graphs/{}/purge", self.graph);
         let purged = api.post(&path, Some(&self.user), &json!({"operationId": operation})).await;
         api.close().await;
@@ -85,8 +85,10 @@ fn unanswered(graph: &GraphId, operation: OperationId, why: &dyn std::fmt::Displ
 }
 
 /// Asks for the name of the graph.
-fn ask(graph: &GraphId) -> Result<(), CliError> {
-    eprint!("Nothing of {graph} will be left, and nobody can recover it. Type its id to purge it: ");
+fn ask(graph: &GraphId, place: &str) -> Result<(), CliError> {
+    eprint!(
+        "Nothing of {graph} at {place} will be left, and nobody can recover it. Type its id to purge it: "
+    );
     let _flushed_or_not = io::stderr().flush();
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);

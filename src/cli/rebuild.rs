@@ -117,7 +117,10 @@ impl Rebuild {
             match serde_json::from_str(&line).map_err(|e| failed(&e))? {
                 Line::Total { of } => bar.set_length(of),
                 Line::Progress { folded } => bar.set_position(folded),
-                Line::Done { commits } => return Ok(commits),
+                Line::Done { commits } => {
+                    lines.finish().await.map_err(|e| failed(&e))?;
+                    return Ok(commits);
+                }
                 Line::Failed { error } => return Err(failed(&error)),
             }
         }

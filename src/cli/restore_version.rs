@@ -64,9 +64,9 @@ impl RestoreVersion {
         }
         let command = json!({"type": "RESTORE_VERSION", "payload": payload});
         let mut api = Api::connect(&config, &self.written.reach).await?;
-        let done = self.written.run(&mut api, &self.graph, &command).await;
+        let done = self.written.run(&mut api, &self.graph, &command, |done| self.tell(done)).await;
         api.close().await;
-        self.tell(&done?)
+        done
     }
 
     fn tell(&self, done: &Done) -> Result<(), CliError> {

@@ -114,7 +114,7 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
         tokio::spawn(http::supervised("purging the trash", stop_projecting.clone(), purge))
     });
     let beside = socket.map(|(socket, path)| {
-        let (service, stop) = (LocalService::of(app.clone()), stopping.clone());
+        let (service, stop) = (LocalService::beside(app.clone()), stopping.clone());
         tokio::spawn(async move { http::serve_socket(socket, &path, service, stop).await })
     });
     let aside = apart.map(|(_, listener)| {

@@ -94,8 +94,8 @@ impl Undo {
             false => again(&refused),
         })?;
         let done: Done = serde_json::from_value(done).map_err(|e| again(&e))?;
-        self.tell(&done)?;
-        api.fold(&self.graph, done.version).await
+        let told = self.tell(&done);
+        told.and(api.fold(&self.graph, done.version).await)
     }
 
     async fn command(&self, api: &mut Api) -> Result<Value, CliError> {

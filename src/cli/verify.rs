@@ -113,6 +113,7 @@ impl Verify {
                 }
                 Line::Failed { error } => return Err(failed(&error["detail"].as_str().unwrap_or_default())),
                 Line::Verified { version, hash, first_bad_version, problem } => {
+                    lines.finish().await.map_err(|e| failed(&e))?;
                     tally.walked += 1;
                     tally.damaged += u64::from(first_bad_version.is_some());
                     let found = describe((version, hash), first_bad_version.zip(problem));

@@ -56,6 +56,11 @@ impl Connection {
         !self.sender.is_closed()
     }
 
+    /// Waits until it can take a request. After an error nothing was sent.
+    pub async fn ready(&mut self) -> Result<(), LinkError> {
+        self.sender.ready().await.map_err(link)
+    }
+
     /// Sends a request and waits for the head of the answer, however long it takes.
     ///
     /// `path` is below the address of the server, with its query; the token of the server goes with it.
@@ -66,7 +71,7 @@ impl Connection {
         body: Bytes,
     ) -> Result<Response<Incoming>, LinkError> {
         let request = self.request((method, path), headers, body).ok_or(LinkError::NotHttp)?;
-        self.sender.ready().await.map_err(link)?;
+        self.ready().await?;
         self.sender.send_request(request).await.map_err(link)
     }
 

@@ -268,7 +268,8 @@ impl App {
         self.with(|shared| {
             (shared.auth, shared.rate, shared.origins) = (Auth::Off, None, Origins::Own);
             (shared.anonymous, shared.reach) = (anonymous, ListenerScope::Anywhere);
-            (shared.limits, shared.bodies) = (limits, Arc::new(Bodies::new(limits)));
+            let bodies = Bodies::new(limits).one_above(shared.limits.body_bytes_max);
+            (shared.limits, shared.bodies) = (limits, Arc::new(bodies));
         })
     }
 

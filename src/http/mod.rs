@@ -87,7 +87,7 @@ pub use demo::{DEMO_GRAPH, KILL_LINE};
 pub use documents::{ReadDocument, Unreadable, parse_batch, parse_command, parse_document, read_document};
 pub use format::Format;
 pub use listener::bind;
-pub use local::{LocalBody, LocalService, bind_socket, serve_socket};
+pub use local::{LocalBody, LocalService, SOCKET_BODY_BYTES_MAX, bind_socket, serve_socket};
 pub use origins::{Origin, Origins};
 pub use problem::refusal_message;
 pub use rate_limits::RateConfig;

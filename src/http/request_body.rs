@@ -46,6 +46,8 @@ pub(super) struct Bodies {
     limits: RequestLimits,
     bytes: Arc<Semaphore>,
     large: Arc<Semaphore>,
+    /// Bodies above so many bytes are read one at a time.
+    huge: Option<(usize, Arc<Semaphore>)>,
     decoding: Arc<Semaphore>,
 }
 
@@ -54,6 +56,7 @@ pub(super) struct Bodies {
 pub(super) struct BodyPermit {
     bytes: Option<OwnedSemaphorePermit>,
     turn: Option<OwnedSemaphorePermit>,
+    huge: Option<OwnedSemaphorePermit>,
 }
 
 impl BodyPermit {
@@ -76,8 +79,14 @@ impl Bodies {
             limits,
             bytes: Arc::new(Semaphore::new(limits.bodies_bytes_max.min(Semaphore::MAX_PERMITS))),
             large: Arc::new(Semaphore::new(LARGE_MAX)),
+            huge: None,
             decoding: Arc::new(Semaphore::new(decoding_max())),
         }
+    }
+
+    /// The same, with one body of more than `bytes` at a time; more wait, as long as a body may take.
+    pub(super) fn one_above(self, bytes: usize) -> Self {
+        Self { huge: Some((bytes, Arc::new(Semaphore::new(1)))), ..self }
     }
 
     /// Reads the whole body. The caller keeps the permit until the request is answered.
@@ -85,17 +94,21 @@ impl Bodies {
         let max = self.limits.body_bytes_max;
         let too_large =
             || Problem::too_large(format!("the body is larger than {max} bytes (MAX_BODY_BYTES)"));
-        if content_length(request.headers()).is_some_and(|length| length > max as u64) {
+        let announced = content_length(request.headers()).unwrap_or_default();
+        if announced > max as u64 {
             return Err(too_large());
         }
         let end = Instant::now() + self.limits.body_timeout;
         let mut body = request.into_body();
         let mut held = BodyPermit::default();
+        // Before anything of it is held.
+        self.wait_if_huge(usize::try_from(announced).unwrap_or(usize::MAX), end, &mut held).await?;
         let (mut first, mut all) = (Bytes::new(), BytesMut::new());
         while let Some(bytes) = self.next(&mut body, end).await? {
             if first.len() + all.len() + bytes.len() > max {
                 return Err(too_large());
             }
+            self.wait_if_huge(first.len() + all.len() + bytes.len(), end, &mut held).await?;
             held.add(self.count(bytes.len())?);
             // Most bodies are one piece, which is not copied.
             if first.is_empty() && all.is_empty() {
@@ -108,6 +121,17 @@ impl Bodies {
         let bytes = if all.is_empty() { first } else { all.freeze() };
         held.turn = self.turn_for(bytes.len(), end).await?;
         Ok((bytes, held))
+    }
+
+    /// Waits for the turn of a body of this length, if it needs one.
+    async fn wait_if_huge(&self, bytes: usize, end: Instant, held: &mut BodyPermit) -> Result<(), Problem> {
+        if let Some((above, turns)) = &self.huge
+            && bytes > *above
+            && held.huge.is_none()
+        {
+            held.huge = Some(turn(turns, end).await?);
+        }
+        Ok(())
     }
 
     /// The next piece of a body; `None` at its end.
@@ -219,6 +243,17 @@ mod tests {
         drop(first);
         assert!(bodies.read(request(vec![b"1", b"23"])).await.is_ok());
         assert_eq!(bodies.bytes.available_permits(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn o3_bodies_above_a_bound_are_read_one_at_a_time() {
+        let bodies = bodies(8, 100).one_above(4);
+        let (_, first) = bodies.read(request(vec![b"123", b"45"])).await.expect("its turn");
+        assert!(bodies.read(request(vec![b"1234"])).await.is_ok(), "a small one needs none");
+        let problem = bodies.read(request(vec![b"12345"])).await.err().expect("no turn in time");
+        assert_eq!((problem.code, problem.is_temporary()), ("OVERLOADED", true));
+        drop(first);
+        assert!(bodies.read(request(vec![b"12345"])).await.is_ok());
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use dao_projections::{Graph, GraphId, Head, Origin, Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{history_reader, ring::Recorded, version_at_time::last_until};
 use crate::{
@@ -37,13 +37,20 @@ impl CopySource {
 /// How many graphs are read at the same time to be copied: each may take some times 64 MiB.
 static TURNS: Semaphore = Semaphore::const_new(2);
 
+/// A turn at reading a graph to copy it, given back when it is dropped. Who holds one waits for another at most if nobody
+/// else does so: there are two.
+pub async fn turn() -> Option<SemaphorePermit<'static>> {
+    // Never closed.
+    TURNS.acquire().await.ok()
+}
+
 /// Reads what is to be copied.
 pub async fn read(
     store: &dyn EventStore,
     rows: Option<&dyn ProjectionStore>,
     from: &CopyFrom,
 ) -> Result<CopySource, StoreError> {
-    let _turn = TURNS.acquire().await;
+    let _turn = turn().await;
     let (origin, graph) = match find(store, rows, from).await? {
         Source::Found { origin, graph } => (origin, graph),
         missing => return Ok(CopySource::without_commits(missing)),

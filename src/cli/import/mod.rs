@@ -21,7 +21,7 @@ use std::{
 };
 
 use clap::Args;
-use dao_projections::{Graph, GraphId, UserId};
+use dao_projections::{Graph, GraphId, UserId, Version};
 use serde_json::{Value, json};
 
 use self::{
@@ -90,7 +90,18 @@ impl Import {
         let rules = Rules { requests: config.requests, limits: config.limits, user: self.user.clone() };
         let wanted = self.read(&rules)?;
         let mut api = Api::connect(&config, &self.reach).await?;
-        let done = self.bring_in(&mut api, wanted, &rules).await;
+        let plans = match self.plan(&mut api, wanted, &rules).await {
+            Ok(plans) => plans,
+            Err(why) => {
+                api.close().await;
+                return Err(why);
+            }
+        };
+        if !self.dry_run && self.replace && !self.yes && plans.iter().any(report::deletes) {
+            // If others write to the same entities meanwhile, the command is refused (rule D5).
+            api = api.once_asked((&config, &self.reach), ask).await?;
+        }
+        let done = self.bring_in(&mut api, &plans).await;
         api.close().await;
         done
     }
@@ -122,7 +133,8 @@ impl Import {
         of_graph.into_iter().map(|(graph, flows)| Wanted::of(graph, flows, rules)).collect()
     }
 
-    async fn bring_in(&self, api: &mut Api, wanted: Vec<Wanted>, rules: &Rules) -> Result<(), CliError> {
+    /// What would change, announced.
+    async fn plan(&self, api: &mut Api, wanted: Vec<Wanted>, rules: &Rules) -> Result<Vec<Plan>, CliError> {
         let how = if self.replace { How::Replace } else { How::Merge };
         let mut plans = Vec::new();
         for wanted in wanted {
@@ -132,26 +144,43 @@ impl Import {
         for plan in &plans {
             self.announce(plan)?;
         }
+        Ok(plans)
+    }
+
+    async fn bring_in(&self, api: &mut Api, plans: &[Plan]) -> Result<(), CliError> {
         if self.dry_run {
             return self
                 .print_all(plans.iter().map(|plan| report::json(plan, &plan.before, false)).collect());
         }
-        if self.replace && !self.yes && plans.iter().any(report::deletes) {
-            ask()?;
+        let mut written = Vec::new();
+        let told = self.write_all(api, plans, &mut written).await;
+        let mut folded = Ok(());
+        for (graph, version) in written {
+            folded = folded.and(api.fold(graph, version).await);
         }
+        told.and(folded)
+    }
+
+    /// Writes and tells of it; `written` are the graphs that the list of graphs does not know so yet.
+    async fn write_all<'a>(
+        &self,
+        api: &mut Api,
+        plans: &'a [Plan],
+        written: &mut Vec<(&'a GraphId, Version)>,
+    ) -> Result<(), CliError> {
         let mut answers = Vec::new();
-        for plan in &plans {
+        for plan in plans {
             if let Some(request) = &plan.request {
                 self.write(api, plan, request).await?;
             }
             let graph = self.look(api, &plan.wanted.graph).await?;
+            if plan.request.is_some() {
+                written.push((&plan.wanted.graph, graph.head().version));
+            }
             if !self.json {
                 print(|out| report::done(plan, &graph, out))?;
             }
             answers.push(report::json(plan, &graph, plan.request.is_some()));
-            if plan.request.is_some() {
-                api.fold(&plan.wanted.graph, graph.head().version).await?;
-            }
         }
         self.print_all(answers)
     }
@@ -203,8 +232,8 @@ impl Import {
 }
 
 /// Asks for confirmation.
-fn ask() -> Result<(), CliError> {
-    eprint!("Delete this? [y/N] ");
+fn ask(place: &str) -> Result<(), CliError> {
+    eprint!("Delete this at {place}? [y/N] ");
     let _flushed_or_not = io::stderr().flush();
     let mut answer = String::new();
     let read = io::stdin().read_line(&mut answer);

@@ -132,8 +132,8 @@ impl Seed {
         };
         // Also of a run that was stopped.
         let Start { current_version, .. } = self.start(api).await?;
-        api.fold(graph, current_version).await?;
-        print(|out| self.say_what_to_look_at(what, steps, out))
+        let told = print(|out| self.say_what_to_look_at(what, steps, out));
+        told.and(api.fold(graph, current_version).await)
     }
 
     async fn start(&self, api: &mut Api) -> Result<Start, CliError> {

@@ -8,6 +8,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use dao_projections::{Graph, GraphId, Head, OperationId, Origin, UserId, Version};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
@@ -31,6 +32,10 @@ use crate::{
 const PIECE_OPERATIONS: usize = 1_000;
 /// Bytes of nodes or edges in one piece, about.
 const PIECE_BYTES: usize = 4 << 20;
+
+/// One copy at a time: it holds a turn of those that read graphs to copy, and its commands take another. Two of them
+/// would wait for each other.
+static COPYING: Semaphore = Semaphore::const_new(1);
 
 /// What is asked.
 #[derive(Deserialize)]
@@ -58,6 +63,8 @@ pub(super) async fn copy_graph(
     let stores = stores(&app)?.clone();
     // Once begun it is finished, also if the caller does not wait for it.
     let copying = tokio::spawn(async move {
+        let _turn = COPYING.acquire().await;
+        let _among_all = copy::turn().await;
         let copied =
             copy.copy(&app.graphs, &stores).await.map_err(|CopyRefused(why)| Problem::bad_request(why))?;
         fold_rows(&app, &copy.graph, copied.1.version).await?;

@@ -1,4 +1,5 @@
-//! The Unix socket of a server. Whoever can open it is admin: its file is for the user of the server alone.
+//! The Unix socket of a server. Whoever can open it is admin: its file is for the user of the server alone, and only that
+//! user and root are listened to.
 //!
 //! Not here: who may have it at all. A server that holds the lock of its store replaces the socket of one that died.
 
@@ -16,7 +17,7 @@ use axum::body::Body;
 use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{UnixListener, UnixStream},
+    net::{UnixListener, UnixStream, unix::uid_t},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -27,6 +28,8 @@ use super::LocalService;
 const DRAIN: Duration = Duration::from_secs(10);
 /// The pause after `accept` failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The user that may do everything.
+const ROOT: uid_t = 0;
 /// How long a head may take, and a connection be idle.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -48,34 +51,68 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Serves until `stop`, then answers what was read, and removes the socket.
+/// Serves until `stop`, then removes the socket and answers what was read, as far as that ends in time.
 pub async fn serve_socket(
     listener: UnixListener,
     path: &Path,
     service: LocalService,
     stop: CancellationToken,
 ) {
-    let connections = TaskTracker::new();
+    let (connections, cut) = (TaskTracker::new(), CancellationToken::new());
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => drop(connections.spawn(serve(stream, service.clone(), stop.clone()))),
+            Ok((stream, _)) if !is_trusted(&stream) => drop(stream),
+            Ok((stream, _)) => {
+                let (service, stop, cut) = (service.clone(), stop.clone(), cut.clone());
+                drop(connections.spawn(async move {
+                    tokio::select! {
+                        () = serve(stream, service, stop) => {}
+                        () = cut.cancelled() => {}
+                    }
+                }));
+            }
             Err(error) => {
                 tracing::warn!("the socket of the command line takes no connection: {error}");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+    // Who connects from now on is not left waiting.
+    drop(listener);
     if let Err(error) = remove(path) {
         tracing::warn!("{} could not be removed: {error}", path.display());
     }
     connections.close();
     if timeout(DRAIN, connections.wait()).await.is_err() {
         tracing::warn!("commands that did not end in time were cut off");
+        // Before the store closes.
+        cut.cancel();
+        connections.wait().await;
     }
+}
+
+/// Whether the other end is this user or root. In a directory that others may enter, the file of the socket is open to
+/// them from when it is made until it has its mode.
+fn is_trusted(stream: &UnixStream) -> bool {
+    let trusted = stream.peer_cred().and_then(|peer| Ok(is_owner(peer.uid(), own_user()?)));
+    trusted.unwrap_or_else(|error| {
+        tracing::warn!("the user of a command can't be told: {error}");
+        false
+    })
+}
+
+fn is_owner(user: uid_t, own: uid_t) -> bool {
+    user == ROOT || user == own
+}
+
+/// The user of this process, as the system tells the other end of a socket.
+fn own_user() -> io::Result<uid_t> {
+    let (one, _other) = UnixStream::pair()?;
+    Ok(one.peer_cred()?.uid())
 }
 
 async fn serve(stream: UnixStream, LocalService(service): LocalService, stop: CancellationToken) {
@@ -95,5 +132,19 @@ async fn serve(stream: UnixStream, LocalService(service): LocalService, stop: Ca
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection of the command line ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_user_of_the_server_and_root_are_listened_to() {
+        let (one, _other) = UnixStream::pair().expect("a pair");
+        assert!(is_trusted(&one), "both ends are of this process");
+        let own = own_user().expect("a user");
+        assert!(is_owner(own, own) && is_owner(ROOT, own) && is_owner(ROOT, 1_000));
+        assert!(!is_owner(1_001, 1_000) && !is_owner(1_001, ROOT));
     }
 }

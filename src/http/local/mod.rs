@@ -40,16 +40,20 @@ use crate::project::{self, Stores};
 
 pub use listener::{bind_socket, serve_socket};
 
-/// Bytes of a body: a whole graph as one command, which is what an import is.
+/// Bytes of a body in this process: a whole graph as one command, which is what an import is.
 const BODY_BYTES_MAX: usize = 512 << 20;
+/// Bytes of a body over the socket: the memory is that of a server, which others use too.
+pub const SOCKET_BODY_BYTES_MAX: usize = 64 << 20;
+/// Bytes of all bodies over it, as many times those of one: a decoded body counts with more than its length.
+const SOCKET_BODIES: usize = 8;
 /// Graphs in one answer of `/local/graphs`.
 const GRAPHS_PAGE: usize = 1_000;
 
-/// The limits of those who own the store. What a graph may be is limited as for everybody.
-fn limits(limits: RequestLimits) -> RequestLimits {
+/// The limits of those who own the store: bodies of so many bytes. What a graph may be is limited as for everybody.
+fn limits(limits: RequestLimits, body_bytes_max: usize, bodies: usize) -> RequestLimits {
     RequestLimits {
-        body_bytes_max: BODY_BYTES_MAX,
-        bodies_bytes_max: 2 * BODY_BYTES_MAX,
+        body_bytes_max,
+        bodies_bytes_max: bodies * body_bytes_max,
         answers_bytes_max: 2 * BODY_BYTES_MAX,
         batch_operations_max: usize::MAX,
         ..limits
@@ -64,9 +68,19 @@ pub struct LocalService(HttpService);
 pub type LocalBody = UnsyncBoxBody<Bytes, io::Error>;
 
 impl LocalService {
-    /// The interface over this application, which has projections.
+    /// The interface over this application, which has projections, for this process.
     pub fn of(app: App) -> Self {
-        let limits = limits(app.limits);
+        let limits = limits(app.limits, BODY_BYTES_MAX, 2);
+        Self::limited(app, limits)
+    }
+
+    /// The same for the socket of a server.
+    pub fn beside(app: App) -> Self {
+        let limits = limits(app.limits, SOCKET_BODY_BYTES_MAX, SOCKET_BODIES);
+        Self::limited(app, limits)
+    }
+
+    fn limited(app: App, limits: RequestLimits) -> Self {
         let app = app.for_owners(limits);
         Self(HttpService::of(router::local_router(&app, routes()), None, limits))
     }

@@ -68,6 +68,37 @@ fn a_server_elsewhere_is_asked_with_the_rights_of_the_token() {
     assert!(!elsewhere.path("data").exists(), "nothing was opened here");
 }
 
+#[test]
+fn a_server_in_the_environment_and_a_store_on_the_command_line_are_refused() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let url = format!("http://{}", server.address);
+    let data = place.data();
+    for line in
+        [["list", "--data-dir", &data], ["--data-dir", &data, "list"], ["list", "--redis-url", "redis://x"]]
+    {
+        let Said(code, said, wrong) = place.run_with(&[("DAO_URL", &url)], &line);
+        assert_eq!((code, said.as_str(), wrong.lines().count()), (Some(1), "", 1), "{line:?}: {wrong}");
+        assert!(wrong.contains("DAO_URL"), "{wrong}");
+    }
+    assert_eq!(place.run_with(&[("DAO_URL", &url)], &["list"]).1, place.done(&["list"]));
+}
+
+#[test]
+fn questions_name_the_place() {
+    let place = Place::new();
+    let asked = |line: &str| place.run(&words(line)).2;
+    assert!(asked("purge old").contains(&format!("old at {}", place.0.path().join("data").display())));
+    let server = place.serve(&[]);
+    assert!(asked("purge old").contains("dao.sock"));
+    let url = format!("http://{}", server.address);
+    let file = place.file("small.json", &flow(2));
+    assert!(asked(&format!("purge old --url {url}")).contains(&url));
+    let line = format!("import {file} --graph example --replace --url {url}");
+    assert!(asked(&line).contains(&format!("at {url}?")));
+    assert!(place.done(&["list", "--trashed"]).contains("old"), "nobody said yes");
+}
+
 /// TLS in front of a server, as a proxy has it.
 async fn behind_tls(server: &Process, certificates: &Certificates) -> u16 {
     let chain = CertificateDer::pem_file_iter(certificates.file("server.crt")).unwrap();

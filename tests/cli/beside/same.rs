@@ -137,6 +137,20 @@ fn is_refused(line: &str) -> bool {
 }
 
 #[test]
+fn many_graphs_are_verified_and_rebuilt_over_one_connection() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let files: Vec<String> = (0..60).map(|n| place.file(&format!("g{n}.json"), &flow(2))).collect();
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    place.done(&[&["import", "--each"], files.as_slice()].concat());
+    for _ in 0..3 {
+        assert!(place.done(&["verify", "--all"]).ends_with("62 graphs verified, 0 damaged\n"));
+        assert!(place.done(&["rebuild", "--all"]).starts_with("62 graphs rebuilt"));
+    }
+    drop(server);
+}
+
+#[test]
 fn graphs_that_are_larger_than_a_request_are_imported_and_copied() {
     let alone = Place::new();
     let beside = alone.twin();
@@ -167,4 +181,24 @@ fn graphs_that_are_larger_than_a_request_are_imported_and_copied() {
         assert_eq!(alone.done(&state), beside.done(&state), "{graph}");
     }
     drop(server);
+}
+
+#[test]
+fn what_is_too_large_for_the_socket_is_imported_without_the_server() {
+    let place = Place::new();
+    let flow = |id: &str| {
+        let node = json!({"id": id, "position": {"x": 0, "y": 0}, "data": {"text": "x".repeat(33 << 20)}});
+        json!({"nodes": [node], "edges": []}).to_string()
+    };
+    let (a, b) = (place.file("a.json", &flow("a")), place.file("b.json", &flow("b")));
+    let import = |place: &Place| {
+        place.run_with(&[("MAX_ENTITY_BYTES", "100000000")], &["import", &a, &b, "--graph", "large"])
+    };
+    let server = place.serve(&[("MAX_ENTITY_BYTES", "100000000")]);
+    let Said(code, said, wrong) = import(&place);
+    assert_eq!((code, wrong.lines().count()), (Some(1), 1), "{said}: {wrong}");
+    assert!(wrong.contains("stop the server first") && wrong.contains("Nothing was written"), "{wrong}");
+    server.terminate();
+    assert!(server.wait().success());
+    assert_eq!(import(&place).0, Some(0), "without a server");
 }

@@ -2,10 +2,11 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::{fs::PermissionsExt, net::UnixListener},
     path::Path,
     process::Stdio,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -92,6 +93,74 @@ fn a_command_without_a_server_waits_for_another_one() {
         }
     });
     assert!(place.done(&["list"]).contains("graphs: 3"));
+}
+
+#[test]
+fn a_server_that_starts_waits_for_a_command_that_has_the_store() {
+    let place = Place::new();
+    let held = fs::File::open(place.path("data/dao.lock")).unwrap();
+    held.lock().unwrap();
+    // Longer than for a process that is on its way out.
+    let released = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_secs(2));
+        drop(held);
+    });
+    let server = place.serve(&[]);
+    assert!(released.is_finished(), "it has no store before");
+    released.join().unwrap();
+    assert!(place.done(&["list"]).contains("example"));
+    drop(server);
+}
+
+#[test]
+fn a_command_that_asks_has_no_store_meanwhile() {
+    let place = Place::new();
+    let file = place.file("flow.json", &flow(2));
+    place.done(&["import", &file, "--graph", "g"]);
+    let file =
+        place.file("small.json", r#"{"nodes": [{"id": "n0", "position": {"x": 0, "y": 0.5}}], "edges": []}"#);
+    let mut import = program(&[("DATA_DIR", &place.data())])
+        .args(["import", &file, "--graph", "g", "--replace"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut said, mut asked) = (BufReader::new(import.stderr.take().unwrap()), Vec::new());
+    said.read_until(b'?', &mut asked).unwrap();
+    // Without a server this would wait for the other command, in vain.
+    place.done(&["list"]);
+    let server = place.serve(&[]);
+    import.stdin.take().unwrap().write_all(b"y\n").unwrap();
+    assert!(import.wait().unwrap().success());
+    assert!(!place.done(&["export", "g", "--state"]).contains("n1"), "the server wrote it");
+    drop(server);
+}
+
+#[test]
+fn what_is_written_is_told_also_if_the_server_then_goes_away() {
+    let place = Place(tempfile::tempdir().unwrap());
+    fs::create_dir(place.path("data")).unwrap();
+    let listener = UnixListener::bind(place.path("data/dao.sock")).unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut all, mut piece) = (String::new(), [0; 4096]);
+        while !(all.contains("CREATE_GRAPH") && all.ends_with('}')) {
+            let length = stream.read(&mut piece).unwrap();
+            assert!(length > 0, "{all}");
+            all += std::str::from_utf8(&piece[..length]).unwrap();
+        }
+        let body = json!({"version": 1, "hash": "0".repeat(64), "outcome": "applied"}).to_string();
+        stream
+            .write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes())
+            .unwrap();
+        assert!(stream.read(&mut piece).unwrap() > 0, "what is folded");
+    });
+    let Said(code, said, wrong) = place.run(&["create", "g"]);
+    serving.join().unwrap();
+    assert_eq!((code, said.as_str()), (Some(1), "g is created, at version 1\n"));
+    assert!(wrong.contains("g is written at version 1, but the list may be behind"), "{wrong}");
+    assert_eq!(wrong.lines().count(), 1, "{wrong}");
 }
 
 #[test]

@@ -7,9 +7,11 @@
 //!
 //! Not here: what a command asks, and what it prints of the answer.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+mod line;
 
-use ::http::{HeaderName, HeaderValue, Method, Request};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use ::http::Method;
 use bytes::Bytes;
 use clap::Args;
 use dao_projections::{GraphId, UserId, Version};
@@ -19,15 +21,16 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 
+use self::line::{Answer, Asked, JSON, LINES, Line, Lines};
 use super::{
     CliError,
     open::{self, NotOpened},
 };
 use crate::{
-    client::{Connection, LinkError, Server, Token, percent_encoded},
+    client::{Server, Token, percent_encoded},
     config::{Config, StoreConfig},
     domain::{VersionRef, readable},
-    http::{App, LocalBody, LocalService},
+    http::{App, LocalService, SOCKET_BODY_BYTES_MAX},
     telemetry::Metrics,
     write::Graphs,
 };
@@ -38,8 +41,6 @@ const SOCKET: &str = "dao.sock";
 const TAKEN_MAX: Duration = Duration::from_secs(5);
 /// How often it looks.
 const TAKEN_LOOK: Duration = Duration::from_millis(50);
-const JSON: &str = "application/json";
-const LINES: &str = "application/x-ndjson";
 
 /// The server to ask, if it is not on this machine.
 #[derive(Args, Clone, Debug, Default)]
@@ -66,27 +67,6 @@ enum Way {
     Beside(Line),
     /// This process.
     Here { service: LocalService, graphs: Arc<Graphs> },
-}
-
-/// A connection that is opened again if the server closed it meanwhile.
-struct Line {
-    server: Server,
-    connection: Connection,
-}
-
-/// What is asked.
-struct Asked<'a> {
-    method: Method,
-    path: &'a str,
-    user: Option<&'a UserId>,
-    body: Option<&'a Value>,
-    accept: &'static str,
-}
-
-/// The start of an answer, and its body.
-struct Answer {
-    status: u16,
-    body: LocalBody,
 }
 
 /// Why something that was asked is not done.
@@ -183,6 +163,19 @@ impl Api {
         }
     }
 
+    /// Asks a person about what is to be done there, and lets go of the store meanwhile: a server that wants to start does
+    /// not wait for them.
+    pub(super) async fn once_asked(
+        self,
+        (config, reach): (&Config, &Reach),
+        ask: impl FnOnce(&str) -> Result<(), CliError>,
+    ) -> Result<Self, CliError> {
+        let place = self.place.clone();
+        self.close().await;
+        ask(&place)?;
+        Self::connect(config, reach).await
+    }
+
     /// Whether the caller owns the store, and so has the routes below `/local`.
     pub(super) fn owns_store(&self) -> bool {
         !matches!(self.way, Way::Remote(_))
@@ -217,7 +210,8 @@ impl Api {
         user: Option<&UserId>,
         body: &Value,
     ) -> Result<Value, Refused> {
-        let asked = Asked { method: Method::POST, path, user, body: Some(body), accept: JSON };
+        let body = Some(body.to_string().into());
+        let asked = Asked { method: Method::POST, path, user, body, accept: JSON };
         let body = self.whole(asked).await?;
         serde_json::from_slice(&body).map_err(|e| Refused::unreadable(&e))
     }
@@ -229,7 +223,8 @@ impl Api {
 
     /// The lines of the answer to a POST.
     pub(super) async fn post_lines(&mut self, path: &str, body: &Value) -> Result<Lines, Refused> {
-        self.lines(Asked { method: Method::POST, path, user: None, body: Some(body), accept: LINES }).await
+        let body = Some(body.to_string().into());
+        self.lines(Asked { method: Method::POST, path, user: None, body, accept: LINES }).await
     }
 
     /// Fails if the graph has no commits: a mistyped name must not succeed with an empty history.
@@ -262,13 +257,19 @@ impl Api {
         Ok(named.from)
     }
 
-    /// Brings the list of graphs up to this version of a graph. A server elsewhere does so in its own time.
+    /// Brings the list of graphs up to this version of a graph, once it is told that it is written. A server elsewhere does so in its own time.
     pub(super) async fn fold(&mut self, graph: &GraphId, version: Version) -> Result<(), CliError> {
         if !self.owns_store() {
             return Ok(());
         }
         let (path, to) = (format!("/local/graphs/{graph}/fold"), json!({ "version": version }));
-        self.post(&path, None, &to).await.map(drop).map_err(|refused| CliError::new(refused.to_string()))
+        self.post(&path, None, &to).await.map(drop).map_err(|refused| match refused {
+            // Says itself what is written, and what to do.
+            Refused::Problem { .. } => CliError::new(refused.to_string()),
+            Refused::Unanswered(why) => CliError::new(format!(
+                "{graph} is written at version {version}, but the list may be behind: {why}. Run `dao-api rebuild --graph {graph}`"
+            )),
+        })
     }
 
     async fn whole(&mut self, asked: Asked<'_>) -> Result<Bytes, Refused> {
@@ -280,13 +281,19 @@ impl Api {
     async fn lines(&mut self, asked: Asked<'_>) -> Result<Lines, Refused> {
         let answer = self.ask(asked).await?;
         if answer.status == 200 {
-            return Ok(Lines { body: answer.body, bytes: Vec::new() });
+            return Ok(Lines::of(answer.body));
         }
         let body = answer.body.collect().await.map_err(|e| Refused::Unanswered(e.to_string()))?;
         Err(Refused::of(answer.status, &body.to_bytes()))
     }
 
     async fn ask(&mut self, asked: Asked<'_>) -> Result<Answer, Refused> {
+        if matches!(self.way, Way::Beside(_)) && asked.bytes().len() > SOCKET_BODY_BYTES_MAX {
+            let detail = format!(
+                "this is more than {SOCKET_BODY_BYTES_MAX} bytes, which a server takes over its socket: stop the server first"
+            );
+            return Err(Refused::Problem { status: 413, code: "TOO_LARGE".to_owned(), detail });
+        }
         match &mut self.way {
             Way::Remote(line) | Way::Beside(line) => {
                 line.ask(asked).await.map_err(|why| Refused::Unanswered(why.to_string()))
@@ -299,72 +306,6 @@ impl Api {
                 let answer = service.ask(request).with_subscriber(NoSubscriber::new()).await;
                 Ok(Answer { status: answer.status().as_u16(), body: answer.into_body() })
             }
-        }
-    }
-}
-
-impl Asked<'_> {
-    fn headers(&self) -> Vec<(&str, &str)> {
-        let mut headers = vec![("accept", self.accept)];
-        headers.extend(self.user.map(|user| ("x-user-id", user.as_str())));
-        headers.extend(self.body.map(|_| ("content-type", JSON)));
-        headers
-    }
-
-    fn bytes(&self) -> Bytes {
-        self.body.map(|body| body.to_string().into()).unwrap_or_default()
-    }
-
-    /// `None` if a part of it can't be sent.
-    fn request(&self) -> Option<Request<Bytes>> {
-        let mut request = Request::builder().method(self.method.clone()).uri(self.path);
-        for (name, value) in self.headers() {
-            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-            request = request.header(name, HeaderValue::from_bytes(value.as_bytes()).ok()?);
-        }
-        request.body(self.bytes()).ok()
-    }
-}
-
-impl Line {
-    async fn open(server: Server) -> Result<Self, LinkError> {
-        Ok(Self { connection: Connection::open(&server).await?, server })
-    }
-
-    async fn ask(&mut self, asked: Asked<'_>) -> Result<Answer, LinkError> {
-        if !self.connection.is_open() {
-            self.connection = Connection::open(&self.server).await?;
-        }
-        let (what, headers) = ((asked.method.clone(), asked.path), asked.headers());
-        let answer = self.connection.send(what, &headers, asked.bytes()).await?;
-        let status = answer.status().as_u16();
-        Ok(Answer { status, body: answer.into_body().map_err(io::Error::other).boxed_unsync() })
-    }
-}
-
-/// Lines of JSON, as they come.
-pub(super) struct Lines {
-    body: LocalBody,
-    /// What came of the next line.
-    bytes: Vec<u8>,
-}
-
-impl Lines {
-    /// The next line that is not blank; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<String>, Refused> {
-        let broken = |why: String| Refused::Unanswered(format!("the answer broke off: {why}"));
-        loop {
-            if let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.bytes.drain(..=end).collect();
-                let line = String::from_utf8(line).map_err(|e| broken(e.to_string()))?;
-                if line.trim().is_empty() {
-                    continue;
-                }
-                return Ok(Some(line.trim_end().to_owned()));
-            }
-            let Some(frame) = self.body.frame().await else { return Ok(None) };
-            let frame = frame.map_err(|e| broken(e.to_string()))?;
-            self.bytes.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
         }
     }
 }
