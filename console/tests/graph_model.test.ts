@@ -116,7 +116,7 @@ function source(commits: Commit[]) {
     },
     async commits(since: number, limit: number) {
       asked.push(`commits ${since}+${limit}`)
-      return commits.slice(since, since + limit)
+      return { changes: commits.slice(since, since + limit), hasMore: since + limit < commits.length }
     },
   }
 }
