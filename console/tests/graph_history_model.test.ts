@@ -1,6 +1,8 @@
 /** Histories that are long, or come in short pages: nothing is skipped, and nothing is asked for without an end. */
 import { expect, describe as group, test } from 'vitest'
+import { HistoryWindow, PAGE, PAGES_MAX, STEP_MAX } from '../src/graph/history_window.ts'
 import { Past, WINDOW } from '../src/graph/past.ts'
+import { linesOf, RUN_MAX } from '../src/graph/runs.ts'
 import type { Commit } from '../src/graph/wire_types.ts'
 
 /** A server whose pages have at most `pageMax` commits, as one that stops at a number of bytes. */
@@ -74,5 +76,93 @@ group('k4 past of short pages', () => {
       },
     })
     await expect(past.at(100)).rejects.toThrow('Expected commit 42')
+  })
+})
+
+/** A list of `all`, newest first, with cursors that name the row behind which a page begins. */
+function listing(all: readonly number[]) {
+  const asked: (string | null)[] = []
+  const ask = async (cursor: string | null, limit: number) => {
+    asked.push(cursor)
+    const from = cursor === null ? 0 : all.indexOf(Number(cursor)) + 1
+    const rows = all.slice(from, from + limit)
+    const last = rows[rows.length - 1]
+    return { rows, nextCursor: last === undefined || last === all[all.length - 1] ? null : String(last) }
+  }
+  return { asked, ask }
+}
+const newestFirst = (count: number): number[] => Array.from({ length: count }, (_, i) => count - i)
+
+group('k3 window', () => {
+  test('k3_rows_that_are_wanted_together_are_held_together', async () => {
+    const { ask, asked } = listing(newestFirst(20 * PAGE))
+    const window = new HistoryWindow(ask, () => undefined)
+    while (!(await window.wantAll(0, 7 * PAGE)));
+    expect(asked.length).toBeLessThan(10)
+    for (const index of [0, PAGE, 6 * PAGE, 7 * PAGE]) expect(window.row(index)).toBe(20 * PAGE - index)
+    for (let i = 8 * PAGE; i < 20 * PAGE; i += 50) await window.wantAll(i, i + 50)
+    expect(window.held).toBeLessThanOrEqual(PAGES_MAX * PAGE)
+  })
+
+  test('k3_new_commits_leave_no_gap_behind_the_newest_page', async () => {
+    const all = newestFirst(20 * PAGE)
+    const window = new HistoryWindow(listing(all).ask, () => undefined)
+    for (let i = 0; i < 12 * PAGE; i += 50) await window.wantAll(i, i + 50)
+    all.unshift(...Array.from({ length: 30 }, (_, i) => 20 * PAGE + 30 - i))
+    for (let i = 12 * PAGE; i >= 0; i -= 50) await window.wantAll(i, i + 50)
+    for (const index of [0, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE]) {
+      await window.wantAll(index, index)
+      expect(window.row(index)).toBe(20 * PAGE - index)
+    }
+  })
+
+  test('k3_a_page_that_ends_elsewhere_drops_what_followed', async () => {
+    const all = newestFirst(12 * PAGE)
+    const window = new HistoryWindow(listing(all).ask, () => undefined)
+    for (let i = 0; i < 12 * PAGE; i += 50) await window.wantAll(i, i + 50)
+    // A purged row: the second page now reaches one row further.
+    all.splice(PAGE + 10, 1)
+    await window.wantAll(PAGE, PAGE + 20)
+    await window.wantAll(2 * PAGE - 2, 2 * PAGE + 2)
+    const rows = [-2, -1, 0, 1, 2].map((at) => window.row(2 * PAGE + at))
+    expect(rows).toEqual(all.slice(2 * PAGE - 2, 2 * PAGE + 3))
+  })
+
+  test('k3_a_filter_that_fits_nothing_stops_after_some_pages', async () => {
+    let asked = 0
+    const nothing = async () => ({ rows: [], nextCursor: String(++asked) })
+    const window = new HistoryWindow<number>(nothing, () => undefined)
+    expect(await window.wantAll(0, 0)).toBe(false)
+    expect([asked, window.pages]).toEqual([STEP_MAX, STEP_MAX])
+    expect(await window.wantAll(0, 0)).toBe(false)
+    expect(asked).toBe(2 * STEP_MAX)
+    expect(await window.wantAll(0, 0, { isOver: () => asked > 22 })).toBe(true)
+    expect(asked).toBe(23)
+  })
+
+  test('k3_an_ended_step_asks_for_nothing_and_spoils_nothing', async () => {
+    const { ask } = listing(newestFirst(PAGE))
+    const abort = new AbortController()
+    const window = new HistoryWindow<number>(
+      async (cursor, limit, signal) => {
+        await Promise.resolve()
+        signal?.throwIfAborted()
+        return ask(cursor, limit)
+      },
+      () => undefined,
+    )
+    const ended = window.want(0, 10, abort.signal)
+    const other = window.want(0, 10)
+    abort.abort()
+    await expect(ended).rejects.toThrow()
+    expect(await other).toBe(true)
+    expect(window.row(0)).toBe(PAGE)
+  })
+
+  test('k3_a_run_has_a_limit', () => {
+    const op = { userId: 'ada', clientId: 'tab', commandType: 'SAVE_DOCUMENT' as const, status: 'completed' as const }
+    const lines = linesOf(1_000, (i) => ({ ...op, timestamp: -i }), new Set())
+    expect(lines).toHaveLength(1_000 / RUN_MAX)
+    expect(lines[1]).toMatchObject({ kind: 'run', run: { from: RUN_MAX, to: 2 * RUN_MAX - 1 } })
   })
 })

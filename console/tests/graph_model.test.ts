@@ -272,21 +272,22 @@ group('k3 history', () => {
   test('k3_a_long_history_is_held_by_pages_in_both_directions', async () => {
     const asked: (string | null)[] = []
     const all = Array.from({ length: 5_050 }, (_, i) => i)
-    const window = new HistoryWindow<number>(async (cursor, limit) => {
+    const window = new HistoryWindow<number, string>(async (cursor, limit) => {
       asked.push(cursor)
       const from = cursor === null ? 0 : Number(cursor)
       const next = from + limit < all.length ? String(from + limit) : null
       return { rows: all.slice(from, from + limit), nextCursor: next }
-    })
+    }, String)
     for (let i = 0; i < 5_050; i += 50) while (await window.want(i, i + 50));
     expect(window.count).toBe(5_050)
     expect(window.hasMore).toBe(false)
     expect(window.held).toBeLessThanOrEqual(PAGE * PAGES_MAX)
     expect(window.row(5_049)).toBe(5_049)
-    expect(window.row(0)).toBeUndefined()
-    while (await window.want(0, 40));
-    expect(window.row(0)).toBe(0)
-    expect(asked[asked.length - 1]).toBeNull()
+    expect(window.row(PAGE)).toBeUndefined()
+    expect(window.brief(PAGE)).toBe(String(PAGE))
+    while (await window.want(PAGE, PAGE + 40));
+    expect(window.row(PAGE)).toBe(PAGE)
+    expect(asked[asked.length - 1]).toBe(String(PAGE))
     expect(window.held).toBeLessThanOrEqual(PAGE * PAGES_MAX)
   })
 
