@@ -47,7 +47,8 @@ export const subscriptionLink = (name: string): string => `/subscriptions/${seg(
 export const parkedLink = (name: string): string => `/subscriptions/${seg(name)}/parked`
 export const systemLink = (): string => '/system'
 
-const decode = (text: string): string => {
+/** Reads one segment of a path: the way back from {@link seg}. What is not encoded right stays as it is. */
+export const decode = (text: string): string => {
   try {
     return decodeURIComponent(text)
   } catch {
