@@ -55,13 +55,14 @@ export function useHead(id: string, follow: boolean): Head {
     (listener) => graph?.subscribeStatus(listener) ?? noStop,
     () => graph?.status ?? CLOSED,
   )
-  // The editing hook shares the graph of the client, and closes it when editing ends.
+  // The server ended it, for example since it may not be read: asked for again and again, it comes back by itself.
   const isClosed = graph !== null && client !== null && status.connection === 'closed'
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is still closed after a round has another one
   useEffect(() => {
     if (!isClosed) return
     const timer = setTimeout(() => setRound((count) => count + 1), REOPEN_MS)
     return () => clearTimeout(timer)
-  }, [isClosed])
+  }, [isClosed, round])
   const [kept, setKept] = useState(NOTHING)
   useEffect(() => {
     if (snapshot.ready) setKept(snapshot)
