@@ -23,6 +23,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Nothing was judged: another attempt may work. */
+export const isPassing = ({ status }: ApiError): boolean => status === 0 || status === 429 || status >= 500
+
 export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>
 
 export interface Ask {
@@ -34,20 +37,21 @@ export interface Ask {
 
 /** `path` is relative to the API's root: `graphs/g1/state`. Ids in it have to be encoded: see `seg` in links.ts. */
 export async function get<T>(path: string, ask: Ask = {}): Promise<T> {
-  return (await (await request('GET', path, ask)).json()) as T
+  const answer = await request('GET', path, ask)
+  return parsed<T>(await textOf(answer, ask), answer)
 }
 
 /** As {@link get}, with the headers of the answer. */
 export async function getWith<T>(path: string, ask: Ask = {}): Promise<{ body: T; headers: Headers }> {
   const answer = await request('GET', path, ask)
-  return { body: (await answer.json()) as T, headers: answer.headers }
+  return { body: parsed<T>(await textOf(answer, ask), answer), headers: answer.headers }
 }
 
 export async function getText(path: string, ask: Ask = {}): Promise<string> {
-  return (await request('GET', path, ask)).text()
+  return textOf(await request('GET', path, ask), ask)
 }
 
-/** Anything but a GET. Safe to call again only with the same operation id in the body or as `Idempotency-Key`. */
+/** Anything but a GET; null for an answer without a body. Safe to call again only with the same operation id in the body or as `Idempotency-Key`. */
 export async function send<T>(
   method: 'POST' | 'PUT' | 'DELETE',
   path: string,
@@ -55,8 +59,31 @@ export async function send<T>(
   ask: Ask = {},
 ): Promise<T> {
   const answer = await request(method, path, ask, body)
-  return (answer.status === 204 ? null : await answer.json()) as T
+  const text = await textOf(answer, ask)
+  return text === '' ? (null as T) : parsed<T>(text, answer)
 }
+
+/** A connection that breaks within an answer is the same as one that breaks before it. */
+async function textOf(answer: Response, { signal }: Ask): Promise<string> {
+  try {
+    return await answer.text()
+  } catch (error) {
+    if (signal?.aborted) throw error
+    throw local('UNREACHABLE', 'The answer of the server was cut off. Try again.', answer)
+  }
+}
+
+function parsed<T>(text: string, answer: Response): T {
+  try {
+    return JSON.parse(text) as T
+  } catch {
+    throw local('NOT_JSON', 'The answer is not valid JSON. Check that no proxy answers for the server.', answer)
+  }
+}
+
+/** What the console finds out itself. */
+const local = (code: string, detail: string, answer: Response | null): ApiError =>
+  new ApiError(0, code, detail, answer === null ? null : requestIdOf(answer), null, null)
 
 /** Lines of JSON as they arrive. A line `{"error": …}` is thrown as an {@link ApiError}. */
 export async function* lines<T>(path: string, ask: Ask = {}): AsyncGenerator<T, void, void> {
@@ -136,14 +163,7 @@ async function once(method: string, path: string, ask: Ask, body?: unknown): Pro
     return await fetch(url, init)
   } catch (error) {
     if (ask.signal?.aborted) throw error
-    throw new ApiError(
-      0,
-      'UNREACHABLE',
-      'The server does not answer. Check that it runs and that you are online.',
-      null,
-      null,
-      null,
-    )
+    throw local('UNREACHABLE', 'The server does not answer. Check that it runs and that you are online.', null)
   }
 }
 
