@@ -21,7 +21,8 @@ import { IDLE_MS, nextStep } from '../src/graph/playback.ts'
 import { linesOf } from '../src/graph/runs.ts'
 import { plain, refusalSentence } from '../src/graph/sentence.ts'
 import { textDiff } from '../src/graph/text_diff.ts'
-import type { Commit, Difference, Touch } from '../src/graph/wire_types.ts'
+import type { Commit, Difference, Touch, WireConflict } from '../src/graph/wire_types.ts'
+import { chosenView, graphLink } from '../src/shared/links.ts'
 
 const HOUR = 3_600_000
 const ticks: Tick[] = [
@@ -238,7 +239,7 @@ group('k7 refusals', () => {
     userId: 'bob',
     operationId: 'op',
   }
-  const error = (conflicts: (typeof conflict)[], code = 'CONFLICT') => ({
+  const error = (conflicts: WireConflict[], code = 'CONFLICT') => ({
     type: '',
     title: '',
     status: 409,
@@ -249,12 +250,25 @@ group('k7 refusals', () => {
   const refused = { userId: 'ada', commandType: 'UPDATE_NODE' as const, timestamp: 14_000, version: 4 }
 
   test('k7_a_refusal_is_a_sentence', () => {
-    const { parts, commit, policies } = refusalSentence({ ...refused, error: error([conflict]) }, () => 2_000)
+    const { parts, commit, about, policies } = refusalSentence({ ...refused, error: error([conflict]) }, () => 2_000)
     expect(plain(parts)).toBe(
       'Refused: ada wanted /data/label = "Go" on node a; bob had set it to "Begin" in v4, 12 s earlier.',
     )
     expect(commit).toBe(4)
+    expect(about).toEqual({ kind: 'node', id: 'a' })
     expect(policies.map(({ name }) => name)).toEqual(['merge', 'overwrite', 'reject'])
+  })
+
+  test('k7_what_a_refusal_is_about_has_its_kind', () => {
+    const edge = { ...conflict, entity: 'edge' as const, id: 'node edge' }
+    const { about, parts, more } = refusalSentence({ ...refused, error: error([edge, edge]) })
+    expect(about).toEqual({ kind: 'edge', id: 'node edge' })
+    for (const list of [parts, more[0]!])
+      expect(list).toContainEqual({ kind: 'entity', text: 'edge node edge', entity: 'edge', id: 'node edge' })
+    const graph = { ...conflict, entity: 'graph' as const }
+    expect(refusalSentence({ ...refused, error: error([graph]) }).about).toBeNull()
+    expect(graphLink('g', 4, chosenView(about))).toBe('/graphs/g@4?edge=node+edge')
+    expect(graphLink('g', 4, chosenView({ kind: 'node', id: 'a' }))).toBe('/graphs/g@4?node=a')
   })
 
   test('k7_a_deleted_target_and_a_refusal_without_conflicts_are_sentences_too', () => {

@@ -22,6 +22,10 @@ export interface GraphView {
   tab?: string | null
 }
 
+/** The part of a graph's address that chooses one of its nodes or edges. */
+export const chosenView = (chosen: { kind: 'node' | 'edge'; id: string } | null): GraphView =>
+  chosen === null ? {} : { [chosen.kind]: chosen.id }
+
 export const graphsLink = (params?: Params): string => `/graphs${queryOf(params)}`
 
 /** `at` is a version, a label or a time (L13); without it, the head. */
