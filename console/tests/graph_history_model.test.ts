@@ -3,7 +3,8 @@ import { expect, describe as group, test } from 'vitest'
 import { HistoryWindow, PAGE, PAGES_MAX, STEP_MAX } from '../src/graph/history_window.ts'
 import { Past, WINDOW } from '../src/graph/past.ts'
 import { linesOf, RUN_MAX } from '../src/graph/runs.ts'
-import type { Commit } from '../src/graph/wire_types.ts'
+import { wantedOf } from '../src/graph/use_view.ts'
+import type { Commit, GraphRow } from '../src/graph/wire_types.ts'
 
 /** A server whose pages have at most `pageMax` commits, as one that stops at a number of bytes. */
 function shortPages(count: number, pageMax: number) {
@@ -43,7 +44,7 @@ group('k4 past of short pages', () => {
 
   test('k4_a_version_above_the_head_is_an_error_and_spoils_nothing', async () => {
     const past = new Past(shortPages(450, 70))
-    for (const version of [451, 460, 600, 700, 1_000, 1_450]) {
+    for (const version of [Number.NaN, -1, 0.5, 451, 460, 600, 700, 1_000, 1_450]) {
       await expect(past.at(version)).rejects.toThrow('is not in this history')
     }
     expect((await past.at(450)).snapshot.nodes).toHaveLength(450)
@@ -165,4 +166,10 @@ group('k3 window', () => {
     expect(lines).toHaveLength(1_000 / RUN_MAX)
     expect(lines[1]).toMatchObject({ kind: 'run', run: { from: RUN_MAX, to: 2 * RUN_MAX - 1 } })
   })
+})
+
+test('k1_a_label_that_has_the_name_of_what_every_object_has_is_unknown', () => {
+  const row = { labels: { published: { version: 7, at: 1, by: 'ada' } } } as unknown as GraphRow
+  for (const at of ['constructor', 'toString', '__proto__', 'draft']) expect(wantedOf(at, row)).toBe('unknown')
+  expect(wantedOf('published', row)).toEqual({ kind: 'version', version: 7 })
 })

@@ -87,6 +87,7 @@ export class Past {
   /** The graph after a commit. What is equal to the moment before is the same object, so little is drawn again. */
   async at(version: number): Promise<Moment> {
     if (this.#last?.version === version) return this.#last
+    if (!Number.isSafeInteger(version) || version < 0) throw missing(version)
     const state = await this.#stateAt(version)
     const commit = await this.commit(version)
     if (commit === null && version > 0) throw missing(version)

@@ -25,6 +25,8 @@ export interface Head {
   readonly graph: Graph | null
   /** What was shown last stays while the tab reconnects. */
   readonly snapshot: GraphSnapshot
+  /** The version that `snapshot` is of; 0 until there is one. The server may have a newer one. */
+  readonly version: number
   readonly status: Status
   /** How often the history was replaced by another one since the page was opened. */
   readonly replacements: number
@@ -63,11 +65,12 @@ export function useHead(id: string, follow: boolean): Head {
     const timer = setTimeout(() => setRound((count) => count + 1), REOPEN_MS)
     return () => clearTimeout(timer)
   }, [isClosed, round])
-  const [kept, setKept] = useState(NOTHING)
+  const { version } = status.point
+  const [kept, setKept] = useState({ snapshot: NOTHING, version: 0 })
   useEffect(() => {
-    if (snapshot.ready) setKept(snapshot)
-  }, [snapshot])
-  return { graph, snapshot: snapshot.ready ? snapshot : kept, status, replacements }
+    if (snapshot.ready) setKept({ snapshot, version })
+  }, [snapshot, version])
+  return { graph, ...(snapshot.ready ? { snapshot, version } : kept), status, replacements }
 }
 
 const noStop = (): void => undefined
