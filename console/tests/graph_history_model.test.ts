@@ -1,6 +1,7 @@
 /** Histories that are long, or come in short pages: nothing is skipped, and nothing is asked for without an end. */
 import { expect, describe as group, test } from 'vitest'
 import { HistoryWindow, PAGE, PAGES_MAX, STEP_MAX } from '../src/graph/history_window.ts'
+import { matchOf, parseNoted } from '../src/graph/noted_hash.ts'
 import { Past, WINDOW } from '../src/graph/past.ts'
 import { linesOf, RUN_MAX } from '../src/graph/runs.ts'
 import { wantedOf } from '../src/graph/use_view.ts'
@@ -172,4 +173,18 @@ test('k1_a_label_that_has_the_name_of_what_every_object_has_is_unknown', () => {
   const row = { labels: { published: { version: 7, at: 1, by: 'ada' } } } as unknown as GraphRow
   for (const at of ['constructor', 'toString', '__proto__', 'draft']) expect(wantedOf(at, row)).toBe('unknown')
   expect(wantedOf('published', row)).toEqual({ kind: 'version', version: 7 })
+})
+
+test('v4_a_hash_without_its_version_accuses_nobody', () => {
+  const hash = 'ab'.repeat(32)
+  expect(parseNoted(` v1,482:${hash.toUpperCase()} `)).toEqual({ version: 1_482, hash })
+  expect(parseNoted(hash.slice(1))).toBeNull()
+  const bare = parseNoted(hash)!
+  expect(bare).toEqual({ version: null, hash })
+  expect(matchOf(bare, 9, { currentVersion: 9, reset: true })).toEqual({ kind: 'elsewhere', version: 9 })
+  expect(matchOf(bare, 9, { currentVersion: 10 })).toEqual({ kind: 'same', version: 9 })
+  const whole = { version: 7, hash }
+  expect(matchOf(whole, 7, { currentVersion: 9, reset: true }).kind).toBe('other')
+  expect(matchOf(whole, 7, { currentVersion: 6, reset: true }).kind).toBe('ahead')
+  expect(matchOf(whole, 7, { currentVersion: 9 }).kind).toBe('same')
 })

@@ -87,6 +87,11 @@ const local = (code: string, detail: string, answer: Response | null): ApiError 
 
 /** Lines of JSON as they arrive. A line `{"error": …}` is thrown as an {@link ApiError}. */
 export async function* lines<T>(path: string, ask: Ask = {}): AsyncGenerator<T, void, void> {
+  for await (const line of rawLines(path, ask)) yield JSON.parse(line) as T
+}
+
+/** As {@link lines}, byte for byte as the server wrote them, without their ends. */
+export async function* rawLines(path: string, ask: Ask = {}): AsyncGenerator<string, void, void> {
   const headers = { ...ask.headers, Accept: 'application/x-ndjson' }
   const answer = await request('GET', path, { ...ask, headers })
   const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader()
@@ -96,7 +101,11 @@ export async function* lines<T>(path: string, ask: Ask = {}): AsyncGenerator<T, 
       const { done, value } = await reader.read()
       const whole = (rest + (value ?? '')).split('\n')
       rest = done ? '' : whole.pop()!
-      for (const line of whole) if (line.trim() !== '') yield parseLine<T>(line, answer)
+      for (const line of whole) {
+        if (line.trim() === '') continue
+        throwIfError(line, answer)
+        yield line
+      }
       if (done) return
     }
   } finally {
@@ -104,10 +113,10 @@ export async function* lines<T>(path: string, ask: Ask = {}): AsyncGenerator<T, 
   }
 }
 
-function parseLine<T>(line: string, answer: Response): T {
-  const value = JSON.parse(line) as { error?: Problem }
-  if (value.error?.code !== undefined) throw fromProblem(value.error, value.error.status, answer)
-  return value as T
+function throwIfError(line: string, answer: Response): void {
+  if (!line.includes('"error"')) return
+  const { error } = JSON.parse(line) as { error?: Problem }
+  if (error?.code !== undefined) throw fromProblem(error, error.status, answer)
 }
 
 /** Saves an answer as a file of the user's. */
