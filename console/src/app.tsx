@@ -3,8 +3,8 @@ import { lazy, Suspense } from 'react'
 import { Redirect, Route, Router, Switch } from 'wouter'
 import { GraphsPage } from './graphs/graphs_page.tsx'
 import { NotFoundPage } from './not_found_page.tsx'
-import { parseGraphSegment } from './shared/links.ts'
-import { basePath } from './shared/place.ts'
+import { decode, parseGraphSegment } from './shared/links.ts'
+import { hrefs, useConsoleLocation } from './shared/location.ts'
 import { useSession } from './shared/session.ts'
 import { Loading } from './shared/ui.tsx'
 import { Shell } from './shell/shell.tsx'
@@ -26,7 +26,7 @@ const GraphPage = lazy(() => import('./graph/graph_page.tsx'))
 export function App() {
   const { phase } = useSession()
   return (
-    <Router base={basePath}>
+    <Router hook={useConsoleLocation} hrefs={hrefs}>
       <Switch>
         <Route path="/demo">
           <Suspense fallback={<Loading what="the demo" />}>
@@ -59,12 +59,12 @@ function Pages() {
         <Route path="/operations">
           <OperationsPage />
         </Route>
-        <Route path="/operations/:id">{({ id }) => <OperationPage id={decodeURIComponent(id)} />}</Route>
+        <Route path="/operations/:id">{({ id }) => <OperationPage id={decode(id)} />}</Route>
         <Route path="/subscriptions">
           <SubscriptionsPage />
         </Route>
-        <Route path="/subscriptions/:name">{({ name }) => <ParkedPage name={decodeURIComponent(name)} />}</Route>
-        <Route path="/subscriptions/:name/parked">{({ name }) => <ParkedPage name={decodeURIComponent(name)} />}</Route>
+        <Route path="/subscriptions/:name">{({ name }) => <ParkedPage name={decode(name)} />}</Route>
+        <Route path="/subscriptions/:name/parked">{({ name }) => <ParkedPage name={decode(name)} />}</Route>
         <Route path="/system">
           <SystemPage />
         </Route>

@@ -21,7 +21,8 @@ import { IDLE_MS, nextStep } from '../src/graph/playback.ts'
 import { linesOf } from '../src/graph/runs.ts'
 import { plain, refusalSentence } from '../src/graph/sentence.ts'
 import { textDiff } from '../src/graph/text_diff.ts'
-import type { Commit, Difference, Touch } from '../src/graph/wire_types.ts'
+import type { Commit, Difference, Touch, WireConflict } from '../src/graph/wire_types.ts'
+import { chosenView, graphLink } from '../src/shared/links.ts'
 
 const HOUR = 3_600_000
 const ticks: Tick[] = [
@@ -116,7 +117,7 @@ function source(commits: Commit[]) {
     },
     async commits(since: number, limit: number) {
       asked.push(`commits ${since}+${limit}`)
-      return commits.slice(since, since + limit)
+      return { changes: commits.slice(since, since + limit), hasMore: since + limit < commits.length }
     },
   }
 }
@@ -238,7 +239,7 @@ group('k7 refusals', () => {
     userId: 'bob',
     operationId: 'op',
   }
-  const error = (conflicts: (typeof conflict)[], code = 'CONFLICT') => ({
+  const error = (conflicts: WireConflict[], code = 'CONFLICT') => ({
     type: '',
     title: '',
     status: 409,
@@ -249,12 +250,25 @@ group('k7 refusals', () => {
   const refused = { userId: 'ada', commandType: 'UPDATE_NODE' as const, timestamp: 14_000, version: 4 }
 
   test('k7_a_refusal_is_a_sentence', () => {
-    const { parts, commit, policies } = refusalSentence({ ...refused, error: error([conflict]) }, () => 2_000)
+    const { parts, commit, about, policies } = refusalSentence({ ...refused, error: error([conflict]) }, () => 2_000)
     expect(plain(parts)).toBe(
       'Refused: ada wanted /data/label = "Go" on node a; bob had set it to "Begin" in v4, 12 s earlier.',
     )
     expect(commit).toBe(4)
+    expect(about).toEqual({ kind: 'node', id: 'a' })
     expect(policies.map(({ name }) => name)).toEqual(['merge', 'overwrite', 'reject'])
+  })
+
+  test('k7_what_a_refusal_is_about_has_its_kind', () => {
+    const edge = { ...conflict, entity: 'edge' as const, id: 'node edge' }
+    const { about, parts, more } = refusalSentence({ ...refused, error: error([edge, edge]) })
+    expect(about).toEqual({ kind: 'edge', id: 'node edge' })
+    for (const list of [parts, more[0]!])
+      expect(list).toContainEqual({ kind: 'entity', text: 'edge node edge', entity: 'edge', id: 'node edge' })
+    const graph = { ...conflict, entity: 'graph' as const }
+    expect(refusalSentence({ ...refused, error: error([graph]) }).about).toBeNull()
+    expect(graphLink('g', 4, chosenView(about))).toBe('/graphs/g@4?edge=node+edge')
+    expect(graphLink('g', 4, chosenView({ kind: 'node', id: 'a' }))).toBe('/graphs/g@4?node=a')
   })
 
   test('k7_a_deleted_target_and_a_refusal_without_conflicts_are_sentences_too', () => {
@@ -272,21 +286,22 @@ group('k3 history', () => {
   test('k3_a_long_history_is_held_by_pages_in_both_directions', async () => {
     const asked: (string | null)[] = []
     const all = Array.from({ length: 5_050 }, (_, i) => i)
-    const window = new HistoryWindow<number>(async (cursor, limit) => {
+    const window = new HistoryWindow<number, string>(async (cursor, limit) => {
       asked.push(cursor)
       const from = cursor === null ? 0 : Number(cursor)
       const next = from + limit < all.length ? String(from + limit) : null
       return { rows: all.slice(from, from + limit), nextCursor: next }
-    })
+    }, String)
     for (let i = 0; i < 5_050; i += 50) while (await window.want(i, i + 50));
     expect(window.count).toBe(5_050)
     expect(window.hasMore).toBe(false)
     expect(window.held).toBeLessThanOrEqual(PAGE * PAGES_MAX)
     expect(window.row(5_049)).toBe(5_049)
-    expect(window.row(0)).toBeUndefined()
-    while (await window.want(0, 40));
-    expect(window.row(0)).toBe(0)
-    expect(asked[asked.length - 1]).toBeNull()
+    expect(window.row(PAGE)).toBeUndefined()
+    expect(window.brief(PAGE)).toBe(String(PAGE))
+    while (await window.want(PAGE, PAGE + 40));
+    expect(window.row(PAGE)).toBe(PAGE)
+    expect(asked[asked.length - 1]).toBe(String(PAGE))
     expect(window.held).toBeLessThanOrEqual(PAGE * PAGES_MAX)
   })
 

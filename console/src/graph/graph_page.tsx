@@ -57,7 +57,9 @@ function Unknown({ id, sub }: { id: string; sub: string }) {
 function Graph({ id, at }: { id: string; at: string | null }) {
   const row = useLoad(`row ${id}`, (signal) => getRow(id, signal), { every: 30_000 })
   // The graph is on its way while the row is: what is in the trash is not followed, once that is known.
-  const head = useHead(id, row.error === undefined && row.data?.trashed === undefined)
+  // A poll that fails says nothing about the graph, unless the server says that it is gone or may not be read.
+  const isGone = row.error?.status === 403 || row.error?.status === 404
+  const head = useHead(id, !isGone && row.data?.trashed === undefined)
   const title = row.data?.attributes.title
   useEffect(() => {
     document.title = `${typeof title === 'string' && title !== '' ? title : id}${at === null ? '' : ` @ ${at}`} · dao-api`

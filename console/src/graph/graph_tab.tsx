@@ -19,6 +19,9 @@ interface GraphTabProps {
   row: GraphRow
   placed: Placed
   view: View | null
+  /** The view can't be had. */
+  failed: boolean
+  /** Of the view. */
   version: number
   head: number
   graph: Graph | null
@@ -56,7 +59,7 @@ export function GraphTab(props: GraphTabProps) {
   }
 }
 
-function Inspect({ id, row, placed, view, version, head, graph, commit, flow }: GraphTabProps) {
+function Inspect({ id, row, placed, view, failed, version, head, graph, commit, flow }: GraphTabProps) {
   const { chosen } = placed.place
   const meta = useCallback(
     (entity: string) => {
@@ -73,7 +76,7 @@ function Inspect({ id, row, placed, view, version, head, graph, commit, flow }: 
       set: (id: string, pointer: string, value: string) => flow.setField(id, pointer, value),
     }
   }, [flow])
-  if (view === null) return <Loading what="the graph" />
+  if (view === null) return failed ? <Empty title="Nothing is shown" /> : <Loading what="the graph" />
   if (chosen === null) {
     const { nodes, edges, attributes } = view.snapshot
     const counts = { nodes: nodes.length, edges: edges.length }

@@ -50,7 +50,8 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
   const isTrashed = row.trashed !== undefined
   const placed = usePlace(id, at)
   const { place, go } = placed
-  const headVersion = Math.max(head.status.point.version, row.version)
+  // The end of the slider. The picture of the head may be older: what names a picture has the version of the picture.
+  const headVersion = Math.max(head.version, row.version)
   const marks = useMemo(() => labelMarks(row.labels), [row.labels])
   const { wanted, error: wantedError } = useWanted(id, at, row)
   const [isUnlocked] = useUnlock(id)
@@ -69,17 +70,20 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
   useRefreshRow(headVersion, row.version, reload)
 
   const isHead = travel.version === null
-  const version = travel.version ?? headVersion
-  const view = viewed.view
+  const pictureOfHead = head.snapshot.ready ? head.version : headVersion
+  const version = travel.version ?? pictureOfHead
+  const error = wantedError ?? viewed.error
+  // What was shown before is grey until the next is there, and gone if that fails.
+  const view = error === null || error === undefined ? viewed.view : null
+  const isOlder = view !== null && (viewed.isLoading || view.version !== version)
   // What is not the picture waits until the picture is there.
   const isShown = view !== null
-  const commit = useShownCommit(id, version, view?.moment?.commit ?? null, isShown)
+  const commit = useShownCommit(id, view?.version ?? version, view?.moment?.commit ?? null, isShown)
   const acts = useActs({ id, row, version, head: headVersion, isHead, isUnlocked, reload, placed })
   useGraphKeys({ placed, travel, version, isHead })
   const choose = useCallback((chosen: Move['chosen']) => go({ chosen: chosen ?? null, path: null }, true), [go])
 
   const editing = flow !== null && isUnlocked && isHead ? flow : null
-  const error = wantedError ?? viewed.error
   return (
     <main
       className={`gp ${isHead ? '' : 'gp-past'} ${isHead && head.status.connection === 'offline' ? 'gp-stale' : ''}`}
@@ -92,7 +96,7 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
         row={row}
         placed={placed}
         version={version}
-        head={headVersion}
+        head={pictureOfHead}
         isHead={isHead}
         status={head.status}
         marks={marks}
@@ -102,10 +106,7 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
       {isTrashed && <TrashNote row={row} />}
       {!isHead && !isTrashed && <PastNote version={version} commit={commit} placed={placed} />}
       <div className="gp-body">
-        <div
-          className={`gp-stage ${viewed.isLoading && view !== null ? 'gp-stage-loading' : ''}`}
-          aria-busy={viewed.isLoading}
-        >
+        <div className={`gp-stage ${isOlder ? 'gp-stage-loading' : ''}`} aria-busy={viewed.isLoading || isOlder}>
           <Toolbar placed={placed} flow={editing} />
           {error !== null && error !== undefined && (
             <ProblemView error={error} onRetry={viewed.retry}>
@@ -122,7 +123,7 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
               onChoose={choose}
               fitKey={id}
               edit={editing === null || editing.readOnly ? undefined : editing.props}
-              label={`${isHead ? 'The graph as it is now' : `The graph in ${v(version)}`} as a picture. The outline has the same as a table.`}
+              label={`${view.kind === 'head' ? 'The graph as it is now' : `The graph in ${v(view.version)}`} as a picture. The outline has the same as a table.`}
             >
               <Suspense fallback={null}>{editing !== null && <EditCursors flow={editing} />}</Suspense>
               {editing === null && isHead && head.graph !== null && <OthersCursors graph={head.graph} />}
@@ -135,7 +136,8 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
             row={row}
             placed={placed}
             view={view}
-            version={version}
+            failed={error !== null && error !== undefined}
+            version={view?.version ?? version}
             head={headVersion}
             graph={head.graph}
             commit={commit}

@@ -20,8 +20,8 @@ const STATES_MAX = 30
 export interface PastSource {
   /** The state after a commit, as `GET /graphs/{id}/state?version=`. */
   state(version: number): Promise<StateJson>
-  /** Commits after a version, at most `limit`. */
-  commits(since: number, limit: number): Promise<readonly Commit[]>
+  /** Commits after a version, at most `limit`. Fewer may come although there are more: the server limits bytes too. */
+  commits(since: number, limit: number): Promise<{ readonly changes: readonly Commit[]; readonly hasMore: boolean }>
 }
 
 export interface Moment {
@@ -48,7 +48,7 @@ export class Past {
     const since = windowOf(version)
     const kept = this.#windows.get(since)
     if (kept !== undefined) return kept
-    const asked = this.#source.commits(since, WINDOW)
+    const asked = this.#read(since)
     this.#windows.set(since, asked)
     asked.then(
       // The last window of a history that goes on is not whole: the next question asks again.
@@ -56,6 +56,21 @@ export class Past {
       () => this.#windows.delete(since),
     )
     return asked
+  }
+
+  /** A whole window, or what there is of it; never one with a gap. */
+  async #read(since: number): Promise<readonly Commit[]> {
+    const found: Commit[] = []
+    for (let hasMore = true; hasMore && found.length < WINDOW; ) {
+      const page = await this.#source.commits(since + found.length, WINDOW - found.length)
+      for (const commit of page.changes) {
+        const expected = since + found.length + 1
+        if (commit.version !== expected) throw new Error(`Expected commit ${expected}, got ${commit.version}.`)
+        found.push(commit)
+      }
+      hasMore = page.hasMore && page.changes.length > 0
+    }
+    return found
   }
 
   async commit(version: number): Promise<Commit | null> {
@@ -72,8 +87,10 @@ export class Past {
   /** The graph after a commit. What is equal to the moment before is the same object, so little is drawn again. */
   async at(version: number): Promise<Moment> {
     if (this.#last?.version === version) return this.#last
+    if (!Number.isSafeInteger(version) || version < 0) throw missing(version)
     const state = await this.#stateAt(version)
     const commit = await this.commit(version)
+    if (commit === null && version > 0) throw missing(version)
     const moment = { version, state, commit, snapshot: picture(state, this.#last?.snapshot) }
     this.#last = moment
     return moment
@@ -90,7 +107,7 @@ export class Past {
     while (at < version) {
       const commits = await this.window(at + 1)
       const next = commits.filter((commit) => commit.version > at && commit.version <= version)
-      if (next.length === 0) throw new Error(`Version ${version} is not in this history.`)
+      if (next.length === 0) throw missing(version)
       for (const commit of next) apply(state, commit)
       at = next[next.length - 1]!.version
     }
@@ -103,17 +120,30 @@ export class Past {
     while (from % KEYFRAME !== 0 && !this.#states.has(from)) from -= WINDOW
     let state = this.#states.get(from)
     if (state === undefined) {
-      state = from === 0 ? new GraphState() : fromState(await this.#source.state(from), this.#last?.state)
+      state = from === 0 ? new GraphState() : await this.#fetch(from)
       this.#states.set(from, state)
     }
     for (; from < since; from += WINDOW) {
+      const commits = await this.window(from + 1)
+      // What is kept under a version has to be the state of that version.
+      if (commits.length < WINDOW) throw missing(from + WINDOW)
       const next: GraphState = state.fork()
-      for (const commit of await this.window(from + 1)) apply(next, commit)
+      for (const commit of commits) apply(next, commit)
       state = next
       this.#states.set(from + WINDOW, state)
     }
     return { state, version: since }
   }
+
+  async #fetch(version: number): Promise<GraphState> {
+    const answer = await this.#source.state(version)
+    if (answer.version !== version) throw missing(version)
+    return fromState(answer, this.#last?.state)
+  }
+}
+
+function missing(version: number): Error {
+  return new Error(`Version ${version} is not in this history.`)
 }
 
 function apply(state: GraphState, commit: Commit): void {

@@ -1,6 +1,8 @@
 /** Where one is in the graph page: everything that matters is in the address (K1). */
 import { useCallback, useMemo } from 'react'
-import { useLocation, useSearch } from 'wouter'
+import { useLocation } from 'wouter'
+// wouter's own decodes the query, and URLSearchParams would again.
+import { useSearch } from 'wouter/use-browser-location'
 import { graphLink } from '../shared/links.ts'
 import type { Chosen } from './canvas/flow_canvas.tsx'
 

@@ -13,6 +13,8 @@ export type Line = { readonly kind: 'row'; readonly index: number } | { readonly
 
 /** What is collapsed only pays from this length on. */
 const RUN_MIN = 4
+/** A longer run is several, so that what is shown needs few rows, and one open run stays small. */
+export const RUN_MAX = 50
 /** A longer pause ends a run. Milliseconds. */
 const PAUSE_MS = 120_000
 
@@ -28,11 +30,19 @@ const WHAT: Readonly<Record<string, string>> = {
   CREATE_EDGE: 'new edges',
 }
 
-type Op = Pick<AuditedOperation, 'userId' | 'clientId' | 'commandType' | 'status' | 'timestamp' | 'restores' | 'undoes'>
+/** What runs are made of: it has to be known of rows that are not held, too. */
+export type Op = Pick<AuditedOperation, 'userId' | 'clientId' | 'commandType' | 'status' | 'timestamp'> & {
+  readonly restores?: AuditedOperation['restores'] | undefined
+  readonly undoes?: AuditedOperation['undoes'] | undefined
+}
+
+export function opOf({ userId, clientId, commandType, status, timestamp, restores, undoes }: AuditedOperation): Op {
+  return { userId, clientId, commandType, status, timestamp, restores, undoes }
+}
 
 /**
  * The lines for a list whose rows may be missing. `expanded` holds the first index of runs that are open. A run is never
- * longer than `limit`, so that one open run stays small.
+ * longer than {@link RUN_MAX}.
  */
 export function linesOf(
   count: number,
@@ -62,7 +72,7 @@ function runFrom(from: number, count: number, row: (index: number) => Op | undef
   const first = row(from)
   if (first === undefined || !canRun(first)) return from
   let end = from
-  for (let i = from + 1; i < count; i++) {
+  for (let i = from + 1; i < Math.min(count, from + RUN_MAX); i++) {
     const [newer, next] = [row(i - 1), row(i)]
     if (newer === undefined || next === undefined || !canRun(next)) break
     const isSame =

@@ -12,14 +12,14 @@ export type Part =
   | { readonly kind: 'code'; readonly text: string }
   | { readonly kind: 'user'; readonly text: string }
   | { readonly kind: 'version'; readonly text: string; readonly version: number }
-  | { readonly kind: 'entity'; readonly text: string; readonly id: string }
+  | { readonly kind: 'entity'; readonly text: string; readonly entity: 'node' | 'edge'; readonly id: string }
 
 export interface RefusalSentence {
   readonly parts: readonly Part[]
   /** The commit that was in the way; `null` if the server names none. */
   readonly commit: number | null
-  /** The node or edge that it is about. */
-  readonly entityId: string | null
+  /** The node or edge that it is about; `null` if it is the graph itself. */
+  readonly about: { readonly kind: 'node' | 'edge'; readonly id: string } | null
   readonly path: string | null
   /** The further fields that conflict, one sentence each. */
   readonly more: readonly (readonly Part[])[]
@@ -49,7 +49,7 @@ export function refusalSentence(
   return {
     parts,
     commit: first?.version ?? null,
-    entityId: first === undefined || first.entity === 'graph' || first.entity === 'viewport' ? null : first.id,
+    about: first === undefined ? null : aboutOf(first),
     path: first?.path ?? null,
     more: rest.map((conflict) => [
       code_(conflict.path === '' ? conflict.id : conflict.path),
@@ -127,8 +127,12 @@ function version(of: number): Part {
   return { kind: 'version', text: v(of), version: of }
 }
 
+function aboutOf({ entity: kind, id }: WireConflict): RefusalSentence['about'] {
+  return kind === 'graph' || kind === 'viewport' ? null : { kind, id }
+}
+
 function entity({ entity: kind, id }: WireConflict): Part {
   if (kind === 'graph') return text('the graph')
   if (kind === 'viewport') return text('the viewport')
-  return { kind: 'entity', text: `${kind} ${id}`, id }
+  return { kind: 'entity', text: `${kind} ${id}`, entity: kind, id }
 }

@@ -23,8 +23,7 @@ export const graphPath = (id: string, below = ''): string => `graphs/${seg(id)}$
 export function pastSource(id: string): PastSource {
   return {
     state: (version) => get<StateJson>(graphPath(id, '/state'), { query: { version, trashed: 'include' } }),
-    commits: async (since, limit) =>
-      (await get<Changes>(graphPath(id, '/changes'), { query: { since, limit } })).changes,
+    commits: (since, limit) => get<Changes>(graphPath(id, '/changes'), { query: { since, limit } }),
   }
 }
 

@@ -13,8 +13,8 @@ import { v } from './text.ts'
 import type { GraphRow } from './wire_types.ts'
 
 type Open =
-  | { kind: 'restore' | 'label'; version: number }
-  | { kind: 'copy' | 'trash' | 'recover' }
+  | { kind: 'restore' | 'label' | 'copy'; version: number }
+  | { kind: 'trash' | 'recover' }
   | { kind: 'failed'; error: ApiError }
   | null
 
@@ -62,7 +62,7 @@ export function useActs({
     ...(isHead || version === 0
       ? []
       : [{ label: `Restore ${v(version)}…`, run: () => setOpen({ kind: 'restore', version }), ...locked }]),
-    { label: `Copy ${v(version)} to a new graph…`, run: () => setOpen({ kind: 'copy' }), ...locked },
+    { label: `Copy ${v(version)} to a new graph…`, run: () => setOpen({ kind: 'copy', version }), ...locked },
     isTrashed
       ? {
           label: 'Recover…',
@@ -92,7 +92,7 @@ export function useActs({
           <LabelDialog id={id} version={open.version} labels={Object.keys(row.labels)} onClose={close} onDone={done} />
         )
       case 'copy':
-        return <CopyDialog id={id} version={version} onClose={close} onOpen={(to) => placed.open(graphLink(to))} />
+        return <CopyDialog id={id} version={open.version} onClose={close} onOpen={(to) => placed.open(graphLink(to))} />
       case 'trash':
         return <TrashDialog id={id} nodes={row.nodes} onClose={close} onDone={done} />
       case 'recover':

@@ -25,6 +25,8 @@ export interface Head {
   readonly graph: Graph | null
   /** What was shown last stays while the tab reconnects. */
   readonly snapshot: GraphSnapshot
+  /** The version that `snapshot` is of; 0 until there is one. The server may have a newer one. */
+  readonly version: number
   readonly status: Status
   /** How often the history was replaced by another one since the page was opened. */
   readonly replacements: number
@@ -55,18 +57,20 @@ export function useHead(id: string, follow: boolean): Head {
     (listener) => graph?.subscribeStatus(listener) ?? noStop,
     () => graph?.status ?? CLOSED,
   )
-  // The editing hook shares the graph of the client, and closes it when editing ends.
+  // The server ended it, for example since it may not be read: asked for again and again, it comes back by itself.
   const isClosed = graph !== null && client !== null && status.connection === 'closed'
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is still closed after a round has another one
   useEffect(() => {
     if (!isClosed) return
     const timer = setTimeout(() => setRound((count) => count + 1), REOPEN_MS)
     return () => clearTimeout(timer)
-  }, [isClosed])
-  const [kept, setKept] = useState(NOTHING)
+  }, [isClosed, round])
+  const { version } = status.point
+  const [kept, setKept] = useState({ snapshot: NOTHING, version: 0 })
   useEffect(() => {
-    if (snapshot.ready) setKept(snapshot)
-  }, [snapshot])
-  return { graph, snapshot: snapshot.ready ? snapshot : kept, status, replacements }
+    if (snapshot.ready) setKept({ snapshot, version })
+  }, [snapshot, version])
+  return { graph, ...(snapshot.ready ? { snapshot, version } : kept), status, replacements }
 }
 
 const noStop = (): void => undefined

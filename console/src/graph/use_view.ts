@@ -27,7 +27,8 @@ export function wantedOf(at: string | null, row: GraphRow | undefined): Wanted |
   if (/^\d+$/.test(at)) return Number(at) < VERSIONS_BELOW ? { kind: 'version', version: Number(at) } : 'time'
   if (/^\d{4}-/.test(at)) return Number.isNaN(timeOf(at)) ? 'unknown' : 'time'
   if (row === undefined) return null
-  const label = row.labels[at]
+  // A label may not be there, and have the name of what every object has: `constructor`.
+  const label = Object.hasOwn(row.labels, at) ? row.labels[at] : undefined
   return label === undefined ? 'unknown' : { kind: 'version', version: label.version }
 }
 
@@ -84,20 +85,20 @@ export function useView(past: Past, wanted: Wanted | null, head: Head): Viewed {
     latest.current = version
     setError(null)
     if (version === null || running.current) return
-    // One at a time: while one is on its way, only the latest of the others is asked for.
+    // One at a time: while one is on its way, only the latest of the others is asked for, in the history of then.
     const run = async (): Promise<void> => {
       running.current = true
       for (let next = latest.current; next !== null; ) {
-        const asked = next
+        const [asked, from] = [next, current.current]
+        const isLatest = (): boolean => latest.current === asked && current.current === from
         try {
-          const from = current.current
           const found = await from.at(asked)
           setMoment({ past: from, moment: found })
           setError(null)
         } catch (failure) {
-          if (latest.current === asked) setError(notFound(failure, asked))
+          if (isLatest()) setError(notFound(failure, asked))
         }
-        next = latest.current === asked ? null : latest.current
+        next = isLatest() ? null : latest.current
       }
       running.current = false
     }
@@ -108,15 +109,15 @@ export function useView(past: Past, wanted: Wanted | null, head: Head): Viewed {
   const view = useMemo((): View | null => {
     if (isPast) return shown && { kind: 'past', version: shown.version, snapshot: shown.snapshot, moment: shown }
     if (!head.snapshot.ready) return null
-    return { kind: 'head', version: head.status.point.version, snapshot: head.snapshot, moment: null }
-  }, [isPast, shown, head.snapshot, head.status.point.version])
-  // What was shown before stays until the next is there, so that the canvas keeps its place.
-  const [kept, setKept] = useState<View | null>(null)
+    return { kind: 'head', version: head.version, snapshot: head.snapshot, moment: null }
+  }, [isPast, shown, head.snapshot, head.version])
+  // What was shown before stays until the next is there, so that the canvas keeps its place: not that of another history.
+  const [kept, setKept] = useState<{ past: Past; view: View } | null>(null)
   useEffect(() => {
-    if (view !== null) setKept(view)
-  }, [view])
+    if (view !== null) setKept({ past, view })
+  }, [past, view])
   return {
-    view: view ?? (wanted === null ? null : kept),
+    view: view ?? (wanted === null || kept?.past !== past ? null : kept.view),
     isLoading: isPast ? shown?.version !== version && error === null : view === null,
     error: isPast ? error : null,
     retry: () => setRound((count) => count + 1),

@@ -2,14 +2,19 @@
  * Finds one operation, with what it wrote. The server keeps outcomes by id for `OPERATION_TTL`; after that the history of the graph
  * still has the operation, and is searched.
  */
-import { ApiError, get } from '../shared/api.ts'
+import { ApiError, get, isPassing } from '../shared/api.ts'
 import { seg } from '../shared/links.ts'
 import type { AuditedOperation, Changes, Commit, Operation, Operations } from '../shared/types.ts'
+import { asApiError } from '../shared/use_load.ts'
 
 export interface Found {
   operation: Operation
-  /** What it wrote; null of a refusal, of one that changed nothing, and where the commit can't be read. */
+  /** What it wrote; null of a refusal, of one that changed nothing, and of one whose commit is `unread`. */
   commit: Commit | null
+  /** Why what it wrote can't be told. */
+  unread: ApiError | null
+  /** Why something else is left out that another attempt may find. */
+  missing: ApiError | null
   /** As the audit list has it: with the client, the trace and what it undoes. */
   audited: AuditedOperation | null
   /** When the commits in its way were made. */
@@ -36,7 +41,7 @@ export async function findOperation(
   const around = version === null ? {} : await timesAround(graph, version, signal)
   const audited = await search(graph, id, around, signal)
   if (audited === null) throw known
-  return complete(asOperation(audited, graph), audited, signal)
+  return complete(asOperation(audited, graph), { value: audited, error: null }, signal)
 }
 
 async function remembered(id: string, graphId: string | null, signal: AbortSignal): Promise<Operation | ApiError> {
@@ -48,16 +53,25 @@ async function remembered(id: string, graphId: string | null, signal: AbortSigna
   }
 }
 
-async function complete(operation: Operation, audited: AuditedOperation | null, signal: AbortSignal): Promise<Found> {
-  const { graphId, operationId, version, resolution } = operation
-  const wrote = operation.status === 'completed' && operation.outcome !== 'unchanged'
+async function complete(operation: Operation, audited: Read<AuditedOperation>, signal: AbortSignal): Promise<Found> {
+  const { graphId, resolution } = operation
   const blocking = [...new Set((resolution?.conflicts ?? []).slice(0, MOST_TIMES).map((conflict) => conflict.version))]
   const [own, ...others] = await Promise.all([
-    wrote ? commitAt(graphId, version, signal) : null,
-    ...blocking.map((at) => commitAt(graphId, at, signal)),
+    ownCommit(operation, signal),
+    ...blocking.map((at) => optional(commitAt(graphId, at, signal), signal)),
   ])
-  const times = new Map(others.flatMap((one) => (one == null ? [] : [[one.version, one.timestamp] as const])))
-  return { operation, audited, times, commit: own?.operationId === operationId ? own : null }
+  const times = new Map(others.flatMap(({ value }) => (value === null ? [] : [[value.version, value.timestamp]])))
+  const missing = [audited, ...others].find(({ error }) => error !== null && isPassing(error))?.error ?? null
+  return { operation, audited: audited.value, times, commit: own.value, unread: own.error, missing }
+}
+
+async function ownCommit(operation: Operation, signal: AbortSignal): Promise<Read<Commit>> {
+  const { graphId, operationId, status, outcome, version } = operation
+  if (status !== 'completed' || outcome === 'unchanged') return { value: null, error: null }
+  const { value, error } = await optional(commitAt(graphId, version, signal), signal)
+  if (error !== null || value?.operationId === operationId) return { value, error }
+  const why = value?.erased === true ? 'What it wrote was erased.' : 'The history has another commit there, or none.'
+  return { value: null, error: new ApiError(404, 'COMMIT_NOT_FOUND', why, null, null, null) }
 }
 
 function asOperation(audited: AuditedOperation, graphId: string): Operation {
@@ -76,11 +90,18 @@ async function timesAround(
   version: number,
   signal: AbortSignal,
 ): Promise<{ from?: number; to?: number }> {
-  const [at, next] = await Promise.all([commitAt(graphId, version, signal), commitAt(graphId, version + 1, signal)])
+  const [at, next] = await Promise.all([version, version + 1].map((one) => timeOf(graphId, one, signal)))
   return {
-    ...(at === null ? {} : { from: at.timestamp - 1 }),
-    ...(next === null ? {} : { to: next.timestamp + 1 }),
+    ...(at == null ? {} : { from: at - 1 }),
+    ...(next == null ? {} : { to: next + 1 }),
   }
+}
+
+/** Null if there is no such commit: then the search has no end on that side. */
+async function timeOf(graphId: string, version: number, signal: AbortSignal): Promise<number | null> {
+  const { value, error } = await optional(commitAt(graphId, version, signal), signal)
+  if (error !== null && isPassing(error)) throw error
+  return value?.timestamp ?? null
 }
 
 async function search(
@@ -104,16 +125,21 @@ async function search(
 async function commitAt(graphId: string, version: number, signal: AbortSignal): Promise<Commit | null> {
   if (version < 1) return null
   const query = { since: version - 1, limit: 1 }
-  const answer = await optional(get<Changes>(`graphs/${seg(graphId)}/changes`, { query, signal }), signal)
-  return answer?.changes.find((commit) => commit.version === version) ?? null
+  const answer = await get<Changes>(`graphs/${seg(graphId)}/changes`, { query, signal })
+  return answer.changes.find((commit) => commit.version === version) ?? null
 }
 
-/** What makes the page richer, and is left out where it can't be read. */
-async function optional<T>(asked: Promise<T>, signal: AbortSignal): Promise<T | null> {
+interface Read<T> {
+  value: T | null
+  error: ApiError | null
+}
+
+/** What makes the page richer: it is shown without it, and says so where another attempt may find it. */
+async function optional<T>(asked: Promise<T | null>, signal: AbortSignal): Promise<Read<T>> {
   try {
-    return await asked
-  } catch {
+    return { value: await asked, error: null }
+  } catch (error) {
     signal.throwIfAborted()
-    return null
+    return { value: null, error: asApiError(error) }
   }
 }

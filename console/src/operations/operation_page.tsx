@@ -2,13 +2,14 @@
 import { Link } from 'wouter'
 import { describe } from '../graph/describe.ts'
 import { type Part, plain, refusalSentence } from '../graph/sentence.ts'
+import { isPassing } from '../shared/api.ts'
 import { commandWords, count, short } from '../shared/format.ts'
 import { JsonView } from '../shared/json_view.tsx'
-import { compareLink, graphLink, operationLink, operationsLink } from '../shared/links.ts'
+import { chosenView, compareLink, graphLink, operationLink, operationsLink } from '../shared/links.ts'
 import { ProblemView } from '../shared/problem.tsx'
 import { Time } from '../shared/time.tsx'
 import { useTitle } from '../shared/title.ts'
-import type { Operation } from '../shared/types.ts'
+import type { Commit, Operation } from '../shared/types.ts'
 import { CopyButton, Loading, User } from '../shared/ui.tsx'
 import { useLoad } from '../shared/use_load.ts'
 import { useParams } from '../shared/use_params.ts'
@@ -20,7 +21,7 @@ export function OperationPage({ id }: { id: string }) {
   const [params] = useParams()
   const graph = params.get('graph')
   const version = /^\d+$/.test(params.get('version') ?? '') ? Number(params.get('version')) : null
-  const { data, error, reload } = useLoad<Found>(`${graph}/${id}`, (signal) =>
+  const { data, error, reload } = useLoad<Found>(JSON.stringify([graph, id, version]), (signal) =>
     findOperation(id, graph, version, signal),
   )
   return (
@@ -44,30 +45,24 @@ export function OperationPage({ id }: { id: string }) {
         </ProblemView>
       )}
       {data === undefined && error === undefined && <Loading what="the operation" />}
-      {data !== undefined && <Details found={data} />}
+      {data !== undefined && <Details found={data} onRetry={reload} />}
     </main>
   )
 }
 
 const title = ({ type, userId }: Operation): string => `${userId}: ${commandWords(type)}`
 
-function Details({ found: { operation, commit, audited, times } }: { found: Found }) {
-  const { graphId, version } = operation
+function Details({ found, onRetry }: { found: Found; onRetry: () => void }) {
+  const { operation, commit, audited, times, missing } = found
   return (
     <div className="detail">
       <div className="detail-main stack">
         {operation.error !== undefined && <Refusal operation={operation} times={times} />}
-        {operation.error === undefined && (
-          <section className="card panel stack">
-            <p className="refusal">
-              <strong>{operation.userId}</strong>{' '}
-              {commit === null ? 'changed nothing: everything was so already' : describe(commit)}.
-            </p>
-            <p className="links">
-              <Link href={graphLink(graphId, version)}>The graph at v{count(version)}</Link>
-              {commit !== null && <Link href={compareLink(graphId, version - 1, version)}>What changed</Link>}
-            </p>
-          </section>
+        {operation.error === undefined && <Effect found={found} onRetry={onRetry} />}
+        {missing !== null && (
+          <ProblemView error={missing} onRetry={onRetry}>
+            <span className="quiet">Some of the facts and times are left out.</span>
+          </ProblemView>
         )}
         {commit !== null && (
           <section className="card panel">
@@ -85,6 +80,36 @@ function Details({ found: { operation, commit, audited, times } }: { found: Foun
       <Facts operation={operation} commit={commit} audited={audited} />
     </div>
   )
+}
+
+/** What it did, of an operation that was not refused. */
+function Effect({ found: { operation, commit, unread }, onRetry }: { found: Found; onRetry: () => void }) {
+  const { graphId, version, userId } = operation
+  return (
+    <section className="card panel stack">
+      <p className="refusal">
+        <strong>{userId}</strong> {effectWords(operation, commit)}.
+      </p>
+      {unread !== null && (
+        <>
+          <p>
+            The commit v{count(version)} can't be read{isPassing(unread) && ' now'}.
+          </p>
+          <ProblemView error={unread} onRetry={onRetry} />
+        </>
+      )}
+      <p className="links">
+        <Link href={graphLink(graphId, version)}>The graph at v{count(version)}</Link>
+        {commit !== null && <Link href={compareLink(graphId, version - 1, version)}>What changed</Link>}
+      </p>
+    </section>
+  )
+}
+
+/** Only the server's word says that nothing was changed: a commit that can't be read is another matter. */
+export function effectWords({ outcome, type }: Pick<Operation, 'outcome' | 'type'>, commit: Commit | null): string {
+  if (commit !== null) return describe(commit)
+  return outcome === 'unchanged' ? 'changed nothing: everything was so already' : `ran ${type}`
 }
 
 function Facts({ operation, commit, audited }: Pick<Found, 'operation' | 'commit' | 'audited'>) {
@@ -186,7 +211,7 @@ function Refusal({ operation, times }: { operation: Operation; times: ReadonlyMa
         )}
         {sentence.commit !== null && (
           <>
-            <Link href={graphLink(graphId, sentence.commit, { node: sentence.entityId, path: sentence.path })}>
+            <Link href={graphLink(graphId, sentence.commit, { ...chosenView(sentence.about), path: sentence.path })}>
               The graph at v{count(sentence.commit)}
             </Link>
             <Link href={compareLink(graphId, sentence.commit - 1, sentence.commit)}>What that commit changed</Link>
@@ -221,7 +246,7 @@ export function Parts({ parts, graphId }: { parts: readonly Part[]; graphId: str
       )
     if (part.kind === 'entity')
       return (
-        <Link key={key} href={graphLink(graphId, null, { node: part.id })}>
+        <Link key={key} href={graphLink(graphId, null, chosenView({ kind: part.entity, id: part.id }))}>
           {part.text}
         </Link>
       )

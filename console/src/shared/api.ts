@@ -23,6 +23,9 @@ export class ApiError extends Error {
   }
 }
 
+/** Nothing was judged: another attempt may work. */
+export const isPassing = ({ status }: ApiError): boolean => status === 0 || status === 429 || status >= 500
+
 export type Query = Readonly<Record<string, string | number | boolean | null | undefined>>
 
 export interface Ask {
@@ -34,20 +37,21 @@ export interface Ask {
 
 /** `path` is relative to the API's root: `graphs/g1/state`. Ids in it have to be encoded: see `seg` in links.ts. */
 export async function get<T>(path: string, ask: Ask = {}): Promise<T> {
-  return (await (await request('GET', path, ask)).json()) as T
+  const answer = await request('GET', path, ask)
+  return parsed<T>(await textOf(answer, ask), answer)
 }
 
 /** As {@link get}, with the headers of the answer. */
 export async function getWith<T>(path: string, ask: Ask = {}): Promise<{ body: T; headers: Headers }> {
   const answer = await request('GET', path, ask)
-  return { body: (await answer.json()) as T, headers: answer.headers }
+  return { body: parsed<T>(await textOf(answer, ask), answer), headers: answer.headers }
 }
 
 export async function getText(path: string, ask: Ask = {}): Promise<string> {
-  return (await request('GET', path, ask)).text()
+  return textOf(await request('GET', path, ask), ask)
 }
 
-/** Anything but a GET. Safe to call again only with the same operation id in the body or as `Idempotency-Key`. */
+/** Anything but a GET; null for an answer without a body. Safe to call again only with the same operation id in the body or as `Idempotency-Key`. */
 export async function send<T>(
   method: 'POST' | 'PUT' | 'DELETE',
   path: string,
@@ -55,11 +59,39 @@ export async function send<T>(
   ask: Ask = {},
 ): Promise<T> {
   const answer = await request(method, path, ask, body)
-  return (answer.status === 204 ? null : await answer.json()) as T
+  const text = await textOf(answer, ask)
+  return text === '' ? (null as T) : parsed<T>(text, answer)
 }
+
+/** A connection that breaks within an answer is the same as one that breaks before it. */
+async function textOf(answer: Response, { signal }: Ask): Promise<string> {
+  try {
+    return await answer.text()
+  } catch (error) {
+    if (signal?.aborted) throw error
+    throw local('UNREACHABLE', 'The answer of the server was cut off. Try again.', answer)
+  }
+}
+
+function parsed<T>(text: string, answer: Response): T {
+  try {
+    return JSON.parse(text) as T
+  } catch {
+    throw local('NOT_JSON', 'The answer is not valid JSON. Check that no proxy answers for the server.', answer)
+  }
+}
+
+/** What the console finds out itself. */
+const local = (code: string, detail: string, answer: Response | null): ApiError =>
+  new ApiError(0, code, detail, answer === null ? null : requestIdOf(answer), null, null)
 
 /** Lines of JSON as they arrive. A line `{"error": …}` is thrown as an {@link ApiError}. */
 export async function* lines<T>(path: string, ask: Ask = {}): AsyncGenerator<T, void, void> {
+  for await (const line of rawLines(path, ask)) yield JSON.parse(line) as T
+}
+
+/** As {@link lines}, byte for byte as the server wrote them, without their ends. */
+export async function* rawLines(path: string, ask: Ask = {}): AsyncGenerator<string, void, void> {
   const headers = { ...ask.headers, Accept: 'application/x-ndjson' }
   const answer = await request('GET', path, { ...ask, headers })
   const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader()
@@ -69,7 +101,11 @@ export async function* lines<T>(path: string, ask: Ask = {}): AsyncGenerator<T, 
       const { done, value } = await reader.read()
       const whole = (rest + (value ?? '')).split('\n')
       rest = done ? '' : whole.pop()!
-      for (const line of whole) if (line.trim() !== '') yield parseLine<T>(line, answer)
+      for (const line of whole) {
+        if (line.trim() === '') continue
+        throwIfError(line, answer)
+        yield line
+      }
       if (done) return
     }
   } finally {
@@ -77,10 +113,10 @@ export async function* lines<T>(path: string, ask: Ask = {}): AsyncGenerator<T, 
   }
 }
 
-function parseLine<T>(line: string, answer: Response): T {
-  const value = JSON.parse(line) as { error?: Problem }
-  if (value.error?.code !== undefined) throw fromProblem(value.error, value.error.status, answer)
-  return value as T
+function throwIfError(line: string, answer: Response): void {
+  if (!line.includes('"error"')) return
+  const { error } = JSON.parse(line) as { error?: Problem }
+  if (error?.code !== undefined) throw fromProblem(error, error.status, answer)
 }
 
 /** Saves an answer as a file of the user's. */
@@ -136,14 +172,7 @@ async function once(method: string, path: string, ask: Ask, body?: unknown): Pro
     return await fetch(url, init)
   } catch (error) {
     if (ask.signal?.aborted) throw error
-    throw new ApiError(
-      0,
-      'UNREACHABLE',
-      'The server does not answer. Check that it runs and that you are online.',
-      null,
-      null,
-      null,
-    )
+    throw local('UNREACHABLE', 'The server does not answer. Check that it runs and that you are online.', null)
   }
 }
 

@@ -22,6 +22,10 @@ export interface GraphView {
   tab?: string | null
 }
 
+/** The part of a graph's address that chooses one of its nodes or edges. */
+export const chosenView = (chosen: { kind: 'node' | 'edge'; id: string } | null): GraphView =>
+  chosen === null ? {} : { [chosen.kind]: chosen.id }
+
 export const graphsLink = (params?: Params): string => `/graphs${queryOf(params)}`
 
 /** `at` is a version, a label or a time (L13); without it, the head. */
@@ -47,7 +51,8 @@ export const subscriptionLink = (name: string): string => `/subscriptions/${seg(
 export const parkedLink = (name: string): string => `/subscriptions/${seg(name)}/parked`
 export const systemLink = (): string => '/system'
 
-const decode = (text: string): string => {
+/** Reads one segment of a path: the way back from {@link seg}. What is not encoded right stays as it is. */
+export const decode = (text: string): string => {
   try {
     return decodeURIComponent(text)
   } catch {

@@ -3,7 +3,7 @@
  * does not do it twice (C3); after a final refusal it is a new one.
  */
 import { useRef, useState } from 'react'
-import { type ApiError, newOperationId } from './api.ts'
+import { type ApiError, isPassing, newOperationId } from './api.ts'
 import { asApiError } from './use_load.ts'
 
 export interface Write {
@@ -12,9 +12,6 @@ export interface Write {
   /** Throws what it shows, so that a dialog stays open. */
   run(write: (operationId: string) => Promise<void>): Promise<void>
 }
-
-/** These leave the outcome open: the same id has to be sent again. */
-const isOpen = ({ status }: ApiError): boolean => status === 0 || status >= 500 || status === 429
 
 export function useWrite(): Write {
   const [busy, setBusy] = useState(false)
@@ -29,7 +26,8 @@ export function useWrite(): Write {
       id.current = null
     } catch (failure) {
       const problem = asApiError(failure)
-      if (!isOpen(problem)) id.current = null
+      // Where the outcome is open, the same id has to be sent again.
+      if (!isPassing(problem)) id.current = null
       setError(problem)
       throw problem
     } finally {

@@ -14,7 +14,7 @@ import { asApiError } from '../../shared/use_load.ts'
 import { contentOf, describe } from '../describe.ts'
 import { HistoryWindow } from '../history_window.ts'
 import type { Placed } from '../place.ts'
-import { type Line, linesOf } from '../runs.ts'
+import { type Line, linesOf, opOf } from '../runs.ts'
 import { getOperations } from '../source.ts'
 import { v } from '../text.ts'
 import type { AuditedOperation } from '../wire_types.ts'
@@ -65,23 +65,38 @@ function Rows(props: HistoryProps & { filter: Filter }) {
   const [expanded, setExpanded] = useState<ReadonlySet<number>>(new Set())
   const rows = useMemo(
     () =>
-      new HistoryWindow<AuditedOperation>(async (cursor, limit) => {
+      new HistoryWindow(async (cursor, limit, signal) => {
         const { user, kind, refused, to } = filter
         const type = TYPES[kind] ?? filter.type
         const status = refused && kind !== 'content' ? null : 'completed'
-        const page = await getOperations(id, { user, type, status, to }, cursor, limit)
+        const page = await getOperations(id, { user, type, status, to }, cursor, limit, signal)
         const { operations, nextCursor } = page
         const isWanted = (one: AuditedOperation): boolean => kind !== 'content' || contentOf(one.events) === 'content'
         return { rows: operations.filter(isWanted), nextCursor }
-      }),
+      }, opOf),
     [id, filter],
   )
+  // What fits a filter may be far away: after some pages the user is asked whether to look further.
+  const [isPaused, setPaused] = useState(false)
+  const abort = useRef(new AbortController())
+  const step = useRef(0)
+  useEffect(() => {
+    abort.current = new AbortController()
+    return () => abort.current.abort()
+  }, [])
   const want = useCallback(
     async (from: number, to: number) => {
+      const mine = ++step.current
+      const { signal } = abort.current
+      const isOver = (): boolean => signal.aborted || step.current !== mine
+      setPaused(false)
       try {
-        while (await rows.want(from, to)) renew()
+        const isDone = await rows.wantAll(from, to, { signal, isOver, came: renew })
+        if (isOver()) return
+        setPaused(!isDone)
         setError(null)
       } catch (failure) {
+        if (isOver()) return
         setError(asApiError(failure))
       }
       renew()
@@ -89,7 +104,7 @@ function Rows(props: HistoryProps & { filter: Filter }) {
     [rows],
   )
   const scroll = useRef<HTMLDivElement>(null)
-  const lines = linesOf(rows.count, (index) => rows.row(index), expanded, filter.collapse)
+  const lines = linesOf(rows.count, (index) => rows.brief(index), expanded, filter.collapse)
   const virtual = useVirtualizer({
     count: lines.length,
     getScrollElement: () => scroll.current,
@@ -109,8 +124,18 @@ function Rows(props: HistoryProps & { filter: Filter }) {
     setExpanded(next)
   }
   if (error !== null) return <ProblemView error={error} onRetry={() => void want(from, to)} />
-  if (rows.count === 0)
+  const further = isPaused && rows.hasMore && (
+    <p className="quiet small-text gp-end" role="status">
+      Searched {counted(rows.pages, 'page')} of the history so far.{' '}
+      <button type="button" onClick={() => void want(from, Math.max(to, rows.count))}>
+        Look further
+      </button>
+    </p>
+  )
+  if (rows.count === 0) {
+    if (further !== false) return further
     return rows.hasMore ? <Loading what="the history" /> : <Empty title="Nothing fits this filter" />
+  }
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reachable by keyboard
     <div className="gp-rows" ref={scroll} tabIndex={0} role="region" aria-label="History">
@@ -121,6 +146,7 @@ function Rows(props: HistoryProps & { filter: Filter }) {
           </li>
         ))}
       </ol>
+      {further}
       {!rows.hasMore && <p className="quiet small-text gp-end">This is the beginning. You look at {v(version)}.</p>}
     </div>
   )

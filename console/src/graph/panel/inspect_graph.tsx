@@ -83,9 +83,10 @@ export function InspectGraph({
             </dd>
           </>
         )}
-        <dt>Hash now</dt>
+        <dt>Hash of {v(row.version)}</dt>
         <dd>
-          <code title={row.hash}>{shortHash(row.hash, 12)}</code> <CopyButton text={row.hash} label="Copy the hash" />
+          <code title={row.hash}>{shortHash(row.hash, 12)}</code>{' '}
+          <CopyButton text={`${row.version}:${row.hash}`} label="Copy version and hash" />
         </dd>
       </dl>
       {Object.keys(attributes).length > 0 && (

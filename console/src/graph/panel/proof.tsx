@@ -1,14 +1,15 @@
 /** Proof: the server walks the hash chain; a hash that was noted before says whether it is the same history (A5, V4). */
 import { type FormEvent, useEffect, useRef, useState } from 'react'
-import { type ApiError, get, lines, save } from '../../shared/api.ts'
+import { type ApiError, get, lines, rawLines, save } from '../../shared/api.ts'
 import { bytes, count } from '../../shared/format.ts'
 import { ProblemView } from '../../shared/problem.tsx'
 import { absolute } from '../../shared/time.tsx'
 import { CopyButton, Status } from '../../shared/ui.tsx'
 import { asApiError } from '../../shared/use_load.ts'
+import { type Match, matchOf, parseNoted } from '../noted_hash.ts'
 import { graphPath } from '../source.ts'
 import { v } from '../text.ts'
-import type { Changes, Commit, GraphRow, Verified } from '../wire_types.ts'
+import type { Changes, GraphRow, Verified } from '../wire_types.ts'
 
 type Line = { commits: number; of: number } | Verified
 
@@ -91,25 +92,36 @@ function Result({ of, at }: { of: Verified; at: number }) {
   )
 }
 
-type Match = { kind: 'same' | 'other' | 'ahead'; version: number }
-
 function NotedHash({ id, row }: { id: string; row: GraphRow }) {
   const [text, setText] = useState('')
   const [match, setMatch] = useState<Match | null>(null)
   const [error, setError] = useState<ApiError | null>(null)
-  const noted = /^\s*(?:v?([\d,]+)\s*[:\s]\s*)?([0-9a-f]{64})\s*$/i.exec(text)
+  const abort = useRef<AbortController | null>(null)
+  useEffect(() => () => abort.current?.abort(), [])
+  const noted = parseNoted(text)
+  const change = (text: string): void => {
+    // An answer to what stood there before says nothing about this.
+    abort.current?.abort()
+    setText(text)
+    setMatch(null)
+    setError(null)
+  }
   const submit = async (event?: FormEvent): Promise<void> => {
     event?.preventDefault()
     if (noted === null) return
-    const version = noted[1] === undefined ? row.version : Number(noted[1].replaceAll(',', ''))
+    abort.current?.abort()
+    const mine = new AbortController()
+    const { signal } = mine
+    abort.current = mine
+    const version = noted.version ?? row.version
+    setMatch(null)
     setError(null)
     try {
-      const query = { since: version, hash: noted[2]!.toLowerCase(), limit: 1 }
-      const answer = await get<Changes>(graphPath(id, '/changes'), { query })
-      const kind = version > answer.currentVersion ? 'ahead' : answer.reset === true ? 'other' : 'same'
-      setMatch({ kind, version })
+      const query = { since: version, hash: noted.hash, limit: 1 }
+      const answer = await get<Changes>(graphPath(id, '/changes'), { signal, query })
+      if (!signal.aborted) setMatch(matchOf(noted, version, answer))
     } catch (failure) {
-      setError(asApiError(failure))
+      if (!signal.aborted) setError(asApiError(failure))
     }
   }
   return (
@@ -123,10 +135,7 @@ function NotedHash({ id, row }: { id: string; row: GraphRow }) {
             placeholder="1482:9f3c…"
             spellCheck={false}
             className="mono"
-            onChange={(event) => {
-              setText(event.target.value)
-              setMatch(null)
-            }}
+            onChange={(event) => change(event.target.value)}
           />
         </label>
         <button type="submit" disabled={noted === null}>
@@ -141,6 +150,9 @@ function NotedHash({ id, row }: { id: string; row: GraphRow }) {
             <Status tone="ok">The same history: nothing up to {v(match.version)} was changed.</Status>
           )}
           {match.kind === 'other' && <Status tone="bad">Another history: {v(match.version)} has another hash.</Status>}
+          {match.kind === 'elsewhere' && (
+            <Status tone="quiet">This is not the hash of {v(match.version)}. Give the version too.</Status>
+          )}
           {match.kind === 'ahead' && (
             <Status tone="bad">The graph has no {v(match.version)}: commits are missing.</Status>
           )}
@@ -153,40 +165,48 @@ function NotedHash({ id, row }: { id: string; row: GraphRow }) {
 function Download({ id }: { id: string }) {
   const [read, setRead] = useState<{ commits: number; size: number } | null>(null)
   const [error, setError] = useState<ApiError | null>(null)
+  const [busy, setBusy] = useState(false)
   const abort = useRef<AbortController | null>(null)
   useEffect(() => () => abort.current?.abort(), [])
   const run = async (): Promise<void> => {
+    abort.current?.abort()
     const mine = new AbortController()
+    const { signal } = mine
     abort.current = mine
     setError(null)
+    setRead(null)
+    setBusy(true)
     const parts: Blob[] = []
     let [pending, commits, size] = ['', 0, 0]
+    const flush = (): void => {
+      const part = new Blob([pending])
+      parts.push(part)
+      size += part.size
+      pending = ''
+      setRead({ commits, size })
+    }
     try {
-      for await (const commit of lines<Commit>(graphPath(id, '/events'), {
-        signal: mine.signal,
-        query: { follow: false },
-      })) {
-        pending += `${JSON.stringify(commit)}\n`
+      // As the server wrote them: numbers and the order of keys stay.
+      for await (const line of rawLines(graphPath(id, '/events'), { signal, query: { follow: false } })) {
+        pending += `${line}\n`
         commits += 1
-        if (pending.length < 1 << 20) continue
-        size += pending.length
-        parts.push(new Blob([pending]))
-        pending = ''
-        setRead({ commits, size })
+        if (pending.length >= 1 << 20) flush()
       }
-      parts.push(new Blob([pending]))
-      setRead({ commits, size: size + pending.length })
+      if (signal.aborted) return
+      flush()
       save(new Blob(parts, { type: 'application/x-ndjson' }), `${id}.ndjson`)
     } catch (failure) {
-      if (!mine.signal.aborted) setError(asApiError(failure))
+      if (signal.aborted) return
+      setError(asApiError(failure))
     }
+    setBusy(false)
   }
   return (
     <section>
       <h2>Download the history</h2>
       <p className="quiet">One line of JSON for each commit, with its hash.</p>
-      <button type="button" onClick={() => void run()}>
-        Download NDJSON
+      <button type="button" disabled={busy} onClick={() => void run()}>
+        {busy ? 'Downloading…' : 'Download NDJSON'}
       </button>
       {read !== null && (
         <p role="status" className="small-text">

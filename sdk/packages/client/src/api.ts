@@ -222,13 +222,15 @@ export interface Graph extends Writes<Sent> {
   /** Resolves when the first state is there. */
   readonly ready: Promise<void>
   /**
-   * Lets go of it. It is followed until what is pending has ended; then it is closed: writing and {@link Refusal.retry}
-   * throw, `undo` and `redo` return `null`. Asked for before that, it stays; later, the client makes another.
+   * Lets go of it, once for each {@link Client.graph}. When nobody holds it, it is followed until what is pending has
+   * ended; then it is closed: writing and {@link Refusal.retry} throw, `undo` and `redo` return `null`. Asked for before
+   * that, it stays; later, the client makes another.
    */
   close(): void
 }
 
 export interface Client {
+  /** The graph, which is followed from now on. Every call holds it until its {@link Graph.close}; all get the same one. */
   graph(id: string): Graph
   /** One id per connection of a tab; commits under it are one's own. */
   readonly clientId: string

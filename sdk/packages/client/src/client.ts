@@ -75,7 +75,9 @@ export class ClientShell implements Client {
   }
 
   graph(id: string): Graph {
-    return this.#hold(id, true)
+    const graph = this.#open(id)
+    graph.holders += 1
+    return graph
   }
 
   inspect(): AsyncIterableIterator<Inspected> {
@@ -102,15 +104,11 @@ export class ClientShell implements Client {
 
   // --- Graphs ----------------------------------------------------------------------------------
 
-  #hold(id: string, isHeld: boolean): GraphShell {
+  #open(id: string): GraphShell {
     if (this.#isClosed) throw new Error('this client is closed')
     const known = this.#graphs.get(id)
-    if (known !== undefined) {
-      known.isHeld ||= isHeld
-      return known
-    }
+    if (known !== undefined) return known
     const graph = new GraphShell(id, this.#host)
-    graph.isHeld = isHeld
     this.#graphs.set(id, graph)
     void this.#loading.then(() => this.#begin(graph))
     return graph
@@ -133,7 +131,7 @@ export class ClientShell implements Client {
 
   /** A graph that nobody holds is followed until its queue is empty. */
   #settleDown(graph: GraphShell): void {
-    if (graph.isHeld || !graph.isIdle || !graph.isLoaded || this.#graphs.get(graph.id) !== graph) return
+    if (graph.holders > 0 || !graph.isIdle || !graph.isLoaded || this.#graphs.get(graph.id) !== graph) return
     this.#graphs.delete(graph.id)
     this.#connection.send({ type: 'UNSUBSCRIBE', graphId: graph.id })
     graph.end()
@@ -258,7 +256,7 @@ export class ClientShell implements Client {
     const orphans = await this.#device.adopt().catch(() => [])
     if (this.#isClosed) return
     for (const { graphId, operations } of orphans) {
-      const graph = this.#hold(graphId, false)
+      const graph = this.#open(graphId)
       graph.step({ type: 'adopted', operations })
     }
     this.#stopAdopting = this.#environment.after(ADOPT_EVERY, () => void this.#adopt())

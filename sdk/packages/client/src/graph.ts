@@ -46,7 +46,7 @@ export interface Host {
   /** Resolves when the changes outlive the program. */
   write(graphId: string, changes: readonly Change[]): Promise<void>
   isDurable(): boolean
-  /** The user let go of the graph. */
+  /** Nobody holds the graph any longer. */
   closed(graph: GraphShell): void
   changed(graph: GraphShell): void
   inspect(graphId: string, input: Input, effects: readonly Effect[]): void
@@ -57,8 +57,8 @@ export class GraphShell implements Graph {
   readonly machine: GraphMachine
   readonly presence: Presences
   readonly ready: Promise<void>
-  /** Whether the user holds it; one that nobody holds ends when its queue is empty. */
-  isHeld = true
+  /** How many hold it: one for each time that it was asked for. Without any it ends when its queue is empty. */
+  holders = 0
   /** Whether what the device keeps is taken up: it is not followed before. */
   isLoaded = false
   #isEnded = false
@@ -222,8 +222,7 @@ export class GraphShell implements Graph {
   }
 
   close(): void {
-    if (!this.isHeld) return
-    this.isHeld = false
+    if (this.holders === 0 || --this.holders > 0) return
     this.presence.away()
     this.#host.closed(this)
   }

@@ -21,7 +21,12 @@ export function lease(client: Client, id: string): Lease {
   const ofClient = opened.get(client) ?? new Map<string, Open>()
   opened.set(client, ofClient)
   const get = (): Open => {
-    const now = ofClient.get(id) ?? { graph: client.graph(id), users: 0, timer: null }
+    const known = ofClient.get(id)
+    if (known !== undefined && known.graph.status.connection !== 'closed') return known
+    const graph = anew(client, id, known?.graph)
+    if (known?.graph === graph) return known
+    // What has ended is let go of by its own users.
+    const now: Open = { graph, users: 0, timer: null }
     ofClient.set(id, now)
     return now
   }
@@ -55,5 +60,17 @@ export function lease(client: Client, id: string): Lease {
         },
       }
     },
+  }
+}
+
+/** Another graph if `known` has ended. It is `known` if the server refused it, or the client has ended itself. */
+function anew(client: Client, id: string, known: Graph | undefined): Graph {
+  if (known === undefined) return client.graph(id)
+  try {
+    const graph = client.graph(id)
+    if (graph === known) graph.close()
+    return graph
+  } catch {
+    return known
   }
 }

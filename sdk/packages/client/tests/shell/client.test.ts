@@ -256,6 +256,21 @@ describe('the client', () => {
     expect(world.socket.sent.at(-1)).toEqual({ type: 'SUBSCRIBE', graphId: 'g' })
   })
 
+  test('a graph is followed until everyone who asked for it has closed it', async () => {
+    const { world, client, graph } = await live()
+    expect(client.graph('g')).toBe(graph)
+    graph.close()
+    expect(graph.status.connection).toBe('live')
+    expect(world.socket.sent).not.toContainEqual({ type: 'UNSUBSCRIBE', graphId: 'g' })
+    graph.close()
+    expect(graph.status.connection).toBe('closed')
+    expect(world.socket.sent.at(-1)).toEqual({ type: 'UNSUBSCRIBE', graphId: 'g' })
+    // Closed once too often: the graph that the client made since is another one.
+    const next = client.graph('g')
+    graph.close()
+    expect(next.status.connection).not.toBe('closed')
+  })
+
   test('M2 a graph that is closed takes no edit back, and sends none again: nothing is lost in silence', async () => {
     const { world, client, graph } = await live()
     const sent = graph.moveNode('a', { x: 1, y: 1 })

@@ -137,6 +137,40 @@ describe('useGraphFlow', () => {
     expect(container.textContent).toBe('a')
   })
 
+  test('a graph that somebody else has ended is opened anew; one that stays closed is kept and not held twice', () => {
+    vi.useFakeTimers()
+    const client = new MemoryClient([node('a')])
+    render(<Flow client={client} />)
+    const [first] = client.opened
+    first!.status = { ...first!.status, connection: 'closed' }
+    render(null)
+    render(<Flow client={client} />)
+    expect(client.opened).toHaveLength(2)
+    act(() => client.opened[1]!.remote((on) => on.updateNode('a', { data: { label: 'b' } })))
+    expect(container.textContent).toBe('b')
+    act(() => void vi.advanceTimersByTime(LINGER_MS))
+    expect(client.opened.map(({ closed }) => closed)).toEqual([true, false])
+
+    const [, second] = client.opened
+    second!.status = { ...second!.status, connection: 'closed' }
+    let [holds, closes] = [0, 0]
+    second!.close = () => void closes++
+    client.graph = () => {
+      holds++
+      return second!
+    }
+    render(null)
+    render(<Flow client={client} />)
+    expect(holds).toBeGreaterThan(0)
+    expect(closes).toBe(holds)
+    client.graph = () => {
+      throw new Error('this client is closed')
+    }
+    render(null)
+    render(<Flow client={client} />)
+    expect(container.textContent).toBe('b')
+  })
+
   test('M10 what is shown again after it was hidden, and all parts of it, listen to the graph that is open now', () => {
     vi.useFakeTimers()
     const client = new MemoryClient()

@@ -1,0 +1,129 @@
+/** What the console makes of answers, and of answers that do not come. */
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { findOperation } from '../src/operations/find_operation.ts'
+import { effectWords } from '../src/operations/operation_page.tsx'
+import { ApiError, get, isPassing, send } from '../src/shared/api.ts'
+
+type Answer = () => Response
+let answers: [method: string, path: RegExp, answer: Answer][]
+let asked: string[]
+
+beforeEach(() => {
+  asked = []
+  vi.stubGlobal('fetch', async (url: URL, { method }: RequestInit) => {
+    asked.push(`${method} ${url.pathname}${url.search}`)
+    const found = answers.find(([of, path]) => of === method && path.test(url.pathname + url.search))
+    if (found === undefined) throw new Error(`not expected: ${method} ${url.href}`)
+    return found[2]()
+  })
+})
+afterEach(() => vi.unstubAllGlobals())
+
+const json =
+  (body: unknown): Answer =>
+  () =>
+    Response.json(body)
+const problem =
+  (status: number, code: string): Answer =>
+  () =>
+    Response.json({ type: '', title: code, status, code, detail: code }, { status, headers: { 'X-Request-Id': 'r-1' } })
+const offline: Answer = () => {
+  throw new TypeError('fetch failed')
+}
+
+describe('requests', () => {
+  test.each([202, 204])('h_a_write_may_be_answered_without_a_body %d', async (status) => {
+    answers = [['POST', /purge$/, () => new Response(null, { status })]]
+    expect(await send('POST', 'graphs/g/purge', {})).toBeNull()
+  })
+
+  test('h_an_answer_that_breaks_off_is_a_failed_connection', async () => {
+    const broken = new ReadableStream({ start: (to) => to.error(new TypeError('terminated')) })
+    answers = [
+      ['GET', /broken$/, () => new Response(broken)],
+      ['GET', /page$/, () => new Response('<html>')],
+    ]
+    await expect(get('broken')).rejects.toMatchObject({ status: 0, code: 'UNREACHABLE' })
+    await expect(get('page')).rejects.toMatchObject({ status: 0, code: 'NOT_JSON' })
+  })
+
+  test('c3_only_a_passing_failure_leaves_the_outcome_open', () => {
+    const of = (status: number): boolean => isPassing(new ApiError(status, '', '', null, null, null))
+    expect([0, 429, 500, 503].every(of)).toBe(true)
+    expect([400, 403, 404, 409].some(of)).toBe(false)
+  })
+})
+
+describe('k7 one operation', () => {
+  const ID = '0192f0c1-0000-4000-8000-000000000001'
+  const operation = {
+    ...{ operationId: ID, graphId: 'g', status: 'completed', outcome: 'applied', type: 'UPDATE_NODE' },
+    ...{ userId: 'ada', version: 3, createdAt: 1_000, completedAt: 1_001 },
+  }
+  const commit = { version: 3, operationId: ID, timestamp: 1_001, events: [], commandType: 'UPDATE_NODE' }
+  const KNOWN = /\/operations\/0192/
+  const SEARCH = /\/graphs\/g\/operations\?/
+  const CHANGES = /\/graphs\/g\/changes\?/
+  const find = (version: number | null = null) => findOperation(ID, 'g', version, new AbortController().signal)
+  const none = json({ operations: [], nextCursor: null })
+
+  test('k7_a_commit_that_can_be_read_is_described', async () => {
+    answers = [
+      ['GET', KNOWN, json(operation)],
+      ['GET', SEARCH, none],
+      ['GET', CHANGES, json({ changes: [commit] })],
+    ]
+    const found = await find()
+    expect(found).toMatchObject({ commit, unread: null, missing: null })
+    expect(effectWords(found.operation, found.commit)).toBe('UPDATE_NODE')
+  })
+
+  test.each([
+    ['busy', problem(429, 'RATE_LIMITED'), 'RATE_LIMITED'],
+    ['unavailable', problem(503, 'STORE_UNAVAILABLE'), 'STORE_UNAVAILABLE'],
+    ['offline', offline, 'UNREACHABLE'],
+    ['forbidden', problem(403, 'FORBIDDEN'), 'FORBIDDEN'],
+    ['erased', json({ changes: [{ ...commit, operationId: null, erased: true }] }), 'COMMIT_NOT_FOUND'],
+    ['gone', json({ changes: [] }), 'COMMIT_NOT_FOUND'],
+  ])('k7_a_commit_that_cannot_be_read_is_not_called_unchanged %s', async (_, changes, code) => {
+    answers = [
+      ['GET', KNOWN, json(operation)],
+      ['GET', SEARCH, none],
+      ['GET', CHANGES, changes],
+    ]
+    const found = await find()
+    expect(found).toMatchObject({ commit: null, unread: { code } })
+    expect(effectWords(found.operation, found.commit)).toBe('ran UPDATE_NODE')
+  })
+
+  test('k7_only_the_servers_word_says_that_nothing_changed', async () => {
+    answers = [
+      ['GET', KNOWN, json({ ...operation, outcome: 'unchanged' })],
+      ['GET', SEARCH, none],
+    ]
+    const found = await find()
+    expect(found).toMatchObject({ commit: null, unread: null })
+    expect(effectWords(found.operation, found.commit)).toContain('changed nothing')
+    expect(asked.some((one) => CHANGES.test(one))).toBe(false)
+  })
+
+  test('k7_facts_that_are_left_out_are_told_if_they_may_come', async () => {
+    answers = [
+      ['GET', KNOWN, json(operation)],
+      ['GET', CHANGES, json({ changes: [commit] })],
+    ]
+    const changes = answers
+    answers = [...changes, ['GET', SEARCH, problem(503, 'STORE_UNAVAILABLE')]]
+    expect(await find()).toMatchObject({ commit, audited: null, missing: { code: 'STORE_UNAVAILABLE' } })
+    answers = [...changes, ['GET', SEARCH, problem(403, 'FORBIDDEN')]]
+    expect(await find()).toMatchObject({ commit, audited: null, missing: null })
+  })
+
+  test('k7_a_search_whose_limits_cannot_be_read_now_fails_instead_of_finding_nothing', async () => {
+    const forgotten: (typeof answers)[number] = ['GET', KNOWN, problem(404, 'NOT_FOUND')]
+    answers = [forgotten, ['GET', SEARCH, none], ['GET', CHANGES, problem(503, 'STORE_UNAVAILABLE')]]
+    await expect(find(3)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    answers = [forgotten, ['GET', SEARCH, none], ['GET', CHANGES, json({ changes: [] })]]
+    await expect(find(3)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+})
