@@ -10,6 +10,7 @@ use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Place, SECRET, Said, flow, token, words};
@@ -97,6 +98,24 @@ fn questions_name_the_place() {
     let line = format!("import {file} --graph example --replace --url {url}");
     assert!(asked(&line).contains(&format!("at {url}?")));
     assert!(place.done(&["list", "--trashed"]).contains("old"), "nobody said yes");
+}
+
+#[test]
+fn a_copy_elsewhere_is_made_once() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let url = format!("http://{}", server.address);
+    for line in ["copy example copied --at 5 --title Copied", "copy example fork --at 5 --history"] {
+        let line = format!("{line} --json --url {url}");
+        let first = place.done(&words(&line));
+        let copied: Value = serde_json::from_str(&first).unwrap();
+        let graph = copied["graphId"].as_str().unwrap();
+        place.done(&["label", graph, "mine", "--at", "1"]);
+        assert_eq!(place.done(&words(&line)), first, "the same again, as it was then");
+        let now: Value = serde_json::from_str(&place.done(&["copy", graph, &format!("{graph}2"), "--json"])).unwrap();
+        assert_eq!(now["forkedFrom"]["version"], copied["version"].as_u64().unwrap() + 1, "it was made once");
+        assert_eq!(copied["forkedFrom"]["version"], 5);
+    }
 }
 
 /// TLS in front of a server, as a proxy has it.
