@@ -125,7 +125,10 @@ impl Copy {
     /// The same for the same copy.
     fn operation_id(&self, origin: &Origin) -> OperationId {
         let title = self.title.as_deref().unwrap_or_default();
-        let what = format!("dao-api copy {}\0{}\0{}\0{}\0{title}", self.source, origin.hash, self.graph, self.history);
+        let what = format!(
+            "dao-api copy {}\0{}\0{}\0{}\0{title}",
+            self.source, origin.hash, self.graph, self.history
+        );
         Uuid::new_v5(&Uuid::NAMESPACE_URL, what.as_bytes()).into()
     }
 }

@@ -2,10 +2,11 @@
 
 use std::io;
 
-use ::http::{HeaderName, HeaderValue, Method, Request};
+use ::http::{HeaderName, HeaderValue, Method, Request, Response};
 use bytes::Bytes;
 use dao_projections::UserId;
 use http_body_util::BodyExt;
+use hyper::body::Body;
 
 use super::Refused;
 use crate::{
@@ -34,7 +35,19 @@ pub(super) struct Asked<'a> {
 /// The start of an answer, and its body.
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// Whether it is from memory, while the store is unavailable (rule H4).
+    pub(super) is_stale: bool,
     pub(super) body: LocalBody,
+}
+
+impl Answer {
+    pub(super) fn of<B>(answer: Response<B>) -> Self
+    where
+        B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + 'static,
+    {
+        let (status, is_stale) = (answer.status().as_u16(), answer.headers().contains_key("x-stale"));
+        Self { status, is_stale, body: answer.into_body().map_err(io::Error::other).boxed_unsync() }
+    }
 }
 
 impl Asked<'_> {
@@ -71,9 +84,7 @@ impl Line {
             self.connection = Connection::open(&self.server).await?;
         }
         let (what, headers) = ((asked.method.clone(), asked.path), asked.headers());
-        let answer = self.connection.send(what, &headers, asked.bytes()).await?;
-        let status = answer.status().as_u16();
-        Ok(Answer { status, body: answer.into_body().map_err(io::Error::other).boxed_unsync() })
+        Ok(Answer::of(self.connection.send(what, &headers, asked.bytes()).await?))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A server elsewhere, by its address: with the rights of a token, and over TLS.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
     process::Stdio,
     sync::Arc,
 };
@@ -112,9 +112,50 @@ fn a_copy_elsewhere_is_made_once() {
         let graph = copied["graphId"].as_str().unwrap();
         place.done(&["label", graph, "mine", "--at", "1"]);
         assert_eq!(place.done(&words(&line)), first, "the same again, as it was then");
-        let now: Value = serde_json::from_str(&place.done(&["copy", graph, &format!("{graph}2"), "--json"])).unwrap();
+        let now: Value =
+            serde_json::from_str(&place.done(&["copy", graph, &format!("{graph}2"), "--json"])).unwrap();
         assert_eq!(now["forkedFrom"]["version"], copied["version"].as_u64().unwrap() + 1, "it was made once");
         assert_eq!(copied["forkedFrom"]["version"], 5);
+    }
+}
+
+/// A server whose store is unavailable: it answers each GET with this, from memory.
+fn stale_server(body: &Value) -> String {
+    let body = body.to_string();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut asked, mut piece) = (Vec::new(), [0; 1024]);
+            while let Ok(length @ 1..) = stream.read(&mut piece) {
+                asked.extend_from_slice(&piece[..length]);
+                if asked.ends_with(b"\r\n\r\n") {
+                    asked.clear();
+                    let length = body.len();
+                    let head =
+                        format!("HTTP/1.1 200 OK\r\nx-stale: true\r\ncontent-length: {length}\r\n\r\n");
+                    stream.write_all((head + &body).as_bytes()).unwrap();
+                }
+            }
+        }
+    });
+    url
+}
+
+#[test]
+fn h4_what_may_be_behind_is_told_and_not_exported() {
+    let place = Place::new();
+    let state: Value = serde_json::from_str(&place.done(&["show", "example", "--json"])).unwrap();
+    let url = stale_server(&state);
+    let Said(code, said, wrong) = place.run(&words(&format!("show example --json --url {url}")));
+    assert_eq!((code, serde_json::from_str(&said).ok()), (Some(0), Some(state)));
+    assert_eq!(wrong.lines().count(), 1, "{wrong}");
+    assert!(wrong.contains("may be behind"), "{wrong}");
+    for line in ["export example --state", "export example"] {
+        let Said(code, said, wrong) = place.run(&words(&format!("{line} --url {url}")));
+        assert_eq!((code, said.as_str(), wrong.lines().count()), (Some(1), "", 1), "{wrong}");
+        assert!(wrong.contains("may be behind"), "{wrong}");
     }
 }
 
