@@ -190,6 +190,11 @@ impl Api {
         Self::connect(config, reach).await
     }
 
+    /// Whether another process answers, by its own settings.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        !matches!(self.way, Way::Here { .. })
+    }
+
     /// Whether the caller owns the store, and so has the routes below `/local`.
     pub(super) fn owns_store(&self) -> bool {
         !matches!(self.way, Way::Remote(_))

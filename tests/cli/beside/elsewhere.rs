@@ -10,7 +10,7 @@ use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Place, SECRET, Said, flow, token, words};
@@ -157,6 +157,31 @@ fn h4_what_may_be_behind_is_told_and_not_exported() {
         assert_eq!((code, said.as_str(), wrong.lines().count()), (Some(1), "", 1), "{wrong}");
         assert!(wrong.contains("may be behind"), "{wrong}");
     }
+}
+
+#[test]
+fn the_limits_of_the_server_count_for_an_import() {
+    let place = Place::new();
+    let node = json!({"id": "n", "position": {"x": 0, "y": 0}, "data": {"text": "x".repeat(2_000)}});
+    let file = place.file("flow.json", &json!({"nodes": [node], "edges": []}).to_string());
+    let (narrow, wide) = ([("MAX_ENTITY_BYTES", "1000")], [("MAX_ENTITY_BYTES", "1000000")]);
+    let server = place.serve(&wide);
+    let url = format!("http://{}", server.address);
+    for line in [format!("import {file} --graph beside"), format!("import {file} --graph by-url --url {url}")]
+    {
+        let Said(code, _, wrong) = place.run_with(&narrow, &words(&line));
+        assert_eq!(code, Some(0), "{line}: {wrong}");
+    }
+    server.terminate();
+    assert!(server.wait().success());
+    let import = format!("import {file} --graph refused");
+    let alone = place.run_with(&narrow, &words(&import));
+    assert!(alone.0 == Some(1) && alone.2.contains("(node \"n\")"), "{alone:?}");
+    let server = place.serve(&narrow);
+    let Said(code, said, wrong) = place.run_with(&wide, &words(&import));
+    assert_eq!((code, wrong.lines().count()), (Some(1), 1), "{said} {wrong}");
+    assert!(wrong.contains("1000") && wrong.contains("Nothing was written"), "{wrong}");
+    drop(server);
 }
 
 /// TLS in front of a server, as a proxy has it.
