@@ -15,7 +15,6 @@ use ::http::Method;
 use bytes::Bytes;
 use clap::Args;
 use dao_projections::{GraphId, UserId, Version};
-use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -293,18 +292,20 @@ impl Api {
     }
 
     async fn whole(&mut self, asked: Asked<'_>) -> Result<Bytes, Refused> {
-        let Answer { status, body, .. } = self.ask(asked).await?;
-        let body = body.collect().await.map_err(|e| Refused::Unanswered(e.to_string()))?.to_bytes();
+        let answer = self.ask(asked).await?;
+        let status = answer.status;
+        let body = answer.whole().await.map_err(|e| Refused::Unanswered(e.to_string()))?;
         if status == 200 { Ok(body) } else { Err(Refused::of(status, &body)) }
     }
 
     async fn lines(&mut self, asked: Asked<'_>) -> Result<Lines, Refused> {
         let answer = self.ask(asked).await?;
         if answer.status == 200 {
-            return Ok(Lines::of(answer.body));
+            return Ok(answer.lines());
         }
-        let body = answer.body.collect().await.map_err(|e| Refused::Unanswered(e.to_string()))?;
-        Err(Refused::of(answer.status, &body.to_bytes()))
+        let status = answer.status;
+        let body = answer.whole().await.map_err(|e| Refused::Unanswered(e.to_string()))?;
+        Err(Refused::of(status, &body))
     }
 
     async fn ask(&mut self, asked: Asked<'_>) -> Result<Answer, Refused> {
@@ -332,7 +333,7 @@ impl Api {
                     .ok_or_else(|| Refused::Unanswered(format!("{} can't be asked for", asked.path)))?;
                 // What went wrong is told by the command itself.
                 let answer = service.ask(request).with_subscriber(NoSubscriber::new()).await;
-                Ok(Answer::of(answer))
+                Ok(Answer::of(answer, None))
             }
         }
     }
