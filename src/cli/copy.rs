@@ -4,14 +4,15 @@
 //! can.
 
 use clap::Args;
-use dao_projections::{GraphId, Hash, Origin, Version};
+use dao_projections::{GraphId, Hash, OperationId, Origin, Version};
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{
     CliError,
     api::{Api, Refused, query_name},
-    graphs::Written,
+    graphs::{Done, Written},
     print,
 };
 use crate::{config::Config, domain::VersionRef};
@@ -89,15 +90,52 @@ impl Copy {
         serde_json::from_value(copied).map_err(|e| Refused::unreadable(&e))
     }
 
+    /// The operation is named after what is copied, so that a server that has done it says so again.
     async fn copy_at_once(&self, api: &mut Api) -> Result<Copied, Refused> {
         let version = api.version_of(&self.source, &self.at).await?;
+        let origin = self.origin(api, version).await?;
         let mut payload = json!({"from": {"graphId": self.source, "at": version, "history": self.history}});
         if let Some(title) = &self.title {
             payload["attributes"] = json!({"title": title});
         }
-        let command = json!({"type": "CREATE_GRAPH", "payload": payload});
-        let path = format!("/graphs/{}", self.graph);
-        api.post(&format!("{path}/command"), Some(&self.written.user), &command).await?;
-        api.read(&path).await
+        let operation = self.operation_id(&origin);
+        let command = json!({"type": "CREATE_GRAPH", "operationId": operation, "payload": payload});
+        let path = format!("/graphs/{}/command", self.graph);
+        let done = api.post(&path, Some(&self.written.user), &command).await?;
+        let Done { version, hash, .. } = serde_json::from_value(done).map_err(|e| Refused::unreadable(&e))?;
+        Ok(Copied { version, hash, forked_from: origin })
     }
+
+    /// What is copied, with the hash of that version.
+    async fn origin(&self, api: &mut Api, version: Version) -> Result<Origin, Refused> {
+        #[derive(Deserialize)]
+        struct Page {
+            changes: Vec<Head>,
+        }
+        let before = version.get().saturating_sub(1);
+        let path = format!("/graphs/{}/changes?since={before}&limit=1", self.source);
+        let page: Page = api.read(&path).await?;
+        let head = page.changes.into_iter().find(|head| head.version == version);
+        let Head { hash, .. } = head.ok_or_else(|| {
+            Refused::Unanswered(format!("version {version} of {} can't be read", self.source))
+        })?;
+        Ok(Origin { graph_id: self.source.clone(), version, hash })
+    }
+
+    /// The same for the same copy.
+    fn operation_id(&self, origin: &Origin) -> OperationId {
+        let title = self.title.as_deref().unwrap_or_default();
+        let what = format!(
+            "dao-api copy {}\0{}\0{}\0{}\0{title}",
+            self.source, origin.hash, self.graph, self.history
+        );
+        Uuid::new_v5(&Uuid::NAMESPACE_URL, what.as_bytes()).into()
+    }
+}
+
+/// The parts of a commit that are needed.
+#[derive(Deserialize)]
+struct Head {
+    version: Version,
+    hash: Hash,
 }

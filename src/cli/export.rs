@@ -66,6 +66,8 @@ impl Verified {
 impl Export {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
         let mut api = Api::connect(&config, &self.reach).await?;
+        // What is kept must be whole.
+        api.refuse_stale();
         let printed = self.print(&mut api).await;
         api.close().await;
         printed

@@ -27,7 +27,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of an answer before its body; real ones are a few hundred.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a body, and of a WebSocket message: a graph of 100,000 large nodes is below it.
-pub(super) const BODY_BYTES_MAX: usize = 256 << 20;
+pub const BODY_BYTES_MAX: usize = 256 << 20;
 
 /// An open connection to a server.
 #[derive(Debug)]

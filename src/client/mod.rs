@@ -67,7 +67,7 @@ pub use frames::{
     Ack, Complaint, Goodbye, Limits, Operation, Presence, Revert, ServerFrame, Settled, SettledStatus, Sync,
     SyncStatus, Unreadable, Welcome,
 };
-pub use http::{Connection, look, percent_encoded};
+pub use http::{BODY_BYTES_MAX, Connection, look, percent_encoded};
 pub use page::Page;
 pub use received::Received;
 pub use server::{InvalidToken, InvalidUrl, Server, Token};

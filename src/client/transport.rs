@@ -3,10 +3,14 @@
 //! The certificate of a server is judged by what the system trusts; on Linux `SSL_CERT_FILE` and `SSL_CERT_DIR` name
 //! other authorities.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use rustls::{ClientConfig, crypto::aws_lc_rs, pki_types::ServerName};
 use rustls_platform_verifier::BuilderVerifierExt;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
@@ -17,6 +21,9 @@ use super::{
     error::LinkError,
     server::{Server, Transport},
 };
+
+/// How long a connection is idle before the other end is asked whether it is there, and how often it is asked.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// A connection, whatever it goes over.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -43,6 +50,8 @@ pub(super) async fn connect(server: &Server) -> Result<Box<dyn Stream>, LinkErro
 async fn tcp(server: &Server) -> Result<TcpStream, LinkError> {
     let socket = TcpStream::connect(server.authority()).await.map_err(LinkError::Unreachable)?;
     socket.set_nodelay(true).map_err(LinkError::Broken)?;
+    let alive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    SockRef::from(&socket).set_tcp_keepalive(&alive).map_err(LinkError::Broken)?;
     Ok(socket)
 }
 

@@ -15,7 +15,6 @@ use ::http::Method;
 use bytes::Bytes;
 use clap::Args;
 use dao_projections::{GraphId, UserId, Version};
-use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -58,6 +57,15 @@ pub(super) struct Api {
     way: Way,
     /// Where the graphs are, in words.
     place: String,
+    stale: Stale,
+}
+
+/// What becomes of answers from memory, while the store is unavailable.
+enum Stale {
+    /// The first one is told.
+    Tell,
+    Told,
+    Refuse,
 }
 
 enum Way {
@@ -131,7 +139,7 @@ impl Api {
             let line = Line::open(server).await.map_err(|why| {
                 CliError::new(format!("{url}: {why}; check --url, and that the server runs"))
             })?;
-            return Ok(Self { way: Way::Remote(line), place: url.to_string() });
+            return Ok(Self { way: Way::Remote(line), place: url.to_string(), stale: Stale::Tell });
         }
         let since = Instant::now();
         let stores = loop {
@@ -139,7 +147,7 @@ impl Api {
                 && let Ok(line) = Line::open(Server::at_socket(socket.clone())).await
             {
                 let place = format!("the server at {}", socket.display());
-                return Ok(Self { way: Way::Beside(line), place });
+                return Ok(Self { way: Way::Beside(line), place, stale: Stale::Tell });
             }
             match open::stores_if_free(config).await {
                 Ok(stores) => break stores,
@@ -153,7 +161,12 @@ impl Api {
         let app = App::new(graphs.clone(), config.requests, config.sockets)
             .with_projections(stores)
             .with_checkpoint_every(config.projector.checkpoint_every);
-        Ok(Self { way: Way::Here { service: LocalService::of(app), graphs }, place })
+        Ok(Self { way: Way::Here { service: LocalService::of(app), graphs }, place, stale: Stale::Tell })
+    }
+
+    /// From now on an answer that may be behind is a failure.
+    pub(super) fn refuse_stale(&mut self) {
+        self.stale = Stale::Refuse;
     }
 
     /// Ends what was begun.
@@ -174,6 +187,11 @@ impl Api {
         self.close().await;
         ask(&place)?;
         Self::connect(config, reach).await
+    }
+
+    /// Whether another process answers, by its own settings.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        !matches!(self.way, Way::Here { .. })
     }
 
     /// Whether the caller owns the store, and so has the routes below `/local`.
@@ -257,7 +275,8 @@ impl Api {
         Ok(named.from)
     }
 
-    /// Brings the list of graphs up to this version of a graph, once it is told that it is written. A server elsewhere does so in its own time.
+    /// Brings the list of graphs up to this version of a graph, once it is told that it is written. A server elsewhere
+    /// does so in its own time.
     pub(super) async fn fold(&mut self, graph: &GraphId, version: Version) -> Result<(), CliError> {
         if !self.owns_store() {
             return Ok(());
@@ -273,18 +292,20 @@ impl Api {
     }
 
     async fn whole(&mut self, asked: Asked<'_>) -> Result<Bytes, Refused> {
-        let Answer { status, body } = self.ask(asked).await?;
-        let body = body.collect().await.map_err(|e| Refused::Unanswered(e.to_string()))?.to_bytes();
+        let answer = self.ask(asked).await?;
+        let status = answer.status;
+        let body = answer.whole().await.map_err(|e| Refused::Unanswered(e.to_string()))?;
         if status == 200 { Ok(body) } else { Err(Refused::of(status, &body)) }
     }
 
     async fn lines(&mut self, asked: Asked<'_>) -> Result<Lines, Refused> {
         let answer = self.ask(asked).await?;
         if answer.status == 200 {
-            return Ok(Lines::of(answer.body));
+            return Ok(answer.lines());
         }
-        let body = answer.body.collect().await.map_err(|e| Refused::Unanswered(e.to_string()))?;
-        Err(Refused::of(answer.status, &body.to_bytes()))
+        let status = answer.status;
+        let body = answer.whole().await.map_err(|e| Refused::Unanswered(e.to_string()))?;
+        Err(Refused::of(status, &body))
     }
 
     async fn ask(&mut self, asked: Asked<'_>) -> Result<Answer, Refused> {
@@ -294,6 +315,14 @@ impl Api {
             );
             return Err(Refused::Problem { status: 413, code: "TOO_LARGE".to_owned(), detail });
         }
+        let answer = self.answer(asked).await?;
+        if answer.is_stale {
+            self.look_at_stale()?;
+        }
+        Ok(answer)
+    }
+
+    async fn answer(&mut self, asked: Asked<'_>) -> Result<Answer, Refused> {
         match &mut self.way {
             Way::Remote(line) | Way::Beside(line) => {
                 line.ask(asked).await.map_err(|why| Refused::Unanswered(why.to_string()))
@@ -304,9 +333,27 @@ impl Api {
                     .ok_or_else(|| Refused::Unanswered(format!("{} can't be asked for", asked.path)))?;
                 // What went wrong is told by the command itself.
                 let answer = service.ask(request).with_subscriber(NoSubscriber::new()).await;
-                Ok(Answer { status: answer.status().as_u16(), body: answer.into_body() })
+                Ok(Answer::of(answer, None))
             }
         }
+    }
+
+    /// Tells, once, that what is answered may be behind; or refuses it.
+    fn look_at_stale(&mut self) -> Result<(), Refused> {
+        let place = &self.place;
+        match self.stale {
+            Stale::Told => {}
+            Stale::Tell => {
+                eprintln!("the store behind {place} is unavailable: this is from memory, and may be behind");
+                self.stale = Stale::Told;
+            }
+            Stale::Refuse => {
+                let why =
+                    format!("the store behind {place} is unavailable, and what is in memory may be behind");
+                return Err(Refused::Unanswered(why));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -35,7 +35,10 @@ use super::{
     print,
     state::State,
 };
-use crate::config::Config;
+use crate::{
+    config::Config,
+    domain::{AutoCreate, Limits},
+};
 
 #[derive(Args)]
 #[command(
@@ -87,9 +90,15 @@ enum How {
 
 impl Import {
     pub(super) async fn run(self, config: Config) -> Result<(), CliError> {
-        let rules = Rules { requests: config.requests, limits: config.limits, user: self.user.clone() };
+        let mut rules = Rules { requests: config.requests, limits: config.limits, user: self.user.clone() };
         let wanted = self.read(&rules)?;
         let mut api = Api::connect(&config, &self.reach).await?;
+        if api.is_elsewhere() {
+            // Its limits count, and it refuses by itself.
+            let (auto_create, max) = (AutoCreate::On, usize::MAX);
+            rules.limits =
+                Limits { entity_bytes_max: max, nodes_max: max, edges_max: max, auto_create, ..rules.limits };
+        }
         let plans = match self.plan(&mut api, wanted, &rules).await {
             Ok(plans) => plans,
             Err(why) => {
@@ -138,6 +147,7 @@ impl Import {
         let how = if self.replace { How::Replace } else { How::Merge };
         let mut plans = Vec::new();
         for wanted in wanted {
+            wanted.check_sizes(&rules.limits)?;
             let graph = self.look(api, &wanted.graph).await?;
             plans.push(Plan::of(wanted, &graph, how, rules)?);
         }

@@ -68,6 +68,26 @@ impl Wanted {
         Ok(wanted)
     }
 
+    /// Refuses nodes and edges that are larger than these limits allow.
+    pub(super) fn check_sizes(&self, limits: &Limits) -> Result<(), CliError> {
+        let nodes = self
+            .nodes
+            .iter()
+            .map(|WantedNode { place, node, .. }| (place, "node", node.id().as_str(), json_bytes(node)));
+        let edges = self
+            .edges
+            .iter()
+            .map(|WantedEdge { place, edge }| (place, "edge", edge.id().as_str(), json_bytes(edge)));
+        let max = limits.entity_bytes_max;
+        match nodes.chain(edges).find(|(_, _, _, bytes)| *bytes > max) {
+            None => Ok(()),
+            Some((place, what, id, bytes)) => Err(CliError::new(format!(
+                "{place}: takes {bytes} bytes, but an entity may take {max} ({what} {id:?}). Make it smaller, or raise \
+                 MAX_ENTITY_BYTES here and on the servers"
+            ))),
+        }
+    }
+
     fn add(&mut self, flow: Flow, rules: &Rules) -> Result<(), CliError> {
         let file = &flow.place.source.file;
         if !self.files.contains(file) {
@@ -128,10 +148,7 @@ impl Wanted {
         whole.extend(fields);
         let who = format!(" (node {id:?})");
         match read("CREATE_NODE", Value::Object(whole), &place, &who, rules)? {
-            Command::CreateNode { node } => {
-                check_size(&node, &place, &who, rules)?;
-                Ok(WantedNode { place, node, is_placed })
-            }
+            Command::CreateNode { node } => Ok(WantedNode { place, node, is_placed }),
             _ => Err(CliError::new(format!("{place}: not a node"))),
         }
     }
@@ -172,10 +189,7 @@ fn edge(item: Item, taken: &mut HashSet<String>, rules: &Rules) -> Result<Wanted
     whole.extend(fields);
     let who = format!(" (edge {id:?})");
     match read("CREATE_EDGE", Value::Object(whole), &place, &who, rules)? {
-        Command::CreateEdge { edge } => {
-            check_size(&edge, &place, &who, rules)?;
-            Ok(WantedEdge { place, edge })
-        }
+        Command::CreateEdge { edge } => Ok(WantedEdge { place, edge }),
         _ => Err(CliError::new(format!("{place}: not an edge"))),
     }
 }
@@ -246,22 +260,6 @@ fn depth(value: &Value) -> usize {
         Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or_default(),
         _ => 0,
     }
-}
-
-fn check_size(
-    entity: &impl serde::Serialize,
-    place: &Place,
-    who: &str,
-    rules: &Rules,
-) -> Result<(), CliError> {
-    let (bytes, max) = (json_bytes(entity), rules.limits.entity_bytes_max);
-    if bytes <= max {
-        return Ok(());
-    }
-    Err(CliError::new(format!(
-        "{place}: takes {bytes} bytes, but an entity may take {max}{who}. Make it smaller, or raise MAX_ENTITY_BYTES \
-         here and on the servers"
-    )))
 }
 
 fn refuse_twice<'a>(what: &str, items: impl Iterator<Item = (&'a str, &'a Place)>) -> Result<(), CliError> {

@@ -1,7 +1,7 @@
 //! A server elsewhere, by its address: with the rights of a token, and over TLS.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
     process::Stdio,
     sync::Arc,
 };
@@ -10,6 +10,7 @@ use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Place, SECRET, Said, flow, token, words};
@@ -97,6 +98,90 @@ fn questions_name_the_place() {
     let line = format!("import {file} --graph example --replace --url {url}");
     assert!(asked(&line).contains(&format!("at {url}?")));
     assert!(place.done(&["list", "--trashed"]).contains("old"), "nobody said yes");
+}
+
+#[test]
+fn a_copy_elsewhere_is_made_once() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let url = format!("http://{}", server.address);
+    for line in ["copy example copied --at 5 --title Copied", "copy example fork --at 5 --history"] {
+        let line = format!("{line} --json --url {url}");
+        let first = place.done(&words(&line));
+        let copied: Value = serde_json::from_str(&first).unwrap();
+        let graph = copied["graphId"].as_str().unwrap();
+        place.done(&["label", graph, "mine", "--at", "1"]);
+        assert_eq!(place.done(&words(&line)), first, "the same again, as it was then");
+        let now: Value =
+            serde_json::from_str(&place.done(&["copy", graph, &format!("{graph}2"), "--json"])).unwrap();
+        assert_eq!(now["forkedFrom"]["version"], copied["version"].as_u64().unwrap() + 1, "it was made once");
+        assert_eq!(copied["forkedFrom"]["version"], 5);
+    }
+}
+
+/// A server whose store is unavailable: it answers each GET with this, from memory.
+fn stale_server(body: &Value) -> String {
+    let body = body.to_string();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut asked, mut piece) = (Vec::new(), [0; 1024]);
+            while let Ok(length @ 1..) = stream.read(&mut piece) {
+                asked.extend_from_slice(&piece[..length]);
+                if asked.ends_with(b"\r\n\r\n") {
+                    asked.clear();
+                    let length = body.len();
+                    let head =
+                        format!("HTTP/1.1 200 OK\r\nx-stale: true\r\ncontent-length: {length}\r\n\r\n");
+                    stream.write_all((head + &body).as_bytes()).unwrap();
+                }
+            }
+        }
+    });
+    url
+}
+
+#[test]
+fn h4_what_may_be_behind_is_told_and_not_exported() {
+    let place = Place::new();
+    let state: Value = serde_json::from_str(&place.done(&["show", "example", "--json"])).unwrap();
+    let url = stale_server(&state);
+    let Said(code, said, wrong) = place.run(&words(&format!("show example --json --url {url}")));
+    assert_eq!((code, serde_json::from_str(&said).ok()), (Some(0), Some(state)));
+    assert_eq!(wrong.lines().count(), 1, "{wrong}");
+    assert!(wrong.contains("may be behind"), "{wrong}");
+    for line in ["export example --state", "export example"] {
+        let Said(code, said, wrong) = place.run(&words(&format!("{line} --url {url}")));
+        assert_eq!((code, said.as_str(), wrong.lines().count()), (Some(1), "", 1), "{wrong}");
+        assert!(wrong.contains("may be behind"), "{wrong}");
+    }
+}
+
+#[test]
+fn the_limits_of_the_server_count_for_an_import() {
+    let place = Place::new();
+    let node = json!({"id": "n", "position": {"x": 0, "y": 0}, "data": {"text": "x".repeat(2_000)}});
+    let file = place.file("flow.json", &json!({"nodes": [node], "edges": []}).to_string());
+    let (narrow, wide) = ([("MAX_ENTITY_BYTES", "1000")], [("MAX_ENTITY_BYTES", "1000000")]);
+    let server = place.serve(&wide);
+    let url = format!("http://{}", server.address);
+    for line in [format!("import {file} --graph beside"), format!("import {file} --graph by-url --url {url}")]
+    {
+        let Said(code, _, wrong) = place.run_with(&narrow, &words(&line));
+        assert_eq!(code, Some(0), "{line}: {wrong}");
+    }
+    server.terminate();
+    assert!(server.wait().success());
+    let import = format!("import {file} --graph refused");
+    let alone = place.run_with(&narrow, &words(&import));
+    assert!(alone.0 == Some(1) && alone.2.contains("(node \"n\")"), "{alone:?}");
+    let server = place.serve(&narrow);
+    let Said(code, said, wrong) = place.run_with(&wide, &words(&import));
+    assert_eq!((code, wrong.lines().count()), (Some(1), 1), "{said} {wrong}");
+    assert!(wrong.contains("1000") && wrong.contains("Nothing was written"), "{wrong}");
+    drop(server);
 }
 
 /// TLS in front of a server, as a proxy has it.
