@@ -1,17 +1,22 @@
 /** What the console makes of answers, and of answers that do not come. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { type Done, each, trashGraph } from '../src/graphs/writes.ts'
 import { findOperation } from '../src/operations/find_operation.ts'
 import { effectWords } from '../src/operations/operation_page.tsx'
 import { ApiError, get, isPassing, send } from '../src/shared/api.ts'
+import type { GraphRow } from '../src/shared/types.ts'
 
 type Answer = () => Response
 let answers: [method: string, path: RegExp, answer: Answer][]
 let asked: string[]
+let keys: (string | null)[]
 
 beforeEach(() => {
   asked = []
-  vi.stubGlobal('fetch', async (url: URL, { method }: RequestInit) => {
+  keys = []
+  vi.stubGlobal('fetch', async (url: URL, { method, headers }: RequestInit) => {
     asked.push(`${method} ${url.pathname}${url.search}`)
+    keys.push(new Headers(headers).get('Idempotency-Key'))
     const found = answers.find(([of, path]) => of === method && path.test(url.pathname + url.search))
     if (found === undefined) throw new Error(`not expected: ${method} ${url.href}`)
     return found[2]()
@@ -51,6 +56,44 @@ describe('requests', () => {
     const of = (status: number): boolean => isPassing(new ApiError(status, '', '', null, null, null))
     expect([0, 429, 500, 503].every(of)).toBe(true)
     expect([400, 403, 404, 409].some(of)).toBe(false)
+  })
+})
+
+describe('k2 many graphs into the trash', () => {
+  const rows = ['a', 'b', 'c'].map((graphId) => ({ graphId }) as GraphRow)
+  const trash = (before?: readonly Done[]) => each(rows, ({ graphId }, id) => trashGraph(graphId, '', id), before)
+  const accepted = json({ status: 'accepted' })
+
+  test('k2_one_command_for_each_and_a_refusal_does_not_stop_the_rest', async () => {
+    answers = [
+      ['DELETE', /\/b$/, problem(403, 'FORBIDDEN')],
+      ['DELETE', /./, accepted],
+    ]
+    const done = await trash()
+    expect(asked).toEqual(['DELETE /graphs/a', 'DELETE /graphs/b', 'DELETE /graphs/c'])
+    expect(keys).toEqual(done.map(({ operationId }) => operationId))
+    expect(new Set(keys).size).toBe(3)
+    expect(done.map(({ graphId, error }) => [graphId, error?.code])).toEqual([
+      ['a', undefined],
+      ['b', 'FORBIDDEN'],
+      ['c', undefined],
+    ])
+  })
+
+  test('c3_only_what_failed_is_done_again_under_the_same_id_where_the_outcome_is_open', async () => {
+    answers = [
+      ['DELETE', /\/b$/, problem(403, 'FORBIDDEN')],
+      ['DELETE', /\/c$/, offline],
+      ['DELETE', /./, () => new Response(null, { status: 202 })],
+    ]
+    const before = await trash()
+    expect(before.map(({ error }) => error?.code)).toEqual([undefined, 'FORBIDDEN', 'UNREACHABLE'])
+    asked.length = 0
+    answers = [['DELETE', /./, accepted]]
+    const after = await trash(before)
+    expect(asked).toEqual(['DELETE /graphs/b', 'DELETE /graphs/c'])
+    expect(after[0]!.operationId).not.toBe(before[1]!.operationId)
+    expect(after[1]!.operationId).toBe(before[2]!.operationId)
   })
 })
 
