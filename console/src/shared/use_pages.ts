@@ -5,6 +5,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 import type { ApiError } from './api.ts'
 import { extended, type Held, type Page, readAgain, readPage, renewed } from './pages.ts'
+import { repeat } from './repeat.ts'
 import { asApiError } from './use_load.ts'
 
 export interface Pages<T> {
@@ -93,21 +94,10 @@ export function usePages<T>(options: PagesOptions<T>): Pages<T> {
     busy.current = abort
     wanted.current = false
     if (now.current.key !== key) change({ ...empty, key })
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const renew = async (): Promise<void> => {
-      clearTimeout(timer)
-      await run(null, abort.signal, key)
-      if (every !== undefined && !abort.signal.aborted) timer = setTimeout(seen, every)
-    }
-    const seen = (): void => {
-      if (!document.hidden) void renew()
-    }
-    if (every !== undefined) document.addEventListener('visibilitychange', seen)
-    void renew()
+    const stop = repeat(() => run(null, abort.signal, key), every)
     return () => {
+      stop()
       abort.abort()
-      clearTimeout(timer)
-      document.removeEventListener('visibilitychange', seen)
     }
   }, [key, every, when, round])
 
