@@ -8,6 +8,7 @@ import { Cursors, type GraphFlow, UndoKeys, useGraphFlow, useUndo } from '@dao-a
 import { useEffect, useLayoutEffect } from 'react'
 import { holdClient } from '../shared/client.ts'
 import { useEditReceipts } from './commands.tsx'
+import { whenSettled } from './when_settled.ts'
 
 export function EditBridge({
   client,
@@ -21,9 +22,13 @@ export function EditBridge({
   const flow = useGraphFlow(client, id)
   useLayoutEffect(() => onFlow(flow), [flow, onFlow])
   useLayoutEffect(() => () => onFlow(null), [onFlow])
-  useEditReceipts(flow.graph)
-  // Edits that wait for their answers are not lost when the tab is hidden.
-  useEffect(() => holdClient(), [])
+  // Edits that wait for their answers are not lost when the tab is hidden, also once it's locked again.
+  const { graph } = flow
+  useEditReceipts(graph)
+  useEffect(() => {
+    const release = holdClient()
+    return () => whenSettled(graph, release)
+  }, [graph])
   return <UndoKeys flow={flow} />
 }
 
