@@ -5,6 +5,7 @@ import { findOperation } from '../src/operations/find_operation.ts'
 import { effectWords } from '../src/operations/operation_page.tsx'
 import { ApiError, get, isPassing, send } from '../src/shared/api.ts'
 import type { GraphRow } from '../src/shared/types.ts'
+import { load } from '../src/subscriptions/subscriptions_page.tsx'
 
 type Answer = () => Response
 let answers: [method: string, path: RegExp, answer: Answer][]
@@ -94,6 +95,30 @@ describe('k2 many graphs into the trash', () => {
     expect(asked).toEqual(['DELETE /graphs/b', 'DELETE /graphs/c'])
     expect(after[0]!.operationId).not.toBe(before[1]!.operationId)
     expect(after[1]!.operationId).toBe(before[2]!.operationId)
+  })
+})
+
+describe('subscriptions', () => {
+  const named = (name: string) => json({ name })
+  const list = json({ subscriptions: ['a', 'b', 'c'] })
+  const read = () => load(new AbortController().signal)
+
+  test('k3_a_subscription_that_is_deleted_meanwhile_does_not_hide_the_others', async () => {
+    answers = [
+      ['GET', /\/subscriptions$/, list],
+      ['GET', /\/b$/, problem(404, 'NOT_FOUND')],
+      ['GET', /\/a$/, named('a')],
+      ['GET', /\/c$/, named('c')],
+    ]
+    expect(await read()).toEqual({ names: ['a', 'c'], overviews: [{ name: 'a' }, { name: 'c' }] })
+  })
+
+  test('k3_one_that_cannot_be_read_is_told', async () => {
+    answers = [
+      ['GET', /\/subscriptions$/, list],
+      ['GET', /./, problem(503, 'STORE_UNAVAILABLE')],
+    ]
+    await expect(read()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
   })
 })
 

@@ -5,6 +5,7 @@ import { get } from '../shared/api.ts'
 import { Figure } from '../shared/figure.tsx'
 import { count, counted } from '../shared/format.ts'
 import { seg, subscriptionsLink } from '../shared/links.ts'
+import { LookFurther } from '../shared/look_further.tsx'
 import { ProblemView, StaleNote } from '../shared/problem.tsx'
 import { mayAll, useSession } from '../shared/session.ts'
 import { duration, Time } from '../shared/time.tsx'
@@ -80,11 +81,18 @@ function Subscription({ name }: { name: string }) {
         <ProblemView error={parked.error} onRetry={reload} />
       )}
       {parked.first && parked.error === undefined && <Loading what="what is parked" />}
-      {overview.data !== undefined && !parked.first && rows.length === 0 && (
-        <Empty title="Nothing is parked">
-          <p>A commit is parked when it was delivered {overview.data.maxAttempts} times without being acknowledged.</p>
-        </Empty>
-      )}
+      {overview.data !== undefined &&
+        !parked.first &&
+        rows.length === 0 &&
+        !parked.more &&
+        parked.error === undefined && (
+          <Empty title="Nothing is parked">
+            <p>
+              A commit is parked when it was delivered {overview.data.maxAttempts} times without being acknowledged.
+            </p>
+          </Empty>
+        )}
+      {rows.length === 0 && <LookFurther list={parked} what="parked commits" />}
       {rows.length > 0 && (
         <section className="stack" aria-labelledby="parked">
           <div className="row">
