@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { flowOf } from '../src/graphs/flow_file.ts'
 import { changeTags } from '../src/graphs/writes.ts'
+import { timeOf } from '../src/operations/filters.tsx'
 import { bytes, counted, inline } from '../src/shared/format.ts'
 import { sizeAtMost } from '../src/shared/json_size.ts'
 import { find, type Shortcut } from '../src/shared/keys.ts'
@@ -97,6 +98,13 @@ describe('k3 never more than asked', () => {
     })
     expect(sizeAtMost({ huge }, 1000)).toBeGreaterThan(1000)
     expect(seen).toBeLessThan(1000)
+  })
+})
+
+describe('times in addresses', () => {
+  test('k1_an_address_without_a_date_is_no_fault', () => {
+    expect(timeOf('1764500000000')).toBe(1_764_500_000_000)
+    for (const bad of [null, '', 'x', '1e20', '9000000000000000', 'Infinity']) expect(timeOf(bad)).toBeNull()
   })
 })
 
