@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Done, each, trashGraph } from '../src/graphs/writes.ts'
 import { findOperation } from '../src/operations/find_operation.ts'
 import { effectWords } from '../src/operations/operation_page.tsx'
-import { ApiError, get, isPassing, send } from '../src/shared/api.ts'
+import { ApiError, get, isPassing, rawLines, send } from '../src/shared/api.ts'
 import type { GraphRow } from '../src/shared/types.ts'
 import { load } from '../src/subscriptions/subscriptions_page.tsx'
 
@@ -51,6 +51,23 @@ describe('requests', () => {
     ]
     await expect(get('broken')).rejects.toMatchObject({ status: 0, code: 'UNREACHABLE' })
     await expect(get('page')).rejects.toMatchObject({ status: 0, code: 'NOT_JSON' })
+  })
+
+  test('h_lines_that_break_off_are_a_failed_connection', async () => {
+    const bytes = new TextEncoder().encode('{"a":1}\n{"a":')
+    let sent = false
+    const pull = (to: ReadableStreamDefaultController<Uint8Array>): void => {
+      if (sent) to.error(new TypeError('terminated'))
+      else to.enqueue(bytes)
+      sent = true
+    }
+    answers = [['GET', /events$/, () => new Response(new ReadableStream({ pull }))]]
+    const read: string[] = []
+    const all = async (): Promise<void> => {
+      for await (const line of rawLines('events')) read.push(line)
+    }
+    await expect(all()).rejects.toMatchObject({ status: 0, code: 'UNREACHABLE' })
+    expect(read).toEqual(['{"a":1}'])
   })
 
   test('c3_only_a_passing_failure_leaves_the_outcome_open', () => {
