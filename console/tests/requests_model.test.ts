@@ -204,6 +204,15 @@ describe('k7 one operation', () => {
     expect(await find()).toMatchObject({ commit, audited: null, missing: null })
   })
 
+  test('k7_a_search_that_is_too_long_ends_and_says_so', async () => {
+    answers = [
+      ['GET', KNOWN, problem(404, 'NOT_FOUND')],
+      ['GET', SEARCH, json({ operations: [], nextCursor: 'x' })],
+    ]
+    await expect(find()).rejects.toMatchObject({ code: 'NOT_FOUND', detail: expect.stringContaining('latest 10,000') })
+    expect(asked.filter((one) => SEARCH.test(one))).toHaveLength(10)
+  })
+
   test('k7_a_search_whose_limits_cannot_be_read_now_fails_instead_of_finding_nothing', async () => {
     const forgotten: (typeof answers)[number] = ['GET', KNOWN, problem(404, 'NOT_FOUND')]
     answers = [forgotten, ['GET', SEARCH, none], ['GET', CHANGES, problem(503, 'STORE_UNAVAILABLE')]]
