@@ -1,7 +1,7 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a fieldset has a border and a form
 /**
  * Editing (K2): the React Flow hook of the SDK, on the head only. It is a component of its own, so that a page that only
- * looks does not load it, and gives the flow to the page.
+ * looks does not run it, and gives the flow to the page.
  */
 import type { Client } from '@dao-api/client'
 import { Cursors, type GraphFlow, UndoKeys, useGraphFlow, useUndo } from '@dao-api/react-flow'
