@@ -16,7 +16,7 @@ type List = Held<string>
 const idOf = (item: string): string => item
 const none: List = {
   ...{ key: 'k', items: [], cursor: null, pages: 0, loading: true },
-  ...{ error: undefined, asOf: undefined, dry: false },
+  ...{ error: undefined, asOf: undefined, dry: false, bare: false },
 }
 const first = (held: List, items: string, nextCursor: string | null): List =>
   renewed(held, { items: [...items], nextCursor, pages: 1 }, idOf, 'k')
@@ -104,7 +104,10 @@ describe('k3 pages', () => {
     expect(asked).toBe(MOST_EMPTY + 1)
     const held = renewed(none, page, idOf, 'k')
     expect(held).toMatchObject({ items: [], dry: true, cursor: String(asked) })
-    expect(extended(held, { items: ['a'], nextCursor: null }, idOf).dry).toBe(false)
+    const further = extended(held, { items: ['a'], nextCursor: null }, idOf)
+    expect(further.dry).toBe(false)
+    expect(shown(renewed(further, page, idOf, 'k'))).toBe('a null')
+    expect(shown(renewed(next(first(none, 'a', 'a'), 'b', 'b'), page, idOf, 'k'))).toBe(` ${page.nextCursor}`)
     expect(extended(first(none, 'a', 'a'), page, idOf).dry).toBe(true)
   })
 })

@@ -21,6 +21,8 @@ export interface Held<T> {
   readonly asOf: number | undefined
   /** The last page that was read was empty, and it is not the last one. */
   readonly dry: boolean
+  /** The first page was empty: all rows are behind it. */
+  readonly bare: boolean
 }
 
 type Load<T> = (cursor: string | null) => Promise<Page<T>>
@@ -77,10 +79,12 @@ export function renewed<T>(held: Held<T>, read: Read<T>, idOf: (item: T) => stri
   const fresh = new Set(read.items.map(idOf))
   // If the last fresh row was not known, there may be others between it and what is known.
   const place = placeOfLast(held, read, idOf)
-  const joins = held.key === key && held.pages > read.pages && place !== -1 && read.nextCursor !== null
+  const bare = read.items.length === 0
+  const meets = bare ? held.bare : place !== -1
+  const joins = held.key === key && held.pages > read.pages && meets && read.nextCursor !== null
   const behind = joins ? held.items.slice(place + 1).filter((item) => !fresh.has(idOf(item))) : []
   return {
-    ...{ key, loading: false, error: undefined, asOf: Date.now() },
+    ...{ key, loading: false, error: undefined, asOf: Date.now(), bare },
     items: [...read.items, ...behind],
     cursor: joins ? held.cursor : read.nextCursor,
     dry: joins ? held.dry : isDry(read),

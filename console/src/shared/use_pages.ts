@@ -34,7 +34,7 @@ export interface PagesOptions<T> {
   when?: boolean
 }
 
-const NEVER = { error: undefined, asOf: undefined, dry: false } as const
+const NEVER = { error: undefined, asOf: undefined, dry: false, bare: false } as const
 
 export function usePages<T>(options: PagesOptions<T>): Pages<T> {
   const { key, every, when = true } = options
