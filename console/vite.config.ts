@@ -45,11 +45,13 @@ export default defineConfig(({ command, isPreview }) => ({
     reportCompressedSize: false,
     rolldownOptions: {
       output: {
-        // React in a file of its own, and what draws and follows graphs in another: both seldom change.
+        // React in a file of its own, and what draws and follows graphs in another: both seldom change. The small
+        // screens that list things share one: they compress better together.
         codeSplitting: {
           includeDependenciesRecursively: false,
           groups: [
             { name: 'react', test: /node_modules\/(react|react-dom|scheduler|use-sync-external-store)\//, priority: 2 },
+            { name: 'pages', test: /\/src\/(operations|subscriptions|system)\/\w+\.(tsx?|css)$/, priority: 1 },
             { name: 'flow', test: /node_modules\/(@xyflow|d3-|zustand|classcat)|sdk\/packages\//, priority: 1 },
           ],
         },

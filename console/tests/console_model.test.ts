@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { flowOf } from '../src/graphs/flow_file.ts'
 import { changeTags } from '../src/graphs/writes.ts'
+import { timeOf } from '../src/operations/filters.tsx'
 import { bytes, counted, inline } from '../src/shared/format.ts'
 import { sizeAtMost } from '../src/shared/json_size.ts'
 import { find, type Shortcut } from '../src/shared/keys.ts'
@@ -18,7 +19,6 @@ import { consoleRootOf } from '../src/shared/place.ts'
 import { mayAll, mayOn } from '../src/shared/session.ts'
 import { duration, relative } from '../src/shared/time.tsx'
 import type { GraphRow } from '../src/shared/types.ts'
-import { merged } from '../src/shared/use_pages.ts'
 import { parseMetrics, quantile, total } from '../src/system/metrics.ts'
 
 describe('k1 every state is an address', () => {
@@ -99,22 +99,12 @@ describe('k3 never more than asked', () => {
     expect(sizeAtMost({ huge }, 1000)).toBeGreaterThan(1000)
     expect(seen).toBeLessThan(1000)
   })
+})
 
-  test('k3_the_first_page_is_renewed_without_losing_later_ones', () => {
-    const idOf = (item: string): string => item
-    const none = { key: 'k', items: [], cursor: null, pages: 0, loading: true, error: undefined, asOf: undefined }
-    const one = merged(none, { items: ['a', 'b'], nextCursor: '2' }, null, idOf, 'k')
-    const two = merged(one, { items: ['c'], nextCursor: null }, '2', idOf, 'k')
-    expect(two.items).toEqual(['a', 'b', 'c'])
-    expect(two.cursor).toBeNull()
-    const renewed = merged(two, { items: ['new', 'a'], nextCursor: '2' }, null, idOf, 'k')
-    expect(renewed.items).toEqual(['new', 'a', 'b', 'c'])
-    expect(renewed.cursor).toBeNull()
-    const gap = merged(two, { items: ['y', 'x'], nextCursor: '2' }, null, idOf, 'k')
-    expect(gap.items).toEqual(['y', 'x'])
-    expect(gap.cursor).toBe('2')
-    const alone = merged(one, { items: ['new'], nextCursor: null }, null, idOf, 'k')
-    expect(alone.items).toEqual(['new'])
+describe('times in addresses', () => {
+  test('k1_an_address_without_a_date_is_no_fault', () => {
+    expect(timeOf('1764500000000')).toBe(1_764_500_000_000)
+    for (const bad of [null, '', 'x', '1e20', '9000000000000000', 'Infinity']) expect(timeOf(bad)).toBeNull()
   })
 })
 

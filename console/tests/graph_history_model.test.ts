@@ -1,11 +1,13 @@
 /** Histories that are long, or come in short pages: nothing is skipped, and nothing is asked for without an end. */
 import { expect, describe as group, test } from 'vitest'
+import { compare } from '../src/graph/compare.ts'
 import { HistoryWindow, PAGE, PAGES_MAX, STEP_MAX } from '../src/graph/history_window.ts'
 import { matchOf, parseNoted } from '../src/graph/noted_hash.ts'
 import { Past, WINDOW } from '../src/graph/past.ts'
 import { linesOf, RUN_MAX } from '../src/graph/runs.ts'
+import { absence, TOUCH_PAGES_MAX, touchesAfter } from '../src/graph/touches.ts'
 import { wantedOf } from '../src/graph/use_view.ts'
-import type { Commit, GraphRow } from '../src/graph/wire_types.ts'
+import type { Commit, Difference, GraphRow, Touch } from '../src/graph/wire_types.ts'
 
 /** A server whose pages have at most `pageMax` commits, as one that stops at a number of bytes. */
 function shortPages(count: number, pageMax: number) {
@@ -187,4 +189,61 @@ test('v4_a_hash_without_its_version_accuses_nobody', () => {
   expect(matchOf(whole, 7, { currentVersion: 9, reset: true }).kind).toBe('other')
   expect(matchOf(whole, 7, { currentVersion: 6, reset: true }).kind).toBe('ahead')
   expect(matchOf(whole, 7, { currentVersion: 9 }).kind).toBe('same')
+})
+
+/** A touch of an entity: made, written or deleted. */
+function touch(version: number, did: 'made' | 'wrote' | 'deleted' = 'wrote', userId = 'ada'): Touch {
+  const whole = { made: [null, {}], wrote: [1, 2], deleted: [{}, null] }[did]
+  const change = { path: did === 'wrote' ? '/data/x' : '', before: whole[0], after: whole[1] }
+  return { version, userId, timestamp: version, changes: [change] } as unknown as Touch
+}
+
+group('a4 touches', () => {
+  const pages = (all: readonly Touch[], size: number) => {
+    const asked: (string | null)[] = []
+    const ask = async (cursor: string | null) => {
+      asked.push(cursor)
+      const end = Number(cursor ?? 0) + size
+      return { history: all.slice(end - size, end), nextCursor: end < all.length ? String(end) : null }
+    }
+    return { asked, ask }
+  }
+  const long = Array.from({ length: 100 }, (_, i) => touch(100 - i))
+
+  test('a4_pages_are_asked_for_until_the_version_is_reached', async () => {
+    const { asked, ask } = pages(long, 10)
+    const { touches, isWhole } = await touchesAfter(ask, 75)
+    expect([touches.length, touches[touches.length - 1]!.version, isWhole]).toEqual([25, 76, true])
+    expect(asked).toHaveLength(3)
+  })
+
+  test('a4_a_history_that_is_too_long_is_not_told_as_whole', async () => {
+    const { asked, ask } = pages(long, 10)
+    expect(await touchesAfter(ask, 0)).toMatchObject({ isWhole: false })
+    expect(asked).toHaveLength(TOUCH_PAGES_MAX)
+    expect(await touchesAfter(ask, 0, ({ version }) => version === 95)).toMatchObject({ isWhole: true })
+  })
+
+  test('a4_the_deletion_of_what_is_missing_is_the_newest_before_what_is_shown', () => {
+    const touches = [touch(9, 'deleted', 'cy'), touch(7, 'made'), touch(5, 'deleted', 'bob'), touch(2, 'made', 'eve')]
+    const at = (version: number, isWhole = true) => absence({ touches, isWhole }, version)
+    expect(at(6).gone).toMatchObject({ version: 5, userId: 'bob' })
+    expect(at(12).gone).toMatchObject({ version: 9, userId: 'cy' })
+    expect(at(1)).toMatchObject({ gone: null, made: { version: 2, userId: 'eve' } })
+    expect(at(1, false)).toEqual({ gone: null, made: null })
+  })
+})
+
+test('k6_an_id_of_both_a_node_and_an_edge_has_no_known_writer', () => {
+  const side = (id: string) => ({
+    added: [],
+    removed: [],
+    changed: [{ id, changes: [{ path: '/data/x', before: 1, after: 2 }] }],
+  })
+  const difference = { from: 1, to: 2, nodes: side('x'), edges: side('x'), viewport: null } as unknown as Difference
+  const authors = { x: { version: 2, userId: 'ada', timestamp: 1 } }
+  const by = (isShared: (id: string) => boolean) =>
+    compare(difference, authors, undefined, undefined, isShared).rows.map(({ by }) => by?.userId)
+  expect(by((id) => id === 'x')).toEqual([undefined, undefined])
+  expect(by(() => false)).toEqual(['ada', 'ada'])
 })

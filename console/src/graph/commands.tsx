@@ -5,9 +5,11 @@ import { Link } from 'wouter'
 import { type ApiError, newOperationId, send } from '../shared/api.ts'
 import { short } from '../shared/format.ts'
 import { operationLink } from '../shared/links.ts'
+import { useUnlock } from '../shared/unlock.ts'
 import { asApiError } from '../shared/use_load.ts'
 import { graphPath } from './source.ts'
 import { v } from './text.ts'
+import { whenSettled } from './when_settled.ts'
 import type { Accepted } from './wire_types.ts'
 
 interface Receipt {
@@ -39,6 +41,7 @@ export function ReceiptsProvider({ children }: { children: ReactNode }) {
 /** The latest writes of this page. */
 export function ReceiptList({ id }: { id: string }) {
   const { list, remove } = useContext(Context)
+  const [isUnlocked] = useUnlock(id)
   return (
     <div className="gp-receipts" role="status" aria-live="polite">
       {list.map(({ operationId, text, tone, act }) => (
@@ -48,7 +51,7 @@ export function ReceiptList({ id }: { id: string }) {
           <Link href={operationLink(operationId, id)} title={operationId}>
             operation {short(operationId)}
           </Link>
-          {act !== undefined && (
+          {act !== undefined && isUnlocked && (
             <button type="button" className="link" onClick={act.run}>
               {act.label}
             </button>
@@ -104,9 +107,9 @@ export function useCommand(id: string): Commands {
   return { run, error, busy, clear }
 }
 
-/** Shows what becomes of edits on the canvas. */
+/** Shows what becomes of edits on the canvas, also of those that are on their way when editing ends. */
 export function useEditReceipts(graph: Graph | null): void {
-  const { add } = useContext(Context)
+  const { add, remove } = useContext(Context)
   useEffect(() => {
     if (graph === null) return
     const stopSettled = graph.on('settled', ({ operationId, outcome }) => {
@@ -119,12 +122,22 @@ export function useEditReceipts(graph: Graph | null): void {
     })
     const stopRefused = graph.on('refused', (refusal) => {
       if (refusal.cause !== undefined) return
-      const act = { label: 'Overwrite', run: () => void refusal.retry('overwrite') }
-      add({ operationId: refusal.operationId, text: refusal.summary, tone: 'bad', act })
+      const { operationId, summary: text } = refusal
+      const run = (): void => {
+        try {
+          refusal.retry('overwrite')
+          remove(operationId)
+        } catch {
+          // The graph was closed since: its client can't send it any more.
+          add({ operationId, text: `${text} It can’t be sent again from here: edit it again.`, tone: 'bad' })
+        }
+      }
+      add({ operationId, text, tone: 'bad', act: { label: 'Overwrite', run } })
     })
-    return () => {
+    const stop = (): void => {
       stopSettled()
       stopRefused()
     }
-  }, [graph, add])
+    return () => whenSettled(graph, stop)
+  }, [graph, add, remove])
 }

@@ -42,20 +42,28 @@ const MOVES_SHARE_MAX = 0.3
 /** The sign of a mark: told by shape as well as by colour. */
 export const SIGNS: Readonly<Record<Mark, string>> = { added: '+', removed: '−', changed: '~', moved: '↔' }
 
-/** `names` gives labels; `authors` are those of the right version (N3). */
+/**
+ * `names` gives labels; `authors` are those of the right version (N3). They are by id alone: of an id that both a node
+ * and an edge have (`isShared`), it is not known which of them was written.
+ */
 export function compare(
   difference: Difference,
   authors: Authors = {},
   names: Names = () => undefined,
   removers: ReadonlyMap<string, NonNullable<Row['by']>> = new Map(),
+  isShared: (id: string) => boolean = () => false,
 ): Comparison {
+  const byOf = (id: string): Row['by'] => {
+    const author = isShared(id) || !Object.hasOwn(authors, id) ? undefined : authors[id]
+    return author === undefined ? null : { userId: author.userId, version: author.version }
+  }
   const rows: Row[] = []
   const sides = [['node', difference.nodes] as const, ['edge', difference.edges] as const]
   for (const [kind, side] of sides) {
-    for (const whole of side.added) rows.push(row('added', kind, whole as Whole, authors, names))
+    for (const whole of side.added) rows.push(row('added', kind, whole as Whole, byOf(whole.id), names))
     for (const whole of side.removed) {
-      const gone = row('removed', kind, whole as Whole, {}, names)
-      rows.push({ ...gone, by: removers.get(gone.key) ?? null })
+      const by = removers.get(`${kind} ${whole.id}`) ?? null
+      rows.push(row('removed', kind, whole as Whole, by, names))
     }
     for (const { id, changes } of side.changed) {
       const mark = changes.every(({ path }) => path === '/position') ? 'moved' : 'changed'
@@ -68,7 +76,7 @@ export function compare(
         label,
         changes,
         whole: null,
-        by: byOf(authors, id),
+        by: byOf(id),
       })
     }
   }
@@ -99,9 +107,8 @@ type Whole = Record<string, unknown> & { id: string }
 const ORDER: Readonly<Record<Mark, number>> = { changed: 0, added: 1, removed: 2, moved: 3 }
 const GRAPH_ROW = { mark: 'changed', whole: null, by: null } as const
 
-function row(mark: 'added' | 'removed', entity: 'node' | 'edge', whole: Whole, authors: Authors, names: Names): Row {
+function row(mark: 'added' | 'removed', entity: 'node' | 'edge', whole: Whole, by: Row['by'], names: Names): Row {
   const { id } = whole
-  const by = byOf(authors, id)
   return {
     key: `${entity} ${id}`,
     mark,
@@ -112,11 +119,6 @@ function row(mark: 'added' | 'removed', entity: 'node' | 'edge', whole: Whole, a
     whole,
     by,
   }
-}
-
-function byOf(authors: Authors, id: string): Row['by'] {
-  const author = authors[id]
-  return author === undefined ? null : { userId: author.userId, version: author.version }
 }
 
 function marksOf(rows: readonly Row[], kind: 'node' | 'edge'): Map<string, Mark> {

@@ -8,7 +8,7 @@ import { graphLink } from '../shared/links.ts'
 import { User } from '../shared/ui.tsx'
 import { useLoad } from '../shared/use_load.ts'
 import { type PathChange, type Row, SIGNS } from './compare.ts'
-import { getHistory } from './source.ts'
+import { getTouches } from './source.ts'
 import { short, v } from './text.ts'
 import { textDiff } from './text_diff.ts'
 import type { Difference } from './wire_types.ts'
@@ -121,20 +121,24 @@ function Details({ id, row, difference }: { id: string; row: Row; difference: Di
 function By({ id, row, difference }: { id: string; row: Row; difference: Difference }) {
   const [low, high] = [Math.min(difference.from, difference.to), Math.max(difference.from, difference.to)]
   const kind = row.entity === 'edge' ? 'edge' : 'node'
-  const { data } = useLoad(`by ${id} ${row.key} ${low} ${high}`, (signal) => getHistory(id, kind, row.id, null, signal))
-  const touches = (data?.history ?? []).filter(({ version }) => version > low && version <= high)
-  if (touches.length === 0) return null
+  const { data } = useLoad(`by ${id} ${row.key} ${low} ${high}`, (signal) => getTouches(id, kind, row.id, low, signal))
+  const touches = (data?.touches ?? []).filter(({ version }) => version <= high)
+  const isWhole = data?.isWhole !== false && touches.length <= SHOWN_MAX
+  if (touches.length === 0 && isWhole) return null
   return (
     <ul className="gp-change-touches small-text">
-      {touches.slice(0, 6).map(({ version, userId, changes }) => (
+      {touches.slice(0, SHOWN_MAX).map(({ version, userId, changes }) => (
         <li key={version}>
           <User id={userId} /> <Link href={graphLink(id, version, { [kind]: row.id })}>{v(version)}</Link>{' '}
           <span className="quiet">{(changes ?? []).map(({ path }) => path || 'all of it').join(', ')}</span>
         </li>
       ))}
+      {!isWhole && <li className="quiet">Not all: the history of this {kind} has more.</li>}
     </ul>
   )
 }
+
+const SHOWN_MAX = 6
 
 function Change({ change: { path, before, after } }: { change: PathChange }) {
   const isText = typeof before === 'string' && typeof after === 'string'

@@ -19,7 +19,7 @@ import { RestoreDialog } from './dialogs.tsx'
 import { UnlockButton } from './graph_header.tsx'
 import { labelMarks } from './histogram.ts'
 import { Past } from './past.ts'
-import { getAuthors, getDifference, getRemovers, getRow, pastSource } from './source.ts'
+import { getAuthors, getDifference, getRemovers, getRow, pastSource, type Removers } from './source.ts'
 import { labelOf, v } from './text.ts'
 
 export function ComparePage({ id, from, to }: { id: string; from: string; to: string }) {
@@ -44,7 +44,7 @@ function Page({ id, from, to }: { id: string; from: string; to: string }) {
       ...difference.nodes.removed.map(({ id }) => ({ kind: 'node' as const, id })),
       ...difference.edges.removed.map(({ id }) => ({ kind: 'edge' as const, id })),
     ]
-    const removers = low < high ? await getRemovers(id, removed, low, high, signal) : new Map()
+    const removers = low < high ? await getRemovers(id, removed, low, high, signal) : NOBODY
     return { difference, moment, authors, removers }
   })
   const [, navigate] = useLocation()
@@ -120,7 +120,7 @@ function Page({ id, from, to }: { id: string; from: string; to: string }) {
               <CompareList id={id} rows={rows} chosen={key} onChoose={setKey} difference={data.difference} />
             )}
             <footer className="gp-compare-foot">
-              <People comparison={comparison} />
+              <People comparison={comparison} isWhole={data.removers.isWhole} />
               <div className="row">
                 <button
                   type="button"
@@ -165,7 +165,7 @@ interface Data {
   difference: Parameters<typeof compare>[0]
   moment: Awaited<ReturnType<Past['at']>>
   authors: Parameters<typeof compare>[1]
-  removers: Parameters<typeof compare>[3]
+  removers: Removers
 }
 
 function compareAll({ difference, moment, authors, removers }: Data): Comparison {
@@ -177,8 +177,11 @@ function compareAll({ difference, moment, authors, removers }: Data): Comparison
     const label = labelOf(edge)
     names.set(`edge ${edge.id}`, label === edge.id ? ends : `${ends} (${label})`)
   }
-  return compare(difference, authors, (kind, id) => names.get(`${kind} ${id}`), removers)
+  const isShared = (id: string): boolean => names.has(`node ${id}`) && names.has(`edge ${id}`)
+  return compare(difference, authors, (kind, id) => names.get(`${kind} ${id}`), removers.found, isShared)
 }
+
+const NOBODY: Removers = { found: new Map(), isWhole: true }
 
 /** One side: a label from the list, or anything that names a version. */
 function Side({
@@ -267,9 +270,9 @@ function Counts({
   )
 }
 
-function People({ comparison }: { comparison: Comparison }) {
+function People({ comparison, isWhole }: { comparison: Comparison; isWhole: boolean }) {
   const known = comparison.people.reduce((sum, { rows }) => sum + rows, 0)
-  if (known === 0) return null
+  if (known === 0 && isWhole) return null
   return (
     <p className="small-text">
       <span className="quiet">Last written by </span>
@@ -277,6 +280,7 @@ function People({ comparison }: { comparison: Comparison }) {
       {known < comparison.rows.length && (
         <span className="quiet">; no writer known for {comparison.rows.length - known}</span>
       )}
+      {!isWhole && <span className="quiet">. Not all deletions were looked up</span>}
     </p>
   )
 }

@@ -1,13 +1,14 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a fieldset has a border and a form
 /**
  * Editing (K2): the React Flow hook of the SDK, on the head only. It is a component of its own, so that a page that only
- * looks does not load it, and gives the flow to the page.
+ * looks does not run it, and gives the flow to the page.
  */
 import type { Client } from '@dao-api/client'
 import { Cursors, type GraphFlow, UndoKeys, useGraphFlow, useUndo } from '@dao-api/react-flow'
 import { useEffect, useLayoutEffect } from 'react'
 import { holdClient } from '../shared/client.ts'
 import { useEditReceipts } from './commands.tsx'
+import { whenSettled } from './when_settled.ts'
 
 export function EditBridge({
   client,
@@ -21,9 +22,13 @@ export function EditBridge({
   const flow = useGraphFlow(client, id)
   useLayoutEffect(() => onFlow(flow), [flow, onFlow])
   useLayoutEffect(() => () => onFlow(null), [onFlow])
-  useEditReceipts(flow.graph)
-  // Edits that wait for their answers are not lost when the tab is hidden.
-  useEffect(() => holdClient(), [])
+  // Edits that wait for their answers are not lost when the tab is hidden, also once it's locked again.
+  const { graph } = flow
+  useEditReceipts(graph)
+  useEffect(() => {
+    const release = holdClient()
+    return () => whenSettled(graph, release)
+  }, [graph])
   return <UndoKeys flow={flow} />
 }
 

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/a11y/useSemanticElements: a fieldset has a border and a form
 /** A graph that is there: header, picture or outline, panel, slider. */
 import type { GraphFlow } from '@dao-api/react-flow'
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from 'react'
+import { useCallback, useEffect, useMemo, useState } from 'react'
 import { Link } from 'wouter'
 import type { ApiError } from '../shared/api.ts'
 import { useClient } from '../shared/client.ts'
@@ -12,6 +12,7 @@ import { useUnlock } from '../shared/unlock.ts'
 import { useLoad } from '../shared/use_load.ts'
 import { FlowCanvas } from './canvas/flow_canvas.tsx'
 import { OthersCursors } from './canvas/people.tsx'
+import { EditBridge, EditCursors, UndoButtons } from './edit_bridge.tsx'
 import { GraphHeader } from './graph_header.tsx'
 import { GraphTab } from './graph_tab.tsx'
 import { labelMarks } from './histogram.ts'
@@ -27,10 +28,6 @@ import type { Head } from './use_head.ts'
 import { useTravel } from './use_travel.ts'
 import { usePast, useView, useWanted, type Wanted } from './use_view.ts'
 import type { Commit, GraphRow } from './wire_types.ts'
-
-const EditBridge = lazy(async () => ({ default: (await import('./edit_bridge.tsx')).EditBridge }))
-const EditCursors = lazy(async () => ({ default: (await import('./edit_bridge.tsx')).EditCursors }))
-const UndoButtons = lazy(async () => ({ default: (await import('./edit_bridge.tsx')).UndoButtons }))
 
 /** With more nodes and edges than this, even a few commits may be megabytes. */
 const SMALL = 3_000
@@ -88,9 +85,7 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
     <main
       className={`gp ${isHead ? '' : 'gp-past'} ${isHead && head.status.connection === 'offline' ? 'gp-stale' : ''}`}
     >
-      <Suspense fallback={null}>
-        {client !== null && isUnlocked && isHead && <EditBridge client={client} id={id} onFlow={setFlow} />}
-      </Suspense>
+      {client !== null && isUnlocked && isHead && <EditBridge client={client} id={id} onFlow={setFlow} />}
       <GraphHeader
         id={id}
         row={row}
@@ -125,7 +120,7 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
               edit={editing === null || editing.readOnly ? undefined : editing.props}
               label={`${view.kind === 'head' ? 'The graph as it is now' : `The graph in ${v(view.version)}`} as a picture. The outline has the same as a table.`}
             >
-              <Suspense fallback={null}>{editing !== null && <EditCursors flow={editing} />}</Suspense>
+              {editing !== null && <EditCursors flow={editing} />}
               {editing === null && isHead && head.graph !== null && <OthersCursors graph={head.graph} />}
             </FlowCanvas>
           )}
@@ -220,7 +215,7 @@ function Toolbar({ placed, flow }: { placed: Placed; flow: GraphFlow | null }) {
           </button>
         ))}
       </div>
-      <Suspense fallback={null}>{flow !== null && <UndoButtons flow={flow} />}</Suspense>
+      {flow !== null && <UndoButtons flow={flow} />}
     </div>
   )
 }

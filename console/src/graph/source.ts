@@ -3,6 +3,7 @@ import { get } from '../shared/api.ts'
 import { seg } from '../shared/links.ts'
 import type { StateJson } from './fold.ts'
 import type { PastSource } from './past.ts'
+import { isDeletion, type Touches, touchesAfter } from './touches.ts'
 import type {
   Activity,
   ActivityBuckets,
@@ -15,6 +16,7 @@ import type {
   GraphRow,
   Operations,
   PresentClients,
+  Touch,
 } from './wire_types.ts'
 
 export const graphPath = (id: string, below = ''): string => `graphs/${seg(id)}${below}`
@@ -78,6 +80,23 @@ export const getHistory = (
     query: { limit: 200, cursor },
   })
 
+/** What was done to a node or edge after a version. */
+export const getTouches = (
+  id: string,
+  kind: 'node' | 'edge',
+  entity: string,
+  low: number,
+  signal?: AbortSignal,
+  isEnough?: (touch: Touch) => boolean,
+): Promise<Touches> => touchesAfter((cursor) => getHistory(id, kind, entity, cursor, signal), low, isEnough)
+
+export interface Removers {
+  /** By kind and id: `node n1`. */
+  readonly found: ReadonlyMap<string, { userId: string; version: number }>
+  /** All were looked up, and to the end. */
+  readonly isWhole: boolean
+}
+
 /** Who deleted these, between two versions. Only the first {@link REMOVED_MAX} are asked for. */
 export async function getRemovers(
   id: string,
@@ -85,18 +104,18 @@ export async function getRemovers(
   low: number,
   high: number,
   signal?: AbortSignal,
-): Promise<Map<string, { userId: string; version: number }>> {
+): Promise<Removers> {
   const found = new Map<string, { userId: string; version: number }>()
+  let isWhole = removed.length <= REMOVED_MAX
+  const isIt = (touch: Touch): boolean => touch.version > low && touch.version <= high && isDeletion(touch)
   const ask = async (one: { kind: 'node' | 'edge'; id: string }): Promise<void> => {
-    const { history } = await getHistory(id, one.kind, one.id, null, signal)
-    const touch = history.find(
-      ({ version, changes }) =>
-        version > low && version <= high && changes.some(({ path, after }) => path === '' && after === null),
-    )
+    const answer = await getTouches(id, one.kind, one.id, low, signal, isIt)
+    const touch = answer.touches.find(isIt)
     if (touch !== undefined) found.set(`${one.kind} ${one.id}`, { userId: touch.userId, version: touch.version })
+    else if (!answer.isWhole) isWhole = false
   }
   await Promise.all(removed.slice(0, REMOVED_MAX).map(ask))
-  return found
+  return { found, isWhole }
 }
 
 const REMOVED_MAX = 24

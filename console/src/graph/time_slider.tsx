@@ -220,23 +220,35 @@ interface Drag {
 function useTimeDrag(id: string, scale: Scale, travel: Travel, past: Past, head: number): Drag {
   const [fraction, setFraction] = useState<number | null>(null)
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
-  const round = useRef(0)
-  useEffect(() => () => clearTimeout(timer.current), [])
-  const settle = async (time: number): Promise<void> => {
-    const mine = ++round.current
-    const known = head <= WINDOW ? snapToTime(await past.ticks(1), time) : await commitAt(id, time)
-    if (round.current !== mine) return
-    travel.to(known?.version ?? 0)
+  const abort = useRef<AbortController | null>(null)
+  const here = useRef(travel.version)
+  here.current = travel.version
+  const stop = (): void => {
+    clearTimeout(timer.current)
+    abort.current?.abort()
+  }
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only what is current at the end counts
+  useEffect(() => stop, [])
+  const settle = async (time: number, from: number | null): Promise<void> => {
+    const mine = new AbortController()
+    abort.current = mine
+    const known = head <= WINDOW ? snapToTime(await past.ticks(1), time) : await commitAt(id, time, mine.signal)
+    // Who went elsewhere since, by a key or a link, stays there.
+    if (mine.signal.aborted || here.current !== from) return
+    const version = known?.version ?? 0
+    // The next move may come before this is drawn.
+    here.current = version >= head ? null : version
+    travel.to(version)
   }
   return {
     fraction,
     move: (value) => {
       travel.play(false)
+      stop()
       if (scale.kind === 'version') return travel.to(value)
-      const at = value / STEPS
+      const [at, from] = [value / STEPS, here.current]
       setFraction(at)
-      clearTimeout(timer.current)
-      timer.current = setTimeout(() => void settle(valueAt(scale, at)).catch(() => undefined), ASK_MS)
+      timer.current = setTimeout(() => void settle(valueAt(scale, at), from).catch(() => undefined), ASK_MS)
     },
     end: () => setFraction(null),
   }

@@ -14,27 +14,42 @@ interface Props {
 }
 
 export function BulkBar({ rows, onClear, onDone }: Props) {
-  const [open, setOpen] = useState<'tag' | 'trash' | null>(null)
-  const close = (): void => setOpen(null)
+  /** With the rows that were selected when it was opened: what was confirmed is what is done. */
+  const [open, setOpen] = useState<{ name: 'tag' | 'trash'; rows: readonly GraphRow[] } | null>(null)
+  const Opened = open === null ? null : DIALOGS[open.name]
+  return (
+    <>
+      {rows.length > 0 && <Bar rows={rows} onClear={onClear} onOpen={(name) => setOpen({ name, rows })} />}
+      {open !== null && Opened !== null && (
+        <Opened
+          // A new version of a row, where one is known: the next attempt is judged on it.
+          rows={open.rows.map((row) => rows.find(({ graphId }) => graphId === row.graphId) ?? row)}
+          onClose={() => setOpen(null)}
+          onDone={onDone}
+        />
+      )}
+    </>
+  )
+}
+
+function Bar({ rows, onClear, onOpen }: Omit<Props, 'onDone'> & { onOpen: (name: 'tag' | 'trash') => void }) {
   return (
     <div className="bulk card" role="toolbar" aria-label="Selected graphs">
       <strong>{counted(rows.length, 'graph')} selected</strong>
-      <button type="button" onClick={() => setOpen('tag')}>
+      <button type="button" onClick={() => onOpen('tag')}>
         Change tags…
       </button>
       <button
         type="button"
         className="danger-text"
         disabled={!rows.every(({ graphId }) => mayOn(graphId, 'admin'))}
-        onClick={() => setOpen('trash')}
+        onClick={() => onOpen('trash')}
       >
         Move to the trash…
       </button>
       <button type="button" className="link spread" onClick={onClear}>
         Clear
       </button>
-      {open === 'tag' && <TagDialog rows={rows} onClose={close} onDone={onDone} />}
-      {open === 'trash' && <TrashAllDialog rows={rows} onClose={close} onDone={onDone} />}
     </div>
   )
 }
@@ -44,9 +59,7 @@ type DialogProps = Omit<Props, 'onClear'> & { onClose: () => void }
 function useEach({ rows, onClose, onDone }: DialogProps, did: string) {
   const [failed, setFailed] = useState<readonly Done[]>([])
   const run = async (write: (row: GraphRow, operationId: string) => Promise<unknown>): Promise<void> => {
-    const left =
-      failed.length === 0 ? rows : rows.filter((row) => failed.some(({ graphId }) => graphId === row.graphId))
-    const done = await each(left, write)
+    const done = await each(rows, write, failed)
     const refused = done.filter(({ error }) => error !== undefined)
     for (const { graphId, operationId, error } of done)
       if (error === undefined) notify({ text: `${did} ${graphId}.`, operationId, graphId })
@@ -99,3 +112,5 @@ function TrashAllDialog(props: DialogProps) {
     </ConfirmDialog>
   )
 }
+
+const DIALOGS = { tag: TagDialog, trash: TrashAllDialog }

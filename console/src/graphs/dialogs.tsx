@@ -1,5 +1,5 @@
 /** The dialogs of the list of graphs. Each says what it does, and what can be taken back. */
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useRef, useState } from 'react'
 import { ConfirmDialog } from '../shared/dialog.tsx'
 import { notify } from '../shared/notices.tsx'
 import { ProblemView } from '../shared/problem.tsx'
@@ -65,6 +65,7 @@ export function CreateDialog({ onClose, onDone }: Omit<Props, 'row'>) {
   const [title, setTitle] = useState('')
   const [tags, setTags] = useState('')
   const [file, setFile] = useState<FlowFile | null>(null)
+  const chosen = useRef<File | undefined>(undefined)
   const { act, problem } = useAct(id, { onClose, onDone })
   const create = () => {
     const attributes: NewAttributes = {}
@@ -96,10 +97,18 @@ export function CreateDialog({ onClose, onDone }: Omit<Props, 'row'>) {
         <input
           type="file"
           accept=".json,application/json"
-          onChange={(event) => {
-            const chosen = event.target.files?.[0]
-            if (chosen === undefined) setFile(null)
-            else void readFlow(chosen).then(setFile)
+          onChange={({ target: field }) => {
+            const now = field.files?.[0]
+            chosen.current = now
+            setFile(null)
+            // Without its contents the form would make an empty graph.
+            field.setCustomValidity(now === undefined ? '' : 'The file is being read.')
+            if (now === undefined) return
+            void readFlow(now).then((read) => {
+              if (chosen.current !== now) return
+              setFile(read)
+              field.setCustomValidity(read.document === undefined ? read.told : '')
+            })
           }}
         />
       </Field>
@@ -189,7 +198,7 @@ export function LabelDialog({ row, onClose, onDone }: Props) {
   const [version, setVersion] = useState(String(row.version))
   const [note, setNote] = useState('')
   const { act, problem } = useAct(row.graphId, { onClose, onDone })
-  const now = row.labels[name]
+  const now = Object.hasOwn(row.labels, name) ? row.labels[name] : undefined
   const number = Number(version.replace(/^v/, ''))
   const label = () =>
     act(`${name} is v${number} of ${row.graphId}.`, (operationId) =>

@@ -19,7 +19,11 @@ const SCREEN = new Set(['selected', 'dragging', 'resizing', 'measured', 'positio
 export async function readFlow(file: File): Promise<FlowFile> {
   if (file.size > MOST_BYTES)
     return { told: `The file has ${bytes(file.size)}. Use \`dao-api import\` for more than ${bytes(MOST_BYTES)}.` }
-  return flowOf(await file.text())
+  try {
+    return flowOf(await file.text())
+  } catch {
+    return { told: "The browser can't read the file. Choose it again." }
+  }
 }
 
 /** Exported for tests. */

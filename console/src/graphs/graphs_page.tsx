@@ -1,10 +1,11 @@
 /** All graphs that the user may read. */
-import { useCallback, useRef, useState } from 'react'
+import { useRef, useState } from 'react'
 import { useLocation } from 'wouter'
 import { get } from '../shared/api.ts'
 import { counted } from '../shared/format.ts'
 import { useKeys } from '../shared/keys.ts'
 import { graphLink, operationsLink } from '../shared/links.ts'
+import { LookFurther } from '../shared/look_further.tsx'
 import { ProblemView, StaleNote } from '../shared/problem.tsx'
 import { mayOn, mayWriteSomething, useSession } from '../shared/session.ts'
 import { Time } from '../shared/time.tsx'
@@ -15,6 +16,7 @@ import { useUnlock } from '../shared/unlock.ts'
 import { UnlockButton } from '../shared/unlock_button.tsx'
 import { type Pages, usePages } from '../shared/use_pages.ts'
 import { useParams } from '../shared/use_params.ts'
+import { toggled, useSelection } from '../shared/use_selection.ts'
 import { useSettle } from '../shared/use_settle.ts'
 import { BulkBar } from './bulk_bar.tsx'
 import {
@@ -52,7 +54,6 @@ export function GraphsPage() {
   const scroller = useRef<HTMLElement>(null)
   const search = useRef<HTMLInputElement>(null)
   const [unlocked, setUnlocked] = useUnlock('graphs')
-  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
   const [open, setOpen] = useState<Open | null>(null)
   const session = useSession()
   const here = useHere()
@@ -70,6 +71,7 @@ export function GraphsPage() {
   })
   const settle = useSettle(list.reload)
   const rows = list.items
+  const [selected, setSelected] = useSelection(rows.map(({ graphId }) => graphId))
   const chosen = unlocked ? rows.filter(({ graphId }) => selected.has(graphId)) : []
   const filtered = FILTERS.slice(0, 6).some((name) => params.get(name) !== null)
   useKeys([
@@ -77,14 +79,6 @@ export function GraphsPage() {
     { keys: 'j', label: 'Next graph', group: 'Graphs', run: () => step(scroller.current, 1) },
     { keys: 'k', label: 'Previous graph', group: 'Graphs', run: () => step(scroller.current, -1) },
   ])
-  const toggle = useCallback((graphId: string, on: boolean) => {
-    setSelected((before) => {
-      const after = new Set(before)
-      if (on) after.add(graphId)
-      else after.delete(graphId)
-      return after
-    })
-  }, [])
   const menuOf = useMenu(unlocked, setOpen)
   const close = (): void => setOpen(null)
   const RowDialog = open === null || open.name === 'create' ? null : DIALOGS[open.name]
@@ -103,7 +97,7 @@ export function GraphsPage() {
         </span>
       </div>
       <Filters params={params} set={set} rows={rows} search={search} />
-      {chosen.length > 0 && <BulkBar rows={chosen} onClear={() => setSelected(new Set())} onDone={settle} />}
+      <BulkBar rows={chosen} onClear={() => setSelected(new Set())} onDone={settle} />
       {list.error !== undefined &&
         (rows.length === 0 ? (
           <ProblemView error={list.error} onRetry={list.reload} />
@@ -119,13 +113,14 @@ export function GraphsPage() {
             here={here}
             unlocked={unlocked}
             selected={selected}
-            onSelect={toggle}
+            onSelect={(graphId, on) => setSelected(toggled(selected, graphId, on))}
             onTag={(tag) => set({ tag }, 'push')}
             menuOf={menuOf}
             onEnd={list.loadMore}
           />
         </div>
       )}
+      <LookFurther list={list} what="graphs" />
       {!list.first && rows.length === 0 && !list.more && list.error === undefined && (
         <Nothing
           filtered={filtered}

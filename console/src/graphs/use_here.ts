@@ -9,7 +9,7 @@ const EVERY_MS = 15_000
 export function useHere(): ReadonlyMap<string, readonly string[]> | null {
   const session = useSession()
   const when = mayAll(session)
-  const { data } = useLoad(
+  const { data, error } = useLoad(
     'connections',
     (signal) => get<Connections>('connections', { query: { limit: 1000 }, signal }),
     {
@@ -17,7 +17,8 @@ export function useHere(): ReadonlyMap<string, readonly string[]> | null {
       when,
     },
   )
-  if (!when) return null
+  // Who was here before is not who is here now.
+  if (!when || error !== undefined) return null
   const here = new Map<string, string[]>()
   for (const { userId, graphs } of data?.connections ?? [])
     for (const { graphId } of graphs) {

@@ -1,5 +1,5 @@
 /** What the list of graphs writes: lifecycle commands (L), each under the operation id that it is given. */
-import { type ApiError, newOperationId, send } from '../shared/api.ts'
+import { type ApiError, isPassing, newOperationId, send } from '../shared/api.ts'
 import { seg } from '../shared/links.ts'
 import { type Accepted, attributesOf, type GraphRow } from '../shared/types.ts'
 import { asApiError } from '../shared/use_load.ts'
@@ -87,14 +87,22 @@ export interface Done {
   error?: ApiError
 }
 
-/** One after the other, so that one refusal does not stop the rest. */
+/**
+ * One after the other, so that one refusal does not stop the rest. After `before`, only what failed is done again: under the same
+ * operation id where the outcome is open, so that nothing is done twice (C3).
+ */
 export async function each(
   rows: readonly GraphRow[],
   write: (row: GraphRow, operationId: string) => Promise<unknown>,
+  before: readonly Done[] = [],
 ): Promise<Done[]> {
+  const failed = new Map(before.flatMap((one) => (one.error === undefined ? [] : [[one.graphId, one] as const])))
+  const left = failed.size === 0 ? rows : rows.filter(({ graphId }) => failed.has(graphId))
   const done: Done[] = []
-  for (const row of rows) {
-    const operationId = newOperationId()
+  for (const row of left) {
+    const last = failed.get(row.graphId)
+    const isOpen = last?.error !== undefined && isPassing(last.error)
+    const operationId = isOpen ? last.operationId : newOperationId()
     try {
       await write(row, operationId)
       done.push({ graphId: row.graphId, operationId })

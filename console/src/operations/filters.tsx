@@ -142,13 +142,13 @@ function Typed({ name, label, placeholder, known, params, set }: OneProps) {
 
 /** A time, in milliseconds in the address and in the reader's time zone in the field. */
 function Moment({ name, label, params, set }: OneProps) {
-  const at = Number(params.get(name) ?? Number.NaN)
+  const at = timeOf(params.get(name))
   return (
     <label>
       {label}
       <input
         type="datetime-local"
-        value={Number.isFinite(at) ? local(at) : ''}
+        value={at === null ? '' : local(at)}
         onChange={(event) => {
           const next = new Date(event.target.value).getTime()
           set({ [name]: Number.isFinite(next) ? next : null })
@@ -156,6 +156,16 @@ function Moment({ name, label, params, set }: OneProps) {
       />
     </label>
   )
+}
+
+/** Beyond it a date does not exist in every time zone. */
+const LATEST_MS = 8.64e15 - 86_400_000
+
+/** The time that an address says; null if it says none. Exported for tests. */
+export function timeOf(text: string | null): number | null {
+  if (text === null || !/^-?\d+$/.test(text)) return null
+  const at = Number(text)
+  return Math.abs(at) <= LATEST_MS ? at : null
 }
 
 const local = (at: number): string =>

@@ -3,6 +3,7 @@
  * still has the operation, and is searched.
  */
 import { ApiError, get, isPassing } from '../shared/api.ts'
+import { count } from '../shared/format.ts'
 import { seg } from '../shared/links.ts'
 import type { AuditedOperation, Changes, Commit, Operation, Operations } from '../shared/types.ts'
 import { asApiError } from '../shared/use_load.ts'
@@ -104,6 +105,7 @@ async function timeOf(graphId: string, version: number, signal: AbortSignal): Pr
   return value?.timestamp ?? null
 }
 
+/** Null if the graph has no such operation. */
 async function search(
   graphId: string,
   id: string,
@@ -119,7 +121,15 @@ async function search(
     cursor = answer.nextCursor
     if (cursor === null) return null
   }
-  return null
+  const where = `among the latest ${count(MOST_PAGES * PAGE)} operations of ${graphId}`
+  throw new ApiError(
+    404,
+    'NOT_FOUND',
+    `It is not ${where}. Open it from a list: its address has the version.`,
+    null,
+    null,
+    null,
+  )
 }
 
 async function commitAt(graphId: string, version: number, signal: AbortSignal): Promise<Commit | null> {

@@ -5,6 +5,7 @@ import { describe } from '../graph/describe.ts'
 import { get } from '../shared/api.ts'
 import { count, counted } from '../shared/format.ts'
 import { graphLink, operationLink, seg } from '../shared/links.ts'
+import { LookFurther } from '../shared/look_further.tsx'
 import { ProblemView, StaleNote } from '../shared/problem.tsx'
 import { mayAll, useSession } from '../shared/session.ts'
 import { Time } from '../shared/time.tsx'
@@ -98,6 +99,7 @@ export function OperationsPage() {
           </table>
         </div>
       )}
+      <LookFurther list={list} what="operations" />
       {!list.first && rows.length === 0 && !list.more && list.error === undefined && (
         <Empty title={filtered ? 'No operation matches' : 'Nothing has happened yet'}>
           <p>Operations that changed nothing, and requests that could not be read, are not kept.</p>

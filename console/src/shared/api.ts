@@ -64,14 +64,16 @@ export async function send<T>(
 }
 
 /** A connection that breaks within an answer is the same as one that breaks before it. */
-async function textOf(answer: Response, { signal }: Ask): Promise<string> {
+async function unbroken<T>(read: Promise<T>, answer: Response, { signal }: Ask): Promise<T> {
   try {
-    return await answer.text()
+    return await read
   } catch (error) {
     if (signal?.aborted) throw error
     throw local('UNREACHABLE', 'The answer of the server was cut off. Try again.', answer)
   }
 }
+
+const textOf = (answer: Response, ask: Ask): Promise<string> => unbroken(answer.text(), answer, ask)
 
 function parsed<T>(text: string, answer: Response): T {
   try {
@@ -98,7 +100,7 @@ export async function* rawLines(path: string, ask: Ask = {}): AsyncGenerator<str
   let rest = ''
   try {
     for (;;) {
-      const { done, value } = await reader.read()
+      const { done, value } = await unbroken(reader.read(), answer, ask)
       const whole = (rest + (value ?? '')).split('\n')
       rest = done ? '' : whole.pop()!
       for (const line of whole) {
@@ -121,7 +123,8 @@ function throwIfError(line: string, answer: Response): void {
 
 /** Saves an answer as a file of the user's. */
 export async function download(path: string, name: string, ask: Ask = {}): Promise<void> {
-  save(await (await request('GET', path, ask)).blob(), name)
+  const answer = await request('GET', path, ask)
+  save(await unbroken(answer.blob(), answer, ask), name)
 }
 
 export function save(content: Blob, name: string): void {

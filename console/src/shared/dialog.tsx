@@ -33,8 +33,16 @@ export function Dialog({
       className={`dialog ${wide ? 'wide' : ''} ${className}`}
       aria-labelledby={heading}
       onCancel={(event) => {
+        // That of a file chooser bubbles, and is no wish to close the dialog.
+        if (event.target !== event.currentTarget) return
         event.preventDefault()
         onClose?.()
+      }}
+      onClose={({ currentTarget: element }) => {
+        // Chromium closes on the second Escape without asking. While this is mounted it is open.
+        if (element.open) return
+        if (onClose !== undefined) onClose()
+        else element.showModal()
       }}
     >
       <header className="dialog-head">

@@ -29,6 +29,8 @@ export class SignInError extends Error {
     /** The server's code and the id of the request, if it was the server that refused. */
     readonly code: string | null = null,
     readonly requestId: string | null = null,
+    /** Nothing was judged: the same may be taken later. */
+    readonly passing: boolean = false,
   ) {
     super(message)
   }
@@ -75,17 +77,18 @@ export async function startSession(): Promise<void> {
   set({ phase: 'starting' })
   try {
     const answer = await fetch(apiRoot, { headers: { Accept: 'application/json' } })
-    const home = (await answer.json()) as Home
-    set({ mode: home.authentication })
+    const { authentication } = (await answer.json()) as Partial<Home>
+    if (!answer.ok || authentication === undefined) return set({ phase: 'unreachable' })
+    set({ mode: authentication })
   } catch {
-    set({ phase: 'unreachable' })
-    return
+    return set({ phase: 'unreachable' })
   }
   const remembered = sessionStorage.getItem(STORED)
   if (remembered === null) return set({ phase: 'signed-out' })
   try {
     await signIn(remembered, true)
-  } catch {
+  } catch (error) {
+    if (error instanceof SignInError && error.passing) return set({ phase: 'unreachable' })
     sessionStorage.removeItem(STORED)
     set({ phase: 'signed-out' })
   }
@@ -119,12 +122,13 @@ async function whoami(as: { token: string | null; userId: string }): Promise<Who
   try {
     answer = await fetch(url, { headers })
   } catch {
-    throw new SignInError('The server does not answer. Try again.')
+    throw new SignInError('The server does not answer. Try again.', null, null, true)
   }
   if (answer.ok) return answer.json()
   const problem = (await answer.json().catch(() => ({}))) as { detail?: string; code?: string }
   const detail = problem.detail ?? `The server answered ${answer.status}`
-  throw new SignInError(sentence(detail), problem.code ?? null, answer.headers.get('X-Request-Id'))
+  const passing = answer.status === 429 || answer.status >= 500
+  throw new SignInError(sentence(detail), problem.code ?? null, answer.headers.get('X-Request-Id'), passing)
 }
 
 export function signOut(): void {

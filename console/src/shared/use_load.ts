@@ -4,6 +4,7 @@
  */
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { ApiError } from './api.ts'
+import { repeat } from './repeat.ts'
 
 export interface Loaded<T> {
   readonly data: T | undefined
@@ -47,9 +48,7 @@ export function useLoad<T>(
   useEffect(() => {
     if (!when) return
     const abort = new AbortController()
-    let timer: ReturnType<typeof setTimeout> | undefined
     const run = async (): Promise<void> => {
-      clearTimeout(timer)
       setHeld((now) => (now.key === key ? { ...now, loading: true } : { ...empty, key, loading: true }))
       try {
         const data = await latest.current(abort.signal)
@@ -57,20 +56,11 @@ export function useLoad<T>(
       } catch (error) {
         if (!abort.signal.aborted) setHeld((now) => ({ ...now, error: asApiError(error), loading: false }))
       }
-      if (!abort.signal.aborted && every !== undefined) timer = setTimeout(tick, every)
     }
-    const tick = (): void => {
-      if (!document.hidden) void run()
-    }
-    const seen = (): void => {
-      if (!document.hidden && every !== undefined) void run()
-    }
-    document.addEventListener('visibilitychange', seen)
-    void run()
+    const stop = repeat(run, every)
     return () => {
+      stop()
       abort.abort()
-      clearTimeout(timer)
-      document.removeEventListener('visibilitychange', seen)
     }
   }, [key, every, when, round])
 

@@ -4,12 +4,9 @@
  */
 import { useCallback, useEffect, useRef, useState } from 'react'
 import type { ApiError } from './api.ts'
+import { extended, type Held, type Page, readAgain, readPage, renewed } from './pages.ts'
+import { repeat } from './repeat.ts'
 import { asApiError } from './use_load.ts'
-
-export interface Page<T> {
-  items: readonly T[]
-  nextCursor: string | null
-}
 
 export interface Pages<T> {
   readonly items: readonly T[]
@@ -18,6 +15,8 @@ export interface Pages<T> {
   readonly loading: boolean
   /** There is more to load. */
   readonly more: boolean
+  /** The last pages were empty, and there is more: somebody has to say whether to go on. */
+  readonly dry: boolean
   readonly error: ApiError | undefined
   /** When the first page came. */
   readonly asOf: number | undefined
@@ -35,24 +34,11 @@ export interface PagesOptions<T> {
   when?: boolean
 }
 
-interface Held<T> {
-  key: string
-  items: readonly T[]
-  cursor: string | null
-  pages: number
-  loading: boolean
-  error: ApiError | undefined
-  asOf: number | undefined
-}
-
-/** A short page with a successor means that the server examined much and found little. */
-const MOST_EMPTY = 25
-/** After a write, at most so many pages are read again; the others are loaded when they are scrolled to. */
-const MOST_REREAD = 5
+const NEVER = { error: undefined, asOf: undefined, dry: false, bare: false } as const
 
 export function usePages<T>(options: PagesOptions<T>): Pages<T> {
   const { key, every, when = true } = options
-  const empty: Held<T> = { key, items: [], cursor: null, pages: 0, loading: true, error: undefined, asOf: undefined }
+  const empty: Held<T> = { key, items: [], cursor: null, pages: 0, loading: true, ...NEVER }
   const [held, setHeld] = useState(empty)
   const [round, setRound] = useState(0)
   const latest = useRef(options)
@@ -73,16 +59,24 @@ export function usePages<T>(options: PagesOptions<T>): Pages<T> {
   const run = useCallback(
     async (cursor: string | null, signal: AbortSignal, of: string): Promise<void> => {
       if (now.current.key === of) change({ ...now.current, loading: true })
+      const { idOf } = latest.current
+      const load = (at: string | null): Promise<Page<T>> => latest.current.load(at, signal)
       try {
-        const all = cursor === null && reread.current
-        const count = all ? Math.min(now.current.pages, MOST_REREAD) : 1
-        const page = await several(latest.current, cursor, count, signal)
-        if (signal.aborted) return
-        if (all) reread.current = false
-        const held = all ? { ...now.current, pages: 0 } : now.current
-        change(merged(held, page, cursor, latest.current.idOf, of))
+        if (cursor === null) {
+          const { read, whole } = await readAgain(load, () => now.current, idOf, reread.current)
+          if (signal.aborted) return
+          if (whole) reread.current = false
+          change(renewed(whole ? { ...now.current, pages: 0 } : now.current, read, idOf, of))
+        } else {
+          const page = await readPage(load, cursor)
+          if (signal.aborted) return
+          // If the list was renewed meanwhile and ends elsewhere now, this page does not follow it.
+          const follows = now.current.cursor === cursor
+          change(follows ? extended(now.current, page, idOf) : { ...now.current, loading: false })
+        }
       } catch (error) {
-        if (!signal.aborted) change({ ...now.current, key: of, loading: false, error: asApiError(error) })
+        if (signal.aborted) return
+        change({ ...now.current, key: of, loading: false, error: asApiError(error) })
         wanted.current = false
       }
       const { cursor: next, loading } = now.current
@@ -100,21 +94,10 @@ export function usePages<T>(options: PagesOptions<T>): Pages<T> {
     busy.current = abort
     wanted.current = false
     if (now.current.key !== key) change({ ...empty, key })
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const renew = async (): Promise<void> => {
-      clearTimeout(timer)
-      await run(null, abort.signal, key)
-      if (every !== undefined && !abort.signal.aborted) timer = setTimeout(seen, every)
-    }
-    const seen = (): void => {
-      if (!document.hidden) void renew()
-    }
-    if (every !== undefined) document.addEventListener('visibilitychange', seen)
-    void renew()
+    const stop = repeat(() => run(null, abort.signal, key), every)
     return () => {
+      stop()
       abort.abort()
-      clearTimeout(timer)
-      document.removeEventListener('visibilitychange', seen)
     }
   }, [key, every, when, round])
 
@@ -130,57 +113,6 @@ export function usePages<T>(options: PagesOptions<T>): Pages<T> {
   }, [])
 
   const shown = held.key === key ? held : empty
-  const { items, loading, error, asOf, cursor } = shown
-  return { items, first: asOf === undefined, loading, more: cursor !== null, error, asOf, loadMore, reload }
-}
-
-/** So many pages, one after the other, as one. */
-async function several<T>(
-  options: PagesOptions<T>,
-  cursor: string | null,
-  count: number,
-  signal: AbortSignal,
-): Promise<Page<T>> {
-  let { items, nextCursor } = await some(options, cursor, signal)
-  for (let i = 1; i < count && nextCursor !== null; i++) {
-    const more = await some(options, nextCursor, signal)
-    items = [...items, ...more.items]
-    nextCursor = more.nextCursor
-  }
-  return { items, nextCursor }
-}
-
-async function some<T>(options: PagesOptions<T>, cursor: string | null, signal: AbortSignal): Promise<Page<T>> {
-  let page = await options.load(cursor, signal)
-  for (let i = 0; i < MOST_EMPTY && page.items.length === 0 && page.nextCursor !== null; i++)
-    page = await options.load(page.nextCursor, signal)
-  return page
-}
-
-/** Exported for tests. */
-export function merged<T>(
-  held: Held<T>,
-  page: Page<T>,
-  cursor: string | null,
-  idOf: (item: T) => string,
-  key: string,
-): Held<T> {
-  const done = { key, loading: false, error: undefined }
-  const fresh = new Set(page.items.map(idOf))
-  if (cursor === null) {
-    // If the last one of the fresh page was not known, there may be others between it and what is known.
-    const last = page.items.at(-1)
-    const joins = last === undefined || held.items.some((item) => idOf(item) === idOf(last))
-    const only = held.key !== key || held.pages <= 1 || !joins
-    const items = only ? page.items : [...page.items, ...held.items.filter((item) => !fresh.has(idOf(item)))]
-    return {
-      ...done,
-      items,
-      cursor: only ? page.nextCursor : held.cursor,
-      pages: only ? 1 : held.pages,
-      asOf: Date.now(),
-    }
-  }
-  const items = [...held.items.filter((item) => !fresh.has(idOf(item))), ...page.items]
-  return { ...done, items, cursor: page.nextCursor, pages: held.pages + 1, asOf: held.asOf }
+  const { items, loading, error, asOf, cursor, dry } = shown
+  return { items, first: asOf === undefined, loading, more: cursor !== null, dry, error, asOf, loadMore, reload }
 }

@@ -1,7 +1,7 @@
 /** ⌘K: go to a graph by its id or title, to an operation by its id, or to a screen. */
 import { useEffect, useId, useState } from 'react'
 import { useLocation } from 'wouter'
-import { get } from '../shared/api.ts'
+import { type ApiError, get } from '../shared/api.ts'
 import { Dialog } from '../shared/dialog.tsx'
 import {
   graphLink,
@@ -14,7 +14,7 @@ import {
 } from '../shared/links.ts'
 import { mayAll, useSession } from '../shared/session.ts'
 import { attributesOf, type GraphList, type SubscriptionNames } from '../shared/types.ts'
-import { useLoad } from '../shared/use_load.ts'
+import { asApiError, useLoad } from '../shared/use_load.ts'
 
 interface Target {
   href: string
@@ -39,7 +39,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const [, navigate] = useLocation()
   const list = useId()
   const subscriptions = useSubscriptions(text.trim())
-  const targets = targetsFor(text.trim(), [...graphs, ...subscriptions])
+  const targets = targetsFor(text.trim(), [...graphs.found, ...subscriptions])
   const at = Math.min(chosen, targets.length - 1)
   const go = (target: Target | undefined): void => {
     if (target === undefined) return
@@ -94,6 +94,11 @@ export function Palette({ onClose }: { onClose: () => void }) {
           ))}
         </div>
         {targets.length === 0 && <p className="quiet">Nothing is called so.</p>}
+        {graphs.error !== undefined && (
+          <p className="quiet small-text" role="status">
+            Graphs can't be searched now: <code>{graphs.error.code}</code>
+          </p>
+        )}
       </form>
     </Dialog>
   )
@@ -124,22 +129,29 @@ function useSubscriptions(text: string): readonly Target[] {
     .map((name) => ({ href: subscriptionLink(name), name, hint: 'subscription' }))
 }
 
-function useGraphs(text: string): readonly Target[] {
-  const [found, setFound] = useState<readonly Target[]>([])
+interface Search {
+  text: string
+  found: readonly Target[]
+  error: ApiError | undefined
+}
+
+/** Only what was found for this text: Enter has to open what is named now. */
+function useGraphs(text: string): Search {
+  const none: Search = { text, found: [], error: undefined }
+  const [search, setSearch] = useState(none)
   useEffect(() => {
     const abort = new AbortController()
     const timer = setTimeout(async () => {
       try {
         const { graphs } = await get<GraphList>('graphs', { query: { q: text, limit: 8 }, signal: abort.signal })
-        setFound(
-          graphs.map((row) => ({
-            href: graphLink(row.graphId),
-            name: attributesOf(row).title ?? row.graphId,
-            hint: row.graphId,
-          })),
-        )
-      } catch {
-        // The screens can still be chosen.
+        const found = graphs.map((row) => ({
+          href: graphLink(row.graphId),
+          name: attributesOf(row).title ?? row.graphId,
+          hint: row.graphId,
+        }))
+        if (!abort.signal.aborted) setSearch({ text, found, error: undefined })
+      } catch (error) {
+        if (!abort.signal.aborted) setSearch({ text, found: [], error: asApiError(error) })
       }
     }, PAUSE_MS)
     return () => {
@@ -147,5 +159,5 @@ function useGraphs(text: string): readonly Target[] {
       abort.abort()
     }
   }, [text])
-  return found
+  return search.text === text ? search : none
 }

@@ -5,6 +5,7 @@ import { get } from '../shared/api.ts'
 import { Figure } from '../shared/figure.tsx'
 import { count, counted } from '../shared/format.ts'
 import { seg, subscriptionsLink } from '../shared/links.ts'
+import { LookFurther } from '../shared/look_further.tsx'
 import { ProblemView, StaleNote } from '../shared/problem.tsx'
 import { mayAll, useSession } from '../shared/session.ts'
 import { duration, Time } from '../shared/time.tsx'
@@ -15,6 +16,7 @@ import { useUnlock } from '../shared/unlock.ts'
 import { UnlockButton } from '../shared/unlock_button.tsx'
 import { useLoad } from '../shared/use_load.ts'
 import { usePages } from '../shared/use_pages.ts'
+import { useSelection } from '../shared/use_selection.ts'
 import { ParkedTable } from './parked_table.tsx'
 import { SettleDialog } from './settle_dialog.tsx'
 import { NeedsAdmin, Selects, State, startOf, waiting } from './subscriptions_page.tsx'
@@ -34,8 +36,8 @@ function Subscription({ name }: { name: string }) {
   const scroller = useRef<HTMLElement>(null)
   const path = `subscriptions/${seg(name)}`
   const [unlocked, setUnlocked] = useUnlock(`subscription:${name}`)
-  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set())
-  const [act, setAct] = useState<'retry' | 'drop' | null>(null)
+  /** With the rows that were selected when it was opened: what was confirmed is what is done. */
+  const [act, setAct] = useState<{ name: 'retry' | 'drop'; rows: readonly Parked[] } | null>(null)
   const overview = useLoad<SubscriptionOverview>(path, (signal) => get(path, { signal }), { every: EVERY_MS })
   const parked = usePages<Parked>({
     key: path,
@@ -47,6 +49,7 @@ function Subscription({ name }: { name: string }) {
     },
   })
   const rows = parked.items
+  const [selected, setSelected] = useSelection(rows.map(({ deliveryId }) => deliveryId))
   const chosen = unlocked ? rows.filter(({ deliveryId }) => selected.has(deliveryId)) : []
   const reload = (): void => {
     setSelected(new Set())
@@ -78,11 +81,18 @@ function Subscription({ name }: { name: string }) {
         <ProblemView error={parked.error} onRetry={reload} />
       )}
       {parked.first && parked.error === undefined && <Loading what="what is parked" />}
-      {overview.data !== undefined && !parked.first && rows.length === 0 && (
-        <Empty title="Nothing is parked">
-          <p>A commit is parked when it was delivered {overview.data.maxAttempts} times without being acknowledged.</p>
-        </Empty>
-      )}
+      {overview.data !== undefined &&
+        !parked.first &&
+        rows.length === 0 &&
+        !parked.more &&
+        parked.error === undefined && (
+          <Empty title="Nothing is parked">
+            <p>
+              A commit is parked when it was delivered {overview.data.maxAttempts} times without being acknowledged.
+            </p>
+          </Empty>
+        )}
+      {rows.length === 0 && <LookFurther list={parked} what="parked commits" />}
       {rows.length > 0 && (
         <section className="stack" aria-labelledby="parked">
           <div className="row">
@@ -90,14 +100,18 @@ function Subscription({ name }: { name: string }) {
             {unlocked && (
               <>
                 <span className="quiet">{counted(chosen.length, 'commit')} selected</span>
-                <button type="button" disabled={chosen.length === 0} onClick={() => setAct('retry')}>
+                <button
+                  type="button"
+                  disabled={chosen.length === 0}
+                  onClick={() => setAct({ name: 'retry', rows: chosen })}
+                >
                   Retry…
                 </button>
                 <button
                   type="button"
                   className="danger-text"
                   disabled={chosen.length === 0}
-                  onClick={() => setAct('drop')}
+                  onClick={() => setAct({ name: 'drop', rows: chosen })}
                 >
                   Drop…
                 </button>
@@ -113,7 +127,7 @@ function Subscription({ name }: { name: string }) {
         </section>
       )}
       {act !== null && (
-        <SettleDialog name={name} act={act} rows={chosen} onClose={() => setAct(null)} onDone={reload} />
+        <SettleDialog name={name} act={act.name} rows={act.rows} onClose={() => setAct(null)} onDone={reload} />
       )}
     </main>
   )

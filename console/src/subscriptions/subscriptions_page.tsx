@@ -1,6 +1,6 @@
 /** All named subscriptions: whether consumers keep up, and what they gave up (S5 to S8). Nothing is leased by looking. */
 import { Link } from 'wouter'
-import { get } from '../shared/api.ts'
+import { ApiError, get } from '../shared/api.ts'
 import { count, counted } from '../shared/format.ts'
 import { parkedLink, seg, subscriptionLink } from '../shared/links.ts'
 import { ProblemView, StaleNote } from '../shared/problem.tsx'
@@ -99,15 +99,27 @@ export function NeedsAdmin({ what }: { what: string }) {
   )
 }
 
-async function load(signal: AbortSignal): Promise<All> {
-  const { subscriptions: names } = await get<SubscriptionNames>('subscriptions', { signal })
-  const left = names.slice(0, MOST)
+/** Exported for tests. */
+export async function load(signal: AbortSignal): Promise<All> {
+  const { subscriptions: listed } = await get<SubscriptionNames>('subscriptions', { signal })
+  const left = listed.slice(0, MOST)
+  /** Deleted since the list was made. */
+  const gone = new Set<string>()
   const found: SubscriptionOverview[] = []
   const work = async (): Promise<void> => {
     for (let name = left.shift(); name !== undefined; name = left.shift())
-      found.push(await get<SubscriptionOverview>(`subscriptions/${seg(name)}`, { signal }))
+      try {
+        found.push(await get<SubscriptionOverview>(`subscriptions/${seg(name)}`, { signal }))
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 404) gone.add(name)
+        else {
+          left.length = 0
+          throw error
+        }
+      }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work))
+  const names = listed.filter((name) => !gone.has(name))
   return { names, overviews: found.sort((a, b) => (a.name < b.name ? -1 : 1)) }
 }
 

@@ -46,7 +46,9 @@ export function Connections() {
       {error !== undefined && <ProblemView error={error} onRetry={reload} />}
       {data !== undefined && list.length === 0 && <p className="quiet">Nobody is connected to this server.</p>}
       {list.length > 0 && (
-        <div className="table-wrap">{by === 'graph' ? <ByGraph list={list} /> : <Each list={list} />}</div>
+        <div className={`table-wrap ${error === undefined ? '' : 'is-stale'}`}>
+          {by === 'graph' ? <ByGraph list={list} /> : <Each list={list} />}
+        </div>
       )}
     </section>
   )

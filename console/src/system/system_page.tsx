@@ -34,7 +34,7 @@ export function SystemPage() {
     <main className="page">
       <div className="page-head">
         <h1>System</h1>
-        {ready.data !== undefined && <ReadyStatus readiness={ready.data} lost={ready.error !== undefined} />}
+        {ready.data !== undefined && <ReadyStatus readiness={ready.data} lost={ready.error} />}
         {ready.asOf !== undefined && (
           <span className="sub">
             as of <Time at={ready.asOf} />
@@ -44,7 +44,11 @@ export function SystemPage() {
       {ready.error !== undefined && <ProblemView error={ready.error} onRetry={ready.reload} />}
       {ready.data === undefined && ready.error === undefined && <Loading what="the state of the server" />}
       <div className={`stack ${ready.stale ? 'is-stale' : ''}`}>
-        {metrics.data && <Figures samples={metrics.data} />}
+        {metrics.data && (
+          <div className={metrics.stale ? 'is-stale' : ''}>
+            <Figures samples={metrics.data} />
+          </div>
+        )}
         {ready.data !== undefined && (
           <div className="columns">
             <Store details={ready.data.details} />
@@ -99,8 +103,8 @@ async function loadMetrics(signal: AbortSignal): Promise<Sample[] | null> {
 const versionOf = (samples: readonly Sample[]): string | undefined =>
   samples.find(({ name }) => name === 'dao_build_info')?.labels.version
 
-function ReadyStatus({ readiness, lost }: { readiness: Readiness; lost: boolean }) {
-  if (lost) return <Status tone="bad">Does not answer</Status>
+function ReadyStatus({ readiness, lost }: { readiness: Readiness; lost: ApiError | undefined }) {
+  if (lost !== undefined) return <Status tone="bad">{lost.status === 0 ? 'Does not answer' : 'Not known now'}</Status>
   if (!readiness.ready) return <Status tone="bad">Not ready: {(readiness.details.reasons ?? []).join(', ')}</Status>
   if ((readiness.details.reasons ?? []).length > 0)
     return <Status tone="warn">Ready, with limits: {readiness.details.reasons!.join(', ')}</Status>

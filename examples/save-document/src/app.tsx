@@ -22,7 +22,7 @@ function Editor() {
   const [edges, , onEdgesChange] = useEdgesState<Edge>([])
   const [notices, setNotices] = useState<string[]>([])
   const tell = useCallback((told: string[]) => setNotices((now) => [...new Set([...now, ...told])]), [])
-  const state = useAutosave(tell)
+  const { state, isLoaded } = useAutosave(tell)
   const flow = useReactFlow()
 
   const add = (): void => {
@@ -41,7 +41,7 @@ function Editor() {
         <Background />
         <Controls />
         <Panel position="top-left">
-          <button type="button" onClick={add}>
+          <button type="button" disabled={!isLoaded} onClick={add}>
             Add a step
           </button>{' '}
           <output>{state}</output>

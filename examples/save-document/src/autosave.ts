@@ -6,9 +6,13 @@ import { type FlowDocument, load, save } from './store.ts'
 
 const SAVE_EVERY_MS = 2_000
 
-/** Returns whether it is saved, in words. `tell` gets sentences about what was not. */
-export function useAutosave(tell: (sentences: string[]) => void): string {
+/**
+ * `state` is whether it is saved, in words; `tell` gets sentences about what was not. Nothing may be edited until it is
+ * loaded: the document would replace it.
+ */
+export function useAutosave(tell: (sentences: string[]) => void): { state: string; isLoaded: boolean } {
   const [state, setState] = useState('Loading …')
+  const [isLoaded, setLoaded] = useState(false)
   const flow = useReactFlow()
   useEffect(() => {
     // At once: an edit between this and the next frame would be made to the picture before.
@@ -25,11 +29,12 @@ export function useAutosave(tell: (sentences: string[]) => void): string {
     }
     let isOpen = true
     const run = async (): Promise<void> => {
-      for (let isLoaded = false; isOpen; await new Promise((resolve) => setTimeout(resolve, SAVE_EVERY_MS))) {
+      for (let isThere = false; isOpen; await new Promise((resolve) => setTimeout(resolve, SAVE_EVERY_MS))) {
         try {
-          if (isLoaded) await saveAll()
+          if (isThere) await saveAll()
           else show(await load())
-          isLoaded = true
+          isThere = true
+          setLoaded(true)
           setState('Saved')
         } catch (error) {
           setState(`Not saved: ${error instanceof Error ? error.message : error}`)
@@ -41,7 +46,7 @@ export function useAutosave(tell: (sentences: string[]) => void): string {
       isOpen = false
     }
   }, [flow, tell])
-  return state
+  return { state, isLoaded }
 }
 
 /** What belongs to this window. It is not in documents. */

@@ -14,9 +14,20 @@ import type { AuditedOperation } from '../wire_types.ts'
 
 const PAGE = 25
 
+interface Page {
+  readonly operations: readonly AuditedOperation[]
+  readonly nextCursor: string | null
+}
+
+interface More extends Page {
+  /** The first page that they follow. */
+  readonly behind: Page
+}
+
 export function Conflicts({ id, placed, head }: { id: string; placed: Placed; head: number }) {
   const first = useLoad(`conflicts ${id} ${head}`, (signal) => refused(id, null, signal))
-  const [more, setMore] = useState<{ operations: AuditedOperation[]; nextCursor: string | null } | null>(null)
+  const [loaded, setMore] = useState<More | null>(null)
+  const [busy, setBusy] = useState(false)
   const [error, setError] = useState<ReturnType<typeof asApiError> | null>(null)
   if (first.data === undefined) {
     return first.error === undefined ? (
@@ -25,19 +36,28 @@ export function Conflicts({ id, placed, head }: { id: string; placed: Placed; he
       <ProblemView error={first.error} onRetry={first.reload} />
     )
   }
+  // The pages behind another first page: there may be a gap between, or a row in both.
+  const more = loaded?.behind === first.data ? loaded : null
+  const behind = first.data
   const operations = [...first.data.operations, ...(more?.operations ?? [])]
   const next = more === null ? first.data.nextCursor : more.nextCursor
   const load = async (): Promise<void> => {
+    setBusy(true)
     try {
       const page = await refused(id, next)
-      setMore({ operations: [...(more?.operations ?? []), ...page.operations], nextCursor: page.nextCursor })
+      setMore({ behind, operations: [...(more?.operations ?? []), ...page.operations], nextCursor: page.nextCursor })
       setError(null)
     } catch (failure) {
       setError(asApiError(failure))
     }
+    setBusy(false)
   }
   if (operations.length === 0 && next === null) {
-    return <Empty title="Nothing was refused">Everything that was asked of this graph was done.</Empty>
+    return (
+      <Empty title="No conflicts">
+        No write was refused because of another one. What was refused for other reasons is in the history.
+      </Empty>
+    )
   }
   return (
     <div className="gp-conflicts">
@@ -50,7 +70,7 @@ export function Conflicts({ id, placed, head }: { id: string; placed: Placed; he
       </ol>
       {error !== null && <ProblemView error={error} onRetry={() => void load()} />}
       {next !== null && (
-        <button type="button" onClick={() => void load()}>
+        <button type="button" disabled={busy} onClick={() => void load()}>
           Load more
         </button>
       )}
@@ -59,9 +79,9 @@ export function Conflicts({ id, placed, head }: { id: string; placed: Placed; he
 }
 
 /** A page of what was refused. The server may answer with a short or empty one that has a successor. */
-async function refused(id: string, from: string | null, signal?: AbortSignal) {
+async function refused(id: string, from: string | null, signal?: AbortSignal): Promise<Page> {
   const operations: AuditedOperation[] = []
-  let cursor = from
+  let cursor: string | null = from
   for (let asked = 0; asked < 4; asked++) {
     const page = await getOperations(id, { status: 'conflict' }, cursor, PAGE, signal)
     operations.push(...page.operations)
@@ -147,7 +167,7 @@ export function Parts({ parts, placed }: { parts: readonly Part[]; placed: Place
               <Link
                 key={key}
                 href={placed.to({
-                  chosen: { kind: part.text.startsWith('edge') ? 'edge' : 'node', id: part.id },
+                  chosen: { kind: part.entity, id: part.id },
                   tab: 'inspect',
                 })}
               >

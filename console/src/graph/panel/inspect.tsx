@@ -12,12 +12,11 @@ import { useLoad } from '../../shared/use_load.ts'
 import { edgeLabel } from '../canvas/elements.ts'
 import { covers, fieldsOf, valueAt, type Writer, writersOf } from '../fields.ts'
 import type { Placed } from '../place.ts'
-import { getHistory } from '../source.ts'
+import { getTouches } from '../source.ts'
 import { isObject, labelOf, short, v } from '../text.ts'
+import { absence } from '../touches.ts'
 import type { Touch } from '../wire_types.ts'
 
-/** Pages of an entity's history that are asked for to find the writers of all fields. */
-const PAGES_MAX = 5
 const FOLD_BYTES = 300
 
 interface InspectProps {
@@ -52,18 +51,16 @@ export function InspectEntity(props: InspectProps) {
 function Missing({ id, placed, version }: InspectProps) {
   const { chosen } = placed.place
   const history = useTouches(id, chosen?.kind ?? 'node', chosen?.id ?? '', 0)
-  const touches = history.data?.touches ?? []
-  const made = touches[touches.length - 1]
-  const gone = touches.find((touch) => touch.changes?.some(({ path, after }) => path === '' && after === null))
+  const { gone, made } = absence(history.data ?? { touches: [], isWhole: false }, version)
   return (
     <Empty title={`There is no ${chosen?.kind} ${chosen?.id} in ${v(version)}`}>
-      {gone !== undefined && (
+      {gone !== null && (
         <p>
           {gone.userId} deleted it in <Link href={placed.to({ at: gone.version })}>{v(gone.version)}</Link>. It was last
           there in <Link href={placed.to({ at: gone.version - 1 })}>{v(gone.version - 1)}</Link>.
         </p>
       )}
-      {made !== undefined && made.version > version && (
+      {gone === null && made !== null && (
         <p>
           {made.userId} made it in <Link href={placed.to({ at: made.version })}>{v(made.version)}</Link>.
         </p>
@@ -75,19 +72,9 @@ function Missing({ id, placed, version }: InspectProps) {
   )
 }
 
-/** The history of an entity, from the newest, until all of `fields` have a writer or there is enough. */
+/** The history of an entity, from the newest, if it is not too long. */
 function useTouches(id: string, kind: 'node' | 'edge', entity: string, seen: number) {
-  return useLoad(`touches ${id} ${kind} ${entity} ${seen}`, async (signal) => {
-    const touches: Touch[] = []
-    let cursor: string | null = null
-    for (let page = 0; page < PAGES_MAX; page++) {
-      const answer = await getHistory(id, kind, entity, cursor, signal)
-      touches.push(...answer.history)
-      cursor = answer.nextCursor
-      if (cursor === null) break
-    }
-    return { touches, isWhole: cursor === null }
-  })
+  return useLoad(`touches ${id} ${kind} ${entity} ${seen}`, (signal) => getTouches(id, kind, entity, 0, signal))
 }
 
 function Entity(props: InspectProps & { kind: 'node' | 'edge'; entity: GraphNode | GraphEdge }) {
