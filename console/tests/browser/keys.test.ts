@@ -107,8 +107,9 @@ test('k9_an_expired_token_asks_for_a_new_one_and_keeps_the_page', async () => {
   await page.waitForSelector('dialog:has-text("Sign in again")', { timeout: 20_000 })
   expect(await visitor.axe()).toEqual([])
   await visitor.shot('expired')
-  await page.keyboard.press('Escape')
-  expect(await page.locator('dialog').count()).toBe(1)
+  for (let i = 0; i < 3; i++) await page.keyboard.press('Escape')
+  // Chromium closes it on the second one; it is shown again.
+  await page.waitForSelector('dialog:modal', { timeout: 3_000 })
   await page.fill('dialog input[type=password]', token('bob', { '*': 'admin' }))
   await page.click('dialog button[type=submit]')
   await page.waitForSelector("text=This token is bob's")

@@ -75,7 +75,7 @@ test('k4_the_folded_past_is_the_servers', async () => {
   const past = new Past({
     state: async (at) => (await stage.ask('ada', 'GET', `/graphs/g/state?version=${at}`)) as never,
     commits: async (since, limit) =>
-      (await stage.ask('ada', 'GET', `/graphs/g/changes?since=${since}&limit=${limit}`)).changes as never,
+      (await stage.ask('ada', 'GET', `/graphs/g/changes?since=${since}&limit=${limit}`)) as never,
   })
   const versions = [
     version,
