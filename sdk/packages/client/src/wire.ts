@@ -1653,6 +1653,8 @@ export type components = {
              *     configured.
              */
             authentication: components["schemas"]["Authentication"];
+            /** @description Where to look at graphs in a browser; left out with `CONSOLE=off`. */
+            console?: string;
             description: string;
             /** @description Where to read about the interface and try it; left out with `DOCS=off`. */
             docs?: string;
@@ -2022,11 +2024,14 @@ export type components = {
             graphId: string;
             /**
              * Format: int64
-             * @description Commits that it has not been sent; null while the graph is not in memory.
+             * @description Commits that it has not been sent; null until that is known, and while the graph is not in memory.
              */
             lag: number | null;
-            /** Format: int64 */
-            version: number;
+            /**
+             * Format: int64
+             * @description Up to where it was sent the graph; null until that is known.
+             */
+            version: number | null;
         };
         /** @description The store takes writes, and projections follow. */
         Ready: {
