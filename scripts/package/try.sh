@@ -42,7 +42,7 @@ echo "package: the tarball works"
 
 mkdir "$work/app"
 (cd "$work/app" && echo '{"private": true}' >package.json &&
-    npm install --silent --no-fund --no-audit --omit=optional "$out"/npm/*.tgz)
+    npm install --silent --no-fund --no-audit --offline --omit=optional "$out"/npm/*.tgz)
 (cd "$work/app" && npx --no-install dao-api --version)
 demo "$work/app/node_modules/.bin/dao-api"
 rm -r "$work/app/node_modules/@dao-api"
