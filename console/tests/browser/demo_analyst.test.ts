@@ -1,4 +1,4 @@
-/** examples/analyst: reads a seeded server into DuckDB, goes on where it stopped, and counts right. Needs Python with pip. */
+/** examples/analyst: reads a seeded server into DuckDB, goes on where it stopped, and counts right. Needs Python with venv. */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -13,8 +13,7 @@ import { Stage } from './stage.ts'
 
 const example = join(root, 'examples/analyst')
 const folder = mkdtempSync(join(tmpdir(), 'dao-analyst-'))
-const packages = join(folder, 'packages')
-const python = process.env.PYTHON ?? 'python3'
+const python = join(folder, 'python/bin/python')
 const stage = new Stage({ seed: true })
 
 /** Commits of one request. */
@@ -22,8 +21,10 @@ const REQUEST = 1_000
 const LARGE = 12_000
 
 beforeAll(async () => {
-  const pip = ['-m', 'pip', 'install', '--quiet', '--target', packages, '-r', join(example, 'requirements.txt')]
-  execFileSync(python, pip, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const run = (program: string, ...args: string[]): Buffer =>
+    execFileSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  run('python3', '-m', 'venv', join(folder, 'python'))
+  run(python, '-m', 'pip', 'install', '--quiet', '-r', join(example, 'requirements.txt'))
   await stage.open()
 }, 120_000)
 
@@ -32,7 +33,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const env = (url: string = stage.url): NodeJS.ProcessEnv => ({ ...process.env, PYTHONPATH: packages, DAO_URL: url })
+const env = (url: string = stage.url): NodeJS.ProcessEnv => ({ ...process.env, DAO_URL: url })
 
 async function analyse(file: string, url?: string): Promise<string> {
   const { stdout } = await promisify(execFile)(python, [join(example, 'analyst.py'), file], { env: env(url) })
