@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench dist chaos chaos-short bench-sdk sdk-mutants sdk-install sdk-test sdk-check sdk-browser-test example console console-check console-test console-browser-test console-pictures packages-test
+.PHONY: help run test check bench dist chaos chaos-short bench-sdk sdk-mutants sdk-install sdk-test sdk-check sdk-browser-test example console console-check console-test console-browser-test console-bench console-pictures packages-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,12 @@ console-browser-test: sdk-install ## Run the console in Chromium over real serve
 	./scripts/install-chromium.sh
 	cargo build --locked
 	cd console && DAO_API_BIN="$(CURDIR)/target/debug/dao-api" $(NODE) npm run --silent test:browser
+
+console-bench: sdk-install ## Measure the console with 10,000 nodes, and judge it by its bounds
+	./scripts/install-chromium.sh
+	cargo build --release --locked
+	cd console && DAO_CONSOLE_BENCH=1 DAO_API_BIN="$(CURDIR)/target/release/dao-api" \
+		$(NODE) npm run --silent test:browser -- tests/graph_browser/graph_large.test.ts
 
 console-pictures: console-browser-test ## Take the pictures of docs/ from the tests of the console
 	cp console/tests/shots/graphs-light.png docs/images/console-graphs.png
