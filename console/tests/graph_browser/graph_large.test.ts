@@ -124,11 +124,12 @@ test('k5_ten_thousand_nodes_first_picture_and_panning', async () => {
   )
   expect(drawn).toBeLessThan(600)
   // What depends on the machine is printed, and judged where it is asked for: `make console-bench`.
-  if (process.env.DAO_CONSOLE_BENCH !== '1') return
-  expect(firstMs).toBeLessThanOrEqual(FIRST_PICTURE_MS_MAX)
-  expect(overviewFps).toBeGreaterThanOrEqual(30)
-  // Without a graphics card Chromium paints by itself: on a busy machine that is what takes the time.
-  expect(nearFps).toBeGreaterThanOrEqual(15)
+  if (process.env.DAO_CONSOLE_BENCH === '1') {
+    expect(firstMs).toBeLessThanOrEqual(FIRST_PICTURE_MS_MAX)
+    expect(overviewFps).toBeGreaterThanOrEqual(30)
+    // Without a graphics card Chromium paints by itself: on a busy machine that is what takes the time.
+    expect(nearFps).toBeGreaterThanOrEqual(15)
+  }
 
   await visitor.goto('/graphs/large/compare/5..head')
   await page.waitForSelector('.gp-overview')
