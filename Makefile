@@ -13,7 +13,8 @@ test: ## Install what the tests start (redis-server, sqlite3, Node, Chromium) wh
 	./scripts/install-schemathesis.sh
 	cargo test --workspace --locked
 	$(MAKE) --no-print-directory chaos-short
-	$(MAKE) --no-print-directory sdk-test console-test sdk-browser-test console-browser-test packages-test
+	$(MAKE) --no-print-directory sdk-test console-test sdk-browser-test packages-test
+	$(MAKE) --no-print-directory console-browser-test DAO_CONSOLE_SHORT=1
 
 check: ## Format, lints, documentation: what the gate checks beside the tests
 	cargo fmt --all --check
@@ -61,10 +62,11 @@ console-check: sdk-install ## Format, lints, types and sizes of the console; whe
 console-test: sdk-install ## Run the tests of the console that need no browser
 	cd console && $(NODE) npm test --silent
 
-console-browser-test: sdk-install ## Run the console in Chromium over real servers: every screen, whole tasks, 10,000 nodes
+console-browser-test: sdk-install ## Run the console in Chromium over real servers (DAO_CONSOLE_SHORT=1: each screen in one theme)
 	./scripts/install-chromium.sh
 	cargo build --locked
-	cd console && DAO_API_BIN="$(CURDIR)/target/debug/dao-api" $(NODE) npm run --silent test:browser
+	cd console && DAO_CONSOLE_SHORT="$(DAO_CONSOLE_SHORT)" DAO_API_BIN="$(CURDIR)/target/debug/dao-api" \
+		$(NODE) npm run --silent test:browser
 
 console-bench: sdk-install ## Measure the console with 10,000 nodes, and judge it by its bounds
 	./scripts/install-chromium.sh

@@ -13,3 +13,7 @@ export function binary(): string {
   if (found === undefined) throw new Error('No server: set DAO_API_BIN, or run cargo build')
   return found
 }
+
+/** With `DAO_CONSOLE_SHORT=1`, as the gate runs them, tests of each screen look at it in one theme. */
+export const themes: readonly ('light' | 'dark')[] =
+  process.env.DAO_CONSOLE_SHORT === '1' ? ['dark'] : ['light', 'dark']

@@ -1,6 +1,7 @@
 /** Every screen in both themes: no broken rule of accessibility, no violation of the policy, nothing foreign, nothing but GET. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CONFLICT, furnish } from './people.ts'
+import { themes } from './places.ts'
 import { Stage, type Visitor } from './stage.ts'
 
 const stage = new Stage()
@@ -76,7 +77,7 @@ const SCREENS: readonly Screen[] = [
   { name: 'not-found', path: '/nothing/here', shows: 'text=There is no such page' },
 ]
 
-describe.each(['light', 'dark'] as const)('k8 %s', (theme) => {
+describe.each(themes)('k8 %s', (theme) => {
   test.each(SCREENS)('k8_$name', async ({ name, path, shows, user, act }) => {
     const visitor = await stage.visitor({ theme, ...(user === null ? {} : { user: 'ada' }) })
     await visitor.goto(path)

@@ -1,5 +1,6 @@
 /** K8: no violation of axe on any tab in both themes, and everything by keyboard. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { themes } from '../browser/places.ts'
 import { Stage, until } from '../browser/stage.ts'
 
 const stage = new Stage({ seed: true })
@@ -23,7 +24,7 @@ const SCREENS: Readonly<Record<string, string>> = {
   graph_compare: '/graphs/example/compare/published..head',
 }
 
-for (const theme of ['light', 'dark'] as const) {
+for (const theme of themes) {
   test(`k8_no_violation_of_axe_in_the_${theme}_theme`, async () => {
     const visitor = await stage.visitor({ user: 'ada', theme })
     const found: Record<string, string[]> = {}
