@@ -135,7 +135,7 @@ async fn make<S: EventStore + ProjectionStore>(store: Arc<S>, n: usize) -> Outco
     let listing = Some(Listing { keys: row.list_keys(), purge_after_ms: None, row: bytes.clone() });
     let rows = vec![(Catalog::KEY.to_owned(), Some(bytes))];
     let change = RowsChange { from: None, to, replaces: true, rows, listing };
-    match store.change_rows(&graph, Catalog::NAME, &change).await? {
+    match store.change_rows(&graph, Catalog::NAME, change).await? {
         true => Ok(()),
         false => Err(format!("{graph}: its row was refused").into()),
     }

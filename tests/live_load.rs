@@ -39,6 +39,7 @@ impl Checker {
 
 /// Many clients that vanish and come back at any moment while others write: rules W2 to W4.
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one storm, from its start to its end")]
 async fn w4_a_storm_of_reconnections_skips_and_repeats_nothing() {
     const CLIENTS: usize = 40;
     const COMMITS: u64 = 300;

@@ -163,6 +163,6 @@ fn keep_time<R: Requests>(
 }
 
 /// Nanoseconds up to ten seconds, to three digits.
-fn histogram() -> Outcome<Histogram<u64>> {
+pub(crate) fn histogram() -> Outcome<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, 10_000_000_000, 3)?)
 }

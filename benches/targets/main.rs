@@ -14,6 +14,7 @@ mod latency;
 mod live;
 mod load;
 mod memory;
+mod projectors;
 mod reads;
 mod references;
 mod report;
@@ -21,6 +22,8 @@ mod requests;
 mod resp;
 mod server;
 mod sockets;
+mod start;
+mod streams;
 mod writes;
 
 use std::{env, fs, path::Path, process::ExitCode, time::Duration};
@@ -47,8 +50,9 @@ struct Bench {
 }
 
 type Row = fn(&mut Bench) -> Outcome<()>;
-const ROWS: [(&str, Row); 11] = [
+const ROWS: [(&str, Row); 16] = [
     ("1", writes::single),
+    ("1o", writes::single_ordered),
     ("1g", guards::run),
     ("2", writes::batches),
     ("3", latency::run),
@@ -57,6 +61,10 @@ const ROWS: [(&str, Row); 11] = [
     ("6", live::fan_outs),
     ("7", live::idle),
     ("8", live::storm),
+    ("9", streams::replay),
+    ("10", projectors::run),
+    ("11", start::run),
+    ("12", streams::reader),
     ("13", memory::run),
     ("14", growth::run),
 ];
@@ -90,13 +98,15 @@ fn run() -> Outcome<()> {
         println!("redis-server is not installed: the rows over Redis are skipped");
     }
     let mut bench = Bench { scratch, has_redis, report: Report::default() };
-    for (name, row) in ROWS {
-        if chosen.is_empty() || chosen.contains(&name) {
+    let measured = ROWS.iter().filter(|(name, _)| chosen.is_empty() || chosen.contains(name)).try_for_each(
+        |(name, row)| {
             eprintln!("row {name} …");
-            row(&mut bench)?;
-        }
-    }
+            row(&mut bench).map_err(|error| format!("row {name}: {error}"))
+        },
+    );
+    // What was measured before a row failed is worth its time.
     bench.report.print();
+    measured?;
     println!("load average at the end: {}", fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
     Ok(())
 }

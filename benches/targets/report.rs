@@ -33,6 +33,7 @@ pub(crate) enum Unit {
     Mebibytes,
     Bytes,
     Cores,
+    Times,
 }
 
 impl Unit {
@@ -43,6 +44,7 @@ impl Unit {
             Self::Microseconds => format!("{figure:.1} µs"),
             Self::Mebibytes => format!("{:.1} MiB", figure / f64::from(1 << 20)),
             Self::Cores => format!("{figure:.3} cores"),
+            Self::Times => format!("{figure:.2}"),
             Self::Bytes => format!("{} B", thousands(figure)),
         }
     }

@@ -113,8 +113,42 @@ pub(crate) enum Packing {
     Members(usize),
 }
 
+/// Which ids operations get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ids {
+    /// UUIDv4, as browsers make them: each falls anywhere among those that are stored.
+    Random,
+    /// UUIDv7: each falls behind those that are stored.
+    Ordered,
+}
+
+/// Random numbers, good enough for ids (SplitMix64): a call of the system for each would cost the load generator more
+/// than the rest of a request.
+struct Random(u64);
+
+impl Random {
+    fn seeded() -> Self {
+        Self(Uuid::now_v7().as_u64_pair().1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn uuid(&mut self) -> Uuid {
+        let bytes = (u128::from(self.next()) << 64 | u128::from(self.next())).to_be_bytes();
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    }
+}
+
 /// Moves of nodes: each a real change, each under a fresh id, over these graphs in turn.
 pub(crate) struct Moves {
+    ids: Ids,
+    random: Random,
     bytes: Vec<u8>,
     graph: usize,
     batch: Option<usize>,
@@ -169,7 +203,21 @@ impl Moves {
         let batch = find(&bytes, OPERATION.as_bytes()).filter(|_| !has_own_ids);
         let graph = find(&bytes, graph(0).as_bytes()).unwrap_or_default() + 1;
         let turn = client * graphs.len() / crate::CONNECTIONS;
-        Self { bytes, graph, batch, members, packing, graphs, nodes, turn }
+        let (ids, random) = (Ids::Random, Random::seeded());
+        Self { ids, random, bytes, graph, batch, members, packing, graphs, nodes, turn }
+    }
+
+    /// The same moves under ids of this kind.
+    pub(crate) fn with(mut self, ids: Ids) -> Self {
+        self.ids = ids;
+        self
+    }
+
+    fn id(&mut self) -> Uuid {
+        match self.ids {
+            Ids::Random => self.random.uuid(),
+            Ids::Ordered => Uuid::now_v7(),
+        }
     }
 
     /// One for each connection of a closed loop.
@@ -180,23 +228,25 @@ impl Moves {
 
 impl Requests for Moves {
     fn next(&mut self) -> &[u8] {
-        let bytes = &mut self.bytes[..];
         self.turn += 1;
-        write_number(bytes, self.graph, self.graphs.start + self.turn % self.graphs.len(), 5);
         if let Some(at) = self.batch {
-            Uuid::now_v7().as_hyphenated().encode_lower(&mut bytes[at..at + 36]);
+            let id = self.id();
+            id.as_hyphenated().encode_lower(&mut self.bytes[at..at + 36]);
         }
+        write_number(&mut self.bytes, self.graph, self.graphs.start + self.turn % self.graphs.len(), 5);
         let count = self.members.len();
-        for (index, slots) in self.members.iter().enumerate() {
-            if let Some(at) = slots.operation {
-                Uuid::now_v7().as_hyphenated().encode_lower(&mut bytes[at..at + 36]);
+        for index in 0..count {
+            if let Some(at) = self.members[index].operation {
+                let id = self.id();
+                id.as_hyphenated().encode_lower(&mut self.bytes[at..at + 36]);
             }
+            let (bytes, slots) = (&mut self.bytes[..], &self.members[index]);
             let number = self.turn * count + index;
             write_number(bytes, slots.node + 1, number % self.nodes, 5);
             // No leading zero, which would not be JSON; and never twice the same soon.
             write_number(bytes, slots.x, 100_000 + number % 900_000, 6);
         }
-        bytes
+        &self.bytes
     }
 
     fn operations(&self) -> u64 {

@@ -5,17 +5,18 @@ use std::{
     env, fs,
     io::{BufRead, BufReader},
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::Range,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::{
-    Outcome,
-    http::Connection,
+    CONNECTIONS, Outcome,
+    http::{Connection, find},
     references,
-    requests::{Caller, graph, post},
+    requests::{Caller, Get, Moves, Packing, ask, graph, post},
     resp::Redis,
 };
 
@@ -63,7 +64,8 @@ impl Server {
         Self::start(Command::new(env::current_exe()?).args([references::ECHO, answer]).env_clear())
     }
 
-    fn start(command: &mut Command) -> Outcome<Self> {
+    /// What this command starts, on a free port.
+    pub(crate) fn start(command: &mut Command) -> Outcome<Self> {
         command.env("PORT", "0").stdin(Stdio::null()).stdout(Stdio::piped());
         // Its log is written as by default, since that costs something too, and read by nobody who does not ask.
         if env::var_os("BENCH_LOG").is_none() {
@@ -90,12 +92,34 @@ impl Server {
         Ok(ticks.sum::<Result<f64, _>>()? * 10_000.0)
     }
 
+    /// Bytes that this process has had written to the disk since it began.
+    pub(crate) fn written_bytes(&self) -> Outcome<f64> {
+        let counts = fs::read_to_string(format!("/proc/{}/io", self.child.id()))?;
+        let line = counts.lines().find_map(|line| line.strip_prefix("write_bytes:"));
+        Ok(line.ok_or("no write_bytes")?.trim().parse()?)
+    }
+
     /// Resident memory now, in bytes.
     pub(crate) fn resident_bytes(&self) -> Outcome<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kibibytes = line.and_then(|line| line.split_whitespace().next()).ok_or("no VmRSS")?;
         Ok(kibibytes.parse::<f64>()? * 1024.0)
+    }
+
+    /// Waits until projectors have folded everything.
+    pub(crate) fn projected(&self) -> Outcome<()> {
+        // The server looks at its own lag once a second.
+        const PERIOD: Duration = Duration::from_millis(1_200);
+        let until = Instant::now() + Duration::from_secs(120);
+        let mut connection = Connection::open(self.address)?;
+        while Instant::now() < until {
+            thread::sleep(PERIOD);
+            if lag_s(&mut connection)? == 0.0 {
+                return Ok(());
+            }
+        }
+        Err("projectors are behind for two minutes".into())
     }
 
     /// Makes a graph of so many nodes and edges, by atomic batches of `batch` commands.
@@ -126,6 +150,49 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    /// Moves nodes of these graphs so often, in batches whose members are commits of their own.
+    pub(crate) fn fill(&self, graphs: Range<usize>, nodes: usize, commands: usize) -> Outcome<()> {
+        const SENDERS: usize = 8;
+        const BATCH: usize = 200;
+        let address = self.address;
+        let send = |client: usize| {
+            let packing = Packing::Members(BATCH);
+            let mut moves = Moves::new(client * CONNECTIONS / SENDERS, graphs.clone(), nodes, packing);
+            thread::spawn(move || -> Outcome<()> {
+                let mut connection = Connection::open(address)?;
+                for _ in 0..commands.div_ceil(SENDERS * BATCH) {
+                    ask(&mut connection, &mut moves)?;
+                }
+                Ok(())
+            })
+        };
+        let senders: Vec<_> = (0..SENDERS).map(send).collect();
+        senders.into_iter().try_for_each(|sender| sender.join().map_err(|_| "a sender panicked")?)
+    }
+
+    /// So many graphs of one node each, from this number on.
+    pub(crate) fn make_tiny_graphs(&self, graphs: Range<usize>) -> Outcome<()> {
+        const SENDERS: usize = 16;
+        let (address, caller) = (self.address, self.caller.clone());
+        let body = r#"{"type":"CREATE_NODE","payload":{"id":"n00000","type":"default","position":{"x":0,"y":0},"data":{}}}"#;
+        let send = |sender: usize| {
+            let (graphs, caller) = (graphs.clone(), caller.clone());
+            thread::spawn(move || -> Outcome<()> {
+                let mut connection = Connection::open(address)?;
+                for number in graphs.skip(sender).step_by(SENDERS) {
+                    let request = post(&format!("/graphs/{}/command", graph(number)), &caller, body);
+                    let answer = connection.exchange(&request)?;
+                    if answer.head.status != 200 {
+                        return Err(format!("a graph could not be made: {}", answer.shown()).into());
+                    }
+                }
+                Ok(())
+            })
+        };
+        let senders: Vec<_> = (0..SENDERS).map(send).collect();
+        senders.into_iter().try_for_each(|sender| sender.join().map_err(|_| "a sender panicked")?)
     }
 
     /// Graphs 0, 1, … of fifty nodes each.
@@ -179,6 +246,15 @@ impl Drop for RedisServer {
         let _already_gone = self.child.kill();
         let _already_gone = self.child.wait();
     }
+}
+
+/// How old the oldest commit is that no projector has folded, in seconds, as the server said last.
+pub(crate) fn lag_s(connection: &mut Connection) -> Outcome<f64> {
+    const LAG: &[u8] = b"\ndao_projection_lag_seconds ";
+    let answer = ask(connection, &mut Get::new("/metrics"))?;
+    let rest = find(answer.body(), LAG).map(|at| &answer.body()[at + LAG.len()..]).ok_or("no lag")?;
+    let line = &rest[..rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len())];
+    Ok(std::str::from_utf8(line)?.parse()?)
 }
 
 /// Whether the program is there.

@@ -3,25 +3,23 @@
 //! The fields that the server adds (`createdAt`, `updatedAt`, `version`, rule G2) are not part of an entity here: the
 //! fold keeps them beside it, see [`crate::Placed`].
 
-use std::{
-    fmt,
-    sync::{Arc, LazyLock},
-};
+mod geometry;
+mod shape;
+mod stored;
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, MapAccess},
-    ser::SerializeMap,
-};
-use serde_json::{Number, Value};
+use std::sync::{Arc, LazyLock};
 
+use serde::{Deserialize, Serialize, ser::SerializeMap};
+use serde_json::Value;
+
+pub use self::{
+    geometry::{Position, Viewport},
+    shape::{Map, ShapeError, json_kind},
+};
 use crate::{
     id::{EdgeId, NodeId},
     patch::MergePatch,
 };
-
-/// A JSON object that keeps the order of its keys.
-pub type Map = serde_json::Map<String, Value>;
 
 /// A time: integer milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,148 +29,6 @@ pub struct Timestamp(pub u64);
 /// The fields that the server adds to every entity it returns; on input they are ignored (rule G2).
 pub(crate) const SERVER_FIELDS: [&str; 3] = ["createdAt", "updatedAt", "version"];
 const PARENT_FIELDS: [&str; 2] = ["parentId", "parentNode"];
-
-/// Why a value does not have the shape of rule G1, or breaks G4 by itself.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}")]
-pub struct ShapeError {
-    /// The path from the top of the entity, dotted.
-    pub field: String,
-    /// The problem with the value there.
-    pub problem: String,
-}
-
-impl ShapeError {
-    fn new(field: &str, problem: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), problem: problem.into() }
-    }
-
-    /// The same problem, with the field that holds the value.
-    #[must_use]
-    pub fn within(self, outer: &str) -> Self {
-        if self.field.is_empty() {
-            return Self { field: outer.to_owned(), ..self };
-        }
-        Self { field: format!("{outer}.{}", self.field), ..self }
-    }
-}
-
-/// A finite number, kept exactly as given (rule G6); `1` and `1.0` are equal.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Coordinate(Number);
-
-impl PartialEq for Coordinate {
-    fn eq(&self, other: &Self) -> bool {
-        match (self.0.as_i128(), other.0.as_i128()) {
-            (Some(a), Some(b)) => a == b,
-            _ => self.0.as_f64() == other.0.as_f64(),
-        }
-    }
-}
-
-impl Coordinate {
-    fn take(fields: &Map, field: &str) -> Result<Self, ShapeError> {
-        match fields.get(field) {
-            Some(Value::Number(number)) => Ok(Self(number.clone())),
-            Some(other) => {
-                Err(ShapeError::new(field, format!("must be a finite number, not {}", kind(other))))
-            }
-            None => Err(ShapeError::new(field, "is missing")),
-        }
-    }
-}
-
-/// The kind of a JSON value, for messages.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
-}
-
-fn only_fields(fields: &Map, known: &[&str]) -> Result<(), ShapeError> {
-    match fields.keys().find(|key| !known.contains(&key.as_str())) {
-        Some(stranger) => Err(ShapeError::new(stranger, "is not a known field")),
-        None => Ok(()),
-    }
-}
-
-fn as_object(value: &Value) -> Result<&Map, ShapeError> {
-    value.as_object().ok_or_else(|| ShapeError::new("", format!("must be an object, not {}", kind(value))))
-}
-
-/// The position of a node, in React Flow's coordinates: relative to its parent if it has one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Position {
-    x: Coordinate,
-    y: Coordinate,
-}
-
-impl Position {
-    /// Reads `{x, y}`, and refuses other fields.
-    pub fn from_json(value: &Value) -> Result<Self, ShapeError> {
-        let fields = as_object(value)?;
-        only_fields(fields, &["x", "y"])?;
-        Ok(Self { x: Coordinate::take(fields, "x")?, y: Coordinate::take(fields, "y")? })
-    }
-
-    /// The position as JSON: `{x, y}`, with the numbers as they were given.
-    pub fn to_json(&self) -> Value {
-        let mut fields = Map::new();
-        fields.insert("x".to_owned(), Value::Number(self.x.0.clone()));
-        fields.insert("y".to_owned(), Value::Number(self.y.0.clone()));
-        Value::Object(fields)
-    }
-}
-
-impl Default for Position {
-    /// The origin: `{0, 0}`.
-    fn default() -> Self {
-        Self { x: Coordinate(0.into()), y: Coordinate(0.into()) }
-    }
-}
-
-/// The part of the graph that an editor shows first: `{x, y, zoom}`, with a zoom above 0.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Viewport {
-    x: Coordinate,
-    y: Coordinate,
-    zoom: Coordinate,
-}
-
-impl Viewport {
-    /// Reads `{x, y, zoom}`, and refuses other fields.
-    pub fn from_json(value: &Value) -> Result<Self, ShapeError> {
-        let fields = as_object(value)?;
-        only_fields(fields, &["x", "y", "zoom"])?;
-        let zoom = Coordinate::take(fields, "zoom")?;
-        if zoom.0.as_f64().is_none_or(|zoom| zoom <= 0.0) {
-            return Err(ShapeError::new("zoom", "must be above 0"));
-        }
-        Ok(Self { x: Coordinate::take(fields, "x")?, y: Coordinate::take(fields, "y")?, zoom })
-    }
-
-    /// The viewport as JSON: `{x, y, zoom}`, with the numbers as they were given.
-    pub fn to_json(&self) -> Value {
-        let mut fields = Map::new();
-        fields.insert("x".to_owned(), Value::Number(self.x.0.clone()));
-        fields.insert("y".to_owned(), Value::Number(self.y.0.clone()));
-        fields.insert("zoom".to_owned(), Value::Number(self.zoom.0.clone()));
-        Value::Object(fields)
-    }
-}
-
-impl Default for Viewport {
-    /// The origin at full size: `{0, 0, 1}`.
-    fn default() -> Self {
-        Self { x: Coordinate(0.into()), y: Coordinate(0.into()), zoom: Coordinate(1.into()) }
-    }
-}
 
 /// A node. Its parts are shared: a clone copies pointers.
 #[derive(Clone, Debug, PartialEq)]
@@ -382,12 +238,14 @@ fn kept(attributes: Map) -> Arc<Map> {
 fn check_attributes(attributes: &Map) -> Result<(), ShapeError> {
     match attributes.get("type") {
         None | Some(Value::Null | Value::String(_)) => {}
-        Some(other) => return Err(ShapeError::new("type", format!("must be a string, not {}", kind(other)))),
+        Some(other) => {
+            return Err(ShapeError::new("type", format!("must be a string, not {}", json_kind(other))));
+        }
     }
     match attributes.get("data") {
         None | Some(Value::Null | Value::Object(_)) => {}
         Some(other) => {
-            return Err(ShapeError::new("data", format!("must be an object, not {}", kind(other))));
+            return Err(ShapeError::new("data", format!("must be an object, not {}", json_kind(other))));
         }
     }
     Ok(())
@@ -403,87 +261,7 @@ fn check_parents(attributes: &Map) -> Result<(), ShapeError> {
 fn check_node_id(field: &str, id: &Value) -> Result<(), ShapeError> {
     match id {
         Value::String(id) => NodeId::parse(id).map(drop).map_err(|e| ShapeError::new(field, e.to_string())),
-        other => Err(ShapeError::new(field, format!("must be a node id, not {}", kind(other)))),
-    }
-}
-
-impl Serialize for Node {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut map = s.serialize_map(Some(self.field_count()))?;
-        self.serialize_fields(&mut map)?;
-        map.end()
-    }
-}
-
-impl Serialize for Edge {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        let mut map = s.serialize_map(Some(self.field_count()))?;
-        self.serialize_fields(&mut map)?;
-        map.end()
-    }
-}
-
-/// Reads the stored form, which was checked before it was stored.
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        struct Stored;
-        impl<'de> de::Visitor<'de> for Stored {
-            type Value = Node;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a node")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-                let (mut id, mut position, mut attributes) = (None, None, Map::new());
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "id" => id = Some(map.next_value()?),
-                        "position" => position = Some(map.next_value()?),
-                        _ => {
-                            attributes.insert(key, map.next_value()?);
-                        }
-                    }
-                }
-                Ok(Node {
-                    id: id.ok_or_else(|| de::Error::missing_field("id"))?,
-                    position: position.ok_or_else(|| de::Error::missing_field("position"))?,
-                    attributes: kept(attributes),
-                })
-            }
-        }
-        d.deserialize_map(Stored)
-    }
-}
-
-/// Reads the stored form, which was checked before it was stored.
-impl<'de> Deserialize<'de> for Edge {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        struct Stored;
-        impl<'de> de::Visitor<'de> for Stored {
-            type Value = Edge;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an edge")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Edge, A::Error> {
-                let (mut id, mut source, mut target, mut attributes) = (None, None, None, Map::new());
-                while let Some(key) = map.next_key::<String>()? {
-                    match key.as_str() {
-                        "id" => id = Some(map.next_value()?),
-                        "source" => source = Some(map.next_value()?),
-                        "target" => target = Some(map.next_value()?),
-                        _ => {
-                            attributes.insert(key, map.next_value()?);
-                        }
-                    }
-                }
-                Ok(Edge {
-                    id: id.ok_or_else(|| de::Error::missing_field("id"))?,
-                    source: source.ok_or_else(|| de::Error::missing_field("source"))?,
-                    target: target.ok_or_else(|| de::Error::missing_field("target"))?,
-                    attributes: kept(attributes),
-                })
-            }
-        }
-        d.deserialize_map(Stored)
+        other => Err(ShapeError::new(field, format!("must be a node id, not {}", json_kind(other)))),
     }
 }
 
@@ -538,24 +316,5 @@ mod tests {
         }
         let moved = node.patched(&patch(json!({"position": {"x": 5}})));
         assert_eq!(moved.position().to_json(), json!({"x": 5, "y": 0}));
-    }
-
-    #[test]
-    fn g6_numbers_are_kept_and_compared_exactly() {
-        let at = |x: Value| Position::from_json(&json!({"x": x, "y": 0})).expect("valid");
-        assert_eq!(at(json!(1)), at(json!(1.0)));
-        assert_ne!(at(json!(9_007_199_254_740_993_u64)), at(json!(9_007_199_254_740_992_u64)));
-        assert_eq!(at(json!(u64::MAX)).to_json()["x"], json!(u64::MAX));
-    }
-
-    #[test]
-    fn g4_zoom_is_above_zero() {
-        for bad in [
-            json!({"x": 0, "y": 0, "zoom": 0}),
-            json!({"x": 0, "y": 0, "zoom": -1.5}),
-            json!({"x": 0, "y": 0}),
-        ] {
-            assert!(Viewport::from_json(&bad).is_err(), "{bad}");
-        }
     }
 }

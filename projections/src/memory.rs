@@ -9,14 +9,10 @@ use std::{
 
 use serde_json::{Number, Value};
 
-use crate::{
-    commit::Commit,
-    entity::{Edge, Map, Node},
-    event::Event,
-};
+use crate::entity::{Edge, Map, Node};
 
 /// The overhead of an allocation.
-const ALLOCATION: usize = 16;
+pub(super) const ALLOCATION: usize = 16;
 /// A string of an object's key, its value, and the hash that it is found by.
 const ENTRY: usize = size_of::<String>() + size_of::<Value>() + size_of::<u64>();
 /// Places in an object that holds few fields; a larger one has half as many again as it has fields, about.
@@ -80,40 +76,6 @@ impl Measured for Edge {
         let ids = self.id().as_str().len() + self.source().as_str().len() + self.target().as_str().len();
         Size { held: MAPS + ids, json: FIXED_JSON + ids } + object(self.attributes())
     }
-}
-
-impl Commit {
-    /// About how much memory it takes, beyond its stored bytes.
-    pub fn held_bytes(&self) -> usize {
-        let undoes = size_of_val(self.body.undoes.as_slice());
-        size_of::<Self>() + undoes + self.body.events.iter().map(held_by).sum::<usize>()
-    }
-}
-
-fn held_by(event: &Event) -> usize {
-    let own = match event {
-        Event::NodeCreated { node } | Event::NodeReplaced { node } | Event::NodeRestored { node, .. } => {
-            object(node.attributes()).held
-        }
-        Event::EdgeCreated { edge } | Event::EdgeReplaced { edge } | Event::EdgeRestored { edge, .. } => {
-            object(edge.attributes()).held
-        }
-        Event::NodeUpdated { patch, .. }
-        | Event::EdgeUpdated { patch, .. }
-        | Event::GraphUpdated { patch } => object(patch.fields()).held,
-        Event::GraphCreated { attributes, .. } => object(attributes.fields()).held,
-        Event::GraphTrashed { reason: text, .. } | Event::VersionLabelled { note: text, .. } => {
-            text.as_ref().map_or(0, |text| text.len())
-        }
-        Event::NodeMoved { .. }
-        | Event::NodeDeleted { .. }
-        | Event::EdgeDeleted { .. }
-        | Event::ViewportSet { .. }
-        | Event::GraphRecovered {}
-        | Event::GraphForked { .. } => 0,
-    };
-    // Its ids: at most three, and most are short.
-    size_of::<Event>() + 3 * ALLOCATION + own
 }
 
 pub(crate) fn object(fields: &Map) -> Size {

@@ -12,11 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{activity::Activity, catalog::Catalog, commit::Commit, snapshot::Snapshot};
-
-/// All projections. To add one, add a file beside this one and a line here.
-pub const PROJECTIONS: &[Registered] =
-    &[Registered::of::<Snapshot>(), Registered::of::<Activity>(), Registered::of::<Catalog>()];
+use crate::commit::Commit;
 
 /// The rows of one graph that are in memory, by key.
 #[derive(Debug)]
@@ -28,7 +24,18 @@ pub struct Rows<R> {
 struct Slot<R> {
     row: Option<R>,
     is_changed: bool,
+    /// Of the row as it was loaded, or taken as changed, last.
+    bytes: usize,
 }
+
+impl<R> Slot<R> {
+    fn changed(row: Option<R>) -> Self {
+        Self { row, is_changed: true, bytes: 0 }
+    }
+}
+
+/// What a row counts for beside its bytes, so that small ones are bounded too.
+const ROW_BYTES: usize = 256;
 
 impl<R> Default for Rows<R> {
     fn default() -> Self {
@@ -44,12 +51,12 @@ impl<R> Rows<R> {
 
     /// Writes a row.
     pub fn put(&mut self, key: impl Into<String>, row: R) {
-        self.slots.insert(key.into(), Slot { row: Some(row), is_changed: true });
+        self.slots.insert(key.into(), Slot::changed(Some(row)));
     }
 
     /// Removes a row.
     pub fn remove(&mut self, key: &str) -> Option<R> {
-        self.slots.insert(key.to_owned(), Slot { row: None, is_changed: true })?.row
+        self.slots.insert(key.to_owned(), Slot::changed(None))?.row
     }
 
     /// All rows in memory, by key.
@@ -114,7 +121,7 @@ pub struct Registered {
 }
 
 impl Registered {
-    const fn of<P: Projection>() -> Self {
+    pub(crate) const fn of<P: Projection>() -> Self {
         Self { name: P::NAME, format: P::FORMAT, start: || Box::new(Fold::<P>(Rows::default())) }
     }
 
@@ -140,6 +147,15 @@ pub trait Folding: Send {
 
     /// The rows that changed since the last call; `None` for removed ones.
     fn take_changes(&mut self) -> Vec<(String, Option<Vec<u8>>)>;
+
+    /// As [`take_changes`](Self::take_changes), of rows that are needed no more: each goes as it is encoded.
+    fn into_changes(self: Box<Self>) -> Vec<(String, Option<Vec<u8>>)>;
+
+    /// How many rows are in memory, also those that the store does not have.
+    fn count(&self) -> usize;
+
+    /// How many bytes the rows in memory would be if they were stored, with their keys and something for each.
+    fn bytes(&self) -> usize;
 }
 
 struct Fold<P: Projection>(Rows<P::Row>);
@@ -152,8 +168,9 @@ impl<P: Projection> Folding for Fold<P> {
     }
 
     fn load(&mut self, key: String, row: Option<&[u8]>) -> Result<(), RowError> {
+        let bytes = row.map_or(0, <[u8]>::len);
         let row = row.map(|bytes| P::decode(&key, bytes)).transpose()?;
-        self.0.slots.entry(key).or_insert(Slot { row, is_changed: false });
+        self.0.slots.entry(key).or_insert(Slot { row, is_changed: false, bytes });
         Ok(())
     }
 
@@ -169,9 +186,23 @@ impl<P: Projection> Folding for Fold<P> {
         let changed = self.0.slots.iter_mut().filter(|(_, slot)| slot.is_changed);
         changed
             .map(|(key, slot)| {
-                slot.is_changed = false;
-                (key.clone(), slot.row.as_ref().map(P::encode))
+                let row = slot.row.as_ref().map(P::encode);
+                (slot.is_changed, slot.bytes) = (false, row.as_ref().map_or(0, Vec::len));
+                (key.clone(), row)
             })
             .collect()
+    }
+
+    fn into_changes(self: Box<Self>) -> Vec<(String, Option<Vec<u8>>)> {
+        let changed = self.0.slots.into_iter().filter(|(_, slot)| slot.is_changed);
+        changed.map(|(key, slot)| (key, slot.row.map(|row| P::encode(&row)))).collect()
+    }
+
+    fn count(&self) -> usize {
+        self.0.slots.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.slots.iter().map(|(key, slot)| ROW_BYTES + key.len() + slot.bytes).sum()
     }
 }

@@ -82,6 +82,7 @@ fn events() -> [(Event, &'static str); 10] {
 }
 
 /// The events that came with format 3 of the stores.
+#[expect(clippy::too_many_lines, reason = "one entry for each event")]
 fn later_events() -> [(Event, &'static str); 10] {
     let fields = |value: Value| value.as_object().cloned().expect("an object");
     let hash = Hash::from_hex(&"ab".repeat(32)).expect("a hash");

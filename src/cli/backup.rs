@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-use super::{CliError, print};
+use super::{
+    error::CliError,
+    output::{counted, print},
+};
 use crate::{
     config::{Config, StoreConfig},
     store::embedded::backup::{self, BackupError, Contents, Progress},
@@ -61,13 +64,6 @@ pub(super) fn describe(contents: &Contents) -> String {
     match damaged {
         0 => format!("{bytes}, {graphs}, {commits}, every hash verified"),
         _ => format!("{bytes}, {graphs}, {commits}, {} damaged", counted(*damaged, "graph")),
-    }
-}
-
-fn counted(number: u64, what: &str) -> String {
-    match number {
-        1 => format!("1 {what}"),
-        _ => format!("{number} {what}s"),
     }
 }
 

@@ -5,15 +5,15 @@
 
 use clap::Args;
 use dao_projections::{GraphId, Hash, OperationId, Origin, Version};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    CliError,
     api::{Api, Refused, query_name},
+    error::CliError,
     graphs::{Done, Written},
-    print,
+    output::print,
 };
 use crate::{config::Config, domain::VersionRef};
 
@@ -77,10 +77,29 @@ impl Copy {
             true => self.copy_all(api).await,
             false => self.copy_at_once(api).await,
         };
-        copied.map_err(|refused| match refused.is_certain() {
+        let copied = copied.map_err(|refused| match refused.is_certain() {
             true => CliError::new(refused.to_string()),
             false => CliError::new(format!("{}: {refused}. Run the same command again", self.graph)),
-        })
+        })?;
+        self.refuse_trashed(api).await?;
+        Ok(copied)
+    }
+
+    /// The same copy may have been made before, and be in the trash since.
+    async fn refuse_trashed(&self, api: &mut Api) -> Result<(), CliError> {
+        #[derive(Deserialize)]
+        struct Row {
+            trashed: Option<IgnoredAny>,
+        }
+        let graph = &self.graph;
+        let row: Result<Row, Refused> = api.read(&format!("/graphs/{graph}")).await;
+        let row = row.map_err(|why| {
+            CliError::new(format!("{graph} is copied, but can't be read: {why}. Run the same command again"))
+        })?;
+        match row.trashed {
+            None => Ok(()),
+            Some(_) => Err(CliError::new(format!("{graph} is in the trash: `dao-api recover {graph}`"))),
+        }
     }
 
     async fn copy_all(&self, api: &mut Api) -> Result<Copied, Refused> {
@@ -98,10 +117,17 @@ impl Copy {
         if let Some(title) = &self.title {
             payload["attributes"] = json!({"title": title});
         }
-        let operation = self.operation_id(&origin);
-        let command = json!({"type": "CREATE_GRAPH", "operationId": operation, "payload": payload});
+        let mut command =
+            json!({"type": "CREATE_GRAPH", "operationId": self.operation_id(&origin), "payload": payload});
         let path = format!("/graphs/{}/command", self.graph);
-        let done = api.post(&path, Some(&self.written.user), &command).await?;
+        let done = match api.post(&path, Some(&self.written.user), &command).await {
+            // Nothing was copied then, or somebody else did: this is another operation.
+            Err(refused) if refused.is_of_before() => {
+                command["operationId"] = json!(OperationId::from(Uuid::now_v7()));
+                api.post(&path, Some(&self.written.user), &command).await?
+            }
+            done => done?,
+        };
         let Done { version, hash, .. } = serde_json::from_value(done).map_err(|e| Refused::unreadable(&e))?;
         Ok(Copied { version, hash, forked_from: origin })
     }

@@ -22,7 +22,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::CliError;
+use super::error::CliError;
 use crate::http::{DEMO_GRAPH, KILL_LINE};
 
 /// How long a server that was killed stays away, so that people see what editors do meanwhile.
@@ -188,7 +188,7 @@ impl Server {
 
     fn tell(&self, opens: bool) -> Result<(), CliError> {
         let page = format!("http://127.0.0.1:{}/console/demo", self.port);
-        super::print(|out| {
+        super::output::print(|out| {
             writeln!(
                 out,
                 "Two people edit one graph: {page}\nEverything else about it: http://127.0.0.1:{}/console/\n\

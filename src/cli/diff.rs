@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    CliError,
-    api::{Api, Reach, query_text},
-    print,
+    api::{Api, query_text},
+    error::CliError,
+    output::print,
+    reach::Reach,
 };
 use crate::{config::Config, domain::VersionRef};
 

@@ -8,10 +8,12 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    CliError,
-    api::{Api, Reach, query_text},
-    print,
+    api::{Api, query_text},
+    error::CliError,
+    output::print,
+    reach::Reach,
     state::State,
+    verify::Verified,
 };
 use crate::{config::Config, domain::VersionRef};
 
@@ -41,24 +43,13 @@ struct Page {
     changes: Vec<Box<RawValue>>,
 }
 
-/// What was found in the history.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Verified {
-    first_bad_version: Option<Version>,
-    #[serde(default)]
-    problem: String,
-}
-
-impl Verified {
-    /// Fails if one of the commits up to version `to` is damaged.
-    fn passed(&self, to: Option<Version>) -> Result<(), CliError> {
-        match self.first_bad_version.filter(|bad| to.is_none_or(|to| *bad <= to)) {
-            None => Ok(()),
-            Some(bad) => {
-                let what = format!("the history is damaged at version {bad}: {}", self.problem);
-                Err(CliError::new(format!("{what}. Don't trust what was exported from there on")))
-            }
+/// Fails if one of the commits up to version `to` is damaged.
+fn passed(verified: Verified, to: Option<Version>) -> Result<(), CliError> {
+    match verified.damage.filter(|(bad, _)| to.is_none_or(|to| *bad <= to)) {
+        None => Ok(()),
+        Some((bad, problem)) => {
+            let what = format!("the history is damaged at version {bad}: {problem}");
+            Err(CliError::new(format!("{what}. Don't trust what was exported from there on")))
         }
     }
 }
@@ -91,10 +82,9 @@ impl Export {
                 Some(version)
             }
         };
-        let verified: Verified =
-            api.read(&format!("/graphs/{}/verify", self.graph)).await.map_err(|e| self.unreadable(&e))?;
+        let verified = Verified::of(api, &self.graph, |_, _| {}).await.map_err(|e| self.unreadable(&e))?;
         match self.print_commits(api, to).await {
-            Ok(()) => verified.passed(to),
+            Ok(()) => passed(verified, to),
             Err(Stop::OutputClosed) => Ok(()),
             Err(Stop::Failed(why)) => Err(CliError::new(format!("the export stopped: {why}"))),
         }

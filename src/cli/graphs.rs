@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    CliError,
-    api::{Api, Reach, with_query},
-    print,
+    api::{Api, with_query},
+    error::CliError,
+    output::print,
+    reach::Reach,
 };
 use crate::{config::Config, domain::readable};
 

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::timeout;
 
-use super::CliError;
+use super::error::CliError;
 use crate::{
     client::{Server, look},
     config::Config,

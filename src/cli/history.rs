@@ -8,10 +8,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    CliError,
-    api::{Api, Reach, with_query},
+    api::{Api, with_query},
     diff::{Change, changes},
-    print,
+    error::CliError,
+    output::print,
+    reach::Reach,
 };
 use crate::{client::percent_encoded, config::Config, domain::readable, http::refusal_message};
 

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    CliError,
     api::Api,
+    error::CliError,
     graphs::{Done, Written},
-    print,
+    output::print,
 };
 use crate::{
     config::Config,

@@ -10,7 +10,7 @@ use tracing_subscriber::{
     EnvFilter, Layer, Registry, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
-use super::CliError;
+use super::error::CliError;
 use crate::config::{Config, LogFormat};
 
 type Layers = Vec<Box<dyn Layer<Registry> + Send + Sync>>;

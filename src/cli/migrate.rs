@@ -5,7 +5,11 @@
 use clap::Args;
 use dao_projections::{Catalog, GraphId, Head, PROJECTIONS, Projection};
 
-use super::{CliError, open, print, rebuild::counted};
+use super::{
+    error::CliError,
+    open,
+    output::{counted, print},
+};
 use crate::{
     config::{Config, StoreConfig},
     project::{self, FoldError, Stores},

@@ -6,6 +6,7 @@ mod backup;
 mod copy;
 mod demo;
 mod diff;
+mod error;
 mod export;
 mod graphs;
 mod healthcheck;
@@ -17,7 +18,9 @@ mod logging;
 mod migrate;
 mod monitor;
 mod open;
+mod output;
 mod purge;
+mod reach;
 mod rebuild;
 mod restore;
 mod restore_version;
@@ -32,13 +35,13 @@ mod watch;
 mod worker;
 
 use std::{
-    io::{self, BufWriter, Write},
+    io::{self, Write},
     process::ExitCode,
 };
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, parser::ValueSource};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use self::logging::Logging;
+use self::{error::CliError, logging::Logging};
 use crate::config::{Purpose, Settings};
 
 /// An event-sourced backend for graph editors: no lost work, every change attributed, every version
@@ -124,13 +127,14 @@ enum Command {
 }
 
 /// Runs the program.
+#[expect(clippy::too_many_lines, reason = "one arm for each command")]
 pub fn run() -> ExitCode {
-    let matches = help::shortened(Line::command()).get_matches();
+    let matches = reach::without_empty(help::shortened(Line::command())).get_matches();
     let line = match Line::from_arg_matches(&matches) {
         Ok(line) => line,
         Err(error) => error.exit(),
     };
-    if let Err(CliError(text)) = refuse_two_places(&matches) {
+    if let Err(CliError(text)) = reach::refuse_two_places(&matches) {
         return fail(&text);
     }
     let command = line.command.unwrap_or(Command::Serve);
@@ -192,26 +196,6 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Refuses a store that is named on the command line beside a server that is named in the environment: the server would
-/// be asked, and the store not be looked at.
-fn refuse_two_places(matches: &ArgMatches) -> Result<(), CliError> {
-    let Some((_, own)) = matches.subcommand() else { return Ok(()) };
-    let comes_from = |source: ValueSource, name: &str| {
-        let has = |matches: &ArgMatches| matches.try_contains_id(name).is_ok();
-        [matches, own].into_iter().any(|matches| has(matches) && matches.value_source(name) == Some(source))
-    };
-    if !comes_from(ValueSource::EnvVariable, "url") {
-        return Ok(());
-    }
-    let stores = [("data_dir", "--data-dir"), ("redis_url", "--redis-url"), ("redis_host", "--redis-host")];
-    match stores.iter().find(|(name, _)| comes_from(ValueSource::CommandLine, name)) {
-        None => Ok(()),
-        Some((_, flag)) => Err(CliError::new(format!(
-            "DAO_URL names a server and {flag} a store: unset DAO_URL, or leave out {flag}"
-        ))),
-    }
-}
-
 fn fail(text: &str) -> ExitCode {
     let mut out = io::stderr().lock();
     for line in text.lines() {
@@ -219,24 +203,4 @@ fn fail(text: &str) -> ExitCode {
         let _unread = writeln!(out, "dao-api: {line}");
     }
     ExitCode::FAILURE
-}
-
-/// Why a command failed: one line for a person that says what to do.
-#[derive(Debug)]
-struct CliError(String);
-
-impl CliError {
-    fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
-
-/// Writes to standard output. A reader that closes it early, as `head` does, is not a failure.
-fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CliError> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(CliError::new(format!("the output can't be written: {error}"))),
-    }
 }

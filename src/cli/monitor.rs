@@ -35,7 +35,12 @@ use self::{
     exposition::Exposition,
     state::{Look, Ready, State, Watched},
 };
-use super::{CliError, print, watch::configured_server};
+use super::{
+    error::CliError,
+    output::print,
+    reach::{Secret, ServerAddress},
+    watch::configured_server,
+};
 use crate::{
     client::{Server, Token, look},
     config::{Config, parse_duration},
@@ -55,10 +60,10 @@ const KEY_POLL: Duration = Duration::from_millis(100);
 #[derive(Args)]
 pub(super) struct Monitor {
     /// A server to ask, instead of the one at HOST and PORT; may be repeated
-    #[arg(long = "url", value_name = "URL")]
+    #[arg(id = "url", long = "url", env = "DAO_URL", value_name = "URL", hide_env_values = true, value_parser = ServerAddress)]
     urls: Vec<Server>,
     /// The token to send, if the servers have keys; it needs admin on *
-    #[arg(long, env = "DAO_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    #[arg(long, env = "DAO_TOKEN", value_name = "TOKEN", hide_env_values = true, value_parser = Secret)]
     token: Option<Token>,
     /// How often servers are asked
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]

@@ -1,13 +1,13 @@
 //! Opens the configured store, and the graphs over it.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     net::UnixStream,
     time::{Instant, sleep},
 };
 
-use super::{CliError, api};
+use super::error::CliError;
 use crate::{
     config::{Config, StoreConfig},
     project::Stores,
@@ -81,7 +81,7 @@ async fn stores_once_free(config: &Config) -> Result<Stores, CliError> {
 
 /// Whether a server takes commands over the socket of this store.
 async fn has_server(config: &Config) -> bool {
-    match api::socket_of(config) {
+    match socket_of(config) {
         Some(socket) => UnixStream::connect(socket).await.is_ok(),
         None => false,
     }
@@ -152,3 +152,14 @@ pub(super) async fn close(graphs: &Graphs) {
     graphs.close().await;
     graphs.store().close().await;
 }
+
+/// The socket of a server over the configured store; `None` for Redis.
+pub(super) fn socket_of(config: &Config) -> Option<PathBuf> {
+    match &config.store {
+        StoreConfig::Embedded(embedded) => Some(embedded.dir.join(SOCKET)),
+        StoreConfig::Redis(_) => None,
+    }
+}
+
+/// The socket of a server, in the directory of its store.
+pub(super) const SOCKET: &str = "dao.sock";

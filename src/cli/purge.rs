@@ -6,12 +6,7 @@ use clap::Args;
 use dao_projections::{GraphId, OperationId, UserId};
 use serde_json::json;
 
-use super::{
-    CliError,
-    api::{Api, Reach},
-    graphs::Done,
-    print,
-};
+use super::{api::Api, error::CliError, graphs::Done, output::print, reach::Reach};
 use crate::config::Config;
 
 #[derive(Args)]

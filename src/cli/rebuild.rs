@@ -5,14 +5,14 @@ use std::time::Instant;
 use clap::Args;
 use dao_projections::{GraphId, PROJECTIONS};
 use indicatif::{ProgressBar, ProgressStyle};
-
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    CliError,
-    api::{Api, Reach},
-    print,
+    api::Api,
+    error::CliError,
+    output::{counted, print},
+    reach::Reach,
     verify::graphs_after,
 };
 use crate::config::Config;
@@ -51,11 +51,6 @@ fn projection_name(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err(format!("unknown projection: use {}", names.join(" or "))),
     }
-}
-
-/// `1 graph`, `2 graphs`.
-pub(super) fn counted(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 impl Rebuild {

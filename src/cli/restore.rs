@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    CliError,
     backup::{describe, sound, with_progress},
-    print,
+    error::CliError,
+    output::print,
 };
 use crate::{
     config::{Config, StoreConfig},
@@ -19,6 +19,9 @@ pub(super) struct Restore {
     /// A file that `dao-api backup` created
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Restore a dao.db whose journal.db is lost: commits acknowledged in its last moments may be missing
+    #[arg(long)]
+    without_journal: bool,
 }
 
 impl Restore {
@@ -29,8 +32,16 @@ impl Restore {
             ));
         };
         let dir = embedded.dir.clone();
-        let contents =
-            with_progress(move |progress| backup::restore(&self.file, &embedded.dir, progress)).await?;
+        let contents = with_progress(move |progress| match self.without_journal {
+            true => backup::restore_without_journal(&self.file, &embedded.dir, progress),
+            false => backup::restore(&self.file, &embedded.dir, progress),
+        })
+        .await?;
+        if self.without_journal {
+            print(|out| {
+                writeln!(out, "its journal was not looked at: commits that only the journal had are given up")
+            })?;
+        }
         print(|out| writeln!(out, "{}: {}", dir.display(), describe(&contents)))?;
         sound(&contents)
     }

@@ -4,22 +4,26 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::{
-    net::UnixListener,
-    signal::unix::{SignalKind, signal},
+    net::{TcpListener, UnixListener},
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, api, open, print};
+use super::{error::CliError, open, output::print};
 use crate::{
     auth::Auth,
     config::Config,
     http::{self, App, ConsoleRoute, DocsAccess, LocalService},
-    project::{self, ProjectorConfig},
+    live::Purger,
+    project::{self, ProjectorConfig, Stores},
     telemetry::Metrics,
+    write::Graphs,
 };
 
 /// Whom a server is for.
@@ -38,14 +42,7 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
     // The port first: two servers that are started by mistake must not both open the store.
     let listener = http::bind(address).map_err(|error| explain_bind(["HOST", "PORT"], address, &error))?;
     let address = listener.local_addr().unwrap_or(address);
-    let apart = match config.console_listen {
-        Some(apart) => {
-            let bound =
-                http::bind(apart).map_err(|error| explain_bind(["CONSOLE_LISTEN"; 2], apart, &error))?;
-            Some((bound.local_addr().unwrap_or(apart), bound))
-        }
-        None => None,
-    };
+    let apart = config.console_listen.map(bind_console).transpose()?;
     let mut terminate = signal(SignalKind::terminate())
         .map_err(|error| CliError::new(format!("the termination signal can't be watched: {error}")))?;
     let stores = tokio::select! {
@@ -55,64 +52,25 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
     let metrics = Metrics::default();
     let stores = open::measured(stores, &metrics);
     let graphs = open::graphs_over(&stores, &config, metrics);
-    let socket = api::socket_of(&config).and_then(listen_beside);
-    let (store, durability) = (graphs.store().location(), graphs.store().durability());
+    let socket = open::socket_of(&config).and_then(listen_beside);
     let places = places(&config, address, apart.as_ref().map_or(address, |(apart, _)| *apart));
-    say_started(&format!(
-        "dao-api is listening on http://{address} | store: {store} | durability: {} ({}){places}",
-        durability.name, durability.meaning
-    ));
+    say_listening(address, &graphs, &places);
     let stop_following = CancellationToken::new();
-    let following = match &config.auth {
-        Auth::Off => {
-            tracing::warn!("no keys are configured: any caller can impersonate any user (X-User-Id)");
-            None
-        }
-        Auth::Keys(keys) => {
-            let (keys, until) = (keys.clone(), stop_following.clone());
-            let follow = move || keys.clone().follow(until.clone());
-            Some(tokio::spawn(http::supervised("following keys", stop_following.clone(), follow)))
-        }
-    };
+    if matches!(config.auth, Auth::Off) {
+        tracing::warn!("no keys are configured: any caller can impersonate any user (X-User-Id)");
+    }
+    let following = follow_keys(&config.auth, &stop_following);
     let stopping = CancellationToken::new();
-    let stop = {
-        let stopping = stopping.clone();
-        async move {
-            tokio::select! {
-                _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
-                _ = tokio::signal::ctrl_c() => tracing::info!("stopping: Ctrl-C"),
-            }
-            stopping.cancel();
-        }
-    };
+    let stop = stop_on_signal(terminate, stopping.clone());
     let stop_projecting = CancellationToken::new();
     let projecting = config.projects.then(|| {
         let projector = ProjectorConfig { memory: Some(graphs.clone()), ..config.projector.clone() };
         tokio::spawn(project::run(stores.clone(), projector, stop_projecting.clone()))
     });
-    let checkpoint_every = config.projector.checkpoint_every;
+    let listing = list_changes(&stores, &graphs, &stop_projecting);
     let purge_every = purge_interval(config.limits.trash_retention_ms);
-    let mut app = App::new(graphs.clone(), config.requests, config.sockets)
-        .with_auth(config.auth)
-        .with_origins(config.origins)
-        .with_proxies(config.proxies)
-        .with_metrics(config.metrics)
-        .with_docs(config.docs)
-        .with_console(config.console)
-        .with_projections(stores)
-        .with_checkpoint_every(checkpoint_every);
-    if audience == Audience::Demo {
-        app = app.for_demo();
-        end_with_input();
-    }
-    if let Some(rate) = config.rate {
-        app = app.with_rate_limits(rate);
-    }
-    let purging = app.purger().map(|purger| {
-        let until = stop_projecting.clone();
-        let purge = move || purger.clone().run(purge_every, until.clone());
-        tokio::spawn(http::supervised("purging the trash", stop_projecting.clone(), purge))
-    });
+    let app = app_of(config, graphs.clone(), stores, audience);
+    let purging = app.purger().map(|purger| purge_trash(purger, purge_every, &stop_projecting));
     let beside = socket.map(|(socket, path)| {
         let (service, stop) = (LocalService::beside(app.clone()), stopping.clone());
         tokio::spawn(async move { http::serve_socket(socket, &path, service, stop).await })
@@ -125,37 +83,96 @@ pub(super) async fn run(config: Config, audience: Audience) -> Result<(), CliErr
     let served = http::serve(listener, app, stop).await;
     stopping.cancel();
     if let Some(aside) = aside {
-        match aside.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the console could not be served"),
-            Err(error) => tracing::error!(%error, "the task that serves the console panicked"),
-        }
+        console_ended(aside).await;
     }
-    if let Some(beside) = beside
-        && let Err(error) = beside.await
-    {
-        tracing::error!(%error, "the task that serves the command line panicked");
-    }
+    ended(beside, "the task that serves the command line").await;
     stop_projecting.cancel();
     stop_following.cancel();
-    if let Some(following) = following
-        && let Err(error) = following.await
-    {
-        tracing::error!(%error, "the task that refreshes the keys panicked");
-    }
-    if let Some(projecting) = projecting
-        && let Err(error) = projecting.await
-    {
-        tracing::error!(%error, "the projector task panicked");
-    }
-    if let Some(purging) = purging
-        && let Err(error) = purging.await
-    {
-        tracing::error!(%error, "the task that purges the trash panicked");
-    }
+    ended(following, "the task that refreshes the keys").await;
+    ended(projecting, "the projector task").await;
+    ended(Some(listing), "the task that lists changed graphs").await;
+    ended(purging, "the task that purges the trash").await;
     open::close(&graphs).await;
     tracing::info!("stopped; everything acknowledged is stored");
     served.map_err(|error| CliError::new(format!("the server stopped: {error}")))
+}
+
+fn bind_console(address: SocketAddr) -> Result<(SocketAddr, TcpListener), CliError> {
+    let bound = http::bind(address).map_err(|error| explain_bind(["CONSOLE_LISTEN"; 2], address, &error))?;
+    Ok((bound.local_addr().unwrap_or(address), bound))
+}
+
+/// Refreshes the keys, if there are any.
+pub(super) fn follow_keys(auth: &Auth, stop: &CancellationToken) -> Option<JoinHandle<()>> {
+    let Auth::Keys(keys) = auth else { return None };
+    let (keys, until) = (keys.clone(), stop.clone());
+    let follow = move || keys.clone().follow(until.clone());
+    Some(tokio::spawn(http::supervised("following keys", stop.clone(), follow)))
+}
+
+fn say_listening(address: SocketAddr, graphs: &Graphs, places: &str) {
+    let (store, durability) = (graphs.store().location(), graphs.store().durability());
+    say_started(&format!(
+        "dao-api is listening on http://{address} | store: {store} | durability: {} ({}){places}",
+        durability.name, durability.meaning
+    ));
+}
+
+fn list_changes(stores: &Stores, graphs: &Arc<Graphs>, stop: &CancellationToken) -> JoinHandle<()> {
+    let (stores, graphs, until) = (stores.clone(), graphs.clone(), stop.clone());
+    let list = move || project::list_changes(stores.clone(), graphs.clone(), until.clone());
+    tokio::spawn(http::supervised("listing changed graphs", stop.clone(), list))
+}
+
+fn purge_trash(purger: Arc<Purger>, every: Duration, stop: &CancellationToken) -> JoinHandle<()> {
+    let until = stop.clone();
+    let purge = move || purger.clone().run(every, until.clone());
+    tokio::spawn(http::supervised("purging the trash", stop.clone(), purge))
+}
+
+async fn console_ended(task: JoinHandle<io::Result<()>>) {
+    match task.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the console could not be served"),
+        Err(error) => tracing::error!(%error, "the task that serves the console panicked"),
+    }
+}
+
+async fn stop_on_signal(mut terminate: Signal, stopping: CancellationToken) {
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("stopping: SIGTERM"),
+        _ = tokio::signal::ctrl_c() => tracing::info!("stopping: Ctrl-C"),
+    }
+    stopping.cancel();
+}
+
+fn app_of(config: Config, graphs: Arc<Graphs>, stores: Stores, audience: Audience) -> App {
+    let mut app = App::new(graphs, config.requests, config.sockets)
+        .with_auth(config.auth)
+        .with_origins(config.origins)
+        .with_proxies(config.proxies)
+        .with_metrics(config.metrics)
+        .with_docs(config.docs)
+        .with_console(config.console)
+        .with_projections(stores)
+        .with_checkpoint_every(config.projector.checkpoint_every);
+    if audience == Audience::Demo {
+        app = app.for_demo();
+        end_with_input();
+    }
+    match config.rate {
+        Some(rate) => app.with_rate_limits(rate),
+        None => app,
+    }
+}
+
+/// Waits for a task, and tells if it panicked.
+pub(super) async fn ended<T>(task: Option<JoinHandle<T>>, name: &str) {
+    if let Some(task) = task
+        && let Err(error) = task.await
+    {
+        tracing::error!(%error, "{name} panicked");
+    }
 }
 
 /// Where to go with a browser, a line each.

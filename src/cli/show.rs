@@ -7,9 +7,10 @@ use dao_projections::GraphId;
 use serde_json::Value;
 
 use super::{
-    CliError,
-    api::{Api, Reach, query_text},
-    print,
+    api::{Api, query_text},
+    error::CliError,
+    output::print,
+    reach::Reach,
     state::{State, Told},
 };
 use crate::{

@@ -3,7 +3,7 @@
 use clap::Args;
 use dao_projections::UserId;
 
-use super::{CliError, print};
+use super::{error::CliError, output::print};
 use crate::{
     auth::{self, Auth, Glob, MintError, Right, Rights},
     config::{Config, parse_duration},

@@ -9,12 +9,7 @@ use dao_projections::{GraphId, UserId, Version};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{
-    CliError,
-    api::{Api, Reach},
-    graphs::Done,
-    print,
-};
+use super::{api::Api, error::CliError, graphs::Done, output::print, reach::Reach};
 use crate::config::Config;
 
 #[derive(Args)]

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    CliError,
-    api::{Api, Reach, Refused},
-    print,
+    api::{Api, Refused},
+    error::CliError,
+    output::{counted, print},
+    reach::Reach,
 };
 use crate::config::Config;
 
@@ -68,7 +69,7 @@ impl Verify {
             0 => Ok(()),
             damaged => Err(CliError::new(format!(
                 "{damaged} of {} is damaged: restore a backup, or read the versions before the damage with `show --at`",
-                counted(tally.walked)
+                counted(tally.walked, "graph")
             ))),
         }
     }
@@ -88,7 +89,9 @@ impl Verify {
         }
         if !self.json {
             bar.suspend(|| {
-                print(|out| writeln!(out, "{} verified, {} damaged", counted(tally.walked), tally.damaged))
+                print(|out| {
+                    writeln!(out, "{} verified, {} damaged", counted(tally.walked, "graph"), tally.damaged)
+                })
             })?;
         }
         Ok(())
@@ -103,31 +106,67 @@ impl Verify {
     ) -> Result<(), CliError> {
         bar.reset();
         bar.set_message(graph.to_string());
-        let failed = |e: &dyn std::fmt::Display| CliError::new(format!("{graph} can't be verified: {e}"));
-        let mut lines = api.get_lines(&format!("/graphs/{graph}/verify")).await.map_err(|e| failed(&e))?;
-        while let Some(text) = lines.next().await.map_err(|e| failed(&e))? {
-            match serde_json::from_str(&text).map_err(|e| failed(&e))? {
-                Line::Progress { commits, of } => {
-                    bar.set_length(of);
-                    bar.set_position(commits);
-                }
-                Line::Failed { error } => return Err(failed(&error["detail"].as_str().unwrap_or_default())),
+        let found = Verified::of(api, graph, |commits, of| {
+            bar.set_length(of);
+            bar.set_position(commits);
+        });
+        let found = found.await.map_err(|e| CliError::new(format!("{graph} can't be verified: {e}")))?;
+        tally.walked += 1;
+        tally.damaged += u64::from(found.damage.is_some());
+        bar.suspend(|| {
+            print(|out| match self.json {
+                true => writeln!(out, "{}", found.text),
+                false => writeln!(out, "{graph}: {}", found.describe()),
+            })
+        })
+    }
+}
+
+/// What was found in a history.
+pub(super) struct Verified {
+    version: Version,
+    hash: Hash,
+    /// The first version that is damaged, and how.
+    pub(super) damage: Option<(Version, String)>,
+    /// The same as JSON.
+    text: String,
+}
+
+impl Verified {
+    /// Verifies the history of a graph, however long that takes, and says how many of its commits are.
+    pub(super) async fn of(
+        api: &mut Api,
+        graph: &GraphId,
+        progress: impl Fn(u64, u64),
+    ) -> Result<Self, Refused> {
+        let mut lines = api.get_lines(&format!("/graphs/{graph}/verify")).await?;
+        while let Some(text) = lines.next().await? {
+            match serde_json::from_str(&text).map_err(|e| Refused::unreadable(&e))? {
+                Line::Progress { commits, of } => progress(commits, of),
+                Line::Failed { error } => return Err(Refused::Unanswered(reason(&error))),
                 Line::Verified { version, hash, first_bad_version, problem } => {
-                    lines.finish().await.map_err(|e| failed(&e))?;
-                    tally.walked += 1;
-                    tally.damaged += u64::from(first_bad_version.is_some());
-                    let found = describe((version, hash), first_bad_version.zip(problem));
-                    return bar.suspend(|| {
-                        print(|out| match self.json {
-                            true => writeln!(out, "{text}"),
-                            false => writeln!(out, "{graph}: {found}"),
-                        })
-                    });
+                    lines.finish().await?;
+                    let damage = first_bad_version.map(|bad| (bad, problem.unwrap_or_default()));
+                    return Ok(Self { version, hash, damage, text });
                 }
             }
         }
-        Err(failed(&"the answer broke off"))
+        Err(Refused::Unanswered("the answer broke off".to_owned()))
     }
+
+    fn describe(&self) -> String {
+        let Self { version, hash, .. } = self;
+        match &self.damage {
+            None => format!("ok, version {version}, hash {hash}"),
+            Some((bad, problem)) => format!("DAMAGED at version {bad} of {version}: {problem}"),
+        }
+    }
+}
+
+/// Why a history could not be verified: the sentence of the server, else its code.
+fn reason(error: &Value) -> String {
+    let told = ["detail", "code"].map(|key| error[key].as_str().filter(|text| !text.is_empty()));
+    told.into_iter().flatten().next().unwrap_or("the server gave no reason").to_owned()
 }
 
 /// The next graphs of the store by name, also those that are damaged.
@@ -138,13 +177,20 @@ pub(super) async fn graphs_after(api: &mut Api, last: Option<&GraphId>) -> Resul
         .map_err(|e| CliError::new(format!("the graphs can't be listed: {e}")))
 }
 
-fn describe((version, hash): (Version, Hash), bad: Option<(Version, String)>) -> String {
-    match bad {
-        None => format!("ok, version {version}, hash {hash}"),
-        Some((bad, problem)) => format!("DAMAGED at version {bad} of {version}: {problem}"),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn counted(graphs: u64) -> String {
-    format!("{graphs} graph{}", if graphs == 1 { "" } else { "s" })
+    #[test]
+    fn a_history_that_could_not_be_verified_always_has_a_reason() {
+        for (error, told) in [
+            (json!({"detail": "the store is away", "code": "STORE_UNAVAILABLE"}), "the store is away"),
+            (json!({"code": "STORE_UNAVAILABLE"}), "STORE_UNAVAILABLE"),
+            (json!({"detail": "", "code": "INTERNAL"}), "INTERNAL"),
+            (json!({"status": 500}), "the server gave no reason"),
+            (json!("gone"), "the server gave no reason"),
+        ] {
+            assert_eq!(reason(&error), told, "{error}");
+        }
+    }
 }

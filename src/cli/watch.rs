@@ -13,15 +13,18 @@ use std::{
 
 use clap::Args;
 use dao_projections::{GraphId, UserId, Version};
+use describe::{Colour, line};
 
-use super::CliError;
+use super::{
+    error::CliError,
+    reach::{Secret, ServerAddress},
+};
 use crate::{
     client::{
         Address, Aim, AskError, Client, ClientError, LinkError, Point, Received, Server, Token, Update,
     },
     config::Config,
 };
-use describe::{Colour, line};
 
 /// The wait between attempts to connect for the first time, with `--wait`.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -39,13 +42,13 @@ pub(super) struct Watch {
     #[arg(long)]
     json: bool,
     /// The server to ask, instead of the one at HOST and PORT
-    #[arg(long, value_name = "URL")]
+    #[arg(long, env = "DAO_URL", value_name = "URL", hide_env_values = true, value_parser = ServerAddress)]
     url: Option<Server>,
     /// The user to ask as
     #[arg(long, value_name = "NAME")]
     user: Option<UserId>,
     /// The token to send, if the server has keys
-    #[arg(long, env = "DAO_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    #[arg(long, env = "DAO_TOKEN", value_name = "TOKEN", hide_env_values = true, value_parser = Secret)]
     token: Option<Token>,
     /// Keep trying until the server answers
     #[arg(long)]

@@ -5,11 +5,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CliError, open,
-    serve::{explain_bind, say_started},
+    error::CliError,
+    open,
+    serve::{ended, explain_bind, follow_keys, say_started},
 };
 use crate::{
-    auth::Auth,
     config::{Config, StoreConfig},
     http::{self, App},
     project,
@@ -52,14 +52,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
             .with_projections(stores.clone());
         tokio::spawn(http::serve_operational(listener, app, stop.clone().cancelled_owned()))
     });
-    let following = match &config.auth {
-        Auth::Keys(keys) if telling.is_some() => {
-            let (keys, until) = (keys.clone(), stop.clone());
-            let follow = move || keys.clone().follow(until.clone());
-            Some(tokio::spawn(http::supervised("following keys", stop.clone(), follow)))
-        }
-        Auth::Keys(_) | Auth::Off => None,
-    };
+    let following = if telling.is_some() { follow_keys(&config.auth, &stop) } else { None };
     say_started(&format!("dao-api worker {worker} is projecting | store: {}", stores.events.location()));
     let working = tokio::spawn(project::run(stores.clone(), config.projector, stop.clone()));
     tokio::select! {
@@ -67,7 +60,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
         _ = tokio::signal::ctrl_c() => tracing::info!("stopping: Ctrl-C"),
     }
     stop.cancel();
-    let ended = working.await;
+    let worked = working.await;
     if let Some(telling) = telling {
         match telling.await {
             Ok(Ok(())) => {}
@@ -75,11 +68,7 @@ pub(super) async fn run(config: Config) -> Result<(), CliError> {
             Err(error) => tracing::error!(%error, "the worker stopped serving health checks and metrics"),
         }
     }
-    if let Some(following) = following
-        && let Err(error) = following.await
-    {
-        tracing::error!(%error, "the task that refreshes the keys panicked");
-    }
+    ended(following, "the task that refreshes the keys").await;
     open::close(&graphs).await;
-    ended.map_err(|error| CliError::new(format!("the projector ended: {error}")))
+    worked.map_err(|error| CliError::new(format!("the projector ended: {error}")))
 }

@@ -60,6 +60,9 @@ pub enum InvalidUrl {
     /// Another scheme, or none.
     #[error("must begin with http://, https://, ws:// or wss://")]
     Scheme,
+    /// A user or a password before the host.
+    #[error("must have no user and no password")]
+    Credentials,
     /// No host, or one with characters that a host can't have.
     #[error("must name a host, like http://127.0.0.1:3000")]
     Host,
@@ -136,6 +139,9 @@ impl FromStr for Server {
             _ => return Err(InvalidUrl::Scheme),
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(InvalidUrl::Credentials);
+        }
         if rest.contains(['?', '#']) || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(InvalidUrl::Query);
         }
@@ -191,7 +197,8 @@ mod tests {
             ("127.0.0.1:3000", InvalidUrl::Scheme),
             ("redis://x", InvalidUrl::Scheme),
             ("http://", InvalidUrl::Host),
-            ("http://ada@host", InvalidUrl::Host),
+            ("http://ada@host", InvalidUrl::Credentials),
+            ("https://ada:secret@host:0/path?x", InvalidUrl::Credentials),
             ("http://[::g]:1", InvalidUrl::Host),
             ("http://host:0", InvalidUrl::Port),
             ("http://host:x", InvalidUrl::Port),

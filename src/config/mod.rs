@@ -129,6 +129,10 @@ impl Settings {
 
 impl Settings {
     /// Checks everything, and reports every mistake.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one line for each setting, so that all mistakes are told at once"
+    )]
     pub fn check(&self, purpose: Purpose) -> Result<Config, ConfigError> {
         let mut wrong = Mistakes::default();
         let host = wrong.note("HOST", parse_host(&self.host));

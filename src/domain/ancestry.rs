@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use dao_projections::{Graph, Node, NodeId};
 
-use super::decide::Rejection;
+use super::rejection::Rejection;
 
 /// Checks the changed nodes of a graph, one after the other. Cycles are the strongly connected components of more than
 /// one node (Tarjan, 1972), each found once.

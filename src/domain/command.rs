@@ -1,12 +1,18 @@
 //! Commands, already checked for shape and with every id filled in.
 
 use dao_projections::{
-    Attributes, ClientId, CommandType, Edge, EdgeId, Graph, GraphId, Hash, Map, MergePatch, Node, NodeId,
+    Attributes, ClientId, CommandType, Edge, EdgeId, Graph, GraphId, Hash, MergePatch, Node, NodeId,
     OperationId, Position, TraceParent, UserId, Version, Viewport,
 };
-use serde_json::Value;
 
-use crate::domain::{CopyFrom, Fingerprint, Undone, document::Save, labels::Labelling, restore::Restoring};
+use super::{
+    CopyFrom, Fingerprint, Undone,
+    document::Save,
+    labels::Labelling,
+    limits::SETTINGS,
+    restore::Restoring,
+    weight::{WEIGHT_COUNTED, fields_of, weight_of_document},
+};
 
 /// One of the commands (rules C, DS, L and U).
 #[derive(Clone, Debug, PartialEq)]
@@ -179,46 +185,8 @@ impl Command {
     }
 }
 
-/// The attribute of a graph that holds its settings.
-pub(super) const SETTINGS: &str = "settings";
-
-/// How many entities and fields there are: a measure of the work that they make.
-pub(super) fn weight_of_document(nodes: &[Node], edges: &[Edge]) -> usize {
-    let of_nodes = nodes.iter().map(|node| 1 + fields_of(node.attributes())).sum::<usize>();
-    1 + of_nodes + edges.iter().map(|edge| 1 + fields_of(edge.attributes())).sum::<usize>()
-}
-
 /// The weight of an operation that is to be undone: what it did is not known yet.
 const WEIGHT_OF_UNDONE: usize = 16;
-/// Items and fields are counted up to about this number: a command of that weight is heavy in any case.
-const WEIGHT_COUNTED: usize = 4_096;
-/// Bytes of text that weigh as much as one field.
-const BYTES_PER_FIELD: usize = 256;
-
-/// The number of values in an object; a long text counts as several.
-pub(crate) fn fields_of(fields: &Map) -> usize {
-    let mut count = 0;
-    for (key, value) in fields {
-        count_values(value, &mut count);
-        count += key.len() / BYTES_PER_FIELD;
-        if count > WEIGHT_COUNTED {
-            break;
-        }
-    }
-    count
-}
-
-fn count_values(value: &Value, count: &mut usize) {
-    *count += 1;
-    match value {
-        Value::String(text) => *count += text.len() / BYTES_PER_FIELD,
-        Value::Array(items) => {
-            items.iter().take(WEIGHT_COUNTED).for_each(|item| count_values(item, count));
-        }
-        Value::Object(fields) => *count += fields_of(fields),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
 
 /// A node, the nodes inside it and the edges of all those, counted up to [`WEIGHT_COUNTED`].
 fn weight_of_cascade(graph: &Graph, node: &NodeId) -> usize {

@@ -11,6 +11,7 @@ mod batch_update;
 mod copying;
 mod deleted_along;
 mod history;
+mod judgement;
 mod labelling;
 mod overlap;
 mod replaced;
@@ -19,66 +20,38 @@ mod save;
 mod save_base;
 mod save_changes;
 mod save_report;
+mod standing;
 mod undoing;
+mod verdict;
 mod wording;
+mod writes;
 
-pub use history::{History, HistoryMissing};
-pub use save::judge_save;
-pub use save_report::{SaveReport, Saved, Touched};
+use std::borrow::Cow;
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-};
+use dao_projections::{Entity, Graph, Outcome};
 
-use dao_projections::{Commit, Entity, Event, Graph, Outcome, Version};
-
-pub use self::batch::SkippedMember;
+pub use self::verdict::{SkippedMember, Verdict};
+pub(super) use self::writes::last_written;
 use self::{
-    asked::{Asked, Fields, yours_of},
+    asked::{Asked, yours_of},
     batch::judge_batch,
     deleted_along::is_unseen_work,
-    overlap::{Conflicts, Overlap},
+    judgement::{Judged, Judgement},
+    overlap::Conflicts,
+    verdict::Decided,
     wording::conflict_message,
+    writes::Write,
 };
 use super::{
-    command::{Action, Command, Member, OnConflict, Operation},
-    decide::{Limits, decide},
-    interest::Interest,
+    command::{Action, Command, OnConflict, Operation},
+    decide::decide,
     lifecycle::check_state,
-    refusal::{Reason, Refusal},
-    restore::RestoreResult,
-    undo::UndoResult,
+    limits::Limits,
+    refusal::Reason,
 };
-
-/// The result of judging an operation.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// The operation changes the graph: these events, in one commit.
-    Accepted {
-        /// The events; never empty.
-        events: Vec<Event>,
-        /// Whether it was applied as is or merged with changes of others.
-        outcome: Outcome,
-        /// The number of events of each member, in order.
-        by_member: Vec<usize>,
-        /// What an undo did and left alone.
-        undone: Option<Box<UndoResult>>,
-        /// What a restore did and left alone.
-        restored: Option<Box<RestoreResult>>,
-        /// The members that were left out.
-        skipped: Vec<SkippedMember>,
-    },
-    /// The graph already is as asked.
-    Unchanged {
-        /// The members that were left out.
-        skipped: Vec<SkippedMember>,
-        /// What a restore left alone.
-        restored: Option<Box<RestoreResult>>,
-    },
-    /// The operation is refused.
-    Refused(Refusal),
-}
+pub use history::{History, HistoryMissing};
+pub use save::judge_save;
+pub use save_report::{SaveReport, Saved};
 
 /// Judges `operation` on `graph`. A batch is judged member by member, each on the graph after the members before it;
 /// the first refusal refuses the whole batch.
@@ -108,72 +81,6 @@ pub fn judge(
         }
     }
 }
-
-#[derive(Default)]
-struct Decided {
-    events: Vec<Event>,
-    outcome: Outcome,
-    undone: Option<Box<UndoResult>>,
-    restored: Option<Box<RestoreResult>>,
-}
-
-impl Decided {
-    fn of(events: Vec<Event>, outcome: Outcome) -> Self {
-        Self { events, outcome, ..Self::default() }
-    }
-
-    fn into_verdict(self, by_member: Vec<usize>, skipped: Vec<SkippedMember>) -> Verdict {
-        if self.events.is_empty() {
-            return Verdict::Unchanged { skipped, restored: self.restored };
-        }
-        Verdict::Accepted {
-            events: self.events,
-            outcome: self.outcome,
-            by_member,
-            undone: self.undone,
-            restored: self.restored,
-            skipped,
-        }
-    }
-}
-
-/// One write to an entity: the commit, and the fields that it wrote.
-#[derive(Clone, Copy)]
-struct Write<'a> {
-    commit: &'a Commit,
-    event: &'a Event,
-    /// Whether another user or client made it (rule D1).
-    is_theirs: bool,
-}
-
-impl<'a> Write<'a> {
-    /// The fields of the entity that it wrote.
-    fn fields(&self) -> Fields<'a> {
-        Fields::of(self.event)
-    }
-}
-
-/// One command that is being judged.
-struct Judgement<'a> {
-    /// The graph after the log, and after earlier operations of this round.
-    base: &'a Graph,
-    /// The same graph after the earlier members of this batch.
-    graph: &'a Graph,
-    operation: &'a Operation,
-    member: &'a Member,
-    history: &'a dyn History,
-    limits: &'a Limits,
-    /// Commits of the same user that count as the author's own beside those of rule D1: those that the base of a
-    /// document save names (rule DS3).
-    own: &'a [Version],
-    /// All writes that can matter, where they were looked for before.
-    written: Option<&'a Written<'a>>,
-}
-
-/// Writes by the entity that they wrote, oldest first.
-type Written<'a> = HashMap<Entity<'a>, Vec<Write<'a>>>;
-
-type Judged = Result<Result<Decided, Refusal>, HistoryMissing>;
 
 impl<'a> Judgement<'a> {
     fn run(&self) -> Judged {
@@ -250,84 +157,12 @@ impl<'a> Judgement<'a> {
         Ok(Err(self.conflict(Reason::Conflict, conflict_message(&conflicts), conflicts.told)))
     }
 
-    fn overlap<'w>(&'w self, entity: Entity<'w>, asked: Asked<'w>, writes: &'w [Write<'w>]) -> Overlap<'w> {
-        Overlap { entity, asked, writes, graph: self.graph }
-    }
-
     /// Decides the events, after all conflicts were ruled out.
     fn finish(&self, outcome: Outcome) -> Judged {
         match decide(self.graph, &self.member.command, self.limits) {
             Ok(events) => Ok(Ok(Decided::of(events, outcome))),
             Err(rejection) => Ok(Err(self.refusal(rejection)?)),
         }
-    }
-
-    /// The client's version, if the graph has newer commits.
-    fn stale_version(&self) -> Option<Version> {
-        self.member.client_version.filter(|version| *version < self.graph.head().version)
-    }
-
-    fn exists(&self, entity: Entity<'_>) -> bool {
-        last_written(self.graph, entity).is_some()
-    }
-
-    /// All writes to `entity` after the client's version, oldest first.
-    fn writes_since(&self, entity: Entity<'_>) -> Result<Vec<Write<'a>>, HistoryMissing> {
-        Ok(self.writes_to(&[entity])?.into_values().next().unwrap_or_default())
-    }
-
-    /// All writes to any of these after the client's version, oldest first. The history is not read if the entities
-    /// were not written since, and it is walked once for all of them.
-    fn writes_to(
-        &self,
-        entities: &[Entity<'_>],
-    ) -> Result<HashMap<Entity<'a>, Vec<Write<'a>>>, HistoryMissing> {
-        let Some(version) = self.stale_version() else { return Ok(HashMap::new()) };
-        let is_older =
-            |entity: &Entity<'_>| last_written(self.graph, *entity).is_some_and(|at| at <= version);
-        let wanted: HashSet<Entity<'_>> =
-            entities.iter().copied().filter(|entity| !is_older(entity)).collect();
-        if wanted.is_empty() {
-            return Ok(HashMap::new());
-        }
-        if let Some(written) = self.written {
-            let written: &HashMap<Entity<'_>, Vec<Write<'a>>> = written;
-            let found = wanted.iter().filter_map(|entity| written.get(entity));
-            return Ok(found
-                .filter_map(|writes| Some((writes.first()?.event.entity(), writes.clone())))
-                .collect());
-        }
-        // Most look for one; a long history is then passed over without hashing.
-        let only = wanted.iter().next().copied().filter(|_| wanted.len() == 1);
-        let is_wanted = |entity| only.map_or_else(|| wanted.contains(&entity), |only| only == entity);
-        let mut writes: HashMap<Entity<'a>, Vec<Write<'a>>> = HashMap::new();
-        let missing = || HistoryMissing::Since(version, Box::new(Interest::in_entities(&wanted)));
-        for commit in self.history.since(version, &wanted).ok_or_else(missing)? {
-            let is_theirs = !self.is_own(commit);
-            for event in commit.body.events.iter().filter(|event| is_wanted(event.entity())) {
-                let write = Write { commit, event, is_theirs };
-                writes.entry(event.entity()).or_default().push(write);
-            }
-        }
-        Ok(writes)
-    }
-
-    /// Rule D1: the same user wrote through the same named client. An unnamed client may be another tab or script.
-    fn is_own(&self, commit: &Commit) -> bool {
-        let Operation { user, client, is_client_named, .. } = self.operation;
-        let body = &commit.body;
-        if *user == body.user_id && self.own.contains(&commit.version) {
-            return true;
-        }
-        *is_client_named && body.is_client_named && (user, client) == (&body.user_id, &body.client_id)
-    }
-
-    /// The deletion that refuses a command on this target (rule D4): the last one since the client's version. If the
-    /// target was created again, only deletions by others count.
-    fn deletion_of<'w>(&self, entity: Entity<'_>, writes: &'w [Write<'a>]) -> Option<&'w Write<'a>> {
-        let is_there = self.exists(entity);
-        let counts = |write: &&Write<'_>| write.event.is_deletion() && (write.is_theirs || !is_there);
-        writes.iter().rev().find(counts)
     }
 
     /// Rule D3 for a command with one target.
@@ -356,15 +191,5 @@ impl<'a> Judgement<'a> {
             | Command::LabelVersion { .. }
             | Command::RestoreVersion { .. } => {}
         }
-    }
-}
-
-/// The commit that last wrote the entity; `None` if the entity does not exist.
-pub(super) fn last_written(graph: &Graph, entity: Entity<'_>) -> Option<Version> {
-    match entity {
-        Entity::Node(id) => graph.nodes().get(id).map(|node| node.version),
-        Entity::Edge(id) => graph.edges().get(id).map(|edge| edge.version),
-        Entity::Viewport => Some(graph.viewport_version()),
-        Entity::Graph => Some(graph.metadata().attributes_version),
     }
 }

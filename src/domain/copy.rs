@@ -2,18 +2,10 @@
 //!
 //! Not here: reading the other graph. The caller has it, or gets [`HistoryMissing::Source`](super::HistoryMissing) and reads.
 
-use dao_projections::{
-    Attributes, Edge, Event, Graph, GraphId, LabelName, MergePatch, Node, Origin, Trashed, Version,
-};
-
+use dao_projections::{Attributes, Event, Graph, GraphId, LabelName, MergePatch, Origin, Trashed, Version};
 use serde_json::Value;
 
-use super::{
-    command::SETTINGS,
-    decide::{Limits, Rejection},
-    lifecycle::{create_graph, update_graph},
-    version_ref::VersionRef,
-};
+use super::{lifecycle::update_graph, limits::SETTINGS, rejection::Rejection, version_ref::VersionRef};
 
 /// Bytes of contents, or of commits, that one command copies; more is for `dao-api copy`, which does it in pieces.
 pub const COPY_BYTES_MAX: usize = 64 << 20;
@@ -67,26 +59,6 @@ pub enum Source {
     NoLabel(LabelName),
     /// What is asked for is more than one command copies.
     TooLarge,
-}
-
-/// The graph is created with what the other one holds. Settings stay behind: they need another right (rule L5).
-pub(super) fn copied_contents(
-    graph: &Graph,
-    (origin, source): (&Origin, &Graph),
-    part: CopyPart,
-    given: &Attributes,
-    limits: &Limits,
-) -> Result<Vec<Event>, Rejection> {
-    let mut fields = source.metadata().attributes.fields().clone();
-    fields.shift_remove(SETTINGS);
-    let attributes = Attributes::new(fields).patched(&MergePatch::new(given.fields().clone()));
-    let has_contents = part == CopyPart::Contents;
-    let nodes: Vec<Node> =
-        source.nodes_in_order().filter(|_| has_contents).map(|node| node.entity.clone()).collect();
-    let edges: Vec<Edge> =
-        source.edges().iter().filter(|_| has_contents).map(|edge| edge.entity.clone()).collect();
-    let viewport = Some(source.viewport()).filter(|_| has_contents);
-    create_graph(graph, (&attributes, Some(origin)), (&nodes, &edges, viewport), limits)
 }
 
 /// What follows the commits that were copied. The settings go, but for those that are given: to set them needs another

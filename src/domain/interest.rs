@@ -6,7 +6,7 @@ use dao_projections::{Commit, EdgeId, Entity, Graph, MergePatch, Node, NodeId, V
 
 use super::{
     command::{Command, Member, OnConflict, Operation},
-    decide::{descendants, edges_of_all},
+    descendants::{descendants, edges_of_all},
     document::Change,
 };
 

@@ -9,9 +9,11 @@ use dao_projections::{
 use serde_json::Value;
 
 use super::{
-    command::{Command, SETTINGS},
-    decide::{AutoCreate, Limits, Rejection, batch_update, check_batch_update},
+    batch_update::{batch_update, check_batch_update},
+    command::Command,
+    limits::{AutoCreate, Limits, SETTINGS},
     refusal::{Details, Reason, Refusal},
+    rejection::Rejection,
     size::json_bytes,
 };
 

@@ -7,6 +7,7 @@
 //! Not here: reading commits. The caller has them, or gets [`HistoryMissing::Past`](super::HistoryMissing) and reads.
 
 mod fields;
+mod fields_at;
 mod merge;
 mod net;
 mod past;
@@ -15,10 +16,12 @@ mod state;
 mod steps;
 mod telling;
 mod trace;
+mod undone;
 
-use dao_projections::{Entity, EntityKind, OperationId, Pointer, Version};
+use dao_projections::{EdgeId, Entity, EntityKind, Graph, Map, NodeId, OperationId, Ordinal, Pointer};
 use serde::Serialize;
 
+pub use self::undone::Undone;
 pub(super) use self::{
     net::events as net_events,
     skipped::Writers,
@@ -37,15 +40,6 @@ pub const OPERATIONS_MAX: usize = 1_000;
 pub(super) const REVERTED_TOLD_MAX: usize = 1_000;
 /// Paths that it names of one of them.
 pub(super) const PATHS_TOLD_MAX: usize = 100;
-
-/// An operation that is to be undone, and the commit that it made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Undone {
-    /// Which operation.
-    pub operation: OperationId,
-    /// The version of its commit.
-    pub version: Version,
-}
 
 /// An entity that was put back, wholly or in part.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -89,6 +83,54 @@ impl UndoResult {
                 self.reverted.push(Reverted { entity: kind, id, paths });
             }
             None => {}
+        }
+    }
+
+    /// Drops what one operation brought and an older one took again: nothing came of it.
+    fn keep_what_differs(&mut self, head: &Graph, then: &Graph) {
+        self.reverted.retain_mut(|one| one.keep_what_differs(head, then));
+        self.detached.retain(|id| then.nodes().get(id).is_some());
+    }
+}
+
+impl Reverted {
+    /// Whether anything of it is left.
+    fn keep_what_differs(&mut self, head: &Graph, then: &Graph) -> bool {
+        let [was, is_now] = [head, then].map(|graph| Standing::of(graph, self.entity, &self.id));
+        if was == is_now {
+            return false;
+        }
+        if let (Some(was), Some(is_now)) = (was, is_now) {
+            self.paths.retain(|path| {
+                let [was, is_now] = [&was, &is_now].map(|side| fields_at::standing_at(&side.fields, path));
+                path.as_str().is_empty() || was != is_now
+            });
+        }
+        !self.paths.is_empty()
+    }
+}
+
+/// What stands under an id, and its place in creation order.
+#[derive(PartialEq)]
+struct Standing {
+    fields: Map,
+    ordinal: Option<Ordinal>,
+}
+
+impl Standing {
+    fn of(graph: &Graph, kind: EntityKind, id: &str) -> Option<Self> {
+        let whole = |fields| Some(Self { fields, ordinal: None });
+        match kind {
+            EntityKind::Node => graph
+                .nodes()
+                .get(&NodeId::parse(id).ok()?)
+                .map(|node| Self { fields: node.entity.to_json(), ordinal: Some(node.ordinal) }),
+            EntityKind::Edge => graph
+                .edges()
+                .get(&EdgeId::parse(id).ok()?)
+                .map(|edge| Self { fields: edge.entity.to_json(), ordinal: Some(edge.ordinal) }),
+            EntityKind::Viewport => whole(graph.viewport().to_json().as_object()?.clone()),
+            EntityKind::Graph => whole(graph.metadata().attributes.fields().clone()),
         }
     }
 }

@@ -5,19 +5,27 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use dao_projections::{Event, GraphId, Timestamp, UserId, Version};
 use serde::Serialize;
+use tokio::time::timeout_at;
 
 use super::{
-    app::App,
+    app::{App, Projections},
     extractors::{PathIds, QueryParameters, ResponseFormat},
     format::respond,
     problem::Problem,
 };
-use crate::read::{self, ActivityFilter, ActivityFound, ActivityPlace, BUCKET_MS_MIN, Bucket, BucketsFound};
+use crate::{
+    project,
+    read::{
+        self, ActivityFilter, ActivityFound, ActivityPlace, ActivityWait, BUCKET_MS_MIN, Bucket, BucketsFound,
+    },
+};
 
 /// Counts in one answer, unless asked otherwise.
 const PAGE_DEFAULT: usize = 1_000;
 /// In one answer at most.
 const PAGE_MAX: usize = 10_000;
+/// Commits that a read folds itself. Where more are missing, it waits for a projector, which is behind.
+const WRITTEN_NOW_MAX: u64 = 4_096;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -99,17 +107,43 @@ pub(super) async fn graph_activity(
                 "bucket: all buckets are one answer. Leave out cursor and limit",
             ));
         }
-        let min = query.version("minVersion")?;
+        await_counted(&app, &graph, query.version("minVersion")?).await?;
         let _turn = app.long_read().await?;
-        let found = read::activity_buckets(&app.graphs, &graph, &filter, bucket_ms, min).await?;
+        let found = read::activity_buckets(&app.graphs, &graph, &filter, bucket_ms).await?;
         return Ok(respond(StatusCode::OK, format, &BucketsOut::of(&graph, &found)));
     }
     if after.as_ref().is_some_and(|place| place.graph != graph) {
         return Err(Problem::bad_cursor());
     }
-    let min = query.version("minVersion")?;
-    let found = read::activity(&app.graphs, &graph, &filter, after.as_ref(), limit, min).await?;
+    await_counted(&app, &graph, query.version("minVersion")?).await?;
+    let found = read::activity(&app.graphs, &graph, &filter, after.as_ref(), limit).await?;
     Ok(respond(StatusCode::OK, format, &ActivityOut::of(Some(&graph), &found)))
+}
+
+/// Waits until the events of a graph are counted up to `min` or later, if that comes to be in time (rule H3). The rows of
+/// a busy graph may wait to be written (decision 0133); then they are written now, unless a projector was faster.
+async fn await_counted(app: &App, graph: &GraphId, min: Option<Version>) -> Result<(), Problem> {
+    let Some(min) = min else { return Ok(()) };
+    let Some(waiting) = ActivityWait::begin(&app.graphs, graph, min).await? else { return Ok(()) };
+    if let Some(Projections { stores, .. }) = &app.projections
+        && waiting.missing() <= WRITTEN_NOW_MAX
+    {
+        let turn = tokio::select! {
+            biased;
+            turn = app.long_read() => turn,
+            counted = waiting.counted() => return Ok(counted?),
+        };
+        // Without a turn there is the projector still.
+        if turn.is_ok() {
+            let fold = project::fold_graph(stores, graph, min, app.checkpoint_every);
+            if let Ok(Err(error)) = timeout_at(waiting.deadline(), fold).await {
+                // The projector says it too, and goes on trying.
+                tracing::debug!(%graph, %error, "rows that are asked for could not be written");
+            }
+        }
+        drop(turn);
+    }
+    Ok(waiting.counted().await?)
 }
 
 /// How long a bucket is to be at least; `None` if counts are asked for.

@@ -11,14 +11,15 @@ use uuid::Uuid;
 use super::{
     app::App,
     authentication::{Caller, VerifiedGrant},
-    connections::{Follows, ListedConnection, Transport},
+    connection_list::{Follows, ListedConnection, Transport},
     extractors::QueryParameters,
     format::Format,
     json_object::JsonObject,
     metrics,
     problem::Problem,
     socket::{Live, SocketPermit},
-    stream::{KEEP_ALIVE, PIECE_BYTES, StreamFormat, commit_filter, event, given, id_alone, line},
+    stream::{KEEP_ALIVE, PIECE_BYTES, commit_filter, event, given, id_alone, line},
+    stream_format::StreamFormat,
     wire::commit_json,
 };
 use crate::{

@@ -2,7 +2,12 @@
 //!
 //! Not here: which routes there are ([`super::routes`]), and how they are served ([`super::serve`]).
 
-use std::{io, ops::Deref, sync::Arc, time::Duration};
+use std::{
+    io,
+    ops::Deref,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use dao_projections::UserId;
 use tokio::{
@@ -12,6 +17,8 @@ use tokio::{
 
 use super::{
     client_address::Proxies,
+    command_path::CommandPath,
+    connection_limits::{ConnectionBounds, ConnectionLimiter},
     origins::Origins,
     problem::Problem,
     projection_health::LagCache,
@@ -19,11 +26,11 @@ use super::{
     refused_origins::RefusedOrigins,
     request_body::Bodies,
     request_limits::RequestLimits,
-    socket::Live,
+    socket::{Live, SocketConfig},
 };
 use crate::{
     auth::Auth,
-    live::{AllGraphs, LiveConfig, Purger, Subscriptions},
+    live::{AllGraphs, Purger, Subscriptions},
     project::{ProjectorConfig, Stores},
     telemetry::Metrics,
     write::Graphs,
@@ -96,6 +103,7 @@ pub struct Shared {
     pub(super) refused_origins: Arc<RefusedOrigins>,
     pub(super) docs: DocsAccess,
     pub(super) console: ConsoleRoute,
+    pub(super) command_path: CommandPath,
     /// Whether it is the server of `dao-api demo`.
     pub(super) is_demo: bool,
     /// The feed that streams of all graphs read.
@@ -108,6 +116,8 @@ pub struct Shared {
     /// `None` if requests are not rate limited.
     pub(super) rate: Option<Arc<RateLimits>>,
     pub(super) proxies: Arc<Proxies>,
+    /// The connections to all its listeners together, from the first one on.
+    connections: Arc<OnceLock<ConnectionLimiter>>,
     pub(super) projections: Option<Projections>,
     /// Permits for reads that take much memory.
     pub(super) reading: Arc<Semaphore>,
@@ -123,30 +133,6 @@ pub struct Shared {
 pub(super) struct Projections {
     pub(super) stores: Stores,
     pub(super) lag_cache: Arc<LagCache>,
-}
-
-/// Settings of WebSockets.
-#[derive(Clone, Copy, Debug)]
-pub struct SocketConfig {
-    /// How often a peer is pinged. A peer that stays silent for two intervals is disconnected.
-    pub heartbeat: Duration,
-    /// Sockets at once; beyond that 503.
-    pub connections_max: usize,
-    /// How long the store remembers operations at least; clients are told.
-    pub operation_ttl: Duration,
-    /// How followed graphs catch up with other instances.
-    pub live: LiveConfig,
-}
-
-impl Default for SocketConfig {
-    fn default() -> Self {
-        Self {
-            heartbeat: Duration::from_secs(30),
-            connections_max: 20_000,
-            operation_ttl: Duration::from_secs(86_400),
-            live: LiveConfig::default(),
-        }
-    }
 }
 
 impl Deref for App {
@@ -176,6 +162,7 @@ impl App {
             refused_origins: Arc::default(),
             docs: DocsAccess::default(),
             console: ConsoleRoute::default(),
+            command_path: CommandPath::default(),
             is_demo: false,
             all: None,
             subscriptions: None,
@@ -185,6 +172,7 @@ impl App {
             bodies,
             rate: None,
             proxies: Arc::default(),
+            connections: Arc::default(),
             projections: None,
             reading: Arc::new(Semaphore::new(LONG_READS_MAX)),
             metrics_route: MetricsRoute::On,
@@ -247,6 +235,13 @@ impl App {
         self.with(|shared| shared.console = console)
     }
 
+    /// With commands and batches answered this way; for tests that compare the two.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_command_path(self, path: CommandPath) -> Self {
+        self.with(|shared| shared.command_path = path)
+    }
+
     /// With the routes of a demo.
     #[must_use]
     pub fn for_demo(self) -> Self {
@@ -271,6 +266,15 @@ impl App {
             let bodies = Bodies::new(limits).one_above(shared.limits.body_bytes_max);
             (shared.limits, shared.bodies) = (limits, Arc::new(bodies));
         })
+    }
+
+    /// What counts the connections.
+    pub(super) fn connection_limiter(&self) -> ConnectionLimiter {
+        let bounds = ConnectionBounds {
+            connections: self.limits.connections_max,
+            per_address: self.limits.connections_per_address_max,
+        };
+        self.connections.get_or_init(|| ConnectionLimiter::new(bounds, self.proxies.clone())).clone()
     }
 
     /// With the scope of this listener.

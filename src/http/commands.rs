@@ -6,14 +6,16 @@ use serde::Serialize;
 use tracing::{Instrument, Span};
 
 use super::{
+    answer_wire::{BatchOut, Results, answer_out, member_out},
     app::App,
     authentication::{Caller, VerifiedGrant},
-    command_parser::{read_batch, read_command},
-    extractors::{DecodedBody, PathIds, ResponseFormat, TraceContext},
+    command_parser::{read_batch, read_command_body},
+    decode::Decoded,
+    extractors::{DecodedBody, DecodedCommand, PathIds, ResponseFormat, TraceContext},
     format::{Format, respond, respond_encoded},
     problem::Problem,
+    request_span::{self, in_request},
     required_right,
-    wire::{BatchOut, Results, answer_out, member_out},
 };
 use crate::{
     domain::Operation,
@@ -30,10 +32,10 @@ pub(super) async fn command(
     (Caller(user), VerifiedGrant(grant)): (Caller, VerifiedGrant),
     ResponseFormat(format): ResponseFormat,
     TraceContext(traceparent): TraceContext,
-    DecodedBody(document, _held): DecodedBody,
+    DecodedCommand(body, _held): DecodedCommand,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let operation = document.read(|document| read_command(document, &user))?;
+    let operation = body.read(|body| read_command_body(body, &user))?;
     let operation = Operation { traceparent, ..operation };
     let protected = app.graphs.protected_labels();
     required_right::check(grant.as_deref(), &graph, std::slice::from_ref(&operation), protected)?;
@@ -47,8 +49,8 @@ pub(super) async fn run_one(
     operation: Operation,
     format: Format,
 ) -> Result<Response, Problem> {
-    let span = command_span(graph, operation.id, &operation.user);
-    let answers = execute(app, graph, vec![operation]).instrument(span).await?;
+    let span = CommandSpan::of(graph, operation.id, &operation.user);
+    let answers = execute(app, graph, vec![operation], span).await?;
     let answer = answers.first().ok_or(crate::write::WriteError::Stopped)?;
     Ok(answered(&answers, format, &answer_out(answer, Results::Single)?))
 }
@@ -67,8 +69,8 @@ pub(super) async fn batch(
     let batch = document.read(|document| read_batch(document, &user, max))?.caused_by(traceparent);
     required_right::check(grant.as_deref(), &graph, &batch.operations, app.graphs.protected_labels())?;
     let (id, is_atomic) = (batch.id, batch.is_atomic);
-    let span = command_span(&graph, id, &user);
-    let answers = execute(&app, &graph, batch.operations).instrument(span).await?;
+    let span = CommandSpan::of(&graph, id, &user);
+    let answers = execute(&app, &graph, batch.operations, span).await?;
     batch_answer(id, is_atomic, &answers, format)
 }
 
@@ -100,11 +102,36 @@ pub(super) async fn execute(
     app: &App,
     graph: &GraphId,
     operations: Vec<Operation>,
+    span: CommandSpan<'_>,
 ) -> Result<Vec<Reply>, Problem> {
-    app.graphs.execute(graph, operations).await.map_err(|error| Problem::from(error).logged())
+    let answers = app.graphs.execute(graph, operations).instrument(span.span.clone()).await;
+    answers.map_err(|error| span.logging(|| Problem::from(error).logged()))
 }
 
-/// What is logged while a command or a batch is under way says which one it is about.
-pub(super) fn command_span(graph: &GraphId, operation: OperationId, user: &UserId) -> Span {
-    tracing::info_span!("command", %graph, %operation, %user)
+/// What is logged while a command or a batch is under way says which one it is about. The span is made when that is
+/// needed ([`super::request_span`]).
+pub(super) struct CommandSpan<'a> {
+    graph: &'a GraphId,
+    operation: OperationId,
+    user: UserId,
+    pub(super) span: Span,
+}
+
+impl<'a> CommandSpan<'a> {
+    pub(super) fn of(graph: &'a GraphId, operation: OperationId, user: &UserId) -> Self {
+        let span = match request_span::are_wanted() {
+            true => tracing::error_span!("command", %graph, %operation, %user),
+            false => Span::none(),
+        };
+        Self { graph, operation, user: user.clone(), span }
+    }
+
+    pub(super) fn logging<T>(&self, log: impl FnOnce() -> T) -> T {
+        let Self { graph, operation, user, span } = self;
+        if !span.is_disabled() {
+            return span.in_scope(log);
+        }
+        let span = in_request(|| tracing::error_span!("command", %graph, %operation, %user));
+        span.in_scope(log)
+    }
 }

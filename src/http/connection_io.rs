@@ -25,7 +25,7 @@ use tokio::{
 
 use super::{
     body_framing::FramingObserver, connection_limits::ConnectionPermit, problem::Problem,
-    request_context::RequestContext, response,
+    request_context::RequestContext, response_headers,
 };
 
 /// The socket, with what the module promises about it.
@@ -118,7 +118,8 @@ impl ConnectionIo {
     /// Replaces an answer of the parser's own by a problem document.
     fn reword(&mut self, said: &[u8]) {
         let status = said.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
-        self.own = response::alone(Problem::unreadable_head(status.unwrap_or(StatusCode::BAD_REQUEST)));
+        self.own =
+            response_headers::alone(Problem::unreadable_head(status.unwrap_or(StatusCode::BAD_REQUEST)));
         self.context.leave_unread();
     }
 

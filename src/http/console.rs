@@ -10,7 +10,7 @@ use axum::{
 };
 use dao_console::Asset;
 
-use super::{problem::Problem, response::choose_encoding};
+use super::{content_encoding::choose_encoding, problem::Problem};
 
 /// What the page may load and do: its own files, and calls of this server.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \

@@ -5,10 +5,9 @@
 //! and without keys [`super::same_origin`] refuses other pages. Cookies are never allowed: users prove themselves by
 //! tokens, which no page can send for another.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
-    Router,
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts},
     response::Response,
@@ -67,7 +66,10 @@ pub(super) fn layer(app: &App) -> CorsLayer {
 
 /// Answers a request of a page. What names no `Origin` comes from no page of another origin, and what is `OPTIONS`
 /// without being a preflight is a request like any other.
-pub(super) async fn answer(layer: &CorsLayer, mut routes: Router, request: Request) -> Response {
+pub(super) async fn answer<S>(layer: &CorsLayer, mut routes: S, request: Request) -> Response
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
     let has_origin = request.headers().contains_key(header::ORIGIN);
     let is_bare_options =
         request.method() == Method::OPTIONS && !is_preflight(request.method(), request.headers());

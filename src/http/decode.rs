@@ -10,76 +10,18 @@
 
 mod memory;
 mod repeated_keys;
+mod short_command;
 mod visitor;
 
-use std::{fmt, io::Cursor};
+use std::io::Cursor;
 
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
 use self::visitor::{Mode, Notes, Scope, Strict};
-pub(super) use self::{memory::Size, repeated_keys::Repeated};
+pub(super) use self::{memory::Size, repeated_keys::Repeated, short_command::ShortCommand};
 use super::{format::Format, json_repair::repair, json_shape::Malformed};
 use crate::write::run_blocking;
-
-/// A place in a document: a chain of keys and indices, written out only for an error.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Path<'a> {
-    Root,
-    Key(&'a Path<'a>, &'a str),
-    Index(&'a Path<'a>, usize),
-}
-
-impl fmt::Display for Path<'_> {
-    /// `operations[3].payload.position.x`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Root => Ok(()),
-            Self::Key(Path::Root, key) => f.write_str(key),
-            Self::Key(parent, key) => write!(f, "{parent}.{key}"),
-            Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
-        }
-    }
-}
-
-impl Path<'_> {
-    /// The member of a batch that it is in.
-    fn member(&self) -> Option<usize> {
-        match self {
-            Self::Index(Path::Key(Path::Root, "operations"), index) => Some(*index),
-            Self::Root => None,
-            Self::Key(parent, _) | Self::Index(parent, _) => parent.member(),
-        }
-    }
-}
-
-/// Characters of a place in an error message; its keys may be long.
-const PLACE_CHARS_MAX: usize = 200;
-
-/// The beginning of a place, for an error message. No more of it is ever written out.
-pub(super) fn shortened(place: &impl fmt::Display) -> String {
-    struct Beginning {
-        text: String,
-        chars_left: usize,
-    }
-    impl fmt::Write for Beginning {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            for c in text.chars() {
-                if self.chars_left == 0 {
-                    self.text.push('…');
-                    return Err(fmt::Error);
-                }
-                self.chars_left -= 1;
-                self.text.push(c);
-            }
-            Ok(())
-        }
-    }
-    let mut beginning = Beginning { text: String::new(), chars_left: PLACE_CHARS_MAX };
-    // An error says that there is more of it.
-    let _there_is_more = fmt::write(&mut beginning, format_args!("{place}"));
-    beginning.text
-}
 
 /// A decoded body.
 #[derive(Clone, Debug)]
@@ -96,10 +38,29 @@ impl Document {
     pub(super) fn of(value: Value) -> Self {
         Self { value, repeated: Repeated::default(), size: Size::UNBOUNDED }
     }
+}
+
+/// What a body is decoded to.
+pub(super) trait Decoded: Sized + Send + 'static {
+    /// Decodes a whole body.
+    fn decode(body: &[u8], format: Format, limits: DocumentLimits) -> Result<Self, Malformed>;
+
+    /// How long it was and what it occupies.
+    fn size(&self) -> Size;
 
     /// Reads it; off the async thread if it is long.
-    pub(super) fn read<T>(self, read: impl FnOnce(Self) -> T) -> T {
-        if self.size.is_long() { run_blocking(|| read(self)) } else { read(self) }
+    fn read<T>(self, read: impl FnOnce(Self) -> T) -> T {
+        if self.size().is_long() { run_blocking(|| read(self)) } else { read(self) }
+    }
+}
+
+impl Decoded for Document {
+    fn decode(body: &[u8], format: Format, limits: DocumentLimits) -> Result<Self, Malformed> {
+        decode(body, format, limits)
+    }
+
+    fn size(&self) -> Size {
+        self.size
     }
 }
 
@@ -110,6 +71,32 @@ pub(super) struct DocumentLimits {
     pub(super) depth_max: usize,
     /// Operations of a batch. One more is kept, so that who reads the list sees that there are too many.
     pub(super) operations_max: usize,
+}
+
+/// The body of a command.
+#[derive(Clone, Debug)]
+pub(super) enum CommandBody {
+    /// It was recognised while it was read. In it are the places of repeated keys in its payload, and how long it was.
+    Short(ShortCommand, Repeated, Size),
+    /// Any other, which may be no command.
+    Document(Document),
+}
+
+impl Decoded for CommandBody {
+    /// What is wrong with a body is told by [`decode`].
+    fn decode(body: &[u8], format: Format, limits: DocumentLimits) -> Result<Self, Malformed> {
+        match short_command::read(body, format, limits) {
+            Some((command, repeated, size)) => Ok(Self::Short(command, repeated, size)),
+            None => decode(body, format, limits).map(Self::Document),
+        }
+    }
+
+    fn size(&self) -> Size {
+        match self {
+            Self::Short(_, _, size) => *size,
+            Self::Document(document) => document.size,
+        }
+    }
 }
 
 /// Shorter bodies are read once: whatever is in them occupies less than is allowed, and arrays may grow.
@@ -208,6 +195,7 @@ fn first_huge_integer(json: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::json_path::{PLACE_CHARS_MAX, Path};
     use serde_json::json;
 
     const DEPTH_MAX: usize = 64;

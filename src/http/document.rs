@@ -10,14 +10,15 @@ use axum::{
 use dao_projections::{Edge, Graph, Hash, Head, Node, OperationId, Version, Viewport};
 use serde::{Serialize, Serializer, ser::SerializeSeq};
 use serde_json::Value;
-use tracing::Instrument;
 
 use super::{
+    answer_wire::{SavedOut, effect_out},
     app::App,
     authentication::Caller,
     base_token::BaseToken,
     command_parser::{Policy, SaveRequest, read_save},
-    commands::{command_span, execute},
+    commands::{CommandSpan, execute},
+    decode::Decoded,
     extractors::{
         DecodedBody, PathIds, QueryParameters, ResponseFormat, TraceContext, client_id, idempotency_key,
     },
@@ -25,7 +26,6 @@ use super::{
     problem::Problem,
     reads::{encode_once, entity_tag, is_known, is_small, marked, shared},
     versioned_reads::{Contents, Trash, contents, not_modified},
-    wire::{SavedOut, effect_out},
 };
 use crate::{
     domain::{Base, Conflict, ExpectedHead, Operation, Save, WithoutBase},
@@ -67,7 +67,7 @@ pub(super) async fn graph_document(
 }
 
 /// The answer with the base of a document that was read at this head.
-fn based_on(mut response: Response, head: Head) -> Response {
+pub(super) fn based_on(mut response: Response, head: Head) -> Response {
     if let Ok(base) = HeaderValue::from_str(&BaseToken::of(head).to_string()) {
         response.headers_mut().insert(BASE_HEADER, base);
     }
@@ -90,9 +90,9 @@ pub(super) async fn save_document(
     // It was read, so it is one.
     let base = query.text("base").and_then(|base| base.parse().ok());
     let operation = Operation { traceparent, ..operation };
-    let span = command_span(&graph, operation.id, &user);
+    let span = CommandSpan::of(&graph, operation.id, &user);
     let save = operation.action.save().map(|(save, _)| save.clone());
-    let replies = execute(&app, &graph, vec![operation]).instrument(span).await?;
+    let replies = execute(&app, &graph, vec![operation], span).await?;
     let (Some(reply), Some(save)) = (replies.first(), save) else {
         return Err(crate::write::WriteError::Stopped.into());
     };

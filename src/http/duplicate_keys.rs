@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::HashSet, fmt};
 use dao_projections::Pointer;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{decode::Path, json_repair::repair};
+use super::{json_path::Path, json_repair::repair};
 
 /// Places that are reported, the first ones.
 const PLACES_MAX: usize = 100;

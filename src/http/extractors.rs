@@ -10,10 +10,16 @@ use axum::{
 use dao_projections::{
     ClientId, EdgeId, GraphId, InvalidId, LabelName, NodeId, OperationId, TraceParent, Version,
 };
-
 use serde_json::{Map, Value};
 
-use super::{app::App, decode::Document, format::Format, problem::Problem, request_body::BodyPermit};
+use super::{
+    app::App,
+    command_path::{CommandPath, GraphInPath},
+    decode::{CommandBody, Decoded, Document},
+    format::Format,
+    problem::Problem,
+    request_body::BodyPermit,
+};
 use crate::{domain::VersionRef, live::SubscriptionName};
 
 /// The ids in the path of a route.
@@ -63,6 +69,9 @@ impl FromRequestParts<App> for PathIds {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if let Some(GraphInPath(graph)) = parts.extensions.get() {
+            return Ok(Self { texts: vec![], graph: Some(graph.clone()) });
+        }
         let params = RawPathParams::from_request_parts(parts, app)
             .await
             .map_err(|_| Problem::bad_request("the path is not UTF-8 when decoded"))?;
@@ -206,9 +215,30 @@ impl FromRequest<App> for DecodedBody {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let (document, held) = decoded(request, app).await?;
-        let document = document.ok_or_else(|| Problem::bad_request("the body is empty"))?;
-        Ok(Self(document, held))
+        Ok(Self(document.ok_or_else(empty)?, held))
     }
+}
+
+/// The same of a body that is to be a command.
+pub(super) struct DecodedCommand(pub(super) CommandBody, pub(super) BodyPermit);
+
+impl FromRequest<App> for DecodedCommand {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (command, held) = match app.command_path {
+            CommandPath::Fast => decoded(request, app).await?,
+            CommandPath::Routed => {
+                let (document, held) = decoded(request, app).await?;
+                (document.map(CommandBody::Document), held)
+            }
+        };
+        Ok(Self(command.ok_or_else(empty)?, held))
+    }
+}
+
+fn empty() -> Problem {
+    Problem::bad_request("the body is empty")
 }
 
 /// The same of a request whose body may be left out, which says the same as an empty object.
@@ -224,7 +254,7 @@ impl FromRequest<App> for OptionalBody {
 }
 
 /// The decoded body of a request, if there is one.
-async fn decoded(request: Request, app: &App) -> Result<(Option<Document>, BodyPermit), Problem> {
+async fn decoded<T: Decoded>(request: Request, app: &App) -> Result<(Option<T>, BodyPermit), Problem> {
     let format = Format::of_body(request.headers()).map_err(|e| Problem::unsupported_media_type(&e.0))?;
     let encoding = request.headers().get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
@@ -234,6 +264,6 @@ async fn decoded(request: Request, app: &App) -> Result<(Option<Document>, BodyP
     if bytes.is_empty() {
         return Ok((None, held));
     }
-    let document = app.bodies.decode(bytes, format, &mut held).await?;
-    Ok((Some(document), held))
+    let decoded = app.bodies.decode(bytes, format, &mut held).await?;
+    Ok((Some(decoded), held))
 }

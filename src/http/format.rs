@@ -4,6 +4,7 @@
 use std::io;
 
 use axum::{
+    body::Body,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -28,6 +29,9 @@ impl Format {
     /// The format of a request's body; JSON where nothing is said.
     pub(super) fn of_body(headers: &HeaderMap) -> Result<Self, Unsupported> {
         let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(Self::Json) };
+        if value.as_bytes() == b"application/json" {
+            return Ok(Self::Json);
+        }
         let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
         let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if essence.is_empty() {
@@ -129,9 +133,16 @@ impl io::Write for Length {
     }
 }
 
+/// Headers that an answer has room for from the beginning: those that all answers have are added one by one.
+const HEADERS_ROOM: usize = 10;
+
 /// An answer in the format that was asked for.
 pub(super) fn respond(status: StatusCode, format: Format, body: &impl Serialize) -> Response {
-    (status, [(header::CONTENT_TYPE, format.content_type())], format.encode(body)).into_response()
+    let mut response = Response::new(Body::from(format.encode(body)));
+    *response.status_mut() = status;
+    response.headers_mut().reserve(HEADERS_ROOM);
+    response.headers_mut().insert(header::CONTENT_TYPE, format.content_type());
+    response
 }
 
 /// The same, of a body that was encoded elsewhere.

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
+    answer_wire::TrashedOut,
     app::App,
     authentication::{Caller, VerifiedGrant, access_of},
     command_parser::read_command,
@@ -23,9 +24,8 @@ use super::{
     decode::Document,
     extractors::{PathIds, QueryParameters, ResponseFormat, TraceContext, idempotency_key},
     format::respond,
-    labels::LabelOut,
+    label_wire::LabelOut,
     problem::Problem,
-    wire::TrashedOut,
 };
 use crate::{domain::Operation, read};
 

@@ -16,13 +16,14 @@ use uuid::Uuid;
 use super::{
     app::App,
     authentication::{Caller, VerifiedGrant},
-    connections::{Follows, ListedConnection, Reached, Transport},
+    connection_list::{Follows, ListedConnection, Reached, Transport},
     extractors::{PathIds, QueryParameters},
     format::Format,
     metrics,
     problem::Problem,
     socket::{Live, SocketPermit},
-    stream::{KEEP_ALIVE, PIECE_BYTES, StreamFormat, commit_filter, event, id_alone, line},
+    stream::{KEEP_ALIVE, PIECE_BYTES, commit_filter, event, id_alone, line},
+    stream_format::StreamFormat,
     transcode::append_commit_json,
     wire::commit_json,
 };
@@ -32,6 +33,9 @@ use crate::{
     telemetry::Counted,
     write::{Recorded, WriteError},
 };
+
+/// The slot of a commit as an event; those before it are the frames of sockets.
+const EVENT_SLOT: usize = 4;
 
 /// Stream the commits of a graph.
 pub(super) async fn graph_events(
@@ -186,12 +190,17 @@ impl GraphEventStream {
         }
         let out = tokio::select! {
             biased;
-            () = stopping.cancelled(), if self.until.is_none() => return None,
+            () = stopping.cancelled(), if self.until.is_none() => {
+                let held = self.reader.held();
+                if held.is_empty() {
+                    return None;
+                }
+                self.wait_for_reader(held);
+                self.commits_out()
+            }
             delivery = self.reader.next() => match delivery {
                 Ok(Delivery::Commits(commits)) => {
-                    let is_due = |commit: &Arc<Recorded>| self.until.is_none_or(|until| commit.commit.version <= until);
-                    let is_wanted = |commit: &Arc<Recorded>| self.filter.wants(&self.graph, &commit.commit);
-                    self.waiting.commits.extend(commits.into_iter().filter(is_due).filter(is_wanted));
+                    self.wait_for_reader(commits);
                     self.waiting_out().await
                 }
                 Ok(Delivery::Stored(commits)) => {
@@ -217,6 +226,13 @@ impl GraphEventStream {
         Some((Ok(out), self))
     }
 
+    /// Those of the commits that are wanted come next.
+    fn wait_for_reader(&mut self, commits: Vec<Arc<Recorded>>) {
+        let is_due = |commit: &Arc<Recorded>| self.until.is_none_or(|until| commit.commit.version <= until);
+        let is_wanted = |commit: &Arc<Recorded>| self.filter.wants(&self.graph, &commit.commit);
+        self.waiting.commits.extend(commits.into_iter().filter(is_due).filter(is_wanted));
+    }
+
     /// What comes next of the commits that wait, as much as makes a piece.
     async fn waiting_out(&mut self) -> Bytes {
         if !self.waiting.commits.is_empty() {
@@ -238,18 +254,29 @@ impl GraphEventStream {
         }
     }
 
+    /// A commit as an event, the same bytes for all readers.
+    fn event_of(&self, commit: &Recorded) -> Bytes {
+        commit.encoded(EVENT_SLOT, |recorded| {
+            let mut out = Vec::new();
+            event(&mut out, Some(&id_of(recorded.head())), "commit", &commit.json(&self.graph, commit_json));
+            out.into()
+        })
+    }
+
     /// Nothing, if none is wanted.
     fn commits_out(&mut self) -> Bytes {
+        if self.style == StreamFormat::ServerSentEvents && self.waiting.commits.len() == 1 {
+            let Some(commit) = self.waiting.commits.pop_front() else { return Bytes::new() };
+            self.said = commit.commit.head();
+            return self.event_of(&commit);
+        }
         let mut out = Vec::new();
         while out.len() < PIECE_BYTES
             && let Some(commit) = self.waiting.commits.pop_front()
         {
-            let json = commit.json(&self.graph, commit_json);
             match self.style {
-                StreamFormat::ServerSentEvents => {
-                    event(&mut out, Some(&id_of(commit.commit.head())), "commit", &json);
-                }
-                StreamFormat::Lines => line(&mut out, &json),
+                StreamFormat::ServerSentEvents => out.extend_from_slice(&self.event_of(&commit)),
+                StreamFormat::Lines => line(&mut out, &commit.json(&self.graph, commit_json)),
             }
             self.said = commit.commit.head();
         }

@@ -12,7 +12,7 @@
 //! Not here: the table ([`super::routes`]), who the caller is ([`super::authentication`]), and how large budgets are
 //! ([`super::rate_limits`]).
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use axum::{
     body::Body,
@@ -23,14 +23,15 @@ use axum::{
 };
 
 use super::{
+    access,
+    access::Access,
     app::{App, DocsAccess},
     authentication::{claimed, may, proved},
     client_address::ConnectionInfo,
     extractors::PathIds,
     problem::Problem,
     rate_limits::RateBudget,
-    routes::{self, Access},
-    same_origin,
+    routes, same_origin,
 };
 use crate::auth::{Auth, Grant};
 
@@ -40,13 +41,35 @@ fn needed(method: &Method, route: Option<&MatchedPath>) -> Access {
 }
 
 /// This route is not rate limited: monitoring must work when the server is busy.
-const UNMETERED: &str = routes::METRICS;
+const UNMETERED: &str = access::METRICS;
 
-/// Passes on a request whose caller has the right and the budget for it. Others get 401, 403 or 429 before their body
-/// is read.
+/// Whether a request counts against the budget of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Metering {
+    Metered,
+    Unmetered,
+}
+
+/// Guards a route that the router matched.
 pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let need = needed(request.method(), route);
+    let metering = match route.is_some_and(|route| route.as_str() == UNMETERED) {
+        true => Metering::Unmetered,
+        false => Metering::Metered,
+    };
+    guarded(app, request, need, metering, |request| next.run(request)).await
+}
+
+/// Passes a request on to `run` if its caller has the right and the budget for it. Others get 401, 403 or 429 before
+/// their body is read.
+pub(super) async fn guarded<F: Future<Output = Response>>(
+    app: &App,
+    request: Request<Body>,
+    need: Access,
+    metering: Metering,
+    run: impl FnOnce(Request<Body>) -> F,
+) -> Response {
     if let (Auth::Off, Err(problem)) = (&app.auth, same_origin::check(app, &request, need)) {
         return problem.into_response();
     }
@@ -56,9 +79,8 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
         if !matches!(need, Access::Public | Access::Console | Access::Socket) {
             let_in(request.extensions());
         }
-        return next.run(request).await;
+        return run(request).await;
     }
-    let is_metered = route.is_none_or(|route| route.as_str() != UNMETERED);
     let (mut parts, body) = request.into_parts();
     // The document is the same for everybody, so the token is not checked.
     let is_public = need == Access::Docs && app.docs == DocsAccess::Public;
@@ -77,7 +99,7 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
         // Anonymous callers share the budget of their address.
         None => claimed(&mut parts, app).await.ok().filter(|user| *user != app.anonymous),
     };
-    let budget = RateBudget::of(app, &parts, key.as_ref()).filter(|_| is_metered);
+    let budget = RateBudget::of(app, &parts, key.as_ref()).filter(|_| metering == Metering::Metered);
     let left = match budget.as_ref().map(RateBudget::spend).transpose() {
         Ok(left) => left,
         Err(exhausted) => return budget.map_or_else(Response::default, |budget| budget.refusal(exhausted)),
@@ -88,7 +110,7 @@ pub(super) async fn guard(app: &App, request: Request<Body>, next: Next) -> Resp
             if !is_public {
                 let_in(&parts.extensions);
             }
-            next.run(Request::from_parts(parts, body)).await
+            run(Request::from_parts(parts, body)).await
         }
         Err(problem) => problem.into_response(),
     };

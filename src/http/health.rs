@@ -10,12 +10,12 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{
+    access::Access,
     app::{App, ListenerScope},
     authentication,
     extractors::ResponseFormat,
     format::respond,
     problem::Problem,
-    routes::Access,
     same_origin,
 };
 use crate::{

@@ -2,10 +2,13 @@
 
 use std::fmt::Display;
 
-use dao_projections::{ClientId, Map, OperationId, ShapeError, Version};
+use dao_projections::{ClientId, Map, OperationId, ShapeError, Version, json_kind};
 use serde_json::Value;
 
-use super::decode::{Path, Repeated, shortened};
+use super::{
+    decode::Repeated,
+    json_path::{Path, shortened},
+};
 
 /// A request that is not what it should be: 400, naming the place (rule H1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,18 +68,6 @@ impl Display for Malformed {
     }
 }
 
-/// What sort of JSON value this is, for messages.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
-}
-
 /// Refuses an object in which a key stands more than once; `path` is where it is.
 pub(super) fn refuse_repeated(fields: &Map, path: &Path<'_>, repeated: &Repeated) -> Result<(), Malformed> {
     match repeated.first_of(fields.keys().map(String::as_str), path) {
@@ -102,7 +93,7 @@ impl<'a> Fields<'a> {
     fn unchecked(value: Value, path: &'a Path<'a>) -> Result<Self, Malformed> {
         match value {
             Value::Object(map) => Ok(Self { map, path }),
-            other => Err(Malformed::at(path, format!("must be an object, not {}", kind(&other)))),
+            other => Err(Malformed::at(path, format!("must be an object, not {}", json_kind(&other)))),
         }
     }
 
@@ -123,7 +114,7 @@ impl<'a> Fields<'a> {
         match self.optional(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(self.wrong(key, format!("must be a string, not {}", kind(&other)))),
+            Some(other) => Err(self.wrong(key, format!("must be a string, not {}", json_kind(&other)))),
         }
     }
 
@@ -167,7 +158,7 @@ impl<'a> Fields<'a> {
         match self.optional(key) {
             None => Ok(None),
             Some(Value::Bool(value)) => Ok(Some(value)),
-            Some(other) => Err(self.wrong(key, format!("must be a boolean, not {}", kind(&other)))),
+            Some(other) => Err(self.wrong(key, format!("must be a boolean, not {}", json_kind(&other)))),
         }
     }
 
@@ -175,7 +166,7 @@ impl<'a> Fields<'a> {
         match self.optional(key) {
             None => Ok(None),
             Some(Value::Array(items)) => Ok(Some(items)),
-            Some(other) => Err(self.wrong(key, format!("must be a list, not {}", kind(&other)))),
+            Some(other) => Err(self.wrong(key, format!("must be a list, not {}", json_kind(&other)))),
         }
     }
 

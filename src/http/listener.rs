@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    client_address::{ConnectionInfo, Proxies},
+    client_address::ConnectionInfo,
     connection_io::ConnectionIo,
     connection_limits::{ConnectionBounds, ConnectionLimiter, ConnectionPermit, Eviction, LimitReached},
     lingering_close::linger,
@@ -71,11 +71,11 @@ pub(super) async fn run(
     listener: TcpListener,
     service: HttpService,
     limits: RequestLimits,
-    proxies: Arc<Proxies>,
+    limiter: ConnectionLimiter,
     stop: CancellationToken,
 ) {
     let tasks = TaskTracker::new();
-    let mut acceptor = Acceptor::new(service, limits, proxies, &stop);
+    let mut acceptor = Acceptor::new(service, limits, limiter, &stop);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -126,6 +126,8 @@ impl ConnectionServer {
         permit: Arc<ConnectionPermit>,
         mut evicted: Eviction,
     ) {
+        // Of its own: who waits for a token locks it each time it is looked at, and that of the server is everybody's.
+        let stop = self.stop.child_token();
         // Answers are small and complete: waiting to fill a packet only delays them.
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
@@ -134,7 +136,8 @@ impl ConnectionServer {
         let (line, returned) =
             ConnectionIo::new(socket, context.clone(), permit.clone(), self.answer_idle_timeout);
         tokio::select! {
-            ended = self.run_line(line, peer, &permit, &context) => {
+            biased;
+            ended = self.run_line(line, peer, &permit, &context, &stop) => {
                 if let Err(error) = ended {
                     tracing::debug!(%peer, %error, "a connection ended");
                 }
@@ -150,7 +153,7 @@ impl ConnectionServer {
             tokio::select! {
                 () = linger(socket) => {}
                 () = evicted.wait() => {}
-                () = self.stop.cancelled() => {}
+                () = stop.cancelled() => {}
             }
         }
         drop(permit);
@@ -163,6 +166,7 @@ impl ConnectionServer {
         peer: SocketAddr,
         permit: &Arc<ConnectionPermit>,
         context: &Arc<RequestContext>,
+        stop: &CancellationToken,
     ) -> hyper::Result<()> {
         let arrival = ConnectionInfo { peer: peer.ip().to_canonical(), place: permit.clone() };
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
@@ -173,8 +177,9 @@ impl ConnectionServer {
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(line), service).with_upgrades());
         tokio::select! {
+            biased;
             ended = &mut connection => ended,
-            () = self.stop.cancelled() => {
+            () = stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -247,18 +252,15 @@ impl Acceptor {
     fn new(
         service: HttpService,
         limits: RequestLimits,
-        proxies: Arc<Proxies>,
+        limiter: ConnectionLimiter,
         stop: &CancellationToken,
     ) -> Self {
-        let bounds = ConnectionBounds {
-            connections: limits.connections_max,
-            per_address: limits.connections_per_address_max,
-        };
+        // As many from one address as in all, so proxies need no exception.
         let of_reserve = ConnectionBounds { connections: RESERVE_MAX, per_address: RESERVE_MAX };
         Self {
             server: ConnectionServer::new(service, limits, stop.clone()),
-            limiter: ConnectionLimiter::new(bounds, proxies.clone()),
-            reserve: ConnectionLimiter::new(of_reserve, proxies),
+            limiter,
+            reserve: ConnectionLimiter::new(of_reserve, Arc::default()),
             told_at: None,
         }
     }

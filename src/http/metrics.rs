@@ -76,10 +76,12 @@ impl RequestMetrics {
         Self { metrics: metrics.clone(), routes, unmatched: metrics.requests.route(UNMATCHED) }
     }
 
-    /// Counts a request by its answer, which is marked with its route.
-    pub(super) fn answered(&self, response: &Response, after: Duration) {
+    /// Counts a request by its answer, which is marked with its route where the router gave it; `template` is the route
+    /// of any other.
+    pub(super) fn answered(&self, response: &Response, template: Option<&str>, after: Duration) {
         let said = response.extensions();
-        let route = said.get::<MatchedPath>().and_then(|path| self.routes.get(path.as_str()));
+        let template = template.or_else(|| said.get::<MatchedPath>().map(MatchedPath::as_str));
+        let route = template.and_then(|template| self.routes.get(template));
         route.unwrap_or(&self.unmatched).answered(response.status().as_str(), after);
         if let Some(ProblemCode(code)) = said.get::<ProblemCode>() {
             self.metrics.requests.problem(code);

@@ -7,12 +7,12 @@ use dao_projections::{CommandType, GraphId, OperationId, Timestamp, UserId, Vers
 use serde::Serialize;
 
 use super::{
+    answer_wire::{effect_out, status_of},
     app::App,
     authentication::VerifiedGrant,
     extractors::{PathIds, QueryParameters, ResponseFormat},
     format::respond,
     problem::Problem,
-    wire::{effect_out, status_of},
 };
 use crate::{
     auth::Right,

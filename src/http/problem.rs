@@ -4,18 +4,17 @@
 //! logged here, once, and not sent to clients.
 
 mod errors;
+mod response;
 
 use std::time::Duration;
 
-use axum::{
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::http::{HeaderValue, StatusCode};
 use dao_projections::{GraphId, OperationId, Timestamp, Trashed, UserId};
 use serde::Serialize;
 
-pub use self::errors::refusal_message;
-use super::{connection_limits::LimitReached, rate_limits};
+pub(super) use self::response::ProblemCode;
+pub use self::{errors::refusal_message, response::Cause};
+use super::{connection_limits::LimitReached, rate_limits, request_span::in_request};
 use crate::{
     auth::Right,
     domain::{Details, Resolution},
@@ -56,9 +55,11 @@ pub(super) struct Problem {
     /// `WWW-Authenticate` of a 401 (RFC 6750, 3).
     #[serde(skip)]
     challenge: Option<&'static str>,
-    /// The cause of a failure of the server; for the log, and cleared once it is logged.
+    /// The cause of a failure of the server; for the log.
     #[serde(skip)]
     cause: Option<String>,
+    #[serde(skip)]
+    is_logged: bool,
 }
 
 /// What a refusal says beside its code: since when a graph is in the trash, and until when it can be recovered (rule L8);
@@ -125,6 +126,7 @@ impl Problem {
             allow: None,
             challenge: None,
             cause: None,
+            is_logged: false,
         }
     }
 
@@ -136,12 +138,17 @@ impl Problem {
     /// Logs the cause of a server failure, once. Call it where the context is known best; at the latest, sending the
     /// problem does. Mistakes of clients are not logged.
     pub(super) fn logged(mut self) -> Self {
-        let Some(cause) = self.cause.take().filter(|_| self.status.is_server_error()) else { return self };
-        match self.status {
+        let is_logged = std::mem::replace(&mut self.is_logged, true);
+        let Some(cause) = self.cause_of_failure().filter(|_| !is_logged) else { return self };
+        in_request(|| match self.status {
             StatusCode::INTERNAL_SERVER_ERROR => tracing::error!(code = self.code, cause, "a request failed"),
             _ => tracing::warn!(code = self.code, cause, "a request could not be served for now"),
-        }
+        });
         self
+    }
+
+    fn cause_of_failure(&self) -> Option<&str> {
+        self.cause.as_deref().filter(|_| self.status.is_server_error())
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -380,33 +387,5 @@ impl Problem {
 
     pub(super) fn index(&self) -> Option<usize> {
         self.index
-    }
-}
-
-/// The code of the problem in a response, for metrics.
-#[derive(Clone, Copy)]
-pub(super) struct ProblemCode(pub(super) &'static str);
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let problem = self.logged();
-        let body = super::format::Format::Json.encode(&problem);
-        let mut response = (problem.status, body).into_response();
-        response.extensions_mut().insert(ProblemCode(problem.code));
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(retry_after) = problem.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(rate_limits::seconds(retry_after)));
-        }
-        if problem.ends_connection {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
-        if let Some(challenge) = problem.challenge {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-        }
-        if let Some(allow) = problem.allow {
-            headers.insert(header::ALLOW, allow);
-        }
-        response
     }
 }

@@ -10,9 +10,10 @@ use serde::Serialize;
 use super::{
     app::App,
     authentication::Caller,
-    decode::{Document, Path},
+    decode::Document,
     extractors::{DecodedBody, PathIds, ResponseFormat},
     format::respond,
+    json_path::Path,
     json_shape::{Fields, Malformed},
     problem::Problem,
 };

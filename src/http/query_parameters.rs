@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{openapi, problem::Problem};
+use super::{openapi_document, problem::Problem};
 
 /// Known on every route, for pages that can't set a header. Used only without keys (rule O2).
 const EVERYWHERE: &str = "userId";
@@ -39,7 +39,7 @@ fn is_meant(known: &str, name: &str) -> bool {
 fn problem_of(request: &Request) -> Option<Problem> {
     request.uri().query().filter(|query| !query.is_empty())?;
     let route = request.extensions().get::<MatchedPath>()?;
-    let known = openapi::query_parameters(request.method(), route.as_str())?;
+    let known = openapi_document::query_parameters(request.method(), route.as_str())?;
     let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(request.uri()) else {
         return Some(Problem::bad_request("the query can't be read"));
     };

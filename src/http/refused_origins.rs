@@ -8,6 +8,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use super::request_span::in_request;
+
 /// Origins that get a warning of their own. The next one gets a last warning for all others.
 const ORIGINS_MAX: usize = 100;
 /// Bytes of an origin that are logged.
@@ -39,7 +41,8 @@ impl RefusedOrigins {
     /// Logs this refusal, unless it was logged before.
     pub(super) fn note(&self, by: RefusedHeader, value: &str) {
         let shown: String = value.chars().take(SHOWN_BYTES_MAX).collect();
-        match (self.add(by, &shown), by) {
+        let novelty = self.add(by, &shown);
+        in_request(|| match (novelty, by) {
             (Novelty::First, RefusedHeader::Origin) => tracing::warn!(
                 origin = shown,
                 "refused a page of this origin: list the origin in CORS_ORIGINS if its pages may call"
@@ -53,7 +56,7 @@ impl RefusedOrigins {
                 tracing::warn!("refused pages of {ORIGINS_MAX} origins: further ones are not logged")
             }
             (Novelty::Known, _) => {}
-        }
+        });
     }
 
     fn add(&self, by: RefusedHeader, shown: &str) -> Novelty {

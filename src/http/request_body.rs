@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    decode::{Document, Size, decode},
+    decode::{Decoded, Size},
     format::Format,
     problem::Problem,
     request_limits::RequestLimits,
@@ -35,6 +35,8 @@ use super::{
 const LARGE_BYTES: usize = 1 << 20;
 /// How many of them at once; more wait, as long as a body may take.
 const LARGE_MAX: usize = 2;
+/// How long a body waits that is read one at a time: as long as the command line waits for its answer.
+const HUGE_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Bodies larger than this are decoded on the blocking pool, not on an async thread.
 const INLINE_DECODE_BYTES_MAX: usize = 64 << 10;
@@ -84,7 +86,7 @@ impl Bodies {
         }
     }
 
-    /// The same, with one body of more than `bytes` at a time; more wait, as long as a body may take.
+    /// The same, with one body of more than `bytes` at a time; more wait, and their time begins after that.
     pub(super) fn one_above(self, bytes: usize) -> Self {
         Self { huge: Some((bytes, Arc::new(Semaphore::new(1)))), ..self }
     }
@@ -98,17 +100,17 @@ impl Bodies {
         if announced > max as u64 {
             return Err(too_large());
         }
-        let end = Instant::now() + self.limits.body_timeout;
         let mut body = request.into_body();
         let mut held = BodyPermit::default();
         // Before anything of it is held.
-        self.wait_if_huge(usize::try_from(announced).unwrap_or(usize::MAX), end, &mut held).await?;
+        self.wait_if_huge(usize::try_from(announced).unwrap_or(usize::MAX), &mut held).await?;
+        let mut end = Instant::now() + self.limits.body_timeout;
         let (mut first, mut all) = (Bytes::new(), BytesMut::new());
         while let Some(bytes) = self.next(&mut body, end).await? {
             if first.len() + all.len() + bytes.len() > max {
                 return Err(too_large());
             }
-            self.wait_if_huge(first.len() + all.len() + bytes.len(), end, &mut held).await?;
+            end += self.wait_if_huge(first.len() + all.len() + bytes.len(), &mut held).await?;
             held.add(self.count(bytes.len())?);
             // Most bodies are one piece, which is not copied.
             if first.is_empty() && all.is_empty() {
@@ -123,15 +125,16 @@ impl Bodies {
         Ok((bytes, held))
     }
 
-    /// Waits for the turn of a body of this length, if it needs one.
-    async fn wait_if_huge(&self, bytes: usize, end: Instant, held: &mut BodyPermit) -> Result<(), Problem> {
+    /// Waits for the turn of a body of this length, if it needs one, and says how long.
+    async fn wait_if_huge(&self, bytes: usize, held: &mut BodyPermit) -> Result<Duration, Problem> {
+        let began = Instant::now();
         if let Some((above, turns)) = &self.huge
             && bytes > *above
             && held.huge.is_none()
         {
-            held.huge = Some(turn(turns, end).await?);
+            held.huge = Some(turn(turns, began + HUGE_PATIENCE).await?);
         }
-        Ok(())
+        Ok(began.elapsed())
     }
 
     /// The next piece of a body; `None` at its end.
@@ -167,26 +170,26 @@ impl Bodies {
     }
 
     /// Decodes a body. From then on the memory that it occupies is counted.
-    pub(super) async fn decode(
+    pub(super) async fn decode<T: Decoded>(
         &self,
         bytes: Bytes,
         format: Format,
         held: &mut BodyPermit,
-    ) -> Result<Document, Problem> {
+    ) -> Result<T, Problem> {
         let limits = self.limits.document();
         let length = bytes.len();
-        let document = if length <= INLINE_DECODE_BYTES_MAX {
-            decode(&bytes, format, limits)?
+        let decoded = if length <= INLINE_DECODE_BYTES_MAX {
+            T::decode(&bytes, format, limits)?
         } else {
             let turn = turn(&self.decoding, Instant::now() + self.limits.body_timeout).await?;
             let work = tokio::task::spawn_blocking(move || {
                 let _turn = turn;
-                decode(&bytes, format, limits)
+                T::decode(&bytes, format, limits)
             });
             work.await.map_err(|_| Problem::bad_request("the body can't be decoded"))??
         };
-        self.count_decoded(document.size, length, held)?;
-        Ok(document)
+        self.count_decoded(decoded.size(), length, held)?;
+        Ok(decoded)
     }
 
     /// Counts the memory of a decoded body beyond its length.
@@ -215,7 +218,10 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt;
+
     use super::*;
+    use crate::http::decode::Document;
 
     fn bodies(body_bytes_max: usize, bodies_bytes_max: usize) -> Bodies {
         Bodies::new(RequestLimits { body_bytes_max, bodies_bytes_max, ..RequestLimits::default() })
@@ -252,8 +258,28 @@ mod tests {
         assert!(bodies.read(request(vec![b"1234"])).await.is_ok(), "a small one needs none");
         let problem = bodies.read(request(vec![b"12345"])).await.err().expect("no turn in time");
         assert_eq!((problem.code, problem.is_temporary()), ("OVERLOADED", true));
-        drop(first);
-        assert!(bodies.read(request(vec![b"12345"])).await.is_ok());
+        // Longer than a body may take: the wait is not of that time.
+        let release = async {
+            tokio::time::sleep(bodies.patience() * 3).await;
+            drop(first);
+        };
+        let slow = |announced: Option<usize>| {
+            let parts = futures::stream::iter([b"123" as &[u8], b"45", b"6"]).then(|part| async move {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                Ok::<_, std::convert::Infallible>(Bytes::from_static(part))
+            });
+            let mut request = Request::new(Body::from_stream(parts));
+            let length = announced.map(|length| (header::CONTENT_LENGTH, length.into()));
+            request.headers_mut().extend(length);
+            request
+        };
+        let both = async {
+            for announced in [None, Some(6)] {
+                let (bytes, _held) = bodies.read(slow(announced)).await.expect("its turn");
+                assert_eq!(bytes, "123456");
+            }
+        };
+        tokio::join!(release, both);
     }
 
     #[tokio::test]
@@ -263,7 +289,7 @@ mod tests {
         let length = list.len();
         let mut held = BodyPermit::default();
         held.add(bodies.count(length).expect("room"));
-        let document = bodies.decode(list.into(), Format::Json, &mut held).await.expect("a list");
+        let document: Document = bodies.decode(list.into(), Format::Json, &mut held).await.expect("a list");
         assert!(document.size.counted() > 2 * length, "{:?}", document.size);
         assert_eq!(bodies.bytes.available_permits(), (1 << 20) - document.size.counted());
         drop(held);
@@ -273,7 +299,8 @@ mod tests {
         let list = format!("[{}0]", "[0],".repeat(25_000)).into_bytes();
         let mut held = BodyPermit::default();
         held.add(small.count(length).expect("room"));
-        let problem = small.decode(list.into(), Format::Json, &mut held).await.expect_err("no room");
+        let problem =
+            small.decode::<Document>(list.into(), Format::Json, &mut held).await.expect_err("no room");
         assert_eq!((problem.code, problem.is_temporary()), ("OVERLOADED", true));
     }
 

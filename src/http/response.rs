@@ -2,7 +2,7 @@
 //! place in the counts.
 //!
 //! One function stands around all routes and one around each route. A layer for each of these things would be another boxed
-//! service, cloned for each request.
+//! service, cloned for each request. Commands and batches go past the router altogether ([`super::fast_path`]).
 //!
 //! Invariants:
 //! - Every request is answered: a handler that panics is a 500, a method that a route does not take is a 405, and each is a
@@ -12,7 +12,7 @@
 
 use std::{
     convert::Infallible,
-    future::ready,
+    future::{Future, ready},
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
@@ -22,7 +22,7 @@ use axum::{
     Router,
     body::{Body, HttpBody},
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -33,85 +33,85 @@ use tower_http::{
     compression::{CompressionLayer, predicate::SizeAbove},
     cors::CorsLayer,
 };
-use tracing::Instrument;
 
 use super::{
     app::App,
+    content_encoding::choose_encoding,
     cors,
     extractors::TraceContext,
-    format::Format,
+    fast_path::{FastPath, FastRequest},
     guard,
     metrics::RequestMetrics,
     problem::Problem,
     request_body::content_length,
     request_head,
-    request_id::{REQUEST_ID, request_id},
+    request_id::request_id,
     request_limits::RequestLimits,
+    request_span::{RequestSpan, in_request},
+    response_headers::{essence, mark},
     response_memory::ResponseMemory,
 };
-use crate::telemetry::{answered, continue_from};
 
 /// Answers shorter than this are not compressed: they fit into one packet anyway.
 const COMPRESSED_BYTES_MIN: u64 = 1 << 10;
-/// Headers that are sent unless a handler sets them.
-const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-];
 
-/// The router, and what is done for every request.
+/// The router, and what is done for every request. Clones are cheap.
 #[derive(Clone)]
-pub(super) struct HttpService {
+pub(super) struct HttpService(Arc<Parts>);
+
+#[derive(Clone)]
+struct Parts {
     routes: Router,
+    /// What answers commands and batches past the router; `None` if nothing does.
+    fast_path: Option<FastPath>,
     metrics: Option<Arc<RequestMetrics>>,
     memory: Arc<ResponseMemory>,
     /// `None` if no CORS headers are sent.
-    cors: Option<Arc<CorsLayer>>,
+    cors: Option<CorsLayer>,
 }
 
 impl HttpService {
     /// A service for these routes, with or without metrics.
     pub(super) fn of(routes: Router, metrics: Option<RequestMetrics>, limits: RequestLimits) -> Self {
         let memory = Arc::new(ResponseMemory::new(limits.answers_bytes_max));
-        Self { routes, metrics: metrics.map(Arc::new), memory, cors: None }
+        let metrics = metrics.map(Arc::new);
+        Self(Arc::new(Parts { routes, fast_path: None, metrics, memory, cors: None }))
     }
 
     /// The same with CORS.
-    pub(super) fn with_cors(self, cors: CorsLayer) -> Self {
-        Self { cors: Some(Arc::new(cors)), ..self }
+    pub(super) fn with_cors(mut self, cors: CorsLayer) -> Self {
+        Arc::make_mut(&mut self.0).cors = Some(cors);
+        self
+    }
+
+    /// The same with a fast path.
+    pub(super) fn with_fast_path(mut self, fast_path: Option<FastPath>) -> Self {
+        Arc::make_mut(&mut self.0).fast_path = fast_path;
+        self
     }
 
     /// Answers one request.
     pub(super) async fn answer(self, mut request: Request) -> Response {
         let began = Instant::now();
         let id = request_id(request.headers());
-        let shown = id.to_str().unwrap_or_default();
-        let (method, path) = (request.method(), request.uri().path());
-        let span = tracing::info_span!("request", request_id = shown, %method, path);
         let trace = TraceContext::of(request.headers());
-        continue_from(&span, trace.0);
+        let fast = self.0.fast_path.as_ref().and_then(|fast_path| fast_path.recognise(&request));
+        let span = match fast {
+            Some(_) => RequestSpan::when_logged(&request, &id, trace.0),
+            None => RequestSpan::now(&request, &id, trace.0),
+        };
         let encoding = choose_encoding(request.headers());
         let is_head = request.method() == Method::HEAD;
         let asked_tags = request.headers().get(header::IF_NONE_MATCH).cloned();
-        request.extensions_mut().insert(trace);
-        let (mut routes, cors) = (self.routes, self.cors);
-        let answering = async move {
-            match (request_head::check(&request), cors) {
-                (Err(problem), _) => problem.into_response(),
-                // Before the guard: browsers send preflights without a token.
-                (Ok(()), Some(layer)) => cors::answer(&layer, routes, request).await,
-                (Ok(()), None) => routes.call(request).await.unwrap_or_else(|never| match never {}),
-            }
-        };
-        let response = answering.instrument(span.clone()).await;
-        answered(&span, response.status().as_u16());
-        if let Some(metrics) = &self.metrics {
-            metrics.answered(&response, began.elapsed());
+        if trace.0.is_some() {
+            request.extensions_mut().insert(trace);
         }
-        let response = self.memory.count(response).await;
+        let (response, template) =
+            span.around(self.0.route(fast, request), |(response, _)| response.status().as_u16()).await;
+        if let Some(metrics) = &self.0.metrics {
+            metrics.answered(&response, template, began.elapsed());
+        }
+        let response = self.0.memory.count(response).await;
         let mut response = compressed(response, encoding, is_head).await;
         weaken_tag(&mut response, encoding, asked_tags.as_ref());
         mark(response.headers_mut(), id);
@@ -119,11 +119,42 @@ impl HttpService {
     }
 }
 
+impl Parts {
+    /// The answer of a route, and its template if the router did not match it.
+    async fn route(
+        &self,
+        fast: Option<FastRequest<'_>>,
+        request: Request,
+    ) -> (Response, Option<&'static str>) {
+        if let Err(problem) = request_head::check(&request) {
+            return (problem.into_response(), None);
+        }
+        match fast {
+            Some(fast) => {
+                let route = tower::service_fn(|request| fast.answer(request).map(Ok));
+                (self.answered_by(route, request).await, Some(fast.template()))
+            }
+            None => (self.answered_by(self.routes.clone(), request).await, None),
+        }
+    }
+
+    async fn answered_by<S>(&self, mut routes: S, request: Request) -> Response
+    where
+        S: Service<Request, Response = Response, Error = Infallible>,
+    {
+        match &self.cors {
+            // Before the guard: browsers send preflights without a token.
+            Some(layer) => cors::answer(layer, routes, request).await,
+            None => routes.call(request).await.unwrap_or_else(|never| match never {}),
+        }
+    }
+}
+
 impl HttpService {
     /// Completes an answer that no route gave.
     pub(super) fn finished(&self, mut response: Response) -> Response {
-        if let Some(metrics) = &self.metrics {
-            metrics.answered(&response, Duration::ZERO);
+        if let Some(metrics) = &self.0.metrics {
+            metrics.answered(&response, None, Duration::ZERO);
         }
         mark(response.headers_mut(), request_id(&HeaderMap::new()));
         response
@@ -133,11 +164,7 @@ impl HttpService {
 /// Stands around each route: turns panics and wrong methods into problem documents, and marks the answer with its route.
 pub(super) async fn of_route(State(app): State<App>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let answered = AssertUnwindSafe(guard::guard(&app, request, next)).catch_unwind().await;
-    let response = answered.unwrap_or_else(|_panic| {
-        tracing::error!("the handler of this request panicked");
-        Problem::internal().into_response()
-    });
+    let response = without_panics(guard::guard(&app, request, next)).await;
     let mut response = match response.status() {
         StatusCode::METHOD_NOT_ALLOWED => {
             Problem::method_not_allowed(response.headers().get(header::ALLOW).cloned()).into_response()
@@ -150,36 +177,13 @@ pub(super) async fn of_route(State(app): State<App>, request: Request, next: Nex
     response
 }
 
-/// A whole HTTP/1.1 answer, to a request that the parser could not read.
-pub(super) fn alone(problem: Problem) -> Vec<u8> {
-    let body = Format::Json.encode(&problem);
-    let mut response = problem.into_response();
-    mark(response.headers_mut(), request_id(&HeaderMap::new()));
-    let mut bytes =
-        format!("HTTP/1.1 {}\r\ncontent-length: {}\r\n", response.status(), body.len()).into_bytes();
-    for (name, value) in response.headers() {
-        if name != header::CONTENT_LENGTH {
-            bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
-        }
-    }
-    bytes.extend(b"\r\n");
-    bytes.extend(body);
-    bytes
-}
-
-/// Adds the headers that every answer has.
-fn mark(headers: &mut HeaderMap, id: HeaderValue) {
-    headers.reserve(DEFAULTS.len() + 1);
-    if is_page(headers) {
-        // The handler of a page sets what the page may load.
-        headers
-            .entry(header::CONTENT_SECURITY_POLICY)
-            .or_insert(HeaderValue::from_static("frame-ancestors 'none'"));
-    }
-    for (name, value) in DEFAULTS {
-        headers.entry(name).or_insert(value);
-    }
-    headers.insert(REQUEST_ID, id);
+/// Turns a panic into a problem document.
+pub(super) async fn without_panics(answering: impl Future<Output = Response>) -> Response {
+    let answered = AssertUnwindSafe(answering).catch_unwind().await;
+    answered.unwrap_or_else(|_panic| {
+        in_request(|| tracing::error!("the handler of this request panicked"));
+        Problem::internal().into_response()
+    })
 }
 
 /// Compresses an answer in the chosen encoding if it is worth it. An answer to `HEAD` has no body, and gets the headers
@@ -205,16 +209,6 @@ async fn compressed(response: Response, encoding: Option<&'static str>, is_head:
     }
 }
 
-fn essence(headers: &HeaderMap) -> &str {
-    let content_type =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.split(';').next().unwrap_or_default().trim()
-}
-
-fn is_page(headers: &HeaderMap) -> bool {
-    essence(headers) == "text/html"
-}
-
 /// Whether the content compresses well: text, JSON and MessagePack do, images and archives don't.
 fn is_compressible(headers: &HeaderMap) -> bool {
     let essence = essence(headers);
@@ -223,27 +217,6 @@ fn is_compressible(headers: &HeaderMap) -> bool {
         || essence.ends_with("msgpack")
         || essence.ends_with("javascript")
         || essence == "image/svg+xml"
-}
-
-/// The one encoding in `Accept-Encoding` that is to be used, or none: an answer is never 406, since what was
-/// asked for has been done by then.
-pub(super) fn choose_encoding(headers: &HeaderMap) -> Option<&'static str> {
-    let mut best: (f32, Option<&'static str>) = (0.0, None);
-    for value in headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()) {
-        for offer in value.split(',') {
-            let mut parts = offer.split(';').map(str::trim);
-            let encoding = match parts.next().unwrap_or_default() {
-                name if name.eq_ignore_ascii_case("br") => "br",
-                name if name.eq_ignore_ascii_case("gzip") => "gzip",
-                _ => continue,
-            };
-            let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
-            if quality > best.0 || (quality == best.0 && quality > 0.0 && encoding == "br") {
-                best = (quality, Some(encoding));
-            }
-        }
-    }
-    best.1
 }
 
 /// A compressed answer is the same state in other bytes, so its tag is a weak one; and so is that of the 304 that
@@ -271,7 +244,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        http::{RequestLimits, SocketConfig},
+        http::{RequestLimits, SocketConfig, request_id::REQUEST_ID},
         store::embedded::{EmbeddedConfig, EmbeddedStore, SyncMode},
         telemetry::{Metrics, Sampled},
         write::{Graphs, GraphsConfig},

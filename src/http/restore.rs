@@ -1,10 +1,9 @@
 //! What a `RESTORE_VERSION` did, on the wire (rule L11).
 
-use dao_projections::Version;
+use dao_projections::{EdgeId, NodeId, Version};
 use serde::Serialize;
 
-use super::wire::TouchedOut;
-use crate::domain::{RestorePart, RestoreResult, SkippedEntity};
+use crate::domain::{RestorePart, RestoreResult, SkippedEntity, Touched};
 
 /// The `result` of a restore.
 #[derive(Serialize)]
@@ -27,5 +26,18 @@ impl<'a> RestoredOut<'a> {
             included: &restored.included,
             skipped: &restored.skipped,
         }
+    }
+}
+
+/// Ids of entities.
+#[derive(Serialize)]
+pub(super) struct TouchedOut<'a> {
+    nodes: &'a [NodeId],
+    edges: &'a [EdgeId],
+}
+
+impl<'a> TouchedOut<'a> {
+    pub(super) fn of(touched: &'a Touched) -> Self {
+        Self { nodes: &touched.nodes, edges: &touched.edges }
     }
 }

@@ -3,14 +3,16 @@
 use axum::{Router, middleware};
 
 use super::{
+    access,
+    access::Access,
     app::{App, ConsoleRoute, DocsAccess, MetricsRoute},
     problem::Problem,
     query_parameters, response,
-    routes::{self, Access, Route},
+    routes::{self, Route},
 };
 
 /// What a process that serves no graphs answers: whether it lives, whether it is ready, what it counts.
-const OPERATIONAL: [&str; 3] = ["/healthz", "/readyz", routes::METRICS];
+const OPERATIONAL: [&str; 3] = ["/healthz", "/readyz", access::METRICS];
 
 /// The router of a server.
 pub(super) fn router(app: &App) -> Router {
@@ -41,7 +43,7 @@ fn router_with(
         Access::Docs => app.docs != DocsAccess::Off,
         Access::Demo => app.is_demo,
         Access::Console => app.console == ConsoleRoute::On,
-        _ if route.path == routes::METRICS => app.metrics_route == MetricsRoute::On,
+        _ if route.path == access::METRICS => app.metrics_route == MetricsRoute::On,
         Access::Public | Access::Graph(_) | Access::AllGraphs(_) | Access::Token | Access::Socket => true,
     };
     let routes = routes::all().filter(is_shown).filter(|route| is_served(route));

@@ -3,7 +3,10 @@
 //! One entry of [`ROUTES`] makes all of it: the router ([`super::router`]), the check in front of the handler ([`super::guard`]), the
 //! label in the metrics ([`super::metrics`]), and the document with the query parameters that the route knows
 //! ([`super::openapi`]). A path that has several methods has several entries, each with its right.
+//!
+//! Long because: one entry for each route.
 
+use Access::{AllGraphs, Docs, Graph, Public, Socket, Token};
 use axum::{
     http::Method,
     routing::{self, MethodRouter},
@@ -12,34 +15,13 @@ use axum::{
 #[cfg(feature = "console")]
 use super::console;
 use super::{
-    activity, all_events, app::App, audit, catalog, commands, connections, demo, document, graph,
-    graph_events, health, home, labels, metrics, openapi, operations, purge, reads, route_table::routes,
-    socket, subscriptions, whoami,
+    access::Access, activity, all_events, app::App, audit, catalog, commands, connections, demo, document,
+    graph, graph_events, health, home, labels, metrics, openapi, openapi_document, operations, purge, reads,
+    route_table::routes, socket, subscriptions, whoami,
 };
-use crate::auth::Right::{self, Admin, Read, Write};
-
-/// What a caller of a route needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// Nothing: health and `/`, for those who only ask whether the server lives and what it is.
-    Public,
-    /// This right on the graph in the path.
-    Graph(Right),
-    /// This right on all graphs at once.
-    AllGraphs(Right),
-    /// A token; the handler finds out which graph it is about.
-    Token,
-    /// The handler checks it: a socket may bring its token later.
-    Socket,
-    /// What `DOCS` says: nothing, or a token.
-    Docs,
-    /// Nothing, where there is a console (`CONSOLE`): its files hold no data.
-    Console,
-    /// A token, on the server of a demo.
-    Demo,
-}
-
-use Access::{AllGraphs, Docs, Graph, Public, Socket, Token};
+use crate::auth::Right::{Admin, Read, Write};
+/// The operations of all routes, for the document.
+pub(super) use documented::Paths;
 
 /// One route.
 pub(super) struct Route {
@@ -262,8 +244,11 @@ routes! {
     /// List who wrote each node and edge last.
     get "/graphs/{graphId}/authors" => audit::authors, Graph(Read), {
         tag = "audit",
-        params(GraphPath, AuthorsQuery),
-        responses((status = 200, description = "The latest write of each, by its id", body = Authors), ReadErrors)
+        params(GraphPath, ContentsQuery),
+        responses(
+            (status = 200, description = "The latest write of each, by its id", body = Authors, headers(("X-Base" = String, description = "The version that was used, as the base of a document"))),
+            ReadErrors,
+        )
     }
     /// List the activity of a graph by hour, event type and user, or in buckets of time.
     get "/graphs/{graphId}/activity" => activity::graph_activity, Graph(Read), {
@@ -433,7 +418,7 @@ routes! {
         )
     }
     /// Get this OpenAPI document.
-    get "/openapi.json" => openapi::document, Docs, {
+    get "/openapi.json" => openapi_document::document, Docs, {
         operation_id = "openapi", tag = "operation",
         responses((status = 200, description = "The OpenAPI document", body = Json), ReadErrors )
     }
@@ -446,9 +431,6 @@ routes! {
         )
     }
 }
-
-/// The operations of all routes, for the document.
-pub(super) use documented::Paths;
 
 /// What the viewer's page loads: the only route that is not in the document.
 const VIEWER_FILE: Route = Route {
@@ -493,9 +475,6 @@ const DEMO: &[Route] = &[
         method_router: || routing::post(demo::kill),
     },
 ];
-
-/// The one route that `METRICS` can turn off.
-pub(super) const METRICS: &str = "/metrics";
 
 /// Every route there is.
 pub(super) fn all() -> impl Iterator<Item = &'static Route> {

@@ -13,15 +13,14 @@ use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, Method, Request, header, uri::Authority},
 };
-
 use url::{Host, Url};
 
 use super::{
+    access::Access,
     app::{App, ListenerScope},
     client_address::host_of,
     problem::Problem,
     refused_origins::RefusedHeader,
-    routes::Access,
 };
 use crate::auth::Auth;
 

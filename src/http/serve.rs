@@ -6,8 +6,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    app::App, cors, listener, metrics::RequestMetrics, response::HttpService, router, routes,
-    supervise::supervised,
+    app::App, cors, fast_path::FastPath, listener, metrics::RequestMetrics, response::HttpService, router,
+    routes, supervise::supervised,
 };
 
 /// How long running requests may take when the server stops.
@@ -26,7 +26,8 @@ pub async fn serve(
         Some(RequestMetrics::of(app.metrics(), routes::all().map(|route| route.path))),
         app.limits,
     )
-    .with_cors(cors::layer(&app));
+    .with_cors(cors::layer(&app))
+    .with_fast_path(FastPath::of(&app));
     serve_routes(listener, service, app, shutdown).await
 }
 
@@ -53,8 +54,8 @@ async fn serve_routes(
         let forget = move || rate.clone().forget_until(until.clone());
         tokio::spawn(supervised("forgetting budgets", stop.clone(), forget))
     });
-    let (live, limits, proxies) = (app.live.clone(), app.limits, app.proxies.clone());
-    let mut requests = tokio::spawn(listener::run(listener, service, limits, proxies, stop.clone()));
+    let (live, limits, limiter) = (app.live.clone(), app.limits, app.connection_limiter());
+    let mut requests = tokio::spawn(listener::run(listener, service, limits, limiter, stop.clone()));
     let died = tokio::select! {
         () = shutdown => None,
         ended = &mut requests => Some(ended),

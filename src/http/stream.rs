@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -13,17 +13,12 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    accept_header::{Offer, preferred},
-    authentication,
-    extractors::QueryParameters,
-    format::Format,
-    problem::Problem,
-    request_context::ResponseDeadline,
+    authentication, extractors::QueryParameters, format::Format, problem::Problem,
+    request_context::ResponseDeadline, stream_format::StreamFormat,
 };
 use crate::{
     auth::Grant,
     read::{CommitFilter, FilterError},
-    telemetry::{Counted, LiveMetrics, StreamStyle},
 };
 
 /// How often an idle stream sends a keep-alive.
@@ -33,55 +28,48 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// what was read from the log to make it.
 pub(super) const PIECE_BYTES: usize = 64 << 10;
 
-/// The format of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StreamFormat {
-    /// `text/event-stream`.
-    ServerSentEvents,
-    /// `application/x-ndjson`.
-    Lines,
+/// One server-sent event; JSON has no line breaks of its own.
+pub(super) fn event(out: &mut Vec<u8>, id: Option<&str>, name: &str, data: &[u8]) {
+    if let Some(id) = id {
+        put(out, &[b"id: ", id.as_bytes(), b"\n"]);
+    }
+    put(out, &[b"event: ", name.as_bytes(), b"\ndata: ", data, b"\n\n"]);
+}
+
+/// An id without an event: browsers remember it, and dispatch no event.
+pub(super) fn id_alone(out: &mut Vec<u8>, id: &str) {
+    put(out, &[b"id: ", id.as_bytes(), b"\n\n"]);
+}
+
+/// One line.
+pub(super) fn line(out: &mut Vec<u8>, data: &[u8]) {
+    put(out, &[data, b"\n"]);
+}
+
+fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    parts.iter().for_each(|part| out.extend_from_slice(part));
+}
+
+/// `types` and `users`, as every stream takes them.
+pub(super) fn commit_filter(query: &QueryParameters) -> Result<CommitFilter, Problem> {
+    let filter = given(CommitFilter::default(), query, "types", CommitFilter::with_types)?;
+    given(filter, query, "users", CommitFilter::with_users)
+}
+
+/// One list of a filter, if it was given.
+pub(super) fn given(
+    filter: CommitFilter,
+    query: &QueryParameters,
+    name: &str,
+    with: fn(CommitFilter, &str) -> Result<CommitFilter, FilterError>,
+) -> Result<CommitFilter, Problem> {
+    match query.text(name) {
+        None => Ok(filter),
+        Some(text) => with(filter, text).map_err(|error| Problem::bad_request(format!("{name}: {error}"))),
+    }
 }
 
 impl StreamFormat {
-    /// The format that `Accept` prefers; server-sent events by default.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let is_lines =
-            |name: &str| ["application/x-ndjson", "application/ndjson", "application/jsonl"].contains(&name);
-        let offers = [
-            Offer {
-                answer: Self::ServerSentEvents,
-                top_level: "text",
-                is_meant_by: |name| name == "text/event-stream",
-            },
-            Offer { answer: Self::Lines, top_level: "application", is_meant_by: is_lines },
-        ];
-        preferred(headers, &offers).unwrap_or(Self::ServerSentEvents)
-    }
-
-    /// Counts an open stream for as long as the guard is held.
-    pub(super) fn opened(self, metrics: &LiveMetrics) -> Counted {
-        let style = match self {
-            Self::ServerSentEvents => StreamStyle::ServerSentEvents,
-            Self::Lines => StreamStyle::Lines,
-        };
-        Counted::one(metrics.streams.of(style))
-    }
-
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::ServerSentEvents => "text/event-stream",
-            Self::Lines => "application/x-ndjson",
-        }
-    }
-
-    /// A keep-alive.
-    pub(super) fn keep_alive(self) -> &'static [u8] {
-        match self {
-            Self::ServerSentEvents => b":\n\n",
-            Self::Lines => b"\n",
-        }
-    }
-
     /// An answer of these parts, which ends when the grant of the reader expires.
     pub(super) fn respond(
         self,
@@ -133,46 +121,5 @@ impl StreamFormat {
             Self::Lines => line(&mut out, &Format::Json.encode(&ErrorOut { error: &problem })),
         }
         out.into()
-    }
-}
-
-/// One server-sent event; JSON has no line breaks of its own.
-pub(super) fn event(out: &mut Vec<u8>, id: Option<&str>, name: &str, data: &[u8]) {
-    if let Some(id) = id {
-        put(out, &[b"id: ", id.as_bytes(), b"\n"]);
-    }
-    put(out, &[b"event: ", name.as_bytes(), b"\ndata: ", data, b"\n\n"]);
-}
-
-/// An id without an event: browsers remember it, and dispatch no event.
-pub(super) fn id_alone(out: &mut Vec<u8>, id: &str) {
-    put(out, &[b"id: ", id.as_bytes(), b"\n\n"]);
-}
-
-/// One line.
-pub(super) fn line(out: &mut Vec<u8>, data: &[u8]) {
-    put(out, &[data, b"\n"]);
-}
-
-fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
-    parts.iter().for_each(|part| out.extend_from_slice(part));
-}
-
-/// `types` and `users`, as every stream takes them.
-pub(super) fn commit_filter(query: &QueryParameters) -> Result<CommitFilter, Problem> {
-    let filter = given(CommitFilter::default(), query, "types", CommitFilter::with_types)?;
-    given(filter, query, "users", CommitFilter::with_users)
-}
-
-/// One list of a filter, if it was given.
-pub(super) fn given(
-    filter: CommitFilter,
-    query: &QueryParameters,
-    name: &str,
-    with: fn(CommitFilter, &str) -> Result<CommitFilter, FilterError>,
-) -> Result<CommitFilter, Problem> {
-    match query.text(name) {
-        None => Ok(filter),
-        Some(text) => with(filter, text).map_err(|error| Problem::bad_request(format!("{name}: {error}"))),
     }
 }

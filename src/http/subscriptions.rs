@@ -14,9 +14,10 @@ use serde_json::Value;
 
 use super::{
     app::App,
-    decode::{Document, Path},
+    decode::Document,
     extractors::{DecodedBody, PathIds, QueryParameters, ResponseFormat},
     format::{Format, respond},
+    json_path::Path,
     json_shape::{Fields, Malformed},
     problem::Problem,
     wire::CommitOut,

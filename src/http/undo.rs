@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    decode::{Path, Repeated},
+    decode::Repeated,
+    json_path::Path,
     json_shape::{Fields, Malformed},
 };
 use crate::domain::{Command, Reverted, SkipReason, Skipped, UNDO_OPERATIONS_MAX, UndoResult, Undone};

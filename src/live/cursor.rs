@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dao_projections::{Head, Version};
 
-use crate::write::{GraphWatch, Recorded};
+use crate::write::{GraphWatch, NewerCommits, Recorded};
 
 /// Commits taken from memory in one step.
 const STEP_COMMITS_MAX: usize = 64;
@@ -30,12 +30,19 @@ pub struct AvailableCommits {
 impl AvailableCommits {
     /// What memory holds after this version; `None` while the graph is not in memory.
     pub fn after(version: Version, graph: &GraphWatch) -> Option<Self> {
+        // Mostly there are some, and one lock is enough.
+        if let Some(NewerCommits { from, commits, head }) = graph.newer_than(version, STEP_COMMITS_MAX) {
+            return Some(Self { head, in_memory: Some((from, commits)) });
+        }
         let head = graph.head()?;
         let in_memory = graph.commits_since(version, STEP_COMMITS_MAX);
-        // Memory may already hold commits that the head taken before does not show.
-        let head = match in_memory.as_ref().and_then(|(_, commits)| commits.last()) {
-            Some(last) if last.commit.version > head.version => last.commit.head(),
-            _ => head,
+        // The ring has a commit before the view shows it: a cursor that is level with the ring is ahead of that head.
+        let head = match &in_memory {
+            Some((from, commits)) => {
+                let known = commits.last().map_or(*from, |last| last.commit.head());
+                if known.version > head.version { known } else { head }
+            }
+            None => head,
         };
         Some(Self { head, in_memory })
     }

@@ -16,7 +16,6 @@ use futures::{
     FutureExt,
     future::{BoxFuture, WeakShared},
 };
-
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep_until},
@@ -29,6 +28,7 @@ use tokio_util::{
 use super::{
     followers::PresentClient,
     other_instances::{LiveConfig, OtherInstancesTask},
+    pacing::DeliveryPacing,
     presence::PresenceRoom,
 };
 use crate::{
@@ -63,6 +63,7 @@ pub struct FollowedGraphs {
     stopping: CancellationToken,
     /// Permits for graphs that are followed because somebody asked who is there.
     lookers: Arc<Semaphore>,
+    pacing: Arc<DeliveryPacing>,
     /// Guards which graph has which entry; held to look up or change one, never across an await.
     followed: Mutex<HashMap<GraphId, Weak<FollowedGraph>>>,
 }
@@ -72,6 +73,7 @@ pub struct FollowedGraph {
     id: GraphId,
     graphs: Arc<Graphs>,
     room: Arc<PresenceRoom>,
+    pacing: Arc<DeliveryPacing>,
     /// Since when it is followed here.
     since: Instant,
     /// Ends the task that hears of other instances.
@@ -85,7 +87,8 @@ impl FollowedGraphs {
     pub fn new(graphs: Arc<Graphs>, config: LiveConfig) -> Self {
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let lookers = Arc::new(Semaphore::new(LOOKERS_MAX));
-        Self { graphs, config, tasks, stopping, lookers, followed: Mutex::default() }
+        let pacing = Arc::new(DeliveryPacing::new(config.pacing));
+        Self { graphs, config, tasks, stopping, lookers, pacing, followed: Mutex::default() }
     }
 
     /// Follows a graph, for as long as the answer is held.
@@ -102,8 +105,8 @@ impl FollowedGraphs {
             self.tasks.spawn(elsewhere(id.clone(), graphs, room, self.config, hints, ended.clone()));
         }
         let (_task, reads) = (ended.drop_guard(), Mutex::default());
-        let since = Instant::now();
-        let followed = Arc::new(FollowedGraph { id: id.clone(), graphs, room, since, _task, reads });
+        let (pacing, since) = (self.pacing.clone(), Instant::now());
+        let followed = Arc::new(FollowedGraph { id: id.clone(), graphs, room, pacing, since, _task, reads });
         if all.len() == all.capacity() {
             all.retain(|_, followed| followed.strong_count() > 0);
         }
@@ -129,6 +132,11 @@ impl FollowedGraphs {
         followed.room().clients()
     }
 
+    /// When followers here get several commits at once.
+    pub fn pacing(&self) -> &Arc<DeliveryPacing> {
+        &self.pacing
+    }
+
     /// Graphs that somebody follows, and clients that are present in them: for operators.
     pub fn occupancy(&self) -> (usize, usize) {
         let followed: Vec<_> = lock(&self.followed).values().filter_map(Weak::upgrade).collect();
@@ -152,6 +160,11 @@ impl FollowedGraph {
     /// What of it is counted.
     pub fn metrics(&self) -> &LiveMetrics {
         &self.graphs.metrics().live
+    }
+
+    /// When its followers get several commits at once.
+    pub fn pacing(&self) -> &Arc<DeliveryPacing> {
+        &self.pacing
     }
 
     /// Who is present in it.

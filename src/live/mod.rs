@@ -17,9 +17,11 @@ mod followers;
 #[doc(hidden)]
 pub mod fuzzing;
 mod other_instances;
+mod pacing;
 mod presence;
 mod presence_message;
 mod presence_slot;
+mod present;
 mod purge;
 mod reader;
 mod subscription;
@@ -29,8 +31,10 @@ pub use cursor::{AvailableCommits, Cursor, CursorStep};
 pub use followed_graphs::{FollowedGraph, FollowedGraphs, LogRead};
 pub use followers::{Follower, PresentClient};
 pub use other_instances::LiveConfig;
-pub use presence::{PresenceRoom, PresenceUpdate, Present};
+pub use pacing::{DeliveryPacing, PacedWatch, PacingConfig};
+pub use presence::PresenceRoom;
 pub use presence_slot::{InvalidSlot, PresenceSlot, SLOTS_MAX};
+pub use present::{PresenceUpdate, Present};
 pub use purge::{PurgeEnding, PurgeError, Purger};
 pub use reader::{Delivery, Reader};
 pub use subscription::{

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
+    pacing::PacingConfig,
     presence::PresenceRoom,
     presence_message::{self, PresenceMessage},
 };
@@ -33,7 +34,7 @@ const FOLLOWERS_EVERY: Duration = Duration::from_millis(500);
 /// How long after a failure the store is asked again; doubled each time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How instances keep up with each other.
+/// How instances keep up with each other, and followers with a busy graph.
 #[derive(Clone, Copy, Debug)]
 pub struct LiveConfig {
     /// How often the head of a followed graph is compared with the store's, unasked.
@@ -42,6 +43,8 @@ pub struct LiveConfig {
     pub presence_every: Duration,
     /// After how long without that a client is taken to be gone.
     pub presence_expiry: Duration,
+    /// From which rate on several commits are sent together.
+    pub pacing: PacingConfig,
 }
 
 impl Default for LiveConfig {
@@ -50,6 +53,7 @@ impl Default for LiveConfig {
             heads_every: Duration::from_secs(30),
             presence_every: Duration::from_secs(20),
             presence_expiry: Duration::from_secs(60),
+            pacing: PacingConfig::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{followers::Follower, presence::Present, presence_slot::PresenceSlot};
+use super::{followers::Follower, presence_slot::PresenceSlot, present::Present};
 
 /// The number of this form, its first byte.
 const FORM: u8 = 1;

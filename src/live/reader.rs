@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use dao_projections::{GraphId, Head, Version};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{AvailableCommits, Cursor, CursorStep, FollowedGraph, FollowedGraphs, followed_graphs::LogRead};
@@ -29,6 +30,10 @@ pub struct Reader {
     followed: Arc<FollowedGraph>,
     hot: GraphWatch,
     cursor: Cursor,
+    /// The graph's head at the latest step.
+    head: Head,
+    /// It has everything, and takes no step before this.
+    quiet_until: Option<Instant>,
     takes_stored: bool,
     /// The commits after this version, on their way.
     ahead: Option<(Version, ReadAhead)>,
@@ -52,8 +57,9 @@ impl Reader {
     /// first, then find out where to start: so nothing slips between.
     pub fn new(graphs: Arc<Graphs>, hub: &FollowedGraphs, id: &GraphId) -> Self {
         let (followed, hot) = (hub.follow(id), graphs.hot(id));
-        let cursor = Cursor::at(Head::EMPTY);
-        Self { graphs, followed, hot, cursor, takes_stored: false, ahead: None, bulk: BULK_COMMITS[0] }
+        let (head, cursor) = (Head::EMPTY, Cursor::at(Head::EMPTY));
+        let (takes_stored, bulk) = (false, BULK_COMMITS[0]);
+        Self { graphs, followed, hot, cursor, head, quiet_until: None, takes_stored, ahead: None, bulk }
     }
 
     /// It takes commits as they are stored, where it is far behind.
@@ -77,6 +83,10 @@ impl Reader {
     /// An unavailable store is waited for. An error says that the log can't be read on from here.
     pub async fn next(&mut self) -> Result<Delivery, ReadError> {
         loop {
+            if let Some(until) = self.quiet_until {
+                sleep_until(until).await;
+                self.quiet_until = None;
+            }
             let mut source = Source::Memory;
             let step = match self.step() {
                 CursorStep::ReadLog { after, to }
@@ -108,8 +118,7 @@ impl Reader {
             };
             match step {
                 CursorStep::Deliver(commits) => {
-                    commits.iter().for_each(|commit| self.cursor.advance(commit));
-                    self.followed.metrics().delivered.of(source).inc_by(commits.len() as u64);
+                    self.deliver(&commits, source);
                     return Ok(Delivery::Commits(commits));
                 }
                 CursorStep::CaughtUp => self.wait().await?,
@@ -130,6 +139,28 @@ impl Reader {
                 },
                 CursorStep::ReadLog { .. } => {}
             }
+        }
+    }
+
+    /// What memory has for a reader that waits because it got something not long ago; nothing if it doesn't wait.
+    /// For a stream that ends.
+    pub fn held(&mut self) -> Vec<Arc<Recorded>> {
+        if self.quiet_until.take().is_none() {
+            return vec![];
+        }
+        let CursorStep::Deliver(commits) = self.step() else { return vec![] };
+        self.deliver(&commits, Source::Memory);
+        commits
+    }
+
+    fn deliver(&mut self, commits: &[Arc<Recorded>], source: Source) {
+        commits.iter().for_each(|commit| self.cursor.advance(commit));
+        let count = commits.len() as u64;
+        let before = self.followed.metrics().delivered.of(source).inc_by(count);
+        if source == Source::Memory {
+            let (now, pacing) = (Instant::now(), self.followed.pacing());
+            pacing.note(before + count, now);
+            self.quiet_until = pacing.quiet_until(now).filter(|_| self.cursor.head() == self.head);
         }
     }
 
@@ -173,7 +204,10 @@ impl Reader {
         // What happens after this look wakes the next wait.
         self.hot.mark_seen();
         match AvailableCommits::after(self.cursor.head().version, &self.hot) {
-            Some(available) => self.cursor.step(available),
+            Some(available) => {
+                self.head = available.head;
+                self.cursor.step(available)
+            }
             None => CursorStep::CaughtUp,
         }
     }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Commits read at once.
-const CHUNK: usize = 512;
+pub(super) const CHUNK: usize = 512;
 
 /// Commits of one graph, in order.
 pub(super) type CommitChunk = Arc<[Arc<Recorded>]>;

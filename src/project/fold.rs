@@ -1,7 +1,7 @@
 //! One graph's rows, from where they are to where its history is.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -21,8 +21,8 @@ use crate::{
 
 /// Commits folded between two changes of the rows.
 const STEP: u64 = 8_192;
-/// What a row counts for beside its bytes, so that small ones are bounded too.
-const ROW_BYTES: usize = 256;
+/// More rows of a graph are not kept in memory by [`super::row_cache`], since each counts for 256 bytes at least.
+const ROWS_KEPT_MAX: usize = 512;
 /// How often a change is tried again because another worker was faster. Then the graph is left for a
 /// later pass: rows that move have not caught up yet.
 const ATTEMPTS_MAX: u32 = 8;
@@ -63,6 +63,12 @@ pub async fn fold_graph(
     GraphFold::default().fold(&mut CommitSource::of(stores, graph), to, checkpoint_every).await
 }
 
+/// As [`fold_graph`], for the row of lists alone.
+pub(super) async fn fold_listing(stores: &Stores, graph: &GraphId, to: Version) -> Result<(), FoldError> {
+    let Some(catalog) = PROJECTIONS.iter().find(|one| one.name == Catalog::NAME) else { return Ok(()) };
+    fold_one(&mut CommitSource::of(stores, graph), catalog, None, to, u64::MAX).await.map(drop)
+}
+
 /// One graph's rows of every projection, as far as they are in memory from one fold to the next. What another
 /// worker does to the stored rows in between shows when something is written: then it is read again.
 #[derive(Default)]
@@ -73,7 +79,7 @@ pub(super) struct GraphFold {
 impl GraphFold {
     /// How many bytes they would be if they were stored.
     pub(super) fn bytes(&self) -> usize {
-        self.works.values().flat_map(|work| work.sizes.values()).sum()
+        self.works.values().map(|work| work.rows.bytes()).sum()
     }
 
     /// As [`fold_graph`]. If the rows of one projection can't be folded, those of the others are all the same.
@@ -142,7 +148,8 @@ async fn fold_one(
                     break;
                 }
             }
-            if !work.save(stores, graph).await? {
+            let is_last = work.at.version >= to;
+            if !work.save(stores, graph, is_last).await? {
                 break;
             }
             if projection.name == Snapshot::NAME && work.at.version.get().is_multiple_of(checkpoint_every) {
@@ -172,8 +179,6 @@ pub(super) struct RowsFold {
     is_unsaved: bool,
     /// Whether what is saved next takes the place of all that is stored.
     replaces: bool,
-    /// What each row in memory counts for.
-    sizes: HashMap<String, usize>,
 }
 
 /// How a step of folding went.
@@ -212,8 +217,12 @@ impl RowsFold {
             is_complete: true,
             is_unsaved: true,
             replaces: true,
-            sizes: HashMap::new(),
         }
+    }
+
+    /// That of the projection.
+    pub(super) fn name(&self) -> &'static str {
+        self.projection.name
     }
 
     /// From the beginning of the history once more.
@@ -250,16 +259,21 @@ impl RowsFold {
         Ok(FoldStep::Done)
     }
 
-    /// Writes what changed onto the stored rows, if they are what they were; whether they were.
-    async fn save(&mut self, stores: &Stores, graph: &GraphId) -> Result<bool, FoldError> {
-        let rows = self.rows.take_changes();
-        self.sizes.extend(rows.iter().map(|(key, row)| (key.clone(), bytes_of(key, row.as_deref()))));
+    /// Writes what changed onto the stored rows, if they are what they were; whether they were. After the last fold, rows
+    /// that are too many to be kept leave the memory as they are encoded.
+    async fn save(&mut self, stores: &Stores, graph: &GraphId, is_last: bool) -> Result<bool, FoldError> {
+        let rows = if is_last && self.rows.count() > ROWS_KEPT_MAX {
+            self.is_complete = false;
+            std::mem::replace(&mut self.rows, self.projection.start()).into_changes()
+        } else {
+            self.rows.take_changes()
+        };
         let rows = rows.into_iter().filter(|(_, row)| row.is_some() || !self.replaces);
         let rows: Vec<_> = rows.map(|(key, row)| (key, row.map(Bytes::from))).collect();
         let to = RowsHead { head: self.at, format: self.projection.format };
         let listing = self.listing(&rows);
         let change = RowsChange { from: self.stored, to, replaces: self.replaces, rows, listing };
-        if !stores.rows.change_rows(graph, self.projection.name, &change).await? {
+        if !stores.rows.change_rows(graph, self.projection.name, change).await? {
             return Ok(false);
         }
         (self.stored, self.replaces, self.is_unsaved) = (Some(to), false, false);
@@ -273,7 +287,7 @@ impl RowsFold {
         let rows: Vec<_> = rows.collect();
         let listing = self.listing(&rows);
         let change = RowsChange { from: self.stored, to, replaces: true, rows, listing };
-        Ok(stores.rows.change_rows(graph, self.projection.name, &change).await?)
+        Ok(stores.rows.change_rows(graph, self.projection.name, change).await?)
     }
 
     /// How the graph stands in lists with these rows, if they are of the catalog.
@@ -304,7 +318,6 @@ impl RowsFold {
             return Ok(FoldStep::Raced);
         }
         for (key, row) in missing.into_iter().zip(found.rows) {
-            self.sizes.insert(key.clone(), bytes_of(&key, row.as_deref()));
             if let Err(error) = self.rows.load(key, row.as_deref()) {
                 tracing::warn!(graph = %log.graph, projection = self.projection.name, %error, "the rows are rebuilt");
                 return Ok(FoldStep::OtherHistory);
@@ -324,9 +337,4 @@ impl RowsFold {
         }
         Ok(())
     }
-}
-
-/// What a row counts for in memory.
-fn bytes_of(key: &str, row: Option<&[u8]>) -> usize {
-    ROW_BYTES + key.len() + row.map_or(0, <[u8]>::len)
 }

@@ -13,18 +13,25 @@
 
 mod commit_source;
 mod failing_graphs;
+mod feed_part;
 mod fold;
+mod listing;
+mod load;
+mod parking;
 mod projector;
 mod rebuild;
 mod row_cache;
 mod status;
+mod waiting_graphs;
 
 use std::{
+    ops::Range,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 pub use fold::{FoldError, fold_graph};
+pub use listing::list_changes;
 pub use projector::run;
 pub use rebuild::{Rebuilt, rebuild};
 pub use status::{Health, Lag, health};
@@ -43,6 +50,12 @@ pub struct ProjectorConfig {
     pub worker: String,
     /// How often the feed is looked at. What comes in between is folded together.
     pub interval: Duration,
+    /// How long the rows of a graph under steady work may wait before they are written again, where the worker has much
+    /// to do. One that nobody worked on waits for nothing.
+    pub busy_interval: Duration,
+    /// In commits a second that the worker is told of: up to the first, no graph waits longer than
+    /// [`interval`](Self::interval); from the second on, busy ones wait for [`busy_interval`](Self::busy_interval).
+    pub busy_load: Range<f64>,
     /// How long a worker that says nothing keeps its parts.
     pub lease: Duration,
     /// How long the feed keeps what is projected, for readers who come back.
@@ -58,6 +71,8 @@ impl Default for ProjectorConfig {
         Self {
             worker: uuid::Uuid::now_v7().to_string(),
             interval: Duration::from_millis(100),
+            busy_interval: Duration::from_secs(2),
+            busy_load: 2_000.0..10_000.0,
             lease: Duration::from_secs(5),
             feed_retention: Duration::from_secs(7 * 24 * 3_600),
             checkpoint_every: 10_000,

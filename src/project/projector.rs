@@ -2,25 +2,25 @@
 //!
 //! Not here: how one graph's rows are folded (`fold`).
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use dao_projections::{GraphId, Head, Projection, Snapshot, Version};
+use dao_projections::GraphId;
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     ProjectorConfig, READER, Stores,
-    commit_source::CommitSource,
     failing_graphs::FailingGraphs,
-    fold::{FoldError, GraphFold},
+    feed_part::{BACK_OFF, FeedPart},
+    fold::GraphFold,
+    load::Load,
     now_ms,
+    parking::{FoldOutcome, fold_or_park, has_been_purged},
     row_cache::RowCache,
+    waiting_graphs::{Pauses, WaitingGraphs},
 };
-use crate::store::{FeedEntry, FeedPlace, ParkedGraph, ProjectionStore, StoreError};
+use crate::store::{FeedEntry, FeedPlace, ProjectionStore, StoreError};
 
 /// Entries of one part of the feed that are taken at once. What they come to is coalesced by graph.
 const ENTRIES_MAX: usize = 4_096;
@@ -30,47 +30,23 @@ const GRAPHS_AT_ONCE: usize = 8;
 const PARTS_AT_ONCE: usize = 8;
 /// How often a part that another worker has is asked for again.
 const LEASE_RETRY: Duration = Duration::from_secs(1);
-/// How often parked graphs are tried again: a history that was repaired goes on by itself.
+/// How often parked graphs are tried again: a history that was repaired goes on by itself. Those of a part that was taken
+/// over are tried at once: what the worker before set aside for a moment is only parked for the next one.
 const PARKED_RETRY: Duration = Duration::from_secs(60);
 /// How often the feed is trimmed.
 const TRIM_INTERVAL: Duration = Duration::from_secs(60);
-/// How often a graph is folded, at once, before the store counts as refusing it: a call that was lost is made again.
-const STORE_TRIES: usize = 2;
-/// Pause before a part of the feed that could not be followed is followed again, doubled each time up to the second:
-/// short beside the lag at which a server counts as not ready.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
-/// One part of the feed as this worker has it.
-struct FeedPart {
-    number: u32,
-    is_leased: bool,
-    /// Up to where it was followed, while this worker has the lease.
-    place: Option<FeedPlace>,
-    kept: RowCache,
-    /// Graphs that the store refuses.
-    aside: FailingGraphs,
-    /// When the lease is asked for next, or renewed.
-    lease_at: Instant,
-    trim_at: Instant,
-    /// When it is followed again after it could not be, and the pause after the next time.
-    follow_at: Instant,
-    back_off: Duration,
+/// Which graphs are folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FoldWhen {
+    /// Those that have waited for long enough.
+    Due,
+    /// All that wait.
+    Now,
 }
 
-impl FeedPart {
-    /// Forgets what another worker may have made untrue, and asks for the lease at this time.
-    fn forget(&mut self, lease_at: Instant) {
-        (self.place, self.lease_at) = (None, lease_at);
-        self.kept.forget_all();
-    }
-
-    /// It could not be followed: what was remembered may not be true any more.
-    fn fail(&mut self) {
-        self.forget(Instant::now());
-        self.follow_at = Instant::now() + self.back_off;
-        self.back_off = (self.back_off * 2).min(BACK_OFF.1);
-    }
-}
+/// How long a worker that is told to stop works on what waits.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Projects until it is told to stop; after a defect it begins again, where the places say.
 pub async fn run(stores: Stores, config: ProjectorConfig, stop: CancellationToken) {
@@ -93,21 +69,25 @@ pub async fn run(stores: Stores, config: ProjectorConfig, stop: CancellationToke
 async fn follow_all(stores: Stores, config: ProjectorConfig, stop: CancellationToken) {
     let now = Instant::now();
     let parts = stores.rows.feed_parts();
+    let load = Arc::new(Load::new(now));
     let part = |number| FeedPart {
         number,
         is_leased: false,
         place: None,
+        read: None,
+        waiting: WaitingGraphs::default(),
+        load: load.clone(),
         kept: RowCache::in_one_of(parts),
         aside: FailingGraphs::default(),
         lease_at: now,
+        parked_at: now + PARKED_RETRY,
         trim_at: now + TRIM_INTERVAL,
         follow_at: now,
         back_off: BACK_OFF.0,
     };
     let mut parts: Vec<FeedPart> = (0..parts).map(part).collect();
-    let mut parked_at = now + PARKED_RETRY;
     while !stop.is_cancelled() {
-        let passed = stop.run_until_cancelled(pass(&stores, &config, &mut parts, &mut parked_at)).await;
+        let passed = stop.run_until_cancelled(pass(&stores, &config, &mut parts)).await;
         match passed {
             None => break,
             Some(Ok(())) => {}
@@ -116,6 +96,9 @@ async fn follow_all(stores: Stores, config: ProjectorConfig, stop: CancellationT
             }
         }
         let _stopped = tokio::time::timeout(config.interval, stop.cancelled()).await;
+    }
+    if tokio::time::timeout(STOP_PATIENCE, fold_the_rest(&stores, &config, &mut parts)).await.is_err() {
+        tracing::debug!(worker = config.worker, "some rows are left to the next start");
     }
     let leased: Vec<u32> = parts.iter().filter(|part| part.is_leased).map(|part| part.number).collect();
     for part in leased {
@@ -126,13 +109,20 @@ async fn follow_all(stores: Stores, config: ProjectorConfig, stop: CancellationT
     }
 }
 
+/// Writes the rows of graphs that wait, before the end. What is not written is found by whoever follows the feed next.
+async fn fold_the_rest(stores: &Stores, config: &ProjectorConfig, parts: &mut [FeedPart]) {
+    for part in parts.iter_mut().filter(|part| part.is_leased && part.place.is_some()) {
+        // The pass may have been cut off anywhere.
+        part.read_again();
+        if let Err(error) = follow(stores, config, part, FoldWhen::Now).await {
+            tracing::debug!(worker = config.worker, %error, "the last rows were not written");
+            return;
+        }
+    }
+}
+
 /// Looks at every part once whose turn it is. An error is that of one part, which is left alone for a while.
-async fn pass(
-    stores: &Stores,
-    config: &ProjectorConfig,
-    parts: &mut [FeedPart],
-    parked_at: &mut Instant,
-) -> Result<(), StoreError> {
+async fn pass(stores: &Stores, config: &ProjectorConfig, parts: &mut [FeedPart]) -> Result<(), StoreError> {
     let now = Instant::now();
     let due = parts.iter_mut().filter(|part| part.follow_at <= now);
     let passes: Vec<_> = due.map(|part| follow_or_back_off(stores, config, part)).collect();
@@ -144,11 +134,8 @@ async fn pass(
         }
     }
     drop(passes);
-    if *parked_at <= Instant::now() {
-        *parked_at = Instant::now() + PARKED_RETRY;
-        if let Err(error) = retry_parked(stores, config, parts).await {
-            first_error.get_or_insert(error);
-        }
+    if let Err(error) = retry_parked(stores, config, parts).await {
+        first_error.get_or_insert(error);
     }
     first_error.map_or(Ok(()), Err)
 }
@@ -158,7 +145,7 @@ async fn follow_or_back_off(
     config: &ProjectorConfig,
     part: &mut FeedPart,
 ) -> Result<(), StoreError> {
-    let followed = follow(stores, config, part).await;
+    let followed = follow(stores, config, part, FoldWhen::Due).await;
     match followed {
         Ok(()) => part.back_off = BACK_OFF.0,
         Err(_) => part.fail(),
@@ -166,17 +153,27 @@ async fn follow_or_back_off(
     followed
 }
 
-/// Tries all that is parked once more, but what has a time of its own.
+/// Tries once more all that is parked in parts whose turn it is, but what has a time of its own.
 async fn retry_parked(
     stores: &Stores,
     config: &ProjectorConfig,
     parts: &mut [FeedPart],
 ) -> Result<(), StoreError> {
-    for (graph, _) in stores.rows.parked().await? {
-        let number = stores.rows.feed_part(&graph);
-        let own = parts.iter_mut().find(|own| own.number == number && own.place.is_some());
-        if let Some(part) = own.filter(|part| !part.aside.has(&graph)) {
-            retry(stores, config, part, &graph).await;
+    let now = Instant::now();
+    let is_due = |part: &FeedPart| part.place.is_some() && part.parked_at <= now;
+    if !parts.iter().any(is_due) {
+        return Ok(());
+    }
+    let found = stores.rows.parked().await;
+    let retry_at = now + if found.is_ok() { PARKED_RETRY } else { BACK_OFF.1 };
+    let mut due: Vec<_> = parts.iter_mut().filter(|part| is_due(part)).collect();
+    due.iter_mut().for_each(|part| part.parked_at = retry_at);
+    let parked = found?;
+    for part in due {
+        for (graph, _) in &parked {
+            if stores.rows.feed_part(graph) == part.number && !part.aside.has(graph) {
+                retry(stores, config, part, graph).await;
+            }
         }
     }
     Ok(())
@@ -199,7 +196,12 @@ async fn retry(stores: &Stores, config: &ProjectorConfig, part: &mut FeedPart, g
 }
 
 /// Follows one part to its end, if it is this worker's.
-async fn follow(stores: &Stores, config: &ProjectorConfig, part: &mut FeedPart) -> Result<(), StoreError> {
+async fn follow(
+    stores: &Stores,
+    config: &ProjectorConfig,
+    part: &mut FeedPart,
+    when: FoldWhen,
+) -> Result<(), StoreError> {
     let rows = &*stores.rows;
     loop {
         if !has_lease(rows, config, part).await? {
@@ -210,15 +212,26 @@ async fn follow(stores: &Stores, config: &ProjectorConfig, part: &mut FeedPart) 
             None => rows.place(READER, part.number).await?,
         };
         part.place = Some(place);
-        let entries = rows.feed(part.number, place, ENTRIES_MAX).await?;
-        let Some(last) = entries.last().map(|entry| entry.place) else { break };
-        fold_entries(stores, config, &entries, part).await?;
+        let from = part.read.unwrap_or(place);
+        let entries = match when {
+            FoldWhen::Due => rows.feed_for_poll(part.number, from, ENTRIES_MAX).await?,
+            FoldWhen::Now => rows.feed(part.number, from, ENTRIES_MAX).await?,
+        };
+        let commits = entries.iter().map(|entry| entry.to.since(entry.from) + 1).sum();
+        part.load.add(commits, Instant::now());
+        take_up(stores, &entries, part, from).await?;
+        let read = entries.last().map_or(from, |last| last.place);
+        part.read = Some(read);
+        fold_waiting(stores, config, part, when).await?;
         // Folding may have taken longer than the lease: the place is then another's to move.
         if !has_lease(rows, config, part).await? {
             return Ok(());
         }
-        rows.set_place(READER, part.number, last).await?;
-        part.place = Some(last);
+        let reached = part.waiting.place(read);
+        if reached > place {
+            rows.set_place(READER, part.number, reached).await?;
+            part.place = Some(reached);
+        }
         if entries.len() < ENTRIES_MAX {
             break;
         }
@@ -245,9 +258,15 @@ async fn has_lease(
     if part.lease_at > Instant::now() {
         return Ok(part.is_leased);
     }
+    let had_it = part.is_leased;
     part.is_leased = rows.lease(READER, part.number, &config.worker, config.lease).await?;
     match part.is_leased {
-        true => part.lease_at = Instant::now() + config.lease / 3,
+        true => {
+            part.lease_at = Instant::now() + config.lease / 3;
+            if !had_it {
+                part.parked_at = Instant::now();
+            }
+        }
         false => {
             part.forget(Instant::now() + LEASE_RETRY);
             part.aside.forget_all();
@@ -256,33 +275,51 @@ async fn has_lease(
     Ok(part.is_leased)
 }
 
-async fn fold_entries(
+/// Takes up what the feed tells of after this place.
+async fn take_up(
     stores: &Stores,
-    config: &ProjectorConfig,
     entries: &[FeedEntry],
     part: &mut FeedPart,
+    mut before: FeedPlace,
 ) -> Result<(), StoreError> {
     take_back_unparked(stores, entries, part).await?;
-    let mut graphs: BTreeMap<&GraphId, Version> = BTreeMap::new();
-    // What is set aside is parked, and goes up to its head when it is tried again.
-    for entry in entries.iter().filter(|entry| !part.aside.has(&entry.graph)) {
-        let to = graphs.entry(&entry.graph).or_default();
-        // What stands before a purge is of a history that is gone.
-        *to = if entry.purged.is_some() { Version::EMPTY } else { entry.to.max(*to) };
+    for entry in entries {
+        // What is set aside is parked, and goes up to its head when it is tried again.
+        if !part.aside.has(&entry.graph) {
+            part.waiting.add(entry, before);
+        }
+        before = entry.place;
     }
     for graph in entries.iter().filter(|entry| entry.purged.is_some()).map(|entry| &entry.graph) {
         part.aside.take_back(graph);
         drop(part.kept.take(graph));
         if has_been_purged(stores, graph).await? {
-            graphs.remove(graph);
+            part.waiting.done(graph);
         }
     }
+    Ok(())
+}
+
+/// Folds graphs that wait.
+async fn fold_waiting(
+    stores: &Stores,
+    config: &ProjectorConfig,
+    part: &mut FeedPart,
+    when: FoldWhen,
+) -> Result<(), StoreError> {
+    let now = Instant::now();
+    part.waiting.forget_idle(now);
+    let pauses = Pauses { first: config.interval, max: part.load.pause_max(config, now) };
+    let graphs = match when {
+        FoldWhen::Due => part.waiting.due(pauses, now),
+        FoldWhen::Now => part.waiting.all(),
+    };
     let folds: Vec<_> = graphs
         .into_iter()
         .map(|(graph, to)| {
-            let mut rows = part.kept.take(graph);
+            let mut rows = part.kept.take(&graph);
             async move {
-                let folded = fold_or_park(stores, config, graph, &mut rows, to, false).await;
+                let folded = fold_or_park(stores, config, &graph, &mut rows, to, false).await;
                 (graph, rows, folded)
             }
         })
@@ -291,8 +328,15 @@ async fn fold_entries(
     let mut first_error = None;
     while let Some((graph, rows, folded)) = folds.next().await {
         match folded {
-            Ok(FoldOutcome::CaughtUp | FoldOutcome::Poisoned) => part.kept.put(graph.clone(), rows),
-            Ok(FoldOutcome::Refused) => part.aside.put(graph),
+            Ok(FoldOutcome::CaughtUp | FoldOutcome::Poisoned) => {
+                part.waiting.done(&graph);
+                part.waiting.folded(graph.clone(), pauses, now);
+                part.kept.put(graph, rows);
+            }
+            Ok(FoldOutcome::Refused) => {
+                part.waiting.done(&graph);
+                part.aside.put(&graph);
+            }
             // The others have their turn all the same.
             Err(error) => drop(first_error.get_or_insert(error)),
         }
@@ -315,74 +359,6 @@ async fn take_back_unparked(
         part.aside.take_back(graph);
     }
     Ok(())
-}
-
-/// How bringing a graph's rows up to date ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FoldOutcome {
-    CaughtUp,
-    /// Its history can't be folded: it is parked.
-    Poisoned,
-    /// The store refuses it and nothing else: it is parked, and tried again soon.
-    Refused,
-}
-
-/// Brings all rows of a graph up to date; or says why it can't, where an operator sees it. An error says that the store
-/// can't even be told that.
-async fn fold_or_park(
-    stores: &Stores,
-    config: &ProjectorConfig,
-    graph: &GraphId,
-    rows: &mut GraphFold,
-    to: Version,
-    was_parked: bool,
-) -> Result<FoldOutcome, StoreError> {
-    // One that is parked because of what is stored is tried again with what is stored.
-    let memory = config.memory.as_deref().filter(|_| !was_parked);
-    let mut tries = 0;
-    let folded = loop {
-        tries += 1;
-        let mut log = CommitSource::of(stores, graph).remembered_by(memory);
-        match rows.fold(&mut log, to, config.checkpoint_every).await {
-            Err(FoldError::Store(_)) if tries < STORE_TRIES => *rows = GraphFold::default(),
-            folded => break folded,
-        }
-    };
-    if folded.is_err() && has_been_purged(stores, graph).await? {
-        return Ok(FoldOutcome::CaughtUp);
-    }
-    let (parked, folded) = match folded {
-        Ok(()) if was_parked => {
-            tracing::info!(%graph, "a parked graph is projected again");
-            return stores.rows.park(graph, None).await.map(|()| FoldOutcome::CaughtUp);
-        }
-        Ok(()) => return Ok(FoldOutcome::CaughtUp),
-        Err(FoldError::Store(error)) => {
-            // The first version that the rows lack.
-            let at = stores.rows.rows(graph, Snapshot::NAME, &[]).await?.at;
-            let version = at.map_or(Version::EMPTY, |at| at.head.version).next();
-            (ParkedGraph { version, reason: error.to_string() }, FoldOutcome::Refused)
-        }
-        Err(FoldError::Poison { version, reason }) => {
-            (ParkedGraph { version, reason }, FoldOutcome::Poisoned)
-        }
-    };
-    stores.rows.park(graph, Some(&parked)).await?;
-    if !was_parked {
-        let ParkedGraph { version, reason } = parked;
-        tracing::error!(%graph, %version, reason, "a graph can't be projected and is parked");
-    }
-    Ok(folded)
-}
-
-/// Whether there is no such graph any more; then what was written of it meanwhile is removed.
-async fn has_been_purged(stores: &Stores, graph: &GraphId) -> Result<bool, StoreError> {
-    // A head that can't be read is that of a graph that is there.
-    let is_gone = matches!(stores.events.head(graph).await, Ok(Head::EMPTY));
-    if is_gone {
-        stores.rows.drop_rows(graph).await?;
-    }
-    Ok(is_gone)
 }
 
 /// Lets the feed go of what is projected and old.

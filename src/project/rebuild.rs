@@ -1,15 +1,15 @@
 //! Rebuilding a graph's rows from its log, beside those that are read meanwhile.
 
-use dao_projections::{GraphId, PROJECTIONS, Registered, Version};
+use dao_projections::{GraphId, PROJECTIONS, Version};
 
 use super::{
     Stores,
-    commit_source::{CommitSource, is_in_history},
+    commit_source::{CHUNK, CommitSource, is_in_history},
     fold::{FoldError, FoldStep, RowsFold},
 };
 
-/// Commits folded between two reports of progress.
-const STEP: u64 = 8_192;
+/// Commits that one projection after the other folds while they are in memory.
+const TOGETHER: u64 = CHUNK as u64;
 
 /// The result of a rebuild.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,9 +30,16 @@ pub async fn rebuild(
 ) -> Result<Rebuilt, FoldError> {
     let mut rebuilt = Rebuilt::default();
     let named = || PROJECTIONS.iter().filter(|p| projection.is_none_or(|name| p.name == name));
+    let mut log = CommitSource::of(stores, graph);
+    let mut works: Vec<_> = named().map(|projection| Ok(RowsFold::from_start(projection))).collect();
+    fold_together(&mut log, &mut works, &mut progress).await?;
     let mut first_error = None;
-    for registered in named() {
-        match rebuild_one(stores, graph, registered, &mut progress).await {
+    for work in works {
+        let rebuilding = match work {
+            Ok(work) => finish(&mut log, work, &mut progress).await,
+            Err(error) => Err(error),
+        };
+        match rebuilding {
             Ok(commits) => rebuilt.commits = rebuilt.commits.max(commits),
             Err(error) => drop(first_error.get_or_insert(error)),
         }
@@ -43,29 +50,55 @@ pub async fn rebuild(
     if stores.rows.parked().await?.iter().any(|(parked, _)| parked == graph) {
         stores.rows.park(graph, None).await?;
         // A projector may have passed over commits just before, since the graph was parked.
-        for registered in named() {
-            let commits = rebuild_one(stores, graph, registered, &mut |_| ()).await?;
+        for projection in named() {
+            let commits = finish(&mut log, RowsFold::from_start(projection), &mut |_| ()).await?;
             rebuilt.commits = rebuilt.commits.max(commits);
         }
     }
     Ok(rebuilt)
 }
 
-async fn rebuild_one(
-    stores: &Stores,
-    graph: &GraphId,
-    projection: &Registered,
+/// Folds the history as it is now into all of these, and reads it once for that. What is out of the ordinary is left to
+/// [`finish`]; a fold that fails is the end of that projection alone.
+async fn fold_together(
+    log: &mut CommitSource<'_>,
+    works: &mut [Result<RowsFold, FoldError>],
+    progress: &mut impl FnMut(u64),
+) -> Result<(), FoldError> {
+    let head = log.stores.events.head(log.graph).await?.version;
+    let mut end = Version::EMPTY;
+    while end < head {
+        end = head.min(end.plus(TOGETHER));
+        for slot in works.iter_mut() {
+            let Ok(work) = slot else { continue };
+            let before = work.at.version;
+            let step = work.fold(log, end).await;
+            progress(work.at.version.since(before));
+            match step {
+                Ok(FoldStep::Done) if work.at.version == end => {}
+                Ok(_) => return Ok(()),
+                Err(error) => *slot = Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Folds what is left, and puts the rows in the place of those that are stored.
+async fn finish(
+    log: &mut CommitSource<'_>,
+    mut work: RowsFold,
     progress: &mut impl FnMut(u64),
 ) -> Result<u64, FoldError> {
-    let (mut work, mut log) = (RowsFold::from_start(projection), CommitSource::of(stores, graph));
+    let (stores, graph) = (log.stores, log.graph);
     loop {
-        work.stored = stores.rows.rows(graph, projection.name, &[]).await?.at;
+        work.stored = stores.rows.rows(graph, work.name(), &[]).await?.at;
         // Also beyond what a projector has folded in the meantime.
         let head = stores.events.head(graph).await?.version;
         while work.at.version < head {
             let before = work.at.version;
-            let end = head.min(before.plus(STEP));
-            match work.fold(&mut log, end).await? {
+            let end = head.min(before.plus(TOGETHER));
+            match work.fold(log, end).await? {
                 FoldStep::Done => progress(work.at.version.since(before)),
                 FoldStep::NoMore => break,
                 // Another history took the place of this one: begin again.

@@ -17,8 +17,8 @@ const GRAPH_BYTES_MAX: usize = 128 << 10;
 const BYTES_MAX: usize = 8 << 20;
 /// What a graph counts for beside its rows.
 const GRAPH_BYTES: usize = 1 << 10;
-/// Passes after which a graph that nothing happened to is forgotten.
-const IDLE_PASSES: u64 = 10;
+/// Passes after which a graph that nothing happened to is forgotten: more than there are while a busy one waits.
+const IDLE_PASSES: u64 = 30;
 
 /// What is kept of the graphs of one part of the feed.
 pub(super) struct RowCache {

@@ -1,12 +1,17 @@
 //! Activity: who did how much of what, when. Answered from rows that projector tasks keep.
+//!
+//! Not here: how the rows are made ([`dao_projections::Activity`]).
 
 use std::collections::BTreeMap;
 
 use dao_projections::{Activity, ActivityKey, GraphId, Projection, Timestamp, UserId, Version};
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::SemaphorePermit,
+    time::{Instant, sleep_until},
+};
 
 use super::{
-    ReadError,
+    error::ReadError,
     version_wait::{self, FIRST_PAUSE, PAUSE_MAX, WAIT},
 };
 use crate::{
@@ -71,19 +76,14 @@ impl ActivityFilter {
     }
 }
 
-/// What happened in one graph, at most `limit` counts after `after`; counted up to `min_version` or later,
-/// if that comes to be in time (rule H3).
+/// What happened in one graph, at most `limit` counts after `after`.
 pub async fn activity(
     graphs: &Graphs,
     graph: &GraphId,
     filter: &ActivityFilter,
     after: Option<&ActivityPlace>,
     limit: usize,
-    min_version: Option<Version>,
 ) -> Result<ActivityFound, ReadError> {
-    if let Some(min) = min_version {
-        wait_until_counted(graphs, graph, min).await?;
-    }
     let mut found = ActivityFound::default();
     if let Some(rows) = graphs.rows() {
         let after = after.and_then(|place| place.key.as_deref());
@@ -92,17 +92,74 @@ pub async fn activity(
     Ok(found)
 }
 
+/// A read that waits until the events of a graph are counted up to a version (rule H3). Nobody is woken when rows change,
+/// often in another process: it looks, and looks less and less often.
+///
+/// It has one of the places of those who wait and one deadline for all that it waits for. It must have no turn of others
+/// while it waits.
+pub struct ActivityWait<'a> {
+    graphs: &'a Graphs,
+    graph: &'a GraphId,
+    min: Version,
+    /// Up to where they were counted when it began.
+    counted: Version,
+    deadline: Instant,
+    _place: SemaphorePermit<'a>,
+}
+
+impl<'a> ActivityWait<'a> {
+    /// Begins, and waits until the graph is at `min` or later. `None` if its events are counted up to there.
+    pub async fn begin(
+        graphs: &'a Graphs,
+        graph: &'a GraphId,
+        min: Version,
+    ) -> Result<Option<Self>, ReadError> {
+        let deadline = Instant::now() + WAIT;
+        let counted = counted_to(graphs, graph).await?;
+        if counted >= min {
+            return Ok(None);
+        }
+        let _place = graphs.place_to_wait()?;
+        let head = graphs.store().head(graph).await?;
+        version_wait::reach_by(graphs, graph, head, min, deadline).await?;
+        Ok(Some(Self { graphs, graph, min, counted, deadline, _place }))
+    }
+
+    /// How many versions were to be counted when it began.
+    pub fn missing(&self) -> u64 {
+        self.min.since(self.counted)
+    }
+
+    /// When it ends.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Waits until they are counted, or for as long as it may.
+    pub async fn counted(&self) -> Result<(), ReadError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let current = counted_to(self.graphs, self.graph).await?;
+            let now = Instant::now();
+            if current >= self.min {
+                return Ok(());
+            }
+            if now >= self.deadline {
+                return Err(ReadError::VersionNotReached { current });
+            }
+            sleep_until(self.deadline.min(now + pause)).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+}
+
 /// How many events there were in each hour in one graph, as `sum` says it; and the version up to which they are counted.
 pub(super) async fn by_hour<T: Send + 'static>(
     graphs: &Graphs,
     graph: &GraphId,
     filter: &ActivityFilter,
-    min_version: Option<Version>,
     sum: impl FnOnce(BTreeMap<Timestamp, u64>) -> T + Send + 'static,
 ) -> Result<(Version, T), ReadError> {
-    if let Some(min) = min_version {
-        wait_until_counted(graphs, graph, min).await?;
-    }
     let found = match graphs.rows() {
         Some(rows) => rows.all_rows(graph, Activity::NAME).await?,
         None => None,
@@ -122,29 +179,6 @@ pub(super) async fn by_hour<T: Send + 'static>(
     };
     let summed = tokio::task::spawn_blocking(add_up).await.map_err(|_| WriteError::Failed)?;
     Ok((version, summed))
-}
-
-/// First until the version is there, then until it is counted. Nobody is woken when rows change, often in another
-/// process: it looks, and looks less and less often.
-async fn wait_until_counted(graphs: &Graphs, graph: &GraphId, min: Version) -> Result<(), ReadError> {
-    let deadline = Instant::now() + WAIT;
-    let mut counted = counted_to(graphs, graph).await?;
-    if counted >= min {
-        return Ok(());
-    }
-    version_wait::reach(graphs, graph, graphs.store().head(graph).await?, min).await?;
-    let _place = graphs.place_to_wait()?;
-    let mut pause = FIRST_PAUSE;
-    while counted < min {
-        let now = Instant::now();
-        if now >= deadline {
-            return Err(ReadError::VersionNotReached { current: counted });
-        }
-        sleep_until(deadline.min(now + pause)).await;
-        pause = (pause * 2).min(PAUSE_MAX);
-        counted = counted_to(graphs, graph).await?;
-    }
-    Ok(())
 }
 
 /// The version up to which a graph's events are counted.

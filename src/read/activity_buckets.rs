@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use dao_projections::{GraphId, Timestamp, Version};
 
-use super::{ActivityFilter, ReadError, activity::by_hour};
+use super::{ActivityFilter, activity::by_hour, error::ReadError};
 use crate::write::Graphs;
 
 /// Buckets in one answer at most: as many as a picture has room for.
@@ -42,11 +42,10 @@ pub async fn activity_buckets(
     graph: &GraphId,
     filter: &ActivityFilter,
     bucket_ms: u64,
-    min_version: Option<Version>,
 ) -> Result<BucketsFound, ReadError> {
     // All counts of a graph are one read: what is left out of a page was read as well.
     let gather = move |hours| gathered(&hours, bucket_ms);
-    let (version, (bucket_ms, buckets)) = by_hour(graphs, graph, filter, min_version, gather).await?;
+    let (version, (bucket_ms, buckets)) = by_hour(graphs, graph, filter, gather).await?;
     Ok(BucketsFound { version, bucket_ms, buckets })
 }
 

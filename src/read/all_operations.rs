@@ -23,7 +23,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use self::lists::{CLOCKS_DIFFER_MS, Entry, List, ListKind, PageBudget, before};
 use super::{
-    AuditFilter, CommitFilter, ListedOperation, ReadError,
+    AuditFilter, CommitFilter, ListedOperation,
+    error::ReadError,
     history_walk::HistoryItem,
     undone::{self, UnseenBudget},
 };

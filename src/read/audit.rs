@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use dao_projections::{CommandType, Commit, Entity, Event, GraphId, OperationId, Timestamp, UserId, Version};
 
 use super::{
-    ReadError,
+    error::ReadError,
     history_walk::{HistoryItem, HistoryWalk, RecordKinds, WalkBudget},
     undone::{self, UnseenBudget},
     version_wait,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use dao_projections::{Graph, GraphId, Head, Timestamp, UserId, Version};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::ReadError;
+use super::error::ReadError;
 use crate::{
     store::{EventStore, StoreError},
     write::{Graphs, history_reader},
@@ -91,6 +91,11 @@ async fn commits_between(
         let Some(end) = chunk.last().map(|end| end.version) else {
             return Err(history_reader::ends_early(store, id, after.next(), |now| now.version >= last).await);
         };
+        if let (Some(before), Some(next)) = (head, chunk.first())
+            && before.after(&next.body) != next.head()
+        {
+            return Err(history_reader::broken_link(store, id, before).await);
+        }
         for stored in &chunk {
             let follows = head.is_none_or(|before| before.after(&stored.body) == stored.head());
             if !follows {

@@ -10,7 +10,7 @@ use dao_projections::{Catalog, CatalogRow, GraphId, Projection, Timestamp};
 use futures::future::try_join_all;
 use serde_json::Value;
 
-use super::ReadError;
+use super::error::ReadError;
 use crate::store::{FeedPlace, ListOrder, ListPlace, ListQuery, ListSort, ProjectionStore};
 
 /// Graphs that one call looks at.

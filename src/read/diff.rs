@@ -2,7 +2,7 @@
 
 use dao_projections::{Graph, GraphDiff, GraphId, Version};
 
-use super::{CurrentState, ReadError, version_named::version_named};
+use super::{CurrentState, error::ReadError, version_named::version_named};
 use crate::{
     domain::VersionRef,
     store::StoreError,

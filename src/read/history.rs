@@ -7,7 +7,7 @@
 use dao_projections::{Change, Commit, GraphId, Subject, Tracked, Version};
 
 use super::{
-    ReadError,
+    error::ReadError,
     history_walk::{CommitWalk, WalkBudget},
     version_wait,
 };

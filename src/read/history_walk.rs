@@ -134,6 +134,9 @@ impl<'a> CommitWalk<'a> {
         if chunk.is_empty() {
             return Err(self.ends_early().await);
         }
+        if chunk.first().is_some_and(|first| first.head() != below.after(&first.body)) {
+            return Err(history_reader::broken_link(self.store, self.id, below).await);
+        }
         chunk.iter().try_fold(below, |before, stored| {
             let after = before.after(&stored.body);
             let problem = || "its hash does not follow from its content".to_owned();

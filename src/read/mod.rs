@@ -15,6 +15,7 @@ mod audit;
 mod authors;
 mod catalog;
 mod diff;
+mod error;
 mod filter;
 mod history;
 mod history_walk;
@@ -26,55 +27,24 @@ mod verify;
 mod version_named;
 mod version_wait;
 
-use dao_projections::{LabelName, Version};
-
 pub use self::filter::{CommitFilter, FilterError, FilterLists};
 pub use crate::store::{
     FeedPlace, ListOrder, ListPlace, ListSort, Order, RefusalPlace, StoreError, StoredCommit,
 };
-use crate::write::WriteError;
-pub use activity::{ActivityCount, ActivityFilter, ActivityFound, ActivityPlace, activity, all_activity};
+pub use activity::{
+    ActivityCount, ActivityFilter, ActivityFound, ActivityPlace, ActivityWait, activity, all_activity,
+};
 pub use activity_buckets::{BUCKET_MS_MIN, BUCKETS_MAX, Bucket, BucketsFound, activity_buckets};
 pub use all_operations::{AllOperationsPage, AllOperationsPlace, AllOperationsQuery, all_operations};
 pub use audit::{AuditFilter, AuditQuery, ListedOperation, OperationPage, OperationStatus, operations};
 pub use authors::{Author, authors};
 pub use catalog::{CatalogFilter, CatalogFound, CatalogPage, LOOKED_AT_MAX, TrashFilter, catalog};
 pub use diff::{Difference, diff};
+pub use error::ReadError;
 pub use history::{EntityChange, EntityHistory, history};
 pub use operation::{OperationEnding, OperationFound, operation};
 pub use resume::{Changes, Resume, ResumeHash, changes, continued, from_log, resume};
 pub use state::{CurrentState, StateSource, at_version, current};
 pub use verify::{BadCommit, Verification, verify};
 pub use version_named::{NamedVersion, at, version_named};
-
-/// Why a read got no answer.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The graph did not reach the version in time (rule H3).
-    #[error("the graph is at version {current}")]
-    VersionNotReached {
-        /// Where it was at last.
-        current: Version,
-    },
-    /// The version asked for is above the head.
-    #[error("the graph is at version {current}")]
-    VersionNotFound {
-        /// Where it is.
-        current: Version,
-    },
-    /// The graph has no such label.
-    #[error("the graph has no label {name}")]
-    LabelNotFound {
-        /// Which.
-        name: LabelName,
-    },
-    /// The graph could not be had.
-    #[error(transparent)]
-    Graph(#[from] WriteError),
-}
-
-impl From<StoreError> for ReadError {
-    fn from(error: StoreError) -> Self {
-        Self::Graph(error.into())
-    }
-}
+pub use version_wait::await_version;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use dao_projections::{CommandType, GraphId, OperationId, Timestamp, UserId, Version};
 use futures::{StreamExt, stream};
 
-use super::ReadError;
+use super::error::ReadError;
 use crate::{
     domain::{OperationRecord, RecordedOutcome, Refusal},
     store::{GraphFilter, OperationPlaces, StoreError},
@@ -91,9 +91,9 @@ async fn in_graph(
     let graph = graph.clone();
     let (by, ending) = match record.outcome {
         RecordedOutcome::Committed { version } => {
-            let Some(recorded) = history_reader::one(&**graphs.store(), &graph, version).await? else {
-                let problem = "an operation names this commit, and it is missing".to_owned();
-                return Err(StoreError::Corrupt { graph, version, problem });
+            let store = &**graphs.store();
+            let Some(recorded) = history_reader::one(store, &graph, version).await? else {
+                return Err(history_reader::recorded_missing(store, &graph, id, version).await);
             };
             let body = &recorded.commit.body;
             return Ok(Some(OperationFound {

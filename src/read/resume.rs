@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dao_projections::{GraphId, Hash, Head, Version};
 
-use super::{ReadError, StateSource, current};
+use super::{StateSource, current, error::ReadError};
 use crate::{
     store::StoreError,
     write::{Graphs, Recorded, View, history_reader},

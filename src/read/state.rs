@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use dao_projections::{Graph, GraphId, Head, Version};
 
-use super::{ReadError, version_wait};
+use super::{error::ReadError, version_wait};
 use crate::{
     store::StoreError,
     write::{Graphs, View, WriteError, history_reader},

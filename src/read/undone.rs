@@ -46,6 +46,8 @@ pub(super) async fn undone_by(
         Some(rows) => rows.rows(id, Activity::NAME, &keys).await?,
         None => RowsFound::default(),
     };
+    let is_current = found.at.is_some_and(|at| at.format == Activity::FORMAT);
+    let found = if is_current { found } else { RowsFound::default() };
     let seen = found.at.map_or(Version::EMPTY, |at| at.head.version);
     let mut undone = HashMap::new();
     for ((operation, key), row) in operations.iter().zip(&keys).zip(found.rows) {

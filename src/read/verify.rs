@@ -8,7 +8,7 @@
 
 use dao_projections::{Graph, GraphId, Head, Version, fold_strictly};
 
-use super::ReadError;
+use super::error::ReadError;
 use crate::{
     store::{EventStore, StoreError, StoredCommit},
     write::{Graphs, history_reader, run_blocking},
@@ -91,7 +91,14 @@ async fn walk(
             });
             break;
         }
+        let before = graph.head();
         bad = run_blocking(|| fold_chunk(id, &mut graph, &chunk)).err();
+        if bad.is_some() && graph.head() == before && before != Head::EMPTY {
+            match history_reader::broken_link(store, id, before).await {
+                StoreError::Corrupt { .. } => {}
+                replaced => return Err(replaced),
+            }
+        }
         let good = graph.head().version.get();
         on_progress(good, head.map_or(good, |head| head.version.get()));
         tokio::task::yield_now().await;

@@ -2,7 +2,7 @@
 
 use dao_projections::{Graph, GraphId, Head, Version};
 
-use super::{CurrentState, ReadError, at_version, current};
+use super::{CurrentState, at_version, current, error::ReadError};
 use crate::{
     domain::VersionRef,
     write::{Graphs, version_at_time::last_until},

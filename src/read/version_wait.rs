@@ -2,13 +2,15 @@
 //! to, shared by all who wait for one graph.
 //!
 //! Nothing is loaded and no task is started here: who waits may be waiting for a graph that never comes to be.
+//!
+//! Not here: what is read then ([`super::state`]), and rows that are behind ([`super::activity`]).
 
 use std::time::Duration;
 
 use dao_projections::{GraphId, Head, Version};
 use tokio::time::Instant;
 
-use super::ReadError;
+use super::error::ReadError;
 use crate::{
     store::StoreError,
     write::{Graphs, WriteError},
@@ -32,7 +34,18 @@ pub(super) async fn reach(
         return Ok(known);
     }
     let _place = graphs.place_to_wait()?;
-    let (deadline, is_shared) = (Instant::now() + WAIT, graphs.store().is_shared());
+    reach_by(graphs, id, known, min, Instant::now() + WAIT).await
+}
+
+/// The same until this time, for a read that has a place of those who wait.
+pub(super) async fn reach_by(
+    graphs: &Graphs,
+    id: &GraphId,
+    known: Head,
+    min: Version,
+    deadline: Instant,
+) -> Result<Head, ReadError> {
+    let is_shared = graphs.store().is_shared();
     let (mut hot, mut head, mut pause) = (graphs.hot(id), known, FIRST_PAUSE);
     loop {
         // What happens after this look wakes the next wait.
@@ -70,6 +83,19 @@ pub(super) async fn reach(
                 pause = (pause * 2).min(PAUSE_MAX);
             }
         }
+    }
+}
+
+/// Waits until the graph is at `min_version` or later (rule H3), for a read that takes a turn of others: it must not have one
+/// while it waits.
+pub async fn await_version(
+    graphs: &Graphs,
+    id: &GraphId,
+    min_version: Option<Version>,
+) -> Result<(), ReadError> {
+    match min_version {
+        None => Ok(()),
+        Some(_) => head(graphs, id, min_version).await.map(drop),
     }
 }
 

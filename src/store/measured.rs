@@ -166,6 +166,16 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Measured<S> {
         self.seen(StoreCall::Feed, result)
     }
 
+    async fn feed_for_poll(
+        &self,
+        part: u32,
+        after: FeedPlace,
+        limit: usize,
+    ) -> Result<Vec<FeedEntry>, StoreError> {
+        let result = self.store.feed_for_poll(part, after, limit).await;
+        self.seen(StoreCall::Feed, result)
+    }
+
     async fn feed_before(
         &self,
         part: u32,
@@ -188,6 +198,11 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Measured<S> {
 
     async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError> {
         let result = self.store.feed_bounds(part).await;
+        self.seen(StoreCall::Feed, result)
+    }
+
+    async fn feed_bounds_after_read(&self, part: u32) -> Result<FeedBounds, StoreError> {
+        let result = self.store.feed_bounds_after_read(part).await;
         self.seen(StoreCall::Feed, result)
     }
 
@@ -244,7 +259,7 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Measured<S> {
         &self,
         graph: &GraphId,
         projection: &str,
-        change: &RowsChange,
+        change: RowsChange,
     ) -> Result<bool, StoreError> {
         let result = self.store.change_rows(graph, projection, change).await;
         self.seen(StoreCall::ChangeRows, result)

@@ -239,6 +239,16 @@ pub trait ProjectionStore: Send + Sync + 'static {
     /// The entries after `after`, in order, at most `limit`.
     async fn feed(&self, part: u32, after: FeedPlace, limit: usize) -> Result<Vec<FeedEntry>, StoreError>;
 
+    /// The same for who asks again and again: what was appended in the last moments may be missing at the end.
+    async fn feed_for_poll(
+        &self,
+        part: u32,
+        after: FeedPlace,
+        limit: usize,
+    ) -> Result<Vec<FeedEntry>, StoreError> {
+        self.feed(part, after, limit).await
+    }
+
     /// The entries before `before`, the latest first, at most `limit`.
     async fn feed_before(
         &self,
@@ -258,6 +268,11 @@ pub trait ProjectionStore: Send + Sync + 'static {
 
     /// What the part holds.
     async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError>;
+
+    /// The same as some moment after every read of the part that was answered before: what came since may be missing.
+    async fn feed_bounds_after_read(&self, part: u32) -> Result<FeedBounds, StoreError> {
+        self.feed_bounds(part).await
+    }
 
     /// A place before which every entry is older than `time_ms`, as near to that as is cheap.
     async fn feed_place_at(&self, part: u32, time_ms: u64) -> Result<FeedPlace, StoreError>;
@@ -294,7 +309,7 @@ pub trait ProjectionStore: Send + Sync + 'static {
         &self,
         graph: &GraphId,
         projection: &str,
-        change: &RowsChange,
+        change: RowsChange,
     ) -> Result<bool, StoreError>;
 
     /// Graphs in the order that is asked for.

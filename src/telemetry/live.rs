@@ -5,7 +5,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Histogram, PerWord, label::words, registered};
+use super::{Histogram, PerWord, label::words, registered::registered};
 
 words!(
     /// The direction of a message.
@@ -61,6 +61,8 @@ pub struct LiveMetrics {
     pub socket_subscriptions: Gauge,
     /// Messages received and sent.
     pub messages: PerWord<Direction, Counter>,
+    /// Calls that wrote to a socket.
+    pub sends: Counter,
     /// Bytes received and sent. Received bytes don't include the HTTP handshake.
     pub bytes: PerWord<Direction, Counter>,
     /// Sockets that the server closed.
@@ -78,6 +80,7 @@ pub struct LiveMetrics {
 }
 
 impl LiveMetrics {
+    #[expect(clippy::too_many_lines, reason = "one entry for each metric")]
     pub(super) fn register(registry: &mut Registry) -> Self {
         Self {
             sockets: registered(registry, "websocket_connections", "Open WebSockets", Gauge::default()),
@@ -98,6 +101,12 @@ impl LiveMetrics {
                 "websocket_messages",
                 "WebSocket messages received and sent",
                 PerWord::default(),
+            ),
+            sends: registered(
+                registry,
+                "websocket_sends",
+                "Writes to WebSockets; each carries one message or several",
+                Counter::default(),
             ),
             bytes: registered(
                 registry,

@@ -16,6 +16,7 @@ mod histogram;
 mod label;
 mod live;
 mod process;
+mod registered;
 mod requests;
 mod sampled;
 mod store;
@@ -26,7 +27,7 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use prometheus_client::{
     encoding::text::{encode_eof, encode_registry},
-    registry::{Metric, Registry},
+    registry::Registry,
 };
 
 pub use histogram::Histogram;
@@ -105,12 +106,6 @@ impl Metrics {
         encode_eof(&mut text)?;
         Ok(text)
     }
-}
-
-/// Registers a metric and returns it.
-fn registered<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
-    registry.register(name, help, metric.clone());
-    metric
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Histogram, registered};
+use super::{Histogram, registered::registered};
 
 /// The statuses that this server sends; any other is counted as `other`.
 const STATUSES: [&str; 27] = [

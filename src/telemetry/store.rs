@@ -2,7 +2,7 @@
 
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 
-use super::{PerWord, label::words, registered};
+use super::{PerWord, label::words, registered::registered};
 
 words!(
     /// A call to the store.

@@ -3,7 +3,7 @@
 use dao_projections::CommandType;
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 
-use super::{Histogram, PerPair, PerWord, label::words, registered};
+use super::{Histogram, PerPair, PerWord, label::words, registered::registered};
 
 words!(
     /// How an operation was answered.

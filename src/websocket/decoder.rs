@@ -1,13 +1,19 @@
 //! Bytes from a peer to messages.
 
+mod message;
+
 use bytes::Bytes;
 
-use super::close::CloseCode;
-use super::error::ProtocolError;
-use super::extension::Deflate;
-use super::header::{Header, Opcode, Sender, unmask};
-use super::parts::MessageKind;
-use super::whole::{BEGINNING_BYTES, Deflated, Inflated, TooLong, text};
+use self::message::{Course, Message};
+use super::{
+    close::CloseCode,
+    error::ProtocolError,
+    extension::Deflate,
+    header::{Header, Opcode, Sender, unmask},
+    incoming::Incoming,
+    parts::MessageKind,
+    whole::{BEGINNING_BYTES, Inflated, text},
+};
 
 /// What one connection may make its receiver hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,31 +49,6 @@ fn with_allowance(bytes: usize, deflated: bool) -> usize {
     bytes.saturating_add(if deflated { bytes / 7 + 64 } else { 0 })
 }
 
-/// What the peer sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Incoming {
-    /// A text message, whole.
-    Text(String),
-    /// A binary message, whole.
-    Binary(Bytes),
-    /// A message of either kind, whole and still compressed: from [`Decoder::next_as_sent`] alone.
-    Deflated(Deflated),
-    /// A message over the limit, told once as soon as its beginning is here. The rest of it is passed over as it
-    /// comes.
-    TooLong(TooLong),
-    /// Answer it with a Pong of the same payload, at most 125 bytes.
-    Ping(Bytes),
-    /// The answer to a Ping, or a sign of life that nobody asked for.
-    Pong(Bytes),
-    /// The last frame: answer it with a Close of the same code, unless one was sent, and end.
-    Close {
-        /// Why, if the peer said so.
-        code: Option<CloseCode>,
-        /// For a log; empty if there is none.
-        reason: String,
-    },
-}
-
 /// One connection's receiving half. [`push`](Self::push) what was read, then call
 /// [`next`](Self::next) until it has no more.
 ///
@@ -99,29 +80,6 @@ enum Phase {
     /// A Close frame came: what follows it means nothing.
     Closed,
     Failed(ProtocolError),
-}
-
-/// A data message some of whose frames are here.
-#[derive(Debug)]
-struct Message {
-    kind: MessageKind,
-    deflated: bool,
-    /// The payload so far, unmasked; of a message that is skipped its beginning.
-    payload: Vec<u8>,
-    /// Up to here a plain text is known to be UTF-8.
-    checked: usize,
-    course: Course,
-}
-
-/// What happens to a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Course {
-    Kept,
-    /// It is over the limit: so many bytes of it were announced, and whether its receiver was told.
-    Skipped {
-        announced: u64,
-        is_told: bool,
-    },
 }
 
 /// A data frame whose payload isn't all here.
@@ -314,90 +272,6 @@ impl Decoder {
 
     fn end(&mut self, phase: Phase) {
         *self = Self { phase, ..Self::of(self.sender, self.limits, self.deflate) };
-    }
-}
-
-impl Message {
-    /// So many bytes more are to come. Whether the message is over the limit is known here, before there is
-    /// memory for it.
-    fn announce(&mut self, bytes: u64, limits: Limits, sender: Sender) -> Result<(), ProtocolError> {
-        let announced = match self.course {
-            Course::Kept => self.payload.len() as u64,
-            Course::Skipped { announced, .. } => announced,
-        };
-        let announced = announced.saturating_add(bytes);
-        let is_kept = self.course == Course::Kept && announced <= limits.sent_bytes_max(self.deflated) as u64;
-        if is_kept {
-            return Ok(());
-        }
-        if sender == Sender::Server || announced > SKIPPED_BYTES_MAX {
-            return Err(ProtocolError::MessageTooBig);
-        }
-        let is_told = matches!(self.course, Course::Skipped { is_told: true, .. });
-        if self.course == Course::Kept {
-            self.payload.truncate(limits.kept_bytes_max(self.deflated));
-            self.payload.shrink_to_fit();
-        }
-        self.course = Course::Skipped { announced, is_told };
-        Ok(())
-    }
-
-    /// Moves a piece of `frame`'s payload here, as much of it as is kept. The memory doubles as bytes arrive,
-    /// whatever length was announced, and ends at the limit.
-    fn take(&mut self, frame: &mut Frame, piece: &[u8], limits: Limits) {
-        let bytes_max = match self.course {
-            Course::Kept => limits.sent_bytes_max(self.deflated),
-            Course::Skipped { is_told: false, .. } => limits.kept_bytes_max(self.deflated),
-            Course::Skipped { is_told: true, .. } => 0,
-        };
-        let start = self.payload.len();
-        let kept = &piece[..piece.len().min(bytes_max.saturating_sub(start))];
-        let needed = start + kept.len();
-        if needed > self.payload.capacity() {
-            let doubled = self.payload.capacity().saturating_mul(2).min(bytes_max);
-            self.payload.reserve_exact(needed.max(doubled) - start);
-        }
-        self.payload.extend_from_slice(kept);
-        unmask(&mut self.payload[start..], frame.mask, frame.received);
-        frame.received += piece.len() as u64;
-        frame.missing -= piece.len() as u64;
-    }
-
-    /// Of a message over the limit, once: its beginning, as soon as that is here or nothing more comes.
-    fn tell_too_long(&mut self, is_ended: bool, limits: Limits) -> Result<Option<TooLong>, ProtocolError> {
-        let Course::Skipped { announced, is_told: false } = self.course else { return Ok(None) };
-        if !is_ended && self.payload.len() < limits.kept_bytes_max(self.deflated) {
-            return Ok(None);
-        }
-        self.course = Course::Skipped { announced, is_told: true };
-        let payload = std::mem::take(&mut self.payload);
-        let kind = self.kind;
-        let beginning = match self.deflated {
-            true => Deflated::new(kind, payload).first(limits.beginning_bytes())?,
-            false => payload,
-        };
-        Ok(Some(TooLong { kind, beginning: beginning.into() }))
-    }
-
-    /// Refuses a plain text as soon as it can't become UTF-8.
-    fn check_so_far(&mut self) -> Result<(), ProtocolError> {
-        if self.kind == MessageKind::Binary || self.deflated || self.course != Course::Kept {
-            return Ok(());
-        }
-        match std::str::from_utf8(&self.payload[self.checked..]) {
-            Ok(text) => self.checked += text.len(),
-            Err(error) if error.error_len().is_some() => return Err(ProtocolError::InvalidUtf8),
-            Err(error) => self.checked += error.valid_up_to(),
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Incoming, ProtocolError> {
-        match self.kind {
-            kind if self.deflated => Ok(Incoming::Deflated(Deflated::new(kind, self.payload))),
-            MessageKind::Binary => Ok(Incoming::Binary(self.payload.into())),
-            MessageKind::Text => text(self.payload).map(Incoming::Text),
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::close::CloseCode;
 use super::extension::Deflate;
 use super::header::{CONTROL_BYTES_MAX, Opcode, Payload, frame};
 use super::inflate::SYNC_TAIL;
+use super::parts::MessageKind;
 
 /// A shorter payload is sent as it is: it costs more time than the bytes are worth.
 pub const DEFLATE_THRESHOLD_BYTES: usize = 128;
@@ -26,39 +27,20 @@ thread_local! {
         RefCell::new(Compress::new(Compression::new(DEFLATE_LEVEL), false));
 }
 
-/// A message framed once for every subscriber. Clones share the bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SharedFrame {
-    /// The frame for a connection without permessage-deflate.
-    pub plain: Bytes,
-    /// The frame for a connection with it, where that is shorter.
-    pub compressed: Option<Bytes>,
-}
-
-impl SharedFrame {
-    /// Frames a text message.
-    pub fn text(payload: &str) -> Self {
-        Self::new(Opcode::Text, payload.as_bytes())
-    }
-
-    /// Frames a binary message.
-    pub fn binary(payload: &[u8]) -> Self {
-        Self::new(Opcode::Binary, payload)
-    }
-
-    fn new(opcode: Opcode, payload: &[u8]) -> Self {
-        Self {
-            plain: frame(opcode, Payload::Plain, payload).into(),
-            compressed: deflate(payload).map(|short| frame(opcode, Payload::Deflated, &short).into()),
-        }
-    }
-
-    /// The bytes for a connection whose handshake ended with `deflate`.
-    pub fn bytes_for(&self, deflate: Deflate) -> &Bytes {
-        match deflate {
-            Deflate::Off => &self.plain,
-            Deflate::On => self.compressed.as_ref().unwrap_or(&self.plain),
-        }
+/// A message for all connections of one kind whose handshake ended with `deflate`: compressed if that makes it
+/// shorter. Only this one form is made. A text must be UTF-8.
+pub fn encode_shared(kind: MessageKind, deflate_to: Deflate, payload: &[u8]) -> Bytes {
+    let opcode = match kind {
+        MessageKind::Text => Opcode::Text,
+        MessageKind::Binary => Opcode::Binary,
+    };
+    let short = match deflate_to {
+        Deflate::Off => None,
+        Deflate::On => deflate(payload),
+    };
+    match short {
+        Some(short) => frame(opcode, Payload::Deflated, &short).into(),
+        None => frame(opcode, Payload::Plain, payload).into(),
     }
 }
 

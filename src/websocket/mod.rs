@@ -3,8 +3,8 @@
 //! That is a server's half; a client has [`ClientHandshake`] for its handshake, [`Decoder::of_client`], and
 //! [`masked`] for what it sends.
 //!
-//! It exists because one commit goes to hundreds of subscribers: a [`SharedFrame`] is framed and
-//! compressed once, and every subscriber is sent the same bytes. That works because both directions
+//! It exists because one commit goes to hundreds of subscribers: its message is framed and
+//! compressed once ([`encode_shared`]), and every subscriber is sent the same bytes. That works because both directions
 //! run without context takeover, so no frame depends on an earlier one; and because a server's
 //! frames aren't masked.
 //!
@@ -27,19 +27,21 @@ mod error;
 mod extension;
 mod handshake;
 mod header;
+mod incoming;
 mod inflate;
 mod parts;
 mod whole;
 
 pub use client::{AnswerError, ClientHandshake, masked};
 pub use close::CloseCode;
-pub use decoder::{Decoder, Incoming, Limits, SKIPPED_BYTES_MAX};
+pub use decoder::{Decoder, Limits, SKIPPED_BYTES_MAX};
 pub use encoder::{
-    DEFLATE_THRESHOLD_BYTES, SharedFrame, deflate, encode_binary, encode_close, encode_ping, encode_pong,
+    DEFLATE_THRESHOLD_BYTES, deflate, encode_binary, encode_close, encode_ping, encode_pong, encode_shared,
     encode_text,
 };
 pub use error::ProtocolError;
 pub use extension::Deflate;
 pub use handshake::{Accepted, HandshakeError, accept};
+pub use incoming::Incoming;
 pub use parts::{MessageKind, deflate_part, encode_around};
 pub use whole::{BEGINNING_BYTES, Deflated, Inflated, TooLong};

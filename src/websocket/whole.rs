@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    decoder::Incoming,
     error::ProtocolError,
+    incoming::Incoming,
     inflate::{Output, inflate},
     parts::MessageKind,
 };

@@ -134,6 +134,23 @@ impl OlderCommits {
         self.pasts.push((operations, past));
     }
 
+    /// Reads who made one commit, and when.
+    async fn read_one(
+        &mut self,
+        store: &dyn EventStore,
+        id: &GraphId,
+        version: Version,
+    ) -> Result<(), StoreError> {
+        let Some(recorded) = history_reader::one(store, id, version).await? else {
+            let problem = "this commit is missing".to_owned();
+            return Err(StoreError::Corrupt { graph: id.clone(), version, problem });
+        };
+        let mut commit = recorded.commit.clone();
+        commit.body.events = vec![];
+        self.single.push(commit);
+        Ok(())
+    }
+
     /// Reads what `operation`, one of `requests`, misses; `base` is where the ring begins.
     pub(super) async fn read(
         &mut self,
@@ -163,17 +180,7 @@ impl OlderCommits {
                 }
                 self.span = Some((after.min(from), base));
             }
-            HistoryMissing::At(version) => match history_reader::one(store, id, version).await? {
-                Some(recorded) => {
-                    let mut commit = recorded.commit.clone();
-                    commit.body.events = vec![];
-                    self.single.push(commit);
-                }
-                None => {
-                    let problem = "this commit is missing".to_owned();
-                    return Err(StoreError::Corrupt { graph: id.clone(), version, problem });
-                }
-            },
+            HistoryMissing::At(version) => self.read_one(store, id, version).await?,
             HistoryMissing::Graph(version) => {
                 let graph = history_reader::at_version(store, rows, id, version).await?;
                 // An operation asks for one: of many in a round few are held.

@@ -128,6 +128,9 @@ async fn chunk(store: &dyn EventStore, origin: &Origin, at: Head) -> Result<Vec<
     if chunk.is_empty() {
         return Err(replaced());
     }
+    if chunk.first().is_some_and(|first| first.head() != at.after(&first.body)) {
+        return Err(history_reader::broken_link(store, &origin.graph_id, at).await);
+    }
     let mut next = at;
     for stored in &chunk {
         next = next.after(&stored.body);

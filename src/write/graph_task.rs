@@ -9,24 +9,23 @@ use std::{
     time::Duration,
 };
 
-use dao_projections::{Graph, GraphId, Head, OperationId, Timestamp};
-use tokio::{
-    sync::{mpsc, watch},
-    time::Instant,
-};
+use dao_projections::{Graph, GraphId, Head, Timestamp};
+use tokio::{sync::mpsc, time::Instant};
 use tracing::{Instrument, Span};
 
 use super::{
+    append_signals::AppendSignals,
     blocking::run_blocking,
     conflict_window::OlderCommits,
     copy,
-    history_reader::{self, CatchUp},
+    ended_operations::EndedOperations,
+    history_reader::CatchUp,
     mailbox::{InUse, Message, ReplySender, RoundRequests},
     past::{self, Sources},
     published::PublishedGraph,
     registry::{Registry, RetireWhen},
     reply::{Reply, WriteError},
-    ring::{EndedOperations, Ring},
+    ring::Ring,
     round::{Round, RoundContext},
     version_at_time::last_until,
     view::View,
@@ -34,7 +33,7 @@ use super::{
 };
 use crate::{
     domain::{HistoryMissing, Limits, Operation, WriterId},
-    store::{Append, EventStore, ProjectionStore, StoreError},
+    store::{Append, EventStore, ProjectionStore},
     telemetry::Metrics,
 };
 
@@ -44,10 +43,6 @@ const INLINE_WEIGHT_MAX: usize = 256;
 /// How often a round is decided again because another instance was faster, or an operation turned
 /// out to have ended before. Then its authors are told to try again.
 const ROUND_ATTEMPTS_MAX: u32 = 24;
-/// How often a lost answer of the store is asked after. Then its authors are told to try again,
-/// which is safe (rule H4).
-const SETTLE_ATTEMPTS_MAX: u32 = 4;
-
 /// Milliseconds since the Unix epoch, by whatever clock the owner keeps.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -67,7 +62,7 @@ pub(super) struct GraphTask {
     pub(super) idle: Duration,
     pub(super) writer: WriterId,
     /// Told of every append that ended, well or in doubt.
-    pub(super) appended: Arc<watch::Sender<()>>,
+    pub(super) signals: Arc<AppendSignals>,
     pub(super) metrics: Metrics,
 }
 
@@ -180,6 +175,8 @@ impl GraphTask {
                 }
             }
         }
+        // After the authors, who wait for less.
+        self.published.announce();
     }
 
     /// A round belongs to the first of those who asked for it, and follows from all.
@@ -221,7 +218,7 @@ impl GraphTask {
         let mut older = OlderCommits::default();
         for attempt in 0..ROUND_ATTEMPTS_MAX {
             self.learn_of_dependencies(requests, loaded).await?;
-            let round = self.decide(loaded, requests, &mut older).await?;
+            let mut round = self.decide(loaded, requests, &mut older).await?;
             if self.learn_of_unrecorded(&round, loaded).await? {
                 continue;
             }
@@ -241,12 +238,13 @@ impl GraphTask {
             }
             self.refuse_to_grow(&loaded.graph, &round.graph)?;
             let outcome = self.append(loaded.graph.head(), &round).await;
+            let has_commits = !round.commits.is_empty();
             if matches!(outcome, Ok(Append::Appended)) {
-                self.adopt(loaded, &round);
+                self.adopt(loaded, &mut round);
             }
             // Also where it failed: what is in doubt may have landed.
-            if matches!(outcome, Ok(Append::Appended) | Err(_)) && !round.commits.is_empty() {
-                self.appended.send_replace(());
+            if matches!(outcome, Ok(Append::Appended) | Err(_)) && has_commits {
+                self.signals.tell_appended();
             }
             let records = match outcome? {
                 Append::Appended => return Ok(round.answers),
@@ -339,60 +337,6 @@ impl GraphTask {
             pending: &round.commits,
             graph: &round.graph,
         }
-    }
-
-    /// Appends, and does not come back before it knows whether it did.
-    async fn append(&self, expected: Head, round: &Round) -> Result<Append, WriteError> {
-        let mut attempt = 0;
-        loop {
-            let began = Instant::now();
-            let span = tracing::debug_span!("append", commits = round.commits.len(), attempt);
-            let append = async {
-                match round.copied.is_empty() {
-                    true => self.store.append(&self.id, expected, &round.entries).await,
-                    false => {
-                        let (copied, entries) = (&round.copied, &round.entries);
-                        self.store.append_copied(&self.id, expected, copied, entries).await
-                    }
-                }
-            };
-            let tried = append.instrument(span).await;
-            write_metrics::appended(&self.metrics, &tried, began.elapsed());
-            let doubt = match tried {
-                Ok(Append::Duplicate(records)) => {
-                    // An append that was sent twice, here or below, finds its own first effect.
-                    if self.has_landed(round).await? {
-                        return Ok(Append::Appended);
-                    }
-                    return Ok(Append::Duplicate(records));
-                }
-                Ok(outcome) => return Ok(outcome),
-                Err(doubt @ StoreError::OutcomeUnknown(_)) => doubt,
-                Err(error) => return Err(error.into()),
-            };
-            tracing::warn!(graph = %self.id, attempt, error = %doubt, "an append was not answered");
-            attempt += 1;
-            if attempt > SETTLE_ATTEMPTS_MAX {
-                return Err(doubt.into());
-            }
-            tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
-            // If it has not landed yet the same append is made again: its operations are its identity.
-            if matches!(self.has_landed(round).await, Ok(true)) {
-                return Ok(Append::Appended);
-            }
-        }
-    }
-
-    /// Whether exactly what this round wants to append is in the store: every record, byte for byte,
-    /// and the last commit by its hash, which stands for all before it.
-    async fn has_landed(&self, round: &Round) -> Result<bool, StoreError> {
-        let ids: Vec<OperationId> = round.entries.iter().map(|entry| entry.operation).collect();
-        let records = self.store.operations(&self.id, &ids).await?;
-        let all_ours = records.len() == round.entries.len()
-            && records.iter().zip(&round.entries).all(|(found, entry)| found.as_ref() == Some(&entry.record));
-        let Some(last) = round.commits.last().filter(|_| all_ours) else { return Ok(all_ours) };
-        let found = history_reader::one(&*self.store, &self.id, last.commit.version).await?;
-        Ok(found.is_some_and(|found| found.commit.hash == last.commit.hash))
     }
 }
 

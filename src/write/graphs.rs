@@ -7,11 +7,12 @@ use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use dao_projections::{Graph, GraphId, Head, LabelName, Timestamp, Version};
 use futures::FutureExt;
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, broadcast, oneshot, watch};
 use tokio_util::task::TaskTracker;
 use tracing::Span;
 
 use super::{
+    append_signals::{AppendSignals, ListingChange},
     graph_task::{Clock, GraphTask},
     mailbox::{self, Request, SendError},
     published::GraphWatch,
@@ -89,7 +90,7 @@ pub struct Graphs {
     config: GraphsConfig,
     tasks: TaskTracker,
     registry: Arc<Registry>,
-    appended: Arc<watch::Sender<()>>,
+    signals: Arc<AppendSignals>,
     version_waits: Semaphore,
 }
 
@@ -97,9 +98,9 @@ impl Graphs {
     /// None is in memory: they are loaded as they are asked for.
     pub fn new(store: Arc<dyn EventStore>, config: GraphsConfig) -> Arc<Self> {
         let registry = Registry::new(config.hot_max, config.hot_bytes_max, config.metrics.clone());
-        let (tasks, appended) = (TaskTracker::new(), Arc::new(watch::Sender::new(())));
+        let (tasks, signals) = (TaskTracker::new(), Arc::new(AppendSignals::new()));
         let version_waits = Semaphore::new(VERSION_WAITS_MAX);
-        Arc::new(Self { store, config, tasks, registry, appended, version_waits })
+        Arc::new(Self { store, config, tasks, registry, signals, version_waits })
     }
 
     /// The store below.
@@ -119,12 +120,18 @@ impl Graphs {
 
     /// Changes whenever something was appended from here, to whichever graph.
     pub fn appended(&self) -> watch::Receiver<()> {
-        self.appended.subscribe()
+        self.signals.appended()
     }
 
     /// Something was written to the feed beside the tasks of graphs.
     pub fn tell_appended(&self) {
-        self.appended.send_replace(());
+        self.signals.tell_appended();
+    }
+
+    /// What changes from now on, by commands given here, as lists of graphs show it. A receiver that is far behind misses
+    /// some of it.
+    pub fn listing_changes(&self) -> broadcast::Receiver<ListingChange> {
+        self.signals.listing_changes()
     }
 
     /// Where snapshots are, if they are kept.
@@ -313,6 +320,8 @@ impl Graphs {
     }
 
     fn start(&self, graph: &GraphId, TaskParts { published, messages, own }: TaskParts) {
+        // Who holds it is taken for one who watches the graph.
+        let shown = Arc::downgrade(&published);
         let task = GraphTask {
             id: graph.clone(),
             store: self.store.clone(),
@@ -325,13 +334,17 @@ impl Graphs {
             registry: Arc::downgrade(&self.registry),
             idle: self.config.idle,
             writer: self.config.writer,
-            appended: self.appended.clone(),
+            signals: self.signals.clone(),
             metrics: self.config.metrics.clone(),
         };
         let (registry, id, metrics) =
             (Arc::downgrade(&self.registry), graph.clone(), self.config.metrics.clone());
         self.tasks.spawn(async move {
             let Err(panic) = AssertUnwindSafe(task.run()).catch_unwind().await else { return };
+            // What it had shown is durable, whether or not it came to tell of it.
+            if let Some(shown) = shown.upgrade() {
+                shown.announce();
+            }
             // Those who waited are told by the loss of their answers.
             tracing::error!(graph = %id, panic = said_by(&*panic), "a graph's task panicked: the next request starts another");
             metrics.writing.task_panics.inc();

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use dao_projections::{Commit, CommitBody, Graph, GraphId, Hash, Head, Version};
+use dao_projections::{Commit, CommitBody, Graph, GraphId, Hash, Head, OperationId, Version};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
@@ -14,7 +14,10 @@ use super::{
     ring::{Recorded, Ring},
     snapshot,
 };
-use crate::store::{EventStore, ProjectionStore, StoreError, StoredCommit};
+use crate::{
+    domain::{OperationRecord, RecordedOutcome},
+    store::{EventStore, ProjectionStore, StoreError, StoredCommit},
+};
 
 /// Commits read at once when a history is folded; between two reads other tasks get their turn.
 const CHUNK: usize = 512;
@@ -186,6 +189,52 @@ async fn catch_up_within(
     }
 }
 
+/// Why a commit that was read does not follow on `before`, which an earlier read gave. If the log still has that one it is
+/// damaged; else it was replaced in between, as by a fail-over.
+pub async fn broken_link(store: &dyn EventStore, id: &GraphId, before: Head) -> StoreError {
+    let broken = corrupt(id, before.version.next(), "its hash does not follow from its content");
+    let Some(from) = before.version.get().checked_sub(1).and_then(Version::new) else { return broken };
+    match store.read(id, from, before.version, 1).await {
+        Ok(found) if found.first().map(StoredCommit::head) == Some(before) => broken,
+        Ok(_) => replaced(),
+        Err(error) => error,
+    }
+}
+
+/// Why the commit is not there that the record of an operation names. If the record still names it, the log is damaged,
+/// whether or not it goes further; else its end was lost after the record was read, as by a fail-over.
+pub async fn recorded_missing(
+    store: &dyn EventStore,
+    id: &GraphId,
+    operation: OperationId,
+    version: Version,
+) -> StoreError {
+    match names_missing(store, id, operation, version).await {
+        Ok(true) => corrupt(id, version, "an operation names this commit, and it is missing"),
+        Ok(false) => replaced(),
+        Err(error) => error,
+    }
+}
+
+/// Whether the record of this operation names a commit that is not there. The record is read first: whoever writes the
+/// operation once more writes its commit with it.
+async fn names_missing(
+    store: &dyn EventStore,
+    id: &GraphId,
+    operation: OperationId,
+    version: Version,
+) -> Result<bool, StoreError> {
+    let record = store.operations(id, &[operation]).await?.pop().flatten();
+    let record = record.and_then(|record| OperationRecord::decode(&record));
+    let names_it = record.is_some_and(|record| record.outcome == RecordedOutcome::Committed { version });
+    // A purge takes the history away first, and the records after it.
+    Ok(names_it && one(store, id, version).await?.is_none() && store.head(id).await? != Head::EMPTY)
+}
+
+fn replaced() -> StoreError {
+    StoreError::Unavailable("the history was replaced while it was read".to_owned())
+}
+
 /// Why there is no commit `missing` that follows, below what had been the head. If the log `still` has that head it
 /// is damaged; else it was replaced in between by one that lost its end, as by a fail-over, and the next look finds that.
 pub async fn ends_early(
@@ -196,7 +245,7 @@ pub async fn ends_early(
 ) -> StoreError {
     match store.head(id).await {
         Ok(now) if still(now) => corrupt(id, missing, "the history ends before its head"),
-        Ok(_) => StoreError::Unavailable("the history was replaced while it was read".to_owned()),
+        Ok(_) => replaced(),
         Err(error) => error,
     }
 }

@@ -13,10 +13,11 @@ use std::{collections::HashSet, sync::Arc};
 use dao_projections::{Graph, GraphId, Head, OperationId};
 
 use super::{
+    ended_operations::{EndedOperation, EndedOperations},
     graph_task::{GraphTask, LoadedGraph, Memory},
     history_reader::{self, CatchUp, LoadReservation},
     reply::{Effect, Ending, WriteError},
-    ring::{EndedOperation, EndedOperations, Recorded, Ring},
+    ring::{Recorded, Ring},
     round::Round,
     view::View,
     write_metrics,
@@ -108,8 +109,9 @@ impl GraphTask {
         Err(WriteError::MemoryFull)
     }
 
-    /// Takes over what is durable now, and shows it to readers.
-    pub(super) fn adopt(&self, loaded: &mut LoadedGraph, round: &Round) {
+    /// Takes over what is durable now, and shows it to readers. Those who wait for it are woken once its authors are
+    /// answered.
+    pub(super) fn adopt(&self, loaded: &mut LoadedGraph, round: &mut Round) {
         for (id, known) in round.known() {
             loaded.operations.remember(id, known);
         }
@@ -117,9 +119,11 @@ impl GraphTask {
             return;
         }
         write_metrics::committed(&self.metrics, round.commits.len());
-        loaded.graph = round.graph.clone();
-        self.take_commits(&mut loaded.ring, &round.commits);
-        self.published.publish(&loaded.graph);
+        self.signals.tell_listing_changes(&self.id, round.commits.iter().map(|commit| &**commit));
+        loaded.graph = std::mem::take(&mut round.graph);
+        self.published.push(&round.commits);
+        std::mem::take(&mut round.commits).into_iter().for_each(|commit| loaded.ring.push(commit));
+        self.published.show(&loaded.graph);
     }
 
     /// The next commits, into both rings.
@@ -165,8 +169,8 @@ impl GraphTask {
         let unrecorded: Vec<OperationId> = round
             .answers
             .iter()
-            .filter(|answer| !answer.duplicate && loaded.operations.get(&answer.operation).is_none())
             .filter(|answer| matches!(&answer.ending, Ending::Refused { refusal, .. } if !refusal.reason.is_final()))
+            .filter(|answer| !answer.duplicate && loaded.operations.get(&answer.operation).is_none())
             .map(|answer| answer.operation)
             .collect();
         if unrecorded.is_empty() {
@@ -186,6 +190,9 @@ impl GraphTask {
         requests: &[Vec<Operation>],
         loaded: &mut LoadedGraph,
     ) -> Result<(), WriteError> {
+        if requests.iter().flatten().all(|operation| operation.after.is_none()) {
+            return Ok(());
+        }
         let (mut accounted_for, mut wanted) = (HashSet::new(), Vec::new());
         for operation in requests.iter().flatten() {
             let unknown = operation.after.filter(|after| loaded.operations.get(after).is_none());
@@ -213,7 +220,7 @@ impl GraphTask {
                 return Err(StoreError::Corrupt { graph: self.id.clone(), version, problem }.into());
             };
             let fingerprint = record.fingerprint;
-            let ending = recall(&*self.store, &self.id, record.outcome).await?;
+            let ending = recall(&*self.store, &self.id, id, record.outcome).await?;
             loaded.operations.remember(id, EndedOperation { fingerprint, ending });
         }
         Ok(())
@@ -224,6 +231,7 @@ impl GraphTask {
 pub(super) async fn recall(
     store: &dyn EventStore,
     graph: &GraphId,
+    operation: OperationId,
     outcome: RecordedOutcome,
 ) -> Result<Ending, StoreError> {
     Ok(match outcome {
@@ -233,10 +241,7 @@ pub(super) async fn recall(
                 head: recorded.commit.head(),
                 results: vec![],
             },
-            None => {
-                let problem = "an operation names this commit, and it is missing".to_owned();
-                return Err(StoreError::Corrupt { graph: graph.clone(), version, problem });
-            }
+            None => return Err(history_reader::recorded_missing(store, graph, operation, version).await),
         },
         RecordedOutcome::Unchanged(by) => Ending::Completed {
             effect: Effect::Unchanged,

@@ -45,7 +45,7 @@ pub(super) type InUse = Arc<()>;
 /// A request in the mailbox.
 pub(super) struct Message {
     pub(super) request: Request,
-    /// Nobody waits for an answer where it is none.
+    /// `None`: no answer is expected.
     pub(super) in_use: Option<InUse>,
 }
 

@@ -9,10 +9,13 @@
 //!
 //! Not here: JSON, status codes, SQL, Redis.
 
+mod append_outcome;
+mod append_signals;
 mod blocking;
 mod budget;
 mod conflict_window;
 pub mod copy;
+mod ended_operations;
 mod graph_task;
 mod graphs;
 pub mod history_reader;
@@ -30,10 +33,11 @@ pub mod version_at_time;
 mod view;
 mod write_metrics;
 
+pub use append_signals::ListingChange;
 pub use blocking::run_blocking;
 pub use graph_task::Clock;
 pub use graphs::{Graphs, GraphsConfig, HOT_BYTES_MAX, Replies};
-pub use published::GraphWatch;
+pub use published::{GraphWatch, NewerCommits};
 pub use reply::{CommandResult, Effect, Ending, Reply, WriteError};
 pub use ring::{ENCODING_SLOTS, Recorded, Ring};
 pub use round::ANSWER_BYTES_MAX;

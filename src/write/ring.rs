@@ -1,21 +1,21 @@
-//! What a hot graph remembers of the way it came: its latest commits and latest operations.
+//! What a hot graph remembers of the way it came: its latest commits.
 //!
-//! Both are bounded; what has fallen out is found in the store.
+//! They are bounded; what has fallen out is found in the store. Not here: the latest operations
+//! ([`super::ended_operations`]).
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
-use dao_projections::{Commit, GraphId, Head, OperationId, Version};
+use dao_projections::{Commit, GraphId, Head, Version};
 
-use super::reply::Ending;
-use crate::{domain::Fingerprint, store::StoredCommit};
+use crate::store::StoredCommit;
 
 /// Shared encodings of a commit, and of a state, that this layer keeps for another without knowing what they are. Beyond
 /// them nothing is shared: every caller encodes for itself.
-pub const ENCODING_SLOTS: usize = 4;
+pub const ENCODING_SLOTS: usize = 5;
 
 /// Commits kept for a hot graph; older ones are read from the log.
 const COMMITS_MAX: usize = 1_024;
@@ -29,16 +29,6 @@ const HELD_BYTES_MAX: usize = 32 << 20;
 const COMMITS_WHEN_SHORT: usize = 16;
 /// About how much memory those may take.
 const HELD_BYTES_WHEN_SHORT: usize = 256 << 10;
-/// Operations whose endings are kept for a hot graph; older ones are looked up in the store. More
-/// than one round can hold, so that the duplicates the store finds in a round are all remembered
-/// when the round is decided again.
-const OPERATIONS_MAX: usize = 4_096;
-/// About how much memory those may take between two rounds, beyond the one latest: a refusal shows what stood in the
-/// way.
-const OPERATION_BYTES_MAX: usize = 4 << 20;
-/// Operations that are remembered where memory is short.
-const OPERATIONS_WHEN_SHORT: usize = 64;
-
 /// A commit in memory: decoded, as stored, and as JSON once somebody has asked for that.
 #[derive(Debug)]
 pub struct Recorded {
@@ -57,7 +47,7 @@ impl Recorded {
     /// A commit and the bytes it was encoded to or decoded from.
     pub fn new(commit: Commit, body: Bytes) -> Arc<Self> {
         /// How often its bytes are kept, about: as stored, as JSON, and as frames.
-        const FORMS: usize = 4;
+        const FORMS: usize = 5;
         let held_bytes = size_of::<Self>() + commit.held_bytes() + FORMS * body.len();
         Arc::new(Self { commit, body, held_bytes, json: OnceLock::new(), encoded: Default::default() })
     }
@@ -151,6 +141,11 @@ impl Ring {
         self.base.version
     }
 
+    /// The head after all of them.
+    pub fn head(&self) -> Head {
+        self.commits.back().map_or(self.base, |last| last.commit.head())
+    }
+
     /// The head after the commit `version`, if it is here.
     pub fn head_at(&self, version: Version) -> Option<Head> {
         if version == self.base.version {
@@ -163,117 +158,5 @@ impl Ring {
     pub fn at(&self, version: Version) -> Option<&Arc<Recorded>> {
         let index = version.get().checked_sub(self.base.version.get())?.checked_sub(1)?;
         self.commits.get(usize::try_from(index).ok()?)
-    }
-}
-
-/// How an operation ended, with what tells a repeat from a reuse of its id.
-#[derive(Clone, Debug)]
-pub(super) struct EndedOperation {
-    pub(super) fingerprint: Fingerprint,
-    pub(super) ending: Ending,
-}
-
-impl EndedOperation {
-    /// About how much memory it takes, with what it is found by.
-    fn held_bytes(&self) -> usize {
-        const PLACE: usize = 2 * (size_of::<OperationId>() + size_of::<EndedOperation>());
-        let refusal = match &self.ending {
-            Ending::Completed { .. } => 0,
-            Ending::Refused { refusal, .. } => refusal.message.len() + refusal.resolution_bytes(),
-        };
-        PLACE + refusal
-    }
-}
-
-/// The latest operations that ended here, or were found to have ended.
-#[derive(Debug, Default)]
-pub(super) struct EndedOperations {
-    by_id: HashMap<OperationId, (EndedOperation, usize)>,
-    order: VecDeque<OperationId>,
-    held_bytes: usize,
-}
-
-impl EndedOperations {
-    pub(super) fn get(&self, id: &OperationId) -> Option<&EndedOperation> {
-        self.by_id.get(id).map(|(known, _)| known)
-    }
-
-    /// Remembers it. Of bytes there is no bound here: a round that is decided again needs all it was told of, and
-    /// [`EndedOperations::trim`] comes after it.
-    pub(super) fn remember(&mut self, id: OperationId, known: EndedOperation) {
-        let bytes = known.held_bytes();
-        self.held_bytes += bytes;
-        match self.by_id.insert(id, (known, bytes)) {
-            None => self.order.push_back(id),
-            Some((_, old)) => self.held_bytes -= old,
-        }
-        if self.order.len() > OPERATIONS_MAX {
-            self.forget_oldest();
-        }
-    }
-
-    /// Forgets the oldest beyond what may be kept between two rounds.
-    pub(super) fn trim(&mut self) {
-        while self.held_bytes > OPERATION_BYTES_MAX && self.order.len() > 1 {
-            self.forget_oldest();
-        }
-    }
-
-    /// Forgets all but the latest, because memory is short.
-    pub(super) fn shorten(&mut self) {
-        while self.order.len() > OPERATIONS_WHEN_SHORT {
-            self.forget_oldest();
-        }
-        self.by_id.shrink_to_fit();
-    }
-
-    /// About how much memory they take.
-    pub(super) fn held_bytes(&self) -> usize {
-        self.held_bytes
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some(oldest) = self.order.pop_front()
-            && let Some((_, bytes)) = self.by_id.remove(&oldest)
-        {
-            self.held_bytes -= bytes;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::domain::{Reason, Refusal};
-
-    fn refused(bytes: usize) -> EndedOperation {
-        let refusal = Arc::new(Refusal::new(Reason::NodeNotFound, "x".repeat(bytes)));
-        EndedOperation {
-            fingerprint: Fingerprint([0; 8]),
-            ending: Ending::Refused { refusal, head: Head::EMPTY },
-        }
-    }
-
-    #[test]
-    fn o3_what_is_remembered_of_operations_is_bounded_in_bytes_between_rounds() {
-        let mut operations = EndedOperations::default();
-        let ids: Vec<OperationId> = (0..100).map(|n| uuid::Uuid::from_u128(n).into()).collect();
-        for id in &ids {
-            operations.remember(*id, refused(1 << 20));
-        }
-        assert!(operations.get(&ids[0]).is_some(), "a round that is decided again needs it");
-        operations.trim();
-        assert!(operations.held_bytes() <= OPERATION_BYTES_MAX);
-        assert!(operations.get(&ids[0]).is_none() && operations.get(&ids[99]).is_some());
-        ids.iter().for_each(|id| operations.remember(*id, refused(0)));
-        operations.shorten();
-        assert_eq!(operations.by_id.len(), OPERATIONS_WHEN_SHORT);
-        while operations.order.len() > 1 {
-            operations.forget_oldest();
-        }
-        operations.forget_oldest();
-        assert_eq!(operations.held_bytes(), 0, "what is forgotten is not counted any more");
     }
 }

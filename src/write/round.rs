@@ -8,8 +8,9 @@ use dao_projections::{Commit, CommitBody, Event, Graph, OperationId, Outcome, Ti
 
 use super::{
     conflict_window::{ConflictWindow, OlderCommits},
+    ended_operations::{EndedOperation, EndedOperations},
     reply::{CommandResult, Effect, Ending, MemberEffects, Reply, show},
-    ring::{EndedOperation, EndedOperations, Recorded, Ring},
+    ring::{Recorded, Ring},
 };
 use crate::{
     domain::{

@@ -2,109 +2,28 @@
 //! size (rule O3).
 //!
 //! Every attack runs against the real program, and what it takes is what the process takes: the highest that its
-//! resident memory was. `BODIES_SEED` takes a printed seed back, `BODIES_SECONDS` is how long the generator runs.
+//! resident memory was.
 
+mod generated;
+mod measured;
 mod requests;
 mod shapes;
 
-use std::{
-    path::Path,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, Instant};
 
 use dao_api::http::Format;
 use serde_json::{Value, json};
 use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 
-use requests::{Attack, Place};
-use shapes::{MATTERS, Matter, Rng};
+use measured::{allowed_kib, hold, hold_now, hold_on, request, rested, server};
 
 use crate::support::{
-    http::{Client, Reply, Request},
+    http::{Client, Reply},
     server::Process,
 };
 
-/// What the process may grow by for each byte of a body.
-const TIMES: u64 = 24;
-/// And beyond that.
-const FREE_KIB: u64 = 24 << 10;
-/// Address space of the program: thread stacks and what the allocator reserves are in it.
-const SPACE_KIB: u64 = 6 << 20;
-/// An answer takes a second for each MiB at most in a release build. This is a debug build on a machine with other
-/// work, so processor time is what counts: what is quadratic takes minutes of it.
-const CPU_MAX: Duration = Duration::from_secs(20);
 /// Nobody else's command waits longer than half a second; here many times as long, for the same reasons.
 const OTHERS_PATIENCE: Duration = Duration::from_secs(10);
-/// How long the generator runs unless told otherwise.
-const SECONDS: u64 = 30;
-
-fn server(dir: &Path) -> Process {
-    Process::start_within(SPACE_KIB, &[("DATA_DIR", dir.to_str().unwrap())])
-}
-
-fn request(path: &str, body: Vec<u8>, format: Format) -> Request {
-    let kind = if format == Format::Json { "application/json" } else { "application/msgpack" };
-    Request::post(path, body).header("content-type", kind)
-}
-
-/// What came of one request.
-struct Outcome {
-    reply: Reply,
-    grown_kib: u64,
-    /// Of processor time.
-    took: Duration,
-}
-
-/// Waits until the process does nothing: what projectors make of earlier commits is not the next request's.
-async fn rested(process: &Process) {
-    let mut quiet = tokio::time::interval(Duration::from_millis(150));
-    let mut before = u64::MAX;
-    loop {
-        quiet.tick().await;
-        let ticks = process.cpu_ticks();
-        if ticks.saturating_sub(before) <= 1 && before != u64::MAX {
-            return;
-        }
-        before = ticks;
-    }
-}
-
-async fn measured(process: &Process, request: &Request) -> Outcome {
-    process.forget_peak();
-    let before = process.memory_kib("VmRSS");
-    let ticks = process.cpu_ticks();
-    let reply = process.client().ask(request.clone()).await;
-    let took = Duration::from_millis(10 * (process.cpu_ticks() - ticks));
-    let grown_kib = process.memory_kib("VmHWM").saturating_sub(before);
-    Outcome { reply, grown_kib, took }
-}
-
-fn allowed_kib(bytes: usize) -> u64 {
-    TIMES * bytes as u64 / 1_024 + FREE_KIB
-}
-
-/// Sends one body to a server of its own and holds it to the bound.
-async fn hold(what: &str, path: &str, body: Vec<u8>, format: Format) -> Reply {
-    let dir = tempfile::tempdir().unwrap();
-    let process = server(dir.path());
-    hold_on(&process, what, path, body, format).await
-}
-
-async fn hold_on(process: &Process, what: &str, path: &str, body: Vec<u8>, format: Format) -> Reply {
-    rested(process).await;
-    hold_now(process, what, path, body, format).await
-}
-
-async fn hold_now(process: &Process, what: &str, path: &str, body: Vec<u8>, format: Format) -> Reply {
-    let allowed = allowed_kib(body.len());
-    let length = body.len();
-    let outcome = measured(process, &request(path, body, format)).await;
-    let Outcome { reply, grown_kib, took } = outcome;
-    println!("{what}: {length} bytes, {grown_kib} of {allowed} KiB, {took:?}, {}", reply.status);
-    assert!(grown_kib <= allowed, "{what}: {grown_kib} KiB for {length} bytes, of {allowed}");
-    assert!(took < CPU_MAX, "{what}: {took:?}");
-    reply
-}
 
 fn create_node(data: &str) -> Vec<u8> {
     format!(r#"{{"type":"CREATE_NODE","payload":{{"id":"n","data":{data}}}}}"#).into_bytes()
@@ -195,9 +114,10 @@ async fn others(client: Client, mut stop: Receiver<()>) -> Duration {
     }
 }
 
-/// The same as [`hold_on`], while others work.
+/// The same as [`hold_on`], while others work; and what projectors make of it is within the same bound.
 async fn hold_beside(process: &Process, what: &str, path: &str, body: &Value) -> Reply {
     rested(process).await;
+    let before_kib = process.memory_kib("VmRSS");
     let (stop, stopped) = oneshot::channel();
     let others = tokio::spawn(others(process.client(), stopped));
     let reply = hold_now(process, what, path, body.to_string().into_bytes(), Format::Json).await;
@@ -205,6 +125,11 @@ async fn hold_beside(process: &Process, what: &str, path: &str, body: &Value) ->
     let slowest = others.await.unwrap();
     println!("{what}: others waited {slowest:?}");
     assert!(slowest < OTHERS_PATIENCE, "{what}: others waited {slowest:?}");
+    rested(process).await;
+    let (grown_kib, allowed) =
+        (process.memory_kib("VmHWM").saturating_sub(before_kib), allowed_kib(body.to_string().len()));
+    println!("{what}: {grown_kib} of {allowed} KiB with its rows");
+    assert!(grown_kib <= allowed, "{what}: {grown_kib} KiB with its rows, of {allowed}");
     reply
 }
 
@@ -374,68 +299,4 @@ async fn o3_a_large_document_of_react_flow_is_taken() {
     let document = batch_update(nodes.collect(), Some(edges.collect())).to_string().into_bytes();
     let reply = hold_on(&process, "a plain one", "/graphs/h/command", document, Format::Json).await;
     assert_eq!(reply.status, 200, "{:.300}", String::from_utf8_lossy(&reply.body));
-}
-
-fn from_environment(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
-}
-
-/// One attack against a server of its own: what part of what it may take it took.
-async fn attack(attack: &Attack, format: Format) -> (f64, String) {
-    let dir = tempfile::tempdir().unwrap();
-    let process = server(dir.path());
-    attack.prepare(&process.client()).await;
-    rested(&process).await;
-    let body = attack.body.encode(format);
-    let (length, allowed) = (body.len(), allowed_kib(body.len()));
-    let Outcome { reply, grown_kib, took } = measured(&process, &request(attack.path, body, format)).await;
-    let told = format!(
-        "{:?} of {:?} as {format:?}: {length} bytes, {grown_kib} of {allowed} KiB, {took:?}, {}",
-        attack.place, attack.of, reply.status
-    );
-    assert!(took < CPU_MAX, "{told}");
-    (grown_kib as f64 / allowed as f64, told)
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn o3_whatever_a_body_is_made_of_it_costs_what_it_weighs() {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let seed = from_environment("BODIES_SEED").unwrap_or(now.as_secs());
-    let end = Instant::now() + Duration::from_secs(from_environment("BODIES_SECONDS").unwrap_or(SECONDS));
-    println!("BODIES_SEED={seed}");
-    let mut rng = Rng(seed);
-    let (mut worst, mut count) = ((0.0, String::new()), 0);
-    while Instant::now() < end {
-        let bytes = rng.of(&[100 << 10, 500 << 10, 1 << 20]);
-        let format = rng.of(&[Format::Json, Format::MessagePack]);
-        let found = attack(&Attack::new(bytes, &mut rng), format).await;
-        assert!(found.0 <= 1.0, "BODIES_SEED={seed}, case {count}: {}", found.1);
-        if found.0 > worst.0 {
-            worst = found;
-        }
-        count += 1;
-    }
-    println!("BODIES_SEED={seed}, {count} cases, the worst: {:.2} of what it may take: {}", worst.0, worst.1);
-    assert!(count > 0);
-}
-
-/// All places with all matters: for a look by hand, too long for the gate. `BODIES_BYTES` is how large each is.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn o3_everything_in_every_place_costs_what_it_weighs() {
-    let Some(bytes) = from_environment("BODIES_BYTES") else { return };
-    let bytes = usize::try_from(bytes).unwrap();
-    let mut found = Vec::new();
-    for place in requests::PLACES {
-        let bare = [Place::BareNodes, Place::NamelessNodes].contains(&place);
-        let matters: &[Matter] = if bare { &MATTERS[..1] } else { &MATTERS };
-        for matter in matters {
-            for format in [Format::Json, Format::MessagePack] {
-                found.push(attack(&Attack::of(place, *matter, bytes, &mut Rng(7)), format).await);
-            }
-        }
-    }
-    found.sort_by(|one, other| other.0.total_cmp(&one.0));
-    found.iter().take(40).for_each(|(part, told)| println!("{part:.2} {told}"));
-    assert!(found.iter().all(|(part, _)| *part <= 1.0));
 }

@@ -85,9 +85,9 @@ fn with_ports(block: &str, free: [u16; PORTS.len()]) -> String {
 /// A folder as after `make run`: the program, and the files that the page names.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let release = folder.path().join("target/release");
-    fs::create_dir_all(&release).unwrap();
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_dao-api"), release.join("dao-api")).unwrap();
+    let built = folder.path().join("target/quick");
+    fs::create_dir_all(&built).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_dao-api"), built.join("dao-api")).unwrap();
     std::os::unix::fs::symlink(root().join("examples"), folder.path().join("examples")).unwrap();
     folder
 }
@@ -135,7 +135,7 @@ fn each_block_of_the_quick_start_works_when_it_is_pasted_into_a_fresh_shell() {
     const SAYS: [&str; 3] = ["\"version\":1", "Start", "ada  SAVE_DOCUMENT"];
     let page = fs::read_to_string(root().join("docs/quickstart.md")).unwrap();
     let folder = folder();
-    let path = format!("export PATH=\"{}/target/release:$PATH\"\n", folder.path().display());
+    let path = format!("export PATH=\"{}/target/quick:$PATH\"\n", folder.path().display());
     let mut said = String::new();
     for block in blocks(&page).into_iter().filter(|block| block.trim() != DEMO) {
         let free = PORTS.map(|_| free_port());

@@ -147,4 +147,14 @@ fn l7_a_graph_is_copied_with_its_history_or_its_contents() {
         let line = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(1) && line.contains(says), "{line}");
     }
+    for (graph, line) in [("fork", "copy g fork --history"), ("part", "copy g part --at good --title Part")] {
+        place.done(&["trash", graph]);
+        let line: Vec<&str> = line.split(' ').collect();
+        let output = place.run(&line);
+        assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(1), true), "{line:?}");
+        let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(wrong.contains(&format!("{graph} is in the trash: `dao-api recover {graph}`")), "{wrong}");
+        place.done(&["recover", graph]);
+        place.done(&line);
+    }
 }

@@ -1,11 +1,27 @@
 //! Graphs that begin as copies of others, with or without their history (rule L7).
 
+use std::{path::Path, time::Duration};
+
+use dao_api::{
+    http::{App, LocalService, RequestLimits, SocketConfig, bind_socket, serve_socket},
+    project::Stores,
+    store::ProjectionStore,
+    write::{Graphs, GraphsConfig},
+};
+use dao_projections::GraphId;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{
+    gate::{Call, GatedStore},
     graph::{bare, command, ids, new_id, with},
     http::Client,
-    server::Server,
+    server::{Server, embedded_store},
     ws::Ws,
 };
 
@@ -151,4 +167,52 @@ async fn l7_a_copy_reaches_those_who_wait_for_the_graph() {
         assert_eq!(ws.expect("STATE_UPDATE").await["version"], version);
     }
     ws.expect("ACK").await;
+}
+
+/// A connection of the command line on which this was asked.
+async fn asked_on(socket: &Path, path: &str, body: &Value) -> UnixStream {
+    let body = body.to_string();
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all((head + &body).as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn l7_a_stop_waits_for_a_copy_whose_caller_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let inner = embedded_store(dir.path());
+    let store = GatedStore::to(inner.clone());
+    let graphs = Graphs::new(store.clone(), GraphsConfig::default());
+    let stores = Stores { events: store.clone(), rows: inner.clone() };
+    let app = App::new(graphs.clone(), RequestLimits::default(), SocketConfig::default());
+    let service = LocalService::beside(app.with_projections(stores));
+    let (path, stop) = (dir.path().join("socket"), CancellationToken::new());
+    let listener = bind_socket(&path).unwrap();
+    let mut serving = {
+        let (path, stop) = (path.clone(), stop.clone());
+        tokio::spawn(async move { serve_socket(listener, &path, service, stop).await })
+    };
+    let mut answer = String::new();
+    let mut stream = asked_on(&path, "/graphs/g/command", &command("CREATE_NODE", json!({"id": "a"}))).await;
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("200 OK"), "{answer}");
+
+    store.hold(Call::Append);
+    let body = json!({"source": "g", "at": "head"});
+    let caller = asked_on(&path, "/local/graphs/copied/copy", &body).await;
+    store.has_arrived(Call::Append, 1).await;
+    drop(caller);
+    stop.cancel();
+    let early = timeout(Duration::from_millis(300), &mut serving).await;
+    assert!(early.is_err(), "the copy is not made yet");
+    store.open();
+    serving.await.unwrap();
+    // To its end: the list has it too.
+    let listed = inner.list_rows(&[GraphId::parse("copied").unwrap()]).await.unwrap();
+    assert!(listed[0].is_some());
+    graphs.close().await;
 }

@@ -1,5 +1,5 @@
 //! A document saved whole over what others did meanwhile (rules DS). What a save comes to is specified in
-//! `tests/spec/document.rs`; here is what its client sends and gets.
+//! `tests/spec/document/`; here is what its client sends and gets.
 
 use serde_json::{Value, json};
 

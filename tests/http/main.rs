@@ -9,6 +9,7 @@ mod all_events;
 mod audit;
 mod bad_input;
 mod bad_requests;
+mod both_paths;
 mod commands;
 mod conflicts;
 mod copies;

@@ -172,7 +172,10 @@ fn damage(server: &Server, graph: &str, version: u64, set: &str) {
     let connection = rusqlite::Connection::open(server.data_dir().join("dao.db")).unwrap();
     connection.busy_timeout(std::time::Duration::from_secs(20)).unwrap();
     let key = format!("(SELECT id FROM graph WHERE name = '{graph}') << 34 | {version}");
-    assert_eq!(connection.execute(&format!("UPDATE event SET {set} WHERE key = {key}"), []).unwrap(), 1);
+    // It gets there a moment after it was acknowledged.
+    while connection.execute(&format!("UPDATE event SET {set} WHERE key = {key}"), []).unwrap() == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
 }
 
 /// Says that it was the commit before.

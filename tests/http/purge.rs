@@ -275,4 +275,8 @@ async fn l10_the_trash_is_purged_by_itself() {
     let bytes = std::fs::read(dir.path().join("dao.db")).unwrap();
     let has = |words: &str| bytes.windows(words.len()).any(|window| window == words.as_bytes());
     assert!(has("secret of kept") && !has("secret of g"));
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap_or_default();
+        assert!(!bytes.windows(11).any(|window| window == b"secret of g"));
+    }
 }

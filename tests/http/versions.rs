@@ -64,12 +64,15 @@ async fn l13_contents_are_read_at_a_version_a_label_a_time_or_the_head() {
     assert_eq!(bare(&node)["position"], json!({"x": 0, "y": 0}));
     server.get("/graphs/g/edges/ab?at=v2").await.problem(404, "EDGE_NOT_FOUND");
     assert_eq!(server.read("/graphs/g/viewport?at=1").await["zoom"], 1);
+    let authors = server.get("/graphs/g/authors?at=v2").await;
+    assert_eq!(authors.header("x-base"), server.get("/graphs/g/document?at=2").await.header("x-base"));
+    assert_eq!(authors.json(), server.read("/graphs/g/authors?at=2").await);
 }
 
 #[tokio::test]
 async fn l13_what_names_no_version_is_told() {
     let server = four().await;
-    for path in ["state", "document", "nodes", "nodes/a", "edges", "edges/ab", "viewport"] {
+    for path in ["state", "document", "nodes", "nodes/a", "edges", "edges/ab", "viewport", "authors"] {
         for (at, status, code) in [
             ("9", 404, "VERSION_NOT_FOUND"),
             ("nosuch", 404, "LABEL_NOT_FOUND"),

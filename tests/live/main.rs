@@ -12,6 +12,7 @@ mod ending;
 mod framing;
 mod garbage;
 mod instances;
+mod pacing;
 mod presence;
 mod python;
 mod replaced;

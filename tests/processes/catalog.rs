@@ -1,5 +1,7 @@
 //! The list of graphs, as projector tasks keep it over both stores (rule L2).
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -85,6 +87,67 @@ async fn l2_graphs_are_listed_over_the_embedded_store() {
 async fn l2_graphs_are_listed_over_redis() {
     let redis = RedisServer::start();
     lists_graphs(&Process::start(&[("REDIS_URL", &redis.url())])).await;
+}
+
+/// Edits a graph for so long, as somebody who drags a node.
+async fn edit_steadily(client: &Client, graph: &str, time: Duration) {
+    let end = Instant::now() + time;
+    let mut x = 0;
+    while Instant::now() < end {
+        x += 1;
+        let moved = json!({"nodeId": "a", "position": {"x": x, "y": 0}});
+        client.apply(graph, "UPDATE_NODE_POSITION", moved).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until the list is like this: how long that took.
+async fn listed_after(client: &Client, query: &str, expected: &[&str]) -> Duration {
+    let start = Instant::now();
+    while ids(client, query).await != expected {
+        assert!(start.elapsed() < Duration::from_secs(10), "{query} is never {expected:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    start.elapsed()
+}
+
+/// Rule L2: what a list shows of a graph is written soon, however busy the graph is.
+async fn lists_changes_of_a_busy_graph_soon(server: &Process) {
+    const SOON: Duration = Duration::from_millis(500);
+    let ada = server.client().as_user("ada");
+    create(&ada, "busy", json!({"title": "Draft"})).await;
+    projected(&ada).await;
+    edit_steadily(&ada, "busy", Duration::from_secs(4)).await;
+    ada.apply("busy", "UPDATE_GRAPH", json!({"updates": {"title": "Final"}})).await;
+    let renamed = tokio::join!(
+        listed_after(&ada, "q=final", &["busy"]),
+        edit_steadily(&ada, "busy", Duration::from_secs(4))
+    );
+    ada.apply("busy", "DELETE_GRAPH", json!({})).await;
+    let trashed = listed_after(&ada, "", &[]).await;
+    ada.apply("busy", "RECOVER_GRAPH", json!({})).await;
+    let recovered = listed_after(&ada, "", &["busy"]).await;
+    let all = [renamed.0, trashed, recovered];
+    assert!(all.iter().all(|time| *time < SOON), "{all:?}");
+    // Nothing is lost of what projectors do.
+    projected(&ada).await;
+    assert_eq!(ada.read("/graphs").await["graphs"][0], ada.read("/graphs/busy").await);
+}
+
+#[tokio::test]
+async fn l2_changes_of_a_busy_graph_are_listed_soon_over_the_embedded_store() {
+    let dir = tempfile::tempdir().unwrap();
+    lists_changes_of_a_busy_graph_soon(&Process::start(&[("DATA_DIR", dir.path().to_str().unwrap())])).await;
+}
+
+/// Also where the projectors are in another process.
+#[tokio::test]
+async fn l2_changes_of_a_busy_graph_are_listed_soon_over_redis() {
+    let redis = RedisServer::start();
+    let url = redis.url();
+    let _other = Process::start(&[("REDIS_URL", &url)]);
+    let server = Process::start(&[("REDIS_URL", &url), ("PROJECTORS", "off")]);
+    lists_changes_of_a_busy_graph_soon(&server).await;
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use crate::support::{
     graph::assert_invariants,
     http::{Client, Request},
+    journal,
     load::{Ledger, assert_kept, nth, operations_in, stubborn, wait_for},
     redis::RedisServer,
     server::{Process, embedded_store},
@@ -70,6 +71,7 @@ async fn v6_c3_kill_9_of_the_server_over_and_over() {
     let dir = tempfile::tempdir().unwrap();
     let settings = [("DATA_DIR", dir.path().to_str().unwrap())];
     let ledger = Ledger::default();
+    let mut unmoved = 0;
     for round in 0..6 {
         let server = Process::start(&settings);
         let stored_before: Vec<_> = ledger.all();
@@ -79,6 +81,7 @@ async fn v6_c3_kill_9_of_the_server_over_and_over() {
             .collect();
         wait_for(&mut acknowledged, 30 + 17 * round).await;
         server.kill();
+        unmoved += journal::unmoved(dir.path());
         for client in clients {
             client.await.unwrap();
         }
@@ -101,6 +104,7 @@ async fn v6_c3_kill_9_of_the_server_over_and_over() {
     let stored = operations_in(&*store, &GRAPHS).await;
     assert_kept(&ledger, &stored);
     assert_eq!(stored.len(), ledger.all().len(), "every operation has exactly one effect");
+    assert!(unmoved > 0, "some of it was in the journal only when the server was killed");
     store.close().await;
 }
 

@@ -4,6 +4,9 @@
 
 mod catalog;
 mod crash;
+mod document_model;
+mod history_model;
+mod model;
 #[path = "../support/mod.rs"]
 mod support;
 mod topology;

@@ -6,6 +6,7 @@ use crate::model::{Asked, Bounds, Graph, Problem, id_of, merged, with};
 
 /// What a single command comes to, conflicts aside. `Err` is a rule of G4 or O3, without the part of
 /// D4 that depends on what was deleted since.
+#[expect(clippy::too_many_lines, reason = "one arm for each command")]
 pub fn decide(graph: &Graph, asked: &Asked, bounds: &Bounds) -> Result<Vec<Value>, Problem> {
     let payload = &asked.payload;
     match asked.kind {

@@ -24,6 +24,7 @@ mod durable;
 mod happening;
 mod lost_tail;
 mod model;
+mod pacing;
 mod person;
 mod plan;
 mod projectors;

@@ -35,6 +35,8 @@ pub struct Plan {
     pub loses_silently: bool,
     /// How often, in percent, a read of the log gives a few commits only.
     pub pieces: u64,
+    /// How long subscribers that have everything are left alone.
+    pub pause: Duration,
 }
 
 impl Plan {
@@ -51,10 +53,11 @@ impl Plan {
         let has_upheavals = follows && !is_heavy && rng.chance(30);
         let workers = if rng.chance(45) { 1 + rng.index(2) } else { 0 };
         let heads_every = *rng.pick(&[1, 10, 3_600]);
+        let nodes = 4 + rng.index(3);
         Self {
             graphs: (0..graphs).map(|n| GraphId::parse(&format!("g{n}")).unwrap()).collect(),
             bounds: Bounds {
-                nodes: 4 + rng.index(3),
+                nodes,
                 edges: 3 + rng.index(3),
                 entity_bytes: if is_heavy { 256 << 10 } else { 260 },
             },
@@ -84,6 +87,8 @@ impl Plan {
             heads_every: Duration::from_secs(heads_every),
             loses_silently: heads_every < 3_600,
             pieces: *rng.pick(&[0, 50, 50, 100]),
+            // Without a draw of its own: seeds stay the worlds that they were.
+            pause: Duration::from_millis([0, 25, 300][nodes - 4]),
         }
     }
 }

@@ -35,6 +35,9 @@ pub async fn work(world: Arc<World>, slot: usize, mut rng: Rng) {
         let config = ProjectorConfig {
             worker: format!("worker {slot}, life {life}"),
             interval: Duration::from_millis(20 + rng.below(150)),
+            busy_interval: Duration::from_millis(700),
+            // Whatever the load is.
+            busy_load: 0.0..0.0,
             lease: Duration::from_millis(*rng.pick(&[100, 1_000, 5_000])),
             // By the wall clock all that happens here is older than that.
             feed_retention: Duration::from_secs(3_600),

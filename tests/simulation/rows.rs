@@ -38,6 +38,25 @@ impl ProjectionStore for SimStore {
         .await
     }
 
+    /// What was appended in the last moments may be missing.
+    async fn feed_for_poll(
+        &self,
+        part: u32,
+        after: FeedPlace,
+        limit: usize,
+    ) -> Result<Vec<FeedEntry>, StoreError> {
+        self.ask(|shared, rng| {
+            let entries = &shared.read_side.feed[part as usize].entries;
+            let mut page: Vec<_> =
+                entries.iter().filter(|entry| entry.place > after).take(limit).cloned().collect();
+            if rng.chance(30) {
+                page.truncate(rng.index(page.len() + 1));
+            }
+            page
+        })
+        .await
+    }
+
     async fn feed_bounds(&self, part: u32) -> Result<FeedBounds, StoreError> {
         self.ask(|shared, _| {
             let part = &shared.read_side.feed[part as usize];
@@ -134,10 +153,10 @@ impl ProjectionStore for SimStore {
         &self,
         graph: &GraphId,
         projection: &str,
-        change: &RowsChange,
+        change: RowsChange,
     ) -> Result<bool, StoreError> {
         self.travel().await;
-        let (key, change) = ((graph.clone(), projection.to_owned()), change.clone());
+        let key = (graph.clone(), projection.to_owned());
         self.effect(move |shared| {
             if shared.lost_races > 0 {
                 shared.lost_races -= 1;

@@ -148,6 +148,7 @@ impl Subscriber {
     }
 
     /// Asks to be brought level from the point it names; whether it was.
+    #[expect(clippy::too_many_lines, reason = "one answer of the server, judged in each of its forms")]
     async fn subscribe(&mut self, instance: &Instance, reader: &mut Reader) -> bool {
         let claim = self.claim();
         let point = claim.map(|claim| (claim.version, claim.hash.map(ResumeHash::of)));

@@ -1,6 +1,9 @@
 //! One simulated world: instances over one store, clients that never give up, and somebody who pulls
 //! plugs. Everything in it happens on one thread in paused time and is decided by one seed.
 
+mod healing;
+mod requests;
+
 use std::{
     sync::{
         Arc, Mutex,
@@ -10,20 +13,20 @@ use std::{
 };
 
 use dao_api::{
-    domain::{Limits, Operation, WriterId},
-    live::{FollowedGraphs, LiveConfig},
+    domain::{Limits, WriterId},
+    live::{FollowedGraphs, LiveConfig, PacingConfig},
     store::ProjectionStore,
-    write::{Graphs, GraphsConfig, Reply, WriteError},
+    write::{Graphs, GraphsConfig},
 };
-use dao_projections::{GraphId, Head, OperationId, Timestamp, Version};
-use serde_json::{Value, json};
+use dao_projections::{GraphId, Head, OperationId, Timestamp};
+use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::Ask,
-    durable::{Shared, Trouble},
-    happening::{Happening, Look},
+    durable::Shared,
+    happening::Happening,
     model::Asked,
     person::Person,
     plan::Plan,
@@ -36,6 +39,7 @@ use crate::{
 
 /// No request takes this long, whatever the store does: who waits longer waits for ever.
 pub const HANG: Duration = Duration::from_secs(600);
+
 /// When all is well again everybody is level before this: a failure is tried again after half a minute
 /// at most, a graph that could not be projected after one, and heads are not compared for an hour
 /// where all depends on hints.
@@ -146,70 +150,6 @@ impl World {
         }
     }
 
-    /// Everything heals; what is still on the wire lands; everybody asks once more; those who follow
-    /// come to be level.
-    async fn heal(self: &Arc<Self>, rng: &mut Rng) {
-        // But for hints, which may always get lost where heads are compared.
-        self.shared.lock().unwrap().trouble = Trouble { lost: self.plan.trouble.lost, ..Trouble::default() };
-        self.healed.cancel();
-        sleep(Duration::from_secs(5)).await;
-        for slot in 0..self.plan.instances {
-            self.bury_if_dead(slot);
-        }
-        let count = self.asks.lock().unwrap().len();
-        for index in 0..count {
-            let slot = rng.index(self.plan.instances);
-            self.send(slot, vec![index]).await;
-        }
-        for graph in 0..self.plan.graphs.len() {
-            self.look(rng.index(self.plan.instances), graph, 0).await;
-        }
-        if self.plan.subscribers + self.plan.workers == 0 {
-            return;
-        }
-        for (graph, id) in self.plan.graphs.iter().enumerate() {
-            if self.plan.has_upheavals && rng.chance(50) {
-                // Now there is only the word of the next commit to find it out by.
-                upheaval::upheave(&mut self.shared.lock().unwrap(), id, rng);
-            }
-            self.touch(graph, 0).await;
-        }
-        if self.plan.has_poison {
-            self.repair(rng).await;
-        }
-        if let Some(problem) = self.wait(|world| world.behind()).await {
-            self.shared.lock().unwrap().blame(format!("long after all is well: {problem}"));
-        }
-    }
-
-    /// Waits until there is nothing to say any more; what there is to say after too long a time.
-    async fn wait(&self, problem: impl Fn(&Self) -> Option<String>) -> Option<String> {
-        let start = Instant::now();
-        loop {
-            let found = problem(self);
-            if found.is_none() || start.elapsed() > LEVEL_AFTER || self.is_blamed() {
-                return found;
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// Which subscriber or which rows are not level with the log.
-    fn behind(&self) -> Option<String> {
-        for (number, (graph, stands)) in self.stands.lock().unwrap().iter().enumerate() {
-            let id = &self.plan.graphs[*graph];
-            let head = self.shared.lock().unwrap().graphs.get(id).map_or(Head::EMPTY, |log| log.head());
-            if *stands != Some(head) {
-                return Some(format!("subscriber {number} of {id} is at {stands:?}, the log at {head:?}"));
-            }
-        }
-        if self.plan.workers > 0 { projectors::behind(self) } else { None }
-    }
-
-    fn is_blamed(&self) -> bool {
-        !self.shared.lock().unwrap().misuse.is_empty()
-    }
-
     /// What is there before anybody comes.
     fn remember(&self, rng: &mut Rng) {
         let mut shared = self.shared.lock().unwrap();
@@ -219,43 +159,6 @@ impl World {
         }
         if self.plan.has_poison {
             upheaval::poison(&mut shared, &poisoned(), rng);
-        }
-    }
-
-    /// The graph that can't be read is parked at the commit that can't; when its history can be read
-    /// it is projected again.
-    async fn repair(&self, rng: &mut Rng) {
-        let bad = self.shared.lock().unwrap().graphs[&poisoned()].head().version;
-        let is_parked = |world: &Self| {
-            let shared = world.shared.lock().unwrap();
-            let parked = shared.read_side.parked.get(&poisoned());
-            (parked.map(|parked| parked.version) != Some(bad)).then(|| format!("{bad} and {parked:?}"))
-        };
-        if let Some(problem) = self.wait(is_parked).await {
-            self.shared.lock().unwrap().blame(format!("a graph is not parked: {problem}"));
-        }
-        upheaval::repair(&mut self.shared.lock().unwrap(), &poisoned(), rng);
-    }
-
-    /// Makes one more commit to a graph, whatever it holds.
-    async fn touch(&self, graph: usize, time: u64) {
-        let payload = json!({"x": 1_000 + time, "y": self.asks.lock().unwrap().len(), "zoom": 1});
-        let asked = Asked {
-            kind: "SET_VIEWPORT",
-            payload,
-            client_version: None,
-            client_hash: None,
-            on_conflict: "merge",
-        };
-        let id = OperationId::from(uuid::Uuid::from_u64_pair(77 + time, graph as u64));
-        let (user, client, is_named) = ("eve".to_owned(), "eve".to_owned(), false);
-        let index = {
-            let mut asks = self.asks.lock().unwrap();
-            asks.push(Ask { id, graph, user, client, is_named, is_batch: false, members: vec![asked] });
-            asks.len() - 1
-        };
-        if self.send(0, vec![index]).await.is_none() {
-            self.shared.lock().unwrap().blame("with all well, a commit is not made");
         }
     }
 
@@ -337,7 +240,10 @@ impl World {
         let clock = Arc::new(clock);
         let config = GraphsConfig { limits, idle, hot_max, clock, rows, writer, ..GraphsConfig::default() };
         let graphs = Graphs::new(store, config);
-        let live = LiveConfig { heads_every: self.plan.heads_every, ..LiveConfig::default() };
+        // From the first commit on, if there is a pause at all.
+        let deliveries_per_second = if self.plan.pause.is_zero() { u64::MAX } else { 0 };
+        let pacing = PacingConfig { deliveries_per_second, pause: self.plan.pause };
+        let live = LiveConfig { heads_every: self.plan.heads_every, pacing, ..LiveConfig::default() };
         let hub = FollowedGraphs::new(graphs.clone(), live);
         Arc::new(Instance { number, graphs, hub, death, leaving: CancellationToken::new() })
     }
@@ -381,84 +287,6 @@ impl World {
             self.note(Happening::Died { instance: dead.number });
             self.instances.lock().unwrap()[slot] = self.start();
         }
-    }
-
-    /// Sends these to the instance in this slot, in one request; the answers, if there are any.
-    pub async fn send(&self, slot: usize, asks: Vec<usize>) -> Option<Vec<Reply>> {
-        let instance = self.instance(slot);
-        let request = {
-            let mut requests = self.requests.lock().unwrap();
-            *requests += 1;
-            *requests
-        };
-        let (graph, operations) = {
-            let known = self.asks.lock().unwrap();
-            let operations: Vec<Operation> = asks.iter().map(|index| known[*index].operation()).collect();
-            let mut shared = self.shared.lock().unwrap();
-            for ask in asks.iter().map(|index| &known[*index]) {
-                shared.claims.entry(ask.id).or_default().push(ask.points());
-            }
-            (self.plan.graphs[known[asks[0]].graph].clone(), operations)
-        };
-        self.note(Happening::Sent { request, asks, instance: instance.number });
-        let answered = tokio::select! {
-            biased;
-            () = instance.death.cancelled() => {
-                self.note(Happening::Failed { request, error: "died".to_owned() });
-                return None;
-            }
-            answered = timeout(HANG, instance.graphs.execute(&graph, operations)) => answered,
-        };
-        match answered {
-            Ok(Ok(answers)) => {
-                self.note(Happening::Answered { request, answers: answers.clone() });
-                return Some(answers);
-            }
-            Ok(Err(error)) => {
-                let what_happened = match &error {
-                    WriteError::StoreUnavailable(_) => "unavailable".to_owned(),
-                    WriteError::Contended => "contended".to_owned(),
-                    other => format!("unexpected: {other}"),
-                };
-                self.note(Happening::Failed { request, error: what_happened });
-            }
-            Err(_elapsed) => {
-                self.note(Happening::Hung { request });
-            }
-        }
-        None
-    }
-
-    /// Reads a graph through the instance in this slot, and what it has in memory after `since`.
-    pub async fn look(&self, slot: usize, graph: usize, since: u64) -> Option<Look> {
-        let instance = self.instance(slot);
-        let id = &self.plan.graphs[graph];
-        let asked = self.note(Happening::LookedFor);
-        let view = tokio::select! {
-            biased;
-            () = instance.death.cancelled() => return None,
-            view = timeout(HANG, instance.graphs.refresh(id)) => view.expect("a read hangs").ok()?,
-        };
-        let head = view.graph.head();
-        let log_says = self.shared.lock().unwrap().graphs.get(id).and_then(|log| log.point(head));
-        if head != Head::EMPTY && log_says.is_none_or(|point| point.graph != view.graph) {
-            self.shared.lock().unwrap().blame(format!("what is read at {head:?} is not what was written"));
-        }
-        let recent = instance.graphs.hot(id).commits_since(Version::new(since).unwrap(), 20);
-        let look = Look {
-            graph,
-            version: view.graph.head().version.get(),
-            hash: view.graph.head().hash.to_hex(),
-            nodes: view.graph.nodes_in_order().map(|node| Value::Object(node.entity.to_json())).collect(),
-            edges: view.graph.edges().iter().map(|edge| Value::Object(edge.entity.to_json())).collect(),
-            viewport: view.graph.viewport().to_json(),
-            recent: recent.map(|(from, commits)| {
-                let hashes = commits.iter().map(|recorded| recorded.commit.hash.to_hex());
-                (since, [from.hash.to_hex()].into_iter().chain(hashes).collect())
-            }),
-        };
-        self.note(Happening::Saw { asked, look: look.clone() });
-        Some(look)
     }
 }
 

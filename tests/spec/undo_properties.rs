@@ -76,7 +76,11 @@ fn written(field: u8, value: u8) -> Value {
 }
 
 pub fn history(steps: &[(usize, Step)]) -> Given {
-    steps.iter().fold(Given::default(), |given, (user, step)| {
+    history_after(Given::default(), steps)
+}
+
+pub fn history_after(before: Given, steps: &[(usize, Step)]) -> Given {
+    steps.iter().fold(before, |given, (user, step)| {
         let when = given.clone().when(command(step)).from(USERS[*user]);
         match when.verdict() {
             Verdict::Accepted { events, .. } => given.by(USERS[*user], events),

@@ -42,7 +42,7 @@ pub fn restore(restoring: Restoring) -> Command {
     Command::RestoreVersion { restoring: Box::new(restoring) }
 }
 
-fn back_to(number: u64) -> Command {
+pub fn back_to(number: u64) -> Command {
     restore(restoring(VersionRef::Version(version(number))))
 }
 

@@ -8,6 +8,7 @@
 mod contract;
 mod embedded;
 mod hot;
+mod journal;
 mod projections;
 mod projectors;
 mod purging;

@@ -43,10 +43,13 @@ async fn assert_sound(server: &Server, graph: &str, commits: u64) {
     assert_eq!(verified, expected);
 }
 
-fn sql(server: &Server, statements: &str) {
+fn sql(server: &Server, statement: &str) {
     let connection = rusqlite::Connection::open(server.data_dir().join("dao.db")).unwrap();
     connection.busy_timeout(std::time::Duration::from_secs(20)).unwrap();
-    connection.execute_batch(statements).unwrap();
+    // What it is about gets there a moment after it was acknowledged.
+    while connection.execute(statement, []).unwrap() == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
 }
 
 /// `statement` about the commit of this version of this graph.

@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use dao_api::{
-    domain::{Operation, Reason},
+    domain::{Operation, OperationRecord, Reason, RecordedOutcome, WriterId},
     http::parse_command,
     read,
-    store::EventStore,
+    store::{Append, Entry, EventStore},
     write::{Ending, Graphs, GraphsConfig, Reply, WriteError},
 };
-use dao_projections::{GraphId, Version};
+use dao_projections::{GraphId, OperationId, Version};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -180,20 +180,26 @@ struct Replaced {
     switched: Arc<SwitchedStore>,
     short: Arc<dyn EventStore>,
     graphs: Arc<Graphs>,
+    /// The operation of the last commit of three.
+    last: OperationId,
 }
 
 impl Replaced {
     async fn new() -> Self {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (long, short) = (embedded_store(one.path()), embedded_store(other.path()));
-        for (store, commits) in [(&long, 3), (&short, 1)] {
+        let mut last = create("n2");
+        last.id = OperationId::from(uuid::Uuid::from_u128(2));
+        for (store, commits) in [(&long, 2), (&short, 1)] {
             let others = graphs(&GatedStore::shared(store.clone()), 10);
             others.execute(&graph(), (0..commits).map(|n| create(&format!("n{n}"))).collect()).await.unwrap();
         }
+        let others = graphs(&GatedStore::shared(long.clone()), 10);
+        others.execute(&graph(), vec![last.clone()]).await.unwrap();
         let switched = SwitchedStore::to(long);
         let store = GatedStore::to(switched.clone());
         let graphs = graphs(&store, 10);
-        Self { _dirs: [one, other], store, switched, short, graphs }
+        Self { _dirs: [one, other], store, switched, short, graphs, last: last.id }
     }
 
     /// What such a read comes to.
@@ -215,6 +221,51 @@ async fn h4_a_history_that_is_replaced_while_it_is_read_is_not_damaged() {
     assert!(matches!(read, Err(WriteError::StoreUnavailable(_))), "{read:?}");
     let view = replaced.graphs.refresh(&graph()).await.unwrap();
     assert_eq!(view.graph.head().version.get(), 1);
+}
+
+#[tokio::test]
+async fn h4_an_operation_whose_commit_went_with_an_old_primary_is_not_damaged() {
+    let replaced = Replaced::new().await;
+    let (graphs, last) = (replaced.graphs.clone(), replaced.last);
+    // Its record was read; its commit is not there any more.
+    let read = replaced.under(async move {
+        read::operation(&graphs, last, Some(&graph()), Arc::new(|_| true)).await.map(drop)
+    });
+    let read = read.await;
+    assert!(matches!(read, Err(read::ReadError::Graph(WriteError::StoreUnavailable(_)))), "{read:?}");
+    let read = read::operation(&replaced.graphs, last, Some(&graph()), Arc::new(|_| true))
+        .await
+        .map(|found| found.is_some());
+    assert!(matches!(read, Ok(false)), "{read:?}");
+}
+
+/// Rule H4: a damaged history is said to be damaged, and not tried again for ever.
+#[tokio::test]
+async fn h4_an_operation_whose_commit_is_beyond_the_end_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = embedded_store(dir.path());
+    let commit = {
+        let writer = graphs(&GatedStore::to(store.clone()), 10);
+        writer.execute(&graph(), vec![create("n")]).await.unwrap();
+        store.read(&graph(), Version::EMPTY, Version::MAX, 1).await.unwrap().remove(0)
+    };
+    // The record of an operation that was refused takes no commit along: so this one names one that is not there.
+    let lost = create("lost");
+    let record = OperationRecord {
+        fingerprint: lost.fingerprint,
+        outcome: RecordedOutcome::Committed { version: Version::new(9).unwrap() },
+        writer: WriterId([1; 4]),
+    };
+    let entry = Entry { operation: lost.id, record: record.encode().into(), commit: None, refused_at: None };
+    let appended = store.append(&graph(), commit.head(), &[entry]).await.unwrap();
+    assert!(matches!(appended, Append::Appended), "{appended:?}");
+    let graphs = graphs(&GatedStore::to(store), 10);
+    for _ in 0..2 {
+        let read = read::operation(&graphs, lost.id, Some(&graph()), Arc::new(|_| true)).await.map(drop);
+        assert!(matches!(read, Err(read::ReadError::Graph(WriteError::Unreadable(_)))), "{read:?}");
+        let again = graphs.execute(&graph(), vec![lost.clone()]).await.map(drop);
+        assert!(matches!(again, Err(WriteError::Unreadable(_))), "{again:?}");
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Nothing happens by the clock alone.
 pub(crate) fn patient() -> LiveConfig {
     let hour = Duration::from_secs(3_600);
-    LiveConfig { heads_every: hour, presence_every: hour, presence_expiry: hour }
+    LiveConfig { heads_every: hour, presence_every: hour, presence_expiry: hour, ..LiveConfig::default() }
 }
 
 /// One process's worth of server.

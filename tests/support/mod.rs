@@ -6,6 +6,7 @@ pub(crate) mod gate;
 pub(crate) mod graph;
 pub(crate) mod history;
 pub(crate) mod http;
+pub(crate) mod journal;
 pub(crate) mod load;
 pub(crate) mod made_up;
 pub(crate) mod openmetrics;

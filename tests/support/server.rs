@@ -11,7 +11,7 @@ use std::{
 
 use dao_api::{
     auth::Auth,
-    http::{self, App, BODY_BYTES_MAX, RequestLimits, SocketConfig},
+    http::{self, App, BODY_BYTES_MAX, CommandPath, RequestLimits, SocketConfig},
     live::AllGraphs,
     store::{
         EventStore, Measured, ProjectionStore,
@@ -20,11 +20,14 @@ use dao_api::{
     },
     write::{Graphs, GraphsConfig},
 };
+use dao_projections::Timestamp;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use super::{http::Client, redis::RedisServer};
 
+/// The tests in `routed` are of a server that routes commands and batches as all other requests.
+const IS_ROUTED: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"routed");
 const OPERATION_TTL: Duration = Duration::from_secs(3_600);
 
 /// The application in this process. Dereferences to a client of it.
@@ -134,7 +137,18 @@ impl Server {
         Self { dir: Some(dir), ..Self::serving(app, graphs, Some(store)).await }
     }
 
+    /// The same, where it is always the same time.
+    pub(crate) async fn at_one_time(limits: RequestLimits, made: impl FnOnce(App) -> App) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let store = embedded_store(dir.path());
+        let clock = Arc::new(|| Timestamp(1_763_800_000_000));
+        let graphs = Graphs::new(store.clone(), GraphsConfig { clock, ..GraphsConfig::default() });
+        let app = App::new(graphs.clone(), limits, SocketConfig::default());
+        Self { dir: Some(dir), ..Self::serving(made(app), graphs, Some(store)).await }
+    }
+
     async fn serving(app: App, graphs: Arc<Graphs>, projections: Option<Arc<dyn ProjectionStore>>) -> Self {
+        let app = if IS_ROUTED { app.with_command_path(CommandPath::Routed) } else { app };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
         let (stop, stopped) = oneshot::channel::<()>();

@@ -1,6 +1,8 @@
 //! Groups 12 and 13, and the examples of RFC 7692 section 7.2.3: compressed messages both ways.
 
-use dao_api::websocket::{DEFLATE_THRESHOLD_BYTES, Deflate, ProtocolError, SharedFrame, deflate};
+use dao_api::websocket::{
+    DEFLATE_THRESHOLD_BYTES, Deflate, MessageKind, ProtocolError, deflate, encode_shared,
+};
 
 use crate::client::*;
 
@@ -102,18 +104,20 @@ fn garbage_is_refused_with_1007() {
 }
 
 #[test]
-fn a_shared_frame_is_the_same_message_in_both_forms() {
+fn a_shared_message_is_the_same_in_both_forms() {
     for length in [DEFLATE_THRESHOLD_BYTES, 300, 2000, 70_000, 1 << 20] {
         let payload = json(length);
-        let frame = SharedFrame::text(&payload);
-        assert_eq!(read(frame.bytes_for(Deflate::Off)), (FIN | TEXT, payload.as_bytes()));
-        let (first, short) = read(frame.bytes_for(Deflate::On));
+        let encoded = |kind, deflate| encode_shared(kind, deflate, payload.as_bytes());
+        let plain = encoded(MessageKind::Text, Deflate::Off);
+        assert_eq!(read(&plain), (FIN | TEXT, payload.as_bytes()));
+        let compressed = encoded(MessageKind::Text, Deflate::On);
+        let (first, short) = read(&compressed);
         assert_eq!(first, FIN | RSV1 | TEXT);
         assert!(short.len() < payload.len());
         assert_eq!(inflated(short), payload.as_bytes());
-        let frame = SharedFrame::binary(payload.as_bytes());
-        assert_eq!(read(&frame.plain), (FIN | BINARY, payload.as_bytes()));
-        assert_eq!(read(frame.bytes_for(Deflate::On)), (FIN | RSV1 | BINARY, short));
+        let plain = encoded(MessageKind::Binary, Deflate::Off);
+        assert_eq!(read(&plain), (FIN | BINARY, payload.as_bytes()));
+        assert_eq!(read(&encoded(MessageKind::Binary, Deflate::On)), (FIN | RSV1 | BINARY, short));
     }
 }
 
@@ -128,9 +132,9 @@ fn what_would_not_get_shorter_goes_as_it_is() {
             Some(*seed)
         })
         .collect();
-    let frame = SharedFrame::binary(&noise[..200]);
-    assert_eq!(frame.compressed, None);
-    assert_eq!(frame.bytes_for(Deflate::On), &frame.plain);
+    let encoded = |deflate| encode_shared(MessageKind::Binary, deflate, &noise[..200]);
+    assert_eq!(deflate(&noise[..200]), None);
+    assert_eq!(encoded(Deflate::On), encoded(Deflate::Off));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::Refused;
 use crate::{
     client::{BODY_BYTES_MAX, Connection, LinkError, Server},
-    http::LocalBody,
+    http::{Cause, LocalBody},
 };
 
 pub(super) const JSON: &str = "application/json";
@@ -48,6 +48,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// Whether it is from memory, while the store is unavailable (rule H4).
     pub(super) is_stale: bool,
+    /// Why this process could not do it.
+    pub(super) cause: Option<String>,
     body: LocalBody,
     /// Of another process.
     patience: Option<Duration>,
@@ -60,8 +62,9 @@ impl Answer {
         B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static> + Send + 'static,
     {
         let (status, is_stale) = (answer.status().as_u16(), answer.headers().contains_key("x-stale"));
+        let cause = answer.extensions().get::<Cause>().map(|Cause(why)| why.clone());
         let body = answer.into_body().map_err(io::Error::other).boxed_unsync();
-        Self { status, is_stale, body, patience }
+        Self { status, is_stale, cause, body, patience }
     }
 
     /// The whole body. That of another process is bounded.

@@ -8,49 +8,38 @@
 //! Not here: what a command asks, and what it prints of the answer.
 
 mod line;
+mod refused;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use ::http::Method;
 use bytes::Bytes;
-use clap::Args;
 use dao_projections::{GraphId, UserId, Version};
+use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 
 use self::line::{Answer, Asked, JSON, LINES, Line, Lines};
+pub(super) use self::refused::Refused;
 use super::{
-    CliError,
-    open::{self, NotOpened},
+    error::CliError,
+    open::{self, NotOpened, socket_of},
+    reach::Reach,
 };
 use crate::{
-    client::{Server, Token, percent_encoded},
-    config::{Config, StoreConfig},
+    client::{LinkError, Server, percent_encoded},
+    config::Config,
     domain::{VersionRef, readable},
     http::{App, LocalService, SOCKET_BODY_BYTES_MAX},
     telemetry::Metrics,
     write::Graphs,
 };
 
-/// The socket of a server, in the directory of its store.
-const SOCKET: &str = "dao.sock";
 /// How long a command waits for a store that another process has without a socket.
 const TAKEN_MAX: Duration = Duration::from_secs(5);
 /// How often it looks.
 const TAKEN_LOOK: Duration = Duration::from_millis(50);
-
-/// The server to ask, if it is not on this machine.
-#[derive(Args, Clone, Debug, Default)]
-pub(super) struct Reach {
-    /// Ask the server at this address
-    #[arg(long, env = "DAO_URL", value_name = "URL")]
-    url: Option<Server>,
-    /// The token to send there
-    #[arg(long, env = "DAO_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    token: Option<Token>,
-}
 
 /// What answers.
 pub(super) struct Api {
@@ -72,63 +61,9 @@ enum Way {
     /// A server elsewhere.
     Remote(Line),
     /// The server over the store of this machine.
-    Beside(Line),
+    Beside { line: Line, body_bytes_max: usize },
     /// This process.
     Here { service: LocalService, graphs: Arc<Graphs> },
-}
-
-/// Why something that was asked is not done.
-#[derive(Debug)]
-pub(super) enum Refused {
-    /// The server says so, and why.
-    Problem { status: u16, code: String, detail: String },
-    /// There is no answer: it may be done all the same.
-    Unanswered(String),
-}
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Problem { detail, .. } => f.write_str(detail),
-            Self::Unanswered(why) => f.write_str(why),
-        }
-    }
-}
-
-impl Refused {
-    /// The code of the problem; none if there is no answer.
-    pub(super) fn code(&self) -> &str {
-        match self {
-            Self::Problem { code, .. } => code,
-            Self::Unanswered(_) => "",
-        }
-    }
-
-    /// Whether it is certain that nothing was done.
-    pub(super) fn is_certain(&self) -> bool {
-        matches!(self, Self::Problem { status, .. } if *status < 500)
-    }
-
-    /// Whether others wrote something that does not go together with it.
-    pub(super) fn is_conflict(&self) -> bool {
-        matches!(self, Self::Problem { status: 409, .. })
-    }
-
-    /// The problem document in a body.
-    fn of(status: u16, body: &[u8]) -> Self {
-        let problem: Value = serde_json::from_slice(body).unwrap_or_default();
-        let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
-        let detail = match text("detail") {
-            none if none.is_empty() => format!("the server answers {status}"),
-            // What is said after it begins a sentence of its own.
-            detail => detail.trim_end_matches('.').to_owned(),
-        };
-        Self::Problem { status, code: text("code"), detail }
-    }
-
-    pub(super) fn unreadable(error: &serde_json::Error) -> Self {
-        Self::Unanswered(format!("the answer can't be read: {error}"))
-    }
 }
 
 impl Api {
@@ -147,7 +82,9 @@ impl Api {
                 && let Ok(line) = Line::open(Server::at_socket(socket.clone())).await
             {
                 let place = format!("the server at {}", socket.display());
-                return Ok(Self { way: Way::Beside(line), place, stale: Stale::Tell });
+                // MAX_BODY_BYTES is as the server has it, like DATA_DIR.
+                let body_bytes_max = config.requests.body_bytes_max.max(SOCKET_BODY_BYTES_MAX);
+                return Ok(Self { way: Way::Beside { line, body_bytes_max }, place, stale: Stale::Tell });
             }
             match open::stores_if_free(config).await {
                 Ok(stores) => break stores,
@@ -282,38 +219,40 @@ impl Api {
             return Ok(());
         }
         let (path, to) = (format!("/local/graphs/{graph}/fold"), json!({ "version": version }));
-        self.post(&path, None, &to).await.map(drop).map_err(|refused| match refused {
-            // Says itself what is written, and what to do.
-            Refused::Problem { .. } => CliError::new(refused.to_string()),
-            Refused::Unanswered(why) => CliError::new(format!(
+        self.post(&path, None, &to).await.map(drop).map_err(|why| {
+            CliError::new(format!(
                 "{graph} is written at version {version}, but the list may be behind: {why}. Run `dao-api rebuild --graph {graph}`"
-            )),
+            ))
         })
     }
 
     async fn whole(&mut self, asked: Asked<'_>) -> Result<Bytes, Refused> {
         let answer = self.ask(asked).await?;
-        let status = answer.status;
-        let body = answer.whole().await.map_err(|e| Refused::Unanswered(e.to_string()))?;
-        if status == 200 { Ok(body) } else { Err(Refused::of(status, &body)) }
+        if answer.status != 200 {
+            return Err(Refused::said_by(answer).await);
+        }
+        answer.whole().await.map_err(|why| match (&self.way, why) {
+            (Way::Beside { .. }, why @ LinkError::TooLong(_)) => {
+                Refused::Unanswered(format!("{why}: stop the server first"))
+            }
+            (_, why) => why.into(),
+        })
     }
 
     async fn lines(&mut self, asked: Asked<'_>) -> Result<Lines, Refused> {
         let answer = self.ask(asked).await?;
-        if answer.status == 200 {
-            return Ok(answer.lines());
-        }
-        let status = answer.status;
-        let body = answer.whole().await.map_err(|e| Refused::Unanswered(e.to_string()))?;
-        Err(Refused::of(status, &body))
+        if answer.status == 200 { Ok(answer.lines()) } else { Err(Refused::said_by(answer).await) }
     }
 
     async fn ask(&mut self, asked: Asked<'_>) -> Result<Answer, Refused> {
-        if matches!(self.way, Way::Beside(_)) && asked.bytes().len() > SOCKET_BODY_BYTES_MAX {
+        if let Way::Beside { body_bytes_max: max, .. } = &self.way
+            && asked.bytes().len() > *max
+        {
             let detail = format!(
-                "this is more than {SOCKET_BODY_BYTES_MAX} bytes, which a server takes over its socket: stop the server first"
+                "this is more than {max} bytes, which a server takes over its socket: stop the server first"
             );
-            return Err(Refused::Problem { status: 413, code: "TOO_LARGE".to_owned(), detail });
+            let code = "TOO_LARGE".to_owned();
+            return Err(Refused::Problem { status: 413, code, detail, is_duplicate: false });
         }
         let answer = self.answer(asked).await?;
         if answer.is_stale {
@@ -324,9 +263,7 @@ impl Api {
 
     async fn answer(&mut self, asked: Asked<'_>) -> Result<Answer, Refused> {
         match &mut self.way {
-            Way::Remote(line) | Way::Beside(line) => {
-                line.ask(asked).await.map_err(|why| Refused::Unanswered(why.to_string()))
-            }
+            Way::Remote(line) | Way::Beside { line, .. } => line.ask(asked).await.map_err(Refused::from),
             Way::Here { service, .. } => {
                 let request = asked
                     .request()
@@ -354,14 +291,6 @@ impl Api {
             }
         }
         Ok(())
-    }
-}
-
-/// The socket of a server over the configured store; `None` for Redis.
-pub(super) fn socket_of(config: &Config) -> Option<PathBuf> {
-    match &config.store {
-        StoreConfig::Embedded(embedded) => Some(embedded.dir.join(SOCKET)),
-        StoreConfig::Redis(_) => None,
     }
 }
 

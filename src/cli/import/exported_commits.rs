@@ -14,7 +14,7 @@ use super::{
     place::{Place, Source},
 };
 use crate::{
-    cli::CliError,
+    cli::error::CliError,
     http::{RequestLimits, read_document},
 };
 

@@ -1,11 +1,11 @@
 //! A flow in React Flow's terms: every format is converted to it before it is validated.
 
-use dao_projections::{EdgeId, Map};
+use dao_projections::{EdgeId, Map, json_kind};
 use serde_json::{Number, Value, json};
 use uuid::Uuid;
 
 use super::place::Place;
-use crate::cli::CliError;
+use crate::cli::error::CliError;
 
 /// One flow of a file.
 pub(super) struct Flow {
@@ -89,7 +89,10 @@ pub(super) fn items(value: Value, at: &Place) -> Result<Vec<Item>, CliError> {
             by_id.into_iter().map(|(key, value)| (at.child(&key), Some(key), value)).collect()
         }
         other => {
-            return Err(CliError::new(format!("{at}: must be a list or an object, not {}", kind(&other))));
+            return Err(CliError::new(format!(
+                "{at}: must be a list or an object, not {}",
+                json_kind(&other)
+            )));
         }
     };
     values.into_iter().map(|(place, key, value)| item(place, key, value)).collect()
@@ -97,7 +100,7 @@ pub(super) fn items(value: Value, at: &Place) -> Result<Vec<Item>, CliError> {
 
 fn item(place: Place, key: Option<String>, value: Value) -> Result<Item, CliError> {
     let Value::Object(mut fields) = value else {
-        return Err(CliError::new(format!("{place}: must be an object, not {}", kind(&value))));
+        return Err(CliError::new(format!("{place}: must be an object, not {}", json_kind(&value))));
     };
     if let Some(key) = key {
         match fields.get("id").and_then(text_id) {
@@ -156,18 +159,6 @@ pub(super) fn number(value: f64) -> Value {
         return Value::from(value as i64);
     }
     Number::from_f64(value).map_or(Value::from(0), Value::Number)
-}
-
-/// The kind of a JSON value, for messages.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
 
 /// A field of the flow, or null.

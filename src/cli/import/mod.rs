@@ -22,17 +22,19 @@ use std::{
 
 use clap::Args;
 use dao_projections::{Graph, GraphId, UserId, Version};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::{
     flow::Flow,
-    plan::{Plan, Request},
+    plan::{How, Plan, Request},
     validate::{Rules, Wanted},
 };
 use super::{
-    CliError,
-    api::{Api, Reach},
-    print,
+    api::{Api, Refused},
+    error::CliError,
+    output::print,
+    reach::Reach,
     state::State,
 };
 use crate::{
@@ -45,7 +47,8 @@ use crate::{
     after_help = "Files are React Flow documents (also of Langflow, Flowise, Dify, RAGFlow, Vue Flow, Liveblocks), exports of n8n, \
     Node-RED, ComfyUI, Drawflow, Rete, Cytoscape, D3, vis-network, Graphology, JSON Canvas, activepieces or sim, or what \
     `dao-api export` prints. docs/import.md has the details.\n\
-    Exit codes: 0 done, 1 refused or failed and nothing written, 2 invalid command line"
+    Each graph is imported as a whole or not at all.\n\
+    Exit codes: 0 done, 1 refused or failed (the output says what is written all the same), 2 invalid command line"
 )]
 pub(super) struct Import {
     /// Files to import: JSON, YAML, or commits as lines of JSON
@@ -77,15 +80,6 @@ pub(super) struct Import {
     user: UserId,
     #[command(flatten)]
     reach: Reach,
-}
-
-/// What to do with entities that the file does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
-    /// Keep them.
-    Merge,
-    /// Delete them.
-    Replace,
 }
 
 impl Import {
@@ -162,13 +156,15 @@ impl Import {
             return self
                 .print_all(plans.iter().map(|plan| report::json(plan, &plan.before, false)).collect());
         }
-        let mut written = Vec::new();
-        let told = self.write_all(api, plans, &mut written).await;
+        let (mut written, mut answers) = (Vec::new(), Vec::new());
+        let done = self.write_all(api, plans, &mut written, &mut answers).await;
+        // Of what is done also if the rest is not.
+        let told = if done.is_ok() || !answers.is_empty() { self.print_all(answers) } else { Ok(()) };
         let mut folded = Ok(());
         for (graph, version) in written {
             folded = folded.and(api.fold(graph, version).await);
         }
-        told.and(folded)
+        done.and(told).and(folded)
     }
 
     /// Writes and tells of it; `written` are the graphs that the list of graphs does not know so yet.
@@ -177,22 +173,26 @@ impl Import {
         api: &mut Api,
         plans: &'a [Plan],
         written: &mut Vec<(&'a GraphId, Version)>,
+        answers: &mut Vec<Value>,
     ) -> Result<(), CliError> {
-        let mut answers = Vec::new();
         for plan in plans {
-            if let Some(request) = &plan.request {
-                self.write(api, plan, request).await?;
-            }
-            let graph = self.look(api, &plan.wanted.graph).await?;
-            if plan.request.is_some() {
-                written.push((&plan.wanted.graph, graph.head().version));
-            }
+            let name = &plan.wanted.graph;
+            let graph = match &plan.request {
+                None => self.look(api, name).await?,
+                Some(request) => {
+                    let version = self.write(api, plan, request).await?;
+                    written.push((name, version));
+                    self.look(api, name).await.map_err(|CliError(why)| {
+                        CliError::new(format!("{name} is written at version {version}, but {why}"))
+                    })?
+                }
+            };
             if !self.json {
                 print(|out| report::done(plan, &graph, out))?;
             }
             answers.push(report::json(plan, &graph, plan.request.is_some()));
         }
-        self.print_all(answers)
+        Ok(())
     }
 
     /// Announces the changes; with --json on standard error, since standard output is for the JSON.
@@ -216,11 +216,18 @@ impl Import {
         Ok(state.into_graph(&self.user))
     }
 
-    async fn write(&self, api: &mut Api, plan: &Plan, request: &Request) -> Result<(), CliError> {
+    /// Writes, and says at which version.
+    async fn write(&self, api: &mut Api, plan: &Plan, request: &Request) -> Result<Version, CliError> {
+        #[derive(Deserialize)]
+        struct Done {
+            version: Version,
+        }
         let (graph, files) = (&plan.wanted.graph, plan.wanted.files.join(", "));
         let path = format!("/graphs/{graph}/{}", request.route);
         let written = api.post(&path, Some(&self.user), &request.body).await;
-        written.map(drop).map_err(|refused| {
+        let written = written
+            .and_then(|done| serde_json::from_value::<Done>(done).map_err(|e| Refused::unreadable(&e)));
+        written.map(|done| done.version).map_err(|refused| {
             CliError::new(if refused.is_conflict() {
                 format!(
                     "{files}: {graph} was changed at the same time ({refused}). Nothing was written to it. Run the command again"

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{exported_commits, place::Place, yaml};
 use crate::{
-    cli::CliError,
+    cli::error::CliError,
     http::{ReadDocument, RequestLimits, Unreadable, read_document},
 };
 

@@ -8,12 +8,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    How,
     layout::layered,
     validate::{Rules, Wanted, WantedNode, parents},
 };
 use crate::{
-    cli::CliError,
+    cli::error::CliError,
     domain::{History, Operation, Reason, Saver, Verdict, judge},
     http::{parse_batch, parse_command},
 };
@@ -324,4 +323,13 @@ fn operation(request: &Request, rules: &Rules) -> Result<Operation, CliError> {
         }
     };
     read.map_err(|problem| CliError::new(format!("the import can't become a command: {problem}")))
+}
+
+/// What to do with entities that the file does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// Keep them.
+    Merge,
+    /// Delete them.
+    Replace,
 }

@@ -6,7 +6,11 @@ use dao_projections::{Event, Graph, GraphDiff};
 use serde_json::{Value, json};
 
 use super::plan::Plan;
-use crate::{cli::diff, http::audit::wire::difference_json, read::Difference};
+use crate::{
+    cli::{diff, output::counted},
+    http::audit::wire::difference_json,
+    read::Difference,
+};
 
 /// The most notes and deleted ids printed per graph; the rest is counted.
 const LINES_MAX: usize = 50;
@@ -47,10 +51,6 @@ impl Counts {
             (nodes, edges) => format!("{} and {}", counted(nodes, "node"), counted(edges, "edge")),
         }
     }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn added(event: &Event) -> bool {

@@ -5,16 +5,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dao_projections::{Edge, GraphId, Map, Node, NodeId, UserId};
+use dao_projections::{Edge, GraphId, Map, Node, NodeId, UserId, json_kind};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    flow::{Flow, Item, kind, made_id, position, position_of, text_id},
+    flow::{Flow, Item, made_id, position, position_of, text_id},
     place::Place,
 };
 use crate::{
-    cli::CliError,
+    cli::error::CliError,
     domain::{Command, Limits, json_bytes},
     http::{RequestLimits, parse_command},
 };
@@ -230,7 +230,7 @@ fn uuid_of(text: &str) -> String {
 
 fn text_of(id: Value, place: &Place) -> Result<String, CliError> {
     text_id(&id).ok_or_else(|| {
-        CliError::new(format!("{place}: an id must be a string or a whole number, not {}", kind(&id)))
+        CliError::new(format!("{place}: an id must be a string or a whole number, not {}", json_kind(&id)))
     })
 }
 

@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    CliError,
-    api::{Api, Reach, Refused},
+    api::{Api, Refused},
+    error::CliError,
     graphs::Done,
-    print,
+    output::print,
+    reach::Reach,
 };
 use crate::{config::Config, http::read_document};
 

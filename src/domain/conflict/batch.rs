@@ -5,21 +5,17 @@ use std::collections::HashSet;
 
 use dao_projections::{Graph, Outcome};
 
-use super::{Decided, History, HistoryMissing, Judgement, Verdict};
+use super::{
+    History, HistoryMissing,
+    judgement::Judgement,
+    verdict::{Decided, SkippedMember, Verdict},
+};
 use crate::domain::{
     command::{Command, IfMissing, Member, Operation, Target},
-    decide::{Limits, apply_all},
+    entity_change::apply_all,
+    limits::Limits,
     refusal::{Reason, Refusal},
 };
-
-/// A member of an atomic batch that was left out because its target is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SkippedMember {
-    /// Its index in the batch.
-    pub index: usize,
-    /// Why it would have been refused.
-    pub reason: Reason,
-}
 
 pub(super) fn judge_batch(
     graph: &Graph,

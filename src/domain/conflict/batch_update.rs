@@ -5,11 +5,17 @@ use std::collections::HashMap;
 
 use dao_projections::{Edge, EdgeId, Entity, Event, Node, Outcome, Viewport};
 
-use super::{Decided, Judged, Judgement, asked::Asked, overlap::Conflicts, wording::conflict_message};
+use super::{
+    asked::Asked,
+    judgement::{Judged, Judgement},
+    overlap::Conflicts,
+    verdict::Decided,
+    wording::conflict_message,
+};
 use crate::domain::{
+    batch_update::{batch_update, check_batch_update},
     command::OnConflict,
     conflict::HistoryMissing,
-    decide::{batch_update, check_batch_update},
     refusal::{Reason, Refusal},
 };
 

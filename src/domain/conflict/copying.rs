@@ -1,12 +1,18 @@
 //! A `CREATE_GRAPH` that copies another graph, judged (rule L7).
 
-use dao_projections::{Attributes, Head, Outcome};
+use dao_projections::{Attributes, Edge, Event, Graph, Head, MergePatch, Node, Origin, Outcome};
 
-use super::{Decided, HistoryMissing, Judged, Judgement};
+use super::{
+    HistoryMissing,
+    judgement::{Judged, Judgement},
+    verdict::Decided,
+};
 use crate::domain::{
-    copy::{COPY_BYTES_MAX, CopyFrom, CopyPart, Source, copied_contents, forked},
-    decide::Rejection,
+    copy::{COPY_BYTES_MAX, CopyFrom, CopyPart, Source, forked},
+    lifecycle::create_graph,
+    limits::{Limits, SETTINGS},
     refusal::{Details, Reason, Refusal},
+    rejection::Rejection,
 };
 
 impl Judgement<'_> {
@@ -64,4 +70,24 @@ fn not_copied(from: &CopyFrom, source: &Source) -> Refusal {
             Refusal::new(Reason::AnswerTooLarge, message)
         }
     }
+}
+
+/// The graph is created with what the other one holds. Settings stay behind: they need another right (rule L5).
+pub(in crate::domain) fn copied_contents(
+    graph: &Graph,
+    (origin, source): (&Origin, &Graph),
+    part: CopyPart,
+    given: &Attributes,
+    limits: &Limits,
+) -> Result<Vec<Event>, Rejection> {
+    let mut fields = source.metadata().attributes.fields().clone();
+    fields.shift_remove(SETTINGS);
+    let attributes = Attributes::new(fields).patched(&MergePatch::new(given.fields().clone()));
+    let has_contents = part == CopyPart::Contents;
+    let nodes: Vec<Node> =
+        source.nodes_in_order().filter(|_| has_contents).map(|node| node.entity.clone()).collect();
+    let edges: Vec<Edge> =
+        source.edges().iter().filter(|_| has_contents).map(|edge| edge.entity.clone()).collect();
+    let viewport = Some(source.viewport()).filter(|_| has_contents);
+    create_graph(graph, (&attributes, Some(origin)), (&nodes, &edges, viewport), limits)
 }

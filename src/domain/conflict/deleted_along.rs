@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use dao_projections::Entity;
 
-use super::{Judgement, Write, asked::Asked, overlap::Conflicts};
+use super::{asked::Asked, judgement::Judgement, overlap::Conflicts, writes::Write};
 use crate::domain::{
     command::{Command, OnConflict},
-    decide::{edges_of_all, with_descendants},
+    descendants::{edges_of_all, with_descendants},
 };
 
 /// The most entities deleted along with a node that a refusal lists: a small request must not make a huge answer.

@@ -5,7 +5,12 @@ use std::borrow::Cow;
 use dao_projections::{Entity, Event, Hash, Label, Labels, Outcome, Version};
 use serde_json::{Value, json};
 
-use super::{Decided, HistoryMissing, Judged, Judgement, overlap::Conflicts};
+use super::{
+    HistoryMissing,
+    judgement::{Judged, Judgement},
+    overlap::Conflicts,
+    verdict::Decided,
+};
 use crate::domain::{
     labels::{LABELS_MAX, LabelTo, Labelling, NOTES_BYTES_MAX},
     refusal::{Reason, Refusal},

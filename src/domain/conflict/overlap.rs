@@ -11,8 +11,9 @@ use dao_projections::{Commit, Entity, EntityKind, Graph, Map, OperationId, Point
 use serde_json::Value;
 
 use super::{
-    Write,
-    asked::{Asked, Current, Fields, Go, Standing, inner},
+    asked::{Asked, CONFLICTS_BYTES_MAX, Fields, Go, inner},
+    standing::{Current, Standing},
+    writes::Write,
 };
 use crate::domain::{
     memory::value_memory,
@@ -21,9 +22,7 @@ use crate::domain::{
 
 /// The most conflicts of one command that are listed; the message counts the others.
 const CONFLICTS_MAX: usize = 1_000;
-/// The bytes that the conflicts of one command may occupy, beyond the first. Values that do not fit are replaced by a
-/// note.
-pub(super) const CONFLICTS_BYTES_MAX: usize = 2 << 20;
+
 /// The bytes of a conflict beside its path, id and values.
 const CONFLICT_BYTES: usize = 300;
 

@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use dao_projections::{Entity, Event, Graph, Outcome, Version};
 
 use super::{
-    Decided, HistoryMissing, Judged, Judgement,
+    HistoryMissing,
+    judgement::{Judged, Judgement},
     overlap::{Conflicts, whole},
     save_base::COMMITS_MAX,
+    verdict::Decided,
     wording::conflict_message,
 };
 use crate::domain::{

@@ -1,34 +1,39 @@
 //! A document save judged (rules DS2 to DS4, DS9, DS11 and DS12): each change that the saver wants is judged like the
 //! command that says it, on the graph as the changes before it left it. Only what is done with a refusal differs: the
 //! whole save is refused, or what stands is kept, or the saver's values win.
+//!
+//! Not here: what differs between the document and its base ([`crate::domain::document`]).
+
+mod refusals;
 
 use dao_projections::{Entity, Event, Graph, MergePatch, Outcome, Version};
 
+use self::refusals::TAKEN_TOLD_MAX;
 use super::{
-    Decided, History, HistoryMissing, Judgement, Verdict, Written,
+    History, HistoryMissing,
+    judgement::Judgement,
     overlap::Conflicts,
     replaced,
     save_base::{Started, start},
     save_changes::{Created, Index, taken_out, without_fields},
     save_report::{SaveReport, Saved},
-    wording::conflict_message,
+    verdict::{Decided, Verdict},
+    writes::Written,
 };
 use crate::domain::{
     command::{Command, Member, OnConflict, Operation},
-    decide::{Limits, Rejection, apply_all},
+    decide::decide,
     document::{Change, Intent, Save},
+    entity_change::apply_all,
     interest::Interest,
     lifecycle::check_state,
-    refusal::{Conflict, Details, Reason, Refusal, Resolution},
+    limits::Limits,
+    refusal::{Conflict, Reason, Refusal},
 };
 
 /// How often a change is judged again without the fields that conflict, before it is left out: a refusal does not tell
 /// of more than so many fields at once.
 const KEEP_ATTEMPTS_MAX: usize = 64;
-/// Taken ids that are told with who took them: each is a look into the history. Of more it is told how many.
-const TAKEN_TOLD_MAX: usize = 16;
-/// Deleting more nodes than this, and over half of them, has to be said (rule DS11).
-const DELETES_UNSAID_MAX: usize = 20;
 
 /// What `save`, the only command of `operation`, comes to on `graph`.
 pub fn judge_save(
@@ -82,11 +87,6 @@ fn gather<'a>(
     judgement.writes_to(&entities)
 }
 
-pub(super) fn with_resolution(graph: &Graph, refusal: Refusal, conflicts: Vec<Conflict>) -> Refusal {
-    let resolution = Resolution { current_version: graph.head().version, conflicts, hash: None };
-    Refusal { resolution: Some(resolution), ..refusal }
-}
-
 /// One save being judged.
 struct Saving<'a> {
     graph: &'a Graph,
@@ -98,6 +98,15 @@ struct Saving<'a> {
     /// Numbers of entities are compared at the end: what is deleted makes room for what is created before it.
     limits: &'a Limits,
     written: &'a Written<'a>,
+}
+
+/// What a change is judged against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Against {
+    /// What others did since the base.
+    Base,
+    /// Only what stands: the saver's values win.
+    Present,
 }
 
 /// What the changes so far came to.
@@ -175,10 +184,11 @@ impl<'a> Saving<'a> {
         change: Change,
         progress: &mut Progress<'a>,
     ) -> Result<Result<(), Refusal>, HistoryMissing> {
-        let mut next = self.taken_out_by(&change, progress);
-        next.insert(0, change);
+        let taken_out = self.taken_out_by(&change, progress);
+        let mut next: Vec<_> = taken_out.into_iter().map(|change| (change, Against::Present)).collect();
+        next.insert(0, (change, Against::Base));
         let mut attempts = 0;
-        while let Some(change) = next.pop() {
+        while let Some((change, against)) = next.pop() {
             if self.is_gone_already(&change, &progress.then) {
                 continue;
             }
@@ -187,7 +197,7 @@ impl<'a> Saving<'a> {
                 progress.conflicts.found += 1;
                 continue;
             }
-            let refusal = match self.judge(&change, progress)? {
+            let refusal = match self.judge(&change, against, progress)? {
                 Ok(decided) => {
                     apply_all(&mut progress.then, &decided.events);
                     progress.is_merged |= decided.outcome == Outcome::Merged;
@@ -203,7 +213,8 @@ impl<'a> Saving<'a> {
             let Some(resolution) = refusal.resolution else { return Ok(Err(refusal)) };
             attempts += 1;
             if self.save.keeps && attempts < KEEP_ATTEMPTS_MAX {
-                next.extend(without_fields(&change, &resolution.conflicts));
+                let rest = without_fields(&change, &resolution.conflicts);
+                next.extend(rest.into_iter().map(|change| (change, against)));
             }
             progress.note(refusal.reason, resolution.conflicts);
         }
@@ -249,6 +260,7 @@ impl<'a> Saving<'a> {
     fn judge(
         &self,
         change: &Change,
+        against: Against,
         progress: &Progress<'_>,
     ) -> Result<Result<Decided, Refusal>, HistoryMissing> {
         let (command, replaced) = match change {
@@ -280,7 +292,14 @@ impl<'a> Saving<'a> {
             own,
             written,
         };
-        Ok(judgement.run()?.map(|decided| match replaced {
+        let judged = match against {
+            Against::Base => judgement.run()?,
+            Against::Present => match decide(&progress.then, &member.command, limits) {
+                Ok(events) => Ok(Decided::of(events, Outcome::Merged)),
+                Err(rejection) => Err(judgement.refusal(rejection)?),
+            },
+        };
+        Ok(judged.map(|decided| match replaced {
             Some(edge) => Decided { events: vec![Event::EdgeReplaced { edge: edge.clone() }], ..decided },
             None => decided,
         }))
@@ -293,85 +312,49 @@ impl<'a> Saving<'a> {
         change: &Change,
         refusal: &Refusal,
         progress: &mut Progress<'a>,
-    ) -> Option<Vec<Change>> {
+    ) -> Option<Vec<(Change, Against)>> {
         let then = &progress.then;
+        let in_turn =
+            |changes: Vec<Change>, against| changes.into_iter().rev().map(|c| (c, against)).collect();
         let overwrites = self.member.on_conflict == OnConflict::Overwrite;
         let reading = &self.save.reading;
         match (refusal.reason, change) {
             (Reason::IdTaken, Change::Command(Command::CreateNode { node })) => {
                 let changes = reading.node_changes(&then.nodes().get(node.id())?.entity, node);
-                (changes.is_empty() || overwrites).then(|| changes.into_iter().rev().collect())
+                (changes.is_empty() || overwrites).then(|| in_turn(changes, Against::Base))
             }
             (Reason::IdTaken, Change::Command(Command::CreateEdge { edge })) => {
                 let changes = reading.edge_changes(&then.edges().get(edge.id())?.entity, edge);
-                (changes.is_empty() || overwrites).then(|| changes.into_iter().rev().collect())
+                (changes.is_empty() || overwrites).then(|| in_turn(changes, Against::Base))
             }
+            // Others put another one under the id that the document lacks.
+            (
+                Reason::TargetDeleted,
+                Change::Command(delete @ (Command::DeleteNode { .. } | Command::DeleteEdge { .. })),
+            ) if overwrites => Some(vec![(Change::Command(delete.clone()), Against::Present)]),
             (Reason::TargetDeleted, change) if overwrites => {
                 let created = progress
                     .document
                     .get_or_insert_with(|| Index::of(&self.save.document))
                     .created_again(change)?;
-                let is_there = match &created {
-                    Created::Node(node) => then.nodes().get(node.id()).is_some(),
-                    Created::Edge(edge) => then.edges().get(edge.id()).is_some(),
+                // Where others put another one under the id, it becomes the saver's.
+                let (another, command) = match created {
+                    Created::Node(node) => (
+                        then.nodes().get(node.id()).map(|found| reading.node_changes(&found.entity, node)),
+                        Command::CreateNode { node: reading.stored_node(node) },
+                    ),
+                    Created::Edge(edge) => (
+                        then.edges().get(edge.id()).map(|found| reading.edge_changes(&found.entity, edge)),
+                        Command::CreateEdge { edge: reading.stored_edge(edge) },
+                    ),
                 };
-                let command = match created {
-                    Created::Node(node) => Command::CreateNode { node: reading.stored_node(node) },
-                    Created::Edge(edge) => Command::CreateEdge { edge: reading.stored_edge(edge) },
-                };
-                (!is_there).then(|| vec![Change::Command(command)])
+                Some(match another {
+                    Some(changes) => in_turn(changes, Against::Present),
+                    None => vec![(Change::Command(command), Against::Base)],
+                })
             }
             _ => None,
         }
-    }
-
-    fn refusal_of(&self, progress: Progress<'_>) -> Refusal {
-        let first = progress.reasons.first().copied().unwrap_or(Reason::Conflict);
-        let reason =
-            if progress.reasons.iter().all(|reason| *reason == first) { first } else { Reason::Conflict };
-        let message = conflict_message(&progress.conflicts);
-        with_resolution(self.graph, Refusal::new(reason, message), progress.conflicts.told)
-    }
-
-    /// The refusal of what the graph doesn't allow.
-    fn rejected(&self, rejection: Rejection) -> Result<Refusal, HistoryMissing> {
-        let Self { graph, operation, member, history, limits, own, .. } = *self;
-        Judgement { base: graph, graph, operation, member, history, limits, own, written: None }
-            .refusal(rejection)
-    }
-
-    fn too_many(&self, then: &Graph, limits: &Limits) -> Result<Option<Refusal>, HistoryMissing> {
-        let grows_past = |before: usize, after: usize, max: usize| after > max && after > before;
-        let rejection = if grows_past(self.graph.nodes().len(), then.nodes().len(), limits.nodes_max) {
-            Rejection::TooManyNodes
-        } else if grows_past(self.graph.edges().len(), then.edges().len(), limits.edges_max) {
-            Rejection::TooManyEdges
-        } else {
-            return Ok(None);
-        };
-        self.rejected(rejection).map(Some)
-    }
-
-    /// A save that would empty the graph, or most of it, has to say so: editors save before they have loaded.
-    fn deletes_much(&self, progress: &Progress<'_>) -> Option<Refusal> {
-        let gone = |event: &&Event| match event.entity() {
-            Entity::Node(id) => event.is_deletion() && progress.then.nodes().get(id).is_none(),
-            Entity::Edge(id) => event.is_deletion() && progress.then.edges().get(id).is_none(),
-            Entity::Viewport | Entity::Graph => false,
-        };
-        let is_node = |event: &&Event| matches!(event.entity(), Entity::Node(_));
-        let (nodes, edges): (Vec<&Event>, Vec<&Event>) =
-            progress.events.iter().filter(gone).partition(is_node);
-        let (nodes, edges, all) = (nodes.len(), edges.len(), self.graph.nodes().len());
-        let is_much = nodes > 0 && nodes == all || nodes > DELETES_UNSAID_MAX && nodes * 2 > all;
-        if !is_much || self.save.deletes == Some(nodes) {
-            return None;
-        }
-        let message = format!("the save would delete {nodes} of {all} nodes and {edges} edges");
-        Some(Refusal {
-            details: Some(Box::new(Details::Deletes { nodes, edges })),
-            ..Refusal::new(Reason::DeletesMuch, message)
-        })
     }
 }
 

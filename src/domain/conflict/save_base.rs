@@ -2,7 +2,7 @@
 
 use dao_projections::{Graph, Version};
 
-use super::{History, HistoryMissing, save::with_resolution};
+use super::{History, HistoryMissing, wording::with_resolution};
 use crate::domain::{
     command::{Member, Operation},
     document::{Base, Save, Saver, WithoutBase, effective_base},

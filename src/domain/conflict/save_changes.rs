@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::domain::{
     command::Command,
-    decide::{PARENT_FIELDS, descendants, edges_of_all},
+    descendants::{PARENT_FIELDS, descendants, edges_of_all},
     document::{Change, Document},
     refusal::Conflict,
 };

@@ -1,12 +1,16 @@
 //! What the author of a document save is told beside its outcome (rule DS10).
 
-use dao_projections::{EdgeId, Entity, Event, Graph, NodeId, Pointer, Version};
+use dao_projections::{Event, Graph, Pointer, Version};
 
-use super::{Decided, Verdict, last_written};
+use super::{
+    verdict::{Decided, Verdict},
+    writes::last_written,
+};
 use crate::domain::{
     document::Intent,
     refusal::{Conflict, Refusal},
     size::json_bytes,
+    touched::Touched,
 };
 
 /// What a document save came to.
@@ -35,39 +39,6 @@ pub struct SaveReport {
     pub ignored: Vec<Pointer>,
     /// The saver's own commits since the base.
     pub own: Vec<Version>,
-}
-
-/// Ids of nodes and edges, each in the order of the events.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Touched {
-    /// Nodes.
-    pub nodes: Vec<NodeId>,
-    /// Edges.
-    pub edges: Vec<EdgeId>,
-}
-
-impl Touched {
-    fn add(&mut self, entity: Entity<'_>) {
-        match entity {
-            Entity::Node(id) if !self.nodes.ends_with(std::slice::from_ref(id)) => {
-                self.nodes.push(id.clone())
-            }
-            Entity::Edge(id) if !self.edges.ends_with(std::slice::from_ref(id)) => {
-                self.edges.push(id.clone())
-            }
-            Entity::Node(_) | Entity::Edge(_) | Entity::Viewport | Entity::Graph => {}
-        }
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.nodes.len() + self.edges.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 impl SaveReport {

@@ -2,7 +2,11 @@
 
 use dao_projections::Outcome;
 
-use super::{Decided, HistoryMissing, Judged, Judgement};
+use super::{
+    HistoryMissing,
+    judgement::{Judged, Judgement},
+    verdict::Decided,
+};
 use crate::domain::{
     command::OnConflict,
     interest::Interest,

@@ -4,19 +4,21 @@
 
 use std::borrow::Cow;
 
-use dao_projections::{Entity, NodeId, Version};
+use dao_projections::{Entity, Graph, NodeId, Version};
 use serde_json::Value;
 
 use super::{
-    HistoryMissing, Judgement, Write,
-    asked::{Asked, Current},
-    last_written,
+    HistoryMissing,
+    asked::Asked,
+    judgement::Judgement,
     overlap::{Conflicts, whole},
+    standing::Current,
+    writes::{Write, last_written},
 };
 use crate::domain::{
-    decide::Rejection,
     lifecycle::ATTRIBUTES_BYTES_MAX,
     refusal::{Conflict, Reason, Refusal, Resolution},
+    rejection::Rejection,
 };
 
 impl Judgement<'_> {
@@ -132,7 +134,8 @@ impl Judgement<'_> {
         field: &str,
         node: &NodeId,
     ) -> Result<Refusal, HistoryMissing> {
-        let writes = self.writes_since(Entity::Node(node))?;
+        // A document save looked for the writes to what it changes. This node it only names.
+        let writes = Self { written: None, ..*self }.writes_since(Entity::Node(node))?;
         let Some(deletion) = self.deletion_of(Entity::Node(node), &writes) else {
             return Ok(Refusal::new(reason, message));
         };
@@ -167,4 +170,9 @@ pub(super) fn conflict_message(conflicts: &Conflicts) -> String {
         if conflicts.found > 1 { format!(", and {} more", conflicts.found - 1) } else { String::new() };
     let id = short(&first.id);
     format!("{} wrote {id}{field} in version {}{more}", first.user_id, first.version)
+}
+
+pub(super) fn with_resolution(graph: &Graph, refusal: Refusal, conflicts: Vec<Conflict>) -> Refusal {
+    let resolution = Resolution { current_version: graph.head().version, conflicts, hash: None };
+    Refusal { resolution: Some(resolution), ..refusal }
 }

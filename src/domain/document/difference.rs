@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use dao_projections::{Edge, Map, MergePatch, Node, Pointer};
 use serde_json::Value;
 
-use super::{Absent, Change, Reading};
+use super::{Absent, Reading, intent::Change};
 use crate::domain::command::Command;
 
 /// Fields of a node that describe the view of one person and are not stored.

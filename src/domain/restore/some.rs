@@ -5,11 +5,17 @@ use std::collections::{HashMap, HashSet};
 
 use dao_projections::{Edge, EdgeId, Entity, Event, Graph, Node, NodeId, Placed, Timestamp};
 
-use super::{Key, RestoreResult, RestoreScope, SkipReason, check_counts, differs, each_once, net_events};
+use super::{
+    Key, RestoreResult, RestoreScope, SkipReason,
+    all::{check_counts, differs, each_once},
+};
 use crate::domain::{
     ancestry::Ancestry,
-    decide::{Limits, Rejection, check_edge_size, check_ends, check_node_size},
+    entity_change::{check_edge_size, check_ends, check_node_size},
+    limits::Limits,
     order::parents_first,
+    rejection::Rejection,
+    undo::net_events,
 };
 
 /// Nodes that would be inside of themselves are left alone, and that may make others such nodes. After so many rounds all

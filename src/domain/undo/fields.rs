@@ -11,14 +11,15 @@ use super::{
     skipped::SkipReason,
     state::Key,
     steps::Taking,
-    telling::{json_of_edge, json_of_node},
 };
 use crate::domain::{
     OnConflict,
     ancestry::Ancestry,
-    command::SETTINGS,
-    decide::{PARENT_FIELDS, Rejection, check_edge_size, check_ends, check_node_size},
+    descendants::PARENT_FIELDS,
+    entity_change::{check_edge_size, check_ends, check_node_size},
     lifecycle::ATTRIBUTES_BYTES_MAX,
+    limits::SETTINGS,
+    rejection::Rejection,
     size::json_bytes,
 };
 
@@ -26,7 +27,7 @@ impl Taking<'_> {
     pub(super) fn put_back_node(&mut self, step: &Step, before: &Node, after: &Node) {
         let (id, entity) = (before.id(), Entity::Node(before.id()));
         let Some(standing) = self.then.nodes().get(id).map(|node| node.entity.clone()) else {
-            return self.skip_gone(step, entity, json_of_node(before));
+            return self.skip_gone(step, entity, &before.to_json(), &after.to_json());
         };
         let (now, mut merged) = self
             .merge((before.to_json(), after.to_json()), standing.to_json(), |path| path.is_within_position());
@@ -61,7 +62,7 @@ impl Taking<'_> {
         const ENDS: [&str; 2] = ["source", "target"];
         let (id, entity) = (before.id(), Entity::Edge(before.id()));
         let Some(standing) = self.then.edges().get(id).map(|edge| edge.entity.clone()) else {
-            return self.skip_gone(step, entity, json_of_edge(before));
+            return self.skip_gone(step, entity, &before.to_json(), &after.to_json());
         };
         let (now, mut merged) =
             self.merge((before.to_json(), after.to_json()), standing.to_json(), |_| false);

@@ -2,6 +2,8 @@
 //!
 //! Three sides: what was before the operation, what was after it, and what stands now. A field that stands as the
 //! operation left it becomes what it was before; one that is already so stays; any other was taken over.
+//!
+//! Not here: entities that came or went as a whole ([`super::steps`]).
 
 use dao_projections::{Map, Pointer};
 use serde_json::Value;
@@ -37,6 +39,24 @@ pub(super) fn put_back(
 ) {
     let nothing = Map::new();
     fields(sides, now, &Pointer::root(), (on_conflict, is_whole, &nothing), merged);
+}
+
+/// What the operation changed, as it was before: null where there was nothing. Where both sides are objects, what differs in
+/// them.
+pub(super) fn changed(sides: Sides<'_>, is_whole: IsWhole) -> Map {
+    changed_below(sides, &Pointer::root(), is_whole)
+}
+
+fn changed_below(sides: Sides<'_>, above: &Pointer, is_whole: IsWhole) -> Map {
+    let keys = sides.before.keys().chain(sides.after.keys().filter(|key| !sides.before.contains_key(*key)));
+    let differing = keys.filter(|key| sides.before.get(*key) != sides.after.get(*key));
+    let was = |key: &String| match (sides.before.get(key), sides.after.get(key), above.child(key)) {
+        (Some(Value::Object(before)), Some(Value::Object(after)), path) if !is_whole(&path) => {
+            Value::Object(changed_below(Sides { before, after }, &path, is_whole))
+        }
+        (before, ..) => before.cloned().unwrap_or(Value::Null),
+    };
+    differing.map(|key| (key.clone(), was(key))).collect()
 }
 
 type How<'a> = (OnConflict, IsWhole, &'a Map);
@@ -112,6 +132,15 @@ mod tests {
             back(json!({"a": 1, "b": 1}), json!({"a": 2, "b": 2}), json!({"a": 2, "b": 3, "c": 4}));
         assert_eq!(now, json!({"a": 1, "b": 3, "c": 4}));
         assert_eq!((reverted, taken), (vec!["/a".to_owned()], vec!["/b".to_owned()]));
+    }
+
+    #[test]
+    fn u12_what_was_changed_is_told_as_it_was_and_nothing_beside_it() {
+        let map = |value: Value| value.as_object().cloned().expect("an object");
+        let before = map(json!({"a": 1, "b": {"c": 1, "d": {"e": 1}}, "same": 1}));
+        let after = map(json!({"a": 2, "b": {"c": 1, "d": {"e": 2}}, "same": 1, "new": 1}));
+        let told = changed(Sides { before: &before, after: &after }, |_| false);
+        assert_eq!(Value::Object(told), json!({"a": 1, "b": {"d": {"e": 1}}, "new": null}));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use dao_projections::{Edge, EdgeId, Event, Graph, Node, NodeId, Placed};
 
 use super::state::Key;
 use crate::domain::{
-    decide::{Limits, edge_change, node_change},
+    entity_change::{edge_change, node_change},
+    limits::Limits,
     order::parents_first,
 };
 

@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 use dao_projections::{Entity, Graph, Node, NodeId, OperationId, Ordinal, Timestamp, UserId, Version};
 
 use super::{
-    Undone,
     state::{Key, State},
+    undone::Undone,
 };
 use crate::domain::{
     conflict::last_written,
-    decide::{descendants, edges_of_all},
+    descendants::{descendants, edges_of_all},
 };
 
 /// A place in creation order, and since when something has it.
@@ -52,7 +52,7 @@ pub(super) struct Transition {
 }
 
 impl Transition {
-    /// Whether what was there went.
+    /// Whether what was there went, also for something else under its id.
     pub(super) fn is_deletion(&self) -> bool {
         self.before.is_some() && (self.after.is_none() || self.is_exchange)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dao_projections::{Commit, Entity, Event, Pointer, UserId, Version};
+use dao_projections::{Commit, Entity, EntityKind, Event, Pointer, UserId, Version};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -51,23 +51,40 @@ pub struct Skipped {
     pub conflict: Conflict,
 }
 
-/// All that was left alone, as far as it is told.
+/// All that was left alone, as far as it is told: one entry for each path (rule D7).
 #[derive(Debug, Default)]
 pub(super) struct Skips {
     pub(super) told: Vec<Skipped>,
     pub(super) found: usize,
+    /// Where what is told stands in it.
+    places: HashMap<(EntityKind, String, Pointer), usize>,
     bytes: usize,
 }
 
 impl Skips {
+    /// Of several operations the oldest says what was to stand at a path: it is the last to be taken back.
     pub(super) fn add(&mut self, reason: SkipReason, conflict: Conflict) {
-        self.found += 1;
-        if self.told.len() >= SKIPPED_MAX || self.bytes > SKIPPED_BYTES_MAX {
-            return;
+        let place = (conflict.entity, conflict.id.clone(), conflict.path.clone());
+        let known = self.places.get(&place).copied();
+        if known.is_none() {
+            self.found += 1;
+            if self.told.len() >= SKIPPED_MAX || self.bytes > SKIPPED_BYTES_MAX {
+                return;
+            }
+            self.bytes += SKIPPED_BYTES + conflict.path.as_str().len() + conflict.id.len();
         }
-        self.bytes += SKIPPED_BYTES + conflict.path.as_str().len() + conflict.id.len();
         let [yours, current] = [&conflict.yours, &conflict.current].map(|value| self.shown(value));
-        self.told.push(Skipped { reason, conflict: Conflict { yours, current, ..conflict } });
+        let mut skipped = Skipped { reason, conflict: Conflict { yours, current, ..conflict } };
+        let Some(newer) = known.and_then(|at| self.told.get_mut(at)) else {
+            self.places.insert(place, self.told.len());
+            return self.told.push(skipped);
+        };
+        // Of what is gone each operation names only the fields that it changed.
+        if (newer.reason, reason) == (SkipReason::TargetDeleted, SkipReason::TargetDeleted) {
+            let fields = std::mem::take(&mut newer.conflict.yours);
+            skipped.conflict.yours = with_fields(fields, skipped.conflict.yours);
+        }
+        *newer = skipped;
     }
 
     fn shown(&mut self, value: &Value) -> Value {
@@ -77,6 +94,23 @@ impl Skips {
         }
         self.bytes += bytes;
         value.clone()
+    }
+}
+
+/// The fields of both; where both have one, that of the older.
+fn with_fields(newer: Value, older: Value) -> Value {
+    match (newer, older) {
+        (Value::Object(mut fields), Value::Object(older)) => {
+            for (key, value) in older {
+                let value = match fields.get_mut(&key) {
+                    Some(known) => with_fields(known.take(), value),
+                    None => value,
+                };
+                fields.insert(key, value);
+            }
+            Value::Object(fields)
+        }
+        (_, older) => older,
     }
 }
 
@@ -117,14 +151,16 @@ impl<'a> Writers<'a> {
         self.since(entity, version).rev().find(|(_, event)| touches(event)).map(|(commit, _)| commit)
     }
 
-    /// The latest commit after `version` by which somebody else than `authors` did more to the entity than move it.
+    /// The latest commit after `version` by which somebody else than `authors` created or updated the entity. Moves don't
+    /// count (rule U6). Neither do deletions: where it stands again, whoever brought it back created it.
     pub(super) fn other(
         &self,
         entity: Entity<'_>,
         authors: &HashSet<&UserId>,
         version: Version,
     ) -> Option<&'a Commit> {
-        let is_work = |event: &Event| !event.paths().iter().all(Pointer::is_within_position);
+        let is_work =
+            |event: &Event| !event.is_deletion() && !event.paths().iter().all(Pointer::is_within_position);
         let by_others = |commit: &Commit| !authors.contains(&commit.body.user_id);
         let found = self.since(entity, version).rev();
         found.filter(|(commit, event)| by_others(commit) && is_work(event)).map(|(commit, _)| commit).next()

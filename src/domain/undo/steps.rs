@@ -2,29 +2,32 @@
 //!
 //! Within one operation what it deleted comes back first, then what it changed is put back, and what it created goes
 //! last: so each finds what it refers to (rule G4).
+//!
+//! Not here: what each operation changed ([`super::past`]), fields of one entity ([`super::merge`]), and the events that it
+//! comes to ([`super::net`]).
+
+mod deletion;
 
 use std::collections::{HashMap, HashSet};
 
-use dao_projections::{
-    Edge, EdgeId, Entity, Event, Graph, Node, NodeId, Ordinal, Placed, Pointer, Position, Timestamp, UserId,
-    Version,
-};
+use dao_projections::{Edge, Entity, Event, Graph, Node, NodeId, Pointer, Position, Timestamp, UserId};
 use serde_json::Value;
 
+use self::deletion::User;
 use super::{
-    UndoResult, net,
+    UndoResult,
+    fields_at::{json_of_edge, json_of_node},
+    net,
     past::{Past, Place, Step, Transition},
     skipped::{SkipReason, Skips, Writers},
     state::{Key, State},
-    telling::{json_of_edge, json_of_node},
 };
 use crate::domain::{
     OnConflict,
-    decide::{
-        Limits, PARENT_FIELDS, check_edge_size, check_ends, check_node_size, descendants, edges_of_all,
-    },
+    descendants::PARENT_FIELDS,
+    entity_change::{check_edge_size, check_ends, check_node_size},
+    limits::Limits,
     order::parents_first,
-    refusal::Conflict,
 };
 
 /// An undo in the making.
@@ -85,15 +88,19 @@ impl<'a> Taking<'a> {
             self.take_back(step);
         }
         self.result.undoes.reverse();
+        self.result.keep_what_differs(self.head, &self.then);
         let events = net::events(self.head, &self.then, &self.touched, self.limits);
         self.result.skipped = self.skips.told;
         Taken { events, result: self.result, skipped: self.skips.found }
     }
 
+    /// What was exchanged keeps what is inside of it and its edges: they refer to its id.
     fn take_back(&mut self, step: &'a Step) {
         let changes = || step.changes.iter().rev();
-        self.delete_created(step, |change| change.is_exchange);
-        let gone = changes().filter(|change| change.is_deletion() && !self.is_in_the_way(change));
+        for change in changes().filter(|change| change.is_exchange) {
+            self.exchange_back(step, change);
+        }
+        let gone = changes().filter(|change| change.after.is_none());
         let gone = gone.filter_map(|change| match &change.before {
             Some(State::Node(node)) => Some((node, change.place)),
             _ => None,
@@ -101,55 +108,56 @@ impl<'a> Taking<'a> {
         for (node, place) in parents_first(gone.collect(), |(node, _)| node) {
             self.restore_node(step, node, place);
         }
-        for change in changes().filter(|change| !change.is_exchange) {
-            if let (Some(State::Node(before)), Some(State::Node(after))) = (&change.before, &change.after) {
-                self.put_back_node(step, before, after);
-            }
+        for (before, after) in changed_nodes(step, &self.then.clone()) {
+            self.put_back_node(step, before, after);
         }
         for change in changes() {
             match (&change.before, &change.after) {
-                _ if self.is_in_the_way(change) => {}
-                (Some(State::Edge(edge)), _) if change.is_deletion() => {
-                    self.restore_edge(step, edge, change.place);
-                }
+                (Some(State::Edge(edge)), None) => self.restore_edge(step, edge, change.place),
                 (Some(State::Edge(before)), Some(State::Edge(after))) => {
                     self.put_back_edge(step, before, after);
                 }
                 _ => {}
             }
         }
-        self.delete_created(step, |change| change.before.is_none() && change.after.is_some());
+        self.delete_created(step);
         for change in changes() {
             self.take_back_rest(step, change);
         }
     }
 
-    /// Edges first, and nodes after what is in them.
-    fn delete_created(&mut self, step: &'a Step, is_wanted: fn(&Transition) -> bool) {
-        let keys = || step.changes.iter().rev().filter(|change| is_wanted(change)).map(|change| &change.key);
-        for key in keys() {
-            if let Key::Edge(id) = key {
-                self.delete_edge(step, id);
-            }
+    /// Rule U7. Gives what stands the place of what was exchanged for it, if nobody else worked on it since. Its fields are
+    /// put back like those of what was changed.
+    fn exchange_back(&mut self, step: &Step, change: &Transition) {
+        let Some((ordinal, created_at)) = change.place.filter(|(ordinal, _)| !self.then.has_place(*ordinal))
+        else {
+            return;
+        };
+        let entity = change.key.entity();
+        let others = self.writers.other(entity, &self.authors, step.version);
+        if others.is_some() && self.on_conflict != OnConflict::Overwrite {
+            return;
         }
-        let then = self.then.clone();
-        let standing = keys().filter_map(|key| match key {
-            Key::Node(id) => then.nodes().get(id).map(|node| &node.entity),
-            Key::Edge(_) | Key::Viewport | Key::Graph => None,
-        });
-        for node in parents_first(standing.collect(), |node| node).into_iter().rev() {
-            self.delete_node(step, node.id());
-        }
-    }
-
-    /// Whether what was created in its place stays: that was told already.
-    fn is_in_the_way(&self, change: &Transition) -> bool {
-        change.is_exchange
-            && match &change.key {
-                Key::Node(id) => self.then.nodes().get(id).is_some(),
-                Key::Edge(id) => self.then.edges().get(id).is_some(),
-                Key::Viewport | Key::Graph => false,
+        let (deleted, restored) = match &change.key {
+            Key::Node(id) => {
+                let Some(node) = self.then.nodes().get(id).map(|node| node.entity.clone()) else { return };
+                (
+                    Event::NodeDeleted { node_id: id.clone() },
+                    Event::NodeRestored { node, ordinal, created_at },
+                )
             }
+            Key::Edge(id) => {
+                let Some(edge) = self.then.edges().get(id).map(|edge| edge.entity.clone()) else { return };
+                (
+                    Event::EdgeDeleted { edge_id: id.clone() },
+                    Event::EdgeRestored { edge, ordinal, created_at },
+                )
+            }
+            Key::Viewport | Key::Graph => return,
+        };
+        self.result.revert(entity, vec![Pointer::root()]);
+        self.apply(change.key.clone(), &deleted);
+        self.apply(change.key.clone(), &restored);
     }
 
     /// The viewport, and the graph's attributes.
@@ -259,78 +267,33 @@ impl<'a> Taking<'a> {
         };
         self.apply(key, &event);
     }
-
-    fn delete_edge(&mut self, step: &Step, id: &EdgeId) {
-        let Some(edge) = self.then.edges().get(id).cloned() else { return };
-        let entity = Entity::Edge(id);
-        let others = self.writers.other(entity, &self.authors, step.version);
-        if others.is_some() && self.on_conflict != OnConflict::Overwrite {
-            let values = (Value::Null, json_of_edge(&edge.entity));
-            return self.skip(SkipReason::InUse, step, entity, Pointer::root(), values);
-        }
-        self.result.revert(entity, vec![Pointer::root()]);
-        self.apply(Key::Edge(id.clone()), &Event::EdgeDeleted { edge_id: id.clone() });
-    }
-
-    /// Rule U6. With a node goes what is inside of it, and the edges of all that.
-    fn delete_node(&mut self, step: &Step, id: &NodeId) {
-        let Some(node) = self.then.nodes().get(id).cloned() else { return };
-        if self.on_conflict != OnConflict::Overwrite
-            && let Some(user) = self.user_of(step.version, &node)
-        {
-            let conflict = self.conflict(step, Entity::Node(id), Pointer::root(), user.key.entity());
-            let conflict = Conflict { current: json_of_node(&node.entity), ..conflict };
-            self.in_use.insert(id.clone(), user);
-            return self.skips.add(SkipReason::InUse, conflict);
-        }
-        let going: Vec<_> = descendants(&self.then, [id]).collect();
-        let edges = edges_of_all(&self.then, &going);
-        let edges: Vec<EdgeId> = edges.iter().map(|edge| edge.entity.id().clone()).collect();
-        let nodes: Vec<NodeId> = going.iter().rev().map(|node| node.entity.id().clone()).collect();
-        for edge_id in edges {
-            self.result.revert(Entity::Edge(&edge_id), vec![Pointer::root()]);
-            self.apply(Key::Edge(edge_id.clone()), &Event::EdgeDeleted { edge_id });
-        }
-        for node_id in nodes {
-            self.result.revert(Entity::Node(&node_id), vec![Pointer::root()]);
-            self.apply(Key::Node(node_id.clone()), &Event::NodeDeleted { node_id });
-        }
-    }
-
-    /// What keeps a created node in use: what somebody else did to it, hung on it or put into it, and what was there
-    /// before it.
-    fn user_of(&self, since: Version, node: &Placed<Node>) -> Option<User> {
-        let mut going = vec![];
-        for one in descendants(&self.then, [node.entity.id()]) {
-            let id = one.entity.id();
-            // One that stays is met before what it stays for: of many, one inside of the other, each is walked once.
-            let known = self.in_use.get(id).filter(|user| user.is_other || user.ordinal < node.ordinal);
-            let user =
-                known.cloned().or_else(|| self.as_user(since, node, Key::Node(id.clone()), one.ordinal));
-            if user.is_some() {
-                return user;
-            }
-            going.push(one);
-        }
-        let edges = edges_of_all(&self.then, &going);
-        edges
-            .iter()
-            .find_map(|edge| self.as_user(since, node, Key::Edge(edge.entity.id().clone()), edge.ordinal))
-    }
-
-    fn as_user(&self, since: Version, node: &Placed<Node>, key: Key, ordinal: Ordinal) -> Option<User> {
-        let is_other = self.writers.other(key.entity(), &self.authors, since).is_some();
-        (is_other || ordinal < node.ordinal).then_some(User { key, ordinal, is_other })
-    }
 }
 
-/// What a created node stays for.
-#[derive(Clone, Debug)]
-struct User {
-    key: Key,
-    ordinal: Ordinal,
-    /// Others wrote it since. If not, it only is older than the node.
-    is_other: bool,
+/// The nodes that an operation changed, as they were before and after it, from its last event to its first. Where it put
+/// some into others, each comes after what it goes back into, also through nodes that stay where they are: on the way back
+/// none is inside of itself, and an operation may have changed places with a parent in one event each.
+fn changed_nodes<'s>(step: &'s Step, then: &'s Graph) -> Vec<(&'s Node, &'s Node)> {
+    let pair = |change: &'s Transition| match (&change.before, &change.after) {
+        (Some(State::Node(before)), Some(State::Node(after))) => Some((before, after)),
+        _ => None,
+    };
+    let changed: Vec<(&Node, &Node)> = step.changes.iter().rev().filter_map(pair).collect();
+    if changed.iter().all(|(before, after)| before.parents().eq(after.parents())) {
+        return changed;
+    }
+    let mut known: HashSet<NodeId> = changed.iter().map(|(before, _)| before.id().clone()).collect();
+    let parents_of = |node: &Node| node.parents().map(|(_, id)| id).collect::<Vec<_>>();
+    let mut above: Vec<NodeId> = changed.iter().flat_map(|(before, _)| parents_of(before)).collect();
+    let mut all: Vec<_> = changed.into_iter().map(|(before, after)| (before, Some(after))).collect();
+    while let Some(id) = above.pop() {
+        let Some(node) = then.nodes().get(&id) else { continue };
+        if known.insert(id) {
+            above.extend(parents_of(&node.entity));
+            all.push((&node.entity, None));
+        }
+    }
+    let in_order = parents_first(all, |(node, _)| node);
+    in_order.into_iter().filter_map(|(before, after)| Some((before, after?))).collect()
 }
 
 /// Whole numbers stay whole.

@@ -1,10 +1,16 @@
 //! What is told of that which an undo leaves alone.
 
-use dao_projections::{Edge, Entity, Map, Node, Pointer};
+use dao_projections::{Entity, Map, Pointer};
 use serde_json::Value;
 
-use super::{merge::Merged, past::Step, skipped::SkipReason, steps::Taking};
-use crate::domain::{decide::Rejection, refusal::Conflict};
+use super::{
+    fields_at::standing_at,
+    merge::{IsWhole, Merged, Sides, changed},
+    past::Step,
+    skipped::SkipReason,
+    steps::Taking,
+};
+use crate::domain::{refusal::Conflict, rejection::Rejection};
 
 impl Taking<'_> {
     pub(super) fn skip_taken_over(
@@ -37,8 +43,17 @@ impl Taking<'_> {
         }
     }
 
-    pub(super) fn skip_gone(&mut self, step: &Step, entity: Entity<'_>, yours: Value) {
-        self.skip(SkipReason::TargetDeleted, step, entity, Pointer::root(), (yours, Value::Null));
+    /// Of what is gone only that is known which the operation changed. Where it left the fields as they were, nothing is.
+    pub(super) fn skip_gone(&mut self, step: &Step, entity: Entity<'_>, before: &Map, after: &Map) {
+        let is_whole: IsWhole = match entity {
+            Entity::Node(_) => Pointer::is_within_position,
+            Entity::Edge(_) | Entity::Viewport | Entity::Graph => |_| false,
+        };
+        let yours = changed(Sides { before, after }, is_whole);
+        if !yours.is_empty() {
+            let values = (Value::Object(yours), Value::Null);
+            self.skip(SkipReason::TargetDeleted, step, entity, Pointer::root(), values);
+        }
     }
 
     pub(super) fn skip_rejected(
@@ -107,17 +122,7 @@ impl Taking<'_> {
     }
 }
 
-pub(super) fn json_of_node(node: &Node) -> Value {
-    Value::Object(node.to_json())
-}
-
-pub(super) fn json_of_edge(edge: &Edge) -> Value {
-    Value::Object(edge.to_json())
-}
-
 /// What stands at a path; null where nothing does.
 fn at(fields: &Map, path: &Pointer) -> Value {
-    let mut keys = path.keys();
-    let first = keys.next().and_then(|key| fields.get(key.as_ref()));
-    keys.fold(first, |value, key| value?.as_object()?.get(key.as_ref())).cloned().unwrap_or(Value::Null)
+    standing_at(fields, path).cloned().unwrap_or(Value::Null)
 }

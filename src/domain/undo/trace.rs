@@ -82,9 +82,13 @@ impl Tracing {
             }
         }
         for node in around {
-            // It is there no more: all of its history lies behind.
-            let trail = Trail { needs: Needs::Whole, ..Trail::new(graph.head().version.next()) };
-            trails.insert(Key::Node(node.clone()), trail);
+            // It is there no more: all of its history lies behind. The operations may have changed it before it went.
+            let trail = trails
+                .entry(Key::Node(node.clone()))
+                .or_insert_with(|| Trail::new(graph.head().version.next()));
+            if matches!(trail.needs, Needs::Paths(_)) {
+                trail.needs = Needs::Whole;
+            }
         }
         for trail in trails.values_mut() {
             trail.is_known |= matches!(&trail.needs, Needs::Paths(paths) if paths.is_empty());
@@ -163,12 +167,11 @@ impl Tracing {
     }
 
     /// What the operations did.
-    pub fn finish(mut self) -> Past {
+    pub fn finish(self) -> Past {
         let mut gone = HashMap::new();
         for id in &self.around {
             let key = Key::Node(id.clone());
-            if let Some(State::Node(node)) = self.trails.remove(&key).and_then(|trail| trail.last_alive(&key))
-            {
+            if let Some(State::Node(node)) = self.trails.get(&key).and_then(|trail| trail.last_alive(&key)) {
                 gone.insert(id.clone(), node);
             }
         }
@@ -284,8 +287,8 @@ impl Trail {
     }
 
     /// What stood there where the walk ended, and its place.
-    fn beginning(&mut self, key: &Key) -> (Option<State>, Option<Place>) {
-        match self.base.take() {
+    fn beginning(&self, key: &Key) -> (Option<State>, Option<Place>) {
+        match self.base.clone() {
             Some((state, place)) => (Some(state), place),
             None if self.events.last().is_some_and(|touch| touch.event.is_creation()) => (None, None),
             None => (State::unknown(key), None),
@@ -294,7 +297,7 @@ impl Trail {
 
     /// What each of the named commits made of it.
     fn replay(
-        mut self,
+        self,
         key: &Key,
         is_named: impl Fn(Version) -> bool,
         into: &mut Vec<(Version, usize, Transition)>,
@@ -317,7 +320,7 @@ impl Trail {
     }
 
     /// What it was at last, while it was there.
-    fn last_alive(mut self, key: &Key) -> Option<State> {
+    fn last_alive(&self, key: &Key) -> Option<State> {
         let (mut now, _) = self.beginning(key);
         let mut last = now.clone();
         for touch in self.events.iter().rev() {

@@ -24,6 +24,7 @@ use self::{
 };
 use super::{
     app::App,
+    document::based_on,
     extractors::{PathIds, QueryParameters, ResponseFormat},
     format::{Format, respond, respond_encoded},
     problem::Problem,
@@ -117,6 +118,7 @@ pub(super) async fn diff(
         return Err(Problem::bad_request("from: is required"));
     };
     let (to, min) = (query.version_ref("to")?.unwrap_or_default(), query.version("minVersion")?);
+    read::await_version(&app.graphs, &graph, min).await?;
     let _turn = app.long_read().await?;
     let difference = read::diff(&app.graphs, &graph, (&from, &to), min).await?;
     encoded(format, move || format.encode(&DifferenceOut::of(&graph, &difference))).await
@@ -159,6 +161,7 @@ async fn history(
     let before = query.text("cursor").map(|text| cursor.read(text)).transpose()?;
     let (limit, min) = (query.limit(PAGE_DEFAULT, PAGE_MAX)?, query.version("minVersion")?);
     let before = before.map(|place| place.version);
+    read::await_version(&app.graphs, graph, min).await?;
     let _turn = app.long_read().await?;
     let history = read::history(&app.graphs, graph, &subject, before, limit, min).await?;
     let next = history.next.map(|version| cursor.write(RefusalPlace::before(version)));
@@ -173,15 +176,19 @@ pub(super) async fn authors(
     ResponseFormat(format): ResponseFormat,
 ) -> Result<Response, Problem> {
     let graph = ids.graph()?;
-    let (at, min) = (query.version("at")?, query.version("minVersion")?);
+    let (at, min) = (query.version_ref("at")?.unwrap_or_default(), query.version("minVersion")?);
+    read::await_version(&app.graphs, &graph, min).await?;
     let _turn = app.long_read().await?;
     let current = read::current(&app.graphs, &graph, min).await?;
-    let shown = match at {
-        Some(version) => read::at_version(&app.graphs, &graph, version).await?,
-        None => current,
+    let named = read::version_named(&app.graphs, &graph, &current.view.graph, &at).await?;
+    let shown = match named.version == current.head().version {
+        true => current,
+        false => read::at_version(&app.graphs, &graph, named.version).await?,
     };
     let authors = read::authors(&app.graphs, &graph, &shown.view.graph).await?;
-    encoded(format, move || format.encode_long(&wire::AuthorsOut(&authors))).await
+    let head = shown.head();
+    let answer = encoded(format, move || format.encode_long(&wire::AuthorsOut(&authors))).await?;
+    Ok(based_on(answer, head))
 }
 
 /// Verify the history of a graph.

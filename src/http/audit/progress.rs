@@ -21,11 +21,11 @@ use super::{
         accept_header::{Offer, preferred},
         app::App,
         problem::Problem,
-        stream::{KEEP_ALIVE, StreamFormat, line},
+        stream::{KEEP_ALIVE, line},
     },
     wire::{ProgressOut, VerifiedOut},
 };
-use crate::{read, write::WriteError};
+use crate::{http::stream_format::StreamFormat, read, write::WriteError};
 
 /// Lines that wait for their reader. What comes when it is full is not told: the next line says more.
 const WAITING_MAX: usize = 4;

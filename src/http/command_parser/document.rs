@@ -7,7 +7,10 @@ use dao_projections::{ClientId, Node, NodeId, OperationId, Pointer, UserId};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{BaseVersion, BatchDefaults, CommandParser, ParsedCommand, Policy, admit, alone};
+use super::{
+    BaseVersion, CommandParser, ParsedCommand, Policy, admit,
+    batch::{BatchDefaults, alone},
+};
 use crate::{
     domain::{
         Absent, Base, Command, Document as Saved, ExpectedHead, Ignored, Operation, Reading, Save,
@@ -15,8 +18,9 @@ use crate::{
     },
     http::{
         base_token::BaseToken,
-        decode::{Document, Path},
+        decode::Document,
         fingerprint::FingerprintHasher,
+        json_path::Path,
         json_shape::{Fields, Malformed},
     },
 };

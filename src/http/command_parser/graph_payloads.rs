@@ -10,7 +10,7 @@ use super::{CommandParser, version_payloads::version_ref};
 use crate::{
     domain::{Command, CopyFrom, CopyPart},
     http::{
-        decode::Path,
+        json_path::Path,
         json_shape::{Fields, Malformed},
     },
 };

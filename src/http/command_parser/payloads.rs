@@ -8,7 +8,7 @@ use super::CommandParser;
 use crate::{
     domain::Command,
     http::{
-        decode::Path,
+        json_path::Path,
         json_shape::{Fields, Malformed, refuse_repeated},
     },
 };

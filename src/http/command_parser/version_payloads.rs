@@ -4,15 +4,19 @@ use dao_projections::{ClientId, EdgeId, LabelName, NodeId, OperationId, UserId};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{BaseVersion, BatchDefaults, CommandParser, ParsedCommand, alone};
+use super::{
+    BaseVersion, CommandParser, ParsedCommand,
+    batch::{BatchDefaults, alone},
+};
 use crate::{
     domain::{
         Command, LabelTo, Labelling, Operation, RESTORE_IDS_MAX, RestorePart, RestoreScope, Restoring,
         VersionRef,
     },
     http::{
-        decode::{Document, Path},
+        decode::Document,
         fingerprint::FingerprintHasher,
+        json_path::Path,
         json_shape::{Fields, Malformed},
     },
 };

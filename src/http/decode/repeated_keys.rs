@@ -6,7 +6,7 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use super::Path;
+use crate::http::json_path::Path;
 
 /// The places of repeated keys, as hashes of 64 bits. The hashes are keyed at random for each document, so nobody
 /// can choose two places that have the same one.

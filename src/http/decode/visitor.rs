@@ -6,8 +6,14 @@ use dao_projections::Map;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Number, Value, map::Entry};
 
-use super::{DocumentLimits, Path, TWO_TO_63, memory::Size, repeated_keys::Repeated, shortened};
-use crate::{domain::memory, http::json_shape::Malformed};
+use super::{DocumentLimits, TWO_TO_63, memory::Size, repeated_keys::Repeated};
+use crate::{
+    domain::memory,
+    http::{
+        json_path::{Path, shortened},
+        json_shape::Malformed,
+    },
+};
 
 /// What a reading is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +91,7 @@ impl Notes {
     }
 
     /// Counts what something occupies, if this reading counts.
-    fn occupy<E: de::Error>(&self, bytes: usize) -> Result<(), E> {
+    pub(super) fn occupy<E: de::Error>(&self, bytes: usize) -> Result<(), E> {
         if self.mode == Mode::Build {
             return Ok(());
         }
@@ -137,7 +143,7 @@ impl<'a> Scope<'a> {
         Self { path: Path::Root, above: None, mark: Cell::new(None) }
     }
 
-    fn key(&'a self, key: &'a str) -> Self {
+    pub(super) fn key(&'a self, key: &'a str) -> Self {
         Self { path: Path::Key(&self.path, key), above: Some(self), mark: Cell::new(None) }
     }
 

@@ -4,11 +4,12 @@
 //! What one command does not copy is copied in pieces. Their operation ids follow from what is copied and to where, so
 //! the same request again goes on where it was interrupted.
 
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{Extension, extract::State, http::StatusCode, response::Response};
 use dao_projections::{Graph, GraphId, Head, OperationId, Origin, UserId, Version};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::JoinError};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
@@ -20,11 +21,11 @@ use super::{
         format::{Format, respond},
         problem::Problem,
     },
-    asked, fold_rows, stores,
+    asked, stores,
 };
 use crate::{
     domain::{Action, Command, CopyFrom, CopyPart, Operation, Reason, Source, VersionRef, json_bytes},
-    project::Stores,
+    project::{self, Stores},
     write::{Ending, Graphs, Reply, copy},
 };
 
@@ -36,6 +37,42 @@ const PIECE_BYTES: usize = 4 << 20;
 /// One copy at a time: it holds a turn of those that read graphs to copy, and its commands take another. Two of them
 /// would wait for each other.
 static COPYING: Semaphore = Semaphore::const_new(1);
+
+/// The copies that are being made. Once begun each is finished, also if the caller does not wait for it: whoever stops
+/// waits for them instead.
+#[derive(Clone, Default)]
+pub(super) struct CopyTasks {
+    tasks: TaskTracker,
+    cut: CancellationToken,
+}
+
+impl CopyTasks {
+    /// What a copy comes to; nobody hears it if the caller is gone.
+    async fn run<T: Send + 'static>(
+        &self,
+        copying: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<Result<T, Problem>, JoinError> {
+        let cut = self.cut.clone();
+        let copying = async move {
+            tokio::select! {
+                copied = copying => copied,
+                () = cut.cancelled() => Err(Problem::not_ready("it stops: run the same command again", vec![])),
+            }
+        };
+        self.tasks.spawn(copying).await
+    }
+
+    /// Waits until there is none.
+    pub(super) async fn wait(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Ends those that are left where they are, as a crash would.
+    pub(super) fn cut(&self) {
+        self.cut.cancel();
+    }
+}
 
 /// What is asked.
 #[derive(Deserialize)]
@@ -53,6 +90,7 @@ struct CopyBody {
 /// Copy a graph.
 pub(super) async fn copy_graph(
     State(app): State<App>,
+    Extension(copies): Extension<CopyTasks>,
     ids: PathIds,
     Caller(user): Caller,
     DecodedBody(document, _held): DecodedBody,
@@ -61,16 +99,20 @@ pub(super) async fn copy_graph(
     let at = at.parse().map_err(|e| Problem::bad_request(format!("at: {e}")))?;
     let copy = Copy { source, graph: ids.graph()?, at, history, title, user };
     let stores = stores(&app)?.clone();
-    // Once begun it is finished, also if the caller does not wait for it.
-    let copying = tokio::spawn(async move {
+    let copying = async move {
         let _turn = COPYING.acquire().await;
         let _among_all = copy::turn().await;
         let copied =
             copy.copy(&app.graphs, &stores).await.map_err(|CopyRefused(why)| Problem::bad_request(why))?;
-        fold_rows(&app, &copy.graph, copied.1.version).await?;
+        let version = copied.1.version;
+        let folded = project::fold_graph(&stores, &copy.graph, version, app.checkpoint_every).await;
+        folded.map_err(|why| {
+            let what = format!("it is written at version {version}, but the list may be behind");
+            Problem::behind(&format!("{what}: {why}"), &why)
+        })?;
         Ok::<_, Problem>(copied)
-    });
-    let (origin, head) = copying.await.map_err(Problem::of_panic)??;
+    };
+    let (origin, head) = copies.run(copying).await.map_err(Problem::of_panic)??;
     let told = json!({"version": head.version, "hash": head.hash, "forkedFrom": origin});
     Ok(respond(StatusCode::OK, Format::Json, &told))
 }

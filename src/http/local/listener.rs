@@ -7,7 +7,7 @@ use std::{
     convert::Infallible,
     fs::{self, Permissions},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::{fs::PermissionsExt, net::SocketAddr},
     path::Path,
     pin::pin,
     time::Duration,
@@ -35,6 +35,8 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Binds a socket at this path, in place of one that a dead server left. The caller holds the lock of the store.
 pub fn bind_socket(path: &Path) -> io::Result<UnixListener> {
+    // A path that is too long could be bound under the shorter name, and nobody could connect.
+    SocketAddr::from_pathname(path)?;
     // Under another name until nobody else can open it.
     let unready = path.with_extension("new");
     remove(&unready)?;
@@ -51,7 +53,8 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Serves until `stop`, then removes the socket and answers what was read, as far as that ends in time.
+/// Serves until `stop`, then removes the socket, answers what was read and finishes the copies that were begun, as far as
+/// that ends in time.
 pub async fn serve_socket(
     listener: UnixListener,
     path: &Path,
@@ -87,11 +90,18 @@ pub async fn serve_socket(
         tracing::warn!("{} could not be removed: {error}", path.display());
     }
     connections.close();
-    if timeout(DRAIN, connections.wait()).await.is_err() {
+    let rest = async {
+        connections.wait().await;
+        // Also those whose caller is gone.
+        service.copies.wait().await;
+    };
+    if timeout(DRAIN, rest).await.is_err() {
         tracing::warn!("commands that did not end in time were cut off");
         // Before the store closes.
         cut.cancel();
+        service.copies.cut();
         connections.wait().await;
+        service.copies.wait().await;
     }
 }
 
@@ -115,7 +125,11 @@ fn own_user() -> io::Result<uid_t> {
     Ok(one.peer_cred()?.uid())
 }
 
-async fn serve(stream: UnixStream, LocalService(service): LocalService, stop: CancellationToken) {
+async fn serve(
+    stream: UnixStream,
+    LocalService { http: service, .. }: LocalService,
+    stop: CancellationToken,
+) {
     let answer = hyper::service::service_fn(move |request: Request<Incoming>| {
         let answering = service.clone().answer(request.map(Body::new));
         async move { Ok::<_, Infallible>(answering.await) }
@@ -138,6 +152,23 @@ async fn serve(stream: UnixStream, LocalService(service): LocalService, stop: Ca
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_socket_to_which_nobody_could_connect_is_not_bound() {
+        /// Bytes of a path, without the zero at its end.
+        const PATH_BYTES_MAX: usize = 107;
+        let dir = tempfile::tempdir().expect("a directory");
+        let bound = |length: usize| {
+            let filled = length - dir.path().as_os_str().len() - "//dao.sock".len();
+            let place = dir.path().join("d".repeat(filled));
+            fs::create_dir(&place).expect("a directory");
+            let path = place.join("dao.sock");
+            assert_eq!(path.as_os_str().len(), length);
+            (bind_socket(&path).is_ok(), fs::read_dir(place).expect("a directory").count())
+        };
+        assert_eq!(bound(PATH_BYTES_MAX), (true, 1));
+        assert_eq!(bound(PATH_BYTES_MAX + 1), (false, 0));
+    }
 
     #[tokio::test]
     async fn only_the_user_of_the_server_and_root_are_listened_to() {

@@ -13,7 +13,7 @@ mod rebuild;
 use std::io;
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::State,
     http::{HeaderValue, Request, StatusCode, header},
@@ -26,10 +26,12 @@ use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
+use self::copy::CopyTasks;
 use super::{
     app::App,
     decode::Document,
     extractors::{DecodedBody, PathIds},
+    fast_path::FastPath,
     format::{Format, respond},
     problem::Problem,
     request_limits::RequestLimits,
@@ -42,27 +44,20 @@ pub use listener::{bind_socket, serve_socket};
 
 /// Bytes of a body in this process: a whole graph as one command, which is what an import is.
 const BODY_BYTES_MAX: usize = 512 << 20;
-/// Bytes of a body over the socket: the memory is that of a server, which others use too.
+/// Bytes of a body over the socket, or more where the server takes more on its port: the memory is that of a server, which
+/// others use too.
 pub const SOCKET_BODY_BYTES_MAX: usize = 64 << 20;
 /// Bytes of all bodies over it, as many times those of one: a decoded body counts with more than its length.
 const SOCKET_BODIES: usize = 8;
 /// Graphs in one answer of `/local/graphs`.
 const GRAPHS_PAGE: usize = 1_000;
 
-/// The limits of those who own the store: bodies of so many bytes. What a graph may be is limited as for everybody.
-fn limits(limits: RequestLimits, body_bytes_max: usize, bodies: usize) -> RequestLimits {
-    RequestLimits {
-        body_bytes_max,
-        bodies_bytes_max: bodies * body_bytes_max,
-        answers_bytes_max: 2 * BODY_BYTES_MAX,
-        batch_operations_max: usize::MAX,
-        ..limits
-    }
-}
-
 /// Answers requests of this machine.
 #[derive(Clone)]
-pub struct LocalService(HttpService);
+pub struct LocalService {
+    http: HttpService,
+    copies: CopyTasks,
+}
 
 /// The body of an answer.
 pub type LocalBody = UnsyncBoxBody<Bytes, io::Error>;
@@ -70,34 +65,47 @@ pub type LocalBody = UnsyncBoxBody<Bytes, io::Error>;
 impl LocalService {
     /// The interface over this application, which has projections, for this process.
     pub fn of(app: App) -> Self {
-        let limits = limits(app.limits, BODY_BYTES_MAX, 2);
+        let limits = RequestLimits {
+            body_bytes_max: BODY_BYTES_MAX,
+            bodies_bytes_max: 2 * BODY_BYTES_MAX,
+            answers_bytes_max: 2 * BODY_BYTES_MAX,
+            ..app.limits
+        };
         Self::limited(app, limits)
     }
 
-    /// The same for the socket of a server.
+    /// The same for the socket of a server: answers are bounded as on its port.
     pub fn beside(app: App) -> Self {
-        let limits = limits(app.limits, SOCKET_BODY_BYTES_MAX, SOCKET_BODIES);
+        let limits = RequestLimits {
+            body_bytes_max: app.limits.body_bytes_max.max(SOCKET_BODY_BYTES_MAX),
+            bodies_bytes_max: app.limits.bodies_bytes_max.max(SOCKET_BODIES * SOCKET_BODY_BYTES_MAX),
+            ..app.limits
+        };
         Self::limited(app, limits)
     }
 
+    /// Whatever a batch may have elsewhere. What a graph may be is limited as for everybody.
     fn limited(app: App, limits: RequestLimits) -> Self {
+        let limits = RequestLimits { batch_operations_max: usize::MAX, ..limits };
         let app = app.for_owners(limits);
-        Self(HttpService::of(router::local_router(&app, routes()), None, limits))
+        let copies = CopyTasks::default();
+        let service = HttpService::of(router::local_router(&app, routes(copies.clone())), None, limits);
+        Self { http: service.with_fast_path(FastPath::of(&app)), copies }
     }
 
     /// Answers a request of this process.
     pub async fn ask(&self, request: Request<Bytes>) -> http::Response<LocalBody> {
         let mut request = request.map(Body::from);
         request.headers_mut().insert(header::HOST, HeaderValue::from_static("localhost"));
-        self.0.clone().answer(request).await.map(|body| body.map_err(io::Error::other).boxed_unsync())
+        self.http.clone().answer(request).await.map(|body| body.map_err(io::Error::other).boxed_unsync())
     }
 }
 
-fn routes() -> Router<App> {
+fn routes(copies: CopyTasks) -> Router<App> {
     Router::new()
         .route("/local/graphs", post(graphs))
         .route("/local/graphs/{graphId}/fold", post(fold))
-        .route("/local/graphs/{graphId}/copy", post(copy::copy_graph))
+        .route("/local/graphs/{graphId}/copy", post(copy::copy_graph).layer(Extension(copies)))
         .route("/local/graphs/{graphId}/rebuild", post(rebuild::rebuild))
 }
 
@@ -140,14 +148,7 @@ async fn fold(
     DecodedBody(document, _held): DecodedBody,
 ) -> Result<Response, Problem> {
     let FoldBody { version } = asked(document)?;
-    fold_rows(&app, &ids.graph()?, version).await?;
+    let folded = project::fold_graph(stores(&app)?, &ids.graph()?, version, app.checkpoint_every).await;
+    folded.map_err(|why| Problem::behind(&why.to_string(), &why))?;
     Ok(respond(StatusCode::OK, Format::Json, &json!({ "version": version })))
-}
-
-async fn fold_rows(app: &App, graph: &GraphId, to: Version) -> Result<(), Problem> {
-    let folded = project::fold_graph(stores(app)?, graph, to, app.checkpoint_every).await;
-    folded.map_err(|e| {
-        let what = "is written, but the list is behind";
-        Problem::behind(&format!("{graph} {what}: {e}. Run `dao-api rebuild --graph {graph}`"), &e)
-    })
 }

@@ -1,10 +1,13 @@
 //! Parameters, as the document shows them: ids in paths, questions in queries. What is checked is in
 //! `extractors` and beside the handlers.
+//!
+//! Long because: one type for each group of parameters.
 
 mod versions;
 
 use utoipa::{IntoParams, ToSchema};
 
+use super::words::EventName;
 pub(in crate::http) use versions::*;
 
 /// A graph.
@@ -155,7 +158,7 @@ pub(in crate::http) struct SaveQuery {
     /// The base of the document that was read: `X-Base`, or `base` of an answer.
     base: Option<String>,
     /// What happens where others changed the same since the base.
-    on_conflict: Option<super::requests::OnConflict>,
+    on_conflict: Option<super::words::OnConflict>,
     /// What to do without a base: `merge` deletes nothing, `replace` makes the graph exactly this.
     #[param(inline)]
     mode: Option<SaveMode>,
@@ -226,7 +229,7 @@ pub(in crate::http) struct OperationsQuery {
     /// Only operations of this user.
     user: Option<String>,
     /// Only operations of this command type.
-    r#type: Option<super::responses::CommandType>,
+    r#type: Option<super::words::CommandType>,
     /// Only operations on this node or edge: an id that an event names.
     entity: Option<String>,
     /// Only operations at or after this time, in milliseconds since the Unix epoch.
@@ -236,7 +239,7 @@ pub(in crate::http) struct OperationsQuery {
     #[param(minimum = 0)]
     to: Option<u64>,
     /// Only operations with this outcome.
-    status: Option<super::responses::Status>,
+    status: Option<super::words::Status>,
     /// Only operations that were refused with this code.
     #[param(pattern = "^[A-Z_]+$")]
     code: Option<String>,
@@ -262,7 +265,7 @@ pub(in crate::http) struct AllOperationsQuery {
     /// Only operations of this user.
     user: Option<String>,
     /// Only operations of this command type.
-    r#type: Option<super::responses::CommandType>,
+    r#type: Option<super::words::CommandType>,
     /// Only operations on a node or edge of this id.
     entity: Option<String>,
     /// Only operations at or after this time, in milliseconds since the Unix epoch.
@@ -272,7 +275,7 @@ pub(in crate::http) struct AllOperationsQuery {
     #[param(minimum = 0)]
     to: Option<u64>,
     /// Only operations with this outcome.
-    status: Option<super::responses::Status>,
+    status: Option<super::words::Status>,
     /// Only operations that were refused with this code.
     #[param(pattern = "^[A-Z_]+$")]
     code: Option<String>,
@@ -326,41 +329,6 @@ pub(in crate::http) struct BucketQuery {
     /// than 500.
     #[param(pattern = "^(auto|hour|day|week|[0-9]+)$")]
     bucket: Option<String>,
-}
-
-/// A graph at a version.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub(in crate::http) struct AuthorsQuery {
-    /// The graph as it was after this commit.
-    #[param(minimum = 0)]
-    at: Option<u64>,
-    /// Waits up to two seconds for this version.
-    #[param(minimum = 0)]
-    min_version: Option<u64>,
-}
-
-/// The name of an event.
-#[derive(utoipa::ToSchema)]
-pub(in crate::http) enum EventName {
-    NodeCreated,
-    NodeUpdated,
-    NodeMoved,
-    NodeReplaced,
-    NodeDeleted,
-    EdgeCreated,
-    EdgeUpdated,
-    EdgeReplaced,
-    EdgeDeleted,
-    ViewportSet,
-    NodeRestored,
-    EdgeRestored,
-    GraphCreated,
-    GraphUpdated,
-    GraphTrashed,
-    GraphRecovered,
-    GraphForked,
-    VersionLabelled,
 }
 
 /// A stream of one graph.

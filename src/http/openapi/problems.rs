@@ -10,7 +10,7 @@ use utoipa::{
     openapi::{Content, Ref, RefOr, Response, ResponseBuilder, ResponsesBuilder},
 };
 
-use super::{Json, parameters::EventName};
+use super::{Json, words::EventName};
 
 /// A refusal (RFC 9457).
 #[derive(ToSchema)]
@@ -164,7 +164,7 @@ fn listed(statuses: impl IntoIterator<Item = (u16, &'static str)>) -> BTreeMap<S
 }
 
 /// Makes sure that what is only referred to by name is there.
-pub(super) fn schemas() -> Vec<(String, RefOr<utoipa::openapi::Schema>)> {
+pub(in crate::http) fn schemas() -> Vec<(String, RefOr<utoipa::openapi::Schema>)> {
     let mut all = vec![
         (Problem::name().into_owned(), Problem::schema()),
         // Parameters name schemas and do not bring them.

@@ -1,4 +1,6 @@
 //! What clients send, as the document shows it. What is checked is in `command_parser` and `json_shape`.
+//!
+//! Long because: one type for each body and payload.
 
 mod versions;
 
@@ -6,12 +8,12 @@ use std::collections::HashMap;
 
 use utoipa::ToSchema;
 
-pub(in crate::http) use versions::*;
-
 use super::{
     Json,
     parameters::{SaveAbsent, SaveMode, SaveViewport},
+    words::OnConflict,
 };
+pub(in crate::http) use versions::*;
 
 /// A command and what goes with it.
 #[derive(ToSchema)]
@@ -41,20 +43,6 @@ pub(in crate::http) struct Around {
     #[schema(min_length = 1, max_length = 256)]
     client_id: Option<String>,
     on_conflict: Option<OnConflict>,
-}
-
-/// What happens if others changed the same since `clientVersion`.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-pub(in crate::http) enum OnConflict {
-    /// Other fields are merged, the same field is a conflict.
-    Merge,
-    /// The last writer wins.
-    Overwrite,
-    /// Any commit of others to the target is a conflict.
-    Reject,
-    /// Of a document save only: what stands is kept, the rest is written.
-    Keep,
 }
 
 /// What is to be done.

@@ -1,5 +1,7 @@
 //! What clients get, as the document shows it. The types that are encoded are in `wire` and beside the
 //! handlers; a test holds real answers against these schemas, which allow nothing that they do not name.
+//!
+//! Long because: one type for each answer.
 
 mod audit;
 mod batches;
@@ -19,6 +21,7 @@ use super::{
     Json,
     problems::{Conflict, Problem},
     requests::{DocumentEdge, DocumentNode, Position, Viewport},
+    words::{CommandType, Status},
 };
 
 /// An accepted command.
@@ -130,15 +133,6 @@ pub(in crate::http) struct AdoptableDocument {
     viewport: Viewport,
 }
 
-/// What became of an operation.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-pub(in crate::http) enum Status {
-    Completed,
-    Conflict,
-    Failed,
-}
-
 /// A commit: one accepted operation.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -170,30 +164,6 @@ pub(in crate::http) struct Commit {
     #[schema(nullable = false)]
     erased: Option<bool>,
     events: Vec<Event>,
-}
-
-/// What kind of command it was; `BATCH` is an atomic batch.
-#[derive(ToSchema)]
-#[schema(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(in crate::http) enum CommandType {
-    CreateNode,
-    UpdateNode,
-    UpdateNodePosition,
-    DeleteNode,
-    CreateEdge,
-    UpdateEdge,
-    DeleteEdge,
-    SetViewport,
-    BatchUpdate,
-    SaveDocument,
-    Undo,
-    Batch,
-    CreateGraph,
-    UpdateGraph,
-    DeleteGraph,
-    RecoverGraph,
-    LabelVersion,
-    RestoreVersion,
 }
 
 /// What happened.

@@ -8,8 +8,9 @@ use utoipa::ToSchema;
 use super::{
     Json,
     problems::Resolution,
-    requests::{Command, CommandBody, IfMissing, OnConflict},
-    responses::{CommandType, Effect, Event, Outcome, SkippedMember, State},
+    requests::{Command, CommandBody, IfMissing},
+    responses::{Effect, Event, Outcome, SkippedMember, State},
+    words::{CommandType, OnConflict},
 };
 
 /// What a client says on a WebSocket: one object a frame, as JSON text or binary MessagePack.

@@ -8,36 +8,20 @@ use dao_projections::{GraphId, Head, OperationId, Version};
 use super::{
     connection::Connection,
     server_frames::{Revert, ServerFrame},
+    submission::{Submission, SubmissionAnswer},
 };
 use crate::{
     domain::Reason,
     http::{
+        answer_wire::{BatchOut, Results, answer_out, member_out},
         metrics,
         problem::Problem,
-        wire::{BatchOut, Results, answer_out, member_out},
     },
-    write::{Ending, Reply, WriteError},
+    write::{Ending, Reply},
 };
 
 /// The longest error message, in characters: it may quote long keys.
 const MESSAGE_CHARS_MAX: usize = 1_000;
-
-/// The answer to a submission.
-pub(super) struct SubmissionAnswer {
-    pub(super) graph: GraphId,
-    pub(super) submission: Submission,
-    pub(super) bytes: usize,
-    pub(super) answer_bytes: usize,
-    pub(super) answers: Result<Vec<Reply>, WriteError>,
-}
-
-/// Operations that were submitted together, named by the id of their answer.
-#[derive(Clone, Copy)]
-pub(super) enum Submission {
-    Command(OperationId),
-    Atomic(OperationId),
-    Each(OperationId),
-}
 
 impl Connection {
     pub(super) fn answer(&mut self, answered: SubmissionAnswer) {
@@ -88,6 +72,7 @@ impl Connection {
 
     /// If the author follows the graph, its `ACK` is sent after the `STATE_UPDATE` of the commit.
     fn acknowledge(&mut self, graph: &GraphId, version: Version, frame: Bytes) {
+        self.deliver_held();
         let due = match self.subscription(graph) {
             Some(subscription) => subscription.keep_answer(version, frame),
             None => Some(frame),
@@ -104,6 +89,7 @@ impl Connection {
         problem: &Problem,
         answer: Option<&Reply>,
     ) {
+        self.deliver_held();
         let problem = &self.told(problem, Some(graph), Some(operation));
         let known = self.subscription(graph).map(|subscription| subscription.version());
         let frame = ServerFrame::Revert(Revert {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::{
-    credentials::Credentials,
     envelope::{BadFrame, Envelope, FrameKind},
+    peer_credentials::Credentials,
 };
 use crate::{
     auth::Grant,

@@ -1,13 +1,12 @@
 //! Reads of the store for a subscription: its `SYNC`, and commits that are no longer in memory. They run as futures of
 //! the connection.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 
 use super::{
     Live,
+    read_outcome::{ReadOutcome, ResumeRequest},
     server_frames::{self, FrameEncoding, ServerFrame, SettledOperation, SyncAccess},
 };
 use crate::{
@@ -20,43 +19,8 @@ use crate::{
     live::{Cursor, FollowedGraph},
     read::{self, ReadError, Resume, ResumeHash},
     websocket::{Deflate, deflate_part, encode_around},
-    write::{Recorded, View},
+    write::View,
 };
-
-/// A read that has finished, and the subscription that it is for.
-pub(super) struct FinishedRead {
-    pub(super) generation: u64,
-    pub(super) size: ReadSize,
-    pub(super) outcome: Result<ReadOutcome, Problem>,
-}
-
-/// How large the result of a read can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ReadSize {
-    /// The whole state of a graph.
-    State,
-    /// A bounded part of its log, or nothing.
-    Piece,
-}
-
-pub(super) enum ReadOutcome {
-    /// The cursor after the `SYNC`, and the `SYNC` frame in pieces with the right that it names.
-    Sync { cursor: Cursor, frame: Vec<Bytes>, access: &'static str },
-    /// Up to this version the log is shorter than a snapshot.
-    Replay { to: Version },
-    /// Commits from the log.
-    Commits(Arc<[Arc<Recorded>]>),
-    /// The graph is in memory again.
-    Loaded,
-}
-
-/// The resume point of a subscriber and the operations it waits for.
-pub(super) struct ResumeRequest {
-    pub(super) point: Option<(Version, Option<ResumeHash>)>,
-    pub(super) pending: Vec<OperationId>,
-    /// Whether the subscriber's history is known to have been replaced.
-    pub(super) reset: bool,
-}
 
 /// Chooses how a subscriber catches up, and builds its `SYNC`.
 pub(super) async fn sync(

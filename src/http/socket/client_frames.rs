@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     super::{
         command_parser::{Batch, ClientIdentity, admit, read_batch_fields, read_command_fields},
-        decode::{Document, DocumentLimits, Path, decode},
+        decode::{Document, DocumentLimits, decode},
         format::Format,
         json_shape::{Fields, Malformed},
         problem::Problem,
@@ -16,7 +16,7 @@ use super::{
     authorize::FrameAuthorizer,
     envelope::{self, BadFrame, Envelope},
 };
-use crate::{domain::Operation, live::PresenceSlot, read::ResumeHash};
+use crate::{domain::Operation, http::json_path::Path, live::PresenceSlot, read::ResumeHash};
 
 /// Frames over this length are long. They are parsed off the connection's thread, and of types without a payload only
 /// the top level is parsed. Types that cost no budget are never long.
@@ -186,6 +186,7 @@ impl FrameReader {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each frame")]
 fn read_document(document: Document, sender: &FrameReader) -> Result<ClientFrame, Malformed> {
     let root = Path::Root;
     let Document { value, repeated, size } = document;

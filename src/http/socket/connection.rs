@@ -35,17 +35,17 @@ use tokio::{
 
 use super::{
     Live, Peer,
-    answers::SubmissionAnswer,
-    catch_up::FinishedRead,
     client_frames::ClientFrame,
-    credentials::Credentials,
     long_messages::LongMessage,
     message_budget::{IncompleteMessage, MessageBudget},
-    pending_reads::PendingReads,
+    peer_credentials::Credentials,
     presence_pauses::PresencePauses,
+    read_outcome::FinishedRead,
+    read_queue::PendingReads,
     send_queue::SendQueue,
+    submission::SubmissionAnswer,
     subscription::Subscription,
-    subscriptions::Wake,
+    wake::Wake,
 };
 use crate::{
     telemetry::Direction,
@@ -97,7 +97,12 @@ pub(super) struct Connection {
     pub(super) live: Arc<Live>,
     pub(super) peer: Peer,
     pub(super) send_queue: SendQueue,
+    /// Messages and bytes that were put into the send queue and are not counted yet.
+    pub(super) sent_messages: u64,
+    pub(super) sent_bytes: u64,
     pub(super) subscriptions: Vec<Subscription>,
+    /// Everything was sent not long ago: until then commits wait ([`super::pacing`]).
+    pub(super) quiet_until: Option<Instant>,
     pub(super) generations: u64,
     pub(super) commands_in_flight: usize,
     pub(super) command_bytes_in_flight: usize,
@@ -147,7 +152,10 @@ impl Connection {
         let stopping = live.stopping.clone().cancelled_owned();
         let mut connection = Self {
             send_queue: SendQueue::new(now),
+            sent_messages: 0,
+            sent_bytes: 0,
             subscriptions: Vec::new(),
+            quiet_until: None,
             generations: 0,
             commands_in_flight: 0,
             command_bytes_in_flight: 0,
@@ -205,7 +213,8 @@ impl Connection {
     }
 
     /// Repeats as long as there is something to do. Whatever may allow more work (an event, bytes read, room in the send
-    /// queue, new work) is followed by another iteration.
+    /// queue or for requests, new work) is followed by another iteration. A wake-up alone is not: what it allows is
+    /// done in the iteration that takes it.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.now = Instant::now();
         self.handled = 0;
@@ -213,6 +222,7 @@ impl Connection {
             self.end_if_overdue();
             let happened = self.take_events(cx);
             let had_taken = self.take_messages();
+            let accepted_input = self.accepts_input();
             let was_read = match self.read(cx) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(_)) => true,
@@ -224,7 +234,7 @@ impl Connection {
             self.fill();
             self.say_goodbye_once_all_is_answered();
             let had_room = self.send_queue.has_room();
-            self.send_queue.write(&mut self.socket, cx, self.now)?;
+            self.write(cx)?;
             let is_ending = self.phase == ConnectionPhase::Closing && self.send_queue.is_empty();
             if is_ending && self.is_evicted {
                 return Poll::Ready(Ok(()));
@@ -238,7 +248,8 @@ impl Connection {
                 return Poll::Pending;
             }
             let made_room = !had_room && self.send_queue.has_room();
-            if happened || was_read || has_taken || made_room || is_ending || self.has_begun {
+            let may_take = !accepted_input && self.accepts_input();
+            if happened || was_read || has_taken || made_room || may_take || is_ending || self.has_begun {
                 continue;
             }
             if self.timer_has_fired(cx) {
@@ -255,7 +266,17 @@ impl Connection {
         self.has_begun = true;
     }
 
-    /// Handles events; true if there was one. All work is polled, including what [`Connection::begin`] added, so that it
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        self.count_sent();
+        let sends = self.send_queue.write(&mut self.socket, cx, self.now)?;
+        if sends > 0 {
+            self.live.metrics().sends.inc_by(sends);
+            self.begin_quiet();
+        }
+        Ok(())
+    }
+
+    /// Handles events and wake-ups; true if there was an event. All work is polled, including what [`Connection::begin`] added, so that it
     /// wakes this task.
     fn take_events(&mut self, cx: &mut Context<'_>) -> bool {
         let mut happened = false;
@@ -264,6 +285,7 @@ impl Connection {
             happened = true;
             match event {
                 Event::Stop if self.phase == ConnectionPhase::Open => {
+                    self.deliver_held();
                     self.phase = ConnectionPhase::Stopping(self.now + STOP_PATIENCE);
                 }
                 Event::Stop => {}
@@ -280,7 +302,6 @@ impl Connection {
             }
         }
         while let Poll::Ready(Some(wake)) = Pin::new(&mut self.wakes).poll_next(cx) {
-            happened = true;
             self.wake(wake);
         }
         happened
@@ -350,7 +371,7 @@ impl Connection {
         if self.is_alive()
             && let Err(why) = counted
         {
-            self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), why));
+            self.end_with_held(encode_close(Some(CloseCode::TRY_AGAIN_LATER), why));
         }
     }
 

@@ -9,21 +9,21 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::{
-    answers::{Submission, SubmissionAnswer},
     authorize::FrameAuthorizer,
-    catch_up::ResumeRequest,
     client_frames::{ClientFrame, FrameReader, PRESENCE_BYTES_MAX, SHORT_BYTES_MAX, SizedFrame},
     connection::{Connection, ConnectionPhase, Event, IN_FLIGHT_MAX},
     credentials,
     envelope::BadFrame,
     long_messages::{self, LongMessage, LongMessageOutcome, UnreadMessage},
+    read_outcome::ResumeRequest,
     server_frames::{FollowedVersions, ServerFrame, WelcomeLimits},
-    subscriptions::SUBSCRIPTIONS_MAX,
+    submission::{Submission, SubmissionAnswer},
+    subscription::SUBSCRIPTIONS_MAX,
 };
 use crate::{
     auth::Right,
     domain::Operation,
-    http::{commands::command_span, format::Format, problem::Problem},
+    http::{commands::CommandSpan, format::Format, problem::Problem},
     telemetry::{Direction, DropReason, continue_from},
     websocket::{
         BEGINNING_BYTES, CloseCode, Deflated, Incoming, Inflated, ProtocolError, encode_close, encode_pong,
@@ -79,6 +79,7 @@ impl Connection {
         if !is_answered && self.now < until {
             return;
         }
+        self.deliver_held();
         for index in 0..self.subscriptions.len() {
             self.subscriptions[index].all_answers().into_iter().for_each(|frame| self.send(frame));
         }
@@ -105,7 +106,7 @@ impl Connection {
             }
             Incoming::Ping(payload) => self.send(encode_pong(&payload)),
             Incoming::Pong(_) => {}
-            Incoming::Close { code, .. } => self.end(encode_close(code, "")),
+            Incoming::Close { code, .. } => self.end_with_held(encode_close(code, "")),
         }
     }
 
@@ -188,7 +189,9 @@ impl Connection {
                 }
                 self.answer_bad(*bad);
             }
-            LongMessageOutcome::NoRoom => self.end(encode_close(Some(CloseCode::TRY_AGAIN_LATER), NO_ROOM)),
+            LongMessageOutcome::NoRoom => {
+                self.end_with_held(encode_close(Some(CloseCode::TRY_AGAIN_LATER), NO_ROOM));
+            }
             LongMessageOutcome::Broken(error) => self.take_broken(error),
         }
     }
@@ -202,7 +205,7 @@ impl Connection {
     /// The peer violated the WebSocket protocol (rule W9).
     pub(super) fn take_broken(&mut self, error: ProtocolError) {
         self.live.metrics().dropped.of(DropReason::Protocol).inc();
-        self.end(encode_close(Some(error.close_code()), &error.to_string()));
+        self.end_with_held(encode_close(Some(error.close_code()), &error.to_string()));
     }
 
     fn take_frame(&mut self, read: Result<SizedFrame, BadFrame>) {
@@ -245,7 +248,10 @@ impl Connection {
                 let point = version.map(|version| (version, hash));
                 self.subscribe(graph, ResumeRequest { point, pending, reset: false });
             }
-            ClientFrame::Unsubscribe { graph } => self.unsubscribe(&graph),
+            ClientFrame::Unsubscribe { graph } => {
+                self.deliver_held();
+                self.unsubscribe(&graph);
+            }
             ClientFrame::Command { graph, operation } => {
                 let submission = Submission::Command(operation.id);
                 self.submit(graph, submission, bytes, vec![*operation], turn);
@@ -258,6 +264,7 @@ impl Connection {
             ClientFrame::Presence { graph, client, slot, state } => self.show(&graph, client, (slot, state)),
             ClientFrame::Auth { token } => self.authenticate(&token),
             ClientFrame::Ping => {
+                self.deliver_held();
                 let heads = self.subscriptions.iter().filter(|subscription| !subscription.is_joining());
                 let heads = heads.map(|subscription| (&subscription.graph, subscription.version()));
                 let versions = FollowedVersions(heads.collect());
@@ -292,7 +299,7 @@ impl Connection {
         self.command_bytes_in_flight += bytes;
         self.answer_bytes_in_flight += answer_bytes;
         let (Submission::Command(id) | Submission::Atomic(id) | Submission::Each(id)) = submission;
-        let span = command_span(&graph, id, &self.peer.user);
+        let span = CommandSpan::of(&graph, id, &self.peer.user).span;
         continue_from(&span, operations.first().and_then(|operation| operation.traceparent));
         match span.in_scope(|| self.live.graphs.submit(&graph, operations)) {
             Ok(answers) => self.begin(

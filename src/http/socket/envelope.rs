@@ -14,15 +14,17 @@ use rmp::{
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
 
-use super::super::{
-    decode::{Document, DocumentLimits, Path, decode},
-    format::Format,
-    json_repair::repair,
-    json_shape::Malformed,
-    problem::Problem,
+use super::{
+    super::{
+        decode::{Document, DocumentLimits, decode},
+        format::Format,
+        json_repair::repair,
+        json_shape::Malformed,
+        problem::Problem,
+    },
+    message_pack::after_value,
 };
-use super::message_pack::after_value;
-use crate::auth::Right;
+use crate::{auth::Right, http::json_path::Path};
 
 /// The fields of the envelope.
 const ENVELOPE_FIELDS: [&str; 4] = ["type", "graphId", "operationId", "batchId"];

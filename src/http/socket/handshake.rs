@@ -16,8 +16,9 @@ use uuid::Uuid;
 use super::{
     client_frames::ClientFrame,
     connection::Connection,
-    credentials::{Credentials, TOO_MANY_BAD_TOKENS},
     live::Live,
+    peer::Peer,
+    peer_credentials::{Credentials, TOO_MANY_BAD_TOKENS},
     server_frames::FrameEncoding,
     socket_permits::SocketPermit,
 };
@@ -27,9 +28,8 @@ use crate::{
         app::App,
         authentication::{self, AuthenticationError},
         client_address::{self, ConnectionInfo},
-        command_parser::ClientIdentity,
         connection_io::ConnectionIo,
-        connections::{Follows, ListedConnection, Transport},
+        connection_list::{Follows, Transport},
         extractors::QueryParameters,
         format::Format,
         problem::Problem,
@@ -47,33 +47,6 @@ const MESSAGE_PACK: &str = "dao.v1.msgpack";
 
 /// The prefix of the subprotocol that carries a token.
 const BEARER: &str = "bearer.";
-
-/// The peer of a connection: its identity, rights and encoding.
-pub(super) struct Peer {
-    pub(super) id: Uuid,
-    pub(super) permit: SocketPermit,
-    /// The authenticated user, or the claimed one on a server without keys; anonymous before authentication.
-    pub(super) user: UserId,
-    pub(super) credentials: Credentials,
-    /// The request budget of its frames; `None` without limits.
-    pub(super) rate_budget: Option<RateBudget>,
-    pub(super) client: ClientId,
-    /// Whether the handshake named the client; else the connection is the client.
-    is_client_named: bool,
-    pub(super) encoding: FrameEncoding,
-    /// Shows it among the connections of this server.
-    pub(super) listed: ListedConnection,
-}
-
-impl Peer {
-    /// The client of commands that don't name one.
-    pub(super) fn sending(&self) -> ClientIdentity {
-        match self.is_client_named {
-            true => ClientIdentity::Named(self.client.clone()),
-            false => ClientIdentity::Connection(self.client.clone()),
-        }
-    }
-}
 
 /// Open a WebSocket (rules W). The connection runs in a task of its own until it ends.
 pub(in crate::http) async fn upgrade(State(app): State<App>, request: Request) -> Result<Response, Problem> {

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::config::SocketConfig;
 use super::socket_permits::{SocketPermit, SocketPermits};
 use crate::{
-    http::{SocketConfig, connections::Connections, request_body::Bodies, request_limits::RequestLimits},
+    http::{connection_list::Connections, request_body::Bodies, request_limits::RequestLimits},
     live::FollowedGraphs,
     telemetry::LiveMetrics,
     write::Graphs,

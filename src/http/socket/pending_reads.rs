@@ -4,71 +4,15 @@
 //! room. A subscription has at most one read. A read whose subscription has ended counts as a request in flight (rule
 //! W6). Not here: the reads themselves ([`super::catch_up`]).
 
-use std::collections::VecDeque;
-
-use dao_projections::{Head, Version};
 use futures::FutureExt;
 
 use super::{
-    catch_up::{self, FinishedRead, ReadSize, ResumeRequest},
+    catch_up,
     connection::{Connection, Event},
+    read_outcome::{FinishedRead, ReadSize},
+    read_queue::{ReadRequest, SYNCS_AT_ONCE},
 };
 use crate::telemetry::Counted;
-
-/// States that are read for one connection at the same time. They may exceed the send queue; further ones wait.
-const SYNCS_AT_ONCE: usize = 4;
-
-/// A read for a subscription.
-pub(super) enum ReadRequest {
-    Sync(ResumeRequest),
-    CatchUp(Head),
-    Log { after: Version, to: Version },
-    Load,
-}
-
-impl ReadRequest {
-    fn size(&self) -> ReadSize {
-        match self {
-            Self::Sync(_) | Self::CatchUp(_) => ReadSize::State,
-            Self::Log { .. } | Self::Load => ReadSize::Piece,
-        }
-    }
-}
-
-/// The reads of one connection.
-#[derive(Default)]
-pub(super) struct PendingReads {
-    /// Queued reads of a state, by the generation of their subscription: at most one each.
-    waiting: VecDeque<(u64, ReadRequest)>,
-    /// Running reads of a state.
-    states: usize,
-    /// Running reads whose subscription has ended. They count as requests until they finish.
-    abandoned: usize,
-}
-
-impl PendingReads {
-    /// How many running reads have no subscription.
-    pub(super) fn abandoned(&self) -> usize {
-        self.abandoned
-    }
-
-    /// A subscription with a read ends or restarts.
-    pub(super) fn abandon(&mut self, generation: u64) {
-        let before = self.waiting.len();
-        self.waiting.retain(|(waiting, _)| *waiting != generation);
-        self.abandoned += usize::from(self.waiting.len() == before);
-    }
-
-    /// A read has finished.
-    pub(super) fn end(&mut self, size: ReadSize) {
-        self.states -= usize::from(size == ReadSize::State);
-    }
-
-    /// A read without a subscription has finished.
-    pub(super) fn forget_abandoned(&mut self) {
-        self.abandoned -= 1;
-    }
-}
 
 impl Connection {
     pub(super) fn fetch_for(&mut self, index: usize, wanted: ReadRequest) {

@@ -14,7 +14,7 @@ use super::{
     connection::Connection,
     server_frames,
     subscription::{OwnPresence, OwnSlot, Subscription},
-    subscriptions::Wake,
+    wake::Wake,
 };
 use crate::{
     http::problem::Problem,

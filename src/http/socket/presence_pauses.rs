@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use dao_projections::GraphId;
 use tokio::time::Instant;
 
-use super::subscriptions::SUBSCRIPTIONS_MAX;
+use super::subscription::SUBSCRIPTIONS_MAX;
 
 /// Graphs whose pauses are kept after their subscription has ended. Of more, the longest pause applies to every
 /// graph that is subscribed to next.

@@ -13,12 +13,6 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::{io::AsyncWrite, net::TcpStream, time::Instant};
 
-use super::{
-    connection::{Connection, ConnectionPhase},
-    server_frames::ServerFrame,
-};
-use crate::telemetry::Direction;
-
 /// Bytes in the queue, without the last frame. At this bound no more frames are made.
 const OUT_BYTES: usize = 64 << 10;
 /// Memory of a waiting frame beside its bytes.
@@ -64,14 +58,14 @@ impl SendQueue {
         (!self.frames.is_empty()).then_some(self.progress_at)
     }
 
-    /// Writes what the socket accepts; true if anything. The caller is woken when it accepts more.
+    /// Writes what the socket accepts; in how many calls. The caller is woken when it accepts more.
     pub(super) fn write(
         &mut self,
         socket: &mut TcpStream,
         cx: &mut Context<'_>,
         now: Instant,
-    ) -> io::Result<bool> {
-        let mut wrote = false;
+    ) -> io::Result<u64> {
+        let mut sends = 0;
         while !self.frames.is_empty() {
             let polled = match &self.frames {
                 frames if frames.len() == 1 => Pin::new(&mut *socket).poll_write(cx, &frames[0]),
@@ -90,12 +84,12 @@ impl SendQueue {
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => break,
             }
-            (wrote, self.progress_at) = (true, now);
+            (sends, self.progress_at) = (sends + 1, now);
         }
         if self.frames.is_empty() && self.frames.capacity() > KEPT_CAPACITY {
             self.frames = VecDeque::new();
         }
-        Ok(wrote)
+        Ok(sends)
     }
 
     fn taken(&mut self, mut count: usize) {
@@ -109,34 +103,5 @@ impl SendQueue {
             self.bytes -= first.len() + FRAME_OVERHEAD_BYTES;
             self.frames.pop_front();
         }
-    }
-}
-
-impl Connection {
-    /// Sends the last frame.
-    pub(super) fn end(&mut self, last: Bytes) {
-        self.send(last);
-        self.phase = ConnectionPhase::Closing;
-    }
-
-    pub(super) fn send(&mut self, frame: Bytes) {
-        self.send_in_pieces([frame]);
-    }
-
-    /// Sends one frame whose pieces are shared with other connections.
-    pub(super) fn send_in_pieces(&mut self, pieces: impl IntoIterator<Item = Bytes>) {
-        if !self.is_alive() {
-            return;
-        }
-        self.live.metrics().messages.of(Direction::Out).inc();
-        for frame in pieces {
-            let counted = self.live.metrics();
-            counted.bytes.of(Direction::Out).inc_by(frame.len() as u64);
-            self.send_queue.push(frame, self.now);
-        }
-    }
-
-    pub(super) fn send_frame(&mut self, frame: &ServerFrame<'_>) {
-        self.send(self.peer.encoding.encode(frame));
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 use super::super::{format::Format, problem::DetailsOut, wire::CommitOut};
 use crate::{
     live::{PresenceUpdate, Present},
-    websocket::{Deflate, MessageKind, SharedFrame, encode_binary, encode_text},
+    websocket::{Deflate, MessageKind, encode_binary, encode_shared, encode_text},
 };
 
 /// A frame for one connection that is shorter than this is not compressed: it costs more time than the bytes are
@@ -48,13 +48,11 @@ impl FrameEncoding {
 
     /// A payload as a frame that others get too: compressed if that was negotiated and makes it shorter.
     pub(super) fn shared(self, payload: &[u8]) -> Bytes {
-        match (self.deflate, self.format, std::str::from_utf8(payload)) {
-            // Compression takes longer than everything else here: only those who asked for it pay for it.
-            (Deflate::Off, Format::Json, Ok(text)) => encode_text(text),
-            (Deflate::Off, ..) => encode_binary(payload),
-            (Deflate::On, Format::Json, Ok(text)) => SharedFrame::text(text).bytes_for(Deflate::On).clone(),
-            (Deflate::On, ..) => SharedFrame::binary(payload).bytes_for(Deflate::On).clone(),
-        }
+        let kind = match (self.format, std::str::from_utf8(payload)) {
+            (Format::Json, Ok(_)) => MessageKind::Text,
+            _ => MessageKind::Binary,
+        };
+        encode_shared(kind, self.deflate, payload)
     }
 
     pub(super) fn encode(self, frame: &ServerFrame<'_>) -> Bytes {

@@ -3,13 +3,13 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use dao_projections::{ClientId, GraphId, Version};
+use dao_projections::{ClientId, GraphId, Head, Version};
 use futures::future::AbortHandle;
 use tokio::time::Instant;
 
-use super::{catch_up::ResumeRequest, presence_pauses::PresencePause};
+use super::{presence_pauses::PresencePause, read_outcome::ResumeRequest};
 use crate::{
-    http::connections::Reached,
+    http::connection_list::Reached,
     live::{AvailableCommits, Cursor, CursorStep, FollowedGraph, PresenceSlot},
     telemetry::Counted,
     write::GraphWatch,
@@ -51,6 +51,8 @@ pub(super) struct Following {
     pub(super) cursor: Cursor,
     /// Whether there may be commits after the cursor.
     pub(super) may_have_more: bool,
+    /// Until then commits wake nobody, so `may_have_more` does not know of them.
+    pub(super) asleep_until: Option<Instant>,
     /// Whether commits or a snapshot are being read. No step is taken meanwhile.
     pub(super) is_fetching: bool,
     /// No step is taken before this, after a failed read.
@@ -98,7 +100,8 @@ pub(super) struct OwnSlot {
 
 /// What comes next for a subscription.
 pub(super) enum Next {
-    Cursor(CursorStep),
+    /// A step towards the graph's head.
+    Cursor { step: CursorStep, head: Head },
     /// The graph is not in memory: it must be loaded.
     Load,
 }
@@ -184,6 +187,14 @@ impl Subscription {
         }
     }
 
+    /// Whether it has everything that is known of.
+    pub(super) fn is_level(&self) -> bool {
+        match &self.stage {
+            Stage::Joining { .. } => false,
+            Stage::Following(following) => !following.may_have_more && !following.is_fetching,
+        }
+    }
+
     /// Keeps an answer until its commit has been sent; returns it if that is already so.
     pub(super) fn keep_answer(&mut self, version: Version, frame: Bytes) -> Option<Bytes> {
         if let Stage::Following(following) = &mut self.stage {
@@ -205,6 +216,15 @@ impl Subscription {
     /// Bytes of waiting answers.
     pub(super) fn answer_bytes(&self) -> usize {
         self.answer_bytes
+    }
+
+    /// It has everything up to this head. Answers that wait for more are due once another look finds no more.
+    pub(super) fn note_level(&mut self, head: Head) {
+        if let Stage::Following(following) = &mut self.stage
+            && following.cursor.head() == head
+        {
+            following.may_have_more = !self.answers.is_empty();
+        }
     }
 
     /// Takes the answers whose commit has been sent.
@@ -229,6 +249,11 @@ impl Subscription {
 }
 
 impl Following {
+    /// Whether there may be commits that woke nobody.
+    pub(super) fn is_asleep(&self, now: Instant) -> bool {
+        self.asleep_until.is_some_and(|until| now < until)
+    }
+
     /// Whether a step may be taken.
     pub(super) fn may_step(&self, now: Instant) -> bool {
         self.may_have_more && !self.is_fetching && self.retry_at.is_none_or(|at| at <= now)
@@ -238,8 +263,14 @@ impl Following {
     pub(super) fn step(&self) -> Next {
         let version = self.cursor.head().version;
         match AvailableCommits::after(version, &self.hot).filter(|_| !self.is_hot_over) {
-            Some(available) => Next::Cursor(self.cursor.step(available)),
+            Some(available) => {
+                let head = available.head;
+                Next::Cursor { step: self.cursor.step(available), head }
+            }
             None => Next::Load,
         }
     }
 }
+
+/// Graphs that one connection may follow; more are refused with an `ERROR`.
+pub(super) const SUBSCRIPTIONS_MAX: usize = 256;

@@ -11,33 +11,21 @@ use futures::{
 use tokio::time::Instant;
 
 use super::{
-    catch_up::{FinishedRead, ReadOutcome, ResumeRequest},
     connection::Connection,
     dispatch::RETRY_AFTER,
-    pending_reads::ReadRequest,
     presence::presence,
+    read_outcome::{FinishedRead, ReadOutcome, ResumeRequest},
+    read_queue::ReadRequest,
     server_frames,
-    subscription::{Following, Next, Stage, Subscription},
+    subscription::{Following, Next, SUBSCRIPTIONS_MAX, Stage, Subscription},
+    wake::Wake,
 };
 use crate::{
     http::problem::Problem,
-    live::{Cursor, CursorStep, Follower},
+    live::{Cursor, CursorStep, DeliveryPacing, Follower, PacedWatch},
     telemetry::Source,
     write::{GraphWatch, Recorded},
 };
-
-/// Graphs that one connection may follow; more are refused with an `ERROR`.
-pub(super) const SUBSCRIPTIONS_MAX: usize = 256;
-
-/// Something happened to a followed graph.
-pub(super) enum Wake {
-    /// There may be commits.
-    Commits { generation: u64 },
-    /// The graph's task ended, so its handle must be replaced.
-    Ended { generation: u64 },
-    /// Somebody's presence changed.
-    Presence { generation: u64 },
-}
 
 impl Connection {
     pub(super) fn subscription(&mut self, graph: &GraphId) -> Option<&mut Subscription> {
@@ -188,7 +176,8 @@ impl Connection {
     fn follow_from(&mut self, index: usize, cursor: Cursor) {
         let subscription = &mut self.subscriptions[index];
         let (hot, generation) = (self.live.graphs.hot(&subscription.graph), subscription.generation);
-        let (commits, commits_handle) = stream::abortable(commits(generation, hot.clone()));
+        let commits = commits(generation, hot.clone(), subscription.followed.pacing().clone());
+        let (commits, commits_handle) = stream::abortable(commits);
         let (presence, presence_handle) = stream::abortable(presence(generation, &subscription.followed));
         subscription.presence.has_changed = true;
         subscription.stage = Stage::Following(Following {
@@ -196,6 +185,7 @@ impl Connection {
             is_hot_over: false,
             cursor,
             may_have_more: true,
+            asleep_until: None,
             is_fetching: false,
             retry_at: None,
             replay_to: Version::EMPTY,
@@ -209,10 +199,12 @@ impl Connection {
     fn take_hot(&mut self, index: usize) {
         let subscription = &mut self.subscriptions[index];
         let (hot, generation) = (self.live.graphs.hot(&subscription.graph), subscription.generation);
+        let pacing = subscription.followed.pacing().clone();
         let Some(following) = subscription.fetched() else { return };
-        let (commits, handle) = stream::abortable(commits(generation, hot.clone()));
+        let (commits, handle) = stream::abortable(commits(generation, hot.clone(), pacing));
         following.watching[0].abort();
         (following.hot, following.is_hot_over, following.watching[0]) = (hot, false, handle);
+        following.asleep_until = None;
         self.wakes.push(commits);
     }
 
@@ -222,7 +214,7 @@ impl Connection {
     }
 
     pub(super) fn wake(&mut self, wake: Wake) {
-        let (Wake::Commits { generation } | Wake::Ended { generation } | Wake::Presence { generation }) =
+        let (Wake::Commits { generation, .. } | Wake::Ended { generation } | Wake::Presence { generation }) =
             wake;
         let found = self.subscriptions.iter_mut().find(|s| s.generation == generation);
         let Some(subscription) = found else { return };
@@ -231,22 +223,39 @@ impl Connection {
         } else if let Some(following) = subscription.following() {
             following.may_have_more = true;
             following.is_hot_over |= matches!(wake, Wake::Ended { .. });
+            if let Wake::Commits { asleep_until, .. } = wake {
+                following.asleep_until = asleep_until;
+            }
         }
     }
 
     /// Delivers from every cursor as long as the send queue has room. Each time another subscription is first, so that
-    /// one busy graph does not starve the others.
+    /// one busy graph does not starve the others. During a pause only what else is to be written takes commits along.
     pub(super) fn fill(&mut self) {
         self.begin_fetches();
+        let is_quiet = self.is_quiet();
+        if !is_quiet {
+            self.end_quiet();
+        }
         let count = self.subscriptions.len();
         for turn in 0..count {
             let index = (self.turn + turn) % count;
-            while self.send_queue.has_room() && self.step(index) {}
-            self.subscriptions[index].note_reached();
+            if !is_quiet {
+                self.catch_up(index);
+            }
             self.show_own(index);
             self.show_presence(index);
         }
+        if is_quiet && !self.send_queue.is_empty() {
+            self.deliver_held();
+        }
         self.turn = self.turn.wrapping_add(1);
+    }
+
+    /// Delivers from one cursor as long as the send queue has room.
+    pub(super) fn catch_up(&mut self, index: usize) {
+        while self.send_queue.has_room() && self.step(index) {}
+        self.subscriptions[index].note_reached();
     }
 
     /// Takes one step of one subscription; true if another may follow at once.
@@ -257,18 +266,19 @@ impl Connection {
             return false;
         }
         match following.step() {
-            Next::Cursor(CursorStep::CaughtUp) => {
+            Next::Cursor { step: CursorStep::CaughtUp, .. } => {
                 following.may_have_more = false;
                 // Answers that still wait belong to commits that this history does not have.
                 let all = self.subscriptions[index].all_answers();
                 all.into_iter().for_each(|frame| self.send(frame));
                 false
             }
-            Next::Cursor(CursorStep::Deliver(commits)) => {
+            Next::Cursor { step: CursorStep::Deliver(commits), head } => {
                 self.deliver(index, &commits, Source::Memory);
+                self.subscriptions[index].note_level(head);
                 true
             }
-            Next::Cursor(CursorStep::ReadLog { after, to }) => {
+            Next::Cursor { step: CursorStep::ReadLog { after, to }, .. } => {
                 self.live.metrics().lag_commits.counted(to.since(after));
                 let wanted = if after < following.replay_to {
                     ReadRequest::Log { after, to: following.replay_to.min(to) }
@@ -278,7 +288,7 @@ impl Connection {
                 self.fetch_for(index, wanted);
                 false
             }
-            Next::Cursor(CursorStep::StartAgain) => {
+            Next::Cursor { step: CursorStep::StartAgain, .. } => {
                 self.start_again(index);
                 false
             }
@@ -291,10 +301,10 @@ impl Connection {
 
     /// Sends as many of these commits as the send queue has room for. The rest is delivered later.
     fn deliver(&mut self, index: usize, commits: &[Arc<Recorded>], source: Source) {
-        let encoding = self.peer.encoding;
+        let (encoding, mut count) = (self.peer.encoding, 0);
         for commit in commits {
             if !self.send_queue.has_room() {
-                return;
+                break;
             }
             let subscription = &mut self.subscriptions[index];
             let graph = &subscription.graph;
@@ -304,9 +314,13 @@ impl Connection {
             if let Some(following) = subscription.following() {
                 following.cursor.advance(commit);
             }
-            self.live.metrics().delivered.of(source).inc();
+            count += 1;
             self.send(frame);
             self.send_answers_due(index);
+        }
+        let before = self.live.metrics().delivered.of(source).inc_by(count);
+        if source == Source::Memory {
+            self.live.hub.pacing().note(before + count, self.now);
         }
     }
 
@@ -326,12 +340,13 @@ impl Subscription {
     }
 }
 
-/// Wakes for every change of the graph's head, until its task ends.
-fn commits(generation: u64, hot: GraphWatch) -> BoxStream<'static, Wake> {
-    stream::unfold(Some(hot), move |hot| async move {
-        let mut hot = hot?;
-        if hot.changed().await {
-            return Some((Wake::Commits { generation }, Some(hot)));
+/// Wakes for changes of the graph's head, until its task ends; on a busy server once for all of a pause.
+fn commits(generation: u64, hot: GraphWatch, pacing: Arc<DeliveryPacing>) -> BoxStream<'static, Wake> {
+    stream::unfold(Some((PacedWatch::new(hot), pacing)), move |watching| async move {
+        let (mut watch, pacing) = watching?;
+        if watch.changed(&pacing).await {
+            let asleep_until = watch.asleep_until();
+            return Some((Wake::Commits { generation, asleep_until }, Some((watch, pacing))));
         }
         Some((Wake::Ended { generation }, None))
     })

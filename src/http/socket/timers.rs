@@ -25,6 +25,10 @@ impl Connection {
             return false;
         }
         self.now = Instant::now();
+        if !self.is_quiet() {
+            // It is over, and no deadline any more.
+            self.end_quiet();
+        }
         let next = self.next_deadline().max(self.now + Duration::from_millis(1));
         self.timer.as_mut().reset(next);
         true
@@ -49,6 +53,9 @@ impl Connection {
         }
         if self.is_alive() {
             next = self.subscriptions.iter().filter_map(Subscription::shows_at).fold(next, Instant::min);
+        }
+        if let Some(until) = self.held_until().filter(|_| self.phase == ConnectionPhase::Open) {
+            next = next.min(until);
         }
         if self.send_queue.has_room() && self.is_alive() {
             let due = self.subscriptions.iter().filter_map(Subscription::next_deadline);

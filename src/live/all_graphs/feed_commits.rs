@@ -11,7 +11,7 @@ use std::{
 use dao_projections::{GraphId, Head, Version};
 use futures::{StreamExt, stream};
 
-use super::Sources;
+use super::sources::Sources;
 use crate::{
     store::{FeedEntry, FeedPlace, StoreError},
     write::{Graphs, Recorded, history_reader},
@@ -61,19 +61,16 @@ fn step_of<'w>(waiting: impl Iterator<Item = &'w PendingEntry>) -> usize {
     waiting.take_while(fits).count().max(1)
 }
 
-/// Reads the first of the waiting entries, as many as make a step, in their order. An error says
-/// that nothing could be read; what was read before one is returned without it.
-pub(super) async fn read_step(
-    sources: &Sources,
-    waiting: &VecDeque<PendingEntry>,
-) -> Result<Vec<FeedCommits>, StoreError> {
-    let count = step_of(waiting.iter());
-    let entries: Vec<&PendingEntry> = waiting.iter().take(count).collect();
-    // Entries of one graph follow on each other: together they are one read.
-    let mut spans: Vec<(GraphId, Version, Version)> = Vec::new();
+/// A graph, the version after which to read it, and the last one to read.
+type Span = (GraphId, Version, Version);
+
+/// What to read for these entries, from after one version up to another, and which of it is for which entry. Entries of
+/// one graph follow on each other: together they are one read. Those of a purge need none.
+fn spans_of(entries: &[&PendingEntry]) -> (Vec<Span>, Vec<Option<usize>>) {
+    let mut spans: Vec<Span> = Vec::new();
     let mut span_of = Vec::with_capacity(entries.len());
     let mut latest: HashMap<&GraphId, usize> = HashMap::new();
-    for (_, entry) in &entries {
+    for (_, entry) in entries {
         if entry.purged.is_some() {
             // What follows under this name is another history.
             latest.remove(&entry.graph);
@@ -94,6 +91,18 @@ pub(super) async fn read_step(
         latest.insert(&entry.graph, index);
         span_of.push(Some(index));
     }
+    (spans, span_of)
+}
+
+/// Reads the first of the waiting entries, as many as make a step, in their order. An error says
+/// that nothing could be read; what was read before one is returned without it.
+pub(super) async fn read_step(
+    sources: &Sources,
+    waiting: &VecDeque<PendingEntry>,
+) -> Result<Vec<FeedCommits>, StoreError> {
+    let count = step_of(waiting.iter());
+    let entries: Vec<&PendingEntry> = waiting.iter().take(count).collect();
+    let (spans, span_of) = spans_of(&entries);
     let mut reads = Vec::with_capacity(spans.len());
     for (graph, after, to) in &spans {
         reads.push(read_run(&sources.graphs, graph, *after, *to, STEP_COMMITS));

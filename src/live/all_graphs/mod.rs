@@ -12,18 +12,17 @@
 mod feed_commits;
 pub(super) mod position;
 mod reader;
+mod sources;
 mod tail;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use dao_projections::{GraphId, Version};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use self::{
     feed_commits::{READS_AT_ONCE, before, read_log, read_run},
+    sources::Sources,
     tail::{FEED_CHUNK, Tail},
 };
 pub use self::{
@@ -32,12 +31,9 @@ pub use self::{
 };
 use crate::{
     read::CommitFilter,
-    store::{FeedBounds, FeedEntry, FeedPlace, ProjectionStore, StoreError},
+    store::{FeedPlace, ProjectionStore, StoreError},
     write::{Graphs, Recorded},
 };
-
-/// How long to wait before the store is asked again after it was unavailable.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Where a reader starts.
 #[derive(Clone, Debug)]
@@ -64,12 +60,6 @@ pub struct AllGraphs {
     sources: Arc<Sources>,
     /// Guards which tail there is; held to look it up or start one, never across an await.
     tail: Mutex<Weak<Tail>>,
-}
-
-/// Where commits are found.
-struct Sources {
-    graphs: Arc<Graphs>,
-    feed: Arc<dyn ProjectionStore>,
 }
 
 impl AllGraphs {
@@ -178,30 +168,5 @@ impl AllGraphs {
         let started = Tail::start(self.sources.clone(), ends);
         *tail = Arc::downgrade(&started);
         started
-    }
-}
-
-impl Sources {
-    /// What every part of the feed holds.
-    async fn bounds(&self) -> Result<Vec<FeedBounds>, StoreError> {
-        let parts = 0..self.feed.feed_parts();
-        let bounds = parts.map(|part| self.feed.feed_bounds(part));
-        stream::iter(bounds).buffered(READS_AT_ONCE).try_collect().await
-    }
-
-    /// Some entries of a part after a place and, if there are any or it is asked for, what the part
-    /// held after they were read: if it was trimmed beyond the place by then, some may be missing.
-    async fn chunk(
-        &self,
-        part: u32,
-        after: FeedPlace,
-        with_bounds: bool,
-    ) -> Result<(Vec<FeedEntry>, Option<FeedBounds>), StoreError> {
-        let entries = self.feed.feed(part, after, FEED_CHUNK).await?;
-        if entries.is_empty() && !with_bounds {
-            return Ok((entries, None));
-        }
-        let bounds = self.feed.feed_bounds(part).await?;
-        Ok((entries, Some(bounds)))
     }
 }

@@ -21,8 +21,8 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    RETRY_AFTER, Sources,
     feed_commits::{FeedCommits, PendingEntry, READS_AT_ONCE, read_step},
+    sources::{RETRY_AFTER, Sources},
 };
 use crate::store::{FeedBounds, FeedEntry, FeedPlace, StoreError};
 

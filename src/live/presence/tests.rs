@@ -1,5 +1,13 @@
-use super::*;
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
 use serde_json::{Value, json};
+
+use super::{
+    entries::{EARLIER_MAX, GONE_KEPT, SLOTS_KEPT_MAX},
+    *,
+};
+use crate::live::{presence_slot::PresenceSlot, present::FORMS};
 
 fn present(client: &str, state: Value) -> Present {
     let (client, user) = (client.parse().expect("a client"), "ada".parse().expect("a user"));

@@ -20,6 +20,7 @@ use dao_projections::{GraphId, Version};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    delivery_id::{by_graph, delivery_id, read_delivery_id},
     graph_lane::{GraphLane, LeasedCommit},
     parked::ParkedCommit,
     spans::{DueSpan, RunExtension, VersionSpan},
@@ -379,29 +380,6 @@ impl DeliveryLedger {
     pub fn drop_parked(&mut self, ids: &[String]) -> usize {
         self.unpark(ids).len()
     }
-}
-
-pub(super) fn delivery_id(number: u64, graph: &GraphId) -> String {
-    format!("{number}.{graph}")
-}
-
-/// The number in a delivery's id.
-pub(super) fn number_of(text: &str) -> Option<u64> {
-    read_delivery_id(text).map(|(number, _)| number)
-}
-
-fn read_delivery_id(text: &str) -> Option<(u64, GraphId)> {
-    let (number, graph) = text.split_once('.')?;
-    Some((number.parse().ok()?, GraphId::parse(graph).ok()?))
-}
-
-/// The numbers of deliveries, by their graphs.
-fn by_graph(ids: &[String]) -> BTreeMap<GraphId, BTreeSet<u64>> {
-    let mut all: BTreeMap<GraphId, BTreeSet<u64>> = BTreeMap::new();
-    for (number, graph) in ids.iter().filter_map(|id| read_delivery_id(id)) {
-        all.entry(graph).or_default().insert(number);
-    }
-    all
 }
 
 fn shortened(reason: &str) -> String {

@@ -12,11 +12,13 @@
 //! The judgement is in `delivery_ledger`, which is synchronous; what is read, in `deliveries`. Not here: JSON.
 
 mod deliveries;
+mod delivery_id;
 mod delivery_ledger;
 mod error;
 mod graph_lane;
 mod name;
 mod parked;
+mod parked_commits;
 mod reads;
 mod spans;
 mod subscriptions;
@@ -27,6 +29,7 @@ pub use self::{
     error::SubscriptionError,
     name::{InvalidName, SubscriptionName},
     parked::ParkedCommit,
+    parked_commits::ParkedCommits,
     spans::VersionSpan,
-    subscriptions::{Creation, ParkedCommits, SubscriptionStatus, Subscriptions},
+    subscriptions::{Creation, SubscriptionStatus, Subscriptions},
 };

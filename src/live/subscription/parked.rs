@@ -3,7 +3,7 @@
 use dao_projections::GraphId;
 use serde::{Deserialize, Serialize};
 
-use super::{delivery_ledger::delivery_id, spans::VersionSpan};
+use super::{delivery_id::delivery_id, spans::VersionSpan};
 
 /// A commit, or a stretch of a damaged history, that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,18 +13,15 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     deliveries::{DeliveredCommit, DeliveryPass},
-    delivery_ledger::{self, DeliveryLedger, DeliverySettings},
+    delivery_ledger::{DeliveryLedger, DeliverySettings},
     error::SubscriptionError,
     name::SubscriptionName,
-    parked::ParkedCommit,
     reads::HistoryReads,
-    spans::VersionSpan,
 };
 use crate::{
     live::{AllGraphs, AllReader, Extent, Since},
     read::CommitFilter,
     store::Purging,
-    write::Recorded,
 };
 
 /// The kind of document that a subscription is.
@@ -39,8 +36,6 @@ const POLL: Duration = Duration::from_millis(250);
 const PACE: Duration = Duration::from_millis(20);
 /// Commits beyond the position are counted up to this.
 const LAG_MAX: u64 = 100_000;
-/// Bytes of commits after which a page of parked ones ends.
-const PAGE_BYTES: usize = 8 << 20;
 
 /// Whether a subscription was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,18 +56,9 @@ pub struct SubscriptionStatus {
     pub lag_commits: Option<u64>,
 }
 
-/// A page of what was given up.
-#[derive(Clone, Debug)]
-pub struct ParkedCommits {
-    /// Each with its commit, if it can be read.
-    pub page: Vec<(ParkedCommit, Option<Arc<Recorded>>)>,
-    /// Whether there are more after them.
-    pub has_more: bool,
-}
-
 /// All subscriptions, as this instance serves them.
 pub struct Subscriptions {
-    all: Arc<AllGraphs>,
+    pub(super) all: Arc<AllGraphs>,
     /// Consumers of one subscription take turns here, so that only instances race. Guards the map,
     /// never across an await.
     turns: Mutex<HashMap<String, Weak<SubscriptionLocks>>>,
@@ -270,20 +256,6 @@ impl Subscriptions {
         self.change(name, |ledger, now_ms| ledger.nack(ids, reason, now_ms)).await
     }
 
-    /// Parked ones are delivered again; how many there were.
-    pub async fn retry(&self, name: &SubscriptionName, ids: &[String]) -> Result<usize, SubscriptionError> {
-        self.change_parked(name, |ledger| ledger.retry(ids)).await
-    }
-
-    /// Parked ones are given up; how many there were.
-    pub async fn drop_parked(
-        &self,
-        name: &SubscriptionName,
-        ids: &[String],
-    ) -> Result<usize, SubscriptionError> {
-        self.change_parked(name, |ledger| ledger.drop_parked(ids)).await
-    }
-
     /// A graph was purged: no subscription keeps anything of it. If the purge is done, there is nothing to forget: what
     /// they have is of a later graph of that name.
     pub async fn forget_graph(&self, purging: &Purging) -> Result<(), SubscriptionError> {
@@ -324,48 +296,8 @@ impl Subscriptions {
         Err(SubscriptionError::Contended)
     }
 
-    /// What was given up, the first first, from after the delivery of this id on.
-    pub async fn parked(
-        &self,
-        name: &SubscriptionName,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<ParkedCommits, SubscriptionError> {
-        let after = after.map(|id| delivery_ledger::number_of(id).ok_or(SubscriptionError::Cursor));
-        let after = after.transpose()?.unwrap_or(0);
-        let (_, mut ledger) = self.load(name).await?;
-        ledger.expire(now_ms());
-        // By number: what is parked while somebody pages is missed at worst, and nothing is shown twice.
-        let mut rest: Vec<&ParkedCommit> =
-            ledger.parked().iter().filter(|parked| parked.number() > after).collect();
-        rest.sort_by_key(|parked| parked.number());
-        let mut rest = rest.into_iter().peekable();
-        let (mut page, mut bytes) = (Vec::new(), 0);
-        while let Some(parked) = rest.next_if(|_| page.len() < limit && bytes < PAGE_BYTES) {
-            let VersionSpan { from, to } = parked.span;
-            let (commits, _damage) = self.all.read(&parked.graph, from, to, 1).await?;
-            let commit = commits.into_iter().next();
-            bytes += commit.as_ref().map_or(0, |commit| commit.body.len());
-            page.push((parked.clone(), commit));
-        }
-        Ok(ParkedCommits { page, has_more: rest.peek().is_some() })
-    }
-
-    /// The same after what is due to be parked was.
-    async fn change_parked(
-        &self,
-        name: &SubscriptionName,
-        act: impl Fn(&mut DeliveryLedger) -> usize,
-    ) -> Result<usize, SubscriptionError> {
-        let act = |ledger: &mut DeliveryLedger, now_ms| {
-            ledger.expire(now_ms);
-            act(ledger)
-        };
-        self.change(name, act).await
-    }
-
     /// Changes a ledger; what had no effect is not written.
-    async fn change(
+    pub(super) async fn change(
         &self,
         name: &SubscriptionName,
         act: impl Fn(&mut DeliveryLedger, u64) -> usize,
@@ -395,7 +327,10 @@ impl Subscriptions {
         made
     }
 
-    async fn load(&self, name: &SubscriptionName) -> Result<(u64, DeliveryLedger), SubscriptionError> {
+    pub(super) async fn load(
+        &self,
+        name: &SubscriptionName,
+    ) -> Result<(u64, DeliveryLedger), SubscriptionError> {
         let found = self.all.documents().document(KIND, name.as_str()).await?;
         let (version, bytes) = found.ok_or(SubscriptionError::NotFound)?;
         let ledger = rmp_serde::from_slice(&bytes);
@@ -426,6 +361,6 @@ async fn back_off(attempt: u64) {
     sleep(Duration::from_millis(1 + spread % (4 * (attempt + 1)))).await;
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
 }

@@ -124,7 +124,8 @@ impl List {
             }
             let found = self.read(feed, self.place).await?;
             budget.spend(found.len(), 0);
-            self.is_done = found.len() < self.chunk;
+            // Fewer than asked for is not the end: what can't be read is left out.
+            self.is_done = found.is_empty();
             self.chunk = (2 * self.chunk).min(ENTRIES[1]);
             for entry in found {
                 let is_too_early = entry.at_ms < earliest;

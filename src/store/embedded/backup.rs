@@ -1,11 +1,14 @@
 //! Copies of the database file: a backup of one that a server writes to, and a backup put in its place.
 //!
-//! A copy is of one moment: it is made inside one read transaction, and in WAL mode neither holds up the writer
+//! A copy is one file, with everything that was acknowledged before: what stands in the journal only is added to it.
+//! It is of one moment: it is made inside one read transaction, and in WAL mode neither holds up the writer
 //! nor is made to begin again by it. (Meanwhile the WAL can't start again from its beginning, and grows.)
 //! Invariants: a file appears under its name only when it is whole, verified and on the disk; nothing is ever
 //! overwritten; `dao.lock` is not taken by a backup, and is held by a restore.
 //!
 //! Not here: Redis, which is copied by its own programs.
+
+mod moment;
 
 use std::{
     ffi::OsString,
@@ -13,6 +16,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process,
+    sync::Arc,
     thread::sleep,
     time::Duration,
 };
@@ -23,9 +27,14 @@ use rusqlite::{
     backup::{Backup, StepResult},
 };
 
+use self::moment::{Journal, one_moment};
 use super::{
-    OpenError, file_permissions,
+    file_permissions, journal, lookup,
+    moving::{self, Fit, MoveError},
+    open_error::OpenError,
+    round::Round,
     schema::{self, FORMAT, VERSION_BITS, version_of},
+    transaction::{Blame, Failure, transact},
 };
 
 /// Pages copied between two reports of progress: 4 MiB.
@@ -101,25 +110,52 @@ pub enum BackupError {
 /// Copies the store in the directory `dir`, which a server may be using, to the new file `to`. All that was
 /// acknowledged before is in it. Blocks for as long as reading the file twice takes.
 pub fn backup(dir: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Contents, BackupError> {
-    copy(&schema::path(dir), to, progress)
+    copy(&schema::path(dir), Journal::Needed, to, progress)
 }
 
-/// Puts the backup `from` into the directory `dir`, which no process uses and which holds no store.
+/// Puts the backup `from` into the directory `dir`, which no process uses and which holds no store. It can be the
+/// `dao.db` of a store that was not closed, if its `journal.db` is beside it.
 pub fn restore(from: &Path, dir: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Contents, BackupError> {
+    restore_with(Journal::Needed, from, dir, progress)
+}
+
+/// The same of a `dao.db` whose journal is lost: what was acknowledged in the last moments before may not be in it.
+pub fn restore_without_journal(
+    from: &Path,
+    dir: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Contents, BackupError> {
+    restore_with(Journal::GivenUp, from, dir, progress)
+}
+
+fn restore_with(
+    use_of_journal: Journal,
+    from: &Path,
+    dir: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Contents, BackupError> {
     file_permissions::make_directory(dir)
         .map_err(|source| OpenError::Directory { dir: dir.into(), source })?;
     let _held = super::lock(dir)?;
     let to = schema::path(dir);
-    // A WAL of another file would be taken for part of this one.
-    for left in [to.clone(), beside(&to, "-wal"), beside(&to, "-journal")] {
+    // A WAL of another file would be taken for part of this one, and a journal of another store for its commits.
+    let journal = journal::path(dir);
+    for left in [to.clone(), beside(&to, "-wal"), beside(&to, "-journal"), beside(&journal, "-wal"), journal]
+    {
         if left.exists() {
             return Err(BackupError::Exists { path: left });
         }
     }
-    copy(from, &to, progress)
+    copy(from, use_of_journal, &to, progress)
 }
 
-fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Contents, BackupError> {
+/// Copies the file `from`, with what its journal has and it has not.
+fn copy(
+    from: &Path,
+    journal: Journal,
+    to: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Contents, BackupError> {
     if !from.is_file() {
         return Err(BackupError::Missing { path: from.into() });
     }
@@ -127,7 +163,7 @@ fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Co
         return Err(BackupError::Exists { path: to.into() });
     }
     let partial = Partial(beside(to, &format!(".{}.partial", process::id())));
-    copy_pages(from, &partial.0, progress)?;
+    copy_pages(from, journal, &partial.0, progress)?;
     let contents = verify(&partial.0, from, progress)?;
     let failed = |source| BackupError::File { path: to.into(), source };
     File::open(&partial.0).and_then(|file| file.sync_all()).map_err(failed)?;
@@ -140,7 +176,12 @@ fn copy(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Co
     Ok(contents)
 }
 
-fn copy_pages(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), BackupError> {
+fn copy_pages(
+    from: &Path,
+    journal: Journal,
+    to: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), BackupError> {
     // Who can't make the file at all hears what the system says, which is more than SQLite does.
     file_permissions::options()
         .write(true)
@@ -148,10 +189,11 @@ fn copy_pages(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Res
         .open(to)
         .map_err(|source| BackupError::File { path: to.into(), source })?;
     let failed = |source: rusqlite::Error| BackupError::Database { path: from.into(), source };
-    let source = schema::open_reader(from).map_err(|error| unreadable(from, error))?;
-    // From the first read to the end of the transaction this connection sees one moment.
-    source.execute_batch("BEGIN").map_err(failed)?;
-    known_format(&source, from)?;
+    let (source, format, unmoved) = match one_moment(from, journal) {
+        // A server that starts may just have made it.
+        Err(BackupError::Directory(OpenError::JournalMissing { .. })) => one_moment(from, journal)?,
+        moment => moment?,
+    };
     let mut target = Connection::open(to).map_err(failed)?;
     target.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;").map_err(failed)?;
     let copying = Backup::new(&source, &mut target).map_err(failed)?;
@@ -176,7 +218,33 @@ fn copy_pages(from: &Path, to: &Path, progress: &mut dyn FnMut(Progress)) -> Res
     drop(copying);
     // One file, which also opens where nothing can be written beside it.
     target.execute_batch("PRAGMA journal_mode = DELETE").map_err(failed)?;
+    if format == FORMAT {
+        finish(&target, &unmoved).map_err(|failure| {
+            let (journal, path) = (from.with_file_name(journal::NAME), from.into());
+            match failure.blame() {
+                Blame::Moment => BackupError::File { path: to.into(), source: io::Error::other(failure.why) },
+                Blame::File(source) => BackupError::Database { path, source },
+                Blame::Graph => OpenError::GraphDamaged { journal, path, problem: failure.why }.into(),
+                Blame::Content => OpenError::JournalUnfit { journal, path, problem: failure.why }.into(),
+            }
+        })?;
+    }
     target.close().map_err(|(_, source)| failed(source))
+}
+
+/// Adds what was not moved, and makes the copy a store of its own: no journal but a new one belongs to it.
+fn finish(copy: &Connection, unmoved: &[Arc<Round>]) -> Result<(), Failure> {
+    transact(copy, || {
+        if let Some(last) = unmoved.last() {
+            // A window of their own keeps the records for as long as any setting asks for.
+            let newest = lookup::windows_found(copy)?.last().copied();
+            let window = newest.map_or(last.at_ms, |newest| newest.max(last.at_ms));
+            moving::move_rounds(copy, unmoved, window, Fit::Compared)?;
+        }
+        copy.execute("UPDATE meta SET value = random() WHERE key = 'store'", [])?;
+        schema::set_needs_journal(copy, false)?;
+        Ok::<_, MoveError>(())
+    })
 }
 
 /// The format of this file, if this program can read its histories.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use dao_projections::GraphId;
 use rusqlite::{Connection, OptionalExtension, params, types::Value};
 
-use super::reader::ReadFailure;
+use super::read_failure::ReadFailure;
 use crate::store::{ListOrder, ListPiece, ListPlace, ListQuery, ListSort, Listing};
 
 /// Lists the graph, or lists it at another place.

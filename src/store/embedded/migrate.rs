@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::{
-    OpenError,
+    open_error::OpenError,
     schema::{self, FORMAT},
 };
 use crate::store::Migrate;
@@ -20,7 +20,7 @@ struct MigrationStep {
 }
 
 /// All steps, the oldest first.
-const STEPS: [MigrationStep; 2] = [FROM_1, FROM_2];
+const STEPS: [MigrationStep; 3] = [FROM_1, FROM_2, FROM_3];
 
 const FROM_1: MigrationStep = MigrationStep {
     from: 1,
@@ -94,6 +94,12 @@ const FROM_2: MigrationStep = MigrationStep {
         CREATE VIEW history AS
             SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body, digest
             FROM event JOIN graph ON graph.id = key >> 34;",
+};
+
+const FROM_3: MigrationStep = MigrationStep {
+    from: 3,
+    what: "commits are written to a journal first, journal.db, and moved from there",
+    sql: "INSERT INTO meta VALUES ('moved', 0), ('store', random()), ('journal', 0);",
 };
 
 /// Does what is to be done to the file in `dir`, which no process may be using, or only says it. A file that

@@ -1,31 +1,54 @@
-//! The embedded store: every history in one SQLite file, for one process on one machine.
+//! The embedded store: every history on one machine, in two SQLite files, for one process.
 //!
 //! Invariants:
-//! - One thread writes (`writer`, `rounds`). It commits everything that waits, of all graphs, in one durable
-//!   transaction, and answers only then.
-//! - A lock on `dao.lock` keeps a second process out, so what the writer remembers is the truth.
-//! - Readers have connections of their own (`reader`) and never block the writer, nor it them.
+//! - `dao.db` holds the tables. `journal.db` holds what was acknowledged and may not be in them yet. What is in neither was
+//!   never acknowledged; what is in both is in the tables once.
+//! - The journal thread (`journal_thread`) judges everything that waits, of all graphs, in memory, commits it as one row of the
+//!   journal in one durable transaction, and answers only then. The tables thread (`tables`) moves rows into the tables in
+//!   bulk, and writes what the read side keeps.
+//! - A lock on `dao.lock` keeps a second process out, so what the journal thread remembers is the truth.
+//! - Readers have connections of their own (`reader`), which take no lock that a writer waits for, nor wait for one of its
+//!   locks. They wait for moves: what of a history, the feed or the list of graphs is asked about is in the tables before it
+//!   is told, so a reader sees what was acknowledged before it asked, and never a gap; one that polls the feed sees it a
+//!   moment later. Heads and records of operations are told from the tail. What the read side keeps is in the tables when it is answered.
 //! - No asynchronous thread ever waits for the disk.
 //!
-//! Where things are: tables and connections in `schema`, what one transaction does in `append_transaction`,
-//! time windows of operations in `record_windows`, refused operations in `refused_operations`, purged graphs in `purge`, copying the WAL into the file in `checkpoint`,
-//! backups in `backup`, older formats in `migrate`.
+//! Where things are: tables and connections in `schema`, the journal's file in `journal`, a round and its bytes in `round`,
+//! what is not moved yet in `tail`, how appends are judged in `judge` and `operation_filter`, what moving does to the tables
+//! in `moving`, what is written for the read side in `read_side_write`, what a start does in `recovery`; time windows of operations in `record_windows`, refused operations in
+//! `refused_operations`, purged graphs in `purge`, copying a WAL into its file in `checkpoint`, backups in `backup`, older
+//! formats in `migrate`.
 //! Not here: what the bytes mean, and retries.
 
-mod append_transaction;
 pub mod backup;
 mod catalog;
 mod checkpoint;
+mod config;
 mod document;
 mod file_permissions;
+mod journal;
+mod journal_thread;
+mod judge;
+mod lookup;
 mod migrate;
+mod moving;
+mod open_error;
+mod operation_filter;
+mod pending_write;
 mod projection;
 mod purge;
+mod read_failure;
+mod read_side_write;
 mod reader;
 mod record_windows;
+mod recovery;
 mod refused_operations;
-mod rounds;
+mod round;
 mod schema;
+mod sync_state;
+mod tables;
+mod tail;
+mod transaction;
 mod writer;
 
 use std::{
@@ -40,104 +63,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dao_projections::{GraphId, Head, OperationId, Version};
 
+pub use self::config::{EmbeddedConfig, SyncMode};
+pub use self::migrate::migrate;
+pub use self::open_error::OpenError;
 use self::{reader::Readers, writer::Writer};
 use super::{
     Append, Durability, Entry, EventStore, GraphFilter, OperationPlaces, Order, RefusalPlace, StoreError,
     StoredCommit, StoredRefusal,
 };
-
-pub use self::migrate::migrate;
-
-/// When a commit is on the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SyncMode {
-    /// Before it is acknowledged.
-    Fsync,
-    /// At most a second after it is acknowledged: a power cut can take that second with it, the
-    /// death of this process can't.
-    Interval,
-}
-
-/// Where the store is and what it promises.
-#[derive(Clone, Debug)]
-pub struct EmbeddedConfig {
-    /// The data directory; made if it isn't there.
-    pub dir: PathBuf,
-    /// When a commit is on the disk.
-    pub durability: SyncMode,
-    /// How long an operation's record is kept, at least (rule C3); at most twice that and a little.
-    pub operation_ttl: Duration,
-}
-
-/// Why the store can't be opened: one line each, that says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The directory isn't there and can't be made.
-    #[error("cannot make the data directory {dir}: {source}; make it yourself or set DATA_DIR to another")]
-    Directory {
-        /// The data directory.
-        dir: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The directory or the file in it can't be written to.
-    #[error(
-        "cannot write to the data directory {dir}: {problem}; give this user the right or set DATA_DIR to another"
-    )]
-    NotWritable {
-        /// The data directory.
-        dir: PathBuf,
-        /// What the system says.
-        problem: String,
-    },
-    /// Another process has the directory.
-    #[error("another process is using the data directory {dir}; stop it or set DATA_DIR to another")]
-    Locked {
-        /// The data directory.
-        dir: PathBuf,
-    },
-    /// The file holds something else.
-    #[error("{path} is no database of this program; move it away or set DATA_DIR to another directory")]
-    NotOurs {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file was written by an earlier program.
-    #[error(
-        "{path} has format {found} and this program knows {known}; back it up, then run `dao-api migrate`"
-    )]
-    Older {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: i64,
-        /// The format that this program knows.
-        known: i64,
-    },
-    /// The file was written by a later program.
-    #[error(
-        "{path} has format {found} and this program knows {known}; run the newer program or set DATA_DIR to another directory"
-    )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: i64,
-        /// The newest format that this program knows.
-        known: i64,
-    },
-    /// SQLite says no.
-    #[error("cannot open {path}: {source}; check the disk, or restore a backup if the file is damaged")]
-    Database {
-        /// The file.
-        path: PathBuf,
-        /// What SQLite says.
-        source: rusqlite::Error,
-    },
-    /// A thread can't be started.
-    #[error("cannot start a thread for the store: {0}; raise this user's limit on processes")]
-    Thread(io::Error),
-}
 
 /// The embedded store. Dropping it finishes what was asked and ends its threads, as
 /// [`EventStore::close`] does without holding up an asynchronous thread.
@@ -152,21 +85,21 @@ pub struct EmbeddedStore {
 
 /// Says in the log, in one line, what other users may read of a data directory, if anything.
 pub fn warn_where_others_may_read(dir: &Path) {
-    file_permissions::warn_where_wider(dir, &[schema::path(dir), dir.join(LOCK_FILE)]);
+    file_permissions::warn_where_wider(dir, &[schema::path(dir), journal::path(dir), dir.join(LOCK_FILE)]);
 }
 
 impl EmbeddedStore {
     /// Opens the store in its directory; makes both if there is none. Blocks for milliseconds,
-    /// longer where a crash left much of the WAL to be read.
+    /// longer where a crash left much of a WAL to be read or of the journal to be moved.
     pub fn open(config: EmbeddedConfig) -> Result<Self, OpenError> {
         let EmbeddedConfig { dir, durability, operation_ttl } = config;
         file_permissions::make_directory(&dir)
             .map_err(|source| OpenError::Directory { dir: dir.clone(), source })?;
         let lock = lock(&dir)?;
-        let path = schema::path(&dir);
-        let connection = schema::open_writer(&dir, durability)?;
-        let writer = Writer::start(connection, lock, &path, durability, operation_ttl)?;
-        let readers = Readers::new(path, writer.windows());
+        let recovered = recovery::open(&dir, durability, operation_ttl)?;
+        let windows = recovered.windows.published();
+        let writer = Writer::start(&dir, recovered, lock, durability, operation_ttl)?;
+        let readers = Readers::new(schema::path(&dir), windows, writer.tail());
         Ok(Self { dir, durability, readers, writer })
     }
 }

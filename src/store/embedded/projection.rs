@@ -1,7 +1,6 @@
 //! The read side's half of the store: the feed, rows of projections, places of their readers.
 //!
-//! What is written goes through the one writer, in the transactions of its rounds; what is read, by
-//! the readers' connections.
+//! What is read goes through the readers' connections. Not here: what is written (`read_side_write`).
 
 use std::time::Duration;
 
@@ -10,146 +9,25 @@ use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{EmbeddedStore, catalog, document, purge, reader::ReadFailure, refused_operations};
+use super::{
+    EmbeddedStore, catalog, document,
+    lookup::{self, TRIMMED},
+    purge,
+    read_failure::ReadFailure,
+    read_side_write::ReadSideWrite,
+    refused_operations,
+};
 use crate::store::{
     FeedBounds, FeedEntry, FeedPlace, Gone, ListPiece, ListQuery, Order, ParkedGraph, ProjectionStore, Purge,
     PurgeRequest, Purging, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError,
 };
 
-/// Up to where the feed was trimmed, among the places of readers.
-pub(super) const TRIMMED: &str = "feed:trimmed";
-
-/// Something to be written for the read side.
-#[derive(Debug)]
-pub(super) enum ReadSideWrite {
-    Rows { graph: GraphId, projection: String, change: RowsChange },
-    Place { reader: String, seq: u64 },
-    Trim { to: u64 },
-    Park { graph: GraphId, parked: Option<ParkedGraph> },
-    Checkpoint { graph: GraphId, head: Head, state: Bytes },
-    Document { kind: String, name: String, expected: Option<u64>, bytes: Option<Bytes> },
-    Purge { graph: GraphId, request: PurgeRequest },
-    Sweep { gone: u64 },
-}
-
-impl ReadSideWrite {
-    /// About how many bytes it holds.
-    pub(super) fn bytes(&self) -> usize {
-        match self {
-            Self::Rows { change, .. } => {
-                change.rows.iter().map(|(key, row)| key.len() + row.as_ref().map_or(0, Bytes::len)).sum()
-            }
-            Self::Checkpoint { state, .. } => state.len(),
-            Self::Document { bytes, .. } => bytes.as_ref().map_or(0, Bytes::len),
-            Self::Place { .. }
-            | Self::Trim { .. }
-            | Self::Park { .. }
-            | Self::Purge { .. }
-            | Self::Sweep { .. } => 0,
-        }
-    }
-}
-
-/// Writes it inside the transaction that the caller has open; false if what stood there was
-/// something else, and nothing was changed.
-pub(super) fn keep(connection: &Connection, keep: &ReadSideWrite) -> rusqlite::Result<bool> {
-    match keep {
-        ReadSideWrite::Document { kind, name, expected, bytes } => {
-            document::put(connection, kind, name, *expected, bytes.as_deref())
-        }
-        ReadSideWrite::Rows { graph, projection, change } => {
-            change_rows(connection, graph, projection, change)
-        }
-        ReadSideWrite::Place { reader, seq } => {
-            let mut put = connection.prepare_cached("INSERT OR REPLACE INTO place VALUES (?1, ?2)")?;
-            put.execute(params![reader, *seq as i64]).map(|_| true)
-        }
-        ReadSideWrite::Purge { graph, request } => match row_of(connection, graph)? {
-            Some(row) => purge::purge(connection, row, graph, request),
-            None => Ok(false),
-        },
-        ReadSideWrite::Sweep { gone } => purge::sweep(connection, *gone as i64),
-        ReadSideWrite::Trim { to } => {
-            refused_operations::trim(connection, *to as i64)?;
-            purge::forget_names(connection, *to as i64)?;
-            let mut trim = connection.prepare_cached("DELETE FROM feed WHERE seq <= ?1")?;
-            trim.execute([*to as i64])?;
-            let mut put = connection.prepare_cached(
-                "INSERT INTO place VALUES (?1, ?2) ON CONFLICT (reader) DO UPDATE SET seq = max(seq, ?2)",
-            )?;
-            put.execute(params![TRIMMED, *to as i64]).map(|_| true)
-        }
-        ReadSideWrite::Checkpoint { graph, head, state } => {
-            let Some(row) = row_of(connection, graph)? else { return Ok(false) };
-            connection
-                .prepare_cached("INSERT OR REPLACE INTO checkpoint VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![row, head.version.get() as i64, head.hash.as_bytes(), &state[..]])
-                .map(|_| true)
-        }
-        ReadSideWrite::Park { graph, parked } => {
-            let Some(row) = row_of(connection, graph)? else { return Ok(false) };
-            match parked {
-                Some(ParkedGraph { version, reason }) => connection
-                    .prepare_cached("INSERT OR REPLACE INTO parked VALUES (?1, ?2, ?3)")?
-                    .execute(params![row, version.get() as i64, reason]),
-                None => connection.prepare_cached("DELETE FROM parked WHERE graph = ?1")?.execute([row]),
-            }
-            .map(|_| true)
-        }
-    }
-}
-
-fn change_rows(
-    connection: &Connection,
-    graph: &GraphId,
-    projection: &str,
-    change: &RowsChange,
-) -> rusqlite::Result<bool> {
-    let Some(row) = row_of(connection, graph)? else { return Ok(false) };
-    if rows_head(connection, row, projection)? != change.from {
-        return Ok(false);
-    }
-    if change.replaces {
-        connection
-            .prepare_cached("DELETE FROM projection_row WHERE graph = ?1 AND name = ?2")?
-            .execute(params![row, projection])?;
-    }
-    let mut put =
-        connection.prepare_cached("INSERT OR REPLACE INTO projection_row VALUES (?1, ?2, ?3, ?4)")?;
-    let mut remove = connection
-        .prepare_cached("DELETE FROM projection_row WHERE graph = ?1 AND name = ?2 AND key = ?3")?;
-    for (key, bytes) in &change.rows {
-        match bytes {
-            Some(bytes) => put.execute(params![row, projection, key, &bytes[..]])?,
-            None => remove.execute(params![row, projection, key])?,
-        };
-    }
-    if let Some(listing) = &change.listing {
-        catalog::put(connection, row, graph, listing)?;
-    }
-    let RowsHead { head, format } = change.to;
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO projection VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![row, projection, head.version.get() as i64, head.hash.as_bytes(), format])?;
-    Ok(true)
-}
-
-fn row_of(connection: &Connection, graph: &GraphId) -> rusqlite::Result<Option<i64>> {
-    let mut find = connection.prepare_cached("SELECT id FROM graph WHERE name = ?1")?;
-    find.query_row([graph.as_str()], |r| r.get(0)).optional()
-}
-
-/// Of what the rows are true; nothing, where what stands there can't be read: they are rebuilt.
-fn rows_head(connection: &Connection, graph: i64, projection: &str) -> rusqlite::Result<Option<RowsHead>> {
-    let mut find = connection
-        .prepare_cached("SELECT version, hash, format FROM projection WHERE graph = ?1 AND name = ?2")?;
-    let found = find.query_row(params![graph, projection], |r| {
-        let version = Version::new(r.get::<_, i64>(0)? as u64);
-        let hash = Hash::from_bytes(r.get_ref(1)?.as_blob()?).ok();
-        let format = r.get(2)?;
-        Ok(version.zip(hash).map(|(version, hash)| RowsHead { head: Head { version, hash }, format }))
-    });
-    Ok(found.optional()?.flatten())
+fn feed_bounds(connection: &Connection) -> Result<FeedBounds, ReadFailure> {
+    let trimmed = place(connection, TRIMMED)?;
+    let mut last = connection.prepare_cached("SELECT max(seq) FROM feed")?;
+    let last: Option<i64> = last.query_row([], |r| r.get(0))?;
+    let end = FeedPlace { major: last.unwrap_or(0) as u64, minor: 0 };
+    Ok(FeedBounds { trimmed, end: end.max(trimmed) })
 }
 
 /// What it tells of a purged graph is left out, but for the purge itself.
@@ -187,6 +65,12 @@ fn feed(
     Ok(entries)
 }
 
+/// Whether an entry with this number or a later one is there: then those before it are.
+fn feed_reaches(connection: &Connection, seq: u64) -> rusqlite::Result<bool> {
+    let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+    connection.prepare_cached("SELECT 1 FROM feed WHERE seq >= ?1 LIMIT 1")?.exists([seq])
+}
+
 /// The first number that is not before this place: places have no minor part here, so one that has is beyond its major part.
 fn end_of(place: FeedPlace) -> u64 {
     place.major.saturating_add(u64::from(place.minor > 0))
@@ -209,6 +93,22 @@ impl ProjectionStore for EmbeddedStore {
     }
 
     async fn feed(&self, _part: u32, after: FeedPlace, limit: usize) -> Result<Vec<FeedEntry>, StoreError> {
+        self.readers
+            .run_in_order(move |connection| {
+                let found = feed(connection, after.major, Order::OldestFirst, limit)?;
+                let is_full = found.len() >= limit;
+                Ok((found, is_full))
+            })
+            .await
+    }
+
+    /// What is moved already: who polls has nothing moved sooner than it would be.
+    async fn feed_for_poll(
+        &self,
+        _part: u32,
+        after: FeedPlace,
+        limit: usize,
+    ) -> Result<Vec<FeedEntry>, StoreError> {
         self.readers.run(move |connection| feed(connection, after.major, Order::OldestFirst, limit)).await
     }
 
@@ -218,7 +118,13 @@ impl ProjectionStore for EmbeddedStore {
         before: FeedPlace,
         limit: usize,
     ) -> Result<Vec<FeedEntry>, StoreError> {
-        self.readers.run(move |connection| feed(connection, end_of(before), Order::NewestFirst, limit)).await
+        self.readers
+            .run_in_order(move |connection| {
+                // Asked first: what is read then is not less.
+                let is_final = feed_reaches(connection, end_of(before))?;
+                Ok((feed(connection, end_of(before), Order::NewestFirst, limit)?, is_final))
+            })
+            .await
     }
 
     async fn refused_before(
@@ -228,30 +134,30 @@ impl ProjectionStore for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<RefusedEntry>, StoreError> {
         self.readers
-            .run(move |connection| refused_operations::of_all_graphs(connection, end_of(before), limit))
+            .run_in_order(move |connection| {
+                let is_final = refused_operations::reach(connection, end_of(before))?;
+                Ok((refused_operations::of_all_graphs(connection, end_of(before), limit)?, is_final))
+            })
             .await
     }
 
     async fn feed_bounds(&self, _part: u32) -> Result<FeedBounds, StoreError> {
-        self.readers
-            .run(|connection| {
-                let trimmed = place(connection, TRIMMED)?;
-                let mut last = connection.prepare_cached("SELECT max(seq) FROM feed")?;
-                let last: Option<i64> = last.query_row([], |r| r.get(0))?;
-                let end = FeedPlace { major: last.unwrap_or(0) as u64, minor: 0 };
-                Ok(FeedBounds { trimmed, end: end.max(trimmed) })
-            })
-            .await
+        self.readers.run_on_all(feed_bounds).await
+    }
+
+    /// What a read returned is in the tables: there is nothing to wait for.
+    async fn feed_bounds_after_read(&self, _part: u32) -> Result<FeedBounds, StoreError> {
+        self.readers.run(feed_bounds).await
     }
 
     /// Numbers have no gaps and times do not decrease, unless the clock was set back: a search by halves.
     async fn feed_place_at(&self, _part: u32, time_ms: u64) -> Result<FeedPlace, StoreError> {
         self.readers
-            .run(move |connection| {
+            .run_in_order(move |connection| {
                 let mut ends = connection.prepare_cached("SELECT min(seq), max(seq) FROM feed")?;
                 let ends = ends.query_row([], |r| Ok((r.get(0)?, r.get(1)?)))?;
                 let (Some(first), Some(last)): (Option<i64>, Option<i64>) = ends else {
-                    return Ok(FeedPlace::START);
+                    return Ok((FeedPlace::START, false));
                 };
                 let mut at = connection.prepare_cached("SELECT at FROM feed WHERE seq = ?1")?;
                 let (mut before, mut after) = (first - 1, last + 1);
@@ -263,13 +169,14 @@ impl ProjectionStore for EmbeddedStore {
                         false => after = middle,
                     }
                 }
-                Ok(FeedPlace { major: before as u64, minor: 0 })
+                // There is one that is not older: so is what comes after it.
+                Ok((FeedPlace { major: before as u64, minor: 0 }, before < last))
             })
             .await
     }
 
     async fn refused_place_at(&self, _part: u32, time_ms: u64) -> Result<FeedPlace, StoreError> {
-        self.readers.run(move |connection| refused_operations::place_at(connection, time_ms)).await
+        self.readers.run_in_order(move |connection| refused_operations::place_at(connection, time_ms)).await
     }
 
     async fn trim_feed(&self, _part: u32, to: FeedPlace) -> Result<(), StoreError> {
@@ -300,10 +207,10 @@ impl ProjectionStore for EmbeddedStore {
         self.readers
             .run(move |connection| {
                 let snapshot = connection.unchecked_transaction()?;
-                let Some(row) = row_of(&snapshot, &graph)? else {
+                let Some(row) = lookup::row(&snapshot, &graph)? else {
                     return Ok(RowsFound { at: None, rows: vec![None; keys.len()] });
                 };
-                let at = rows_head(&snapshot, row, &projection)?;
+                let at = lookup::rows_head(&snapshot, row, &projection)?;
                 let mut find = snapshot.prepare_cached(
                     "SELECT row FROM projection_row WHERE graph = ?1 AND name = ?2 AND key = ?3",
                 )?;
@@ -328,8 +235,8 @@ impl ProjectionStore for EmbeddedStore {
         self.readers
             .run(move |connection| {
                 let snapshot = connection.unchecked_transaction()?;
-                let Some(row) = row_of(&snapshot, &graph)? else { return Ok(None) };
-                let Some(at) = rows_head(&snapshot, row, &projection)? else { return Ok(None) };
+                let Some(row) = lookup::row(&snapshot, &graph)? else { return Ok(None) };
+                let Some(at) = lookup::rows_head(&snapshot, row, &projection)? else { return Ok(None) };
                 let mut select = snapshot
                     .prepare_cached("SELECT key, row FROM projection_row WHERE graph = ?1 AND name = ?2")?;
                 let mut found = select.query(params![row, projection])?;
@@ -347,9 +254,9 @@ impl ProjectionStore for EmbeddedStore {
         &self,
         graph: &GraphId,
         projection: &str,
-        change: &RowsChange,
+        change: RowsChange,
     ) -> Result<bool, StoreError> {
-        let (graph, projection, change) = (graph.clone(), projection.to_owned(), change.clone());
+        let (graph, projection) = (graph.clone(), projection.to_owned());
         self.writer.keep(ReadSideWrite::Rows { graph, projection, change }).await
     }
 
@@ -365,7 +272,7 @@ impl ProjectionStore for EmbeddedStore {
         let graph = graph.clone();
         self.readers
             .run(move |connection| {
-                let Some(row) = row_of(connection, &graph)? else { return Ok(None) };
+                let Some(row) = lookup::row(connection, &graph)? else { return Ok(None) };
                 let mut find = connection.prepare_cached(
                     "SELECT version, hash, state FROM checkpoint WHERE graph = ?1 AND version <= ?2
                      ORDER BY version DESC LIMIT 1",

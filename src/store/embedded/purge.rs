@@ -12,9 +12,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
 
 use super::{
-    append_transaction::{self, LAST_SEQ},
-    projection::TRIMMED,
-    reader::ReadFailure,
+    lookup::{self, LAST_SEQ, TRIMMED},
+    read_failure::ReadFailure,
     record_windows::now_ms,
     schema::{LAST_VERSION, VERSION_BITS},
 };
@@ -38,8 +37,7 @@ pub(super) fn purge(
     graph: &GraphId,
     request: &PurgeRequest,
 ) -> rusqlite::Result<bool> {
-    let mut head = connection.prepare_cached(append_transaction::HEAD)?;
-    match append_transaction::head(&mut head, graph, row)? {
+    match lookup::head(connection, graph, row)? {
         Ok(found) if found == request.expected && found != Head::EMPTY => {}
         Ok(_) | Err(_) => return Ok(false),
     }

@@ -1,7 +1,10 @@
 //! Reading: a few connections beside the writer's, each used by one blocking call at a time.
 //!
-//! Invariant: a read sees whole transactions only, and never crosses a hole. Not here: anything
-//! that the writer knows before it is committed.
+//! Invariants: a read sees whole transactions only, and never crosses a hole. What it is about is in the tables before it is
+//! answered: where the tail has something of it, it waits, without a connection, until that is moved. Heads and records of
+//! operations are known to the tail itself, and wait for nothing: the tail is asked first, and the tables then. Nor does what
+//! is read in order and is final already, or a poll that asks again anyway.
+//! Not here: anything that is known before it is durable.
 
 use std::{
     path::PathBuf,
@@ -10,14 +13,16 @@ use std::{
 
 use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, OperationId, Version};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use super::{
-    append_transaction,
+    lookup::{self, row},
+    read_failure::ReadFailure,
     record_windows::LiveWindows,
     refused_operations,
     schema::{self, LAST_VERSION, key, version_of},
+    tail::Tail,
 };
 use crate::store::{
     GraphFilter, OperationPlaces, Order, READ_BYTES_MAX, RefusalPlace, StoreError, StoredCommit,
@@ -37,6 +42,7 @@ const FOUND_MAX: usize = 50_000;
 pub(super) struct Readers {
     path: PathBuf,
     windows: LiveWindows,
+    tail: Arc<Tail>,
     free: Arc<Semaphore>,
     /// Connections that nobody uses; locked only to take one or put one back.
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -44,29 +50,10 @@ pub(super) struct Readers {
     finding: Semaphore,
 }
 
-/// What a read runs into: SQLite's error, or a finding about the history.
-#[derive(Debug)]
-pub(super) enum ReadFailure {
-    Sqlite(rusqlite::Error),
-    Store(StoreError),
-}
-
-impl From<rusqlite::Error> for ReadFailure {
-    fn from(e: rusqlite::Error) -> Self {
-        Self::Sqlite(e)
-    }
-}
-
-impl From<StoreError> for ReadFailure {
-    fn from(e: StoreError) -> Self {
-        Self::Store(e)
-    }
-}
-
 impl Readers {
-    pub(super) fn new(path: PathBuf, windows: LiveWindows) -> Self {
+    pub(super) fn new(path: PathBuf, windows: LiveWindows, tail: Arc<Tail>) -> Self {
         let (free, finding) = (Arc::new(Semaphore::new(READERS_MAX)), Semaphore::new(FINDING_MAX));
-        Self { path, windows, free, idle: Arc::default(), finding }
+        Self { path, windows, tail, free, idle: Arc::default(), finding }
     }
 
     /// Lets go of the connections; a read that is under way keeps its own until it ends.
@@ -75,7 +62,11 @@ impl Readers {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Waits for nothing: what is not in the tail is in the tables.
     pub(super) async fn head(&self, graph: &GraphId) -> Result<Head, StoreError> {
+        if let Some(head) = self.tail.head(graph) {
+            return Ok(head);
+        }
         let graph = graph.clone();
         self.run(move |connection| head(connection, &graph)).await
     }
@@ -90,6 +81,9 @@ impl Readers {
         if limit == 0 || to <= after {
             return Ok(Vec::new());
         }
+        // An old part of a history that grows waits for nothing.
+        let last = Version::new(after.get().saturating_add(limit as u64)).unwrap_or(Version::MAX);
+        self.tail.moved_of_to(graph, to.min(last)).await?;
         let graph = graph.clone();
         self.run(move |connection| read(connection, &graph, after, to, limit)).await
     }
@@ -99,17 +93,20 @@ impl Readers {
         graph: &GraphId,
         ids: &[OperationId],
     ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let mut found = self.tail.records(graph, ids);
+        if found.iter().all(Option::is_some) {
+            return Ok(found);
+        }
         let (graph, ids, windows) = (graph.clone(), ids.to_vec(), self.windows.clone());
         self.run(move |connection| {
-            let Some(row) = row(connection, &graph)? else { return Ok(vec![None; ids.len()]) };
+            let Some(row) = row(connection, &graph)? else { return Ok(found) };
+            // After the tail was asked: what has left it is in a window that is told of here.
             let windows = windows.get();
-            let mut statement = connection.prepare_cached(
-                "SELECT record FROM operation WHERE window = ?1 AND id = ?2 AND graph = ?3",
-            )?;
-            Ok(ids
-                .iter()
-                .map(|id| append_transaction::record(&mut statement, &windows, *id, row))
-                .collect::<rusqlite::Result<_>>()?)
+            let mut statement = lookup::records(connection)?;
+            for (found, id) in found.iter_mut().zip(&ids).filter(|(found, _)| found.is_none()) {
+                *found = lookup::record(&mut statement, &windows, *id, row)?;
+            }
+            Ok(found)
         })
         .await
     }
@@ -121,6 +118,7 @@ impl Readers {
         order: Order,
         limit: usize,
     ) -> Result<Vec<StoredRefusal>, StoreError> {
+        self.tail.moved_of(graph).await?;
         let graph = graph.clone();
         self.run(move |connection| {
             let Some(row) = row(connection, &graph)? else { return Ok(Vec::new()) };
@@ -134,6 +132,7 @@ impl Readers {
         after: Option<&GraphId>,
         limit: usize,
     ) -> Result<Vec<GraphId>, StoreError> {
+        self.tail.moved_all().await?;
         let after = after.cloned();
         self.run(move |connection| graphs(connection, after.as_ref(), limit)).await
     }
@@ -144,10 +143,35 @@ impl Readers {
         wanted: GraphFilter,
         limit: usize,
     ) -> Result<OperationPlaces, StoreError> {
+        self.tail.moved_all().await?;
         let closed = |_| StoreError::Unavailable("it is closed".into());
         let _turn = self.finding.acquire().await.map_err(closed)?;
         let windows = self.windows.clone();
         self.run(move |connection| find_operation(connection, &windows.get(), id, &wanted, limit)).await
+    }
+
+    /// Runs `read` when everything that is durable now is in the tables.
+    pub(super) async fn run_on_all<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, ReadFailure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.tail.moved_all().await?;
+        self.run(read).await
+    }
+
+    /// The same for what is read in the order in which it came. `read` also says whether its answer is final: nothing that
+    /// is moved later belongs to it. Only where it is not, something is waited for.
+    pub(super) async fn run_in_order<T: Send + 'static>(
+        &self,
+        read: impl Fn(&Connection) -> Result<(T, bool), ReadFailure> + Clone + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if !self.tail.is_empty() {
+            let (found, is_final) = self.run(read.clone()).await?;
+            if is_final {
+                return Ok(found);
+            }
+        }
+        self.run_on_all(move |connection| Ok(read(connection)?.0)).await
     }
 
     /// Runs `read` with a connection of the pool on a thread that may block.
@@ -181,17 +205,9 @@ impl Readers {
     }
 }
 
-fn row(connection: &Connection, graph: &GraphId) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached("SELECT id FROM graph WHERE name = ?1")?
-        .query_row([graph.as_str()], |r| r.get(0))
-        .optional()
-}
-
 fn head(connection: &Connection, graph: &GraphId) -> Result<Head, ReadFailure> {
     let Some(row) = row(connection, graph)? else { return Ok(Head::EMPTY) };
-    let mut statement = connection.prepare_cached(append_transaction::HEAD)?;
-    Ok(append_transaction::head(&mut statement, graph, row)??)
+    Ok(lookup::head(connection, graph, row)??)
 }
 
 fn read(
@@ -202,9 +218,11 @@ fn read(
     limit: usize,
 ) -> Result<Vec<StoredCommit>, ReadFailure> {
     let end = version_of(LAST_VERSION);
-    let Some(row) = row(connection, graph)? else { return Ok(Vec::new()) };
+    // What is found and whether more is there are of one moment: a move in between would look like a hole.
+    let snapshot = connection.unchecked_transaction()?;
+    let Some(row) = row(&snapshot, graph)? else { return Ok(Vec::new()) };
     let Some(start) = key(row, after) else { return Ok(Vec::new()) };
-    let mut statement = connection.prepare_cached(
+    let mut statement = snapshot.prepare_cached(
         "SELECT key, hash, body FROM event WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT ?3",
     )?;
     let limit_sql = i64::try_from(limit).unwrap_or(i64::MAX);

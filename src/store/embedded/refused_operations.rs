@@ -1,20 +1,20 @@
-//! The record of refused operations, for auditors: written by the round that refused them, bounded
+//! The record of refused operations, for auditors: moved with the round that refused them, bounded
 //! for each graph.
 //!
 //! Invariant: a graph's refusals are numbered as they came, and the versions they were judged on
-//! never decrease, because all writes go through one thread. Not here: what a record says.
+//! never decrease, because rounds are moved in their order. Not here: what a record says.
 
 use bytes::Bytes;
 use dao_projections::{GraphId, OperationId, Version};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use super::{reader::ReadFailure, record_windows::now_ms};
+use super::read_failure::ReadFailure;
 use crate::store::{
     Entry, FeedPlace, Order, READ_BYTES_MAX, REFUSALS_MAX, REFUSED_MAX, RefusalPlace, RefusedEntry,
     StoredRefusal,
 };
 
-/// The statements that a round of the writer needs.
+/// The statements that moving rounds needs.
 pub(super) struct Statements<'c> {
     last: CachedStatement<'c>,
     add: CachedStatement<'c>,
@@ -33,8 +33,8 @@ impl<'c> Statements<'c> {
         })
     }
 
-    /// Adds the refusals among `entries`, and lets go of the oldest beyond the bound.
-    pub(super) fn add(&mut self, row: i64, entries: &[Entry]) -> rusqlite::Result<()> {
+    /// Adds the refusals among `entries` of a round at this time, and lets go of the oldest beyond the bound.
+    pub(super) fn add(&mut self, row: i64, entries: &[Entry], at_ms: i64) -> rusqlite::Result<()> {
         let refused = || entries.iter().filter_map(|entry| Some((entry, entry.refused_at?)));
         if refused().next().is_none() {
             return Ok(());
@@ -44,7 +44,7 @@ impl<'c> Statements<'c> {
             number += 1;
             let id = entry.operation.as_bytes();
             self.add.execute(params![row, number, version.get() as i64, id, &entry.record[..]])?;
-            self.list.execute([row, version.get() as i64, number, now_ms()])?;
+            self.list.execute([row, version.get() as i64, number, at_ms])?;
         }
         self.remove.execute([row, number - REFUSALS_MAX as i64])?;
         Ok(())
@@ -121,11 +121,21 @@ pub(super) fn of_all_graphs(
     Ok(entries)
 }
 
-/// See [`crate::store::ProjectionStore::refused_place_at`].
-pub(super) fn place_at(connection: &Connection, time_ms: u64) -> Result<FeedPlace, ReadFailure> {
+/// Whether one with this number or a later one is there: then those before it are.
+pub(super) fn reach(connection: &Connection, seq: u64) -> rusqlite::Result<bool> {
+    let seq = i64::try_from(seq).unwrap_or(i64::MAX);
+    connection.prepare_cached("SELECT 1 FROM refused WHERE seq >= ?1 LIMIT 1")?.exists([seq])
+}
+
+/// See [`crate::store::ProjectionStore::refused_place_at`]. And whether there is one that is not older.
+pub(super) fn place_at(connection: &Connection, time_ms: u64) -> Result<(FeedPlace, bool), ReadFailure> {
+    // At one moment: a sweep may delete some meanwhile.
+    let _snapshot = connection.unchecked_transaction()?;
     let mut ends = connection.prepare_cached("SELECT min(seq), max(seq) FROM refused")?;
     let ends = ends.query_row([], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let (Some(first), Some(last)): (Option<i64>, Option<i64>) = ends else { return Ok(FeedPlace::START) };
+    let (Some(first), Some(last)): (Option<i64>, Option<i64>) = ends else {
+        return Ok((FeedPlace::START, false));
+    };
     // They stand in the order of time. A purge leaves gaps.
     let mut next =
         connection.prepare_cached("SELECT seq, at FROM refused WHERE seq >= ?1 ORDER BY seq LIMIT 1")?;
@@ -138,7 +148,7 @@ pub(super) fn place_at(connection: &Connection, time_ms: u64) -> Result<FeedPlac
             false => after = middle,
         }
     }
-    Ok(FeedPlace { major: before as u64, minor: 0 })
+    Ok((FeedPlace { major: before as u64, minor: 0 }, before < last))
 }
 
 /// Lets go of what is older than this entry of the feed, and of the oldest beyond the bound.

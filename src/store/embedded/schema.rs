@@ -1,17 +1,17 @@
-//! The database file: its tables, its format number, and the connections to it.
+//! The file of the tables: what they are, its format number, and the connections to it.
 //!
 //! Invariant: a file whose format this program doesn't know is never written to. Not here: what is
-//! written (`append_transaction`) and read (`reader`).
+//! written (`moving`, `read_side_write`) and read (`reader`), and the journal's file (`journal`).
 
 use std::path::{Path, PathBuf};
 
 use dao_projections::Version;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{OpenError, SyncMode, file_permissions};
+use super::{config::SyncMode, file_permissions, open_error::OpenError};
 
 /// The format of the file that this program writes, kept in `meta`.
-pub(super) const FORMAT: i64 = 3;
+pub(super) const FORMAT: i64 = 4;
 
 /// How many of a commit key's 63 bits count versions: 17 thousand million commits a graph. What
 /// is left numbers 536 million graphs. An append beyond either is refused as unavailable.
@@ -40,6 +40,8 @@ const READER_CACHE_KIB: u32 = 1_024;
 /// `gone` has what is left of purged graphs, by their place in the feed; `purging` those of which rows are still to be
 /// deleted, and how far the feed and `refused` were looked through. Their rows in `graph` stay, under a name that no graph
 /// can have, so that no other graph gets their number.
+/// Of `meta`, `moved` is the last round of the journal that is in here, `store` a random number that the journal has too, and
+/// `journal` is 1 while the journal may have something that is not in here.
 /// `refusal` numbers the refused operations of each graph, so that the oldest are at its beginning.
 const TABLES: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -102,7 +104,8 @@ const TABLES: &str = "
     CREATE VIEW history AS
         SELECT graph.name AS graph, key & ((1 << 34) - 1) AS version, hash, body, digest
         FROM event JOIN graph ON graph.id = key >> 34;
-    INSERT INTO meta VALUES ('format', 3), ('fence', 0), ('documents', 0);
+    INSERT INTO meta VALUES
+        ('format', 4), ('fence', 0), ('documents', 0), ('moved', 0), ('store', random()), ('journal', 0);
 ";
 
 /// The key of a commit; `None` where the version or the graph's row is beyond what a key can say.
@@ -110,6 +113,9 @@ pub(super) fn key(graph: i64, version: Version) -> Option<i64> {
     let version = i64::try_from(version.get()).ok().filter(|v| *v <= LAST_VERSION)?;
     (0..=i64::MAX >> VERSION_BITS).contains(&graph).then_some(graph << VERSION_BITS | version)
 }
+
+/// How many graphs a key can tell apart.
+pub(super) const GRAPHS_MAX: i64 = (1 << (63 - VERSION_BITS)) - 1;
 
 /// The last version that a key can say.
 pub(super) const LAST_VERSION: i64 = (1 << VERSION_BITS) - 1;
@@ -124,8 +130,8 @@ pub(super) fn path(dir: &Path) -> PathBuf {
     dir.join("dao.db")
 }
 
-/// Opens the file to write, and makes it if it isn't there.
-pub(super) fn open_writer(dir: &Path, durability: SyncMode) -> Result<Connection, OpenError> {
+/// Opens the file to write, and makes it if it isn't there. Each COMMIT is synced.
+pub(super) fn open_writer(dir: &Path) -> Result<Connection, OpenError> {
     let path = path(dir);
     let failed = |error| open_error(dir, &path, error);
     file_permissions::make_file(&path)
@@ -133,8 +139,21 @@ pub(super) fn open_writer(dir: &Path, durability: SyncMode) -> Result<Connection
     let connection = Connection::open(&path).map_err(failed)?;
     set_common(&connection, WRITER_CACHE_KIB).map_err(failed)?;
     check_format(&connection, &path)?;
-    set_durability(&connection, durability).map_err(failed)?;
+    set_durability(&connection, SyncMode::Fsync).map_err(failed)?;
     Ok(connection)
+}
+
+/// Opens a file of ours that is there, to write, whatever is in it.
+pub(super) fn open_file(path: &Path, durability: SyncMode) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    set_common(&connection, READER_CACHE_KIB)?;
+    set_durability(&connection, durability)?;
+    Ok(connection)
+}
+
+/// Whether the following COMMITs of this connection are synced. Checkpoints are in any case.
+pub(super) fn set_synchronous(connection: &Connection, syncs: bool) -> rusqlite::Result<()> {
+    connection.execute_batch(if syncs { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })
 }
 
 /// Opens the file to read: a second connection beside the writer's.
@@ -210,6 +229,21 @@ pub(super) fn format(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     }
 }
 
+/// The random number of the store that this file belongs to, the tables or the journal; 0 in a new journal.
+pub(super) fn store_of(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT value FROM meta WHERE key = 'store'", [], |row| row.get(0))
+}
+
+/// Whether the journal may have something that is not in the tables.
+pub(super) fn needs_journal(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT value FROM meta WHERE key = 'journal'", [], |row| row.get(0))
+}
+
+/// Says so, or that it has nothing.
+pub(super) fn set_needs_journal(connection: &Connection, needs: bool) -> rusqlite::Result<()> {
+    connection.execute("UPDATE meta SET value = ?1 WHERE key = 'journal'", [needs]).map(drop)
+}
+
 pub(super) fn open_error(dir: &Path, path: &Path, error: rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => OpenError::NotOurs { path: path.into() },
@@ -231,7 +265,7 @@ mod tests {
         assert!(a < b && a.is_some());
         assert_eq!(version_of(b.unwrap_or_default()), version(1));
         assert_eq!(key(1, version(LAST_VERSION as u64 + 1)), None);
-        assert_eq!(key(1 << 29, Version::EMPTY), None);
-        assert!(key((1 << 29) - 1, version(LAST_VERSION as u64)).is_some());
+        assert_eq!(key(GRAPHS_MAX + 1, Version::EMPTY), None);
+        assert!(key(GRAPHS_MAX, version(LAST_VERSION as u64)).is_some());
     }
 }

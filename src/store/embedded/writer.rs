@@ -1,7 +1,7 @@
-//! The handle to the one thread that writes, and the bounded queue before it.
+//! The handle to the two threads that write, and the bounded queue before the first: that of the journal.
 //!
-//! Invariants: what was taken into the queue is finished before the thread ends; and whoever waits
-//! is answered, also if the thread dies. Not here: what the thread does (`rounds`).
+//! Invariants: what was taken into the queue is finished before the threads end; and whoever waits
+//! is answered, also if a thread dies. Not here: what the threads do (`journal_thread`, `tables`).
 
 use std::{
     fs::File,
@@ -15,16 +15,23 @@ use std::{
 };
 
 use dao_projections::{GraphId, Head};
-use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{
-    OpenError, SyncMode,
-    append_transaction::{self, AppendRequest, Appender},
     checkpoint::Checkpointer,
-    projection::ReadSideWrite,
-    record_windows::{LiveWindows, RecordWindows},
-    rounds::Rounds,
+    config::SyncMode,
+    journal,
+    journal_thread::{JournalThread, Request, Start},
+    judge::Judge,
+    open_error::OpenError,
+    pending_write::PendingWrite,
+    read_side_write::ReadSideWrite,
+    recovery::Recovered,
+    round::AppendRequest,
+    schema,
+    sync_state::{MovedMarks, SUSPECT, SyncTrouble, Synced},
+    tables::{Tables, TablesThread},
+    tail::Tail,
 };
 use crate::store::{Append, Entry, StoreError, StoredCommit};
 
@@ -33,68 +40,77 @@ const QUEUE_BYTES_MAX: u32 = 64 << 20;
 /// What an append and each entry count for beside their bytes, so that small ones are bounded too.
 const ITEM_BYTES: usize = 256;
 
-pub(super) enum Request {
-    Append {
-        asked: AppendRequest,
-        room: OwnedSemaphorePermit,
-        answer: oneshot::Sender<Result<Append, StoreError>>,
-    },
-    /// Something of the read side's; answered whether it could be done from where it is.
-    Keep {
-        keep: ReadSideWrite,
-        room: OwnedSemaphorePermit,
-        answer: oneshot::Sender<Result<bool, StoreError>>,
-    },
-    /// Proves that the disk takes a write.
-    Probe(oneshot::Sender<Result<(), StoreError>>),
-}
-
 /// The handle: cheap to ask from any task.
 #[derive(Debug)]
 pub(super) struct Writer {
     /// `None` once closed. Locked only to send, so that nothing is sent that nobody will take.
     queue: Mutex<Option<Sender<Request>>>,
     room: Arc<Semaphore>,
-    windows: LiveWindows,
+    tail: Arc<Tail>,
     /// Why the last round failed; `None` after one that didn't.
     trouble: Arc<Mutex<Option<String>>>,
+    /// That of syncs of the journal which no round waits for.
+    sync_trouble: Arc<SyncTrouble>,
+    marks: Arc<MovedMarks>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
-    /// Starts the thread. The lock is let go of when it ends.
+    /// Starts both threads. The lock is let go of when they end.
     pub(super) fn start(
-        connection: Connection,
+        dir: &Path,
+        recovered: Recovered,
         lock: File,
-        path: &Path,
         durability: SyncMode,
         ttl: Duration,
     ) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Database { path: path.into(), source };
-        let windows =
-            RecordWindows::new(append_transaction::windows_found(&connection).map_err(failed)?, ttl);
-        let published = windows.published();
-        let checkpointer = Checkpointer::start(path, durability)?;
+        let Recovered { tables, journal: connection, windows, moved, rows } = recovered;
+        let (path, live) = (schema::path(dir), windows.published());
+        let (tail, marks) = (Arc::new(Tail::new(moved)), Arc::new(MovedMarks::new(moved)));
+        let ttl_ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX).max(1);
+        let judge = Judge::open(path.clone(), Arc::clone(&tail), live, ttl_ms)?;
+        let checkpointer = Checkpointer::start(&path, durability, Synced::Tables(Arc::clone(&marks)))?;
+        let mover =
+            Tables::new(Arc::clone(&tail), windows, Arc::clone(&marks), durability, checkpointer, tables);
+        let sync_trouble = Arc::new(SyncTrouble::default());
+        let synced = Synced::Journal(Arc::clone(&sync_trouble));
+        let checkpointer = Checkpointer::start(&journal::path(dir), durability, synced)?;
+        let tables = thread::Builder::new()
+            .name("dao-tables".into())
+            .spawn(move || mover.run())
+            .map_err(OpenError::Thread)?;
+        let tables = TablesThread::new(Arc::clone(&tail), tables);
+        let start = Start {
+            judge,
+            tail: Arc::clone(&tail),
+            rows,
+            marks: Arc::clone(&marks),
+            checkpointer,
+            connection,
+            tables,
+            lock,
+        };
         let trouble = Arc::new(Mutex::new(None));
         let (queue, requests) = channel();
-        let ledger = Appender::new(windows);
-        let task = Rounds::new(requests, ledger, Arc::clone(&trouble), checkpointer, connection, lock);
+        let task = JournalThread::new(start, requests, Arc::clone(&trouble));
         let thread = thread::Builder::new()
-            .name("dao-writer".into())
+            .name("dao-journal".into())
             .spawn(move || task.run())
             .map_err(OpenError::Thread)?;
         Ok(Self {
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX as usize)),
-            windows: published,
+            tail,
             trouble,
+            sync_trouble,
+            marks,
             thread: Mutex::new(Some(thread)),
         })
     }
 
-    /// Which windows of operations readers look into.
-    pub(super) fn windows(&self) -> LiveWindows {
-        self.windows.clone()
+    /// What is not in the tables yet.
+    pub(super) fn tail(&self) -> Arc<Tail> {
+        Arc::clone(&self.tail)
     }
 
     pub(super) async fn append(
@@ -114,16 +130,22 @@ impl Writer {
         })
     }
 
-    /// Writes something of the read side's, in one of the rounds.
+    /// Writes something of the read side's; whether it could be done from where it is.
     pub(super) async fn keep(&self, keep: ReadSideWrite) -> Result<bool, StoreError> {
         let cost = u32::try_from(ITEM_BYTES + keep.bytes()).unwrap_or(u32::MAX).min(QUEUE_BYTES_MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(cost).await.map_err(|_| closed())?;
         let (answer, answered) = oneshot::channel();
-        self.send(Request::Keep { keep, room, answer })?;
+        let is_purge = matches!(keep, ReadSideWrite::Purge { .. });
+        let write =
+            PendingWrite { write: keep, after: 0, again_after: 0, room: Some(room), answer, turn: None };
+        match is_purge {
+            true => self.send(Request::Purge(Box::new(write)))?,
+            false => self.tail.write(write),
+        }
         answered.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Whether a write would succeed. Asks the disk only where the last write failed.
+    /// Whether a write would succeed, to the journal and to the tables. Asks the disk only where the last write failed.
     pub(super) async fn check(&self) -> Result<(), StoreError> {
         if self
             .thread
@@ -134,15 +156,26 @@ impl Writer {
         {
             return Err(closed());
         }
-        if self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+        if self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            let (answer, answered) = oneshot::channel();
+            self.send(Request::Probe(answer))?;
+            answered.await.unwrap_or_else(|_| Err(closed()))?;
+        }
+        if let Some(why) = self.sync_trouble.get() {
+            return Err(StoreError::Unavailable(why));
+        }
+        if self.marks.is_suspect() {
+            return Err(StoreError::Unavailable(SUSPECT.into()));
+        }
+        if self.tail.trouble().is_none() {
             return Ok(());
         }
         let (answer, answered) = oneshot::channel();
-        self.send(Request::Probe(answer))?;
+        self.tail.probe(answer);
         answered.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Finishes what is queued, copies the WAL and ends the thread.
+    /// Finishes what is queued, moves what is in the tail, copies both WALs and ends the threads.
     pub(super) async fn close(&self) {
         if let Some(thread) = self.end() {
             let joined = tokio::task::spawn_blocking(|| thread.join()).await;
@@ -191,22 +224,30 @@ fn cost(asked: &AppendRequest) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::Receiver;
+
     use super::*;
+
+    /// A handle to a journal thread that does this.
+    fn writer_to(thread: impl FnOnce(Receiver<Request>) + Send + 'static) -> Writer {
+        let (queue, requests) = channel();
+        Writer {
+            queue: Mutex::new(Some(queue)),
+            room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX as usize)),
+            tail: Arc::new(Tail::new(0)),
+            trouble: Arc::default(),
+            sync_trouble: Arc::default(),
+            marks: Arc::new(MovedMarks::new(0)),
+            thread: Mutex::new(Some(thread::spawn(move || thread(requests)))),
+        }
+    }
 
     #[tokio::test]
     async fn a_dead_writer_thread_hangs_nobody() {
-        let (queue, requests) = channel::<Request>();
-        let thread = thread::spawn(move || {
+        let writer = writer_to(|requests| {
             let _taken = requests.recv();
             panic!("as a defect would");
         });
-        let writer = Writer {
-            queue: Mutex::new(Some(queue)),
-            room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX as usize)),
-            windows: LiveWindows::default(),
-            trouble: Arc::default(),
-            thread: Mutex::new(Some(thread)),
-        };
         let graph = GraphId::parse("g").expect("a graph id");
         let taken = writer.append(&graph, Head::EMPTY, &[], &[]).await;
         assert!(matches!(taken, Err(StoreError::OutcomeUnknown(_))), "{taken:?}");
@@ -214,5 +255,17 @@ mod tests {
         let refused = writer.append(&graph, Head::EMPTY, &[], &[]).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
         assert!(writer.check().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn o5_after_a_failed_sync_of_the_tables_it_is_not_ready_until_the_next_start() {
+        let writer = writer_to(|requests| while requests.recv().is_ok() {});
+        writer.check().await.expect("it is ready");
+        writer.marks.suspect();
+        let refused = writer.check().await;
+        assert!(
+            matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("restart")),
+            "{refused:?}"
+        );
     }
 }

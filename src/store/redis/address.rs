@@ -19,7 +19,7 @@ use fred::{
     },
 };
 
-use super::{RedisConfig, connect::TlsFiles};
+use super::{RedisConfig, config::TlsFiles};
 
 /// What an address may look like.
 const FORMS: &str = "must be redis://host:port, rediss:// for TLS, redis-cluster://host:port,host:port, \

@@ -14,9 +14,9 @@ use fred::{
 use futures::future::try_join_all;
 
 use super::{
-    RedisStore,
     keys::Partition,
     nodes::{ConnectionRole, LiveClient},
+    redis_store::RedisStore,
 };
 use crate::store::{ListOrder, ListPiece, ListPlace, ListQuery, ListSort, StoreError};
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use fred::error::{Error, ErrorKind};
 
 use super::{
-    connect::{FORMAT, REDIS_VERSION_MIN},
     errors::reply_code,
     keys::{META, PARTITIONS_MAX},
+    layout::{FORMAT, REDIS_VERSION_MIN},
 };
 
 /// Why no store was made. Each says on one line what to do.

@@ -3,7 +3,7 @@
 -- KEYS[1]  the stream, whose entries begin with the graph
 -- KEYS[2]  graphs that are being purged
 -- ARGV[1]  after which entry
--- ARGV[2]  before which entry
+-- ARGV[2]  up to which entry, as XRANGE takes it
 -- ARGV[3]  the graph id
 -- ARGV[4]  the place in the feed of its purge
 -- ARGV[5]  how many entries are looked at
@@ -13,7 +13,7 @@
 if redis.call('HGET', KEYS[2], ARGV[3]) ~= ARGV[4] then
   return { 0 }
 end
-local entries = redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '(' .. ARGV[2], 'COUNT', ARGV[5])
+local entries = redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], ARGV[2], 'COUNT', ARGV[5])
 local reply = { 0 }
 for _, entry in ipairs(entries) do
   reply[2] = entry[1]

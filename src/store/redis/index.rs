@@ -28,9 +28,9 @@ use super::{
     connect_error::{ConnectError, not_writable},
     errors,
     keys::{self, META, Partition},
+    layout::Layout,
     nodes::{ConnectionRole, LiveClient, Nodes},
     scripts::Scripts,
-    startup_checks::Layout,
 };
 use crate::store::{Entry, GraphFilter, OperationPlaces, StoreError};
 

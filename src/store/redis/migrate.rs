@@ -14,9 +14,11 @@ use fred::{
 };
 
 use super::{
-    connect::{self, FORMAT, RedisConfig},
+    config::RedisConfig,
+    connect,
     connect_error::{ConnectError, cannot_reach, not_writable},
     keys::{self, META, PARTITIONS_MAX, Partition},
+    layout::FORMAT,
     nodes::{LiveClient, Nodes},
 };
 use crate::store::Migrate;

@@ -6,104 +6,27 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use dao_projections::{GraphId, Hash, Head, OperationId, Version};
 use fred::{
-    error::Error,
     interfaces::{HashesInterface, StreamsInterface},
     prelude::Client,
     types::{Key, Value, scripts::Script},
 };
 
 use super::{
-    RedisStore, catalog,
+    catalog,
+    feed::{entry, place_text, refused_entry},
     keys::{self, Partition},
     nodes::{ConnectionRole, LiveClient},
+    redis_store::RedisStore,
 };
 use crate::store::{
     FeedBounds, FeedEntry, FeedPlace, Gone, ListPiece, ListQuery, Listing, ParkedGraph, ProjectionStore,
-    Purge, PurgeRequest, Purging, RefusalPlace, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError,
+    Purge, PurgeRequest, Purging, RefusedEntry, RowsChange, RowsFound, RowsHead, StoreError,
 };
 
 /// Up to where the feed was trimmed, among the places of readers.
 const TRIMMED: &str = "feed:trimmed";
 /// What rows are true of: fields beside them, whose names no row has.
 const HEAD_FIELDS: [&str; 3] = ["version", "hash", "format"];
-
-/// The scripts of the read side.
-pub(super) struct RowScripts {
-    change_rows: Script,
-    lease: Script,
-    trim_feed: Script,
-    put_document: Script,
-    pub(super) list_graphs: Script,
-    pub(super) due_for_purge: Script,
-    pub(super) purge: Script,
-    pub(super) drop_rows: Script,
-    pub(super) forget_entries: Script,
-    pub(super) end_purge: Script,
-}
-
-impl RowScripts {
-    pub(super) fn new() -> Self {
-        Self {
-            change_rows: Script::from_lua(include_str!("change_rows.lua")),
-            lease: Script::from_lua(include_str!("lease.lua")),
-            trim_feed: Script::from_lua(include_str!("trim_feed.lua")),
-            put_document: Script::from_lua(include_str!("put_document.lua")),
-            list_graphs: Script::from_lua(include_str!("list_graphs.lua")),
-            due_for_purge: Script::from_lua(include_str!("due_for_purge.lua")),
-            purge: Script::from_lua(include_str!("purge.lua")),
-            drop_rows: Script::from_lua(include_str!("drop_rows.lua")),
-            forget_entries: Script::from_lua(include_str!("forget_entries.lua")),
-            end_purge: Script::from_lua(include_str!("end_purge.lua")),
-        }
-    }
-
-    pub(super) async fn load(&self, client: &Client) -> Result<(), Error> {
-        self.change_rows.load(client).await?;
-        self.trim_feed.load(client).await?;
-        self.put_document.load(client).await?;
-        self.list_graphs.load(client).await?;
-        self.due_for_purge.load(client).await?;
-        self.purge.load(client).await?;
-        self.drop_rows.load(client).await?;
-        self.forget_entries.load(client).await?;
-        self.end_purge.load(client).await?;
-        self.lease.load(client).await
-    }
-}
-
-pub(super) fn read_place(text: &str) -> Option<FeedPlace> {
-    let (major, minor) = text.split_once('-')?;
-    Some(FeedPlace { major: major.parse().ok()?, minor: minor.parse().ok()? })
-}
-
-pub(super) fn place_text(place: FeedPlace) -> String {
-    format!("{}-{}", place.major, place.minor)
-}
-
-/// An entry is `[id, [graph, <id>, from, <version>, to, <version>]]`, or `[id, [graph, <id>, purged, <version>, hash, <hash>]]`.
-fn entry(row: &Value) -> Option<FeedEntry> {
-    let Value::Array(row) = row else { return None };
-    let [id, Value::Array(fields)] = row.as_slice() else { return None };
-    let [_, graph, name, first, _, second] = fields.as_slice() else { return None };
-    let version = |value: &Value| Version::new(value.as_str()?.parse().ok()?);
-    let place = read_place(&id.as_str()?)?;
-    let (to, purged) = match name.as_bytes()? {
-        b"purged" => (version(first)?, Some(Hash::from_bytes(second.as_bytes()?).ok()?)),
-        _ => (version(second)?, None),
-    };
-    let (graph, from) = (GraphId::parse(&graph.as_str()?).ok()?, version(first)?);
-    Some(FeedEntry { place, at_ms: place.major, graph, from, to, purged })
-}
-
-/// `[id, [graph, <id>, version, <version>, number, <number>]]`.
-fn refused_entry(row: &Value) -> Option<RefusedEntry> {
-    let Value::Array(row) = row else { return None };
-    let [id, Value::Array(fields)] = row.as_slice() else { return None };
-    let [_, graph, _, version, _, number] = fields.as_slice() else { return None };
-    let (place, version) = (read_place(&id.as_str()?)?, Version::new(version.as_str()?.parse().ok()?)?);
-    let of_graph = RefusalPlace { version, number: number.as_str()?.parse().ok()? };
-    Some(RefusedEntry { place, graph: GraphId::parse(&graph.as_str()?).ok()?, of_graph, at_ms: place.major })
-}
 
 fn rows_head(version: &Value, hash: &Value, format: &Value) -> Option<RowsHead> {
     let version = Version::new(version.as_str()?.parse().ok()?)?;
@@ -123,29 +46,6 @@ fn push_head(args: &mut Vec<Value>, at: Option<RowsHead>) {
 }
 
 impl RedisStore {
-    fn part(&self, part: u32) -> Partition {
-        Partition::numbered(part)
-    }
-
-    /// The entries of a stream of a part before this place, the latest first.
-    async fn stream_before<T>(
-        &self,
-        (partition, stream): (Partition, Key),
-        before: FeedPlace,
-        limit: usize,
-        read: impl Fn(&Value) -> Option<T>,
-    ) -> Result<Vec<T>, StoreError> {
-        let to = if before == FeedPlace::END { "+".to_owned() } else { format!("({}", place_text(before)) };
-        let count = u64::try_from(limit).ok().filter(|count| *count < i64::MAX as u64);
-        let range = async |live: Arc<LiveClient<Client>>| {
-            live.client.xrevrange::<Value, _, _, _>(stream.clone(), to.as_str(), "-", count).await
-        };
-        let Value::Array(rows) = self.ask(partition.slot(), ConnectionRole::Reader, range).await? else {
-            return Ok(vec![]);
-        };
-        Ok(rows.iter().filter_map(read).collect())
-    }
-
     /// Whether the script did what it was asked to.
     pub(super) async fn change(
         &self,
@@ -158,15 +58,6 @@ impl RedisStore {
             script.evalsha_with_reload::<(i64,), _, _>(&live.client, keys.clone(), args.clone()).await
         };
         Ok(self.ask(slot, ConnectionRole::Writer, call).await?.0 == 1)
-    }
-
-    async fn place_of(&self, part: u32, reader: &str) -> Result<FeedPlace, StoreError> {
-        let partition = self.part(part);
-        let get = async |live: Arc<LiveClient<Client>>| {
-            live.client.hget::<Option<String>, _, _>(partition.places(), reader).await
-        };
-        let text = self.ask(partition.slot(), ConnectionRole::Reader, get).await?;
-        Ok(text.and_then(|text| read_place(&text)).unwrap_or(FeedPlace::START))
     }
 
     async fn hgetall(&self, slot: u16, key: Key) -> Result<Value, StoreError> {
@@ -336,7 +227,7 @@ impl ProjectionStore for RedisStore {
         &self,
         graph: &GraphId,
         projection: &str,
-        change: &RowsChange,
+        change: RowsChange,
     ) -> Result<bool, StoreError> {
         let mut args = Vec::with_capacity(8 + 2 * change.rows.len());
         push_head(&mut args, change.from);

@@ -41,9 +41,6 @@ use super::{
 };
 use crate::store::{Publication, Publications, publications::PublicationSender};
 
-/// Published messages that wait for the task that forwards them. Beyond it they are lost, and every listener told so. The
-/// client library keeps eight queues of this length, all made at once: 16,384 would take 14 MB.
-pub(super) const WAITING_MAX: usize = 4_096;
 /// How often subscriptions are looked after, unasked.
 const ROUND_EVERY: Duration = Duration::from_secs(5);
 /// Subscriptions made again in such a round on each server of a cluster; the others have their turn in the next.

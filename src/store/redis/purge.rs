@@ -18,10 +18,11 @@ use futures::future::try_join_all;
 use sha2::{Digest, Sha256};
 
 use super::{
-    RedisStore, catalog, errors,
+    catalog, errors,
+    feed::{place_text, read_place},
     keys::Partition,
     nodes::{ConnectionRole, LiveClient},
-    projection::{place_text, read_place},
+    redis_store::RedisStore,
 };
 use crate::store::{FeedPlace, Gone, Purge, PurgeRequest, Purging, StoreError};
 
@@ -161,10 +162,11 @@ impl RedisStore {
             };
             from = self.ask(partition.slot(), ConnectionRole::Writer, forget).await?;
         }
-        // Streams number the entries of a millisecond each by itself.
-        let next_ms = place_text(FeedPlace { major: place.major.saturating_add(1), minor: 0 });
-        for (stream, before) in [(partition.feed(), &purged_at), (partition.refused(), &next_ms)] {
-            self.forget_entries(partition, &stream, (graph, &purged_at), before).await?;
+        // The other stream has places of its own. Nothing of a later graph is in it: the name is not free before the end.
+        for (stream, to) in
+            [(partition.feed(), format!("({purged_at}")), (partition.refused(), "+".to_owned())]
+        {
+            self.forget_entries(partition, &stream, (graph, &purged_at), &to).await?;
         }
         let end = async |live: Arc<LiveClient<Client>>| {
             let script = &self.row_scripts.end_purge;
@@ -174,19 +176,18 @@ impl RedisStore {
         self.ask(partition.slot(), ConnectionRole::Writer, end).await.map(drop)
     }
 
-    /// Removes what a stream tells of the graph before an entry.
+    /// Removes what a stream tells of the graph up to an entry.
     async fn forget_entries(
         &self,
         partition: Partition,
         stream: &Key,
         (graph, place): (&GraphId, &str),
-        before: &str,
+        to: &str,
     ) -> Result<(), StoreError> {
         let mut after = "0-0".to_owned();
         loop {
             let keys = vec![stream.clone(), partition.purging()];
-            let args =
-                [after.as_str(), before, graph.as_str(), place, &ENTRIES_MAX.to_string()].map(Value::from);
+            let args = [after.as_str(), to, graph.as_str(), place, &ENTRIES_MAX.to_string()].map(Value::from);
             let forget = async |live: Arc<LiveClient<Client>>| {
                 let script = &self.row_scripts.forget_entries;
                 script.evalsha_with_reload::<Value, _, _>(&live.client, keys.clone(), args.to_vec()).await

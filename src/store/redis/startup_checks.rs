@@ -13,9 +13,10 @@ use fred::{
 };
 
 use super::{
-    connect::{FORMAT, REDIS_VERSION_MIN, RedisConfig},
+    config::RedisConfig,
     connect_error::{ConnectError, cannot_reach, not_writable},
     keys::{self, META, PARTITIONS_MAX, Partition},
+    layout::{FORMAT, Layout, REDIS_VERSION_MIN},
     nodes::{LiveClient, Nodes},
 };
 use crate::store::Durability;
@@ -198,14 +199,6 @@ impl AofSync {
             },
         }
     }
-}
-
-/// What the first start fixed.
-pub(super) struct Layout {
-    pub(super) partitions: u32,
-    pub(super) operation_ttl: Duration,
-    /// Whether this is the first start ever.
-    pub(super) is_new: bool,
 }
 
 /// Writes the layout at the first start, and compares it at every start.

@@ -82,7 +82,79 @@ fn a_server_in_the_environment_and_a_store_on_the_command_line_are_refused() {
         assert_eq!((code, said.as_str(), wrong.lines().count()), (Some(1), "", 1), "{line:?}: {wrong}");
         assert!(wrong.contains("DAO_URL"), "{wrong}");
     }
+    for line in [
+        ["list", "--url", &url, "--data-dir", &data],
+        ["list", "--url", &url, "--redis-port", "1"],
+        ["watch", "example", "--port", "1", "--json"],
+        ["monitor", "--once", "--port", "1", "--interval=1s"],
+    ] {
+        let Said(code, said, wrong) = place.run_with(&[("DAO_URL", &url)], &line);
+        assert_eq!((code, said.as_str(), wrong.lines().count()), (Some(1), "", 1), "{line:?}: {wrong}");
+        assert!(wrong.contains("leave out"), "{line:?}: {wrong}");
+    }
     assert_eq!(place.run_with(&[("DAO_URL", &url)], &["list"]).1, place.done(&["list"]));
+}
+
+#[test]
+fn what_is_empty_in_the_environment_is_not_there_and_a_token_is_not_shown() {
+    let place = Place::new();
+    let empty = [("DAO_URL", ""), ("DAO_TOKEN", "")];
+    assert_eq!(place.run_with(&empty, &["list"]), place.run(&["list"]));
+    for command in ["list", "watch example", "monitor --once"] {
+        for by in [(&[("DAO_TOKEN", "my secret")] as &[_], None), (&[], Some("my secret"))] {
+            let mut line = words(command);
+            line.extend(by.1.iter().flat_map(|token| ["--token", token]));
+            let Said(code, said, wrong) = place.run_with(by.0, &line);
+            assert_eq!((code, said.as_str()), (Some(2), ""), "{line:?}: {wrong}");
+            assert!(wrong.contains("DAO_TOKEN") && !wrong.contains("my secret"), "{line:?}: {wrong}");
+        }
+    }
+}
+
+#[test]
+fn an_address_is_read_without_spaces_and_one_with_a_password_is_not_shown() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let url = format!(" http://{}\n", server.address);
+    assert_eq!(place.run_with(&[("DAO_URL", &url)], &["list"]).1, place.done(&["list"]));
+    assert_eq!(place.run_with(&[("DAO_URL", " \n")], &["list"]), place.run(&["list"]));
+    for command in ["list", "watch example", "monitor --once"] {
+        for (url, says) in [
+            ("http://ada:hidden@127.0.0.1:3000", "no user or password in the address"),
+            ("https://hidden@host/path?x", "no user or password in the address"),
+            ("http//ada:hidden@host", "must begin with http://"),
+            ("http://ada:hid/hidden@host", "must name a port"),
+        ] {
+            for by in [(&[("DAO_URL", url)] as &[_], None), (&[], Some(url))] {
+                let mut line = words(command);
+                line.extend(by.1.iter().flat_map(|url| ["--url", url]));
+                let Said(code, said, wrong) = place.run_with(by.0, &line);
+                assert_eq!((code, said.as_str()), (Some(2), ""), "{line:?}: {wrong}");
+                assert!(wrong.contains(says) && !wrong.contains("hidden"), "{line:?}: {wrong}");
+            }
+            let mut line = words(command);
+            line.push("--help");
+            let Said(code, said, wrong) = place.run_with(&[("DAO_URL", url)], &line);
+            assert_eq!(code, Some(0), "{line:?}: {wrong}");
+            assert!(said.contains("DAO_URL") && !said.contains("hidden"), "{line:?}: {said}");
+        }
+        let mut line = words(command);
+        line.extend(["--url", "ftp://host"]);
+        assert!(place.run(&line).2.contains("'ftp://host'"), "what can't hold a password is shown");
+    }
+}
+
+#[test]
+fn what_watches_asks_the_server_in_the_environment_too() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let url = format!("http://{}", server.address);
+    let nobody = ("PORT", "9");
+    let Said(code, said, wrong) =
+        place.run_with(&[("DAO_URL", &url), nobody], &["monitor", "--once", "--interval", "100ms"]);
+    assert!(code == Some(0) && said.contains("ready"), "{said} {wrong}");
+    let Said(code, _, wrong) = place.run_with(&[("DAO_URL", "http://127.0.0.1:9")], &["watch", "example"]);
+    assert!(code == Some(1) && wrong.contains("no server answers at http://127.0.0.1:9"), "{wrong}");
 }
 
 #[test]
@@ -116,7 +188,30 @@ fn a_copy_elsewhere_is_made_once() {
             serde_json::from_str(&place.done(&["copy", graph, &format!("{graph}2"), "--json"])).unwrap();
         assert_eq!(now["forkedFrom"]["version"], copied["version"].as_u64().unwrap() + 1, "it was made once");
         assert_eq!(copied["forkedFrom"]["version"], 5);
+        place.done(&["trash", graph]);
+        let Said(code, said, wrong) = place.run(&words(&line));
+        assert_eq!((code, said.as_str(), wrong.lines().count()), (Some(1), "", 1), "{wrong}");
+        assert!(wrong.contains(&format!("{graph} is in the trash: `dao-api recover {graph}`")), "{wrong}");
     }
+}
+
+#[test]
+fn a_copy_elsewhere_that_was_refused_is_tried_again_and_others_may_copy_the_same() {
+    let place = Place::new();
+    let copy = |settings: &[(&str, &str)], user: &str| {
+        let server = place.serve(settings);
+        let url = format!("http://{}", server.address);
+        let said = place.run(&["copy", "example", "copied", "--user", user, "--url", &url]);
+        server.terminate();
+        assert!(server.wait().success());
+        said
+    };
+    let Said(code, _, wrong) = copy(&[("MAX_NODES", "1")], "ada");
+    assert!(code == Some(1) && wrong.contains("MAX_NODES"), "{wrong}");
+    let Said(code, said, wrong) = copy(&[], "ada");
+    assert!(code == Some(0) && said.contains("copied is a copy"), "{wrong}");
+    let Said(code, _, wrong) = copy(&[], "bob");
+    assert!(code == Some(1) && wrong.contains("Use another id, or change what is there"), "{wrong}");
 }
 
 /// A server whose store is unavailable: it answers each GET with this, from memory.

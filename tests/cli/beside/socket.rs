@@ -164,6 +164,33 @@ fn what_is_written_is_told_also_if_the_server_then_goes_away() {
 }
 
 #[test]
+fn an_import_that_is_written_is_told_also_if_the_server_then_goes_away() {
+    let (source, place) = (Place::new(), Place(tempfile::tempdir().unwrap()));
+    let state = source.done(&["show", "example", "--json"]);
+    fs::create_dir(place.path("data")).unwrap();
+    let listener = UnixListener::bind(place.path("data/dao.sock")).unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut all, mut piece) = (String::new(), [0; 4096]);
+        let written = json!({"version": 77, "hash": "0".repeat(64), "outcome": "applied"}).to_string();
+        for (asked, end, body) in [("GET ", "\r\n\r\n", state), ("POST ", "}", written)] {
+            while !(all.contains(asked) && all.ends_with(end)) {
+                let length = stream.read(&mut piece).unwrap();
+                assert!(length > 0, "{all}");
+                all += std::str::from_utf8(&piece[..length]).unwrap();
+            }
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all((head + &body).as_bytes()).unwrap();
+        }
+    });
+    let file = place.file("flow.json", &flow(2));
+    let Said(code, _, wrong) = place.run(&["import", &file, "--graph", "example"]);
+    serving.join().unwrap();
+    assert_eq!((code, wrong.lines().count()), (Some(1), 1), "{wrong}");
+    assert!(wrong.contains("example is written at version 77, but graph example can't be read"), "{wrong}");
+}
+
+#[test]
 fn followers_see_what_a_command_wrote() {
     let place = Place::new();
     let server = place.serve(&[]);

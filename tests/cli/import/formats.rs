@@ -54,6 +54,7 @@ fn each_format_is_recognised_and_imported() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one case for each variant")]
 fn variants_of_usual_exports_are_imported() {
     let place = Place::embedded();
     let nodes = json!([{"id": "a", "position": {"x": 0, "y": 0}}, {"id": "b", "position": {"x": 9, "y": 0}}]);

@@ -6,7 +6,7 @@ use dao_api::http::RequestLimits;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 
 use crate::support::{server::Server, ws::Ws};
@@ -30,6 +30,29 @@ async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = vec![];
     stream.read_to_end(&mut bytes).await.unwrap();
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[tokio::test]
+async fn o3_the_listeners_of_a_server_have_one_limit() {
+    let limits = RequestLimits { connections_max: 2, ..RequestLimits::default() };
+    let mut aside = None;
+    let server = Server::limited(limits, |app| {
+        aside = Some(app.clone());
+        app
+    });
+    let server = server.await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(dao_api::http::serve(listener, aside.unwrap(), std::future::pending()));
+    let mut held = vec![];
+    for (place, status) in
+        [(server.address(), "200"), (address, "200"), (server.address(), "503"), (address, "503")]
+    {
+        let mut stream = TcpStream::connect(place).await.unwrap();
+        let answer = ask(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        held.push(stream);
+    }
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ fn node(id: &str) -> Value {
     json!({"id": id, "data": {"label": "a"}})
 }
 
+#[expect(clippy::too_many_lines, reason = "one step for each metric of the write path")]
 async fn commands_and_conflicts(server: &Server) {
     let moved = moved(server, async {
         let (ada, bob) = (server.as_user("ada"), server.as_user("bob"));

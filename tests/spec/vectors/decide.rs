@@ -26,8 +26,11 @@ pub fn verdict(given: &Given, sent: &Value) -> Verdict {
 
 /// A random history of commands by three people, of one commit at least.
 pub fn history(random: &mut Random, length: usize) -> Given {
-    let first = given([node_created("a", json!({"data": {"x": 1}}))]);
-    (0..length).fold(first, |given, _| {
+    history_after(given([node_created("a", json!({"data": {"x": 1}}))]), random, length)
+}
+
+pub fn history_after(before: Given, random: &mut Random, length: usize) -> Given {
+    (0..length).fold(before, |given, _| {
         let user = *random.pick(&USERS);
         match given.clone().when(command(&random.command())).from(user).verdict() {
             Verdict::Accepted { events, .. } if random.once_in(6) => given.by_unnamed(user, events),

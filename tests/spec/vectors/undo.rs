@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use super::{
     command::policy,
     commits_json,
-    decide::{code, events_of, history},
+    decide::{code, events_of, history, history_after},
     events_json,
     random::Random,
 };
-use crate::{given::Given, undo::undo};
+use crate::{given::Given, undo::undo, versions::back_to};
 
 pub fn cases() -> Vec<Value> {
     let mut random = Random::seeded(6);
@@ -20,7 +20,25 @@ pub fn cases() -> Vec<Value> {
         let cases: Vec<Value> = (0..8).map(|_| case(&given, &mut random)).collect();
         json!({"commits": commits_json(&given.commits), "cases": cases})
     };
-    (0..70).map(group).collect()
+    let mut cases: Vec<Value> = (0..70).map(group).collect();
+    let mut random = Random::seeded(7);
+    cases.extend((0..30).map(|_| restored(&mut random)));
+    cases
+}
+
+/// A history with a restore, which exchanges nodes and edges, and others at work after it.
+fn restored(random: &mut Random) -> Value {
+    let length = 10 + random.below(20);
+    let mut given = history(random, length);
+    let to = random.below(given.version() as usize) as u64;
+    if let Verdict::Accepted { events, .. } = given.clone().when(back_to(to)).verdict() {
+        given = given.by("ada", events);
+    }
+    let at = given.version();
+    let length = random.below(6);
+    let given = history_after(given, random, length);
+    let cases = ["merge", "overwrite", "reject"].map(|policy| case_of(&given, &[at], policy));
+    json!({"commits": commits_json(&given.commits), "cases": cases})
 }
 
 fn case(given: &Given, random: &mut Random) -> Value {
@@ -29,7 +47,11 @@ fn case(given: &Given, random: &mut Random) -> Value {
     versions.sort_unstable();
     versions.dedup();
     let on_conflict = *random.pick(&["merge", "merge", "overwrite", "reject"]);
-    let verdict = undo(given.clone(), &versions).on_conflict(policy(on_conflict)).verdict();
+    case_of(given, &versions, on_conflict)
+}
+
+fn case_of(given: &Given, versions: &[u64], on_conflict: &str) -> Value {
+    let verdict = undo(given.clone(), versions).on_conflict(policy(on_conflict)).verdict();
     json!({"versions": versions, "onConflict": on_conflict, "verdict": verdict_json(&verdict)})
 }
 

@@ -3,9 +3,9 @@
 use dao_projections::Map;
 use serde_json::Value;
 
-use super::object;
+use super::fields::object;
 use crate::cli::{
-    CliError,
+    error::CliError,
     import::{
         flow::{Ends, Flow, take, text},
         place::Place,

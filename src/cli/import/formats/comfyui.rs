@@ -4,9 +4,9 @@
 use dao_projections::Map;
 use serde_json::{Value, json};
 
-use super::{object, objects, required_id};
+use super::fields::{object, objects, required_id};
 use crate::cli::{
-    CliError,
+    error::CliError,
     import::{
         flow::{Ends, Flow, Item, items, made_id, position, take, text, text_id},
         place::Place,

@@ -6,9 +6,9 @@ use std::{cell::RefCell, collections::HashMap};
 use dao_projections::Map;
 use serde_json::{Value, json};
 
-use super::{object, objects};
+use super::fields::{object, objects};
 use crate::cli::{
-    CliError,
+    error::CliError,
     import::{
         flow::{Ends, Flow, Item, coordinate, items, number, position, take, text, text_id},
         place::Place,

@@ -7,6 +7,7 @@ mod activepieces;
 mod comfyui;
 mod cytoscape;
 mod drawflow;
+mod fields;
 mod json_canvas;
 mod liveblocks;
 mod n8n;
@@ -22,11 +23,11 @@ use dao_projections::{Map, Pointer};
 use serde_json::Value;
 
 use super::{
-    flow::{Flow, Item, kind, text, text_id},
+    flow::{Flow, Item, text},
     parse::{Document, read_text},
     place::{Place, Source},
 };
-use crate::{cli::CliError, http::RequestLimits};
+use crate::{cli::error::CliError, http::RequestLimits};
 
 /// Levels of lists and objects around a flow.
 const WRAPPERS_MAX: usize = 5;
@@ -271,24 +272,4 @@ fn recognise_object(fields: &Map) -> Option<Convert> {
         (drawflow::is_modules, drawflow::convert_modules),
     ];
     formats.into_iter().find(|(has_marks, _)| has_marks(fields)).map(|(_, convert)| convert)
-}
-
-/// The objects of a list.
-fn objects(value: Option<&Value>) -> Vec<&Map> {
-    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object).collect()
-}
-
-/// The value as an object.
-fn object(value: Value, at: &Place) -> Result<Map, CliError> {
-    match value {
-        Value::Object(fields) => Ok(fields),
-        other => Err(CliError::new(format!("{at}: must be an object, not {}", kind(&other)))),
-    }
-}
-
-/// The id of a node of another editor, which it must have.
-fn required_id(fields: &mut Map, key: &str, at: &Place) -> Result<Value, CliError> {
-    let id = fields.shift_remove(key);
-    let id = id.as_ref().and_then(text_id).map(Value::from);
-    id.ok_or_else(|| CliError::new(format!("{at}.{key}: must be a string or a whole number")))
 }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use dao_projections::Map;
 use serde_json::{Value, json};
 
-use super::{object, objects};
+use super::fields::{object, objects};
 use crate::cli::{
-    CliError,
+    error::CliError,
     import::{
         flow::{Ends, Flow, items, made_id, position, take, text, text_id},
         place::Place,

@@ -4,9 +4,9 @@
 use dao_projections::Map;
 use serde_json::Value;
 
-use super::{object, objects};
+use super::fields::{object, objects};
 use crate::cli::{
-    CliError,
+    error::CliError,
     import::{
         flow::{Ends, Flow, Item, items, position_of, take, text, text_id},
         place::Place,

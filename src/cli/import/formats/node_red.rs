@@ -6,9 +6,9 @@ use std::collections::{HashMap, HashSet};
 use dao_projections::Map;
 use serde_json::{Value, json};
 
-use super::{object, objects, required_id};
+use super::fields::{object, objects, required_id};
 use crate::cli::{
-    CliError,
+    error::CliError,
     import::{
         flow::{Ends, Flow, Item, coordinate, items, made_id, number, position_of, take, text},
         place::Place,

@@ -4,9 +4,9 @@
 use dao_projections::Map;
 use serde_json::{Value, json};
 
-use super::{object, objects};
+use super::fields::{object, objects};
 use crate::cli::{
-    CliError,
+    error::CliError,
     import::{
         flow::{Flow, Item, items, take, text},
         place::Place,

@@ -3,9 +3,9 @@
 use dao_projections::Map;
 use serde_json::Value;
 
-use super::{object, required_id};
+use super::fields::{object, required_id};
 use crate::cli::{
-    CliError,
+    error::CliError,
     import::{
         flow::{Flow, Item, items, position, take, text},
         place::Place,

@@ -6,8 +6,9 @@ use utoipa::ToSchema;
 
 use super::{
     super::{Json, problems::Problem, requests::Viewport},
-    CommandType, Edge, Event, Node, Outcome, Status,
+    Edge, Event, Node, Outcome,
 };
+use crate::http::openapi::words::{CommandType, Status};
 
 /// One page of a graph's operations.
 #[derive(ToSchema)]

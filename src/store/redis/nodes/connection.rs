@@ -19,7 +19,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::super::{connect::CONNECT_TIMEOUT, replica_confirmation::Confirmations};
+use super::replica_confirmation::Confirmations;
+use crate::store::redis::client_builder::CONNECT_TIMEOUT;
 
 /// How long a call waits for a connection that is being made. After that it is refused: whoever waits is told early
 /// that the store is unavailable, and a short break is not noticed.

@@ -14,6 +14,7 @@ mod call;
 mod cluster;
 mod connection;
 mod redirect;
+mod replica_confirmation;
 mod server;
 mod slots;
 

@@ -12,10 +12,8 @@ use tokio::{
     time::Instant,
 };
 
-use super::{
-    super::{connect::client_builder, publication_reader},
-    connection::{Connection, MakeClient},
-};
+use super::connection::{Connection, MakeClient};
+use crate::store::redis::client_builder::{WAITING_MAX, client_builder};
 
 /// Which connection to a server a call goes over: a long range read would hold up the appends behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +51,7 @@ impl ClientFactory {
         let address = self.address(server);
         Arc::new(move || {
             let mut builder = client_builder(address.clone());
-            builder
-                .with_performance_config(|p| p.broadcast_channel_capacity = publication_reader::WAITING_MAX);
+            builder.with_performance_config(|p| p.broadcast_channel_capacity = WAITING_MAX);
             builder.build_subscriber_client()
         })
     }
