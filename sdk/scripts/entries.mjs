@@ -5,8 +5,8 @@ import { join } from 'node:path'
 export const packages = ['client', 'react-flow']
 
 export const entries = {
-  client: ['index', 'indexeddb', 'msgpack', 'testing', 'devtools'],
-  'react-flow': ['index'],
+  client: ['index', 'indexeddb', 'msgpack', 'testing', 'devtools', 'fold'],
+  'react-flow': ['index', 'suspense'],
 }
 
 /** The entries whose source is there: `{name: path}`. */

@@ -112,9 +112,9 @@ export const MUTANTS = [
   {
     rule: 'C3',
     mistake: 'an undo is asked after with versions that it did not have when it was sent',
-    file: machine('queue.ts'),
-    from: "if (stored.intent.type === 'UNDO' && stored.intent.targets",
-    to: "if (progress !== 'asking' && stored.intent.type === 'UNDO' && stored.intent.targets",
+    file: machine('follow.ts'),
+    from: 'if (isExpired(m, out, pending) || isUnrecorded(pending)) {',
+    to: 'if (isExpired(m, out, pending)) {',
   },
   {
     rule: 'D8',

@@ -30,7 +30,7 @@ for (const { rule, mistake, file, from, to } of MUTANTS.filter(isWanted)) {
   const more = found.failures.length > 0 ? found : await runSeeds(fuzz, { from: 1, seeds: SEEDS_MAX, untilFailures: 1 })
   const [first] = more.failures
   const rules = [
-    ...new Set(found.failures.map(({ failure }) => failure.match(/^Error: ([^:]{1,12}):/)?.[1] ?? 'a throw')),
+    ...new Set(more.failures.map(({ failure }) => failure.match(/^Error: ([^:]{1,12}):/)?.[1] ?? 'a throw')),
   ]
   if (first === undefined) missed += 1
   const shown = first === undefined ? `**missed** of ${SEEDS_MAX}` : found.failures.length

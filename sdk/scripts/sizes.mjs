@@ -1,13 +1,15 @@
 // What a browser loads: minified, gzip -9, peers left out. Exit code 1 if a limit is exceeded.
+// With --modules: also what each module of the largest bundle is on its own, which is more than it adds to the whole.
 //
 // What is loaded at first counts; what `import()` loads later is listed by itself, and has a limit, too. The goals are
 // 12,000 bytes for the core and 20,000 with IndexedDB and React Flow. They are not reached; the limits keep what is there
 // from growing, and go down with it (docs/decisions/0119, 0125).
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { rolldown } from 'rolldown'
+import { minifySync } from 'rolldown/utils'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const source = (name) => join(root, 'packages', name, 'src')
@@ -19,9 +21,9 @@ const devtools = `export * from ${JSON.stringify(devtoolsPath)}`
 
 /** `[what, source, limit in bytes or null, goal in bytes or null, limit of what is loaded later or null]` */
 const bundles = [
-  ['core', core, 23_300, 12_000, 3_500],
+  ['core', core, 23_400, 12_000, 3_500],
   ['core + IndexedDB', `${core}\n${indexedDb}`, null, null, null],
-  ['core + IndexedDB + React Flow', `${core}\n${indexedDb}\n${reactFlow}`, 37_600, 20_000, null],
+  ['core + IndexedDB + React Flow', `${core}\n${indexedDb}\n${reactFlow}`, 37_670, 20_000, null],
   ...(existsSync(devtoolsPath) ? [['devtools (on their own)', devtools, null, null, null]] : []),
 ]
 
@@ -34,6 +36,21 @@ function tell(what, codes, limit, goal) {
   const bounds = limit === null ? '' : `, limit ${limit}${isOver ? ' EXCEEDED' : ''}`
   const aim = goal === null ? '' : `, goal ${goal}`
   console.log(`${what.padEnd(32)} ${String(bytes).padStart(7)} bytes${bounds}${aim} (${minified} minified)`)
+}
+
+function tellModules(chunks) {
+  const modules = chunks.flatMap((chunk) => Object.entries(chunk.modules))
+  const rows = modules.map(([id, { code }]) => {
+    const { code: minified } = minifySync(id, code ?? '', { module: true, compress: false, mangle: { toplevel: true } })
+    return [
+      relative(join(root, 'packages'), id).replace('/src/', '/'),
+      minified.length,
+      gzipSync(minified, { level: 9 }).length,
+    ]
+  })
+  rows.sort((a, b) => b[2] - a[2])
+  for (const [name, minified, bytes] of rows)
+    console.log(`  ${name.padEnd(40)} ${String(bytes).padStart(6)} bytes (${minified} minified)`)
 }
 
 const folder = mkdtempSync(join(root, 'node_modules', '.sizes-'))
@@ -62,6 +79,7 @@ try {
       [...chunks.values()].filter(({ fileName }) => first.has(fileName) === isFirst).map((chunk) => chunk.code)
     tell(what, codes(true), limit, goal)
     if (laterLimit !== null) tell('  later, for undo', codes(false), laterLimit, null)
+    if (process.argv.includes('--modules') && text.includes(reactFlow)) tellModules([...chunks.values()])
   }
 } finally {
   rmSync(folder, { recursive: true })

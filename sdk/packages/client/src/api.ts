@@ -67,6 +67,8 @@ export interface Status {
   /** `true` while every pending command would survive the end of this program. */
   readonly persisted: boolean
   readonly access: Access | null
+  /** While the server refuses to let this client follow the graph: the code of its refusal. */
+  readonly refusal?: string
   readonly point: { readonly version: number; readonly hash: string | null }
 }
 
@@ -230,7 +232,10 @@ export interface Graph extends Writes<Sent> {
 }
 
 export interface Client {
-  /** The graph, which is followed from now on. Every call holds it until its {@link Graph.close}; all get the same one. */
+  /**
+   * The graph, which is followed from now on. Every call holds it until its {@link Graph.close}; all get the same one. One
+   * that the server refused to let this client follow is asked for again with every call.
+   */
   graph(id: string): Graph
   /** One id per connection of a tab; commits under it are one's own. */
   readonly clientId: string
@@ -265,7 +270,12 @@ export interface ClientOptions {
   persist?: Persistence
   /** How frames are written: JSON, or `msgpack` of `@dao-api/client/msgpack`. */
   codec?: Codec
+  /** The class of WebSockets. Left out: the global one. Node before 22 has none: pass that of the package `ws`. */
+  WebSocket?: WebSocketClass
 }
+
+/** A class of WebSockets as browsers have it. The instances are used by the properties of the standard. */
+export type WebSocketClass = new (url: string, protocols: string[]) => object
 
 /** How frames are written on the wire. */
 export interface Codec {

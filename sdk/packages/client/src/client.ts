@@ -20,7 +20,7 @@ const BEHIND_MAX = 5_000
 
 /** Opens a connection to a server. Graphs are followed as soon as they are asked for. */
 export function createClient(options: ClientOptions): Client {
-  return new ClientShell(options, surroundings())
+  return new ClientShell(options, surroundings(options.WebSocket))
 }
 
 export class ClientShell implements Client {
@@ -38,6 +38,8 @@ export class ClientShell implements Client {
   #isClosed = false
   #releasePage: (() => void) | null = null
   #stopAdopting: () => void = () => {}
+  /** Looks for queues: one at a time. */
+  #looked: Promise<void> = Promise.resolve()
   readonly #stopListening: () => void
   readonly #host: Host
 
@@ -77,6 +79,8 @@ export class ClientShell implements Client {
   graph(id: string): Graph {
     const graph = this.#open(id)
     graph.holders += 1
+    // Not at once: it may be asked for while a page is drawn.
+    if (graph.machine.phase === 'refused') void this.#loading.then(() => this.#followAgain(graph))
     return graph
   }
 
@@ -127,6 +131,12 @@ export class ClientShell implements Client {
 
   #follow(graph: GraphShell, welcome: Welcome): void {
     if (graph.isLoaded) graph.step({ type: 'connected', limits: welcome.limits })
+  }
+
+  /** Another holder, or edits, kept one that may not be followed: whoever asks for it has the server asked once more. */
+  #followAgain(graph: GraphShell): void {
+    const isKept = this.#graphs.get(graph.id) === graph
+    if (isKept && graph.machine.phase === 'refused' && this.#welcome !== null) this.#follow(graph, this.#welcome)
   }
 
   /** A graph that nobody holds is followed until its queue is empty. */
@@ -233,7 +243,8 @@ export class ClientShell implements Client {
     // Without a device it is not known whether another tab has the proposed id.
     this.#id = this.#device?.clientId ?? uuidV7(this.#environment.now())
     this.#each((graph) => graph.machine.rename(this.#id))
-    void this.#adopt()
+    if (this.#device !== null) this.#device.onWake = (afterMs) => this.#lookIn(afterMs)
+    this.#look()
   }
 
   async #write(graphId: string, changes: readonly Change[]): Promise<void> {
@@ -259,7 +270,17 @@ export class ClientShell implements Client {
       const graph = this.#open(graphId)
       graph.step({ type: 'adopted', operations })
     }
-    this.#stopAdopting = this.#environment.after(ADOPT_EVERY, () => void this.#adopt())
+    this.#stopAdopting()
+    this.#stopAdopting = this.#lookIn(ADOPT_EVERY)
+  }
+
+  #look(): void {
+    this.#looked = this.#looked.then(() => this.#adopt())
+  }
+
+  /** Another look for queues after this time. Those that are due anyway are not put off by it. */
+  #lookIn(ms: number): () => void {
+    return this.#environment.after(ms, () => this.#look())
   }
 
   /** The page is not left unasked while something would be lost with it (rule A14). */

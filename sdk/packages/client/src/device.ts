@@ -20,6 +20,8 @@ export interface Device {
   load(graphId: string): Promise<StoredGraph>
   /** Writes changes in one transaction; calls are in order. Rejects if nothing was written. */
   write(graphId: string, changes: readonly Change[]): Promise<void>
+  /** Called when another tab goes away: a look for its queue is due after so many milliseconds. */
+  onWake: ((afterMs: number) => void) | null
   /** Takes over queues whose clients are gone. */
   adopt(): Promise<readonly Orphan[]>
   close(): Promise<void>

@@ -1,5 +1,7 @@
 /** What the shells take from the world around them. Tests give their own. */
 
+import type { WebSocketClass } from './api.ts'
+
 /** As much of a `WebSocket` as is used. */
 export interface Socket {
   binaryType: string
@@ -34,12 +36,21 @@ export interface Environment {
 /** Pictures are not drawn in hidden pages, so a timer runs beside. Milliseconds. */
 const FRAME_MS_MAX = 100
 
-/** The browser, or Node. */
-export function surroundings(): Environment {
+/** The browser, or Node; with this class of WebSockets, if it is not the global one. */
+export function surroundings(socketClass?: WebSocketClass): Environment {
   const page = typeof document === 'undefined' ? null : document
   const after = (ms: number, then: () => void): (() => void) => {
     const timer = setTimeout(then, ms)
     return () => clearTimeout(timer)
+  }
+  let hasComplained = false
+  const noSockets = (): never => {
+    const message = 'dao-api: there is no WebSocket here. Pass one: createClient({ WebSocket, … })'
+    // A connection that can't be made is tried again: once is enough, and nobody else tells of it.
+    // biome-ignore lint/suspicious/noConsole: see above
+    if (!hasComplained) console.error(message)
+    hasComplained = true
+    throw new Error(message)
   }
   return {
     now: () => Date.now(),
@@ -67,8 +78,12 @@ export function surroundings(): Environment {
       addEventListener('beforeunload', ask)
       return () => removeEventListener('beforeunload', ask)
     },
-    connect: (url, protocol) => new WebSocket(url, [protocol]) as unknown as Socket,
+    connect: (url, protocol) => new (socketClass ?? globalSockets() ?? noSockets())(url, [protocol]) as Socket,
   }
+}
+
+function globalSockets(): WebSocketClass | undefined {
+  return typeof WebSocket === 'undefined' ? undefined : WebSocket
 }
 
 function listenToPage(page: Document | null, listener: (event: 'wake' | 'freeze') => void): () => void {

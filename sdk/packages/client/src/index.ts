@@ -6,4 +6,5 @@
 
 export type * from './api.ts'
 export { createClient } from './client.ts'
+export { newId } from './ids.ts'
 export { CommandRefused } from './refused.ts'

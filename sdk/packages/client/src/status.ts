@@ -1,12 +1,13 @@
 /** What is said of a graph's state as a whole. */
 
-import type { Status } from './api.ts'
+import type { Json, Status } from './api.ts'
 import type { GraphMachine } from './machine/graph_machine.ts'
 import type { Point } from './machine/operation.ts'
+import { isEqual } from './model/index.ts'
 
 /** `link` is the state of the connection, `isSafe` whether the device has written all pending operations. */
 export function statusOf(machine: GraphMachine, link: Status['connection'], shown: Point, isSafe: boolean): Status {
-  const { access, phase, pending } = machine
+  const { access, phase, pending, refusal } = machine
   const point = machine.point === null ? null : shown
   let connection = link
   if (link === 'live' && phase !== 'live') connection = phase === 'refused' ? 'closed' : 'connecting'
@@ -16,17 +17,11 @@ export function statusOf(machine: GraphMachine, link: Status['connection'], show
     pending: pending.length,
     persisted: pending.length === 0 || isSafe,
     access,
+    ...(phase === 'refused' && refusal !== null && { refusal }),
     point: { version: point?.version ?? 0, hash: point?.hash ?? null },
   }
 }
 
 export function isSameStatus(a: Status, b: Status): boolean {
-  return (
-    a.connection === b.connection &&
-    a.pending === b.pending &&
-    a.persisted === b.persisted &&
-    a.access === b.access &&
-    a.point.version === b.point.version &&
-    a.point.hash === b.point.hash
-  )
+  return isEqual(a as unknown as Json, b as unknown as Json)
 }

@@ -3623,9 +3623,9 @@ export interface operations {
     authors: {
         parameters: {
             query?: {
-                /** @description The graph as it was after this commit. */
-                at?: number;
-                /** @description Waits up to two seconds for this version. */
+                /** @description Which version: a number, a label, `head`, or a time in milliseconds or RFC 3339. The head by default. */
+                at?: string;
+                /** @description Waits up to two seconds for this version: the one that the reader's own write was answered with. */
                 minVersion?: number;
             };
             header?: {
@@ -3646,6 +3646,8 @@ export interface operations {
             /** @description The latest write of each, by its id */
             200: {
                 headers: {
+                    /** @description The version that was used, as the base of a document */
+                    "X-Base"?: string;
                     [name: string]: unknown;
                 };
                 content: {

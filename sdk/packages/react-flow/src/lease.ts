@@ -16,6 +16,11 @@ interface Open {
 
 const opened = new WeakMap<Client, Map<string, Open>>()
 
+/** What is open or has ended, and how many show it. Nothing is opened. */
+export function peek(client: Client, id: string): Readonly<Pick<Open, 'graph' | 'users'>> | undefined {
+  return opened.get(client)?.get(id)
+}
+
 /** One graph for each client and id, however many components show it. */
 export function lease(client: Client, id: string): Lease {
   const ofClient = opened.get(client) ?? new Map<string, Open>()

@@ -7,7 +7,7 @@ import type { Point, StoredOperation } from '../machine/operation.ts'
 import type { StoredHistory } from '../machine/undo_stack.ts'
 import type { StateJson } from '../model/index.ts'
 import { answered, beginningWith, ended, openDatabase } from './database.ts'
-import { type Held, type Page, TabId, tryLock } from './tabs.ts'
+import { type Channel, type Held, type Page, TabId, tryLock } from './tabs.ts'
 import { isUrgent, type Written, write } from './write.ts'
 
 export interface IndexedDbOptions {
@@ -46,10 +46,13 @@ export function openable({ name, user, durability = 'relaxed' }: IndexedDbOption
   const database = `dao:${name}:${user}`
   const tab = new TabId(database, storages.page)
   let kept: string | null = null
+  /** The client that was closed last: the next one goes on as it. */
+  let closed: string | null = null
   return {
     kind: 'indexeddb',
     proposeClientId: () => {
-      kept = tab.take()
+      kept = tab.take() ?? closed
+      closed = null
       return kept
     },
     open: async (proposed) => {
@@ -71,9 +74,13 @@ export function openable({ name, user, durability = 'relaxed' }: IndexedDbOption
         lock?.release()
         throw error
       })
-      return new IndexedDbDevice(opened, { database, clientId, durability, storages, lock })
+      const onClose = (): void => {
+        closed = clientId
+      }
+      return new IndexedDbDevice(opened, { database, clientId, durability, storages, lock, onClose })
     },
     forget: async () => {
+      closed = null
       tab.forget()
       const factory = storages.factory() as IDBFactory | undefined
       if (factory !== undefined) await answered(factory.deleteDatabase(database) as IDBRequest<unknown>)
@@ -91,6 +98,13 @@ interface Parts {
   readonly durability: IDBTransactionDurability
   readonly storages: Storages
   readonly lock: Held | null
+  readonly onClose: () => void
+}
+
+/** What a tab that goes away tells the others. A page that is left may be loaded again; a client that is closed is over. */
+interface Leaving {
+  readonly clientIds: readonly string[]
+  readonly isOver: boolean
 }
 
 interface Waiting extends Written {
@@ -101,11 +115,14 @@ interface Waiting extends Written {
 class IndexedDbDevice implements Device {
   readonly clientId: string
   isDurable = true
+  onWake: ((afterMs: number) => void) | null = null
   readonly #opened: IDBDatabase
   readonly #parts: Parts
   readonly #locks: Held[] = []
   readonly #adopted = new Set<string>()
   readonly #freeSince = new Map<string, number>()
+  readonly #stopLeaving: () => void
+  #channel: Channel | null = null
   #waiting: Waiting[] = []
   #running = 0
   #hasAsked = false
@@ -121,7 +138,33 @@ class IndexedDbDevice implements Device {
       this.isDurable = false
       opened.close()
     }
+    // An open channel would keep the browser from keeping the page.
+    this.#stopLeaving = parts.storages.page.onLeave(
+      () => this.#leave(false),
+      () => this.#listen(),
+    )
+    this.#listen()
     void this.#seen()
+  }
+
+  #listen(): void {
+    const { storages, database } = this.#parts
+    // A page is shown for the first time, too.
+    if (this.#channel !== null) return
+    this.#channel = storages.page.channel(database)
+    if (this.#channel === null) return
+    this.#channel.onmessage = ({ data }) => {
+      const { clientIds, isOver } = data as Leaving
+      for (const id of clientIds) this.#freeSince.set(id, storages.now() - (isOver ? FREE_FOR : 0))
+      this.onWake?.(RELOAD_PAUSE + (isOver ? 0 : FREE_FOR))
+    }
+  }
+
+  /** Wakes the other tabs: its clients may be taken over, now or if they don't come back. */
+  #leave(isOver: boolean): void {
+    this.#channel?.postMessage({ clientIds: [this.clientId, ...this.#adopted], isOver } satisfies Leaving)
+    this.#channel?.close()
+    this.#channel = null
   }
 
   async load(graphId: string): Promise<StoredGraph> {
@@ -133,7 +176,7 @@ class IndexedDbDevice implements Device {
       this.#operations(own),
       this.#read<unknown>('histories', (store) => store.get([graphId, this.clientId])),
     ])
-    return { ...graphOf(checkpoint, tail), operations, history: historyOf(history) }
+    return { ...graphOf(checkpoint, tail), operations: operations ?? [], history: historyOf(history) }
   }
 
   /** `null` if it can't be read. Each reading is a transaction of its own: a damaged record ends that only (rule P4). */
@@ -145,12 +188,12 @@ class IndexedDbDevice implements Device {
     }
   }
 
-  async #operations(range: IDBKeyRange): Promise<StoredOperation[]> {
+  async #operations(range: IDBKeyRange): Promise<StoredOperation[] | null> {
     const all = await this.#read<unknown[]>('operations', (store) => store.getAll(range))
     if (all !== null) return all.filter(isOperation)
     const keys = (await this.#read('operations', (store) => store.getAllKeys(range))) ?? []
-    const each = keys.map((key) => this.#read<unknown>('operations', (store) => store.get(key)))
-    return (await Promise.all(each)).filter(isOperation)
+    const each = await Promise.all(keys.map((key) => this.#read<unknown>('operations', (store) => store.get(key))))
+    return each.some((found) => found !== null) ? each.filter(isOperation) : null
   }
 
   write(graphId: string, changes: readonly Change[]): Promise<void> {
@@ -266,18 +309,16 @@ class IndexedDbDevice implements Device {
     return now - since >= FREE_FOR
   }
 
+  /** What can be read of them, as of a graph that is loaded (rule P4). Throws if nothing can. */
   async #queuesOf(clientId: string, keys: readonly [string, string, number][]): Promise<Orphan[]> {
     const graphIds = new Set(keys.filter(([, id]) => id === clientId).map(([graphId]) => graphId))
-    const store = this.#opened.transaction('operations', 'readonly').objectStore('operations')
-    const range = this.#parts.storages.range()
-    const queues = [...graphIds].map(async (graphId) => ({
-      graphId,
-      clientId,
-      operations: (await answered<unknown[]>(store.getAll(beginningWith(range, graphId, clientId)))).filter(
-        isOperation,
-      ),
-    }))
-    return Promise.all(queues)
+    const orphans: Orphan[] = []
+    for (const graphId of graphIds) {
+      const operations = await this.#operations(beginningWith(this.#parts.storages.range(), graphId, clientId))
+      if (operations !== null) orphans.push({ graphId, clientId, operations })
+    }
+    if (orphans.length === 0) throw new Error('nothing can be read')
+    return orphans
   }
 
   async #seen(): Promise<void> {
@@ -298,7 +339,10 @@ class IndexedDbDevice implements Device {
       })
     }
     this.#opened.close()
+    this.#stopLeaving()
     for (const lock of this.#locks) lock.release()
+    this.#leave(true)
+    this.#parts.onClose()
   }
 }
 

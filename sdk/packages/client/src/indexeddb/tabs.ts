@@ -7,7 +7,12 @@ export interface Page {
   readonly locks: LockManager | null
   /** Calls back when the page goes away, and when it comes back from where browsers keep pages. */
   onLeave(leave: () => void, back: () => void): () => void
+  /** Reaches the other tabs; `null` where there is none. */
+  channel(name: string): Channel | null
 }
+
+/** As much of a `BroadcastChannel` as is used. */
+export type Channel = Pick<BroadcastChannel, 'onmessage' | 'postMessage' | 'close'>
 
 export function page(): Page {
   const has = typeof document !== 'undefined'
@@ -23,6 +28,7 @@ export function page(): Page {
         removeEventListener('pageshow', back)
       }
     },
+    channel: (name) => (has && typeof BroadcastChannel !== 'undefined' ? new BroadcastChannel(name) : null),
   }
 }
 

@@ -3,7 +3,7 @@
 import type { Ack, Problem, Revert } from './frames.ts'
 import { ORIGIN, type Pending, type Point } from './operation.ts'
 import { find, finish, flush, outcomeOf, refuse, refuseWithCause, restore, resultOf } from './queue.ts'
-import { invalidate, type MachineState, type Out } from './state.ts'
+import { type MachineState, type Out, redraw } from './state.ts'
 
 /** When to try again what can't be done now, where the server does not say. Milliseconds. */
 const RETRY_AFTER_MS = 1_000
@@ -22,10 +22,7 @@ export function acknowledged(m: MachineState, out: Out, frame: Ack): void {
   if (pending === undefined) return
   pending.isInFlight = false
   if (outcome === 'unchanged' || version <= (m.point?.version ?? 0)) {
-    if (pending.progress !== 'asking') {
-      invalidate(m)
-      out.say({ type: 'changed', isLocal: false })
-    }
+    if (pending.progress !== 'asking') redraw(m, out)
     finish(m, out, pending, outcomeOf(outcome, version, resultOf(frame)))
   } else {
     // What it did stays on top until its commit arrives: dropped earlier, the picture would flicker.

@@ -5,16 +5,7 @@ import { entityOf, fromState, type GraphEvent, isEqual } from '../model/index.ts
 import type { Settled, StateUpdate, Sync } from './frames.ts'
 import type { Pending } from './operation.ts'
 import { find, finish, flush, guess, isOwedResult, outcomeOf, refuse, remove, restore, retarget } from './queue.ts'
-import {
-  countTail,
-  invalidate,
-  keepCheckpoint,
-  keepHistory,
-  type MachineState,
-  type Out,
-  reach,
-  recall,
-} from './state.ts'
+import { countTail, keepCheckpoint, keepHistory, type MachineState, type Out, reach, recall, redraw } from './state.ts'
 
 /** Operations that one `SUBSCRIBE` asks after (rule W3). The others are sent again, which is as safe (rule C3). */
 const ASKED_MAX = 1_000
@@ -24,6 +15,7 @@ const ASKED_MAX = 1_000
  * is answered nevertheless. Where the order of what came back can't be told from a state, another state tells.
  */
 export function subscribe(m: MachineState, out: Out): void {
+  if (m.phase === 'refused') out.say({ type: 'status' })
   m.phase = 'subscribing'
   m.subscribeAt = null
   const sent = m.queue.all.filter((pending) => pending.stored.sentAt !== null || pending.maybeSent).slice(0, ASKED_MAX)
@@ -72,9 +64,11 @@ export function sync(m: MachineState, out: Out, frame: Sync): void {
     // One that ended with another is gone already.
     if (m.queue.has(pending)) settle(m, out, pending, told.get(pending.stored.operationId), frame)
   }
-  // Of what was not asked after, and may be forgotten, nothing is known. It is not sent blindly.
+  // Of what was not asked after, and may be forgotten or sent otherwise, nothing is known. It is not sent blindly.
   const isUnasked = (pending: Pending): boolean =>
-    !pending.isInFlight && !told.has(pending.stored.operationId) && isExpired(m, out, pending)
+    !pending.isInFlight &&
+    !told.has(pending.stored.operationId) &&
+    (isExpired(m, out, pending) || (pending.maybeSent && isUnrecorded(pending)))
   if (told.size < ASKED_MAX && m.queue.all.some(isUnasked)) {
     subscribe(m, out)
     return
@@ -89,7 +83,7 @@ function takeSnapshot(m: MachineState, out: Out, frame: Sync): void {
   m.confirmed = fromState(frame.state, m.point === null ? undefined : m.confirmed)
   if (isReset) {
     m.era += 1
-    for (const pending of m.queue.all) pending.ended = null
+    for (const pending of m.queue.all) Object.assign(pending, { ended: null, outcome: 'applied' })
     m.past.clear()
     m.undo.clear()
     keepHistory(m, out)
@@ -98,8 +92,7 @@ function takeSnapshot(m: MachineState, out: Out, frame: Sync): void {
   for (const pending of m.queue.all) markUnseen(m, out, pending)
   reach(m, { version: frame.version, hash: frame.hash })
   keepCheckpoint(m, out, isReset)
-  invalidate(m)
-  out.say({ type: 'changed', isLocal: false })
+  redraw(m, out)
   if (isReset) out.say({ type: 'replaced', discarded: m.queue.all.map((pending) => pending.stored.operationId) })
 }
 
@@ -146,33 +139,41 @@ function settle(m: MachineState, out: Out, pending: Pending, told: Settled | und
 }
 
 /** It has ended, and shows no more. Sending it again tells how: the server answers with the first outcome (rule C3). */
-function ask(m: MachineState, out: Out, pending: Pending, told: Settled & { status: Ended['status'] }): void {
+function ask(
+  m: MachineState,
+  out: Out,
+  pending: Pending,
+  told: Omit<Settled, 'operationId'> & { status: Ended['status'] },
+): void {
   const { status, version = 0, code } = told
   const ended: Ended = code === undefined ? { status, version } : { status, version, code }
   Object.assign(pending, { progress: 'asking', isRefused: status !== 'completed', retryAt: 0, ended })
-  if (isExpired(m, out, pending)) {
+  if (isExpired(m, out, pending) || isUnrecorded(pending)) {
     conclude(m, out, pending, ended)
     return
   }
-  invalidate(m)
-  out.say({ type: 'changed', isLocal: false })
+  redraw(m, out)
 }
 
 type Ended = NonNullable<Pending['ended']>
 
 /** The server has forgotten more than that it ended. */
 function conclude(m: MachineState, out: Out, pending: Pending, { status, version, code = 'CONFLICT' }: Ended): void {
-  invalidate(m)
-  out.say({ type: 'changed', isLocal: false })
-  if (status === 'completed') finish(m, out, pending, { outcome: 'applied', version })
+  redraw(m, out)
+  if (status === 'completed') finish(m, out, pending, { outcome: pending.outcome, version })
   else refuse(m, out, pending, { code, message: 'It was refused' })
 }
 
 /** Whether the server may have forgotten what became of it (rule C3). A tenth of the time is left for the way there. */
 function isExpired(m: MachineState, out: Out, { stored, ended }: Pending): boolean {
-  // One that has ended was sent, even if the device does not know when.
-  const since = ended === null ? stored.sentAt : stored.madeAt
+  // One that has ended was sent, even if the device does not know when: at the earliest when it was made.
+  const since = stored.sentAt ?? (ended === null ? null : stored.madeAt)
   return since !== null && out.now - since > m.operationTtlMs * 0.9
+}
+
+/** An undo that the device takes for unsent: if it was sent, the versions that it named then are not known. */
+function isUnrecorded({ stored }: Pending): boolean {
+  return stored.intent.type === 'UNDO' && stored.sentAt === null
 }
 
 /** It may have been committed and forgotten (rule A10). */
@@ -235,11 +236,10 @@ export function update(m: MachineState, out: Out, frame: StateUpdate): void {
 
 /** What is accepted as this version or an older one, and made no commit, changed nothing. Sending it again tells. */
 function askUnseen(m: MachineState, out: Out, version: number): void {
-  for (const pending of m.queue.all) {
-    if (pending.progress !== 'accepted' || pending.acceptedAt > version) continue
-    Object.assign(pending, { progress: 'asking', retryAt: 0 })
-    invalidate(m)
-    out.say({ type: 'changed', isLocal: false })
+  for (const pending of [...m.queue.all]) {
+    if (pending.progress !== 'accepted' || pending.acceptedAt > version || !m.queue.has(pending)) continue
+    pending.outcome = 'unchanged'
+    ask(m, out, pending, { status: 'completed', version: pending.acceptedAt })
   }
 }
 

@@ -22,16 +22,7 @@ import { disconnect, markUnseen, subscribe, sync, update } from './follow.ts'
 import type { GraphFrame } from './frames.ts'
 import { type Pending, type Point, pendingOf, type StoredOperation } from './operation.ts'
 import { flush, retarget } from './queue.ts'
-import {
-  currentPicture,
-  emptyState,
-  invalidate,
-  type MachineState,
-  Out,
-  type Phase,
-  reach,
-  shownState,
-} from './state.ts'
+import { currentPicture, emptyState, type MachineState, Out, type Phase, reach, redraw, shownState } from './state.ts'
 
 export interface MachineOptions {
   readonly graphId: string
@@ -261,8 +252,7 @@ function adopt(m: MachineState, out: Out, operations: readonly StoredOperation[]
   )
   for (const { seq } of earlier) m.seq = Math.max(m.seq, seq)
   if (isAdopted) for (const { operationId } of earlier) markUnseen(m, out, m.queue.find(operationId))
-  invalidate(m)
-  out.say({ type: 'changed', isLocal: false })
+  redraw(m, out)
   out.say({ type: 'status' })
   // What became of them is asked before they are sent (rule A10).
   if (m.phase === 'live' && earlier.length > 0) subscribe(m, out)

@@ -74,7 +74,7 @@ export interface Pending {
   attempts: number
   /** The version of its commit, once it is accepted. */
   acceptedAt: number
-  /** What the answer said, if there was one before the commit. */
+  /** What the answer said, if there was one before the commit; `unchanged` where no commit came with its version. */
   isAnswered: boolean
   outcome: 'applied' | 'merged' | 'unchanged'
   result: JsonObject | undefined

@@ -6,7 +6,7 @@ import { conflictsOf } from './conflicts.ts'
 import type { RefusalData } from './effects.ts'
 import type { Disputed } from './frames.ts'
 import { frameOf, type Pending, type StoredOperation, type Target } from './operation.ts'
-import { invalidate, keepHistory, type MachineState, type Out } from './state.ts'
+import { keepHistory, type MachineState, type Out, redraw } from './state.ts'
 
 /** Operations of one graph that wait for an answer. The server stops reading at 64 on a connection (rule W5). */
 const WINDOW = 32
@@ -45,13 +45,13 @@ export function guess(m: MachineState, out: Out, pending: Pending): void {
   const stands = decision?.ok ? decision.events.length === 0 : decision?.code === 'ID_TAKEN'
   if (stands) finish(m, out, pending, { outcome: 'applied', version: m.point?.version ?? 0 })
   else refuse(m, out, pending, { code: 'expired', message: 'It was sent too long ago to tell what became of it' })
-  invalidate(m)
+  redraw(m, out)
 }
 
 /** Whether it has to wait for what it builds on: an `UNDO` for versions, others for all but one operation (rule W5). */
 function isHeld(m: MachineState, { stored, progress }: Pending): boolean {
-  if (stored.intent.type === 'UNDO' && stored.intent.targets.some((target) => target.version === null)) return true
   if (progress === 'asking') return false
+  if (stored.intent.type === 'UNDO' && stored.intent.targets.some((target) => target.version === null)) return true
   const unended = unendedOf(m, stored)
   return unended.length > 1 || unended.some((pending) => !pending.isInFlight)
 }
@@ -110,7 +110,7 @@ export function finish(m: MachineState, out: Out, pending: Pending, outcome: Out
 /** It made no commit and never will, and nobody has to be told: it was taken back before it was sent. */
 export function cancel(m: MachineState, out: Out, pending: Pending): void {
   finish(m, out, pending, { outcome: 'unchanged', version: m.point?.version ?? 0 })
-  invalidate(m)
+  redraw(m, out)
 }
 
 export interface Reason {
@@ -124,8 +124,7 @@ export interface Reason {
 export function refuse(m: MachineState, out: Out, pending: Pending, reason: Reason): void {
   const { stored } = pending
   remove(m, out, pending)
-  invalidate(m)
-  out.say({ type: 'changed', isLocal: false })
+  redraw(m, out)
   const cause = reason.cause ?? pending.cause ?? undefined
   const refusal: RefusalData = {
     operationId: stored.operationId,

@@ -177,6 +177,12 @@ export function invalidate(m: MachineState): void {
   m.isPictureOld = true
 }
 
+/** The picture is another one now, or may be. */
+export function redraw(m: MachineState, out: Out): void {
+  invalidate(m)
+  out.say({ type: 'changed', isLocal: false })
+}
+
 /** What is shown, as one object that stays the same while nothing changed (rules M9, M10). */
 export function currentPicture(m: MachineState): GraphSnapshot {
   if (!m.isPictureOld) return m.picture

@@ -123,20 +123,8 @@ export function pathsOf(event: GraphEvent): string[] {
       return ['/trashed']
     case 'VersionLabelled':
       return [`/labels/${event.name}`]
-    case 'NodeCreated':
-    case 'NodeReplaced':
-    case 'NodeDeleted':
-    case 'NodeRestored':
-    case 'EdgeCreated':
-    case 'EdgeReplaced':
-    case 'EdgeDeleted':
-    case 'EdgeRestored':
-    case 'ViewportSet':
-    case 'GraphCreated':
-    case 'GraphForked':
-      return ['']
     default:
-      return []
+      return entityOf(event) === null ? [] : ['']
   }
 }
 

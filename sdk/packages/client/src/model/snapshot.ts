@@ -26,6 +26,8 @@ export interface PlacesJson {
   readonly next: number
   readonly areServers: boolean
   readonly guessed: readonly string[]
+  /** Whether the order may differ from the server's. Missing: no. */
+  readonly isUncertain?: boolean
   readonly viewportVersion: number
   readonly attributesVersion: number
   readonly trashed: JsonObject | null
@@ -41,6 +43,7 @@ export function fromState(json: StateJson, previous?: GraphState): GraphState {
   const state = new GraphState()
   const { places } = json
   // In a graph before its first commit, all places are still to be given.
+  state.isOrderUncertain = places?.isUncertain === true
   state.hasServerPlaces = places?.areServers ?? json.version === 0
   state.viewport = previous && isEqual(json.viewport, previous.viewport) ? previous.viewport : json.viewport
   state.attributes = share(previous?.attributes, json.attributes ?? {})
@@ -127,6 +130,7 @@ export function toState(
       next: state.nextOrdinal,
       areServers: state.hasServerPlaces,
       guessed: [...state.guessed],
+      isUncertain: state.isOrderUncertain,
       viewportVersion: state.viewportVersion,
       attributesVersion: state.attributesVersion,
       trashed: state.trashed,

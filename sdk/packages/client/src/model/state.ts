@@ -9,8 +9,9 @@
 
 import type { GraphEdge, GraphNode, JsonObject } from '../api.ts'
 import { withDescendants } from './ancestry.ts'
-import { edgeFrom, hasSameParents, nodeFrom, parentsOf, patchedEdge, patchedNode } from './entity.ts'
+import { edgeFrom, nodeFrom, parentsOf, patchedEdge, patchedNode } from './entity.ts'
 import type { At, GraphEvent, Viewport } from './event.ts'
+import { isEqual } from './json.ts'
 import { mergeFields } from './patch.ts'
 import { byOrdinal, type Placed, Table } from './table.ts'
 import { IdMap } from './trie.ts'
@@ -22,6 +23,16 @@ const NOBODY: ReadonlySet<string> = new Set()
 export interface Place {
   readonly ordinal: number
   readonly createdAt: number
+}
+
+type Where = Omit<Placed<unknown>, 'slot' | 'entity'>
+
+/** Nodes with what they are in, or edges with what they are at. */
+interface Kind<E> {
+  readonly table: Table<E>
+  /** Slots by the id of what is above: a parent, an end. */
+  readonly index: IdMap<readonly number[]>
+  readonly above: (entity: E) => string[]
 }
 
 export class GraphState {
@@ -49,18 +60,20 @@ export class GraphState {
    * the same millisecond.
    */
   guessed: ReadonlySet<string> = NOBODY
-  /** Places of what was deleted, while {@link hasServerPlaces} is false. */
-  readonly #graves: IdMap<Place>
-  /** Slots of edges by each end, and of nodes by parent. */
-  readonly #incident: IdMap<readonly number[]>
-  readonly #children: IdMap<readonly number[]>
+  /**
+   * Places of what was deleted, by id and time of creation, while {@link hasServerPlaces} is false. Not a number if two
+   * of one id were created in the same millisecond; of two that the state did not have both, only one is known.
+   */
+  readonly #graves: IdMap<number>
+  readonly #node: Kind<GraphNode>
+  readonly #edge: Kind<GraphEdge>
 
   constructor(of?: GraphState) {
     this.nodes = new Table(of?.nodes)
     this.edges = new Table(of?.edges)
     this.#graves = of ? of.#graves.fork() : new IdMap()
-    this.#incident = of ? of.#incident.fork() : new IdMap()
-    this.#children = of ? of.#children.fork() : new IdMap()
+    this.#node = { table: this.nodes, index: of ? of.#node.index.fork() : new IdMap(), above: parentIds }
+    this.#edge = { table: this.edges, index: of ? of.#edge.index.fork() : new IdMap(), above: endIds }
     if (of === undefined) return
     this.viewport = of.viewport
     this.viewportVersion = of.viewportVersion
@@ -80,12 +93,12 @@ export class GraphState {
 
   /** The edges that begin or end at a node, in creation order; a self-loop once. */
   edgesOf(id: string): Placed<GraphEdge>[] {
-    return rowsOf(this.#incident.get(id), this.edges)
+    return rowsOf(this.#edge, id)
   }
 
   /** The nodes directly inside a node, in creation order. */
   childrenOf(id: string): Placed<GraphNode>[] {
-    return rowsOf(this.#children.get(id), this.nodes)
+    return rowsOf(this.#node, id)
   }
 
   /** Applies one event. It never fails: history already happened. Types that are not known change nothing (rule L15). */
@@ -93,11 +106,11 @@ export class GraphState {
     switch (event.type) {
       case 'NodeCreated':
       case 'NodeReplaced':
-        this.#putNode(nodeFrom(event.node as JsonObject), at)
+        this.#put(this.#node, nodeFrom(event.node as JsonObject), at)
         break
       case 'NodeUpdated': {
         const old = this.nodes.get(event.nodeId)
-        if (old !== undefined) this.#rewriteNode(old, patchedNode(old.entity, event.patch), at)
+        if (old !== undefined) this.#rewrite(this.#node, old, patchedNode(old.entity, event.patch), at)
         break
       }
       case 'NodeMoved': {
@@ -107,32 +120,26 @@ export class GraphState {
         break
       }
       case 'NodeDeleted':
-        this.#removeNode(event.nodeId)
+        this.#remove(this.#node, event.nodeId)
         break
-      case 'NodeRestored': {
-        const node = nodeFrom(event.node as JsonObject)
-        if (this.nodes.has(node.id)) this.#putNode(node, at)
-        else this.#addNode(node, this.#retake(node.id, event, this.nodes, at), at)
+      case 'NodeRestored':
+        this.#put(this.#node, nodeFrom(event.node as JsonObject), at, event)
         break
-      }
       case 'EdgeCreated':
       case 'EdgeReplaced':
-        this.#putEdge(edgeFrom(event.edge as JsonObject), at)
+        this.#put(this.#edge, edgeFrom(event.edge as JsonObject), at)
         break
       case 'EdgeUpdated': {
         const old = this.edges.get(event.edgeId)
-        if (old !== undefined) this.#rewriteEdge(old, patchedEdge(old.entity, event.patch), at)
+        if (old !== undefined) this.#rewrite(this.#edge, old, patchedEdge(old.entity, event.patch), at)
         break
       }
       case 'EdgeDeleted':
-        this.#removeEdge(event.edgeId)
+        this.#remove(this.#edge, event.edgeId)
         break
-      case 'EdgeRestored': {
-        const edge = edgeFrom(event.edge as JsonObject)
-        if (this.edges.has(edge.id)) this.#putEdge(edge, at)
-        else this.#addEdge(edge, this.#retake(edge.id, event, this.edges, at), at)
+      case 'EdgeRestored':
+        this.#put(this.#edge, edgeFrom(event.edge as JsonObject), at, event)
         break
-      }
       case 'ViewportSet':
         this.viewport = event.viewport
         this.viewportVersion = at.version
@@ -167,104 +174,76 @@ export class GraphState {
   }
 
   /** Adds a node that is not there, in a given place. Used to restore a state; commits go through {@link apply}. */
-  placeNode(node: GraphNode, placed: Omit<Placed<GraphNode>, 'slot' | 'entity'>): void {
-    this.#linkNode(this.nodes.add(node.id, { entity: node, ...placed }))
+  placeNode(node: GraphNode, placed: Where): void {
+    link(this.#node, this.nodes.add(node.id, { entity: node, ...placed }))
   }
 
   /** The same for an edge. */
-  placeEdge(edge: GraphEdge, placed: Omit<Placed<GraphEdge>, 'slot' | 'entity'>): void {
-    this.#linkEdge(this.edges.add(edge.id, { entity: edge, ...placed }))
+  placeEdge(edge: GraphEdge, placed: Where): void {
+    link(this.#edge, this.edges.add(edge.id, { entity: edge, ...placed }))
   }
 
-  #putNode(node: GraphNode, at: At): void {
-    const old = this.nodes.get(node.id)
-    if (old === undefined) this.#addNode(node, { ordinal: this.nextOrdinal, createdAt: at.timestamp }, at)
-    else this.#rewriteNode(old, node, at)
-  }
-
-  #addNode(node: GraphNode, place: Place, at: At): void {
+  /** Writes all of it. If it is not there, it gets the next place, or that of `told`. */
+  #put<E extends GraphNode | GraphEdge>(kind: Kind<E>, entity: E, at: At, told?: Place): void {
+    const { table } = kind
+    const old = table.get(entity.id)
+    if (old !== undefined) {
+      this.#rewrite(kind, old, entity, at)
+      return
+    }
+    const { version, timestamp } = at
+    const place = told ? this.#retake(entity.id, told, table, at) : { ordinal: this.nextOrdinal, createdAt: timestamp }
     this.nextOrdinal = Math.max(this.nextOrdinal, Math.floor(place.ordinal) + 1)
-    this.placeNode(node, { ...place, updatedAt: at.timestamp, version: at.version })
+    link(kind, table.add(entity.id, { entity, ...place, updatedAt: timestamp, version }))
   }
 
-  #rewriteNode(old: Placed<GraphNode>, node: GraphNode, at: At): void {
-    const placed = this.nodes.replace(old, node, at.version, at.timestamp)
-    if (hasSameParents(old.entity, node)) return
-    this.#unlinkNode(old)
-    this.#linkNode(placed)
+  #rewrite<E extends GraphNode | GraphEdge>(kind: Kind<E>, old: Placed<E>, entity: E, at: At): void {
+    const { table, above } = kind
+    const placed = table.replace(old, entity, at.version, at.timestamp)
+    if (isEqual(above(old.entity), above(entity))) return
+    unlink(kind, old)
+    link(kind, placed)
+    if (table === (this.edges as unknown)) return
     this.nodes.shape = {}
     if (this.guessed.size > 0)
-      this.isOrderUncertain ||= withDescendants(this, node.id).some(({ id }) => this.guessed.has(id))
+      this.isOrderUncertain ||= withDescendants(this, entity.id).some(({ id }) => this.guessed.has(id))
   }
 
-  #removeNode(id: string): void {
-    const old = this.nodes.remove(id)
+  #remove<E extends GraphNode | GraphEdge>(kind: Kind<E>, id: string): void {
+    const old = kind.table.remove(id)
     if (old === undefined) return
-    this.#unlinkNode(old)
+    unlink(kind, old)
     this.#bury(id, old)
-  }
-
-  #putEdge(edge: GraphEdge, at: At): void {
-    const old = this.edges.get(edge.id)
-    if (old === undefined) this.#addEdge(edge, { ordinal: this.nextOrdinal, createdAt: at.timestamp }, at)
-    else this.#rewriteEdge(old, edge, at)
-  }
-
-  #addEdge(edge: GraphEdge, place: Place, at: At): void {
-    this.nextOrdinal = Math.max(this.nextOrdinal, Math.floor(place.ordinal) + 1)
-    this.placeEdge(edge, { ...place, updatedAt: at.timestamp, version: at.version })
-  }
-
-  #rewriteEdge(old: Placed<GraphEdge>, edge: GraphEdge, at: At): void {
-    const placed = this.edges.replace(old, edge, at.version, at.timestamp)
-    if (old.entity.source === edge.source && old.entity.target === edge.target) return
-    this.#unlinkEdge(old)
-    this.#linkEdge(placed)
-  }
-
-  #removeEdge(id: string): void {
-    const old = this.edges.remove(id)
-    if (old === undefined) return
-    this.#unlinkEdge(old)
-    this.#bury(id, old)
-  }
-
-  #linkNode({ entity, slot }: Placed<GraphNode>): void {
-    for (const parent of parentsOf(entity)) add(this.#children, parent.id, slot)
-  }
-
-  #unlinkNode({ entity, slot }: Placed<GraphNode>): void {
-    for (const parent of parentsOf(entity)) drop(this.#children, parent.id, slot)
-  }
-
-  #linkEdge({ entity, slot }: Placed<GraphEdge>): void {
-    add(this.#incident, entity.source, slot)
-    if (entity.target !== entity.source) add(this.#incident, entity.target, slot)
-  }
-
-  #unlinkEdge({ entity, slot }: Placed<GraphEdge>): void {
-    drop(this.#incident, entity.source, slot)
-    if (entity.target !== entity.source) drop(this.#incident, entity.target, slot)
   }
 
   #bury(id: string, { ordinal, createdAt }: Place): void {
-    if (!this.hasServerPlaces) this.#graves.set(id, { ordinal, createdAt })
+    if (this.hasServerPlaces) return
+    const key = graveOf(id, createdAt)
+    this.#graves.set(key, (this.#graves.get(key) ?? ordinal) === ordinal ? ordinal : Number.NaN)
   }
 
   /** The place of something that comes back. */
-  #retake(id: string, told: Place, table: Table<GraphNode> | Table<GraphEdge>, { isPredicted }: At): Place {
+  #retake<E>(id: string, told: Place, table: Table<E>, { isPredicted }: At): Place {
     const { ordinal, createdAt } = told
     if (this.hasServerPlaces || isPredicted) return { ordinal, createdAt }
-    const grave = this.#graves.get(id)
-    if (grave?.createdAt === createdAt) return grave
+    const grave = this.#graves.get(graveOf(id, createdAt)) ?? Number.NaN
+    if (!Number.isNaN(grave)) return { ordinal: grave, createdAt }
     let [before, after] = [-1, Number.POSITIVE_INFINITY]
-    table.rows.each((row) => {
-      if (row.createdAt <= createdAt) before = Math.max(before, row.ordinal)
-      else after = Math.min(after, row.ordinal)
-      this.isOrderUncertain ||= row.createdAt === createdAt
-    })
+    const pass = (place: Place): void => {
+      this.isOrderUncertain ||= place.createdAt === createdAt
+      if (Number.isNaN(place.ordinal)) return
+      if (place.createdAt <= createdAt) before = Math.max(before, place.ordinal)
+      else after = Math.min(after, place.ordinal)
+    }
+    table.rows.each(pass)
+    // What was deleted may come back, too.
+    this.#graves.each((ordinal, key) => pass({ ordinal, createdAt: Number.parseInt(key, 10) }))
     return { ordinal: after === Number.POSITIVE_INFINITY ? this.nextOrdinal : (before + after) / 2, createdAt }
   }
+}
+
+function graveOf(id: string, createdAt: number): string {
+  return `${createdAt} ${id}`
 }
 
 /** The state after these events of one commit; the given state stays as it is. */
@@ -274,23 +253,33 @@ export function fold(state: GraphState, events: readonly GraphEvent[], at: At): 
   return then
 }
 
-function rowsOf<E>(slots: readonly number[] | undefined, table: Table<E>): Placed<E>[] {
-  if (slots === undefined) return []
+function rowsOf<E>({ index, table }: Kind<E>, id: string): Placed<E>[] {
   const rows: Placed<E>[] = []
-  for (const slot of slots) {
+  for (const slot of index.get(id) ?? NO_SLOTS) {
     const row = table.at(slot)
     if (row !== undefined) rows.push(row)
   }
   return rows.sort(byOrdinal)
 }
 
-function add(index: IdMap<readonly number[]>, id: string, slot: number): void {
-  const slots = index.get(id)
-  if (slots === undefined) index.set(id, [slot])
-  else if (!slots.includes(slot)) index.set(id, slots.concat(slot))
+function link<E>({ index, above }: Kind<E>, { entity, slot }: Placed<E>): void {
+  for (const id of above(entity)) {
+    const slots = index.get(id) ?? NO_SLOTS
+    if (!slots.includes(slot)) index.set(id, slots.concat(slot))
+  }
 }
 
-function drop(index: IdMap<readonly number[]>, id: string, slot: number): void {
-  const slots = (index.get(id) ?? NO_SLOTS).filter((other) => other !== slot)
-  index.set(id, slots.length > 0 ? slots : undefined)
+function unlink<E>({ index, above }: Kind<E>, { entity, slot }: Placed<E>): void {
+  for (const id of above(entity)) {
+    const slots = (index.get(id) ?? NO_SLOTS).filter((other) => other !== slot)
+    index.set(id, slots.length > 0 ? slots : undefined)
+  }
+}
+
+function parentIds(node: GraphNode): string[] {
+  return parentsOf(node).map(({ id }) => id)
+}
+
+function endIds({ source, target }: GraphEdge): string[] {
+  return [source, target]
 }

@@ -14,8 +14,10 @@ import {
   entityOf,
   type GraphEvent,
   GraphState,
+  isDeletion,
   pathsOf,
   remember,
+  tell,
   toState,
 } from '../model/index.ts'
 import type { Commit } from './commit.ts'
@@ -189,7 +191,7 @@ export class ModelServer {
     const known = this.#ending(id)
     if (known !== undefined) {
       if (known.fingerprint !== fingerprint || known.userId !== session.userId) {
-        throw new Error(`operation ${id} was sent again with other content: ${fingerprint} after ${known.fingerprint}`)
+        throw new Error(`C3: ${id} was sent again with other content: ${fingerprint} after ${known.fingerprint}`)
       }
       const { result: _, ...rest } = known.frame
       session.out.push({ ...(rest as Frame), duplicate: true })
@@ -250,6 +252,7 @@ export class ModelServer {
     const authors = new Set(made.map((commit) => commit.userId))
     const undone = decideUndo(this.state, made, {
       onConflict,
+      tell,
       known: (operationId) => this.#changes.get(operationId),
       others: (entity, since) =>
         this.commits.slice(since).some((commit) => {
@@ -257,7 +260,9 @@ export class ModelServer {
             const about = entityOf(event)
             return about?.kind === entity.kind && about.id === entity.id
           }
-          const isWork = (event: GraphEvent): boolean => pathsOf(event).some((path) => !path.startsWith('/position'))
+          // Neither moves nor deletions count (U6).
+          const isWork = (event: GraphEvent): boolean =>
+            !isDeletion(event) && pathsOf(event).some((path) => !path.startsWith('/position'))
           return !authors.has(commit.userId) && commit.events.some((event) => isAbout(event) && isWork(event))
         }),
     })
@@ -306,7 +311,7 @@ export class ModelServer {
 
   #commit(session: Session, operation: Operation, outcome: 'applied' | 'merged', events: readonly GraphEvent[]): void {
     const { id, frame, named, clientId } = operation
-    if (this.commits.some((commit) => commit.operationId === id)) throw new Error(`operation ${id} was committed twice`)
+    if (this.commits.some((commit) => commit.operationId === id)) throw new Error(`C3: ${id} was committed twice`)
     const before = this.state.fork()
     const command = frame.command as { type: string } | undefined
     const version = this.version + 1

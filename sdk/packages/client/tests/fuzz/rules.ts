@@ -114,6 +114,8 @@ interface Author {
   readonly tab: Tab
   /** The number of the step in which it was made. */
   readonly at: number
+  /** The nodes that were shown then. */
+  readonly shown: ReadonlySet<string>
 }
 
 /** Looks on at the server: nobody overwrites what they have not seen (M6), and no undo what others wrote (M8). */
@@ -122,6 +124,8 @@ export class Watch {
   private readonly writers = new Map<Json, { userId: string; clientId: string }>()
   /** What each commit left in the fields that it wrote. */
   private readonly left = new Map<string, Map<string, Json | undefined>>()
+  /** The undo that brought a node back with the value that its field has since. */
+  private readonly broughtBack = new Map<string, { by: Commit; value: Json }>()
   /** The user who wrote each field last. */
   private readonly lastUser = new Map<string, string>()
   private readonly authorOf: (operationId: string) => Author | undefined
@@ -140,7 +144,11 @@ export class Watch {
       const [old, now] = [before.nodes.get(id)?.entity, after.nodes.get(id)?.entity]
       if (old === now) continue
       for (const field of FIELDS) {
-        this.compare(commit, frame, `${id}.${field}`, fieldOf(old, field), fieldOf(now, field), left)
+        const [key, value] = [`${id}.${field}`, fieldOf(now, field)]
+        this.compare(commit, frame, key, fieldOf(old, field), value, left)
+        const isBack = old === undefined && commit.commandType === 'UNDO' && value !== undefined
+        if (isBack) this.broughtBack.set(key, { by: commit, value })
+        else if (left.has(key)) this.broughtBack.delete(key)
       }
     }
     this.compare(commit, frame, 'title', before.attributes.title, after.attributes.title, left)
@@ -171,10 +179,23 @@ export class Watch {
     const author = this.authorOf(operationId)
     if (writer === undefined || author === undefined) return
     if (writer.userId === userId && writer.clientId === clientId) return
+    if (writer.userId === userId && this.isOwnByUndo(clientId, author, field, old)) return
     const seenAt = author.tab.seen.get(String(old))
     if (seenAt === undefined || seenAt > author.at) {
       broken('M6', `${operationId} by ${clientId} overwrote ${field} = ${JSON.stringify(old)}, which was not seen`)
     }
+  }
+
+  /**
+   * Whether the author wrote blindly to a node that an earlier undo of the same client brought back, with more than that
+   * client knew of. What an undo put back is its client's own (rule D1), also what its user wrote in another tab.
+   */
+  private isOwnByUndo(clientId: string, author: Author, field: string, old: Json): boolean {
+    const back = this.broughtBack.get(field)
+    if (back?.by.clientId !== clientId || back.value !== old) return false
+    const undo = this.authorOf(back.by.operationId)
+    if (undo === undefined || undo.at >= author.at) return false
+    return !author.shown.has(field.slice(0, field.lastIndexOf('.')))
   }
 
   private checkUndo({ operationId }: Commit, frame: Frame, field: string, old: Json, now: Json | undefined): void {

@@ -14,10 +14,31 @@ export class Browser {
   readonly factory: IDBFactory = new IDBFactory()
   now = 1_000_000
   private readonly held = new Map<string, Request>()
+  private readonly channels = new Set<BroadcastChannel>()
 
   /** Opens a tab. A duplicated one begins with a copy of the session. */
   tab(session: Map<string, string> = new Map()): Tab {
     return new Tab(this, session)
+  }
+
+  /** Channels that nobody has closed: one keeps the browser from keeping the page. */
+  get open(): number {
+    return this.channels.size
+  }
+
+  /** What one says in it the others hear. */
+  channel(name: string): BroadcastChannel {
+    const channel = {
+      name,
+      onmessage: null,
+      postMessage: (data: unknown): void => {
+        for (const other of this.channels)
+          if (other !== channel && other.name === name) other.onmessage?.({ data } as MessageEvent)
+      },
+      close: (): void => void this.channels.delete(channel),
+    } as unknown as BroadcastChannel
+    this.channels.add(channel)
+    return channel
   }
 
   /** The rows of a store, of all clients. */
@@ -46,11 +67,13 @@ export class Browser {
 }
 
 export class Tab {
+  /** Whether it reaches the others. */
+  hasChannel = true
   readonly session: Map<string, string>
   readonly locks: Request[] = []
   asked = 0
   private readonly browser: Browser
-  private leave: () => void = () => {}
+  private readonly listeners = new Set<{ leave: () => void; back: () => void }>()
 
   constructor(browser: Browser, session: Map<string, string>) {
     this.browser = browser
@@ -73,10 +96,12 @@ export class Tab {
           removeItem: (key) => void session.delete(key),
         },
         locks: hasLocks ? browser.locksOf(this) : null,
-        onLeave: (leave) => {
-          this.leave = leave
-          return () => {}
+        onLeave: (leave, back) => {
+          const listener = { leave, back }
+          this.listeners.add(listener)
+          return () => void this.listeners.delete(listener)
         },
+        channel: (name) => (this.hasChannel ? browser.channel(name) : null),
       },
     }
   }
@@ -90,6 +115,16 @@ export class Tab {
   close(): void {
     this.leave()
     this.kill()
+  }
+
+  /** The page is left. The browser may keep it. */
+  leave(): void {
+    for (const { leave } of this.listeners) leave()
+  }
+
+  /** The page is shown: for the first time, or as it was left. */
+  back(): void {
+    for (const { back } of this.listeners) back()
   }
 
   /** It ends without a word. */

@@ -1,10 +1,32 @@
 import { IDBObjectStore } from 'fake-indexeddb'
 import { describe, expect, test, vi } from 'vitest'
+import { openable } from '../../src/indexeddb/device.ts'
 import type { Change } from '../../src/machine/effects.ts'
 import { Driver } from '../machine/driver.ts'
 import { Browser } from './pages.ts'
 
-const { getAll } = IDBObjectStore.prototype
+const { get, getAll } = IDBObjectStore.prototype
+
+/** Nothing can be read of the operations, or only those that have one of these numbers. Returns the way to mend it. */
+function damage(readable: readonly number[] = []): () => void {
+  const fail = (): never => {
+    throw new DOMException('damaged', 'DataError')
+  }
+  const all = vi.spyOn(IDBObjectStore.prototype, 'getAll').mockImplementation(function (
+    this: { name: string },
+    ...asked
+  ) {
+    return this.name === 'operations' ? fail() : getAll.apply(this as never, asked)
+  })
+  const one = vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(function (this: { name: string }, key) {
+    const isWhole = this.name !== 'operations' || readable.includes((key as [string, string, number])[2])
+    return isWhole ? get.call(this as never, key) : fail()
+  })
+  return () => {
+    all.mockRestore()
+    one.mockRestore()
+  }
+}
 
 /** One edit of a client, as it is kept. */
 function edit(clientId: string): Change[] {
@@ -89,14 +111,50 @@ describe('P7 M5: tabs', () => {
     const devices = [await browser.tab().open('first'), await browser.tab().open('second')] as const
     for (const device of devices) await device.adopt()
     browser.now += 2_000
-    const broken = vi.spyOn(IDBObjectStore.prototype, 'getAll').mockImplementation(function (this: { name: string }) {
-      if (this.name === 'operations') throw new DOMException('busy', 'UnknownError')
-      return getAll.call(this as never)
-    })
+    const mend = damage()
     expect(await devices[0].adopt()).toEqual([])
-    broken.mockRestore()
+    mend()
     expect(await devices[1].adopt()).toMatchObject([{ graphId: 'g', clientId: 'gone' }])
     expect(await devices[0].adopt()).toEqual([])
+  })
+
+  test('P4 P7 a record that is damaged costs only itself when a queue is taken over', async () => {
+    const browser = new Browser()
+    const gone = browser.tab()
+    const left = await gone.open('gone')
+    const driver = new Driver({ isKept: true, clientId: 'gone' })
+    const ids = [driver.title('one'), driver.title('two', {}, 'b'), driver.title('three', {}, 'c')]
+    await left.write('g', driver.changes)
+    const seqs = (await left.load('g')).operations.map(({ seq }) => seq)
+    await left.write('damaged', edit('gone'))
+    gone.kill()
+    const device = await browser.tab().open('other')
+    await device.adopt()
+    browser.now += 2_000
+    const mend = damage(seqs.slice(1))
+    const taken = await device.adopt()
+    mend()
+    const operations = ids.slice(1).map((operationId) => ({ operationId }))
+    // Of the other graph nothing can be read: its queue stays where it is.
+    expect(taken).toMatchObject([{ graphId: 'g', clientId: 'gone', operations }])
+  })
+
+  test('P7 tabs do not keep each other busy with a queue that can not be read', async () => {
+    const browser = new Browser()
+    const gone = browser.tab()
+    await (await gone.open('gone')).write('g', edit('gone'))
+    gone.kill()
+    const devices = [await browser.tab().open('first'), await browser.tab().open('second')]
+    const woken: number[] = []
+    for (const device of devices) {
+      await device.adopt()
+      device.onWake = (afterMs) => void woken.push(afterMs)
+    }
+    browser.now += 2_000
+    const mend = damage()
+    for (const device of devices) expect(await device.adopt()).toEqual([])
+    mend()
+    expect(woken).toEqual([])
   })
 
   test('P7 a tab whose database does not open leaves its client to others', async () => {
@@ -145,6 +203,114 @@ describe('P7 M5: tabs', () => {
     const device = await browser.tab().open('here', false)
     expect(await device.adopt()).toEqual([])
     browser.now += 61_000
+    expect(await device.adopt()).toHaveLength(1)
+  })
+
+  test('P7 a tab that is closed wakes the others: its queue is taken over as soon as it does not come back', async () => {
+    const browser = new Browser()
+    const tab = browser.tab()
+    const other = await browser.tab().open('other')
+    const woken: number[] = []
+    other.onWake = (afterMs) => void woken.push(afterMs)
+    await (await tab.open('gone')).write('g', edit('gone'))
+    tab.close()
+    expect(woken).toEqual([1_550])
+    browser.now += 1_550
+    expect(await other.adopt()).toMatchObject([{ graphId: 'g', clientId: 'gone' }])
+  })
+
+  test('P7 a client that is closed is over: its queue, and those that it took over, are taken over at once', async () => {
+    const browser = new Browser()
+    const gone = browser.tab()
+    await (await gone.open('gone')).write('g', edit('gone'))
+    gone.kill()
+    const first = await browser.tab().open('first')
+    await first.write('g', edit('first'))
+    await first.adopt()
+    browser.now += 2_000
+    expect(await first.adopt()).toHaveLength(1)
+    const second = await browser.tab().open('second')
+    const woken: number[] = []
+    second.onWake = (afterMs) => void woken.push(afterMs)
+    await first.close()
+    expect(woken).toEqual([50])
+    const taken = await second.adopt()
+    expect(taken.map(({ clientId }) => clientId).sort()).toEqual(['first', 'gone'])
+  })
+
+  test('P7 the next client of the same source goes on as the one that was closed, with its queue and its undo', async () => {
+    const browser = new Browser()
+    const source = openable({ name: 'flows', user: 'ada' }, browser.tab().storages())
+    const first = await source.open(source.proposeClientId() ?? 'first')
+    expect(source.proposeClientId()).toBeNull()
+    const history = { undo: [{ operations: [] }], redo: [] } as never
+    await first.write('g', [...edit('first'), { put: 'history', history }])
+    const { operations } = await first.load('g')
+    await first.close()
+    const second = await source.open(source.proposeClientId() ?? 'second')
+    expect(second.clientId).toBe('first')
+    expect(await second.load('g')).toMatchObject({ operations, history })
+    await second.close()
+    await source.forget()
+    expect(source.proposeClientId()).toBeNull()
+  })
+
+  test('P7 the next client of the same source is another one if a tab has taken over the queue', async () => {
+    const browser = new Browser()
+    const source = openable({ name: 'flows', user: 'ada' }, browser.tab().storages())
+    const other = await browser.tab().open('other')
+    const first = await source.open(source.proposeClientId() ?? 'first')
+    await first.write('g', edit('first'))
+    await first.close()
+    expect(await other.adopt()).toMatchObject([{ graphId: 'g', clientId: 'first' }])
+    const second = await source.open(source.proposeClientId() ?? 'second')
+    expect(second.clientId).not.toBe('first')
+    expect((await second.load('g')).operations).toEqual([])
+  })
+
+  test('P7 a page that is left says nothing more until it is back', async () => {
+    const browser = new Browser()
+    const [tab, other] = [browser.tab(), browser.tab()]
+    const device = await tab.open('one')
+    const woken: number[] = []
+    device.onWake = (afterMs) => void woken.push(afterMs)
+    const second = await other.open('two')
+    tab.leave()
+    other.leave()
+    expect(woken).toEqual([])
+    tab.back()
+    other.back()
+    await second.close()
+    expect(woken).toEqual([50])
+  })
+
+  test('P7 a page has one channel, also when it is shown for the first time, and none while it is left', async () => {
+    const browser = new Browser()
+    const tab = browser.tab()
+    const device = await tab.open('one')
+    tab.back()
+    expect(browser.open).toBe(1)
+    tab.leave()
+    expect(browser.open).toBe(0)
+    tab.back()
+    expect(browser.open).toBe(1)
+    await device.close()
+    tab.back()
+    expect(browser.open).toBe(0)
+  })
+
+  test('P7 without channels tabs look by themselves', async () => {
+    const browser = new Browser()
+    const [tab, other] = [browser.tab(), browser.tab()]
+    tab.hasChannel = false
+    await (await tab.open('gone')).write('g', edit('gone'))
+    const device = await other.open('other')
+    const woken: number[] = []
+    device.onWake = (afterMs) => void woken.push(afterMs)
+    tab.close()
+    expect(woken).toEqual([])
+    await device.adopt()
+    browser.now += 2_000
     expect(await device.adopt()).toHaveLength(1)
   })
 })

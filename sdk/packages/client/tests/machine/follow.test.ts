@@ -103,6 +103,49 @@ describe('A8: resume', () => {
     expect(driver.settled(id)).toEqual(['merged'])
   })
 
+  test('A8 C3 of an edit that was sent long after it was made, the reason of a refusal is asked for', () => {
+    const driver = new Driver().live(1)
+    driver.step({ type: 'disconnected' })
+    const id = driver.title('mine')
+    driver.now += LIMITS.operationTtlMs
+    driver.connect()
+    driver.sync('in_sync', 1)
+    driver.step({ type: 'disconnected' })
+    driver.connect()
+    driver.sent = []
+    driver.sync('in_sync', 1, { settled: [{ operationId: id, status: 'conflict', version: 1, code: 'CONFLICT' }] })
+    expect(driver.sent).toMatchObject([{ type: 'COMMAND', operationId: id }])
+    driver.revert(id, 'NODE_NOT_FOUND', { duplicate: true })
+    expect(driver.settled(id)).toEqual(['NODE_NOT_FOUND'])
+  })
+
+  test('C3 an undo that the device takes for unsent, and that ended without a commit, is not sent otherwise', () => {
+    const before = new Driver({ isKept: true }).live(1)
+    const id = before.title('mine')
+    const undo = before.undo()
+    const operations = before.machine.pending.map(({ stored }) => stored)
+    expect(operations[1]).toMatchObject({ intent: { targets: [{ operationId: id, version: null }] }, sentAt: null })
+    before.commit(2, id, [titled('mine')])
+    expect(before.sent.at(-1)).toMatchObject({ operationId: undo })
+
+    // The program ended before the device knew that.
+    const again = new Driver({ isKept: true })
+    const checkpoint = before.changes.find((change) => 'put' in change && change.put === 'checkpoint') as never
+    again.step({ type: 'loaded', stored: { checkpoint, tail: [], operations, history: null } })
+    again.connect()
+    again.sent = []
+    again.snapshot(3, [node('a', { data: { title: 'theirs' } })], {
+      settled: [
+        { operationId: id, status: 'completed', version: 2 },
+        { operationId: undo, status: 'completed', version: 4 },
+      ],
+    })
+    again.commit(4, 'x', [titled('more')])
+    expect(again.settled(undo)).toEqual(['unchanged'])
+    again.ack(id, 2, { duplicate: true })
+    expect(again.sent.map((frame) => frame.operationId)).toEqual([id])
+  })
+
   test('W2 while the store is away the subscription is tried again', () => {
     const driver = new Driver()
     driver.connect()
@@ -301,5 +344,26 @@ describe('M1 U7 the order of what came back', () => {
     driver.step({ type: 'disconnected' })
     driver.connect()
     expect(driver.sent.at(-1)).toEqual({ ...whole, version: 2, hash: hashOf(2) })
+  })
+
+  test('where a state can not tell it, the next state is asked for, also if the device keeps the uncertain one after a thousand commits', () => {
+    const driver = new Driver({ isKept: true }).live(1, [node('a'), node('b')])
+    const back = {
+      type: 'NodeRestored',
+      node: { id: 'c', position: { x: 0, y: 0 } },
+      ordinal: 1,
+      createdAt: 1,
+    } as const
+    for (let version = 2; version < 1_001; version++) driver.commit(version, 'x', [titled('x')])
+    driver.changes = []
+    driver.commit(1_001, 'x', [back])
+    const kept = driver.changes.find((change) => 'put' in change && change.put === 'checkpoint')
+    expect(kept).toMatchObject({ point: { version: 1_001 } })
+    const again = new Driver({ isKept: true })
+    const checkpoint = JSON.parse(JSON.stringify(kept))
+    again.step({ type: 'loaded', stored: { checkpoint, tail: [], operations: [], history: null } })
+    expect(again.machine.point?.version).toBe(1_001)
+    again.connect()
+    expect(again.sent).toEqual([{ type: 'SUBSCRIBE', graphId: 'g' }])
   })
 })

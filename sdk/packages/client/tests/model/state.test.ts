@@ -44,6 +44,50 @@ describe('M11', () => {
   })
 })
 
+describe('G5', () => {
+  const deleted = (nodeId: string): GraphEvent => ({ type: 'NodeDeleted', nodeId })
+  const restored = (id: string, ordinal: number): GraphEvent => ({
+    type: 'NodeRestored',
+    node: { id, position: { x: 0, y: 0 } },
+    ordinal,
+    createdAt: 1_001,
+  })
+  const sent = (state: GraphState): GraphState => {
+    const { places: _, ...json } = toState(state)
+    return fromState({ ...JSON.parse(JSON.stringify(json)), version: 1 })
+  }
+  const then = (state: GraphState, ...events: GraphEvent[]): GraphState => fold(state, events, at(1))
+
+  test('G5 after a state, what comes back has its place, told by the time it was made', () => {
+    const state = then(sent(of(node('a'))), node('x'), node('y'), deleted('x'))
+    const back = then(state, restored('x', 1))
+    expect(order(back)).toBe('a x y')
+    expect(back.isOrderUncertain).toBe(false)
+  })
+
+  test('G5 of two that had one id in one millisecond, the place is not told: a state is asked for', () => {
+    const twice = then(sent(of(node('a'))), node('x'), node('y'), deleted('x'), node('x'), deleted('x'))
+    expect(then(twice, restored('x', 1)).isOrderUncertain).toBe(true)
+  })
+
+  test('G5 of two that had one id in one millisecond, one deleted before the state and one after it, that is not seen', () => {
+    const early = then(new GraphState(), node('x'), node('y'), deleted('x'))
+    const events = [node('x'), deleted('x'), restored('x', 0)]
+    const [server, client] = [then(early, ...events), then(sent(early), ...events)]
+    // The exception that docs/sdk.md names at `isOrderCertain`.
+    expect([order(server), order(client), client.isOrderUncertain]).toEqual(['x y', 'y x', false])
+  })
+
+  test('G5 what was deleted before the state comes back before what was deleted after it, and was made later', () => {
+    const early = of(node('x'), deleted('x'), node('y'))
+    const late = fold(sent(early), [deleted('y')], at(4))
+    const first = then(late, restored('x', 0))
+    const both = then(first, { ...restored('y', 1), createdAt: 1_003 } as GraphEvent)
+    expect(order(both)).toBe('x y')
+    expect(both.isOrderUncertain).toBe(false)
+  })
+})
+
 describe('M9', () => {
   const many = of(...Array.from({ length: 200 }, (_, i) => node(`n${i}`, { data: { label: `${i}`, deep: { x: 1 } } })))
 

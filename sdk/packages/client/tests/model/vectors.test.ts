@@ -11,12 +11,14 @@ import {
   fromState,
   type GraphEvent,
   GraphState,
+  isDeletion,
   leaves,
   merge,
   pathsOf,
   pathsOverlap,
   remember,
   type StateJson,
+  tell,
   toState,
 } from '../../src/model/index.ts'
 import { canonical } from './canonical.ts'
@@ -189,9 +191,11 @@ class History {
     const authors = new Set(named.map((commit) => commit.userId))
     const isWork = (event: GraphEvent, { kind, id }: Entity): boolean => {
       const about = entityOf(event)
-      return about?.kind === kind && about.id === id && pathsOf(event).some((path) => !path.startsWith('/position'))
+      if (about?.kind !== kind || about.id !== id || isDeletion(event)) return false
+      return pathsOf(event).some((path) => !path.startsWith('/position'))
     }
     return decideUndo(this.state, named, {
+      tell,
       known: (operationId) => this.changes.get(operationId),
       others: (entity, since) =>
         this.commits.some(

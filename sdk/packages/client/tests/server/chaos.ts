@@ -220,17 +220,19 @@ export class Chaos {
         const { point, pending, phase } = graph.machine
         return phase === 'live' && pending.length === 0 && point?.version === version && point.hash === hash
       })
-      if (isAtRest && (await this.areQueuesEmpty())) return
-      if (Date.now() > patience)
-        throw new Error(`no rest: ${JSON.stringify(this.people.map((person) => this.describe(person)))}`)
+      const queues = await this.queues()
+      if (isAtRest && queues.every((count) => count === 0)) return
+      if (Date.now() > patience) {
+        const people = this.people.map((person) => this.describe(person))
+        throw new Error(`no rest: ${JSON.stringify({ server: { version, hash }, queues, people })}`)
+      }
       await pause(20)
     }
   }
 
-  /** Queues of tabs that are gone are adopted by those that live. */
-  private async areQueuesEmpty(): Promise<boolean> {
-    const counts = await Promise.all(this.browsers.map((browser, user) => queued(browser, `dao:chaos:${user}`)))
-    return counts.every((count) => count === 0)
+  /** How many operations each device keeps. Queues of tabs that are gone are adopted by those that live. */
+  private queues(): Promise<number[]> {
+    return Promise.all(this.browsers.map((browser, user) => queued(browser, `dao:chaos:${user}`)))
   }
 
   private describe({ graph }: Person): Json {

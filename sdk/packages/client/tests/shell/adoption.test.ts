@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
 import { ClientShell } from '../../src/client.ts'
+import type { Device, DeviceSource } from '../../src/device.ts'
 import { openable } from '../../src/indexeddb/device.ts'
 import { Browser, type Tab } from '../indexeddb/pages.ts'
 import { hashOf, LIMITS } from '../machine/driver.ts'
-import { World } from './world.ts'
+import { settle, World } from './world.ts'
 
 const WELCOME = { type: 'WELCOME', connectionId: 'c', heartbeatMs: 30_000, serverTime: 0, limits: LIMITS }
 
@@ -65,4 +66,115 @@ test.each([
     { graphId: 'other', operations: [{ operationId: early.operationId, clientId: client.clientId }] },
   ])
   await reader.close()
+})
+
+test('P7 a client that is closed wakes the other tabs: they need not look by themselves', async () => {
+  const browser = new Browser()
+  const first = open(browser.tab(), new World())
+  const { operationId, persisted } = first.graph('g').createNode({ id: 'a' })
+  await persisted
+
+  const world = new World()
+  const client = open(browser.tab(), world)
+  client.graph('other')
+  await until(() => world.sockets.length === 1)
+  world.socket.open()
+  world.socket.say(WELCOME)
+  await until(() => world.socket.types().includes('SUBSCRIBE'))
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  await first.close()
+  await world.pass(60)
+  const asked = (): unknown[] =>
+    world.socket.sent.filter(({ type }) => type === 'SUBSCRIBE').map(({ graphId }) => graphId)
+  await until(() => asked().includes('g'))
+  world.socket.say(empty('g'))
+  expect(world.socket.sent.at(-1)).toMatchObject({ operationId, clientId: first.clientId })
+  await client.close()
+})
+
+/** A client whose device looks for queues until the test says that it has looked. */
+async function looking() {
+  const world = new World()
+  let looks = 0
+  let atOnce = 0
+  let most = 0
+  let finish = (): void => {}
+  const device: Device = {
+    clientId: 'me',
+    isDurable: true,
+    onWake: null,
+    load: () => Promise.resolve({ checkpoint: null, tail: [], operations: [], history: null }),
+    write: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+    adopt: () => {
+      looks += 1
+      atOnce += 1
+      most = Math.max(most, atOnce)
+      return new Promise((resolve) => {
+        finish = () => {
+          atOnce -= 1
+          finish = () => {}
+          resolve([])
+        }
+      })
+    },
+  }
+  const persist: DeviceSource = {
+    kind: 'test',
+    proposeClientId: () => 'me',
+    open: () => Promise.resolve(device),
+    forget: () => Promise.resolve(),
+  }
+  const client = new ClientShell({ url: 'ws://test/ws', persist }, world)
+  await settle()
+  return {
+    client,
+    wake: (afterMs: number): void => device.onWake?.(afterMs),
+    looks: (): number => looks,
+    most: (): number => most,
+    async pass(ms: number): Promise<void> {
+      await world.pass(ms)
+    },
+    async end(): Promise<void> {
+      finish()
+      await settle()
+    },
+  }
+}
+
+test('P7 a tab that is woken during a look looks again when it was told to, one look at a time', async () => {
+  const { client, wake, looks, most, pass, end } = await looking()
+  expect(looks()).toBe(1)
+  wake(50)
+  await pass(100)
+  expect(looks()).toBe(1)
+  await end()
+  await pass(0)
+  expect(looks()).toBe(2)
+  await end()
+  // Woken for later than the look that is due, it looks twice.
+  await pass(1_000)
+  wake(1_550)
+  await pass(1_000)
+  expect(looks()).toBe(3)
+  await end()
+  await pass(550)
+  expect(looks()).toBe(4)
+  await end()
+  expect(most()).toBe(1)
+  await client.close()
+  await pass(10_000)
+  expect(looks()).toBe(4)
+})
+
+test('P7 tabs that come and go do not keep a tab from looking', async () => {
+  const { client, wake, looks, pass, end } = await looking()
+  await end()
+  for (let time = 0; time < 30_000; time += 50) {
+    if (time % 1_500 === 0) wake(1_550)
+    await pass(50)
+    await end()
+  }
+  expect(looks()).toBeGreaterThan(15)
+  await client.close()
 })

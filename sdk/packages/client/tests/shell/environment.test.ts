@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
-import { expect, test } from 'vitest'
-import { ClientShell } from '../../src/client.ts'
+import { expect, test, vi } from 'vitest'
+import { ClientShell, createClient } from '../../src/client.ts'
 import { surroundings } from '../../src/environment.ts'
 import { LIMITS } from '../machine/driver.ts'
 import { FakeSocket, settle } from './world.ts'
@@ -52,4 +52,35 @@ test('A13 a page that is left for good sends to the end: its connection stays op
   await settle()
   expect(sockets).toHaveLength(1)
   await client.close()
+})
+
+test('A12 the class of WebSockets can be given; without any, the console says so once', async () => {
+  vi.stubGlobal('WebSocket', undefined)
+  const said = vi.spyOn(console, 'error').mockImplementation(() => {})
+  const opened: unknown[] = []
+  class Given extends FakeSocket {
+    constructor(...how: unknown[]) {
+      super()
+      opened.push(how)
+    }
+  }
+  const client = createClient({ url: 'ws://test/ws', WebSocket: Given })
+  client.graph('g')
+  await settle()
+  expect(opened).toEqual([[expect.stringContaining('ws://test/ws'), [expect.any(String)]]])
+  expect(said).not.toHaveBeenCalled()
+  await client.close()
+  const without = createClient({ url: 'ws://test/ws' })
+  without.graph('g')
+  await settle()
+  expect(said).toHaveBeenCalledWith(expect.stringContaining('createClient({ WebSocket'))
+  await without.close()
+  said.mockClear()
+  const here = surroundings()
+  for (let attempt = 0; attempt < 3; attempt++) {
+    expect(() => here.connect('ws://test/ws', 'p')).toThrow('createClient({ WebSocket')
+  }
+  expect(said).toHaveBeenCalledTimes(1)
+  said.mockRestore()
+  vi.unstubAllGlobals()
 })

@@ -112,6 +112,14 @@ export class MemoryGraph implements Graph {
     this.status = { ...this.status, access }
     this.#tell('status')
   }
+  setStatus(status: Partial<Status>): void {
+    this.status = { ...this.status, ...status }
+    this.#tell('status')
+  }
+  setReady(ready: boolean): void {
+    this.#snapshot = { ...this.#snapshot, ready }
+    this.#tell('graph')
+  }
   setPoint(version: number): void {
     this.status = { ...this.status, point: { version, hash: `h${version}` } }
   }

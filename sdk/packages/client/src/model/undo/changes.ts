@@ -62,7 +62,7 @@ export function standing(state: GraphState, { kind, id }: Entity): JsonObject | 
   }
 }
 
-function placeOf(state: GraphState, { kind, id }: Entity): Place | undefined {
+export function placeOf(state: GraphState, { kind, id }: Entity): Place | undefined {
   const row = kind === 'node' ? state.nodes.get(id) : kind === 'edge' ? state.edges.get(id) : undefined
   return row && { ordinal: row.ordinal, createdAt: row.createdAt }
 }

@@ -19,14 +19,16 @@ export interface Undoing {
   /** What {@link remember} gave for an operation; `undefined` if the client does not know it. */
   readonly known: (operationId: string) => readonly Change[] | undefined
   /**
-   * Whether somebody other than the authors of the operations did more to the entity than move it, after this version
-   * (rule U6). Left out: nobody did.
+   * Whether somebody other than the authors of the operations created or updated the entity after this version (rule U6;
+   * moves and deletions don't count). Left out: nobody did.
    */
   readonly others?: (entity: Entity, since: number) => boolean
   /** A node that is not there any more, as it was last; left out, only what the operations deleted is known. */
   readonly gone?: (id: string) => GraphNode | undefined
   readonly onConflict?: OnConflict
   readonly limits?: Limits
+  /** {@link tell} for who shows what came of it; left out, the result may name more. */
+  readonly tell?: (head: GraphState, taking: Taking) => void
 }
 
 export interface Undone {
@@ -48,7 +50,7 @@ export interface UndoRefused extends Refused {
 export function decideUndo(
   state: GraphState,
   operations: readonly { readonly operationId: string; readonly version: number }[],
-  { known, others = () => false, gone = () => undefined, onConflict = 'merge', limits = DEFAULT_LIMITS }: Undoing,
+  { known, others = () => false, gone = () => undefined, onConflict = 'merge', limits = DEFAULT_LIMITS, tell }: Undoing,
 ): Undone | UndoRefused {
   const steps: Step[] = []
   for (const { operationId, version } of operations) {
@@ -59,6 +61,7 @@ export function decideUndo(
   steps.reverse().sort((a, b) => b.version - a.version)
   const taking = new Taking(state, steps, { others, gone, onConflict, limits })
   for (const step of steps) taking.takeBack(step)
+  tell?.(state, taking)
   const events = netEvents(state, taking.graph, taking.touched.values(), limits)
   const { skipped, detached } = taking
   if (skipped.length > 0 && (onConflict !== 'merge' || events.length === 0)) {

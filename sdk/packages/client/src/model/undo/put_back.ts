@@ -38,6 +38,20 @@ export function putBack(
   return { now: fields(before, after, now, '', how), reverted: how.reverted, takenOver: how.takenOver }
 }
 
+/**
+ * What the operation changed, as it was before: null where there was nothing. Where both sides are objects, what differs in
+ * them, but for the field that is `whole`.
+ */
+export function changed(before: JsonObject, after: JsonObject, whole?: string): JsonObject {
+  const told: { [key: string]: Json } = {}
+  for (const key of new Set([...Object.keys(before), ...Object.keys(after)])) {
+    const [was, is] = [get(before, key), get(after, key)]
+    if (isEqual(was, is)) continue
+    put(told, key, key !== whole && isObject(was) && isObject(is) ? changed(was, is) : (was ?? null))
+  }
+  return told
+}
+
 const NOTHING: JsonObject = {}
 
 function fields(before: JsonObject, after: JsonObject, now: JsonObject, above: string, how: How): JsonObject {

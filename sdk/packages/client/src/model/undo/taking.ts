@@ -12,7 +12,7 @@ import type { Refused } from '../refused.ts'
 import type { GraphState, Place } from '../state.ts'
 import { type Change, keyOf } from './changes.ts'
 import { isGone, parentsFirst, valueAt } from './order.ts'
-import { type PutBack, putBack } from './put_back.ts'
+import { changed, type PutBack, putBack } from './put_back.ts'
 
 /** What one operation did. */
 export interface Step {
@@ -64,44 +64,68 @@ export class Taking {
     this.#limits = limits
   }
 
-  /** What was deleted comes back first, then what was changed is put back, and what was created goes last. */
+  /**
+   * What was deleted comes back first, then what was changed is put back, and what was created goes last. What was exchanged
+   * keeps what is inside of it and its edges: they go by its id.
+   */
   takeBack(step: Step): void {
     const changes = [...step.changes].reverse()
-    this.#deleteCreated(
-      step,
-      changes.filter((change) => change.isExchange === true),
-    )
-    const gone = changes.filter((change) => change.kind === 'node' && isGone(change) && !this.#isInTheWay(change))
+    for (const change of changes) if (change.isExchange === true) this.#exchangeBack(step, change)
+    const gone = changes.filter((change) => change.kind === 'node' && isGone(change))
     for (const change of parentsFirst(gone, nodeBefore)) this.#restoreNode(nodeBefore(change), change.place)
-    for (const change of changes) {
-      if (change.kind === 'node' && isChanged(change)) this.#putBackNode(nodeBefore(change), change.after as JsonObject)
+    const changed = changes.filter((change) => change.kind === 'node' && isChanged(change))
+    for (const change of this.#inOrder(changed)) {
+      this.#putBackNode(nodeBefore(change), change.after as JsonObject)
     }
     for (const change of changes) {
-      if (change.kind !== 'edge' || this.#isInTheWay(change)) continue
+      if (change.kind !== 'edge') continue
       const before = change.before as unknown as GraphEdge
       if (isGone(change)) this.#restoreEdge(before, change.place)
       else if (isChanged(change)) this.#putBackEdge(before, change.after as JsonObject)
     }
-    this.#deleteCreated(
-      step,
-      changes.filter((change) => change.before === undefined && change.after !== undefined),
-    )
+    this.#deleteCreated(step)
     for (const change of changes) {
       if (change.kind === 'viewport') this.#putBackViewport(change)
       if (change.kind === 'graph') this.#putBackAttributes(change)
     }
   }
 
-  /** Edges first, and nodes after what is in them. */
-  #deleteCreated(step: Step, changes: readonly Change[]): void {
-    for (const { kind, id } of changes) if (kind === 'edge') this.#deleteEdge(step, id)
-    const nodes = changes.flatMap(({ kind, id }) => (kind === 'node' ? (this.graph.nodes.get(id)?.entity ?? []) : []))
-    for (const { id } of parentsFirst(nodes, (node) => node).reverse()) this.#deleteNode(step, id)
+  /**
+   * Each after what it goes back into, also through nodes that stay where they are, if any was put into another: on the way
+   * back none is inside of itself.
+   */
+  #inOrder(changed: readonly Change[]): readonly Change[] {
+    const areKept = changed.every((change) =>
+      isEqual(parentsOf(nodeBefore(change)), parentsOf(change.after as unknown as GraphNode)),
+    )
+    return areKept ? changed : parentsFirst(changed, nodeBefore, this.graph)
   }
 
-  /** Whether what was created in its place stays: that was told already. */
-  #isInTheWay({ kind, id, isExchange }: Change): boolean {
-    return isExchange === true && (kind === 'node' ? this.graph.nodes : this.graph.edges).has(id)
+  /**
+   * Rule U7. Gives what stands the place of what was exchanged for it, if nobody else worked on it since. Its fields are put
+   * back like those of what was changed.
+   */
+  #exchangeBack(step: Step, { kind, id, place }: Change): void {
+    const entity: Entity = { kind, id }
+    const stands = kind === 'node' ? this.graph.nodes.get(id) : this.graph.edges.get(id)
+    if (stands === undefined || place === undefined || stands.ordinal === place.ordinal) return
+    if (this.#onConflict !== 'overwrite' && this.#others(entity, step.version)) return
+    if (kind === 'node') {
+      this.#apply(entity, { type: 'NodeDeleted', nodeId: id }, [''])
+      this.#apply(entity, { type: 'NodeRestored', node: stands.entity as GraphNode, ...place }, [''])
+    } else {
+      this.#apply(entity, { type: 'EdgeDeleted', edgeId: id }, [''])
+      this.#apply(entity, { type: 'EdgeRestored', edge: stands.entity as GraphEdge, ...place }, [''])
+    }
+  }
+
+  /** Edges first, and nodes after what is in them. */
+  #deleteCreated(step: Step): void {
+    const changes = [...step.changes].reverse()
+    const created = changes.filter((change) => change.before === undefined && change.after !== undefined)
+    for (const { kind, id } of created) if (kind === 'edge') this.#deleteEdge(step, id)
+    const nodes = created.flatMap(({ kind, id }) => (kind === 'node' ? (this.graph.nodes.get(id)?.entity ?? []) : []))
+    for (const { id } of parentsFirst(nodes, (node) => node).reverse()) this.#deleteNode(step, id)
   }
 
   #apply(entity: Entity, event: GraphEvent, paths: readonly string[]): void {
@@ -115,6 +139,12 @@ export class Taking {
 
   #skip(reason: string, { kind, id }: Entity, path: string, yours: Json, current: Json): void {
     this.skipped.push({ reason, entity: kind, id, path, yours, current })
+  }
+
+  /** Of what is gone only that is known which the operation changed. Where it left the fields as they were, nothing is. */
+  #skipGone(entity: Entity, before: JsonObject, after: JsonObject): void {
+    const yours = changed(before, after, entity.kind === 'node' ? 'position' : undefined)
+    if (Object.keys(yours).length > 0) this.#skip('TARGET_DELETED', entity, '', yours, null)
   }
 
   #skipRefused(problem: Refused, entity: Entity, path: string, yours: Json): void {
@@ -235,7 +265,7 @@ export class Taking {
     const entity: Entity = { kind: 'node', id: before.id }
     const stands = this.graph.nodes.get(before.id)?.entity
     if (stands === undefined) {
-      this.#skip('TARGET_DELETED', entity, '', before as Json, null)
+      this.#skipGone(entity, before as unknown as JsonObject, after)
       return
     }
     const merged = this.#merge(
@@ -260,7 +290,7 @@ export class Taking {
     const entity: Entity = { kind: 'edge', id: before.id }
     const stands = this.graph.edges.get(before.id)?.entity
     if (stands === undefined) {
-      this.#skip('TARGET_DELETED', entity, '', before as Json, null)
+      this.#skipGone(entity, before as unknown as JsonObject, after)
       return
     }
     const merged = this.#merge(before as unknown as JsonObject, after, stands as unknown as JsonObject, () => false)
@@ -343,7 +373,7 @@ function nodeBefore(change: Change): GraphNode {
 }
 
 function isChanged(change: Change): boolean {
-  return change.before !== undefined && change.after !== undefined && change.isExchange !== true
+  return change.before !== undefined && change.after !== undefined
 }
 
 function isWithinPosition(path: string): boolean {
