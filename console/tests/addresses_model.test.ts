@@ -4,6 +4,7 @@ import { renderToString } from 'react-dom/server'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { Link, Route, Router, useParams as useRouteParams } from 'wouter'
 import { type Place, placeLink, usePlace } from '../src/graph/place.ts'
+import { copyIdOf, GRAPH_ID_PATTERN, isGraphId } from '../src/shared/graph_ids.ts'
 import { decode, graphLink, operationLink, parkedLink, parseGraphSegment } from '../src/shared/links.ts'
 import { hrefs, pathBelow, useConsoleLocation } from '../src/shared/location.ts'
 import { useParams } from '../src/shared/use_params.ts'
@@ -83,5 +84,25 @@ describe('k1 ids are read back from the address', () => {
     expect(pathBelow('/a%20b/console', '/a%20b/console/graphs')).toBe('/graphs')
     expect(pathBelow('/console', '/console')).toBe('/')
     expect(pathBelow('/console', '/consoles')).toBe('~/consoles')
+  })
+})
+
+describe('g3 ids of graphs', () => {
+  test('g3_an_id_is_one_wherever_it_is_typed', () => {
+    // As browsers read the `pattern` of an input.
+    const typed = new RegExp(`^(?:${GRAPH_ID_PATTERN})$`, 'v')
+    const ids = ['a', 'team-a.flow_1:x', '7', 'x'.repeat(128)]
+    const others = ['', '-a', '.a', 'a b', 'a/b', 'a@1', 'é', 'a*', 'x'.repeat(129)]
+    for (const isOne of [isGraphId, (text: string) => typed.test(text)])
+      expect([...ids, ...others].filter(isOne)).toEqual(ids)
+  })
+
+  test('g3_the_id_that_a_copy_is_proposed_is_another_one_and_not_too_long', () => {
+    expect(copyIdOf('flow')).toBe('flow-copy')
+    for (const length of [1, 123, 124, 127, 128]) {
+      const id = 'x'.repeat(length)
+      expect(isGraphId(copyIdOf(id))).toBe(true)
+      expect(copyIdOf(id)).not.toBe(id)
+    }
   })
 })

@@ -5,6 +5,7 @@ import { HistoryWindow, PAGE, PAGES_MAX, STEP_MAX } from '../src/graph/history_w
 import { matchOf, parseNoted } from '../src/graph/noted_hash.ts'
 import { Past, WINDOW } from '../src/graph/past.ts'
 import { linesOf, RUN_MAX } from '../src/graph/runs.ts'
+import { isReplaced, seenAfter } from '../src/graph/seen.ts'
 import { absence, TOUCH_PAGES_MAX, touchesAfter } from '../src/graph/touches.ts'
 import { wantedOf } from '../src/graph/use_view.ts'
 import type { Commit, Difference, GraphRow, Touch } from '../src/graph/wire_types.ts'
@@ -98,6 +99,40 @@ function listing(all: readonly number[]) {
 const newestFirst = (count: number): number[] => Array.from({ length: count }, (_, i) => count - i)
 
 group('k3 window', () => {
+  test('k3_a_replaced_history_is_a_new_list_and_newer_commits_are_counted_from_it', () => {
+    const seen = { version: 40, replacements: 0 }
+    expect(seenAfter(seen, 40, 0)).toBe(seen)
+    expect(seenAfter(seen, 50, 0)).toBe(seen)
+    expect(seenAfter(seen, 40, 1)).toEqual({ version: 40, replacements: 1 })
+    expect(seenAfter(seen, 60, 1)).toEqual({ version: 60, replacements: 1 })
+    // Known to be shorter before or after it is told.
+    expect(seenAfter(seen, 12, 0)).toEqual({ version: 12, replacements: 0 })
+    expect(seenAfter({ version: 40, replacements: 1 }, 12, 1)).toEqual({ version: 12, replacements: 1 })
+  })
+
+  test('k9_a_history_that_was_replaced_while_nobody_followed_it_is_another_one', async () => {
+    const before = { version: 40, hash: 'a' }
+    const asked: unknown[] = []
+    const answer = (reset: boolean) => async (since: unknown) => {
+      asked.push(since)
+      return reset
+    }
+    const isOther = (now: typeof before, reset = false): Promise<boolean> => isReplaced(before, now, answer(reset))
+    expect(await isOther({ version: 40, hash: 'a' })).toBe(false)
+    expect(await isOther({ version: 40, hash: 'b' })).toBe(true)
+    expect(await isOther({ version: 12, hash: 'c' })).toBe(true)
+    expect(await isOther({ version: 0, hash: '0' })).toBe(true)
+    expect(asked).toEqual([])
+    expect(await isOther({ version: 50, hash: 'd' })).toBe(false)
+    expect(await isOther({ version: 50, hash: 'e' }, true)).toBe(true)
+    expect(asked).toEqual([before, before])
+    const refuse = () => Promise.reject(new Error('no'))
+    expect(await isReplaced(before, { version: 50, hash: 'd' }, refuse)).toBe(true)
+    // Nothing of it was seen yet.
+    expect(await isReplaced({ version: 0, hash: '0' }, before, refuse)).toBe(false)
+    expect(await isReplaced({ version: 0, hash: null }, before, refuse)).toBe(false)
+  })
+
   test('k3_rows_that_are_wanted_together_are_held_together', async () => {
     const { ask, asked } = listing(newestFirst(20 * PAGE))
     const window = new HistoryWindow(ask, () => undefined)

@@ -4,7 +4,7 @@ import { summary } from '../src/graph/activity_summary.ts'
 import { boundsOf, boxAt, boxesOf, runsAcross, sizeOf, viewOf } from '../src/graph/canvas/geometry.ts'
 import { outline } from '../src/graph/outline.ts'
 import { Recent } from '../src/graph/recent.ts'
-import { labelOf, short } from '../src/graph/text.ts'
+import { labelOf, shortValue } from '../src/graph/text.ts'
 
 const nodes = [
   { id: 'g', type: 'group', position: { x: 100, y: 100 }, style: { width: 400, height: 300 } },
@@ -97,10 +97,10 @@ group('k3 bounds', () => {
   })
 
   test('k3_long_texts_are_cut_and_never_in_the_middle_of_a_letter', () => {
-    expect(short('x'.repeat(100), 10)).toBe(`"${'x'.repeat(9)}…"`)
-    expect(short('😀😀😀😀', 3)).toBe('"😀😀…"')
-    expect(short({ x: 1.23456, y: 2 })).toBe('1.2, 2')
-    expect(short(null)).toBe('–')
+    expect(shortValue('x'.repeat(100), 10)).toBe(`"${'x'.repeat(9)}…"`)
+    expect(shortValue('😀😀😀😀', 3)).toBe('"😀😀…"')
+    expect(shortValue({ x: 1.23456, y: 2 })).toBe('1.2, 2')
+    expect(shortValue(null)).toBe('–')
     expect(labelOf({ id: 'n', data: { label: ' ' } })).toBe('n')
   })
 })

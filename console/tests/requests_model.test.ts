@@ -1,9 +1,10 @@
 /** What the console makes of answers, and of answers that do not come. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type Done, each, trashGraph } from '../src/graphs/writes.ts'
+import { type Done, each } from '../src/graphs/writes.ts'
 import { findOperation } from '../src/operations/find_operation.ts'
 import { effectWords } from '../src/operations/operation_page.tsx'
 import { ApiError, get, isPassing, rawLines, send } from '../src/shared/api.ts'
+import { trashGraph } from '../src/shared/graph_writes.ts'
 import type { GraphRow } from '../src/shared/types.ts'
 import { load } from '../src/subscriptions/subscriptions_page.tsx'
 

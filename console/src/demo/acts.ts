@@ -5,7 +5,7 @@ import { ApiError, get, send } from '../shared/api.ts'
 import { seg } from '../shared/links.ts'
 import type { Changes } from '../shared/types.ts'
 import { room } from './arrange.ts'
-import { graphOf, type Pair, type Person } from './people.ts'
+import type { Graphs, Pair, Person } from './people.ts'
 import { edits, type Stories, versions } from './story.ts'
 import { sleep, until, watchCommits } from './watch.ts'
 
@@ -23,6 +23,7 @@ const RENAMED = 'refund'
 
 export class Acts {
   readonly #pair: Pair
+  readonly #graphs: Graphs
   readonly #graphId: string
   readonly #stories: Stories
   readonly #changed: (busy: Act | null) => void
@@ -30,15 +31,17 @@ export class Acts {
   /** What Bob missed is counted from here. */
   #cutAt: { version: number; ended: () => number[]; own: () => number[] } | null = null
 
-  constructor(pair: Pair, graphId: string, stories: Stories, changed: (busy: Act | null) => void) {
+  /** `graphs` stay open as long as something is done. */
+  constructor(pair: Pair, graphs: Graphs, graphId: string, stories: Stories, changed: (busy: Act | null) => void) {
     this.#pair = pair
+    this.#graphs = graphs
     this.#graphId = graphId
     this.#stories = stories
     this.#changed = changed
   }
 
   #graph(who: Person): Graph {
-    return graphOf(who, this.#graphId)
+    return this.#graphs[who.id]
   }
 
   /** One at a time. A failure is told, and the network is whole again afterwards. */

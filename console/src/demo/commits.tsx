@@ -1,5 +1,4 @@
 /** What happened, newest first: version, who, what, when. Each row leads to that version in the console. */
-import type { Graph } from '@dao-api/client'
 import { useCallback, useRef, useSyncExternalStore } from 'react'
 import { describe } from '../graph/describe.ts'
 import { cut, labelOf } from '../graph/text.ts'
@@ -7,7 +6,7 @@ import { graphLink, operationLink } from '../shared/links.ts'
 import { basePath } from '../shared/place.ts'
 import { clock } from '../shared/time.tsx'
 import type { AuditedOperation } from '../shared/types.ts'
-import type { Pair } from './people.ts'
+import type { Graphs, Pair } from './people.ts'
 import { useCommits } from './use_commits.ts'
 
 /** With its opener, the new tab is signed in as this one is. Both are the console's. */
@@ -15,7 +14,7 @@ const NEW_TAB = { target: '_blank', rel: 'opener' } as const
 
 interface Props {
   pair: Pair
-  graphs: readonly [Graph, Graph]
+  graphs: Graphs
   graphId: string
 }
 
@@ -23,14 +22,16 @@ export function Commits({ pair, graphs, graphId }: Props) {
   const operations = useCommits(graphs, graphId)
   // The names of nodes may come after the commits.
   useSyncExternalStore(
-    useCallback((listener: () => void) => graphs[0].subscribe(listener), [graphs]),
-    () => graphs[0].getSnapshot(),
+    useCallback((listener: () => void) => graphs.ada.subscribe(listener), [graphs]),
+    () => graphs.ada.getSnapshot(),
   )
   const first = useRef<string | null>(null)
   first.current ??= operations[0]?.operationId ?? null
   const colorOf = (user: string): string => (user === 'ada' || user === 'bob' ? pair[user].color : '#5b6472')
   const name = (id: string): string => {
-    const entity = graphs.map((graph) => graph.node(id) ?? graph.edge(id)).find((found) => found !== undefined)
+    const entity = [graphs.ada, graphs.bob]
+      .map((graph) => graph.node(id) ?? graph.edge(id))
+      .find((found) => found !== undefined)
     return entity === undefined ? id : labelOf(entity)
   }
   return (

@@ -5,7 +5,7 @@ import { createContext, memo, type ReactNode, useContext, useEffect, useRef } fr
 
 export type Step = Node<{ label?: string }>
 
-export interface Renaming {
+interface Renaming {
   /** The node that is being renamed here. */
   readonly id: string | null
   rename(id: string | null): void

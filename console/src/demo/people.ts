@@ -51,4 +51,16 @@ export function retainPeople(): () => void {
   }
 }
 
-export const graphOf = (one: Person, graphId: string): Graph => one.client.graph(graphId)
+/** The graph as each of them has it. */
+export type Graphs = Readonly<Record<Person['id'], Graph>>
+
+/** Holds the graph for both, once: to be closed with {@link closeGraphs}. */
+export const openGraphs = ({ ada, bob }: Pair, graphId: string): Graphs => ({
+  ada: ada.client.graph(graphId),
+  bob: bob.client.graph(graphId),
+})
+
+export function closeGraphs({ ada, bob }: Graphs): void {
+  ada.close()
+  bob.close()
+}

@@ -3,16 +3,25 @@ import { useEffect, useMemo, useState, useSyncExternalStore } from 'react'
 import { type Act, Acts } from './acts.ts'
 import { Commits } from './commits.tsx'
 import { Editor } from './editor.tsx'
-import { graphOf, people, retainPeople } from './people.ts'
+import { closeGraphs, type Graphs, openGraphs, type Pair, people, retainPeople } from './people.ts'
 import { Stories, type Tone } from './story.ts'
 
 export function Stage({ graphId }: { graphId: string }) {
   const [pair] = useState(people)
+  const [graphs, setGraphs] = useState<Graphs | null>(null)
+  useEffect(retainPeople, [])
+  useEffect(() => {
+    const opened = openGraphs(pair, graphId)
+    setGraphs(opened)
+    return () => closeGraphs(opened)
+  }, [pair, graphId])
+  return graphs === null ? null : <Scene pair={pair} graphs={graphs} graphId={graphId} />
+}
+
+function Scene({ pair, graphs, graphId }: { pair: Pair; graphs: Graphs; graphId: string }) {
   const [busy, setBusy] = useState<Act | null>(null)
   const [stories] = useState(() => new Stories())
-  const [acts] = useState(() => new Acts(pair, graphId, stories, setBusy))
-  const graphs = useMemo(() => [graphOf(pair.ada, graphId), graphOf(pair.bob, graphId)] as const, [pair, graphId])
-  useEffect(retainPeople, [])
+  const acts = useMemo(() => new Acts(pair, graphs, graphId, stories, setBusy), [pair, graphs, graphId, stories])
   const isCut = useSyncExternalStore(pair.bob.cable.subscribe, pair.bob.cable.isCut)
   return (
     <main className="stage">

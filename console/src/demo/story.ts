@@ -12,7 +12,7 @@ export interface Story {
   readonly lines: readonly Line[]
 }
 
-export const BEGIN: Story = {
+const BEGIN: Story = {
   title: 'Ada and Bob edit one graph',
   lines: [
     {

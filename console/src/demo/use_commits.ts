@@ -1,9 +1,9 @@
 /** The latest operations, refused ones too: asked for when either editor hears of one. */
-import type { Graph } from '@dao-api/client'
 import { useEffect, useState } from 'react'
 import { get } from '../shared/api.ts'
 import { seg } from '../shared/links.ts'
 import type { AuditedOperation, Operations } from '../shared/types.ts'
+import type { Graphs } from './people.ts'
 
 const SHOWN_MAX = 40
 /** Commits that arrive together are one request. Milliseconds. */
@@ -11,7 +11,7 @@ const SOON_MS = 60
 /** After a failure. Milliseconds. */
 const AGAIN_MS = 1_000
 
-export function useCommits(graphs: readonly Graph[], graphId: string): readonly AuditedOperation[] {
+export function useCommits(graphs: Graphs, graphId: string): readonly AuditedOperation[] {
   const [operations, setOperations] = useState<readonly AuditedOperation[]>([])
   useEffect(() => {
     const abort = new AbortController()
@@ -36,7 +36,7 @@ export function useCommits(graphs: readonly Graph[], graphId: string): readonly 
     }
     void ask()
     const hear = (): void => soon(SOON_MS)
-    const stops = graphs.flatMap((graph) => [graph.on('commit', hear), graph.on('refused', hear)])
+    const stops = [graphs.ada, graphs.bob].flatMap((graph) => [graph.on('commit', hear), graph.on('refused', hear)])
     return () => {
       abort.abort()
       clearTimeout(timer)

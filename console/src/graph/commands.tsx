@@ -2,15 +2,14 @@
 import type { Graph } from '@dao-api/client'
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from 'react'
 import { Link } from 'wouter'
-import { type ApiError, newOperationId, send } from '../shared/api.ts'
-import { short } from '../shared/format.ts'
+import type { ApiError } from '../shared/api.ts'
+import { shortId } from '../shared/format.ts'
+import { command } from '../shared/graph_writes.ts'
 import { operationLink } from '../shared/links.ts'
 import { useUnlock } from '../shared/unlock.ts'
-import { asApiError } from '../shared/use_load.ts'
-import { graphPath } from './source.ts'
+import { useWrite } from '../shared/use_write.ts'
 import { v } from './text.ts'
 import { whenSettled } from './when_settled.ts'
-import type { Accepted } from './wire_types.ts'
 
 interface Receipt {
   readonly operationId: string
@@ -49,7 +48,7 @@ export function ReceiptList({ id }: { id: string }) {
           <span aria-hidden="true">{tone === 'ok' ? '✓' : '✕'}</span>
           <span className="gp-receipt-text">{text}</span>
           <Link href={operationLink(operationId, id)} title={operationId}>
-            operation {short(operationId)}
+            operation {shortId(operationId)}
           </Link>
           {act !== undefined && isUnlocked && (
             <button type="button" className="link" onClick={act.run}>
@@ -66,45 +65,27 @@ export function ReceiptList({ id }: { id: string }) {
 }
 
 interface Commands {
-  /** Sends one command. A failure is thrown as an `ApiError`, and the same call again is safe: it has the same id. */
-  run: (type: string, payload: object, did: string) => Promise<Accepted>
-  readonly error: ApiError | null
-  readonly busy: boolean
-  clear: () => void
+  /** Sends one command. A failure is thrown and shown, and the same call again is safe: it has the same id. */
+  run: (type: string, payload: object, did: string) => Promise<void>
+  readonly error: ApiError | undefined
 }
 
 /** One command of a dialog: sent again after a failure, it is the same operation (C3). */
 export function useCommand(id: string): Commands {
   const { add } = useContext(Context)
-  const [error, setError] = useState<ApiError | null>(null)
-  const [busy, setBusy] = useState(false)
-  const [operation, setOperation] = useState<{ key: string; id: string } | null>(null)
-  const run = useCallback(
-    async (type: string, payload: object, did: string): Promise<Accepted> => {
-      const key = `${type} ${JSON.stringify(payload)}`
-      // A final refusal used up its id; everything else is sent again under the same one.
-      const isSame = operation?.key === key && error !== null && ![404, 409, 422].includes(error.status)
-      const operationId = isSame ? operation.id : newOperationId()
-      setOperation({ key, id: operationId })
-      setBusy(true)
-      setError(null)
-      try {
-        const body = { type, payload, operationId }
-        const answer = await send<Accepted>('POST', graphPath(id, '/command'), body)
-        const text = answer.outcome === 'unchanged' ? `${did}: nothing to do` : `${did} in ${v(answer.version)}`
-        add({ operationId, text, tone: 'ok' })
-        return answer
-      } catch (failure) {
-        setError(asApiError(failure))
-        throw failure
-      } finally {
-        setBusy(false)
-      }
-    },
-    [id, add, operation, error],
-  )
-  const clear = useCallback(() => setError(null), [])
-  return { run, error, busy, clear }
+  const { run, error } = useWrite()
+  return {
+    run: (type, payload, did) =>
+      run(
+        async (operationId) => {
+          const { outcome, version } = await command(id, type, payload, operationId)
+          const text = outcome === 'unchanged' ? `${did}: nothing to do` : `${did} in ${v(version)}`
+          add({ operationId, text, tone: 'ok' })
+        },
+        `${type} ${JSON.stringify(payload)}`,
+      ),
+    error,
+  }
 }
 
 /** Shows what becomes of edits on the canvas, also of those that are on their way when editing ends. */

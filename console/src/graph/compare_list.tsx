@@ -9,7 +9,7 @@ import { User } from '../shared/ui.tsx'
 import { useLoad } from '../shared/use_load.ts'
 import { type PathChange, type Row, SIGNS } from './compare.ts'
 import { getTouches } from './source.ts'
-import { short, v } from './text.ts'
+import { shortValue, v } from './text.ts'
 import { textDiff } from './text_diff.ts'
 import type { Difference } from './wire_types.ts'
 
@@ -91,7 +91,7 @@ function RowView({
         )}
         {first !== undefined && (
           <span className="gp-change-what">
-            <code>{first.path || entity}</code> {short(first.before, 24)} → {short(first.after, 24)}
+            <code>{first.path || entity}</code> {shortValue(first.before, 24)} → {shortValue(first.after, 24)}
             {changes.length > 1 && ` and ${changes.length - 1} more`}
           </span>
         )}
@@ -156,7 +156,7 @@ function Change({ change: { path, before, after } }: { change: PathChange }) {
         </p>
       ) : (
         <p className="gp-diff">
-          <del>{short(before, 200)}</del> <ins>{short(after, 200)}</ins>
+          <del>{shortValue(before, 200)}</del> <ins>{shortValue(after, 200)}</ins>
         </p>
       )}
     </div>

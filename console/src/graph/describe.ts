@@ -1,6 +1,7 @@
 /** A commit in a few words: "moved 3 nodes", "changed Refund: label, owner". Pure. */
 import { counted } from '../shared/format.ts'
-import { cut, isObject, labelOf, v } from './text.ts'
+import { isObject } from '../shared/is_object.ts'
+import { cut, labelOf, v } from './text.ts'
 import type { AuditedOperation, WireEvent } from './wire_types.ts'
 
 export type Content = 'content' | 'attributes' | 'labels' | 'lifecycle'

@@ -1,5 +1,5 @@
 /** Who wrote each field of a node or edge, and when (A4 folded to its leaves). Pure. */
-import { isObject } from './text.ts'
+import { isObject } from '../shared/is_object.ts'
 import type { Touch } from './wire_types.ts'
 
 /** Fields of the server, which are not the author's (G2). */

@@ -24,6 +24,8 @@ interface GraphTabProps {
   /** Of the view. */
   version: number
   head: number
+  /** How often the history was replaced by another one. */
+  replacements: number
   graph: Graph | null
   commit: Commit | null
   flow: GraphFlow | null
@@ -32,7 +34,7 @@ interface GraphTabProps {
 }
 
 export function GraphTab(props: GraphTabProps) {
-  const { id, row, placed, view, version, head, commit, onRestore, onLabel } = props
+  const { id, row, placed, view, version, head, replacements, commit, onRestore, onLabel } = props
   const name = useNames(view)
   switch (placed.place.tab) {
     case 'inspect':
@@ -44,6 +46,7 @@ export function GraphTab(props: GraphTabProps) {
           placed={placed}
           version={version}
           head={head}
+          replacements={replacements}
           here={view?.kind === 'past' ? commit : null}
           name={name}
           onRestore={onRestore}

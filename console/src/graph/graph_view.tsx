@@ -64,7 +64,7 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
     return travel.version === null ? { kind: 'head' } : { kind: 'version', version: travel.version }
   }, [wanted, travel.isMoving, travel.version])
   const viewed = useView(past, shown, head)
-  useRefreshRow(headVersion, row.version, reload)
+  useRefreshRow(head, row.version, reload)
 
   const isHead = travel.version === null
   const pictureOfHead = head.snapshot.ready ? head.version : headVersion
@@ -134,6 +134,7 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
             failed={error !== null && error !== undefined}
             version={view?.version ?? version}
             head={headVersion}
+            replacements={head.replacements}
             graph={head.graph}
             commit={commit}
             flow={editing}
@@ -157,13 +158,28 @@ export function GraphView({ id, at, head, row, rowAsOf, rowError, reload }: Grap
   )
 }
 
-/** The row has labels, title and trash: it is asked for again when commits came. */
-function useRefreshRow(head: number, known: number, reload: () => void): void {
+/** How often the row is asked for while it is that of a history that was replaced. */
+const BEHIND_MS = 2_000
+
+/**
+ * The row has labels, title and trash: it is asked for again when commits came, and when the history is another one. A row
+ * with more versions than that one has is that of the history before.
+ */
+function useRefreshRow({ version, replacements, status }: Head, known: number, reload: () => void): void {
   useEffect(() => {
-    if (head <= known) return
+    if (replacements > 0) reload()
+  }, [replacements, reload])
+  useEffect(() => {
+    if (version <= known) return
     const timer = setTimeout(reload, 800)
     return () => clearTimeout(timer)
-  }, [head, known, reload])
+  }, [version, known, reload])
+  const isOfBefore = replacements > 0 && known > version && status.connection === 'live'
+  useEffect(() => {
+    if (!isOfBefore) return
+    const timer = setInterval(reload, BEHIND_MS)
+    return () => clearInterval(timer)
+  }, [isOfBefore, reload])
 }
 
 /** The commit of a version: it comes with the past; of the head it is asked for. */

@@ -151,9 +151,8 @@ export class HistoryWindow<T, B = undefined> {
 
   /** Never the newest page, nor one that is wanted now: it would be asked for again at once. */
   #drop(): void {
-    const [newest, ...others] = this.#slots
+    const [, ...others] = this.#slots
     const held = others.filter(({ rows }) => rows !== null && rows.length > 0).sort((a, b) => b.used - a.used)
-    const kept = newest === undefined ? PAGES_MAX : PAGES_MAX - 1
-    for (const slot of held.slice(kept)) if (slot.used !== this.#clock) slot.rows = null
+    for (const slot of held.slice(PAGES_MAX - 1)) if (slot.used !== this.#clock) slot.rows = null
   }
 }

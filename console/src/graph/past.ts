@@ -152,6 +152,6 @@ function apply(state: GraphState, commit: Commit): void {
 }
 
 /** The version after which the window of a version begins: 1 to 200 are in the window since 0. */
-export function windowOf(version: number): number {
+function windowOf(version: number): number {
   return Math.max(0, Math.floor((version - 1) / WINDOW) * WINDOW)
 }

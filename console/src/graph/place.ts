@@ -23,7 +23,7 @@ export interface Place {
 
 export type Move = Partial<Omit<Place, 'id' | 'at'>> & { readonly at?: string | number | null }
 
-export function readPlace(id: string, at: string | null, search: string): Place {
+function readPlace(id: string, at: string | null, search: string): Place {
   const query = new URLSearchParams(search)
   const [node, edge, tab] = [query.get('node'), query.get('edge'), query.get('tab')]
   return {

@@ -1,6 +1,6 @@
 /** Playback of a history: how long to wait before the next commit. Pure; the timer is the slider's. */
 
-export const SPEEDS: readonly number[] = [1, 2, 4, 8, 16, 32, 64]
+const SPEEDS: readonly number[] = [1, 2, 4, 8, 16, 32, 64]
 /** A pause in the history that is longer than this is skipped. Milliseconds of history. */
 export const IDLE_MS = 2_000
 /** The shortest time a commit is shown, so that a burst can be seen. */

@@ -4,7 +4,7 @@
  * A sentence is a list of parts, so that a screen can link versions and operations without parsing text. Pure.
  */
 import { duration } from '../shared/time.tsx'
-import { short, v } from './text.ts'
+import { shortValue, v } from './text.ts'
 import type { AuditedOperation, WireConflict } from './wire_types.ts'
 
 export type Part =
@@ -73,7 +73,7 @@ function wish(operation: Refused, conflict: WireConflict): Part[] {
     return [text('to write '), entity(conflict), text(` (${operation.commandType})`)]
   }
   if (conflict.yours === null) return [text('to remove '), code_(conflict.path), text(' of '), entity(conflict)]
-  return [code_(conflict.path), text(' = '), code_(short(conflict.yours)), text(' on '), entity(conflict)]
+  return [code_(conflict.path), text(' = '), code_(shortValue(conflict.yours)), text(' on '), entity(conflict)]
 }
 
 function standing(operation: Refused, conflict: WireConflict, timeOf: (version: number) => number | undefined): Part[] {
@@ -81,7 +81,7 @@ function standing(operation: Refused, conflict: WireConflict, timeOf: (version: 
   const earlier = at === undefined ? '' : `, ${duration(operation.timestamp - at)} earlier`
   const deleted = conflict.path === '' && conflict.current === null
   const did = deleted ? ' had deleted it in ' : conflict.current === null ? ' had removed it in ' : ' had set it to '
-  const value = conflict.current === null ? [] : [code_(short(conflict.current)), text(' in ')]
+  const value = conflict.current === null ? [] : [code_(shortValue(conflict.current)), text(' in ')]
   return [user(conflict.userId), text(did), ...value, version(conflict.version), text(earlier)]
 }
 

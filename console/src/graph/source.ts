@@ -63,12 +63,12 @@ export const getOperations = (
 ): Promise<Operations> => get(graphPath(id, '/operations'), { ...ask(signal), query: { ...filter, cursor, limit } })
 
 /** The last commit at or before a time; `null` if there is none. */
-export async function commitAt(id: string, time: number, signal?: AbortSignal): Promise<AuditedOperation | null> {
+export async function commitAtTime(id: string, time: number, signal?: AbortSignal): Promise<AuditedOperation | null> {
   const page = await getOperations(id, { status: 'completed', to: time }, null, 1, signal)
   return page.operations[0] ?? null
 }
 
-export const getHistory = (
+const getHistory = (
   id: string,
   kind: 'node' | 'edge',
   entity: string,
@@ -124,6 +124,16 @@ const REMOVED_MAX = 24
 export async function getCommit(id: string, version: number, signal?: AbortSignal): Promise<Commit | null> {
   const query = { since: version - 1, limit: 1 }
   return (await get<Changes>(graphPath(id, '/changes'), { ...ask(signal), query })).changes[0] ?? null
+}
+
+/** Whether the history was replaced since a point (V4). */
+export async function getReset(
+  id: string,
+  { version, hash }: { version: number; hash: string },
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const query = { since: version, hash, limit: 1 }
+  return (await get<Changes>(graphPath(id, '/changes'), { ...ask(signal), query })).reset === true
 }
 
 function ask(signal: AbortSignal | undefined): { signal?: AbortSignal } {

@@ -1,5 +1,6 @@
 /** Short texts for nodes, edges and values. Pure; all of it ends up in text nodes. */
 import type { GraphEdge, GraphNode } from '@dao-api/client'
+import { isObject } from '../shared/is_object.ts'
 
 /** A node or edge as the server or the fold has it. */
 export type Entity = GraphNode | GraphEdge | { readonly id: string; readonly [field: string]: unknown }
@@ -19,17 +20,13 @@ export function labelOf(entity: Entity): string {
   return typeof found === 'string' ? cut(found.trim(), LABEL_MAX) : entity.id
 }
 
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 export function cut(text: string, max: number): string {
   const letters = Array.from(text)
   return letters.length <= max ? text : `${letters.slice(0, max - 1).join('')}…`
 }
 
 /** A value in one line. An absent one is an em dash. */
-export function short(value: unknown, max = 60): string {
+export function shortValue(value: unknown, max = 60): string {
   if (value === undefined || value === null) return '–'
   if (typeof value === 'string') return `"${cut(value, max)}"`
   if (isPoint(value)) return `${round(value.x)}, ${round(value.y)}`

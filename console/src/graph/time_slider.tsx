@@ -17,7 +17,7 @@ import {
   versionScale,
 } from './histogram.ts'
 import { type Past, WINDOW } from './past.ts'
-import { commitAt, getBuckets } from './source.ts'
+import { commitAtTime, getBuckets } from './source.ts'
 import { v } from './text.ts'
 import type { Travel } from './use_travel.ts'
 import type { Commit } from './wire_types.ts'
@@ -232,7 +232,7 @@ function useTimeDrag(id: string, scale: Scale, travel: Travel, past: Past, head:
   const settle = async (time: number, from: number | null): Promise<void> => {
     const mine = new AbortController()
     abort.current = mine
-    const known = head <= WINDOW ? snapToTime(await past.ticks(1), time) : await commitAt(id, time, mine.signal)
+    const known = head <= WINDOW ? snapToTime(await past.ticks(1), time) : await commitAtTime(id, time, mine.signal)
     // Who went elsewhere since, by a key or a link, stays there.
     if (mine.signal.aborted || here.current !== from) return
     const version = known?.version ?? 0

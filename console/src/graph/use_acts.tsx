@@ -2,12 +2,13 @@
 import { type ReactNode, useState } from 'react'
 import { type ApiError, download } from '../shared/api.ts'
 import { Dialog } from '../shared/dialog.tsx'
+import { CopyDialog, LabelDialog, RecoverDialog, TrashDialog } from '../shared/graph_dialogs.tsx'
 import { graphLink } from '../shared/links.ts'
 import { ProblemView } from '../shared/problem.tsx'
 import type { MenuItem } from '../shared/ui.tsx'
 import { asApiError } from '../shared/use_load.ts'
-import { CopyDialog, LabelDialog, RecoverDialog, RestoreDialog, TrashDialog } from './dialogs.tsx'
 import type { Placed } from './place.ts'
+import { RestoreDialog } from './restore_dialog.tsx'
 import { graphPath } from './source.ts'
 import { v } from './text.ts'
 import type { GraphRow } from './wire_types.ts'
@@ -70,11 +71,11 @@ export function useActs({
           ...needsAdmin,
           ...(row.access === 'admin' ? { disabled: false } : {}),
         }
-      : { label: 'Put into the trash…', danger: true, run: () => setOpen({ kind: 'trash' }), ...needsAdmin },
+      : { label: 'Move to the trash…', danger: true, run: () => setOpen({ kind: 'trash' }), ...needsAdmin },
   ]
-  const done = (): void => {
+  const restored = (): void => {
     reload()
-    if (open?.kind === 'restore') placed.go({ at: null })
+    placed.go({ at: null })
   }
   return {
     menu,
@@ -86,17 +87,17 @@ export function useActs({
   function dialogOf(): ReactNode {
     switch (open?.kind) {
       case 'restore':
-        return <RestoreDialog id={id} version={open.version} head={head} onClose={close} onDone={done} />
+        return <RestoreDialog id={id} version={open.version} head={head} onClose={close} onDone={restored} />
       case 'label':
-        return (
-          <LabelDialog id={id} version={open.version} labels={Object.keys(row.labels)} onClose={close} onDone={done} />
-        )
+        return <LabelDialog row={row} version={open.version} onClose={close} onDone={reload} />
       case 'copy':
-        return <CopyDialog id={id} version={open.version} onClose={close} onOpen={(to) => placed.open(graphLink(to))} />
+        return (
+          <CopyDialog row={row} version={open.version} onClose={close} onDone={(to) => placed.open(graphLink(to))} />
+        )
       case 'trash':
-        return <TrashDialog id={id} nodes={row.nodes} onClose={close} onDone={done} />
+        return <TrashDialog row={row} onClose={close} onDone={reload} />
       case 'recover':
-        return <RecoverDialog id={id} onClose={close} onDone={done} />
+        return <RecoverDialog row={row} onClose={close} onDone={reload} />
       case 'failed':
         return (
           <Dialog title="Download" onClose={close}>

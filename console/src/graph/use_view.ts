@@ -5,7 +5,7 @@ import type { ApiError } from '../shared/api.ts'
 import { ApiError as Failure } from '../shared/api.ts'
 import { asApiError, useLoad } from '../shared/use_load.ts'
 import { type Moment, Past } from './past.ts'
-import { commitAt, pastSource } from './source.ts'
+import { commitAtTime, pastSource } from './source.ts'
 import type { Head } from './use_head.ts'
 import type { GraphRow } from './wire_types.ts'
 
@@ -44,7 +44,7 @@ export function useWanted(
 ): { wanted: Wanted | null; error?: ApiError } {
   const read = useMemo(() => wantedOf(at, row), [at, row])
   const isTime = read === 'time'
-  const found = useLoad(`at ${id} ${at}`, (signal) => commitAt(id, timeOf(at ?? ''), signal), { when: isTime })
+  const found = useLoad(`at ${id} ${at}`, (signal) => commitAtTime(id, timeOf(at ?? ''), signal), { when: isTime })
   const version = isTime && found.data !== undefined ? (found.data?.version ?? 0) : null
   return useMemo(() => {
     if (read === 'unknown') {

@@ -2,10 +2,11 @@
 import { useState } from 'react'
 import { ConfirmDialog } from '../shared/dialog.tsx'
 import { counted } from '../shared/format.ts'
+import { trashGraph } from '../shared/graph_writes.ts'
 import { notify } from '../shared/notices.tsx'
 import { mayOn } from '../shared/session.ts'
 import type { GraphRow } from '../shared/types.ts'
-import { changeTags, type Done, each, trashGraph, updateGraph } from './writes.ts'
+import { changeTags, type Done, each, updateGraph } from './writes.ts'
 
 interface Props {
   rows: readonly GraphRow[]
@@ -85,7 +86,7 @@ function TagDialog(props: DialogProps) {
   const save = () =>
     run((row, operationId) => updateGraph(row.graphId, { tags: changeTags(row, change) }, row.version, operationId))
   return (
-    <ConfirmDialog title="Change tags" action="Change tags" danger={false} onConfirm={save} onClose={props.onClose}>
+    <ConfirmDialog title="Change tags" action="Change tags" onConfirm={save} onClose={props.onClose}>
       <label className="field">
         <span>Tags</span>
         <input value={change} placeholder="billing, -draft" onChange={(event) => setChange(event.target.value)} />

@@ -1,5 +1,6 @@
 /** Reads a React Flow document from a file. What belongs to one screen is left out (DS5). */
 import { bytes, counted } from '../shared/format.ts'
+import { isObject } from '../shared/is_object.ts'
 
 export interface FlowDocument {
   nodes: object[]
@@ -42,9 +43,6 @@ export function flowOf(text: string): FlowFile {
   if (isObject(viewport)) document.viewport = viewport
   return { document, told: `${counted(nodes.length, 'node')} and ${counted(lines.length, 'edge')}.` }
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const shared = (entity: Record<string, unknown>): object =>
   Object.fromEntries(Object.entries(entity).filter(([key]) => !SCREEN.has(key)))

@@ -3,6 +3,7 @@ import { useRef, useState } from 'react'
 import { useLocation } from 'wouter'
 import { get } from '../shared/api.ts'
 import { counted } from '../shared/format.ts'
+import { CopyDialog, LabelDialog, RecoverDialog, TrashDialog } from '../shared/graph_dialogs.tsx'
 import { useKeys } from '../shared/keys.ts'
 import { graphLink, operationsLink } from '../shared/links.ts'
 import { LookFurther } from '../shared/look_further.tsx'
@@ -19,16 +20,7 @@ import { useParams } from '../shared/use_params.ts'
 import { toggled, useSelection } from '../shared/use_selection.ts'
 import { useSettle } from '../shared/use_settle.ts'
 import { BulkBar } from './bulk_bar.tsx'
-import {
-  CopyDialog,
-  CreateDialog,
-  type DialogName,
-  EditDialog,
-  LabelDialog,
-  PurgeDialog,
-  RecoverDialog,
-  TrashDialog,
-} from './dialogs.tsx'
+import { CreateDialog, EditDialog, PurgeDialog } from './dialogs.tsx'
 import { Filters } from './filters.tsx'
 import { GraphTable } from './table.tsx'
 import { useHere } from './use_here.ts'
@@ -46,7 +38,8 @@ const DIALOGS = {
   purge: PurgeDialog,
 }
 
-type Open = { name: 'create' } | { name: Exclude<DialogName, 'create'>; row: GraphRow }
+type RowDialogName = keyof typeof DIALOGS
+type Open = { name: 'create' } | { name: RowDialogName; row: GraphRow }
 
 export function GraphsPage() {
   useTitle('Graphs')
@@ -160,7 +153,7 @@ function useMenu(unlocked: boolean, open: (what: Open) => void): (row: GraphRow)
   return (row) => {
     const admin = mayOn(row.graphId, 'admin', session)
     const write = mayOn(row.graphId, 'write', session)
-    const item = (label: string, name: Exclude<DialogName, 'create'>, allowed: boolean, danger = false): MenuItem => ({
+    const item = (label: string, name: RowDialogName, allowed: boolean, danger = false): MenuItem => ({
       label,
       danger,
       disabled: !allowed,

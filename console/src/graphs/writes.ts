@@ -1,5 +1,6 @@
-/** What the list of graphs writes: lifecycle commands (L), each under the operation id that it is given. */
+/** What only the list of graphs writes, each under the operation id that it is given. */
 import { type ApiError, isPassing, newOperationId, send } from '../shared/api.ts'
+import { command } from '../shared/graph_writes.ts'
 import { seg } from '../shared/links.ts'
 import { type Accepted, attributesOf, type GraphRow } from '../shared/types.ts'
 import { asApiError } from '../shared/use_load.ts'
@@ -12,16 +13,6 @@ export interface NewAttributes {
   tags?: string[]
 }
 
-export function command(
-  graphId: string,
-  type: string,
-  payload: object,
-  operationId: string,
-  more: object = {},
-): Promise<Accepted> {
-  return send('POST', `graphs/${seg(graphId)}/command`, { type, payload, operationId, ...more })
-}
-
 export const createGraph = (
   graphId: string,
   attributes: NewAttributes,
@@ -30,53 +21,9 @@ export const createGraph = (
 ): Promise<Accepted> =>
   command(graphId, 'CREATE_GRAPH', { attributes, ...(document === undefined ? {} : { document }) }, operationId)
 
-export function copyGraph(
-  source: string,
-  target: string,
-  how: { at?: string; history: boolean; title?: string },
-  operationId: string,
-): Promise<Accepted> {
-  const from = { graphId: source, history: how.history, ...(how.at ? { at: atOf(how.at) } : {}) }
-  return command(
-    target,
-    'CREATE_GRAPH',
-    { from, ...(how.title ? { attributes: { title: how.title } } : {}) },
-    operationId,
-  )
-}
-
-/** `v12` and `12` are the version 12; anything else is a label or a time. */
-function atOf(text: string): string | number {
-  const version = /^v?(\d+)$/.exec(text.trim())
-  return version === null ? text.trim() : Number(version[1])
-}
-
 /** `null` removes a field. `seen` is the version that the user saw: what others wrote since is a conflict. */
 export const updateGraph = (graphId: string, updates: object, seen: number, operationId: string): Promise<Accepted> =>
   command(graphId, 'UPDATE_GRAPH', { updates }, operationId, { clientVersion: seen })
-
-export const labelGraph = (
-  graphId: string,
-  name: string,
-  version: number | null,
-  note: string,
-  operationId: string,
-): Promise<Accepted> =>
-  command(
-    graphId,
-    'LABEL_VERSION',
-    { name, version, ...(note === '' || version === null ? {} : { note }) },
-    operationId,
-  )
-
-export const trashGraph = (graphId: string, reason: string, operationId: string): Promise<Accepted> =>
-  send('DELETE', `graphs/${seg(graphId)}`, undefined, {
-    query: { reason },
-    headers: { 'Idempotency-Key': operationId },
-  })
-
-export const recoverGraph = (graphId: string, operationId: string): Promise<Accepted> =>
-  command(graphId, 'RECOVER_GRAPH', {}, operationId)
 
 export const purgeGraph = (graphId: string, operationId: string): Promise<Accepted> =>
   send('POST', `graphs/${seg(graphId)}/purge`, { operationId })

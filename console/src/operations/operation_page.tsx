@@ -3,7 +3,7 @@ import { Link } from 'wouter'
 import { describe } from '../graph/describe.ts'
 import { type Part, plain, refusalSentence } from '../graph/sentence.ts'
 import { isPassing } from '../shared/api.ts'
-import { commandWords, count, short } from '../shared/format.ts'
+import { commandWords, count, shortId } from '../shared/format.ts'
 import { JsonView } from '../shared/json_view.tsx'
 import { chosenView, compareLink, graphLink, operationLink, operationsLink } from '../shared/links.ts'
 import { ProblemView } from '../shared/problem.tsx'
@@ -17,7 +17,7 @@ import { type Found, findOperation } from './find_operation.ts'
 import { Outcome } from './operations_page.tsx'
 
 export function OperationPage({ id }: { id: string }) {
-  useTitle(`Operation ${short(id)}`)
+  useTitle(`Operation ${shortId(id)}`)
   const [params] = useParams()
   const graph = params.get('graph')
   const version = /^\d+$/.test(params.get('version') ?? '') ? Number(params.get('version')) : null
@@ -31,7 +31,7 @@ export function OperationPage({ id }: { id: string }) {
           <span className="crumb">
             <Link href={operationsLink()}>Operations</Link> /{' '}
           </span>
-          {data === undefined ? short(id, 13) : title(data.operation)}
+          {data === undefined ? shortId(id, 13) : title(data.operation)}
         </h1>
       </div>
       {error !== undefined && (

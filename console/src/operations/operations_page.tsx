@@ -4,6 +4,7 @@ import { Link } from 'wouter'
 import { describe } from '../graph/describe.ts'
 import { get } from '../shared/api.ts'
 import { count, counted } from '../shared/format.ts'
+import { isGraphId } from '../shared/graph_ids.ts'
 import { graphLink, operationLink, seg } from '../shared/links.ts'
 import { LookFurther } from '../shared/look_further.tsx'
 import { ProblemView, StaleNote } from '../shared/problem.tsx'
@@ -29,7 +30,7 @@ export function OperationsPage() {
   const scroller = useRef<HTMLElement>(null)
   const query = Object.fromEntries(NAMES.map((name) => [name, params.get(name)]))
   const { graphs, ...others } = query
-  const one = graphs !== null && graphs !== undefined && /^[A-Za-z0-9._:-]+$/.test(graphs) ? graphs : null
+  const one = graphs !== null && graphs !== undefined && isGraphId(graphs) ? graphs : null
   const list = usePages<AuditedOperation>({
     key: JSON.stringify(query),
     every: EVERY_MS,

@@ -41,12 +41,6 @@ export async function get<T>(path: string, ask: Ask = {}): Promise<T> {
   return parsed<T>(await textOf(answer, ask), answer)
 }
 
-/** As {@link get}, with the headers of the answer. */
-export async function getWith<T>(path: string, ask: Ask = {}): Promise<{ body: T; headers: Headers }> {
-  const answer = await request('GET', path, ask)
-  return { body: parsed<T>(await textOf(answer, ask), answer), headers: answer.headers }
-}
-
 export async function getText(path: string, ask: Ask = {}): Promise<string> {
   return textOf(await request('GET', path, ask), ask)
 }

@@ -59,22 +59,20 @@ export function Dialog({
 }
 
 /**
- * Asks before an act that destroys something: the id has to be typed, and the text says what can be taken back and until when (K2).
+ * Asks before an act. One that destroys something has its id typed, and the text says what can be taken back and until when (K2).
  */
 export function ConfirmDialog({
   title,
   typed,
   action,
-  danger = true,
   onConfirm,
   onClose,
   children,
 }: {
   title: string
-  /** What has to be typed; absent: nothing. */
+  /** What has to be typed, if the act destroys something: then the button warns too. */
   typed?: string
   action: string
-  danger?: boolean
   /** Throws if it did not work: the dialog stays open and shows `children`. */
   onConfirm: () => Promise<void>
   onClose: () => void
@@ -114,7 +112,7 @@ export function ConfirmDialog({
           <button type="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" className={danger ? 'danger' : 'primary'} disabled={!ready || busy}>
+          <button type="submit" className={typed === undefined ? 'primary' : 'danger'} disabled={!ready || busy}>
             {busy ? 'Working…' : action}
           </button>
         </footer>

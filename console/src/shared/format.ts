@@ -23,18 +23,11 @@ export function bytes(value: number): string {
 }
 
 /** The beginning of a hash or id, for where the whole does not fit. */
-export const short = (text: string, length = 8): string =>
+export const shortId = (text: string, length = 8): string =>
   text.length > length + 2 ? `${text.slice(0, length)}…` : text
 
 /** `UPDATE_NODE` → "update node" */
 export const commandWords = (type: string): string => type.toLowerCase().replaceAll('_', ' ')
-
-/** A value on one line: `"Go"`, `{ 3 fields }`, "nothing". */
-export function inline(value: unknown, most = 60): string {
-  if (value === null || value === undefined) return 'nothing'
-  const text = typeof value === 'object' ? JSON.stringify(value) : JSON.stringify(value)
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text
-}
 
 /** A hue for a user, the same everywhere. */
 export function hueOf(text: string): number {

@@ -1,7 +1,7 @@
 /** What was written, in a corner: each with its operation id and a link to it (K2). */
 import { type ReactNode, useSyncExternalStore } from 'react'
 import { Link } from 'wouter'
-import { short } from './format.ts'
+import { shortId } from './format.ts'
 import { operationLink } from './links.ts'
 import { CopyButton } from './ui.tsx'
 
@@ -64,7 +64,7 @@ export function Notices() {
               <div className="small-text quiet">
                 Operation{' '}
                 <Link href={operationLink(notice.operationId, notice.graphId)}>
-                  <code>{short(notice.operationId, 13)}</code>
+                  <code>{shortId(notice.operationId, 13)}</code>
                 </Link>{' '}
                 <CopyButton text={notice.operationId} label="Copy the operation id" />
               </div>

@@ -30,7 +30,7 @@ type Load<T> = (cursor: string | null) => Promise<Page<T>>
 /** A short page with a successor means that the server examined much and found little. */
 export const MOST_EMPTY = 25
 /** At most so many pages are read again; the others are loaded when they are scrolled to. */
-export const MOST_REREAD = 5
+const MOST_REREAD = 5
 
 /** The page at `cursor`, and those after it while they are empty: so many that somebody has to ask for more. */
 export async function readPage<T>(load: Load<T>, cursor: string | null): Promise<Read<T>> {

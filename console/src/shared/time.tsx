@@ -24,7 +24,7 @@ function tick(): void {
 }
 
 /** The time, renewed every five seconds. */
-export const useNow = (): number => useSyncExternalStore(subscribe, () => now)
+const useNow = (): number => useSyncExternalStore(subscribe, () => now)
 
 const UNITS: readonly (readonly [limit: number, ms: number, name: string])[] = [
   [90_000, 1_000, 's'],

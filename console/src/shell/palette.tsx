@@ -3,15 +3,9 @@ import { useEffect, useId, useState } from 'react'
 import { useLocation } from 'wouter'
 import { type ApiError, get } from '../shared/api.ts'
 import { Dialog } from '../shared/dialog.tsx'
-import {
-  graphLink,
-  graphsLink,
-  operationLink,
-  operationsLink,
-  subscriptionLink,
-  subscriptionsLink,
-  systemLink,
-} from '../shared/links.ts'
+import { isGraphId } from '../shared/graph_ids.ts'
+import { graphLink, graphsLink, operationLink, subscriptionLink } from '../shared/links.ts'
+import { SCREENS } from '../shared/screens.ts'
 import { mayAll, useSession } from '../shared/session.ts'
 import { attributesOf, type GraphList, type SubscriptionNames } from '../shared/types.ts'
 import { asApiError, useLoad } from '../shared/use_load.ts'
@@ -22,14 +16,7 @@ interface Target {
   hint: string
 }
 
-const PLACES: readonly Target[] = [
-  { href: graphsLink(), name: 'Graphs', hint: 'g g' },
-  { href: operationsLink(), name: 'Operations', hint: 'g o' },
-  { href: subscriptionsLink(), name: 'Subscriptions', hint: 'g s' },
-  { href: systemLink(), name: 'System', hint: 'g y' },
-]
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-const GRAPH_ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 const PAUSE_MS = 120
 
 export function Palette({ onClose }: { onClose: () => void }) {
@@ -105,10 +92,11 @@ export function Palette({ onClose }: { onClose: () => void }) {
 }
 
 function targetsFor(text: string, graphs: readonly Target[]): Target[] {
-  const places = PLACES.filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()))
+  const named = SCREENS.filter(({ name }) => name.toLowerCase().includes(text.toLowerCase()))
+  const places = named.map(({ href, name, keys }) => ({ href, name, hint: keys }))
   if (text === '') return [...places, ...graphs]
   if (UUID.test(text)) return [{ href: operationLink(text), name: `Operation ${text}`, hint: 'operation' }]
-  const exact = GRAPH_ID.test(text) && !graphs.some(({ href }) => href === graphLink(text))
+  const exact = isGraphId(text) && !graphs.some(({ href }) => href === graphLink(text))
   return [
     ...graphs,
     ...places,

@@ -4,8 +4,9 @@ import { Link, useLocation } from 'wouter'
 import { Boundary } from '../shared/boundary.tsx'
 import { Dialog } from '../shared/dialog.tsx'
 import { isMac, useKeys } from '../shared/keys.ts'
-import { graphsLink, operationsLink, subscriptionsLink, systemLink } from '../shared/links.ts'
+import { graphsLink } from '../shared/links.ts'
 import { Notices } from '../shared/notices.tsx'
+import { SCREENS } from '../shared/screens.ts'
 import { signOut, useSession } from '../shared/session.ts'
 import { setTheme, type Theme, useTheme } from '../shared/theme.ts'
 import { Menu, User } from '../shared/ui.tsx'
@@ -14,21 +15,14 @@ import { Help } from './help.tsx'
 import { Palette } from './palette.tsx'
 import './shell.css'
 
-const PLACES = [
-  { href: graphsLink(), name: 'Graphs', key: 'g' },
-  { href: operationsLink(), name: 'Operations', key: 'o' },
-  { href: subscriptionsLink(), name: 'Subscriptions', key: 's' },
-  { href: systemLink(), name: 'System', key: 'y' },
-] as const
-
 export function Shell({ children }: { children: ReactNode }) {
   const [path, navigate] = useLocation()
   const [open, setOpen] = useState<'palette' | 'help' | null>(null)
   const { expired } = useSession()
   useFocusAfterNavigation(path)
   useKeys([
-    ...PLACES.map(({ href, name, key }) => ({
-      keys: `g ${key}`,
+    ...SCREENS.map(({ href, name, keys }) => ({
+      keys,
       label: `Go to ${name.toLowerCase()}`,
       run: () => navigate(href),
     })),
@@ -45,7 +39,7 @@ export function Shell({ children }: { children: ReactNode }) {
           <Mark />
         </Link>
         <nav aria-label="Main" className="bar-nav">
-          {PLACES.map(({ href, name }) => (
+          {SCREENS.map(({ href, name }) => (
             <Link key={href} href={href} aria-current={isAt(path, href) ? 'page' : undefined}>
               {name}
             </Link>

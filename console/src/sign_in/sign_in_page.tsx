@@ -30,7 +30,7 @@ export function SignInPage() {
   )
 }
 
-export function Brand() {
+function Brand() {
   return (
     <h1 className="brand">
       <Mark />

@@ -41,7 +41,6 @@ export function SettleDialog({ name, act, rows, onClose, onDone }: Props) {
       title={act === 'retry' ? `Retry ${counted(rows.length, 'commit')}` : `Drop ${counted(rows.length, 'commit')}`}
       {...(act === 'drop' ? { typed: name } : {})}
       action={act === 'retry' ? 'Retry' : 'Drop'}
-      danger={act === 'drop'}
       onConfirm={settle}
       onClose={onClose}
     >

@@ -191,11 +191,11 @@ export class Visitor {
   async axe(): Promise<string[]> {
     await this.page.evaluate(AXE)
     const result = await this.page.evaluate(async () => {
-      // biome-ignore lint/suspicious/noExplicitAny: axe has no types here
-      const { violations } = await (globalThis as any).axe.run(document, {
+      const { axe } = globalThis as unknown as { axe: typeof import('axe-core') }
+      const { violations } = await axe.run(document, {
         runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
       })
-      return violations.flatMap((rule: { id: string; nodes: { target: string[]; failureSummary: string }[] }) =>
+      return violations.flatMap((rule) =>
         rule.nodes.map((node) => `${rule.id}: ${node.target.join(' ')}: ${node.failureSummary}`),
       )
     })

@@ -38,7 +38,11 @@ test('k1_find_open_scrub_blame_compare_restore_verify', async () => {
   for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowLeft')
   await says(visitor, '.gp-note', 'You look at v30')
   await until('the address follows', async () => path(visitor) === '/graphs/example@30')
-  expect(await slider.getAttribute('aria-valuetext')).toMatch(/^version 30 of 33, .*, by carol$/)
+  // Who wrote that version is asked for once it is looked at.
+  const says30 = /^version 30 of 33, .*, by carol$/
+  await until('the slider says who wrote it', async () =>
+    says30.test((await slider.getAttribute('aria-valuetext')) ?? ''),
+  )
   await page.keyboard.press('[')
   await says(visitor, '.gp-note', 'You look at v20')
   await until('the survey is there again', async () => page.locator('.react-flow__node[data-id=survey]').isVisible())
@@ -159,12 +163,12 @@ test('k2_the_trash_is_marked_and_can_be_undone', async () => {
   await page.waitForSelector('.react-flow__node')
   await page.getByRole('button', { name: 'Unlock editing' }).click()
   await page.getByRole('button', { name: 'More', exact: true }).click()
-  await page.getByRole('menuitem', { name: 'Put into the trash…' }).click()
+  await page.getByRole('menuitem', { name: 'Move to the trash…' }).click()
   const dialog = page.getByRole('dialog')
-  expect(await dialog.getByRole('button', { name: 'Put into the trash' }).isDisabled()).toBe(true)
+  expect(await dialog.getByRole('button', { name: 'Move to the trash' }).isDisabled()).toBe(true)
   await dialog.getByLabel(/Type/).fill('short')
   await dialog.getByLabel('Reason').fill('a test')
-  await dialog.getByRole('button', { name: 'Put into the trash' }).click()
+  await dialog.getByRole('button', { name: 'Move to the trash' }).click()
   await says(visitor, '.gp-note-trash', /In the trash.*by ada: a test/)
   await page.waitForSelector('.react-flow__node')
   await page.getByRole('button', { name: 'More', exact: true }).click()

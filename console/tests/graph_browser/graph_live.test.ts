@@ -43,6 +43,45 @@ test('k9_others_are_seen_and_a_server_that_was_away_is_followed_again', async ()
   await bob.close()
 })
 
+test('k9_a_history_that_was_replaced_while_the_tab_was_hidden_is_another_one', async () => {
+  const create = async (user: string, count: number): Promise<void> => {
+    for (let i = 1; i <= count; i++) await stage.command(user, 'again', 'CREATE_NODE', { id: `${user}-${i}` })
+  }
+  await create('ada', 3)
+  const visitor = await stage.visitor({ user: 'ada' })
+  const { page } = visitor
+  const hide = (hidden: boolean) =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, value })
+      document.dispatchEvent(new Event('visibilitychange'))
+    }, hidden)
+  const listed = async (): Promise<string> => (await page.locator('.gp-history').textContent()) ?? ''
+  const badge = async (): Promise<string> => (await page.locator('.gp-head .status').textContent()) ?? ''
+  await visitor.goto('/graphs/again?tab=history')
+  await until('the history', async () => (await listed()).includes('ada-3'))
+  await until('it is followed', async () => /live v3/.test(await badge()))
+  // Once with more commits than before, once with fewer.
+  for (const [user, count] of [
+    ['bob', 5],
+    ['carol', 2],
+  ] as const) {
+    await hide(true)
+    await page.waitForTimeout(11_000)
+    await stage.ask('ada', 'DELETE', '/graphs/again')
+    await stage.ask('ada', 'POST', '/graphs/again/purge', {})
+    await create(user, count)
+    await hide(false)
+    await until('it is followed again', async () => (await badge()).includes(`live v${count}`))
+    await until('the other history', async () => (await listed()).includes(user))
+    expect(await listed()).not.toContain('ada')
+    expect(await page.locator('.gp-newer').count()).toBe(0)
+    const slider = page.getByRole('slider', { name: 'Time' })
+    await until('its end', async () => (await slider.getAttribute('max')) === String(count))
+  }
+  expect(visitor.faults).toEqual([])
+  await visitor.close()
+})
+
 test('k2_who_may_only_read_cannot_unlock_and_is_told_why', async () => {
   await guarded.command('ada', 'team-a.flow', 'CREATE_NODE', { id: 'a', data: { label: 'Start' } })
   await guarded.command('ada', 'team-a.flow', 'CREATE_NODE', { id: 'b', data: { label: 'End' } })
@@ -104,6 +143,8 @@ test('k4_a_history_of_many_hours_is_a_slider_by_time', async () => {
   await visitor.shot('graph_by_time')
   await page.getByRole('button', { name: 'by time' }).click()
   expect(await slider.getAttribute('max')).toBe(String(version))
+  // An answer that is being moved is not thrown away.
+  await page.unrouteAll({ behavior: 'wait' })
   expect(visitor.faults).toEqual([])
   await visitor.close()
 })

@@ -4,8 +4,9 @@
  */
 import type { GraphEdge, GraphNode } from '@dao-api/client'
 import { type Edge, MarkerType, type Node, Position } from '@xyflow/react'
+import { isObject } from '../../shared/is_object.ts'
 import { type Mark, SIGNS } from '../compare.ts'
-import { cut, isObject, labelOf } from '../text.ts'
+import { cut, labelOf } from '../text.ts'
 import { type Box, parentOf } from './geometry.ts'
 import type { PlainData } from './plain_node.tsx'
 

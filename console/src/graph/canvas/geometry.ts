@@ -1,6 +1,6 @@
 /** Where nodes are and how large: the same for the canvas, the overview and the minimap. Pure. */
 import type { GraphEdge, GraphNode } from '@dao-api/client'
-import { isObject } from '../text.ts'
+import { isObject } from '../../shared/is_object.ts'
 
 export interface Box {
   readonly id: string

@@ -3,7 +3,7 @@ import type { Graph, Presence } from '@dao-api/client'
 import { useStore, ViewportPortal } from '@xyflow/react'
 import { useSyncExternalStore } from 'react'
 import { hueOf } from '../../shared/format.ts'
-import { isObject } from '../text.ts'
+import { isObject } from '../../shared/is_object.ts'
 
 const NOBODY: readonly Presence[] = []
 

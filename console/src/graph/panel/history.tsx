@@ -15,6 +15,7 @@ import { contentOf, describe } from '../describe.ts'
 import { HistoryWindow } from '../history_window.ts'
 import type { Placed } from '../place.ts'
 import { type Line, linesOf, opOf } from '../runs.ts'
+import { type Seen, seenAfter } from '../seen.ts'
 import { getOperations } from '../source.ts'
 import { v } from '../text.ts'
 import type { AuditedOperation } from '../wire_types.ts'
@@ -33,6 +34,8 @@ interface HistoryProps {
   placed: Placed
   version: number
   head: number
+  /** How often the history was replaced by another one. */
+  replacements: number
   /** The commit of the past that is shown. */
   here: { version: number; timestamp: number } | null
   name: (id: string) => string
@@ -41,19 +44,21 @@ interface HistoryProps {
 }
 
 export function History(props: HistoryProps) {
-  const { id, head } = props
+  const { id, head, replacements } = props
   const [filter, setFilter] = useState<Filter>(NO_FILTER)
-  const [seen, setSeen] = useState(head)
-  const newer = head - seen
+  const [before, setSeen] = useState<Seen>({ version: head, replacements })
+  const seen = seenAfter(before, head, replacements)
+  if (seen !== before) setSeen(seen)
+  const newer = head - seen.version
   return (
     <div className="gp-history">
       <HistoryFilters filter={filter} setFilter={setFilter} here={props.here} />
       {newer > 0 && filter.to === null && (
-        <button type="button" className="gp-newer" onClick={() => setSeen(head)}>
+        <button type="button" className="gp-newer" onClick={() => setSeen({ version: head, replacements })}>
           ↑ {counted(newer, 'newer commit')}
         </button>
       )}
-      <Rows key={`${id} ${JSON.stringify(filter)} ${seen}`} {...props} filter={filter} />
+      <Rows key={`${id} ${JSON.stringify(filter)} ${seen.version} ${seen.replacements}`} {...props} filter={filter} />
     </div>
   )
 }
@@ -123,16 +128,18 @@ function Rows(props: HistoryProps & { filter: Filter }) {
     if (!next.delete(index)) next.add(index)
     setExpanded(next)
   }
-  if (error !== null) return <ProblemView error={error} onRetry={() => void want(from, to)} />
-  const further = isPaused && rows.hasMore && (
+  const again = (): void => void want(from, Math.max(to, rows.count))
+  const problem = error !== null && <ProblemView error={error} onRetry={again} />
+  const further = !problem && isPaused && rows.hasMore && (
     <p className="quiet small-text gp-end" role="status">
       Searched {counted(rows.pages, 'page')} of the history so far.{' '}
-      <button type="button" onClick={() => void want(from, Math.max(to, rows.count))}>
+      <button type="button" onClick={again}>
         Look further
       </button>
     </p>
   )
   if (rows.count === 0) {
+    if (problem !== false) return problem
     if (further !== false) return further
     return rows.hasMore ? <Loading what="the history" /> : <Empty title="Nothing fits this filter" />
   }
@@ -147,6 +154,7 @@ function Rows(props: HistoryProps & { filter: Filter }) {
         ))}
       </ol>
       {further}
+      {problem !== false && <div className="gp-rows-problem">{problem}</div>}
       {!rows.hasMore && <p className="quiet small-text gp-end">This is the beginning. You look at {v(version)}.</p>}
     </div>
   )

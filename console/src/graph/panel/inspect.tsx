@@ -3,6 +3,7 @@ import type { GraphEdge, GraphNode, GraphSnapshot } from '@dao-api/client'
 import { useMemo, useState } from 'react'
 import { Link } from 'wouter'
 import { bytes, counted } from '../../shared/format.ts'
+import { isObject } from '../../shared/is_object.ts'
 import { JsonView } from '../../shared/json_view.tsx'
 import { consoleRoot } from '../../shared/place.ts'
 import { ProblemView } from '../../shared/problem.tsx'
@@ -13,7 +14,7 @@ import { edgeLabel } from '../canvas/elements.ts'
 import { covers, fieldsOf, valueAt, type Writer, writersOf } from '../fields.ts'
 import type { Placed } from '../place.ts'
 import { getTouches } from '../source.ts'
-import { isObject, labelOf, short, v } from '../text.ts'
+import { labelOf, shortValue, v } from '../text.ts'
 import { absence } from '../touches.ts'
 import type { Touch } from '../wire_types.ts'
 
@@ -192,8 +193,8 @@ function Field({
               {writer.before !== undefined && writer.before !== null && (
                 <Link
                   href={placed.to({ at: writer.version - 1, path })}
-                  title={`Before this: ${short(writer.before)}`}
-                  aria-label={`${path} before this change: ${short(writer.before)}`}
+                  title={`Before this: ${shortValue(writer.before)}`}
+                  aria-label={`${path} before this change: ${shortValue(writer.before)}`}
                 >
                   ⟲ before
                 </Link>
@@ -208,10 +209,10 @@ function Field({
 
 function Value({ value }: { value: unknown }) {
   if (isObject(value) && typeof value.x === 'number' && Object.keys(value).length === 2)
-    return <code>{short(value)}</code>
+    return <code>{shortValue(value)}</code>
   if (typeof value === 'object' && value !== null) return <JsonView value={value} open={0} />
   if (typeof value === 'string' && value.length > FOLD_BYTES) return <JsonView value={{ text: value }} open={0} />
-  return <code className="gp-value">{typeof value === 'string' ? value : short(value)}</code>
+  return <code className="gp-value">{typeof value === 'string' ? value : shortValue(value)}</code>
 }
 
 function Rename({
@@ -304,7 +305,7 @@ function Touches({ touches, placed, version }: { touches: readonly Touch[]; plac
                     ? before === null
                       ? 'made it'
                       : 'deleted it'
-                    : `${path} ${short(before, 24)} → ${short(after, 24)}`}
+                    : `${path} ${shortValue(before, 24)} → ${shortValue(after, 24)}`}
                 </span>
               ))}
             </span>

@@ -1,7 +1,7 @@
 /** Inspect with nothing chosen: the graph itself, and the commit that is shown. */
 import { useState } from 'react'
 import { Link } from 'wouter'
-import { count, counted, short as shortHash } from '../../shared/format.ts'
+import { count, counted, shortId } from '../../shared/format.ts'
 import { JsonView } from '../../shared/json_view.tsx'
 import { compareLink, graphLink, operationLink } from '../../shared/links.ts'
 import { Time } from '../../shared/time.tsx'
@@ -85,7 +85,7 @@ export function InspectGraph({
         )}
         <dt>Hash of {v(row.version)}</dt>
         <dd>
-          <code title={row.hash}>{shortHash(row.hash, 12)}</code>{' '}
+          <code title={row.hash}>{shortId(row.hash, 12)}</code>{' '}
           <CopyButton text={`${row.version}:${row.hash}`} label="Copy version and hash" />
         </dd>
       </dl>
