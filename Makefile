@@ -1,26 +1,33 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench dist chaos chaos-short bench-sdk sdk-mutants sdk-install sdk-test sdk-check sdk-browser-test example console console-check console-test console-browser-test console-bench console-pictures packages-test
+.PHONY: help run demo test check bench dist chaos chaos-short bench-sdk sdk-mutants sdk-install sdk-test sdk-check sdk-browser-test example console console-check console-test console-browser-test console-bench console-pictures packages-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Builds target/debug/dao-api. `cargo test` has built it too, with other features of its dependencies: whoever runs after
+# that says DAO_BUILD=true, and nothing is compiled again.
+DAO_BUILD ?= cargo build --locked
+
 run: ## Serve on http://127.0.0.1:3000, data in ./data; nothing else is needed
-	cargo run --release --locked
+	cargo run --profile quick --locked
+
+demo: ## Two people edit one graph on one page; nothing of it is kept
+	cargo run --profile quick --locked -- demo
 
 test: ## Install what the tests start (redis-server, sqlite3, Node, Chromium) where it is missing; run all tests
 	./scripts/install-test-tools.sh
 	./scripts/install-schemathesis.sh
 	cargo test --workspace --locked
 	$(MAKE) --no-print-directory chaos-short
-	$(MAKE) --no-print-directory sdk-test console-test sdk-browser-test packages-test
-	$(MAKE) --no-print-directory console-browser-test DAO_CONSOLE_SHORT=1
+	$(MAKE) --no-print-directory sdk-test console-test sdk-browser-test packages-test DAO_BUILD=true
+	$(MAKE) --no-print-directory console-browser-test DAO_CONSOLE_SHORT=1 DAO_BUILD=true
 
 check: ## Format, lints, documentation: what the gate checks beside the tests
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features dao-api/otel --locked -- -D warnings
 	./scripts/cargo-deny.sh
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features dao-api/otel --locked
 	$(MAKE) --no-print-directory sdk-check console-check
 
 # Node of the system, or the one that sdk-install put into target/node.
@@ -30,11 +37,11 @@ sdk-install: ## Install Node (where it is missing) and the packages of the SDK, 
 	./scripts/install-node.sh
 
 sdk-test: sdk-install ## Run the tests of the SDK
-	cargo build --locked
+	$(DAO_BUILD)
 	cd sdk && $(NODE) npm test --silent && $(NODE) npm run --silent fuzz && $(NODE) npm run --silent test:server
 
 sdk-check: sdk-install ## Format, lints and types of the SDK and the example; public interface, sizes, packages and wire types
-	cargo build --locked
+	$(DAO_BUILD)
 	cd sdk && $(NODE) npm run --silent check && $(NODE) npm run --silent build && $(NODE) npm run --silent sizes \
 		&& $(NODE) npm run --silent api -- --check \
 		&& $(NODE) npm run --silent packages && $(NODE) node scripts/wire.mjs --check
@@ -47,7 +54,7 @@ sdk-mutants: sdk-install ## Plant mistakes in the core of the SDK: the fuzz has 
 
 sdk-browser-test: sdk-install ## Run the example editor in Chromium: two people, offline, killed tabs, 1,000 nodes
 	./scripts/install-chromium.sh
-	cargo build --locked
+	$(DAO_BUILD)
 	cd sdk && $(NODE) npm run --silent --workspace @dao-api/react-flow test:browser
 
 example: sdk-install ## Start a server and a workflow editor for several people; open the address in two windows
@@ -64,7 +71,7 @@ console-test: sdk-install ## Run the tests of the console that need no browser
 
 console-browser-test: sdk-install ## Run the console in Chromium over real servers (DAO_CONSOLE_SHORT=1: each screen in one theme)
 	./scripts/install-chromium.sh
-	cargo build --locked
+	$(DAO_BUILD)
 	cd console && DAO_CONSOLE_SHORT="$(DAO_CONSOLE_SHORT)" DAO_API_BIN="$(CURDIR)/target/debug/dao-api" \
 		$(NODE) npm run --silent test:browser
 
@@ -86,7 +93,7 @@ dist: sdk-install ## Build target/dist/dao-api, and in target/dist/packages what
 
 # The packages of the program that the tests have built: each is installed into an empty folder and run.
 packages-test: sdk-install
-	cargo build --locked
+	$(DAO_BUILD)
 	mkdir -p target/packages-test && objcopy --strip-all target/debug/dao-api target/packages-test/dao-api
 	$(NODE) ./scripts/package/python.sh scripts/package/make.py target/packages-test/dao-api target/packages-test/out
 	$(NODE) ./scripts/package/try.sh target/packages-test/out

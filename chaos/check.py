@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Long because: it is one file, so that anybody can copy it and run it.
 """Checks a history of what clients of dao-api saw against the log that was left in the end.
 
     python3 check.py history.ndjson     checks it and prints a table; exit code 1 if a rule is broken

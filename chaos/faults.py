@@ -37,8 +37,10 @@ class Faults:
         """Slots with their keys, to another primary; the next time the same back."""
         cluster = self.world.redis
         owners = await cluster.owners()
-        if self.moved and set(self.moved[2]) <= set(owners.get(self.moved[1], [])):
-            target, source, slots = self.moved
+        home, guest, moved = self.moved or (None, None, [])
+        # A fail-over may have made a replica of either.
+        if home in owners and moved and set(moved) <= set(owners.get(guest, [])):
+            source, target, slots = guest, home, moved
             self.moved = None
         else:
             source, target = self.random.sample(sorted(owners), 2)

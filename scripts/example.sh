@@ -13,8 +13,8 @@ page="${PAGE_PORT:-5173}"
 data="${DATA_DIR:-target/example-data}"
 binary="${DAO_API_BIN:-}"
 if [ -z "$binary" ]; then
-    cargo build --release --locked
-    binary=target/release/dao-api
+    cargo build --profile quick --locked
+    binary=target/quick/dao-api
 fi
 # The page uses the SDK's sources, which import what the workspace installs.
 ./scripts/install-node.sh
