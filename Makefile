@@ -1,6 +1,6 @@
 # `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check bench dist chaos chaos-short bench-sdk sdk-mutants sdk-install sdk-test sdk-check sdk-browser-test example console console-check console-test console-browser-test console-bench console-pictures packages-test
+.PHONY: help run demo test check bench disk dist chaos chaos-short bench-sdk sdk-mutants sdk-install sdk-test sdk-check sdk-browser-test example console console-check console-test console-browser-test console-bench console-pictures packages-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,9 @@ packages-test: sdk-install
 	mkdir -p target/packages-test && objcopy --strip-all target/debug/dao-api target/packages-test/dao-api
 	$(NODE) ./scripts/package/python.sh scripts/package/make.py target/packages-test/dao-api target/packages-test/out
 	$(NODE) ./scripts/package/try.sh target/packages-test/out
+
+disk: ## Cut the power of the embedded store on a simulated disk, for minutes (DISK_RUNS, DISK_CUTS, DISK_SEED)
+	DISK_RUNS=$${DISK_RUNS:-20} DISK_CUTS=$${DISK_CUTS:-150} cargo test --release --locked --test disk -- --nocapture --test-threads=2
 
 bench: ## Run the benchmarks
 	@if [ -x scripts/bench.sh ]; then scripts/bench.sh; else cargo bench --locked --bench targets; fi

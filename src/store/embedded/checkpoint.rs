@@ -132,6 +132,14 @@ impl Checkpointer {
         Ok(())
     }
 
+    /// Ends the thread, which syncs once more.
+    pub(super) fn stop(&mut self) {
+        self.wake = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the checkpoint thread of the store had panicked");
+        }
+    }
+
     /// Before the connection that writes is closed.
     pub(super) fn before_close(&self, connection: &Connection) {
         self.synced.before_close(connection);
@@ -140,10 +148,7 @@ impl Checkpointer {
 
 impl Drop for Checkpointer {
     fn drop(&mut self) {
-        self.wake = None;
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the checkpoint thread of the store had panicked");
-        }
+        self.stop();
     }
 }
 
@@ -165,6 +170,7 @@ impl CheckpointTask {
         loop {
             match self.woken.recv_timeout(period.saturating_sub(synced_at.elapsed())) {
                 Ok(()) => {
+                    let _syncing = self.synced.syncing();
                     if self.synced.may_copy()
                         && let Err(e) = pragma(&self.connection, "PRAGMA wal_checkpoint(PASSIVE)")
                     {
@@ -195,7 +201,10 @@ impl CheckpointTask {
         let synced = match &self.synced {
             Synced::Tables(marks) => {
                 let moved = marks.moved();
-                sync_file(&self.wal).map(|()| marks.set_durable(moved)).inspect_err(|_| marks.suspect())
+                let syncing = marks.syncing();
+                let synced = sync_file(&self.wal).inspect_err(|_| marks.suspect());
+                drop(syncing);
+                synced.map(|()| marks.set_durable(moved))
             }
             Synced::Journal(trouble) => {
                 // A sync that follows on one that failed says nothing.

@@ -5,7 +5,7 @@
 //! Not here: who syncs, and when ([`super::checkpoint`]).
 
 use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
@@ -29,6 +29,10 @@ pub(super) struct MovedMarks {
     /// A sync failed: what it was to bring to the disk may be lost though a later one succeeds. Nothing is called durable
     /// any more, and the journal keeps it for the next start.
     is_suspect: AtomicBool,
+    /// Held while the tables thread writes, and until it has said how that went.
+    writing: Mutex<()>,
+    /// The same of the thread that copies and syncs the log.
+    syncing: Mutex<()>,
 }
 
 impl MovedMarks {
@@ -38,7 +42,19 @@ impl MovedMarks {
             moved: AtomicI64::new(durable),
             durable: AtomicI64::new(durable),
             is_suspect: AtomicBool::new(false),
+            writing: Mutex::new(()),
+            syncing: Mutex::new(()),
         }
+    }
+
+    /// The tables thread writes, until this is dropped.
+    pub(super) fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The other thread copies or syncs, until this is dropped.
+    pub(super) fn syncing(&self) -> MutexGuard<'_, ()> {
+        self.syncing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn moved(&self) -> i64 {
@@ -66,10 +82,19 @@ impl MovedMarks {
         self.is_suspect.load(Ordering::Acquire)
     }
 
+    /// A sync succeeded that began when this round was moved. If one of the tables thread had failed before, that is known
+    /// when it has ended.
     pub(super) fn set_durable(&self, durable: i64) {
+        drop(self.writing());
         if !self.is_suspect() {
             self.durable.fetch_max(durable, Ordering::AcqRel);
         }
+    }
+
+    /// Whether what the tables thread has just synced is on the disk: no sync of the other thread had failed before.
+    pub(super) fn is_sure(&self) -> bool {
+        drop(self.syncing());
+        !self.is_suspect()
     }
 }
 
@@ -120,6 +145,15 @@ impl Synced {
                 }
             }
             Self::Tables(marks) => marks.suspect(),
+        }
+    }
+
+    /// Copies or syncs, until this is dropped.
+    pub(super) fn syncing(&self) -> Option<MutexGuard<'_, ()>> {
+        match self {
+            // Who writes the journal is told by its own sync.
+            Self::Journal(_) => None,
+            Self::Tables(marks) => Some(marks.syncing()),
         }
     }
 

@@ -26,7 +26,7 @@ use super::{
     record_windows::{RecordWindows, now_ms},
     round::Round,
     schema,
-    sync_state::MovedMarks,
+    sync_state::{MovedMarks, SUSPECT},
     tail::{Tail, Work},
     transaction::{Failure, transact},
 };
@@ -118,6 +118,8 @@ impl Tables {
             }
             self.housekeep();
         }
+        // It syncs once more.
+        self.checkpointer.stop();
         if self.marks.is_suspect() {
             return false;
         }
@@ -133,16 +135,21 @@ impl Tables {
         writes: Vec<PendingWrite>,
         probes: Vec<Probe>,
     ) -> bool {
+        let writes = self.refuse_promises(writes);
+        let marks = Arc::clone(&self.marks);
+        let writing = marks.writing();
         let written = self.transact(rounds, &writes, !probes.is_empty());
         match written {
             Ok(kept) => {
                 self.windows.count(rounds.iter().map(|round| round.records()).sum());
-                self.marks.set_moved(last);
+                marks.set_moved(last);
+                drop(writing);
                 self.tail.moved(last);
                 for probe in probes {
                     let _ = probe.send(Ok(()));
                 }
                 self.answer(writes, kept, last);
+                let _writing = marks.writing();
                 if let Err(error) = self.checkpointer.after_commit(&self.connection) {
                     tracing::warn!(%error, "the write-ahead log could not be looked at");
                 }
@@ -151,8 +158,9 @@ impl Tables {
             Err(failure) => {
                 tracing::warn!(rounds = rounds.len(), writes = writes.len(), error = %failure, "the tables could not be written to");
                 if failure.is_unsynced {
-                    self.marks.suspect();
+                    marks.suspect();
                 }
+                drop(writing);
                 let goes_on = self.tail.failed(failure.to_string());
                 for probe in probes {
                     let _ = probe.send(Err(StoreError::Unavailable(failure.to_string())));
@@ -163,6 +171,19 @@ impl Tables {
                 goes_on
             }
         }
+    }
+
+    /// After a sync that failed nothing can be promised: what has to be on the disk when it is answered is refused.
+    fn refuse_promises(&self, writes: Vec<PendingWrite>) -> Vec<PendingWrite> {
+        if !self.marks.is_suspect() {
+            return writes;
+        }
+        let (promises, others) =
+            writes.into_iter().partition(|pending| is_promised(self.durability, &pending.write));
+        for PendingWrite { answer, .. } in Vec::into_iter(promises) {
+            let _ = answer.send(Err(StoreError::Unavailable(SUSPECT.into())));
+        }
+        others
     }
 
     fn transact(
@@ -198,7 +219,13 @@ impl Tables {
     /// Answers those who wait. What could not be done because its graph is not moved yet is tried again.
     fn answer(&self, writes: Vec<PendingWrite>, kept: Vec<Result<bool, StoreError>>, moved: i64) {
         let mut answers = Answers(Vec::with_capacity(writes.len()));
+        let is_promised = |pending: &PendingWrite| is_promised(self.durability, &pending.write);
+        let is_sure = !writes.iter().any(is_promised) || self.marks.is_sure();
         for (mut pending, kept) in writes.into_iter().zip(kept) {
+            if !is_sure && is_promised(&pending) && matches!(kept, Ok(true)) {
+                answers.0.push((pending.answer, Err(StoreError::OutcomeUnknown(SUSPECT.into()))));
+                continue;
+            }
             if matches!(kept, Ok(false)) && pending.again_after > moved {
                 pending.after = pending.again_after;
                 self.tail.write_again(pending);
@@ -221,6 +248,7 @@ impl Tables {
         if self.purging && Instant::now() >= self.purge_at {
             self.purge_at = Instant::now() + PURGE_PAUSE;
             let (connection, windows) = (&self.connection, &self.windows);
+            let _writing = self.marks.writing();
             let purged = transact(connection, || moving::delete_dead_records(connection, windows));
             self.purging = purged.unwrap_or_else(|error| {
                 if error.is_unsynced {
@@ -264,15 +292,22 @@ impl Drop for TablesThread {
     }
 }
 
-/// Whether the COMMIT of these is synced. A purge always is: what is said to be gone does not come back (rule L10).
+/// Whether the COMMIT of these is synced.
 fn is_synced<'w>(
     durability: SyncMode,
     mut writes: impl Iterator<Item = &'w ReadSideWrite>,
     is_probed: bool,
 ) -> bool {
+    let probes = is_probed && durability == SyncMode::Fsync;
+    probes || writes.any(|write| is_promised(durability, write))
+}
+
+/// Whether it must be on the disk when it is answered. A purge always is: what is said to be gone does not come back
+/// (rule L10).
+fn is_promised(durability: SyncMode, write: &ReadSideWrite) -> bool {
     match durability {
-        SyncMode::Fsync => is_probed || writes.any(ReadSideWrite::is_durable),
-        SyncMode::Interval => writes.any(|write| matches!(write, ReadSideWrite::Purge { .. })),
+        SyncMode::Fsync => write.is_durable(),
+        SyncMode::Interval => matches!(write, ReadSideWrite::Purge { .. }),
     }
 }
 

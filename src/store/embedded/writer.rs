@@ -226,7 +226,11 @@ fn cost(asked: &AppendRequest) -> u32 {
 mod tests {
     use std::sync::mpsc::Receiver;
 
-    use super::*;
+    use bytes::Bytes;
+    use dao_projections::OperationId;
+
+    use super::{super::EmbeddedStore, *};
+    use crate::store::{EventStore, ProjectionStore, PurgeRequest, embedded::EmbeddedConfig};
 
     /// A handle to a journal thread that does this.
     fn writer_to(thread: impl FnOnce(Receiver<Request>) + Send + 'static) -> Writer {
@@ -267,5 +271,31 @@ mod tests {
             matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("restart")),
             "{refused:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn v6_after_a_failed_sync_of_the_tables_commands_are_kept_and_what_stands_there_alone_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let operation_ttl = Duration::from_secs(3_600);
+        let config = EmbeddedConfig { dir: dir.path().into(), durability: SyncMode::Fsync, operation_ttl };
+        let store = EmbeddedStore::open(config).expect("it opens");
+        let put = |expected| store.put_document("kind", "name", expected, Some(Bytes::from_static(b"one")));
+        assert!(put(None).await.expect("put"));
+        store.writer.marks.suspect();
+        let refused = put(Some(1)).await;
+        assert!(
+            matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("restart")),
+            "{refused:?}"
+        );
+        let (graph, body) = (GraphId::parse("g").expect("a graph id"), Bytes::from_static(b"body"));
+        let head = Head::EMPTY.after(&body);
+        let commit = Some(StoredCommit { version: head.version, hash: head.hash, body });
+        let operation = OperationId::from(uuid::Uuid::nil());
+        let entry = Entry { operation, record: Bytes::new(), commit, refused_at: None };
+        let appended = store.append(&graph, Head::EMPTY, &[entry]).await;
+        assert_eq!(appended.expect("an outcome"), Append::Appended);
+        let request = PurgeRequest { expected: head, operation, fingerprint: [0; 8] };
+        assert!(matches!(store.purge(&graph, &request).await, Err(StoreError::Unavailable(_))));
+        assert_eq!(store.head(&graph).await.expect("a head"), head);
     }
 }
