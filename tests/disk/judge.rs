@@ -14,8 +14,9 @@ use crate::{
     workload,
 };
 
-/// Opens the store in `dir`, and compares it with what was told. True if it has something whose answer nobody had got.
-pub(crate) fn judge(dir: &Path, told: &Told) -> Result<bool, String> {
+/// Opens the store in `dir`, and compares it with what was told; `twice`: also after it was closed again. True if it has
+/// something whose answer nobody had got.
+pub(crate) fn judge(dir: &Path, told: &Told, twice: bool) -> Result<bool, String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     runtime.map_err(|e| e.to_string())?.block_on(async {
         let store =
@@ -23,6 +24,9 @@ pub(crate) fn judge(dir: &Path, told: &Told) -> Result<bool, String> {
         let found = judge_store(&store, told).await?;
         go_on(&store).await?;
         store.close().await;
+        if !twice {
+            return Ok(found);
+        }
         let store =
             EmbeddedStore::open(workload::config(dir)).map_err(|e| format!("it does not open again: {e}"))?;
         judge_store(&store, told).await?;

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{recording::TOLD, rng::Rng, told::Append};
 
 /// How long the store is open for the first and the second time: a second passes between two syncs of the tables.
-const LIVES: [Duration; 2] = [Duration::from_millis(2_400), Duration::from_millis(1_500)];
+const LIVES: [Duration; 2] = [Duration::from_millis(1_900), Duration::from_millis(1_300)];
 /// Graphs of each writer, and writers.
 const GRAPHS: usize = 3;
 const WRITERS: u64 = 4;
