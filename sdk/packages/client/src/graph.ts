@@ -286,9 +286,9 @@ export class GraphShell implements Graph {
     this.#restate()
   }
 
-  /** Whether it has nothing left to send. */
+  /** Whether it has nothing left to send, and waits for no answer. */
   get isIdle(): boolean {
-    return this.machine.pending.length === 0
+    return this.machine.pending.length === 0 && !this.machine.isOwed
   }
 
   #perform(effect: Effect): void {

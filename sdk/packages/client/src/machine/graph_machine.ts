@@ -150,6 +150,11 @@ export class GraphMachine {
     return this.#m.queue.all
   }
 
+  /** Whether an operation is committed whose answer says more than the commit did, and has not come. */
+  get isOwed(): boolean {
+    return this.#m.owed.size > 0
+  }
+
   /** Whether the operation is refused as things stand: it adds nothing to the picture. */
   isDoubtful(operationId: string): boolean {
     shownState(this.#m)

@@ -256,6 +256,23 @@ describe('the client', () => {
     expect(world.socket.sent.at(-1)).toEqual({ type: 'SUBSCRIBE', graphId: 'g' })
   })
 
+  test('M2 a graph that is closed is followed until an undo is answered: its commit does not say what it did', async () => {
+    const { world, graph } = await live()
+    const made = graph.moveNode('a', { x: 1, y: 1 })
+    world.socket.say({ ...commit(2, made.operationId, ''), events: [] })
+    const undone = graph.undo()
+    const { operationId } = world.socket.sent.at(-1) as { operationId: string }
+    graph.close()
+    world.socket.say({ ...commit(3, operationId, ''), events: [] })
+    expect(graph.status.pending).toBe(0)
+    expect(world.socket.types()).not.toContain('UNSUBSCRIBE')
+    const result = { reverted: [], skipped: [] }
+    const ack = { type: 'ACK', graphId: 'g', operationId, version: 3, hash: hashOf(3), outcome: 'applied', result }
+    world.socket.say(ack)
+    await expect(undone).resolves.toMatchObject({ outcome: 'applied' })
+    expect(world.socket.sent.at(-1)).toEqual({ type: 'UNSUBSCRIBE', graphId: 'g' })
+  })
+
   test('a graph is followed until everyone who asked for it has closed it', async () => {
     const { world, client, graph } = await live()
     expect(client.graph('g')).toBe(graph)
