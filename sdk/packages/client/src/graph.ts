@@ -223,8 +223,9 @@ export class GraphShell implements Graph {
 
   close(): void {
     if (this.holders === 0 || --this.holders > 0) return
-    this.presence.away()
     this.#host.closed(this)
+    // One that goes on for its queue may be asked for again.
+    if (!this.#isEnded) this.presence.clear()
   }
 
   // --- What the client tells -------------------------------------------------------------------
@@ -256,6 +257,7 @@ export class GraphShell implements Graph {
 
   frame(frame: GraphFrame): void {
     this.step({ type: 'frame', frame })
+    if (this.machine.phase === 'refused') this.presence.away()
     if (frame.type === 'SYNC' && this.machine.phase === 'live') {
       this.#host.proven()
       this.presence.live()

@@ -42,6 +42,11 @@ export class Presences implements PresenceWriter {
       )
   }
 
+  /** Shows nothing any more. */
+  clear(): void {
+    for (const slot of [...this.#own.keys()]) this.set(null, slot)
+  }
+
   #tell(slot: string): void {
     this.#waiting.delete(slot)
     // Nobody looks at the cursor of a page that nobody sees. It is sent when the page is seen again.
@@ -65,7 +70,7 @@ export class Presences implements PresenceWriter {
     if (this.#isLive) for (const slot of this.#own.keys()) this.#tell(slot)
   }
 
-  /** The connection is gone, and with it all that it told of others. */
+  /** The graph is not followed any more, and what was told of others is not known to hold. */
   away(): void {
     this.#isLive = false
     for (const stop of this.#waiting.values()) stop()

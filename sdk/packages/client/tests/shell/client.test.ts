@@ -390,6 +390,37 @@ describe('A15: presence', () => {
     expect(world.socket.sent.at(-1)).toMatchObject({ type: 'PRESENCE', state: { name: 'Ada' } })
   })
 
+  test('A15 after a refusal to follow it is sent again; nobody is there meanwhile, and nothing is sent', async () => {
+    const { world, client, graph } = await live()
+    graph.presence.set({ name: 'Ada' })
+    world.socket.say({ type: 'PRESENCE', graphId: 'g', clientId: 'b', userId: 'bob', state: { name: 'Bob' } })
+    world.socket.say({ type: 'ERROR', graphId: 'g', code: 'FORBIDDEN', message: 'no' })
+    expect(graph.others).toEqual([])
+    const before = world.socket.sent.length
+    await world.pass(34)
+    graph.presence.set({ name: 'Eve' })
+    expect(world.socket.sent).toHaveLength(before)
+    client.graph('g')
+    await settle()
+    world.socket.say(sync(1, [node('a')]))
+    expect(world.socket.sent.at(-1)).toMatchObject({ type: 'PRESENCE', state: { name: 'Eve' } })
+  })
+
+  test('A15 a graph that is closed shows nothing, and does again if it is asked for before its queue is empty', async () => {
+    const { world, client, graph } = await live()
+    graph.presence.set({ name: 'Ada' })
+    world.socket.say({ type: 'PRESENCE', graphId: 'g', clientId: 'b', userId: 'bob', state: { name: 'Bob' } })
+    graph.moveNode('a', { x: 1, y: 1 })
+    graph.close()
+    await world.pass(34)
+    expect(world.socket.sent.at(-1)).toMatchObject({ type: 'PRESENCE', state: null })
+    expect(client.graph('g')).toBe(graph)
+    await world.pass(34)
+    graph.presence.set({ name: 'Ada' })
+    expect(world.socket.sent.at(-1)).toMatchObject({ type: 'PRESENCE', state: { name: 'Ada' } })
+    expect(graph.others).toHaveLength(1)
+  })
+
   test('A13 a hidden page shows nothing new until it is seen', async () => {
     const { world, graph } = await live()
     world.visible = false
