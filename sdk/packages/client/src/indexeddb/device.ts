@@ -126,6 +126,7 @@ class IndexedDbDevice implements Device {
   #waiting: Waiting[] = []
   #running = 0
   #hasAsked = false
+  #isClosed = false
   #isTidy = false
 
   constructor(opened: IDBDatabase, parts: Parts) {
@@ -263,7 +264,10 @@ class IndexedDbDevice implements Device {
       const lock = await tryLock(storages.page.locks, lockName(database, id))
       if (lock === null) continue
       try {
-        orphans.push(...(await this.#queuesOf(id, keys)))
+        const queues = await this.#queuesOf(id, keys)
+        // Closed meanwhile: nobody here would send it, nor let go of the lock.
+        if (this.#isClosed) throw new Error('the device is closed')
+        orphans.push(...queues)
         this.#locks.push(lock)
         this.#adopted.add(id)
       } catch {
@@ -338,6 +342,7 @@ class IndexedDbDevice implements Device {
         if (this.#running === 0) this.#writeWaiting()
       })
     }
+    this.#isClosed = true
     this.#opened.close()
     this.#stopLeaving()
     for (const lock of this.#locks) lock.release()
