@@ -94,7 +94,9 @@ function moveBack(m: MachineState, out: Out, pending: Pending, currentVersion: n
 export function complained(m: MachineState, out: Out, frame: Problem): void {
   if (frame.operationId !== undefined) {
     const pending = find(m, frame.operationId)
-    if (pending !== undefined) refuse(m, out, pending, { code: frame.code, message: frame.message })
+    if (pending === undefined) return
+    refuse(m, out, pending, { code: frame.code, message: frame.message })
+    flush(m, out)
     return
   }
   if (frame.graphId !== m.graphId) return
