@@ -327,6 +327,7 @@ export class GraphShell implements Graph {
         // Whoever is told sees what stands, without what was refused.
         if (this.#stopFrame !== null) this.#draw()
         this.#events.emit('refused', this.#outcomes.refused(effect.refusal))
+        if (!this.#isEnded) this.#outcomes.follow(effect.refusal)
         break
       case 'replaced':
         this.#events.emit('replaced', { discarded: effect.discarded })

@@ -338,6 +338,40 @@ describe('the client', () => {
     expect(refusal.retry()).toBeNull()
   })
 
+  test('M2 what is refused because of a refusal that was tried again at once is tried again, too', async () => {
+    const { world, graph } = await live()
+    const told: unknown[] = []
+    graph.on('refused', (refusal) => {
+      told.push([refusal.operationId, refusal.cause])
+      if (refusal.cause === undefined) refusal.retry('overwrite')
+    })
+    const b = graph.createNode({ id: 'b' })
+    const titled = graph.updateNode('b', { data: { title: 'x' } })
+    const c = graph.createNode({ id: 'c' })
+    // It builds on two that have not ended, so it is not sent.
+    const edge = graph.createEdge({ source: 'b', target: 'c' })
+    expect(world.socket.sent.at(-1)).toMatchObject({ operationId: c.operationId })
+    world.socket.sent.length = 0
+    const revert = { type: 'REVERT', graphId: 'g', message: 'no', temporary: false, version: 1 }
+    world.socket.say({ ...revert, operationId: b.operationId, code: 'ID_TAKEN' })
+    world.socket.say({ ...revert, operationId: titled.operationId, code: 'DEPENDENCY_REFUSED' })
+    expect(told).toEqual([
+      [b.operationId, undefined],
+      [edge.operationId, b.operationId],
+      [titled.operationId, b.operationId],
+    ])
+    const [again] = world.socket.sent
+    expect(again).toMatchObject({ onConflict: 'overwrite', command: { type: 'CREATE_NODE' } })
+    expect(again).not.toHaveProperty('after')
+    expect(world.socket.sent.at(-1)).toMatchObject({
+      ...{ onConflict: 'overwrite', command: { type: 'UPDATE_NODE' } },
+      after: again?.operationId,
+    })
+    expect(graph.status.pending).toBe(4)
+    expect(graph.edge(edge.id)).toBeDefined()
+    expect(graph.node('b')).toMatchObject({ data: { title: 'x' } })
+  })
+
   test('a listener that throws stops nobody else', async () => {
     const { graph } = await live()
     let told = 0
