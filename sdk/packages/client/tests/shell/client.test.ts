@@ -406,6 +406,14 @@ describe('A15: presence', () => {
     expect(shown()).toHaveLength(3)
     graph.presence.set(null, 'cursor')
     expect(shown().at(-1)).toBeNull()
+    // The caller may have one object, and change it.
+    const at = { x: 10 }
+    await world.pass(34)
+    graph.presence.set(at, 'cursor')
+    at.x = 11
+    await world.pass(34)
+    graph.presence.set(at, 'cursor')
+    expect(shown().slice(-2)).toEqual([{ x: 10 }, { x: 11 }])
   })
 
   test('A15 after a reconnect it is sent again; others are those of this connection', async () => {
