@@ -114,7 +114,7 @@ export class GraphMachine {
     return shownState(this.#m).fork()
   }
 
-  /** What the server keeps beside a node or an edge; of what is not confirmed, what is predicted. */
+  /** What the server keeps beside a node or an edge; nothing while it is not confirmed. */
   meta(id: string): EntityMeta | undefined {
     const { confirmed } = this.#m
     const placed = confirmed.nodes.get(id) ?? confirmed.edges.get(id)
