@@ -94,6 +94,34 @@ describe('two editors', () => {
     expect([label('p'), label('x')]).toEqual(['one', 'x'])
   })
 
+  test('M4 a flow that goes after its client was closed says that what it held is not sent', async () => {
+    const server = testServer()
+    const client = server.client('ada')
+    const graph = client.graph('g')
+    graph.createNode({ id: 'a', data: { label: 'x' } })
+    await server.quiet()
+    const warnings: string[] = []
+    let isReleased = false
+    const release = (): void => {
+      isReleased = true
+    }
+    const { now, after, frame } = new Clock()
+    const store = new FlowStore(
+      { open: () => graph, retain: () => ({ graph, release }) },
+      {},
+      {
+        ...{ now, after, frame, leaving: () => () => {}, newId: () => 'new' },
+        warn: (message) => void warnings.push(message),
+      },
+    )
+    const stop = store.subscribe(() => {})
+    store.setField('a', '/data/label', 'held')
+    await client.close()
+    stop()
+    expect(warnings).toEqual([expect.stringContaining('graph g is closed')])
+    expect(isReleased).toBe(true)
+  })
+
   test('M9 an own drag is emitted while it goes on; its command, its commit and its answer change nothing', async () => {
     const { server, ada, bob } = await pair()
     ada.store.onNodesChange([move('x', 5, true)])
