@@ -21,7 +21,7 @@ import { actOptions, batchOf, writes } from './commands.ts'
 import { Emitter, Emitters } from './emitter.ts'
 import type { Environment } from './environment.ts'
 import { uuidV7 } from './ids.ts'
-import type { ActOptions, Change, Effect, Input } from './machine/effects.ts'
+import type { ActOptions, Change, Effect, Input, RefusalData } from './machine/effects.ts'
 import type { GraphFrame } from './machine/frames.ts'
 import { GraphMachine } from './machine/graph_machine.ts'
 import { ORIGIN, type Point } from './machine/operation.ts'
@@ -31,12 +31,14 @@ import { Presences } from './presence.ts'
 import { labelOf } from './refused.ts'
 import { isSameStatus, statusOf } from './status.ts'
 import { isUndoKnown, loadUndo } from './undo_model.ts'
+import type { Untold } from './untold.ts'
 
 /** What a graph needs of its client. */
 export interface Host {
   readonly environment: Environment
   /** Whether changes are to be told to {@link write}. */
   readonly isKept: boolean
+  readonly untold: Untold
   clientId(): string
   connection(): Status['connection']
   send(frame: JsonObject): void
@@ -99,6 +101,7 @@ export class GraphShell implements Graph {
       nameOf,
       (operationId, refused, options) =>
         this.step({ type: 'again', operationId, refused, options: { ...options, since: this.#shownPoint } }),
+      (operationId) => host.untold.forget(id, operationId),
     )
     const take = (command: Command, options: CommandOptions): Sent => this.#act(command, actOptions(options))
     Object.assign(this, writes(take, this.#newId))
@@ -218,7 +221,10 @@ export class GraphShell implements Graph {
   }
 
   on<E extends keyof GraphEvents>(event: E, listener: (value: GraphEvents[E]) => void): () => void {
-    return this.#events.on(event, listener)
+    const stop = this.#events.on(event, listener)
+    // Not before the caller knows how to stop it.
+    if (event === 'refused') queueMicrotask(() => this.#tellUntold())
+    return stop
   }
 
   close(): void {
@@ -326,8 +332,7 @@ export class GraphShell implements Graph {
       case 'refused':
         // Whoever is told sees what stands, without what was refused.
         if (this.#stopFrame !== null) this.#draw()
-        this.#events.emit('refused', this.#outcomes.refused(effect.refusal))
-        if (!this.#isEnded) this.#outcomes.follow(effect.refusal)
+        this.#tellRefused(effect.refusal)
         break
       case 'replaced':
         this.#events.emit('replaced', { discarded: effect.discarded })
@@ -343,6 +348,19 @@ export class GraphShell implements Graph {
         this.#host.reconnect()
         break
     }
+  }
+
+  /** What nobody listens for now is told to the next who does. */
+  #tellRefused(data: RefusalData): void {
+    const refusal = this.#outcomes.refused(data)
+    if (this.#events.has('refused')) this.#events.emit('refused', refusal)
+    else this.#host.untold.keep(this.id, data)
+    if (!this.#isEnded) this.#outcomes.follow(data)
+  }
+
+  #tellUntold(): void {
+    if (this.#isEnded || !this.#events.has('refused')) return
+    for (const refusal of this.#host.untold.take(this.id)) this.#tellRefused(refusal)
   }
 
   #drawSoon(): void {

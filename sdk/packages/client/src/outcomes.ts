@@ -33,11 +33,14 @@ export class Outcomes {
   readonly #newId: () => string
   readonly #nameOf: NameOf
   readonly #again: Again
+  readonly #forgotten: (operationId: string) => void
 
-  constructor(newId: () => string, nameOf: NameOf, again: Again) {
+  /** `forgotten`: a refusal was tried again, or discarded. */
+  constructor(newId: () => string, nameOf: NameOf, again: Again, forgotten: (operationId: string) => void) {
     this.#newId = newId
     this.#nameOf = nameOf
     this.#again = again
+    this.#forgotten = forgotten
   }
 
   /** What the maker of a new operation gets. A rejection that nobody handles is no unhandled rejection. */
@@ -109,8 +112,11 @@ export class Outcomes {
   }
 
   #discard(operationId: string): void {
-    this.#refusals.delete(operationId)
-    for (const [id, other] of this.#refusals) if (other.cause === operationId) this.#refusals.delete(id)
+    const followers = [...this.#refusals.values()].filter((other) => other.cause === operationId)
+    for (const id of [operationId, ...followers.map((follower) => follower.operationId)]) {
+      this.#refusals.delete(id)
+      this.#forgotten(id)
+    }
   }
 }
 

@@ -372,6 +372,30 @@ describe('the client', () => {
     expect(graph.node('b')).toMatchObject({ data: { title: 'x' } })
   })
 
+  test('M2 a refusal that nobody listened for is told to the next who does, if it was not dealt with', async () => {
+    const { world, client, graph } = await live()
+    const revert = { type: 'REVERT', graphId: 'g', message: 'no', temporary: false, version: 1, code: 'FORBIDDEN' }
+    const stop = graph.on('refused', () => {})
+    stop()
+    const [lost, known] = [graph.moveNode('a', { x: 1, y: 1 }), graph.moveNode('a', { x: 2, y: 2 })]
+    graph.close()
+    for (const { operationId } of [lost, known]) world.socket.say({ ...revert, operationId })
+    const refusal = (await known.settled.catch((error: unknown) => error)) as { discard(): void }
+    refusal.discard()
+    expect(graph.status.connection).toBe('closed')
+    const next = client.graph('g')
+    expect(next).not.toBe(graph)
+    const told: unknown[] = []
+    next.on('refused', (refusal) => told.push([refusal.operationId, refusal.code, refusal.retry() === null]))
+    next.on('refused', () => {})
+    expect(told).toEqual([])
+    await settle()
+    expect(told).toEqual([[lost.operationId, 'FORBIDDEN', false]])
+    next.on('refused', () => told.push('again'))
+    await settle()
+    expect(told).toHaveLength(1)
+  })
+
   test('a listener that throws stops nobody else', async () => {
     const { graph } = await live()
     let told = 0
