@@ -128,6 +128,7 @@ class IndexedDbDevice implements Device {
   #hasAsked = false
   #isClosed = false
   #isTidy = false
+  #hasOwn = false
 
   constructor(opened: IDBDatabase, parts: Parts) {
     this.#opened = opened
@@ -258,10 +259,11 @@ class IndexedDbDevice implements Device {
       ),
     )
     const held = await this.#heldLocks()
-    const orphans: Orphan[] = []
+    const orphans = this.#ownOnce(keys)
     for (const id of ids) {
       if (id === this.clientId || this.#adopted.has(id) || !this.#isFree(id, held, seenAt.get(id) ?? 0)) continue
-      const lock = await tryLock(storages.page.locks, lockName(database, id))
+      // What was taken over before is not lost with one that can't be.
+      const lock = await tryLock(storages.page.locks, lockName(database, id)).catch(() => null)
       if (lock === null) continue
       try {
         const queues = await this.#queuesOf(id, keys)
@@ -276,6 +278,14 @@ class IndexedDbDevice implements Device {
       }
     }
     return orphans
+  }
+
+  /** What this tab left before it was loaded again is taken up with the graphs, also with those that nobody opens. */
+  #ownOnce(keys: readonly [string, string, number][]): Orphan[] {
+    if (this.#hasOwn) return []
+    this.#hasOwn = true
+    const graphIds = new Set(keys.filter(([, id]) => id === this.clientId).map(([graphId]) => graphId))
+    return [...graphIds].map((graphId) => ({ graphId, clientId: this.clientId, operations: [] }))
   }
 
   /** Deletes what is kept of clients that are long gone and left nothing to send. */
