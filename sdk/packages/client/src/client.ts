@@ -10,7 +10,6 @@ import { uuidV7 } from './ids.ts'
 import type { Change } from './machine/effects.ts'
 import type { GraphFrame, ServerFrame, Welcome } from './machine/frames.ts'
 import { Recorder } from './recorder.ts'
-import { Untold } from './untold.ts'
 
 /** Between looks for queues whose clients are gone (rule P7). Milliseconds. */
 const ADOPT_EVERY = 2_000
@@ -156,7 +155,7 @@ export class ClientShell implements Client {
     return {
       environment: this.#environment,
       isKept,
-      untold: new Untold(),
+      untold: new Map(),
       clientId: () => this.#id,
       connection: () => this.#link(),
       send: (frame: JsonObject) => this.#connection.send(frame),

@@ -26,19 +26,19 @@ import type { GraphFrame } from './machine/frames.ts'
 import { GraphMachine } from './machine/graph_machine.ts'
 import { ORIGIN, type Point } from './machine/operation.ts'
 import type { Action, Command, GraphState } from './model/index.ts'
-import { Outcomes, undoneOf } from './outcomes.ts'
+import { Outcomes, remember, undoneOf } from './outcomes.ts'
 import { Presences } from './presence.ts'
 import { labelOf } from './refused.ts'
 import { isSameStatus, statusOf } from './status.ts'
 import { isUndoKnown, loadUndo } from './undo_model.ts'
-import type { Untold } from './untold.ts'
 
 /** What a graph needs of its client. */
 export interface Host {
   readonly environment: Environment
   /** Whether changes are to be told to {@link write}. */
   readonly isKept: boolean
-  readonly untold: Untold
+  /** Refusals that nobody listened for, of all graphs, by operation: of a page that was left, or of edits before a reload. */
+  readonly untold: Map<string, { readonly graphId: string; readonly refusal: RefusalData }>
   clientId(): string
   connection(): Status['connection']
   send(frame: JsonObject): void
@@ -101,7 +101,7 @@ export class GraphShell implements Graph {
       nameOf,
       (operationId, refused, options) =>
         this.step({ type: 'again', operationId, refused, options: { ...options, since: this.#shownPoint } }),
-      (operationId) => host.untold.forget(id, operationId),
+      (operationId) => host.untold.delete(operationId),
     )
     const take = (command: Command, options: CommandOptions): Sent => this.#act(command, actOptions(options))
     Object.assign(this, writes(take, this.#newId))
@@ -354,13 +354,16 @@ export class GraphShell implements Graph {
   #tellRefused(data: RefusalData): void {
     const refusal = this.#outcomes.refused(data)
     if (this.#events.has('refused')) this.#events.emit('refused', refusal)
-    else this.#host.untold.keep(this.id, data)
+    else remember(this.#host.untold, data.operationId, { graphId: this.id, refusal: data })
     if (!this.#isEnded) this.#outcomes.follow(data)
   }
 
   #tellUntold(): void {
     if (this.#isEnded || !this.#events.has('refused')) return
-    for (const refusal of this.#host.untold.take(this.id)) this.#tellRefused(refusal)
+    const { untold } = this.#host
+    for (const { graphId, refusal } of [...untold.values()]) {
+      if (graphId === this.id && untold.delete(refusal.operationId)) this.#tellRefused(refusal)
+    }
   }
 
   #drawSoon(): void {

@@ -22,7 +22,7 @@ interface Handle {
 /** Makes a refused operation again under a new id. */
 export type Again = (operationId: string, refused: StoredOperation, options: ActOptions) => void
 
-/** Refusals that can still be tried again, and those that were. The oldest are forgotten first. */
+/** Refusals that can still be tried again, those that were, and those that nobody was told. */
 const REFUSALS_MAX = 200
 
 export class Outcomes {
@@ -33,10 +33,10 @@ export class Outcomes {
   readonly #newId: () => string
   readonly #nameOf: NameOf
   readonly #again: Again
-  readonly #forgotten: (operationId: string) => void
+  readonly #forgotten: (operationId: string) => unknown
 
   /** `forgotten`: a refusal was tried again, or discarded. */
-  constructor(newId: () => string, nameOf: NameOf, again: Again, forgotten: (operationId: string) => void) {
+  constructor(newId: () => string, nameOf: NameOf, again: Again, forgotten: (operationId: string) => unknown) {
     this.#newId = newId
     this.#nameOf = nameOf
     this.#again = again
@@ -112,15 +112,16 @@ export class Outcomes {
   }
 
   #discard(operationId: string): void {
-    const followers = [...this.#refusals.values()].filter((other) => other.cause === operationId)
-    for (const id of [operationId, ...followers.map((follower) => follower.operationId)]) {
+    for (const [id, { cause }] of this.#refusals) {
+      if (id !== operationId && cause !== operationId) continue
       this.#refusals.delete(id)
       this.#forgotten(id)
     }
   }
 }
 
-function remember<T>(map: Map<string, T>, id: string, value: T): void {
+/** Adds one, and forgets the oldest of too many. */
+export function remember<T>(map: Map<string, T>, id: string, value: T): void {
   map.set(id, value)
   const [oldest] = map.keys()
   if (map.size > REFUSALS_MAX && oldest !== undefined) map.delete(oldest)
