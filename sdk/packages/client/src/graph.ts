@@ -247,6 +247,8 @@ export class GraphShell implements Graph {
     const wakeAt = this.machine.wakeAt()
     const tick = (): void => this.step({ type: 'tick' })
     this.#stopWake = wakeAt === null ? null : environment.after(Math.max(0, wakeAt - environment.now()), tick)
+    // Not before all is told: a refusal may be tried again at once, and a graph that nobody holds goes on for that.
+    if (effects.some(({ type }) => type === 'status')) this.#host.changed(this)
   }
 
   /** How undo is predicted is loaded when there is something to undo. */
@@ -313,7 +315,6 @@ export class GraphShell implements Graph {
         break
       case 'status':
         this.#restate()
-        this.#host.changed(this)
         break
       case 'history':
         this.#historyNow = this.machine.history

@@ -273,6 +273,22 @@ describe('the client', () => {
     expect(world.socket.sent.at(-1)).toEqual({ type: 'UNSUBSCRIBE', graphId: 'g' })
   })
 
+  test('a graph that ends while it waits to be followed is not followed later', async () => {
+    const { world, graph } = await live()
+    const { operationId } = graph.moveNode('a', { x: 1, y: 1 })
+    world.socket.end()
+    await world.pass(500)
+    world.socket.open()
+    world.socket.say(WELCOME)
+    world.socket.say({ type: 'ERROR', graphId: 'g', code: 'STORE_UNAVAILABLE', message: 'away' })
+    graph.close()
+    const ack = { type: 'ACK', graphId: 'g', operationId, version: 1, hash: hashOf(1), outcome: 'unchanged' }
+    world.socket.say(ack)
+    expect(world.socket.types().at(-1)).toBe('UNSUBSCRIBE')
+    await world.pass(5_000)
+    expect(world.socket.types().at(-1)).toBe('UNSUBSCRIBE')
+  })
+
   test('a graph is followed until everyone who asked for it has closed it', async () => {
     const { world, client, graph } = await live()
     expect(client.graph('g')).toBe(graph)
@@ -370,6 +386,17 @@ describe('the client', () => {
     expect(graph.status.pending).toBe(4)
     expect(graph.edge(edge.id)).toBeDefined()
     expect(graph.node('b')).toMatchObject({ data: { title: 'x' } })
+  })
+
+  test('M2 the last refusal of a graph that is closed can be tried again by who listens', async () => {
+    const { world, graph } = await live()
+    graph.on('refused', (refusal) => void refusal.retry('overwrite'))
+    const { operationId } = graph.moveNode('a', { x: 1, y: 1 })
+    graph.close()
+    const revert = { type: 'REVERT', graphId: 'g', message: 'no', temporary: false, version: 1, code: 'CONFLICT' }
+    world.socket.say({ ...revert, operationId })
+    expect(world.socket.sent.at(-1)).toMatchObject({ type: 'COMMAND', onConflict: 'overwrite' })
+    expect(graph.status).toMatchObject({ connection: 'live', pending: 1 })
   })
 
   test('M2 a refusal that nobody listened for is told to the next who does, if it was not dealt with', async () => {
