@@ -248,7 +248,7 @@ class IndexedDbDevice implements Device {
     void this.#seen()
     const transaction = this.#opened.transaction(['operations', 'clients'], 'readonly')
     const [keys, clients] = await Promise.all([
-      answered(transaction.objectStore('operations').getAllKeys()) as Promise<[string, string, number][]>,
+      answered(transaction.objectStore('operations').getAllKeys()) as Promise<OperationKey[]>,
       answered(transaction.objectStore('clients').getAll()) as Promise<{ clientId: string; seenAt: number }[]>,
     ])
     const seenAt = new Map(clients.map((client) => [client.clientId, client.seenAt]))
@@ -266,7 +266,7 @@ class IndexedDbDevice implements Device {
       const lock = await tryLock(storages.page.locks, lockName(database, id)).catch(() => null)
       if (lock === null) continue
       try {
-        const queues = await this.#queuesOf(id, keys)
+        const queues = await this.#queuesOf(id)
         // Closed meanwhile: nobody here would send it, nor let go of the lock.
         if (this.#isClosed) throw new Error('the device is closed')
         orphans.push(...queues)
@@ -281,11 +281,10 @@ class IndexedDbDevice implements Device {
   }
 
   /** What this tab left before it was loaded again is taken up with the graphs, also with those that nobody opens. */
-  #ownOnce(keys: readonly [string, string, number][]): Orphan[] {
+  #ownOnce(keys: readonly OperationKey[]): Orphan[] {
     if (this.#hasOwn) return []
     this.#hasOwn = true
-    const graphIds = new Set(keys.filter(([, id]) => id === this.clientId).map(([graphId]) => graphId))
-    return [...graphIds].map((graphId) => ({ graphId, clientId: this.clientId, operations: [] }))
+    return graphsOf(this.clientId, keys).map((graphId) => ({ graphId, clientId: this.clientId, operations: [] }))
   }
 
   /** Deletes what is kept of clients that are long gone and left nothing to send. */
@@ -324,10 +323,11 @@ class IndexedDbDevice implements Device {
   }
 
   /** What can be read of them, as of a graph that is loaded (rule P4). Throws if nothing can. */
-  async #queuesOf(clientId: string, keys: readonly [string, string, number][]): Promise<Orphan[]> {
-    const graphIds = new Set(keys.filter(([, id]) => id === clientId).map(([graphId]) => graphId))
+  async #queuesOf(clientId: string): Promise<Orphan[]> {
+    // Under the lock: it may have written more since its queue was seen.
+    const keys = (await this.#read('operations', (store) => store.getAllKeys())) ?? []
     const orphans: Orphan[] = []
-    for (const graphId of graphIds) {
+    for (const graphId of graphsOf(clientId, keys as OperationKey[])) {
       const operations = await this.#operations(beginningWith(this.#parts.storages.range(), graphId, clientId))
       if (operations !== null) orphans.push({ graphId, clientId, operations })
     }
@@ -359,6 +359,12 @@ class IndexedDbDevice implements Device {
     this.#leave(true)
     this.#parts.onClose()
   }
+}
+
+type OperationKey = [graphId: string, clientId: string, seq: number]
+
+function graphsOf(clientId: string, keys: readonly OperationKey[]): string[] {
+  return [...new Set(keys.flatMap(([graphId, id]) => (id === clientId ? [graphId] : [])))]
 }
 
 /** State and commits, if they fit each other: what is damaged is got from the server again (rule P4). */
